@@ -1,0 +1,1 @@
+"""What may happen: pure decisions. No clock, no chance, no I/O: everything enters as an argument."""

@@ -1,0 +1,83 @@
+"""Owns every bound. The relations between them are asserted on import, so that no later change can break one unseen."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__: list[str] = []  # read as `limits.NAME`
+
+# What users may ask for.
+PARALLELISM_MAX: Final = 500
+"""The ledger is one item: 500 entries of about 45 bytes keep a commit near 23 KB."""
+PARALLELISM_DEFAULT: Final = 10
+DELAY_MS_MAX: Final = 366 * 24 * 3600 * 1000
+PAYLOAD_BYTES_MAX: Final = 256 * 1024
+"""Arguments, result: in the work's own item, which DynamoDB holds to 400 KB."""
+RETENTION_S_DEFAULT: Final = 24 * 3600
+ERROR_TEXT_MAX: Final = 4096
+"""Characters of an error kept with the work."""
+POOL_NAME_LENGTH_MAX: Final = 40
+
+# Clocks and the late rule (docs/protocol.md, "Why a time cursor is safe").
+SKEW_MS: Final = 2_000
+LATE_MS: Final = 5_000
+BUFFER_MS: Final = 15_000
+DATE_RESOLUTION_MS: Final = 1_000
+"""The server's `Date` is whole seconds."""
+
+# The loop.
+PASS_FLOOR_MS: Final = 100
+PASS_FLOOR_CROWDED_MS: Final = 250
+CROWDED_ENTRIES: Final = 100
+"""From so many entries on, the ledger's size is what a pass costs."""
+CURSOR_OVERLAP_MS: Final = 250
+DEEP_EVERY_MS: Final = 3_000
+POLL_MIN_MS: Final = 100
+POLL_MAX_MS: Final = 1_000
+POLL_GROWTH: Final = 1.6
+STALLED_PASSES: Final = 10
+"""So many passes in a row that changed something and achieved nothing: slow down and say so."""
+STALLED_SLEEP_MS: Final = 5_000
+LEASE_MS: Final = 30_000
+LEASE_RENEW_MS: Final = 15_000
+NEAR_MS: Final = 120_000
+"""Due within it: the loop stays up. A schedule fires up to a minute late and must lie a minute ahead."""
+FAR_LEAD_MS: Final = 60_000
+"""A far wake is ordered so long before the due time."""
+HAND_OVER_MS: Final = 20_000
+"""Remaining Lambda time at which the loop passes on."""
+LOOP_LIFE_MS_MAX: Final = 13 * 60_000
+PROMISE_MS: Final = 5_000
+"""How long a busy loop promises to stay up, so that completions need not read the status."""
+PROMISE_ENTRIES_MIN: Final = 4
+QUERY_LIMIT_MIN: Final = 6
+"""Items of a small page: about 4 KB, one read unit."""
+
+# Starting and recovering.
+START_TO_INVOKE_MS: Final = 8_000
+"""A start write older than this is not sent any more: the worker's `start_by` would be near."""
+RECOVERY_MARGIN_MS: Final = 2 * SKEW_MS + 2_000
+RECHECK_MS: Final = 5_000
+INVOKE_TRIES: Final = 3
+INVOKE_RETRY_MS: Final = 200
+REFUSED_FOR_MS: Final = 120_000
+"""A target that was refused for so long is not a fresh deployment any more."""
+UNDELIVERED_MAX: Final = 48
+PUT_BACK_DELAY_MS: Final = 1_000
+PUT_BACK_DELAY_MS_MAX: Final = 30 * 60_000
+"""1 s doubling to 30 min: 48 of them are about a day."""
+DONE_RETENTION_S: Final = 14 * 24 * 3600
+TRANSACTION_ITEMS_MAX: Final = 100
+
+# The watchdog.
+WATCHDOG_MS: Final = 60_000
+WATCHDOG_DEEP_MS: Final = 3_600_000
+"""How far back its hourly look goes."""
+
+assert LATE_MS + DATE_RESOLUTION_MS + SKEW_MS < BUFFER_MS, "an acknowledged write must lie inside the buffer"
+assert LEASE_RENEW_MS + HAND_OVER_MS // 2 <= LEASE_MS, "a live loop must renew before its lease ends"
+assert RECOVERY_MARGIN_MS >= 2 * SKEW_MS + 2_000, "recovery must not overtake a running worker"
+assert PROMISE_MS > 2 * SKEW_MS, "a promise must outlast what skewed clocks take from it"
+assert PASS_FLOOR_MS <= POLL_MIN_MS <= POLL_MAX_MS <= 1_000, "due work starts within a second while the loop runs"
+assert NEAR_MS >= FAR_LEAD_MS + 60_000, "a schedule must lie at least a minute ahead"
+assert PARALLELISM_MAX * 64 < 400 * 1024, "the ledger must fit into an item"

@@ -1,0 +1,107 @@
+"""Every error this package raises, split by who must act. Bottom of the import graph: nothing but the standard library.
+
+The caller made a mistake, nothing was written:
+
+* WorkpoolError
+  * UsageError (also a ValueError)       a value is not allowed: the message names field, value and what is allowed
+    * PayloadTooLarge                    arguments, context or result above the limit
+  * NotFound                             no work of this id is known (never enqueued, or past its retention)
+
+AWS did not answer; try again, or let the pool's own repair do it:
+
+  * StoreUnavailable                     says what may have been written
+
+Raised by user code inside a worker, read by the pool (not WorkpoolErrors: `except WorkpoolError` must not swallow them):
+
+* NonRetryableError                      fail now, whatever the retry policy says
+* RetryLater                             fail this attempt, try again after a delay of the worker's choosing
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+__all__ = [
+    "NON_RETRYABLE_MARKER",
+    "NonRetryableError",
+    "NotFound",
+    "PayloadTooLarge",
+    "RetryLater",
+    "StoreUnavailable",
+    "UsageError",
+    "WorkpoolError",
+]
+
+NON_RETRYABLE_MARKER: Final = "workpool_non_retryable"
+
+
+class WorkpoolError(Exception):
+    """Root of the errors that the package's own calls raise."""
+
+
+class UsageError(WorkpoolError, ValueError):
+    """A value is not allowed. Nothing was stored, sent or started."""
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        shown = repr(value)
+        if len(shown) > 200:  # noqa: PLR2004 - keeps a message readable; the value itself may be a megabyte
+            shown = f"{shown[:200]}… ({type(value).__name__})"
+        super().__init__(f"{field}: {shown} is not allowed; {allowed}")
+        self.field = field
+        self.value = value
+        self.allowed = allowed
+
+
+class PayloadTooLarge(UsageError):
+    """Arguments or a result are larger than the limit. Nothing was stored, sent or started."""
+
+    def __init__(self, field: str, size_bytes: int, limit_bytes: int) -> None:
+        WorkpoolError.__init__(self, f"{field}: {size_bytes} bytes as JSON is too large; at most {limit_bytes} bytes are allowed")
+        self.field = field
+        self.value = size_bytes
+        self.allowed = f"at most {limit_bytes} bytes"
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+
+class NotFound(WorkpoolError):
+    """No work of this id is known: it was never enqueued, or its retention is over."""
+
+    def __init__(self, work_id: str) -> None:
+        super().__init__(f"no work {work_id!r} is known: it was never enqueued, or its retention is over")
+        self.work_id = work_id
+
+
+class StoreUnavailable(WorkpoolError):
+    """DynamoDB did not answer, after the SDK's own retries.
+
+    `maybe_enqueued` holds the ids of works that may have been stored before the failure (empty unless enqueueing): each of them
+    either runs, or never existed; `Workpool.status` tells which.
+    """
+
+    def __init__(self, message: str, *, maybe_enqueued: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.maybe_enqueued = maybe_enqueued
+
+
+class NonRetryableError(Exception):
+    """Raise in a worker to fail the work now, whatever attempts are left.
+
+    Subclasses count too, and so does any exception with a true attribute `workpool_non_retryable`
+    (an error from another copy of this package, say).
+    """
+
+    workpool_non_retryable = True
+
+
+class RetryLater(Exception):  # noqa: N818 - a request, not an error: the name reads as `raise RetryLater(delay)`
+    """Raise in a worker to end this attempt and be tried again after `delay`.
+
+    Spends an attempt. Without a retry policy, or with no attempt left, the work fails.
+    `delay` is taken as it is: no jitter, no cap; a negative one counts as zero.
+    """
+
+    def __init__(self, delay: timedelta, message: str = "") -> None:
+        super().__init__(message or f"retry after {delay.total_seconds():g} s")
+        self.delay = delay

@@ -1,0 +1,270 @@
+"""Owns every event the library reports: one class an event, its level beside it. `docs/events.md` lists them; a test compares.
+
+Arguments, results and contexts are never in a fact.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import ClassVar
+
+__all__ = [
+    "Completed",
+    "ConfigAlternates",
+    "DuplicateRefused",
+    "Enqueued",
+    "Fact",
+    "HandedOver",
+    "Kicked",
+    "KickFailed",
+    "LoopEnded",
+    "LoopFenced",
+    "LoopRested",
+    "LoopTook",
+    "NoProgress",
+    "PassReport",
+    "PutBack",
+    "Recovered",
+    "ReportIgnored",
+    "Retrying",
+    "SetAside",
+    "Started",
+    "TimerFailed",
+    "WatchdogActed",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that happened in a pool."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "fact"
+    pool: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueued(Fact):
+    """A work was stored and acknowledged."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "enqueued"
+    work_id: str
+    target: str
+    kind: str
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kicked(Fact):
+    """A resting or dead loop was started."""
+
+    level: ClassVar[int] = logging.DEBUG
+    name: ClassVar[str] = "kicked"
+    reason: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KickFailed(Fact):
+    """The loop could not be started; the watchdog will, within about a minute."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "kick_failed"
+    reason: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopTook(Fact):
+    """A loop invocation became the holder of the ledger."""
+
+    level: ClassVar[int] = logging.DEBUG
+    name: ClassVar[str] = "loop_took"
+    generation: int
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassReport(Fact):
+    """What one pass of the loop did; only passes that did something."""
+
+    level: ClassVar[int] = logging.DEBUG
+    name: ClassVar[str] = "pass_report"
+    generation: int
+    settled: int
+    started: int
+    in_flight: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started(Fact):
+    """A worker was invoked."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "started"
+    work_id: str
+    attempt: int
+    lag_ms: int
+    """From due to the start write."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicateRefused(Fact):
+    """A second or late delivery of a start was turned away before user code ran."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "duplicate_refused"
+    work_id: str
+    start: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed(Fact):
+    """A work reached its end."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "completed"
+    work_id: str
+    outcome: str
+    attempts_made: int
+    error_type: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrying(Fact):
+    """An attempt failed and another one will follow."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "retrying"
+    work_id: str
+    attempts_made: int
+    delay_ms: int
+    error_type: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutBack(Fact):
+    """A start was never delivered; the work is pending again, no attempt spent."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "put_back"
+    work_id: str
+    undelivered: int
+    delay_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportIgnored(Fact):
+    """A late or duplicate report changed nothing."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "report_ignored"
+    work_id: str
+    start: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered(Fact):
+    """A start that never reported was judged lost."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "recovered"
+    work_id: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside(Fact):
+    """A damaged or foreign item was skipped."""
+
+    level: ClassVar[int] = logging.ERROR
+    name: ClassVar[str] = "set_aside"
+    partition: str
+    sort: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopRested(Fact):
+    """The loop has nothing to do now."""
+
+    level: ClassVar[int] = logging.DEBUG
+    name: ClassVar[str] = "loop_rested"
+    generation: int
+    state: str
+    wake_in_ms: int | None
+    saturated: bool
+    passes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOver(Fact):
+    """The loop passed on to a fresh invocation before its Lambda's end."""
+
+    level: ClassVar[int] = logging.DEBUG
+    name: ClassVar[str] = "handed_over"
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopFenced(Fact):
+    """This loop invocation found that another one is the holder, and stopped."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "loop_fenced"
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopEnded(Fact):
+    """A loop invocation gave up on a service error; its lease runs out and the watchdog starts another."""
+
+    level: ClassVar[int] = logging.ERROR
+    name: ClassVar[str] = "loop_ended"
+    generation: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoProgress(Fact):
+    """Passes find something to do and achieve nothing: the loop slows down [WP-23]."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "no_progress"
+    generation: int
+    passes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerFailed(Fact):
+    """The far wake could not be ordered; the watchdog looks every minute."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "timer_failed"
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchdogActed(Fact):
+    """The watchdog found a pool that should be at work and was not."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "watchdog_acted"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigAlternates(Fact):
+    """Two programs give this pool different base limits, and each overwrites the other's."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "config_alternates"
+    ours: int
+    theirs: int
+    theirs_by: str

@@ -1,0 +1,67 @@
+"""Owns ids: ULIDs whose time part is a due time and whose last character is the logical shard.
+
+An id alone says where its record lies (partition by shard, place by time), so a point read needs no index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NewType
+
+from ulid import ULID
+
+__all__ = ["ID_LENGTH", "SHARDS_MAX", "EpochMs", "WorkId", "id_floor", "is_ulid", "make_id", "make_ids", "shard_of", "time_of"]
+
+EpochMs = NewType("EpochMs", int)
+"""Milliseconds since 1970-01-01 UTC."""
+
+WorkId = NewType("WorkId", str)
+"""The id of one work: 26 characters of Crockford base 32, safe in URLs and logs."""
+
+ID_LENGTH: Final = 26
+SHARDS_MAX: Final = 32
+"""Logical shards an id can name: one base-32 character."""
+
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_RANDOM_BITS: Final = 80
+_SHARD_BITS: Final = 5
+
+
+def make_id(at: EpochMs, *, random_bits: int, shard: int = 0) -> str:
+    """One ULID for the time `at`; `random_bits` is any non-negative int, of which 75 bits are used."""
+    return next(make_ids(at, random_bits=random_bits, shard=shard))
+
+
+def make_ids(at: EpochMs, *, random_bits: int, shard: int = 0) -> Iterator[str]:
+    """Ever larger ULIDs for one time, so that what is enqueued together keeps its order (ULID's monotonic rule)."""
+    if not 0 <= shard < SHARDS_MAX:
+        raise ValueError(f"shard {shard} is not in 0..{SHARDS_MAX - 1}")
+    # The top bit stays clear, so that counting up cannot overflow the 80 bits.
+    number = random_bits % (1 << (_RANDOM_BITS - _SHARD_BITS - 1))
+    while True:
+        tail = (number << _SHARD_BITS) | shard
+        yield str(ULID.from_bytes(max(0, at).to_bytes(6, "big") + tail.to_bytes(10, "big")))
+        number += 1
+
+
+def id_floor(at: EpochMs) -> str:
+    """The smallest id of a time: every id of `at` or later sorts at or after it."""
+    return str(ULID.from_bytes(max(0, at).to_bytes(6, "big") + bytes(10)))
+
+
+def is_ulid(text: str) -> bool:
+    """Whether `text` has the form of an id, in its one canonical spelling."""
+    return len(text) == ID_LENGTH and text[0] in "01234567" and all(c in _ALPHABET for c in text)
+
+
+def time_of(ulid: str) -> EpochMs:
+    """The time an id carries: for a work, its due time when it was enqueued."""
+    value = 0
+    for c in ulid[:10]:
+        value = value * 32 + _ALPHABET.index(c)
+    return EpochMs(value)
+
+
+def shard_of(ulid: str) -> int:
+    """The logical shard an id carries in its last character."""
+    return _ALPHABET.index(ulid[-1])

@@ -1,0 +1,153 @@
+"""Owns what the loop and its callers share: status, ledger, config, done records, the registry and the deployment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from workpool_aws.model.ids import EpochMs, WorkId
+
+__all__ = ["Config", "Deployment", "Done", "DoneKind", "Entry", "EntryKey", "Ledger", "LoopState", "Registration", "ShardMark", "Status"]
+
+
+class LoopState(StrEnum):
+    """What the loop of a pool is doing, as its callers need to know it."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Whether a kick must start the loop.
+
+    Written by: kick, the loop. Read by: every enqueue and completion, the watchdog. Removed by: nobody.
+    Apart from the ledger, because callers read it all the time and the loop writes it rarely.
+    """
+
+    pool: str
+    state: LoopState
+    generation: int
+    lease_until: EpochMs
+    wake_at: EpochMs | None = None
+    """When a waiting loop means to look again; None: no time of its own."""
+    saturated: bool = False
+    """Resting because every slot is taken (or the pool is paused): a new work need not wake it."""
+    written_by: str | None = None
+    """Token of the last writer: tells one's own write whose answer was lost."""
+
+
+class EntryKey(NamedTuple):
+    """One start of one work: what occupies a slot."""
+
+    work_id: WorkId
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A slot in use, or about to be."""
+
+    deadline: EpochMs
+    confirmed: bool = False
+    """The start write was seen to succeed. A new holder must look at the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardMark:
+    """How far one shard was read. Keys are ULIDs; "" means from the beginning."""
+
+    work_cursor: str = ""
+    done_cursor: str = ""
+    deep_at: EpochMs = EpochMs(0)
+    """When the work range was last read back over the buffer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """What is in flight. Its `version` is the fence: whoever commits proves that nobody else did since.
+
+    Written by: the loop that holds it; `configure` bumps the version, so that a pass that read the old config cannot commit.
+    Read by: the loop when it takes hold, the watchdog. Removed by: nobody. One item, so that a whole pass commits in one write.
+    """
+
+    pool: str
+    holder: str
+    generation: int
+    version: int
+    entries: dict[EntryKey, Entry] = field(default_factory=dict)
+    shards: tuple[ShardMark, ...] = (ShardMark(),)
+    committed_by: str | None = None
+    """Token of the commit: tells one's own commit whose answer was lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The limits in force. Written by: the first enqueue of a process (base), `configure` (override). Read by: the loop, callers.
+
+    Removed by: nobody. An item of its own because people write it and the loop only reads it.
+    """
+
+    pool: str
+    version: int
+    max_parallelism: int
+    base_by: str
+    base_at: EpochMs
+    override_parallelism: int | None = None
+    override_paused: bool | None = None
+    override_by: str | None = None
+    override_at: EpochMs | None = None
+
+    @property
+    def limit(self) -> int:
+        """Slots in force: 0 when paused."""
+        if self.override_paused:
+            return 0
+        return self.max_parallelism if self.override_parallelism is None else self.override_parallelism
+
+
+class DoneKind(StrEnum):
+    """What happened to a start."""
+
+    FINISHED = "finished"
+    RETRY = "retry"
+    PUT_BACK = "put_back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The report that frees a slot: this start of this work is over.
+
+    Written by: completion. Read by: the loop (range). Removed by: TTL of two weeks. An item of its own, so that a completion never contends
+    with the loop for the ledger.
+    """
+
+    pool: str
+    at: str
+    """Its own key: a ULID of the time of writing, with the shard of the work."""
+    work_id: WorkId
+    start: int
+    kind: DoneKind
+    pointer: str | None = None
+    """Key of the pointer that a retry or put back wrote: the loop's cursor must go back to it."""
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A pool of this table, so that the watchdog knows it. Written by: the first kick of a pool. Removed by: people."""
+
+    pool: str
+    registered_at: EpochMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Where this table's functions are, for callers whose environment does not say. Written by: the deployment's watchdog."""
+
+    loop_arn: str
+    completion_arn: str | None = None
+    schedule_group: str | None = None
+    scheduler_role_arn: str | None = None

@@ -1,0 +1,166 @@
+"""Owns the names of stored records: what to read or write, without saying how a table spells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from workpool_aws.model.ids import WorkId
+from workpool_aws.model.loop import Config, Deployment, Done, Ledger, Registration, Status
+from workpool_aws.model.work import Pointer, Work
+
+__all__ = [
+    "ConfigRef",
+    "DeploymentRef",
+    "DoneRef",
+    "LedgerRef",
+    "Page",
+    "PointerRef",
+    "Record",
+    "Ref",
+    "RegistrationRef",
+    "Row",
+    "Shelf",
+    "Span",
+    "StatusRef",
+    "Unreadable",
+    "WorkRef",
+    "ref_of",
+]
+
+Record = Work | Pointer | Done | Status | Ledger | Config | Registration | Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRef:
+    """A work, by pool and id."""
+
+    pool: str
+    id: WorkId
+
+
+@dataclass(frozen=True, slots=True)
+class PointerRef:
+    """A pointer, by pool and its own key."""
+
+    pool: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoneRef:
+    """A done record, by pool and its own key."""
+
+    pool: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRef:
+    """The status of a pool."""
+
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRef:
+    """The ledger of a pool."""
+
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRef:
+    """The config of a pool."""
+
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationRef:
+    """The registration of a pool."""
+
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRef:
+    """The deployment item of the table."""
+
+
+Ref = WorkRef | PointerRef | DoneRef | StatusRef | LedgerRef | ConfigRef | RegistrationRef | DeploymentRef
+
+
+def ref_of(record: Record) -> Ref:
+    """The name under which a record is stored."""
+    match record:
+        case Work():
+            return WorkRef(record.pool, record.id)
+        case Pointer():
+            return PointerRef(record.pool, record.at)
+        case Done():
+            return DoneRef(record.pool, record.at)
+        case Status():
+            return StatusRef(record.pool)
+        case Ledger():
+            return LedgerRef(record.pool)
+        case Config():
+            return ConfigRef(record.pool)
+        case Registration():
+            return RegistrationRef(record.pool)
+        case Deployment():
+            return DeploymentRef()
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A damaged or foreign item in our table. It is set aside: it affects nothing but itself [WP-12]."""
+
+    partition: str
+    sort: str
+    reason: str
+
+
+class Shelf(StrEnum):
+    """The ranges that can be read in key order."""
+
+    WORK = "work"
+    """Works and pointers, by due time."""
+    DONE = "done"
+    """Done records, by time of writing."""
+    REGISTRY = "registry"
+    """Registrations, by pool name; pool and shard are ignored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A range of one shelf: keys from `low` (included) to `high` (included; None: without end).
+
+    `limit` is how many items one page reads at most; None: as many as fit in one answer (1 MB). An item counts whether or not it is readable.
+    """
+
+    shelf: Shelf
+    pool: str = ""
+    shard: int = 0
+    low: str = ""
+    high: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One item of a range, in key order."""
+
+    sort: str
+    record: Record | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of a range read. `next_low` is where the next page begins (to be used as `Span.low`); None: this was the last one.
+
+    Pages are not one snapshot: a record written meanwhile may or may not appear.
+    """
+
+    rows: tuple[Row, ...]
+    next_low: str | None

@@ -1,0 +1,101 @@
+"""Owns the stored work and the pointer that says "look at this work again at that time"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from workpool_aws.model.ids import EpochMs, WorkId
+from workpool_aws.model.retry import RetryPolicy
+
+__all__ = ["Kind", "Outcome", "Pointer", "State", "Work"]
+
+
+class State(StrEnum):
+    """Where a stored work is in its life. The legal moves stand in `core/lifecycle.py`."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+class Outcome(StrEnum):
+    """How a finished work ended."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class Kind(StrEnum):
+    """What the caller says about the effects of the function."""
+
+    ACTION = "action"
+    QUERY = "query"
+    MUTATION = "mutation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One request to run a function.
+
+    Written by: enqueue (put), the loop (start), completion (finish, retry, put back), the decorated worker (claim).
+    Read by: the loop (range), status, result and completion (point). Removed by: TTL, set only once it is finished.
+    An item of its own, and the only one: its key is its place in time, so it is its own pending index.
+    """
+
+    pool: str
+    id: WorkId
+    target: str
+    """Lambda function, version or alias: an ARN or a name."""
+    args: str
+    """The arguments: a JSON object, compact."""
+    kind: Kind
+    retry: RetryPolicy | None
+    claimed: bool
+    """Whether each start must be claimed by its worker before user code runs (no second run, ever)."""
+    state: State
+    due_at: EpochMs
+    enqueued_at: EpochMs
+    retention_s: int | None
+    """How long the finished work is kept, in seconds; None: for ever."""
+    attempts_made: int = 0
+    """Spent attempts. A start that was never delivered spends none."""
+    starts: int = 0
+    """How often it was started; the number of the current or last start."""
+    undelivered: int = 0
+    refused_since: EpochMs | None = None
+    """When invoking the target was first refused (no such function, no permission); None when it was not."""
+    started_by: str | None = None
+    """Token of the loop invocation that made the current start."""
+    started_at: EpochMs | None = None
+    claim: str | None = None
+    """Token of the worker invocation that owns the current start; None until claimed."""
+    deadline: EpochMs | None = None
+    """When the current start can no longer be running; recovery waits a margin longer."""
+    cancel_requested: bool = False
+    link: str | None = None
+    """The caller's trace and request id, for people."""
+    outcome: Outcome | None = None
+    result: str | None = None
+    """The return value as JSON; set for a success."""
+    error: str | None = None
+    error_type: str | None = None
+    finished_at: EpochMs | None = None
+    expires_at: int | None = None
+    """TTL, epoch *seconds* (DynamoDB's unit); only ever set on a finished work [WP-10]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """A second place in time for a work: after a retry or put back, or when its own key turned out to be late.
+
+    Written by: completion (retry, put back), late producers, recovery. Read by: the loop, in the same range query as works.
+    Removed by: the loop, when the work it names has started or is over. No TTL: a pool paused for longer would lose its retries.
+    An item of its own because a key cannot move.
+    """
+
+    pool: str
+    at: str
+    """Its own key: a ULID of the new due time, with the shard of the work."""
+    work_id: WorkId

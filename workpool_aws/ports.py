@@ -1,0 +1,186 @@
+"""Owns the doors through which the flow reaches the world: Protocols, and the errors that cross them.
+
+Every call may take time, fail, or be the last thing its process does. Adapters implement these; nothing above them imports boto3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.messages import Assignment, LoopOrder
+from workpool_aws.model.facts import Fact
+from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable
+from workpool_aws.model.writes import Write, Written
+
+__all__ = [
+    "Clock",
+    "ConditionFailed",
+    "Entropy",
+    "FanOut",
+    "FunctionLimits",
+    "Invoker",
+    "InvokeRefused",
+    "InvokeThrottled",
+    "InvokeUnanswered",
+    "Ports",
+    "Store",
+    "Telemetry",
+    "Timer",
+    "TimerUnavailable",
+    "TransactionFailed",
+]
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class ConditionFailed(Exception):
+    """The condition of a single write did not hold: nothing was written. `current` is the item as it stood (None: no item).
+
+    After a lost answer the SDK repeats a write, and the repetition may fail because the first one went through: compare tokens before
+    concluding that somebody else was faster.
+    """
+
+    def __init__(self, current: Record | Unreadable | None) -> None:
+        super().__init__("condition failed")
+        self.current = current
+
+
+class TransactionFailed(Exception):
+    """A transaction was cancelled because a condition did not hold: nothing was written.
+
+    `current` has, per write in request order, the item as it stood where that write's condition failed, else None.
+    """
+
+    def __init__(self, current: tuple[Record | Unreadable | None, ...], failed: tuple[bool, ...]) -> None:
+        super().__init__("transaction failed")
+        self.current = current
+        self.failed = failed
+
+
+class Store(Protocol):
+    """One table. Reads are strongly consistent. Every method raises `StoreUnavailable` when there is no answer (a write may have happened)."""
+
+    def get(self, ref: Ref) -> Record | Unreadable | None:
+        """The record, an `Unreadable` for a damaged item, or None when there is none."""
+
+    def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
+        """Those that exist, in any number of requests; no snapshot."""
+
+    def query(self, span: Span) -> Page:
+        """One page of a range, in key order."""
+
+    def write(self, write: Write) -> Written:
+        """One conditional write. Raises ConditionFailed (nothing written)."""
+
+    def transact(self, writes: Sequence[Write]) -> Written:
+        """All or nothing, at most 100 writes of different items. Raises TransactionFailed (nothing written). Conflicts are retried inside."""
+
+    def delete(self, ref: Ref) -> None:
+        """Remove an item, if it exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionLimits:
+    """What bounds one asynchronous invocation of a function."""
+
+    timeout_ms: int
+    event_age_ms: int
+    """How long Lambda may keep the event before it gives it up."""
+
+
+class InvokeThrottled(Exception):
+    """Lambda refused for now; the event was not taken."""
+
+
+class InvokeRefused(Exception):
+    """Lambda refused the event. `lasting`: it always will (too large, malformed); else it may be a fresh deployment's lag (no such function, no permission)."""
+
+    def __init__(self, reason: str, *, lasting: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.lasting = lasting
+
+
+class InvokeUnanswered(Exception):
+    """No answer: the event may or may not have been taken."""
+
+
+class Invoker(Protocol):
+    """Lambda. Every method raises InvokeThrottled, InvokeRefused or InvokeUnanswered."""
+
+    def start_work(self, target: str, assignment: Assignment, args: str) -> None:
+        """Send one start to a worker. Repeated by the SDK only if the assignment is claimed."""
+
+    def start_loop(self, loop_arn: str, order: LoopOrder) -> None:
+        """Start a loop invocation of a generation. May be delivered 0, 1 or 2 times."""
+
+    def limits(self, target: str) -> FunctionLimits:
+        """Timeout and event age from the function's own configuration, cached a few minutes. Never raises: a safe upper bound where Lambda does not say."""
+
+
+class TimerUnavailable(Exception):
+    """The scheduler did not take the order. Nothing rests on it but latency: the watchdog looks every minute."""
+
+
+class Timer(Protocol):
+    """Far wakes: at most one per pool. Late, twice or never are all possible. Raises TimerUnavailable."""
+
+    def wake_at(self, pool: str, at: EpochMs) -> None:
+        """Order a wake of the pool's loop, in place of an earlier order."""
+
+    def forget(self, pool: str) -> None:
+        """Drop the order, if there is one."""
+
+
+class Clock(Protocol):
+    """This process's clock: may be off from others by 2 s."""
+
+    def now(self) -> EpochMs: ...
+
+    def sleep(self, ms: int) -> None: ...
+
+
+class Entropy(Protocol):
+    """The only source of chance."""
+
+    def bits(self, count: int) -> int:
+        """A uniform non-negative int below 2 ** count."""
+
+    def fraction(self) -> float:
+        """A uniform float in [0, 1)."""
+
+    def token(self) -> str:
+        """A short string that no other call ever returns."""
+
+
+class Telemetry(Protocol):
+    """Where facts go: logs, metrics, a test's list. Never raises."""
+
+    def tell(self, fact: Fact) -> None: ...
+
+
+class FanOut(Protocol):
+    """Does many independent calls at once."""
+
+    def __call__(self, call: Callable[[A], B], items: Sequence[A]) -> list[B]:
+        """`call(item)` for every item, results in order. After all have ended, raises the first error, if any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything the flow needs, for one table."""
+
+    table: str
+    store: Store
+    invoker: Invoker
+    timer: Timer
+    clock: Clock
+    entropy: Entropy
+    telemetry: Telemetry
+    fan_out: FanOut
+    loop_arn: str | None
+    """The loop's function if the environment says; None: look in the table's deployment item."""
