@@ -90,6 +90,8 @@ class FunctionLimits:
     timeout_ms: int
     event_age_ms: int
     """How long Lambda may keep the event before it gives it up."""
+    claims: bool = False
+    """Its handler is known to claim and to report by itself (decorated: it has no success destination). False when unknown."""
 
 
 class InvokeThrottled(Exception):

@@ -50,6 +50,10 @@ LOOP_LIFE_MS_MAX: Final = 13 * 60_000
 PROMISE_MS: Final = 5_000
 """How long a busy loop promises to stay up, so that completions need not read the status."""
 PROMISE_ENTRIES_MIN: Final = 4
+LINGER_MS: Final = 300
+"""A loop with nothing due stays up so long after its last deed: short works report within it, and no second loop is needed."""
+LOOKAHEAD_ROWS_MAX: Final = 200
+"""Rows of later time that one pass looks through for the next due one; then it looks again at the last one's time."""
 QUERY_LIMIT_MIN: Final = 6
 """Items of a small page: about 4 KB, one read unit."""
 

@@ -35,6 +35,8 @@ class Status:
     """When a waiting loop means to look again; None: no time of its own."""
     saturated: bool = False
     """Resting because every slot is taken (or the pool is paused): a new work need not wake it."""
+    timer_at: EpochMs | None = None
+    """For when a far wake was last ordered; None: for never."""
     written_by: str | None = None
     """Token of the last writer: tells one's own write whose answer was lost."""
 

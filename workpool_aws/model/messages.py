@@ -12,7 +12,6 @@ from workpool_aws.model.work import Kind
 __all__ = ["Assignment", "LoopOrder", "Report", "ReportKind"]
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """One start, as the worker sees it (`_workpool` in its event)."""

@@ -12,6 +12,7 @@ __all__ = ["ATTEMPTS_MAX", "RetryPolicy"]
 
 ATTEMPTS_MAX: Final = 1000
 _BACKOFF_MAX: Final = timedelta(days=365)
+_BASE_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,27 @@ class RetryPolicy:
     jitter: bool = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_attempts, bool) or not isinstance(self.max_attempts, int) or not 1 <= self.max_attempts <= ATTEMPTS_MAX:
-            raise UsageError("max_attempts", self.max_attempts, f"an int from 1 to {ATTEMPTS_MAX}")
+        _check_attempts(self.max_attempts)
         _check_backoff("initial_backoff", self.initial_backoff)
         if self.max_backoff is not None:
             _check_backoff("max_backoff", self.max_backoff)
-        if isinstance(self.base, bool) or not isinstance(self.base, int | float) or not 1 <= self.base <= 100:  # noqa: PLR2004 - said in the message
-            raise UsageError("base", self.base, "a number from 1 to 100")
-        if not isinstance(self.jitter, bool):
-            raise UsageError("jitter", self.jitter, "True or False")
+        _check_base(self.base)
+        _check_flag("jitter", self.jitter)
+
+
+def _check_attempts(value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= ATTEMPTS_MAX:
+        raise UsageError("max_attempts", value, f"an int from 1 to {ATTEMPTS_MAX}")
+
+
+def _check_base(value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= _BASE_MAX:
+        raise UsageError("base", value, f"a number from 1 to {_BASE_MAX}")
+
+
+def _check_flag(field: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise UsageError(field, value, "True or False")
 
 
 def _check_backoff(field: str, value: object) -> None:

@@ -1,0 +1,68 @@
+# Everything a developer or a pipeline runs. Needs Python 3.11 or newer and make; the rest installs itself into .venv.
+# The recipes keep to POSIX sh.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCK_VENV := build/lock-venv
+LOCK_STAMP := $(LOCK_VENV)/.installed
+PIP := -m pip -qq --disable-pip-version-check --no-input
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test check format bench-cost lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+install: $(STAMP) ## Make .venv from the lock; nothing happens when it is up to date
+
+demo: $(STAMP) ## Watch a pool work on this machine, no AWS account needed (ARGS="..." goes to `workpool demo`)
+	$(BIN)/workpool demo $(ARGS)
+
+test: $(STAMP) ## Run the tests (ARGS="..." goes to pytest)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP) ## Check format, lint, types and the direction of imports
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## Format the code and repair what the linter can
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench-cost: $(STAMP) ## Measure DynamoDB units an action (ARGS="..." goes to benchmarks.cost)
+	$(BIN)/python -m benchmarks.cost $(ARGS)
+
+lock: $(LOCK_STAMP) ## Renew requirements/dev.txt within the bounds of pyproject.toml (ARGS="--upgrade" for newest); wants Python 3.11
+	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --quiet --no-config \
+		--extra cli --extra local --extra dev --generate-hashes --strip-extras --allow-unsafe --no-emit-options \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements/dev.txt $(ARGS) pyproject.toml
+
+clean: ## Remove what the other targets made, .venv too
+	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A half-made .venv (an interrupted first run, a Python that was removed since) is made anew.
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { $(require-python) rm -rf $(VENV); echo "making $(VENV)"; "$(PYTHON)" -m venv $(VENV); }
+	@echo "installing from requirements/dev.txt"
+	@$(BIN)/python $(PIP) install --require-hashes -r requirements/dev.txt
+	@$(BIN)/python $(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(LOCK_STAMP): Makefile
+	@$(require-python) rm -rf $(LOCK_VENV) && "$(PYTHON)" -m venv $(LOCK_VENV)
+	@$(LOCK_VENV)/bin/python $(PIP) install pip-tools==7.6.2
+	@touch $@
+
+define require-python
+command -v "$(PYTHON)" >/dev/null || { echo "workpool: no $(PYTHON) here. Name a Python of 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 1; }; \
+"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "workpool: $(PYTHON) is $$("$(PYTHON)" -V 2>&1), 3.11 or newer is needed. Name one: make PYTHON=python3.12 ..." >&2; exit 1; }; \
+"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "workpool: $(PYTHON) has no venv module. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; };
+endef

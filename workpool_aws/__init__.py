@@ -1,0 +1,69 @@
+"""Background work for AWS Lambda on one DynamoDB table. Public names load when they are first used: importing this loads no SDK."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from workpool_aws.client import Workpool
+    from workpool_aws.core.status import PoolConfig, Result, Status
+    from workpool_aws.errors import (
+        NonRetryableError,
+        NotFound,
+        PayloadTooLarge,
+        RetryLater,
+        StoreUnavailable,
+        UsageError,
+        WorkpoolError,
+    )
+    from workpool_aws.model.ids import WorkId
+    from workpool_aws.model.retry import RetryPolicy
+    from workpool_aws.workers import Work
+
+__all__ = [
+    "NonRetryableError",
+    "NotFound",
+    "PayloadTooLarge",
+    "PoolConfig",
+    "Result",
+    "RetryLater",
+    "RetryPolicy",
+    "Status",
+    "StoreUnavailable",
+    "UsageError",
+    "Work",
+    "WorkId",
+    "Workpool",
+    "WorkpoolError",
+]
+
+_HOMES: Final = {
+    "NonRetryableError": "errors",
+    "NotFound": "errors",
+    "PayloadTooLarge": "errors",
+    "PoolConfig": "core.status",
+    "Result": "core.status",
+    "RetryLater": "errors",
+    "RetryPolicy": "model.retry",
+    "Status": "core.status",
+    "StoreUnavailable": "errors",
+    "UsageError": "errors",
+    "Work": "workers",
+    "WorkId": "model.ids",
+    "Workpool": "client",
+    "WorkpoolError": "errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,154 @@
+"""Owns the choice of adapters for AWS: boto3 clients, their timeouts and retries, and what is built on them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import NoRegionError
+
+from workpool_aws.adapters.dynamodb.store import DynamoStore
+from workpool_aws.adapters.invoke import LambdaInvoker, start_fresh_traces
+from workpool_aws.adapters.scheduler import EventBridgeTimer
+from workpool_aws.adapters.system import FAN_OUT_WORKERS, SystemClock, SystemEntropy, ThreadFanOut
+from workpool_aws.adapters.telemetry import LoggerTelemetry
+from workpool_aws.errors import UsageError
+from workpool_aws.model.loop import Deployment
+from workpool_aws.model.refs import DeploymentRef
+from workpool_aws.ports import Clock, Entropy, FanOut, Ports, Store, Telemetry
+from workpool_aws.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+
+__all__ = ["CLIENT_CONFIGS", "CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "aws_ports"]
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT_S: Final = 1.5
+READ_TIMEOUT_S: Final = 3.0
+"""boto3's own 60 s would outlive a lease, a promise and most Lambdas."""
+
+ClientName = Literal["dynamodb", "lambda", "lambda-retrying", "scheduler"]
+
+
+def _config(attempts: int) -> Config:
+    return Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=2 * FAN_OUT_WORKERS,
+        tcp_keepalive=True,
+    )
+
+
+CLIENT_CONFIGS: Final[dict[ClientName, Config]] = {
+    "dynamodb": _config(4),
+    # A repeated Invoke is a second start: this client is for what nobody claims.
+    "lambda": _config(1),
+    "lambda-retrying": _config(2),
+    "scheduler": _config(2),
+}
+"""One entry a client: time limits, tries in all, connections for every call of a fan-out."""
+
+# boto3 sessions are not safe in threads while they make a client; the clients are. One lock for all, because sessions may be shared.
+_making: Final = threading.Lock()
+
+
+class _Lazy(Generic[T]):
+    """Makes its value at the first call, once, whatever the number of threads."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: list[T] = []
+
+    def __call__(self) -> T:
+        if not self._made:
+            with _making:
+                if not self._made:
+                    self._made.append(self._make())
+        return self._made[0]
+
+
+def aws_ports(
+    table: str,
+    session: boto3.Session | None = None,
+    *,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+    telemetry: Telemetry | None = None,
+    fan_out: FanOut | None = None,
+    settings: Settings | None = None,
+) -> Ports:
+    """The ports of a table, on boto3. No call is made; clients other than DynamoDB's are made when first needed.
+
+    None: a new session from the environment; the system's clock, chance and threads; Powertools logs at the settings' level; the
+    settings of the environment.
+
+    Raises:
+        UsageError: no region is known, or a setting has a value that is not allowed.
+    """
+    settings = settings or read_settings()
+    clock = clock or SystemClock()
+    entropy = entropy or SystemEntropy()
+    telemetry = telemetry or LoggerTelemetry(settings.log_level)
+    clients = _Clients(session or boto3.Session(), clock, entropy)
+    store = DynamoStore(clients.dynamodb(), table, clock=clock, entropy=entropy, telemetry=telemetry)
+    timer = EventBridgeTimer(
+        clients.scheduler,
+        clock,
+        table,
+        deployment=lambda: _deployment_in(store),
+        loop_arn=settings.loop_arn,
+        group=settings.schedule_group,
+        role_arn=settings.scheduler_role_arn,
+    )
+    return Ports(
+        table=table,
+        store=store,
+        invoker=LambdaInvoker(clients.invoking, clients.invoking_again, clock),
+        timer=timer,
+        clock=clock,
+        entropy=entropy,
+        telemetry=telemetry,
+        fan_out=fan_out or ThreadFanOut(),
+        loop_arn=settings.loop_arn,
+    )
+
+
+class _Clients:
+    """The four clients of one session, each made once, when it is first asked for."""
+
+    def __init__(self, session: boto3.Session, clock: Clock, entropy: Entropy) -> None:
+        self._session = session
+        self._clock = clock
+        self._entropy = entropy
+        self.dynamodb: Callable[[], DynamoDBClient] = _Lazy(self._make_dynamodb)
+        self.invoking: Callable[[], LambdaClient] = _Lazy(lambda: self._make_lambda("lambda"))
+        self.invoking_again: Callable[[], LambdaClient] = _Lazy(lambda: self._make_lambda("lambda-retrying"))
+        self.scheduler: Callable[[], EventBridgeSchedulerClient] = _Lazy(self._make_scheduler)
+
+    def _make_dynamodb(self) -> DynamoDBClient:
+        try:
+            return self._session.client("dynamodb", config=CLIENT_CONFIGS["dynamodb"])
+        except NoRegionError as error:
+            allowed = "name one in AWS_REGION or a profile, or pass a session that has one"
+            raise UsageError("region", self._session.region_name, allowed) from error
+
+    def _make_lambda(self, name: Literal["lambda", "lambda-retrying"]) -> LambdaClient:
+        client = self._session.client("lambda", config=CLIENT_CONFIGS[name])
+        start_fresh_traces(client, self._clock, self._entropy)
+        return client
+
+    def _make_scheduler(self) -> EventBridgeSchedulerClient:
+        return self._session.client("scheduler", config=CLIENT_CONFIGS["scheduler"])
+
+
+def _deployment_in(store: Store) -> Deployment | None:
+    found = store.get(DeploymentRef())
+    return found if isinstance(found, Deployment) else None

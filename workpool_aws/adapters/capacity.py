@@ -1,0 +1,167 @@
+"""Owns what DynamoDB allows and what it bills: sizes, bounds and request units of an on-demand table, and the meter that adds them up.
+
+All figures are AWS's documented rules; no emulator gets both reads and writes right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Final, assert_never
+
+from workpool_aws.adapters.forms import Value
+from workpool_aws.adapters.keys import Key
+
+__all__ = [
+    "BATCH_GET_KEYS_MAX",
+    "ITEM_BYTES_MAX",
+    "PAGE_BYTES_MAX",
+    "TRANSACTION_BYTES_MAX",
+    "TRANSACTION_ITEMS_MAX",
+    "Capacity",
+    "Meter",
+    "Units",
+    "batch_get_units",
+    "check_transaction",
+    "failed_write_units",
+    "get_units",
+    "item_size",
+    "query_units",
+    "transaction_units",
+    "write_units",
+]
+
+ITEM_BYTES_MAX: Final = 400 * 1024
+PAGE_BYTES_MAX: Final = 1024 * 1024
+TRANSACTION_ITEMS_MAX: Final = 100
+TRANSACTION_BYTES_MAX: Final = 4 * 1024 * 1024
+BATCH_GET_KEYS_MAX: Final = 100
+
+_WRITE_UNIT_BYTES: Final = 1024
+_READ_UNIT_BYTES: Final = 4096
+_TRANSACTION_FACTOR: Final = 2
+"""Prepare and commit: each costs as much as a plain write."""
+
+
+def item_size(item: Mapping[str, Value]) -> int:
+    """Bytes of an item as DynamoDB counts them: names and values, both in UTF-8."""
+    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
+
+
+def _value_size(value: Value) -> int:
+    match value:
+        case bool():
+            return 1
+        case int():
+            return _number_size(value)
+        case str():
+            return _text_size(value)
+        case list():
+            return 3 + sum(1 + _text_size(text) for text in value)
+        case _:
+            assert_never(value)
+
+
+def _text_size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _number_size(number: int) -> int:
+    # One byte per two significant digits, one for the exponent, one for a minus sign; zeros at the end are in the exponent.
+    if number == 0:
+        return 1
+    digits = len(str(abs(number)).rstrip("0"))
+    return (digits + 1) // 2 + 1 + (number < 0)
+
+
+def write_units(old_bytes: int, new_bytes: int) -> int:
+    """Units of a put, update or delete: by the larger of the item before and after; an absent item has 0 bytes."""
+    return max(1, _ceiling(max(old_bytes, new_bytes), _WRITE_UNIT_BYTES))
+
+
+def failed_write_units(old_bytes: int) -> int:
+    """Units of a write whose condition did not hold: by the item that stood there."""
+    return write_units(old_bytes, 0)
+
+
+def transaction_units(sizes: Iterable[tuple[int, int]]) -> int:
+    """Units of a transaction of writes, each with its item's bytes before and after; the same when it is cancelled."""
+    return _TRANSACTION_FACTOR * sum(write_units(old, new) for old, new in sizes)
+
+
+def get_units(size_bytes: int) -> int:
+    """Units of one strongly consistent point read; an absent item costs one, too."""
+    return max(1, _ceiling(size_bytes, _READ_UNIT_BYTES))
+
+
+def query_units(sizes_bytes: Iterable[int]) -> int:
+    """Units of one strongly consistent page: its items are added up before rounding; an empty page costs one."""
+    return max(1, _ceiling(sum(sizes_bytes), _READ_UNIT_BYTES))
+
+
+def batch_get_units(sizes_bytes: Iterable[int]) -> int:
+    """Units of strongly consistent point reads in a batch: each item is rounded for itself."""
+    return sum(get_units(size) for size in sizes_bytes)
+
+
+def check_transaction(keys: Sequence[Key]) -> None:
+    """Raises ValueError unless DynamoDB takes writes of these items in one transaction."""
+    if not 1 <= len(keys) <= TRANSACTION_ITEMS_MAX:
+        raise ValueError(f"a transaction of {len(keys)} writes is not allowed; 1 to {TRANSACTION_ITEMS_MAX}")
+    if len(set(keys)) != len(keys):
+        raise ValueError("a transaction must not write one item twice")
+
+
+def _ceiling(size_bytes: int, unit_bytes: int) -> int:
+    return -(-size_bytes // unit_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What some requests cost. One request may carry many items."""
+
+    write_units: int = 0
+    read_units: int = 0
+    requests: int = 0
+
+    def __add__(self, other: Units) -> Units:
+        """Both together."""
+        return Units(self.write_units + other.write_units, self.read_units + other.read_units, self.requests + other.requests)
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What a meter has counted since it was made or reset: in all, and by kind of step ("work.put", "ledger.update", "tx")."""
+
+    write_units: int
+    read_units: int
+    requests: int
+    by_label: Mapping[str, Units] = field(default_factory=dict)
+
+
+class Meter:
+    """Adds up units and requests. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        """A meter that has counted nothing."""
+        self._lock = Lock()
+        self._by_label: dict[str, Units] = {}
+
+    def count(self, label: str, *, write_units: int = 0, read_units: int = 0, requests: int = 1) -> None:
+        """Add what a step of this kind cost."""
+        cost = Units(write_units, read_units, requests)
+        with self._lock:
+            self._by_label[label] = self._by_label.get(label, Units()) + cost
+
+    def snapshot(self) -> Capacity:
+        """What was counted so far; later counts do not change it."""
+        with self._lock:
+            by_label = dict(self._by_label)
+        total = sum(by_label.values(), Units())
+        return Capacity(total.write_units, total.read_units, total.requests, by_label)
+
+    def reset(self) -> None:
+        """Forget everything counted so far."""
+        with self._lock:
+            self._by_label.clear()

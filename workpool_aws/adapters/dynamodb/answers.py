@@ -1,0 +1,102 @@
+"""Owns what DynamoDB's answers and boto3's errors mean: the one place that translates them.
+
+A refused condition is an answer; a malformed request is a programming error (ValueError); a conflict or a throttled transaction is worth
+another try, because no SDK makes one; whatever else went wrong is `StoreUnavailable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from workpool_aws.adapters.codec import decode
+from workpool_aws.adapters.dynamodb.expressions import item_from_wire
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.refs import Record, Unreadable
+from workpool_aws.ports import ConditionFailed, TransactionFailed
+
+__all__ = ["Again", "server_time", "translated"]
+
+_CONDITION: Final = "ConditionalCheckFailed"
+_MISSING_TABLE: Final = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
+_DENIED: Final = frozenset(
+    {
+        "AccessDeniedException",
+        "UnrecognizedClientException",
+        "ExpiredTokenException",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+    }
+)
+_CONFLICTS: Final = frozenset({"TransactionConflictException", "TransactionInProgressException"})
+_MALFORMED: Final = frozenset({"ValidationException", "ItemCollectionSizeLimitExceededException"})
+
+
+class Again(Enum):
+    """Nothing was written, because something else was in the way: worth another try."""
+
+    CONFLICT = "conflict"
+
+
+def server_time(answer: Mapping[str, object]) -> EpochMs | None:
+    """The server's clock when it answered: whole seconds, rounded down; None when the answer has no legible `Date`."""
+    metadata = answer.get("ResponseMetadata")
+    headers = metadata.get("HTTPHeaders") if isinstance(metadata, Mapping) else None
+    text = headers.get("date") if isinstance(headers, Mapping) else None
+    if not isinstance(text, str):
+        return None
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    # A date without a zone would be read in this machine's; HTTP dates are always UTC.
+    return None if date.tzinfo is None else EpochMs(int(date.astimezone(UTC).timestamp()) * 1_000)
+
+
+def translated(error: ClientError | BotoCoreError, table: str) -> Exception | Again:
+    """What an error of boto3 means to the flow: the error to raise in its place, or `Again`."""
+    if isinstance(error, ParamValidationError):
+        return ValueError(f"table {table!r}: {error}")
+    if not isinstance(error, ClientError):
+        return StoreUnavailable(f"table {table!r}: no answer from DynamoDB ({type(error).__name__}: {error})")
+    response: Mapping[str, Any] = {**error.response}
+    detail = response.get("Error", {})
+    code, message = str(detail.get("Code", "unknown")), str(detail.get("Message", ""))
+    if code == "ConditionalCheckFailedException":
+        return ConditionFailed(_standing(response))
+    if code == "TransactionCanceledException":
+        return _cancelled(response.get("CancellationReasons") or [], table, message)
+    if code in _CONFLICTS:
+        return Again.CONFLICT
+    if code in _MALFORMED:
+        return ValueError(f"table {table!r}: DynamoDB refused the request: {message}")
+    return StoreUnavailable(_sentence(code, message, table, error.operation_name))
+
+
+def _cancelled(reasons: list[Mapping[str, Any]], table: str, message: str) -> Exception | Again:
+    codes = [str(reason.get("Code", "None")) for reason in reasons]
+    failed = tuple(code == _CONDITION for code in codes)
+    if any(failed):
+        return TransactionFailed(tuple(_standing(reason) if fail else None for reason, fail in zip(reasons, failed, strict=True)), failed)
+    if "ValidationError" in codes or "ItemCollectionSizeLimitExceeded" in codes:
+        return ValueError(f"table {table!r}: DynamoDB refused the transaction: {message}")
+    return Again.CONFLICT
+
+
+def _standing(response: Mapping[str, Any]) -> Record | Unreadable | None:
+    item = response.get("Item")
+    return decode(item_from_wire(item)) if item else None
+
+
+def _sentence(code: str, message: str, table: str, operation: str) -> str:
+    if code in _MISSING_TABLE:
+        return f"table {table!r} does not exist in this account and region ({operation}: {code})"
+    if code in _DENIED:
+        return f"table {table!r}: {operation} is not allowed with these credentials ({code}: {message})"
+    return f"table {table!r}: {operation} failed ({code}: {message})"

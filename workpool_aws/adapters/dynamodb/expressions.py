@@ -1,0 +1,140 @@
+"""Owns DynamoDB's syntax: plain values as typed ones, conditions and updates as expressions.
+
+Every name and value is passed beside its expression, never inside it, so that no attribute can be a reserved word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, assert_never
+
+from workpool_aws.adapters.codec import Change, attribute_of, encode_field, number_attribute_of
+from workpool_aws.adapters.forms import Value
+from workpool_aws.adapters.keys import PARTITION_KEY, SORT_KEY
+from workpool_aws.model.refs import Record
+from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+__all__ = ["Expressions", "item_from_wire", "item_to_wire"]
+
+_SIMPLE: Final = ("S", "BOOL")
+
+
+class Expressions:
+    """Builds the expressions of one request and collects the names and values that they use."""
+
+    def __init__(self) -> None:
+        """No names and no values yet."""
+        self.names: dict[str, str] = {}
+        self.values: dict[str, AttributeValueTypeDef] = {}
+
+    def condition(self, condition: Condition, kind: type[Record]) -> str:
+        """A condition on a record of a type.
+
+        Raises:
+            ValueError: the condition names no stored field, compares what is no number, or has no parts.
+        """
+        match condition:
+            case IsAbsent():
+                return f"attribute_not_exists({self._name(PARTITION_KEY)})"
+            case Is():
+                return self._is(condition, kind)
+            case Below():
+                return f"{self._name(number_attribute_of(kind, condition.field))} < {self._value(condition.value)}"
+            case Above():
+                return f"{self._name(number_attribute_of(kind, condition.field))} > {self._value(condition.value)}"
+            case All():
+                return self._joined(" AND ", condition.parts, kind)
+            case Either():
+                return self._joined(" OR ", condition.parts, kind)
+            case _:
+                assert_never(condition)
+
+    def existing(self, condition: Condition | None, kind: type[Record]) -> str:
+        """The item exists, and the condition holds: an update must never create an item."""
+        exists = f"attribute_exists({self._name(PARTITION_KEY)})"
+        return exists if condition is None else f"{exists} AND ({self.condition(condition, kind)})"
+
+    def change(self, change: Change) -> str:
+        """What an update does."""
+        sets = [f"{self._name(attribute)} = {self._value(value)}" for attribute, value in change.assign.items()]
+        removes = [self._name(attribute) for attribute in change.remove]
+        adds = [f"{self._name(attribute)} {self._value(amount)}" for attribute, amount in change.add.items()]
+        clauses = (("SET", sets), ("REMOVE", removes), ("ADD", adds))
+        return " ".join(f"{word} {', '.join(parts)}" for word, parts in clauses if parts)
+
+    def key_range(self, partition: str, low: str, high: str | None) -> str:
+        """The keys of a partition from `low` to `high`, both included; "" and None are no bounds."""
+        where = f"{self._name(PARTITION_KEY)} = {self._value(partition)}"
+        # DynamoDB takes one condition on the sort key, and no empty strings in it.
+        if low and high is not None:
+            return f"{where} AND {self._name(SORT_KEY)} BETWEEN {self._value(low)} AND {self._value(high)}"
+        if low:
+            return f"{where} AND {self._name(SORT_KEY)} >= {self._value(low)}"
+        if high is not None:
+            return f"{where} AND {self._name(SORT_KEY)} <= {self._value(high)}"
+        return where
+
+    def _is(self, condition: Is, kind: type[Record]) -> str:
+        name = self._name(attribute_of(kind, condition.field))
+        wanted = encode_field(kind, condition.field, condition.value)
+        return f"attribute_not_exists({name})" if wanted is None else f"{name} = {self._value(wanted)}"
+
+    def _joined(self, word: str, parts: tuple[Condition, ...], kind: type[Record]) -> str:
+        if not parts:
+            raise ValueError("a condition of parts must have at least one")
+        return word.join(f"({self.condition(part, kind)})" for part in parts)
+
+    def _name(self, attribute: str) -> str:
+        alias = f"#{attribute}"
+        self.names[alias] = attribute
+        return alias
+
+    def _value(self, value: Value) -> str:
+        alias = f":{len(self.values)}"
+        self.values[alias] = _to_wire(value)
+        return alias
+
+
+def item_to_wire(item: Mapping[str, Value]) -> dict[str, AttributeValueTypeDef]:
+    """An item as DynamoDB takes it."""
+    return {name: _to_wire(value) for name, value in item.items()}
+
+
+def item_from_wire(item: Mapping[str, object]) -> dict[str, object]:
+    """An item as plain values. What this package never writes stays as it came, for the codec to refuse. Never raises."""
+    return {name: _from_wire(value) for name, value in item.items()}
+
+
+def _to_wire(value: Value) -> AttributeValueTypeDef:
+    match value:
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case str():
+            return {"S": value}
+        case list():
+            return {"L": [{"S": text} for text in value]}
+        case _:
+            assert_never(value)
+
+
+def _from_wire(typed: object) -> object:
+    if not isinstance(typed, Mapping) or len(typed) != 1:
+        return typed
+    ((name, value),) = typed.items()
+    if name in _SIMPLE:
+        return value
+    if name == "N" and isinstance(value, str):
+        return _number(value, typed)
+    if name == "L" and isinstance(value, list):
+        return [_from_wire(element) for element in value]
+    return typed
+
+
+def _number(text: str, otherwise: object) -> object:
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() else otherwise

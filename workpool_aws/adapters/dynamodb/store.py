@@ -1,0 +1,199 @@
+"""Owns the requests to DynamoDB: `ports.Store` on a table, through the low-level boto3 client.
+
+All reads are strongly consistent. A write that lost its answer is repeated by the SDK; its repetition may fail on the first one's own
+effect, which is why every failed condition comes with the item as it stood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar, assert_never
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from workpool_aws.adapters import capacity
+from workpool_aws.adapters.codec import change_of, decode, encode, key_in, record_type
+from workpool_aws.adapters.dynamodb.answers import Again, server_time, translated
+from workpool_aws.adapters.dynamodb.expressions import Expressions, item_from_wire, item_to_wire
+from workpool_aws.adapters.keys import PARTITION_KEY, SORT_KEY, Key, is_empty, key_of, next_low, partition_of
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.model.refs import Page, Record, Ref, Row, Span, Unreadable, ref_of
+from workpool_aws.model.writes import Put, Update, Write, Written
+from workpool_aws.ports import Clock, Entropy
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, PutTypeDef, QueryInputTypeDef, TransactWriteItemTypeDef, UpdateTypeDef
+
+__all__ = ["DynamoStore"]
+
+A = TypeVar("A")
+
+_TRIES: Final = 5
+_PAUSE_MS: Final = 50
+"""Doubles with every try, times [0.5, 1.5): all tries together wait about a second."""
+
+
+class DynamoStore:
+    """A table in DynamoDB, behind `ports.Store`.
+
+    Every method raises `StoreUnavailable` when there was no answer (a write may have happened), when the table is missing, or when access to
+    it is denied, and ValueError for a request that DynamoDB refuses as malformed (nothing was written).
+    """
+
+    def __init__(self, client: DynamoDBClient, table: str, *, clock: Clock, entropy: Entropy) -> None:
+        """A store on an existing table. Makes no request. `clock` and `entropy` serve the pauses between tries, and transaction tokens."""
+        self._client = client
+        self._table = table
+        self._clock = clock
+        self._entropy = entropy
+
+    def get(self, ref: Ref) -> Record | Unreadable | None:
+        """What stands there now, or None. Raises ValueError for a name that no key can carry."""
+        key = _wire_key(key_of(ref))
+        answer = self._send(lambda: self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True))
+        item = answer.get("Item")
+        return _decoded(item) if item else None
+
+    def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
+        """Those that exist; a name asked for twice is read once."""
+        wanted = {key_of(ref): ref for ref in refs}
+        keys = list(wanted)
+        found: dict[Ref, Record | Unreadable] = {}
+        for start in range(0, len(keys), capacity.BATCH_GET_KEYS_MAX):
+            for item in self._get_batch(keys[start : start + capacity.BATCH_GET_KEYS_MAX]):
+                found[wanted[key_in(item)]] = decode(item)
+        return found
+
+    def query(self, span: Span) -> Page:
+        """One page of a range, in key order. `next_low` may lead to an empty page."""
+        partition = partition_of(span)
+        if is_empty(span):
+            return Page((), None)
+        expressions = Expressions()
+        request: QueryInputTypeDef = {
+            "TableName": self._table,
+            "ConsistentRead": True,
+            "KeyConditionExpression": expressions.key_range(partition, span.low, span.high),
+            "ExpressionAttributeNames": expressions.names,
+            "ExpressionAttributeValues": expressions.values,
+        }
+        if span.limit is not None:
+            request["Limit"] = span.limit
+        answer = self._send(lambda: self._client.query(**request))
+        last = answer.get("LastEvaluatedKey")
+        rows = tuple(_row(item) for item in answer["Items"])
+        return Page(rows, next_low(key_in(item_from_wire(last)).sk, span.high) if last else None)
+
+    def write(self, write: Write) -> Written:
+        """One conditional write. Raises ConditionFailed (nothing was written)."""
+        match write:
+            case Put():
+                put = self._put(write)
+                placed = self._send(lambda: self._client.put_item(**put))
+                return Written(server_time(placed), write.record)
+            case Update():
+                update = self._update(write)
+                changed = self._send(lambda: self._client.update_item(**update, ReturnValues="ALL_NEW"))
+                record = _decoded(changed["Attributes"])
+                return Written(server_time(changed), None if isinstance(record, Unreadable) else record)
+            case _:
+                assert_never(write)
+
+    def transact(self, writes: Sequence[Write]) -> Written:
+        """All or nothing. Raises TransactionFailed (nothing was written)."""
+        capacity.check_transaction([key_of(ref_of(write.record) if isinstance(write, Put) else write.ref) for write in writes])
+        items = [self._action(write) for write in writes]
+        # The same token in every try: a try that went through unseen is then recognised, not applied again.
+        token = self._entropy.token()
+        answer = self._send(lambda: self._client.transact_write_items(TransactItems=items, ClientRequestToken=token))
+        return Written(server_time(answer), None)
+
+    def delete(self, ref: Ref) -> None:
+        """Remove an item, if it exists."""
+        key = _wire_key(key_of(ref))
+        self._send(lambda: self._client.delete_item(TableName=self._table, Key=key))
+
+    def _get_batch(self, keys: Sequence[Key]) -> list[dict[str, object]]:
+        items: list[dict[str, object]] = []
+        missing = [_wire_key(key) for key in keys]
+        for attempt in range(_TRIES):
+            self._pause(attempt)
+            items_before = len(items)
+            missing = self._get_some(missing, items)
+            if not missing:
+                return items
+            if len(items) > items_before:
+                return items + self._get_batch([key_in(item_from_wire(key)) for key in missing])
+        raise StoreUnavailable(f"table {self._table!r}: {len(missing)} items were left unread in all {_TRIES} tries")
+
+    def _get_some(
+        self, keys: list[dict[str, AttributeValueTypeDef]], into: list[dict[str, object]]
+    ) -> list[dict[str, AttributeValueTypeDef]]:
+        answer = self._send(lambda: self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}))
+        into.extend(item_from_wire(item) for item in answer["Responses"].get(self._table, []))
+        left = answer.get("UnprocessedKeys", {}).get(self._table)
+        return list(left["Keys"]) if left else []
+
+    def _action(self, write: Write) -> TransactWriteItemTypeDef:
+        match write:
+            case Put():
+                return {"Put": self._put(write)}
+            case Update():
+                return {"Update": self._update(write)}
+            case _:
+                assert_never(write)
+
+    def _put(self, write: Put) -> PutTypeDef:
+        request: PutTypeDef = {"TableName": self._table, "Item": item_to_wire(encode(write.record))}
+        if write.condition is not None:
+            expressions = Expressions()
+            request["ConditionExpression"] = expressions.condition(write.condition, type(write.record))
+            request["ExpressionAttributeNames"] = expressions.names
+            # DynamoDB refuses an empty map of values.
+            if expressions.values:
+                request["ExpressionAttributeValues"] = expressions.values
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        return request
+
+    def _update(self, write: Update) -> UpdateTypeDef:
+        expressions = Expressions()
+        request: UpdateTypeDef = {
+            "TableName": self._table,
+            "Key": _wire_key(key_of(write.ref)),
+            "UpdateExpression": expressions.change(change_of(write)),
+            "ConditionExpression": expressions.existing(write.condition, record_type(write.ref)),
+            "ExpressionAttributeNames": expressions.names,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if expressions.values:
+            request["ExpressionAttributeValues"] = expressions.values
+        return request
+
+    def _send(self, call: Callable[[], A]) -> A:
+        for attempt in range(_TRIES):
+            self._pause(attempt)
+            try:
+                return call()
+            except (ClientError, BotoCoreError) as error:
+                meaning = translated(error, self._table)
+                if not isinstance(meaning, Again):
+                    raise meaning from error
+        raise StoreUnavailable(f"table {self._table!r}: other transactions were in the way in all {_TRIES} tries")
+
+    def _pause(self, attempt: int) -> None:
+        if attempt > 0:
+            self._clock.sleep(int(_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + self._entropy.fraction())))
+
+
+def _wire_key(key: Key) -> dict[str, AttributeValueTypeDef]:
+    return {PARTITION_KEY: {"S": key.pk}, SORT_KEY: {"S": key.sk}}
+
+
+def _decoded(item: Mapping[str, object]) -> Record | Unreadable:
+    return decode(item_from_wire(item))
+
+
+def _row(item: Mapping[str, object]) -> Row:
+    plain = item_from_wire(item)
+    return Row(key_in(plain).sk, decode(plain))

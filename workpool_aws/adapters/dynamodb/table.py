@@ -1,0 +1,37 @@
+"""Owns the shape of the table: its key, its billing and its TTL attribute, as deployments and tests create it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workpool_aws.adapters.keys import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+__all__ = ["PARTITION_KEY", "SORT_KEY", "TTL_ATTRIBUTE", "create_table", "enable_ttl"]
+
+
+def create_table(client: DynamoDBClient, name: str) -> None:
+    """Create the table, billed on demand, and wait until it takes requests.
+
+    Errors of boto3 pass as they are; `ResourceInUseException` means that a table of this name exists, and that it was left alone.
+    """
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": PARTITION_KEY, "KeyType": "HASH"}, {"AttributeName": SORT_KEY, "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": PARTITION_KEY, "AttributeType": "S"},
+            {"AttributeName": SORT_KEY, "AttributeType": "S"},
+        ],
+    )
+    client.get_waiter("table_exists").wait(TableName=name)
+
+
+def enable_ttl(client: DynamoDBClient, name: str) -> None:
+    """Have DynamoDB remove what is past its TTL; nothing happens when it does so already. Errors of boto3 pass as they are."""
+    described = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    if described.get("TimeToLiveStatus") in ("ENABLED", "ENABLING"):
+        return
+    client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL_ATTRIBUTE})

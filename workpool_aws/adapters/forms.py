@@ -1,0 +1,179 @@
+"""Owns how single values are stored: each form turns a field's value into a plain one and back, or says that it cannot.
+
+Plain values are what every engine stores: text, whole numbers, true, and lists of texts. Composite values are written compactly, because
+every write of an item costs by its whole size: a slot of the ledger takes at most 45 bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from workpool_aws.model.ids import EpochMs, WorkId, is_ulid
+from workpool_aws.model.loop import Entry, EntryKey, ShardMark
+from workpool_aws.model.retry import RetryPolicy
+
+__all__ = ["ENTRIES", "FLAG", "RETRY", "SHARD_MARKS", "TEXT", "ULID", "WHOLE", "Form", "Value", "choice", "work_id"]
+
+Value = str | int | bool | list[str]
+
+_WHOLE_BELOW: Final = 10**38
+"""DynamoDB keeps 38 digits of a number."""
+_BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_ENTRY: Final = re.compile(r"([0-9A-Z]{26}):([0-9]{1,9}):([0-9a-z]{1,12})(:c)?", re.ASCII)
+_MARK: Final = re.compile(r"([^:]*):([^:]*):([0-9a-z]{1,12})", re.ASCII)
+_POLICY: Final = re.compile(r"([0-9]{1,9}):([0-9]{1,15}(?:\.[0-9]{3})?):([0-9.e+]{1,30}):([0-9]{1,15}(?:\.[0-9]{3})?)?:(j?)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How values of one kind are stored. `encode` and `decode` raise ValueError for what is not of this kind."""
+
+    name: str
+    """For messages: what a value of this form is."""
+    encode: Callable[[Any], Value]
+    decode: Callable[[object], object]
+
+
+def work_id(value: object) -> WorkId:
+    """An id in its one canonical spelling. Raises ValueError for anything else."""
+    if isinstance(value, str) and is_ulid(value):
+        return WorkId(value)
+    raise ValueError("not an id")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("text expected")
+    if not value.isascii():
+        value.encode()  # a lone surrogate could not be sent, or would come back as something else
+    return str(value)
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("a whole number expected")
+    if not -_WHOLE_BELOW < value < _WHOLE_BELOW:
+        raise ValueError("at most 38 digits")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false expected")
+    return value
+
+
+TEXT: Final = Form("a text", _text, _text)
+WHOLE: Final = Form("a whole number", _whole, _whole)
+FLAG: Final = Form("true or false", _flag, _flag)
+ULID: Final = Form("an id", work_id, work_id)
+
+
+def choice(members: type[StrEnum]) -> Form:
+    """The form of an enumeration: its values, and nothing else."""
+
+    def encode(value: object) -> Value:
+        return members(_text(value)).value
+
+    def decode(value: object) -> object:
+        return members(_text(value))
+
+    return Form(f"one of {', '.join(members)}", encode, decode)
+
+
+def _write_base36(number: int) -> str:
+    if number < 0:
+        raise ValueError("a time before 1970")
+    digits = ""
+    while number >= len(_BASE36):
+        number, digit = divmod(number, len(_BASE36))
+        digits = _BASE36[digit] + digits
+    return _BASE36[number] + digits
+
+
+def _matched(pattern: re.Pattern[str], value: object) -> re.Match[str]:
+    found = pattern.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("not of the expected form")
+    return found
+
+
+def _listed(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise ValueError("a list expected")
+    return value
+
+
+def _write_entries(entries: Mapping[EntryKey, Entry]) -> Value:
+    return [_write_entry(key, entry) for key, entry in entries.items()]
+
+
+def _write_entry(key: EntryKey, entry: Entry) -> str:
+    text = f"{key.work_id}:{key.start}:{_write_base36(entry.deadline)}{':c' if entry.confirmed else ''}"
+    _read_entry(text)  # a slot that could not be read back would make the whole ledger unreadable
+    return text
+
+
+def _read_entry(value: object) -> tuple[EntryKey, Entry]:
+    found = _matched(_ENTRY, value)
+    ulid, start, deadline, confirmed = found.groups()
+    return EntryKey(work_id(ulid), int(start)), Entry(EpochMs(int(deadline, 36)), confirmed=confirmed is not None)
+
+
+def _read_entries(value: object) -> dict[EntryKey, Entry]:
+    pairs = [_read_entry(text) for text in _listed(value)]
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise ValueError("one start has two slots")
+    return entries
+
+
+def _write_marks(marks: tuple[ShardMark, ...]) -> Value:
+    return [_write_mark(mark) for mark in marks]
+
+
+def _write_mark(mark: ShardMark) -> str:
+    text = f"{_text(mark.work_cursor)}:{_text(mark.done_cursor)}:{_write_base36(mark.deep_at)}"
+    _matched(_MARK, text)
+    return text
+
+
+def _read_mark(value: object) -> ShardMark:
+    work_cursor, done_cursor, deep_at = _matched(_MARK, value).groups()
+    return ShardMark(work_cursor, done_cursor, EpochMs(int(deep_at, 36)))
+
+
+def _read_marks(value: object) -> tuple[ShardMark, ...]:
+    return tuple(_read_mark(text) for text in _listed(value))
+
+
+def _write_policy(policy: RetryPolicy) -> Value:
+    if not isinstance(policy, RetryPolicy):
+        raise ValueError("a RetryPolicy expected")
+    cap = "" if policy.max_backoff is None else _write_ms(policy.max_backoff)
+    return f"{policy.max_attempts}:{_write_ms(policy.initial_backoff)}:{float(policy.base)!r}:{cap}:{'j' if policy.jitter else ''}"
+
+
+def _read_policy(value: object) -> RetryPolicy:
+    attempts, initial, base, cap, jitter = _matched(_POLICY, value).groups()
+    return RetryPolicy(int(attempts), _read_ms(initial), float(base), None if cap is None else _read_ms(cap), jitter == "j")
+
+
+def _write_ms(duration: timedelta) -> str:
+    whole, rest = divmod(duration, timedelta(milliseconds=1))
+    return f"{whole}.{rest.microseconds:03d}" if rest else f"{whole}"
+
+
+def _read_ms(text: str) -> timedelta:
+    whole, _, rest = text.partition(".")
+    return timedelta(milliseconds=int(whole), microseconds=int(rest or 0))
+
+
+RETRY: Final = Form("a retry policy", _write_policy, _read_policy)
+ENTRIES: Final = Form("a list of slots", _write_entries, _read_entries)
+SHARD_MARKS: Final = Form("a list of shard marks", _write_marks, _read_marks)

@@ -1,0 +1,245 @@
+"""Owns the calls to Lambda: starting workers and loops, and reading how long a start may take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+)
+from botocore.parsers import ResponseParserError
+
+from workpool_aws.adapters.wire import order_to_wire, worker_event
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.messages import Assignment, LoopOrder
+from workpool_aws.ports import Clock, Entropy, FunctionLimits, InvokeRefused, InvokeThrottled, InvokeUnanswered
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+__all__ = ["EVENT_AGE_MS_MAX", "LIMITS_KEPT_MS", "TIMEOUT_MS_MAX", "TRACE_HEADER", "LambdaInvoker", "start_fresh_traces"]
+
+TRACE_HEADER: Final = "X-Amzn-Trace-Id"
+TIMEOUT_MS_MAX: Final = 900_000
+EVENT_AGE_MS_MAX: Final = 21_600_000
+"""Six hours: Lambda's maximum, and its default."""
+LIMITS_KEPT_MS: Final = 300_000
+LIMITS_GUESSED_KEPT_MS: Final = 60_000
+_TARGETS_KEPT_MAX: Final = 1_000
+_TRACE_BITS: Final = 96
+
+_NOT_TAKEN: Final = frozenset(
+    {
+        "TooManyRequestsException",
+        "ThrottlingException",
+        "Throttling",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "EC2ThrottledException",
+        "ENILimitReachedException",
+        "ENINotReadyException",
+        "SubnetIPAddressLimitReachedException",
+        "ResourceNotReadyException",
+        "SnapStartTimeoutException",
+        "SnapStartNotReadyException",
+        # What is wrong with our own credentials is not the target's fault, and passes: it must not fail works.
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+_NEVER_TAKEN: Final = frozenset(
+    {
+        "RequestTooLargeException",
+        "SerializedRequestEntityTooLargeException",
+        "InvalidRequestContentException",
+        "InvalidParameterValueException",
+        "UnsupportedMediaTypeException",
+        "ValidationException",
+        "RequestEntityTooLargeException",
+    }
+)
+_REFUSED_WITH_5XX: Final = (
+    "KMS",
+    "EC2AccessDenied",
+    "InvalidRuntime",
+    "InvalidSecurityGroupID",
+    "InvalidSubnetID",
+    "InvalidZipFile",
+)
+"""Prefixes of codes by which Lambda refuses a function that is set up badly; it answers them with 502."""
+_TOO_MANY: Final = 429
+_TOO_LARGE: Final = 413
+_SERVER_ERRORS: Final = 500
+_UNAVAILABLE: Final = 503
+
+_NEVER_SENT: Final = (
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ProxyConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    NoRegionError,
+)
+
+
+def start_fresh_traces(client: LambdaClient, clock: Clock, entropy: Entropy) -> None:
+    """From now on, every Invoke of this client begins a trace of its own.
+
+    Lambda counts the hops of one chain of invocations by that header and drops the seventeenth. Without this, every worker would inherit
+    the count of the loop that started it, and unrelated works would be dropped after a few rounds of loop, worker and kick.
+    """
+
+    def set_header(params: dict[str, dict[str, str]], **_: object) -> None:
+        params["headers"][TRACE_HEADER] = f"Root=1-{clock.now() // 1000:08x}-{entropy.bits(_TRACE_BITS):024x}"
+
+    # First: botocore's own handler passes the current trace on, but only where no header is set.
+    client.meta.events.register_first("before-call.lambda.Invoke", set_header)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    limits: FunctionLimits
+    until: EpochMs
+
+
+class LambdaInvoker:
+    """Lambda behind `ports.Invoker`. Clients are given as functions that return them, so that they are made when they are first needed.
+
+    `client` must not retry by itself: a repeated Invoke is a second start. `retrying_client` may: it is used where a worker claims its
+    start before any user code runs, and for reading. Both must have been through `start_fresh_traces`.
+    """
+
+    def __init__(self, client: Callable[[], LambdaClient], retrying_client: Callable[[], LambdaClient], clock: Clock) -> None:
+        self._client = client
+        self._retrying_client = retrying_client
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+
+    def start_work(self, target: str, assignment: Assignment, args: str) -> None:
+        """Send one start to a worker; Lambda has queued it when this returns.
+
+        Raises:
+            InvokeThrottled: not queued now. For claimed work an earlier repetition may have been: its worker will not get the claim.
+            InvokeRefused: not queued; arguments that are not a JSON object, too, are refused for good.
+            InvokeUnanswered: queued or not.
+        """
+        try:
+            event = worker_event(args, assignment)
+        except ValueError as error:
+            raise InvokeRefused(str(error), lasting=True) from error
+        _invoke(self._retrying_client if assignment.claimed else self._client, target, event)
+
+    def start_loop(self, loop_arn: str, order: LoopOrder) -> None:
+        """Start a loop invocation of a generation; raises as `start_work`. Never repeated by the SDK."""
+        _invoke(self._client, loop_arn, json.dumps(order_to_wire(order), separators=(",", ":")).encode())
+
+    def limits(self, target: str) -> FunctionLimits:
+        """Timeout and event age of the very version or alias that `target` names, kept for five minutes. Never raises.
+
+        Where Lambda does not say: 15 minutes and six hours, and it is asked again after a minute.
+        """
+        now = self._clock.now()
+        known = self._known.get(target)
+        # A clock that was set back must not keep an answer for ever.
+        if known is not None and known.until - LIMITS_KEPT_MS <= now < known.until:
+            return known.limits
+        try:
+            read, kept_ms = self._read_limits(target), LIMITS_KEPT_MS
+        except (ClientError, BotoCoreError, ResponseParserError):
+            read, kept_ms = FunctionLimits(timeout_ms=TIMEOUT_MS_MAX, event_age_ms=EVENT_AGE_MS_MAX), LIMITS_GUESSED_KEPT_MS
+        if len(self._known) >= _TARGETS_KEPT_MAX:
+            self._known.clear()
+        self._known[target] = _Known(read, EpochMs(now + kept_ms))
+        return read
+
+    def _read_limits(self, target: str) -> FunctionLimits:
+        client = self._retrying_client()
+        name, qualifier = _split_qualifier(target)
+        if qualifier is None:
+            timeout_s = client.get_function_configuration(FunctionName=name).get("Timeout", TIMEOUT_MS_MAX // 1000)
+        else:
+            timeout_s = client.get_function_configuration(FunctionName=name, Qualifier=qualifier).get("Timeout", TIMEOUT_MS_MAX // 1000)
+        return FunctionLimits(
+            timeout_ms=timeout_s * 1000,
+            event_age_ms=_read_event_age_ms(client, name, qualifier),
+        )
+
+
+def _read_event_age_ms(client: LambdaClient, name: str, qualifier: str | None) -> int:
+    try:
+        if qualifier is None:
+            age_s = client.get_function_event_invoke_config(FunctionName=name).get("MaximumEventAgeInSeconds")
+        else:
+            age_s = client.get_function_event_invoke_config(FunctionName=name, Qualifier=qualifier).get("MaximumEventAgeInSeconds")
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        # The function was found a moment ago, so it is this configuration that does not exist: Lambda's default holds.
+        return EVENT_AGE_MS_MAX
+    return EVENT_AGE_MS_MAX if not age_s else age_s * 1000
+
+
+def _split_qualifier(target: str) -> tuple[str, str | None]:
+    """A function's name or ARN without its version or alias, and that; forms: `name`, `account:function:name`, a full ARN."""
+    parts = target.split(":")
+    unqualified = 1
+    if parts[0] == "arn":
+        unqualified = len("arn:partition:lambda:region:account:function:name".split(":"))
+    elif parts[1:2] == ["function"]:
+        unqualified = len("account:function:name".split(":"))
+    if len(parts) <= unqualified:
+        return target, None
+    return ":".join(parts[:unqualified]), ":".join(parts[unqualified:])
+
+
+def _invoke(client: Callable[[], LambdaClient], target: str, event: bytes) -> None:
+    try:
+        client().invoke(FunctionName=target, InvocationType="Event", Payload=event)
+    except ClientError as error:
+        raise _answer(error) from error
+    except ParamValidationError as error:
+        raise InvokeRefused(str(error), lasting=True) from error
+    except _NEVER_SENT as error:
+        # After a repetition by the SDK, the last try's error does not tell about the first; that happens for claimed work only, where a
+        # start that arrives after it was put back finds its number gone.
+        raise InvokeThrottled(str(error)) from error
+    except (BotoCoreError, ResponseParserError) as error:
+        raise InvokeUnanswered(str(error)) from error
+
+
+def _answer(error: ClientError) -> InvokeThrottled | InvokeRefused | InvokeUnanswered:
+    code = error.response.get("Error", {}).get("Code", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _NOT_TAKEN or status in (_TOO_MANY, _UNAVAILABLE):
+        return InvokeThrottled(str(error))
+    if code in _NEVER_TAKEN or status == _TOO_LARGE:
+        return InvokeRefused(str(error), lasting=True)
+    if status >= _SERVER_ERRORS and not code.startswith(_REFUSED_WITH_5XX):
+        return InvokeUnanswered(str(error))
+    return InvokeRefused(str(error), lasting=False)

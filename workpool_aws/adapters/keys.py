@@ -1,0 +1,189 @@
+"""Owns the spelling of keys: where each record lies in the table. Nothing else in the package builds or reads a key.
+
+Names of pools match `[A-Za-z0-9_-]{1,40}`, so the separator `#` never occurs in them, and no pool can collide with `#pools`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import Final, NamedTuple, assert_never
+
+from workpool_aws.model.ids import SHARDS_MAX, is_ulid, shard_of
+from workpool_aws.model.refs import (
+    ConfigRef,
+    DeploymentRef,
+    DoneRef,
+    LedgerRef,
+    PointerRef,
+    Ref,
+    RegistrationRef,
+    Shelf,
+    Span,
+    StatusRef,
+    WorkRef,
+)
+
+__all__ = [
+    "PARTITION_KEY",
+    "SORT_KEY",
+    "TTL_ATTRIBUTE",
+    "Key",
+    "Place",
+    "Room",
+    "is_empty",
+    "key_of",
+    "next_low",
+    "partition_of",
+    "place_of",
+]
+
+PARTITION_KEY: Final = "pk"
+SORT_KEY: Final = "sk"
+TTL_ATTRIBUTE: Final = "expires_at"
+
+CONFIG_SORT: Final = "config"
+STATUS_SORT: Final = "status"
+LEDGER_SORT: Final = "ledger"
+DEPLOYMENT_SORT: Final = "current"
+
+_REGISTRY: Final = "#pools"
+_DEPLOYMENT: Final = "#deployment"
+_POOL: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_SHARD: Final = re.compile(r"0|[1-9][0-9]?")
+
+
+class Key(NamedTuple):
+    """The full primary key of an item."""
+
+    pk: str
+    sk: str
+
+
+class Room(Enum):
+    """What a partition holds, told by its key alone."""
+
+    WORK = "work"
+    DONE = "done"
+    CONTROL = "control"
+    REGISTRY = "registry"
+    DEPLOYMENT = "deployment"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A partition key, read. `pool` is "" in the rooms of the table; `shard` is 0 where a room has none."""
+
+    room: Room
+    pool: str = ""
+    shard: int = 0
+
+
+def key_of(ref: Ref) -> Key:
+    """Where a record lies.
+
+    Raises:
+        ValueError: the pool's name or the id cannot be part of a key.
+    """
+    match ref:
+        case WorkRef():
+            return Key(_sharded(ref.pool, Room.WORK, ref.id), ref.id)
+        case PointerRef():
+            return Key(_sharded(ref.pool, Room.WORK, ref.at), ref.at)
+        case DoneRef():
+            return Key(_sharded(ref.pool, Room.DONE, ref.at), ref.at)
+        case StatusRef():
+            return Key(_control(ref.pool), STATUS_SORT)
+        case LedgerRef():
+            return Key(_control(ref.pool), LEDGER_SORT)
+        case ConfigRef():
+            return Key(_control(ref.pool), CONFIG_SORT)
+        case RegistrationRef():
+            return Key(_REGISTRY, _checked(ref.pool))
+        case DeploymentRef():
+            return Key(_DEPLOYMENT, DEPLOYMENT_SORT)
+        case _:
+            assert_never(ref)
+
+
+def partition_of(span: Span) -> str:
+    """The partition that a range lies in: a range never crosses one.
+
+    Raises:
+        ValueError: the pool's name or the shard cannot be part of a key.
+    """
+    match span.shelf:
+        case Shelf.WORK:
+            return _shard_partition(span.pool, Room.WORK, span.shard)
+        case Shelf.DONE:
+            return _shard_partition(span.pool, Room.DONE, span.shard)
+        case Shelf.REGISTRY:
+            return _REGISTRY
+        case _:
+            assert_never(span.shelf)
+
+
+@lru_cache(maxsize=4096)
+def place_of(partition: str) -> Place:
+    """What a partition key says.
+
+    Raises:
+        ValueError: it is none of this package's.
+    """
+    if partition == _REGISTRY:
+        return Place(Room.REGISTRY)
+    if partition == _DEPLOYMENT:
+        return Place(Room.DEPLOYMENT)
+    pool, _, rest = partition.partition("#")
+    room, _, shard = rest.partition("#")
+    if _POOL.fullmatch(pool):
+        if rest == Room.CONTROL.value:
+            return Place(Room.CONTROL, pool)
+        if room in (Room.WORK.value, Room.DONE.value) and _SHARD.fullmatch(shard) and int(shard) < SHARDS_MAX:
+            return Place(Room(room), pool, int(shard))
+    raise ValueError("no partition of this package")
+
+
+def is_empty(span: Span) -> bool:
+    """Whether no key can lie in a range (DynamoDB refuses such a range instead of answering with nothing).
+
+    Raises:
+        ValueError: the range asks for pages of less than one item.
+    """
+    if span.limit is not None and span.limit < 1:
+        raise ValueError(f"limit: {span.limit} is not allowed; at least 1 item a page")
+    return span.high is not None and (span.high == "" or span.high < span.low)
+
+
+def next_low(last: str, high: str | None) -> str | None:
+    """Where the page after the one that ended at `last` begins; None when the range is used up.
+
+    The very next string in the order of keys, so that no key, however odd, is skipped or read twice.
+    """
+    low = f"{last}\x00"
+    return None if high is not None and low > high else low
+
+
+def _sharded(pool: str, room: Room, ulid: str) -> str:
+    if not is_ulid(ulid):
+        raise ValueError(f"{ulid[:40]!r} is not an id: 26 characters of Crockford base 32 are expected")
+    return _shard_partition(pool, room, shard_of(ulid))
+
+
+@lru_cache(maxsize=4096)
+def _shard_partition(pool: str, room: Room, shard: int) -> str:
+    if not 0 <= shard < SHARDS_MAX:
+        raise ValueError(f"shard {shard} is not in 0..{SHARDS_MAX - 1}")
+    return f"{_checked(pool)}#{room.value}#{shard}"
+
+
+def _control(pool: str) -> str:
+    return f"{_checked(pool)}#{Room.CONTROL.value}"
+
+
+def _checked(pool: str) -> str:
+    if not _POOL.fullmatch(pool):
+        raise ValueError(f"pool: {pool[:60]!r} is not allowed; 1 to 40 letters, digits, hyphens and underscores")
+    return pool

@@ -1,0 +1,1 @@
+"""The store in this process's memory: the oracle that the other engines are compared with."""

@@ -1,0 +1,264 @@
+"""Owns the table in memory: the oracle behind `ports.Store`, as strict as DynamoDB, and the meter of what its requests would cost.
+
+Items are kept as they would be stored, so that what cannot be stored and read back fails here, too. Requests that DynamoDB would refuse as
+malformed raise ValueError and change nothing; everything else is an answer. Safe to share between threads: each request is one step.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Final, assert_never
+
+from workpool_aws.adapters import capacity
+from workpool_aws.adapters.capacity import Meter, item_size
+from workpool_aws.adapters.codec import Item, change_of, decode, encode, record_type
+from workpool_aws.adapters.forms import Value
+from workpool_aws.adapters.keys import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE, Key, is_empty, key_of, next_low, partition_of
+from workpool_aws.adapters.memory.evaluate import applied, holds
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.refs import Page, Record, Ref, Row, Span, Unreadable, ref_of
+from workpool_aws.model.writes import Put, Update, Write, Written
+from workpool_aws.ports import ConditionFailed, TransactionFailed
+
+__all__ = ["MemoryStore"]
+
+_DATE_MS: Final = 1_000
+"""An HTTP `Date` is whole seconds."""
+
+
+@dataclass(slots=True)
+class _Partition:
+    """The items of one partition key. Stored items are never changed in place, so they may be read outside the lock."""
+
+    sorts: list[str] = field(default_factory=list)
+    items: dict[str, Item] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def place(self, sort: str, item: Item, size: int) -> None:
+        if sort not in self.items:
+            insort(self.sorts, sort)
+        self.items[sort] = item
+        self.sizes[sort] = size
+
+    def drop(self, sort: str) -> None:
+        if self.items.pop(sort, None) is not None:
+            del self.sizes[sort]
+            del self.sorts[bisect_left(self.sorts, sort)]
+
+    def page(self, span: Span, page_bytes: int) -> tuple[list[str], bool]:
+        """Sort keys of one answer, and whether it was cut off. As in DynamoDB a page that reached its limit counts as cut off."""
+        first = bisect_left(self.sorts, span.low)
+        end = len(self.sorts) if span.high is None else bisect_right(self.sorts, span.high)
+        size = 0
+        for index in range(first, end):
+            size += self.sizes[self.sorts[index]]
+            if index > first and size > page_bytes:
+                return self.sorts[first:index], True
+            if index - first + 1 == span.limit:
+                return self.sorts[first : index + 1], True
+        return self.sorts[first:end], False
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One write, worked out against the item as it stands: nothing is stored yet."""
+
+    key: Key
+    before: Item | None
+    old_bytes: int
+    after: Item | None
+    """None: the condition does not hold."""
+    new_bytes: int
+
+
+class MemoryStore:
+    """A table in memory, behind `ports.Store`."""
+
+    def __init__(
+        self, server_clock: Callable[[], EpochMs], meter: Meter | None = None, *, page_bytes: int = capacity.PAGE_BYTES_MAX
+    ) -> None:
+        """An empty table whose answers carry `server_clock`, rounded down to seconds; `page_bytes` bounds one page of a range."""
+        self.meter = meter or Meter()
+        self._server_clock = server_clock
+        self._page_bytes = page_bytes
+        self._partitions: dict[str, _Partition] = {}
+        self._lock = RLock()
+
+    def get(self, ref: Ref) -> Record | Unreadable | None:
+        """What stands there now, or None. Raises ValueError for a name that no key can carry."""
+        key = key_of(ref)
+        with self._lock:
+            item, size = self._find(key)
+        self.meter.count(f"{_noun(record_type(ref))}.get", read_units=capacity.get_units(size))
+        return None if item is None else decode(item)
+
+    def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
+        """Those that exist; a name asked for twice is read once."""
+        wanted = {ref: key_of(ref) for ref in refs}
+        with self._lock:
+            found = {ref: self._find(key) for ref, key in wanted.items()}
+        if wanted:
+            self.meter.count(
+                f"{_noun(record_type(refs[0]))}.get_many",
+                read_units=capacity.batch_get_units(size for _, size in found.values()),
+                requests=-(-len(wanted) // capacity.BATCH_GET_KEYS_MAX),
+            )
+        return {ref: decode(item) for ref, (item, _) in found.items() if item is not None}
+
+    def query(self, span: Span) -> Page:
+        """One page of a range, in key order. `next_low` may lead to an empty page."""
+        partition_key = partition_of(span)
+        if is_empty(span):
+            return Page((), None)
+        with self._lock:
+            partition = self._partitions.get(partition_key, _Partition())
+            sorts, cut = partition.page(span, self._page_bytes)
+            items = [partition.items[sort] for sort in sorts]
+            units = capacity.query_units(partition.sizes[sort] for sort in sorts)
+        self.meter.count(f"{span.shelf.value}.query", read_units=units)
+        rows = tuple(Row(sort, decode(item)) for sort, item in zip(sorts, items, strict=True))
+        return Page(rows, next_low(sorts[-1], span.high) if cut else None)
+
+    def write(self, write: Write) -> Written:
+        """One conditional write. Raises ConditionFailed or ValueError; in both cases nothing was written."""
+        kind, verb = _named(write)
+        with self._lock:
+            step = self._worked_out(write)
+            label = f"{_noun(kind)}.{verb}"
+            if step.after is None:
+                self.meter.count(label, write_units=capacity.failed_write_units(step.old_bytes))
+                raise ConditionFailed(None if step.before is None else decode(step.before))
+            self.meter.count(label, write_units=capacity.write_units(step.old_bytes, step.new_bytes))
+            self._place(step.key, step.after, step.new_bytes)
+        return Written(self._date(), _told(write, step.after))
+
+    def transact(self, writes: Sequence[Write]) -> Written:
+        """All or nothing. Raises TransactionFailed or ValueError; in both cases nothing was written."""
+        capacity.check_transaction([key_of(_ref(write)) for write in writes])
+        with self._lock:
+            steps = [self._worked_out(write) for write in writes]
+            if sum(step.new_bytes for step in steps) > capacity.TRANSACTION_BYTES_MAX:
+                raise ValueError(f"a transaction of more than {capacity.TRANSACTION_BYTES_MAX} bytes is not allowed")
+            self.meter.count("tx", write_units=capacity.transaction_units((step.old_bytes, step.new_bytes) for step in steps))
+            failed = tuple(step.after is None for step in steps)
+            if any(failed):
+                current = (step.before if step.after is None else None for step in steps)
+                raise TransactionFailed(tuple(None if item is None else decode(item) for item in current), failed)
+            for step in steps:
+                if step.after is not None:
+                    self._place(step.key, step.after, step.new_bytes)
+        return Written(self._date(), None)
+
+    def delete(self, ref: Ref) -> None:
+        """Remove an item, if it exists."""
+        key = key_of(ref)
+        with self._lock:
+            _, size = self._find(key)
+            self._drop(key)
+        self.meter.count(f"{_noun(record_type(ref))}.delete", write_units=capacity.write_units(size, 0))
+
+    def peek(self, ref: Ref) -> Record | Unreadable | None:
+        """What `get` would answer, outside the meter: for tests."""
+        with self._lock:
+            item, _ = self._find(key_of(ref))
+        return None if item is None else decode(item)
+
+    def items(self, partition_prefix: str = "") -> Iterator[Item]:
+        """Copies of the items, as stored, of every partition whose key begins so, in key order; writes made meanwhile are not seen."""
+        with self._lock:
+            chosen = [self._partitions[key] for key in sorted(self._partitions) if key.startswith(partition_prefix)]
+            found = [partition.items[sort] for partition in chosen for sort in partition.sorts]
+        return (dict(item) for item in found)
+
+    def scan(self) -> Iterator[Item]:
+        """Copies of all items, as stored."""
+        return self.items()
+
+    def inject(self, pk: str, sk: str, item: Mapping[str, Value]) -> None:
+        """Store any item under any key, unchecked and unmetered: for tests of damaged tables."""
+        planted: Item = {**item, PARTITION_KEY: pk, SORT_KEY: sk}
+        with self._lock:
+            self._place(Key(pk, sk), planted, item_size(planted))
+
+    def expire(self, now: EpochMs) -> int:
+        """Remove what its TTL allows to be removed by now, as DynamoDB does some day and for free; how many items that were."""
+        with self._lock:
+            due = [item for item in self.items() if _is_expired(item, now)]
+            for item in due:
+                self._drop(Key(str(item[PARTITION_KEY]), str(item[SORT_KEY])))
+        return len(due)
+
+    def _find(self, key: Key) -> tuple[Item | None, int]:
+        partition = self._partitions.get(key.pk)
+        if partition is None:
+            return None, 0
+        return partition.items.get(key.sk), partition.sizes.get(key.sk, 0)
+
+    def _worked_out(self, write: Write) -> _Step:
+        key = key_of(_ref(write))
+        before, old_bytes = self._find(key)
+        kind, _ = _named(write)
+        allowed = holds(write.condition, kind, before)
+        after: Item | None
+        match write:
+            case Put():
+                after = encode(write.record)
+            case Update():
+                change = change_of(write)
+                after = applied(change, before) if allowed and before is not None else None
+            case _:
+                assert_never(write)
+        new_bytes = 0 if after is None else item_size(after)
+        if new_bytes > capacity.ITEM_BYTES_MAX:
+            raise ValueError(f"an item of {new_bytes} bytes is not allowed; at most {capacity.ITEM_BYTES_MAX}")
+        return _Step(key, before, old_bytes, after if allowed else None, new_bytes)
+
+    def _place(self, key: Key, item: Item, size: int) -> None:
+        self._partitions.setdefault(key.pk, _Partition()).place(key.sk, item, size)
+
+    def _drop(self, key: Key) -> None:
+        partition = self._partitions.get(key.pk)
+        if partition is not None:
+            partition.drop(key.sk)
+
+    def _date(self) -> EpochMs:
+        return EpochMs(self._server_clock() // _DATE_MS * _DATE_MS)
+
+
+def _ref(write: Write) -> Ref:
+    match write:
+        case Put():
+            return ref_of(write.record)
+        case Update():
+            return write.ref
+        case _:
+            assert_never(write)
+
+
+def _named(write: Write) -> tuple[type[Record], str]:
+    match write:
+        case Put():
+            return type(write.record), "put"
+        case Update():
+            return record_type(write.ref), "update"
+        case _:
+            assert_never(write)
+
+
+def _told(write: Write, stored: Item) -> Record | None:
+    if isinstance(write, Put):
+        return write.record
+    record = decode(stored)
+    return None if isinstance(record, Unreadable) else record
+
+
+def _noun(kind: type[Record]) -> str:
+    return kind.__name__.lower()
+
+
+def _is_expired(item: Item, now: EpochMs) -> bool:
+    expires_at = item.get(TTL_ATTRIBUTE)
+    return isinstance(expires_at, int) and not isinstance(expires_at, bool) and expires_at * 1_000 <= now

@@ -1,0 +1,184 @@
+"""Owns the far wakes: one EventBridge schedule a pool, which fires once and deletes itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from workpool_aws.adapters.wire import order_to_wire
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Deployment
+from workpool_aws.model.messages import LoopOrder
+from workpool_aws.ports import Clock, TimerUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_scheduler.type_defs import CreateScheduleInputTypeDef
+
+__all__ = ["SCHEDULE_AHEAD_MS_MIN", "EventBridgeTimer", "schedule_name"]
+
+SCHEDULE_AHEAD_MS_MIN: Final = 60_000
+"""What happens to a schedule in the past is not documented; a minute keeps it in the future on AWS's clock, too."""
+_NAME_LENGTH_MAX: Final = 64
+_HASH_LENGTH: Final = 20
+_SECOND_MS: Final = 1_000
+_DELIVERY_AGE_S_MAX: Final = 600
+_DELIVERY_RETRIES_MAX: Final = 10
+"""A wake that comes ten minutes late is worth nothing any more: the watchdog has looked ten times."""
+_ALLOWED: Final = re.compile(r"[0-9A-Za-z_.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where schedules go, whom they wake, and in which role."""
+
+    loop_arn: str
+    group: str
+    role_arn: str
+
+
+class EventBridgeTimer:
+    """EventBridge Scheduler behind `ports.Timer`. The client is given as a function that returns it.
+
+    What of `loop_arn`, `group` and `role_arn` is None is looked up by `deployment`, anew for every order.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[], EventBridgeSchedulerClient],
+        clock: Clock,
+        table: str,
+        *,
+        deployment: Callable[[], Deployment | None],
+        loop_arn: str | None = None,
+        group: str | None = None,
+        role_arn: str | None = None,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._table = table
+        self._deployment = deployment
+        self._loop_arn = loop_arn
+        self._group = group
+        self._role_arn = role_arn
+
+    def wake_at(self, pool: str, at: EpochMs) -> None:
+        """Order a wake of the pool's loop, in place of an earlier order; in a minute at the earliest.
+
+        Raises:
+            TimerUnavailable: the order was not taken, or its answer was lost. An earlier order may still stand.
+        """
+        order = self._order(pool, at, self._place())
+        try:
+            client = self._client()
+            if _create(client, order) or _update(client, order):
+                return
+            # It fired and deleted itself between the two: create it again.
+            if not _create(client, order):
+                raise TimerUnavailable(f"schedule {order['Name']} is being changed by somebody else")
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
+            raise TimerUnavailable(str(error)) from error
+
+    def forget(self, pool: str) -> None:
+        """Drop the order, if there is one. Without a schedule group there cannot be one.
+
+        Raises:
+            TimerUnavailable: the order may still stand. What it then wakes finds nothing to do.
+        """
+        known = None if self._group else self._look_up()
+        group = self._group or (known.schedule_group if known else None)
+        if group is None:
+            return
+        try:
+            self._client().delete_schedule(Name=schedule_name(self._table, pool), GroupName=group)
+        except ClientError as error:
+            if _code(error) != "ResourceNotFoundException":
+                raise TimerUnavailable(str(error)) from error
+        except (BotoCoreError, ResponseParserError) as error:
+            raise TimerUnavailable(str(error)) from error
+
+    def _place(self) -> _Place:
+        known = None if self._loop_arn and self._group and self._role_arn else self._look_up()
+        loop_arn = self._loop_arn or (known.loop_arn if known else None)
+        group = self._group or (known.schedule_group if known else None)
+        role_arn = self._role_arn or (known.scheduler_role_arn if known else None)
+        if not loop_arn or not group or not role_arn:
+            found = {"loop (WORKPOOL_LOOP_ARN)": loop_arn, "schedule group (WORKPOOL_SCHEDULE_GROUP)": group}
+            missing = [name for name, value in {**found, "role (WORKPOOL_SCHEDULER_ROLE_ARN)": role_arn}.items() if not value]
+            raise TimerUnavailable(f"neither the environment nor the table's deployment item names the {', the '.join(missing)}")
+        return _Place(loop_arn, group, role_arn)
+
+    def _look_up(self) -> Deployment | None:
+        try:
+            return self._deployment()
+        except StoreUnavailable as error:
+            raise TimerUnavailable(f"the table's deployment item cannot be read: {error}") from error
+
+    def _order(self, pool: str, at: EpochMs, place: _Place) -> CreateScheduleInputTypeDef:
+        earliest = self._clock.now() + SCHEDULE_AHEAD_MS_MIN
+        at_s = -(-max(at, earliest) // _SECOND_MS)
+        wake = LoopOrder(table=self._table, pool=pool, generation=None)
+        return {
+            "Name": schedule_name(self._table, pool),
+            "GroupName": place.group,
+            "Description": f"Wakes the loop of pool {pool} for work that is due later.",
+            "ScheduleExpression": f"at({datetime.fromtimestamp(at_s, tz=UTC):%Y-%m-%dT%H:%M:%S})",
+            "ScheduleExpressionTimezone": "UTC",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "ActionAfterCompletion": "DELETE",
+            "State": "ENABLED",
+            "Target": {
+                "Arn": place.loop_arn,
+                "RoleArn": place.role_arn,
+                "Input": json.dumps(order_to_wire(wake), separators=(",", ":")),
+                "RetryPolicy": {"MaximumEventAgeInSeconds": _DELIVERY_AGE_S_MAX, "MaximumRetryAttempts": _DELIVERY_RETRIES_MAX},
+            },
+        }
+
+
+def schedule_name(table: str, pool: str) -> str:
+    """The name of a pool's schedule: `table.pool` where that fits in 63 characters, else cut and with a hash, 64 long.
+
+    No two pools share a name: pools have no dot in theirs, and hashed names differ from plain ones in length.
+    """
+    plain = f"{table}.{pool}"
+    if len(plain) < _NAME_LENGTH_MAX and _ALLOWED.fullmatch(plain):
+        return plain
+    digest = hashlib.sha256(plain.encode()).hexdigest()[:_HASH_LENGTH]
+    readable = re.sub(r"[^0-9A-Za-z_.-]", "-", plain)[: _NAME_LENGTH_MAX - _HASH_LENGTH - 1]
+    return f"{readable:-<{_NAME_LENGTH_MAX - _HASH_LENGTH - 1}}-{digest}"
+
+
+def _create(client: EventBridgeSchedulerClient, order: CreateScheduleInputTypeDef) -> bool:
+    """False: there is one of this name already."""
+    try:
+        client.create_schedule(**order)
+    except ClientError as error:
+        if _code(error) == "ConflictException":
+            return False
+        raise
+    return True
+
+
+def _update(client: EventBridgeSchedulerClient, order: CreateScheduleInputTypeDef) -> bool:
+    """False: there is none of this name any more. The whole order is sent, because an update resets what it does not name."""
+    try:
+        client.update_schedule(**order)
+    except ClientError as error:
+        if _code(error) == "ResourceNotFoundException":
+            return False
+        raise
+    return True
+
+
+def _code(error: ClientError) -> str:
+    return error.response.get("Error", {}).get("Code", "")

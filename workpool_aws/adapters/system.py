@@ -1,0 +1,91 @@
+"""Owns what this process gets from its surroundings: the clock, chance and threads. The only reader of either."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Final, TypeVar
+
+from workpool_aws.model.ids import EpochMs
+
+__all__ = ["FAN_OUT_WORKERS", "SerialFanOut", "SystemClock", "SystemEntropy", "ThreadFanOut"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+FAN_OUT_WORKERS: Final = 16
+"""Calls at one time. One Lambda vCPU has no use for more; clients keep at least as many connections."""
+
+_FRACTION_BITS: Final = 53
+_TOKEN_BYTES: Final = 12
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def now(self) -> EpochMs:
+        """Now, in epoch milliseconds. May step back when the machine's clock is set."""
+        return EpochMs(time.time_ns() // 1_000_000)
+
+    def sleep(self, ms: int) -> None:
+        """Blocks this thread for `ms` milliseconds; not at all for zero or less."""
+        if ms > 0:
+            time.sleep(ms / 1000)
+
+
+class SystemEntropy:
+    """Chance from the operating system, so that clones of one frozen environment (SnapStart) do not repeat each other."""
+
+    def bits(self, count: int) -> int:
+        """A uniform non-negative int below `2 ** count`."""
+        return secrets.randbits(count)
+
+    def fraction(self) -> float:
+        """A uniform float in [0, 1)."""
+        return secrets.randbits(_FRACTION_BITS) / (1 << _FRACTION_BITS)
+
+    def token(self) -> str:
+        """16 characters, safe in URLs; 96 bits of chance."""
+        return secrets.token_urlsafe(_TOKEN_BYTES)
+
+
+class ThreadFanOut:
+    """Does calls in threads of its own, at most `max_workers` at a time.
+
+    The threads end with the call: none outlives it into a frozen Lambda, and calls inside calls cannot wait for each other's threads.
+    """
+
+    def __init__(self, max_workers: int = FAN_OUT_WORKERS) -> None:
+        self._max_workers = max_workers
+
+    def __call__(self, call: Callable[[A], B], items: Sequence[A]) -> list[B]:
+        """`call(item)` for every item in a copy of this context, results in order. After all have ended, raises the first item's error, if any."""
+        if len(items) <= 1:
+            return [call(item) for item in items]
+        with ThreadPoolExecutor(max_workers=min(self._max_workers, len(items)), thread_name_prefix="workpool") as executor:
+            # One copy a call: a context cannot be entered twice at a time.
+            futures: list[Future[B]] = [executor.submit(copy_context().run, call, item) for item in items]
+        return [future.result() for future in futures]
+
+
+class SerialFanOut:
+    """Does calls one after the other in this thread: the same promise without threads, for tests and simulations."""
+
+    def __call__(self, call: Callable[[A], B], items: Sequence[A]) -> list[B]:
+        """`call(item)` for every item, results in order. After all have ended, raises the first error, if any.
+
+        What is not an `Exception` (the end of the process) passes at once: nothing runs after it.
+        """
+        results: list[B] = []
+        errors: list[Exception] = []
+        for item in items:
+            try:
+                results.append(call(item))
+            except Exception as error:  # noqa: BLE001 - raised below, when all have ended
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return results

@@ -1,0 +1,107 @@
+"""Owns where facts go: structured logs by Powertools, or a list."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from workpool_aws.model.facts import Fact
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+__all__ = ["SERVICE", "ListTelemetry", "LoggerTelemetry"]
+
+F = TypeVar("F", bound=Fact)
+
+SERVICE: Final = "workpool"
+"""Name of the Powertools service and of the logger: `logging.getLogger("workpool")`."""
+
+_STANDARD_LEVELS: Final = (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
+
+
+class LoggerTelemetry:
+    """Logs each fact at its own level: its name is the message, its fields are keys of the JSON line. Never raises.
+
+    `level`: the least level that is logged, a number of the logging module. Lambda's own log level, if one is set, holds as well.
+    """
+
+    def __init__(self, level: int = logging.WARNING) -> None:
+        self._level = level
+
+    def tell(self, fact: Fact) -> None:
+        """Logs the fact, or drops it: below the level, or when logging itself fails."""
+        if fact.level < self._level:
+            return
+        with contextlib.suppress(Exception):
+            logger = _loggers.at(self._level)
+            fields = {item.name: getattr(fact, item.name) for item in dataclasses.fields(fact)}
+            if fact.level >= logging.ERROR:
+                logger.error(fact.name, extra=fields)
+            elif fact.level >= logging.WARNING:
+                logger.warning(fact.name, extra=fields)
+            elif fact.level >= logging.INFO:
+                logger.info(fact.name, extra=fields)
+            else:
+                logger.debug(fact.name, extra=fields)
+
+
+class _Loggers:
+    """The one Powertools logger of the process, made when the first fact is logged: loading Powertools is for those who log.
+
+    Loggers of one service share their level, so it goes down to the lowest one asked for; each `LoggerTelemetry` holds back by itself what
+    is below its own.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._logger: Logger | None = None
+        self._level = logging.CRITICAL + 1
+
+    def at(self, level: int) -> Logger:
+        with self._lock:
+            if self._logger is not None and self._level <= level:
+                return self._logger
+            if self._logger is None:
+                from aws_lambda_powertools import Logger  # noqa: PLC0415 - see the class
+
+                self._logger = Logger(service=SERVICE, level=_level_name(level))
+            self._logger.setLevel(_level_name(level))
+            self._level = level
+            return self._logger
+
+
+_loggers: Final = _Loggers()
+
+
+def _level_name(level: int) -> str:
+    # Powertools compares levels by name, and knows the standard names only.
+    return logging.getLevelName(next((known for known in _STANDARD_LEVELS if known <= level), logging.DEBUG))
+
+
+class ListTelemetry:
+    """Keeps the last `limit` facts in memory, for tests and simulations. Safe in threads."""
+
+    def __init__(self, limit: int = 100_000) -> None:
+        self._facts: deque[Fact] = deque(maxlen=limit)
+
+    def tell(self, fact: Fact) -> None:
+        """Keeps the fact; the oldest one goes when there are too many."""
+        self._facts.append(fact)
+
+    @property
+    def facts(self) -> list[Fact]:
+        """What was told, oldest first: a copy."""
+        return list(self._facts)
+
+    def of(self, kind: type[F]) -> list[F]:
+        """The facts of one class, oldest first."""
+        return [fact for fact in self.facts if isinstance(fact, kind)]
+
+    def clear(self) -> None:
+        """Forgets all facts."""
+        self._facts.clear()

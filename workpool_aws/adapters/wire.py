@@ -1,0 +1,392 @@
+"""Owns the JSON that travels between Lambdas: assignments, loop orders, carried reports and Lambda's destination records.
+
+Writing is strict, reading is tolerant: unknown fields are passed over, and what is not ours or damaged is None, never an exception. A change
+that an older reader would misunderstand raises `VERSION`; added fields do not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, TypeVar
+
+from workpool_aws.core import limits
+from workpool_aws.core.payload import RESERVED_KEY, encode_result
+from workpool_aws.errors import NonRetryableError, PayloadTooLarge, UsageError
+from workpool_aws.model.ids import EpochMs, WorkId, is_ulid
+from workpool_aws.model.messages import Assignment, LoopOrder, Report, ReportKind
+from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.work import Kind
+
+__all__ = [
+    "LOOP_KEY",
+    "REPORTED",
+    "VERSION",
+    "WORKPOOL_KEY",
+    "DestinationReport",
+    "assignment_from_wire",
+    "assignment_to_wire",
+    "carried_outcome",
+    "order_from_wire",
+    "order_to_wire",
+    "read_carried",
+    "read_destination",
+    "worker_event",
+]
+
+T = TypeVar("T")
+
+VERSION: Final = 1
+WORKPOOL_KEY: Final = RESERVED_KEY
+LOOP_KEY: Final = "workpool_loop"
+REPORTED: Final[dict[str, dict[str, bool]]] = {WORKPOOL_KEY: {"reported": True}}
+"""What a decorated handler returns when it has reported by itself, or has turned a delivery away: its destination record asks for nothing."""
+
+_CARRIED_MARKER: Final = "workpool report "
+_ERROR_TYPE_MAX: Final = 256
+_STATUS_OK: Final = 200
+_POOL_NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{limits.POOL_NAME_LENGTH_MAX}}}")
+_MICROSECOND: Final = timedelta(microseconds=1)
+_TIMED_OUT: Final = re.compile(r"Task timed out after")
+_CRASHED: Final = re.compile(r"exited before completing|Runtime exited|process died|exit status|signal: |out of memory", re.IGNORECASE)
+_TYPES: Final[Mapping[str, str]] = {
+    "Sandbox.Timedout": "timeout",
+    "Runtime.ExitError": "crashed",
+    "Runtime.OutOfMemory": "crashed",
+    "Runtime.MarshalError": "invalid_result",
+    "Function.ResponseSizeTooLarge": "invalid_result",
+}
+"""Lambda's own error types, in the words of this package."""
+_FINAL_TYPES: Final = frozenset({"invalid_result", NonRetryableError.__name__})
+_LAMBDA_OWN_TYPE: Final = re.compile(r"(Runtime|Sandbox|Extension|Function)\.\w+")
+"""Error types that Lambda itself gives; a user's exception has its class name, whatever its text says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationReport:
+    """What Lambda says about one start. `function_arn`: the qualified ARN that ran; None: the record does not say."""
+
+    assignment: Assignment
+    report: Report
+    function_arn: str | None
+
+
+def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
+    """What a worker's event has under `_workpool`."""
+    return {
+        "version": VERSION,
+        "table": assignment.table,
+        "pool": assignment.pool,
+        "work_id": assignment.work_id,
+        "start": assignment.start,
+        "attempts_made": assignment.attempts_made,
+        "kind": assignment.kind.value,
+        "retry": None if assignment.retry is None else _retry_to_wire(assignment.retry),
+        "claimed": assignment.claimed,
+        "retention_s": assignment.retention_s,
+        "start_by": assignment.start_by,
+        "loop_until": assignment.loop_until,
+    }
+
+
+def assignment_from_wire(value: object) -> Assignment | None:
+    """Reads what an event has under `_workpool`; None: it is not an assignment of ours, or damaged."""
+    fields = _Fields(value)
+    try:
+        if fields.integer("version") != VERSION:
+            return None
+        retry = fields.get("retry")
+        retention_s = fields.optional_integer("retention_s", at_least=0)
+        loop_until = fields.optional_integer("loop_until", at_least=0)
+        return Assignment(
+            table=fields.text("table"),
+            pool=fields.pool("pool"),
+            work_id=fields.work_id("work_id"),
+            start=fields.integer("start", at_least=1),
+            attempts_made=fields.integer("attempts_made"),
+            kind=Kind(fields.text("kind")),
+            retry=None if retry is None else _retry_from_wire(retry),
+            claimed=fields.flag("claimed"),
+            retention_s=retention_s,
+            start_by=EpochMs(fields.integer("start_by")),
+            loop_until=None if loop_until is None else EpochMs(loop_until),
+        )
+    except (ValueError, OverflowError):
+        return None
+
+
+def worker_event(args: str, assignment: Assignment) -> bytes:
+    """The event of a worker: its arguments, spelled and ordered exactly as stored, and the assignment under `_workpool`, last.
+
+    Raises:
+        ValueError: `args` is not the text of a JSON object. Only its ends are looked at; Lambda looks at the rest.
+    """
+    body = args.strip()
+    if len(body) < len("{}") or body[0] != "{" or body[-1] != "}":
+        raise ValueError("the arguments are not a JSON object")
+    # Spliced, not decoded and encoded again: a second encoding could spell a number differently. Last, because of two equal keys JSON
+    # readers take the last one.
+    inner = body[1:-1].strip()
+    own = f'"{WORKPOOL_KEY}":{_compact(assignment_to_wire(assignment))}'
+    return f"{{{inner},{own}}}".encode() if inner else f"{{{own}}}".encode()
+
+
+def order_to_wire(order: LoopOrder) -> dict[str, object]:
+    """The event of a loop invocation."""
+    return {LOOP_KEY: {"version": VERSION, "table": order.table, "pool": order.pool, "generation": order.generation}}
+
+
+def order_from_wire(event: object) -> LoopOrder | None:
+    """Reads the event of a loop invocation; None: it is not an order of ours, or damaged."""
+    fields = _Fields(_Fields(event).get(LOOP_KEY))
+    try:
+        if fields.integer("version") != VERSION:
+            return None
+        return LoopOrder(table=fields.text("table"), pool=fields.pool("pool"), generation=fields.optional_integer("generation", at_least=0))
+    except ValueError:
+        return None
+
+
+def carried_outcome(report: Report, assignment: Assignment) -> str:
+    """The message of the exception by which a worker that could not write its completion hands its report to its destination.
+
+    ASCII, about as long as the result. It names the start, so that no other start's reader takes it for its own.
+    """
+    return _CARRIED_MARKER + _compact(
+        {
+            "version": VERSION,
+            "work_id": assignment.work_id,
+            "start": assignment.start,
+            "kind": report.kind.value,
+            "result": report.result,
+            "error": _cut(report.error),
+            "error_type": report.error_type,
+            "retryable": report.retryable,
+            "delay_ms": report.delay_ms,
+            "claim": report.claim,
+        }
+    )
+
+
+def read_carried(text: str, assignment: Assignment | None = None) -> Report | None:
+    """The report that an exception's message carries; None: it carries none, a damaged one, or (given an assignment) another start's."""
+    if not text.startswith(_CARRIED_MARKER):
+        return None
+    try:
+        # Without the check of the start, an error text that quotes a user's input could finish the work with a result of their choosing.
+        fields = _Fields(_decode(text.removeprefix(_CARRIED_MARKER)))
+        work_id, start = fields.work_id("work_id"), fields.integer("start", at_least=1)
+        if fields.integer("version") != VERSION or (assignment is not None and (work_id, start) != (assignment.work_id, assignment.start)):
+            return None
+        report = Report(
+            kind=ReportKind(fields.text("kind")),
+            result=fields.optional_text("result"),
+            error=_cut(fields.optional_text("error")),
+            error_type=fields.optional_text("error_type"),
+            retryable=fields.flag("retryable"),
+            delay_ms=fields.optional_integer("delay_ms", at_least=0),
+            claim=fields.optional_text("claim"),
+        )
+    except ValueError:
+        return None
+    return report if _is_sound(report) else None
+
+
+def read_destination(record: object) -> DestinationReport | None:
+    """What a destination record of Lambda (version 1.0) says about a start of ours.
+
+    None: nothing to do. The record is another system's, or damaged, or the worker has reported (or turned the delivery away) by itself.
+    """
+    fields = _Fields(record)
+    context = _Fields(fields.get("requestContext"))
+    assignment = assignment_from_wire(_Fields(fields.get("requestPayload")).get(WORKPOOL_KEY))
+    condition, function_arn = context.get("condition"), context.get("functionArn")
+    if assignment is None or not isinstance(condition, str) or not condition:
+        return None
+    if condition == "Success":
+        payload = fields.get("responsePayload")
+        if payload == REPORTED:
+            return None
+        report = _read_success(payload)
+    else:
+        report = _read_failure(condition, fields, assignment)
+    return DestinationReport(assignment=assignment, report=report, function_arn=function_arn if isinstance(function_arn, str) else None)
+
+
+def _read_success(payload: object) -> Report:
+    try:
+        return Report(kind=ReportKind.SUCCESS, result=encode_result(payload, limits.PAYLOAD_BYTES_MAX))
+    except (PayloadTooLarge, UsageError) as error:
+        return Report(kind=ReportKind.FAILED, error=_cut(str(error)), error_type="invalid_result", retryable=False)
+
+
+def _read_failure(condition: str, fields: _Fields, assignment: Assignment) -> Report:
+    response, payload = _Fields(fields.get("responseContext")), _payload_of(fields.get("responsePayload"))
+    status = response.get("statusCode")
+    refused = isinstance(status, int) and status != _STATUS_OK
+    answered = payload is not None or response.get("functionError") is not None
+    if refused or (not answered and condition != "RetriesExhausted"):
+        # EventAgeExceeded, ZeroReservedConcurrency and what else Lambda may name: the function's own answer is the only proof that it ran. An
+        # event can also grow too old between Lambda's own retries, after user code ran: that record has the answer, and is a failure.
+        return Report(kind=ReportKind.NEVER_DELIVERED, error=f"Lambda gave the event up: {_cut(condition)}")
+    if payload is None:
+        return Report(kind=ReportKind.FAILED, error=f"Lambda says {_cut(condition)}, and no more", error_type="no_report")
+    if isinstance(payload, str):
+        message, given_type = payload, ""
+    else:
+        answer = _Fields(payload)
+        message, given_type = answer.text_or_empty("errorMessage"), answer.text_or_empty("errorType")
+    return read_carried(message, assignment) or _failure(message, given_type)
+
+
+def _payload_of(value: object) -> object:
+    """A failure's payload as an object where it is one, even if it comes as text; a text that is none, as it is."""
+    if not isinstance(value, str):
+        return value if isinstance(value, dict) else None
+    try:
+        decoded = _decode(value)
+    except ValueError:
+        return value or None
+    return decoded if isinstance(decoded, dict) else value
+
+
+def _failure(message: str, given_type: str) -> Report:
+    error_type = _error_type(message, given_type)
+    return Report(
+        kind=ReportKind.FAILED,
+        error=_cut(message) or None,
+        error_type=error_type,
+        retryable=error_type not in _FINAL_TYPES,
+    )
+
+
+def _error_type(message: str, given_type: str) -> str:
+    if given_type in _TYPES:
+        return _TYPES[given_type]
+    if not given_type or _LAMBDA_OWN_TYPE.fullmatch(given_type):
+        if _TIMED_OUT.search(message):
+            return "timeout"
+        if _CRASHED.search(message):
+            return "crashed"
+    if given_type:
+        return given_type[:_ERROR_TYPE_MAX]
+    return "Error" if message else "no_report"
+
+
+def _is_sound(report: Report) -> bool:
+    if report.kind is not ReportKind.SUCCESS:
+        return True
+    if report.result is None:
+        return False
+    try:
+        _decode(report.result)
+    except ValueError:
+        return False
+    return True
+
+
+def _retry_to_wire(policy: RetryPolicy) -> dict[str, object]:
+    return {
+        "max_attempts": policy.max_attempts,
+        "initial_backoff_us": policy.initial_backoff // _MICROSECOND,
+        "base": policy.base,
+        "max_backoff_us": None if policy.max_backoff is None else policy.max_backoff // _MICROSECOND,
+        "jitter": policy.jitter,
+    }
+
+
+def _retry_from_wire(value: object) -> RetryPolicy:
+    fields = _Fields(value)
+    max_backoff_us = fields.optional_integer("max_backoff_us", at_least=0)
+    return RetryPolicy(
+        max_attempts=fields.integer("max_attempts"),
+        initial_backoff=timedelta(microseconds=fields.integer("initial_backoff_us")),
+        base=fields.number("base"),
+        max_backoff=None if max_backoff_us is None else timedelta(microseconds=max_backoff_us),
+        jitter=fields.flag("jitter"),
+    )
+
+
+def _compact(value: Mapping[str, object]) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def _decode(text: str) -> object:
+    try:
+        value: object = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    return value
+
+
+def _cut(text: str | None) -> str | None:
+    if text is None or len(text) <= limits.ERROR_TEXT_MAX:
+        return text
+    return text[: limits.ERROR_TEXT_MAX - 1] + "…"
+
+
+class _Fields:
+    """The fields of what should be a JSON object, each read as one type. Raises ValueError where it is another."""
+
+    def __init__(self, value: object) -> None:
+        self._value: Mapping[object, object] = value if isinstance(value, dict) else {}
+
+    def get(self, name: str) -> object:
+        return self._value.get(name)
+
+    def text(self, name: str) -> str:
+        return _need(self.optional_text(name) or None, name)
+
+    def text_or_empty(self, name: str) -> str:
+        value = self.get(name)
+        return value if isinstance(value, str) else ""
+
+    def optional_text(self, name: str) -> str | None:
+        value = self.get(name)
+        if value is None or isinstance(value, str):
+            return value
+        raise ValueError(name)
+
+    def integer(self, name: str, *, at_least: int = 0) -> int:
+        return _need(self.optional_integer(name, at_least=at_least), name)
+
+    def optional_integer(self, name: str, *, at_least: int) -> int | None:
+        value = self.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+            raise ValueError(name)
+        return value
+
+    def number(self, name: str) -> float:
+        value = self.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(name)
+        return value
+
+    def flag(self, name: str) -> bool:
+        value = self.get(name)
+        if not isinstance(value, bool):
+            raise ValueError(name)
+        return value
+
+    def pool(self, name: str) -> str:
+        value = self.text(name)
+        if _POOL_NAME.fullmatch(value) is None:
+            raise ValueError(name)
+        return value
+
+    def work_id(self, name: str) -> WorkId:
+        value = self.text(name)
+        if not is_ulid(value):
+            raise ValueError(name)
+        return WorkId(value)
+
+
+def _need(value: T | None, name: str) -> T:
+    if value is None:
+        raise ValueError(name)
+    return value

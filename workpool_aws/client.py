@@ -1,0 +1,309 @@
+"""Owns `Workpool`, the facade that callers use: it checks what they ask for, and hands checked records to the flow."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Literal, ParamSpec, Protocol, TypeVar
+
+from workpool_aws.compose import at_log_level, ports_for
+from workpool_aws.core import limits
+from workpool_aws.core.enqueue import (
+    Caller,
+    IdSequence,
+    Order,
+    check_parallelism,
+    encode_batch,
+    encode_one,
+    link_of,
+    pool_options,
+    read_caller,
+    resolve_due,
+    resolve_retry,
+    resolve_target,
+    works_of,
+)
+from workpool_aws.core.status import PoolConfig, Result, Status, config_of, result_of, status_of
+from workpool_aws.errors import NotFound, UsageError
+from workpool_aws.flow import configure, enqueue, status
+from workpool_aws.model.ids import WorkId, is_ulid
+from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.work import Kind, Work
+from workpool_aws.ports import Ports, Store
+from workpool_aws.settings import read_settings
+from workpool_aws.workers import Worker
+
+if TYPE_CHECKING:
+    import boto3
+
+__all__ = ["LambdaContext", "Workpool"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+class LambdaContext(Protocol):
+    """What is read of the context that Lambda gives to a handler."""
+
+    @property
+    def aws_request_id(self) -> str:
+        """Kept with the works as a link."""
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """Says the account and region that short function names mean."""
+
+
+class _NotGiven(int):
+    """A default that can be told from the same number given explicitly."""
+
+
+_PARALLELISM: Final = _NotGiven(limits.PARALLELISM_DEFAULT)
+_RETRY: Final = RetryPolicy()
+_STATUS_TTL: Final = timedelta(seconds=limits.RETENTION_S_DEFAULT)
+_LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_OUTSIDE: Final = "a caller outside Lambda"
+
+
+class Workpool:
+    """One pool of one table: enqueues work, says how it went, and decorates the functions that do it.
+
+    Making one calls nothing and loads no SDK. Safe to share between threads; make it once, beside the handler.
+
+    Args:
+        table: The DynamoDB table.
+        name: The pool; pools of one table share nothing but the table.
+        max_parallelism: At most so many works of the pool run at a time, 0 to 500; 0 pauses. Given explicitly it becomes the pool's base, written
+            by the first enqueue of the process; `configure` overrides it.
+        default_retry: The policy meant by `retry=True`, and by queries.
+        retry_actions_by_default: Whether actions that say nothing about `retry` are retried.
+        status_ttl: How long a finished work can be asked for; None: for ever.
+        log_level: "DEBUG" to "CRITICAL"; None: what `WORKPOOL_LOG_LEVEL` says, else WARNING.
+        session: Whose credentials and region are used; None: boto3's own choice.
+        ports: What to use instead of AWS, for tests; None: AWS, or the surrounding `LocalCloud`.
+
+    Raises:
+        UsageError: a value is not allowed.
+    """
+
+    def __init__(  # noqa: PLR0913 - a facade's options, all but two keyword-only
+        self,
+        table: str,
+        name: str = "default",
+        *,
+        max_parallelism: int = _PARALLELISM,
+        default_retry: RetryPolicy = _RETRY,
+        retry_actions_by_default: bool = False,
+        status_ttl: timedelta | None = _STATUS_TTL,
+        log_level: LogLevel | None = None,
+        session: boto3.Session | None = None,
+        ports: Ports | None = None,
+    ) -> None:
+        self._options = pool_options(
+            table=table,
+            name=name,
+            max_parallelism=max_parallelism,
+            default_retry=default_retry,
+            retry_actions_by_default=retry_actions_by_default,
+            status_ttl=status_ttl,
+        )
+        if log_level is not None and log_level not in _LOG_LEVELS:
+            raise UsageError("log_level", log_level, f"None or one of {', '.join(_LOG_LEVELS)}")
+        self._limit_is_explicit = max_parallelism is not _PARALLELISM
+        self._log_level: LogLevel | None = log_level
+        self._session = session
+        self._own_ports = ports
+        self._ids = IdSequence()
+        self._lock = threading.Lock()
+        self._base_said_to: Store | None = None
+
+    def __repr__(self) -> str:
+        return f"Workpool({self.table!r}, {self.name!r})"
+
+    @property
+    def table(self) -> str:
+        """The DynamoDB table."""
+        return self._options.table
+
+    @property
+    def name(self) -> str:
+        """The pool's name within its table."""
+        return self._options.name
+
+    def enqueue_action(
+        self,
+        ctx: LambdaContext | None,
+        target: str,
+        args: Mapping[str, object],
+        *,
+        retry: bool | RetryPolicy | None = None,
+        run_after: timedelta | None = None,
+        run_at: datetime | None = None,
+    ) -> WorkId:
+        """Have a function run once in the background. When this returns, the work is stored and will not be lost.
+
+        Without a retry policy it never runs twice, if its function is decorated; with one it runs until it succeeds, fails for good, or has
+        no attempt left.
+
+        Args:
+            ctx: The handler's Lambda context; None outside Lambda.
+            target: A Lambda function, version or alias: an ARN or a name. With a context a name means its account and region.
+            args: A JSON object of at most 256 KB.
+            retry: None: the pool's default. False: one attempt. True: the pool's default policy. Or a policy.
+            run_after: Not before this long from now; None or negative: now. At most 366 days.
+            run_at: Not before this moment, which has a time zone; in the past: now. At most 366 days ahead. Not both.
+
+        Raises:
+            UsageError: a value is not allowed (`PayloadTooLarge`: the arguments). Nothing was stored.
+            StoreUnavailable: DynamoDB did not answer. `maybe_enqueued` names what may have been stored; nothing else was.
+        """
+        return self._enqueue_one(Kind.ACTION, ctx, target, args, retry=retry, run_after=run_after, run_at=run_at)
+
+    def enqueue_action_batch(
+        self,
+        ctx: LambdaContext | None,
+        target: str,
+        args: Sequence[Mapping[str, object]],
+        *,
+        retry: bool | RetryPolicy | None = None,
+        run_after: timedelta | None = None,
+        run_at: datetime | None = None,
+    ) -> list[WorkId]:
+        """As `enqueue_action` for each of many arguments; ids in their order. All are checked before any is stored.
+
+        Not one transaction: works are stored one by one, and some may be running before the last is stored. No arguments: no work, [].
+
+        Raises:
+            UsageError: as `enqueue_action`, naming the index: `args[3].x`. Nothing was stored.
+            StoreUnavailable: `maybe_enqueued` names the ids of all: each is either stored and will run, or does not exist.
+        """
+        return self._enqueue(Kind.ACTION, ctx, target, retry, (run_after, run_at), lambda: encode_batch(args))
+
+    def enqueue_query(
+        self,
+        ctx: LambdaContext | None,
+        target: str,
+        args: Mapping[str, object],
+        *,
+        retry: bool | RetryPolicy | None = None,
+        run_after: timedelta | None = None,
+        run_at: datetime | None = None,
+    ) -> WorkId:
+        """As `enqueue_action`, for a function that only reads: retried by default, and a rare second run of an attempt is not prevented."""
+        return self._enqueue_one(Kind.QUERY, ctx, target, args, retry=retry, run_after=run_after, run_at=run_at)
+
+    def enqueue_query_batch(
+        self,
+        ctx: LambdaContext | None,
+        target: str,
+        args: Sequence[Mapping[str, object]],
+        *,
+        retry: bool | RetryPolicy | None = None,
+        run_after: timedelta | None = None,
+        run_at: datetime | None = None,
+    ) -> list[WorkId]:
+        """As `enqueue_query` for each of many arguments, with the guarantees of `enqueue_action_batch`."""
+        return self._enqueue(Kind.QUERY, ctx, target, retry, (run_after, run_at), lambda: encode_batch(args))
+
+    def enqueue_mutation(
+        self,
+        ctx: LambdaContext | None,
+        target: str,
+        args: Mapping[str, object],
+        *,
+        retry: bool | RetryPolicy | None = None,
+        run_after: timedelta | None = None,
+        run_at: datetime | None = None,
+    ) -> WorkId:
+        """As `enqueue_action` without retry: it runs at most once. A `retry` that asks for more is a UsageError."""
+        return self._enqueue_one(Kind.MUTATION, ctx, target, args, retry=retry, run_after=run_after, run_at=run_at)
+
+    def enqueue_mutation_batch(
+        self,
+        ctx: LambdaContext | None,
+        target: str,
+        args: Sequence[Mapping[str, object]],
+        *,
+        retry: bool | RetryPolicy | None = None,
+        run_after: timedelta | None = None,
+        run_at: datetime | None = None,
+    ) -> list[WorkId]:
+        """As `enqueue_mutation` for each of many arguments, with the guarantees of `enqueue_action_batch`."""
+        return self._enqueue(Kind.MUTATION, ctx, target, retry, (run_after, run_at), lambda: encode_batch(args))
+
+    def status(self, ctx: LambdaContext | None, work_id: str) -> Status:
+        """Where a work is, by a strong read: it shows everything that was acknowledged before. Never `finished` for an unknown id.
+
+        Raises:
+            UsageError: `ctx` is no context, or `work_id` no str. Any other str is merely unknown.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        read_caller(ctx)
+        return status_of(self._load([_checked_id("work_id", work_id)])[0])
+
+    def status_batch(self, ctx: LambdaContext | None, ids: Iterable[str]) -> list[Status]:
+        """As `status` for many works, in the order of `ids`; not one snapshot."""
+        read_caller(ctx)
+        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+            raise UsageError("ids", ids, "a list of work ids")
+        return [status_of(work) for work in self._load([_checked_id(f"ids[{index}]", one) for index, one in enumerate(ids)])]
+
+    def result(self, ctx: LambdaContext | None, work_id: str) -> Result | None:
+        """How a work ended, by a strong read; None while it has not.
+
+        Raises:
+            NotFound: no such work is known; it may be past its retention.
+            UsageError, StoreUnavailable: as `status`.
+        """
+        read_caller(ctx)
+        work = self._load([_checked_id("work_id", work_id)])[0]
+        if work is None:
+            raise NotFound(work_id)
+        return result_of(work)
+
+    def configure(
+        self,
+        ctx: LambdaContext | None,
+        *,
+        max_parallelism: int | None = None,
+        paused: bool | None = None,
+        reset: bool = False,
+    ) -> PoolConfig:
+        """Override the pool's limit, whatever programs say. When it returns, no start is made any more that it forbids; what runs goes on.
+
+        Args:
+            ctx: The handler's Lambda context; None outside Lambda.
+            max_parallelism: 0 to 500; None: as it is.
+            paused: True: start nothing, go on accepting. False: resume. None: as it is.
+            reset: Drop the whole override first.
+
+        Raises:
+            UsageError: a value is not allowed, or nothing was asked for. Nothing was changed.
+            StoreUnavailable: DynamoDB did not answer: the change may or may not hold. Say it again.
+        """
+        caller = read_caller(ctx)
+        if max_parallelism is not None:
+            check_parallelism(max_parallelism)
+        if paused is not None and not isinstance(paused, bool):
+            raise UsageError("paused", paused, "True, False, or None (as it is)")
+        if not isinstance(reset, bool):
+            raise UsageError("reset", reset, "True or False")
+        if max_parallelism is None and paused is None and not reset:
+            raise UsageError("max_parallelism", None, "give at least one of max_parallelism, paused and reset")
+        ports = self._ports_of(self.table)
+        changed = configure.override(ports, self.name, max_parallelism=max_parallelism, paused=paused, reset=reset, by=_name_of(caller))
+        return self._config_of(changed)
+
+    def config(self, ctx: LambdaContext | None) -> PoolConfig:
+        """The limit in force and where it comes from. Where nobody ever set one, the base is this object's own.
+
+        Raises:
+            UsageError: `ctx` is no context.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        read_caller(ctx)
+        return self._config_of(configure.load(self._ports_of(self.table), self.name))

@@ -1,0 +1,194 @@
+"""Decides what one start's report changes: the end of the work, another attempt, or nothing.
+
+Reports come from a decorated worker, from destination records, from recovery, from a failed invoke: any number of times, in any order.
+Every change is bound to the start's number [WP-4], so only the first report of a start changes anything.
+
+Two kinds of report need more than the number:
+
+* recovery judged one very state of the work (`Judged`), and acts only if that state still stands [WP-14];
+* a failure of *claimed* work that does not come from the claimer may be a duplicate delivery's: it counts only if nobody claimed, or
+  with the claimer's token, or after the claim's deadline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from workpool_aws.core import limits
+from workpool_aws.core.lifecycle import Move, entering, this_start
+from workpool_aws.core.retry import put_back_delay_ms, retry_delay_ms
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.model.refs import Unreadable, WorkRef
+from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.writes import Below, Condition, Either, Is, Update
+
+__all__ = [
+    "Again",
+    "Finish",
+    "Ignored",
+    "Judged",
+    "PutBack",
+    "after_refusal",
+    "assignment_of",
+    "decide_put_back",
+    "decide_report",
+    "never_delivered",
+    "what_stands",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The state of a running work that recovery looked at."""
+
+    deadline: EpochMs | None
+    claim: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The work is over. Afterwards: report to the loop, kick."""
+
+    write: Update
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Another attempt follows at `due_at`. In one transaction with a pointer to that time and the report to the loop."""
+
+    write: Update
+    due_at: EpochMs
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """The start never happened; another one follows at `due_at`. In one transaction, as `Again`."""
+
+    write: Update
+    due_at: EpochMs
+    delay_ms: int
+    undelivered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Nothing changes. `reported`: this very start had been recorded before, and what follows it may have been lost: do that again."""
+
+    reason: str
+    reported: bool
+
+
+def assignment_of(work: Work, table: str) -> Assignment:
+    """The running start of a stored work, for reports that have no event to read it from."""
+    return Assignment(
+        table=table,
+        pool=work.pool,
+        work_id=work.id,
+        start=work.starts,
+        attempts_made=work.attempts_made,
+        kind=work.kind,
+        retry=work.retry,
+        claimed=work.claimed,
+        retention_s=work.retention_s,
+        start_by=work.started_at or EpochMs(0),
+    )
+
+
+def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float, judged: Judged | None = None) -> Finish | Again:
+    """What a success or a failure of this start changes."""
+    made = a.attempts_made + 1
+    guard = _guard(a, report, now=now, judged=judged)
+    over: dict[str, object] = {"claim": None, "deadline": None, "started_by": None, "attempts_made": made}
+    delay_ms = None if report.kind is ReportKind.SUCCESS else retry_delay_ms(a.retry, report, attempts_made=made, jitter=jitter)
+    if delay_ms is not None:
+        due_at = EpochMs(now + delay_ms)
+        changes = {**over, **entering(Move.RETRY), "due_at": due_at, "undelivered": 0, "refused_since": None}
+        condition = this_start(Move.RETRY, a.start, *guard, Is("cancel_requested", False))
+        return Again(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition), due_at, delay_ms)
+    outcome = Outcome.SUCCESS if report.kind is ReportKind.SUCCESS else Outcome.FAILED
+    changes = {
+        **over,
+        **entering(Move.FINISH),
+        "outcome": outcome,
+        "result": report.result,
+        "error": None if report.error is None else report.error[: limits.ERROR_TEXT_MAX],
+        "error_type": report.error_type,
+        "finished_at": now,
+        # Only now, when it is over, may it expire [WP-10].
+        "expires_at": None if a.retention_s is None else now // 1000 + a.retention_s,
+    }
+    return Finish(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.FINISH, a.start, *guard)), outcome)
+
+
+def _guard(a: Assignment, report: Report, *, now: EpochMs, judged: Judged | None) -> tuple[Condition, ...]:
+    if judged is not None:
+        return (Is("deadline", judged.deadline), Is("claim", judged.claim))
+    if not a.claimed:
+        return ()
+    unclaimed: Condition = Is("claim", None)
+    if report.claim is not None:
+        return (Either((unclaimed, Is("claim", report.claim))),)
+    return (Either((unclaimed, Below("deadline", now - limits.RECOVERY_MARGIN_MS))),)
+
+
+def decide_put_back(a: Assignment, work: Work, report: Report, *, now: EpochMs, refused: bool = False) -> PutBack | None:
+    """How a start that was never delivered is made again, without spending an attempt; None: that went on for too long [WP-25].
+
+    `refused`: Lambda itself refused the target (no such function, no permission), which is forgiven for a while: a fresh deployment lags.
+    """
+    if work.undelivered >= limits.UNDELIVERED_MAX:
+        return None
+    delay_ms = put_back_delay_ms(work.undelivered)
+    due_at = EpochMs(now + delay_ms)
+    changes: dict[str, object] = {
+        **entering(Move.PUT_BACK),
+        "due_at": due_at,
+        "undelivered": work.undelivered + 1,
+        "claim": None,
+        "deadline": None,
+        "started_by": None,
+        "refused_since": (work.refused_since or now) if refused else None,
+    }
+    # A claim by somebody else proves that the start was delivered after all.
+    mine: Condition = Is("claim", None) if report.claim is None else Either((Is("claim", None), Is("claim", report.claim)))
+    condition = this_start(Move.PUT_BACK, a.start, mine, Is("cancel_requested", False))
+    write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition)
+    return PutBack(write, due_at, delay_ms, work.undelivered + 1)
+
+
+def never_delivered(report: Report) -> Report:
+    """The failure of a work that was put back for about a day."""
+    text = f"never delivered in {limits.UNDELIVERED_MAX} tries"
+    return replace(
+        report,
+        kind=ReportKind.FAILED,
+        error=f"{text}: {report.error}" if report.error else text,
+        error_type="never_delivered",
+        retryable=False,
+    )
+
+
+def after_refusal(work: Work, reason: str, *, lasting: bool, now: EpochMs) -> Report:
+    """What a refused invoke means: the end, if it will always be refused or has been for two minutes; else put back."""
+    gone_for_good = lasting or (work.refused_since is not None and now - work.refused_since >= limits.REFUSED_FOR_MS)
+    if gone_for_good:
+        return Report(kind=ReportKind.FAILED, error=reason, error_type="not_invocable", retryable=False)
+    return Report(kind=ReportKind.NEVER_DELIVERED, error=reason)
+
+
+def what_stands(current: Work | Unreadable | None, a: Assignment) -> Ignored:
+    """Why a report changed nothing, from the item that its condition met."""
+    if not isinstance(current, Work):
+        return Ignored("the work is gone", reported=False)
+    if current.starts != a.start:
+        return Ignored(f"start {current.starts} has followed", reported=False)
+    match current.state:
+        case State.FINISHED:
+            return Ignored("this start had finished the work", reported=True)
+        case State.PENDING:
+            return Ignored("this start had been recorded, another follows", reported=False)
+        case State.RUNNING:
+            return Ignored("the start is another invocation's", reported=False)

@@ -1,0 +1,19 @@
+"""Decides what a change of limits writes."""
+
+from __future__ import annotations
+
+from workpool_aws.model.ids import EpochMs
+
+__all__ = ["override_changes"]
+
+
+def override_changes(*, max_parallelism: int | None, paused: bool | None, reset: bool, by: str, now: EpochMs) -> dict[str, object]:
+    """The fields of the config that change: with `reset` every override goes first; None leaves a value as it is."""
+    changes: dict[str, object] = {"override_by": by, "override_at": now}
+    if reset:
+        changes |= {"override_parallelism": None, "override_paused": None}
+    if max_parallelism is not None:
+        changes["override_parallelism"] = max_parallelism
+    if paused is not None:
+        changes["override_paused"] = True if paused else None
+    return changes

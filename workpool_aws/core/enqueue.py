@@ -1,0 +1,271 @@
+"""Owns what an enqueue may ask for: every option is checked here, and becomes stored works or a `UsageError` before anything is stored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, assert_never
+
+from workpool_aws.core import limits
+from workpool_aws.core.payload import encode_object
+from workpool_aws.errors import UsageError
+from workpool_aws.model.ids import EpochMs, WorkId, make_ids
+from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.work import Kind, State, Work
+
+__all__ = [
+    "Caller",
+    "IdSequence",
+    "Order",
+    "PoolOptions",
+    "check_parallelism",
+    "encode_batch",
+    "pool_options",
+    "read_caller",
+    "resolve_due",
+    "resolve_retry",
+    "resolve_target",
+    "works_of",
+]
+
+# Names as CreateFunction allows them, ARNs as Invoke does (API reference of Lambda, 2015-03-31: FunctionName, NamespacedFunctionName),
+# without Invoke's partial forms: what is stored must mean the same function wherever it is read.
+_NAME: Final = r"(?P<name>[A-Za-z0-9_-]{1,64})(?P<qualifier>:(?:\$LATEST|[A-Za-z0-9_-]{1,128}))?"
+_ARN: Final = r"arn:(?P<partition>aws[A-Za-z-]*):lambda:(?P<region>[a-z]{2,5}(?:-[a-z]+)+-[0-9]):(?P<account>[0-9]{12}):function:" + _NAME
+_FUNCTION_NAME: Final = re.compile(_NAME)
+_FUNCTION_ARN: Final = re.compile(_ARN)
+_TABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,255}")
+_POOL_NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{limits.POOL_NAME_LENGTH_MAX}}}")
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_SECOND: Final = timedelta(seconds=1)
+_DELAY_MAX: Final = timedelta(milliseconds=limits.DELAY_MS_MAX)
+_RETENTION_MAX: Final = timedelta(days=3_660)
+_SEQUENCES_KEPT: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolOptions:
+    """What the constructor of a pool was given, checked."""
+
+    table: str
+    name: str
+    max_parallelism: int
+    default_retry: RetryPolicy
+    retry_actions_by_default: bool
+    retention_s: int | None
+    """How long a finished work is kept, in seconds; None: for ever."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """What a Lambda context tells about who asks. All None: asked from outside Lambda."""
+
+    function_arn: str | None = None
+    partition: str | None = None
+    region: str | None = None
+    account: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A checked enqueue: one or many works of one function that differ in nothing but their arguments."""
+
+    kind: Kind
+    target: str
+    retry: RetryPolicy | None
+    link: str | None
+
+
+def pool_options(  # noqa: PLR0913 - the constructor's own parameters, checked in one place
+    *,
+    table: object,
+    name: object,
+    max_parallelism: object,
+    default_retry: object,
+    retry_actions_by_default: object,
+    status_ttl: object,
+) -> PoolOptions:
+    """The options of a pool. Raises UsageError: one is not allowed."""
+    if not isinstance(table, str) or not _TABLE_NAME.fullmatch(table):
+        raise UsageError("table", table, "the name of a DynamoDB table: a str of letters, digits, '_', '-' and '.'")
+    if not isinstance(name, str) or not _POOL_NAME.fullmatch(name):
+        raise UsageError("name", name, f"a str of 1 to {limits.POOL_NAME_LENGTH_MAX} letters, digits, '_' and '-'")
+    if not isinstance(default_retry, RetryPolicy):
+        raise UsageError("default_retry", default_retry, "a RetryPolicy")
+    if not isinstance(retry_actions_by_default, bool):
+        raise UsageError("retry_actions_by_default", retry_actions_by_default, "True or False")
+    return PoolOptions(
+        table=table,
+        name=name,
+        max_parallelism=check_parallelism(max_parallelism),
+        default_retry=default_retry,
+        retry_actions_by_default=retry_actions_by_default,
+        retention_s=_retention_s(status_ttl),
+    )
+
+
+def check_parallelism(value: object) -> int:
+    """A number of slots; 0 pauses. Raises UsageError: not an int from 0 to 500."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limits.PARALLELISM_MAX:
+        raise UsageError("max_parallelism", value, f"an int from 0 to {limits.PARALLELISM_MAX}")
+    return value
+
+
+def _retention_s(status_ttl: object) -> int | None:
+    if status_ttl is None:
+        return None
+    if not isinstance(status_ttl, timedelta) or not timedelta(0) < status_ttl <= _RETENTION_MAX:
+        raise UsageError("status_ttl", status_ttl, f"a timedelta above 0, at most {_RETENTION_MAX.days} days, or None (for ever)")
+    return -(-status_ttl // _SECOND)
+
+
+def read_caller(ctx: object) -> Caller:
+    """Who asks, from the Lambda context; None: not in Lambda. Raises UsageError: anything else."""
+    if ctx is None:
+        return Caller()
+    arn, request_id = getattr(ctx, "invoked_function_arn", None), getattr(ctx, "aws_request_id", None)
+    if not isinstance(arn, str) or not isinstance(request_id, str):
+        raise UsageError("ctx", ctx, "the context that Lambda gave to the handler, or None outside of Lambda")
+    parts = _FUNCTION_ARN.fullmatch(arn)
+    if parts is None:
+        return Caller(function_arn=arn, request_id=request_id)
+    return Caller(
+        function_arn=arn,
+        partition=parts["partition"],
+        region=parts["region"],
+        account=parts["account"],
+        request_id=request_id,
+    )
+
+
+def resolve_target(target: object, caller: Caller) -> str:
+    """The function as it is stored: an ARN if the caller's account and region are known, else a name as it was given.
+
+    Raises:
+        UsageError: neither a function name nor the ARN of a function, a version or an alias.
+    """
+    if isinstance(target, str):
+        if _FUNCTION_ARN.fullmatch(target):
+            return target
+        if _FUNCTION_NAME.fullmatch(target):
+            if caller.partition is None:
+                return target
+            return f"arn:{caller.partition}:lambda:{caller.region}:{caller.account}:function:{target}"
+    raise UsageError("target", target, "the ARN of a Lambda function, version or alias, or a function name ('name' or 'name:alias')")
+
+
+def resolve_retry(kind: Kind, retry: object, options: PoolOptions) -> RetryPolicy | None:
+    """The policy a work is stored with; None: one attempt. Raises UsageError: not a policy, or one for a mutation."""
+    if retry is not None and not isinstance(retry, bool | RetryPolicy):
+        raise UsageError("retry", retry, "None (the pool's default), False, True (the pool's default policy) or a RetryPolicy")
+    if kind is Kind.MUTATION:
+        if retry is None or retry is False:
+            return None
+        raise UsageError("retry", retry, "None or False for a mutation: it runs at most once")
+    if retry is None:
+        return _default_retry(kind, options)
+    if isinstance(retry, bool):
+        return options.default_retry if retry else None
+    return retry
+
+
+def _default_retry(kind: Kind, options: PoolOptions) -> RetryPolicy | None:
+    match kind:
+        case Kind.ACTION:
+            return options.default_retry if options.retry_actions_by_default else None
+        case Kind.QUERY:
+            return options.default_retry
+        case Kind.MUTATION:
+            return None
+        case _:
+            assert_never(kind)
+
+
+def resolve_due(run_after: object, run_at: object, *, now: EpochMs) -> EpochMs:
+    """When a work may first run: never before the time asked for, and not in the past. Raises UsageError."""
+    if run_after is not None and run_at is not None:
+        raise UsageError("run_at", run_at, "only one of run_at and run_after may be given")
+    if run_after is not None:
+        delay = _check_delay(run_after)
+    elif run_at is not None:
+        delay = _check_instant(run_at, now)
+    else:
+        return now
+    return EpochMs(now + max(0, -(-delay // _MILLISECOND)))
+
+
+def _check_delay(run_after: object) -> timedelta:
+    if not isinstance(run_after, timedelta):
+        raise UsageError("run_after", run_after, "a timedelta")
+    if run_after > _DELAY_MAX:
+        raise UsageError("run_after", run_after, f"a timedelta of at most {_DELAY_MAX.days} days")
+    return run_after
+
+
+def _check_instant(run_at: object, now: EpochMs) -> timedelta:
+    if not isinstance(run_at, datetime):
+        raise UsageError("run_at", run_at, "a datetime with a time zone")
+    if run_at.utcoffset() is None:
+        raise UsageError("run_at", run_at, "a datetime with a time zone (this one is naive: whose noon is meant?)")
+    delay = run_at - (_EPOCH + now * _MILLISECOND)
+    if delay > _DELAY_MAX:
+        raise UsageError("run_at", run_at, f"at most {_DELAY_MAX.days} days ahead")
+    return delay
+
+
+def encode_batch(args: object) -> list[str]:
+    """The arguments of every work of a batch as JSON, in order. Raises UsageError: one is bad; the message names its index."""
+    if not isinstance(args, Sequence) or isinstance(args, str | bytes | bytearray):
+        raise UsageError("args", args, "a list of JSON objects")
+    return [encode_object(one, f"args[{index}]", limits.PAYLOAD_BYTES_MAX) for index, one in enumerate(args)]
+
+
+class IdSequence:
+    """Hands out ids that grow within one due time, so that works asked for one after the other keep their order.
+
+    Remembers the last few due times only: a caller that jumps between more of them gets unordered ids, never equal ones.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[EpochMs, Iterator[str]] = {}
+
+    def take(self, count: int, due: EpochMs, *, random_bits: int) -> list[WorkId]:
+        """`count` ids for a due time; `random_bits` begins a new run if there is none for that time."""
+        run = self._runs.pop(due, None) or make_ids(due, random_bits=random_bits)
+        self._runs[due] = run
+        while len(self._runs) > _SEQUENCES_KEPT:
+            del self._runs[next(iter(self._runs))]
+        return [WorkId(next(run)) for _ in range(count)]
+
+
+def works_of(
+    order: Order, options: PoolOptions, args: Sequence[str], ids: Sequence[WorkId], *, due: EpochMs, now: EpochMs
+) -> tuple[Work, ...]:
+    """The works to store, one for each arguments and id, in order.
+
+    Claimed [WP-5]: whatever may not run twice. A policy of one attempt says so as clearly as no policy. A query has no effect that a
+    second run could double.
+    """
+    once = order.retry is None or order.retry.max_attempts == 1
+    return tuple(
+        Work(
+            pool=options.name,
+            id=work_id,
+            target=order.target,
+            args=text,
+            kind=order.kind,
+            retry=order.retry,
+            claimed=once and order.kind is not Kind.QUERY,
+            state=State.PENDING,
+            due_at=due,
+            enqueued_at=now,
+            retention_s=options.retention_s,
+            link=order.link,
+        )
+        for work_id, text in zip(ids, args, strict=True)
+    )

@@ -1,0 +1,69 @@
+"""Decides whether a resting or dead loop must be started. A kick carries no authority: it only makes sure that somebody looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from workpool_aws.core import limits
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import LoopState, Status
+from workpool_aws.model.refs import StatusRef
+from workpool_aws.model.writes import All, Is, IsAbsent, Put, Update, Write
+
+__all__ = ["KickReason", "NotNeeded", "StartLoop", "decide_kick"]
+
+
+class KickReason(StrEnum):
+    """Who kicks."""
+
+    ENQUEUE = "enqueue"
+    COMPLETE = "complete"
+    CONFIGURE = "configure"
+    WAKE = "wake"
+    WATCHDOG = "watchdog"
+
+
+@dataclass(frozen=True, slots=True)
+class StartLoop:
+    """Write this; whoever succeeds invokes the loop with the generation."""
+
+    generation: int
+    write: Write
+
+
+@dataclass(frozen=True, slots=True)
+class NotNeeded:
+    """Somebody looks anyway."""
+
+    why: str
+
+
+def decide_kick(
+    status: Status | None, pool: str, reason: KickReason, *, due: EpochMs | None, now: EpochMs, token: str
+) -> StartLoop | NotNeeded:
+    """Start the next generation, unless a live loop will see what happened [WP-24].
+
+    `due` is when the new work is due, for an enqueue. A waiting loop wakes in time for work due after its own wake-up, and a saturated one
+    is woken by the completions it waits for: an enqueue alone starts neither.
+    """
+    if status is None:
+        first = Status(pool=pool, state=LoopState.RUNNING, generation=1, lease_until=EpochMs(now + limits.LEASE_MS), written_by=token)
+        return StartLoop(1, Put(first, IsAbsent()))
+    if status.state is LoopState.RUNNING and status.lease_until > now:
+        return NotNeeded("a loop is running")
+    if reason is KickReason.ENQUEUE and status.state is LoopState.WAITING:
+        if status.saturated:
+            return NotNeeded("every slot is taken: a completion will wake the loop")
+        if due is not None and status.wake_at is not None and due > status.wake_at:
+            return NotNeeded("the loop will wake before it is due")
+    generation = status.generation + 1
+    changes: dict[str, object] = {
+        "state": LoopState.RUNNING,
+        "generation": generation,
+        "lease_until": EpochMs(now + limits.LEASE_MS),
+        "written_by": token,
+    }
+    # The lease is part of what was judged: a loop that renewed it meanwhile is alive.
+    seen = All((Is("state", status.state), Is("generation", status.generation), Is("lease_until", status.lease_until)))
+    return StartLoop(generation, Update(ref=StatusRef(pool), set=changes, condition=seen))

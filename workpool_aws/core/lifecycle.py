@@ -1,0 +1,81 @@
+"""Owns the life of a work: every legal move stands in this one table. The diagram in the docs, the writes and the tests read it.
+
+```
+            start              finish
+ pending ─────────▶ running ─────────────▶ finished
+    ▲                │  ▲ claim
+    └────────────────┘  └─┘
+     retry, put back
+```
+
+A move happens by one conditional write of the work's own item; its condition begins with the state it leaves (`leaving`), and its
+change with the state it enters (`entering`), so no write can make a move that is not in the table. A report about a start is bound to
+that start's number (`this_start`): late and duplicate reports find another number or another state, and change nothing [WP-4].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from workpool_aws.model.work import State
+from workpool_aws.model.writes import All, Condition, Is
+
+__all__ = ["LEGAL", "Arrow", "Move", "entering", "leaving", "this_start"]
+
+
+class Move(StrEnum):
+    """What can happen to a work."""
+
+    ENQUEUE = "enqueue"
+    START = "start"
+    CLAIM = "claim"
+    FINISH = "finish"
+    RETRY = "retry"
+    PUT_BACK = "put_back"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """One row of the table: from where to where, who moves it, and what that means."""
+
+    before: State | None
+    after: State
+    by: str
+    meaning: str
+
+
+LEGAL: Final = MappingProxyType(
+    {
+        Move.ENQUEUE: Arrow(None, State.PENDING, "caller", "stored and acknowledged"),
+        Move.START: Arrow(
+            State.PENDING, State.RUNNING, "loop", "a new start number, a deadline, the loop's token; then the worker is invoked"
+        ),
+        Move.CLAIM: Arrow(
+            State.RUNNING, State.RUNNING, "decorated worker", "this invocation, and no other, runs the user's code for this start"
+        ),
+        Move.FINISH: Arrow(State.RUNNING, State.FINISHED, "completion", "success, failure without a further attempt"),
+        Move.RETRY: Arrow(State.RUNNING, State.PENDING, "completion", "an attempt is spent, another one follows after a delay"),
+        Move.PUT_BACK: Arrow(State.RUNNING, State.PENDING, "completion, loop", "the start was never delivered: no attempt is spent"),
+    }
+)
+
+
+def leaving(move: Move) -> Condition:
+    """The condition that a work is where the move begins."""
+    before = LEGAL[move].before
+    if before is None:
+        raise ValueError(f"{move} leaves no state: it needs IsAbsent")
+    return Is("state", before)
+
+
+def entering(move: Move) -> dict[str, object]:
+    """The change of state that the move makes."""
+    return {"state": LEGAL[move].after}
+
+
+def this_start(move: Move, start: int, *more: Condition) -> Condition:
+    """The condition that the work is running this very start."""
+    return All((leaving(move), Is("starts", start), *more))

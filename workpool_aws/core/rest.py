@@ -1,0 +1,50 @@
+"""Decides what a loop with nothing to do now rests as, and what its pauses are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from workpool_aws.core import limits
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Entry, EntryKey, LoopState
+
+__all__ = ["Rest", "decide_rest", "floor_ms", "next_poll_ms"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What the status will say. `timer_at`: when a far wake must be ordered for; None: none is needed."""
+
+    state: LoopState
+    wake_at: EpochMs | None
+    saturated: bool
+    timer_at: EpochMs | None
+
+
+def decide_rest(entries: Mapping[EntryKey, Entry], next_due: EpochMs | None, *, free: int, now: EpochMs) -> Rest | None:
+    """How to rest; None: not at all, something is due so soon that the loop stays up and polls.
+
+    Without a free slot nothing can start, whatever is due: only completions, a deadline or a new config matter then.
+    """
+    saturated = free <= 0
+    due = None if saturated else next_due
+    if due is not None and due <= now + limits.NEAR_MS:
+        return None
+    recover_at = min((EpochMs(e.deadline + limits.RECOVERY_MARGIN_MS + 1) for e in entries.values()), default=None)
+    wake_at = min((t for t in (due, recover_at) if t is not None), default=None)
+    if wake_at is None and not saturated:
+        return Rest(LoopState.IDLE, None, saturated=False, timer_at=None)
+    # A deadline needs no timer of its own: nobody waits for a lost start to the second, and the watchdog sees a wake-up that passed.
+    timer_at = None if due is None else EpochMs(due - limits.FAR_LEAD_MS)
+    return Rest(LoopState.WAITING, wake_at, saturated, timer_at)
+
+
+def floor_ms(entries: Mapping[EntryKey, Entry]) -> int:
+    """The least time between the beginnings of two passes: what a pass costs grows with the ledger."""
+    return limits.PASS_FLOOR_CROWDED_MS if len(entries) >= limits.CROWDED_ENTRIES else limits.PASS_FLOOR_MS
+
+
+def next_poll_ms(poll_ms: int) -> int:
+    """Polls begin quick and grow slower, to a second: due work must start within that."""
+    return min(limits.POLL_MAX_MS, round(poll_ms * limits.POLL_GROWTH))

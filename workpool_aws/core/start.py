@@ -1,0 +1,85 @@
+"""Decides which due works start now, and what a start writes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from workpool_aws.core import limits
+from workpool_aws.core.lifecycle import Move, entering, leaving
+from workpool_aws.model.ids import EpochMs, WorkId, id_floor, time_of
+from workpool_aws.model.loop import EntryKey
+from workpool_aws.model.messages import Assignment
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import State, Work
+from workpool_aws.model.writes import All, Is, Update
+
+__all__ = ["Look", "Taken", "assignment_for", "classify", "cursor_after", "start_write"]
+
+
+class Look(Enum):
+    """What one row of the work range is to this pass."""
+
+    SKIP = auto()
+    """Over, running, moved to a later time, or in the ledger: nothing to start here."""
+    DUE = auto()
+    LATER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the ledger has: these starts, and these works whose entry is not understood yet."""
+
+    entries: Collection[EntryKey]
+    unsure: Collection[WorkId]
+
+
+def classify(row_key: str, work: Work, *, taken: Taken, now: EpochMs) -> Look:
+    """Whether this row makes its work startable now. The pass and the look before rest must agree on it, or the loop spins [WP-23]."""
+    if work.state is not State.PENDING or work.cancel_requested:
+        return Look.SKIP
+    if EntryKey(work.id, work.starts + 1) in taken.entries or work.id in taken.unsure:
+        return Look.SKIP
+    if work.due_at > now:
+        # A stale key of a work that was moved to a later time: its pointer stands there.
+        return Look.SKIP if time_of(row_key) <= now else Look.LATER
+    return Look.DUE
+
+
+def cursor_after(cursor: str, blocked_at: str | None, now: EpochMs) -> str:
+    """Where the next pass reads from: never past a pending work that was not chosen, else a little before now."""
+    if blocked_at is not None:
+        return blocked_at
+    return max(cursor, id_floor(EpochMs(now - limits.CURSOR_OVERLAP_MS)))
+
+
+def start_write(work: Work, start: int, *, token: str, timeout_ms: int, event_age_ms: int, now: EpochMs) -> Update:
+    """Pending becomes running, if it still is what was committed: the start number fits and nobody asked to cancel [WP-2, WP-4]."""
+    changes = {
+        **entering(Move.START),
+        "starts": start,
+        "started_by": token,
+        "started_at": now,
+        "deadline": EpochMs(now + event_age_ms + timeout_ms),
+        "claim": None,
+    }
+    condition = All((leaving(Move.START), Is("starts", start - 1), Is("cancel_requested", False)))
+    return Update(ref=WorkRef(work.pool, work.id), set=changes, condition=condition)
+
+
+def assignment_for(work: Work, table: str, *, timeout_ms: int, loop_until: EpochMs | None) -> Assignment:
+    """The event of a start that was just written. Begun after `start_by`, a worker could still run when recovery judges it."""
+    return Assignment(
+        table=table,
+        pool=work.pool,
+        work_id=work.id,
+        start=work.starts,
+        attempts_made=work.attempts_made,
+        kind=work.kind,
+        retry=work.retry,
+        claimed=work.claimed,
+        retention_s=work.retention_s,
+        start_by=EpochMs((work.deadline or 0) - timeout_ms),
+        loop_until=loop_until,
+    )

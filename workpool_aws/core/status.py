@@ -1,0 +1,187 @@
+"""Owns what users are told about a work and about a pool: `Status`, `Result` and `PoolConfig`, made from the stored records."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, assert_never
+
+from workpool_aws.core.payload import JsonValue
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Config
+from workpool_aws.model.work import Outcome, State, Work
+
+__all__ = ["BaseLimit", "LimitOverride", "PoolConfig", "Result", "Status", "config_of", "instant", "result_of", "status_of"]
+
+StateName = Literal["pending", "running", "finished", "unknown"]
+OutcomeName = Literal["success", "failed", "canceled"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Where one work is in its life, as one strong read saw it. Times are aware, in UTC, to the millisecond."""
+
+    state: StateName
+    """`unknown`: never enqueued in this pool, or past its retention."""
+    previous_attempts: int
+    """Attempts spent before the current one, or before the last one if none is running. A start that was never delivered is no attempt."""
+    next_run_at: datetime | None
+    """When a pending work is due; None: it is not pending."""
+    started_at: datetime | None
+    """When the current or last attempt was started; None: none was."""
+    finished_at: datetime | None
+    """When it finished; None: it has not."""
+    outcome: OutcomeName | None
+    """How it finished; None: it has not."""
+    cancel_requested: bool
+    """Whether somebody asked to cancel it while it was running: no retry will follow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How a finished work ended."""
+
+    kind: OutcomeName
+    return_value: JsonValue = None
+    """What the function returned, after JSON; None: it returned None, or did not succeed."""
+    error: str | None = None
+    """The error's text, cut to 4,096 characters; None: it did not fail."""
+    error_type: str | None = None
+    """The exception's class name, or the pool's own word (`timeout`, `crashed`, `no_report`, `never_delivered`, `invalid_arguments`,
+    `invalid_result`, `not_invocable`); None: it did not fail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseLimit:
+    """What programs say about a pool."""
+
+    max_parallelism: int
+    by: str | None
+    """The function that said it last; None: nobody did, it is the default."""
+    at: datetime | None
+    """When; None: nobody did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitOverride:
+    """What people say about a pool, until they reset it."""
+
+    max_parallelism: int | None
+    """None: the base's holds."""
+    paused: bool
+    by: str | None
+    """Who said it last; None: not known."""
+    at: datetime | None
+    """When; None: not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolConfig:
+    """The limit in force, and where it comes from."""
+
+    max_parallelism: int
+    """In force: the override's if it names one, else the base's; 0 while paused."""
+    paused: bool
+    """Whether nothing may start: paused by an override, or a limit of 0."""
+    base: BaseLimit
+    override: LimitOverride | None
+    """None: there is none."""
+
+
+def instant(at: EpochMs) -> datetime:
+    """The same moment as an aware datetime in UTC."""
+    return _EPOCH + timedelta(milliseconds=at)
+
+
+def _instant(at: EpochMs | None) -> datetime | None:
+    return None if at is None else instant(at)
+
+
+def status_of(work: Work | None) -> Status:
+    """What a stored work tells about itself; None: there is no such work."""
+    if work is None:
+        return Status(
+            state="unknown",
+            previous_attempts=0,
+            next_run_at=None,
+            started_at=None,
+            finished_at=None,
+            outcome=None,
+            cancel_requested=False,
+        )
+    return Status(
+        state=_state_name(work.state),
+        previous_attempts=_previous_attempts(work),
+        next_run_at=instant(work.due_at) if work.state is State.PENDING else None,
+        started_at=_instant(work.started_at),
+        finished_at=_instant(work.finished_at),
+        outcome=None if work.outcome is None else _outcome_name(work.outcome),
+        cancel_requested=work.cancel_requested,
+    )
+
+
+def result_of(work: Work) -> Result | None:
+    """How a stored work ended; None: it has not."""
+    if work.state is not State.FINISHED or work.outcome is None:
+        return None
+    match work.outcome:
+        case Outcome.SUCCESS:
+            value: JsonValue = None if work.result is None else json.loads(work.result)
+            return Result(kind="success", return_value=value)
+        case Outcome.FAILED:
+            return Result(kind="failed", error=work.error, error_type=work.error_type)
+        case Outcome.CANCELED:
+            return Result(kind="canceled")
+        case _:
+            assert_never(work.outcome)
+
+
+def config_of(config: Config | None, *, max_parallelism_default: int) -> PoolConfig:
+    """What a stored config says; None: nobody ever set one, and the default holds."""
+    if config is None:
+        base = BaseLimit(max_parallelism=max_parallelism_default, by=None, at=None)
+        return PoolConfig(max_parallelism=max_parallelism_default, paused=max_parallelism_default == 0, base=base, override=None)
+    override = LimitOverride(
+        max_parallelism=config.override_parallelism,
+        paused=bool(config.override_paused),
+        by=config.override_by,
+        at=_instant(config.override_at),
+    )
+    return PoolConfig(
+        max_parallelism=config.limit,
+        paused=config.limit == 0,
+        base=BaseLimit(max_parallelism=config.max_parallelism, by=config.base_by, at=instant(config.base_at)),
+        override=None if config.override_parallelism is None and not config.override_paused else override,
+    )
+
+
+def _previous_attempts(work: Work) -> int:
+    # A finished work has spent its last attempt too.
+    return max(0, work.attempts_made - 1) if work.state is State.FINISHED else work.attempts_made
+
+
+def _state_name(state: State) -> StateName:
+    match state:
+        case State.PENDING:
+            return "pending"
+        case State.RUNNING:
+            return "running"
+        case State.FINISHED:
+            return "finished"
+        case _:
+            assert_never(state)
+
+
+def _outcome_name(outcome: Outcome) -> OutcomeName:
+    match outcome:
+        case Outcome.SUCCESS:
+            return "success"
+        case Outcome.FAILED:
+            return "failed"
+        case Outcome.CANCELED:
+            return "canceled"
+        case _:
+            assert_never(outcome)

@@ -1,0 +1,29 @@
+"""Decides whether the watchdog must act: the only thing that finds a loop which died between saying that it rests and looking again."""
+
+from __future__ import annotations
+
+from workpool_aws.core import limits
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Config, Ledger, LoopState, Status
+
+__all__ = ["deep_look_due", "loop_is_overdue", "may_start"]
+
+
+def loop_is_overdue(status: Status, now: EpochMs) -> str | None:
+    """Why the status alone shows a pool that should be at work; None: it does not. Never against a live lease."""
+    if status.state is LoopState.RUNNING and status.lease_until <= now:
+        return "the loop's lease ran out"
+    if status.state is LoopState.WAITING and status.wake_at is not None and status.wake_at <= now:
+        return "the loop did not wake in time"
+    return None
+
+
+def may_start(config: Config | None, ledger: Ledger | None) -> bool:
+    """Whether a due work could start: worked out from config and ledger, never trusting the status's `saturated`."""
+    limit = limits.PARALLELISM_DEFAULT if config is None else config.limit
+    return limit > (0 if ledger is None else len(ledger.entries))
+
+
+def deep_look_due(now: EpochMs) -> bool:
+    """Whether this minute's tick also reads the last hour: once an hour, without a memory of its own."""
+    return (now // limits.WATCHDOG_MS) % (limits.WATCHDOG_DEEP_MS // limits.WATCHDOG_MS) == 0

@@ -1,0 +1,126 @@
+"""Collects what a pass decides on: done records, and works that are due. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from workpool_aws.core import limits
+from workpool_aws.core.start import Look, Taken, classify
+from workpool_aws.model import facts
+from workpool_aws.model.ids import EpochMs, WorkId, time_of
+from workpool_aws.model.loop import Done
+from workpool_aws.model.refs import PointerRef, Record, Ref, Row, Shelf, Span, Unreadable, WorkRef
+from workpool_aws.model.work import Pointer, State, Work
+from workpool_aws.ports import Store, Telemetry
+
+__all__ = ["Found", "Reports", "WorkRead", "due_in", "live_in", "pages", "read_reports", "read_works"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Done records of one shard, and the keys of all rows that were read."""
+
+    records: tuple[Done, ...]
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A due work, and the key of the row that led to it (its own or a pointer's)."""
+
+    key: str
+    work: Work
+
+    @property
+    def pointer(self) -> PointerRef | None:
+        """The pointer that led here; None: the work's own key did."""
+        return None if self.key == self.work.id else PointerRef(self.work.pool, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRead:
+    """One read of a work range. `due` is one longer than asked for when there was more. `next_due`: the first later one; None: none seen."""
+
+    due: tuple[Found, ...]
+    next_due: EpochMs | None
+    stale: tuple[PointerRef, ...]
+    """Pointers to works that are over or gone: of no use any more."""
+
+
+def read_reports(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str) -> Reports:
+    """Every done record from `low` on."""
+    rows = list(_rows(store, telemetry, Span(shelf=Shelf.DONE, pool=pool, shard=shard, low=low)))
+    return Reports(tuple(row.record for row in rows if isinstance(row.record, Done)), tuple(row.sort for row in rows))
+
+
+def read_works(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str, *, free: int, taken: Taken, now: EpochMs) -> WorkRead:
+    """Due works from `low` on, until one more than `free` was found, or the first that is due later."""
+    due: dict[WorkId, Found] = {}
+    stale: list[PointerRef] = []
+    ahead = 0
+    page_limit = max(limits.QUERY_LIMIT_MIN, free + 1)
+    for row, work in _resolved(store, telemetry, pool, Span(shelf=Shelf.WORK, pool=pool, shard=shard, low=low, limit=page_limit)):
+        if isinstance(row.record, Pointer) and (work is None or work.state is State.FINISHED):
+            stale.append(PointerRef(pool, row.sort))
+        look = Look.SKIP if work is None else classify(row.sort, work, taken=taken, now=now)
+        if work is not None and look is Look.LATER:
+            return WorkRead(tuple(due.values()), EpochMs(max(time_of(row.sort), work.due_at)), tuple(stale))
+        if work is not None and look is Look.DUE:
+            due.setdefault(work.id, Found(row.sort, work))
+            if len(due) > free:
+                break
+        elif time_of(row.sort) > now:
+            ahead += 1
+            if ahead >= limits.LOOKAHEAD_ROWS_MAX:
+                return WorkRead(tuple(due.values()), time_of(row.sort), tuple(stale))
+    return WorkRead(tuple(due.values()), None, tuple(stale))
+
+
+def live_in(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str, *, high: str | None, taken: Taken, now: EpochMs) -> bool:
+    """Whether the range has a work that a pass would start, now or later."""
+    span = Span(shelf=Shelf.WORK, pool=pool, shard=shard, low=low, high=high)
+    rows = _resolved(store, telemetry, pool, span)
+    return any(work is not None and classify(row.sort, work, taken=taken, now=now) is not Look.SKIP for row, work in rows)
+
+
+def due_in(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str, *, taken: Taken, now: EpochMs) -> bool:
+    """Whether there is work from `low` on that a pass would start now."""
+    return bool(read_works(store, telemetry, pool, shard, low, free=0, taken=taken, now=now).due)
+
+
+def _resolved(store: Store, telemetry: Telemetry, pool: str, span: Span) -> Iterator[tuple[Row, Work | None]]:
+    """Each row with the work that it is or points at, a page's pointers in one request; None: the work is gone or damaged."""
+    for page in pages(store, telemetry, span):
+        pointed = [WorkRef(pool, row.record.work_id) for row in page if isinstance(row.record, Pointer)]
+        found = _get(store, pointed)
+        for row in page:
+            if isinstance(row.record, Work):
+                yield row, row.record
+            elif isinstance(row.record, Pointer):
+                target = found.get(WorkRef(pool, row.record.work_id))
+                yield row, target if isinstance(target, Work) else None
+
+
+def _get(store: Store, refs: list[WorkRef]) -> dict[Ref, Record | Unreadable]:
+    unique: list[Ref] = list(dict.fromkeys(refs))
+    return dict(store.get_many(unique)) if unique else {}
+
+
+def _rows(store: Store, telemetry: Telemetry, span: Span) -> Iterator[Row]:
+    for page in pages(store, telemetry, span):
+        yield from page
+
+
+def pages(store: Store, telemetry: Telemetry, span: Span) -> Iterator[list[Row]]:
+    """Pages of readable rows; a damaged or foreign item is told, and affects nothing else [WP-12]."""
+    while True:
+        page = store.query(span)
+        for row in page.rows:
+            if isinstance(row.record, Unreadable):
+                bad = row.record
+                telemetry.tell(facts.SetAside(pool=span.pool, partition=bad.partition, sort=bad.sort, reason=bad.reason))
+        yield [row for row in page.rows if not isinstance(row.record, Unreadable)]
+        if page.next_low is None:
+            return
+        span = replace(span, low=page.next_low)

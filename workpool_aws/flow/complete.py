@@ -1,0 +1,150 @@
+"""Completes a start: records what it came to, reports to the loop, kicks. Anybody may call it, any number of times.
+
+| step | commit point | lost afterwards? |
+|---|---|---|
+| finish | the work's own item | the done record: the next report of this start, or recovery's look at the entry |
+| retry, put back | one transaction: work, pointer, done record | nothing but the kick: watchdog |
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from workpool_aws.core import limits
+from workpool_aws.core.complete import Again, Finish, Ignored, Judged, PutBack, decide_put_back, decide_report, never_delivered, what_stands
+from workpool_aws.core.kick import KickReason
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.kick import kick
+from workpool_aws.flow.late import make_pointer, prove_in_time, prove_work_in_time
+from workpool_aws.model import facts
+from workpool_aws.model.ids import EpochMs, make_id, shard_of, time_of
+from workpool_aws.model.loop import Done, DoneKind
+from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.model.refs import Record, Unreadable, WorkRef
+from workpool_aws.model.work import Work
+from workpool_aws.model.writes import Put, Written
+from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
+
+__all__ = ["Reporter", "complete"]
+
+Reporter = str
+"""Who reports: "worker", "destination", "recovery", "loop"."""
+
+
+def complete(ports: Ports, a: Assignment, report: Report, *, by: Reporter, judged: Judged | None = None, refused: bool = False) -> None:
+    """Record what this start came to; when it returns, it is recorded, or had been, or is not for this reporter to say.
+
+    Raises StoreUnavailable: it may or may not be recorded; say it again, or let recovery find it.
+    """
+    if report.kind is ReportKind.NEVER_DELIVERED:
+        left = _put_back(ports, a, report, by=by, refused=refused)
+        if left is None:
+            return
+        report = left
+    decision = decide_report(a, report, now=ports.clock.now(), jitter=ports.entropy.fraction(), judged=judged)
+    match decision:
+        case Again():
+            _try_again(ports, a, report, decision, by=by)
+        case Finish():
+            _finish(ports, a, report, decision, by=by)
+        case _:
+            assert_never(decision)
+
+
+def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by: Reporter) -> None:
+    try:
+        ports.store.write(decision.write)
+    except ConditionFailed as met:
+        ignored = what_stands(_work(met.current), a)
+        if not ignored.reported:
+            _ignore(ports, a, ignored, by=by)
+            return
+    else:
+        fact = facts.Completed(
+            pool=a.pool, work_id=a.work_id, outcome=decision.outcome, attempts_made=a.attempts_made + 1, error_type=report.error_type
+        )
+        ports.telemetry.tell(fact)
+    _report_done(ports, a)
+    _kick(ports, a, by=by)
+
+
+def _try_again(ports: Ports, a: Assignment, report: Report, decision: Again, *, by: Reporter) -> None:
+    if not _move_back(ports, a, decision, DoneKind.RETRY, by=by):
+        return
+    fact = facts.Retrying(
+        pool=a.pool, work_id=a.work_id, attempts_made=a.attempts_made + 1, delay_ms=decision.delay_ms, error_type=report.error_type
+    )
+    ports.telemetry.tell(fact)
+    _kick(ports, a, by=by)
+
+
+def _put_back(ports: Ports, a: Assignment, report: Report, *, by: Reporter, refused: bool) -> Report | None:
+    """None when that is done with; else the failure that the work ends with instead."""
+    current = ports.store.get(WorkRef(a.pool, a.work_id))
+    if not isinstance(current, Work) or current.starts != a.start:
+        _ignore(ports, a, what_stands(_work(current), a), by=by)
+        return None
+    decision = decide_put_back(a, current, report, now=ports.clock.now(), refused=refused)
+    if decision is None:
+        return never_delivered(report)
+    if _move_back(ports, a, decision, DoneKind.PUT_BACK, by=by):
+        fact = facts.PutBack(
+            pool=a.pool, work_id=a.work_id, undelivered=decision.undelivered, delay_ms=decision.delay_ms, reason=report.error or by
+        )
+        ports.telemetry.tell(fact)
+        _kick(ports, a, by=by)
+    return None
+
+
+def _move_back(ports: Ports, a: Assignment, decision: Again | PutBack, kind: DoneKind, *, by: Reporter) -> bool:
+    """The work is pending again, with its pointer and its done record, or nothing happened (False)."""
+    pointer = make_pointer(a.pool, a.work_id, decision.due_at, random_bits=ports.entropy.bits(75))
+    done = _done(ports, a, kind, ports.clock.now(), pointer=pointer.at)
+    try:
+        written = ports.store.transact([decision.write, Put(pointer), Put(done)])
+    except TransactionFailed as met:
+        _ignore(ports, a, what_stands(_work(met.current[0]), a), by=by)
+        return False
+    prove_work_in_time(ports, written, a.pool, a.work_id, decision.due_at)
+    _prove_done(ports, a, done, written)
+    return True
+
+
+def _report_done(ports: Ports, a: Assignment) -> None:
+    done = _done(ports, a, DoneKind.FINISHED, ports.clock.now())
+    _prove_done(ports, a, done, ports.store.write(Put(done)))
+
+
+def _done(ports: Ports, a: Assignment, kind: DoneKind, at: EpochMs, *, pointer: str | None = None) -> Done:
+    key = make_id(at, random_bits=ports.entropy.bits(75), shard=shard_of(a.work_id))
+    expires_at = at // 1000 + limits.DONE_RETENTION_S
+    return Done(pool=a.pool, at=key, work_id=a.work_id, start=a.start, kind=kind, pointer=pointer, expires_at=expires_at)
+
+
+def _prove_done(ports: Ports, a: Assignment, done: Done, written: Written) -> None:
+    def again(at: EpochMs) -> Written:
+        return ports.store.write(Put(_done(ports, a, done.kind, at, pointer=done.pointer)))
+
+    prove_in_time(ports, written, time_of(done.at), again)
+
+
+def _ignore(ports: Ports, a: Assignment, ignored: Ignored, *, by: Reporter) -> None:
+    ports.telemetry.tell(facts.ReportIgnored(pool=a.pool, work_id=a.work_id, start=a.start, reason=f"{by}: {ignored.reason}"))
+    # The first reporter may have died before its kick.
+    _kick(ports, a, by=by)
+
+
+def _kick(ports: Ports, a: Assignment, *, by: Reporter) -> None:
+    if by in {"recovery", "loop"}:
+        return  # the loop itself: it looks again anyway
+    if a.loop_until is not None and ports.clock.now() + limits.SKEW_MS < a.loop_until:
+        return  # the loop promised to be there
+    try:
+        kick(ports, a.pool, KickReason.COMPLETE)
+    except StoreUnavailable as error:
+        # Recorded all the same; the watchdog finds an unsettled record.
+        ports.telemetry.tell(facts.KickFailed(pool=a.pool, reason=KickReason.COMPLETE, error=str(error)))
+
+
+def _work(record: Record | Unreadable | None) -> Work | Unreadable | None:
+    return record if isinstance(record, Work | Unreadable) else None

@@ -1,0 +1,68 @@
+"""Enqueues: stores works, proves that they are in time, kicks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workpool_aws.core.kick import KickReason
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.kick import kick
+from workpool_aws.flow.late import prove_work_in_time, put_pointer
+from workpool_aws.model import facts
+from workpool_aws.model.ids import time_of
+from workpool_aws.model.work import Work
+from workpool_aws.model.writes import IsAbsent, Put
+from workpool_aws.ports import ConditionFailed, Ports
+
+__all__ = ["enqueue"]
+
+
+def enqueue(ports: Ports, works: Sequence[Work]) -> None:
+    """Store works of one pool and make sure that somebody looks at them. When it returns, none of them can be lost [WP-3].
+
+    Commit point of each: its own put. Not one transaction: when it raises StoreUnavailable, each of `maybe_enqueued` is either stored (and
+    will run) or does not exist.
+    """
+    if not works:
+        return
+    failures = [failure for failure in ports.fan_out(lambda work: _store(ports, work), works) if failure is not None]
+    ids = tuple(work.id for work in works)
+    if len(failures) == len(works):
+        raise StoreUnavailable(f"no work could be stored for certain: {failures[0]}", maybe_enqueued=ids)
+    try:
+        kick(ports, works[0].pool, KickReason.ENQUEUE, due=min(work.due_at for work in works))
+    except StoreUnavailable as error:
+        raise StoreUnavailable(f"stored, but not known to the loop: {error}", maybe_enqueued=ids) from error
+    if failures:
+        raise StoreUnavailable(f"{len(failures)} of {len(works)} works could not be stored for certain: {failures[0]}", maybe_enqueued=ids)
+
+
+def _store(ports: Ports, work: Work) -> StoreUnavailable | None:
+    try:
+        written = ports.store.write(Put(work, IsAbsent()))
+        prove_work_in_time(ports, written, work.pool, work.id, time_of(work.id))
+    except ConditionFailed as met:
+        if not (isinstance(met.current, Work) and met.current.enqueued_at == work.enqueued_at and met.current.target == work.target):
+            return StoreUnavailable(f"another item has the id {work.id}")
+        # One's own put, repeated by the SDK after a lost answer; how late the first one was is unknown, so it is pointed at anew.
+        return _point_anew(ports, work)
+    except StoreUnavailable as error:
+        return error
+    _tell(ports, work)
+    return None
+
+
+def _point_anew(ports: Ports, work: Work) -> StoreUnavailable | None:
+    try:
+        put_pointer(ports, work.pool, work.id, max(ports.clock.now(), work.due_at))
+    except StoreUnavailable as error:
+        return error
+    _tell(ports, work)
+    return None
+
+
+def _tell(ports: Ports, work: Work) -> None:
+    fact = facts.Enqueued(
+        pool=work.pool, work_id=work.id, target=work.target, kind=work.kind, delay_ms=max(0, work.due_at - work.enqueued_at)
+    )
+    ports.telemetry.tell(fact)

@@ -1,0 +1,176 @@
+"""Owns what one loop invocation holds: the ledger as it last committed it, and what it remembers between passes.
+
+The one mutable value of the loop. Everything in it can be rebuilt from the table by the next holder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from workpool_aws.core import limits
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.model import facts
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, ShardMark, Status
+from workpool_aws.model.refs import LedgerRef, StatusRef
+from workpool_aws.model.writes import All, Below, Is, IsAbsent, Put, Update
+from workpool_aws.ports import ConditionFailed, Ports
+
+__all__ = ["Fenced", "Hold", "take_hold"]
+
+
+class Fenced(Exception):
+    """Another loop invocation is the holder. Stop at once: nothing more may be written."""
+
+
+@dataclass(slots=True)
+class Hold:
+    """One loop invocation that holds the ledger."""
+
+    ports: Ports
+    pool: str
+    generation: int
+    token: str
+    """Made for this very invocation: a generation is no lock, since Lambda may deliver one invocation twice."""
+    ledger: Ledger
+    lease_until: EpochMs
+    ends_at: EpochMs
+    """When it must have handed over."""
+    unsure: set[EntryKey] = field(default_factory=set)
+    """Entries whose work must be looked at."""
+    sent: set[EntryKey] = field(default_factory=set)
+    """Starts that this invocation has sent to Lambda, or tried to."""
+    deep_read_at: EpochMs | None = None
+    promise_until: EpochMs = EpochMs(0)
+    active_at: EpochMs = EpochMs(0)
+    """When a pass last did something."""
+    poll_ms: int = limits.POLL_MIN_MS
+    stalled: int = 0
+    passes: int = 0
+
+    @property
+    def entries(self) -> Mapping[EntryKey, Entry]:
+        """What is in flight, as last committed or confirmed since."""
+        return self.ledger.entries
+
+    def commit(self, entries: dict[EntryKey, Entry], shards: tuple[ShardMark, ...]) -> bool:
+        """Commit a pass, if nobody else did since this one was read [WP-2]. False: the config changed meanwhile; do the pass again.
+
+        Raises Fenced.
+        """
+        token = self.ports.entropy.token()
+        update = Update(
+            ref=LedgerRef(self.pool),
+            set={"entries": entries, "shards": shards, "committed_by": token, "version": self.ledger.version + 1},
+            condition=All((Is("version", self.ledger.version), Is("holder", self.token), Is("generation", self.generation))),
+        )
+        try:
+            self.ports.store.write(update)
+        except ConditionFailed as lost:
+            if not (isinstance(lost.current, Ledger) and lost.current.committed_by == token):
+                self._adopt(lost.current)
+                return False
+        except StoreUnavailable:
+            # It may have gone through: look, and trust what is there.
+            self._adopt(self.ports.store.get(LedgerRef(self.pool)))
+            return False
+        self.ledger = replace(self.ledger, entries=entries, shards=shards, committed_by=token, version=self.ledger.version + 1)
+        return True
+
+    def _adopt(self, current: object) -> None:
+        if not isinstance(current, Ledger) or current.holder != self.token or current.generation != self.generation:
+            raise Fenced
+        self.ledger = current
+        self.unsure = (self.unsure & set(current.entries)) | self._not_confirmed()
+
+    def renew_lease(self, now: EpochMs) -> None:
+        """Say that this loop is alive, when less than half of its lease is left. Raises Fenced."""
+        if self.lease_until - now >= limits.LEASE_RENEW_MS:
+            return
+        lease_until = EpochMs(now + limits.LEASE_MS)
+        self.write_status({"lease_until": lease_until}, expected=LoopState.RUNNING)
+        self.lease_until = lease_until
+
+    def write_status(self, changes: Mapping[str, object], *, expected: LoopState) -> Status:
+        """Change the status, if it is still this generation's. Raises Fenced."""
+        token = self.ports.entropy.token()
+        update = Update(
+            ref=StatusRef(self.pool),
+            set={**changes, "written_by": token},
+            condition=All((Is("generation", self.generation), Is("state", expected))),
+        )
+        try:
+            written = self.ports.store.write(update).record
+        except ConditionFailed as lost:
+            written = lost.current if isinstance(lost.current, Status) and lost.current.written_by == token else None
+        if not isinstance(written, Status):
+            raise Fenced
+        return written
+
+    def next_generation(self) -> None:
+        """Go on under the next generation, whose status was just written by this loop. Raises Fenced."""
+        self.generation += 1
+        taken = _take(self.ports, self.pool, self.generation, self.token)
+        if taken is None:
+            raise Fenced
+        self.ledger = taken
+        self.unsure = self._not_confirmed()
+        self.deep_read_at = None
+
+    def _not_confirmed(self) -> set[EntryKey]:
+        return {key for key, entry in self.ledger.entries.items() if not entry.confirmed} - self.sent
+
+
+def take_hold(ports: Ports, pool: str, generation: int, remaining_ms: Callable[[], int]) -> Hold | None:
+    """Become the holder of this generation, or None: another invocation is, or was.
+
+    The lease counts from the kick that wrote it, some time ago; how long is not known, so it is renewed a little earlier.
+    """
+    token = ports.entropy.token()
+    ledger = _take(ports, pool, generation, token)
+    if ledger is None:
+        return None
+    now = ports.clock.now()
+    ports.telemetry.tell(facts.LoopTook(pool=pool, generation=generation, in_flight=len(ledger.entries)))
+    remaining = remaining_ms()
+    # A Lambda with a very short timeout still does half of it in work.
+    life_ms = min(max(remaining - limits.HAND_OVER_MS, remaining // 2), limits.LOOP_LIFE_MS_MAX)
+    return Hold(
+        ports=ports,
+        pool=pool,
+        generation=generation,
+        token=token,
+        ledger=ledger,
+        lease_until=EpochMs(now + limits.LEASE_MS - limits.LEASE_MS // 3),
+        ends_at=EpochMs(now + life_ms),
+        unsure={key for key, entry in ledger.entries.items() if not entry.confirmed},
+        active_at=now,
+    )
+
+
+def _take(ports: Ports, pool: str, generation: int, token: str) -> Ledger | None:
+    """One conditional write elects the holder and fences off the one before: its commits name an older version [WP-2]."""
+    update = Update(
+        ref=LedgerRef(pool),
+        set={"generation": generation, "holder": token},
+        add={"version": 1},
+        condition=Below("generation", generation),
+    )
+    try:
+        taken = ports.store.write(update).record
+    except ConditionFailed as lost:
+        if lost.current is None:
+            return _create(ports, pool, generation, token)
+        mine = isinstance(lost.current, Ledger) and lost.current.holder == token and lost.current.generation == generation
+        return lost.current if mine and isinstance(lost.current, Ledger) else None
+    return taken if isinstance(taken, Ledger) else None
+
+
+def _create(ports: Ports, pool: str, generation: int, token: str) -> Ledger | None:
+    ledger = Ledger(pool=pool, holder=token, generation=generation, version=1)
+    try:
+        ports.store.write(Put(ledger, IsAbsent()))
+    except ConditionFailed as lost:
+        return lost.current if isinstance(lost.current, Ledger) and lost.current.holder == token else None
+    return ledger

@@ -1,0 +1,81 @@
+"""Kicks: makes sure that a loop runs, or says why none is needed."""
+
+from __future__ import annotations
+
+from workpool_aws.core import limits
+from workpool_aws.core.kick import KickReason, NotNeeded, StartLoop, decide_kick
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.model import facts
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Deployment, Registration, Status
+from workpool_aws.model.messages import LoopOrder
+from workpool_aws.model.refs import DeploymentRef, StatusRef
+from workpool_aws.model.writes import Put
+from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports
+
+__all__ = ["invoke_loop", "kick", "loop_arn", "win_generation"]
+
+
+def kick(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None) -> None:
+    """Make sure that somebody looks at the pool: start the loop, unless a live one will see what happened.
+
+    A loop that cannot be invoked is told as `KickFailed` and left to the watchdog. Raises StoreUnavailable when the status could not be
+    read or written: then nothing is known, and the caller must not acknowledge what depends on it.
+    """
+    generation = win_generation(ports, pool, reason, due=due)
+    if generation is not None:
+        invoke_loop(ports, pool, generation, reason=reason)
+
+
+def win_generation(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None) -> int | None:
+    """The generation that this caller must now start; None when none is needed or somebody else was faster."""
+    status = ports.store.get(StatusRef(pool))
+    if status is not None and not isinstance(status, Status):
+        raise StoreUnavailable(f"the status item of pool {pool!r} is damaged: {status}")
+    token = ports.entropy.token()
+    decision = decide_kick(status, pool, reason, due=due, now=ports.clock.now(), token=token)
+    if isinstance(decision, NotNeeded):
+        return None
+    if status is None:
+        # Before the status: from the moment a pool can have work that nobody looks at, the watchdog must know it.
+        ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
+    return decision.generation if _wins(ports, decision, token) else None
+
+
+def _wins(ports: Ports, decision: StartLoop, token: str) -> bool:
+    try:
+        ports.store.write(decision.write)
+    except ConditionFailed as lost:
+        # One's own write, repeated by the SDK after a lost answer, fails on itself.
+        return isinstance(lost.current, Status) and lost.current.written_by == token
+    return True
+
+
+def invoke_loop(ports: Ports, pool: str, generation: int, *, reason: str) -> None:
+    """Start a loop invocation of this generation. What fails is told, and repaired by the watchdog when the lease has run out."""
+    arn = loop_arn(ports)
+    if arn is None:
+        ports.telemetry.tell(facts.KickFailed(pool=pool, reason=reason, error="no loop function is known: WORKPOOL_LOOP_ARN is not set"))
+        return
+    order = LoopOrder(table=ports.table, pool=pool, generation=generation)
+    for attempt in range(1, limits.INVOKE_TRIES + 1):
+        try:
+            ports.invoker.start_loop(arn, order)
+        except InvokeThrottled:
+            if attempt < limits.INVOKE_TRIES:
+                ports.clock.sleep(limits.INVOKE_RETRY_MS)
+        except (InvokeRefused, InvokeUnanswered) as error:
+            ports.telemetry.tell(facts.KickFailed(pool=pool, reason=reason, error=str(error) or type(error).__name__))
+            return
+        else:
+            ports.telemetry.tell(facts.Kicked(pool=pool, reason=reason, generation=generation))
+            return
+    ports.telemetry.tell(facts.KickFailed(pool=pool, reason=reason, error="throttled"))
+
+
+def loop_arn(ports: Ports) -> str | None:
+    """The loop's function: from the environment, else from the table's deployment item, else unknown."""
+    if ports.loop_arn is not None:
+        return ports.loop_arn
+    deployment = ports.store.get(DeploymentRef())
+    return deployment.loop_arn if isinstance(deployment, Deployment) else None

@@ -1,0 +1,83 @@
+"""Looks at works whose entry is not understood, and recovers starts that never reported [WP-14, WP-21]."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from workpool_aws.core import limits
+from workpool_aws.core.complete import assignment_of
+from workpool_aws.core.recover import Begin, Drop, Keep, Recover, judge_entry, lost_report
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.complete import complete
+from workpool_aws.flow.hold import Hold
+from workpool_aws.flow.late import put_pointer
+from workpool_aws.model import facts
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Entry, EntryKey
+from workpool_aws.model.refs import Ref, Unreadable, WorkRef
+from workpool_aws.model.work import Work
+from workpool_aws.ports import Ports
+
+__all__ = ["Looked", "look_at_entries", "recover"]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the look at works came to: the entries as they now stand, starts to make, starts to recover."""
+
+    entries: dict[EntryKey, Entry]
+    begins: tuple[tuple[EntryKey, Work], ...]
+    recovers: tuple[tuple[EntryKey, Recover], ...]
+    understood: frozenset[EntryKey]
+
+
+def look_at_entries(hold: Hold, entries: Mapping[EntryKey, Entry], now: EpochMs) -> Looked:
+    """Judge the entries that this loop is not sure of, and those past deadline and margin, by their works."""
+    overdue = {key for key, entry in entries.items() if now > entry.deadline + limits.RECOVERY_MARGIN_MS}
+    asked = sorted((hold.unsure & set(entries)) | overdue)
+    left = dict(entries)
+    if not asked:
+        return Looked(left, (), (), frozenset())
+    refs: list[Ref] = list(dict.fromkeys(WorkRef(hold.pool, key.work_id) for key in asked))
+    found = hold.ports.store.get_many(refs)
+    begins: list[tuple[EntryKey, Work]] = []
+    recovers: list[tuple[EntryKey, Recover]] = []
+    for key in asked:
+        record = found.get(WorkRef(hold.pool, key.work_id))
+        work = record if isinstance(record, Work | Unreadable) else None
+        verdict = judge_entry(key, work, token=hold.token, sent=key in hold.sent, now=now)
+        match verdict:
+            case Begin():
+                begins.append((key, verdict.work))
+            case Keep():
+                left[key] = Entry(verdict.deadline, confirmed=True)
+            case Recover():
+                recovers.append((key, verdict))
+            case Drop():
+                if verdict.point_at is not None:
+                    # Its report was not seen, so neither was its pointer: without a fresh one the work could stay out of sight.
+                    put_pointer(hold.ports, hold.pool, key.work_id, verdict.point_at)
+                del left[key]
+            case _:
+                assert_never(verdict)
+    begun = {key for key, _ in begins}
+    return Looked(left, tuple(begins), tuple(recovers), frozenset(key for key in asked if key not in begun))
+
+
+def recover(ports: Ports, key: EntryKey, verdict: Recover) -> Entry:
+    """End a start that can no longer be running; its done record settles the entry. The entry to look at again until then."""
+    claims = ports.invoker.limits(verdict.work.target).claims
+    try:
+        complete(
+            ports,
+            assignment_of(verdict.work, ports.table),
+            lost_report(verdict.work, target_claims=claims),
+            by="recovery",
+            judged=verdict.judged,
+        )
+        ports.telemetry.tell(facts.Recovered(pool=verdict.work.pool, work_id=key.work_id, start=key.start))
+    except StoreUnavailable:
+        pass  # judged again when the entry's new deadline has passed
+    return Entry(EpochMs(ports.clock.now() + limits.RECHECK_MS - limits.RECOVERY_MARGIN_MS), confirmed=True)

@@ -1,0 +1,111 @@
+"""Starts committed works: the start write, then the invoke. Only what is in a committed ledger comes here [WP-2]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workpool_aws.core import limits
+from workpool_aws.core.complete import after_refusal, assignment_of
+from workpool_aws.core.start import assignment_for, start_write
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.complete import complete
+from workpool_aws.model import facts
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import EntryKey
+from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.model.work import State, Work
+from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports
+
+__all__ = ["Begun", "Order", "begin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A start to make: what the ledger has, and the work as last read."""
+
+    key: EntryKey
+    work: Work
+    loop_until: EpochMs | None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What became of an order. `deadline`: of the running start; None: it was not seen to run. `sent`: do not invoke it again."""
+
+    key: EntryKey
+    deadline: EpochMs | None
+    sent: bool
+
+
+def begin(ports: Ports, token: str, order: Order) -> Begun:
+    """Make one start. Never raises: what is not certain is looked at in the next pass, or recovered."""
+    try:
+        running = _write_start(ports, token, order)
+    except StoreUnavailable:
+        running = None
+    if running is None:
+        return Begun(order.key, None, sent=False)
+    try:
+        if ports.clock.now() - (running.started_at or 0) > limits.START_TO_INVOKE_MS:
+            # So slow since the start write that the worker's `start_by` may be near: a new start is safer than a late one.
+            _put_back(ports, running, "the loop was too slow to invoke it")
+        else:
+            _invoke(ports, running, order)
+    except StoreUnavailable:
+        pass  # not put back for certain: recovery decides after the deadline, a second invoke never does
+    return Begun(order.key, running.deadline, sent=True)
+
+
+def _write_start(ports: Ports, token: str, order: Order) -> Work | None:
+    """The work as it runs this start by this loop; None: it does not, look at it again."""
+    if order.work.state is State.RUNNING:
+        return order.work  # this loop's own start write, whose answer was lost
+    function = ports.invoker.limits(order.work.target)
+    now = ports.clock.now()
+    update = start_write(
+        order.work, order.key.start, token=token, timeout_ms=function.timeout_ms, event_age_ms=function.event_age_ms, now=now
+    )
+    try:
+        running = ports.store.write(update).record
+    except ConditionFailed as met:
+        return _own_start(met.current, order.key.start, token)
+    if not isinstance(running, Work):
+        return None
+    fact = facts.Started(pool=running.pool, work_id=running.id, attempt=running.attempts_made + 1, lag_ms=max(0, now - order.work.due_at))
+    ports.telemetry.tell(fact)
+    return running
+
+
+def _own_start(current: object, start: int, token: str) -> Work | None:
+    """One's own start write, repeated by the SDK after a lost answer."""
+    if isinstance(current, Work) and current.state is State.RUNNING and current.starts == start and current.started_by == token:
+        return current
+    return None
+
+
+def _invoke(ports: Ports, running: Work, order: Order) -> None:
+    timeout_ms = ports.invoker.limits(running.target).timeout_ms
+    assignment = assignment_for(running, ports.table, timeout_ms=timeout_ms, loop_until=order.loop_until)
+    for _ in range(limits.INVOKE_TRIES):
+        try:
+            ports.invoker.start_work(running.target, assignment, running.args)
+        except InvokeThrottled:
+            ports.clock.sleep(limits.INVOKE_RETRY_MS)
+        except InvokeUnanswered:
+            return  # it may have been taken: a second event could run the work twice, so recovery decides
+        except InvokeRefused as refused:
+            _refused(ports, running, assignment, refused)
+            return
+        else:
+            return
+    _put_back(ports, running, "Lambda throttled the invoke")
+
+
+def _refused(ports: Ports, running: Work, assignment: Assignment, refused: InvokeRefused) -> None:
+    report = after_refusal(running, refused.reason, lasting=refused.lasting, now=ports.clock.now())
+    complete(ports, assignment, report, by="loop", refused=True)
+
+
+def _put_back(ports: Ports, running: Work, reason: str) -> None:
+    report = Report(kind=ReportKind.NEVER_DELIVERED, error=reason)
+    complete(ports, assignment_of(running, ports.table), report, by="loop")

@@ -1,0 +1,33 @@
+"""Reads works by id, for `status` and `result`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workpool_aws.model import facts
+from workpool_aws.model.ids import WorkId, is_ulid
+from workpool_aws.model.refs import Unreadable, WorkRef
+from workpool_aws.model.work import Work
+from workpool_aws.ports import Ports
+
+__all__ = ["load"]
+
+
+def load(ports: Ports, pool: str, ids: Sequence[str]) -> list[Work | None]:
+    """The works of these ids, in order; None for one that is unknown, past its retention, or damaged.
+
+    DynamoDB deletes expired items days late, so what has expired is filtered here by time.
+    """
+    refs = list(dict.fromkeys(WorkRef(pool, WorkId(work_id)) for work_id in ids if is_ulid(work_id)))
+    if not refs:
+        return [None] * len(ids)
+    found = {refs[0]: ports.store.get(refs[0])} if len(refs) == 1 else ports.store.get_many(refs)
+    now_s = ports.clock.now() / 1000
+    kept: dict[str, Work] = {}
+    for ref in refs:
+        record = found.get(ref)
+        if isinstance(record, Work) and (record.expires_at is None or record.expires_at > now_s):
+            kept[ref.id] = record
+        elif isinstance(record, Unreadable):
+            ports.telemetry.tell(facts.SetAside(pool=pool, partition=record.partition, sort=record.sort, reason=record.reason))
+    return [kept.get(work_id) for work_id in ids]

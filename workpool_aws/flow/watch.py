@@ -1,0 +1,112 @@
+"""Watches over the pools of a table: once a minute, for whatever no kick and no wake reached [WP-20].
+
+It carries no authority: it kicks, and the loop finds out for itself. At most once a minute per pool, never against a live lease, told as
+a warning each time it acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from workpool_aws.core import limits
+from workpool_aws.core.kick import KickReason
+from workpool_aws.core.settle import deep_low
+from workpool_aws.core.start import Look, Taken, classify
+from workpool_aws.core.watch import deep_look_due, loop_is_overdue, may_start
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.collect import due_in, pages, read_reports
+from workpool_aws.flow.kick import kick
+from workpool_aws.flow.late import put_pointer
+from workpool_aws.model import facts
+from workpool_aws.model.ids import EpochMs, id_floor
+from workpool_aws.model.loop import Config, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
+from workpool_aws.model.refs import ConfigRef, LedgerRef, Shelf, Span, StatusRef
+from workpool_aws.model.work import Work
+from workpool_aws.ports import Ports, Store, Telemetry
+
+__all__ = ["needs_a_kick", "registered_pools", "watch", "would_act"]
+
+
+def watch(ports: Ports) -> None:
+    """Look at every registered pool. Trouble with one pool does not keep it from the others [WP-12]."""
+    for pool in registered_pools(ports.store, ports.telemetry):
+        try:
+            _watch_pool(ports, pool)
+        except StoreUnavailable as error:
+            ports.telemetry.tell(facts.KickFailed(pool=pool, reason=KickReason.WATCHDOG, error=str(error)))
+
+
+def registered_pools(store: Store, telemetry: Telemetry) -> Iterator[str]:
+    """Every pool of the table that ever had work."""
+    for page in pages(store, telemetry, Span(shelf=Shelf.REGISTRY)):
+        for row in page:
+            if isinstance(row.record, Registration):
+                yield row.record.pool
+
+
+def _watch_pool(ports: Ports, pool: str) -> None:
+    now = ports.clock.now()
+    reason = needs_a_kick(ports.store, ports.telemetry, pool, now)
+    if reason is None and deep_look_due(now) and _point_at_forgotten(ports, pool, now):
+        reason = "due work lay out of the loop's sight"
+    if reason is not None:
+        ports.telemetry.tell(facts.WatchdogActed(pool=pool, reason=reason))
+        kick(ports, pool, KickReason.WATCHDOG)
+
+
+def would_act(store: Store, telemetry: Telemetry, now: EpochMs) -> bool:
+    """Whether a tick at `now` would kick any pool (its hourly look apart)."""
+    return any(needs_a_kick(store, telemetry, pool, now) is not None for pool in registered_pools(store, telemetry))
+
+
+def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs) -> str | None:
+    """Why this pool should be at work and is not; None: it is, or has nothing to do."""
+    status = store.get(StatusRef(pool))
+    if not isinstance(status, Status):
+        return "the pool has no status"
+    overdue = loop_is_overdue(status, now)
+    if overdue is not None or status.state is LoopState.RUNNING:
+        return overdue
+    ledger, config = _ledger(store, pool), _config(store, pool)
+    taken = Taken(() if ledger is None else ledger.entries, frozenset())
+    for shard, mark in enumerate((ShardMark(),) if ledger is None else ledger.shards):
+        low = deep_low(mark.work_cursor)
+        if may_start(config, ledger) and due_in(store, telemetry, pool, shard, low, taken=taken, now=now):
+            return "due work, free slots, no loop"
+        reports = read_reports(store, telemetry, pool, shard, deep_low(mark.done_cursor))
+        if any(EntryKey(record.work_id, record.start) in taken.entries for record in reports.records):
+            return "a report that nobody settled"
+    return None
+
+
+def _ledger(store: Store, pool: str) -> Ledger | None:
+    ledger = store.get(LedgerRef(pool))
+    return ledger if isinstance(ledger, Ledger) else None
+
+
+def _config(store: Store, pool: str) -> Config | None:
+    config = store.get(ConfigRef(pool))
+    return config if isinstance(config, Config) else None
+
+
+def _point_at_forgotten(ports: Ports, pool: str, now: EpochMs) -> bool:
+    """Point anew at works of the last hour that are due and lie before every cursor. The rule against late keys leaves none; this is for the bug in it."""
+    ledger = _ledger(ports.store, pool)
+    if ledger is None or not may_start(_config(ports.store, pool), ledger):
+        return False
+    taken = Taken(ledger.entries, frozenset())
+    forgotten: list[Work] = []
+    for shard, mark in enumerate(ledger.shards):
+        span = Span(
+            shelf=Shelf.WORK,
+            pool=pool,
+            shard=shard,
+            low=id_floor(EpochMs(now - limits.WATCHDOG_DEEP_MS)),
+            high=deep_low(mark.work_cursor),
+        )
+        for page in pages(ports.store, ports.telemetry, span):
+            works = [row.record for row in page if isinstance(row.record, Work)]
+            forgotten += [work for work in works if classify(work.id, work, taken=taken, now=now) is Look.DUE]
+    for work in forgotten:
+        put_pointer(ports, pool, work.id, now)
+    return bool(forgotten)

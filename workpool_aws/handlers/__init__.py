@@ -1,0 +1,1 @@
+"""The Lambda doors: decode, call one flow function, encode."""

@@ -1,0 +1,30 @@
+"""The door of the main loop: a Lambda that serves loop orders and far wakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from workpool_aws.adapters.wire import order_from_wire
+from workpool_aws.compose import ports_for
+from workpool_aws.errors import UsageError
+from workpool_aws.flow.iterate import run_loop
+
+__all__ = ["InvocationContext", "handler"]
+
+
+class InvocationContext(Protocol):
+    """What the doors need of Lambda's context."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+def handler(event: Mapping[str, object], context: InvocationContext) -> None:
+    """Run the pool that the order names, until it rests or is handed over.
+
+    Raises UsageError for an event that is not an order; nothing was read or written.
+    """
+    order = order_from_wire(event.get("workpool_loop"))
+    if order is None:
+        raise UsageError("event", sorted(event), "an order for the loop, under the key 'workpool_loop'")
+    run_loop(ports_for(order.table), order, context.get_remaining_time_in_millis)

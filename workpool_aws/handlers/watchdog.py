@@ -1,0 +1,24 @@
+"""The door of the watchdog: a Lambda that one recurring schedule for the whole table invokes each minute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from workpool_aws.compose import ports_for
+from workpool_aws.errors import UsageError
+from workpool_aws.flow.watch import watch
+from workpool_aws.handlers.main_loop import InvocationContext
+
+__all__ = ["handler"]
+
+
+def handler(event: Mapping[str, object], context: InvocationContext) -> None:  # noqa: ARG001 - Lambda's signature
+    """Look after every pool of the table that the event names.
+
+    Raises UsageError for an event without a table; nothing was read or written.
+    """
+    order = event.get("workpool_watchdog")
+    table = order.get("table") if isinstance(order, Mapping) else None
+    if not isinstance(table, str) or not table:
+        raise UsageError("event", sorted(event), "a table, under the key 'workpool_watchdog'")
+    watch(ports_for(table))

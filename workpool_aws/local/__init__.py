@@ -1,0 +1,22 @@
+"""An in-process AWS for development and tests: Lambda, EventBridge Scheduler and DynamoDB, on a virtual or the real clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workpool_aws.local.cloud import LocalCloud
+    from workpool_aws.local.invocations import Invocation
+    from workpool_aws.local.kernel import LocalCloudError
+
+__all__ = ["Invocation", "LocalCloud", "LocalCloudError"]
+
+_HOMES = {"Invocation": "invocations", "LocalCloud": "cloud", "LocalCloudError": "kernel"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - lazily: importing the package must not load an engine
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

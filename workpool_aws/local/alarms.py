@@ -1,0 +1,45 @@
+"""Owns the order in which alarms go off: by time, the last ones of an instant after the others, else as they were set."""
+
+from __future__ import annotations
+
+import heapq
+
+from workpool_aws.local.kernel import Alarm
+from workpool_aws.model.ids import EpochMs
+
+__all__ = ["Alarms"]
+
+
+class Alarms:
+    """A queue of alarms. Not safe by itself: its kernel's lock guards it."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[EpochMs, bool, int, Alarm]] = []
+        self._count = 0
+
+    def add(self, alarm: Alarm, *, last: bool) -> None:
+        """Set an alarm; `last`: after everything else of its instant."""
+        self._count += 1
+        heapq.heappush(self._heap, (alarm.at, last, self._count, alarm))
+
+    def peek(self) -> Alarm | None:
+        """The next alarm that is not canceled."""
+        while self._heap and self._heap[0][3].canceled:
+            heapq.heappop(self._heap)
+        return self._heap[0][3] if self._heap else None
+
+    def next_is_last(self) -> bool:
+        """Whether the next alarm wants everything else of its instant to happen first."""
+        return self.peek() is not None and self._heap[0][1]
+
+    def pop(self) -> Alarm:
+        """Take the alarm that `peek` showed."""
+        return heapq.heappop(self._heap)[3]
+
+    def waited_for(self, until: EpochMs) -> bool:
+        """Whether an alarm up to `until` keeps a run going."""
+        return any(at <= until and not alarm.canceled and not alarm.background for at, _, _, alarm in self._heap)
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._heap.clear()

@@ -1,0 +1,101 @@
+"""Owns the diary of invocations: one entry for each delivery, and the most that ran at one time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from workpool_aws.local.functions import Event
+from workpool_aws.model.ids import EpochMs
+
+__all__ = ["Diary", "Ended", "Entry", "Invocation"]
+
+Ended = Literal["running", "success", "failed", "timeout", "crashed", "duplicate", "killed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One delivery of an event to a function.
+
+    `attempt` counts from 1, for events of a pool; None for others. `ended_at` is None while it runs. `outcome` is what the user's code came
+    to ("failed" also where a decorated handler caught and reported it); "duplicate": refused before user code ran; "killed": the cloud ended.
+    """
+
+    event: Event
+    attempt: int | None
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: Ended
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """An invocation as it happens. Moments count starts and ends, so that what touches at one instant does not overlap."""
+
+    function: str
+    event: Event
+    attempt: int | None
+    started_at: EpochMs
+    started_moment: int
+    ended_at: EpochMs | None = None
+    free_moment: int | None = None
+    """When the user's code was over: before its report, after which the next work may start."""
+    outcome: Ended = "running"
+
+
+class Diary:
+    """The entries of one cloud. Its kernel's lock guards it."""
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+        self._moments = 0
+
+    def begin(self, function: str, event: Event, attempt: int | None, at: EpochMs) -> Entry:
+        """A delivery begins to run."""
+        self._moments += 1
+        entry = Entry(function=function, event=event, attempt=attempt, started_at=at, started_moment=self._moments)
+        self._entries.append(entry)
+        return entry
+
+    def free(self, entry: Entry) -> None:
+        """Its user code is over. The first word counts."""
+        if entry.free_moment is None:
+            self._moments += 1
+            entry.free_moment = self._moments
+
+    def end(self, entry: Entry, at: EpochMs, outcome: Ended) -> None:
+        """It is over. What was said before about its outcome counts more."""
+        self.free(entry)
+        entry.ended_at = at
+        if entry.outcome == "running" or outcome in {"timeout", "crashed"}:
+            entry.outcome = outcome
+
+    def of(self, function: str) -> list[Invocation]:
+        """The deliveries to a function, in order of their start."""
+        return [_shown(entry) for entry in self._entries if entry.function == function]
+
+    def most_at_once(self, function: str) -> int:
+        """The most that ran at one time, refused duplicates not counted."""
+        counted = [entry for entry in self._entries if entry.function == function and entry.outcome != "duplicate"]
+        steps = [(entry.started_moment, 1) for entry in counted]
+        steps += [(entry.free_moment, -1) for entry in counted if entry.free_moment is not None]
+        running = most = 0
+        for _, step in sorted(steps):
+            running += step
+            most = max(most, running)
+        return most
+
+
+def _shown(entry: Entry) -> Invocation:
+    return Invocation(
+        event=entry.event,
+        attempt=entry.attempt,
+        started_at=_aware(entry.started_at),
+        ended_at=None if entry.ended_at is None else _aware(entry.ended_at),
+        outcome="running" if entry.ended_at is None else entry.outcome,
+    )
+
+
+def _aware(at: EpochMs) -> datetime:
+    return datetime.fromtimestamp(at / 1000, UTC)
