@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, Protocol, TypeVar
 
@@ -29,6 +30,7 @@ from workpool_aws.core.status import PoolConfig, Result, Status, config_of, resu
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.flow import configure, enqueue, status
 from workpool_aws.model.ids import WorkId, is_ulid
+from workpool_aws.model.loop import Config
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind, Work
 from workpool_aws.ports import Ports, Store
@@ -56,6 +58,18 @@ class LambdaContext(Protocol):
     @property
     def invoked_function_arn(self) -> str:
         """Says the account and region that short function names mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An enqueue as the caller put it, but for its arguments: not checked yet."""
+
+    kind: Kind
+    ctx: object
+    target: object
+    retry: object
+    run_after: object
+    run_at: object
 
 
 class _NotGiven(int):
@@ -117,12 +131,10 @@ class Workpool:
         self._log_level: LogLevel | None = log_level
         self._session = session
         self._own_ports = ports
+        self._kept_ports: dict[str, Ports] | None = None if session is None else {}
         self._ids = IdSequence()
         self._lock = threading.Lock()
         self._base_said_to: Store | None = None
-
-    def __repr__(self) -> str:
-        return f"Workpool({self.table!r}, {self.name!r})"
 
     @property
     def table(self) -> str:
@@ -161,7 +173,7 @@ class Workpool:
             UsageError: a value is not allowed (`PayloadTooLarge`: the arguments). Nothing was stored.
             StoreUnavailable: DynamoDB did not answer. `maybe_enqueued` names what may have been stored; nothing else was.
         """
-        return self._enqueue_one(Kind.ACTION, ctx, target, args, retry=retry, run_after=run_after, run_at=run_at)
+        return self._enqueue(_Asked(Kind.ACTION, ctx, target, retry, run_after, run_at), [encode_one(args)])[0]
 
     def enqueue_action_batch(
         self,
@@ -181,7 +193,7 @@ class Workpool:
             UsageError: as `enqueue_action`, naming the index: `args[3].x`. Nothing was stored.
             StoreUnavailable: `maybe_enqueued` names the ids of all: each is either stored and will run, or does not exist.
         """
-        return self._enqueue(Kind.ACTION, ctx, target, retry, (run_after, run_at), lambda: encode_batch(args))
+        return self._enqueue(_Asked(Kind.ACTION, ctx, target, retry, run_after, run_at), encode_batch(args))
 
     def enqueue_query(
         self,
@@ -194,7 +206,7 @@ class Workpool:
         run_at: datetime | None = None,
     ) -> WorkId:
         """As `enqueue_action`, for a function that only reads: retried by default, and a rare second run of an attempt is not prevented."""
-        return self._enqueue_one(Kind.QUERY, ctx, target, args, retry=retry, run_after=run_after, run_at=run_at)
+        return self._enqueue(_Asked(Kind.QUERY, ctx, target, retry, run_after, run_at), [encode_one(args)])[0]
 
     def enqueue_query_batch(
         self,
@@ -207,7 +219,7 @@ class Workpool:
         run_at: datetime | None = None,
     ) -> list[WorkId]:
         """As `enqueue_query` for each of many arguments, with the guarantees of `enqueue_action_batch`."""
-        return self._enqueue(Kind.QUERY, ctx, target, retry, (run_after, run_at), lambda: encode_batch(args))
+        return self._enqueue(_Asked(Kind.QUERY, ctx, target, retry, run_after, run_at), encode_batch(args))
 
     def enqueue_mutation(
         self,
@@ -220,7 +232,7 @@ class Workpool:
         run_at: datetime | None = None,
     ) -> WorkId:
         """As `enqueue_action` without retry: it runs at most once. A `retry` that asks for more is a UsageError."""
-        return self._enqueue_one(Kind.MUTATION, ctx, target, args, retry=retry, run_after=run_after, run_at=run_at)
+        return self._enqueue(_Asked(Kind.MUTATION, ctx, target, retry, run_after, run_at), [encode_one(args)])[0]
 
     def enqueue_mutation_batch(
         self,
@@ -233,7 +245,7 @@ class Workpool:
         run_at: datetime | None = None,
     ) -> list[WorkId]:
         """As `enqueue_mutation` for each of many arguments, with the guarantees of `enqueue_action_batch`."""
-        return self._enqueue(Kind.MUTATION, ctx, target, retry, (run_after, run_at), lambda: encode_batch(args))
+        return self._enqueue(_Asked(Kind.MUTATION, ctx, target, retry, run_after, run_at), encode_batch(args))
 
     def status(self, ctx: LambdaContext | None, work_id: str) -> Status:
         """Where a work is, by a strong read: it shows everything that was acknowledged before. Never `finished` for an unknown id.
@@ -307,3 +319,76 @@ class Workpool:
         """
         read_caller(ctx)
         return self._config_of(configure.load(self._ports_of(self.table), self.name))
+
+    def action(self, function: Callable[P, R]) -> Worker[P, R]:
+        """Make a function a worker: the Lambda handler that takes its arguments from the pool, and reports what it returns or raises.
+
+        Arguments are validated by pydantic from the signature; a parameter annotated `Work` receives the handle of the attempt. The plain
+        function stays at `.function`. Which table and pool it reports to says each event, so one function may serve many pools; an event
+        without an assignment is validated, run and answered directly.
+
+        Raises:
+            UsageError: the function is async, a generator or a class, or has parameters that cannot be given by name.
+        """
+        return Worker(function, ports_of=self._ports_of, pool_of=self._pool_of)
+
+    def query(self, function: Callable[P, R]) -> Worker[P, R]:
+        """As `action`, for a function that only reads: what an enqueue calls it decides about retries, not the decorator."""
+        return self.action(function)
+
+    def _enqueue(self, asked: _Asked, args: Sequence[str]) -> list[WorkId]:
+        caller = read_caller(asked.ctx)
+        order = Order(
+            kind=asked.kind,
+            target=resolve_target(asked.target, caller),
+            retry=resolve_retry(asked.kind, asked.retry, self._options),
+            link=link_of(caller, read_settings().trace_id) if caller.request_id is not None else None,
+        )
+        ports = self._ports_of(self.table)
+        now = ports.clock.now()
+        due = resolve_due(asked.run_after, asked.run_at, now=now)
+        if not args:
+            return []
+        random_bits = ports.entropy.bits(75)
+        with self._lock:
+            ids = self._ids.take(len(args), due, random_bits=random_bits)
+        self._say_base(ports, caller)
+        enqueue.enqueue(ports, works_of(order, self._options, args, ids, due=due, now=now))
+        return ids
+
+    def _say_base(self, ports: Ports, caller: Caller) -> None:
+        # No lock around the call: two first enqueues at the same time may both say it, which does no harm; waiting for each other would.
+        if self._base_said_to is ports.store:
+            return
+        limit = self._options.max_parallelism
+        configure.ensure_base(ports, self.name, max_parallelism=limit, explicit=self._limit_is_explicit, by=_name_of(caller))
+        self._base_said_to = ports.store
+
+    def _load(self, ids: Sequence[str]) -> Sequence[Work | None]:
+        if not any(is_ulid(one) for one in ids):
+            return [None] * len(ids)
+        return status.load(self._ports_of(self.table), self.name, ids)
+
+    def _config_of(self, config: Config | None) -> PoolConfig:
+        return config_of(config, max_parallelism_default=self._options.max_parallelism)
+
+    def _ports_of(self, table: str) -> Ports:
+        if self._own_ports is not None and self._own_ports.table == table:
+            return self._own_ports
+        ports = ports_for(table, self._session, kept=self._kept_ports)
+        return ports if self._log_level is None else at_log_level(ports, logging.getLevelNamesMapping()[self._log_level])
+
+    def _pool_of(self, ports: Ports, name: str) -> Workpool:
+        if (ports.table, name) == (self.table, self.name):
+            return self
+        return Workpool(ports.table, name, ports=ports)
+
+
+def _checked_id(field: str, work_id: object) -> str:
+    if not isinstance(work_id, str):
+        raise UsageError(field, work_id, "a work id: the str that enqueueing returned")
+    return work_id
+
+
+def _name_of(caller: Caller) -> str:
+    return caller.function_arn or read_settings().function_name or _OUTSIDE

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     import boto3
@@ -20,23 +19,24 @@ PortsFactory = "Callable[[str], Ports]"
 
 _factory: ContextVar[Callable[[str], Ports] | None] = ContextVar("workpool_ports_factory", default=None)
 _cache: dict[str, Ports] = {}
-_session_cache: WeakKeyDictionary[boto3.Session, dict[str, Ports]] = WeakKeyDictionary()
 
 
-def ports_for(table: str, session: boto3.Session | None = None) -> Ports:
+def ports_for(table: str, session: boto3.Session | None = None, *, kept: dict[str, Ports] | None = None) -> Ports:
     """The ports for a table: the surrounding cloud's if there is one (tests, `LocalCloud`), else AWS by boto3.
 
-    They are made once per process, table and session: making boto3 clients is slow.
+    Making boto3 clients is slow, so they are kept by table: in `kept`, whose owner must always give the same session. None: without a session
+    they are kept for the process, with one they are not kept.
     """
     factory = _factory.get()
     if factory is not None:
         return factory(table)
     from workpool_aws.adapters.aws import aws_ports  # noqa: PLC0415 - boto3 is loaded when it is needed, not on import
 
-    cache = _cache if session is None else _session_cache.setdefault(session, {})
-    if table not in cache:
-        cache[table] = aws_ports(table, session)
-    return cache[table]
+    if kept is None:
+        kept = _cache if session is None else {}
+    if table not in kept:
+        kept[table] = aws_ports(table, session)
+    return kept[table]
 
 
 def at_log_level(ports: Ports, level: int) -> Ports:

@@ -12,7 +12,7 @@ from botocore.exceptions import NoRegionError
 
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.invoke import LambdaInvoker, start_fresh_traces
-from workpool_aws.adapters.scheduler import EventBridgeTimer
+from workpool_aws.adapters.scheduler import EventBridgeTimer, Place
 from workpool_aws.adapters.system import FAN_OUT_WORKERS, SystemClock, SystemEntropy, ThreadFanOut
 from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.errors import UsageError
@@ -75,7 +75,7 @@ class _Lazy(Generic[T]):
         return self._made[0]
 
 
-def aws_ports(
+def aws_ports(  # noqa: PLR0913 - one argument a part that a test or LocalCloud puts its own in for
     table: str,
     session: boto3.Session | None = None,
     *,
@@ -98,15 +98,13 @@ def aws_ports(
     entropy = entropy or SystemEntropy()
     telemetry = telemetry or LoggerTelemetry(settings.log_level)
     clients = _Clients(session or boto3.Session(), clock, entropy)
-    store = DynamoStore(clients.dynamodb(), table, clock=clock, entropy=entropy, telemetry=telemetry)
+    store = DynamoStore(clients.dynamodb(), table, clock=clock, entropy=entropy)
     timer = EventBridgeTimer(
         clients.scheduler,
         clock,
         table,
+        place=Place(settings.loop_arn, settings.schedule_group, settings.scheduler_role_arn),
         deployment=lambda: _deployment_in(store),
-        loop_arn=settings.loop_arn,
-        group=settings.schedule_group,
-        role_arn=settings.scheduler_role_arn,
     )
     return Ports(
         table=table,

@@ -210,9 +210,9 @@ def _split_qualifier(target: str) -> tuple[str, str | None]:
     parts = target.split(":")
     unqualified = 1
     if parts[0] == "arn":
-        unqualified = len("arn:partition:lambda:region:account:function:name".split(":"))
+        unqualified = len(("arn", "partition", "lambda", "region", "account", "function", "name"))
     elif parts[1:2] == ["function"]:
-        unqualified = len("account:function:name".split(":"))
+        unqualified = len(("account", "function", "name"))
     if len(parts) <= unqualified:
         return target, None
     return ":".join(parts[:unqualified]), ":".join(parts[unqualified:])

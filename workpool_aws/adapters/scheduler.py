@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_scheduler.type_defs import CreateScheduleInputTypeDef
 
-__all__ = ["SCHEDULE_AHEAD_MS_MIN", "EventBridgeTimer", "schedule_name"]
+__all__ = ["SCHEDULE_AHEAD_MS_MIN", "EventBridgeTimer", "Place", "schedule_name"]
 
 SCHEDULE_AHEAD_MS_MIN: Final = 60_000
 """What happens to a schedule in the past is not documented; a minute keeps it in the future on AWS's clock, too."""
@@ -38,18 +38,18 @@ _ALLOWED: Final = re.compile(r"[0-9A-Za-z_.-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where schedules go, whom they wake, and in which role."""
+class Place:
+    """Whom a schedule wakes, where it lies, and in which role it acts. None: not known."""
 
-    loop_arn: str
-    group: str
-    role_arn: str
+    loop_arn: str | None
+    group: str | None
+    role_arn: str | None
 
 
 class EventBridgeTimer:
     """EventBridge Scheduler behind `ports.Timer`. The client is given as a function that returns it.
 
-    What of `loop_arn`, `group` and `role_arn` is None is looked up by `deployment`, anew for every order.
+    What `place` does not know is looked up by `deployment`, anew for every order.
     """
 
     def __init__(
@@ -58,18 +58,14 @@ class EventBridgeTimer:
         clock: Clock,
         table: str,
         *,
+        place: Place,
         deployment: Callable[[], Deployment | None],
-        loop_arn: str | None = None,
-        group: str | None = None,
-        role_arn: str | None = None,
     ) -> None:
         self._client = client
         self._clock = clock
         self._table = table
+        self._place = place
         self._deployment = deployment
-        self._loop_arn = loop_arn
-        self._group = group
-        self._role_arn = role_arn
 
     def wake_at(self, pool: str, at: EpochMs) -> None:
         """Order a wake of the pool's loop, in place of an earlier order; in a minute at the earliest.
@@ -77,7 +73,7 @@ class EventBridgeTimer:
         Raises:
             TimerUnavailable: the order was not taken, or its answer was lost. An earlier order may still stand.
         """
-        order = self._order(pool, at, self._place())
+        order = self._order(pool, at)
         try:
             client = self._client()
             if _create(client, order) or _update(client, order):
@@ -94,9 +90,8 @@ class EventBridgeTimer:
         Raises:
             TimerUnavailable: the order may still stand. What it then wakes finds nothing to do.
         """
-        known = None if self._group else self._look_up()
-        group = self._group or (known.schedule_group if known else None)
-        if group is None:
+        group = self._place.group or self._look_up().group
+        if not group:
             return
         try:
             self._client().delete_schedule(Name=schedule_name(self._table, pool), GroupName=group)
@@ -106,24 +101,25 @@ class EventBridgeTimer:
         except (BotoCoreError, ResponseParserError) as error:
             raise TimerUnavailable(str(error)) from error
 
-    def _place(self) -> _Place:
-        known = None if self._loop_arn and self._group and self._role_arn else self._look_up()
-        loop_arn = self._loop_arn or (known.loop_arn if known else None)
-        group = self._group or (known.schedule_group if known else None)
-        role_arn = self._role_arn or (known.scheduler_role_arn if known else None)
-        if not loop_arn or not group or not role_arn:
-            found = {"loop (WORKPOOL_LOOP_ARN)": loop_arn, "schedule group (WORKPOOL_SCHEDULE_GROUP)": group}
-            missing = [name for name, value in {**found, "role (WORKPOOL_SCHEDULER_ROLE_ARN)": role_arn}.items() if not value]
-            raise TimerUnavailable(f"neither the environment nor the table's deployment item names the {', the '.join(missing)}")
-        return _Place(loop_arn, group, role_arn)
-
-    def _look_up(self) -> Deployment | None:
+    def _look_up(self) -> Place:
+        """What is known, completed by the deployment item."""
         try:
-            return self._deployment()
+            found = self._deployment()
         except StoreUnavailable as error:
             raise TimerUnavailable(f"the table's deployment item cannot be read: {error}") from error
+        if found is None:
+            return self._place
+        return Place(
+            loop_arn=self._place.loop_arn or found.loop_arn,
+            group=self._place.group or found.schedule_group,
+            role_arn=self._place.role_arn or found.scheduler_role_arn,
+        )
 
-    def _order(self, pool: str, at: EpochMs, place: _Place) -> CreateScheduleInputTypeDef:
+    def _order(self, pool: str, at: EpochMs) -> CreateScheduleInputTypeDef:
+        known = self._place
+        place = known if known.loop_arn and known.group and known.role_arn else self._look_up()
+        if not place.loop_arn or not place.group or not place.role_arn:
+            raise TimerUnavailable(f"neither the environment nor the table's deployment item names the {_missing(place)}")
         earliest = self._clock.now() + SCHEDULE_AHEAD_MS_MIN
         at_s = -(-max(at, earliest) // _SECOND_MS)
         wake = LoopOrder(table=self._table, pool=pool, generation=None)
@@ -156,6 +152,15 @@ def schedule_name(table: str, pool: str) -> str:
     digest = hashlib.sha256(plain.encode()).hexdigest()[:_HASH_LENGTH]
     readable = re.sub(r"[^0-9A-Za-z_.-]", "-", plain)[: _NAME_LENGTH_MAX - _HASH_LENGTH - 1]
     return f"{readable:-<{_NAME_LENGTH_MAX - _HASH_LENGTH - 1}}-{digest}"
+
+
+def _missing(place: Place) -> str:
+    parts = {
+        "loop (WORKPOOL_LOOP_ARN)": place.loop_arn,
+        "schedule group (WORKPOOL_SCHEDULE_GROUP)": place.group,
+        "role (WORKPOOL_SCHEDULER_ROLE_ARN)": place.role_arn,
+    }
+    return ", the ".join(name for name, value in parts.items() if not value)
 
 
 def _create(client: EventBridgeSchedulerClient, order: CreateScheduleInputTypeDef) -> bool:

@@ -62,7 +62,10 @@ class ThreadFanOut:
         self._max_workers = max_workers
 
     def __call__(self, call: Callable[[A], B], items: Sequence[A]) -> list[B]:
-        """`call(item)` for every item in a copy of this context, results in order. After all have ended, raises the first item's error, if any."""
+        """`call(item)` for every item, in a copy of this context; results in order.
+
+        After all have ended, raises the error of the first item that has one.
+        """
         if len(items) <= 1:
             return [call(item) for item in items]
         with ThreadPoolExecutor(max_workers=min(self._max_workers, len(items)), thread_name_prefix="workpool") as executor:

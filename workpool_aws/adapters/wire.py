@@ -1,7 +1,7 @@
 """Owns the JSON that travels between Lambdas: assignments, loop orders, carried reports and Lambda's destination records.
 
-Writing is strict, reading is tolerant: unknown fields are passed over, and what is not ours or damaged is None, never an exception. A change
-that an older reader would misunderstand raises `VERSION`; added fields do not.
+Writing is strict, reading is tolerant: unknown fields are passed over, and what is not ours or damaged is None, never an exception.
+A change that an older reader would misunderstand raises `VERSION`; added fields do not.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ VERSION: Final = 1
 WORKPOOL_KEY: Final = RESERVED_KEY
 LOOP_KEY: Final = "workpool_loop"
 REPORTED: Final[dict[str, dict[str, bool]]] = {WORKPOOL_KEY: {"reported": True}}
-"""What a decorated handler returns when it has reported by itself, or has turned a delivery away: its destination record asks for nothing."""
+"""What a decorated handler returns when it reported by itself or turned a delivery away: its destination record asks for nothing."""
 
 _CARRIED_MARKER: Final = "workpool report "
 _ERROR_TYPE_MAX: Final = 256
@@ -229,8 +229,8 @@ def _read_failure(condition: str, fields: _Fields, assignment: Assignment) -> Re
     refused = isinstance(status, int) and status != _STATUS_OK
     answered = payload is not None or response.get("functionError") is not None
     if refused or (not answered and condition != "RetriesExhausted"):
-        # EventAgeExceeded, ZeroReservedConcurrency and what else Lambda may name: the function's own answer is the only proof that it ran. An
-        # event can also grow too old between Lambda's own retries, after user code ran: that record has the answer, and is a failure.
+        # EventAgeExceeded, ZeroReservedConcurrency and what else Lambda may name: only the function's own answer proves that it ran.
+        # An event can also grow too old between Lambda's own retries, after user code ran: that record has the answer, and is a failure.
         return Report(kind=ReportKind.NEVER_DELIVERED, error=f"Lambda gave the event up: {_cut(condition)}")
     if payload is None:
         return Report(kind=ReportKind.FAILED, error=f"Lambda says {_cut(condition)}, and no more", error_type="no_report")

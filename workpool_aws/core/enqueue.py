@@ -22,6 +22,8 @@ __all__ = [
     "PoolOptions",
     "check_parallelism",
     "encode_batch",
+    "encode_one",
+    "link_of",
     "pool_options",
     "read_caller",
     "resolve_due",
@@ -45,6 +47,7 @@ _SECOND: Final = timedelta(seconds=1)
 _DELAY_MAX: Final = timedelta(milliseconds=limits.DELAY_MS_MAX)
 _RETENTION_MAX: Final = timedelta(days=3_660)
 _SEQUENCES_KEPT: Final = 64
+_LINK_MAX: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +219,23 @@ def _check_instant(run_at: object, now: EpochMs) -> timedelta:
     if delay > _DELAY_MAX:
         raise UsageError("run_at", run_at, f"at most {_DELAY_MAX.days} days ahead")
     return delay
+
+
+def link_of(caller: Caller, trace_id: str | None) -> str | None:
+    """What leads a person from a work back to who asked for it; None: asked from outside Lambda.
+
+    `trace_id` is the whole header, of which the root is kept.
+    """
+    if caller.request_id is None:
+        return None
+    link = f"request={caller.request_id}"
+    root = re.search(r"Root=([0-9a-f-]+)", trace_id or "")
+    return (f"{link} trace={root[1]}" if root else link)[:_LINK_MAX]
+
+
+def encode_one(args: object) -> str:
+    """The arguments of a work as JSON. Raises UsageError: not a JSON object, or too large."""
+    return encode_object(args, "args", limits.PAYLOAD_BYTES_MAX)
 
 
 def encode_batch(args: object) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from workpool_aws.errors import PayloadTooLarge, UsageError
 
-__all__ = ["DEPTH_MAX", "RESERVED_KEY", "JsonValue", "encode_object", "encode_result", "size_of"]
+__all__ = ["DEPTH_MAX", "RESERVED_KEY", "JsonValue", "encode_object", "encode_result"]
 
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 """What JSON can say, as Python has it after decoding."""
@@ -51,21 +51,12 @@ def encode_result(value: object, limit: int) -> str:
     return _encode(_Walk("result", limit, opens_records=True).visit(value, "result", 0), "result", limit)
 
 
-def size_of(value: JsonValue) -> int:
-    """Bytes of a value as this module encodes it."""
-    return len(_dumps(value).encode())
-
-
 def _encode(value: JsonValue, field: str, limit: int) -> str:
-    text = _dumps(value)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     size_bytes = len(text.encode())
     if size_bytes > limit:
         raise PayloadTooLarge(field, size_bytes, limit)
     return text
-
-
-def _dumps(value: JsonValue) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class _Walk:

@@ -37,4 +37,4 @@ def backoff_ms(policy: RetryPolicy, *, retries: int, jitter: float) -> int:
 
 def put_back_delay_ms(undelivered: int) -> int:
     """How long a start that was never delivered waits before the next one: 1 s doubling to 30 min."""
-    return min(limits.PUT_BACK_DELAY_MS * 2 ** min(undelivered, 30), limits.PUT_BACK_DELAY_MS_MAX)
+    return min(limits.PUT_BACK_DELAY_MS << min(undelivered, 30), limits.PUT_BACK_DELAY_MS_MAX)

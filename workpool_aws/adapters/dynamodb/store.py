@@ -37,8 +37,8 @@ _PAUSE_MS: Final = 50
 class DynamoStore:
     """A table in DynamoDB, behind `ports.Store`.
 
-    Every method raises `StoreUnavailable` when there was no answer (a write may have happened), when the table is missing, or when access to
-    it is denied, and ValueError for a request that DynamoDB refuses as malformed (nothing was written).
+    Every method raises `StoreUnavailable` when there was no answer (a write may have happened), when the table is missing, or when access
+    to it is denied, and ValueError for a request that DynamoDB refuses as malformed (nothing was written).
     """
 
     def __init__(self, client: DynamoDBClient, table: str, *, clock: Clock, entropy: Entropy) -> None:

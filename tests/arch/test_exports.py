@@ -1,0 +1,74 @@
+"""The public names are these, all of these, and only these."""
+
+import importlib
+
+import pytest
+
+import workpool_aws
+
+EXPORTED = [
+    "NonRetryableError",
+    "NotFound",
+    "PayloadTooLarge",
+    "PoolConfig",
+    "Result",
+    "RetryLater",
+    "RetryPolicy",
+    "Status",
+    "StoreUnavailable",
+    "UsageError",
+    "Work",
+    "WorkId",
+    "Workpool",
+    "WorkpoolError",
+]
+LATER = ["AlreadyEnqueued", "OnCompleteEvent", "Page", "Stats", "TaskPool", "Transaction"]
+
+
+def test_all_is_sorted_and_complete() -> None:
+    assert list(workpool_aws.__all__) == EXPORTED
+    assert sorted(EXPORTED) == EXPORTED
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_a_public_name_loads_and_says_what_it_is(name: str) -> None:
+    value = getattr(workpool_aws, name)
+
+    assert value.__name__ == name
+    assert value.__doc__
+
+
+def test_dir_shows_every_public_name() -> None:
+    assert set(EXPORTED) <= set(dir(workpool_aws))
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_what_a_later_version_brings_is_absent(name: str) -> None:
+    with pytest.raises(AttributeError, match=name):
+        getattr(workpool_aws, name)
+
+
+def test_the_local_cloud_has_a_home_of_its_own() -> None:
+    local = importlib.import_module("workpool_aws.local")
+
+    assert local.LocalCloud.__name__ == "LocalCloud"
+    assert "LocalCloud" in local.__all__
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        ("UsageError", ValueError),
+        ("UsageError", workpool_aws.WorkpoolError),
+        ("PayloadTooLarge", workpool_aws.UsageError),
+        ("NotFound", workpool_aws.WorkpoolError),
+        ("StoreUnavailable", workpool_aws.WorkpoolError),
+    ],
+)
+def test_errors_are_caught_by_their_kind(narrow: str, wide: type[Exception]) -> None:
+    assert issubclass(getattr(workpool_aws, narrow), wide)
+
+
+@pytest.mark.parametrize("name", ["NonRetryableError", "RetryLater"])
+def test_what_a_worker_raises_is_not_an_error_of_the_package(name: str) -> None:
+    assert not issubclass(getattr(workpool_aws, name), workpool_aws.WorkpoolError)

@@ -1,0 +1,49 @@
+"""Importing is cheap: what a cold start need not load, it does not load. Judged by modules, not by time."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("aws_lambda_powertools", "boto3", "botocore", "moto", "pydantic", "pytest", "rich")
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The heavy packages that a fresh interpreter has loaded after the statement."""
+    script = f"import sys\n{statement}\nprint(*[name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_a_loaded_package_would_be_seen() -> None:
+    assert "botocore" in loaded_by("import boto3")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import workpool_aws",
+        "from workpool_aws import RetryPolicy, Status, Result, WorkId, UsageError",
+        "from workpool_aws import Workpool; Workpool('my-table')",
+        "import workpool_aws.adapters.wire",
+        "import workpool_aws.compose",
+        "import workpool_aws.local",
+        "import workpool_aws.local.pytest_plugin",
+    ],
+)
+def test_no_heavy_package_is_loaded_before_it_is_needed(statement: str) -> None:
+    allowed = {"pytest"} if "pytest_plugin" in statement else set()
+
+    assert loaded_by(statement) - allowed == set()
+
+
+@pytest.mark.parametrize("package", ["core", "flow", "model"])
+def test_decisions_and_steps_load_no_sdk(package: str) -> None:
+    modules = f"import importlib, pkgutil, workpool_aws.{package} as p"
+    walk = "[importlib.import_module(f'{p.__name__}.{m.name}') for m in pkgutil.iter_modules(p.__path__)]"
+
+    assert loaded_by(f"{modules}\n{walk}") == set()
+
+
+def test_the_local_cloud_leaves_moto_alone_until_it_is_entered() -> None:
+    assert "moto" not in loaded_by("from workpool_aws.local import LocalCloud; LocalCloud(clock='virtual')")

@@ -1,0 +1,65 @@
+"""Builds records for tests: everything has a default, a test names only what it is about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.messages import Assignment
+from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.work import Kind, State, Work
+
+NOW = EpochMs(1_767_225_600_000)
+TARGET = "arn:aws:lambda:us-east-1:123456789012:function:send_email"
+
+
+def an_id(at: int = NOW, n: int = 1) -> WorkId:
+    return WorkId(make_id(EpochMs(at), random_bits=n))
+
+
+def a_work(**changes: object) -> Work:
+    """A pending action, due and enqueued now, not retried and so claimed."""
+    due_at = changes.get("due_at", NOW)
+    assert isinstance(due_at, int)
+    work = Work(
+        pool="email",
+        id=an_id(due_at),
+        target=TARGET,
+        args="{}",
+        kind=Kind.ACTION,
+        retry=None,
+        claimed=True,
+        state=State.PENDING,
+        due_at=EpochMs(due_at),
+        enqueued_at=NOW,
+        retention_s=86_400,
+    )
+    return replace(work, **changes)  # type: ignore[arg-type]
+
+
+def a_running_work(**changes: object) -> Work:
+    """The first start of `a_work`, by the loop "loop-1", with a minute to go."""
+    running = {"state": State.RUNNING, "starts": 1, "started_by": "loop-1", "started_at": NOW, "deadline": EpochMs(NOW + 60_000)}
+    return a_work(**{**running, **changes})
+
+
+def an_assignment(**changes: object) -> Assignment:
+    """What the worker of `a_running_work` gets."""
+    assignment = Assignment(
+        table="t",
+        pool="email",
+        work_id=an_id(),
+        start=1,
+        attempts_made=0,
+        kind=Kind.ACTION,
+        retry=None,
+        claimed=True,
+        retention_s=86_400,
+        start_by=EpochMs(NOW + 30_000),
+    )
+    return replace(assignment, **changes)  # type: ignore[arg-type]
+
+
+def a_policy(**changes: object) -> RetryPolicy:
+    """The default policy without jitter."""
+    return replace(RetryPolicy(jitter=False), **changes)  # type: ignore[arg-type]

@@ -1,0 +1,593 @@
+"""What every engine behind `ports.Store` promises. The same tests run on each; deviations stand in the conftest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from workpool_aws.adapters.capacity import ITEM_BYTES_MAX, item_size
+from workpool_aws.adapters.codec import encode
+from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.loop import Config, Deployment, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
+from workpool_aws.model.refs import (
+    ConfigRef,
+    DeploymentRef,
+    LedgerRef,
+    PointerRef,
+    Row,
+    Shelf,
+    Span,
+    StatusRef,
+    Unreadable,
+    WorkRef,
+    ref_of,
+)
+from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.work import Kind, Outcome, Pointer, State, Work
+from workpool_aws.model.writes import Above, All, Below, Either, Is, IsAbsent, Put, Update
+from workpool_aws.ports import ConditionFailed, TransactionFailed
+
+T0 = EpochMs(1_800_000_000_000)
+POOL = "email"
+
+
+def work_id(n: int, shard: int = 0) -> WorkId:
+    return WorkId(make_id(EpochMs(T0 + n), random_bits=n, shard=shard))
+
+
+def make_work(n: int = 0, **changes: object) -> Work:
+    work = Work(
+        pool=POOL,
+        id=work_id(n),
+        target="arn:aws:lambda:eu-west-1:123456789012:function:send",
+        args='{"to":"a@example.com"}',
+        kind=Kind.ACTION,
+        retry=None,
+        claimed=False,
+        state=State.PENDING,
+        due_at=EpochMs(T0 + n),
+        enqueued_at=T0,
+        retention_s=86_400,
+    )
+    return replace(work, **changes)
+
+
+def make_status(**changes: object) -> Status:
+    return replace(Status(pool=POOL, state=LoopState.RUNNING, generation=3, lease_until=T0), **changes)
+
+
+RECORDS = [
+    make_work(retry=RetryPolicy(), claimed=True, claim="c", error="Größe ✓", outcome=Outcome.FAILED, expires_at=1_800_000_000),
+    Pointer(pool=POOL, at=work_id(5), work_id=work_id(1)),
+    Done(pool=POOL, at=work_id(6), work_id=work_id(1), start=2, kind=DoneKind.RETRY, pointer=work_id(5), expires_at=7),
+    make_status(wake_at=T0, saturated=True, written_by="t"),
+    Ledger(
+        pool=POOL,
+        holder="h",
+        generation=2,
+        version=9,
+        entries={EntryKey(work_id(2), 1): Entry(T0), EntryKey(work_id(1), 3): Entry(EpochMs(0), confirmed=True)},
+        shards=(ShardMark(work_id(1), "", T0), ShardMark()),
+    ),
+    Config(pool=POOL, version=1, max_parallelism=10, base_by="me", base_at=T0, override_parallelism=0, override_paused=True),
+    Registration(pool=POOL, registered_at=T0),
+    Deployment(loop_arn="arn:loop", schedule_group="g"),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_a_record_comes_back_as_it_was_put(store, record):
+    written = store.write(Put(record))
+
+    assert written.record == record
+    assert store.get(ref_of(record)) == record
+
+
+def test_nothing_stands_where_nothing_was_put(store):
+    assert store.get(WorkRef(POOL, work_id(1))) is None
+    assert store.get(LedgerRef(POOL)) is None
+    assert store.get(DeploymentRef()) is None
+
+
+def test_pools_do_not_see_each_other(store):
+    store.write(Put(make_work(1)))
+
+    assert store.get(WorkRef("other", work_id(1))) is None
+    assert store.query(Span(shelf=Shelf.WORK, pool="other")).rows == ()
+
+
+def test_a_put_takes_the_place_of_the_whole_record(store):
+    store.write(Put(make_work(1, claim="old", deadline=T0)))
+
+    store.write(Put(make_work(1)))
+
+    assert store.get(WorkRef(POOL, work_id(1))) == make_work(1)
+
+
+def test_a_put_if_absent_fails_on_what_stands_there_and_tells_it(store):
+    mine = make_status(written_by="mine")
+    store.write(Put(mine, IsAbsent()))
+
+    with pytest.raises(ConditionFailed) as refused:
+        store.write(Put(make_status(written_by="other"), IsAbsent()))
+
+    assert refused.value.current == mine
+    assert store.get(StatusRef(POOL)) == mine
+
+
+def test_a_failed_condition_on_nothing_tells_none(store):
+    with pytest.raises(ConditionFailed) as refused:
+        store.write(Put(make_status(), Is("generation", 3)))
+
+    assert refused.value.current is None
+    assert store.get(StatusRef(POOL)) is None
+
+
+def test_an_answer_carries_the_servers_clock_in_whole_seconds(store):
+    put = store.write(Put(make_work(1)))
+    updated = store.write(Update(ref=WorkRef(POOL, work_id(1)), set={"starts": 1}))
+    transacted = store.transact([Put(make_work(2))])
+
+    times = [put.server_time, updated.server_time, transacted.server_time]
+    assert all(time is not None and time > 0 and time % 1_000 == 0 for time in times)
+
+
+CONDITIONS = [
+    ("the value", Is("starts", 2), True),
+    ("another value", Is("starts", 3), False),
+    ("a text", Is("started_by", "token"), True),
+    ("another text", Is("started_by", "Token"), False),
+    ("an enumeration", Is("state", State.RUNNING), True),
+    ("its plain value", Is("state", "running"), True),
+    ("another member", Is("state", State.PENDING), False),
+    ("true", Is("claimed", True), True),
+    ("true where absent", Is("cancel_requested", True), False),
+    ("false is absence", Is("cancel_requested", False), True),
+    ("false where true", Is("claimed", False), False),
+    ("none is absence", Is("claim", None), True),
+    ("none where present", Is("started_by", None), False),
+    ("a value where absent", Is("claim", "token"), False),
+    ("zero is a value", Is("attempts_made", 0), True),
+    ("zero is not absence", Is("attempts_made", None), False),
+    ("below", Below("starts", 3), True),
+    ("not below the same", Below("starts", 2), False),
+    ("below where absent", Below("finished_at", 10**15), False),
+    ("above", Above("starts", 1), True),
+    ("not above the same", Above("starts", 2), False),
+    ("above where absent", Above("finished_at", -1), False),
+    ("a late deadline", Below("deadline", T0 + 1), True),
+    ("absent item", IsAbsent(), False),
+    ("all", All((Is("starts", 2), Is("claim", None))), True),
+    ("not all", All((Is("starts", 2), Is("claim", "x"))), False),
+    ("either", Either((Is("starts", 9), Is("claim", None))), True),
+    ("neither", Either((Is("starts", 9), Is("claim", "x"))), False),
+    ("nested", All((Either((Is("claim", None), Is("claim", "x"))), Either((Below("starts", 1), Above("starts", 1))))), True),
+    ("nested, one false", All((Is("starts", 2), Either((All((Is("starts", 2), Is("claim", "x"))), Is("starts", 1))))), False),
+    ("all of one", All((Is("starts", 2),)), True),
+]
+
+
+@pytest.mark.parametrize(("condition", "holds"), [case[1:] for case in CONDITIONS], ids=[case[0] for case in CONDITIONS])
+@pytest.mark.parametrize("verb", ["put", "update", "transact"])
+def test_a_condition_decides(store, condition, holds, verb):
+    before = make_work(1, state=State.RUNNING, starts=2, started_by="token", claimed=True, deadline=T0)
+    after = replace(before, link="changed")
+    store.write(Put(before))
+    write = Put(after, condition) if verb == "put" else Update(ref=ref_of(before), set={"link": "changed"}, condition=condition)
+
+    if holds:
+        store.transact([write]) if verb == "transact" else store.write(write)
+    elif verb == "transact":
+        with pytest.raises(TransactionFailed) as cancelled:
+            store.transact([write])
+        assert (cancelled.value.current, cancelled.value.failed) == ((before,), (True,))
+    else:
+        with pytest.raises(ConditionFailed) as refused:
+            store.write(write)
+        assert refused.value.current == before
+
+    assert store.get(ref_of(before)) == (after if holds else before)
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        (IsAbsent(), True),
+        (Is("written_by", None), True),
+        (Is("saturated", False), True),
+        (Either((IsAbsent(), Below("generation", 9))), True),
+        (Is("generation", 0), False),
+        (Below("generation", 9), False),
+        (Above("generation", -9), False),
+    ],
+)
+def test_a_condition_on_an_absent_item_sees_no_fields(store, condition, holds):
+    if holds:
+        assert store.write(Put(make_status(), condition)).record == make_status()
+    else:
+        with pytest.raises(ConditionFailed):
+            store.write(Put(make_status(), condition))
+
+
+def test_an_update_changes_its_fields_and_no_others(store):
+    store.write(Put(make_work(1, claim="c", link="trace")))
+
+    written = store.write(Update(ref=WorkRef(POOL, work_id(1)), set={"state": State.RUNNING, "starts": 1, "deadline": T0 + 5, "claim": None}))
+
+    expected = make_work(1, state=State.RUNNING, starts=1, deadline=EpochMs(T0 + 5), link="trace")
+    assert written.record == expected
+    assert store.get(WorkRef(POOL, work_id(1))) == expected
+
+
+def test_an_update_to_none_or_false_removes_what_may_be_absent_already(store):
+    store.write(Put(make_work(1, cancel_requested=True)))
+    change = Update(ref=WorkRef(POOL, work_id(1)), set={"cancel_requested": False, "claim": None})
+
+    store.write(change)
+    again = store.write(change)
+
+    assert again.record == make_work(1)
+
+
+def test_an_update_sets_composite_fields(store):
+    entries = {EntryKey(work_id(4), 2): Entry(T0, confirmed=True)}
+    store.write(Put(Ledger(pool=POOL, holder="h", generation=1, version=1)))
+
+    written = store.write(Update(ref=LedgerRef(POOL), set={"entries": entries, "shards": (ShardMark(work_id(1)),)}, add={"version": 1}))
+
+    assert written.record == Ledger(pool=POOL, holder="h", generation=1, version=2, entries=entries, shards=(ShardMark(work_id(1)),))
+
+
+def test_an_update_adds_to_numbers(store):
+    store.write(Put(make_work(1, starts=3)))
+
+    written = store.write(Update(ref=WorkRef(POOL, work_id(1)), add={"starts": 2, "undelivered": -1}, set={"link": "x"}))
+
+    assert written.record == make_work(1, starts=5, undelivered=-1, link="x")
+
+
+def test_adding_to_an_absent_number_begins_at_zero(store):
+    store.write(Put(make_work(1)))
+
+    written = store.write(Update(ref=WorkRef(POOL, work_id(1)), add={"refused_since": 7}))
+
+    assert written.record == make_work(1, refused_since=7)
+
+
+@pytest.mark.parametrize("condition", [None, Is("claim", None), IsAbsent(), Either((IsAbsent(), Is("starts", 1)))])
+def test_an_update_never_creates(store, condition):
+    with pytest.raises(ConditionFailed) as refused:
+        store.write(Update(ref=WorkRef(POOL, work_id(1)), set={"starts": 1}, condition=condition))
+
+    assert refused.value.current is None
+    assert store.get(WorkRef(POOL, work_id(1))) is None
+
+
+def test_a_repeated_write_tells_its_own_token(store):
+    store.write(Put(make_status(generation=3)))
+    kick = Update(ref=StatusRef(POOL), set={"generation": 4, "written_by": "me"}, condition=Is("generation", 3))
+    store.write(kick)
+
+    with pytest.raises(ConditionFailed) as repeated:
+        store.write(kick)
+
+    assert repeated.value.current == make_status(generation=4, written_by="me")
+
+
+def test_a_transaction_applies_all_of_it(store):
+    store.write(Put(make_work(1, state=State.RUNNING, starts=1)))
+    pointer = Pointer(pool=POOL, at=work_id(9), work_id=work_id(1))
+    done = Done(pool=POOL, at=work_id(8), work_id=work_id(1), start=1, kind=DoneKind.RETRY, pointer=pointer.at)
+    back = Update(ref=WorkRef(POOL, work_id(1)), set={"state": State.PENDING}, add={"attempts_made": 1}, condition=Is("starts", 1))
+
+    written = store.transact([back, Put(pointer, IsAbsent()), Put(done)])
+
+    assert written.record is None
+    assert store.get(WorkRef(POOL, work_id(1))) == make_work(1, starts=1, attempts_made=1)
+    assert store.get(ref_of(pointer)) == pointer
+    assert store.get(ref_of(done)) == done
+
+
+def test_a_refused_transaction_applies_none_of_it_and_tells_which_conditions_failed(store):
+    store.write(Put(make_work(1)))
+    store.write(Put(make_status(generation=7)))
+    writes = [
+        Put(make_work(2)),
+        Update(ref=WorkRef(POOL, work_id(1)), set={"starts": 1}, condition=Is("starts", 0)),
+        Update(ref=StatusRef(POOL), set={"generation": 9}, condition=Is("generation", 8)),
+        Update(ref=WorkRef(POOL, work_id(3)), set={"starts": 1}),
+    ]
+
+    with pytest.raises(TransactionFailed) as cancelled:
+        store.transact(writes)
+
+    assert cancelled.value.failed == (False, False, True, True)
+    assert cancelled.value.current == (None, None, make_status(generation=7), None)
+    assert store.get(WorkRef(POOL, work_id(1))) == make_work(1)
+    assert store.get(WorkRef(POOL, work_id(2))) is None
+    assert store.get(StatusRef(POOL)) == make_status(generation=7)
+
+
+def test_a_transaction_takes_a_hundred_items_and_no_more(store):
+    store.transact([Put(make_work(n)) for n in range(100)])
+
+    with pytest.raises(ValueError, match="101"):
+        store.transact([Put(make_work(n)) for n in range(200, 301)])
+
+    assert len(store.query(Span(shelf=Shelf.WORK, pool=POOL)).rows) == 100
+
+
+@pytest.mark.parametrize("writes", [[], [Put(make_work(1)), Update(ref=WorkRef(POOL, work_id(1)), set={"starts": 1})]])
+def test_a_transaction_of_nothing_or_of_one_item_twice_is_a_mistake(store, writes):
+    with pytest.raises(ValueError, match="transaction"):
+        store.transact(writes)
+
+    assert store.get(WorkRef(POOL, work_id(1))) is None
+
+
+def test_a_transaction_above_four_megabytes_is_refused(store):
+    large = "x" * 380_000
+    with pytest.raises(ValueError, match="transaction"):
+        store.transact([Put(make_work(n, args=large)) for n in range(12)])
+
+    assert store.get(WorkRef(POOL, work_id(0))) is None
+
+
+def test_get_many_gives_those_that_exist_in_any_number(store):
+    refs = [WorkRef(POOL, work_id(n)) for n in range(230)]
+    for n in range(0, 230, 2):
+        store.write(Put(make_work(n)))
+    store.write(Put(make_status()))
+
+    found = store.get_many([*refs, StatusRef(POOL), refs[0], LedgerRef(POOL)])
+
+    assert found == {**{refs[n]: make_work(n) for n in range(0, 230, 2)}, StatusRef(POOL): make_status()}
+
+
+def test_get_many_of_nothing_is_nothing(store):
+    assert store.get_many([]) == {}
+
+
+def test_delete_removes_once_and_twice(store):
+    store.write(Put(make_work(1)))
+
+    store.delete(WorkRef(POOL, work_id(1)))
+    store.delete(WorkRef(POOL, work_id(1)))
+
+    assert store.get(WorkRef(POOL, work_id(1))) is None
+    assert store.query(Span(shelf=Shelf.WORK, pool=POOL)).rows == ()
+
+
+def fill(store, numbers):
+    for n in numbers:
+        store.write(Put(make_work(n)))
+
+
+def sorts(page):
+    return [row.sort for row in page.rows]
+
+
+def test_a_range_is_in_key_order_whatever_the_order_of_writing(store):
+    fill(store, [7, 1, 5, 3])
+    store.write(Put(Pointer(pool=POOL, at=work_id(4), work_id=work_id(1))))
+
+    page = store.query(Span(shelf=Shelf.WORK, pool=POOL))
+
+    assert page.rows == (
+        Row(work_id(1), make_work(1)),
+        Row(work_id(3), make_work(3)),
+        Row(work_id(4), Pointer(pool=POOL, at=work_id(4), work_id=work_id(1))),
+        Row(work_id(5), make_work(5)),
+        Row(work_id(7), make_work(7)),
+    )
+    assert page.next_low is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        ("", None, [1, 3, 5, 7]),
+        (work_id(3), None, [3, 5, 7]),
+        (work_id(2), None, [3, 5, 7]),
+        ("", work_id(5), [1, 3, 5]),
+        ("", work_id(6), [1, 3, 5]),
+        (work_id(3), work_id(5), [3, 5]),
+        (work_id(3), work_id(3), [3]),
+        (work_id(4), work_id(4), []),
+        (work_id(5), work_id(3), []),
+        ("", "", []),
+        (work_id(8), None, []),
+    ],
+)
+def test_both_ends_of_a_range_belong_to_it(store, low, high, expected):
+    fill(store, [1, 3, 5, 7])
+
+    page = store.query(Span(shelf=Shelf.WORK, pool=POOL, low=low, high=high))
+
+    assert sorts(page) == [work_id(n) for n in expected]
+    assert page.next_low is None
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
+@pytest.mark.parametrize("high", [None, work_id(5)])
+def test_pages_join_without_gap_or_overlap(store, limit, high):
+    fill(store, range(7))
+    span = Span(shelf=Shelf.WORK, pool=POOL, low=work_id(1), high=high, limit=limit)
+    seen = []
+
+    for _ in range(9):
+        page = store.query(span)
+        assert len(page.rows) <= limit
+        seen += sorts(page)
+        if page.next_low is None:
+            break
+        span = replace(span, low=page.next_low)
+
+    assert seen == [work_id(n) for n in range(1, 7 if high is None else 6)]
+    assert page.next_low is None
+
+
+def test_a_page_that_reached_its_limit_always_names_a_next_one(store):
+    fill(store, [1, 2])
+
+    page = store.query(Span(shelf=Shelf.WORK, pool=POOL, limit=2))
+
+    assert sorts(page) == [work_id(1), work_id(2)]
+    assert page.next_low is not None
+    assert store.query(Span(shelf=Shelf.WORK, pool=POOL, low=page.next_low, limit=2)).rows == ()
+
+
+def test_a_page_that_ends_on_the_ranges_last_key_is_the_last(store):
+    fill(store, [1, 2, 3])
+
+    page = store.query(Span(shelf=Shelf.WORK, pool=POOL, high=work_id(2), limit=2))
+
+    assert (sorts(page), page.next_low) == ([work_id(1), work_id(2)], None)
+
+
+def test_a_page_without_a_limit_ends_at_a_megabyte(store):
+    large = "x" * 100_000
+    for n in range(15):
+        store.write(Put(make_work(n, args=large)))
+
+    first = store.query(Span(shelf=Shelf.WORK, pool=POOL))
+    second = store.query(Span(shelf=Shelf.WORK, pool=POOL, low=first.next_low or ""))
+
+    assert len(first.rows) == 10
+    assert sorts(first) + sorts(second) == [work_id(n) for n in range(15)]
+    assert second.next_low is None
+
+
+def test_a_page_of_less_than_one_item_is_a_mistake(store):
+    with pytest.raises(ValueError, match="limit"):
+        store.query(Span(shelf=Shelf.WORK, pool=POOL, limit=0))
+
+
+def test_each_shard_and_shelf_is_a_range_of_its_own(store):
+    there = make_work(1, id=work_id(1, shard=31))
+    done = Done(pool=POOL, at=work_id(2, shard=31), work_id=there.id, start=1, kind=DoneKind.FINISHED)
+    store.write(Put(there))
+    store.write(Put(done))
+
+    assert store.query(Span(shelf=Shelf.WORK, pool=POOL)).rows == ()
+    assert store.query(Span(shelf=Shelf.WORK, pool=POOL, shard=31)).rows == (Row(there.id, there),)
+    assert store.query(Span(shelf=Shelf.DONE, pool=POOL, shard=31)).rows == (Row(done.at, done),)
+
+
+def test_the_registry_lists_pools_by_name(store):
+    for name in ["b", "a", "C", "_"]:
+        store.write(Put(Registration(pool=name, registered_at=T0)))
+
+    page = store.query(Span(shelf=Shelf.REGISTRY, low="C"))
+
+    assert [row.record.pool for row in page.rows] == ["C", "_", "a", "b"]
+
+
+def test_a_damaged_item_is_set_aside_and_hides_no_other(engine):
+    fill(engine.store, [1, 3])
+    engine.inject(f"{POOL}#work#0", work_id(2), {"t": "w", "fn": "f"})
+    engine.inject(f"{POOL}#work#0", "zzz", {"t": "w"})
+    engine.inject(f"{POOL}#control", "ledger", {"v": 1})
+
+    page = engine.store.query(Span(shelf=Shelf.WORK, pool=POOL))
+
+    assert sorts(page) == [work_id(1), work_id(2), work_id(3), "zzz"]
+    assert [type(row.record) for row in page.rows] == [Work, Unreadable, Work, Unreadable]
+    assert engine.store.get(WorkRef(POOL, work_id(2))) == page.rows[1].record
+    assert isinstance(engine.store.get(LedgerRef(POOL)), Unreadable)
+    assert engine.store.get_many([WorkRef(POOL, work_id(2))]) == {WorkRef(POOL, work_id(2)): page.rows[1].record}
+
+
+def test_a_damaged_item_counts_in_a_pages_limit(engine):
+    fill(engine.store, [3])
+    engine.inject(f"{POOL}#work#0", work_id(2), {"t": "?"})
+
+    page = engine.store.query(Span(shelf=Shelf.WORK, pool=POOL, limit=1))
+
+    assert (sorts(page), type(page.rows[0].record)) == ([work_id(2)], Unreadable)
+    assert sorts(engine.store.query(Span(shelf=Shelf.WORK, pool=POOL, low=page.next_low))) == [work_id(3)]
+
+
+def test_a_failed_condition_on_a_damaged_item_tells_it(engine):
+    engine.inject(f"{POOL}#control", "status", {"s": "dancing"})
+
+    with pytest.raises(ConditionFailed) as refused:
+        engine.store.write(Put(make_status(), IsAbsent()))
+    with pytest.raises(TransactionFailed) as cancelled:
+        engine.store.transact([Put(make_status(), IsAbsent())])
+
+    assert isinstance(refused.value.current, Unreadable)
+    assert cancelled.value.current == (refused.value.current,)
+
+
+def test_a_number_and_a_text_compare_as_false(engine):
+    engine.inject(f"{POOL}#control", "status", {"s": "idle", "g": "three", "l": 0})
+
+    for condition in (Below("generation", 9), Above("generation", 0)):
+        with pytest.raises(ConditionFailed):
+            engine.store.write(Update(ref=StatusRef(POOL), set={"wake_at": 1}, condition=condition))
+
+
+def padded_to(size):
+    return make_work(1, args="x" * (size - item_size(encode(make_work(1, args="")))))
+
+
+def test_an_item_of_exactly_the_limit_is_stored(store):
+    store.write(Put(padded_to(ITEM_BYTES_MAX)))
+
+    assert len(store.get(WorkRef(POOL, work_id(1))).args) > 400_000
+
+
+def test_an_item_above_the_limit_is_refused(store):
+    with pytest.raises(ValueError, match="(?i)item"):
+        store.write(Put(padded_to(ITEM_BYTES_MAX + 1)))
+
+    assert store.get(WorkRef(POOL, work_id(1))) is None
+
+
+def test_an_update_that_grows_an_item_above_the_limit_is_refused(store):
+    before = padded_to(ITEM_BYTES_MAX - 8_000)
+    store.write(Put(before))
+
+    with pytest.raises(ValueError, match="(?i)item"):
+        store.write(Update(ref=ref_of(before), set={"result": "y" * 9_000}))
+
+    assert store.get(ref_of(before)) == before
+
+
+MISTAKES = [
+    Put(make_work(1, pool="")),
+    Put(make_work(1, pool="a#b")),
+    Put(make_work(1, pool="x" * 41)),
+    Put(make_work(1, id=WorkId(""))),
+    Put(make_work(1, id=WorkId(work_id(1).lower()))),
+    Put(make_work(1, state="dancing")),
+    Put(make_work(1, starts=True)),
+    Put(make_work(1, starts=10**38)),
+    Put(make_work(1, target=None)),
+    Put(make_work(1, args="\ud800")),
+    Put(make_work(1), Is("no_such_field", 1)),
+    Put(make_work(1), Is("starts", "2")),
+    Put(make_work(1), Is("pool", POOL)),
+    Put(make_work(1), Below("state", 2)),
+    Put(make_work(1), All(())),
+    Put(make_work(1), Either((Is("starts", 1), All(())))),
+    Put(Pointer(pool=POOL, at=work_id(1), work_id=work_id(1, shard=1))),
+    Update(ref=WorkRef(POOL, work_id(1))),
+    Update(ref=WorkRef(POOL, work_id(1)), set={"id": work_id(2)}),
+    Update(ref=WorkRef(POOL, work_id(1)), set={"state": None}),
+    Update(ref=WorkRef(POOL, work_id(1)), set={"generation": 1}),
+    Update(ref=WorkRef(POOL, work_id(1)), set={"starts": 1}, add={"starts": 1}),
+    Update(ref=WorkRef(POOL, work_id(1)), add={"state": 1}),
+    Update(ref=PointerRef(POOL, "x"), set={"work_id": work_id(1)}),
+    Update(ref=ConfigRef(""), set={"version": 1}),
+]
+
+
+@pytest.mark.parametrize("write", MISTAKES, ids=range(len(MISTAKES)))
+def test_a_senseless_write_is_a_mistake_and_writes_nothing(engine, write):
+    with pytest.raises(ValueError, match=r"\S"):
+        engine.store.write(write)
+
+    assert engine.dump() == {}

@@ -1,0 +1,124 @@
+"""How the public names look to a type checker. Checked by mypy --strict, never run."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Literal, assert_type
+
+from workpool_aws import (
+    NonRetryableError,
+    NotFound,
+    PayloadTooLarge,
+    PoolConfig,
+    Result,
+    RetryLater,
+    RetryPolicy,
+    Status,
+    StoreUnavailable,
+    UsageError,
+    Work,
+    WorkId,
+    Workpool,
+    WorkpoolError,
+)
+from workpool_aws.local import LocalCloud
+
+pool = Workpool("my-table")
+named = Workpool(
+    "my-table",
+    name="email",
+    max_parallelism=10,
+    default_retry=RetryPolicy(max_attempts=3, initial_backoff=timedelta(seconds=1), base=2.0, max_backoff=None, jitter=True),
+    retry_actions_by_default=True,
+    status_ttl=None,
+    log_level="INFO",
+)
+
+
+def enqueueing() -> None:
+    assert_type(pool.enqueue_action(None, "fn", {"to": "a@example.com"}), WorkId)
+    assert_type(pool.enqueue_action(None, "fn", {}, retry=True, run_after=timedelta(minutes=5)), WorkId)
+    assert_type(pool.enqueue_query(None, "fn", {}, retry=RetryPolicy(), run_at=datetime(2030, 1, 1, tzinfo=UTC)), WorkId)
+    assert_type(pool.enqueue_mutation(None, "fn", {}), WorkId)
+    assert_type(pool.enqueue_action_batch(None, "fn", [{"n": n} for n in range(3)], retry=False), list[WorkId])
+    assert_type(pool.enqueue_query_batch(None, "fn", [{}]), list[WorkId])
+    assert_type(pool.enqueue_mutation_batch(None, "fn", [{}]), list[WorkId])
+
+
+def asking(work_id: WorkId) -> None:
+    status = pool.status(None, work_id)
+    assert_type(status, Status)
+    assert_type(status.state, Literal["pending", "running", "finished", "unknown"])
+    assert_type(status.outcome, Literal["success", "failed", "canceled"] | None)
+    assert_type(status.next_run_at, datetime | None)
+    assert_type(status.previous_attempts, int)
+    assert_type(pool.status_batch(None, [work_id]), list[Status])
+    result = pool.result(None, work_id)
+    assert_type(result, Result | None)
+    if result is not None:
+        assert_type(result.kind, Literal["success", "failed", "canceled"])
+        assert_type(result.error, str | None)
+
+
+def configuring() -> None:
+    assert_type(pool.configure(None, max_parallelism=5, paused=True), PoolConfig)
+    assert_type(pool.configure(None, reset=True).max_parallelism, int)
+    assert_type(pool.config(None), PoolConfig)
+
+
+@pool.action
+def send_email(to: str, template: str = "welcome") -> dict[str, str]:
+    return {"to": to, "template": template}
+
+
+@pool.action
+def crawl(work: Work, url: str) -> int:
+    assert_type(work.work_id, WorkId)
+    assert_type(work.attempt, int)
+    assert_type(work.deadline, datetime)
+    assert_type(work.remaining, timedelta)
+    assert_type(work.cancel_requested(), bool)
+    assert_type(work.pool, Workpool)
+    work.sleep(timedelta(seconds=1))
+    if not url:
+        raise NonRetryableError("no url")
+    raise RetryLater(timedelta(seconds=30))
+
+
+@pool.query
+def count(table: str) -> int:
+    return len(table)
+
+
+def working() -> None:
+    assert_type(send_email.function("a@example.com"), dict[str, str])
+    assert_type(count.function(table="users"), int)
+    plain: Callable[..., int] = crawl.function
+    del plain
+
+
+def failing(work_id: WorkId) -> None:
+    try:
+        pool.result(None, work_id)
+    except NotFound as error:
+        assert_type(error.work_id, str)
+    except PayloadTooLarge as error:
+        assert_type(error.limit_bytes, int)
+    except UsageError as error:
+        assert_type(error.field, str)
+    except StoreUnavailable as error:
+        assert_type(error.maybe_enqueued, tuple[str, ...])
+    except WorkpoolError:
+        raise
+
+
+def rehearsing() -> None:
+    with LocalCloud(clock="virtual", engine="memory", seed=7, crash_rate=0.1) as cloud:
+        assert_type(cloud, LocalCloud)
+        fn = cloud.function(send_email, timeout=timedelta(seconds=30))
+        assert_type(fn, str)
+        assert_type(cloud.workpool("email", max_parallelism=3), Workpool)
+        cloud.run_until_idle(timeout=timedelta(minutes=5))
+        cloud.advance(timedelta(hours=1))
+        assert_type(cloud.max_concurrency(fn), int)
+        assert_type(cloud.now, datetime)
+        assert_type(cloud.invocations(fn)[0].attempt, int | None)

@@ -1,0 +1,80 @@
+"""What the environment says, and what it may not say."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from workpool_aws.errors import UsageError
+from workpool_aws.settings import Settings, read_settings
+
+FULL = {
+    "WORKPOOL_LOOP_ARN": "arn:aws:lambda:eu-west-1:123456789012:function:loop:live",
+    "WORKPOOL_COMPLETION_ARN": "arn:aws-cn:lambda:cn-north-1:123456789012:function:completion:$LATEST",
+    "WORKPOOL_SCHEDULE_GROUP": "group_1.x-y",
+    "WORKPOOL_SCHEDULER_ROLE_ARN": "arn:aws:iam::123456789012:role/path/scheduler",
+    "WORKPOOL_LOG_LEVEL": "debug",
+    "AWS_REGION": "eu-west-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_LAMBDA_FUNCTION_NAME": "loop",
+    "_X_AMZN_TRACE_ID": "Root=1-5759e988-bd862e3fe1be46a994272793",
+    "WORKPOOL_TABLE": "my-table",
+    "WORKPOOL_POOL": "email_1",
+}
+
+
+def test_every_variable_has_its_field():
+    assert read_settings(FULL) == Settings(
+        loop_arn=FULL["WORKPOOL_LOOP_ARN"],
+        completion_arn=FULL["WORKPOOL_COMPLETION_ARN"],
+        schedule_group="group_1.x-y",
+        scheduler_role_arn=FULL["WORKPOOL_SCHEDULER_ROLE_ARN"],
+        log_level=logging.DEBUG,
+        region="eu-west-1",
+        function_name="loop",
+        trace_id=FULL["_X_AMZN_TRACE_ID"],
+        table="my-table",
+        pool="email_1",
+    )
+
+
+@pytest.mark.parametrize("environ", [{}, dict.fromkeys(FULL, "")], ids=["unset", "empty"])
+def test_nothing_set_is_nothing_known_and_warnings_only(environ):
+    assert read_settings(environ) == Settings(log_level=logging.WARNING)
+
+
+def test_the_default_region_stands_in_for_the_region():
+    assert read_settings({"AWS_DEFAULT_REGION": "us-east-1"}).region == "us-east-1"
+
+
+def test_without_an_argument_it_reads_this_process_now(monkeypatch):
+    monkeypatch.setenv("WORKPOOL_POOL", "first")
+    before = read_settings().pool
+    monkeypatch.setenv("WORKPOOL_POOL", "second")
+    assert (before, read_settings().pool) == ("first", "second")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WORKPOOL_LOG_LEVEL", "loud"),
+        ("WORKPOOL_LOG_LEVEL", "30"),
+        ("WORKPOOL_LOOP_ARN", "my-function"),
+        ("WORKPOOL_LOOP_ARN", "arn:aws:sqs:eu-west-1:123456789012:queue"),
+        ("WORKPOOL_LOOP_ARN", FULL["WORKPOOL_LOOP_ARN"] + "\n"),
+        ("WORKPOOL_COMPLETION_ARN", "arn:aws:lambda:eu-west-1:123:function:x"),
+        ("WORKPOOL_SCHEDULE_GROUP", "a/b"),
+        ("WORKPOOL_SCHEDULE_GROUP", "g" * 65),
+        ("WORKPOOL_SCHEDULER_ROLE_ARN", "role/x"),
+        ("AWS_REGION", "EU WEST"),
+        ("WORKPOOL_TABLE", "a b"),
+        ("WORKPOOL_POOL", "p" * 41),
+        ("WORKPOOL_POOL", "a.b"),
+    ],
+)
+def test_a_bad_value_is_refused_by_the_name_of_its_variable(name, value):
+    with pytest.raises(UsageError) as caught:
+        read_settings({**FULL, name: value})
+    assert caught.value.field == name
+    assert name in str(caught.value)

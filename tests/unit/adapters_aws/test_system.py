@@ -1,0 +1,100 @@
+"""The process's clock, chance and threads."""
+
+from __future__ import annotations
+
+import threading
+from contextvars import ContextVar
+
+import pytest
+
+from workpool_aws.adapters.system import FAN_OUT_WORKERS, SerialFanOut, SystemClock, SystemEntropy, ThreadFanOut
+
+SOME_DAY_OF_2024 = 1_704_067_200_000
+SOME_DAY_OF_2100 = 4_102_444_800_000
+
+FAN_OUTS = pytest.mark.parametrize("fan_out", [ThreadFanOut(), ThreadFanOut(max_workers=2), SerialFanOut()], ids=["16", "2", "serial"])
+
+
+def test_the_clock_counts_epoch_milliseconds():
+    assert SOME_DAY_OF_2024 < SystemClock().now() < SOME_DAY_OF_2100
+
+
+def test_no_sleep_for_zero_or_less(monkeypatch):
+    slept = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    for ms in (-5, 0, 1500):
+        SystemClock().sleep(ms)
+    assert slept == [1.5]
+
+
+def test_chance_stays_in_its_bounds():
+    entropy = SystemEntropy()
+    assert all(0 <= entropy.bits(3) < 8 for _ in range(200))
+    assert {entropy.bits(1) for _ in range(200)} == {0, 1}
+    assert all(0 <= entropy.fraction() < 1 for _ in range(200))
+
+
+def test_tokens_are_short_and_never_the_same():
+    tokens = {SystemEntropy().token() for _ in range(1000)}
+    assert len(tokens) == 1000
+    assert {len(token) for token in tokens} == {16}
+
+
+@FAN_OUTS
+def test_results_come_in_the_order_of_the_items(fan_out):
+    assert fan_out(lambda n: n * n, range(50)) == [n * n for n in range(50)]
+    assert fan_out(str, []) == []
+    assert fan_out(str, [7]) == ["7"]
+
+
+@FAN_OUTS
+def test_all_calls_end_before_the_first_error_is_raised(fan_out):
+    ended = []
+
+    def call(n):
+        if n in (3, 5):
+            raise ValueError(n)
+        ended.append(n)
+
+    with pytest.raises(ValueError, match="^3$"):
+        fan_out(call, range(8))
+    assert sorted(ended) == [0, 1, 2, 4, 6, 7]
+
+
+def test_calls_run_at_one_time_up_to_the_limit():
+    meeting = threading.Barrier(FAN_OUT_WORKERS)
+    assert len(set(ThreadFanOut()(lambda _: meeting.wait(timeout=10), range(FAN_OUT_WORKERS)))) == FAN_OUT_WORKERS
+
+
+def test_one_item_needs_no_thread():
+    assert ThreadFanOut()(lambda _: threading.get_ident(), ["only"]) == [threading.get_ident()]
+
+
+def test_the_context_goes_into_the_threads_and_changes_stay_there():
+    name = ContextVar("name", default="none")
+    name.set("ours")
+
+    def call(n):
+        seen = name.get()
+        name.set(str(n))
+        return seen
+
+    assert ThreadFanOut()(call, range(4)) == ["ours"] * 4
+    assert name.get() == "ours"
+
+
+def test_calls_may_fan_out_themselves():
+    fan_out = ThreadFanOut(max_workers=2)
+    assert fan_out(lambda n: sum(fan_out(lambda m: m, range(n))), range(6)) == [0, 0, 1, 3, 6, 10]
+
+
+def test_the_end_of_the_process_passes_a_serial_fan_out_at_once():
+    reached = []
+
+    def call(n):
+        reached.append(n)
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        SerialFanOut()(call, range(3))
+    assert reached == [0]

@@ -1,0 +1,130 @@
+"""Facts as log lines and as a list, and the table of facts in the documentation."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+from workpool_aws.adapters.telemetry import ListTelemetry, LoggerTelemetry
+from workpool_aws.model import facts
+from workpool_aws.model.facts import Fact, Kicked, LoopEnded, SetAside, Started, WatchdogActed
+
+EVENTS_MD = Path(__file__).parents[3] / "docs" / "events.md"
+ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<level>[A-Z]+) \| (?P<when>[^|]+) \| (?P<fields>[^|]+) \|$", re.MULTILINE)
+FIELD = re.compile(r"`(\w+)` \(([^)]+)\)")
+CLASSES = [getattr(facts, name) for name in facts.__all__ if name != "Fact"]
+
+ONE_OF_EACH_LEVEL = [
+    Kicked(pool="p", reason="enqueue", generation=3),
+    Started(pool="p", work_id="01", attempt=1, lag_ms=40),
+    WatchdogActed(pool="p", reason="lease ran out"),
+    LoopEnded(pool="p", generation=3, error="no answer"),
+]
+
+
+@pytest.fixture
+def logged(monkeypatch):
+    """The records that the Powertools logger lets through."""
+    records = []
+    logger = logging.getLogger("workpool")
+    handler = logging.Handler()
+    handler.emit = records.append
+    monkeypatch.setattr(logger, "handlers", [handler])
+    return records
+
+
+@pytest.mark.parametrize(
+    ("level", "names"),
+    [
+        (logging.DEBUG, ["kicked", "started", "watchdog_acted", "loop_ended"]),
+        (logging.INFO, ["started", "watchdog_acted", "loop_ended"]),
+        (logging.WARNING, ["watchdog_acted", "loop_ended"]),
+        (logging.ERROR, ["loop_ended"]),
+        (logging.CRITICAL, []),
+        (25, ["watchdog_acted", "loop_ended"]),
+    ],
+)
+def test_a_pool_logs_from_its_own_level_on(capsys, level, names):
+    # One of the lowest level first: what another pool asks for must not change this one's level.
+    LoggerTelemetry(logging.DEBUG).tell(ONE_OF_EACH_LEVEL[0])
+    telemetry = LoggerTelemetry(level)
+    capture = logging.getLogger("workpool")
+    seen = []
+    watcher = logging.Handler()
+    watcher.emit = seen.append
+    capture.addHandler(watcher)
+    try:
+        for fact in ONE_OF_EACH_LEVEL:
+            telemetry.tell(fact)
+    finally:
+        capture.removeHandler(watcher)
+    assert [record.getMessage() for record in seen] == names
+    assert [record.levelno for record in seen] == [fact.level for fact in ONE_OF_EACH_LEVEL if fact.name in names]
+    capsys.readouterr()
+
+
+def test_the_fields_of_a_fact_are_keys_of_its_line(logged):
+    LoggerTelemetry(logging.INFO).tell(Started(pool="email", work_id="01ABC", attempt=2, lag_ms=40))
+    assert [(r.getMessage(), r.pool, r.work_id, r.attempt, r.lag_ms) for r in logged] == [("started", "email", "01ABC", 2, 40)]
+
+
+def test_the_line_is_json_under_our_service():
+    from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter  # noqa: PLC0415 - only here
+
+    record = logging.LogRecord("workpool", logging.INFO, __file__, 1, "started", None, None)
+    record.pool = "email"
+    line = json.loads(LambdaPowertoolsFormatter(service="workpool").format(record))
+    assert (line["message"], line["pool"], line["service"]) == ("started", "email", "workpool")
+
+
+def test_no_field_takes_the_place_of_the_logs_own():
+    own = set(vars(logging.LogRecord("x", 10, "x", 1, "x", None, None))) | {"message", "asctime", "service", "level", "location", "timestamp"}
+    assert {item.name for kind in CLASSES for item in dataclasses.fields(kind)} & own == set()
+
+
+def test_a_logger_that_fails_fails_nobody(monkeypatch):
+    def broken(*_args, **_kwargs):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("workpool_aws.adapters.telemetry._Loggers.at", broken)
+    assert LoggerTelemetry(logging.DEBUG).tell(ONE_OF_EACH_LEVEL[3]) is None
+
+
+def test_a_list_keeps_what_was_told():
+    telemetry = ListTelemetry()
+    for fact in ONE_OF_EACH_LEVEL:
+        telemetry.tell(fact)
+    assert telemetry.facts == ONE_OF_EACH_LEVEL
+    assert telemetry.of(Started) == [ONE_OF_EACH_LEVEL[1]]
+    telemetry.clear()
+    assert telemetry.facts == []
+
+
+def test_a_list_forgets_the_oldest():
+    telemetry = ListTelemetry(limit=2)
+    told = [SetAside(pool="p", partition="a", sort=str(n), reason="bad") for n in range(5)]
+    for fact in told:
+        telemetry.tell(fact)
+    assert telemetry.facts == told[3:]
+
+
+def test_the_documentation_names_every_fact_with_its_level_and_fields():
+    documented = {row["name"]: (row["level"], [name for name, _ in FIELD.findall(row["fields"])]) for row in ROW.finditer(EVENTS_MD.read_text())}
+    declared = {kind.name: (logging.getLevelName(kind.level), [f.name for f in dataclasses.fields(kind)]) for kind in CLASSES}
+    assert documented == declared
+
+
+def test_the_documentation_gives_every_field_its_unit_and_every_fact_its_time():
+    rows = list(ROW.finditer(EVENTS_MD.read_text()))
+    units = {(row["name"], name): unit for row in rows for name, unit in FIELD.findall(row["fields"])}
+    assert {key for key, unit in units.items() if key[1].endswith("_ms") != unit.startswith("ms")} == set()
+    assert [row["name"] for row in rows if not row["when"].strip().endswith(".")] == []
+
+
+def test_facts_have_names_of_their_own():
+    assert len({kind.name for kind in CLASSES} | {Fact.name}) == len(CLASSES) + 1

@@ -1,0 +1,164 @@
+"""What a report changes, and which reports count."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders import NOW, a_policy, a_running_work, a_work, an_assignment
+from workpool_aws.adapters.memory.store import MemoryStore
+from workpool_aws.core import limits
+from workpool_aws.core.complete import (
+    Again,
+    Finish,
+    Judged,
+    after_refusal,
+    decide_put_back,
+    decide_report,
+    never_delivered,
+    what_stands,
+)
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.writes import Put, Update
+from workpool_aws.ports import ConditionFailed
+
+SUCCESS = Report(kind=ReportKind.SUCCESS, result='"ok"')
+FAILED = Report(kind=ReportKind.FAILED, error="boom", error_type="ValueError")
+LOST = Report(kind=ReportKind.NEVER_DELIVERED, error="too old")
+
+
+def stored_after(work: Work, write: Update) -> Work | None:
+    store = MemoryStore(lambda: NOW)
+    store.write(Put(work))
+    try:
+        after = store.write(write).record
+    except ConditionFailed:
+        return None
+    assert isinstance(after, Work)
+    return after
+
+
+def finish(a: Assignment, report: Report, *, now: EpochMs = NOW, judged: Judged | None = None) -> Update:
+    return decide_report(a, report, now=now, jitter=0.5, judged=judged).write
+
+
+def test_a_success_ends_the_work_with_its_result() -> None:
+    after = stored_after(a_running_work(), finish(an_assignment(), SUCCESS))
+
+    assert after is not None
+    assert (after.state, after.outcome, after.result, after.attempts_made) == (State.FINISHED, Outcome.SUCCESS, '"ok"', 1)
+    assert (after.finished_at, after.expires_at) == (NOW, NOW // 1000 + 86_400)
+    assert (after.deadline, after.started_by, after.claim) == (None, None, None)
+
+
+def test_a_result_kept_for_ever_has_no_ttl() -> None:
+    after = stored_after(a_running_work(), finish(an_assignment(retention_s=None), SUCCESS))
+
+    assert after is not None
+    assert after.expires_at is None
+
+
+def test_a_failure_without_a_policy_ends_the_work() -> None:
+    after = stored_after(a_running_work(), finish(an_assignment(), FAILED))
+
+    assert after is not None
+    assert (after.outcome, after.error, after.error_type, after.attempts_made) == (Outcome.FAILED, "boom", "ValueError", 1)
+
+
+def test_a_long_error_text_is_cut() -> None:
+    after = stored_after(a_running_work(), finish(an_assignment(), Report(kind=ReportKind.FAILED, error="x" * 9_999)))
+
+    assert after is not None
+    assert after.error is not None
+    assert len(after.error) == limits.ERROR_TEXT_MAX
+
+
+def test_a_failure_with_attempts_left_is_pending_again_after_its_delay() -> None:
+    a = an_assignment(retry=a_policy(), claimed=False)
+    decision = decide_report(a, FAILED, now=NOW, jitter=0.5)
+
+    assert isinstance(decision, Again)
+    after = stored_after(a_running_work(claimed=False, undelivered=3), decision.write)
+    assert after is not None
+    assert (after.state, after.due_at, after.attempts_made, after.undelivered) == (State.PENDING, NOW + 250, 1, 0)
+
+
+def test_the_last_attempt_ends_the_work() -> None:
+    """[WP-5] attempts_made never passes max_attempts."""
+    a = an_assignment(retry=a_policy(max_attempts=3), attempts_made=2, claimed=False)
+
+    assert isinstance(decide_report(a, FAILED, now=NOW, jitter=0.5), Finish)
+
+
+@pytest.mark.parametrize(
+    ("work", "report", "now", "counts"),
+    [
+        (a_running_work(), FAILED, NOW, True),
+        (a_running_work(claim="mine"), FAILED, NOW, False),
+        (a_running_work(claim="mine"), Report(kind=ReportKind.FAILED, claim="mine"), NOW, True),
+        (a_running_work(claim="mine"), Report(kind=ReportKind.FAILED, claim="other"), NOW, False),
+        (a_running_work(claim="mine"), FAILED, EpochMs(NOW + 60_000 + limits.RECOVERY_MARGIN_MS), False),
+        (a_running_work(claim="mine"), FAILED, EpochMs(NOW + 60_001 + limits.RECOVERY_MARGIN_MS), True),
+    ],
+)
+def test_a_stranger_cannot_end_claimed_work_before_its_deadline(work: Work, report: Report, now: EpochMs, *, counts: bool) -> None:
+    """[WP-5] A duplicate that crashes before its claim must not end the original."""
+    assert (stored_after(work, finish(an_assignment(), report, now=now)) is not None) is counts
+
+
+@pytest.mark.parametrize(
+    ("judged", "counts"),
+    [
+        (Judged(EpochMs(NOW + 60_000), None), True),
+        (Judged(EpochMs(NOW + 59_999), None), False),
+        (Judged(EpochMs(NOW + 60_000), "claimed since"), False),
+    ],
+)
+def test_recovery_acts_on_the_very_state_it_judged(judged: Judged, *, counts: bool) -> None:
+    """[WP-14]"""
+    assert (stored_after(a_running_work(), finish(an_assignment(), FAILED, judged=judged)) is not None) is counts
+
+
+def test_what_was_never_delivered_spends_no_attempt() -> None:
+    decision = decide_put_back(an_assignment(), a_running_work(undelivered=2), LOST, now=NOW)
+
+    assert decision is not None
+    after = stored_after(a_running_work(undelivered=2), decision.write)
+    assert after is not None
+    assert (after.state, after.attempts_made, after.undelivered, after.due_at) == (State.PENDING, 0, 3, NOW + 4_000)
+
+
+def test_a_claim_proves_that_it_was_delivered() -> None:
+    decision = decide_put_back(an_assignment(), a_running_work(), LOST, now=NOW)
+
+    assert decision is not None
+    assert stored_after(a_running_work(claim="c"), decision.write) is None
+
+
+def test_what_is_never_delivered_ends_as_failed() -> None:
+    """[WP-25]"""
+    worn = a_running_work(undelivered=limits.UNDELIVERED_MAX)
+
+    assert decide_put_back(an_assignment(), worn, LOST, now=NOW) is None
+    end = never_delivered(LOST)
+    assert (end.kind, end.error_type, end.retryable) == (ReportKind.FAILED, "never_delivered", False)
+    assert end.error == "never delivered in 48 tries: too old"
+
+
+@pytest.mark.parametrize(
+    ("lasting", "refused_since", "ends"),
+    [(True, None, True), (False, None, False), (False, NOW - 119_999, False), (False, NOW - 120_000, True)],
+)
+def test_a_refused_target_is_forgiven_for_two_minutes(refused_since: int | None, *, lasting: bool, ends: bool) -> None:
+    report = after_refusal(a_running_work(refused_since=refused_since), "no such function", lasting=lasting, now=NOW)
+
+    assert (report.kind is ReportKind.FAILED) is ends
+    assert report.error_type == ("not_invocable" if ends else None)
+
+
+def test_a_second_report_of_the_same_end_repeats_what_follows_it() -> None:
+    assert what_stands(a_work(state=State.FINISHED, starts=1), an_assignment()).reported
+    assert not what_stands(a_work(state=State.PENDING, starts=1), an_assignment()).reported
+    assert not what_stands(a_work(state=State.FINISHED, starts=2), an_assignment()).reported
+    assert not what_stands(None, an_assignment()).reported

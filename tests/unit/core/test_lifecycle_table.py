@@ -1,0 +1,79 @@
+"""Every write of a move begins where the table says and ends where the table says; nothing else moves a work."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders import NOW, a_policy, a_running_work, a_work, an_assignment
+from workpool_aws.adapters.memory.store import MemoryStore
+from workpool_aws.core.claim import claim_write
+from workpool_aws.core.complete import decide_put_back, decide_report
+from workpool_aws.core.lifecycle import LEGAL, Move
+from workpool_aws.core.start import start_write
+from workpool_aws.model.messages import Report, ReportKind
+from workpool_aws.model.refs import ref_of
+from workpool_aws.model.work import State, Work
+from workpool_aws.model.writes import Put, Update
+from workpool_aws.ports import ConditionFailed
+
+
+def the_writes() -> dict[Move, Update]:
+    failed = Report(kind=ReportKind.FAILED, error="no", error_type="E")
+    put_back = decide_put_back(an_assignment(), a_running_work(), Report(kind=ReportKind.NEVER_DELIVERED), now=NOW)
+    assert put_back is not None
+    return {
+        Move.START: start_write(a_work(), 1, token="t", timeout_ms=1, event_age_ms=1, now=NOW),
+        Move.CLAIM: claim_write(an_assignment(), token="c", ends_by=NOW),
+        Move.FINISH: decide_report(an_assignment(), Report(kind=ReportKind.SUCCESS), now=NOW, jitter=0.5).write,
+        Move.RETRY: decide_report(an_assignment(retry=a_policy(), claimed=False), failed, now=NOW, jitter=0.5).write,
+        Move.PUT_BACK: put_back.write,
+    }
+
+
+def moved(before: Work, write: Update) -> Work | None:
+    """The work after the write; None: the write was refused, and nothing changed."""
+    store = MemoryStore(lambda: NOW)
+    store.write(Put(before))
+    try:
+        after = store.write(write).record
+    except ConditionFailed:
+        assert store.get(ref_of(before)) == before
+        return None
+    assert isinstance(after, Work)
+    return after
+
+
+def test_every_move_but_the_first_has_a_write() -> None:
+    assert set(the_writes()) == set(Move) - {Move.ENQUEUE}
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("move", list(the_writes()))
+def test_a_move_happens_exactly_from_the_state_that_the_table_names(move: Move, state: State) -> None:
+    """[WP-4] [WP-6] Nothing leaves `finished`; each arrow has one beginning and one end."""
+    before = a_work(state=state, starts=0 if move is Move.START else 1)
+
+    after = moved(before, the_writes()[move])
+
+    if state is LEGAL[move].before:
+        assert after is not None
+        assert after.state is LEGAL[move].after
+    else:
+        assert after is None
+
+
+@pytest.mark.parametrize("move", list(the_writes()))
+def test_a_move_of_another_start_changes_nothing(move: Move) -> None:
+    """[WP-4] A late or duplicate report finds another start number."""
+    before = a_work(state=LEGAL[move].before or State.PENDING, starts=7)
+
+    assert moved(before, the_writes()[move]) is None
+
+
+@pytest.mark.parametrize("move", list(the_writes()))
+def test_only_finished_works_carry_a_ttl(move: Move) -> None:
+    """[WP-10]"""
+    after = moved(a_work(state=LEGAL[move].before or State.PENDING, starts=0 if move is Move.START else 1), the_writes()[move])
+
+    assert after is not None
+    assert (after.expires_at is not None) == (after.state is State.FINISHED)

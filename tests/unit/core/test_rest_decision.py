@@ -1,0 +1,66 @@
+"""How a loop with nothing to do now rests."""
+
+from __future__ import annotations
+
+from builders import NOW, a_work, an_id
+from workpool_aws.core import limits
+from workpool_aws.core.rest import Rest, decide_rest, floor_ms, next_poll_ms
+from workpool_aws.core.start import Look, Taken, classify
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Entry, EntryKey, LoopState
+from workpool_aws.model.work import State
+
+NEAR, FAR = EpochMs(NOW + limits.NEAR_MS), EpochMs(NOW + limits.NEAR_MS + 1)
+RUNNING = {EntryKey(an_id(), 1): Entry(EpochMs(NOW + 60_000))}
+RECOVER_AT = EpochMs(NOW + 60_000 + limits.RECOVERY_MARGIN_MS + 1)
+NOTHING = Taken((), ())
+
+
+def test_with_nothing_left_at_all_the_loop_is_idle() -> None:
+    """[WP-22]"""
+    assert decide_rest({}, None, free=1, now=NOW) == Rest(LoopState.IDLE, None, saturated=False, timer_at=None)
+
+
+def test_what_is_due_soon_keeps_it_up() -> None:
+    assert decide_rest({}, NEAR, free=1, now=NOW) is None
+
+
+def test_what_is_due_later_is_waited_for_with_a_wake_a_minute_early() -> None:
+    assert decide_rest({}, FAR, free=1, now=NOW) == Rest(LoopState.WAITING, FAR, saturated=False, timer_at=EpochMs(FAR - 60_000))
+
+
+def test_a_start_in_flight_is_waited_for_until_it_must_be_recovered() -> None:
+    assert decide_rest(RUNNING, None, free=1, now=NOW) == Rest(LoopState.WAITING, RECOVER_AT, saturated=False, timer_at=None)
+    later = decide_rest(RUNNING, FAR, free=1, now=NOW)
+    assert later == Rest(LoopState.WAITING, RECOVER_AT, saturated=False, timer_at=EpochMs(FAR - 60_000))
+
+
+def test_without_a_free_slot_due_work_does_not_keep_it_up() -> None:
+    assert decide_rest(RUNNING, NOW, free=0, now=NOW) == Rest(LoopState.WAITING, RECOVER_AT, saturated=True, timer_at=None)
+    assert decide_rest({}, NOW, free=0, now=NOW) == Rest(LoopState.WAITING, None, saturated=True, timer_at=None)
+
+
+def test_polls_grow_to_a_second_and_passes_keep_their_floor() -> None:
+    polls = [limits.POLL_MIN_MS]
+    while polls[-1] < limits.POLL_MAX_MS:
+        polls.append(next_poll_ms(polls[-1]))
+    assert polls == [100, 160, 256, 410, 656, 1000]
+    assert floor_ms({}) == 100
+    assert floor_ms({EntryKey(an_id(n=n), 1): Entry(NOW) for n in range(100)}) == 250
+
+
+def test_a_row_is_due_later_or_nothing_to_this_pass() -> None:
+    work = a_work()
+    assert classify(work.id, work, taken=NOTHING, now=NOW) is Look.DUE
+    future = a_work(due_at=EpochMs(NOW + 1))
+    assert classify(future.id, future, taken=NOTHING, now=NOW) is Look.LATER
+
+
+def test_rows_that_a_pass_cannot_start_are_skipped() -> None:
+    work = a_work()
+    assert classify(work.id, work, taken=Taken({EntryKey(work.id, 1)}, ()), now=NOW) is Look.SKIP
+    assert classify(work.id, work, taken=Taken((), {work.id}), now=NOW) is Look.SKIP
+    moved = a_work(id=work.id, due_at=EpochMs(NOW + 5_000))
+    assert classify(work.id, moved, taken=NOTHING, now=NOW) is Look.SKIP, "a stale key: its pointer stands at the new time"
+    for state in (State.RUNNING, State.FINISHED):
+        assert classify(work.id, a_work(state=state), taken=NOTHING, now=NOW) is Look.SKIP

@@ -1,0 +1,81 @@
+"""When another attempt follows, and after how long: the numbers of the documentation."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from builders import a_policy
+from workpool_aws.core.retry import backoff_ms, put_back_delay_ms, retry_delay_ms
+from workpool_aws.errors import UsageError
+from workpool_aws.model.messages import Report, ReportKind
+from workpool_aws.model.retry import RetryPolicy
+
+FAILED = Report(kind=ReportKind.FAILED)
+
+
+def test_the_default_policy_tries_after_250_500_1000_2000_ms() -> None:
+    delays = [retry_delay_ms(a_policy(), FAILED, attempts_made=made, jitter=0.5) for made in range(1, 6)]
+
+    assert delays == [250, 500, 1000, 2000, None]
+
+
+@pytest.mark.parametrize(("jitter", "expected"), [(0.0, 125), (0.5, 250), (0.999_999, 375)])
+def test_jitter_is_a_factor_from_a_half_to_one_and_a_half(jitter: float, expected: int) -> None:
+    assert backoff_ms(RetryPolicy(), retries=0, jitter=jitter) == expected
+
+
+def test_the_cap_holds_before_jitter() -> None:
+    policy = RetryPolicy(max_backoff=timedelta(seconds=1))
+
+    assert backoff_ms(policy, retries=20, jitter=0.0) == 500
+    assert backoff_ms(policy, retries=20, jitter=0.999_999) == 1500
+
+
+def test_a_policy_of_many_attempts_never_overflows() -> None:
+    policy = RetryPolicy(max_attempts=1000, base=100, jitter=False)
+
+    assert backoff_ms(policy, retries=999, jitter=0.5) == 366 * 24 * 3600 * 1000
+
+
+@pytest.mark.parametrize(
+    ("report", "made", "delay"),
+    [
+        (Report(kind=ReportKind.FAILED, retryable=False), 1, None),
+        (Report(kind=ReportKind.FAILED, delay_ms=30_000), 1, 30_000),
+        (Report(kind=ReportKind.FAILED, delay_ms=-5), 1, 0),
+        (Report(kind=ReportKind.FAILED, delay_ms=30_000), 2, None),
+    ],
+)
+def test_what_the_worker_says_goes_before_the_policy_but_never_past_its_attempts(report: Report, made: int, delay: int | None) -> None:
+    """[WP-5]"""
+    assert retry_delay_ms(a_policy(max_attempts=2), report, attempts_made=made, jitter=0.5) == delay
+
+
+def test_without_a_policy_nothing_follows() -> None:
+    assert retry_delay_ms(None, Report(kind=ReportKind.FAILED, delay_ms=10), attempts_made=1, jitter=0.5) is None
+
+
+def test_what_is_never_delivered_waits_longer_and_longer_to_half_an_hour() -> None:
+    assert [put_back_delay_ms(n) for n in (0, 1, 2, 10, 11, 48)] == [1_000, 2_000, 4_000, 1_024_000, 1_800_000, 1_800_000]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_attempts": 0}, "max_attempts: 0 is not allowed; an int from 1 to 1000"),
+        ({"max_attempts": True}, "max_attempts: True is not allowed; an int from 1 to 1000"),
+        ({"max_attempts": 2.0}, "max_attempts: 2.0 is not allowed; an int from 1 to 1000"),
+        ({"base": 0.5}, "base: 0.5 is not allowed; a number from 1 to 100"),
+        ({"base": float("nan")}, "base: nan is not allowed; a number from 1 to 100"),
+        ({"initial_backoff": 5}, "initial_backoff: 5 is not allowed; a timedelta from 0 to 365 days"),
+        ({"max_backoff": timedelta(seconds=-1)}, "max_backoff: datetime.timedelta(days=-1, seconds=86399) is not allowed; a timedelta from 0 to 365 days"),
+        ({"jitter": 1}, "jitter: 1 is not allowed; True or False"),
+    ],
+)
+def test_a_bad_policy_is_refused_with_field_value_and_what_is_allowed(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        RetryPolicy(**options)  # type: ignore[arg-type]
+
+    assert str(refused.value) == message

@@ -1,0 +1,64 @@
+"""Which slots done records free, and where cursors go."""
+
+from __future__ import annotations
+
+from builders import NOW, an_id
+from workpool_aws.core import limits
+from workpool_aws.core.settle import deep_low, done_cursor_after, settle
+from workpool_aws.core.start import cursor_after
+from workpool_aws.model.ids import EpochMs, id_floor, make_id, time_of
+from workpool_aws.model.loop import Done, DoneKind, Entry, EntryKey
+
+A, B = an_id(n=1), an_id(n=2)
+ENTRY = Entry(EpochMs(NOW + 60_000))
+
+
+def done(work_id: str, start: int, pointer: str | None = None) -> Done:
+    kind = DoneKind.FINISHED if pointer is None else DoneKind.RETRY
+    return Done(pool="email", at=make_id(NOW, random_bits=9), work_id=an_id() if work_id == A else B, start=start, kind=kind, pointer=pointer)
+
+
+def test_a_report_frees_the_slot_of_its_very_start_only() -> None:
+    """[WP-1] A duplicate of start 1 must not free the slot of start 2."""
+    entries = {EntryKey(A, 2): ENTRY, EntryKey(B, 1): ENTRY}
+
+    settled = settle(entries, [done(A, 1), done(B, 1), done(B, 1)])
+
+    assert settled.entries == {EntryKey(A, 2): ENTRY}
+    assert settled.gone == (EntryKey(B, 1),)
+
+
+def test_settling_a_retry_names_the_pointer_that_the_cursor_must_go_back_to() -> None:
+    early, late = make_id(EpochMs(NOW - 500), random_bits=1), make_id(NOW, random_bits=1)
+    entries = {EntryKey(A, 1): ENTRY, EntryKey(B, 1): ENTRY}
+
+    assert settle(entries, [done(A, 1, late), done(B, 1, early)]).back_to == early
+    assert settle({}, [done(A, 1, early)]).back_to is None
+
+
+def test_the_done_cursor_follows_what_was_seen_but_never_past_now() -> None:
+    seen, future = make_id(EpochMs(NOW - 10), random_bits=1), make_id(EpochMs(NOW + 2_000), random_bits=1)
+
+    assert done_cursor_after("", [], NOW) == ""
+    assert done_cursor_after("", [seen], NOW) == seen
+    assert done_cursor_after("", [seen, future], NOW) == id_floor(NOW)
+    assert done_cursor_after(id_floor(EpochMs(NOW + 1)), [seen], NOW) == id_floor(EpochMs(NOW + 1))
+
+
+def test_a_deep_read_goes_back_over_the_buffer_from_the_last_one() -> None:
+    cursor = id_floor(NOW)
+
+    assert deep_low("") == ""
+    assert time_of(deep_low(cursor)) == NOW - limits.BUFFER_MS
+    assert time_of(deep_low(cursor, EpochMs(NOW - 3_000))) == NOW - 3_000 - limits.BUFFER_MS
+    behind = id_floor(EpochMs(NOW - 60_000))
+    assert deep_low(behind, NOW) == behind
+
+
+def test_the_work_cursor_never_passes_what_was_not_chosen() -> None:
+    blocked = make_id(EpochMs(NOW - 9_000), random_bits=1)
+    ahead = id_floor(EpochMs(NOW + 5_000))
+
+    assert cursor_after(id_floor(NOW), blocked, NOW) == blocked
+    assert time_of(cursor_after("", None, NOW)) == NOW - limits.CURSOR_OVERLAP_MS
+    assert cursor_after(ahead, None, NOW) == ahead
