@@ -91,8 +91,8 @@ class Workpool:
     Args:
         table: The DynamoDB table.
         name: The pool; pools of one table share nothing but the table.
-        max_parallelism: At most so many works of the pool run at a time, 0 to 500; 0 pauses. Given explicitly it becomes the pool's base, written
-            by the first enqueue of the process; `configure` overrides it.
+        max_parallelism: At most so many works of the pool run at a time, 0 to 500; 0 pauses. Given explicitly it becomes the pool's base,
+            written by the first enqueue of the process; `configure` overrides it.
         default_retry: The policy meant by `retry=True`, and by queries.
         retry_actions_by_default: Whether actions that say nothing about `retry` are retried.
         status_ttl: How long a finished work can be asked for; None: for ever.
@@ -345,14 +345,15 @@ class Workpool:
             link=link_of(caller, read_settings().trace_id) if caller.request_id is not None else None,
         )
         ports = self._ports_of(self.table)
-        now = ports.clock.now()
-        due = resolve_due(asked.run_after, asked.run_at, now=now)
+        resolve_due(asked.run_after, asked.run_at, now=ports.clock.now())  # refuses before anything is stored
         if not args:
             return []
+        self._say_base(ports, caller)
+        now = ports.clock.now()
+        due = resolve_due(asked.run_after, asked.run_at, now=now)
         random_bits = ports.entropy.bits(75)
         with self._lock:
             ids = self._ids.take(len(args), due, random_bits=random_bits)
-        self._say_base(ports, caller)
         enqueue.enqueue(ports, works_of(order, self._options, args, ids, due=due, now=now))
         return ids
 

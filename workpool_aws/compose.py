@@ -24,8 +24,8 @@ _cache: dict[str, Ports] = {}
 def ports_for(table: str, session: boto3.Session | None = None, *, kept: dict[str, Ports] | None = None) -> Ports:
     """The ports for a table: the surrounding cloud's if there is one (tests, `LocalCloud`), else AWS by boto3.
 
-    Making boto3 clients is slow, so they are kept by table: in `kept`, whose owner must always give the same session. None: without a session
-    they are kept for the process, with one they are not kept.
+    Making boto3 clients is slow, so they are kept by table: in `kept`, whose owner must always give the same session. None: without a
+    session they are kept for the process, with one they are not kept.
     """
     factory = _factory.get()
     if factory is not None:

@@ -1,4 +1,4 @@
-"""Owns what turns a function into a worker: the Lambda handler around it, the arguments it accepts, and the `Work` handle it may ask for."""
+"""Owns what turns a function into a worker: the Lambda handler around it, the arguments it accepts, the `Work` handle it may ask for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Final, Generic, ParamSpec, Protocol, TypeVar, get_args, get_type_hints, runtime_checkable
 
 from workpool_aws import invocation
@@ -38,7 +39,7 @@ _CLAIM_REFUSED: Final = "refused by the claim"
 
 
 class ReportNotWritten(Exception):
-    """The work ran, and DynamoDB did not take its report: raised out of the handler, so that Lambda hands the report to the destination.
+    """DynamoDB did not take what an attempt came to: raised out of the handler, so that Lambda hands it to the destination.
 
     Its message is the report, for the completion function to read.
     """
@@ -78,14 +79,19 @@ class Work:
         Raises:
             UsageError: negative, infinite, or neither a timedelta nor a number.
         """
-        seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-            raise UsageError("duration", duration, "a timedelta or a number of seconds, not negative")
+        seconds = _seconds_of(duration)
         sleeper = invocation.sleeper.get()
         if sleeper is None:
             self._ports.clock.sleep(math.ceil(seconds * 1000))
         else:
             sleeper(seconds)
+
+
+def _seconds_of(duration: object) -> float:
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        raise UsageError("duration", duration, "a timedelta or a number of seconds, not negative")
+    return seconds
 
 
 class Worker(Generic[P, R]):
@@ -246,8 +252,7 @@ class _Parameters:
     """What a function can be called with."""
 
     def __init__(self, function: Callable[..., object]) -> None:
-        _check_function(function)
-        self._function = function
+        self._function = _check_function(function)
         self._required: dict[str, bool] = {}
         self._takes_more = False
         for parameter in inspect.signature(function).parameters.values():
@@ -272,7 +277,7 @@ class _Parameters:
         """
         types = self._load_types()
         values, problems = self._validated(given, types)
-        problems += [f"{name}: Unexpected argument" for name in given if name not in types.adapters and self._refuses(name, types)]
+        problems += [f"{name}: Unexpected keyword argument" for name in given if name not in types.adapters and self._refuses(name, types)]
         if work is None:
             problems += [f"{name}: only a pool can give it" for name in sorted(types.handles) if self._required[name]]
         if problems:
@@ -312,19 +317,23 @@ class _Parameters:
             return self._types
 
 
-def _check_function(function: object) -> None:
+def _check_function(function: object) -> FunctionType:
     if not inspect.isfunction(function):
         raise UsageError("function", function, "a plain function; decorate it once, and with this decorator outermost")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise UsageError("function", function, "a plain function: Lambda calls handlers synchronously, so nobody would await this one")
     if inspect.isgeneratorfunction(function):
         raise UsageError("function", function, "a plain function: calling a generator function would run none of it")
+    return function
 
 
-def _types_of(function: Callable[..., object], names: list[str]) -> _Types:
+def _types_of(function: FunctionType, names: list[str]) -> _Types:
     from pydantic import TypeAdapter  # noqa: PLC0415 - slow to load, and callers never need it
 
-    hints = get_type_hints(function, include_extras=True)
+    # Without what it returns, which may be named for type checkers only.
+    annotations = {name: hint for name, hint in inspect.get_annotations(function).items() if name != "return"}
+    names_in_reach: dict[str, object] = getattr(inspect.unwrap(function), "__globals__", {})
+    hints = get_type_hints(SimpleNamespace(__annotations__=annotations), globalns=names_in_reach, include_extras=True)
     handles = frozenset(name for name in names if hints.get(name) is Work or Work in get_args(hints.get(name)))
     adapters = {name: TypeAdapter[object](hints.get(name, object)) for name in names if name not in handles}
     return _Types(adapters, handles)

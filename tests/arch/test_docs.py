@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))]
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)(?:#([^)]*))?\)")
 FILE = re.compile(r"`((?:workpool_aws|tests|docs|benchmarks)/[\w/.-]+\.(?:py|md))`")
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 README = Path(__file__).parents[2] / "README.md"
-RUNNABLE = re.compile(r"^<!-- runnable -->\n```python\n(?P<code>.*?)^```\n+(?:It prints:\n+)?```text\n(?P<printed>.*?)^```", re.MULTILINE | re.DOTALL)
+RUNNABLE = re.compile(
+    r"^<!-- runnable -->\n```python\n(?P<code>.*?)^```\n+(?:It prints:\n+)?```text\n(?P<printed>.*?)^```", re.MULTILINE | re.DOTALL
+)
 EXAMPLES = [(found["code"], found["printed"]) for found in RUNNABLE.finditer(README.read_text(encoding="utf-8"))]
 
 

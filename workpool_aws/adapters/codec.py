@@ -132,6 +132,7 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "lease_until": Field("l", forms.WHOLE),
         "wake_at": Field("wk", forms.WHOLE, absent=None),
         "saturated": Field("sat", forms.FLAG, absent=False),
+        "timer_at": Field("tm", forms.WHOLE, absent=None),
         "written_by": Field("by", forms.TEXT, absent=None),
     },
     Ledger: {

@@ -185,7 +185,7 @@ def read_carried(text: str, assignment: Assignment | None = None) -> Report | No
             kind=ReportKind(fields.text("kind")),
             result=fields.optional_text("result"),
             error=_cut(fields.optional_text("error")),
-            error_type=fields.optional_text("error_type"),
+            error_type=_cut(fields.optional_text("error_type")),
             retryable=fields.flag("retryable"),
             delay_ms=fields.optional_integer("delay_ms", at_least=0),
             claim=fields.optional_text("claim"),
@@ -272,7 +272,7 @@ def _error_type(message: str, given_type: str) -> str:
         if _CRASHED.search(message):
             return "crashed"
     if given_type:
-        return given_type[:_ERROR_TYPE_MAX]
+        return (_cut(given_type) or "")[:_ERROR_TYPE_MAX]
     return "Error" if message else "no_report"
 
 
@@ -323,9 +323,11 @@ def _decode(text: str) -> object:
 
 
 def _cut(text: str | None) -> str | None:
-    if text is None or len(text) <= limits.ERROR_TEXT_MAX:
-        return text
-    return text[: limits.ERROR_TEXT_MAX - 1] + "…"
+    if text is None:
+        return None
+    # Half a surrogate pair is legal in JSON, and nothing that DynamoDB would take: it must not keep the report from being written.
+    sound = text[: limits.ERROR_TEXT_MAX + 1].encode(errors="replace").decode()
+    return sound if len(sound) <= limits.ERROR_TEXT_MAX else sound[: limits.ERROR_TEXT_MAX - 1] + "…"
 
 
 class _Fields:

@@ -84,7 +84,7 @@ class Order:
     link: str | None
 
 
-def pool_options(  # noqa: PLR0913 - the constructor's own parameters, checked in one place
+def pool_options(
     *,
     table: object,
     name: object,

@@ -69,7 +69,7 @@ def report_returned(value: object, *, args_bytes: int, claim: str | None) -> Rep
     limit_bytes = min(limits.PAYLOAD_BYTES_MAX, _ITEM_BYTES_MAX - _ITEM_BYTES_ASIDE - args_bytes)
     try:
         return Report(kind=ReportKind.SUCCESS, result=encode_result(value, limit_bytes), claim=claim)
-    except Exception as error:  # also whatever the value's own code raises while it is turned into JSON
+    except Exception as error:  # noqa: BLE001 - also whatever the value's own code raises while it is turned into JSON
         return Report(
             kind=ReportKind.FAILED,
             error=_cut(_text_of(error)),
@@ -82,7 +82,7 @@ def report_returned(value: object, *, args_bytes: int, claim: str | None) -> Rep
 def _text_of(error: Exception) -> str:
     try:
         return str(error) or repr(error)
-    except Exception as unprintable:  # an exception's own __str__ may fail, and the failure must be reported all the same
+    except Exception as unprintable:  # noqa: BLE001 - an exception's own __str__ may fail, and its failure must be reported all the same
         return f"{type(error).__name__} (its text could not be read: {type(unprintable).__name__})"
 
 

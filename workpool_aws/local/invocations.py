@@ -11,7 +11,7 @@ from workpool_aws.model.ids import EpochMs
 
 __all__ = ["Diary", "Ended", "Entry", "Invocation"]
 
-Ended = Literal["running", "success", "failed", "timeout", "crashed", "duplicate", "killed"]
+Ended = Literal["running", "success", "failed", "timeout", "crashed", "duplicate", "late", "killed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,8 @@ class Invocation:
     """One delivery of an event to a function.
 
     `attempt` counts from 1, for events of a pool; None for others. `ended_at` is None while it runs. `outcome` is what the user's code came
-    to ("failed" also where a decorated handler caught and reported it); "duplicate": refused before user code ran; "killed": the cloud ended.
+    to ("failed" also where a decorated handler caught and reported it). Before user code ran: "duplicate" was refused, "late" put back, because it
+    came too late to be run. "killed": the cloud ended.
     """
 
     event: Event
@@ -65,10 +66,10 @@ class Diary:
             entry.free_moment = self._moments
 
     def end(self, entry: Entry, at: EpochMs, outcome: Ended) -> None:
-        """It is over. What was said before about its outcome counts more."""
+        """It is over. What was told of its user code counts more than that the process ended well."""
         self.free(entry)
         entry.ended_at = at
-        if entry.outcome == "running" or outcome in {"timeout", "crashed"}:
+        if entry.outcome == "running" or outcome != "success":
             entry.outcome = outcome
 
     def of(self, function: str) -> list[Invocation]:
@@ -76,8 +77,8 @@ class Diary:
         return [_shown(entry) for entry in self._entries if entry.function == function]
 
     def most_at_once(self, function: str) -> int:
-        """The most that ran at one time, refused duplicates not counted."""
-        counted = [entry for entry in self._entries if entry.function == function and entry.outcome != "duplicate"]
+        """The most that ran at one time; where no user code ran, it is not counted."""
+        counted = [entry for entry in self._entries if entry.function == function and entry.outcome not in {"duplicate", "late"}]
         steps = [(entry.started_moment, 1) for entry in counted]
         steps += [(entry.free_moment, -1) for entry in counted if entry.free_moment is not None]
         running = most = 0

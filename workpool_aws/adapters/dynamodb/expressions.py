@@ -46,16 +46,18 @@ class Expressions:
             case Above():
                 return f"{self._name(number_attribute_of(kind, condition.field))} > {self._value(condition.value)}"
             case All():
-                return self._joined(" AND ", condition.parts, kind)
+                _check_parts(condition.parts)
+                return " AND ".join(self._conjunct(part, kind) for part in condition.parts)
             case Either():
-                return self._joined(" OR ", condition.parts, kind)
+                _check_parts(condition.parts)
+                return " OR ".join(self.condition(part, kind) for part in condition.parts)
             case _:
                 assert_never(condition)
 
     def existing(self, condition: Condition | None, kind: type[Record]) -> str:
         """The item exists, and the condition holds: an update must never create an item."""
         exists = f"attribute_exists({self._name(PARTITION_KEY)})"
-        return exists if condition is None else f"{exists} AND ({self.condition(condition, kind)})"
+        return exists if condition is None else f"{exists} AND {self._conjunct(condition, kind)}"
 
     def change(self, change: Change) -> str:
         """What an update does."""
@@ -82,10 +84,10 @@ class Expressions:
         wanted = encode_field(kind, condition.field, condition.value)
         return f"attribute_not_exists({name})" if wanted is None else f"{name} = {self._value(wanted)}"
 
-    def _joined(self, word: str, parts: tuple[Condition, ...], kind: type[Record]) -> str:
-        if not parts:
-            raise ValueError("a condition of parts must have at least one")
-        return word.join(f"({self.condition(part, kind)})" for part in parts)
+    def _conjunct(self, condition: Condition, kind: type[Record]) -> str:
+        # DynamoDB refuses doubled parentheses, so they stand only where OR would otherwise bind weaker than the AND around it.
+        text = self.condition(condition, kind)
+        return f"({text})" if _is_alternative(condition) else text
 
     def _name(self, attribute: str) -> str:
         alias = f"#{attribute}"
@@ -96,6 +98,17 @@ class Expressions:
         alias = f":{len(self.values)}"
         self.values[alias] = _to_wire(value)
         return alias
+
+
+def _check_parts(parts: tuple[Condition, ...]) -> None:
+    if not parts:
+        raise ValueError("a condition of parts must have at least one")
+
+
+def _is_alternative(condition: Condition) -> bool:
+    if isinstance(condition, Either):
+        return len(condition.parts) > 1 or _is_alternative(condition.parts[0])
+    return False
 
 
 def item_to_wire(item: Mapping[str, Value]) -> dict[str, AttributeValueTypeDef]:

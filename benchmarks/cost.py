@@ -1,0 +1,140 @@
+"""Prints write and read units an action, on the oracle: `python -m benchmarks.cost [--json]`.
+
+The oracle meters as AWS bills (workpool_aws/adapters/capacity.py), time is virtual, every service call takes 5 ms, workers take 0.2 to 1 s, the
+stored work is about 650 bytes. Same seed, same figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+from workpool_aws import RetryPolicy, Workpool
+from workpool_aws.local import LocalCloud
+
+ARGS = {"to": "somebody@example.com", "template": "welcome", "note": "x" * 120}
+BUSY_WORKS = 1_000
+BUSY_PARALLELISM = 50
+FAIL_EVERY = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A load and the most it may cost; None: no bound is promised."""
+
+    name: str
+    run: Callable[[int], Figures]
+    write_units_max: float | None = None
+    read_units_max: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Units an action, in all and by kind of request."""
+
+    write_units: float
+    read_units: float
+    requests: float
+    attempts: float
+    by_label: Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a scenario enqueues: `works` at once, or one at a time `gap` apart."""
+
+    works: int
+    parallelism: int
+    retry: RetryPolicy | None
+    gap: timedelta | None = None
+    fail_every: int | None = None
+    batch: bool = False
+
+
+def measure(load: Load, seed: int) -> Figures:
+    """Run the load on a fresh cloud, and count."""
+    chance = random.Random(seed)  # noqa: S311 - durations of a benchmark
+    pool_of = Workpool("benchmark")
+    attempts = 0
+
+    @pool_of.action
+    def work(to: str, template: str, note: str) -> dict[str, str]:
+        nonlocal attempts
+        attempts += 1
+        if load.fail_every is not None and attempts % load.fail_every == 0:
+            raise ConnectionError(f"{template} for {to}: the server said no")
+        return {"sent": to, "note": note[:20]}
+
+    with LocalCloud(engine="memory", seed=seed, call_latency=timedelta(milliseconds=5)) as cloud:
+        fn = cloud.function(work, takes=lambda _event: timedelta(seconds=chance.uniform(0.2, 1.0)))
+        pool = cloud.workpool("benchmark", max_parallelism=load.parallelism)
+        _enqueue(pool, fn, load, cloud)
+        cloud.run_until_idle()
+        spent = cloud.capacity
+    by_label = {label: (units.write_units / load.works, units.read_units / load.works) for label, units in sorted(spent.by_label.items())}
+    return Figures(
+        spent.write_units / load.works, spent.read_units / load.works, spent.requests / load.works, attempts / load.works, by_label
+    )
+
+
+def _enqueue(pool: Workpool, fn: str, load: Load, cloud: LocalCloud) -> None:
+    if load.batch:
+        pool.enqueue_action_batch(None, fn, [ARGS] * load.works, retry=load.retry or False)
+        return
+    for _ in range(load.works):
+        pool.enqueue_action(None, fn, ARGS, retry=load.retry or False)
+        if load.gap is not None:
+            cloud.advance(load.gap)
+
+
+RETRY = RetryPolicy()
+BUSY = Load(BUSY_WORKS, BUSY_PARALLELISM, RETRY)
+SCENARIOS = (
+    Scenario("busy, retriable", lambda seed: measure(BUSY, seed), 4.5, 3.5),
+    Scenario("busy, retriable, one batch", lambda seed: measure(Load(BUSY_WORKS, BUSY_PARALLELISM, RETRY, batch=True), seed), 4.5, 3.5),
+    Scenario("busy, claimed", lambda seed: measure(Load(BUSY_WORKS, BUSY_PARALLELISM, None), seed), 5.5, 3.5),
+    Scenario("busy, every 6th attempt fails", lambda seed: measure(Load(BUSY_WORKS, BUSY_PARALLELISM, RETRY, fail_every=FAIL_EVERY), seed)),
+    Scenario("busy, parallelism 5", lambda seed: measure(Load(300, 5, RETRY), seed)),
+    Scenario("isolated, retriable", lambda seed: measure(Load(20, 10, RETRY, gap=timedelta(seconds=200)), seed), 12, 40),
+    Scenario("isolated, claimed", lambda seed: measure(Load(20, 10, None, gap=timedelta(seconds=200)), seed), 13, 40),
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure every scenario; exit code 1 if one costs more than its bound."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--detail", action="store_true", help="also by kind of request")
+    options = parser.parse_args(arguments)
+    over = 0
+    for scenario in SCENARIOS:
+        figures = scenario.run(options.seed)
+        too_much = _over(figures.write_units, scenario.write_units_max) or _over(figures.read_units, scenario.read_units_max)
+        over += too_much
+        print(json.dumps({"scenario": scenario.name, "ok": not too_much, **asdict(figures)}) if options.json else _line(scenario, figures))
+        if options.detail and not options.json:
+            for label, (write, read) in figures.by_label.items():
+                print(f"    {label:<22}{write:8.3f} write {read:8.3f} read")
+    return 1 if over else 0
+
+
+def _over(units: float, bound: float | None) -> bool:
+    return bound is not None and units > bound
+
+
+def _line(scenario: Scenario, figures: Figures) -> str:
+    bounds = f"(at most {scenario.write_units_max} and {scenario.read_units_max})" if scenario.write_units_max is not None else ""
+    return (
+        f"{scenario.name:<32}{figures.write_units:7.2f} write {figures.read_units:7.2f} read units an action"
+        f" {figures.requests:7.2f} requests {figures.attempts:6.2f} attempts {bounds}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

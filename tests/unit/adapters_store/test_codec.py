@@ -1,0 +1,353 @@
+"""Records become items and come back; damaged items are told, never raised."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workpool_aws.adapters.capacity import item_size
+from workpool_aws.adapters.codec import attribute_of, change_of, decode, encode, encode_field, field_of
+from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.loop import Config, Deployment, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
+from workpool_aws.model.refs import LedgerRef, Unreadable, WorkRef, ref_of
+from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.work import Kind, Outcome, Pointer, State, Work
+from workpool_aws.model.writes import Update
+
+T0 = EpochMs(1_800_000_000_000)
+ID = WorkId(make_id(T0, random_bits=2**70 + 12345))
+OTHER = WorkId(make_id(EpochMs(T0 + 1), random_bits=7))
+KEYS = {Work: {"pool", "id"}, Pointer: {"pool", "at"}, Done: {"pool", "at"}, Deployment: set()}
+TYPES = [Work, Pointer, Done, Status, Ledger, Config, Registration, Deployment]
+
+WORK = Work(
+    pool="email",
+    id=ID,
+    target="f",
+    args="{}",
+    kind=Kind.ACTION,
+    retry=None,
+    claimed=False,
+    state=State.PENDING,
+    due_at=T0,
+    enqueued_at=T0,
+    retention_s=None,
+)
+DONE = Done(pool="email", at=OTHER, work_id=ID, start=1, kind=DoneKind.FINISHED)
+STATUS = Status(pool="email", state=LoopState.IDLE, generation=1, lease_until=T0)
+LEDGER = Ledger(pool="email", holder="h", generation=1, version=1, entries={EntryKey(ID, 1): Entry(T0)})
+
+pools = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
+times = st.integers(min_value=0, max_value=2**45).map(EpochMs)
+counts = st.integers(min_value=0, max_value=10**9 - 1)
+texts = st.text(max_size=30)
+ulids = st.builds(lambda at, bits: WorkId(make_id(at, random_bits=bits, shard=3)), times, st.integers(0, 2**75))
+durations = st.integers(0, 365 * 24 * 3600 * 10**6).map(lambda us: timedelta(microseconds=us))
+policies = st.builds(
+    RetryPolicy,
+    max_attempts=st.integers(1, 1000),
+    initial_backoff=durations,
+    base=st.floats(1, 100) | st.integers(1, 100),
+    max_backoff=st.none() | durations,
+    jitter=st.booleans(),
+)
+flags = st.booleans()
+
+
+def maybe(strategy):
+    return st.none() | strategy
+
+
+works = st.builds(
+    Work,
+    pool=pools,
+    id=ulids,
+    target=texts,
+    args=texts,
+    kind=st.sampled_from(Kind),
+    retry=maybe(policies),
+    claimed=flags,
+    state=st.sampled_from(State),
+    due_at=times,
+    enqueued_at=times,
+    retention_s=maybe(counts),
+    attempts_made=counts,
+    starts=counts,
+    undelivered=counts,
+    refused_since=maybe(times),
+    started_by=maybe(texts),
+    started_at=maybe(times),
+    claim=maybe(texts),
+    deadline=maybe(times),
+    cancel_requested=flags,
+    link=maybe(texts),
+    outcome=maybe(st.sampled_from(Outcome)),
+    result=maybe(texts),
+    error=maybe(texts),
+    error_type=maybe(texts),
+    finished_at=maybe(times),
+    expires_at=maybe(counts),
+)
+entries = st.dictionaries(st.builds(EntryKey, ulids, counts), st.builds(Entry, times, flags), max_size=5)
+marks = st.lists(st.builds(ShardMark, st.just("") | ulids, st.just("") | ulids, times), max_size=4).map(tuple)
+records = st.one_of(
+    works,
+    st.builds(Pointer, pool=pools, at=ulids, work_id=ulids),
+    st.builds(
+        Done, pool=pools, at=ulids, work_id=ulids, start=counts, kind=st.sampled_from(DoneKind), pointer=maybe(ulids), expires_at=maybe(counts)
+    ),
+    st.builds(
+        Status,
+        pool=pools,
+        state=st.sampled_from(LoopState),
+        generation=counts,
+        lease_until=times,
+        wake_at=maybe(times),
+        saturated=flags,
+        timer_at=maybe(times),
+        written_by=maybe(texts),
+    ),
+    st.builds(
+        Ledger, pool=pools, holder=texts, generation=counts, version=counts, entries=entries, shards=marks, committed_by=maybe(texts)
+    ),
+    st.builds(
+        Config,
+        pool=pools,
+        version=counts,
+        max_parallelism=counts,
+        base_by=texts,
+        base_at=times,
+        override_parallelism=maybe(counts),
+        override_paused=st.sampled_from([None, True]),
+        override_by=maybe(texts),
+        override_at=maybe(times),
+    ),
+    st.builds(Registration, pool=pools, registered_at=times),
+    st.builds(Deployment, loop_arn=texts, completion_arn=maybe(texts), schedule_group=maybe(texts), scheduler_role_arn=maybe(texts)),
+)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(records)
+def test_every_record_comes_back(record):
+    assert decode(encode(record)) == record
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_every_field_outside_the_key_has_an_attribute_of_its_own(kind):
+    names = [f.name for f in fields(kind) if f.name not in KEYS.get(kind, {"pool"})]
+
+    attributes = [attribute_of(kind, name) for name in names]
+
+    assert len(set(attributes)) == len(names)
+    assert not set(attributes) & {"pk", "sk", "t"}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_absence_means_the_default_of_the_record(kind):
+    for f in fields(kind):
+        if f.name not in KEYS.get(kind, {"pool"}) and (f.default is None or f.default is False):
+            assert field_of(kind, f.name).absent is f.default, f.name
+
+
+def test_none_and_false_are_stored_as_absence_and_zero_is_not():
+    item = encode(WORK)
+
+    assert attribute_of(Work, "claim") not in item
+    assert attribute_of(Work, "cancel_requested") not in item
+    assert item[attribute_of(Work, "starts")] == 0
+
+
+def test_an_override_that_resumes_is_stored_as_absence():
+    config = Config(pool="p", version=1, max_parallelism=3, base_by="me", base_at=T0, override_paused=False)
+
+    assert decode(encode(config)) == replace(config, override_paused=None)
+
+
+def test_the_time_to_live_has_the_name_that_the_table_knows():
+    assert encode(replace(WORK, expires_at=5))["expires_at"] == 5
+    assert encode(replace(DONE, expires_at=6))["expires_at"] == 6
+
+
+def test_a_usual_work_costs_one_write_unit_all_its_life():
+    arn = f"arn:aws:lambda:eu-west-1:123456789012:function:{'x' * 50}:live"
+    usual = replace(
+        WORK,
+        pool="default",
+        target=arn,
+        args="x" * 200,
+        retry=RetryPolicy(),
+        claimed=True,
+        state=State.FINISHED,
+        retention_s=86_400,
+        attempts_made=1,
+        starts=1,
+        started_by="t" * 22,
+        started_at=T0,
+        claim="c" * 22,
+        deadline=T0,
+        link="l" * 80,
+        outcome=Outcome.SUCCESS,
+        result="r" * 200,
+        finished_at=T0,
+        expires_at=1_800_000_000,
+    )
+
+    assert len(arn) >= 100
+    assert item_size(encode(usual)) < 950
+
+
+def test_a_slot_of_the_ledger_takes_at_most_45_bytes():
+    slots = {EntryKey(WorkId(make_id(EpochMs(T0 + n), random_bits=n)), 999): Entry(EpochMs(T0 + n), confirmed=True) for n in range(500)}
+
+    size = item_size(encode(replace(LEDGER, entries=slots))) - item_size(encode(replace(LEDGER, entries={})))
+
+    assert size <= 500 * 45
+
+
+def without(record, name):
+    item = dict(encode(record))
+    del item[attribute_of(type(record), name)]
+    return item
+
+
+def having(record, name, value):
+    return {**encode(record), attribute_of(type(record), name): value}
+
+
+DAMAGED = {
+    "no key": ({}, "no partition"),
+    "a key that is no text": ({"pk": 1, "sk": ["x"]}, "no partition"),
+    "foreign partition": ({**encode(WORK), "pk": "other"}, "no partition"),
+    "key that is no id": ({**encode(WORK), "sk": "hello"}, "not an id"),
+    "lower case id": ({**encode(WORK), "sk": ID.lower()}, "not an id"),
+    "id of another shard": ({**encode(WORK), "pk": "email#work#1"}, "another shard"),
+    "report of another shard": ({**encode(DONE), "pk": "email#done#1"}, "another shard"),
+    "report on a work of another shard": (having(DONE, "work_id", make_id(T0, random_bits=1, shard=9)), "different shards"),
+    "neither work nor pointer": ({**encode(WORK), "t": "x"}, "neither"),
+    "no tag": ({k: v for k, v in encode(WORK).items() if k != "t"}, "neither"),
+    "missing state": (without(WORK, "state"), "(state): missing"),
+    "missing number": (without(WORK, "starts"), "(starts): missing"),
+    "missing slots": (without(LEDGER, "entries"), "(entries): missing"),
+    "unknown state": (having(WORK, "state", "dancing"), "(state): not one of"),
+    "unknown kind of report": (having(DONE, "kind", "lost"), "(kind): not one of"),
+    "number for text": (having(WORK, "args", 5), "(args): not a text"),
+    "text for number": (having(WORK, "starts", "5"), "(starts): not a whole number"),
+    "flag for number": (having(WORK, "starts", True), "(starts): not a whole number"),
+    "number for flag": (having(WORK, "claimed", 1), "(claimed): not true or false"),
+    "foreign type": (having(WORK, "args", {"M": {}}), "(args): not a text"),
+    "bad policy": (having(WORK, "retry", "5:250"), "(retry): not a retry policy"),
+    "impossible policy": (having(WORK, "retry", "0:250:2.0::j"), "(retry): not a retry policy"),
+    "endless policy": (having(WORK, "retry", "5:999999999999999:2.0::j"), "(retry): not a retry policy"),
+    "slots are no list": (having(LEDGER, "entries", "x"), "(entries): not a list of slots"),
+    "a slot is no text": (having(LEDGER, "entries", [5]), "(entries): not a list of slots"),
+    "a slot without deadline": (having(LEDGER, "entries", [f"{ID}:1"]), "(entries): not a list of slots"),
+    "a slot of no id": (having(LEDGER, "entries", [f"{'U' * 26}:1:a"]), "(entries): not a list of slots"),
+    "a slot twice": (having(LEDGER, "entries", [f"{ID}:1:a", f"{ID}:1:b"]), "(entries): not a list of slots"),
+    "a mark of two parts": (having(LEDGER, "shards", ["a:b"]), "(shards): not a list of shard marks"),
+    "unknown control item": ({**encode(STATUS), "sk": "mood"}, "no item of this package"),
+    "unknown deployment item": ({**encode(Deployment(loop_arn="a")), "sk": "old"}, "no item of this package"),
+    "registration of no pool": ({**encode(Registration(pool="p", registered_at=T0)), "sk": "a b"}, "pool"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_item_is_told(name):
+    item, reason = DAMAGED[name]
+
+    found = decode(item)
+
+    assert isinstance(found, Unreadable)
+    assert reason in found.reason
+    assert (found.partition, found.sort) == (item.get("pk"), item.get("sk")) or "key" in name
+
+
+def test_a_reason_does_not_show_what_stood_there():
+    found = decode(having(WORK, "state", "secret"))
+
+    assert isinstance(found, Unreadable)
+    assert "secret" not in found.reason
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.binary(max_size=3) | st.floats(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["S", "N", "M"]), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(records, st.data())
+def test_no_damage_raises(record, data):
+    item = dict(encode(record))
+    for name in data.draw(st.lists(st.sampled_from(sorted(item)), min_size=1, max_size=3)):
+        item[name] = data.draw(values)
+
+    found = decode(item)
+
+    assert isinstance(found, Unreadable | type(record) | Work | Pointer | Status | Ledger | Config)
+
+
+def test_attributes_of_a_newer_version_are_ignored():
+    assert decode({**encode(STATUS), "zz": {"M": {}}}) == STATUS
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (replace(WORK, pool="a#b"), "pool"),
+        (replace(WORK, id=WorkId("x")), "id"),
+        (replace(WORK, target=None), "Work.target"),
+        (replace(WORK, target=False), "Work.target"),
+        (replace(WORK, args="\ud800"), "Work.args"),
+        (replace(WORK, starts=1.5), "Work.starts"),
+        (replace(WORK, retry="5"), "Work.retry"),
+        (replace(DONE, at=make_id(T0, random_bits=1, shard=4)), "different shards"),
+        (replace(LEDGER, entries={EntryKey(WorkId("x"), 1): Entry(T0)}), "Ledger.entries"),
+        (replace(LEDGER, entries={EntryKey(ID, 1): Entry(EpochMs(-1))}), "Ledger.entries"),
+        (replace(LEDGER, shards=(ShardMark("a:b"),)), "Ledger.shards"),
+    ],
+)
+def test_a_record_that_could_not_be_read_back_is_not_written(record, message):
+    with pytest.raises(ValueError, match=message):
+        encode(record)
+
+
+def test_a_change_is_spelled_in_attributes():
+    change = change_of(Update(ref=WorkRef("p", ID), set={"state": State.RUNNING, "claim": None, "claimed": False}, add={"starts": 1}))
+
+    assert change.assign == {attribute_of(Work, "state"): "running"}
+    assert set(change.remove) == {attribute_of(Work, "claim"), attribute_of(Work, "claimed")}
+    assert change.add == {attribute_of(Work, "starts"): 1}
+
+
+@pytest.mark.parametrize(
+    ("update", "message"),
+    [
+        (Update(ref=WorkRef("p", ID)), "change something"),
+        (Update(ref=WorkRef("p", ID), set={"pool": "q"}), "pool"),
+        (Update(ref=WorkRef("p", ID), set={"state": None}), "removed"),
+        (Update(ref=LedgerRef("p"), set={"entries": None}), "removed"),
+        (Update(ref=WorkRef("p", ID), set={"starts": 1}, add={"starts": 1}), "starts"),
+        (Update(ref=WorkRef("p", ID), add={"claimed": 1}), "number"),
+        (Update(ref=WorkRef("p", ID), add={"starts": True}), "whole"),
+    ],
+)
+def test_a_senseless_change_is_a_mistake(update, message):
+    with pytest.raises(ValueError, match=message):
+        change_of(update)
+
+
+def test_a_field_is_spelled_alone_as_in_its_record():
+    assert encode_field(Work, "state", State.RUNNING) == "running"
+    assert type(encode_field(Work, "state", State.RUNNING)) is str
+    assert encode_field(Work, "cancel_requested", False) is None
+    assert encode_field(Work, "claim", None) is None
+
+
+def test_a_record_and_its_name_agree():
+    assert encode(WORK)["sk"] == ref_of(WORK).id

@@ -1,0 +1,347 @@
+"""What the store on DynamoDB does with answers, refusals, conflicts and silence. No engine: the answers are scripted."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from botocore.stub import ANY, Stubber
+from moto import mock_aws
+
+from workpool_aws.adapters.codec import encode
+from workpool_aws.adapters.dynamodb.answers import server_time
+from workpool_aws.adapters.dynamodb.expressions import Expressions, item_from_wire, item_to_wire
+from workpool_aws.adapters.dynamodb.store import DynamoStore
+from workpool_aws.adapters.dynamodb.table import create_table, enable_ttl
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.loop import LoopState, Status
+from workpool_aws.model.refs import Shelf, Span, StatusRef, WorkRef
+from workpool_aws.model.work import Work
+from workpool_aws.model.writes import All, Either, Is, IsAbsent, Put, Update
+from workpool_aws.ports import ConditionFailed, TransactionFailed
+
+T0 = EpochMs(1_800_000_000_000)
+STATUS = Status(pool="p", state=LoopState.IDLE, generation=1, lease_until=T0)
+STATUS_ITEM = item_to_wire(encode(STATUS))
+KICK = Update(ref=StatusRef("p"), set={"generation": 2}, condition=Is("generation", 1))
+REFS = [WorkRef("p", WorkId(make_id(EpochMs(T0 + n), random_bits=0))) for n in range(3)]
+
+
+class SleepLog:
+    def __init__(self):
+        self.slept = []
+
+    def now(self):
+        return T0
+
+    def sleep(self, ms):
+        self.slept.append(ms)
+
+
+class Entropy:
+    def __init__(self):
+        self.tokens = 0
+
+    def bits(self, count):
+        return 0
+
+    def fraction(self):
+        return 0.5
+
+    def token(self):
+        self.tokens += 1
+        return f"token-{self.tokens}"
+
+
+@pytest.fixture
+def client():
+    return boto3.client("dynamodb", region_name="eu-west-1", aws_access_key_id="none", aws_secret_access_key="none")
+
+
+@pytest.fixture
+def aws(client):
+    with Stubber(client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def clock():
+    return SleepLog()
+
+
+@pytest.fixture
+def store(client, aws, clock):
+    return DynamoStore(client, "jobs", clock=clock, entropy=Entropy())
+
+
+def cancelled(*codes, item=None):
+    reasons = [{"Code": code} | ({"Item": item} if item and code == "ConditionalCheckFailed" else {}) for code in codes]
+    return {"service_error_code": "TransactionCanceledException", "modeled_fields": {"CancellationReasons": reasons}}
+
+
+def meta(date):
+    return {"ResponseMetadata": {"HTTPHeaders": {"date": date}}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (meta("Fri, 15 Jan 2027 08:00:07 GMT"), 1_800_000_007_000),
+        (meta("Fri, 15 Jan 2027 09:00:07 +0100"), 1_800_000_007_000),
+        (meta("Fri, 15 Jan 2027 08:00:07 -0000"), None),
+        (meta("Fri, 15 Jan 2027 08:00:07"), None),
+        (meta("yesterday"), None),
+        (meta(""), None),
+        ({"ResponseMetadata": {"HTTPHeaders": {}}}, None),
+        ({"ResponseMetadata": {}}, None),
+        ({}, None),
+    ],
+)
+def test_the_servers_clock_is_the_date_of_its_answer(answer, expected):
+    assert server_time(answer) == expected
+
+
+def test_a_refused_condition_tells_the_item_as_it_stood(aws, store, clock):
+    aws.add_client_error("update_item", "ConditionalCheckFailedException", modeled_fields={"Item": STATUS_ITEM})
+
+    with pytest.raises(ConditionFailed) as refused:
+        store.write(KICK)
+
+    assert refused.value.current == STATUS
+    assert clock.slept == []
+
+
+def test_a_single_write_in_conflict_is_tried_again(aws, store, clock):
+    aws.add_client_error("update_item", "TransactionConflictException")
+    aws.add_client_error("update_item", "TransactionConflictException")
+    aws.add_response("update_item", {"Attributes": STATUS_ITEM})
+
+    assert store.write(KICK).record == STATUS
+    assert clock.slept == [50, 100]
+
+
+def test_a_delete_in_conflict_is_tried_again(aws, store):
+    aws.add_client_error("delete_item", "TransactionConflictException")
+    aws.add_response("delete_item", {})
+
+    store.delete(StatusRef("p"))
+
+
+@pytest.mark.parametrize("codes", [("TransactionConflict", "None"), ("None", "ThrottlingError"), ("ProvisionedThroughputExceeded", "None")])
+def test_a_transaction_in_conflict_is_tried_again_under_the_same_token(aws, store, clock, codes):
+    expected = {"TransactItems": ANY, "ClientRequestToken": "token-1"}
+    aws.add_client_error("transact_write_items", expected_params=expected, **cancelled(*codes))
+    aws.add_client_error("transact_write_items", "TransactionInProgressException", expected_params=expected)
+    aws.add_response("transact_write_items", {}, expected)
+
+    store.transact([Put(STATUS), Update(ref=REFS[0], set={"starts": 1})])
+
+    assert clock.slept == [50, 100]
+
+
+def test_each_transaction_has_a_token_of_its_own(aws, store):
+    for n in (1, 2):
+        aws.add_response("transact_write_items", {}, {"TransactItems": ANY, "ClientRequestToken": f"token-{n}"})
+
+    store.transact([Put(STATUS)])
+    store.transact([Put(STATUS)])
+
+
+def test_a_conflict_that_lasts_is_told_after_a_few_tries(aws, store, clock):
+    for _ in range(5):
+        aws.add_client_error("transact_write_items", **cancelled("TransactionConflict"))
+
+    with pytest.raises(StoreUnavailable, match="jobs"):
+        store.transact([Put(STATUS)])
+
+    assert clock.slept == [50, 100, 200, 400]
+
+
+def test_a_refused_condition_counts_more_than_a_conflict_beside_it(aws, store, clock):
+    aws.add_client_error("transact_write_items", **cancelled("TransactionConflict", "ConditionalCheckFailed", "None", item=STATUS_ITEM))
+
+    with pytest.raises(TransactionFailed) as failed:
+        store.transact([Put(STATUS), Update(ref=REFS[0], set={"starts": 1}), Update(ref=REFS[1], set={"starts": 1})])
+
+    assert failed.value.failed == (False, True, False)
+    assert failed.value.current == (None, STATUS, None)
+    assert clock.slept == []
+
+
+def test_a_malformed_transaction_is_a_mistake(aws, store):
+    aws.add_client_error("transact_write_items", **cancelled("None", "ValidationError"))
+
+    with pytest.raises(ValueError, match="refused the transaction"):
+        store.transact([Put(STATUS)])
+
+
+def test_a_malformed_request_is_a_mistake(aws, store):
+    aws.add_client_error("put_item", "ValidationException", "Item size has exceeded the maximum allowed size")
+
+    with pytest.raises(ValueError, match="Item size"):
+        store.write(Put(STATUS))
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("ResourceNotFoundException", "table 'jobs' does not exist"),
+        ("AccessDeniedException", "not allowed"),
+        ("ExpiredTokenException", "not allowed"),
+        ("ThrottlingException", "PutItem failed"),
+        ("ProvisionedThroughputExceededException", "PutItem failed"),
+        ("InternalServerError", "PutItem failed"),
+        ("RequestLimitExceeded", "PutItem failed"),
+        ("SomethingNew", "PutItem failed"),
+    ],
+)
+def test_no_answer_names_the_table_and_what_was_wrong(aws, store, clock, code, told):
+    aws.add_client_error("put_item", code, "because")
+
+    with pytest.raises(StoreUnavailable, match="jobs") as silent:
+        store.write(Put(STATUS))
+
+    assert told in str(silent.value)
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(endpoint_url="there"),
+        ReadTimeoutError(endpoint_url="there"),
+        ConnectTimeoutError(endpoint_url="there"),
+        NoCredentialsError(),
+    ],
+)
+def test_silence_is_no_answer(client, clock, error):
+    def fail(**_):
+        raise error
+
+    client.meta.events.register("before-send", fail)
+    client.meta.events.register("before-call", fail)
+    store = DynamoStore(client, "jobs", clock=clock, entropy=Entropy())
+
+    with pytest.raises(StoreUnavailable, match="jobs"):
+        store.get(StatusRef("p"))
+
+
+def test_items_that_a_batch_left_unread_are_asked_for_again(aws, store, clock):
+    keys = [{"pk": {"S": "p#work#0"}, "sk": {"S": ref.id}} for ref in REFS]
+    damaged = [{**key, "t": {"S": "?"}} for key in keys]
+    aws.add_response(
+        "batch_get_item",
+        {"Responses": {"jobs": damaged[:1]}, "UnprocessedKeys": {"jobs": {"Keys": keys[1:], "ConsistentRead": True}}},
+        {"RequestItems": {"jobs": {"Keys": keys, "ConsistentRead": True}}},
+    )
+    aws.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": {"jobs": {"Keys": keys[1:]}}})
+    aws.add_response(
+        "batch_get_item",
+        {"Responses": {"jobs": damaged[1:]}, "UnprocessedKeys": {}},
+        {"RequestItems": {"jobs": {"Keys": keys[1:], "ConsistentRead": True}}},
+    )
+
+    assert set(store.get_many(REFS)) == set(REFS)
+    assert len(clock.slept) >= 1
+
+
+def test_a_batch_that_is_never_read_is_no_answer(aws, store, clock):
+    key = {"pk": {"S": "p#work#0"}, "sk": {"S": REFS[0].id}}
+    for _ in range(5):
+        aws.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": {"jobs": {"Keys": [key]}}})
+
+    with pytest.raises(StoreUnavailable, match="unread"):
+        store.get_many(REFS[:1])
+
+    assert clock.slept == [50, 100, 200, 400]
+
+
+def test_reads_are_strongly_consistent(aws, store):
+    aws.add_response("get_item", {}, {"TableName": "jobs", "Key": ANY, "ConsistentRead": True})
+    aws.add_response(
+        "query",
+        {"Items": []},
+        {
+            "TableName": "jobs",
+            "ConsistentRead": True,
+            "Limit": 7,
+            "KeyConditionExpression": "#pk = :0 AND #sk >= :1",
+            "ExpressionAttributeNames": {"#pk": "pk", "#sk": "sk"},
+            "ExpressionAttributeValues": {":0": {"S": "p#work#0"}, ":1": {"S": "a"}},
+        },
+    )
+
+    assert store.get(StatusRef("p")) is None
+    assert store.query(Span(shelf=Shelf.WORK, pool="p", low="a", limit=7)).rows == ()
+
+
+def test_a_range_that_can_hold_nothing_makes_no_request(store):
+    assert store.query(Span(shelf=Shelf.WORK, pool="p", low="b", high="a")).rows == ()
+
+
+def test_an_updates_request_is_spelled_out(aws, store):
+    aws.add_response(
+        "update_item",
+        {"Attributes": STATUS_ITEM},
+        {
+            "TableName": "jobs",
+            "Key": {"pk": {"S": "p#control"}, "sk": {"S": "status"}},
+            "UpdateExpression": "SET #s = :0 REMOVE #wk ADD #g :1",
+            "ConditionExpression": "attribute_exists(#pk) AND (attribute_not_exists(#by) OR #by = :2)",
+            "ExpressionAttributeNames": {"#s": "s", "#wk": "wk", "#g": "g", "#pk": "pk", "#by": "by"},
+            "ExpressionAttributeValues": {":0": {"S": "idle"}, ":1": {"N": "1"}, ":2": {"S": "me"}},
+            "ReturnValues": "ALL_NEW",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        },
+    )
+
+    store.write(
+        Update(
+            ref=StatusRef("p"),
+            set={"state": LoopState.IDLE, "wake_at": None},
+            add={"generation": 1},
+            condition=Either((Is("written_by", None), Is("written_by", "me"))),
+        )
+    )
+
+
+def test_parentheses_are_never_doubled():
+    either = Either((Is("starts", 1), Is("starts", 2)))
+    nested = All((All((Either((either,)),)), Either((Is("claim", None),)), All((IsAbsent(),))))
+
+    spelled = Expressions().existing(nested, Work)
+
+    assert spelled == "attribute_exists(#pk) AND (#st = :0 OR #st = :1) AND attribute_not_exists(#cm) AND attribute_not_exists(#pk)"
+
+
+def test_plain_values_become_typed_ones_and_come_back():
+    item = {"pk": "a", "n": -5, "b": True, "l": ["x", ""], "e": ""}
+
+    wire = item_to_wire(item)
+
+    assert wire == {"pk": {"S": "a"}, "n": {"N": "-5"}, "b": {"BOOL": True}, "l": {"L": [{"S": "x"}, {"S": ""}]}, "e": {"S": ""}}
+    assert item_from_wire(wire) == item
+
+
+@pytest.mark.parametrize(
+    "typed", [{"N": "1.5"}, {"N": "1E2"}, {"N": ""}, {"N": "-"}, {"NULL": True}, {"M": {}}, {"SS": ["a"]}, {"B": b"x"}, {"S": "a", "N": "1"}, {}, None]
+)
+def test_what_is_never_written_stays_as_it_came(typed):
+    assert item_from_wire({"a": typed}) == {"a": typed}
+
+
+def test_a_table_is_made_once_and_its_ttl_can_be_enabled_again(client):
+    with mock_aws():
+        create_table(client, "jobs")
+        enable_ttl(client, "jobs")
+        enable_ttl(client, "jobs")
+
+        described = client.describe_time_to_live(TableName="jobs")["TimeToLiveDescription"]
+        table = client.describe_table(TableName="jobs")["Table"]
+
+        assert described == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
+        assert (table["BillingModeSummary"]["BillingMode"], table["TableStatus"]) == ("PAY_PER_REQUEST", "ACTIVE")
+        with pytest.raises(client.exceptions.ResourceInUseException):
+            create_table(client, "jobs")

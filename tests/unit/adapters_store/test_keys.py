@@ -1,0 +1,105 @@
+"""Where records lie."""
+
+from __future__ import annotations
+
+import pytest
+
+from workpool_aws.adapters.keys import Key, Place, Room, is_empty, key_of, next_low, partition_of, place_of
+from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.refs import (
+    ConfigRef,
+    DeploymentRef,
+    DoneRef,
+    LedgerRef,
+    PointerRef,
+    RegistrationRef,
+    Shelf,
+    Span,
+    StatusRef,
+    WorkRef,
+)
+
+ULID = WorkId(make_id(EpochMs(1_700_000_000_000), random_bits=5, shard=17))
+
+
+@pytest.mark.parametrize(
+    ("ref", "key"),
+    [
+        (WorkRef("email", ULID), Key("email#work#17", ULID)),
+        (PointerRef("email", ULID), Key("email#work#17", ULID)),
+        (DoneRef("email", ULID), Key("email#done#17", ULID)),
+        (StatusRef("email"), Key("email#control", "status")),
+        (LedgerRef("email"), Key("email#control", "ledger")),
+        (ConfigRef("email"), Key("email#control", "config")),
+        (RegistrationRef("email"), Key("#pools", "email")),
+        (DeploymentRef(), Key("#deployment", "current")),
+    ],
+)
+def test_each_record_has_its_place(ref, key):
+    assert key_of(ref) == key
+
+
+@pytest.mark.parametrize("pool", ["", "a#b", "a b", "é", "x" * 41, "email\n"])
+def test_a_pool_name_that_could_break_a_key_is_refused(pool):
+    for ref in (WorkRef(pool, ULID), StatusRef(pool), RegistrationRef(pool)):
+        with pytest.raises(ValueError, match="pool"):
+            key_of(ref)
+
+
+@pytest.mark.parametrize("ulid", ["", "x", ULID.lower(), ULID[:-1], ULID + "0", ULID[:-1] + "I", "8" + ULID[1:]])
+def test_an_id_that_is_no_ulid_is_refused(ulid):
+    with pytest.raises(ValueError, match="id"):
+        key_of(WorkRef("email", WorkId(ulid)))
+
+
+@pytest.mark.parametrize(
+    ("span", "partition"),
+    [
+        (Span(shelf=Shelf.WORK, pool="email", shard=0), "email#work#0"),
+        (Span(shelf=Shelf.DONE, pool="email", shard=31), "email#done#31"),
+        (Span(shelf=Shelf.REGISTRY, pool="ignored", shard=99), "#pools"),
+    ],
+)
+def test_a_range_lies_in_one_partition(span, partition):
+    assert partition_of(span) == partition
+
+
+@pytest.mark.parametrize("shard", [-1, 32])
+def test_a_shard_that_no_id_can_name_is_refused(shard):
+    with pytest.raises(ValueError, match="shard"):
+        partition_of(Span(shelf=Shelf.WORK, pool="email", shard=shard))
+
+
+@pytest.mark.parametrize(
+    ("partition", "place"),
+    [
+        ("email#work#17", Place(Room.WORK, "email", 17)),
+        ("email#done#0", Place(Room.DONE, "email", 0)),
+        ("email#control", Place(Room.CONTROL, "email")),
+        ("#pools", Place(Room.REGISTRY)),
+        ("#deployment", Place(Room.DEPLOYMENT)),
+    ],
+)
+def test_a_partition_key_can_be_read_back(partition, place):
+    assert place_of(partition) == place
+
+
+@pytest.mark.parametrize(
+    "partition", ["", "email", "email#", "email#work", "email#work#", "email#work#32", "email#work#07", "email#work#1#2", "a b#work#1", "email#toys#1", "#x"]
+)
+def test_a_foreign_partition_key_is_told(partition):
+    with pytest.raises(ValueError, match="no partition"):
+        place_of(partition)
+
+
+def test_the_next_low_is_the_very_next_key():
+    assert "a" < next_low("a", None) < "a\x01"
+    assert next_low("a", "a") is None
+    assert next_low("a", "b") == "a\x00"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "empty"), [("", None, False), ("", "", True), ("a", "a", False), ("b", "a", True), ("", "a", False), ("a", None, False)]
+)
+def test_a_range_that_can_hold_no_key_is_told(low, high, empty):
+    assert is_empty(Span(shelf=Shelf.WORK, pool="email", low=low, high=high)) is empty

@@ -1,0 +1,179 @@
+"""Owns how the demo speaks: the words common to all views, the plain view for pipes and logs, and the choice of a view."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Final, Protocol, TextIO
+
+from workpool_aws.cli.demo_report import DemoReport, Plan, Progress
+from workpool_aws.cli.demo_worker import FOR_GOOD_ONE_IN
+
+__all__ = [
+    "FAILURES_HEADER",
+    "FAILURES_SHOWN",
+    "LARGEST_HEADER",
+    "PLAIN_EVERY_S",
+    "PlainView",
+    "View",
+    "designs",
+    "failure_rows",
+    "headline",
+    "largest_rows",
+    "summary_rows",
+    "verdict",
+    "view_for",
+]
+
+PLAIN_EVERY_S: Final = 2.0
+"""At most one line of progress in so many seconds."""
+FAILURES_SHOWN: Final = 20
+LARGEST_HEADER: Final = ("service", "operations", "shapes", "longest operation")
+FAILURES_HEADER: Final = ("service", "error type", "error")
+
+Row = tuple[str, ...]
+
+
+class View(AbstractContextManager["View"], Protocol):
+    """Where a run is shown. Used as a context manager, so that a display is taken down whatever happens."""
+
+    def begin(self, plan: Plan) -> None:
+        """Say what is coming."""
+
+    def show(self, progress: Progress) -> None:
+        """Show how far it is; called more often than a person can read."""
+
+    def end(self, report: DemoReport) -> None:
+        """Show how it went."""
+
+
+class PlainView(AbstractContextManager["PlainView"]):
+    """Lines of text without control characters, for pipes and logs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._next_s = PLAIN_EVERY_S
+        self._done = 0
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to take down."""
+
+    def begin(self, plan: Plan) -> None:
+        """See View."""
+        self._say(f"workpool demo: {headline(plan)}", *designs(plan), "")
+
+    def show(self, progress: Progress) -> None:
+        """See View: a line every couple of seconds, and one when all is done."""
+        complete = progress.done == progress.items > self._done
+        self._done = progress.done
+        if progress.seconds < self._next_s and not complete:
+            return
+        self._next_s = progress.seconds + PLAIN_EVERY_S
+        width = len(str(progress.items))
+        self._say(
+            f"{progress.seconds:6.1f} s  done {progress.done:{width}}/{progress.items}  running {progress.running:2}"
+            f"  pending {progress.pending:{width}}  retries {progress.retries:{width}}  failed {progress.failed}  {progress.rate:.0f}/s"
+        )
+
+    def end(self, report: DemoReport) -> None:
+        """See View."""
+        if report.largest:
+            self._say("", "The largest services", *_aligned([LARGEST_HEADER, *largest_rows(report)], right={1, 2}))
+        if report.failures:
+            self._say("", "Failed for good", *_aligned([FAILURES_HEADER, *failure_rows(report)]))
+        self._say("", *_aligned(summary_rows(report)), "", verdict(report))
+
+    def _say(self, *lines: str) -> None:
+        for line in lines:
+            print(line.rstrip(), file=self._stream)
+        self._stream.flush()
+
+
+def headline(plan: Plan) -> str:
+    """What runs where, in one line."""
+    clock = ", virtual clock" if plan.clock == "virtual" else ""
+    return f"{_many(plan.items, 'AWS service model')}, at most {plan.limit} at a time, engine {plan.engine}{clock}, seed {plan.seed}"
+
+
+def designs(plan: Plan) -> list[str]:
+    """What will go wrong or wait on purpose, a sentence each."""
+    sentences = ["No attempt fails by design."]
+    if plan.fail_rate > 0:
+        sentences = [f"By design {_share(plan.fail_rate)} fails and is retried; one in {FOR_GOOD_ONE_IN} of these fails for good instead."]
+    if plan.later:
+        sentences.append(f"Due only 2 to 5 seconds after being enqueued: {_many(plan.later, 'work')}.")
+    return sentences
+
+
+def largest_rows(report: DemoReport) -> list[Row]:
+    """The table of the largest services."""
+    return [(one.service, str(one.operations), str(one.shapes), one.longest_operation) for one in report.largest]
+
+
+def failure_rows(report: DemoReport) -> list[Row]:
+    """The table of what failed and why, cut where it gets long."""
+    rows: list[Row] = [(one.service, one.error_type, one.error) for one in report.failures[:FAILURES_SHOWN]]
+    more = len(report.failures) - len(rows)
+    return [*rows, (f"and {more} more", "", "")] if more > 0 else rows
+
+
+def summary_rows(report: DemoReport) -> list[Row]:
+    """What a run came to, a line each."""
+    usage = report.usage
+    rate = f" ({report.finished / usage.seconds:.0f} works a second)" if usage.seconds > 0 else ""
+    return [
+        ("finished", f"{report.finished} of {report.items}: {report.succeeded} succeeded, {report.failed} failed for good"),
+        ("attempts", f"{report.attempts}, of which {report.retries} retries"),
+        ("parallelism", f"{usage.max_concurrency} at most, the limit is {report.limit}"),
+        ("cost", f"{report.write_units_per_action:.2f} write and {report.read_units_per_action:.2f} read units an action"),
+        ("time", f"{usage.seconds:.1f} s{rate}"),
+    ]
+
+
+def verdict(report: DemoReport) -> str:
+    """One sentence: whether the pool kept its promises."""
+    if report.ok:
+        return "OK: every work reached its end, and the limit was never exceeded."
+    faults: list[str] = []
+    if report.finished < report.items:
+        faults.append(f"{_many(report.items - report.finished, 'work')} did not reach an end")
+    if not report.within_limit:
+        faults.append(f"{report.usage.max_concurrency} ran at a time where {report.limit} are allowed")
+    if report.problem is not None:
+        faults.append(report.problem)
+    return f"NOT OK: {'; '.join(faults)}."
+
+
+def view_for(stream: TextIO) -> View:
+    """A live display if `stream` is a terminal that can show one and rich is installed; else plain lines."""
+    if not stream.isatty():
+        return PlainView(stream)
+    try:
+        from workpool_aws.cli.demo_rich import RichView, can_show  # noqa: PLC0415 - rich is an extra
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "rich":
+            raise
+        print("workpool demo: without rich there is no live display (pip install 'workpool-aws[cli]')", file=sys.stderr)
+        return PlainView(stream)
+    return RichView(stream) if can_show(stream) else PlainView(stream)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _share(rate: float) -> str:
+    one_in = round(1 / rate)
+    if one_in == 1 and rate == 1:
+        return "every attempt"
+    if abs(rate * one_in - 1) < 1e-9:  # noqa: PLR2004 - 1/12 as a float is not quite a twelfth
+        return f"one attempt in {one_in}"
+    return f"{rate:.1%} of attempts"
+
+
+def _aligned(rows: Sequence[Row], *, right: frozenset[int] | set[int] = frozenset()) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  " + "  ".join(f"{cell:{'>' if column in right else '<'}{widths[column]}}" for column, cell in enumerate(row)) for row in rows
+    ]

@@ -1,0 +1,195 @@
+"""Owns the command `workpool`: its options, what it says about wrong ones, and its exit codes.
+
+0: done, and as promised. 1: done, but not as promised, or it could not be done. 2: the command line is wrong. 130: interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final, NoReturn
+from urllib.parse import urlsplit
+
+from workpool_aws.core import limits
+from workpool_aws.errors import UsageError, WorkpoolError
+
+__all__ = ["main"]
+
+_FAILED: Final = 1
+_USAGE: Final = 2
+_INTERRUPTED: Final = 130
+_ENGINES: Final = ("moto", "memory")
+_FAIL_RATE: Final = "1/12"
+_ITEMS_MAX: Final = 10_000
+_SEED_MAX: Final = 2**63 - 1
+_FRACTION: Final = re.compile(r"(\d{1,9})/(\d{1,9})")
+
+_DEMO: Final = """\
+Run a pool on this machine, on real input: no AWS account, no network.
+
+botocore ships a model of every AWS service. The demo enqueues one action for each: open the model, count its
+operations and shapes, find the longest operation name. Some attempts fail by design and are retried, a few works
+are due later. It shows the pool at work, then what the workers found, what failed and why, whether the limit was
+kept, and what an action cost in DynamoDB units.
+"""
+_DEMO_CODES: Final = """\
+exit codes: 0 every work reached its end and the limit was never exceeded; 1 otherwise; 2 a wrong option; 130 interrupted
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        """One line to stderr, exit code 2."""
+        self.exit(_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out a command line; None: that of this process. Returns the exit code, and raises nothing that a user could have caused."""
+    parser = _parser()
+    try:
+        options = parser.parse_args(argv)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    if options.run is None:
+        parser.print_help(sys.stderr)
+        return _USAGE
+    run: Callable[[argparse.Namespace], int] = options.run
+    return _guarded(run, options, f"{parser.prog} {options.command}")
+
+
+def _guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespace, name: str) -> int:
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        print(f"\n{name}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Who read our output has gone; so that Python's own last flush does not complain, there is nowhere left to write to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
+    except UsageError as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        return _USAGE
+    except (WorkpoolError, ModuleNotFoundError) as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        return _FAILED
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="workpool", description="Background work for AWS Lambda on one DynamoDB table.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"workpool {_version()}")
+    parser.set_defaults(run=None)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    _add_demo(
+        commands.add_parser(
+            "demo",
+            help="watch a pool work on this machine, no AWS account needed",
+            description=_DEMO,
+            epilog=_DEMO_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+    )
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version("workpool-aws")
+    except PackageNotFoundError:
+        return "(run from its sources, not installed)"
+
+
+def _add_demo(demo: argparse.ArgumentParser) -> None:
+    demo.add_argument("--items", type=_items, metavar="N", help="how many models to open (all, once each)")
+    demo.add_argument("--parallelism", type=_parallelism, default=8, metavar="N", help="at most so many at a time (8)")
+    demo.add_argument(
+        "--fail-rate",
+        type=_fail_rate,
+        default=_FAIL_RATE,
+        metavar="F",
+        help=f"share of attempts that fails by design, 0 to 1 ({_FAIL_RATE})",
+    )
+    demo.add_argument("--seed", type=_seed, default=0, metavar="S", help="which works come first, and which attempts fail (0)")
+    demo.add_argument("--engine", type=_engine, default="moto", metavar="E", help="moto, memory, or the URL of a DynamoDB endpoint (moto)")
+    demo.add_argument("--clock", choices=("real", "virtual"), default="real", help="virtual: simulated time, a run repeats exactly (real)")
+    demo.add_argument("--json", action="store_true", help="the last line is one JSON object; the rest goes to stderr")
+    demo.set_defaults(run=_run_demo)
+
+
+def _run_demo(options: argparse.Namespace) -> int:
+    from workpool_aws.cli import demo, demo_view, demo_worker  # noqa: PLC0415 - help and errors need neither boto3 nor a cloud
+
+    wanted = demo.DemoOptions(
+        items=options.items,
+        parallelism=options.parallelism,
+        fail_rate=options.fail_rate,
+        seed=options.seed,
+        engine=options.engine,
+        clock=options.clock,
+    )
+    items = demo.items_of(wanted, demo_worker.service_names())
+    with demo_view.view_for(sys.stderr if options.json else sys.stdout) as view:
+        view.begin(demo.plan_of(wanted, items))
+        report = demo.run_demo(wanted, items, view.show)
+        view.end(report)
+    if options.json:
+        print(json.dumps(report.to_json()), flush=True)
+    return 0 if report.ok else _FAILED
+
+
+def _whole(text: str, low: int, high: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; a whole number from {low} to {high}")
+    return value
+
+
+def _items(text: str) -> int:
+    return _whole(text, 1, _ITEMS_MAX)
+
+
+def _parallelism(text: str) -> int:
+    return _whole(text, 1, limits.PARALLELISM_MAX)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, 0, _SEED_MAX)
+
+
+def _fail_rate(text: str) -> float:
+    fraction = _FRACTION.fullmatch(text)
+    try:
+        value = int(fraction[1]) / int(fraction[2]) if fraction else float(text)
+    except (ValueError, ZeroDivisionError):
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; a number from 0 to 1, or a fraction such as {_FAIL_RATE}")
+    return value
+
+
+def _engine(text: str) -> str:
+    if text not in _ENGINES and not _is_endpoint(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no engine; {', '.join(_ENGINES)}, or the URL of a DynamoDB endpoint (http://host:port)"
+        )
+    return text
+
+
+def _is_endpoint(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -1,0 +1,190 @@
+"""Owns the ports that reach a cloud without HTTP: every call of theirs is one service call of the kernel."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from workpool_aws.adapters.scheduler import SCHEDULE_AHEAD_MS_MIN, schedule_name
+from workpool_aws.adapters.wire import order_to_wire, worker_event
+from workpool_aws.core import limits
+from workpool_aws.local.chance import Chooser
+from workpool_aws.local.deliveries import Deliveries
+from workpool_aws.local.functions import Functions
+from workpool_aws.local.kernel import Kernel
+from workpool_aws.local.runs import Runs
+from workpool_aws.local.schedules import Schedule, Schedules
+from workpool_aws.model.facts import Fact
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.messages import Assignment, LoopOrder
+from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable
+from workpool_aws.model.writes import Put, Write, Written
+from workpool_aws.ports import FunctionLimits, InvokeRefused, Store
+
+__all__ = ["EVENT_BYTES_MAX", "CloudClock", "CloudTelemetry", "DirectInvoker", "DirectTimer", "SeededEntropy", "SteppingStore", "UNKNOWN_LIMITS"]
+
+T = TypeVar("T")
+
+EVENT_BYTES_MAX = 1024 * 1024
+"""Lambda takes asynchronous events up to it."""
+UNKNOWN_LIMITS = FunctionLimits(timeout_ms=900_000, event_age_ms=21_600_000)
+"""Of a function that does not exist: Lambda's maxima."""
+
+
+class CloudClock:
+    """The kernel's time."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def now(self) -> EpochMs:
+        """Now."""
+        return self._kernel.now()
+
+    def sleep(self, ms: int) -> None:
+        """Let the cloud's time pass."""
+        self._kernel.sleep(ms)
+
+
+class SeededEntropy:
+    """Chance that a seed repeats. Tokens never repeat within one cloud."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(f"entropy {seed}")
+        self._tokens = 0
+
+    def bits(self, count: int) -> int:
+        """See Entropy."""
+        return self._random.getrandbits(count)
+
+    def fraction(self) -> float:
+        """See Entropy."""
+        return self._random.random()
+
+    def token(self) -> str:
+        """See Entropy."""
+        self._tokens += 1
+        return f"t{self._tokens}-{self._random.getrandbits(32):08x}"
+
+
+class CloudTelemetry:
+    """Keeps every fact, and lets the runs know what it says about the try that told it."""
+
+    def __init__(self, runs: Runs) -> None:
+        self.facts: list[Fact] = []
+        self._runs = runs
+
+    def tell(self, fact: Fact) -> None:
+        """Keep the fact."""
+        self.facts.append(fact)
+        self._runs.note(fact)
+
+
+class SteppingStore:
+    """A store whose every request is a service call."""
+
+    def __init__(self, kernel: Kernel, store: Store) -> None:
+        self._kernel = kernel
+        self._store = store
+
+    def get(self, ref: Ref) -> Record | Unreadable | None:
+        """See Store."""
+        return self._kernel.call(f"get {_named(ref)}", lambda: self._store.get(ref), writes=False)
+
+    def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
+        """See Store."""
+        return self._kernel.call(f"get {len(refs)}", lambda: self._store.get_many(refs), writes=False)
+
+    def query(self, span: Span) -> Page:
+        """See Store."""
+        return self._kernel.call(f"query {span.shelf} {span.pool}", lambda: self._store.query(span), writes=False)
+
+    def write(self, write: Write) -> Written:
+        """See Store."""
+        label = f"put {_named(write.record)}" if isinstance(write, Put) else f"update {_named(write.ref)}"
+        return self._kernel.call(label, lambda: self._store.write(write), writes=True)
+
+    def transact(self, writes: Sequence[Write]) -> Written:
+        """See Store."""
+        return self._kernel.call(f"transact {len(writes)}", lambda: self._store.transact(writes), writes=True)
+
+    def delete(self, ref: Ref) -> None:
+        """See Store."""
+        self._kernel.call(f"delete {_named(ref)}", lambda: self._store.delete(ref), writes=True)
+
+
+def _named(thing: Ref | Record) -> str:
+    key: object = getattr(thing, "id", None) or getattr(thing, "at", None) or getattr(thing, "pool", "")
+    return f"{type(thing).__name__} {key}"
+
+
+class DirectInvoker:
+    """Lambda's API, as the flow uses it."""
+
+    def __init__(self, kernel: Kernel, functions: Functions, deliveries: Deliveries) -> None:
+        self._kernel = kernel
+        self._functions = functions
+        self._deliveries = deliveries
+
+    def start_work(self, target: str, assignment: Assignment, args: str) -> None:
+        """See Invoker."""
+        try:
+            event = worker_event(args, assignment).decode()
+        except ValueError as error:
+            raise InvokeRefused(str(error), lasting=True) from error
+        self._kernel.call(f"invoke {target} {assignment.work_id}/{assignment.start}", lambda: self._accept(target, event), writes=True)
+
+    def start_loop(self, loop_arn: str, order: LoopOrder) -> None:
+        """See Invoker."""
+        event = json.dumps(order_to_wire(order))
+        self._kernel.call(f"invoke {loop_arn} {order.pool}/{order.generation}", lambda: self._accept(loop_arn, event), writes=True)
+
+    def limits(self, target: str) -> FunctionLimits:
+        """See Invoker."""
+        resolved = self._functions.resolve(target)
+        if resolved is None:
+            return UNKNOWN_LIMITS
+        return FunctionLimits(timeout_ms=resolved.function.timeout_ms, event_age_ms=resolved.function.event_age_ms)
+
+    def _accept(self, target: str, event: str) -> None:
+        resolved = self._functions.resolve(target)
+        if resolved is None:
+            raise InvokeRefused(f"ResourceNotFoundException: Function not found: {target}", lasting=False)
+        if len(event.encode()) > EVENT_BYTES_MAX:
+            raise InvokeRefused("RequestTooLargeException: the event is larger than 1 MB", lasting=True)
+        try:
+            json.loads(event)
+        except ValueError as error:
+            raise InvokeRefused(f"InvalidRequestContentException: {error}", lasting=True) from error
+        self._deliveries.accept(resolved, event)
+
+
+class DirectTimer:
+    """EventBridge Scheduler's API, as the flow uses it. A wake is a minute away at least, as on AWS."""
+
+    def __init__(self, kernel: Kernel, schedules: Schedules, table: str, *, group: str, loop_arn: str) -> None:
+        self._kernel = kernel
+        self._schedules = schedules
+        self._table = table
+        self._group = group
+        self._loop_arn = loop_arn
+
+    def wake_at(self, pool: str, at: EpochMs) -> None:
+        """See Timer."""
+        wake = LoopOrder(table=self._table, pool=pool, generation=None)
+        earliest = EpochMs(max(at, self._kernel.now() + SCHEDULE_AHEAD_MS_MIN))
+        schedule = Schedule(
+            group=self._group,
+            name=schedule_name(self._table, pool),
+            at=EpochMs(-(-earliest // 1000) * 1000),
+            target=self._loop_arn,
+            payload=json.dumps(order_to_wire(wake)),
+        )
+        self._kernel.call(f"schedule {pool} at {schedule.at}", lambda: self._schedules.put(schedule), writes=True)
+
+    def forget(self, pool: str) -> None:
+        """See Timer."""
+        name = schedule_name(self._table, pool)
+        self._kernel.call(f"unschedule {pool}", lambda: self._schedules.drop(self._group, name), writes=True)
