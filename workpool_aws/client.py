@@ -29,7 +29,7 @@ from workpool_aws.core.enqueue import (
 from workpool_aws.core.status import PoolConfig, Result, Status, config_of, result_of, status_of
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.flow import configure, enqueue, status
-from workpool_aws.model.ids import WorkId, is_ulid
+from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind, Work
@@ -366,8 +366,6 @@ class Workpool:
         self._base_said_to = ports.store
 
     def _load(self, ids: Sequence[str]) -> Sequence[Work | None]:
-        if not any(is_ulid(one) for one in ids):
-            return [None] * len(ids)
         return status.load(self._ports_of(self.table), self.name, ids)
 
     def _config_of(self, config: Config | None) -> PoolConfig:

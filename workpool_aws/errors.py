@@ -99,7 +99,7 @@ class RetryLater(Exception):  # noqa: N818 - a request, not an error: the name r
     """Raise in a worker to end this attempt and be tried again after `delay`.
 
     Spends an attempt. Without a retry policy, or with no attempt left, the work fails.
-    `delay` is taken as it is: no jitter, no cap; a negative one counts as zero.
+    `delay` is taken without jitter; a negative one counts as zero, one beyond 366 days as 366 days.
     """
 
     def __init__(self, delay: timedelta, message: str = "") -> None:

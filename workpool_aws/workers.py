@@ -6,6 +6,7 @@ import inspect
 import json
 import math
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING, Final, Generic, ParamSpec, Protocol, TypeVar, 
 
 from workpool_aws import invocation
 from workpool_aws.adapters.wire import REPORTED, WORKPOOL_KEY, assignment_from_wire, carried_outcome
+from workpool_aws.core import limits
 from workpool_aws.core.execute import is_too_late, report_invalid_arguments, report_not_run, report_raised, report_returned
 from workpool_aws.core.status import instant
 from workpool_aws.errors import StoreUnavailable, UsageError
 from workpool_aws.flow import status
 from workpool_aws.flow.complete import complete
-from workpool_aws.flow.execute import claim
+from workpool_aws.flow.execute import ClaimUnanswered, claim
+from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.messages import Assignment, Report
 from workpool_aws.ports import Ports
@@ -166,16 +169,17 @@ class Worker(Generic[P, R]):
             return report_invalid_arguments(invalid.problems, claim=token)
         except Exception as error:  # noqa: BLE001 - a type that pydantic cannot build, or a user's validator: an attempt that failed
             return report_raised(error, claim=token)
-        return self._run(values, args_bytes=_size_of(arguments), token=token)
+        return self._run(ports, assignment, values, token=token)
 
-    def _run(self, values: Mapping[str, object], *, args_bytes: int, token: str | None) -> Report:
+    def _run(self, ports: Ports, assignment: Assignment, values: Mapping[str, object], *, token: str | None) -> Report:
         try:
             returned = self._call(**values)
         # Whatever a user's function raises is its attempt's failure. What is no Exception ends the process, and Lambda reports that.
         except Exception as error:  # noqa: BLE001
             report = report_raised(error, claim=token)
+            ports.telemetry.tell(_raised(assignment, error))
         else:
-            report = report_returned(returned, args_bytes=args_bytes, claim=token)
+            report = report_returned(returned, claim=token)
         after_body = invocation.after_body.get()
         if after_body is not None:
             after_body()
@@ -198,9 +202,9 @@ def _claim(ports: Ports, assignment: Assignment, context: object) -> str | None:
     remaining_ms = _timer_of(context)
     try:
         token = claim(ports, assignment, remaining_ms=remaining_ms())
-    except StoreUnavailable as error:
-        # Without the answer nobody knows whose the start is, so no user code may run [WP-5]. The report counts only if nobody claimed.
-        report = report_not_run("its claim was not answered")
+    except ClaimUnanswered as error:
+        # Without the answer nobody knows whose the start is, so no user code may run [WP-5]. The report counts only if nobody else claimed.
+        report = report_not_run("its claim was not answered", claim=error.token)
         raise ReportNotWritten(carried_outcome(report, assignment)) from error
     if token is None:
         refused = invocation.refused.get()
@@ -216,8 +220,16 @@ def _send_report(ports: Ports, assignment: Assignment, report: Report) -> None:
         raise ReportNotWritten(carried_outcome(report, assignment)) from error
 
 
-def _size_of(arguments: Mapping[str, object]) -> int:
-    return len(json.dumps(arguments, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+def _raised(assignment: Assignment, error: Exception) -> facts.AttemptRaised:
+    # Where it was raised, without its text: that may quote arguments, and stands in the work's result for those who may read it.
+    stack = "".join(traceback.format_tb(error.__traceback__)[1:])
+    return facts.AttemptRaised(
+        pool=assignment.pool,
+        work_id=assignment.work_id,
+        attempt=assignment.attempts_made + 1,
+        error_type=type(error).__name__,
+        stack=stack[-limits.ERROR_TEXT_MAX :],
+    )
 
 
 @runtime_checkable

@@ -77,7 +77,9 @@ def conditions(values, numbers):
 
 work_conditions = conditions(work_values, work_numbers)
 status_conditions = conditions(status_values, status_numbers)
-works = st.builds(lambda work_id, changes: replace(WORK, id=work_id, **changes), st.sampled_from(IDS), st.fixed_dictionaries({}, optional=work_values))
+works = st.builds(
+    lambda work_id, changes: replace(WORK, id=work_id, **changes), st.sampled_from(IDS), st.fixed_dictionaries({}, optional=work_values)
+)
 pointers = st.builds(lambda at, work_id: Pointer(pool=POOL, at=at, work_id=work_id), st.sampled_from(IDS), st.sampled_from(IDS))
 statuses = st.builds(lambda changes: replace(STATUS, **changes), st.fixed_dictionaries({}, optional=status_values))
 dones = st.builds(

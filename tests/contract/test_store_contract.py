@@ -1,4 +1,7 @@
-"""What every engine behind `ports.Store` promises. The same tests run on each; deviations stand in the conftest."""
+"""What every engine behind `ports.Store` promises. The same tests run on each; deviations stand in the conftest.
+
+Among them: requests stay inside DynamoDB's limits [WP-11], and a damaged item hides no other [WP-12].
+"""
 
 from __future__ import annotations
 
@@ -216,7 +219,9 @@ def test_a_condition_on_an_absent_item_sees_no_fields(store, condition, holds):
 def test_an_update_changes_its_fields_and_no_others(store):
     store.write(Put(make_work(1, claim="c", link="trace")))
 
-    written = store.write(Update(ref=WorkRef(POOL, work_id(1)), set={"state": State.RUNNING, "starts": 1, "deadline": T0 + 5, "claim": None}))
+    written = store.write(
+        Update(ref=WorkRef(POOL, work_id(1)), set={"state": State.RUNNING, "starts": 1, "deadline": T0 + 5, "claim": None})
+    )
 
     expected = make_work(1, state=State.RUNNING, starts=1, deadline=EpochMs(T0 + 5), link="trace")
     assert written.record == expected
@@ -350,6 +355,14 @@ def test_get_many_gives_those_that_exist_in_any_number(store):
 
 def test_get_many_of_nothing_is_nothing(store):
     assert store.get_many([]) == {}
+
+
+def test_get_many_answers_to_every_name_of_one_place(store):
+    store.write(Put(make_work(1)))
+
+    found = store.get_many([WorkRef(POOL, work_id(1)), PointerRef(POOL, work_id(1))])
+
+    assert found == {WorkRef(POOL, work_id(1)): make_work(1), PointerRef(POOL, work_id(1)): make_work(1)}
 
 
 def test_delete_removes_once_and_twice(store):
@@ -543,7 +556,7 @@ def test_an_item_of_exactly_the_limit_is_stored(store):
 
 
 def test_an_item_above_the_limit_is_refused(store):
-    with pytest.raises(ValueError, match="(?i)item"):
+    with pytest.raises(ValueError, match=r"(?i)item"):
         store.write(Put(padded_to(ITEM_BYTES_MAX + 1)))
 
     assert store.get(WorkRef(POOL, work_id(1))) is None
@@ -553,7 +566,7 @@ def test_an_update_that_grows_an_item_above_the_limit_is_refused(store):
     before = padded_to(ITEM_BYTES_MAX - 8_000)
     store.write(Put(before))
 
-    with pytest.raises(ValueError, match="(?i)item"):
+    with pytest.raises(ValueError, match=r"(?i)item"):
         store.write(Update(ref=ref_of(before), set={"result": "y" * 9_000}))
 
     assert store.get(ref_of(before)) == before

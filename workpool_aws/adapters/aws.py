@@ -75,7 +75,7 @@ class _Lazy(Generic[T]):
         return self._made[0]
 
 
-def aws_ports(  # noqa: PLR0913 - one argument a part that a test or LocalCloud puts its own in for
+def aws_ports(
     table: str,
     session: boto3.Session | None = None,
     *,

@@ -1,4 +1,4 @@
-"""Owns what DynamoDB allows and what it bills: sizes, bounds and request units of an on-demand table, and the meter that adds them up.
+"""Owns what DynamoDB allows [WP-11] and what it bills: sizes, bounds and units of an on-demand table, and the meter that adds them up.
 
 All figures are AWS's documented rules; no emulator gets both reads and writes right.
 """

@@ -162,7 +162,7 @@ def carried_outcome(report: Report, assignment: Assignment) -> str:
             "start": assignment.start,
             "kind": report.kind.value,
             "result": report.result,
-            "error": _cut(report.error),
+            "error": _cut_if_any(report.error),
             "error_type": report.error_type,
             "retryable": report.retryable,
             "delay_ms": report.delay_ms,
@@ -184,8 +184,8 @@ def read_carried(text: str, assignment: Assignment | None = None) -> Report | No
         report = Report(
             kind=ReportKind(fields.text("kind")),
             result=fields.optional_text("result"),
-            error=_cut(fields.optional_text("error")),
-            error_type=_cut(fields.optional_text("error_type")),
+            error=_cut_if_any(fields.optional_text("error")),
+            error_type=_cut_if_any(fields.optional_text("error_type")),
             retryable=fields.flag("retryable"),
             delay_ms=fields.optional_integer("delay_ms", at_least=0),
             claim=fields.optional_text("claim"),
@@ -272,7 +272,7 @@ def _error_type(message: str, given_type: str) -> str:
         if _CRASHED.search(message):
             return "crashed"
     if given_type:
-        return (_cut(given_type) or "")[:_ERROR_TYPE_MAX]
+        return _cut(given_type)[:_ERROR_TYPE_MAX]
     return "Error" if message else "no_report"
 
 
@@ -322,12 +322,14 @@ def _decode(text: str) -> object:
     return value
 
 
-def _cut(text: str | None) -> str | None:
-    if text is None:
-        return None
+def _cut(text: str) -> str:
     # Half a surrogate pair is legal in JSON, and nothing that DynamoDB would take: it must not keep the report from being written.
     sound = text[: limits.ERROR_TEXT_MAX + 1].encode(errors="replace").decode()
     return sound if len(sound) <= limits.ERROR_TEXT_MAX else sound[: limits.ERROR_TEXT_MAX - 1] + "…"
+
+
+def _cut_if_any(text: str | None) -> str | None:
+    return None if text is None else _cut(text)
 
 
 class _Fields:

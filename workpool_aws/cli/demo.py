@@ -10,8 +10,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Final, Literal, Self
 
-from workpool_aws.adapters.system import SystemClock
-from workpool_aws.cli.demo_report import DemoReport, Plan, Progress, Tally, Usage, report_of
+from workpool_aws.cli.demo_report import DemoReport, Plan, Progress, Stored, Tally, Usage, report_of
 from workpool_aws.cli.demo_worker import fraction_of, open_model
 from workpool_aws.client import Workpool
 from workpool_aws.local import LocalCloud, LocalCloudError
@@ -97,35 +96,42 @@ def run_demo(options: DemoOptions, items: Sequence[Item], watch: Watch) -> DemoR
     Raises:
         WorkpoolError: the engine cannot be had, or does not answer. Works that do not come to their end are no error: the report says so.
     """
-    clock = SystemClock()
-    begun = clock.now()
     with LocalCloud(clock=options.clock, engine=options.engine, seed=options.seed) as cloud:
         arn = cloud.function(open_model, timeout=timedelta(seconds=30), takes=_takes if options.clock == "virtual" else None)
         pool = cloud.workpool("demo", max_parallelism=options.parallelism)
+        begun = cloud.now
         tally = Tally(len(items))
-        with _Ticker(lambda: watch(tally.count(cloud.facts, seconds=(clock.now() - begun) / 1000))):
+        with _Ticker(lambda: watch(tally.count(cloud.facts, seconds=(cloud.now - begun).total_seconds()))):
             ids = _enqueue(pool, arn, items, options)
             problem = _run(cloud, len(items))
-            seconds = (clock.now() - begun) / 1000
         # Before the results are read: the figures are the pool's, not those of this report.
-        capacity = cloud.capacity
-        usage = Usage(
-            max_concurrency=cloud.max_concurrency(arn),
-            seconds=seconds,
-            write_units=capacity.write_units,
-            read_units=capacity.read_units,
-        )
-        statuses = pool.status_batch(None, ids)
+        usage = _usage(cloud, arn, seconds=(cloud.now - begun).total_seconds())
         return report_of(
-            services=[item.service for item in items],
-            statuses=statuses,
-            results=[pool.result(None, work_id) for work_id in ids],
+            _stored(pool, items, ids),
+            begun=begun,
             limit=options.parallelism,
             usage=usage,
             engine=options.engine,
             seed=options.seed,
             problem=problem,
         )
+
+
+def _stored(pool: Workpool, items: Sequence[Item], ids: Sequence[WorkId]) -> list[Stored]:
+    """What the pool says about its works: no other word than its own is believed."""
+    statuses = pool.status_batch(None, ids)
+    return [Stored(item.service, status, pool.result(None, id_)) for item, status, id_ in zip(items, statuses, ids, strict=True)]
+
+
+def _usage(cloud: LocalCloud, arn: str, *, seconds: float) -> Usage:
+    capacity = cloud.capacity
+    metered = capacity.requests > 0
+    return Usage(
+        max_concurrency=cloud.max_concurrency(arn),
+        seconds=seconds,
+        write_units=capacity.write_units if metered else None,
+        read_units=capacity.read_units if metered else None,
+    )
 
 
 def _enqueue(pool: Workpool, arn: str, items: Sequence[Item], options: DemoOptions) -> list[WorkId]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Final
 
@@ -11,7 +12,7 @@ from workpool_aws.core.payload import JsonValue
 from workpool_aws.core.status import Result, Status
 from workpool_aws.model.facts import Completed, Enqueued, Fact, PutBack, Retrying, Started
 
-__all__ = ["LARGEST_SHOWN", "DemoReport", "Failure", "Plan", "Progress", "ServiceModel", "Tally", "Usage", "report_of"]
+__all__ = ["LARGEST_SHOWN", "DemoReport", "Failure", "Plan", "Progress", "ServiceModel", "Stored", "Tally", "Usage", "report_of"]
 
 LARGEST_SHOWN: Final = 10
 
@@ -42,6 +43,7 @@ class Progress:
     """Of those that are done."""
     retries: int
     seconds: float
+    """Since the beginning; it stands still once all is done."""
 
     @property
     def pending(self) -> int:
@@ -64,6 +66,7 @@ class Tally:
         self._failed = 0
         self._retries = 0
         self._done: set[str] = set()
+        self._all_done_s: float | None = None
         self._started: dict[str, int] = {}
         self._ended: dict[str, int] = {}
 
@@ -72,6 +75,8 @@ class Tally:
         for fact in islice(facts, self._seen, None):
             self._add(fact)
         self._seen = max(self._seen, len(facts))
+        if len(self._done) == self._items and self._all_done_s is None:
+            self._all_done_s = seconds
         running = sum(1 for work_id, attempt in self._started.items() if attempt > self._ended.get(work_id, 0))
         return Progress(
             items=self._items,
@@ -80,7 +85,7 @@ class Tally:
             done=len(self._done),
             failed=self._failed,
             retries=self._retries,
-            seconds=seconds,
+            seconds=seconds if self._all_done_s is None else self._all_done_s,
         )
 
     def _add(self, fact: Fact) -> None:
@@ -124,6 +129,16 @@ class ServiceModel:
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """What the pool says about one work."""
+
+    service: str
+    status: Status
+    result: Result | None
+    """None: it has not finished."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """One work that failed for good."""
 
@@ -138,8 +153,10 @@ class Usage:
 
     max_concurrency: int
     seconds: float
-    write_units: int
-    read_units: int
+    """Until the pool was at rest."""
+    write_units: int | None
+    """None: the engine does not say."""
+    read_units: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +168,8 @@ class DemoReport:
     succeeded: int
     retries: int
     attempts: int
+    seconds: float
+    """From the first enqueue until the last work reached its end."""
     limit: int
     usage: Usage
     engine: str
@@ -167,14 +186,14 @@ class DemoReport:
         return len(self.failures)
 
     @property
-    def write_units_per_action(self) -> float:
-        """Write units for each work, whatever it needed: retries, the loop and the kicks included."""
-        return self.usage.write_units / self.items
+    def write_units_per_action(self) -> float | None:
+        """Write units for each work, whatever it needed: retries, the loop and the kicks included. None: the engine does not say."""
+        return _share_of(self.usage.write_units, self.items)
 
     @property
-    def read_units_per_action(self) -> float:
+    def read_units_per_action(self) -> float | None:
         """Read units for each work, likewise."""
-        return self.usage.read_units / self.items
+        return _share_of(self.usage.read_units, self.items)
 
     @property
     def within_limit(self) -> bool:
@@ -197,9 +216,9 @@ class DemoReport:
             "attempts": self.attempts,
             "max_concurrency": self.usage.max_concurrency,
             "limit": self.limit,
-            "seconds": round(self.usage.seconds, 2),
-            "write_units_per_action": round(self.write_units_per_action, 2),
-            "read_units_per_action": round(self.read_units_per_action, 2),
+            "seconds": round(self.seconds, 2),
+            "write_units_per_action": self.write_units_per_action,
+            "read_units_per_action": self.read_units_per_action,
             "engine": self.engine,
             "seed": self.seed,
             "largest": [
@@ -212,39 +231,51 @@ class DemoReport:
         }
 
 
+def _share_of(units: int | None, items: int) -> float | None:
+    return None if units is None else round(units / items, 2)
+
+
 def report_of(
+    works: Sequence[Stored],
     *,
-    services: Sequence[str],
-    statuses: Sequence[Status],
-    results: Sequence[Result | None],
+    begun: datetime,
     limit: int,
     usage: Usage,
     engine: str,
     seed: int,
     problem: str | None = None,
 ) -> DemoReport:
-    """The report on works whose services, statuses and results stand at the same places; at least one work."""
-    finished = [status for status in statuses if status.state == "finished"]
-    retries = sum(status.previous_attempts for status in statuses)
-    failures = [
-        Failure(service, result.error_type or "", result.error or "")
-        for service, result in zip(services, results, strict=True)
-        if result is not None and result.kind == "failed"
-    ]
+    """The report on at least one work; `begun`: when the first was enqueued, by the clock of their statuses."""
+    finished = [work for work in works if work.status.state == "finished"]
+    retries = sum(work.status.previous_attempts for work in works)
     return DemoReport(
-        items=len(statuses),
+        items=len(works),
         finished=len(finished),
-        succeeded=sum(1 for status in finished if status.outcome == "success"),
+        succeeded=sum(1 for work in finished if work.status.outcome == "success"),
         retries=retries,
         attempts=retries + len(finished),
+        seconds=max((_seconds(begun, work.status.finished_at) for work in finished), default=0.0),
         limit=limit,
         usage=usage,
         engine=engine,
         seed=seed,
-        largest=_largest(result for result in results if result is not None),
-        failures=tuple(sorted(failures, key=lambda failure: failure.service)),
+        largest=_largest(work.result for work in works if work.result is not None),
+        failures=_failures(works),
         problem=problem,
     )
+
+
+def _seconds(begun: datetime, ended: datetime | None) -> float:
+    return 0.0 if ended is None else (ended - begun).total_seconds()
+
+
+def _failures(works: Sequence[Stored]) -> tuple[Failure, ...]:
+    failures = [
+        Failure(work.service, work.result.error_type or "", work.result.error or "")
+        for work in works
+        if work.result is not None and work.result.kind == "failed"
+    ]
+    return tuple(sorted(failures, key=lambda failure: failure.service))
 
 
 def _largest(results: Iterable[Result]) -> tuple[ServiceModel, ...]:

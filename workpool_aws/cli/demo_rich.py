@@ -15,7 +15,17 @@ from rich.table import Table
 from rich.text import Text
 
 from workpool_aws.cli.demo_report import DemoReport, Plan, Progress
-from workpool_aws.cli.demo_view import FAILURES_HEADER, LARGEST_HEADER, designs, failure_rows, headline, largest_rows, summary_rows, verdict
+from workpool_aws.cli.demo_view import (
+    FAILURES_HEADER,
+    LARGEST_HEADER,
+    RESTING,
+    designs,
+    failure_rows,
+    headline,
+    largest_rows,
+    summary_rows,
+    verdict,
+)
 
 __all__ = ["RichView", "can_show"]
 
@@ -86,7 +96,7 @@ def _frame(progress: Progress, limit: int) -> RenderableType:
         Text.assemble(("failed ", "dim"), (f"{progress.failed}", "red" if progress.failed else "")),
         Text.assemble((f"{progress.rate:.0f}", "bold"), ("/s", "dim")),
     )
-    return Group(bar, numbers)
+    return Group(bar, numbers, Text(RESTING, style="dim")) if progress.done == progress.items else Group(bar, numbers)
 
 
 def _slots(running: int, limit: int) -> Text:

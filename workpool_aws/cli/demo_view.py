@@ -15,6 +15,7 @@ __all__ = [
     "FAILURES_SHOWN",
     "LARGEST_HEADER",
     "PLAIN_EVERY_S",
+    "RESTING",
     "PlainView",
     "View",
     "designs",
@@ -31,6 +32,8 @@ PLAIN_EVERY_S: Final = 2.0
 FAILURES_SHOWN: Final = 20
 LARGEST_HEADER: Final = ("service", "operations", "shapes", "longest operation")
 FAILURES_HEADER: Final = ("service", "error type", "error")
+
+RESTING: Final = "All done. The loop looks for more for a few seconds, then the pool is at rest."
 
 Row = tuple[str, ...]
 
@@ -65,16 +68,17 @@ class PlainView(AbstractContextManager["PlainView"]):
 
     def show(self, progress: Progress) -> None:
         """See View: a line every couple of seconds, and one when all is done."""
-        complete = progress.done == progress.items > self._done
-        self._done = progress.done
-        if progress.seconds < self._next_s and not complete:
+        if self._done == progress.items or (progress.seconds < self._next_s and progress.done < progress.items):
             return
+        self._done = progress.done
         self._next_s = progress.seconds + PLAIN_EVERY_S
         width = len(str(progress.items))
         self._say(
             f"{progress.seconds:6.1f} s  done {progress.done:{width}}/{progress.items}  running {progress.running:2}"
             f"  pending {progress.pending:{width}}  retries {progress.retries:{width}}  failed {progress.failed}  {progress.rate:.0f}/s"
         )
+        if progress.done == progress.items:
+            self._say(RESTING)
 
     def end(self, report: DemoReport) -> None:
         """See View."""
@@ -100,7 +104,7 @@ def designs(plan: Plan) -> list[str]:
     """What will go wrong or wait on purpose, a sentence each."""
     sentences = ["No attempt fails by design."]
     if plan.fail_rate > 0:
-        sentences = [f"By design {_share(plan.fail_rate)} fails and is retried; one in {FOR_GOOD_ONE_IN} of these fails for good instead."]
+        sentences = [f"By design {_failing(plan.fail_rate)}, and is retried; one in {FOR_GOOD_ONE_IN} of these failures is for good."]
     if plan.later:
         sentences.append(f"Due only 2 to 5 seconds after being enqueued: {_many(plan.later, 'work')}.")
     return sentences
@@ -121,14 +125,21 @@ def failure_rows(report: DemoReport) -> list[Row]:
 def summary_rows(report: DemoReport) -> list[Row]:
     """What a run came to, a line each."""
     usage = report.usage
-    rate = f" ({report.finished / usage.seconds:.0f} works a second)" if usage.seconds > 0 else ""
+    rate = f" ({report.finished / report.seconds:.0f} works a second)" if report.seconds > 0 else ""
     return [
         ("finished", f"{report.finished} of {report.items}: {report.succeeded} succeeded, {report.failed} failed for good"),
         ("attempts", f"{report.attempts}, of which {report.retries} retries"),
         ("parallelism", f"{usage.max_concurrency} at most, the limit is {report.limit}"),
-        ("cost", f"{report.write_units_per_action:.2f} write and {report.read_units_per_action:.2f} read units an action"),
-        ("time", f"{usage.seconds:.1f} s{rate}"),
+        ("cost", _cost(report)),
+        ("time", f"{report.seconds:.1f} s{rate}, and at rest after {usage.seconds:.1f} s"),
     ]
+
+
+def _cost(report: DemoReport) -> str:
+    write_units, read_units = report.write_units_per_action, report.read_units_per_action
+    if write_units is None or read_units is None:
+        return "not known: units are counted on the engines moto and memory"
+    return f"{write_units:.2f} write and {read_units:.2f} read units an action"
 
 
 def verdict(report: DemoReport) -> str:
@@ -163,13 +174,13 @@ def _many(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _share(rate: float) -> str:
+def _failing(rate: float) -> str:
     one_in = round(1 / rate)
-    if one_in == 1 and rate == 1:
-        return "every attempt"
+    if rate == 1:
+        return "every attempt fails"
     if abs(rate * one_in - 1) < 1e-9:  # noqa: PLR2004 - 1/12 as a float is not quite a twelfth
-        return f"one attempt in {one_in}"
-    return f"{rate:.1%} of attempts"
+        return f"one attempt in {one_in} fails"
+    return f"{rate:.1%} of all attempts fails"
 
 
 def _aligned(rows: Sequence[Row], *, right: frozenset[int] | set[int] = frozenset()) -> list[str]:

@@ -120,7 +120,13 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
     )
     demo.add_argument("--seed", type=_seed, default=0, metavar="S", help="which works come first, and which attempts fail (0)")
     demo.add_argument("--engine", type=_engine, default="moto", metavar="E", help="moto, memory, or the URL of a DynamoDB endpoint (moto)")
-    demo.add_argument("--clock", choices=("real", "virtual"), default="real", help="virtual: simulated time, a run repeats exactly (real)")
+    demo.add_argument(
+        "--clock",
+        choices=("real", "virtual"),
+        default="real",
+        metavar="C",
+        help="real, or virtual: simulated time, a run repeats exactly (real)",
+    )
     demo.add_argument("--json", action="store_true", help="the last line is one JSON object; the rest goes to stderr")
     demo.set_defaults(run=_run_demo)
 

@@ -31,8 +31,10 @@ __all__ = [
     "PutBack",
     "after_refusal",
     "assignment_of",
+    "decide_canceled",
     "decide_put_back",
     "decide_report",
+    "must_cancel",
     "never_delivered",
     "what_stands",
 ]
@@ -121,6 +123,33 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
         "expires_at": None if a.retention_s is None else now // 1000 + a.retention_s,
     }
     return Finish(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.FINISH, a.start, *guard)), outcome)
+
+
+def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judged | None = None) -> Finish:
+    """The end of a start that would be followed by another, had nobody asked to cancel the work [WP-7].
+
+    `report` never delivered: no attempt was spent on it.
+    """
+    spent = 0 if report.kind is ReportKind.NEVER_DELIVERED else 1
+    changes: dict[str, object] = {
+        **entering(Move.FINISH),
+        "claim": None,
+        "deadline": None,
+        "started_by": None,
+        "attempts_made": a.attempts_made + spent,
+        "outcome": Outcome.CANCELED,
+        "error": None,
+        "error_type": None,
+        "finished_at": now,
+        "expires_at": None if a.retention_s is None else now // 1000 + a.retention_s,
+    }
+    asked = this_start(Move.FINISH, a.start, *_guard(a, report, now=now, judged=judged), Is("cancel_requested", True))
+    return Finish(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=asked), Outcome.CANCELED)
+
+
+def must_cancel(current: Work | Unreadable | None, a: Assignment) -> bool:
+    """Whether a retry or put back failed because somebody asked to cancel meanwhile."""
+    return isinstance(current, Work) and current.state is State.RUNNING and current.starts == a.start and current.cancel_requested
 
 
 def _guard(a: Assignment, report: Report, *, now: EpochMs, judged: Judged | None) -> tuple[Condition, ...]:

@@ -199,7 +199,7 @@ def resolve_due(run_after: object, run_at: object, *, now: EpochMs) -> EpochMs:
         delay = _check_instant(run_at, now)
     else:
         return now
-    return EpochMs(now + max(0, -(-delay // _MILLISECOND)))
+    return EpochMs(now - (-max(delay, timedelta(0)) // _MILLISECOND))
 
 
 def _check_delay(run_after: object) -> timedelta:

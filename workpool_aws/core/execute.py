@@ -14,11 +14,9 @@ from workpool_aws.model.messages import Assignment, Report, ReportKind
 
 __all__ = ["is_too_late", "report_invalid_arguments", "report_not_run", "report_raised", "report_returned"]
 
-_ITEM_BYTES_MAX: Final = 400 * 1024
-_ITEM_BYTES_ASIDE: Final = 8 * 1024
-"""Names, keys and small fields of a work item, generously."""
 _TYPE_NAME_MAX: Final = 200
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_DELAY_MAX: Final = timedelta(milliseconds=limits.DELAY_MS_MAX)
 
 
 def is_too_late(assignment: Assignment, *, now: EpochMs) -> bool:
@@ -26,9 +24,9 @@ def is_too_late(assignment: Assignment, *, now: EpochMs) -> bool:
     return now > assignment.start_by
 
 
-def report_not_run(reason: str) -> Report:
-    """No user code ran for this start, and none will: put it back, no attempt is spent."""
-    return Report(kind=ReportKind.NEVER_DELIVERED, error=reason)
+def report_not_run(reason: str, *, claim: str | None = None) -> Report:
+    """No user code ran for this start, and none will: put it back, no attempt is spent. `claim`: a token that may be on the work."""
+    return Report(kind=ReportKind.NEVER_DELIVERED, error=reason, claim=claim)
 
 
 def report_invalid_arguments(problems: Sequence[str], *, claim: str | None) -> Report:
@@ -50,7 +48,7 @@ def report_raised(error: Exception, *, claim: str | None) -> Report:
     retryable = not getattr(error, NON_RETRYABLE_MARKER, False)
     delay_ms = None
     if retryable and isinstance(error, RetryLater):
-        delay_ms = min(max(0, -(-error.delay // _MILLISECOND)), limits.DELAY_MS_MAX)
+        delay_ms = -(-min(max(error.delay, timedelta(0)), _DELAY_MAX) // _MILLISECOND)
     return Report(
         kind=ReportKind.FAILED,
         error=_cut(_text_of(error)),
@@ -61,14 +59,10 @@ def report_raised(error: Exception, *, claim: str | None) -> Report:
     )
 
 
-def report_returned(value: object, *, args_bytes: int, claim: str | None) -> Report:
-    """What a return value means: a success, or `invalid_result` when it is not JSON or too large. That is never retried: the function ran.
-
-    `args_bytes`: size of the arguments, which share one stored item with the result.
-    """
-    limit_bytes = min(limits.PAYLOAD_BYTES_MAX, _ITEM_BYTES_MAX - _ITEM_BYTES_ASIDE - args_bytes)
+def report_returned(value: object, *, claim: str | None) -> Report:
+    """What a return value means: a success, or `invalid_result` when it is not JSON or too large. That is never retried: the function ran."""
     try:
-        return Report(kind=ReportKind.SUCCESS, result=encode_result(value, limit_bytes), claim=claim)
+        return Report(kind=ReportKind.SUCCESS, result=encode_result(value, limits.PAYLOAD_BYTES_MAX), claim=claim)
     except Exception as error:  # noqa: BLE001 - also whatever the value's own code raises while it is turned into JSON
         return Report(
             kind=ReportKind.FAILED,

@@ -1,9 +1,11 @@
 """Owns the life of a work: every legal move stands in this one table. The diagram in the docs, the writes and the tests read it.
 
 ```
-            start              finish
+                cancel
+    ┌─────────────────────────────────────────┐
+    │       start              finish         ▼
  pending ─────────▶ running ─────────────▶ finished
-    ▲                │  ▲ claim
+    ▲                │  ▲ claim, request cancel
     └────────────────┘  └─┘
      retry, put back
 ```
@@ -35,6 +37,8 @@ class Move(StrEnum):
     FINISH = "finish"
     RETRY = "retry"
     PUT_BACK = "put_back"
+    CANCEL = "cancel"
+    REQUEST_CANCEL = "request_cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,11 @@ LEGAL: Final = MappingProxyType(
         Move.CLAIM: Arrow(
             State.RUNNING, State.RUNNING, "decorated worker", "this invocation, and no other, runs the user's code for this start"
         ),
-        Move.FINISH: Arrow(State.RUNNING, State.FINISHED, "completion", "success, failure without a further attempt"),
+        Move.FINISH: Arrow(State.RUNNING, State.FINISHED, "completion", "success; failure, or canceled, without a further attempt"),
         Move.RETRY: Arrow(State.RUNNING, State.PENDING, "completion", "an attempt is spent, another one follows after a delay"),
         Move.PUT_BACK: Arrow(State.RUNNING, State.PENDING, "completion, loop", "the start was never delivered: no attempt is spent"),
+        Move.CANCEL: Arrow(State.PENDING, State.FINISHED, "caller", "canceled: it never starts again"),
+        Move.REQUEST_CANCEL: Arrow(State.RUNNING, State.RUNNING, "caller", "no further attempt; the worker may look, and stop by itself"),
     }
 )
 

@@ -11,8 +11,9 @@ PARALLELISM_MAX: Final = 500
 """The ledger is one item: 500 entries of about 45 bytes keep a commit near 23 KB."""
 PARALLELISM_DEFAULT: Final = 10
 DELAY_MS_MAX: Final = 366 * 24 * 3600 * 1000
-PAYLOAD_BYTES_MAX: Final = 256 * 1024
-"""Arguments, result: in the work's own item, which DynamoDB holds to 400 KB."""
+PAYLOAD_BYTES_MAX: Final = 185 * 1024
+"""Arguments, and the result: both stand in the work's own item, which DynamoDB holds to 400 KB."""
+ITEM_BYTES_MAX: Final = 400 * 1024
 RETENTION_S_DEFAULT: Final = 24 * 3600
 ERROR_TEXT_MAX: Final = 4096
 """Characters of an error kept with the work."""
@@ -50,7 +51,7 @@ LOOP_LIFE_MS_MAX: Final = 13 * 60_000
 PROMISE_MS: Final = 5_000
 """How long a busy loop promises to stay up, so that completions need not read the status."""
 PROMISE_ENTRIES_MIN: Final = 4
-LINGER_MS: Final = 300
+LINGER_MS: Final = 700
 """A loop with nothing due stays up so long after its last deed: short works report within it, and no second loop is needed."""
 LOOKAHEAD_ROWS_MAX: Final = 200
 """Rows of later time that one pass looks through for the next due one; then it looks again at the last one's time."""
@@ -84,4 +85,5 @@ assert RECOVERY_MARGIN_MS >= 2 * SKEW_MS + 2_000, "recovery must not overtake a 
 assert PROMISE_MS > 2 * SKEW_MS, "a promise must outlast what skewed clocks take from it"
 assert PASS_FLOOR_MS <= POLL_MIN_MS <= POLL_MAX_MS <= 1_000, "due work starts within a second while the loop runs"
 assert NEAR_MS >= FAR_LEAD_MS + 60_000, "a schedule must lie at least a minute ahead"
+assert 2 * PAYLOAD_BYTES_MAX + 4 * ERROR_TEXT_MAX + 8 * 1024 <= ITEM_BYTES_MAX, "arguments, result and the rest must fit into one item"
 assert PARALLELISM_MAX * 64 < 400 * 1024, "the ledger must fit into an item"

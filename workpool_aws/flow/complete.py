@@ -8,10 +8,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from workpool_aws.core import limits
-from workpool_aws.core.complete import Again, Finish, Ignored, Judged, PutBack, decide_put_back, decide_report, never_delivered, what_stands
+from workpool_aws.core.complete import (
+    Again,
+    Finish,
+    Ignored,
+    Judged,
+    PutBack,
+    decide_canceled,
+    decide_put_back,
+    decide_report,
+    must_cancel,
+    never_delivered,
+    what_stands,
+)
 from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.kick import kick
@@ -44,7 +57,7 @@ def complete(ports: Ports, a: Assignment, report: Report, *, by: Reporter, judge
     decision = decide_report(a, report, now=ports.clock.now(), jitter=ports.entropy.fraction(), judged=judged)
     match decision:
         case Again():
-            _try_again(ports, a, report, decision, by=by)
+            _try_again(ports, a, report, decision, by=by, judged=judged)
         case Finish():
             _finish(ports, a, report, decision, by=by)
         case _:
@@ -68,8 +81,8 @@ def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by
     _kick(ports, a, by=by)
 
 
-def _try_again(ports: Ports, a: Assignment, report: Report, decision: Again, *, by: Reporter) -> None:
-    if not _move_back(ports, a, decision, DoneKind.RETRY, by=by):
+def _try_again(ports: Ports, a: Assignment, report: Report, decision: Again, *, by: Reporter, judged: Judged | None) -> None:
+    if not _move_back(ports, a, report, decision, DoneKind.RETRY, by=by, judged=judged):
         return
     fact = facts.Retrying(
         pool=a.pool, work_id=a.work_id, attempts_made=a.attempts_made + 1, delay_ms=decision.delay_ms, error_type=report.error_type
@@ -87,7 +100,7 @@ def _put_back(ports: Ports, a: Assignment, report: Report, *, by: Reporter, refu
     decision = decide_put_back(a, current, report, now=ports.clock.now(), refused=refused)
     if decision is None:
         return never_delivered(report)
-    if _move_back(ports, a, decision, DoneKind.PUT_BACK, by=by):
+    if _move_back(ports, a, report, decision, DoneKind.PUT_BACK, by=by):
         fact = facts.PutBack(
             pool=a.pool, work_id=a.work_id, undelivered=decision.undelivered, delay_ms=decision.delay_ms, reason=report.error or by
         )
@@ -96,14 +109,21 @@ def _put_back(ports: Ports, a: Assignment, report: Report, *, by: Reporter, refu
     return None
 
 
-def _move_back(ports: Ports, a: Assignment, decision: Again | PutBack, kind: DoneKind, *, by: Reporter) -> bool:
-    """The work is pending again, with its pointer and its done record, or nothing happened (False)."""
+def _move_back(
+    ports: Ports, a: Assignment, report: Report, decision: Again | PutBack, kind: DoneKind, *, by: Reporter, judged: Judged | None = None
+) -> bool:
+    """The work is pending again, with its pointer and its done record. False: it is not; if a cancel was asked for, it ends as canceled."""
     pointer = make_pointer(a.pool, a.work_id, decision.due_at, random_bits=ports.entropy.bits(75))
     done = _done(ports, a, kind, ports.clock.now(), pointer=pointer.at)
     try:
         written = ports.store.transact([decision.write, Put(pointer), Put(done)])
     except TransactionFailed as met:
-        _ignore(ports, a, what_stands(_work(met.current[0]), a), by=by)
+        current = _work(met.current[0])
+        if must_cancel(current, a):
+            canceled = decide_canceled(a, report, now=ports.clock.now(), judged=judged)
+            _finish(ports, a, replace(report, error_type=None), canceled, by=by)
+        else:
+            _ignore(ports, a, what_stands(current, a), by=by)
         return False
     prove_work_in_time(ports, written, a.pool, a.work_id, decision.due_at)
     _prove_done(ports, a, done, written)

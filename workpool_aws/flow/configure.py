@@ -16,6 +16,8 @@ from workpool_aws.ports import ConditionFailed, Ports
 __all__ = ["ensure_base", "load", "override"]
 
 _TRIES = 8
+_NOBODY = "default"
+"""Who set the base of a config that only has an override."""
 
 
 def load(ports: Ports, pool: str) -> Config | None:
@@ -34,7 +36,7 @@ def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool
         config = load(ports, pool)
         if config is not None and config.max_parallelism == max_parallelism:
             return
-        if config is not None and config.base_by != by:
+        if config is not None and config.base_by != _NOBODY:
             told = facts.ConfigAlternates(pool=pool, ours=max_parallelism, theirs=config.max_parallelism, theirs_by=config.base_by)
             ports.telemetry.tell(told)
         changes: dict[str, object] = {"max_parallelism": max_parallelism, "base_by": by, "base_at": ports.clock.now()}
@@ -64,7 +66,7 @@ def _write(ports: Ports, pool: str, config: Config | None, changes: dict[str, ob
     """The config as written; None when somebody else changed it first."""
     try:
         if config is None:
-            blank = Config(pool=pool, version=0, max_parallelism=limits.PARALLELISM_DEFAULT, base_by="default", base_at=ports.clock.now())
+            blank = Config(pool=pool, version=0, max_parallelism=limits.PARALLELISM_DEFAULT, base_by=_NOBODY, base_at=ports.clock.now())
             ports.store.write(Put(blank, IsAbsent()))
             config = blank
         update = Update(ref=ConfigRef(pool), set={**changes, "version": config.version + 1}, condition=Is("version", config.version))

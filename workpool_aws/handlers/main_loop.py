@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from workpool_aws.adapters.wire import order_from_wire
+from workpool_aws.adapters.wire import LOOP_KEY, order_from_wire
 from workpool_aws.compose import ports_for
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.iterate import run_loop
@@ -24,7 +24,7 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:
 
     Raises UsageError for an event that is not an order; nothing was read or written.
     """
-    order = order_from_wire(event.get("workpool_loop"))
+    order = order_from_wire(event)
     if order is None:
-        raise UsageError("event", sorted(event), "an order for the loop, under the key 'workpool_loop'")
+        raise UsageError("event", sorted(event), f"an order for the loop, under the key {LOOP_KEY!r}")
     run_loop(ports_for(order.table), order, context.get_remaining_time_in_millis)

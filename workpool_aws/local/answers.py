@@ -27,6 +27,14 @@ class Answer:
         """Whether Lambda calls it a function error."""
         return self.ended != "success"
 
+    @property
+    def error(self) -> str | None:
+        """Type and message of the function error, in one line; None for a success."""
+        if not self.failed:
+            return None
+        body = json.loads(self.payload)
+        return f"{body['errorType']}: {body['errorMessage']}"
+
 
 def answered(value: object, request_id: str) -> Answer:
     """The handler returned: its value as JSON, or Runtime.MarshalError when it is none."""
@@ -59,7 +67,7 @@ def _error(ended: Literal["failed"], kind: str, message: str, request_id: str, s
     return Answer(json.dumps(body), ended)
 
 
-def destination_record(  # noqa: PLR0913 - the record's own fields
+def destination_record(
     *, at: EpochMs, request_id: str, arn: str, version: str, condition: Condition, tries: int, event: str, answer: Answer | None
 ) -> str:
     """The record a destination gets, as JSON. `answer` None: no attempt was made, and the record has no response."""

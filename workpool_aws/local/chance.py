@@ -27,6 +27,7 @@ class SeededChooser:
         self._random = random.Random(seed).random
 
     def choose(self, options: int, tag: str) -> int:  # noqa: ARG002 - other choosers look at the tag
+        """See Chooser."""
         if options <= 1:
             return 0
         choice = int(self._random() * options)
@@ -34,6 +35,7 @@ class SeededChooser:
         return choice
 
     def chance(self, probability: float, tag: str) -> bool:  # noqa: ARG002 - other choosers look at the tag
+        """See Chooser."""
         if probability <= 0:
             return False
         struck = self._random() < probability
@@ -49,6 +51,7 @@ class ReplayChooser:
         self._choices = tuple(choices)
 
     def choose(self, options: int, tag: str) -> int:  # noqa: ARG002 - other choosers look at the tag
+        """See Chooser."""
         if options <= 1:
             return 0
         place = len(self.log)
@@ -57,4 +60,5 @@ class ReplayChooser:
         return choice
 
     def chance(self, probability: float, tag: str) -> bool:
+        """See Chooser."""
         return probability > 0 and self.choose(2, tag) == 1

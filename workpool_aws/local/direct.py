@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Final, Protocol, TypeVar
 
 from workpool_aws.adapters.scheduler import SCHEDULE_AHEAD_MS_MIN, schedule_name
 from workpool_aws.adapters.wire import order_to_wire, worker_event
-from workpool_aws.core import limits
-from workpool_aws.local.chance import Chooser
 from workpool_aws.local.deliveries import Deliveries
 from workpool_aws.local.functions import Functions
 from workpool_aws.local.kernel import Kernel
@@ -23,13 +21,22 @@ from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable
 from workpool_aws.model.writes import Put, Write, Written
 from workpool_aws.ports import FunctionLimits, InvokeRefused, Store
 
-__all__ = ["EVENT_BYTES_MAX", "CloudClock", "CloudTelemetry", "DirectInvoker", "DirectTimer", "SeededEntropy", "SteppingStore", "UNKNOWN_LIMITS"]
+__all__ = [
+    "EVENT_BYTES_MAX",
+    "UNKNOWN_LIMITS",
+    "CloudClock",
+    "CloudTelemetry",
+    "DirectInvoker",
+    "DirectTimer",
+    "SeededEntropy",
+    "SteppingStore",
+]
 
 T = TypeVar("T")
 
-EVENT_BYTES_MAX = 1024 * 1024
+EVENT_BYTES_MAX: Final = 1024 * 1024
 """Lambda takes asynchronous events up to it."""
-UNKNOWN_LIMITS = FunctionLimits(timeout_ms=900_000, event_age_ms=21_600_000)
+UNKNOWN_LIMITS: Final = FunctionLimits(timeout_ms=900_000, event_age_ms=21_600_000)
 """Of a function that does not exist: Lambda's maxima."""
 
 
@@ -82,37 +89,43 @@ class CloudTelemetry:
         self._runs.note(fact)
 
 
-class SteppingStore:
-    """A store whose every request is a service call."""
+class Call(Protocol):
+    """How a request is carried out (see `Kernel.call`)."""
 
-    def __init__(self, kernel: Kernel, store: Store) -> None:
-        self._kernel = kernel
+    def __call__(self, label: str, apply: Callable[[], T], *, writes: bool) -> T: ...
+
+
+class SteppingStore:
+    """A store whose every request is a service call, or whatever else `call` makes of it."""
+
+    def __init__(self, call: Call, store: Store) -> None:
+        self._call = call
         self._store = store
 
     def get(self, ref: Ref) -> Record | Unreadable | None:
         """See Store."""
-        return self._kernel.call(f"get {_named(ref)}", lambda: self._store.get(ref), writes=False)
+        return self._call(f"get {_named(ref)}", lambda: self._store.get(ref), writes=False)
 
     def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
         """See Store."""
-        return self._kernel.call(f"get {len(refs)}", lambda: self._store.get_many(refs), writes=False)
+        return self._call(f"get {len(refs)}", lambda: self._store.get_many(refs), writes=False)
 
     def query(self, span: Span) -> Page:
         """See Store."""
-        return self._kernel.call(f"query {span.shelf} {span.pool}", lambda: self._store.query(span), writes=False)
+        return self._call(f"query {span.shelf} {span.pool}", lambda: self._store.query(span), writes=False)
 
     def write(self, write: Write) -> Written:
         """See Store."""
         label = f"put {_named(write.record)}" if isinstance(write, Put) else f"update {_named(write.ref)}"
-        return self._kernel.call(label, lambda: self._store.write(write), writes=True)
+        return self._call(label, lambda: self._store.write(write), writes=True)
 
     def transact(self, writes: Sequence[Write]) -> Written:
         """See Store."""
-        return self._kernel.call(f"transact {len(writes)}", lambda: self._store.transact(writes), writes=True)
+        return self._call(f"transact {len(writes)}", lambda: self._store.transact(writes), writes=True)
 
     def delete(self, ref: Ref) -> None:
         """See Store."""
-        self._kernel.call(f"delete {_named(ref)}", lambda: self._store.delete(ref), writes=True)
+        self._call(f"delete {_named(ref)}", lambda: self._store.delete(ref), writes=True)
 
 
 def _named(thing: Ref | Record) -> str:

@@ -17,7 +17,9 @@ Event = dict[str, Any]
 Handler = Callable[[Any, Any], object]
 """`handler(event, context)`, as Lambda calls it."""
 
-_NAME = re.compile(r"(?:arn:aws:lambda:us-east-1:123456789012:function:|123456789012:function:)?([A-Za-z0-9_-]{1,64})(?::(\$LATEST|[A-Za-z0-9_-]+))?")
+_NAME = re.compile(
+    r"(?:arn:aws:lambda:us-east-1:123456789012:function:|123456789012:function:)?([A-Za-z0-9_-]{1,64})(?::(\$LATEST|[A-Za-z0-9_-]+))?"
+)
 _NAME_LENGTH_MAX = 64
 
 

@@ -19,8 +19,8 @@ class Invocation:
     """One delivery of an event to a function.
 
     `attempt` counts from 1, for events of a pool; None for others. `ended_at` is None while it runs. `outcome` is what the user's code came
-    to ("failed" also where a decorated handler caught and reported it). Before user code ran: "duplicate" was refused, "late" put back, because it
-    came too late to be run. "killed": the cloud ended.
+    to ("failed" also where a decorated handler caught and reported it). Without user code: "duplicate" was refused; "late" was put back,
+    because it came too late to be run; "killed": the cloud ended first.
     """
 
     event: Event
@@ -28,6 +28,8 @@ class Invocation:
     started_at: datetime
     ended_at: datetime | None
     outcome: Ended
+    error: str | None = None
+    """What Lambda says went wrong; None where the process ended well (a decorated handler reports what its user code raised)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class Entry:
     free_moment: int | None = None
     """When the user's code was over: before its report, after which the next work may start."""
     outcome: Ended = "running"
+    error: str | None = None
 
 
 class Diary:
@@ -65,10 +68,11 @@ class Diary:
             self._moments += 1
             entry.free_moment = self._moments
 
-    def end(self, entry: Entry, at: EpochMs, outcome: Ended) -> None:
+    def end(self, entry: Entry, at: EpochMs, outcome: Ended, error: str | None = None) -> None:
         """It is over. What was told of its user code counts more than that the process ended well."""
         self.free(entry)
         entry.ended_at = at
+        entry.error = error
         if entry.outcome == "running" or outcome != "success":
             entry.outcome = outcome
 
@@ -95,6 +99,7 @@ def _shown(entry: Entry) -> Invocation:
         started_at=_aware(entry.started_at),
         ended_at=None if entry.ended_at is None else _aware(entry.ended_at),
         outcome="running" if entry.ended_at is None else entry.outcome,
+        error=entry.error,
     )
 
 

@@ -12,7 +12,19 @@ from typing import NamedTuple, Protocol, TypeVar
 from workpool_aws.errors import WorkpoolError
 from workpool_aws.model.ids import EpochMs
 
-__all__ = ["Alarm", "Crashed", "Faults", "JumpWatch", "Kernel", "Killed", "LocalCloudError", "PlannedCrashes", "Task", "TraceLine", "TRACE_MAX"]
+__all__ = [
+    "TRACE_MAX",
+    "Alarm",
+    "Crashed",
+    "Faults",
+    "JumpWatch",
+    "Kernel",
+    "Killed",
+    "LocalCloudError",
+    "PlannedCrashes",
+    "Task",
+    "TraceLine",
+]
 
 T = TypeVar("T")
 
@@ -87,6 +99,7 @@ class PlannedCrashes:
     """Faults of a plain LocalCloud: a task with a planned crash dies at that call, before or after its effect."""
 
     def around(self, task: Task, label: str, apply: Callable[[], T], *, writes: bool) -> T:  # noqa: ARG002 - other faults look at them
+        """See Faults."""
         if task.crash_in is None:
             return apply()
         task.crash_in -= 1
@@ -107,7 +120,8 @@ class Kernel(Protocol):
 
     trace: deque[TraceLine]
 
-    def now(self) -> EpochMs: ...
+    def now(self) -> EpochMs:
+        """The simulated time."""
 
     def lock(self) -> AbstractContextManager[object]:
         """Guards everything that calls and alarms touch. Never held while waiting."""

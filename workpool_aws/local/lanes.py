@@ -76,5 +76,5 @@ def _processor_seconds(thread: threading.Thread | None) -> float:
 
 def stack_of(thread: threading.Thread | None) -> str:
     """Where a thread is, as text."""
-    frame = sys._current_frames().get(thread.ident or -1) if thread is not None else None
+    frame = sys._current_frames().get(thread.ident or -1) if thread is not None else None  # noqa: SLF001 - documented, in spite of its name
     return "".join(traceback.format_stack(frame)) if frame is not None else "(no stack)"

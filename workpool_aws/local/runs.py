@@ -18,7 +18,6 @@ from workpool_aws.local.functions import Event, Resolved
 from workpool_aws.local.invocations import Diary, Ended, Entry
 from workpool_aws.local.kernel import Alarm, Kernel, Killed, Task
 from workpool_aws.model.facts import Completed, DuplicateRefused, Fact, PutBack, Retrying
-from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.work import Outcome
 
 __all__ = ["Runs", "Try"]
@@ -173,7 +172,7 @@ class Runs:
             run.over = True
             if run.alarm is not None:
                 run.alarm.cancel()
-            self._diary.end(run.entry, self._kernel.now(), answer.ended)
+            self._diary.end(run.entry, self._kernel.now(), answer.ended, answer.error)
             run.this.on_end(answer)
 
 

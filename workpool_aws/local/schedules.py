@@ -84,8 +84,8 @@ class Schedules:
 class WatchdogMinute:
     """The watchdog's `rate(1 minute)`, for every table of a cloud.
 
-    On the virtual clock a tick that could do nothing does not happen: `would_act(table, at)` says whether one at that time, with the table as
-    it is now, would do something. What it finds does not go away by itself, so the last tick of a stretch tells about the whole stretch.
+    On the virtual clock a tick that could do nothing does not happen: `would_act(table, at)` says whether one at that time, with the table
+    as it is now, would do something. What it finds does not go away by itself, so the last tick of a stretch tells about the whole stretch.
     """
 
     def __init__(

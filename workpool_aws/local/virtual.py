@@ -1,9 +1,9 @@
 """Owns virtual time: tasks are threads that pass one baton, so one runs at a time, and time jumps to the next thing due.
 
 Theory of operation. A task gives the baton away only at a service call, a sleep, its start and its end. The thread that gives it away
-picks the next task itself and wakes it directly: one switch a step. The thread outside (the test) holds the baton when no task does. What
-was chosen depends on the chooser alone, so one seed is one run. Threads that user code starts have no baton: their calls apply at once, under
-the lock, beside the task that waits for them.
+picks the next task itself and wakes it directly: one switch a step. The thread outside (the test) holds the baton when no task does.
+What was chosen depends on the chooser alone, so one seed is one run. Threads that user code starts have no baton: their calls apply at
+once, under the lock, beside the task that waits for them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ START: Final = EpochMs(1_767_225_600_000)
 
 _LOOK_S = 0.1
 _END_S = 1.0
+_STUCK: Final = (
+    "{task} has waited for {seconds:g} s of real time without a service call. On the virtual clock one worker runs at a time, so it cannot "
+    "wait for another one, or for real time, by means of its own: use clock='real', or Work.sleep instead of time.sleep. "
+    "It stands here:\n{where}"
+)
 
 
 class _Seat(Task):
@@ -123,7 +128,7 @@ class VirtualKernel:
             self._yield(seat)
 
     def sleep(self, ms: int) -> None:
-        """See Kernel. Outside of any task it lets the simulated world run on for so long; in a thread that user code started it does nothing."""
+        """See Kernel. Outside of any task the simulated world runs on for so long; in a thread that user code started nothing happens."""
         seat = self._mine()
         if seat is not None:
             self._sleep(seat, ms)
@@ -163,8 +168,9 @@ class VirtualKernel:
 
     def close(self) -> None:
         """See Kernel. A thread that user code never lets go of is left behind (it is a daemon)."""
-        if self._holder is not None and not self._outside.acquire(timeout=_END_S):
-            self._cast_out(self._holder)
+        holder = self._holder
+        if self._halted and not self._outside.acquire(timeout=_END_S) and holder is not None:
+            self._cast_out(holder)
         with self._lock:
             self._halted, self._failure = False, None
             self._alarms.clear()
@@ -203,9 +209,8 @@ class VirtualKernel:
             self._ready.append(seat)
 
     def _pass_on(self, seat: _Seat, chosen: _Seat | None) -> None:
-        if chosen is not seat:
-            lane = seat.lane
-            assert lane is not None
+        lane = seat.lane
+        if chosen is not seat and lane is not None:
             self._give(chosen)
             lane.turn.acquire()
         if seat.killed or seat.left:
@@ -295,8 +300,10 @@ class VirtualKernel:
         self._give(chosen)
         try:
             self._await_baton()
+        except LocalCloudError:
+            raise
         except BaseException:
-            self._halted = True
+            self._halted = True  # interrupted from outside: whoever runs now gives the baton back at its next step
             raise
 
     def _await_baton(self) -> None:
@@ -307,11 +314,7 @@ class VirtualKernel:
             if holder is not None and watch.stalled(self.steps, thread):
                 where = stack_of(thread)
                 if self._cast_out(holder):
-                    raise LocalCloudError(
-                        f"{holder.name} has waited for {self._stall_timeout_s:g} s of real time without a service call. On the virtual clock one "
-                        f"worker runs at a time, so it cannot wait for another one, or for real time, by means of its own: use clock='real', or "
-                        f"Work.sleep instead of time.sleep. It stands here:\n{where}"
-                    )
+                    raise LocalCloudError(_STUCK.format(task=holder.name, seconds=self._stall_timeout_s, where=where))
 
     def _cast_out(self, seat: _Seat) -> bool:
         """Take the baton from a task that will not give it. False: it moved on just now."""

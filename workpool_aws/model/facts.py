@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 __all__ = [
+    "AttemptRaised",
+    "CancelAsked",
     "Completed",
     "ConfigAlternates",
     "DuplicateRefused",
@@ -120,6 +122,29 @@ class DuplicateRefused(Fact):
     work_id: str
     start: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRaised(Fact):
+    """A decorated worker's function raised. The error's text is not told: it may quote arguments; it stands in the work's result."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "attempt_raised"
+    work_id: str
+    attempt: int
+    error_type: str
+    stack: str
+    """Where: the frames of the traceback, the innermost last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAsked(Fact):
+    """Somebody asked to cancel a work that was not over."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "cancel_asked"
+    work_id: str
+    answer: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +286,7 @@ class WatchdogActed(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigAlternates(Fact):
-    """Two programs give this pool different base limits, and each overwrites the other's."""
+    """A program gave this pool another base limit than the one before it: a new release did, or two programs overwrite each other."""
 
     level: ClassVar[int] = logging.WARNING
     name: ClassVar[str] = "config_alternates"

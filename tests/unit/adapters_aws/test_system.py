@@ -56,7 +56,7 @@ def test_all_calls_end_before_the_first_error_is_raised(fan_out):
             raise ValueError(n)
         ended.append(n)
 
-    with pytest.raises(ValueError, match="^3$"):
+    with pytest.raises(ValueError, match=r"^3$"):
         fan_out(call, range(8))
     assert sorted(ended) == [0, 1, 2, 4, 6, 7]
 

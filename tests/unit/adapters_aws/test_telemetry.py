@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workpool_aws.adapters.telemetry import ListTelemetry, LoggerTelemetry
+from workpool_aws.adapters.telemetry import ListTelemetry, LoggerTelemetry, _Loggers
 from workpool_aws.model import facts
 from workpool_aws.model.facts import Fact, Kicked, LoopEnded, SetAside, Started, WatchdogActed
 
@@ -28,14 +28,15 @@ ONE_OF_EACH_LEVEL = [
 
 
 @pytest.fixture
-def logged(monkeypatch):
-    """The records that the Powertools logger lets through."""
+def logged():
+    """The records that the logger lets through."""
     records = []
+    watcher = logging.Handler()
+    watcher.emit = records.append
     logger = logging.getLogger("workpool")
-    handler = logging.Handler()
-    handler.emit = records.append
-    monkeypatch.setattr(logger, "handlers", [handler])
-    return records
+    logger.addHandler(watcher)
+    yield records
+    logger.removeHandler(watcher)
 
 
 @pytest.mark.parametrize(
@@ -49,23 +50,23 @@ def logged(monkeypatch):
         (25, ["watchdog_acted", "loop_ended"]),
     ],
 )
-def test_a_pool_logs_from_its_own_level_on(capsys, level, names):
-    # One of the lowest level first: what another pool asks for must not change this one's level.
+def test_a_pool_logs_from_its_own_level_on(logged, level, names):
+    # What another pool asks for must not change this one's level.
     LoggerTelemetry(logging.DEBUG).tell(ONE_OF_EACH_LEVEL[0])
+    logged.clear()
     telemetry = LoggerTelemetry(level)
-    capture = logging.getLogger("workpool")
-    seen = []
-    watcher = logging.Handler()
-    watcher.emit = seen.append
-    capture.addHandler(watcher)
-    try:
-        for fact in ONE_OF_EACH_LEVEL:
-            telemetry.tell(fact)
-    finally:
-        capture.removeHandler(watcher)
-    assert [record.getMessage() for record in seen] == names
-    assert [record.levelno for record in seen] == [fact.level for fact in ONE_OF_EACH_LEVEL if fact.name in names]
-    capsys.readouterr()
+    for fact in ONE_OF_EACH_LEVEL:
+        telemetry.tell(fact)
+    assert [record.getMessage() for record in logged] == names
+    assert [record.levelno for record in logged] == [fact.level for fact in ONE_OF_EACH_LEVEL if fact.name in names]
+
+
+def test_a_pool_that_asks_for_more_gets_it_and_keeps_it(logged, monkeypatch):
+    monkeypatch.setattr("workpool_aws.adapters.telemetry._loggers", _Loggers())
+    for level in (logging.ERROR, logging.DEBUG, logging.ERROR):
+        LoggerTelemetry(level).tell(ONE_OF_EACH_LEVEL[3])
+    LoggerTelemetry(logging.DEBUG).tell(ONE_OF_EACH_LEVEL[0])
+    assert [record.getMessage() for record in logged] == ["loop_ended", "loop_ended", "loop_ended", "kicked"]
 
 
 def test_the_fields_of_a_fact_are_keys_of_its_line(logged):
@@ -83,7 +84,14 @@ def test_the_line_is_json_under_our_service():
 
 
 def test_no_field_takes_the_place_of_the_logs_own():
-    own = set(vars(logging.LogRecord("x", 10, "x", 1, "x", None, None))) | {"message", "asctime", "service", "level", "location", "timestamp"}
+    own = set(vars(logging.LogRecord("x", 10, "x", 1, "x", None, None))) | {
+        "message",
+        "asctime",
+        "service",
+        "level",
+        "location",
+        "timestamp",
+    }
     assert {item.name for kind in CLASSES for item in dataclasses.fields(kind)} & own == set()
 
 
@@ -114,7 +122,9 @@ def test_a_list_forgets_the_oldest():
 
 
 def test_the_documentation_names_every_fact_with_its_level_and_fields():
-    documented = {row["name"]: (row["level"], [name for name, _ in FIELD.findall(row["fields"])]) for row in ROW.finditer(EVENTS_MD.read_text())}
+    documented = {
+        row["name"]: (row["level"], [name for name, _ in FIELD.findall(row["fields"])]) for row in ROW.finditer(EVENTS_MD.read_text())
+    }
     declared = {kind.name: (logging.getLevelName(kind.level), [f.name for f in dataclasses.fields(kind)]) for kind in CLASSES}
     assert documented == declared
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workpool_aws.adapters.capacity import item_size
-from workpool_aws.adapters.codec import attribute_of, change_of, decode, encode, encode_field, field_of
+from workpool_aws.adapters.codec import change_of, decode, encode
+from workpool_aws.adapters.schema import attribute_of, encode_field, field_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import Config, Deployment, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
 from workpool_aws.model.refs import LedgerRef, Unreadable, WorkRef, ref_of
@@ -98,7 +99,14 @@ records = st.one_of(
     works,
     st.builds(Pointer, pool=pools, at=ulids, work_id=ulids),
     st.builds(
-        Done, pool=pools, at=ulids, work_id=ulids, start=counts, kind=st.sampled_from(DoneKind), pointer=maybe(ulids), expires_at=maybe(counts)
+        Done,
+        pool=pools,
+        at=ulids,
+        work_id=ulids,
+        start=counts,
+        kind=st.sampled_from(DoneKind),
+        pointer=maybe(ulids),
+        expires_at=maybe(counts),
     ),
     st.builds(
         Status,
@@ -309,6 +317,7 @@ def test_attributes_of_a_newer_version_are_ignored():
         (replace(DONE, at=make_id(T0, random_bits=1, shard=4)), "different shards"),
         (replace(LEDGER, entries={EntryKey(WorkId("x"), 1): Entry(T0)}), "Ledger.entries"),
         (replace(LEDGER, entries={EntryKey(ID, 1): Entry(EpochMs(-1))}), "Ledger.entries"),
+        (replace(DONE, work_id=WorkId("")), "Done.work_id"),
         (replace(LEDGER, shards=(ShardMark("a:b"),)), "Ledger.shards"),
     ],
 )

@@ -85,7 +85,20 @@ def test_a_partition_key_can_be_read_back(partition, place):
 
 
 @pytest.mark.parametrize(
-    "partition", ["", "email", "email#", "email#work", "email#work#", "email#work#32", "email#work#07", "email#work#1#2", "a b#work#1", "email#toys#1", "#x"]
+    "partition",
+    [
+        "",
+        "email",
+        "email#",
+        "email#work",
+        "email#work#",
+        "email#work#32",
+        "email#work#07",
+        "email#work#1#2",
+        "a b#work#1",
+        "email#toys#1",
+        "#x",
+    ],
 )
 def test_a_foreign_partition_key_is_told(partition):
     with pytest.raises(ValueError, match="no partition"):

@@ -151,7 +151,10 @@ def test_what_a_function_may_return(value: object, text: str) -> None:
     ("value", "message"),
     [
         ([Point(1, {2})], f"result[0].y: {{2}} is not allowed; {PLAIN}"),
-        (Receipt(paid_at=datetime(2026, 1, 1, tzinfo=UTC), total=float("nan")), "result.total: nan is not allowed; JSON knows finite numbers only"),
+        (
+            Receipt(paid_at=datetime(2026, 1, 1, tzinfo=UTC), total=float("nan")),
+            "result.total: nan is not allowed; JSON knows finite numbers only",
+        ),
         (Point, f"result: {Point!r} is not allowed; {PLAIN}"),
     ],
 )

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, assert_never
 
-from workpool_aws.adapters.codec import Change, attribute_of, encode_field, number_attribute_of
+from workpool_aws.adapters.codec import Change
 from workpool_aws.adapters.forms import Value
 from workpool_aws.adapters.keys import PARTITION_KEY, SORT_KEY
+from workpool_aws.adapters.schema import attribute_of, encode_field, number_attribute_of
 from workpool_aws.model.refs import Record
 from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent
 

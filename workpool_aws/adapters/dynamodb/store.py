@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 from botocore.exceptions import BotoCoreError, ClientError
 
 from workpool_aws.adapters import capacity
-from workpool_aws.adapters.codec import change_of, decode, encode, key_in, record_type
+from workpool_aws.adapters.codec import change_of, decode, encode, key_in
 from workpool_aws.adapters.dynamodb.answers import Again, server_time, translated
 from workpool_aws.adapters.dynamodb.expressions import Expressions, item_from_wire, item_to_wire
 from workpool_aws.adapters.keys import PARTITION_KEY, SORT_KEY, Key, is_empty, key_of, next_low, partition_of
+from workpool_aws.adapters.schema import record_type
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.refs import Page, Record, Ref, Row, Span, Unreadable, ref_of
 from workpool_aws.model.writes import Put, Update, Write, Written
@@ -56,14 +57,14 @@ class DynamoStore:
         return _decoded(item) if item else None
 
     def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
-        """Those that exist; a name asked for twice is read once."""
-        wanted = {key_of(ref): ref for ref in refs}
-        keys = list(wanted)
-        found: dict[Ref, Record | Unreadable] = {}
+        """Those that exist; a place asked for twice is read once."""
+        wanted = {ref: key_of(ref) for ref in refs}
+        keys = list(dict.fromkeys(wanted.values()))
+        found: dict[Key, Record | Unreadable] = {}
         for start in range(0, len(keys), capacity.BATCH_GET_KEYS_MAX):
             for item in self._get_batch(keys[start : start + capacity.BATCH_GET_KEYS_MAX]):
-                found[wanted[key_in(item)]] = decode(item)
-        return found
+                found[key_in(item)] = decode(item)
+        return {ref: found[key] for ref, key in wanted.items() if key in found}
 
     def query(self, span: Span) -> Page:
         """One page of a range, in key order. `next_low` may lead to an empty page."""
@@ -117,15 +118,16 @@ class DynamoStore:
     def _get_batch(self, keys: Sequence[Key]) -> list[dict[str, object]]:
         items: list[dict[str, object]] = []
         missing = [_wire_key(key) for key in keys]
-        for attempt in range(_TRIES):
-            self._pause(attempt)
-            items_before = len(items)
-            missing = self._get_some(missing, items)
-            if not missing:
-                return items
-            if len(items) > items_before:
-                return items + self._get_batch([key_in(item_from_wire(key)) for key in missing])
-        raise StoreUnavailable(f"table {self._table!r}: {len(missing)} items were left unread in all {_TRIES} tries")
+        stalled = 0
+        while missing:
+            left = self._get_some(missing, items)
+            stalled = stalled + 1 if len(left) == len(missing) else 0
+            if stalled == _TRIES:
+                raise StoreUnavailable(f"table {self._table!r}: {len(left)} items were left unread in all {_TRIES} tries")
+            if left:
+                self._pause(max(1, stalled))
+            missing = left
+        return items
 
     def _get_some(
         self, keys: list[dict[str, AttributeValueTypeDef]], into: list[dict[str, object]]

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
-from workpool_aws.adapters.codec import Change, Item, attribute_of, encode_field, number_attribute_of
+from workpool_aws.adapters.codec import Change, Item
 from workpool_aws.adapters.forms import Value
+from workpool_aws.adapters.schema import attribute_of, encode_field, number_attribute_of
 from workpool_aws.model.refs import Record
 from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent
 

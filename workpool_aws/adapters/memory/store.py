@@ -14,10 +14,11 @@ from typing import Final, assert_never
 
 from workpool_aws.adapters import capacity
 from workpool_aws.adapters.capacity import Meter, item_size
-from workpool_aws.adapters.codec import Item, change_of, decode, encode, record_type
+from workpool_aws.adapters.codec import Item, change_of, decode, encode
 from workpool_aws.adapters.forms import Value
 from workpool_aws.adapters.keys import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE, Key, is_empty, key_of, next_low, partition_of
 from workpool_aws.adapters.memory.evaluate import applied, holds
+from workpool_aws.adapters.schema import record_type
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import Page, Record, Ref, Row, Span, Unreadable, ref_of
 from workpool_aws.model.writes import Put, Update, Write, Written
@@ -96,17 +97,18 @@ class MemoryStore:
         return None if item is None else decode(item)
 
     def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
-        """Those that exist; a name asked for twice is read once."""
+        """Those that exist; a place asked for twice is read once."""
         wanted = {ref: key_of(ref) for ref in refs}
         with self._lock:
-            found = {ref: self._find(key) for ref, key in wanted.items()}
-        if wanted:
+            found = {key: self._find(key) for key in wanted.values()}
+        if found:
             self.meter.count(
                 f"{_noun(record_type(refs[0]))}.get_many",
                 read_units=capacity.batch_get_units(size for _, size in found.values()),
-                requests=-(-len(wanted) // capacity.BATCH_GET_KEYS_MAX),
+                requests=-(-len(found) // capacity.BATCH_GET_KEYS_MAX),
             )
-        return {ref: decode(item) for ref, (item, _) in found.items() if item is not None}
+        items = {ref: found[key][0] for ref, key in wanted.items()}
+        return {ref: decode(item) for ref, item in items.items() if item is not None}
 
     def query(self, span: Span) -> Page:
         """One page of a range, in key order. `next_low` may lead to an empty page."""

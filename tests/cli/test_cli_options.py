@@ -1,0 +1,215 @@
+"""The command line: what it accepts, what it says about the rest, and how it ends."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+
+import pytest
+
+from workpool_aws.cli import demo
+from workpool_aws.cli.demo import DemoOptions, Item, Watch
+from workpool_aws.cli.demo_report import DemoReport, Usage
+from workpool_aws.cli.main import main
+from workpool_aws.errors import StoreUnavailable, UsageError
+
+USAGE = Usage(max_concurrency=8, seconds=2.0, write_units=45, read_units=35)
+GOOD = DemoReport(
+    items=10,
+    finished=10,
+    succeeded=10,
+    retries=1,
+    attempts=11,
+    seconds=1.5,
+    limit=8,
+    usage=USAGE,
+    engine="memory",
+    seed=0,
+    largest=(),
+    failures=(),
+)
+EXCEEDED = replace(GOOD, usage=replace(USAGE, max_concurrency=9))
+UNFINISHED = replace(GOOD, finished=9, succeeded=9)
+HALTED = replace(GOOD, problem="a worker waits for something that cannot come")
+
+Runner = Callable[[DemoOptions, Sequence[Item], Watch], DemoReport]
+
+
+class Demo:
+    """Stands in for the run itself, and keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.outcome: DemoReport | BaseException = GOOD
+        self.asked: list[DemoOptions] = []
+        self.items: list[Item] = []
+
+    def __call__(self, options: DemoOptions, items: Sequence[Item], watch: Watch) -> DemoReport:
+        assert callable(watch)
+        self.asked.append(options)
+        self.items = list(items)
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> Demo:
+    stand_in = Demo()
+    monkeypatch.setattr(demo, "run_demo", stand_in)
+    return stand_in
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["demo", "--engine", "redis"], "argument --engine: 'redis' is no engine; moto, memory, or the URL of a DynamoDB endpoint"),
+        (["demo", "--engine", "ftp://host"], "argument --engine: 'ftp://host' is no engine"),
+        (["demo", "--engine", "http://"], "argument --engine: 'http://' is no engine"),
+        (["demo", "--engine", "http://[::1"], "argument --engine: 'http://[::1' is no engine"),
+        (["demo", "--items", "0"], "argument --items: '0' is not allowed; a whole number from 1 to 10000"),
+        (["demo", "--items", "10001"], "argument --items: '10001' is not allowed; a whole number from 1 to 10000"),
+        (["demo", "--items", "ten"], "argument --items: 'ten' is not allowed"),
+        (["demo", "--parallelism", "0"], "argument --parallelism: '0' is not allowed; a whole number from 1 to 500"),
+        (["demo", "--parallelism", "501"], "argument --parallelism: '501' is not allowed; a whole number from 1 to 500"),
+        (["demo", "--parallelism", "2.5"], "argument --parallelism: '2.5' is not allowed"),
+        (["demo", "--fail-rate", "-0.1"], "argument --fail-rate: '-0.1' is not allowed; a number from 0 to 1, or a fraction such as 1/12"),
+        (["demo", "--fail-rate", "1.1"], "argument --fail-rate: '1.1' is not allowed"),
+        (["demo", "--fail-rate", "nan"], "argument --fail-rate: 'nan' is not allowed"),
+        (["demo", "--fail-rate", "1/0"], "argument --fail-rate: '1/0' is not allowed"),
+        (["demo", "--fail-rate", "often"], "argument --fail-rate: 'often' is not allowed"),
+        (["demo", "--seed", "-1"], "argument --seed: '-1' is not allowed; a whole number from 0 to 9223372036854775807"),
+        (["demo", "--seed", "x"], "argument --seed: 'x' is not allowed"),
+        (["demo", "--clock", "atomic"], "argument --clock: invalid choice: 'atomic'"),
+        (["demo", "--item", "3"], "unrecognized arguments: --item 3"),
+        (["demo", "extra"], "unrecognized arguments: extra"),
+        (["dmeo"], "invalid choice: 'dmeo'"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_code_2(argv: list[str], says: str, ran: Demo, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(argv)
+
+    said = capsys.readouterr()
+    assert code == 2
+    assert says in said.err
+    assert said.err.count("\n") == 1
+    assert said.err.startswith("workpool")
+    assert said.out == ""
+    assert ran.asked == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "options"),
+    [
+        ([], DemoOptions()),
+        (["--items", "5"], DemoOptions(items=5)),
+        (["--parallelism", "500"], DemoOptions(parallelism=500)),
+        (["--fail-rate", "1/12"], DemoOptions(fail_rate=1 / 12)),
+        (["--fail-rate", "0"], DemoOptions(fail_rate=0.0)),
+        (["--fail-rate", "1"], DemoOptions(fail_rate=1.0)),
+        (["--seed", "7"], DemoOptions(seed=7)),
+        (["--engine", "memory"], DemoOptions(engine="memory")),
+        (["--engine", "http://127.0.0.1:8000"], DemoOptions(engine="http://127.0.0.1:8000")),
+        (["--clock", "virtual"], DemoOptions(clock="virtual")),
+    ],
+)
+def test_an_option_means_what_it_says(argv: list[str], options: DemoOptions, ran: Demo) -> None:
+    assert main(["demo", *argv]) == 0
+
+    assert ran.asked == [options]
+
+
+@pytest.mark.parametrize(
+    ("report", "code"), [(GOOD, 0), (EXCEEDED, 1), (UNFINISHED, 1), (HALTED, 1)], ids=["good", "exceeded", "unfinished", "halted"]
+)
+@pytest.mark.parametrize("json_asked", [False, True])
+def test_the_exit_code_says_whether_the_promises_were_kept(report: DemoReport, code: int, json_asked: bool, ran: Demo) -> None:
+    ran.outcome = report
+
+    assert main(["demo", "--json"] if json_asked else ["demo"]) == code
+
+
+@pytest.mark.parametrize("report", [GOOD, UNFINISHED])
+def test_with_json_the_output_is_one_object_and_the_rest_goes_to_stderr(
+    report: DemoReport, ran: Demo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran.outcome = report
+
+    main(["demo", "--json"])
+
+    said = capsys.readouterr()
+    assert said.out.count("\n") == 1
+    assert json.loads(said.out) == report.to_json()
+    assert "workpool demo: " in said.err
+
+
+def test_without_json_the_report_is_for_people(ran: Demo, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["demo"])
+
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1] == "OK: every work reached its end, and the limit was never exceeded."
+    assert said.err == ""
+    assert len(ran.items) > 420
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (KeyboardInterrupt(), 130, "workpool demo: interrupted"),
+        (StoreUnavailable("no answer from http://127.0.0.1:1"), 1, "workpool demo: error: no answer from http://127.0.0.1:1"),
+        (UsageError("engine", "x", "something else"), 2, "workpool demo: error: engine: 'x' is not allowed; something else"),
+        (ModuleNotFoundError("pip install 'workpool-aws[local]'"), 1, "workpool demo: error: pip install 'workpool-aws[local]'"),
+    ],
+)
+def test_what_stops_a_run_is_said_in_a_line(
+    error: BaseException, code: int, says: str, ran: Demo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran.outcome = error
+
+    assert main(["demo"]) == code
+
+    assert capsys.readouterr().err.strip() == says
+
+
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+
+    assert "watch a pool work on this machine" in capsys.readouterr().out
+
+
+def test_the_help_of_demo_names_every_option_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--help"]) == 0
+
+    said = capsys.readouterr().out
+    for option in ("--items", "--parallelism", "--fail-rate", "--seed", "--engine", "--clock", "--json", "exit codes: 0 every"):
+        assert option in said
+
+
+def test_without_a_command_the_help_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+
+    said = capsys.readouterr()
+    assert "COMMAND" in said.err
+    assert said.out == ""
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+
+    try:
+        expected = version("workpool-aws")
+    except PackageNotFoundError:
+        expected = "(run from its sources, not installed)"
+    assert capsys.readouterr().out == f"workpool {expected}\n"
+
+
+def test_help_needs_neither_an_sdk_nor_rich() -> None:
+    script = (
+        "import sys; from workpool_aws.cli.main import main; main(['demo', '--help']); "
+        "sys.exit(' '.join(sorted({'boto3', 'botocore', 'moto', 'pydantic', 'rich'} & set(sys.modules))) or 0)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,90 @@
+"""The demo from end to end: a pool on this machine opens real models."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from workpool_aws.cli.demo import RETRY, DemoOptions, items_of, run_demo
+from workpool_aws.cli.demo_report import DemoReport, Progress
+from workpool_aws.cli.demo_worker import Fate, fate_of, open_model
+from workpool_aws.cli.main import main
+
+SERVICES = ["dynamodb", "lambda", "s3", "sns", "sqs", "sts"]
+OPTIONS = DemoOptions(parallelism=3, fail_rate=0.3, seed=1, engine="memory", clock="virtual")
+
+
+def run(options: DemoOptions, services: list[str]) -> tuple[DemoReport, list[Progress]]:
+    seen: list[Progress] = []
+    report = run_demo(options, items_of(options, services), seen.append)
+    return report, seen
+
+
+def designed(options: DemoOptions, service: str) -> list[Fate]:
+    """The fates of a service's attempts, to its end."""
+    fates: list[Fate] = []
+    for attempt in range(1, RETRY.max_attempts + 1):
+        fates.append(fate_of(service, lap=0, attempt=attempt, seed=options.seed, fail_rate=options.fail_rate))
+        if fates[-1] is not Fate.FAILS:
+            break
+    return fates
+
+
+@pytest.mark.parametrize("clock", ["real", "virtual"])
+def test_every_work_reaches_the_end_that_the_design_foretells(clock: Any) -> None:
+    options = replace(OPTIONS, clock=clock)
+    foretold = {service: designed(options, service) for service in SERVICES}
+
+    report, seen = run(options, SERVICES)
+
+    assert report.ok
+    assert (report.items, report.finished) == (6, 6)
+    assert report.attempts == sum(map(len, foretold.values()))
+    assert [failure.service for failure in report.failures] == sorted(s for s, fates in foretold.items() if fates[-1] is not Fate.WORKS)
+    assert 1 <= report.usage.max_concurrency <= 3
+    assert (seen[-1].done, seen[-1].running, seen[-1].pending, seen[-1].retries) == (6, 0, 0, report.retries)
+
+
+def test_what_was_found_is_what_the_models_say() -> None:
+    report, _ = run(replace(OPTIONS, fail_rate=0.0), SERVICES)
+
+    assert [one.service for one in report.largest][:3] == ["s3", "lambda", "dynamodb"]
+    assert all(one.shapes > one.operations > 5 for one in report.largest)
+    assert report.failures == ()
+    assert report.retries == 0
+
+
+def test_when_every_attempt_fails_every_work_still_reaches_its_end() -> None:
+    report, _ = run(replace(OPTIONS, fail_rate=1.0), SERVICES)
+
+    assert report.ok
+    assert (report.finished, report.succeeded, report.failed) == (6, 0, 6)
+    assert {failure.error_type for failure in report.failures} <= {"ServiceOutage", "NonRetryableError"}
+
+
+def test_in_virtual_time_a_run_repeats() -> None:
+    first, again = (run(OPTIONS, SERVICES)[0] for _ in range(2))
+
+    assert first == again
+
+
+def test_an_action_costs_units() -> None:
+    report, _ = run(OPTIONS, SERVICES)
+
+    assert report.write_units_per_action >= 4
+    assert report.read_units_per_action > 0
+
+
+@pytest.mark.parametrize("engine", ["memory", "moto"])
+def test_the_command_runs_on_its_own_engines(engine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["demo", "--items", "6", "--engine", engine, "--clock", "virtual", "--json"])
+
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert code == 0
+    assert said["ok"] is True
+    assert (said["items"], said["finished"], said["engine"], said["limit"]) == (6, 6, engine, 8)
+
+
+def test_the_worker_is_an_ordinary_function_underneath() -> None:
+    assert open_model.function.__name__ == "open_model"

@@ -1,0 +1,26 @@
+"""Every example runs, and prints what its README says."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FOLDERS = sorted(path.parent for path in EXAMPLES.glob("*/app.py"))
+
+
+def test_there_are_examples() -> None:
+    assert [folder.name for folder in FOLDERS] == ["email", "undecorated"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_an_example_prints_what_its_readme_says(folder: Path) -> None:
+    said = re.search(r"^```text\n(.*?)^```", (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert said is not None
+
+    done = subprocess.run([sys.executable, str(folder / "app.py")], capture_output=True, text=True, check=False, timeout=120)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == said[1]

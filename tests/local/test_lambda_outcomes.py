@@ -1,0 +1,278 @@
+"""How an invocation ends, and what its destination learns: AWS's record, version 1.0."""
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from workpool_aws import invocation
+from workpool_aws.model.facts import Completed, Retrying
+
+
+def failing(event: object, context: object) -> None:
+    raise KeyError("missing")
+
+
+def test_a_success_is_told_with_request_and_response(bench: Any) -> None:
+    arn = bench.deploy(lambda event, _: {"twice": event["n"] * 2}, name="double")
+    bench.send(arn, {"n": 21})
+    bench.run()
+
+    ((at, record),) = bench.records
+    request_id = record["requestContext"].pop("requestId")
+    assert len(request_id) == 36
+    assert at == 0
+    assert record == {
+        "version": "1.0",
+        "timestamp": "2026-01-01T00:00:00.000Z",
+        "requestContext": {"functionArn": f"{arn}:$LATEST", "condition": "Success", "approximateInvokeCount": 1},
+        "requestPayload": {"n": 21},
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST"},
+        "responsePayload": {"twice": 42},
+    }
+
+
+def test_an_exception_is_told_with_type_message_and_stack(bench: Any) -> None:
+    bench.send(bench.deploy(failing), {"n": 1})
+    bench.run()
+
+    ((_, record),) = bench.records
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    assert record["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"}
+    payload = record["responsePayload"]
+    assert (payload["errorType"], payload["errorMessage"]) == ("KeyError", "'missing'")
+    assert "failing" in payload["stackTrace"][-1]
+    assert "runs.py" not in "".join(payload["stackTrace"])
+    assert bench.invocations("failing")[0].outcome == "failed"
+
+
+@pytest.mark.parametrize(("value", "shown"), [(None, None), (0, 0), ([1], [1]), ("text", "text"), ({"a": None}, {"a": None})])
+def test_any_json_value_is_a_response(bench: Any, value: object, shown: object) -> None:
+    bench.send(bench.deploy(lambda *_: value, name="answer"))
+    bench.run()
+
+    assert bench.records[0][1]["responsePayload"] == shown
+
+
+@pytest.mark.parametrize("value", [{1, 2}, object(), timedelta(1), b"bytes"])
+def test_what_is_no_json_cannot_be_returned(bench: Any, value: object) -> None:
+    bench.send(bench.deploy(lambda *_: value, name="answer"))
+    bench.run()
+
+    payload = bench.records[0][1]["responsePayload"]
+    assert payload["errorType"] == "Runtime.MarshalError"
+    assert payload["errorMessage"].startswith("Unable to marshal response")
+
+
+@pytest.mark.parametrize(("status", "shown"), [(3, "3"), (None, "0"), ("text", "1")])
+def test_the_end_of_the_process_is_a_crash(bench: Any, status: object, shown: str) -> None:
+    bench.send(bench.deploy(lambda *_: sys.exit(status), name="leave"))
+    bench.run()
+
+    payload = bench.records[0][1]["responsePayload"]
+    assert payload["errorType"] == "Runtime.ExitError"
+    assert payload["errorMessage"].endswith(f"Error: Runtime exited with error: exit status {shown}")
+    assert bench.invocations("leave")[0].outcome == "crashed"
+
+
+def test_a_timeout_ends_the_attempt_at_its_moment(bench: Any) -> None:
+    seen: list[str] = []
+
+    def slow(event: object, context: object) -> None:
+        bench.kernel.sleep(60_000)
+        seen.append("went on")
+
+    bench.send(bench.deploy(slow, timeout_ms=3_000))
+    bench.run()
+
+    ((at, record),) = bench.records
+    assert at == 3_000
+    assert record["responsePayload"]["errorType"] == "Sandbox.Timedout"
+    assert record["responsePayload"]["errorMessage"].endswith("Task timed out after 3.00 seconds")
+    assert bench.invocations("slow")[0].outcome == "timeout"
+    assert seen == []
+
+
+def test_a_sleep_that_ends_with_the_timeout_is_in_time(bench: Any) -> None:
+    bench.send(bench.deploy(lambda *_: bench.kernel.sleep(3_000), name="just", timeout_ms=3_000))
+    bench.run()
+
+    assert bench.invocations("just")[0].outcome == "success"
+
+
+def test_code_that_swallows_its_death_does_not_survive_it(bench: Any) -> None:
+    def stubborn(event: object, context: object) -> str:
+        try:
+            bench.kernel.sleep(60_000)
+        except BaseException:  # noqa: BLE001 - as bad as user code gets
+            return "still here"
+        return "never"
+
+    bench.send(bench.deploy(stubborn, timeout_ms=1_000))
+    bench.run()
+
+    assert [record["responsePayload"]["errorType"] for _, record in bench.records] == ["Sandbox.Timedout"]
+
+
+@pytest.mark.parametrize("handler", [lambda *_: "done", failing])
+def test_a_body_runs_at_the_start_and_its_outcome_comes_at_the_end(bench: Any, handler: Callable[..., object]) -> None:
+    began: list[int] = []
+
+    def work(event: object, context: object) -> object:
+        began.append(bench.kernel.now())
+        return handler(event, context)
+
+    start = bench.kernel.now()
+    bench.send(bench.deploy(work, takes=lambda event: event["seconds"] * 1000), {"seconds": 7})
+    bench.run()
+
+    assert began == [start]
+    assert [at for at, _ in bench.records] == [7_000]
+
+
+def test_taking_longer_than_the_timeout_is_a_timeout(bench: Any) -> None:
+    bench.send(bench.deploy(lambda *_: "done", name="long", takes=lambda _: 3_001, timeout_ms=3_000))
+    bench.run()
+
+    ((at, record),) = bench.records
+    assert (at, record["responsePayload"]["errorType"]) == (3_000, "Sandbox.Timedout")
+
+
+def test_a_decorated_handler_takes_its_time_between_body_and_report(bench: Any) -> None:
+    reported: list[int] = []
+
+    def decorated(event: object, context: object) -> None:
+        after_body = invocation.after_body.get()
+        assert after_body is not None
+        after_body()
+        reported.append(bench.kernel.now())
+
+    start = bench.kernel.now()
+    bench.send(bench.deploy(decorated, decorated=True, takes=lambda _: 4_000))
+    bench.run()
+
+    assert reported == [start + 4_000]
+
+
+def test_a_decorated_handler_past_its_timeout_reports_nothing(bench: Any) -> None:
+    reported: list[str] = []
+
+    def decorated(event: object, context: object) -> None:
+        after_body = invocation.after_body.get()
+        assert after_body is not None
+        after_body()
+        reported.append("reported")
+
+    bench.send(bench.deploy(decorated, decorated=True, takes=lambda _: 4_000, timeout_ms=1_000))
+    bench.run()
+
+    assert reported == []
+    assert bench.invocations("decorated")[0].outcome == "timeout"
+
+
+def test_the_sleeper_of_a_worker_sleeps_in_the_clouds_time(bench: Any) -> None:
+    def sleepy(event: object, context: object) -> None:
+        sleeper = invocation.sleeper.get()
+        assert sleeper is not None
+        sleeper(12.5)
+
+    bench.send(bench.deploy(sleepy))
+
+    assert bench.run() == 12_500
+
+
+def test_a_refused_delivery_is_a_duplicate_and_not_counted(bench: Any) -> None:
+    def claimed(event: Any, context: object) -> None:
+        refused = invocation.refused.get()
+        assert refused is not None
+        bench.kernel.sleep(100)
+        if event["second"]:
+            refused("claimed already")
+
+    arn = bench.deploy(claimed, decorated=True)
+    bench.send(arn, {"second": False})
+    bench.send(arn, {"second": True})
+    bench.run()
+
+    assert sorted(each.outcome for each in bench.invocations("claimed")) == ["duplicate", "success"]
+    assert bench.platform.diary.most_at_once("claimed") == 1
+
+
+def assigned(work_id: str) -> dict[str, object]:
+    """An event with the assignment of a work's second attempt."""
+    return {
+        "_workpool": {
+            "version": 1,
+            "table": "t",
+            "pool": "p",
+            "work_id": work_id,
+            "start": 2,
+            "attempts_made": 1,
+            "kind": "action",
+            "retry": None,
+            "claimed": True,
+            "retention_s": 60,
+            "start_by": 0,
+            "loop_until": None,
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("make_fact", "outcome"),
+    [
+        (lambda id_: Completed(pool="p", work_id=id_, outcome="failed", attempts_made=2, error_type="ValueError"), "failed"),
+        (lambda id_: Retrying(pool="p", work_id=id_, attempts_made=2, delay_ms=1, error_type="ValueError"), "failed"),
+        (lambda id_: Completed(pool="p", work_id=id_, outcome="success", attempts_made=2, error_type=None), "success"),
+        (lambda _: Completed(pool="p", work_id="01KDVDNA00EZ2YE4WMTY1PFSQ0", outcome="failed", attempts_made=2, error_type="E"), "success"),
+    ],
+)
+def test_what_a_decorated_handler_reports_is_its_outcome(bench: Any, make_fact: Callable[[str], Any], outcome: str) -> None:
+    work_id = "01KDVDNA00EZ2YE4WMTY1PFSR0"
+
+    def reporting(event: object, context: object) -> None:
+        bench.platform.telemetry.tell(make_fact(work_id))
+
+    bench.send(bench.deploy(reporting, decorated=True), assigned(work_id))
+    bench.run()
+
+    (entry,) = bench.invocations("reporting")
+    assert (entry.outcome, entry.attempt) == (outcome, 2)
+
+
+def test_a_crash_ends_the_process_without_a_word_of_its_own(make_bench: Callable[..., Any]) -> None:
+    bench = make_bench(seed=4, crash_rate=1.0)
+
+    def works(event: object, context: object) -> str:
+        for number in range(100):
+            bench.kernel.call(f"call {number}", lambda: None, writes=True)
+        return "done"
+
+    bench.send(bench.deploy(works))
+    bench.run()
+
+    (entry,) = bench.invocations("works")
+    assert entry.outcome == "crashed"
+    assert 1 <= sum(line.label.startswith("call") for line in bench.kernel.trace) <= 64
+
+
+def test_a_planned_crash_strikes_at_the_end_where_there_are_few_calls(make_bench: Callable[..., Any]) -> None:
+    for seed in range(10):
+        bench = make_bench(seed=seed, crash_rate=1.0)
+        bench.send(bench.deploy(lambda *_: "done", name="brief"))
+        bench.run()
+
+        assert bench.invocations("brief")[0].outcome == "crashed", f"seed {seed}"
+
+
+def test_a_record_is_json_for_any_error_text(bench: Any) -> None:
+    def odd(event: object, context: object) -> None:
+        raise ValueError('quotes " and \N{SNOWMAN} and \x00')
+
+    bench.send(bench.deploy(odd))
+    bench.run()
+
+    assert json.loads(json.dumps(bench.records[0][1]))["responsePayload"]["errorMessage"] == 'quotes " and \N{SNOWMAN} and \x00'

@@ -1,0 +1,112 @@
+"""A stand-in for AWS's side of the connection, below boto3: real clients, real requests, no network."""
+
+from __future__ import annotations
+
+import json
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from workpool_aws.model.ids import EpochMs
+
+NOW = EpochMs(1_767_225_600_000)  # 2026-01-01T00:00:00Z
+
+
+class ManualClock:
+    """Stands still until a test sets it."""
+
+    def __init__(self, now=NOW):
+        self.time = now
+
+    def now(self):
+        return self.time
+
+    def sleep(self, ms):
+        self.time = EpochMs(self.time + ms)
+
+
+class CountingEntropy:
+    """Chance that counts: every answer differs from the one before."""
+
+    def __init__(self):
+        self.count = 0
+
+    def bits(self, count):
+        self.count += 1
+        return self.count % (1 << count)
+
+    def fraction(self):
+        return 0.5
+
+    def token(self):
+        return f"token-{self.bits(32):010d}"
+
+
+class _Body:
+    def __init__(self, content):
+        self._content = content
+
+    def stream(self):
+        return iter([self._content])
+
+    def read(self, *_):
+        content, self._content = self._content, b""
+        return content
+
+
+class Far:
+    """What stands at the other end: answers each request with the next of `answers`, or with `default`; raises those that are errors."""
+
+    def __init__(self):
+        self.requests = []
+        self.answers = []
+        self.default = (202, {}, "")
+
+    def listen(self, client):
+        client.meta.events.register_first("before-send", self._send)
+        return client
+
+    def _send(self, request, **_):
+        self.requests.append(request)
+        answer = self.answers.pop(0) if self.answers else self.default
+        if isinstance(answer, Exception):
+            raise answer
+        status, body, code = answer
+        headers = {"x-amzn-errortype": code} if code else {}
+        return AWSResponse(request.url, status, headers, _Body(json.dumps(body).encode()))
+
+    @property
+    def bodies(self):
+        return [json.loads(request.body or b"null") for request in self.requests]
+
+
+def refusal(status, code):
+    """AWS's answer to a request it does not carry out."""
+    return (status, {"Message": f"because of {code}"}, code)
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def entropy():
+    return CountingEntropy()
+
+
+@pytest.fixture
+def far():
+    return Far()
+
+
+@pytest.fixture(scope="session")
+def session():
+    # One for all tests: it keeps the service models, which are slow to read.
+    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
+
+
+@pytest.fixture
+def answer_with():
+    return refusal

@@ -1,0 +1,194 @@
+"""The composition for AWS: which parts, with which limits of time, and made when."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from workpool_aws.adapters import aws
+from workpool_aws.adapters.aws import CLIENT_CONFIGS, aws_ports
+from workpool_aws.adapters.dynamodb.table import create_table
+from workpool_aws.adapters.system import FAN_OUT_WORKERS, SerialFanOut, SystemClock, SystemEntropy, ThreadFanOut
+from workpool_aws.adapters.telemetry import ListTelemetry, LoggerTelemetry
+from workpool_aws.core import limits
+from workpool_aws.errors import UsageError
+from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.loop import Deployment
+from workpool_aws.model.messages import Assignment, LoopOrder
+from workpool_aws.model.refs import DeploymentRef
+from workpool_aws.model.work import Kind
+from workpool_aws.model.writes import Put
+from workpool_aws.ports import FunctionLimits, InvokeRefused
+from workpool_aws.settings import Settings
+
+LOOP = "arn:aws:lambda:eu-west-1:123456789012:function:loop"
+ROLE = "arn:aws:iam::123456789012:role/scheduler"
+LAMBDA_S_MAX = 900
+ASSIGNMENT = Assignment(
+    table="t-1",
+    pool="email",
+    work_id=WorkId(make_id(EpochMs(1_700_000_000_000), random_bits=7)),
+    start=1,
+    attempts_made=0,
+    kind=Kind.ACTION,
+    retry=None,
+    claimed=True,
+    retention_s=None,
+    start_by=EpochMs(1_700_000_100_000),
+)
+
+
+class CountingSession(boto3.Session):
+    """Counts the clients it makes, and how many are in the making at one time."""
+
+    def __init__(self):
+        super().__init__(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
+        self.made = []
+        self.configs = []
+        self.crowd = 0
+        self.listen = lambda client: client
+        self._making = 0
+
+    def client(self, service_name, *args, **kwargs):
+        self._making += 1
+        self.crowd = max(self.crowd, self._making)
+        try:
+            self.configs.append(kwargs["config"])
+            return self.listen(super().client(service_name, *args, **kwargs))
+        finally:
+            self.made.append(service_name)
+            self._making -= 1
+
+
+@pytest.fixture
+def counting():
+    return CountingSession()
+
+
+@pytest.mark.parametrize("name", list(CLIENT_CONFIGS))
+def test_no_client_can_hang(name):
+    config = CLIENT_CONFIGS[name]
+    assert 1 <= config.connect_timeout <= 2
+    assert 1 <= config.read_timeout <= 5
+    worst_ms = config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout) * 1000
+    assert worst_ms < limits.HAND_OVER_MS < LAMBDA_S_MAX * 1000
+    assert config.max_pool_connections >= FAN_OUT_WORKERS
+    assert config.tcp_keepalive is True
+    assert config.retries["mode"] == "standard"
+
+
+def test_a_call_to_lambda_ends_before_its_start_write_is_old():
+    config = CLIENT_CONFIGS["lambda"]
+    assert config.retries["total_max_attempts"] == 1
+    assert (config.connect_timeout + config.read_timeout) * 1000 < limits.START_TO_INVOKE_MS
+
+
+def test_the_parts_are_the_systems_unless_given(session):
+    ports = aws_ports("t-1", session, settings=Settings(loop_arn=LOOP))
+    assert (ports.table, ports.loop_arn) == ("t-1", LOOP)
+    kinds = [SystemClock, SystemEntropy, LoggerTelemetry, ThreadFanOut]
+    assert [type(part) for part in (ports.clock, ports.entropy, ports.telemetry, ports.fan_out)] == kinds
+
+
+def test_given_parts_are_used(session, clock, entropy):
+    telemetry, fan_out = ListTelemetry(), SerialFanOut()
+    ports = aws_ports("t-1", session, clock=clock, entropy=entropy, telemetry=telemetry, fan_out=fan_out, settings=Settings())
+    assert (ports.clock, ports.entropy, ports.telemetry, ports.fan_out) == (clock, entropy, telemetry, fan_out)
+    assert ports.loop_arn is None
+
+
+def test_the_environment_is_read_when_no_settings_are_given(session, monkeypatch):
+    monkeypatch.setenv("WORKPOOL_LOOP_ARN", LOOP)
+    assert aws_ports("t-1", session).loop_arn == LOOP
+
+
+def test_without_a_region_it_says_so(monkeypatch):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    with pytest.raises(UsageError) as caught:
+        aws_ports("t-1", boto3.Session(), settings=Settings())
+    assert caught.value.field == "region"
+
+
+def test_clients_are_made_when_they_are_needed(counting):
+    with mock_aws():
+        ports = aws_ports("t-1", counting, settings=Settings())
+        assert counting.made == ["dynamodb"]
+        ports.invoker.limits("send")
+        ports.invoker.limits("send")
+        assert counting.made == ["dynamodb", "lambda"]
+        with pytest.raises(InvokeRefused):
+            ports.invoker.start_loop(LOOP, LoopOrder(table="t-1", pool="email", generation=1))
+    assert counting.made == ["dynamodb", "lambda", "lambda"]
+    assert counting.configs == [CLIENT_CONFIGS["dynamodb"], CLIENT_CONFIGS["lambda-retrying"], CLIENT_CONFIGS["lambda"]]
+
+
+def test_all_that_is_invoked_begins_a_trace_of_its_own(counting, far, clock, entropy):
+    counting.listen = far.listen
+    ports = aws_ports("t-1", counting, clock=clock, entropy=entropy, settings=Settings())
+    ports.invoker.start_loop(LOOP, LoopOrder(table="t-1", pool="email", generation=1))
+    ports.invoker.start_work("send", replace(ASSIGNMENT, claimed=False), "{}")
+    ports.invoker.start_work("send", ASSIGNMENT, "{}")
+    traces = [request.headers["X-Amzn-Trace-Id"].decode() for request in far.requests]
+    assert [trace.partition(";")[0].count("-") for trace in traces] == [2] * 3
+    assert len(set(traces)) == 3
+
+
+def test_the_timer_knows_its_place_from_the_settings(counting, far, clock):
+    counting.listen = far.listen
+    far.default = (200, {"ScheduleArn": "arn"}, "")
+    known = Settings(loop_arn=LOOP, schedule_group="group-9", scheduler_role_arn=ROLE)
+    aws_ports("t-1", counting, clock=clock, settings=known).timer.wake_at("email", EpochMs(clock.now() + 3_600_000))
+    [order] = far.bodies
+    assert (order["GroupName"], order["Target"]["Arn"], order["Target"]["RoleArn"]) == ("group-9", LOOP, ROLE)
+    assert counting.made == ["dynamodb", "scheduler"]
+
+
+def test_threads_make_each_client_once_and_one_at_a_time(counting):
+    meeting = threading.Barrier(8)
+
+    def ask(n):
+        meeting.wait(timeout=10)
+        return ports.invoker.limits(f"send-{n}")
+
+    with mock_aws():
+        ports = aws_ports("t-1", counting, settings=Settings())
+        assert ports.fan_out(ask, range(8)) == [FunctionLimits(timeout_ms=900_000, event_age_ms=21_600_000)] * 8
+    assert (counting.made, counting.crowd) == (["dynamodb", "lambda"], 1)
+
+
+def test_two_sessions_do_not_make_clients_at_one_time():
+    assert aws._making.acquire(timeout=5)
+    try:
+        waiting = threading.Thread(target=lambda: aws_ports("t-1", CountingSession(), settings=Settings()), daemon=True)
+        waiting.start()
+        waiting.join(timeout=0.05)
+        assert waiting.is_alive()
+    finally:
+        aws._making.release()
+    waiting.join(timeout=10)
+    assert not waiting.is_alive()
+
+
+def test_store_and_timer_work_on_an_emulated_aws(session, clock, entropy):
+    with mock_aws():
+        create_table(session.client("dynamodb"), "t-1")
+        scheduler = session.client("scheduler")
+        scheduler.create_schedule_group(Name="group-1")
+        ports = aws_ports("t-1", session, clock=clock, entropy=entropy, telemetry=ListTelemetry(), settings=Settings())
+        deployment = Deployment(loop_arn=LOOP, schedule_group="group-1", scheduler_role_arn=ROLE)
+        ports.store.write(Put(deployment))
+        assert ports.store.get(DeploymentRef()) == deployment
+        # Its place comes from the deployment item; the second order takes the place of the first.
+        for hours in (1, 2):
+            ports.timer.wake_at("email", EpochMs(clock.now() + hours * 3_600_000))
+        stored = scheduler.get_schedule(Name="t-1.email", GroupName="group-1")
+        assert (stored["ScheduleExpression"], stored["Target"]["Arn"]) == ("at(2026-01-01T02:00:00)", LOOP)
+        ports.timer.forget("email")
+        ports.timer.forget("email")
+        assert scheduler.list_schedules()["Schedules"] == []

@@ -1,0 +1,293 @@
+"""Calls to Lambda: what each answer means, fresh traces, and the limits of a target."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from botocore import exceptions as sdk
+
+from workpool_aws.adapters.aws import CLIENT_CONFIGS
+from workpool_aws.adapters.invoke import LambdaInvoker, start_fresh_traces
+from workpool_aws.adapters.wire import assignment_from_wire, order_from_wire
+from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.messages import Assignment, LoopOrder
+from workpool_aws.model.work import Kind
+from workpool_aws.ports import FunctionLimits, InvokeRefused, InvokeThrottled, InvokeUnanswered
+
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:send"
+URL = "https://lambda.eu-west-1.amazonaws.com"
+UPPER_BOUND = FunctionLimits(timeout_ms=900_000, event_age_ms=21_600_000)
+ORDER = LoopOrder(table="t-1", pool="email", generation=5)
+
+
+def assignment(*, claimed):
+    return Assignment(
+        table="t-1",
+        pool="email",
+        work_id=WorkId(make_id(EpochMs(1_700_000_000_000), random_bits=7)),
+        start=1,
+        attempts_made=0,
+        kind=Kind.ACTION,
+        retry=None,
+        claimed=claimed,
+        retention_s=None,
+        start_by=EpochMs(1_700_000_100_000),
+    )
+
+
+@pytest.fixture
+def again():
+    """Requests that the retrying client sent."""
+    return []
+
+
+@pytest.fixture
+def invoker(session, far, again, clock, entropy, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    once = far.listen(session.client("lambda", config=CLIENT_CONFIGS["lambda"]))
+    retrying = far.listen(session.client("lambda", config=CLIENT_CONFIGS["lambda-retrying"]))
+    retrying.meta.events.register_first("before-send", lambda request, **_: again.append(request))
+    for client in (once, retrying):
+        start_fresh_traces(client, clock, entropy)
+    return LambdaInvoker(lambda: once, lambda: retrying, clock)
+
+
+def test_a_start_is_one_event_with_the_assignment(invoker, far):
+    invoker.start_work(f"{ARN}:live", assignment(claimed=False), '{"b":1.0,"a":"ü"}')
+    [request] = far.requests
+    assert request.headers["X-Amz-Invocation-Type"] == b"Event"
+    assert request.url.endswith("/functions/arn%3Aaws%3Alambda%3Aeu-west-1%3A123456789012%3Afunction%3Asend%3Alive/invocations")
+    assert request.body.startswith('{"b":1.0,"a":"ü","_workpool":{'.encode())
+    assert assignment_from_wire(json.loads(request.body)["_workpool"]) == assignment(claimed=False)
+
+
+def test_a_loop_gets_its_order(invoker, far):
+    invoker.start_loop(ARN, ORDER)
+    assert [order_from_wire(body) for body in far.bodies] == [ORDER]
+    assert far.requests[0].headers["X-Amz-Invocation-Type"] == b"Event"
+
+
+def test_only_a_claimed_start_is_repeated_by_the_sdk(invoker, far, again):
+    far.default = (500, {}, "ServiceException")
+    for send in (lambda: invoker.start_loop(ARN, ORDER), lambda: invoker.start_work("f", assignment(claimed=False), "{}")):
+        far.requests.clear()
+        with pytest.raises(InvokeUnanswered):
+            send()
+        assert (len(far.requests), len(again)) == (1, 0)
+    far.requests.clear()
+    with pytest.raises(InvokeUnanswered):
+        invoker.start_work("f", assignment(claimed=True), "{}")
+    assert (len(far.requests), len(again)) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (429, "TooManyRequestsException"),
+        (429, "SomethingNew"),
+        (400, "ThrottlingException"),
+        (503, "ServiceUnavailableException"),
+        (503, ""),
+        (502, "EC2ThrottledException"),
+        (502, "ENILimitReachedException"),
+        (502, "SubnetIPAddressLimitReachedException"),
+        (408, "SnapStartTimeoutException"),
+        (403, "ExpiredTokenException"),
+        (403, "InvalidSignatureException"),
+        (403, "UnrecognizedClientException"),
+    ],
+)
+def test_what_lambda_did_not_take_may_be_tried_again(invoker, far, answer_with, status, code):
+    far.answers = [answer_with(status, code)]
+    with pytest.raises(InvokeThrottled):
+        invoker.start_work("f", assignment(claimed=False), "{}")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "lasting"),
+    [
+        (413, "RequestTooLargeException", True),
+        (413, "", True),
+        (400, "InvalidRequestContentException", True),
+        (400, "InvalidParameterValueException", True),
+        (415, "UnsupportedMediaTypeException", True),
+        (404, "ResourceNotFoundException", False),
+        (403, "AccessDeniedException", False),
+        (409, "ResourceConflictException", False),
+        (409, "CodeArtifactUserPendingException", False),
+        (400, "RecursiveInvocationException", False),
+        (502, "KMSDisabledException", False),
+        (502, "KMSInvalidStateException", False),
+        (502, "KMSAccessDeniedException", False),
+        (502, "KMSNotFoundException", False),
+        (502, "InvalidSubnetIDException", False),
+        (502, "InvalidZipFileException", False),
+        (418, "SomethingNew", False),
+    ],
+)
+def test_what_lambda_refused_was_not_taken(invoker, far, answer_with, status, code, lasting):
+    far.answers = [answer_with(status, code)]
+    with pytest.raises(InvokeRefused) as caught:
+        invoker.start_work("f", assignment(claimed=False), "{}")
+    assert caught.value.lasting is lasting
+    assert f"because of {code}" in caught.value.reason
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (500, {}, "ServiceException"),
+        (500, {}, ""),
+        (502, {}, "EC2UnexpectedException"),
+        (504, {}, ""),
+        sdk.ReadTimeoutError(endpoint_url=URL),
+        sdk.ConnectionClosedError(endpoint_url=URL),
+        sdk.SSLError(endpoint_url=URL, error="unexpected eof"),
+        sdk.HTTPClientError(error="broken"),
+    ],
+    ids=str,
+)
+def test_without_a_clear_answer_it_may_have_been_taken(invoker, far, answer):
+    far.answers = [answer]
+    with pytest.raises(InvokeUnanswered):
+        invoker.start_work("f", assignment(claimed=False), "{}")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        sdk.ConnectTimeoutError(endpoint_url=URL),
+        sdk.EndpointConnectionError(endpoint_url=URL),
+        sdk.ProxyConnectionError(proxy_url=URL),
+        sdk.NoCredentialsError(),
+        sdk.CredentialRetrievalError(provider="x", error_msg="y"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_was_never_sent_may_be_tried_again(invoker, far, error):
+    far.answers = [error]
+    with pytest.raises(InvokeThrottled):
+        invoker.start_work("f", assignment(claimed=False), "{}")
+
+
+def test_arguments_that_are_no_object_are_refused_for_good_unsent(invoker, far):
+    with pytest.raises(InvokeRefused) as caught:
+        invoker.start_work("f", assignment(claimed=False), "[1]")
+    assert (caught.value.lasting, far.requests) == (True, [])
+
+
+def test_a_target_that_no_function_can_be_called_is_refused_for_good_unsent(invoker, far):
+    with pytest.raises(InvokeRefused) as caught:
+        invoker.start_work("", assignment(claimed=False), "{}")
+    assert (caught.value.lasting, far.requests) == (True, [])
+
+
+def test_every_invoke_begins_a_trace_of_its_own(invoker, far, monkeypatch):
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "loop")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=15:a1b2c3d4:14")
+    invoker.start_work("f", assignment(claimed=False), "{}")
+    invoker.start_work("f", assignment(claimed=True), "{}")
+    invoker.start_loop(ARN, ORDER)
+    traces = [request.headers["X-Amzn-Trace-Id"].decode() for request in far.requests]
+    assert [re.fullmatch(r"Root=1-6955b900-[0-9a-f]{24}", trace) is not None for trace in traces] == [True] * 3
+    assert len(set(traces)) == 3
+
+
+def configured(timeout_s, age_s):
+    """Lambda's answers to the two questions about a target's limits."""
+    return [(200, {"Timeout": timeout_s}, ""), (200, {} if age_s is None else {"MaximumEventAgeInSeconds": age_s}, "")]
+
+
+@pytest.mark.parametrize(
+    ("target", "paths"),
+    [
+        ("send", ["/functions/send/configuration", "/functions/send/event-invoke-config"]),
+        ("send:live", ["/functions/send/configuration?Qualifier=live", "/functions/send/event-invoke-config?Qualifier=live"]),
+        (
+            "123456789012:function:send:7",
+            [
+                "/functions/123456789012%3Afunction%3Asend/configuration?Qualifier=7",
+                "/functions/123456789012%3Afunction%3Asend/event-invoke-config?Qualifier=7",
+            ],
+        ),
+        ("function:live", ["/functions/function/configuration?Qualifier=live", "/functions/function/event-invoke-config?Qualifier=live"]),
+        (
+            ARN,
+            [
+                "/functions/arn%3Aaws%3Alambda%3Aeu-west-1%3A123456789012%3Afunction%3Asend/configuration",
+                "/functions/arn%3Aaws%3Alambda%3Aeu-west-1%3A123456789012%3Afunction%3Asend/event-invoke-config",
+            ],
+        ),
+        (
+            f"{ARN}:$LATEST",
+            [
+                "/functions/arn%3Aaws%3Alambda%3Aeu-west-1%3A123456789012%3Afunction%3Asend/configuration?Qualifier=%24LATEST",
+                "/functions/arn%3Aaws%3Alambda%3Aeu-west-1%3A123456789012%3Afunction%3Asend/event-invoke-config?Qualifier=%24LATEST",
+            ],
+        ),
+    ],
+)
+def test_limits_are_those_of_the_very_version_or_alias(invoker, far, target, paths):
+    far.answers = configured(30, 120)
+    assert invoker.limits(target) == FunctionLimits(timeout_ms=30_000, event_age_ms=120_000)
+    assert [re.sub(r"^https://[^/]+/\d{4}-\d\d-\d\d", "", request.url) for request in far.requests] == paths
+
+
+@pytest.mark.parametrize("second", [(404, {}, "ResourceNotFoundException"), (200, {}, "")], ids=["none", "without an age"])
+def test_a_target_without_an_event_age_has_lambdas_own(invoker, far, clock, second):
+    far.answers = [(200, {"Timeout": 3}, ""), second]
+    expected = FunctionLimits(timeout_ms=3_000, event_age_ms=21_600_000)
+    assert invoker.limits("send") == expected
+    clock.sleep(299_999)
+    assert invoker.limits("send") == expected
+    assert len(far.requests) == 2
+
+
+def test_limits_are_asked_again_after_five_minutes(invoker, far, clock):
+    far.answers = configured(30, 120) + configured(60, 60)
+    assert invoker.limits("send").timeout_ms == 30_000
+    clock.sleep(299_999)
+    assert invoker.limits("send").timeout_ms == 30_000
+    clock.sleep(1)
+    assert invoker.limits("send").timeout_ms == 60_000
+    assert len(far.requests) == 4
+
+
+def test_limits_of_two_targets_are_kept_apart(invoker, far):
+    far.answers = configured(30, 120) + configured(60, 60)
+    assert [invoker.limits(name).timeout_ms for name in ("send", "send:live", "send")] == [30_000, 60_000, 30_000]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        [(404, {}, "ResourceNotFoundException")],
+        [(403, {}, "AccessDeniedException")],
+        [(429, {}, "TooManyRequestsException")] * 2,
+        [sdk.ReadTimeoutError(endpoint_url=URL)] * 2,
+        [sdk.EndpointConnectionError(endpoint_url=URL)] * 2,
+        [(200, {"Timeout": 3}, ""), (403, {}, "AccessDeniedException")],
+    ],
+    ids=["gone", "forbidden", "throttled", "unanswered", "unreachable", "half"],
+)
+def test_limits_that_lambda_does_not_tell_are_the_upper_bound_for_a_minute(invoker, far, clock, failure):
+    far.answers = failure + configured(30, 120)
+    assert invoker.limits("send") == UPPER_BOUND
+    clock.sleep(59_999)
+    assert invoker.limits("send") == UPPER_BOUND
+    clock.sleep(1)
+    assert invoker.limits("send") == FunctionLimits(timeout_ms=30_000, event_age_ms=120_000)
+
+
+def test_a_clock_that_was_set_back_does_not_keep_limits_for_ever(invoker, far, clock):
+    far.answers = configured(30, 120) + configured(60, 60)
+    invoker.limits("send")
+    clock.time = EpochMs(clock.time - 3_600_000)
+    assert invoker.limits("send").timeout_ms == 60_000
+
+
+def test_limits_of_a_nameless_target_are_the_upper_bound(invoker, far):
+    assert invoker.limits("") == UPPER_BOUND
+    assert far.requests == []

@@ -1,0 +1,454 @@
+"""What travels between Lambdas: everything comes back as it was, and nothing foreign or damaged is taken for ours."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workpool_aws.adapters.wire import (
+    REPORTED,
+    assignment_from_wire,
+    assignment_to_wire,
+    carried_outcome,
+    order_from_wire,
+    order_to_wire,
+    read_carried,
+    read_destination,
+    worker_event,
+)
+from workpool_aws.core import limits
+from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.messages import Assignment, LoopOrder, Report, ReportKind
+from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.work import Kind
+
+ID = WorkId(make_id(EpochMs(1_700_000_000_000), random_bits=7))
+OTHER_ID = WorkId(make_id(EpochMs(1_700_000_000_001), random_bits=8))
+ASSIGNMENT = Assignment(
+    table="t-1",
+    pool="email",
+    work_id=ID,
+    start=3,
+    attempts_made=2,
+    kind=Kind.ACTION,
+    retry=RetryPolicy(max_attempts=4, base=1.5, max_backoff=timedelta(seconds=9)),
+    claimed=True,
+    retention_s=86_400,
+    start_by=EpochMs(1_700_000_100_000),
+    loop_until=EpochMs(1_700_000_005_000),
+)
+FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:send:live"
+
+TIMES = st.integers(0, 2**48 - 1).map(EpochMs)
+BACKOFFS = st.timedeltas(timedelta(0), timedelta(days=365))
+POLICIES = st.builds(
+    RetryPolicy,
+    max_attempts=st.integers(1, 1000),
+    initial_backoff=BACKOFFS,
+    base=st.floats(1, 100) | st.integers(1, 100),
+    max_backoff=st.none() | BACKOFFS,
+    jitter=st.booleans(),
+)
+ASSIGNMENTS = st.builds(
+    Assignment,
+    table=st.text("abcXYZ019_.-", min_size=3, max_size=40),
+    pool=st.text("abcXYZ019_-", min_size=1, max_size=40),
+    work_id=st.builds(make_id, TIMES, random_bits=st.integers(0, 2**75 - 1), shard=st.integers(0, 31)).map(WorkId),
+    start=st.integers(1, 10**6),
+    attempts_made=st.integers(0, 1000),
+    kind=st.sampled_from(Kind),
+    retry=st.none() | POLICIES,
+    claimed=st.booleans(),
+    retention_s=st.none() | st.integers(0, 10**9),
+    start_by=TIMES,
+    loop_until=st.none() | TIMES,
+)
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4),
+    max_leaves=8,
+)
+REPORTS = st.builds(
+    Report,
+    kind=st.just(ReportKind.SUCCESS),
+    result=JSON_VALUES.map(json.dumps),
+    claim=st.none() | st.text("abc_-9", min_size=16, max_size=16),
+) | st.builds(
+    Report,
+    kind=st.sampled_from([ReportKind.FAILED, ReportKind.NEVER_DELIVERED]),
+    error=st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=50),
+    error_type=st.none() | st.just("ValueError"),
+    retryable=st.booleans(),
+    delay_ms=st.none() | st.integers(0, 10**10),
+    claim=st.none() | st.just("token"),
+)
+
+
+def record(condition="Success", *, assignment=ASSIGNMENT, **changes):
+    """A destination record as Lambda writes it."""
+    made = {
+        "version": "1.0",
+        "timestamp": "2026-01-01T00:00:00.000Z",
+        "requestContext": {"requestId": "r", "functionArn": FUNCTION, "condition": condition, "approximateInvokeCount": 1},
+        "requestPayload": {"to": "a@example.com", "_workpool": assignment_to_wire(assignment)},
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST"},
+        "responsePayload": None,
+    }
+    if condition != "Success":
+        made["responseContext"]["functionError"] = "Unhandled"
+    made.update(changes)
+    return {name: value for name, value in made.items() if value is not ...}
+
+
+def failed(message, error_type):
+    return read_destination(record("RetriesExhausted", responsePayload={"errorMessage": message, "errorType": error_type})).report
+
+
+@settings(deadline=None)
+@given(ASSIGNMENTS)
+def test_assignments_come_back_as_they_were(assignment):
+    assert assignment_from_wire(json.loads(json.dumps(assignment_to_wire(assignment)))) == assignment
+
+
+def test_assignments_of_a_later_writer_may_have_more_fields():
+    assert assignment_from_wire({**assignment_to_wire(ASSIGNMENT), "color": "red"}) == ASSIGNMENT
+
+
+def test_assignments_may_lack_what_may_be_none():
+    wire = assignment_to_wire(replace(ASSIGNMENT, retry=None, retention_s=None, loop_until=None))
+    for name in ("retry", "retention_s", "loop_until"):
+        del wire[name]
+    assert assignment_from_wire(wire) == replace(ASSIGNMENT, retry=None, retention_s=None, loop_until=None)
+
+
+@pytest.mark.parametrize("value", [None, "x", 7, [], {}, REPORTED, {"version": 1}, {"_workpool": assignment_to_wire(ASSIGNMENT)}])
+def test_assignments_of_others_are_none(value):
+    assert assignment_from_wire(value) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("version", 2),
+        ("version", True),
+        ("version", None),
+        ("table", ""),
+        ("table", 5),
+        ("pool", "a b"),
+        ("pool", "p" * 41),
+        ("work_id", "01"),
+        ("work_id", ID.lower()),
+        ("start", 0),
+        ("start", True),
+        ("start", "3"),
+        ("start", 3.5),
+        ("attempts_made", -1),
+        ("kind", "chore"),
+        ("claimed", 1),
+        ("claimed", None),
+        ("retention_s", -1),
+        ("start_by", None),
+        ("loop_until", "soon"),
+        ("retry", 5),
+        ("retry", {"max_attempts": 0, "initial_backoff_us": 0, "base": 1, "max_backoff_us": None, "jitter": True}),
+        ("retry", {"max_attempts": 2, "initial_backoff_us": 10**30, "base": 1, "max_backoff_us": None, "jitter": True}),
+        ("retry", {"max_attempts": 2, "initial_backoff_us": 1, "base": "2", "max_backoff_us": None, "jitter": True}),
+    ],
+)
+def test_assignments_with_one_bad_field_are_none(name, value):
+    assert assignment_from_wire({**assignment_to_wire(ASSIGNMENT), name: value}) is None
+
+
+ARGUMENT_NAMES = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda name: name != "_workpool")
+"""Enqueueing refuses the reserved name."""
+
+
+@settings(deadline=None)
+@given(st.dictionaries(ARGUMENT_NAMES, JSON_VALUES, max_size=5), st.booleans())
+def test_worker_events_are_the_arguments_and_the_assignment(args, ascii_only):
+    text = json.dumps(args, ensure_ascii=ascii_only)
+    event = json.loads(worker_event(text, ASSIGNMENT))
+    assert assignment_from_wire(event.pop("_workpool")) == ASSIGNMENT
+    assert event == args
+    assert list(event) == list(args)
+
+
+def test_worker_events_keep_the_spelling_of_every_number_and_the_order_of_the_keys():
+    event = worker_event('{"z":1.0,"a":1e400,"m":0.1000,"n":12345678901234567890123}', ASSIGNMENT)
+    assert event.startswith(b'{"z":1.0,"a":1e400,"m":0.1000,"n":12345678901234567890123,"_workpool":{')
+
+
+def test_worker_events_carry_our_assignment_whatever_the_arguments_claim():
+    forged = json.dumps({"_workpool": assignment_to_wire(replace(ASSIGNMENT, work_id=OTHER_ID))})
+    assert assignment_from_wire(json.loads(worker_event(forged, ASSIGNMENT))["_workpool"]) == ASSIGNMENT
+
+
+@pytest.mark.parametrize("args", ["", "[]", "null", "{", "}", '"{}"', '{"a":1}]', '{"a":"\ud800"}'])
+def test_worker_events_need_the_text_of_an_object(args):
+    with pytest.raises(ValueError):  # noqa: PT011 - two kinds of ValueError, one meaning
+        worker_event(args, ASSIGNMENT)
+
+
+@settings(deadline=None)
+@given(
+    st.builds(LoopOrder, table=st.just("t.1"), pool=st.text("ab_-9", min_size=1, max_size=40), generation=st.none() | st.integers(0, 2**53))
+)
+def test_loop_orders_come_back_as_they_were(order):
+    assert order_from_wire(json.loads(json.dumps(order_to_wire(order)))) == order
+
+
+def test_loop_orders_stand_under_one_key():
+    assert order_to_wire(LoopOrder(table="t", pool="p", generation=4)) == {
+        "workpool_loop": {"version": 1, "table": "t", "pool": "p", "generation": 4}
+    }
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        [],
+        {},
+        {"workpool_loop": None},
+        {"workpool_loop": {"version": 2, "table": "t", "pool": "p", "generation": 4}},
+        {"workpool_loop": {"version": 1, "table": "t", "generation": 4}},
+        {"workpool_loop": {"version": 1, "table": "t", "pool": "p", "generation": -4}},
+        {"workpool_loop": {"version": 1, "table": "t", "pool": "p", "generation": "4"}},
+        {"version": 1, "table": "t", "pool": "p", "generation": 4},
+    ],
+)
+def test_loop_orders_of_others_are_none(event):
+    assert order_from_wire(event) is None
+
+
+@settings(deadline=None)
+@given(REPORTS)
+def test_carried_reports_come_back_as_they_were(report):
+    assert read_carried(carried_outcome(report, ASSIGNMENT), ASSIGNMENT) == report
+    assert read_carried(carried_outcome(report, ASSIGNMENT)) == report
+
+
+@settings(deadline=None)
+@given(REPORTS)
+def test_carried_reports_survive_the_way_through_a_destination(report):
+    payload = {"errorMessage": carried_outcome(report, ASSIGNMENT), "errorType": "Unreported"}
+    told = read_destination(json.loads(json.dumps(record("RetriesExhausted", responsePayload=payload))))
+    assert told.report == report
+
+
+def test_carried_reports_are_plain_ascii_so_that_any_runtime_passes_them_on():
+    assert carried_outcome(Report(kind=ReportKind.FAILED, error="\ud800 ü"), ASSIGNMENT).isascii()
+
+
+def test_carried_reports_of_another_start_or_work_are_not_taken():
+    text = carried_outcome(Report(kind=ReportKind.SUCCESS, result="1"), ASSIGNMENT)
+    assert read_carried(text, replace(ASSIGNMENT, start=4)) is None
+    assert read_carried(text, replace(ASSIGNMENT, work_id=OTHER_ID)) is None
+
+
+@pytest.mark.parametrize("change", [{"version": 2}, {"kind": "canceled"}, {"kind": None}, {"result": None}, {"result": "{"}, {"result": 1},
+                                    {"retryable": 1}, {"delay_ms": -1}, {"start": 0}, {"work_id": "x"}, {"claim": 5}])  # fmt: skip
+def test_carried_reports_with_one_bad_field_are_none(change):
+    text = carried_outcome(Report(kind=ReportKind.SUCCESS, result="1"), ASSIGNMENT)
+    marker, fields = text[: text.index("{")], json.loads(text[text.index("{") :])
+    assert read_carried(marker + json.dumps(fields)) == Report(kind=ReportKind.SUCCESS, result="1")
+    assert read_carried(marker + json.dumps({**fields, **change})) is None
+
+
+@pytest.mark.parametrize("text", ["", "boom", "workpool report ", "workpool report {", "workpool report []", "x workpool report {}"])
+def test_carried_reports_of_others_are_none(text):
+    assert read_carried(text) is None
+
+
+def test_carried_reports_damaged_on_the_way_are_an_ordinary_failure():
+    text = carried_outcome(Report(kind=ReportKind.SUCCESS, result="1"), ASSIGNMENT)[:-5]
+    assert failed(text, "Unreported") == Report(kind=ReportKind.FAILED, error=text, error_type="Unreported")
+
+
+def test_destination_records_of_a_success_give_the_result_as_compact_json():
+    told = read_destination(record(responsePayload={"n": 1, "t": "ü", "l": [None, 1.5]}))
+    assert told.report == Report(kind=ReportKind.SUCCESS, result='{"n":1,"t":"ü","l":[null,1.5]}')
+    assert (told.assignment, told.function_arn) == (ASSIGNMENT, FUNCTION)
+
+
+@pytest.mark.parametrize("payload", [None, ...], ids=["null", "missing"])
+def test_destination_records_of_a_success_without_a_value_give_null(payload):
+    assert read_destination(record(responsePayload=payload)).report == Report(kind=ReportKind.SUCCESS, result="null")
+
+
+def test_destination_records_of_a_success_that_is_too_large_fail_for_good():
+    most = "x" * (limits.PAYLOAD_BYTES_MAX - 2)
+    assert read_destination(record(responsePayload=most)).report.kind is ReportKind.SUCCESS
+    report = read_destination(record(responsePayload=most + "x")).report
+    assert (report.kind, report.error_type, report.retryable) == (ReportKind.FAILED, "invalid_result", False)
+    assert str(limits.PAYLOAD_BYTES_MAX) in report.error
+
+
+def test_destination_records_of_a_success_that_is_not_json_fail_for_good():
+    report = read_destination(record(responsePayload=[float("nan")])).report
+    assert (report.kind, report.error_type, report.retryable) == (ReportKind.FAILED, "invalid_result", False)
+
+
+def test_destination_records_of_a_worker_that_has_reported_ask_for_nothing():
+    assert read_destination(record(responsePayload=json.loads(json.dumps(REPORTED)))) is None
+
+
+@pytest.mark.parametrize("payload", [{"_workpool": {"reported": False}}, {**REPORTED, "n": 1}, {"_workpool": {"reported": True, "n": 1}}])
+def test_destination_records_of_a_worker_that_returns_something_like_it_are_results(payload):
+    assert read_destination(record(responsePayload=payload)).report == Report(
+        kind=ReportKind.SUCCESS, result=json.dumps(payload, separators=(",", ":"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "given_type", "error_type"),
+    [
+        ("no such user", "KeyError", "KeyError"),
+        ("x", "com.example.OddException", "com.example.OddException"),
+        ("2026-01-01T00:00:00Z 1-2-3 Task timed out after 3.00 seconds", "", "timeout"),
+        ("RequestId: 1 Error: Task timed out after 5.00 seconds", "Sandbox.Timedout", "timeout"),
+        ("RequestId: 1 Error: Runtime exited with error: signal: killed", "Runtime.ExitError", "crashed"),
+        ("RequestId: 1 Error: Runtime exited", "Runtime.OutOfMemory", "crashed"),
+        ("RequestId: 1 Process exited before completing request", "", "crashed"),
+        ("Worker process died", "Runtime.HandlerError", "crashed"),
+        ("No module named 'x'", "Runtime.ImportModuleError", "Runtime.ImportModuleError"),
+        ("upstream said: Task timed out after 3 s", "UpstreamError", "UpstreamError"),
+        ("child: signal: killed, out of memory", "CalledProcessError", "CalledProcessError"),
+        ("boom", "", "Error"),
+        ("", "", "no_report"),
+    ],
+)
+def test_destination_records_of_a_failure_name_its_type(message, given_type, error_type):
+    assert failed(message, given_type) == Report(kind=ReportKind.FAILED, error=message or None, error_type=error_type)
+
+
+@pytest.mark.parametrize(
+    ("given_type", "error_type"),
+    [
+        ("NonRetryableError", "NonRetryableError"),
+        ("Runtime.MarshalError", "invalid_result"),
+        ("Function.ResponseSizeTooLarge", "invalid_result"),
+    ],
+)
+def test_destination_records_of_a_failure_that_no_retry_can_heal_say_so(given_type, error_type):
+    assert failed("no", given_type) == Report(kind=ReportKind.FAILED, error="no", error_type=error_type, retryable=False)
+
+
+@pytest.mark.parametrize("text", ['{"errorMessage": "boom", "errorType": "KeyError"}', {"errorMessage": "boom", "errorType": "KeyError"}])
+def test_destination_records_of_a_failure_may_have_their_payload_as_text(text):
+    report = read_destination(record("RetriesExhausted", responsePayload=text)).report
+    assert report == Report(kind=ReportKind.FAILED, error="boom", error_type="KeyError")
+
+
+@pytest.mark.parametrize("text", ["boom", "[1]", "{"])
+def test_destination_records_of_a_failure_with_plain_text_keep_the_text(text):
+    report = read_destination(record("RetriesExhausted", responsePayload=text)).report
+    assert report == Report(kind=ReportKind.FAILED, error=text, error_type="Error")
+
+
+@pytest.mark.parametrize("payload", [..., None, "", 7, [1]])
+@pytest.mark.parametrize("context", [..., None, {"statusCode": 200, "functionError": "Unhandled"}])
+def test_destination_records_of_a_failure_without_an_answer_have_no_report(payload, context):
+    report = read_destination(record("RetriesExhausted", responsePayload=payload, responseContext=context)).report
+    assert (report.kind, report.error_type, report.retryable) == (ReportKind.FAILED, "no_report", True)
+
+
+@pytest.mark.parametrize("condition", ["EventAgeExceeded", "ZeroReservedConcurrency", "SomethingNew"])
+def test_destination_records_of_an_event_that_never_ran_are_no_failure(condition):
+    report = read_destination(record(condition, responsePayload=..., responseContext=...)).report
+    assert report == Report(kind=ReportKind.NEVER_DELIVERED, error=f"Lambda gave the event up: {condition}")
+
+
+@pytest.mark.parametrize("status", [400, 429, 500])
+def test_destination_records_of_an_event_that_lambda_itself_refused_are_no_failure(status):
+    refused = record("RetriesExhausted", responseContext={"statusCode": status}, responsePayload={"errorMessage": "Rate Exceeded."})
+    assert read_destination(refused).report.kind is ReportKind.NEVER_DELIVERED
+
+
+def test_destination_records_of_an_event_that_grew_too_old_after_user_code_failed_are_a_failure():
+    report = read_destination(record("EventAgeExceeded", responsePayload={"errorMessage": "boom", "errorType": "KeyError"})).report
+    assert report == Report(kind=ReportKind.FAILED, error="boom", error_type="KeyError")
+
+
+def test_destination_records_cut_long_error_texts():
+    error = failed("x" * 10_000, "KeyError").error
+    assert (len(error), error[-2:]) == (limits.ERROR_TEXT_MAX, "x…")
+    assert failed("x" * limits.ERROR_TEXT_MAX, "KeyError").error == "x" * limits.ERROR_TEXT_MAX
+
+
+def test_destination_records_make_error_texts_storable():
+    assert failed("half \ud800 pair", "Key\udfffError") == Report(kind=ReportKind.FAILED, error="half ? pair", error_type="Key?Error")
+
+
+def test_destination_records_of_an_emulator_may_lack_the_version_and_the_request_id():
+    reduced = record(
+        "RetriesExhausted",
+        version=...,
+        timestamp=...,
+        requestContext={"functionArn": FUNCTION, "condition": "RetriesExhausted", "approximateInvokeCount": 3},
+        responseContext={"statusCode": 200, "functionError": "Unhandled"},
+        responsePayload={"errorMessage": "Task timed out after 5.00 seconds", "errorType": "Sandbox.Timedout"},
+    )
+    assert read_destination(reduced).report.error_type == "timeout"
+
+
+def test_destination_records_without_a_function_say_none():
+    assert read_destination(record(requestContext={"condition": "Success"})).function_arn is None
+
+
+def test_destination_records_with_a_forged_report_of_another_start_stay_a_failure():
+    forged = carried_outcome(Report(kind=ReportKind.SUCCESS, result='"paid"'), replace(ASSIGNMENT, start=2))
+    assert failed(forged, "ValueError").kind is ReportKind.FAILED
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        None,
+        "text",
+        [],
+        {},
+        {"Records": [{"eventSource": "aws:sqs", "body": "{}"}]},
+        record(requestPayload=...),
+        record(requestPayload="text"),
+        record(requestPayload={"to": "a@example.com"}),
+        record(requestPayload={"_workpool": {"version": 1}}),
+        record(requestPayload={"_workpool": {**assignment_to_wire(ASSIGNMENT), "version": 2}}),
+        record(requestContext=...),
+        record(requestContext="Success"),
+        record(requestContext={"functionArn": FUNCTION}),
+        record(requestContext={"functionArn": FUNCTION, "condition": 5}),
+        {"requestContext": {"condition": "Success"}, "requestPayload": [], "responsePayload": 1},
+    ],
+)
+def test_destination_records_of_others_are_nothing(foreign):
+    assert read_destination(foreign) is None
+
+
+@settings(deadline=None)
+@given(st.recursive(JSON_VALUES, lambda inner: st.fixed_dictionaries({
+    "requestContext": inner | st.just({"condition": "RetriesExhausted"}),
+    "requestPayload": inner | st.just({"_workpool": assignment_to_wire(ASSIGNMENT)}),
+    "responseContext": inner,
+    "responsePayload": inner,
+}), max_leaves=10))  # fmt: skip
+def test_destination_records_never_raise_whatever_they_are(anything):
+    told = read_destination(anything)
+    assert told is None or told.assignment == ASSIGNMENT
+
+
+def test_reading_the_wire_does_not_load_boto3():
+    code = "import sys, workpool_aws.adapters.wire; print([m for m in ('boto3', 'botocore', 'pydantic') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,262 @@
+"""What an enqueue stores, and what it refuses before anything is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from builders import NOW, TARGET
+from pool_world import Context, World
+from workpool_aws import PayloadTooLarge, RetryPolicy, StoreUnavailable, UsageError, Workpool
+from workpool_aws.model.ids import time_of
+from workpool_aws.model.work import Kind, State, Work
+from workpool_aws.model.writes import Put
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+TARGETS = "the ARN of a Lambda function, version or alias, or a function name ('name' or 'name:alias')"
+RETRIES = "None (the pool's default), False, True (the pool's default policy) or a RetryPolicy"
+YEAR = timedelta(days=366)
+OTHER = RetryPolicy(max_attempts=2)
+
+
+def enqueue(pool: Workpool, kind: str = "action", **options: Any) -> str:
+    asked = {"ctx": None, "target": "send", "args": {}, **options}
+    return getattr(pool, f"enqueue_{kind}")(asked.pop("ctx"), asked.pop("target"), asked.pop("args"), **asked)
+
+
+def test_an_action_is_stored_as_it_was_asked_for(world: World) -> None:
+    work_id = world.pool().enqueue_action(None, TARGET, {"to": "a@example.com"})
+
+    assert world.work(work_id) == Work(
+        pool="email",
+        id=work_id,
+        target=TARGET,
+        args='{"to":"a@example.com"}',
+        kind=Kind.ACTION,
+        retry=None,
+        claimed=True,
+        state=State.PENDING,
+        due_at=NOW,
+        enqueued_at=NOW,
+        retention_s=86_400,
+    )
+    assert [order.pool for order in world.invoker.loops] == ["email"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "retry", "by_default", "policy", "claimed"),
+    [
+        ("action", None, False, None, True),
+        ("action", None, True, RetryPolicy(), False),
+        ("action", False, True, None, True),
+        ("action", True, False, RetryPolicy(), False),
+        ("action", OTHER, False, OTHER, False),
+        ("action", RetryPolicy(max_attempts=1), False, RetryPolicy(max_attempts=1), True),
+        ("query", None, False, RetryPolicy(), False),
+        ("query", False, False, None, False),
+        ("query", OTHER, False, OTHER, False),
+        ("mutation", None, True, None, True),
+        ("mutation", False, True, None, True),
+    ],
+)
+def test_a_kind_and_its_retry_say_whether_it_may_run_twice(
+    world: World, kind: str, retry: object, by_default: bool, policy: RetryPolicy | None, claimed: bool
+) -> None:
+    pool = Workpool(world.ports.table, "email", retry_actions_by_default=by_default, ports=world.ports)
+
+    stored = world.work(enqueue(pool, kind, retry=retry))
+
+    assert (stored.kind, stored.retry, stored.claimed) == (kind, policy, claimed)
+
+
+@pytest.mark.parametrize(
+    ("when", "due_at"),
+    [
+        ({}, NOW),
+        ({"run_after": timedelta(minutes=5)}, NOW + 300_000),
+        ({"run_after": timedelta(microseconds=1)}, NOW + 1),
+        ({"run_after": timedelta(days=-1)}, NOW),
+        ({"run_after": timedelta.min}, NOW),
+        ({"run_after": YEAR}, NOW + 366 * 86_400_000),
+        ({"run_at": AT + timedelta(seconds=90)}, NOW + 90_000),
+        ({"run_at": AT + timedelta(microseconds=1500)}, NOW + 2),
+        ({"run_at": datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=1)))}, NOW + 3_600_000),
+        ({"run_at": datetime.min.replace(tzinfo=UTC)}, NOW),
+        ({"run_at": AT + YEAR}, NOW + 366 * 86_400_000),
+    ],
+)
+def test_when_a_work_is_due(world: World, when: dict[str, object], due_at: int) -> None:
+    work_id = enqueue(world.pool(), **when)
+
+    assert world.work(work_id).due_at == due_at
+    assert time_of(work_id) == due_at
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"target": 5}, f"target: 5 is not allowed; {TARGETS}"),
+        ({"target": ""}, f"target: '' is not allowed; {TARGETS}"),
+        ({"target": "a b"}, f"target: 'a b' is not allowed; {TARGETS}"),
+        ({"target": "send\n"}, f"target: 'send\\n' is not allowed; {TARGETS}"),
+        ({"target": "n" * 65}, f"target: '{'n' * 65}' is not allowed; {TARGETS}"),
+        ({"target": "arn:aws:sqs:us-east-1:123456789012:q"}, f"target: 'arn:aws:sqs:us-east-1:123456789012:q' is not allowed; {TARGETS}"),
+        ({"target": "123456789012:function:send"}, f"target: '123456789012:function:send' is not allowed; {TARGETS}"),
+        ({"ctx": {}}, "ctx: {} is not allowed; the context that Lambda gave to the handler, or None outside of Lambda"),
+        ({"retry": 3}, f"retry: 3 is not allowed; {RETRIES}"),
+        ({"retry": 1}, f"retry: 1 is not allowed; {RETRIES}"),
+        ({"run_after": 5}, "run_after: 5 is not allowed; a timedelta"),
+        (
+            {"run_after": YEAR + timedelta(microseconds=1)},
+            f"run_after: {YEAR + timedelta(microseconds=1)!r} is not allowed; a timedelta of at most 366 days",
+        ),
+        ({"run_at": "2026-01-01"}, "run_at: '2026-01-01' is not allowed; a datetime with a time zone"),
+        (
+            {"run_at": AT.replace(tzinfo=None)},
+            f"run_at: {AT.replace(tzinfo=None)!r} is not allowed; a datetime with a time zone (this one is naive: whose noon is meant?)",
+        ),
+        (
+            {"run_at": AT + YEAR + timedelta(seconds=1)},
+            f"run_at: {AT + YEAR + timedelta(seconds=1)!r} is not allowed; at most 366 days ahead",
+        ),
+        ({"run_at": AT, "run_after": YEAR}, f"run_at: {AT!r} is not allowed; only one of run_at and run_after may be given"),
+        ({"args": [1]}, "args: [1] is not allowed; a JSON object: a dict with str keys"),
+        ({"args": {"x": float("inf")}}, "args.x: inf is not allowed; JSON knows finite numbers only"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["action", "query"])
+def test_what_is_refused_and_nothing_stored(world: World, kind: str, asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        enqueue(world.pool(), kind, **asked)
+
+    assert str(caught.value) == message
+    assert world.requests == 0
+
+
+@pytest.mark.parametrize("retry", [True, OTHER])
+def test_a_mutation_is_never_retried(world: World, retry: object) -> None:
+    with pytest.raises(UsageError, match=r"^retry: .* is not allowed; None or False for a mutation: it runs at most once$"):
+        enqueue(world.pool(), "mutation", retry=retry)
+
+    assert world.requests == 0
+
+
+@pytest.mark.parametrize(("kind", "name"), [("action", "on_complete"), ("action", "context"), ("query", "on_complete_exclude")])
+def test_callbacks_are_not_taken_and_ignored(world: World, kind: str, name: str) -> None:
+    with pytest.raises(TypeError, match=name):
+        enqueue(world.pool(), kind, **{name: None})
+
+
+def test_arguments_of_185_kilobytes_fit_and_one_byte_more_does_not(world: World) -> None:
+    full = {"x": "a" * (185 * 1024 - len('{"x":""}'))}
+    work_id = enqueue(world.pool(), args=full)
+
+    assert len(world.work(work_id).args) == 185 * 1024
+    with pytest.raises(PayloadTooLarge, match=r"^args: 189441 bytes as JSON is too large; at most 189440 bytes are allowed$"):
+        enqueue(world.pool(), args={"x": full["x"] + "a"})
+
+
+@pytest.mark.parametrize(
+    ("target", "stored"),
+    [
+        ("send", "arn:aws:lambda:us-east-1:123456789012:function:send"),
+        ("send:live", "arn:aws:lambda:us-east-1:123456789012:function:send:live"),
+        ("send:$LATEST", "arn:aws:lambda:us-east-1:123456789012:function:send:$LATEST"),
+        (
+            "arn:aws-us-gov:lambda:us-gov-west-1:210987654321:function:send:7",
+            "arn:aws-us-gov:lambda:us-gov-west-1:210987654321:function:send:7",
+        ),
+    ],
+)
+def test_a_context_completes_a_short_name(world: World, target: str, stored: str) -> None:
+    assert world.work(enqueue(world.pool(), ctx=Context(), target=target)).target == stored
+
+
+def test_without_a_place_a_short_name_is_stored_as_it_is(world: World) -> None:
+    assert world.work(enqueue(world.pool(), target="send:live")).target == "send:live"
+    assert world.work(enqueue(world.pool(), ctx=Context(invoked_function_arn="odd"), target="send")).target == "send"
+
+
+def test_a_context_leaves_a_link_to_who_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1")
+
+    assert world.work(enqueue(world.pool(), ctx=Context())).link == "request=8f2c-1 trace=1-5759e988-bd862e3fe1be46a994272793"
+    assert world.work(enqueue(world.pool())).link is None
+
+
+def test_a_batch_keeps_its_order(world: World) -> None:
+    ids = world.pool().enqueue_action_batch(None, "send", [{"n": n} for n in range(40)], run_after=timedelta(seconds=1))
+
+    assert sorted(ids) == ids
+    assert [world.work(one).args for one in ids] == [f'{{"n":{n}}}' for n in range(40)]
+    assert len(world.invoker.loops) == 1
+
+
+def test_what_is_enqueued_in_one_millisecond_keeps_its_order(world: World) -> None:
+    pool = world.pool()
+    ids: list[str] = []
+    for n in range(10):
+        ids.append(enqueue(pool, args={"n": n}))
+        enqueue(pool, run_after=timedelta(hours=n))
+        ids += pool.enqueue_query_batch(None, "send", [{}, {}])
+
+    assert sorted(ids) == ids
+    assert len(set(ids)) == 30
+
+
+@pytest.mark.parametrize("kind", ["action", "query", "mutation"])
+def test_an_empty_batch_is_no_work_and_no_request(world: World, kind: str) -> None:
+    pool = Workpool(world.ports.table, "email", max_parallelism=3, ports=world.ports)
+
+    assert getattr(pool, f"enqueue_{kind}_batch")(None, "send", []) == []
+    assert world.requests == 0
+
+
+@pytest.mark.parametrize("kind", ["action", "query", "mutation"])
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"x": 1}, "args: {'x': 1} is not allowed; a list of JSON objects"),
+        ("[]", "args: '[]' is not allowed; a list of JSON objects"),
+        ([{}, None], "args[1]: None is not allowed; a JSON object: a dict with str keys"),
+        ([{}, {}, {}, {"x": float("nan")}], "args[3].x: nan is not allowed; JSON knows finite numbers only"),
+    ],
+)
+def test_a_bad_batch_stores_nothing(world: World, kind: str, args: list[Mapping[str, object]], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        getattr(world.pool(), f"enqueue_{kind}_batch")(None, "send", args)
+
+    assert str(caught.value) == message
+    assert world.requests == 0
+
+
+def test_options_of_an_empty_batch_are_checked_all_the_same(world: World) -> None:
+    with pytest.raises(UsageError, match=r"^retry: 'yes'"):
+        enqueue(world.pool(), "action_batch", args=[], retry="yes")
+
+
+def test_an_unanswered_put_names_what_may_be_stored(world: World) -> None:
+    world.store.fails = lambda write: isinstance(write, Put) and isinstance(write.record, Work)
+    world.store.applies = True
+
+    with pytest.raises(StoreUnavailable) as caught:
+        enqueue(world.pool())
+
+    [maybe] = caught.value.maybe_enqueued
+    assert world.work(maybe).state is State.PENDING
+
+
+def test_an_unanswered_limit_stores_no_work_and_is_said_again(world: World) -> None:
+    pool = Workpool(world.ports.table, "email", max_parallelism=3, ports=world.ports)
+    world.store.fails = lambda _: True
+    with pytest.raises(StoreUnavailable) as caught:
+        enqueue(pool)
+    world.store.fails = lambda _: False
+
+    enqueue(pool)
+
+    assert caught.value.maybe_enqueued == ()
+    assert pool.config(None).base.max_parallelism == 3

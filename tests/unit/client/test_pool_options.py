@@ -1,0 +1,118 @@
+"""What a pool may be made with, and that making one does nothing."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pool_world import World
+from workpool_aws import RetryPolicy, UsageError, Workpool
+from workpool_aws.model.refs import ConfigRef
+
+NAMES = "a str of 1 to 40 letters, digits, '_' and '-'"
+LEVELS = "None or one of DEBUG, INFO, WARNING, ERROR, CRITICAL"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("t", 5), f"name: 5 is not allowed; {NAMES}"),
+        (("t", ""), f"name: '' is not allowed; {NAMES}"),
+        (("t", "a#b"), f"name: 'a#b' is not allowed; {NAMES}"),
+        (("t", "x\n"), f"name: 'x\\n' is not allowed; {NAMES}"),
+        (("t", "n" * 41), f"name: '{'n' * 41}' is not allowed; {NAMES}"),
+        ((None,), "table: None is not allowed; the name of a DynamoDB table: a str of letters, digits, '_', '-' and '.'"),
+        (("a b",), "table: 'a b' is not allowed; the name of a DynamoDB table: a str of letters, digits, '_', '-' and '.'"),
+    ],
+)
+def test_a_bad_name_is_refused(given: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Workpool(*given)
+
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("max_parallelism", -1, "an int from 0 to 500"),
+        ("max_parallelism", 501, "an int from 0 to 500"),
+        ("max_parallelism", True, "an int from 0 to 500"),
+        ("max_parallelism", 2.0, "an int from 0 to 500"),
+        ("max_parallelism", None, "an int from 0 to 500"),
+        ("default_retry", True, "a RetryPolicy"),
+        ("default_retry", None, "a RetryPolicy"),
+        ("retry_actions_by_default", 1, "True or False"),
+        ("status_ttl", 3600, "a timedelta above 0, at most 3660 days, or None (for ever)"),
+        ("status_ttl", timedelta(0), "a timedelta above 0, at most 3660 days, or None (for ever)"),
+        ("status_ttl", timedelta(days=3661), "a timedelta above 0, at most 3660 days, or None (for ever)"),
+        ("log_level", "LOUD", LEVELS),
+        ("log_level", "info", LEVELS),
+        ("log_level", 10, LEVELS),
+    ],
+)
+def test_a_bad_option_is_refused(option: str, value: object, allowed: str) -> None:
+    options: dict[str, Any] = {option: value}
+
+    with pytest.raises(UsageError) as caught:
+        Workpool("t", **options)
+
+    assert str(caught.value) == f"{option}: {value!r} is not allowed; {allowed}"
+    assert isinstance(caught.value, ValueError)
+
+
+def test_the_defaults_are_those_of_the_documentation() -> None:
+    defaults = {name: parameter.default for name, parameter in inspect.signature(Workpool).parameters.items()}
+
+    assert defaults["name"] == "default"
+    assert defaults["max_parallelism"] == 10
+    assert defaults["default_retry"] == RetryPolicy()
+    assert defaults["retry_actions_by_default"] is False
+    assert defaults["status_ttl"] == timedelta(days=1)
+    assert (defaults["log_level"], defaults["session"]) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["on_complete", "cancel", "cancel_all", "list", "redrive", "stats", "transaction"])
+def test_what_a_later_version_brings_is_absent(name: str) -> None:
+    assert not hasattr(Workpool("t"), name)
+
+
+def test_making_a_pool_asks_nothing(world: World) -> None:
+    world.pool()
+
+    assert world.requests == 0
+
+
+def test_neither_the_package_nor_its_names_load_an_sdk() -> None:
+    code = (
+        "import sys; from workpool_aws import *; Workpool('t', 'p', max_parallelism=3).action(lambda: None); "
+        "loaded = {name.partition('.')[0] for name in sys.modules}; "
+        "print(sorted(loaded & {'aws_lambda_powertools', 'boto3', 'botocore', 'moto', 'pydantic'}))"
+    )
+
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert shown == "[]\n"
+
+
+def test_the_first_enqueue_says_an_explicit_limit_and_the_others_do_not(world: World) -> None:
+    pool = Workpool(world.ports.table, "email", max_parallelism=10, ports=world.ports)
+
+    pool.enqueue_action(None, "f", {})
+    before = world.requests
+    pool.enqueue_action(None, "f", {})
+
+    base = pool.config(None).base
+    assert (base.max_parallelism, base.by) == (10, "a caller outside Lambda")
+    assert world.requests - before == 2 + 1  # a put and a look at the status; then the config
+
+
+def test_a_limit_that_was_not_given_is_not_said(world: World) -> None:
+    world.pool().enqueue_action(None, "f", {})
+
+    assert world.memory.peek(ConfigRef("email")) is None

@@ -1,0 +1,122 @@
+"""What the `Work` handle tells a function about its attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from builders import NOW, a_work
+from pool_world import TIME_LEFT_MS, Context, World, event_of
+from workpool_aws import StoreUnavailable, UsageError, Work, Workpool, invocation
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import Outcome
+from workpool_aws.model.writes import Update
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def run(world: World, body: Callable[[Work], object], *, pool: str = "email", **changes: object) -> object:
+    """What `body` makes of its handle, in an attempt of a work with these fields."""
+    kept: list[object] = []
+
+    def with_handle(work: Work) -> None:
+        kept.append(body(work))
+
+    assignment = world.start(a_work(pool=pool, **changes))
+    world.pool().action(with_handle)(event_of(assignment), Context())
+
+    assert world.work(assignment.work_id, pool).outcome is Outcome.SUCCESS
+    [value] = kept
+    return value
+
+
+def test_it_names_the_work_and_the_attempt(world: World) -> None:
+    assert run(world, lambda work: (work.work_id, work.attempt), attempts_made=2, starts=4) == (a_work().id, 3)
+
+
+def test_it_knows_when_the_invocation_ends(world: World) -> None:
+    deadline, remaining = AT + timedelta(milliseconds=TIME_LEFT_MS), timedelta(milliseconds=TIME_LEFT_MS)
+
+    assert run(world, lambda work: (work.deadline, work.remaining)) == (deadline, remaining)
+
+
+def test_it_sees_a_request_to_cancel_that_comes_meanwhile(world: World) -> None:
+    def look_twice(work: Work) -> list[bool]:
+        before = work.cancel_requested()
+        world.memory.write(Update(ref=WorkRef("email", work.work_id), set={"cancel_requested": True}))
+        return [before, work.cancel_requested()]
+
+    assert run(world, look_twice) == [False, True]
+
+
+def test_the_pool_is_the_one_that_decorated_if_it_is_the_same(world: World) -> None:
+    kept: list[Workpool] = []
+    pool = world.pool()
+    assignment = world.start(a_work())
+
+    def keep(work: Work) -> None:
+        kept.append(work.pool)
+
+    pool.action(keep)(event_of(assignment), Context())
+
+    assert kept == [pool]
+
+
+def test_another_pool_of_the_event_is_reached_too(world: World) -> None:
+    def enqueue_more(work: Work) -> object:
+        return (work.pool.table, work.pool.name, work.pool.enqueue_action(None, "next", {}))
+
+    told = run(world, enqueue_more, pool="newsletter")
+
+    assert isinstance(told, tuple)
+    table, name, work_id = told
+    assert (table, name) == (world.ports.table, "newsletter")
+    assert world.work(work_id, "newsletter").target == "next"
+
+
+@pytest.mark.parametrize(("duration", "slept_ms"), [(timedelta(milliseconds=1500), 1500), (0.25, 250), (2, 2000), (0, 0), (1e-9, 1)])
+def test_it_sleeps_by_the_clock_of_its_ports(world: World, duration: timedelta | float, slept_ms: int) -> None:
+    run(world, lambda work: work.sleep(duration))
+
+    assert world.clock.slept_ms == [slept_ms]
+    assert world.clock.at == NOW + slept_ms
+
+
+def test_it_sleeps_as_its_surroundings_say(world: World) -> None:
+    slept_s: list[float] = []
+    token = invocation.sleeper.set(slept_s.append)
+
+    run(world, lambda work: work.sleep(timedelta(milliseconds=1500)))
+    invocation.sleeper.reset(token)
+
+    assert slept_s == [1.5]
+    assert world.clock.slept_ms == []
+
+
+@pytest.mark.parametrize("duration", [-1, timedelta(seconds=-1), float("nan"), float("inf"), True, "5", None])
+def test_what_it_cannot_sleep(world: World, duration: Any) -> None:
+    def sleep(work: Work) -> str:
+        with pytest.raises(UsageError) as caught:
+            work.sleep(duration)
+        return str(caught.value)
+
+    message = run(world, sleep)
+
+    assert message == f"duration: {duration!r} is not allowed; a timedelta or a number of seconds, not negative"
+
+
+def test_an_unanswered_read_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_answer(ref: object) -> object:
+        raise StoreUnavailable(f"no answer about {ref}")
+
+    def look(work: Work) -> str:
+        with monkeypatch.context() as broken:
+            broken.setattr(world.store, "get", no_answer)
+            with pytest.raises(StoreUnavailable) as caught:
+                work.cancel_requested()
+        return str(caught.value)
+
+    assert "no answer about" in str(run(world, look))

@@ -1,0 +1,179 @@
+"""How the arguments of an event become those of the function, and what is said when they do not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import pytest
+from pydantic import BaseModel, Field
+
+from workpool_aws import UsageError, Work, Workpool
+
+pool = Workpool("jobs")
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Size(Enum):
+    SMALL = "s"
+
+
+class Order(BaseModel):
+    id: int
+    lines: list[str] = []
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
+
+
+def tell(  # one parameter a kind of type
+    *,
+    n: int = 0,
+    flag: bool = False,
+    price: Decimal = Decimal(0),
+    day: date = date.min,
+    at: datetime = LONG_AGO,
+    wait: timedelta = timedelta(0),
+    raw: bytes = b"",
+    tags: set[str] = frozenset(),
+    pair: tuple[int, str] = (0, ""),
+    size: Size = Size.SMALL,
+    order: Order | None = None,
+    point: Point | None = None,
+    key: UUID | None = None,
+    mode: Literal["fast", "slow"] = "fast",
+    count: Annotated[int, Field(gt=0)] = 1,
+    anything=None,
+    schema: str = "",
+    _hidden: int = 0,
+) -> list[object]:
+    given = [n, flag, price, day, at, wait, raw, tags, pair, size, order, point, key, mode, count, anything, schema, _hidden]
+    return [value for value in given if value is not None]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "received"),
+    [
+        ("n", "7", 7),
+        ("n", 7.0, 7),
+        ("flag", "yes", True),
+        ("price", "1.10", Decimal("1.10")),
+        ("day", "2026-01-02", date(2026, 1, 2)),
+        ("at", "2026-01-02T03:04:05Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("wait", "PT5S", timedelta(seconds=5)),
+        ("raw", "ab", b"ab"),
+        ("tags", ["a", "b", "a"], {"a", "b"}),
+        ("pair", [1, "b"], (1, "b")),
+        ("size", "s", Size.SMALL),
+        ("order", {"id": "5", "lines": ["x"]}, Order(id=5, lines=["x"])),
+        ("point", {"x": 1, "y": 2}, Point(1, 2)),
+        ("key", "00000000-0000-0000-0000-000000000001", UUID(int=1)),
+        ("mode", "slow", "slow"),
+        ("count", 2, 2),
+        ("anything", {"a": [None]}, {"a": [None]}),
+        ("schema", "s", "s"),
+        ("_hidden", 4, 4),
+    ],
+)
+def test_json_becomes_what_the_annotation_says(name: str, given: object, received: object) -> None:
+    values = pool.action(tell)({name: given}, None)
+
+    assert isinstance(values, list)
+    assert any(value == received and type(value) is type(received) for value in values)
+
+
+def greet(name: str, times: int = 1) -> str:
+    return " ".join([name] * times)
+
+
+def more(name: str, **rest: int) -> list[object]:
+    return [name, rest]
+
+
+def has_work(work: Work, url: str) -> str:
+    return f"{work} {url}"
+
+
+def has_work_and_more(work: Work, **rest: object) -> str:
+    return f"{work} {rest}"
+
+
+def may_have_work(url: str, work: Work | None = None) -> str:
+    return f"{work} {url}"
+
+
+@pytest.mark.parametrize(
+    ("function", "event", "returned"),
+    [
+        (greet, {"name": "Ada"}, "Ada"),
+        (greet, {"name": "Ada", "times": "2"}, "Ada Ada"),
+        (more, {"name": "Ada", "x": 1, "y": "as it is"}, ["Ada", {"x": 1, "y": "as it is"}]),
+        (may_have_work, {"url": "u"}, "None u"),
+    ],
+)
+def test_an_event_without_an_assignment_is_answered_directly(function: Any, event: dict[str, object], returned: object) -> None:
+    assert pool.action(function)(event, None) == returned
+
+
+@pytest.mark.parametrize(
+    ("function", "event", "problems"),
+    [
+        (greet, {}, "name: Field required"),
+        (greet, {"name": 5}, "name: Input should be a valid string"),
+        (
+            greet,
+            {"times": "x"},
+            "name: Field required; times: Input should be a valid integer, unable to parse string as an integer",
+        ),
+        (greet, {"name": "a", "tmies": 2}, "tmies: Unexpected keyword argument"),
+        (greet, {"Records": []}, "name: Field required; Records: Unexpected keyword argument"),
+        (
+            tell,
+            {"order": {"lines": ["a", 5]}, "count": 0},
+            "order.id: Field required; order.lines.1: Input should be a valid string; count: Input should be greater than 0",
+        ),
+        (has_work_and_more, {"work": {}}, "work: Unexpected keyword argument; work: only a pool can give it"),
+        (has_work, {"url": "u"}, "work: only a pool can give it"),
+        (has_work, {"url": "u", "work": {}}, "work: Unexpected keyword argument; work: only a pool can give it"),
+    ],
+)
+def test_what_does_not_fit_is_named(function: Any, event: dict[str, object], problems: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        pool.action(function)(event, None)
+
+    assert caught.value.field == "event"
+    assert caught.value.allowed == problems
+
+
+@pytest.mark.parametrize("event", [None, [], "text", 5])
+def test_an_event_that_is_no_object_is_refused(event: object) -> None:
+    with pytest.raises(UsageError, match=r"^event: .* is not allowed; a JSON object with the function's arguments$"):
+        pool.action(greet)(event, None)
+
+
+@pytest.mark.parametrize("assignment", [None, {}, {"version": 1}, "x"])
+def test_a_damaged_assignment_is_refused_and_nothing_runs(assignment: object) -> None:
+    ran: list[str] = []
+    worker = pool.action(lambda: ran.append("ran"))
+
+    with pytest.raises(
+        UsageError, match=r"^event\._workpool: .* is not allowed; the assignment that a pool sends: this one cannot be read$"
+    ):
+        worker({"_workpool": assignment}, None)
+
+    assert ran == []
+
+
+def test_what_the_function_raises_is_raised_to_other_callers() -> None:
+    def fails() -> None:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        pool.action(fails)({}, None)

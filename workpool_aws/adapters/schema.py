@@ -1,0 +1,199 @@
+"""Owns the tables of what is stored: one per record type, from field to attribute.
+
+Conditions and updates are spelled through the same tables as whole records, so a field and its attribute cannot drift apart. Attributes are
+short, because every write of an item costs by its whole size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from workpool_aws.adapters import forms
+from workpool_aws.adapters.forms import Form, Value
+from workpool_aws.adapters.keys import TTL_ATTRIBUTE
+from workpool_aws.model.loop import Config, Deployment, Done, DoneKind, Ledger, LoopState, Registration, Status
+from workpool_aws.model.refs import (
+    ConfigRef,
+    DeploymentRef,
+    DoneRef,
+    LedgerRef,
+    PointerRef,
+    Record,
+    Ref,
+    RegistrationRef,
+    StatusRef,
+    WorkRef,
+)
+from workpool_aws.model.work import Kind, Outcome, Pointer, State, Work
+
+__all__ = ["Field", "attribute_of", "encode_field", "field_of", "fields_of", "number_attribute_of", "record_type"]
+
+
+class _Required:
+    """A field that is never absent from an item."""
+
+
+_REQUIRED: Final = _Required()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Where a field of a record is stored, and how. `absent` is what its absence means."""
+
+    attribute: str
+    form: Form
+    absent: bool | _Required | None = _REQUIRED
+
+    @property
+    def required(self) -> bool:
+        """Whether an item without it is damaged."""
+        return self.absent is _REQUIRED
+
+
+_FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
+    Work: {
+        "target": Field("fn", forms.TEXT),
+        "args": Field("a", forms.TEXT),
+        "kind": Field("k", forms.choice(Kind)),
+        "retry": Field("rp", forms.RETRY, absent=None),
+        "claimed": Field("cl", forms.FLAG, absent=False),
+        "state": Field("s", forms.choice(State)),
+        "due_at": Field("due", forms.WHOLE),
+        "enqueued_at": Field("enq", forms.WHOLE),
+        "retention_s": Field("keep", forms.WHOLE, absent=None),
+        "attempts_made": Field("n", forms.WHOLE),
+        "starts": Field("st", forms.WHOLE),
+        "undelivered": Field("un", forms.WHOLE),
+        "refused_since": Field("ref", forms.WHOLE, absent=None),
+        "started_by": Field("by", forms.TEXT, absent=None),
+        "started_at": Field("at", forms.WHOLE, absent=None),
+        "claim": Field("cm", forms.TEXT, absent=None),
+        "deadline": Field("dl", forms.WHOLE, absent=None),
+        "cancel_requested": Field("cr", forms.FLAG, absent=False),
+        "link": Field("ln", forms.TEXT, absent=None),
+        "outcome": Field("o", forms.choice(Outcome), absent=None),
+        "result": Field("r", forms.TEXT, absent=None),
+        "error": Field("e", forms.TEXT, absent=None),
+        "error_type": Field("et", forms.TEXT, absent=None),
+        "finished_at": Field("fin", forms.WHOLE, absent=None),
+        "expires_at": Field(TTL_ATTRIBUTE, forms.WHOLE, absent=None),
+    },
+    Pointer: {
+        "work_id": Field("w", forms.ULID),
+    },
+    Done: {
+        "work_id": Field("w", forms.ULID),
+        "start": Field("st", forms.WHOLE),
+        "kind": Field("k", forms.choice(DoneKind)),
+        "pointer": Field("p", forms.ULID, absent=None),
+        "expires_at": Field(TTL_ATTRIBUTE, forms.WHOLE, absent=None),
+    },
+    Status: {
+        "state": Field("s", forms.choice(LoopState)),
+        "generation": Field("g", forms.WHOLE),
+        "lease_until": Field("l", forms.WHOLE),
+        "wake_at": Field("wk", forms.WHOLE, absent=None),
+        "saturated": Field("sat", forms.FLAG, absent=False),
+        "timer_at": Field("tm", forms.WHOLE, absent=None),
+        "written_by": Field("by", forms.TEXT, absent=None),
+    },
+    Ledger: {
+        "holder": Field("h", forms.TEXT),
+        "generation": Field("g", forms.WHOLE),
+        "version": Field("v", forms.WHOLE),
+        "entries": Field("en", forms.ENTRIES),
+        "shards": Field("sh", forms.SHARD_MARKS),
+        "committed_by": Field("by", forms.TEXT, absent=None),
+    },
+    Config: {
+        "version": Field("v", forms.WHOLE),
+        "max_parallelism": Field("max", forms.WHOLE),
+        "base_by": Field("bb", forms.TEXT),
+        "base_at": Field("ba", forms.WHOLE),
+        "override_parallelism": Field("omax", forms.WHOLE, absent=None),
+        "override_paused": Field("op", forms.FLAG, absent=None),
+        "override_by": Field("ob", forms.TEXT, absent=None),
+        "override_at": Field("oa", forms.WHOLE, absent=None),
+    },
+    Registration: {
+        "registered_at": Field("at", forms.WHOLE),
+    },
+    Deployment: {
+        "loop_arn": Field("loop", forms.TEXT),
+        "completion_arn": Field("done", forms.TEXT, absent=None),
+        "schedule_group": Field("grp", forms.TEXT, absent=None),
+        "scheduler_role_arn": Field("role", forms.TEXT, absent=None),
+    },
+}
+
+
+def fields_of(record_type: type[Record]) -> Mapping[str, Field]:
+    """All stored fields of a type of record, by name."""
+    return _FIELDS[record_type]
+
+
+def field_of(record_type: type[Record], name: str) -> Field:
+    """Where a field is stored.
+
+    Raises:
+        ValueError: records of this type have no such field, or it is part of their key.
+    """
+    try:
+        return _FIELDS[record_type][name]
+    except KeyError:
+        raise ValueError(f"{record_type.__name__} has no stored field {name!r}") from None
+
+
+def attribute_of(record_type: type[Record], name: str) -> str:
+    """The attribute of a field. Raises ValueError as `field_of` does."""
+    return field_of(record_type, name).attribute
+
+
+def number_attribute_of(record_type: type[Record], name: str) -> str:
+    """The attribute of a field that is a number. Raises ValueError as `field_of` does, and when the field is no number."""
+    field = field_of(record_type, name)
+    if field.form is not forms.WHOLE:
+        raise ValueError(f"{record_type.__name__}.{name}: not a number")
+    return field.attribute
+
+
+def record_type(ref: Ref) -> type[Record]:
+    """The type of record that a name is for."""
+    match ref:
+        case WorkRef():
+            return Work
+        case PointerRef():
+            return Pointer
+        case DoneRef():
+            return Done
+        case StatusRef():
+            return Status
+        case LedgerRef():
+            return Ledger
+        case ConfigRef():
+            return Config
+        case RegistrationRef():
+            return Registration
+        case DeploymentRef():
+            return Deployment
+        case _:
+            assert_never(ref)
+
+
+def encode_field(record_type: type[Record], name: str, value: object) -> Value | None:
+    """The stored value of one field; None when it is stored as absence.
+
+    Raises:
+        ValueError: no such field, or a value that it cannot have.
+    """
+    field = field_of(record_type, name)
+    if value is None or value is False:
+        if field.form is not forms.FLAG and value is False:
+            raise ValueError(f"{record_type.__name__}.{name}: False is not {field.form.name}")
+        return None
+    try:
+        return field.form.encode(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{record_type.__name__}.{name}: not {field.form.name} ({error})") from None

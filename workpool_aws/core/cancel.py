@@ -1,0 +1,64 @@
+"""Decides what asking to cancel a work changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from workpool_aws.core.lifecycle import Move, entering, leaving
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.writes import Update
+
+__all__ = ["CancelAnswer", "CancelWrite", "decide_cancel", "is_own_cancel"]
+
+
+class CancelAnswer(StrEnum):
+    """What a cancel came to."""
+
+    CANCELED = "canceled"
+    """It never starts again [WP-7]."""
+    REQUESTED = "requested"
+    """It runs: nobody stops it, and no further attempt follows [WP-7]. If it succeeds all the same, that is what happened."""
+    FINISHED = "finished"
+    """It was over: nothing changed."""
+    UNKNOWN = "unknown"
+    """Nothing is known of it: nothing changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelWrite:
+    """Write this; if it succeeds, answer that."""
+
+    write: Update
+    answer: CancelAnswer
+
+
+def decide_cancel(work: Work | None, *, token: str, now: EpochMs) -> CancelWrite | CancelAnswer:
+    """A pending work ends as canceled, a running one is asked; anything else stays as it is."""
+    if work is None:
+        return CancelAnswer.UNKNOWN
+    ref = WorkRef(work.pool, work.id)
+    match work.state:
+        case State.PENDING:
+            changes: dict[str, object] = {
+                **entering(Move.CANCEL),
+                "outcome": Outcome.CANCELED,
+                "finished_at": now,
+                "started_by": token,
+                "expires_at": None if work.retention_s is None else now // 1000 + work.retention_s,
+            }
+            return CancelWrite(Update(ref=ref, set=changes, condition=leaving(Move.CANCEL)), CancelAnswer.CANCELED)
+        case State.RUNNING:
+            if work.cancel_requested:
+                return CancelAnswer.REQUESTED
+            asked = Update(ref=ref, set={**entering(Move.REQUEST_CANCEL), "cancel_requested": True}, condition=leaving(Move.REQUEST_CANCEL))
+            return CancelWrite(asked, CancelAnswer.REQUESTED)
+        case State.FINISHED:
+            return CancelAnswer.FINISHED
+
+
+def is_own_cancel(current: Work, token: str) -> bool:
+    """Whether this canceller's write went through after all, and was repeated by the SDK after a lost answer."""
+    return current.outcome is Outcome.CANCELED and current.started_by == token

@@ -1,0 +1,308 @@
+"""Owns LocalCloud: what users and tests see of the in-process AWS."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from workpool_aws.compose import use_ports
+from workpool_aws.errors import UsageError
+from workpool_aws.local.chance import SeededChooser
+from workpool_aws.local.functions import Function, Handler, function_arn
+from workpool_aws.local.kernel import LocalCloudError
+from workpool_aws.local.leftovers import described, leftovers
+from workpool_aws.local.options import ClockName, CloudOptions, Takes, milliseconds, takes_ms, whole
+from workpool_aws.local.platform import COMPLETION_NAME, LOOP_NAME, WATCHDOG_NAME, Engine, Platform
+from workpool_aws.local.rates import Rates
+from workpool_aws.local.schedules import Precision
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.writes import Put
+from workpool_aws.ports import Ports
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from workpool_aws.adapters.capacity import Capacity
+    from workpool_aws.client import Workpool
+    from workpool_aws.local.invocations import Invocation
+    from workpool_aws.local.kernel import TraceLine
+    from workpool_aws.model.facts import Fact
+
+__all__ = ["LocalCloud"]
+
+_TABLE: Final = "workpool-local"
+
+
+class LocalCloud:
+    """An in-process Lambda, EventBridge Scheduler and DynamoDB, to be used in a `with`. The same code runs here as in AWS.
+
+    Args:
+        clock: "virtual": deterministic; one thread runs at a time and time jumps to the next thing due. "real": threads and real time.
+        speed: How much faster than real time a real clock runs.
+        engine: "moto": through boto3, with user code's own tables beside ours; one such cloud per process. "memory": fast, without boto3.
+            A URL: DynamoDB at that endpoint; the cloud's tables there are deleted on leaving.
+        scheduler: Schedules fire at their time ("exact"), or up to a minute later ("aws").
+        seed: The same seed gives the same run, on the virtual clock.
+        duplicate_deliveries: Probability, for each asynchronous invocation, that its event is delivered twice.
+        lost_deliveries: … that it never is.
+        lost_destinations: … that what its destination should learn is lost.
+        crash_rate: … that its process dies at a random service call.
+        call_latency: How long every service call takes, in the cloud's time.
+        stall_timeout: Real time after which a worker on the virtual clock that neither computes nor calls a service is reported as stuck.
+
+    Raises:
+        UsageError: an option is not allowed.
+    """
+
+    def __init__(  # noqa: PLR0913 - options of a facade, all keyword-only
+        self,
+        *,
+        clock: ClockName = "virtual",
+        speed: float = 1.0,
+        engine: str = "moto",
+        scheduler: Precision = "exact",
+        seed: int = 0,
+        duplicate_deliveries: float = 0.0,
+        lost_deliveries: float = 0.0,
+        lost_destinations: float = 0.0,
+        crash_rate: float = 0.0,
+        call_latency: timedelta = timedelta(0),
+        stall_timeout: timedelta = timedelta(seconds=10),
+    ) -> None:
+        self._options = CloudOptions(
+            clock=clock,
+            speed=speed,
+            engine=engine,
+            scheduler=scheduler,
+            seed=seed,
+            call_latency=call_latency,
+            stall_timeout=stall_timeout,
+        )
+        self._rates = Rates(
+            duplicate_deliveries=duplicate_deliveries,
+            lost_deliveries=lost_deliveries,
+            lost_destinations=lost_destinations,
+            crash_rate=crash_rate,
+        )
+        self._platform: Platform | None = None
+        self._engine: Engine | None = None
+        self._ports: dict[str, Ports] = {}
+        self._undo = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Begin: table, loop, completion and watchdog are there. Raises LocalCloudError: the engine is not to be had."""
+        if self._platform is not None:
+            raise LocalCloudError("a LocalCloud is used once: make another one")
+        from workpool_aws.local.deployment import deploy, start_watchdog  # noqa: PLC0415 - loads the flow
+
+        chooser = SeededChooser(self._options.seed)
+        kernel = self._options.kernel(chooser)
+        self._platform = Platform(kernel, chooser, self._options.seed, self._rates, self._options.scheduler, self._ports_of)
+        with ExitStack() as undo:
+            undo.callback(kernel.close)
+            self._engine = _engine_for(self._options.engine, self._platform)
+            self._engine.open()
+            undo.pop_all()
+            undo.callback(self._engine.close)
+            undo.callback(kernel.close)
+            deploy(self._platform)
+            self._ports_of(_TABLE)
+            start_watchdog(self._platform, self._engine, lambda: tuple(self._ports), real=self._options.clock == "real")
+            undo.enter_context(use_ports(self._ports_of))
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """End: every task is killed, every thread joined, the process is as it was."""
+        self._undo.close()
+
+    @property
+    def table(self) -> str:
+        """The name of the pools' table."""
+        return _TABLE
+
+    @property
+    def now(self) -> datetime:
+        """The cloud's time: aware, UTC."""
+        return datetime.fromtimestamp(self._open.kernel.now() / 1000, UTC)
+
+    @property
+    def capacity(self) -> Capacity:
+        """What the requests to pools' tables have cost so far, by AWS's rules. Nothing on an endpoint."""
+        return self._open.meter.snapshot()
+
+    @property
+    def facts(self) -> Sequence[Fact]:
+        """What the library reported so far, in order."""
+        return tuple(self._open.telemetry.facts)
+
+    @property
+    def trace(self) -> Sequence[TraceLine]:
+        """The last service calls: when, who, what. On the virtual clock the same seed gives the same lines."""
+        return tuple(self._open.kernel.trace)
+
+    @property
+    def loop_arn(self) -> str:
+        """The main loop's function."""
+        return function_arn(LOOP_NAME)
+
+    @property
+    def completion_arn(self) -> str:
+        """The completion function, which destinations lead to."""
+        return function_arn(COMPLETION_NAME)
+
+    @property
+    def watchdog_arn(self) -> str:
+        """The watchdog's function."""
+        return function_arn(WATCHDOG_NAME)
+
+    def workpool(self, name: str = "default", **options: Any) -> Workpool:  # noqa: ANN401 - Workpool's own options, which it checks
+        """A pool of this cloud, with the options of `Workpool`."""
+        from workpool_aws.client import Workpool  # noqa: PLC0415 - the facade loads pydantic, which not every cloud needs
+
+        return Workpool(_TABLE, name, ports=self._ports_of(_TABLE), **options)
+
+    def function(
+        self,
+        handler: Handler,
+        *,
+        name: str | None = None,
+        timeout: timedelta = timedelta(seconds=30),
+        takes: Takes | None = None,
+        retries: int = 0,
+        reserved: int | None = None,
+        event_age: timedelta = timedelta(seconds=60),
+    ) -> str:
+        """Deploy a handler, decorated or not, as a function; its ARN. Its destinations are those that a deployment would give it.
+
+        Args:
+            handler: `handler(event, context)`, or a worker made by a pool's decorator.
+            name: The function's name; None: the handler's own. A taken name gets a number.
+            timeout: After it an attempt ends, in the cloud's time.
+            takes: The handler's duration in the cloud's time: its body runs at the start, its outcome takes effect at the end. A callable
+                gets the event. None: as long as its sleeps and service calls take.
+            retries: Lambda's own retries after an error, 0 to 2.
+            reserved: At most so many at a time; None: no limit. What is throttled waits in Lambda's queue.
+            event_age: How long an event may wait there; at least 60 s.
+
+        Raises:
+            UsageError: a value is not allowed.
+        """
+        if not callable(handler):
+            raise UsageError("handler", handler, "a callable of (event, context)")
+        decorated = bool(getattr(handler, "__workpool__", False))
+        added = self._open.functions.add(
+            Function(
+                name=name or str(getattr(handler, "__name__", type(handler).__name__)),
+                handler=handler,
+                timeout_ms=milliseconds("timeout", timeout, at_least=1),
+                event_age_ms=milliseconds("event_age", event_age, at_least=60_000),
+                retries=whole("retries", retries, at_least=0, at_most=2),
+                reserved=None if reserved is None else whole("reserved", reserved, at_least=0),
+                takes=takes_ms(takes),
+                decorated=decorated,
+                on_success=None if decorated else self.completion_arn,
+                on_failure=self.completion_arn,
+            )
+        )
+        return added.arn
+
+    def invoke(self, fn: object, event: Mapping[str, object]) -> None:
+        """Send an event to a function (its ARN, name or handler) as another service would: asynchronously, outside of any pool.
+
+        Raises:
+            UsageError: there is no such function, or the event is no JSON object. Nothing was sent.
+        """
+        try:
+            payload = json.dumps(dict(event), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise UsageError("event", event, "a JSON object") from error
+        self._open.send(function_arn(self._name_of(fn)), payload)
+
+    def invocations(self, fn: object) -> list[Invocation]:
+        """The deliveries to a function (its ARN, name or handler), in order of their start. Raises UsageError: there is none."""
+        return self._open.diary.of(self._name_of(fn))
+
+    def max_concurrency(self, fn: object) -> int:
+        """The most that ran at one time, refused duplicates not counted. Raises UsageError: there is no such function."""
+        return self._open.diary.most_at_once(self._name_of(fn))
+
+    def advance(self, delta: timedelta) -> None:
+        """Let time pass: everything due in (now, now + delta] happens, in order; then it is now + delta.
+
+        Raises LocalCloudError: a worker is stuck.
+        """
+        kernel = self._open.kernel
+        end = EpochMs(kernel.now() + milliseconds("delta", delta))
+        kernel.run(end)
+        kernel.pass_to(end)
+
+    def run_until_idle(self, timeout: timedelta = timedelta(hours=1)) -> None:
+        """Let time pass until nothing is left that would act within `timeout`. A paused pool, and works due later, count as rest.
+
+        Raises LocalCloudError: at the end of `timeout` a work is running, or due and allowed to start; or a worker is stuck.
+        """
+        kernel = self._open.kernel
+        end = EpochMs(kernel.now() + milliseconds("timeout", timeout))
+        kernel.run(end)
+        left = [each for table in tuple(self._ports) for each in leftovers(self._engine_open.quiet(table), end)]
+        if left:
+            raise LocalCloudError(
+                f"{described(left)}\nNothing more happened within {timeout}; it is {self.now.isoformat()}.{self._troubles()}"
+            )
+
+    def _troubles(self) -> str:
+        """What the cloud's own functions ended with, where they failed: the likely reason when works are left."""
+        told = []
+        for arn in (self.loop_arn, self.completion_arn, self.watchdog_arn):
+            bad = [each for each in self.invocations(arn) if each.error is not None]
+            if bad:
+                told.append(f"\n{self._name_of(arn)} failed {len(bad)} times, the last time with: {bad[-1].error}")
+        return "".join(told)
+
+    @property
+    def _open(self) -> Platform:
+        if self._platform is None:
+            raise LocalCloudError("a LocalCloud is to be used in a `with`")
+        return self._platform
+
+    @property
+    def _engine_open(self) -> Engine:
+        if self._engine is None:
+            raise LocalCloudError("a LocalCloud is to be used in a `with`")
+        return self._engine
+
+    def _ports_of(self, table: str) -> Ports:
+        """Ports on a table of this cloud, which is made when it is first named."""
+        platform, engine = self._open, self._engine_open
+        with platform.kernel.lock():
+            if table not in self._ports:
+                engine.create(table)
+                engine.quiet(table).write(Put(platform.deployment))
+                self._ports[table] = engine.ports(table)
+            return self._ports[table]
+
+    def _name_of(self, fn: object) -> str:
+        functions = self._open.functions
+        resolved = functions.resolve(fn) if isinstance(fn, str) else None
+        function = resolved.function if resolved is not None else functions.of_handler(fn)
+        if function is None:
+            raise UsageError("fn", fn, "a function of this cloud: its ARN, name or handler")
+        return function.name
+
+
+def _engine_for(name: str, platform: Platform) -> Engine:
+    if name == "memory":
+        from workpool_aws.local.memory_engine import MemoryEngine  # noqa: PLC0415 - only what is used is loaded
+
+        return MemoryEngine(platform)
+    if name == "moto":
+        from workpool_aws.local.moto_engine import MotoEngine  # noqa: PLC0415 - as above
+
+        return MotoEngine(platform)
+    from workpool_aws.local.endpoint_engine import EndpointEngine  # noqa: PLC0415 - as above
+
+    return EndpointEngine(platform, name)

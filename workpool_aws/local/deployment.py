@@ -1,0 +1,52 @@
+"""Owns what a deployment brings beside the user's functions: loop, completion and watchdog, and the watchdog's schedule."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from workpool_aws.flow.watch import would_act
+from workpool_aws.handlers import completion, main_loop, watchdog
+from workpool_aws.local.functions import Function, function_arn
+from workpool_aws.local.platform import COMPLETION_NAME, LOOP_NAME, WATCHDOG_NAME, Engine, Platform
+from workpool_aws.local.schedules import WatchdogMinute
+from workpool_aws.model.facts import Fact
+
+__all__ = ["deploy", "start_watchdog"]
+
+_EVENT_AGE_MS: Final = 21_600_000
+_OWN: Final[tuple[tuple[str, Callable[[Any, Any], object], int, int], ...]] = (
+    (LOOP_NAME, main_loop.handler, 900_000, 0),
+    (COMPLETION_NAME, completion.handler, 60_000, 2),
+    (WATCHDOG_NAME, watchdog.handler, 60_000, 0),
+)
+"""Name, handler, timeout in milliseconds, Lambda's retries."""
+
+
+def deploy(platform: Platform) -> None:
+    """Add the package's own functions."""
+    for name, handler, timeout_ms, retries in _OWN:
+        own = Function(name=name, handler=handler, timeout_ms=timeout_ms, event_age_ms=_EVENT_AGE_MS, retries=retries, decorated=True)
+        platform.functions.add(own)
+
+
+def start_watchdog(platform: Platform, engine: Engine, tables: Callable[[], Iterable[str]], *, real: bool) -> None:
+    """From now on the watchdog looks at every table each minute. On the virtual clock it does not where it would find nothing."""
+    unheard = _Unheard()
+    minute = WatchdogMinute(
+        platform.kernel,
+        tables=tables,
+        would_act=lambda table, at: would_act(engine.quiet(table), unheard, at),
+        tick=lambda table: platform.send(function_arn(WATCHDOG_NAME), json.dumps({"workpool_watchdog": {"table": table}})),
+    )
+    platform.kernel.watch_jumps(minute.await_tick if real else minute.skip)
+    if real:
+        minute.start()
+
+
+class _Unheard:
+    """Telemetry of a look that nobody is to notice."""
+
+    def tell(self, fact: Fact) -> None:
+        """Nobody hears it."""

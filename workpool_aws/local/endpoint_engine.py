@@ -1,0 +1,79 @@
+"""Owns tables on a DynamoDB that somebody supplies by its URL, and deletes them on leaving. Lambda and Scheduler stay the cloud's own."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+from workpool_aws.local.environment import cloud_environment
+from workpool_aws.local.functions import REGION
+from workpool_aws.local.memory_engine import direct_ports
+from workpool_aws.local.platform import Platform
+from workpool_aws.ports import Ports, Store
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+__all__ = ["EndpointEngine"]
+
+
+class EndpointEngine:
+    """See Engine. Requests are made one at a time; capacity is not metered, because what stood in the table before is not to be seen.
+
+    Tables have a random suffix on the server, so that clouds do not meet there.
+    """
+
+    def __init__(self, platform: Platform, url: str) -> None:
+        self._platform = platform
+        self._url = url
+        self._suffix = secrets.token_hex(4)
+        self._names: dict[str, str] = {}
+        self._environment: AbstractContextManager[None] | None = None
+        self._clients: list[DynamoDBClient] = []
+
+    def open(self) -> None:
+        """See Engine."""
+        import boto3  # noqa: PLC0415 - slow to load
+
+        self._environment = cloud_environment()
+        self._environment.__enter__()
+        client = boto3.Session(region_name=REGION).client("dynamodb", endpoint_url=self._url)
+        client.meta.events.register("after-call.dynamodb", self._stamp)
+        self._clients.append(client)
+
+    def close(self) -> None:
+        """See Engine."""
+        try:
+            for name in self._names.values():
+                self._clients[0].delete_table(TableName=name)
+        finally:
+            if self._environment is not None:
+                self._environment.__exit__(None, None, None)
+
+    def create(self, table: str) -> None:
+        """See Engine."""
+        from workpool_aws.adapters.dynamodb.table import create_table  # noqa: PLC0415 - loads boto3
+
+        if table not in self._names:
+            name = f"{table}-{self._suffix}"
+            create_table(self._clients[0], name)
+            self._names[table] = name
+
+    def ports(self, table: str) -> Ports:
+        """See Engine."""
+        return direct_ports(self._platform, table, self.quiet(table))
+
+    def quiet(self, table: str) -> Store:
+        """See Engine."""
+        from workpool_aws.adapters.dynamodb.store import DynamoStore  # noqa: PLC0415 - loads boto3
+
+        return DynamoStore(self._clients[0], self._names[table], clock=self._platform.clock, entropy=self._platform.entropy)
+
+    def _stamp(self, parsed: Mapping[str, Any], **_: object) -> None:
+        headers = parsed.get("ResponseMetadata", {}).get("HTTPHeaders")
+        if isinstance(headers, dict):
+            headers["date"] = formatdate(self._platform.kernel.now() // 1000, usegmt=True)

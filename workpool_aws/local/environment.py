@@ -1,0 +1,31 @@
+"""Owns the environment variables inside a cloud: dummy credentials and a region, and nothing that leads elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+from unittest.mock import patch
+
+from workpool_aws.local.functions import REGION
+
+__all__ = ["cloud_environment"]
+
+_SET: Final[Mapping[str, str]] = {
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+}
+_REMOVED: Final = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
+_REMOVED_PREFIX: Final = "AWS_ENDPOINT_URL"
+
+
+@contextmanager
+def cloud_environment() -> Iterator[None]:
+    """Inside, boto3 finds dummy credentials and this cloud's region; on leaving, everything is as it was."""
+    with patch.dict(os.environ, _SET):
+        for name in [name for name in os.environ if name in _REMOVED or name.startswith(_REMOVED_PREFIX)]:
+            del os.environ[name]
+        yield

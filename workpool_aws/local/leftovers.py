@@ -1,0 +1,67 @@
+"""Owns the question what a cloud has left to do: works that are running, or due and allowed to start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from workpool_aws.model.ids import SHARDS_MAX, EpochMs
+from workpool_aws.model.loop import Config, Ledger, Registration
+from workpool_aws.model.refs import ConfigRef, LedgerRef, Row, Shelf, Span
+from workpool_aws.model.work import State, Work
+from workpool_aws.ports import Store
+
+__all__ = ["Leftover", "described", "leftovers"]
+
+_SHOWN: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """An unfinished work that should not be there any more."""
+
+    work: Work
+    why: str
+
+    def __str__(self) -> str:
+        work = self.work
+        return f"{work.id} ({work.state}, pool {work.pool}, {work.target}): {self.why}"
+
+
+def described(left: Sequence[Leftover]) -> str:
+    """The first of them, for people."""
+    lines = [f"{len(left)} works are left:", *(f"  {each}" for each in left[:_SHOWN])]
+    if len(left) > _SHOWN:
+        lines.append(f"  and {len(left) - _SHOWN} more")
+    return "\n".join(lines)
+
+
+def leftovers(store: Store, until: EpochMs) -> Iterator[Leftover]:
+    """Works that run, or are due by `until` in a pool that is not paused. Later ones are no leftovers."""
+    for row in _rows(store, Span(shelf=Shelf.REGISTRY)):
+        if isinstance(row.record, Registration):
+            yield from _of_pool(store, row.record.pool, until)
+
+
+def _of_pool(store: Store, pool: str, until: EpochMs) -> Iterator[Leftover]:
+    config, ledger = store.get(ConfigRef(pool)), store.get(LedgerRef(pool))
+    paused = isinstance(config, Config) and config.limit == 0
+    shards = len(ledger.shards) if isinstance(ledger, Ledger) else 1
+    for shard in range(min(shards, SHARDS_MAX)):
+        for row in _rows(store, Span(shelf=Shelf.WORK, pool=pool, shard=shard)):
+            if not isinstance(row.record, Work):
+                continue
+            work = row.record
+            if work.state is State.RUNNING:
+                yield Leftover(work, f"start {work.starts} has not reported")
+            elif work.state is State.PENDING and work.due_at <= until and not paused:
+                yield Leftover(work, f"due at {work.due_at}, attempts made: {work.attempts_made}")
+
+
+def _rows(store: Store, span: Span) -> Iterator[Row]:
+    low: str | None = span.low
+    while low is not None:
+        page = store.query(Span(shelf=span.shelf, pool=span.pool, shard=span.shard, low=low))
+        yield from page.rows
+        low = page.next_low

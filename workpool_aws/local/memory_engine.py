@@ -1,0 +1,70 @@
+"""Owns tables in memory: the fast engine, without boto3 in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from workpool_aws.adapters.capacity import Meter
+from workpool_aws.adapters.memory.store import MemoryStore
+from workpool_aws.adapters.system import SerialFanOut
+from workpool_aws.local.direct import DirectInvoker, DirectTimer, SteppingStore
+from workpool_aws.local.platform import Platform
+from workpool_aws.ports import Ports, Store
+
+__all__ = ["MemoryEngine", "direct_ports"]
+
+T = TypeVar("T")
+
+
+def direct_ports(platform: Platform, table: str, store: Store) -> Ports:
+    """Ports on a store whose requests are service calls, with Lambda and Scheduler reached directly."""
+    at = platform.deployment
+    return Ports(
+        table=table,
+        store=SteppingStore(platform.kernel.call, store),
+        invoker=DirectInvoker(platform.kernel, platform.functions, platform.deliveries),
+        timer=DirectTimer(platform.kernel, platform.schedules, table, group=at.schedule_group or "", loop_arn=at.loop_arn),
+        clock=platform.clock,
+        entropy=platform.entropy,
+        telemetry=platform.telemetry,
+        fan_out=SerialFanOut(),
+        loop_arn=at.loop_arn,
+    )
+
+
+class MemoryEngine:
+    """See Engine. Any number of such clouds may live side by side."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._stores: dict[str, MemoryStore] = {}
+        self._unmetered = Meter()
+
+    def open(self) -> None:
+        """Nothing to begin."""
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def create(self, table: str) -> None:
+        """See Engine."""
+        self._stores.setdefault(table, MemoryStore(self._platform.kernel.now, self._platform.meter))
+
+    def ports(self, table: str) -> Ports:
+        """See Engine."""
+        return direct_ports(self._platform, table, self._stores[table])
+
+    def quiet(self, table: str) -> Store:
+        """See Engine."""
+        store = self._stores[table]
+
+        def quietly(label: str, apply: Callable[[], T], *, writes: bool) -> T:  # noqa: ARG001 - the shape of Kernel.call
+            with self._platform.kernel.lock():
+                store.meter = self._unmetered
+                try:
+                    return apply()
+                finally:
+                    store.meter = self._platform.meter
+
+        return SteppingStore(quietly, store)

@@ -1,0 +1,103 @@
+"""Owns what a LocalCloud and its functions may be asked for: every option checked, with a message that says what is allowed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from workpool_aws.errors import UsageError
+from workpool_aws.local.chance import Chooser
+from workpool_aws.local.functions import Event
+from workpool_aws.local.kernel import Kernel
+from workpool_aws.local.real import RealKernel
+from workpool_aws.local.schedules import Precision
+from workpool_aws.local.virtual import VirtualKernel
+
+__all__ = ["ClockName", "CloudOptions", "Takes", "milliseconds", "takes_ms", "whole"]
+
+ClockName = Literal["virtual", "real"]
+Takes = timedelta | Callable[[Event], timedelta]
+"""How long a function takes, in the cloud's time; of its event, if it is a callable."""
+
+_SPEED_MAX = 1_000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudOptions:
+    """The options of a LocalCloud but its rates.
+
+    Raises:
+        UsageError: a value is not allowed.
+    """
+
+    clock: ClockName
+    speed: float
+    engine: str
+    scheduler: Precision
+    seed: int
+    call_latency: timedelta
+    stall_timeout: timedelta
+
+    def __post_init__(self) -> None:
+        _one_of("clock", self.clock, ("virtual", "real"))
+        _one_of("scheduler", self.scheduler, ("exact", "aws"))
+        engine: object = self.engine
+        if not isinstance(engine, str) or not (engine in ("moto", "memory") or engine.startswith(("http://", "https://"))):
+            raise UsageError("engine", engine, "'moto', 'memory', or the URL of a DynamoDB endpoint")
+        whole("seed", self.seed)
+        speed: object = self.speed
+        if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 < speed <= _SPEED_MAX:
+            raise UsageError("speed", speed, f"a number above 0, at most {_SPEED_MAX:g}")
+        if self.clock == "virtual" and self.speed != 1:
+            raise UsageError("speed", self.speed, "1.0 on the virtual clock, which jumps; a speed is for clock='real'")
+        milliseconds("call_latency", self.call_latency)
+        milliseconds("stall_timeout", self.stall_timeout, at_least=1)
+
+    def kernel(self, chooser: Chooser) -> Kernel:
+        """A kernel for the clock asked for."""
+        latency_ms = milliseconds("call_latency", self.call_latency)
+        if self.clock == "real":
+            return RealKernel(speed=self.speed, latency_ms=latency_ms)
+        return VirtualKernel(chooser=chooser, latency_ms=latency_ms, stall_timeout_s=self.stall_timeout.total_seconds())
+
+
+def milliseconds(field: str, value: object, *, at_least: int = 0) -> int:
+    """A timedelta in whole milliseconds, rounded up. Raises UsageError for anything else."""
+    if not isinstance(value, timedelta) or value < timedelta(milliseconds=at_least):
+        raise UsageError(field, value, f"a timedelta of at least {at_least} ms")
+    return math.ceil(value / timedelta(milliseconds=1))
+
+
+def whole(field: str, value: object, *, at_least: int | None = None, at_most: int | None = None) -> int:
+    """An int within bounds. Raises UsageError for anything else, a bool too."""
+    low = "" if at_least is None else f" from {at_least}"
+    high = "" if at_most is None else f" to {at_most}"
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or (at_least is not None and value < at_least)
+        or (at_most is not None and value > at_most)
+    ):
+        raise UsageError(field, value, f"an int{low}{high}")
+    return value
+
+
+def takes_ms(takes: Takes | None) -> Callable[[Event], int] | None:
+    """How long a function takes, as milliseconds of an event. Raises UsageError for what is no duration."""
+    if takes is None:
+        return None
+    if isinstance(takes, timedelta):
+        fixed = milliseconds("takes", takes)
+        return lambda _: fixed
+    if not callable(takes):
+        raise UsageError("takes", takes, "a timedelta, or a callable that gives one for an event")
+    asked = takes
+    return lambda event: milliseconds("takes", asked(event))
+
+
+def _one_of(field: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UsageError(field, value, f"one of {', '.join(map(repr, allowed))}")
