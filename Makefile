@@ -13,7 +13,7 @@ PIP := -m pip -qq --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check format bench-cost lock clean
+.PHONY: help install demo test check format docs bench-cost lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,9 @@ check: $(STAMP) ## Check format, lint, types and the direction of imports
 format: $(STAMP) ## Format the code and repair what the linter can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+docs: $(STAMP) ## Write docs/lifecycle.md from the table of moves
+	$(BIN)/python tools/lifecycle_page.py
 
 bench-cost: $(STAMP) ## Measure DynamoDB units an action (ARGS="..." goes to benchmarks.cost)
 	$(BIN)/python -m benchmarks.cost $(ARGS)

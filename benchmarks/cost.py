@@ -1,7 +1,7 @@
 """Prints write and read units an action, on the oracle: `python -m benchmarks.cost [--json]`.
 
-The oracle meters as AWS bills (workpool_aws/adapters/capacity.py), time is virtual, every service call takes 5 ms, workers take 0.2 to 1 s, the
-stored work is about 650 bytes. Same seed, same figures.
+The oracle meters as AWS bills (workpool_aws/adapters/capacity.py), time is virtual, every service call takes 5 ms, workers take 0.2 to 1 s,
+a stored work is about 500 bytes. Same seed, same figures.
 """
 
 from __future__ import annotations

@@ -13,16 +13,13 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "lifecycle.md"
 def lifecycle_page() -> str:
     """The whole page: a diagram and the table behind it."""
     arrows = [f"    {_node(a.before)} --> {_node(a.after)}: {move.replace('_', ' ')}" for move, a in LEGAL.items()]
-    rows = [
-        f"| {move.replace('_', ' ')} | {a.before or '–'} | {a.after} | {a.by} | {a.meaning} |"
-        for move, a in LEGAL.items()
-    ]
+    rows = [f"| {move.replace('_', ' ')} | {a.before or '–'} | {a.after} | {a.by} | {a.meaning} |" for move, a in LEGAL.items()]
     return "\n".join(
         [
             "# The life of a work",
             "",
-            "Made from `workpool_aws/core/lifecycle.py` by `make docs`; a test compares the two. No other move exists: each is one conditional",
-            "write whose condition begins with the state it leaves and the number of the start it is about.",
+            "Made from `workpool_aws/core/lifecycle.py` by `make docs`; a test compares the two. No other move exists: each is one",
+            "conditional write whose condition begins with the state it leaves and the number of the start it is about.",
             "",
             "```mermaid",
             "stateDiagram-v2",
@@ -34,9 +31,9 @@ def lifecycle_page() -> str:
             "|---|---|---|---|---|",
             *rows,
             "",
-            "`attempts_made` counts spent attempts, `starts` counts acts of starting: a start that was never delivered is put back and spends no",
-            "attempt, so the two can differ. Reports name the start they are about; a report of another start, or of a work that is not",
-            "running, changes nothing.",
+            "`attempts_made` counts spent attempts, `starts` counts acts of starting: a start that was never delivered is put back and",
+            "spends no attempt, so the two can differ. Reports name the start they are about; a report of another start, or of a work",
+            "that is not running, changes nothing.",
             "",
         ]
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, ParamSpec, Protocol, TypeVar
 
 from workpool_aws.compose import at_log_level, ports_for
 from workpool_aws.core import limits
+from workpool_aws.core.cancel import CancelAnswer
 from workpool_aws.core.enqueue import (
     Caller,
     IdSequence,
@@ -28,7 +29,7 @@ from workpool_aws.core.enqueue import (
 )
 from workpool_aws.core.status import PoolConfig, Result, Status, config_of, result_of, status_of
 from workpool_aws.errors import NotFound, UsageError
-from workpool_aws.flow import configure, enqueue, status
+from workpool_aws.flow import cancel, configure, enqueue, status
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config
 from workpool_aws.model.retry import RetryPolicy
@@ -164,7 +165,7 @@ class Workpool:
         Args:
             ctx: The handler's Lambda context; None outside Lambda.
             target: A Lambda function, version or alias: an ARN or a name. With a context a name means its account and region.
-            args: A JSON object of at most 256 KB.
+            args: A JSON object of at most 185 KB.
             retry: None: the pool's default. False: one attempt. True: the pool's default policy. Or a policy.
             run_after: Not before this long from now; None or negative: now. At most 366 days.
             run_at: Not before this moment, which has a time zone; in the past: now. At most 366 days ahead. Not both.
@@ -276,6 +277,22 @@ class Workpool:
         if work is None:
             raise NotFound(work_id)
         return result_of(work)
+
+    def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer:
+        """Keep a work from starting again. The answer, a str, is what holds from now on.
+
+        * "canceled": it was pending, and never starts (again). Its result is `canceled`.
+        * "requested": it is running; nobody stops it, and no retry follows. A worker may look (`Work.cancel_requested`). If it succeeds all
+          the same, it is a success; if it fails where a retry would have followed, it is `canceled`.
+        * "finished": it was over, and stays as it was.
+        * "unknown": no such work is known; nothing changed.
+
+        Raises:
+            UsageError: `ctx` is no context, or `work_id` no str. Nothing was changed.
+            StoreUnavailable: DynamoDB did not answer: it may or may not be canceled. Ask again, that does no harm.
+        """
+        read_caller(ctx)
+        return cancel.cancel(self._ports_of(self.table), self.name, WorkId(_checked_id("work_id", work_id)))
 
     def configure(
         self,

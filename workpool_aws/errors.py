@@ -95,7 +95,7 @@ class NonRetryableError(Exception):
     workpool_non_retryable = True
 
 
-class RetryLater(Exception):  # noqa: N818 - a request, not an error: the name reads as `raise RetryLater(delay)`
+class RetryLater(Exception):
     """Raise in a worker to end this attempt and be tried again after `delay`.
 
     Spends an attempt. Without a retry policy, or with no attempt left, the work fails.

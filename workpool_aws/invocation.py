@@ -13,7 +13,7 @@ from typing import Final
 __all__ = ["after_body", "refused", "sleeper"]
 
 after_body: Final[ContextVar[Callable[[], None] | None]] = ContextVar("workpool_after_body", default=None)
-"""Called right after the user's function returned or raised, before anything is reported. It may take (virtual) time, or end the invocation."""
+"""Called right after the user's function returned or raised, before anything is reported. It may take time, or end the invocation."""
 
 refused: Final[ContextVar[Callable[[str], None] | None]] = ContextVar("workpool_refused", default=None)
 """Called with the reason when a delivery was turned away before user code ran (its start was claimed already, or is over)."""

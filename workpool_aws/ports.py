@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from workpool_aws.model.facts import Fact
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, LoopOrder
-from workpool_aws.model.facts import Fact
 from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable
 from workpool_aws.model.writes import Write, Written
 
@@ -21,10 +21,10 @@ __all__ = [
     "Entropy",
     "FanOut",
     "FunctionLimits",
-    "Invoker",
     "InvokeRefused",
     "InvokeThrottled",
     "InvokeUnanswered",
+    "Invoker",
     "Ports",
     "Store",
     "Telemetry",
@@ -62,7 +62,7 @@ class TransactionFailed(Exception):
 
 
 class Store(Protocol):
-    """One table. Reads are strongly consistent. Every method raises `StoreUnavailable` when there is no answer (a write may have happened)."""
+    """One table. Reads are strongly consistent. Every method raises `StoreUnavailable` without an answer: a write may have happened."""
 
     def get(self, ref: Ref) -> Record | Unreadable | None:
         """The record, an `Unreadable` for a damaged item, or None when there is none."""
@@ -77,7 +77,7 @@ class Store(Protocol):
         """One conditional write. Raises ConditionFailed (nothing written)."""
 
     def transact(self, writes: Sequence[Write]) -> Written:
-        """All or nothing, at most 100 writes of different items. Raises TransactionFailed (nothing written). Conflicts are retried inside."""
+        """All or nothing, at most 100 writes of different items; conflicts are retried. Raises TransactionFailed (nothing written)."""
 
     def delete(self, ref: Ref) -> None:
         """Remove an item, if it exists."""
@@ -99,7 +99,10 @@ class InvokeThrottled(Exception):
 
 
 class InvokeRefused(Exception):
-    """Lambda refused the event. `lasting`: it always will (too large, malformed); else it may be a fresh deployment's lag (no such function, no permission)."""
+    """Lambda refused the event: it was not taken.
+
+    `lasting`: it always will be (too large, malformed); else it may be a fresh deployment's lag (no such function, no permission).
+    """
 
     def __init__(self, reason: str, *, lasting: bool) -> None:
         super().__init__(reason)
@@ -121,7 +124,7 @@ class Invoker(Protocol):
         """Start a loop invocation of a generation. May be delivered 0, 1 or 2 times."""
 
     def limits(self, target: str) -> FunctionLimits:
-        """Timeout and event age from the function's own configuration, cached a few minutes. Never raises: a safe upper bound where Lambda does not say."""
+        """From the function's own configuration, cached a few minutes. Never raises: a safe upper bound where Lambda does not say."""
 
 
 class TimerUnavailable(Exception):
@@ -141,9 +144,11 @@ class Timer(Protocol):
 class Clock(Protocol):
     """This process's clock: may be off from others by 2 s."""
 
-    def now(self) -> EpochMs: ...
+    def now(self) -> EpochMs:
+        """The present moment."""
 
-    def sleep(self, ms: int) -> None: ...
+    def sleep(self, ms: int) -> None:
+        """Return after about `ms` milliseconds."""
 
 
 class Entropy(Protocol):
@@ -162,7 +167,8 @@ class Entropy(Protocol):
 class Telemetry(Protocol):
     """Where facts go: logs, metrics, a test's list. Never raises."""
 
-    def tell(self, fact: Fact) -> None: ...
+    def tell(self, fact: Fact) -> None:
+        """Take note of a fact."""
 
 
 class FanOut(Protocol):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.lifecycle_page import PAGE, lifecycle_page
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)(?:#([^)]*))?\)")
@@ -48,3 +50,7 @@ def test_the_changelog_opens_with_this_version() -> None:
 
     assert newest is not None
     assert newest[1] == version
+
+
+def test_the_lifecycle_page_is_made_from_the_table() -> None:
+    assert PAGE.read_text(encoding="utf-8") == lifecycle_page(), "run `make docs`"

@@ -1,15 +1,20 @@
 """The demo from end to end: a pool on this machine opens real models."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Literal, NoReturn
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
+from workpool_aws.cli import demo
 from workpool_aws.cli.demo import RETRY, DemoOptions, items_of, run_demo
 from workpool_aws.cli.demo_report import DemoReport, Progress
 from workpool_aws.cli.demo_worker import Fate, fate_of, open_model
 from workpool_aws.cli.main import main
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.local import LocalCloud, LocalCloudError
 
 SERVICES = ["dynamodb", "lambda", "s3", "sns", "sqs", "sts"]
 OPTIONS = DemoOptions(parallelism=3, fail_rate=0.3, seed=1, engine="memory", clock="virtual")
@@ -32,7 +37,7 @@ def designed(options: DemoOptions, service: str) -> list[Fate]:
 
 
 @pytest.mark.parametrize("clock", ["real", "virtual"])
-def test_every_work_reaches_the_end_that_the_design_foretells(clock: Any) -> None:
+def test_every_work_reaches_the_end_that_the_design_foretells(clock: Literal["real", "virtual"]) -> None:
     options = replace(OPTIONS, clock=clock)
     foretold = {service: designed(options, service) for service in SERVICES}
 
@@ -72,8 +77,38 @@ def test_in_virtual_time_a_run_repeats() -> None:
 def test_an_action_costs_units() -> None:
     report, _ = run(OPTIONS, SERVICES)
 
+    assert report.write_units_per_action is not None
     assert report.write_units_per_action >= 4
+    assert report.read_units_per_action is not None
     assert report.read_units_per_action > 0
+
+
+def raising(error: Exception) -> Callable[..., NoReturn]:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    return fail
+
+
+def test_a_pool_that_comes_to_a_halt_is_reported_not_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalCloud, "run_until_idle", raising(LocalCloudError("6 unfinished")))
+
+    report, _ = run(OPTIONS, SERVICES)
+
+    assert (report.ok, report.problem, report.finished) == (False, "6 unfinished", 0)
+    assert report.seconds == 0
+
+
+def test_an_engine_that_does_not_answer_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "LocalCloud", raising(EndpointConnectionError(endpoint_url="http://db:8000")))
+
+    with pytest.raises(StoreUnavailable, match=r"^engine http://db:8000: Could not connect"):
+        run(replace(OPTIONS, engine="http://db:8000"), SERVICES)
+
+
+def test_an_error_of_the_display_is_raised_not_lost() -> None:
+    with pytest.raises(BrokenPipeError):
+        run_demo(OPTIONS, items_of(OPTIONS, SERVICES), raising(BrokenPipeError()))
 
 
 @pytest.mark.parametrize("engine", ["memory", "moto"])

@@ -10,7 +10,7 @@ from workpool_aws.errors import UsageError
 from workpool_aws.local.rates import Rates
 
 
-def failing(event: object, context: object) -> None:
+def failing(_event: object, _context: object) -> None:
     raise ValueError("always")
 
 
@@ -34,7 +34,7 @@ def test_errors_are_tried_again_after_one_and_two_minutes(bench: Any, retries: i
 def test_all_tries_share_a_request_id(bench: Any) -> None:
     ids: list[str] = []
 
-    def work(event: object, context: Any) -> None:
+    def work(_event: object, context: Any) -> None:
         ids.append(context.aws_request_id)
         raise ValueError
 
@@ -49,7 +49,7 @@ def test_all_tries_share_a_request_id(bench: Any) -> None:
 def test_a_retry_that_succeeds_is_a_success(bench: Any) -> None:
     tries: list[int] = []
 
-    def work(event: object, context: object) -> str:
+    def work(_event: object, _context: object) -> str:
         tries.append(1)
         if len(tries) < 2:
             raise ValueError("first")
@@ -138,7 +138,7 @@ def test_sends_of_one_instant_run_in_any_order_but_always_the_same(make_bench: C
         bench = make_bench(seed=seed)
         seen: list[int] = []
 
-        def work(event: Any, context: object) -> None:
+        def work(event: Any, _context: object) -> None:
             bench.kernel.step("before")
             seen.append(event["n"])
 

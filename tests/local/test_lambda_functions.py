@@ -63,7 +63,7 @@ def test_what_is_elsewhere_is_not_found(target: str) -> None:
 def test_the_context_is_lambdas(bench: Any) -> None:
     seen: dict[str, object] = {}
 
-    def work(event: object, context: Any) -> None:
+    def work(_event: object, context: Any) -> None:
         seen.update(
             request=context.aws_request_id,
             name=context.function_name,
@@ -99,7 +99,7 @@ def test_an_event_is_a_copy_by_way_of_json(bench: Any) -> None:
     inner = {"n": [1, 2]}
     seen: list[Any] = []
 
-    def work(event: Any, context: object) -> None:
+    def work(event: Any, _context: object) -> None:
         event["inner"]["n"].append(3)
         seen.append(event)
 
@@ -113,7 +113,7 @@ def test_an_event_is_a_copy_by_way_of_json(bench: Any) -> None:
 
 
 def test_an_invocation_is_written_down(bench: Any) -> None:
-    def work(event: object, context: object) -> None:
+    def work(_event: object, _context: object) -> None:
         bench.kernel.sleep(2_000)
 
     bench.send(bench.deploy(work), {"n": 1})
@@ -125,7 +125,7 @@ def test_an_invocation_is_written_down(bench: Any) -> None:
 
 
 def test_concurrency_counts_what_ran_at_one_time(bench: Any) -> None:
-    def work(event: Any, context: object) -> None:
+    def work(event: Any, _context: object) -> None:
         bench.kernel.sleep(event["ms"])
 
     arn = bench.deploy(work)
@@ -139,7 +139,7 @@ def test_concurrency_counts_what_ran_at_one_time(bench: Any) -> None:
 
 
 def test_what_ends_and_begins_at_one_instant_does_not_overlap(bench: Any) -> None:
-    def work(event: Any, context: object) -> None:
+    def work(event: Any, _context: object) -> None:
         bench.kernel.sleep(100)
         if event["n"] < 3:
             bench.send(arn, {"n": event["n"] + 1})

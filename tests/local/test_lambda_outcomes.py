@@ -12,7 +12,7 @@ from workpool_aws import invocation
 from workpool_aws.model.facts import Completed, Retrying
 
 
-def failing(event: object, context: object) -> None:
+def failing(_event: object, _context: object) -> None:
     raise KeyError("missing")
 
 
@@ -81,7 +81,7 @@ def test_the_end_of_the_process_is_a_crash(bench: Any, status: object, shown: st
 def test_a_timeout_ends_the_attempt_at_its_moment(bench: Any) -> None:
     seen: list[str] = []
 
-    def slow(event: object, context: object) -> None:
+    def slow(_event: object, _context: object) -> None:
         bench.kernel.sleep(60_000)
         seen.append("went on")
 
@@ -104,7 +104,7 @@ def test_a_sleep_that_ends_with_the_timeout_is_in_time(bench: Any) -> None:
 
 
 def test_code_that_swallows_its_death_does_not_survive_it(bench: Any) -> None:
-    def stubborn(event: object, context: object) -> str:
+    def stubborn(_event: object, _context: object) -> str:
         try:
             bench.kernel.sleep(60_000)
         except BaseException:  # noqa: BLE001 - as bad as user code gets
@@ -144,7 +144,7 @@ def test_taking_longer_than_the_timeout_is_a_timeout(bench: Any) -> None:
 def test_a_decorated_handler_takes_its_time_between_body_and_report(bench: Any) -> None:
     reported: list[int] = []
 
-    def decorated(event: object, context: object) -> None:
+    def decorated(_event: object, _context: object) -> None:
         after_body = invocation.after_body.get()
         assert after_body is not None
         after_body()
@@ -160,7 +160,7 @@ def test_a_decorated_handler_takes_its_time_between_body_and_report(bench: Any) 
 def test_a_decorated_handler_past_its_timeout_reports_nothing(bench: Any) -> None:
     reported: list[str] = []
 
-    def decorated(event: object, context: object) -> None:
+    def decorated(_event: object, _context: object) -> None:
         after_body = invocation.after_body.get()
         assert after_body is not None
         after_body()
@@ -174,7 +174,7 @@ def test_a_decorated_handler_past_its_timeout_reports_nothing(bench: Any) -> Non
 
 
 def test_the_sleeper_of_a_worker_sleeps_in_the_clouds_time(bench: Any) -> None:
-    def sleepy(event: object, context: object) -> None:
+    def sleepy(_event: object, _context: object) -> None:
         sleeper = invocation.sleeper.get()
         assert sleeper is not None
         sleeper(12.5)
@@ -185,7 +185,7 @@ def test_the_sleeper_of_a_worker_sleeps_in_the_clouds_time(bench: Any) -> None:
 
 
 def test_a_refused_delivery_is_a_duplicate_and_not_counted(bench: Any) -> None:
-    def claimed(event: Any, context: object) -> None:
+    def claimed(event: Any, _context: object) -> None:
         refused = invocation.refused.get()
         assert refused is not None
         bench.kernel.sleep(100)
@@ -233,7 +233,7 @@ def assigned(work_id: str) -> dict[str, object]:
 def test_what_a_decorated_handler_reports_is_its_outcome(bench: Any, make_fact: Callable[[str], Any], outcome: str) -> None:
     work_id = "01KDVDNA00EZ2YE4WMTY1PFSR0"
 
-    def reporting(event: object, context: object) -> None:
+    def reporting(_event: object, _context: object) -> None:
         bench.platform.telemetry.tell(make_fact(work_id))
 
     bench.send(bench.deploy(reporting, decorated=True), assigned(work_id))
@@ -246,7 +246,7 @@ def test_what_a_decorated_handler_reports_is_its_outcome(bench: Any, make_fact: 
 def test_a_crash_ends_the_process_without_a_word_of_its_own(make_bench: Callable[..., Any]) -> None:
     bench = make_bench(seed=4, crash_rate=1.0)
 
-    def works(event: object, context: object) -> str:
+    def works(_event: object, _context: object) -> str:
         for number in range(100):
             bench.kernel.call(f"call {number}", lambda: None, writes=True)
         return "done"
@@ -269,7 +269,7 @@ def test_a_planned_crash_strikes_at_the_end_where_there_are_few_calls(make_bench
 
 
 def test_a_record_is_json_for_any_error_text(bench: Any) -> None:
-    def odd(event: object, context: object) -> None:
+    def odd(_event: object, _context: object) -> None:
         raise ValueError('quotes " and \N{SNOWMAN} and \x00')
 
     bench.send(bench.deploy(odd))

@@ -13,6 +13,7 @@ from typing import Final, Literal, Self
 from workpool_aws.cli.demo_report import DemoReport, Plan, Progress, Stored, Tally, Usage, report_of
 from workpool_aws.cli.demo_worker import fraction_of, open_model
 from workpool_aws.client import Workpool
+from workpool_aws.errors import StoreUnavailable
 from workpool_aws.local import LocalCloud, LocalCloudError
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.retry import RetryPolicy
@@ -96,6 +97,15 @@ def run_demo(options: DemoOptions, items: Sequence[Item], watch: Watch) -> DemoR
     Raises:
         WorkpoolError: the engine cannot be had, or does not answer. Works that do not come to their end are no error: the report says so.
     """
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded when the demo runs
+
+    try:
+        return _run_in_cloud(options, items, watch)
+    except (BotoCoreError, ClientError) as error:
+        raise StoreUnavailable(f"engine {options.engine}: {error}") from error
+
+
+def _run_in_cloud(options: DemoOptions, items: Sequence[Item], watch: Watch) -> DemoReport:
     with LocalCloud(clock=options.clock, engine=options.engine, seed=options.seed) as cloud:
         arn = cloud.function(open_model, timeout=timedelta(seconds=30), takes=_takes if options.clock == "virtual" else None)
         pool = cloud.workpool("demo", max_parallelism=options.parallelism)
@@ -103,7 +113,7 @@ def run_demo(options: DemoOptions, items: Sequence[Item], watch: Watch) -> DemoR
         tally = Tally(len(items))
         with _Ticker(lambda: watch(tally.count(cloud.facts, seconds=(cloud.now - begun).total_seconds()))):
             ids = _enqueue(pool, arn, items, options)
-            problem = _run(cloud, len(items))
+            problem = _run_to_rest(cloud, len(items))
         # Before the results are read: the figures are the pool's, not those of this report.
         usage = _usage(cloud, arn, seconds=(cloud.now - begun).total_seconds())
         return report_of(
@@ -144,7 +154,7 @@ def _enqueue(pool: Workpool, arn: str, items: Sequence[Item], options: DemoOptio
     return [ids[place] for place in range(len(items))]
 
 
-def _run(cloud: LocalCloud, count: int) -> str | None:
+def _run_to_rest(cloud: LocalCloud, count: int) -> str | None:
     """Let the pool work; the reason if it came to a halt before its end."""
     try:
         cloud.run_until_idle(timeout=_PATIENCE + _PATIENCE_AN_ITEM * count)

@@ -34,8 +34,9 @@ _SLOTS_MAX: Final = 32
 
 
 def can_show(stream: TextIO) -> bool:
-    """Whether the terminal understands what the display does."""
-    return not Console(file=stream).is_dumb_terminal
+    """Whether the terminal understands what the display does, and can write its characters."""
+    console = Console(file=stream)
+    return not console.is_dumb_terminal and console.encoding.startswith("utf")
 
 
 class RichView(AbstractContextManager["RichView"]):

@@ -122,7 +122,7 @@ def failure_rows(report: DemoReport) -> list[Row]:
     return [*rows, (f"and {more} more", "", "")] if more > 0 else rows
 
 
-def summary_rows(report: DemoReport) -> list[Row]:
+def summary_rows(report: DemoReport) -> list[tuple[str, str]]:
     """What a run came to, a line each."""
     usage = report.usage
     rate = f" ({report.finished / report.seconds:.0f} works a second)" if report.seconds > 0 else ""

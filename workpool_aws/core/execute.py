@@ -60,7 +60,7 @@ def report_raised(error: Exception, *, claim: str | None) -> Report:
 
 
 def report_returned(value: object, *, claim: str | None) -> Report:
-    """What a return value means: a success, or `invalid_result` when it is not JSON or too large. That is never retried: the function ran."""
+    """What a return value means: a success, or `invalid_result` when it is not JSON or too large: never retried, the function ran."""
     try:
         return Report(kind=ReportKind.SUCCESS, result=encode_result(value, limits.PAYLOAD_BYTES_MAX), claim=claim)
     except Exception as error:  # noqa: BLE001 - also whatever the value's own code raises while it is turned into JSON

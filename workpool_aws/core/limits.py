@@ -36,6 +36,8 @@ DEEP_EVERY_MS: Final = 3_000
 POLL_MIN_MS: Final = 100
 POLL_MAX_MS: Final = 1_000
 POLL_GROWTH: Final = 1.6
+DUE_TO_START_MS: Final = 1_000
+"""Due work with a free slot starts within it, while the loop runs [WP-20]."""
 STALLED_PASSES: Final = 10
 """So many passes in a row that changed something and achieved nothing: slow down and say so."""
 STALLED_SLEEP_MS: Final = 5_000
@@ -83,7 +85,7 @@ assert LATE_MS + DATE_RESOLUTION_MS + SKEW_MS < BUFFER_MS, "an acknowledged writ
 assert LEASE_RENEW_MS + HAND_OVER_MS // 2 <= LEASE_MS, "a live loop must renew before its lease ends"
 assert RECOVERY_MARGIN_MS >= 2 * SKEW_MS + 2_000, "recovery must not overtake a running worker"
 assert PROMISE_MS > 2 * SKEW_MS, "a promise must outlast what skewed clocks take from it"
-assert PASS_FLOOR_MS <= POLL_MIN_MS <= POLL_MAX_MS <= 1_000, "due work starts within a second while the loop runs"
+assert PASS_FLOOR_MS <= POLL_MIN_MS <= POLL_MAX_MS <= DUE_TO_START_MS, "due work must start in time while the loop runs"
 assert NEAR_MS >= FAR_LEAD_MS + 60_000, "a schedule must lie at least a minute ahead"
 assert 2 * PAYLOAD_BYTES_MAX + 4 * ERROR_TEXT_MAX + 8 * 1024 <= ITEM_BYTES_MAX, "arguments, result and the rest must fit into one item"
 assert PARALLELISM_MAX * 64 < 400 * 1024, "the ledger must fit into an item"

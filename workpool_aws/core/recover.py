@@ -39,7 +39,7 @@ class Recover:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """The start is over: free the slot. `point_at`: the work is pending again and its pointer may be out of sight; write a fresh one first."""
+    """The start is over: free the slot. `point_at`: the work is pending again, its pointer maybe out of sight: write a fresh one first."""
 
     point_at: EpochMs | None
 

@@ -40,7 +40,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class WorkRead:
-    """One read of a work range. `due` is one longer than asked for when there was more. `next_due`: the first later one; None: none seen."""
+    """One read of a work range. `due` is one longer than asked for when there was more. `next_due`: the first later one (None: none)."""
 
     due: tuple[Found, ...]
     next_due: EpochMs | None

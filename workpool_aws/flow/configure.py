@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from workpool_aws.core import limits
 from workpool_aws.core.configure import override_changes
 from workpool_aws.core.kick import KickReason
@@ -78,16 +80,13 @@ def _write(ports: Ports, pool: str, config: Config | None, changes: dict[str, ob
 
 def _own(current: object, config: Config | None, changes: dict[str, object]) -> Config | None:
     """One's own write, repeated by the SDK after a lost answer: the item shows all of it."""
-    if isinstance(current, Config) and config is not None and current.version == config.version + 1:
-        if all(getattr(current, name) == value for name, value in changes.items()):
-            return current
-    return None
+    if not isinstance(current, Config) or config is None or current.version != config.version + 1:
+        return None
+    return current if all(getattr(current, name) == value for name, value in changes.items()) else None
 
 
 def _announce(ports: Ports, pool: str) -> None:
     # The bump fences off a pass that read the old config: it cannot commit any more.
-    try:
+    with suppress(ConditionFailed):  # no ledger yet: no loop ever ran
         ports.store.write(Update(ref=LedgerRef(pool), add={"version": 1}))
-    except ConditionFailed:
-        pass  # no ledger yet: no loop ever ran
     kick(ports, pool, KickReason.CONFIGURE)

@@ -90,7 +90,7 @@ def _config(store: Store, pool: str) -> Config | None:
 
 
 def _point_at_forgotten(ports: Ports, pool: str, now: EpochMs) -> bool:
-    """Point anew at works of the last hour that are due and lie before every cursor. The rule against late keys leaves none; this is for the bug in it."""
+    """Point anew at due works of the last hour that lie before every cursor: the late rule leaves none, so this is for the bug in it."""
     ledger = _ledger(ports.store, pool)
     if ledger is None or not may_start(_config(ports.store, pool), ledger):
         return False

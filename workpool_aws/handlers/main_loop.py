@@ -16,7 +16,8 @@ __all__ = ["InvocationContext", "handler"]
 class InvocationContext(Protocol):
     """What the doors need of Lambda's context."""
 
-    def get_remaining_time_in_millis(self) -> int: ...
+    def get_remaining_time_in_millis(self) -> int:
+        """Until Lambda ends this invocation."""
 
 
 def handler(event: Mapping[str, object], context: InvocationContext) -> None:

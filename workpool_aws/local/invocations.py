@@ -46,6 +46,8 @@ class Entry:
     """When the user's code was over: before its report, after which the next work may start."""
     outcome: Ended = "running"
     error: str | None = None
+    died_at_claim: bool = False
+    """It crashed in the very call by which a decorated handler claims its start: no user code ran."""
 
 
 class Diary:
@@ -69,11 +71,11 @@ class Diary:
             entry.free_moment = self._moments
 
     def end(self, entry: Entry, at: EpochMs, outcome: Ended, error: str | None = None) -> None:
-        """It is over. What was told of its user code counts more than that the process ended well."""
+        """It is over. What was told of its user code counts more than that the process ended well, and that there was none more than all."""
         self.free(entry)
         entry.ended_at = at
         entry.error = error
-        if entry.outcome == "running" or outcome != "success":
+        if entry.outcome == "running" or (entry.outcome == "failed" and outcome != "success"):
             entry.outcome = outcome
 
     def of(self, function: str) -> list[Invocation]:
@@ -82,7 +84,7 @@ class Diary:
 
     def most_at_once(self, function: str) -> int:
         """The most that ran at one time; where no user code ran, it is not counted."""
-        counted = [entry for entry in self._entries if entry.function == function and entry.outcome not in {"duplicate", "late"}]
+        counted = [entry for entry in self._entries if entry.function == function and _ran_user_code(entry)]
         steps = [(entry.started_moment, 1) for entry in counted]
         steps += [(entry.free_moment, -1) for entry in counted if entry.free_moment is not None]
         running = most = 0
@@ -90,6 +92,10 @@ class Diary:
             running += step
             most = max(most, running)
         return most
+
+
+def _ran_user_code(entry: Entry) -> bool:
+    return entry.outcome not in {"duplicate", "late"} and not entry.died_at_claim
 
 
 def _shown(entry: Entry) -> Invocation:

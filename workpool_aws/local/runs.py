@@ -97,6 +97,7 @@ class Runs:
             run = self._begin(this)
             if crash and task is not None:
                 self._plan_crash(task)
+                run.entry.died_at_claim = task.crash_in == 1 and _must_claim(run)
             if not run.over:
                 run.alarm = self._kernel.at(run.context.deadline, lambda: self._time_out(run, task), last=True)
         with self._surround():
@@ -174,6 +175,11 @@ class Runs:
                 run.alarm.cancel()
             self._diary.end(run.entry, self._kernel.now(), answer.ended, answer.error)
             run.this.on_end(answer)
+
+
+def _must_claim(run: _Run) -> bool:
+    assignment = assignment_from_wire(run.event.get(WORKPOOL_KEY))
+    return run.this.resolved.function.decorated and assignment is not None and assignment.claimed
 
 
 def _mark(entry: Entry, ended: Ended) -> None:

@@ -1,4 +1,4 @@
-"""Owns what travels between Lambdas: the assignment that a worker gets, and the order that a loop gets. `adapters/wire.py` spells them as JSON."""
+"""Owns what travels between Lambdas: a worker's assignment and report, a loop's order. `adapters/wire.py` spells them as JSON."""
 
 from __future__ import annotations
 

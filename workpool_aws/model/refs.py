@@ -136,7 +136,7 @@ class Shelf(StrEnum):
 class Span:
     """A range of one shelf: keys from `low` (included) to `high` (included; None: without end).
 
-    `limit` is how many items one page reads at most; None: as many as fit in one answer (1 MB). An item counts whether or not it is readable.
+    `limit` is how many items one page reads at most; None: as many as fit in one answer (1 MB). Unreadable items count, too.
     """
 
     shelf: Shelf

@@ -19,8 +19,8 @@ _BASE_MAX: Final = 100
 class RetryPolicy:
     """At most `max_attempts` attempts, the first included: `max_attempts=2` means one retry.
 
-    Delay before retry n (n = 1 for the first): `initial_backoff * base ** (n - 1)`, capped by `max_backoff` (`None`: 365 days), then times a
-    factor in [0.5, 1.5) when `jitter`. With the defaults, attempts run after about 0, 250, 500, 1000 and 2000 ms.
+    Delay before retry n (n = 1 for the first): `initial_backoff * base ** (n - 1)`, capped by `max_backoff` (`None`: a year), then times
+    a factor in [0.5, 1.5) when `jitter`. With the defaults, attempts run after about 0, 250, 500, 1000 and 2000 ms.
 
     Raises:
         UsageError: a value is out of range or of the wrong type.

@@ -90,8 +90,8 @@ Write = Put | Update
 class Written:
     """The answer to a write.
 
-    `server_time` is the server's clock when it answered (from the HTTP `Date` header: whole seconds, rounded down); None when the answer had
-    none. `record` is the whole record after an `Update`, the stored one after a `Put`, and None after a transaction.
+    `server_time` is the server's clock when it answered (the HTTP `Date` header: whole seconds, rounded down); None: the answer had none.
+    `record` is the whole record after an `Update`, the stored one after a `Put`, and None after a transaction.
     """
 
     server_time: EpochMs | None

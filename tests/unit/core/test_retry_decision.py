@@ -70,7 +70,10 @@ def test_what_is_never_delivered_waits_longer_and_longer_to_half_an_hour() -> No
         ({"base": 0.5}, "base: 0.5 is not allowed; a number from 1 to 100"),
         ({"base": float("nan")}, "base: nan is not allowed; a number from 1 to 100"),
         ({"initial_backoff": 5}, "initial_backoff: 5 is not allowed; a timedelta from 0 to 365 days"),
-        ({"max_backoff": timedelta(seconds=-1)}, "max_backoff: datetime.timedelta(days=-1, seconds=86399) is not allowed; a timedelta from 0 to 365 days"),
+        (
+            {"max_backoff": timedelta(seconds=-1)},
+            "max_backoff: datetime.timedelta(days=-1, seconds=86399) is not allowed; a timedelta from 0 to 365 days",
+        ),
         ({"jitter": 1}, "jitter: 1 is not allowed; True or False"),
     ],
 )

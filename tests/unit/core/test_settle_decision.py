@@ -15,7 +15,9 @@ ENTRY = Entry(EpochMs(NOW + 60_000))
 
 def done(work_id: str, start: int, pointer: str | None = None) -> Done:
     kind = DoneKind.FINISHED if pointer is None else DoneKind.RETRY
-    return Done(pool="email", at=make_id(NOW, random_bits=9), work_id=an_id() if work_id == A else B, start=start, kind=kind, pointer=pointer)
+    return Done(
+        pool="email", at=make_id(NOW, random_bits=9), work_id=an_id() if work_id == A else B, start=start, kind=kind, pointer=pointer
+    )
 
 
 def test_a_report_frees_the_slot_of_its_very_start_only() -> None:

@@ -15,7 +15,7 @@ from workpool_aws.adapters.wire import REPORTED, read_carried
 from workpool_aws.core import limits
 from workpool_aws.flow.complete import complete
 from workpool_aws.model.facts import AttemptRaised, DuplicateRefused, PutBack
-from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.model.messages import Assignment, ReportKind
 from workpool_aws.model.work import Kind, Outcome, State, Work
 from workpool_aws.model.writes import Update, Write
 from workpool_aws.workers import ReportNotWritten
@@ -171,7 +171,7 @@ def test_a_raised_error_tells_where_it_was_raised_and_not_what_it_said(world: Wo
     quoted = "a secret".upper()
 
     def fail() -> None:
-        raise ValueError("secret")
+        raise ValueError(quoted)
 
     Spy(world, fail)(retried)
 

@@ -1,0 +1,34 @@
+"""Scripts against the public interface alone: `workpool_aws`, `LocalCloud`, and nothing that lies below them."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from workpool_aws import Result, Workpool
+from workpool_aws.local import LocalCloud
+
+
+@pytest.fixture(params=["memory", "moto"])
+def cloud(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
+    """A cloud in virtual time, once on each engine."""
+    with LocalCloud(clock="virtual", engine=request.param) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def memory() -> Iterator[LocalCloud]:
+    """A cloud in virtual time on the quick engine."""
+    with LocalCloud(clock="virtual", engine="memory") as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def answer() -> Callable[[Workpool, str], Result]:
+    """The result of a finished work; an unfinished one fails the test."""
+
+    def read(pool: Workpool, work_id: str) -> Result:
+        result = pool.result(None, work_id)
+        assert result is not None, f"{work_id} is not finished: {pool.status(None, work_id)}"
+        return result
+
+    return read

@@ -1,0 +1,101 @@
+"""What a LocalCloud may be asked for."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from workpool_aws.errors import UsageError
+from workpool_aws.local import LocalCloud, LocalCloudError
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("clock", "fast"),
+        ("clock", None),
+        ("engine", "sqlite"),
+        ("engine", 3),
+        ("scheduler", "sloppy"),
+        ("seed", "1"),
+        ("seed", True),
+        ("speed", 0),
+        ("speed", 2.0),
+        ("speed", "fast"),
+        ("call_latency", 5),
+        ("call_latency", timedelta(seconds=-1)),
+        ("stall_timeout", timedelta(0)),
+        ("crash_rate", 2),
+        ("duplicate_deliveries", "often"),
+        ("lost_deliveries", None),
+        ("lost_destinations", -1),
+    ],
+)
+def test_a_bad_option_is_named(option: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=option):
+        LocalCloud(**{option: value})
+
+
+@pytest.mark.parametrize("value", [0, -1, 1_001, float("nan"), True])
+def test_a_real_clock_has_a_sensible_speed(value: Any) -> None:
+    with pytest.raises(UsageError, match="speed"):
+        LocalCloud(clock="real", speed=value)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("timeout", 30),
+        ("timeout", timedelta(0)),
+        ("takes", 5),
+        ("takes", timedelta(seconds=-1)),
+        ("retries", 3),
+        ("retries", True),
+        ("reserved", -1),
+        ("reserved", 1.5),
+        ("event_age", timedelta(seconds=59)),
+    ],
+)
+def test_a_bad_option_of_a_function_is_named(option: str, value: Any) -> None:
+    with LocalCloud(engine="memory") as cloud, pytest.raises(UsageError, match=option):
+        cloud.function(lambda _event, _context: None, **{option: value})
+
+
+def test_a_function_is_callable() -> None:
+    handler: Any = "send_email"
+    with LocalCloud(engine="memory") as cloud, pytest.raises(UsageError, match="handler"):
+        cloud.function(handler)
+
+
+def test_a_cloud_outside_of_its_with_says_so() -> None:
+    with pytest.raises(LocalCloudError, match="with"):
+        LocalCloud(engine="memory").function(lambda _event, _context: None)
+
+
+def test_a_cloud_is_used_once() -> None:
+    cloud = LocalCloud(engine="memory")
+    with cloud:
+        pass
+
+    with pytest.raises(LocalCloudError, match="once"), cloud:
+        pass
+
+
+@pytest.mark.parametrize("fn", ["nobody", 3, None])
+def test_an_unknown_function_is_named(fn: Any) -> None:
+    with LocalCloud(engine="memory") as cloud, pytest.raises(UsageError, match="fn"):
+        cloud.invocations(fn)
+
+
+@pytest.mark.parametrize("call", ["advance", "run_until_idle"])
+@pytest.mark.parametrize("value", [5, timedelta(seconds=-1), None])
+def test_time_passes_by_timedeltas(call: str, value: Any) -> None:
+    with LocalCloud(engine="memory") as cloud, pytest.raises(UsageError):
+        getattr(cloud, call)(value)
+
+
+def test_an_event_is_json() -> None:
+    with LocalCloud(engine="memory") as cloud:
+        arn = cloud.function(lambda _event, _context: None)
+        with pytest.raises(UsageError, match="event"):
+            cloud.invoke(arn, {"when": timedelta(1)})
