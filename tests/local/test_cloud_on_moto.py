@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -65,7 +65,7 @@ def test_a_function_is_invoked_by_its_names(cloud: LocalCloud, name: str) -> Non
 def test_a_synchronous_invocation_answers_with_the_result(cloud: LocalCloud) -> None:
     cloud.function(lambda event, _: {"twice": event["n"] * 2}, name="double")
 
-    answer = boto3.client("lambda").invoke(FunctionName="double", Payload=b'{"n": 21}')
+    answer: Any = boto3.client("lambda").invoke(FunctionName="double", Payload=b'{"n": 21}')
 
     assert answer["StatusCode"] == 200
     assert "FunctionError" not in answer
@@ -206,13 +206,13 @@ def test_a_schedule_that_cannot_be_kept_is_refused(cloud: LocalCloud, changes: d
 def test_answers_carry_the_clouds_date(cloud: LocalCloud, service: str) -> None:
     cloud.function(lambda *_: None, name="work")
     cloud.advance(timedelta(days=3, seconds=4))
-    calls = {
+    calls: dict[str, Callable[[], Any]] = {
         "dynamodb": lambda: boto3.client("dynamodb").list_tables(),
         "sqs": lambda: boto3.client("sqs").list_queues(),
         "lambda": lambda: boto3.client("lambda").get_function_configuration(FunctionName="work"),
     }
 
-    answer: Any = calls[service]()
+    answer = calls[service]()
 
     assert parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]) == datetime(2026, 1, 4, 0, 0, 4, tzinfo=UTC)
 

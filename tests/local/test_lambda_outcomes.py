@@ -68,7 +68,7 @@ def test_what_is_no_json_cannot_be_returned(bench: Any, value: object) -> None:
 
 
 @pytest.mark.parametrize(("status", "shown"), [(3, "3"), (None, "0"), ("text", "1")])
-def test_the_end_of_the_process_is_a_crash(bench: Any, status: object, shown: str) -> None:
+def test_the_end_of_the_process_is_a_crash(bench: Any, status: int | str | None, shown: str) -> None:
     bench.send(bench.deploy(lambda *_: sys.exit(status), name="leave"))
     bench.run()
 

@@ -4,6 +4,8 @@ import _thread
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -21,7 +23,7 @@ Make = Callable[..., VirtualKernel]
 def make() -> Iterator[Make]:
     made: list[VirtualKernel] = []
 
-    def make_kernel(**options: object) -> VirtualKernel:
+    def make_kernel(**options: Any) -> VirtualKernel:
         kernel = VirtualKernel(**options)
         made.append(kernel)
         return kernel
@@ -245,7 +247,7 @@ def test_a_planned_crash_strikes_before_or_after_its_call(make: Make, applied: b
         task.crash_in, task.crash_applied = 3, applied
         try:
             for number in range(1, 10):
-                kernel.call(f"call {number}", lambda number=number: done.append(number), writes=True)
+                kernel.call(f"call {number}", partial(done.append, number), writes=True)
         except Killed as killed:
             raised.append(type(killed))
             raise

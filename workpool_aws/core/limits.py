@@ -38,6 +38,8 @@ POLL_MAX_MS: Final = 1_000
 POLL_GROWTH: Final = 1.6
 DUE_TO_START_MS: Final = 1_000
 """Due work with a free slot starts within it, while the loop runs [WP-20]."""
+CONFIG_EVERY_MS: Final = 1_000
+"""How old the config of a pass may be: a resume is seen within it; a limit that forbids fences the pass off at once."""
 STALLED_PASSES: Final = 10
 """So many passes in a row that changed something and achieved nothing: slow down and say so."""
 STALLED_SLEEP_MS: Final = 5_000

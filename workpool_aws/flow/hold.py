@@ -12,7 +12,7 @@ from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, ShardMark, Status
+from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger, LoopState, ShardMark, Status
 from workpool_aws.model.refs import LedgerRef, StatusRef
 from workpool_aws.model.writes import All, Below, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
@@ -41,6 +41,9 @@ class Hold:
     """Entries whose work must be looked at."""
     sent: set[EntryKey] = field(default_factory=set)
     """Starts that this invocation has sent to Lambda, or tried to."""
+    config: Config | None = None
+    config_read_at: EpochMs | None = None
+    """When the config was last read; None: it must be read again."""
     deep_read_at: EpochMs | None = None
     promise_until: EpochMs = EpochMs(0)
     active_at: EpochMs = EpochMs(0)
@@ -82,6 +85,7 @@ class Hold:
         if not isinstance(current, Ledger) or current.holder != self.token or current.generation != self.generation:
             raise Fenced
         self.ledger = current
+        self.config_read_at = None
         self.unsure = (self.unsure & set(current.entries)) | self._not_confirmed()
 
     def renew_lease(self, now: EpochMs) -> None:
@@ -117,6 +121,7 @@ class Hold:
         self.ledger = taken
         self.unsure = self._not_confirmed()
         self.deep_read_at = None
+        self.config_read_at = None
 
     def _not_confirmed(self) -> set[EntryKey]:
         return {key for key, entry in self.ledger.entries.items() if not entry.confirmed} - self.sent

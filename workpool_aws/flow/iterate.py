@@ -24,7 +24,7 @@ from workpool_aws.flow.rest import hand_over, rest
 from workpool_aws.flow.start import Order, begin
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Entry, EntryKey, ShardMark
+from workpool_aws.model.loop import Config, Entry, EntryKey, ShardMark
 from workpool_aws.model.messages import LoopOrder
 from workpool_aws.model.refs import PointerRef
 from workpool_aws.ports import Ports
@@ -110,7 +110,7 @@ def _slow_down(hold: Hold) -> int:
 
 def _one_pass(hold: Hold, now: EpochMs) -> PassDone:
     ports = hold.ports
-    config = configure.load(ports, hold.pool)
+    config = _config(hold, now)
     limit = limits.PARALLELISM_DEFAULT if config is None else config.limit
     version = 0 if config is None else config.version
     deep = hold.deep_read_at is None or now - hold.deep_read_at >= limits.DEEP_EVERY_MS
@@ -139,6 +139,14 @@ def _one_pass(hold: Hold, now: EpochMs) -> PassDone:
         _tell_pass(hold, len(settled.gone), len(plan.chosen), limit)
     busy = progress or bool(hold.unsure or looked.recovers)
     return PassDone(limit - len(entries), plan.next_due, progress=progress, busy=busy, config_version=version)
+
+
+def _config(hold: Hold, now: EpochMs) -> Config | None:
+    """The config, at most a second old. Whoever changes it bumps the ledger's version, so that no pass commits by an older one [WP-13]."""
+    if hold.config_read_at is None or now - hold.config_read_at >= limits.CONFIG_EVERY_MS:
+        hold.config = configure.load(hold.ports, hold.pool)
+        hold.config_read_at = now
+    return hold.config
 
 
 @dataclass(frozen=True, slots=True)

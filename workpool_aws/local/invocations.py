@@ -71,7 +71,7 @@ class Diary:
             entry.free_moment = self._moments
 
     def end(self, entry: Entry, at: EpochMs, outcome: Ended, error: str | None = None) -> None:
-        """It is over. What was told of its user code counts more than that the process ended well, and that there was none more than all."""
+        """It is over. What was told of its user code counts more than that the process ended well; that there was none, more than all."""
         self.free(entry)
         entry.ended_at = at
         entry.error = error
