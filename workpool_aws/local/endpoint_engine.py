@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from contextlib import ExitStack
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from workpool_aws.local.environment import cloud_environment
 from workpool_aws.local.functions import REGION
+from workpool_aws.local.kernel import LocalCloudError
 from workpool_aws.local.memory_engine import direct_ports
 from workpool_aws.local.platform import Platform
 from workpool_aws.ports import Ports, Store
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from mypy_boto3_dynamodb import DynamoDBClient
 
 __all__ = ["EndpointEngine"]
@@ -32,16 +32,20 @@ class EndpointEngine:
         self._url = url
         self._suffix = secrets.token_hex(4)
         self._names: dict[str, str] = {}
-        self._environment: AbstractContextManager[None] | None = None
+        self._undo = ExitStack()
         self._clients: list[DynamoDBClient] = []
 
     def open(self) -> None:
         """See Engine."""
         import boto3  # noqa: PLC0415 - slow to load
 
-        self._environment = cloud_environment()
-        self._environment.__enter__()
-        client = boto3.Session(region_name=REGION).client("dynamodb", endpoint_url=self._url)
+        with ExitStack() as undo:
+            undo.enter_context(cloud_environment())
+            try:
+                client = boto3.Session(region_name=REGION).client("dynamodb", endpoint_url=self._url)
+            except ValueError as error:
+                raise LocalCloudError(f"engine {self._url!r} is no endpoint: {error}") from error
+            self._undo = undo.pop_all()
         client.meta.events.register("after-call.dynamodb", self._stamp)
         self._clients.append(client)
 
@@ -51,8 +55,7 @@ class EndpointEngine:
             for name in self._names.values():
                 self._clients[0].delete_table(TableName=name)
         finally:
-            if self._environment is not None:
-                self._environment.__exit__(None, None, None)
+            self._undo.close()
 
     def create(self, table: str) -> None:
         """See Engine."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
@@ -71,6 +71,8 @@ class Task:
     """It crashes at its n-th service call from now; None: not planned."""
     crash_applied: bool = False
     """Whether that call takes effect before the crash."""
+    process: Task | None = None
+    """The task of whose process this one is a further thread; None: it is a process of its own."""
 
 
 @dataclass(eq=False, slots=True)
@@ -100,15 +102,16 @@ class PlannedCrashes:
 
     def around(self, task: Task, label: str, apply: Callable[[], T], *, writes: bool) -> T:  # noqa: ARG002 - other faults look at them
         """See Faults."""
-        if task.crash_in is None:
+        process = task.process or task
+        if process.crash_in is None:
             return apply()
-        task.crash_in -= 1
-        if task.crash_in > 0:
+        process.crash_in -= 1
+        if process.crash_in > 0:
             return apply()
-        if task.crash_applied:
+        if process.crash_applied:
             with contextlib.suppress(Exception):
                 apply()
-        task.killed = task.crashed = True
+        process.killed = process.crashed = task.killed = True
         raise Crashed
 
 
@@ -129,8 +132,11 @@ class Kernel(Protocol):
     def current(self) -> Task | None:
         """The task that asks; None for a thread that is none."""
 
-    def spawn(self, name: str, body: Callable[[], None]) -> Task:
-        """A new task, ready to run. Its body runs in an empty context (no context variables)."""
+    def spawn(self, name: str, body: Callable[[], None], *, process: Task | None = None) -> Task:
+        """A new task, ready to run: a process of its own, or a further thread of one. Its context is empty (no context variables)."""
+
+    def join(self, tasks: Sequence[Task]) -> None:
+        """Wait until they have ended. Only for tasks. Raises Killed."""
 
     def at(self, at: EpochMs, fire: Callable[[], None], *, last: bool = False, background: bool = False) -> Alarm:
         """Call `fire` (quick, never waiting) at a time. `last`: after everything else of that instant."""

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from workpool_aws.adapters.capacity import Meter
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.adapters.system import SerialFanOut
 from workpool_aws.local.direct import DirectInvoker, DirectTimer, SteppingStore
+from workpool_aws.local.fan_out import TaskFanOut
 from workpool_aws.local.platform import Platform
 from workpool_aws.ports import Ports, Store
 
@@ -28,7 +28,7 @@ def direct_ports(platform: Platform, table: str, store: Store) -> Ports:
         clock=platform.clock,
         entropy=platform.entropy,
         telemetry=platform.telemetry,
-        fan_out=SerialFanOut(),
+        fan_out=TaskFanOut(platform.kernel),
         loop_arn=at.loop_arn,
     )
 

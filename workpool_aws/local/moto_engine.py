@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 from workpool_aws.local.direct import SteppingStore
 from workpool_aws.local.environment import cloud_environment
+from workpool_aws.local.fan_out import TaskFanOut
 from workpool_aws.local.functions import ACCOUNT, REGION
 from workpool_aws.local.http import Reply, Request
 from workpool_aws.local.kernel import LocalCloudError
@@ -96,7 +97,6 @@ class MotoEngine:
     def ports(self, table: str) -> Ports:
         """See Engine."""
         from workpool_aws.adapters.aws import aws_ports  # noqa: PLC0415 - slow to load
-        from workpool_aws.adapters.system import SerialFanOut  # noqa: PLC0415
 
         at = self._platform.deployment
         return aws_ports(
@@ -104,7 +104,7 @@ class MotoEngine:
             clock=self._platform.clock,
             entropy=self._platform.entropy,
             telemetry=self._platform.telemetry,
-            fan_out=SerialFanOut(),
+            fan_out=TaskFanOut(self._kernel),
             settings=Settings(
                 loop_arn=at.loop_arn,
                 completion_arn=at.completion_arn,

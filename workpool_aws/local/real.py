@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
 from typing import TypeVar
@@ -26,8 +26,8 @@ class _Thread(Task):
 
     __slots__ = ("death", "thread")
 
-    def __init__(self, name: str, body: Callable[[], None], run: Callable[[_Thread], None]) -> None:
-        super().__init__(name, body)
+    def __init__(self, name: str, body: Callable[[], None], process: Task | None, run: Callable[[_Thread], None]) -> None:
+        super().__init__(name, body, process=process)
         self.death = threading.Event()
         self.thread = threading.Thread(target=run, args=(self,), name=name, daemon=True)
 
@@ -71,9 +71,9 @@ class RealKernel:
         """See Kernel."""
         self._watch = watch
 
-    def spawn(self, name: str, body: Callable[[], None]) -> Task:
+    def spawn(self, name: str, body: Callable[[], None], *, process: Task | None = None) -> Task:
         """See Kernel."""
-        task = _Thread(name, body, self._body)
+        task = _Thread(name, body, process, self._body)
         with self._lock:
             if self._closed:
                 task.killed = task.done = True
@@ -99,6 +99,15 @@ class RealKernel:
                 task.death.set()
                 self._live.pop(task, None)
             self._changed.notify_all()
+
+    def join(self, tasks: Sequence[Task]) -> None:
+        """See Kernel."""
+        mine = self._mine()
+        with self._changed:
+            while any(not task.done for task in tasks):
+                if mine is not None and mine.killed:
+                    raise Killed
+                self._changed.wait(0.5)
 
     def step(self, label: str) -> None:
         """See Kernel."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 from workpool_aws.local.alarms import Alarms
 from workpool_aws.local.chance import Chooser, SeededChooser
@@ -30,6 +30,9 @@ START: Final = EpochMs(1_767_225_600_000)
 
 _LOOK_S = 0.1
 _END_S = 1.0
+_STREAK_MAX: Final = 1_000
+"""So many service calls of a task take no time; each further one takes a millisecond, so that code which polls comes to an end."""
+_DEATHS_MAX: Final = 1_000
 _STUCK: Final = (
     "{task} has waited for {seconds:g} s of real time without a service call. On the virtual clock one worker runs at a time, so it cannot "
     "wait for another one, or for real time, by means of its own: use clock='real', or Work.sleep instead of time.sleep. "
@@ -40,13 +43,20 @@ _STUCK: Final = (
 class _Seat(Task):
     """A task and its place in the round. `left`: it is out of the round for good, whatever its thread still does."""
 
-    __slots__ = ("alarm", "lane", "left")
+    __slots__ = ("alarm", "awaited", "deaths", "lane", "left", "streak", "waiter")
 
-    def __init__(self, name: str, body: Callable[[], None]) -> None:
-        super().__init__(name, body)
+    def __init__(self, name: str, body: Callable[[], None], process: Task | None) -> None:
+        super().__init__(name, body, process=process)
         self.lane: Lane | None = None
         self.alarm: Alarm | None = None
         self.left = False
+        self.streak = 0
+        """Steps since it last let time pass."""
+        self.deaths = 0
+        """How often it was told that it is dead."""
+        self.awaited = 0
+        """Tasks whose end it waits for."""
+        self.waiter: _Seat | None = None
 
 
 class VirtualKernel:
@@ -98,9 +108,9 @@ class VirtualKernel:
         """See Kernel."""
         self._watch = watch
 
-    def spawn(self, name: str, body: Callable[[], None]) -> Task:
+    def spawn(self, name: str, body: Callable[[], None], *, process: Task | None = None) -> Task:
         """See Kernel."""
-        seat = _Seat(name, body)
+        seat = _Seat(name, body, process)
         with self._lock:
             self._seats[seat] = None
             self._ready.append(seat)
@@ -120,6 +130,19 @@ class VirtualKernel:
             if isinstance(task, _Seat) and task in self._seats:
                 self._wake(task)
 
+    def join(self, tasks: Sequence[Task]) -> None:
+        """See Kernel."""
+        seat = self._mine()
+        waiting = [task for task in tasks if isinstance(task, _Seat) and not task.done]
+        if seat is None or not waiting:
+            return
+        with self._lock:
+            self._ready.remove(seat)
+            seat.awaited = len(waiting)
+            for task in waiting:
+                task.waiter = seat
+        self._yield(seat)
+
     def step(self, label: str) -> None:
         """See Kernel."""
         seat = self._mine()
@@ -131,6 +154,7 @@ class VirtualKernel:
         """See Kernel. Outside of any task the simulated world runs on for so long; in a thread that user code started nothing happens."""
         seat = self._mine()
         if seat is not None:
+            seat.streak = 0
             self._sleep(seat, ms)
         elif self._holder is None:
             self.run(EpochMs(self._now + ms))
@@ -144,8 +168,10 @@ class VirtualKernel:
                 self.steps += 1
                 self.trace.append(TraceLine(self._now, "-", label))
                 return apply()
-        if self._latency_ms:
-            self._sleep(seat, self._latency_ms)
+        seat.streak += 1
+        latency_ms = self._latency_ms if seat.streak <= _STREAK_MAX else max(1, self._latency_ms)
+        if latency_ms:
+            self._sleep(seat, latency_ms)
         else:
             self._yield(seat)
         self.trace.append(TraceLine(self._now, seat.name, label))
@@ -177,7 +203,9 @@ class VirtualKernel:
             for seat in list(self._seats):
                 self.kill(seat)
         self._watch = None
-        self._drive()
+        while self._seats:
+            self._failure = None
+            self._drive()
         for lane in self._idle:
             lane.end(_END_S)
         self._idle.clear()
@@ -185,8 +213,17 @@ class VirtualKernel:
     def _mine(self) -> _Seat | None:
         seat = self._by_thread.get(threading.get_ident())
         if seat is not None and (seat.left or seat.killed):
-            raise Killed
+            self._die(seat)
         return seat
+
+    def _die(self, seat: _Seat) -> NoReturn:
+        seat.deaths += 1
+        if seat.deaths > _DEATHS_MAX:
+            # It swallows its death and calls again for ever. A thread cannot be ended, but it can be kept from running.
+            if self._cast_out(seat):
+                self._give(self._next(None))
+            threading.Event().wait()
+        raise Killed
 
     def _apply(self, apply: Callable[[], T]) -> T:
         with self._lock:
@@ -206,6 +243,9 @@ class VirtualKernel:
         if seat.alarm is not None:
             seat.alarm.cancel()
             seat.alarm = None
+            self._ready.append(seat)
+        elif seat.awaited:
+            seat.awaited = 0
             self._ready.append(seat)
 
     def _pass_on(self, seat: _Seat, chosen: _Seat | None) -> None:
@@ -286,12 +326,19 @@ class VirtualKernel:
             self._seats.pop(seat, None)
             if seat in self._ready:
                 self._ready.remove(seat)
+            self._tell(seat.waiter)
             if seat.left:
                 lane.turn.release()  # with no job: this thread ends
                 return
             chosen = self._next(None)
             self._idle.append(lane)
         self._give(chosen)
+
+    def _tell(self, waiter: _Seat | None) -> None:
+        if waiter is not None and waiter.awaited:
+            waiter.awaited -= 1
+            if not waiter.awaited:
+                self._ready.append(waiter)
 
     def _drive(self) -> None:
         chosen = self._next(None)
