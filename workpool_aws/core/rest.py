@@ -23,7 +23,7 @@ class Rest:
 
 
 def decide_rest(entries: Mapping[EntryKey, Entry], next_due: EpochMs | None, *, free: int, now: EpochMs) -> Rest | None:
-    """How to rest; None: not at all, something is due so soon that the loop stays up and polls.
+    """How to rest; None: not at all, something is due, or must be recovered, so soon that the loop stays up and polls.
 
     Without a free slot nothing can start, whatever is due: only completions, a deadline or a new config matter then.
     """
@@ -32,6 +32,8 @@ def decide_rest(entries: Mapping[EntryKey, Entry], next_due: EpochMs | None, *, 
     if due is not None and due <= now + limits.NEAR_MS:
         return None
     recover_at = min((EpochMs(e.deadline + limits.RECOVERY_MARGIN_MS + 1) for e in entries.values()), default=None)
+    if recover_at is not None and recover_at <= now + limits.RECOVER_NEAR_MS:
+        return None
     wake_at = min((t for t in (due, recover_at) if t is not None), default=None)
     if wake_at is None and not saturated:
         return Rest(LoopState.IDLE, None, saturated=False, timer_at=None)

@@ -21,6 +21,7 @@ from workpool_aws.core.complete import (
     decide_canceled,
     decide_put_back,
     decide_report,
+    decide_suspicion,
     must_cancel,
     never_delivered,
     what_stands,
@@ -70,6 +71,7 @@ def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by
     except ConditionFailed as met:
         ignored = what_stands(_work(met.current), a)
         if not ignored.reported:
+            _suspect(ports, a, _work(met.current), report)
             _ignore(ports, a, ignored, by=by)
             return
     else:
@@ -123,6 +125,7 @@ def _move_back(
             canceled = decide_canceled(a, report, now=ports.clock.now(), judged=judged)
             _finish(ports, a, replace(report, error_type=None), canceled, by=by)
         else:
+            _suspect(ports, a, current, report)
             _ignore(ports, a, what_stands(current, a), by=by)
         return False
     prove_work_in_time(ports, written, a.pool, a.work_id, decision.due_at)
@@ -130,8 +133,20 @@ def _move_back(
     return True
 
 
-def _report_done(ports: Ports, a: Assignment) -> None:
-    done = _done(ports, a, DoneKind.FINISHED, ports.clock.now())
+def _suspect(ports: Ports, a: Assignment, current: Work | Unreadable | None, report: Report) -> None:
+    """Keep a failure that does not count yet, and have the loop look at the work: its claim's deadline is the one to recover it by."""
+    write = decide_suspicion(a, current, report)
+    if write is None:
+        return
+    try:
+        ports.store.write(write)
+    except ConditionFailed:
+        return  # its claimer, or recovery, was faster
+    _report_done(ports, a, DoneKind.LOOK)
+
+
+def _report_done(ports: Ports, a: Assignment, kind: DoneKind = DoneKind.FINISHED) -> None:
+    done = _done(ports, a, kind, ports.clock.now())
     _prove_done(ports, a, done, ports.store.write(Put(done)))
 
 

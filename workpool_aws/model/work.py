@@ -76,6 +76,9 @@ class Work:
     cancel_requested: bool = False
     link: str | None = None
     """The caller's trace and request id, for people."""
+    suspected_type: str | None = None
+    """What a report without the claimer's token said became of the start; counts only if nothing better is heard by its deadline."""
+    suspected_error: str | None = None
     outcome: Outcome | None = None
     result: str | None = None
     """The return value as JSON; set for a success."""
