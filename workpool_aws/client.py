@@ -389,9 +389,8 @@ class Workpool:
         return config_of(config, max_parallelism_default=self._options.max_parallelism)
 
     def _ports_of(self, table: str) -> Ports:
-        if self._own_ports is not None and self._own_ports.table == table:
-            return self._own_ports
-        ports = ports_for(table, self._session, kept=self._kept_ports)
+        own = self._own_ports
+        ports = own if own is not None and own.table == table else ports_for(table, self._session, kept=self._kept_ports)
         return ports if self._log_level is None else at_log_level(ports, logging.getLevelNamesMapping()[self._log_level])
 
     def _pool_of(self, ports: Ports, name: str) -> Workpool:

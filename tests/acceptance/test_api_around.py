@@ -12,6 +12,8 @@ import workpool_aws
 from workpool_aws import RetryPolicy, Work, Workpool
 from workpool_aws.local import LocalCloud
 
+both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
+
 pytest_plugins = ("pytester",)
 
 SECRET = "s3cr3t-argument"
@@ -36,6 +38,7 @@ def echo(event: dict[str, Any], _: object) -> Any:
     return event.get("n")
 
 
+@both_engines
 @pytest.mark.parametrize("short", [True, False])
 def test_an_unmodified_handler_enqueues_from_inside_a_lambda(cloud: LocalCloud, short: bool) -> None:
     worker = cloud.function(echo, name="worker")
@@ -53,6 +56,7 @@ def test_an_unmodified_handler_enqueues_from_inside_a_lambda(cloud: LocalCloud, 
     assert cloud.workpool("orders").config(None).base.max_parallelism == 2
 
 
+@both_engines
 def test_a_handler_may_ask_and_configure_with_its_context(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(None, cloud.function(echo, name="worker"), {"n": 4})
@@ -231,15 +235,16 @@ def test_what_comes_later_is_absent(later: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["on_complete", "context", "on_complete_exclude", "unique_key", "timeout"])
-def test_options_of_later_are_refused_and_never_ignored(memory: LocalCloud, option: str) -> None:
-    enqueue: Any = memory.workpool().enqueue_action
+def test_options_of_later_are_refused_and_never_ignored(cloud: LocalCloud, option: str) -> None:
+    enqueue: Any = cloud.workpool().enqueue_action
 
     with pytest.raises(TypeError, match=option):
-        enqueue(None, memory.function(echo), {}, **{option: "x"})
+        enqueue(None, cloud.function(echo), {}, **{option: "x"})
 
 
 def test_importing_the_package_loads_no_sdk() -> None:
-    script = "import sys, workpool_aws; print([n for n in ('boto3', 'botocore', 'pydantic', 'aws_lambda_powertools', 'moto') if n in sys.modules])"
+    heavy = ("boto3", "botocore", "pydantic", "aws_lambda_powertools", "moto")
+    script = f"import sys, workpool_aws; print([name for name in {heavy} if name in sys.modules])"
 
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 

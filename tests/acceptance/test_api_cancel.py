@@ -9,6 +9,8 @@ import pytest
 from workpool_aws import Result, RetryPolicy, Work, Workpool
 from workpool_aws.local import LocalCloud
 
+both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
+
 Answer = Callable[[Workpool, str], Result]
 
 PATIENT = RetryPolicy(max_attempts=4, initial_backoff=timedelta(minutes=10), base=1, jitter=False)
@@ -18,6 +20,7 @@ def echo(event: dict[str, Any], _: object) -> Any:
     return event.get("n")
 
 
+@both_engines
 @pytest.mark.parametrize("delay", [timedelta(0), timedelta(seconds=30), timedelta(days=3)], ids=str)
 def test_a_pending_work_is_canceled_and_never_starts(cloud: LocalCloud, answer: Answer, delay: timedelta) -> None:
     pool = cloud.workpool()
@@ -50,6 +53,7 @@ def test_canceling_one_work_leaves_the_others(cloud: LocalCloud) -> None:
     assert sorted(each.event["n"] for each in cloud.invocations(fn)) == [1, 3, 5, 7, 9]
 
 
+@both_engines
 def test_a_running_work_gets_a_request_that_it_can_see(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
@@ -174,22 +178,24 @@ def test_a_canceled_work_is_unknown_after_its_retention(cloud: LocalCloud) -> No
     assert (kept, pool.status(None, work_id).state) == ("finished", "unknown")
 
 
-def test_canceling_the_last_works_lets_the_pool_rest(memory: LocalCloud) -> None:
-    pool = memory.workpool()
-    ids = pool.enqueue_action_batch(None, memory.function(echo), [{"n": n} for n in range(5)], run_after=timedelta(seconds=40))
+def test_canceling_the_last_works_lets_the_pool_rest(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    ids = pool.enqueue_action_batch(None, cloud.function(echo), [{"n": n} for n in range(5)], run_after=timedelta(seconds=40))
     for work_id in ids:
         pool.cancel(None, work_id)
-    memory.run_until_idle()
-    loops = len(memory.invocations(memory.loop_arn))
+    cloud.run_until_idle()
+    loops = len(cloud.invocations(cloud.loop_arn))
 
-    memory.advance(timedelta(days=2))
+    cloud.advance(timedelta(days=2))
 
-    assert len(memory.invocations(memory.loop_arn)) <= loops + 1
+    assert len(cloud.invocations(cloud.loop_arn)) <= loops + 1
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_under_faults_canceled_means_never_started_again(seed: int) -> None:
-    with LocalCloud(engine="memory", seed=seed, duplicate_deliveries=0.2, lost_deliveries=0.1, lost_destinations=0.2, crash_rate=0.1) as cloud:
+    with LocalCloud(
+        engine="memory", seed=seed, duplicate_deliveries=0.2, lost_deliveries=0.1, lost_destinations=0.2, crash_rate=0.1
+    ) as cloud:
         pool = cloud.workpool(max_parallelism=3)
 
         @pool.action

@@ -9,7 +9,7 @@ import pytest
 from workpool_aws import RetryPolicy, Work
 from workpool_aws.local import LocalCloud
 
-RATES: list[dict[str, float]] = [
+RATES: list[dict[str, Any]] = [
     {"duplicate_deliveries": 0.5},
     {"lost_deliveries": 0.3},
     {"lost_destinations": 0.7},
@@ -23,7 +23,7 @@ def most_at_once(spans: list[tuple[datetime, datetime]]) -> int:
     return max(sum(start <= moment < end for start, end in spans) for moment, _ in spans)
 
 
-@pytest.mark.parametrize("rates", RATES, ids=lambda rates: "+".join(rates))
+@pytest.mark.parametrize("rates", RATES, ids="+".join)
 @pytest.mark.parametrize("seed", range(4))
 def test_claimed_work_is_never_lost_and_never_runs_twice(rates: Any, seed: int) -> None:
     with LocalCloud(engine="memory", seed=seed, **rates) as cloud:
@@ -51,7 +51,7 @@ def test_claimed_work_is_never_lost_and_never_runs_twice(rates: Any, seed: int) 
         assert cloud.max_concurrency(fn) <= LIMIT, f"seed {seed}"
 
 
-@pytest.mark.parametrize("rates", RATES, ids=lambda rates: "+".join(rates))
+@pytest.mark.parametrize("rates", RATES, ids="+".join)
 @pytest.mark.parametrize("decorated", [True, False])
 @pytest.mark.parametrize("seed", range(2))
 def test_retried_work_is_never_lost_and_keeps_to_its_policy(rates: Any, seed: int, decorated: bool) -> None:
@@ -107,7 +107,7 @@ def test_both_engines_survive_faults(engine: str) -> None:
     with LocalCloud(engine=engine, seed=9, **RATES[-1]) as cloud:
         pool = cloud.workpool(max_parallelism=LIMIT)
         fn = cloud.function(lambda event, ctx: event["n"], name="echo", takes=timedelta(seconds=1))
-        ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(15)], retry=RetryPolicy(max_attempts=8))
+        ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(6)], retry=RetryPolicy(max_attempts=20, base=1))
         cloud.run_until_idle(timeout=timedelta(hours=6))
 
         assert {each.outcome for each in pool.status_batch(None, ids)} == {"success"}

@@ -10,6 +10,8 @@ import pytest
 from workpool_aws import RetryPolicy, Work
 from workpool_aws.local import LocalCloud
 
+both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
+
 SECOND = timedelta(seconds=1)
 
 
@@ -17,14 +19,14 @@ def echo(event: dict[str, Any], _: object) -> Any:
     return event.get("n")
 
 
-def test_time_stands_still_between_calls(memory: LocalCloud) -> None:
-    pool = memory.workpool()
-    before = memory.now
+def test_time_stands_still_between_calls(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    before = cloud.now
 
-    pool.enqueue_action(None, memory.function(echo), {})
+    pool.enqueue_action(None, cloud.function(echo), {})
     pool.config(None)
 
-    assert memory.now == before
+    assert cloud.now == before
     assert before.utcoffset() == timedelta(0)
 
 
@@ -53,15 +55,15 @@ def test_advance_does_what_is_due_up_to_its_end_and_no_more(cloud: LocalCloud) -
     assert [each.event["n"] for each in cloud.invocations(fn)] == [1, 2, 3, 4]
 
 
-def test_advance_leaves_a_running_work_running(memory: LocalCloud) -> None:
-    pool = memory.workpool()
-    fn = memory.function(echo, takes=timedelta(seconds=20))
+def test_advance_leaves_a_running_work_running(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(echo, takes=timedelta(seconds=20))
     work_id = pool.enqueue_action(None, fn, {})
 
-    memory.advance(timedelta(seconds=19))
-    (running,) = memory.invocations(fn)
-    memory.advance(timedelta(seconds=3))
-    (ended,) = memory.invocations(fn)
+    cloud.advance(timedelta(seconds=19))
+    (running,) = cloud.invocations(fn)
+    cloud.advance(timedelta(seconds=3))
+    (ended,) = cloud.invocations(fn)
 
     assert (running.outcome, running.ended_at) == ("running", None)
     assert ended.ended_at == ended.started_at + timedelta(seconds=20)
@@ -69,13 +71,13 @@ def test_advance_leaves_a_running_work_running(memory: LocalCloud) -> None:
 
 
 @pytest.mark.parametrize("delta", [timedelta(seconds=-1), 5, None], ids=repr)
-def test_advance_takes_no_step_back(memory: LocalCloud, delta: Any) -> None:
-    before = memory.now
+def test_advance_takes_no_step_back(cloud: LocalCloud, delta: Any) -> None:
+    before = cloud.now
 
     with pytest.raises(ValueError, match="delta"):
-        memory.advance(delta)
+        cloud.advance(delta)
 
-    assert memory.now == before
+    assert cloud.now == before
 
 
 def test_run_until_idle_of_nothing_takes_no_time(cloud: LocalCloud) -> None:
@@ -100,24 +102,24 @@ def test_run_until_idle_jumps_to_future_works_within_its_timeout(cloud: LocalClo
     assert pool.status(None, far).state == "finished"
 
 
-def test_run_until_idle_raises_when_work_is_left_running(memory: LocalCloud) -> None:
-    pool = memory.workpool()
-    work_id = pool.enqueue_action(None, memory.function(echo, takes=timedelta(minutes=10), timeout=timedelta(minutes=15)), {})
+def test_run_until_idle_raises_when_work_is_left_running(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    work_id = pool.enqueue_action(None, cloud.function(echo, takes=timedelta(minutes=10), timeout=timedelta(minutes=15)), {})
 
     with pytest.raises(Exception, match="run") as caught:
-        memory.run_until_idle(timeout=timedelta(minutes=5))
+        cloud.run_until_idle(timeout=timedelta(minutes=5))
 
     assert not isinstance(caught.value, AssertionError)
-    memory.run_until_idle()
+    cloud.run_until_idle()
     assert pool.status(None, work_id).outcome == "success"
 
 
-def test_run_until_idle_raises_when_due_work_is_left(memory: LocalCloud) -> None:
-    pool = memory.workpool(max_parallelism=1)
-    pool.enqueue_action_batch(None, memory.function(echo, takes=timedelta(seconds=25)), [{"n": n} for n in range(20)])
+def test_run_until_idle_raises_when_due_work_is_left(cloud: LocalCloud) -> None:
+    pool = cloud.workpool(max_parallelism=1)
+    pool.enqueue_action_batch(None, cloud.function(echo, takes=timedelta(seconds=25)), [{"n": n} for n in range(20)])
 
     with pytest.raises(Exception, match="default"):
-        memory.run_until_idle(timeout=timedelta(minutes=1))
+        cloud.run_until_idle(timeout=timedelta(minutes=1))
 
 
 def test_a_paused_pool_counts_as_rest(cloud: LocalCloud) -> None:
@@ -165,18 +167,19 @@ def test_takes_may_depend_on_the_event(cloud: LocalCloud) -> None:
     }
 
 
-def test_an_effect_of_a_body_that_takes_time_comes_at_the_end(memory: LocalCloud) -> None:
-    pool = memory.workpool()
-    fn = memory.function(echo, takes=timedelta(seconds=30), timeout=timedelta(seconds=30))
+def test_an_effect_of_a_body_that_takes_time_comes_at_the_end(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(echo, takes=timedelta(seconds=30), timeout=timedelta(seconds=30))
     work_id = pool.enqueue_action(None, fn, {"n": 1})
 
-    memory.advance(timedelta(seconds=29))
+    cloud.advance(timedelta(seconds=29))
     assert pool.result(None, work_id) is None
-    memory.advance(timedelta(seconds=3))
+    cloud.advance(timedelta(seconds=3))
 
     assert pool.status(None, work_id).outcome == "success"
 
 
+@both_engines
 def test_deliveries_tell_event_attempt_times_and_outcome(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     began = cloud.now
@@ -199,16 +202,16 @@ def test_deliveries_tell_event_attempt_times_and_outcome(cloud: LocalCloud) -> N
     assert [each.started_at for each in deliveries] == sorted(each.started_at for each in deliveries)
 
 
-def test_invocations_can_be_asked_by_arn_name_and_handler(memory: LocalCloud) -> None:
-    pool = memory.workpool()
-    fn = memory.function(echo, name="mine")
+def test_invocations_can_be_asked_by_arn_name_and_handler(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(echo, name="mine")
     pool.enqueue_action(None, fn, {"n": 1})
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
-    assert memory.invocations(fn) == memory.invocations("mine") == memory.invocations(echo)
-    assert memory.max_concurrency("mine") == 1
+    assert cloud.invocations(fn) == cloud.invocations("mine") == cloud.invocations(echo)
+    assert cloud.max_concurrency("mine") == 1
     with pytest.raises(ValueError, match="absent"):
-        memory.invocations("absent")
+        cloud.invocations("absent")
 
 
 def test_refused_duplicates_are_shown_and_not_counted() -> None:
@@ -227,8 +230,8 @@ def test_refused_duplicates_are_shown_and_not_counted() -> None:
         assert cloud.max_concurrency(fn) == 1
 
 
-def history(seed: int, engine: str = "memory") -> list[tuple[object, ...]]:
-    rates = {"duplicate_deliveries": 0.3, "lost_deliveries": 0.2, "lost_destinations": 0.2, "crash_rate": 0.1}
+def history(seed: int, engine: str = "memory", works: int = 10) -> list[tuple[object, ...]]:
+    rates: dict[str, Any] = {"duplicate_deliveries": 0.3, "lost_deliveries": 0.2, "lost_destinations": 0.2, "crash_rate": 0.1}
     with LocalCloud(clock="virtual", engine=engine, scheduler="aws", seed=seed, **rates) as cloud:
         pool = cloud.workpool(max_parallelism=3)
 
@@ -240,11 +243,13 @@ def history(seed: int, engine: str = "memory") -> list[tuple[object, ...]]:
             return n
 
         fn = cloud.function(flaky)
-        ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(10)], retry=RetryPolicy(max_attempts=9))
+        ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(works)], retry=RetryPolicy(max_attempts=9))
         pool.enqueue_action(None, fn, {"n": 99}, run_after=timedelta(minutes=20), retry=True)
         cloud.run_until_idle()
-        told = [(each.event["n"], each.attempt, each.started_at, each.ended_at, each.outcome) for each in cloud.invocations(fn)]
-        return [*told, *ids, cloud.now]  # type: ignore[list-item]
+        told: list[tuple[object, ...]] = [
+            (each.event["n"], each.attempt, each.started_at, each.ended_at, each.outcome) for each in cloud.invocations(fn)
+        ]
+        return [*told, tuple(ids), (cloud.now,)]
 
 
 @pytest.mark.parametrize("seed", [0, 7])
@@ -252,6 +257,10 @@ def test_the_same_seed_gives_the_same_history(seed: int) -> None:
     first, second = history(seed), history(seed)
 
     assert first == second, f"seed {seed}"
+
+
+def test_the_same_seed_gives_the_same_history_through_boto3() -> None:
+    assert history(3, "moto", works=3) == history(3, "moto", works=3)
 
 
 def test_another_seed_gives_another_history() -> None:
@@ -337,11 +346,14 @@ def test_clouds_follow_each_other_without_traces_of_the_last() -> None:
 
 
 def test_an_error_inside_the_block_comes_out_and_the_cloud_ends() -> None:
-    with pytest.raises(LookupError, match="mine"), LocalCloud(engine="memory") as cloud:
-        pool = cloud.workpool()
-        pool.enqueue_action(None, cloud.function(echo, takes=timedelta(hours=1), timeout=timedelta(minutes=15)), {})
-        cloud.advance(timedelta(seconds=3))
-        raise LookupError("mine")
+    def fail_midway() -> None:
+        with LocalCloud(engine="memory") as cloud:
+            cloud.workpool().enqueue_action(None, cloud.function(echo, takes=timedelta(hours=1), timeout=timedelta(minutes=15)), {})
+            cloud.advance(timedelta(seconds=3))
+            raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        fail_midway()
 
 
 def test_a_worker_that_waits_for_another_by_a_lock_is_reported() -> None:

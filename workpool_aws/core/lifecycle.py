@@ -11,8 +11,9 @@
 ```
 
 A move happens by one conditional write of the work's own item; its condition begins with the state it leaves (`leaving`), and its
-change with the state it enters (`entering`), so no write can make a move that is not in the table. A report about a start is bound to
-that start's number (`this_start`): late and duplicate reports find another number or another state, and change nothing [WP-4].
+change with the state it enters (`entering`), so no write can make a move that is not in the table. No move leaves `finished` [WP-6].
+A report about a start is bound to that start's number (`this_start`): late and duplicate reports find another number or another state,
+and change nothing [WP-4].
 """
 
 from __future__ import annotations

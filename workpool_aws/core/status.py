@@ -27,8 +27,8 @@ class Status:
     state: StateName
     """`unknown`: never enqueued in this pool, or past its retention."""
     previous_attempts: int
-    """Attempts spent before the current or the coming one; of a finished work, before the one that ended it. One canceled while it waited was
-    ended by none: all of them. A start that was never delivered is no attempt."""
+    """Attempts spent before the current or the coming one; of a finished work, before the one that ended it (all of them, if it was
+    canceled while it waited). A start that was never delivered is no attempt."""
     next_run_at: datetime | None
     """When a pending work is due; None: it is not pending."""
     started_at: datetime | None

@@ -71,7 +71,7 @@ def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by
     except ConditionFailed as met:
         ignored = what_stands(_work(met.current), a)
         if not ignored.reported:
-            _suspect(ports, a, _work(met.current), report)
+            _suspect(ports, a, _work(met.current), report, by=by)
             _ignore(ports, a, ignored, by=by)
             return
     else:
@@ -125,7 +125,7 @@ def _move_back(
             canceled = decide_canceled(a, report, now=ports.clock.now(), judged=judged)
             _finish(ports, a, replace(report, error_type=None), canceled, by=by)
         else:
-            _suspect(ports, a, current, report)
+            _suspect(ports, a, current, report, by=by)
             _ignore(ports, a, what_stands(current, a), by=by)
         return False
     prove_work_in_time(ports, written, a.pool, a.work_id, decision.due_at)
@@ -133,9 +133,12 @@ def _move_back(
     return True
 
 
-def _suspect(ports: Ports, a: Assignment, current: Work | Unreadable | None, report: Report) -> None:
-    """Keep a failure that does not count yet, and have the loop look at the work: its claim's deadline is the one to recover it by."""
-    write = decide_suspicion(a, current, report)
+def _suspect(ports: Ports, a: Assignment, current: Work | Unreadable | None, report: Report, *, by: Reporter) -> None:
+    """Keep a failure that does not count yet, and have the loop look at the work: its claim's deadline is the one to recover it by.
+
+    Recovery suspects nothing: what it judged does not stand any more [WP-14].
+    """
+    write = None if by == "recovery" else decide_suspicion(a, current, report)
     if write is None:
         return
     try:

@@ -11,7 +11,7 @@ from typing import Final
 
 from workpool_aws.local.answers import Answer, Condition, destination_record
 from workpool_aws.local.chance import Chooser
-from workpool_aws.local.faults import AsyncFaults
+from workpool_aws.local.faults import CloudFaults
 from workpool_aws.local.functions import Functions, Resolved
 from workpool_aws.local.kernel import Kernel
 from workpool_aws.local.rates import Rates
@@ -42,7 +42,7 @@ class _Queued:
 class Deliveries:
     """The asynchronous side of Lambda, for one cloud."""
 
-    def __init__(self, kernel: Kernel, chooser: Chooser, functions: Functions, runs: Runs, rates: Rates, faults: AsyncFaults) -> None:
+    def __init__(self, kernel: Kernel, chooser: Chooser, functions: Functions, runs: Runs, rates: Rates, faults: CloudFaults) -> None:
         self._kernel = kernel
         self._chooser = chooser
         self._functions = functions

@@ -12,7 +12,7 @@ from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.adapters.wire import order_to_wire, worker_event
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.local.deliveries import Deliveries
-from workpool_aws.local.faults import AsyncFaults, answered_as
+from workpool_aws.local.faults import CloudFaults, answered_as
 from workpool_aws.local.functions import Functions
 from workpool_aws.local.kernel import Kernel
 from workpool_aws.local.runs import Runs
@@ -46,7 +46,7 @@ UNKNOWN_LIMITS: Final = FunctionLimits(timeout_ms=900_000, event_age_ms=21_600_0
 class CloudClock:
     """The kernel's time, as the process that asks knows it."""
 
-    def __init__(self, kernel: Kernel, faults: AsyncFaults) -> None:
+    def __init__(self, kernel: Kernel, faults: CloudFaults) -> None:
         self._kernel = kernel
         self._faults = faults
 

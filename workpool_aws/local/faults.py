@@ -19,7 +19,7 @@ from workpool_aws.local.kernel import Crashed, Kernel, PlannedCrashes, Task, Tra
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.ports import Store
 
-__all__ = ["AsyncFaults", "CallThrottled", "CallUnanswered", "Fault", "Faults", "NoFaults", "SeededFaults", "answered_as"]
+__all__ = ["CallThrottled", "CallUnanswered", "CloudFaults", "Fault", "Faults", "NoFaults", "SeededFaults", "answered_as"]
 
 T = TypeVar("T")
 
@@ -73,6 +73,8 @@ class Faults:
 
     rates: Mapping[Fault, float] = field(default_factory=dict)
     """How likely each kind strikes where it could, 0 to 1."""
+    aim: str = ""
+    """Faults of calls strike only at those whose label in the trace begins so; "": at any."""
     budget: int = 0
     """At most so many strike in all."""
     until: timedelta | None = None
@@ -82,7 +84,7 @@ class Faults:
     jitter_ms: int = 0
     """Every call takes up to so much longer. Costs no budget and does not end."""
     store: Callable[[Store], Store] = _as_it_is
-    """What stands between the processes and a table: a test watches writes there, or makes pages small. Called for each process's ports."""
+    """What stands between the processes and a table: a test watches writes there, or makes pages small. Called once for each table."""
 
     def __post_init__(self) -> None:
         for kind, rate in self.rates.items():
@@ -113,8 +115,8 @@ def answered_as(*, throttled: type[Exception], unanswered: type[Exception]) -> I
         raise unanswered(str(error)) from error
 
 
-class AsyncFaults(Protocol):
-    """What goes wrong between calls. Delays are milliseconds, one for each time that something happens; none: it never does."""
+class CloudFaults(Protocol):
+    """What goes wrong beside calls. Delays are milliseconds, one for each time that something happens; none: it never does."""
 
     def event_delays(self, function: str) -> tuple[int, ...]:
         """When an accepted event reaches its function."""
@@ -131,9 +133,12 @@ class AsyncFaults(Protocol):
     def clock_offset_ms(self) -> int:
         """By how much the clock of the process that asks is off."""
 
+    def around_store(self, store: Store) -> Store:
+        """What stands between processes and a table."""
+
 
 class NoFaults:
-    """Nothing goes wrong (see AsyncFaults)."""
+    """Nothing goes wrong (see CloudFaults)."""
 
     def event_delays(self, function: str) -> tuple[int, ...]:  # noqa: ARG002 - other faults look at it
         """At once, once."""
@@ -154,6 +159,10 @@ class NoFaults:
     def clock_offset_ms(self) -> int:
         """By nothing."""
         return 0
+
+    def around_store(self, store: Store) -> Store:
+        """Nothing."""
+        return store
 
 
 _TRIES: Final[Mapping[str, int]] = {"invoke": 1, "schedule": 2, "unschedule": 2}
@@ -206,7 +215,7 @@ class _Request:
 
 
 class SeededFaults:
-    """The faults of one cloud: around its calls (kernel.Faults) and between them (AsyncFaults). To be attached to its kernel first."""
+    """The faults of one cloud: around its calls (kernel.Faults) and beside them (CloudFaults). To be attached to its kernel first."""
 
     def __init__(self, plan: Faults, chooser: Chooser, loop: str) -> None:
         """`loop`: the name of the main loop's function."""
@@ -241,7 +250,7 @@ class SeededFaults:
         return answers[-1]
 
     def event_delays(self, function: str) -> tuple[int, ...]:
-        """See AsyncFaults."""
+        """See CloudFaults."""
         if function == self._loop and self._strikes(Fault.LOOP_LOST, function):
             return ()
         if self._strikes(Fault.EVENT_LOST, function):
@@ -253,7 +262,7 @@ class SeededFaults:
         return (0,)
 
     def record_delays(self, function: str) -> tuple[int, ...]:
-        """See AsyncFaults."""
+        """See CloudFaults."""
         if self._strikes(Fault.RECORD_LOST, function):
             return ()
         if self._strikes(Fault.RECORD_TWICE, function):
@@ -263,7 +272,7 @@ class SeededFaults:
         return (0,)
 
     def wake_delays(self, name: str) -> tuple[int, ...]:
-        """See AsyncFaults."""
+        """See CloudFaults."""
         if self._strikes(Fault.WAKE_NEVER, name):
             return ()
         if self._strikes(Fault.WAKE_TWICE, name):
@@ -273,11 +282,11 @@ class SeededFaults:
         return (0,)
 
     def tick_comes(self) -> bool:
-        """See AsyncFaults."""
+        """See CloudFaults."""
         return not self._strikes(Fault.TICK_DROPPED, "watchdog")
 
     def clock_offset_ms(self) -> int:
-        """See AsyncFaults. A process keeps the offset that it was given when it first asked."""
+        """See CloudFaults. A process keeps the offset that it was given when it first asked."""
         task = self._kernel.current()
         if task is None or not self._plan.skewed_clocks:
             return 0
@@ -285,6 +294,10 @@ class SeededFaults:
         if process not in self._offsets:
             self._offsets[process] = self._one_of(_OFFSETS_MS, "clock")
         return self._offsets[process]
+
+    def around_store(self, store: Store) -> Store:
+        """See CloudFaults."""
+        return self._plan.store(store)
 
     @property
     def _kernel(self) -> Kernel:
@@ -310,15 +323,15 @@ class SeededFaults:
     def _on_its_way(self, request: _Request) -> Exception | None:
         """What keeps a request from the service; None: nothing, it is there."""
         label = request.label
-        if self._strikes(Fault.CRASH_BEFORE, label):
+        if self._strikes_at(Fault.CRASH_BEFORE, request):
             self._die(request.task)
-        if self._strikes(Fault.FROZEN, label):
+        if self._strikes_at(Fault.FROZEN, request):
             self._kernel.sleep(self._one_of(_FREEZES_MS, "freeze"))
-        if self._strikes(Fault.THROTTLED, label):
+        if self._strikes_at(Fault.THROTTLED, request):
             return CallThrottled(f"throttled: {label}")
-        if request.writes and self._strikes(Fault.WRITE_LOST, label):
+        if request.writes and self._strikes_at(Fault.WRITE_LOST, request):
             return CallUnanswered(f"no answer: {label}")
-        if request.writes and self._strikes(Fault.WRITE_LATE, label):
+        if request.writes and self._strikes_at(Fault.WRITE_LATE, request):
             self._land_later(request)
             if self._yes("sender dies"):
                 self._die(request.task)
@@ -327,9 +340,9 @@ class SeededFaults:
 
     def _on_its_way_back(self, request: _Request) -> Exception | None:
         """What keeps an answer from its reader; None: nothing."""
-        if request.writes and self._strikes(Fault.ANSWER_LOST, request.label):
+        if request.writes and self._strikes_at(Fault.ANSWER_LOST, request):
             return CallUnanswered(f"no answer: {request.label}")
-        if self._strikes(Fault.CRASH_AFTER, request.label):
+        if self._strikes_at(Fault.CRASH_AFTER, request):
             self._die(request.task)
         return None
 
@@ -346,6 +359,9 @@ class SeededFaults:
         process = task.process or task
         process.killed = process.crashed = task.killed = True
         raise Crashed
+
+    def _strikes_at(self, kind: Fault, request: _Request) -> bool:
+        return request.label.startswith(self._plan.aim) and self._strikes(kind, request.label)
 
     def _strikes(self, kind: Fault, where: str) -> bool:
         rate = self._plan.rates.get(kind, 0.0)

@@ -53,7 +53,7 @@ class MemoryEngine:
 
     def ports(self, table: str) -> Ports:
         """See Engine."""
-        return direct_ports(self._platform, table, self._stores[table])
+        return direct_ports(self._platform, table, self._platform.faults.around_store(self._stores[table]))
 
     def quiet(self, table: str) -> Store:
         """See Engine."""

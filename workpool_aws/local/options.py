@@ -65,9 +65,7 @@ class CloudOptions:
         latency_ms = milliseconds("call_latency", self.call_latency)
         if self.clock == "real":
             return RealKernel(speed=self.speed, latency_ms=latency_ms)
-        kernel = VirtualKernel(
-            chooser=chooser, latency_ms=latency_ms, stall_timeout_s=self.stall_timeout.total_seconds(), faults=faults
-        )
+        kernel = VirtualKernel(chooser=chooser, latency_ms=latency_ms, stall_timeout_s=self.stall_timeout.total_seconds(), faults=faults)
         if faults is not None:
             faults.attach(kernel)
         return kernel

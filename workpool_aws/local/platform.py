@@ -13,7 +13,7 @@ from workpool_aws.local.chance import Chooser
 from workpool_aws.local.deliveries import Deliveries
 from workpool_aws.local.direct import CloudClock, CloudTelemetry, SeededEntropy
 from workpool_aws.local.environment import asked_log_level
-from workpool_aws.local.faults import AsyncFaults, NoFaults
+from workpool_aws.local.faults import CloudFaults, NoFaults
 from workpool_aws.local.functions import ACCOUNT, Functions, function_arn
 from workpool_aws.local.invocations import Diary
 from workpool_aws.local.kernel import Kernel
@@ -61,8 +61,7 @@ class Platform:
     rates: Rates
     precision: Precision
     factory: Callable[[str], Ports]
-    faults: AsyncFaults = field(default_factory=NoFaults)
-    around_store: Callable[[Store], Store] = lambda store: store
+    faults: CloudFaults = field(default_factory=NoFaults)
     functions: Functions = field(init=False, default_factory=Functions)
     diary: Diary = field(init=False, default_factory=Diary)
     meter: Meter = field(init=False, default_factory=Meter)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from workpool_aws.local.chance import Chooser
-from workpool_aws.local.faults import AsyncFaults, NoFaults
+from workpool_aws.local.faults import CloudFaults, NoFaults
 from workpool_aws.local.kernel import Alarm, Kernel
 from workpool_aws.model.ids import EpochMs
 
@@ -56,7 +56,7 @@ class Schedules:
         chooser: Chooser,
         precision: Precision,
         send: Callable[[str, str], None],
-        faults: AsyncFaults | None = None,
+        faults: CloudFaults | None = None,
     ) -> None:
         self._kernel = kernel
         self._chooser = chooser
