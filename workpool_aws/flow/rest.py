@@ -7,6 +7,7 @@ one of them sees the other. Hence the order here: say that the loop rests, *then
 from __future__ import annotations
 
 from workpool_aws.core import limits
+from workpool_aws.core.callback import newly_owed, next_at
 from workpool_aws.core.rest import Rest, decide_rest
 from workpool_aws.core.settle import deep_low
 from workpool_aws.core.start import Taken
@@ -28,7 +29,7 @@ def rest(hold: Hold, free: int, next_due: EpochMs | None, *, config_version: int
     Raises Fenced when somebody else took over meanwhile.
     """
     now = hold.ports.clock.now()
-    decision = decide_rest(hold.entries, next_due, free=free, now=now)
+    decision = decide_rest(hold.entries, next_due, free=free, now=now, callback_at=next_at(hold.callbacks))
     if decision is None:
         return True
     changes: dict[str, object] = {"state": decision.state, "wake_at": decision.wake_at, "saturated": decision.saturated}
@@ -75,6 +76,10 @@ def _something_there(hold: Hold, decision: Rest, config_version: int) -> bool:
     for shard, mark in enumerate(hold.ledger.shards):
         reports = read_reports(ports.store, ports.telemetry, hold.pool, shard, deep_low(mark.done_cursor))
         if any(EntryKey(record.work_id, record.start) in hold.entries for record in reports.records):
+            return True
+        held = {owed.work_id for owed in hold.callbacks}
+        room = limits.CALLBACKS_OWED_MAX - len(held)
+        if newly_owed(reports.records, held, (), cursor=mark.done_cursor, room=room, now=now).is_something:
             return True
         if decision.saturated:
             continue

@@ -30,6 +30,7 @@ __all__ = [
     "DirectTimer",
     "SeededEntropy",
     "SteppingStore",
+    "accept_event",
 ]
 
 T = TypeVar("T")
@@ -147,31 +148,42 @@ class DirectInvoker:
             event = worker_event(args, assignment).decode()
         except ValueError as error:
             raise InvokeRefused(str(error), lasting=True) from error
-        self._kernel.call(f"invoke {target} {assignment.work_id}/{assignment.start}", lambda: self._accept(target, event), writes=True)
+        self._kernel.call(
+            f"invoke {target} {assignment.work_id}/{assignment.start}",
+            lambda: accept_event(self._functions, self._deliveries, target, event),
+            writes=True,
+        )
 
     def start_loop(self, loop_arn: str, order: LoopOrder) -> None:
         """See Invoker."""
         event = json.dumps(order_to_wire(order))
-        self._kernel.call(f"invoke {loop_arn} {order.pool}/{order.generation}", lambda: self._accept(loop_arn, event), writes=True)
+        self._kernel.call(
+            f"invoke {loop_arn} {order.pool}/{order.generation}",
+            lambda: accept_event(self._functions, self._deliveries, loop_arn, event),
+            writes=True,
+        )
 
     def limits(self, target: str) -> FunctionLimits:
         """See Invoker."""
         resolved = self._functions.resolve(target)
         if resolved is None:
             return UNKNOWN_LIMITS
-        return FunctionLimits(timeout_ms=resolved.function.timeout_ms, event_age_ms=resolved.function.event_age_ms)
+        function = resolved.function
+        return FunctionLimits(timeout_ms=function.timeout_ms, event_age_ms=function.event_age_ms, claims=function.decorated)
 
-    def _accept(self, target: str, event: str) -> None:
-        resolved = self._functions.resolve(target)
-        if resolved is None:
-            raise InvokeRefused(f"ResourceNotFoundException: Function not found: {target}", lasting=False)
-        if len(event.encode()) > EVENT_BYTES_MAX:
-            raise InvokeRefused("RequestTooLargeException: the event is larger than 1 MB", lasting=True)
-        try:
-            json.loads(event)
-        except ValueError as error:
-            raise InvokeRefused(f"InvalidRequestContentException: {error}", lasting=True) from error
-        self._deliveries.accept(resolved, event)
+
+def accept_event(functions: Functions, deliveries: Deliveries, target: str, event: str) -> None:
+    """Queue an event for a function, as Lambda's API does. Raises InvokeRefused."""
+    resolved = functions.resolve(target)
+    if resolved is None:
+        raise InvokeRefused(f"ResourceNotFoundException: Function not found: {target}", lasting=False)
+    if len(event.encode()) > EVENT_BYTES_MAX:
+        raise InvokeRefused("RequestTooLargeException: the event is larger than 1 MB", lasting=True)
+    try:
+        json.loads(event)
+    except ValueError as error:
+        raise InvokeRefused(f"InvalidRequestContentException: {error}", lasting=True) from error
+    deliveries.accept(resolved, event)
 
 
 class DirectTimer:
