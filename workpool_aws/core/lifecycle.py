@@ -5,7 +5,7 @@
     ┌─────────────────────────────────────────┐
     │       start              finish         ▼
  pending ─────────▶ running ─────────────▶ finished
-    ▲                │  ▲ claim, request cancel
+    ▲                │  ▲ claim, request cancel, suspect
     └────────────────┘  └─┘
      retry, put back
 ```
@@ -39,6 +39,7 @@ class Move(StrEnum):
     PUT_BACK = "put_back"
     CANCEL = "cancel"
     REQUEST_CANCEL = "request_cancel"
+    SUSPECT = "suspect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,9 @@ LEGAL: Final = MappingProxyType(
         Move.PUT_BACK: Arrow(State.RUNNING, State.PENDING, "completion, loop", "the start was never delivered: no attempt is spent"),
         Move.CANCEL: Arrow(State.PENDING, State.FINISHED, "caller", "canceled: it never starts again"),
         Move.REQUEST_CANCEL: Arrow(State.RUNNING, State.RUNNING, "caller", "no further attempt; the worker may look, and stop by itself"),
+        Move.SUSPECT: Arrow(
+            State.RUNNING, State.RUNNING, "completion", "a failure whose sender may be a duplicate is kept for recovery to use"
+        ),
     }
 )
 

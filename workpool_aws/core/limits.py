@@ -67,6 +67,8 @@ START_TO_INVOKE_MS: Final = 8_000
 """A start write older than this is not sent any more: the worker's `start_by` would be near."""
 RECOVERY_MARGIN_MS: Final = 2 * SKEW_MS + 2_000
 RECHECK_MS: Final = 5_000
+RECOVER_NEAR_MS: Final = 10_000
+"""To be recovered within it: the loop stays up. A timeout's record arrives just at the deadline."""
 INVOKE_TRIES: Final = 3
 INVOKE_RETRY_MS: Final = 200
 REFUSED_FOR_MS: Final = 120_000

@@ -25,7 +25,7 @@ class Rest:
 def decide_rest(
     entries: Mapping[EntryKey, Entry], next_due: EpochMs | None, *, free: int, now: EpochMs, callback_at: EpochMs | None = None
 ) -> Rest | None:
-    """How to rest; None: not at all, something is due so soon that the loop stays up and polls.
+    """How to rest; None: not at all, something is due, or must be recovered, so soon that the loop stays up and polls.
 
     Without a free slot nothing can start, whatever is due: only completions, a deadline, a callback or a new config matter then.
     `callback_at`: when an owed callback wants attention; None: none is owed.
@@ -37,6 +37,8 @@ def decide_rest(
     if callback_at is not None and callback_at <= now + limits.CALLBACK_NEAR_MS:
         return None
     recover_at = min((EpochMs(e.deadline + limits.RECOVERY_MARGIN_MS + 1) for e in entries.values()), default=None)
+    if recover_at is not None and recover_at <= now + limits.RECOVER_NEAR_MS:
+        return None
     # The schedule for a callback has no lead, so until its minute is over nobody may count on this wake-up.
     called_at = None if callback_at is None else EpochMs(callback_at + limits.CALLBACK_LATE_MS)
     wake_at = min((t for t in (due, recover_at, called_at) if t is not None), default=None)

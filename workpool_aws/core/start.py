@@ -63,6 +63,8 @@ def start_write(work: Work, start: int, *, token: str, timeout_ms: int, event_ag
         "started_at": now,
         "deadline": EpochMs(now + event_age_ms + timeout_ms),
         "claim": None,
+        "suspected_type": None,
+        "suspected_error": None,
     }
     condition = All((leaving(Move.START), Is("starts", start - 1), Is("cancel_requested", False)))
     return Update(ref=WorkRef(work.pool, work.id), set=changes, condition=condition)

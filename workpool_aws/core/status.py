@@ -39,7 +39,8 @@ class Status:
     state: StateName
     """`unknown`: never enqueued in this pool, or past its retention."""
     previous_attempts: int
-    """Attempts spent before the current one, or before the last one if none is running. A start that was never delivered is no attempt."""
+    """Attempts spent before the current or the coming one; of a finished work, before the one that ended it. One canceled while it waited was
+    ended by none: all of them. A start that was never delivered is no attempt."""
     next_run_at: datetime | None
     """When a pending work is due; None: it is not pending."""
     started_at: datetime | None
@@ -199,8 +200,9 @@ def config_of(config: Config | None, *, max_parallelism_default: int) -> PoolCon
 
 
 def _previous_attempts(work: Work) -> int:
-    # A finished work has spent its last attempt too.
-    return max(0, work.attempts_made - 1) if work.state is State.FINISHED else work.attempts_made
+    # A work that ended while it ran has spent its last attempt too; one that was canceled while it waited has not.
+    ended_running = work.state is State.FINISHED and (work.outcome is not Outcome.CANCELED or work.cancel_requested)
+    return max(0, work.attempts_made - 1) if ended_running else work.attempts_made
 
 
 def _state_name(state: State) -> StateName:

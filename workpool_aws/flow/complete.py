@@ -21,6 +21,7 @@ from workpool_aws.core.complete import (
     decide_canceled,
     decide_put_back,
     decide_report,
+    decide_suspicion,
     must_cancel,
     never_delivered,
     what_stands,
@@ -71,6 +72,7 @@ def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by
     except ConditionFailed as met:
         ignored = what_stands(_work(met.current), a)
         if not ignored.reported:
+            _suspect(ports, a, _work(met.current), report)
             _ignore(ports, a, ignored, by=by)
             return
         finished = met.current if isinstance(met.current, Work) else None
@@ -79,7 +81,7 @@ def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by
             pool=a.pool, work_id=a.work_id, outcome=decision.outcome, attempts_made=a.attempts_made + 1, error_type=report.error_type
         )
         ports.telemetry.tell(fact)
-    _report_done(ports, a, _call_back(ports, finished))
+    _report_done(ports, a, callback=_call_back(ports, finished))
     _kick(ports, a, by=by)
 
 
@@ -125,6 +127,7 @@ def _move_back(
             canceled = decide_canceled(a, report, now=ports.clock.now(), judged=judged)
             _finish(ports, a, replace(report, error_type=None), canceled, by=by)
         else:
+            _suspect(ports, a, current, report)
             _ignore(ports, a, what_stands(current, a), by=by)
         return False
     prove_work_in_time(ports, written, a.pool, a.work_id, decision.due_at)
@@ -140,8 +143,20 @@ def _call_back(ports: Ports, finished: Record | None) -> CallbackState | None:
     return state if state in {CallbackState.PENDING, CallbackState.SENT} else None
 
 
-def _report_done(ports: Ports, a: Assignment, callback: CallbackState | None) -> None:
-    done = _done(ports, a, DoneKind.FINISHED, ports.clock.now(), callback=callback)
+def _suspect(ports: Ports, a: Assignment, current: Work | Unreadable | None, report: Report) -> None:
+    """Keep a failure that does not count yet, and have the loop look at the work: its claim's deadline is the one to recover it by."""
+    write = decide_suspicion(a, current, report)
+    if write is None:
+        return
+    try:
+        ports.store.write(write)
+    except ConditionFailed:
+        return  # its claimer, or recovery, was faster
+    _report_done(ports, a, DoneKind.LOOK)
+
+
+def _report_done(ports: Ports, a: Assignment, kind: DoneKind = DoneKind.FINISHED, *, callback: CallbackState | None = None) -> None:
+    done = _done(ports, a, kind, ports.clock.now(), callback=callback)
     _prove_done(ports, a, done, ports.store.write(Put(done)))
 
 

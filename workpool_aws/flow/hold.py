@@ -39,6 +39,8 @@ class Hold:
     """When it must have handed over."""
     unsure: set[EntryKey] = field(default_factory=set)
     """Entries whose work must be looked at."""
+    looked: dict[EntryKey, str] = field(default_factory=dict)
+    """Requests for a look that were seen to: the key of the record, by entry."""
     sent: set[EntryKey] = field(default_factory=set)
     """Starts that this invocation has sent to Lambda, or tried to."""
     callbacks: tuple[Owed, ...] = ()

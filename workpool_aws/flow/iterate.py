@@ -123,7 +123,9 @@ def _one_pass(hold: Hold, now: EpochMs) -> PassDone:
         for shard, mark in enumerate(hold.ledger.shards)
     ]
     settled = settle(hold.entries, [record for report in reports for record in report.records])
+    hold.unsure |= {key for key, at in settled.asked.items() if hold.looked.get(key) != at}
     looked = look_at_entries(hold, settled.entries, now)
+    hold.looked = {key: at for key, at in {**hold.looked, **settled.asked}.items() if key in looked.entries}
     free = limit - len(looked.entries)
     plan = _plan_starts(hold, looked, settled, free=free, deep=deep, now=now)
     callbacks = look_at_callbacks(hold, reports, settled.gone, looked.dropped, now)

@@ -8,10 +8,11 @@ from workpool_aws.adapters.wire import callback_event
 from workpool_aws.core.callback import TargetKind, target_kind
 from workpool_aws.local.deliveries import Deliveries
 from workpool_aws.local.direct import accept_event
+from workpool_aws.local.faults import answered_as
 from workpool_aws.local.functions import Functions
 from workpool_aws.local.kernel import Kernel
 from workpool_aws.model.messages import CallbackMessage
-from workpool_aws.ports import InvokeRefused
+from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 __all__ = ["MESSAGE_BYTES_MAX", "DirectMessenger", "Mailbox"]
 
@@ -48,7 +49,8 @@ class DirectMessenger:
     def send(self, target: str, message: CallbackMessage) -> None:
         """See Messenger."""
         event = callback_event(message)
-        self._kernel.call(f"call back {target} {message.work_id}", lambda: self._accept(target, event), writes=True)
+        with answered_as(throttled=InvokeThrottled, unanswered=InvokeUnanswered):
+            self._kernel.call(f"call back {target} {message.work_id}", lambda: self._accept(target, event), writes=True)
 
     def _accept(self, target: str, event: str) -> None:
         if target_kind(target) is TargetKind.FUNCTION:

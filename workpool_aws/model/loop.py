@@ -144,6 +144,8 @@ class DoneKind(StrEnum):
     FINISHED = "finished"
     RETRY = "retry"
     PUT_BACK = "put_back"
+    LOOK = "look"
+    """Not over for certain: look at the work, its deadline may be nearer than the ledger knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,6 +90,9 @@ class Work:
     cancel_requested: bool = False
     link: str | None = None
     """The caller's trace and request id, for people."""
+    suspected_type: str | None = None
+    """What a report without the claimer's token said became of the start; counts only if nothing better is heard by its deadline."""
+    suspected_error: str | None = None
     on_complete: str | None = None
     """Whom to tell how it ended: the ARN of a Lambda function, queue or topic, or a function's name; None: nobody."""
     context: str | None = None
