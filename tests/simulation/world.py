@@ -62,11 +62,12 @@ class Run:
     calls: int
     virtual_ms: int
 
-    def report(self) -> str:
-        """Everything a person needs to understand a failure: scenario, trace up to it, and what was broken."""
+    def report(self, *, whole: bool = False) -> str:
+        """Everything a person needs to understand a failure: scenario, trace up to it (`whole`: to the end), and what was broken."""
         if self.violation is None:
-            return f"{self.scenario}\nnothing was broken in {self.calls} calls"
-        return "\n".join([str(self.scenario), *self.trace[: self.violation.lines], f"seed {self.scenario.seed}: {self.violation}"])
+            return "\n".join([str(self.scenario), *(self.trace if whole else ()), f"nothing was broken in {self.calls} calls"])
+        shown = self.trace if whole else self.trace[: self.violation.lines]
+        return "\n".join([str(self.scenario), *shown, f"seed {self.scenario.seed}: {self.violation}"])
 
 
 def simulate(scenario: Scenario) -> Run:

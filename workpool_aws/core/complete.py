@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Final
 
 from workpool_aws.core import limits
+from workpool_aws.core.callback import after_finish
 from workpool_aws.core.lifecycle import Move, entering, this_start
 from workpool_aws.core.retry import put_back_delay_ms, retry_delay_ms
 from workpool_aws.model.ids import EpochMs
@@ -106,6 +107,7 @@ def assignment_of(work: Work, table: str) -> Assignment:
         claimed=work.claimed,
         retention_s=work.retention_s,
         start_by=work.started_at or EpochMs(0),
+        callback_for=work.callback_for,
     )
 
 
@@ -129,8 +131,8 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
         "error": None if report.error is None else report.error[: limits.ERROR_TEXT_MAX],
         "error_type": report.error_type,
         "finished_at": now,
-        # Only now, when it is over, may it expire [WP-10].
-        "expires_at": None if a.retention_s is None else now // 1000 + a.retention_s,
+        # Only now, when it is over, may it expire; and not before its callback was delivered [WP-10].
+        **after_finish(a.callback_for, outcome, retention_s=a.retention_s, now=now),
     }
     return Finish(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.FINISH, a.start, *guard)), outcome)
 
@@ -149,7 +151,7 @@ def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judg
         "error": None,
         "error_type": None,
         "finished_at": now,
-        "expires_at": None if a.retention_s is None else now // 1000 + a.retention_s,
+        **after_finish(a.callback_for, Outcome.CANCELED, retention_s=a.retention_s, now=now),
     }
     asked = this_start(Move.FINISH, a.start, *_guard(a, report, now=now, judged=judged), Is("cancel_requested", True))
     return Finish(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=asked), Outcome.CANCELED)

@@ -80,6 +80,24 @@ PUT_BACK_DELAY_MS_MAX: Final = 30 * 60_000
 DONE_RETENTION_S: Final = 14 * 24 * 3600
 TRANSACTION_ITEMS_MAX: Final = 100
 
+# Callbacks.
+CALLBACKS_OWED_MAX: Final = 500
+"""In the ledger at one time, about 45 bytes each; what finds no room waits in its done record."""
+CALLBACKS_A_PASS: Final = 50
+CALLBACK_TRIES_MAX: Final = 12
+"""By the loop, after the completion's own: about half an hour of trying."""
+CALLBACK_RETRY_MS: Final = 1_000
+CALLBACK_RETRY_MS_MAX: Final = 10 * 60_000
+CALLBACK_LOOK_MS: Final = 500
+"""When the loop first looks whether a sent callback was acknowledged."""
+CALLBACK_LOOK_STAY_MS: Final = 4_000
+"""The longest pause between two looks for which the loop stays up."""
+CALLBACK_LOOK_FAR_MS: Final = 70_000
+CALLBACK_NEAR_MS: Final = 60_000
+"""A callback that wants attention within it keeps the loop up: a schedule must lie a minute ahead."""
+CALLBACK_LATE_MS: Final = 60_000
+"""How late a schedule may wake the loop for a callback."""
+
 # The watchdog.
 WATCHDOG_MS: Final = 60_000
 WATCHDOG_DEEP_MS: Final = 3_600_000
@@ -92,4 +110,5 @@ assert PROMISE_MS > 2 * SKEW_MS, "a promise must outlast what skewed clocks take
 assert PASS_FLOOR_MS <= POLL_MIN_MS <= POLL_MAX_MS <= DUE_TO_START_MS, "due work must start in time while the loop runs"
 assert NEAR_MS >= FAR_LEAD_MS + 60_000, "a schedule must lie at least a minute ahead"
 assert 2 * PAYLOAD_BYTES_MAX + 4 * ERROR_TEXT_MAX + 8 * 1024 <= ITEM_BYTES_MAX, "arguments, result and the rest must fit into one item"
-assert PARALLELISM_MAX * 64 < 400 * 1024, "the ledger must fit into an item"
+assert CALLBACK_LOOK_STAY_MS < CALLBACK_NEAR_MS < CALLBACK_LOOK_FAR_MS, "a look is either stayed up for or far enough for a schedule"
+assert (PARALLELISM_MAX + CALLBACKS_OWED_MAX) * 64 < 400 * 1024, "the ledger must fit into an item"

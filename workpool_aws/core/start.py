@@ -84,4 +84,5 @@ def assignment_for(work: Work, table: str, *, timeout_ms: int, loop_until: Epoch
         retention_s=work.retention_s,
         start_by=EpochMs((work.deadline or 0) - timeout_ms),
         loop_until=loop_until,
+        callback_for=work.callback_for,
     )

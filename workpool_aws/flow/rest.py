@@ -7,6 +7,7 @@ one of them sees the other. Hence the order here: say that the loop rests, *then
 from __future__ import annotations
 
 from workpool_aws.core import limits
+from workpool_aws.core.callback import newly_owed, next_at
 from workpool_aws.core.rest import Rest, decide_rest
 from workpool_aws.core.settle import deep_low, settle
 from workpool_aws.core.start import Taken
@@ -28,7 +29,7 @@ def rest(hold: Hold, free: int, next_due: EpochMs | None, *, config_version: int
     Raises Fenced when somebody else took over meanwhile.
     """
     now = hold.ports.clock.now()
-    decision = decide_rest(hold.entries, next_due, free=free, now=now)
+    decision = decide_rest(hold.entries, next_due, free=free, now=now, callback_at=next_at(hold.callbacks))
     if decision is None:
         return True
     changes: dict[str, object] = {"state": decision.state, "wake_at": decision.wake_at, "saturated": decision.saturated}
@@ -76,6 +77,10 @@ def _something_there(hold: Hold, decision: Rest, config_version: int) -> bool:
         reports = read_reports(ports.store, ports.telemetry, hold.pool, shard, deep_low(mark.done_cursor))
         settled = settle(hold.entries, reports.records)
         if settled.gone or any(hold.looked.get(key) != at for key, at in settled.asked.items()):
+            return True
+        held = {owed.work_id for owed in hold.callbacks}
+        room = limits.CALLBACKS_OWED_MAX - len(held)
+        if newly_owed(reports.records, held, (), cursor=mark.done_cursor, room=room, now=now).is_something:
             return True
         if decision.saturated:
             continue

@@ -12,7 +12,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.kick import KickReason
 from workpool_aws.core.settle import deep_low, settle
 from workpool_aws.core.start import Look, Taken, classify
-from workpool_aws.core.watch import deep_look_due, loop_is_overdue, may_start
+from workpool_aws.core.watch import callback_is_overdue, deep_look_due, loop_is_overdue, may_start
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.collect import due_in, pages, read_reports
 from workpool_aws.flow.kick import kick
@@ -76,6 +76,8 @@ def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs) ->
         reports = read_reports(store, telemetry, pool, shard, deep_low(mark.done_cursor))
         if ledger is not None and settle(ledger.entries, reports.records).gone:
             return "a report that nobody settled"
+        if callback_is_overdue(ledger, reports.records, now):
+            return "a callback is owed"
     return None
 
 

@@ -234,6 +234,16 @@ class LocalCloud:
         """The deliveries to a function (its ARN, name or handler), in order of their start. Raises UsageError: there is none."""
         return self._open.diary.of(self._name_of(fn))
 
+    def messages(self, arn: str) -> list[object]:
+        """What pools sent to an SQS queue or SNS topic as callbacks, decoded, in order. Any ARN of one exists.
+
+        Raises:
+            UsageError: on engine "moto", where queues are real ones: create, subscribe and read them through boto3.
+        """
+        if self._options.engine == "moto":
+            raise UsageError("arn", arn, "on engine 'moto' a queue is read through boto3")
+        return self._open.mailbox.of(arn)
+
     def max_concurrency(self, fn: object) -> int:
         """The most that ran at one time, refused duplicates not counted. Raises UsageError: there is no such function."""
         return self._open.diary.most_at_once(self._name_of(fn))

@@ -33,6 +33,7 @@ __all__ = [
     "DirectTimer",
     "SeededEntropy",
     "SteppingStore",
+    "accept_event",
 ]
 
 T = TypeVar("T")
@@ -177,23 +178,26 @@ class DirectInvoker:
         resolved = self._functions.resolve(target)
         if resolved is None:
             return UNKNOWN_LIMITS
-        return FunctionLimits(timeout_ms=resolved.function.timeout_ms, event_age_ms=resolved.function.event_age_ms)
+        function = resolved.function
+        return FunctionLimits(timeout_ms=function.timeout_ms, event_age_ms=function.event_age_ms, claims=function.decorated)
 
     def _call(self, label: str, target: str, event: str) -> None:
         with answered_as(throttled=InvokeThrottled, unanswered=InvokeUnanswered):
-            self._kernel.call(label, lambda: self._accept(target, event), writes=True)
+            self._kernel.call(label, lambda: accept_event(self._functions, self._deliveries, target, event), writes=True)
 
-    def _accept(self, target: str, event: str) -> None:
-        resolved = self._functions.resolve(target)
-        if resolved is None:
-            raise InvokeRefused(f"ResourceNotFoundException: Function not found: {target}", lasting=False)
-        if len(event.encode()) > EVENT_BYTES_MAX:
-            raise InvokeRefused("RequestTooLargeException: the event is larger than 1 MB", lasting=True)
-        try:
-            json.loads(event)
-        except ValueError as error:
-            raise InvokeRefused(f"InvalidRequestContentException: {error}", lasting=True) from error
-        self._deliveries.accept(resolved, event)
+
+def accept_event(functions: Functions, deliveries: Deliveries, target: str, event: str) -> None:
+    """Queue an event for a function, as Lambda's API does. Raises InvokeRefused."""
+    resolved = functions.resolve(target)
+    if resolved is None:
+        raise InvokeRefused(f"ResourceNotFoundException: Function not found: {target}", lasting=False)
+    if len(event.encode()) > EVENT_BYTES_MAX:
+        raise InvokeRefused("RequestTooLargeException: the event is larger than 1 MB", lasting=True)
+    try:
+        json.loads(event)
+    except ValueError as error:
+        raise InvokeRefused(f"InvalidRequestContentException: {error}", lasting=True) from error
+    deliveries.accept(resolved, event)
 
 
 class DirectTimer:

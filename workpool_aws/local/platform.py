@@ -17,6 +17,7 @@ from workpool_aws.local.faults import CloudFaults, NoFaults
 from workpool_aws.local.functions import ACCOUNT, Functions, function_arn
 from workpool_aws.local.invocations import Diary
 from workpool_aws.local.kernel import Kernel
+from workpool_aws.local.messages import Mailbox
 from workpool_aws.local.rates import Rates
 from workpool_aws.local.runs import Runs
 from workpool_aws.local.schedules import Precision, Schedules
@@ -63,6 +64,7 @@ class Platform:
     factory: Callable[[str], Ports]
     faults: CloudFaults = field(default_factory=NoFaults)
     functions: Functions = field(init=False, default_factory=Functions)
+    mailbox: Mailbox = field(init=False, default_factory=Mailbox)
     diary: Diary = field(init=False, default_factory=Diary)
     meter: Meter = field(init=False, default_factory=Meter)
     runs: Runs = field(init=False)
