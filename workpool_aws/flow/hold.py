@@ -54,6 +54,8 @@ class Hold:
     """When a pass last did something."""
     poll_ms: int = limits.POLL_MIN_MS
     stalled: int = 0
+    failures: int = 0
+    """Passes in a row that got no answer."""
     passes: int = 0
 
     @property
@@ -81,11 +83,15 @@ class Hold:
                 return False
         except StoreUnavailable:
             # It may have gone through: look, and trust what is there.
-            self._adopt(self.ports.store.get(LedgerRef(self.pool)))
+            self.reload()
             return False
         self.callbacks = callbacks
         self.ledger = replace(self.ledger, entries=entries, shards=shards, callbacks=callbacks, committed_by=token, version=version)
         return True
+
+    def reload(self) -> None:
+        """Read the ledger again, and trust it. Raises Fenced, StoreUnavailable."""
+        self._adopt(self.ports.store.get(LedgerRef(self.pool)))
 
     def _adopt(self, current: object) -> None:
         if not isinstance(current, Ledger) or current.holder != self.token or current.generation != self.generation:
