@@ -61,6 +61,7 @@ LOOP_LIFE_MS_MAX: Final = 13 * 60_000
 PROMISE_MS: Final = 5_000
 """How long a busy loop promises to stay up, so that completions need not read the status."""
 PROMISE_ENTRIES_MIN: Final = 4
+SET_ASIDE_TOLD_MAX: Final = 1_000
 LINGER_MS: Final = 700
 """A loop with nothing due stays up so long after its last deed: short works report within it, and no second loop is needed."""
 LOOKAHEAD_ROWS_MAX: Final = 25

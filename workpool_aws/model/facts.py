@@ -286,6 +286,8 @@ class LoopRested(Fact):
     wake_in_ms: int | None
     saturated: bool
     passes: int
+    set_aside: int
+    """Damaged or foreign items that this invocation met."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
