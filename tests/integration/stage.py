@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
 from builders import NOW
-from pool_world import LOOP, TABLE, CountedEntropy
+from pool_world import LOOP, TABLE, CountedEntropy, NotingMessenger
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.adapters.system import SerialFanOut
 from workpool_aws.adapters.telemetry import ListTelemetry
@@ -311,6 +311,7 @@ class Stage:
             table=TABLE,
             store=self.table,
             invoker=self.aws,
+            messenger=NotingMessenger(),
             timer=self.timer,
             clock=self.clock,
             entropy=CountedEntropy(),
