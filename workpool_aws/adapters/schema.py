@@ -15,6 +15,7 @@ from workpool_aws.adapters.forms import Form, Value
 from workpool_aws.adapters.keys import TTL_ATTRIBUTE
 from workpool_aws.model.loop import Config, Deployment, Done, DoneKind, Ledger, LoopState, Registration, Status
 from workpool_aws.model.refs import (
+    ChunkRef,
     ConfigRef,
     DeploymentRef,
     DoneRef,
@@ -26,7 +27,7 @@ from workpool_aws.model.refs import (
     StatusRef,
     WorkRef,
 )
-from workpool_aws.model.work import Kind, Outcome, Pointer, State, Work
+from workpool_aws.model.work import Chunk, Kind, Outcome, Pointer, State, Work
 
 __all__ = ["Field", "attribute_of", "encode_field", "field_of", "fields_of", "number_attribute_of", "record_type"]
 
@@ -55,7 +56,8 @@ class Field:
 _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
     Work: {
         "target": Field("fn", forms.TEXT),
-        "args": Field("a", forms.TEXT),
+        "args": Field("a", forms.TEXT, absent=None),
+        "args_chunks": Field("ac", forms.WHOLE, absent=None),
         "kind": Field("k", forms.choice(Kind)),
         "retry": Field("rp", forms.RETRY, absent=None),
         "claimed": Field("cl", forms.FLAG, absent=False),
@@ -75,9 +77,14 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "link": Field("ln", forms.TEXT, absent=None),
         "outcome": Field("o", forms.choice(Outcome), absent=None),
         "result": Field("r", forms.TEXT, absent=None),
+        "result_chunks": Field("rc", forms.WHOLE, absent=None),
         "error": Field("e", forms.TEXT, absent=None),
         "error_type": Field("et", forms.TEXT, absent=None),
         "finished_at": Field("fin", forms.WHOLE, absent=None),
+        "expires_at": Field(TTL_ATTRIBUTE, forms.WHOLE, absent=None),
+    },
+    Chunk: {
+        "text": Field("x", forms.TEXT),
         "expires_at": Field(TTL_ATTRIBUTE, forms.WHOLE, absent=None),
     },
     Pointer: {
@@ -159,11 +166,13 @@ def number_attribute_of(record_type: type[Record], name: str) -> str:
     return field.attribute
 
 
-def record_type(ref: Ref) -> type[Record]:
+def record_type(ref: Ref) -> type[Record]:  # noqa: PLR0911 - one a kind of record
     """The type of record that a name is for."""
     match ref:
         case WorkRef():
             return Work
+        case ChunkRef():
+            return Chunk
         case PointerRef():
             return Pointer
         case DoneRef():

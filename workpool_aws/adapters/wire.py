@@ -89,6 +89,7 @@ def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
         "retention_s": assignment.retention_s,
         "start_by": assignment.start_by,
         "loop_until": assignment.loop_until,
+        "args_chunks": assignment.args_chunks,
     }
 
 
@@ -113,6 +114,7 @@ def assignment_from_wire(value: object) -> Assignment | None:
             retention_s=retention_s,
             start_by=EpochMs(fields.integer("start_by")),
             loop_until=None if loop_until is None else EpochMs(loop_until),
+            args_chunks=fields.optional_integer("args_chunks", at_least=1),
         )
     except (ValueError, OverflowError):
         return None

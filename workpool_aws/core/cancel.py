@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from workpool_aws.core.chunks import expiries
 from workpool_aws.core.lifecycle import Move, entering, leaving
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.work import Outcome, Part, State, Work
 from workpool_aws.model.writes import Update
 
 __all__ = ["CancelAnswer", "CancelWrite", "decide_cancel", "is_own_cancel"]
@@ -33,6 +34,8 @@ class CancelWrite:
 
     write: Update
     answer: CancelAnswer
+    beside: tuple[Update, ...] = ()
+    """The TTL of the arguments' chunks, in one transaction with `write`: nobody looks at a canceled work again."""
 
 
 def decide_cancel(work: Work | None, *, token: str, now: EpochMs) -> CancelWrite | CancelAnswer:
@@ -42,14 +45,16 @@ def decide_cancel(work: Work | None, *, token: str, now: EpochMs) -> CancelWrite
     ref = WorkRef(work.pool, work.id)
     match work.state:
         case State.PENDING:
+            expires_at = None if work.retention_s is None else now // 1000 + work.retention_s
             changes: dict[str, object] = {
                 **entering(Move.CANCEL),
                 "outcome": Outcome.CANCELED,
                 "finished_at": now,
                 "started_by": token,
-                "expires_at": None if work.retention_s is None else now // 1000 + work.retention_s,
+                "expires_at": expires_at,
             }
-            return CancelWrite(Update(ref=ref, set=changes, condition=leaving(Move.CANCEL)), CancelAnswer.CANCELED)
+            beside = expiries(ref, Part.ARGS, work.args_chunks, expires_at=expires_at)
+            return CancelWrite(Update(ref=ref, set=changes, condition=leaving(Move.CANCEL)), CancelAnswer.CANCELED, beside)
         case State.RUNNING:
             if work.cancel_requested:
                 return CancelAnswer.REQUESTED

@@ -15,13 +15,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from workpool_aws.core import limits
+from workpool_aws.core.chunks import expiries, lay_out
 from workpool_aws.core.lifecycle import Move, entering, this_start
 from workpool_aws.core.retry import put_back_delay_ms, retry_delay_ms
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import Outcome, State, Work
-from workpool_aws.model.writes import Below, Condition, Either, Is, Update
+from workpool_aws.model.work import Outcome, Part, State, Work
+from workpool_aws.model.writes import Below, Condition, Either, Is, Put, Update
 
 __all__ = [
     "Again",
@@ -37,6 +38,7 @@ __all__ = [
     "must_cancel",
     "never_delivered",
     "what_stands",
+    "without_payload",
 ]
 
 
@@ -50,10 +52,13 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The work is over. Afterwards: report to the loop, kick."""
+    """The work is over. Afterwards: let the arguments' chunks expire, report to the loop, kick."""
 
     write: Update
     outcome: Outcome
+    beside: tuple[Put, ...] = ()
+    """The chunks of a large result, in one transaction with `write`."""
+    expiries: tuple[Update, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ def assignment_of(work: Work, table: str) -> Assignment:
         claimed=work.claimed,
         retention_s=work.retention_s,
         start_by=work.started_at or EpochMs(0),
+        args_chunks=work.args_chunks,
     )
 
 
@@ -111,18 +117,22 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
         condition = this_start(Move.RETRY, a.start, *guard, Is("cancel_requested", False))
         return Again(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition), due_at, delay_ms)
     outcome = Outcome.SUCCESS if report.kind is ReportKind.SUCCESS else Outcome.FAILED
+    expires_at = _expires_at(a, now)
+    result = lay_out(report.result, WorkRef(a.pool, a.work_id), Part.RESULT, expires_at=expires_at)
     changes = {
         **over,
         **entering(Move.FINISH),
         "outcome": outcome,
-        "result": report.result,
+        "result": result.inline,
+        "result_chunks": result.count,
         "error": None if report.error is None else report.error[: limits.ERROR_TEXT_MAX],
         "error_type": report.error_type,
         "finished_at": now,
         # Only now, when it is over, may it expire [WP-10].
-        "expires_at": None if a.retention_s is None else now // 1000 + a.retention_s,
+        "expires_at": expires_at,
     }
-    return Finish(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.FINISH, a.start, *guard)), outcome)
+    write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.FINISH, a.start, *guard))
+    return Finish(write, outcome, result.puts, _args_expiries(a, expires_at))
 
 
 def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judged | None = None) -> Finish:
@@ -131,6 +141,7 @@ def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judg
     `report` never delivered: no attempt was spent on it.
     """
     spent = 0 if report.kind is ReportKind.NEVER_DELIVERED else 1
+    expires_at = _expires_at(a, now)
     changes: dict[str, object] = {
         **entering(Move.FINISH),
         "claim": None,
@@ -141,10 +152,19 @@ def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judg
         "error": None,
         "error_type": None,
         "finished_at": now,
-        "expires_at": None if a.retention_s is None else now // 1000 + a.retention_s,
+        "expires_at": expires_at,
     }
     asked = this_start(Move.FINISH, a.start, *_guard(a, report, now=now, judged=judged), Is("cancel_requested", True))
-    return Finish(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=asked), Outcome.CANCELED)
+    write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=asked)
+    return Finish(write, Outcome.CANCELED, expiries=_args_expiries(a, expires_at))
+
+
+def _expires_at(a: Assignment, now: EpochMs) -> int | None:
+    return None if a.retention_s is None else now // 1000 + a.retention_s
+
+
+def _args_expiries(a: Assignment, expires_at: int | None) -> tuple[Update, ...]:
+    return expiries(WorkRef(a.pool, a.work_id), Part.ARGS, a.args_chunks, expires_at=expires_at)
 
 
 def must_cancel(current: Work | Unreadable | None, a: Assignment) -> bool:
@@ -206,6 +226,12 @@ def after_refusal(work: Work, reason: str, *, lasting: bool, now: EpochMs) -> Re
     if gone_for_good:
         return Report(kind=ReportKind.FAILED, error=reason, error_type="not_invocable", retryable=False)
     return Report(kind=ReportKind.NEVER_DELIVERED, error=reason)
+
+
+def without_payload() -> Report:
+    """The end of a work whose arguments somebody removed or damaged: no attempt could ever run [WP-12]."""
+    text = "the chunks of its arguments are gone or damaged: somebody changed them by hand"
+    return Report(kind=ReportKind.FAILED, error=text, error_type="payload_missing", retryable=False)
 
 
 def what_stands(current: Work | Unreadable | None, a: Assignment) -> Ignored:

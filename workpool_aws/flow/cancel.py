@@ -1,10 +1,11 @@
-"""Cancels a work: one conditional write, and an answer that says what it came to."""
+"""Cancels a work: one conditional write (one transaction, if it has chunks), and an answer that says what it came to."""
 
 from __future__ import annotations
 
 from workpool_aws.core.cancel import CancelAnswer, CancelWrite, decide_cancel, is_own_cancel
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import status
+from workpool_aws.flow.chunks import write_with
 from workpool_aws.model import facts
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.work import Work
@@ -28,7 +29,7 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
         if isinstance(decision, CancelAnswer):
             return decision
         try:
-            ports.store.write(decision.write)
+            write_with(ports.store, decision.write, decision.beside)
         except ConditionFailed as met:
             work = met.current if isinstance(met.current, Work) else None
             if work is not None and is_own_cancel(work, token):

@@ -2,7 +2,7 @@
 
 | step | commit point | lost afterwards? |
 |---|---|---|
-| finish | the work's own item | the done record: the next report of this start, or recovery's look at the entry |
+| finish | the work's own item (with a large result's chunks) | chunks' TTL, done record: the next report, recovery's look at the entry |
 | retry, put back | one transaction: work, pointer, done record | nothing but the kick: watchdog |
 """
 
@@ -27,6 +27,7 @@ from workpool_aws.core.complete import (
 )
 from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.chunks import let_expire, write_with
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import make_pointer, prove_in_time, prove_work_in_time
 from workpool_aws.model import facts
@@ -66,7 +67,7 @@ def complete(ports: Ports, a: Assignment, report: Report, *, by: Reporter, judge
 
 def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by: Reporter) -> None:
     try:
-        ports.store.write(decision.write)
+        write_with(ports.store, decision.write, decision.beside)
     except ConditionFailed as met:
         ignored = what_stands(_work(met.current), a)
         if not ignored.reported:
@@ -77,6 +78,8 @@ def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by
             pool=a.pool, work_id=a.work_id, outcome=decision.outcome, attempts_made=a.attempts_made + 1, error_type=report.error_type
         )
         ports.telemetry.tell(fact)
+    # Before the done record: until that is seen, the ledger's entry makes somebody look at this work again.
+    let_expire(ports.store, decision.expiries)
     _report_done(ports, a)
     _kick(ports, a, by=by)
 

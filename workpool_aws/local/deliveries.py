@@ -17,8 +17,10 @@ from workpool_aws.local.rates import Rates
 from workpool_aws.local.runs import Runs, Try
 from workpool_aws.model.ids import EpochMs
 
-__all__ = ["RETRY_MS", "Deliveries"]
+__all__ = ["EVENT_BYTES_MAX", "RETRY_MS", "Deliveries"]
 
+EVENT_BYTES_MAX: Final = 1024 * 1024
+"""Lambda takes asynchronous events up to it, and destination records, too."""
 RETRY_MS: Final = 60_000
 """The first retry comes after it, the second after twice as much."""
 _THROTTLED_MS: Final = 1_000
@@ -109,4 +111,6 @@ class Deliveries:
             event=queued.payload,
             answer=answer,
         )
+        if len(record.encode()) > EVENT_BYTES_MAX:
+            return  # Lambda counts it as a failed delivery, and nobody is told
         self.accept(destination, record)

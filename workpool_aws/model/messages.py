@@ -30,6 +30,8 @@ class Assignment:
     """A decorated worker that begins later than this does not run: recovery may be near."""
     loop_until: EpochMs | None = None
     """The loop promised to stay up until then, so a completion before it need not read the status; None: no promise."""
+    args_chunks: int | None = None
+    """How many chunks hold the arguments: whoever finishes the work lets them expire; None: they are in the work's item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
