@@ -25,6 +25,8 @@ RETRY_MS: Final = 60_000
 """The first retry comes after it, the second after twice as much."""
 _THROTTLED_MS: Final = 1_000
 _THROTTLED_MS_MAX: Final = 300_000
+_RECORD_FRAME_BYTES: Final = 1_024
+"""What a destination record has beside the event and the answer, about."""
 _SECOND_DELIVERY_MS: Final = (0, 50, 1_000, 20_000)
 
 
@@ -99,7 +101,12 @@ class Deliveries:
         function = queued.resolved.function
         arn = function.on_success if condition == "Success" else function.on_failure
         destination = self._functions.resolve(arn) if arn is not None else None
-        if destination is None or self._chooser.chance(self._rates.lost_destinations, "lost destination"):
+        # What is too large is not delivered: Lambda counts that, and tells nobody.
+        if (
+            destination is None
+            or _record_bytes(queued, answer) > EVENT_BYTES_MAX
+            or self._chooser.chance(self._rates.lost_destinations, "lost destination")
+        ):
             return
         record = destination_record(
             at=self._kernel.now(),
@@ -111,6 +118,8 @@ class Deliveries:
             event=queued.payload,
             answer=answer,
         )
-        if len(record.encode()) > EVENT_BYTES_MAX:
-            return  # Lambda counts it as a failed delivery, and nobody is told
         self.accept(destination, record)
+
+
+def _record_bytes(queued: _Queued, answer: Answer | None) -> int:
+    return len(queued.payload.encode()) + (0 if answer is None else len(answer.payload.encode())) + _RECORD_FRAME_BYTES
