@@ -274,9 +274,11 @@ class Workpool:
         """
         read_caller(ctx)
         work = self._load([_checked_id("work_id", work_id)])[0]
-        whole = None if work is None else status.with_result(self._ports_of(self.table), work)
-        if whole is None:
+        if work is None:
             raise NotFound(work_id)
+        whole = status.with_result(self._ports_of(self.table), work)
+        if whole is None:
+            raise NotFound(work_id, "it succeeded, and the chunks of its return value are gone or damaged")
         return result_of(whole)
 
     def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer:

@@ -1,4 +1,4 @@
-"""Owns the stored work, the chunks of what is too large for its item, and the pointer: "look at this work again at that time"."""
+"""Owns the stored work, the chunks of what its item is too small for, and the pointer: "look at this work again at that time"."""
 
 from __future__ import annotations
 
