@@ -91,7 +91,9 @@ def expiries(owner: WorkRef, part: Part, count: int | None, *, expires_at: int |
 
 
 def overdue_expiries(work: Work) -> tuple[Update, ...]:
-    """What whoever finished this work may not have come to do; nothing while it is not finished."""
+    """Lets what lies beside a finished work expire with it, in case its finisher did not come to that; nothing while it is unfinished."""
     if work.state is not State.FINISHED:
         return ()
-    return expiries(WorkRef(work.pool, work.id), Part.ARGS, work.args_chunks, expires_at=work.expires_at)
+    owner = WorkRef(work.pool, work.id)
+    counts = ((Part.ARGS, work.args_chunks), (Part.RESULT, work.result_chunks))
+    return tuple(expiry for part, count in counts for expiry in expiries(owner, part, count, expires_at=work.expires_at))

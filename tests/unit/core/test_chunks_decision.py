@@ -135,6 +135,7 @@ def test_a_canceled_work_takes_its_arguments_along() -> None:
 
 
 def test_a_finished_work_tells_what_its_finisher_may_have_left_undone() -> None:
-    over = a_work(args=None, args_chunks=1, state=State.FINISHED, outcome=Outcome.FAILED, expires_at=LATER)
+    over = a_work(args=None, args_chunks=1, result_chunks=2, state=State.FINISHED, outcome=Outcome.SUCCESS, expires_at=LATER)
 
-    assert overdue_expiries(over) == (Update(ref=ChunkRef("email", an_id(), Part.ARGS, 0), set={"expires_at": LATER}),)
+    refs = [*refs_of(Part.ARGS, 1), *refs_of(Part.RESULT, 2)]
+    assert overdue_expiries(over) == tuple(Update(ref=ref, set={"expires_at": LATER}) for ref in refs)
