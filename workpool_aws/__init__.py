@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from workpool_aws.callbacks import OnCompleteEvent
     from workpool_aws.client import Workpool
     from workpool_aws.core.status import PoolConfig, Result, Status
     from workpool_aws.errors import (
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NonRetryableError",
     "NotFound",
+    "OnCompleteEvent",
     "PayloadTooLarge",
     "PoolConfig",
     "Result",
@@ -41,6 +43,7 @@ __all__ = [
 _HOMES: Final = {
     "NonRetryableError": "errors",
     "NotFound": "errors",
+    "OnCompleteEvent": "callbacks",
     "PayloadTooLarge": "errors",
     "PoolConfig": "core.status",
     "Result": "core.status",

@@ -9,6 +9,7 @@ import workpool_aws
 EXPORTED = [
     "NonRetryableError",
     "NotFound",
+    "OnCompleteEvent",
     "PayloadTooLarge",
     "PoolConfig",
     "Result",
@@ -22,7 +23,7 @@ EXPORTED = [
     "Workpool",
     "WorkpoolError",
 ]
-LATER = ["AlreadyEnqueued", "OnCompleteEvent", "Page", "Stats", "TaskPool", "Transaction"]
+LATER = ["AlreadyEnqueued", "Page", "Stats", "TaskPool", "Transaction"]
 
 
 def test_all_is_sorted_and_complete() -> None:

@@ -12,7 +12,20 @@ import pytest
 from workpool_aws.adapters.capacity import ITEM_BYTES_MAX, item_size
 from workpool_aws.adapters.codec import encode
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.loop import Config, Deployment, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
+from workpool_aws.model.loop import (
+    Config,
+    Deployment,
+    Done,
+    DoneKind,
+    Entry,
+    EntryKey,
+    Ledger,
+    LoopState,
+    Owed,
+    Registration,
+    ShardMark,
+    Status,
+)
 from workpool_aws.model.refs import (
     ConfigRef,
     DeploymentRef,
@@ -27,7 +40,7 @@ from workpool_aws.model.refs import (
     ref_of,
 )
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Kind, Outcome, Pointer, State, Work
+from workpool_aws.model.work import CallbackState, Kind, Outcome, Pointer, State, Work
 from workpool_aws.model.writes import Above, All, Below, Either, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
@@ -72,7 +85,10 @@ RECORDS = [
         version=9,
         entries={EntryKey(work_id(2), 1): Entry(T0), EntryKey(work_id(1), 3): Entry(EpochMs(0), confirmed=True)},
         shards=(ShardMark(work_id(1), "", T0), ShardMark()),
+        callbacks=(Owed(work_id(4), T0, tries=2), Owed(work_id(3), EpochMs(T0 + 1), looks=1)),
     ),
+    make_work(2, on_complete="done", context='{"user":7}', callback_for=(Outcome.FAILED, Outcome.CANCELED), callback=CallbackState.SENT),
+    Done(pool=POOL, at=work_id(8), work_id=work_id(2), start=0, kind=DoneKind.FINISHED, callback=CallbackState.PENDING),
     Config(pool=POOL, version=1, max_parallelism=10, base_by="me", base_at=T0, override_parallelism=0, override_paused=True),
     Registration(pool=POOL, registered_at=T0),
     Deployment(loop_arn="arn:loop", schedule_group="g"),

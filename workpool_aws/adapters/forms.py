@@ -14,17 +14,21 @@ from enum import StrEnum
 from typing import Any, Final
 
 from workpool_aws.model.ids import EpochMs, WorkId, is_ulid
-from workpool_aws.model.loop import Entry, EntryKey, ShardMark
+from workpool_aws.model.loop import Entry, EntryKey, Owed, ShardMark
 from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.work import Outcome
 
-__all__ = ["ENTRIES", "FLAG", "RETRY", "SHARD_MARKS", "TEXT", "ULID", "WHOLE", "Form", "Value", "choice", "work_id"]
+__all__ = ["ENTRIES", "FLAG", "OUTCOMES", "OWED", "RETRY", "SHARD_MARKS", "TEXT", "ULID", "WHOLE", "Form", "Value", "choice", "work_id"]
 
 Value = str | int | bool | list[str]
 
 _WHOLE_BELOW: Final = 10**38
 """DynamoDB keeps 38 digits of a number."""
+_OUTCOME_LETTERS: Final = {outcome.value[0]: outcome for outcome in Outcome}
+_OUTCOMES: Final = re.compile(rf"[{''.join(_OUTCOME_LETTERS)}]{{1,{len(_OUTCOME_LETTERS)}}}", re.ASCII)
 _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ENTRY: Final = re.compile(r"([0-9A-Z]{26}):([0-9]{1,9}):([0-9a-z]{1,12})(:c)?", re.ASCII)
+_OWED: Final = re.compile(r"([0-9A-Z]{26}):([0-9a-z]{1,12}):([0-9]{1,4}):([0-9]{1,4})", re.ASCII)
 _MARK: Final = re.compile(r"([^:]*):([^:]*):([0-9a-z]{1,12})", re.ASCII)
 _POLICY: Final = re.compile(r"([0-9]{1,9}):([0-9]{1,15}(?:\.[0-9]{3})?):([0-9.e+]{1,30}):([0-9]{1,15}(?:\.[0-9]{3})?)?:(j?)", re.ASCII)
 
@@ -133,6 +137,33 @@ def _read_entries(value: object) -> dict[EntryKey, Entry]:
     return entries
 
 
+def _write_all_owed(callbacks: tuple[Owed, ...]) -> Value:
+    return [_write_owed(owed) for owed in callbacks]
+
+
+def _write_owed(owed: Owed) -> str:
+    text = f"{owed.work_id}:{_write_base36(owed.at)}:{owed.tries}:{owed.looks}"
+    _read_owed(text)
+    return text
+
+
+def _read_owed(value: object) -> Owed:
+    ulid, at, tries, looks = _matched(_OWED, value).groups()
+    return Owed(work_id(ulid), EpochMs(int(at, 36)), int(tries), int(looks))
+
+
+def _read_all_owed(value: object) -> tuple[Owed, ...]:
+    return tuple(_read_owed(text) for text in _listed(value))
+
+
+def _write_outcomes(outcomes: tuple[Outcome, ...]) -> Value:
+    return "".join(Outcome(outcome).value[0] for outcome in outcomes)
+
+
+def _read_outcomes(value: object) -> tuple[Outcome, ...]:
+    return tuple(_OUTCOME_LETTERS[letter] for letter in _matched(_OUTCOMES, value).group())
+
+
 def _write_marks(marks: tuple[ShardMark, ...]) -> Value:
     return [_write_mark(mark) for mark in marks]
 
@@ -175,5 +206,7 @@ def _read_ms(text: str) -> timedelta:
 
 
 RETRY: Final = Form("a retry policy", _write_policy, _read_policy)
+OUTCOMES: Final = Form("initials of outcomes", _write_outcomes, _read_outcomes)
+OWED: Final = Form("a list of owed callbacks", _write_all_owed, _read_all_owed)
 ENTRIES: Final = Form("a list of slots", _write_entries, _read_entries)
 SHARD_MARKS: Final = Form("a list of shard marks", _write_marks, _read_marks)

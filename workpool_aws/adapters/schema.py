@@ -27,7 +27,7 @@ from workpool_aws.model.refs import (
     StatusRef,
     WorkRef,
 )
-from workpool_aws.model.work import Chunk, Kind, Outcome, Pointer, State, Work
+from workpool_aws.model.work import CallbackState, Chunk, Kind, Outcome, Pointer, State, Work
 
 __all__ = ["Field", "attribute_of", "encode_field", "field_of", "fields_of", "number_attribute_of", "record_type"]
 
@@ -45,7 +45,7 @@ class Field:
 
     attribute: str
     form: Form
-    absent: bool | _Required | None = _REQUIRED
+    absent: bool | tuple[()] | _Required | None = _REQUIRED
 
     @property
     def required(self) -> bool:
@@ -75,6 +75,13 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "deadline": Field("dl", forms.WHOLE, absent=None),
         "cancel_requested": Field("cr", forms.FLAG, absent=False),
         "link": Field("ln", forms.TEXT, absent=None),
+        "suspected_type": Field("sut", forms.TEXT, absent=None),
+        "suspected_error": Field("sue", forms.TEXT, absent=None),
+        "on_complete": Field("oc", forms.TEXT, absent=None),
+        "context": Field("cx", forms.TEXT, absent=None),
+        "context_chunks": Field("cc", forms.WHOLE, absent=None),
+        "callback_for": Field("cf", forms.OUTCOMES, absent=()),
+        "callback": Field("cb", forms.choice(CallbackState), absent=None),
         "outcome": Field("o", forms.choice(Outcome), absent=None),
         "result": Field("r", forms.TEXT, absent=None),
         "result_chunks": Field("rc", forms.WHOLE, absent=None),
@@ -95,6 +102,7 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "start": Field("st", forms.WHOLE),
         "kind": Field("k", forms.choice(DoneKind)),
         "pointer": Field("p", forms.ULID, absent=None),
+        "callback": Field("cb", forms.choice(CallbackState), absent=None),
         "expires_at": Field(TTL_ATTRIBUTE, forms.WHOLE, absent=None),
     },
     Status: {
@@ -112,6 +120,7 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "version": Field("v", forms.WHOLE),
         "entries": Field("en", forms.ENTRIES),
         "shards": Field("sh", forms.SHARD_MARKS),
+        "callbacks": Field("cb", forms.OWED, absent=()),
         "committed_by": Field("by", forms.TEXT, absent=None),
     },
     Config: {
@@ -201,6 +210,8 @@ def encode_field(record_type: type[Record], name: str, value: object) -> Value |
     if value is None or value is False:
         if field.form is not forms.FLAG and value is False:
             raise ValueError(f"{record_type.__name__}.{name}: False is not {field.form.name}")
+        return None
+    if value == () and field.absent == ():
         return None
     try:
         return field.form.encode(value)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from workpool_aws.core.chunks import expiries
+from workpool_aws.core.callback import after_finish, expiry_after
+from workpool_aws.core.chunks import input_expiries
 from workpool_aws.core.lifecycle import Move, entering, leaving
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import Outcome, Part, State, Work
+from workpool_aws.model.work import Outcome, State, Work
 from workpool_aws.model.writes import Update
 
 __all__ = ["CancelAnswer", "CancelWrite", "decide_cancel", "is_own_cancel"]
@@ -35,7 +36,9 @@ class CancelWrite:
     write: Update
     answer: CancelAnswer
     beside: tuple[Update, ...] = ()
-    """The TTL of the arguments' chunks, in one transaction with `write`: nobody looks at a canceled work again."""
+    """The TTL of the chunks, in one transaction with `write`: nobody looks at a canceled work again, unless it owes a callback."""
+    owes_callback: bool = False
+    """In one transaction with a done record that has the loop deliver it: a canceller that dies must not lose it [WP-8]."""
 
 
 def decide_cancel(work: Work | None, *, token: str, now: EpochMs) -> CancelWrite | CancelAnswer:
@@ -45,16 +48,18 @@ def decide_cancel(work: Work | None, *, token: str, now: EpochMs) -> CancelWrite
     ref = WorkRef(work.pool, work.id)
     match work.state:
         case State.PENDING:
-            expires_at = None if work.retention_s is None else now // 1000 + work.retention_s
+            wanted = work.callback_for
+            expires_at = expiry_after(wanted, Outcome.CANCELED, retention_s=work.retention_s, now=now)
             changes: dict[str, object] = {
                 **entering(Move.CANCEL),
                 "outcome": Outcome.CANCELED,
                 "finished_at": now,
                 "started_by": token,
-                "expires_at": expires_at,
+                **after_finish(wanted, Outcome.CANCELED, retention_s=work.retention_s, now=now),
             }
-            beside = expiries(ref, Part.ARGS, work.args_chunks, expires_at=expires_at)
-            return CancelWrite(Update(ref=ref, set=changes, condition=leaving(Move.CANCEL)), CancelAnswer.CANCELED, beside)
+            update = Update(ref=ref, set=changes, condition=leaving(Move.CANCEL))
+            beside = input_expiries(work, expires_at=expires_at)
+            return CancelWrite(update, CancelAnswer.CANCELED, beside, owes_callback=Outcome.CANCELED in wanted)
         case State.RUNNING:
             if work.cancel_requested:
                 return CancelAnswer.REQUESTED

@@ -8,14 +8,17 @@ from types import MappingProxyType
 from typing import Final
 
 from workpool_aws.core import limits
+from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import ChunkRef, Record, Ref, Unreadable, WorkRef
 from workpool_aws.model.work import Chunk, Part, State, Work
 from workpool_aws.model.writes import Put, Update
 
-__all__ = ["Layout", "chunk_refs", "expiries", "joined", "lay_out", "overdue_expiries", "packed"]
+__all__ = ["Layout", "chunk_refs", "expiries", "input_expiries", "joined", "lay_out", "overdue_expiries", "packed"]
 
 
-_INLINE_BYTES_MAX: Final = MappingProxyType({Part.ARGS: limits.ARGS_INLINE_BYTES_MAX, Part.RESULT: limits.RESULT_INLINE_BYTES_MAX})
+_INLINE_BYTES_MAX: Final = MappingProxyType(
+    {Part.ARGS: limits.ARGS_INLINE_BYTES_MAX, Part.CONTEXT: limits.CONTEXT_INLINE_BYTES_MAX, Part.RESULT: limits.RESULT_INLINE_BYTES_MAX}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,11 @@ def _cut(whole: bytes) -> list[str]:
 
 
 def packed(work: Work) -> tuple[Work, tuple[Put, ...]]:
-    """A new work as it is stored, and its arguments' chunks, if they are too large for its item."""
-    layout = lay_out(work.args, WorkRef(work.pool, work.id), Part.ARGS)
-    if layout.count is None:
-        return work, ()
-    return replace(work, args=None, args_chunks=layout.count), layout.puts
+    """A new work as it is stored, and the chunks of arguments and context that are too large for its item."""
+    owner = WorkRef(work.pool, work.id)
+    args, context = lay_out(work.args, owner, Part.ARGS), lay_out(work.context, owner, Part.CONTEXT)
+    stored = replace(work, args=args.inline, args_chunks=args.count, context=context.inline, context_chunks=context.count)
+    return stored, (*args.puts, *context.puts)
 
 
 def chunk_refs(owner: WorkRef, part: Part, count: int) -> tuple[ChunkRef, ...]:
@@ -90,10 +93,21 @@ def expiries(owner: WorkRef, part: Part, count: int | None, *, expires_at: int |
     return tuple(Update(ref=ref, set={"expires_at": expires_at}) for ref in chunk_refs(owner, part, count))
 
 
+def input_expiries(of: Work | Assignment, *, expires_at: int | None) -> tuple[Update, ...]:
+    """As `expiries`, for all that a work was enqueued with."""
+    owner = WorkRef(of.pool, of.id if isinstance(of, Work) else of.work_id)
+    counts = ((Part.ARGS, of.args_chunks), (Part.CONTEXT, of.context_chunks))
+    return tuple(expiry for part, count in counts for expiry in expiries(owner, part, count, expires_at=expires_at))
+
+
 def overdue_expiries(work: Work) -> tuple[Update, ...]:
-    """Lets what lies beside a finished work expire with it, in case its finisher did not come to that; nothing while it is unfinished."""
+    """Lets what lies beside a finished work expire with it, in case its finisher, or who delivered its callback, did not come to that.
+
+    Nothing while the work is unfinished or owes a callback. The chunks of a result are among them: of a work that owed a callback they were
+    written without a time to live [WP-10].
+    """
     if work.state is not State.FINISHED:
         return ()
     owner = WorkRef(work.pool, work.id)
-    counts = ((Part.ARGS, work.args_chunks), (Part.RESULT, work.result_chunks))
-    return tuple(expiry for part, count in counts for expiry in expiries(owner, part, count, expires_at=work.expires_at))
+    of_result = expiries(owner, Part.RESULT, work.result_chunks, expires_at=work.expires_at)
+    return (*input_expiries(work, expires_at=work.expires_at), *of_result)

@@ -7,15 +7,19 @@ Two kinds of report need more than the number:
 
 * recovery judged one very state of the work (`Judged`), and acts only if that state still stands [WP-14];
 * a failure of *claimed* work that does not come from the claimer may be a duplicate delivery's: it counts only if nobody claimed, or
-  with the claimer's token, or after the claim's deadline.
+  with the claimer's token, or after the claim's deadline. Until then it is a suspicion, which recovery uses when nothing better is heard.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 
 from workpool_aws.core import limits
-from workpool_aws.core.chunks import expiries, lay_out
+from workpool_aws.core.callback import after_finish, expiry_after
+from workpool_aws.core.chunks import input_expiries, lay_out
 from workpool_aws.core.lifecycle import Move, entering, this_start
 from workpool_aws.core.retry import put_back_delay_ms, retry_delay_ms
 from workpool_aws.model.ids import EpochMs
@@ -35,11 +39,18 @@ __all__ = [
     "decide_canceled",
     "decide_put_back",
     "decide_report",
+    "decide_suspicion",
     "must_cancel",
     "never_delivered",
     "what_stands",
     "without_payload",
 ]
+
+
+_STOPPED: Final[Mapping[str, object]] = MappingProxyType(
+    {"claim": None, "deadline": None, "started_by": None, "suspected_type": None, "suspected_error": None}
+)
+"""What no work has that is not running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The work is over. Afterwards: let the arguments' chunks expire, report to the loop, kick."""
+    """The work is over. Afterwards: let the chunks expire, call back, report to the loop, kick."""
 
     write: Update
     outcome: Outcome
@@ -102,6 +113,8 @@ def assignment_of(work: Work, table: str) -> Assignment:
         retention_s=work.retention_s,
         start_by=work.started_at or EpochMs(0),
         args_chunks=work.args_chunks,
+        context_chunks=work.context_chunks,
+        callback_for=work.callback_for,
     )
 
 
@@ -109,7 +122,7 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
     """What a success or a failure of this start changes."""
     made = a.attempts_made + 1
     guard = _guard(a, report, now=now, judged=judged)
-    over: dict[str, object] = {"claim": None, "deadline": None, "started_by": None, "attempts_made": made}
+    over: dict[str, object] = {**_STOPPED, "attempts_made": made}
     delay_ms = None if report.kind is ReportKind.SUCCESS else retry_delay_ms(a.retry, report, attempts_made=made, jitter=jitter)
     if delay_ms is not None:
         due_at = EpochMs(now + delay_ms)
@@ -117,7 +130,7 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
         condition = this_start(Move.RETRY, a.start, *guard, Is("cancel_requested", False))
         return Again(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition), due_at, delay_ms)
     outcome = Outcome.SUCCESS if report.kind is ReportKind.SUCCESS else Outcome.FAILED
-    expires_at = _expires_at(a, now)
+    expires_at = expiry_after(a.callback_for, outcome, retention_s=a.retention_s, now=now)
     result = lay_out(report.result, WorkRef(a.pool, a.work_id), Part.RESULT, expires_at=expires_at)
     changes = {
         **over,
@@ -128,11 +141,11 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
         "error": None if report.error is None else report.error[: limits.ERROR_TEXT_MAX],
         "error_type": report.error_type,
         "finished_at": now,
-        # Only now, when it is over, may it expire [WP-10].
-        "expires_at": expires_at,
+        # Only now, when it is over, may it expire; and not before its callback was delivered [WP-10].
+        **after_finish(a.callback_for, outcome, retention_s=a.retention_s, now=now),
     }
     write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.FINISH, a.start, *guard))
-    return Finish(write, outcome, result.puts, _args_expiries(a, expires_at))
+    return Finish(write, outcome, result.puts, input_expiries(a, expires_at=expires_at))
 
 
 def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judged | None = None) -> Finish:
@@ -141,30 +154,20 @@ def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judg
     `report` never delivered: no attempt was spent on it.
     """
     spent = 0 if report.kind is ReportKind.NEVER_DELIVERED else 1
-    expires_at = _expires_at(a, now)
+    expires_at = expiry_after(a.callback_for, Outcome.CANCELED, retention_s=a.retention_s, now=now)
     changes: dict[str, object] = {
+        **_STOPPED,
         **entering(Move.FINISH),
-        "claim": None,
-        "deadline": None,
-        "started_by": None,
         "attempts_made": a.attempts_made + spent,
         "outcome": Outcome.CANCELED,
         "error": None,
         "error_type": None,
         "finished_at": now,
-        "expires_at": expires_at,
+        **after_finish(a.callback_for, Outcome.CANCELED, retention_s=a.retention_s, now=now),
     }
     asked = this_start(Move.FINISH, a.start, *_guard(a, report, now=now, judged=judged), Is("cancel_requested", True))
     write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=asked)
-    return Finish(write, Outcome.CANCELED, expiries=_args_expiries(a, expires_at))
-
-
-def _expires_at(a: Assignment, now: EpochMs) -> int | None:
-    return None if a.retention_s is None else now // 1000 + a.retention_s
-
-
-def _args_expiries(a: Assignment, expires_at: int | None) -> tuple[Update, ...]:
-    return expiries(WorkRef(a.pool, a.work_id), Part.ARGS, a.args_chunks, expires_at=expires_at)
+    return Finish(write, Outcome.CANCELED, expiries=input_expiries(a, expires_at=expires_at))
 
 
 def must_cancel(current: Work | Unreadable | None, a: Assignment) -> bool:
@@ -183,6 +186,17 @@ def _guard(a: Assignment, report: Report, *, now: EpochMs, judged: Judged | None
     return (Either((unclaimed, Below("deadline", now - limits.RECOVERY_MARGIN_MS))),)
 
 
+def decide_suspicion(a: Assignment, current: Work | Unreadable | None, report: Report) -> Update | None:
+    """Keep what a report said that does not count yet: the start is claimed, and the sender may be a duplicate. None: nothing to keep."""
+    if report.kind is not ReportKind.FAILED or report.claim is not None or not isinstance(current, Work):
+        return None
+    if current.state is not State.RUNNING or current.starts != a.start or current.claim is None or current.suspected_type is not None:
+        return None
+    text = None if report.error is None else report.error[: limits.ERROR_TEXT_MAX]
+    changes = {**entering(Move.SUSPECT), "suspected_type": report.error_type or "no_report", "suspected_error": text}
+    return Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.SUSPECT, a.start, Is("claim", current.claim)))
+
+
 def decide_put_back(a: Assignment, work: Work, report: Report, *, now: EpochMs, refused: bool = False) -> PutBack | None:
     """How a start that was never delivered is made again, without spending an attempt; None: that went on for too long [WP-25].
 
@@ -193,12 +207,10 @@ def decide_put_back(a: Assignment, work: Work, report: Report, *, now: EpochMs, 
     delay_ms = put_back_delay_ms(work.undelivered)
     due_at = EpochMs(now + delay_ms)
     changes: dict[str, object] = {
+        **_STOPPED,
         **entering(Move.PUT_BACK),
         "due_at": due_at,
         "undelivered": work.undelivered + 1,
-        "claim": None,
-        "deadline": None,
-        "started_by": None,
         "refused_since": (work.refused_since or now) if refused else None,
     }
     # A claim by somebody else proves that the start was delivered after all.

@@ -12,11 +12,13 @@ PARALLELISM_MAX: Final = 500
 PARALLELISM_DEFAULT: Final = 10
 DELAY_MS_MAX: Final = 366 * 24 * 3600 * 1000
 PAYLOAD_BYTES_MAX: Final = 900 * 1024
-"""Arguments, and the result, each: the arguments travel in one asynchronous event."""
+"""Arguments, context and result, each: the arguments travel in one asynchronous event."""
 ARGS_INLINE_BYTES_MAX: Final = 4 * 1024
 """Up to here arguments stand in the work's own item, which is written three to six times; beyond, chunks are cheaper (docs/cost.md)."""
 RESULT_INLINE_BYTES_MAX: Final = 16 * 1024
 """A result is written once, so in the item it is always cheaper; beyond this, the loop's deep reads would take long over finished works."""
+CONTEXT_INLINE_BYTES_MAX: Final = ARGS_INLINE_BYTES_MAX
+"""A context is written and moved along as arguments are, so the same sum holds."""
 CHUNK_BYTES: Final = 350 * 1024
 CHUNKS_MAX: Final = 3
 """Chunks of one payload."""
@@ -77,6 +79,8 @@ START_TO_INVOKE_MS: Final = 8_000
 """A start write older than this is not sent any more: the worker's `start_by` would be near."""
 RECOVERY_MARGIN_MS: Final = 2 * SKEW_MS + 2_000
 RECHECK_MS: Final = 5_000
+RECOVER_NEAR_MS: Final = 10_000
+"""To be recovered within it: the loop stays up. A timeout's record arrives just at the deadline."""
 INVOKE_TRIES: Final = 3
 INVOKE_RETRY_MS: Final = 200
 REFUSED_FOR_MS: Final = 120_000
@@ -89,6 +93,28 @@ DONE_RETENTION_S: Final = 14 * 24 * 3600
 TRANSACTION_ITEMS_MAX: Final = 100
 TRANSACTION_BYTES_MAX: Final = 4 * 1024 * 1024
 
+# Callbacks.
+CALLBACKS_OWED_MAX: Final = 500
+"""In the ledger at one time, about 45 bytes each; what finds no room waits in its done record."""
+CALLBACKS_A_PASS: Final = 50
+CALLBACK_TRIES_MAX: Final = 12
+"""By the loop, after the completion's own: about half an hour of trying."""
+CALLBACK_RETRY_MS: Final = 1_000
+CALLBACK_RETRY_MS_MAX: Final = 10 * 60_000
+CALLBACK_LOOK_MS: Final = 500
+"""When the loop first looks whether a sent callback was acknowledged."""
+CALLBACK_LOOK_STAY_MS: Final = 4_000
+"""The longest pause between two looks for which the loop stays up."""
+CALLBACK_LOOK_FAR_MS: Final = 70_000
+CALLBACK_NEAR_MS: Final = 60_000
+"""A callback that wants attention within it keeps the loop up: a schedule must lie a minute ahead."""
+QUEUE_MESSAGE_BYTES_MAX: Final = 1024 * 1024
+TOPIC_MESSAGE_BYTES_MAX: Final = 256 * 1024
+CALLBACK_FRAME_BYTES_MAX: Final = 2 * 1024
+"""What a callback's event has beside context and return value."""
+CALLBACK_LATE_MS: Final = 60_000
+"""How late a schedule may wake the loop for a callback."""
+
 # The watchdog.
 WATCHDOG_MS: Final = 60_000
 WATCHDOG_DEEP_MS: Final = 3_600_000
@@ -100,9 +126,13 @@ assert RECOVERY_MARGIN_MS >= 2 * SKEW_MS + 2_000, "recovery must not overtake a 
 assert PROMISE_MS > 2 * SKEW_MS, "a promise must outlast what skewed clocks take from it"
 assert PASS_FLOOR_MS <= POLL_MIN_MS <= POLL_MAX_MS <= DUE_TO_START_MS, "due work must start in time while the loop runs"
 assert NEAR_MS >= FAR_LEAD_MS + 60_000, "a schedule must lie at least a minute ahead"
-assert ARGS_INLINE_BYTES_MAX + RESULT_INLINE_BYTES_MAX + 4 * ERROR_TEXT_MAX + 8 * 1024 <= ITEM_BYTES_MAX, "a work must fit into an item"
+assert ARGS_INLINE_BYTES_MAX + CONTEXT_INLINE_BYTES_MAX + RESULT_INLINE_BYTES_MAX + 8 * ERROR_TEXT_MAX + 8 * 1024 <= ITEM_BYTES_MAX, (
+    "a work must fit into an item"
+)
 assert CHUNK_BYTES + 8 * 1024 <= ITEM_BYTES_MAX, "a chunk must fit into an item"
 assert CHUNKS_MAX * (CHUNK_BYTES - 3) >= PAYLOAD_BYTES_MAX, "a payload must fit into its chunks, which end between two characters"
 assert PAYLOAD_BYTES_MAX + ASSIGNMENT_BYTES_MAX <= EVENT_BYTES_MAX, "arguments must fit into the event"
+assert PAYLOAD_BYTES_MAX + CALLBACK_FRAME_BYTES_MAX <= EVENT_BYTES_MAX, "a context or a result must fit into the event of a callback"
 assert 3 * CHUNKS_MAX * CHUNK_BYTES + ITEM_BYTES_MAX <= TRANSACTION_BYTES_MAX, "a work and three payloads must fit into a transaction"
-assert PARALLELISM_MAX * 64 < 400 * 1024, "the ledger must fit into an item"
+assert CALLBACK_LOOK_STAY_MS < CALLBACK_NEAR_MS < CALLBACK_LOOK_FAR_MS, "a look is either stayed up for or far enough for a schedule"
+assert (PARALLELISM_MAX + CALLBACKS_OWED_MAX) * 64 < 400 * 1024, "the ledger must fit into an item"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from workpool_aws.core.chunks import chunk_refs, joined
 from workpool_aws.model import facts
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import Part
+from workpool_aws.model.work import Part, Work
 from workpool_aws.model.writes import Update, Write, Written
 from workpool_aws.ports import ConditionFailed, Ports, Store, TransactionFailed
 
-__all__ = ["let_expire", "read_payload", "write_with"]
+__all__ = ["let_expire", "read_payload", "with_payloads", "write_with"]
 
 
 def write_with(store: Store, write: Write, beside: Sequence[Write]) -> Written:
@@ -38,6 +39,20 @@ def let_expire(store: Store, expiries: Sequence[Update]) -> None:
             store.write(expiry)
         except ConditionFailed:
             continue
+
+
+def with_payloads(ports: Ports, work: Work) -> Work | None:
+    """A finished work with its whole context and return value; None: chunks of them are gone or damaged."""
+    owner, context, result = WorkRef(work.pool, work.id), work.context, work.result
+    if work.context_chunks is not None:
+        context = read_payload(ports, owner, Part.CONTEXT, work.context_chunks)
+        if context is None:
+            return None
+    if work.result_chunks is not None:
+        result = read_payload(ports, owner, Part.RESULT, work.result_chunks)
+        if result is None:
+            return None
+    return replace(work, context=context, context_chunks=None, result=result, result_chunks=None)
 
 
 def read_payload(ports: Ports, owner: WorkRef, part: Part, count: int) -> str | None:

@@ -2,7 +2,7 @@
 
 | step | commit point | lost afterwards? |
 |---|---|---|
-| finish | the work's own item (with a large result's chunks) | chunks' TTL, done record: the next report, recovery's look at the entry |
+| finish | the work's own item (with a large result's chunks) | chunks' TTL, callback, done record: next report, or recovery |
 | retry, put back | one transaction: work, pointer, done record | nothing but the kick: watchdog |
 """
 
@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from workpool_aws.core import limits
+from workpool_aws.core.chunks import overdue_expiries
 from workpool_aws.core.complete import (
     Again,
     Finish,
@@ -21,12 +22,14 @@ from workpool_aws.core.complete import (
     decide_canceled,
     decide_put_back,
     decide_report,
+    decide_suspicion,
     must_cancel,
     never_delivered,
     what_stands,
 )
 from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.callback import deliver
 from workpool_aws.flow.chunks import let_expire, write_with
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import make_pointer, prove_in_time, prove_work_in_time
@@ -35,7 +38,7 @@ from workpool_aws.model.ids import EpochMs, make_id, shard_of, time_of
 from workpool_aws.model.loop import Done, DoneKind
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import Record, Unreadable, WorkRef
-from workpool_aws.model.work import Work
+from workpool_aws.model.work import CallbackState, Work
 from workpool_aws.model.writes import Put, Written
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
@@ -67,21 +70,34 @@ def complete(ports: Ports, a: Assignment, report: Report, *, by: Reporter, judge
 
 def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by: Reporter) -> None:
     try:
-        write_with(ports.store, decision.write, decision.beside)
+        finished = _write_end(ports, a, decision)
     except ConditionFailed as met:
         ignored = what_stands(_work(met.current), a)
         if not ignored.reported:
+            _suspect(ports, a, _work(met.current), report, by=by)
             _ignore(ports, a, ignored, by=by)
             return
+        finished = met.current if isinstance(met.current, Work) else None
+        # What stands, not what this report would have made of it: that work may owe a callback [WP-10].
+        expiries = () if finished is None else overdue_expiries(finished)
     else:
+        expiries = decision.expiries
         fact = facts.Completed(
             pool=a.pool, work_id=a.work_id, outcome=decision.outcome, attempts_made=a.attempts_made + 1, error_type=report.error_type
         )
         ports.telemetry.tell(fact)
     # Before the done record: until that is seen, the ledger's entry makes somebody look at this work again.
-    let_expire(ports.store, decision.expiries)
-    _report_done(ports, a)
+    let_expire(ports.store, expiries)
+    _report_done(ports, a, callback=_call_back(ports, finished))
     _kick(ports, a, by=by)
+
+
+def _write_end(ports: Ports, a: Assignment, decision: Finish) -> Record | Unreadable | None:
+    finished = write_with(ports.store, decision.write, decision.beside).record
+    if finished is None and a.callback_for:
+        # A transaction does not answer with the work, and the callback needs all of it.
+        return ports.store.get(WorkRef(a.pool, a.work_id))
+    return finished
 
 
 def _try_again(ports: Ports, a: Assignment, report: Report, decision: Again, *, by: Reporter, judged: Judged | None) -> None:
@@ -126,6 +142,7 @@ def _move_back(
             canceled = decide_canceled(a, report, now=ports.clock.now(), judged=judged)
             _finish(ports, a, replace(report, error_type=None), canceled, by=by)
         else:
+            _suspect(ports, a, current, report, by=by)
             _ignore(ports, a, what_stands(current, a), by=by)
         return False
     prove_work_in_time(ports, written, a.pool, a.work_id, decision.due_at)
@@ -133,20 +150,46 @@ def _move_back(
     return True
 
 
-def _report_done(ports: Ports, a: Assignment) -> None:
-    done = _done(ports, a, DoneKind.FINISHED, ports.clock.now())
+def _call_back(ports: Ports, finished: Record | Unreadable | None) -> CallbackState | None:
+    """What the loop must know of the callback: that it has to send it, or to see that it is acknowledged; None: nothing."""
+    if not isinstance(finished, Work) or finished.callback is None:
+        return None
+    state = deliver(ports, finished) if finished.callback is CallbackState.PENDING else finished.callback
+    return state if state in {CallbackState.PENDING, CallbackState.SENT} else None
+
+
+def _suspect(ports: Ports, a: Assignment, current: Work | Unreadable | None, report: Report, *, by: Reporter) -> None:
+    """Keep a failure that does not count yet, and have the loop look at the work: its claim's deadline is the one to recover it by.
+
+    Recovery suspects nothing: what it judged does not stand any more [WP-14].
+    """
+    write = None if by == "recovery" else decide_suspicion(a, current, report)
+    if write is None:
+        return
+    try:
+        ports.store.write(write)
+    except ConditionFailed:
+        return  # its claimer, or recovery, was faster
+    _report_done(ports, a, DoneKind.LOOK)
+
+
+def _report_done(ports: Ports, a: Assignment, kind: DoneKind = DoneKind.FINISHED, *, callback: CallbackState | None = None) -> None:
+    done = _done(ports, a, kind, ports.clock.now(), callback=callback)
     _prove_done(ports, a, done, ports.store.write(Put(done)))
 
 
-def _done(ports: Ports, a: Assignment, kind: DoneKind, at: EpochMs, *, pointer: str | None = None) -> Done:
+def _done(
+    ports: Ports, a: Assignment, kind: DoneKind, at: EpochMs, *, pointer: str | None = None, callback: CallbackState | None = None
+) -> Done:
     key = make_id(at, random_bits=ports.entropy.bits(75), shard=shard_of(a.work_id))
-    expires_at = at // 1000 + limits.DONE_RETENTION_S
-    return Done(pool=a.pool, at=key, work_id=a.work_id, start=a.start, kind=kind, pointer=pointer, expires_at=expires_at)
+    # What is not delivered carries no time to live [WP-10]: the loop removes the record when its ledger has the callback.
+    expires_at = None if callback is CallbackState.PENDING else at // 1000 + limits.DONE_RETENTION_S
+    return Done(pool=a.pool, at=key, work_id=a.work_id, start=a.start, kind=kind, pointer=pointer, callback=callback, expires_at=expires_at)
 
 
 def _prove_done(ports: Ports, a: Assignment, done: Done, written: Written) -> None:
     def again(at: EpochMs) -> Written:
-        return ports.store.write(Put(_done(ports, a, done.kind, at, pointer=done.pointer)))
+        return ports.store.write(Put(_done(ports, a, done.kind, at, pointer=done.pointer, callback=done.callback)))
 
     prove_in_time(ports, written, time_of(done.at), again)
 

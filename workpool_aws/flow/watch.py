@@ -10,16 +10,16 @@ from collections.abc import Iterator
 
 from workpool_aws.core import limits
 from workpool_aws.core.kick import KickReason
-from workpool_aws.core.settle import deep_low
+from workpool_aws.core.settle import deep_low, settle
 from workpool_aws.core.start import Look, Taken, classify
-from workpool_aws.core.watch import deep_look_due, loop_is_overdue, may_start
+from workpool_aws.core.watch import callback_is_overdue, deep_look_due, loop_is_overdue, may_start
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.collect import due_in, pages, read_reports
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import put_pointer
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs, id_floor
-from workpool_aws.model.loop import Config, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
+from workpool_aws.model.loop import Config, Ledger, LoopState, Registration, ShardMark, Status
 from workpool_aws.model.refs import ConfigRef, LedgerRef, Shelf, Span, StatusRef
 from workpool_aws.model.work import Work
 from workpool_aws.ports import Ports, Store, Telemetry
@@ -74,8 +74,10 @@ def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs) ->
         if may_start(config, ledger) and due_in(store, telemetry, pool, shard, low, taken=taken, now=now):
             return "due work, free slots, no loop"
         reports = read_reports(store, telemetry, pool, shard, deep_low(mark.done_cursor))
-        if any(EntryKey(record.work_id, record.start) in taken.entries for record in reports.records):
+        if ledger is not None and settle(ledger.entries, reports.records).gone:
             return "a report that nobody settled"
+        if callback_is_overdue(ledger, reports.records, now):
+            return "a callback is owed"
     return None
 
 

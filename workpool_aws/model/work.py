@@ -8,7 +8,7 @@ from enum import StrEnum
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.retry import RetryPolicy
 
-__all__ = ["Chunk", "Kind", "Outcome", "Part", "Pointer", "State", "Work"]
+__all__ = ["CallbackState", "Chunk", "Kind", "Outcome", "Part", "Pointer", "State", "Work"]
 
 
 class State(StrEnum):
@@ -27,6 +27,18 @@ class Outcome(StrEnum):
     CANCELED = "canceled"
 
 
+class CallbackState(StrEnum):
+    """Where the callback of a finished work is. The moves stand in `core/callback.py`."""
+
+    PENDING = "pending"
+    """Owed: not accepted by its target yet."""
+    SENT = "sent"
+    """Accepted by a target that says for itself when it ran, and has not said so yet."""
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    """Given up. The work is kept, with no time to live."""
+
+
 class Kind(StrEnum):
     """What the caller says about the effects of the function."""
 
@@ -39,8 +51,10 @@ class Kind(StrEnum):
 class Work:
     """One request to run a function.
 
-    Written by: enqueue (put), the loop (start), completion (finish, retry, put back), the decorated worker (claim).
-    Read by: the loop (range), status, result and completion (point). Removed by: TTL, set only once it is finished.
+    Written by: enqueue (put), the loop (start), completion (finish, retry, put back), the decorated worker (claim), whoever sends or
+    acknowledges its callback.
+    Read by: the loop (range), status, result and completion (point). Removed by: TTL, set only once it is
+    finished and its callback, if one is wanted, was delivered.
     An item of its own, and the only one: its key is its place in time, so it is its own pending index.
     """
 
@@ -76,6 +90,17 @@ class Work:
     cancel_requested: bool = False
     link: str | None = None
     """The caller's trace and request id, for people."""
+    suspected_type: str | None = None
+    """What a report without the claimer's token said became of the start; counts only if nothing better is heard by its deadline."""
+    suspected_error: str | None = None
+    on_complete: str | None = None
+    """Whom to tell how it ended: the ARN of a Lambda function, queue or topic, or a function's name; None: nobody."""
+    context: str | None = None
+    """What to tell along with it: JSON, the caller's affair; None: nothing."""
+    callback_for: tuple[Outcome, ...] = ()
+    """The outcomes that `on_complete` wants to hear of."""
+    callback: CallbackState | None = None
+    """Where the callback is; None: not finished, or this outcome wants none."""
     outcome: Outcome | None = None
     result: str | None = None
     """The return value as JSON; set for a success. None for a success: too large for this item, it lies in `result_chunks` chunks."""
@@ -83,9 +108,11 @@ class Work:
     error_type: str | None = None
     finished_at: EpochMs | None = None
     expires_at: int | None = None
-    """TTL, epoch *seconds* (DynamoDB's unit); only ever set on a finished work [WP-10]."""
+    """TTL, epoch *seconds* (DynamoDB's unit); only ever set on a finished work that owes no callback [WP-10]."""
     args_chunks: int | None = None
     """How many chunks hold the arguments; None: `args` does."""
+    context_chunks: int | None = None
+    """How many chunks hold the context; None: `context` does, or there is none."""
     result_chunks: int | None = None
     """How many chunks hold the return value; None: `result` does, or there is none."""
 
@@ -94,6 +121,7 @@ class Part(StrEnum):
     """What of a work may lie in chunks."""
 
     ARGS = "args"
+    CONTEXT = "context"
     RESULT = "result"
 
 
@@ -101,9 +129,9 @@ class Part(StrEnum):
 class Chunk:
     """A piece of a payload that is too large for its work's item: at most 350 KB.
 
-    Written by: enqueue (arguments) and completion (result), in one transaction with the work. Read by: the loop, which sends the arguments;
-    `result`. Removed by: TTL, set when the work's is [WP-10]. Items of their own, because every write of the work costs by its whole
-    size, and an item holds 400 KB.
+    Written by: enqueue (arguments, context) and completion (result), in one transaction with the work. Read by: the loop, which sends the
+    arguments; whoever sends the callback; `result`. Removed by: TTL, set when the work's is [WP-10]. Items of their own, because every
+    write of the work costs by its whole size, and an item holds 400 KB.
     """
 
     pool: str
@@ -113,7 +141,7 @@ class Chunk:
     """Its place in the whole, from 0."""
     text: str
     expires_at: int | None = None
-    """TTL, epoch seconds; only ever set when the work is finished."""
+    """TTL, epoch seconds; only ever set when the work is finished and owes no callback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
