@@ -87,7 +87,7 @@ def test_a_transaction_tells_which_chunk_is_gone(store):
     assert store.get(OWNER) == a_work()
 
 
-@pytest.mark.parametrize("sort", ["args", "args/", "args/01", "args/-1", "context/0", "args/0/0", "result/10000", "result/1\n"])
+@pytest.mark.parametrize("sort", ["args", "args/", "args/01", "args/-1", "epilogue/0", "args/0/0", "result/10000", "result/1\n"])
 def test_a_key_that_no_chunk_has_is_set_aside(engine, sort):
     engine.inject(f"email#payload#{an_id()}", sort, {"x": "text"})
 
