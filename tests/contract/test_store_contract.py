@@ -266,9 +266,9 @@ def test_an_update_sets_composite_fields(store):
 def test_an_update_adds_to_numbers(store):
     store.write(Put(make_work(1, starts=3)))
 
-    written = store.write(Update(ref=WorkRef(POOL, work_id(1)), add={"starts": 2, "undelivered": -1}, set={"link": "x"}))
+    written = store.write(Update(ref=WorkRef(POOL, work_id(1)), add={"starts": 2, "undelivered": 1}, set={"link": "x"}))
 
-    assert written.record == make_work(1, starts=5, undelivered=-1, link="x")
+    assert written.record == make_work(1, starts=5, undelivered=1, link="x")
 
 
 def test_adding_to_an_absent_number_begins_at_zero(store):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
 from builders import NOW
-from pool_world import LOOP, TABLE, CountedEntropy
+from pool_world import LOOP, TABLE, CountedEntropy, NotingMessenger
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.adapters.system import SerialFanOut
 from workpool_aws.adapters.telemetry import ListTelemetry
@@ -311,6 +311,7 @@ class Stage:
             table=TABLE,
             store=self.table,
             invoker=self.aws,
+            messenger=NotingMessenger(),
             timer=self.timer,
             clock=self.clock,
             entropy=CountedEntropy(),
@@ -319,10 +320,14 @@ class Stage:
             loop_arn=LOOP,
         )
 
-    def pool(self, *, at: int | None = None, **options: int) -> Workpool:
-        """The pool; `at`: of a caller whose clock stands there."""
+    def pool(self, *, at: int | None = None, max_parallelism: int | None = None) -> Workpool:
+        """The pool; `at`: of a caller whose clock stands there. A program that gives no limit says nothing about it."""
         ports = self.ports if at is None else self.ports_at(at)
-        return Workpool(TABLE, POOL, ports=ports, **options)
+        return (
+            Workpool(TABLE, POOL, ports=ports)
+            if max_parallelism is None
+            else Workpool(TABLE, POOL, max_parallelism=max_parallelism, ports=ports)
+        )
 
     def ports_at(self, at: int) -> Ports:
         return replace(self.ports, clock=StoppedClock(at))
@@ -408,10 +413,14 @@ class Stage:
         for ref in refs:
             self.table.memory.delete(ref)
 
-    def resting_as(self, state: LoopState, **changes: object) -> None:
-        """The loop rests like this, under generation 1."""
-        status = Status(pool=POOL, state=state, generation=1, lease_until=EpochMs(self.clock.at + 30_000))
-        self.place(replace(status, **changes))  # type: ignore[arg-type]
+    def resting_as(
+        self, state: LoopState, *, generation: int = 1, lease_until: int | None = None, wake_at: int | None = None, saturated: bool = False
+    ) -> None:
+        """The status says this; without `lease_until`, under a lease that has half a minute to go."""
+        lease = self.clock.at + 30_000 if lease_until is None else lease_until
+        wake = None if wake_at is None else EpochMs(wake_at)
+        status = Status(pool=POOL, state=state, generation=generation, lease_until=EpochMs(lease), wake_at=wake, saturated=saturated)
+        self.place(status)
 
     def _rows(self, shelf: Shelf) -> tuple[Row, ...]:
         return self.table.memory.query(Span(shelf=shelf, pool=POOL)).rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -265,7 +266,7 @@ def test_a_work_that_keeps_changing_is_given_up_on() -> None:
     pending, running = stage.work(work_id), a_running_work(id=work_id)
     for nth in range(8):
         other = running if nth % 2 == 0 else pending
-        stage.table.plan(updates(WorkRef), first(lambda other=other: stage.place(other)))
+        stage.table.plan(updates(WorkRef), first(partial(stage.place, other)))
 
     with pytest.raises(StoreUnavailable, match="kept changing"):
         pool.cancel(None, work_id)

@@ -61,10 +61,11 @@ def test_a_start_that_is_over_is_not_claimed(changes: dict[str, object]) -> None
     """[WP-5] A late delivery."""
     stage = Stage()
     work, a = running(stage)
-    stage.place(replace(work, **changes))  # type: ignore[arg-type]
+    stage.place(a_running_work(**changes))
 
     assert stage.claim(a) is None
     assert stage.work(work.id).claim is None
+    assert [fact.reason for fact in stage.telemetry.of(DuplicateRefused)] == ["start 1 is over"]
 
 
 def test_a_claim_that_the_sdk_repeated_is_its_own() -> None:

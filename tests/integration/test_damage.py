@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from builders import NOW, an_id
 from integration.stage import POOL, TARGET, Stage
+from pool_world import TABLE
+from workpool_aws import Workpool
 from workpool_aws.adapters.keys import key_of
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.facts import SetAside
@@ -69,7 +70,7 @@ def test_a_pointer_to_a_damaged_work_hurts_nobody_else() -> None:
     work_id = pool.enqueue_action(None, TARGET, {}, retry=True)
     stage.run(1_000)
     (a,) = stage.aws.started
-    stage.complete(a, replace(stage.report))
+    stage.complete(a)
     damage(stage, WorkRef(POOL, work_id))
     other = pool.enqueue_action(None, TARGET, {})
     stage.aws.on_start = lambda started: stage.after(10, lambda: stage.complete(started))
@@ -95,23 +96,15 @@ def test_a_work_that_is_damaged_while_it_runs_frees_its_slot_after_its_deadline(
 def test_a_pool_whose_own_items_are_damaged_hurts_no_other_pool(ref: Ref) -> None:
     """[WP-12] The watchdog and the loop go on with the rest of the table."""
     stage = Stage()
-    bad = replace_pool(stage)
+    Workpool(TABLE, "bad", ports=stage.ports).enqueue_action(None, TARGET, {})
     stage.run(60_000)
     damage(stage, ref)
     stage.pool().enqueue_action(None, TARGET, {})
     stage.aws.loops.clear()
     stage.run(300_000, watchdog=True)
 
-    assert bad is not None
     assert {stage.work(a.work_id).state for a in stage.aws.started if a.pool == POOL} == {State.FINISHED}
     assert len([a for a in stage.aws.started if a.pool == POOL]) == 1
-
-
-def replace_pool(stage: Stage) -> str:
-    """Another pool of the same table, which has had work."""
-    from workpool_aws import Workpool
-
-    return Workpool(stage.ports.table, "bad", ports=stage.ports).enqueue_action(None, TARGET, {})
 
 
 def test_a_bad_function_hurts_no_other_work() -> None:

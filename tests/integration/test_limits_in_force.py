@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -13,7 +14,6 @@ from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.facts import ConfigAlternates
 from workpool_aws.model.loop import Config, LoopState
-from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import ConfigRef, LedgerRef, StatusRef
 from workpool_aws.model.work import State, Work
 
@@ -174,7 +174,7 @@ def test_a_raised_limit_is_used_within_a_second() -> None:
     pool.enqueue_action_batch(None, TARGET, [{}] * 12)
     counts: list[int] = []
     for ms, limit in ((500, 2), (20_000, 6), (21_000, 9)):
-        stage.after(ms, lambda limit=limit: pool.configure(None, max_parallelism=limit))
+        stage.after(ms, partial(pool.configure, None, max_parallelism=limit))
         stage.after(ms + limits.DUE_TO_START_MS + 100, lambda: counts.append(len(stage.aws.started)))
     stage.clock.enter(NOW + 19_000, lambda: counts.append(-1 if stage.status().state is LoopState.WAITING else -2))
     stage.run(25_000)
@@ -198,7 +198,7 @@ def test_two_changes_at_the_same_time_both_hold() -> None:
 def test_two_first_changes_at_the_same_time_both_hold() -> None:
     stage = Stage()
     pool = stage.pool()
-    stage.table.plan(lambda write: type(getattr(write, "record", None)) is Config, first(lambda: pool.configure(None, paused=True)))
+    stage.table.plan(puts(Config), first(lambda: pool.configure(None, paused=True)))
     pool.configure(None, max_parallelism=3)
 
     assert (config_of(stage).override_paused, config_of(stage).override_parallelism) == (True, 3)
@@ -292,8 +292,6 @@ def test_a_change_outlives_a_programs_base_until_it_is_reset() -> None:
 def test_the_config_is_read_once_a_second_and_not_each_pass() -> None:
     stage = Stage(takes_ms=120)
     stage.pool(max_parallelism=2).enqueue_action_batch(None, TARGET, [{}] * 100)
-    passes: list[Assignment] = []
-    stage.aws.on_start = lambda a: (passes.append(a), stage.after(120, lambda: stage.complete(a)))[0]
     stage.run(60_000)
 
     seconds = (stage.clock.at - NOW) // 1_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_a_freed_slot_is_filled_within_a_second() -> None:
     stage.run()
     starts = [stage.work(work_id).started_at or 0 for work_id in ids]
 
-    assert all(later - earlier <= 31_000 for earlier, later in zip(starts, starts[1:], strict=False))
+    assert all(later - earlier <= 31_000 for earlier, later in pairwise(starts))
 
 
 def test_a_dead_pool_is_found_within_the_watchdogs_minute() -> None:

@@ -86,16 +86,16 @@ def test_a_claim_moves_the_recovery_to_its_own_end() -> None:
     assert stage.work(work_id).error_type == "no_report"
 
 
-@pytest.mark.parametrize("claimed", [True, False])
-def test_recovery_changes_nothing_that_changed_since_it_looked(*, claimed: bool) -> None:
+@pytest.mark.parametrize(("claimed", "retry"), [(True, None), (False, None), (False, RetryPolicy())])
+def test_recovery_changes_nothing_that_changed_since_it_looked(retry: RetryPolicy | None, *, claimed: bool) -> None:
     """[WP-14] A claim, or a new deadline, came between its read and its write."""
     stage = Stage(takes_ms=None)
     stage.aws.claims = False
-    work = a_running_work(claimed=claimed, deadline=EpochMs(NOW + 1_000))
+    work = a_running_work(claimed=claimed, retry=retry, deadline=EpochMs(NOW + 1_000))
     stage.place(work, ledger_with(work.deadline or NOW, EntryKey(work.id, 1)))
     stage.clock.at = NOW + 60_000
     changed = replace(work, deadline=EpochMs(NOW + 900_000), claim="late" if claimed else None)
-    stage.table.plan(FINISH, first(lambda: stage.place(changed)))
+    stage.table.plan(FINISH if retry is None else PENDING_AGAIN, first(lambda: stage.place(changed)))
     stage.resting_as(LoopState.RUNNING, generation=2)
     stage.kill_at(30_000)
     stage.serve(order(2))

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from builders import NOW, a_running_work, a_work, an_id
-from integration.stage import POOL, TARGET, Stage, lost_before, updates
+from integration.stage import POOL, TARGET, Stage, first, lost_before, puts, repeated, updates
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.flow.watch import would_act
 from workpool_aws.model.facts import KickFailed, WatchdogActed
-from workpool_aws.model.ids import EpochMs, id_floor
+from workpool_aws.model.ids import EpochMs, id_floor, time_of
 from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
 from workpool_aws.model.refs import StatusRef
 from workpool_aws.model.work import State
@@ -34,7 +34,7 @@ def watched(*, entries: tuple[EntryKey, ...] = (), limit: int = 2, paused: bool 
         generation=1,
         version=1,
         entries={key: Entry(EpochMs(NOW + 3_600_000), confirmed=True) for key in entries},
-        shards=(ShardMark(work_cursor=cursor),),
+        shards=(ShardMark(work_cursor=cursor, deep_at=time_of(cursor) if cursor else EpochMs(0)),),
     )
     config = Config(pool=POOL, version=1, max_parallelism=limit, base_by="t", base_at=NOW, override_paused=paused)
     stage.place(Registration(pool=POOL, registered_at=NOW), ledger, config)
@@ -201,20 +201,20 @@ def test_a_kick_loses_to_a_loop_that_renewed_its_lease() -> None:
     stage = watched()
     stage.resting_as(LoopState.RUNNING, lease_until=EpochMs(NOW))
     alive = replace(stage.status(), lease_until=EpochMs(NOW + 99_000))
-    stage.table.plan(updates(StatusRef), lambda apply: (stage.place(alive), apply())[1])
+    stage.table.plan(updates(StatusRef), first(lambda: stage.place(alive)))
     stage.watch()
 
     assert stage.status() == alive
     assert stage.aws.loops == []
 
 
-@pytest.mark.parametrize("changes", [{"generation": 7}, {"state": LoopState.IDLE}])
-def test_a_kick_loses_to_whoever_was_faster(changes: dict[str, object]) -> None:
+@pytest.mark.parametrize(("generation", "state"), [(7, LoopState.WAITING), (1, LoopState.IDLE)])
+def test_a_kick_loses_to_whoever_was_faster(generation: int, state: LoopState) -> None:
     """[WP-2]"""
     stage = watched()
     stage.resting_as(LoopState.WAITING, wake_at=NOW)
-    moved = replace(stage.status(), **changes)  # type: ignore[arg-type]
-    stage.table.plan(updates(StatusRef), lambda apply: (stage.place(moved), apply())[1])
+    moved = replace(stage.status(), generation=generation, state=state)
+    stage.table.plan(updates(StatusRef), first(lambda: stage.place(moved)))
     stage.watch()
 
     assert stage.status() == moved
@@ -225,8 +225,7 @@ def test_two_first_kicks_start_one_loop() -> None:
     """[WP-2]"""
     stage = Stage()
     pool = stage.pool()
-    first_status = lambda write: isinstance(getattr(write, "record", None), Status)  # noqa: E731 - a match
-    stage.table.plan(first_status, lambda apply: (pool.enqueue_action(None, TARGET, {}), apply())[1])
+    stage.table.plan(puts(Status), first(lambda: pool.enqueue_action(None, TARGET, {})))
     pool.enqueue_action(None, TARGET, {})
 
     assert [loop.generation for loop in stage.aws.loops] == [1]
@@ -239,8 +238,7 @@ def test_a_kick_that_the_sdk_repeated_is_its_own(*, first_ever: bool) -> None:
     if not first_ever:
         stage.pool().enqueue_action(None, TARGET, {})
         stage.run()
-    kick = updates(StatusRef) if not first_ever else lambda write: isinstance(getattr(write, "record", None), Status)
-    stage.table.plan(kick, lambda apply: (apply(), apply())[1])
+    stage.table.plan(puts(Status) if first_ever else updates(StatusRef), repeated)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.run(5_000)
 

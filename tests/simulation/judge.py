@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from workpool_aws.core.cancel import CancelAnswer
@@ -21,7 +21,7 @@ from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, Deployment, Done, EntryKey, Ledger, Registration, Status
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import Record
-from workpool_aws.model.work import Outcome, Pointer, State, Work
+from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, Work
 
 __all__ = ["Execution", "Judge", "Violation"]
 
@@ -29,6 +29,9 @@ __all__ = ["Execution", "Judge", "Violation"]
 _SKEW_MS: Final = 2_000
 _MARGIN_MS: Final = 2 * _SKEW_MS + 2_000
 _PARALLELISM_DEFAULT: Final = 10
+_KEPT: Final = (CallbackState.PENDING, CallbackState.SENT, CallbackState.DEAD)
+"""A work whose callback is here does not expire."""
+_SETTLED: Final = (CallbackState.DELIVERED, CallbackState.DEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class Judge:
         self.works: dict[WorkId, Work] = {}
         self.acknowledged: list[WorkId] = []
         self.executions: list[Execution] = []
+        self.handled: set[WorkId] = set()
+        """Works whose decorated `on_complete` handler ran to its end."""
         self.lags_ms: list[int] = []
         """Of each start: since it was due and a slot was free."""
         self._now = now
@@ -168,6 +173,16 @@ class Judge:
         self.executions.append(this)
         return this
 
+    def told(self, work_id: WorkId, kind: str) -> None:
+        """An `on_complete` target was told how a work ended."""
+        work = self.works[work_id]
+        if work.state is not State.FINISHED or work.outcome != kind or work.outcome not in work.callback_for:
+            self.fail("WP-8", f"{work_id} was told to be {kind}, is {work.state} {work.outcome}, and wants {work.callback_for}")
+
+    def heard(self, work_id: WorkId) -> None:
+        """A decorated `on_complete` handler ran to its end."""
+        self.handled.add(work_id)
+
     def ends(self, execution: Execution, *, by_itself: bool) -> None:
         """User code is over. Whoever was killed after its claim cannot say so: its slot is freed when the claim's time is over for certain."""
         execution.over = True
@@ -196,15 +211,19 @@ class Judge:
 
     def _work(self, before: Work | None, after: Work) -> None:
         self.works[after.id] = after
-        if after.expires_at is not None and after.state is not State.FINISHED:
-            self.fail("WP-10", f"{after.id} is {after.state} and carries a time to live")
+        if after.expires_at is not None and (after.state is not State.FINISHED or after.callback in _KEPT):
+            self.fail("WP-10", f"{after.id} is {after.state}, its callback {after.callback}, and carries a time to live")
         attempts = 1 if after.retry is None else after.retry.max_attempts
         if after.attempts_made > attempts:
             self.fail("WP-5", f"{after.id} has spent {after.attempts_made} of {attempts} attempts")
         if before is None:
             return
-        if before.state is State.FINISHED and after != before:
+        if before.state is State.FINISHED and after != replace(before, callback=after.callback, expires_at=after.expires_at):
             self.fail("WP-6", f"finished {after.id} changed: {before} to {after}")
+        if before.callback in _SETTLED and after.callback is not before.callback:
+            self.fail("WP-8", f"the callback of {after.id} went from {before.callback} to {after.callback}")
+        if after.state is State.FINISHED and (after.outcome in after.callback_for) is not (after.callback is not None):
+            self.fail("WP-8", f"{after.id} ended as {after.outcome}, wants {after.callback_for}, and its callback is {after.callback}")
         if after.attempts_made < before.attempts_made or after.starts < before.starts:
             self.fail("WP-4", f"{after.id} counts back: {before.attempts_made}, {before.starts} to {after.attempts_made}, {after.starts}")
         if before.state is State.PENDING and after.state is State.RUNNING:

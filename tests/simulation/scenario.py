@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from workpool_aws.local.faults import Fault
 
-__all__ = ["Act", "Change", "Ending", "Execution", "Mode", "PoolPlan", "Scenario", "Submission", "ending_of", "scenario_of"]
+__all__ = ["Act", "Change", "Ending", "Execution", "Mode", "PoolPlan", "Scenario", "Submission", "Told", "ending_of", "scenario_of"]
 
 TIMEOUT_MS: Final = 20_000
 """Of every worker."""
@@ -34,6 +34,7 @@ _AIMS: Final = (
     "put Work",
     "put Work",
     "put Done",
+    "call back",
     "transact",
     "update WorkRef",
     "update WorkRef",
@@ -61,6 +62,15 @@ class Mode(StrEnum):
     PLAIN_RETRIED = "plainretried"
 
 
+class Told(StrEnum):
+    """What kind of target `on_complete` names. Every second of them wants to hear of successes only."""
+
+    HANDLER = "handler"
+    """Decorated: it acknowledges."""
+    LISTENER = "listener"
+    """Undecorated: it has been told when it has accepted."""
+
+
 _MIXES: Final = ((Mode.CLAIMED,), (Mode.CLAIMED,), (Mode.RETRIED,), (Mode.PLAIN, Mode.PLAIN_RETRIED), tuple(Mode))
 
 
@@ -76,6 +86,8 @@ class Submission:
     attempts: int
     delay_ms: int
     backoff_ms: int
+    told: Told | None
+    """Who is told how its works end; None: nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +239,9 @@ def _near_the_rest(chance: random.Random) -> list[Submission]:
     found, at_ms = [], 0
     for number in range(chance.randint(2, 6)):
         mode, delay_ms = chance.choice(list(Mode)), chance.choice((0, 0, 0, 130_000))
-        found.append(Submission(at_ms=at_ms, pool=0, first=number, count=1, mode=mode, attempts=2, delay_ms=delay_ms, backoff_ms=250))
+        found.append(
+            Submission(at_ms=at_ms, pool=0, first=number, count=1, mode=mode, attempts=2, delay_ms=delay_ms, backoff_ms=250, told=None)
+        )
         at_ms += chance.choice((0, 100, 2_000)) + chance.randrange(700, 1_800)
     return found
 
@@ -237,6 +251,7 @@ def _submissions(chance: random.Random, pools: int) -> list[Submission]:
     spread_ms = chance.choice((1, 1_000, 3_000, 30_000))
     delays = chance.choice(((0,), (0, 0, 3_000), (0, 4_000, 30_000, 200_000)))
     attempts = chance.choice((2, 3))
+    told = chance.choice(((None,), (None,), (None, *Told), (Told.HANDLER,)))
     left, made = chance.randint(1, 8), 0
     found = []
     while left:
@@ -251,6 +266,7 @@ def _submissions(chance: random.Random, pools: int) -> list[Submission]:
                 attempts=attempts,
                 delay_ms=chance.choice(delays),
                 backoff_ms=chance.choice((0, 250, 5_000)),
+                told=chance.choice(told),
             )
         )
         left, made = left - count, made + count

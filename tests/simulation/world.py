@@ -15,20 +15,22 @@ from functools import partial
 from typing import Final, cast
 
 from tests.simulation.judge import Judge, Violation
-from tests.simulation.scenario import TIMEOUT_MS, Act, Change, Mode, Scenario, Submission, ending_of
+from tests.simulation.scenario import TIMEOUT_MS, Act, Change, Mode, Scenario, Submission, Told, ending_of
 from tests.simulation.watched import WatchedStore
 from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Workpool
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_from_wire
+from workpool_aws.callbacks import OnCompleteEvent
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.faults import Faults, SeededFaults
 from workpool_aws.local.functions import Event
 from workpool_aws.local.kernel import Killed
 from workpool_aws.local.platform import LOOP_NAME, Platform
+from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Ledger, LoopState, Status
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import LedgerRef, RegistrationRef, StatusRef
-from workpool_aws.model.work import State
+from workpool_aws.model.work import CallbackState, State
 from workpool_aws.ports import Store
 from workpool_aws.workers import Worker
 
@@ -91,6 +93,7 @@ class _Stage:
             in_time=not scenario.delays_starts,
         )
         self._targets: dict[Mode, str] = {}
+        self._listeners: dict[Told, str] = {}
         self._began = 0
         faults = Faults(
             rates=scenario.rates,
@@ -115,6 +118,7 @@ class _Stage:
 
     def play(self) -> None:
         self._targets = {mode: self._deploy(mode) for mode in Mode}
+        self._listeners = {Told.HANDLER: self._deploy_handler(), Told.LISTENER: self._deploy_listener()}
         self._shorten_the_loop()
         self.cloud.advance(_BEFORE)
         self._began = self._platform.kernel.now()
@@ -173,6 +177,20 @@ class _Stage:
 
         return plain
 
+    def _deploy_handler(self) -> str:
+        def handler(event: OnCompleteEvent) -> None:
+            self._judge.told(event.work_id, event.result.kind)
+            self._platform.kernel.sleep(100)
+            self._judge.heard(event.work_id)
+
+        return self.cloud.function(self.cloud.workpool().on_complete(handler), name=Told.HANDLER.value)
+
+    def _deploy_listener(self) -> str:
+        def listener(event: Event, context: object) -> None:
+            self._judge.told(WorkId(event["work_id"]), event["result"]["kind"])
+
+        return self.cloud.function(listener, name=Told.LISTENER.value)
+
     def _user_code(self, assignment: Assignment, number: int) -> dict[str, int]:
         does = ending_of(self._scenario.seed, number, assignment.attempts_made + 1)
         execution = self._judge.begins(assignment, self._judge.works[assignment.work_id].target)
@@ -215,6 +233,8 @@ class _Stage:
                 [{"number": submission.first + n} for n in range(submission.count)],
                 retry=RetryPolicy(max_attempts=submission.attempts, initial_backoff=backoff) if retried else False,
                 run_after=timedelta(milliseconds=submission.delay_ms),
+                on_complete=None if submission.told is None else self._listeners[submission.told],
+                on_complete_exclude=("failed", "canceled") if submission.told is not None and submission.first % 2 else (),
             )
         except StoreUnavailable:
             return
@@ -281,8 +301,8 @@ class _Stage:
             status, ledger = self._store.get(StatusRef(plan.name)), self._store.get(LedgerRef(plan.name))
             if isinstance(status, Status) and status.state is not LoopState.IDLE:
                 found.append(f"{plan.name} is {status.state} in generation {status.generation}, to wake at {status.wake_at}")
-            if isinstance(ledger, Ledger) and ledger.entries:
-                found.append(f"{plan.name} has {sorted(ledger.entries)} in flight")
+            if isinstance(ledger, Ledger) and (ledger.entries or ledger.callbacks):
+                found.append(f"{plan.name} has {sorted(ledger.entries)} in flight and owes {ledger.callbacks}")
         return found
 
     @property
@@ -300,6 +320,14 @@ class _Stage:
             watched = self._scenario.hourly_look and self._store.get(RegistrationRef(work.pool)) is not None
             if work.state is State.RUNNING or (work.state is State.PENDING and watched):
                 judge.fail("WP-21", f"{work.id} is {work.state} at the end")
+            if work.callback in {CallbackState.PENDING, CallbackState.SENT, CallbackState.DEAD}:
+                judge.fail("WP-8", f"the callback of {work.id} is {work.callback} at the end")
+            if (
+                work.callback is CallbackState.DELIVERED
+                and work.on_complete == self._listeners[Told.HANDLER]
+                and work.id not in judge.handled
+            ):
+                judge.fail("WP-8", f"the callback of {work.id} is said to be delivered, and its handler never ran to its end")
         if self._scenario.is_calm:
             latest = max(judge.lags_ms, default=0)
             calls_ms = _CALLS_BETWEEN * (self._scenario.latency_ms + self._scenario.jitter_ms)
@@ -310,7 +338,13 @@ class _Stage:
 
     def _unexpected_errors(self) -> list[str]:
         found = []
-        for arn in (self.cloud.loop_arn, self.cloud.completion_arn, self.cloud.watchdog_arn, *self._targets.values()):
+        for arn in (
+            self.cloud.loop_arn,
+            self.cloud.completion_arn,
+            self.cloud.watchdog_arn,
+            *self._targets.values(),
+            *self._listeners.values(),
+        ):
             for each in self.cloud.invocations(arn):
                 if each.error is not None and each.error.split(":")[0] not in _EXPECTED_ENDS:
                     found.append(f"{arn} ended with {each.error}")

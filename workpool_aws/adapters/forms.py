@@ -18,12 +18,14 @@ from workpool_aws.model.loop import Entry, EntryKey, Owed, ShardMark
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Outcome
 
-__all__ = ["ENTRIES", "FLAG", "OUTCOMES", "OWED", "RETRY", "SHARD_MARKS", "TEXT", "ULID", "WHOLE", "Form", "Value", "choice", "work_id"]
+__all__ = ["COUNT", "ENTRIES", "FLAG", "Form", "MOMENT", "OUTCOMES", "OWED", "RETRY", "SHARD_MARKS", "TEXT", "ULID", "Value", "choice", "work_id"]
 
 Value = str | int | bool | list[str]
 
-_WHOLE_BELOW: Final = 10**38
-"""DynamoDB keeps 38 digits of a number."""
+_COUNT_BELOW: Final = 10**9 - 1
+"""What is counted, one more than it included, fits wherever it is spelled: a damaged number must not fail a whole pass [WP-12]."""
+_MOMENT_BELOW: Final = 2**48
+"""Milliseconds that a ULID can carry: the year 10889."""
 _OUTCOME_LETTERS: Final = {outcome.value[0]: outcome for outcome in Outcome}
 _OUTCOMES: Final = re.compile(rf"[{''.join(_OUTCOME_LETTERS)}]{{1,{len(_OUTCOME_LETTERS)}}}", re.ASCII)
 _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -58,11 +60,19 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _whole(value: object) -> int:
+def _count(value: object) -> int:
+    return _whole(value, below=_COUNT_BELOW)
+
+
+def _moment(value: object) -> int:
+    return _whole(value, below=_MOMENT_BELOW)
+
+
+def _whole(value: object, *, below: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError("a whole number expected")
-    if not -_WHOLE_BELOW < value < _WHOLE_BELOW:
-        raise ValueError("at most 38 digits")
+    if not 0 <= value < below:
+        raise ValueError(f"a number from 0 to {below - 1} expected")
     return value
 
 
@@ -73,7 +83,8 @@ def _flag(value: object) -> bool:
 
 
 TEXT: Final = Form("a text", _text, _text)
-WHOLE: Final = Form("a whole number", _whole, _whole)
+COUNT: Final = Form("a whole number", _count, _count)
+MOMENT: Final = Form("a time in milliseconds", _moment, _moment)
 FLAG: Final = Form("true or false", _flag, _flag)
 ULID: Final = Form("an id", work_id, work_id)
 

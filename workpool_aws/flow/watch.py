@@ -70,7 +70,8 @@ def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs) ->
     ledger, config = _ledger(store, pool), _config(store, pool)
     taken = Taken(() if ledger is None else ledger.entries, frozenset())
     for shard, mark in enumerate((ShardMark(),) if ledger is None else ledger.shards):
-        low = deep_low(mark.work_cursor)
+        # Just where a new holder begins to read: what only the watchdog saw, it would kick for once a minute, for ever [WP-22].
+        low = deep_low(mark.work_cursor, mark.deep_at)
         if may_start(config, ledger) and due_in(store, telemetry, pool, shard, low, taken=taken, now=now):
             return "due work, free slots, no loop"
         reports = read_reports(store, telemetry, pool, shard, deep_low(mark.done_cursor))
@@ -104,7 +105,7 @@ def _point_at_forgotten(ports: Ports, pool: str, now: EpochMs) -> bool:
             pool=pool,
             shard=shard,
             low=id_floor(EpochMs(now - limits.WATCHDOG_DEEP_MS)),
-            high=deep_low(mark.work_cursor),
+            high=deep_low(mark.work_cursor, mark.deep_at),
         )
         for page in pages(ports.store, ports.telemetry, span):
             works = [row.record for row in page if isinstance(row.record, Work)]

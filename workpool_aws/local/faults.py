@@ -165,7 +165,7 @@ class NoFaults:
         return store
 
 
-_TRIES: Final[Mapping[str, int]] = {"invoke": 1, "schedule": 2, "unschedule": 2}
+_TRIES: Final[Mapping[str, int]] = {"invoke": 1, "call": 2, "schedule": 2, "unschedule": 2}
 """How often the SDK sends a request, by the first word of its label; `_TRIES_ELSE` for the others."""
 _TRIES_ELSE: Final = 3
 _SDK_PAUSES_MS: Final = (0, 60, 3_000)
