@@ -1,4 +1,4 @@
-"""A stage on which the flow is driven by hand: one thread, a clock that moves when somebody sleeps, and faults exactly where a test wants them.
+"""A stage on which the flow is driven by hand: one thread, a clock that moves when somebody sleeps, faults exactly where a test wants them.
 
 Workers are calls on an agenda: while a loop sleeps, everything that is due happens. What two processes do at the same time, a test writes
 as a call in the middle of a request (`first`, `then`).

@@ -57,7 +57,7 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
     Work: {
         "target": Field("fn", forms.TEXT),
         "args": Field("a", forms.TEXT, absent=None),
-        "args_chunks": Field("ac", forms.WHOLE, absent=None),
+        "args_chunks": Field("ac", forms.COUNT, absent=None),
         "kind": Field("k", forms.choice(Kind)),
         "retry": Field("rp", forms.RETRY, absent=None),
         "claimed": Field("cl", forms.FLAG, absent=False),
@@ -79,12 +79,12 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "suspected_error": Field("sue", forms.TEXT, absent=None),
         "on_complete": Field("oc", forms.TEXT, absent=None),
         "context": Field("cx", forms.TEXT, absent=None),
-        "context_chunks": Field("cc", forms.WHOLE, absent=None),
+        "context_chunks": Field("cc", forms.COUNT, absent=None),
         "callback_for": Field("cf", forms.OUTCOMES, absent=()),
         "callback": Field("cb", forms.choice(CallbackState), absent=None),
         "outcome": Field("o", forms.choice(Outcome), absent=None),
         "result": Field("r", forms.TEXT, absent=None),
-        "result_chunks": Field("rc", forms.WHOLE, absent=None),
+        "result_chunks": Field("rc", forms.COUNT, absent=None),
         "error": Field("e", forms.TEXT, absent=None),
         "error_type": Field("et", forms.TEXT, absent=None),
         "finished_at": Field("fin", forms.MOMENT, absent=None),
@@ -92,7 +92,7 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
     },
     Chunk: {
         "text": Field("x", forms.TEXT),
-        "expires_at": Field(TTL_ATTRIBUTE, forms.WHOLE, absent=None),
+        "expires_at": Field(TTL_ATTRIBUTE, forms.MOMENT, absent=None),
     },
     Pointer: {
         "work_id": Field("w", forms.ULID),
