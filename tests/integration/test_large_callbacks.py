@@ -1,4 +1,4 @@
-"""Callbacks whose context or result lies in chunks, through the public interface: they arrive whole, or end as dead, and expire with their work."""
+"""Callbacks whose context or result lies in chunks: they arrive whole, or end as dead, and expire with their work."""
 
 from __future__ import annotations
 
@@ -88,7 +88,10 @@ def test_an_outcome_that_is_not_told_lets_the_context_expire(cloud: LocalCloud) 
     assert None not in expiries_of(cloud, work_id).values()
 
 
-@pytest.mark.parametrize(("target", "context"), [("ended", 500_000), (QUEUE, 500_000), (TOPIC, 100_000)], ids=["function", "queue", "topic"])
+TOO_LARGE = [("ended", 500_000), (QUEUE, 500_000), (TOPIC, 100_000)]
+
+
+@pytest.mark.parametrize(("target", "context"), TOO_LARGE, ids=["function", "queue", "topic"])
 def test_what_is_too_large_for_its_target_is_a_dead_callback_and_harms_nobody(cloud: LocalCloud, target: str, context: int) -> None:
     """[WP-8, WP-10, WP-12] Known to be hopeless at once, and kept for people."""
     pool = cloud.workpool()

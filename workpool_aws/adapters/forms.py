@@ -18,7 +18,22 @@ from workpool_aws.model.loop import Entry, EntryKey, Owed, ShardMark
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Outcome
 
-__all__ = ["COUNT", "ENTRIES", "FLAG", "Form", "MOMENT", "OUTCOMES", "OWED", "RETRY", "SHARD_MARKS", "TEXT", "ULID", "Value", "choice", "work_id"]
+__all__ = [
+    "COUNT",
+    "ENTRIES",
+    "FLAG",
+    "MOMENT",
+    "OUTCOMES",
+    "OWED",
+    "RETRY",
+    "SHARD_MARKS",
+    "TEXT",
+    "ULID",
+    "Form",
+    "Value",
+    "choice",
+    "work_id",
+]
 
 Value = str | int | bool | list[str]
 
