@@ -104,5 +104,7 @@ class RetryLater(Exception):
     """
 
     def __init__(self, delay: timedelta, message: str = "") -> None:
+        if not isinstance(delay, timedelta):
+            raise UsageError("delay", delay, "a timedelta")
         super().__init__(message or f"retry after {delay.total_seconds():g} s")
         self.delay = delay

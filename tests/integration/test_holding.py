@@ -7,22 +7,8 @@ from dataclasses import replace
 import pytest
 
 from builders import NOW, a_running_work
-from integration.stage import (
-    POOL,
-    TARGET,
-    Fault,
-    Stage,
-    dies_after,
-    dies_before,
-    first,
-    lost_after,
-    lost_before,
-    order,
-    puts,
-    repeated,
-    then,
-    updates,
-)
+from integration.faults import Fault, dies_after, dies_before, first, lost_after, lost_before, puts, repeated, then, updates
+from integration.stage import POOL, TARGET, Stage, order
 from workpool_aws.core.kick import KickReason
 from workpool_aws.flow.kick import kick
 from workpool_aws.model.facts import LoopEnded, LoopFenced, LoopRested

@@ -7,19 +7,8 @@ from dataclasses import replace
 import pytest
 
 from builders import NOW, a_running_work
-from integration.stage import (
-    POOL,
-    START_MS,
-    SUCCESS,
-    TARGET,
-    TIMEOUT_MS,
-    Stage,
-    first,
-    lost_before,
-    order,
-    puts,
-    updates,
-)
+from integration.faults import first, lost_before, puts, updates
+from integration.stage import POOL, START_MS, SUCCESS, TARGET, TIMEOUT_MS, Stage, order
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.model.facts import PutBack, Recovered, Retrying

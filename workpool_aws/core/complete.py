@@ -190,7 +190,7 @@ def decide_suspicion(a: Assignment, current: Work | Unreadable | None, report: R
     """Keep what a report said that does not count yet: the start is claimed, and the sender may be a duplicate. None: nothing to keep."""
     if report.kind is not ReportKind.FAILED or report.claim is not None or not isinstance(current, Work):
         return None
-    if current.state is not State.RUNNING or current.starts != a.start or current.claim is None or current.suspected_type is not None:
+    if current.state is not State.RUNNING or current.starts != a.start or current.claim is None:
         return None
     text = None if report.error is None else report.error[: limits.ERROR_TEXT_MAX]
     changes = {**entering(Move.SUSPECT), "suspected_type": report.error_type or "no_report", "suspected_error": text}

@@ -47,6 +47,12 @@ CURSOR_OVERLAP_MS: Final = 250
 DEEP_EVERY_MS: Final = 3_000
 POLL_MIN_MS: Final = 100
 POLL_MAX_MS: Final = 1_000
+POLL_SATURATED_MS: Final = 200
+"""Without a free slot a poll reads done records only, and due work waits for a slot."""
+FAILED_PASSES_MAX: Final = 6
+"""So many passes in a row without an answer end the invocation: its lease runs out, and the watchdog starts another."""
+RECOVERIES_MAX: Final = 64
+"""Recoveries of one pass: a pass must stay far below the lease."""
 POLL_GROWTH: Final = 1.6
 DUE_TO_START_MS: Final = 1_000
 """Due work with a free slot starts within it, while the loop runs [WP-20]."""
@@ -67,9 +73,10 @@ LOOP_LIFE_MS_MAX: Final = 13 * 60_000
 PROMISE_MS: Final = 5_000
 """How long a busy loop promises to stay up, so that completions need not read the status."""
 PROMISE_ENTRIES_MIN: Final = 4
+SET_ASIDE_TOLD_MAX: Final = 1_000
 LINGER_MS: Final = 700
 """A loop with nothing due stays up so long after its last deed: short works report within it, and no second loop is needed."""
-LOOKAHEAD_ROWS_MAX: Final = 200
+LOOKAHEAD_ROWS_MAX: Final = 25
 """Rows of later time that one pass looks through for the next due one; then it looks again at the last one's time."""
 QUERY_LIMIT_MIN: Final = 6
 """Items of a small page: about 4 KB, one read unit."""

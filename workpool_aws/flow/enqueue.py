@@ -45,7 +45,12 @@ def _store(ports: Ports, work: Work) -> StoreUnavailable | None:
         written = write_with(ports.store, Put(stored, IsAbsent()), chunks)
         prove_work_in_time(ports, written, work.pool, work.id, time_of(work.id))
     except ConditionFailed as met:
-        if not (isinstance(met.current, Work) and met.current.enqueued_at == work.enqueued_at and met.current.target == work.target):
+        if not (
+            isinstance(met.current, Work)
+            and met.current.enqueued_at == work.enqueued_at
+            and met.current.target == work.target
+            and met.current.args == work.args
+        ):
             return StoreUnavailable(f"another item has the id {work.id}")
         # One's own put, repeated by the SDK after a lost answer; how late the first one was is unknown, so it is pointed at anew.
         return _point_anew(ports, work)

@@ -91,8 +91,6 @@ def _write_start(ports: Ports, token: str, order: Order) -> Work | None:
         return _own_start(met.current, order.key.start, token)
     if not isinstance(running, Work):
         return None
-    fact = facts.Started(pool=running.pool, work_id=running.id, attempt=running.attempts_made + 1, lag_ms=max(0, now - order.work.due_at))
-    ports.telemetry.tell(fact)
     return running
 
 
@@ -111,14 +109,23 @@ def _invoke(ports: Ports, running: Work, order: Order, args: str) -> None:
             ports.invoker.start_work(running.target, assignment, args)
         except InvokeThrottled:
             ports.clock.sleep(limits.INVOKE_RETRY_MS)
-        except InvokeUnanswered:
-            return  # it may have been taken: a second event could run the work twice, so recovery decides
+        except InvokeUnanswered as error:
+            # It may have been taken: a second event could run the work twice, so recovery decides.
+            told = facts.StartUnanswered(pool=running.pool, work_id=running.id, start=running.starts, error=str(error) or "no answer")
+            ports.telemetry.tell(told)
+            return
         except InvokeRefused as refused:
             _refused(ports, running, assignment, refused)
             return
         else:
+            _tell_started(ports, running, order)
             return
     _put_back(ports, running, "Lambda throttled the invoke")
+
+
+def _tell_started(ports: Ports, running: Work, order: Order) -> None:
+    lag_ms = max(0, (running.started_at or 0) - order.work.due_at)
+    ports.telemetry.tell(facts.Started(pool=running.pool, work_id=running.id, attempt=running.attempts_made + 1, lag_ms=lag_ms))
 
 
 def _refused(ports: Ports, running: Work, assignment: Assignment, refused: InvokeRefused) -> None:
