@@ -180,7 +180,7 @@ class Workpool:
         Args:
             ctx: The handler's Lambda context; None outside Lambda.
             target: A Lambda function, version or alias: an ARN or a name. With a context a name means its account and region.
-            args: A JSON object of at most 185 KB.
+            args: A JSON object of at most 900 KB.
             retry: None: the pool's default. False: one attempt. True: the pool's default policy. Or a policy.
             run_after: Not before this long from now; None or negative: now. At most 366 days.
             run_at: Not before this moment, which has a time zone; in the past: now. At most 366 days ahead. Not both.
@@ -314,17 +314,20 @@ class Workpool:
         return [status_of(work) for work in self._load([_checked_id(f"ids[{index}]", one) for index, one in enumerate(ids)])]
 
     def result(self, ctx: LambdaContext | None, work_id: str) -> Result | None:
-        """How a work ended, by a strong read; None while it has not.
+        """How a work ended, by strong reads; None while it has not.
 
         Raises:
-            NotFound: no such work is known; it may be past its retention.
+            NotFound: no such work is known; it may be past its retention. Or its large return value was removed by hand.
             UsageError, StoreUnavailable: as `status`.
         """
         read_caller(ctx)
         work = self._load([_checked_id("work_id", work_id)])[0]
         if work is None:
             raise NotFound(work_id)
-        return result_of(work)
+        whole = status.with_result(self._ports_of(self.table), work)
+        if whole is None:
+            raise NotFound(work_id, "it succeeded, and the chunks of its return value are gone or damaged")
+        return result_of(whole)
 
     def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer:
         """Keep a work from starting again. The answer, a str, is what holds from now on.
@@ -420,9 +423,7 @@ class Workpool:
             target=resolve_target(asked.target, caller),
             retry=resolve_retry(asked.kind, asked.retry, self._options),
             link=link_of(caller, read_settings().trace_id) if caller.request_id is not None else None,
-            callback=resolve_callback(
-                asked.told.on_complete, asked.told.context, asked.told.exclude, caller, args_bytes=max(map(_size_bytes, args), default=0)
-            ),
+            callback=resolve_callback(asked.told.on_complete, asked.told.context, asked.told.exclude, caller),
         )
         ports = self._ports_of(self.table)
         resolve_due(asked.run_after, asked.run_at, now=ports.clock.now())  # refuses before anything is stored

@@ -153,7 +153,7 @@ def test_a_suspicion_is_kept_with_the_claim_it_is_about() -> None:
     work = a_running_work(claim="mine")
     stage.place(work)
     later = replace(work, claim="another's")
-    stage.table.plan(updates(WorkRef, "suspected_type"), first(lambda: stage.place(later)))
+    stage.table.plan(updates(WorkRef, suspected_type=FAILED.error_type), first(lambda: stage.place(later)))
     stage.complete(assignment_of(work, TABLE), FAILED, by="destination")
 
     assert stage.work(work.id) == later

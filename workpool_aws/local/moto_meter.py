@@ -116,6 +116,8 @@ def _noun(key: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
             return str(key.get("sk", {}).get("S"))
         case Room.REGISTRY:
             return "registration"
+        case Room.PAYLOAD:
+            return "chunk"
         case Room.WORK | Room.DONE | Room.DEPLOYMENT:
             return str(place.room.value)
 

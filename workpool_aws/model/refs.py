@@ -7,9 +7,10 @@ from enum import StrEnum
 
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config, Deployment, Done, Ledger, Registration, Status
-from workpool_aws.model.work import Pointer, Work
+from workpool_aws.model.work import Chunk, Part, Pointer, Work
 
 __all__ = [
+    "ChunkRef",
     "ConfigRef",
     "DeploymentRef",
     "DoneRef",
@@ -28,7 +29,7 @@ __all__ = [
     "ref_of",
 ]
 
-Record = Work | Pointer | Done | Status | Ledger | Config | Registration | Deployment
+Record = Work | Chunk | Pointer | Done | Status | Ledger | Config | Registration | Deployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,16 @@ class WorkRef:
 
     pool: str
     id: WorkId
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRef:
+    """A chunk, by the work and the part it belongs to, and its number there."""
+
+    pool: str
+    work_id: WorkId
+    part: Part
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +99,16 @@ class DeploymentRef:
     """The deployment item of the table."""
 
 
-Ref = WorkRef | PointerRef | DoneRef | StatusRef | LedgerRef | ConfigRef | RegistrationRef | DeploymentRef
+Ref = WorkRef | ChunkRef | PointerRef | DoneRef | StatusRef | LedgerRef | ConfigRef | RegistrationRef | DeploymentRef
 
 
-def ref_of(record: Record) -> Ref:
+def ref_of(record: Record) -> Ref:  # noqa: PLR0911 - one a kind of record
     """The name under which a record is stored."""
     match record:
         case Work():
             return WorkRef(record.pool, record.id)
+        case Chunk():
+            return ChunkRef(record.pool, record.work_id, record.part, record.number)
         case Pointer():
             return PointerRef(record.pool, record.at)
         case Done():
