@@ -30,7 +30,7 @@ from workpool_aws.adapters.keys import (
 )
 from workpool_aws.adapters.schema import encode_field, field_of, fields_of, number_attribute_of, record_type
 from workpool_aws.model.ids import is_ulid, shard_of
-from workpool_aws.model.loop import Config, Deployment, Done, Ledger, Registration, Status
+from workpool_aws.model.loop import Config, Deployment, Done, Ledger, MinuteReport, Registration, Status
 from workpool_aws.model.refs import Record, Unreadable, ref_of
 from workpool_aws.model.work import Pointer, Work
 from workpool_aws.model.writes import Update
@@ -134,6 +134,10 @@ def _read(key: Key, place: Place, item: Mapping[str, object]) -> Record:
             return Done(pool=place.pool, at=key.sk, **_fields(Done, item))
         case Room.CONTROL:
             return _read_control(key, place, item)
+        case Room.REPORTS:
+            if not is_ulid(key.sk):
+                raise ValueError("the key is not an id")
+            return MinuteReport(pool=place.pool, at=key.sk, **_fields(MinuteReport, item))
         case Room.REGISTRY:
             registration = Registration(pool=key.sk, **_fields(Registration, item))
             key_of(ref_of(registration))

@@ -12,13 +12,14 @@ from typing import Final, assert_never
 
 from workpool_aws.adapters import forms
 from workpool_aws.adapters.forms import Form, Value
-from workpool_aws.adapters.keys import TTL_ATTRIBUTE
-from workpool_aws.model.loop import Config, Deployment, Done, DoneKind, Ledger, LoopState, Registration, Status
+from workpool_aws.adapters.keys import DEAD_KEY, TTL_ATTRIBUTE
+from workpool_aws.model.loop import Config, Deployment, Done, DoneKind, Ledger, LoopState, MinuteReport, Registration, Status
 from workpool_aws.model.refs import (
     ConfigRef,
     DeploymentRef,
     DoneRef,
     LedgerRef,
+    MinuteReportRef,
     PointerRef,
     Record,
     Ref,
@@ -79,6 +80,9 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "error_type": Field("et", forms.TEXT, absent=None),
         "finished_at": Field("fin", forms.WHOLE, absent=None),
         "expires_at": Field(TTL_ATTRIBUTE, forms.WHOLE, absent=None),
+        "dead": Field(DEAD_KEY, forms.TEXT, absent=None),
+        "redrive_of": Field("ro", forms.ULID, absent=None),
+        "redriven_as": Field("ra", forms.ULID, absent=None),
     },
     Pointer: {
         "work_id": Field("w", forms.ULID),
@@ -88,6 +92,11 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "start": Field("st", forms.WHOLE),
         "kind": Field("k", forms.choice(DoneKind)),
         "pointer": Field("p", forms.ULID, absent=None),
+        "expires_at": Field(TTL_ATTRIBUTE, forms.WHOLE, absent=None),
+        "outcome": Field("o", forms.choice(Outcome), absent=None),
+    },
+    MinuteReport: {
+        "tally": Field("ta", forms.TALLY),
         "expires_at": Field(TTL_ATTRIBUTE, forms.WHOLE, absent=None),
     },
     Status: {
@@ -106,6 +115,7 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "entries": Field("en", forms.ENTRIES),
         "shards": Field("sh", forms.SHARD_MARKS),
         "committed_by": Field("by", forms.TEXT, absent=None),
+        "tally": Field("ta", forms.TALLY, absent=None),
     },
     Config: {
         "version": Field("v", forms.WHOLE),
@@ -174,6 +184,8 @@ def record_type(ref: Ref) -> type[Record]:
             return Ledger
         case ConfigRef():
             return Config
+        case MinuteReportRef():
+            return MinuteReport
         case RegistrationRef():
             return Registration
         case DeploymentRef():

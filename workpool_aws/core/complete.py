@@ -20,7 +20,7 @@ from workpool_aws.core.retry import put_back_delay_ms, retry_delay_ms
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.work import Outcome, State, Work, dead_key
 from workpool_aws.model.writes import Below, Condition, Either, Is, Update
 
 __all__ = [
@@ -121,6 +121,7 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
         "finished_at": now,
         # Only now, when it is over, may it expire [WP-10].
         "expires_at": None if a.retention_s is None else now // 1000 + a.retention_s,
+        "dead": dead_key(now, a.work_id) if outcome is Outcome.FAILED else None,
     }
     return Finish(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.FINISH, a.start, *guard)), outcome)
 

@@ -19,6 +19,8 @@ class Settled:
     entries: dict[EntryKey, Entry]
     gone: tuple[EntryKey, ...]
     back_to: str | None
+    records: tuple[Done, ...] = ()
+    """Those of the entries that went, one each."""
 
 
 def settle(entries: Mapping[EntryKey, Entry], records: Sequence[Done]) -> Settled:
@@ -26,15 +28,17 @@ def settle(entries: Mapping[EntryKey, Entry], records: Sequence[Done]) -> Settle
     left = dict(entries)
     gone: list[EntryKey] = []
     pointers: list[str] = []
+    used: list[Done] = []
     for record in records:
         key = EntryKey(record.work_id, record.start)
         if left.pop(key, None) is None:
             continue
         gone.append(key)
+        used.append(record)
         if record.pointer is not None:
             # The pointer of a retry may lie behind the cursor already (a short backoff, a slow writer).
             pointers.append(record.pointer)
-    return Settled(left, tuple(gone), min(pointers, default=None))
+    return Settled(left, tuple(gone), min(pointers, default=None), tuple(used))
 
 
 def done_cursor_after(cursor: str, keys: Sequence[str], now: EpochMs) -> str:

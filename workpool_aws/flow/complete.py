@@ -34,7 +34,7 @@ from workpool_aws.model.ids import EpochMs, make_id, shard_of, time_of
 from workpool_aws.model.loop import Done, DoneKind
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import Record, Unreadable, WorkRef
-from workpool_aws.model.work import Work
+from workpool_aws.model.work import Outcome, Work
 from workpool_aws.model.writes import Put, Written
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
@@ -68,16 +68,19 @@ def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by
     try:
         ports.store.write(decision.write)
     except ConditionFailed as met:
-        ignored = what_stands(_work(met.current), a)
+        current = _work(met.current)
+        ignored = what_stands(current, a)
         if not ignored.reported:
             _ignore(ports, a, ignored, by=by)
             return
+        outcome = current.outcome if isinstance(current, Work) else None
     else:
+        outcome = decision.outcome
         fact = facts.Completed(
             pool=a.pool, work_id=a.work_id, outcome=decision.outcome, attempts_made=a.attempts_made + 1, error_type=report.error_type
         )
         ports.telemetry.tell(fact)
-    _report_done(ports, a)
+    _report_done(ports, a, outcome)
     _kick(ports, a, by=by)
 
 
@@ -130,20 +133,20 @@ def _move_back(
     return True
 
 
-def _report_done(ports: Ports, a: Assignment) -> None:
-    done = _done(ports, a, DoneKind.FINISHED, ports.clock.now())
+def _report_done(ports: Ports, a: Assignment, outcome: Outcome | None) -> None:
+    done = _done(ports, a, DoneKind.FINISHED, ports.clock.now(), outcome=outcome)
     _prove_done(ports, a, done, ports.store.write(Put(done)))
 
 
-def _done(ports: Ports, a: Assignment, kind: DoneKind, at: EpochMs, *, pointer: str | None = None) -> Done:
+def _done(ports: Ports, a: Assignment, kind: DoneKind, at: EpochMs, *, pointer: str | None = None, outcome: Outcome | None = None) -> Done:
     key = make_id(at, random_bits=ports.entropy.bits(75), shard=shard_of(a.work_id))
     expires_at = at // 1000 + limits.DONE_RETENTION_S
-    return Done(pool=a.pool, at=key, work_id=a.work_id, start=a.start, kind=kind, pointer=pointer, expires_at=expires_at)
+    return Done(pool=a.pool, at=key, work_id=a.work_id, start=a.start, kind=kind, pointer=pointer, expires_at=expires_at, outcome=outcome)
 
 
 def _prove_done(ports: Ports, a: Assignment, done: Done, written: Written) -> None:
     def again(at: EpochMs) -> Written:
-        return ports.store.write(Put(_done(ports, a, done.kind, at, pointer=done.pointer)))
+        return ports.store.write(Put(_done(ports, a, done.kind, at, pointer=done.pointer, outcome=done.outcome)))
 
     prove_in_time(ports, written, time_of(done.at), again)
 

@@ -12,7 +12,7 @@ from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger, LoopState, ShardMark, Status
+from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger, LoopState, ShardMark, Status, Tally
 from workpool_aws.model.refs import LedgerRef, StatusRef
 from workpool_aws.model.writes import All, Below, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
@@ -57,7 +57,7 @@ class Hold:
         """What is in flight, as last committed or confirmed since."""
         return self.ledger.entries
 
-    def commit(self, entries: dict[EntryKey, Entry], shards: tuple[ShardMark, ...]) -> bool:
+    def commit(self, entries: dict[EntryKey, Entry], shards: tuple[ShardMark, ...], tally: Tally | None) -> bool:
         """Commit a pass, if nobody else did since this one was read [WP-2]. False: the config changed meanwhile; do the pass again.
 
         Raises Fenced.
@@ -65,7 +65,7 @@ class Hold:
         token = self.ports.entropy.token()
         update = Update(
             ref=LedgerRef(self.pool),
-            set={"entries": entries, "shards": shards, "committed_by": token, "version": self.ledger.version + 1},
+            set={"entries": entries, "shards": shards, "tally": tally, "committed_by": token, "version": self.ledger.version + 1},
             condition=All((Is("version", self.ledger.version), Is("holder", self.token), Is("generation", self.generation))),
         )
         try:
@@ -78,7 +78,7 @@ class Hold:
             # It may have gone through: look, and trust what is there.
             self._adopt(self.ports.store.get(LedgerRef(self.pool)))
             return False
-        self.ledger = replace(self.ledger, entries=entries, shards=shards, committed_by=token, version=self.ledger.version + 1)
+        self.ledger = replace(self.ledger, entries=entries, shards=shards, tally=tally, committed_by=token, version=self.ledger.version + 1)
         return True
 
     def _adopt(self, current: object) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from workpool_aws.model.ids import WorkId
-from workpool_aws.model.loop import Config, Deployment, Done, Ledger, Registration, Status
+from workpool_aws.model.loop import Config, Deployment, Done, Ledger, MinuteReport, Registration, Status
 from workpool_aws.model.work import Pointer, Work
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "DeploymentRef",
     "DoneRef",
     "LedgerRef",
+    "MinuteReportRef",
     "Page",
     "PointerRef",
     "Record",
@@ -25,10 +27,15 @@ __all__ = [
     "StatusRef",
     "Unreadable",
     "WorkRef",
+    "key_after",
+    "key_before",
     "ref_of",
 ]
 
-Record = Work | Pointer | Done | Status | Ledger | Config | Registration | Deployment
+_HIGHEST: Final = "\U0010ffff"
+_AFTER_SURROGATES: Final = 0xE000
+
+Record = Work | Pointer | Done | Status | Ledger | Config | MinuteReport | Registration | Deployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,14 @@ class ConfigRef:
 
 
 @dataclass(frozen=True, slots=True)
+class MinuteReportRef:
+    """A report of a minute, by pool and its own key."""
+
+    pool: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class RegistrationRef:
     """The registration of a pool."""
 
@@ -88,7 +103,7 @@ class DeploymentRef:
     """The deployment item of the table."""
 
 
-Ref = WorkRef | PointerRef | DoneRef | StatusRef | LedgerRef | ConfigRef | RegistrationRef | DeploymentRef
+Ref = WorkRef | PointerRef | DoneRef | StatusRef | LedgerRef | ConfigRef | MinuteReportRef | RegistrationRef | DeploymentRef
 
 
 def ref_of(record: Record) -> Ref:
@@ -106,6 +121,8 @@ def ref_of(record: Record) -> Ref:
             return LedgerRef(record.pool)
         case Config():
             return ConfigRef(record.pool)
+        case MinuteReport():
+            return MinuteReportRef(record.pool, record.at)
         case Registration():
             return RegistrationRef(record.pool)
         case Deployment():
@@ -128,6 +145,10 @@ class Shelf(StrEnum):
     """Works and pointers, by due time."""
     DONE = "done"
     """Done records, by time of writing."""
+    DEAD = "dead"
+    """Works that failed for good and were not redriven, by `Work.dead`. The one shelf whose reads may lag behind writes."""
+    REPORTS = "reports"
+    """Reports of minutes, by time; shard is ignored."""
     REGISTRY = "registry"
     """Registrations, by pool name; pool and shard are ignored."""
 
@@ -137,6 +158,7 @@ class Span:
     """A range of one shelf: keys from `low` (included) to `high` (included; None: without end).
 
     `limit` is how many items one page reads at most; None: as many as fit in one answer (1 MB). Unreadable items count, too.
+    `reverse`: from `high` down to `low`.
     """
 
     shelf: Shelf
@@ -145,6 +167,7 @@ class Span:
     low: str = ""
     high: str | None = None
     limit: int | None = None
+    reverse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +182,24 @@ class Row:
 class Page:
     """One answer of a range read. `next_low` is where the next page begins (to be used as `Span.low`); None: this was the last one.
 
-    Pages are not one snapshot: a record written meanwhile may or may not appear.
+    Of a reverse read, `next_high` is (to be used as `Span.high`), and `next_low` is None. Pages are not one snapshot: a record written
+    meanwhile may or may not appear.
     """
 
     rows: tuple[Row, ...]
     next_low: str | None
+    next_high: str | None = None
+
+
+def key_after(key: str) -> str:
+    """The very next string in the order of keys."""
+    return f"{key}\x00"
+
+
+def key_before(key: str) -> str:
+    """A string before `key` (not empty) and after every other smaller key that anybody would make: reading down goes on from here."""
+    last = ord(key[-1])
+    if last == 0:
+        return key[:-1]
+    lower = "\ud7ff" if last == _AFTER_SURROGATES else chr(last - 1)
+    return f"{key[:-1]}{lower}{_HIGHEST}"
