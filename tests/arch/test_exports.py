@@ -7,13 +7,16 @@ import pytest
 import workpool_aws
 
 EXPORTED = [
+    "ListedWork",
     "NonRetryableError",
     "NotFound",
+    "Page",
     "PayloadTooLarge",
     "PoolConfig",
     "Result",
     "RetryLater",
     "RetryPolicy",
+    "Stats",
     "Status",
     "StoreUnavailable",
     "UsageError",
@@ -22,7 +25,7 @@ EXPORTED = [
     "Workpool",
     "WorkpoolError",
 ]
-LATER = ["AlreadyEnqueued", "OnCompleteEvent", "Page", "Stats", "TaskPool", "Transaction"]
+LATER = ["AlreadyEnqueued", "OnCompleteEvent", "TaskPool", "Transaction"]
 
 
 def test_all_is_sorted_and_complete() -> None:

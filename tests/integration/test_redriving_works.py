@@ -8,6 +8,8 @@ import pytest
 from workpool_aws import NotFound, RetryPolicy, UsageError, Workpool
 from workpool_aws.local import LocalCloud
 
+NO_NAME: Any = 5
+
 
 class Mender:
     """Fails until it is mended."""
@@ -107,7 +109,7 @@ def test_only_a_failure_can_be_redriven(cloud: LocalCloud) -> None:
     with pytest.raises(NotFound):
         pool.redrive(None, "nonsense")
     with pytest.raises(UsageError, match="fn: 5"):
-        pool.redrive_all(None, fn=5)  # type: ignore[arg-type]
+        pool.redrive_all(None, fn=NO_NAME)
     assert len(pool.list(None).items) == 3
 
 

@@ -13,7 +13,21 @@ from workpool_aws.adapters.capacity import item_size
 from workpool_aws.adapters.codec import change_of, decode, encode
 from workpool_aws.adapters.schema import attribute_of, encode_field, field_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.loop import Config, Deployment, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
+from workpool_aws.model.loop import (
+    Config,
+    Deployment,
+    Done,
+    DoneKind,
+    Entry,
+    EntryKey,
+    Ledger,
+    LoopState,
+    MinuteReport,
+    Registration,
+    ShardMark,
+    Status,
+    Tally,
+)
 from workpool_aws.model.refs import LedgerRef, Unreadable, WorkRef, ref_of
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind, Outcome, Pointer, State, Work
@@ -22,8 +36,8 @@ from workpool_aws.model.writes import Update
 T0 = EpochMs(1_800_000_000_000)
 ID = WorkId(make_id(T0, random_bits=2**70 + 12345))
 OTHER = WorkId(make_id(EpochMs(T0 + 1), random_bits=7))
-KEYS = {Work: {"pool", "id"}, Pointer: {"pool", "at"}, Done: {"pool", "at"}, Deployment: set()}
-TYPES = [Work, Pointer, Done, Status, Ledger, Config, Registration, Deployment]
+KEYS = {Work: {"pool", "id"}, Pointer: {"pool", "at"}, Done: {"pool", "at"}, MinuteReport: {"pool", "at"}, Deployment: set()}
+TYPES = [Work, Pointer, Done, Status, Ledger, Config, MinuteReport, Registration, Deployment]
 
 WORK = Work(
     pool="email",
@@ -92,6 +106,18 @@ works = st.builds(
     error_type=maybe(texts),
     finished_at=maybe(times),
     expires_at=maybe(counts),
+    dead=maybe(texts),
+    redrive_of=maybe(ulids),
+    redriven_as=maybe(ulids),
+)
+tallies = st.builds(
+    Tally,
+    since=times,
+    succeeded=counts,
+    failed=counts,
+    retried=counts,
+    canceled=counts,
+    lags=st.dictionaries(st.integers(0, 28), counts, max_size=5).map(lambda lags: tuple(sorted(lags.items()))),
 )
 entries = st.dictionaries(st.builds(EntryKey, ulids, counts), st.builds(Entry, times, flags), max_size=5)
 marks = st.lists(st.builds(ShardMark, st.just("") | ulids, st.just("") | ulids, times), max_size=4).map(tuple)
@@ -107,7 +133,9 @@ records = st.one_of(
         kind=st.sampled_from(DoneKind),
         pointer=maybe(ulids),
         expires_at=maybe(counts),
+        outcome=maybe(st.sampled_from(Outcome)),
     ),
+    st.builds(MinuteReport, pool=pools, at=ulids, tally=tallies, expires_at=maybe(counts)),
     st.builds(
         Status,
         pool=pools,
