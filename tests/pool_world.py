@@ -13,7 +13,7 @@ from workpool_aws.adapters.wire import assignment_to_wire
 from workpool_aws.client import Workpool
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.messages import Assignment, LoopOrder
+from workpool_aws.model.messages import Assignment, CallbackMessage, LoopOrder
 from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable, WorkRef
 from workpool_aws.model.work import State, Work
 from workpool_aws.model.writes import Put, Write, Written
@@ -76,6 +76,19 @@ class NotingInvoker:
         raise AssertionError(f"a caller never asks for the limits of {target}")
 
 
+@dataclass
+class NotingMessenger:
+    """Takes every callback, unless told to refuse, and delivers none."""
+
+    sent: list[tuple[str, CallbackMessage]] = field(default_factory=list)
+    refuses: Exception | None = None
+
+    def send(self, target: str, message: CallbackMessage) -> None:
+        if self.refuses is not None:
+            raise self.refuses
+        self.sent.append((target, message))
+
+
 class NoTimer:
     """Nothing here orders a wake."""
 
@@ -127,11 +140,13 @@ class World:
         self.memory = MemoryStore(self.clock.now)
         self.store = FaultyStore(self.memory)
         self.invoker = NotingInvoker()
+        self.messenger = NotingMessenger()
         self.telemetry = ListTelemetry()
         self.ports = Ports(
             table=TABLE,
             store=self.store,
             invoker=self.invoker,
+            messenger=self.messenger,
             timer=NoTimer(),
             clock=self.clock,
             entropy=CountedEntropy(),

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from workpool_aws.callbacks import OnCompleteEvent
     from workpool_aws.client import Workpool
     from workpool_aws.core.listing import ListedWork, Page
     from workpool_aws.core.stats import Stats
@@ -27,6 +28,7 @@ __all__ = [
     "ListedWork",
     "NonRetryableError",
     "NotFound",
+    "OnCompleteEvent",
     "Page",
     "PayloadTooLarge",
     "PoolConfig",
@@ -47,6 +49,7 @@ _HOMES: Final = {
     "ListedWork": "core.listing",
     "NonRetryableError": "errors",
     "NotFound": "errors",
+    "OnCompleteEvent": "callbacks",
     "Page": "core.listing",
     "PayloadTooLarge": "errors",
     "PoolConfig": "core.status",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
 
 from workpool_aws.asking import Asking, LambdaContext, link_to
+from workpool_aws.callbacks import CallbackHandler, OnCompleteEvent
 from workpool_aws.compose import at_log_level, ports_for
 from workpool_aws.core import limits
 from workpool_aws.core.enqueue import (
@@ -21,12 +22,13 @@ from workpool_aws.core.enqueue import (
     encode_one,
     pool_options,
     read_caller,
+    resolve_callback,
     resolve_due,
     resolve_retry,
     resolve_target,
     works_of,
 )
-from workpool_aws.core.status import PoolConfig, config_of
+from workpool_aws.core.status import OutcomeName, PoolConfig, config_of
 from workpool_aws.errors import UsageError
 from workpool_aws.flow import configure, enqueue
 from workpool_aws.model.ids import WorkId
@@ -49,6 +51,15 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 @dataclass(frozen=True, slots=True)
+class _Told:
+    """Whom an enqueue wants to be told of the end: not checked yet."""
+
+    on_complete: object
+    context: object
+    exclude: object
+
+
+@dataclass(frozen=True, slots=True)
 class _Asked:
     """An enqueue as the caller put it, but for its arguments: not checked yet."""
 
@@ -58,6 +69,7 @@ class _Asked:
     retry: object
     run_after: object
     run_at: object
+    told: _Told
 
 
 class _NotGiven(int):
@@ -134,7 +146,7 @@ class Workpool(Asking):
         """The pool's name within its table."""
         return self._options.name
 
-    def enqueue_action(
+    def enqueue_action(  # noqa: PLR0913 - a facade's options, all but three keyword-only
         self,
         ctx: LambdaContext | None,
         target: str,
@@ -143,6 +155,9 @@ class Workpool(Asking):
         retry: bool | RetryPolicy | None = None,
         run_after: timedelta | None = None,
         run_at: datetime | None = None,
+        on_complete: str | None = None,
+        context: object = None,
+        on_complete_exclude: Collection[OutcomeName] = (),
     ) -> WorkId:
         """Have a function run once in the background. When this returns, the work is stored and will not be lost.
 
@@ -156,14 +171,20 @@ class Workpool(Asking):
             retry: None: the pool's default. False: one attempt. True: the pool's default policy. Or a policy.
             run_after: Not before this long from now; None or negative: now. At most 366 days.
             run_at: Not before this moment, which has a time zone; in the past: now. At most 366 days ahead. Not both.
+            on_complete: Whom to tell how it ended, at least once: the ARN of a Lambda function (decorated by `on_complete`, or any
+                other), of an SQS queue or of an SNS topic, or a function's name. None: nobody.
+            context: What to tell along with it: any JSON value, together with the arguments at most 185 KB.
+            on_complete_exclude: Outcomes not to tell of: "success", "failed", "canceled".
 
         Raises:
             UsageError: a value is not allowed (`PayloadTooLarge`: the arguments). Nothing was stored.
             StoreUnavailable: DynamoDB did not answer. `maybe_enqueued` names what may have been stored; nothing else was.
         """
-        return self._enqueue(_Asked(Kind.ACTION, ctx, target, retry, run_after, run_at), [encode_one(args)])[0]
+        return self._enqueue(
+            _Asked(Kind.ACTION, ctx, target, retry, run_after, run_at, _Told(on_complete, context, on_complete_exclude)), [encode_one(args)]
+        )[0]
 
-    def enqueue_action_batch(
+    def enqueue_action_batch(  # noqa: PLR0913 - a facade's options, all but three keyword-only
         self,
         ctx: LambdaContext | None,
         target: str,
@@ -172,6 +193,9 @@ class Workpool(Asking):
         retry: bool | RetryPolicy | None = None,
         run_after: timedelta | None = None,
         run_at: datetime | None = None,
+        on_complete: str | None = None,
+        context: object = None,
+        on_complete_exclude: Collection[OutcomeName] = (),
     ) -> list[WorkId]:
         """As `enqueue_action` for each of many arguments; ids in their order. All are checked before any is stored.
 
@@ -181,9 +205,11 @@ class Workpool(Asking):
             UsageError: as `enqueue_action`, naming the index: `args[3].x`. Nothing was stored.
             StoreUnavailable: `maybe_enqueued` names the ids of all: each is either stored and will run, or does not exist.
         """
-        return self._enqueue(_Asked(Kind.ACTION, ctx, target, retry, run_after, run_at), encode_batch(args))
+        return self._enqueue(
+            _Asked(Kind.ACTION, ctx, target, retry, run_after, run_at, _Told(on_complete, context, on_complete_exclude)), encode_batch(args)
+        )
 
-    def enqueue_query(
+    def enqueue_query(  # noqa: PLR0913 - a facade's options, all but three keyword-only
         self,
         ctx: LambdaContext | None,
         target: str,
@@ -192,11 +218,16 @@ class Workpool(Asking):
         retry: bool | RetryPolicy | None = None,
         run_after: timedelta | None = None,
         run_at: datetime | None = None,
+        on_complete: str | None = None,
+        context: object = None,
+        on_complete_exclude: Collection[OutcomeName] = (),
     ) -> WorkId:
         """As `enqueue_action`, for a function that only reads: retried by default, and a rare second run of an attempt is not prevented."""
-        return self._enqueue(_Asked(Kind.QUERY, ctx, target, retry, run_after, run_at), [encode_one(args)])[0]
+        return self._enqueue(
+            _Asked(Kind.QUERY, ctx, target, retry, run_after, run_at, _Told(on_complete, context, on_complete_exclude)), [encode_one(args)]
+        )[0]
 
-    def enqueue_query_batch(
+    def enqueue_query_batch(  # noqa: PLR0913 - a facade's options, all but three keyword-only
         self,
         ctx: LambdaContext | None,
         target: str,
@@ -205,11 +236,16 @@ class Workpool(Asking):
         retry: bool | RetryPolicy | None = None,
         run_after: timedelta | None = None,
         run_at: datetime | None = None,
+        on_complete: str | None = None,
+        context: object = None,
+        on_complete_exclude: Collection[OutcomeName] = (),
     ) -> list[WorkId]:
         """As `enqueue_query` for each of many arguments, with the guarantees of `enqueue_action_batch`."""
-        return self._enqueue(_Asked(Kind.QUERY, ctx, target, retry, run_after, run_at), encode_batch(args))
+        return self._enqueue(
+            _Asked(Kind.QUERY, ctx, target, retry, run_after, run_at, _Told(on_complete, context, on_complete_exclude)), encode_batch(args)
+        )
 
-    def enqueue_mutation(
+    def enqueue_mutation(  # noqa: PLR0913 - a facade's options, all but three keyword-only
         self,
         ctx: LambdaContext | None,
         target: str,
@@ -218,11 +254,17 @@ class Workpool(Asking):
         retry: bool | RetryPolicy | None = None,
         run_after: timedelta | None = None,
         run_at: datetime | None = None,
+        on_complete: str | None = None,
+        context: object = None,
+        on_complete_exclude: Collection[OutcomeName] = (),
     ) -> WorkId:
         """As `enqueue_action` without retry: it runs at most once. A `retry` that asks for more is a UsageError."""
-        return self._enqueue(_Asked(Kind.MUTATION, ctx, target, retry, run_after, run_at), [encode_one(args)])[0]
+        return self._enqueue(
+            _Asked(Kind.MUTATION, ctx, target, retry, run_after, run_at, _Told(on_complete, context, on_complete_exclude)),
+            [encode_one(args)],
+        )[0]
 
-    def enqueue_mutation_batch(
+    def enqueue_mutation_batch(  # noqa: PLR0913 - a facade's options, all but three keyword-only
         self,
         ctx: LambdaContext | None,
         target: str,
@@ -231,9 +273,15 @@ class Workpool(Asking):
         retry: bool | RetryPolicy | None = None,
         run_after: timedelta | None = None,
         run_at: datetime | None = None,
+        on_complete: str | None = None,
+        context: object = None,
+        on_complete_exclude: Collection[OutcomeName] = (),
     ) -> list[WorkId]:
         """As `enqueue_mutation` for each of many arguments, with the guarantees of `enqueue_action_batch`."""
-        return self._enqueue(_Asked(Kind.MUTATION, ctx, target, retry, run_after, run_at), encode_batch(args))
+        return self._enqueue(
+            _Asked(Kind.MUTATION, ctx, target, retry, run_after, run_at, _Told(on_complete, context, on_complete_exclude)),
+            encode_batch(args),
+        )
 
     def configure(
         self,
@@ -294,6 +342,18 @@ class Workpool(Asking):
         """As `action`, for a function that only reads: what an enqueue calls it decides about retries, not the decorator."""
         return self.action(function)
 
+    def on_complete(self, function: Callable[[OnCompleteEvent], R]) -> CallbackHandler[R]:
+        """Make a function the handler of callbacks: a Lambda handler to be named as `on_complete`.
+
+        The function is called at least once for each work that ended, with an `OnCompleteEvent`. When it returns, the callback is
+        delivered; when it raises, it will be called again, up to about a dozen times, and then the callback is `dead`. The plain function
+        stays at `.function`. Which table and pool the work is of says each event, so one handler may serve many pools.
+
+        Raises:
+            UsageError: the function is async, a generator or a class, or does not take one argument.
+        """
+        return CallbackHandler(function, ports_of=self._ports_of)
+
     def _enqueue(self, asked: _Asked, args: Sequence[str]) -> list[WorkId]:
         caller = read_caller(asked.ctx)
         order = Order(
@@ -301,6 +361,9 @@ class Workpool(Asking):
             target=resolve_target(asked.target, caller),
             retry=resolve_retry(asked.kind, asked.retry, self._options),
             link=link_to(caller),
+            callback=resolve_callback(
+                asked.told.on_complete, asked.told.context, asked.told.exclude, caller, args_bytes=max(map(_size_bytes, args), default=0)
+            ),
         )
         ports = self._ports_of(self.table)
         resolve_due(asked.run_after, asked.run_at, now=ports.clock.now())  # refuses before anything is stored
@@ -327,15 +390,18 @@ class Workpool(Asking):
         return config_of(config, max_parallelism_default=self._options.max_parallelism)
 
     def _ports_of(self, table: str) -> Ports:
-        if self._own_ports is not None and self._own_ports.table == table:
-            return self._own_ports
-        ports = ports_for(table, self._session, kept=self._kept_ports)
+        own = self._own_ports
+        ports = own if own is not None and own.table == table else ports_for(table, self._session, kept=self._kept_ports)
         return ports if self._log_level is None else at_log_level(ports, logging.getLevelNamesMapping()[self._log_level])
 
     def _pool_of(self, ports: Ports, name: str) -> Workpool:
         if (ports.table, name) == (self.table, self.name):
             return self
         return Workpool(ports.table, name, ports=ports)
+
+
+def _size_bytes(text: str) -> int:
+    return len(text.encode())
 
 
 def _name_of(caller: Caller) -> str:

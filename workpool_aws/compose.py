@@ -6,16 +6,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import boto3
 
-    from workpool_aws.ports import Ports
+    from workpool_aws.ports import Ports, Telemetry
 
 __all__ = ["PortsFactory", "at_log_level", "ports_for", "use_ports"]
 
 PortsFactory = "Callable[[str], Ports]"
+
+
+@runtime_checkable
+class _Leveled(Protocol):
+    """Telemetry that logs."""
+
+    def at_level(self, level: int) -> Telemetry: ...
+
 
 _factory: ContextVar[Callable[[str], Ports] | None] = ContextVar("workpool_ports_factory", default=None)
 _cache: dict[str, Ports] = {}
@@ -40,10 +48,9 @@ def ports_for(table: str, session: boto3.Session | None = None, *, kept: dict[st
 
 
 def at_log_level(ports: Ports, level: int) -> Ports:
-    """The same ports, logging from this level of the logging module on. Ports that do not log (a cloud's) stay as they are."""
-    from workpool_aws.adapters.telemetry import LoggerTelemetry  # noqa: PLC0415 - as above
-
-    return replace(ports, telemetry=LoggerTelemetry(level)) if isinstance(ports.telemetry, LoggerTelemetry) else ports
+    """The same ports, logging from this level of the logging module on. Ports that do not log (a test's list) stay as they are."""
+    telemetry = ports.telemetry
+    return replace(ports, telemetry=telemetry.at_level(level)) if isinstance(telemetry, _Leveled) else ports
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from workpool_aws.model.facts import Fact
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.messages import Assignment, LoopOrder
+from workpool_aws.model.messages import Assignment, CallbackMessage, LoopOrder
 from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable
 from workpool_aws.model.writes import Write, Written
 
@@ -25,6 +25,7 @@ __all__ = [
     "InvokeThrottled",
     "InvokeUnanswered",
     "Invoker",
+    "Messenger",
     "Ports",
     "Store",
     "Telemetry",
@@ -130,6 +131,13 @@ class Invoker(Protocol):
         """From the function's own configuration, cached a few minutes. Never raises: a safe upper bound where Lambda does not say."""
 
 
+class Messenger(Protocol):
+    """Where callbacks go: Lambda functions, SQS queues, SNS topics. May be delivered 0, 1 or 2 times after it was accepted."""
+
+    def send(self, target: str, message: CallbackMessage) -> None:
+        """Return when the target has accepted it. Raises InvokeThrottled, InvokeRefused or InvokeUnanswered, as `Invoker`."""
+
+
 class TimerUnavailable(Exception):
     """The scheduler did not take the order. Nothing rests on it but latency: the watchdog looks every minute."""
 
@@ -188,6 +196,7 @@ class Ports:
     table: str
     store: Store
     invoker: Invoker
+    messenger: Messenger
     timer: Timer
     clock: Clock
     entropy: Entropy

@@ -14,12 +14,13 @@ from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Final, Generic, ParamSpec, Protocol, TypeVar, get_args, get_type_hints, runtime_checkable
 
 from workpool_aws import invocation
-from workpool_aws.adapters.wire import REPORTED, WORKPOOL_KEY, assignment_from_wire, carried_outcome
+from workpool_aws.adapters.wire import REPORTED, WORKPOOL_KEY, assignment_from_wire, carried_outcome, ticket_from_wire
 from workpool_aws.core import limits
 from workpool_aws.core.execute import is_too_late, report_invalid_arguments, report_not_run, report_raised, report_returned
 from workpool_aws.core.status import instant
 from workpool_aws.errors import StoreUnavailable, UsageError
 from workpool_aws.flow import status
+from workpool_aws.flow.callback import acknowledge
 from workpool_aws.flow.complete import complete
 from workpool_aws.flow.execute import ClaimUnanswered, claim
 from workpool_aws.model import facts
@@ -139,6 +140,11 @@ class Worker(Generic[P, R]):
         if WORKPOOL_KEY not in event:
             return self._run_directly(arguments)
         assignment = assignment_from_wire(event[WORKPOOL_KEY])
+        if assignment is None and (ticket := ticket_from_wire(event[WORKPOOL_KEY])) is not None:
+            # A worker may be told of another work's end, too: its arguments are what any undecorated target receives.
+            returned = self._run_directly(arguments)
+            acknowledge(self._ports_of(ticket.table), ticket)
+            return returned
         if assignment is None:
             raise UsageError(f"event.{WORKPOOL_KEY}", event[WORKPOOL_KEY], "the assignment that a pool sends: this one cannot be read")
         ports = self._ports_of(assignment.table)

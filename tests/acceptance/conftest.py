@@ -8,17 +8,10 @@ from workpool_aws import Result, Workpool
 from workpool_aws.local import LocalCloud
 
 
-@pytest.fixture(params=["memory", "moto"])
-def cloud(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
-    """A cloud in virtual time, once on each engine."""
-    with LocalCloud(clock="virtual", engine=request.param) as cloud:
-        yield cloud
-
-
 @pytest.fixture
-def memory() -> Iterator[LocalCloud]:
-    """A cloud in virtual time on the quick engine."""
-    with LocalCloud(clock="virtual", engine="memory") as cloud:
+def cloud(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
+    """A cloud in virtual time; on the quick engine, unless a test names its engines."""
+    with LocalCloud(clock="virtual", engine=getattr(request, "param", "memory")) as cloud:
         yield cloud
 
 

@@ -10,6 +10,8 @@ import pytest
 from workpool_aws import NotFound, PayloadTooLarge, RetryPolicy, UsageError, Workpool, WorkpoolError
 from workpool_aws.local import LocalCloud
 
+both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
+
 NAIVE = datetime(2031, 1, 1)  # noqa: DTZ001 - the mistake under test
 
 
@@ -64,19 +66,20 @@ def test_errors_are_also_value_errors() -> None:
         {"n": {2: "inside"}},
         {None: "none as key"},
         {"n": "\ud800"},
+        {"_workpool": {"pool": "another"}},
         cycle(),
         deep(5_000),
     ],
     ids=lambda args: repr(args)[:40] if not isinstance(args, dict) or len(repr(type(args))) > 40 else None,
 )
-def test_arguments_that_are_no_json_object_are_refused(memory: LocalCloud, args: Any) -> None:
-    pool = memory.workpool()
-    fn = memory.function(nothing)
+def test_arguments_that_are_no_json_object_are_refused(cloud: LocalCloud, args: Any) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(nothing)
 
     with pytest.raises(UsageError, match="args"):
         pool.enqueue_action(None, fn, args)
 
-    assert_nothing_happened(memory, fn)
+    assert_nothing_happened(cloud, fn)
 
 
 @pytest.mark.parametrize(
@@ -99,26 +102,26 @@ def test_arguments_that_are_no_json_object_are_refused(memory: LocalCloud, args:
     ],
     ids=str,
 )
-def test_bad_options_are_refused(memory: LocalCloud, options: dict[str, Any], field: str) -> None:
-    pool = memory.workpool()
-    fn = memory.function(nothing)
+def test_bad_options_are_refused(cloud: LocalCloud, options: dict[str, Any], field: str) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(nothing)
 
     with pytest.raises(UsageError, match=field) as caught:
         pool.enqueue_action(None, fn, {}, **options)
 
     assert "allowed" in str(caught.value)
-    assert_nothing_happened(memory, fn)
+    assert_nothing_happened(cloud, fn)
 
 
 @pytest.mark.parametrize("retry", [True, RetryPolicy(max_attempts=2)])
-def test_a_mutation_takes_no_retry_yet(memory: LocalCloud, retry: Any) -> None:
-    pool = memory.workpool()
-    fn = memory.function(nothing)
+def test_a_mutation_takes_no_retry_yet(cloud: LocalCloud, retry: Any) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(nothing)
 
     with pytest.raises(UsageError, match="retry"):
         getattr(pool, "enqueue_mutation")(None, fn, {}, retry=retry)  # noqa: B009 - by name: a type checker refuses it already
 
-    assert_nothing_happened(memory, fn)
+    assert_nothing_happened(cloud, fn)
 
 
 @pytest.mark.parametrize(
@@ -140,14 +143,14 @@ def test_a_mutation_takes_no_retry_yet(memory: LocalCloud, retry: Any) -> None:
     ],
     ids=repr,
 )
-def test_a_target_must_be_a_function(memory: LocalCloud, target: Any) -> None:
-    pool = memory.workpool()
-    fn = memory.function(nothing)
+def test_a_target_must_be_a_function(cloud: LocalCloud, target: Any) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(nothing)
 
     with pytest.raises(UsageError, match="target"):
         pool.enqueue_action(None, target, {})
 
-    assert_nothing_happened(memory, fn)
+    assert_nothing_happened(cloud, fn)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +166,8 @@ def test_a_target_must_be_a_function(memory: LocalCloud, target: Any) -> None:
         "arn:aws-cn:lambda:cn-north-1:123456789012:function:send-mail:7",
     ],
 )
-def test_every_form_of_a_function_is_a_target(memory: LocalCloud, target: str) -> None:
-    pool = memory.workpool(max_parallelism=0)
+def test_every_form_of_a_function_is_a_target(cloud: LocalCloud, target: str) -> None:
+    pool = cloud.workpool(max_parallelism=0)
 
     work_id = pool.enqueue_action(None, target, {})
 
@@ -184,16 +187,17 @@ def test_every_form_of_a_function_is_a_target(memory: LocalCloud, target: str) -
     ],
     ids=lambda batch: repr(batch)[:40],
 )
-def test_one_bad_entry_refuses_the_whole_batch(memory: LocalCloud, batch: Any) -> None:
-    pool = memory.workpool()
-    fn = memory.function(nothing)
+def test_one_bad_entry_refuses_the_whole_batch(cloud: LocalCloud, batch: Any) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(nothing)
 
     with pytest.raises(UsageError, match="args"):
         pool.enqueue_action_batch(None, fn, batch)
 
-    assert_nothing_happened(memory, fn)
+    assert_nothing_happened(cloud, fn)
 
 
+@both_engines
 def test_arguments_above_the_limit_are_too_large(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(nothing)
@@ -205,6 +209,7 @@ def test_arguments_above_the_limit_are_too_large(cloud: LocalCloud) -> None:
     assert_nothing_happened(cloud, fn)
 
 
+@both_engines
 @pytest.mark.parametrize(
     "text", ["x" * 180_000, "ä" * 90_000, '"' * 90_000, "\x01" * 30_000], ids=["ascii", "umlauts", "quotes", "control"]
 )
@@ -279,8 +284,8 @@ def test_a_pool_takes_what_is_allowed(name: str, limit: int) -> None:
     ],
     ids=str,
 )
-def test_configure_refuses_bad_input_and_changes_nothing(memory: LocalCloud, options: dict[str, Any]) -> None:
-    pool = memory.workpool(max_parallelism=4)
+def test_configure_refuses_bad_input_and_changes_nothing(cloud: LocalCloud, options: dict[str, Any]) -> None:
+    pool = cloud.workpool(max_parallelism=4)
     before = pool.config(None)
 
     with pytest.raises(UsageError):
@@ -290,8 +295,8 @@ def test_configure_refuses_bad_input_and_changes_nothing(memory: LocalCloud, opt
 
 
 @pytest.mark.parametrize("work_id", [None, 7, b"id"], ids=repr)
-def test_an_id_must_be_text(memory: LocalCloud, work_id: Any) -> None:
-    pool = memory.workpool()
+def test_an_id_must_be_text(cloud: LocalCloud, work_id: Any) -> None:
+    pool = cloud.workpool()
 
     for ask in (pool.status, pool.result, pool.cancel):
         with pytest.raises(UsageError, match="work_id"):
@@ -299,14 +304,14 @@ def test_an_id_must_be_text(memory: LocalCloud, work_id: Any) -> None:
 
 
 @pytest.mark.parametrize("ctx", ["ctx", 7, {"aws_request_id": "x"}], ids=repr)
-def test_a_context_must_be_one(memory: LocalCloud, ctx: Any) -> None:
-    pool = memory.workpool()
-    fn = memory.function(nothing)
+def test_a_context_must_be_one(cloud: LocalCloud, ctx: Any) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(nothing)
 
     with pytest.raises(UsageError, match="ctx"):
         pool.enqueue_action(ctx, fn, {})
 
-    assert_nothing_happened(memory, fn)
+    assert_nothing_happened(cloud, fn)
 
 
 @pytest.mark.parametrize(
@@ -332,9 +337,9 @@ def test_a_cloud_refuses_bad_options(options: dict[str, Any]) -> None:
         LocalCloud(**options)
 
 
-def test_a_positional_swap_of_context_and_target_is_refused(memory: LocalCloud) -> None:
-    pool = memory.workpool()
-    swapped: Any = memory.function(nothing)
+def test_a_positional_swap_of_context_and_target_is_refused(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    swapped: Any = cloud.function(nothing)
 
     with pytest.raises(UsageError):
         pool.enqueue_action(swapped, "fn", {})

@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from workpool_aws import Result, Work, Workpool
 from workpool_aws.local import LocalCloud
+
+both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
 
 Answer = Callable[[Workpool, str], Result]
 
@@ -19,6 +22,7 @@ def echo(event: dict[str, Any], _: object) -> dict[str, Any]:
     return {key: value for key, value in event.items() if key != "_workpool"}
 
 
+@both_engines
 def test_an_action_runs_and_its_result_can_be_read(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
@@ -29,6 +33,7 @@ def test_an_action_runs_and_its_result_can_be_read(cloud: LocalCloud, answer: An
     assert answer(pool, work_id) == Result(kind="success", return_value={"to": "a@example.com"})
 
 
+@both_engines
 @pytest.mark.parametrize(
     "args",
     [
@@ -48,13 +53,13 @@ def test_arguments_and_result_arrive_as_they_were_given(cloud: LocalCloud, answe
     assert answer(pool, work_id).return_value == args
 
 
-def test_arguments_are_taken_when_enqueued_not_when_run(memory: LocalCloud, answer: Answer) -> None:
-    pool = memory.workpool()
+def test_arguments_are_taken_when_enqueued_not_when_run(cloud: LocalCloud, answer: Answer) -> None:
+    pool = cloud.workpool()
     args = {"list": [1]}
 
-    work_id = pool.enqueue_action(None, memory.function(echo), args)
+    work_id = pool.enqueue_action(None, cloud.function(echo), args)
     args["list"].append(2)
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
     assert answer(pool, work_id).return_value == {"list": [1]}
 
@@ -84,43 +89,44 @@ def test_every_kind_runs_once_when_it_succeeds(cloud: LocalCloud, answer: Answer
 
 
 @pytest.mark.parametrize(("verb", "attempts"), [("enqueue_action", 1), ("enqueue_mutation", 1), ("enqueue_query", 5)])
-def test_only_queries_are_retried_by_default(memory: LocalCloud, answer: Answer, verb: str, attempts: int) -> None:
-    pool = memory.workpool()
+def test_only_queries_are_retried_by_default(cloud: LocalCloud, answer: Answer, verb: str, attempts: int) -> None:
+    pool = cloud.workpool()
 
     @pool.action
     def fail() -> None:
         raise ValueError("always")
 
-    fn = memory.function(fail)
+    fn = cloud.function(fail)
     work_id = getattr(pool, verb)(None, fn, {})
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
-    assert len(memory.invocations(fn)) == attempts
+    assert len(cloud.invocations(fn)) == attempts
     assert answer(pool, work_id).kind == "failed"
 
 
+@both_engines
 def test_a_batch_gives_an_id_for_each_arguments_in_their_order(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
-    ids = pool.enqueue_action_batch(None, cloud.function(echo), [{"n": n} for n in range(60)], retry=True)
+    ids = pool.enqueue_action_batch(None, cloud.function(echo), [{"n": n} for n in range(30)], retry=True)
     cloud.run_until_idle()
 
-    assert len(set(ids)) == 60
-    assert [answer(pool, work_id).return_value for work_id in ids] == [{"n": n} for n in range(60)]
+    assert len(set(ids)) == 30
+    assert [answer(pool, work_id).return_value for work_id in ids] == [{"n": n} for n in range(30)]
 
 
-def test_an_empty_batch_is_no_work(memory: LocalCloud) -> None:
-    pool = memory.workpool()
-    fn = memory.function(echo)
+def test_an_empty_batch_is_no_work(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
 
     assert pool.enqueue_action_batch(None, fn, []) == []
 
-    memory.run_until_idle()
-    assert memory.invocations(fn) == []
+    cloud.run_until_idle()
+    assert cloud.invocations(fn) == []
 
 
-def test_a_batch_takes_the_delay_and_the_policy_for_each_of_its_works(memory: LocalCloud) -> None:
-    pool = memory.workpool()
+def test_a_batch_takes_the_delay_and_the_policy_for_each_of_its_works(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
 
     @pool.action
     def flaky(work: Work, n: int) -> int:
@@ -128,12 +134,12 @@ def test_a_batch_takes_the_delay_and_the_policy_for_each_of_its_works(memory: Lo
             raise ConnectionError("busy")
         return n
 
-    fn = memory.function(flaky)
-    due = memory.now + timedelta(minutes=7)
+    fn = cloud.function(flaky)
+    due = cloud.now + timedelta(minutes=7)
     ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(5)], retry=True, run_after=timedelta(minutes=7))
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
-    firsts = [each.started_at for each in memory.invocations(fn) if each.attempt == 1]
+    firsts = [each.started_at for each in cloud.invocations(fn) if each.attempt == 1]
     assert len(firsts) == 5
     assert all(due <= start <= due + SECOND for start in firsts)
     assert {pool.status(None, work_id).outcome for work_id in ids} == {"success"}
@@ -170,15 +176,15 @@ def test_run_at_takes_an_aware_datetime_of_any_zone(cloud: LocalCloud) -> None:
 @pytest.mark.parametrize(
     "options", [{"run_after": timedelta(days=-3)}, {"run_after": timedelta(0)}, {"run_at": datetime(2001, 1, 1, tzinfo=UTC)}]
 )
-def test_the_past_means_now(memory: LocalCloud, options: dict[str, Any]) -> None:
-    pool = memory.workpool()
-    fn = memory.function(echo)
-    began = memory.now
+def test_the_past_means_now(cloud: LocalCloud, options: dict[str, Any]) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    began = cloud.now
 
     pool.enqueue_action(None, fn, {}, **options)
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
-    (delivery,) = memory.invocations(fn)
+    (delivery,) = cloud.invocations(fn)
     assert delivery.started_at - began <= SECOND
 
 
@@ -195,6 +201,7 @@ def test_a_later_work_does_not_hold_up_an_earlier_one(cloud: LocalCloud) -> None
     assert all(timedelta(0) <= start - timedelta(minutes=minutes) <= SECOND for minutes, start in seen)
 
 
+@both_engines
 def test_a_work_enqueued_while_the_pool_waits_for_a_far_one_starts_at_once(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(echo)
@@ -210,6 +217,7 @@ def test_a_work_enqueued_while_the_pool_waits_for_a_far_one_starts_at_once(cloud
     assert delivery.started_at - began <= SECOND
 
 
+@both_engines
 def test_parallelism_is_used_and_never_exceeded(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=4)
 
@@ -228,33 +236,32 @@ def test_parallelism_is_used_and_never_exceeded(cloud: LocalCloud) -> None:
     assert max(ends) - began <= timedelta(seconds=55)
 
 
-def test_one_limit_holds_over_all_functions_of_a_pool(memory: LocalCloud) -> None:
-    pool = memory.workpool(max_parallelism=3)
+def test_one_limit_holds_over_all_functions_of_a_pool(cloud: LocalCloud) -> None:
+    pool = cloud.workpool(max_parallelism=3)
     spans: list[tuple[datetime, datetime]] = []
-    functions = [memory.function(echo, name=f"fn-{n}", takes=timedelta(seconds=n + 1)) for n in range(4)]
+    functions = [cloud.function(echo, name=f"fn-{n}", takes=timedelta(seconds=n + 1)) for n in range(4)]
     for fn in functions:
         pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(6)])
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
     for fn in functions:
-        spans += [(each.started_at, each.ended_at) for each in memory.invocations(fn) if each.ended_at is not None]
+        spans += [(each.started_at, each.ended_at) for each in cloud.invocations(fn) if each.ended_at is not None]
     most = max(sum(start <= moment < end for start, end in spans) for moment, _ in spans)
     assert len(spans) == 24
     assert most == 3
 
 
+@both_engines
 def test_two_pools_in_one_cloud_have_their_own_limits(cloud: LocalCloud) -> None:
     mail, files = cloud.workpool("mail", max_parallelism=2), cloud.workpool("files", max_parallelism=5)
     mail_fn = cloud.function(echo, name="mail", takes=timedelta(seconds=5))
     files_fn = cloud.function(echo, name="files", takes=timedelta(seconds=5))
     shared = cloud.function(echo, name="shared")
 
-    mail_ids = mail.enqueue_action_batch(None, mail_fn, [{"n": n} for n in range(8)]) + [
-        mail.enqueue_action(None, shared, {"from": "mail"})
-    ]
-    files_ids = files.enqueue_action_batch(None, files_fn, [{"n": n} for n in range(10)]) + [
-        files.enqueue_action(None, shared, {"from": "files"})
-    ]
+    mail_ids = mail.enqueue_action_batch(None, mail_fn, [{"n": n} for n in range(8)])
+    files_ids = files.enqueue_action_batch(None, files_fn, [{"n": n} for n in range(10)])
+    mail_ids.append(mail.enqueue_action(None, shared, {"from": "mail"}))
+    files_ids.append(files.enqueue_action(None, shared, {"from": "files"}))
     cloud.run_until_idle()
 
     assert (cloud.max_concurrency(mail_fn), cloud.max_concurrency(files_fn)) == (2, 5)
@@ -270,3 +277,29 @@ def test_a_function_is_delivered_its_arguments_once_each(cloud: LocalCloud) -> N
     cloud.run_until_idle()
 
     assert Counter(each.event["n"] for each in cloud.invocations(fn)) == Counter(range(40))
+
+
+@pytest.mark.parametrize("qualifier", ["$LATEST", "live", "7"])
+def test_versions_and_aliases_run(cloud: LocalCloud, answer: Answer, qualifier: str) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+
+    ids = [pool.enqueue_action(None, f"{target}:{qualifier}", {"n": 1}) for target in (fn, "echo")]
+    cloud.run_until_idle()
+
+    assert [answer(pool, work_id).return_value for work_id in ids] == [{"n": 1}, {"n": 1}]
+
+
+def test_a_pool_outlives_its_loop_many_times(cloud: LocalCloud) -> None:
+    pool = cloud.workpool(max_parallelism=1)
+    fn = cloud.function(echo, takes=timedelta(minutes=10), timeout=timedelta(minutes=15))
+
+    ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(12)])
+    cloud.run_until_idle(timeout=timedelta(hours=5))
+
+    deliveries = cloud.invocations(fn)
+    pauses = [later.started_at - each.ended_at for each, later in pairwise(deliveries) if each.ended_at]
+    assert {each.outcome for each in pool.status_batch(None, ids)} == {"success"}
+    assert len(pauses) == 11
+    assert max(pauses) <= SECOND
+    assert cloud.max_concurrency(fn) == 1

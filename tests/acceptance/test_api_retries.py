@@ -9,6 +9,8 @@ import pytest
 from workpool_aws import NonRetryableError, Result, RetryLater, RetryPolicy, UsageError, Work, Workpool
 from workpool_aws.local import LocalCloud
 
+both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
+
 Answer = Callable[[Workpool, str], Result]
 
 STEADY = RetryPolicy(jitter=False)
@@ -53,26 +55,26 @@ def test_a_policy_gives_that_many_attempts(cloud: LocalCloud, answer: Answer, re
 
 @pytest.mark.parametrize(("retry", "attempts"), [(None, 3), (False, 1), (True, 3), (RetryPolicy(max_attempts=2), 2)])
 def test_the_pools_default_policy_stands_for_true_and_for_none_where_asked(
-    memory: LocalCloud, retry: RetryPolicy | bool | None, attempts: int
+    cloud: LocalCloud, retry: RetryPolicy | bool | None, attempts: int
 ) -> None:
-    pool = memory.workpool(default_retry=RetryPolicy(max_attempts=3), retry_actions_by_default=True)
-    fn = memory.function(boom)
+    pool = cloud.workpool(default_retry=RetryPolicy(max_attempts=3), retry_actions_by_default=True)
+    fn = cloud.function(boom)
 
     pool.enqueue_action(None, fn, {}, retry=retry)
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
-    assert len(memory.invocations(fn)) == attempts
+    assert len(cloud.invocations(fn)) == attempts
 
 
-def test_queries_use_the_pools_default_policy_and_may_be_told_not_to(memory: LocalCloud) -> None:
-    pool = memory.workpool(default_retry=RetryPolicy(max_attempts=4))
-    fn, once = memory.function(boom, name="retried"), memory.function(boom, name="once")
+def test_queries_use_the_pools_default_policy_and_may_be_told_not_to(cloud: LocalCloud) -> None:
+    pool = cloud.workpool(default_retry=RetryPolicy(max_attempts=4))
+    fn, once = cloud.function(boom, name="retried"), cloud.function(boom, name="once")
 
     pool.enqueue_query(None, fn, {})
     pool.enqueue_query(None, once, {}, retry=False)
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
-    assert (len(memory.invocations(fn)), len(memory.invocations(once))) == (4, 1)
+    assert (len(cloud.invocations(fn)), len(cloud.invocations(once))) == (4, 1)
 
 
 @pytest.mark.parametrize(
@@ -106,23 +108,24 @@ def test_attempts_wait_as_the_policy_says(cloud: LocalCloud, policy: RetryPolicy
         assert timedelta(seconds=wanted, milliseconds=-2) <= real <= timedelta(seconds=wanted) + SLACK
 
 
-def test_jitter_spreads_each_wait_from_half_to_one_and_a_half(memory: LocalCloud) -> None:
-    pool = memory.workpool(max_parallelism=60)
+def test_jitter_spreads_each_wait_from_half_to_one_and_a_half(cloud: LocalCloud) -> None:
+    pool = cloud.workpool(max_parallelism=60)
     wait = timedelta(minutes=10)
     policy = RetryPolicy(max_attempts=2, initial_backoff=timedelta(hours=9), max_backoff=wait, jitter=True)
-    fn = memory.function(boom)
+    fn = cloud.function(boom)
 
     pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(60)], retry=policy)
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
-    began = {each.event["n"]: each.ended_at for each in memory.invocations(fn) if each.attempt == 1}
-    waited = [each.started_at - end for each in memory.invocations(fn) if each.attempt == 2 and (end := began[each.event["n"]])]
+    began = {each.event["n"]: each.ended_at for each in cloud.invocations(fn) if each.attempt == 1}
+    waited = [each.started_at - end for each in cloud.invocations(fn) if each.attempt == 2 and (end := began[each.event["n"]])]
     assert len(waited) == 60
     assert min(waited) >= wait * 0.5
     assert max(waited) <= wait * 1.5 + SLACK
     assert max(waited) - min(waited) > wait * 0.6
 
 
+@both_engines
 def test_a_retried_work_that_succeeds_is_a_success(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
@@ -139,22 +142,23 @@ def test_a_retried_work_that_succeeds_is_a_success(cloud: LocalCloud, answer: An
     assert pool.status(None, work_id).previous_attempts == 2
 
 
-def test_a_work_that_backs_off_holds_no_slot(memory: LocalCloud) -> None:
-    pool = memory.workpool(max_parallelism=1)
-    failing = memory.function(boom, name="failing")
-    other = memory.function(lambda event, ctx: None, name="other")
-    began = memory.now
+def test_a_work_that_backs_off_holds_no_slot(cloud: LocalCloud) -> None:
+    pool = cloud.workpool(max_parallelism=1)
+    failing = cloud.function(boom, name="failing")
+    other = cloud.function(lambda event, ctx: None, name="other")
+    began = cloud.now
 
     pool.enqueue_action(None, failing, {}, retry=RetryPolicy(max_attempts=2, initial_backoff=timedelta(minutes=30)))
-    memory.advance(timedelta(seconds=5))
+    cloud.advance(timedelta(seconds=5))
     pool.enqueue_action(None, other, {})
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
-    (delivery,) = memory.invocations(other)
+    (delivery,) = cloud.invocations(other)
     assert delivery.started_at - began <= timedelta(seconds=6)
-    assert len(memory.invocations(failing)) == 2
+    assert len(cloud.invocations(failing)) == 2
 
 
+@both_engines
 def test_non_retryable_ends_a_work_whatever_is_left(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
@@ -213,8 +217,8 @@ def test_retry_later_gives_no_attempt_beyond_the_policy(
     assert len(cloud.invocations(fn)) == attempts
 
 
-def test_a_retry_waits_for_a_free_slot_and_the_limit_holds(memory: LocalCloud) -> None:
-    pool = memory.workpool(max_parallelism=2)
+def test_a_retry_waits_for_a_free_slot_and_the_limit_holds(cloud: LocalCloud) -> None:
+    pool = cloud.workpool(max_parallelism=2)
 
     @pool.action
     def flaky(work: Work, n: int) -> int:
@@ -222,11 +226,11 @@ def test_a_retry_waits_for_a_free_slot_and_the_limit_holds(memory: LocalCloud) -
             raise ConnectionError("busy")
         return n
 
-    fn = memory.function(flaky, takes=timedelta(seconds=3))
+    fn = cloud.function(flaky, takes=timedelta(seconds=3))
     ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(15)], retry=STEADY)
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
-    assert memory.max_concurrency(fn) == 2
+    assert cloud.max_concurrency(fn) == 2
     assert {each.outcome for each in pool.status_batch(None, ids)} == {"success"}
 
 

@@ -7,19 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from workpool_aws import Result, RetryPolicy, Work, Workpool
 from workpool_aws.local import LocalCloud
 
+both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
+
 Answer = Callable[[Workpool, str], Result]
 
 TWICE = RetryPolicy(max_attempts=2, jitter=False)
-
-
-class Address(BaseModel):
-    city: str
-    code: int = 0
 
 
 def run(cloud: LocalCloud, pool: Workpool, worker: Any, args: dict[str, object], **options: Any) -> str:
@@ -29,70 +25,7 @@ def run(cloud: LocalCloud, pool: Workpool, worker: Any, args: dict[str, object],
     return work_id
 
 
-def test_the_plain_function_stands_beside_the_handler(memory: LocalCloud) -> None:
-    pool = memory.workpool()
-
-    @pool.action
-    def send_email(to: str, template: str = "welcome") -> dict[str, str]:
-        """Send it."""
-        return {"to": to, "template": template}
-
-    assert send_email.function("a@example.com") == {"to": "a@example.com", "template": "welcome"}
-    assert send_email.function(to="b", template="bye") == {"to": "b", "template": "bye"}
-    assert send_email.__name__ == "send_email"
-    assert send_email.__doc__ == "Send it."
-
-
-def test_defaults_of_the_signature_fill_in(cloud: LocalCloud, answer: Answer) -> None:
-    pool = cloud.workpool()
-
-    @pool.action
-    def send_email(to: str, template: str = "welcome", *, urgent: bool = False) -> list[object]:
-        return [to, template, urgent]
-
-    first = run(cloud, pool, send_email, {"to": "a"})
-    second = run(cloud, pool, send_email, {"to": "a", "template": "bye", "urgent": True})
-
-    assert answer(pool, first).return_value == ["a", "welcome", False]
-    assert answer(pool, second).return_value == ["a", "bye", True]
-
-
-def test_arguments_are_validated_by_the_signature(memory: LocalCloud, answer: Answer) -> None:
-    pool = memory.workpool()
-
-    @pool.action
-    def book(address: Address, at: datetime, ids: list[int], rest: dict[str, float] | None = None) -> list[object]:
-        assert isinstance(address, Address)
-        assert isinstance(at, datetime)
-        return [address.city, at.year, sum(ids), rest]
-
-    work_id = run(memory, pool, book, {"address": {"city": "Ulm"}, "at": "2031-05-06T00:00:00Z", "ids": [1, 2], "rest": {"x": 1}})
-
-    assert answer(pool, work_id) == Result(kind="success", return_value=["Ulm", 2031, 3, {"x": 1.0}])
-
-
-@pytest.mark.parametrize(
-    "args", [{}, {"n": "many"}, {"n": None}, {"n": 1, "m": 2}, {"n": 1, "work": 2}, {"n": [1]}, {"N": 1}], ids=str
-)
-def test_arguments_that_do_not_validate_fail_at_once(cloud: LocalCloud, answer: Answer, args: dict[str, object]) -> None:
-    pool = cloud.workpool()
-    runs: list[int] = []
-
-    @pool.action
-    def count(n: int) -> None:
-        runs.append(n)
-
-    fn = cloud.function(count)
-    work_id = pool.enqueue_action(None, fn, args, retry=True)
-    cloud.run_until_idle()
-
-    result = answer(pool, work_id)
-    assert (result.kind, result.error_type) == ("failed", "invalid_arguments")
-    assert "valid" in str(result.error)
-    assert len(cloud.invocations(fn)) == 1
-    assert runs == []
-
-
+@both_engines
 @pytest.mark.parametrize("decorated", [True, False])
 def test_an_exception_is_a_failure_with_its_class_and_text(cloud: LocalCloud, answer: Answer, decorated: bool) -> None:
     pool = cloud.workpool()
@@ -167,29 +100,30 @@ def test_system_exit_is_a_failure_and_ends_nothing_else(cloud: LocalCloud, answe
 
 
 @pytest.mark.parametrize("value", [{1, 2}, object(), float("nan"), b"x", {"a": {2: float("inf")}}, 1j], ids=repr)
-def test_a_result_that_is_no_json_fails_without_retry(memory: LocalCloud, answer: Answer, value: object) -> None:
-    pool = memory.workpool()
+def test_a_result_that_is_no_json_fails_without_retry(cloud: LocalCloud, answer: Answer, value: object) -> None:
+    pool = cloud.workpool()
 
     @pool.action
     def give() -> object:
         return value
 
-    fn = memory.function(give)
+    fn = cloud.function(give)
     work_id = pool.enqueue_action(None, fn, {}, retry=True)
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
     assert (answer(pool, work_id).kind, answer(pool, work_id).error_type) == ("failed", "invalid_result")
-    assert len(memory.invocations(fn)) == 1
+    assert len(cloud.invocations(fn)) == 1
 
 
-def test_a_result_of_an_undecorated_function_that_is_no_json_fails(memory: LocalCloud, answer: Answer) -> None:
-    pool = memory.workpool()
+def test_a_result_of_an_undecorated_function_that_is_no_json_fails(cloud: LocalCloud, answer: Answer) -> None:
+    pool = cloud.workpool()
 
-    work_id = run(memory, pool, lambda event, ctx: {1, 2}, {})
+    work_id = run(cloud, pool, lambda event, ctx: {1, 2}, {})
 
     assert answer(pool, work_id).kind == "failed"
 
 
+@both_engines
 @pytest.mark.parametrize("size", [200_000, 2_000_000])
 def test_a_result_that_is_too_large_fails_the_work_and_no_other(cloud: LocalCloud, answer: Answer, size: int) -> None:
     pool = cloud.workpool()
@@ -219,8 +153,8 @@ def test_a_long_error_text_is_kept_within_bounds(cloud: LocalCloud, answer: Answ
     assert 100 < len(str(result.error)) < 100_000
 
 
-def test_a_hostile_exception_is_still_a_failure(memory: LocalCloud, answer: Answer) -> None:
-    pool = memory.workpool()
+def test_a_hostile_exception_is_still_a_failure(cloud: LocalCloud, answer: Answer) -> None:
+    pool = cloud.workpool()
 
     class Unprintable(Exception):
         def __str__(self) -> str:
@@ -230,11 +164,12 @@ def test_a_hostile_exception_is_still_a_failure(memory: LocalCloud, answer: Answ
     def fail() -> None:
         raise Unprintable
 
-    work_id = run(memory, pool, fail, {})
+    work_id = run(cloud, pool, fail, {})
 
     assert (answer(pool, work_id).kind, answer(pool, work_id).error_type) == ("failed", "Unprintable")
 
 
+@both_engines
 def test_an_error_text_with_lone_surrogates_is_still_a_failure(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
@@ -263,17 +198,18 @@ def test_a_function_that_is_not_there_ends_as_not_invocable(cloud: LocalCloud, a
     assert answer(pool, other).return_value == "fine"
 
 
-def test_a_function_deployed_a_little_later_still_runs(memory: LocalCloud, answer: Answer) -> None:
-    pool = memory.workpool()
+def test_a_function_deployed_a_little_later_still_runs(cloud: LocalCloud, answer: Answer) -> None:
+    pool = cloud.workpool()
     work_id = pool.enqueue_action(None, "late-function", {})
-    memory.advance(timedelta(seconds=40))
+    cloud.advance(timedelta(seconds=40))
 
-    memory.function(lambda event, ctx: "there", name="late-function")
-    memory.run_until_idle()
+    cloud.function(lambda event, ctx: "there", name="late-function")
+    cloud.run_until_idle()
 
     assert answer(pool, work_id).return_value == "there"
 
 
+@both_engines
 def test_the_work_handle_tells_about_the_attempt(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool("email")
     seen: list[Work] = []
@@ -340,6 +276,7 @@ def test_a_worker_may_enqueue_more_work_through_its_pool(cloud: LocalCloud, answ
     assert {each.outcome for each in pool.status_batch(None, children)} == {"success"}
 
 
+@both_engines
 def test_one_function_serves_several_pools(cloud: LocalCloud, answer: Answer) -> None:
     first, second = cloud.workpool("first"), cloud.workpool("second")
 
@@ -367,6 +304,7 @@ def test_a_worker_decorated_for_another_table_reports_to_the_one_in_the_event(cl
     assert answer(pool, work_id).return_value == 2
 
 
+@both_engines
 def test_an_undecorated_function_gets_its_arguments_as_its_event(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     events: list[Any] = []

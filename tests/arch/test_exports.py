@@ -10,6 +10,7 @@ EXPORTED = [
     "ListedWork",
     "NonRetryableError",
     "NotFound",
+    "OnCompleteEvent",
     "Page",
     "PayloadTooLarge",
     "PoolConfig",
@@ -25,7 +26,7 @@ EXPORTED = [
     "Workpool",
     "WorkpoolError",
 ]
-LATER = ["AlreadyEnqueued", "OnCompleteEvent", "TaskPool", "Transaction"]
+LATER = ["AlreadyEnqueued", "TaskPool", "Transaction"]
 
 
 def test_all_is_sorted_and_complete() -> None:

@@ -22,6 +22,7 @@ from workpool_aws.model.loop import (
     Ledger,
     LoopState,
     MinuteReport,
+    Owed,
     Registration,
     ShardMark,
     Status,
@@ -41,7 +42,7 @@ from workpool_aws.model.refs import (
     ref_of,
 )
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Kind, Outcome, Pointer, State, Work, dead_key
+from workpool_aws.model.work import CallbackState, Kind, Outcome, Pointer, State, Work, dead_key
 from workpool_aws.model.writes import Above, All, Below, Either, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
@@ -89,8 +90,11 @@ RECORDS = [
         version=9,
         entries={EntryKey(work_id(2), 1): Entry(T0), EntryKey(work_id(1), 3): Entry(EpochMs(0), confirmed=True)},
         shards=(ShardMark(work_id(1), "", T0), ShardMark()),
+        callbacks=(Owed(work_id(4), T0, tries=2), Owed(work_id(3), EpochMs(T0 + 1), looks=1)),
         tally=Tally(since=T0, retried=1, lags=((0, 3), (28, 1))),
     ),
+    make_work(2, on_complete="done", context='{"user":7}', callback_for=(Outcome.FAILED, Outcome.CANCELED), callback=CallbackState.SENT),
+    Done(pool=POOL, at=work_id(8), work_id=work_id(2), start=0, kind=DoneKind.FINISHED, callback=CallbackState.PENDING),
     Config(pool=POOL, version=1, max_parallelism=10, base_by="me", base_at=T0, override_parallelism=0, override_paused=True),
     Registration(pool=POOL, registered_at=T0),
     Deployment(loop_arn="arn:loop", schedule_group="g"),
@@ -268,9 +272,9 @@ def test_an_update_sets_composite_fields(store):
 def test_an_update_adds_to_numbers(store):
     store.write(Put(make_work(1, starts=3)))
 
-    written = store.write(Update(ref=WorkRef(POOL, work_id(1)), add={"starts": 2, "undelivered": -1}, set={"link": "x"}))
+    written = store.write(Update(ref=WorkRef(POOL, work_id(1)), add={"starts": 2, "undelivered": 1}, set={"link": "x"}))
 
-    assert written.record == make_work(1, starts=5, undelivered=-1, link="x")
+    assert written.record == make_work(1, starts=5, undelivered=1, link="x")
 
 
 def test_adding_to_an_absent_number_begins_at_zero(store):

@@ -394,6 +394,79 @@ def test_computing_for_long_is_no_stall(make: Make) -> None:
     assert len(results) == 1
 
 
+def test_code_that_polls_for_what_only_time_brings_comes_to_an_end(make: Make) -> None:
+    kernel = make()
+    polls: list[int] = []
+
+    def poll() -> None:
+        while kernel.now() < START + 50:
+            kernel.call("poll", lambda: polls.append(1), writes=False)
+
+    kernel.spawn("polling", poll)
+    kernel.run(FAR)
+
+    assert kernel.now() == START + 50
+    assert 1_000 < len(polls) < 1_100
+
+
+def test_code_that_never_accepts_its_death_is_kept_from_running() -> None:
+    kernel = VirtualKernel()
+    survived: list[int] = []
+
+    def immortal() -> None:
+        while True:
+            try:
+                kernel.sleep(10)
+            except BaseException:  # noqa: BLE001 - as bad as user code gets
+                survived.append(1)
+
+    task = kernel.spawn("immortal", immortal)
+    kernel.at(EpochMs(START + 25), lambda: kernel.kill(task))
+    kernel.spawn("other", lambda: kernel.sleep(100))
+    kernel.run(FAR)
+    kernel.close()
+
+    assert kernel.now() == START + 100
+    assert len(survived) < 2_000
+
+
+def test_a_task_waits_for_others(make: Make) -> None:
+    kernel = make()
+    seen: list[str] = []
+
+    def child(ms: int) -> None:
+        kernel.sleep(ms)
+        seen.append(f"child {ms}")
+
+    def parent() -> None:
+        kernel.join([kernel.spawn(f"c{ms}", partial(child, ms)) for ms in (30, 10, 20)])
+        seen.append(f"parent at {kernel.now() - START}")
+        kernel.join([])
+        seen.append("nothing to wait for")
+
+    kernel.spawn("parent", parent)
+    kernel.run(FAR)
+
+    assert seen == ["child 10", "child 20", "child 30", "parent at 30", "nothing to wait for"]
+
+
+def test_a_waiting_task_can_be_killed(make: Make) -> None:
+    kernel = make()
+    ended: list[int] = []
+
+    def parent() -> None:
+        try:
+            kernel.join([kernel.spawn("child", lambda: kernel.sleep(1_000))])
+        finally:
+            ended.append(kernel.now() - START)
+
+    task = kernel.spawn("parent", parent)
+    kernel.at(EpochMs(START + 5), lambda: kernel.kill(task))
+    kernel.run(FAR)
+
+    assert ended == [5]
+
+
 def test_closing_kills_all_tasks_and_ends_all_threads() -> None:
     before = set(threading.enumerate())
     kernel = VirtualKernel()

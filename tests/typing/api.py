@@ -8,6 +8,7 @@ from workpool_aws import (
     ListedWork,
     NonRetryableError,
     NotFound,
+    OnCompleteEvent,
     Page,
     PayloadTooLarge,
     PoolConfig,
@@ -45,6 +46,7 @@ def enqueueing() -> None:
     assert_type(pool.enqueue_action_batch(None, "fn", [{"n": n} for n in range(3)], retry=False), list[WorkId])
     assert_type(pool.enqueue_query_batch(None, "fn", [{}]), list[WorkId])
     assert_type(pool.enqueue_mutation_batch(None, "fn", [{}]), list[WorkId])
+    assert_type(pool.enqueue_action(None, "fn", {}, on_complete="done", context={"user": 7}, on_complete_exclude=["success"]), WorkId)
 
 
 def asking(work_id: WorkId) -> None:
@@ -54,6 +56,7 @@ def asking(work_id: WorkId) -> None:
     assert_type(status.outcome, Literal["success", "failed", "canceled"] | None)
     assert_type(status.next_run_at, datetime | None)
     assert_type(status.previous_attempts, int)
+    assert_type(status.callback, Literal["pending", "sent", "delivered", "dead"] | None)
     assert_type(pool.status_batch(None, [work_id]), list[Status])
     result = pool.result(None, work_id)
     assert_type(result, Result | None)
@@ -108,7 +111,15 @@ def count(table: str) -> int:
     return len(table)
 
 
+@pool.on_complete
+def email_sent(event: OnCompleteEvent) -> None:
+    assert_type(event.work_id, WorkId)
+    assert_type(event.result, Result)
+
+
 def working() -> None:
+    told: Callable[[OnCompleteEvent], None] = email_sent.function
+    del told
     assert_type(send_email.function("a@example.com"), dict[str, str])
     assert_type(count.function(table="users"), int)
     plain: Callable[..., int] = crawl.function

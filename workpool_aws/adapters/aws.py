@@ -12,6 +12,7 @@ from botocore.exceptions import NoRegionError
 
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.invoke import LambdaInvoker, start_fresh_traces
+from workpool_aws.adapters.messenger import AwsMessenger
 from workpool_aws.adapters.scheduler import EventBridgeTimer, Place
 from workpool_aws.adapters.system import FAN_OUT_WORKERS, SystemClock, SystemEntropy, ThreadFanOut
 from workpool_aws.adapters.telemetry import LoggerTelemetry
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
 
 __all__ = ["CLIENT_CONFIGS", "CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "aws_ports"]
 
@@ -34,7 +37,7 @@ CONNECT_TIMEOUT_S: Final = 1.5
 READ_TIMEOUT_S: Final = 3.0
 """boto3's own 60 s would outlive a lease, a promise and most Lambdas."""
 
-ClientName = Literal["dynamodb", "lambda", "lambda-retrying", "scheduler"]
+ClientName = Literal["dynamodb", "lambda", "lambda-retrying", "scheduler", "sns", "sqs"]
 
 
 def _config(attempts: int) -> Config:
@@ -53,6 +56,8 @@ CLIENT_CONFIGS: Final[dict[ClientName, Config]] = {
     "lambda": _config(1),
     "lambda-retrying": _config(2),
     "scheduler": _config(2),
+    "sns": _config(2),
+    "sqs": _config(2),
 }
 """One entry a client: time limits, tries in all, connections for every call of a fan-out."""
 
@@ -109,7 +114,10 @@ def aws_ports(
     return Ports(
         table=table,
         store=store,
-        invoker=LambdaInvoker(clients.invoking, clients.invoking_again, clock),
+        invoker=LambdaInvoker(
+            clients.invoking, clients.invoking_again, clock, lambda: settings.completion_arn or _completion_arn_in(store)
+        ),
+        messenger=AwsMessenger(clients.invoking_again, clients.queues, clients.topics),
         timer=timer,
         clock=clock,
         entropy=entropy,
@@ -120,7 +128,7 @@ def aws_ports(
 
 
 class _Clients:
-    """The four clients of one session, each made once, when it is first asked for."""
+    """The clients of one session, each made once, when it is first asked for; those of SQS and SNS once a region."""
 
     def __init__(self, session: boto3.Session, clock: Clock, entropy: Entropy) -> None:
         self._session = session
@@ -130,6 +138,16 @@ class _Clients:
         self.invoking: Callable[[], LambdaClient] = _Lazy(lambda: self._make_lambda("lambda"))
         self.invoking_again: Callable[[], LambdaClient] = _Lazy(lambda: self._make_lambda("lambda-retrying"))
         self.scheduler: Callable[[], EventBridgeSchedulerClient] = _Lazy(self._make_scheduler)
+        self._queues: dict[str, _Lazy[SQSClient]] = {}
+        self._topics: dict[str, _Lazy[SNSClient]] = {}
+
+    def queues(self, region: str) -> SQSClient:
+        """The client of SQS in a region."""
+        return self._queues.setdefault(region, _Lazy(lambda: self._make_sqs(region)))()
+
+    def topics(self, region: str) -> SNSClient:
+        """The client of SNS in a region."""
+        return self._topics.setdefault(region, _Lazy(lambda: self._make_sns(region)))()
 
     def _make_dynamodb(self) -> DynamoDBClient:
         try:
@@ -145,6 +163,17 @@ class _Clients:
 
     def _make_scheduler(self) -> EventBridgeSchedulerClient:
         return self._session.client("scheduler", config=CLIENT_CONFIGS["scheduler"])
+
+    def _make_sqs(self, region: str) -> SQSClient:
+        return self._session.client("sqs", region_name=region, config=CLIENT_CONFIGS["sqs"])
+
+    def _make_sns(self, region: str) -> SNSClient:
+        return self._session.client("sns", region_name=region, config=CLIENT_CONFIGS["sns"])
+
+
+def _completion_arn_in(store: Store) -> str | None:
+    deployment = _deployment_in(store)
+    return None if deployment is None else deployment.completion_arn
 
 
 def _deployment_in(store: Store) -> Deployment | None:

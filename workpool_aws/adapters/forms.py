@@ -14,17 +14,39 @@ from enum import StrEnum
 from typing import Any, Final
 
 from workpool_aws.model.ids import EpochMs, WorkId, is_ulid
-from workpool_aws.model.loop import Entry, EntryKey, ShardMark, Tally
+from workpool_aws.model.loop import Entry, EntryKey, Owed, ShardMark, Tally
 from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.work import Outcome
 
-__all__ = ["ENTRIES", "FLAG", "RETRY", "SHARD_MARKS", "TALLY", "TEXT", "ULID", "WHOLE", "Form", "Value", "choice", "work_id"]
+__all__ = [
+    "COUNT",
+    "ENTRIES",
+    "FLAG",
+    "MOMENT",
+    "OUTCOMES",
+    "OWED",
+    "RETRY",
+    "SHARD_MARKS",
+    "TALLY",
+    "TEXT",
+    "ULID",
+    "Form",
+    "Value",
+    "choice",
+    "work_id",
+]
 
 Value = str | int | bool | list[str]
 
-_WHOLE_BELOW: Final = 10**38
-"""DynamoDB keeps 38 digits of a number."""
+_COUNT_BELOW: Final = 10**9 - 1
+"""What is counted, one more than it included, fits wherever it is spelled: a damaged number must not fail a whole pass [WP-12]."""
+_MOMENT_BELOW: Final = 2**48
+"""Milliseconds that a ULID can carry: the year 10889."""
+_OUTCOME_LETTERS: Final = {outcome.value[0]: outcome for outcome in Outcome}
+_OUTCOMES: Final = re.compile(rf"[{''.join(_OUTCOME_LETTERS)}]{{1,{len(_OUTCOME_LETTERS)}}}", re.ASCII)
 _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ENTRY: Final = re.compile(r"([0-9A-Z]{26}):([0-9]{1,9}):([0-9a-z]{1,12})(:c)?", re.ASCII)
+_OWED: Final = re.compile(r"([0-9A-Z]{26}):([0-9a-z]{1,12}):([0-9]{1,4}):([0-9]{1,4})", re.ASCII)
 _MARK: Final = re.compile(r"([^:]*):([^:]*):([0-9a-z]{1,12})", re.ASCII)
 _TALLY: Final = re.compile(r"([0-9a-z]{1,12}):([0-9.]{7,60}):((?:[0-9]{1,3}x[0-9]{1,12},?)*)", re.ASCII)
 _POLICY: Final = re.compile(r"([0-9]{1,9}):([0-9]{1,15}(?:\.[0-9]{3})?):([0-9.e+]{1,30}):([0-9]{1,15}(?:\.[0-9]{3})?)?:(j?)", re.ASCII)
@@ -55,11 +77,19 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _whole(value: object) -> int:
+def _count(value: object) -> int:
+    return _whole(value, below=_COUNT_BELOW)
+
+
+def _moment(value: object) -> int:
+    return _whole(value, below=_MOMENT_BELOW)
+
+
+def _whole(value: object, *, below: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError("a whole number expected")
-    if not -_WHOLE_BELOW < value < _WHOLE_BELOW:
-        raise ValueError("at most 38 digits")
+    if not 0 <= value < below:
+        raise ValueError(f"a number from 0 to {below - 1} expected")
     return value
 
 
@@ -70,7 +100,8 @@ def _flag(value: object) -> bool:
 
 
 TEXT: Final = Form("a text", _text, _text)
-WHOLE: Final = Form("a whole number", _whole, _whole)
+COUNT: Final = Form("a whole number", _count, _count)
+MOMENT: Final = Form("a time in milliseconds", _moment, _moment)
 FLAG: Final = Form("true or false", _flag, _flag)
 ULID: Final = Form("an id", work_id, work_id)
 
@@ -134,6 +165,33 @@ def _read_entries(value: object) -> dict[EntryKey, Entry]:
     return entries
 
 
+def _write_all_owed(callbacks: tuple[Owed, ...]) -> Value:
+    return [_write_owed(owed) for owed in callbacks]
+
+
+def _write_owed(owed: Owed) -> str:
+    text = f"{owed.work_id}:{_write_base36(owed.at)}:{owed.tries}:{owed.looks}"
+    _read_owed(text)
+    return text
+
+
+def _read_owed(value: object) -> Owed:
+    ulid, at, tries, looks = _matched(_OWED, value).groups()
+    return Owed(work_id(ulid), EpochMs(int(at, 36)), int(tries), int(looks))
+
+
+def _read_all_owed(value: object) -> tuple[Owed, ...]:
+    return tuple(_read_owed(text) for text in _listed(value))
+
+
+def _write_outcomes(outcomes: tuple[Outcome, ...]) -> Value:
+    return "".join(Outcome(outcome).value[0] for outcome in outcomes)
+
+
+def _read_outcomes(value: object) -> tuple[Outcome, ...]:
+    return tuple(_OUTCOME_LETTERS[letter] for letter in _matched(_OUTCOMES, value).group())
+
+
 def _write_marks(marks: tuple[ShardMark, ...]) -> Value:
     return [_write_mark(mark) for mark in marks]
 
@@ -167,7 +225,7 @@ def _read_tally(value: object) -> Tally:
     succeeded, failed, retried, canceled = (int(count) for count in counts.split("."))
     pairs = (pair.split("x") for pair in lags.split(",") if pair)
     return Tally(
-        since=EpochMs(int(since, 36)),
+        since=EpochMs(_moment(int(since, 36))),  # a report is written by it
         succeeded=succeeded,
         failed=failed,
         retried=retried,
@@ -199,6 +257,8 @@ def _read_ms(text: str) -> timedelta:
 
 
 RETRY: Final = Form("a retry policy", _write_policy, _read_policy)
+OUTCOMES: Final = Form("initials of outcomes", _write_outcomes, _read_outcomes)
+OWED: Final = Form("a list of owed callbacks", _write_all_owed, _read_all_owed)
 ENTRIES: Final = Form("a list of slots", _write_entries, _read_entries)
 SHARD_MARKS: Final = Form("a list of shard marks", _write_marks, _read_marks)
 TALLY: Final = Form("a tally", _write_tally, _read_tally)

@@ -29,7 +29,17 @@ from workpool_aws.ports import Clock, Entropy, FunctionLimits, InvokeRefused, In
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-__all__ = ["EVENT_AGE_MS_MAX", "LIMITS_KEPT_MS", "TIMEOUT_MS_MAX", "TRACE_HEADER", "LambdaInvoker", "start_fresh_traces"]
+__all__ = [
+    "EVENT_AGE_MS_MAX",
+    "LIMITS_KEPT_MS",
+    "TIMEOUT_MS_MAX",
+    "TRACE_HEADER",
+    "LambdaInvoker",
+    "answer_of",
+    "send_event",
+    "start_fresh_traces",
+    "was_never_sent",
+]
 
 TRACE_HEADER: Final = "X-Amzn-Trace-Id"
 TIMEOUT_MS_MAX: Final = 900_000
@@ -135,8 +145,15 @@ class LambdaInvoker:
     start before any user code runs, and for reading. Both must have been through `start_fresh_traces`.
     """
 
-    def __init__(self, client: Callable[[], LambdaClient], retrying_client: Callable[[], LambdaClient], clock: Clock) -> None:
+    def __init__(
+        self,
+        client: Callable[[], LambdaClient],
+        retrying_client: Callable[[], LambdaClient],
+        clock: Clock,
+        completion_arn: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._client = client
+        self._completion_arn = completion_arn
         self._retrying_client = retrying_client
         self._clock = clock
         self._known: dict[str, _Known] = {}
@@ -153,11 +170,11 @@ class LambdaInvoker:
             event = worker_event(args, assignment)
         except ValueError as error:
             raise InvokeRefused(str(error), lasting=True) from error
-        _invoke(self._retrying_client if assignment.claimed else self._client, target, event)
+        send_event(self._retrying_client if assignment.claimed else self._client, target, event)
 
     def start_loop(self, loop_arn: str, order: LoopOrder) -> None:
         """Start a loop invocation of a generation; raises as `start_work`. Never repeated by the SDK."""
-        _invoke(self._client, loop_arn, json.dumps(order_to_wire(order), separators=(",", ":")).encode())
+        send_event(self._client, loop_arn, json.dumps(order_to_wire(order), separators=(",", ":")).encode())
 
     def limits(self, target: str) -> FunctionLimits:
         """Timeout and event age of the very version or alias that `target` names, kept for five minutes. Never raises.
@@ -185,24 +202,27 @@ class LambdaInvoker:
             timeout_s = client.get_function_configuration(FunctionName=name).get("Timeout", TIMEOUT_MS_MAX // 1000)
         else:
             timeout_s = client.get_function_configuration(FunctionName=name, Qualifier=qualifier).get("Timeout", TIMEOUT_MS_MAX // 1000)
-        return FunctionLimits(
-            timeout_ms=timeout_s * 1000,
-            event_age_ms=_read_event_age_ms(client, name, qualifier),
-        )
+        event_age_ms, claims = self._read_event_config(client, name, qualifier)
+        return FunctionLimits(timeout_ms=timeout_s * 1000, event_age_ms=event_age_ms, claims=claims)
 
-
-def _read_event_age_ms(client: LambdaClient, name: str, qualifier: str | None) -> int:
-    try:
-        if qualifier is None:
-            age_s = client.get_function_event_invoke_config(FunctionName=name).get("MaximumEventAgeInSeconds")
-        else:
-            age_s = client.get_function_event_invoke_config(FunctionName=name, Qualifier=qualifier).get("MaximumEventAgeInSeconds")
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
-        # The function was found a moment ago, so it is this configuration that does not exist: Lambda's default holds.
-        return EVENT_AGE_MS_MAX
-    return EVENT_AGE_MS_MAX if not age_s else age_s * 1000
+    def _read_event_config(self, client: LambdaClient, name: str, qualifier: str | None) -> tuple[int, bool]:
+        """The event age, and whether it is deployed as a decorated function: failures, and only they, lead to the completion function."""
+        try:
+            if qualifier is None:
+                found = client.get_function_event_invoke_config(FunctionName=name)
+            else:
+                found = client.get_function_event_invoke_config(FunctionName=name, Qualifier=qualifier)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            # The function was found a moment ago, so it is this configuration that does not exist: Lambda's default holds.
+            return EVENT_AGE_MS_MAX, False
+        age_s = found.get("MaximumEventAgeInSeconds")
+        leads_to = found.get("DestinationConfig", {})
+        on_success = leads_to.get("OnSuccess", {}).get("Destination")
+        on_failure = leads_to.get("OnFailure", {}).get("Destination")
+        claims = on_success is None and on_failure is not None and on_failure == self._completion_arn()
+        return EVENT_AGE_MS_MAX if not age_s else age_s * 1000, claims
 
 
 def _split_qualifier(target: str) -> tuple[str, str | None]:
@@ -218,11 +238,17 @@ def _split_qualifier(target: str) -> tuple[str, str | None]:
     return ":".join(parts[:unqualified]), ":".join(parts[unqualified:])
 
 
-def _invoke(client: Callable[[], LambdaClient], target: str, event: bytes) -> None:
+def was_never_sent(error: Exception) -> bool:
+    """Whether a call failed before anything was sent."""
+    return isinstance(error, _NEVER_SENT)
+
+
+def send_event(client: Callable[[], LambdaClient], target: str, event: bytes) -> None:
+    """Have Lambda queue an event. Raises InvokeThrottled, InvokeRefused or InvokeUnanswered."""
     try:
         client().invoke(FunctionName=target, InvocationType="Event", Payload=event)
     except ClientError as error:
-        raise _answer(error) from error
+        raise answer_of(error) from error
     except ParamValidationError as error:
         raise InvokeRefused(str(error), lasting=True) from error
     except _NEVER_SENT as error:
@@ -233,7 +259,8 @@ def _invoke(client: Callable[[], LambdaClient], target: str, event: bytes) -> No
         raise InvokeUnanswered(str(error)) from error
 
 
-def _answer(error: ClientError) -> InvokeThrottled | InvokeRefused | InvokeUnanswered:
+def answer_of(error: ClientError) -> InvokeThrottled | InvokeRefused | InvokeUnanswered:
+    """What an error of Lambda's, or of another queue's, means for the event."""
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _NOT_TAKEN or status in (_TOO_MANY, _UNAVAILABLE):

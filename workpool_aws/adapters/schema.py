@@ -27,7 +27,7 @@ from workpool_aws.model.refs import (
     StatusRef,
     WorkRef,
 )
-from workpool_aws.model.work import Kind, Outcome, Pointer, State, Work
+from workpool_aws.model.work import CallbackState, Kind, Outcome, Pointer, State, Work
 
 __all__ = ["Field", "attribute_of", "encode_field", "field_of", "fields_of", "number_attribute_of", "record_type"]
 
@@ -45,7 +45,7 @@ class Field:
 
     attribute: str
     form: Form
-    absent: bool | _Required | None = _REQUIRED
+    absent: bool | tuple[()] | _Required | None = _REQUIRED
 
     @property
     def required(self) -> bool:
@@ -61,25 +61,31 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "retry": Field("rp", forms.RETRY, absent=None),
         "claimed": Field("cl", forms.FLAG, absent=False),
         "state": Field("s", forms.choice(State)),
-        "due_at": Field("due", forms.WHOLE),
-        "enqueued_at": Field("enq", forms.WHOLE),
-        "retention_s": Field("keep", forms.WHOLE, absent=None),
-        "attempts_made": Field("n", forms.WHOLE),
-        "starts": Field("st", forms.WHOLE),
-        "undelivered": Field("un", forms.WHOLE),
-        "refused_since": Field("ref", forms.WHOLE, absent=None),
+        "due_at": Field("due", forms.MOMENT),
+        "enqueued_at": Field("enq", forms.MOMENT),
+        "retention_s": Field("keep", forms.MOMENT, absent=None),
+        "attempts_made": Field("n", forms.COUNT),
+        "starts": Field("st", forms.COUNT),
+        "undelivered": Field("un", forms.COUNT),
+        "refused_since": Field("ref", forms.MOMENT, absent=None),
         "started_by": Field("by", forms.TEXT, absent=None),
-        "started_at": Field("at", forms.WHOLE, absent=None),
+        "started_at": Field("at", forms.MOMENT, absent=None),
         "claim": Field("cm", forms.TEXT, absent=None),
-        "deadline": Field("dl", forms.WHOLE, absent=None),
+        "deadline": Field("dl", forms.MOMENT, absent=None),
         "cancel_requested": Field("cr", forms.FLAG, absent=False),
         "link": Field("ln", forms.TEXT, absent=None),
+        "suspected_type": Field("sut", forms.TEXT, absent=None),
+        "suspected_error": Field("sue", forms.TEXT, absent=None),
+        "on_complete": Field("oc", forms.TEXT, absent=None),
+        "context": Field("cx", forms.TEXT, absent=None),
+        "callback_for": Field("cf", forms.OUTCOMES, absent=()),
+        "callback": Field("cb", forms.choice(CallbackState), absent=None),
         "outcome": Field("o", forms.choice(Outcome), absent=None),
         "result": Field("r", forms.TEXT, absent=None),
         "error": Field("e", forms.TEXT, absent=None),
         "error_type": Field("et", forms.TEXT, absent=None),
-        "finished_at": Field("fin", forms.WHOLE, absent=None),
-        "expires_at": Field(TTL_ATTRIBUTE, forms.WHOLE, absent=None),
+        "finished_at": Field("fin", forms.MOMENT, absent=None),
+        "expires_at": Field(TTL_ATTRIBUTE, forms.MOMENT, absent=None),
         "dead": Field(DEAD_KEY, forms.TEXT, absent=None),
         "redrive_of": Field("ro", forms.ULID, absent=None),
         "redriven_as": Field("ra", forms.ULID, absent=None),
@@ -89,46 +95,48 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
     },
     Done: {
         "work_id": Field("w", forms.ULID),
-        "start": Field("st", forms.WHOLE),
+        "start": Field("st", forms.COUNT),
         "kind": Field("k", forms.choice(DoneKind)),
         "pointer": Field("p", forms.ULID, absent=None),
-        "expires_at": Field(TTL_ATTRIBUTE, forms.WHOLE, absent=None),
+        "callback": Field("cb", forms.choice(CallbackState), absent=None),
+        "expires_at": Field(TTL_ATTRIBUTE, forms.MOMENT, absent=None),
         "outcome": Field("o", forms.choice(Outcome), absent=None),
     },
     MinuteReport: {
         "tally": Field("ta", forms.TALLY),
-        "expires_at": Field(TTL_ATTRIBUTE, forms.WHOLE, absent=None),
+        "expires_at": Field(TTL_ATTRIBUTE, forms.MOMENT, absent=None),
     },
     Status: {
         "state": Field("s", forms.choice(LoopState)),
-        "generation": Field("g", forms.WHOLE),
-        "lease_until": Field("l", forms.WHOLE),
-        "wake_at": Field("wk", forms.WHOLE, absent=None),
+        "generation": Field("g", forms.COUNT),
+        "lease_until": Field("l", forms.MOMENT),
+        "wake_at": Field("wk", forms.MOMENT, absent=None),
         "saturated": Field("sat", forms.FLAG, absent=False),
-        "timer_at": Field("tm", forms.WHOLE, absent=None),
+        "timer_at": Field("tm", forms.MOMENT, absent=None),
         "written_by": Field("by", forms.TEXT, absent=None),
     },
     Ledger: {
         "holder": Field("h", forms.TEXT),
-        "generation": Field("g", forms.WHOLE),
-        "version": Field("v", forms.WHOLE),
+        "generation": Field("g", forms.COUNT),
+        "version": Field("v", forms.COUNT),
         "entries": Field("en", forms.ENTRIES),
         "shards": Field("sh", forms.SHARD_MARKS),
+        "callbacks": Field("cb", forms.OWED, absent=()),
         "committed_by": Field("by", forms.TEXT, absent=None),
         "tally": Field("ta", forms.TALLY, absent=None),
     },
     Config: {
-        "version": Field("v", forms.WHOLE),
-        "max_parallelism": Field("max", forms.WHOLE),
+        "version": Field("v", forms.COUNT),
+        "max_parallelism": Field("max", forms.COUNT),
         "base_by": Field("bb", forms.TEXT),
-        "base_at": Field("ba", forms.WHOLE),
-        "override_parallelism": Field("omax", forms.WHOLE, absent=None),
+        "base_at": Field("ba", forms.MOMENT),
+        "override_parallelism": Field("omax", forms.COUNT, absent=None),
         "override_paused": Field("op", forms.FLAG, absent=None),
         "override_by": Field("ob", forms.TEXT, absent=None),
-        "override_at": Field("oa", forms.WHOLE, absent=None),
+        "override_at": Field("oa", forms.MOMENT, absent=None),
     },
     Registration: {
-        "registered_at": Field("at", forms.WHOLE),
+        "registered_at": Field("at", forms.MOMENT),
     },
     Deployment: {
         "loop_arn": Field("loop", forms.TEXT),
@@ -164,7 +172,7 @@ def attribute_of(record_type: type[Record], name: str) -> str:
 def number_attribute_of(record_type: type[Record], name: str) -> str:
     """The attribute of a field that is a number. Raises ValueError as `field_of` does, and when the field is no number."""
     field = field_of(record_type, name)
-    if field.form is not forms.WHOLE:
+    if field.form not in (forms.COUNT, forms.MOMENT):
         raise ValueError(f"{record_type.__name__}.{name}: not a number")
     return field.attribute
 
@@ -204,6 +212,8 @@ def encode_field(record_type: type[Record], name: str, value: object) -> Value |
     if value is None or value is False:
         if field.form is not forms.FLAG and value is False:
             raise ValueError(f"{record_type.__name__}.{name}: False is not {field.form.name}")
+        return None
+    if value == () and field.absent == ():
         return None
     try:
         return field.form.encode(value)

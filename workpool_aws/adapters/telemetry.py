@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import sys
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -32,6 +33,10 @@ class LoggerTelemetry:
 
     def __init__(self, level: int = logging.WARNING) -> None:
         self._level = level
+
+    def at_level(self, level: int) -> LoggerTelemetry:
+        """Another one, which logs from this level on."""
+        return LoggerTelemetry(level)
 
     def tell(self, fact: Fact) -> None:
         """Logs the fact, or drops it: below the level (unless somebody asked for it), or when logging itself fails."""
@@ -69,13 +74,23 @@ class _Loggers:
             if self._logger is None:
                 from aws_lambda_powertools import Logger  # noqa: PLC0415 - see the class
 
-                self._logger = Logger(service=SERVICE, level=_level_name(level))
+                self._logger = Logger(service=SERVICE, level=_level_name(level), logger_handler=_StdoutHandler())
             self._logger.setLevel(_level_name(level))
             self._level = level
             return self._logger
 
 
 _loggers: Final = _Loggers()
+
+
+class _StdoutHandler(logging.Handler):
+    """Writes to what is standard output now: Powertools' own keeps what it was at first, which a test may have closed since."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stdout.write(self.format(record) + "\n")
+        except Exception:  # noqa: BLE001 - as every handler: a failing log line must not fail what it tells about
+            self.handleError(record)
 
 
 def _level_name(level: int) -> str:

@@ -11,15 +11,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Final, TypeVar, assert_never
 
 from workpool_aws.core import limits
 from workpool_aws.core.payload import RESERVED_KEY, encode_result
 from workpool_aws.errors import NonRetryableError, PayloadTooLarge, UsageError
 from workpool_aws.model.ids import EpochMs, WorkId, is_ulid
-from workpool_aws.model.messages import Assignment, LoopOrder, Report, ReportKind
+from workpool_aws.model.messages import Assignment, CallbackMessage, CallbackTicket, LoopOrder, Report, ReportKind
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Kind
+from workpool_aws.model.work import Kind, Outcome
 
 __all__ = [
     "LOOP_KEY",
@@ -29,11 +29,13 @@ __all__ = [
     "DestinationReport",
     "assignment_from_wire",
     "assignment_to_wire",
+    "callback_event",
     "carried_outcome",
     "order_from_wire",
     "order_to_wire",
     "read_carried",
     "read_destination",
+    "ticket_from_wire",
     "worker_event",
 ]
 
@@ -89,6 +91,7 @@ def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
         "retention_s": assignment.retention_s,
         "start_by": assignment.start_by,
         "loop_until": assignment.loop_until,
+        "callback_for": [outcome.value for outcome in assignment.callback_for],
     }
 
 
@@ -113,6 +116,7 @@ def assignment_from_wire(value: object) -> Assignment | None:
             retention_s=retention_s,
             start_by=EpochMs(fields.integer("start_by")),
             loop_until=None if loop_until is None else EpochMs(loop_until),
+            callback_for=tuple(Outcome(one) for one in fields.texts("callback_for")),
         )
     except (ValueError, OverflowError):
         return None
@@ -132,6 +136,54 @@ def worker_event(args: str, assignment: Assignment) -> bytes:
     inner = body[1:-1].strip()
     own = f'"{WORKPOOL_KEY}":{_compact(assignment_to_wire(assignment))}'
     return f"{{{inner},{own}}}".encode() if inner else f"{{{own}}}".encode()
+
+
+def callback_event(message: CallbackMessage) -> str:
+    """What an `on_complete` target receives: exactly what is documented, and for one that acknowledges its ticket under `_workpool`.
+
+    Context and return value are spelled exactly as stored.
+    """
+    own = "" if message.ticket is None else f',"{WORKPOOL_KEY}":{_compact(_ticket_to_wire(message.ticket))}'
+    return f'{{"work_id":"{message.work_id}","context":{message.context or "null"},"result":{_result_to_wire(message)}{own}}}'
+
+
+def _result_to_wire(message: CallbackMessage) -> str:
+    match message.outcome:
+        case Outcome.SUCCESS:
+            return f'{{"kind":"success","return_value":{message.result or "null"}}}'
+        case Outcome.FAILED:
+            return _compact({"kind": "failed", "error": message.error, "error_type": message.error_type})
+        case Outcome.CANCELED:
+            return _compact({"kind": "canceled"})
+        case _:
+            assert_never(message.outcome)
+
+
+def _ticket_to_wire(ticket: CallbackTicket) -> dict[str, object]:
+    return {
+        "version": VERSION,
+        "callback": True,
+        "table": ticket.table,
+        "pool": ticket.pool,
+        "work_id": ticket.work_id,
+        "retention_s": ticket.retention_s,
+    }
+
+
+def ticket_from_wire(value: object) -> CallbackTicket | None:
+    """Reads what a callback's event has under `_workpool`; None: it is not a ticket of ours, or damaged."""
+    fields = _Fields(value)
+    try:
+        if fields.integer("version") != VERSION or not fields.flag("callback"):
+            return None
+        return CallbackTicket(
+            table=fields.text("table"),
+            pool=fields.pool("pool"),
+            work_id=fields.work_id("work_id"),
+            retention_s=fields.optional_integer("retention_s", at_least=0),
+        )
+    except ValueError:
+        return None
 
 
 def order_to_wire(order: LoopOrder) -> dict[str, object]:
@@ -370,6 +422,14 @@ class _Fields:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(name)
         return value
+
+    def texts(self, name: str) -> list[str]:
+        value = self.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise ValueError(name)
+        return [one if isinstance(one, str) else "" for one in value]
 
     def flag(self, name: str) -> bool:
         value = self.get(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from workpool_aws.core.callback import after_finish
 from workpool_aws.core.lifecycle import Move, entering, leaving
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import WorkRef
@@ -33,6 +34,8 @@ class CancelWrite:
 
     write: Update
     answer: CancelAnswer
+    owes_callback: bool = False
+    """In one transaction with a done record that has the loop deliver it: a canceller that dies must not lose it [WP-8]."""
 
 
 def decide_cancel(work: Work | None, *, token: str, now: EpochMs) -> CancelWrite | CancelAnswer:
@@ -47,9 +50,10 @@ def decide_cancel(work: Work | None, *, token: str, now: EpochMs) -> CancelWrite
                 "outcome": Outcome.CANCELED,
                 "finished_at": now,
                 "started_by": token,
-                "expires_at": None if work.retention_s is None else now // 1000 + work.retention_s,
+                **after_finish(work.callback_for, Outcome.CANCELED, retention_s=work.retention_s, now=now),
             }
-            return CancelWrite(Update(ref=ref, set=changes, condition=leaving(Move.CANCEL)), CancelAnswer.CANCELED)
+            update = Update(ref=ref, set=changes, condition=leaving(Move.CANCEL))
+            return CancelWrite(update, CancelAnswer.CANCELED, owes_callback=Outcome.CANCELED in work.callback_for)
         case State.RUNNING:
             if work.cancel_requested:
                 return CancelAnswer.REQUESTED

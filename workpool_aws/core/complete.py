@@ -7,14 +7,18 @@ Two kinds of report need more than the number:
 
 * recovery judged one very state of the work (`Judged`), and acts only if that state still stands [WP-14];
 * a failure of *claimed* work that does not come from the claimer may be a duplicate delivery's: it counts only if nobody claimed, or
-  with the claimer's token, or after the claim's deadline.
+  with the claimer's token, or after the claim's deadline. Until then it is a suspicion, which recovery uses when nothing better is heard.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 
 from workpool_aws.core import limits
+from workpool_aws.core.callback import after_finish
 from workpool_aws.core.lifecycle import Move, entering, this_start
 from workpool_aws.core.retry import put_back_delay_ms, retry_delay_ms
 from workpool_aws.model.ids import EpochMs
@@ -34,10 +38,17 @@ __all__ = [
     "decide_canceled",
     "decide_put_back",
     "decide_report",
+    "decide_suspicion",
     "must_cancel",
     "never_delivered",
     "what_stands",
 ]
+
+
+_STOPPED: Final[Mapping[str, object]] = MappingProxyType(
+    {"claim": None, "deadline": None, "started_by": None, "suspected_type": None, "suspected_error": None}
+)
+"""What no work has that is not running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,7 @@ def assignment_of(work: Work, table: str) -> Assignment:
         claimed=work.claimed,
         retention_s=work.retention_s,
         start_by=work.started_at or EpochMs(0),
+        callback_for=work.callback_for,
     )
 
 
@@ -103,7 +115,7 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
     """What a success or a failure of this start changes."""
     made = a.attempts_made + 1
     guard = _guard(a, report, now=now, judged=judged)
-    over: dict[str, object] = {"claim": None, "deadline": None, "started_by": None, "attempts_made": made}
+    over: dict[str, object] = {**_STOPPED, "attempts_made": made}
     delay_ms = None if report.kind is ReportKind.SUCCESS else retry_delay_ms(a.retry, report, attempts_made=made, jitter=jitter)
     if delay_ms is not None:
         due_at = EpochMs(now + delay_ms)
@@ -119,8 +131,8 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
         "error": None if report.error is None else report.error[: limits.ERROR_TEXT_MAX],
         "error_type": report.error_type,
         "finished_at": now,
-        # Only now, when it is over, may it expire [WP-10].
-        "expires_at": None if a.retention_s is None else now // 1000 + a.retention_s,
+        # Only now, when it is over, may it expire; and not before its callback was delivered [WP-10].
+        **after_finish(a.callback_for, outcome, retention_s=a.retention_s, now=now),
         "dead": dead_key(now, a.work_id) if outcome is Outcome.FAILED else None,
     }
     return Finish(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.FINISH, a.start, *guard)), outcome)
@@ -133,16 +145,14 @@ def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judg
     """
     spent = 0 if report.kind is ReportKind.NEVER_DELIVERED else 1
     changes: dict[str, object] = {
+        **_STOPPED,
         **entering(Move.FINISH),
-        "claim": None,
-        "deadline": None,
-        "started_by": None,
         "attempts_made": a.attempts_made + spent,
         "outcome": Outcome.CANCELED,
         "error": None,
         "error_type": None,
         "finished_at": now,
-        "expires_at": None if a.retention_s is None else now // 1000 + a.retention_s,
+        **after_finish(a.callback_for, Outcome.CANCELED, retention_s=a.retention_s, now=now),
     }
     asked = this_start(Move.FINISH, a.start, *_guard(a, report, now=now, judged=judged), Is("cancel_requested", True))
     return Finish(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=asked), Outcome.CANCELED)
@@ -164,6 +174,17 @@ def _guard(a: Assignment, report: Report, *, now: EpochMs, judged: Judged | None
     return (Either((unclaimed, Below("deadline", now - limits.RECOVERY_MARGIN_MS))),)
 
 
+def decide_suspicion(a: Assignment, current: Work | Unreadable | None, report: Report) -> Update | None:
+    """Keep what a report said that does not count yet: the start is claimed, and the sender may be a duplicate. None: nothing to keep."""
+    if report.kind is not ReportKind.FAILED or report.claim is not None or not isinstance(current, Work):
+        return None
+    if current.state is not State.RUNNING or current.starts != a.start or current.claim is None or current.suspected_type is not None:
+        return None
+    text = None if report.error is None else report.error[: limits.ERROR_TEXT_MAX]
+    changes = {**entering(Move.SUSPECT), "suspected_type": report.error_type or "no_report", "suspected_error": text}
+    return Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.SUSPECT, a.start, Is("claim", current.claim)))
+
+
 def decide_put_back(a: Assignment, work: Work, report: Report, *, now: EpochMs, refused: bool = False) -> PutBack | None:
     """How a start that was never delivered is made again, without spending an attempt; None: that went on for too long [WP-25].
 
@@ -174,12 +195,10 @@ def decide_put_back(a: Assignment, work: Work, report: Report, *, now: EpochMs, 
     delay_ms = put_back_delay_ms(work.undelivered)
     due_at = EpochMs(now + delay_ms)
     changes: dict[str, object] = {
+        **_STOPPED,
         **entering(Move.PUT_BACK),
         "due_at": due_at,
         "undelivered": work.undelivered + 1,
-        "claim": None,
-        "deadline": None,
-        "started_by": None,
         "refused_since": (work.refused_since or now) if refused else None,
     }
     # A claim by somebody else proves that the start was delivered after all.

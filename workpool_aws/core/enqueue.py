@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
 
 from workpool_aws.core import limits
-from workpool_aws.core.payload import encode_object
+from workpool_aws.core.callback import TargetKind, target_kind
+from workpool_aws.core.payload import encode_object, encode_value
 from workpool_aws.errors import UsageError
 from workpool_aws.model.ids import EpochMs, WorkId, make_ids
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Kind, State, Work
+from workpool_aws.model.work import Kind, Outcome, State, Work
 
 __all__ = [
+    "Callback",
     "Caller",
     "IdSequence",
     "Order",
@@ -26,6 +28,7 @@ __all__ = [
     "link_of",
     "pool_options",
     "read_caller",
+    "resolve_callback",
     "resolve_due",
     "resolve_retry",
     "resolve_target",
@@ -75,6 +78,16 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """Whom to tell how a work ended, and of which outcomes. The defaults: nobody, of none."""
+
+    target: str | None = None
+    context: str | None = None
+    """JSON; None: none was given."""
+    outcomes: tuple[Outcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A checked enqueue: one or many works of one function that differ in nothing but their arguments."""
 
@@ -82,6 +95,7 @@ class Order:
     target: str
     retry: RetryPolicy | None
     link: str | None
+    callback: Callback = field(default_factory=Callback)
 
 
 def pool_options(
@@ -160,6 +174,52 @@ def resolve_target(target: object, caller: Caller) -> str:
                 return target
             return f"arn:{caller.partition}:lambda:{caller.region}:{caller.account}:function:{target}"
     raise UsageError("target", target, "the ARN of a Lambda function, version or alias, or a function name ('name' or 'name:alias')")
+
+
+def resolve_callback(on_complete: object, context: object, exclude: object, caller: Caller, *, args_bytes: int) -> Callback:
+    """Whom to tell how the work ended.
+
+    `args_bytes`: of the longest arguments, which share the work's item, and so their bound, with the context.
+
+    Raises:
+        UsageError: the target is neither a function, nor a queue's or topic's ARN; the context is not JSON, or too large beside the
+            arguments; an outcome is unknown; or there is something to tell and nobody to tell it to.
+    """
+    excluded = _check_outcomes(exclude)
+    if on_complete is None:
+        if context is not None:
+            raise UsageError("context", context, "nothing without on_complete: nobody would receive it")
+        if excluded:
+            raise UsageError("on_complete_exclude", exclude, "nothing without on_complete: there is no callback to leave out")
+        return Callback()
+    target = _resolve_callback_target(on_complete, caller)
+    text = None if context is None else encode_value(context, "context", max(0, limits.PAYLOAD_BYTES_MAX - args_bytes))
+    outcomes = tuple(outcome for outcome in Outcome if outcome not in excluded)
+    return Callback(target=target, context=text, outcomes=outcomes)
+
+
+def _resolve_callback_target(on_complete: object, caller: Caller) -> str:
+    if isinstance(on_complete, str) and target_kind(on_complete) is not TargetKind.FUNCTION:
+        return on_complete
+    try:
+        return resolve_target(on_complete, caller)
+    except UsageError:
+        allowed = "the ARN of a Lambda function, an SQS queue or an SNS topic, or a function name ('name' or 'name:alias')"
+        raise UsageError("on_complete", on_complete, allowed) from None
+
+
+def _check_outcomes(exclude: object) -> frozenset[Outcome]:
+    allowed = f"a list of {', '.join(repr(outcome.value) for outcome in Outcome)}"
+    if exclude is None:
+        return frozenset()
+    if isinstance(exclude, str | bytes) or not isinstance(exclude, Iterable):
+        raise UsageError("on_complete_exclude", exclude, allowed)
+    known = {outcome.value: outcome for outcome in Outcome}
+    named = list(exclude)
+    for index, one in enumerate(named):
+        if not isinstance(one, str) or one not in known:
+            raise UsageError(f"on_complete_exclude[{index}]", one, allowed)
+    return frozenset(known[one] for one in named)
 
 
 def resolve_retry(kind: Kind, retry: object, options: PoolOptions) -> RetryPolicy | None:
@@ -286,6 +346,9 @@ def works_of(
             enqueued_at=now,
             retention_s=options.retention_s,
             link=order.link,
+            on_complete=order.callback.target,
+            context=order.callback.context,
+            callback_for=order.callback.outcomes,
         )
         for work_id, text in zip(ids, args, strict=True)
     )

@@ -19,6 +19,7 @@ class KickReason(StrEnum):
 
     ENQUEUE = "enqueue"
     COMPLETE = "complete"
+    CANCEL = "cancel"
     CONFIGURE = "configure"
     WAKE = "wake"
     WATCHDOG = "watchdog"

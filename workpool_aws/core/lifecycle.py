@@ -5,14 +5,15 @@
     ┌─────────────────────────────────────────┐
     │       start              finish         ▼
  pending ─────────▶ running ─────────────▶ finished
-    ▲                │  ▲ claim, request cancel
+    ▲                │  ▲ claim, request cancel, suspect
     └────────────────┘  └─┘
      retry, put back
 ```
 
 A move happens by one conditional write of the work's own item; its condition begins with the state it leaves (`leaving`), and its
-change with the state it enters (`entering`), so no write can make a move that is not in the table. A report about a start is bound to
-that start's number (`this_start`): late and duplicate reports find another number or another state, and change nothing [WP-4].
+change with the state it enters (`entering`), so no write can make a move that is not in the table. No move leaves `finished` [WP-6].
+A report about a start is bound to that start's number (`this_start`): late and duplicate reports find another number or another state,
+and change nothing [WP-4].
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Move(StrEnum):
     PUT_BACK = "put_back"
     CANCEL = "cancel"
     REQUEST_CANCEL = "request_cancel"
+    SUSPECT = "suspect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,9 @@ LEGAL: Final = MappingProxyType(
         Move.PUT_BACK: Arrow(State.RUNNING, State.PENDING, "completion, loop", "the start was never delivered: no attempt is spent"),
         Move.CANCEL: Arrow(State.PENDING, State.FINISHED, "caller", "canceled: it never starts again"),
         Move.REQUEST_CANCEL: Arrow(State.RUNNING, State.RUNNING, "caller", "no further attempt; the worker may look, and stop by itself"),
+        Move.SUSPECT: Arrow(
+            State.RUNNING, State.RUNNING, "completion", "a failure whose sender may be a duplicate is kept for recovery to use"
+        ),
     }
 )
 

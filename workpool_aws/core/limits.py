@@ -67,6 +67,8 @@ START_TO_INVOKE_MS: Final = 8_000
 """A start write older than this is not sent any more: the worker's `start_by` would be near."""
 RECOVERY_MARGIN_MS: Final = 2 * SKEW_MS + 2_000
 RECHECK_MS: Final = 5_000
+RECOVER_NEAR_MS: Final = 10_000
+"""To be recovered within it: the loop stays up. A timeout's record arrives just at the deadline."""
 INVOKE_TRIES: Final = 3
 INVOKE_RETRY_MS: Final = 200
 REFUSED_FOR_MS: Final = 120_000
@@ -77,6 +79,24 @@ PUT_BACK_DELAY_MS_MAX: Final = 30 * 60_000
 """1 s doubling to 30 min: 48 of them are about a day."""
 DONE_RETENTION_S: Final = 14 * 24 * 3600
 TRANSACTION_ITEMS_MAX: Final = 100
+
+# Callbacks.
+CALLBACKS_OWED_MAX: Final = 500
+"""In the ledger at one time, about 45 bytes each; what finds no room waits in its done record."""
+CALLBACKS_A_PASS: Final = 50
+CALLBACK_TRIES_MAX: Final = 12
+"""By the loop, after the completion's own: about half an hour of trying."""
+CALLBACK_RETRY_MS: Final = 1_000
+CALLBACK_RETRY_MS_MAX: Final = 10 * 60_000
+CALLBACK_LOOK_MS: Final = 500
+"""When the loop first looks whether a sent callback was acknowledged."""
+CALLBACK_LOOK_STAY_MS: Final = 4_000
+"""The longest pause between two looks for which the loop stays up."""
+CALLBACK_LOOK_FAR_MS: Final = 70_000
+CALLBACK_NEAR_MS: Final = 60_000
+"""A callback that wants attention within it keeps the loop up: a schedule must lie a minute ahead."""
+CALLBACK_LATE_MS: Final = 60_000
+"""How late a schedule may wake the loop for a callback."""
 
 # Seeing and managing.
 TALLY_MS: Final = 60_000
@@ -106,4 +126,5 @@ assert PASS_FLOOR_MS <= POLL_MIN_MS <= POLL_MAX_MS <= DUE_TO_START_MS, "due work
 assert STATS_WINDOW_MS_MAX // 1000 < REPORT_RETENTION_S, "a report must outlive the window it is asked for in"
 assert NEAR_MS >= FAR_LEAD_MS + 60_000, "a schedule must lie at least a minute ahead"
 assert 2 * PAYLOAD_BYTES_MAX + 4 * ERROR_TEXT_MAX + 8 * 1024 <= ITEM_BYTES_MAX, "arguments, result and the rest must fit into one item"
-assert PARALLELISM_MAX * 64 < 400 * 1024, "the ledger must fit into an item"
+assert CALLBACK_LOOK_STAY_MS < CALLBACK_NEAR_MS < CALLBACK_LOOK_FAR_MS, "a look is either stayed up for or far enough for a schedule"
+assert (PARALLELISM_MAX + CALLBACKS_OWED_MAX) * 64 < 400 * 1024, "the ledger must fit into an item"

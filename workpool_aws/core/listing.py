@@ -165,6 +165,7 @@ def listed(work: Work) -> ListedWork:
         finished_at=status.finished_at,
         outcome=status.outcome,
         cancel_requested=status.cancel_requested,
+        callback=status.callback,
         work_id=work.id,
         target=work.target,
         kind=work.kind.value,

@@ -10,7 +10,7 @@ from typing import Final
 
 from workpool_aws.errors import PayloadTooLarge, UsageError
 
-__all__ = ["DEPTH_MAX", "RESERVED_KEY", "JsonValue", "encode_object", "encode_result"]
+__all__ = ["DEPTH_MAX", "RESERVED_KEY", "JsonValue", "checked_json", "encode_object", "encode_result", "encode_value"]
 
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 """What JSON can say, as Python has it after decoding."""
@@ -24,6 +24,8 @@ _INT_BITS_MAX: Final = 14_284
 """4,300 decimal digits: what Python itself is willing to print or to read."""
 _GIVE_UP_FACTOR: Final = 16
 """A value this many times too large is not measured to its end."""
+_ANY_SIZE: Final = 6 * 1024 * 1024
+"""More than any event that Lambda takes."""
 _PLAIN: Final = "str, int, float, bool, None, and lists and dicts of them can be kept as JSON"
 
 
@@ -39,6 +41,16 @@ def encode_object(value: object, field: str, limit: int) -> str:
     if RESERVED_KEY in value:
         raise UsageError(f"{field}.{RESERVED_KEY}", value[RESERVED_KEY], "this key belongs to the pool; any other is free")
     return _encode(_Walk(field, limit, opens_records=False).visit(value, field, 0), field, limit)
+
+
+def encode_value(value: object, field: str, limit: int) -> str:
+    """Compact JSON of any JSON value, as `encode_object`."""
+    return _encode(_Walk(field, limit, opens_records=False).visit(value, field, 0), field, limit)
+
+
+def checked_json(value: object, field: str) -> JsonValue:
+    """A decoded JSON value, as one. Raises UsageError: something in it is not JSON."""
+    return _Walk(field, _ANY_SIZE, opens_records=False).visit(value, field, 0)
 
 
 def encode_result(value: object, limit: int) -> str:

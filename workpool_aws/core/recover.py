@@ -73,5 +73,7 @@ def lost_report(work: Work, *, target_claims: bool) -> Report:
     """
     if work.claimed and work.claim is None and target_claims:
         return Report(kind=ReportKind.NEVER_DELIVERED, error="nobody claimed the start before its deadline")
+    if work.suspected_type is not None:
+        return Report(kind=ReportKind.FAILED, error=work.suspected_error, error_type=work.suspected_type)
     text = "no report arrived before the deadline: the function was lost, or its report was"
     return Report(kind=ReportKind.FAILED, error=text, error_type="no_report")

@@ -59,6 +59,9 @@ def decide_redrive(old: Work, *, new_id: WorkId, now: EpochMs, link: str | None)
         enqueued_at=now,
         retention_s=old.retention_s,
         link=link or old.link,
+        on_complete=old.on_complete,
+        context=old.context,
+        callback_for=old.callback_for,
         redrive_of=old.id,
     )
     unmarked = All((Is("state", State.FINISHED), Is("outcome", Outcome.FAILED), Is("redriven_as", None)))

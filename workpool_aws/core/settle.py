@@ -7,18 +7,22 @@ from dataclasses import dataclass
 
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, id_floor, time_of
-from workpool_aws.model.loop import Done, Entry, EntryKey
+from workpool_aws.model.loop import Done, DoneKind, Entry, EntryKey
 
 __all__ = ["Settled", "deep_low", "done_cursor_after", "settle"]
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The entries that are left, those that went, and the earliest pointer the cursor must go back to (None: none)."""
+    """The entries that are left, those that went, the earliest pointer the cursor must go back to (None: none), and what to look at.
+
+    `asked`: keys of the records that ask for a look at their work, by entry.
+    """
 
     entries: dict[EntryKey, Entry]
     gone: tuple[EntryKey, ...]
     back_to: str | None
+    asked: Mapping[EntryKey, str]
     records: tuple[Done, ...] = ()
     """Those of the entries that went, one each."""
 
@@ -29,8 +33,12 @@ def settle(entries: Mapping[EntryKey, Entry], records: Sequence[Done]) -> Settle
     gone: list[EntryKey] = []
     pointers: list[str] = []
     used: list[Done] = []
+    asked: dict[EntryKey, str] = {}
     for record in records:
         key = EntryKey(record.work_id, record.start)
+        if record.kind is DoneKind.LOOK:
+            asked[key] = record.at
+            continue
         if left.pop(key, None) is None:
             continue
         gone.append(key)
@@ -38,7 +46,8 @@ def settle(entries: Mapping[EntryKey, Entry], records: Sequence[Done]) -> Settle
         if record.pointer is not None:
             # The pointer of a retry may lie behind the cursor already (a short backoff, a slow writer).
             pointers.append(record.pointer)
-    return Settled(left, tuple(gone), min(pointers, default=None), tuple(used))
+    still_asked = {key: at for key, at in asked.items() if key in left}
+    return Settled(left, tuple(gone), min(pointers, default=None), still_asked, tuple(used))
 
 
 def done_cursor_after(cursor: str, keys: Sequence[str], now: EpochMs) -> str:

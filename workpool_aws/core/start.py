@@ -63,6 +63,8 @@ def start_write(work: Work, start: int, *, token: str, timeout_ms: int, event_ag
         "started_at": now,
         "deadline": EpochMs(now + event_age_ms + timeout_ms),
         "claim": None,
+        "suspected_type": None,
+        "suspected_error": None,
     }
     condition = All((leaving(Move.START), Is("starts", start - 1), Is("cancel_requested", False)))
     return Update(ref=WorkRef(work.pool, work.id), set=changes, condition=condition)
@@ -82,4 +84,5 @@ def assignment_for(work: Work, table: str, *, timeout_ms: int, loop_until: Epoch
         retention_s=work.retention_s,
         start_by=EpochMs((work.deadline or 0) - timeout_ms),
         loop_until=loop_until,
+        callback_for=work.callback_for,
     )

@@ -7,15 +7,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, assert_never
 
-from workpool_aws.core.payload import JsonValue
+from workpool_aws.core.payload import JsonValue, checked_json
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config
-from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.work import CallbackState, Outcome, State, Work
 
-__all__ = ["BaseLimit", "LimitOverride", "PoolConfig", "Result", "Status", "config_of", "instant", "result_of", "status_of"]
+__all__ = [
+    "BaseLimit",
+    "LimitOverride",
+    "PoolConfig",
+    "Result",
+    "Status",
+    "config_of",
+    "instant",
+    "result_from_callback",
+    "result_of",
+    "status_of",
+]
 
 StateName = Literal["pending", "running", "finished", "unknown"]
 OutcomeName = Literal["success", "failed", "canceled"]
+CallbackName = Literal["pending", "sent", "delivered", "dead"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -27,7 +39,8 @@ class Status:
     state: StateName
     """`unknown`: never enqueued in this pool, or past its retention."""
     previous_attempts: int
-    """Attempts spent before the current one, or before the last one if none is running. A start that was never delivered is no attempt."""
+    """Attempts spent before the current or the coming one; of a finished work, before the one that ended it (all of them, if it was
+    canceled while it waited). A start that was never delivered is no attempt."""
     next_run_at: datetime | None
     """When a pending work is due; None: it is not pending."""
     started_at: datetime | None
@@ -38,6 +51,9 @@ class Status:
     """How it finished; None: it has not."""
     cancel_requested: bool
     """Whether somebody asked to cancel it while it was running: no retry will follow."""
+    callback: CallbackName | None = None
+    """Where its callback is. `pending`: its target has not accepted it yet. `sent`: accepted by a decorated handler that has not run to its
+    end yet. `delivered`. `dead`: given up. None: it has not finished, or wants none for how it ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +136,7 @@ def status_of(work: Work | None) -> Status:
         finished_at=_instant(work.finished_at),
         outcome=None if work.outcome is None else _outcome_name(work.outcome),
         cancel_requested=work.cancel_requested,
+        callback=None if work.callback is None else _callback_name(work.callback),
     )
 
 
@@ -137,6 +154,30 @@ def result_of(work: Work) -> Result | None:
             return Result(kind="canceled")
         case _:
             assert_never(work.outcome)
+
+
+def result_from_callback(told: object) -> Result | None:
+    """The result in the event of an `on_complete` target; None: it is none.
+
+    Raises:
+        UsageError: a return value that is not JSON.
+    """
+    if not isinstance(told, dict):
+        return None
+    match told.get("kind"):
+        case "success":
+            return Result(kind="success", return_value=checked_json(told.get("return_value"), "event.result.return_value"))
+        case "failed":
+            error, error_type = told.get("error"), told.get("error_type")
+            return Result(
+                kind="failed",
+                error=error if isinstance(error, str) else None,
+                error_type=error_type if isinstance(error_type, str) else None,
+            )
+        case "canceled":
+            return Result(kind="canceled")
+        case _:
+            return None
 
 
 def config_of(config: Config | None, *, max_parallelism_default: int) -> PoolConfig:
@@ -159,8 +200,9 @@ def config_of(config: Config | None, *, max_parallelism_default: int) -> PoolCon
 
 
 def _previous_attempts(work: Work) -> int:
-    # A finished work has spent its last attempt too.
-    return max(0, work.attempts_made - 1) if work.state is State.FINISHED else work.attempts_made
+    # A work that ended while it ran has spent its last attempt too; one that was canceled while it waited has not.
+    ended_running = work.state is State.FINISHED and (work.outcome is not Outcome.CANCELED or work.cancel_requested)
+    return max(0, work.attempts_made - 1) if ended_running else work.attempts_made
 
 
 def _state_name(state: State) -> StateName:
@@ -171,6 +213,20 @@ def _state_name(state: State) -> StateName:
             return "running"
         case State.FINISHED:
             return "finished"
+        case _:
+            assert_never(state)
+
+
+def _callback_name(state: CallbackState) -> CallbackName:
+    match state:
+        case CallbackState.PENDING:
+            return "pending"
+        case CallbackState.SENT:
+            return "sent"
+        case CallbackState.DELIVERED:
+            return "delivered"
+        case CallbackState.DEAD:
+            return "dead"
         case _:
             assert_never(state)
 

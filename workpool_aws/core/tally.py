@@ -44,7 +44,7 @@ def _counts_as(record: Done) -> str | None:
     match record.kind:
         case DoneKind.RETRY:
             return "retried"
-        case DoneKind.PUT_BACK:
+        case DoneKind.PUT_BACK | DoneKind.LOOK:
             return None
         case DoneKind.FINISHED:
             return _outcome_as(record.outcome)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config, Ledger, LoopState, Status
+from workpool_aws.model.loop import Config, Done, Ledger, LoopState, Status
+from workpool_aws.model.work import CallbackState
 
-__all__ = ["deep_look_due", "loop_is_overdue", "may_start"]
+__all__ = ["callback_is_overdue", "deep_look_due", "loop_is_overdue", "may_start"]
 
 
 def loop_is_overdue(status: Status, now: EpochMs) -> str | None:
@@ -22,6 +25,14 @@ def may_start(config: Config | None, ledger: Ledger | None) -> bool:
     """Whether a due work could start: worked out from config and ledger, never trusting the status's `saturated`."""
     limit = limits.PARALLELISM_DEFAULT if config is None else config.limit
     return limit > (0 if ledger is None else len(ledger.entries))
+
+
+def callback_is_overdue(ledger: Ledger | None, records: Sequence[Done], now: EpochMs) -> bool:
+    """Whether a callback is owed that no loop sees to: the ledger's time for it has passed, or a done record lies there that owes one."""
+    held = () if ledger is None else ledger.callbacks
+    if any(owed.at + limits.CALLBACK_LATE_MS < now for owed in held):
+        return True
+    return len(held) < limits.CALLBACKS_OWED_MAX and any(record.callback is CallbackState.PENDING for record in records)
 
 
 def deep_look_due(now: EpochMs) -> bool:

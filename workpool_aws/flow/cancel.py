@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from workpool_aws.core.callback import record_of_cancel
 from workpool_aws.core.cancel import CancelAnswer, CancelWrite, decide_cancel, is_own_cancel
+from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import status
+from workpool_aws.flow.kick import kick
+from workpool_aws.flow.late import prove_in_time
 from workpool_aws.model import facts
-from workpool_aws.model.ids import WorkId
+from workpool_aws.model.ids import EpochMs, WorkId, time_of
+from workpool_aws.model.loop import Done
 from workpool_aws.model.work import Work
-from workpool_aws.ports import ConditionFailed, Ports
+from workpool_aws.model.writes import Put, Written
+from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
 __all__ = ["cancel"]
 
@@ -25,19 +31,47 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
     token = ports.entropy.token()
     for _ in range(_TRIES):
         decision = decide_cancel(work, token=token, now=ports.clock.now())
-        if isinstance(decision, CancelAnswer):
-            return decision
+        if work is None or isinstance(decision, CancelAnswer):
+            return CancelAnswer.UNKNOWN if isinstance(decision, CancelWrite) else decision
         try:
-            ports.store.write(decision.write)
+            _write(ports, work, decision)
         except ConditionFailed as met:
             work = met.current if isinstance(met.current, Work) else None
+        except TransactionFailed as met:
+            work = met.current[0] if isinstance(met.current[0], Work) else None
             if work is not None and is_own_cancel(work, token):
-                return _told(ports, pool, work_id, decision)
+                # How late the record of the write that went through became visible is not known: one more does no harm.
+                _put_record(ports, work, ports.clock.now())
         else:
+            return _told(ports, pool, work_id, decision)
+        if work is not None and is_own_cancel(work, token):
             return _told(ports, pool, work_id, decision)
     raise StoreUnavailable(f"work {work_id} kept changing")
 
 
+def _write(ports: Ports, work: Work, decision: CancelWrite) -> None:
+    if not decision.owes_callback:
+        ports.store.write(decision.write)
+        return
+    record = _record(ports, work, ports.clock.now())
+    written = ports.store.transact([decision.write, Put(record)])
+    prove_in_time(ports, written, time_of(record.at), lambda at: _put_record(ports, work, at))
+
+
+def _record(ports: Ports, work: Work, at: EpochMs) -> Done:
+    return record_of_cancel(work, now=at, random_bits=ports.entropy.bits(75))
+
+
+def _put_record(ports: Ports, work: Work, at: EpochMs) -> Written:
+    return ports.store.write(Put(_record(ports, work, at)))
+
+
 def _told(ports: Ports, pool: str, work_id: WorkId, decision: CancelWrite) -> CancelAnswer:
     ports.telemetry.tell(facts.CancelAsked(pool=pool, work_id=work_id, answer=decision.answer))
+    if decision.owes_callback:
+        try:
+            kick(ports, pool, KickReason.CANCEL)
+        except StoreUnavailable as error:
+            # Canceled all the same; the watchdog finds the record of an owed callback.
+            ports.telemetry.tell(facts.KickFailed(pool=pool, reason=KickReason.CANCEL, error=str(error)))
     return decision.answer

@@ -2,7 +2,7 @@
 
 | step | commit point | lost afterwards? |
 |---|---|---|
-| finish | the work's own item | the done record: the next report of this start, or recovery's look at the entry |
+| finish | the work's own item | callback and done record: the next report of this start, or recovery's look at the entry |
 | retry, put back | one transaction: work, pointer, done record | nothing but the kick: watchdog |
 """
 
@@ -21,12 +21,14 @@ from workpool_aws.core.complete import (
     decide_canceled,
     decide_put_back,
     decide_report,
+    decide_suspicion,
     must_cancel,
     never_delivered,
     what_stands,
 )
 from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.callback import deliver
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import make_pointer, prove_in_time, prove_work_in_time
 from workpool_aws.model import facts
@@ -34,7 +36,7 @@ from workpool_aws.model.ids import EpochMs, make_id, shard_of, time_of
 from workpool_aws.model.loop import Done, DoneKind
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import Record, Unreadable, WorkRef
-from workpool_aws.model.work import Outcome, Work
+from workpool_aws.model.work import CallbackState, Outcome, Work
 from workpool_aws.model.writes import Put, Written
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
@@ -66,21 +68,23 @@ def complete(ports: Ports, a: Assignment, report: Report, *, by: Reporter, judge
 
 def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by: Reporter) -> None:
     try:
-        ports.store.write(decision.write)
+        finished = ports.store.write(decision.write).record
     except ConditionFailed as met:
         current = _work(met.current)
         ignored = what_stands(current, a)
         if not ignored.reported:
+            _suspect(ports, a, _work(met.current), report, by=by)
             _ignore(ports, a, ignored, by=by)
             return
-        outcome = current.outcome if isinstance(current, Work) else None
+        finished = current if isinstance(current, Work) else None
+        outcome = None if finished is None else finished.outcome
     else:
         outcome = decision.outcome
         fact = facts.Completed(
             pool=a.pool, work_id=a.work_id, outcome=decision.outcome, attempts_made=a.attempts_made + 1, error_type=report.error_type
         )
         ports.telemetry.tell(fact)
-    _report_done(ports, a, outcome)
+    _report_done(ports, a, outcome=outcome, callback=_call_back(ports, finished))
     _kick(ports, a, by=by)
 
 
@@ -126,6 +130,7 @@ def _move_back(
             canceled = decide_canceled(a, report, now=ports.clock.now(), judged=judged)
             _finish(ports, a, replace(report, error_type=None), canceled, by=by)
         else:
+            _suspect(ports, a, current, report, by=by)
             _ignore(ports, a, what_stands(current, a), by=by)
         return False
     prove_work_in_time(ports, written, a.pool, a.work_id, decision.due_at)
@@ -133,20 +138,65 @@ def _move_back(
     return True
 
 
-def _report_done(ports: Ports, a: Assignment, outcome: Outcome | None) -> None:
-    done = _done(ports, a, DoneKind.FINISHED, ports.clock.now(), outcome=outcome)
+def _call_back(ports: Ports, finished: Record | None) -> CallbackState | None:
+    """What the loop must know of the callback: that it has to send it, or to see that it is acknowledged; None: nothing."""
+    if not isinstance(finished, Work) or finished.callback is None:
+        return None
+    state = deliver(ports, finished) if finished.callback is CallbackState.PENDING else finished.callback
+    return state if state in {CallbackState.PENDING, CallbackState.SENT} else None
+
+
+def _suspect(ports: Ports, a: Assignment, current: Work | Unreadable | None, report: Report, *, by: Reporter) -> None:
+    """Keep a failure that does not count yet, and have the loop look at the work: its claim's deadline is the one to recover it by.
+
+    Recovery suspects nothing: what it judged does not stand any more [WP-14].
+    """
+    write = None if by == "recovery" else decide_suspicion(a, current, report)
+    if write is None:
+        return
+    try:
+        ports.store.write(write)
+    except ConditionFailed:
+        return  # its claimer, or recovery, was faster
+    _write_done(ports, a, _done(ports, a, DoneKind.LOOK, ports.clock.now()))
+
+
+def _report_done(ports: Ports, a: Assignment, *, outcome: Outcome | None, callback: CallbackState | None) -> None:
+    _write_done(ports, a, _done(ports, a, DoneKind.FINISHED, ports.clock.now(), outcome=outcome, callback=callback))
+
+
+def _write_done(ports: Ports, a: Assignment, done: Done) -> None:
     _prove_done(ports, a, done, ports.store.write(Put(done)))
 
 
-def _done(ports: Ports, a: Assignment, kind: DoneKind, at: EpochMs, *, pointer: str | None = None, outcome: Outcome | None = None) -> Done:
-    key = make_id(at, random_bits=ports.entropy.bits(75), shard=shard_of(a.work_id))
-    expires_at = at // 1000 + limits.DONE_RETENTION_S
-    return Done(pool=a.pool, at=key, work_id=a.work_id, start=a.start, kind=kind, pointer=pointer, expires_at=expires_at, outcome=outcome)
+def _done(
+    ports: Ports,
+    a: Assignment,
+    kind: DoneKind,
+    at: EpochMs,
+    *,
+    pointer: str | None = None,
+    outcome: Outcome | None = None,
+    callback: CallbackState | None = None,
+) -> Done:
+    return Done(
+        pool=a.pool,
+        at=make_id(at, random_bits=ports.entropy.bits(75), shard=shard_of(a.work_id)),
+        work_id=a.work_id,
+        start=a.start,
+        kind=kind,
+        pointer=pointer,
+        callback=callback,
+        # What is not delivered carries no time to live [WP-10]: the loop removes the record when its ledger has the callback.
+        expires_at=None if callback is CallbackState.PENDING else at // 1000 + limits.DONE_RETENTION_S,
+        outcome=outcome,
+    )
 
 
 def _prove_done(ports: Ports, a: Assignment, done: Done, written: Written) -> None:
     def again(at: EpochMs) -> Written:
-        return ports.store.write(Put(_done(ports, a, done.kind, at, pointer=done.pointer, outcome=done.outcome)))
+        same = _done(ports, a, done.kind, at, pointer=done.pointer, outcome=done.outcome, callback=done.callback)
+        return ports.store.write(Put(same))
 
     prove_in_time(ports, written, time_of(done.at), again)
 

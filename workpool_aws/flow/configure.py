@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from workpool_aws.core import limits
 from workpool_aws.core.configure import override_changes
 from workpool_aws.core.kick import KickReason
@@ -43,8 +41,7 @@ def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool
             ports.telemetry.tell(told)
         changes: dict[str, object] = {"max_parallelism": max_parallelism, "base_by": by, "base_at": ports.clock.now()}
         if _write(ports, pool, config, changes) is not None:
-            if config is not None:
-                _announce(ports, pool)
+            _announce(ports, pool, first=config is None)
             return
     raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
 
@@ -59,7 +56,7 @@ def override(ports: Ports, pool: str, *, max_parallelism: int | None, paused: bo
         changes = override_changes(max_parallelism=max_parallelism, paused=paused, reset=reset, by=by, now=ports.clock.now())
         written = _write(ports, pool, config, changes)
         if written is not None:
-            _announce(ports, pool)
+            _announce(ports, pool, first=False)
             return written
     raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
 
@@ -85,8 +82,12 @@ def _own(current: object, config: Config | None, changes: dict[str, object]) -> 
     return current if all(getattr(current, name) == value for name, value in changes.items()) else None
 
 
-def _announce(ports: Ports, pool: str) -> None:
+def _announce(ports: Ports, pool: str, *, first: bool) -> None:
+    """Make the change felt by a loop that runs, and start one that rests. `first`: there was no config before, and maybe no loop ever."""
     # The bump fences off a pass that read the old config: it cannot commit any more.
-    with suppress(ConditionFailed):  # no ledger yet: no loop ever ran
+    try:
         ports.store.write(Update(ref=LedgerRef(pool), add={"version": 1}))
+    except ConditionFailed:  # no ledger yet: no loop ever ran
+        if first:
+            return
     kick(ports, pool, KickReason.CONFIGURE)

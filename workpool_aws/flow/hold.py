@@ -12,7 +12,7 @@ from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger, LoopState, ShardMark, Status, Tally
+from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger, LoopState, Owed, ShardMark, Status, Tally
 from workpool_aws.model.refs import LedgerRef, StatusRef
 from workpool_aws.model.writes import All, Below, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
@@ -39,8 +39,12 @@ class Hold:
     """When it must have handed over."""
     unsure: set[EntryKey] = field(default_factory=set)
     """Entries whose work must be looked at."""
+    looked: dict[EntryKey, str] = field(default_factory=dict)
+    """Requests for a look that were seen to: the key of the record, by entry."""
     sent: set[EntryKey] = field(default_factory=set)
     """Starts that this invocation has sent to Lambda, or tried to."""
+    callbacks: tuple[Owed, ...] = ()
+    """Callbacks to see to: the ledger's, and what was done about them since its commit."""
     config: Config | None = None
     config_read_at: EpochMs | None = None
     """When the config was last read; None: it must be read again."""
@@ -57,15 +61,25 @@ class Hold:
         """What is in flight, as last committed or confirmed since."""
         return self.ledger.entries
 
-    def commit(self, entries: dict[EntryKey, Entry], shards: tuple[ShardMark, ...], tally: Tally | None) -> bool:
+    def commit(
+        self, entries: dict[EntryKey, Entry], shards: tuple[ShardMark, ...], callbacks: tuple[Owed, ...], tally: Tally | None
+    ) -> bool:
         """Commit a pass, if nobody else did since this one was read [WP-2]. False: the config changed meanwhile; do the pass again.
 
         Raises Fenced.
         """
         token = self.ports.entropy.token()
+        version = self.ledger.version + 1
         update = Update(
             ref=LedgerRef(self.pool),
-            set={"entries": entries, "shards": shards, "tally": tally, "committed_by": token, "version": self.ledger.version + 1},
+            set={
+                "entries": entries,
+                "shards": shards,
+                "callbacks": callbacks,
+                "tally": tally,
+                "committed_by": token,
+                "version": version,
+            },
             condition=All((Is("version", self.ledger.version), Is("holder", self.token), Is("generation", self.generation))),
         )
         try:
@@ -78,13 +92,17 @@ class Hold:
             # It may have gone through: look, and trust what is there.
             self._adopt(self.ports.store.get(LedgerRef(self.pool)))
             return False
-        self.ledger = replace(self.ledger, entries=entries, shards=shards, tally=tally, committed_by=token, version=self.ledger.version + 1)
+        self.callbacks = callbacks
+        self.ledger = replace(
+            self.ledger, entries=entries, shards=shards, callbacks=callbacks, tally=tally, committed_by=token, version=version
+        )
         return True
 
     def _adopt(self, current: object) -> None:
         if not isinstance(current, Ledger) or current.holder != self.token or current.generation != self.generation:
             raise Fenced
         self.ledger = current
+        self.callbacks = current.callbacks
         self.config_read_at = None
         self.unsure = (self.unsure & set(current.entries)) | self._not_confirmed()
 
@@ -119,6 +137,7 @@ class Hold:
         if taken is None:
             raise Fenced
         self.ledger = taken
+        self.callbacks = taken.callbacks
         self.unsure = self._not_confirmed()
         self.deep_read_at = None
         self.config_read_at = None
@@ -150,6 +169,7 @@ def take_hold(ports: Ports, pool: str, generation: int, remaining_ms: Callable[[
         lease_until=EpochMs(now + limits.LEASE_MS - limits.LEASE_MS // 3),
         ends_at=EpochMs(now + life_ms),
         unsure={key for key, entry in ledger.entries.items() if not entry.confirmed},
+        callbacks=ledger.callbacks,
         active_at=now,
     )
 

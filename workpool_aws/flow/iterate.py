@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from workpool_aws.core import limits
+from workpool_aws.core.callback import next_at
 from workpool_aws.core.kick import KickReason
 from workpool_aws.core.rest import decide_rest, floor_ms, next_poll_ms
 from workpool_aws.core.settle import Settled, deep_low, done_cursor_after, settle
 from workpool_aws.core.start import Taken, cursor_after
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import configure, tally
+from workpool_aws.flow.callback import Callbacks, act_on, look_at_callbacks
 from workpool_aws.flow.collect import Found, Reports, WorkRead, read_reports, read_works
 from workpool_aws.flow.hold import Fenced, Hold, take_hold
 from workpool_aws.flow.kick import win_generation
@@ -23,7 +25,7 @@ from workpool_aws.flow.recover import Looked, look_at_entries, recover
 from workpool_aws.flow.rest import hand_over, rest
 from workpool_aws.flow.start import Order, begin
 from workpool_aws.model import facts
-from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.ids import EpochMs, id_floor, time_of
 from workpool_aws.model.loop import Config, Entry, EntryKey, ShardMark, Tally
 from workpool_aws.model.messages import LoopOrder
 from workpool_aws.model.refs import PointerRef
@@ -95,9 +97,11 @@ def _pace(hold: Hold, done: PassDone, began: EpochMs) -> int | None:
     now = hold.ports.clock.now()
     if (
         now < max(hold.promise_until, hold.active_at + limits.LINGER_MS)
-        or decide_rest(hold.entries, done.next_due, free=done.free, now=now) is None
+        or decide_rest(hold.entries, done.next_due, free=done.free, now=now, callback_at=next_at(hold.callbacks)) is None
     ):
         wait, hold.poll_ms = hold.poll_ms, next_poll_ms(hold.poll_ms)
+        callback_at = next_at(hold.callbacks)
+        wait = wait if callback_at is None else max(1, min(wait, callback_at - now))
         # Awake in time for what is due: a due time holds to a second.
         return wait if done.next_due is None or done.free <= 0 else max(1, min(wait, done.next_due - now))
     return None
@@ -119,25 +123,31 @@ def _one_pass(hold: Hold, now: EpochMs) -> PassDone:
         for shard, mark in enumerate(hold.ledger.shards)
     ]
     settled = settle(hold.entries, [record for report in reports for record in report.records])
+    hold.unsure |= {key for key, at in settled.asked.items() if hold.looked.get(key) != at}
     looked = look_at_entries(hold, settled.entries, now)
+    hold.looked = {key: at for key, at in {**hold.looked, **settled.asked}.items() if key in looked.entries}
     free = limit - len(looked.entries)
     plan = _plan_starts(hold, looked, settled, free=free, deep=deep, now=now)
-    marks = _marks(hold, reports, plan, settled, deep=deep and free > 0, now=now)
+    callbacks = look_at_callbacks(hold, reports, settled.gone, looked.dropped, now)
+    marks = _marks(hold, reports, plan, settled, callbacks, deep=deep and free > 0, now=now)
     entries = {**looked.entries, **{key: Entry(deadline) for key, deadline in plan.added}}
-    changed = entries.keys() != hold.entries.keys()
+    told = callbacks.owed != hold.ledger.callbacks
+    changed = told or entries.keys() != hold.entries.keys()
     if deep:
         hold.deep_read_at = now
-    if changed and not hold.commit(entries, marks, _counted(hold, settled, plan, now)):
+    if changed and not hold.commit(entries, marks, callbacks.owed, _counted(hold, settled, plan, now)):
         return PassDone(free, plan.next_due, progress=False, busy=True, config_version=version)
     if not changed:
         hold.ledger = replace(hold.ledger, entries=entries, shards=marks)
     hold.unsure = {key for key in hold.unsure - looked.understood if key in entries}
     _act(hold, looked, plan, now)
+    act_on(hold, callbacks)
     hold.passes += 1
-    progress = bool(settled.gone or plan.chosen or len(looked.entries) < len(settled.entries))
-    if progress:
+    moved = bool(settled.gone or plan.chosen or len(looked.entries) < len(settled.entries))
+    if moved:
         _tell_pass(hold, len(settled.gone), len(plan.chosen), limit)
-    busy = progress or bool(hold.unsure or looked.recovers)
+    progress = moved or told
+    busy = progress or bool(hold.unsure or looked.recovers or hold.callbacks != hold.ledger.callbacks)
     return PassDone(limit - len(entries), plan.next_due, progress=progress, busy=busy, config_version=version)
 
 
@@ -193,16 +203,20 @@ def _cursor_back(mark: ShardMark, settled: Settled) -> str:
     return mark.work_cursor if settled.back_to is None else min(mark.work_cursor, settled.back_to)
 
 
-def _marks(hold: Hold, reports: Sequence[Reports], plan: Plan, settled: Settled, *, deep: bool, now: EpochMs) -> tuple[ShardMark, ...]:
-    """How far each shard was read: the work cursor stays, or goes back, where something pending was not chosen."""
+def _marks(
+    hold: Hold, reports: Sequence[Reports], plan: Plan, settled: Settled, callbacks: Callbacks, *, deep: bool, now: EpochMs
+) -> tuple[ShardMark, ...]:
+    """How far each shard was read: a cursor stays, or goes back, where something pending was not chosen, or found no room in the ledger."""
     marks = []
-    for mark, report, read in zip(hold.ledger.shards, reports, plan.reads, strict=True):
+    for mark, report, read, no_room in zip(hold.ledger.shards, reports, plan.reads, callbacks.blocked, strict=True):
         cursor = _cursor_back(mark, settled)
         if read is not None:
             own = {found.key for found in read.due}
             blocked = min((found.key for found in plan.left if found.key in own), default=None)
             cursor = cursor_after(cursor, blocked, now)
         done_cursor = done_cursor_after(mark.done_cursor, report.keys, now)
+        if no_room is not None:
+            done_cursor = min(done_cursor, id_floor(EpochMs(time_of(no_room) - 1)))
         marks.append(ShardMark(work_cursor=cursor, done_cursor=done_cursor, deep_at=now if deep else mark.deep_at))
     return tuple(marks)
 

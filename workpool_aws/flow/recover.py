@@ -31,6 +31,8 @@ class Looked:
     begins: tuple[tuple[EntryKey, Work], ...]
     recovers: tuple[tuple[EntryKey, Recover], ...]
     understood: frozenset[EntryKey]
+    dropped: tuple[Work, ...]
+    """Works whose start was found to be over although nobody reported it to the loop."""
 
 
 def look_at_entries(hold: Hold, entries: Mapping[EntryKey, Entry], now: EpochMs) -> Looked:
@@ -39,11 +41,12 @@ def look_at_entries(hold: Hold, entries: Mapping[EntryKey, Entry], now: EpochMs)
     asked = sorted((hold.unsure & set(entries)) | overdue)
     left = dict(entries)
     if not asked:
-        return Looked(left, (), (), frozenset())
+        return Looked(left, (), (), frozenset(), ())
     refs: list[Ref] = list(dict.fromkeys(WorkRef(hold.pool, key.work_id) for key in asked))
     found = hold.ports.store.get_many(refs)
     begins: list[tuple[EntryKey, Work]] = []
     recovers: list[tuple[EntryKey, Recover]] = []
+    dropped: list[Work] = []
     for key in asked:
         record = found.get(WorkRef(hold.pool, key.work_id))
         work = record if isinstance(record, Work | Unreadable) else None
@@ -59,11 +62,13 @@ def look_at_entries(hold: Hold, entries: Mapping[EntryKey, Entry], now: EpochMs)
                 if verdict.point_at is not None:
                     # Its report was not seen, so neither was its pointer: without a fresh one the work could stay out of sight.
                     put_pointer(hold.ports, hold.pool, key.work_id, verdict.point_at)
+                if isinstance(work, Work):
+                    dropped.append(work)
                 del left[key]
             case _:
                 assert_never(verdict)
     begun = {key for key, _ in begins}
-    return Looked(left, tuple(begins), tuple(recovers), frozenset(key for key in asked if key not in begun))
+    return Looked(left, tuple(begins), tuple(recovers), frozenset(key for key in asked if key not in begun), tuple(dropped))
 
 
 def recover(ports: Ports, key: EntryKey, verdict: Recover) -> Entry:

@@ -7,8 +7,9 @@ one of them sees the other. Hence the order here: say that the loop rests, *then
 from __future__ import annotations
 
 from workpool_aws.core import limits
+from workpool_aws.core.callback import newly_owed, next_at
 from workpool_aws.core.rest import Rest, decide_rest
-from workpool_aws.core.settle import deep_low
+from workpool_aws.core.settle import deep_low, settle
 from workpool_aws.core.start import Taken
 from workpool_aws.flow import configure
 from workpool_aws.flow.collect import live_in, read_reports
@@ -16,7 +17,7 @@ from workpool_aws.flow.hold import Fenced, Hold
 from workpool_aws.flow.kick import invoke_loop
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs, id_floor
-from workpool_aws.model.loop import EntryKey, LoopState
+from workpool_aws.model.loop import LoopState
 from workpool_aws.ports import TimerUnavailable
 
 __all__ = ["hand_over", "rest"]
@@ -28,7 +29,7 @@ def rest(hold: Hold, free: int, next_due: EpochMs | None, *, config_version: int
     Raises Fenced when somebody else took over meanwhile.
     """
     now = hold.ports.clock.now()
-    decision = decide_rest(hold.entries, next_due, free=free, now=now)
+    decision = decide_rest(hold.entries, next_due, free=free, now=now, callback_at=next_at(hold.callbacks))
     if decision is None:
         return True
     changes: dict[str, object] = {"state": decision.state, "wake_at": decision.wake_at, "saturated": decision.saturated}
@@ -74,7 +75,12 @@ def _something_there(hold: Hold, decision: Rest, config_version: int) -> bool:
     taken = Taken(hold.entries, frozenset(key.work_id for key in hold.unsure))
     for shard, mark in enumerate(hold.ledger.shards):
         reports = read_reports(ports.store, ports.telemetry, hold.pool, shard, deep_low(mark.done_cursor))
-        if any(EntryKey(record.work_id, record.start) in hold.entries for record in reports.records):
+        settled = settle(hold.entries, reports.records)
+        if settled.gone or any(hold.looked.get(key) != at for key, at in settled.asked.items()):
+            return True
+        held = {owed.work_id for owed in hold.callbacks}
+        room = limits.CALLBACKS_OWED_MAX - len(held)
+        if newly_owed(reports.records, held, (), cursor=mark.done_cursor, room=room, now=now).is_something:
             return True
         if decision.saturated:
             continue

@@ -10,16 +10,16 @@ from collections.abc import Iterator
 
 from workpool_aws.core import limits
 from workpool_aws.core.kick import KickReason
-from workpool_aws.core.settle import deep_low
+from workpool_aws.core.settle import deep_low, settle
 from workpool_aws.core.start import Look, Taken, classify
-from workpool_aws.core.watch import deep_look_due, loop_is_overdue, may_start
+from workpool_aws.core.watch import callback_is_overdue, deep_look_due, loop_is_overdue, may_start
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.collect import due_in, pages, read_reports
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import put_pointer
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs, id_floor
-from workpool_aws.model.loop import Config, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
+from workpool_aws.model.loop import Config, Ledger, LoopState, Registration, ShardMark, Status
 from workpool_aws.model.refs import ConfigRef, LedgerRef, Shelf, Span, StatusRef
 from workpool_aws.model.work import Work
 from workpool_aws.ports import Ports, Store, Telemetry
@@ -70,12 +70,15 @@ def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs) ->
     ledger, config = _ledger(store, pool), _config(store, pool)
     taken = Taken(() if ledger is None else ledger.entries, frozenset())
     for shard, mark in enumerate((ShardMark(),) if ledger is None else ledger.shards):
-        low = deep_low(mark.work_cursor)
+        # Just where a new holder begins to read: what only the watchdog saw, it would kick for once a minute, for ever [WP-22].
+        low = deep_low(mark.work_cursor, mark.deep_at)
         if may_start(config, ledger) and due_in(store, telemetry, pool, shard, low, taken=taken, now=now):
             return "due work, free slots, no loop"
         reports = read_reports(store, telemetry, pool, shard, deep_low(mark.done_cursor))
-        if any(EntryKey(record.work_id, record.start) in taken.entries for record in reports.records):
+        if ledger is not None and settle(ledger.entries, reports.records).gone:
             return "a report that nobody settled"
+        if callback_is_overdue(ledger, reports.records, now):
+            return "a callback is owed"
     return None
 
 
@@ -102,7 +105,7 @@ def _point_at_forgotten(ports: Ports, pool: str, now: EpochMs) -> bool:
             pool=pool,
             shard=shard,
             low=id_floor(EpochMs(now - limits.WATCHDOG_DEEP_MS)),
-            high=deep_low(mark.work_cursor),
+            high=deep_low(mark.work_cursor, mark.deep_at),
         )
         for page in pages(ports.store, ports.telemetry, span):
             works = [row.record for row in page if isinstance(row.record, Work)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from workpool_aws.compose import use_ports
 from workpool_aws.errors import UsageError
 from workpool_aws.local.chance import SeededChooser
+from workpool_aws.local.faults import Faults, NoFaults, SeededFaults
 from workpool_aws.local.functions import Function, Handler, function_arn
 from workpool_aws.local.kernel import LocalCloudError
 from workpool_aws.local.leftovers import described, leftovers
@@ -51,6 +52,7 @@ class LocalCloud:
         lost_destinations: … that what its destination should learn is lost.
         crash_rate: … that its process dies at a random service call.
         call_latency: How long every service call takes, in the cloud's time.
+        faults: For tests of this library itself: how calls, deliveries, schedules and clocks go wrong. On the virtual clock, in memory.
         stall_timeout: Real time after which a worker on the virtual clock that neither computes nor calls a service is reported as stuck.
 
     Raises:
@@ -70,6 +72,7 @@ class LocalCloud:
         lost_destinations: float = 0.0,
         crash_rate: float = 0.0,
         call_latency: timedelta = timedelta(0),
+        faults: Faults | None = None,
         stall_timeout: timedelta = timedelta(seconds=10),
     ) -> None:
         self._options = CloudOptions(
@@ -80,6 +83,7 @@ class LocalCloud:
             seed=seed,
             call_latency=call_latency,
             stall_timeout=stall_timeout,
+            faults=faults,
         )
         self._rates = Rates(
             duplicate_deliveries=duplicate_deliveries,
@@ -99,8 +103,12 @@ class LocalCloud:
         from workpool_aws.local.deployment import deploy, start_watchdog  # noqa: PLC0415 - loads the flow
 
         chooser = SeededChooser(self._options.seed)
-        kernel = self._options.kernel(chooser)
-        self._platform = Platform(kernel, chooser, self._options.seed, self._rates, self._options.scheduler, self._ports_of)
+        plan = self._options.faults
+        faults = None if plan is None else SeededFaults(plan, chooser, LOOP_NAME)
+        kernel = self._options.kernel(chooser, faults)
+        self._platform = Platform(
+            kernel, chooser, self._options.seed, self._rates, self._options.scheduler, self._ports_of, faults or NoFaults()
+        )
         with ExitStack() as undo:
             undo.callback(kernel.close)
             self._engine = _engine_for(self._options.engine, self._platform)
@@ -225,6 +233,16 @@ class LocalCloud:
     def invocations(self, fn: object) -> list[Invocation]:
         """The deliveries to a function (its ARN, name or handler), in order of their start. Raises UsageError: there is none."""
         return self._open.diary.of(self._name_of(fn))
+
+    def messages(self, arn: str) -> list[object]:
+        """What pools sent to an SQS queue or SNS topic as callbacks, decoded, in order. Any ARN of one exists.
+
+        Raises:
+            UsageError: on engine "moto", where queues are real ones: create, subscribe and read them through boto3.
+        """
+        if self._options.engine == "moto":
+            raise UsageError("arn", arn, "on engine 'moto' a queue is read through boto3")
+        return self._open.mailbox.of(arn)
 
     def max_concurrency(self, fn: object) -> int:
         """The most that ran at one time, refused duplicates not counted. Raises UsageError: there is no such function."""

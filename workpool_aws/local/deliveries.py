@@ -11,6 +11,7 @@ from typing import Final
 
 from workpool_aws.local.answers import Answer, Condition, destination_record
 from workpool_aws.local.chance import Chooser
+from workpool_aws.local.faults import CloudFaults
 from workpool_aws.local.functions import Functions, Resolved
 from workpool_aws.local.kernel import Kernel
 from workpool_aws.local.rates import Rates
@@ -41,12 +42,13 @@ class _Queued:
 class Deliveries:
     """The asynchronous side of Lambda, for one cloud."""
 
-    def __init__(self, kernel: Kernel, chooser: Chooser, functions: Functions, runs: Runs, rates: Rates) -> None:
+    def __init__(self, kernel: Kernel, chooser: Chooser, functions: Functions, runs: Runs, rates: Rates, faults: CloudFaults) -> None:
         self._kernel = kernel
         self._chooser = chooser
         self._functions = functions
         self._runs = runs
         self._rates = rates
+        self._faults = faults
         self._running: Counter[str] = Counter()
 
     def accept(self, resolved: Resolved, payload: str) -> str:
@@ -56,7 +58,8 @@ class Deliveries:
             if self._chooser.chance(self._rates.lost_deliveries, "lost delivery"):
                 return request_id
             now = self._kernel.now()
-            self._deliver_at(now, _Queued(resolved, payload, request_id, now))
+            for delay_ms in self._faults.event_delays(resolved.function.name):
+                self._deliver_at(EpochMs(now + delay_ms), _Queued(resolved, payload, request_id, now))
             if self._chooser.chance(self._rates.duplicate_deliveries, "duplicate delivery"):
                 later = _SECOND_DELIVERY_MS[self._chooser.choose(len(_SECOND_DELIVERY_MS), "second delivery")]
                 self._deliver_at(EpochMs(now + later), _Queued(resolved, payload, request_id, now))
@@ -109,4 +112,11 @@ class Deliveries:
             event=queued.payload,
             answer=answer,
         )
-        self.accept(destination, record)
+        for delay_ms in self._faults.record_delays(function.name):
+            self._pass_on(destination, record, delay_ms)
+
+    def _pass_on(self, destination: Resolved, record: str, delay_ms: int) -> None:
+        if delay_ms:
+            self._kernel.at(EpochMs(self._kernel.now() + delay_ms), lambda: self._pass_on(destination, record, 0))
+        else:
+            self.accept(destination, record)

@@ -38,11 +38,16 @@ def start_watchdog(platform: Platform, engine: Engine, tables: Callable[[], Iter
         platform.kernel,
         tables=tables,
         would_act=lambda table, at: would_act(engine.quiet(table), unheard, at),
-        tick=lambda table: platform.send(function_arn(WATCHDOG_NAME), json.dumps({"workpool_watchdog": {"table": table}})),
+        tick=lambda table: _tick(platform, table),
     )
     platform.kernel.watch_jumps(minute.await_tick if real else minute.skip)
     if real:
         minute.start()
+
+
+def _tick(platform: Platform, table: str) -> None:
+    if platform.faults.tick_comes():
+        platform.send(function_arn(WATCHDOG_NAME), json.dumps({"workpool_watchdog": {"table": table}}))
 
 
 class _Unheard:

@@ -8,8 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 
 from workpool_aws.adapters.scheduler import SCHEDULE_AHEAD_MS_MIN, schedule_name
+from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.adapters.wire import order_to_wire, worker_event
+from workpool_aws.errors import StoreUnavailable
 from workpool_aws.local.deliveries import Deliveries
+from workpool_aws.local.faults import CloudFaults, answered_as
 from workpool_aws.local.functions import Functions
 from workpool_aws.local.kernel import Kernel
 from workpool_aws.local.runs import Runs
@@ -19,7 +22,7 @@ from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, LoopOrder
 from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable
 from workpool_aws.model.writes import Put, Write, Written
-from workpool_aws.ports import FunctionLimits, InvokeRefused, Store
+from workpool_aws.ports import FunctionLimits, InvokeRefused, InvokeThrottled, InvokeUnanswered, Store, TimerUnavailable
 
 __all__ = [
     "EVENT_BYTES_MAX",
@@ -30,6 +33,7 @@ __all__ = [
     "DirectTimer",
     "SeededEntropy",
     "SteppingStore",
+    "accept_event",
 ]
 
 T = TypeVar("T")
@@ -41,14 +45,15 @@ UNKNOWN_LIMITS: Final = FunctionLimits(timeout_ms=900_000, event_age_ms=21_600_0
 
 
 class CloudClock:
-    """The kernel's time."""
+    """The kernel's time, as the process that asks knows it."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, faults: CloudFaults) -> None:
         self._kernel = kernel
+        self._faults = faults
 
     def now(self) -> EpochMs:
         """Now."""
-        return self._kernel.now()
+        return EpochMs(self._kernel.now() + self._faults.clock_offset_ms())
 
     def sleep(self, ms: int) -> None:
         """Let the cloud's time pass."""
@@ -77,16 +82,26 @@ class SeededEntropy:
 
 
 class CloudTelemetry:
-    """Keeps every fact, and lets the runs know what it says about the try that told it."""
+    """Keeps every fact, and lets the runs know what it says about the try that told it.
 
-    def __init__(self, runs: Runs) -> None:
-        self.facts: list[Fact] = []
+    `level`: the least level that is logged as well; None: none is, for a rehearsal is read from its facts.
+    """
+
+    def __init__(self, runs: Runs, facts: list[Fact], *, level: int | None) -> None:
+        self.facts = facts
         self._runs = runs
+        self._log = None if level is None else LoggerTelemetry(level)
+
+    def at_level(self, level: int) -> CloudTelemetry:
+        """Another one for the same facts, which logs from this level on."""
+        return CloudTelemetry(self._runs, self.facts, level=level)
 
     def tell(self, fact: Fact) -> None:
         """Keep the fact."""
         self.facts.append(fact)
         self._runs.note(fact)
+        if self._log is not None:
+            self._log.tell(fact)
 
 
 class Call(Protocol):
@@ -99,7 +114,7 @@ class SteppingStore:
     """A store whose every request is a service call, or whatever else `call` makes of it."""
 
     def __init__(self, call: Call, store: Store) -> None:
-        self._call = call
+        self._send = call
         self._store = store
 
     def get(self, ref: Ref) -> Record | Unreadable | None:
@@ -127,6 +142,10 @@ class SteppingStore:
         """See Store."""
         self._call(f"delete {_named(ref)}", lambda: self._store.delete(ref), writes=True)
 
+    def _call(self, label: str, apply: Callable[[], T], *, writes: bool) -> T:
+        with answered_as(throttled=StoreUnavailable, unanswered=StoreUnavailable):
+            return self._send(label, apply, writes=writes)
+
 
 def _named(thing: Ref | Record) -> str:
     key: object = getattr(thing, "id", None) or getattr(thing, "at", None) or getattr(thing, "pool", "")
@@ -147,31 +166,38 @@ class DirectInvoker:
             event = worker_event(args, assignment).decode()
         except ValueError as error:
             raise InvokeRefused(str(error), lasting=True) from error
-        self._kernel.call(f"invoke {target} {assignment.work_id}/{assignment.start}", lambda: self._accept(target, event), writes=True)
+        self._call(f"invoke {target} {assignment.work_id}/{assignment.start}", target, event)
 
     def start_loop(self, loop_arn: str, order: LoopOrder) -> None:
         """See Invoker."""
         event = json.dumps(order_to_wire(order))
-        self._kernel.call(f"invoke {loop_arn} {order.pool}/{order.generation}", lambda: self._accept(loop_arn, event), writes=True)
+        self._call(f"invoke {loop_arn} {order.pool}/{order.generation}", loop_arn, event)
 
     def limits(self, target: str) -> FunctionLimits:
         """See Invoker."""
         resolved = self._functions.resolve(target)
         if resolved is None:
             return UNKNOWN_LIMITS
-        return FunctionLimits(timeout_ms=resolved.function.timeout_ms, event_age_ms=resolved.function.event_age_ms)
+        function = resolved.function
+        return FunctionLimits(timeout_ms=function.timeout_ms, event_age_ms=function.event_age_ms, claims=function.decorated)
 
-    def _accept(self, target: str, event: str) -> None:
-        resolved = self._functions.resolve(target)
-        if resolved is None:
-            raise InvokeRefused(f"ResourceNotFoundException: Function not found: {target}", lasting=False)
-        if len(event.encode()) > EVENT_BYTES_MAX:
-            raise InvokeRefused("RequestTooLargeException: the event is larger than 1 MB", lasting=True)
-        try:
-            json.loads(event)
-        except ValueError as error:
-            raise InvokeRefused(f"InvalidRequestContentException: {error}", lasting=True) from error
-        self._deliveries.accept(resolved, event)
+    def _call(self, label: str, target: str, event: str) -> None:
+        with answered_as(throttled=InvokeThrottled, unanswered=InvokeUnanswered):
+            self._kernel.call(label, lambda: accept_event(self._functions, self._deliveries, target, event), writes=True)
+
+
+def accept_event(functions: Functions, deliveries: Deliveries, target: str, event: str) -> None:
+    """Queue an event for a function, as Lambda's API does. Raises InvokeRefused."""
+    resolved = functions.resolve(target)
+    if resolved is None:
+        raise InvokeRefused(f"ResourceNotFoundException: Function not found: {target}", lasting=False)
+    if len(event.encode()) > EVENT_BYTES_MAX:
+        raise InvokeRefused("RequestTooLargeException: the event is larger than 1 MB", lasting=True)
+    try:
+        json.loads(event)
+    except ValueError as error:
+        raise InvokeRefused(f"InvalidRequestContentException: {error}", lasting=True) from error
+    deliveries.accept(resolved, event)
 
 
 class DirectTimer:
@@ -195,9 +221,13 @@ class DirectTimer:
             target=self._loop_arn,
             payload=json.dumps(order_to_wire(wake)),
         )
-        self._kernel.call(f"schedule {pool} at {schedule.at}", lambda: self._schedules.put(schedule), writes=True)
+        self._call(f"schedule {pool} at {schedule.at}", lambda: self._schedules.put(schedule))
 
     def forget(self, pool: str) -> None:
         """See Timer."""
         name = schedule_name(self._table, pool)
-        self._kernel.call(f"unschedule {pool}", lambda: self._schedules.drop(self._group, name), writes=True)
+        self._call(f"unschedule {pool}", lambda: self._schedules.drop(self._group, name))
+
+    def _call(self, label: str, apply: Callable[[], None]) -> None:
+        with answered_as(throttled=TimerUnavailable, unanswered=TimerUnavailable):
+            self._kernel.call(label, apply, writes=True)

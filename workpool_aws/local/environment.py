@@ -9,8 +9,9 @@ from typing import Final
 from unittest.mock import patch
 
 from workpool_aws.local.functions import REGION
+from workpool_aws.settings import read_settings
 
-__all__ = ["cloud_environment"]
+__all__ = ["asked_log_level", "cloud_environment"]
 
 _SET: Final[Mapping[str, str]] = {
     "AWS_ACCESS_KEY_ID": "local",
@@ -20,6 +21,13 @@ _SET: Final[Mapping[str, str]] = {
 }
 _REMOVED: Final = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 _REMOVED_PREFIX: Final = "AWS_ENDPOINT_URL"
+_LOG_LEVEL: Final = "WORKPOOL_LOG_LEVEL"
+
+
+def asked_log_level() -> int | None:
+    """The level that the environment asks for; None: it asks for none."""
+    asked = os.environ.get(_LOG_LEVEL)
+    return read_settings({_LOG_LEVEL: asked}).log_level if asked else None
 
 
 @contextmanager

@@ -71,7 +71,10 @@ def _processor_seconds(thread: threading.Thread | None) -> float:
     per_thread = getattr(time, "pthread_getcpuclockid", None)
     if per_thread is None or thread is None or thread.ident is None or not thread.is_alive():
         return time.process_time()
-    return time.clock_gettime(per_thread(thread.ident))
+    try:
+        return time.clock_gettime(per_thread(thread.ident))
+    except OSError:  # it ended just now
+        return time.process_time()
 
 
 def stack_of(thread: threading.Thread | None) -> str:

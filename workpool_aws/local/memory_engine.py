@@ -9,6 +9,7 @@ from workpool_aws.adapters.capacity import Meter
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.local.direct import DirectInvoker, DirectTimer, SteppingStore
 from workpool_aws.local.fan_out import TaskFanOut
+from workpool_aws.local.messages import DirectMessenger
 from workpool_aws.local.platform import Platform
 from workpool_aws.ports import Ports, Store
 
@@ -24,6 +25,7 @@ def direct_ports(platform: Platform, table: str, store: Store) -> Ports:
         table=table,
         store=SteppingStore(platform.kernel.call, store),
         invoker=DirectInvoker(platform.kernel, platform.functions, platform.deliveries),
+        messenger=DirectMessenger(platform.kernel, platform.functions, platform.deliveries, platform.mailbox),
         timer=DirectTimer(platform.kernel, platform.schedules, table, group=at.schedule_group or "", loop_arn=at.loop_arn),
         clock=platform.clock,
         entropy=platform.entropy,
@@ -53,7 +55,7 @@ class MemoryEngine:
 
     def ports(self, table: str) -> Ports:
         """See Engine."""
-        return direct_ports(self._platform, table, self._stores[table])
+        return direct_ports(self._platform, table, self._platform.faults.around_store(self._stores[table]))
 
     def quiet(self, table: str) -> Store:
         """See Engine."""

@@ -10,6 +10,7 @@ from typing import Literal
 
 from workpool_aws.errors import UsageError
 from workpool_aws.local.chance import Chooser
+from workpool_aws.local.faults import Faults, SeededFaults
 from workpool_aws.local.functions import Event
 from workpool_aws.local.kernel import Kernel
 from workpool_aws.local.real import RealKernel
@@ -40,6 +41,7 @@ class CloudOptions:
     seed: int
     call_latency: timedelta
     stall_timeout: timedelta
+    faults: Faults | None = None
 
     def __post_init__(self) -> None:
         _one_of("clock", self.clock, ("virtual", "real"))
@@ -55,13 +57,18 @@ class CloudOptions:
             raise UsageError("speed", self.speed, "1.0 on the virtual clock, which jumps; a speed is for clock='real'")
         milliseconds("call_latency", self.call_latency)
         milliseconds("stall_timeout", self.stall_timeout, at_least=1)
+        if self.faults is not None and (self.clock, engine) != ("virtual", "memory"):
+            raise UsageError("faults", self.faults, "faults only with clock='virtual' and engine='memory'")
 
-    def kernel(self, chooser: Chooser) -> Kernel:
-        """A kernel for the clock asked for."""
+    def kernel(self, chooser: Chooser, faults: SeededFaults | None = None) -> Kernel:
+        """A kernel for the clock asked for, in which these faults strike (virtual only; None: none do)."""
         latency_ms = milliseconds("call_latency", self.call_latency)
         if self.clock == "real":
             return RealKernel(speed=self.speed, latency_ms=latency_ms)
-        return VirtualKernel(chooser=chooser, latency_ms=latency_ms, stall_timeout_s=self.stall_timeout.total_seconds())
+        kernel = VirtualKernel(chooser=chooser, latency_ms=latency_ms, stall_timeout_s=self.stall_timeout.total_seconds(), faults=faults)
+        if faults is not None:
+            faults.attach(kernel)
+        return kernel
 
 
 def milliseconds(field: str, value: object, *, at_least: int = 0) -> int:

@@ -12,9 +12,12 @@ from workpool_aws.compose import use_ports
 from workpool_aws.local.chance import Chooser
 from workpool_aws.local.deliveries import Deliveries
 from workpool_aws.local.direct import CloudClock, CloudTelemetry, SeededEntropy
+from workpool_aws.local.environment import asked_log_level
+from workpool_aws.local.faults import CloudFaults, NoFaults
 from workpool_aws.local.functions import ACCOUNT, Functions, function_arn
 from workpool_aws.local.invocations import Diary
 from workpool_aws.local.kernel import Kernel
+from workpool_aws.local.messages import Mailbox
 from workpool_aws.local.rates import Rates
 from workpool_aws.local.runs import Runs
 from workpool_aws.local.schedules import Precision, Schedules
@@ -59,7 +62,9 @@ class Platform:
     rates: Rates
     precision: Precision
     factory: Callable[[str], Ports]
+    faults: CloudFaults = field(default_factory=NoFaults)
     functions: Functions = field(init=False, default_factory=Functions)
+    mailbox: Mailbox = field(init=False, default_factory=Mailbox)
     diary: Diary = field(init=False, default_factory=Diary)
     meter: Meter = field(init=False, default_factory=Meter)
     runs: Runs = field(init=False)
@@ -71,11 +76,11 @@ class Platform:
 
     def __post_init__(self) -> None:
         self.runs = Runs(self.kernel, self.chooser, self.diary, self._surround)
-        self.deliveries = Deliveries(self.kernel, self.chooser, self.functions, self.runs, self.rates)
-        self.schedules = Schedules(self.kernel, self.chooser, self.precision, self.send)
-        self.clock = CloudClock(self.kernel)
+        self.deliveries = Deliveries(self.kernel, self.chooser, self.functions, self.runs, self.rates, self.faults)
+        self.schedules = Schedules(self.kernel, self.chooser, self.precision, self.send, self.faults)
+        self.clock = CloudClock(self.kernel, self.faults)
         self.entropy = SeededEntropy(self.seed)
-        self.telemetry = CloudTelemetry(self.runs)
+        self.telemetry = CloudTelemetry(self.runs, [], level=asked_log_level())
 
     @property
     def deployment(self) -> Deployment:

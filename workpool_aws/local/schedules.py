@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal
 
 from workpool_aws.local.chance import Chooser
+from workpool_aws.local.faults import CloudFaults, NoFaults
 from workpool_aws.local.kernel import Alarm, Kernel
 from workpool_aws.model.ids import EpochMs
 
@@ -49,11 +50,19 @@ class Schedule:
 class Schedules:
     """The one-time schedules of a cloud. Each deletes itself when it has fired. `send` takes a target's ARN and the payload."""
 
-    def __init__(self, kernel: Kernel, chooser: Chooser, precision: Precision, send: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        chooser: Chooser,
+        precision: Precision,
+        send: Callable[[str, str], None],
+        faults: CloudFaults | None = None,
+    ) -> None:
         self._kernel = kernel
         self._chooser = chooser
         self._precision = precision
         self._send = send
+        self._faults = faults or NoFaults()
         self._standing: dict[tuple[str, str], tuple[Schedule, Alarm]] = {}
 
     def find(self, group: str, name: str) -> Schedule | None:
@@ -61,13 +70,20 @@ class Schedules:
         standing = self._standing.get((group, name))
         return None if standing is None else standing[0]
 
+    @property
+    def standing(self) -> tuple[Schedule, ...]:
+        """Those that have not fired."""
+        return tuple(schedule for schedule, _ in self._standing.values())
+
     def put(self, schedule: Schedule) -> None:
         """Set it, in place of one of its name."""
         with self._kernel.lock():
             self.drop(schedule.group, schedule.name)
             late_ms = self._chooser.choose(_LATE_MS, "schedule") if self._precision == "aws" else 0
             at = EpochMs(max(self._kernel.now(), schedule.at) + late_ms)
-            self._standing[schedule.group, schedule.name] = (schedule, self._kernel.at(at, lambda: self._fire(schedule)))
+            delays_ms = self._faults.wake_delays(schedule.name)
+            alarm = self._kernel.at(EpochMs(at + sum(delays_ms[:1])), lambda: self._fire(schedule, delays_ms))
+            self._standing[schedule.group, schedule.name] = (schedule, alarm)
 
     def drop(self, group: str, name: str) -> None:
         """Forget it, if there is one."""
@@ -76,9 +92,13 @@ class Schedules:
             if standing is not None:
                 standing[1].cancel()
 
-    def _fire(self, schedule: Schedule) -> None:
+    def _fire(self, schedule: Schedule, delays_ms: Sequence[int]) -> None:
         del self._standing[schedule.group, schedule.name]
-        self._send(schedule.target, schedule.payload)
+        for delay_ms in delays_ms[1:]:
+            at = EpochMs(self._kernel.now() + delay_ms - delays_ms[0])
+            self._kernel.at(at, lambda: self._send(schedule.target, schedule.payload))
+        if delays_ms:
+            self._send(schedule.target, schedule.payload)
 
 
 class WatchdogMinute:

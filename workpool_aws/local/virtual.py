@@ -8,6 +8,7 @@ once, under the lock, beside the task that waits for them.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from workpool_aws.local.alarms import Alarms
 from workpool_aws.local.chance import Chooser, SeededChooser
 from workpool_aws.local.kernel import TRACE_MAX, Alarm, Faults, JumpWatch, Killed, LocalCloudError, PlannedCrashes, Task, TraceLine
 from workpool_aws.local.lanes import Lane, StallWatch, stack_of
+from workpool_aws.local.seats import Seat
 from workpool_aws.model.ids import EpochMs
 
 __all__ = ["START", "VirtualKernel"]
@@ -38,25 +40,6 @@ _STUCK: Final = (
     "wait for another one, or for real time, by means of its own: use clock='real', or Work.sleep instead of time.sleep. "
     "It stands here:\n{where}"
 )
-
-
-class _Seat(Task):
-    """A task and its place in the round. `left`: it is out of the round for good, whatever its thread still does."""
-
-    __slots__ = ("alarm", "awaited", "deaths", "lane", "left", "streak", "waiter")
-
-    def __init__(self, name: str, body: Callable[[], None], process: Task | None) -> None:
-        super().__init__(name, body, process=process)
-        self.lane: Lane | None = None
-        self.alarm: Alarm | None = None
-        self.left = False
-        self.streak = 0
-        """Steps since it last let time pass."""
-        self.deaths = 0
-        """How often it was told that it is dead."""
-        self.awaited = 0
-        """Tasks whose end it waits for."""
-        self.waiter: _Seat | None = None
 
 
 class VirtualKernel:
@@ -81,10 +64,10 @@ class VirtualKernel:
         self._now = self._until = start
         self._lock = threading.RLock()
         self._alarms = Alarms()
-        self._ready: list[_Seat] = []
-        self._seats: dict[_Seat, None] = {}
-        self._holder: _Seat | None = None
-        self._by_thread: dict[int, _Seat] = {}
+        self._ready: list[Seat] = []
+        self._seats: dict[Seat, None] = {}
+        self._holder: Seat | None = None
+        self._by_thread: dict[int, Seat] = {}
         self._idle: list[Lane] = []
         self._outside = threading.Lock()
         self._outside.acquire()
@@ -110,7 +93,7 @@ class VirtualKernel:
 
     def spawn(self, name: str, body: Callable[[], None], *, process: Task | None = None) -> Task:
         """See Kernel."""
-        seat = _Seat(name, body, process)
+        seat = Seat(name, body, process)
         with self._lock:
             self._seats[seat] = None
             self._ready.append(seat)
@@ -127,13 +110,13 @@ class VirtualKernel:
         """See Kernel. A sleeping task is woken to die."""
         with self._lock:
             task.killed = True
-            if isinstance(task, _Seat) and task in self._seats:
+            if isinstance(task, Seat) and task in self._seats:
                 self._wake(task)
 
     def join(self, tasks: Sequence[Task]) -> None:
         """See Kernel."""
         seat = self._mine()
-        waiting = [task for task in tasks if isinstance(task, _Seat) and not task.done]
+        waiting = [task for task in tasks if isinstance(task, Seat) and not task.done]
         if seat is None or not waiting:
             return
         with self._lock:
@@ -205,18 +188,19 @@ class VirtualKernel:
         self._watch = None
         while self._seats:
             self._failure = None
-            self._drive()
+            with contextlib.suppress(LocalCloudError):  # stuck, and cast out
+                self._drive()
         for lane in self._idle:
             lane.end(_END_S)
         self._idle.clear()
 
-    def _mine(self) -> _Seat | None:
+    def _mine(self) -> Seat | None:
         seat = self._by_thread.get(threading.get_ident())
         if seat is not None and (seat.left or seat.killed):
             self._die(seat)
         return seat
 
-    def _die(self, seat: _Seat) -> NoReturn:
+    def _die(self, seat: Seat) -> NoReturn:
         seat.deaths += 1
         if seat.deaths > _DEATHS_MAX:
             # It swallows its death and calls again for ever. A thread cannot be ended, but it can be kept from running.
@@ -229,17 +213,17 @@ class VirtualKernel:
         with self._lock:
             return apply()
 
-    def _yield(self, seat: _Seat) -> None:
+    def _yield(self, seat: Seat) -> None:
         self._pass_on(seat, self._next(seat))
 
-    def _sleep(self, seat: _Seat, ms: int) -> None:
+    def _sleep(self, seat: Seat, ms: int) -> None:
         if ms > 0:
             with self._lock:
                 self._ready.remove(seat)
                 seat.alarm = self.at(EpochMs(self._now + ms), lambda: self._wake(seat))
         self._yield(seat)
 
-    def _wake(self, seat: _Seat) -> None:
+    def _wake(self, seat: Seat) -> None:
         if seat.alarm is not None:
             seat.alarm.cancel()
             seat.alarm = None
@@ -248,7 +232,7 @@ class VirtualKernel:
             seat.awaited = 0
             self._ready.append(seat)
 
-    def _pass_on(self, seat: _Seat, chosen: _Seat | None) -> None:
+    def _pass_on(self, seat: Seat, chosen: Seat | None) -> None:
         lane = seat.lane
         if chosen is not seat and lane is not None:
             self._give(chosen)
@@ -256,7 +240,7 @@ class VirtualKernel:
         if seat.killed or seat.left:
             raise Killed
 
-    def _next(self, current: _Seat | None) -> _Seat | None:
+    def _next(self, current: Seat | None) -> Seat | None:
         """Who goes on: called by whoever holds the baton. None: the thread outside."""
         with self._lock:
             if current is not None and current.left:
@@ -268,7 +252,7 @@ class VirtualKernel:
                 self._failure, self._holder = error, None
             return self._holder
 
-    def _pick(self, current: _Seat | None) -> _Seat | None:
+    def _pick(self, current: Seat | None) -> Seat | None:
         while not self._halted and self._failure is None:
             while (alarm := self._alarms.peek()) is not None and alarm.at <= self._now and not self._alarms.next_is_last():
                 self._alarms.pop().fire()
@@ -278,7 +262,7 @@ class VirtualKernel:
                 break
         return None
 
-    def _choose(self, current: _Seat | None) -> _Seat:
+    def _choose(self, current: Seat | None) -> Seat:
         ready = self._ready
         if len(ready) == 1:
             return ready[0]
@@ -301,7 +285,7 @@ class VirtualKernel:
         self._alarms.pop().fire()
         return True
 
-    def _give(self, chosen: _Seat | None) -> None:
+    def _give(self, chosen: Seat | None) -> None:
         if chosen is None:
             self._outside.release()
             return
@@ -310,7 +294,7 @@ class VirtualKernel:
             chosen.lane.job = lambda lane: self._body(chosen, lane)
         chosen.lane.turn.release()
 
-    def _body(self, seat: _Seat, lane: Lane) -> None:
+    def _body(self, seat: Seat, lane: Lane) -> None:
         ident = threading.get_ident()
         self._by_thread[ident] = seat
         try:
@@ -334,7 +318,7 @@ class VirtualKernel:
             self._idle.append(lane)
         self._give(chosen)
 
-    def _tell(self, waiter: _Seat | None) -> None:
+    def _tell(self, waiter: Seat | None) -> None:
         if waiter is not None and waiter.awaited:
             waiter.awaited -= 1
             if not waiter.awaited:
@@ -363,7 +347,7 @@ class VirtualKernel:
                 if self._cast_out(holder):
                     raise LocalCloudError(_STUCK.format(task=holder.name, seconds=self._stall_timeout_s, where=where))
 
-    def _cast_out(self, seat: _Seat) -> bool:
+    def _cast_out(self, seat: Seat) -> bool:
         """Take the baton from a task that will not give it. False: it moved on just now."""
         with self._lock:
             if self._holder is not seat:

@@ -11,6 +11,10 @@ from typing import ClassVar
 
 __all__ = [
     "AttemptRaised",
+    "CallbackAcknowledged",
+    "CallbackDead",
+    "CallbackFailed",
+    "CallbackSent",
     "CancelAsked",
     "Completed",
     "ConfigAlternates",
@@ -161,6 +165,49 @@ class Completed(Fact):
     outcome: str
     attempts_made: int
     error_type: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackSent(Fact):
+    """An `on_complete` target accepted its callback."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "callback_sent"
+    work_id: str
+    target: str
+    acknowledges: bool
+    """Whether its handler will say for itself that it ran."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackAcknowledged(Fact):
+    """A decorated `on_complete` handler ran to its end."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "callback_acknowledged"
+    work_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackFailed(Fact):
+    """An `on_complete` target did not accept its callback; the loop will try again."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "callback_failed"
+    work_id: str
+    target: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackDead(Fact):
+    """A callback was given up; its work is kept."""
+
+    level: ClassVar[int] = logging.ERROR
+    name: ClassVar[str] = "callback_dead"
+    work_id: str
+    target: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.work import Outcome
+from workpool_aws.model.work import CallbackState, Outcome
 
 __all__ = [
     "Config",
@@ -19,6 +19,7 @@ __all__ = [
     "Ledger",
     "LoopState",
     "MinuteReport",
+    "Owed",
     "Registration",
     "ShardMark",
     "Status",
@@ -73,6 +74,18 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Owed:
+    """A callback that the loop must see to: look at its work at this time, and send it if it is still owed."""
+
+    work_id: WorkId
+    at: EpochMs
+    tries: int = 0
+    """How often the loop has sent it, or tried to."""
+    looks: int = 0
+    """How often the loop has looked since, and found it sent but not acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
 class ShardMark:
     """How far one shard was read. Keys are ULIDs; "" means from the beginning."""
 
@@ -112,6 +125,8 @@ class Ledger:
     version: int
     entries: dict[EntryKey, Entry] = field(default_factory=dict)
     shards: tuple[ShardMark, ...] = (ShardMark(),)
+    callbacks: tuple[Owed, ...] = ()
+    """Callbacks that no done record tells of any more: at most `limits.CALLBACKS_OWED_MAX`."""
     committed_by: str | None = None
     """Token of the commit: tells one's own commit whose answer was lost."""
     tally: Tally | None = None
@@ -149,13 +164,16 @@ class DoneKind(StrEnum):
     FINISHED = "finished"
     RETRY = "retry"
     PUT_BACK = "put_back"
+    LOOK = "look"
+    """Not over for certain: look at the work, its deadline may be nearer than the ledger knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """The report that frees a slot: this start of this work is over.
 
-    Written by: completion. Read by: the loop (range). Removed by: TTL of two weeks. An item of its own, so that a completion never contends
+    Written by: completion; cancel, of a work that wants a callback. Read by: the loop (range). Removed by: TTL of two weeks; one that
+    owes a callback has none and is removed by the loop, once the ledger has it. An item of its own, so that a completion never contends
     with the loop for the ledger.
     """
 
@@ -167,6 +185,8 @@ class Done:
     kind: DoneKind
     pointer: str | None = None
     """Key of the pointer that a retry or put back wrote: the loop's cursor must go back to it."""
+    callback: CallbackState | None = None
+    """`pending`: nobody has sent the callback, so the loop must. `sent`: the loop must see that it is acknowledged. None: nothing to do."""
     expires_at: int | None = None
     outcome: Outcome | None = None
     """How the work finished, for the statistics; None: it has not."""

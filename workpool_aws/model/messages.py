@@ -7,9 +7,9 @@ from enum import StrEnum
 
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Kind
+from workpool_aws.model.work import Kind, Outcome
 
-__all__ = ["Assignment", "LoopOrder", "Report", "ReportKind"]
+__all__ = ["Assignment", "CallbackMessage", "CallbackTicket", "LoopOrder", "Report", "ReportKind"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,32 @@ class Assignment:
     """A decorated worker that begins later than this does not run: recovery may be near."""
     loop_until: EpochMs | None = None
     """The loop promised to stay up until then, so a completion before it need not read the status; None: no promise."""
+    callback_for: tuple[Outcome, ...] = ()
+    """The outcomes that want a callback, so that the finishing write can say that one is owed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackTicket:
+    """What a target needs to say that its handler ran (`_workpool` in the event of a decorated one)."""
+
+    table: str
+    pool: str
+    work_id: WorkId
+    retention_s: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackMessage:
+    """What an `on_complete` target is told. `context` and `result` are JSON."""
+
+    work_id: WorkId
+    context: str | None
+    outcome: Outcome
+    result: str | None
+    error: str | None
+    error_type: str | None
+    ticket: CallbackTicket | None
+    """None: the target does not acknowledge, and its event is exactly what is documented."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from workpool_aws.model.ids import TIME_LENGTH, EpochMs, WorkId, id_floor
 from workpool_aws.model.retry import RetryPolicy
 
-__all__ = ["Kind", "Outcome", "Pointer", "State", "Work", "dead_key"]
+__all__ = ["CallbackState", "Kind", "Outcome", "Pointer", "State", "Work", "dead_key"]
 
 
 class State(StrEnum):
@@ -27,6 +27,18 @@ class Outcome(StrEnum):
     CANCELED = "canceled"
 
 
+class CallbackState(StrEnum):
+    """Where the callback of a finished work is. The moves stand in `core/callback.py`."""
+
+    PENDING = "pending"
+    """Owed: not accepted by its target yet."""
+    SENT = "sent"
+    """Accepted by a target that says for itself when it ran, and has not said so yet."""
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    """Given up. The work is kept, with no time to live."""
+
+
 class Kind(StrEnum):
     """What the caller says about the effects of the function."""
 
@@ -39,8 +51,10 @@ class Kind(StrEnum):
 class Work:
     """One request to run a function.
 
-    Written by: enqueue (put), the loop (start), completion (finish, retry, put back), the decorated worker (claim).
-    Read by: the loop (range), status, result and completion (point). Removed by: TTL, set only once it is finished.
+    Written by: enqueue (put), the loop (start), completion (finish, retry, put back), the decorated worker (claim), whoever sends or
+    acknowledges its callback.
+    Read by: the loop (range), status, result and completion (point). Removed by: TTL, set only once it is
+    finished and its callback, if one is wanted, was delivered.
     An item of its own, and the only one: its key is its place in time, so it is its own pending index.
     """
 
@@ -76,6 +90,17 @@ class Work:
     cancel_requested: bool = False
     link: str | None = None
     """The caller's trace and request id, for people."""
+    suspected_type: str | None = None
+    """What a report without the claimer's token said became of the start; counts only if nothing better is heard by its deadline."""
+    suspected_error: str | None = None
+    on_complete: str | None = None
+    """Whom to tell how it ended: the ARN of a Lambda function, queue or topic, or a function's name; None: nobody."""
+    context: str | None = None
+    """What to tell along with it: JSON, the caller's affair; None: nothing."""
+    callback_for: tuple[Outcome, ...] = ()
+    """The outcomes that `on_complete` wants to hear of."""
+    callback: CallbackState | None = None
+    """Where the callback is; None: not finished, or this outcome wants none."""
     outcome: Outcome | None = None
     result: str | None = None
     """The return value as JSON; set for a success."""
@@ -83,7 +108,7 @@ class Work:
     error_type: str | None = None
     finished_at: EpochMs | None = None
     expires_at: int | None = None
-    """TTL, epoch *seconds* (DynamoDB's unit); only ever set on a finished work [WP-10]."""
+    """TTL, epoch *seconds* (DynamoDB's unit); only ever set on a finished work that owes no callback [WP-10]."""
     dead: str | None = None
     """Its place among the dead letters (`dead_key`); None: it did not fail for good, or was redriven."""
     redrive_of: WorkId | None = None

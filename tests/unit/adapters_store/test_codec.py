@@ -23,6 +23,7 @@ from workpool_aws.model.loop import (
     Ledger,
     LoopState,
     MinuteReport,
+    Owed,
     Registration,
     ShardMark,
     Status,
@@ -30,7 +31,7 @@ from workpool_aws.model.loop import (
 )
 from workpool_aws.model.refs import LedgerRef, Unreadable, WorkRef, ref_of
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Kind, Outcome, Pointer, State, Work
+from workpool_aws.model.work import CallbackState, Kind, Outcome, Pointer, State, Work
 from workpool_aws.model.writes import Update
 
 T0 = EpochMs(1_800_000_000_000)
@@ -100,6 +101,10 @@ works = st.builds(
     deadline=maybe(times),
     cancel_requested=flags,
     link=maybe(texts),
+    on_complete=maybe(texts),
+    context=maybe(texts),
+    callback_for=st.lists(st.sampled_from(Outcome), unique=True).map(tuple),
+    callback=maybe(st.sampled_from(CallbackState)),
     outcome=maybe(st.sampled_from(Outcome)),
     result=maybe(texts),
     error=maybe(texts),
@@ -121,6 +126,7 @@ tallies = st.builds(
 )
 entries = st.dictionaries(st.builds(EntryKey, ulids, counts), st.builds(Entry, times, flags), max_size=5)
 marks = st.lists(st.builds(ShardMark, st.just("") | ulids, st.just("") | ulids, times), max_size=4).map(tuple)
+owed = st.lists(st.builds(Owed, ulids, times, st.integers(0, 9999), st.integers(0, 9999)), max_size=4).map(tuple)
 records = st.one_of(
     works,
     st.builds(Pointer, pool=pools, at=ulids, work_id=ulids),
@@ -132,6 +138,7 @@ records = st.one_of(
         start=counts,
         kind=st.sampled_from(DoneKind),
         pointer=maybe(ulids),
+        callback=maybe(st.sampled_from(CallbackState)),
         expires_at=maybe(counts),
         outcome=maybe(st.sampled_from(Outcome)),
     ),
@@ -148,7 +155,15 @@ records = st.one_of(
         written_by=maybe(texts),
     ),
     st.builds(
-        Ledger, pool=pools, holder=texts, generation=counts, version=counts, entries=entries, shards=marks, committed_by=maybe(texts)
+        Ledger,
+        pool=pools,
+        holder=texts,
+        generation=counts,
+        version=counts,
+        entries=entries,
+        shards=marks,
+        callbacks=owed,
+        committed_by=maybe(texts),
     ),
     st.builds(
         Config,
@@ -186,8 +201,8 @@ def test_every_field_outside_the_key_has_an_attribute_of_its_own(kind):
 @pytest.mark.parametrize("kind", TYPES)
 def test_absence_means_the_default_of_the_record(kind):
     for f in fields(kind):
-        if f.name not in KEYS.get(kind, {"pool"}) and (f.default is None or f.default is False):
-            assert field_of(kind, f.name).absent is f.default, f.name
+        if f.name not in KEYS.get(kind, {"pool"}) and (f.default is None or f.default is False or f.default == ()):
+            assert field_of(kind, f.name).absent == f.default, f.name
 
 
 def test_none_and_false_are_stored_as_absence_and_zero_is_not():

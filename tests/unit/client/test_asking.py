@@ -58,7 +58,7 @@ def test_a_running_work_tells_when_it_started(world: World) -> None:
 
 @pytest.mark.parametrize("outcome", ["success", "failed", "canceled"])
 def test_a_finished_work_tells_how_it_ended(world: World, outcome: str) -> None:
-    work = world.put(a_finished_work(outcome=Outcome(outcome)))
+    work = world.put(a_finished_work(outcome=Outcome(outcome), cancel_requested=outcome == "canceled"))
 
     assert world.pool().status(None, work.id) == Status(
         state="finished",
@@ -67,7 +67,7 @@ def test_a_finished_work_tells_how_it_ended(world: World, outcome: str) -> None:
         started_at=AT,
         finished_at=AT + timedelta(milliseconds=1500),
         outcome=Outcome(outcome).value,
-        cancel_requested=False,
+        cancel_requested=outcome == "canceled",
     )
 
 

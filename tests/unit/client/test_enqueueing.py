@@ -144,12 +144,6 @@ def test_a_mutation_is_never_retried(world: World, retry: object) -> None:
     assert world.requests == 0
 
 
-@pytest.mark.parametrize(("kind", "name"), [("action", "on_complete"), ("action", "context"), ("query", "on_complete_exclude")])
-def test_callbacks_are_not_taken_and_ignored(world: World, kind: str, name: str) -> None:
-    with pytest.raises(TypeError, match=name):
-        enqueue(world.pool(), kind, **{name: None})
-
-
 def test_arguments_of_185_kilobytes_fit_and_one_byte_more_does_not(world: World) -> None:
     full = {"x": "a" * (185 * 1024 - len('{"x":""}'))}
     work_id = enqueue(world.pool(), args=full)

@@ -14,6 +14,7 @@ from workpool_aws.core.complete import (
     after_refusal,
     decide_put_back,
     decide_report,
+    decide_suspicion,
     never_delivered,
     what_stands,
 )
@@ -162,3 +163,35 @@ def test_a_second_report_of_the_same_end_repeats_what_follows_it() -> None:
     assert not what_stands(a_work(state=State.PENDING, starts=1), an_assignment()).reported
     assert not what_stands(a_work(state=State.FINISHED, starts=2), an_assignment()).reported
     assert not what_stands(None, an_assignment()).reported
+
+
+@pytest.mark.parametrize(
+    ("work", "report", "kept"),
+    [
+        (a_running_work(claim="c"), FAILED, True),
+        (a_running_work(), FAILED, False),
+        (a_running_work(claim="c"), Report(kind=ReportKind.FAILED, claim="other"), False),
+        (a_running_work(claim="c"), SUCCESS, False),
+        (a_running_work(claim="c", suspected_type="timeout"), FAILED, False),
+        (a_running_work(claim="c", starts=2), FAILED, False),
+        (a_work(state=State.FINISHED, starts=1, claim="c"), FAILED, False),
+        (None, FAILED, False),
+    ],
+)
+def test_a_failure_that_does_not_count_yet_is_kept_as_a_suspicion(work: Work | None, report: Report, *, kept: bool) -> None:
+    write = decide_suspicion(an_assignment(), work, report)
+
+    assert (write is not None) is kept
+    if write is not None and work is not None:
+        after = stored_after(work, write)
+        assert after is not None
+        assert (after.state, after.suspected_type, after.suspected_error) == (State.RUNNING, "ValueError", "boom")
+        assert stored_after(a_running_work(claim="another"), write) is None
+
+
+def test_a_suspicion_goes_with_its_start() -> None:
+    suspected = a_running_work(claim="c", suspected_type="timeout", suspected_error="late")
+    ended = stored_after(suspected, finish(an_assignment(), Report(kind=ReportKind.SUCCESS, result="1", claim="c")))
+
+    assert ended is not None
+    assert (ended.outcome, ended.suspected_type, ended.suspected_error) == (Outcome.SUCCESS, None, None)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from builders import NOW, a_policy, a_running_work, a_work, an_assignment
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.core.cancel import CancelWrite, decide_cancel
 from workpool_aws.core.claim import claim_write
-from workpool_aws.core.complete import decide_put_back, decide_report
+from workpool_aws.core.complete import decide_put_back, decide_report, decide_suspicion
 from workpool_aws.core.lifecycle import LEGAL, Move
 from workpool_aws.core.start import start_write
 from workpool_aws.model.messages import Report, ReportKind
@@ -25,6 +27,8 @@ def the_writes() -> dict[Move, Update]:
     canceled, requested = (decide_cancel(work, token="k", now=NOW) for work in (a_work(), a_running_work()))
     assert isinstance(canceled, CancelWrite)
     assert isinstance(requested, CancelWrite)
+    suspected = decide_suspicion(an_assignment(), a_running_work(claim="c"), failed)
+    assert suspected is not None
     return {
         Move.START: start_write(a_work(), 1, token="t", timeout_ms=1, event_age_ms=1, now=NOW),
         Move.CLAIM: claim_write(an_assignment(), token="c", ends_by=NOW),
@@ -33,7 +37,13 @@ def the_writes() -> dict[Move, Update]:
         Move.PUT_BACK: put_back.write,
         Move.CANCEL: canceled.write,
         Move.REQUEST_CANCEL: requested.write,
+        Move.SUSPECT: suspected,
     }
+
+
+def the_work(move: Move) -> Work:
+    """A work that the write of this move is about."""
+    return a_work(state=LEGAL[move].before, starts=0 if move is Move.START else 1, claim="c" if move is Move.SUSPECT else None)
 
 
 def moved(before: Work, write: Update) -> Work | None:
@@ -57,7 +67,7 @@ def test_every_move_but_the_first_has_a_write() -> None:
 @pytest.mark.parametrize("move", list(the_writes()))
 def test_a_move_happens_exactly_from_the_state_that_the_table_names(move: Move, state: State) -> None:
     """[WP-4] [WP-6] Nothing leaves `finished`; each arrow has one beginning and one end."""
-    before = a_work(state=state, starts=0 if move is Move.START else 1)
+    before = replace(the_work(move), state=state)
 
     after = moved(before, the_writes()[move])
 
@@ -71,7 +81,7 @@ def test_a_move_happens_exactly_from_the_state_that_the_table_names(move: Move, 
 @pytest.mark.parametrize("move", sorted(set(the_writes()) - {Move.CANCEL, Move.REQUEST_CANCEL}))
 def test_a_move_of_another_start_changes_nothing(move: Move) -> None:
     """[WP-4] A late or duplicate report finds another start number."""
-    before = a_work(state=LEGAL[move].before or State.PENDING, starts=7)
+    before = replace(the_work(move), starts=7)
 
     assert moved(before, the_writes()[move]) is None
 
@@ -79,7 +89,7 @@ def test_a_move_of_another_start_changes_nothing(move: Move) -> None:
 @pytest.mark.parametrize("move", list(the_writes()))
 def test_only_finished_works_carry_a_ttl(move: Move) -> None:
     """[WP-10]"""
-    after = moved(a_work(state=LEGAL[move].before or State.PENDING, starts=0 if move is Move.START else 1), the_writes()[move])
+    after = moved(the_work(move), the_writes()[move])
 
     assert after is not None
     assert (after.expires_at is not None) == (after.state is State.FINISHED)

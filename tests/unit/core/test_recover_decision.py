@@ -71,3 +71,11 @@ def test_only_a_start_that_surely_never_ran_is_put_back(work: Work, kind: Report
 
     assert report.kind is kind
     assert report.error_type == ("no_report" if kind is ReportKind.FAILED else None)
+
+
+def test_recovery_tells_what_was_suspected_when_nothing_better_was_heard() -> None:
+    suspected = a_running_work(claim="c", suspected_type="timeout", suspected_error="Task timed out after 3.00 seconds")
+
+    report = lost_report(suspected, target_claims=True)
+
+    assert (report.kind, report.error_type, report.error) == (ReportKind.FAILED, "timeout", "Task timed out after 3.00 seconds")

@@ -64,3 +64,10 @@ def test_rows_that_a_pass_cannot_start_are_skipped() -> None:
     assert classify(work.id, moved, taken=NOTHING, now=NOW) is Look.SKIP, "a stale key: its pointer stands at the new time"
     for state in (State.RUNNING, State.FINISHED):
         assert classify(work.id, a_work(state=state), taken=NOTHING, now=NOW) is Look.SKIP
+
+
+def test_what_must_be_recovered_soon_keeps_it_up() -> None:
+    soon = EpochMs(NOW + limits.RECOVER_NEAR_MS - limits.RECOVERY_MARGIN_MS - 1)
+
+    assert decide_rest({EntryKey(an_id(), 1): Entry(soon)}, None, free=1, now=NOW) is None
+    assert decide_rest({EntryKey(an_id(), 1): Entry(EpochMs(soon + 1))}, None, free=1, now=NOW) is not None

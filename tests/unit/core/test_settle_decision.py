@@ -64,3 +64,12 @@ def test_the_work_cursor_never_passes_what_was_not_chosen() -> None:
     assert cursor_after(id_floor(NOW), blocked, NOW) == blocked
     assert time_of(cursor_after("", None, NOW)) == NOW - limits.CURSOR_OVERLAP_MS
     assert cursor_after(ahead, None, NOW) == ahead
+
+
+def test_a_request_for_a_look_frees_nothing() -> None:
+    look = Done(pool="email", at=make_id(NOW, random_bits=9), work_id=A, start=1, kind=DoneKind.LOOK)
+
+    settled = settle({EntryKey(A, 1): ENTRY}, [look])
+
+    assert (settled.entries, settled.gone, settled.asked) == ({EntryKey(A, 1): ENTRY}, (), {EntryKey(A, 1): look.at})
+    assert settle({}, [look]).asked == {}

@@ -1,0 +1,309 @@
+"""After `cancel` answered "canceled" no start is made; after "requested" no further one [WP-7]."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from builders import a_running_work, an_id
+from integration.stage import (
+    FAILED,
+    NOT_DELIVERED,
+    SUCCESS,
+    TARGET,
+    Fault,
+    Stage,
+    first,
+    lost_after,
+    lost_before,
+    repeated,
+    updates,
+)
+from pool_world import TABLE
+from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Work
+from workpool_aws.core.complete import assignment_of
+from workpool_aws.local import LocalCloud
+from workpool_aws.model.facts import CancelAsked
+from workpool_aws.model.loop import LoopState
+from workpool_aws.model.messages import Report, ReportKind
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import Outcome, State
+
+POLICY = RetryPolicy(max_attempts=3, initial_backoff=timedelta(milliseconds=100))
+LEAVES_RUNNING = updates(WorkRef, state=State.PENDING)
+
+
+def test_a_pending_work_that_was_canceled_never_runs() -> None:
+    """[WP-7]"""
+    with LocalCloud(engine="memory") as cloud:
+        pool = cloud.workpool()
+        ran: list[int] = []
+        fn = cloud.function(lambda event, _: ran.append(event["n"]), name="note")
+        soon, later = (pool.enqueue_action(None, fn, {"n": n}, run_after=timedelta(minutes=n)) for n in (1, 90))
+        answers = [pool.cancel(None, work_id) for work_id in (soon, later)]
+        cloud.run_until_idle(timeout=timedelta(hours=3))
+        results = [pool.result(None, work_id) for work_id in (soon, later)]
+
+        assert answers == ["canceled", "canceled"]
+        assert ran == []
+        assert [result.kind for result in results if result is not None] == ["canceled", "canceled"]
+
+
+def test_a_running_work_is_asked_and_not_retried() -> None:
+    """[WP-7]"""
+    with LocalCloud(engine="memory") as cloud:
+        pool = cloud.workpool()
+        fn = cloud.function(failing, name="failing", takes=timedelta(seconds=5))
+        work_id = pool.enqueue_action(None, fn, {}, retry=RetryPolicy(max_attempts=5))
+        cloud.advance(timedelta(seconds=2))
+        answer = pool.cancel(None, work_id)
+        during = pool.status(None, work_id)
+        cloud.run_until_idle()
+        after = pool.status(None, work_id)
+
+        assert (answer, during.state, during.cancel_requested) == ("requested", "running", True)
+        assert (after.state, after.outcome) == ("finished", "canceled")
+        assert len(cloud.invocations(fn)) == 1
+
+
+def failing(_event: Any, _context: Any) -> None:
+    raise ValueError("boom")
+
+
+def test_a_success_after_a_request_wins() -> None:
+    """[WP-7] What happened, happened."""
+    with LocalCloud(engine="memory") as cloud:
+        pool = cloud.workpool()
+        fn = cloud.function(lambda _event, _: 7, name="seven", takes=timedelta(seconds=5))
+        work_id = pool.enqueue_action(None, fn, {}, retry=True)
+        cloud.advance(timedelta(seconds=2))
+        pool.cancel(None, work_id)
+        cloud.run_until_idle()
+
+        result = pool.result(None, work_id)
+        assert result is not None
+        assert (result.kind, result.return_value) == ("success", 7)
+
+
+def test_a_failure_that_no_retry_would_follow_stays_a_failure() -> None:
+    """[WP-7]"""
+    with LocalCloud(engine="memory") as cloud:
+        pool = cloud.workpool()
+
+        @pool.action
+        def stop(work: Work) -> None:
+            work.sleep(5)
+            if work.cancel_requested():
+                raise NonRetryableError("asked to stop")
+
+        work_id = pool.enqueue_action(None, cloud.function(stop), {}, retry=True)
+        cloud.advance(timedelta(seconds=2))
+        pool.cancel(None, work_id)
+        cloud.run_until_idle()
+
+        result = pool.result(None, work_id)
+        assert result is not None
+        assert (result.kind, result.error) == ("failed", "asked to stop")
+
+
+def test_what_is_over_or_unknown_stays_as_it_is() -> None:
+    """[WP-7] [WP-6]"""
+    stage = Stage()
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {})
+    stage.run()
+    before = stage.work(work_id)
+
+    assert pool.cancel(None, work_id) == "finished"
+    assert pool.cancel(None, an_id(n=99)) == "unknown"
+    assert stage.work(work_id) == before
+    assert stage.telemetry.of(CancelAsked) == []
+
+
+def test_a_waiting_retry_is_canceled_at_once() -> None:
+    """[WP-7]"""
+    stage = Stage(report=FAILED)
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {}, retry=RetryPolicy(initial_backoff=timedelta(hours=1)))
+    answers: list[str] = []
+    stage.after(1_800_000, lambda: answers.append(pool.cancel(None, work_id)))
+    stage.run(3 * 3_600_000)
+
+    assert answers == ["canceled"]
+    assert len(stage.aws.started) == 1
+    assert stage.work(work_id).outcome is Outcome.CANCELED
+    assert (stage.status().state, stage.pointers()) == (LoopState.IDLE, [])
+
+
+@pytest.mark.parametrize(("report", "attempts"), [(FAILED, 1), (NOT_DELIVERED, 0)])
+def test_a_retry_or_put_back_that_meets_a_request_ends_as_canceled(report: Report, attempts: int) -> None:
+    """[WP-7] Its transaction is refused, and the slot is freed all the same."""
+    stage = Stage(report=report)
+    pool = stage.pool(max_parallelism=1)
+    asked, next_one = pool.enqueue_action_batch(None, TARGET, [{}] * 2, retry=POLICY)
+    stage.table.plan(LEAVES_RUNNING, first(lambda: pool.cancel(None, asked)))
+    stage.run(60_000)
+    work = stage.work(asked)
+
+    assert (work.state, work.outcome, work.attempts_made) == (State.FINISHED, Outcome.CANCELED, attempts)
+    assert (work.error, work.error_type, work.claim, work.deadline) == (None, None, None, None)
+    assert work.expires_at is not None
+    assert [a.start for a in stage.aws.started if a.work_id == asked] == [1]
+    assert len([a for a in stage.aws.started if a.work_id == next_one]) > 1
+
+
+def test_a_work_that_is_put_back_by_recovery_after_a_request_ends_as_canceled() -> None:
+    """[WP-7] [WP-21] Nobody claimed it; it would start again."""
+    stage = Stage(takes_ms=None)
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {})
+    answers: list[str] = []
+    stage.after(10_000, lambda: answers.append(pool.cancel(None, work_id)))
+    stage.run(watchdog=True)
+
+    assert answers == ["requested"]
+    assert stage.work(work_id).outcome is Outcome.CANCELED
+    assert len(stage.aws.started) == 1
+    assert stage.status().state is LoopState.IDLE
+
+
+def test_a_request_that_meets_a_retry_cancels_it() -> None:
+    """[WP-7] The work changed between the canceller's read and its write: it is judged anew."""
+    stage = Stage(takes_ms=None)
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {}, retry=POLICY)
+    stage.run(1_000)
+    (a,) = stage.aws.started
+    stage.table.plan(updates(WorkRef, "cancel_requested"), first(lambda: stage.complete(a, FAILED)))
+    answer = pool.cancel(None, work_id)
+    stage.run()
+
+    assert answer == "canceled"
+    assert len(stage.aws.started) == 1
+
+
+def test_a_cancel_that_meets_a_start_becomes_a_request() -> None:
+    """[WP-7]"""
+    stage = Stage(takes_ms=None)
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {})
+    stage.table.plan(updates(WorkRef, state=State.FINISHED), first(lambda: stage.serve(stage.aws.loops.pop())))
+
+    assert pool.cancel(None, work_id) == "requested"
+    assert stage.work(work_id).cancel_requested
+    assert len(stage.aws.started) == 1
+
+
+def test_a_cancel_that_meets_the_end_says_finished() -> None:
+    """[WP-7] [WP-6]"""
+    stage = Stage(takes_ms=None)
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {})
+    stage.run(1_000)
+    (a,) = stage.aws.started
+    stage.table.plan(updates(WorkRef, "cancel_requested"), first(lambda: stage.complete(a, SUCCESS)))
+
+    assert pool.cancel(None, work_id) == "finished"
+    assert stage.work(work_id).outcome is Outcome.SUCCESS
+    assert not stage.work(work_id).cancel_requested
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_cancel_whose_answer_was_lost_is_its_own(*, running: bool) -> None:
+    """[WP-7] Repeated by the SDK, it meets itself."""
+    stage = Stage(takes_ms=None)
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {})
+    if running:
+        stage.run(1_000)
+    stage.table.plan(updates(WorkRef), repeated)
+
+    assert pool.cancel(None, work_id) == ("requested" if running else "canceled")
+    assert [fact.answer for fact in stage.telemetry.of(CancelAsked)] == ["requested" if running else "canceled"]
+
+
+def test_somebody_elses_cancel_is_told_as_what_it_is() -> None:
+    """[WP-7] The second canceller met the end."""
+    stage = Stage()
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {})
+    stage.table.plan(updates(WorkRef, state=State.FINISHED), first(lambda: pool.cancel(None, work_id)))
+
+    assert pool.cancel(None, work_id) == "finished"
+
+
+@pytest.mark.parametrize("fault", [lost_before, lost_after])
+def test_a_cancel_without_an_answer_may_be_asked_again(fault: Fault) -> None:
+    """[WP-7]"""
+    stage = Stage(takes_ms=None)
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {})
+    stage.table.plan(updates(WorkRef), fault)
+    with pytest.raises(StoreUnavailable):
+        pool.cancel(None, work_id)
+
+    assert pool.cancel(None, work_id) in {"canceled", "finished"}
+    assert stage.work(work_id).outcome is Outcome.CANCELED
+
+
+def test_asking_twice_changes_nothing() -> None:
+    stage = Stage(takes_ms=None)
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {})
+    stage.run(1_000)
+
+    assert [pool.cancel(None, work_id) for _ in range(2)] == ["requested", "requested"]
+    assert len(stage.telemetry.of(CancelAsked)) == 1
+
+
+def test_a_work_that_keeps_changing_is_given_up_on() -> None:
+    stage = Stage(takes_ms=None)
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {})
+    pending, running = stage.work(work_id), a_running_work(id=work_id)
+    for nth in range(8):
+        other = running if nth % 2 == 0 else pending
+        stage.table.plan(updates(WorkRef), first(partial(stage.place, other)))
+
+    with pytest.raises(StoreUnavailable, match="kept changing"):
+        pool.cancel(None, work_id)
+
+
+def test_only_the_claimer_may_turn_a_request_into_the_end() -> None:
+    """[WP-7] [WP-5] A duplicate's failure must not cancel what the claimer still runs."""
+    stage = Stage()
+    work = a_running_work(claim="mine", cancel_requested=True, retry=POLICY)
+    stage.place(work)
+    stage.complete(assignment_of(work, TABLE), FAILED)
+    stranger = stage.work(work.id).state
+    stage.complete(assignment_of(work, TABLE), Report(kind=ReportKind.FAILED, claim="mine"))
+
+    assert stranger is State.RUNNING
+    assert stage.work(work.id).outcome is Outcome.CANCELED
+
+
+def test_the_end_as_canceled_is_reported_and_kicked() -> None:
+    """[WP-24]"""
+    stage = Stage()
+    work = a_running_work(cancel_requested=True, retry=POLICY, claimed=False)
+    stage.place(work)
+    stage.resting_as(LoopState.WAITING, saturated=True)
+    stage.complete(assignment_of(work, TABLE), FAILED)
+
+    assert [(done.work_id, done.start) for done in stage.dones()] == [(work.id, 1)]
+    assert len(stage.aws.loops) == 1
+
+
+def test_a_canceled_end_is_recorded_once() -> None:
+    """[WP-4] Its answer lost and repeated, it goes on to report."""
+    stage = Stage()
+    work = a_running_work(cancel_requested=True, retry=POLICY, claimed=False)
+    stage.place(work)
+    stage.table.plan(updates(WorkRef, state=State.FINISHED), repeated)
+    stage.complete(assignment_of(work, TABLE), FAILED)
+
+    assert stage.work(work.id).outcome is Outcome.CANCELED
+    assert len(stage.dones()) == 1

@@ -1,0 +1,121 @@
+"""A damaged item, a bad payload or a bad function affects its own work only [WP-12]."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from builders import NOW, an_id
+from integration.stage import POOL, TARGET, Stage
+from pool_world import TABLE
+from workpool_aws import Workpool
+from workpool_aws.adapters.keys import key_of
+from workpool_aws.local import LocalCloud
+from workpool_aws.model.facts import SetAside
+from workpool_aws.model.loop import LoopState
+from workpool_aws.model.refs import ConfigRef, DoneRef, LedgerRef, PointerRef, Ref, RegistrationRef, StatusRef, WorkRef
+from workpool_aws.model.work import State
+
+
+def damage(stage: Stage, ref: Ref) -> None:
+    key = key_of(ref)
+    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+
+
+def test_a_damaged_row_of_works_is_told_and_passed_over() -> None:
+    """[WP-12] Before and behind it, everything runs; it is neither removed nor repaired."""
+    stage = Stage()
+    pool = stage.pool(max_parallelism=1)
+    before = pool.enqueue_action_batch(None, TARGET, [{}] * 3)
+    bad = WorkRef(POOL, an_id(NOW, 5))
+    damage(stage, bad)
+    damage(stage, PointerRef(POOL, an_id(NOW - 50, 6)))
+    after = pool.enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=3))
+    stage.run()
+
+    assert {stage.work(work_id).state for work_id in [*before, after]} == {State.FINISHED}
+    assert stage.status().state is LoopState.IDLE
+    assert key_of(bad).sk in {fact.sort for fact in stage.telemetry.of(SetAside)}
+    assert stage.table.memory.peek(bad) is not None
+
+
+def test_many_damaged_rows_hide_no_work() -> None:
+    """[WP-12] More of them than a page holds."""
+    stage = Stage()
+    for n in range(40):
+        damage(stage, WorkRef(POOL, an_id(NOW - 1_000 + n, n + 1)))
+    work_id = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})
+    stage.run(10_000)
+
+    assert stage.work(work_id).state is State.FINISHED
+
+
+def test_a_damaged_report_hides_no_other() -> None:
+    """[WP-12] [WP-21]"""
+    stage = Stage()
+    for n in range(3):
+        damage(stage, DoneRef(POOL, an_id(NOW + 500 + n, n + 1)))
+    ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 3)
+    stage.run(30_000)
+
+    assert {stage.work(work_id).state for work_id in ids} == {State.FINISHED}
+    assert stage.ledger().entries == {}
+
+
+def test_a_pointer_to_a_damaged_work_hurts_nobody_else() -> None:
+    """[WP-12]"""
+    stage = Stage(takes_ms=None)
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {}, retry=True)
+    stage.run(1_000)
+    (a,) = stage.aws.started
+    stage.complete(a)
+    damage(stage, WorkRef(POOL, work_id))
+    other = pool.enqueue_action(None, TARGET, {})
+    stage.aws.on_start = lambda started: stage.after(10, lambda: stage.complete(started))
+    stage.run(60_000)
+
+    assert stage.work(other).state is State.FINISHED
+    assert stage.status().state is LoopState.IDLE
+
+
+def test_a_work_that_is_damaged_while_it_runs_frees_its_slot_after_its_deadline() -> None:
+    """[WP-12] [WP-21]"""
+    stage = Stage(takes_ms=None)
+    bad, good = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
+    stage.aws.on_start = lambda a: stage.after(10, lambda: stage.complete(a)) if a.work_id == good else None
+    stage.after(5_000, lambda: damage(stage, WorkRef(POOL, bad)))
+    stage.run(watchdog=True)
+
+    assert stage.work(good).state is State.FINISHED
+    assert stage.ledger().entries == {}
+
+
+@pytest.mark.parametrize("ref", [StatusRef("bad"), LedgerRef("bad"), ConfigRef("bad"), RegistrationRef("bad")])
+def test_a_pool_whose_own_items_are_damaged_hurts_no_other_pool(ref: Ref) -> None:
+    """[WP-12] The watchdog and the loop go on with the rest of the table."""
+    stage = Stage()
+    Workpool(TABLE, "bad", ports=stage.ports).enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+    damage(stage, ref)
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.aws.loops.clear()
+    stage.run(300_000, watchdog=True)
+
+    assert {stage.work(a.work_id).state for a in stage.aws.started if a.pool == POOL} == {State.FINISHED}
+    assert len([a for a in stage.aws.started if a.pool == POOL]) == 1
+
+
+def test_a_bad_function_hurts_no_other_work() -> None:
+    """[WP-12] One that does not exist, one that raises, one that answers what is no JSON."""
+    with LocalCloud(engine="memory") as cloud:
+        pool = cloud.workpool(max_parallelism=1)
+        raising = cloud.function(lambda _event, _: 1 / 0, name="raising")
+        answering = cloud.function(lambda _event, _: {1, 2}, name="answering")
+        good = cloud.function(lambda event, _: event["n"], name="good")
+        ids = [pool.enqueue_action(None, fn, {"n": 1}) for fn in (raising, "nobody", answering, good)]
+        cloud.run_until_idle()
+        kinds = [pool.status(None, work_id).outcome for work_id in ids]
+
+        assert kinds == ["failed", "failed", "failed", "success"]

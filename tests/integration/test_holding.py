@@ -1,0 +1,335 @@
+"""Only the holder commits, at the version that it read; only what stands in a committed ledger is started [WP-2]."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from builders import NOW, a_running_work
+from integration.stage import (
+    POOL,
+    TARGET,
+    Fault,
+    Stage,
+    dies_after,
+    dies_before,
+    first,
+    lost_after,
+    lost_before,
+    order,
+    puts,
+    repeated,
+    then,
+    updates,
+)
+from workpool_aws.core.kick import KickReason
+from workpool_aws.flow.kick import kick
+from workpool_aws.model.facts import LoopEnded, LoopFenced, LoopRested
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState
+from workpool_aws.model.refs import LedgerRef, StatusRef, WorkRef
+from workpool_aws.model.work import State
+
+COMMIT = updates(LedgerRef, "entries")
+
+
+def overtake(stage: Stage) -> None:
+    """Another loop runs, under a later generation."""
+    stage.place(replace(stage.status(), generation=7, lease_until=EpochMs(NOW + 99_000)))
+
+
+def test_the_ledger_is_committed_before_the_work_is_started() -> None:
+    """[WP-2]"""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run()
+
+    deeds = [note for note in stage.notes if note in {"commit", "start", "invoke"}]
+    assert deeds[:3] == ["commit", "start", "invoke"]
+
+
+def test_a_loop_that_dies_before_its_commit_has_started_nothing() -> None:
+    """[WP-2]"""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(COMMIT, dies_before)
+    stage.run(10_000)
+
+    assert stage.work(work_id).state is State.PENDING
+    assert stage.aws.started == []
+
+
+def test_of_two_deliveries_of_one_generation_only_one_holds() -> None:
+    """[WP-2] Lambda may deliver one loop invocation twice."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    (kicked,) = stage.aws.loops
+    stage.table.plan(COMMIT, first(lambda: stage.serve(kicked)))
+    stage.run()
+
+    assert len(stage.telemetry.of(LoopFenced)) == 1
+    assert len(stage.aws.started) == 1
+
+
+def test_a_late_delivery_of_an_older_generation_does_not_take_hold() -> None:
+    """[WP-2]"""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run()
+    stage.pool().enqueue_action(None, TARGET, {})
+    newer = stage.aws.loops.pop()
+    before = stage.ledger()
+    stage.serve(order(1))
+
+    assert newer.generation == stage.generation()
+    assert stage.ledger() == before
+    assert len(stage.aws.started) == 1
+
+
+def test_a_loop_that_was_frozen_cannot_commit_past_the_next_holder() -> None:
+    """[WP-2] Both read the same due works: together they must not start more than the limit."""
+    stage = Stage(takes_ms=None)
+    stage.pool(max_parallelism=2).enqueue_action_batch(None, TARGET, [{}] * 4)
+
+    def next_holder() -> None:
+        stage.place(replace(stage.status(), lease_until=EpochMs(NOW)))
+        kick(stage.ports, POOL, KickReason.WATCHDOG)
+        stage.kill_at(5_000)
+        stage.serve(stage.aws.loops.pop())
+
+    stage.table.plan(COMMIT, first(next_holder))
+    stage.run(60_000)
+
+    assert len(stage.aws.started) == 2
+    assert len({a.work_id for a in stage.aws.started}) == 2
+    assert len(stage.telemetry.of(LoopFenced)) == 1
+
+
+def test_a_commit_names_its_holder() -> None:
+    """[WP-2] Whoever holds the ledger at the very version that a commit read, but is another invocation, keeps it."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+
+    def another() -> None:
+        stage.place(replace(stage.ledger(), holder="somebody else"))
+
+    stage.table.plan(COMMIT, first(another))
+    stage.run(10_000)
+
+    assert stage.aws.started == []
+    assert stage.ledger().holder == "somebody else"
+    assert len(stage.telemetry.of(LoopFenced)) == 1
+
+
+def test_a_commit_names_its_generation() -> None:
+    """[WP-2]"""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(COMMIT, first(lambda: stage.place(replace(stage.ledger(), generation=9))))
+    stage.run(10_000)
+
+    assert stage.aws.started == []
+    assert len(stage.telemetry.of(LoopFenced)) == 1
+
+
+@pytest.mark.parametrize("fault", [repeated, lost_after])
+def test_a_commit_whose_answer_was_lost_is_its_own(fault: Fault) -> None:
+    """[WP-2] Neither fenced off by itself, nor started twice."""
+    stage = Stage()
+    ids = stage.pool().enqueue_action_batch(None, TARGET, [{}] * 2)
+    stage.table.plan(COMMIT, fault)
+    stage.run()
+
+    assert [stage.work(work_id).state for work_id in ids] == [State.FINISHED] * 2
+    assert len(stage.aws.started) == 2
+    assert stage.telemetry.of(LoopFenced) == []
+    assert stage.status().state is LoopState.IDLE
+
+
+def test_a_repeated_commit_is_taken_for_what_it_is() -> None:
+    """[WP-2] No second pass is needed to find out that the first one went through: the work starts at once."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(COMMIT, repeated)
+    stage.run()
+
+    assert stage.notes[: stage.notes.index("invoke")].count("get ConfigRef") == 1
+
+
+@pytest.mark.parametrize("first_ever", [True, False])
+def test_taking_hold_whose_answer_was_lost_is_its_own(*, first_ever: bool) -> None:
+    """[WP-2]"""
+    stage = Stage()
+    if not first_ever:
+        stage.pool().enqueue_action(None, TARGET, {})
+        stage.run()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(puts(Ledger) if first_ever else updates(LedgerRef, "holder"), repeated)
+    stage.run()
+
+    assert stage.work(work_id).state is State.FINISHED
+    assert stage.telemetry.of(LoopFenced) == []
+
+
+def test_two_loops_that_both_see_no_ledger_make_one() -> None:
+    """[WP-2]"""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    (kicked,) = stage.aws.loops
+    stage.table.plan(puts(Ledger), first(lambda: stage.serve(kicked)))
+    stage.run()
+
+    assert len(stage.telemetry.of(LoopFenced)) == 1
+    assert len(stage.aws.started) == 1
+    assert len(stage.telemetry.of(LoopRested)) == 1
+
+
+def test_taking_hold_bumps_the_version() -> None:
+    """[WP-2] The version is the fence: a commit of the holder before must find another one."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run()
+    before = stage.ledger()
+    stage.table.plan(COMMIT, dies_before)
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(1_000)
+
+    assert stage.ledger().version == before.version + 1
+    assert stage.ledger().holder != before.holder
+
+
+def test_a_new_holder_starts_what_was_committed_and_never_started() -> None:
+    """[WP-21] The one before died between its commit and the start."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(COMMIT, dies_after)
+    stage.run(120_000, watchdog=True)
+
+    assert stage.work(work_id).state is State.FINISHED
+    assert [(a.work_id, a.start) for a in stage.aws.started] == [(work_id, 1)]
+
+
+def test_a_new_holder_does_not_send_what_the_one_before_may_have_sent() -> None:
+    """[WP-4] It died after the start write: nobody knows whether it invoked."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(updates(WorkRef, "starts"), dies_after)
+    stage.run(60_000, watchdog=True)
+
+    assert stage.aws.started == []
+    assert stage.work(work_id).state is State.RUNNING
+    assert set(stage.ledger().entries) == {EntryKey(work_id, 1)}
+
+
+def test_a_new_holder_keeps_the_slot_of_what_runs() -> None:
+    """[WP-1] An entry that was not confirmed may be running."""
+    stage = Stage(takes_ms=None)
+    running = a_running_work(started_by="the loop before")
+    entry = {EntryKey(running.id, 1): Entry(EpochMs(NOW + 60_000))}
+    stage.place(running, Ledger(pool=POOL, holder="the loop before", generation=1, version=3, entries=entry))
+    waiting = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})
+    stage.serve(order(2))
+
+    assert stage.aws.started == []
+    assert stage.work(waiting).state is State.PENDING
+
+
+def test_a_status_write_of_an_older_generation_is_fenced_off() -> None:
+    """[WP-2] A loop that was overtaken must not say that the pool rests."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(updates(StatusRef, state=LoopState.IDLE), first(lambda: overtake(stage)))
+    stage.run(30_000)
+
+    assert (stage.status().state, stage.status().generation) == (LoopState.RUNNING, 7)
+    assert stage.telemetry.of(LoopRested) == []
+    assert len(stage.telemetry.of(LoopFenced)) == 1
+
+
+def test_a_status_write_whose_answer_was_lost_is_its_own() -> None:
+    """[WP-22]"""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(updates(StatusRef, state=LoopState.IDLE), repeated)
+    stage.run()
+
+    assert [fact.state for fact in stage.telemetry.of(LoopRested)] == ["idle"]
+    assert stage.telemetry.of(LoopFenced) == []
+
+
+def test_trouble_with_the_table_ends_the_loop_and_the_watchdog_starts_another() -> None:
+    """[WP-20]"""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(puts(Ledger), lost_before)
+    stage.run(120_000, watchdog=True)
+
+    assert len(stage.telemetry.of(LoopEnded)) == 1
+    assert stage.work(work_id).state is State.FINISHED
+
+
+def test_the_loop_renews_its_lease_while_it_lives() -> None:
+    """[WP-20] No watchdog starts a second loop beside one that works."""
+    stage = Stage(takes_ms=50)
+    stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 400)
+    leases: list[bool] = []
+    for second in range(1, 40):
+        stage.after(second * 1_000, lambda: leases.append(stage.status().lease_until > stage.clock.at))
+    stage.run(120_000, watchdog=True)
+
+    assert set(leases) == {True}
+    assert stage.notes.count("status renewed") >= 1
+    assert stage.generation() == 1
+
+
+def test_the_loop_hands_over_before_its_lambda_ends() -> None:
+    """[WP-20] The next generation goes on where it was, without waiting for a watchdog."""
+    stage = Stage(takes_ms=50)
+    ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
+    stage.serve(stage.aws.loops.pop(), lives_ms=40_000)
+    (handed,) = stage.aws.loops
+    left = [work_id for work_id in ids if stage.work(work_id).state is State.PENDING]
+    at = stage.clock.at
+    stage.run()
+
+    assert at <= NOW + 20_000 + 1_000
+    assert left
+    assert handed.generation == 2
+    assert {stage.work(work_id).state for work_id in ids} == {State.FINISHED}
+
+
+def test_a_loop_that_was_overtaken_hands_nothing_over() -> None:
+    """[WP-2]"""
+    stage = Stage(takes_ms=50)
+    stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
+    stage.after(15_000, lambda: overtake(stage))
+    stage.serve(stage.aws.loops.pop(), lives_ms=40_000)
+
+    assert stage.aws.loops == []
+    assert stage.generation() == 7
+
+
+def test_a_work_that_was_canceled_between_commit_and_start_is_not_started() -> None:
+    """[WP-2] [WP-7] The start write finds what is not pending any more."""
+    stage = Stage()
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {})
+    stage.table.plan(COMMIT, then(lambda: pool.cancel(None, work_id)))
+    stage.run()
+
+    assert stage.aws.started == []
+    assert stage.status().state is LoopState.IDLE
+
+
+def test_a_due_work_of_an_other_loops_start_is_not_started_twice() -> None:
+    """[WP-4] Its start number does not fit any more."""
+    stage = Stage(takes_ms=None)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    put_back = replace(stage.work(work_id), starts=1)
+    stage.table.plan(COMMIT, then(lambda: stage.place(put_back)))
+    stage.kill_at(50)
+    stage.run(60)
+
+    assert stage.aws.started == []
+    assert stage.work(work_id) == put_back

@@ -1,0 +1,323 @@
+"""Whatever was acknowledged is found, however late its writer was [WP-3]. No watchdog runs here: it would hide what the loop loses."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from builders import NOW, a_running_work, a_work, an_id
+from integration.stage import FAILED, POOL, TARGET, Stage, dies_before, first, lost_after, order, puts, repeated, updates
+from pool_world import TABLE
+from workpool_aws import RetryPolicy, StoreUnavailable
+from workpool_aws.core import limits
+from workpool_aws.core.complete import assignment_of
+from workpool_aws.core.settle import deep_low, done_cursor_after, settle
+from workpool_aws.core.start import cursor_after
+from workpool_aws.flow.complete import complete
+from workpool_aws.flow.enqueue import enqueue
+from workpool_aws.flow.late import make_pointer, prove_in_time
+from workpool_aws.model.ids import EpochMs, id_floor, time_of
+from workpool_aws.model.loop import Done, DoneKind, Entry, EntryKey, Ledger, LoopState, ShardMark
+from workpool_aws.model.messages import Assignment
+from workpool_aws.model.refs import LedgerRef
+from workpool_aws.model.work import Pointer, State, Work
+from workpool_aws.model.writes import Written
+
+
+def busy_stage(ms: int = 60_000, *, limit: int = 2) -> Stage:
+    """A loop that is kept up all the time by other works: its cursors move, and it has no reason to rest and look again."""
+    stage = Stage(takes_ms=300)
+    count = ms // 1_000 * 2
+    stage.pool(max_parallelism=limit).enqueue_action_batch(None, TARGET, [{}])
+    for n in range(count):
+        stage.after(500 + n * 500, lambda: stage.pool().enqueue_action(None, TARGET, {}))
+    return stage
+
+
+@pytest.mark.parametrize("late_ms", [0, 4_900, 6_100, 14_000, 30_000])
+def test_a_work_that_becomes_visible_late_is_started(late_ms: int) -> None:
+    """[WP-3] A producer read its clock and was frozen before its write."""
+    stage = busy_stage()
+    late: list[str] = []
+    at = NOW + 20_000
+
+    def write() -> None:
+        late.append(stage.pool(at=at).enqueue_action(None, TARGET, {}))
+
+    stage.clock.enter(at + late_ms, write)
+    ended: list[State] = []
+    stage.clock.enter(at + late_ms + 6_000, lambda: ended.append(stage.work(late[0]).state))
+    stage.run()
+
+    assert ended == [State.FINISHED]
+
+
+def test_a_work_proven_late_is_pointed_at_from_the_servers_time() -> None:
+    """[WP-3] Its own key lies behind what any read goes back over."""
+    stage = Stage()
+    stage.clock.at = NOW + 60_000
+    stage.pool(at=NOW).enqueue_action(None, TARGET, {})
+
+    (pointer,) = stage.pointers()
+    assert time_of(pointer.at) == NOW + 60_000
+
+
+def test_a_work_in_time_gets_no_pointer() -> None:
+    stage = Stage()
+    stage.clock.at = NOW + limits.LATE_MS
+    stage.pool(at=NOW).enqueue_action(None, TARGET, {})
+
+    assert stage.pointers() == []
+
+
+def test_a_pointer_that_is_late_itself_is_written_again() -> None:
+    """[WP-3] Until one was visible in time: the proof is about the last write."""
+    stage = Stage()
+    stage.clock.at = NOW + 60_000
+    stage.table.plan(puts(Pointer), first(lambda: stage.clock.pass_to(NOW + 90_000)))
+    stage.pool(at=NOW).enqueue_action(None, TARGET, {})
+
+    assert [time_of(pointer.at) for pointer in stage.pointers()] == [NOW + 60_000, NOW + 90_000]
+
+
+def test_without_a_date_the_writers_own_clock_is_the_witness() -> None:
+    """[WP-3] It was frozen between reading its clock and the answer."""
+    stage = Stage()
+    stage.table.dateless = True
+    stage.table.plan(puts(Work), first(lambda: stage.clock.pass_to(NOW + 60_000)))
+    stage.pool().enqueue_action(None, TARGET, {})
+
+    assert [time_of(pointer.at) for pointer in stage.pointers()] == [NOW + 60_000]
+
+
+def test_the_rule_looks_again_after_every_write() -> None:
+    asked: list[int] = []
+    answers = [Written(EpochMs(NOW + 30_000), None), Written(EpochMs(NOW + 30_000), None)]
+
+    def again(at: EpochMs) -> Written:
+        asked.append(at)
+        return answers.pop()
+
+    prove_in_time(Stage().ports, Written(EpochMs(NOW + 10_000), None), NOW, again)
+
+    assert asked == [NOW + 10_000, NOW + 30_000]
+
+
+def test_an_enqueue_whose_pointer_was_not_written_is_not_acknowledged() -> None:
+    """[WP-3]"""
+    stage = Stage()
+    stage.clock.at = NOW + 60_000
+    stage.table.plan(puts(Pointer), lost_after)
+
+    with pytest.raises(StoreUnavailable) as raised:
+        stage.pool(at=NOW).enqueue_action(None, TARGET, {})
+
+    assert len(raised.value.maybe_enqueued) == 1
+
+
+def test_an_enqueue_that_the_sdk_repeated_is_pointed_at_anew() -> None:
+    """[WP-3] Nobody knows when the first one landed: the answer's Date says nothing about it."""
+    stage = busy_stage()
+    ids: list[str] = []
+
+    def write() -> None:
+        stage.table.plan(puts(Work), repeated)
+        ids.append(stage.pool().enqueue_action(None, TARGET, {}))
+
+    stage.after(20_100, write)
+    seen: list[str] = []
+    stage.after(20_101, lambda: seen.extend(pointer.work_id for pointer in stage.pointers()))
+    stage.run()
+
+    assert seen == ids
+    assert stage.work(ids[0]).state is State.FINISHED
+
+
+def test_a_stranger_under_the_same_id_is_not_acknowledged() -> None:
+    """[WP-3] And is not overwritten."""
+    stage = Stage()
+    stranger = a_work(target="another", enqueued_at=EpochMs(NOW - 1))
+    stage.place(stranger)
+
+    with pytest.raises(StoreUnavailable):
+        enqueue(stage.ports, [a_work()])
+
+    assert stage.work(stranger.id) == stranger
+
+
+def test_a_retry_whose_transaction_was_late_is_proven_too() -> None:
+    """[WP-3] [WP-21] Pointer and done record are written again, nearer to now."""
+    stage = Stage(takes_ms=None)
+    work = a_running_work(claimed=False, retry=RetryPolicy(initial_backoff=timedelta(0)))
+    stage.place(work)
+    stage.clock.at = NOW + 60_000
+    complete(stage.ports_at(NOW), assignment_of(work, TABLE), FAILED, by="worker")
+
+    assert sorted(time_of(pointer.at) for pointer in stage.pointers()) == [NOW, NOW + 60_000]
+    assert sorted(time_of(done.at) for done in stage.dones()) == [NOW, NOW + 60_000]
+    assert {done.pointer for done in stage.dones()} <= {pointer.at for pointer in stage.pointers()}
+
+
+@pytest.mark.parametrize("late_ms", [1_000, 4_900, 9_000, 30_000])
+def test_a_done_record_that_becomes_visible_late_is_settled(late_ms: int) -> None:
+    """[WP-21] It lies behind the done cursor: inside the buffer of a deep read, or else written again."""
+    stage = busy_stage(limit=3)
+    held: list[Assignment] = []
+
+    def report(a: Assignment) -> None:
+        if held:
+            stage.after(300, lambda: stage.complete(a))
+        else:
+            held.append(a)
+
+    def settled() -> bool:
+        return EntryKey(held[0].work_id, 1) not in stage.ledger().entries
+
+    stage.aws.on_start = report
+    at = NOW + 40_000
+    seen: list[bool] = []
+    stage.clock.enter(at - 1, lambda: seen.append(settled()))
+    stage.clock.enter(at, lambda: complete(stage.ports_at(at - late_ms), held[0], stage.report, by="worker"))
+    stage.clock.enter(at + 6_000, lambda: seen.append(settled()))
+    stage.run()
+
+    assert seen == [False, True]
+
+
+def test_a_work_that_landed_late_while_every_slot_was_taken_is_found() -> None:
+    """[WP-3] The range was not read then, and by the next deep read the cursor has moved on: it begins where the last one really read."""
+    stage = Stage(takes_ms=20_000)
+    pool = stage.pool(max_parallelism=limits.PROMISE_ENTRIES_MIN)
+    pool.enqueue_action_batch(None, TARGET, [{}] * limits.PROMISE_ENTRIES_MIN)
+    late: list[str] = []
+    stage.after(500, lambda: late.append(stage.pool(at=NOW - 4_000).enqueue_action(None, TARGET, {})))
+    stage.run()
+
+    assert stage.notes.count("put Pointer") == 0
+    assert NOW + 20_000 < (stage.work(late[0]).started_at or 0) < NOW + 25_000
+
+
+def test_a_deep_read_begins_before_the_earlier_of_cursor_and_last_deep_read() -> None:
+    """[WP-3]"""
+    cursor = id_floor(EpochMs(NOW))
+
+    assert deep_low(cursor) == id_floor(EpochMs(NOW - limits.BUFFER_MS))
+    assert deep_low(cursor, EpochMs(NOW - 40_000)) == id_floor(EpochMs(NOW - 40_000 - limits.BUFFER_MS))
+    assert deep_low(id_floor(EpochMs(NOW - 90_000)), EpochMs(NOW)) == id_floor(EpochMs(NOW - 90_000))
+    assert deep_low("", EpochMs(NOW)) == ""
+
+
+def test_the_cursor_waits_for_what_was_not_chosen() -> None:
+    """[WP-3] A backlog far larger than the limit is worked off from its beginning, without any deep read."""
+    stage = Stage(takes_ms=200)
+    ids = stage.pool(max_parallelism=3).enqueue_action_batch(None, TARGET, [{}] * 300)
+    stage.run()
+
+    assert [a.work_id for a in stage.aws.started] == ids
+    assert {stage.work(work_id).state for work_id in ids} == {State.FINISHED}
+
+
+def test_the_cursor_goes_back_to_a_work_that_was_found_and_could_not_be_chosen() -> None:
+    """[WP-3]"""
+    waiting = an_id(NOW + 1)
+
+    assert cursor_after(id_floor(EpochMs(NOW + 9_000)), waiting, EpochMs(NOW + 10_000)) == waiting
+
+
+def test_the_cursor_stays_a_little_behind_the_clock() -> None:
+    """[WP-20] A work due now carries the time of its enqueue, and is visible a moment later: not only by the next deep read."""
+    stage = busy_stage(20_000)
+    ids: list[str] = []
+    lags: list[int] = []
+
+    def write() -> None:
+        stage.clock.at += 150
+        ids.append(stage.pool(at=stage.clock.at - 150).enqueue_action(None, TARGET, {}))
+
+    for n in range(12):
+        stage.clock.enter(NOW + 3_030 + n * 1_111, write)
+    stage.run()
+    lags = [(stage.work(work_id).started_at or 0) - stage.work(work_id).enqueued_at for work_id in ids]
+
+    assert len(lags) == 12
+    assert max(lags) <= limits.DUE_TO_START_MS
+    assert cursor_after("", None, NOW) == id_floor(EpochMs(NOW - limits.CURSOR_OVERLAP_MS))
+
+
+def test_a_cursor_that_is_ahead_of_this_clock_stays() -> None:
+    ahead = id_floor(EpochMs(NOW + 2_000))
+
+    assert cursor_after(ahead, None, NOW) == ahead
+
+
+def test_the_cursor_goes_back_to_the_pointer_of_a_retry() -> None:
+    """[WP-20] A short backoff, written slowly, lies behind the cursor when its record is read; the next deep read would be too late."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=60))
+    lags: list[int] = []
+    reported: list[int] = []
+
+    def report_slowly(a: Assignment) -> None:
+        if reported:
+            lags.append(stage.clock.at - reported[-1])
+
+        def report() -> None:
+            reported.append(stage.clock.at)
+            complete(stage.ports_at(stage.clock.at - 2_000), a, FAILED, by="worker")
+
+        stage.after(2_300, report)
+
+    stage.aws.on_start = report_slowly
+    stage.pool().enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=12, initial_backoff=timedelta(0)))
+    stage.run(50_000)
+
+    assert len(lags) >= 11
+    assert max(lags[:11]) <= limits.DUE_TO_START_MS
+
+
+def test_the_earliest_pointer_counts_and_a_cursor_never_jumps_forward_to_one() -> None:
+    """[WP-3]"""
+    early, late = (make_pointer(POOL, an_id(n=n), EpochMs(NOW + at), random_bits=n).at for n, at in ((1, 100), (2, 50_000)))
+    entries = {EntryKey(an_id(n=n), 1): Entry(NOW) for n in (1, 2)}
+    records = [
+        Done(pool=POOL, at=an_id(n=n), work_id=an_id(n=n), start=1, kind=DoneKind.RETRY, pointer=at) for n, at in ((1, early), (2, late))
+    ]
+
+    assert settle(entries, records).back_to == early
+
+
+def test_a_dropped_entry_whose_work_waits_gets_a_fresh_pointer() -> None:
+    """[WP-3] Its report was not seen, so neither was its pointer, and the cursor may be far past it."""
+    stage = Stage()
+    work = a_work(id=an_id(NOW), starts=1, attempts_made=1, claimed=False, retry=RetryPolicy())
+    entries = {EntryKey(work.id, 1): Entry(EpochMs(NOW + 60_000))}
+    stage.clock.at = NOW + 3_600_000
+    mark = ShardMark(work_cursor=id_floor(EpochMs(stage.clock.at)), done_cursor="", deep_at=EpochMs(stage.clock.at))
+    stage.place(work, Ledger(pool=POOL, holder="dead", generation=1, version=5, entries=entries, shards=(mark,)))
+    stage.resting_as(LoopState.RUNNING)
+    stage.serve(order(2))
+
+    assert stage.work(work.id).state is State.FINISHED
+
+
+def test_a_fresh_pointer_comes_before_the_entry_goes() -> None:
+    """[WP-3] Killed between the two, the loop must leave a pointer too many."""
+    stage = Stage()
+    work = a_work(id=an_id(NOW), starts=1)
+    entries = {EntryKey(work.id, 1): Entry(EpochMs(NOW + 60_000))}
+    stage.place(work, Ledger(pool=POOL, holder="dead", generation=1, version=5, entries=entries))
+    stage.table.plan(updates(LedgerRef, "entries"), dies_before)
+    stage.serve(order(2))
+
+    assert [pointer.work_id for pointer in stage.pointers()] == [work.id]
+
+
+def test_a_done_cursor_never_passes_now() -> None:
+    """[WP-21] A fast clock's record must not hide those that are still to come."""
+    fast = make_pointer(POOL, an_id(), EpochMs(NOW + 2_000), random_bits=1).at
+
+    assert done_cursor_after("", [fast], NOW) == id_floor(NOW)
+    assert done_cursor_after(fast, [], NOW) == fast
+    assert done_cursor_after(fast, [id_floor(NOW)], NOW) == fast
+    assert done_cursor_after("", [an_id(NOW - 5)], NOW) == an_id(NOW - 5)

@@ -1,0 +1,157 @@
+"""Due work starts within a second, and a loop that achieves nothing slows down and says so [WP-20, WP-23]."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from builders import NOW, a_work, an_id
+from integration.stage import POOL, TARGET, Stage, lost_before, updates
+from workpool_aws.core import limits
+from workpool_aws.core.rest import floor_ms, next_poll_ms
+from workpool_aws.local import LocalCloud
+from workpool_aws.model.facts import NoProgress
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Entry, EntryKey
+from workpool_aws.model.refs import LedgerRef, WorkRef
+from workpool_aws.model.work import State
+
+START = updates(WorkRef, "starts")
+
+
+@pytest.mark.parametrize("due_in_s", [0, 1, 7.3, 61, 119, 121, 600])
+def test_due_work_with_a_free_slot_starts_within_a_second(due_in_s: float) -> None:
+    """[WP-20] By a loop that runs, sleeps through a near wait, or is woken by a schedule that fires up to a minute late."""
+    with LocalCloud(engine="memory", scheduler="aws", seed=3) as cloud:
+        pool = cloud.workpool()
+        fn = cloud.function(lambda _event, _: None, name="work")
+        due = cloud.now + timedelta(seconds=due_in_s)
+        pool.enqueue_action(None, fn, {}, run_at=due)
+        cloud.run_until_idle()
+        (run,) = cloud.invocations(fn)
+
+        assert timedelta(0) <= run.started_at - due <= timedelta(milliseconds=limits.DUE_TO_START_MS)
+
+
+def test_work_that_comes_in_while_the_loop_polls_starts_within_a_second() -> None:
+    """[WP-20] It is kept up by a work that is due in a minute and a half, and nobody kicks it."""
+    stage = Stage(takes_ms=50)
+    pool = stage.pool()
+    pool.enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=90))
+    ids: list[str] = []
+    for ms in (5_050, 21_490, 43_333, 70_001):
+        stage.after(ms, lambda: ids.append(pool.enqueue_action(None, TARGET, {})))
+    stage.run(120_000)
+    lags = [(stage.work(work_id).started_at or 0) - stage.work(work_id).enqueued_at for work_id in ids]
+
+    assert len(lags) == 4
+    assert max(lags) <= limits.DUE_TO_START_MS
+    assert stage.generation() == 1
+
+
+def test_a_freed_slot_is_filled_within_a_second() -> None:
+    """[WP-20] Works of half a minute each, and a loop that rests meanwhile: each end kicks."""
+    stage = Stage(takes_ms=30_000)
+    ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 4)
+    stage.run()
+    starts = [stage.work(work_id).started_at or 0 for work_id in ids]
+
+    assert all(later - earlier <= 31_000 for earlier, later in pairwise(starts))
+
+
+def test_a_dead_pool_is_found_within_the_watchdogs_minute() -> None:
+    """[WP-20] The kick's invoke was lost, and with it the only loop."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.aws.loops.clear()
+    stage.run(300_000, watchdog=True)
+
+    assert (stage.work(work_id).started_at or 0) - NOW <= limits.LEASE_MS + limits.WATCHDOG_MS + limits.DUE_TO_START_MS
+
+
+def test_passes_begin_a_floor_apart() -> None:
+    """[WP-23]"""
+    stage = Stage(takes_ms=10)
+    stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 50)
+    stage.run(60_000)
+
+    assert min(stage.clock.slept_ms) >= limits.PASS_FLOOR_MS
+    few = {EntryKey(an_id(n=n), 1): Entry(EpochMs(NOW)) for n in range(limits.CROWDED_ENTRIES - 1)}
+    assert floor_ms(few) == limits.PASS_FLOOR_MS
+    assert floor_ms({**few, EntryKey(an_id(n=500), 1): Entry(EpochMs(NOW))}) == limits.PASS_FLOOR_CROWDED_MS
+
+
+def test_a_waiting_loop_polls_ever_slower_up_to_a_second() -> None:
+    """[WP-23] [WP-20]"""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=100))
+    stage.run(60_000)
+    polls = stage.clock.slept_ms[:12]
+
+    assert polls == sorted(polls)
+    assert (polls[0], polls[-1]) == (limits.POLL_MIN_MS, limits.POLL_MAX_MS)
+    assert [next_poll_ms(100), next_poll_ms(900)] == [160, 1_000]
+
+
+def test_a_loop_that_achieves_nothing_slows_down_and_says_so() -> None:
+    """[WP-23] Every start write is refused for a quarter of an hour."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(START, lost_before, times=150)
+    stage.run(900_000)
+    told = stage.telemetry.of(NoProgress)
+
+    assert told[0].passes == limits.STALLED_PASSES
+    assert stage.clock.slept_ms.count(limits.STALLED_SLEEP_MS) == len(told)
+    assert len(told) > 100
+    assert stage.work(work_id).state is State.FINISHED
+
+
+def test_a_loop_that_achieves_something_at_times_does_not_slow_down() -> None:
+    """[WP-23] [WP-20] One work cannot be started; the others go their way."""
+    stage = Stage(takes_ms=200)
+    bad, *good = stage.pool(max_parallelism=2).enqueue_action_batch(None, TARGET, [{}] * 40)
+    stage.table.plan(lambda write: START(write) and getattr(write, "ref", None) == WorkRef(POOL, bad), lost_before, times=60)
+    stage.run(120_000)
+    ends = [stage.work(work_id).finished_at or 0 for work_id in good]
+
+    assert max(ends) - NOW < 20_000
+
+
+def test_commits_that_fail_again_and_again_slow_the_loop_down() -> None:
+    """[WP-23]"""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(updates(LedgerRef, "entries"), lost_before, times=40)
+    stage.run(900_000)
+
+    assert len(stage.telemetry.of(NoProgress)) == 40 - limits.STALLED_PASSES + 1
+    assert stage.work(work_id).state is State.FINISHED
+
+
+def test_a_long_wait_costs_the_loop_few_passes() -> None:
+    """[WP-23] A work far ahead, one near, and some that run: no generation chases the next."""
+    stage = Stage(takes_ms=40_000)
+    pool = stage.pool(max_parallelism=2)
+    pool.enqueue_action_batch(None, TARGET, [{}] * 4)
+    pool.enqueue_action(None, TARGET, {}, run_after=timedelta(hours=5))
+    stage.run(6 * 3_600_000)
+
+    assert stage.notes.count("get ConfigRef") < 200
+    assert stage.generation() < 10
+
+
+def test_many_later_rows_are_looked_through_a_part_at_a_time() -> None:
+    """[WP-23] Rows ahead that mean nothing must not make a pass as long as they are many; what is due behind them is still met."""
+    stage = Stage()
+    over = [a_work(id=an_id(NOW + 10_000 + n, n + 1), state=State.FINISHED) for n in range(3 * limits.LOOKAHEAD_ROWS_MAX)]
+    stage.place(*over)
+    at = NOW + 60_000
+    work = a_work(id=an_id(at, 7), due_at=at)
+    stage.place(work)
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(120_000)
+
+    assert stage.work(work.id).state is State.FINISHED

@@ -1,0 +1,202 @@
+"""Starts that never report are recovered: after deadline and margin, on the very state that was judged [WP-14, WP-21]."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from builders import NOW, a_running_work
+from integration.stage import (
+    POOL,
+    START_MS,
+    SUCCESS,
+    TARGET,
+    TIMEOUT_MS,
+    Stage,
+    first,
+    lost_before,
+    order,
+    puts,
+    updates,
+)
+from workpool_aws import RetryPolicy
+from workpool_aws.core import limits
+from workpool_aws.model.facts import PutBack, Recovered, Retrying
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Done, Entry, EntryKey, Ledger, LoopState, ShardMark
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import Outcome, State
+
+FINISH = updates(WorkRef, state=State.FINISHED)
+PENDING_AGAIN = updates(WorkRef, state=State.PENDING)
+RECOVERED_AT = NOW + START_MS + limits.RECOVERY_MARGIN_MS
+
+
+def test_an_unclaimed_start_is_put_back_after_deadline_and_margin_and_not_before() -> None:
+    """[WP-14] Its function is known to claim, so it never ran: no attempt is spent."""
+    stage = Stage(takes_ms=None)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    moved: list[int] = []
+    stage.table.plan(PENDING_AGAIN, first(lambda: moved.append(stage.clock.at)))
+    stage.aws.on_start = lambda a: stage.after(1_000, lambda: stage.complete(a)) if a.start > 1 else None
+    stage.run(watchdog=True)
+
+    assert RECOVERED_AT < moved[0] <= RECOVERED_AT + limits.WATCHDOG_MS + 5_000
+    assert (stage.work(work_id).outcome, stage.work(work_id).attempts_made) == (Outcome.SUCCESS, 1)
+    assert len(stage.telemetry.of(Recovered)) == 1
+
+
+@pytest.mark.parametrize("claims", [True, False])
+def test_what_may_have_run_spends_its_attempt(*, claims: bool) -> None:
+    """[WP-5] An undecorated function cannot claim; a claimer may have done half of its work."""
+    stage = Stage(takes_ms=None)
+    stage.aws.claims = claims
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    if claims:
+        stage.aws.on_start = lambda a: stage.after(10, lambda: stage.claim(a))
+    stage.run(watchdog=True)
+
+    assert (stage.work(work_id).outcome, stage.work(work_id).error_type) == (Outcome.FAILED, "no_report")
+    assert stage.work(work_id).attempts_made == 1
+
+
+def test_what_may_be_retried_is_retried() -> None:
+    """[WP-21] [WP-5]"""
+    stage = Stage(takes_ms=None)
+    work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=2))
+    stage.run(watchdog=True)
+
+    assert [fact.error_type for fact in stage.telemetry.of(Retrying)] == ["no_report"]
+    assert (stage.work(work_id).outcome, stage.work(work_id).attempts_made) == (Outcome.FAILED, 2)
+    assert len(stage.aws.started) == 2
+
+
+def test_a_claim_moves_the_recovery_to_its_own_end() -> None:
+    """[WP-14] The ledger's deadline passes while the claimer still runs: the item has the later one."""
+    stage = Stage(takes_ms=None)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    claimed_at = START_MS - TIMEOUT_MS
+    stage.aws.on_start = lambda a: stage.after(claimed_at, lambda: stage.claim(a, remaining_ms=600_000))
+    seen: list[State] = []
+    stage.clock.enter(NOW + claimed_at + 600_000 + limits.RECOVERY_MARGIN_MS, lambda: seen.append(stage.work(work_id).state))
+    stage.run(watchdog=True)
+
+    assert seen == [State.RUNNING]
+    assert stage.work(work_id).error_type == "no_report"
+
+
+@pytest.mark.parametrize(("claimed", "retry"), [(True, None), (False, None), (False, RetryPolicy())])
+def test_recovery_changes_nothing_that_changed_since_it_looked(retry: RetryPolicy | None, *, claimed: bool) -> None:
+    """[WP-14] A claim, or a new deadline, came between its read and its write."""
+    stage = Stage(takes_ms=None)
+    stage.aws.claims = False
+    work = a_running_work(claimed=claimed, retry=retry, deadline=EpochMs(NOW + 1_000))
+    stage.place(work, ledger_with(work.deadline or NOW, EntryKey(work.id, 1)))
+    stage.clock.at = NOW + 60_000
+    changed = replace(work, deadline=EpochMs(NOW + 900_000), claim="late" if claimed else None)
+    stage.table.plan(FINISH if retry is None else PENDING_AGAIN, first(lambda: stage.place(changed)))
+    stage.resting_as(LoopState.RUNNING, generation=2)
+    stage.kill_at(30_000)
+    stage.serve(order(2))
+
+    assert stage.work(work.id) == changed
+    assert set(stage.ledger().entries) == {EntryKey(work.id, 1)}
+
+
+def test_recovery_puts_nothing_back_that_was_claimed_since_it_looked() -> None:
+    """[WP-14] [WP-5]"""
+    stage = Stage(takes_ms=None)
+    work = a_running_work(deadline=EpochMs(NOW + 1_000))
+    stage.place(work, ledger_with(NOW + 1_000, EntryKey(work.id, 1)))
+    stage.clock.at = NOW + 60_000
+    changed = replace(work, deadline=EpochMs(NOW + 900_000), claim="late")
+    stage.table.plan(PENDING_AGAIN, first(lambda: stage.place(changed)))
+    stage.resting_as(LoopState.RUNNING, generation=2)
+    stage.kill_at(30_000)
+    stage.serve(order(2))
+
+    assert stage.work(work.id) == changed
+    assert stage.aws.started == []
+
+
+def ledger_with(deadline: int, *keys: EntryKey) -> Ledger:
+    entries = {key: Entry(EpochMs(deadline), confirmed=True) for key in keys}
+    return Ledger(pool=POOL, holder="the loop before", generation=1, version=3, entries=entries, shards=(ShardMark(),))
+
+
+def test_a_recovery_without_an_answer_is_made_again() -> None:
+    """[WP-21]"""
+    stage = Stage(takes_ms=None)
+    stage.aws.claims = False
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(FINISH, lost_before)
+    stage.run(watchdog=True)
+
+    assert stage.work(work_id).error_type == "no_report"
+    assert stage.ledger().entries == {}
+    assert stage.status().state is LoopState.IDLE
+
+
+def test_a_recovery_whose_report_was_lost_is_made_again() -> None:
+    """[WP-21] The work is over, and its slot is not free yet."""
+    stage = Stage(takes_ms=None)
+    stage.aws.claims = False
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(puts(Done), lost_before)
+    stage.run(watchdog=True)
+
+    assert stage.ledger().entries == {}
+    assert stage.status().state is LoopState.IDLE
+
+
+def test_a_slot_whose_report_was_lost_is_freed_after_its_deadline() -> None:
+    """[WP-21] The worker died between the end and the report of it."""
+    stage = Stage(takes_ms=None)
+    ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
+    over = replace(stage.work(ids[0]), state=State.FINISHED, starts=1, outcome=Outcome.SUCCESS)
+    stage.after(1_000, lambda: stage.place(over))
+    stage.aws.on_start = lambda a: stage.after(1_000, lambda: stage.complete(a)) if a.work_id == ids[1] else None
+    stage.run(watchdog=True)
+
+    assert stage.work(ids[0]) == over
+    assert stage.work(ids[1]).state is State.FINISHED
+    assert (stage.work(ids[1]).started_at or 0) > RECOVERED_AT
+
+
+def test_a_slot_whose_work_is_gone_is_freed() -> None:
+    """[WP-21]"""
+    stage = Stage(takes_ms=None)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.after(5_000, lambda: stage.remove(WorkRef(POOL, work_id)))
+    stage.run(watchdog=True)
+
+    assert stage.ledger().entries == {}
+    assert stage.status().state is LoopState.IDLE
+
+
+def test_a_late_report_after_recovery_frees_no_later_start() -> None:
+    """[WP-1] [WP-4] The function ran far beyond its timeout, say, and its work is running its next start by now."""
+    stage = Stage(takes_ms=None)
+    work_id = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=3))
+    stage.run(200_000, watchdog=True)
+    first_start, second_start = stage.aws.started
+    stage.complete(first_start, SUCCESS)
+    stage.run(10_000)
+
+    assert (first_start.start, second_start.start) == (1, 2)
+    assert stage.work(work_id).state is State.RUNNING
+    assert set(stage.ledger().entries) == {EntryKey(work_id, 2)}
+
+
+def test_a_pool_of_lost_starts_comes_to_rest() -> None:
+    """[WP-21] [WP-22] Every delivery is lost, for a quarter of an hour."""
+    stage = Stage(takes_ms=None)
+    ids = stage.pool(max_parallelism=3).enqueue_action_batch(None, TARGET, [{}] * 7)
+    stage.aws.on_start = lambda a: stage.after(500, lambda: stage.complete(a)) if stage.clock.at > NOW + 900_000 else None
+    stage.run(3 * 3_600_000, watchdog=True)
+
+    assert {stage.work(work_id).outcome for work_id in ids} == {Outcome.SUCCESS}
+    assert {stage.work(work_id).attempts_made for work_id in ids} == {1}
+    assert stage.status().state is LoopState.IDLE
+    assert len(stage.telemetry.of(PutBack)) >= 7

@@ -1,0 +1,319 @@
+"""What becomes of one start: written once, sent at most once, and put back where it was not delivered [WP-4]."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from datetime import timedelta
+
+import pytest
+
+from builders import NOW, a_work, an_id
+from integration.stage import (
+    EVENT_AGE_MS,
+    FAILED,
+    NOT_DELIVERED,
+    POOL,
+    START_MS,
+    TARGET,
+    TIMEOUT_MS,
+    Apply,
+    Fault,
+    Stage,
+    first,
+    lost_after,
+    lost_before,
+    repeated,
+    then,
+    updates,
+)
+from workpool_aws import RetryPolicy
+from workpool_aws.core import limits
+from workpool_aws.core.start import Look, Taken, assignment_for, classify, start_write
+from workpool_aws.flow.late import make_pointer
+from workpool_aws.model.facts import PutBack, Started
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import EntryKey
+from workpool_aws.model.messages import Assignment
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import State
+from workpool_aws.model.writes import Put, Written
+from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered
+
+START = updates(WorkRef, "starts")
+
+
+def starts_of(stage: Stage) -> list[int]:
+    return [a.start for a in stage.aws.started]
+
+
+@pytest.mark.parametrize("fault", [repeated, lost_after, lost_before])
+def test_a_start_whose_answer_was_lost_is_made_once_and_without_delay(fault: Fault) -> None:
+    """[WP-4] The item tells whether it was written; dropping the entry would free the slot of a running work."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(START, fault)
+    stage.run()
+
+    assert starts_of(stage) == [1]
+    assert stage.work(work_id).state is State.FINISHED
+    assert (stage.work(work_id).finished_at or 0) - NOW < 2_000
+
+
+def test_a_start_without_an_answer_keeps_its_slot() -> None:
+    """[WP-1] Until the item was looked at, nothing else may take it."""
+    stage = Stage(takes_ms=None)
+    works = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
+    stage.table.plan(START, lost_after)
+    stage.kill_at(2_000)
+    stage.run(2_000)
+
+    assert [(a.work_id, a.start) for a in stage.aws.started] == [(works[0], 1)]
+    assert set(stage.ledger().entries) == {EntryKey(works[0], 1)}
+
+
+def test_a_start_that_never_got_through_is_not_chosen_again_beside_its_entry() -> None:
+    """[WP-1] The work is still pending, and its slot is taken already: one entry, one start."""
+    stage = Stage(takes_ms=None)
+    work_id = stage.pool(max_parallelism=2).enqueue_action(None, TARGET, {})
+    stage.table.plan(START, lost_before)
+    stage.kill_at(5_000)
+    stage.run(5_000)
+
+    assert starts_of(stage) == [1]
+    assert set(stage.ledger().entries) == {EntryKey(work_id, 1)}
+
+
+def test_an_entry_that_is_not_understood_keeps_its_work_from_being_chosen() -> None:
+    """[WP-1] Another start number of the same work would be a second slot for it."""
+    stage = Stage(takes_ms=None)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    work = stage.work(work_id)
+
+    assert classify(work_id, work, taken=Taken((), frozenset({work_id})), now=NOW) is Look.SKIP
+    assert classify(work_id, work, taken=Taken((EntryKey(work_id, 1),), frozenset()), now=NOW) is Look.SKIP
+    assert classify(work_id, work, taken=Taken((EntryKey(work_id, 2),), frozenset()), now=NOW) is Look.DUE
+
+
+@pytest.mark.parametrize(
+    ("changes", "accepted"),
+    [({}, True), ({"starts": 1}, False), ({"state": State.RUNNING}, False), ({"cancel_requested": True}, False)],
+)
+def test_the_start_write_finds_what_was_committed_or_nothing(changes: dict[str, object], *, accepted: bool) -> None:
+    """[WP-2] [WP-7]"""
+    stage = Stage()
+    work = stage.work(stage.pool().enqueue_action(None, TARGET, {}))
+    stage.place(a_work(id=work.id, **changes))
+    written = start_write(work, 1, token="t", timeout_ms=1, event_age_ms=1, now=NOW)
+
+    with nullcontext() if accepted else pytest.raises(ConditionFailed):
+        stage.table.write(written)
+
+
+def test_an_invoke_without_an_answer_is_not_repeated() -> None:
+    """[WP-4] It may have been taken: only recovery decides, after the deadline."""
+    stage = Stage(takes_ms=None)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.aws.refuses = [InvokeUnanswered("no answer")]
+    stage.run(START_MS)
+
+    assert stage.notes.count("invoke") == 1
+    assert (stage.work(work_id).state, stage.work(work_id).starts) == (State.RUNNING, 1)
+
+
+def test_a_throttled_invoke_is_tried_again_and_then_put_back() -> None:
+    """[WP-25] No attempt is spent on it."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.aws.refuses = [InvokeThrottled() for _ in range(limits.INVOKE_TRIES)]
+    stage.run()
+
+    assert starts_of(stage) == [2]
+    assert [fact.undelivered for fact in stage.telemetry.of(PutBack)] == [1]
+    assert stage.work(work_id).attempts_made == 1
+
+
+def test_a_short_throttle_costs_no_start() -> None:
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.aws.refuses = [InvokeThrottled() for _ in range(limits.INVOKE_TRIES - 1)]
+    stage.run()
+
+    assert starts_of(stage) == [1]
+
+
+def test_what_lambda_will_always_refuse_fails_at_once() -> None:
+    """[WP-11] [WP-12] A bad function affects its own work only."""
+    stage = Stage()
+    pool = stage.pool()
+    bad, good = pool.enqueue_action_batch(None, TARGET, [{}] * 2)
+    stage.aws.refuses = [InvokeRefused("too large", lasting=True)]
+    stage.run()
+
+    assert (stage.work(bad).error_type, stage.work(bad).error) == ("not_invocable", "too large")
+    assert stage.work(good).outcome == "success"
+
+
+def test_a_function_that_is_not_there_fails_after_two_minutes_of_it() -> None:
+    """[WP-25] A fresh deployment's permissions lag; each try is put back, spending nothing."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.aws.refuses = [InvokeRefused("no such function", lasting=False) for _ in range(20)]
+    stage.run()
+
+    work = stage.work(work_id)
+    assert work.error_type == "not_invocable"
+    assert limits.REFUSED_FOR_MS <= (work.finished_at or 0) - NOW < 2 * limits.REFUSED_FOR_MS + limits.PUT_BACK_DELAY_MS
+    assert work.attempts_made == 1
+
+
+def test_a_function_that_appears_in_time_runs() -> None:
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.aws.refuses = [InvokeRefused("no such function", lasting=False) for _ in range(4)]
+    stage.run()
+
+    assert stage.work(work_id).outcome == "success"
+
+
+def test_a_loop_that_froze_after_the_start_write_does_not_send_it_late() -> None:
+    """[WP-14] The worker's `start_by` would be near: a new start is safer."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(START, then(lambda: stage.clock.pass_to(stage.clock.at + limits.START_TO_INVOKE_MS + 1)))
+    stage.run()
+
+    assert starts_of(stage) == [2]
+
+
+def test_a_pause_of_a_few_seconds_is_not_too_long_to_send() -> None:
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(START, then(lambda: stage.clock.pass_to(stage.clock.at + limits.START_TO_INVOKE_MS)))
+    stage.run()
+
+    assert starts_of(stage) == [1]
+
+
+def test_start_by_leaves_the_function_its_whole_time_before_the_deadline() -> None:
+    """[WP-14] Begun later, a worker could still run when recovery judges it."""
+    stage = Stage(takes_ms=None)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(1_000)
+    (a,) = stage.aws.started
+    deadline = stage.work(work_id).deadline or 0
+
+    assert deadline == (stage.work(work_id).started_at or 0) + TIMEOUT_MS + EVENT_AGE_MS
+    assert a.start_by == deadline - TIMEOUT_MS
+    assert assignment_for(stage.work(work_id), "t", timeout_ms=TIMEOUT_MS, loop_until=None).start_by == a.start_by
+
+
+def test_a_put_back_that_is_not_answered_leaves_the_start_to_recovery() -> None:
+    """[WP-4] A second invoke never decides it."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.aws.refuses = [InvokeThrottled() for _ in range(limits.INVOKE_TRIES)]
+    stage.table.plan(lambda write: isinstance(write, Put) and "Pointer" in type(write.record).__name__, lost_before)
+    stage.run(60_000)
+
+    assert stage.aws.started == []
+    assert stage.work(work_id).state is State.RUNNING
+    stage.run(watchdog=True)
+    assert stage.work(work_id).state is State.FINISHED
+    assert starts_of(stage) == [2]
+
+
+def test_each_retry_is_another_start_of_the_same_work() -> None:
+    """[WP-4] [WP-5]"""
+    stage = Stage(report=FAILED)
+    work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=3, jitter=False))
+    stage.run()
+
+    assert [(a.start, a.attempts_made) for a in stage.aws.started] == [(1, 0), (2, 1), (3, 2)]
+    assert (stage.work(work_id).outcome, stage.work(work_id).attempts_made) == ("failed", 3)
+
+
+def test_a_start_that_was_not_delivered_spends_no_attempt() -> None:
+    """[WP-5] [WP-25]"""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=2))
+    reports = [NOT_DELIVERED, NOT_DELIVERED]
+
+    def report(a: Assignment) -> None:
+        stage.after(10, lambda: stage.complete(a, reports.pop() if reports else stage.report))
+
+    stage.aws.on_start = report
+    stage.run()
+
+    assert [(a.start, a.attempts_made) for a in stage.aws.started] == [(1, 0), (2, 0), (3, 0)]
+    assert (stage.work(work_id).outcome, stage.work(work_id).attempts_made) == ("success", 1)
+
+
+def test_what_is_never_delivered_ends_as_failed_after_about_a_day() -> None:
+    """[WP-25]"""
+    stage = Stage(takes_ms=10, report=NOT_DELIVERED)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(2 * 86_400_000)
+
+    work = stage.work(work_id)
+    assert (work.outcome, work.error_type) == ("failed", "never_delivered")
+    assert len(stage.aws.started) == limits.UNDELIVERED_MAX + 1
+    assert timedelta(hours=12) < timedelta(milliseconds=(work.finished_at or 0) - NOW) < timedelta(hours=36)
+
+
+def test_spent_pointers_go_when_their_work_has_started() -> None:
+    stage = Stage(report=FAILED)
+    stage.pool().enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=3))
+    stage.run()
+
+    assert stage.pointers() == []
+    assert stage.notes.count("delete PointerRef") == 2
+
+
+def test_a_pointer_stays_until_its_work_was_seen_to_start() -> None:
+    """[WP-3] Without an answer to the start write it may still be needed."""
+    stage = Stage(report=FAILED)
+    stage.pool().enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=2, jitter=False))
+    seen: list[int] = []
+
+    def lost(apply: Apply) -> Written:
+        stage.after(1, lambda: seen.append(len(stage.pointers())))
+        return lost_before(apply)
+
+    stage.table.plan(updates(WorkRef, starts=2), lost)
+    stage.run()
+
+    assert seen == [1]
+
+
+def test_the_lag_told_is_from_due_to_the_start_write() -> None:
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=5))
+    stage.run()
+
+    (started,) = stage.telemetry.of(Started)
+    assert 0 <= started.lag_ms <= 1_000
+
+
+def test_a_start_of_an_other_loop_is_neither_sent_nor_dropped() -> None:
+    """[WP-2] [WP-4] The start write meets the same start under another loop's token."""
+    stage = Stage(takes_ms=None)
+    work_id = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})
+    other = start_write(stage.work(work_id), 1, token="another", timeout_ms=TIMEOUT_MS, event_age_ms=EVENT_AGE_MS, now=EpochMs(NOW))
+    stage.table.plan(START, first(lambda: stage.table.memory.write(other)))
+    stage.run(60_000)
+
+    assert stage.aws.started == []
+    assert set(stage.ledger().entries) == {EntryKey(work_id, 1)}
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_pointer_to_a_work_that_is_over_or_gone_goes(*, exists: bool) -> None:
+    """[WP-22] It would be read again and again."""
+    stage = Stage()
+    stage.place(make_pointer(POOL, an_id(NOW), NOW, random_bits=5))
+    if exists:
+        stage.place(a_work(state=State.FINISHED))
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run()
+
+    assert stage.pointers() == []

@@ -1,0 +1,298 @@
+"""The watchdog finds whatever no kick and no wake reached, and leaves alone what needs nothing [WP-20]."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from builders import NOW, a_running_work, a_work, an_id
+from integration.stage import POOL, TARGET, Stage, first, lost_before, puts, repeated, updates
+from workpool_aws import StoreUnavailable
+from workpool_aws.core import limits
+from workpool_aws.flow.watch import would_act
+from workpool_aws.model.facts import KickFailed, WatchdogActed
+from workpool_aws.model.ids import EpochMs, id_floor, time_of
+from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
+from workpool_aws.model.refs import StatusRef
+from workpool_aws.model.work import State
+from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
+
+HOUR_MS = limits.WATCHDOG_DEEP_MS
+LIVE = EpochMs(NOW + 30_000)
+RUNNING = a_running_work(id=an_id(NOW - 60_000, 9))
+KEY = EntryKey(RUNNING.id, 1)
+
+
+def watched(*, entries: tuple[EntryKey, ...] = (), limit: int = 2, paused: bool | None = None, cursor: str = "", at: int = NOW) -> Stage:
+    """A registered pool, idle. A minute after the hour, at which the hourly look is not due."""
+    stage = Stage()
+    stage.clock.at = at + 60_000 if at == NOW else at
+    ledger = Ledger(
+        pool=POOL,
+        holder="before",
+        generation=1,
+        version=1,
+        entries={key: Entry(EpochMs(NOW + 3_600_000), confirmed=True) for key in entries},
+        shards=(ShardMark(work_cursor=cursor, deep_at=time_of(cursor) if cursor else EpochMs(0)),),
+    )
+    config = Config(pool=POOL, version=1, max_parallelism=limit, base_by="t", base_at=NOW, override_paused=paused)
+    stage.place(Registration(pool=POOL, registered_at=NOW), ledger, config)
+    stage.resting_as(LoopState.IDLE)
+    return stage
+
+
+def acted(stage: Stage) -> str | None:
+    """Why the watchdog kicked; it either says so and starts a loop, or does neither."""
+    foretold = would_act(stage.ports.store, stage.telemetry, stage.clock.now())
+    stage.watch()
+    reasons = [fact.reason for fact in stage.telemetry.of(WatchdogActed)]
+    assert len(reasons) == len(stage.aws.loops)
+    assert foretold == bool(reasons)
+    return reasons[0] if reasons else None
+
+
+def test_a_pool_at_rest_is_left_alone() -> None:
+    assert acted(watched()) is None
+
+
+@pytest.mark.parametrize(("left_ms", "reason"), [(1, None), (0, "the loop's lease ran out")])
+def test_a_loop_whose_lease_ran_out_is_replaced(left_ms: int, reason: str | None) -> None:
+    """[WP-20] And never one under a live lease."""
+    stage = watched()
+    stage.place(a_work(id=an_id(NOW)))
+    stage.resting_as(LoopState.RUNNING, lease_until=EpochMs(stage.clock.at + left_ms))
+
+    assert acted(stage) == reason
+
+
+@pytest.mark.parametrize(("left_ms", "reason"), [(1, None), (0, "the loop did not wake in time")])
+def test_a_wake_that_passed_is_made_up_for(left_ms: int, reason: str | None) -> None:
+    """[WP-20] Also while every slot is taken: it was a deadline, then."""
+    stage = watched(entries=(KEY,), limit=1)
+    stage.resting_as(LoopState.WAITING, wake_at=EpochMs(stage.clock.at + left_ms), saturated=True)
+
+    assert acted(stage) == reason
+
+
+@pytest.mark.parametrize(
+    ("entries", "limit", "paused", "saturated", "reason"),
+    [
+        ((), 2, None, False, "due work, free slots, no loop"),
+        ((KEY,), 2, None, False, "due work, free slots, no loop"),
+        ((KEY,), 2, None, True, "due work, free slots, no loop"),
+        ((KEY,), 1, None, False, None),
+        ((), 2, True, False, None),
+    ],
+)
+def test_due_work_is_found_where_a_slot_is_free(
+    entries: tuple[EntryKey, ...], limit: int, paused: bool | None, *, saturated: bool, reason: str | None
+) -> None:
+    """[WP-20] Worked out from config and ledger, never from `saturated`; paused and full pools are left alone."""
+    stage = watched(entries=entries, limit=limit, paused=paused)
+    stage.place(a_work(id=an_id(NOW)))
+    stage.resting_as(LoopState.WAITING, saturated=saturated)
+
+    assert acted(stage) == reason
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        a_work(id=an_id(NOW + 3_600_000), due_at=NOW + 3_600_000),
+        a_work(id=an_id(NOW), starts=1, due_at=NOW + 3_600_000),
+        a_work(id=an_id(NOW), state=State.FINISHED),
+        RUNNING,
+    ],
+)
+def test_work_that_a_pass_would_not_start_is_no_reason(work: object) -> None:
+    """[WP-23] A kick a minute for nothing would be a loop a minute for nothing."""
+    stage = watched(entries=(KEY,))
+    assert isinstance(work, type(RUNNING))
+    stage.place(work)
+
+    assert acted(stage) is None
+
+
+def test_work_that_the_ledger_has_is_no_reason() -> None:
+    stage = watched(entries=(EntryKey(an_id(NOW), 1),))
+    stage.place(a_work(id=an_id(NOW)))
+
+    assert acted(stage) is None
+
+
+def test_due_work_that_landed_a_little_late_is_found() -> None:
+    """[WP-20] Inside the buffer behind the cursor."""
+    stage = watched(cursor=id_floor(EpochMs(NOW + 10_000)))
+    stage.place(a_work(id=an_id(NOW)))
+
+    assert acted(stage) == "due work, free slots, no loop"
+
+
+@pytest.mark.parametrize(("start", "reason"), [(1, "a report that nobody settled"), (2, None)])
+def test_a_report_of_an_entry_that_nobody_settled_is_found(start: int, reason: str | None) -> None:
+    """[WP-21] Its kick was lost; also in a full pool, which it makes free."""
+    stage = watched(entries=(KEY,), limit=1)
+    stage.place(Done(pool=POOL, at=an_id(NOW), work_id=KEY.work_id, start=start, kind=DoneKind.FINISHED))
+
+    assert acted(stage) == reason
+
+
+def test_a_registered_pool_without_a_status_is_kicked() -> None:
+    """[WP-20] Its first producer died between registering it and its first status."""
+    stage = Stage()
+    stage.clock.at = NOW + 60_000
+    stage.place(Registration(pool=POOL, registered_at=NOW), a_work(id=an_id(NOW)))
+    stage.run(60_000, watchdog=True)
+
+    assert stage.work(an_id(NOW)).state is State.FINISHED
+
+
+@pytest.mark.parametrize(("at", "found"), [(NOW + HOUR_MS, True), (NOW + HOUR_MS + 60_000, False)])
+def test_once_an_hour_the_last_hour_is_looked_through(at: int, *, found: bool) -> None:
+    """[WP-3] For the bug in the late rule: it leaves no such work."""
+    stage = watched(cursor=id_floor(EpochMs(at)), at=at)
+    forgotten = a_work(id=an_id(at - 1_800_000), due_at=at - 1_800_000)
+    stage.place(forgotten)
+    stage.watch()
+    stage.run(5_000)
+
+    assert (stage.work(forgotten.id).state is State.FINISHED) is found
+    assert len(stage.telemetry.of(WatchdogActed)) == int(found)
+
+
+@pytest.mark.parametrize(("limit", "paused"), [(1, None), (2, True)])
+def test_the_hourly_look_leaves_full_and_paused_pools_alone(limit: int, paused: bool | None) -> None:
+    at = NOW + HOUR_MS
+    stage = watched(entries=(KEY,), limit=limit, paused=paused, cursor=id_floor(EpochMs(at)), at=at)
+    stage.place(a_work(id=an_id(at - 1_800_000), due_at=at - 1_800_000))
+    stage.watch()
+
+    assert (stage.pointers(), stage.aws.loops) == ([], [])
+
+
+def test_the_hourly_look_points_at_nothing_that_is_known() -> None:
+    at = NOW + HOUR_MS
+    works = [a_work(id=an_id(at - 1_800_000, n), due_at=at - 1_800_000) for n in (1, 2)]
+    stage = watched(entries=(EntryKey(works[0].id, 1),), cursor=id_floor(EpochMs(at)), at=at)
+    stage.place(works[0], replace(works[1], state=State.FINISHED))
+    stage.watch()
+
+    assert (stage.pointers(), stage.aws.loops) == ([], [])
+
+
+def test_trouble_with_one_pool_does_not_keep_it_from_the_others() -> None:
+    """[WP-12]"""
+    stage = watched()
+    stage.place(a_work(id=an_id(NOW)), Registration(pool="a", registered_at=NOW))
+    stage.table.before_get(StatusRef, unanswered)
+    stage.watch()
+
+    assert [fact.pool for fact in stage.telemetry.of(KickFailed)] == ["a"]
+    assert [fact.pool for fact in stage.telemetry.of(WatchdogActed)] == [POOL]
+
+
+def unanswered() -> None:
+    raise StoreUnavailable("no answer")
+
+
+def test_a_kick_loses_to_a_loop_that_renewed_its_lease() -> None:
+    """[WP-2] The lease is part of what was judged: that loop is alive."""
+    stage = watched()
+    stage.resting_as(LoopState.RUNNING, lease_until=EpochMs(NOW))
+    alive = replace(stage.status(), lease_until=EpochMs(NOW + 99_000))
+    stage.table.plan(updates(StatusRef), first(lambda: stage.place(alive)))
+    stage.watch()
+
+    assert stage.status() == alive
+    assert stage.aws.loops == []
+
+
+@pytest.mark.parametrize(("generation", "state"), [(7, LoopState.WAITING), (1, LoopState.IDLE)])
+def test_a_kick_loses_to_whoever_was_faster(generation: int, state: LoopState) -> None:
+    """[WP-2]"""
+    stage = watched()
+    stage.resting_as(LoopState.WAITING, wake_at=NOW)
+    moved = replace(stage.status(), generation=generation, state=state)
+    stage.table.plan(updates(StatusRef), first(lambda: stage.place(moved)))
+    stage.watch()
+
+    assert stage.status() == moved
+    assert stage.aws.loops == []
+
+
+def test_two_first_kicks_start_one_loop() -> None:
+    """[WP-2]"""
+    stage = Stage()
+    pool = stage.pool()
+    stage.table.plan(puts(Status), first(lambda: pool.enqueue_action(None, TARGET, {})))
+    pool.enqueue_action(None, TARGET, {})
+
+    assert [loop.generation for loop in stage.aws.loops] == [1]
+
+
+@pytest.mark.parametrize("first_ever", [True, False])
+def test_a_kick_that_the_sdk_repeated_is_its_own(*, first_ever: bool) -> None:
+    """[WP-24] Else nobody would invoke the loop."""
+    stage = Stage()
+    if not first_ever:
+        stage.pool().enqueue_action(None, TARGET, {})
+        stage.run()
+    stage.table.plan(puts(Status) if first_ever else updates(StatusRef), repeated)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(5_000)
+
+    assert stage.work(work_id).state is State.FINISHED
+
+
+def test_an_enqueue_whose_kick_was_not_answered_is_not_acknowledged() -> None:
+    """[WP-3] [WP-24] The status is part of the promise."""
+    stage = Stage()
+    stage.place(Registration(pool=POOL, registered_at=NOW))
+    stage.resting_as(LoopState.IDLE)
+    stage.table.plan(updates(StatusRef), lost_before)
+
+    with pytest.raises(StoreUnavailable) as raised:
+        stage.pool().enqueue_action(None, TARGET, {})
+
+    (maybe,) = raised.value.maybe_enqueued
+    stage.run(120_000, watchdog=True)
+    assert stage.work(maybe).state is State.FINISHED
+
+
+@pytest.mark.parametrize("error", [InvokeRefused("no", lasting=True), InvokeUnanswered("no"), InvokeThrottled()])
+def test_a_loop_that_cannot_be_invoked_is_told_and_left_to_the_watchdog(error: Exception) -> None:
+    """[WP-20] The enqueue is acknowledged all the same."""
+    stage = Stage()
+    stage.aws.refuses_loop = [error] * limits.INVOKE_TRIES if isinstance(error, InvokeThrottled) else [error]
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    told = stage.telemetry.of(KickFailed)
+    stage.run(120_000, watchdog=True)
+
+    assert len(told) == 1
+    assert stage.work(work_id).state is State.FINISHED
+
+
+def test_a_short_throttle_of_the_loop_is_waited_for() -> None:
+    stage = Stage()
+    stage.aws.refuses_loop = [InvokeThrottled()] * (limits.INVOKE_TRIES - 1)
+    stage.pool().enqueue_action(None, TARGET, {})
+
+    assert len(stage.aws.loops) == 1
+    assert stage.telemetry.of(KickFailed) == []
+
+
+def test_a_completion_whose_kick_was_not_answered_is_recorded_and_told() -> None:
+    """[WP-4] The watchdog finds the report."""
+    stage = Stage(takes_ms=None)
+    work_id = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})
+    stage.run(1_000)
+    (a,) = stage.aws.started
+    stage.table.before_get(StatusRef, unanswered)
+    stage.complete(a)
+    told = len(stage.telemetry.of(KickFailed))
+    stage.run(180_000, watchdog=True)
+
+    assert told == 1
+    assert stage.work(work_id).state is State.FINISHED
+    assert stage.ledger().entries == {}

@@ -1,0 +1,287 @@
+"""Owns the verdict on a simulated run: every applied write and every run of user code is held against the promises of docs/protocol.md.
+
+The judge knows the records, not the code: it sees what stood in the table before and after each write, who ran when, and what callers
+were told. What it finds, it keeps; it never interferes. Rules [WP-1] to [WP-14] are judged as they happen; the others by `world`, at the
+end of a run.
+
+Excepted by the protocol, and so by the judge: unclaimed and undecorated work may run twice, and beyond the limit, when a delivery is
+doubled or late.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final, assert_never
+
+from workpool_aws.core.cancel import CancelAnswer
+from workpool_aws.model.ids import EpochMs, WorkId
+from workpool_aws.model.loop import Config, Deployment, Done, EntryKey, Ledger, Registration, Status
+from workpool_aws.model.messages import Assignment
+from workpool_aws.model.refs import Record
+from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, Work
+
+__all__ = ["Execution", "Judge", "Violation"]
+
+# The protocol's numbers, not the code's: a judge that asked the code would believe it.
+_SKEW_MS: Final = 2_000
+_MARGIN_MS: Final = 2 * _SKEW_MS + 2_000
+_PARALLELISM_DEFAULT: Final = 10
+_KEPT: Final = (CallbackState.PENDING, CallbackState.SENT, CallbackState.DEAD)
+"""A work whose callback is here does not expire."""
+_SETTLED: Final = (CallbackState.DELIVERED, CallbackState.DEAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A broken promise. `lines`: how many lines the trace had then."""
+
+    rule: str
+    what: str
+    at: EpochMs
+    lines: int
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.what}"
+
+
+@dataclass(eq=False, slots=True)
+class Execution:
+    """One run of user code."""
+
+    assignment: Assignment
+    claimed: bool
+    decorated: bool
+    over: bool = False
+
+    @property
+    def key(self) -> EntryKey:
+        return EntryKey(self.assignment.work_id, self.assignment.start)
+
+
+@dataclass(slots=True)
+class _Pool:
+    """What the judge knows of a pool."""
+
+    ledger: Ledger | None = None
+    status: Status | None = None
+    allowed: set[int] = field(default_factory=lambda: {_PARALLELISM_DEFAULT})
+    """Limits that a pass may go by: the one in force, and those of changes that nobody was told of as done."""
+    config: Config | None = None
+    most_allowed: int = 0
+    free_since: EpochMs = EpochMs(0)
+    """When a slot became free, or the limits were changed, for the last time."""
+
+
+class Judge:
+    """Watches one run. `now` and `lines` are the cloud's time and the length of its trace; `is_decorated` is asked about targets.
+
+    `once`: no event is ever doubled, so no start runs twice, whatever kind of function it is. `in_time`: no worker begins late either, so
+    the limit holds for every kind.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], EpochMs],
+        lines: Callable[[], int],
+        is_decorated: Callable[[str], bool],
+        *,
+        once: bool,
+        in_time: bool,
+    ) -> None:
+        self.violations: list[Violation] = []
+        self.works: dict[WorkId, Work] = {}
+        self.acknowledged: list[WorkId] = []
+        self.executions: list[Execution] = []
+        self.handled: set[WorkId] = set()
+        """Works whose decorated `on_complete` handler ran to its end."""
+        self.lags_ms: list[int] = []
+        """Of each start: since it was due and a slot was free."""
+        self._now = now
+        self._lines = lines
+        self._is_decorated = is_decorated
+        self._once = once
+        self._in_time = in_time
+        self._recovered: set[EntryKey] = set()
+        self._pools: defaultdict[str, _Pool] = defaultdict(_Pool)
+        self._canceled: set[WorkId] = set()
+        self._asked: dict[WorkId, int] = {}
+        """Works whose cancel was answered as requested, and the start that ran then."""
+
+    def fail(self, rule: str, what: str) -> None:
+        self.violations.append(Violation(rule, what, self._now(), self._lines()))
+
+    def seen(self, before: Record | None, after: Record | None) -> None:
+        """A write was applied."""
+        match after:
+            case None:
+                if isinstance(before, Work):
+                    self.fail("WP-3", f"work {before.id} was deleted")
+            case Work():
+                self._work(before if isinstance(before, Work) else None, after)
+            case Ledger():
+                self._ledger(before if isinstance(before, Ledger) else None, after)
+            case Status():
+                self._status(before if isinstance(before, Status) else None, after)
+            case Config():
+                pool = self._pools[after.pool]
+                if pool.config is None:
+                    pool.allowed.clear()  # nobody can have gone by the default: no work was there yet
+                pool.config = after
+                pool.allowed.add(after.limit)
+                pool.most_allowed = max(pool.most_allowed, after.limit)
+            case Pointer() | Done() | Registration() | Deployment():
+                pass
+            case _:
+                assert_never(after)
+
+    def config_answered(self, pool: str) -> None:
+        """`configure` returned: from now on only the limit in force counts [WP-13]."""
+        known = self._pools[pool]
+        known.allowed = {_PARALLELISM_DEFAULT if known.config is None else known.config.limit}
+        known.free_since = self._now()
+
+    def cancel_answered(self, work_id: WorkId, answer: CancelAnswer) -> None:
+        """A caller was told what its cancel came to [WP-7]."""
+        work = self.works[work_id]
+        if answer is CancelAnswer.CANCELED:
+            self._canceled.add(work_id)
+            if work.outcome is not Outcome.CANCELED:
+                self.fail("WP-7", f"{work_id} was said to be canceled, and is {work.state} {work.outcome}")
+        elif answer is CancelAnswer.REQUESTED:
+            self._asked[work_id] = work.starts
+        elif answer is CancelAnswer.UNKNOWN:
+            self.fail("WP-3", f"{work_id} was said to be unknown, and is {work.state}")
+
+    def begins(self, assignment: Assignment, target: str) -> Execution:
+        """User code begins to run."""
+        decorated = self._is_decorated(target)
+        this = Execution(assignment, claimed=assignment.claimed and decorated, decorated=decorated)
+        work = self.works[assignment.work_id]
+        attempts = 1 if assignment.retry is None else assignment.retry.max_attempts
+        if assignment.attempts_made + 1 > attempts:
+            self.fail("WP-5", f"{this.key} runs as attempt {assignment.attempts_made + 1} of {attempts}")
+        if this.claimed:
+            self._claimed_begins(this, work)
+        if self._once and any(each.key == this.key for each in self.executions):
+            self.fail("WP-4", f"{this.key} runs twice, although no event was doubled")
+        if decorated and this.key in self._recovered:
+            self.fail("WP-14", f"{this.key} begins to run after it was recovered")
+        self._check_limit(this)
+        self.executions.append(this)
+        return this
+
+    def told(self, work_id: WorkId, kind: str) -> None:
+        """An `on_complete` target was told how a work ended."""
+        work = self.works[work_id]
+        if work.state is not State.FINISHED or work.outcome != kind or work.outcome not in work.callback_for:
+            self.fail("WP-8", f"{work_id} was told to be {kind}, is {work.state} {work.outcome}, and wants {work.callback_for}")
+
+    def heard(self, work_id: WorkId) -> None:
+        """A decorated `on_complete` handler ran to its end."""
+        self.handled.add(work_id)
+
+    def ends(self, execution: Execution, *, by_itself: bool) -> None:
+        """User code is over. Whoever was killed after its claim cannot say so: its slot is freed when the claim's time is over for certain."""
+        execution.over = True
+        waits = execution.claimed and not by_itself
+        self._pools[execution.assignment.pool].free_since = EpochMs(self._now() + (_MARGIN_MS if waits else 0))
+
+    def _check_limit(self, this: Execution) -> None:
+        pool = self._pools[this.assignment.pool]
+        counted = [each for each in self._live() if each.assignment.pool == this.assignment.pool and (each.claimed or self._in_time)]
+        if (this.claimed or self._in_time) and len(counted) + 1 > pool.most_allowed:
+            beside = [each.key for each in counted]
+            self.fail("WP-1", f"{this.key} runs beside {beside}, where at most {pool.most_allowed} were ever allowed")
+
+    def _claimed_begins(self, this: Execution, work: Work) -> None:
+        if any(each.claimed and each.assignment.work_id == work.id for each in self.executions):
+            self.fail("WP-5", f"claimed {work.id} runs again, in start {this.key.start}")
+        if work.state is not State.RUNNING or work.starts != this.key.start:
+            self.fail("WP-5", f"claimed {this.key} runs, while the work is {work.state} in start {work.starts}")
+        if work.id in self._canceled:
+            self.fail("WP-7", f"{work.id} runs after its cancel was answered")
+        if work.claim is None:
+            self.fail("WP-5", f"claimed {this.key} runs without a claim")
+
+    def _live(self) -> list[Execution]:
+        return [each for each in self.executions if not each.over]
+
+    def _work(self, before: Work | None, after: Work) -> None:
+        self.works[after.id] = after
+        if after.expires_at is not None and (after.state is not State.FINISHED or after.callback in _KEPT):
+            self.fail("WP-10", f"{after.id} is {after.state}, its callback {after.callback}, and carries a time to live")
+        attempts = 1 if after.retry is None else after.retry.max_attempts
+        if after.attempts_made > attempts:
+            self.fail("WP-5", f"{after.id} has spent {after.attempts_made} of {attempts} attempts")
+        if before is None:
+            return
+        if before.state is State.FINISHED and after != replace(before, callback=after.callback, expires_at=after.expires_at):
+            self.fail("WP-6", f"finished {after.id} changed: {before} to {after}")
+        if before.callback in _SETTLED and after.callback is not before.callback:
+            self.fail("WP-8", f"the callback of {after.id} went from {before.callback} to {after.callback}")
+        if after.state is State.FINISHED and (after.outcome in after.callback_for) is not (after.callback is not None):
+            self.fail("WP-8", f"{after.id} ended as {after.outcome}, wants {after.callback_for}, and its callback is {after.callback}")
+        if after.attempts_made < before.attempts_made or after.starts < before.starts:
+            self.fail("WP-4", f"{after.id} counts back: {before.attempts_made}, {before.starts} to {after.attempts_made}, {after.starts}")
+        if before.state is State.PENDING and after.state is State.RUNNING:
+            self._started(before, after)
+        elif after.starts != before.starts:
+            self.fail("WP-4", f"{after.id} went from start {before.starts} to {after.starts} without having been pending")
+        if before.state is State.RUNNING and after.state is not State.RUNNING:
+            self._recorded(before, after)
+
+    def _started(self, before: Work, after: Work) -> None:
+        if after.starts != before.starts + 1:
+            self.fail("WP-4", f"{after.id} was started as {after.starts} after {before.starts}")
+        ledger = self._pools[after.pool].ledger
+        if ledger is None or EntryKey(after.id, after.starts) not in ledger.entries:
+            self.fail("WP-2", f"{after.id}/{after.starts} was started and stands in no committed ledger")
+        if after.id in self._canceled:
+            self.fail("WP-7", f"{after.id} was started after its cancel was answered")
+        if self._asked.get(after.id, after.starts) < after.starts:
+            self.fail("WP-7", f"{after.id}/{after.starts} was started after a cancel was requested in start {self._asked[after.id]}")
+        self.lags_ms.append(self._now() - max(before.due_at, self._pools[after.pool].free_since))
+
+    def _recorded(self, before: Work, after: Work) -> None:
+        key = EntryKey(before.id, before.starts)
+        recovered = after.error_type == "no_report" and (after.error or "").startswith("no report arrived")
+        if recovered:
+            self._recovered.add(key)
+        if after.outcome is Outcome.SUCCESS and json.loads(after.result or "null") != {"start": before.starts}:
+            self.fail("WP-4", f"{key} succeeded with the result of another start: {after.result}")
+        alive = [each for each in self._live() if each.key == key]
+        if any(each.claimed for each in alive) or (recovered and any(each.decorated for each in alive)):
+            self.fail("WP-14", f"{key} was recorded as {after.state} {after.outcome} {after.error_type} while its user code runs")
+        # Two clocks, of which each may be 2 s off, but one margin: the judge's own clock is right.
+        earliest = (before.deadline or 0) + _MARGIN_MS - _SKEW_MS
+        if recovered and self._now() <= earliest:
+            self.fail("WP-14", f"{key} was recovered {earliest - self._now()} ms too early")
+
+    def _ledger(self, before: Ledger | None, after: Ledger) -> None:
+        pool = self._pools[after.pool]
+        pool.ledger = after
+        if before is None:
+            return
+        if after.version != before.version + 1:
+            self.fail("WP-2", f"the ledger went from version {before.version} to {after.version}")
+        if after.generation < before.generation:
+            self.fail("WP-2", f"generation {after.generation} wrote the ledger of generation {before.generation}")
+        if after.generation == before.generation and after.holder != before.holder:
+            self.fail("WP-2", f"generation {after.generation} has two holders")
+        added = after.entries.keys() - before.entries.keys()
+        if added and after.committed_by == before.committed_by:
+            self.fail("WP-2", f"{sorted(added)} entered the ledger without a commit")
+        if added and len(after.entries) > max(pool.allowed):
+            self.fail("WP-1", f"{len(after.entries)} entries where {sorted(pool.allowed)} are allowed")
+        for key in sorted(before.entries.keys() - after.entries.keys()):
+            work = self.works.get(key.work_id)
+            if work is not None and work.state is State.RUNNING and work.starts == key.start:
+                self.fail("WP-1", f"the slot of {key} was freed while it runs")
+
+    def _status(self, before: Status | None, after: Status) -> None:
+        self._pools[after.pool].status = after
+        if before is not None and after.generation < before.generation:
+            self.fail("WP-2", f"the status went from generation {before.generation} back to {after.generation}")

@@ -1,0 +1,284 @@
+"""Owns what happens in a simulated run but for the library's own doing: who enqueues what, how long it takes, and what goes wrong.
+
+Everything follows from one number. Every eighth scenario has no faults at all, so that timing can be judged strictly there.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final, Literal
+
+from workpool_aws.local.faults import Fault
+
+__all__ = ["Act", "Change", "Ending", "Execution", "Mode", "PoolPlan", "Scenario", "Submission", "Told", "ending_of", "scenario_of"]
+
+TIMEOUT_MS: Final = 20_000
+"""Of every worker."""
+_ENDINGS: Final = ("ok", "ok", "ok", "fails", "fails for good")
+
+
+_AT_CALLS: Final = (
+    Fault.CRASH_BEFORE,
+    Fault.CRASH_AFTER,
+    Fault.FROZEN,
+    Fault.THROTTLED,
+    Fault.WRITE_LOST,
+    Fault.WRITE_LATE,
+    Fault.ANSWER_LOST,
+)
+_AIMS: Final = (
+    "put Work",
+    "put Work",
+    "put Done",
+    "call back",
+    "transact",
+    "update WorkRef",
+    "update WorkRef",
+    "update LedgerRef",
+    "update StatusRef",
+    "get StatusRef",
+    "get ConfigRef",
+    "query",
+    "invoke",
+    "invoke",
+    "schedule",
+)
+"""Labels of calls, weighted by how much depends on them."""
+
+
+class Mode(StrEnum):
+    """What kind of function a work runs."""
+
+    CLAIMED = "claimed"
+    """Decorated, not retried."""
+    RETRIED = "retried"
+    """Decorated, with a retry policy: not claimed."""
+    PLAIN = "plain"
+    """Undecorated, not retried."""
+    PLAIN_RETRIED = "plainretried"
+
+
+class Told(StrEnum):
+    """What kind of target `on_complete` names. Every second of them wants to hear of successes only."""
+
+    HANDLER = "handler"
+    """Decorated: it acknowledges."""
+    LISTENER = "listener"
+    """Undecorated: it has been told when it has accepted."""
+
+
+_MIXES: Final = ((Mode.CLAIMED,), (Mode.CLAIMED,), (Mode.RETRIED,), (Mode.PLAIN, Mode.PLAIN_RETRIED), tuple(Mode))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """One call of enqueue, by a process of its own. `first`: the number of its first work."""
+
+    at_ms: int
+    pool: int
+    first: int
+    count: int
+    mode: Mode
+    attempts: int
+    delay_ms: int
+    backoff_ms: int
+    told: Told | None
+    """Who is told how its works end; None: nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Cancel some work: the `which`-th of those that exist then."""
+
+    at_ms: int
+    which: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Change a pool's limits."""
+
+    at_ms: int
+    pool: int
+    max_parallelism: int | None
+    paused: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPlan:
+    """A pool and its limit."""
+
+    name: str
+    limit: int
+
+
+Ending = Literal["ok", "fails", "fails for good"]
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What one run of user code does."""
+
+    takes_ms: int
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One simulated run."""
+
+    seed: int
+    pools: tuple[PoolPlan, ...]
+    submissions: tuple[Submission, ...]
+    cancels: tuple[Act, ...]
+    changes: tuple[Change, ...]
+    rates: Mapping[Fault, float]
+    aim: str
+    budget: int
+    calm_after: timedelta
+    """No fault strikes later."""
+    skewed_clocks: bool
+    jitter_ms: int
+    latency_ms: int
+    page_items: int | None
+    precision: Literal["exact", "aws"]
+    loop_timeout: timedelta
+    """Of the loop's function: a short one makes it hand over again and again."""
+    hourly_look: bool
+    """The watchdog's hourly look happens at the end: then even works that nobody acknowledged must be finished."""
+
+    @property
+    def works(self) -> int:
+        return sum(each.count for each in self.submissions)
+
+    @property
+    def is_calm(self) -> bool:
+        """Nothing goes wrong: timing is exact."""
+        return not (self.budget or self.skewed_clocks)
+
+    @property
+    def doubles_events(self) -> bool:
+        """An event may be delivered twice."""
+        return Fault.EVENT_TWICE in self.rates
+
+    @property
+    def delays_starts(self) -> bool:
+        """A worker may begin so late that it outlives its deadline."""
+        return not self.rates.keys().isdisjoint({Fault.EVENT_TWICE, Fault.EVENT_LATE, Fault.WRITE_LATE, Fault.FROZEN})
+
+    @property
+    def over_after(self) -> timedelta:
+        """When nothing of it is left: the last late write lands 90 s after the last fault, and the last caller has had its say."""
+        last_ms = max(each.at_ms for each in (*self.submissions, *self.cancels, *self.changes))
+        return max(self.calm_after, timedelta(milliseconds=last_ms)) + timedelta(seconds=100)
+
+    def __str__(self) -> str:
+        rates = ", ".join(f"{kind} {rate}" for kind, rate in self.rates.items()) or "none"
+        lines = [
+            f"seed {self.seed}: pools {', '.join(f'{p.name} (limit {p.limit})' for p in self.pools)}; latency {self.latency_ms} ms"
+            f" + {self.jitter_ms}, pages of {self.page_items}, schedules {self.precision}, skewed clocks {self.skewed_clocks},"
+            f" loop timeout {self.loop_timeout}, hourly look {self.hourly_look}",
+            f"faults: at most {self.budget} in {self.calm_after}, at calls {self.aim or 'of any kind'!r}: {rates}",
+        ]
+        return "\n".join([*lines, *map(str, (*self.submissions, *self.cancels, *self.changes))])
+
+
+def ending_of(seed: int, number: int, attempt: int) -> Execution:
+    """What the user code of a work does in an attempt: the same whenever and however often it runs."""
+    chance = random.Random(f"{seed}/{number}/{attempt}")
+    return Execution(chance.choice((100, 100, 2_000, 2_000, 15_000, 40_000)), chance.choice(_ENDINGS))
+
+
+def scenario_of(seed: int) -> Scenario:
+    """The scenario of a seed: in eight seeds one without faults, three whose faults are aimed at one kind of call, four with any."""
+    chance = random.Random(seed * 7919 + 13)
+    family = seed % 8
+    calm, aimed = family == 7, family in {1, 3, 5}
+    pools = tuple(PoolPlan(name, chance.choice((1, 1, 2, 3))) for name in ("a", "b")[: chance.choice((1, 1, 1, 2))])
+    submissions = tuple(_near_the_rest(chance) if calm and chance.random() < 0.6 else _submissions(chance, len(pools)))
+    return Scenario(
+        seed=seed,
+        pools=pools,
+        submissions=submissions,
+        cancels=tuple(Act(_moment(chance), chance.randrange(8)) for _ in range(0 if calm else chance.choice((0, 0, 1, 2)))),
+        changes=tuple(_changes(chance, pools)),
+        rates={} if calm else _rates(chance, aimed=aimed),
+        aim=chance.choice(_AIMS) if aimed else "",
+        budget=0 if calm else chance.choice((1, 2, 3, 5, 8, 13)),
+        calm_after=timedelta(seconds=chance.choice((150, 400))),
+        skewed_clocks=not calm and chance.random() < 0.5,
+        jitter_ms=chance.choice((0, 0, 10, 40)),
+        latency_ms=chance.choice((0, 0, 5, 20)),
+        page_items=chance.choice((None, 1, 2, 3)),
+        precision=chance.choice(("exact", "aws")),
+        loop_timeout=timedelta(seconds=chance.choice((900, 900, 60, 30))),
+        hourly_look=seed // 8 % 2 == 1,
+    )
+
+
+def _rates(chance: random.Random, *, aimed: bool) -> dict[Fault, float]:
+    kinds = chance.sample(list(Fault), chance.randint(1, 8))
+    if aimed:
+        kinds = list(dict.fromkeys([*kinds, chance.choice(_AT_CALLS)]))
+    rate = chance.choice((0.003, 0.01, 0.03, 0.08))
+    # A few events in a run, hundreds of calls, some tens of one kind of call.
+    factor = dict.fromkeys(_AT_CALLS, 10 if aimed else 1)
+    return {kind: min(0.5, rate * factor.get(kind, 10)) for kind in kinds}
+
+
+def _moment(chance: random.Random) -> int:
+    return chance.choice((0, 100, 1_000, 2_000, 3_000, 15_000, 25_000)) + chance.choice((0, 1, 7, 150))
+
+
+def _near_the_rest(chance: random.Random) -> list[Submission]:
+    """One after the other, each about when the loop has done the one before and goes to rest."""
+    found, at_ms = [], 0
+    for number in range(chance.randint(2, 6)):
+        mode, delay_ms = chance.choice(list(Mode)), chance.choice((0, 0, 0, 130_000))
+        found.append(
+            Submission(at_ms=at_ms, pool=0, first=number, count=1, mode=mode, attempts=2, delay_ms=delay_ms, backoff_ms=250, told=None)
+        )
+        at_ms += chance.choice((0, 100, 2_000)) + chance.randrange(700, 1_800)
+    return found
+
+
+def _submissions(chance: random.Random, pools: int) -> list[Submission]:
+    modes = chance.choice(_MIXES)
+    spread_ms = chance.choice((1, 1_000, 3_000, 30_000))
+    delays = chance.choice(((0,), (0, 0, 3_000), (0, 4_000, 30_000, 200_000)))
+    attempts = chance.choice((2, 3))
+    told = chance.choice(((None,), (None,), (None, *Told), (Told.HANDLER,)))
+    left, made = chance.randint(1, 8), 0
+    found = []
+    while left:
+        count = min(left, chance.choice((1, 1, 1, 2, 3)))
+        found.append(
+            Submission(
+                at_ms=chance.randrange(spread_ms),
+                pool=chance.randrange(pools),
+                first=made,
+                count=count,
+                mode=chance.choice(modes),
+                attempts=attempts,
+                delay_ms=chance.choice(delays),
+                backoff_ms=chance.choice((0, 250, 5_000)),
+                told=chance.choice(told),
+            )
+        )
+        left, made = left - count, made + count
+    return found
+
+
+def _changes(chance: random.Random, pools: Sequence[PoolPlan]) -> list[Change]:
+    kind = chance.random()
+    pool, at_ms = chance.randrange(len(pools)), chance.choice((0, 500, 3_000, 12_000))
+    steps = [chance.choice((500, 2_000, 5_000, 40_000, 130_000)) + chance.randrange(500) for _ in range(3)]
+    if kind < 0.15:
+        return [Change(at_ms, pool, None, paused=True), Change(at_ms + steps[0], pool, None, paused=False)]
+    if kind < 0.3:
+        return [Change(at_ms + sum(steps[:n]), pool, limit, None) for n, limit in enumerate(chance.sample((0, 1, 2, 3), 3))]
+    return []

@@ -1,0 +1,230 @@
+"""The judge itself: it must see every broken promise that it is there for, and nothing in a life that keeps them."""
+
+from dataclasses import replace
+
+import pytest
+
+from builders import NOW, a_policy, a_running_work, a_work, an_assignment, an_id
+from tests.simulation.judge import Judge
+from workpool_aws.core.cancel import CancelAnswer
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger
+from workpool_aws.model.messages import Assignment
+from workpool_aws.model.refs import Record
+from workpool_aws.model.work import Outcome, State, Work
+
+LATER = EpochMs(NOW + 60_000)
+DECORATED = "decorated"
+PLAIN = "plain"
+
+
+class Court:
+    """A judge with a clock that a test sets."""
+
+    def __init__(self, *, once: bool = False, in_time: bool = False) -> None:
+        self.now = NOW
+        self.judge = Judge(lambda: self.now, lambda: 0, lambda target: target == DECORATED, once=once, in_time=in_time)
+
+    @property
+    def rules(self) -> list[str]:
+        return [violation.rule for violation in self.judge.violations]
+
+    def shows(self, *records: Record) -> None:
+        """Each record is written over the one of its name."""
+        stood: dict[str, Record] = {}
+        for record in records:
+            name = f"{type(record).__name__} {getattr(record, 'id', '')}"
+            self.judge.seen(stood.get(name), record)
+            stood[name] = record
+
+
+@pytest.fixture
+def court() -> Court:
+    return Court()
+
+
+def pending(**changes: object) -> Work:
+    return a_work(due_at=NOW, **changes)
+
+
+def running(start: int = 1, **changes: object) -> Work:
+    return a_running_work(starts=start, **changes)
+
+
+def success(work: Work) -> Work:
+    result = f'{{"start":{work.starts}}}'
+    return replace(work, state=State.FINISHED, outcome=Outcome.SUCCESS, result=result, attempts_made=1, claim=None, deadline=None)
+
+
+def ledger(version: int, *starts: int, **changes: object) -> Ledger:
+    entries = {EntryKey(an_id(n=start), start): Entry(LATER) for start in starts}
+    made = Ledger(pool="email", holder="loop-1", generation=1, version=version, entries=entries, committed_by=f"pass-{version}")
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def config(limit: int) -> Config:
+    return Config(pool="email", version=1, max_parallelism=limit, base_by="test", base_at=NOW)
+
+
+def assignment(start: int = 1, **changes: object) -> Assignment:
+    return replace(an_assignment(**changes), start=start)
+
+
+def test_a_life_that_keeps_every_promise_is_not_blamed(court: Court) -> None:
+    court.shows(config(1), pending(), ledger(1), ledger(2, 1), running())
+    execution = court.judge.begins(assignment(claimed=False), DECORATED)
+    court.judge.ends(execution, by_itself=True)
+    court.shows(running(), success(running()))
+
+    assert court.judge.violations == []
+
+
+@pytest.mark.parametrize(
+    ("records", "rule"),
+    [
+        ([config(1), ledger(1), ledger(2, 1, 2)], "WP-1"),
+        ([config(9), running(), ledger(1, 1), ledger(2)], "WP-1"),
+        ([ledger(1, generation=2), ledger(2)], "WP-2"),
+        ([ledger(1), ledger(2, holder="loop-2")], "WP-2"),
+        ([ledger(2), ledger(2)], "WP-2"),
+        ([ledger(1), ledger(2, 1, committed_by="pass-1")], "WP-2"),
+        ([ledger(1), pending(), running()], "WP-2"),
+        ([ledger(1, 1, 2), pending(starts=0), running(start=2)], "WP-4"),
+        ([running(start=1), running(start=2)], "WP-4"),
+        ([pending(attempts_made=1, retry=a_policy()), pending(retry=a_policy())], "WP-4"),
+        ([running(start=2), replace(success(running(start=1)), starts=2)], "WP-4"),
+        ([pending(attempts_made=2)], "WP-5"),
+        ([success(running()), replace(success(running()), outcome=Outcome.FAILED)], "WP-6"),
+        ([success(running()), pending(starts=1, attempts_made=1)], "WP-6"),
+        ([running(expires_at=1)], "WP-10"),
+    ],
+)
+def test_a_write_that_breaks_a_promise_is_seen(court: Court, records: list[Record], rule: str) -> None:
+    court.shows(*records)
+
+    assert rule in court.rules
+
+
+def test_a_deleted_work_is_seen(court: Court) -> None:
+    court.judge.seen(pending(), None)
+
+    assert court.rules == ["WP-3"]
+
+
+def test_a_start_after_a_cancel_is_seen(court: Court) -> None:
+    canceled = pending(outcome=Outcome.CANCELED)
+    court.shows(ledger(1, 1), canceled)
+    court.judge.cancel_answered(canceled.id, CancelAnswer.CANCELED)
+    court.judge.seen(pending(), running())
+
+    assert court.rules == ["WP-7"]
+
+
+def test_a_start_after_a_requested_cancel_is_seen(court: Court) -> None:
+    court.shows(ledger(1, 1), running(start=0))
+    court.judge.cancel_answered(running().id, CancelAnswer.REQUESTED)
+    court.judge.seen(pending(starts=0), running(start=1))
+
+    assert court.rules == ["WP-7"]
+
+
+def test_a_commit_by_a_limit_that_was_answered_away_is_seen(court: Court) -> None:
+    court.shows(config(2), ledger(1), ledger(2, 1))
+    court.judge.seen(config(2), config(0))
+    court.judge.config_answered("email")
+    court.judge.seen(ledger(2), ledger(3, 2))
+
+    assert court.rules == ["WP-1"]
+
+
+def test_a_commit_by_a_limit_that_is_being_changed_is_none(court: Court) -> None:
+    court.shows(config(2), ledger(1))
+    court.judge.seen(config(2), config(0))
+    court.judge.seen(ledger(1), ledger(2, 1))
+
+    assert court.rules == []
+
+
+def test_claimed_work_that_runs_again_is_seen(court: Court) -> None:
+    court.shows(config(9), running(claim="worker-1"))
+    for _ in range(2):
+        court.judge.ends(court.judge.begins(assignment(), DECORATED), by_itself=True)
+
+    assert court.rules == ["WP-5"]
+
+
+def test_claimed_work_that_runs_without_a_claim_is_seen(court: Court) -> None:
+    court.shows(config(9), running())
+    court.judge.begins(assignment(), DECORATED)
+
+    assert court.rules == ["WP-5"]
+
+
+def test_an_attempt_too_many_is_seen(court: Court) -> None:
+    court.shows(config(9), running(claimed=False))
+    court.judge.begins(assignment(claimed=False, attempts_made=1), PLAIN)
+
+    assert court.rules == ["WP-5"]
+
+
+def test_an_undecorated_work_may_run_twice_where_events_are_doubled(court: Court) -> None:
+    court.shows(config(1), running())
+    for _ in range(2):
+        court.judge.begins(assignment(), PLAIN)
+
+    assert court.rules == []
+
+
+def test_no_work_runs_twice_where_events_are_not_doubled() -> None:
+    court = Court(once=True)
+    court.shows(config(9), running())
+    for _ in range(2):
+        court.judge.begins(assignment(), PLAIN)
+
+    assert court.rules == ["WP-4"]
+
+
+def test_more_claimed_works_than_were_ever_allowed_are_seen(court: Court) -> None:
+    works = [running(id=an_id(n=n), claim=f"worker-{n}") for n in (1, 2)]
+    court.shows(config(1), *works)
+    for work in works:
+        court.judge.begins(assignment(work_id=work.id), DECORATED)
+
+    assert court.rules == ["WP-1"]
+
+
+def recovered(work: Work) -> Work:
+    return replace(
+        work, state=State.FINISHED, outcome=Outcome.FAILED, error_type="no_report", error="no report arrived before the deadline"
+    )
+
+
+def test_a_recovery_that_is_too_early_is_seen(court: Court) -> None:
+    court.now = EpochMs(LATER + 4_000)
+    court.shows(running(), recovered(running()))
+
+    assert court.rules == ["WP-14"]
+
+
+def test_a_recovery_in_time_is_none(court: Court) -> None:
+    court.now = EpochMs(LATER + 4_001)
+    court.shows(running(), recovered(running()))
+
+    assert court.rules == []
+
+
+def test_a_recovery_beside_running_code_is_seen(court: Court) -> None:
+    court.now = EpochMs(LATER + 10_000)
+    court.shows(config(9), running(claimed=False))
+    court.judge.begins(assignment(claimed=False), DECORATED)
+    court.judge.seen(running(), recovered(running()))
+
+    assert court.rules == ["WP-14"]
+
+
+def test_code_that_begins_after_its_recovery_is_seen(court: Court) -> None:
+    court.now = EpochMs(LATER + 10_000)
+    court.shows(config(9), running(claimed=False), recovered(running()))
+    court.judge.begins(assignment(claimed=False), DECORATED)
+
+    assert court.rules == ["WP-14"]

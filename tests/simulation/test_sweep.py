@@ -1,0 +1,80 @@
+"""The library's own code under faults: a fixed set of schedules, each named by its seed. `make sim` runs as many more as wanted."""
+
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.scenario import scenario_of
+from tests.simulation.sweep import Tally, main
+from tests.simulation.world import Run, simulate
+from workpool_aws.local.faults import Fault
+
+ROOT = Path(__file__).parents[2]
+SEEDS = range(160)
+BUSY_SEED = 17
+
+
+@cache
+def run_of(seed: int) -> Run:
+    return simulate(scenario_of(seed))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_promise_is_broken(seed: int) -> None:
+    run = run_of(seed)
+
+    assert run.violation is None, run.report()
+
+
+def test_the_same_seed_gives_the_same_trace_byte_for_byte() -> None:
+    traces = ["\n".join(simulate(scenario_of(BUSY_SEED)).trace).encode() for _ in range(2)]
+
+    assert traces[0] == traces[1]
+    assert len(traces[0].splitlines()) > 50
+
+
+def test_the_trace_does_not_depend_on_the_process() -> None:
+    """Sets and dictionaries of strings are ordered differently in each process, unless nobody looks at their order."""
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-m", "tests.simulation.sweep", "--seed", str(BUSY_SEED)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    ]
+
+    assert outputs[0] == outputs[1]
+
+
+def test_every_kind_of_fault_strikes_and_much_happens() -> None:
+    tally = Tally()
+    for seed in SEEDS:
+        tally.add(run_of(seed))
+
+    assert set(tally.faults) >= set(map(str, Fault)) - {Fault.WAKE_TWICE, Fault.WAKE_LATE, Fault.WAKE_NEVER}
+    assert tally.executions > 3 * len(SEEDS)
+    assert tally.broken == []
+
+
+def test_a_seed_without_faults_has_none() -> None:
+    run = simulate(scenario_of(7))
+
+    assert run.scenario.is_calm
+    assert run.faults.total() == 0
+    assert run.executions >= 1
+
+
+def test_the_runner_tells_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["--first", "3", "--count", "2"])
+
+    told = capsys.readouterr().out
+    assert code == 0
+    assert told.startswith("2 runs, ")
+    assert "broken: 0" in told

@@ -1,0 +1,67 @@
+"""Owns a store that lets a judge see every write at the moment at which it is applied, and that cuts ranges into small pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from workpool_aws.adapters.memory.store import MemoryStore
+from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable, ref_of
+from workpool_aws.model.writes import Put, Write, Written
+
+__all__ = ["Seen", "WatchedStore"]
+
+Seen = Callable[[Record | None, Record | None], None]
+"""Told of each applied write: what stood there before, what stands there now; None: nothing."""
+
+
+class WatchedStore:
+    """A table in memory; `page_items` bounds a page of a range (None: as the table does)."""
+
+    def __init__(self, store: MemoryStore, seen: Seen, page_items: int | None) -> None:
+        self._store = store
+        self._seen = seen
+        self._page_items = page_items
+
+    def get(self, ref: Ref) -> Record | Unreadable | None:
+        return self._store.get(ref)
+
+    def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
+        return self._store.get_many(refs)
+
+    def query(self, span: Span) -> Page:
+        asked = [limit for limit in (span.limit, self._page_items) if limit is not None]
+        return self._store.query(replace(span, limit=min(asked, default=None)))
+
+    def write(self, write: Write) -> Written:
+        before = self._look([write])
+        written = self._store.write(write)
+        self._tell([write], before)
+        return written
+
+    def transact(self, writes: Sequence[Write]) -> Written:
+        before = self._look(writes)
+        written = self._store.transact(writes)
+        self._tell(writes, before)
+        return written
+
+    def delete(self, ref: Ref) -> None:
+        before = self._stands(ref)
+        self._store.delete(ref)
+        self._seen(before, None)
+
+    def _look(self, writes: Sequence[Write]) -> list[Record | None]:
+        return [self._stands(_ref(write)) for write in writes]
+
+    def _tell(self, writes: Sequence[Write], before: Sequence[Record | None]) -> None:
+        for write, old in zip(writes, before, strict=True):
+            self._seen(old, self._stands(_ref(write)))
+
+    def _stands(self, ref: Ref) -> Record | None:
+        found = self._store.peek(ref)
+        assert not isinstance(found, Unreadable)
+        return found
+
+
+def _ref(write: Write) -> Ref:
+    return ref_of(write.record) if isinstance(write, Put) else write.ref

@@ -1,0 +1,105 @@
+"""What an enqueue may ask to be told: `on_complete`, `context`, `on_complete_exclude`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from builders import TARGET
+from pool_world import Context, World
+from workpool_aws import PayloadTooLarge, UsageError
+from workpool_aws.model.work import Outcome
+
+DONE = "arn:aws:lambda:us-east-1:123456789012:function:done"
+
+
+def enqueue(world: World, **asked: Any) -> str:
+    return world.pool().enqueue_action(None, TARGET, asked.pop("args", {"n": 1}), **asked)
+
+
+def test_what_is_asked_for_stands_in_the_work(world: World) -> None:
+    work = world.work(enqueue(world, on_complete=DONE, context={"user": 7}, on_complete_exclude=["success"]))
+
+    assert (work.on_complete, work.context) == (DONE, '{"user":7}')
+    assert work.callback_for == (Outcome.FAILED, Outcome.CANCELED)
+    assert work.callback is None
+
+
+def test_nobody_is_told_unless_asked_for(world: World) -> None:
+    work = world.work(enqueue(world, on_complete=None, context=None, on_complete_exclude=[]))
+
+    assert (work.on_complete, work.context, work.callback_for) == (None, None, ())
+
+
+def test_a_short_name_means_the_callers_account_and_region(world: World) -> None:
+    work_id = world.pool().enqueue_action(Context(), TARGET, {}, on_complete="done")
+
+    assert world.work(work_id).on_complete == DONE
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "done",
+        "done:live",
+        DONE,
+        f"{DONE}:7",
+        "arn:aws:sqs:eu-west-1:123456789012:done",
+        "arn:aws:sqs:eu-west-1:123456789012:done.fifo",
+        "arn:aws:sns:eu-west-1:123456789012:done",
+    ],
+)
+def test_functions_queues_and_topics_can_be_told(world: World, target: str) -> None:
+    assert world.work(enqueue(world, on_complete=target)).on_complete == target
+
+
+@pytest.mark.parametrize("context", [0, False, "", [], {}, {"a": [None, 1.5]}, "text"])
+def test_a_context_is_any_json_value(world: World, context: object) -> None:
+    assert world.work(enqueue(world, on_complete=DONE, context=context)).context is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"on_complete": ""}, "on_complete"),
+        ({"on_complete": 7}, "on_complete"),
+        ({"on_complete": "arn:aws:s3:::bucket"}, "on_complete"),
+        ({"on_complete": "arn:aws:sqs:eu-west-1:123456789012:"}, "on_complete"),
+        ({"on_complete": "https://sqs.eu-west-1.amazonaws.com/123456789012/done"}, "on_complete"),
+        ({"on_complete": DONE, "context": {1, 2}}, "context"),
+        ({"on_complete": DONE, "context": {"a": float("nan")}}, "context.a"),
+        ({"on_complete": DONE, "context": object()}, "context"),
+        ({"context": {"user": 7}}, "context"),
+        ({"on_complete": DONE, "on_complete_exclude": "success"}, "on_complete_exclude"),
+        ({"on_complete": DONE, "on_complete_exclude": 7}, "on_complete_exclude"),
+        ({"on_complete": DONE, "on_complete_exclude": ["succeeded"]}, "on_complete_exclude[0]"),
+        ({"on_complete": DONE, "on_complete_exclude": ["success", "cancelled"]}, "on_complete_exclude[1]"),
+        ({"on_complete": DONE, "on_complete_exclude": [["success"]]}, "on_complete_exclude[0]"),
+        ({"on_complete_exclude": ["success"]}, "on_complete_exclude"),
+        ({"on_complete_exclude": ["bogus"]}, "on_complete_exclude[0]"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_name_and_nothing_is_stored(world: World, asked: dict[str, Any], field: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        enqueue(world, **asked)
+
+    assert caught.value.field == field
+    assert world.requests == 0
+
+
+def test_a_refusal_says_what_is_allowed(world: World) -> None:
+    with pytest.raises(UsageError) as caught:
+        enqueue(world, on_complete=DONE, on_complete_exclude=["succeeded"])
+
+    assert str(caught.value) == "on_complete_exclude[0]: 'succeeded' is not allowed; a list of 'success', 'failed', 'canceled'"
+
+
+def test_context_and_arguments_share_one_bound(world: World) -> None:
+    half = "a" * (185 * 1024 // 2)
+    args = {"x": half}
+    fits = "b" * (185 * 1024 - len(f'{{"x":"{half}"}}') - 2)
+
+    assert enqueue(world, args=args, on_complete=DONE, context=fits)
+    with pytest.raises(PayloadTooLarge, match=r"^context: "):
+        enqueue(world, args=args, on_complete=DONE, context=fits + "b")

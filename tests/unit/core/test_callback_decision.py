@@ -1,0 +1,275 @@
+"""What is told to an on_complete target, when it is told again, and when it is given up [WP-8]."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders import NOW, a_running_work, a_work, an_assignment, an_id
+from workpool_aws.core import limits
+from workpool_aws.core.callback import (
+    CallbackStep,
+    TargetKind,
+    Verdict,
+    delivered_write,
+    first_owed,
+    is_owed,
+    judge_owed,
+    message_of,
+    newly_owed,
+    next_look,
+    next_try,
+    record_of_cancel,
+    sent_write,
+    target_kind,
+)
+from workpool_aws.core.cancel import CancelWrite, decide_cancel
+from workpool_aws.core.complete import Finish, decide_canceled, decide_report
+from workpool_aws.core.rest import Rest, decide_rest
+from workpool_aws.core.watch import callback_is_overdue
+from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.loop import Done, DoneKind, EntryKey, Ledger, LoopState, Owed
+from workpool_aws.model.messages import CallbackTicket, Report, ReportKind
+from workpool_aws.model.refs import Unreadable, WorkRef
+from workpool_aws.model.work import CallbackState, Outcome, State, Work
+from workpool_aws.model.writes import Either, Is
+
+ALL = tuple(Outcome)
+WINDOW_MS = 96_000
+
+
+def a_finished_work(callback: CallbackState | None = CallbackState.PENDING, **changes: object) -> Work:
+    ended = {"state": State.FINISHED, "outcome": Outcome.SUCCESS, "result": "7", "starts": 1, "on_complete": "done", "callback": callback}
+    return a_work(**{**ended, **changes})
+
+
+def a_record(n: int, callback: CallbackState | None, *, start: int = 1) -> Done:
+    at = make_id(EpochMs(NOW + n), random_bits=n)
+    return Done(pool="email", at=at, work_id=an_id(n=n), start=start, kind=DoneKind.FINISHED, callback=callback)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [
+        ("arn:aws:sqs:eu-west-1:123456789012:done", TargetKind.QUEUE),
+        ("arn:aws:sqs:eu-west-1:123456789012:done.fifo", TargetKind.QUEUE),
+        ("arn:aws-cn:sns:cn-north-1:123456789012:done", TargetKind.TOPIC),
+        ("arn:aws:lambda:eu-west-1:123456789012:function:done", TargetKind.FUNCTION),
+        ("sns", TargetKind.FUNCTION),
+    ],
+)
+def test_a_target_is_known_by_its_arn(target: str, kind: TargetKind) -> None:
+    assert target_kind(target) is kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "owed"),
+    [
+        (ReportKind.SUCCESS, ALL, True),
+        (ReportKind.SUCCESS, (Outcome.FAILED,), False),
+        (ReportKind.FAILED, (Outcome.FAILED,), True),
+        (ReportKind.FAILED, (Outcome.SUCCESS, Outcome.CANCELED), False),
+        (ReportKind.SUCCESS, (), False),
+    ],
+)
+def test_the_finishing_write_owes_a_callback_or_may_expire_and_never_both(
+    kind: ReportKind, wanted: tuple[Outcome, ...], owed: bool
+) -> None:
+    """[WP-8, WP-10]"""
+    decision = decide_report(an_assignment(callback_for=wanted), Report(kind=kind), now=NOW, jitter=0.5)
+
+    assert isinstance(decision, Finish)
+    expiry = None if owed else NOW // 1000 + 86_400
+    assert decision.write.set["callback"] is (CallbackState.PENDING if owed else None)
+    assert decision.write.set["expires_at"] == expiry
+
+
+@pytest.mark.parametrize(("wanted", "owed"), [(ALL, True), ((Outcome.FAILED,), False)])
+def test_a_start_that_ends_as_canceled_tells_those_who_want_to_know(wanted: tuple[Outcome, ...], owed: bool) -> None:
+    decision = decide_canceled(an_assignment(callback_for=wanted), Report(kind=ReportKind.FAILED), now=NOW)
+
+    assert decision.write.set["callback"] is (CallbackState.PENDING if owed else None)
+    assert (decision.write.set["expires_at"] is None) is owed
+
+
+@pytest.mark.parametrize(("wanted", "owed"), [(ALL, True), ((Outcome.SUCCESS,), False)])
+def test_a_pending_work_that_is_canceled_owes_its_callback(wanted: tuple[Outcome, ...], owed: bool) -> None:
+    decision = decide_cancel(a_work(on_complete="done", callback_for=wanted), token="t", now=NOW)
+
+    assert isinstance(decision, CancelWrite)
+    assert decision.owes_callback is owed
+    assert decision.write.set["callback"] is (CallbackState.PENDING if owed else None)
+    assert (decision.write.set["expires_at"] is None) is owed
+
+
+def test_asking_a_running_work_to_cancel_owes_nothing_yet() -> None:
+    decision = decide_cancel(a_running_work(on_complete="done", callback_for=ALL), token="t", now=NOW)
+
+    assert isinstance(decision, CancelWrite)
+    assert decision.owes_callback is False
+
+
+def test_the_record_of_a_cancel_has_no_time_to_live() -> None:
+    """[WP-10]"""
+    record = record_of_cancel(a_work(starts=2), now=NOW, random_bits=5)
+
+    assert (record.start, record.callback, record.expires_at) == (2, CallbackState.PENDING, None)
+
+
+@pytest.mark.parametrize(
+    ("work", "owed"),
+    [
+        (a_finished_work(CallbackState.PENDING), True),
+        (a_finished_work(CallbackState.SENT), True),
+        (a_finished_work(CallbackState.DELIVERED), False),
+        (a_finished_work(CallbackState.DEAD), False),
+        (a_finished_work(None), False),
+        (a_running_work(on_complete="done", callback_for=ALL), False),
+        (Unreadable("p", "s", "damaged"), False),
+        (None, False),
+    ],
+)
+def test_what_is_owed_is_neither_delivered_nor_given_up(work: Work | Unreadable | None, owed: bool) -> None:
+    assert is_owed(work) is owed
+
+
+def test_only_a_target_that_acknowledges_gets_a_ticket() -> None:
+    work = a_finished_work(context='{"user":7}')
+
+    told, asked = message_of(work, "t", acknowledges=False), message_of(work, "t", acknowledges=True)
+
+    assert (told.context, told.outcome, told.result, told.ticket) == ('{"user":7}', Outcome.SUCCESS, "7", None)
+    assert asked.ticket == CallbackTicket(table="t", pool="email", work_id=work.id, retention_s=86_400)
+
+
+def test_marks_change_the_callback_alone_and_only_while_it_is_open() -> None:
+    """[WP-8]"""
+    work = a_finished_work()
+    still_open = Either((Is("callback", CallbackState.PENDING), Is("callback", CallbackState.SENT)))
+
+    sent = sent_write(work)
+    delivered = delivered_write(work.pool, work.id, retention_s=60, now=NOW)
+
+    assert (sent.ref, dict(sent.set), sent.condition) == (WorkRef("email", work.id), {"callback": CallbackState.SENT}, still_open)
+    assert dict(delivered.set) == {"callback": CallbackState.DELIVERED, "expires_at": NOW // 1000 + 60}
+    assert delivered.condition == still_open
+
+
+def test_what_is_kept_for_ever_does_not_expire_when_delivered() -> None:
+    assert delivered_write("email", an_id(), retention_s=None, now=NOW).set["expires_at"] is None
+
+
+def test_a_failed_callback_is_tried_after_a_second_doubling_to_ten_minutes_and_given_up_after_twelve_tries() -> None:
+    """[WP-8]"""
+    work, owed, delays = a_finished_work(), first_owed(an_id(), CallbackState.PENDING, NOW), []
+    steps = []
+    for _ in range(13):
+        verdict = judge_owed(owed, work, window_ms=0, now=owed.at)
+        assert verdict.owed is not None
+        delays.append(verdict.owed.at - owed.at)
+        steps.append(verdict.step)
+        owed = verdict.owed
+
+    assert steps == [CallbackStep.SEND] * 12 + [CallbackStep.GIVE_UP]
+    assert delays[:-1] == [1_000 * 2**n for n in range(10)] + [600_000, 600_000]
+
+
+def test_a_sent_callback_is_looked_at_less_and_less_often_until_its_handlers_time_is_over() -> None:
+    work, owed, waits = a_finished_work(CallbackState.SENT), first_owed(an_id(), CallbackState.SENT, NOW), []
+    waits.append(owed.at - NOW)
+    while (verdict := judge_owed(owed, work, window_ms=WINDOW_MS, now=owed.at)).step is CallbackStep.WAIT:
+        assert verdict.owed is not None
+        waits.append(verdict.owed.at - owed.at)
+        owed = verdict.owed
+
+    assert verdict.step is CallbackStep.SEND
+    assert waits == [500, 1_000, 2_000, 4_000, 70_000, 70_000]
+    assert sum(waits) > WINDOW_MS
+
+
+@pytest.mark.parametrize("looks", range(12))
+def test_a_pause_between_looks_is_short_enough_to_stay_up_for_or_long_enough_for_a_schedule(looks: int) -> None:
+    owed = next_look(Owed(an_id(), NOW, looks=looks), window_ms=22_500_000, now=NOW)
+
+    assert owed is not None
+    pause_ms = owed.at - NOW
+    assert pause_ms <= limits.CALLBACK_LOOK_STAY_MS or pause_ms > limits.CALLBACK_NEAR_MS
+
+
+@pytest.mark.parametrize("work", [None, a_finished_work(CallbackState.DELIVERED), a_finished_work(CallbackState.DEAD)])
+def test_what_is_over_is_forgotten(work: Work | None) -> None:
+    assert judge_owed(Owed(an_id(), NOW), work, window_ms=0, now=NOW) == Verdict(CallbackStep.FORGET, None)
+
+
+def test_a_try_that_follows_a_try_counts_it() -> None:
+    assert next_try(Owed(an_id(), NOW, tries=3, looks=4), NOW) == Owed(an_id(), EpochMs(NOW + 8_000), tries=4)
+
+
+def test_the_ledger_takes_over_what_records_owe_and_the_records_that_owe_are_spent() -> None:
+    pending, sent, nothing = a_record(1, CallbackState.PENDING), a_record(2, CallbackState.SENT), a_record(3, None)
+
+    new = newly_owed([pending, sent, nothing], (), (), cursor="", room=10, now=NOW)
+
+    assert new.callbacks == (Owed(pending.work_id, NOW), Owed(sent.work_id, EpochMs(NOW + limits.CALLBACK_LOOK_MS)))
+    assert new.spent == (pending.at,)
+    assert new.is_something
+    assert new.blocked_at is None
+
+
+def test_a_record_of_a_sent_callback_behind_the_cursor_counts_with_its_entry_only() -> None:
+    sent = a_record(1, CallbackState.SENT)
+    key = EntryKey(sent.work_id, sent.start)
+
+    assert not newly_owed([sent], (), (), cursor=sent.at, room=10, now=NOW).is_something
+    assert newly_owed([sent], (), {key}, cursor=sent.at, room=10, now=NOW).callbacks != ()
+
+
+def test_a_record_of_a_callback_that_the_ledger_holds_is_spent_and_adds_nothing() -> None:
+    pending = a_record(1, CallbackState.PENDING)
+
+    new = newly_owed([pending], {pending.work_id}, (), cursor="", room=0, now=NOW)
+
+    assert (new.callbacks, new.spent, new.blocked_at) == ((), (pending.at,), None)
+
+
+def test_what_finds_no_room_in_the_ledger_holds_the_cursor_back() -> None:
+    records = [a_record(n, CallbackState.PENDING) for n in range(1, 4)]
+
+    new = newly_owed(records, (), (), cursor="", room=2, now=NOW)
+
+    assert [owed.work_id for owed in new.callbacks] == [record.work_id for record in records[:2]]
+    assert new.blocked_at == records[2].at
+    assert not newly_owed(records, (), (), cursor="", room=0, now=NOW).is_something
+
+
+def test_a_callback_that_is_near_keeps_the_loop_up_and_a_later_one_orders_a_wake() -> None:
+    near, far = EpochMs(NOW + limits.CALLBACK_NEAR_MS), EpochMs(NOW + limits.CALLBACK_NEAR_MS + 1)
+
+    assert decide_rest({}, None, free=1, now=NOW, callback_at=near) is None
+    assert decide_rest({}, None, free=0, now=NOW, callback_at=near) is None
+    rest = decide_rest({}, None, free=1, now=NOW, callback_at=far)
+    assert rest == Rest(LoopState.WAITING, EpochMs(far + 60_000), saturated=False, timer_at=far)
+
+
+def test_the_earlier_of_a_due_work_and_a_callback_orders_the_wake() -> None:
+    due = EpochMs(NOW + 600_000)
+
+    early = decide_rest({}, due, free=1, now=NOW, callback_at=EpochMs(NOW + 100_000))
+    late = decide_rest({}, due, free=1, now=NOW, callback_at=EpochMs(NOW + 700_000))
+
+    assert early == Rest(LoopState.WAITING, EpochMs(NOW + 160_000), saturated=False, timer_at=EpochMs(NOW + 100_000))
+    assert late == Rest(LoopState.WAITING, due, saturated=False, timer_at=EpochMs(due - limits.FAR_LEAD_MS))
+
+
+def a_ledger(*owed: Owed) -> Ledger:
+    return Ledger(pool="email", holder="h", generation=1, version=1, callbacks=owed)
+
+
+def test_the_watchdog_sees_a_callback_that_no_loop_sees_to() -> None:
+    passed = Owed(an_id(), EpochMs(NOW - limits.CALLBACK_LATE_MS - 1))
+    full = a_ledger(*(Owed(WorkId(an_id(n=n)), NOW) for n in range(limits.CALLBACKS_OWED_MAX)))
+    records = [a_record(1, CallbackState.PENDING)]
+
+    assert callback_is_overdue(a_ledger(passed), [], NOW)
+    assert callback_is_overdue(None, records, NOW)
+    assert not callback_is_overdue(a_ledger(Owed(an_id(), NOW)), [a_record(1, CallbackState.SENT)], NOW)
+    assert not callback_is_overdue(full, records, NOW), "what finds no room is not looked for again and again"

@@ -1,0 +1,163 @@
+"""What `@pool.on_complete` makes of a function."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from builders import NOW, a_work
+from pool_world import TABLE, Context, World
+from workpool_aws import OnCompleteEvent, Result, StoreUnavailable, UsageError
+from workpool_aws.callbacks import CallbackHandler
+from workpool_aws.model.work import CallbackState, Outcome, State, Work
+
+
+def a_told_work(world: World, callback: CallbackState = CallbackState.SENT) -> Work:
+    ended = {"state": State.FINISHED, "outcome": Outcome.SUCCESS, "result": "7", "finished_at": NOW}
+    return world.put(a_work(**ended, on_complete="done", callback_for=tuple(Outcome), callback=callback))
+
+
+def event_for(work: Work, **changes: object) -> dict[str, object]:
+    ticket = {"version": 1, "callback": True, "table": TABLE, "pool": work.pool, "work_id": work.id, "retention_s": work.retention_s}
+    event = {"work_id": work.id, "context": {"user": 7}, "result": {"kind": "success", "return_value": 7}, "_workpool": ticket}
+    return {**event, **changes}
+
+
+@pytest.fixture
+def received() -> list[OnCompleteEvent]:
+    return []
+
+
+@pytest.fixture
+def handler(world: World, received: list[OnCompleteEvent]) -> CallbackHandler[None]:
+    @world.pool().on_complete
+    def ended(event: OnCompleteEvent) -> None:
+        """Remember."""
+        received.append(event)
+
+    return ended
+
+
+def test_the_function_is_told_and_the_work_is_marked(world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent]) -> None:
+    """[WP-8]"""
+    work = a_told_work(world)
+
+    handler(event_for(work), Context())
+
+    assert received == [OnCompleteEvent(work_id=work.id, context={"user": 7}, result=Result(kind="success", return_value=7))]
+    assert world.work(work.id) == replace(work, callback=CallbackState.DELIVERED, expires_at=NOW // 1000 + 86_400)
+
+
+@pytest.mark.parametrize(
+    ("told", "result"),
+    [
+        ({"kind": "failed", "error": "no", "error_type": "ValueError"}, Result(kind="failed", error="no", error_type="ValueError")),
+        ({"kind": "failed", "error": None, "error_type": None}, Result(kind="failed")),
+        ({"kind": "canceled"}, Result(kind="canceled")),
+    ],
+)
+def test_every_outcome_is_told_as_a_result(
+    world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent], told: dict[str, Any], result: Result
+) -> None:
+    handler(event_for(a_told_work(world), result=told), Context())
+
+    assert [event.result for event in received] == [result]
+
+
+def test_without_a_ticket_nothing_is_marked(world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent]) -> None:
+    work = a_told_work(world)
+    event = event_for(work)
+    del event["_workpool"]
+
+    handler(event, Context())
+
+    assert len(received) == 1
+    assert world.work(work.id) == work
+
+
+def test_a_second_delivery_is_told_again_and_changes_nothing(
+    world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent]
+) -> None:
+    work = a_told_work(world)
+    handler(event_for(work), Context())
+    marked = world.work(work.id)
+    world.clock.at += 60_000
+
+    handler(event_for(work), Context())
+
+    assert len(received) == 2
+    assert world.work(work.id) == marked
+
+
+@pytest.mark.parametrize("callback", [CallbackState.DEAD, CallbackState.DELIVERED])
+def test_what_was_given_up_or_delivered_stays_so(world: World, handler: CallbackHandler[None], callback: CallbackState) -> None:
+    work = a_told_work(world, callback)
+
+    handler(event_for(work), Context())
+
+    assert world.work(work.id) == work
+
+
+def test_what_the_function_raises_is_raised_and_nothing_is_marked(world: World) -> None:
+    work = a_told_work(world)
+
+    @world.pool().on_complete
+    def ended(event: OnCompleteEvent) -> None:
+        raise RuntimeError(event.work_id)
+
+    with pytest.raises(RuntimeError, match=work.id):
+        ended(event_for(work), Context())
+
+    assert world.work(work.id) == work
+
+
+def test_a_mark_that_is_not_written_is_told_to_lambda(world: World, handler: CallbackHandler[None]) -> None:
+    work = a_told_work(world)
+    world.store.fails = lambda _write: True
+
+    with pytest.raises(StoreUnavailable):
+        handler(event_for(work), Context())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"work_id": 7},
+        {"work_id": "x"},
+        {"result": None},
+        {"result": {"kind": "finished"}},
+        {"_workpool": {"version": 2}},
+        {"_workpool": None},
+    ],
+)
+def test_what_is_no_callback_is_refused_before_the_function_runs(
+    world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent], damage: dict[str, object]
+) -> None:
+    work = a_told_work(world)
+
+    with pytest.raises(UsageError, match=r"^event"):
+        handler(event_for(work, **damage), Context())
+
+    assert received == []
+    assert world.work(work.id) == work
+
+
+@pytest.mark.parametrize("event", [None, [], "text", {}, {"Records": []}])
+def test_another_triggers_event_is_refused(handler: CallbackHandler[None], event: object) -> None:
+    with pytest.raises(UsageError, match=r"^event"):
+        handler(event, Context())
+
+
+def test_a_handler_keeps_the_name_and_words_of_its_function(handler: CallbackHandler[None]) -> None:
+    assert (handler.__name__, handler.__doc__) == ("ended", "Remember.")
+
+
+async def waits(_event: OnCompleteEvent) -> None: ...
+
+
+@pytest.mark.parametrize("function", [print, int, waits, lambda: None, lambda a, b: (a, b)])
+def test_what_cannot_be_a_handler_is_refused(world: World, function: Any) -> None:
+    with pytest.raises(UsageError, match=r"^function"):
+        world.pool().on_complete(function)

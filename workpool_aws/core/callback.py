@@ -1,0 +1,255 @@
+"""Decides what is told to an `on_complete` target, when, how often, and when to give up.
+
+```
+ finish, cancel                     a decorated handler ran
+ ──────────────▶ pending ──▶ sent ─────────────▶ delivered
+                    │          │ ▲ sent again
+                    │          └─┘
+                    └──────────┴──▶ dead      after many tries
+```
+
+A target that does not acknowledge goes from pending to delivered when it accepted. Each move is one conditional write of the work's own
+item, and touches nothing but the callback and the time to live: what the work came to stands [WP-6]. The time to live begins with
+`delivered` [WP-10]; what is dead is kept for people. Moves may be repeated and duplicated: at least once is what is promised [WP-8].
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import Final
+
+from workpool_aws.core import limits
+from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
+from workpool_aws.model.loop import Done, DoneKind, EntryKey, Owed
+from workpool_aws.model.messages import CallbackMessage, CallbackTicket
+from workpool_aws.model.refs import Unreadable, WorkRef
+from workpool_aws.model.work import CallbackState, Outcome, State, Work
+from workpool_aws.model.writes import Either, Is, Update
+
+__all__ = [
+    "CallbackStep",
+    "NewlyOwed",
+    "TargetKind",
+    "Verdict",
+    "after_finish",
+    "dead_write",
+    "delivered_write",
+    "first_owed",
+    "is_owed",
+    "judge_owed",
+    "message_of",
+    "newly_owed",
+    "next_at",
+    "next_look",
+    "next_try",
+    "record_of_cancel",
+    "sent_write",
+    "target_kind",
+    "without",
+]
+
+_OPEN: Final = (CallbackState.PENDING, CallbackState.SENT)
+_MESSAGE_ARN: Final = re.compile(r"arn:aws[A-Za-z-]*:(?P<service>sqs|sns):[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
+
+
+class TargetKind(Enum):
+    """What can be told that a work is over."""
+
+    FUNCTION = auto()
+    QUEUE = auto()
+    TOPIC = auto()
+
+
+def target_kind(target: str) -> TargetKind:
+    """A queue and a topic are known by their ARN; anything else is a function."""
+    found = _MESSAGE_ARN.fullmatch(target)
+    if found is None:
+        return TargetKind.FUNCTION
+    return TargetKind.QUEUE if found["service"] == "sqs" else TargetKind.TOPIC
+
+
+def after_finish(
+    wanted: Collection[Outcome], outcome: Outcome, *, retention_s: int | None, now: EpochMs
+) -> Mapping[str, CallbackState | int | None]:
+    """What the finishing write says beside the outcome: a callback is owed, or the work may expire; never both [WP-10]."""
+    if outcome in wanted:
+        return {"callback": CallbackState.PENDING, "expires_at": None}
+    return {"callback": None, "expires_at": _expiry(retention_s, now)}
+
+
+def is_owed(work: Work | Unreadable | None) -> bool:
+    """Whether the callback of a finished work has neither reached its target for certain nor been given up."""
+    return isinstance(work, Work) and work.state is State.FINISHED and work.callback in _OPEN
+
+
+def message_of(work: Work, table: str, *, acknowledges: bool) -> CallbackMessage:
+    """What a finished work's target is told. `acknowledges`: its handler is known to say when it ran, so it is told where."""
+    ticket = CallbackTicket(table=table, pool=work.pool, work_id=work.id, retention_s=work.retention_s) if acknowledges else None
+    return CallbackMessage(
+        work_id=work.id,
+        context=work.context,
+        outcome=work.outcome or Outcome.FAILED,
+        result=work.result,
+        error=work.error,
+        error_type=work.error_type,
+        ticket=ticket,
+    )
+
+
+def sent_write(work: Work) -> Update:
+    """The target accepted it and will acknowledge; unless it has already."""
+    return _move(work.pool, work.id, {"callback": CallbackState.SENT})
+
+
+def delivered_write(pool: str, work_id: WorkId, *, retention_s: int | None, now: EpochMs) -> Update:
+    """Nothing more is to come: from now on the work may expire [WP-10]."""
+    return _move(pool, work_id, {"callback": CallbackState.DELIVERED, "expires_at": _expiry(retention_s, now)})
+
+
+def dead_write(work: Work) -> Update:
+    """Given up. No time to live: a dead letter is for people."""
+    return _move(work.pool, work.id, {"callback": CallbackState.DEAD})
+
+
+def _move(pool: str, work_id: WorkId, changes: Mapping[str, object]) -> Update:
+    still_open = Either(tuple(Is("callback", state) for state in _OPEN))
+    return Update(ref=WorkRef(pool, work_id), set=changes, condition=still_open)
+
+
+def _expiry(retention_s: int | None, now: EpochMs) -> int | None:
+    return None if retention_s is None else now // 1000 + retention_s
+
+
+def record_of_cancel(work: Work, *, now: EpochMs, random_bits: int) -> Done:
+    """The record that has the loop deliver a canceled work's callback. It carries no time to live [WP-10]."""
+    return Done(
+        pool=work.pool,
+        at=make_id(now, random_bits=random_bits, shard=shard_of(work.id)),
+        work_id=work.id,
+        start=work.starts,
+        kind=DoneKind.FINISHED,
+        callback=CallbackState.PENDING,
+        outcome=Outcome.CANCELED,
+    )
+
+
+def first_owed(work_id: WorkId, state: CallbackState, now: EpochMs) -> Owed:
+    """How the loop begins to see to a callback: one that was sent gets a moment to be acknowledged."""
+    at = now if state is CallbackState.PENDING else EpochMs(now + limits.CALLBACK_LOOK_MS)
+    return Owed(work_id, at)
+
+
+@dataclass(frozen=True, slots=True)
+class NewlyOwed:
+    """What done records add to the ledger. `spent`: keys of records that the ledger stands for from its commit on: delete them."""
+
+    callbacks: tuple[Owed, ...]
+    spent: tuple[str, ...]
+    blocked_at: str | None
+    """The first record that found no room: the done cursor must stay below it. None: all found room."""
+
+    @property
+    def is_something(self) -> bool:
+        """Whether a pass would act on it."""
+        return bool(self.callbacks or self.spent)
+
+
+def newly_owed(
+    records: Sequence[Done], held: Collection[WorkId], settled: Collection[EntryKey], *, cursor: str, room: int, now: EpochMs
+) -> NewlyOwed:
+    """The callbacks that these records of one shard tell of and the ledger does not hold yet.
+
+    A pass and the look before rest must agree on it, or the loop spins [WP-23].
+    A record that owes a callback is deleted once the ledger has it, so each one that is seen is new. One of a sent callback stays, so it
+    counts only beyond the cursor, or together with the entry that it settles: else each deep read would bring it back.
+    """
+    found: dict[WorkId, Owed] = {}
+    spent: list[str] = []
+    for record in records:
+        if record.callback is None or not _is_new(record, settled, cursor):
+            continue
+        if record.work_id not in held and record.work_id not in found:
+            if len(found) >= room:
+                return NewlyOwed(tuple(found.values()), tuple(spent), record.at)
+            found[record.work_id] = first_owed(record.work_id, record.callback, now)
+        if record.callback is CallbackState.PENDING:
+            spent.append(record.at)
+    return NewlyOwed(tuple(found.values()), tuple(spent), None)
+
+
+def _is_new(record: Done, settled: Collection[EntryKey], cursor: str) -> bool:
+    if record.callback is CallbackState.PENDING:
+        return True
+    return record.at > cursor or EntryKey(record.work_id, record.start) in settled
+
+
+class CallbackStep(Enum):
+    """What the loop does about an owed callback that it has looked at."""
+
+    FORGET = auto()
+    """Delivered, dead or gone."""
+    WAIT = auto()
+    """Sent, and its handler may still be running."""
+    SEND = auto()
+    GIVE_UP = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The step, and what the ledger says from now on; None: nothing."""
+
+    step: CallbackStep
+    owed: Owed | None
+
+
+def judge_owed(owed: Owed, work: Work | Unreadable | None, *, window_ms: int, now: EpochMs) -> Verdict:
+    """What to do about a callback whose time has come, and when to look again should that fail.
+
+    `window_ms`: within it a handler that was sent the event has run, or never will: event age, timeout and a margin.
+    """
+    if not isinstance(work, Work) or not is_owed(work):
+        return Verdict(CallbackStep.FORGET, None)
+    if work.callback is CallbackState.SENT:
+        later = next_look(owed, window_ms=window_ms, now=now)
+        if later is not None:
+            return Verdict(CallbackStep.WAIT, later)
+    again = next_try(owed, now)
+    return Verdict(CallbackStep.GIVE_UP if owed.tries >= limits.CALLBACK_TRIES_MAX else CallbackStep.SEND, again)
+
+
+def next_try(owed: Owed, now: EpochMs) -> Owed:
+    """One try more, and when the next one follows if this one fails: after 1 s, doubling to 10 minutes."""
+    delay_ms = min(limits.CALLBACK_RETRY_MS << min(owed.tries, limits.CALLBACK_TRIES_MAX), limits.CALLBACK_RETRY_MS_MAX)
+    return Owed(owed.work_id, EpochMs(now + delay_ms), tries=min(owed.tries + 1, limits.CALLBACK_TRIES_MAX))
+
+
+def next_look(owed: Owed, *, window_ms: int, now: EpochMs) -> Owed | None:
+    """When to look for the acknowledgement again, less and less often; None: the handler's time is over."""
+    waited_ms = sum(_look_delay_ms(n) for n in range(owed.looks + 1))
+    if waited_ms > window_ms:
+        return None
+    delay_ms = min(_look_delay_ms(owed.looks + 1), window_ms - waited_ms + 1)
+    # A wait that is too long to stay up for must be long enough for a schedule.
+    at = now + (delay_ms if delay_ms <= limits.CALLBACK_LOOK_STAY_MS else max(delay_ms, limits.CALLBACK_LOOK_FAR_MS))
+    return replace(owed, at=EpochMs(at), looks=owed.looks + 1)
+
+
+def _look_delay_ms(looks: int) -> int:
+    """Before look number `looks`, from 0: half a second, doubling to four seconds; then 70 seconds, doubling."""
+    quick_ms = limits.CALLBACK_LOOK_MS << looks
+    if quick_ms <= limits.CALLBACK_LOOK_STAY_MS:
+        return quick_ms
+    return limits.CALLBACK_LOOK_FAR_MS * (quick_ms // (2 * limits.CALLBACK_LOOK_STAY_MS))
+
+
+def next_at(callbacks: Iterable[Owed]) -> EpochMs | None:
+    """When the first of them wants attention; None: there is none."""
+    return min((owed.at for owed in callbacks), default=None)
+
+
+def without(callbacks: Iterable[Owed], work_ids: Collection[WorkId]) -> tuple[Owed, ...]:
+    """All but those of these works."""
+    return tuple(owed for owed in callbacks if owed.work_id not in work_ids)

@@ -1,0 +1,194 @@
+"""Delivers callbacks: at once when a work ends, again by the loop when that failed, and until the target has it or is given up [WP-8].
+
+| step | commit point | lost afterwards? |
+|---|---|---|
+| owe | the finishing write | the done record: the next report of this start, or the loop's look at the entry |
+| owe, canceled while pending | one transaction with the done record | nothing but the kick: watchdog |
+| send | none: the target may get it twice | the mark: it is sent again |
+| mark | the work's own item | the ledger still names it: the loop looks, and forgets it |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from workpool_aws.core import limits
+from workpool_aws.core.callback import (
+    CallbackStep,
+    TargetKind,
+    dead_write,
+    delivered_write,
+    first_owed,
+    is_owed,
+    judge_owed,
+    message_of,
+    newly_owed,
+    sent_write,
+    target_kind,
+    without,
+)
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.collect import Reports
+from workpool_aws.flow.hold import Hold
+from workpool_aws.model import facts
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import EntryKey, Owed
+from workpool_aws.model.messages import CallbackTicket
+from workpool_aws.model.refs import DoneRef, Record, Ref, Unreadable, WorkRef
+from workpool_aws.model.work import CallbackState, Work
+from workpool_aws.model.writes import Update
+from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports
+
+__all__ = ["Callbacks", "acknowledge", "act_on", "deliver", "look_at_callbacks"]
+
+
+def deliver(ports: Ports, work: Work) -> CallbackState | None:
+    """Send a finished work's callback once, if it is owed, and mark the work. Never raises: what failed is `pending` still.
+
+    Returns where the callback is, as far as is known; None: none is wanted, or the work is gone.
+    """
+    if not is_owed(work) or work.on_complete is None:
+        return work.callback
+    knows = target_kind(work.on_complete) is TargetKind.FUNCTION and ports.invoker.limits(work.on_complete).claims
+    try:
+        ports.messenger.send(work.on_complete, message_of(work, ports.table, acknowledges=knows))
+    except (InvokeThrottled, InvokeUnanswered) as error:
+        return _failed(ports, work, str(error) or type(error).__name__)
+    except InvokeRefused as refused:
+        # What will always be refused is not tried again; anything else may be the lag of a fresh deployment, or a target being repaired.
+        return _give_up(ports, work, refused.reason) if refused.lasting else _failed(ports, work, refused.reason)
+    ports.telemetry.tell(facts.CallbackSent(pool=work.pool, work_id=work.id, target=work.on_complete, acknowledges=knows))
+    if knows:
+        return _mark(ports, sent_write(work), CallbackState.SENT)
+    delivered = delivered_write(work.pool, work.id, retention_s=work.retention_s, now=ports.clock.now())
+    return _mark(ports, delivered, CallbackState.DELIVERED)
+
+
+def acknowledge(ports: Ports, ticket: CallbackTicket) -> None:
+    """A decorated handler has run to its end for this callback. A second time changes nothing.
+
+    Raises StoreUnavailable: it may or may not be marked; unmarked, it will be sent again.
+    """
+    write = delivered_write(ticket.pool, ticket.work_id, retention_s=ticket.retention_s, now=ports.clock.now())
+    try:
+        ports.store.write(write)
+    except ConditionFailed:
+        return
+    ports.telemetry.tell(facts.CallbackAcknowledged(pool=ticket.pool, work_id=ticket.work_id))
+
+
+def _failed(ports: Ports, work: Work, error: str) -> CallbackState:
+    ports.telemetry.tell(facts.CallbackFailed(pool=work.pool, work_id=work.id, target=work.on_complete or "", error=error))
+    return CallbackState.PENDING
+
+
+def _give_up(ports: Ports, work: Work, reason: str) -> CallbackState | None:
+    state = _mark(ports, dead_write(work), CallbackState.DEAD)
+    if state is CallbackState.DEAD:
+        ports.telemetry.tell(facts.CallbackDead(pool=work.pool, work_id=work.id, target=work.on_complete or "", reason=reason))
+    return state
+
+
+def _mark(ports: Ports, write: Update, state: CallbackState) -> CallbackState | None:
+    try:
+        ports.store.write(write)
+    except ConditionFailed as met:
+        # A quick handler has acknowledged already; or this is one's own mark, repeated by the SDK after a lost answer.
+        return met.current.callback if isinstance(met.current, Work) else None
+    except StoreUnavailable:
+        return CallbackState.PENDING
+    return state
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What a pass does about callbacks."""
+
+    owed: tuple[Owed, ...]
+    """For the ledger."""
+    sends: tuple[tuple[Owed, Work], ...]
+    gives_up: tuple[tuple[Owed, Work], ...]
+    spent: tuple[DoneRef, ...]
+    """Records that the ledger stands for once it is committed."""
+    blocked: tuple[str | None, ...]
+    """For each shard, the first record that found no room in the ledger; None: all did."""
+
+
+def look_at_callbacks(
+    hold: Hold, reports: Sequence[Reports], settled: Sequence[EntryKey], dropped: Sequence[Work], now: EpochMs
+) -> Callbacks:
+    """Take over the callbacks that done records and dropped entries tell of, and judge those whose time has come by their works.
+
+    `dropped`: works whose entry was found to be over without a done record.
+    """
+    held = {owed.work_id: owed for owed in hold.callbacks}
+    for work in dropped:
+        if work.callback is not None and is_owed(work):
+            held.setdefault(work.id, first_owed(work.id, work.callback, now))
+    spent: list[DoneRef] = []
+    blocked: list[str | None] = []
+    for mark, report in zip(hold.ledger.shards, reports, strict=True):
+        room = limits.CALLBACKS_OWED_MAX - len(held)
+        new = newly_owed(report.records, held, settled, cursor=mark.done_cursor, room=room, now=now)
+        held |= {owed.work_id: owed for owed in new.callbacks}
+        spent += [DoneRef(hold.pool, at) for at in new.spent]
+        blocked.append(new.blocked_at)
+    due = sorted((owed for owed in held.values() if owed.at <= now), key=lambda owed: owed.at)[: limits.CALLBACKS_A_PASS]
+    works = _works(hold, due)
+    sends: list[tuple[Owed, Work]] = []
+    gives_up: list[tuple[Owed, Work]] = []
+    for owed in due:
+        found = works.get(WorkRef(hold.pool, owed.work_id))
+        owing = found if isinstance(found, Work) else None
+        verdict = judge_owed(owed, owing, window_ms=_window_ms(hold.ports, owing), now=now)
+        if owing is None or verdict.owed is None:
+            del held[owed.work_id]
+            continue
+        held[owed.work_id] = verdict.owed
+        match verdict.step:
+            case CallbackStep.SEND:
+                sends.append((verdict.owed, owing))
+            case CallbackStep.GIVE_UP:
+                gives_up.append((verdict.owed, owing))
+            case CallbackStep.WAIT | CallbackStep.FORGET:
+                pass
+            case _:
+                assert_never(verdict.step)
+    return Callbacks(tuple(held.values()), tuple(sends), tuple(gives_up), tuple(spent), tuple(blocked))
+
+
+def act_on(hold: Hold, callbacks: Callbacks) -> None:
+    """After the commit: send, give up, and remove the records that the ledger stands for.
+
+    What reached its target leaves the ledger with the next commit; what failed stays there, with the time of its next try.
+    """
+    ports = hold.ports
+    over = []
+    states = ports.fan_out(lambda one: deliver(ports, one[1]), callbacks.sends)
+    changed: dict[str, Owed] = {}
+    for (owed, work), state in zip(callbacks.sends, states, strict=True):
+        if state is CallbackState.SENT:
+            changed[work.id] = replace(owed, at=EpochMs(ports.clock.now() + limits.CALLBACK_LOOK_MS))
+        elif state is not CallbackState.PENDING:
+            over.append(work.id)
+    for _, hopeless in callbacks.gives_up:
+        if _give_up(ports, hopeless, f"not delivered in {limits.CALLBACK_TRIES_MAX} tries") is not CallbackState.PENDING:
+            over.append(hopeless.id)
+    hold.callbacks = tuple(changed.get(owed.work_id, owed) for owed in without(hold.callbacks, over))
+    for ref in callbacks.spent:
+        ports.store.delete(ref)
+
+
+def _works(hold: Hold, due: Sequence[Owed]) -> dict[Ref, Record | Unreadable]:
+    refs: list[Ref] = [WorkRef(hold.pool, owed.work_id) for owed in due]
+    return dict(hold.ports.store.get_many(refs)) if refs else {}
+
+
+def _window_ms(ports: Ports, work: Work | None) -> int:
+    """How long after a send its handler may still be to come, or run."""
+    if work is None or work.on_complete is None or work.callback is not CallbackState.SENT:
+        return 0
+    function = ports.invoker.limits(work.on_complete)
+    return function.event_age_ms + function.timeout_ms + limits.RECOVERY_MARGIN_MS

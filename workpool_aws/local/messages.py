@@ -1,0 +1,59 @@
+"""Owns the stand-in for queues and topics where there is no boto3 in between, and the messenger that reaches it."""
+
+from __future__ import annotations
+
+import json
+
+from workpool_aws.adapters.wire import callback_event
+from workpool_aws.core.callback import TargetKind, target_kind
+from workpool_aws.local.deliveries import Deliveries
+from workpool_aws.local.direct import accept_event
+from workpool_aws.local.faults import answered_as
+from workpool_aws.local.functions import Functions
+from workpool_aws.local.kernel import Kernel
+from workpool_aws.model.messages import CallbackMessage
+from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
+
+__all__ = ["MESSAGE_BYTES_MAX", "DirectMessenger", "Mailbox"]
+
+MESSAGE_BYTES_MAX = 256 * 1024
+"""SNS takes messages up to it."""
+
+
+class Mailbox:
+    """Every queue and topic that somebody wrote to, and what they were sent. All of them exist."""
+
+    def __init__(self) -> None:
+        self._sent: dict[str, list[str]] = {}
+
+    def put(self, arn: str, body: str) -> None:
+        """Keep a message. Raises InvokeRefused: it is too large."""
+        if len(body.encode()) > MESSAGE_BYTES_MAX:
+            raise InvokeRefused("InvalidParameter: the message is larger than 256 KB", lasting=True)
+        self._sent.setdefault(arn, []).append(body)
+
+    def of(self, arn: str) -> list[object]:
+        """What this queue or topic was sent, decoded, in order."""
+        return [json.loads(body) for body in self._sent.get(arn, [])]
+
+
+class DirectMessenger:
+    """See Messenger."""
+
+    def __init__(self, kernel: Kernel, functions: Functions, deliveries: Deliveries, mailbox: Mailbox) -> None:
+        self._kernel = kernel
+        self._functions = functions
+        self._deliveries = deliveries
+        self._mailbox = mailbox
+
+    def send(self, target: str, message: CallbackMessage) -> None:
+        """See Messenger."""
+        event = callback_event(message)
+        with answered_as(throttled=InvokeThrottled, unanswered=InvokeUnanswered):
+            self._kernel.call(f"call back {target} {message.work_id}", lambda: self._accept(target, event), writes=True)
+
+    def _accept(self, target: str, event: str) -> None:
+        if target_kind(target) is TargetKind.FUNCTION:
+            accept_event(self._functions, self._deliveries, target, event)
+        else:
+            self._mailbox.put(target, event)
