@@ -11,14 +11,16 @@ import json
 import random
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
+from typing import Literal
 
 from benchmarks.scale import FLAT_WITHIN, PLACES, cost_at
-from workpool_aws import RetryPolicy, Workpool
+from workpool_aws import OnCompleteEvent, RetryPolicy, Workpool
 from workpool_aws.local import LocalCloud
 
-ARGS = {"to": "somebody@example.com", "template": "welcome", "note": "x" * 120}
+ARGS = {"to": "somebody@example.com", "template": "welcome"}
+KB = 1024
 BUSY_WORKS = 1_000
 BUSY_PARALLELISM = 50
 FAIL_EVERY = 6
@@ -55,6 +57,10 @@ class Load:
     gap: timedelta | None = None
     fail_every: int | None = None
     batch: bool = False
+    on_complete: Literal["decorated", "plain"] | None = None
+    note_bytes: int = 120
+    """Of the arguments, which are about 60 bytes more."""
+    result_bytes: int = 20
 
 
 def measure(load: Load, seed: int) -> Figures:
@@ -69,12 +75,20 @@ def measure(load: Load, seed: int) -> Figures:
         attempts += 1
         if load.fail_every is not None and attempts % load.fail_every == 0:
             raise ConnectionError(f"{template} for {to}: the server said no")
-        return {"sent": to, "note": note[:20]}
+        return {"sent": to, "note": (note * -(-load.result_bytes // len(note)))[: load.result_bytes]}
+
+    @pool_of.on_complete
+    def ended(event: OnCompleteEvent) -> None:
+        del event
+
+    def note(event: Mapping[str, object], _context: object) -> None:
+        del event
 
     with LocalCloud(engine="memory", seed=seed, call_latency=timedelta(milliseconds=5)) as cloud:
         fn = cloud.function(work, takes=lambda _event: timedelta(seconds=chance.uniform(0.2, 1.0)))
         pool = cloud.workpool("benchmark", max_parallelism=load.parallelism)
-        _enqueue(pool, fn, load, cloud)
+        told = None if load.on_complete is None else cloud.function(ended if load.on_complete == "decorated" else note)
+        _enqueue(pool, fn, load, cloud, told)
         cloud.run_until_idle()
         spent = cloud.capacity
     by_label = {label: (units.write_units / load.works, units.read_units / load.works) for label, units in sorted(spent.by_label.items())}
@@ -83,12 +97,13 @@ def measure(load: Load, seed: int) -> Figures:
     )
 
 
-def _enqueue(pool: Workpool, fn: str, load: Load, cloud: LocalCloud) -> None:
+def _enqueue(pool: Workpool, fn: str, load: Load, cloud: LocalCloud, told: str | None) -> None:
+    args = {**ARGS, "note": "x" * load.note_bytes}
     if load.batch:
-        pool.enqueue_action_batch(None, fn, [ARGS] * load.works, retry=load.retry or False)
+        pool.enqueue_action_batch(None, fn, [args] * load.works, retry=load.retry or False, on_complete=told)
         return
     for _ in range(load.works):
-        pool.enqueue_action(None, fn, ARGS, retry=load.retry or False)
+        pool.enqueue_action(None, fn, args, retry=load.retry or False, on_complete=told)
         if load.gap is not None:
             cloud.advance(load.gap)
 
@@ -101,8 +116,16 @@ SCENARIOS = (
     Scenario("busy, claimed", lambda seed: measure(Load(BUSY_WORKS, BUSY_PARALLELISM, None), seed), 5.5, 3.5),
     Scenario("busy, every 6th attempt fails", lambda seed: measure(Load(BUSY_WORKS, BUSY_PARALLELISM, RETRY, fail_every=FAIL_EVERY), seed)),
     Scenario("busy, parallelism 5", lambda seed: measure(Load(300, 5, RETRY), seed)),
+    Scenario("busy, callback, undecorated", lambda seed: measure(replace(BUSY, on_complete="plain"), seed), 5.5, 3.5),
+    Scenario("busy, callback, decorated", lambda seed: measure(replace(BUSY, on_complete="decorated"), seed), 7, 5),
     Scenario("isolated, retriable", lambda seed: measure(Load(20, 10, RETRY, gap=timedelta(seconds=200)), seed), 12, 40),
     Scenario("isolated, claimed", lambda seed: measure(Load(20, 10, None, gap=timedelta(seconds=200)), seed), 13, 40),
+    Scenario("busy, arguments of 2 KB", lambda seed: measure(Load(100, 50, RETRY, note_bytes=2 * KB - 60), seed)),
+    Scenario("busy, arguments of 100 KB", lambda seed: measure(Load(100, 50, RETRY, note_bytes=100 * KB), seed)),
+    Scenario("busy, arguments of 900 KB", lambda seed: measure(Load(20, 10, RETRY, note_bytes=900 * KB - 80), seed)),
+    Scenario("busy, results of 2 KB", lambda seed: measure(Load(100, 50, RETRY, result_bytes=2 * KB), seed)),
+    Scenario("busy, results of 100 KB", lambda seed: measure(Load(100, 50, RETRY, result_bytes=100 * KB), seed)),
+    Scenario("busy, results of 900 KB", lambda seed: measure(Load(20, 10, RETRY, result_bytes=900 * KB - 80), seed)),
 )
 
 

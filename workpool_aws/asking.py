@@ -75,17 +75,20 @@ class Asking(ABC):
         return [status_of(work) for work in self._load([_checked_id(f"ids[{index}]", one) for index, one in enumerate(ids)])]
 
     def result(self, ctx: LambdaContext | None, work_id: str) -> Result | None:
-        """How a work ended, by a strong read; None while it has not.
+        """How a work ended, by strong reads; None while it has not.
 
         Raises:
-            NotFound: no such work is known; it may be past its retention.
+            NotFound: no such work is known; it may be past its retention. Or its large return value was removed by hand.
             UsageError, StoreUnavailable: as `status`.
         """
         read_caller(ctx)
         work = self._load([_checked_id("work_id", work_id)])[0]
         if work is None:
             raise NotFound(work_id)
-        return result_of(work)
+        whole = status.with_result(self._ports_of(self.table), work)
+        if whole is None:
+            raise NotFound(work_id, "it succeeded, and the chunks of its return value are gone or damaged")
+        return result_of(whole)
 
     def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer:
         """Keep a work from starting again. The answer, a str, is what holds from now on.

@@ -167,7 +167,7 @@ class Workpool(Asking):
         Args:
             ctx: The handler's Lambda context; None outside Lambda.
             target: A Lambda function, version or alias: an ARN or a name. With a context a name means its account and region.
-            args: A JSON object of at most 185 KB.
+            args: A JSON object of at most 900 KB.
             retry: None: the pool's default. False: one attempt. True: the pool's default policy. Or a policy.
             run_after: Not before this long from now; None or negative: now. At most 366 days.
             run_at: Not before this moment, which has a time zone; in the past: now. At most 366 days ahead. Not both.
@@ -361,9 +361,7 @@ class Workpool(Asking):
             target=resolve_target(asked.target, caller),
             retry=resolve_retry(asked.kind, asked.retry, self._options),
             link=link_to(caller),
-            callback=resolve_callback(
-                asked.told.on_complete, asked.told.context, asked.told.exclude, caller, args_bytes=max(map(_size_bytes, args), default=0)
-            ),
+            callback=resolve_callback(asked.told.on_complete, asked.told.context, asked.told.exclude, caller),
         )
         ports = self._ports_of(self.table)
         resolve_due(asked.run_after, asked.run_at, now=ports.clock.now())  # refuses before anything is stored
@@ -398,10 +396,6 @@ class Workpool(Asking):
         if (ports.table, name) == (self.table, self.name):
             return self
         return Workpool(ports.table, name, ports=ports)
-
-
-def _size_bytes(text: str) -> int:
-    return len(text.encode())
 
 
 def _name_of(caller: Caller) -> str:

@@ -66,10 +66,11 @@ class PayloadTooLarge(UsageError):
 
 
 class NotFound(WorkpoolError):
-    """No work of this id is known: it was never enqueued, or its retention is over."""
+    """No work of this id is known: it was never enqueued, or its retention is over. Or, as `missing` says, something of it is gone."""
 
-    def __init__(self, work_id: str) -> None:
-        super().__init__(f"no work {work_id!r} is known: it was never enqueued, or its retention is over")
+    def __init__(self, work_id: str, missing: str | None = None) -> None:
+        unknown = f"no work {work_id!r} is known: it was never enqueued, or its retention is over"
+        super().__init__(unknown if missing is None else f"work {work_id!r}: {missing}")
         self.work_id = work_id
 
 
@@ -103,5 +104,7 @@ class RetryLater(Exception):
     """
 
     def __init__(self, delay: timedelta, message: str = "") -> None:
+        if not isinstance(delay, timedelta):
+            raise UsageError("delay", delay, "a timedelta")
         super().__init__(message or f"retry after {delay.total_seconds():g} s")
         self.delay = delay

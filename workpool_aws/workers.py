@@ -157,7 +157,7 @@ class Worker(Generic[P, R]):
         try:
             values = self._parameters.bind(arguments, None)
         except _InvalidArgumentsError as invalid:
-            raise UsageError("event", dict(arguments), "; ".join(invalid.problems)) from None
+            raise UsageError("event", sorted(arguments), "; ".join(invalid.problems)) from None
         return self._call(**values)
 
     def _perform(self, ports: Ports, assignment: Assignment, arguments: Mapping[str, object], context: object) -> Report | None:

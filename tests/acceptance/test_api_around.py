@@ -229,12 +229,12 @@ def test_every_public_name_is_there_and_documented() -> None:
         assert thing.__doc__, name
 
 
-@pytest.mark.parametrize("later", ["Transaction", "TaskPool", "Stats", "Page", "AlreadyEnqueued", "OnCompleteEvent"])
+@pytest.mark.parametrize("later", ["Transaction", "TaskPool", "Stats", "Page", "AlreadyEnqueued"])
 def test_what_comes_later_is_absent(later: str) -> None:
     assert not hasattr(workpool_aws, later)
 
 
-@pytest.mark.parametrize("option", ["on_complete", "context", "on_complete_exclude", "unique_key", "timeout"])
+@pytest.mark.parametrize("option", ["unique_key", "timeout"])
 def test_options_of_later_are_refused_and_never_ignored(cloud: LocalCloud, option: str) -> None:
     enqueue: Any = cloud.workpool().enqueue_action
 

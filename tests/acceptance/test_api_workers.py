@@ -124,7 +124,7 @@ def test_a_result_of_an_undecorated_function_that_is_no_json_fails(cloud: LocalC
 
 
 @both_engines
-@pytest.mark.parametrize("size", [200_000, 2_000_000])
+@pytest.mark.parametrize("size", [921_599, 2_000_000])
 def test_a_result_that_is_too_large_fails_the_work_and_no_other(cloud: LocalCloud, answer: Answer, size: int) -> None:
     pool = cloud.workpool()
 

@@ -9,19 +9,8 @@ from typing import Any
 import pytest
 
 from builders import a_running_work, an_id
-from integration.stage import (
-    FAILED,
-    NOT_DELIVERED,
-    SUCCESS,
-    TARGET,
-    Fault,
-    Stage,
-    first,
-    lost_after,
-    lost_before,
-    repeated,
-    updates,
-)
+from integration.faults import Fault, first, lost_after, lost_before, repeated, updates
+from integration.stage import FAILED, NOT_DELIVERED, SUCCESS, TARGET, Stage
 from pool_world import TABLE
 from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Work
 from workpool_aws.core.complete import assignment_of

@@ -7,21 +7,8 @@ from dataclasses import replace
 import pytest
 
 from builders import NOW, a_running_work
-from integration.stage import (
-    FAILED,
-    NOT_DELIVERED,
-    START_MS,
-    SUCCESS,
-    TARGET,
-    Fault,
-    Stage,
-    first,
-    lost_after,
-    lost_before,
-    puts,
-    repeated,
-    updates,
-)
+from integration.faults import Fault, first, lost_after, lost_before, puts, repeated, updates
+from integration.stage import FAILED, NOT_DELIVERED, START_MS, SUCCESS, TARGET, Stage
 from pool_world import TABLE
 from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits

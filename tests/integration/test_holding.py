@@ -7,22 +7,8 @@ from dataclasses import replace
 import pytest
 
 from builders import NOW, a_running_work
-from integration.stage import (
-    POOL,
-    TARGET,
-    Fault,
-    Stage,
-    dies_after,
-    dies_before,
-    first,
-    lost_after,
-    lost_before,
-    order,
-    puts,
-    repeated,
-    then,
-    updates,
-)
+from integration.faults import Fault, dies_after, dies_before, first, lost_after, lost_before, puts, repeated, then, updates
+from integration.stage import POOL, TARGET, Stage, order
 from workpool_aws.core.kick import KickReason
 from workpool_aws.flow.kick import kick
 from workpool_aws.model.facts import LoopEnded, LoopFenced, LoopRested
@@ -173,16 +159,21 @@ def test_taking_hold_whose_answer_was_lost_is_its_own(*, first_ever: bool) -> No
 
 
 def test_two_loops_that_both_see_no_ledger_make_one() -> None:
-    """[WP-2]"""
-    stage = Stage()
-    stage.pool().enqueue_action(None, TARGET, {})
+    """[WP-2] The second must not forget what the first has started."""
+    stage = Stage(takes_ms=None)
+    stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
     (kicked,) = stage.aws.loops
-    stage.table.plan(puts(Ledger), first(lambda: stage.serve(kicked)))
-    stage.run()
 
-    assert len(stage.telemetry.of(LoopFenced)) == 1
+    def faster() -> None:
+        stage.kill_at(500)
+        stage.serve(kicked)
+
+    stage.table.plan(puts(Ledger), first(faster))
+    stage.run(20_000)
+
     assert len(stage.aws.started) == 1
-    assert len(stage.telemetry.of(LoopRested)) == 1
+    assert len(stage.ledger().entries) == 1
+    assert len(stage.telemetry.of(LoopFenced)) == 1
 
 
 def test_taking_hold_bumps_the_version() -> None:

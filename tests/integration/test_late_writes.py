@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW, a_running_work, a_work, an_id
-from integration.stage import FAILED, POOL, TARGET, Stage, dies_before, first, lost_after, order, puts, repeated, updates
+from integration.faults import dies_before, first, lost_after, puts, repeated, updates
+from integration.stage import FAILED, POOL, TARGET, Stage, order
 from pool_world import TABLE
 from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits

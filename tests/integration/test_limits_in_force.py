@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 
 from builders import NOW, a_work, an_id
-from integration.stage import POOL, TARGET, Fault, Stage, bumps, first, lost_after, lost_before, puts, repeated, then, updates
+from integration.faults import Fault, bumps, first, lost_after, lost_before, puts, repeated, then, updates
+from integration.stage import POOL, TARGET, Stage
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
@@ -221,6 +222,7 @@ def test_a_change_without_an_answer_is_not_answered(fault: Fault) -> None:
     """[WP-13] Said again, it holds."""
     stage = Stage()
     pool = stage.pool()
+    pool.configure(None, max_parallelism=7)
     stage.table.plan(CONFIG, fault)
     with pytest.raises(StoreUnavailable):
         pool.configure(None, paused=True)

@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 
 from builders import NOW, a_work, an_id
-from integration.stage import POOL, TARGET, Stage, lost_before, updates
+from integration.faults import lost_before, updates
+from integration.stage import POOL, TARGET, Stage
 from workpool_aws.core import limits
 from workpool_aws.core.rest import floor_ms, next_poll_ms
 from workpool_aws.local import LocalCloud

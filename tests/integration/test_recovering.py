@@ -7,25 +7,16 @@ from dataclasses import replace
 import pytest
 
 from builders import NOW, a_running_work
-from integration.stage import (
-    POOL,
-    START_MS,
-    SUCCESS,
-    TARGET,
-    TIMEOUT_MS,
-    Stage,
-    first,
-    lost_before,
-    order,
-    puts,
-    updates,
-)
+from integration.faults import first, lost_before, puts, updates
+from integration.stage import FAILED, POOL, START_MS, SUCCESS, TARGET, TIMEOUT_MS, Stage, order
+from pool_world import TABLE
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
+from workpool_aws.core.complete import assignment_of
 from workpool_aws.model.facts import PutBack, Recovered, Retrying
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Done, Entry, EntryKey, Ledger, LoopState, ShardMark
-from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.refs import LedgerRef, WorkRef
 from workpool_aws.model.work import Outcome, State
 
 FINISH = updates(WorkRef, state=State.FINISHED)
@@ -118,6 +109,67 @@ def test_recovery_puts_nothing_back_that_was_claimed_since_it_looked() -> None:
 
     assert stage.work(work.id) == changed
     assert stage.aws.started == []
+
+
+@pytest.mark.parametrize("commit_fails", [False, True])
+def test_what_a_stranger_told_is_used_at_the_claims_own_deadline(*, commit_fails: bool) -> None:
+    """[WP-21] [WP-14] The ledger has a later deadline: a record asks the loop to look, and no lost commit makes it forget."""
+    stage = Stage(takes_ms=None)
+    suspected, other = stage.pool().enqueue_action_batch(None, TARGET, [{}] * 2)
+    stage.aws.on_start = lambda a: stage.after(10, lambda: stage.claim(a, remaining_ms=20_000)) if a.work_id == suspected else None
+
+    def reports() -> None:
+        told = {a.work_id: a for a in stage.aws.started}
+        stage.complete(told[other])
+        stage.complete(told[suspected], FAILED, by="destination")
+        if commit_fails:
+            stage.table.plan(updates(LedgerRef, "entries"), lost_before)
+
+    stage.after(2_000, reports)
+    stage.run(watchdog=True)
+    work = stage.work(suspected)
+
+    assert (work.outcome, work.error_type) == (Outcome.FAILED, FAILED.error_type)
+    assert NOW + 20_000 + limits.RECOVERY_MARGIN_MS < (work.finished_at or 0) < NOW + START_MS
+
+
+def test_a_suspicion_does_not_outweigh_the_claimers_own_word() -> None:
+    """[WP-5] A duplicate crashed before its claim; the original goes on."""
+    stage = Stage(takes_ms=None)
+    work = a_running_work(claim="mine")
+    stage.place(work)
+    a = assignment_of(work, TABLE)
+    stage.complete(a, FAILED, by="destination")
+    suspected = stage.work(work.id).suspected_type
+    stage.complete(a, replace(SUCCESS, claim="mine"))
+
+    assert suspected == FAILED.error_type
+    assert (stage.work(work.id).outcome, stage.work(work.id).suspected_type) == (Outcome.SUCCESS, None)
+
+
+def test_a_suspicion_is_kept_with_the_claim_it_is_about() -> None:
+    """[WP-14]"""
+    stage = Stage(takes_ms=None)
+    work = a_running_work(claim="mine")
+    stage.place(work)
+    later = replace(work, claim="another's")
+    stage.table.plan(updates(WorkRef, suspected_type=FAILED.error_type), first(lambda: stage.place(later)))
+    stage.complete(assignment_of(work, TABLE), FAILED, by="destination")
+
+    assert stage.work(work.id) == later
+    assert stage.dones() == []
+
+
+def test_one_request_for_a_look_is_one_look() -> None:
+    """[WP-23] The record stays in the buffer for a while: the loop must come to rest beside it."""
+    stage = Stage(takes_ms=None)
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.aws.on_start = lambda a: stage.after(10, lambda: stage.claim(a, remaining_ms=600_000))
+    stage.after(2_000, lambda: stage.complete(stage.aws.started[0], FAILED, by="destination"))
+    stage.run(30_000)
+
+    assert stage.status().state is LoopState.WAITING
+    assert stage.generation() <= 3
 
 
 def ledger_with(deadline: int, *keys: EntryKey) -> Ledger:

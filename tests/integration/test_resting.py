@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW, a_running_work, a_work, an_id
-from integration.stage import FAILED, POOL, SUCCESS, TARGET, Apply, Stage, dies_after, first, order, puts, then, updates
+from integration.faults import Apply, dies_after, first, puts, then, updates
+from integration.stage import FAILED, POOL, SUCCESS, TARGET, Stage, order
 from pool_world import TABLE
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
@@ -87,8 +88,7 @@ def test_a_report_that_is_stored_while_the_loop_begins_to_wait_is_settled() -> N
     stage = Stage(takes_ms=None)
     ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
     done = Done(pool=POOL, at=an_id(NOW + 900, 5), work_id=ids[0], start=1, kind=DoneKind.FINISHED)
-    over = lambda: stage.place(replace(stage.work(ids[0]), state=State.FINISHED), done)  # noqa: E731 - one step of another process
-    stage.table.plan(TO_WAITING, then(over))
+    stage.table.plan(TO_WAITING, then(lambda: stage.place(replace(stage.work(ids[0]), state=State.FINISHED), done)))
     stage.run(30_000)
 
     assert [a.work_id for a in stage.aws.started] == ids

@@ -8,24 +8,8 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW, a_work, an_id
-from integration.stage import (
-    EVENT_AGE_MS,
-    FAILED,
-    NOT_DELIVERED,
-    POOL,
-    START_MS,
-    TARGET,
-    TIMEOUT_MS,
-    Apply,
-    Fault,
-    Stage,
-    first,
-    lost_after,
-    lost_before,
-    repeated,
-    then,
-    updates,
-)
+from integration.faults import Apply, Fault, first, lost_after, lost_before, repeated, then, updates
+from integration.stage import EVENT_AGE_MS, FAILED, NOT_DELIVERED, POOL, START_MS, TARGET, TIMEOUT_MS, Stage
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.core.start import Look, Taken, assignment_for, classify, start_write

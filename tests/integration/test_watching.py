@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from builders import NOW, a_running_work, a_work, an_id
-from integration.stage import POOL, TARGET, Stage, first, lost_before, puts, repeated, updates
+from integration.faults import first, lost_before, puts, repeated, updates
+from integration.stage import POOL, TARGET, Stage
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.flow.watch import would_act

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
@@ -76,7 +76,7 @@ class _Pool:
 
 
 class Judge:
-    """Watches one run. `now` and `lines` are the cloud's time and the length of its trace; `is_decorated` is asked about targets.
+    """Watches one run. `now` and `lines` are the cloud's time and the length of its trace; `decorated`: the names of functions that claim.
 
     `once`: no event is ever doubled, so no start runs twice, whatever kind of function it is. `in_time`: no worker begins late either, so
     the limit holds for every kind.
@@ -86,8 +86,8 @@ class Judge:
         self,
         now: Callable[[], EpochMs],
         lines: Callable[[], int],
-        is_decorated: Callable[[str], bool],
         *,
+        decorated: Collection[str],
         once: bool,
         in_time: bool,
     ) -> None:
@@ -101,7 +101,7 @@ class Judge:
         """Of each start: since it was due and a slot was free."""
         self._now = now
         self._lines = lines
-        self._is_decorated = is_decorated
+        self._decorated = decorated
         self._once = once
         self._in_time = in_time
         self._recovered: set[EntryKey] = set()
@@ -157,7 +157,7 @@ class Judge:
 
     def begins(self, assignment: Assignment, target: str) -> Execution:
         """User code begins to run."""
-        decorated = self._is_decorated(target)
+        decorated = target.rpartition(":")[2] in self._decorated
         this = Execution(assignment, claimed=assignment.claimed and decorated, decorated=decorated)
         work = self.works[assignment.work_id]
         attempts = 1 if assignment.retry is None else assignment.retry.max_attempts
@@ -184,7 +184,7 @@ class Judge:
         self.handled.add(work_id)
 
     def ends(self, execution: Execution, *, by_itself: bool) -> None:
-        """User code is over. Whoever was killed after its claim cannot say so: its slot is freed when the claim's time is over for certain."""
+        """User code is over. Who was killed after its claim cannot say so: its slot is freed when the claim's time is over for certain."""
         execution.over = True
         waits = execution.claimed and not by_itself
         self._pools[execution.assignment.pool].free_since = EpochMs(self._now() + (_MARGIN_MS if waits else 0))
@@ -220,10 +220,7 @@ class Judge:
             return
         if before.state is State.FINISHED and after != replace(before, callback=after.callback, expires_at=after.expires_at):
             self.fail("WP-6", f"finished {after.id} changed: {before} to {after}")
-        if before.callback in _SETTLED and after.callback is not before.callback:
-            self.fail("WP-8", f"the callback of {after.id} went from {before.callback} to {after.callback}")
-        if after.state is State.FINISHED and (after.outcome in after.callback_for) is not (after.callback is not None):
-            self.fail("WP-8", f"{after.id} ended as {after.outcome}, wants {after.callback_for}, and its callback is {after.callback}")
+        self._callback(before, after)
         if after.attempts_made < before.attempts_made or after.starts < before.starts:
             self.fail("WP-4", f"{after.id} counts back: {before.attempts_made}, {before.starts} to {after.attempts_made}, {after.starts}")
         if before.state is State.PENDING and after.state is State.RUNNING:
@@ -232,6 +229,13 @@ class Judge:
             self.fail("WP-4", f"{after.id} went from start {before.starts} to {after.starts} without having been pending")
         if before.state is State.RUNNING and after.state is not State.RUNNING:
             self._recorded(before, after)
+
+    def _callback(self, before: Work, after: Work) -> None:
+        if before.callback in _SETTLED and after.callback is not before.callback:
+            self.fail("WP-8", f"the callback of {after.id} went from {before.callback} to {after.callback}")
+        wanted = after.state is State.FINISHED and after.outcome in after.callback_for
+        if wanted is not (after.callback is not None):
+            self.fail("WP-8", f"{after.id} is {after.state} {after.outcome}, wants {after.callback_for}; its callback is {after.callback}")
 
     def _started(self, before: Work, after: Work) -> None:
         if after.starts != before.starts + 1:

@@ -173,15 +173,16 @@ class Scenario:
     @property
     def over_after(self) -> timedelta:
         """When nothing of it is left: the last late write lands 90 s after the last fault, and the last caller has had its say."""
-        last_ms = max(each.at_ms for each in (*self.submissions, *self.cancels, *self.changes))
+        acts: tuple[Submission | Act | Change, ...] = (*self.submissions, *self.cancels, *self.changes)
+        last_ms = max(each.at_ms for each in acts)
         return max(self.calm_after, timedelta(milliseconds=last_ms)) + timedelta(seconds=100)
 
     def __str__(self) -> str:
         rates = ", ".join(f"{kind} {rate}" for kind, rate in self.rates.items()) or "none"
+        pools = ", ".join(f"{pool.name} (limit {pool.limit})" for pool in self.pools)
         lines = [
-            f"seed {self.seed}: pools {', '.join(f'{p.name} (limit {p.limit})' for p in self.pools)}; latency {self.latency_ms} ms"
-            f" + {self.jitter_ms}, pages of {self.page_items}, schedules {self.precision}, skewed clocks {self.skewed_clocks},"
-            f" loop timeout {self.loop_timeout}, hourly look {self.hourly_look}",
+            f"seed {self.seed}: pools {pools}; hourly look {self.hourly_look}, skewed clocks {self.skewed_clocks}",
+            f"calls of {self.latency_ms} + {self.jitter_ms} ms, pages of {self.page_items}, schedules {self.precision}, loop of {self.loop_timeout}",
             f"faults: at most {self.budget} in {self.calm_after}, at calls {self.aim or 'of any kind'!r}: {rates}",
         ]
         return "\n".join([*lines, *map(str, (*self.submissions, *self.cancels, *self.changes))])

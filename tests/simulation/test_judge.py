@@ -23,7 +23,7 @@ class Court:
 
     def __init__(self, *, once: bool = False, in_time: bool = False) -> None:
         self.now = NOW
-        self.judge = Judge(lambda: self.now, lambda: 0, lambda target: target == DECORATED, once=once, in_time=in_time)
+        self.judge = Judge(lambda: self.now, lambda: 0, decorated={DECORATED}, once=once, in_time=in_time)
 
     @property
     def rules(self) -> list[str]:

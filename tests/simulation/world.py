@@ -7,32 +7,24 @@ finish, and the pools must come to rest. At rest nothing may happen for an hour.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
-from typing import Final, cast
+from typing import Final
 
+from tests.simulation.actors import DECORATED, Actors
 from tests.simulation.judge import Judge, Violation
-from tests.simulation.scenario import TIMEOUT_MS, Act, Change, Mode, Scenario, Submission, Told, ending_of
+from tests.simulation.scenario import Scenario, Told
 from tests.simulation.watched import WatchedStore
-from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Workpool
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_from_wire
-from workpool_aws.callbacks import OnCompleteEvent
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.faults import Faults, SeededFaults
-from workpool_aws.local.functions import Event
-from workpool_aws.local.kernel import Killed
 from workpool_aws.local.platform import LOOP_NAME, Platform
-from workpool_aws.model.ids import WorkId
+from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Ledger, LoopState, Status
-from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import LedgerRef, RegistrationRef, StatusRef
-from workpool_aws.model.work import CallbackState, State
+from workpool_aws.model.work import CallbackState, State, Work
 from workpool_aws.ports import Store
-from workpool_aws.workers import Worker
 
 __all__ = ["Run", "simulate"]
 
@@ -45,11 +37,8 @@ _BEFORE: Final = timedelta(minutes=50)
 _LAG_MS_MAX: Final = 1_500
 _CALLS_BETWEEN: Final = 15
 """Service calls between the end of user code and the start of what waits for its slot, at most."""
-_DECORATED: Final = frozenset({Mode.CLAIMED, Mode.RETRIED})
 _EXPECTED_ENDS: Final = ("ReportNotWritten", "Runtime.ExitError", "Sandbox.Timedout", "StoreUnavailable", "Exception", "NonRetryableError")
 """What an invocation may end with: anything else is an error in the library."""
-
-_assignment: ContextVar[Assignment] = ContextVar("assignment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +75,13 @@ class _Stage:
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
         self._judge = Judge(
-            lambda: self._platform.kernel.now(),
-            lambda: len(self._platform.kernel.trace),
-            self._is_decorated,
+            self._now,
+            self._lines,
+            decorated=frozenset(mode.value for mode in DECORATED),
             once=not scenario.doubles_events,
             in_time=not scenario.delays_starts,
         )
-        self._targets: dict[Mode, str] = {}
-        self._listeners: dict[Told, str] = {}
-        self._began = 0
+        self._began = EpochMs(0)
         faults = Faults(
             rates=scenario.rates,
             aim=scenario.aim,
@@ -102,7 +89,7 @@ class _Stage:
             until=_BEFORE + scenario.calm_after,
             skewed_clocks=scenario.skewed_clocks,
             jitter_ms=scenario.jitter_ms,
-            store=lambda store: WatchedStore(cast(MemoryStore, store), self._judge.seen, scenario.page_items),
+            store=self._watched,
         )
         self.cloud = LocalCloud(
             engine="memory",
@@ -111,20 +98,30 @@ class _Stage:
             call_latency=timedelta(milliseconds=scenario.latency_ms),
             faults=faults,
         )
+        self._actors = Actors(self.cloud, scenario, self._judge)
+
+    def _watched(self, store: Store) -> Store:
+        assert isinstance(store, MemoryStore)
+        return WatchedStore(store, self._judge.seen, self._scenario.page_items)
+
+    def _now(self) -> EpochMs:
+        return self._platform.kernel.now()
+
+    def _lines(self) -> int:
+        return len(self._platform.kernel.trace)
 
     @property
     def _platform(self) -> Platform:
         return self.cloud._open
 
     def play(self) -> None:
-        self._targets = {mode: self._deploy(mode) for mode in Mode}
-        self._listeners = {Told.HANDLER: self._deploy_handler(), Told.LISTENER: self._deploy_listener()}
+        self._actors.deploy()
         self._shorten_the_loop()
         self.cloud.advance(_BEFORE)
-        self._began = self._platform.kernel.now()
-        self._spawn_callers()
+        self._began = self._now()
+        self._actors.begin()
         self._let_pass(self._scenario.over_after)
-        self._repair()
+        self._actors.repair()
         if self._settles():
             self._judge_the_rest()
             self._judge_the_end()
@@ -141,11 +138,11 @@ class _Stage:
             faults=Counter(str(each) for each in struck),
             executions=len(self._judge.executions),
             calls=len(lines),
-            virtual_ms=self._platform.kernel.now() - self._began,
+            virtual_ms=self._now() - self._began,
         )
 
     def _rendered(self) -> list[str]:
-        names = {work_id: f"w{number}" for number, work_id in enumerate(sorted(self._judge.works), 1)}
+        names: dict[str, str] = {work_id: f"w{number}" for number, work_id in enumerate(sorted(self._judge.works), 1)}
         lines = []
         for at, task, label in self._platform.kernel.trace:
             words = " ".join(_named(word, names) for word in label.split(" "))
@@ -156,132 +153,16 @@ class _Stage:
         functions, timeout = self._platform.functions, self._scenario.loop_timeout
         functions._by_name[LOOP_NAME] = replace(functions._by_name[LOOP_NAME], timeout_ms=timeout // timedelta(milliseconds=1))
 
-    def _is_decorated(self, target: str) -> bool:
-        return any(self._targets[mode] == target for mode in _DECORATED)
-
-    def _deploy(self, mode: Mode) -> str:
-        handler = self._decorated() if mode in _DECORATED else self._plain(mode)
-        return self.cloud.function(handler, name=mode.value, timeout=timedelta(milliseconds=TIMEOUT_MS))
-
-    def _decorated(self) -> Callable[[Event, object], object]:
-        def body(number: int) -> dict[str, int]:
-            return self._user_code(_assignment.get(), number)
-
-        return _Remembering(self.cloud.workpool().action(body))
-
-    def _plain(self, mode: Mode) -> Callable[[Event, object], object]:
-        def plain(event: Event, context: object) -> dict[str, int]:
-            assignment = assignment_from_wire(event[WORKPOOL_KEY])
-            assert assignment is not None, mode
-            return self._user_code(assignment, event["number"])
-
-        return plain
-
-    def _deploy_handler(self) -> str:
-        def handler(event: OnCompleteEvent) -> None:
-            self._judge.told(event.work_id, event.result.kind)
-            self._platform.kernel.sleep(100)
-            self._judge.heard(event.work_id)
-
-        return self.cloud.function(self.cloud.workpool().on_complete(handler), name=Told.HANDLER.value)
-
-    def _deploy_listener(self) -> str:
-        def listener(event: Event, context: object) -> None:
-            self._judge.told(WorkId(event["work_id"]), event["result"]["kind"])
-
-        return self.cloud.function(listener, name=Told.LISTENER.value)
-
-    def _user_code(self, assignment: Assignment, number: int) -> dict[str, int]:
-        does = ending_of(self._scenario.seed, number, assignment.attempts_made + 1)
-        execution = self._judge.begins(assignment, self._judge.works[assignment.work_id].target)
-        try:
-            self._platform.kernel.sleep(does.takes_ms)
-        except Killed:
-            self._judge.ends(execution, by_itself=False)
-            raise
-        self._judge.ends(execution, by_itself=True)
-        match does.ending:
-            case "ok":
-                return {"start": assignment.start}
-            case "fails":
-                raise Exception("the user's own")  # noqa: TRY002 - as users raise
-            case "fails for good":
-                raise NonRetryableError("the user's own")
-
-    def _spawn_callers(self) -> None:
-        kernel = self._platform.kernel
-        for number, submission in enumerate(self._scenario.submissions):
-            kernel.spawn(f"caller#{number}", partial(self._submit, submission))
-        for number, cancel in enumerate(self._scenario.cancels):
-            kernel.spawn(f"canceler#{number}", partial(self._cancel, cancel))
-        if self._scenario.changes:
-            kernel.spawn("operator", self._operate)
-
-    def _pool(self, number: int) -> Workpool:
-        """As a process of its own has it."""
-        plan = self._scenario.pools[number]
-        return self.cloud.workpool(plan.name, max_parallelism=plan.limit)
-
-    def _submit(self, submission: Submission) -> None:
-        self._platform.kernel.sleep(submission.at_ms)
-        retried = submission.mode in {Mode.RETRIED, Mode.PLAIN_RETRIED}
-        backoff = timedelta(milliseconds=submission.backoff_ms)
-        try:
-            ids = self._pool(submission.pool).enqueue_action_batch(
-                None,
-                self._targets[submission.mode],
-                [{"number": submission.first + n} for n in range(submission.count)],
-                retry=RetryPolicy(max_attempts=submission.attempts, initial_backoff=backoff) if retried else False,
-                run_after=timedelta(milliseconds=submission.delay_ms),
-                on_complete=None if submission.told is None else self._listeners[submission.told],
-                on_complete_exclude=("failed", "canceled") if submission.told is not None and submission.first % 2 else (),
-            )
-        except StoreUnavailable:
-            return
-        self._judge.acknowledged += ids
-
-    def _cancel(self, act: Act) -> None:
-        self._platform.kernel.sleep(act.at_ms)
-        works = sorted(self._judge.works)
-        if not works:
-            return
-        work = self._judge.works[works[act.which % len(works)]]
-        try:
-            answer = self.cloud.workpool(work.pool).cancel(None, work.id)
-        except StoreUnavailable:
-            return
-        self._judge.cancel_answered(work.id, answer)
-
-    def _operate(self) -> None:
-        for change in self._scenario.changes:
-            kernel = self._platform.kernel
-            kernel.sleep(max(0, self._began + change.at_ms - kernel.now()))
-            self._change(change)
-
-    def _change(self, change: Change) -> None:
-        name = self._scenario.pools[change.pool].name
-        try:
-            self.cloud.workpool(name).configure(None, max_parallelism=change.max_parallelism, paused=change.paused)
-        except StoreUnavailable:
-            return
-        self._judge.config_answered(name)
-
     def _let_pass(self, time: timedelta) -> bool:
         """False: enough was broken, or called, to stop."""
         end = self.cloud.now + time
         while self.cloud.now < end:
             self.cloud.advance(min(_STEP, end - self.cloud.now))
-            if len(self._platform.kernel.trace) > _LINES_MAX:
+            if self._lines() > _LINES_MAX:
                 self._judge.fail("WP-23", f"{_LINES_MAX} calls")
             if self._judge.violations:
                 return False
         return True
-
-    def _repair(self) -> None:
-        """An operator who died in the middle is followed by another, when all is calm."""
-        for name in {self._scenario.pools[change.pool].name: None for change in self._scenario.changes}:
-            self.cloud.workpool(name).configure(None, reset=True)
-            self._judge.config_answered(name)
 
     def _settles(self) -> bool:
         """Let time pass until the pools rest. False: something was broken."""
@@ -320,14 +201,7 @@ class _Stage:
             watched = self._scenario.hourly_look and self._store.get(RegistrationRef(work.pool)) is not None
             if work.state is State.RUNNING or (work.state is State.PENDING and watched):
                 judge.fail("WP-21", f"{work.id} is {work.state} at the end")
-            if work.callback in {CallbackState.PENDING, CallbackState.SENT, CallbackState.DEAD}:
-                judge.fail("WP-8", f"the callback of {work.id} is {work.callback} at the end")
-            if (
-                work.callback is CallbackState.DELIVERED
-                and work.on_complete == self._listeners[Told.HANDLER]
-                and work.id not in judge.handled
-            ):
-                judge.fail("WP-8", f"the callback of {work.id} is said to be delivered, and its handler never ran to its end")
+            self._judge_callback(work)
         if self._scenario.is_calm:
             latest = max(judge.lags_ms, default=0)
             calls_ms = _CALLS_BETWEEN * (self._scenario.latency_ms + self._scenario.jitter_ms)
@@ -336,42 +210,29 @@ class _Stage:
         for error in self._unexpected_errors():
             judge.fail("WP-12", error)
 
+    def _judge_callback(self, work: Work) -> None:
+        if work.callback in {CallbackState.PENDING, CallbackState.SENT, CallbackState.DEAD}:
+            self._judge.fail("WP-8", f"the callback of {work.id} is {work.callback} at the end")
+        acknowledged = work.callback is CallbackState.DELIVERED and work.on_complete == self._actors.listeners[Told.HANDLER]
+        if acknowledged and work.id not in self._judge.handled:
+            self._judge.fail("WP-8", f"the callback of {work.id} is said to be delivered, and its handler never ran to its end")
+
     def _unexpected_errors(self) -> list[str]:
-        found = []
-        for arn in (
-            self.cloud.loop_arn,
-            self.cloud.completion_arn,
-            self.cloud.watchdog_arn,
-            *self._targets.values(),
-            *self._listeners.values(),
-        ):
-            for each in self.cloud.invocations(arn):
-                if each.error is not None and each.error.split(":")[0] not in _EXPECTED_ENDS:
-                    found.append(f"{arn} ended with {each.error}")
-        return found
+        own = (self.cloud.loop_arn, self.cloud.completion_arn, self.cloud.watchdog_arn)
+        return [
+            f"{arn} ended with {each.error}"
+            for arn in (*own, *self._actors.workers.values(), *self._actors.listeners.values())
+            for each in self.cloud.invocations(arn)
+            if each.error is not None and each.error.split(":")[0] not in _EXPECTED_ENDS
+        ]
 
     def _judge_the_rest(self) -> None:
         """An hour at rest: the watchdog's ticks find nothing, so the cloud skips them, and nothing at all is called [WP-22]."""
-        before = len(self._platform.kernel.trace)
+        before = self._lines()
         self.cloud.advance(timedelta(hours=1))
-        calls = len(self._platform.kernel.trace) - before
+        calls = self._lines() - before
         if calls:
             self._judge.fail("WP-22", f"{calls} calls in an hour at rest")
-
-
-class _Remembering:
-    """A decorated worker, as Lambda's handler; its user code can ask which assignment it runs."""
-
-    __workpool__ = True
-
-    def __init__(self, worker: Worker[[int], dict[str, int]]) -> None:
-        self._worker = worker
-
-    def __call__(self, event: Event, context: object) -> object:
-        assignment = assignment_from_wire(event[WORKPOOL_KEY])
-        assert assignment is not None
-        _assignment.set(assignment)
-        return self._worker(event, context)
 
 
 def _named(word: str, names: Mapping[str, str]) -> str:

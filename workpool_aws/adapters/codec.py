@@ -25,6 +25,7 @@ from workpool_aws.adapters.keys import (
     Key,
     Place,
     Room,
+    chunk_in,
     key_of,
     place_of,
 )
@@ -32,7 +33,7 @@ from workpool_aws.adapters.schema import encode_field, field_of, fields_of, numb
 from workpool_aws.model.ids import is_ulid, shard_of
 from workpool_aws.model.loop import Config, Deployment, Done, Ledger, MinuteReport, Registration, Status
 from workpool_aws.model.refs import Record, Unreadable, ref_of
-from workpool_aws.model.work import Pointer, Work
+from workpool_aws.model.work import Chunk, Pointer, Work
 from workpool_aws.model.writes import Update
 
 __all__ = ["Change", "Item", "change_of", "decode", "encode", "key_in"]
@@ -66,6 +67,7 @@ def encode(record: Record) -> Item:
         elif field.required:
             raise ValueError(f"{kind.__name__}.{name}: must not be None")
     _check_home(record)
+    _check_args(record)
     return item
 
 
@@ -119,6 +121,7 @@ def decode(item: Mapping[str, object]) -> Record | Unreadable:
     try:
         record = _read(key, place_of(key.pk), item)
         _check_home(record)
+        _check_args(record)
     except (ValueError, OverflowError) as error:
         return Unreadable(key.pk, key.sk, str(error))
     return record
@@ -132,6 +135,9 @@ def _read(key: Key, place: Place, item: Mapping[str, object]) -> Record:
         case Room.DONE:
             _check_ulid_key(key, place)
             return Done(pool=place.pool, at=key.sk, **_fields(Done, item))
+        case Room.PAYLOAD:
+            part, number = chunk_in(key.sk)
+            return Chunk(pool=place.pool, work_id=forms.work_id(place.work_id), part=part, number=number, **_fields(Chunk, item))
         case Room.CONTROL:
             return _read_control(key, place, item)
         case Room.REPORTS:
@@ -196,3 +202,9 @@ def _check_home(record: Record) -> None:
     # A pointer or report in another shard than its work would move a cursor that never passes the work.
     if isinstance(record, Pointer | Done) and shard_of(record.at) != shard_of(record.work_id):
         raise ValueError("the key and the work it names are of different shards")
+
+
+def _check_args(record: Record) -> None:
+    # A work has its arguments here or in chunks: with neither it could not run, with both nobody could say which hold.
+    if isinstance(record, Work) and (record.args is None) == (record.args_chunks is None):
+        raise ValueError("a (args): missing" if record.args is None else "a (args): here and in chunks")

@@ -38,14 +38,14 @@ __all__ = [
 
 Value = str | int | bool | list[str]
 
-_COUNT_BELOW: Final = 10**9 - 1
-"""What is counted, one more than it included, fits wherever it is spelled: a damaged number must not fail a whole pass [WP-12]."""
+_COUNT_BELOW: Final = 10**9
+"""What is counted, and one more, fits wherever it is spelled: a damaged number must not fail a whole pass [WP-12]."""
 _MOMENT_BELOW: Final = 2**48
 """Milliseconds that a ULID can carry: the year 10889."""
 _OUTCOME_LETTERS: Final = {outcome.value[0]: outcome for outcome in Outcome}
 _OUTCOMES: Final = re.compile(rf"[{''.join(_OUTCOME_LETTERS)}]{{1,{len(_OUTCOME_LETTERS)}}}", re.ASCII)
 _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
-_ENTRY: Final = re.compile(r"([0-9A-Z]{26}):([0-9]{1,9}):([0-9a-z]{1,12})(:c)?", re.ASCII)
+_ENTRY: Final = re.compile(r"([0-9A-Z]{26}):([0-9]{1,10}):([0-9a-z]{1,12})(:c)?", re.ASCII)
 _OWED: Final = re.compile(r"([0-9A-Z]{26}):([0-9a-z]{1,12}):([0-9]{1,4}):([0-9]{1,4})", re.ASCII)
 _MARK: Final = re.compile(r"([^:]*):([^:]*):([0-9a-z]{1,12})", re.ASCII)
 _TALLY: Final = re.compile(r"([0-9a-z]{1,12}):([0-9.]{7,60}):((?:[0-9]{1,3}x[0-9]{1,12},?)*)", re.ASCII)

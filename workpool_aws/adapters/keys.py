@@ -11,8 +11,9 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final, NamedTuple, assert_never
 
-from workpool_aws.model.ids import SHARDS_MAX, is_ulid, shard_of
+from workpool_aws.model.ids import SHARDS_MAX, WorkId, is_ulid, shard_of
 from workpool_aws.model.refs import (
+    ChunkRef,
     ConfigRef,
     DeploymentRef,
     DoneRef,
@@ -28,6 +29,7 @@ from workpool_aws.model.refs import (
     key_after,
     key_before,
 )
+from workpool_aws.model.work import Part
 
 __all__ = [
     "DEAD_INDEX",
@@ -38,6 +40,7 @@ __all__ = [
     "Key",
     "Place",
     "Room",
+    "chunk_in",
     "is_empty",
     "key_of",
     "next_high",
@@ -63,6 +66,7 @@ _REGISTRY: Final = "#pools"
 _DEPLOYMENT: Final = "#deployment"
 _POOL: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _SHARD: Final = re.compile(r"0|[1-9][0-9]?")
+_CHUNK: Final = re.compile(rf"({'|'.join(Part)})/(0|[1-9][0-9]{{0,3}})")
 
 
 class Key(NamedTuple):
@@ -77,6 +81,7 @@ class Room(Enum):
 
     WORK = "work"
     DONE = "done"
+    PAYLOAD = "payload"
     CONTROL = "control"
     REPORTS = "reports"
     REGISTRY = "registry"
@@ -85,14 +90,15 @@ class Room(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A partition key, read. `pool` is "" in the rooms of the table; `shard` is 0 where a room has none."""
+    """A partition key, read. `pool` is "" in the rooms of the table; `shard` is 0 and `work_id` None where a room has none."""
 
     room: Room
     pool: str = ""
     shard: int = 0
+    work_id: WorkId | None = None
 
 
-def key_of(ref: Ref) -> Key:
+def key_of(ref: Ref) -> Key:  # noqa: C901 - one a kind of record
     """Where a record lies.
 
     Raises:
@@ -101,6 +107,8 @@ def key_of(ref: Ref) -> Key:
     match ref:
         case WorkRef():
             return Key(_sharded(ref.pool, Room.WORK, ref.id), ref.id)
+        case ChunkRef():
+            return Key(f"{_checked(ref.pool)}#{Room.PAYLOAD.value}#{_checked_ulid(ref.work_id)}", _chunk_sort(ref))
         case PointerRef():
             return Key(_sharded(ref.pool, Room.WORK, ref.at), ref.at)
         case DoneRef():
@@ -112,7 +120,7 @@ def key_of(ref: Ref) -> Key:
         case ConfigRef():
             return Key(_control(ref.pool), CONFIG_SORT)
         case MinuteReportRef():
-            return Key(_reports(ref.pool), _ulid(ref.at))
+            return Key(_reports(ref.pool), _checked_ulid(ref.at))
         case RegistrationRef():
             return Key(_REGISTRY, _checked(ref.pool))
         case DeploymentRef():
@@ -160,7 +168,17 @@ def place_of(partition: str) -> Place:
             return Place(Room.REPORTS, pool)
         if room in (Room.WORK.value, Room.DONE.value) and _SHARD.fullmatch(shard) and int(shard) < SHARDS_MAX:
             return Place(Room(room), pool, int(shard))
+        if room == Room.PAYLOAD.value and is_ulid(shard):
+            return Place(Room.PAYLOAD, pool, work_id=WorkId(shard))
     raise ValueError("no partition of this package")
+
+
+def chunk_in(sort: str) -> tuple[Part, int]:
+    """The part and the number that the sort key of a chunk says. Raises ValueError: it says none."""
+    found = _CHUNK.fullmatch(sort)
+    if found is None:
+        raise ValueError("the key is not a chunk's")
+    return Part(found[1]), int(found[2])
 
 
 def is_empty(span: Span) -> bool:
@@ -195,13 +213,19 @@ def sort_attribute(span: Span) -> str:
 
 
 def _sharded(pool: str, room: Room, ulid: str) -> str:
-    return _shard_partition(pool, room, shard_of(_ulid(ulid)))
+    return _shard_partition(pool, room, shard_of(_checked_ulid(ulid)))
 
 
-def _ulid(text: str) -> str:
-    if not is_ulid(text):
-        raise ValueError(f"{text[:40]!r} is not an id: 26 characters of Crockford base 32 are expected")
-    return text
+def _checked_ulid(ulid: str) -> str:
+    if not is_ulid(ulid):
+        raise ValueError(f"{ulid[:40]!r} is not an id: 26 characters of Crockford base 32 are expected")
+    return ulid
+
+
+def _chunk_sort(ref: ChunkRef) -> str:
+    sort = f"{ref.part}/{ref.number}"
+    chunk_in(sort)
+    return sort
 
 
 @lru_cache(maxsize=4096)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, assert_never
@@ -11,9 +12,9 @@ from botocore.parsers import ResponseParserError
 
 from workpool_aws.adapters.invoke import answer_of, send_event, was_never_sent
 from workpool_aws.adapters.wire import callback_event
-from workpool_aws.core.callback import TargetKind, target_kind
+from workpool_aws.core.callback import TargetKind, oversize, target_kind
 from workpool_aws.model.messages import CallbackMessage
-from workpool_aws.ports import InvokeThrottled, InvokeUnanswered
+from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["AwsMessenger"]
 
 _FIFO: Final = ".fifo"
+_TOO_LONG: Final = re.compile(r"message must be shorter than|message too long", re.IGNORECASE)
 
 
 class AwsMessenger:
@@ -47,6 +49,9 @@ class AwsMessenger:
     def send(self, target: str, message: CallbackMessage) -> None:
         """See Messenger."""
         event = callback_event(message)
+        too_large = oversize(target, len(event.encode()))
+        if too_large is not None:
+            raise InvokeRefused(too_large, lasting=True)
         kind = target_kind(target)
         match kind:
             case TargetKind.FUNCTION:
@@ -92,6 +97,9 @@ def _call(send: Callable[[], None]) -> None:
     try:
         send()
     except ClientError as error:
+        # A queue may take less than SQS allows, and its code says no more than that some parameter is wrong.
+        if _TOO_LONG.search(str(error)):
+            raise InvokeRefused(str(error), lasting=True) from error
         raise answer_of(error) from error
     except (BotoCoreError, ResponseParserError) as error:
         raise InvokeThrottled(str(error)) if was_never_sent(error) else InvokeUnanswered(str(error)) from error

@@ -15,6 +15,7 @@ from workpool_aws.adapters.forms import Form, Value
 from workpool_aws.adapters.keys import DEAD_KEY, TTL_ATTRIBUTE
 from workpool_aws.model.loop import Config, Deployment, Done, DoneKind, Ledger, LoopState, MinuteReport, Registration, Status
 from workpool_aws.model.refs import (
+    ChunkRef,
     ConfigRef,
     DeploymentRef,
     DoneRef,
@@ -27,7 +28,7 @@ from workpool_aws.model.refs import (
     StatusRef,
     WorkRef,
 )
-from workpool_aws.model.work import CallbackState, Kind, Outcome, Pointer, State, Work
+from workpool_aws.model.work import CallbackState, Chunk, Kind, Outcome, Pointer, State, Work
 
 __all__ = ["Field", "attribute_of", "encode_field", "field_of", "fields_of", "number_attribute_of", "record_type"]
 
@@ -56,7 +57,8 @@ class Field:
 _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
     Work: {
         "target": Field("fn", forms.TEXT),
-        "args": Field("a", forms.TEXT),
+        "args": Field("a", forms.TEXT, absent=None),
+        "args_chunks": Field("ac", forms.COUNT, absent=None),
         "kind": Field("k", forms.choice(Kind)),
         "retry": Field("rp", forms.RETRY, absent=None),
         "claimed": Field("cl", forms.FLAG, absent=False),
@@ -78,10 +80,12 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "suspected_error": Field("sue", forms.TEXT, absent=None),
         "on_complete": Field("oc", forms.TEXT, absent=None),
         "context": Field("cx", forms.TEXT, absent=None),
+        "context_chunks": Field("cc", forms.COUNT, absent=None),
         "callback_for": Field("cf", forms.OUTCOMES, absent=()),
         "callback": Field("cb", forms.choice(CallbackState), absent=None),
         "outcome": Field("o", forms.choice(Outcome), absent=None),
         "result": Field("r", forms.TEXT, absent=None),
+        "result_chunks": Field("rc", forms.COUNT, absent=None),
         "error": Field("e", forms.TEXT, absent=None),
         "error_type": Field("et", forms.TEXT, absent=None),
         "finished_at": Field("fin", forms.MOMENT, absent=None),
@@ -89,6 +93,10 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "dead": Field(DEAD_KEY, forms.TEXT, absent=None),
         "redrive_of": Field("ro", forms.ULID, absent=None),
         "redriven_as": Field("ra", forms.ULID, absent=None),
+    },
+    Chunk: {
+        "text": Field("x", forms.TEXT),
+        "expires_at": Field(TTL_ATTRIBUTE, forms.MOMENT, absent=None),
     },
     Pointer: {
         "work_id": Field("w", forms.ULID),
@@ -177,11 +185,13 @@ def number_attribute_of(record_type: type[Record], name: str) -> str:
     return field.attribute
 
 
-def record_type(ref: Ref) -> type[Record]:
+def record_type(ref: Ref) -> type[Record]:  # noqa: C901 - one a kind of record
     """The type of record that a name is for."""
     match ref:
         case WorkRef():
             return Work
+        case ChunkRef():
+            return Chunk
         case PointerRef():
             return Pointer
         case DoneRef():

@@ -91,6 +91,8 @@ def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
         "retention_s": assignment.retention_s,
         "start_by": assignment.start_by,
         "loop_until": assignment.loop_until,
+        "args_chunks": assignment.args_chunks,
+        "context_chunks": assignment.context_chunks,
         "callback_for": [outcome.value for outcome in assignment.callback_for],
     }
 
@@ -116,6 +118,8 @@ def assignment_from_wire(value: object) -> Assignment | None:
             retention_s=retention_s,
             start_by=EpochMs(fields.integer("start_by")),
             loop_until=None if loop_until is None else EpochMs(loop_until),
+            args_chunks=fields.optional_integer("args_chunks", at_least=1),
+            context_chunks=fields.optional_integer("context_chunks", at_least=1),
             callback_for=tuple(Outcome(one) for one in fields.texts("callback_for")),
         )
     except (ValueError, OverflowError):

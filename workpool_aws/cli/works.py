@@ -10,15 +10,19 @@ from typing import Final
 
 from workpool_aws.cli.output import cell, moment
 from workpool_aws.cli.target import DECLINED, UNFIT, Target, confirmed, target_of
+from workpool_aws.core import limits
 from workpool_aws.core.listing import ListedWork, listed, names_function
 from workpool_aws.core.payload import JsonValue
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.flow import status
+from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.redrive import dead_letters
-from workpool_aws.model.work import Work
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import Outcome, Part, Work
 
 __all__ = ["run_cancel", "run_ls", "run_redrive", "run_show"]
 
+_GONE: Final = "gone or damaged"
 _HEADER: Final = ("id", "state", "attempts", "when", "function", "error")
 
 
@@ -45,12 +49,18 @@ def run_show(options: argparse.Namespace) -> int:
     if target.output.as_json:
         secrets: dict[str, JsonValue] = {}
         if options.args:
-            secrets["args"] = work.args
+            secrets["args"] = _args_of(target, work)
         if options.result:
-            secrets["result"] = work.result
+            secrets["result"] = _result_of(target, work)
         target.output.json({**_as_json(listed(work)), "retry": str(work.retry) if work.retry else None, "link": work.link, **secrets})
         return 0
-    target.output.fields(_details(work, args=options.args, result=options.result))
+    args = (
+        _args_of(target, work) or _GONE if options.args else f"{_size(work.args, work.args_chunks)} (--args shows them; they may be secret)"
+    )
+    returned = "-"
+    if work.outcome is Outcome.SUCCESS:
+        returned = _result_of(target, work) or _GONE if options.result else f"{_size(work.result, work.result_chunks)} (--result shows it)"
+    target.output.fields(_details(work, args=args, returned=returned))
     return 0
 
 
@@ -129,9 +139,25 @@ def _attempts(work: ListedWork) -> int:
     return work.previous_attempts + (0 if work.state == "pending" or work.started_at is None else 1)
 
 
-def _details(work: Work, *, args: bool, result: bool) -> list[tuple[str, str]]:
+def _args_of(target: Target, work: Work) -> str | None:
+    if work.args_chunks is None:
+        return work.args
+    return read_payload(target.ports, WorkRef(work.pool, work.id), Part.ARGS, work.args_chunks)
+
+
+def _result_of(target: Target, work: Work) -> str | None:
+    whole = status.with_result(target.ports, work)
+    return None if whole is None else whole.result
+
+
+def _size(text: str | None, chunks: int | None) -> str:
+    if chunks is None:
+        return f"{len((text or '').encode())} bytes"
+    return f"{_many(chunks, 'chunk')} of at most {limits.CHUNK_BYTES // 1024} KB"
+
+
+def _details(work: Work, *, args: str, returned: str) -> list[tuple[str, str]]:
     shown = listed(work)
-    returned = "-" if work.result is None else work.result if result else f"{len(work.result.encode())} bytes (--result shows it)"
     return [
         ("id", shown.work_id),
         ("state", shown.state),
@@ -150,7 +176,7 @@ def _details(work: Work, *, args: bool, result: bool) -> list[tuple[str, str]]:
         ("redriven as", shown.redriven_as or "-"),
         ("asked for by", cell(work.link)),
         ("error", "-" if work.error_type is None else f"{work.error_type}: {_harmless(work.error or '')}"),
-        ("arguments", _harmless(work.args) if args else f"{len(work.args.encode())} bytes (--args shows them; they may be secret)"),
+        ("arguments", _harmless(args)),
         ("result", _harmless(returned)),
     ]
 

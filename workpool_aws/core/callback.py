@@ -19,7 +19,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Final
+from typing import Final, assert_never
 
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
@@ -37,14 +37,17 @@ __all__ = [
     "after_finish",
     "dead_write",
     "delivered_write",
+    "expiry_after",
     "first_owed",
     "is_owed",
     "judge_owed",
+    "message_bytes_max",
     "message_of",
     "newly_owed",
     "next_at",
     "next_look",
     "next_try",
+    "oversize",
     "record_of_cancel",
     "sent_write",
     "target_kind",
@@ -71,13 +74,37 @@ def target_kind(target: str) -> TargetKind:
     return TargetKind.QUEUE if found["service"] == "sqs" else TargetKind.TOPIC
 
 
+def oversize(target: str, size_bytes: int) -> str | None:
+    """Why a message of so many bytes can never reach its target; None: it can."""
+    allowed = message_bytes_max(target)
+    return f"the callback of {size_bytes} bytes is too large; its target takes at most {allowed} bytes" if size_bytes > allowed else None
+
+
+def message_bytes_max(target: str) -> int:
+    """What a target takes at most, context and return value together."""
+    kind = target_kind(target)
+    match kind:
+        case TargetKind.FUNCTION:
+            return limits.EVENT_BYTES_MAX
+        case TargetKind.QUEUE:
+            return limits.QUEUE_MESSAGE_BYTES_MAX
+        case TargetKind.TOPIC:
+            return limits.TOPIC_MESSAGE_BYTES_MAX
+        case _:
+            assert_never(kind)
+
+
 def after_finish(
     wanted: Collection[Outcome], outcome: Outcome, *, retention_s: int | None, now: EpochMs
 ) -> Mapping[str, CallbackState | int | None]:
     """What the finishing write says beside the outcome: a callback is owed, or the work may expire; never both [WP-10]."""
-    if outcome in wanted:
-        return {"callback": CallbackState.PENDING, "expires_at": None}
-    return {"callback": None, "expires_at": _expiry(retention_s, now)}
+    expires_at = expiry_after(wanted, outcome, retention_s=retention_s, now=now)
+    return {"callback": CallbackState.PENDING if outcome in wanted else None, "expires_at": expires_at}
+
+
+def expiry_after(wanted: Collection[Outcome], outcome: Outcome, *, retention_s: int | None, now: EpochMs) -> int | None:
+    """The time to live of a work that ends like this, and of its chunks (epoch seconds); None: none yet, or it is kept for ever."""
+    return None if outcome in wanted else _expiry(retention_s, now)
 
 
 def is_owed(work: Work | Unreadable | None) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from workpool_aws.core.callback import after_finish
+from workpool_aws.core.callback import after_finish, expiry_after
+from workpool_aws.core.chunks import input_expiries
 from workpool_aws.core.lifecycle import Move, entering, leaving
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import WorkRef
@@ -34,6 +35,8 @@ class CancelWrite:
 
     write: Update
     answer: CancelAnswer
+    beside: tuple[Update, ...] = ()
+    """The TTL of the chunks, in one transaction with `write`: nobody looks at a canceled work again, unless it owes a callback."""
     owes_callback: bool = False
     """In one transaction with a done record that has the loop deliver it: a canceller that dies must not lose it [WP-8]."""
 
@@ -45,15 +48,18 @@ def decide_cancel(work: Work | None, *, token: str, now: EpochMs) -> CancelWrite
     ref = WorkRef(work.pool, work.id)
     match work.state:
         case State.PENDING:
+            wanted = work.callback_for
+            expires_at = expiry_after(wanted, Outcome.CANCELED, retention_s=work.retention_s, now=now)
             changes: dict[str, object] = {
                 **entering(Move.CANCEL),
                 "outcome": Outcome.CANCELED,
                 "finished_at": now,
                 "started_by": token,
-                **after_finish(work.callback_for, Outcome.CANCELED, retention_s=work.retention_s, now=now),
+                **after_finish(wanted, Outcome.CANCELED, retention_s=work.retention_s, now=now),
             }
             update = Update(ref=ref, set=changes, condition=leaving(Move.CANCEL))
-            return CancelWrite(update, CancelAnswer.CANCELED, owes_callback=Outcome.CANCELED in work.callback_for)
+            beside = input_expiries(work, expires_at=expires_at)
+            return CancelWrite(update, CancelAnswer.CANCELED, beside, owes_callback=Outcome.CANCELED in wanted)
         case State.RUNNING:
             if work.cancel_requested:
                 return CancelAnswer.REQUESTED

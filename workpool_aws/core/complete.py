@@ -18,14 +18,15 @@ from types import MappingProxyType
 from typing import Final
 
 from workpool_aws.core import limits
-from workpool_aws.core.callback import after_finish
+from workpool_aws.core.callback import after_finish, expiry_after
+from workpool_aws.core.chunks import input_expiries, lay_out
 from workpool_aws.core.lifecycle import Move, entering, this_start
 from workpool_aws.core.retry import put_back_delay_ms, retry_delay_ms
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import Outcome, State, Work, dead_key
-from workpool_aws.model.writes import Below, Condition, Either, Is, Update
+from workpool_aws.model.work import Outcome, Part, State, Work, dead_key
+from workpool_aws.model.writes import Below, Condition, Either, Is, Put, Update
 
 __all__ = [
     "Again",
@@ -42,6 +43,7 @@ __all__ = [
     "must_cancel",
     "never_delivered",
     "what_stands",
+    "without_payload",
 ]
 
 
@@ -61,10 +63,13 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The work is over. Afterwards: report to the loop, kick."""
+    """The work is over. Afterwards: let the chunks expire, call back, report to the loop, kick."""
 
     write: Update
     outcome: Outcome
+    beside: tuple[Put, ...] = ()
+    """The chunks of a large result, in one transaction with `write`."""
+    expiries: tuple[Update, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,8 @@ def assignment_of(work: Work, table: str) -> Assignment:
         claimed=work.claimed,
         retention_s=work.retention_s,
         start_by=work.started_at or EpochMs(0),
+        args_chunks=work.args_chunks,
+        context_chunks=work.context_chunks,
         callback_for=work.callback_for,
     )
 
@@ -123,11 +130,14 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
         condition = this_start(Move.RETRY, a.start, *guard, Is("cancel_requested", False))
         return Again(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition), due_at, delay_ms)
     outcome = Outcome.SUCCESS if report.kind is ReportKind.SUCCESS else Outcome.FAILED
+    expires_at = expiry_after(a.callback_for, outcome, retention_s=a.retention_s, now=now)
+    result = lay_out(report.result, WorkRef(a.pool, a.work_id), Part.RESULT, expires_at=expires_at)
     changes = {
         **over,
         **entering(Move.FINISH),
         "outcome": outcome,
-        "result": report.result,
+        "result": result.inline,
+        "result_chunks": result.count,
         "error": None if report.error is None else report.error[: limits.ERROR_TEXT_MAX],
         "error_type": report.error_type,
         "finished_at": now,
@@ -135,7 +145,8 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
         **after_finish(a.callback_for, outcome, retention_s=a.retention_s, now=now),
         "dead": dead_key(now, a.work_id) if outcome is Outcome.FAILED else None,
     }
-    return Finish(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.FINISH, a.start, *guard)), outcome)
+    write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.FINISH, a.start, *guard))
+    return Finish(write, outcome, result.puts, input_expiries(a, expires_at=expires_at))
 
 
 def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judged | None = None) -> Finish:
@@ -144,6 +155,7 @@ def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judg
     `report` never delivered: no attempt was spent on it.
     """
     spent = 0 if report.kind is ReportKind.NEVER_DELIVERED else 1
+    expires_at = expiry_after(a.callback_for, Outcome.CANCELED, retention_s=a.retention_s, now=now)
     changes: dict[str, object] = {
         **_STOPPED,
         **entering(Move.FINISH),
@@ -155,7 +167,8 @@ def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judg
         **after_finish(a.callback_for, Outcome.CANCELED, retention_s=a.retention_s, now=now),
     }
     asked = this_start(Move.FINISH, a.start, *_guard(a, report, now=now, judged=judged), Is("cancel_requested", True))
-    return Finish(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=asked), Outcome.CANCELED)
+    write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=asked)
+    return Finish(write, Outcome.CANCELED, expiries=input_expiries(a, expires_at=expires_at))
 
 
 def must_cancel(current: Work | Unreadable | None, a: Assignment) -> bool:
@@ -178,7 +191,7 @@ def decide_suspicion(a: Assignment, current: Work | Unreadable | None, report: R
     """Keep what a report said that does not count yet: the start is claimed, and the sender may be a duplicate. None: nothing to keep."""
     if report.kind is not ReportKind.FAILED or report.claim is not None or not isinstance(current, Work):
         return None
-    if current.state is not State.RUNNING or current.starts != a.start or current.claim is None or current.suspected_type is not None:
+    if current.state is not State.RUNNING or current.starts != a.start or current.claim is None:
         return None
     text = None if report.error is None else report.error[: limits.ERROR_TEXT_MAX]
     changes = {**entering(Move.SUSPECT), "suspected_type": report.error_type or "no_report", "suspected_error": text}
@@ -226,6 +239,12 @@ def after_refusal(work: Work, reason: str, *, lasting: bool, now: EpochMs) -> Re
     if gone_for_good:
         return Report(kind=ReportKind.FAILED, error=reason, error_type="not_invocable", retryable=False)
     return Report(kind=ReportKind.NEVER_DELIVERED, error=reason)
+
+
+def without_payload() -> Report:
+    """The end of a work whose arguments somebody removed or damaged: no attempt could ever run [WP-12]."""
+    text = "the chunks of its arguments are gone or damaged: somebody changed them by hand"
+    return Report(kind=ReportKind.FAILED, error=text, error_type="payload_missing", retryable=False)
 
 
 def what_stands(current: Work | Unreadable | None, a: Assignment) -> Ignored:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from workpool_aws.model.ids import EpochMs
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
-__all__ = ["override_changes"]
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Config
+
+__all__ = ["changed_config", "override_changes"]
 
 
 def override_changes(*, max_parallelism: int | None, paused: bool | None, reset: bool, by: str, now: EpochMs) -> dict[str, object]:
@@ -17,3 +22,8 @@ def override_changes(*, max_parallelism: int | None, paused: bool | None, reset:
     if paused is not None:
         changes["override_paused"] = True if paused else None
     return changes
+
+
+def changed_config(config: Config, changes: Mapping[str, Any]) -> Config:
+    """The config after a change, under the next version."""
+    return replace(config, **changes, version=config.version + 1)

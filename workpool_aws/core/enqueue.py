@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
 
 from workpool_aws.core import limits
-from workpool_aws.core.callback import TargetKind, target_kind
+from workpool_aws.core.callback import TargetKind, message_bytes_max, target_kind
 from workpool_aws.core.payload import encode_object, encode_value
 from workpool_aws.errors import UsageError
 from workpool_aws.model.ids import EpochMs, WorkId, make_ids
@@ -176,14 +176,12 @@ def resolve_target(target: object, caller: Caller) -> str:
     raise UsageError("target", target, "the ARN of a Lambda function, version or alias, or a function name ('name' or 'name:alias')")
 
 
-def resolve_callback(on_complete: object, context: object, exclude: object, caller: Caller, *, args_bytes: int) -> Callback:
+def resolve_callback(on_complete: object, context: object, exclude: object, caller: Caller) -> Callback:
     """Whom to tell how the work ended.
 
-    `args_bytes`: of the longest arguments, which share the work's item, and so their bound, with the context.
-
     Raises:
-        UsageError: the target is neither a function, nor a queue's or topic's ARN; the context is not JSON, or too large beside the
-            arguments; an outcome is unknown; or there is something to tell and nobody to tell it to.
+        UsageError: the target is neither a function, nor a queue's or topic's ARN; the context is not JSON, or too large for
+            its target; an outcome is unknown; or there is something to tell and nobody to tell it to.
     """
     excluded = _check_outcomes(exclude)
     if on_complete is None:
@@ -193,7 +191,9 @@ def resolve_callback(on_complete: object, context: object, exclude: object, call
             raise UsageError("on_complete_exclude", exclude, "nothing without on_complete: there is no callback to leave out")
         return Callback()
     target = _resolve_callback_target(on_complete, caller)
-    text = None if context is None else encode_value(context, "context", max(0, limits.PAYLOAD_BYTES_MAX - args_bytes))
+    # A context that no message to this target could ever hold is refused here, before anything is stored [WP-11].
+    allowed = min(limits.PAYLOAD_BYTES_MAX, message_bytes_max(target) - limits.CALLBACK_FRAME_BYTES_MAX)
+    text = None if context is None else encode_value(context, "context", allowed)
     outcomes = tuple(outcome for outcome in Outcome if outcome not in excluded)
     return Callback(target=target, context=text, outcomes=outcomes)
 

@@ -45,8 +45,8 @@ def decide_kick(
 ) -> StartLoop | NotNeeded:
     """Start the next generation, unless a live loop will see what happened [WP-24].
 
-    `due` is when the new work is due, for an enqueue. A waiting loop wakes in time for work due after its own wake-up, and a saturated one
-    is woken by the completions it waits for: an enqueue alone starts neither.
+    `due` is when the new work is due, for an enqueue. A waiting loop is woken in time for work due after the far wake that it ordered (a
+    wake-up for a deadline orders none), and a saturated one by the completions it waits for: an enqueue alone starts neither.
     """
     if status is None:
         first = Status(pool=pool, state=LoopState.RUNNING, generation=1, lease_until=EpochMs(now + limits.LEASE_MS), written_by=token)
@@ -56,8 +56,8 @@ def decide_kick(
     if reason is KickReason.ENQUEUE and status.state is LoopState.WAITING:
         if status.saturated:
             return NotNeeded("every slot is taken: a completion will wake the loop")
-        if due is not None and status.wake_at is not None and due > status.wake_at:
-            return NotNeeded("the loop will wake before it is due")
+        if due is not None and status.timer_at is not None and now < status.timer_at <= due - limits.FAR_LEAD_MS:
+            return NotNeeded("a wake is ordered before it is due")
     generation = status.generation + 1
     changes: dict[str, object] = {
         "state": LoopState.RUNNING,

@@ -11,9 +11,21 @@ PARALLELISM_MAX: Final = 500
 """The ledger is one item: 500 entries of about 45 bytes keep a commit near 23 KB."""
 PARALLELISM_DEFAULT: Final = 10
 DELAY_MS_MAX: Final = 366 * 24 * 3600 * 1000
-PAYLOAD_BYTES_MAX: Final = 185 * 1024
-"""Arguments, and the result: both stand in the work's own item, which DynamoDB holds to 400 KB."""
+PAYLOAD_BYTES_MAX: Final = 900 * 1024
+"""Arguments, context and result, each: the arguments travel in one asynchronous event."""
+ARGS_INLINE_BYTES_MAX: Final = 4 * 1024
+"""Up to here arguments stand in the work's own item, which is written three to six times; beyond, chunks are cheaper (docs/cost.md)."""
+RESULT_INLINE_BYTES_MAX: Final = 16 * 1024
+"""A result is written once, so in the item it is always cheaper; beyond this, the loop's deep reads would take long over finished works."""
+CONTEXT_INLINE_BYTES_MAX: Final = ARGS_INLINE_BYTES_MAX
+"""A context is written and moved along as arguments are, so the same sum holds."""
+CHUNK_BYTES: Final = 350 * 1024
+CHUNKS_MAX: Final = 3
+"""Chunks of one payload."""
 ITEM_BYTES_MAX: Final = 400 * 1024
+EVENT_BYTES_MAX: Final = 1_000_000
+"""An asynchronous event: Lambda says 1 MB, and this is the smaller reading of it."""
+ASSIGNMENT_BYTES_MAX: Final = 2 * 1024
 RETENTION_S_DEFAULT: Final = 24 * 3600
 ERROR_TEXT_MAX: Final = 4096
 """Characters of an error kept with the work."""
@@ -35,6 +47,12 @@ CURSOR_OVERLAP_MS: Final = 250
 DEEP_EVERY_MS: Final = 3_000
 POLL_MIN_MS: Final = 100
 POLL_MAX_MS: Final = 1_000
+POLL_SATURATED_MS: Final = 200
+"""Without a free slot a poll reads done records only, and due work waits for a slot."""
+FAILED_PASSES_MAX: Final = 6
+"""So many passes in a row without an answer end the invocation: its lease runs out, and the watchdog starts another."""
+RECOVERIES_MAX: Final = 64
+"""Recoveries of one pass: a pass must stay far below the lease."""
 POLL_GROWTH: Final = 1.6
 DUE_TO_START_MS: Final = 1_000
 """Due work with a free slot starts within it, while the loop runs [WP-20]."""
@@ -55,9 +73,10 @@ LOOP_LIFE_MS_MAX: Final = 13 * 60_000
 PROMISE_MS: Final = 5_000
 """How long a busy loop promises to stay up, so that completions need not read the status."""
 PROMISE_ENTRIES_MIN: Final = 4
+SET_ASIDE_TOLD_MAX: Final = 1_000
 LINGER_MS: Final = 700
 """A loop with nothing due stays up so long after its last deed: short works report within it, and no second loop is needed."""
-LOOKAHEAD_ROWS_MAX: Final = 200
+LOOKAHEAD_ROWS_MAX: Final = 25
 """Rows of later time that one pass looks through for the next due one; then it looks again at the last one's time."""
 QUERY_LIMIT_MIN: Final = 6
 """Items of a small page: about 4 KB, one read unit."""
@@ -79,6 +98,7 @@ PUT_BACK_DELAY_MS_MAX: Final = 30 * 60_000
 """1 s doubling to 30 min: 48 of them are about a day."""
 DONE_RETENTION_S: Final = 14 * 24 * 3600
 TRANSACTION_ITEMS_MAX: Final = 100
+TRANSACTION_BYTES_MAX: Final = 4 * 1024 * 1024
 
 # Callbacks.
 CALLBACKS_OWED_MAX: Final = 500
@@ -95,6 +115,10 @@ CALLBACK_LOOK_STAY_MS: Final = 4_000
 CALLBACK_LOOK_FAR_MS: Final = 70_000
 CALLBACK_NEAR_MS: Final = 60_000
 """A callback that wants attention within it keeps the loop up: a schedule must lie a minute ahead."""
+QUEUE_MESSAGE_BYTES_MAX: Final = 1024 * 1024
+TOPIC_MESSAGE_BYTES_MAX: Final = 256 * 1024
+CALLBACK_FRAME_BYTES_MAX: Final = 2 * 1024
+"""What a callback's event has beside context and return value."""
 CALLBACK_LATE_MS: Final = 60_000
 """How late a schedule may wake the loop for a callback."""
 
@@ -125,6 +149,13 @@ assert PROMISE_MS > 2 * SKEW_MS, "a promise must outlast what skewed clocks take
 assert PASS_FLOOR_MS <= POLL_MIN_MS <= POLL_MAX_MS <= DUE_TO_START_MS, "due work must start in time while the loop runs"
 assert STATS_WINDOW_MS_MAX // 1000 < REPORT_RETENTION_S, "a report must outlive the window it is asked for in"
 assert NEAR_MS >= FAR_LEAD_MS + 60_000, "a schedule must lie at least a minute ahead"
-assert 2 * PAYLOAD_BYTES_MAX + 4 * ERROR_TEXT_MAX + 8 * 1024 <= ITEM_BYTES_MAX, "arguments, result and the rest must fit into one item"
+assert ARGS_INLINE_BYTES_MAX + CONTEXT_INLINE_BYTES_MAX + RESULT_INLINE_BYTES_MAX + 8 * ERROR_TEXT_MAX + 8 * 1024 <= ITEM_BYTES_MAX, (
+    "a work must fit into an item"
+)
+assert CHUNK_BYTES + 8 * 1024 <= ITEM_BYTES_MAX, "a chunk must fit into an item"
+assert CHUNKS_MAX * (CHUNK_BYTES - 3) >= PAYLOAD_BYTES_MAX, "a payload must fit into its chunks, which end between two characters"
+assert PAYLOAD_BYTES_MAX + ASSIGNMENT_BYTES_MAX <= EVENT_BYTES_MAX, "arguments must fit into the event"
+assert PAYLOAD_BYTES_MAX + CALLBACK_FRAME_BYTES_MAX <= EVENT_BYTES_MAX, "a context or a result must fit into the event of a callback"
+assert 3 * CHUNKS_MAX * CHUNK_BYTES + ITEM_BYTES_MAX <= TRANSACTION_BYTES_MAX, "a work and three payloads must fit into a transaction"
 assert CALLBACK_LOOK_STAY_MS < CALLBACK_NEAR_MS < CALLBACK_LOOK_FAR_MS, "a look is either stayed up for or far enough for a schedule"
 assert (PARALLELISM_MAX + CALLBACKS_OWED_MAX) * 64 < 400 * 1024, "the ledger must fit into an item"

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import Outcome, State, Work
-from workpool_aws.model.writes import All, Is, IsAbsent, Put, Update
+from workpool_aws.model.writes import All, Is, Update
 
 __all__ = ["NoFailure", "Redrive", "Redriven", "decide_redrive"]
 
 
 @dataclass(frozen=True, slots=True)
 class Redrive:
-    """Store the new work and mark the old one, in one transaction. Afterwards: the late rule, kick."""
+    """Store the new work, with what is large of it, and mark the old one, in one transaction. Afterwards: the late rule, kick."""
 
-    put: Put
-    mark: Update
     work: Work
+    """What lay in chunks beside the old one must be put in first: it has none of its own yet."""
+    mark: Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +66,4 @@ def decide_redrive(old: Work, *, new_id: WorkId, now: EpochMs, link: str | None)
     )
     unmarked = All((Is("state", State.FINISHED), Is("outcome", Outcome.FAILED), Is("redriven_as", None)))
     mark = Update(ref=WorkRef(old.pool, old.id), set={"redriven_as": new_id, "dead": None}, condition=unmarked)
-    return Redrive(Put(new, IsAbsent()), mark, new)
+    return Redrive(new, mark)

@@ -84,5 +84,7 @@ def assignment_for(work: Work, table: str, *, timeout_ms: int, loop_until: Epoch
         retention_s=work.retention_s,
         start_by=EpochMs((work.deadline or 0) - timeout_ms),
         loop_until=loop_until,
+        args_chunks=work.args_chunks,
+        context_chunks=work.context_chunks,
         callback_for=work.callback_for,
     )

@@ -67,7 +67,7 @@ class Result:
     """The error's text, cut to 4,096 characters; None: it did not fail."""
     error_type: str | None = None
     """The exception's class name, or the pool's own word (`timeout`, `crashed`, `no_report`, `never_delivered`, `invalid_arguments`,
-    `invalid_result`, `not_invocable`); None: it did not fail."""
+    `invalid_result`, `not_invocable`, `payload_missing`); None: it did not fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@
 | owe, canceled while pending | one transaction with the done record | nothing but the kick: watchdog |
 | send | none: the target may get it twice | the mark: it is sent again |
 | mark | the work's own item | the ledger still names it: the loop looks, and forgets it |
+| expire | none: the TTL of the chunks, set again, does no harm | done record or ledger: the loop looks |
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from workpool_aws.core.callback import (
     target_kind,
     without,
 )
+from workpool_aws.core.chunks import overdue_expiries
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.chunks import let_expire, with_payloads
 from workpool_aws.flow.collect import Reports
 from workpool_aws.flow.hold import Hold
 from workpool_aws.model import facts
@@ -53,13 +56,23 @@ def deliver(ports: Ports, work: Work) -> CallbackState | None:
         return work.callback
     knows = target_kind(work.on_complete) is TargetKind.FUNCTION and ports.invoker.limits(work.on_complete).claims
     try:
-        ports.messenger.send(work.on_complete, message_of(work, ports.table, acknowledges=knows))
+        whole = with_payloads(ports, work)
+    except StoreUnavailable as error:
+        return _failed(ports, work, f"what it tells could not be read: {error}")
+    if whole is None:
+        return _give_up(ports, work, "the chunks of its context or of the result are gone or damaged: somebody changed them by hand")
+    try:
+        ports.messenger.send(work.on_complete, message_of(whole, ports.table, acknowledges=knows))
     except (InvokeThrottled, InvokeUnanswered) as error:
         return _failed(ports, work, str(error) or type(error).__name__)
     except InvokeRefused as refused:
         # What will always be refused is not tried again; anything else may be the lag of a fresh deployment, or a target being repaired.
         return _give_up(ports, work, refused.reason) if refused.lasting else _failed(ports, work, refused.reason)
-    ports.telemetry.tell(facts.CallbackSent(pool=work.pool, work_id=work.id, target=work.on_complete, acknowledges=knows))
+    return _sent(ports, work, work.on_complete, knows=knows)
+
+
+def _sent(ports: Ports, work: Work, target: str, *, knows: bool) -> CallbackState | None:
+    ports.telemetry.tell(facts.CallbackSent(pool=work.pool, work_id=work.id, target=target, acknowledges=knows))
     if knows:
         return _mark(ports, sent_write(work), CallbackState.SENT)
     delivered = delivered_write(work.pool, work.id, retention_s=work.retention_s, now=ports.clock.now())
@@ -91,15 +104,21 @@ def _give_up(ports: Ports, work: Work, reason: str) -> CallbackState | None:
     return state
 
 
-def _mark(ports: Ports, write: Update, state: CallbackState) -> CallbackState | None:
+def _mark(ports: Ports, write: Update, state: CallbackState | None) -> CallbackState | None:
     try:
-        ports.store.write(write)
+        marked: Record | Unreadable | None = ports.store.write(write).record
     except ConditionFailed as met:
         # A quick handler has acknowledged already; or this is one's own mark, repeated by the SDK after a lost answer.
-        return met.current.callback if isinstance(met.current, Work) else None
+        marked, state = met.current, None
     except StoreUnavailable:
         return CallbackState.PENDING
-    return state
+    if not isinstance(marked, Work):
+        return state
+    try:
+        let_expire(ports.store, overdue_expiries(marked))
+    except StoreUnavailable:
+        return CallbackState.SENT  # delivered, but to be looked at once more: the loop will let the chunks expire
+    return marked.callback
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +163,9 @@ def look_at_callbacks(
         owing = found if isinstance(found, Work) else None
         verdict = judge_owed(owed, owing, window_ms=_window_ms(hold.ports, owing), now=now)
         if owing is None or verdict.owed is None:
+            if owing is not None:
+                # An acknowledgement leaves that to whoever sees it; and who delivered it may have died before.
+                let_expire(hold.ports.store, overdue_expiries(owing))
             del held[owed.work_id]
             continue
         held[owed.work_id] = verdict.owed

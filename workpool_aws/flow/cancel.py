@@ -1,4 +1,4 @@
-"""Cancels a work: one conditional write, and an answer that says what it came to."""
+"""Cancels a work: one conditional write (one transaction, if it has chunks), and an answer that says what it came to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from workpool_aws.core.cancel import CancelAnswer, CancelWrite, decide_cancel, i
 from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import status
+from workpool_aws.flow.chunks import write_with
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import prove_in_time
 from workpool_aws.model import facts
@@ -51,7 +52,7 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
 
 def _write(ports: Ports, work: Work, decision: CancelWrite) -> None:
     if not decision.owes_callback:
-        ports.store.write(decision.write)
+        write_with(ports.store, decision.write, decision.beside)
         return
     record = _record(ports, work, ports.clock.now())
     written = ports.store.transact([decision.write, Put(record)])

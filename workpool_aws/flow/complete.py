@@ -2,7 +2,7 @@
 
 | step | commit point | lost afterwards? |
 |---|---|---|
-| finish | the work's own item | callback and done record: the next report of this start, or recovery's look at the entry |
+| finish | the work's own item (with a large result's chunks) | chunks' TTL, callback, done record: next report, or recovery |
 | retry, put back | one transaction: work, pointer, done record | nothing but the kick: watchdog |
 """
 
@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from workpool_aws.core import limits
+from workpool_aws.core.chunks import overdue_expiries
 from workpool_aws.core.complete import (
     Again,
     Finish,
@@ -29,6 +30,7 @@ from workpool_aws.core.complete import (
 from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.callback import deliver
+from workpool_aws.flow.chunks import let_expire, write_with
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import make_pointer, prove_in_time, prove_work_in_time
 from workpool_aws.model import facts
@@ -68,7 +70,7 @@ def complete(ports: Ports, a: Assignment, report: Report, *, by: Reporter, judge
 
 def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by: Reporter) -> None:
     try:
-        finished = ports.store.write(decision.write).record
+        finished = _write_end(ports, a, decision)
     except ConditionFailed as met:
         current = _work(met.current)
         ignored = what_stands(current, a)
@@ -78,14 +80,26 @@ def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by
             return
         finished = current if isinstance(current, Work) else None
         outcome = None if finished is None else finished.outcome
+        # What stands, not what this report would have made of it: that work may owe a callback [WP-10].
+        expiries = () if finished is None else overdue_expiries(finished)
     else:
-        outcome = decision.outcome
+        outcome, expiries = decision.outcome, decision.expiries
         fact = facts.Completed(
             pool=a.pool, work_id=a.work_id, outcome=decision.outcome, attempts_made=a.attempts_made + 1, error_type=report.error_type
         )
         ports.telemetry.tell(fact)
+    # Before the done record: until that is seen, the ledger's entry makes somebody look at this work again.
+    let_expire(ports.store, expiries)
     _report_done(ports, a, outcome=outcome, callback=_call_back(ports, finished))
     _kick(ports, a, by=by)
+
+
+def _write_end(ports: Ports, a: Assignment, decision: Finish) -> Record | Unreadable | None:
+    finished = write_with(ports.store, decision.write, decision.beside).record
+    if finished is None and a.callback_for:
+        # A transaction does not answer with the work, and the callback needs all of it.
+        return ports.store.get(WorkRef(a.pool, a.work_id))
+    return finished
 
 
 def _try_again(ports: Ports, a: Assignment, report: Report, decision: Again, *, by: Reporter, judged: Judged | None) -> None:
@@ -138,7 +152,7 @@ def _move_back(
     return True
 
 
-def _call_back(ports: Ports, finished: Record | None) -> CallbackState | None:
+def _call_back(ports: Ports, finished: Record | Unreadable | None) -> CallbackState | None:
     """What the loop must know of the callback: that it has to send it, or to see that it is acknowledged; None: nothing."""
     if not isinstance(finished, Work) or finished.callback is None:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workpool_aws.core import limits
-from workpool_aws.core.configure import override_changes
+from workpool_aws.core.configure import changed_config, override_changes
 from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.kick import kick
@@ -66,8 +66,10 @@ def _write(ports: Ports, pool: str, config: Config | None, changes: dict[str, ob
     try:
         if config is None:
             blank = Config(pool=pool, version=0, max_parallelism=limits.PARALLELISM_DEFAULT, base_by=_NOBODY, base_at=ports.clock.now())
-            ports.store.write(Put(blank, IsAbsent()))
             config = blank
+            first = changed_config(blank, changes)
+            ports.store.write(Put(first, IsAbsent()))
+            return first
         update = Update(ref=ConfigRef(pool), set={**changes, "version": config.version + 1}, condition=Is("version", config.version))
         record = ports.store.write(update).record
     except ConditionFailed as lost:

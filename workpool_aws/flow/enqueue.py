@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from workpool_aws.core.chunks import packed
 from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.chunks import write_with
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import prove_work_in_time, put_pointer
 from workpool_aws.model import facts
@@ -20,8 +22,8 @@ __all__ = ["enqueue"]
 def enqueue(ports: Ports, works: Sequence[Work]) -> None:
     """Store works of one pool and make sure that somebody looks at them. When it returns, none of them can be lost [WP-3].
 
-    Commit point of each: its own put. Not one transaction: when it raises StoreUnavailable, each of `maybe_enqueued` is either stored (and
-    will run) or does not exist.
+    Commit point of each: its own put, in one transaction with the chunks of large arguments. Not one transaction for all: when it raises
+    StoreUnavailable, each of `maybe_enqueued` is either stored (and will run) or does not exist.
     """
     if not works:
         return
@@ -39,10 +41,16 @@ def enqueue(ports: Ports, works: Sequence[Work]) -> None:
 
 def _store(ports: Ports, work: Work) -> StoreUnavailable | None:
     try:
-        written = ports.store.write(Put(work, IsAbsent()))
+        stored, chunks = packed(work)
+        written = write_with(ports.store, Put(stored, IsAbsent()), chunks)
         prove_work_in_time(ports, written, work.pool, work.id, time_of(work.id))
     except ConditionFailed as met:
-        if not (isinstance(met.current, Work) and met.current.enqueued_at == work.enqueued_at and met.current.target == work.target):
+        if not (
+            isinstance(met.current, Work)
+            and met.current.enqueued_at == work.enqueued_at
+            and met.current.target == work.target
+            and met.current.args == work.args
+        ):
             return StoreUnavailable(f"another item has the id {work.id}")
         # One's own put, repeated by the SDK after a lost answer; how late the first one was is unknown, so it is pointed at anew.
         return _point_anew(ports, work)

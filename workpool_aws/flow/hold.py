@@ -13,11 +13,33 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger, LoopState, Owed, ShardMark, Status, Tally
-from workpool_aws.model.refs import LedgerRef, StatusRef
+from workpool_aws.model.refs import LedgerRef, StatusRef, Unreadable
 from workpool_aws.model.writes import All, Below, Is, IsAbsent, Put, Update
-from workpool_aws.ports import ConditionFailed, Ports
+from workpool_aws.ports import ConditionFailed, Ports, Telemetry
 
-__all__ = ["Fenced", "Hold", "take_hold"]
+__all__ = ["Fenced", "Hold", "TellsOnce", "take_hold"]
+
+
+class TellsOnce:
+    """Tells of each damaged item once in the life of a loop invocation, and counts them: a pass meets the same one again and again."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._told: set[tuple[str, str]] = set()
+
+    @property
+    def set_aside(self) -> int:
+        """How many items were set aside; beyond a thousand they are not counted."""
+        return len(self._told)
+
+    def tell(self, fact: facts.Fact) -> None:
+        """Pass it on, unless it tells of an item that was told before."""
+        if isinstance(fact, facts.SetAside):
+            item = (fact.partition, fact.sort)
+            if item in self._told or len(self._told) >= limits.SET_ASIDE_TOLD_MAX:
+                return
+            self._told.add(item)
+        self._telemetry.tell(fact)
 
 
 class Fenced(Exception):
@@ -34,6 +56,7 @@ class Hold:
     token: str
     """Made for this very invocation: a generation is no lock, since Lambda may deliver one invocation twice."""
     ledger: Ledger
+    damage: TellsOnce
     lease_until: EpochMs
     ends_at: EpochMs
     """When it must have handed over."""
@@ -54,6 +77,8 @@ class Hold:
     """When a pass last did something."""
     poll_ms: int = limits.POLL_MIN_MS
     stalled: int = 0
+    failures: int = 0
+    """Passes in a row that got no answer."""
     passes: int = 0
 
     @property
@@ -90,7 +115,7 @@ class Hold:
                 return False
         except StoreUnavailable:
             # It may have gone through: look, and trust what is there.
-            self._adopt(self.ports.store.get(LedgerRef(self.pool)))
+            self.reload()
             return False
         self.callbacks = callbacks
         self.ledger = replace(
@@ -98,7 +123,13 @@ class Hold:
         )
         return True
 
+    def reload(self) -> None:
+        """Read the ledger again, and trust it. Raises Fenced, StoreUnavailable."""
+        self._adopt(self.ports.store.get(LedgerRef(self.pool)))
+
     def _adopt(self, current: object) -> None:
+        if isinstance(current, Unreadable):
+            raise StoreUnavailable(f"the ledger item of pool {self.pool!r} is damaged: {current}")
         if not isinstance(current, Ledger) or current.holder != self.token or current.generation != self.generation:
             raise Fenced
         self.ledger = current
@@ -151,6 +182,8 @@ def take_hold(ports: Ports, pool: str, generation: int, remaining_ms: Callable[[
 
     The lease counts from the kick that wrote it, some time ago; how long is not known, so it is renewed a little earlier.
     """
+    telemetry = TellsOnce(ports.telemetry)
+    ports = replace(ports, telemetry=telemetry)
     token = ports.entropy.token()
     ledger = _take(ports, pool, generation, token)
     if ledger is None:
@@ -162,6 +195,7 @@ def take_hold(ports: Ports, pool: str, generation: int, remaining_ms: Callable[[
     life_ms = min(max(remaining - limits.HAND_OVER_MS, remaining // 2), limits.LOOP_LIFE_MS_MAX)
     return Hold(
         ports=ports,
+        damage=telemetry,
         pool=pool,
         generation=generation,
         token=token,
@@ -187,6 +221,8 @@ def _take(ports: Ports, pool: str, generation: int, token: str) -> Ledger | None
     except ConditionFailed as lost:
         if lost.current is None:
             return _create(ports, pool, generation, token)
+        if isinstance(lost.current, Unreadable):
+            raise StoreUnavailable(f"the ledger item of pool {pool!r} is damaged: {lost.current}") from None
         mine = isinstance(lost.current, Ledger) and lost.current.holder == token and lost.current.generation == generation
         return lost.current if mine and isinstance(lost.current, Ledger) else None
     return taken if isinstance(taken, Ledger) else None

@@ -7,6 +7,7 @@ leaves undone after the commit, the next holder finds by looking at the entries 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from workpool_aws.core import limits
@@ -65,7 +66,14 @@ def _run(hold: Hold) -> None:
             hand_over(hold)
             return
         hold.renew_lease(began)
-        done = _one_pass(hold, began)
+        try:
+            if hold.failures:
+                hold.reload()
+            done = _one_pass(hold, began)
+        except StoreUnavailable as error:
+            clock.sleep(_after_failure(hold, error))
+            continue
+        hold.failures = 0
         pause_ms = _pace(hold, done, began)
         if pause_ms is None:
             if not rest(hold, done.free, done.next_due, config_version=done.config_version):
@@ -73,6 +81,18 @@ def _run(hold: Hold) -> None:
             pause_ms = 0
         floor = floor_ms(hold.entries)
         clock.sleep(max(pause_ms, floor - (clock.now() - began), 1))
+
+
+def _after_failure(hold: Hold, error: StoreUnavailable) -> int:
+    """How long to wait after a pass that got no answer, in ms; what it had begun, the next one finds in the table.
+
+    Raises the error after too many in a row.
+    """
+    hold.failures += 1
+    if hold.failures >= limits.FAILED_PASSES_MAX:
+        raise error
+    hold.ports.telemetry.tell(facts.PassFailed(pool=hold.pool, generation=hold.generation, error=str(error)))
+    return limits.POLL_MIN_MS << hold.failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +119,8 @@ def _pace(hold: Hold, done: PassDone, began: EpochMs) -> int | None:
         now < max(hold.promise_until, hold.active_at + limits.LINGER_MS)
         or decide_rest(hold.entries, done.next_due, free=done.free, now=now, callback_at=next_at(hold.callbacks)) is None
     ):
-        wait, hold.poll_ms = hold.poll_ms, next_poll_ms(hold.poll_ms)
+        slowest = limits.POLL_SATURATED_MS if done.free <= 0 else limits.POLL_MAX_MS
+        wait, hold.poll_ms = min(hold.poll_ms, slowest), next_poll_ms(hold.poll_ms)
         callback_at = next_at(hold.callbacks)
         wait = wait if callback_at is None else max(1, min(wait, callback_at - now))
         # Awake in time for what is due: a due time holds to a second.
@@ -235,12 +256,17 @@ def _act(hold: Hold, looked: Looked, plan: Plan, now: EpochMs) -> None:
                 entries[begun.key] = Entry(begun.deadline, confirmed=True)
         else:
             hold.unsure.add(begun.key)
-    for key, verdict in looked.recovers:
-        entries[key] = recover(hold.ports, key, verdict)
+    recovered = hold.ports.fan_out(lambda one: recover(hold.ports, *one), looked.recovers[: limits.RECOVERIES_MAX])
+    entries.update({key: entry for (key, _), entry in zip(looked.recovers, recovered, strict=False)})
     hold.ledger = replace(hold.ledger, entries=entries)
     hold.sent &= set(entries)
-    for pointer in _spent_pointers(hold, plan):
-        hold.ports.store.delete(pointer)
+    hold.ports.fan_out(lambda pointer: _tidy(hold.ports, pointer), _spent_pointers(hold, plan))
+
+
+def _tidy(ports: Ports, pointer: PointerRef) -> None:
+    # One that stays is of no use and does no harm: it is met again, or lies behind the cursor for good.
+    with suppress(StoreUnavailable):
+        ports.store.delete(pointer)
 
 
 def _promise(hold: Hold, plan: Plan, now: EpochMs) -> EpochMs | None:

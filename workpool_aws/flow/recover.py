@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from workpool_aws.core import limits
+from workpool_aws.core.chunks import overdue_expiries
 from workpool_aws.core.complete import assignment_of
 from workpool_aws.core.recover import Begin, Drop, Keep, Recover, judge_entry, lost_report
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.chunks import let_expire
 from workpool_aws.flow.complete import complete
 from workpool_aws.flow.hold import Hold
 from workpool_aws.flow.late import put_pointer
@@ -63,6 +65,8 @@ def look_at_entries(hold: Hold, entries: Mapping[EntryKey, Entry], now: EpochMs)
                     # Its report was not seen, so neither was its pointer: without a fresh one the work could stay out of sight.
                     put_pointer(hold.ports, hold.pool, key.work_id, verdict.point_at)
                 if isinstance(work, Work):
+                    # Who finished it may have died before its chunks were allowed to expire.
+                    let_expire(hold.ports.store, overdue_expiries(work))
                     dropped.append(work)
                 del left[key]
             case _:

@@ -8,22 +8,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from workpool_aws.core import limits
+from workpool_aws.core.chunks import packed
 from workpool_aws.core.kick import KickReason
 from workpool_aws.core.redrive import NoFailure, Redrive, Redriven, decide_redrive
 from workpool_aws.errors import NotFound, StoreUnavailable, UsageError
 from workpool_aws.flow import status
+from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.collect import pages
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import prove_work_in_time, put_pointer
 from workpool_aws.flow.shards import shards_of
 from workpool_aws.model import facts
 from workpool_aws.model.ids import WorkId, make_id, shard_of
-from workpool_aws.model.refs import Shelf, Span
-from workpool_aws.model.work import State, Work
+from workpool_aws.model.refs import Shelf, Span, WorkRef
+from workpool_aws.model.work import Part, State, Work
+from workpool_aws.model.writes import IsAbsent, Put
 from workpool_aws.ports import Ports, TransactionFailed
 
 __all__ = ["dead_letters", "redrive", "redrive_each"]
@@ -43,7 +46,7 @@ def redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> WorkI
     """The work that a failed one is redriven as; a second call makes none, and answers with the first one's.
 
     Raises:
-        NotFound: no such work is known.
+        NotFound: no such work is known, or its large arguments were removed by hand.
         UsageError: it did not fail for good. Nothing was made.
         StoreUnavailable: it may or may not be redriven; asking again does no harm.
     """
@@ -99,22 +102,35 @@ def _redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> _Mad
                 _make_up(ports, pool, decision.work_id)
                 return _Made(decision.work_id, new=False)
             case Redrive():
-                if _commit(ports, decision):
+                if _commit(ports, old, decision):
                     return _Made(new_id, new=True)
             case _:
                 assert_never(decision)
     raise StoreUnavailable(f"work {work_id} kept changing")
 
 
-def _commit(ports: Ports, decision: Redrive) -> bool:
-    work = decision.work
+def _commit(ports: Ports, old: Work, decision: Redrive) -> bool:
+    work, chunks = packed(_with_inputs_of(ports, old, decision.work))
     try:
-        written = ports.store.transact([decision.put, decision.mark])
+        written = ports.store.transact([Put(work, IsAbsent()), decision.mark, *chunks])
     except TransactionFailed:
         return False  # somebody else was faster, or this very write was and its answer was lost: the old work says
     prove_work_in_time(ports, written, work.pool, work.id, work.due_at)
     ports.telemetry.tell(facts.Redriven(pool=work.pool, work_id=work.id, redrive_of=str(work.redrive_of), target=work.target))
     return True
+
+
+def _with_inputs_of(ports: Ports, old: Work, new: Work) -> Work:
+    """The new work with the arguments and context that lie in chunks beside the old one, and will expire with it.
+
+    Raises NotFound: somebody removed or damaged them.
+    """
+    owner = WorkRef(old.pool, old.id)
+    args = old.args if old.args_chunks is None else read_payload(ports, owner, Part.ARGS, old.args_chunks)
+    context = old.context if old.context_chunks is None else read_payload(ports, owner, Part.CONTEXT, old.context_chunks)
+    if args is None or (context is None and old.context_chunks is not None):
+        raise NotFound(old.id, "it failed, and the chunks of its arguments or context are gone or damaged")
+    return replace(new, args=args, context=context)
 
 
 def _make_up(ports: Ports, pool: str, work_id: WorkId) -> None:

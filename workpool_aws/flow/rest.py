@@ -107,6 +107,7 @@ def _tell_rest(hold: Hold, decision: Rest) -> None:
         wake_in_ms=wake_in_ms,
         saturated=decision.saturated,
         passes=hold.passes,
+        set_aside=hold.damage.set_aside,
     )
     hold.ports.telemetry.tell(fact)
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from workpool_aws.core import limits
-from workpool_aws.core.complete import after_refusal, assignment_of
+from workpool_aws.core.complete import after_refusal, assignment_of, without_payload
 from workpool_aws.core.start import assignment_for, start_write
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.complete import complete
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import EntryKey
 from workpool_aws.model.messages import Assignment, Report, ReportKind
-from workpool_aws.model.work import State, Work
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import Part, State, Work
 from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports
 
 __all__ = ["Begun", "Order", "begin"]
@@ -45,15 +48,32 @@ def begin(ports: Ports, token: str, order: Order) -> Begun:
         running = None
     if running is None:
         return Begun(order.key, None, sent=False)
-    try:
-        if ports.clock.now() - (running.started_at or 0) > limits.START_TO_INVOKE_MS:
-            # So slow since the start write that the worker's `start_by` may be near: a new start is safer than a late one.
-            _put_back(ports, running, "the loop was too slow to invoke it")
-        else:
-            _invoke(ports, running, order)
-    except StoreUnavailable:
-        pass  # not put back for certain: recovery decides after the deadline, a second invoke never does
+    # Not put back for certain, then: recovery decides after the deadline, a second invoke never does.
+    with suppress(StoreUnavailable):
+        _send(ports, running, order)
     return Begun(order.key, running.deadline, sent=True)
+
+
+def _send(ports: Ports, running: Work, order: Order) -> None:
+    try:
+        args = _whole_args(ports, running)
+    except StoreUnavailable as error:
+        _put_back(ports, running, f"its arguments could not be read: {error}")
+        return
+    if args is None:
+        complete(ports, assignment_of(running, ports.table), without_payload(), by="loop")
+    elif ports.clock.now() - (running.started_at or 0) > limits.START_TO_INVOKE_MS:
+        # So slow since the start write that the worker's `start_by` may be near: a new start is safer than a late one.
+        _put_back(ports, running, "the loop was too slow to invoke it")
+    else:
+        _invoke(ports, running, order, args)
+
+
+def _whole_args(ports: Ports, running: Work) -> str | None:
+    """What the event takes to the worker; None: chunks of it are gone or damaged."""
+    if running.args_chunks is None:
+        return running.args
+    return read_payload(ports, WorkRef(running.pool, running.id), Part.ARGS, running.args_chunks)
 
 
 def _write_start(ports: Ports, token: str, order: Order) -> Work | None:
@@ -71,8 +91,6 @@ def _write_start(ports: Ports, token: str, order: Order) -> Work | None:
         return _own_start(met.current, order.key.start, token)
     if not isinstance(running, Work):
         return None
-    fact = facts.Started(pool=running.pool, work_id=running.id, attempt=running.attempts_made + 1, lag_ms=max(0, now - order.work.due_at))
-    ports.telemetry.tell(fact)
     return running
 
 
@@ -83,22 +101,31 @@ def _own_start(current: object, start: int, token: str) -> Work | None:
     return None
 
 
-def _invoke(ports: Ports, running: Work, order: Order) -> None:
+def _invoke(ports: Ports, running: Work, order: Order, args: str) -> None:
     timeout_ms = ports.invoker.limits(running.target).timeout_ms
     assignment = assignment_for(running, ports.table, timeout_ms=timeout_ms, loop_until=order.loop_until)
     for _ in range(limits.INVOKE_TRIES):
         try:
-            ports.invoker.start_work(running.target, assignment, running.args)
+            ports.invoker.start_work(running.target, assignment, args)
         except InvokeThrottled:
             ports.clock.sleep(limits.INVOKE_RETRY_MS)
-        except InvokeUnanswered:
-            return  # it may have been taken: a second event could run the work twice, so recovery decides
+        except InvokeUnanswered as error:
+            # It may have been taken: a second event could run the work twice, so recovery decides.
+            told = facts.StartUnanswered(pool=running.pool, work_id=running.id, start=running.starts, error=str(error) or "no answer")
+            ports.telemetry.tell(told)
+            return
         except InvokeRefused as refused:
             _refused(ports, running, assignment, refused)
             return
         else:
+            _tell_started(ports, running, order)
             return
     _put_back(ports, running, "Lambda throttled the invoke")
+
+
+def _tell_started(ports: Ports, running: Work, order: Order) -> None:
+    lag_ms = max(0, (running.started_at or 0) - order.work.due_at)
+    ports.telemetry.tell(facts.Started(pool=running.pool, work_id=running.id, attempt=running.attempts_made + 1, lag_ms=lag_ms))
 
 
 def _refused(ports: Ports, running: Work, assignment: Assignment, refused: InvokeRefused) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from workpool_aws.flow.chunks import read_payload
 from workpool_aws.model import facts
 from workpool_aws.model.ids import WorkId, is_ulid
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import Work
+from workpool_aws.model.work import Part, Work
 from workpool_aws.ports import Ports
 
-__all__ = ["load"]
+__all__ = ["load", "with_result"]
 
 
 def load(ports: Ports, pool: str, ids: Sequence[str]) -> list[Work | None]:
@@ -31,3 +33,11 @@ def load(ports: Ports, pool: str, ids: Sequence[str]) -> list[Work | None]:
         elif isinstance(record, Unreadable):
             ports.telemetry.tell(facts.SetAside(pool=pool, partition=record.partition, sort=record.sort, reason=record.reason))
     return [kept.get(work_id) for work_id in ids]
+
+
+def with_result(ports: Ports, work: Work) -> Work | None:
+    """The work with its whole return value, read from chunks where it lies in some; None: somebody removed or damaged them."""
+    if work.result_chunks is None:
+        return work
+    whole = read_payload(ports, WorkRef(work.pool, work.id), Part.RESULT, work.result_chunks)
+    return None if whole is None else replace(work, result=whole, result_chunks=None)

@@ -18,12 +18,16 @@ from workpool_aws.local.rates import Rates
 from workpool_aws.local.runs import Runs, Try
 from workpool_aws.model.ids import EpochMs
 
-__all__ = ["RETRY_MS", "Deliveries"]
+__all__ = ["EVENT_BYTES_MAX", "RETRY_MS", "Deliveries"]
 
+EVENT_BYTES_MAX: Final = 1024 * 1024
+"""Lambda takes asynchronous events up to it, and destination records, too."""
 RETRY_MS: Final = 60_000
 """The first retry comes after it, the second after twice as much."""
 _THROTTLED_MS: Final = 1_000
 _THROTTLED_MS_MAX: Final = 300_000
+_RECORD_FRAME_BYTES: Final = 1_024
+"""What a destination record has beside the event and the answer, about."""
 _SECOND_DELIVERY_MS: Final = (0, 50, 1_000, 20_000)
 
 
@@ -100,7 +104,12 @@ class Deliveries:
         function = queued.resolved.function
         arn = function.on_success if condition == "Success" else function.on_failure
         destination = self._functions.resolve(arn) if arn is not None else None
-        if destination is None or self._chooser.chance(self._rates.lost_destinations, "lost destination"):
+        # What is too large is not delivered: Lambda counts that, and tells nobody.
+        if (
+            destination is None
+            or _record_bytes(queued, answer) > EVENT_BYTES_MAX
+            or self._chooser.chance(self._rates.lost_destinations, "lost destination")
+        ):
             return
         record = destination_record(
             at=self._kernel.now(),
@@ -120,3 +129,7 @@ class Deliveries:
             self._kernel.at(EpochMs(self._kernel.now() + delay_ms), lambda: self._pass_on(destination, record, 0))
         else:
             self.accept(destination, record)
+
+
+def _record_bytes(queued: _Queued, answer: Answer | None) -> int:
+    return len(queued.payload.encode()) + (0 if answer is None else len(answer.payload.encode())) + _RECORD_FRAME_BYTES

@@ -11,7 +11,7 @@ from workpool_aws.adapters.scheduler import SCHEDULE_AHEAD_MS_MIN, schedule_name
 from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.adapters.wire import order_to_wire, worker_event
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.local.deliveries import Deliveries
+from workpool_aws.local.deliveries import EVENT_BYTES_MAX, Deliveries
 from workpool_aws.local.faults import CloudFaults, answered_as
 from workpool_aws.local.functions import Functions
 from workpool_aws.local.kernel import Kernel
@@ -25,7 +25,6 @@ from workpool_aws.model.writes import Put, Write, Written
 from workpool_aws.ports import FunctionLimits, InvokeRefused, InvokeThrottled, InvokeUnanswered, Store, TimerUnavailable
 
 __all__ = [
-    "EVENT_BYTES_MAX",
     "UNKNOWN_LIMITS",
     "CloudClock",
     "CloudTelemetry",
@@ -38,8 +37,6 @@ __all__ = [
 
 T = TypeVar("T")
 
-EVENT_BYTES_MAX: Final = 1024 * 1024
-"""Lambda takes asynchronous events up to it."""
 UNKNOWN_LIMITS: Final = FunctionLimits(timeout_ms=900_000, event_age_ms=21_600_000)
 """Of a function that does not exist: Lambda's maxima."""
 

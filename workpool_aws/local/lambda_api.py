@@ -7,8 +7,7 @@ import re
 from http import HTTPStatus
 from typing import Final
 
-from workpool_aws.local.deliveries import Deliveries
-from workpool_aws.local.direct import EVENT_BYTES_MAX
+from workpool_aws.local.deliveries import EVENT_BYTES_MAX, Deliveries
 from workpool_aws.local.functions import Functions, Resolved
 from workpool_aws.local.http import Refusal, Reply, Request, json_reply
 from workpool_aws.local.runs import Runs

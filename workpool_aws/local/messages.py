@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from workpool_aws.adapters.wire import callback_event
-from workpool_aws.core.callback import TargetKind, target_kind
+from workpool_aws.core.callback import TargetKind, oversize, target_kind
 from workpool_aws.local.deliveries import Deliveries
 from workpool_aws.local.direct import accept_event
 from workpool_aws.local.faults import answered_as
@@ -14,10 +14,7 @@ from workpool_aws.local.kernel import Kernel
 from workpool_aws.model.messages import CallbackMessage
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
 
-__all__ = ["MESSAGE_BYTES_MAX", "DirectMessenger", "Mailbox"]
-
-MESSAGE_BYTES_MAX = 256 * 1024
-"""SNS takes messages up to it."""
+__all__ = ["DirectMessenger", "Mailbox"]
 
 
 class Mailbox:
@@ -28,8 +25,9 @@ class Mailbox:
 
     def put(self, arn: str, body: str) -> None:
         """Keep a message. Raises InvokeRefused: it is too large."""
-        if len(body.encode()) > MESSAGE_BYTES_MAX:
-            raise InvokeRefused("InvalidParameter: the message is larger than 256 KB", lasting=True)
+        too_large = oversize(arn, len(body.encode()))
+        if too_large is not None:
+            raise InvokeRefused(too_large, lasting=True)
         self._sent.setdefault(arn, []).append(body)
 
     def of(self, arn: str) -> list[object]:
@@ -49,6 +47,9 @@ class DirectMessenger:
     def send(self, target: str, message: CallbackMessage) -> None:
         """See Messenger."""
         event = callback_event(message)
+        too_large = oversize(target, len(event.encode()))
+        if too_large is not None:
+            raise InvokeRefused(too_large, lasting=True)
         with answered_as(throttled=InvokeThrottled, unanswered=InvokeUnanswered):
             self._kernel.call(f"call back {target} {message.work_id}", lambda: self._accept(target, event), writes=True)
 

@@ -126,6 +126,8 @@ def _noun(key: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
             return "registration"
         case Room.REPORTS:
             return "minutereport"
+        case Room.PAYLOAD:
+            return "chunk"
         case Room.WORK | Room.DONE | Room.DEPLOYMENT:
             return str(place.room.value)
 

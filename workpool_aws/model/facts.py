@@ -29,6 +29,7 @@ __all__ = [
     "LoopRested",
     "LoopTook",
     "NoProgress",
+    "PassFailed",
     "PassReport",
     "PutBack",
     "Recovered",
@@ -36,6 +37,7 @@ __all__ = [
     "ReportIgnored",
     "Retrying",
     "SetAside",
+    "StartUnanswered",
     "Started",
     "StatsTaken",
     "TimerFailed",
@@ -119,6 +121,17 @@ class Started(Fact):
     attempt: int
     lag_ms: int
     """From due to the start write."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartUnanswered(Fact):
+    """Lambda did not answer an invoke: the worker may run or not. Its report, or recovery after the deadline, tells."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "start_unanswered"
+    work_id: str
+    start: int
+    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +290,8 @@ class LoopRested(Fact):
     wake_in_ms: int | None
     saturated: bool
     passes: int
+    set_aside: int
+    """Damaged or foreign items that this invocation met."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +310,16 @@ class LoopFenced(Fact):
     level: ClassVar[int] = logging.INFO
     name: ClassVar[str] = "loop_fenced"
     generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassFailed(Fact):
+    """A pass of the loop got no answer; the loop tries again, a few times."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "pass_failed"
+    generation: int
+    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,10 @@ class Assignment:
     """A decorated worker that begins later than this does not run: recovery may be near."""
     loop_until: EpochMs | None = None
     """The loop promised to stay up until then, so a completion before it need not read the status; None: no promise."""
+    args_chunks: int | None = None
+    """How many chunks hold the arguments: whoever finishes the work lets them expire; None: they are in the work's item."""
+    context_chunks: int | None = None
+    """How many chunks hold the callback's context, as `args_chunks`; None: it is in the work's item, or there is none."""
     callback_for: tuple[Outcome, ...] = ()
     """The outcomes that want a callback, so that the finishing write can say that one is owed."""
 

@@ -8,9 +8,10 @@ from typing import Final
 
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config, Deployment, Done, Ledger, MinuteReport, Registration, Status
-from workpool_aws.model.work import Pointer, Work
+from workpool_aws.model.work import Chunk, Part, Pointer, Work
 
 __all__ = [
+    "ChunkRef",
     "ConfigRef",
     "DeploymentRef",
     "DoneRef",
@@ -35,7 +36,7 @@ __all__ = [
 _HIGHEST: Final = "\U0010ffff"
 _AFTER_SURROGATES: Final = 0xE000
 
-Record = Work | Pointer | Done | Status | Ledger | Config | MinuteReport | Registration | Deployment
+Record = Work | Chunk | Pointer | Done | Status | Ledger | Config | MinuteReport | Registration | Deployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,16 @@ class WorkRef:
 
     pool: str
     id: WorkId
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRef:
+    """A chunk, by the work and the part it belongs to, and its number there."""
+
+    pool: str
+    work_id: WorkId
+    part: Part
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +114,16 @@ class DeploymentRef:
     """The deployment item of the table."""
 
 
-Ref = WorkRef | PointerRef | DoneRef | StatusRef | LedgerRef | ConfigRef | MinuteReportRef | RegistrationRef | DeploymentRef
+Ref = WorkRef | ChunkRef | PointerRef | DoneRef | StatusRef | LedgerRef | ConfigRef | MinuteReportRef | RegistrationRef | DeploymentRef
 
 
-def ref_of(record: Record) -> Ref:
+def ref_of(record: Record) -> Ref:  # noqa: C901 - one a kind of record
     """The name under which a record is stored."""
     match record:
         case Work():
             return WorkRef(record.pool, record.id)
+        case Chunk():
+            return ChunkRef(record.pool, record.work_id, record.part, record.number)
         case Pointer():
             return PointerRef(record.pool, record.at)
         case Done():

@@ -1,4 +1,4 @@
-"""Owns the stored work and the pointer that says "look at this work again at that time"."""
+"""Owns the stored work, the chunks of what its item is too small for, and the pointer: "look at this work again at that time"."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 from workpool_aws.model.ids import TIME_LENGTH, EpochMs, WorkId, id_floor
 from workpool_aws.model.retry import RetryPolicy
 
-__all__ = ["CallbackState", "Kind", "Outcome", "Pointer", "State", "Work", "dead_key"]
+__all__ = ["CallbackState", "Chunk", "Kind", "Outcome", "Part", "Pointer", "State", "Work", "dead_key"]
 
 
 class State(StrEnum):
@@ -62,8 +62,8 @@ class Work:
     id: WorkId
     target: str
     """Lambda function, version or alias: an ARN or a name."""
-    args: str
-    """The arguments: a JSON object, compact."""
+    args: str | None
+    """The arguments: a JSON object, compact. None: too large for this item, they lie in `args_chunks` chunks."""
     kind: Kind
     retry: RetryPolicy | None
     claimed: bool
@@ -103,18 +103,51 @@ class Work:
     """Where the callback is; None: not finished, or this outcome wants none."""
     outcome: Outcome | None = None
     result: str | None = None
-    """The return value as JSON; set for a success."""
+    """The return value as JSON; set for a success. None for a success: too large for this item, it lies in `result_chunks` chunks."""
     error: str | None = None
     error_type: str | None = None
     finished_at: EpochMs | None = None
     expires_at: int | None = None
     """TTL, epoch *seconds* (DynamoDB's unit); only ever set on a finished work that owes no callback [WP-10]."""
+    args_chunks: int | None = None
+    """How many chunks hold the arguments; None: `args` does."""
+    context_chunks: int | None = None
+    """How many chunks hold the context; None: `context` does, or there is none."""
+    result_chunks: int | None = None
+    """How many chunks hold the return value; None: `result` does, or there is none."""
     dead: str | None = None
     """Its place among the dead letters (`dead_key`); None: it did not fail for good, or was redriven."""
     redrive_of: WorkId | None = None
     """The failed work that this one was made from; None: it was enqueued."""
     redriven_as: WorkId | None = None
     """The work that was made from this failed one; None: none was."""
+
+
+class Part(StrEnum):
+    """What of a work may lie in chunks."""
+
+    ARGS = "args"
+    CONTEXT = "context"
+    RESULT = "result"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A piece of a payload that is too large for its work's item: at most 350 KB.
+
+    Written by: enqueue (arguments, context) and completion (result), in one transaction with the work. Read by: the loop, which sends the
+    arguments; whoever sends the callback; `result`. Removed by: TTL, set when the work's is [WP-10]. Items of their own, because every
+    write of the work costs by its whole size, and an item holds 400 KB.
+    """
+
+    pool: str
+    work_id: WorkId
+    part: Part
+    number: int
+    """Its place in the whole, from 0."""
+    text: str
+    expires_at: int | None = None
+    """TTL, epoch seconds; only ever set when the work is finished and owes no callback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ ASSIGNMENT = Assignment(
     retention_s=86_400,
     start_by=EpochMs(1_700_000_100_000),
     loop_until=EpochMs(1_700_000_005_000),
+    args_chunks=3,
 )
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:send:live"
 
@@ -69,6 +70,7 @@ ASSIGNMENTS = st.builds(
     retention_s=st.none() | st.integers(0, 10**9),
     start_by=TIMES,
     loop_until=st.none() | TIMES,
+    args_chunks=st.none() | st.integers(1, 3),
 )
 JSON_VALUES = st.recursive(
     st.none()
@@ -126,10 +128,10 @@ def test_assignments_of_a_later_writer_may_have_more_fields():
 
 
 def test_assignments_may_lack_what_may_be_none():
-    wire = assignment_to_wire(replace(ASSIGNMENT, retry=None, retention_s=None, loop_until=None))
-    for name in ("retry", "retention_s", "loop_until"):
+    wire = assignment_to_wire(replace(ASSIGNMENT, retry=None, retention_s=None, loop_until=None, args_chunks=None))
+    for name in ("retry", "retention_s", "loop_until", "args_chunks"):
         del wire[name]
-    assert assignment_from_wire(wire) == replace(ASSIGNMENT, retry=None, retention_s=None, loop_until=None)
+    assert assignment_from_wire(wire) == replace(ASSIGNMENT, retry=None, retention_s=None, loop_until=None, args_chunks=None)
 
 
 @pytest.mark.parametrize("value", [None, "x", 7, [], {}, REPORTED, {"version": 1}, {"_workpool": assignment_to_wire(ASSIGNMENT)}])
@@ -160,6 +162,7 @@ def test_assignments_of_others_are_none(value):
         ("retention_s", -1),
         ("start_by", None),
         ("loop_until", "soon"),
+        ("args_chunks", 0),
         ("retry", 5),
         ("retry", {"max_attempts": 0, "initial_backoff_us": 0, "base": 1, "max_backoff_us": None, "jitter": True}),
         ("retry", {"max_attempts": 2, "initial_backoff_us": 10**30, "base": 1, "max_backoff_us": None, "jitter": True}),
@@ -187,6 +190,15 @@ def test_worker_events_are_the_arguments_and_the_assignment(args, ascii_only):
 def test_worker_events_keep_the_spelling_of_every_number_and_the_order_of_the_keys():
     event = worker_event('{"z":1.0,"a":1e400,"m":0.1000,"n":12345678901234567890123}', ASSIGNMENT)
     assert event.startswith(b'{"z":1.0,"a":1e400,"m":0.1000,"n":12345678901234567890123,"_workpool":{')
+
+
+def test_the_event_of_the_largest_arguments_fits():
+    """[WP-11] With the longest names there are; what one reading of Lambda's 1 MB allows."""
+    largest = replace(ASSIGNMENT, table="t" * 255, pool="p" * 40, retry=RetryPolicy(max_backoff=timedelta(days=365)))
+
+    event = worker_event('{"x":"' + "a" * (limits.PAYLOAD_BYTES_MAX - 8) + '"}', largest)
+
+    assert len(event) <= limits.PAYLOAD_BYTES_MAX + limits.ASSIGNMENT_BYTES_MAX <= 1_000_000
 
 
 def test_worker_events_carry_our_assignment_whatever_the_arguments_claim():

@@ -31,14 +31,21 @@ from workpool_aws.model.loop import (
 )
 from workpool_aws.model.refs import LedgerRef, Unreadable, WorkRef, ref_of
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import CallbackState, Kind, Outcome, Pointer, State, Work
+from workpool_aws.model.work import CallbackState, Chunk, Kind, Outcome, Part, Pointer, State, Work
 from workpool_aws.model.writes import Update
 
 T0 = EpochMs(1_800_000_000_000)
 ID = WorkId(make_id(T0, random_bits=2**70 + 12345))
 OTHER = WorkId(make_id(EpochMs(T0 + 1), random_bits=7))
-KEYS = {Work: {"pool", "id"}, Pointer: {"pool", "at"}, Done: {"pool", "at"}, MinuteReport: {"pool", "at"}, Deployment: set()}
-TYPES = [Work, Pointer, Done, Status, Ledger, Config, MinuteReport, Registration, Deployment]
+KEYS = {
+    Work: {"pool", "id"},
+    Chunk: {"pool", "work_id", "part", "number"},
+    Pointer: {"pool", "at"},
+    Done: {"pool", "at"},
+    MinuteReport: {"pool", "at"},
+    Deployment: set(),
+}
+TYPES = [Work, Chunk, Pointer, Done, Status, Ledger, Config, MinuteReport, Registration, Deployment]
 
 WORK = Work(
     pool="email",
@@ -111,6 +118,7 @@ works = st.builds(
     error_type=maybe(texts),
     finished_at=maybe(times),
     expires_at=maybe(counts),
+    result_chunks=maybe(counts),
     dead=maybe(texts),
     redrive_of=maybe(ulids),
     redriven_as=maybe(ulids),
@@ -129,6 +137,15 @@ marks = st.lists(st.builds(ShardMark, st.just("") | ulids, st.just("") | ulids, 
 owed = st.lists(st.builds(Owed, ulids, times, st.integers(0, 9999), st.integers(0, 9999)), max_size=4).map(tuple)
 records = st.one_of(
     works,
+    st.builds(
+        Chunk,
+        pool=pools,
+        work_id=ulids,
+        part=st.sampled_from(Part),
+        number=st.integers(0, 9_999),
+        text=texts,
+        expires_at=maybe(counts),
+    ),
     st.builds(Pointer, pool=pools, at=ulids, work_id=ulids),
     st.builds(
         Done,

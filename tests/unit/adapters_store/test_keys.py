@@ -7,6 +7,7 @@ import pytest
 from workpool_aws.adapters.keys import Key, Place, Room, is_empty, key_of, next_low, partition_of, place_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.refs import (
+    ChunkRef,
     ConfigRef,
     DeploymentRef,
     DoneRef,
@@ -19,6 +20,7 @@ from workpool_aws.model.refs import (
     StatusRef,
     WorkRef,
 )
+from workpool_aws.model.work import Part
 
 ULID = WorkId(make_id(EpochMs(1_700_000_000_000), random_bits=5, shard=17))
 
@@ -29,6 +31,7 @@ ULID = WorkId(make_id(EpochMs(1_700_000_000_000), random_bits=5, shard=17))
         (WorkRef("email", ULID), Key("email#work#17", ULID)),
         (PointerRef("email", ULID), Key("email#work#17", ULID)),
         (DoneRef("email", ULID), Key("email#done#17", ULID)),
+        (ChunkRef("email", ULID, Part.ARGS, 0), Key(f"email#payload#{ULID}", "args/0")),
         (StatusRef("email"), Key("email#control", "status")),
         (LedgerRef("email"), Key("email#control", "ledger")),
         (ConfigRef("email"), Key("email#control", "config")),

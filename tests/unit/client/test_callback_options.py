@@ -95,11 +95,19 @@ def test_a_refusal_says_what_is_allowed(world: World) -> None:
     assert str(caught.value) == "on_complete_exclude[0]: 'succeeded' is not allowed; a list of 'success', 'failed', 'canceled'"
 
 
-def test_context_and_arguments_share_one_bound(world: World) -> None:
-    half = "a" * (185 * 1024 // 2)
-    args = {"x": half}
-    fits = "b" * (185 * 1024 - len(f'{{"x":"{half}"}}') - 2)
+@pytest.mark.parametrize(
+    ("target", "most"),
+    [
+        (DONE, 900 * 1024),
+        ("arn:aws:sqs:eu-central-1:123456789012:done", 900 * 1024),
+        ("arn:aws:sns:eu-central-1:123456789012:done", 254 * 1024),
+    ],
+    ids=["function", "queue", "topic"],
+)
+def test_a_context_is_bounded_by_its_target_and_not_by_the_arguments(world: World, target: str, most: int) -> None:
+    """[WP-11] What no message to the target could hold is refused before anything is stored."""
+    args, fits = {"x": "a" * 500_000}, "b" * (most - 2)
 
-    assert enqueue(world, args=args, on_complete=DONE, context=fits)
+    assert enqueue(world, args=args, on_complete=target, context=fits)
     with pytest.raises(PayloadTooLarge, match=r"^context: "):
-        enqueue(world, args=args, on_complete=DONE, context=fits + "b")
+        enqueue(world, args=args, on_complete=target, context=fits + "b")

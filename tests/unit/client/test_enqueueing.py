@@ -144,12 +144,12 @@ def test_a_mutation_is_never_retried(world: World, retry: object) -> None:
     assert world.requests == 0
 
 
-def test_arguments_of_185_kilobytes_fit_and_one_byte_more_does_not(world: World) -> None:
-    full = {"x": "a" * (185 * 1024 - len('{"x":""}'))}
+def test_arguments_of_900_kilobytes_fit_and_one_byte_more_does_not(world: World) -> None:
+    full = {"x": "a" * (900 * 1024 - len('{"x":""}'))}
     work_id = enqueue(world.pool(), args=full)
 
-    assert len(world.work(work_id).args) == 185 * 1024
-    with pytest.raises(PayloadTooLarge, match=r"^args: 189441 bytes as JSON is too large; at most 189440 bytes are allowed$"):
+    assert (world.work(work_id).args, world.work(work_id).args_chunks) == (None, 3)
+    with pytest.raises(PayloadTooLarge, match=r"^args: 921601 bytes as JSON is too large; at most 921600 bytes are allowed$"):
         enqueue(world.pool(), args={"x": full["x"] + "a"})
 
 

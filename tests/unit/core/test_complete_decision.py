@@ -172,7 +172,7 @@ def test_a_second_report_of_the_same_end_repeats_what_follows_it() -> None:
         (a_running_work(), FAILED, False),
         (a_running_work(claim="c"), Report(kind=ReportKind.FAILED, claim="other"), False),
         (a_running_work(claim="c"), SUCCESS, False),
-        (a_running_work(claim="c", suspected_type="timeout"), FAILED, False),
+        (a_running_work(claim="c", suspected_type="timeout"), FAILED, True),
         (a_running_work(claim="c", starts=2), FAILED, False),
         (a_work(state=State.FINISHED, starts=1, claim="c"), FAILED, False),
         (None, FAILED, False),

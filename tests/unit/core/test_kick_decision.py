@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from builders import NOW
@@ -57,8 +59,23 @@ def test_an_enqueue_leaves_a_saturated_loop_alone_and_a_completion_does_not() ->
     assert isinstance(decide(full, KickReason.CONFIGURE), StartLoop)
 
 
-@pytest.mark.parametrize(("due", "starts"), [(BEFORE, True), (NOW, True), (LATER, True), (EpochMs(LATER + 1), False)])
-def test_an_enqueue_wakes_a_waiting_loop_unless_it_wakes_before_the_work_is_due(due: EpochMs, *, starts: bool) -> None:
-    waiting = status(LoopState.WAITING, wake_at=LATER)
+FAR = EpochMs(NOW + 600_000)
+
+
+@pytest.mark.parametrize(
+    ("timer_at", "due", "starts"),
+    [
+        (None, EpochMs(FAR + 1), True),
+        (EpochMs(FAR - 60_000), EpochMs(FAR - 1), True),
+        (EpochMs(FAR - 60_000), FAR, False),
+        (EpochMs(FAR - 60_000), EpochMs(FAR + 1), False),
+        (NOW, FAR, True),
+    ],
+)
+def test_an_enqueue_leaves_a_waiting_loop_alone_only_if_a_far_wake_comes_in_time(
+    timer_at: EpochMs | None, due: EpochMs, *, starts: bool
+) -> None:
+    """[WP-20] A wake-up for a deadline orders no far wake, and the watchdog may be a minute late for it."""
+    waiting = replace(status(LoopState.WAITING, wake_at=LATER), timer_at=timer_at)
 
     assert isinstance(decide(waiting, KickReason.ENQUEUE, due), StartLoop) is starts

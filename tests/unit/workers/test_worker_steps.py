@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -11,6 +10,8 @@ import pytest
 from builders import NOW, a_policy, a_work
 from pool_world import TIME_LEFT_MS, Context, FaultyStore, World, event_of
 from workpool_aws import NonRetryableError, RetryLater, UsageError, Workpool, invocation
+from workpool_aws.adapters.capacity import ITEM_BYTES_MAX, item_size
+from workpool_aws.adapters.codec import encode
 from workpool_aws.adapters.wire import REPORTED, read_carried
 from workpool_aws.core import limits
 from workpool_aws.flow.complete import complete
@@ -144,7 +145,7 @@ def test_an_error_can_always_be_told(world: World, claimed: Assignment, error: E
     [
         ({1, 2}, "result: {1, 2} is not allowed; str, int, float, bool, None, and lists and dicts of them can be kept as JSON"),
         ([float("nan")], "result[0]: nan is not allowed; JSON knows finite numbers only"),
-        ("x" * 300_000, "result: 300002 bytes as JSON is too large; at most 189440 bytes are allowed"),
+        ("x" * 921_600, "result: 921602 bytes as JSON is too large; at most 921600 bytes are allowed"),
     ],
 )
 def test_a_value_that_cannot_be_kept_is_not_tried_again(world: World, retried: Assignment, value: object, error: str) -> None:
@@ -157,14 +158,20 @@ def test_a_value_that_cannot_be_kept_is_not_tried_again(world: World, retried: A
     assert spy.runs == 1
 
 
-def test_the_largest_arguments_and_the_largest_result_fit_into_one_item(world: World) -> None:
-    largest = "a" * (limits.PAYLOAD_BYTES_MAX - len('{"text":""}'))
-    assignment = world.start(a_work(args=json.dumps({"text": largest}, separators=(",", ":"))))
-    worker = world.pool().action(lambda text: text + "a" * 9)
+def test_the_largest_inline_arguments_result_and_error_fit_into_one_item(world: World) -> None:
+    most = a_work(args="a" * limits.ARGS_INLINE_BYTES_MAX, result="a" * limits.RESULT_INLINE_BYTES_MAX, error="𝄞" * limits.ERROR_TEXT_MAX)
 
-    worker(event_of(assignment, text=largest), Context())
+    assert item_size(encode(most)) < ITEM_BYTES_MAX
 
-    assert world.work(assignment.work_id).outcome is Outcome.SUCCESS
+
+def test_the_largest_result_lies_beside_its_work(world: World) -> None:
+    assignment = world.start(a_work())
+    worker = world.pool().action(lambda: "a" * (limits.PAYLOAD_BYTES_MAX - 2))
+
+    worker(event_of(assignment), Context())
+
+    stored = world.work(assignment.work_id)
+    assert (stored.outcome, stored.result, stored.result_chunks) == (Outcome.SUCCESS, None, 3)
 
 
 def test_a_raised_error_tells_where_it_was_raised_and_not_what_it_said(world: World, retried: Assignment) -> None:

@@ -1,0 +1,141 @@
+"""Where a payload lies, and when what lies beside its work may expire."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import NOW, a_running_work, a_work, an_assignment, an_id
+from workpool_aws.adapters.capacity import ITEM_BYTES_MAX, item_size
+from workpool_aws.adapters.codec import encode
+from workpool_aws.core import limits
+from workpool_aws.core.cancel import CancelWrite, decide_cancel
+from workpool_aws.core.chunks import chunk_refs, expiries, joined, lay_out, overdue_expiries, packed
+from workpool_aws.core.complete import Finish, decide_canceled, decide_report
+from workpool_aws.model.messages import Report, ReportKind
+from workpool_aws.model.refs import ChunkRef, Unreadable, WorkRef, ref_of
+from workpool_aws.model.work import Chunk, Outcome, Part, State
+from workpool_aws.model.writes import Update
+
+OWNER = WorkRef("email", an_id())
+LATER = NOW // 1000 + 86_400
+SUCCESS = Report(kind=ReportKind.SUCCESS, result='"ok"')
+ASKED = Report(kind=ReportKind.FAILED, error_type="ConnectionError")
+
+
+def refs_of(part: Part, count: int) -> list[ChunkRef]:
+    return [ChunkRef("email", an_id(), part, number) for number in range(count)]
+
+
+def test_small_payloads_stay_with_their_work() -> None:
+    assert lay_out("a" * 4096, OWNER, Part.ARGS).inline == "a" * 4096
+    assert lay_out("a" * 16_384, OWNER, Part.RESULT).inline == "a" * 16_384
+    assert lay_out(None, OWNER, Part.RESULT).inline is None
+    assert lay_out(None, OWNER, Part.RESULT).count is None
+
+
+def test_a_payload_is_measured_in_bytes() -> None:
+    layout = lay_out("é" * 2049, OWNER, Part.ARGS)
+
+    assert (layout.inline, layout.count) == (None, 1)
+
+
+@pytest.mark.parametrize("text", ["a", "é", "€", "𝄞"], ids=["1", "2", "3", "4"])
+def test_the_largest_payload_fits_into_its_chunks_and_each_into_an_item(text: str) -> None:
+    """[WP-11] Whatever the width of its characters: no chunk ends within one."""
+    whole = "x" + text * ((limits.PAYLOAD_BYTES_MAX - 1) // len(text.encode()))
+
+    puts = lay_out(whole, OWNER, Part.ARGS, expires_at=LATER).puts
+
+    chunks = [put.record for put in puts if isinstance(put.record, Chunk)]
+    assert "".join(chunk.text for chunk in chunks) == whole
+    assert len(chunks) <= limits.CHUNKS_MAX
+    assert max(item_size(encode(chunk)) for chunk in chunks) < ITEM_BYTES_MAX
+
+
+@given(st.text(alphabet="aé€𝄞", min_size=1366, max_size=3000).filter(lambda text: len(text.encode()) > limits.ARGS_INLINE_BYTES_MAX))
+def test_a_payload_comes_back_whole(text: str) -> None:
+    puts = lay_out(text, OWNER, Part.ARGS).puts
+
+    found = {ref_of(put.record): put.record for put in puts}
+    assert joined(chunk_refs(OWNER, Part.ARGS, len(puts)), found) == text
+
+
+def test_a_payload_with_a_hole_is_no_payload() -> None:
+    first, second = chunk_refs(OWNER, Part.ARGS, 2)
+    chunk = Chunk(pool="email", work_id=an_id(), part=Part.ARGS, number=0, text="a")
+
+    assert joined([first, second], {first: chunk}) is None
+    assert joined([first, second], {first: chunk, second: Unreadable("p", "s", "damaged")}) is None
+    assert joined([], {}) is None
+
+
+@pytest.mark.parametrize("count", [-1, 0, 4, 10**30])
+def test_a_count_that_no_payload_has_names_nothing(count: int) -> None:
+    """[WP-12] A damaged count must not make the loop read for ever."""
+    assert chunk_refs(OWNER, Part.ARGS, count) == ()
+
+
+def test_a_new_work_is_stored_without_its_large_arguments() -> None:
+    small, large = a_work(), a_work(args="a" * 400_000)
+
+    assert packed(small) == (small, ())
+    stored, puts = packed(large)
+    assert (stored.args, stored.args_chunks) == (None, 2)
+    assert [ref_of(put.record) for put in puts] == refs_of(Part.ARGS, 2)
+
+
+def test_nothing_unfinished_expires() -> None:
+    """[WP-10] Neither the arguments of a stored work, nor those of one that will be tried again."""
+    _, puts = packed(a_work(args="a" * 400_000))
+    running = a_running_work(args=None, args_chunks=2, expires_at=LATER)
+
+    assert [put.record.expires_at for put in puts if isinstance(put.record, Chunk)] == [None, None]
+    assert overdue_expiries(running) == ()
+
+
+@pytest.mark.parametrize("decided", ["finished", "canceled"])
+def test_the_end_of_a_start_lets_its_arguments_expire_with_the_work(decided: str) -> None:
+    a = an_assignment(args_chunks=2)
+
+    end = decide_report(a, SUCCESS, now=NOW, jitter=0.5) if decided == "finished" else decide_canceled(a, ASKED, now=NOW)
+
+    assert isinstance(end, Finish)
+    assert end.write.set["expires_at"] == LATER
+    assert end.expiries == tuple(Update(ref=ref, set={"expires_at": LATER}) for ref in refs_of(Part.ARGS, 2))
+
+
+def test_a_large_result_is_written_with_the_end_of_its_work() -> None:
+    """[WP-10] It may expire at once, with the work: what it belongs to is finished by the same transaction."""
+    end = decide_report(an_assignment(), Report(kind=ReportKind.SUCCESS, result="r" * 400_000), now=NOW, jitter=0.5)
+
+    assert isinstance(end, Finish)
+    assert (end.write.set["result"], end.write.set["result_chunks"]) == (None, 2)
+    assert [ref_of(put.record) for put in end.beside] == refs_of(Part.RESULT, 2)
+    assert [put.record.expires_at for put in end.beside if isinstance(put.record, Chunk)] == [LATER, LATER]
+
+
+def test_what_is_kept_for_ever_keeps_its_chunks() -> None:
+    a = an_assignment(args_chunks=2, retention_s=None)
+
+    end = decide_report(a, Report(kind=ReportKind.SUCCESS, result="r" * 400_000), now=NOW, jitter=0.5)
+
+    assert isinstance(end, Finish)
+    assert end.expiries == ()
+    assert [put.record.expires_at for put in end.beside if isinstance(put.record, Chunk)] == [None, None]
+    assert expiries(OWNER, Part.ARGS, 2, expires_at=None) == ()
+
+
+def test_a_canceled_work_takes_its_arguments_along() -> None:
+    decision = decide_cancel(a_work(args=None, args_chunks=2), token="t", now=NOW)
+
+    assert isinstance(decision, CancelWrite)
+    assert decision.beside == tuple(Update(ref=ref, set={"expires_at": LATER}) for ref in refs_of(Part.ARGS, 2))
+
+
+def test_a_finished_work_tells_what_its_finisher_may_have_left_undone() -> None:
+    over = a_work(args=None, args_chunks=1, result_chunks=2, state=State.FINISHED, outcome=Outcome.SUCCESS, expires_at=LATER)
+
+    refs = [*refs_of(Part.ARGS, 1), *refs_of(Part.RESULT, 2)]
+    assert overdue_expiries(over) == tuple(Update(ref=ref, set={"expires_at": LATER}) for ref in refs)

@@ -1,0 +1,65 @@
+"""Writes and reads what is too large for a work's own item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from workpool_aws.core.chunks import chunk_refs, joined
+from workpool_aws.model import facts
+from workpool_aws.model.refs import Unreadable, WorkRef
+from workpool_aws.model.work import Part, Work
+from workpool_aws.model.writes import Update, Write, Written
+from workpool_aws.ports import ConditionFailed, Ports, Store, TransactionFailed
+
+__all__ = ["let_expire", "read_payload", "with_payloads", "write_with"]
+
+
+def write_with(store: Store, write: Write, beside: Sequence[Write]) -> Written:
+    """A work's write and those of its chunks, all or nothing: no crash leaves a work without its payload, or a payload without its work.
+
+    A chunk that is to be changed and is gone (only people remove one) is left out: the work must be able to end all the same [WP-12].
+    Raises ConditionFailed when the work's own condition does not hold: nothing was written.
+    """
+    left = list(beside)
+    while left:
+        try:
+            return store.transact([write, *left])
+        except TransactionFailed as met:
+            if met.failed[0]:
+                raise ConditionFailed(met.current[0]) from met
+            left = [other for other, failed in zip(left, met.failed[1:], strict=True) if not failed]
+    return store.write(write)
+
+
+def let_expire(store: Store, expiries: Sequence[Update]) -> None:
+    """Set the TTL of chunks. Doing it again does no harm; a chunk that is gone needs none."""
+    for expiry in expiries:
+        try:
+            store.write(expiry)
+        except ConditionFailed:
+            continue
+
+
+def with_payloads(ports: Ports, work: Work) -> Work | None:
+    """A finished work with its whole context and return value; None: chunks of them are gone or damaged."""
+    owner, context, result = WorkRef(work.pool, work.id), work.context, work.result
+    if work.context_chunks is not None:
+        context = read_payload(ports, owner, Part.CONTEXT, work.context_chunks)
+        if context is None:
+            return None
+    if work.result_chunks is not None:
+        result = read_payload(ports, owner, Part.RESULT, work.result_chunks)
+        if result is None:
+            return None
+    return replace(work, context=context, context_chunks=None, result=result, result_chunks=None)
+
+
+def read_payload(ports: Ports, owner: WorkRef, part: Part, count: int) -> str | None:
+    """The whole payload; None: a chunk of it is gone or damaged, which concerns nobody but its work [WP-12]."""
+    refs = chunk_refs(owner, part, count)
+    found = ports.store.get_many(refs) if refs else {}
+    for chunk in found.values():
+        if isinstance(chunk, Unreadable):
+            ports.telemetry.tell(facts.SetAside(pool=owner.pool, partition=chunk.partition, sort=chunk.sort, reason=chunk.reason))
+    return joined(refs, found)
