@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
+from benchmarks.scale import FLAT_WITHIN, PLACES, cost_at
 from workpool_aws import OnCompleteEvent, RetryPolicy, Workpool
 from workpool_aws.local import LocalCloud
 
@@ -133,6 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="leave out long backlogs and histories")
     parser.add_argument("--detail", action="store_true", help="also by kind of request")
     options = parser.parse_args(arguments)
     over = 0
@@ -144,7 +146,21 @@ def main(arguments: list[str] | None = None) -> int:
         if options.detail and not options.json:
             for label, (write, read) in figures.by_label.items():
                 print(f"    {label:<22}{write:8.3f} write {read:8.3f} read")
-    return 1 if over else 0
+    uneven = 0 if options.quick else _scale(options.seed, as_json=options.json)
+    return 1 if over or uneven else 0
+
+
+def _scale(seed: int, *, as_json: bool) -> int:
+    """Measure an attempt beside more and more works; how many places do not cost what the first does."""
+    costs = [(place, cost_at(place, seed)) for place in PLACES]
+    first = costs[0][1]
+    for place, cost in costs:
+        if as_json:
+            print(json.dumps({"scenario": str(place), "ok": cost.is_flat_beside(first), **asdict(cost)}))
+        else:
+            bound = f"(within {FLAT_WITHIN:.0%} of the first)"
+            print(f"{place!s:<34}{cost.write_units:7.3f} write {cost.read_units:7.3f} read units an attempt, without its enqueue {bound}")
+    return sum(not cost.is_flat_beside(first) for _, cost in costs)
 
 
 def _over(units: float, bound: float | None) -> bool:

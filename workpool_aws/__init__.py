@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from workpool_aws.callbacks import OnCompleteEvent
     from workpool_aws.client import Workpool
+    from workpool_aws.core.listing import ListedWork, Page
+    from workpool_aws.core.stats import Stats
     from workpool_aws.core.status import PoolConfig, Result, Status
     from workpool_aws.errors import (
         NonRetryableError,
@@ -23,14 +25,17 @@ if TYPE_CHECKING:
     from workpool_aws.workers import Work
 
 __all__ = [
+    "ListedWork",
     "NonRetryableError",
     "NotFound",
     "OnCompleteEvent",
+    "Page",
     "PayloadTooLarge",
     "PoolConfig",
     "Result",
     "RetryLater",
     "RetryPolicy",
+    "Stats",
     "Status",
     "StoreUnavailable",
     "UsageError",
@@ -41,14 +46,17 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "ListedWork": "core.listing",
     "NonRetryableError": "errors",
     "NotFound": "errors",
     "OnCompleteEvent": "callbacks",
+    "Page": "core.listing",
     "PayloadTooLarge": "errors",
     "PoolConfig": "core.status",
     "Result": "core.status",
     "RetryLater": "errors",
     "RetryPolicy": "model.retry",
+    "Stats": "core.stats",
     "Status": "core.status",
     "StoreUnavailable": "errors",
     "UsageError": "errors",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
 
+from workpool_aws.asking import Asking, LambdaContext, link_to
 from workpool_aws.callbacks import CallbackHandler, OnCompleteEvent
 from workpool_aws.compose import at_log_level, ports_for
 from workpool_aws.core import limits
-from workpool_aws.core.cancel import CancelAnswer
 from workpool_aws.core.enqueue import (
     Caller,
     IdSequence,
@@ -20,7 +20,6 @@ from workpool_aws.core.enqueue import (
     check_parallelism,
     encode_batch,
     encode_one,
-    link_of,
     pool_options,
     read_caller,
     resolve_callback,
@@ -29,13 +28,13 @@ from workpool_aws.core.enqueue import (
     resolve_target,
     works_of,
 )
-from workpool_aws.core.status import OutcomeName, PoolConfig, Result, Status, config_of, result_of, status_of
-from workpool_aws.errors import NotFound, UsageError
-from workpool_aws.flow import cancel, configure, enqueue, status
+from workpool_aws.core.status import OutcomeName, PoolConfig, config_of
+from workpool_aws.errors import UsageError
+from workpool_aws.flow import configure, enqueue
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Kind, Work
+from workpool_aws.model.work import Kind
 from workpool_aws.ports import Ports, Store
 from workpool_aws.settings import read_settings
 from workpool_aws.workers import Worker
@@ -49,18 +48,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-
-
-class LambdaContext(Protocol):
-    """What is read of the context that Lambda gives to a handler."""
-
-    @property
-    def aws_request_id(self) -> str:
-        """Kept with the works as a link."""
-
-    @property
-    def invoked_function_arn(self) -> str:
-        """Says the account and region that short function names mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +83,7 @@ _LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _OUTSIDE: Final = "a caller outside Lambda"
 
 
-class Workpool:
+class Workpool(Asking):
     """One pool of one table: enqueues work, says how it went, and decorates the functions that do it.
 
     Making one calls nothing and loads no SDK. Safe to share between threads; make it once, beside the handler.
@@ -296,55 +283,6 @@ class Workpool:
             encode_batch(args),
         )
 
-    def status(self, ctx: LambdaContext | None, work_id: str) -> Status:
-        """Where a work is, by a strong read: it shows everything that was acknowledged before. Never `finished` for an unknown id.
-
-        Raises:
-            UsageError: `ctx` is no context, or `work_id` no str. Any other str is merely unknown.
-            StoreUnavailable: DynamoDB did not answer.
-        """
-        read_caller(ctx)
-        return status_of(self._load([_checked_id("work_id", work_id)])[0])
-
-    def status_batch(self, ctx: LambdaContext | None, ids: Iterable[str]) -> list[Status]:
-        """As `status` for many works, in the order of `ids`; not one snapshot."""
-        read_caller(ctx)
-        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
-            raise UsageError("ids", ids, "a list of work ids")
-        return [status_of(work) for work in self._load([_checked_id(f"ids[{index}]", one) for index, one in enumerate(ids)])]
-
-    def result(self, ctx: LambdaContext | None, work_id: str) -> Result | None:
-        """How a work ended, by strong reads; None while it has not.
-
-        Raises:
-            NotFound: no such work is known; it may be past its retention. Or its large return value was removed by hand.
-            UsageError, StoreUnavailable: as `status`.
-        """
-        read_caller(ctx)
-        work = self._load([_checked_id("work_id", work_id)])[0]
-        if work is None:
-            raise NotFound(work_id)
-        whole = status.with_result(self._ports_of(self.table), work)
-        if whole is None:
-            raise NotFound(work_id, "it succeeded, and the chunks of its return value are gone or damaged")
-        return result_of(whole)
-
-    def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer:
-        """Keep a work from starting again. The answer, a str, is what holds from now on.
-
-        * "canceled": it was pending, and never starts (again). Its result is `canceled`.
-        * "requested": it is running; nobody stops it, and no retry follows. A worker may look (`Work.cancel_requested`). If it succeeds all
-          the same, it is a success; if it fails where a retry would have followed, it is `canceled`.
-        * "finished": it was over, and stays as it was.
-        * "unknown": no such work is known; nothing changed.
-
-        Raises:
-            UsageError: `ctx` is no context, or `work_id` no str. Nothing was changed.
-            StoreUnavailable: DynamoDB did not answer: it may or may not be canceled. Ask again, that does no harm.
-        """
-        read_caller(ctx)
-        return cancel.cancel(self._ports_of(self.table), self.name, WorkId(_checked_id("work_id", work_id)))
-
     def configure(
         self,
         ctx: LambdaContext | None,
@@ -422,7 +360,7 @@ class Workpool:
             kind=asked.kind,
             target=resolve_target(asked.target, caller),
             retry=resolve_retry(asked.kind, asked.retry, self._options),
-            link=link_of(caller, read_settings().trace_id) if caller.request_id is not None else None,
+            link=link_to(caller),
             callback=resolve_callback(asked.told.on_complete, asked.told.context, asked.told.exclude, caller),
         )
         ports = self._ports_of(self.table)
@@ -446,9 +384,6 @@ class Workpool:
         configure.ensure_base(ports, self.name, max_parallelism=limit, explicit=self._limit_is_explicit, by=_name_of(caller))
         self._base_said_to = ports.store
 
-    def _load(self, ids: Sequence[str]) -> Sequence[Work | None]:
-        return status.load(self._ports_of(self.table), self.name, ids)
-
     def _config_of(self, config: Config | None) -> PoolConfig:
         return config_of(config, max_parallelism_default=self._options.max_parallelism)
 
@@ -461,16 +396,6 @@ class Workpool:
         if (ports.table, name) == (self.table, self.name):
             return self
         return Workpool(ports.table, name, ports=ports)
-
-
-def _size_bytes(text: str) -> int:
-    return len(text.encode())
-
-
-def _checked_id(field: str, work_id: object) -> str:
-    if not isinstance(work_id, str):
-        raise UsageError(field, work_id, "a work id: the str that enqueueing returned")
-    return work_id
 
 
 def _name_of(caller: Caller) -> str:

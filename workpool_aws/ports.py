@@ -63,7 +63,10 @@ class TransactionFailed(Exception):
 
 
 class Store(Protocol):
-    """One table. Reads are strongly consistent. Every method raises `StoreUnavailable` without an answer: a write may have happened."""
+    """One table. Reads are strongly consistent, but those of `Shelf.DEAD`.
+
+    Every method raises `StoreUnavailable` without an answer: a write may have happened.
+    """
 
     def get(self, ref: Ref) -> Record | Unreadable | None:
         """The record, an `Unreadable` for a damaged item, or None when there is none."""
@@ -72,7 +75,7 @@ class Store(Protocol):
         """Those that exist, in any number of requests; no snapshot."""
 
     def query(self, span: Span) -> Page:
-        """One page of a range, in key order."""
+        """One page of a range, in key order; of a reverse one in the opposite order."""
 
     def write(self, write: Write) -> Written:
         """One conditional write. Raises ConditionFailed (nothing written)."""

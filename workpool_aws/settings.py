@@ -21,6 +21,7 @@ _LEVELS: Final[Mapping[str, int]] = {
     "ERROR": logging.ERROR,
     "CRITICAL": logging.CRITICAL,
 }
+_FLAGS: Final[Mapping[str, bool]] = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 _FUNCTION_ARN: Final = re.compile(
     r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,140}(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?"
 )
@@ -58,6 +59,8 @@ class Settings:
     """WORKPOOL_TABLE, for the command line."""
     pool: str | None = None
     """WORKPOOL_POOL, for the command line."""
+    json: bool = False
+    """WORKPOOL_JSON, for the command line: 1, true or yes."""
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -79,6 +82,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         trace_id=env.get("_X_AMZN_TRACE_ID") or None,
         table=_matching(env, "WORKPOOL_TABLE", _TABLE, "the name or ARN of a DynamoDB table"),
         pool=_matching(env, "WORKPOOL_POOL", _POOL, f"a pool's name: 1 to {limits.POOL_NAME_LENGTH_MAX} of A-Z a-z 0-9 _ -"),
+        json=_flag(env, "WORKPOOL_JSON"),
     )
 
 
@@ -89,6 +93,13 @@ def _matching(environ: Mapping[str, str], name: str, pattern: re.Pattern[str], a
     if pattern.fullmatch(value) is None:
         raise UsageError(name, value, f"it must be {allowed}")
     return value
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    value = environ.get(name, "").lower()
+    if value not in _FLAGS:
+        raise UsageError(name, value, f"it must be one of {', '.join(word for word in _FLAGS if word)}, or empty")
+    return _FLAGS[value]
 
 
 def _log_level(environ: Mapping[str, str]) -> int:

@@ -7,14 +7,17 @@ import pytest
 import workpool_aws
 
 EXPORTED = [
+    "ListedWork",
     "NonRetryableError",
     "NotFound",
     "OnCompleteEvent",
+    "Page",
     "PayloadTooLarge",
     "PoolConfig",
     "Result",
     "RetryLater",
     "RetryPolicy",
+    "Stats",
     "Status",
     "StoreUnavailable",
     "UsageError",
@@ -23,7 +26,7 @@ EXPORTED = [
     "Workpool",
     "WorkpoolError",
 ]
-LATER = ["AlreadyEnqueued", "Page", "Stats", "TaskPool", "Transaction"]
+LATER = ["AlreadyEnqueued", "TaskPool", "Transaction"]
 
 
 def test_all_is_sorted_and_complete() -> None:

@@ -48,6 +48,7 @@ work_values = {
     "claim": st.none() | token,
     "deadline": st.none() | small,
     "retry": st.none() | st.just(RetryPolicy(max_attempts=2)),
+    "dead": st.none() | st.sampled_from(IDS),
 }
 status_values = {"generation": small, "saturated": flag, "wake_at": st.none() | small, "written_by": st.none() | token}
 work_numbers = ["starts", "attempts_made", "deadline", "undelivered"]
@@ -117,10 +118,11 @@ refs = st.one_of(
 )
 bounds = st.sampled_from(["", *IDS])
 spans = st.builds(
-    lambda shelf, low, high: Span(shelf=shelf, pool=POOL, low=low, high=high),
-    st.sampled_from([Shelf.WORK, Shelf.DONE]),
+    lambda shelf, low, high, reverse: Span(shelf=shelf, pool=POOL, low=low, high=high, reverse=reverse),
+    st.sampled_from([Shelf.WORK, Shelf.DONE, Shelf.DEAD]),
     bounds,
     st.none() | bounds,
+    st.booleans(),
 )
 
 

@@ -21,10 +21,12 @@ from workpool_aws.model.loop import (
     EntryKey,
     Ledger,
     LoopState,
+    MinuteReport,
     Owed,
     Registration,
     ShardMark,
     Status,
+    Tally,
 )
 from workpool_aws.model.refs import (
     ConfigRef,
@@ -40,7 +42,7 @@ from workpool_aws.model.refs import (
     ref_of,
 )
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import CallbackState, Kind, Outcome, Pointer, State, Work
+from workpool_aws.model.work import CallbackState, Kind, Outcome, Pointer, State, Work, dead_key
 from workpool_aws.model.writes import Above, All, Below, Either, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
@@ -77,6 +79,9 @@ RECORDS = [
     make_work(retry=RetryPolicy(), claimed=True, claim="c", error="Größe ✓", outcome=Outcome.FAILED, expires_at=1_800_000_000),
     Pointer(pool=POOL, at=work_id(5), work_id=work_id(1)),
     Done(pool=POOL, at=work_id(6), work_id=work_id(1), start=2, kind=DoneKind.RETRY, pointer=work_id(5), expires_at=7),
+    Done(pool=POOL, at=work_id(6), work_id=work_id(1), start=2, kind=DoneKind.FINISHED, outcome=Outcome.FAILED),
+    MinuteReport(pool=POOL, at=work_id(8), tally=Tally(since=T0, succeeded=3, failed=2, retried=1, canceled=4), expires_at=7),
+    make_work(dead=dead_key(T0, work_id(0)), redrive_of=work_id(1), redriven_as=work_id(2)),
     make_status(wake_at=T0, saturated=True, written_by="t"),
     Ledger(
         pool=POOL,
@@ -86,6 +91,7 @@ RECORDS = [
         entries={EntryKey(work_id(2), 1): Entry(T0), EntryKey(work_id(1), 3): Entry(EpochMs(0), confirmed=True)},
         shards=(ShardMark(work_id(1), "", T0), ShardMark()),
         callbacks=(Owed(work_id(4), T0, tries=2), Owed(work_id(3), EpochMs(T0 + 1), looks=1)),
+        tally=Tally(since=T0, retried=1, lags=((0, 3), (28, 1))),
     ),
     make_work(2, on_complete="done", context='{"user":7}', callback_for=(Outcome.FAILED, Outcome.CANCELED), callback=CallbackState.SENT),
     Done(pool=POOL, at=work_id(8), work_id=work_id(2), start=0, kind=DoneKind.FINISHED, callback=CallbackState.PENDING),
@@ -514,6 +520,98 @@ def test_the_registry_lists_pools_by_name(store):
     page = store.query(Span(shelf=Shelf.REGISTRY, low="C"))
 
     assert [row.record.pool for row in page.rows] == ["C", "_", "a", "b"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 8, None])
+@pytest.mark.parametrize(("low", "high"), [("", None), (work_id(1), work_id(5)), (work_id(1), None), ("", work_id(5)), ("", work_id(2))])
+def test_a_reverse_range_goes_down_page_by_page(store, limit, low, high):
+    fill(store, range(7))
+    span = Span(shelf=Shelf.WORK, pool=POOL, low=low, high=high, limit=limit, reverse=True)
+    seen = []
+
+    for _ in range(9):
+        page = store.query(span)
+        assert page.next_low is None
+        assert limit is None or len(page.rows) <= limit
+        seen += sorts(page)
+        if page.next_high is None:
+            break
+        span = replace(span, high=page.next_high)
+
+    upwards = store.query(Span(shelf=Shelf.WORK, pool=POOL, low=low, high=high))
+    assert seen == sorts(upwards)[::-1]
+    assert page.next_high is None
+
+
+def test_a_range_upwards_names_no_next_high(store):
+    fill(store, range(3))
+
+    assert store.query(Span(shelf=Shelf.WORK, pool=POOL, limit=1)).next_high is None
+
+
+def make_dead(n, failed_at):
+    return make_work(n, state=State.FINISHED, outcome=Outcome.FAILED, dead=dead_key(EpochMs(failed_at), work_id(n)))
+
+
+def test_the_dead_letters_are_the_works_that_say_so_by_time_of_failure(store):
+    fill(store, range(5))
+    dead = [make_dead(9, T0 + 1), make_dead(7, T0 + 2), make_dead(8, T0 + 2)]
+    for each in reversed(dead):
+        store.write(Put(each))
+    store.write(Put(replace(make_dead(1, T0), pool="other")))
+
+    rows = store.query(Span(shelf=Shelf.DEAD, pool=POOL)).rows
+
+    assert rows == tuple(Row(each.dead, each) for each in dead)
+    assert store.query(Span(shelf=Shelf.DEAD, pool=POOL, shard=1)).rows == ()
+
+
+def test_dead_letters_are_read_in_pages_either_way(store):
+    dead = [make_dead(n, T0 + n // 2) for n in range(5)]
+    for each in dead:
+        store.write(Put(each))
+    up, down = Span(shelf=Shelf.DEAD, pool=POOL, limit=2), Span(shelf=Shelf.DEAD, pool=POOL, limit=2, reverse=True)
+    seen = {False: [], True: []}
+
+    for first in (up, down):
+        span = first
+        while True:
+            page = store.query(span)
+            seen[span.reverse] += sorts(page)
+            if page.next_low is None and page.next_high is None:
+                break
+            span = replace(span, high=page.next_high) if span.reverse else replace(span, low=page.next_low)
+
+    assert seen == {False: [each.dead for each in dead], True: [each.dead for each in dead][::-1]}
+
+
+@pytest.mark.parametrize("way", ["update", "transact", "put", "delete"])
+def test_a_work_that_is_no_dead_letter_any_more_leaves_the_index(store, way):
+    dead = make_dead(1, T0)
+    store.write(Put(dead))
+    unmark = Update(ref=ref_of(dead), set={"dead": None})
+
+    match way:
+        case "update":
+            store.write(unmark)
+        case "transact":
+            store.transact([unmark, Put(make_work(2))])
+        case "put":
+            store.write(Put(make_work(1)))
+        case "delete":
+            store.delete(ref_of(dead))
+
+    assert store.query(Span(shelf=Shelf.DEAD, pool=POOL)).rows == ()
+
+
+def test_reports_are_read_by_time(store):
+    reports = [MinuteReport(pool=POOL, at=work_id(n), tally=Tally(since=EpochMs(T0 + n), succeeded=n)) for n in (1, 2, 3)]
+    for each in reversed(reports):
+        store.write(Put(each))
+
+    rows = store.query(Span(shelf=Shelf.REPORTS, pool=POOL, low=work_id(2))).rows
+
+    assert [row.record for row in rows] == reports[1:]
 
 
 def test_a_damaged_item_is_set_aside_and_hides_no_other(engine):

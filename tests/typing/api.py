@@ -5,14 +5,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, assert_type
 
 from workpool_aws import (
+    ListedWork,
     NonRetryableError,
     NotFound,
     OnCompleteEvent,
+    Page,
     PayloadTooLarge,
     PoolConfig,
     Result,
     RetryLater,
     RetryPolicy,
+    Stats,
     Status,
     StoreUnavailable,
     UsageError,
@@ -60,6 +63,22 @@ def asking(work_id: WorkId) -> None:
     if result is not None:
         assert_type(result.kind, Literal["success", "failed", "canceled"])
         assert_type(result.error, str | None)
+
+
+def managing(work_id: WorkId) -> None:
+    page = pool.list(None, state="dead", fn="send-email", order="newest", limit=10, after=None)
+    assert_type(page, Page)
+    assert_type(page.items, tuple[ListedWork, ...])
+    assert_type(page.next, str | None)
+    assert_type(page.items[0].work_id, WorkId)
+    assert_type(page.items[0].state, Literal["pending", "running", "finished", "unknown"])
+    assert_type(pool.redrive(None, work_id), WorkId)
+    assert_type(pool.redrive_all(None, fn="send-email"), int)
+    stats = pool.stats(None, window=timedelta(minutes=5))
+    assert_type(stats, Stats)
+    assert_type(stats.error_rate, float | None)
+    assert_type(stats.at_least, bool)
+    pool.log_stats(None)
 
 
 def configuring() -> None:

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Final, assert_never
 
 from workpool_aws.adapters.forms import Value
-from workpool_aws.adapters.keys import Key
+from workpool_aws.adapters.keys import DEAD_KEY, Key
 
 __all__ = [
     "BATCH_GET_KEYS_MAX",
@@ -26,6 +26,8 @@ __all__ = [
     "check_transaction",
     "failed_write_units",
     "get_units",
+    "index_query_units",
+    "index_units",
     "item_size",
     "query_units",
     "transaction_units",
@@ -80,6 +82,16 @@ def write_units(old_bytes: int, new_bytes: int) -> int:
     return max(1, _ceiling(max(old_bytes, new_bytes), _WRITE_UNIT_BYTES))
 
 
+def index_units(old: Mapping[str, Value] | None, new: Mapping[str, Value] | None) -> int:
+    """Units that a change of an item costs in the index of dead letters: none unless the item is in it, or was."""
+    before, after = (item if item is not None and DEAD_KEY in item else None for item in (old, new))
+    if before == after:
+        return 0
+    moved = before is not None and after is not None and before[DEAD_KEY] != after[DEAD_KEY]
+    sizes = [0 if item is None else item_size(item) for item in (before, after)]
+    return write_units(sizes[0], 0) + write_units(0, sizes[1]) if moved else write_units(*sizes)
+
+
 def failed_write_units(old_bytes: int) -> int:
     """Units of a write whose condition did not hold: by the item that stood there."""
     return write_units(old_bytes, 0)
@@ -98,6 +110,11 @@ def get_units(size_bytes: int) -> int:
 def query_units(sizes_bytes: Iterable[int]) -> int:
     """Units of one strongly consistent page: its items are added up before rounding; an empty page costs one."""
     return max(1, _ceiling(sum(sizes_bytes), _READ_UNIT_BYTES))
+
+
+def index_query_units(sizes_bytes: Iterable[int]) -> int:
+    """Units of one page of an index: half of a strongly consistent one, rounded up."""
+    return _ceiling(query_units(sizes_bytes), 2)
 
 
 def batch_get_units(sizes_bytes: Iterable[int]) -> int:

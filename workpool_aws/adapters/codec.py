@@ -31,7 +31,7 @@ from workpool_aws.adapters.keys import (
 )
 from workpool_aws.adapters.schema import encode_field, field_of, fields_of, number_attribute_of, record_type
 from workpool_aws.model.ids import is_ulid, shard_of
-from workpool_aws.model.loop import Config, Deployment, Done, Ledger, Registration, Status
+from workpool_aws.model.loop import Config, Deployment, Done, Ledger, MinuteReport, Registration, Status
 from workpool_aws.model.refs import Record, Unreadable, ref_of
 from workpool_aws.model.work import Chunk, Pointer, Work
 from workpool_aws.model.writes import Update
@@ -140,6 +140,10 @@ def _read(key: Key, place: Place, item: Mapping[str, object]) -> Record:
             return Chunk(pool=place.pool, work_id=forms.work_id(place.work_id), part=part, number=number, **_fields(Chunk, item))
         case Room.CONTROL:
             return _read_control(key, place, item)
+        case Room.REPORTS:
+            if not is_ulid(key.sk):
+                raise ValueError("the key is not an id")
+            return MinuteReport(pool=place.pool, at=key.sk, **_fields(MinuteReport, item))
         case Room.REGISTRY:
             registration = Registration(pool=key.sk, **_fields(Registration, item))
             key_of(ref_of(registration))

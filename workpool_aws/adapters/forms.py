@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from workpool_aws.model.ids import EpochMs, WorkId, is_ulid
-from workpool_aws.model.loop import Entry, EntryKey, Owed, ShardMark
+from workpool_aws.model.loop import Entry, EntryKey, Owed, ShardMark, Tally
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Outcome
 
@@ -27,6 +27,7 @@ __all__ = [
     "OWED",
     "RETRY",
     "SHARD_MARKS",
+    "TALLY",
     "TEXT",
     "ULID",
     "Form",
@@ -47,6 +48,7 @@ _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ENTRY: Final = re.compile(r"([0-9A-Z]{26}):([0-9]{1,10}):([0-9a-z]{1,12})(:c)?", re.ASCII)
 _OWED: Final = re.compile(r"([0-9A-Z]{26}):([0-9a-z]{1,12}):([0-9]{1,4}):([0-9]{1,4})", re.ASCII)
 _MARK: Final = re.compile(r"([^:]*):([^:]*):([0-9a-z]{1,12})", re.ASCII)
+_TALLY: Final = re.compile(r"([0-9a-z]{1,12}):([0-9.]{7,60}):((?:[0-9]{1,3}x[0-9]{1,12},?)*)", re.ASCII)
 _POLICY: Final = re.compile(r"([0-9]{1,9}):([0-9]{1,15}(?:\.[0-9]{3})?):([0-9.e+]{1,30}):([0-9]{1,15}(?:\.[0-9]{3})?)?:(j?)", re.ASCII)
 
 
@@ -209,6 +211,29 @@ def _read_marks(value: object) -> tuple[ShardMark, ...]:
     return tuple(_read_mark(text) for text in _listed(value))
 
 
+def _write_tally(tally: Tally) -> Value:
+    if not isinstance(tally, Tally):
+        raise ValueError("a Tally expected")
+    counts = f"{tally.succeeded}.{tally.failed}.{tally.retried}.{tally.canceled}"
+    text = f"{_write_base36(tally.since)}:{counts}:{','.join(f'{place}x{count}' for place, count in tally.lags)}"
+    _read_tally(text)  # as for a slot
+    return text
+
+
+def _read_tally(value: object) -> Tally:
+    since, counts, lags = _matched(_TALLY, value).groups()
+    succeeded, failed, retried, canceled = (int(count) for count in counts.split("."))
+    pairs = (pair.split("x") for pair in lags.split(",") if pair)
+    return Tally(
+        since=EpochMs(_moment(int(since, 36))),  # a report is written by it
+        succeeded=succeeded,
+        failed=failed,
+        retried=retried,
+        canceled=canceled,
+        lags=tuple((int(place), int(count)) for place, count in pairs),
+    )
+
+
 def _write_policy(policy: RetryPolicy) -> Value:
     if not isinstance(policy, RetryPolicy):
         raise ValueError("a RetryPolicy expected")
@@ -236,3 +261,4 @@ OUTCOMES: Final = Form("initials of outcomes", _write_outcomes, _read_outcomes)
 OWED: Final = Form("a list of owed callbacks", _write_all_owed, _read_all_owed)
 ENTRIES: Final = Form("a list of slots", _write_entries, _read_entries)
 SHARD_MARKS: Final = Form("a list of shard marks", _write_marks, _read_marks)
+TALLY: Final = Form("a tally", _write_tally, _read_tally)

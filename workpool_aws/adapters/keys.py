@@ -18,6 +18,7 @@ from workpool_aws.model.refs import (
     DeploymentRef,
     DoneRef,
     LedgerRef,
+    MinuteReportRef,
     PointerRef,
     Ref,
     RegistrationRef,
@@ -25,10 +26,14 @@ from workpool_aws.model.refs import (
     Span,
     StatusRef,
     WorkRef,
+    key_after,
+    key_before,
 )
 from workpool_aws.model.work import Part
 
 __all__ = [
+    "DEAD_INDEX",
+    "DEAD_KEY",
     "PARTITION_KEY",
     "SORT_KEY",
     "TTL_ATTRIBUTE",
@@ -38,14 +43,19 @@ __all__ = [
     "chunk_in",
     "is_empty",
     "key_of",
+    "next_high",
     "next_low",
     "partition_of",
     "place_of",
+    "sort_attribute",
 ]
 
 PARTITION_KEY: Final = "pk"
 SORT_KEY: Final = "sk"
 TTL_ATTRIBUTE: Final = "expires_at"
+DEAD_INDEX: Final = "dead_letters"
+"""The one index. Its keys are `pk` and `DEAD_KEY`, so that only items which have the latter are in it: works that failed for good."""
+DEAD_KEY: Final = "dead"
 
 CONFIG_SORT: Final = "config"
 STATUS_SORT: Final = "status"
@@ -73,6 +83,7 @@ class Room(Enum):
     DONE = "done"
     PAYLOAD = "payload"
     CONTROL = "control"
+    REPORTS = "reports"
     REGISTRY = "registry"
     DEPLOYMENT = "deployment"
 
@@ -87,7 +98,7 @@ class Place:
     work_id: WorkId | None = None
 
 
-def key_of(ref: Ref) -> Key:  # noqa: PLR0911 - one a kind of record
+def key_of(ref: Ref) -> Key:  # noqa: C901 - one a kind of record
     """Where a record lies.
 
     Raises:
@@ -108,6 +119,8 @@ def key_of(ref: Ref) -> Key:  # noqa: PLR0911 - one a kind of record
             return Key(_control(ref.pool), LEDGER_SORT)
         case ConfigRef():
             return Key(_control(ref.pool), CONFIG_SORT)
+        case MinuteReportRef():
+            return Key(_reports(ref.pool), _checked_ulid(ref.at))
         case RegistrationRef():
             return Key(_REGISTRY, _checked(ref.pool))
         case DeploymentRef():
@@ -123,10 +136,12 @@ def partition_of(span: Span) -> str:
         ValueError: the pool's name or the shard cannot be part of a key.
     """
     match span.shelf:
-        case Shelf.WORK:
+        case Shelf.WORK | Shelf.DEAD:
             return _shard_partition(span.pool, Room.WORK, span.shard)
         case Shelf.DONE:
             return _shard_partition(span.pool, Room.DONE, span.shard)
+        case Shelf.REPORTS:
+            return _reports(span.pool)
         case Shelf.REGISTRY:
             return _REGISTRY
         case _:
@@ -149,6 +164,8 @@ def place_of(partition: str) -> Place:
     if _POOL.fullmatch(pool):
         if rest == Room.CONTROL.value:
             return Place(Room.CONTROL, pool)
+        if rest == Room.REPORTS.value:
+            return Place(Room.REPORTS, pool)
         if room in (Room.WORK.value, Room.DONE.value) and _SHARD.fullmatch(shard) and int(shard) < SHARDS_MAX:
             return Place(Room(room), pool, int(shard))
         if room == Room.PAYLOAD.value and is_ulid(shard):
@@ -180,8 +197,19 @@ def next_low(last: str, high: str | None) -> str | None:
 
     The very next string in the order of keys, so that no key, however odd, is skipped or read twice.
     """
-    low = f"{last}\x00"
+    low = key_after(last)
     return None if high is not None and low > high else low
+
+
+def next_high(last: str, low: str) -> str | None:
+    """Where the page after the one that went down to `last` begins; None when the range is used up."""
+    high = key_before(last) if last else ""
+    return None if not high or high < low else high
+
+
+def sort_attribute(span: Span) -> str:
+    """The attribute by which the range is ordered."""
+    return DEAD_KEY if span.shelf is Shelf.DEAD else SORT_KEY
 
 
 def _sharded(pool: str, room: Room, ulid: str) -> str:
@@ -209,6 +237,10 @@ def _shard_partition(pool: str, room: Room, shard: int) -> str:
 
 def _control(pool: str) -> str:
     return f"{_checked(pool)}#{Room.CONTROL.value}"
+
+
+def _reports(pool: str) -> str:
+    return f"{_checked(pool)}#{Room.REPORTS.value}"
 
 
 def _checked(pool: str) -> str:

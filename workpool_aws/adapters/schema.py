@@ -12,14 +12,15 @@ from typing import Final, assert_never
 
 from workpool_aws.adapters import forms
 from workpool_aws.adapters.forms import Form, Value
-from workpool_aws.adapters.keys import TTL_ATTRIBUTE
-from workpool_aws.model.loop import Config, Deployment, Done, DoneKind, Ledger, LoopState, Registration, Status
+from workpool_aws.adapters.keys import DEAD_KEY, TTL_ATTRIBUTE
+from workpool_aws.model.loop import Config, Deployment, Done, DoneKind, Ledger, LoopState, MinuteReport, Registration, Status
 from workpool_aws.model.refs import (
     ChunkRef,
     ConfigRef,
     DeploymentRef,
     DoneRef,
     LedgerRef,
+    MinuteReportRef,
     PointerRef,
     Record,
     Ref,
@@ -89,6 +90,9 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "error_type": Field("et", forms.TEXT, absent=None),
         "finished_at": Field("fin", forms.MOMENT, absent=None),
         "expires_at": Field(TTL_ATTRIBUTE, forms.MOMENT, absent=None),
+        "dead": Field(DEAD_KEY, forms.TEXT, absent=None),
+        "redrive_of": Field("ro", forms.ULID, absent=None),
+        "redriven_as": Field("ra", forms.ULID, absent=None),
     },
     Chunk: {
         "text": Field("x", forms.TEXT),
@@ -103,6 +107,11 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "kind": Field("k", forms.choice(DoneKind)),
         "pointer": Field("p", forms.ULID, absent=None),
         "callback": Field("cb", forms.choice(CallbackState), absent=None),
+        "expires_at": Field(TTL_ATTRIBUTE, forms.MOMENT, absent=None),
+        "outcome": Field("o", forms.choice(Outcome), absent=None),
+    },
+    MinuteReport: {
+        "tally": Field("ta", forms.TALLY),
         "expires_at": Field(TTL_ATTRIBUTE, forms.MOMENT, absent=None),
     },
     Status: {
@@ -122,6 +131,7 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "shards": Field("sh", forms.SHARD_MARKS),
         "callbacks": Field("cb", forms.OWED, absent=()),
         "committed_by": Field("by", forms.TEXT, absent=None),
+        "tally": Field("ta", forms.TALLY, absent=None),
     },
     Config: {
         "version": Field("v", forms.COUNT),
@@ -175,7 +185,7 @@ def number_attribute_of(record_type: type[Record], name: str) -> str:
     return field.attribute
 
 
-def record_type(ref: Ref) -> type[Record]:  # noqa: PLR0911 - one a kind of record
+def record_type(ref: Ref) -> type[Record]:  # noqa: C901 - one a kind of record
     """The type of record that a name is for."""
     match ref:
         case WorkRef():
@@ -192,6 +202,8 @@ def record_type(ref: Ref) -> type[Record]:  # noqa: PLR0911 - one a kind of reco
             return Ledger
         case ConfigRef():
             return Config
+        case MinuteReportRef():
+            return MinuteReport
         case RegistrationRef():
             return Registration
         case DeploymentRef():

@@ -39,11 +39,11 @@ class LoggerTelemetry:
         return LoggerTelemetry(level)
 
     def tell(self, fact: Fact) -> None:
-        """Logs the fact, or drops it: below the level, or when logging itself fails."""
-        if fact.level < self._level:
+        """Logs the fact, or drops it: below the level (unless somebody asked for it), or when logging itself fails."""
+        if fact.level < self._level and not fact.asked_for:
             return
         with contextlib.suppress(Exception):
-            logger = _loggers.at(self._level)
+            logger = _loggers.at(min(self._level, fact.level))
             fields = {item.name: getattr(fact, item.name) for item in dataclasses.fields(fact)}
             if fact.level >= logging.ERROR:
                 logger.error(fact.name, extra=fields)

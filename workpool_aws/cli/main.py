@@ -1,6 +1,7 @@
 """Owns the command `workpool`: its options, what it says about wrong ones, and its exit codes.
 
-0: done, and as promised. 1: done, but not as promised, or it could not be done. 2: the command line is wrong. 130: interrupted.
+0: done, and as promised. 1: done, but not as promised, or it could not be done. 2: the command line is wrong. 3: a work is unknown, or not
+in a state for what was asked. 4: not confirmed. 130: interrupted.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
+from workpool_aws.cli.manage import MANAGE_CODES, add_commands
 from workpool_aws.core import limits
 from workpool_aws.errors import UsageError, WorkpoolError
 
@@ -98,6 +100,20 @@ def _parser() -> _Parser:
             allow_abbrev=False,
         )
     )
+
+    def add(name: str, text: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=MANAGE_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        command.set_defaults(run=run)
+        return command
+
+    add_commands(add)
     return parser
 
 

@@ -159,6 +159,7 @@ def record_of_cancel(work: Work, *, now: EpochMs, random_bits: int) -> Done:
         start=work.starts,
         kind=DoneKind.FINISHED,
         callback=CallbackState.PENDING,
+        outcome=Outcome.CANCELED,
     )
 
 

@@ -25,7 +25,7 @@ from workpool_aws.core.retry import put_back_delay_ms, retry_delay_ms
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import Outcome, Part, State, Work
+from workpool_aws.model.work import Outcome, Part, State, Work, dead_key
 from workpool_aws.model.writes import Below, Condition, Either, Is, Put, Update
 
 __all__ = [
@@ -143,6 +143,7 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
         "finished_at": now,
         # Only now, when it is over, may it expire; and not before its callback was delivered [WP-10].
         **after_finish(a.callback_for, outcome, retention_s=a.retention_s, now=now),
+        "dead": dead_key(now, a.work_id) if outcome is Outcome.FAILED else None,
     }
     write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.FINISH, a.start, *guard))
     return Finish(write, outcome, result.puts, input_expiries(a, expires_at=expires_at))

@@ -122,6 +122,21 @@ CALLBACK_FRAME_BYTES_MAX: Final = 2 * 1024
 CALLBACK_LATE_MS: Final = 60_000
 """How late a schedule may wake the loop for a callback."""
 
+# Seeing and managing.
+TALLY_MS: Final = 60_000
+"""What one report covers."""
+REPORT_RETENTION_S: Final = 8 * 24 * 3600
+STATS_WINDOW_MS_MIN: Final = 60_000
+STATS_WINDOW_MS_MAX: Final = 7 * 24 * 3_600_000
+STATS_ROWS_MAX: Final = 1_000
+"""Rows that are read to count due works, and again to count later ones: above it the count is a lower bound."""
+LIST_MAX: Final = 1_000
+"""Works on one page of a list."""
+LIST_ROWS_MAX: Final = 2_000
+"""Rows that are read for one page of a list."""
+LIST_QUERY_MAX: Final = 100
+REDRIVE_CHUNK: Final = 50
+
 # The watchdog.
 WATCHDOG_MS: Final = 60_000
 WATCHDOG_DEEP_MS: Final = 3_600_000
@@ -132,6 +147,7 @@ assert LEASE_RENEW_MS + HAND_OVER_MS // 2 <= LEASE_MS, "a live loop must renew b
 assert RECOVERY_MARGIN_MS >= 2 * SKEW_MS + 2_000, "recovery must not overtake a running worker"
 assert PROMISE_MS > 2 * SKEW_MS, "a promise must outlast what skewed clocks take from it"
 assert PASS_FLOOR_MS <= POLL_MIN_MS <= POLL_MAX_MS <= DUE_TO_START_MS, "due work must start in time while the loop runs"
+assert STATS_WINDOW_MS_MAX // 1000 < REPORT_RETENTION_S, "a report must outlive the window it is asked for in"
 assert NEAR_MS >= FAR_LEAD_MS + 60_000, "a schedule must lie at least a minute ahead"
 assert ARGS_INLINE_BYTES_MAX + CONTEXT_INLINE_BYTES_MAX + RESULT_INLINE_BYTES_MAX + 8 * ERROR_TEXT_MAX + 8 * 1024 <= ITEM_BYTES_MAX, (
     "a work must fit into an item"

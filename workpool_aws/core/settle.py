@@ -23,6 +23,8 @@ class Settled:
     gone: tuple[EntryKey, ...]
     back_to: str | None
     asked: Mapping[EntryKey, str]
+    records: tuple[Done, ...] = ()
+    """Those of the entries that went, one each."""
 
 
 def settle(entries: Mapping[EntryKey, Entry], records: Sequence[Done]) -> Settled:
@@ -30,6 +32,7 @@ def settle(entries: Mapping[EntryKey, Entry], records: Sequence[Done]) -> Settle
     left = dict(entries)
     gone: list[EntryKey] = []
     pointers: list[str] = []
+    used: list[Done] = []
     asked: dict[EntryKey, str] = {}
     for record in records:
         key = EntryKey(record.work_id, record.start)
@@ -39,10 +42,12 @@ def settle(entries: Mapping[EntryKey, Entry], records: Sequence[Done]) -> Settle
         if left.pop(key, None) is None:
             continue
         gone.append(key)
+        used.append(record)
         if record.pointer is not None:
             # The pointer of a retry may lie behind the cursor already (a short backoff, a slow writer).
             pointers.append(record.pointer)
-    return Settled(left, tuple(gone), min(pointers, default=None), {key: at for key, at in asked.items() if key in left})
+    still_asked = {key: at for key, at in asked.items() if key in left}
+    return Settled(left, tuple(gone), min(pointers, default=None), still_asked, tuple(used))
 
 
 def done_cursor_after(cursor: str, keys: Sequence[str], now: EpochMs) -> str:

@@ -14,7 +14,7 @@ from workpool_aws.model.refs import PointerRef, Record, Ref, Row, Shelf, Span, U
 from workpool_aws.model.work import Pointer, State, Work
 from workpool_aws.ports import Store, Telemetry
 
-__all__ = ["Found", "Reports", "WorkRead", "due_in", "live_in", "pages", "read_reports", "read_works"]
+__all__ = ["Found", "Reports", "WorkRead", "due_in", "live_in", "pages", "read_reports", "read_works", "resolved"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def read_works(store: Store, telemetry: Telemetry, pool: str, shard: int, low: s
     stale: list[PointerRef] = []
     ahead = 0
     page_limit = max(limits.QUERY_LIMIT_MIN, free + 1)
-    for row, work in _resolved(store, telemetry, pool, Span(shelf=Shelf.WORK, pool=pool, shard=shard, low=low, limit=page_limit)):
+    for row, work in resolved(store, telemetry, pool, Span(shelf=Shelf.WORK, pool=pool, shard=shard, low=low, limit=page_limit)):
         if isinstance(row.record, Pointer) and (work is None or work.state is State.FINISHED):
             stale.append(PointerRef(pool, row.sort))
         look = Look.SKIP if work is None else classify(row.sort, work, taken=taken, now=now)
@@ -80,7 +80,7 @@ def read_works(store: Store, telemetry: Telemetry, pool: str, shard: int, low: s
 def live_in(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str, *, high: str | None, taken: Taken, now: EpochMs) -> bool:
     """Whether the range has a work that a pass would start, now or later."""
     span = Span(shelf=Shelf.WORK, pool=pool, shard=shard, low=low, high=high)
-    rows = _resolved(store, telemetry, pool, span)
+    rows = resolved(store, telemetry, pool, span)
     return any(work is not None and classify(row.sort, work, taken=taken, now=now) is not Look.SKIP for row, work in rows)
 
 
@@ -89,7 +89,7 @@ def due_in(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str, 
     return bool(read_works(store, telemetry, pool, shard, low, free=0, taken=taken, now=now).due)
 
 
-def _resolved(store: Store, telemetry: Telemetry, pool: str, span: Span) -> Iterator[tuple[Row, Work | None]]:
+def resolved(store: Store, telemetry: Telemetry, pool: str, span: Span) -> Iterator[tuple[Row, Work | None]]:
     """Each row with the work that it is or points at, a page's pointers in one request; None: the work is gone or damaged."""
     for page in pages(store, telemetry, span):
         pointed = [WorkRef(pool, row.record.work_id) for row in page if isinstance(row.record, Pointer)]
@@ -121,6 +121,9 @@ def pages(store: Store, telemetry: Telemetry, span: Span) -> Iterator[list[Row]]
                 bad = row.record
                 telemetry.tell(facts.SetAside(pool=span.pool, partition=bad.partition, sort=bad.sort, reason=bad.reason))
         yield [row for row in page.rows if not isinstance(row.record, Unreadable)]
-        if page.next_low is None:
+        if page.next_low is not None:
+            span = replace(span, low=page.next_low)
+        elif page.next_high is not None:
+            span = replace(span, high=page.next_high)
+        else:
             return
-        span = replace(span, low=page.next_low)

@@ -38,7 +38,7 @@ from workpool_aws.model.ids import EpochMs, make_id, shard_of, time_of
 from workpool_aws.model.loop import Done, DoneKind
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import Record, Unreadable, WorkRef
-from workpool_aws.model.work import CallbackState, Work
+from workpool_aws.model.work import CallbackState, Outcome, Work
 from workpool_aws.model.writes import Put, Written
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
@@ -72,23 +72,25 @@ def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by
     try:
         finished = _write_end(ports, a, decision)
     except ConditionFailed as met:
-        ignored = what_stands(_work(met.current), a)
+        current = _work(met.current)
+        ignored = what_stands(current, a)
         if not ignored.reported:
             _suspect(ports, a, _work(met.current), report, by=by)
             _ignore(ports, a, ignored, by=by)
             return
-        finished = met.current if isinstance(met.current, Work) else None
+        finished = current if isinstance(current, Work) else None
+        outcome = None if finished is None else finished.outcome
         # What stands, not what this report would have made of it: that work may owe a callback [WP-10].
         expiries = () if finished is None else overdue_expiries(finished)
     else:
-        expiries = decision.expiries
+        outcome, expiries = decision.outcome, decision.expiries
         fact = facts.Completed(
             pool=a.pool, work_id=a.work_id, outcome=decision.outcome, attempts_made=a.attempts_made + 1, error_type=report.error_type
         )
         ports.telemetry.tell(fact)
     # Before the done record: until that is seen, the ledger's entry makes somebody look at this work again.
     let_expire(ports.store, expiries)
-    _report_done(ports, a, callback=_call_back(ports, finished))
+    _report_done(ports, a, outcome=outcome, callback=_call_back(ports, finished))
     _kick(ports, a, by=by)
 
 
@@ -170,26 +172,45 @@ def _suspect(ports: Ports, a: Assignment, current: Work | Unreadable | None, rep
         ports.store.write(write)
     except ConditionFailed:
         return  # its claimer, or recovery, was faster
-    _report_done(ports, a, DoneKind.LOOK)
+    _write_done(ports, a, _done(ports, a, DoneKind.LOOK, ports.clock.now()))
 
 
-def _report_done(ports: Ports, a: Assignment, kind: DoneKind = DoneKind.FINISHED, *, callback: CallbackState | None = None) -> None:
-    done = _done(ports, a, kind, ports.clock.now(), callback=callback)
+def _report_done(ports: Ports, a: Assignment, *, outcome: Outcome | None, callback: CallbackState | None) -> None:
+    _write_done(ports, a, _done(ports, a, DoneKind.FINISHED, ports.clock.now(), outcome=outcome, callback=callback))
+
+
+def _write_done(ports: Ports, a: Assignment, done: Done) -> None:
     _prove_done(ports, a, done, ports.store.write(Put(done)))
 
 
 def _done(
-    ports: Ports, a: Assignment, kind: DoneKind, at: EpochMs, *, pointer: str | None = None, callback: CallbackState | None = None
+    ports: Ports,
+    a: Assignment,
+    kind: DoneKind,
+    at: EpochMs,
+    *,
+    pointer: str | None = None,
+    outcome: Outcome | None = None,
+    callback: CallbackState | None = None,
 ) -> Done:
-    key = make_id(at, random_bits=ports.entropy.bits(75), shard=shard_of(a.work_id))
-    # What is not delivered carries no time to live [WP-10]: the loop removes the record when its ledger has the callback.
-    expires_at = None if callback is CallbackState.PENDING else at // 1000 + limits.DONE_RETENTION_S
-    return Done(pool=a.pool, at=key, work_id=a.work_id, start=a.start, kind=kind, pointer=pointer, callback=callback, expires_at=expires_at)
+    return Done(
+        pool=a.pool,
+        at=make_id(at, random_bits=ports.entropy.bits(75), shard=shard_of(a.work_id)),
+        work_id=a.work_id,
+        start=a.start,
+        kind=kind,
+        pointer=pointer,
+        callback=callback,
+        # What is not delivered carries no time to live [WP-10]: the loop removes the record when its ledger has the callback.
+        expires_at=None if callback is CallbackState.PENDING else at // 1000 + limits.DONE_RETENTION_S,
+        outcome=outcome,
+    )
 
 
 def _prove_done(ports: Ports, a: Assignment, done: Done, written: Written) -> None:
     def again(at: EpochMs) -> Written:
-        return ports.store.write(Put(_done(ports, a, done.kind, at, pointer=done.pointer, callback=done.callback)))
+        same = _done(ports, a, done.kind, at, pointer=done.pointer, outcome=done.outcome, callback=done.callback)
+        return ports.store.write(Put(same))
 
     prove_in_time(ports, written, time_of(done.at), again)
 

@@ -12,7 +12,7 @@ from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger, LoopState, Owed, ShardMark, Status
+from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger, LoopState, Owed, ShardMark, Status, Tally
 from workpool_aws.model.refs import LedgerRef, StatusRef, Unreadable
 from workpool_aws.model.writes import All, Below, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, Telemetry
@@ -86,7 +86,9 @@ class Hold:
         """What is in flight, as last committed or confirmed since."""
         return self.ledger.entries
 
-    def commit(self, entries: dict[EntryKey, Entry], shards: tuple[ShardMark, ...], callbacks: tuple[Owed, ...]) -> bool:
+    def commit(
+        self, entries: dict[EntryKey, Entry], shards: tuple[ShardMark, ...], callbacks: tuple[Owed, ...], tally: Tally | None
+    ) -> bool:
         """Commit a pass, if nobody else did since this one was read [WP-2]. False: the config changed meanwhile; do the pass again.
 
         Raises Fenced.
@@ -95,7 +97,14 @@ class Hold:
         version = self.ledger.version + 1
         update = Update(
             ref=LedgerRef(self.pool),
-            set={"entries": entries, "shards": shards, "callbacks": callbacks, "committed_by": token, "version": version},
+            set={
+                "entries": entries,
+                "shards": shards,
+                "callbacks": callbacks,
+                "tally": tally,
+                "committed_by": token,
+                "version": version,
+            },
             condition=All((Is("version", self.ledger.version), Is("holder", self.token), Is("generation", self.generation))),
         )
         try:
@@ -109,7 +118,9 @@ class Hold:
             self.reload()
             return False
         self.callbacks = callbacks
-        self.ledger = replace(self.ledger, entries=entries, shards=shards, callbacks=callbacks, committed_by=token, version=version)
+        self.ledger = replace(
+            self.ledger, entries=entries, shards=shards, callbacks=callbacks, tally=tally, committed_by=token, version=version
+        )
         return True
 
     def reload(self) -> None:

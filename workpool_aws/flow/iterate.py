@@ -17,7 +17,7 @@ from workpool_aws.core.rest import decide_rest, floor_ms, next_poll_ms
 from workpool_aws.core.settle import Settled, deep_low, done_cursor_after, settle
 from workpool_aws.core.start import Taken, cursor_after
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.flow import configure
+from workpool_aws.flow import configure, tally
 from workpool_aws.flow.callback import Callbacks, act_on, look_at_callbacks
 from workpool_aws.flow.collect import Found, Reports, WorkRead, read_reports, read_works
 from workpool_aws.flow.hold import Fenced, Hold, take_hold
@@ -27,7 +27,7 @@ from workpool_aws.flow.rest import hand_over, rest
 from workpool_aws.flow.start import Order, begin
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs, id_floor, time_of
-from workpool_aws.model.loop import Config, Entry, EntryKey, ShardMark
+from workpool_aws.model.loop import Config, Entry, EntryKey, ShardMark, Tally
 from workpool_aws.model.messages import LoopOrder
 from workpool_aws.model.refs import PointerRef
 from workpool_aws.ports import Ports
@@ -156,7 +156,7 @@ def _one_pass(hold: Hold, now: EpochMs) -> PassDone:
     changed = told or entries.keys() != hold.entries.keys()
     if deep:
         hold.deep_read_at = now
-    if changed and not hold.commit(entries, marks, callbacks.owed):
+    if changed and not hold.commit(entries, marks, callbacks.owed, _counted(hold, settled, plan, now)):
         return PassDone(free, plan.next_due, progress=False, busy=True, config_version=version)
     if not changed:
         hold.ledger = replace(hold.ledger, entries=entries, shards=marks)
@@ -282,6 +282,11 @@ def _spent_pointers(hold: Hold, plan: Plan) -> list[PointerRef]:
     used = [found.pointer for (key, _), found in zip(plan.added, plan.chosen, strict=True) if key in hold.sent]
     stale = [pointer for read in plan.reads if read is not None for pointer in read.stale]
     return [pointer for pointer in dict.fromkeys([*used, *stale]) if pointer is not None]
+
+
+def _counted(hold: Hold, settled: Settled, plan: Plan, now: EpochMs) -> Tally | None:
+    lags = [now - found.work.due_at for found in plan.chosen]
+    return tally.carry_on(hold.ports, hold.pool, hold.ledger.tally, settled.records, lags, now)
 
 
 def _tell_pass(hold: Hold, settled: int, started: int, limit: int) -> None:

@@ -51,7 +51,7 @@ class MotoMeter:
         reply = serve()
         after = self._item(fields)
         if reply.status == HTTPStatus.OK:
-            units = capacity.write_units(_bytes_of(before), _bytes_of(after))
+            units = capacity.write_units(_bytes_of(before), _bytes_of(after)) + _index_units(before, after)
         elif b"ConditionalCheckFailed" in reply.body:
             units = capacity.failed_write_units(_bytes_of(before))
         else:
@@ -63,11 +63,12 @@ class MotoMeter:
     def _transact(self, fields: Mapping[str, Any], serve: Callable[[], Reply]) -> Reply:
         asked = [each[kind] for each in fields.get("TransactItems", []) for kind in _WRITE_KINDS if kind in each]
         ours = [one for one in asked if self._is_ours(str(one.get("TableName")))]
-        before = [_bytes_of(self._item(one)) for one in ours]
+        before = [self._item(one) for one in ours]
         reply = serve()
         if ours and (reply.status == HTTPStatus.OK or b"TransactionCanceled" in reply.body):
-            after = [_bytes_of(self._item(one)) for one in ours]
-            self._meter.count("tx", write_units=capacity.transaction_units(zip(before, after, strict=True)))
+            now = [self._item(one) for one in ours]
+            units = capacity.transaction_units((_bytes_of(old), _bytes_of(new)) for old, new in zip(before, now, strict=True))
+            self._meter.count("tx", write_units=units + sum(_index_units(old, new) for old, new in zip(before, now, strict=True)))
         return reply
 
     def _read(self, operation: str, fields: Mapping[str, Any], reply: Reply) -> None:
@@ -85,7 +86,8 @@ class MotoMeter:
             item = self._item(fields)
             self._meter.count(f"{_noun(fields['Key'], item)}.get", read_units=capacity.get_units(_bytes_of(item)))
         elif operation in ("Query", "Scan"):
-            units = capacity.query_units(_bytes_of(item) for item in answer.get("Items", []))
+            sizes = [_bytes_of(item) for item in answer.get("Items", [])]
+            units = capacity.index_query_units(sizes) if "IndexName" in fields else capacity.query_units(sizes)
             self._meter.count(f"{_shelf(fields)}.{operation.lower()}", read_units=units)
 
     def _item(self, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -93,14 +95,20 @@ class MotoMeter:
 
 
 def _bytes_of(item: Mapping[str, Any] | None) -> int:
-    if item is None:
-        return 0
+    return 0 if item is None else item_size(_plain(item))
+
+
+def _index_units(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> int:
+    return capacity.index_units(None if old is None else _plain(old), None if new is None else _plain(new))
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Value]:
     plain: dict[str, Value] = {}
     for name, value in item_from_wire(item).items():
         plain[name] = value if isinstance(value, str | int | bool) else json.dumps(value)
         if isinstance(value, list) and all(isinstance(text, str) for text in value):
             plain[name] = [str(text) for text in value]
-    return item_size(plain)
+    return plain
 
 
 def _noun(key: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
@@ -116,6 +124,8 @@ def _noun(key: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
             return str(key.get("sk", {}).get("S"))
         case Room.REGISTRY:
             return "registration"
+        case Room.REPORTS:
+            return "minutereport"
         case Room.PAYLOAD:
             return "chunk"
         case Room.WORK | Room.DONE | Room.DEPLOYMENT:
@@ -123,6 +133,8 @@ def _noun(key: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
 
 
 def _shelf(fields: Mapping[str, Any]) -> str:
+    if "IndexName" in fields:
+        return "dead"
     for value in fields.get("ExpressionAttributeValues", {}).values():
         try:
             room = place_of(str(value.get("S"))).room

@@ -33,11 +33,13 @@ __all__ = [
     "PassReport",
     "PutBack",
     "Recovered",
+    "Redriven",
     "ReportIgnored",
     "Retrying",
     "SetAside",
     "StartUnanswered",
     "Started",
+    "StatsTaken",
     "TimerFailed",
     "WatchdogActed",
 ]
@@ -49,6 +51,8 @@ class Fact:
 
     level: ClassVar[int] = logging.INFO
     name: ClassVar[str] = "fact"
+    asked_for: ClassVar[bool] = False
+    """Told because somebody asked for it: logged whatever the least level is."""
     pool: str
 
 
@@ -365,3 +369,34 @@ class ConfigAlternates(Fact):
     ours: int
     theirs: int
     theirs_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redriven(Fact):
+    """A new work was made from one that had failed for good."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "redriven"
+    work_id: str
+    redrive_of: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsTaken(Fact):
+    """Somebody asked for the statistics of a pool to be logged."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "stats"
+    asked_for: ClassVar[bool] = True
+    window_ms: int
+    pending: int
+    scheduled: int
+    at_least: bool
+    running: int
+    oldest_pending_s: float | None
+    executions: int
+    error_rate: float | None
+    permanent_failure_rate: float | None
+    start_lag_p50_ms: int | None
+    start_lag_p95_ms: int | None

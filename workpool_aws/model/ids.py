@@ -10,7 +10,19 @@ from typing import Final, NewType
 
 from ulid import ULID
 
-__all__ = ["ID_LENGTH", "SHARDS_MAX", "EpochMs", "WorkId", "id_floor", "is_ulid", "make_id", "make_ids", "shard_of", "time_of"]
+__all__ = [
+    "ID_LENGTH",
+    "SHARDS_MAX",
+    "TIME_LENGTH",
+    "EpochMs",
+    "WorkId",
+    "id_floor",
+    "is_ulid",
+    "make_id",
+    "make_ids",
+    "shard_of",
+    "time_of",
+]
 
 EpochMs = NewType("EpochMs", int)
 """Milliseconds since 1970-01-01 UTC."""
@@ -19,6 +31,8 @@ WorkId = NewType("WorkId", str)
 """The id of one work: 26 characters of Crockford base 32, safe in URLs and logs."""
 
 ID_LENGTH: Final = 26
+TIME_LENGTH: Final = 10
+"""Characters of an id that are its time."""
 SHARDS_MAX: Final = 32
 """Logical shards an id can name: one base-32 character."""
 
@@ -57,7 +71,7 @@ def is_ulid(text: str) -> bool:
 def time_of(ulid: str) -> EpochMs:
     """The time an id carries: for a work, its due time when it was enqueued."""
     value = 0
-    for c in ulid[:10]:
+    for c in ulid[:TIME_LENGTH]:
         value = value * 32 + _ALPHABET.index(c)
     return EpochMs(value)
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.work import CallbackState
+from workpool_aws.model.work import CallbackState, Outcome
 
 __all__ = [
     "Config",
@@ -18,10 +18,12 @@ __all__ = [
     "EntryKey",
     "Ledger",
     "LoopState",
+    "MinuteReport",
     "Owed",
     "Registration",
     "ShardMark",
     "Status",
+    "Tally",
 ]
 
 
@@ -94,6 +96,22 @@ class ShardMark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What a loop counted from `since` on, within a minute. How they are counted: `core/tally.py`."""
+
+    since: EpochMs
+    succeeded: int = 0
+    failed: int = 0
+    """Works that failed for good."""
+    retried: int = 0
+    """Attempts that failed and are followed by another."""
+    canceled: int = 0
+    """Attempts that failed and would have been retried, had nobody canceled the work."""
+    lags: tuple[tuple[int, int], ...] = ()
+    """How late starts were: (class of lag, count), in order of class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
     """What is in flight. Its `version` is the fence: whoever commits proves that nobody else did since.
 
@@ -111,6 +129,8 @@ class Ledger:
     """Callbacks that no done record tells of any more: at most `limits.CALLBACKS_OWED_MAX`."""
     committed_by: str | None = None
     """Token of the commit: tells one's own commit whose answer was lost."""
+    tally: Tally | None = None
+    """What was settled and started in the current minute: committed with what it counts, so nothing is counted twice. None: nothing was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +187,22 @@ class Done:
     """Key of the pointer that a retry or put back wrote: the loop's cursor must go back to it."""
     callback: CallbackState | None = None
     """`pending`: nobody has sent the callback, so the loop must. `sent`: the loop must see that it is acknowledged. None: nothing to do."""
+    expires_at: int | None = None
+    outcome: Outcome | None = None
+    """How the work finished, for the statistics; None: it has not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinuteReport:
+    """What one minute came to. Written by: the loop, at most once a minute and only if something happened. Read by: `stats`.
+
+    Removed by: TTL. An item of its own, because the ledger must stay small.
+    """
+
+    pool: str
+    at: str
+    """Its own key: the least id of the time at which its tally began, so that a loop which writes it again writes over it."""
+    tally: Tally
     expires_at: int | None = None
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from workpool_aws.model.ids import WorkId
-from workpool_aws.model.loop import Config, Deployment, Done, Ledger, Registration, Status
+from workpool_aws.model.loop import Config, Deployment, Done, Ledger, MinuteReport, Registration, Status
 from workpool_aws.model.work import Chunk, Part, Pointer, Work
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "DeploymentRef",
     "DoneRef",
     "LedgerRef",
+    "MinuteReportRef",
     "Page",
     "PointerRef",
     "Record",
@@ -26,10 +28,15 @@ __all__ = [
     "StatusRef",
     "Unreadable",
     "WorkRef",
+    "key_after",
+    "key_before",
     "ref_of",
 ]
 
-Record = Work | Chunk | Pointer | Done | Status | Ledger | Config | Registration | Deployment
+_HIGHEST: Final = "\U0010ffff"
+_AFTER_SURROGATES: Final = 0xE000
+
+Record = Work | Chunk | Pointer | Done | Status | Ledger | Config | MinuteReport | Registration | Deployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,14 @@ class ConfigRef:
 
 
 @dataclass(frozen=True, slots=True)
+class MinuteReportRef:
+    """A report of a minute, by pool and its own key."""
+
+    pool: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class RegistrationRef:
     """The registration of a pool."""
 
@@ -99,10 +114,10 @@ class DeploymentRef:
     """The deployment item of the table."""
 
 
-Ref = WorkRef | ChunkRef | PointerRef | DoneRef | StatusRef | LedgerRef | ConfigRef | RegistrationRef | DeploymentRef
+Ref = WorkRef | ChunkRef | PointerRef | DoneRef | StatusRef | LedgerRef | ConfigRef | MinuteReportRef | RegistrationRef | DeploymentRef
 
 
-def ref_of(record: Record) -> Ref:  # noqa: PLR0911 - one a kind of record
+def ref_of(record: Record) -> Ref:  # noqa: C901 - one a kind of record
     """The name under which a record is stored."""
     match record:
         case Work():
@@ -119,6 +134,8 @@ def ref_of(record: Record) -> Ref:  # noqa: PLR0911 - one a kind of record
             return LedgerRef(record.pool)
         case Config():
             return ConfigRef(record.pool)
+        case MinuteReport():
+            return MinuteReportRef(record.pool, record.at)
         case Registration():
             return RegistrationRef(record.pool)
         case Deployment():
@@ -141,6 +158,10 @@ class Shelf(StrEnum):
     """Works and pointers, by due time."""
     DONE = "done"
     """Done records, by time of writing."""
+    DEAD = "dead"
+    """Works that failed for good and were not redriven, by `Work.dead`. The one shelf whose reads may lag behind writes."""
+    REPORTS = "reports"
+    """Reports of minutes, by time; shard is ignored."""
     REGISTRY = "registry"
     """Registrations, by pool name; pool and shard are ignored."""
 
@@ -150,6 +171,7 @@ class Span:
     """A range of one shelf: keys from `low` (included) to `high` (included; None: without end).
 
     `limit` is how many items one page reads at most; None: as many as fit in one answer (1 MB). Unreadable items count, too.
+    `reverse`: from `high` down to `low`.
     """
 
     shelf: Shelf
@@ -158,6 +180,7 @@ class Span:
     low: str = ""
     high: str | None = None
     limit: int | None = None
+    reverse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +195,24 @@ class Row:
 class Page:
     """One answer of a range read. `next_low` is where the next page begins (to be used as `Span.low`); None: this was the last one.
 
-    Pages are not one snapshot: a record written meanwhile may or may not appear.
+    Of a reverse read, `next_high` is (to be used as `Span.high`), and `next_low` is None. Pages are not one snapshot: a record written
+    meanwhile may or may not appear.
     """
 
     rows: tuple[Row, ...]
     next_low: str | None
+    next_high: str | None = None
+
+
+def key_after(key: str) -> str:
+    """The very next string in the order of keys."""
+    return f"{key}\x00"
+
+
+def key_before(key: str) -> str:
+    """A string before `key` (not empty) and after every other smaller key that anybody would make: reading down goes on from here."""
+    last = ord(key[-1])
+    if last == 0:
+        return key[:-1]
+    lower = "\ud7ff" if last == _AFTER_SURROGATES else chr(last - 1)
+    return f"{key[:-1]}{lower}{_HIGHEST}"

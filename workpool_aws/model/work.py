@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from workpool_aws.model.ids import EpochMs, WorkId
+from workpool_aws.model.ids import TIME_LENGTH, EpochMs, WorkId, id_floor
 from workpool_aws.model.retry import RetryPolicy
 
-__all__ = ["CallbackState", "Chunk", "Kind", "Outcome", "Part", "Pointer", "State", "Work"]
+__all__ = ["CallbackState", "Chunk", "Kind", "Outcome", "Part", "Pointer", "State", "Work", "dead_key"]
 
 
 class State(StrEnum):
@@ -115,6 +115,12 @@ class Work:
     """How many chunks hold the context; None: `context` does, or there is none."""
     result_chunks: int | None = None
     """How many chunks hold the return value; None: `result` does, or there is none."""
+    dead: str | None = None
+    """Its place among the dead letters (`dead_key`); None: it did not fail for good, or was redriven."""
+    redrive_of: WorkId | None = None
+    """The failed work that this one was made from; None: it was enqueued."""
+    redriven_as: WorkId | None = None
+    """The work that was made from this failed one; None: none was."""
 
 
 class Part(StrEnum):
@@ -157,3 +163,8 @@ class Pointer:
     at: str
     """Its own key: a ULID of the new due time, with the shard of the work."""
     work_id: WorkId
+
+
+def dead_key(failed_at: EpochMs, work_id: WorkId) -> str:
+    """Where a work that failed for good stands among the dead letters: by the time of its failure, and by its id within a millisecond."""
+    return id_floor(failed_at)[:TIME_LENGTH] + work_id

@@ -71,6 +71,7 @@ def test_without_an_argument_it_reads_this_process_now(monkeypatch):
         ("WORKPOOL_TABLE", "a b"),
         ("WORKPOOL_POOL", "p" * 41),
         ("WORKPOOL_POOL", "a.b"),
+        ("WORKPOOL_JSON", "maybe"),
     ],
 )
 def test_a_bad_value_is_refused_by_the_name_of_its_variable(name, value):
@@ -78,3 +79,10 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable(name, value):
         read_settings({**FULL, name: value})
     assert caught.value.field == name
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "means"), [(None, False), ("", False), ("0", False), ("no", False), ("1", True), ("True", True), ("yes", True)]
+)
+def test_json_is_a_yes_or_a_no(value: str | None, means: bool) -> None:
+    assert read_settings({} if value is None else {"WORKPOOL_JSON": value}).json is means

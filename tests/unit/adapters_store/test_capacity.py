@@ -14,6 +14,8 @@ from workpool_aws.adapters.capacity import (
     check_transaction,
     failed_write_units,
     get_units,
+    index_query_units,
+    index_units,
     item_size,
     query_units,
     transaction_units,
@@ -82,6 +84,32 @@ def test_a_transaction_costs_twice_item_by_item():
     assert transaction_units([(0, 100)]) == 2
     assert transaction_units([(0, 2560)]) == 6
     assert transaction_units([(0, 100), (1025, 1), (0, 0)]) == 2 + 4 + 2
+
+
+DEAD = {"pk": "p", "sk": "s", "dead": "2"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "units"),
+    [
+        (None, {"pk": "p"}, 0),
+        ({"pk": "p"}, {"pk": "p", "x": 1}, 0),
+        (None, DEAD, 1),
+        ({"pk": "p"}, DEAD, 1),
+        (DEAD, None, 1),
+        (DEAD, {"pk": "p"}, 1),
+        (DEAD, DEAD, 0),
+        (DEAD, {**DEAD, "x": 1}, 1),
+        (DEAD, {**DEAD, "dead": "3"}, 2),
+        (None, {**DEAD, "x": "y" * 2000}, 2),
+    ],
+)
+def test_the_index_costs_only_what_is_or_was_in_it(old, new, units):
+    assert index_units(old, new) == units
+
+
+def test_a_page_of_the_index_costs_half():
+    assert [index_query_units([]), index_query_units([4096] * 3), index_query_units([4096] * 4)] == [1, 2, 2]
 
 
 def test_a_transaction_has_bounds():

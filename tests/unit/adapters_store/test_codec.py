@@ -22,10 +22,12 @@ from workpool_aws.model.loop import (
     EntryKey,
     Ledger,
     LoopState,
+    MinuteReport,
     Owed,
     Registration,
     ShardMark,
     Status,
+    Tally,
 )
 from workpool_aws.model.refs import LedgerRef, Unreadable, WorkRef, ref_of
 from workpool_aws.model.retry import RetryPolicy
@@ -40,9 +42,10 @@ KEYS = {
     Chunk: {"pool", "work_id", "part", "number"},
     Pointer: {"pool", "at"},
     Done: {"pool", "at"},
+    MinuteReport: {"pool", "at"},
     Deployment: set(),
 }
-TYPES = [Work, Chunk, Pointer, Done, Status, Ledger, Config, Registration, Deployment]
+TYPES = [Work, Chunk, Pointer, Done, Status, Ledger, Config, MinuteReport, Registration, Deployment]
 
 WORK = Work(
     pool="email",
@@ -116,6 +119,18 @@ works = st.builds(
     finished_at=maybe(times),
     expires_at=maybe(counts),
     result_chunks=maybe(counts),
+    dead=maybe(texts),
+    redrive_of=maybe(ulids),
+    redriven_as=maybe(ulids),
+)
+tallies = st.builds(
+    Tally,
+    since=times,
+    succeeded=counts,
+    failed=counts,
+    retried=counts,
+    canceled=counts,
+    lags=st.dictionaries(st.integers(0, 28), counts, max_size=5).map(lambda lags: tuple(sorted(lags.items()))),
 )
 entries = st.dictionaries(st.builds(EntryKey, ulids, counts), st.builds(Entry, times, flags), max_size=5)
 marks = st.lists(st.builds(ShardMark, st.just("") | ulids, st.just("") | ulids, times), max_size=4).map(tuple)
@@ -142,7 +157,9 @@ records = st.one_of(
         pointer=maybe(ulids),
         callback=maybe(st.sampled_from(CallbackState)),
         expires_at=maybe(counts),
+        outcome=maybe(st.sampled_from(Outcome)),
     ),
+    st.builds(MinuteReport, pool=pools, at=ulids, tally=tallies, expires_at=maybe(counts)),
     st.builds(
         Status,
         pool=pools,

@@ -355,3 +355,10 @@ def test_a_table_is_made_once_and_its_ttl_can_be_enabled_again(client):
         assert (table["BillingModeSummary"]["BillingMode"], table["TableStatus"]) == ("PAY_PER_REQUEST", "ACTIVE")
         with pytest.raises(client.exceptions.ResourceInUseException):
             create_table(client, "jobs")
+
+
+def test_a_table_without_the_index_says_so(store, aws):
+    aws.add_client_error("query", "ValidationException", "The table does not have the specified index: dead_letters")
+
+    with pytest.raises(StoreUnavailable, match="table 'jobs' has no index 'dead_letters'"):
+        store.query(Span(shelf=Shelf.DEAD, pool="p"))

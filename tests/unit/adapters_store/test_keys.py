@@ -12,6 +12,7 @@ from workpool_aws.model.refs import (
     DeploymentRef,
     DoneRef,
     LedgerRef,
+    MinuteReportRef,
     PointerRef,
     RegistrationRef,
     Shelf,
@@ -34,6 +35,7 @@ ULID = WorkId(make_id(EpochMs(1_700_000_000_000), random_bits=5, shard=17))
         (StatusRef("email"), Key("email#control", "status")),
         (LedgerRef("email"), Key("email#control", "ledger")),
         (ConfigRef("email"), Key("email#control", "config")),
+        (MinuteReportRef("email", ULID), Key("email#reports", ULID)),
         (RegistrationRef("email"), Key("#pools", "email")),
         (DeploymentRef(), Key("#deployment", "current")),
     ],
@@ -60,6 +62,8 @@ def test_an_id_that_is_no_ulid_is_refused(ulid):
     [
         (Span(shelf=Shelf.WORK, pool="email", shard=0), "email#work#0"),
         (Span(shelf=Shelf.DONE, pool="email", shard=31), "email#done#31"),
+        (Span(shelf=Shelf.DEAD, pool="email", shard=3), "email#work#3"),
+        (Span(shelf=Shelf.REPORTS, pool="email", shard=3), "email#reports"),
         (Span(shelf=Shelf.REGISTRY, pool="ignored", shard=99), "#pools"),
     ],
 )

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from workpool_aws.adapters.codec import decode
 from workpool_aws.adapters.dynamodb.expressions import item_from_wire
+from workpool_aws.adapters.keys import DEAD_INDEX
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import Record, Unreadable
@@ -35,6 +36,7 @@ _DENIED: Final = frozenset(
     }
 )
 _CONFLICTS: Final = frozenset({"TransactionConflictException", "TransactionInProgressException"})
+_MISSING_INDEX: Final = "does not have the specified index"
 _MALFORMED: Final = frozenset({"ValidationException", "ItemCollectionSizeLimitExceededException"})
 
 
@@ -74,6 +76,8 @@ def translated(error: ClientError | BotoCoreError, table: str) -> Exception | Ag
         return _cancelled(response.get("CancellationReasons") or [], table, message)
     if code in _CONFLICTS:
         return Again.CONFLICT
+    if _MISSING_INDEX in message:
+        return StoreUnavailable(f"table {table!r} has no index {DEAD_INDEX!r}: it was created before there were dead letters to list")
     if code in _MALFORMED:
         return ValueError(f"table {table!r}: DynamoDB refused the request: {message}")
     return StoreUnavailable(_sentence(code, message, table, error.operation_name))

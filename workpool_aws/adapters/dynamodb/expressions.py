@@ -68,16 +68,16 @@ class Expressions:
         clauses = (("SET", sets), ("REMOVE", removes), ("ADD", adds))
         return " ".join(f"{word} {', '.join(parts)}" for word, parts in clauses if parts)
 
-    def key_range(self, partition: str, low: str, high: str | None) -> str:
-        """The keys of a partition from `low` to `high`, both included; "" and None are no bounds."""
+    def key_range(self, partition: str, low: str, high: str | None, *, sort: str = SORT_KEY) -> str:
+        """The keys of a partition from `low` to `high`, both included; "" and None are no bounds. `sort`: the attribute they stand in."""
         where = f"{self._name(PARTITION_KEY)} = {self._value(partition)}"
         # DynamoDB takes one condition on the sort key, and no empty strings in it.
         if low and high is not None:
-            return f"{where} AND {self._name(SORT_KEY)} BETWEEN {self._value(low)} AND {self._value(high)}"
+            return f"{where} AND {self._name(sort)} BETWEEN {self._value(low)} AND {self._value(high)}"
         if low:
-            return f"{where} AND {self._name(SORT_KEY)} >= {self._value(low)}"
+            return f"{where} AND {self._name(sort)} >= {self._value(low)}"
         if high is not None:
-            return f"{where} AND {self._name(SORT_KEY)} <= {self._value(high)}"
+            return f"{where} AND {self._name(sort)} <= {self._value(high)}"
         return where
 
     def _is(self, condition: Is, kind: type[Record]) -> str:

@@ -1,7 +1,7 @@
 """Owns the requests to DynamoDB: `ports.Store` on a table, through the low-level boto3 client.
 
-All reads are strongly consistent. A write that lost its answer is repeated by the SDK; its repetition may fail on the first one's own
-effect, which is why every failed condition comes with the item as it stood.
+All reads are strongly consistent, but those of the dead letters, which are an index. A write that lost its answer is repeated by the SDK;
+its repetition may fail on the first one's own effect, which is why every failed condition comes with the item as it stood.
 """
 
 from __future__ import annotations
@@ -15,10 +15,21 @@ from workpool_aws.adapters import capacity
 from workpool_aws.adapters.codec import change_of, decode, encode, key_in
 from workpool_aws.adapters.dynamodb.answers import Again, server_time, translated
 from workpool_aws.adapters.dynamodb.expressions import Expressions, item_from_wire, item_to_wire
-from workpool_aws.adapters.keys import PARTITION_KEY, SORT_KEY, Key, is_empty, key_of, next_low, partition_of
+from workpool_aws.adapters.keys import (
+    DEAD_INDEX,
+    PARTITION_KEY,
+    SORT_KEY,
+    Key,
+    is_empty,
+    key_of,
+    next_high,
+    next_low,
+    partition_of,
+    sort_attribute,
+)
 from workpool_aws.adapters.schema import record_type
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.model.refs import Page, Record, Ref, Row, Span, Unreadable, ref_of
+from workpool_aws.model.refs import Page, Record, Ref, Row, Shelf, Span, Unreadable, ref_of
 from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import Clock, Entropy
 
@@ -74,17 +85,21 @@ class DynamoStore:
         expressions = Expressions()
         request: QueryInputTypeDef = {
             "TableName": self._table,
-            "ConsistentRead": True,
-            "KeyConditionExpression": expressions.key_range(partition, span.low, span.high),
+            "KeyConditionExpression": expressions.key_range(partition, span.low, span.high, sort=sort_attribute(span)),
             "ExpressionAttributeNames": expressions.names,
             "ExpressionAttributeValues": expressions.values,
         }
+        if span.shelf is Shelf.DEAD:
+            request["IndexName"] = DEAD_INDEX
+        else:
+            request["ConsistentRead"] = True
+        if span.reverse:
+            request["ScanIndexForward"] = False
         if span.limit is not None:
             request["Limit"] = span.limit
         answer = self._send(lambda: self._client.query(**request))
-        last = answer.get("LastEvaluatedKey")
-        rows = tuple(_row(item) for item in answer["Items"])
-        return Page(rows, next_low(key_in(item_from_wire(last)).sk, span.high) if last else None)
+        rows = tuple(_row(item, span) for item in answer["Items"])
+        return _page(rows, answer.get("LastEvaluatedKey"), span)
 
     def write(self, write: Write) -> Written:
         """One conditional write. Raises ConditionFailed (nothing was written)."""
@@ -196,6 +211,18 @@ def _decoded(item: Mapping[str, object]) -> Record | Unreadable:
     return decode(item_from_wire(item))
 
 
-def _row(item: Mapping[str, object]) -> Row:
+def _page(rows: tuple[Row, ...], last: Mapping[str, object] | None, span: Span) -> Page:
+    if not last:
+        return Page(rows, None)
+    sort = _sort_in(item_from_wire(last), span)
+    return Page(rows, None, next_high(sort, span.low)) if span.reverse else Page(rows, next_low(sort, span.high))
+
+
+def _row(item: Mapping[str, object], span: Span) -> Row:
     plain = item_from_wire(item)
-    return Row(key_in(plain).sk, decode(plain))
+    return Row(_sort_in(plain, span), decode(plain))
+
+
+def _sort_in(plain: Mapping[str, object], span: Span) -> str:
+    sort = plain.get(sort_attribute(span))
+    return sort if isinstance(sort, str) else ""

@@ -1,15 +1,15 @@
-"""Owns the shape of the table: its key, its billing and its TTL attribute, as deployments and tests create it."""
+"""Owns the shape of the table: key, index of dead letters, billing and TTL attribute, as deployments and tests create it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workpool_aws.adapters.keys import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
+from workpool_aws.adapters.keys import DEAD_INDEX, DEAD_KEY, PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-__all__ = ["PARTITION_KEY", "SORT_KEY", "TTL_ATTRIBUTE", "create_table", "enable_ttl"]
+__all__ = ["DEAD_INDEX", "DEAD_KEY", "PARTITION_KEY", "SORT_KEY", "TTL_ATTRIBUTE", "create_table", "enable_ttl"]
 
 
 def create_table(client: DynamoDBClient, name: str) -> None:
@@ -24,6 +24,14 @@ def create_table(client: DynamoDBClient, name: str) -> None:
         AttributeDefinitions=[
             {"AttributeName": PARTITION_KEY, "AttributeType": "S"},
             {"AttributeName": SORT_KEY, "AttributeType": "S"},
+            {"AttributeName": DEAD_KEY, "AttributeType": "S"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": DEAD_INDEX,
+                "KeySchema": [{"AttributeName": PARTITION_KEY, "KeyType": "HASH"}, {"AttributeName": DEAD_KEY, "KeyType": "RANGE"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
         ],
     )
     client.get_waiter("table_exists").wait(TableName=name)

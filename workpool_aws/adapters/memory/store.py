@@ -16,11 +16,22 @@ from workpool_aws.adapters import capacity
 from workpool_aws.adapters.capacity import Meter, item_size
 from workpool_aws.adapters.codec import Item, change_of, decode, encode
 from workpool_aws.adapters.forms import Value
-from workpool_aws.adapters.keys import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE, Key, is_empty, key_of, next_low, partition_of
+from workpool_aws.adapters.keys import (
+    DEAD_KEY,
+    PARTITION_KEY,
+    SORT_KEY,
+    TTL_ATTRIBUTE,
+    Key,
+    is_empty,
+    key_of,
+    next_high,
+    next_low,
+    partition_of,
+)
 from workpool_aws.adapters.memory.evaluate import applied, holds
 from workpool_aws.adapters.schema import record_type
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.refs import Page, Record, Ref, Row, Span, Unreadable, ref_of
+from workpool_aws.model.refs import Page, Record, Ref, Row, Shelf, Span, Unreadable, ref_of
 from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
@@ -37,30 +48,65 @@ class _Partition:
     sorts: list[str] = field(default_factory=list)
     items: dict[str, Item] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
+    dead: list[tuple[str, str]] = field(default_factory=list)
+    """The index of dead letters: (key in the index, sort key), in order."""
 
     def place(self, sort: str, item: Item, size: int) -> None:
         if sort not in self.items:
             insort(self.sorts, sort)
+        self._reindex(sort, item)
         self.items[sort] = item
         self.sizes[sort] = size
 
     def drop(self, sort: str) -> None:
-        if self.items.pop(sort, None) is not None:
+        if sort in self.items:
+            self._reindex(sort, {})
+            del self.items[sort]
             del self.sizes[sort]
             del self.sorts[bisect_left(self.sorts, sort)]
 
-    def page(self, span: Span, page_bytes: int) -> tuple[list[str], bool]:
-        """Sort keys of one answer, and whether it was cut off. As in DynamoDB a page that reached its limit counts as cut off."""
-        first = bisect_left(self.sorts, span.low)
-        end = len(self.sorts) if span.high is None else bisect_right(self.sorts, span.high)
+    def _reindex(self, sort: str, item: Item) -> None:
+        before, after = self.items.get(sort, {}).get(DEAD_KEY), item.get(DEAD_KEY)
+        if before == after:
+            return
+        if isinstance(before, str):
+            del self.dead[bisect_left(self.dead, (before, sort))]
+        if isinstance(after, str):
+            insort(self.dead, (after, sort))
+
+    def page(self, span: Span, page_bytes: int) -> tuple[list[tuple[str, str]], bool]:
+        """(Key in the range, sort key) of one answer, and whether it was cut off. As in DynamoDB a page at its limit counts as cut off."""
+        rows: Sequence[tuple[str, str]] | _Same = self.dead if span.shelf is Shelf.DEAD else _Same(self.sorts)
+        first = bisect_left(rows, span.low, key=_key_of_row)
+        end = len(rows) if span.high is None else bisect_right(rows, span.high, key=_key_of_row)
+        places = range(end - 1, first - 1, -1) if span.reverse else range(first, end)
+        chosen: list[tuple[str, str]] = []
         size = 0
-        for index in range(first, end):
-            size += self.sizes[self.sorts[index]]
-            if index > first and size > page_bytes:
-                return self.sorts[first:index], True
-            if index - first + 1 == span.limit:
-                return self.sorts[first : index + 1], True
-        return self.sorts[first:end], False
+        for index in places:
+            size += self.sizes[rows[index][1]]
+            if chosen and size > page_bytes:
+                return chosen, True
+            chosen.append(rows[index])
+            if len(chosen) == span.limit:
+                return chosen, True
+        return chosen, False
+
+
+class _Same:
+    """Sort keys as the rows of an index whose keys they are."""
+
+    def __init__(self, sorts: list[str]) -> None:
+        self._sorts = sorts
+
+    def __len__(self) -> int:
+        return len(self._sorts)
+
+    def __getitem__(self, index: int) -> tuple[str, str]:
+        return self._sorts[index], self._sorts[index]
+
+
+def _key_of_row(row: tuple[str, str]) -> str:
+    return row[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +163,16 @@ class MemoryStore:
             return Page((), None)
         with self._lock:
             partition = self._partitions.get(partition_key, _Partition())
-            sorts, cut = partition.page(span, self._page_bytes)
-            items = [partition.items[sort] for sort in sorts]
-            units = capacity.query_units(partition.sizes[sort] for sort in sorts)
+            places, cut = partition.page(span, self._page_bytes)
+            items = [partition.items[sort] for _, sort in places]
+            sizes = [partition.sizes[sort] for _, sort in places]
+        units = capacity.index_query_units(sizes) if span.shelf is Shelf.DEAD else capacity.query_units(sizes)
         self.meter.count(f"{span.shelf.value}.query", read_units=units)
-        rows = tuple(Row(sort, decode(item)) for sort, item in zip(sorts, items, strict=True))
-        return Page(rows, next_low(sorts[-1], span.high) if cut else None)
+        rows = tuple(Row(key, decode(item)) for (key, _), item in zip(places, items, strict=True))
+        if not cut:
+            return Page(rows, None)
+        last = places[-1][0]
+        return Page(rows, None, next_high(last, span.low)) if span.reverse else Page(rows, next_low(last, span.high))
 
     def write(self, write: Write) -> Written:
         """One conditional write. Raises ConditionFailed or ValueError; in both cases nothing was written."""
@@ -133,7 +183,8 @@ class MemoryStore:
             if step.after is None:
                 self.meter.count(label, write_units=capacity.failed_write_units(step.old_bytes))
                 raise ConditionFailed(None if step.before is None else decode(step.before))
-            self.meter.count(label, write_units=capacity.write_units(step.old_bytes, step.new_bytes))
+            units = capacity.write_units(step.old_bytes, step.new_bytes) + capacity.index_units(step.before, step.after)
+            self.meter.count(label, write_units=units)
             self._place(step.key, step.after, step.new_bytes)
         return Written(self._date(), _told(write, step.after))
 
@@ -149,6 +200,7 @@ class MemoryStore:
             if any(failed):
                 current = (step.before if step.after is None else None for step in steps)
                 raise TransactionFailed(tuple(None if item is None else decode(item) for item in current), failed)
+            self.meter.count("tx", write_units=sum(capacity.index_units(step.before, step.after) for step in steps), requests=0)
             for step in steps:
                 if step.after is not None:
                     self._place(step.key, step.after, step.new_bytes)
@@ -158,9 +210,10 @@ class MemoryStore:
         """Remove an item, if it exists."""
         key = key_of(ref)
         with self._lock:
-            _, size = self._find(key)
+            item, size = self._find(key)
             self._drop(key)
-        self.meter.count(f"{_noun(record_type(ref))}.delete", write_units=capacity.write_units(size, 0))
+        units = capacity.write_units(size, 0) + capacity.index_units(item, None)
+        self.meter.count(f"{_noun(record_type(ref))}.delete", write_units=units)
 
     def peek(self, ref: Ref) -> Record | Unreadable | None:
         """What `get` would answer, outside the meter: for tests."""

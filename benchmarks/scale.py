@@ -1,0 +1,113 @@
+"""Owns the question whether an action costs the same whatever lies in the table: a long backlog, a long history.
+
+The table is filled without being metered. A pool then works for a while on a backlog that is topped up to its length every second, and what
+it spends is divided by the attempts that ended meanwhile: start, finish, report and the loop's share, without the enqueue.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+
+from workpool_aws import Workpool
+from workpool_aws.local import LocalCloud
+from workpool_aws.model.ids import EpochMs, WorkId, make_ids
+from workpool_aws.model.work import Kind, Outcome, State, Work
+from workpool_aws.model.writes import Put
+
+__all__ = ["FLAT_WITHIN", "PLACES", "Cost", "Place", "cost_at"]
+
+FLAT_WITHIN = 0.05
+"""Share by which no place may cost more or less than the first."""
+READS_A_WRITE = 5
+PARALLELISM = 20
+WARM_UP_S = 3
+MEASURED_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A pool with so many works pending and so many finished."""
+
+    backlog: int
+    history: int
+
+    def __str__(self) -> str:
+        return f"backlog {self.backlog:,}, history {self.history:,}"
+
+
+PLACES = (Place(100, 0), Place(1_000, 0), Place(10_000, 0), Place(100_000, 0), Place(100, 100_000), Place(10_000, 100_000))
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Units an attempt."""
+
+    write_units: float
+    read_units: float
+    attempts: int
+
+    @property
+    def price(self) -> float:
+        """In write units: a read unit is a fifth of one."""
+        return self.write_units + self.read_units / READS_A_WRITE
+
+    def is_flat_beside(self, other: Cost) -> bool:
+        """Whether the two differ in price by no more than is allowed."""
+        return abs(self.price - other.price) <= FLAT_WITHIN * other.price
+
+
+def cost_at(place: Place, seed: int) -> Cost:
+    """What an attempt costs there. The same seed gives the same durations of works at every place."""
+    chance = random.Random(seed)  # noqa: S311 - durations of a benchmark
+    ended = 0
+    pool_of = Workpool("benchmark")
+
+    @pool_of.action
+    def work(note: str) -> str:
+        nonlocal ended
+        ended += 1
+        return note[:20]
+
+    with LocalCloud(engine="memory", seed=seed, call_latency=timedelta(milliseconds=5)) as cloud:
+        fn = cloud.function(work, takes=lambda _event: timedelta(seconds=chance.uniform(0.2, 1.0)))
+        pool = cloud.workpool("benchmark", max_parallelism=PARALLELISM)
+        pool.enqueue_action(None, fn, {"note": "x"})  # so that the loop has a ledger, as every pool that has a history
+        cloud.run_until_idle()
+        _fill(cloud, fn, place.history, finished=True, chance=chance)
+        cloud.advance(timedelta(minutes=1))
+        _fill(cloud, fn, place.backlog, finished=False, chance=chance)
+        pool.enqueue_action(None, fn, {"note": "x"})
+        topped_up = ended
+        for second in range(WARM_UP_S + MEASURED_S):
+            if second == WARM_UP_S:
+                before, ended_before = cloud.capacity, ended
+            cloud.advance(timedelta(seconds=1))
+            _fill(cloud, fn, ended - topped_up, finished=False, chance=chance)
+            topped_up = ended
+        spent, attempts = cloud.capacity, ended - ended_before
+    return Cost((spent.write_units - before.write_units) / attempts, (spent.read_units - before.read_units) / attempts, attempts)
+
+
+def _fill(cloud: LocalCloud, fn: str, count: int, *, finished: bool, chance: random.Random) -> None:
+    """Store works as they stand when they are due now, or ended in the last day."""
+    store = cloud._engine_open.quiet(cloud.table)  # noqa: SLF001 - unmetered, which nobody but a benchmark may want
+    now = EpochMs(int(cloud.now.timestamp() * 1000))
+    ids = make_ids(EpochMs(now - 86_400_000 if finished else now), random_bits=chance.getrandbits(70))
+    for _ in range(count):
+        work = Work(
+            pool="benchmark",
+            id=WorkId(next(ids)),
+            target=fn,
+            args='{"note":"' + "x" * 150 + '"}',
+            kind=Kind.QUERY,
+            retry=None,
+            claimed=False,
+            state=State.FINISHED if finished else State.PENDING,
+            due_at=now,
+            enqueued_at=now,
+            retention_s=7 * 86_400,
+            outcome=Outcome.SUCCESS if finished else None,
+        )
+        store.write(Put(work))

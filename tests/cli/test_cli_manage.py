@@ -1,0 +1,263 @@
+"""The commands that see and manage a pool, on a table in moto through boto3."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from workpool_aws import Workpool
+from workpool_aws.cli.main import main
+from workpool_aws.local import LocalCloud
+
+SECRET = "hunter2"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A pool that has worked: one success, two failures, one work for tomorrow."""
+
+    cloud: LocalCloud
+    pool: Workpool
+    good: str
+    bad: list[str]
+    later: str
+
+
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def boom(event: dict[str, Any], _: object) -> None:
+    raise ValueError("no\x1b[31m such\nuser")
+
+
+@pytest.fixture
+def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    with LocalCloud(engine="moto") as cloud:
+        pool = cloud.workpool("email", max_parallelism=4)
+        good = pool.enqueue_action(None, cloud.function(lambda event, _: "sent", name="good"), {"password": SECRET})
+        bad = pool.enqueue_action_batch(None, cloud.function(boom, name="bad"), [{"n": 1}, {"n": 2}])
+        cloud.run_until_idle()
+        later = pool.enqueue_action(None, cloud.function(boom, name="late"), {}, run_after=timedelta(days=1))
+        monkeypatch.setenv("WORKPOOL_TABLE", cloud.table)
+        monkeypatch.setenv("WORKPOOL_POOL", "email")
+        yield Scene(cloud, pool, good, bad, later)
+
+
+def says(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+
+
+def test_ls_shows_a_line_a_work(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls"]) == 0
+
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert lines[0].split() == ["id", "state", "attempts", "when", "function", "error"]
+    assert [line.split()[:2] for line in lines[1:]] == [
+        [scene.good, "success"],
+        *([each, "failed"] for each in scene.bad),
+        [scene.later, "pending"],
+    ]
+    assert "ValueError: no [31m such user" in lines[2]
+    assert "\x1b" not in said.out
+    assert SECRET not in said.out + said.err
+
+
+def test_ls_asks_for_a_state_a_function_and_a_page(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["ls", "--state", "dead", "--newest", "--limit", "1", "--json"])
+    first = json.loads(capsys.readouterr().out)
+    main(["ls", "--state", "dead", "--newest", "--limit", "1", "--json", "--after", first["next"]])
+    second = json.loads(capsys.readouterr().out)
+    main(["ls", "--fn", "good", "--json"])
+    of_one = json.loads(capsys.readouterr().out)
+
+    assert [each["id"] for each in (*first["items"], *second["items"])] == scene.bad[::-1]
+    assert [(each["id"], each["outcome"]) for each in of_one["items"]] == [(scene.good, "success")]
+
+
+def test_a_page_that_goes_on_says_how_on_stderr(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", "--limit", "1"]) == 0
+
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 2
+    assert said.err.startswith("more: --after ")
+
+
+def test_show_keeps_arguments_and_results_to_itself(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", scene.good]) == 0
+    plain = capsys.readouterr().out
+    assert main(["show", scene.good, "--args", "--result"]) == 0
+    open_ = capsys.readouterr().out
+    assert main(["show", scene.good, "--json"]) == 0
+    as_json = json.loads(capsys.readouterr().out)
+    assert main(["show", scene.good, "--json", "--args"]) == 0
+    with_args = json.loads(capsys.readouterr().out)
+
+    assert SECRET not in plain
+    assert "sent" not in plain
+    assert f'arguments         {{"password":"{SECRET}"}}' in open_
+    assert 'result            "sent"' in open_
+    assert "args" not in as_json
+    assert json.loads(with_args["args"]) == {"password": SECRET}
+
+
+def test_an_unknown_work_is_code_3(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [main(["show", "nonsense"]), main(["cancel", "nonsense", "--yes"]), main(["redrive", "nonsense", "--yes"])] == [3, 3, 3]
+
+    said = capsys.readouterr()
+    assert "no work nonsense is known in pool email of table workpool-local" in said.err
+
+
+def test_cancel_shows_the_count_and_asks(scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    says(monkeypatch, "n\n")
+    refused = main(["cancel", scene.later])
+    asked = capsys.readouterr().err
+    state = scene.pool.status(None, scene.later).state
+    says(monkeypatch, "y\n")
+
+    assert main(["cancel", scene.later]) == 0
+
+    assert (refused, state) == (4, "pending")
+    assert asked == "Cancel 1 work (1 pending) in pool email of table workpool-local? [y/N] Nothing was changed.\n"
+    assert capsys.readouterr().out == f"{scene.later}  canceled\n"
+    assert scene.pool.status(None, scene.later).outcome == "canceled"
+
+
+def test_what_is_over_cannot_be_canceled_any_more(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cancel", scene.good, scene.later, "--yes", "--json"]) == 3
+
+    assert json.loads(capsys.readouterr().out) == {scene.good: "finished", scene.later: "canceled"}
+
+
+def test_without_a_terminal_yes_must_be_said(scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+
+    assert main(["redrive", "--all"]) == 2
+
+    assert "Redrive 2 works that failed for good in pool email of table workpool-local?" in capsys.readouterr().err
+    assert len(scene.pool.list(None, state="dead").items) == 2
+
+
+def test_redrive_all_says_how_many(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    codes = [main(["redrive", "--all", "--fn", "good", "--yes"]), main(["redrive", "--all", "--yes"]), main(["redrive", "--all"])]
+
+    assert codes == [0, 0, 0]
+    assert capsys.readouterr().out == "0 works redriven\n2 works redriven\n0 works redriven\n"
+    assert scene.pool.list(None, state="dead").items == ()
+
+
+def test_redrive_names_the_new_works(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["redrive", scene.bad[0], scene.good, "--yes", "--json"]) == 3
+
+    said = capsys.readouterr()
+    answers = json.loads(said.out)
+    assert scene.pool.redrive(None, scene.bad[0]) == answers[scene.bad[0]]
+    assert answers[scene.good] is None
+    assert "failed for good; this one is success" in said.err
+
+
+@pytest.mark.parametrize("argv", [["redrive"], ["redrive", "x", "--all"], ["redrive", "x", "--fn", "f"], ["limit", "3", "--reset"]])
+def test_options_that_contradict_each_other(scene: Scene, argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 2
+
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_pause_resume_and_limit(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = []
+    for argv in (["pause"], ["resume"], ["limit", "7"], ["limit"], ["limit", "--reset"]):
+        assert main([*argv, "--json"]) == 0
+        said = json.loads(capsys.readouterr().out)
+        steps.append((said["max_parallelism"], said["paused"]))
+
+    assert steps == [(0, True), (4, False), (7, False), (7, False), (4, False)]
+    assert main(["limit", "9"]) == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[0] == "in force  9 at a time"
+    assert "override  9, by a caller outside Lambda" in said
+    assert scene.pool.config(None).max_parallelism == 9
+
+
+def test_stats_for_people_and_for_programs(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stats"]) == 0
+    lines = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert main(["stats", "--json", "--minutes", "60"]) == 0
+    said = json.loads(capsys.readouterr().out)
+
+    assert {name.strip(): value.strip() for name, value in lines.items()}["executions"] == "3 in 5 min"
+    assert (said["executions"], said["error_rate"], said["scheduled"]) == (3, pytest.approx(2 / 3), 1)
+
+
+def test_options_beat_the_environment(scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("WORKPOOL_JSON", "1")
+    main(["ls"])
+    of_environment = json.loads(capsys.readouterr().out)["items"]
+    main(["ls", "--pool", "other"])
+
+    assert json.loads(capsys.readouterr().out)["items"] == []
+    assert len(of_environment) == 4
+
+
+def test_a_table_must_be_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("WORKPOOL_TABLE", raising=False)
+
+    assert main(["ls"]) == 2
+
+    assert capsys.readouterr().err == "workpool ls: error: --table: None is not allowed; name the table, here or in WORKPOOL_TABLE\n"
+
+
+def test_a_table_that_does_not_exist_is_code_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    boto3 = pytest.importorskip("boto3")
+    moto = pytest.importorskip("moto")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "none")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    boto3.setup_default_session()
+
+    with moto.mock_aws():
+        assert main(["ls", "--table", "no-such-table"]) == 1
+
+    assert "table 'no-such-table' does not exist" in capsys.readouterr().err
+
+
+def test_a_terminal_gets_a_table_in_colour(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+
+    assert main(["ls", "--state", "dead"]) == 0
+
+    assert "\x1b[31mfailed" in terminal.getvalue()
+    assert scene.bad[0] in terminal.getvalue()
+
+
+@pytest.mark.parametrize("command", ["ls", "show", "cancel", "redrive", "pause", "resume", "limit", "stats"])
+def test_every_command_has_help_with_its_environment_and_codes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+
+    said = capsys.readouterr().out
+    for word in ("--table", "WORKPOOL_TABLE", "--pool", "WORKPOOL_POOL", "--json", "WORKPOOL_JSON", "exit codes: 0", "4 not confirmed"):
+        assert word in said
+
+
+def test_help_of_a_command_loads_no_sdk() -> None:
+    script = (
+        "import sys; from workpool_aws.cli.main import main; main(['ls', '--help']); "
+        "sys.exit(' '.join(sorted({'boto3', 'botocore', 'moto', 'pydantic', 'rich'} & set(sys.modules))) or 0)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")

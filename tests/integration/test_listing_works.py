@@ -1,0 +1,167 @@
+"""Lists through the public face: what is pending, running, finished and dead, page by page."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from workpool_aws import RetryPolicy, UsageError, WorkId, Workpool
+from workpool_aws.local import LocalCloud
+
+SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
+
+
+def echo(event: dict[str, Any], _: object) -> Any:
+    return event.get("n")
+
+
+def boom(event: dict[str, Any], _: object) -> None:
+    raise ValueError(f"boom {event['n']}")
+
+
+def every_page(pool: Workpool, **question: Any) -> list[WorkId]:
+    """The ids of all pages, in order."""
+    ids: list[WorkId] = []
+    after = None
+    for _ in range(50):
+        page = pool.list(None, after=after, **question)
+        ids += [each.work_id for each in page.items]
+        after = page.next
+        if after is None:
+            return ids
+    raise AssertionError(f"the pages do not end: {ids}")
+
+
+def test_every_state_lists_its_works(cloud: LocalCloud) -> None:
+    pool = cloud.workpool(max_parallelism=2)
+    good, bad = pool.enqueue_action(None, cloud.function(echo), {"n": 1}), pool.enqueue_action(None, cloud.function(boom), {"n": 2})
+    cloud.run_until_idle()
+    slow = cloud.function(lambda event, _: None, name="slow", takes=timedelta(minutes=5), timeout=timedelta(minutes=10))
+    started = pool.enqueue_action_batch(None, slow, [{}, {}])
+    cloud.advance(2 * SECOND)
+    waiting = pool.enqueue_action(None, slow, {})
+    later = pool.enqueue_action(None, slow, {}, run_after=DAY)
+    cloud.advance(2 * SECOND)
+
+    listed = {state: every_page(pool, state=state) for state in (None, "pending", "running", "finished", "dead")}
+
+    assert listed == {
+        None: [good, bad, *started, waiting, later],
+        "pending": [waiting, later],
+        "running": started,
+        "finished": [good, bad],
+        "dead": [bad],
+    }
+
+
+def test_a_listed_work_tells_what_it_is(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    fn = cloud.function(boom)
+    work_id = pool.enqueue_query(None, fn, {"n": 7}, retry=False)
+    enqueued = cloud.now
+    cloud.run_until_idle()
+
+    (work,) = pool.list(None, state="dead").items
+
+    assert (work.work_id, work.target, work.kind, work.enqueued_at) == (work_id, fn, "query", enqueued)
+    assert (work.state, work.outcome, work.error, work.error_type) == ("finished", "failed", "boom 7", "ValueError")
+    assert (work.redrive_of, work.redriven_as) == (None, None)
+    assert work.finished_at == pool.status(None, work_id).finished_at
+
+
+@pytest.mark.parametrize("state", [None, "finished", "dead", "pending", "running"])
+@pytest.mark.parametrize("limit", [1, 3, 7, 50])
+def test_pages_join_in_either_order(cloud: LocalCloud, state: Any, limit: int) -> None:
+    pool = cloud.workpool(max_parallelism=50)
+    takes = timedelta(hours=1) if state == "running" else timedelta(0)
+    fn = cloud.function(boom, takes=takes, timeout=timedelta(hours=2))
+    ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(7)], run_after=DAY if state == "pending" else None)
+    cloud.advance(10 * SECOND)
+
+    assert sorted(every_page(pool, state=state, limit=limit)) == sorted(ids)
+    assert every_page(pool, state=state, limit=limit, order="newest") == every_page(pool, state=state, limit=limit)[::-1]
+
+
+def test_a_page_that_holds_all_names_no_next(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    ids = pool.enqueue_action_batch(None, cloud.function(echo), [{}, {}], run_after=DAY)
+
+    page = pool.list(None, limit=2)
+
+    assert [each.work_id for each in page.items] == ids
+    assert page.next is None
+    assert pool.list(None, limit=1).next is not None
+
+
+def test_a_work_that_backs_off_is_listed_once_by_the_time_it_is_due(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    policy = RetryPolicy(max_attempts=3, initial_backoff=timedelta(minutes=30), jitter=False)
+    retried = pool.enqueue_action(None, cloud.function(boom), {"n": 1}, retry=policy)
+    cloud.advance(10 * SECOND)
+    sooner = pool.enqueue_action(None, cloud.function(echo), {}, run_after=timedelta(minutes=10))
+    later = pool.enqueue_action(None, cloud.function(echo), {}, run_after=timedelta(minutes=50))
+
+    assert every_page(pool, state="pending", limit=1) == [sooner, retried, later]
+    assert every_page(pool, state="pending", order="newest", limit=1) == [later, retried, sooner]
+
+
+def test_a_list_of_one_function(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    good, bad = cloud.function(echo, name="good"), cloud.function(boom, name="bad")
+    wanted = pool.enqueue_action(None, bad, {"n": 1})
+    pool.enqueue_action(None, good, {})
+    cloud.run_until_idle()
+
+    assert every_page(pool, fn="bad") == every_page(pool, fn=bad) == [wanted]
+    assert every_page(pool, fn="ba") == every_page(pool, fn=f"{bad}:1") == []
+
+
+def test_pools_list_their_own(cloud: LocalCloud) -> None:
+    mine, other = cloud.workpool("mine"), cloud.workpool("other")
+    work_id = mine.enqueue_action(None, cloud.function(boom), {"n": 1})
+    cloud.run_until_idle()
+
+    assert every_page(mine) == every_page(mine, state="dead") == [work_id]
+    assert every_page(other) == every_page(other, state="dead") == []
+
+
+def test_what_is_past_its_retention_is_not_listed(cloud: LocalCloud) -> None:
+    pool = Workpool(cloud.table, "short", status_ttl=timedelta(seconds=30))
+    pool.enqueue_action(None, cloud.function(boom), {"n": 1})
+    cloud.run_until_idle()
+    assert len(pool.list(None, state="dead").items) == 1
+    cloud.advance(timedelta(minutes=1))
+
+    assert every_page(pool) == every_page(pool, state="dead") == []
+    assert pool.redrive_all(None) == 0
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ({"state": "done"}, "state: 'done' is not allowed; None (all) or one of pending, running, finished, dead"),
+        ({"order": "random"}, "order: 'random' is not allowed; one of oldest, newest"),
+        ({"limit": 0}, "limit: 0 is not allowed; an int from 1 to 1000"),
+        ({"limit": True}, "limit: True is not allowed; an int from 1 to 1000"),
+        ({"fn": ""}, "fn: '' is not allowed"),
+        ({"after": "%"}, "after: '%' is not allowed; None, or the `next` of a page of the same state and order"),
+        ({"after": 5}, "after: 5 is not allowed"),
+    ],
+)
+def test_what_cannot_be_listed(cloud: LocalCloud, question: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        cloud.workpool().list(None, **question)
+
+    assert str(caught.value).startswith(message)
+
+
+def test_a_cursor_is_good_for_its_own_question_only(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    pool.enqueue_action_batch(None, cloud.function(echo), [{}, {}], run_after=DAY)
+    cursor = pool.list(None, limit=1).next
+
+    with pytest.raises(UsageError, match="same state and order"):
+        pool.list(None, order="newest", after=cursor)
+    with pytest.raises(UsageError, match="same state and order"):
+        pool.list(None, state="pending", after=cursor)

@@ -1,0 +1,124 @@
+"""Redrive through the public face: a failure runs again as a new work, once."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from workpool_aws import NotFound, RetryPolicy, UsageError, Workpool
+from workpool_aws.local import LocalCloud
+
+NO_NAME: Any = 5
+
+
+class Mender:
+    """Fails until it is mended."""
+
+    def __init__(self) -> None:
+        self.mended = False
+        self.seen: list[Any] = []
+
+    def __call__(self, event: dict[str, Any], _: object) -> str:
+        self.seen.append(event["n"])
+        if not self.mended:
+            raise ValueError("broken")
+        return f"done {event['n']}"
+
+
+def dead(pool: Workpool) -> list[str]:
+    return [each.work_id for each in pool.list(None, state="dead").items]
+
+
+def test_a_failure_runs_again_as_a_new_work(cloud: LocalCloud) -> None:
+    pool, mender = cloud.workpool(), Mender()
+    old = pool.enqueue_action(None, cloud.function(mender, name="mender"), {"n": 3}, retry=RetryPolicy(max_attempts=2, jitter=False))
+    cloud.run_until_idle()
+    mender.mended = True
+
+    new = pool.redrive(None, old)
+    cloud.run_until_idle()
+
+    result = pool.result(None, new)
+    assert result is not None
+    assert (result.return_value, mender.seen) == ("done 3", [3, 3, 3])
+    assert pool.status(None, old).outcome == "failed"
+    shown = {each.work_id: each for each in pool.list(None).items}
+    assert (shown[new].redrive_of, shown[old].redriven_as) == (old, new)
+    assert dead(pool) == []
+
+
+def test_a_second_redrive_answers_with_the_first(cloud: LocalCloud) -> None:
+    pool, mender = cloud.workpool(), Mender()
+    old = pool.enqueue_action(None, cloud.function(mender, name="mender"), {"n": 1})
+    cloud.run_until_idle()
+    mender.mended = True
+
+    first = pool.redrive(None, old)
+    at_once = pool.redrive(None, old)
+    cloud.run_until_idle()
+    afterwards = pool.redrive(None, old)
+    cloud.run_until_idle()
+
+    assert first == at_once == afterwards != old
+    assert mender.seen == [1, 1]
+
+
+def test_what_fails_again_can_be_redriven_again(cloud: LocalCloud) -> None:
+    pool, mender = cloud.workpool(), Mender()
+    old = pool.enqueue_action(None, cloud.function(mender, name="mender"), {"n": 1})
+    cloud.run_until_idle()
+    second = pool.redrive(None, old)
+    cloud.run_until_idle()
+
+    assert dead(pool) == [second]
+    assert pool.redrive(None, second) not in (old, second)
+
+
+def test_all_failures_are_redriven_once(cloud: LocalCloud) -> None:
+    pool, mender, other = cloud.workpool(), Mender(), Mender()
+    fn, other_fn = cloud.function(mender, name="mender"), cloud.function(other, name="other")
+    pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(60)])
+    kept = pool.enqueue_action(None, other_fn, {"n": -1})
+    cloud.run_until_idle()
+    mender.mended = other.mended = True
+
+    counts = [pool.redrive_all(None, fn="mender"), pool.redrive_all(None, fn="mender")]
+    left = dead(pool)
+    counts.append(pool.redrive_all(None))
+    cloud.run_until_idle()
+
+    assert counts == [60, 0, 1]
+    assert left == [kept]
+    assert sorted(mender.seen) == sorted([*range(60), *range(60)])
+    assert {each.outcome for each in pool.list(None, limit=200).items if each.redrive_of is not None} == {"success"}
+
+
+def test_only_a_failure_can_be_redriven(cloud: LocalCloud) -> None:
+    pool, mender = cloud.workpool(), Mender()
+    mender.mended = True
+    fn = cloud.function(mender, name="mender")
+    good = pool.enqueue_action(None, fn, {"n": 1})
+    cloud.run_until_idle()
+    waiting = pool.enqueue_action(None, fn, {"n": 2}, run_after=timedelta(days=1))
+    canceled = pool.enqueue_action(None, fn, {"n": 2}, run_after=timedelta(days=1))
+    pool.cancel(None, canceled)
+
+    for work_id, what in ((good, "success"), (waiting, "pending"), (canceled, "canceled")):
+        with pytest.raises(UsageError, match=f"failed for good; this one is {what}"):
+            pool.redrive(None, work_id)
+    with pytest.raises(NotFound):
+        pool.redrive(None, "nonsense")
+    with pytest.raises(UsageError, match="fn: 5"):
+        pool.redrive_all(None, fn=NO_NAME)
+    assert len(pool.list(None).items) == 3
+
+
+def test_a_retried_failure_is_no_dead_letter_until_it_is_final(cloud: LocalCloud) -> None:
+    pool, mender = cloud.workpool(), Mender()
+    policy = RetryPolicy(max_attempts=2, initial_backoff=timedelta(minutes=10), jitter=False)
+    work_id = pool.enqueue_action(None, cloud.function(mender, name="mender"), {"n": 1}, retry=policy)
+    cloud.advance(timedelta(minutes=1))
+    between = dead(pool)
+    cloud.run_until_idle()
+
+    assert (between, dead(pool)) == ([], [work_id])

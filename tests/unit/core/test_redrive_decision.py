@@ -1,0 +1,74 @@
+"""What becomes of a failed work that is to run again. Its own outcome never changes [WP-6]."""
+
+from dataclasses import fields
+
+import pytest
+
+from builders import NOW, a_policy, a_running_work, a_work, an_id
+from workpool_aws.core.redrive import NoFailure, Redrive, Redriven, decide_redrive
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.writes import All, Is, IsAbsent
+
+LATER = EpochMs(NOW + 60_000)
+NEW = an_id(at=LATER, n=5)
+CARRIED = {"pool", "target", "args", "kind", "retry", "claimed", "retention_s", "link"}
+GIVEN = {"id", "state", "due_at", "enqueued_at", "redrive_of"}
+
+
+def a_failure(**changes: object) -> Work:
+    over = {"state": State.FINISHED, "outcome": Outcome.FAILED, "attempts_made": 3, "starts": 4, "error": "no", "error_type": "E"}
+    kept = {"finished_at": NOW, "expires_at": 9, "dead": "d", "args": '{"n":1}', "retry": a_policy(), "link": "request=1"}
+    return a_work(**{**over, **kept, **changes})
+
+
+def redriven(old: Work, link: str | None = None) -> Redrive:
+    decision = decide_redrive(old, new_id=NEW, now=LATER, link=link)
+    assert isinstance(decision, Redrive)
+    return decision
+
+
+def test_the_new_work_asks_for_the_same_and_begins_anew() -> None:
+    old = a_failure()
+
+    new = redriven(old).work
+
+    assert {name: getattr(new, name) for name in CARRIED} == {name: getattr(old, name) for name in CARRIED}
+    assert (new.id, new.state, new.due_at, new.enqueued_at, new.redrive_of) == (NEW, State.PENDING, LATER, LATER, old.id)
+    blank = a_work()
+    rest = {item.name for item in fields(Work)} - CARRIED - GIVEN
+    assert {name: getattr(new, name) for name in rest} == {name: getattr(blank, name) for name in rest}
+
+
+def test_the_old_work_is_marked_and_nothing_else_of_it_changes() -> None:
+    decision = redriven(a_failure())
+
+    assert decision.mark.ref == WorkRef("email", an_id())
+    assert decision.mark.set == {"redriven_as": NEW, "dead": None}
+    assert decision.mark.condition == All((Is("state", State.FINISHED), Is("outcome", Outcome.FAILED), Is("redriven_as", None)))
+    assert decision.put.condition == IsAbsent()
+    assert decision.put.record == decision.work
+
+
+def test_whoever_redrives_is_the_link() -> None:
+    assert redriven(a_failure(), link="request=2").work.link == "request=2"
+
+
+def test_a_failure_is_redriven_once() -> None:
+    first = an_id(n=9)
+
+    assert decide_redrive(a_failure(redriven_as=first), new_id=NEW, now=LATER, link=None) == Redriven(first)
+
+
+@pytest.mark.parametrize(
+    ("work", "what"),
+    [
+        (a_work(), "pending"),
+        (a_running_work(), "running"),
+        (a_failure(outcome=Outcome.SUCCESS), "success"),
+        (a_failure(outcome=Outcome.CANCELED), "canceled"),
+    ],
+)
+def test_what_did_not_fail_is_left_alone(work: Work, what: str) -> None:
+    assert decide_redrive(work, new_id=NEW, now=LATER, link=None) == NoFailure(what)

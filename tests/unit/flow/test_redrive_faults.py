@@ -1,0 +1,90 @@
+"""A redrive that lost an answer or died half way is made good by the next one."""
+
+import pytest
+
+from builders import NOW, a_work
+from pool_world import World
+from workpool_aws import StoreUnavailable
+from workpool_aws.model.facts import Redriven
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Status
+from workpool_aws.model.refs import Shelf, Span
+from workpool_aws.model.work import Outcome, Pointer, State, Work, dead_key
+from workpool_aws.model.writes import Put, Write
+
+
+def a_failure(world: World) -> Work:
+    work = a_work(state=State.FINISHED, outcome=Outcome.FAILED, attempts_made=1, starts=1, finished_at=NOW)
+    return world.put(a_work(**{name: getattr(work, name) for name in ("state", "outcome", "finished_at")}, dead=dead_key(NOW, work.id)))
+
+
+def rows(world: World) -> list[object]:
+    return [row.record for row in world.memory.query(Span(shelf=Shelf.WORK, pool="email")).rows]
+
+
+def test_a_transaction_without_an_answer_is_asked_again(world: World) -> None:
+    old = a_failure(world)
+    world.store.fails = lambda _: True
+    with pytest.raises(StoreUnavailable):
+        world.pool().redrive(None, old.id)
+    world.store.fails = lambda _: False
+
+    new = world.pool().redrive(None, old.id)
+
+    assert world.work(old.id).redriven_as == new
+    assert len(rows(world)) == 2
+    assert len(world.telemetry.of(Redriven)) == 1
+
+
+def test_a_second_call_makes_up_for_a_kick_that_was_lost(world: World) -> None:
+    old = a_failure(world)
+
+    def is_status(write: Write) -> bool:
+        return isinstance(write, Put) and isinstance(write.record, Status)
+
+    world.store.fails = is_status
+    with pytest.raises(StoreUnavailable):
+        world.pool().redrive(None, old.id)
+    made = world.work(old.id).redriven_as
+    world.store.fails = lambda _: False
+    world.clock.at += 60_000
+
+    again = world.pool().redrive(None, old.id)
+
+    assert again == made
+    assert len(world.invoker.loops) == 1
+    (pointer,) = [record for record in rows(world) if isinstance(record, Pointer)]
+    assert pointer.work_id == made
+
+
+def test_a_late_write_is_pointed_at_anew(world: World) -> None:
+    old = a_failure(world)
+    transact = world.store.transact
+
+    def slowly(writes):
+        world.clock.at += 20_000
+        return transact(writes)
+
+    world.store.transact = slowly
+
+    new = world.pool().redrive(None, old.id)
+
+    (pointer,) = [record for record in rows(world) if isinstance(record, Pointer)]
+    assert pointer.work_id == new
+    assert world.work(new).due_at == EpochMs(NOW)
+
+
+def test_whoever_is_faster_makes_the_only_one(world: World) -> None:
+    old = a_failure(world)
+    transact = world.store.transact
+    others: list[str] = []
+
+    def beaten(writes):
+        world.store.transact = transact
+        others.append(world.pool().redrive(None, old.id))
+        return transact(writes)
+
+    world.store.transact = beaten
+
+    assert world.pool().redrive(None, old.id) == others[0]
+    assert sum(isinstance(record, Work) for record in rows(world)) == 2

@@ -1,0 +1,202 @@
+"""Owns the half of `Workpool` that asks about works and acts on them: status, result, list, cancel, redrive, statistics."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Final, Protocol
+
+from workpool_aws.core.cancel import CancelAnswer
+from workpool_aws.core.enqueue import Caller, link_of, read_caller
+from workpool_aws.core.listing import ListOrder, ListState, Page, check_function, check_listing, names_function
+from workpool_aws.core.stats import Stats, check_window, stats_fact
+from workpool_aws.core.status import Result, Status, result_of, status_of
+from workpool_aws.errors import NotFound, UsageError
+from workpool_aws.flow import cancel, status
+from workpool_aws.flow.listing import list_works
+from workpool_aws.flow.redrive import dead_letters, redrive, redrive_each
+from workpool_aws.flow.stats import take_stats
+from workpool_aws.model.ids import WorkId
+from workpool_aws.model.work import Work
+from workpool_aws.ports import Ports
+from workpool_aws.settings import read_settings
+
+__all__ = ["Asking", "LambdaContext", "link_to"]
+
+_WINDOW: Final = timedelta(minutes=5)
+
+
+class LambdaContext(Protocol):
+    """What is read of the context that Lambda gives to a handler."""
+
+    @property
+    def aws_request_id(self) -> str:
+        """Kept with the works as a link."""
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """Says the account and region that short function names mean."""
+
+
+class Asking(ABC):
+    """What can be asked about the works of a pool, and done with them once they are enqueued."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def table(self) -> str:
+        """The DynamoDB table."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The pool's name within its table."""
+
+    @abstractmethod
+    def _ports_of(self, table: str) -> Ports: ...
+
+    def status(self, ctx: LambdaContext | None, work_id: str) -> Status:
+        """Where a work is, by a strong read: it shows everything that was acknowledged before. Never `finished` for an unknown id.
+
+        Raises:
+            UsageError: `ctx` is no context, or `work_id` no str. Any other str is merely unknown.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        read_caller(ctx)
+        return status_of(self._load([_checked_id("work_id", work_id)])[0])
+
+    def status_batch(self, ctx: LambdaContext | None, ids: Iterable[str]) -> list[Status]:
+        """As `status` for many works, in the order of `ids`; not one snapshot."""
+        read_caller(ctx)
+        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+            raise UsageError("ids", ids, "a list of work ids")
+        return [status_of(work) for work in self._load([_checked_id(f"ids[{index}]", one) for index, one in enumerate(ids)])]
+
+    def result(self, ctx: LambdaContext | None, work_id: str) -> Result | None:
+        """How a work ended, by strong reads; None while it has not.
+
+        Raises:
+            NotFound: no such work is known; it may be past its retention. Or its large return value was removed by hand.
+            UsageError, StoreUnavailable: as `status`.
+        """
+        read_caller(ctx)
+        work = self._load([_checked_id("work_id", work_id)])[0]
+        if work is None:
+            raise NotFound(work_id)
+        whole = status.with_result(self._ports_of(self.table), work)
+        if whole is None:
+            raise NotFound(work_id, "it succeeded, and the chunks of its return value are gone or damaged")
+        return result_of(whole)
+
+    def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer:
+        """Keep a work from starting again. The answer, a str, is what holds from now on.
+
+        * "canceled": it was pending, and never starts (again). Its result is `canceled`.
+        * "requested": it is running; nobody stops it, and no retry follows. A worker may look (`Work.cancel_requested`). If it succeeds all
+          the same, it is a success; if it fails where a retry would have followed, it is `canceled`.
+        * "finished": it was over, and stays as it was.
+        * "unknown": no such work is known; nothing changed.
+
+        Raises:
+            UsageError: `ctx` is no context, or `work_id` no str. Nothing was changed.
+            StoreUnavailable: DynamoDB did not answer: it may or may not be canceled. Ask again, that does no harm.
+        """
+        read_caller(ctx)
+        return cancel.cancel(self._ports_of(self.table), self.name, WorkId(_checked_id("work_id", work_id)))
+
+    def list(
+        self,
+        ctx: LambdaContext | None,
+        state: ListState | None = None,
+        fn: str | None = None,
+        order: ListOrder = "oldest",
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page:
+        """One page of the pool's works. What is pending, running or dead is found without reading over the works that are finished.
+
+        The order is that of the due time, as it was enqueued; of pending works, that of the time they are due now; of dead ones, that of
+        their failure. At most 2,000 rows are read: a page of finished works of one function may be short, and still name a `next`.
+
+        Args:
+            ctx: The handler's Lambda context; None outside Lambda.
+            state: "pending" (due or later), "running", "finished" (however they ended), or "dead" (failed for good and not redriven: these
+                come from an index, which may lag behind a second or so). None: all.
+            fn: Only works of this function: an ARN, as it was enqueued, or a name. None: of any.
+            order: "oldest" or "newest" first.
+            limit: At most so many works, 1 to 1,000.
+            after: The `next` of the page before; None: the first page.
+
+        Raises:
+            UsageError: a value is not allowed, or `after` is from another question.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        read_caller(ctx)
+        listing = check_listing(state=state, fn=fn, order=order, limit=limit, after=after)
+        return list_works(self._ports_of(self.table), self.name, listing)
+
+    def redrive(self, ctx: LambdaContext | None, work_id: str) -> WorkId:
+        """Make a new work from one that failed for good: same function, arguments and policy, due now, all attempts before it.
+
+        The failed work keeps its outcome, leaves the dead letters, and names the new one, as the new one names it. It is done once: a
+        second call makes nothing and returns the id of the first one's work, whatever became of that.
+
+        Raises:
+            NotFound: no such work is known; it may be past its retention.
+            UsageError: the work did not fail for good. Nothing was made.
+            StoreUnavailable: DynamoDB did not answer: it may or may not be redriven. Ask again, that does no harm.
+        """
+        caller = read_caller(ctx)
+        return redrive(self._ports_of(self.table), self.name, _checked_id("work_id", work_id), link=link_to(caller))
+
+    def redrive_all(self, ctx: LambdaContext | None, fn: str | None = None) -> int:
+        """Redrive every work that failed for good, or those of one function; how many this call redrove.
+
+        Works that fail while it runs, or failed a moment ago, may be left for the next call.
+
+        Raises:
+            UsageError: `ctx` is no context, or `fn` no name or ARN. Nothing was made.
+            StoreUnavailable: DynamoDB did not answer: some may be redriven. Ask again: that redrives the others.
+        """
+        caller = read_caller(ctx)
+        wanted = check_function(fn)
+        ports = self._ports_of(self.table)
+        ids = dead_letters(ports, self.name, lambda work: names_function(wanted, work.target))
+        return redrive_each(ports, self.name, ids, link=link_to(caller))
+
+    def stats(self, ctx: LambdaContext | None, window: timedelta = _WINDOW) -> Stats:
+        """How the pool does. Costs some 250 read units where the backlog is long (it is counted to 1,000), else a few.
+
+        Args:
+            ctx: The handler's Lambda context; None outside Lambda.
+            window: How far back executions, rates and lags are counted, from a minute to 7 days.
+
+        Raises:
+            UsageError: a value is not allowed.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        read_caller(ctx)
+        return take_stats(self._ports_of(self.table), self.name, window_ms=check_window(window))
+
+    def log_stats(self, ctx: LambdaContext | None, window: timedelta = _WINDOW) -> None:
+        """Log what `stats` says as one structured event, `stats`, whatever the log level. Raises as `stats` does."""
+        read_caller(ctx)
+        window_ms = check_window(window)
+        ports = self._ports_of(self.table)
+        ports.telemetry.tell(stats_fact(self.name, take_stats(ports, self.name, window_ms=window_ms), window_ms=window_ms))
+
+    def _load(self, ids: Sequence[str]) -> Sequence[Work | None]:
+        return status.load(self._ports_of(self.table), self.name, ids)
+
+
+def link_to(caller: Caller) -> str | None:
+    """What leads back to who asks; None: asked from outside Lambda."""
+    return link_of(caller, read_settings().trace_id) if caller.request_id is not None else None
+
+
+def _checked_id(field: str, work_id: object) -> str:
+    if not isinstance(work_id, str):
+        raise UsageError(field, work_id, "a work id: the str that enqueueing returned")
+    return work_id

@@ -1,0 +1,106 @@
+"""Owns the options of the commands that see and manage a pool in AWS. What they do loads when they run: help needs no SDK."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from importlib import import_module
+from typing import Final
+
+from workpool_aws.core import limits
+
+__all__ = ["MANAGE_CODES", "add_commands"]
+
+MANAGE_CODES: Final = """\
+exit codes: 0 done; 1 AWS did not answer; 2 a wrong option; 3 a work is unknown or not in a state for it;
+4 not confirmed, nothing was changed; 130 interrupted
+"""
+_WINDOW_MIN_MAX: Final = limits.STATS_WINDOW_MS_MAX // 60_000
+
+Adder = Callable[[str, str, Callable[[argparse.Namespace], int]], argparse.ArgumentParser]
+
+
+def add_commands(add: Adder) -> None:
+    """All of them. `add` makes the parser of a command from its name, its help and what it runs."""
+    _add_ls(add)
+    _add_show(add)
+    _add_cancel(add)
+    _add_redrive(add)
+    _with_target(add("pause", "start nothing, go on accepting", _lazily("pools", "run_pause")))
+    _with_target(add("resume", "start works again", _lazily("pools", "run_resume")))
+    _add_limit(add)
+    stats = add("stats", "how the pool does: backlog, rates, lags", _lazily("pools", "run_stats"))
+    stats.add_argument("--minutes", type=_whole(1, _WINDOW_MIN_MAX), default=5, metavar="N", help="how far back to count (5)")
+    _with_target(stats)
+
+
+def _add_ls(add: Adder) -> None:
+    ls = add("ls", "list works", _lazily("works", "run_ls"))
+    ls.add_argument("--state", choices=("pending", "running", "finished", "dead"), metavar="S", help="pending, running, finished or dead")
+    ls.add_argument("--fn", metavar="F", help="only works of this function: a name or an ARN")
+    ls.add_argument("--newest", action="store_true", help="newest first (oldest first)")
+    ls.add_argument("--limit", type=_whole(1, limits.LIST_MAX), default=50, metavar="N", help="at most so many (50)")
+    ls.add_argument("--after", metavar="C", help="go on after a page that said so")
+    _with_target(ls)
+
+
+def _add_show(add: Adder) -> None:
+    show = add("show", "everything about one work", _lazily("works", "run_show"))
+    show.add_argument("id", metavar="ID")
+    show.add_argument("--args", action="store_true", help="with its arguments, which may be secret")
+    show.add_argument("--result", action="store_true", help="with what it returned")
+    _with_target(show)
+
+
+def _add_cancel(add: Adder) -> None:
+    cancel = add("cancel", "keep works from starting again", _lazily("works", "run_cancel"))
+    cancel.add_argument("ids", metavar="ID", nargs="+")
+    _with_yes(cancel)
+
+
+def _add_redrive(add: Adder) -> None:
+    redrive = add("redrive", "make new works from works that failed for good", _lazily("works", "run_redrive"))
+    redrive.add_argument("ids", metavar="ID", nargs="*")
+    redrive.add_argument("--all", action="store_true", help="every work that failed for good")
+    redrive.add_argument("--fn", metavar="F", help="with --all: only those of this function")
+    _with_yes(redrive)
+
+
+def _add_limit(add: Adder) -> None:
+    limit = add("limit", "show or set how many works may run at a time", _lazily("pools", "run_limit"))
+    limit.add_argument("limit", type=_whole(0, limits.PARALLELISM_MAX), nargs="?", metavar="N", help="at most so many; none: show")
+    limit.add_argument("--reset", action="store_true", help="drop what overrides the programs' own limit")
+    _with_target(limit)
+
+
+def _with_yes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    _with_target(parser)
+
+
+def _with_target(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("which pool")
+    group.add_argument("--table", metavar="T", help="the DynamoDB table (WORKPOOL_TABLE)")
+    group.add_argument("--pool", metavar="P", help="the pool (WORKPOOL_POOL, else default)")
+    group.add_argument("--json", action="store_true", help="answer with one JSON object (WORKPOOL_JSON)")
+
+
+def _lazily(module: str, name: str) -> Callable[[argparse.Namespace], int]:
+    def run(options: argparse.Namespace) -> int:
+        command: Callable[[argparse.Namespace], int] = getattr(import_module(f"workpool_aws.cli.{module}"), name)
+        return command(options)
+
+    return run
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not allowed; a whole number from {low} to {high}")
+        return value
+
+    return read

@@ -1,0 +1,210 @@
+"""Owns the commands about works: ls, show, cancel, redrive."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from datetime import datetime
+from typing import Final
+
+from workpool_aws.cli.output import cell, moment
+from workpool_aws.cli.target import DECLINED, UNFIT, Target, confirmed, target_of
+from workpool_aws.core import limits
+from workpool_aws.core.listing import ListedWork, listed, names_function
+from workpool_aws.core.payload import JsonValue
+from workpool_aws.errors import NotFound, UsageError
+from workpool_aws.flow import status
+from workpool_aws.flow.chunks import read_payload
+from workpool_aws.flow.redrive import dead_letters
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import Outcome, Part, Work
+
+__all__ = ["run_cancel", "run_ls", "run_redrive", "run_show"]
+
+_GONE: Final = "gone or damaged"
+_HEADER: Final = ("id", "state", "attempts", "when", "function", "error")
+
+
+def run_ls(options: argparse.Namespace) -> int:
+    """`workpool ls`."""
+    target = target_of(options)
+    order: Final = "newest" if options.newest else "oldest"
+    page = target.pool.list(None, state=options.state, fn=options.fn, order=order, limit=options.limit, after=options.after)
+    if target.output.as_json:
+        target.output.json({"items": [_as_json(work) for work in page.items], "next": page.next})
+        return 0
+    target.output.table(_HEADER, [_row(work) for work in page.items])
+    if page.next is not None:
+        print(f"more: --after {page.next}", file=sys.stderr)
+    return 0
+
+
+def run_show(options: argparse.Namespace) -> int:
+    """`workpool show ID`."""
+    target = target_of(options)
+    work = status.load(target.ports, target.pool.name, [options.id])[0]
+    if work is None:
+        return _unknown(target, options.id)
+    if target.output.as_json:
+        secrets: dict[str, JsonValue] = {}
+        if options.args:
+            secrets["args"] = _args_of(target, work)
+        if options.result:
+            secrets["result"] = _result_of(target, work)
+        target.output.json({**_as_json(listed(work)), "retry": str(work.retry) if work.retry else None, "link": work.link, **secrets})
+        return 0
+    args = (
+        _args_of(target, work) or _GONE if options.args else f"{_size(work.args, work.args_chunks)} (--args shows them; they may be secret)"
+    )
+    returned = "-"
+    if work.outcome is Outcome.SUCCESS:
+        returned = _result_of(target, work) or _GONE if options.result else f"{_size(work.result, work.result_chunks)} (--result shows it)"
+    target.output.fields(_details(work, args=args, returned=returned))
+    return 0
+
+
+def run_cancel(options: argparse.Namespace) -> int:
+    """`workpool cancel ID...`."""
+    target = target_of(options)
+    found = Counter(status.state for status in target.pool.status_batch(None, options.ids))
+    states = ", ".join(f"{count} {state}" for state, count in found.items())
+    if not confirmed(f"Cancel {_many(len(options.ids), 'work')} ({states}) in {target}?", yes=options.yes):
+        return DECLINED
+    answers: dict[str, JsonValue] = {work_id: str(target.pool.cancel(None, work_id)) for work_id in options.ids}
+    _answer(target, answers)
+    return UNFIT if {"unknown", "finished"} & set(map(str, answers.values())) else 0
+
+
+def run_redrive(options: argparse.Namespace) -> int:
+    """`workpool redrive ID... | --all`."""
+    if bool(options.ids) == options.all:
+        raise UsageError("ID", options.ids, "name works, or say --all")
+    if options.fn is not None and not options.all:
+        raise UsageError("--fn", options.fn, "it goes with --all")
+    target = target_of(options)
+    if options.all:
+        return _redrive_all(target, options.fn, yes=options.yes)
+    if not confirmed(f"Redrive {_many(len(options.ids), 'work')} in {target}?", yes=options.yes):
+        return DECLINED
+    answers: dict[str, JsonValue] = {}
+    unfit = False
+    for work_id in options.ids:
+        try:
+            answers[work_id] = target.pool.redrive(None, work_id)
+        except (NotFound, UsageError) as error:
+            answers[work_id] = None
+            unfit = True
+            print(f"workpool redrive: {error}", file=sys.stderr)
+    _answer(target, answers)
+    return UNFIT if unfit else 0
+
+
+def _redrive_all(target: Target, fn: str | None, *, yes: bool) -> int:
+    count = len(dead_letters(target.ports, target.pool.name, lambda work: names_function(fn, work.target)))
+    if count and not confirmed(f"Redrive {_many(count, 'work')} that failed for good in {target}?", yes=yes):
+        return DECLINED
+    made = target.pool.redrive_all(None, fn) if count else 0
+    if target.output.as_json:
+        target.output.json({"redriven": made})
+    else:
+        target.output.line(f"{_many(made, 'work')} redriven")
+    return 0
+
+
+def _answer(target: Target, answers: dict[str, JsonValue]) -> None:
+    if target.output.as_json:
+        target.output.json(answers)
+        return
+    for work_id, answer in answers.items():
+        target.output.line(f"{cell(work_id)}  {'-' if answer is None else answer}")
+
+
+def _unknown(target: Target, work_id: str) -> int:
+    print(f"workpool: no work {cell(work_id)} is known in {target}", file=sys.stderr)
+    return UNFIT
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _row(work: ListedWork) -> tuple[str, ...]:
+    when = work.finished_at or (work.started_at if work.state == "running" else work.next_run_at)
+    error = None if work.error_type is None else f"{work.error_type}: {work.error}"
+    return (work.work_id, work.outcome or work.state, str(_attempts(work)), moment(when), cell(work.target), cell(error))
+
+
+def _attempts(work: ListedWork) -> int:
+    return work.previous_attempts + (0 if work.state == "pending" or work.started_at is None else 1)
+
+
+def _args_of(target: Target, work: Work) -> str | None:
+    if work.args_chunks is None:
+        return work.args
+    return read_payload(target.ports, WorkRef(work.pool, work.id), Part.ARGS, work.args_chunks)
+
+
+def _result_of(target: Target, work: Work) -> str | None:
+    whole = status.with_result(target.ports, work)
+    return None if whole is None else whole.result
+
+
+def _size(text: str | None, chunks: int | None) -> str:
+    if chunks is None:
+        return f"{len((text or '').encode())} bytes"
+    return f"{_many(chunks, 'chunk')} of at most {limits.CHUNK_BYTES // 1024} KB"
+
+
+def _details(work: Work, *, args: str, returned: str) -> list[tuple[str, str]]:
+    shown = listed(work)
+    return [
+        ("id", shown.work_id),
+        ("state", shown.state),
+        ("outcome", shown.outcome or "-"),
+        ("function", cell(shown.target)),
+        ("kind", shown.kind),
+        ("attempts", str(_attempts(shown))),
+        ("enqueued", moment(shown.enqueued_at)),
+        ("due", moment(shown.next_run_at)),
+        ("started", moment(shown.started_at)),
+        ("finished", moment(shown.finished_at)),
+        ("cancel requested", "yes" if shown.cancel_requested else "no"),
+        ("callback", shown.callback or "-"),
+        ("retry", "-" if work.retry is None else f"at most {work.retry.max_attempts} attempts"),
+        ("redrive of", shown.redrive_of or "-"),
+        ("redriven as", shown.redriven_as or "-"),
+        ("asked for by", cell(work.link)),
+        ("error", "-" if work.error_type is None else f"{work.error_type}: {_harmless(work.error or '')}"),
+        ("arguments", _harmless(args)),
+        ("result", _harmless(returned)),
+    ]
+
+
+def _harmless(text: str) -> str:
+    return "".join(character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def _as_json(work: ListedWork) -> dict[str, JsonValue]:
+    return {
+        "id": work.work_id,
+        "state": work.state,
+        "outcome": work.outcome,
+        "function": work.target,
+        "kind": work.kind,
+        "previous_attempts": work.previous_attempts,
+        "enqueued_at": _iso(work.enqueued_at),
+        "next_run_at": _iso(work.next_run_at),
+        "started_at": _iso(work.started_at),
+        "finished_at": _iso(work.finished_at),
+        "cancel_requested": work.cancel_requested,
+        "callback": work.callback,
+        "error": work.error,
+        "error_type": work.error_type,
+        "redrive_of": work.redrive_of,
+        "redriven_as": work.redriven_as,
+    }
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()

@@ -1,0 +1,177 @@
+"""Owns what a list of works shows and how it goes on: `ListedWork`, `Page`, and the cursor between pages."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, get_args
+
+from workpool_aws.core import limits
+from workpool_aws.core.status import Status, instant, status_of
+from workpool_aws.errors import UsageError
+from workpool_aws.model.ids import EpochMs, WorkId
+from workpool_aws.model.refs import key_after, key_before
+from workpool_aws.model.work import State, Work
+
+__all__ = [
+    "ListOrder",
+    "ListState",
+    "ListedWork",
+    "Listing",
+    "Page",
+    "admits",
+    "check_function",
+    "check_listing",
+    "cursor_of",
+    "listed",
+    "names_function",
+]
+
+ListState = Literal["pending", "running", "finished", "dead"]
+ListOrder = Literal["oldest", "newest"]
+
+_STATES: Final = get_args(ListState)
+_ORDERS: Final = get_args(ListOrder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedWork(Status):
+    """One work of a list: its status, and what tells it from others. Arguments are never in it."""
+
+    work_id: WorkId
+    target: str
+    """The function: an ARN, or a name as it was enqueued."""
+    kind: str
+    """action, query or mutation."""
+    enqueued_at: datetime
+    error: str | None
+    """The error's text; None: it did not fail."""
+    error_type: str | None
+    """As in `Result`; None: it did not fail."""
+    redrive_of: WorkId | None
+    """The failed work that it was made from; None: it was enqueued."""
+    redriven_as: WorkId | None
+    """The work that was made from it; None: none was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some works, in the order asked for. Pages are not one snapshot: a work that moves meanwhile may appear twice, or on none."""
+
+    items: tuple[ListedWork, ...]
+    next: str | None
+    """To be given as `after` for the next page; None: this was the last. With a `next`, a page may have few items or none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What to list, checked."""
+
+    state: ListState | None
+    fn: str | None
+    newest: bool
+    limit: int
+    last: str | None
+    """The key of the last row of the page before; None: this is the first page."""
+
+    @property
+    def low(self) -> str:
+        """Where rows begin to be wanted."""
+        return "" if self.last is None or self.newest else key_after(self.last)
+
+    @property
+    def high(self) -> str | None:
+        """Where they end; None: without end."""
+        return key_before(self.last) if self.last is not None and self.newest else None
+
+
+def check_listing(*, state: object, fn: object, order: object, limit: object, after: object) -> Listing:
+    """What is to be listed. Raises UsageError: a value is not allowed."""
+    if state is not None and state not in _STATES:
+        raise UsageError("state", state, f"None (all) or one of {', '.join(_STATES)}")
+    if order not in _ORDERS:
+        raise UsageError("order", order, f"one of {', '.join(_ORDERS)}")
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= limits.LIST_MAX:
+        raise UsageError("limit", limit, f"an int from 1 to {limits.LIST_MAX}")
+    checked: ListState | None = next((known for known in _STATES if known == state), None)
+    prefix = _prefix(checked, newest=order == "newest")
+    last = None if after is None else _last_in(after, prefix)
+    return Listing(state=checked, fn=check_function(fn), newest=order == "newest", limit=limit, last=last)
+
+
+def check_function(fn: object) -> str | None:
+    """The function that works are asked for; None: any. Raises UsageError: no name and no ARN."""
+    if fn is not None and (not isinstance(fn, str) or not fn):
+        raise UsageError("fn", fn, "None (any), the ARN of a Lambda function, version or alias, or a function name")
+    return fn
+
+
+def cursor_of(listing: Listing, last: str) -> str:
+    """What the next page is asked for with: opaque, and good for the same question only."""
+    return base64.urlsafe_b64encode(f"{_prefix(listing.state, newest=listing.newest)}{last}".encode()).decode().rstrip("=")
+
+
+def _prefix(state: ListState | None, *, newest: bool) -> str:
+    return f"{state or 'all'}:{'newest' if newest else 'oldest'}:"
+
+
+def _last_in(after: object, prefix: str) -> str:
+    text = ""
+    if isinstance(after, str):
+        try:
+            text = base64.b64decode(after + "=" * (-len(after) % 4), altchars=b"-_", validate=True).decode()
+        except (binascii.Error, UnicodeError, ValueError):
+            text = ""
+    if not text.startswith(prefix) or text == prefix:
+        raise UsageError("after", after, "None, or the `next` of a page of the same state and order")
+    return text.removeprefix(prefix)
+
+
+def names_function(fn: str | None, target: str) -> bool:
+    """Whether a work's target is the function asked for: the very same ARN, or the name, with or without its version or alias."""
+    if fn is None or fn == target:
+        return True
+    if fn.startswith("arn:"):
+        return False
+    name = target.rpartition(":function:")[2]
+    return name == fn or name.partition(":")[0] == fn
+
+
+def admits(listing: Listing, work: Work, *, now: EpochMs) -> bool:
+    """Whether a work belongs on the list. What is past its retention does not: DynamoDB deletes it days late."""
+    if work.expires_at is not None and work.expires_at * 1000 <= now:
+        return False
+    if not names_function(listing.fn, work.target):
+        return False
+    match listing.state:
+        case None:
+            return True
+        case "dead":
+            return work.dead is not None
+        case "pending" | "running" | "finished":
+            return work.state is State(listing.state)
+
+
+def listed(work: Work) -> ListedWork:
+    """What a list shows of a work."""
+    status = status_of(work)
+    return ListedWork(
+        state=status.state,
+        previous_attempts=status.previous_attempts,
+        next_run_at=status.next_run_at,
+        started_at=status.started_at,
+        finished_at=status.finished_at,
+        outcome=status.outcome,
+        cancel_requested=status.cancel_requested,
+        callback=status.callback,
+        work_id=work.id,
+        target=work.target,
+        kind=work.kind.value,
+        enqueued_at=instant(work.enqueued_at),
+        error=work.error,
+        error_type=work.error_type,
+        redrive_of=work.redrive_of,
+        redriven_as=work.redriven_as,
+    )

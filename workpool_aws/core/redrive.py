@@ -1,0 +1,69 @@
+"""Decides what becomes of a failed work that is to run again: a new work that names it. Its own outcome stays as it was [WP-6]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workpool_aws.model.ids import EpochMs, WorkId
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.writes import All, Is, Update
+
+__all__ = ["NoFailure", "Redrive", "Redriven", "decide_redrive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """Store the new work, with what is large of it, and mark the old one, in one transaction. Afterwards: the late rule, kick."""
+
+    work: Work
+    """What lay in chunks beside the old one must be put in first: it has none of its own yet."""
+    mark: Update
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """It had been redriven as this work: nothing new is made."""
+
+    work_id: WorkId
+
+
+@dataclass(frozen=True, slots=True)
+class NoFailure:
+    """It did not fail for good: nothing changes. `what` it is instead, for people."""
+
+    what: str
+
+
+def decide_redrive(old: Work, *, new_id: WorkId, now: EpochMs, link: str | None) -> Redrive | Redriven | NoFailure:
+    """The new work asks for what the old one asked for, due now, with all attempts before it.
+
+    The mark is the commit point: it makes a second redrive of the same failure find the first.
+    """
+    if old.redriven_as is not None:
+        return Redriven(old.redriven_as)
+    if old.state is not State.FINISHED or old.outcome is None:
+        return NoFailure(str(old.state))
+    if old.outcome is not Outcome.FAILED:
+        return NoFailure(str(old.outcome))
+    new = Work(
+        pool=old.pool,
+        id=new_id,
+        target=old.target,
+        args=old.args,
+        kind=old.kind,
+        retry=old.retry,
+        claimed=old.claimed,
+        state=State.PENDING,
+        due_at=now,
+        enqueued_at=now,
+        retention_s=old.retention_s,
+        link=link or old.link,
+        on_complete=old.on_complete,
+        context=old.context,
+        callback_for=old.callback_for,
+        redrive_of=old.id,
+    )
+    unmarked = All((Is("state", State.FINISHED), Is("outcome", Outcome.FAILED), Is("redriven_as", None)))
+    mark = Update(ref=WorkRef(old.pool, old.id), set={"redriven_as": new_id, "dead": None}, condition=unmarked)
+    return Redrive(new, mark)

@@ -1,0 +1,103 @@
+"""Owns the statistics of a pool: `Stats`, made from what its loop counted and from what lies in its table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from workpool_aws.core import limits
+from workpool_aws.core.tally import error_rate, executions, lag_ms_at, permanent_failure_rate, together
+from workpool_aws.errors import UsageError
+from workpool_aws.model.facts import StatsTaken
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Tally
+
+__all__ = ["Queued", "Stats", "check_window", "stats_fact", "stats_of"]
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_WINDOW_MIN: Final = timedelta(milliseconds=limits.STATS_WINDOW_MS_MIN)
+_WINDOW_MAX: Final = timedelta(milliseconds=limits.STATS_WINDOW_MS_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """What waits, as far as it was counted. `oldest_at`: when the earliest of the due ones was due; None: none is due."""
+
+    pending: int
+    scheduled: int
+    capped: bool
+    oldest_at: EpochMs | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """How a pool does: now (pending to oldest_pending_s), and in the window asked for (the rest).
+
+    The window counts in whole minutes: those that began in it. What the loop has not settled yet is not in it.
+    """
+
+    pending: int
+    """Works that are due and have no slot."""
+    scheduled: int
+    """Works that are due later."""
+    at_least: bool
+    """Whether there are more pending or scheduled works than were counted: no more than 1,000 rows are read for each."""
+    running: int
+    """Slots in use, by the ledger."""
+    oldest_pending_s: float | None
+    """How long the earliest pending work has been due, in seconds; None: none is pending."""
+    executions: int
+    """Attempts that came to an end, well or badly."""
+    error_rate: float | None
+    """(failed + retried) / completed attempts; None: none completed."""
+    permanent_failure_rate: float | None
+    """failed / (completed - retried): of the works that ended, those that failed for good; None: none ended."""
+    start_lag_p50_ms: int | None
+    """Half of the starts were chosen by the loop no later than this after they were due; None: nothing started. Rounded up to a class."""
+    start_lag_p95_ms: int | None
+    """As p50, of 95 in 100 starts."""
+
+
+def check_window(window: object) -> int:
+    """The window in ms. Raises UsageError: no timedelta from a minute to 7 days."""
+    if not isinstance(window, timedelta) or not _WINDOW_MIN <= window <= _WINDOW_MAX:
+        raise UsageError("window", window, f"a timedelta from a minute to {_WINDOW_MAX.days} days")
+    return window // _MILLISECOND
+
+
+def stats_of(queued: Queued, tallies: Sequence[Tally], *, running: int, window_ms: int, now: EpochMs) -> Stats:
+    """The statistics. `tallies`: of any minutes; those that began before the window are left out."""
+    since = EpochMs(now - window_ms)
+    total = together((each for each in tallies if each.since >= since), since)
+    return Stats(
+        pending=queued.pending,
+        scheduled=queued.scheduled,
+        at_least=queued.capped,
+        running=running,
+        oldest_pending_s=None if queued.oldest_at is None else max(0, now - queued.oldest_at) / 1000,
+        executions=executions(total),
+        error_rate=error_rate(total),
+        permanent_failure_rate=permanent_failure_rate(total),
+        start_lag_p50_ms=lag_ms_at(total, 0.5),
+        start_lag_p95_ms=lag_ms_at(total, 0.95),
+    )
+
+
+def stats_fact(pool: str, stats: Stats, *, window_ms: int) -> StatsTaken:
+    """The event that tells them."""
+    return StatsTaken(
+        pool=pool,
+        window_ms=window_ms,
+        pending=stats.pending,
+        scheduled=stats.scheduled,
+        at_least=stats.at_least,
+        running=stats.running,
+        oldest_pending_s=stats.oldest_pending_s,
+        executions=stats.executions,
+        error_rate=stats.error_rate,
+        permanent_failure_rate=stats.permanent_failure_rate,
+        start_lag_p50_ms=stats.start_lag_p50_ms,
+        start_lag_p95_ms=stats.start_lag_p95_ms,
+    )

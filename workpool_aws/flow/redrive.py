@@ -1,0 +1,144 @@
+"""Redrives: makes new works from works that failed for good. Safe to repeat: a failure is redriven once.
+
+| step | commit point | lost afterwards? |
+|---|---|---|
+| redrive | one transaction: the new work, the mark on the old one | kick, late rule: a second call makes up for them; else the watchdog |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from workpool_aws.core import limits
+from workpool_aws.core.chunks import packed
+from workpool_aws.core.kick import KickReason
+from workpool_aws.core.redrive import NoFailure, Redrive, Redriven, decide_redrive
+from workpool_aws.errors import NotFound, StoreUnavailable, UsageError
+from workpool_aws.flow import status
+from workpool_aws.flow.chunks import read_payload
+from workpool_aws.flow.collect import pages
+from workpool_aws.flow.kick import kick
+from workpool_aws.flow.late import prove_work_in_time, put_pointer
+from workpool_aws.flow.shards import shards_of
+from workpool_aws.model import facts
+from workpool_aws.model.ids import WorkId, make_id, shard_of
+from workpool_aws.model.refs import Shelf, Span, WorkRef
+from workpool_aws.model.work import Part, State, Work
+from workpool_aws.model.writes import IsAbsent, Put
+from workpool_aws.ports import Ports, TransactionFailed
+
+__all__ = ["dead_letters", "redrive", "redrive_each"]
+
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a redrive came to. `new`: this call made it."""
+
+    work_id: WorkId
+    new: bool
+
+
+def redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> WorkId:
+    """The work that a failed one is redriven as; a second call makes none, and answers with the first one's.
+
+    Raises:
+        NotFound: no such work is known, or its large arguments were removed by hand.
+        UsageError: it did not fail for good. Nothing was made.
+        StoreUnavailable: it may or may not be redriven; asking again does no harm.
+    """
+    made = _redrive(ports, pool, work_id, link=link)
+    _kick(ports, pool)
+    return made.work_id
+
+
+def dead_letters(ports: Ports, pool: str, admits: Callable[[Work], bool]) -> list[WorkId]:
+    """The works that failed for good and were not redriven, oldest failure first within a shard. What failed just now may be missing."""
+    found: list[WorkId] = []
+    now_s = ports.clock.now() / 1000
+    for shard in range(shards_of(ports.store, pool)):
+        for page in pages(ports.store, ports.telemetry, Span(shelf=Shelf.DEAD, pool=pool, shard=shard)):
+            works = [row.record for row in page if isinstance(row.record, Work)]
+            found += [work.id for work in works if (work.expires_at is None or work.expires_at > now_s) and admits(work)]
+    return found
+
+
+def redrive_each(ports: Ports, pool: str, ids: list[WorkId], *, link: str | None) -> int:
+    """Redrive these failures; how many this call redrove. One that is gone or was redriven meanwhile counts as nothing.
+
+    Raises StoreUnavailable: some may be redriven, some not; asking again redrives the others only.
+    """
+    count = 0
+    for first in range(0, len(ids), limits.REDRIVE_CHUNK):
+        chunk = ids[first : first + limits.REDRIVE_CHUNK]
+        made = ports.fan_out(lambda work_id: _try_redrive(ports, pool, work_id, link=link), chunk)
+        _kick(ports, pool)
+        count += sum(each is not None and each.new for each in made)
+    return count
+
+
+def _try_redrive(ports: Ports, pool: str, work_id: WorkId, *, link: str | None) -> _Made | None:
+    try:
+        return _redrive(ports, pool, work_id, link=link)
+    except (NotFound, UsageError):
+        return None  # the list it came from may lag behind
+
+
+def _redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> _Made:
+    for _ in range(_TRIES):
+        old = status.load(ports, pool, [work_id])[0]
+        if old is None:
+            raise NotFound(work_id)
+        now = ports.clock.now()
+        new_id = WorkId(make_id(now, random_bits=ports.entropy.bits(75), shard=shard_of(old.id)))
+        decision = decide_redrive(old, new_id=new_id, now=now, link=link)
+        match decision:
+            case NoFailure():
+                raise UsageError("work_id", work_id, f"the id of a work that failed for good; this one is {decision.what}")
+            case Redriven():
+                _make_up(ports, pool, decision.work_id)
+                return _Made(decision.work_id, new=False)
+            case Redrive():
+                if _commit(ports, old, decision):
+                    return _Made(new_id, new=True)
+            case _:
+                assert_never(decision)
+    raise StoreUnavailable(f"work {work_id} kept changing")
+
+
+def _commit(ports: Ports, old: Work, decision: Redrive) -> bool:
+    work, chunks = packed(_with_inputs_of(ports, old, decision.work))
+    try:
+        written = ports.store.transact([Put(work, IsAbsent()), decision.mark, *chunks])
+    except TransactionFailed:
+        return False  # somebody else was faster, or this very write was and its answer was lost: the old work says
+    prove_work_in_time(ports, written, work.pool, work.id, work.due_at)
+    ports.telemetry.tell(facts.Redriven(pool=work.pool, work_id=work.id, redrive_of=str(work.redrive_of), target=work.target))
+    return True
+
+
+def _with_inputs_of(ports: Ports, old: Work, new: Work) -> Work:
+    """The new work with the arguments and context that lie in chunks beside the old one, and will expire with it.
+
+    Raises NotFound: somebody removed or damaged them.
+    """
+    owner = WorkRef(old.pool, old.id)
+    args = old.args if old.args_chunks is None else read_payload(ports, owner, Part.ARGS, old.args_chunks)
+    context = old.context if old.context_chunks is None else read_payload(ports, owner, Part.CONTEXT, old.context_chunks)
+    if args is None or (context is None and old.context_chunks is not None):
+        raise NotFound(old.id, "it failed, and the chunks of its arguments or context are gone or damaged")
+    return replace(new, args=args, context=context)
+
+
+def _make_up(ports: Ports, pool: str, work_id: WorkId) -> None:
+    # Whoever made it may have died before it proved that it was in time, so it is pointed at anew while nobody has started it.
+    new = status.load(ports, pool, [work_id])[0]
+    if new is not None and new.state is State.PENDING and new.starts == 0:
+        put_pointer(ports, pool, work_id, max(ports.clock.now(), new.due_at))
+
+
+def _kick(ports: Ports, pool: str) -> None:
+    kick(ports, pool, KickReason.ENQUEUE, due=ports.clock.now())

@@ -1,0 +1,25 @@
+"""Knows which shards of a pool may hold works: those that its ledger marks."""
+
+from __future__ import annotations
+
+from workpool_aws.model.loop import Ledger, ShardMark
+from workpool_aws.model.refs import LedgerRef
+from workpool_aws.ports import Store
+
+__all__ = ["ledger_of", "marks_of", "shards_of"]
+
+
+def ledger_of(store: Store, pool: str) -> Ledger | None:
+    """The ledger as it was last committed; None: no loop ever ran, or it is damaged."""
+    ledger = store.get(LedgerRef(pool))
+    return ledger if isinstance(ledger, Ledger) else None
+
+
+def marks_of(ledger: Ledger | None) -> tuple[ShardMark, ...]:
+    """How far each shard was read."""
+    return (ShardMark(),) if ledger is None else ledger.shards
+
+
+def shards_of(store: Store, pool: str) -> int:
+    """How many shards there are."""
+    return len(marks_of(ledger_of(store, pool)))
