@@ -122,3 +122,47 @@ def test_a_retried_failure_is_no_dead_letter_until_it_is_final(cloud: LocalCloud
     cloud.run_until_idle()
 
     assert (between, dead(pool)) == ([], [work_id])
+
+
+@pytest.mark.parametrize("size", [10, 400_000])
+def test_its_target_is_told_of_both_ends_with_the_same_context(cloud: LocalCloud, size: int) -> None:
+    pool, mender, told = cloud.workpool(), Mender(), []
+    target = cloud.function(lambda event, _: told.append((event["work_id"], event["context"], event["result"]["kind"])), name="told")
+    args, context = {"n": 3, "note": "x" * size}, {"note": "y" * size}
+    old = pool.enqueue_action(None, cloud.function(mender, name="mender"), args, retry=False, on_complete=target, context=context)
+    cloud.run_until_idle()
+    mender.mended = True
+
+    new = pool.redrive(None, old)
+    cloud.run_until_idle()
+
+    assert told == [(old, context, "failed"), (new, context, "success")]
+    assert mender.seen == [3, 3]
+
+
+def test_large_arguments_run_again_whole(cloud: LocalCloud) -> None:
+    pool, lengths = cloud.workpool(), []
+
+    def measure(event: dict[str, Any], _: object) -> None:
+        lengths.append(len(event["note"]))
+        raise ValueError("broken")
+
+    old = pool.enqueue_action(None, cloud.function(measure, name="measure"), {"note": "é" * 200_000}, retry=False)
+    cloud.run_until_idle()
+
+    assert pool.redrive_all(None) == 1
+    cloud.run_until_idle()
+
+    assert lengths == [200_000, 200_000]
+    assert len(dead(pool)) == 1
+    assert dead(pool) != [old]
+
+
+def test_a_callback_that_was_given_up_is_shown(cloud: LocalCloud) -> None:
+    pool, mender = cloud.workpool(), Mender()
+    work_id = pool.enqueue_action(None, cloud.function(mender, name="mender"), {"n": 1}, retry=False, on_complete="nobody")
+    cloud.run_until_idle()
+
+    shown = pool.list(None, state="dead").items
+
+    assert [(each.work_id, each.callback) for each in shown] == [(work_id, "dead")]
