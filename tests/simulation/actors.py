@@ -23,6 +23,9 @@ __all__ = ["DECORATED", "Actors"]
 
 DECORATED = frozenset({Mode.CLAIMED, Mode.RETRIED})
 
+_PAD = "x" * 5_000
+"""Arguments with it do not fit beside a work."""
+
 _assignment: ContextVar[Assignment] = ContextVar("assignment")
 
 
@@ -70,7 +73,8 @@ class Actors:
         return self._cloud.function(handler, name=mode.value, timeout=timedelta(milliseconds=TIMEOUT_MS))
 
     def _decorated(self) -> Callable[[Event, object], object]:
-        def body(number: int) -> dict[str, int]:
+        def body(number: int, pad: str = "") -> dict[str, int]:
+            self._check(number, pad)
             return self._user_code(_assignment.get(), number)
 
         return _Remembering(self._cloud.workpool().action(body))
@@ -79,12 +83,20 @@ class Actors:
         def plain(event: Event, context: object) -> dict[str, int]:
             assignment = assignment_from_wire(event[WORKPOOL_KEY])
             assert assignment is not None, mode
+            self._check(event["number"], event.get("pad", ""))
             return self._user_code(assignment, event["number"])
 
         return plain
 
+    def _check(self, number: int, pad: str) -> None:
+        """What arrives is what was sent."""
+        large = next(each.large for each in self._scenario.submissions if each.first <= number < each.first + each.count)
+        if pad != (_PAD if large else ""):
+            self._judge.fail("WP-3", f"the arguments of number {number} arrived with a text of {len(pad)} characters")
+
     def _deploy_handler(self) -> str:
         def handler(event: OnCompleteEvent) -> None:
+            self._check(*_context(event.context))
             self._judge.told(event.work_id, event.result.kind)
             self._kernel.sleep(100)
             self._judge.heard(event.work_id)
@@ -93,6 +105,7 @@ class Actors:
 
     def _deploy_listener(self) -> str:
         def listener(event: Event, context: object) -> None:
+            self._check(*_context(event["context"]))
             self._judge.told(WorkId(event["work_id"]), event["result"]["kind"])
 
         return self._cloud.function(listener, name=Told.LISTENER.value)
@@ -127,10 +140,11 @@ class Actors:
             ids = self._pool(submission.pool).enqueue_action_batch(
                 None,
                 self.workers[submission.mode],
-                [{"number": submission.first + n} for n in range(submission.count)],
+                [{"number": submission.first + n, **({"pad": _PAD} if submission.large else {})} for n in range(submission.count)],
                 retry=RetryPolicy(max_attempts=submission.attempts, initial_backoff=backoff) if retried else False,
                 run_after=timedelta(milliseconds=submission.delay_ms),
                 on_complete=None if submission.told is None else self.listeners[submission.told],
+                context=[submission.first, _PAD if submission.large else ""] if submission.told is not None else None,
                 on_complete_exclude=("failed", "canceled") if submission.told is not None and submission.first % 2 else (),
             )
         except StoreUnavailable:
@@ -168,7 +182,7 @@ class _Remembering:
 
     __workpool__ = True
 
-    def __init__(self, worker: Worker[[int], dict[str, int]]) -> None:
+    def __init__(self, worker: Worker[..., dict[str, int]]) -> None:
         self._worker = worker
 
     def __call__(self, event: Event, context: object) -> object:
@@ -176,3 +190,11 @@ class _Remembering:
         assert assignment is not None
         _assignment.set(assignment)
         return self._worker(event, context)
+
+
+def _context(told: object) -> tuple[int, str]:
+    match told:
+        case [int(number), str(pad)]:
+            return number, pad
+        case _:
+            raise AssertionError(f"no context of ours: {told!r}")

@@ -18,10 +18,10 @@ from typing import Final, assert_never
 
 from workpool_aws.core.cancel import CancelAnswer
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.loop import Config, Deployment, Done, EntryKey, Ledger, Registration, Status
+from workpool_aws.model.loop import Config, Deployment, Done, EntryKey, Ledger, MinuteReport, Registration, Status
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import Record
-from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, Work
+from workpool_aws.model.work import CallbackState, Chunk, Outcome, Pointer, State, Work
 
 __all__ = ["Execution", "Judge", "Violation"]
 
@@ -143,10 +143,18 @@ class Judge:
                 pool.config = after
                 pool.allowed.add(after.limit)
                 pool.most_allowed = max(pool.most_allowed, after.limit)
-            case Pointer() | Done() | Registration() | Deployment():
+            case Chunk():
+                self._chunk(after)
+            case Pointer() | Done() | MinuteReport() | Registration() | Deployment():
                 pass
             case _:
                 assert_never(after)
+
+    def _chunk(self, chunk: Chunk) -> None:
+        work = self.works.get(chunk.work_id)
+        kept = work is None or work.state is not State.FINISHED or work.callback in _KEPT
+        if chunk.expires_at is not None and kept:
+            self.fail("WP-10", f"a chunk of {chunk.work_id} carries a time to live before its work does")
 
     def config_answered(self, pool: str) -> None:
         """`configure` returned: from now on only the limit in force counts [WP-13]."""

@@ -88,6 +88,8 @@ class Submission:
     backoff_ms: int
     told: Told | None
     """Who is told how its works end; None: nobody."""
+    large: bool = False
+    """Its arguments and context are too large for the works' own items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,8 @@ def scenario_of(seed: int) -> Scenario:
     family = seed % 8
     calm, aimed = family == 7, family in {1, 3, 5}
     pools = tuple(PoolPlan(name, chance.choice((1, 1, 2, 3))) for name in ("a", "b")[: chance.choice((1, 1, 1, 2))])
-    submissions = tuple(_near_the_rest(chance) if calm and chance.random() < 0.6 else _submissions(chance, len(pools)))
+    near_the_rest = calm and chance.random() < 0.6
+    submissions = tuple(_near_the_rest(chance) if near_the_rest else _submissions(chance, len(pools)))
     return Scenario(
         seed=seed,
         pools=pools,
@@ -214,7 +217,8 @@ def scenario_of(seed: int) -> Scenario:
         calm_after=timedelta(seconds=chance.choice((150, 400))),
         skewed_clocks=not calm and chance.random() < 0.5,
         jitter_ms=chance.choice((0, 0, 10, 40)),
-        latency_ms=chance.choice((0, 0, 5, 20)),
+        # Slow calls leave more room between a look and what it leads to.
+        latency_ms=chance.choice((0, 20, 100, 100) if near_the_rest else (0, 0, 5, 20)),
         page_items=chance.choice((None, 1, 2, 3)),
         precision=chance.choice(("exact", "aws")),
         loop_timeout=timedelta(seconds=chance.choice((900, 900, 60, 30))),
@@ -240,7 +244,7 @@ def _near_the_rest(chance: random.Random) -> list[Submission]:
     """One after the other, each about when the loop has done the one before and goes to rest."""
     found, at_ms = [], 0
     for number in range(chance.randint(2, 6)):
-        mode, delay_ms = chance.choice(list(Mode)), chance.choice((0, 0, 0, 130_000))
+        mode, delay_ms = chance.choice(list(Mode)), chance.choice((0, 0, 130_000))
         found.append(
             Submission(at_ms=at_ms, pool=0, first=number, count=1, mode=mode, attempts=2, delay_ms=delay_ms, backoff_ms=250, told=None)
         )
@@ -269,6 +273,7 @@ def _submissions(chance: random.Random, pools: int) -> list[Submission]:
                 delay_ms=chance.choice(delays),
                 backoff_ms=chance.choice((0, 250, 5_000)),
                 told=chance.choice(told),
+                large=chance.random() < 0.1,
             )
         )
         left, made = left - count, made + count

@@ -9,7 +9,8 @@ import pytest
 from workpool_aws.errors import UsageError
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.chance import ReplayChooser
-from workpool_aws.local.faults import CallThrottled, CallUnanswered, Fault, Faults, NoFaults, SeededFaults, answered_as
+from workpool_aws.local.faults import CallThrottled, CallUnanswered, Fault, Faults, NoFaults, answered_as
+from workpool_aws.local.seeded_faults import SeededFaults
 from workpool_aws.local.virtual import START, VirtualKernel
 from workpool_aws.model.ids import EpochMs
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable, ref_of
+from workpool_aws.model.work import Work
 from workpool_aws.model.writes import Put, Write, Written
 
 __all__ = ["Seen", "WatchedStore"]
@@ -54,8 +55,10 @@ class WatchedStore:
         return [self._stands(_ref(write)) for write in writes]
 
     def _tell(self, writes: Sequence[Write], before: Sequence[Record | None]) -> None:
-        for write, old in zip(writes, before, strict=True):
-            self._seen(old, self._stands(_ref(write)))
+        changes = [(old, self._stands(_ref(write))) for write, old in zip(writes, before, strict=True)]
+        # What was written at once is seen with the work first: the other records are judged by it.
+        for old, new in sorted(changes, key=lambda change: not isinstance(change[1], Work)):
+            self._seen(old, new)
 
     def _stands(self, ref: Ref) -> Record | None:
         found = self._store.peek(ref)

@@ -18,8 +18,9 @@ from tests.simulation.scenario import Scenario, Told
 from tests.simulation.watched import WatchedStore
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.local import LocalCloud
-from workpool_aws.local.faults import Faults, SeededFaults
+from workpool_aws.local.faults import Faults
 from workpool_aws.local.platform import LOOP_NAME, Platform
+from workpool_aws.local.seeded_faults import SeededFaults
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Ledger, LoopState, Status
 from workpool_aws.model.refs import LedgerRef, RegistrationRef, StatusRef

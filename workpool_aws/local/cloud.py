@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from workpool_aws.compose import use_ports
 from workpool_aws.errors import UsageError
 from workpool_aws.local.chance import SeededChooser
-from workpool_aws.local.faults import Faults, NoFaults, SeededFaults
+from workpool_aws.local.faults import Faults, NoFaults
 from workpool_aws.local.functions import Function, Handler, function_arn
 from workpool_aws.local.kernel import LocalCloudError
 from workpool_aws.local.leftovers import described, leftovers
@@ -19,6 +19,7 @@ from workpool_aws.local.options import ClockName, CloudOptions, Takes, milliseco
 from workpool_aws.local.platform import COMPLETION_NAME, LOOP_NAME, WATCHDOG_NAME, Engine, Platform
 from workpool_aws.local.rates import Rates
 from workpool_aws.local.schedules import Precision
+from workpool_aws.local.seeded_faults import SeededFaults
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import Ports

@@ -10,11 +10,12 @@ from typing import Literal
 
 from workpool_aws.errors import UsageError
 from workpool_aws.local.chance import Chooser
-from workpool_aws.local.faults import Faults, SeededFaults
+from workpool_aws.local.faults import Faults
 from workpool_aws.local.functions import Event
 from workpool_aws.local.kernel import Kernel
 from workpool_aws.local.real import RealKernel
 from workpool_aws.local.schedules import Precision
+from workpool_aws.local.seeded_faults import SeededFaults
 from workpool_aws.local.virtual import VirtualKernel
 
 __all__ = ["ClockName", "CloudOptions", "Takes", "milliseconds", "takes_ms", "whole"]
