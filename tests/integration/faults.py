@@ -122,6 +122,7 @@ class FaultyTable:
 
     def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
         self._before_get.pop(type(refs[0]), _nothing)()
+        self.notes.append("get many")
         return self.memory.get_many(refs)
 
     def query(self, span: Span) -> Page:

@@ -36,7 +36,7 @@ TIMEOUT_MS = 30_000
 EVENT_AGE_MS = 60_000
 START_MS = TIMEOUT_MS + EVENT_AGE_MS
 """From a start to its deadline."""
-SLEEPS_MAX = 20_000
+SLEEPS_MAX = 5_000
 
 SUCCESS = Report(kind=ReportKind.SUCCESS, result='"ok"')
 FAILED = Report(kind=ReportKind.FAILED, error="boom", error_type="ValueError")

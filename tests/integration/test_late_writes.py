@@ -267,7 +267,8 @@ def test_the_cursor_goes_back_to_the_pointer_of_a_retry() -> None:
             reported.append(stage.clock.at)
             complete(stage.ports_at(stage.clock.at - 2_000), a, FAILED, by="worker")
 
-        stage.after(2_300, report)
+        # At every phase of the deep reads, which find it anyhow.
+        stage.after(1_000 + 370 * len(lags), report)
 
     stage.aws.on_start = report_slowly
     stage.pool().enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=12, initial_backoff=timedelta(0)))
@@ -277,7 +278,24 @@ def test_the_cursor_goes_back_to_the_pointer_of_a_retry() -> None:
     assert max(lags[:11]) <= limits.DUE_TO_START_MS
 
 
-def test_the_earliest_pointer_counts_and_a_cursor_never_jumps_forward_to_one() -> None:
+def test_the_pointer_of_a_later_retry_moves_no_cursor_forward() -> None:
+    """[WP-20] What becomes due before it would wait for the next deep read."""
+    stage = Stage(takes_ms=50)
+    pool = stage.pool()
+    pool.enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=60))
+    failing = pool.enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=2, initial_backoff=timedelta(seconds=30), jitter=False))
+    stage.aws.on_start = lambda a: stage.after(50, lambda: stage.complete(a, FAILED if a.work_id == failing else stage.report))
+    ids: list[str] = []
+    for n in range(12):
+        stage.after(1_000 + n * 1_130, lambda: ids.append(pool.enqueue_action(None, TARGET, {})))
+    stage.run(90_000)
+    lags = [(stage.work(work_id).started_at or 0) - stage.work(work_id).enqueued_at for work_id in ids]
+
+    assert len(lags) == 12
+    assert max(lags) <= limits.DUE_TO_START_MS
+
+
+def test_of_several_pointers_the_earliest_counts() -> None:
     """[WP-3]"""
     early, late = (make_pointer(POOL, an_id(n=n), EpochMs(NOW + at), random_bits=n).at for n, at in ((1, 100), (2, 50_000)))
     entries = {EntryKey(an_id(n=n), 1): Entry(NOW) for n in (1, 2)}

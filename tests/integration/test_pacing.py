@@ -147,12 +147,14 @@ def test_a_long_wait_costs_the_loop_few_passes() -> None:
 def test_many_later_rows_are_looked_through_a_part_at_a_time() -> None:
     """[WP-23] Rows ahead that mean nothing must not make a pass as long as they are many; what is due behind them is still met."""
     stage = Stage()
-    over = [a_work(id=an_id(NOW + 10_000 + n, n + 1), state=State.FINISHED) for n in range(3 * limits.LOOKAHEAD_ROWS_MAX)]
-    stage.place(*over)
-    at = NOW + 60_000
-    work = a_work(id=an_id(at, 7), due_at=at)
+    far = NOW + 90_000
+    stage.place(*(a_work(id=an_id(far + n, n + 1), state=State.FINISHED) for n in range(12 * limits.LOOKAHEAD_ROWS_MAX)))
+    work = a_work(id=an_id(far + 10_000, 7), due_at=far + 10_000)
     stage.place(work)
     stage.pool().enqueue_action(None, TARGET, {})
+    passes: list[str] = []
+    stage.after(60_000, lambda: passes.extend("".join("." if note == "query work" else "|" for note in stage.notes).split("|")))
     stage.run(120_000)
 
     assert stage.work(work.id).state is State.FINISHED
+    assert max(len(one) for one in passes) <= 2 * limits.LOOKAHEAD_ROWS_MAX // limits.QUERY_LIMIT_MIN

@@ -94,6 +94,22 @@ def test_a_report_that_is_stored_while_the_loop_begins_to_wait_is_settled() -> N
     assert [a.work_id for a in stage.aws.started] == ids
 
 
+def test_a_look_that_is_asked_for_while_the_loop_begins_to_wait_is_taken() -> None:
+    """[WP-24] [WP-14] The work's deadline is nearer than the ledger knows."""
+    stage = Stage(takes_ms=None)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    look = Done(pool=POOL, at=an_id(NOW + 900, 5), work_id=work_id, start=1, kind=DoneKind.LOOK)
+
+    def suspected() -> None:
+        changed = replace(stage.work(work_id), claim="c", deadline=EpochMs(NOW + 20_000), suspected_type="timeout")
+        stage.place(changed, look)
+
+    stage.table.plan(TO_WAITING, then(suspected))
+    stage.run(10_000)
+
+    assert stage.status().wake_at == NOW + 20_000 + limits.RECOVERY_MARGIN_MS + 1
+
+
 def test_a_resume_that_is_stored_while_the_loop_begins_to_wait_is_seen() -> None:
     """[WP-24] [WP-13] Not reading the config again would miss it."""
     stage = Stage()

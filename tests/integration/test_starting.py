@@ -8,19 +8,19 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW, a_work, an_id
-from integration.faults import Apply, Fault, first, lost_after, lost_before, repeated, then, updates
+from integration.faults import Apply, Fault, first, lost_after, lost_before, puts, repeated, then, updates
 from integration.stage import EVENT_AGE_MS, FAILED, NOT_DELIVERED, POOL, START_MS, TARGET, TIMEOUT_MS, Stage
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.core.start import Look, Taken, assignment_for, classify, start_write
 from workpool_aws.flow.late import make_pointer
-from workpool_aws.model.facts import PutBack, Started
+from workpool_aws.model.facts import LoopEnded, PassFailed, PutBack, Started
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import EntryKey
+from workpool_aws.model.loop import Entry, EntryKey
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import State
-from workpool_aws.model.writes import Put, Written
+from workpool_aws.model.work import Pointer, State
+from workpool_aws.model.writes import Written
 from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 START = updates(WorkRef, "starts")
@@ -41,6 +41,28 @@ def test_a_start_whose_answer_was_lost_is_made_once_and_without_delay(fault: Fau
     assert starts_of(stage) == [1]
     assert stage.work(work_id).state is State.FINISHED
     assert (stage.work(work_id).finished_at or 0) - NOW < 2_000
+
+
+def test_a_start_that_the_sdk_repeated_is_sent_in_the_same_pass() -> None:
+    """[WP-20]"""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.plan(START, repeated)
+    stage.run()
+
+    assert stage.notes[stage.notes.index("start") + 1] == "invoke"
+
+
+def test_a_start_that_was_seen_is_confirmed_by_the_next_commit() -> None:
+    """[WP-14] With the deadline of its item: a new holder need not look at it."""
+    stage = Stage(takes_ms=None)
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {})
+    stage.table.plan(START, then(lambda: stage.clock.pass_to(stage.clock.at + 3_000)))
+    stage.after(3_500, lambda: pool.enqueue_action(None, TARGET, {}))
+    stage.run(60_000)
+
+    assert stage.ledger().entries[EntryKey(work_id, 1)] == Entry(stage.work(work_id).deadline or NOW, confirmed=True)
 
 
 def test_a_start_without_an_answer_keeps_its_slot() -> None:
@@ -196,10 +218,11 @@ def test_a_put_back_that_is_not_answered_leaves_the_start_to_recovery() -> None:
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.aws.refuses = [InvokeThrottled() for _ in range(limits.INVOKE_TRIES)]
-    stage.table.plan(lambda write: isinstance(write, Put) and "Pointer" in type(write.record).__name__, lost_before)
+    stage.table.plan(puts(Pointer), lost_before)
     stage.run(60_000)
 
     assert stage.aws.started == []
+    assert (stage.telemetry.of(PassFailed), stage.telemetry.of(LoopEnded)) == ([], [])
     assert stage.work(work_id).state is State.RUNNING
     stage.run(watchdog=True)
     assert stage.work(work_id).state is State.FINISHED
