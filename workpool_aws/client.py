@@ -173,7 +173,7 @@ class Workpool(Asking):
             run_at: Not before this moment, which has a time zone; in the past: now. At most 366 days ahead. Not both.
             on_complete: Whom to tell how it ended, at least once: the ARN of a Lambda function (decorated by `on_complete`, or any
                 other), of an SQS queue or of an SNS topic, or a function's name. None: nobody.
-            context: What to tell along with it: any JSON value, together with the arguments at most 185 KB.
+            context: What to tell along with it: any JSON value of at most 900 KB, for an SNS topic 254 KB.
             on_complete_exclude: Outcomes not to tell of: "success", "failed", "canceled".
 
         Raises:

@@ -72,45 +72,45 @@ def test_a_decorated_handler_receives_the_event_and_says_that_it_ran(cloud: Loca
     ("exclude", "expected"),
     [([], ["success", "failed", "canceled"]), (["success"], ["failed", "canceled"]), (("failed", "canceled"), ["success"])],
 )
-def test_excluded_outcomes_are_not_told(memory: LocalCloud, exclude: list[str], expected: list[str]) -> None:
-    pool, told = memory.workpool(), Told()
-    fn, target = memory.function(double), memory.function(told)
+def test_excluded_outcomes_are_not_told(cloud: LocalCloud, exclude: list[str], expected: list[str]) -> None:
+    pool, told = cloud.workpool(), Told()
+    fn, target = cloud.function(double), cloud.function(told)
     options: dict[str, Any] = {"on_complete": target, "on_complete_exclude": exclude}
     ids = [pool.enqueue_action(None, fn, {"n": n}, **options) for n in (1, -1)]
     later = pool.enqueue_action(None, fn, {"n": 1}, run_after=timedelta(hours=2), **options)
     pool.cancel(None, later)
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
     assert sorted(event["result"]["kind"] for event in told.events) == sorted(expected)
     callbacks = {pool.status(None, work_id).outcome: pool.status(None, work_id).callback for work_id in (*ids, later)}
     assert callbacks == {kind: "delivered" if kind in expected else None for kind in ("success", "failed", "canceled")}
 
 
-def test_every_work_of_a_batch_is_told_with_the_same_context(memory: LocalCloud) -> None:
-    pool, told = memory.workpool(max_parallelism=4), Told()
+def test_every_work_of_a_batch_is_told_with_the_same_context(cloud: LocalCloud) -> None:
+    pool, told = cloud.workpool(max_parallelism=4), Told()
     ids = pool.enqueue_action_batch(
-        None, memory.function(double), [{"n": n} for n in range(60)], on_complete=memory.function(told), context="batch"
+        None, cloud.function(double), [{"n": n} for n in range(60)], on_complete=cloud.function(told), context="batch"
     )
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
     assert sorted(event["work_id"] for event in told.events) == sorted(ids)
     assert {event["context"] for event in told.events} == {"batch"}
 
 
 @pytest.mark.parametrize("kind", ["query", "mutation"])
-def test_every_kind_of_work_can_be_told_of(memory: LocalCloud, kind: str) -> None:
-    pool, told = memory.workpool(), Told()
-    fn, target = memory.function(double), memory.function(told)
+def test_every_kind_of_work_can_be_told_of(cloud: LocalCloud, kind: str) -> None:
+    pool, told = cloud.workpool(), Told()
+    fn, target = cloud.function(double), cloud.function(told)
 
     one = getattr(pool, f"enqueue_{kind}")(None, fn, {"n": 1}, on_complete=target)
     two = getattr(pool, f"enqueue_{kind}_batch")(None, fn, [{"n": 2}], on_complete=target)
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
     assert sorted(event["work_id"] for event in told.events) == sorted([one, *two])
 
 
-def test_a_retried_work_is_told_of_once_at_its_end(memory: LocalCloud) -> None:
-    pool, told, tries = memory.workpool(), Told(), []
+def test_a_retried_work_is_told_of_once_at_its_end(cloud: LocalCloud) -> None:
+    pool, told, tries = cloud.workpool(), Told(), []
 
     def flaky(_event: dict[str, Any], _context: object) -> str:
         tries.append(1)
@@ -118,36 +118,36 @@ def test_a_retried_work_is_told_of_once_at_its_end(memory: LocalCloud) -> None:
             raise ConnectionError("busy")
         return "done"
 
-    work_id = pool.enqueue_action(None, memory.function(flaky), {}, retry=True, on_complete=memory.function(told))
-    memory.run_until_idle()
+    work_id = pool.enqueue_action(None, cloud.function(flaky), {}, retry=True, on_complete=cloud.function(told))
+    cloud.run_until_idle()
 
     assert told.events == [{"work_id": work_id, "context": None, "result": {"kind": "success", "return_value": "done"}}]
 
 
-def test_a_work_that_is_asked_to_cancel_while_it_runs_is_told_of_as_canceled(memory: LocalCloud) -> None:
-    pool, told = memory.workpool(), Told()
+def test_a_work_that_is_asked_to_cancel_while_it_runs_is_told_of_as_canceled(cloud: LocalCloud) -> None:
+    pool, told = cloud.workpool(), Told()
 
     @pool.action
     def stubborn() -> None:
         raise ConnectionError("busy")
 
-    fn = memory.function(stubborn, takes=timedelta(seconds=5))
-    work_id = pool.enqueue_action(None, fn, {}, retry=True, on_complete=memory.function(told))
-    memory.advance(timedelta(seconds=2))
+    fn = cloud.function(stubborn, takes=timedelta(seconds=5))
+    work_id = pool.enqueue_action(None, fn, {}, retry=True, on_complete=cloud.function(told))
+    cloud.advance(timedelta(seconds=2))
     assert pool.cancel(None, work_id) == "requested"
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
     assert [event["result"] for event in told.events] == [{"kind": "canceled"}]
 
 
-def test_a_queue_and_a_topic_are_told_in_memory(memory: LocalCloud) -> None:
-    pool, fn = memory.workpool(), memory.function(double)
+def test_a_queue_and_a_topic_are_told_in_memory(cloud: LocalCloud) -> None:
+    pool, fn = cloud.workpool(), cloud.function(double)
     queued = pool.enqueue_action(None, fn, {"n": 1}, on_complete=QUEUE, context={"a": 1})
     noted = pool.enqueue_action(None, fn, {"n": 2}, on_complete=TOPIC)
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
-    assert memory.messages(QUEUE) == [{"work_id": queued, "context": {"a": 1}, "result": {"kind": "success", "return_value": 2}}]
-    assert memory.messages(TOPIC) == [{"work_id": noted, "context": None, "result": {"kind": "success", "return_value": 4}}]
+    assert cloud.messages(QUEUE) == [{"work_id": queued, "context": {"a": 1}, "result": {"kind": "success", "return_value": 2}}]
+    assert cloud.messages(TOPIC) == [{"work_id": noted, "context": None, "result": {"kind": "success", "return_value": 4}}]
     assert [pool.status(None, work_id).callback for work_id in (queued, noted)] == ["delivered", "delivered"]
 
 
@@ -184,21 +184,21 @@ def test_a_target_that_never_exists_ends_as_a_dead_letter_and_the_result_stands(
     assert pool.status(None, work_id).callback == "dead", "a dead letter is kept [WP-10]"
 
 
-def test_a_target_that_appears_later_is_told_then(memory: LocalCloud) -> None:
-    pool, told = memory.workpool(), Told()
-    work_id = pool.enqueue_action(None, memory.function(double), {"n": 4}, on_complete="late")
-    memory.advance(timedelta(seconds=20))
+def test_a_target_that_appears_later_is_told_then(cloud: LocalCloud) -> None:
+    pool, told = cloud.workpool(), Told()
+    work_id = pool.enqueue_action(None, cloud.function(double), {"n": 4}, on_complete="late")
+    cloud.advance(timedelta(seconds=20))
     assert pool.status(None, work_id).callback == "pending"
 
-    memory.function(told, name="late")
-    memory.run_until_idle()
+    cloud.function(told, name="late")
+    cloud.run_until_idle()
 
     assert [event["work_id"] for event in told.events] == [work_id]
     assert pool.status(None, work_id).callback == "delivered"
 
 
-def test_a_handler_that_fails_is_called_again(memory: LocalCloud) -> None:
-    pool = memory.workpool()
+def test_a_handler_that_fails_is_called_again(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
     calls: list[str] = []
 
     @pool.on_complete
@@ -207,66 +207,66 @@ def test_a_handler_that_fails_is_called_again(memory: LocalCloud) -> None:
         if len(calls) < 3:
             raise RuntimeError("not today")
 
-    work_id = pool.enqueue_action(None, memory.function(double), {"n": 4}, on_complete=memory.function(ended))
-    memory.run_until_idle()
+    work_id = pool.enqueue_action(None, cloud.function(double), {"n": 4}, on_complete=cloud.function(ended))
+    cloud.run_until_idle()
 
     assert calls == [work_id] * 3
     assert pool.status(None, work_id).callback == "delivered"
     assert pool.status(None, work_id).outcome == "success"
 
 
-def test_a_paused_pool_tells_of_what_was_canceled(memory: LocalCloud) -> None:
-    pool, told = memory.workpool(max_parallelism=0), Told()
-    work_id = pool.enqueue_action(None, memory.function(double), {"n": 4}, on_complete=memory.function(told))
-    memory.advance(timedelta(minutes=5))
+def test_a_paused_pool_tells_of_what_was_canceled(cloud: LocalCloud) -> None:
+    pool, told = cloud.workpool(max_parallelism=0), Told()
+    work_id = pool.enqueue_action(None, cloud.function(double), {"n": 4}, on_complete=cloud.function(told))
+    cloud.advance(timedelta(minutes=5))
     pool.cancel(None, work_id)
-    memory.run_until_idle()
+    cloud.run_until_idle()
 
     assert [event["result"]["kind"] for event in told.events] == ["canceled"]
 
 
-def test_an_action_may_be_told_of_another_works_end(memory: LocalCloud) -> None:
-    pool = memory.workpool()
+def test_an_action_may_be_told_of_another_works_end(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
     told: list[tuple[str, object]] = []
 
     @pool.action
     def next_step(work_id: str, context: int, result: dict[str, object]) -> None:
         told.append((work_id, result["return_value"]))
 
-    work_id = pool.enqueue_action(None, memory.function(double), {"n": 4}, on_complete=memory.function(next_step), context=1)
-    memory.run_until_idle()
+    work_id = pool.enqueue_action(None, cloud.function(double), {"n": 4}, on_complete=cloud.function(next_step), context=1)
+    cloud.run_until_idle()
 
     assert told == [(work_id, 8)]
     assert pool.status(None, work_id).callback == "delivered"
 
 
-def test_a_delivered_work_expires_and_one_that_waits_for_its_callback_does_not(memory: LocalCloud) -> None:
+def test_a_delivered_work_expires_and_one_that_waits_for_its_callback_does_not(cloud: LocalCloud) -> None:
     """[WP-10]"""
-    pool, told = memory.workpool(status_ttl=timedelta(minutes=5)), Told()
-    fn = memory.function(double)
-    delivered = pool.enqueue_action(None, fn, {"n": 1}, on_complete=memory.function(told))
+    pool, told = cloud.workpool(status_ttl=timedelta(minutes=5)), Told()
+    fn = cloud.function(double)
+    delivered = pool.enqueue_action(None, fn, {"n": 1}, on_complete=cloud.function(told))
     waiting = pool.enqueue_action(None, fn, {"n": 1}, on_complete="nobody")
-    memory.advance(timedelta(minutes=10))
+    cloud.advance(timedelta(minutes=10))
 
     assert pool.status(None, delivered).state == "unknown"
     assert pool.status(None, waiting).callback == "pending"
 
 
-def test_after_its_callbacks_a_pool_rests(memory: LocalCloud) -> None:
+def test_after_its_callbacks_a_pool_rests(cloud: LocalCloud) -> None:
     """[WP-22]"""
-    pool = memory.workpool()
+    pool = cloud.workpool()
 
     @pool.on_complete
     def ended(event: OnCompleteEvent) -> None:
         assert event.result.kind == "success"
 
-    pool.enqueue_action_batch(None, memory.function(double), [{"n": n} for n in range(20)], on_complete=memory.function(ended))
-    memory.run_until_idle()
-    ran = len(memory.invocations(memory.loop_arn))
-    memory.advance(timedelta(days=1))
+    pool.enqueue_action_batch(None, cloud.function(double), [{"n": n} for n in range(20)], on_complete=cloud.function(ended))
+    cloud.run_until_idle()
+    ran = len(cloud.invocations(cloud.loop_arn))
+    cloud.advance(timedelta(days=1))
 
-    assert len(memory.invocations(memory.loop_arn)) == ran
-    assert [fact for fact in memory.facts if fact.name in {"watchdog_acted", "no_progress", "loop_ended"}] == []
+    assert len(cloud.invocations(cloud.loop_arn)) == ran
+    assert [fact for fact in cloud.facts if fact.name in {"watchdog_acted", "no_progress", "loop_ended"}] == []
 
 
 def test_the_handlers_function_can_be_tested_directly() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -56,6 +57,25 @@ def test_of_two_deliveries_of_one_generation_only_one_holds() -> None:
 
     assert len(stage.telemetry.of(LoopFenced)) == 1
     assert len(stage.aws.started) == 1
+
+
+def test_a_second_delivery_does_nothing_beside_the_first() -> None:
+    """[WP-2] It neither reads nor writes: what it would find is the other's to act on."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=60))
+    (kicked,) = stage.aws.loops
+    done: list[str] = []
+
+    def second() -> None:
+        before = len(stage.notes)
+        stage.serve(kicked)
+        done.extend(stage.notes[before:])
+
+    stage.after(5_000, second)
+    stage.run(20_000)
+
+    assert done == []
+    assert len(stage.telemetry.of(LoopFenced)) == 1
 
 
 def test_a_late_delivery_of_an_older_generation_does_not_take_hold() -> None:

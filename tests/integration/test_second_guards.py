@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
 from builders import NOW, a_policy, a_running_work, a_work, an_assignment, an_id
-from integration.stage import FAILED, Stage
+from integration.faults import first, updates
+from integration.stage import FAILED, TARGET, Stage
 from workpool_aws.core.complete import decide_canceled, must_cancel
 from workpool_aws.core.recover import Begin, Drop, judge_entry
 from workpool_aws.core.start import Look, Taken, classify, start_write
-from workpool_aws.model.loop import EntryKey
-from workpool_aws.model.refs import Unreadable
+from workpool_aws.model.facts import LoopFenced
+from workpool_aws.model.loop import EntryKey, LoopState
+from workpool_aws.model.refs import StatusRef, Unreadable
 from workpool_aws.model.work import State, Work
 from workpool_aws.ports import ConditionFailed
 
@@ -65,3 +68,15 @@ def test_a_refused_retry_ends_as_canceled_only_while_this_start_runs_and_was_ask
 ) -> None:
     """[WP-7] The write that follows is bound to all of it once more."""
     assert must_cancel(work, an_assignment(work_id=an_id())) is must
+
+
+def test_a_status_write_finds_the_state_that_it_leaves() -> None:
+    """[WP-2] Whoever else changes the state takes the next generation, too."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    resting = updates(StatusRef, state=LoopState.IDLE)
+    stage.table.plan(resting, first(lambda: stage.place(replace(stage.status(), state=LoopState.WAITING))))
+    stage.run(20_000)
+
+    assert stage.status().state is LoopState.WAITING
+    assert len(stage.telemetry.of(LoopFenced)) == 1

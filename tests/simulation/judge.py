@@ -71,8 +71,19 @@ class _Pool:
     """Limits that a pass may go by: the one in force, and those of changes that nobody was told of as done."""
     config: Config | None = None
     most_allowed: int = 0
-    free_since: EpochMs = EpochMs(0)
-    """When a slot became free, or the limits were changed, for the last time."""
+    changed_at: EpochMs = EpochMs(0)
+    """When a change of the limits was answered last."""
+    slots: dict[EntryKey, tuple[EpochMs, EpochMs | None]] = field(default_factory=dict)
+    """From when until when each start had its slot, as user code has it; None: it has it still."""
+
+    def free_since(self, now: EpochMs) -> EpochMs:
+        """Since when there was a free slot all the time."""
+        limit = _PARALLELISM_DEFAULT if self.config is None else self.config.limit
+        ends = sorted((until for _, until in self.slots.values() if until is not None and until <= now), reverse=True)
+        for full in ends:
+            if sum(since < full and (until is None or until >= full) for since, until in self.slots.values()) >= limit:
+                return max(full, self.changed_at)
+        return self.changed_at
 
 
 class Judge:
@@ -141,7 +152,7 @@ class Judge:
         """`configure` returned: from now on only the limit in force counts [WP-13]."""
         known = self._pools[pool]
         known.allowed = {_PARALLELISM_DEFAULT if known.config is None else known.config.limit}
-        known.free_since = self._now()
+        known.changed_at = self._now()
 
     def cancel_answered(self, work_id: WorkId, answer: CancelAnswer) -> None:
         """A caller was told what its cancel came to [WP-7]."""
@@ -187,7 +198,9 @@ class Judge:
         """User code is over. Who was killed after its claim cannot say so: its slot is freed when the claim's time is over for certain."""
         execution.over = True
         waits = execution.claimed and not by_itself
-        self._pools[execution.assignment.pool].free_since = EpochMs(self._now() + (_MARGIN_MS if waits else 0))
+        slots = self._pools[execution.assignment.pool].slots
+        since, _ = slots.get(execution.key, (self._now(), None))
+        slots[execution.key] = (since, EpochMs(self._now() + (_MARGIN_MS if waits else 0)))
 
     def _check_limit(self, this: Execution) -> None:
         pool = self._pools[this.assignment.pool]
@@ -247,7 +260,9 @@ class Judge:
             self.fail("WP-7", f"{after.id} was started after its cancel was answered")
         if self._asked.get(after.id, after.starts) < after.starts:
             self.fail("WP-7", f"{after.id}/{after.starts} was started after a cancel was requested in start {self._asked[after.id]}")
-        self.lags_ms.append(self._now() - max(before.due_at, self._pools[after.pool].free_since))
+        pool = self._pools[after.pool]
+        self.lags_ms.append(self._now() - max(before.due_at, pool.free_since(self._now())))
+        pool.slots[EntryKey(after.id, after.starts)] = (self._now(), None)
 
     def _recorded(self, before: Work, after: Work) -> None:
         key = EntryKey(before.id, before.starts)

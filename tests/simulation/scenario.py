@@ -182,10 +182,8 @@ class Scenario:
         pools = ", ".join(f"{pool.name} (limit {pool.limit})" for pool in self.pools)
         lines = [
             f"seed {self.seed}: pools {pools}; hourly look {self.hourly_look}, skewed clocks {self.skewed_clocks}",
-            (
-                f"calls of {self.latency_ms} + {self.jitter_ms} ms, pages of {self.page_items}, "
-                f"schedules {self.precision}, loop of {self.loop_timeout}"
-            ),
+            f"calls of {self.latency_ms} + {self.jitter_ms} ms, pages of {self.page_items}, schedules {self.precision}",
+            f"loop timeout {self.loop_timeout}",
             f"faults: at most {self.budget} in {self.calm_after}, at calls {self.aim or 'of any kind'!r}: {rates}",
         ]
         return "\n".join([*lines, *map(str, (*self.submissions, *self.cancels, *self.changes))])

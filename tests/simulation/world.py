@@ -198,10 +198,11 @@ class _Stage:
                 judge.fail("WP-3", f"acknowledged {work_id} is {None if work is None else work.state} at the end")
         for work in judge.works.values():
             # The watchdog knows a pool from its first kick on; before it, nothing was acknowledged.
-            watched = self._scenario.hourly_look and self._store.get(RegistrationRef(work.pool)) is not None
-            if work.state is State.RUNNING or (work.state is State.PENDING and watched):
+            watched = self._store.get(RegistrationRef(work.pool)) is not None
+            if work.state is State.RUNNING or (work.state is State.PENDING and watched and self._scenario.hourly_look):
                 judge.fail("WP-21", f"{work.id} is {work.state} at the end")
-            self._judge_callback(work)
+            if watched:
+                self._judge_callback(work)
         if self._scenario.is_calm:
             latest = max(judge.lags_ms, default=0)
             calls_ms = _CALLS_BETWEEN * (self._scenario.latency_ms + self._scenario.jitter_ms)

@@ -1,0 +1,243 @@
+"""Each fault of the simulated cloud does what its name says, no more often than it may, and leaves a line in the trace."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from workpool_aws.errors import UsageError
+from workpool_aws.local import LocalCloud
+from workpool_aws.local.chance import ReplayChooser
+from workpool_aws.local.faults import CallThrottled, CallUnanswered, Fault, Faults, NoFaults, SeededFaults, answered_as
+from workpool_aws.local.virtual import START, VirtualKernel
+from workpool_aws.model.ids import EpochMs
+
+FAR = EpochMs(START + 3_600_000)
+STRIKES = 1
+PASSES = 0
+
+
+@dataclass
+class Scene:
+    """One process that makes calls, under faults that strike as told: `choices` are the answers to every question of chance, in order."""
+
+    kernel: VirtualKernel
+    faults: SeededFaults
+    applied_ms: list[int] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+    def call(self, label: str, *, writes: bool, answer: Callable[[], str] = lambda: "answer") -> None:
+        """Run a process that makes one call, and everything that follows."""
+
+        def apply() -> str:
+            self.applied_ms.append(self.kernel.now() - START)
+            return answer()
+
+        def body() -> None:
+            try:
+                self.told.append(self.kernel.call(label, apply, writes=writes))
+            except (CallThrottled, CallUnanswered, KeyError) as error:
+                self.told.append(type(error).__name__)
+
+        self.kernel.spawn("process", body)
+        self.kernel.run(FAR)
+
+    @property
+    def notes(self) -> list[str]:
+        return [line.label for line in self.kernel.trace if line.label.startswith("**")]
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Scene]]:
+    kernels: list[VirtualKernel] = []
+
+    def make_scene(*kinds: Fault, choices: tuple[int, ...] = (), budget: int = 1, **plan: object) -> Scene:
+        chooser = ReplayChooser(choices)
+        faults = SeededFaults(Faults(rates=dict.fromkeys(kinds, 1.0), budget=budget, **plan), chooser, "loop")
+        kernel = VirtualKernel(chooser=chooser, faults=faults)
+        faults.attach(kernel)
+        kernels.append(kernel)
+        return Scene(kernel, faults)
+
+    yield make_scene
+    for kernel in kernels:
+        kernel.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "choices", "applied_ms", "told"),
+    [
+        (Fault.CRASH_BEFORE, (STRIKES,), [], []),
+        (Fault.CRASH_AFTER, (STRIKES,), [0], []),
+        (Fault.FROZEN, (STRIKES, 2), [70_000], ["answer"]),
+        (Fault.THROTTLED, (STRIKES, 0, 1), [60], ["answer"]),
+        (Fault.THROTTLED, (STRIKES, 1), [], ["CallThrottled"]),
+        (Fault.WRITE_LOST, (STRIKES, 0, 2), [3_000], ["answer"]),
+        (Fault.WRITE_LOST, (STRIKES, 1), [], ["CallUnanswered"]),
+        (Fault.WRITE_LATE, (STRIKES, 3, 0, 1), [45_000], ["CallUnanswered"]),
+        (Fault.WRITE_LATE, (STRIKES, 4, 0, 0, 0), [0, 90_000], ["answer"]),
+        (Fault.WRITE_LATE, (STRIKES, 0, 1), [500], []),
+        (Fault.ANSWER_LOST, (STRIKES, 1), [0], ["CallUnanswered"]),
+        (Fault.ANSWER_LOST, (STRIKES, 0, 1), [0, 60], ["answer"]),
+    ],
+)
+def test_a_fault_at_a_write(make, kind: Fault, choices: tuple[int, ...], applied_ms: list[int], told: list[str]) -> None:
+    scene = make(kind, choices=choices)
+
+    scene.call("put Work 1", writes=True)
+
+    assert scene.applied_ms == applied_ms
+    assert scene.told == told
+    assert scene.faults.struck == [kind]
+    assert scene.notes[0] == f"** {kind}: put Work 1"
+
+
+@pytest.mark.parametrize("kind", [Fault.WRITE_LOST, Fault.WRITE_LATE, Fault.ANSWER_LOST])
+def test_what_befalls_writes_leaves_reads_alone(make, kind: Fault) -> None:
+    scene = make(kind, choices=(STRIKES,))
+
+    scene.call("get Work 1", writes=False)
+
+    assert scene.told == ["answer"]
+    assert scene.faults.struck == []
+
+
+def test_an_invoke_is_sent_once(make) -> None:
+    scene = make(Fault.WRITE_LOST, choices=(STRIKES,))
+
+    scene.call("invoke worker 1", writes=True)
+
+    assert scene.applied_ms == []
+    assert scene.told == ["CallUnanswered"]
+
+
+def test_a_repeated_transaction_is_applied_once(make) -> None:
+    scene = make(Fault.ANSWER_LOST, choices=(STRIKES, 0, 1))
+
+    scene.call("transact 2", writes=True)
+
+    assert scene.applied_ms == [0]
+    assert scene.told == ["answer"]
+
+
+def test_a_refusal_is_an_answer(make) -> None:
+    scene = make()
+
+    scene.call("put Work 1", writes=True, answer=lambda: {}["refused"])
+
+    assert scene.told == ["KeyError"]
+
+
+def test_the_budget_is_the_most_that_strikes(make) -> None:
+    scene = make(Fault.FROZEN, budget=2, choices=(STRIKES, 0) * 5)
+
+    for _ in range(4):
+        scene.call("get Status a", writes=False)
+
+    assert scene.faults.struck == [Fault.FROZEN] * 2
+
+
+def test_faults_end(make) -> None:
+    scene = make(Fault.FROZEN, budget=9, choices=(STRIKES, 2) * 5, until=timedelta(seconds=30))
+
+    for _ in range(3):
+        scene.call("get Status a", writes=False)
+
+    assert scene.applied_ms == [70_000] * 3
+
+
+def test_faults_strike_where_they_are_aimed(make) -> None:
+    scene = make(Fault.CRASH_BEFORE, aim="put Work", choices=(STRIKES,) * 5)
+
+    scene.call("put Done 1", writes=True)
+    scene.call("put Work 1", writes=True)
+
+    assert scene.told == ["answer"]
+    assert scene.notes == ["** crash before: put Work 1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "choices", "delays"),
+    [
+        (Fault.EVENT_LOST, (STRIKES,), ()),
+        (Fault.EVENT_TWICE, (STRIKES, 3), (0, 20_000)),
+        (Fault.EVENT_LATE, (STRIKES, 4), (75_000,)),
+        (Fault.LOOP_LOST, (), (0,)),
+        (Fault.EVENT_LOST, (PASSES,), (0,)),
+    ],
+)
+def test_a_fault_of_an_event(make, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]) -> None:
+    assert make(kind, choices=choices).faults.event_delays("worker") == delays
+
+
+def test_only_the_loop_s_event_is_lost_as_such(make) -> None:
+    assert make(Fault.LOOP_LOST, choices=(STRIKES,)).faults.event_delays("loop") == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "choices", "delays"),
+    [
+        (Fault.RECORD_LOST, (STRIKES,), ()),
+        (Fault.RECORD_TWICE, (STRIKES, 0), (0, 1_000)),
+        (Fault.RECORD_LATE, (STRIKES, 1), (20_000,)),
+    ],
+)
+def test_a_fault_of_a_destination(make, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]) -> None:
+    assert make(kind, choices=choices).faults.record_delays("worker") == delays
+
+
+@pytest.mark.parametrize(
+    ("kind", "choices", "delays"),
+    [
+        (Fault.WAKE_NEVER, (STRIKES,), ()),
+        (Fault.WAKE_TWICE, (STRIKES,), (0, 7_000)),
+        (Fault.WAKE_LATE, (STRIKES, 2), (60_000,)),
+    ],
+)
+def test_a_fault_of_a_schedule(make, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]) -> None:
+    assert make(kind, choices=choices).faults.wake_delays("pool") == delays
+
+
+def test_a_tick_is_dropped(make) -> None:
+    faults = make(Fault.TICK_DROPPED, choices=(STRIKES,)).faults
+
+    assert [faults.tick_comes() for _ in range(2)] == [False, True]
+
+
+def test_each_process_keeps_its_own_clock(make) -> None:
+    scene = make(skewed_clocks=True, choices=(1, 0, 2))
+    seen: list[tuple[int, int]] = []
+    for _ in range(2):
+        scene.kernel.spawn("process", lambda: seen.append((scene.faults.clock_offset_ms(), scene.faults.clock_offset_ms())))
+    scene.kernel.run(FAR)
+
+    assert sorted(seen) == [(-2_000, -2_000), (0, 0)]
+    assert scene.faults.clock_offset_ms() == 0
+
+
+def test_without_faults_everything_happens_once_and_in_time() -> None:
+    faults = NoFaults()
+
+    assert [faults.event_delays("f"), faults.record_delays("f"), faults.wake_delays("f")] == [(0,)] * 3
+    assert faults.tick_comes()
+    assert faults.clock_offset_ms() == 0
+
+
+def test_a_port_names_trouble_in_its_own_words() -> None:
+    with pytest.raises(KeyError, match="busy"), answered_as(throttled=KeyError, unanswered=LookupError):
+        raise CallThrottled("busy")
+    with pytest.raises(LookupError, match="silent"), answered_as(throttled=KeyError, unanswered=LookupError):
+        raise CallUnanswered("silent")
+
+
+@pytest.mark.parametrize("plan", [{"rates": {Fault.FROZEN: 1.5}}, {"budget": -1}, {"jitter_ms": -1}])
+def test_a_plan_that_makes_no_sense_is_refused(plan) -> None:
+    with pytest.raises(UsageError):
+        Faults(**plan)
+
+
+@pytest.mark.parametrize("options", [{"engine": "moto"}, {"engine": "memory", "clock": "real"}])
+def test_faults_need_virtual_time_and_memory(options) -> None:
+    with pytest.raises(UsageError, match="faults"):
+        LocalCloud(faults=Faults(), **options)
