@@ -210,8 +210,8 @@ def test_a_busy_pool_costs_what_the_aim_says() -> None:
         pool = cloud.workpool(max_parallelism=50)
 
         @pool.action
-        def work(n: int) -> int:
-            return n
+        def work(n: int, text: str) -> int:
+            return n + len(text)
 
         fn = cloud.function(work, takes=timedelta(milliseconds=300))
         pool.enqueue_action_batch(None, fn, [{"n": n, "text": "x" * 200} for n in range(500)], retry=True)
