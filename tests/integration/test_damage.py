@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW, an_id
-from integration.stage import POOL, TARGET, Stage
+from integration.stage import FAILED, POOL, TARGET, Stage
 from pool_world import TABLE
 from workpool_aws import Workpool
 from workpool_aws.adapters.keys import key_of
@@ -70,7 +70,7 @@ def test_a_pointer_to_a_damaged_work_hurts_nobody_else() -> None:
     work_id = pool.enqueue_action(None, TARGET, {}, retry=True)
     stage.run(1_000)
     (a,) = stage.aws.started
-    stage.complete(a)
+    stage.complete(a, FAILED)
     damage(stage, WorkRef(POOL, work_id))
     other = pool.enqueue_action(None, TARGET, {})
     stage.aws.on_start = lambda started: stage.after(10, lambda: stage.complete(started))

@@ -153,6 +153,19 @@ def test_a_commit_whose_answer_was_lost_is_its_own(fault: Fault) -> None:
     assert stage.status().state is LoopState.IDLE
 
 
+def test_a_commit_that_did_not_go_through_casts_no_doubt_on_what_runs() -> None:
+    """[WP-2] What this very loop has sent, it need not look at."""
+    stage = Stage(takes_ms=None)
+    pool = stage.pool()
+    pool.enqueue_action(None, TARGET, {})
+    pool.enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=5))
+    stage.after(3_000, lambda: stage.table.plan(COMMIT, lost_before))
+    stage.run(20_000)
+
+    assert len(stage.aws.started) == 2
+    assert "get many" not in stage.notes
+
+
 def test_a_repeated_commit_is_taken_for_what_it_is() -> None:
     """[WP-2] No second pass is needed to find out that the first one went through: the work starts at once."""
     stage = Stage()

@@ -157,4 +157,5 @@ def test_many_later_rows_are_looked_through_a_part_at_a_time() -> None:
     stage.run(120_000)
 
     assert stage.work(work.id).state is State.FINISHED
+    assert stage.generation() == 1
     assert max(len(one) for one in passes) <= 2 * limits.LOOKAHEAD_ROWS_MAX // limits.QUERY_LIMIT_MIN

@@ -117,6 +117,7 @@ def test_what_a_stranger_told_is_used_at_the_claims_own_deadline(*, commit_fails
     """[WP-21] [WP-14] The ledger has a later deadline: a record asks the loop to look, and no lost commit makes it forget."""
     stage = Stage(takes_ms=None)
     suspected, other = stage.pool().enqueue_action_batch(None, TARGET, [{}] * 2)
+    stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=80))
     stage.aws.on_start = lambda a: stage.after(10, lambda: stage.claim(a, remaining_ms=20_000)) if a.work_id == suspected else None
 
     def reports() -> None:

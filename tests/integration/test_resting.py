@@ -10,7 +10,7 @@ import pytest
 
 from builders import NOW, a_running_work, a_work, an_id
 from integration.faults import Apply, dies_after, first, puts, then, updates
-from integration.stage import FAILED, POOL, SUCCESS, TARGET, Stage, order
+from integration.stage import FAILED, NOT_DELIVERED, POOL, SUCCESS, TARGET, Stage, order
 from pool_world import TABLE
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
@@ -92,6 +92,20 @@ def test_a_report_that_is_stored_while_the_loop_begins_to_wait_is_settled() -> N
     stage.run(30_000)
 
     assert [a.work_id for a in stage.aws.started] == ids
+
+
+def test_a_report_that_lies_behind_the_cursor_is_seen_before_rest() -> None:
+    """[WP-24] [WP-21] It became visible a little later than the one that the cursor is at."""
+    stage = Stage(takes_ms=None)
+    early, late = stage.pool(max_parallelism=2).enqueue_action_batch(None, TARGET, [{}] * 2)
+    stage.after(5_000, lambda: stage.complete(next(a for a in stage.aws.started if a.work_id == early)))
+    done = Done(pool=POOL, at=an_id(NOW + 3_000, 5), work_id=late, start=1, kind=DoneKind.FINISHED)
+    stage.table.plan(TO_WAITING, lambda apply: apply())
+    stage.table.plan(TO_WAITING, then(lambda: stage.place(replace(stage.work(late), state=State.FINISHED), done)))
+    stage.run(30_000)
+
+    assert stage.ledger().entries == {}
+    assert stage.status().state is LoopState.IDLE
 
 
 def test_a_look_that_is_asked_for_while_the_loop_begins_to_wait_is_taken() -> None:
@@ -311,11 +325,12 @@ def test_a_completion_relies_on_a_promise_less_the_clocks_difference(left_ms: in
     [
         lambda stage, a: stage.complete(a, SUCCESS),
         lambda stage, a: stage.complete(a, FAILED),
+        lambda stage, a: stage.complete(a, NOT_DELIVERED),
         lambda stage, a: stage.complete(replace(a, start=9), FAILED),
         lambda stage, _: stage.pool().configure(None, paused=False),
         lambda stage, _: stage.pool(max_parallelism=44).enqueue_action(None, TARGET, {}),
     ],
-    ids=["success", "retry", "ignored", "resume", "base"],
+    ids=["success", "retry", "put back", "ignored", "resume", "base"],
 )
 def test_whatever_a_resting_loop_must_know_kicks_it(deed: Callable[[Stage, object], object]) -> None:
     """[WP-24] A second report, too: the first reporter may have died before its kick."""

@@ -41,6 +41,7 @@ def test_a_start_whose_answer_was_lost_is_made_once_and_without_delay(fault: Fau
     assert starts_of(stage) == [1]
     assert stage.work(work_id).state is State.FINISHED
     assert (stage.work(work_id).finished_at or 0) - NOW < 2_000
+    assert stage.notes.count("get many") == (0 if fault is repeated else 1)
 
 
 def test_a_start_that_the_sdk_repeated_is_sent_in_the_same_pass() -> None:
@@ -59,9 +60,10 @@ def test_a_start_that_was_seen_is_confirmed_by_the_next_commit() -> None:
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {})
     stage.table.plan(START, then(lambda: stage.clock.pass_to(stage.clock.at + 3_000)))
-    stage.after(3_500, lambda: pool.enqueue_action(None, TARGET, {}))
+    pool.enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=20))
     stage.run(60_000)
 
+    assert "get many" not in stage.notes
     assert stage.ledger().entries[EntryKey(work_id, 1)] == Entry(stage.work(work_id).deadline or NOW, confirmed=True)
 
 
@@ -87,6 +89,17 @@ def test_a_start_that_never_got_through_is_not_chosen_again_beside_its_entry() -
 
     assert starts_of(stage) == [1]
     assert set(stage.ledger().entries) == {EntryKey(work_id, 1)}
+
+
+def test_the_ledger_has_the_deadline_that_the_item_will_have() -> None:
+    """[WP-14] Whoever takes over before the start was seen must not judge it early."""
+    stage = Stage(takes_ms=None)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    entries: list[Entry] = []
+    stage.table.plan(START, first(lambda: entries.append(stage.ledger().entries[EntryKey(work_id, 1)])))
+    stage.run(1_000)
+
+    assert entries == [Entry(EpochMs(NOW + START_MS))]
 
 
 def test_an_entry_that_is_not_understood_keeps_its_work_from_being_chosen() -> None:
