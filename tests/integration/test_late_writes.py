@@ -135,6 +135,16 @@ def test_an_enqueue_that_the_sdk_repeated_is_pointed_at_anew() -> None:
     assert stage.work(ids[0]).state is State.FINISHED
 
 
+def test_what_is_pointed_at_anew_is_proven_too() -> None:
+    """[WP-3]"""
+    stage = Stage()
+    stage.table.plan(puts(Work), repeated)
+    stage.table.plan(puts(Pointer), first(lambda: stage.clock.pass_to(NOW + 30_000)))
+    stage.pool().enqueue_action(None, TARGET, {})
+
+    assert [time_of(pointer.at) for pointer in stage.pointers()] == [NOW, NOW + 30_000]
+
+
 def test_a_stranger_under_the_same_id_is_not_acknowledged() -> None:
     """[WP-3] And is not overwritten."""
     stage = Stage()

@@ -10,13 +10,14 @@ import pytest
 from builders import NOW, a_work, an_id
 from integration.faults import lost_before, updates
 from integration.stage import POOL, TARGET, Stage
+from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.core.rest import floor_ms, next_poll_ms
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import NoProgress
+from workpool_aws.model.facts import LoopEnded, NoProgress, PassFailed
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey
-from workpool_aws.model.refs import LedgerRef, WorkRef
+from workpool_aws.model.refs import LedgerRef, Shelf, WorkRef
 from workpool_aws.model.work import State
 
 START = updates(WorkRef, "starts")
@@ -130,6 +131,50 @@ def test_commits_that_fail_again_and_again_slow_the_loop_down() -> None:
 
     assert len(stage.telemetry.of(NoProgress)) == 40 - limits.STALLED_PASSES + 1
     assert stage.work(work_id).state is State.FINISHED
+
+
+def test_a_pass_without_an_answer_is_made_again() -> None:
+    """[WP-20] By the same loop: nobody has to wait for its lease to run out."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.before_query(Shelf.WORK, unanswered)
+    stage.run(10_000)
+
+    assert (stage.work(work_id).started_at or 0) - NOW < limits.DUE_TO_START_MS
+    assert (len(stage.telemetry.of(PassFailed)), len(stage.telemetry.of(LoopEnded)), stage.generation()) == (1, 0, 1)
+
+
+def test_a_loop_that_gets_no_answer_again_and_again_gives_up() -> None:
+    """[WP-23] And says so; the watchdog starts another."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+
+    def never() -> None:
+        stage.table.before_query(Shelf.WORK, never)
+        unanswered()
+
+    stage.table.before_query(Shelf.WORK, never)
+    stage.run(60_000)
+
+    assert len(stage.telemetry.of(PassFailed)) == limits.FAILED_PASSES_MAX - 1
+    assert len(stage.telemetry.of(LoopEnded)) == 1
+
+
+def test_passes_without_an_answer_count_only_in_a_row() -> None:
+    """[WP-20]"""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=60))
+    for n in range(2 * limits.FAILED_PASSES_MAX):
+        stage.after(1_000 + n * 3_000, lambda: stage.table.before_query(Shelf.WORK, unanswered))
+    stage.run(90_000)
+
+    assert len(stage.telemetry.of(PassFailed)) == 2 * limits.FAILED_PASSES_MAX
+    assert stage.telemetry.of(LoopEnded) == []
+    assert stage.work(work_id).state is State.FINISHED
+
+
+def unanswered() -> None:
+    raise StoreUnavailable("no answer")
 
 
 def test_a_long_wait_costs_the_loop_few_passes() -> None:

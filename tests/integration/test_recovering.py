@@ -14,7 +14,7 @@ from pool_world import TABLE
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.core.complete import assignment_of
-from workpool_aws.model.facts import PutBack, Recovered, Retrying
+from workpool_aws.model.facts import LoopEnded, PassFailed, PutBack, Recovered, Retrying
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Done, Entry, EntryKey, Ledger, LoopState, ShardMark
 from workpool_aws.model.refs import LedgerRef, WorkRef
@@ -187,6 +187,7 @@ def test_a_recovery_without_an_answer_is_made_again() -> None:
     stage.table.plan(FINISH, lost_before)
     stage.run(watchdog=True)
 
+    assert (stage.telemetry.of(PassFailed), stage.telemetry.of(LoopEnded)) == ([], [])
     assert stage.work(work_id).error_type == "no_report"
     assert stage.ledger().entries == {}
     assert stage.status().state is LoopState.IDLE

@@ -7,17 +7,15 @@ from dataclasses import replace
 import pytest
 
 from builders import NOW, a_running_work, a_work, an_id
-from integration.faults import first, lost_before, puts, repeated, updates
-from integration.stage import POOL, TARGET, Stage
+from integration.stage import POOL, Stage
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.flow.watch import would_act
 from workpool_aws.model.facts import KickFailed, WatchdogActed
 from workpool_aws.model.ids import EpochMs, id_floor, time_of
-from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
+from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Registration, ShardMark
 from workpool_aws.model.refs import StatusRef
 from workpool_aws.model.work import State
-from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 HOUR_MS = limits.WATCHDOG_DEEP_MS
 LIVE = EpochMs(NOW + 30_000)
@@ -139,6 +137,15 @@ def test_a_report_of_an_entry_that_nobody_settled_is_found(start: int, reason: s
     assert acted(stage) == reason
 
 
+def test_a_report_that_became_visible_a_little_late_is_found() -> None:
+    """[WP-21] Inside the buffer behind the done cursor."""
+    stage = watched(entries=(KEY,), limit=1)
+    stage.place(replace(stage.ledger(), shards=(ShardMark(done_cursor=id_floor(EpochMs(NOW + 10_000))),)))
+    stage.place(Done(pool=POOL, at=an_id(NOW), work_id=KEY.work_id, start=1, kind=DoneKind.FINISHED))
+
+    assert acted(stage) == "a report that nobody settled"
+
+
 def test_a_registered_pool_without_a_status_is_kicked() -> None:
     """[WP-20] Its first producer died between registering it and its first status."""
     stage = Stage()
@@ -195,105 +202,3 @@ def test_trouble_with_one_pool_does_not_keep_it_from_the_others() -> None:
 
 def unanswered() -> None:
     raise StoreUnavailable("no answer")
-
-
-def test_a_kick_loses_to_a_loop_that_renewed_its_lease() -> None:
-    """[WP-2] The lease is part of what was judged: that loop is alive."""
-    stage = watched()
-    stage.resting_as(LoopState.RUNNING, lease_until=EpochMs(NOW))
-    alive = replace(stage.status(), lease_until=EpochMs(NOW + 99_000))
-    stage.table.plan(updates(StatusRef), first(lambda: stage.place(alive)))
-    stage.watch()
-
-    assert stage.status() == alive
-    assert stage.aws.loops == []
-
-
-@pytest.mark.parametrize(("generation", "state"), [(7, LoopState.WAITING), (1, LoopState.IDLE)])
-def test_a_kick_loses_to_whoever_was_faster(generation: int, state: LoopState) -> None:
-    """[WP-2]"""
-    stage = watched()
-    stage.resting_as(LoopState.WAITING, wake_at=NOW)
-    moved = replace(stage.status(), generation=generation, state=state)
-    stage.table.plan(updates(StatusRef), first(lambda: stage.place(moved)))
-    stage.watch()
-
-    assert stage.status() == moved
-    assert stage.aws.loops == []
-
-
-def test_two_first_kicks_start_one_loop() -> None:
-    """[WP-2]"""
-    stage = Stage()
-    pool = stage.pool()
-    stage.table.plan(puts(Status), first(lambda: pool.enqueue_action(None, TARGET, {})))
-    pool.enqueue_action(None, TARGET, {})
-
-    assert [loop.generation for loop in stage.aws.loops] == [1]
-
-
-@pytest.mark.parametrize("first_ever", [True, False])
-def test_a_kick_that_the_sdk_repeated_is_its_own(*, first_ever: bool) -> None:
-    """[WP-24] Else nobody would invoke the loop."""
-    stage = Stage()
-    if not first_ever:
-        stage.pool().enqueue_action(None, TARGET, {})
-        stage.run()
-    stage.table.plan(puts(Status) if first_ever else updates(StatusRef), repeated)
-    work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.run(5_000)
-
-    assert stage.work(work_id).state is State.FINISHED
-
-
-def test_an_enqueue_whose_kick_was_not_answered_is_not_acknowledged() -> None:
-    """[WP-3] [WP-24] The status is part of the promise."""
-    stage = Stage()
-    stage.place(Registration(pool=POOL, registered_at=NOW))
-    stage.resting_as(LoopState.IDLE)
-    stage.table.plan(updates(StatusRef), lost_before)
-
-    with pytest.raises(StoreUnavailable) as raised:
-        stage.pool().enqueue_action(None, TARGET, {})
-
-    (maybe,) = raised.value.maybe_enqueued
-    stage.run(120_000, watchdog=True)
-    assert stage.work(maybe).state is State.FINISHED
-
-
-@pytest.mark.parametrize("error", [InvokeRefused("no", lasting=True), InvokeUnanswered("no"), InvokeThrottled()])
-def test_a_loop_that_cannot_be_invoked_is_told_and_left_to_the_watchdog(error: Exception) -> None:
-    """[WP-20] The enqueue is acknowledged all the same."""
-    stage = Stage()
-    stage.aws.refuses_loop = [error] * limits.INVOKE_TRIES if isinstance(error, InvokeThrottled) else [error]
-    work_id = stage.pool().enqueue_action(None, TARGET, {})
-    told = stage.telemetry.of(KickFailed)
-    stage.run(120_000, watchdog=True)
-
-    assert len(told) == 1
-    assert stage.work(work_id).state is State.FINISHED
-
-
-def test_a_short_throttle_of_the_loop_is_waited_for() -> None:
-    stage = Stage()
-    stage.aws.refuses_loop = [InvokeThrottled()] * (limits.INVOKE_TRIES - 1)
-    stage.pool().enqueue_action(None, TARGET, {})
-
-    assert len(stage.aws.loops) == 1
-    assert stage.telemetry.of(KickFailed) == []
-
-
-def test_a_completion_whose_kick_was_not_answered_is_recorded_and_told() -> None:
-    """[WP-4] The watchdog finds the report."""
-    stage = Stage(takes_ms=None)
-    work_id = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})
-    stage.run(1_000)
-    (a,) = stage.aws.started
-    stage.table.before_get(StatusRef, unanswered)
-    stage.complete(a)
-    told = len(stage.telemetry.of(KickFailed))
-    stage.run(180_000, watchdog=True)
-
-    assert told == 1
-    assert stage.work(work_id).state is State.FINISHED
-    assert stage.ledger().entries == {}
