@@ -109,7 +109,7 @@ class Judge:
         self.handled: set[WorkId] = set()
         """Works whose decorated `on_complete` handler ran to its end."""
         self.lags_ms: list[int] = []
-        """Of each start: since it was due and a slot was free."""
+        """Of each start: since it was due and a slot was free. Of each settled entry: since its user code was over."""
         self._now = now
         self._lines = lines
         self._decorated = decorated
@@ -307,6 +307,9 @@ class Judge:
             work = self.works.get(key.work_id)
             if work is not None and work.state is State.RUNNING and work.starts == key.start:
                 self.fail("WP-1", f"the slot of {key} was freed while it runs")
+            _, over_at = pool.slots.get(key, (None, None))
+            if over_at is not None:
+                self.lags_ms.append(self._now() - over_at)
 
     def _status(self, before: Status | None, after: Status) -> None:
         self._pools[after.pool].status = after

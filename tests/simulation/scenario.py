@@ -216,9 +216,9 @@ def scenario_of(seed: int) -> Scenario:
         budget=0 if calm else chance.choice((1, 2, 3, 5, 8, 13)),
         calm_after=timedelta(seconds=chance.choice((150, 400))),
         skewed_clocks=not calm and chance.random() < 0.5,
-        jitter_ms=chance.choice((0, 0, 10, 40)),
-        # Slow calls leave more room between a look and what it leads to.
-        latency_ms=chance.choice((0, 20, 100, 100) if near_the_rest else (0, 0, 5, 20)),
+        # Calls that all take the same time keep their order: only unequal ones overtake each other.
+        jitter_ms=chance.choice((10, 200, 400) if near_the_rest else (0, 0, 10, 40, 400)),
+        latency_ms=chance.choice((0, 0, 5, 20)),
         page_items=chance.choice((None, 1, 2, 3)),
         precision=chance.choice(("exact", "aws")),
         loop_timeout=timedelta(seconds=chance.choice((900, 900, 60, 30))),
@@ -227,13 +227,13 @@ def scenario_of(seed: int) -> Scenario:
 
 
 def _rates(chance: random.Random, *, aimed: bool) -> dict[Fault, float]:
-    kinds = chance.sample(list(Fault), chance.randint(1, 8))
     if aimed:
-        kinds = list(dict.fromkeys([*kinds, chance.choice(_AT_CALLS)]))
+        others = [kind for kind in Fault if kind not in _AT_CALLS]
+        kinds = [*chance.sample(_AT_CALLS, chance.choice((1, 1, 2))), *chance.sample(others, chance.choice((0, 1, 2)))]
+        return dict.fromkeys(kinds, chance.choice((0.05, 0.2, 0.5)))
     rate = chance.choice((0.003, 0.01, 0.03, 0.08))
-    # A few events in a run, hundreds of calls, some tens of one kind of call.
-    factor = dict.fromkeys(_AT_CALLS, 10 if aimed else 1)
-    return {kind: min(0.5, rate * factor.get(kind, 10)) for kind in kinds}
+    # Hundreds of calls in a run, and a few events.
+    return {kind: rate if kind in _AT_CALLS else min(0.5, 10 * rate) for kind in chance.sample(list(Fault), chance.randint(1, 8))}
 
 
 def _moment(chance: random.Random) -> int:
@@ -241,14 +241,15 @@ def _moment(chance: random.Random) -> int:
 
 
 def _near_the_rest(chance: random.Random) -> list[Submission]:
-    """One after the other, each about when the loop has done the one before and goes to rest."""
+    """One after the other, each about when the loop has done the one before and goes to rest; the last one may be due later only."""
     found, at_ms = [], 0
-    for number in range(chance.randint(2, 6)):
-        mode, delay_ms = chance.choice(list(Mode)), chance.choice((0, 0, 130_000))
+    last = chance.randint(1, 3)
+    for number in range(last + 1):
+        mode, delay_ms = chance.choice(list(Mode)), chance.choice((0, 30_000, 130_000)) if number == last else 0
         found.append(
             Submission(at_ms=at_ms, pool=0, first=number, count=1, mode=mode, attempts=2, delay_ms=delay_ms, backoff_ms=250, told=None)
         )
-        at_ms += chance.choice((0, 100, 2_000)) + chance.randrange(700, 1_800)
+        at_ms += chance.choice((100, 2_000)) + chance.randrange(700, 2_000)
     return found
 
 

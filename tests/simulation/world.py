@@ -208,7 +208,7 @@ class _Stage:
             latest = max(judge.lags_ms, default=0)
             calls_ms = _CALLS_BETWEEN * (self._scenario.latency_ms + self._scenario.jitter_ms)
             if latest > _LAG_MS_MAX + calls_ms:
-                judge.fail("WP-20", f"a start came {latest} ms after it was due and a slot was free")
+                judge.fail("WP-20", f"a start came {latest} ms after it was due and a slot was free, or an entry was settled so late")
         for error in self._unexpected_errors():
             judge.fail("WP-12", error)
 
