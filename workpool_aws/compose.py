@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.ports import Ports, Telemetry
 
-__all__ = ["PortsFactory", "at_log_level", "ports_for", "use_ports"]
-
-PortsFactory = "Callable[[str], Ports]"
+__all__ = ["at_log_level", "ports_for", "use_ports"]
 
 
 @runtime_checkable

@@ -17,7 +17,7 @@ from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.adapters.system import SerialFanOut
 from workpool_aws.adapters.telemetry import ListTelemetry
 from workpool_aws.client import Workpool
-from workpool_aws.flow.complete import complete
+from workpool_aws.flow.complete import Reporter, complete
 from workpool_aws.flow.execute import claim
 from workpool_aws.flow.iterate import run_loop
 from workpool_aws.flow.watch import watch
@@ -217,7 +217,7 @@ class Stage:
     def generation(self) -> int:
         return self.status().generation
 
-    def complete(self, a: Assignment, report: Report = SUCCESS, *, by: str = "worker") -> None:
+    def complete(self, a: Assignment, report: Report = SUCCESS, *, by: Reporter = "worker") -> None:
         complete(self.ports, a, report, by=by)
 
     def claim(self, a: Assignment, remaining_ms: int = TIMEOUT_MS) -> str | None:

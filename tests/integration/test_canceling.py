@@ -15,7 +15,7 @@ from pool_world import TABLE
 from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Work
 from workpool_aws.core.complete import assignment_of
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import CancelAsked
+from workpool_aws.model.facts import CancelAsked, Completed
 from workpool_aws.model.loop import LoopState
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.refs import WorkRef
@@ -142,6 +142,7 @@ def test_a_retry_or_put_back_that_meets_a_request_ends_as_canceled(report: Repor
     assert work.expires_at is not None
     assert [a.start for a in stage.aws.started if a.work_id == asked] == [1]
     assert len([a for a in stage.aws.started if a.work_id == next_one]) > 1
+    assert [fact.attempts_made for fact in stage.telemetry.of(Completed) if fact.work_id == asked] == [attempts]
 
 
 def test_a_work_that_is_put_back_by_recovery_after_a_request_ends_as_canceled() -> None:

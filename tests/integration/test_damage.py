@@ -8,15 +8,15 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW, an_id
-from integration.stage import FAILED, POOL, TARGET, Stage
+from integration.stage import FAILED, POOL, TARGET, Stage, order
 from pool_world import TABLE
 from workpool_aws import StoreUnavailable, Workpool
 from workpool_aws.adapters.keys import key_of
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import SetAside
+from workpool_aws.model.facts import LoopEnded, SetAside
 from workpool_aws.model.loop import LoopState
 from workpool_aws.model.refs import ConfigRef, DoneRef, LedgerRef, PointerRef, Ref, RegistrationRef, StatusRef, WorkRef
-from workpool_aws.model.work import State
+from workpool_aws.model.work import Pointer, State
 
 
 def damage(stage: Stage, ref: Ref) -> None:
@@ -122,3 +122,31 @@ def test_a_bad_function_hurts_no_other_work() -> None:
         kinds = [pool.status(None, work_id).outcome for work_id in ids]
 
         assert kinds == ["failed", "failed", "failed", "success"]
+
+
+def test_a_pointer_to_a_damaged_work_stays_for_who_repairs_it_and_one_to_a_work_that_is_gone_goes() -> None:
+    """[WP-12]"""
+    stage = Stage()
+    damaged, gone = an_id(NOW - 500, 5), an_id(NOW - 400, 6)
+    damage(stage, WorkRef(POOL, damaged))
+    kept, useless = (Pointer(pool=POOL, at=an_id(NOW - 50, n), work_id=work_id) for n, work_id in ((7, damaged), (8, gone)))
+    stage.place(kept, useless)
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(10_000)
+
+    assert stage.pointers() == [kept]
+
+
+def test_a_loop_that_fails_for_a_reason_of_its_own_says_so() -> None:
+    """[WP-12] Lambda would count a failure, and nobody would know of which pool."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+
+    def fail(key: object) -> None:
+        raise ZeroDivisionError(str(key)[:0])
+
+    stage.table.query = fail  # type: ignore[method-assign, assignment]
+    with pytest.raises(ZeroDivisionError):
+        stage.serve(order(stage.generation()))
+
+    assert [fact.error for fact in stage.telemetry.of(LoopEnded)] == ["ZeroDivisionError: "]

@@ -94,6 +94,7 @@ def test_recovery_changes_nothing_that_changed_since_it_looked(retry: RetryPolic
 
     assert stage.work(work.id) == changed
     assert set(stage.ledger().entries) == {EntryKey(work.id, 1)}
+    assert stage.telemetry.of(Recovered) == [], "told only when something was recovered"
 
 
 def test_recovery_puts_nothing_back_that_was_claimed_since_it_looked() -> None:
@@ -110,6 +111,7 @@ def test_recovery_puts_nothing_back_that_was_claimed_since_it_looked() -> None:
 
     assert stage.work(work.id) == changed
     assert stage.aws.started == []
+    assert stage.telemetry.of(Recovered) == []
 
 
 @pytest.mark.parametrize("commit_fails", [False, True])

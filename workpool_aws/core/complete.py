@@ -67,6 +67,7 @@ class Finish:
 
     write: Update
     outcome: Outcome
+    attempts_made: int
     beside: tuple[Put, ...] = ()
     """The chunks of a large result, in one transaction with `write`."""
     expiries: tuple[Update, ...] = ()
@@ -146,7 +147,7 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
         "dead": dead_key(now, a.work_id) if outcome is Outcome.FAILED else None,
     }
     write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.FINISH, a.start, *guard))
-    return Finish(write, outcome, result.puts, input_expiries(a, expires_at=expires_at))
+    return Finish(write, outcome, made, result.puts, input_expiries(a, expires_at=expires_at))
 
 
 def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judged | None = None) -> Finish:
@@ -154,12 +155,12 @@ def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judg
 
     `report` never delivered: no attempt was spent on it.
     """
-    spent = 0 if report.kind is ReportKind.NEVER_DELIVERED else 1
+    made = a.attempts_made + (0 if report.kind is ReportKind.NEVER_DELIVERED else 1)
     expires_at = expiry_after(a.callback_for, Outcome.CANCELED, retention_s=a.retention_s, now=now)
     changes: dict[str, object] = {
         **_STOPPED,
         **entering(Move.FINISH),
-        "attempts_made": a.attempts_made + spent,
+        "attempts_made": made,
         "outcome": Outcome.CANCELED,
         "error": None,
         "error_type": None,
@@ -168,7 +169,7 @@ def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judg
     }
     asked = this_start(Move.FINISH, a.start, *_guard(a, report, now=now, judged=judged), Is("cancel_requested", True))
     write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=asked)
-    return Finish(write, Outcome.CANCELED, expiries=input_expiries(a, expires_at=expires_at))
+    return Finish(write, Outcome.CANCELED, made, expiries=input_expiries(a, expires_at=expires_at))
 
 
 def must_cancel(current: Work | Unreadable | None, a: Assignment) -> bool:

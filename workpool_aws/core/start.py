@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from workpool_aws.core import limits
+from workpool_aws.core.complete import assignment_of
 from workpool_aws.core.lifecycle import Move, entering, leaving
 from workpool_aws.model.ids import EpochMs, WorkId, id_floor, time_of
 from workpool_aws.model.loop import EntryKey
@@ -72,19 +73,5 @@ def start_write(work: Work, start: int, *, token: str, timeout_ms: int, event_ag
 
 def assignment_for(work: Work, table: str, *, timeout_ms: int, loop_until: EpochMs | None) -> Assignment:
     """The event of a start that was just written. Begun after `start_by`, a worker could still run when recovery judges it."""
-    return Assignment(
-        table=table,
-        pool=work.pool,
-        work_id=work.id,
-        start=work.starts,
-        attempts_made=work.attempts_made,
-        kind=work.kind,
-        retry=work.retry,
-        claimed=work.claimed,
-        retention_s=work.retention_s,
-        start_by=EpochMs((work.deadline or 0) - timeout_ms),
-        loop_until=loop_until,
-        args_chunks=work.args_chunks,
-        context_chunks=work.context_chunks,
-        callback_for=work.callback_for,
-    )
+    start_by = EpochMs((work.deadline or 0) - timeout_ms)
+    return replace(assignment_of(work, table), start_by=start_by, loop_until=loop_until)

@@ -45,7 +45,7 @@ class WorkRead:
     due: tuple[Found, ...]
     next_due: EpochMs | None
     stale: tuple[PointerRef, ...]
-    """Pointers to works that are over or gone: of no use any more."""
+    """Pointers to works that are over or gone: of no use any more. One to a damaged work stays: people may repair that."""
 
 
 def read_reports(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str) -> Reports:
@@ -60,8 +60,9 @@ def read_works(store: Store, telemetry: Telemetry, pool: str, shard: int, low: s
     stale: list[PointerRef] = []
     ahead = 0
     page_limit = max(limits.QUERY_LIMIT_MIN, free + 1)
-    for row, work in resolved(store, telemetry, pool, Span(shelf=Shelf.WORK, pool=pool, shard=shard, low=low, limit=page_limit)):
-        if isinstance(row.record, Pointer) and (work is None or work.state is State.FINISHED):
+    for row, found in resolved(store, telemetry, pool, Span(shelf=Shelf.WORK, pool=pool, shard=shard, low=low, limit=page_limit)):
+        work = found if isinstance(found, Work) else None
+        if isinstance(row.record, Pointer) and (found is None or (work is not None and work.state is State.FINISHED)):
             stale.append(PointerRef(pool, row.sort))
         look = Look.SKIP if work is None else classify(row.sort, work, taken=taken, now=now)
         if work is not None and look is Look.LATER:
@@ -81,7 +82,7 @@ def live_in(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str,
     """Whether the range has a work that a pass would start, now or later."""
     span = Span(shelf=Shelf.WORK, pool=pool, shard=shard, low=low, high=high)
     rows = resolved(store, telemetry, pool, span)
-    return any(work is not None and classify(row.sort, work, taken=taken, now=now) is not Look.SKIP for row, work in rows)
+    return any(isinstance(work, Work) and classify(row.sort, work, taken=taken, now=now) is not Look.SKIP for row, work in rows)
 
 
 def due_in(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str, *, taken: Taken, now: EpochMs) -> bool:
@@ -89,8 +90,8 @@ def due_in(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str, 
     return bool(read_works(store, telemetry, pool, shard, low, free=0, taken=taken, now=now).due)
 
 
-def resolved(store: Store, telemetry: Telemetry, pool: str, span: Span) -> Iterator[tuple[Row, Work | None]]:
-    """Each row with the work that it is or points at, a page's pointers in one request; None: the work is gone or damaged."""
+def resolved(store: Store, telemetry: Telemetry, pool: str, span: Span) -> Iterator[tuple[Row, Work | Unreadable | None]]:
+    """Each row with the work that it is or points at, a page's pointers in one request; None: the work is gone."""
     for page in pages(store, telemetry, span):
         pointed = [WorkRef(pool, row.record.work_id) for row in page if isinstance(row.record, Pointer)]
         found = _get(store, pointed)
@@ -99,7 +100,7 @@ def resolved(store: Store, telemetry: Telemetry, pool: str, span: Span) -> Itera
                 yield row, row.record
             elif isinstance(row.record, Pointer):
                 target = found.get(WorkRef(pool, row.record.work_id))
-                yield row, target if isinstance(target, Work) else None
+                yield row, target if isinstance(target, Work | Unreadable) else None
 
 
 def _get(store: Store, refs: list[WorkRef]) -> dict[Ref, Record | Unreadable]:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import assert_never
+from typing import Literal, assert_never
 
 from workpool_aws.core import limits
 from workpool_aws.core.chunks import overdue_expiries
@@ -44,54 +44,56 @@ from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
 __all__ = ["Reporter", "complete"]
 
-Reporter = str
-"""Who reports: "worker", "destination", "recovery", "loop"."""
+Reporter = Literal["worker", "destination", "recovery", "loop"]
+"""Who reports."""
 
 
-def complete(ports: Ports, a: Assignment, report: Report, *, by: Reporter, judged: Judged | None = None, refused: bool = False) -> None:
-    """Record what this start came to; when it returns, it is recorded, or had been, or is not for this reporter to say.
+def complete(ports: Ports, a: Assignment, report: Report, *, by: Reporter, judged: Judged | None = None, refused: bool = False) -> bool:
+    """Record what this start came to. False: it changed nothing, since it had been recorded, or is not for this reporter to say.
 
     Raises StoreUnavailable: it may or may not be recorded; say it again, or let recovery find it.
     """
     if report.kind is ReportKind.NEVER_DELIVERED:
         left = _put_back(ports, a, report, by=by, refused=refused)
-        if left is None:
-            return
+        if isinstance(left, bool):
+            return left
         report = left
     decision = decide_report(a, report, now=ports.clock.now(), jitter=ports.entropy.fraction(), judged=judged)
     match decision:
         case Again():
-            _try_again(ports, a, report, decision, by=by, judged=judged)
+            return _try_again(ports, a, report, decision, by=by, judged=judged)
         case Finish():
-            _finish(ports, a, report, decision, by=by)
+            return _finish(ports, a, report, decision, by=by)
         case _:
             assert_never(decision)
 
 
-def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by: Reporter) -> None:
+def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by: Reporter) -> bool:
     try:
         finished = _write_end(ports, a, decision)
     except ConditionFailed as met:
         current = _work(met.current)
         ignored = what_stands(current, a)
         if not ignored.reported:
-            _suspect(ports, a, _work(met.current), report, by=by)
+            _suspect(ports, a, current, report, by=by)
             _ignore(ports, a, ignored, by=by)
-            return
+            return False
+        changed = False
         finished = current if isinstance(current, Work) else None
         outcome = None if finished is None else finished.outcome
         # What stands, not what this report would have made of it: that work may owe a callback [WP-10].
         expiries = () if finished is None else overdue_expiries(finished)
     else:
-        outcome, expiries = decision.outcome, decision.expiries
+        changed, outcome, expiries = True, decision.outcome, decision.expiries
         fact = facts.Completed(
-            pool=a.pool, work_id=a.work_id, outcome=decision.outcome, attempts_made=a.attempts_made + 1, error_type=report.error_type
+            pool=a.pool, work_id=a.work_id, outcome=decision.outcome, attempts_made=decision.attempts_made, error_type=report.error_type
         )
         ports.telemetry.tell(fact)
     # Before the done record: until that is seen, the ledger's entry makes somebody look at this work again.
     let_expire(ports.store, expiries)
     _report_done(ports, a, outcome=outcome, callback=_call_back(ports, finished))
     _kick(ports, a, by=by)
+    return changed
 
 
 def _write_end(ports: Ports, a: Assignment, decision: Finish) -> Record | Unreadable | None:
@@ -102,32 +104,34 @@ def _write_end(ports: Ports, a: Assignment, decision: Finish) -> Record | Unread
     return finished
 
 
-def _try_again(ports: Ports, a: Assignment, report: Report, decision: Again, *, by: Reporter, judged: Judged | None) -> None:
+def _try_again(ports: Ports, a: Assignment, report: Report, decision: Again, *, by: Reporter, judged: Judged | None) -> bool:
     if not _move_back(ports, a, report, decision, DoneKind.RETRY, by=by, judged=judged):
-        return
+        return False
     fact = facts.Retrying(
         pool=a.pool, work_id=a.work_id, attempts_made=a.attempts_made + 1, delay_ms=decision.delay_ms, error_type=report.error_type
     )
     ports.telemetry.tell(fact)
     _kick(ports, a, by=by)
+    return True
 
 
-def _put_back(ports: Ports, a: Assignment, report: Report, *, by: Reporter, refused: bool) -> Report | None:
-    """None when that is done with; else the failure that the work ends with instead."""
+def _put_back(ports: Ports, a: Assignment, report: Report, *, by: Reporter, refused: bool) -> Report | bool:
+    """Whether that changed the work; or the failure that it ends with instead."""
     current = ports.store.get(WorkRef(a.pool, a.work_id))
     if not isinstance(current, Work) or current.starts != a.start:
         _ignore(ports, a, what_stands(_work(current), a), by=by)
-        return None
+        return False
     decision = decide_put_back(a, current, report, now=ports.clock.now(), refused=refused)
     if decision is None:
         return never_delivered(report)
-    if _move_back(ports, a, report, decision, DoneKind.PUT_BACK, by=by):
+    moved = _move_back(ports, a, report, decision, DoneKind.PUT_BACK, by=by)
+    if moved:
         fact = facts.PutBack(
             pool=a.pool, work_id=a.work_id, undelivered=decision.undelivered, delay_ms=decision.delay_ms, reason=report.error or by
         )
         ports.telemetry.tell(fact)
         _kick(ports, a, by=by)
-    return None
+    return moved
 
 
 def _move_back(

@@ -56,6 +56,10 @@ def run_loop(ports: Ports, order: LoopOrder, remaining_ms: Callable[[], int]) ->
         ports.telemetry.tell(facts.LoopFenced(pool=order.pool, generation=generation or 0))
     except StoreUnavailable as error:
         ports.telemetry.tell(facts.LoopEnded(pool=order.pool, generation=generation or 0, error=str(error)))
+    except Exception as error:
+        # A defect, of ours or of an item: said before Lambda counts it as a failure, or nobody would know which pool stands still.
+        ports.telemetry.tell(facts.LoopEnded(pool=order.pool, generation=generation or 0, error=f"{type(error).__name__}: {error}"))
+        raise
 
 
 def _run(hold: Hold) -> None:

@@ -105,7 +105,7 @@ def _pending(ports: Ports, pool: str, ledger: Ledger | None, listing: Listing) -
 
 def _due_from(ports: Ports, pool: str, shard: int, low: str, listing: Listing) -> Iterator[_Seen]:
     for row, work in resolved(ports.store, ports.telemetry, pool, _span(pool, shard, Shelf.WORK, listing, low)):
-        yield _Seen(row.sort, work if work is not None and _is_place(row.sort, work, low) else None)
+        yield _Seen(row.sort, work if isinstance(work, Work) and _is_place(row.sort, work, low) else None)
 
 
 def _is_place(key: str, work: Work, low: str) -> bool:

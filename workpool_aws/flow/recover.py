@@ -79,14 +79,9 @@ def recover(ports: Ports, key: EntryKey, verdict: Recover) -> Entry:
     """End a start that can no longer be running; its done record settles the entry. The entry to look at again until then."""
     claims = ports.invoker.limits(verdict.work.target).claims
     try:
-        complete(
-            ports,
-            assignment_of(verdict.work, ports.table),
-            lost_report(verdict.work, target_claims=claims),
-            by="recovery",
-            judged=verdict.judged,
-        )
-        ports.telemetry.tell(facts.Recovered(pool=verdict.work.pool, work_id=key.work_id, start=key.start))
+        report = lost_report(verdict.work, target_claims=claims)
+        if complete(ports, assignment_of(verdict.work, ports.table), report, by="recovery", judged=verdict.judged):
+            ports.telemetry.tell(facts.Recovered(pool=verdict.work.pool, work_id=key.work_id, start=key.start))
     except StoreUnavailable:
         pass  # judged again when the entry's new deadline has passed
     return Entry(EpochMs(ports.clock.now() + limits.RECHECK_MS - limits.RECOVERY_MARGIN_MS), confirmed=True)

@@ -89,9 +89,7 @@ def _write_start(ports: Ports, token: str, order: Order) -> Work | None:
         running = ports.store.write(update).record
     except ConditionFailed as met:
         return _own_start(met.current, order.key.start, token)
-    if not isinstance(running, Work):
-        return None
-    return running
+    return running if isinstance(running, Work) else None
 
 
 def _own_start(current: object, start: int, token: str) -> Work | None:

@@ -13,6 +13,7 @@ from workpool_aws.flow.shards import ledger_of, marks_of
 from workpool_aws.model.ids import EpochMs, WorkId, id_floor
 from workpool_aws.model.loop import Ledger, MinuteReport, Tally
 from workpool_aws.model.refs import Shelf, Span, key_before
+from workpool_aws.model.work import Work
 from workpool_aws.ports import Ports
 
 __all__ = ["take_stats"]
@@ -61,6 +62,6 @@ def _look(ports: Ports, span: Span, taken: Taken, now: EpochMs) -> tuple[dict[Lo
     for count, (row, work) in enumerate(resolved(ports.store, ports.telemetry, span.pool, span)):
         if count == limits.STATS_ROWS_MAX:
             return found, True
-        if work is not None:
+        if isinstance(work, Work):
             found[classify(row.sort, work, taken=taken, now=now)][work.id] = work.due_at
     return found, False

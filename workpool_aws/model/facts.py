@@ -324,7 +324,7 @@ class PassFailed(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopEnded(Fact):
-    """A loop invocation gave up on a service error; its lease runs out and the watchdog starts another."""
+    """A loop invocation gave up on an error; its lease runs out and the watchdog starts another."""
 
     level: ClassVar[int] = logging.ERROR
     name: ClassVar[str] = "loop_ended"
