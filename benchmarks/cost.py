@@ -158,7 +158,7 @@ def _scale(seed: int, *, as_json: bool) -> int:
         if as_json:
             print(json.dumps({"scenario": str(place), "ok": cost.is_flat_beside(first), **asdict(cost)}))
         else:
-            bound = f"(within {FLAT_WITHIN:.0%} of the first)"
+            bound = f"(price within {FLAT_WITHIN:.0%} of the first)"
             print(f"{place!s:<34}{cost.write_units:7.3f} write {cost.read_units:7.3f} read units an attempt, without its enqueue {bound}")
     return sum(not cost.is_flat_beside(first) for _, cost in costs)
 
