@@ -13,7 +13,7 @@ from workpool_aws.core.listing import ListOrder, ListState, Page, check_function
 from workpool_aws.core.stats import Stats, check_window, stats_fact
 from workpool_aws.core.status import Result, Status, result_of, status_of
 from workpool_aws.errors import NotFound, UsageError
-from workpool_aws.flow import cancel, status
+from workpool_aws.flow import cancel, cancel_all, status
 from workpool_aws.flow.listing import list_works
 from workpool_aws.flow.redrive import dead_letters, redrive, redrive_each
 from workpool_aws.flow.stats import take_stats
@@ -22,8 +22,9 @@ from workpool_aws.model.work import Work
 from workpool_aws.ports import Ports
 from workpool_aws.settings import read_settings
 
-__all__ = ["Asking", "LambdaContext", "link_to"]
+__all__ = ["Asking", "LambdaContext", "link_to", "name_of"]
 
+_OUTSIDE: Final = "a caller outside Lambda"
 _WINDOW: Final = timedelta(minutes=5)
 
 
@@ -65,14 +66,14 @@ class Asking(ABC):
             StoreUnavailable: DynamoDB did not answer.
         """
         read_caller(ctx)
-        return status_of(self._load([_checked_id("work_id", work_id)])[0])
+        return status_of(self._load_shown([_checked_id("work_id", work_id)])[0])
 
     def status_batch(self, ctx: LambdaContext | None, ids: Iterable[str]) -> list[Status]:
         """As `status` for many works, in the order of `ids`; not one snapshot."""
         read_caller(ctx)
         if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
             raise UsageError("ids", ids, "a list of work ids")
-        return [status_of(work) for work in self._load([_checked_id(f"ids[{index}]", one) for index, one in enumerate(ids)])]
+        return [status_of(work) for work in self._load_shown([_checked_id(f"ids[{index}]", one) for index, one in enumerate(ids)])]
 
     def result(self, ctx: LambdaContext | None, work_id: str) -> Result | None:
         """How a work ended, by strong reads; None while it has not.
@@ -105,6 +106,20 @@ class Asking(ABC):
         """
         read_caller(ctx)
         return cancel.cancel(self._ports_of(self.table), self.name, WorkId(_checked_id("work_id", work_id)))
+
+    def cancel_all(self, ctx: LambdaContext | None) -> None:
+        """Cancel everything that was enqueued in this pool before this call, due or not. When it returns, none of it starts any more.
+
+        Three small writes, however much there is: the loop then cancels work by work, some thousand a second, and `on_complete` targets
+        are told as of any cancel. Until it comes to a work, that is `pending` with `cancel_requested`. What runs gets a request, as by
+        `cancel`; what was about to start may still run. What is enqueued later is not touched; what is enqueued meanwhile may be.
+
+        Raises:
+            UsageError: `ctx` is no context. Nothing was changed.
+            StoreUnavailable: DynamoDB did not answer: it may or may not hold. Ask again, that does no harm.
+        """
+        caller = read_caller(ctx)
+        cancel_all.cancel_all(self._ports_of(self.table), self.name, by=name_of(caller))
 
     def list(
         self,
@@ -190,10 +205,18 @@ class Asking(ABC):
     def _load(self, ids: Sequence[str]) -> Sequence[Work | None]:
         return status.load(self._ports_of(self.table), self.name, ids)
 
+    def _load_shown(self, ids: Sequence[str]) -> Sequence[Work | None]:
+        return status.as_shown(self._ports_of(self.table), self.name, self._load(ids))
+
 
 def link_to(caller: Caller) -> str | None:
     """What leads back to who asks; None: asked from outside Lambda."""
     return link_of(caller, read_settings().trace_id) if caller.request_id is not None else None
+
+
+def name_of(caller: Caller) -> str:
+    """Who asks, for people."""
+    return caller.function_arn or read_settings().function_name or _OUTSIDE
 
 
 def _checked_id(field: str, work_id: object) -> str:

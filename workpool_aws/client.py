@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
 
-from workpool_aws.asking import Asking, LambdaContext, link_to
+from workpool_aws.asking import Asking, LambdaContext, link_to, name_of
 from workpool_aws.callbacks import CallbackHandler, OnCompleteEvent
 from workpool_aws.compose import at_log_level, ports_for
 from workpool_aws.core import limits
@@ -36,7 +36,6 @@ from workpool_aws.model.loop import Config
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind
 from workpool_aws.ports import Ports, Store
-from workpool_aws.settings import read_settings
 from workpool_aws.workers import Worker
 
 if TYPE_CHECKING:
@@ -80,7 +79,6 @@ _PARALLELISM: Final = _NotGiven(limits.PARALLELISM_DEFAULT)
 _RETRY: Final = RetryPolicy()
 _STATUS_TTL: Final = timedelta(seconds=limits.RETENTION_S_DEFAULT)
 _LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_OUTSIDE: Final = "a caller outside Lambda"
 
 
 class Workpool(Asking):
@@ -135,6 +133,7 @@ class Workpool(Asking):
         self._ids = IdSequence()
         self._lock = threading.Lock()
         self._base_said_to: Store | None = None
+        self._epoch_seen: tuple[Store, int] | None = None
 
     @property
     def table(self) -> str:
@@ -313,7 +312,7 @@ class Workpool(Asking):
         if max_parallelism is None and paused is None and not reset:
             raise UsageError("max_parallelism", None, "give at least one of max_parallelism, paused and reset")
         ports = self._ports_of(self.table)
-        changed = configure.override(ports, self.name, max_parallelism=max_parallelism, paused=paused, reset=reset, by=_name_of(caller))
+        changed = configure.override(ports, self.name, max_parallelism=max_parallelism, paused=paused, reset=reset, by=name_of(caller))
         return self._config_of(changed)
 
     def config(self, ctx: LambdaContext | None) -> PoolConfig:
@@ -373,15 +372,21 @@ class Workpool(Asking):
         random_bits = ports.entropy.bits(75)
         with self._lock:
             ids = self._ids.take(len(args), due, random_bits=random_bits)
-        enqueue.enqueue(ports, works_of(order, self._options, args, ids, due=due, now=now))
-        return ids
+        works = works_of(order, self._options, args, ids, due=due, now=now, epoch=self._epoch_in(ports.store))
+        stored = enqueue.enqueue(ports, works)
+        self._epoch_seen = (ports.store, stored.epoch)
+        return list(stored.ids)
+
+    def _epoch_in(self, store: Store) -> int:
+        # One pool object may meet several tables of its name, in tests: what it knows of one is nothing to another.
+        return self._epoch_seen[1] if self._epoch_seen is not None and self._epoch_seen[0] is store else 0
 
     def _say_base(self, ports: Ports, caller: Caller) -> None:
         # No lock around the call: two first enqueues at the same time may both say it, which does no harm; waiting for each other would.
         if self._base_said_to is ports.store:
             return
         limit = self._options.max_parallelism
-        configure.ensure_base(ports, self.name, max_parallelism=limit, explicit=self._limit_is_explicit, by=_name_of(caller))
+        configure.ensure_base(ports, self.name, max_parallelism=limit, explicit=self._limit_is_explicit, by=name_of(caller))
         self._base_said_to = ports.store
 
     def _config_of(self, config: Config | None) -> PoolConfig:
@@ -396,7 +401,3 @@ class Workpool(Asking):
         if (ports.table, name) == (self.table, self.name):
             return self
         return Workpool(ports.table, name, ports=ports)
-
-
-def _name_of(caller: Caller) -> str:
-    return caller.function_arn or read_settings().function_name or _OUTSIDE

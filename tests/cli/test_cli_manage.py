@@ -133,6 +133,27 @@ def test_cancel_shows_the_count_and_asks(scene: Scene, monkeypatch: pytest.Monke
     assert scene.pool.status(None, scene.later).outcome == "canceled"
 
 
+def test_cancel_all_shows_the_count_and_asks(scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    says(monkeypatch, "n\n")
+    refused = main(["cancel", "--all"])
+    asked = capsys.readouterr().err
+    untouched = scene.pool.status(None, scene.later).cancel_requested
+
+    assert main(["cancel", "--all", "--yes"]) == 0
+
+    assert (refused, untouched) == (4, False)
+    assert asked.startswith("Cancel all that waits (0 due and 1 later) and ask the 0 running in pool email of table workpool-local? [y/N] ")
+    assert capsys.readouterr().out == "canceled: 0 due and 1 later; asked: 0 running. The loop goes through them one by one.\n"
+    assert scene.pool.status(None, scene.later).cancel_requested
+
+
+@pytest.mark.parametrize("words", [["cancel"], ["cancel", "01KDVDNA000000000000000010", "--all"]])
+def test_cancel_wants_works_or_all(scene: Scene, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+
+    assert "name works, or say --all" in capsys.readouterr().err
+
+
 def test_what_is_over_cannot_be_canceled_any_more(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cancel", scene.good, scene.later, "--yes", "--json"]) == 3
 

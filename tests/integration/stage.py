@@ -231,6 +231,9 @@ class Stage:
         assert isinstance(found, Work)
         return found
 
+    def works(self) -> list[Work]:
+        return [row.record for row in self._rows(Shelf.WORK) if isinstance(row.record, Work)]
+
     def status(self) -> Status:
         found = self.table.memory.peek(StatusRef(POOL))
         assert isinstance(found, Status)

@@ -46,7 +46,7 @@ class Field:
 
     attribute: str
     form: Form
-    absent: bool | tuple[()] | _Required | None = _REQUIRED
+    absent: int | tuple[()] | _Required | None = _REQUIRED
 
     @property
     def required(self) -> bool:
@@ -93,6 +93,7 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "dead": Field(DEAD_KEY, forms.TEXT, absent=None),
         "redrive_of": Field("ro", forms.ULID, absent=None),
         "redriven_as": Field("ra", forms.ULID, absent=None),
+        "epoch": Field("ep", forms.COUNT, absent=0),
     },
     Chunk: {
         "text": Field("x", forms.TEXT),
@@ -122,6 +123,7 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "saturated": Field("sat", forms.FLAG, absent=False),
         "timer_at": Field("tm", forms.MOMENT, absent=None),
         "written_by": Field("by", forms.TEXT, absent=None),
+        "epoch": Field("ep", forms.COUNT, absent=0),
     },
     Ledger: {
         "holder": Field("h", forms.TEXT),
@@ -132,6 +134,7 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "callbacks": Field("cb", forms.OWED, absent=()),
         "committed_by": Field("by", forms.TEXT, absent=None),
         "tally": Field("ta", forms.TALLY, absent=None),
+        "epoch": Field("ep", forms.COUNT, absent=0),
     },
     Config: {
         "version": Field("v", forms.COUNT),
@@ -142,6 +145,8 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "override_paused": Field("op", forms.FLAG, absent=None),
         "override_by": Field("ob", forms.TEXT, absent=None),
         "override_at": Field("oa", forms.MOMENT, absent=None),
+        "epoch": Field("ep", forms.COUNT, absent=0),
+        "epoch_at": Field("ea", forms.MOMENT, absent=None),
     },
     Registration: {
         "registered_at": Field("at", forms.MOMENT),
@@ -224,6 +229,8 @@ def encode_field(record_type: type[Record], name: str, value: object) -> Value |
             raise ValueError(f"{record_type.__name__}.{name}: False is not {field.form.name}")
         return None
     if value == () and field.absent == ():
+        return None
+    if field.form is forms.COUNT and value == 0 and field.absent == 0:
         return None
     try:
         return field.form.encode(value)

@@ -54,7 +54,8 @@ def _add_show(add: Adder) -> None:
 
 def _add_cancel(add: Adder) -> None:
     cancel = add("cancel", "keep works from starting again", _lazily("works", "run_cancel"))
-    cancel.add_argument("ids", metavar="ID", nargs="+")
+    cancel.add_argument("ids", metavar="ID", nargs="*")
+    cancel.add_argument("--all", action="store_true", help="everything that the pool has, due or not")
     _with_yes(cancel)
 
 

@@ -65,8 +65,12 @@ def run_show(options: argparse.Namespace) -> int:
 
 
 def run_cancel(options: argparse.Namespace) -> int:
-    """`workpool cancel ID...`."""
+    """`workpool cancel ID... | --all`."""
+    if bool(options.ids) == options.all:
+        raise UsageError("ID", options.ids, "name works, or say --all")
     target = target_of(options)
+    if options.all:
+        return _cancel_all(target, yes=options.yes)
     found = Counter(status.state for status in target.pool.status_batch(None, options.ids))
     states = ", ".join(f"{count} {state}" for state, count in found.items())
     if not confirmed(f"Cancel {_many(len(options.ids), 'work')} ({states}) in {target}?", yes=options.yes):
@@ -98,6 +102,20 @@ def run_redrive(options: argparse.Namespace) -> int:
             print(f"workpool redrive: {error}", file=sys.stderr)
     _answer(target, answers)
     return UNFIT if unfit else 0
+
+
+def _cancel_all(target: Target, *, yes: bool) -> int:
+    stats = target.pool.stats(None)
+    least = "at least " if stats.at_least else ""
+    waiting = f"{least}{stats.pending} due and {stats.scheduled} later"
+    if not confirmed(f"Cancel all that waits ({waiting}) and ask the {stats.running} running in {target}?", yes=yes):
+        return DECLINED
+    target.pool.cancel_all(None)
+    if target.output.as_json:
+        target.output.json({"pending": stats.pending, "scheduled": stats.scheduled, "at_least": stats.at_least, "running": stats.running})
+    else:
+        target.output.line(f"canceled: {waiting}; asked: {stats.running} running. The loop goes through them one by one.")
+    return 0
 
 
 def _redrive_all(target: Target, fn: str | None, *, yes: bool) -> int:

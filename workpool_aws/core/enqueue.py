@@ -324,12 +324,12 @@ class IdSequence:
 
 
 def works_of(
-    order: Order, options: PoolOptions, args: Sequence[str], ids: Sequence[WorkId], *, due: EpochMs, now: EpochMs
+    order: Order, options: PoolOptions, args: Sequence[str], ids: Sequence[WorkId], *, due: EpochMs, now: EpochMs, epoch: int
 ) -> tuple[Work, ...]:
     """The works to store, one for each arguments and id, in order.
 
     Claimed [WP-5]: whatever may not run twice. A policy of one attempt says so as clearly as no policy. A query has no effect that a
-    second run could double.
+    second run could double. `epoch`: the pool's, as far as this caller knows it; the enqueue itself finds out.
     """
     once = order.retry is None or order.retry.max_attempts == 1
     return tuple(
@@ -349,6 +349,7 @@ def works_of(
             on_complete=order.callback.target,
             context=order.callback.context,
             callback_for=order.callback.outcomes,
+            epoch=epoch,
         )
         for work_id, text in zip(ids, args, strict=True)
     )

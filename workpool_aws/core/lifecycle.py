@@ -65,8 +65,10 @@ LEGAL: Final = MappingProxyType(
         Move.FINISH: Arrow(State.RUNNING, State.FINISHED, "completion", "success; failure, or canceled, without a further attempt"),
         Move.RETRY: Arrow(State.RUNNING, State.PENDING, "completion", "an attempt is spent, another one follows after a delay"),
         Move.PUT_BACK: Arrow(State.RUNNING, State.PENDING, "completion, loop", "the start was never delivered: no attempt is spent"),
-        Move.CANCEL: Arrow(State.PENDING, State.FINISHED, "caller", "canceled: it never starts again"),
-        Move.REQUEST_CANCEL: Arrow(State.RUNNING, State.RUNNING, "caller", "no further attempt; the worker may look, and stop by itself"),
+        Move.CANCEL: Arrow(State.PENDING, State.FINISHED, "caller, loop", "canceled: it never starts again"),
+        Move.REQUEST_CANCEL: Arrow(
+            State.RUNNING, State.RUNNING, "caller, loop", "no further attempt; the worker may look, and stop by itself"
+        ),
         Move.SUSPECT: Arrow(
             State.RUNNING, State.RUNNING, "completion", "a failure whose sender may be a duplicate is kept for recovery to use"
         ),

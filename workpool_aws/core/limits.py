@@ -74,6 +74,8 @@ PROMISE_MS: Final = 5_000
 """How long a busy loop promises to stay up, so that completions need not read the status."""
 PROMISE_ENTRIES_MIN: Final = 4
 SET_ASIDE_TOLD_MAX: Final = 1_000
+DRAIN_ROWS: Final = 200
+"""Rows that one pass reads to cancel what `cancel_all` called off: a pass must stay far below the lease."""
 LINGER_MS: Final = 700
 """A loop with nothing due stays up so long after its last deed: short works report within it, and no second loop is needed."""
 LOOKAHEAD_ROWS_MAX: Final = 25

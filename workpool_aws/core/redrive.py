@@ -35,7 +35,7 @@ class NoFailure:
     what: str
 
 
-def decide_redrive(old: Work, *, new_id: WorkId, now: EpochMs, link: str | None) -> Redrive | Redriven | NoFailure:
+def decide_redrive(old: Work, *, new_id: WorkId, now: EpochMs, link: str | None, epoch: int) -> Redrive | Redriven | NoFailure:
     """The new work asks for what the old one asked for, due now, with all attempts before it.
 
     The mark is the commit point: it makes a second redrive of the same failure find the first.
@@ -63,6 +63,7 @@ def decide_redrive(old: Work, *, new_id: WorkId, now: EpochMs, link: str | None)
         context=old.context,
         callback_for=old.callback_for,
         redrive_of=old.id,
+        epoch=epoch,
     )
     unmarked = All((Is("state", State.FINISHED), Is("outcome", Outcome.FAILED), Is("redriven_as", None)))
     mark = Update(ref=WorkRef(old.pool, old.id), set={"redriven_as": new_id, "dead": None}, condition=unmarked)

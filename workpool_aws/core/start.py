@@ -8,9 +8,10 @@ from enum import Enum, auto
 
 from workpool_aws.core import limits
 from workpool_aws.core.complete import assignment_of
+from workpool_aws.core.drain import is_called_off
 from workpool_aws.core.lifecycle import Move, entering, leaving
 from workpool_aws.model.ids import EpochMs, WorkId, id_floor, time_of
-from workpool_aws.model.loop import EntryKey
+from workpool_aws.model.loop import Config, EntryKey
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import State, Work
@@ -25,15 +26,18 @@ class Look(Enum):
     SKIP = auto()
     """Over, running, moved to a later time, or in the ledger: nothing to start here."""
     DUE = auto()
+    CALLED_OFF = auto()
+    """Due, and to be canceled: `cancel_all` was asked for after it was enqueued."""
     LATER = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What the ledger has: these starts, and these works whose entry is not understood yet."""
+    """What the ledger has: these starts, and these works whose entry is not understood yet; and the config, for what is called off."""
 
     entries: Collection[EntryKey]
     unsure: Collection[WorkId]
+    config: Config | None = None
 
 
 def classify(row_key: str, work: Work, *, taken: Taken, now: EpochMs) -> Look:
@@ -45,7 +49,7 @@ def classify(row_key: str, work: Work, *, taken: Taken, now: EpochMs) -> Look:
     if work.due_at > now:
         # A stale key of a work that was moved to a later time: its pointer stands there.
         return Look.SKIP if time_of(row_key) <= now else Look.LATER
-    return Look.DUE
+    return Look.CALLED_OFF if is_called_off(work, taken.config) else Look.DUE
 
 
 def cursor_after(cursor: str, blocked_at: str | None, now: EpochMs) -> str:

@@ -17,7 +17,7 @@ from workpool_aws.model.work import Work
 from workpool_aws.model.writes import Put, Written
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
-__all__ = ["cancel"]
+__all__ = ["cancel", "cancel_called_off"]
 
 _TRIES = 8
 """A work can change under a canceller's hands: started, retried, started again. Each time it is judged anew."""
@@ -29,6 +29,29 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
     Raises StoreUnavailable: it may or may not be canceled; asking again does no harm.
     """
     work = status.load(ports, pool, [work_id])[0]
+    decision = _carry_out(ports, pool, work_id, work)
+    if isinstance(decision, CancelAnswer):
+        return decision
+    if decision.owes_callback:
+        try:
+            kick(ports, pool, KickReason.CANCEL)
+        except StoreUnavailable as error:
+            # Canceled all the same; the watchdog finds the record of an owed callback.
+            ports.telemetry.tell(facts.KickFailed(pool=pool, reason=KickReason.CANCEL, error=str(error)))
+    return decision.answer
+
+
+def cancel_called_off(ports: Ports, work: Work) -> bool:
+    """Cancel a work as last read, or ask it if it runs, in a pass of the loop: no kick. Whether this call ended it.
+
+    Raises StoreUnavailable, as `cancel`.
+    """
+    decision = _carry_out(ports, work.pool, work.id, work)
+    return isinstance(decision, CancelWrite) and decision.answer is CancelAnswer.CANCELED
+
+
+def _carry_out(ports: Ports, pool: str, work_id: WorkId, work: Work | None) -> CancelWrite | CancelAnswer:
+    """What was written, or why nothing was."""
     token = ports.entropy.token()
     for _ in range(_TRIES):
         decision = decide_cancel(work, token=token, now=ports.clock.now())
@@ -67,12 +90,6 @@ def _put_record(ports: Ports, work: Work, at: EpochMs) -> Written:
     return ports.store.write(Put(_record(ports, work, at)))
 
 
-def _told(ports: Ports, pool: str, work_id: WorkId, decision: CancelWrite) -> CancelAnswer:
+def _told(ports: Ports, pool: str, work_id: WorkId, decision: CancelWrite) -> CancelWrite:
     ports.telemetry.tell(facts.CancelAsked(pool=pool, work_id=work_id, answer=decision.answer))
-    if decision.owes_callback:
-        try:
-            kick(ports, pool, KickReason.CANCEL)
-        except StoreUnavailable as error:
-            # Canceled all the same; the watchdog finds the record of an owed callback.
-            ports.telemetry.tell(facts.KickFailed(pool=pool, reason=KickReason.CANCEL, error=str(error)))
-    return decision.answer
+    return decision

@@ -46,6 +46,10 @@ class WorkRead:
     next_due: EpochMs | None
     stale: tuple[PointerRef, ...]
     """Pointers to works that are over or gone: of no use any more. One to a damaged work stays: people may repair that."""
+    called_off: tuple[Found, ...] = ()
+    """Due works to cancel instead."""
+    cut: bool = False
+    """`next_due` is only how far was looked: what lies beyond may all be over."""
 
 
 def read_reports(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str) -> Reports:
@@ -54,9 +58,24 @@ def read_reports(store: Store, telemetry: Telemetry, pool: str, shard: int, low:
     return Reports(tuple(row.record for row in rows if isinstance(row.record, Done)), tuple(row.sort for row in rows))
 
 
-def read_works(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str, *, free: int, taken: Taken, now: EpochMs) -> WorkRead:
-    """Due works from `low` on, until one more than `free` was found, or the first that is due later."""
+def read_works(  # noqa: PLR0913 - where, from when, and how much to read
+    store: Store,
+    telemetry: Telemetry,
+    pool: str,
+    shard: int,
+    low: str,
+    *,
+    free: int,
+    taken: Taken,
+    now: EpochMs,
+    lookahead: int | None = limits.LOOKAHEAD_ROWS_MAX,
+) -> WorkRead:
+    """Due works from `low` on, until one more than `free` was found, or the first that is due later.
+
+    `lookahead`: how many rows of later time may be over before it gives up; None: any number.
+    """
     due: dict[WorkId, Found] = {}
+    off: dict[WorkId, Found] = {}
     stale: list[PointerRef] = []
     ahead = 0
     page_limit = max(limits.QUERY_LIMIT_MIN, free + 1)
@@ -66,16 +85,20 @@ def read_works(store: Store, telemetry: Telemetry, pool: str, shard: int, low: s
             stale.append(PointerRef(pool, row.sort))
         look = Look.SKIP if work is None else classify(row.sort, work, taken=taken, now=now)
         if work is not None and look is Look.LATER:
-            return WorkRead(tuple(due.values()), EpochMs(max(time_of(row.sort), work.due_at)), tuple(stale))
+            return WorkRead(tuple(due.values()), EpochMs(max(time_of(row.sort), work.due_at)), tuple(stale), tuple(off.values()))
         if work is not None and look is Look.DUE:
             due.setdefault(work.id, Found(row.sort, work))
             if len(due) > free:
                 break
+        elif work is not None and look is Look.CALLED_OFF:
+            off.setdefault(work.id, Found(row.sort, work))
+            if len(off) >= limits.DRAIN_ROWS:
+                break
         elif time_of(row.sort) > now:
             ahead += 1
-            if ahead >= limits.LOOKAHEAD_ROWS_MAX:
-                return WorkRead(tuple(due.values()), time_of(row.sort), tuple(stale))
-    return WorkRead(tuple(due.values()), None, tuple(stale))
+            if ahead == lookahead:
+                return WorkRead(tuple(due.values()), time_of(row.sort), tuple(stale), tuple(off.values()), cut=True)
+    return WorkRead(tuple(due.values()), None, tuple(stale), tuple(off.values()))
 
 
 def live_in(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str, *, high: str | None, taken: Taken, now: EpochMs) -> bool:
@@ -86,8 +109,9 @@ def live_in(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str,
 
 
 def due_in(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str, *, taken: Taken, now: EpochMs) -> bool:
-    """Whether there is work from `low` on that a pass would start now."""
-    return bool(read_works(store, telemetry, pool, shard, low, free=0, taken=taken, now=now).due)
+    """Whether there is work from `low` on that a pass would start, or cancel, now."""
+    read = read_works(store, telemetry, pool, shard, low, free=0, taken=taken, now=now)
+    return bool(read.due or read.called_off)
 
 
 def resolved(store: Store, telemetry: Telemetry, pool: str, span: Span) -> Iterator[tuple[Row, Work | Unreadable | None]]:

@@ -13,7 +13,7 @@ from workpool_aws.model.refs import ConfigRef, LedgerRef
 from workpool_aws.model.writes import Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
 
-__all__ = ["ensure_base", "load", "override"]
+__all__ = ["ensure_base", "follow_epoch", "load", "override"]
 
 _TRIES = 8
 _NOBODY = "default"
@@ -61,6 +61,21 @@ def override(ports: Ports, pool: str, *, max_parallelism: int | None, paused: bo
     raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
 
 
+def follow_epoch(ports: Ports, pool: str, epoch: int) -> None:
+    """Have the loop cancel what is older than this epoch. When it returns, no start of such a work is committed [WP-13]."""
+    for _ in range(_TRIES):
+        config = load(ports, pool)
+        if config is not None and config.epoch >= epoch:
+            break  # somebody asked for it later, and his moment covers this one's
+        # Read after the epoch was raised: not before anything that this must cover, whatever held this process up on the way.
+        changes: dict[str, object] = {"epoch": epoch, "epoch_at": max(ports.clock.now(), (config and config.epoch_at) or 0)}
+        if _write(ports, pool, config, changes) is not None:
+            break
+    else:
+        raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
+    _announce(ports, pool, first=False, reason=KickReason.CANCEL)
+
+
 def _write(ports: Ports, pool: str, config: Config | None, changes: dict[str, object]) -> Config | None:
     """The config as written; None when somebody else changed it first."""
     try:
@@ -84,7 +99,7 @@ def _own(current: object, config: Config | None, changes: dict[str, object]) -> 
     return current if all(getattr(current, name) == value for name, value in changes.items()) else None
 
 
-def _announce(ports: Ports, pool: str, *, first: bool) -> None:
+def _announce(ports: Ports, pool: str, *, first: bool, reason: KickReason = KickReason.CONFIGURE) -> None:
     """Make the change felt by a loop that runs, and start one that rests. `first`: there was no config before, and maybe no loop ever."""
     # The bump fences off a pass that read the old config: it cannot commit any more.
     try:
@@ -92,4 +107,4 @@ def _announce(ports: Ports, pool: str, *, first: bool) -> None:
     except ConditionFailed:  # no ledger yet: no loop ever ran
         if first:
             return
-    kick(ports, pool, KickReason.CONFIGURE)
+    kick(ports, pool, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from workpool_aws.core.chunks import packed
 from workpool_aws.core.kick import KickReason
@@ -11,32 +12,60 @@ from workpool_aws.flow.chunks import write_with
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import prove_work_in_time, put_pointer
 from workpool_aws.model import facts
-from workpool_aws.model.ids import time_of
-from workpool_aws.model.work import Work
-from workpool_aws.model.writes import IsAbsent, Put
+from workpool_aws.model.ids import WorkId, make_id, shard_of, time_of
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.writes import Either, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
 
-__all__ = ["enqueue"]
+__all__ = ["Acknowledged", "enqueue"]
 
 
-def enqueue(ports: Ports, works: Sequence[Work]) -> None:
-    """Store works of one pool and make sure that somebody looks at them. When it returns, none of them can be lost [WP-3].
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Works that cannot be lost any more, and the epoch of their pool as their caller now knows it."""
+
+    ids: tuple[WorkId, ...]
+    epoch: int
+
+
+def enqueue(ports: Ports, works: Sequence[Work]) -> Acknowledged:
+    """Store works of one pool and one epoch, and make sure that somebody looks at them. When it returns, none can be lost [WP-3].
 
     Commit point of each: its own put, in one transaction with the chunks of large arguments. Not one transaction for all: when it raises
-    StoreUnavailable, each of `maybe_enqueued` is either stored (and will run) or does not exist.
+    StoreUnavailable, each of `maybe_enqueued` is either stored (and will run, or be canceled with what was enqueued before it) or does
+    not exist.
     """
     if not works:
-        return
+        return Acknowledged((), 0)
     failures = [failure for failure in ports.fan_out(lambda work: _store(ports, work), works) if failure is not None]
     ids = tuple(work.id for work in works)
     if len(failures) == len(works):
         raise StoreUnavailable(f"no work could be stored for certain: {failures[0]}", maybe_enqueued=ids)
     try:
-        kick(ports, works[0].pool, KickReason.ENQUEUE, due=min(work.due_at for work in works))
+        epoch = kick(ports, works[0].pool, KickReason.ENQUEUE, due=min(work.due_at for work in works))
+        if epoch != works[0].epoch:
+            ids = tuple(ports.fan_out(lambda work: _into_epoch(ports, work, epoch), works))
     except StoreUnavailable as error:
         raise StoreUnavailable(f"stored, but not known to the loop: {error}", maybe_enqueued=ids) from error
     if failures:
         raise StoreUnavailable(f"{len(failures)} of {len(works)} works could not be stored for certain: {failures[0]}", maybe_enqueued=ids)
+    return Acknowledged(ids, epoch)
+
+
+def _into_epoch(ports: Ports, work: Work, epoch: int) -> WorkId:
+    """Say that a stored work belongs to the epoch that its caller has just heard of: what `cancel_all` meant is older [WP-13].
+
+    The id that stands for it: a new one, if the loop canceled it before it could be said.
+    """
+    unfinished = Either((Is("state", State.PENDING), Is("state", State.RUNNING)))
+    try:
+        ports.store.write(Update(ref=WorkRef(work.pool, work.id), set={"epoch": epoch}, condition=unfinished))
+    except ConditionFailed as met:
+        if isinstance(met.current, Work) and met.current.outcome is Outcome.CANCELED:
+            new_id = WorkId(make_id(work.due_at, random_bits=ports.entropy.bits(75), shard=shard_of(work.id)))
+            return enqueue(ports, [replace(work, id=new_id, epoch=epoch, enqueued_at=ports.clock.now())]).ids[0]
+    return work.id
 
 
 def _store(ports: Ports, work: Work) -> StoreUnavailable | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from workpool_aws.core import limits
+from workpool_aws.core.drain import Drain
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
@@ -68,6 +69,8 @@ class Hold:
     """Starts that this invocation has sent to Lambda, or tried to."""
     callbacks: tuple[Owed, ...] = ()
     """Callbacks to see to: the ledger's, and what was done about them since its commit."""
+    drain: Drain | None = None
+    """What is being canceled as a whole, and how far that is; None: nothing."""
     config: Config | None = None
     config_read_at: EpochMs | None = None
     """When the config was last read; None: it must be read again."""
@@ -87,7 +90,7 @@ class Hold:
         return self.ledger.entries
 
     def commit(
-        self, entries: dict[EntryKey, Entry], shards: tuple[ShardMark, ...], callbacks: tuple[Owed, ...], tally: Tally | None
+        self, entries: dict[EntryKey, Entry], shards: tuple[ShardMark, ...], callbacks: tuple[Owed, ...], tally: Tally | None, *, epoch: int
     ) -> bool:
         """Commit a pass, if nobody else did since this one was read [WP-2]. False: the config changed meanwhile; do the pass again.
 
@@ -102,6 +105,7 @@ class Hold:
                 "shards": shards,
                 "callbacks": callbacks,
                 "tally": tally,
+                "epoch": epoch,
                 "committed_by": token,
                 "version": version,
             },
@@ -119,7 +123,7 @@ class Hold:
             return False
         self.callbacks = callbacks
         self.ledger = replace(
-            self.ledger, entries=entries, shards=shards, callbacks=callbacks, tally=tally, committed_by=token, version=version
+            self.ledger, entries=entries, shards=shards, callbacks=callbacks, tally=tally, epoch=epoch, committed_by=token, version=version
         )
         return True
 

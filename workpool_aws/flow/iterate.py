@@ -20,6 +20,7 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import configure, tally
 from workpool_aws.flow.callback import Callbacks, act_on, look_at_callbacks
 from workpool_aws.flow.collect import Found, Reports, WorkRead, read_reports, read_works
+from workpool_aws.flow.drain import cancel_works, drain
 from workpool_aws.flow.hold import Fenced, Hold, take_hold
 from workpool_aws.flow.kick import win_generation
 from workpool_aws.flow.recover import Looked, look_at_entries, recover
@@ -30,6 +31,7 @@ from workpool_aws.model.ids import EpochMs, id_floor, time_of
 from workpool_aws.model.loop import Config, Entry, EntryKey, ShardMark, Tally
 from workpool_aws.model.messages import LoopOrder
 from workpool_aws.model.refs import PointerRef
+from workpool_aws.model.work import Work
 from workpool_aws.ports import Ports
 
 __all__ = ["run_loop"]
@@ -80,7 +82,7 @@ def _run(hold: Hold) -> None:
         hold.failures = 0
         pause_ms = _pace(hold, done, began)
         if pause_ms is None:
-            if not rest(hold, done.free, done.next_due, config_version=done.config_version):
+            if not rest(hold, done.free, done.next_due, config_version=done.config_version, cut=done.cut):
                 return
             pause_ms = 0
         floor = floor_ms(hold.entries)
@@ -108,6 +110,8 @@ class PassDone:
     progress: bool
     busy: bool
     config_version: int
+    cut: bool = False
+    """Later rows were not all looked through: `next_due` may be nobody's."""
 
 
 def _pace(hold: Hold, done: PassDone, began: EpochMs) -> int | None:
@@ -142,6 +146,7 @@ def _one_pass(hold: Hold, now: EpochMs) -> PassDone:
     config = _config(hold, now)
     limit = limits.PARALLELISM_DEFAULT if config is None else config.limit
     version = 0 if config is None else config.version
+    drained = drain(hold, config)
     deep = hold.deep_read_at is None or now - hold.deep_read_at >= limits.DEEP_EVERY_MS
     reports = [
         read_reports(ports.store, ports.telemetry, hold.pool, shard, deep_low(mark.done_cursor) if deep else mark.done_cursor)
@@ -151,29 +156,31 @@ def _one_pass(hold: Hold, now: EpochMs) -> PassDone:
     hold.unsure |= {key for key, at in settled.asked.items() if hold.looked.get(key) != at}
     looked = look_at_entries(hold, settled.entries, now)
     hold.looked = {key: at for key, at in {**hold.looked, **settled.asked}.items() if key in looked.entries}
-    free = limit - len(looked.entries)
+    free = 0 if drained is not None and drained.holds_back(now) else limit - len(looked.entries)
     plan = _plan_starts(hold, looked, settled, free=free, deep=deep, now=now)
     callbacks = look_at_callbacks(hold, reports, settled.gone, looked.dropped, now)
     marks = _marks(hold, reports, plan, settled, callbacks, deep=deep and free > 0, now=now)
     entries = {**looked.entries, **{key: Entry(deadline) for key, deadline in plan.added}}
     told = callbacks.owed != hold.ledger.callbacks
-    changed = told or entries.keys() != hold.entries.keys()
+    epoch = drained.epoch if drained is not None and drained.next_shard is None else hold.ledger.epoch
+    changed = told or entries.keys() != hold.entries.keys() or epoch != hold.ledger.epoch
     if deep:
         hold.deep_read_at = now
-    if changed and not hold.commit(entries, marks, callbacks.owed, _counted(hold, settled, plan, now)):
+    if changed and not hold.commit(entries, marks, callbacks.owed, _counted(hold, settled, plan, now), epoch=epoch):
         return PassDone(free, plan.next_due, progress=False, busy=True, config_version=version)
     if not changed:
         hold.ledger = replace(hold.ledger, entries=entries, shards=marks)
     hold.unsure = {key for key in hold.unsure - looked.understood if key in entries}
     _act(hold, looked, plan, now)
     act_on(hold, callbacks)
+    cancel_works(hold, plan.called_off)
     hold.passes += 1
     moved = bool(settled.gone or plan.chosen or len(looked.entries) < len(settled.entries))
     if moved:
         _tell_pass(hold, len(settled.gone), len(plan.chosen), limit)
-    progress = moved or told
+    progress = moved or told or drained is not None or bool(plan.called_off)
     busy = progress or bool(hold.unsure or looked.recovers or hold.callbacks != hold.ledger.callbacks)
-    return PassDone(limit - len(entries), plan.next_due, progress=progress, busy=busy, config_version=version)
+    return PassDone(limit - len(entries), plan.next_due, progress=progress, busy=busy, config_version=version, cut=plan.cut)
 
 
 def _config(hold: Hold, now: EpochMs) -> Config | None:
@@ -192,6 +199,16 @@ class Plan:
     added: tuple[tuple[EntryKey, EpochMs], ...]
     left: tuple[Found, ...]
     reads: tuple[WorkRead | None, ...]
+
+    @property
+    def cut(self) -> bool:
+        """Whether later rows were not all looked through."""
+        return any(read is not None and read.cut for read in self.reads)
+
+    @property
+    def called_off(self) -> list[Work]:
+        """Due works to cancel instead."""
+        return [found.work for read in self.reads if read is not None for found in read.called_off]
 
     @property
     def next_due(self) -> EpochMs | None:
@@ -221,7 +238,7 @@ def _plan_starts(hold: Hold, looked: Looked, settled: Settled, *, free: int, dee
 
 def _taken(hold: Hold, looked: Looked) -> Taken:
     unsure = {key.work_id for key in hold.unsure - looked.understood if key in looked.entries}
-    return Taken(looked.entries, unsure)
+    return Taken(looked.entries, unsure, hold.config)
 
 
 def _cursor_back(mark: ShardMark, settled: Settled) -> str:
@@ -237,7 +254,7 @@ def _marks(
         cursor = _cursor_back(mark, settled)
         if read is not None:
             own = {found.key for found in read.due}
-            blocked = min((found.key for found in plan.left if found.key in own), default=None)
+            blocked = min([found.key for found in plan.left if found.key in own] + [found.key for found in read.called_off], default=None)
             cursor = cursor_after(cursor, blocked, now)
         done_cursor = done_cursor_after(mark.done_cursor, report.keys, now)
         if no_room is not None:

@@ -13,25 +13,41 @@ from workpool_aws.model.refs import DeploymentRef, StatusRef
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports
 
-__all__ = ["invoke_loop", "kick", "loop_arn", "win_generation"]
+__all__ = ["epoch_of", "invoke_loop", "kick", "loop_arn", "win_generation"]
 
 
-def kick(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None) -> None:
-    """Make sure that somebody looks at the pool: start the loop, unless a live one will see what happened.
+def kick(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None) -> int:
+    """Make sure that somebody looks at the pool: start the loop, unless a live one will see what happened. The pool's epoch, as seen by it.
 
     A loop that cannot be invoked is told as `KickFailed` and left to the watchdog. Raises StoreUnavailable when the status could not be
     read or written: then nothing is known, and the caller must not acknowledge what depends on it.
     """
-    generation = win_generation(ports, pool, reason, due=due)
+    status = _status(ports, pool)
+    generation = _win(ports, pool, status, reason, due=due)
     if generation is not None:
         invoke_loop(ports, pool, generation, reason=reason)
+    return 0 if status is None else status.epoch
+
+
+def epoch_of(ports: Ports, pool: str) -> int:
+    """The pool's epoch, for works that are about to be stored. Raises StoreUnavailable."""
+    status = _status(ports, pool)
+    return 0 if status is None else status.epoch
 
 
 def win_generation(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None) -> int | None:
     """The generation that this caller must now start; None when none is needed or somebody else was faster."""
+    return _win(ports, pool, _status(ports, pool), reason, due=due)
+
+
+def _status(ports: Ports, pool: str) -> Status | None:
     status = ports.store.get(StatusRef(pool))
     if status is not None and not isinstance(status, Status):
         raise StoreUnavailable(f"the status item of pool {pool!r} is damaged: {status}")
+    return status
+
+
+def _win(ports: Ports, pool: str, status: Status | None, reason: KickReason, *, due: EpochMs | None) -> int | None:
     token = ports.entropy.token()
     decision = decide_kick(status, pool, reason, due=due, now=ports.clock.now(), token=token)
     if isinstance(decision, NotNeeded):

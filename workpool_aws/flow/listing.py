@@ -8,16 +8,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import merge
 from typing import assert_never
 
 from workpool_aws.core import limits
-from workpool_aws.core.listing import Listing, Page, admits, cursor_of, listed
+from workpool_aws.core.listing import ListedWork, Listing, Page, admits, cursor_of, listed
 from workpool_aws.core.settle import deep_low
 from workpool_aws.flow.collect import pages, resolved
 from workpool_aws.flow.shards import ledger_of, marks_of
+from workpool_aws.flow.status import as_shown
 from workpool_aws.model.ids import id_floor, time_of
 from workpool_aws.model.loop import Ledger
 from workpool_aws.model.refs import Ref, Shelf, Span, WorkRef
@@ -48,10 +49,10 @@ def list_works(ports: Ports, pool: str, listing: Listing) -> Page:
             rows = _in_order(listing, [_shelved(ports, pool, shard, shelf, listing) for shard in range(len(marks_of(ledger)))])
         case _:
             assert_never(listing.state)
-    return _page(ports, listing, rows)
+    return _page(ports, pool, listing, rows)
 
 
-def _page(ports: Ports, listing: Listing, rows: Iterable[_Seen]) -> Page:
+def _page(ports: Ports, pool: str, listing: Listing, rows: Iterable[_Seen]) -> Page:
     """The first works that belong on the page. A further one, or the bound on rows, makes a next page."""
     now = ports.clock.now()
     items: dict[str, Work] = {}
@@ -59,11 +60,15 @@ def _page(ports: Ports, listing: Listing, rows: Iterable[_Seen]) -> Page:
     for count, row in enumerate(rows):
         wanted = row.work is not None and admits(listing, row.work, now=now)
         if count == limits.LIST_ROWS_MAX or (wanted and len(items) == listing.limit):
-            return Page(tuple(listed(work) for work in items.values()), cursor_of(listing, last))
+            return Page(_listed(ports, pool, items), cursor_of(listing, last))
         last = row.key
         if row.work is not None and wanted:
             items.setdefault(row.work.id, row.work)
-    return Page(tuple(listed(work) for work in items.values()), None)
+    return Page(_listed(ports, pool, items), None)
+
+
+def _listed(ports: Ports, pool: str, works: Mapping[str, Work]) -> tuple[ListedWork, ...]:
+    return tuple(listed(work) for work in as_shown(ports, pool, list(works.values())) if work is not None)
 
 
 def _in_order(listing: Listing, shards: list[Iterator[_Seen]]) -> Iterator[_Seen]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import assert_never
 
 from workpool_aws.core import limits
@@ -19,7 +20,7 @@ from workpool_aws.errors import NotFound, StoreUnavailable, UsageError
 from workpool_aws.flow import status
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.collect import pages
-from workpool_aws.flow.kick import kick
+from workpool_aws.flow.kick import epoch_of, kick
 from workpool_aws.flow.late import prove_work_in_time, put_pointer
 from workpool_aws.flow.shards import shards_of
 from workpool_aws.model import facts
@@ -50,7 +51,7 @@ def redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> WorkI
         UsageError: it did not fail for good. Nothing was made.
         StoreUnavailable: it may or may not be redriven; asking again does no harm.
     """
-    made = _redrive(ports, pool, work_id, link=link)
+    made = _redrive(ports, pool, work_id, link=link, epoch=epoch_of(ports, pool))
     _kick(ports, pool)
     return made.work_id
 
@@ -74,27 +75,27 @@ def redrive_each(ports: Ports, pool: str, ids: list[WorkId], *, link: str | None
     count = 0
     for first in range(0, len(ids), limits.REDRIVE_CHUNK):
         chunk = ids[first : first + limits.REDRIVE_CHUNK]
-        made = ports.fan_out(lambda work_id: _try_redrive(ports, pool, work_id, link=link), chunk)
+        made = ports.fan_out(partial(_try_redrive, ports, pool, link=link, epoch=epoch_of(ports, pool)), chunk)
         _kick(ports, pool)
         count += sum(each is not None and each.new for each in made)
     return count
 
 
-def _try_redrive(ports: Ports, pool: str, work_id: WorkId, *, link: str | None) -> _Made | None:
+def _try_redrive(ports: Ports, pool: str, work_id: WorkId, *, link: str | None, epoch: int) -> _Made | None:
     try:
-        return _redrive(ports, pool, work_id, link=link)
+        return _redrive(ports, pool, work_id, link=link, epoch=epoch)
     except (NotFound, UsageError):
         return None  # the list it came from may lag behind
 
 
-def _redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> _Made:
+def _redrive(ports: Ports, pool: str, work_id: str, *, link: str | None, epoch: int) -> _Made:
     for _ in range(_TRIES):
         old = status.load(ports, pool, [work_id])[0]
         if old is None:
             raise NotFound(work_id)
         now = ports.clock.now()
         new_id = WorkId(make_id(now, random_bits=ports.entropy.bits(75), shard=shard_of(old.id)))
-        decision = decide_redrive(old, new_id=new_id, now=now, link=link)
+        decision = decide_redrive(old, new_id=new_id, now=now, link=link, epoch=epoch)
         match decision:
             case NoFailure():
                 raise UsageError("work_id", work_id, f"the id of a work that failed for good; this one is {decision.what}")

@@ -12,7 +12,7 @@ from workpool_aws.core.rest import Rest, decide_rest
 from workpool_aws.core.settle import deep_low, settle
 from workpool_aws.core.start import Taken
 from workpool_aws.flow import configure
-from workpool_aws.flow.collect import live_in, read_reports
+from workpool_aws.flow.collect import live_in, read_reports, read_works
 from workpool_aws.flow.hold import Fenced, Hold
 from workpool_aws.flow.kick import invoke_loop
 from workpool_aws.model import facts
@@ -23,12 +23,14 @@ from workpool_aws.ports import TimerUnavailable
 __all__ = ["hand_over", "rest"]
 
 
-def rest(hold: Hold, free: int, next_due: EpochMs | None, *, config_version: int) -> bool:
+def rest(hold: Hold, free: int, next_due: EpochMs | None, *, config_version: int, cut: bool) -> bool:
     """Rest, then look again. True: there is something to do after all, and this loop has taken the next generation for it.
 
-    Raises Fenced when somebody else took over meanwhile.
+    `cut`: no pass has looked far enough to know that anything is due at `next_due`. Raises Fenced when somebody else took over meanwhile.
     """
     now = hold.ports.clock.now()
+    if cut:
+        next_due = _next_due(hold, now)
     decision = decide_rest(hold.entries, next_due, free=free, now=now, callback_at=next_at(hold.callbacks))
     if decision is None:
         return True
@@ -45,6 +47,17 @@ def rest(hold: Hold, free: int, next_due: EpochMs | None, *, config_version: int
         return False
     _take_back(hold, decision)
     return True
+
+
+def _next_due(hold: Hold, now: EpochMs) -> EpochMs | None:
+    """When the next work is due, however many rows of canceled ones lie before it: a pool must not wake for those [WP-22]."""
+    taken = Taken(hold.entries, frozenset(key.work_id for key in hold.unsure), hold.config)
+    earliest: list[EpochMs] = []
+    for shard, mark in enumerate(hold.ledger.shards):
+        low = deep_low(mark.work_cursor, mark.deep_at)
+        read = read_works(hold.ports.store, hold.ports.telemetry, hold.pool, shard, low, free=0, taken=taken, now=now, lookahead=None)
+        earliest += [now] if read.due or read.called_off else [] if read.next_due is None else [read.next_due]
+    return min(earliest, default=None)
 
 
 def _order_wake(hold: Hold, at: EpochMs) -> None:
@@ -72,7 +85,7 @@ def _something_there(hold: Hold, decision: Rest, config_version: int) -> bool:
         return True
     now = ports.clock.now()
     high = None if decision.wake_at is None else id_floor(decision.wake_at)
-    taken = Taken(hold.entries, frozenset(key.work_id for key in hold.unsure))
+    taken = Taken(hold.entries, frozenset(key.work_id for key in hold.unsure), config)
     for shard, mark in enumerate(hold.ledger.shards):
         reports = read_reports(ports.store, ports.telemetry, hold.pool, shard, deep_low(mark.done_cursor))
         settled = settle(hold.entries, reports.records)

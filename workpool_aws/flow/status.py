@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from workpool_aws.core.drain import shown
+from workpool_aws.flow import configure
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.model import facts
 from workpool_aws.model.ids import WorkId, is_ulid
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import Part, Work
+from workpool_aws.model.work import Part, State, Work
 from workpool_aws.ports import Ports
 
-__all__ = ["load", "with_result"]
+__all__ = ["as_shown", "load", "with_result"]
 
 
 def load(ports: Ports, pool: str, ids: Sequence[str]) -> list[Work | None]:
@@ -33,6 +35,14 @@ def load(ports: Ports, pool: str, ids: Sequence[str]) -> list[Work | None]:
         elif isinstance(record, Unreadable):
             ports.telemetry.tell(facts.SetAside(pool=pool, partition=record.partition, sort=record.sort, reason=record.reason))
     return [kept.get(work_id) for work_id in ids]
+
+
+def as_shown(ports: Ports, pool: str, works: Sequence[Work | None]) -> list[Work | None]:
+    """The works as people are told of them: what `cancel_all` called off counts as asked to cancel. One read more, unless all are over."""
+    if all(work is None or work.state is State.FINISHED for work in works):
+        return list(works)
+    config = configure.load(ports, pool)
+    return [None if work is None else shown(work, config) for work in works]
 
 
 def with_result(ports: Ports, work: Work) -> Work | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from workpool_aws.core import limits
+from workpool_aws.core.drain import is_settled
 from workpool_aws.core.kick import KickReason
 from workpool_aws.core.settle import deep_low, settle
 from workpool_aws.core.start import Look, Taken, classify
@@ -68,7 +69,9 @@ def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs) ->
     if overdue is not None or status.state is LoopState.RUNNING:
         return overdue
     ledger, config = _ledger(store, pool), _config(store, pool)
-    taken = Taken(() if ledger is None else ledger.entries, frozenset())
+    if not is_settled(config, ledger):
+        return "works to cancel, no loop"
+    taken = Taken(() if ledger is None else ledger.entries, frozenset(), config)
     for shard, mark in enumerate((ShardMark(),) if ledger is None else ledger.shards):
         # Just where a new holder begins to read: what only the watchdog saw, it would kick for once a minute, for ever [WP-22].
         low = deep_low(mark.work_cursor, mark.deep_at)

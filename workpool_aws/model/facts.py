@@ -15,9 +15,11 @@ __all__ = [
     "CallbackDead",
     "CallbackFailed",
     "CallbackSent",
+    "CancelAllAsked",
     "CancelAsked",
     "Completed",
     "ConfigAlternates",
+    "Drained",
     "DuplicateRefused",
     "Enqueued",
     "Fact",
@@ -166,6 +168,27 @@ class CancelAsked(Fact):
     name: ClassVar[str] = "cancel_asked"
     work_id: str
     answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAllAsked(Fact):
+    """Somebody canceled everything that a pool had; the loop now does it, work by work."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "cancel_all_asked"
+    epoch: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drained(Fact):
+    """A pass canceled works that `cancel_all` had called off, or asked those that run."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "drained"
+    generation: int
+    met: int
+    canceled: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

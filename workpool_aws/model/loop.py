@@ -55,6 +55,8 @@ class Status:
     """For when a far wake was last ordered; None: for never."""
     written_by: str | None = None
     """Token of the last writer: tells one's own write whose answer was lost."""
+    epoch: int = 0
+    """How often everything was canceled: what `cancel_all` raises first, and every enqueue sees."""
 
 
 class EntryKey(NamedTuple):
@@ -131,13 +133,15 @@ class Ledger:
     """Token of the commit: tells one's own commit whose answer was lost."""
     tally: Tally | None = None
     """What was settled and started in the current minute: committed with what it counts, so nothing is counted twice. None: nothing was."""
+    epoch: int = 0
+    """What the works of every earlier epoch were canceled for: behind the config's while the loop drains."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The limits in force. Written by: the first enqueue of a process (base), `configure` (override). Read by: the loop, callers.
+    """The limits in force. Written by: the first enqueue of a process (base), `configure` (override), `cancel_all`.
 
-    Removed by: nobody. An item of its own because people write it and the loop only reads it.
+    Read by: the loop, callers. Removed by: nobody. An item of its own because people write it and the loop only reads it.
     """
 
     pool: str
@@ -149,6 +153,10 @@ class Config:
     override_paused: bool | None = None
     override_by: str | None = None
     override_at: EpochMs | None = None
+    epoch: int = 0
+    """The status's, once the loop must act on it: works of earlier ones are called off (`core/drain.py`)."""
+    epoch_at: EpochMs | None = None
+    """When it was raised last; None: never."""
 
     @property
     def limit(self) -> int:

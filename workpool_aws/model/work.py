@@ -121,6 +121,8 @@ class Work:
     """The failed work that this one was made from; None: it was enqueued."""
     redriven_as: WorkId | None = None
     """The work that was made from this failed one; None: none was."""
+    epoch: int = 0
+    """How often its pool had been canceled as a whole when it was enqueued, as far as its caller knew (`core/drain.py`)."""
 
 
 class Part(StrEnum):

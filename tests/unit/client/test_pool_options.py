@@ -77,7 +77,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert (defaults["log_level"], defaults["session"]) == (None, None)
 
 
-@pytest.mark.parametrize("name", ["cancel_all", "transaction"])
+@pytest.mark.parametrize("name", ["schedule", "transaction"])
 def test_what_a_later_version_brings_is_absent(name: str) -> None:
     assert not hasattr(Workpool("t"), name)
 

@@ -24,8 +24,8 @@ def a_failure(**changes: object) -> Work:
     return a_work(**{**over, **kept, **told, **changes})
 
 
-def redriven(old: Work, link: str | None = None) -> Redrive:
-    decision = decide_redrive(old, new_id=NEW, now=LATER, link=link)
+def redriven(old: Work, link: str | None = None, epoch: int = 0) -> Redrive:
+    decision = decide_redrive(old, new_id=NEW, now=LATER, link=link, epoch=epoch)
     assert isinstance(decision, Redrive)
     return decision
 
@@ -57,7 +57,7 @@ def test_whoever_redrives_is_the_link() -> None:
 def test_a_failure_is_redriven_once() -> None:
     first = an_id(n=9)
 
-    assert decide_redrive(a_failure(redriven_as=first), new_id=NEW, now=LATER, link=None) == Redriven(first)
+    assert decide_redrive(a_failure(redriven_as=first), new_id=NEW, now=LATER, link=None, epoch=0) == Redriven(first)
 
 
 @pytest.mark.parametrize(
@@ -70,4 +70,9 @@ def test_a_failure_is_redriven_once() -> None:
     ],
 )
 def test_what_did_not_fail_is_left_alone(work: Work, what: str) -> None:
-    assert decide_redrive(work, new_id=NEW, now=LATER, link=None) == NoFailure(what)
+    assert decide_redrive(work, new_id=NEW, now=LATER, link=None, epoch=0) == NoFailure(what)
+
+
+def test_the_new_work_belongs_to_the_epoch_of_now() -> None:
+    """A `cancel_all` from between the enqueue and the redrive means the old work, not the new one."""
+    assert redriven(a_failure(epoch=1), epoch=4).work.epoch == 4

@@ -1,0 +1,243 @@
+"""After `cancel_all` answered, no start of what was enqueued before is committed, and nothing enqueued later is lost [WP-3, WP-13]."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from builders import NOW, a_work, an_id
+from integration.faults import (
+    Died,
+    Fault,
+    Match,
+    bumps,
+    dies_after,
+    dies_before,
+    first,
+    lost_after,
+    lost_before,
+    puts,
+    repeated,
+    then,
+    updates,
+)
+from integration.stage import FAILED, POOL, TARGET, Stage
+from workpool_aws import RetryPolicy, StoreUnavailable
+from workpool_aws.core import limits
+from workpool_aws.model.facts import CancelAllAsked, WatchdogActed
+from workpool_aws.model.ids import EpochMs, WorkId
+from workpool_aws.model.loop import Config, LoopState
+from workpool_aws.model.refs import ConfigRef, Shelf, StatusRef, WorkRef
+from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.writes import Update, Write
+
+LATER = timedelta(hours=1)
+
+
+def raises_epoch(write: Write) -> bool:
+    return updates(StatusRef)(write) and isinstance(write, Update) and "epoch" in write.add
+
+
+def test_a_pass_that_read_the_old_config_cannot_commit() -> None:
+    """[WP-13]"""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.table.before_query(Shelf.WORK, lambda: stage.pool().cancel_all(None))
+    stage.run()
+
+    assert stage.aws.started == []
+    assert stage.work(work_id).outcome is Outcome.CANCELED
+
+
+def test_what_was_committed_before_may_still_go_out_and_is_asked() -> None:
+    """[WP-13]"""
+    stage = Stage(takes_ms=5_000, report=FAILED)
+    work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=True)
+    stage.after(1_000, lambda: stage.pool().cancel_all(None))
+    stage.run()
+
+    assert len(stage.aws.started) == 1
+    assert (stage.work(work_id).outcome, stage.work(work_id).cancel_requested) == (Outcome.CANCELED, True)
+
+
+def test_a_caller_with_an_old_epoch_is_told_by_the_status() -> None:
+    """[WP-3]"""
+    stage = Stage()
+    stale = stage.pool()
+    stale.enqueue_action(None, TARGET, {}, run_after=LATER)
+    stage.pool().cancel_all(None)
+    work_id = stale.enqueue_action(None, TARGET, {}, run_after=LATER)
+    second = stale.enqueue_action(None, TARGET, {}, run_after=LATER)
+    raises = [note for note in stage.notes if note == "update WorkRef"]
+    stage.run(2 * 3_600_000)
+
+    assert [stage.work(each).outcome for each in (work_id, second)] == [Outcome.SUCCESS] * 2
+    assert len(raises) == 1  # it knows by then
+
+
+def test_a_work_that_was_canceled_before_its_caller_was_told_is_enqueued_anew() -> None:
+    """[WP-3] An acknowledged enqueue is never lost: the id that the caller gets is of a work that runs."""
+    stage = Stage()
+    stage.pool().cancel_all(None)
+    stage.run(60_000)
+    pool = stage.pool()
+    stage.table.plan(puts(Work), then(lambda: cancel_all_and_drain(stage)))
+    acknowledged = pool.enqueue_action(None, TARGET, {"n": 1})
+    stage.run()
+
+    canceled = [work for work in stage.works() if work.outcome is Outcome.CANCELED]
+    assert stage.work(acknowledged).outcome is Outcome.SUCCESS
+    assert [work.id for work in canceled] != [acknowledged]
+    assert len(canceled) == 1
+    assert len(stage.aws.started) == 1
+
+
+def cancel_all_and_drain(stage: Stage) -> None:
+    stage.pool().cancel_all(None)
+    stage.run(5_000)
+
+
+@pytest.mark.parametrize("fault", [lost_after, lost_before, repeated])
+@pytest.mark.parametrize("write", [raises_epoch, updates(ConfigRef, "epoch"), bumps])
+def test_asking_again_after_no_answer_cancels_all(fault: Fault, write: Match) -> None:
+    stage = Stage()
+    pool = stage.pool(max_parallelism=3)
+    ids = pool.enqueue_action_batch(None, TARGET, [{}] * 3, run_after=LATER)
+    stage.table.plan(write, fault)
+    for _ in range(2):
+        try:
+            pool.cancel_all(None)
+            break
+        except StoreUnavailable:
+            continue
+    stage.run(60_000)
+
+    assert [stage.work(each).outcome for each in ids] == [Outcome.CANCELED] * 3
+    assert len([fact for fact in stage.telemetry.facts if isinstance(fact, CancelAllAsked)]) == 1
+
+
+def test_a_caller_that_died_on_the_way_leaves_the_rest_to_the_watchdog() -> None:
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=LATER)
+    stage.run(60_000)
+    stage.table.plan(bumps, dies_before)
+    with pytest.raises(Died):
+        stage.pool(max_parallelism=5).cancel_all(None)
+    stage.run(120_000, watchdog=True)
+
+    assert stage.work(work_id).outcome is Outcome.CANCELED
+    assert [fact.reason for fact in stage.telemetry.facts if isinstance(fact, WatchdogActed)] == ["works to cancel, no loop"]
+
+
+def test_a_caller_that_died_before_the_config_has_canceled_nothing() -> None:
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=LATER)
+    stage.table.plan(raises_epoch, dies_after)
+    with pytest.raises(Died):
+        stage.pool().cancel_all(None)
+    stage.run(2 * 3_600_000, watchdog=True)
+
+    assert stage.work(work_id).outcome is Outcome.SUCCESS
+
+
+def test_a_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it() -> None:
+    stage = Stage()
+    pool = stage.pool()
+    ids = pool.enqueue_action_batch(None, TARGET, [{}] * (2 * limits.DRAIN_ROWS + 7), run_after=LATER)
+    stage.run(60_000)
+    pool.cancel_all(None)
+    stage.kill_at(150)
+    stage.run(3_000)
+    half = sum(stage.work(each).outcome is Outcome.CANCELED for each in ids)
+    stage.run(180_000, watchdog=True)
+
+    assert 0 < half < len(ids)
+    assert {stage.work(each).outcome for each in ids} == {Outcome.CANCELED}
+    assert stage.ledger().epoch == 1
+    assert stage.status().state is LoopState.IDLE
+
+
+@pytest.mark.parametrize("fault", [lost_after, lost_before, repeated])
+def test_a_cancel_without_an_answer_is_tried_again(fault: Fault) -> None:
+    stage = Stage()
+    pool = stage.pool()
+    ids = pool.enqueue_action_batch(None, TARGET, [{}] * 5, run_after=LATER)
+    pool.cancel_all(None)
+    stage.table.plan(updates(WorkRef, outcome=Outcome.CANCELED), fault, times=3)
+    stage.run(60_000)
+
+    assert {stage.work(each).outcome for each in ids} == {Outcome.CANCELED}
+    assert stage.status().state is LoopState.IDLE
+
+
+def test_pointers_of_canceled_works_go_with_them() -> None:
+    stage = Stage(report=FAILED)
+    pool = stage.pool()
+    pool.enqueue_action(None, TARGET, {}, retry=RetryPolicy(initial_backoff=LATER))
+    stage.run(60_000)
+    waiting = stage.pointers()
+    pool.cancel_all(None)
+    stage.run(60_000)
+
+    assert len(waiting) == 1
+    assert stage.pointers() == []
+
+
+def test_a_straggler_is_canceled_when_it_is_due() -> None:
+    """[WP-13] A caller that was frozen before its put, and never acknowledged it, brings an old epoch after all was drained."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(days=1))
+    stage.pool().cancel_all(None)
+    stage.run(60_000)
+    due = EpochMs(stage.clock.at + 30_000)
+    straggler = a_work(id=an_id(due), pool=POOL, due_at=due, enqueued_at=EpochMs(NOW))
+    stage.place(straggler)
+    stage.run(180_000, watchdog=True)
+
+    assert stage.ledger().epoch == 1
+    assert stage.aws.started == []
+    assert stage.work(straggler.id).outcome is Outcome.CANCELED
+    assert stage.status().state is LoopState.IDLE
+
+
+def test_a_young_work_with_an_old_epoch_runs() -> None:
+    """[WP-3] Its caller is still on the way to the status: what was plainly enqueued later is not meant."""
+    stage = Stage()
+    stage.pool().cancel_all(None)
+    stage.run(60_000)
+    now = EpochMs(stage.clock.at)
+    young = a_work(id=an_id(now), pool=POOL, due_at=now, enqueued_at=now)
+    stage.place(young)
+    stage.run(180_000, watchdog=True)
+
+    assert stage.work(young.id).outcome is Outcome.SUCCESS
+
+
+def test_two_at_a_time_agree() -> None:
+    stage = Stage()
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {}, run_after=LATER)
+    stage.table.plan(updates(ConfigRef, "epoch"), first(lambda: stage.pool().cancel_all(None)))
+    stage.pool(max_parallelism=4).configure(None, max_parallelism=3)
+    pool.cancel_all(None)
+    between = pool.enqueue_action(None, TARGET, {}, run_after=LATER)
+    stage.run(2 * 3_600_000)
+
+    config = stage.table.memory.peek(ConfigRef(POOL))
+    assert isinstance(config, Config)
+    assert (config.epoch, stage.status().epoch, stage.ledger().epoch) == (2, 2, 2)
+    assert [stage.work(each).outcome for each in (work_id, between)] == [Outcome.CANCELED, Outcome.SUCCESS]
+
+
+def test_a_saturated_pool_is_drained_at_once() -> None:
+    stage = Stage(takes_ms=50_000)
+    pool = stage.pool(max_parallelism=1)
+    ids = pool.enqueue_action_batch(None, TARGET, [{}] * 9)
+    stage.run(2_000)
+    pool.cancel_all(None)
+    stage.run(2_000)
+
+    assert [stage.work(each).state for each in ids[:1]] == [State.RUNNING]
+    assert stage.work(ids[0]).cancel_requested
+    assert {stage.work(WorkId(each)).outcome for each in ids[1:]} == {Outcome.CANCELED}

@@ -1,0 +1,66 @@
+"""Drains: cancels what `cancel_all` called off, a page a pass, due or not, with or without a free slot.
+
+Each work is canceled as a caller would cancel it (`flow/cancel.py`), so nothing here needs the ledger: a loop that dies in the middle
+leaves less to do to the next one, which begins anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+
+from workpool_aws.core import limits
+from workpool_aws.core.drain import Drain, after_read, drain_to_make, is_called_off
+from workpool_aws.flow.cancel import cancel_called_off
+from workpool_aws.flow.collect import resolved
+from workpool_aws.flow.hold import Hold
+from workpool_aws.model import facts
+from workpool_aws.model.loop import Config
+from workpool_aws.model.refs import PointerRef, Ref, Shelf, Span, WorkRef, key_after
+from workpool_aws.model.work import Pointer, State, Work
+
+__all__ = ["cancel_works", "drain"]
+
+
+def drain(hold: Hold, config: Config | None) -> Drain | None:
+    """Cancel the next page of what is called off; how far that came, None: nothing is. Raises StoreUnavailable: to be tried again."""
+    hold.drain = drain_to_make(hold.drain, config, hold.ledger)
+    if hold.drain is None:
+        return None
+    if not hold.drain.seen_running:
+        cancel_works(hold, [work for work in _in_flight(hold) if is_called_off(work, config)])
+        hold.drain = replace(hold.drain, seen_running=True)
+    shard = hold.drain.next_shard
+    if shard is not None:
+        hold.drain = _drain_page(hold, hold.drain, shard, config)
+    return hold.drain
+
+
+def _drain_page(hold: Hold, under_way: Drain, shard: int, config: Config | None) -> Drain:
+    ports = hold.ports
+    rows_max = limits.DRAIN_ROWS
+    span = Span(shelf=Shelf.WORK, pool=hold.pool, shard=shard, low=under_way.lows[shard] or "", limit=rows_max)
+    rows = list(islice(resolved(ports.store, ports.telemetry, hold.pool, span), rows_max))
+    found = {work.id: work for _, work in rows if isinstance(work, Work) and is_called_off(work, config)}
+    pending = [work for work in found.values() if work.state is State.PENDING]
+    cancel_works(hold, pending)
+    # Their pointers lead nowhere now, and have no time to live: a far one would lie there for as long as the pool has nothing else to do.
+    canceled = {work.id for work in pending}
+    spent = [row.record for row, work in rows if isinstance(row.record, Pointer) and isinstance(work, Work) and work.id in canceled]
+    ports.fan_out(lambda pointer: ports.store.delete(PointerRef(pointer.pool, pointer.at)), spent)
+    return after_read(under_way, shard, key_after(rows[-1][0].sort) if len(rows) == rows_max else None)
+
+
+def cancel_works(hold: Hold, works: Sequence[Work]) -> None:
+    """Cancel these, or ask those that run. Raises StoreUnavailable: some may not be."""
+    if not works:
+        return
+    answers = hold.ports.fan_out(lambda work: cancel_called_off(hold.ports, work), works)
+    hold.ports.telemetry.tell(facts.Drained(pool=hold.pool, generation=hold.generation, canceled=sum(answers), met=len(works)))
+
+
+def _in_flight(hold: Hold) -> list[Work]:
+    refs: list[Ref] = list(dict.fromkeys(WorkRef(hold.pool, key.work_id) for key in hold.entries))
+    found = hold.ports.store.get_many(refs) if refs else {}
+    return [record for record in found.values() if isinstance(record, Work)]
