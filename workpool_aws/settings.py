@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
+from workpool_aws.model.names import FUNCTION_ARN, POOL, POOL_LENGTH_MAX, ROLE_ARN, SCHEDULE_GROUP, TABLE
 
 __all__ = ["Settings", "read_settings"]
 
@@ -22,13 +22,6 @@ _LEVELS: Final[Mapping[str, int]] = {
     "CRITICAL": logging.CRITICAL,
 }
 _FLAGS: Final[Mapping[str, bool]] = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
-_FUNCTION_ARN: Final = re.compile(
-    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,140}(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?"
-)
-_ROLE_ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
-_GROUP: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}")
-_TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}|arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table/[A-Za-z0-9_.-]{3,255}")
-_POOL: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{limits.POOL_NAME_LENGTH_MAX}}}")
 _REGION: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 
@@ -71,17 +64,19 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if environ is None else environ
     return Settings(
-        loop_arn=_matching(env, "WORKPOOL_LOOP_ARN", _FUNCTION_ARN, "the ARN of a Lambda function, version or alias"),
-        completion_arn=_matching(env, "WORKPOOL_COMPLETION_ARN", _FUNCTION_ARN, "the ARN of a Lambda function, version or alias"),
-        schedule_group=_matching(env, "WORKPOOL_SCHEDULE_GROUP", _GROUP, "the name of a schedule group: 1 to 64 of A-Z a-z 0-9 _ . -"),
-        scheduler_role_arn=_matching(env, "WORKPOOL_SCHEDULER_ROLE_ARN", _ROLE_ARN, "the ARN of an IAM role"),
+        loop_arn=_matching(env, "WORKPOOL_LOOP_ARN", FUNCTION_ARN, "the ARN of a Lambda function, version or alias"),
+        completion_arn=_matching(env, "WORKPOOL_COMPLETION_ARN", FUNCTION_ARN, "the ARN of a Lambda function, version or alias"),
+        schedule_group=_matching(
+            env, "WORKPOOL_SCHEDULE_GROUP", SCHEDULE_GROUP, "the name of a schedule group: 1 to 64 of A-Z a-z 0-9 _ . -"
+        ),
+        scheduler_role_arn=_matching(env, "WORKPOOL_SCHEDULER_ROLE_ARN", ROLE_ARN, "the ARN of an IAM role"),
         log_level=_log_level(env),
         region=_matching(env, "AWS_REGION", _REGION, "the name of a region")
         or _matching(env, "AWS_DEFAULT_REGION", _REGION, "the name of a region"),
         function_name=env.get("AWS_LAMBDA_FUNCTION_NAME") or None,
         trace_id=env.get("_X_AMZN_TRACE_ID") or None,
-        table=_matching(env, "WORKPOOL_TABLE", _TABLE, "the name or ARN of a DynamoDB table"),
-        pool=_matching(env, "WORKPOOL_POOL", _POOL, f"a pool's name: 1 to {limits.POOL_NAME_LENGTH_MAX} of A-Z a-z 0-9 _ -"),
+        table=_matching(env, "WORKPOOL_TABLE", TABLE, "the name of a DynamoDB table"),
+        pool=_matching(env, "WORKPOOL_POOL", POOL, f"a pool's name: 1 to {POOL_LENGTH_MAX} of A-Z a-z 0-9 _ -"),
         json=_flag(env, "WORKPOOL_JSON"),
     )
 
