@@ -142,6 +142,8 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "override_paused": Field("op", forms.FLAG, absent=None),
         "override_by": Field("ob", forms.TEXT, absent=None),
         "override_at": Field("oa", forms.MOMENT, absent=None),
+        "deployed_parallelism": Field("dmax", forms.COUNT, absent=None),
+        "deployed_at": Field("da", forms.MOMENT, absent=None),
     },
     Registration: {
         "registered_at": Field("at", forms.MOMENT),
@@ -151,6 +153,8 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "completion_arn": Field("done", forms.TEXT, absent=None),
         "schedule_group": Field("grp", forms.TEXT, absent=None),
         "scheduler_role_arn": Field("role", forms.TEXT, absent=None),
+        "acknowledging": Field("ack", forms.TEXTS, absent=()),
+        "limits": Field("lim", forms.DEPLOYED_LIMITS, absent=()),
     },
 }
 
