@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from workpool_aws.model.facts import Fact
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Deployment
 from workpool_aws.model.messages import Assignment, CallbackMessage, LoopOrder
 from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable
 from workpool_aws.model.writes import Write, Written
@@ -96,6 +97,8 @@ class FunctionLimits:
     """How long Lambda may keep the event before it gives it up."""
     claims: bool = False
     """Its handler is known to claim and to report by itself (decorated: it has no success destination). False when unknown."""
+    acknowledges: bool = False
+    """The deployment says that its handler tells when it ran a callback. Such a handler may be one that `claims` does not know of."""
 
 
 class InvokeThrottled(Exception):
@@ -204,3 +207,5 @@ class Ports:
     fan_out: FanOut
     loop_arn: str | None
     """The loop's function if the environment says; None: look in the table's deployment item."""
+    deployed: Deployment | None = None
+    """The deployment as this process's environment tells it: the watchdog's is complete. None: it does not name the loop."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -11,6 +12,7 @@ from typing import Final
 
 from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
+from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, POOL, POOL_LENGTH_MAX, ROLE_ARN, SCHEDULE_GROUP, TABLE
 
 __all__ = ["Settings", "read_settings"]
 
@@ -22,13 +24,7 @@ _LEVELS: Final[Mapping[str, int]] = {
     "CRITICAL": logging.CRITICAL,
 }
 _FLAGS: Final[Mapping[str, bool]] = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
-_FUNCTION_ARN: Final = re.compile(
-    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,140}(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?"
-)
-_ROLE_ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
-_GROUP: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}")
-_TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}|arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table/[A-Za-z0-9_.-]{3,255}")
-_POOL: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{limits.POOL_NAME_LENGTH_MAX}}}")
+_POOLS_SHAPE: Final = 'a JSON object of pools: {"email": {"max_parallelism": 10}}'
 _REGION: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 
@@ -47,6 +43,10 @@ class Settings:
     """WORKPOOL_SCHEDULE_GROUP"""
     scheduler_role_arn: str | None = None
     """WORKPOOL_SCHEDULER_ROLE_ARN: what EventBridge Scheduler acts as when it invokes the loop."""
+    acknowledging: tuple[str, ...] = ()
+    """WORKPOOL_ACKNOWLEDGING, for the watchdog: functions, by name or ARN, whose handlers say for themselves that they ran a callback."""
+    pools: tuple[tuple[str, int], ...] = ()
+    """WORKPOOL_POOLS, for the watchdog: pools, and the `max_parallelism` that the deployment gives each."""
     log_level: int = logging.WARNING
     """WORKPOOL_LOG_LEVEL, as a number of the logging module."""
     region: str | None = None
@@ -71,17 +71,21 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if environ is None else environ
     return Settings(
-        loop_arn=_matching(env, "WORKPOOL_LOOP_ARN", _FUNCTION_ARN, "the ARN of a Lambda function, version or alias"),
-        completion_arn=_matching(env, "WORKPOOL_COMPLETION_ARN", _FUNCTION_ARN, "the ARN of a Lambda function, version or alias"),
-        schedule_group=_matching(env, "WORKPOOL_SCHEDULE_GROUP", _GROUP, "the name of a schedule group: 1 to 64 of A-Z a-z 0-9 _ . -"),
-        scheduler_role_arn=_matching(env, "WORKPOOL_SCHEDULER_ROLE_ARN", _ROLE_ARN, "the ARN of an IAM role"),
+        loop_arn=_matching(env, "WORKPOOL_LOOP_ARN", FUNCTION_ARN, "the ARN of a Lambda function, version or alias"),
+        completion_arn=_matching(env, "WORKPOOL_COMPLETION_ARN", FUNCTION_ARN, "the ARN of a Lambda function, version or alias"),
+        schedule_group=_matching(
+            env, "WORKPOOL_SCHEDULE_GROUP", SCHEDULE_GROUP, "the name of a schedule group: 1 to 64 of A-Z a-z 0-9 _ . -"
+        ),
+        scheduler_role_arn=_matching(env, "WORKPOOL_SCHEDULER_ROLE_ARN", ROLE_ARN, "the ARN of an IAM role"),
+        acknowledging=_functions(env, "WORKPOOL_ACKNOWLEDGING"),
+        pools=_pools(env, "WORKPOOL_POOLS"),
         log_level=_log_level(env),
         region=_matching(env, "AWS_REGION", _REGION, "the name of a region")
         or _matching(env, "AWS_DEFAULT_REGION", _REGION, "the name of a region"),
         function_name=env.get("AWS_LAMBDA_FUNCTION_NAME") or None,
         trace_id=env.get("_X_AMZN_TRACE_ID") or None,
-        table=_matching(env, "WORKPOOL_TABLE", _TABLE, "the name or ARN of a DynamoDB table"),
-        pool=_matching(env, "WORKPOOL_POOL", _POOL, f"a pool's name: 1 to {limits.POOL_NAME_LENGTH_MAX} of A-Z a-z 0-9 _ -"),
+        table=_matching(env, "WORKPOOL_TABLE", TABLE, "the name of a DynamoDB table"),
+        pool=_matching(env, "WORKPOOL_POOL", POOL, f"a pool's name: 1 to {POOL_LENGTH_MAX} of A-Z a-z 0-9 _ -"),
         json=_flag(env, "WORKPOOL_JSON"),
     )
 
@@ -93,6 +97,40 @@ def _matching(environ: Mapping[str, str], name: str, pattern: re.Pattern[str], a
     if pattern.fullmatch(value) is None:
         raise UsageError(name, value, f"it must be {allowed}")
     return value
+
+
+def _functions(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    listed = [text.strip() for text in environ.get(name, "").split(",")]
+    for text in filter(None, listed):
+        if FUNCTION_ARN.fullmatch(text) is None and FUNCTION_NAME.fullmatch(text) is None:
+            raise UsageError(name, text, "it must be names or ARNs of Lambda functions, separated by commas")
+    return tuple(sorted({text for text in listed if text}))
+
+
+def _pools(environ: Mapping[str, str], name: str) -> tuple[tuple[str, int], ...]:
+    value = environ.get(name)
+    if not value:
+        return ()
+    try:
+        pools: object = json.loads(value)
+    except ValueError:
+        pools = None
+    if not isinstance(pools, dict):
+        raise UsageError(name, value, f"it must be {_POOLS_SHAPE}")
+    limits_given = ((pool, _limit_in(name, pool, options)) for pool, options in pools.items())
+    return tuple(sorted((pool, limit) for pool, limit in limits_given if limit is not None))
+
+
+def _limit_in(name: str, pool: str, options: object) -> int | None:
+    """What a pool's entry says; None: nothing about its limit."""
+    if POOL.fullmatch(pool) is None or not isinstance(options, dict) or options.keys() - {"max_parallelism"}:
+        raise UsageError(name, {pool: options}, f"it must be {_POOLS_SHAPE}")
+    limit = options.get("max_parallelism")
+    if "max_parallelism" not in options:
+        return None
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit <= limits.PARALLELISM_MAX:
+        raise UsageError(name, {pool: options}, f"max_parallelism must be an int from 0 to {limits.PARALLELISM_MAX}")
+    return limit
 
 
 def _flag(environ: Mapping[str, str], name: str) -> bool:

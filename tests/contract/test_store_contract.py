@@ -14,6 +14,7 @@ from workpool_aws.adapters.codec import encode
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
     Config,
+    DeployedLimit,
     Deployment,
     Done,
     DoneKind,
@@ -98,6 +99,8 @@ RECORDS = [
     Config(pool=POOL, version=1, max_parallelism=10, base_by="me", base_at=T0, override_parallelism=0, override_paused=True),
     Registration(pool=POOL, registered_at=T0),
     Deployment(loop_arn="arn:loop", schedule_group="g"),
+    Deployment(loop_arn="arn:loop", acknowledging=("a", "b"), limits=(DeployedLimit("email", 0), DeployedLimit("p-1", 500))),
+    Config(pool=POOL, version=2, max_parallelism=10, base_by="me", base_at=T0, deployed_parallelism=0, deployed_at=T0),
 ]
 
 

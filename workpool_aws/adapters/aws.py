@@ -17,7 +17,7 @@ from workpool_aws.adapters.scheduler import EventBridgeTimer, Place
 from workpool_aws.adapters.system import FAN_OUT_WORKERS, SystemClock, SystemEntropy, ThreadFanOut
 from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.errors import UsageError
-from workpool_aws.model.loop import Deployment
+from workpool_aws.model.loop import DeployedLimit, Deployment
 from workpool_aws.model.refs import DeploymentRef
 from workpool_aws.ports import Clock, Entropy, FanOut, Ports, Store, Telemetry
 from workpool_aws.settings import Settings, read_settings
@@ -115,7 +115,12 @@ def aws_ports(
         table=table,
         store=store,
         invoker=LambdaInvoker(
-            clients.invoking, clients.invoking_again, clock, lambda: settings.completion_arn or _completion_arn_in(store)
+            clients.invoking,
+            clients.invoking_again,
+            clock,
+            lambda: settings.completion_arn or _completion_arn_in(store),
+            acknowledging=lambda: _acknowledging_in(store),
+            telemetry=telemetry,
         ),
         messenger=AwsMessenger(clients.invoking_again, clients.queues, clients.topics),
         timer=timer,
@@ -124,6 +129,20 @@ def aws_ports(
         telemetry=telemetry,
         fan_out=fan_out or ThreadFanOut(),
         loop_arn=settings.loop_arn,
+        deployed=_deployed_by(settings),
+    )
+
+
+def _deployed_by(settings: Settings) -> Deployment | None:
+    if settings.loop_arn is None:
+        return None
+    return Deployment(
+        loop_arn=settings.loop_arn,
+        completion_arn=settings.completion_arn,
+        schedule_group=settings.schedule_group,
+        scheduler_role_arn=settings.scheduler_role_arn,
+        acknowledging=settings.acknowledging,
+        limits=tuple(DeployedLimit(pool, limit) for pool, limit in settings.pools),
     )
 
 
@@ -174,6 +193,11 @@ class _Clients:
 def _completion_arn_in(store: Store) -> str | None:
     deployment = _deployment_in(store)
     return None if deployment is None else deployment.completion_arn
+
+
+def _acknowledging_in(store: Store) -> tuple[str, ...]:
+    deployment = _deployment_in(store)
+    return () if deployment is None else deployment.acknowledging
 
 
 def _deployment_in(store: Store) -> Deployment | None:

@@ -14,12 +14,14 @@ from enum import StrEnum
 from typing import Any, Final
 
 from workpool_aws.model.ids import EpochMs, WorkId, is_ulid
-from workpool_aws.model.loop import Entry, EntryKey, Owed, ShardMark, Tally
+from workpool_aws.model.loop import DeployedLimit, Entry, EntryKey, Owed, ShardMark, Tally
+from workpool_aws.model.names import POOL
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Outcome
 
 __all__ = [
     "COUNT",
+    "DEPLOYED_LIMITS",
     "ENTRIES",
     "FLAG",
     "MOMENT",
@@ -29,6 +31,7 @@ __all__ = [
     "SHARD_MARKS",
     "TALLY",
     "TEXT",
+    "TEXTS",
     "ULID",
     "Form",
     "Value",
@@ -47,6 +50,7 @@ _OUTCOMES: Final = re.compile(rf"[{''.join(_OUTCOME_LETTERS)}]{{1,{len(_OUTCOME_
 _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ENTRY: Final = re.compile(r"([0-9A-Z]{26}):([0-9]{1,10}):([0-9a-z]{1,12})(:c)?", re.ASCII)
 _OWED: Final = re.compile(r"([0-9A-Z]{26}):([0-9a-z]{1,12}):([0-9]{1,4}):([0-9]{1,4})", re.ASCII)
+_DEPLOYED: Final = re.compile(rf"({POOL.pattern}):([0-9]{{1,9}})", re.ASCII)
 _MARK: Final = re.compile(r"([^:]*):([^:]*):([0-9a-z]{1,12})", re.ASCII)
 _TALLY: Final = re.compile(r"([0-9a-z]{1,12}):([0-9.]{7,60}):((?:[0-9]{1,3}x[0-9]{1,12},?)*)", re.ASCII)
 _POLICY: Final = re.compile(r"([0-9]{1,9}):([0-9]{1,15}(?:\.[0-9]{3})?):([0-9.e+]{1,30}):([0-9]{1,15}(?:\.[0-9]{3})?)?:(j?)", re.ASCII)
@@ -234,6 +238,25 @@ def _read_tally(value: object) -> Tally:
     )
 
 
+def _write_texts(texts: tuple[str, ...]) -> Value:
+    return [_text(text) for text in texts]
+
+
+def _read_texts(value: object) -> tuple[str, ...]:
+    return tuple(_text(text) for text in _listed(value))
+
+
+def _write_deployed(limits: tuple[DeployedLimit, ...]) -> Value:
+    texts = [f"{limit.pool}:{_count(limit.max_parallelism)}" for limit in limits]
+    _read_deployed(texts)  # as for a slot
+    return texts
+
+
+def _read_deployed(value: object) -> tuple[DeployedLimit, ...]:
+    pairs = [_matched(_DEPLOYED, text).groups() for text in _listed(value)]
+    return tuple(DeployedLimit(pool, int(limit)) for pool, limit in pairs)
+
+
 def _write_policy(policy: RetryPolicy) -> Value:
     if not isinstance(policy, RetryPolicy):
         raise ValueError("a RetryPolicy expected")
@@ -260,5 +283,7 @@ RETRY: Final = Form("a retry policy", _write_policy, _read_policy)
 OUTCOMES: Final = Form("initials of outcomes", _write_outcomes, _read_outcomes)
 OWED: Final = Form("a list of owed callbacks", _write_all_owed, _read_all_owed)
 ENTRIES: Final = Form("a list of slots", _write_entries, _read_entries)
+TEXTS: Final = Form("a list of texts", _write_texts, _read_texts)
+DEPLOYED_LIMITS: Final = Form("a list of deployed limits", _write_deployed, _read_deployed)
 SHARD_MARKS: Final = Form("a list of shard marks", _write_marks, _read_marks)
 TALLY: Final = Form("a tally", _write_tally, _read_tally)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import (
@@ -22,9 +22,12 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from workpool_aws.adapters.wire import order_to_wire, worker_event
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, LoopOrder
-from workpool_aws.ports import Clock, Entropy, FunctionLimits, InvokeRefused, InvokeThrottled, InvokeUnanswered
+from workpool_aws.model.names import names_function
+from workpool_aws.ports import Clock, Entropy, FunctionLimits, InvokeRefused, InvokeThrottled, InvokeUnanswered, Telemetry
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -48,6 +51,8 @@ EVENT_AGE_MS_MAX: Final = 21_600_000
 LIMITS_KEPT_MS: Final = 300_000
 LIMITS_GUESSED_KEPT_MS: Final = 60_000
 _TARGETS_KEPT_MAX: Final = 1_000
+_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
+_GRANT: Final = "lambda:GetFunctionConfiguration, lambda:GetFunctionEventInvokeConfig"
 _TRACE_BITS: Final = 96
 
 _NOT_TAKEN: Final = frozenset(
@@ -142,7 +147,8 @@ class LambdaInvoker:
     """Lambda behind `ports.Invoker`. Clients are given as functions that return them, so that they are made when they are first needed.
 
     `client` must not retry by itself: a repeated Invoke is a second start. `retrying_client` may: it is used where a worker claims its
-    start before any user code runs, and for reading. Both must have been through `start_fresh_traces`.
+    start before any user code runs, and for reading. Both must have been through `start_fresh_traces`. `acknowledging`: what the deployment
+    lists as functions that say for themselves that they ran a callback; it may raise StoreUnavailable. `telemetry` None: nobody is told.
     """
 
     def __init__(
@@ -151,12 +157,19 @@ class LambdaInvoker:
         retrying_client: Callable[[], LambdaClient],
         clock: Clock,
         completion_arn: Callable[[], str | None] = lambda: None,
+        *,
+        acknowledging: Callable[[], Collection[str]] = tuple,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._client = client
         self._completion_arn = completion_arn
         self._retrying_client = retrying_client
         self._clock = clock
+        self._acknowledging = acknowledging
+        self._telemetry = telemetry
         self._known: dict[str, _Known] = {}
+        self._denied: set[str] = set()
+        """Functions whose configuration may not be read: told of once each."""
 
     def start_work(self, target: str, assignment: Assignment, args: str) -> None:
         """Send one start to a worker; Lambda has queued it when this returns.
@@ -179,7 +192,8 @@ class LambdaInvoker:
     def limits(self, target: str) -> FunctionLimits:
         """Timeout and event age of the very version or alias that `target` names, kept for five minutes. Never raises.
 
-        Where Lambda does not say: 15 minutes and six hours, and it is asked again after a minute.
+        Where Lambda does not say: 15 minutes and six hours, and it is asked again after a minute. That the permission to ask is missing is
+        told once for each function.
         """
         now = self._clock.now()
         known = self._known.get(target)
@@ -188,12 +202,28 @@ class LambdaInvoker:
             return known.limits
         try:
             read, kept_ms = self._read_limits(target), LIMITS_KEPT_MS
-        except (ClientError, BotoCoreError, ResponseParserError):
+        except (ClientError, BotoCoreError, ResponseParserError, StoreUnavailable) as error:
+            self._tell_if_denied(target, error)
             read, kept_ms = FunctionLimits(timeout_ms=TIMEOUT_MS_MAX, event_age_ms=EVENT_AGE_MS_MAX), LIMITS_GUESSED_KEPT_MS
+        if not read.claims:
+            read = replace(read, acknowledges=self._is_listed(target))
         if len(self._known) >= _TARGETS_KEPT_MAX:
             self._known.clear()
         self._known[target] = _Known(read, EpochMs(now + kept_ms))
         return read
+
+    def _is_listed(self, target: str) -> bool:
+        try:
+            return any(names_function(listed, target) for listed in self._acknowledging())
+        except StoreUnavailable:
+            return False  # then accepted counts as delivered, as for any other target
+
+    def _tell_if_denied(self, target: str, error: Exception) -> None:
+        denied = isinstance(error, ClientError) and error.response.get("Error", {}).get("Code", "") in _DENIED
+        if not denied or self._telemetry is None or target in self._denied or len(self._denied) >= _TARGETS_KEPT_MAX:
+            return
+        self._denied.add(target)
+        self._telemetry.tell(facts.LimitsDenied(pool="", target=target, grant=_GRANT, error=str(error)))
 
     def _read_limits(self, target: str) -> FunctionLimits:
         client = self._retrying_client()

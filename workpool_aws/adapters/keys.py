@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, assert_never
 
 from workpool_aws.model.ids import SHARDS_MAX, WorkId, is_ulid, shard_of
+from workpool_aws.model.names import POOL
 from workpool_aws.model.refs import (
     ChunkRef,
     ConfigRef,
@@ -64,7 +65,6 @@ DEPLOYMENT_SORT: Final = "current"
 
 _REGISTRY: Final = "#pools"
 _DEPLOYMENT: Final = "#deployment"
-_POOL: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _SHARD: Final = re.compile(r"0|[1-9][0-9]?")
 _CHUNK: Final = re.compile(rf"({'|'.join(Part)})/(0|[1-9][0-9]{{0,3}})")
 
@@ -161,7 +161,7 @@ def place_of(partition: str) -> Place:
         return Place(Room.DEPLOYMENT)
     pool, _, rest = partition.partition("#")
     room, _, shard = rest.partition("#")
-    if _POOL.fullmatch(pool):
+    if POOL.fullmatch(pool):
         if rest == Room.CONTROL.value:
             return Place(Room.CONTROL, pool)
         if rest == Room.REPORTS.value:
@@ -244,6 +244,6 @@ def _reports(pool: str) -> str:
 
 
 def _checked(pool: str) -> str:
-    if not _POOL.fullmatch(pool):
+    if not POOL.fullmatch(pool):
         raise ValueError(f"pool: {pool[:60]!r} is not allowed; 1 to 40 letters, digits, hyphens and underscores")
     return pool

@@ -147,6 +147,8 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "override_at": Field("oa", forms.MOMENT, absent=None),
         "epoch": Field("ep", forms.COUNT, absent=0),
         "epoch_at": Field("ea", forms.MOMENT, absent=None),
+        "deployed_parallelism": Field("dmax", forms.COUNT, absent=None),
+        "deployed_at": Field("da", forms.MOMENT, absent=None),
     },
     Registration: {
         "registered_at": Field("at", forms.MOMENT),
@@ -156,6 +158,8 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "completion_arn": Field("done", forms.TEXT, absent=None),
         "schedule_group": Field("grp", forms.TEXT, absent=None),
         "scheduler_role_arn": Field("role", forms.TEXT, absent=None),
+        "acknowledging": Field("ack", forms.TEXTS, absent=()),
+        "limits": Field("lim", forms.DEPLOYED_LIMITS, absent=()),
     },
 }
 

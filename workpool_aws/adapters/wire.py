@@ -18,6 +18,7 @@ from workpool_aws.core.payload import RESERVED_KEY, encode_result
 from workpool_aws.errors import NonRetryableError, PayloadTooLarge, UsageError
 from workpool_aws.model.ids import EpochMs, WorkId, is_ulid
 from workpool_aws.model.messages import Assignment, CallbackMessage, CallbackTicket, LoopOrder, Report, ReportKind
+from workpool_aws.model.names import POOL
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind, Outcome
 
@@ -50,7 +51,6 @@ REPORTED: Final[dict[str, dict[str, bool]]] = {WORKPOOL_KEY: {"reported": True}}
 _CARRIED_MARKER: Final = "workpool report "
 _ERROR_TYPE_MAX: Final = 256
 _STATUS_OK: Final = 200
-_POOL_NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{limits.POOL_NAME_LENGTH_MAX}}}")
 _MICROSECOND: Final = timedelta(microseconds=1)
 _TIMED_OUT: Final = re.compile(r"Task timed out after")
 _CRASHED: Final = re.compile(r"exited before completing|Runtime exited|process died|exit status|signal: |out of memory", re.IGNORECASE)
@@ -443,7 +443,7 @@ class _Fields:
 
     def pool(self, name: str) -> str:
         value = self.text(name)
-        if _POOL_NAME.fullmatch(value) is None:
+        if POOL.fullmatch(value) is None:
             raise ValueError(name)
         return value
 

@@ -15,7 +15,6 @@ item, and touches nothing but the callback and the time to live: what the work c
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -25,6 +24,7 @@ from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
 from workpool_aws.model.loop import Done, DoneKind, EntryKey, Owed
 from workpool_aws.model.messages import CallbackMessage, CallbackTicket
+from workpool_aws.model.names import MESSAGE_ARN
 from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, State, Work
 from workpool_aws.model.writes import Either, Is, Update
@@ -55,7 +55,6 @@ __all__ = [
 ]
 
 _OPEN: Final = (CallbackState.PENDING, CallbackState.SENT)
-_MESSAGE_ARN: Final = re.compile(r"arn:aws[A-Za-z-]*:(?P<service>sqs|sns):[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
 
 
 class TargetKind(Enum):
@@ -68,7 +67,7 @@ class TargetKind(Enum):
 
 def target_kind(target: str) -> TargetKind:
     """A queue and a topic are known by their ARN; anything else is a function."""
-    found = _MESSAGE_ARN.fullmatch(target)
+    found = MESSAGE_ARN.fullmatch(target)
     if found is None:
         return TargetKind.FUNCTION
     return TargetKind.QUEUE if found["service"] == "sqs" else TargetKind.TOPIC

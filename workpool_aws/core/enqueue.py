@@ -13,6 +13,7 @@ from workpool_aws.core.callback import TargetKind, message_bytes_max, target_kin
 from workpool_aws.core.payload import encode_object, encode_value
 from workpool_aws.errors import UsageError
 from workpool_aws.model.ids import EpochMs, WorkId, make_ids
+from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, POOL, TABLE
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind, Outcome, State, Work
 
@@ -34,15 +35,6 @@ __all__ = [
     "resolve_target",
     "works_of",
 ]
-
-# Names as CreateFunction allows them, ARNs as Invoke does (API reference of Lambda, 2015-03-31: FunctionName, NamespacedFunctionName),
-# without Invoke's partial forms: what is stored must mean the same function wherever it is read.
-_NAME: Final = r"(?P<name>[A-Za-z0-9_-]{1,64})(?P<qualifier>:(?:\$LATEST|[A-Za-z0-9_-]{1,128}))?"
-_ARN: Final = r"arn:(?P<partition>aws[A-Za-z-]*):lambda:(?P<region>[a-z]{2,5}(?:-[a-z]+)+-[0-9]):(?P<account>[0-9]{12}):function:" + _NAME
-_FUNCTION_NAME: Final = re.compile(_NAME)
-_FUNCTION_ARN: Final = re.compile(_ARN)
-_TABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,255}")
-_POOL_NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{limits.POOL_NAME_LENGTH_MAX}}}")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -108,9 +100,9 @@ def pool_options(
     status_ttl: object,
 ) -> PoolOptions:
     """The options of a pool. Raises UsageError: one is not allowed."""
-    if not isinstance(table, str) or not _TABLE_NAME.fullmatch(table):
+    if not isinstance(table, str) or not TABLE.fullmatch(table):
         raise UsageError("table", table, "the name of a DynamoDB table: a str of letters, digits, '_', '-' and '.'")
-    if not isinstance(name, str) or not _POOL_NAME.fullmatch(name):
+    if not isinstance(name, str) or not POOL.fullmatch(name):
         raise UsageError("name", name, f"a str of 1 to {limits.POOL_NAME_LENGTH_MAX} letters, digits, '_' and '-'")
     if not isinstance(default_retry, RetryPolicy):
         raise UsageError("default_retry", default_retry, "a RetryPolicy")
@@ -148,7 +140,7 @@ def read_caller(ctx: object) -> Caller:
     arn, request_id = getattr(ctx, "invoked_function_arn", None), getattr(ctx, "aws_request_id", None)
     if not isinstance(arn, str) or not isinstance(request_id, str):
         raise UsageError("ctx", ctx, "the context that Lambda gave to the handler, or None outside of Lambda")
-    parts = _FUNCTION_ARN.fullmatch(arn)
+    parts = FUNCTION_ARN.fullmatch(arn)
     if parts is None:
         return Caller(function_arn=arn, request_id=request_id)
     return Caller(
@@ -167,9 +159,9 @@ def resolve_target(target: object, caller: Caller) -> str:
         UsageError: neither a function name nor the ARN of a function, a version or an alias.
     """
     if isinstance(target, str):
-        if _FUNCTION_ARN.fullmatch(target):
+        if FUNCTION_ARN.fullmatch(target):
             return target
-        if _FUNCTION_NAME.fullmatch(target):
+        if FUNCTION_NAME.fullmatch(target):
             if caller.partition is None:
                 return target
             return f"arn:{caller.partition}:lambda:{caller.region}:{caller.account}:function:{target}"

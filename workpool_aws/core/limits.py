@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from workpool_aws.model import names
+
 __all__: list[str] = []  # read as `limits.NAME`
 
 # What users may ask for.
@@ -29,7 +31,7 @@ ASSIGNMENT_BYTES_MAX: Final = 2 * 1024
 RETENTION_S_DEFAULT: Final = 24 * 3600
 ERROR_TEXT_MAX: Final = 4096
 """Characters of an error kept with the work."""
-POOL_NAME_LENGTH_MAX: Final = 40
+POOL_NAME_LENGTH_MAX: Final = names.POOL_LENGTH_MAX
 
 # Clocks and the late rule (docs/protocol.md, "Why a time cursor is safe").
 SKEW_MS: Final = 2_000

@@ -29,6 +29,8 @@ StateName = Literal["pending", "running", "finished", "unknown"]
 OutcomeName = Literal["success", "failed", "canceled"]
 CallbackName = Literal["pending", "sent", "delivered", "dead"]
 
+_DEPLOYMENT: Final = "deployment"
+"""Who set a base limit that no program did."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -72,11 +74,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseLimit:
-    """What programs say about a pool."""
+    """What the deployment says about a pool; if it says nothing, what programs say."""
 
     max_parallelism: int
     by: str | None
-    """The function that said it last; None: nobody did, it is the default."""
+    """`deployment`, or the function that said it last; None: nobody did, it is the default."""
     at: datetime | None
     """When; None: nobody did."""
 
@@ -194,9 +196,15 @@ def config_of(config: Config | None, *, max_parallelism_default: int) -> PoolCon
     return PoolConfig(
         max_parallelism=config.limit,
         paused=config.limit == 0,
-        base=BaseLimit(max_parallelism=config.max_parallelism, by=config.base_by, at=instant(config.base_at)),
+        base=_base_of(config),
         override=None if config.override_parallelism is None and not config.override_paused else override,
     )
+
+
+def _base_of(config: Config) -> BaseLimit:
+    if config.deployed_parallelism is not None:
+        return BaseLimit(max_parallelism=config.deployed_parallelism, by=_DEPLOYMENT, at=_instant(config.deployed_at))
+    return BaseLimit(max_parallelism=config.max_parallelism, by=config.base_by, at=instant(config.base_at))
 
 
 def _previous_attempts(work: Work) -> int:

@@ -1,4 +1,4 @@
-"""Sets and reads the limits of a pool: base (what programs say) and override (what people say)."""
+"""Sets and reads the limits of a pool: base (what programs say), deployed (what the deployment says), override (what people say)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workpool_aws.model.refs import ConfigRef, LedgerRef
 from workpool_aws.model.writes import Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
 
-__all__ = ["ensure_base", "follow_epoch", "load", "override"]
+__all__ = ["deploy_limit", "ensure_base", "follow_epoch", "load", "override"]
 
 _TRIES = 8
 _NOBODY = "default"
@@ -43,6 +43,22 @@ def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool
         if _write(ports, pool, config, changes) is not None:
             _announce(ports, pool, first=config is None)
             return
+    raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
+
+
+def deploy_limit(ports: Ports, pool: str, max_parallelism: int | None) -> bool:
+    """Make the deployment's limit of a pool this one; None: it gives none any more, and the programs' base holds again.
+
+    False: so it was already. When it returns, no start is committed that it forbids, unless an override allows it.
+    """
+    for _ in range(_TRIES):
+        config = load(ports, pool)
+        changed = (None if config is None else config.deployed_parallelism) != max_parallelism
+        changes: dict[str, object] = {"deployed_parallelism": max_parallelism, "deployed_at": ports.clock.now()}
+        if not changed or _write(ports, pool, config, changes) is not None:
+            # Also where nothing changed: whoever wrote it may have died before it was felt. A pool without a loop need not be told.
+            _announce(ports, pool, first=True)
+            return changed
     raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from workpool_aws.core import limits
 from workpool_aws.core.kick import KickReason, NotNeeded, StartLoop, decide_kick
 from workpool_aws.errors import StoreUnavailable
@@ -14,6 +16,9 @@ from workpool_aws.model.writes import Put
 from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports
 
 __all__ = ["epoch_of", "invoke_loop", "kick", "loop_arn", "win_generation"]
+
+
+_NO_LOOP: Final = "no loop function is known: WORKPOOL_LOOP_ARN is not set, and the table's #deployment item names none"
 
 
 def kick(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None) -> int:
@@ -71,7 +76,7 @@ def invoke_loop(ports: Ports, pool: str, generation: int, *, reason: str) -> Non
     """Start a loop invocation of this generation. What fails is told, and repaired by the watchdog when the lease has run out."""
     arn = loop_arn(ports)
     if arn is None:
-        ports.telemetry.tell(facts.KickFailed(pool=pool, reason=reason, error="no loop function is known: WORKPOOL_LOOP_ARN is not set"))
+        ports.telemetry.tell(facts.KickFailed(pool=pool, reason=reason, error=_NO_LOOP))
         return
     order = LoopOrder(table=ports.table, pool=pool, generation=generation)
     for attempt in range(1, limits.INVOKE_TRIES + 1):

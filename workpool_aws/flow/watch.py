@@ -15,6 +15,7 @@ from workpool_aws.core.settle import deep_low, settle
 from workpool_aws.core.start import Look, Taken, classify
 from workpool_aws.core.watch import callback_is_overdue, deep_look_due, loop_is_overdue, may_start
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow import deployment
 from workpool_aws.flow.collect import due_in, pages, read_reports
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import put_pointer
@@ -29,7 +30,11 @@ __all__ = ["needs_a_kick", "registered_pools", "watch", "would_act"]
 
 
 def watch(ports: Ports) -> None:
-    """Look at every registered pool. Trouble with one pool does not keep it from the others [WP-12]."""
+    """Keep what is known of the deployment current, and look at every registered pool.
+
+    Trouble with one does not keep it from the others [WP-12].
+    """
+    deployment.keep_current(ports)
     for pool in registered_pools(ports.store, ports.telemetry):
         try:
             _watch_pool(ports, pool)

@@ -13,7 +13,7 @@ __all__ = ["handler"]
 
 
 def handler(event: Mapping[str, object], context: InvocationContext) -> None:  # noqa: ARG001 - Lambda's signature
-    """Look after every pool of the table that the event names.
+    """Keep the table's deployment item as this function's environment says, and look after every pool of the table that the event names.
 
     Raises UsageError for an event without a table; nothing was read or written.
     """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from workpool_aws.compose import use_ports
 from workpool_aws.errors import UsageError
+from workpool_aws.flow.deployment import record
 from workpool_aws.local.chance import SeededChooser
 from workpool_aws.local.faults import Faults, NoFaults
 from workpool_aws.local.functions import Function, Handler, function_arn
@@ -21,7 +22,6 @@ from workpool_aws.local.rates import Rates
 from workpool_aws.local.schedules import Precision
 from workpool_aws.local.seeded_faults import SeededFaults
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.writes import Put
 from workpool_aws.ports import Ports
 
 if TYPE_CHECKING:
@@ -300,7 +300,8 @@ class LocalCloud:
         with platform.kernel.lock():
             if table not in self._ports:
                 engine.create(table)
-                engine.quiet(table).write(Put(platform.deployment))
+                # As the watchdog does: at once, because a cloud is deployed when it is entered.
+                record(engine.quiet(table), platform.deployment)
                 self._ports[table] = engine.ports(table)
             return self._ports[table]
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from workpool_aws.flow.deployment import is_current
 from workpool_aws.flow.watch import would_act
 from workpool_aws.handlers import completion, main_loop, watchdog
 from workpool_aws.local.functions import Function, function_arn
@@ -37,7 +38,7 @@ def start_watchdog(platform: Platform, engine: Engine, tables: Callable[[], Iter
     minute = WatchdogMinute(
         platform.kernel,
         tables=tables,
-        would_act=lambda table, at: would_act(engine.quiet(table), unheard, at),
+        would_act=lambda table, at: not is_current(engine.quiet(table), platform.deployment) or would_act(engine.quiet(table), unheard, at),
         tick=lambda table: _tick(platform, table),
     )
     platform.kernel.watch_jumps(minute.await_tick if real else minute.skip)

@@ -32,6 +32,7 @@ def direct_ports(platform: Platform, table: str, store: Store) -> Ports:
         telemetry=platform.telemetry,
         fan_out=TaskFanOut(platform.kernel),
         loop_arn=at.loop_arn,
+        deployed=at,
     )
 
 

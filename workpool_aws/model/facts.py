@@ -19,6 +19,8 @@ __all__ = [
     "CancelAsked",
     "Completed",
     "ConfigAlternates",
+    "DeploymentNotRecorded",
+    "DeploymentRecorded",
     "Drained",
     "DuplicateRefused",
     "Enqueued",
@@ -26,6 +28,8 @@ __all__ = [
     "HandedOver",
     "KickFailed",
     "Kicked",
+    "LimitDeployed",
+    "LimitsDenied",
     "LoopEnded",
     "LoopFenced",
     "LoopRested",
@@ -392,6 +396,45 @@ class ConfigAlternates(Fact):
     ours: int
     theirs: int
     theirs_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentRecorded(Fact):
+    """The watchdog wrote down what its environment says of the deployment: it knew something else. `pool` is empty."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "deployment_recorded"
+    loop_arn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentNotRecorded(Fact):
+    """The watchdog could not write down the deployment, or the limit that it gives a pool; the next tick tries again."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "deployment_not_recorded"
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitDeployed(Fact):
+    """The deployment gave this pool another limit, or gives it none any more."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "limit_deployed"
+    max_parallelism: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsDenied(Fact):
+    """This process may not read a function's configuration, so Lambda's maxima count: a lost start is found after hours."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "limits_denied"
+    target: str
+    grant: str
+    """The actions that this process's role lacks, on that function."""
+    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from workpool_aws.model.work import CallbackState, Outcome
 
 __all__ = [
     "Config",
+    "DeployedLimit",
     "Deployment",
     "Done",
     "DoneKind",
@@ -139,7 +140,7 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The limits in force. Written by: the first enqueue of a process (base), `configure` (override), `cancel_all`.
+    """The limits in force. Written by: first enqueue of a process (base), watchdog (deployed), `configure` (override), `cancel_all`.
 
     Read by: the loop, callers. Removed by: nobody. An item of its own because people write it and the loop only reads it.
     """
@@ -157,13 +158,17 @@ class Config:
     """The status's, once the loop must act on it: works of earlier ones are called off (`core/drain.py`)."""
     epoch_at: EpochMs | None = None
     """When it was raised last; None: never."""
+    deployed_parallelism: int | None = None
+    """What the deployment gives this pool: beats `max_parallelism`, which programs give. None: it gives none."""
+    deployed_at: EpochMs | None = None
 
     @property
     def limit(self) -> int:
-        """Slots in force: 0 when paused."""
+        """Slots in force: 0 when paused. People beat the deployment, the deployment beats programs."""
         if self.override_paused:
             return 0
-        return self.max_parallelism if self.override_parallelism is None else self.override_parallelism
+        said = (self.override_parallelism, self.deployed_parallelism)
+        return next((limit for limit in said if limit is not None), self.max_parallelism)
 
 
 class DoneKind(StrEnum):
@@ -222,11 +227,26 @@ class Registration:
     registered_at: EpochMs
 
 
+class DeployedLimit(NamedTuple):
+    """What a deployment says about one pool."""
+
+    pool: str
+    max_parallelism: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """Where this table's functions are, for callers whose environment does not say. Written by: the deployment's watchdog."""
+    """Where this table's functions are, for callers whose environment does not say, and what was last deployed.
+
+    Written by: the watchdog, from its own environment, when that differs. Read by: callers, loop and completion, whatever of it their own
+    environment lacks; the watchdog. Removed by: nobody. An item of its own because it is the table's, not a pool's.
+    """
 
     loop_arn: str
     completion_arn: str | None = None
     schedule_group: str | None = None
     scheduler_role_arn: str | None = None
+    acknowledging: tuple[str, ...] = ()
+    """Functions, by name or ARN, in order, whose handlers say for themselves that they ran a callback."""
+    limits: tuple[DeployedLimit, ...] = ()
+    """The limits given to pools, in order of their names."""

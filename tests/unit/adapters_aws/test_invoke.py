@@ -10,7 +10,10 @@ from botocore import exceptions as sdk
 
 from workpool_aws.adapters.aws import CLIENT_CONFIGS
 from workpool_aws.adapters.invoke import LambdaInvoker, start_fresh_traces
+from workpool_aws.adapters.telemetry import ListTelemetry
 from workpool_aws.adapters.wire import assignment_from_wire, order_from_wire
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.model.facts import LimitsDenied
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.messages import Assignment, LoopOrder
 from workpool_aws.model.work import Kind
@@ -291,3 +294,65 @@ def test_a_clock_that_was_set_back_does_not_keep_limits_for_ever(invoker, far, c
 def test_limits_of_a_nameless_target_are_the_upper_bound(invoker, far):
     assert invoker.limits("") == UPPER_BOUND
     assert far.requests == []
+
+
+DENIED = (403, {"message": "not authorized to perform: lambda:GetFunctionConfiguration"}, "AccessDeniedException")
+
+
+@pytest.fixture
+def told():
+    return ListTelemetry()
+
+
+@pytest.fixture
+def listing(invoker, clock, told):
+    """An invoker of a deployment that lists `told` as acknowledging; `fails` makes that list unreadable."""
+
+    class Listing:
+        fails = False
+
+        def listed(self):
+            if self.fails:
+                raise StoreUnavailable("no answer")
+            return ("told",)
+
+    listing = Listing()
+    listing.invoker = LambdaInvoker(invoker._client, invoker._retrying_client, clock, acknowledging=listing.listed, telemetry=told)
+    return listing
+
+
+def test_a_missing_permission_is_told_once_for_each_function(listing, far, clock, told):
+    far.default = DENIED
+    for target in ("send", "send", "other"):
+        assert listing.invoker.limits(target) == UPPER_BOUND
+        clock.time = EpochMs(clock.time + 3_600_000)
+
+    assert [(fact.target, fact.grant) for fact in told.of(LimitsDenied)] == [
+        ("send", "lambda:GetFunctionConfiguration, lambda:GetFunctionEventInvokeConfig"),
+        ("other", "lambda:GetFunctionConfiguration, lambda:GetFunctionEventInvokeConfig"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer", [(404, {}, "ResourceNotFoundException"), (429, {}, "TooManyRequestsException"), (500, {}, "ServiceException")]
+)
+def test_other_trouble_with_the_limits_is_no_missing_permission(listing, far, told, answer):
+    far.default = answer
+    assert listing.invoker.limits("send") == UPPER_BOUND
+    assert told.facts == []
+
+
+@pytest.mark.parametrize(
+    ("target", "fails", "acknowledges"), [("told", False, True), ("told:live", False, True), ("send", False, False), ("told", True, False)]
+)
+def test_a_listed_function_acknowledges_whatever_may_be_read_of_it(listing, far, target, fails, acknowledges):
+    far.default = DENIED
+    listing.fails = fails
+    limits = listing.invoker.limits(target)
+
+    assert (limits.acknowledges, limits.claims) == (acknowledges, False)
+
+
+def test_a_listed_function_whose_destinations_say_nothing_acknowledges_and_does_not_claim(listing, far):
+    far.default = (200, {"Timeout": 3, "MaximumEventAgeInSeconds": 60}, None)
+    assert listing.invoker.limits("told") == FunctionLimits(timeout_ms=3_000, event_age_ms=60_000, acknowledges=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,8 @@ FULL = {
     "WORKPOOL_COMPLETION_ARN": "arn:aws-cn:lambda:cn-north-1:123456789012:function:completion:$LATEST",
     "WORKPOOL_SCHEDULE_GROUP": "group_1.x-y",
     "WORKPOOL_SCHEDULER_ROLE_ARN": "arn:aws:iam::123456789012:role/path/scheduler",
+    "WORKPOOL_ACKNOWLEDGING": "told, arn:aws:lambda:eu-west-1:123456789012:function:also,told,",
+    "WORKPOOL_POOLS": '{"sms": {"max_parallelism": 0}, "email": {"max_parallelism": 500}, "free": {}}',
     "WORKPOOL_LOG_LEVEL": "debug",
     "AWS_REGION": "eu-west-1",
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -30,6 +34,8 @@ def test_every_variable_has_its_field():
         completion_arn=FULL["WORKPOOL_COMPLETION_ARN"],
         schedule_group="group_1.x-y",
         scheduler_role_arn=FULL["WORKPOOL_SCHEDULER_ROLE_ARN"],
+        acknowledging=("arn:aws:lambda:eu-west-1:123456789012:function:also", "told"),
+        pools=(("email", 500), ("sms", 0)),
         log_level=logging.DEBUG,
         region="eu-west-1",
         function_name="loop",
@@ -67,6 +73,17 @@ def test_without_an_argument_it_reads_this_process_now(monkeypatch):
         ("WORKPOOL_SCHEDULE_GROUP", "a/b"),
         ("WORKPOOL_SCHEDULE_GROUP", "g" * 65),
         ("WORKPOOL_SCHEDULER_ROLE_ARN", "role/x"),
+        ("WORKPOOL_ACKNOWLEDGING", "told;also"),
+        ("WORKPOOL_ACKNOWLEDGING", "arn:aws:sqs:eu-west-1:123456789012:queue"),
+        ("WORKPOOL_POOLS", "{"),
+        ("WORKPOOL_POOLS", "[]"),
+        ("WORKPOOL_POOLS", '{"a b": {}}'),
+        ("WORKPOOL_POOLS", '{"email": 3}'),
+        ("WORKPOOL_POOLS", '{"email": {"parallelism": 3}}'),
+        ("WORKPOOL_POOLS", '{"email": {"max_parallelism": 501}}'),
+        ("WORKPOOL_POOLS", '{"email": {"max_parallelism": -1}}'),
+        ("WORKPOOL_POOLS", '{"email": {"max_parallelism": true}}'),
+        ("WORKPOOL_POOLS", '{"email": {"max_parallelism": null}}'),
         ("AWS_REGION", "EU WEST"),
         ("WORKPOOL_TABLE", "a b"),
         ("WORKPOOL_POOL", "p" * 41),
@@ -86,3 +103,11 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable(name, value):
 )
 def test_json_is_a_yes_or_a_no(value: str | None, means: bool) -> None:
     assert read_settings({} if value is None else {"WORKPOOL_JSON": value}).json is means
+
+
+def test_every_setting_stands_in_the_documents_and_nothing_else_does() -> None:
+    settings = Path(read_settings.__code__.co_filename)
+    read = set(re.findall(r'"(_?[A-Z]{3,}(?:_[A-Z]+)+)"', settings.read_text(encoding="utf-8")))
+    told = set(re.findall(r"`(_?[A-Z]{3,}(?:_[A-Z]+)+)`", (settings.parents[1] / "docs" / "settings.md").read_text(encoding="utf-8")))
+
+    assert told == read

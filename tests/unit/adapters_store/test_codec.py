@@ -62,6 +62,7 @@ WORK = Work(
 )
 DONE = Done(pool="email", at=OTHER, work_id=ID, start=1, kind=DoneKind.FINISHED)
 STATUS = Status(pool="email", state=LoopState.IDLE, generation=1, lease_until=T0)
+DEPLOYMENT = Deployment(loop_arn="arn:loop")
 LEDGER = Ledger(pool="email", holder="h", generation=1, version=1, entries={EntryKey(ID, 1): Entry(T0)})
 
 pools = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
@@ -318,6 +319,9 @@ DAMAGED = {
     "a slot twice": (having(LEDGER, "entries", [f"{ID}:1:a", f"{ID}:1:b"]), "(entries): not a list of slots"),
     "a mark of two parts": (having(LEDGER, "shards", ["a:b"]), "(shards): not a list of shard marks"),
     "unknown control item": ({**encode(STATUS), "sk": "mood"}, "no item of this package"),
+    "a deployed limit of no number": (having(DEPLOYMENT, "limits", ["email:x"]), "(limits): not a list of deployed limits"),
+    "a deployed limit of no pool": (having(DEPLOYMENT, "limits", ["a b:1"]), "(limits): not a list of deployed limits"),
+    "a list of other things": (having(DEPLOYMENT, "acknowledging", [5]), "(acknowledging): not a list of texts"),
     "unknown deployment item": ({**encode(Deployment(loop_arn="a")), "sk": "old"}, "no item of this package"),
     "registration of no pool": ({**encode(Registration(pool="p", registered_at=T0)), "sk": "a b"}, "pool"),
 }

@@ -1,0 +1,224 @@
+"""The watchdog keeps what the table knows of its deployment: where the functions are, who acknowledges, which limits were given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from builders import NOW
+from integration.faults import bumps, first, lost_before, puts, updates
+from integration.stage import EVENT_AGE_MS, POOL, TARGET, TIMEOUT_MS, Stage
+from pool_world import LOOP
+from workpool_aws.core import limits
+from workpool_aws.local import LocalCloud
+from workpool_aws.model.facts import DeploymentNotRecorded, DeploymentRecorded, KickFailed, LimitDeployed
+from workpool_aws.model.loop import Config, DeployedLimit, Deployment
+from workpool_aws.model.refs import ConfigRef, DeploymentRef, LedgerRef
+from workpool_aws.model.work import CallbackState, State
+from workpool_aws.model.writes import Put
+from workpool_aws.ports import FunctionLimits, Ports
+
+DEPLOYED = Deployment(
+    loop_arn=LOOP,
+    completion_arn=LOOP.replace("loop", "completion"),
+    schedule_group="workpool",
+    scheduler_role_arn="arn:aws:iam::123456789012:role/scheduler",
+    acknowledging=("told",),
+)
+
+
+def deployed(limit: int | None = None, pool: str = POOL) -> Deployment:
+    return replace(DEPLOYED, limits=() if limit is None else (DeployedLimit(pool, limit),))
+
+
+def with_environment(stage: Stage, deployment: Deployment | None) -> Ports:
+    stage.ports = replace(stage.ports, deployed=deployment)
+    return stage.ports
+
+
+def known_to(stage: Stage) -> object:
+    return stage.table.memory.peek(DeploymentRef())
+
+
+def config_of(stage: Stage) -> Config:
+    found = stage.table.memory.peek(ConfigRef(POOL))
+    assert isinstance(found, Config)
+    return found
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        None,
+        deployed(3),
+        *(replace(DEPLOYED, **other) for other in ({"loop_arn": LOOP + "-old"}, {"acknowledging": ()}, {"schedule_group": "x"})),
+    ],
+)
+def test_what_differs_is_written_once(known: Deployment | None) -> None:
+    stage = Stage()
+    with_environment(stage, DEPLOYED)
+    if known is not None:
+        stage.place(known)
+    stage.watch()
+    stage.watch()
+
+    assert known_to(stage) == DEPLOYED
+    assert [fact.loop_arn for fact in stage.telemetry.of(DeploymentRecorded)] == [LOOP]
+
+
+def test_what_is_known_is_left_alone_for_one_read() -> None:
+    stage = Stage()
+    with_environment(stage, deployed(3))
+    stage.watch()
+    before = stage.table.memory.meter.snapshot()
+    stage.watch()
+    after = stage.table.memory.meter.snapshot()
+
+    assert after.write_units == before.write_units
+    assert after.requests - before.requests == len(["deployment", "registry"])
+
+
+def test_a_process_that_does_not_know_the_loop_says_nothing() -> None:
+    stage = Stage()
+    stage.place(DEPLOYED)
+    with_environment(stage, None)
+    stage.watch()
+
+    assert known_to(stage) == DEPLOYED
+
+
+def test_trouble_with_the_item_keeps_no_pool_from_being_watched() -> None:
+    """[WP-12] And the next tick tries again."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.aws.loops.clear()
+    with_environment(stage, DEPLOYED)
+    stage.clock.pass_to(NOW + limits.LEASE_MS)
+    stage.table.plan(puts(Deployment), lost_before)
+    stage.watch()
+    told, missing = stage.telemetry.of(DeploymentNotRecorded), known_to(stage)
+    stage.run(5_000)
+    stage.watch()
+
+    assert (len(told), missing, known_to(stage)) == (1, None, DEPLOYED)
+    assert stage.work(work_id).state is State.FINISHED
+
+
+@pytest.mark.parametrize(("base", "override", "in_force"), [(None, None, 3), (7, None, 3), (2, None, 3), (7, 5, 5), (7, 0, 0)])
+def test_a_deployed_limit_beats_the_programs_and_people_beat_both(base: int | None, override: int | None, in_force: int) -> None:
+    stage = Stage()
+    if base is not None:
+        stage.pool(max_parallelism=base).enqueue_action(None, TARGET, {})
+    if override is not None:
+        stage.pool().configure(None, max_parallelism=override)
+    with_environment(stage, deployed(3))
+    stage.watch()
+    shown = stage.pool().config(None)
+
+    assert (shown.max_parallelism, shown.base.max_parallelism, shown.base.by) == (in_force, 3, "deployment")
+    assert stage.pool().configure(None, reset=True).max_parallelism == 3
+
+
+def test_a_program_that_says_its_limit_later_changes_nothing() -> None:
+    stage = Stage()
+    with_environment(stage, deployed(3))
+    stage.watch()
+    stage.pool(max_parallelism=8).enqueue_action(None, TARGET, {})
+
+    assert config_of(stage).limit == 3
+
+
+def test_a_pool_that_is_not_named_any_more_goes_back_to_its_programs() -> None:
+    stage = Stage()
+    stage.pool(max_parallelism=7).enqueue_action(None, TARGET, {})
+    with_environment(stage, deployed(3))
+    stage.watch()
+    with_environment(stage, deployed(None))
+    stage.watch()
+
+    assert config_of(stage).limit == 7
+    assert [fact.max_parallelism for fact in stage.telemetry.of(LimitDeployed)] == [3, None]
+
+
+def test_a_limit_is_known_before_the_pools_first_work() -> None:
+    """[WP-1] The first burst is within it."""
+    stage = Stage(takes_ms=60_000)
+    with_environment(stage, deployed(2))
+    stage.watch()
+    stage.pool().enqueue_action_batch(None, TARGET, [{}] * 5)
+    stage.run(10_000)
+
+    assert len(stage.aws.started) == 2
+
+
+def test_a_lower_limit_fences_a_pass_that_read_the_higher_one() -> None:
+    """[WP-13]"""
+    stage = Stage(takes_ms=60_000)
+    pool = stage.pool(max_parallelism=4)
+    pool.enqueue_action_batch(None, TARGET, [{}] * 4)
+    with_environment(stage, deployed(1))
+    stage.table.plan(updates(LedgerRef, "entries"), first(stage.watch))
+    stage.run(5_000)
+
+    assert len(stage.aws.started) == 1
+
+
+@pytest.mark.parametrize("step", [updates(ConfigRef), bumps], ids=["config", "ledger"])
+def test_a_limit_that_was_not_set_is_set_by_the_next_tick(step: object) -> None:
+    stage = Stage()
+    stage.pool(max_parallelism=7).enqueue_action(None, TARGET, {})
+    stage.run(5_000)
+    with_environment(stage, deployed(3))
+    assert callable(step)
+    stage.table.plan(step, lost_before)
+    stage.watch()
+    missing = known_to(stage)
+    stage.watch()
+
+    assert (missing, known_to(stage), config_of(stage).limit) == (None, deployed(3), 3)
+    assert [fact.pool for fact in stage.telemetry.of(DeploymentNotRecorded)] == [POOL]
+
+
+def test_without_any_trace_of_the_loop_the_work_is_stored_and_the_watchdog_picks_it_up() -> None:
+    """[WP-3] [WP-20]"""
+    stage = Stage()
+    whole = stage.ports
+    stage.ports = replace(whole, loop_arn=None)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    told = stage.telemetry.of(KickFailed)
+    stage.ports = replace(whole, deployed=DEPLOYED)
+    stage.run(120_000, watchdog=True)
+    stage.ports = replace(whole, loop_arn=None)
+    later = stage.pool().enqueue_action(None, TARGET, {})
+    stage.ports = whole
+    stage.run(5_000)
+
+    assert [("WORKPOOL_LOOP_ARN" in fact.error, "#deployment" in fact.error) for fact in told] == [(True, True)]
+    assert (stage.work(work_id).state, stage.work(later).state) == (State.FINISHED, State.FINISHED)
+    assert stage.telemetry.of(KickFailed) == told
+
+
+@pytest.mark.parametrize("engine", ["memory", "moto"])
+def test_a_clouds_watchdog_writes_the_item_anew_where_somebody_changed_it(engine: str) -> None:
+    with LocalCloud(engine=engine) as cloud:
+        store = cloud._engine_open.quiet(cloud.table)
+        entered = store.get(DeploymentRef())
+        store.write(Put(Deployment(loop_arn="elsewhere")))
+        cloud.run_until_idle()
+
+        assert isinstance(entered, Deployment)
+        assert (entered.loop_arn, entered.completion_arn) == (cloud.loop_arn, cloud.completion_arn)
+        assert store.get(DeploymentRef()) == entered
+        assert [each.outcome for each in cloud.invocations(cloud.watchdog_arn)] == ["success"]
+
+
+@pytest.mark.parametrize(("listed", "state"), [(True, CallbackState.SENT), (False, CallbackState.DELIVERED)])
+def test_a_listed_target_is_asked_to_acknowledge(listed: bool, state: CallbackState) -> None:
+    """[WP-8]"""
+    stage = Stage()
+    stage.aws.limits = lambda _: FunctionLimits(timeout_ms=TIMEOUT_MS, event_age_ms=EVENT_AGE_MS, acknowledges=listed)
+    work = stage.pool().enqueue_action(None, TARGET, {}, on_complete="told")
+    stage.run(1_500)
+
+    assert stage.work(work).callback is state

@@ -1,0 +1,46 @@
+"""Names from outside, and which function a list means."""
+
+from __future__ import annotations
+
+import pytest
+
+from workpool_aws.model.names import FUNCTION_ARN, POOL, TABLE, names_function
+
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:told"
+
+
+@pytest.mark.parametrize(
+    ("listed", "target", "same"),
+    [
+        (ARN, ARN, True),
+        (ARN, f"{ARN}:live", True),
+        (f"{ARN}:7", f"{ARN}:live", True),
+        ("told", ARN, True),
+        ("told", f"{ARN}:live", True),
+        (ARN, "told", True),
+        ("told", "told:live", True),
+        ("told", "told-too", False),
+        (ARN, f"{ARN}-too", False),
+        (ARN, ARN.replace("eu-west-1", "eu-west-2"), False),
+        (ARN, ARN.replace("123456789012", "210987654321"), False),
+        ("told", "arn:aws:sqs:eu-west-1:123456789012:told", False),
+        ("not a name", "not a name", False),
+    ],
+)
+def test_a_listed_function_is_known_by_name_or_arn_whatever_its_alias(listed: str, target: str, *, same: bool) -> None:
+    assert names_function(listed, target) is same
+
+
+@pytest.mark.parametrize(("pattern", "longest"), [(POOL, 40), (TABLE, 255)])
+def test_the_longest_name_is_allowed_and_no_longer_one(pattern, longest: int) -> None:
+    assert (bool(pattern.fullmatch("n" * longest)), bool(pattern.fullmatch("n" * (longest + 1)))) == (True, False)
+
+
+@pytest.mark.parametrize("name", ["", "a#b", "a b", "ü", "a\n"])
+def test_what_could_break_a_key_is_no_pools_name(name: str) -> None:
+    assert POOL.fullmatch(name) is None
+
+
+@pytest.mark.parametrize("arn", [f"{ARN}:a:b", ARN.replace("told", ""), f"{ARN}\n", "arn:aws:lambda:eu-west-1:123:function:told"])
+def test_what_is_not_quite_an_arn_is_none(arn: str) -> None:
+    assert FUNCTION_ARN.fullmatch(arn) is None
