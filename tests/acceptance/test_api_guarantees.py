@@ -148,3 +148,17 @@ def test_a_failure_is_a_dead_letter_for_its_retention_and_no_longer(cloud: Local
     assert pool.list(None, state="dead").items == ()
     assert pool.redrive_all(None) == 0
     assert pool.status(None, work_id).state == "unknown"
+
+
+def test_of_more_due_works_than_slots_the_earliest_due_are_started_first(cloud: LocalCloud) -> None:
+    pool = cloud.workpool(max_parallelism=1)
+    fn = cloud.function(lambda event, _: None, name="note", takes=timedelta(seconds=2))
+    pool.configure(None, paused=True)
+    for after_s in (30, 10, 20, 40):
+        pool.enqueue_action(None, fn, {"after_s": after_s}, run_after=timedelta(seconds=after_s))
+    cloud.advance(timedelta(minutes=1))
+
+    pool.configure(None, paused=False)
+    cloud.run_until_idle()
+
+    assert [each.event["after_s"] for each in cloud.invocations(fn)] == [10, 20, 30, 40]
