@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.messages import Assignment
@@ -17,7 +18,7 @@ def an_id(at: int = NOW, n: int = 1) -> WorkId:
     return WorkId(make_id(EpochMs(at), random_bits=n))
 
 
-def a_work(**changes: object) -> Work:
+def a_work(**changes: Any) -> Work:
     """A pending action, due and enqueued now, not retried and so claimed."""
     due_at = changes.get("due_at", NOW)
     assert isinstance(due_at, int)
@@ -34,16 +35,16 @@ def a_work(**changes: object) -> Work:
         enqueued_at=NOW,
         retention_s=86_400,
     )
-    return replace(work, **changes)  # type: ignore[arg-type]
+    return replace(work, **changes)
 
 
-def a_running_work(**changes: object) -> Work:
+def a_running_work(**changes: Any) -> Work:
     """The first start of `a_work`, by the loop "loop-1", with a minute to go."""
     running = {"state": State.RUNNING, "starts": 1, "started_by": "loop-1", "started_at": NOW, "deadline": EpochMs(NOW + 60_000)}
     return a_work(**{**running, **changes})
 
 
-def an_assignment(**changes: object) -> Assignment:
+def an_assignment(**changes: Any) -> Assignment:
     """What the worker of `a_running_work` gets."""
     assignment = Assignment(
         table="t",
@@ -57,9 +58,9 @@ def an_assignment(**changes: object) -> Assignment:
         retention_s=86_400,
         start_by=EpochMs(NOW + 30_000),
     )
-    return replace(assignment, **changes)  # type: ignore[arg-type]
+    return replace(assignment, **changes)
 
 
-def a_policy(**changes: object) -> RetryPolicy:
+def a_policy(**changes: Any) -> RetryPolicy:
     """The default policy without jitter."""
-    return replace(RetryPolicy(jitter=False), **changes)  # type: ignore[arg-type]
+    return replace(RetryPolicy(jitter=False), **changes)

@@ -53,7 +53,6 @@ def test_the_status_follows_a_work_through_its_life(cloud: LocalCloud) -> None:
     assert all(not each.cancel_requested and each.previous_attempts == 0 for each in (pending, running, finished))
 
 
-@both_engines
 def test_the_status_of_a_work_that_backs_off_is_pending(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     policy = RetryPolicy(max_attempts=3, initial_backoff=timedelta(minutes=10), jitter=False)
@@ -88,7 +87,6 @@ def test_asking_before_the_first_enqueue_works(cloud: LocalCloud) -> None:
     assert pool.config(None).max_parallelism == 6
 
 
-@both_engines
 def test_a_batch_of_statuses_stands_in_the_order_of_its_ids(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     good = pool.enqueue_action_batch(None, cloud.function(echo), [{"n": n} for n in range(4)])
@@ -164,7 +162,6 @@ def test_the_default_retention_is_a_day(cloud: LocalCloud) -> None:
     assert (kept, pool.status(None, work_id).state) == ("finished", "unknown")
 
 
-@both_engines
 def test_without_a_retention_a_work_is_known_for_ever(cloud: LocalCloud) -> None:
     pool = cloud.workpool(status_ttl=None)
     work_id = pool.enqueue_action(None, cloud.function(echo), {"n": 1})
@@ -214,7 +211,6 @@ def test_config_shows_base_override_who_and_when(cloud: LocalCloud) -> None:
     assert (reset.max_parallelism, reset.override) == (7, None)
 
 
-@both_engines
 def test_an_override_survives_a_program_that_gives_another_base(cloud: LocalCloud) -> None:
     old = cloud.workpool("mail", max_parallelism=5)
     fn = cloud.function(echo, takes=timedelta(seconds=2))
@@ -297,7 +293,6 @@ def test_a_paused_pool_accepts_and_starts_nothing_until_it_is_resumed(
     assert min(each.started_at for each in cloud.invocations(fn)) - resumed_at <= SECOND
 
 
-@both_engines
 def test_a_pool_may_be_born_paused(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=0)
     fn = cloud.function(echo)

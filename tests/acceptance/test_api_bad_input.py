@@ -197,7 +197,6 @@ def test_one_bad_entry_refuses_the_whole_batch(cloud: LocalCloud, batch: Any) ->
     assert_nothing_happened(cloud, fn)
 
 
-@both_engines
 def test_arguments_above_the_limit_are_too_large(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(nothing)

@@ -104,7 +104,6 @@ def test_only_queries_are_retried_by_default(cloud: LocalCloud, answer: Answer, 
     assert answer(pool, work_id).kind == "failed"
 
 
-@both_engines
 def test_a_batch_gives_an_id_for_each_arguments_in_their_order(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 
@@ -217,7 +216,6 @@ def test_a_work_enqueued_while_the_pool_waits_for_a_far_one_starts_at_once(cloud
     assert delivery.started_at - began <= SECOND
 
 
-@both_engines
 def test_parallelism_is_used_and_never_exceeded(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=4)
 
@@ -251,7 +249,6 @@ def test_one_limit_holds_over_all_functions_of_a_pool(cloud: LocalCloud) -> None
     assert most == 3
 
 
-@both_engines
 def test_two_pools_in_one_cloud_have_their_own_limits(cloud: LocalCloud) -> None:
     mail, files = cloud.workpool("mail", max_parallelism=2), cloud.workpool("files", max_parallelism=5)
     mail_fn = cloud.function(echo, name="mail", takes=timedelta(seconds=5))

@@ -158,7 +158,6 @@ def test_a_work_that_backs_off_holds_no_slot(cloud: LocalCloud) -> None:
     assert len(cloud.invocations(failing)) == 2
 
 
-@both_engines
 def test_non_retryable_ends_a_work_whatever_is_left(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
 

@@ -123,7 +123,6 @@ def test_a_result_of_an_undecorated_function_that_is_no_json_fails(cloud: LocalC
     assert answer(pool, work_id).kind == "failed"
 
 
-@both_engines
 @pytest.mark.parametrize("size", [921_599, 2_000_000])
 def test_a_result_that_is_too_large_fails_the_work_and_no_other(cloud: LocalCloud, answer: Answer, size: int) -> None:
     pool = cloud.workpool()
@@ -209,7 +208,6 @@ def test_a_function_deployed_a_little_later_still_runs(cloud: LocalCloud, answer
     assert answer(pool, work_id).return_value == "there"
 
 
-@both_engines
 def test_the_work_handle_tells_about_the_attempt(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool("email")
     seen: list[Work] = []

@@ -1,4 +1,4 @@
-"""The commands that see and manage a pool, on a table in moto through boto3."""
+"""The commands that see and manage a pool: in memory, and through boto3 where a test names moto."""
 
 import io
 import json
@@ -16,6 +16,8 @@ from workpool_aws.cli.main import main
 from workpool_aws.local import LocalCloud
 
 SECRET = "hunter2"
+
+both_engines = pytest.mark.parametrize("scene", ["memory", "moto"], indirect=True)
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ def boom(event: dict[str, Any], _: object) -> None:
 
 
 @pytest.fixture
-def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    with LocalCloud(engine="moto") as cloud:
+def scene(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    with LocalCloud(engine=getattr(request, "param", "memory")) as cloud:
         pool = cloud.workpool("email", max_parallelism=4)
         good = pool.enqueue_action(None, cloud.function(lambda event, _: "sent", name="good"), {"password": SECRET})
         bad = pool.enqueue_action_batch(None, cloud.function(boom, name="bad"), [{"n": 1}, {"n": 2}])
@@ -57,6 +59,7 @@ def says(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
 
 
+@both_engines
 def test_ls_shows_a_line_a_work(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ls"]) == 0
 
@@ -73,6 +76,7 @@ def test_ls_shows_a_line_a_work(scene: Scene, capsys: pytest.CaptureFixture[str]
     assert SECRET not in said.out + said.err
 
 
+@both_engines
 def test_ls_asks_for_a_state_a_function_and_a_page(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     main(["ls", "--state", "dead", "--newest", "--limit", "1", "--json"])
     first = json.loads(capsys.readouterr().out)
@@ -118,6 +122,7 @@ def test_an_unknown_work_is_code_3(scene: Scene, capsys: pytest.CaptureFixture[s
     assert "no work nonsense is known in pool email of table workpool-local" in said.err
 
 
+@both_engines
 def test_cancel_shows_the_count_and_asks(scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     says(monkeypatch, "n\n")
     refused = main(["cancel", scene.later])
@@ -169,6 +174,7 @@ def test_without_a_terminal_yes_must_be_said(scene: Scene, monkeypatch: pytest.M
     assert len(scene.pool.list(None, state="dead").items) == 2
 
 
+@both_engines
 def test_redrive_all_says_how_many(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     codes = [main(["redrive", "--all", "--fn", "good", "--yes"]), main(["redrive", "--all", "--yes"]), main(["redrive", "--all"])]
 
@@ -194,6 +200,7 @@ def test_options_that_contradict_each_other(scene: Scene, argv: list[str], capsy
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@both_engines
 def test_pause_resume_and_limit(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     steps = []
     for argv in (["pause"], ["resume"], ["limit", "7"], ["limit"], ["limit", "--reset"]):
@@ -209,6 +216,7 @@ def test_pause_resume_and_limit(scene: Scene, capsys: pytest.CaptureFixture[str]
     assert scene.pool.config(None).max_parallelism == 9
 
 
+@both_engines
 def test_stats_for_people_and_for_programs(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stats"]) == 0
     lines = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())

@@ -1,4 +1,4 @@
-"""Arguments and results above what a work's own item holds, through the public interface, on every engine."""
+"""Arguments and results above what a work's own item holds, through the public interface."""
 
 from __future__ import annotations
 
@@ -18,11 +18,7 @@ from workpool_aws.ports import Store
 SIZES = [4_000, 5_000, 100_000, 400_000, 921_600 - len('{"text":""}')]
 MOST = 921_600
 
-
-@pytest.fixture(params=["memory", "moto"])
-def cloud(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
-    with LocalCloud(engine=request.param) as cloud:
-        yield cloud
+both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
 
 
 @pytest.fixture
@@ -45,6 +41,7 @@ def echo(text: str) -> str:
     return text
 
 
+@both_engines
 @pytest.mark.parametrize("decorated", [True, False], ids=["decorated", "undecorated"])
 def test_arguments_of_any_size_arrive_whole(cloud: LocalCloud, decorated: bool) -> None:
     pool = cloud.workpool()
@@ -75,6 +72,7 @@ def test_results_of_any_size_come_back_whole(cloud: LocalCloud) -> None:
     assert [pool.result(None, work_id).return_value for work_id in ids] == ["€" * n for n in sizes]
 
 
+@both_engines
 def test_the_most_of_both_at_once(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     text = "x" * (MOST - len('{"text":""}'))
@@ -116,6 +114,7 @@ def test_every_attempt_gets_the_arguments(cloud: LocalCloud) -> None:
     assert seen == [500_000] * 3
 
 
+@both_engines
 def test_chunks_expire_with_their_work_and_not_before(cloud: LocalCloud) -> None:
     """[WP-10] Pending, running, waiting for a retry: no chunk of an unfinished work carries a TTL."""
     pool = cloud.workpool(status_ttl=timedelta(hours=2))

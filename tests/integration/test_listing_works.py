@@ -8,6 +8,8 @@ import pytest
 from workpool_aws import RetryPolicy, UsageError, WorkId, Workpool
 from workpool_aws.local import LocalCloud
 
+both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
+
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
 
@@ -33,6 +35,7 @@ def every_page(pool: Workpool, **question: Any) -> list[WorkId]:
     raise AssertionError(f"the pages do not end: {ids}")
 
 
+@both_engines
 def test_every_state_lists_its_works(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=2)
     good, bad = pool.enqueue_action(None, cloud.function(echo), {"n": 1}), pool.enqueue_action(None, cloud.function(boom), {"n": 2})

@@ -14,6 +14,8 @@ from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.facts import StatsTaken
 
+both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
+
 MINUTE = timedelta(minutes=1)
 NOTHING = Stats(
     pending=0,
@@ -46,6 +48,7 @@ def test_an_unused_pool_has_no_statistics(cloud: LocalCloud) -> None:
     assert cloud.workpool().stats(None) == NOTHING
 
 
+@both_engines
 def test_rates_are_those_of_the_attempts_that_completed(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     fn = cloud.function(Planned(), name="planned")

@@ -8,6 +8,8 @@ import pytest
 from workpool_aws import NotFound, RetryPolicy, UsageError, Workpool
 from workpool_aws.local import LocalCloud
 
+both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
+
 NO_NAME: Any = 5
 
 
@@ -29,6 +31,7 @@ def dead(pool: Workpool) -> list[str]:
     return [each.work_id for each in pool.list(None, state="dead").items]
 
 
+@both_engines
 def test_a_failure_runs_again_as_a_new_work(cloud: LocalCloud) -> None:
     pool, mender = cloud.workpool(), Mender()
     old = pool.enqueue_action(None, cloud.function(mender, name="mender"), {"n": 3}, retry=RetryPolicy(max_attempts=2, jitter=False))
@@ -140,6 +143,7 @@ def test_its_target_is_told_of_both_ends_with_the_same_context(cloud: LocalCloud
     assert mender.seen == [3, 3]
 
 
+@both_engines
 def test_large_arguments_run_again_whole(cloud: LocalCloud) -> None:
     pool, lengths = cloud.workpool(), []
 

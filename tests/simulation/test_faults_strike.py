@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from workpool_aws.model.ids import EpochMs
 FAR = EpochMs(START + 3_600_000)
 STRIKES = 1
 PASSES = 0
+NOTHING: dict[str, str] = {}
 
 
 @dataclass
@@ -49,11 +51,14 @@ class Scene:
         return [line.label for line in self.kernel.trace if line.label.startswith("**")]
 
 
+MakeScene = Callable[..., Scene]
+
+
 @pytest.fixture
-def make() -> Iterator[Callable[..., Scene]]:
+def make() -> Iterator[MakeScene]:
     kernels: list[VirtualKernel] = []
 
-    def make_scene(*kinds: Fault, choices: tuple[int, ...] = (), budget: int = 1, **plan: object) -> Scene:
+    def make_scene(*kinds: Fault, choices: tuple[int, ...] = (), budget: int = 1, **plan: Any) -> Scene:
         chooser = ReplayChooser(choices)
         faults = SeededFaults(Faults(rates=dict.fromkeys(kinds, 1.0), budget=budget, **plan), chooser, "loop")
         kernel = VirtualKernel(chooser=chooser, faults=faults)
@@ -83,7 +88,7 @@ def make() -> Iterator[Callable[..., Scene]]:
         (Fault.ANSWER_LOST, (STRIKES, 0, 1), [0, 60], ["answer"]),
     ],
 )
-def test_a_fault_at_a_write(make, kind: Fault, choices: tuple[int, ...], applied_ms: list[int], told: list[str]) -> None:
+def test_a_fault_at_a_write(make: MakeScene, kind: Fault, choices: tuple[int, ...], applied_ms: list[int], told: list[str]) -> None:
     scene = make(kind, choices=choices)
 
     scene.call("put Work 1", writes=True)
@@ -95,7 +100,7 @@ def test_a_fault_at_a_write(make, kind: Fault, choices: tuple[int, ...], applied
 
 
 @pytest.mark.parametrize("kind", [Fault.WRITE_LOST, Fault.WRITE_LATE, Fault.ANSWER_LOST])
-def test_what_befalls_writes_leaves_reads_alone(make, kind: Fault) -> None:
+def test_what_befalls_writes_leaves_reads_alone(make: MakeScene, kind: Fault) -> None:
     scene = make(kind, choices=(STRIKES,))
 
     scene.call("get Work 1", writes=False)
@@ -104,7 +109,7 @@ def test_what_befalls_writes_leaves_reads_alone(make, kind: Fault) -> None:
     assert scene.faults.struck == []
 
 
-def test_an_invoke_is_sent_once(make) -> None:
+def test_an_invoke_is_sent_once(make: MakeScene) -> None:
     scene = make(Fault.WRITE_LOST, choices=(STRIKES,))
 
     scene.call("invoke worker 1", writes=True)
@@ -113,7 +118,7 @@ def test_an_invoke_is_sent_once(make) -> None:
     assert scene.told == ["CallUnanswered"]
 
 
-def test_a_repeated_transaction_is_applied_once(make) -> None:
+def test_a_repeated_transaction_is_applied_once(make: MakeScene) -> None:
     scene = make(Fault.ANSWER_LOST, choices=(STRIKES, 0, 1))
 
     scene.call("transact 2", writes=True)
@@ -122,15 +127,15 @@ def test_a_repeated_transaction_is_applied_once(make) -> None:
     assert scene.told == ["answer"]
 
 
-def test_a_refusal_is_an_answer(make) -> None:
+def test_a_refusal_is_an_answer(make: MakeScene) -> None:
     scene = make()
 
-    scene.call("put Work 1", writes=True, answer=lambda: {}["refused"])
+    scene.call("put Work 1", writes=True, answer=lambda: NOTHING["refused"])
 
     assert scene.told == ["KeyError"]
 
 
-def test_the_budget_is_the_most_that_strikes(make) -> None:
+def test_the_budget_is_the_most_that_strikes(make: MakeScene) -> None:
     scene = make(Fault.FROZEN, budget=2, choices=(STRIKES, 0) * 5)
 
     for _ in range(4):
@@ -139,7 +144,7 @@ def test_the_budget_is_the_most_that_strikes(make) -> None:
     assert scene.faults.struck == [Fault.FROZEN] * 2
 
 
-def test_faults_end(make) -> None:
+def test_faults_end(make: MakeScene) -> None:
     scene = make(Fault.FROZEN, budget=9, choices=(STRIKES, 2) * 5, until=timedelta(seconds=30))
 
     for _ in range(3):
@@ -148,7 +153,7 @@ def test_faults_end(make) -> None:
     assert scene.applied_ms == [70_000] * 3
 
 
-def test_faults_strike_where_they_are_aimed(make) -> None:
+def test_faults_strike_where_they_are_aimed(make: MakeScene) -> None:
     scene = make(Fault.CRASH_BEFORE, aim="put Work", choices=(STRIKES,) * 5)
 
     scene.call("put Done 1", writes=True)
@@ -168,11 +173,11 @@ def test_faults_strike_where_they_are_aimed(make) -> None:
         (Fault.EVENT_LOST, (PASSES,), (0,)),
     ],
 )
-def test_a_fault_of_an_event(make, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]) -> None:
+def test_a_fault_of_an_event(make: MakeScene, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]) -> None:
     assert make(kind, choices=choices).faults.event_delays("worker") == delays
 
 
-def test_only_the_loop_s_event_is_lost_as_such(make) -> None:
+def test_only_the_loop_s_event_is_lost_as_such(make: MakeScene) -> None:
     assert make(Fault.LOOP_LOST, choices=(STRIKES,)).faults.event_delays("loop") == ()
 
 
@@ -184,7 +189,7 @@ def test_only_the_loop_s_event_is_lost_as_such(make) -> None:
         (Fault.RECORD_LATE, (STRIKES, 1), (20_000,)),
     ],
 )
-def test_a_fault_of_a_destination(make, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]) -> None:
+def test_a_fault_of_a_destination(make: MakeScene, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]) -> None:
     assert make(kind, choices=choices).faults.record_delays("worker") == delays
 
 
@@ -196,17 +201,17 @@ def test_a_fault_of_a_destination(make, kind: Fault, choices: tuple[int, ...], d
         (Fault.WAKE_LATE, (STRIKES, 2), (60_000,)),
     ],
 )
-def test_a_fault_of_a_schedule(make, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]) -> None:
+def test_a_fault_of_a_schedule(make: MakeScene, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]) -> None:
     assert make(kind, choices=choices).faults.wake_delays("pool") == delays
 
 
-def test_a_tick_is_dropped(make) -> None:
+def test_a_tick_is_dropped(make: MakeScene) -> None:
     faults = make(Fault.TICK_DROPPED, choices=(STRIKES,)).faults
 
     assert [faults.tick_comes() for _ in range(2)] == [False, True]
 
 
-def test_each_process_keeps_its_own_clock(make) -> None:
+def test_each_process_keeps_its_own_clock(make: MakeScene) -> None:
     scene = make(skewed_clocks=True, choices=(1, 0, 2))
     seen: list[tuple[int, int]] = []
     for _ in range(2):
@@ -233,12 +238,12 @@ def test_a_port_names_trouble_in_its_own_words() -> None:
 
 
 @pytest.mark.parametrize("plan", [{"rates": {Fault.FROZEN: 1.5}}, {"budget": -1}, {"jitter_ms": -1}])
-def test_a_plan_that_makes_no_sense_is_refused(plan) -> None:
+def test_a_plan_that_makes_no_sense_is_refused(plan: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Faults(**plan)
 
 
 @pytest.mark.parametrize("options", [{"engine": "moto"}, {"engine": "memory", "clock": "real"}])
-def test_faults_need_virtual_time_and_memory(options) -> None:
+def test_faults_need_virtual_time_and_memory(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="faults"):
         LocalCloud(faults=Faults(), **options)

@@ -1,10 +1,11 @@
 """The judge itself: it must see every broken promise that it is there for, and nothing in a life that keeps them."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from builders import NOW, a_policy, a_running_work, a_work, an_assignment, an_id
+from tests.builders import NOW, a_policy, a_running_work, a_work, an_assignment, an_id
 from tests.simulation.judge import Judge
 from workpool_aws.core.cancel import CancelAnswer
 from workpool_aws.model.ids import EpochMs
@@ -56,10 +57,10 @@ def success(work: Work) -> Work:
     return replace(work, state=State.FINISHED, outcome=Outcome.SUCCESS, result=result, attempts_made=1, claim=None, deadline=None)
 
 
-def ledger(version: int, *starts: int, **changes: object) -> Ledger:
+def ledger(version: int, *starts: int, **changes: Any) -> Ledger:
     entries = {EntryKey(an_id(n=start), start): Entry(LATER) for start in starts}
     made = Ledger(pool="email", holder="loop-1", generation=1, version=version, entries=entries, committed_by=f"pass-{version}")
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 def config(limit: int) -> Config:

@@ -224,7 +224,7 @@ def decide_put_back(a: Assignment, work: Work, report: Report, *, now: EpochMs, 
 
 def never_delivered(report: Report) -> Report:
     """The failure of a work that was put back for about a day."""
-    text = f"never delivered in {limits.UNDELIVERED_MAX} tries"
+    text = f"never delivered in {limits.UNDELIVERED_MAX + 1} tries"
     return replace(
         report,
         kind=ReportKind.FAILED,

@@ -99,7 +99,7 @@ REFUSED_FOR_MS: Final = 120_000
 UNDELIVERED_MAX: Final = 48
 PUT_BACK_DELAY_MS: Final = 1_000
 PUT_BACK_DELAY_MS_MAX: Final = 30 * 60_000
-"""1 s doubling to 30 min: 48 of them are about a day."""
+"""1 s doubling to 30 min: 48 of them are 19 hours, and the events' own age comes on top."""
 DONE_RETENTION_S: Final = 14 * 24 * 3600
 TRANSACTION_ITEMS_MAX: Final = 100
 TRANSACTION_BYTES_MAX: Final = 4 * 1024 * 1024

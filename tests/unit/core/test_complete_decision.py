@@ -144,7 +144,7 @@ def test_what_is_never_delivered_ends_as_failed() -> None:
     assert decide_put_back(an_assignment(), worn, LOST, now=NOW) is None
     end = never_delivered(LOST)
     assert (end.kind, end.error_type, end.retryable) == (ReportKind.FAILED, "never_delivered", False)
-    assert end.error == "never delivered in 48 tries: too old"
+    assert end.error == "never delivered in 49 tries: too old"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+"""docs/limits.md: its numbers are those of the code, and no bound that users can meet is left out."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from workpool_aws.adapters import aws, invoke, system
+from workpool_aws.core import enqueue, limits, payload
+from workpool_aws.model import retry
+
+PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
+ROW = re.compile(r"^\|(?P<cells>.*)\| `(?P<module>[a-z]+)\.(?P<name>[A-Z_]+)` \|$", re.MULTILINE)
+MODULES: dict[str, ModuleType] = {
+    "aws": aws,
+    "enqueue": enqueue,
+    "invoke": invoke,
+    "limits": limits,
+    "payload": payload,
+    "retry": retry,
+    "system": system,
+}
+QUANTITY = re.compile(r"(?P<number>[\d,.]+)(?: (?P<unit>ms|s|min|hours?|days?|KB|bytes))?\b")
+IN_SECONDS = {"ms": 0.001, "s": 1, "min": 60, "hour": 3_600, "hours": 3_600, "day": 86_400, "days": 86_400}
+IN_BYTES = {"KB": 1_024, "bytes": 1}
+PACING = {
+    "ASSIGNMENT_BYTES_MAX",
+    "BUFFER_MS",
+    "CALLBACK_FRAME_BYTES_MAX",
+    "CALLBACK_LOOK_FAR_MS",
+    "CALLBACK_LOOK_MS",
+    "CALLBACK_LOOK_STAY_MS",
+    "CALLBACK_NEAR_MS",
+    "CHUNKS_MAX",
+    "CHUNK_BYTES",
+    "CURSOR_OVERLAP_MS",
+    "DATE_RESOLUTION_MS",
+    "DEEP_EVERY_MS",
+    "FAILED_PASSES_MAX",
+    "FAR_LEAD_MS",
+    "HAND_OVER_MS",
+    "INVOKE_RETRY_MS",
+    "ITEM_BYTES_MAX",
+    "LATE_MS",
+    "LEASE_RENEW_MS",
+    "LINGER_MS",
+    "LIST_QUERY_MAX",
+    "LOOKAHEAD_ROWS_MAX",
+    "POLL_GROWTH",
+    "POLL_MAX_MS",
+    "POLL_MIN_MS",
+    "POLL_SATURATED_MS",
+    "PROMISE_ENTRIES_MIN",
+    "PROMISE_MS",
+    "QUERY_LIMIT_MIN",
+    "RECHECK_MS",
+    "RECOVER_NEAR_MS",
+    "REDRIVE_CHUNK",
+    "SET_ASIDE_TOLD_MAX",
+    "STALLED_PASSES",
+    "TALLY_MS",
+    "TRANSACTION_BYTES_MAX",
+    "TRANSACTION_ITEMS_MAX",
+}
+"""How the library paces itself and cuts what it sends: nothing that a user could run into or would look up."""
+
+ROWS = [(found["cells"].split("|")[1].strip(), found["module"], found["name"]) for found in ROW.finditer(PAGE)]
+BOUNDS = {name for name in vars(limits) if name.isupper()}
+
+
+def in_code(module: str, name: str) -> float:
+    """The constant, public or not: times in seconds, sizes in bytes, all else as it is."""
+    value = vars(MODULES[module]).get(name, vars(MODULES[module]).get(f"_{name}"))
+    assert value is not None, f"{module} has no {name}"
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    assert isinstance(value, int | float)
+    return value / 1000 if re.search(r"_MS(_|$)", name) else value
+
+
+def on_page(cell: str) -> float:
+    found = QUANTITY.match(cell)
+    assert found is not None, f"{cell!r} begins with no quantity"
+    number, unit = float(found["number"].replace(",", "")), found["unit"]
+    return number * {**IN_SECONDS, **IN_BYTES}.get(unit, 1)
+
+
+@pytest.mark.parametrize(("cell", "module", "name"), ROWS, ids=[f"{module}.{name}" for _, module, name in ROWS])
+def test_a_row_says_what_the_code_does(cell: str, module: str, name: str) -> None:
+    assert on_page(cell) == pytest.approx(in_code(module, name))
+
+
+def test_every_row_that_names_a_constant_is_read() -> None:
+    assert len(ROWS) == len(re.findall(r"\| `[a-z]+\.[A-Z_]+` \|$", PAGE, re.MULTILINE)) > 40
+
+
+def test_no_bound_is_left_out() -> None:
+    on_this_page = {name for _, module, name in ROWS if module == "limits"}
+
+    assert BOUNDS - on_this_page == PACING, "a new bound gets its row in docs/limits.md, or joins PACING"
+    assert on_this_page & PACING == set()
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ("in chunks of 350 KB", limits.CHUNK_BYTES // 1024),
+        ("less 2 KB", limits.CALLBACK_FRAME_BYTES_MAX // 1024),
+        ("| 400 KB |", limits.ITEM_BYTES_MAX // 1024),
+        ("| 100 items, 4 MB |", limits.TRANSACTION_ITEMS_MAX),
+        ("four times in all", aws.CLIENT_CONFIGS["dynamodb"].retries["total_max_attempts"]),
+    ],
+)
+def test_numbers_in_the_text(said: str, value: int) -> None:
+    found = re.search(r"\d+|four", said)
+
+    assert said in PAGE
+    assert found is not None
+    assert int({"four": "4"}.get(found[0], found[0])) == value
