@@ -121,7 +121,7 @@ def test_the_table_of_a_callbacks_tries() -> None:
 def test_the_looks_at_a_sent_callback() -> None:
     window_ms, now = 906_000, EpochMs(0)
     owed: Owed | None = first_owed(A_WORK, CallbackState.SENT, now)
-    looks = []
+    looks: list[str] = []
     while owed is not None and len(looks) < 4:
         looks.append(f"{owed.at / 1000:g}")
         owed = next_look(owed, window_ms=window_ms, now=owed.at)
