@@ -156,4 +156,5 @@ def test_times_in_the_text(said: str, value_ms: int) -> None:
 def test_counts_in_the_text() -> None:
     assert f"put back {limits.UNDELIVERED_MAX} times in a row" in PAGE
     assert {3: "three times in a row"}[limits.INVOKE_TRIES] in PAGE
+    assert {8: "after eight put backs in a row"}[limits.UNCLAIMED_MAX] in PAGE
     assert f"is called {limits.CALLBACK_TRIES_MAX + 1} times" in PAGE
