@@ -257,7 +257,7 @@ class Workpool(Asking):
         context: object = None,
         on_complete_exclude: Collection[OutcomeName] = (),
     ) -> WorkId:
-        """As `enqueue_action` without retry: it runs at most once. A `retry` that asks for more is a UsageError."""
+        """As `enqueue_action` without retry: a decorated function runs at most once. A `retry` that asks for more is a UsageError."""
         return self._enqueue(
             _Asked(Kind.MUTATION, ctx, target, retry, run_after, run_at, _Told(on_complete, context, on_complete_exclude)),
             [encode_one(args)],

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workpool_aws import Result, RetryPolicy, Workpool
+from workpool_aws import NonRetryableError, Result, RetryLater, RetryPolicy, Workpool
 from workpool_aws.local import LocalCloud
 
 Answer = Callable[[Workpool, str], Result]
@@ -162,3 +162,26 @@ def test_of_more_due_works_than_slots_the_earliest_due_are_started_first(cloud: 
     cloud.run_until_idle()
 
     assert [each.event["after_s"] for each in cloud.invocations(fn)] == [10, 20, 30, 40]
+
+
+class BadAddress(NonRetryableError):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("error", "starts_s"),
+    [(NonRetryableError("no"), [0]), (BadAddress("no"), [0, 10, 30]), (RetryLater(timedelta(hours=1)), [0, 10, 30])],
+    ids=lambda value: type(value).__name__,
+)
+def test_of_an_undecorated_function_only_the_errors_name_is_heard(cloud: LocalCloud, error: Exception, starts_s: list[int]) -> None:
+    pool = cloud.workpool()
+
+    def fails(_event: Any, _context: Any) -> None:
+        raise error
+
+    fn = cloud.function(fails)
+    began = cloud.now
+    pool.enqueue_action(None, fn, {}, retry=RetryPolicy(max_attempts=3, initial_backoff=timedelta(seconds=10), jitter=False))
+    cloud.run_until_idle()
+
+    assert [round((each.started_at - began).total_seconds()) for each in cloud.invocations(fn)] == starts_s

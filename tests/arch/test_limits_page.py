@@ -110,7 +110,7 @@ def test_no_bound_is_left_out() -> None:
         ("less 2 KB", limits.CALLBACK_FRAME_BYTES_MAX // 1024),
         ("| 400 KB |", limits.ITEM_BYTES_MAX // 1024),
         ("| 100 items, 4 MB |", limits.TRANSACTION_ITEMS_MAX),
-        ("four times in all", aws.CLIENT_CONFIGS["dynamodb"].retries["total_max_attempts"]),
+        ("four times in all", vars(aws.CLIENT_CONFIGS["dynamodb"])["retries"]["total_max_attempts"]),
     ],
 )
 def test_numbers_in_the_text(said: str, value: int) -> None:

@@ -121,7 +121,7 @@ def test_the_table_of_a_callbacks_tries() -> None:
 def test_the_looks_at_a_sent_callback() -> None:
     window_ms, now = 906_000, EpochMs(0)
     owed: Owed | None = first_owed(A_WORK, CallbackState.SENT, now)
-    looks = []
+    looks: list[str] = []
     while owed is not None and len(looks) < 4:
         looks.append(f"{owed.at / 1000:g}")
         owed = next_look(owed, window_ms=window_ms, now=owed.at)
@@ -156,4 +156,5 @@ def test_times_in_the_text(said: str, value_ms: int) -> None:
 def test_counts_in_the_text() -> None:
     assert f"put back {limits.UNDELIVERED_MAX} times in a row" in PAGE
     assert {3: "three times in a row"}[limits.INVOKE_TRIES] in PAGE
+    assert {8: "after eight put backs in a row"}[limits.UNCLAIMED_MAX] in PAGE
     assert f"is called {limits.CALLBACK_TRIES_MAX + 1} times" in PAGE

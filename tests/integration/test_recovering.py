@@ -53,6 +53,17 @@ def test_what_may_have_run_spends_its_attempt(*, claims: bool) -> None:
     assert stage.work(work_id).attempts_made == 1
 
 
+def test_a_function_that_is_deployed_as_if_it_claimed_runs_some_times_and_no_more() -> None:
+    """[WP-5] Undecorated, and without a success destination: it runs each time, and nobody hears of it."""
+    stage = Stage(takes_ms=None)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(24 * 3_600_000, watchdog=True)
+
+    assert len(stage.aws.started) == 1 + limits.UNCLAIMED_MAX
+    assert (stage.work(work_id).outcome, stage.work(work_id).error_type) == (Outcome.FAILED, "no_report")
+    assert stage.work(work_id).attempts_made == 1
+
+
 def test_what_may_be_retried_is_retried() -> None:
     """[WP-21] [WP-5]"""
     stage = Stage(takes_ms=None)

@@ -97,6 +97,10 @@ INVOKE_RETRY_MS: Final = 200
 REFUSED_FOR_MS: Final = 120_000
 """A target that was refused for so long is not a fresh deployment any more."""
 UNDELIVERED_MAX: Final = 48
+UNCLAIMED_MAX: Final = 8
+"""Put backs in a row after which recovery puts nothing back any more: nobody claims the starts of an undecorated function.
+
+Enough for a quarter of an hour in which every event is lost."""
 PUT_BACK_DELAY_MS: Final = 1_000
 PUT_BACK_DELAY_MS_MAX: Final = 30 * 60_000
 """1 s doubling to 30 min: 48 of them are 19 hours, and the events' own age comes on top."""

@@ -60,6 +60,8 @@ def test_a_work_that_is_pending_again_gets_a_fresh_pointer() -> None:
     ("work", "target_claims", "kind"),
     [
         (a_running_work(claimed=True), True, ReportKind.NEVER_DELIVERED),
+        (a_running_work(claimed=True, undelivered=limits.UNCLAIMED_MAX - 1), True, ReportKind.NEVER_DELIVERED),
+        (a_running_work(claimed=True, undelivered=limits.UNCLAIMED_MAX), True, ReportKind.FAILED),
         (a_running_work(claimed=True), False, ReportKind.FAILED),
         (a_running_work(claimed=True, claim="c"), True, ReportKind.FAILED),
         (a_running_work(claimed=False), True, ReportKind.FAILED),
