@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from workpool_aws.core import limits
 from workpool_aws.core.callback import next_at
 from workpool_aws.core.kick import KickReason
-from workpool_aws.core.rest import decide_rest, floor_ms, next_poll_ms
+from workpool_aws.core.pace import Pace, PassDone, Pause, after_failure, decide_pause
 from workpool_aws.core.settle import Settled, deep_low, done_cursor_after, settle
 from workpool_aws.core.start import Taken, cursor_after
 from workpool_aws.errors import StoreUnavailable
@@ -66,6 +66,7 @@ def run_loop(ports: Ports, order: LoopOrder, remaining_ms: Callable[[], int]) ->
 
 def _run(hold: Hold) -> None:
     clock = hold.ports.clock
+    pace = Pace(active_at=clock.now(), changed_at=clock.now())
     while True:
         began = clock.now()
         if began >= hold.ends_at:
@@ -73,72 +74,34 @@ def _run(hold: Hold) -> None:
             return
         hold.renew_lease(began)
         try:
-            if hold.failures:
+            if pace.failures:
                 hold.reload()
             done = _one_pass(hold, began)
         except StoreUnavailable as error:
-            clock.sleep(_after_failure(hold, error))
-            continue
-        hold.failures = 0
-        pause_ms = _pace(hold, done, began)
-        if pause_ms is None:
-            if not rest(hold, done.free, done.next_due, config_version=done.config_version, cut=done.cut):
+            pause = _after_failure(hold, pace, error)
+        else:
+            pause = _pause(hold, pace, done, began)
+            if pause.wait_ms is None and not rest(hold, done.free, done.next_due, config_version=done.config_version, cut=done.cut):
                 return
-            pause_ms = 0
-        floor = floor_ms(hold.entries)
-        clock.sleep(max(pause_ms, floor - (clock.now() - began), 1))
+        pace = pause.pace
+        clock.sleep(max(limits.PASS_FLOOR_MS - (clock.now() - began), 1) if pause.wait_ms is None else pause.wait_ms)
 
 
-def _after_failure(hold: Hold, error: StoreUnavailable) -> int:
-    """How long to wait after a pass that got no answer, in ms; what it had begun, the next one finds in the table.
-
-    Raises the error after too many in a row.
-    """
-    hold.failures += 1
-    if hold.failures >= limits.FAILED_PASSES_MAX:
+def _after_failure(hold: Hold, pace: Pace, error: StoreUnavailable) -> Pause:
+    """What a pass that got no answer had begun, the next one finds in the table. Raises the error after too many in a row."""
+    pause = after_failure(pace)
+    if pause.wait_ms is None:
         raise error
     hold.ports.telemetry.tell(facts.PassFailed(pool=hold.pool, generation=hold.generation, error=str(error)))
-    return limits.POLL_MIN_MS << hold.failures
+    return pause
 
 
-@dataclass(frozen=True, slots=True)
-class PassDone:
-    """What a pass came to. `progress`: a slot was freed or filled; `busy`: it found something to do, or to do again."""
-
-    free: int
-    next_due: EpochMs | None
-    progress: bool
-    busy: bool
-    config_version: int
-    cut: bool = False
-    """Later rows were not all looked through: `next_due` may be nobody's."""
-
-
-def _pace(hold: Hold, done: PassDone, began: EpochMs) -> int | None:
-    """How long to wait before the next pass, in ms; None: nothing to do, rest."""
-    if done.progress:
-        hold.active_at, hold.stalled = began, 0
-    if done.busy:
-        hold.poll_ms = limits.POLL_MIN_MS
-        hold.stalled += not done.progress
-        return _slow_down(hold) if hold.stalled >= limits.STALLED_PASSES else 0
-    now = hold.ports.clock.now()
-    if (
-        now < max(hold.promise_until, hold.active_at + limits.LINGER_MS)
-        or decide_rest(hold.entries, done.next_due, free=done.free, now=now, callback_at=next_at(hold.callbacks)) is None
-    ):
-        slowest = limits.POLL_SATURATED_MS if done.free <= 0 else limits.POLL_MAX_MS
-        wait, hold.poll_ms = min(hold.poll_ms, slowest), next_poll_ms(hold.poll_ms)
-        callback_at = next_at(hold.callbacks)
-        wait = wait if callback_at is None else max(1, min(wait, callback_at - now))
-        # Awake in time for what is due: a due time holds to a second.
-        return wait if done.next_due is None or done.free <= 0 else max(1, min(wait, done.next_due - now))
-    return None
-
-
-def _slow_down(hold: Hold) -> int:
-    hold.ports.telemetry.tell(facts.NoProgress(pool=hold.pool, generation=hold.generation, passes=hold.stalled))
-    return limits.STALLED_SLEEP_MS
+def _pause(hold: Hold, pace: Pace, done: PassDone, began: EpochMs) -> Pause:
+    callback_at, owed = next_at(hold.callbacks), len(hold.callbacks)
+    pause = decide_pause(pace, done, entries=hold.entries, owed=owed, callback_at=callback_at, began=began, now=hold.ports.clock.now())
+    if pause.slowed:
+        hold.ports.telemetry.tell(facts.NoProgress(pool=hold.pool, generation=hold.generation, passes=pause.pace.stalled))
+    return pause
 
 
 def _one_pass(hold: Hold, now: EpochMs) -> PassDone:
@@ -167,20 +130,28 @@ def _one_pass(hold: Hold, now: EpochMs) -> PassDone:
     if deep:
         hold.deep_read_at = now
     if changed and not hold.commit(entries, marks, callbacks.owed, _counted(hold, settled, plan, now), epoch=epoch):
-        return PassDone(free, plan.next_due, progress=False, busy=True, config_version=version)
+        return PassDone(free=free, next_due=plan.next_due, progress=False, busy=True, config_version=version)
     if not changed:
         hold.ledger = replace(hold.ledger, entries=entries, shards=marks)
     hold.unsure = {key for key in hold.unsure - looked.understood if key in entries}
-    _act(hold, looked, plan, now)
+    promise_until = _act(hold, looked, plan, now)
     act_on(hold, callbacks)
     cancel_works(hold, plan.called_off)
     hold.passes += 1
-    moved = bool(settled.gone or plan.chosen or len(looked.entries) < len(settled.entries))
+    moved = len(settled.gone) + len(settled.entries) - len(looked.entries) + len(plan.chosen)
     if moved:
         _tell_pass(hold, len(settled.gone), len(plan.chosen), limit)
-    progress = moved or told or drained is not None or bool(plan.called_off)
-    busy = progress or bool(hold.unsure or looked.recovers or hold.callbacks != hold.ledger.callbacks)
-    return PassDone(limit - len(entries), plan.next_due, progress=progress, busy=busy, config_version=version, cut=plan.cut)
+    progress = moved > 0 or told or drained is not None or bool(plan.called_off)
+    return PassDone(
+        free=limit - len(entries),
+        next_due=plan.next_due,
+        progress=progress,
+        busy=progress or bool(hold.unsure or looked.recovers or hold.callbacks != hold.ledger.callbacks),
+        config_version=version,
+        changes=max(1, moved) if changed else 0,
+        promise_until=promise_until,
+        cut=plan.cut,
+    )
 
 
 def _config(hold: Hold, now: EpochMs) -> Config | None:
@@ -263,8 +234,8 @@ def _marks(
     return tuple(marks)
 
 
-def _act(hold: Hold, looked: Looked, plan: Plan, now: EpochMs) -> None:
-    """After the commit: starts, recoveries, tidying."""
+def _act(hold: Hold, looked: Looked, plan: Plan, now: EpochMs) -> EpochMs | None:
+    """After the commit: starts, recoveries, tidying. Until when the workers were promised that the loop stays up; None: they were not."""
     promise = _promise(hold, plan, now)
     orders = [Order(key, work, promise) for key, work in looked.begins]
     orders += [Order(key, found.work, promise) for (key, _), found in zip(plan.added, plan.chosen, strict=True)]
@@ -282,6 +253,7 @@ def _act(hold: Hold, looked: Looked, plan: Plan, now: EpochMs) -> None:
     hold.ledger = replace(hold.ledger, entries=entries)
     hold.sent &= set(entries)
     hold.ports.fan_out(lambda pointer: _tidy(hold.ports, pointer), _spent_pointers(hold, plan))
+    return promise
 
 
 def _tidy(ports: Ports, pointer: PointerRef) -> None:
@@ -295,7 +267,6 @@ def _promise(hold: Hold, plan: Plan, now: EpochMs) -> EpochMs | None:
     until = EpochMs(now + limits.PROMISE_MS)
     if not (plan.left or len(hold.entries) >= limits.PROMISE_ENTRIES_MIN) or until >= hold.ends_at:
         return None
-    hold.promise_until = until
     return until
 
 

@@ -105,9 +105,13 @@ def _index_units(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -
 def _plain(item: Mapping[str, Any]) -> dict[str, Value]:
     plain: dict[str, Value] = {}
     for name, value in item_from_wire(item).items():
-        plain[name] = value if isinstance(value, str | int | bool) else json.dumps(value)
-        if isinstance(value, list) and all(isinstance(text, str) for text in value):
-            plain[name] = [str(text) for text in value]
+        match value:
+            case str() | bytes() | int() | bool():
+                plain[name] = value
+            case list() if all(isinstance(text, str) for text in value):
+                plain[name] = [str(text) for text in value]
+            case _:
+                plain[name] = json.dumps(value)
     return plain
 
 
