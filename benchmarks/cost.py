@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Literal
 
 from benchmarks.crowd import CROWDS, Crowd, cost_beside
-from benchmarks.scale import FLAT_WITHIN, PLACES, cost_at
+from benchmarks.scale import FLAT_WITHIN, SCALES, cost_at
 from workpool_aws import OnCompleteEvent, RetryPolicy, Workpool
 from workpool_aws.local import LocalCloud
 
@@ -174,15 +174,15 @@ def _print_labels(by_label: Mapping[str, tuple[float, float]]) -> None:
 
 
 def _scale(seed: int, *, as_json: bool) -> int:
-    """Measure an attempt beside more and more works; how many places do not cost what the first does."""
-    costs = [(place, cost_at(place, seed)) for place in PLACES]
+    """Measure an attempt beside more and more works; how many scales do not cost what the first does."""
+    costs = [(scale, cost_at(scale, seed)) for scale in SCALES]
     first = costs[0][1]
-    for place, cost in costs:
+    for scale, cost in costs:
         if as_json:
-            print(json.dumps({"scenario": str(place), "ok": cost.is_flat_beside(first), **asdict(cost)}))
+            print(json.dumps({"scenario": str(scale), "ok": cost.is_flat_beside(first), **asdict(cost)}))
         else:
             bound = f"(price within {FLAT_WITHIN:.0%} of the first)"
-            print(f"{place!s:<34}{cost.write_units:7.3f} write {cost.read_units:7.3f} read units an attempt, without its enqueue {bound}")
+            print(f"{scale!s:<34}{cost.write_units:7.3f} write {cost.read_units:7.3f} read units an attempt, without its enqueue {bound}")
     return sum(not cost.is_flat_beside(first) for _, cost in costs)
 
 

@@ -26,7 +26,7 @@ from workpool_aws.flow.hold import Fenced, Hold, take_hold
 from workpool_aws.flow.kick import win_generation
 from workpool_aws.flow.recover import Looked, look_at_entries, recover
 from workpool_aws.flow.rest import hand_over, rest
-from workpool_aws.flow.start import Order, begin
+from workpool_aws.flow.start import StartOrder, begin
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Entry, Tally
@@ -168,8 +168,8 @@ def _config(hold: Hold, now: EpochMs) -> Config | None:
 def _act(hold: Hold, looked: Looked, choice: Choice, now: EpochMs) -> EpochMs | None:
     """After the commit: starts, recoveries, tidying. Until when the workers were promised that the loop stays up; None: they were not."""
     promise = _promise(hold, choice, now)
-    orders = [Order(key, work, promise) for key, work in looked.begins]
-    orders += [Order(found.start, found.work, promise) for found in choice.chosen]
+    orders = [StartOrder(key, work, promise) for key, work in looked.begins]
+    orders += [StartOrder(found.start, found.work, promise) for found in choice.chosen]
     entries = dict(hold.entries)
     for begun in hold.ports.fan_out(lambda order: begin(hold.ports, hold.token, order), orders):
         if begun.sent:

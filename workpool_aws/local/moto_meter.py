@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from workpool_aws.adapters import capacity
 from workpool_aws.adapters.capacity import Meter, item_size
@@ -134,6 +134,8 @@ def _noun(key: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
             return "chunk"
         case Room.WORK | Room.DONE | Room.DEPLOYMENT:
             return str(place.room.value)
+        case _:
+            assert_never(place.room)
 
 
 def _shelf(fields: Mapping[str, Any]) -> str:
