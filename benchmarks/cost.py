@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
-from benchmarks.scale import FLAT_WITHIN, PLACES, cost_at
+from benchmarks.crowd import CROWDS, Crowd, cost_beside
+from benchmarks.scale import FLAT_WITHIN, SCALES, cost_at
 from workpool_aws import OnCompleteEvent, RetryPolicy, Workpool
 from workpool_aws.local import LocalCloud
 
@@ -144,22 +145,44 @@ def main(arguments: list[str] | None = None) -> int:
         over += too_much
         print(json.dumps({"scenario": scenario.name, "ok": not too_much, **asdict(figures)}) if options.json else _line(scenario, figures))
         if options.detail and not options.json:
-            for label, (write, read) in figures.by_label.items():
-                print(f"    {label:<22}{write:8.3f} write {read:8.3f} read")
+            _print_labels(figures.by_label)
+    over += sum(not _crowd(crowd, options.seed, as_json=options.json, detail=options.detail) for crowd in CROWDS)
     uneven = 0 if options.quick else _scale(options.seed, as_json=options.json)
     return 1 if over or uneven else 0
 
 
+def _crowd(crowd: Crowd, seed: int, *, as_json: bool, detail: bool) -> bool:
+    """Measure one load beside long works; whether it is within its bounds."""
+    cost = cost_beside(crowd, seed)
+    ok = not (_over(cost.write_units, crowd.write_units_max) or _over(cost.read_units, crowd.read_units_max))
+    if as_json:
+        print(json.dumps({"scenario": crowd.name, "ok": ok, **asdict(cost)}))
+        return ok
+    bounds = "" if crowd.write_units_max is None else f"(at most {crowd.write_units_max} and {crowd.read_units_max})"
+    print(
+        f"{crowd.name:<42}{cost.write_units:7.2f} write {cost.read_units:7.2f} read units an action {cost.per_second:6.1f} a second"
+        f" start lag {cost.lag_p50_ms:5.0f} ms, at most {cost.lag_max_ms:5.0f} {bounds}"
+    )
+    if detail:
+        _print_labels(cost.by_label)
+    return ok
+
+
+def _print_labels(by_label: Mapping[str, tuple[float, float]]) -> None:
+    for label, (write, read) in by_label.items():
+        print(f"    {label:<22}{write:8.3f} write {read:8.3f} read")
+
+
 def _scale(seed: int, *, as_json: bool) -> int:
-    """Measure an attempt beside more and more works; how many places do not cost what the first does."""
-    costs = [(place, cost_at(place, seed)) for place in PLACES]
+    """Measure an attempt beside more and more works; how many scales do not cost what the first does."""
+    costs = [(scale, cost_at(scale, seed)) for scale in SCALES]
     first = costs[0][1]
-    for place, cost in costs:
+    for scale, cost in costs:
         if as_json:
-            print(json.dumps({"scenario": str(place), "ok": cost.is_flat_beside(first), **asdict(cost)}))
+            print(json.dumps({"scenario": str(scale), "ok": cost.is_flat_beside(first), **asdict(cost)}))
         else:
             bound = f"(price within {FLAT_WITHIN:.0%} of the first)"
-            print(f"{place!s:<34}{cost.write_units:7.3f} write {cost.read_units:7.3f} read units an attempt, without its enqueue {bound}")
+            print(f"{scale!s:<34}{cost.write_units:7.3f} write {cost.read_units:7.3f} read units an attempt, without its enqueue {bound}")
     return sum(not cost.is_flat_beside(first) for _, cost in costs)
 
 

@@ -16,10 +16,10 @@ from workpool_aws.model.ids import EpochMs, WorkId, make_ids
 from workpool_aws.model.work import Kind, Outcome, State, Work
 from workpool_aws.model.writes import Put
 
-__all__ = ["FLAT_WITHIN", "PLACES", "Cost", "Place", "cost_at"]
+__all__ = ["FLAT_WITHIN", "SCALES", "Cost", "Scale", "cost_at"]
 
 FLAT_WITHIN = 0.05
-"""Share by which no place may cost more or less than the first."""
+"""Share by which no scale may cost more or less than the first."""
 READS_A_WRITE = 5
 PARALLELISM = 20
 WARM_UP_S = 3
@@ -27,7 +27,7 @@ MEASURED_S = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Scale:
     """A pool with so many works pending and so many finished."""
 
     backlog: int
@@ -37,7 +37,7 @@ class Place:
         return f"backlog {self.backlog:,}, history {self.history:,}"
 
 
-PLACES = (Place(100, 0), Place(1_000, 0), Place(10_000, 0), Place(100_000, 0), Place(100, 100_000), Place(10_000, 100_000))
+SCALES = (Scale(100, 0), Scale(1_000, 0), Scale(10_000, 0), Scale(100_000, 0), Scale(100, 100_000), Scale(10_000, 100_000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ class Cost:
         return abs(self.price - other.price) <= FLAT_WITHIN * other.price
 
 
-def cost_at(place: Place, seed: int) -> Cost:
-    """What an attempt costs there. The same seed gives the same durations of works at every place."""
+def cost_at(scale: Scale, seed: int) -> Cost:
+    """What an attempt costs there. The same seed gives the same durations of works at every scale."""
     chance = random.Random(seed)  # noqa: S311 - durations of a benchmark
     ended = 0
     pool_of = Workpool("benchmark")
@@ -75,9 +75,9 @@ def cost_at(place: Place, seed: int) -> Cost:
         pool = cloud.workpool("benchmark", max_parallelism=PARALLELISM)
         pool.enqueue_action(None, fn, {"note": "x"})  # so that the loop has a ledger, as every pool that has a history
         cloud.run_until_idle()
-        _fill(cloud, fn, place.history, finished=True, chance=chance)
+        _fill(cloud, fn, scale.history, finished=True, chance=chance)
         cloud.advance(timedelta(minutes=1))
-        _fill(cloud, fn, place.backlog, finished=False, chance=chance)
+        _fill(cloud, fn, scale.backlog, finished=False, chance=chance)
         pool.enqueue_action(None, fn, {"note": "x"})
         topped_up = ended
         for second in range(WARM_UP_S + MEASURED_S):

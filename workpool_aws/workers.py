@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import FunctionType, SimpleNamespace
-from typing import TYPE_CHECKING, Final, Generic, ParamSpec, Protocol, TypeVar, get_args, get_type_hints, runtime_checkable
+from typing import TYPE_CHECKING, Final, Generic, ParamSpec, Protocol, TypeVar, assert_never, get_args, get_type_hints, runtime_checkable
 
 from workpool_aws import invocation
 from workpool_aws.adapters.wire import REPORTED, WORKPOOL_KEY, assignment_from_wire, carried_outcome, ticket_from_wire
@@ -21,8 +21,8 @@ from workpool_aws.core.status import instant
 from workpool_aws.errors import StoreUnavailable, UsageError
 from workpool_aws.flow import status
 from workpool_aws.flow.callback import acknowledge
+from workpool_aws.flow.claim import ClaimUnanswered, claim
 from workpool_aws.flow.complete import complete
-from workpool_aws.flow.execute import ClaimUnanswered, claim
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.messages import Assignment, Report
@@ -286,6 +286,8 @@ class _Parameters:
                 self._takes_more = True
             case inspect.Parameter.POSITIONAL_ONLY | inspect.Parameter.VAR_POSITIONAL:
                 raise UsageError("function", str(parameter), "parameters are given by name: neither positional-only ones nor *args")
+            case _:
+                assert_never(parameter.kind)
 
     def bind(self, given: Mapping[str, object], work: Callable[[], Work] | None) -> dict[str, object]:
         """Keyword arguments for the function, validated; `work` makes the handle if one is asked for (None: there is none to give).

@@ -272,6 +272,20 @@ def test_an_update_sets_composite_fields(store):
     assert written.record == Ledger(pool=POOL, holder="h", generation=1, version=2, entries=entries, shards=(ShardMark(work_id(1)),))
 
 
+def test_slots_of_the_format_before_are_read_and_written_anew(engine):
+    stored = encode(Ledger(pool=POOL, holder="h", generation=1, version=1))
+    engine.inject(f"{POOL}#control", "ledger", {**stored, "en": [f"{work_id(4)}:2:mjuohs0a:c", f"{work_id(5)}:1:zz"]})
+    deadline = EpochMs(int("mjuohs0a", 36))
+    entries = {EntryKey(work_id(4), 2): Entry(deadline, confirmed=True), EntryKey(work_id(5), 1): Entry(EpochMs(1295))}
+
+    taken = engine.store.write(Update(ref=LedgerRef(POOL), set={"generation": 2}, add={"version": 1}))
+    engine.store.write(Update(ref=LedgerRef(POOL), set={"entries": entries}, condition=Is("version", 2)))
+
+    assert taken.record == Ledger(pool=POOL, holder="h", generation=2, version=2, entries=entries)
+    assert engine.store.get(LedgerRef(POOL)) == taken.record
+    assert isinstance(engine.dump()[f"{POOL}#control", "ledger"]["en"], bytes)
+
+
 def test_an_update_adds_to_numbers(store):
     store.write(Put(make_work(1, starts=3)))
 

@@ -17,8 +17,8 @@ from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.adapters.system import SerialFanOut
 from workpool_aws.adapters.telemetry import ListTelemetry
 from workpool_aws.client import Workpool
+from workpool_aws.flow.claim import claim
 from workpool_aws.flow.complete import Reporter, complete
-from workpool_aws.flow.execute import claim
 from workpool_aws.flow.iterate import run_loop
 from workpool_aws.flow.watch import watch
 from workpool_aws.model.ids import EpochMs, WorkId

@@ -13,7 +13,7 @@ from pool_world import TABLE
 from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.core.complete import assignment_of
-from workpool_aws.flow.execute import ClaimUnanswered
+from workpool_aws.flow.claim import ClaimUnanswered
 from workpool_aws.model.facts import Completed, DuplicateRefused, ReportIgnored
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Done, LoopState

@@ -12,9 +12,9 @@ from integration.stage import FAILED, POOL, TARGET, Stage, order
 from pool_world import TABLE
 from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits
+from workpool_aws.core.choose import cursor_after
 from workpool_aws.core.complete import assignment_of
 from workpool_aws.core.settle import deep_low, done_cursor_after, settle
-from workpool_aws.core.start import cursor_after
 from workpool_aws.flow.complete import complete
 from workpool_aws.flow.enqueue import enqueue
 from workpool_aws.flow.late import make_pointer, prove_in_time

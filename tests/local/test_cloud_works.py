@@ -218,6 +218,23 @@ def test_capacity_is_the_same_on_moto_and_in_memory() -> None:
     assert capacities[0].read_units > 50
 
 
+@pytest.mark.parametrize("engine", ["memory", "moto"])
+def test_a_commit_of_the_ledger_costs_by_the_bytes_of_its_slots(engine: str) -> None:
+    """On both engines: 150 works that run take more than two kilobytes, and less than three."""
+    with LocalCloud(engine=engine, seed=3) as cloud:
+        pool = cloud.workpool(max_parallelism=150)
+        fn = cloud.function(lambda _event, _: None, name="long", takes=timedelta(minutes=10), timeout=timedelta(minutes=15))
+        for _ in range(150):
+            pool.enqueue_query(None, fn, {})
+            cloud.advance(timedelta(milliseconds=10))
+        cloud.advance(timedelta(seconds=2))
+        before = cloud.capacity.by_label["ledger.update"]
+        pool.configure(None, max_parallelism=149)
+        after = cloud.capacity.by_label["ledger.update"]
+
+    assert (after.write_units - before.write_units, after.requests - before.requests) == (3, 1)
+
+
 def test_a_cloud_may_use_an_endpoint() -> None:
     with mock_aws():
         client = boto3.client("dynamodb", region_name="us-east-1")

@@ -13,7 +13,7 @@ from botocore.exceptions import NoRegionError
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.invoke import LambdaInvoker, start_fresh_traces
 from workpool_aws.adapters.messenger import AwsMessenger
-from workpool_aws.adapters.scheduler import EventBridgeTimer, Place
+from workpool_aws.adapters.scheduler import EventBridgeTimer, ScheduleHome
 from workpool_aws.adapters.system import FAN_OUT_WORKERS, SystemClock, SystemEntropy, ThreadFanOut
 from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.errors import UsageError
@@ -108,7 +108,7 @@ def aws_ports(
         clients.scheduler,
         clock,
         table,
-        place=Place(settings.loop_arn, settings.schedule_group, settings.scheduler_role_arn),
+        home=ScheduleHome(settings.loop_arn, settings.schedule_group, settings.scheduler_role_arn),
         deployment=lambda: _deployment_in(store),
     )
     return Ports(

@@ -59,6 +59,8 @@ def _value_size(value: Value) -> int:
             return _number_size(value)
         case str():
             return _text_size(value)
+        case bytes():
+            return len(value)
         case list():
             return 3 + sum(1 + _text_size(text) for text in value)
         case _:

@@ -1,20 +1,21 @@
 """Owns how single values are stored: each form turns a field's value into a plain one and back, or says that it cannot.
 
-Plain values are what every engine stores: text, whole numbers, true, and lists of texts. Composite values are written compactly, because
-every write of an item costs by its whole size: a slot of the ledger takes at most 45 bytes.
+Plain values are what every engine stores: text, bytes, whole numbers, true, and lists of texts. Composite values are written
+compactly, because every write of an item costs by its whole size; the slots of the ledger are packed (`slots.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from workpool_aws.adapters import slots
 from workpool_aws.model.ids import EpochMs, WorkId, is_ulid
-from workpool_aws.model.loop import DeployedLimit, Entry, EntryKey, Owed, ShardMark, Tally
+from workpool_aws.model.loop import DeployedLimit, Owed, ShardMark, Tally
 from workpool_aws.model.names import POOL
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Outcome
@@ -39,7 +40,7 @@ __all__ = [
     "work_id",
 ]
 
-Value = str | int | bool | list[str]
+Value = str | bytes | int | bool | list[str]
 
 _COUNT_BELOW: Final = 10**9
 """What is counted, and one more, fits wherever it is spelled: a damaged number must not fail a whole pass [WP-12]."""
@@ -48,7 +49,6 @@ _MOMENT_BELOW: Final = 2**48
 _OUTCOME_LETTERS: Final = {outcome.value[0]: outcome for outcome in Outcome}
 _OUTCOMES: Final = re.compile(rf"[{''.join(_OUTCOME_LETTERS)}]{{1,{len(_OUTCOME_LETTERS)}}}", re.ASCII)
 _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
-_ENTRY: Final = re.compile(r"([0-9A-Z]{26}):([0-9]{1,10}):([0-9a-z]{1,12})(:c)?", re.ASCII)
 _OWED: Final = re.compile(r"([0-9A-Z]{26}):([0-9a-z]{1,12}):([0-9]{1,4}):([0-9]{1,4})", re.ASCII)
 _DEPLOYED: Final = re.compile(rf"({POOL.pattern}):([0-9]{{1,9}})", re.ASCII)
 _MARK: Final = re.compile(r"([^:]*):([^:]*):([0-9a-z]{1,12})", re.ASCII)
@@ -145,30 +145,6 @@ def _listed(value: object) -> list[object]:
     return value
 
 
-def _write_entries(entries: Mapping[EntryKey, Entry]) -> Value:
-    return [_write_entry(key, entry) for key, entry in entries.items()]
-
-
-def _write_entry(key: EntryKey, entry: Entry) -> str:
-    text = f"{key.work_id}:{key.start}:{_write_base36(entry.deadline)}{':c' if entry.confirmed else ''}"
-    _read_entry(text)  # a slot that could not be read back would make the whole ledger unreadable
-    return text
-
-
-def _read_entry(value: object) -> tuple[EntryKey, Entry]:
-    found = _matched(_ENTRY, value)
-    ulid, start, deadline, confirmed = found.groups()
-    return EntryKey(work_id(ulid), int(start)), Entry(EpochMs(int(deadline, 36)), confirmed=confirmed is not None)
-
-
-def _read_entries(value: object) -> dict[EntryKey, Entry]:
-    pairs = [_read_entry(text) for text in _listed(value)]
-    entries = dict(pairs)
-    if len(entries) != len(pairs):
-        raise ValueError("one start has two slots")
-    return entries
-
-
 def _write_all_owed(callbacks: tuple[Owed, ...]) -> Value:
     return [_write_owed(owed) for owed in callbacks]
 
@@ -220,7 +196,7 @@ def _write_tally(tally: Tally) -> Value:
         raise ValueError("a Tally expected")
     counts = f"{tally.succeeded}.{tally.failed}.{tally.retried}.{tally.canceled}"
     text = f"{_write_base36(tally.since)}:{counts}:{','.join(f'{place}x{count}' for place, count in tally.lags)}"
-    _read_tally(text)  # as for a slot
+    _read_tally(text)  # what could not be read back would make the whole ledger unreadable
     return text
 
 
@@ -282,7 +258,7 @@ def _read_ms(text: str) -> timedelta:
 RETRY: Final = Form("a retry policy", _write_policy, _read_policy)
 OUTCOMES: Final = Form("initials of outcomes", _write_outcomes, _read_outcomes)
 OWED: Final = Form("a list of owed callbacks", _write_all_owed, _read_all_owed)
-ENTRIES: Final = Form("a list of slots", _write_entries, _read_entries)
+ENTRIES: Final = Form("packed slots", slots.pack, slots.unpack)
 TEXTS: Final = Form("a list of texts", _write_texts, _read_texts)
 DEPLOYED_LIMITS: Final = Form("a list of deployed limits", _write_deployed, _read_deployed)
 SHARD_MARKS: Final = Form("a list of shard marks", _write_marks, _read_marks)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_scheduler.type_defs import CreateScheduleInputTypeDef
 
-__all__ = ["SCHEDULE_AHEAD_MS_MIN", "EventBridgeTimer", "Place", "schedule_name"]
+__all__ = ["SCHEDULE_AHEAD_MS_MIN", "EventBridgeTimer", "ScheduleHome", "schedule_name"]
 
 SCHEDULE_AHEAD_MS_MIN: Final = 60_000
 """What happens to a schedule in the past is not documented; a minute keeps it in the future on AWS's clock, too."""
@@ -38,7 +38,7 @@ _ALLOWED: Final = re.compile(r"[0-9A-Za-z_.-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ScheduleHome:
     """Whom a schedule wakes, where it lies, and in which role it acts. None: not known."""
 
     loop_arn: str | None
@@ -49,7 +49,7 @@ class Place:
 class EventBridgeTimer:
     """EventBridge Scheduler behind `ports.Timer`. The client is given as a function that returns it.
 
-    What `place` does not know is looked up by `deployment`, anew for every order.
+    What `home` does not know is looked up by `deployment`, anew for every order.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class EventBridgeTimer:
         clock: Clock,
         table: str,
         *,
-        place: Place,
+        home: ScheduleHome,
         deployment: Callable[[], Deployment | None],
     ) -> None:
         self._client = client
         self._clock = clock
         self._table = table
-        self._place = place
+        self._home = home
         self._deployment = deployment
 
     def wake_at(self, pool: str, at: EpochMs) -> None:
@@ -90,7 +90,7 @@ class EventBridgeTimer:
         Raises:
             TimerUnavailable: the order may still stand. What it then wakes finds nothing to do.
         """
-        group = self._place.group or self._look_up().group
+        group = self._home.group or self._look_up().group
         if not group:
             return
         try:
@@ -101,31 +101,31 @@ class EventBridgeTimer:
         except (BotoCoreError, ResponseParserError) as error:
             raise TimerUnavailable(str(error)) from error
 
-    def _look_up(self) -> Place:
+    def _look_up(self) -> ScheduleHome:
         """What is known, completed by the deployment item."""
         try:
             found = self._deployment()
         except StoreUnavailable as error:
             raise TimerUnavailable(f"the table's deployment item cannot be read: {error}") from error
         if found is None:
-            return self._place
-        return Place(
-            loop_arn=self._place.loop_arn or found.loop_arn,
-            group=self._place.group or found.schedule_group,
-            role_arn=self._place.role_arn or found.scheduler_role_arn,
+            return self._home
+        return ScheduleHome(
+            loop_arn=self._home.loop_arn or found.loop_arn,
+            group=self._home.group or found.schedule_group,
+            role_arn=self._home.role_arn or found.scheduler_role_arn,
         )
 
     def _order(self, pool: str, at: EpochMs) -> CreateScheduleInputTypeDef:
-        known = self._place
-        place = known if known.loop_arn and known.group and known.role_arn else self._look_up()
-        if not place.loop_arn or not place.group or not place.role_arn:
-            raise TimerUnavailable(f"neither the environment nor the table's deployment item names the {_missing(place)}")
+        known = self._home
+        home = known if known.loop_arn and known.group and known.role_arn else self._look_up()
+        if not home.loop_arn or not home.group or not home.role_arn:
+            raise TimerUnavailable(f"neither the environment nor the table's deployment item names the {_missing(home)}")
         earliest = self._clock.now() + SCHEDULE_AHEAD_MS_MIN
         at_s = -(-max(at, earliest) // _SECOND_MS)
         wake = LoopOrder(table=self._table, pool=pool, generation=None)
         return {
             "Name": schedule_name(self._table, pool),
-            "GroupName": place.group,
+            "GroupName": home.group,
             "Description": f"Wakes the loop of pool {pool} for work that is due later.",
             "ScheduleExpression": f"at({datetime.fromtimestamp(at_s, tz=UTC):%Y-%m-%dT%H:%M:%S})",
             "ScheduleExpressionTimezone": "UTC",
@@ -133,8 +133,8 @@ class EventBridgeTimer:
             "ActionAfterCompletion": "DELETE",
             "State": "ENABLED",
             "Target": {
-                "Arn": place.loop_arn,
-                "RoleArn": place.role_arn,
+                "Arn": home.loop_arn,
+                "RoleArn": home.role_arn,
                 "Input": json.dumps(order_to_wire(wake), separators=(",", ":")),
                 "RetryPolicy": {"MaximumEventAgeInSeconds": _DELIVERY_AGE_S_MAX, "MaximumRetryAttempts": _DELIVERY_RETRIES_MAX},
             },
@@ -154,11 +154,11 @@ def schedule_name(table: str, pool: str) -> str:
     return f"{readable:-<{_NAME_LENGTH_MAX - _HASH_LENGTH - 1}}-{digest}"
 
 
-def _missing(place: Place) -> str:
+def _missing(home: ScheduleHome) -> str:
     parts = {
-        "loop (WORKPOOL_LOOP_ARN)": place.loop_arn,
-        "schedule group (WORKPOOL_SCHEDULE_GROUP)": place.group,
-        "role (WORKPOOL_SCHEDULER_ROLE_ARN)": place.role_arn,
+        "loop (WORKPOOL_LOOP_ARN)": home.loop_arn,
+        "schedule group (WORKPOOL_SCHEDULE_GROUP)": home.group,
+        "role (WORKPOOL_SCHEDULER_ROLE_ARN)": home.role_arn,
     }
     return ", the ".join(name for name, value in parts.items() if not value)
 

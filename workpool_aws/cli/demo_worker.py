@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import Enum
-from typing import Final
+from typing import Final, assert_never
 
 from workpool_aws.client import Workpool
 from workpool_aws.errors import NonRetryableError
@@ -65,13 +65,16 @@ def open_model(work: Work, service: str, lap: int, seed: int, fail_rate: float) 
     """
     from botocore.loaders import Loader  # noqa: PLC0415 - as above
 
-    match fate_of(service, lap=lap, attempt=work.attempt, seed=seed, fail_rate=fail_rate):
+    fate = fate_of(service, lap=lap, attempt=work.attempt, seed=seed, fail_rate=fail_rate)
+    match fate:
         case Fate.FAILS:
             raise ServiceOutage(f"attempt {work.attempt} fails by design")
         case Fate.FAILS_FOR_GOOD:
             raise NonRetryableError(f"attempt {work.attempt} fails by design, for good")
         case Fate.WORKS:
             pass
+        case _:
+            assert_never(fate)
     # A loader of its own: a shared one keeps every model it ever opened.
     model = Loader().load_service_model(service, _MODEL)
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from workpool_aws.core.callback import after_finish, expiry_after
 from workpool_aws.core.chunks import input_expiries
@@ -67,6 +68,8 @@ def decide_cancel(work: Work | None, *, token: str, now: EpochMs) -> CancelWrite
             return CancelWrite(asked, CancelAnswer.REQUESTED)
         case State.FINISHED:
             return CancelAnswer.FINISHED
+        case _:
+            assert_never(work.state)
 
 
 def is_own_cancel(current: Work, token: str) -> bool:

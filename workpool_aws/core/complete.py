@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, assert_never
 
 from workpool_aws.core import limits
 from workpool_aws.core.callback import after_finish, expiry_after
@@ -29,11 +29,11 @@ from workpool_aws.model.work import Outcome, Part, State, Work, dead_key
 from workpool_aws.model.writes import Below, Condition, Either, Is, Put, Update
 
 __all__ = [
-    "Again",
+    "AnotherAttempt",
+    "AnotherStart",
     "Finish",
     "Ignored",
     "Judged",
-    "PutBack",
     "after_refusal",
     "assignment_of",
     "decide_canceled",
@@ -74,7 +74,7 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class AnotherAttempt:
     """Another attempt follows at `due_at`. In one transaction with a pointer to that time and the report to the loop."""
 
     write: Update
@@ -83,8 +83,8 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class PutBack:
-    """The start never happened; another one follows at `due_at`. In one transaction, as `Again`."""
+class AnotherStart:
+    """The start never happened; another one follows at `due_at`. In one transaction, as `AnotherAttempt`."""
 
     write: Update
     due_at: EpochMs
@@ -119,7 +119,7 @@ def assignment_of(work: Work, table: str) -> Assignment:
     )
 
 
-def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float, judged: Judged | None = None) -> Finish | Again:
+def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float, judged: Judged | None = None) -> Finish | AnotherAttempt:
     """What a success or a failure of this start changes."""
     made = a.attempts_made + 1
     guard = _guard(a, report, now=now, judged=judged)
@@ -129,7 +129,7 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
         due_at = EpochMs(now + delay_ms)
         changes = {**over, **entering(Move.RETRY), "due_at": due_at, "undelivered": 0, "refused_since": None}
         condition = this_start(Move.RETRY, a.start, *guard, Is("cancel_requested", False))
-        return Again(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition), due_at, delay_ms)
+        return AnotherAttempt(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition), due_at, delay_ms)
     outcome = Outcome.SUCCESS if report.kind is ReportKind.SUCCESS else Outcome.FAILED
     expires_at = expiry_after(a.callback_for, outcome, retention_s=a.retention_s, now=now)
     result = lay_out(report.result, WorkRef(a.pool, a.work_id), Part.RESULT, expires_at=expires_at)
@@ -199,7 +199,7 @@ def decide_suspicion(a: Assignment, current: Work | Unreadable | None, report: R
     return Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.SUSPECT, a.start, Is("claim", current.claim)))
 
 
-def decide_put_back(a: Assignment, work: Work, report: Report, *, now: EpochMs, refused: bool = False) -> PutBack | None:
+def decide_put_back(a: Assignment, work: Work, report: Report, *, now: EpochMs, refused: bool = False) -> AnotherStart | None:
     """How a start that was never delivered is made again, without spending an attempt; None: that went on for too long [WP-25].
 
     `refused`: Lambda itself refused the target (no such function, no permission), which is forgiven for a while: a fresh deployment lags.
@@ -219,7 +219,7 @@ def decide_put_back(a: Assignment, work: Work, report: Report, *, now: EpochMs, 
     mine: Condition = Is("claim", None) if report.claim is None else Either((Is("claim", None), Is("claim", report.claim)))
     condition = this_start(Move.PUT_BACK, a.start, mine, Is("cancel_requested", False))
     write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition)
-    return PutBack(write, due_at, delay_ms, work.undelivered + 1)
+    return AnotherStart(write, due_at, delay_ms, work.undelivered + 1)
 
 
 def never_delivered(report: Report) -> Report:
@@ -261,3 +261,5 @@ def what_stands(current: Work | Unreadable | None, a: Assignment) -> Ignored:
             return Ignored("this start had been recorded, another follows", reported=False)
         case State.RUNNING:
             return Ignored("the start is another invocation's", reported=False)
+        case _:
+            assert_never(current.state)

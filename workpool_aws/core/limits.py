@@ -10,7 +10,7 @@ __all__: list[str] = []  # read as `limits.NAME`
 
 # What users may ask for.
 PARALLELISM_MAX: Final = 500
-"""The ledger is one item: 500 entries of about 45 bytes keep a commit near 23 KB."""
+"""The ledger is one item: 500 slots of about 14 bytes keep a commit near 8 KB."""
 PARALLELISM_DEFAULT: Final = 10
 DELAY_MS_MAX: Final = 366 * 24 * 3600 * 1000
 PAYLOAD_BYTES_MAX: Final = 900 * 1024
@@ -42,9 +42,14 @@ DATE_RESOLUTION_MS: Final = 1_000
 
 # The loop.
 PASS_FLOOR_MS: Final = 100
-PASS_FLOOR_CROWDED_MS: Final = 250
-CROWDED_ENTRIES: Final = 100
-"""From so many entries on, the ledger's size is what a pass costs."""
+PASS_LENGTH_MS_MAX: Final = 800
+"""The longest that a pass with a large ledger waits for more to commit: due work must start within a second."""
+LEDGER_UNITS_AN_ACTION: Final = 0.6
+"""What the ledger's size may cost an action before passes get longer (docs/decisions/0009-the-ledger-packed-and-paced.md)."""
+LEDGER_BYTES_MIN: Final = 350
+LEDGER_SLOT_BYTES: Final = 14
+LEDGER_OWED_BYTES: Final = 45
+"""By them the loop knows about what a commit costs."""
 CURSOR_OVERLAP_MS: Final = 250
 DEEP_EVERY_MS: Final = 3_000
 POLL_MIN_MS: Final = 100
@@ -155,6 +160,7 @@ assert LEASE_RENEW_MS + HAND_OVER_MS // 2 <= LEASE_MS, "a live loop must renew b
 assert RECOVERY_MARGIN_MS >= 2 * SKEW_MS + 2_000, "recovery must not overtake a running worker"
 assert PROMISE_MS > 2 * SKEW_MS, "a promise must outlast what skewed clocks take from it"
 assert PASS_FLOOR_MS <= POLL_MIN_MS <= POLL_MAX_MS <= DUE_TO_START_MS, "due work must start in time while the loop runs"
+assert PASS_FLOOR_MS <= PASS_LENGTH_MS_MAX <= DUE_TO_START_MS - 200, "a long pass must leave time for the start itself"
 assert STATS_WINDOW_MS_MAX // 1000 < REPORT_RETENTION_S, "a report must outlive the window it is asked for in"
 assert NEAR_MS >= FAR_LEAD_MS + 60_000, "a schedule must lie at least a minute ahead"
 assert ARGS_INLINE_BYTES_MAX + CONTEXT_INLINE_BYTES_MAX + RESULT_INLINE_BYTES_MAX + 8 * ERROR_TEXT_MAX + 8 * 1024 <= ITEM_BYTES_MAX, (

@@ -6,7 +6,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, get_args
+from typing import Final, Literal, assert_never, get_args
 
 from workpool_aws.core import limits
 from workpool_aws.core.status import Status, instant, status_of
@@ -152,6 +152,8 @@ def admits(listing: Listing, work: Work, *, now: EpochMs) -> bool:
             return work.dead is not None
         case "pending" | "running" | "finished":
             return work.state is State(listing.state)
+        case _:
+            assert_never(listing.state)
 
 
 def listed(work: Work) -> ListedWork:

@@ -1,4 +1,4 @@
-"""Decides what a loop with nothing to do now rests as, and what its pauses are."""
+"""Decides what a loop with nothing to do now rests as."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, LoopState
 
-__all__ = ["Rest", "decide_rest", "floor_ms", "next_poll_ms"]
+__all__ = ["Rest", "decide_rest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,3 @@ def decide_rest(
     lead_at = None if due is None else EpochMs(due - limits.FAR_LEAD_MS)
     timer_at = min((t for t in (lead_at, callback_at) if t is not None), default=None)
     return Rest(LoopState.WAITING, wake_at, saturated, timer_at)
-
-
-def floor_ms(entries: Mapping[EntryKey, Entry]) -> int:
-    """The least time between the beginnings of two passes: what a pass costs grows with the ledger."""
-    return limits.PASS_FLOOR_CROWDED_MS if len(entries) >= limits.CROWDED_ENTRIES else limits.PASS_FLOOR_MS
-
-
-def next_poll_ms(poll_ms: int) -> int:
-    """Polls begin quick and grow slower, to a second: due work must start within that."""
-    return min(limits.POLL_MAX_MS, round(poll_ms * limits.POLL_GROWTH))

@@ -1,4 +1,4 @@
-"""Decides which due works start now, and what a start writes."""
+"""Decides whether a work can start now, and what a start writes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from workpool_aws.core import limits
 from workpool_aws.core.complete import assignment_of
 from workpool_aws.core.drain import is_called_off
 from workpool_aws.core.lifecycle import Move, entering, leaving
-from workpool_aws.model.ids import EpochMs, WorkId, id_floor, time_of
+from workpool_aws.model.ids import EpochMs, WorkId, time_of
 from workpool_aws.model.loop import Config, EntryKey
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import State, Work
 from workpool_aws.model.writes import All, Is, Update
 
-__all__ = ["Look", "Taken", "assignment_for", "classify", "cursor_after", "start_write"]
+__all__ = ["Look", "Taken", "assignment_for", "classify", "start_write"]
 
 
 class Look(Enum):
@@ -50,13 +49,6 @@ def classify(row_key: str, work: Work, *, taken: Taken, now: EpochMs) -> Look:
         # A stale key of a work that was moved to a later time: its pointer stands there.
         return Look.SKIP if time_of(row_key) <= now else Look.LATER
     return Look.CALLED_OFF if is_called_off(work, taken.config) else Look.DUE
-
-
-def cursor_after(cursor: str, blocked_at: str | None, now: EpochMs) -> str:
-    """Where the next pass reads from: never past a pending work that was not chosen, else a little before now."""
-    if blocked_at is not None:
-        return blocked_at
-    return max(cursor, id_floor(EpochMs(now - limits.CURSOR_OVERLAP_MS)))
 
 
 def start_write(work: Work, start: int, *, token: str, timeout_ms: int, event_age_ms: int, now: EpochMs) -> Update:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from workpool_aws.core import limits
+from workpool_aws.core.choose import Found, WorkRead
 from workpool_aws.core.start import Look, Taken, classify
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs, WorkId, time_of
@@ -14,7 +15,7 @@ from workpool_aws.model.refs import PointerRef, Record, Ref, Row, Shelf, Span, U
 from workpool_aws.model.work import Pointer, State, Work
 from workpool_aws.ports import Store, Telemetry
 
-__all__ = ["Found", "Reports", "WorkRead", "due_in", "live_in", "pages", "read_reports", "read_works", "resolved"]
+__all__ = ["Reports", "due_in", "live_in", "pages", "read_reports", "read_works", "resolved"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +24,6 @@ class Reports:
 
     records: tuple[Done, ...]
     keys: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A due work, and the key of the row that led to it (its own or a pointer's)."""
-
-    key: str
-    work: Work
-
-    @property
-    def pointer(self) -> PointerRef | None:
-        """The pointer that led here; None: the work's own key did."""
-        return None if self.key == self.work.id else PointerRef(self.work.pool, self.key)
-
-
-@dataclass(frozen=True, slots=True)
-class WorkRead:
-    """One read of a work range. `due` is one longer than asked for when there was more. `next_due`: the first later one (None: none)."""
-
-    due: tuple[Found, ...]
-    next_due: EpochMs | None
-    stale: tuple[PointerRef, ...]
-    """Pointers to works that are over or gone: of no use any more. One to a damaged work stays: people may repair that."""
-    called_off: tuple[Found, ...] = ()
-    """Due works to cancel instead."""
-    cut: bool = False
-    """`next_due` is only how far was looked: what lies beyond may all be over."""
 
 
 def read_reports(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str) -> Reports:

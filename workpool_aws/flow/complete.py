@@ -14,11 +14,11 @@ from typing import Literal, assert_never
 from workpool_aws.core import limits
 from workpool_aws.core.chunks import overdue_expiries
 from workpool_aws.core.complete import (
-    Again,
+    AnotherAttempt,
+    AnotherStart,
     Finish,
     Ignored,
     Judged,
-    PutBack,
     decide_canceled,
     decide_put_back,
     decide_report,
@@ -60,7 +60,7 @@ def complete(ports: Ports, a: Assignment, report: Report, *, by: Reporter, judge
         report = left
     decision = decide_report(a, report, now=ports.clock.now(), jitter=ports.entropy.fraction(), judged=judged)
     match decision:
-        case Again():
+        case AnotherAttempt():
             return _try_again(ports, a, report, decision, by=by, judged=judged)
         case Finish():
             return _finish(ports, a, report, decision, by=by)
@@ -104,7 +104,7 @@ def _write_end(ports: Ports, a: Assignment, decision: Finish) -> Record | Unread
     return finished
 
 
-def _try_again(ports: Ports, a: Assignment, report: Report, decision: Again, *, by: Reporter, judged: Judged | None) -> bool:
+def _try_again(ports: Ports, a: Assignment, report: Report, decision: AnotherAttempt, *, by: Reporter, judged: Judged | None) -> bool:
     if not _move_back(ports, a, report, decision, DoneKind.RETRY, by=by, judged=judged):
         return False
     fact = facts.Retrying(
@@ -135,7 +135,14 @@ def _put_back(ports: Ports, a: Assignment, report: Report, *, by: Reporter, refu
 
 
 def _move_back(
-    ports: Ports, a: Assignment, report: Report, decision: Again | PutBack, kind: DoneKind, *, by: Reporter, judged: Judged | None = None
+    ports: Ports,
+    a: Assignment,
+    report: Report,
+    decision: AnotherAttempt | AnotherStart,
+    kind: DoneKind,
+    *,
+    by: Reporter,
+    judged: Judged | None = None,
 ) -> bool:
     """The work is pending again, with its pointer and its done record. False: it is not; if a cancel was asked for, it ends as canceled."""
     pointer = make_pointer(a.pool, a.work_id, decision.due_at, random_bits=ports.entropy.bits(75))

@@ -75,13 +75,6 @@ class Hold:
     config_read_at: EpochMs | None = None
     """When the config was last read; None: it must be read again."""
     deep_read_at: EpochMs | None = None
-    promise_until: EpochMs = EpochMs(0)
-    active_at: EpochMs = EpochMs(0)
-    """When a pass last did something."""
-    poll_ms: int = limits.POLL_MIN_MS
-    stalled: int = 0
-    failures: int = 0
-    """Passes in a row that got no answer."""
     passes: int = 0
 
     @property
@@ -208,7 +201,6 @@ def take_hold(ports: Ports, pool: str, generation: int, remaining_ms: Callable[[
         ends_at=EpochMs(now + life_ms),
         unsure={key for key, entry in ledger.entries.items() if not entry.confirmed},
         callbacks=ledger.callbacks,
-        active_at=now,
     )
 
 

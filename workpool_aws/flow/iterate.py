@@ -6,32 +6,32 @@ leaves undone after the commit, the next holder finds by looking at the entries 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from workpool_aws.core import limits
 from workpool_aws.core.callback import next_at
+from workpool_aws.core.choose import Choice, marks_after
 from workpool_aws.core.kick import KickReason
-from workpool_aws.core.rest import decide_rest, floor_ms, next_poll_ms
-from workpool_aws.core.settle import Settled, deep_low, done_cursor_after, settle
-from workpool_aws.core.start import Taken, cursor_after
+from workpool_aws.core.pace import Pace, PassDone, Pause, after_failure, decide_pause
+from workpool_aws.core.settle import Settled, deep_low, settle
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import configure, tally
-from workpool_aws.flow.callback import Callbacks, act_on, look_at_callbacks
-from workpool_aws.flow.collect import Found, Reports, WorkRead, read_reports, read_works
+from workpool_aws.flow.callback import act_on, look_at_callbacks
+from workpool_aws.flow.choose import choose_starts, entries_for
+from workpool_aws.flow.collect import read_reports
 from workpool_aws.flow.drain import cancel_works, drain
 from workpool_aws.flow.hold import Fenced, Hold, take_hold
 from workpool_aws.flow.kick import win_generation
 from workpool_aws.flow.recover import Looked, look_at_entries, recover
 from workpool_aws.flow.rest import hand_over, rest
-from workpool_aws.flow.start import Order, begin
+from workpool_aws.flow.start import StartOrder, begin
 from workpool_aws.model import facts
-from workpool_aws.model.ids import EpochMs, id_floor, time_of
-from workpool_aws.model.loop import Config, Entry, EntryKey, ShardMark, Tally
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Config, Entry, Tally
 from workpool_aws.model.messages import LoopOrder
 from workpool_aws.model.refs import PointerRef
-from workpool_aws.model.work import Work
 from workpool_aws.ports import Ports
 
 __all__ = ["run_loop"]
@@ -66,6 +66,7 @@ def run_loop(ports: Ports, order: LoopOrder, remaining_ms: Callable[[], int]) ->
 
 def _run(hold: Hold) -> None:
     clock = hold.ports.clock
+    pace = Pace(active_at=clock.now(), changed_at=clock.now())
     while True:
         began = clock.now()
         if began >= hold.ends_at:
@@ -73,72 +74,34 @@ def _run(hold: Hold) -> None:
             return
         hold.renew_lease(began)
         try:
-            if hold.failures:
+            if pace.failures:
                 hold.reload()
             done = _one_pass(hold, began)
         except StoreUnavailable as error:
-            clock.sleep(_after_failure(hold, error))
-            continue
-        hold.failures = 0
-        pause_ms = _pace(hold, done, began)
-        if pause_ms is None:
-            if not rest(hold, done.free, done.next_due, config_version=done.config_version, cut=done.cut):
+            pause = _after_failure(hold, pace, error)
+        else:
+            pause = _pause(hold, pace, done, began)
+            if pause.wait_ms is None and not rest(hold, done.free, done.next_due, config_version=done.config_version, cut=done.cut):
                 return
-            pause_ms = 0
-        floor = floor_ms(hold.entries)
-        clock.sleep(max(pause_ms, floor - (clock.now() - began), 1))
+        pace = pause.pace
+        clock.sleep(max(limits.PASS_FLOOR_MS - (clock.now() - began), 1) if pause.wait_ms is None else pause.wait_ms)
 
 
-def _after_failure(hold: Hold, error: StoreUnavailable) -> int:
-    """How long to wait after a pass that got no answer, in ms; what it had begun, the next one finds in the table.
-
-    Raises the error after too many in a row.
-    """
-    hold.failures += 1
-    if hold.failures >= limits.FAILED_PASSES_MAX:
+def _after_failure(hold: Hold, pace: Pace, error: StoreUnavailable) -> Pause:
+    """What a pass that got no answer had begun, the next one finds in the table. Raises the error after too many in a row."""
+    pause = after_failure(pace)
+    if pause.wait_ms is None:
         raise error
     hold.ports.telemetry.tell(facts.PassFailed(pool=hold.pool, generation=hold.generation, error=str(error)))
-    return limits.POLL_MIN_MS << hold.failures
+    return pause
 
 
-@dataclass(frozen=True, slots=True)
-class PassDone:
-    """What a pass came to. `progress`: a slot was freed or filled; `busy`: it found something to do, or to do again."""
-
-    free: int
-    next_due: EpochMs | None
-    progress: bool
-    busy: bool
-    config_version: int
-    cut: bool = False
-    """Later rows were not all looked through: `next_due` may be nobody's."""
-
-
-def _pace(hold: Hold, done: PassDone, began: EpochMs) -> int | None:
-    """How long to wait before the next pass, in ms; None: nothing to do, rest."""
-    if done.progress:
-        hold.active_at, hold.stalled = began, 0
-    if done.busy:
-        hold.poll_ms = limits.POLL_MIN_MS
-        hold.stalled += not done.progress
-        return _slow_down(hold) if hold.stalled >= limits.STALLED_PASSES else 0
-    now = hold.ports.clock.now()
-    if (
-        now < max(hold.promise_until, hold.active_at + limits.LINGER_MS)
-        or decide_rest(hold.entries, done.next_due, free=done.free, now=now, callback_at=next_at(hold.callbacks)) is None
-    ):
-        slowest = limits.POLL_SATURATED_MS if done.free <= 0 else limits.POLL_MAX_MS
-        wait, hold.poll_ms = min(hold.poll_ms, slowest), next_poll_ms(hold.poll_ms)
-        callback_at = next_at(hold.callbacks)
-        wait = wait if callback_at is None else max(1, min(wait, callback_at - now))
-        # Awake in time for what is due: a due time holds to a second.
-        return wait if done.next_due is None or done.free <= 0 else max(1, min(wait, done.next_due - now))
-    return None
-
-
-def _slow_down(hold: Hold) -> int:
-    hold.ports.telemetry.tell(facts.NoProgress(pool=hold.pool, generation=hold.generation, passes=hold.stalled))
-    return limits.STALLED_SLEEP_MS
+def _pause(hold: Hold, pace: Pace, done: PassDone, began: EpochMs) -> Pause:
+    callback_at, owed = next_at(hold.callbacks), len(hold.callbacks)
+    pause = decide_pause(pace, done, entries=hold.entries, owed=owed, callback_at=callback_at, began=began, now=hold.ports.clock.now())
+    if pause.slowed:
+        hold.ports.telemetry.tell(facts.NoProgress(pool=hold.pool, generation=hold.generation, passes=pause.pace.stalled))
+    return pause
 
 
 def _one_pass(hold: Hold, now: EpochMs) -> PassDone:
@@ -157,30 +120,41 @@ def _one_pass(hold: Hold, now: EpochMs) -> PassDone:
     looked = look_at_entries(hold, settled.entries, now)
     hold.looked = {key: at for key, at in {**hold.looked, **settled.asked}.items() if key in looked.entries}
     free = 0 if drained is not None and drained.holds_back(now) else limit - len(looked.entries)
-    plan = _plan_starts(hold, looked, settled, free=free, deep=deep, now=now)
+    choice = choose_starts(hold, looked, settled, free=free, deep=deep, now=now)
     callbacks = look_at_callbacks(hold, reports, settled.gone, looked.dropped, now)
-    marks = _marks(hold, reports, plan, settled, callbacks, deep=deep and free > 0, now=now)
-    entries = {**looked.entries, **{key: Entry(deadline) for key, deadline in plan.added}}
+    keys = [report.keys for report in reports]
+    marks = marks_after(
+        hold.ledger.shards, choice, back_to=settled.back_to, done_keys=keys, no_room_at=callbacks.blocked, deep=deep, now=now
+    )
+    entries = {**looked.entries, **entries_for(hold, choice, now)}
     told = callbacks.owed != hold.ledger.callbacks
     epoch = drained.epoch if drained is not None and drained.next_shard is None else hold.ledger.epoch
     changed = told or entries.keys() != hold.entries.keys() or epoch != hold.ledger.epoch
     if deep:
         hold.deep_read_at = now
-    if changed and not hold.commit(entries, marks, callbacks.owed, _counted(hold, settled, plan, now), epoch=epoch):
-        return PassDone(free, plan.next_due, progress=False, busy=True, config_version=version)
+    if changed and not hold.commit(entries, marks, callbacks.owed, _counted(hold, settled, choice, now), epoch=epoch):
+        return PassDone(free=free, next_due=choice.next_due, progress=False, busy=True, config_version=version)
     if not changed:
         hold.ledger = replace(hold.ledger, entries=entries, shards=marks)
     hold.unsure = {key for key in hold.unsure - looked.understood if key in entries}
-    _act(hold, looked, plan, now)
+    promise_until = _act(hold, looked, choice, now)
     act_on(hold, callbacks)
-    cancel_works(hold, plan.called_off)
+    cancel_works(hold, choice.called_off)
     hold.passes += 1
-    moved = bool(settled.gone or plan.chosen or len(looked.entries) < len(settled.entries))
+    moved = len(settled.gone) + len(settled.entries) - len(looked.entries) + len(choice.chosen)
     if moved:
-        _tell_pass(hold, len(settled.gone), len(plan.chosen), limit)
-    progress = moved or told or drained is not None or bool(plan.called_off)
-    busy = progress or bool(hold.unsure or looked.recovers or hold.callbacks != hold.ledger.callbacks)
-    return PassDone(limit - len(entries), plan.next_due, progress=progress, busy=busy, config_version=version, cut=plan.cut)
+        _tell_pass(hold, len(settled.gone), len(choice.chosen), limit)
+    progress = moved > 0 or told or drained is not None or bool(choice.called_off)
+    return PassDone(
+        free=limit - len(entries),
+        next_due=choice.next_due,
+        progress=progress,
+        busy=progress or bool(hold.unsure or looked.recovers or hold.callbacks != hold.ledger.callbacks),
+        config_version=version,
+        changes=max(1, moved) if changed else 0,
+        promise_until=promise_until,
+        cut=choice.cut,
+    )
 
 
 def _config(hold: Hold, now: EpochMs) -> Config | None:
@@ -191,83 +165,11 @@ def _config(hold: Hold, now: EpochMs) -> Config | None:
     return hold.config
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The starts of a pass, and how far each shard was read. `reads`: None for a shard that was not read (no free slot)."""
-
-    chosen: tuple[Found, ...]
-    added: tuple[tuple[EntryKey, EpochMs], ...]
-    left: tuple[Found, ...]
-    reads: tuple[WorkRead | None, ...]
-
-    @property
-    def cut(self) -> bool:
-        """Whether later rows were not all looked through."""
-        return any(read is not None and read.cut for read in self.reads)
-
-    @property
-    def called_off(self) -> list[Work]:
-        """Due works to cancel instead."""
-        return [found.work for read in self.reads if read is not None for found in read.called_off]
-
-    @property
-    def next_due(self) -> EpochMs | None:
-        """The earliest later due time that was seen."""
-        return min((read.next_due for read in self.reads if read is not None and read.next_due is not None), default=None)
-
-
-def _plan_starts(hold: Hold, looked: Looked, settled: Settled, *, free: int, deep: bool, now: EpochMs) -> Plan:
-    """Read due works and choose the earliest, as many as there are free slots [WP-1]."""
-    if free <= 0:
-        return Plan((), (), (), tuple(None for _ in hold.ledger.shards))
-    taken = _taken(hold, looked)
-    reads: list[WorkRead] = []
-    for shard, mark in enumerate(hold.ledger.shards):
-        cursor = _cursor_back(mark, settled)
-        low = deep_low(cursor, mark.deep_at) if deep else cursor
-        reads.append(read_works(hold.ports.store, hold.ports.telemetry, hold.pool, shard, low, free=free, taken=taken, now=now))
-    due = sorted((found for read in reads for found in read.due), key=lambda found: found.key)
-    chosen = due[:free]
-    added = []
-    for found in chosen:
-        function = hold.ports.invoker.limits(found.work.target)
-        key = EntryKey(found.work.id, found.work.starts + 1)
-        added.append((key, EpochMs(now + function.event_age_ms + function.timeout_ms)))
-    return Plan(tuple(chosen), tuple(added), tuple(due[free:]), tuple(reads))
-
-
-def _taken(hold: Hold, looked: Looked) -> Taken:
-    unsure = {key.work_id for key in hold.unsure - looked.understood if key in looked.entries}
-    return Taken(looked.entries, unsure, hold.config)
-
-
-def _cursor_back(mark: ShardMark, settled: Settled) -> str:
-    return mark.work_cursor if settled.back_to is None else min(mark.work_cursor, settled.back_to)
-
-
-def _marks(
-    hold: Hold, reports: Sequence[Reports], plan: Plan, settled: Settled, callbacks: Callbacks, *, deep: bool, now: EpochMs
-) -> tuple[ShardMark, ...]:
-    """How far each shard was read: a cursor stays, or goes back, where something pending was not chosen, or found no room in the ledger."""
-    marks = []
-    for mark, report, read, no_room in zip(hold.ledger.shards, reports, plan.reads, callbacks.blocked, strict=True):
-        cursor = _cursor_back(mark, settled)
-        if read is not None:
-            own = {found.key for found in read.due}
-            blocked = min([found.key for found in plan.left if found.key in own] + [found.key for found in read.called_off], default=None)
-            cursor = cursor_after(cursor, blocked, now)
-        done_cursor = done_cursor_after(mark.done_cursor, report.keys, now)
-        if no_room is not None:
-            done_cursor = min(done_cursor, id_floor(EpochMs(time_of(no_room) - 1)))
-        marks.append(ShardMark(work_cursor=cursor, done_cursor=done_cursor, deep_at=now if deep else mark.deep_at))
-    return tuple(marks)
-
-
-def _act(hold: Hold, looked: Looked, plan: Plan, now: EpochMs) -> None:
-    """After the commit: starts, recoveries, tidying."""
-    promise = _promise(hold, plan, now)
-    orders = [Order(key, work, promise) for key, work in looked.begins]
-    orders += [Order(key, found.work, promise) for (key, _), found in zip(plan.added, plan.chosen, strict=True)]
+def _act(hold: Hold, looked: Looked, choice: Choice, now: EpochMs) -> EpochMs | None:
+    """After the commit: starts, recoveries, tidying. Until when the workers were promised that the loop stays up; None: they were not."""
+    promise = _promise(hold, choice, now)
+    orders = [StartOrder(key, work, promise) for key, work in looked.begins]
+    orders += [StartOrder(found.start, found.work, promise) for found in choice.chosen]
     entries = dict(hold.entries)
     for begun in hold.ports.fan_out(lambda order: begin(hold.ports, hold.token, order), orders):
         if begun.sent:
@@ -281,7 +183,8 @@ def _act(hold: Hold, looked: Looked, plan: Plan, now: EpochMs) -> None:
     entries.update({key: entry for (key, _), entry in zip(looked.recovers, recovered, strict=False)})
     hold.ledger = replace(hold.ledger, entries=entries)
     hold.sent &= set(entries)
-    hold.ports.fan_out(lambda pointer: _tidy(hold.ports, pointer), _spent_pointers(hold, plan))
+    hold.ports.fan_out(lambda pointer: _tidy(hold.ports, pointer), _spent_pointers(hold, choice))
+    return promise
 
 
 def _tidy(ports: Ports, pointer: PointerRef) -> None:
@@ -290,23 +193,21 @@ def _tidy(ports: Ports, pointer: PointerRef) -> None:
         ports.store.delete(pointer)
 
 
-def _promise(hold: Hold, plan: Plan, now: EpochMs) -> EpochMs | None:
+def _promise(hold: Hold, choice: Choice, now: EpochMs) -> EpochMs | None:
     """A busy loop says how long it surely stays up, and its workers' completions save a read each."""
     until = EpochMs(now + limits.PROMISE_MS)
-    if not (plan.left or len(hold.entries) >= limits.PROMISE_ENTRIES_MIN) or until >= hold.ends_at:
+    if not (choice.left or len(hold.entries) >= limits.PROMISE_ENTRIES_MIN) or until >= hold.ends_at:
         return None
-    hold.promise_until = until
     return until
 
 
-def _spent_pointers(hold: Hold, plan: Plan) -> list[PointerRef]:
-    used = [found.pointer for (key, _), found in zip(plan.added, plan.chosen, strict=True) if key in hold.sent]
-    stale = [pointer for read in plan.reads if read is not None for pointer in read.stale]
-    return [pointer for pointer in dict.fromkeys([*used, *stale]) if pointer is not None]
+def _spent_pointers(hold: Hold, choice: Choice) -> list[PointerRef]:
+    used = [found.pointer for found in choice.chosen if found.start in hold.sent]
+    return [pointer for pointer in dict.fromkeys([*used, *choice.stale]) if pointer is not None]
 
 
-def _counted(hold: Hold, settled: Settled, plan: Plan, now: EpochMs) -> Tally | None:
-    lags = [now - found.work.due_at for found in plan.chosen]
+def _counted(hold: Hold, settled: Settled, choice: Choice, now: EpochMs) -> Tally | None:
+    lags = [now - found.work.due_at for found in choice.chosen]
     return tally.carry_on(hold.ports, hold.pool, hold.ledger.tally, settled.records, lags, now)
 
 

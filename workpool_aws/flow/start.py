@@ -19,11 +19,11 @@ from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import Part, State, Work
 from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports
 
-__all__ = ["Begun", "Order", "begin"]
+__all__ = ["Begun", "StartOrder", "begin"]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class StartOrder:
     """A start to make: what the ledger has, and the work as last read."""
 
     key: EntryKey
@@ -40,7 +40,7 @@ class Begun:
     sent: bool
 
 
-def begin(ports: Ports, token: str, order: Order) -> Begun:
+def begin(ports: Ports, token: str, order: StartOrder) -> Begun:
     """Make one start. Never raises: what is not certain is looked at in the next pass, or recovered."""
     try:
         running = _write_start(ports, token, order)
@@ -54,7 +54,7 @@ def begin(ports: Ports, token: str, order: Order) -> Begun:
     return Begun(order.key, running.deadline, sent=True)
 
 
-def _send(ports: Ports, running: Work, order: Order) -> None:
+def _send(ports: Ports, running: Work, order: StartOrder) -> None:
     try:
         args = _whole_args(ports, running)
     except StoreUnavailable as error:
@@ -76,7 +76,7 @@ def _whole_args(ports: Ports, running: Work) -> str | None:
     return read_payload(ports, WorkRef(running.pool, running.id), Part.ARGS, running.args_chunks)
 
 
-def _write_start(ports: Ports, token: str, order: Order) -> Work | None:
+def _write_start(ports: Ports, token: str, order: StartOrder) -> Work | None:
     """The work as it runs this start by this loop; None: it does not, look at it again."""
     if order.work.state is State.RUNNING:
         return order.work  # this loop's own start write, whose answer was lost
@@ -99,7 +99,7 @@ def _own_start(current: object, start: int, token: str) -> Work | None:
     return None
 
 
-def _invoke(ports: Ports, running: Work, order: Order, args: str) -> None:
+def _invoke(ports: Ports, running: Work, order: StartOrder, args: str) -> None:
     timeout_ms = ports.invoker.limits(running.target).timeout_ms
     assignment = assignment_for(running, ports.table, timeout_ms=timeout_ms, loop_until=order.loop_until)
     for _ in range(limits.INVOKE_TRIES):
@@ -121,7 +121,7 @@ def _invoke(ports: Ports, running: Work, order: Order, args: str) -> None:
     _put_back(ports, running, "Lambda throttled the invoke")
 
 
-def _tell_started(ports: Ports, running: Work, order: Order) -> None:
+def _tell_started(ports: Ports, running: Work, order: StartOrder) -> None:
     lag_ms = max(0, (running.started_at or 0) - order.work.due_at)
     ports.telemetry.tell(facts.Started(pool=running.pool, work_id=running.id, attempt=running.attempts_made + 1, lag_ms=lag_ms))
 

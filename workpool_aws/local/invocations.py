@@ -9,7 +9,7 @@ from typing import Literal
 from workpool_aws.local.functions import Event
 from workpool_aws.model.ids import EpochMs
 
-__all__ = ["Diary", "Ended", "Entry", "Invocation"]
+__all__ = ["Diary", "DiaryEntry", "Ended", "Invocation"]
 
 Ended = Literal["running", "success", "failed", "timeout", "crashed", "duplicate", "late", "killed"]
 
@@ -33,7 +33,7 @@ class Invocation:
 
 
 @dataclass(slots=True, kw_only=True)
-class Entry:
+class DiaryEntry:
     """An invocation as it happens. Moments count starts and ends, so that what touches at one instant does not overlap."""
 
     function: str
@@ -54,23 +54,23 @@ class Diary:
     """The entries of one cloud. Its kernel's lock guards it."""
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []
+        self._entries: list[DiaryEntry] = []
         self._moments = 0
 
-    def begin(self, function: str, event: Event, attempt: int | None, at: EpochMs) -> Entry:
+    def begin(self, function: str, event: Event, attempt: int | None, at: EpochMs) -> DiaryEntry:
         """A delivery begins to run."""
         self._moments += 1
-        entry = Entry(function=function, event=event, attempt=attempt, started_at=at, started_moment=self._moments)
+        entry = DiaryEntry(function=function, event=event, attempt=attempt, started_at=at, started_moment=self._moments)
         self._entries.append(entry)
         return entry
 
-    def free(self, entry: Entry) -> None:
+    def free(self, entry: DiaryEntry) -> None:
         """Its user code is over. The first word counts."""
         if entry.free_moment is None:
             self._moments += 1
             entry.free_moment = self._moments
 
-    def end(self, entry: Entry, at: EpochMs, outcome: Ended, error: str | None = None) -> None:
+    def end(self, entry: DiaryEntry, at: EpochMs, outcome: Ended, error: str | None = None) -> None:
         """It is over. What was told of its user code counts more than that the process ended well; that there was none, more than all."""
         self.free(entry)
         entry.ended_at = at
@@ -94,11 +94,11 @@ class Diary:
         return most
 
 
-def _ran_user_code(entry: Entry) -> bool:
+def _ran_user_code(entry: DiaryEntry) -> bool:
     return entry.outcome not in {"duplicate", "late"} and not entry.died_at_claim
 
 
-def _shown(entry: Entry) -> Invocation:
+def _shown(entry: DiaryEntry) -> Invocation:
     return Invocation(
         event=entry.event,
         attempt=entry.attempt,

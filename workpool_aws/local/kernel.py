@@ -15,8 +15,8 @@ from workpool_aws.model.ids import EpochMs
 __all__ = [
     "TRACE_MAX",
     "Alarm",
+    "CallFaults",
     "Crashed",
-    "Faults",
     "JumpWatch",
     "Kernel",
     "Killed",
@@ -90,7 +90,7 @@ class Alarm:
         self.canceled = True
 
 
-class Faults(Protocol):
+class CallFaults(Protocol):
     """The one place where service calls go wrong."""
 
     def around(self, task: Task, label: str, apply: Callable[[], T], *, writes: bool) -> T:
@@ -98,10 +98,10 @@ class Faults(Protocol):
 
 
 class PlannedCrashes:
-    """Faults of a plain LocalCloud: a task with a planned crash dies at that call, before or after its effect."""
+    """The faults of a plain LocalCloud: a task with a planned crash dies at that call, before or after its effect."""
 
     def around(self, task: Task, label: str, apply: Callable[[], T], *, writes: bool) -> T:  # noqa: ARG002 - other faults look at them
-        """See Faults."""
+        """See CallFaults."""
         process = task.process or task
         if process.crash_in is None:
             return apply()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from workpool_aws.adapters import capacity
 from workpool_aws.adapters.capacity import Meter, item_size
@@ -105,9 +105,13 @@ def _index_units(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -
 def _plain(item: Mapping[str, Any]) -> dict[str, Value]:
     plain: dict[str, Value] = {}
     for name, value in item_from_wire(item).items():
-        plain[name] = value if isinstance(value, str | int | bool) else json.dumps(value)
-        if isinstance(value, list) and all(isinstance(text, str) for text in value):
-            plain[name] = [str(text) for text in value]
+        match value:
+            case str() | bytes() | int() | bool():
+                plain[name] = value
+            case list() if all(isinstance(text, str) for text in value):
+                plain[name] = [str(text) for text in value]
+            case _:
+                plain[name] = json.dumps(value)
     return plain
 
 
@@ -130,6 +134,8 @@ def _noun(key: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
             return "chunk"
         case Room.WORK | Room.DONE | Room.DEPLOYMENT:
             return str(place.room.value)
+        case _:
+            assert_never(place.room)
 
 
 def _shelf(fields: Mapping[str, Any]) -> str:

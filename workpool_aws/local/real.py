@@ -11,7 +11,7 @@ from contextvars import Context
 from typing import TypeVar
 
 from workpool_aws.local.alarms import Alarms
-from workpool_aws.local.kernel import TRACE_MAX, Alarm, Faults, JumpWatch, Killed, PlannedCrashes, Task, TraceLine
+from workpool_aws.local.kernel import TRACE_MAX, Alarm, CallFaults, JumpWatch, Killed, PlannedCrashes, Task, TraceLine
 from workpool_aws.model.ids import EpochMs
 
 __all__ = ["RealKernel"]
@@ -35,7 +35,7 @@ class _Thread(Task):
 class RealKernel:
     """The kernel on the real clock (see `Kernel`): nothing is repeatable, nothing jumps. A killed thread ends at its next service call."""
 
-    def __init__(self, *, speed: float = 1.0, latency_ms: int = 0, faults: Faults | None = None) -> None:
+    def __init__(self, *, speed: float = 1.0, latency_ms: int = 0, faults: CallFaults | None = None) -> None:
         self.trace: deque[TraceLine] = deque(maxlen=TRACE_MAX)
         self._speed = speed
         self._latency_ms = latency_ms

@@ -15,7 +15,7 @@ from workpool_aws.local.answers import Answer, answered, exited, raised, timed_o
 from workpool_aws.local.chance import Chooser
 from workpool_aws.local.context import LambdaContext, context_of
 from workpool_aws.local.functions import Event, Resolved
-from workpool_aws.local.invocations import Diary, Ended, Entry
+from workpool_aws.local.invocations import Diary, DiaryEntry, Ended
 from workpool_aws.local.kernel import Alarm, Kernel, Killed, Task
 from workpool_aws.model.facts import Completed, DuplicateRefused, Fact, PutBack, Retrying
 from workpool_aws.model.work import Outcome
@@ -45,7 +45,7 @@ class _Run:
 
     this: Try
     event: Event
-    entry: Entry
+    entry: DiaryEntry
     context: LambdaContext
     alarm: Alarm | None = None
     over: bool = False
@@ -182,7 +182,7 @@ def _must_claim(run: _Run) -> bool:
     return run.this.resolved.function.decorated and assignment is not None and assignment.claimed
 
 
-def _mark(entry: Entry, ended: Ended) -> None:
+def _mark(entry: DiaryEntry, ended: Ended) -> None:
     entry.outcome = ended
 
 

@@ -70,7 +70,7 @@ class _Request:
 
 
 class SeededFaults:
-    """The faults of one cloud: around its calls (kernel.Faults) and beside them (CloudFaults). To be attached to its kernel first."""
+    """The faults of one cloud: around its calls (kernel.CallFaults) and beside them (CloudFaults). To be attached to its kernel first."""
 
     def __init__(self, plan: Faults, chooser: Chooser, loop: str) -> None:
         """`loop`: the name of the main loop's function."""
@@ -92,7 +92,7 @@ class SeededFaults:
             self._until = EpochMs(kernel.now() + round(self._plan.until.total_seconds() * 1000))
 
     def around(self, task: Task, label: str, apply: Callable[[], T], *, writes: bool) -> T:
-        """See kernel.Faults."""
+        """See kernel.CallFaults."""
         if (task.process or task).crash_in is not None:
             return self._planned.around(task, label, apply, writes=writes)
         if self._plan.jitter_ms:

@@ -18,7 +18,7 @@ from typing import Final, NoReturn, TypeVar
 
 from workpool_aws.local.alarms import Alarms
 from workpool_aws.local.chance import Chooser, SeededChooser
-from workpool_aws.local.kernel import TRACE_MAX, Alarm, Faults, JumpWatch, Killed, LocalCloudError, PlannedCrashes, Task, TraceLine
+from workpool_aws.local.kernel import TRACE_MAX, Alarm, CallFaults, JumpWatch, Killed, LocalCloudError, PlannedCrashes, Task, TraceLine
 from workpool_aws.local.lanes import Lane, StallWatch, stack_of
 from workpool_aws.local.seats import Seat
 from workpool_aws.model.ids import EpochMs
@@ -53,7 +53,7 @@ class VirtualKernel:
         start: EpochMs = START,
         latency_ms: int = 0,
         stall_timeout_s: float = 10.0,
-        faults: Faults | None = None,
+        faults: CallFaults | None = None,
     ) -> None:
         self.trace: deque[TraceLine] = deque(maxlen=TRACE_MAX)
         self.steps = 0

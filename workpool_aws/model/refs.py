@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, assert_never
 
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config, Deployment, Done, Ledger, MinuteReport, Registration, Status
@@ -140,6 +140,8 @@ def ref_of(record: Record) -> Ref:  # noqa: C901 - one a kind of record
             return RegistrationRef(record.pool)
         case Deployment():
             return DeploymentRef()
+        case _:
+            assert_never(record)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workpool_aws.adapters.aws import CLIENT_CONFIGS
-from workpool_aws.adapters.scheduler import EventBridgeTimer, Place, schedule_name
+from workpool_aws.adapters.scheduler import EventBridgeTimer, ScheduleHome, schedule_name
 from workpool_aws.adapters.wire import order_from_wire
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs
@@ -22,8 +22,8 @@ from workpool_aws.ports import TimerUnavailable
 
 LOOP = "arn:aws:lambda:eu-west-1:123456789012:function:loop"
 ROLE = "arn:aws:iam::123456789012:role/scheduler"
-PLACE = Place(loop_arn=LOOP, group="group-1", role_arn=ROLE)
-NOWHERE = Place(loop_arn=None, group=None, role_arn=None)
+HOME = ScheduleHome(loop_arn=LOOP, group="group-1", role_arn=ROLE)
+HOMELESS = ScheduleHome(loop_arn=None, group=None, role_arn=None)
 HOUR_MS = 3_600_000
 CONFLICT = (409, {"Message": "there is one"}, "ConflictException")
 NOT_FOUND = (404, {"Message": "there is none"}, "ResourceNotFoundException")
@@ -39,8 +39,8 @@ def make_timer(session, far, clock, monkeypatch):
     client = far.listen(session.client("scheduler", config=CLIENT_CONFIGS["scheduler"]))
     far.default = OK
 
-    def make(place=PLACE, deployment=lambda: None, table="t-1"):
-        return EventBridgeTimer(lambda: client, clock, table, place=place, deployment=deployment)
+    def make(home=HOME, deployment=lambda: None, table="t-1"):
+        return EventBridgeTimer(lambda: client, clock, table, home=home, deployment=deployment)
 
     return make
 
@@ -154,7 +154,7 @@ def test_forgetting_that_fails_says_so(make_timer, far, error):
 
 def test_what_the_environment_does_not_say_stands_in_the_deployment(make_timer, far, clock):
     found = Deployment(loop_arn=LOOP, schedule_group="found", scheduler_role_arn=ROLE)
-    timer = make_timer(NOWHERE, lambda: found)
+    timer = make_timer(HOMELESS, lambda: found)
     timer.wake_at("email", EpochMs(clock.now() + HOUR_MS))
     timer.forget("email")
     created, deleted = far.requests
@@ -164,7 +164,7 @@ def test_what_the_environment_does_not_say_stands_in_the_deployment(make_timer, 
 
 def test_what_the_environment_says_beats_the_deployment(make_timer, far, clock):
     found = Deployment(loop_arn=LOOP + "-other", schedule_group="other", scheduler_role_arn=ROLE)
-    make_timer(Place(loop_arn=LOOP, group="ours", role_arn=None), lambda: found).wake_at("email", EpochMs(clock.now() + HOUR_MS))
+    make_timer(ScheduleHome(loop_arn=LOOP, group="ours", role_arn=None), lambda: found).wake_at("email", EpochMs(clock.now() + HOUR_MS))
     assert (far.bodies[0]["GroupName"], far.bodies[0]["Target"]["Arn"], far.bodies[0]["Target"]["RoleArn"]) == ("ours", LOOP, ROLE)
 
 
@@ -172,29 +172,29 @@ def test_a_deployment_is_not_read_when_all_is_known(make_timer, far, clock):
     def unreadable():
         raise StoreUnavailable("not asked for")
 
-    timer = make_timer(PLACE, unreadable)
+    timer = make_timer(HOME, unreadable)
     timer.wake_at("email", EpochMs(clock.now() + HOUR_MS))
     timer.forget("email")
     assert verbs(far) == ["POST", "DELETE"]
 
 
 @pytest.mark.parametrize(
-    ("place", "found", "missing"),
+    ("home", "found", "missing"),
     [
-        (NOWHERE, None, ["WORKPOOL_LOOP_ARN", "WORKPOOL_SCHEDULE_GROUP", "WORKPOOL_SCHEDULER_ROLE_ARN"]),
-        (NOWHERE, Deployment(loop_arn=LOOP), ["WORKPOOL_SCHEDULE_GROUP", "WORKPOOL_SCHEDULER_ROLE_ARN"]),
-        (Place(loop_arn=LOOP, group="g", role_arn=None), None, ["WORKPOOL_SCHEDULER_ROLE_ARN"]),
+        (HOMELESS, None, ["WORKPOOL_LOOP_ARN", "WORKPOOL_SCHEDULE_GROUP", "WORKPOOL_SCHEDULER_ROLE_ARN"]),
+        (HOMELESS, Deployment(loop_arn=LOOP), ["WORKPOOL_SCHEDULE_GROUP", "WORKPOOL_SCHEDULER_ROLE_ARN"]),
+        (ScheduleHome(loop_arn=LOOP, group="g", role_arn=None), None, ["WORKPOOL_SCHEDULER_ROLE_ARN"]),
     ],
 )
-def test_without_a_place_the_order_says_what_is_missing(make_timer, far, clock, place, found, missing):
+def test_without_a_home_the_order_says_what_is_missing(make_timer, far, clock, home, found, missing):
     with pytest.raises(TimerUnavailable) as caught:
-        make_timer(place, lambda: found).wake_at("email", EpochMs(clock.now() + HOUR_MS))
+        make_timer(home, lambda: found).wake_at("email", EpochMs(clock.now() + HOUR_MS))
     assert re.findall(r"WORKPOOL_\w+", str(caught.value)) == missing
     assert far.requests == []
 
 
 def test_without_a_group_there_is_nothing_to_forget(make_timer, far):
-    make_timer(NOWHERE).forget("email")
+    make_timer(HOMELESS).forget("email")
     assert far.requests == []
 
 
@@ -202,7 +202,7 @@ def test_a_deployment_that_cannot_be_read_makes_the_timer_unavailable(make_timer
     def unreadable():
         raise StoreUnavailable("no answer")
 
-    timer = make_timer(NOWHERE, unreadable)
+    timer = make_timer(HOMELESS, unreadable)
     with pytest.raises(TimerUnavailable, match="no answer"):
         timer.wake_at("email", clock.now())
     with pytest.raises(TimerUnavailable, match="no answer"):

@@ -32,6 +32,8 @@ from workpool_aws.adapters.keys import Key
         ({"a": ""}, 1),
         ({"a": "é✓"}, 1 + 2 + 3),
         ({"ä": "x"}, 2 + 1),
+        ({"a": b""}, 1),
+        ({"a": b"\x00\xff\x80"}, 1 + 3),
         ({"a": True}, 1 + 1),
         ({"a": False}, 1 + 1),
         ({"a": 0}, 1 + 1),

@@ -8,7 +8,7 @@ from builders import NOW, a_policy, a_running_work, a_work, an_assignment
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.core import limits
 from workpool_aws.core.complete import (
-    Again,
+    AnotherAttempt,
     Finish,
     Judged,
     after_refusal,
@@ -79,7 +79,7 @@ def test_a_failure_with_attempts_left_is_pending_again_after_its_delay() -> None
     a = an_assignment(retry=a_policy(), claimed=False)
     decision = decide_report(a, FAILED, now=NOW, jitter=0.5)
 
-    assert isinstance(decision, Again)
+    assert isinstance(decision, AnotherAttempt)
     after = stored_after(a_running_work(claimed=False, undelivered=3), decision.write)
     assert after is not None
     assert (after.state, after.due_at, after.attempts_made, after.undelivered) == (State.PENDING, NOW + 250, 1, 0)

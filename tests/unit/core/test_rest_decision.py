@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from builders import NOW, a_work, an_id
 from workpool_aws.core import limits
-from workpool_aws.core.rest import Rest, decide_rest, floor_ms, next_poll_ms
+from workpool_aws.core.rest import Rest, decide_rest
 from workpool_aws.core.start import Look, Taken, classify
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, LoopState
@@ -38,15 +38,6 @@ def test_a_start_in_flight_is_waited_for_until_it_must_be_recovered() -> None:
 def test_without_a_free_slot_due_work_does_not_keep_it_up() -> None:
     assert decide_rest(RUNNING, NOW, free=0, now=NOW) == Rest(LoopState.WAITING, RECOVER_AT, saturated=True, timer_at=None)
     assert decide_rest({}, NOW, free=0, now=NOW) == Rest(LoopState.WAITING, None, saturated=True, timer_at=None)
-
-
-def test_polls_grow_to_a_second_and_passes_keep_their_floor() -> None:
-    polls = [limits.POLL_MIN_MS]
-    while polls[-1] < limits.POLL_MAX_MS:
-        polls.append(next_poll_ms(polls[-1]))
-    assert polls == [100, 160, 256, 410, 656, 1000]
-    assert floor_ms({}) == 100
-    assert floor_ms({EntryKey(an_id(n=n), 1): Entry(NOW) for n in range(100)}) == 250
 
 
 def test_a_row_is_due_later_or_nothing_to_this_pass() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from builders import NOW, an_id
 from workpool_aws.core import limits
+from workpool_aws.core.choose import cursor_after
 from workpool_aws.core.settle import deep_low, done_cursor_after, settle
-from workpool_aws.core.start import cursor_after
 from workpool_aws.model.ids import EpochMs, id_floor, make_id, time_of
 from workpool_aws.model.loop import Done, DoneKind, Entry, EntryKey
 

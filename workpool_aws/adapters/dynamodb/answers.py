@@ -22,7 +22,7 @@ from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import Record, Unreadable
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
-__all__ = ["Again", "server_time", "translated"]
+__all__ = ["TryAgain", "server_time", "translated"]
 
 _CONDITION: Final = "ConditionalCheckFailed"
 _MISSING_TABLE: Final = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
@@ -40,7 +40,7 @@ _MISSING_INDEX: Final = "does not have the specified index"
 _MALFORMED: Final = frozenset({"ValidationException", "ItemCollectionSizeLimitExceededException"})
 
 
-class Again(Enum):
+class TryAgain(Enum):
     """Nothing was written, because something else was in the way: worth another try."""
 
     CONFLICT = "conflict"
@@ -61,8 +61,8 @@ def server_time(answer: Mapping[str, object]) -> EpochMs | None:
     return None if date.tzinfo is None else EpochMs(int(date.astimezone(UTC).timestamp()) * 1_000)
 
 
-def translated(error: ClientError | BotoCoreError, table: str) -> Exception | Again:
-    """What an error of boto3 means to the flow: the error to raise in its place, or `Again`."""
+def translated(error: ClientError | BotoCoreError, table: str) -> Exception | TryAgain:
+    """What an error of boto3 means to the flow: the error to raise in its place, or `TryAgain`."""
     if isinstance(error, ParamValidationError):
         return ValueError(f"table {table!r}: {error}")
     if not isinstance(error, ClientError):
@@ -75,7 +75,7 @@ def translated(error: ClientError | BotoCoreError, table: str) -> Exception | Ag
     if code == "TransactionCanceledException":
         return _cancelled(response.get("CancellationReasons") or [], table, message)
     if code in _CONFLICTS:
-        return Again.CONFLICT
+        return TryAgain.CONFLICT
     if _MISSING_INDEX in message:
         return StoreUnavailable(f"table {table!r} has no index {DEAD_INDEX!r}: it was created before there were dead letters to list")
     if code in _MALFORMED:
@@ -83,14 +83,14 @@ def translated(error: ClientError | BotoCoreError, table: str) -> Exception | Ag
     return StoreUnavailable(_sentence(code, message, table, error.operation_name))
 
 
-def _cancelled(reasons: list[Mapping[str, Any]], table: str, message: str) -> Exception | Again:
+def _cancelled(reasons: list[Mapping[str, Any]], table: str, message: str) -> Exception | TryAgain:
     codes = [str(reason.get("Code", "None")) for reason in reasons]
     failed = tuple(code == _CONDITION for code in codes)
     if any(failed):
         return TransactionFailed(tuple(_standing(reason) if fail else None for reason, fail in zip(reasons, failed, strict=True)), failed)
     if "ValidationError" in codes or "ItemCollectionSizeLimitExceeded" in codes:
         return ValueError(f"table {table!r}: DynamoDB refused the transaction: {message}")
-    return Again.CONFLICT
+    return TryAgain.CONFLICT
 
 
 def _standing(response: Mapping[str, Any]) -> Record | Unreadable | None:

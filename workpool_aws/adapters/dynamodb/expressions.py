@@ -130,6 +130,8 @@ def _to_wire(value: Value) -> AttributeValueTypeDef:
             return {"N": str(value)}
         case str():
             return {"S": value}
+        case bytes():
+            return {"B": value}
         case list():
             return {"L": [{"S": text} for text in value]}
         case _:
@@ -140,7 +142,7 @@ def _from_wire(typed: object) -> object:
     if not isinstance(typed, Mapping) or len(typed) != 1:
         return typed
     ((name, value),) = typed.items()
-    if name in _SIMPLE:
+    if name in _SIMPLE or (name == "B" and isinstance(value, bytes)):
         return value
     if name == "N" and isinstance(value, str):
         return _number(value, typed)

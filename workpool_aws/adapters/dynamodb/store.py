@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from workpool_aws.adapters import capacity
 from workpool_aws.adapters.codec import change_of, decode, encode, key_in
-from workpool_aws.adapters.dynamodb.answers import Again, server_time, translated
+from workpool_aws.adapters.dynamodb.answers import TryAgain, server_time, translated
 from workpool_aws.adapters.dynamodb.expressions import Expressions, item_from_wire, item_to_wire
 from workpool_aws.adapters.keys import (
     DEAD_INDEX,
@@ -194,7 +194,7 @@ class DynamoStore:
                 return call()
             except (ClientError, BotoCoreError) as error:
                 meaning = translated(error, self._table)
-                if not isinstance(meaning, Again):
+                if not isinstance(meaning, TryAgain):
                     raise meaning from error
         raise StoreUnavailable(f"table {self._table!r}: other transactions were in the way in all {_TRIES} tries")
 

@@ -1,0 +1,141 @@
+"""The ledger's slots are packed small, come back as they were, and are still read as the version before wrote them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builders import NOW
+from workpool_aws.adapters.slots import pack, unpack
+from workpool_aws.core import limits
+from workpool_aws.model.ids import EpochMs, WorkId, make_id, make_ids
+from workpool_aws.model.loop import Entry, EntryKey
+
+FIRST, SECOND = (WorkId(make_id(EpochMs(NOW + n), random_bits=n)) for n in (0, 5))
+
+moments = st.integers(0, 2**48 - 1) | st.integers(NOW, NOW + 10**6)
+ids = st.builds(
+    lambda at, bits, shard: WorkId(make_id(EpochMs(at), random_bits=bits, shard=shard)), moments, st.integers(0, 2**75), st.integers(0, 31)
+)
+keys = st.builds(EntryKey, ids, st.sampled_from([0, 1, 2, 127, 128, 10**9 - 1]))
+slots = st.dictionaries(keys, st.builds(Entry, moments.map(EpochMs), st.booleans()), max_size=12)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(slots)
+def test_slots_come_back(entries: dict[EntryKey, Entry]) -> None:
+    assert unpack(pack(entries)) == entries
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(slots)
+def test_the_same_slots_are_the_same_bytes(entries: dict[EntryKey, Entry]) -> None:
+    assert pack(dict(reversed(entries.items()))) == pack(entries)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.binary(max_size=60), slots)
+def test_any_other_bytes_are_slots_or_refused(data: bytes, entries: dict[EntryKey, Entry]) -> None:
+    for value in (data, b"\x02" + data, pack(entries) + data, pack(entries)[: len(data)]):
+        try:
+            found = unpack(value)
+        except ValueError:
+            continue
+        assert unpack(pack(found)) == found
+
+
+def test_a_slot_takes_about_14_bytes() -> None:
+    """As `limits` tells the pace of the loop: independent ids, one each 200 ms, started at once, with a few functions' timeouts."""
+    spread = {
+        EntryKey(WorkId(make_id(EpochMs(NOW + 200 * n), random_bits=(n + 1) * 0x9E3779B97F4A7C15F39CC % 2**74)), 1): Entry(
+            EpochMs(NOW + 200 * n + (60_000, 90_000, 600_000)[n % 3]), confirmed=True
+        )
+        for n in range(limits.PARALLELISM_MAX)
+    }
+
+    each = (len(pack(spread)) - 1) / limits.PARALLELISM_MAX
+
+    assert limits.LEDGER_SLOT_BYTES - 1 < each <= limits.LEDGER_SLOT_BYTES + 1
+
+
+def test_ids_that_were_made_together_take_less() -> None:
+    made = make_ids(NOW, random_bits=2**73 + 12345)
+    batch = {EntryKey(WorkId(next(made)), 1): Entry(EpochMs(NOW + 90_000 + n // 16), confirmed=True) for n in range(300)}
+
+    assert len(pack(batch)) <= 300 * 5
+
+
+def test_the_layout_is_as_it_is_described() -> None:
+    """What was stored stays readable: no change of this package may change these bytes without a new format."""
+    entries = {EntryKey(FIRST, 1): Entry(NOW, confirmed=True), EntryKey(SECOND, 300): Entry(EpochMs(NOW - 1))}
+
+    packed = pack(entries)
+
+    number = NOW << 80
+    step = (5 << 80) + (5 << 5)
+    assert packed == b"".join(
+        (
+            b"\x02",
+            bytes([0b1101_1111]) + number.to_bytes(16, "big") + (2 * NOW).to_bytes(7, "big"),
+            bytes([0b0010_1011]) + step.to_bytes(11, "big") + bytes([300 & 0x7F | 0x80, 300 >> 7]) + b"\x01",
+        )
+    )
+
+
+def test_the_format_before_is_still_read() -> None:
+    stored = [f"{SECOND}:300:100000000", f"{FIRST}:1:mjuohs0a:c"]
+
+    assert unpack(stored) == {
+        EntryKey(SECOND, 300): Entry(EpochMs(36**8)),
+        EntryKey(FIRST, 1): Entry(EpochMs(int("mjuohs0a", 36)), confirmed=True),
+    }
+
+
+GOOD = pack({EntryKey(FIRST, 1): Entry(NOW), EntryKey(SECOND, 1): Entry(NOW)})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "x",
+        5,
+        b"",
+        b"\x01",
+        b"\x03" + GOOD[1:],
+        GOOD[:-1],
+        GOOD + b"\xdf",
+        GOOD + bytes(2),  # the slot before once more: the deadline differs by nothing
+        b"\x02" + bytes([0b1100_1111]) + b"\xff" * 16 + bytes(7) + bytes([0b0000_1111]) + b"\xff" * 16 + bytes(1),
+        b"\x02\x00\x01",
+        b"\x02\x20" + b"\xff" * 8,
+        b"\x02\x20" + b"\xff\xff\xff\xff\x7f" + b"\x00",
+        b"\x02\xc0" + b"\xff" * 7,
+        [5],
+        ["x"],
+        [f"{FIRST}:1"],
+        [f"{'U' * 26}:1:a"],
+        [f"{FIRST}:1:a", f"{FIRST}:1:b"],
+        [f"{FIRST}:1:zzzzzzzzzzzz"],  # read, it could never be written again
+        [f"{FIRST}:1000000000:a"],
+    ],
+)
+def test_what_is_no_slots_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match=r"slot|start number"):
+        unpack(value)
+
+
+@pytest.mark.parametrize(
+    ("key", "entry"),
+    [
+        (EntryKey(WorkId("x"), 1), Entry(NOW)),
+        (EntryKey(FIRST, -1), Entry(NOW)),
+        (EntryKey(FIRST, 10**9), Entry(NOW)),
+        (EntryKey(FIRST, 1), Entry(EpochMs(-1))),
+        (EntryKey(FIRST, 1), Entry(EpochMs(2**48))),
+    ],
+)
+def test_a_slot_that_could_not_be_read_back_is_not_written(key: EntryKey, entry: Entry) -> None:
+    with pytest.raises(ValueError, match="slot"):
+        pack({key: entry})

@@ -1,0 +1,182 @@
+"""How long a pass is, how a loop polls and slows down, and when it has nothing left but to rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builders import NOW, an_id
+from workpool_aws.core import limits
+from workpool_aws.core.pace import Pace, PassDone, Pause, after_failure, commit_units, decide_pause, next_poll_ms, pass_length_ms
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Entry, EntryKey
+
+FRESH = Pace(active_at=NOW, changed_at=NOW)
+QUIET = Pace(active_at=EpochMs(NOW - 60_000), changed_at=EpochMs(NOW - 60_000))
+
+
+def slots(count: int) -> dict[EntryKey, Entry]:
+    return {EntryKey(an_id(n=n), 1): Entry(EpochMs(NOW + 600_000), confirmed=True) for n in range(count)}
+
+
+def done(**changes: object) -> PassDone:
+    """A pass that found nothing, with five slots free."""
+    fields: dict[str, object] = {"free": 5, "next_due": None, "progress": False, "busy": False, "config_version": 1, **changes}
+    return PassDone(**fields)  # type: ignore[arg-type]
+
+
+def moved(changes: int, **more: object) -> PassDone:
+    return done(progress=True, busy=True, changes=changes, **more)
+
+
+def decide(pace: Pace, passed: PassDone, *, entries: Mapping[EntryKey, Entry] | None = None, took_ms: int = 0, **more: int) -> Pause:
+    now = EpochMs(NOW + took_ms)
+    callback_at = EpochMs(more["callback_at"]) if "callback_at" in more else None
+    return decide_pause(pace, passed, entries=entries or {}, owed=more.get("owed", 0), callback_at=callback_at, began=NOW, now=now)
+
+
+def test_a_pass_that_achieved_something_is_followed_by_the_next_at_the_floor() -> None:
+    pause = decide(QUIET, moved(3), entries=slots(10), took_ms=30)
+
+    assert pause == Pause(Pace(active_at=NOW, changed_at=NOW), limits.PASS_FLOOR_MS - 30)
+
+
+def test_a_pass_longer_than_its_length_is_followed_at_once() -> None:
+    assert decide(QUIET, moved(3), entries=slots(10), took_ms=5_000).wait_ms == 1
+
+
+@pytest.mark.parametrize(
+    ("entries", "a_second", "length_ms"),
+    [
+        (10, 10, 100),  # one unit: there is nothing to save
+        (300, 10, 667),  # five units for 6.7 actions
+        (300, 5, 800),  # would be worth more, but due work may not wait
+        (300, 100, 100),
+        (500, 10, 800),
+        (500, 60, 195),
+    ],
+)
+def test_a_commit_waits_until_it_is_worth_its_size(entries: int, a_second: int, length_ms: int) -> None:
+    """At a steady rate of actions, each of them two changes, the length of a pass settles here."""
+    units, length = commit_units(entries, 0), limits.PASS_FLOOR_MS
+    for _ in range(50):
+        length = pass_length_ms(units, max(1, round(2 * a_second * length / 1000)), since_ms=length)
+
+    assert abs(length - length_ms) <= length_ms * 0.15
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.integers(1, 30), st.integers(1, 1_000), st.integers(0, 10**9))
+def test_no_length_keeps_due_work_waiting(units: int, changes: int, since_ms: int) -> None:
+    """[WP-20]"""
+    length = pass_length_ms(units, changes, since_ms=since_ms)
+
+    assert limits.PASS_FLOOR_MS <= length <= limits.PASS_LENGTH_MS_MAX < limits.DUE_TO_START_MS
+    assert pass_length_ms(units + 1, changes, since_ms=since_ms) >= length >= pass_length_ms(units, changes + 1, since_ms=since_ms)
+
+
+def test_a_burst_after_a_quiet_hour_is_not_taken_for_a_trickle() -> None:
+    assert pass_length_ms(commit_units(300, 0), 200, since_ms=3_600_000) <= 2 * limits.PASS_FLOOR_MS
+
+
+def test_a_commit_without_a_change_of_slots_pays_for_its_size_too() -> None:
+    """A callback moved: of 300 slots, that is five units."""
+    assert decide(FRESH, moved(1), entries=slots(300)).wait_ms == limits.PASS_LENGTH_MS_MAX
+
+
+def test_owed_callbacks_are_part_of_the_size() -> None:
+    assert [commit_units(0, 0), commit_units(50, 0), commit_units(300, 0), commit_units(500, 0), commit_units(300, 500)] == [1, 2, 5, 8, 27]
+
+
+def test_a_pass_that_wrote_nothing_keeps_the_floor() -> None:
+    assert decide(FRESH, done(busy=True), entries=slots(500)).wait_ms == limits.PASS_FLOOR_MS
+
+
+def test_what_was_written_last_is_what_the_next_rate_counts_from() -> None:
+    pace = decide(FRESH, moved(1), entries=slots(300)).pace
+
+    assert pace.changed_at == NOW
+    assert decide(pace, done(), entries=slots(300)).pace.changed_at == NOW
+
+
+def test_polls_grow_to_a_second() -> None:
+    """[WP-20] [WP-23]"""
+    waits = []
+    pace = FRESH
+    for _ in range(7):
+        pause = decide(pace, done(), entries=slots(3))
+        pace = pause.pace
+        waits.append(pause.wait_ms)
+
+    assert waits == [100, 160, 256, 410, 656, 1000, 1000]
+    assert next_poll_ms(limits.POLL_MAX_MS) == limits.POLL_MAX_MS
+
+
+def test_a_pass_that_found_something_begins_the_polls_anew() -> None:
+    pace = Pace(active_at=NOW, changed_at=NOW, poll_ms=1_000)
+
+    assert decide(pace, moved(1)).pace.poll_ms == limits.POLL_MIN_MS
+
+
+@pytest.mark.parametrize(
+    ("passed", "more", "wait_ms"),
+    [
+        (done(next_due=EpochMs(NOW + 130)), {}, 130),
+        (done(next_due=EpochMs(NOW + 130), free=0), {}, limits.POLL_SATURATED_MS),
+        (done(), {"callback_at": NOW + 140}, 140),
+        (done(), {"callback_at": NOW - 5}, limits.PASS_FLOOR_MS),
+    ],
+)
+def test_a_poll_is_awake_for_what_comes(passed: PassDone, more: dict[str, int], wait_ms: int) -> None:
+    """[WP-20] Without a free slot, what is due next does not matter."""
+    pace = Pace(active_at=NOW, changed_at=NOW, poll_ms=1_000)
+
+    assert decide(pace, passed, **more).wait_ms == wait_ms
+
+
+def test_a_loop_with_nothing_left_rests_after_it_lingered() -> None:
+    """[WP-22]"""
+    assert decide(FRESH, done(), took_ms=limits.LINGER_MS - 1).wait_ms is not None
+    assert decide(FRESH, done(), took_ms=limits.LINGER_MS).wait_ms is None
+
+
+def test_a_promise_keeps_the_loop_up() -> None:
+    promised = decide(QUIET, moved(1, promise_until=EpochMs(NOW + 5_000))).pace
+
+    assert promised.promise_until == NOW + 5_000
+    assert decide(promised, done(), took_ms=4_999).wait_ms is not None
+    assert decide(promised, done(), took_ms=5_000).wait_ms is None
+
+
+def test_passes_that_achieve_nothing_slow_down() -> None:
+    """[WP-23]"""
+    pace, waits = FRESH, []
+    for _ in range(limits.STALLED_PASSES):
+        pause = decide(pace, done(busy=True))
+        pace = pause.pace
+        waits.append((pause.wait_ms, pause.slowed))
+
+    assert waits == [(limits.PASS_FLOOR_MS, False)] * (limits.STALLED_PASSES - 1) + [(limits.STALLED_SLEEP_MS, True)]
+    assert pace.stalled == limits.STALLED_PASSES
+    assert decide(pace, moved(1)).pace.stalled == 0
+
+
+def test_a_pass_with_nothing_to_do_neither_adds_to_the_stalled_ones_nor_ends_them() -> None:
+    """[WP-23]"""
+    pace = Pace(active_at=NOW, changed_at=NOW, stalled=4)
+
+    assert decide(pace, done(), entries=slots(1)).pace.stalled == 4
+
+
+def test_passes_without_an_answer_wait_longer_and_then_give_up() -> None:
+    pace, waits = FRESH, []
+    for _ in range(limits.FAILED_PASSES_MAX):
+        pause = after_failure(pace)
+        pace = pause.pace
+        waits.append(pause.wait_ms)
+
+    assert waits == [200, 400, 800, 1600, 3200, None]
+    assert decide(pace, done()).pace.failures == 0
