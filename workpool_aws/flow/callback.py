@@ -103,7 +103,7 @@ def _failed(ports: Ports, work: Work, error: str) -> CallbackState:
 
 
 def _give_up(ports: Ports, work: Work, reason: str) -> CallbackState | None:
-    state = _mark(ports, dead_write(work), CallbackState.DEAD)
+    state = _mark(ports, dead_write(work, now=ports.clock.now()), CallbackState.DEAD)
     if state is CallbackState.DEAD:
         ports.telemetry.tell(facts.CallbackDead(pool=work.pool, work_id=work.id, target=work.on_complete or "", reason=reason))
     return state

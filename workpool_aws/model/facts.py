@@ -14,6 +14,7 @@ __all__ = [
     "CallbackAcknowledged",
     "CallbackDead",
     "CallbackFailed",
+    "CallbackRedriven",
     "CallbackSent",
     "CancelAsked",
     "Completed",
@@ -225,6 +226,16 @@ class CallbackDead(Fact):
     work_id: str
     target: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackRedriven(Fact):
+    """Somebody had a dead callback delivered again; its work does not run again."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "callback_redriven"
+    work_id: str
+    target: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
