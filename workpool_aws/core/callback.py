@@ -10,6 +10,8 @@
                     └────────────────┘        redriven by somebody
 ```
 
+A sent one whose handler is heard to have failed is pending again: it need not be waited for.
+
 A target that does not acknowledge goes from pending to delivered when it accepted. Each move is one conditional write of the work's own
 item, and touches nothing but the callback, the time to live and the place among dead letters: what the work came to stands [WP-6]. The
 time to live begins with `delivered` [WP-10]; what is dead is kept for people. Moves may be repeated and doubled: at least once is what
@@ -37,10 +39,12 @@ __all__ = [
     "NewlyOwed",
     "TargetKind",
     "Verdict",
+    "after_failure",
     "after_finish",
     "dead_write",
     "delivered_write",
     "expiry_after",
+    "failed_write",
     "first_owed",
     "is_owed",
     "judge_owed",
@@ -52,6 +56,7 @@ __all__ = [
     "next_try",
     "oversize",
     "record_of_cancel",
+    "record_of_failure",
     "record_of_redelivery",
     "redeliver_write",
     "sent_write",
@@ -135,6 +140,12 @@ def sent_write(work: Work) -> Update:
     return _move(work.pool, work.id, {"callback": CallbackState.SENT})
 
 
+def failed_write(ticket: CallbackTicket) -> Update:
+    """Its handler did not run to its end: owed again, unless another delivery was acknowledged or it was given up."""
+    changes = {"callback": CallbackState.PENDING}
+    return Update(ref=WorkRef(ticket.pool, ticket.work_id), set=changes, condition=Is("callback", CallbackState.SENT))
+
+
 def delivered_write(pool: str, work_id: WorkId, *, retention_s: int | None, now: EpochMs) -> Update:
     """Nothing more is to come: from now on the work may expire [WP-10]."""
     return _move(pool, work_id, {"callback": CallbackState.DELIVERED, "expires_at": _expiry(retention_s, now)})
@@ -181,6 +192,18 @@ def record_of_redelivery(work: Work, *, now: EpochMs, random_bits: int) -> Done:
     return replace(record_of_cancel(work, now=now, random_bits=random_bits), outcome=None)
 
 
+def record_of_failure(ticket: CallbackTicket, *, now: EpochMs, random_bits: int) -> Done:
+    """The record that has the loop look at a callback sooner than it meant to. It carries no time to live [WP-10]."""
+    return Done(
+        pool=ticket.pool,
+        at=make_id(now, random_bits=random_bits, shard=shard_of(ticket.work_id)),
+        work_id=ticket.work_id,
+        start=0,  # of no start: it settles nothing
+        kind=DoneKind.LOOK,
+        callback=CallbackState.PENDING,
+    )
+
+
 def first_owed(work_id: WorkId, state: CallbackState, now: EpochMs) -> Owed:
     """How the loop begins to see to a callback: one that was sent gets a moment to be acknowledged."""
     at = now if state is CallbackState.PENDING else EpochMs(now + limits.CALLBACK_LOOK_MS)
@@ -220,7 +243,10 @@ def newly_owed(
         if known is None:
             if len(found.keys() - held.keys()) >= room:
                 return NewlyOwed(tuple(found.values()), tuple(spent), record.at)
-            found[record.work_id] = first_owed(record.work_id, record.callback, now)
+            fresh = first_owed(record.work_id, record.callback, now)
+            found[record.work_id] = after_failure(fresh, now) if record.kind is DoneKind.LOOK else fresh
+        elif record.kind is DoneKind.LOOK:
+            found[record.work_id] = after_failure(known, now)
         elif record.callback is CallbackState.PENDING and known.tries >= limits.CALLBACK_TRIES_MAX:
             # Given up and redriven before the ledger forgot it: it begins anew.
             found[record.work_id] = first_owed(record.work_id, record.callback, now)
@@ -273,6 +299,15 @@ def next_try(owed: Owed, now: EpochMs) -> Owed:
     """One try more, and when the next one follows if this one fails: after 1 s, doubling to 10 minutes."""
     delay_ms = min(limits.CALLBACK_RETRY_MS << min(owed.tries, limits.CALLBACK_TRIES_MAX), limits.CALLBACK_RETRY_MS_MAX)
     return Owed(owed.work_id, EpochMs(now + delay_ms), tries=min(owed.tries + 1, limits.CALLBACK_TRIES_MAX))
+
+
+def after_failure(owed: Owed, now: EpochMs) -> Owed:
+    """A callback whose handler was heard to have failed: tried again after the delay that would follow if its target had refused it.
+
+    That is after the next look at what was sent, or no try would ever be delayed by more than that.
+    """
+    again = next_try(replace(owed, tries=max(0, owed.tries - 1)), now)
+    return replace(owed, at=again.at, looks=0)
 
 
 def next_look(owed: Owed, *, window_ms: int, now: EpochMs) -> Owed | None:

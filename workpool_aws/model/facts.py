@@ -37,6 +37,7 @@ __all__ = [
     "PassFailed",
     "PassReport",
     "PutBack",
+    "RecordUnreadable",
     "Recovered",
     "Redriven",
     "ReportIgnored",
@@ -208,7 +209,7 @@ class CallbackAcknowledged(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackFailed(Fact):
-    """An `on_complete` target did not accept its callback; the loop will try again."""
+    """An `on_complete` target did not accept its callback, or its handler failed; the loop will try again."""
 
     level: ClassVar[int] = logging.WARNING
     name: ClassVar[str] = "callback_failed"
@@ -281,6 +282,16 @@ class Recovered(Fact):
     name: ClassVar[str] = "recovered"
     work_id: str
     start: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordUnreadable(Fact):
+    """A destination record that carries our mark could not be read: its start ends by recovery. `pool` and `work_id` may be empty."""
+
+    level: ClassVar[int] = logging.ERROR
+    name: ClassVar[str] = "record_unreadable"
+    work_id: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

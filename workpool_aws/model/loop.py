@@ -170,7 +170,7 @@ class DoneKind(StrEnum):
     RETRY = "retry"
     PUT_BACK = "put_back"
     LOOK = "look"
-    """Not over for certain: look at the work, its deadline may be nearer than the ledger knows."""
+    """Not over for certain: look at the work, its deadline may be nearer than the ledger knows. With a callback: its handler failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from workpool_aws.core.callback import (
     Verdict,
     dead_write,
     delivered_write,
+    failed_write,
     first_owed,
     is_owed,
     judge_owed,
@@ -20,6 +21,7 @@ from workpool_aws.core.callback import (
     next_look,
     next_try,
     record_of_cancel,
+    record_of_failure,
     record_of_redelivery,
     sent_write,
     target_kind,
@@ -27,9 +29,10 @@ from workpool_aws.core.callback import (
 from workpool_aws.core.cancel import CancelWrite, decide_cancel
 from workpool_aws.core.complete import Finish, decide_canceled, decide_report
 from workpool_aws.core.rest import Rest, decide_rest
+from workpool_aws.core.settle import settle
 from workpool_aws.core.watch import callback_is_overdue
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.loop import Done, DoneKind, EntryKey, Ledger, LoopState, Owed
+from workpool_aws.model.loop import Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Owed
 from workpool_aws.model.messages import CallbackTicket, Report, ReportKind
 from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, State, Work, dead_key
@@ -301,3 +304,47 @@ def test_the_record_of_a_redelivery_is_owed_and_counted_as_nothing() -> None:
     record = record_of_redelivery(a_finished_work(CallbackState.DEAD), now=NOW, random_bits=5)
 
     assert (record.callback, record.expires_at, record.outcome) == (CallbackState.PENDING, None, None)
+
+
+def a_failure_of(sent: Done) -> Done:
+    return record_of_failure(a_ticket(sent.work_id), now=EpochMs(NOW + 50), random_bits=7)
+
+
+def a_ticket(work_id: WorkId) -> CallbackTicket:
+    return CallbackTicket(table="t", pool="email", work_id=work_id, retention_s=60)
+
+
+@pytest.mark.parametrize(("tries", "delay_ms"), [(0, 1_000), (1, 1_000), (2, 2_000), (5, 16_000), (12, 600_000)])
+def test_after_a_failed_handler_the_next_try_waits_as_after_a_refusal(tries: int, delay_ms: int) -> None:
+    """[WP-8] Also where the next look would come sooner, and used up tries stay used up."""
+    sent = a_record(1, CallbackState.SENT)
+    looked_at = Owed(sent.work_id, EpochMs(NOW + limits.CALLBACK_LOOK_MS), tries=tries, looks=3)
+
+    new = newly_owed([a_failure_of(sent)], {sent.work_id: looked_at}, (), cursor="", room=0, now=NOW)
+
+    assert new.callbacks == (Owed(sent.work_id, EpochMs(NOW + delay_ms), tries=tries),)
+    assert new.spent == (a_failure_of(sent).at,)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_failure_that_is_heard_of_together_with_its_report_waits_all_the_same(order: int) -> None:
+    sent = a_record(1, CallbackState.SENT)
+
+    new = newly_owed([sent, a_failure_of(sent)][::order], {}, (), cursor="", room=10, now=NOW)
+
+    assert new.callbacks == (Owed(sent.work_id, EpochMs(NOW + 1_000)),)
+
+
+def test_a_failed_handler_is_believed_only_of_what_was_sent() -> None:
+    """An acknowledgement, or a dead letter, stands."""
+    write = failed_write(a_ticket(an_id()))
+
+    assert (dict(write.set), write.condition) == ({"callback": CallbackState.PENDING}, Is("callback", CallbackState.SENT))
+
+
+def test_the_record_of_a_failed_handler_settles_no_start() -> None:
+    """[WP-1] [WP-10]"""
+    record = a_failure_of(a_record(1, CallbackState.SENT))
+    entries = {EntryKey(record.work_id, n): Entry(NOW) for n in (1, 2)}
+
+    assert (settle(entries, [record]).gone, settle(entries, [record]).asked, record.expires_at) == ((), {}, None)
