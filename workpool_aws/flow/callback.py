@@ -64,7 +64,7 @@ def deliver(ports: Ports, work: Work) -> CallbackState | None:
     """
     if not is_owed(work) or work.on_complete is None:
         return work.callback
-    knows = target_kind(work.on_complete) is TargetKind.FUNCTION and _acknowledges(ports, work.on_complete)
+    knows = target_kind(work.on_complete) is TargetKind.FUNCTION and ports.invoker.acknowledges(work.on_complete)
     try:
         whole = with_payloads(ports, work)
     except StoreUnavailable as error:
@@ -79,11 +79,6 @@ def deliver(ports: Ports, work: Work) -> CallbackState | None:
         # What will always be refused is not tried again; anything else may be the lag of a fresh deployment, or a target being repaired.
         return _give_up(ports, work, refused.reason) if refused.lasting else _failed(ports, work, refused.reason)
     return _sent(ports, work, work.on_complete, knows=knows)
-
-
-def _acknowledges(ports: Ports, target: str) -> bool:
-    function = ports.invoker.limits(target)
-    return function.claims or function.acknowledges
 
 
 def _sent(ports: Ports, work: Work, target: str, *, knows: bool) -> CallbackState | None:

@@ -11,11 +11,11 @@ from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Deployment, Registration, Status
 from workpool_aws.model.messages import LoopOrder
-from workpool_aws.model.refs import DeploymentRef, StatusRef
+from workpool_aws.model.refs import DeploymentRef, RegistrationRef, StatusRef
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports
 
-__all__ = ["invoke_loop", "kick", "loop_arn", "win_generation"]
+__all__ = ["ensure_registered", "invoke_loop", "kick", "loop_arn", "win_generation"]
 
 
 _NO_LOOP: Final = "no loop function is known: WORKPOOL_LOOP_ARN is not set, and the table's #deployment item names none"
@@ -32,6 +32,15 @@ def kick(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = N
         invoke_loop(ports, pool, generation, reason=reason)
 
 
+def ensure_registered(ports: Ports, pool: str) -> None:
+    """Make the pool known to the watchdog. Before its first work is stored: what is stored, acknowledged or not, is then found [WP-3].
+
+    Raises StoreUnavailable: it may or may not be known.
+    """
+    if not isinstance(ports.store.get(RegistrationRef(pool)), Registration):
+        ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
+
+
 def win_generation(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None) -> int | None:
     """The generation that this caller must now start; None when none is needed or somebody else was faster."""
     status = ports.store.get(StatusRef(pool))
@@ -43,7 +52,7 @@ def win_generation(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs 
         return None
     if status is None:
         # Before the status: from the moment a pool can have work that nobody looks at, the watchdog must know it.
-        ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
+        ensure_registered(ports, pool)
     return decision.generation if _wins(ports, decision, token) else None
 
 

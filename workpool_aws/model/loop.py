@@ -194,7 +194,7 @@ class Done:
     """`pending`: nobody has sent the callback, so the loop must. `sent`: the loop must see that it is acknowledged. None: nothing to do."""
     expires_at: int | None = None
     outcome: Outcome | None = None
-    """How the work finished, for the statistics; None: it has not."""
+    """How the work finished, for the statistics; None: it has not, or no attempt was spent on its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +213,7 @@ class MinuteReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """A pool of this table, so that the watchdog knows it. Written by: the first kick of a pool. Removed by: people."""
+    """A pool of this table, known to the watchdog. Written by: a process's first enqueue, or a kick, if absent. Removed by: people."""
 
     pool: str
     registered_at: EpochMs
