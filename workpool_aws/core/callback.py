@@ -158,7 +158,7 @@ def dead_write(work: Work, *, now: EpochMs) -> Update:
 
 def redeliver_write(work: Work) -> Update:
     """Owed again, if it is dead still. A failure that nobody has redriven stays among the dead letters, for its own sake."""
-    failed = work.outcome is Outcome.FAILED and work.redriven_as is None and work.finished_at is not None
+    failed = work.outcome is Outcome.FAILED and work.redriven_as is None
     dead = dead_key(work.finished_at, work.id) if failed and work.finished_at is not None else None
     changes: dict[str, object] = {"callback": CallbackState.PENDING, "dead": dead}
     return Update(ref=WorkRef(work.pool, work.id), set=changes, condition=Is("callback", CallbackState.DEAD))
