@@ -18,6 +18,7 @@ from typing import Literal
 from benchmarks.crowd import CROWDS, Crowd, cost_beside
 from benchmarks.scale import FLAT_WITHIN, SCALES, cost_at
 from workpool_aws import OnCompleteEvent, RetryPolicy, Workpool
+from workpool_aws.adapters.capacity import Units
 from workpool_aws.local import LocalCloud
 
 ARGS = {"to": "somebody@example.com", "template": "welcome"}
@@ -35,6 +36,7 @@ class Scenario:
     run: Callable[[int], Figures]
     write_units_max: float | None = None
     read_units_max: float | None = None
+    unit: str = "an action"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,33 @@ def measure(load: Load, seed: int) -> Figures:
     )
 
 
+def measure_idle(works: int, seed: int) -> Figures:
+    """Run so many works, then let a pool that has nothing to do be watched for an hour: what that hour costs, its deep look included."""
+    pool_of = Workpool("benchmark")
+
+    @pool_of.action
+    def work(note: str) -> str:
+        return note[:20]
+
+    with LocalCloud(engine="memory", seed=seed, call_latency=timedelta(milliseconds=5)) as cloud:
+        pool = cloud.workpool("benchmark", max_parallelism=BUSY_PARALLELISM)
+        pool.enqueue_action_batch(None, cloud.function(work), [{"note": "x" * 300}] * works, retry=RETRY)
+        cloud.run_until_idle()
+        before = cloud.capacity
+        for _ in range(60):
+            # The virtual clock leaves out ticks that would find nothing: here they are what is measured.
+            cloud.invoke(cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table}})
+            cloud.advance(timedelta(minutes=1))
+        after = cloud.capacity
+    by_label = {
+        label: (units.write_units - was.write_units, units.read_units - was.read_units)
+        for label, units in sorted(after.by_label.items())
+        if units != (was := before.by_label.get(label, Units()))
+    }
+    read, requests = after.read_units - before.read_units, after.requests - before.requests
+    return Figures(after.write_units - before.write_units, read, requests, 0, by_label)
+
+
 def _enqueue(pool: Workpool, fn: str, load: Load, cloud: LocalCloud, told: str | None) -> None:
     args = {**ARGS, "note": "x" * load.note_bytes}
     if load.batch:
@@ -121,6 +150,9 @@ SCENARIOS = (
     Scenario("busy, callback, decorated", lambda seed: measure(replace(BUSY, on_complete="decorated"), seed), 7, 5),
     Scenario("isolated, retriable", lambda seed: measure(Load(20, 10, RETRY, gap=timedelta(seconds=200)), seed), 12, 40),
     Scenario("isolated, claimed", lambda seed: measure(Load(20, 10, None, gap=timedelta(seconds=200)), seed), 13, 40),
+    Scenario("idle, after one work", lambda seed: measure_idle(1, seed), 0, 440, "an hour"),
+    Scenario("idle, after 1,000 works", lambda seed: measure_idle(1_000, seed), unit="an hour"),
+    Scenario("idle, after 10,000 works", lambda seed: measure_idle(10_000, seed), unit="an hour"),
     Scenario("busy, arguments of 2 KB", lambda seed: measure(Load(100, 50, RETRY, note_bytes=2 * KB - 60), seed)),
     Scenario("busy, arguments of 100 KB", lambda seed: measure(Load(100, 50, RETRY, note_bytes=100 * KB), seed)),
     Scenario("busy, arguments of 900 KB", lambda seed: measure(Load(20, 10, RETRY, note_bytes=900 * KB - 80), seed)),
@@ -193,7 +225,7 @@ def _over(units: float, bound: float | None) -> bool:
 def _line(scenario: Scenario, figures: Figures) -> str:
     bounds = f"(at most {scenario.write_units_max} and {scenario.read_units_max})" if scenario.write_units_max is not None else ""
     return (
-        f"{scenario.name:<32}{figures.write_units:7.2f} write {figures.read_units:7.2f} read units an action"
+        f"{scenario.name:<32}{figures.write_units:7.2f} write {figures.read_units:7.2f} read units {scenario.unit}"
         f" {figures.requests:7.2f} requests {figures.attempts:6.2f} attempts {bounds}"
     )
 

@@ -75,6 +75,9 @@ class NotingInvoker:
     def limits(self, target: str) -> FunctionLimits:
         raise AssertionError(f"a caller never asks for the limits of {target}")
 
+    def acknowledges(self, target: str) -> bool:
+        raise AssertionError(f"a caller never asks whether {target} acknowledges")
+
 
 @dataclass
 class NotingMessenger:

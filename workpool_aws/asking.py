@@ -133,12 +133,13 @@ class Asking(ABC):
         """One page of the pool's works. What is pending, running or dead is found without reading over the works that are finished.
 
         The order is that of the due time, as it was enqueued; of pending works, that of the time they are due now; of dead ones, that of
-        their failure. At most 2,000 rows are read: a page of finished works of one function may be short, and still name a `next`.
+        their failure, or of their callback's. At most 2,000 rows are read: a page of finished works of one function may be short, and still
+        name a `next`.
 
         Args:
             ctx: The handler's Lambda context; None outside Lambda.
-            state: "pending" (due or later), "running", "finished" (however they ended), or "dead" (failed for good and not redriven: these
-                come from an index, which may lag behind a second or so). None: all.
+            state: "pending" (due or later), "running", "finished" (however they ended), or "dead" (failed for good and not redriven, or,
+                however it ended, with a dead `callback`: these come from an index, which may lag behind a second or so). None: all.
             fn: Only works of this function: an ARN, as it was enqueued, or a name. None: of any.
             order: "oldest" or "newest" first.
             limit: At most so many works, 1 to 1,000.
@@ -158,18 +159,22 @@ class Asking(ABC):
         The failed work keeps its outcome, leaves the dead letters, and names the new one, as the new one names it. It is done once: a
         second call makes nothing and returns the id of the first one's work, whatever became of that.
 
+        A work whose callback is dead is not run again, however it ended: its callback is delivered again, with all tries before it, and its
+        own id is returned. If it failed for good as well, it stays among the dead letters for that, and a further call makes a new work.
+
         Raises:
             NotFound: no such work is known; it may be past its retention.
-            UsageError: the work did not fail for good. Nothing was made.
-            StoreUnavailable: DynamoDB did not answer: it may or may not be redriven. Ask again, that does no harm.
+            UsageError: the work neither failed for good nor has a dead callback. Nothing was made.
+            StoreUnavailable: DynamoDB did not answer: it may or may not be redriven. Ask again, that does no harm; but of a work that both
+                failed and has a dead callback, ask `status` first which of the two was meant.
         """
         caller = read_caller(ctx)
         return redrive(self._ports_of(self.table), self.name, _checked_id("work_id", work_id), link=link_to(caller))
 
     def redrive_all(self, ctx: LambdaContext | None, fn: str | None = None) -> int:
-        """Redrive every work that failed for good, or those of one function; how many this call redrove.
+        """Redrive every dead letter, or those of one function, each as `redrive` does; how many this call redrove.
 
-        Works that fail while it runs, or failed a moment ago, may be left for the next call.
+        What dies while it runs, or died a moment ago, may be left for the next call; so is a failure whose callback was dead as well.
 
         Raises:
             UsageError: `ctx` is no context, or `fn` no name or ARN. Nothing was made.

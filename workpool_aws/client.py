@@ -30,7 +30,7 @@ from workpool_aws.core.enqueue import (
 )
 from workpool_aws.core.status import OutcomeName, PoolConfig, config_of
 from workpool_aws.errors import UsageError
-from workpool_aws.flow import configure, enqueue
+from workpool_aws.flow import configure, enqueue, kick
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config
 from workpool_aws.model.retry import RetryPolicy
@@ -257,7 +257,7 @@ class Workpool(Asking):
         context: object = None,
         on_complete_exclude: Collection[OutcomeName] = (),
     ) -> WorkId:
-        """As `enqueue_action` without retry: a decorated function runs at most once. A `retry` that asks for more is a UsageError."""
+        """As `enqueue_action` without retry: a decorated function runs at most once. A `retry`, whatever it is, is a UsageError."""
         return self._enqueue(
             _Asked(Kind.MUTATION, ctx, target, retry, run_after, run_at, _Told(on_complete, context, on_complete_exclude)),
             [encode_one(args)],
@@ -382,9 +382,11 @@ class Workpool(Asking):
         return self._epoch_seen[1] if self._epoch_seen is not None and self._epoch_seen[0] is store else 0
 
     def _say_base(self, ports: Ports, caller: Caller) -> None:
+        """Once a process: the pool is known to the watchdog, and what this object says about its limit is its base."""
         # No lock around the call: two first enqueues at the same time may both say it, which does no harm; waiting for each other would.
         if self._base_said_to is ports.store:
             return
+        kick.ensure_registered(ports, self.name)
         limit = self._options.max_parallelism
         configure.ensure_base(ports, self.name, max_parallelism=limit, explicit=self._limit_is_explicit, by=name_of(caller))
         self._base_said_to = ports.store
@@ -400,4 +402,7 @@ class Workpool(Asking):
     def _pool_of(self, ports: Ports, name: str) -> Workpool:
         if (ports.table, name) == (self.table, self.name):
             return self
-        return Workpool(ports.table, name, ports=ports)
+        pool = Workpool(ports.table, name, ports=ports)
+        # A pool that has started a work is known already, and this object says nothing about its limit.
+        pool._base_said_to = ports.store
+        return pool

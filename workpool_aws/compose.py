@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
+from threading import current_thread
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from workpool_aws.errors import UsageError
 
 if TYPE_CHECKING:
     import boto3
 
     from workpool_aws.ports import Ports, Telemetry
 
-__all__ = ["at_log_level", "ports_for", "use_ports"]
+__all__ = ["at_log_level", "keep_from_aws", "ports_for", "use_ports"]
 
 
 @runtime_checkable
@@ -25,6 +28,8 @@ class _Leveled(Protocol):
 
 _factory: ContextVar[Callable[[str], Ports] | None] = ContextVar("workpool_ports_factory", default=None)
 _cache: dict[str, Ports] = {}
+_kept_from_aws: list[str] = []
+"""Why no thread of this process may go to AWS just now: one reason for each cloud that stands in for it."""
 
 
 def ports_for(table: str, session: boto3.Session | None = None, *, kept: dict[str, Ports] | None = None) -> Ports:
@@ -32,10 +37,15 @@ def ports_for(table: str, session: boto3.Session | None = None, *, kept: dict[st
 
     Making boto3 clients is slow, so they are kept by table: in `kept`, whose owner must always give the same session. None: without a
     session they are kept for the process, with one they are not kept.
+
+    Raises:
+        UsageError: a cloud stands in for AWS, and this thread is none that it knows. Nothing was sent anywhere.
     """
     factory = _factory.get()
     if factory is not None:
         return factory(table)
+    if _kept_from_aws:
+        raise UsageError("thread", current_thread().name, _kept_from_aws[-1])
     from workpool_aws.adapters.aws import aws_ports  # noqa: PLC0415 - boto3 is loaded when it is needed, not on import
 
     if kept is None:
@@ -49,6 +59,16 @@ def at_log_level(ports: Ports, level: int) -> Ports:
     """The same ports, logging from this level of the logging module on. Ports that do not log (a test's list) stay as they are."""
     telemetry = ports.telemetry
     return replace(ports, telemetry=telemetry.at_level(level)) if isinstance(telemetry, _Leveled) else ports
+
+
+@contextmanager
+def keep_from_aws(allowed: str) -> Iterator[None]:
+    """In this process no pool goes to AWS: a thread that nobody gave ports is refused. `allowed`: what it may do instead."""
+    _kept_from_aws.append(allowed)
+    try:
+        yield
+    finally:
+        _kept_from_aws.remove(allowed)
 
 
 @contextmanager

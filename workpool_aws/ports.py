@@ -97,8 +97,6 @@ class FunctionLimits:
     """How long Lambda may keep the event before it gives it up."""
     claims: bool = False
     """Its handler is known to claim and to report by itself (decorated: it has no success destination). False when unknown."""
-    acknowledges: bool = False
-    """The deployment says that its handler tells when it ran a callback. Such a handler may be one that `claims` does not know of."""
 
 
 class InvokeThrottled(Exception):
@@ -132,6 +130,9 @@ class Invoker(Protocol):
 
     def limits(self, target: str) -> FunctionLimits:
         """From the function's own configuration, cached a few minutes. Never raises: a safe upper bound where Lambda does not say."""
+
+    def acknowledges(self, target: str) -> bool:
+        """Whether its handler says for itself that it ran a callback: it is known to claim, or the deployment lists it. Never raises."""
 
 
 class Messenger(Protocol):

@@ -44,6 +44,10 @@ PACING = {
     "INVOKE_RETRY_MS",
     "ITEM_BYTES_MAX",
     "LATE_MS",
+    "LEDGER_BYTES_MIN",
+    "LEDGER_OWED_BYTES",
+    "LEDGER_SLOT_BYTES",
+    "LEDGER_UNITS_AN_ACTION",
     "LEASE_RENEW_MS",
     "LINGER_MS",
     "LIST_QUERY_MAX",
@@ -63,6 +67,7 @@ PACING = {
     "TALLY_MS",
     "TRANSACTION_BYTES_MAX",
     "TRANSACTION_ITEMS_MAX",
+    "WATCHDOG_PAGE",
 }
 """How the library paces itself and cuts what it sends: nothing that a user could run into or would look up."""
 

@@ -170,7 +170,9 @@ def test_without_a_terminal_yes_must_be_said(scene: Scene, monkeypatch: pytest.M
 
     assert main(["redrive", "--all"]) == 2
 
-    assert "Redrive 2 works that failed for good in pool email of table workpool-local?" in capsys.readouterr().err
+    assert (
+        "Redrive 2 works that failed for good, or whose callback is dead, in pool email of table workpool-local?" in capsys.readouterr().err
+    )
     assert len(scene.pool.list(None, state="dead").items) == 2
 
 

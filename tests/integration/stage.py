@@ -99,6 +99,8 @@ class StageLambda:
     refuses: list[Exception] = field(default_factory=list)
     refuses_loop: list[Exception] = field(default_factory=list)
     claims: bool = True
+    listed: tuple[str, ...] | None = None
+    """What the deployment lists as acknowledging; None: whoever claims does."""
 
     def start_work(self, target: str, assignment: Assignment, args: str) -> None:
         self.notes.append("invoke")
@@ -115,6 +117,9 @@ class StageLambda:
 
     def limits(self, target: str) -> FunctionLimits:
         return FunctionLimits(timeout_ms=TIMEOUT_MS, event_age_ms=EVENT_AGE_MS, claims=self.claims)
+
+    def acknowledges(self, target: str) -> bool:
+        return self.claims if self.listed is None else target in self.listed
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 
 from builders import NOW
 from integration.faults import bumps, first, lost_before, puts, updates
-from integration.stage import EVENT_AGE_MS, POOL, TARGET, TIMEOUT_MS, Stage
+from integration.stage import POOL, TARGET, Stage
 from pool_world import LOOP
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
@@ -17,7 +17,7 @@ from workpool_aws.model.loop import Config, DeployedLimit, Deployment
 from workpool_aws.model.refs import ConfigRef, DeploymentRef, LedgerRef
 from workpool_aws.model.work import CallbackState, State
 from workpool_aws.model.writes import Put
-from workpool_aws.ports import FunctionLimits, Ports
+from workpool_aws.ports import Ports
 
 DEPLOYED = Deployment(
     loop_arn=LOOP,
@@ -217,7 +217,7 @@ def test_a_clouds_watchdog_writes_the_item_anew_where_somebody_changed_it(engine
 def test_a_listed_target_is_asked_to_acknowledge(listed: bool, state: CallbackState) -> None:
     """[WP-8]"""
     stage = Stage()
-    stage.aws.limits = lambda _: FunctionLimits(timeout_ms=TIMEOUT_MS, event_age_ms=EVENT_AGE_MS, acknowledges=listed)
+    stage.aws.listed = ("told",) if listed else ()
     work = stage.pool().enqueue_action(None, TARGET, {}, on_complete="told")
     stage.run(1_500)
 

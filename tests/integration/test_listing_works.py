@@ -77,8 +77,8 @@ def test_a_listed_work_tells_what_it_is(cloud: LocalCloud) -> None:
 @pytest.mark.parametrize("limit", [1, 3, 7, 50])
 def test_pages_join_in_either_order(cloud: LocalCloud, state: Any, limit: int) -> None:
     pool = cloud.workpool(max_parallelism=50)
-    takes = timedelta(hours=1) if state == "running" else timedelta(0)
-    fn = cloud.function(boom, takes=takes, timeout=timedelta(hours=2))
+    takes = timedelta(minutes=10) if state == "running" else timedelta(0)
+    fn = cloud.function(boom, takes=takes, timeout=timedelta(minutes=15))
     ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(7)], run_after=DAY if state == "pending" else None)
     cloud.advance(10 * SECOND)
 

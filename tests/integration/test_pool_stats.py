@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from integration.stage import FAILED, NOT_DELIVERED, TARGET, Stage
 from pool_world import World
 from workpool_aws import RetryPolicy, Stats, UsageError, Workpool
 from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.facts import StatsTaken
+from workpool_aws.model.work import Outcome
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
 
@@ -29,6 +31,23 @@ NOTHING = Stats(
     start_lag_p50_ms=None,
     start_lag_p95_ms=None,
 )
+
+
+def test_a_start_that_was_never_delivered_and_then_canceled_is_no_execution() -> None:
+    """Nothing ran; a start that ran and would have been retried counts as one."""
+    counts = []
+    for report in (NOT_DELIVERED, FAILED):
+        stage = Stage(takes_ms=None)
+        work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=True)
+        stage.run(1_000)
+        stage.pool().cancel(None, work_id)
+        stage.complete(stage.aws.started[0], report)
+        stage.complete(stage.aws.started[0], report)
+        stage.run(5_000)
+        assert stage.work(work_id).outcome is Outcome.CANCELED
+        counts.append((stage.pool().stats(None).executions, stage.ledger().entries))
+
+    assert counts == [(0, {}), (1, {})]
 
 
 class Planned:

@@ -7,15 +7,16 @@ from dataclasses import replace
 import pytest
 
 from builders import NOW, a_running_work, a_work, an_id
-from integration.stage import POOL, Stage
+from integration.faults import Died, dies_before, lost_before, puts
+from integration.stage import POOL, TARGET, Stage
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.flow.watch import would_act
 from workpool_aws.model.facts import KickFailed, WatchdogActed
 from workpool_aws.model.ids import EpochMs, id_floor, time_of
-from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Registration, ShardMark
-from workpool_aws.model.refs import StatusRef
-from workpool_aws.model.work import State
+from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
+from workpool_aws.model.refs import Record, Shelf, Span, StatusRef
+from workpool_aws.model.work import State, Work
 
 HOUR_MS = limits.WATCHDOG_DEEP_MS
 LIVE = EpochMs(NOW + 30_000)
@@ -202,3 +203,62 @@ def test_trouble_with_one_pool_does_not_keep_it_from_the_others() -> None:
 
 def unanswered() -> None:
     raise StoreUnavailable("no answer")
+
+
+def test_the_hourly_look_leaves_a_pool_with_a_live_loop_alone() -> None:
+    at = NOW + HOUR_MS
+    stage = watched(cursor=id_floor(EpochMs(at)), at=at)
+    stage.place(a_work(id=an_id(at - 1_800_000), due_at=at - 1_800_000))
+    stage.resting_as(LoopState.RUNNING, lease_until=EpochMs(at + 30_000))
+    stage.watch()
+
+    assert stage.notes == ["query registry", "get StatusRef", "get StatusRef"]
+    assert (stage.pointers(), stage.aws.loops) == ([], [])
+
+
+def test_the_hourly_look_reads_the_latest_rows_and_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "WATCHDOG_ROWS_MAX", 20)
+    monkeypatch.setattr(limits, "WATCHDOG_PAGE", 10)
+    at = NOW + HOUR_MS
+    stage = watched(cursor=id_floor(EpochMs(at)), at=at)
+    old, late = (a_work(id=an_id(at - ms), due_at=at - ms) for ms in (1_800_000, 600_000))
+    between = [a_work(id=an_id(at - 1_200_000, n), state=State.FINISHED) for n in range(1, 20)]
+    stage.place(old, *between, late)
+    stage.watch()
+
+    assert [pointer.work_id for pointer in stage.pointers()] == [late.id]
+
+
+@pytest.mark.parametrize("killed_before", [Work, Status])
+def test_what_a_pools_first_producer_stored_before_it_died_is_found(killed_before: type[Record]) -> None:
+    """[WP-3] [WP-20] Its pool is registered before its first work is stored, though nothing was acknowledged."""
+    stage = Stage()
+    stage.table.plan(puts(killed_before), dies_before)
+    with pytest.raises(Died):
+        stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(180_000, watchdog=True)
+    works = [row.record for row in stage.table.memory.query(Span(shelf=Shelf.WORK, pool=POOL)).rows]
+
+    assert [work.state for work in works if isinstance(work, Work)] == ([] if killed_before is Work else [State.FINISHED])
+
+
+def test_a_pool_that_could_not_be_registered_stores_nothing() -> None:
+    """[WP-3]"""
+    stage = Stage()
+    stage.table.plan(puts(Registration), lost_before)
+    with pytest.raises(StoreUnavailable) as raised:
+        stage.pool().enqueue_action(None, TARGET, {})
+
+    assert raised.value.maybe_enqueued == ()
+    assert stage.table.memory.query(Span(shelf=Shelf.WORK, pool=POOL)).rows == ()
+
+
+def test_a_pool_is_registered_once() -> None:
+    stage = Stage()
+    pool = stage.pool()
+    for _ in range(3):
+        pool.enqueue_action(None, TARGET, {})
+    stage.pool().enqueue_action(None, TARGET, {})
+
+    assert stage.notes.count("put Registration") == 1
+    assert stage.notes.count("get RegistrationRef") == len(["first object", "its first kick", "second object"])

@@ -1,5 +1,6 @@
 """What a LocalCloud may be asked for."""
 
+import socket
 from datetime import timedelta
 from typing import Any
 
@@ -47,6 +48,7 @@ def test_a_real_clock_has_a_sensible_speed(value: Any) -> None:
     [
         ("timeout", 30),
         ("timeout", timedelta(0)),
+        ("timeout", timedelta(minutes=15, milliseconds=1)),
         ("takes", 5),
         ("takes", timedelta(seconds=-1)),
         ("retries", 3),
@@ -54,6 +56,7 @@ def test_a_real_clock_has_a_sensible_speed(value: Any) -> None:
         ("reserved", -1),
         ("reserved", 1.5),
         ("event_age", timedelta(seconds=59)),
+        ("event_age", timedelta(hours=6, milliseconds=1)),
     ],
 )
 def test_a_bad_option_of_a_function_is_named(option: str, value: Any) -> None:
@@ -99,3 +102,19 @@ def test_an_event_is_json() -> None:
         arn = cloud.function(lambda _event, _context: None)
         with pytest.raises(UsageError, match="event"):
             cloud.invoke(arn, {"when": timedelta(1)})
+
+
+def test_the_longest_times_that_lambda_allows_are_allowed() -> None:
+    with LocalCloud(engine="memory") as cloud:
+        arn = cloud.function(lambda _event, _context: None, name="long", timeout=timedelta(minutes=15), event_age=timedelta(hours=6))
+
+        assert arn.endswith(":long")
+
+
+def test_an_endpoint_that_nobody_serves_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with socket.socket() as unserved:
+        unserved.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unserved.getsockname()[1]}"
+        with pytest.raises(LocalCloudError, match=rf"^engine '{url}' does not answer as DynamoDB does: "), LocalCloud(engine=url):
+            pass

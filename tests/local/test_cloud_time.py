@@ -1,6 +1,7 @@
 """How time passes in a cloud: `advance` and `run_until_idle`, virtual and real."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -95,7 +96,7 @@ def test_a_paused_pool_is_at_rest() -> None:
 def test_running_work_at_the_end_of_the_timeout_is_named() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool(max_parallelism=1)
-        fn = cloud.function(nothing, name="endless", takes=timedelta(hours=2), timeout=timedelta(hours=3))
+        fn = cloud.function(nothing, name="endless", takes=timedelta(minutes=14), timeout=timedelta(minutes=15))
         running, waiting = pool.enqueue_action_batch(None, fn, [{}, {}])
 
         with pytest.raises(LocalCloudError) as raised:
@@ -277,3 +278,30 @@ def test_reading_for_the_watchdog_costs_nothing() -> None:
 
         assert before.write_units > 0
         assert cloud.capacity == before
+
+
+def test_a_callback_that_is_owed_is_reported_and_one_for_later_is_not() -> None:
+    with LocalCloud(engine="memory") as cloud:
+        pool = cloud.workpool()
+        work_id = pool.enqueue_action(None, cloud.function(lambda _event, _context: None, name="work"), {}, on_complete="nobody")
+        cloud.run_until_idle(timeout=timedelta(seconds=20))
+        between = pool.status(None, work_id).callback
+        with LeftOwed(cloud), pytest.raises(LocalCloudError, match=rf"{work_id} .*: its callback to nobody is pending"):
+            cloud.run_until_idle(timeout=timedelta(minutes=3))
+        cloud.run_until_idle()
+
+        assert (between, pool.status(None, work_id).callback) == ("pending", "dead")
+
+
+class LeftOwed:
+    """While it lasts the loop's function does nothing, so nobody sees to anything."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self._functions = cloud._open.functions
+
+    def __enter__(self) -> None:
+        self._loop = self._functions._by_name["workpool-loop"]
+        self._functions._by_name["workpool-loop"] = replace(self._loop, handler=nothing)
+
+    def __exit__(self, *_: object) -> None:
+        self._functions._by_name["workpool-loop"] = self._loop

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import (
@@ -168,6 +169,8 @@ class LambdaInvoker:
         self._acknowledging = acknowledging
         self._telemetry = telemetry
         self._known: dict[str, _Known] = {}
+        self._listed: tuple[str, ...] = ()
+        self._listed_until = EpochMs(0)
         self._denied: set[str] = set()
         """Functions whose configuration may not be read: told of once each."""
 
@@ -205,18 +208,24 @@ class LambdaInvoker:
         except (ClientError, BotoCoreError, ResponseParserError, StoreUnavailable) as error:
             self._tell_if_denied(target, error)
             read, kept_ms = FunctionLimits(timeout_ms=TIMEOUT_MS_MAX, event_age_ms=EVENT_AGE_MS_MAX), LIMITS_GUESSED_KEPT_MS
-        if not read.claims:
-            read = replace(read, acknowledges=self._is_listed(target))
         if len(self._known) >= _TARGETS_KEPT_MAX:
             self._known.clear()
         self._known[target] = _Known(read, EpochMs(now + kept_ms))
         return read
 
-    def _is_listed(self, target: str) -> bool:
-        try:
-            return any(names_function(listed, target) for listed in self._acknowledging())
-        except StoreUnavailable:
-            return False  # then accepted counts as delivered, as for any other target
+    def acknowledges(self, target: str) -> bool:
+        """Whether its handler says for itself that it ran a callback, by its own destinations or by the deployment's list. Never raises.
+
+        The list is kept for five minutes.
+        """
+        if self.limits(target).claims:
+            return True
+        now = self._clock.now()
+        if not self._listed_until - LIMITS_KEPT_MS <= now < self._listed_until:
+            # Without an answer, what was known before counts; if nothing was, accepted means delivered, as for any other target.
+            with suppress(StoreUnavailable):
+                self._listed, self._listed_until = tuple(self._acknowledging()), EpochMs(now + LIMITS_KEPT_MS)
+        return any(names_function(listed, target) for listed in self._listed)
 
     def _tell_if_denied(self, target: str, error: Exception) -> None:
         denied = isinstance(error, ClientError) and error.response.get("Error", {}).get("Code", "") in _DENIED

@@ -55,7 +55,7 @@ PARTITION_KEY: Final = "pk"
 SORT_KEY: Final = "sk"
 TTL_ATTRIBUTE: Final = "expires_at"
 DEAD_INDEX: Final = "dead_letters"
-"""The one index. Its keys are `pk` and `DEAD_KEY`, so that only items which have the latter are in it: works that failed for good."""
+"""The one index. Its keys are `pk` and `DEAD_KEY`, so that only items which have the latter are in it: dead letters."""
 DEAD_KEY: Final = "dead"
 
 CONFIG_SORT: Final = "config"

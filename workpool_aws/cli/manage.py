@@ -60,9 +60,11 @@ def _add_cancel(add: Adder) -> None:
 
 
 def _add_redrive(add: Adder) -> None:
-    redrive = add("redrive", "make new works from works that failed for good", _lazily("works", "run_redrive"))
+    redrive = add(
+        "redrive", "make new works from works that failed for good, and deliver dead callbacks again", _lazily("works", "run_redrive")
+    )
     redrive.add_argument("ids", metavar="ID", nargs="*")
-    redrive.add_argument("--all", action="store_true", help="every work that failed for good")
+    redrive.add_argument("--all", action="store_true", help="every dead letter")
     redrive.add_argument("--fn", metavar="F", help="with --all: only those of this function")
     _with_yes(redrive)
 

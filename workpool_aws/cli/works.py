@@ -120,7 +120,7 @@ def _cancel_all(target: Target, *, yes: bool) -> int:
 
 def _redrive_all(target: Target, fn: str | None, *, yes: bool) -> int:
     count = len(dead_letters(target.ports, target.pool.name, lambda work: names_function(fn, work.target)))
-    if count and not confirmed(f"Redrive {_many(count, 'work')} that failed for good in {target}?", yes=yes):
+    if count and not confirmed(f"Redrive {_many(count, 'work')} that failed for good, or whose callback is dead, in {target}?", yes=yes):
         return DECLINED
     made = target.pool.redrive_all(None, fn) if count else 0
     if target.output.as_json:
@@ -150,6 +150,8 @@ def _many(count: int, noun: str) -> str:
 def _row(work: ListedWork) -> tuple[str, ...]:
     when = work.finished_at or (work.started_at if work.state == "running" else work.next_run_at)
     error = None if work.error_type is None else f"{work.error_type}: {work.error}"
+    if work.callback == "dead":
+        error = "its callback is dead" if error is None else f"its callback is dead; {error}"
     return (work.work_id, work.outcome or work.state, str(_attempts(work)), moment(when), cell(work.target), cell(error))
 
 

@@ -4,13 +4,18 @@
  finish, cancel                     a decorated handler ran
  ──────────────▶ pending ──▶ sent ─────────────▶ delivered
                     │          │ ▲ sent again
-                    │          └─┘
-                    └──────────┴──▶ dead      after many tries
+                    ▲          └─┘
+                    │  │       │
+                    │  └───────┴──▶ dead      after many tries
+                    └────────────────┘        redriven by somebody
 ```
 
+A sent one whose handler is heard to have failed is pending again: it need not be waited for.
+
 A target that does not acknowledge goes from pending to delivered when it accepted. Each move is one conditional write of the work's own
-item, and touches nothing but the callback and the time to live: what the work came to stands [WP-6]. The time to live begins with
-`delivered` [WP-10]; what is dead is kept for people. Moves may be repeated and duplicated: at least once is what is promised [WP-8].
+item, and touches nothing but the callback, the time to live and the place among dead letters: what the work came to stands [WP-6]. The
+time to live begins with `delivered` [WP-10]; what is dead is kept for people. Moves may be repeated and doubled: at least once is what
+is promised [WP-8].
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ from workpool_aws.model.loop import Done, DoneKind, EntryKey, Owed
 from workpool_aws.model.messages import CallbackMessage, CallbackTicket
 from workpool_aws.model.names import MESSAGE_ARN
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, Work
+from workpool_aws.model.work import CallbackState, Outcome, State, Work, dead_key
 from workpool_aws.model.writes import Either, Is, Update
 
 __all__ = [
@@ -34,10 +39,12 @@ __all__ = [
     "NewlyOwed",
     "TargetKind",
     "Verdict",
+    "after_failure",
     "after_finish",
     "dead_write",
     "delivered_write",
     "expiry_after",
+    "failed_write",
     "first_owed",
     "is_owed",
     "judge_owed",
@@ -49,6 +56,9 @@ __all__ = [
     "next_try",
     "oversize",
     "record_of_cancel",
+    "record_of_failure",
+    "record_of_redelivery",
+    "redeliver_write",
     "sent_write",
     "target_kind",
     "without",
@@ -130,14 +140,28 @@ def sent_write(work: Work) -> Update:
     return _move(work.pool, work.id, {"callback": CallbackState.SENT})
 
 
+def failed_write(ticket: CallbackTicket) -> Update:
+    """Its handler did not run to its end: owed again, unless another delivery was acknowledged or it was given up."""
+    changes = {"callback": CallbackState.PENDING}
+    return Update(ref=WorkRef(ticket.pool, ticket.work_id), set=changes, condition=Is("callback", CallbackState.SENT))
+
+
 def delivered_write(pool: str, work_id: WorkId, *, retention_s: int | None, now: EpochMs) -> Update:
     """Nothing more is to come: from now on the work may expire [WP-10]."""
     return _move(pool, work_id, {"callback": CallbackState.DELIVERED, "expires_at": _expiry(retention_s, now)})
 
 
-def dead_write(work: Work) -> Update:
-    """Given up. No time to live: a dead letter is for people."""
-    return _move(work.pool, work.id, {"callback": CallbackState.DEAD})
+def dead_write(work: Work, *, now: EpochMs) -> Update:
+    """Given up. No time to live: a dead letter is for people, who find it in the index."""
+    return _move(work.pool, work.id, {"callback": CallbackState.DEAD, "dead": dead_key(now, work.id)})
+
+
+def redeliver_write(work: Work) -> Update:
+    """Owed again, if it is dead still. A failure that nobody has redriven stays among the dead letters, for its own sake."""
+    failed = work.outcome is Outcome.FAILED and work.redriven_as is None
+    dead = dead_key(work.finished_at, work.id) if failed and work.finished_at is not None else None
+    changes: dict[str, object] = {"callback": CallbackState.PENDING, "dead": dead}
+    return Update(ref=WorkRef(work.pool, work.id), set=changes, condition=Is("callback", CallbackState.DEAD))
 
 
 def _move(pool: str, work_id: WorkId, changes: Mapping[str, object]) -> Update:
@@ -162,6 +186,24 @@ def record_of_cancel(work: Work, *, now: EpochMs, random_bits: int) -> Done:
     )
 
 
+def record_of_redelivery(work: Work, *, now: EpochMs, random_bits: int) -> Done:
+    """The record that has the loop deliver again what was given up, with all tries before it. It carries no time to live [WP-10]."""
+    # No outcome: this end of the work was counted when it came.
+    return replace(record_of_cancel(work, now=now, random_bits=random_bits), outcome=None)
+
+
+def record_of_failure(ticket: CallbackTicket, *, now: EpochMs, random_bits: int) -> Done:
+    """The record that has the loop look at a callback sooner than it meant to. It carries no time to live [WP-10]."""
+    return Done(
+        pool=ticket.pool,
+        at=make_id(now, random_bits=random_bits, shard=shard_of(ticket.work_id)),
+        work_id=ticket.work_id,
+        start=0,  # of no start: it settles nothing
+        kind=DoneKind.LOOK,
+        callback=CallbackState.PENDING,
+    )
+
+
 def first_owed(work_id: WorkId, state: CallbackState, now: EpochMs) -> Owed:
     """How the loop begins to see to a callback: one that was sent gets a moment to be acknowledged."""
     at = now if state is CallbackState.PENDING else EpochMs(now + limits.CALLBACK_LOOK_MS)
@@ -170,7 +212,7 @@ def first_owed(work_id: WorkId, state: CallbackState, now: EpochMs) -> Owed:
 
 @dataclass(frozen=True, slots=True)
 class NewlyOwed:
-    """What done records add to the ledger. `spent`: keys of records that the ledger stands for from its commit on: delete them."""
+    """What done records add to the ledger, or change in it. `spent`: keys of records that it stands for from its commit on: delete them."""
 
     callbacks: tuple[Owed, ...]
     spent: tuple[str, ...]
@@ -184,9 +226,9 @@ class NewlyOwed:
 
 
 def newly_owed(
-    records: Sequence[Done], held: Collection[WorkId], settled: Collection[EntryKey], *, cursor: str, room: int, now: EpochMs
+    records: Sequence[Done], held: Mapping[WorkId, Owed], settled: Collection[EntryKey], *, cursor: str, room: int, now: EpochMs
 ) -> NewlyOwed:
-    """The callbacks that these records of one shard tell of and the ledger does not hold yet.
+    """The callbacks that these records of one shard tell of, and the ledger does not hold, or not as it should.
 
     A pass and the look before rest must agree on it, or the loop spins [WP-23].
     A record that owes a callback is deleted once the ledger has it, so each one that is seen is new. One of a sent callback stays, so it
@@ -197,9 +239,16 @@ def newly_owed(
     for record in records:
         if record.callback is None or not _is_new(record, settled, cursor):
             continue
-        if record.work_id not in held and record.work_id not in found:
-            if len(found) >= room:
+        known = found.get(record.work_id) or held.get(record.work_id)
+        if known is None:
+            if len(found.keys() - held.keys()) >= room:
                 return NewlyOwed(tuple(found.values()), tuple(spent), record.at)
+            fresh = first_owed(record.work_id, record.callback, now)
+            found[record.work_id] = after_failure(fresh, now) if record.kind is DoneKind.LOOK else fresh
+        elif record.kind is DoneKind.LOOK:
+            found[record.work_id] = after_failure(known, now)
+        elif record.callback is CallbackState.PENDING and known.tries >= limits.CALLBACK_TRIES_MAX:
+            # Given up and redriven before the ledger forgot it: it begins anew.
             found[record.work_id] = first_owed(record.work_id, record.callback, now)
         if record.callback is CallbackState.PENDING:
             spent.append(record.at)
@@ -250,6 +299,15 @@ def next_try(owed: Owed, now: EpochMs) -> Owed:
     """One try more, and when the next one follows if this one fails: after 1 s, doubling to 10 minutes."""
     delay_ms = min(limits.CALLBACK_RETRY_MS << min(owed.tries, limits.CALLBACK_TRIES_MAX), limits.CALLBACK_RETRY_MS_MAX)
     return Owed(owed.work_id, EpochMs(now + delay_ms), tries=min(owed.tries + 1, limits.CALLBACK_TRIES_MAX))
+
+
+def after_failure(owed: Owed, now: EpochMs) -> Owed:
+    """A callback whose handler was heard to have failed: tried again after the delay that would follow if its target had refused it.
+
+    That is after the next look at what was sent, or no try would ever be delayed by more than that.
+    """
+    again = next_try(replace(owed, tries=max(0, owed.tries - 1)), now)
+    return replace(owed, at=again.at, looks=0)
 
 
 def next_look(owed: Owed, *, window_ms: int, now: EpochMs) -> Owed | None:

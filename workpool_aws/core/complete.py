@@ -36,6 +36,7 @@ __all__ = [
     "Judged",
     "after_refusal",
     "assignment_of",
+    "counted_outcome",
     "decide_canceled",
     "decide_put_back",
     "decide_report",
@@ -170,6 +171,11 @@ def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judg
     asked = this_start(Move.FINISH, a.start, *_guard(a, report, now=now, judged=judged), Is("cancel_requested", True))
     write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=asked)
     return Finish(write, Outcome.CANCELED, made, expiries=input_expiries(a, expires_at=expires_at))
+
+
+def counted_outcome(a: Assignment, outcome: Outcome | None, attempts_made: int) -> Outcome | None:
+    """What the statistics count this start as; None: as nothing, for it was never delivered, and canceled instead of put back."""
+    return None if outcome is Outcome.CANCELED and attempts_made == a.attempts_made else outcome
 
 
 def must_cancel(current: Work | Unreadable | None, a: Assignment) -> bool:

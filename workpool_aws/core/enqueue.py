@@ -218,10 +218,8 @@ def resolve_retry(kind: Kind, retry: object, options: PoolOptions) -> RetryPolic
     """The policy a work is stored with; None: one attempt. Raises UsageError: not a policy, or one for a mutation."""
     if retry is not None and not isinstance(retry, bool | RetryPolicy):
         raise UsageError("retry", retry, "None (the pool's default), False, True (the pool's default policy) or a RetryPolicy")
-    if kind is Kind.MUTATION:
-        if retry is None or retry is False:
-            return None
-        raise UsageError("retry", retry, "None or False for a mutation: it runs at most once")
+    if kind is Kind.MUTATION and retry is not None:
+        raise UsageError("retry", retry, "nothing for a mutation: it runs at most once")
     if retry is None:
         return _default_retry(kind, options)
     if isinstance(retry, bool):

@@ -154,6 +154,9 @@ REDRIVE_CHUNK: Final = 50
 WATCHDOG_MS: Final = 60_000
 WATCHDOG_DEEP_MS: Final = 3_600_000
 """How far back its hourly look goes."""
+WATCHDOG_ROWS_MAX: Final = 5_000
+"""Rows that one such look reads of a shard, the latest first: some 3 MB, 700 read units."""
+WATCHDOG_PAGE: Final = 500
 
 assert LATE_MS + DATE_RESOLUTION_MS + SKEW_MS < BUFFER_MS, "an acknowledged write must lie inside the buffer"
 assert LEASE_RENEW_MS + HAND_OVER_MS // 2 <= LEASE_MS, "a live loop must renew before its lease ends"

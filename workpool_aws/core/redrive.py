@@ -1,15 +1,19 @@
-"""Decides what becomes of a failed work that is to run again: a new work that names it. Its own outcome stays as it was [WP-6]."""
+"""Decides what becomes of a dead letter: of a failed work a new one that names it, of a dead callback one more round of tries.
+
+The work's own outcome stays as it was [WP-6], and a callback's redrive never runs it again.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from workpool_aws.core.callback import redeliver_write
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.work import CallbackState, Outcome, State, Work
 from workpool_aws.model.writes import All, Is, Update
 
-__all__ = ["NoFailure", "Redrive", "Redriven", "decide_redrive"]
+__all__ = ["NoFailure", "Redeliver", "Redrive", "Redriven", "decide_redrive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +33,27 @@ class Redriven:
 
 
 @dataclass(frozen=True, slots=True)
+class Redeliver:
+    """Its callback is owed again: write this and a record for the loop in one transaction. Afterwards: the late rule, kick."""
+
+    write: Update
+
+
+@dataclass(frozen=True, slots=True)
 class NoFailure:
-    """It did not fail for good: nothing changes. `what` it is instead, for people."""
+    """It is no dead letter: nothing changes. `what` it is instead, for people."""
 
     what: str
 
 
-def decide_redrive(old: Work, *, new_id: WorkId, now: EpochMs, link: str | None, epoch: int) -> Redrive | Redriven | NoFailure:
+def decide_redrive(old: Work, *, new_id: WorkId, now: EpochMs, link: str | None, epoch: int) -> Redrive | Redeliver | Redriven | NoFailure:
     """The new work asks for what the old one asked for, due now, with all attempts before it.
 
-    The mark is the commit point: it makes a second redrive of the same failure find the first.
+    The mark is the commit point: it makes a second redrive of the same failure find the first. A dead callback comes first, whatever the
+    outcome: whoever waits for it has not heard of this work yet.
     """
+    if old.state is State.FINISHED and old.callback is CallbackState.DEAD:
+        return Redeliver(redeliver_write(old))
     if old.redriven_as is not None:
         return Redriven(old.redriven_as)
     if old.state is not State.FINISHED or old.outcome is None:

@@ -5,6 +5,7 @@
 | owe | the finishing write | the done record: the next report of this start, or the loop's look at the entry |
 | owe, canceled while pending | one transaction with the done record | nothing but the kick: watchdog |
 | send | none: the target may get it twice | the mark: it is sent again |
+| failed, as a destination record says | one transaction with a done record | nothing but the kick: watchdog |
 | mark | the work's own item | the ledger still names it: the loop looks, and forgets it |
 | expire | none: the TTL of the chunks, set again, does no harm | done record or ledger: the loop looks |
 """
@@ -21,30 +22,39 @@ from workpool_aws.core.callback import (
     TargetKind,
     dead_write,
     delivered_write,
+    failed_write,
     first_owed,
     is_owed,
     judge_owed,
     message_of,
     newly_owed,
+    record_of_failure,
     sent_write,
     target_kind,
     without,
 )
 from workpool_aws.core.chunks import overdue_expiries
+from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import let_expire, with_payloads
 from workpool_aws.flow.collect import Reports
 from workpool_aws.flow.hold import Hold
+from workpool_aws.flow.kick import kick
+from workpool_aws.flow.late import prove_in_time
 from workpool_aws.model import facts
-from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import EntryKey, Owed
+from workpool_aws.model.ids import EpochMs, time_of
+from workpool_aws.model.loop import Done, EntryKey, Owed
 from workpool_aws.model.messages import CallbackTicket
 from workpool_aws.model.refs import DoneRef, Record, Ref, Unreadable, WorkRef
 from workpool_aws.model.work import CallbackState, Work
-from workpool_aws.model.writes import Update
-from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports
+from workpool_aws.model.writes import Put, Update
+from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports, TransactionFailed
 
-__all__ = ["Callbacks", "acknowledge", "act_on", "deliver", "look_at_callbacks"]
+__all__ = ["Callbacks", "acknowledge", "act_on", "deliver", "look_at_callbacks", "note_failure"]
+
+
+_MARK_TRIES = 3
+"""How often a failure is said that came before the mark of what was sent."""
 
 
 def deliver(ports: Ports, work: Work) -> CallbackState | None:
@@ -54,7 +64,7 @@ def deliver(ports: Ports, work: Work) -> CallbackState | None:
     """
     if not is_owed(work) or work.on_complete is None:
         return work.callback
-    knows = target_kind(work.on_complete) is TargetKind.FUNCTION and _acknowledges(ports, work.on_complete)
+    knows = target_kind(work.on_complete) is TargetKind.FUNCTION and ports.invoker.acknowledges(work.on_complete)
     try:
         whole = with_payloads(ports, work)
     except StoreUnavailable as error:
@@ -69,11 +79,6 @@ def deliver(ports: Ports, work: Work) -> CallbackState | None:
         # What will always be refused is not tried again; anything else may be the lag of a fresh deployment, or a target being repaired.
         return _give_up(ports, work, refused.reason) if refused.lasting else _failed(ports, work, refused.reason)
     return _sent(ports, work, work.on_complete, knows=knows)
-
-
-def _acknowledges(ports: Ports, target: str) -> bool:
-    function = ports.invoker.limits(target)
-    return function.claims or function.acknowledges
 
 
 def _sent(ports: Ports, work: Work, target: str, *, knows: bool) -> CallbackState | None:
@@ -97,13 +102,42 @@ def acknowledge(ports: Ports, ticket: CallbackTicket) -> None:
     ports.telemetry.tell(facts.CallbackAcknowledged(pool=ticket.pool, work_id=ticket.work_id))
 
 
+def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: str) -> None:
+    """A handler that acknowledges was sent this callback and failed: have the loop send it again soon, not when its time is over.
+
+    One that was acknowledged or given up meanwhile stays so; a second time changes nothing. Raises StoreUnavailable: the loop will find
+    out by itself, later.
+    """
+    for attempt in range(_MARK_TRIES):
+        record = _failure(ports, ticket, ports.clock.now())
+        try:
+            written = ports.store.transact([failed_write(ticket), Put(record)])
+        except TransactionFailed as met:
+            work = met.current[0]
+            if not isinstance(work, Work) or work.callback is not CallbackState.PENDING:
+                return
+            # It failed before whoever sent it could write down that it was sent, or somebody else has said that it failed.
+            if attempt + 1 < _MARK_TRIES:
+                ports.clock.sleep(limits.CALLBACK_LOOK_MS)
+            continue
+        prove_in_time(ports, written, time_of(record.at), lambda at: ports.store.write(Put(_failure(ports, ticket, at))))
+        error = f"its handler failed: {reason}"
+        ports.telemetry.tell(facts.CallbackFailed(pool=ticket.pool, work_id=ticket.work_id, target=target, error=error))
+        kick(ports, ticket.pool, KickReason.COMPLETE)
+        return
+
+
+def _failure(ports: Ports, ticket: CallbackTicket, at: EpochMs) -> Done:
+    return record_of_failure(ticket, now=at, random_bits=ports.entropy.bits(75))
+
+
 def _failed(ports: Ports, work: Work, error: str) -> CallbackState:
     ports.telemetry.tell(facts.CallbackFailed(pool=work.pool, work_id=work.id, target=work.on_complete or "", error=error))
     return CallbackState.PENDING
 
 
 def _give_up(ports: Ports, work: Work, reason: str) -> CallbackState | None:
-    state = _mark(ports, dead_write(work), CallbackState.DEAD)
+    state = _mark(ports, dead_write(work, now=ports.clock.now()), CallbackState.DEAD)
     if state is CallbackState.DEAD:
         ports.telemetry.tell(facts.CallbackDead(pool=work.pool, work_id=work.id, target=work.on_complete or "", reason=reason))
     return state

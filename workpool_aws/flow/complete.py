@@ -19,6 +19,7 @@ from workpool_aws.core.complete import (
     Finish,
     Ignored,
     Judged,
+    counted_outcome,
     decide_canceled,
     decide_put_back,
     decide_report,
@@ -80,11 +81,11 @@ def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by
             return False
         changed = False
         finished = current if isinstance(current, Work) else None
-        outcome = None if finished is None else finished.outcome
+        outcome = None if finished is None else counted_outcome(a, finished.outcome, finished.attempts_made)
         # What stands, not what this report would have made of it: that work may owe a callback [WP-10].
         expiries = () if finished is None else overdue_expiries(finished)
     else:
-        changed, outcome, expiries = True, decision.outcome, decision.expiries
+        changed, outcome, expiries = True, counted_outcome(a, decision.outcome, decision.attempts_made), decision.expiries
         fact = facts.Completed(
             pool=a.pool, work_id=a.work_id, outcome=decision.outcome, attempts_made=decision.attempts_made, error_type=report.error_type
         )

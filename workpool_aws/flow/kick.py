@@ -11,11 +11,11 @@ from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Deployment, Registration, Status
 from workpool_aws.model.messages import LoopOrder
-from workpool_aws.model.refs import DeploymentRef, StatusRef
+from workpool_aws.model.refs import DeploymentRef, RegistrationRef, StatusRef
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports
 
-__all__ = ["epoch_of", "invoke_loop", "kick", "loop_arn", "win_generation"]
+__all__ = ["ensure_registered", "epoch_of", "invoke_loop", "kick", "loop_arn", "win_generation"]
 
 
 _NO_LOOP: Final = "no loop function is known: WORKPOOL_LOOP_ARN is not set, and the table's #deployment item names none"
@@ -40,6 +40,15 @@ def epoch_of(ports: Ports, pool: str) -> int:
     return 0 if status is None else status.epoch
 
 
+def ensure_registered(ports: Ports, pool: str) -> None:
+    """Make the pool known to the watchdog. Before its first work is stored: what is stored, acknowledged or not, is then found [WP-3].
+
+    Raises StoreUnavailable: it may or may not be known.
+    """
+    if not isinstance(ports.store.get(RegistrationRef(pool)), Registration):
+        ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
+
+
 def win_generation(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None) -> int | None:
     """The generation that this caller must now start; None when none is needed or somebody else was faster."""
     return _win(ports, pool, _status(ports, pool), reason, due=due)
@@ -59,7 +68,7 @@ def _win(ports: Ports, pool: str, status: Status | None, reason: KickReason, *, 
         return None
     if status is None:
         # Before the status: from the moment a pool can have work that nobody looks at, the watchdog must know it.
-        ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
+        ensure_registered(ports, pool)
     return decision.generation if _wins(ports, decision, token) else None
 
 

@@ -1,8 +1,9 @@
-"""Redrives: makes new works from works that failed for good. Safe to repeat: a failure is redriven once.
+"""Redrives: makes new works from works that failed for good, and has dead callbacks delivered again. A failure is redriven once.
 
 | step | commit point | lost afterwards? |
 |---|---|---|
 | redrive | one transaction: the new work, the mark on the old one | kick, late rule: a second call makes up for them; else the watchdog |
+| deliver again | one transaction: the callback is owed, its done record | kick: watchdog |
 """
 
 from __future__ import annotations
@@ -13,21 +14,23 @@ from functools import partial
 from typing import assert_never
 
 from workpool_aws.core import limits
+from workpool_aws.core.callback import record_of_redelivery
 from workpool_aws.core.chunks import packed
 from workpool_aws.core.kick import KickReason
-from workpool_aws.core.redrive import NoFailure, Redrive, Redriven, decide_redrive
+from workpool_aws.core.redrive import NoFailure, Redeliver, Redrive, Redriven, decide_redrive
 from workpool_aws.errors import NotFound, StoreUnavailable, UsageError
 from workpool_aws.flow import status
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.collect import pages
 from workpool_aws.flow.kick import epoch_of, kick
-from workpool_aws.flow.late import prove_work_in_time, put_pointer
+from workpool_aws.flow.late import prove_in_time, prove_work_in_time, put_pointer
 from workpool_aws.flow.shards import shards_of
 from workpool_aws.model import facts
-from workpool_aws.model.ids import WorkId, make_id, shard_of
+from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of, time_of
+from workpool_aws.model.loop import Done
 from workpool_aws.model.refs import Shelf, Span, WorkRef
-from workpool_aws.model.work import Part, State, Work
-from workpool_aws.model.writes import IsAbsent, Put
+from workpool_aws.model.work import CallbackState, Part, State, Work
+from workpool_aws.model.writes import IsAbsent, Put, Written
 from workpool_aws.ports import Ports, TransactionFailed
 
 __all__ = ["dead_letters", "redrive", "redrive_each"]
@@ -37,7 +40,7 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What a redrive came to. `new`: this call made it."""
+    """What a redrive came to: the new work, or the same if its callback is delivered again. `new`: this call did it."""
 
     work_id: WorkId
     new: bool
@@ -46,10 +49,12 @@ class _Made:
 def redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> WorkId:
     """The work that a failed one is redriven as; a second call makes none, and answers with the first one's.
 
+    If its callback is dead, that is delivered again, and nothing else: the answer is the work itself.
+
     Raises:
         NotFound: no such work is known, or its large arguments were removed by hand.
-        UsageError: it did not fail for good. Nothing was made.
-        StoreUnavailable: it may or may not be redriven; asking again does no harm.
+        UsageError: it neither failed for good nor has a dead callback. Nothing was made.
+        StoreUnavailable: it may or may not be redriven.
     """
     made = _redrive(ports, pool, work_id, link=link, epoch=epoch_of(ports, pool))
     _kick(ports, pool)
@@ -57,7 +62,10 @@ def redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> WorkI
 
 
 def dead_letters(ports: Ports, pool: str, admits: Callable[[Work], bool]) -> list[WorkId]:
-    """The works that failed for good and were not redriven, oldest failure first within a shard. What failed just now may be missing."""
+    """The works that failed for good and were not redriven, or whose callback is dead, oldest first within a shard.
+
+    What died just now may be missing.
+    """
     found: list[WorkId] = []
     now_s = ports.clock.now() / 1000
     for shard in range(shards_of(ports.store, pool)):
@@ -68,7 +76,7 @@ def dead_letters(ports: Ports, pool: str, admits: Callable[[Work], bool]) -> lis
 
 
 def redrive_each(ports: Ports, pool: str, ids: list[WorkId], *, link: str | None) -> int:
-    """Redrive these failures; how many this call redrove. One that is gone or was redriven meanwhile counts as nothing.
+    """Redrive these dead letters; how many this call redrove. One that is gone or was redriven meanwhile counts as nothing.
 
     Raises StoreUnavailable: some may be redriven, some not; asking again redrives the others only.
     """
@@ -89,22 +97,30 @@ def _try_redrive(ports: Ports, pool: str, work_id: WorkId, *, link: str | None, 
 
 
 def _redrive(ports: Ports, pool: str, work_id: str, *, link: str | None, epoch: int) -> _Made:
+    was_dead = False
     for _ in range(_TRIES):
         old = status.load(ports, pool, [work_id])[0]
         if old is None:
             raise NotFound(work_id)
+        if was_dead and old.callback is not CallbackState.DEAD:
+            return _Made(old.id, new=False)  # somebody else was faster, or this very write was and its answer was lost
         now = ports.clock.now()
         new_id = WorkId(make_id(now, random_bits=ports.entropy.bits(75), shard=shard_of(old.id)))
         decision = decide_redrive(old, new_id=new_id, now=now, link=link, epoch=epoch)
         match decision:
             case NoFailure():
-                raise UsageError("work_id", work_id, f"the id of a work that failed for good; this one is {decision.what}")
+                allowed = f"the id of a work whose callback is dead, or that failed for good; this one is {decision.what}"
+                raise UsageError("work_id", work_id, allowed)
             case Redriven():
                 _make_up(ports, pool, decision.work_id)
                 return _Made(decision.work_id, new=False)
             case Redrive():
                 if _commit(ports, old, decision):
                     return _Made(new_id, new=True)
+            case Redeliver():
+                was_dead = True
+                if _redeliver(ports, old, decision):
+                    return _Made(old.id, new=True)
             case _:
                 assert_never(decision)
     raise StoreUnavailable(f"work {work_id} kept changing")
@@ -119,6 +135,25 @@ def _commit(ports: Ports, old: Work, decision: Redrive) -> bool:
     prove_work_in_time(ports, written, work.pool, work.id, work.due_at)
     ports.telemetry.tell(facts.Redriven(pool=work.pool, work_id=work.id, redrive_of=str(work.redrive_of), target=work.target))
     return True
+
+
+def _redeliver(ports: Ports, old: Work, decision: Redeliver) -> bool:
+    record = _record(ports, old, ports.clock.now())
+    try:
+        written = ports.store.transact([decision.write, Put(record)])
+    except TransactionFailed:
+        return False
+    prove_in_time(ports, written, time_of(record.at), lambda at: _put_record(ports, old, at))
+    ports.telemetry.tell(facts.CallbackRedriven(pool=old.pool, work_id=old.id, target=old.on_complete or ""))
+    return True
+
+
+def _record(ports: Ports, work: Work, at: EpochMs) -> Done:
+    return record_of_redelivery(work, now=at, random_bits=ports.entropy.bits(75))
+
+
+def _put_record(ports: Ports, work: Work, at: EpochMs) -> Written:
+    return ports.store.write(Put(_record(ports, work, at)))
 
 
 def _with_inputs_of(ports: Ports, old: Work, new: Work) -> Work:

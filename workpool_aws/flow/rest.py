@@ -91,7 +91,7 @@ def _something_there(hold: Hold, decision: Rest, config_version: int) -> bool:
         settled = settle(hold.entries, reports.records)
         if settled.gone or any(hold.looked.get(key) != at for key, at in settled.asked.items()):
             return True
-        held = {owed.work_id for owed in hold.callbacks}
+        held = {owed.work_id: owed for owed in hold.callbacks}
         room = limits.CALLBACKS_OWED_MAX - len(held)
         if newly_owed(reports.records, held, (), cursor=mark.done_cursor, room=room, now=now).is_something:
             return True

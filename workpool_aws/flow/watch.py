@@ -7,6 +7,7 @@ a warning each time it acts.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from workpool_aws.core import limits
 from workpool_aws.core.drain import is_settled
@@ -53,7 +54,7 @@ def registered_pools(store: Store, telemetry: Telemetry) -> Iterator[str]:
 def _watch_pool(ports: Ports, pool: str) -> None:
     now = ports.clock.now()
     reason = needs_a_kick(ports.store, ports.telemetry, pool, now)
-    if reason is None and deep_look_due(now) and _point_at_forgotten(ports, pool, now):
+    if reason is None and deep_look_due(now) and _rests(ports, pool) and _point_at_forgotten(ports, pool, now):
         reason = "due work lay out of the loop's sight"
     if reason is not None:
         ports.telemetry.tell(facts.WatchdogActed(pool=pool, reason=reason))
@@ -100,8 +101,17 @@ def _config(store: Store, pool: str) -> Config | None:
     return config if isinstance(config, Config) else None
 
 
+def _rests(ports: Ports, pool: str) -> bool:
+    """Whether no loop is at work: beside a live one the look would read an hour of a busy pool's works, hour after hour."""
+    status = ports.store.get(StatusRef(pool))
+    return isinstance(status, Status) and status.state is not LoopState.RUNNING
+
+
 def _point_at_forgotten(ports: Ports, pool: str, now: EpochMs) -> bool:
-    """Point anew at due works of the last hour that lie before every cursor: the late rule leaves none, so this is for the bug in it."""
+    """Point anew at due works of the last hour that lie before every cursor: the late rule leaves none, so this is for the bug in it.
+
+    A bounded number of rows, the latest first: of a pool that had more in an hour, the earlier ones are not looked at.
+    """
     ledger = _ledger(ports.store, pool)
     if ledger is None or not may_start(_config(ports.store, pool), ledger):
         return False
@@ -114,8 +124,10 @@ def _point_at_forgotten(ports: Ports, pool: str, now: EpochMs) -> bool:
             shard=shard,
             low=id_floor(EpochMs(now - limits.WATCHDOG_DEEP_MS)),
             high=deep_low(mark.work_cursor, mark.deep_at),
+            limit=limits.WATCHDOG_PAGE,
+            reverse=True,
         )
-        for page in pages(ports.store, ports.telemetry, span):
+        for page in islice(pages(ports.store, ports.telemetry, span), limits.WATCHDOG_ROWS_MAX // limits.WATCHDOG_PAGE):
             works = [row.record for row in page if isinstance(row.record, Work)]
             forgotten += [work for work in works if classify(work.id, work, taken=taken, now=now) is Look.DUE]
     for work in forgotten:

@@ -1,22 +1,53 @@
-"""The door of completion: a Lambda that Lambda's own destinations feed with what became of workers."""
+"""The door of completion: a Lambda that Lambda's own destinations feed with what became of workers, and of callbacks' handlers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
-from workpool_aws.adapters.wire import read_destination
+from workpool_aws.adapters.destinations import CallbackLost, UnreadableRecord, read_record
+from workpool_aws.adapters.wire import DestinationReport
 from workpool_aws.compose import ports_for
+from workpool_aws.flow.callback import note_failure
 from workpool_aws.flow.complete import complete
 from workpool_aws.handlers.main_loop import InvocationContext
+from workpool_aws.model import facts
 
-__all__ = ["handler"]
+__all__ = ["RecordUnreadable", "handler"]
+
+
+class RecordUnreadable(Exception):
+    """A destination record that carries our mark cannot be read. Raised so that Lambda counts it, and keeps it where its failures go.
+
+    The start that it tells of ends by recovery, as one that never reported.
+    """
 
 
 def handler(event: Mapping[str, object], context: InvocationContext) -> None:  # noqa: ARG001 - Lambda's signature
-    """Complete the start that a destination record tells of; a record of something else is ignored.
+    """Complete the start that a destination record tells of, or have a callback sent again whose handler failed.
 
-    Raises StoreUnavailable: Lambda delivers the record again, and completing twice does no harm.
+    A record of something else is ignored.
+
+    Raises:
+        StoreUnavailable: Lambda delivers the record again, and completing twice does no harm.
+        RecordUnreadable: the record is ours, and nothing came of it.
     """
-    told = read_destination(event)
-    if told is not None:
-        complete(ports_for(told.assignment.table), told.assignment, told.report, by="destination")
+    told = read_record(event)
+    match told:
+        case None:
+            return
+        case DestinationReport():
+            complete(ports_for(told.assignment.table), told.assignment, told.report, by="destination")
+        case CallbackLost():
+            note_failure(ports_for(told.ticket.table), told.ticket, target=told.target, reason=told.reason)
+        case UnreadableRecord():
+            _refuse(told)
+        case _:
+            assert_never(told)
+
+
+def _refuse(record: UnreadableRecord) -> None:
+    if record.table is not None:
+        fact = facts.RecordUnreadable(pool=record.pool or "", work_id=record.work_id or "", reason=record.reason)
+        ports_for(record.table).telemetry.tell(fact)
+    raise RecordUnreadable(f"{record.reason} (table {record.table}, pool {record.pool}, work {record.work_id})")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from workpool_aws.compose import use_ports
+from workpool_aws.compose import keep_from_aws, use_ports
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.deployment import record
 from workpool_aws.local.chance import SeededChooser
@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 __all__ = ["LocalCloud"]
 
 _TABLE: Final = "workpool-local"
+_LAMBDA_MS_MAX: Final = 900_000
+_EVENT_AGE_MS_MAX: Final = 21_600_000
+_OTHER_THREAD: Final = (
+    "a thread of a LocalCloud, or of its test: this one was started by user code and does not see the cloud. Start it with "
+    "contextvars.copy_context().run, or use a pool made by cloud.workpool()"
+)
 
 
 class LocalCloud:
@@ -121,6 +127,7 @@ class LocalCloud:
             self._ports_of(_TABLE)
             start_watchdog(self._platform, self._engine, lambda: tuple(self._ports), real=self._options.clock == "real")
             undo.enter_context(use_ports(self._ports_of))
+            undo.enter_context(keep_from_aws(_OTHER_THREAD))
             self._undo = undo.pop_all()
         return self
 
@@ -190,12 +197,12 @@ class LocalCloud:
         Args:
             handler: `handler(event, context)`, or a worker made by a pool's decorator.
             name: The function's name; None: the handler's own. A taken name gets a number.
-            timeout: After it an attempt ends, in the cloud's time.
+            timeout: After it an attempt ends, in the cloud's time. At most 15 minutes, as Lambda allows.
             takes: The handler's duration in the cloud's time: its body runs at the start, its outcome takes effect at the end. A callable
                 gets the event. None: as long as its sleeps and service calls take.
             retries: Lambda's own retries after an error, 0 to 2.
             reserved: At most so many at a time; None: no limit. What is throttled waits in Lambda's queue.
-            event_age: How long an event may wait there; at least 60 s.
+            event_age: How long an event may wait there; 60 s to 6 hours.
 
         Raises:
             UsageError: a value is not allowed.
@@ -207,8 +214,8 @@ class LocalCloud:
             Function(
                 name=name or str(getattr(handler, "__name__", type(handler).__name__)),
                 handler=handler,
-                timeout_ms=milliseconds("timeout", timeout, at_least=1),
-                event_age_ms=milliseconds("event_age", event_age, at_least=60_000),
+                timeout_ms=milliseconds("timeout", timeout, at_least=1, at_most=_LAMBDA_MS_MAX),
+                event_age_ms=milliseconds("event_age", event_age, at_least=60_000, at_most=_EVENT_AGE_MS_MAX),
                 retries=whole("retries", retries, at_least=0, at_most=2),
                 reserved=None if reserved is None else whole("reserved", reserved, at_least=0),
                 takes=takes_ms(takes),
@@ -262,7 +269,8 @@ class LocalCloud:
     def run_until_idle(self, timeout: timedelta = timedelta(hours=1)) -> None:
         """Let time pass until nothing is left that would act within `timeout`. A paused pool, and works due later, count as rest.
 
-        Raises LocalCloudError: at the end of `timeout` a work is running, or due and allowed to start; or a worker is stuck.
+        Raises LocalCloudError: at the end of `timeout` a work is running, or due and allowed to start, or owes a callback that is not to be
+        tried later; or a worker is stuck.
         """
         kernel = self._open.kernel
         end = EpochMs(kernel.now() + milliseconds("timeout", timeout))

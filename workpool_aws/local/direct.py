@@ -178,6 +178,10 @@ class DirectInvoker:
         function = resolved.function
         return FunctionLimits(timeout_ms=function.timeout_ms, event_age_ms=function.event_age_ms, claims=function.decorated)
 
+    def acknowledges(self, target: str) -> bool:
+        """See Invoker."""
+        return self.limits(target).claims
+
     def _call(self, label: str, target: str, event: str) -> None:
         with answered_as(throttled=InvokeThrottled, unanswered=InvokeUnanswered):
             self._kernel.call(label, lambda: accept_event(self._functions, self._deliveries, target, event), writes=True)

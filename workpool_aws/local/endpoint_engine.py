@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 __all__ = ["EndpointEngine"]
+
+
+@contextmanager
+def _answering(url: str) -> Iterator[None]:
+    """What DynamoDB's client raises in here is a LocalCloudError that names the endpoint."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - slow to load
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415
+
+    try:
+        yield
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
+        raise LocalCloudError(f"engine {url!r} does not answer as DynamoDB does: {error}") from error
 
 
 class EndpointEngine:
@@ -39,10 +51,13 @@ class EndpointEngine:
         """See Engine."""
         import boto3  # noqa: PLC0415 - slow to load
 
+        from workpool_aws.adapters.aws import CLIENT_CONFIGS  # noqa: PLC0415 - loads boto3
+
         with ExitStack() as undo:
             undo.enter_context(cloud_environment())
             try:
-                client = boto3.Session(region_name=REGION).client("dynamodb", endpoint_url=self._url)
+                with _answering(self._url):
+                    client = boto3.Session(region_name=REGION).client("dynamodb", endpoint_url=self._url, config=CLIENT_CONFIGS["dynamodb"])
             except ValueError as error:
                 raise LocalCloudError(f"engine {self._url!r} is no endpoint: {error}") from error
             self._undo = undo.pop_all()
@@ -53,7 +68,8 @@ class EndpointEngine:
         """See Engine."""
         try:
             for name in self._names.values():
-                self._clients[0].delete_table(TableName=name)
+                with _answering(self._url):
+                    self._clients[0].delete_table(TableName=name)
         finally:
             self._undo.close()
 
@@ -63,7 +79,8 @@ class EndpointEngine:
 
         if table not in self._names:
             name = f"{table}-{self._suffix}"
-            create_table(self._clients[0], name)
+            with _answering(self._url):
+                create_table(self._clients[0], name)
             self._names[table] = name
 
     def ports(self, table: str) -> Ports:

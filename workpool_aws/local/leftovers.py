@@ -1,4 +1,4 @@
-"""Owns the question what a cloud has left to do: works that are running, or due and allowed to start."""
+"""Owns the question what a cloud has left to do: works that run, or are due and allowed to start, and callbacks that are owed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from workpool_aws.core.callback import is_owed
 from workpool_aws.model.ids import SHARDS_MAX, EpochMs
 from workpool_aws.model.loop import Config, Ledger, Registration
 from workpool_aws.model.refs import ConfigRef, LedgerRef, Row, Shelf, Span
@@ -19,7 +20,7 @@ _SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """An unfinished work that should not be there any more."""
+    """A work that is not over, or has not been told of, and should be."""
 
     work: Work
     why: str
@@ -38,7 +39,7 @@ def described(left: Sequence[Leftover]) -> str:
 
 
 def leftovers(store: Store, until: EpochMs) -> Iterator[Leftover]:
-    """Works that run, or are due by `until` in a pool that is not paused. Later ones are no leftovers."""
+    """Works that run, are due by `until` in a pool that is not paused, or owe a callback to be tried by then. Later is no leftover."""
     for row in _rows(store, Span(shelf=Shelf.REGISTRY)):
         if isinstance(row.record, Registration):
             yield from _of_pool(store, row.record.pool, until)
@@ -47,6 +48,7 @@ def leftovers(store: Store, until: EpochMs) -> Iterator[Leftover]:
 def _of_pool(store: Store, pool: str, until: EpochMs) -> Iterator[Leftover]:
     config, ledger = store.get(ConfigRef(pool)), store.get(LedgerRef(pool))
     paused = isinstance(config, Config) and config.limit == 0
+    seen_to = {owed.work_id: owed.at for owed in ledger.callbacks} if isinstance(ledger, Ledger) else {}
     shards = len(ledger.shards) if isinstance(ledger, Ledger) else 1
     for shard in range(min(shards, SHARDS_MAX)):
         for row in _rows(store, Span(shelf=Shelf.WORK, pool=pool, shard=shard)):
@@ -57,6 +59,8 @@ def _of_pool(store: Store, pool: str, until: EpochMs) -> Iterator[Leftover]:
                 yield Leftover(work, f"start {work.starts} has not reported")
             elif work.state is State.PENDING and work.due_at <= until and not paused:
                 yield Leftover(work, f"due at {work.due_at}, attempts made: {work.attempts_made}")
+            elif is_owed(work) and seen_to.get(work.id, until) <= until:
+                yield Leftover(work, f"its callback to {work.on_complete} is {work.callback}")
 
 
 def _rows(store: Store, span: Span) -> Iterator[Row]:

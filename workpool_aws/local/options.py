@@ -72,10 +72,11 @@ class CloudOptions:
         return kernel
 
 
-def milliseconds(field: str, value: object, *, at_least: int = 0) -> int:
-    """A timedelta in whole milliseconds, rounded up. Raises UsageError for anything else."""
-    if not isinstance(value, timedelta) or value < timedelta(milliseconds=at_least):
-        raise UsageError(field, value, f"a timedelta of at least {at_least} ms")
+def milliseconds(field: str, value: object, *, at_least: int = 0, at_most: int | None = None) -> int:
+    """A timedelta in whole milliseconds, rounded up. Raises UsageError for anything else, and out of bounds."""
+    low, high = timedelta(milliseconds=at_least), None if at_most is None else timedelta(milliseconds=at_most)
+    if not isinstance(value, timedelta) or value < low or (high is not None and value > high):
+        raise UsageError(field, value, f"a timedelta of at least {at_least} ms" + ("" if at_most is None else f", at most {at_most} ms"))
     return math.ceil(value / timedelta(milliseconds=1))
 
 

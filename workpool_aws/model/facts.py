@@ -14,6 +14,7 @@ __all__ = [
     "CallbackAcknowledged",
     "CallbackDead",
     "CallbackFailed",
+    "CallbackRedriven",
     "CallbackSent",
     "CancelAllAsked",
     "CancelAsked",
@@ -38,6 +39,7 @@ __all__ = [
     "PassFailed",
     "PassReport",
     "PutBack",
+    "RecordUnreadable",
     "Recovered",
     "Redriven",
     "ReportIgnored",
@@ -230,7 +232,7 @@ class CallbackAcknowledged(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackFailed(Fact):
-    """An `on_complete` target did not accept its callback; the loop will try again."""
+    """An `on_complete` target did not accept its callback, or its handler failed; the loop will try again."""
 
     level: ClassVar[int] = logging.WARNING
     name: ClassVar[str] = "callback_failed"
@@ -248,6 +250,16 @@ class CallbackDead(Fact):
     work_id: str
     target: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackRedriven(Fact):
+    """Somebody had a dead callback delivered again; its work does not run again."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "callback_redriven"
+    work_id: str
+    target: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +305,16 @@ class Recovered(Fact):
     name: ClassVar[str] = "recovered"
     work_id: str
     start: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordUnreadable(Fact):
+    """A destination record that carries our mark could not be read: its start ends by recovery. `pool` and `work_id` may be empty."""
+
+    level: ClassVar[int] = logging.ERROR
+    name: ClassVar[str] = "record_unreadable"
+    work_id: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -178,7 +178,7 @@ class DoneKind(StrEnum):
     RETRY = "retry"
     PUT_BACK = "put_back"
     LOOK = "look"
-    """Not over for certain: look at the work, its deadline may be nearer than the ledger knows."""
+    """Not over for certain: look at the work, its deadline may be nearer than the ledger knows. With a callback: its handler failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +202,7 @@ class Done:
     """`pending`: nobody has sent the callback, so the loop must. `sent`: the loop must see that it is acknowledged. None: nothing to do."""
     expires_at: int | None = None
     outcome: Outcome | None = None
-    """How the work finished, for the statistics; None: it has not."""
+    """How the work finished, for the statistics; None: it has not, or no attempt was spent on its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +221,7 @@ class MinuteReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """A pool of this table, so that the watchdog knows it. Written by: the first kick of a pool. Removed by: people."""
+    """A pool of this table, known to the watchdog. Written by: a process's first enqueue, or a kick, if absent. Removed by: people."""
 
     pool: str
     registered_at: EpochMs

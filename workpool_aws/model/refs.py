@@ -161,7 +161,7 @@ class Shelf(StrEnum):
     DONE = "done"
     """Done records, by time of writing."""
     DEAD = "dead"
-    """Works that failed for good and were not redriven, by `Work.dead`. The one shelf whose reads may lag behind writes."""
+    """Works that failed for good and were not redriven, or whose callback is dead, by `Work.dead`. Its reads may lag behind writes."""
     REPORTS = "reports"
     """Reports of minutes, by time; shard is ignored."""
     REGISTRY = "registry"

@@ -36,7 +36,7 @@ class CallbackState(StrEnum):
     """Accepted by a target that says for itself when it ran, and has not said so yet."""
     DELIVERED = "delivered"
     DEAD = "dead"
-    """Given up. The work is kept, with no time to live."""
+    """Given up. The work is kept among the dead letters, with no time to live."""
 
 
 class Kind(StrEnum):
@@ -116,7 +116,7 @@ class Work:
     result_chunks: int | None = None
     """How many chunks hold the return value; None: `result` does, or there is none."""
     dead: str | None = None
-    """Its place among the dead letters (`dead_key`); None: it did not fail for good, or was redriven."""
+    """Its place among the dead letters (`dead_key`): it failed for good and was not redriven, or its callback is dead. None: neither."""
     redrive_of: WorkId | None = None
     """The failed work that this one was made from; None: it was enqueued."""
     redriven_as: WorkId | None = None
@@ -168,5 +168,5 @@ class Pointer:
 
 
 def dead_key(failed_at: EpochMs, work_id: WorkId) -> str:
-    """Where a work that failed for good stands among the dead letters: by the time of its failure, and by its id within a millisecond."""
+    """Where a work stands among the dead letters: by the time at which it or its callback failed for good, then by its id."""
     return id_floor(failed_at)[:TIME_LENGTH] + work_id

@@ -310,8 +310,10 @@ def listing(invoker, clock, told):
 
     class Listing:
         fails = False
+        reads = 0
 
         def listed(self):
+            self.reads += 1
             if self.fails:
                 raise StoreUnavailable("no answer")
             return ("told",)
@@ -348,11 +350,21 @@ def test_other_trouble_with_the_limits_is_no_missing_permission(listing, far, to
 def test_a_listed_function_acknowledges_whatever_may_be_read_of_it(listing, far, target, fails, acknowledges):
     far.default = DENIED
     listing.fails = fails
-    limits = listing.invoker.limits(target)
 
-    assert (limits.acknowledges, limits.claims) == (acknowledges, False)
+    assert (listing.invoker.acknowledges(target), listing.invoker.limits(target).claims) == (acknowledges, False)
 
 
-def test_a_listed_function_whose_destinations_say_nothing_acknowledges_and_does_not_claim(listing, far):
+def test_a_listed_function_whose_destinations_say_nothing_acknowledges_and_is_not_taken_to_claim(listing, far):
     far.default = (200, {"Timeout": 3, "MaximumEventAgeInSeconds": 60}, None)
-    assert listing.invoker.limits("told") == FunctionLimits(timeout_ms=3_000, event_age_ms=60_000, acknowledges=True)
+    assert listing.invoker.limits("told") == FunctionLimits(timeout_ms=3_000, event_age_ms=60_000, claims=False)
+    assert listing.invoker.acknowledges("told")
+
+
+def test_the_list_is_read_once_in_five_minutes_and_what_was_known_outlives_trouble(listing, far, clock):
+    far.default = (200, {"Timeout": 3, "MaximumEventAgeInSeconds": 60}, None)
+    listing.invoker.acknowledges("told")
+    listing.fails = True
+    kept = listing.invoker.acknowledges("told")
+    clock.time = EpochMs(clock.time + 300_000)
+
+    assert (kept, listing.invoker.acknowledges("told"), listing.reads) == (True, True, 2)

@@ -59,7 +59,6 @@ def test_an_action_is_stored_as_it_was_asked_for(world: World) -> None:
         ("query", False, False, None, False),
         ("query", OTHER, False, OTHER, False),
         ("mutation", None, True, None, True),
-        ("mutation", False, True, None, True),
     ],
 )
 def test_a_kind_and_its_retry_say_whether_it_may_run_twice(
@@ -136,9 +135,9 @@ def test_what_is_refused_and_nothing_stored(world: World, kind: str, asked: dict
     assert world.requests == 0
 
 
-@pytest.mark.parametrize("retry", [True, OTHER])
+@pytest.mark.parametrize("retry", [True, False, OTHER])
 def test_a_mutation_is_never_retried(world: World, retry: object) -> None:
-    with pytest.raises(UsageError, match=r"^retry: .* is not allowed; None or False for a mutation: it runs at most once$"):
+    with pytest.raises(UsageError, match=r"^retry: .* is not allowed; nothing for a mutation: it runs at most once$"):
         enqueue(world.pool(), "mutation", retry=retry)
 
     assert world.requests == 0

@@ -10,7 +10,9 @@ from workpool_aws.core.callback import (
     CallbackStep,
     TargetKind,
     Verdict,
+    dead_write,
     delivered_write,
+    failed_write,
     first_owed,
     is_owed,
     judge_owed,
@@ -19,22 +21,26 @@ from workpool_aws.core.callback import (
     next_look,
     next_try,
     record_of_cancel,
+    record_of_failure,
+    record_of_redelivery,
     sent_write,
     target_kind,
 )
 from workpool_aws.core.cancel import CancelWrite, decide_cancel
 from workpool_aws.core.complete import Finish, decide_canceled, decide_report
 from workpool_aws.core.rest import Rest, decide_rest
+from workpool_aws.core.settle import settle
 from workpool_aws.core.watch import callback_is_overdue
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.loop import Done, DoneKind, EntryKey, Ledger, LoopState, Owed
+from workpool_aws.model.loop import Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Owed
 from workpool_aws.model.messages import CallbackTicket, Report, ReportKind
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, Work
+from workpool_aws.model.work import CallbackState, Outcome, State, Work, dead_key
 from workpool_aws.model.writes import Either, Is
 
 ALL = tuple(Outcome)
 WINDOW_MS = 96_000
+LATER = EpochMs(NOW + 60_000)
 
 
 def a_finished_work(callback: CallbackState | None = CallbackState.PENDING, **changes: object) -> Work:
@@ -207,7 +213,7 @@ def test_a_try_that_follows_a_try_counts_it() -> None:
 def test_the_ledger_takes_over_what_records_owe_and_the_records_that_owe_are_spent() -> None:
     pending, sent, nothing = a_record(1, CallbackState.PENDING), a_record(2, CallbackState.SENT), a_record(3, None)
 
-    new = newly_owed([pending, sent, nothing], (), (), cursor="", room=10, now=NOW)
+    new = newly_owed([pending, sent, nothing], {}, (), cursor="", room=10, now=NOW)
 
     assert new.callbacks == (Owed(pending.work_id, NOW), Owed(sent.work_id, EpochMs(NOW + limits.CALLBACK_LOOK_MS)))
     assert new.spent == (pending.at,)
@@ -219,14 +225,16 @@ def test_a_record_of_a_sent_callback_behind_the_cursor_counts_with_its_entry_onl
     sent = a_record(1, CallbackState.SENT)
     key = EntryKey(sent.work_id, sent.start)
 
-    assert not newly_owed([sent], (), (), cursor=sent.at, room=10, now=NOW).is_something
-    assert newly_owed([sent], (), {key}, cursor=sent.at, room=10, now=NOW).callbacks != ()
+    assert not newly_owed([sent], {}, (), cursor=sent.at, room=10, now=NOW).is_something
+    assert newly_owed([sent], {}, {key}, cursor=sent.at, room=10, now=NOW).callbacks != ()
 
 
 def test_a_record_of_a_callback_that_the_ledger_holds_is_spent_and_adds_nothing() -> None:
     pending = a_record(1, CallbackState.PENDING)
 
-    new = newly_owed([pending], {pending.work_id}, (), cursor="", room=0, now=NOW)
+    new = newly_owed(
+        [pending], {pending.work_id: Owed(pending.work_id, NOW, tries=limits.CALLBACK_TRIES_MAX - 1)}, (), cursor="", room=0, now=NOW
+    )
 
     assert (new.callbacks, new.spent, new.blocked_at) == ((), (pending.at,), None)
 
@@ -234,11 +242,11 @@ def test_a_record_of_a_callback_that_the_ledger_holds_is_spent_and_adds_nothing(
 def test_what_finds_no_room_in_the_ledger_holds_the_cursor_back() -> None:
     records = [a_record(n, CallbackState.PENDING) for n in range(1, 4)]
 
-    new = newly_owed(records, (), (), cursor="", room=2, now=NOW)
+    new = newly_owed(records, {}, (), cursor="", room=2, now=NOW)
 
     assert [owed.work_id for owed in new.callbacks] == [record.work_id for record in records[:2]]
     assert new.blocked_at == records[2].at
-    assert not newly_owed(records, (), (), cursor="", room=0, now=NOW).is_something
+    assert not newly_owed(records, {}, (), cursor="", room=0, now=NOW).is_something
 
 
 def test_a_callback_that_is_near_keeps_the_loop_up_and_a_later_one_orders_a_wake() -> None:
@@ -273,3 +281,70 @@ def test_the_watchdog_sees_a_callback_that_no_loop_sees_to() -> None:
     assert callback_is_overdue(None, records, NOW)
     assert not callback_is_overdue(a_ledger(Owed(an_id(), NOW)), [a_record(1, CallbackState.SENT)], NOW)
     assert not callback_is_overdue(full, records, NOW), "what finds no room is not looked for again and again"
+
+
+def test_a_record_of_a_callback_whose_tries_are_used_up_begins_anew() -> None:
+    """[WP-8] It was given up and redriven before the ledger forgot it."""
+    pending = a_record(1, CallbackState.PENDING)
+    used_up = Owed(pending.work_id, EpochMs(NOW + 600_000), tries=limits.CALLBACK_TRIES_MAX)
+
+    new = newly_owed([pending], {pending.work_id: used_up}, (), cursor="", room=0, now=NOW)
+
+    assert (new.callbacks, new.spent, new.blocked_at) == ((Owed(pending.work_id, NOW),), (pending.at,), None)
+
+
+def test_what_is_dead_is_a_dead_letter() -> None:
+    work = a_finished_work()
+
+    assert dict(dead_write(work, now=LATER).set) == {"callback": CallbackState.DEAD, "dead": dead_key(LATER, work.id)}
+
+
+def test_the_record_of_a_redelivery_is_owed_and_counted_as_nothing() -> None:
+    """[WP-10]"""
+    record = record_of_redelivery(a_finished_work(CallbackState.DEAD), now=NOW, random_bits=5)
+
+    assert (record.callback, record.expires_at, record.outcome) == (CallbackState.PENDING, None, None)
+
+
+def a_failure_of(sent: Done) -> Done:
+    return record_of_failure(a_ticket(sent.work_id), now=EpochMs(NOW + 50), random_bits=7)
+
+
+def a_ticket(work_id: WorkId) -> CallbackTicket:
+    return CallbackTicket(table="t", pool="email", work_id=work_id, retention_s=60)
+
+
+@pytest.mark.parametrize(("tries", "delay_ms"), [(0, 1_000), (1, 1_000), (2, 2_000), (5, 16_000), (12, 600_000)])
+def test_after_a_failed_handler_the_next_try_waits_as_after_a_refusal(tries: int, delay_ms: int) -> None:
+    """[WP-8] Also where the next look would come sooner, and used up tries stay used up."""
+    sent = a_record(1, CallbackState.SENT)
+    looked_at = Owed(sent.work_id, EpochMs(NOW + limits.CALLBACK_LOOK_MS), tries=tries, looks=3)
+
+    new = newly_owed([a_failure_of(sent)], {sent.work_id: looked_at}, (), cursor="", room=0, now=NOW)
+
+    assert new.callbacks == (Owed(sent.work_id, EpochMs(NOW + delay_ms), tries=tries),)
+    assert new.spent == (a_failure_of(sent).at,)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_failure_that_is_heard_of_together_with_its_report_waits_all_the_same(order: int) -> None:
+    sent = a_record(1, CallbackState.SENT)
+
+    new = newly_owed([sent, a_failure_of(sent)][::order], {}, (), cursor="", room=10, now=NOW)
+
+    assert new.callbacks == (Owed(sent.work_id, EpochMs(NOW + 1_000)),)
+
+
+def test_a_failed_handler_is_believed_only_of_what_was_sent() -> None:
+    """An acknowledgement, or a dead letter, stands."""
+    write = failed_write(a_ticket(an_id()))
+
+    assert (dict(write.set), write.condition) == ({"callback": CallbackState.PENDING}, Is("callback", CallbackState.SENT))
+
+
+def test_the_record_of_a_failed_handler_settles_no_start() -> None:
+    """[WP-1] [WP-10]"""
+    record = a_failure_of(a_record(1, CallbackState.SENT))
+    entries = {EntryKey(record.work_id, n): Entry(NOW) for n in (1, 2)}
+
+    assert (settle(entries, [record]).gone, settle(entries, [record]).asked, record.expires_at) == ((), {}, None)

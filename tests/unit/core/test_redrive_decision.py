@@ -5,10 +5,10 @@ from dataclasses import fields
 import pytest
 
 from builders import NOW, a_policy, a_running_work, a_work, an_id
-from workpool_aws.core.redrive import NoFailure, Redrive, Redriven, decide_redrive
+from workpool_aws.core.redrive import NoFailure, Redeliver, Redrive, Redriven, decide_redrive
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, Work
+from workpool_aws.model.work import CallbackState, Outcome, State, Work, dead_key
 from workpool_aws.model.writes import All, Is
 
 LATER = EpochMs(NOW + 60_000)
@@ -20,7 +20,7 @@ GIVEN = {"id", "state", "due_at", "enqueued_at", "redrive_of"}
 def a_failure(**changes: object) -> Work:
     over = {"state": State.FINISHED, "outcome": Outcome.FAILED, "attempts_made": 3, "starts": 4, "error": "no", "error_type": "E"}
     kept = {"finished_at": NOW, "expires_at": 9, "dead": "d", "args": '{"n":1}', "retry": a_policy(), "link": "request=1"}
-    told = {"on_complete": "told", "context": '{"user":7}', "callback_for": (Outcome.FAILED,), "callback": CallbackState.DEAD}
+    told = {"on_complete": "told", "context": '{"user":7}', "callback_for": (Outcome.FAILED,), "callback": CallbackState.DELIVERED}
     return a_work(**{**over, **kept, **told, **changes})
 
 
@@ -76,3 +76,22 @@ def test_what_did_not_fail_is_left_alone(work: Work, what: str) -> None:
 def test_the_new_work_belongs_to_the_epoch_of_now() -> None:
     """A `cancel_all` from between the enqueue and the redrive means the old work, not the new one."""
     assert redriven(a_failure(epoch=1), epoch=4).work.epoch == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "dead"),
+    [
+        ({}, dead_key(NOW, an_id())),
+        ({"redriven_as": an_id(n=9)}, None),
+        ({"outcome": Outcome.SUCCESS}, None),
+        ({"outcome": Outcome.CANCELED}, None),
+    ],
+)
+def test_a_dead_callback_is_owed_again_and_the_work_never_runs_again(changes: dict[str, object], dead: str | None) -> None:
+    """[WP-6] [WP-8] A failure that nobody redrove stays among the dead letters."""
+    decision = decide_redrive(a_failure(callback=CallbackState.DEAD, **changes), new_id=NEW, now=LATER, link=None, epoch=0)
+
+    assert isinstance(decision, Redeliver)
+    assert decision.write.ref == WorkRef("email", an_id())
+    assert decision.write.set == {"callback": CallbackState.PENDING, "dead": dead}
+    assert decision.write.condition == Is("callback", CallbackState.DEAD)

@@ -1,0 +1,85 @@
+"""Destination records are told apart: what ended a start, what lost a callback, what is ours and unreadable, what is not ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders import an_assignment, an_id
+from workpool_aws.adapters.destinations import CallbackLost, UnreadableRecord, read_record
+from workpool_aws.adapters.wire import REPORTED, DestinationReport, assignment_to_wire
+from workpool_aws.model.messages import CallbackTicket
+
+FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:told:$LATEST"
+OURS = assignment_to_wire(an_assignment())
+TICKET = {"version": 1, "callback": True, "table": "tab", "pool": "email", "work_id": an_id(), "retention_s": None}
+SECRET = "card 4111"
+
+
+def record(own: object, condition: object = "RetriesExhausted", answer: object = None) -> dict[str, object]:
+    request = {"to": SECRET} if own is None else {"to": SECRET, "_workpool": own}
+    return {"requestContext": {"functionArn": FUNCTION, "condition": condition}, "requestPayload": request, "responsePayload": answer}
+
+
+def test_the_end_of_a_start_is_a_report() -> None:
+    assert isinstance(read_record(record(OURS)), DestinationReport)
+
+
+@pytest.mark.parametrize(
+    ("condition", "answer", "reason"),
+    [
+        ("RetriesExhausted", {"errorType": "ConnectionError", "errorMessage": SECRET}, "RetriesExhausted: ConnectionError"),
+        ("RetriesExhausted", SECRET, "RetriesExhausted"),
+        ("EventAgeExceeded", None, "EventAgeExceeded"),
+    ],
+)
+def test_a_handler_that_failed_lost_its_callback(condition: str, answer: object, reason: str) -> None:
+    """Its text may quote what the callback told, so it is not kept."""
+    ticket = CallbackTicket(table="tab", pool="email", work_id=an_id(), retention_s=None)
+
+    assert read_record(record(TICKET, condition, answer)) == CallbackLost(ticket=ticket, target=FUNCTION, reason=reason)
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        None,
+        "text",
+        {},
+        record(None),
+        record(OURS, "Success", REPORTED),
+        record(TICKET, "Success", None),
+        {"Records": [{"eventSource": "aws:sqs"}]},
+        {"requestPayload": "text", "requestContext": {"condition": "Success"}},
+    ],
+)
+def test_what_is_not_ours_or_has_said_everything_is_nothing(nothing: object) -> None:
+    assert read_record(nothing) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "condition", "named"),
+    [
+        ({**OURS, "version": 2}, "RetriesExhausted", ("tab-1", "email", an_id())),
+        ({**OURS, "version": 2}, "Success", ("tab-1", "email", an_id())),
+        ({**OURS, "start": "one"}, "RetriesExhausted", ("tab-1", "email", an_id())),
+        ({**TICKET, "version": 2}, "RetriesExhausted", ("tab", "email", an_id())),
+        (OURS, None, ("tab-1", "email", an_id())),
+        (OURS, 5, ("tab-1", "email", an_id())),
+        ({"table": "no table", "pool": "a#b", "work_id": 5}, "Success", (None, None, None)),
+        ("text", "Success", (None, None, None)),
+    ],
+)
+def test_what_carries_our_mark_and_cannot_be_read_is_told(own: object, condition: object, named: tuple[str | None, ...]) -> None:
+    own = {**own, "table": "tab-1"} if isinstance(own, dict) and own.get("table") == "t" else own
+    found = read_record(record(own, condition, {"errorMessage": SECRET}))
+
+    assert isinstance(found, UnreadableRecord)
+    assert (found.table, found.pool, found.work_id) == named
+    assert SECRET not in repr(found)
+
+
+def test_an_event_that_came_as_text_is_not_taken_for_another_systems() -> None:
+    found = read_record({"requestPayload": '{"to":"card 4111","_workpool":{', "requestContext": {"condition": "RetriesExhausted"}})
+
+    assert isinstance(found, UnreadableRecord)
+    assert SECRET not in repr(found)
