@@ -249,7 +249,7 @@ def the_limit_holds_at_every_commit(h: History) -> int:
 
 
 def a_lower_limit_starts_and_stops_nothing(h: History) -> int:
-    """From the fence of a change on, a ledger above the limit only shrinks. That no slot is freed while its work runs is the judge's to see."""
+    """From the fence of a change on, a ledger above the limit only shrinks. The judge sees that no slot is freed while its work runs."""
     written: dict[str, int] = {}
     in_force: dict[str, int] = {}
     above = 0
