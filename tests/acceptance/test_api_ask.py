@@ -293,6 +293,7 @@ def test_a_paused_pool_accepts_and_starts_nothing_until_it_is_resumed(
     assert min(each.started_at for each in cloud.invocations(fn)) - resumed_at <= SECOND
 
 
+@pytest.mark.peer("LB05")
 def test_a_pool_may_be_born_paused(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=0)
     fn = cloud.function(echo)

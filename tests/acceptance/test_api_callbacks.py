@@ -72,6 +72,7 @@ def test_a_decorated_handler_receives_the_event_and_says_that_it_ran(cloud: Loca
     ("exclude", "expected"),
     [([], ["success", "failed", "canceled"]), (["success"], ["failed", "canceled"]), (("failed", "canceled"), ["success"])],
 )
+@pytest.mark.peer("LB01")
 def test_excluded_outcomes_are_not_told(cloud: LocalCloud, exclude: list[str], expected: list[str]) -> None:
     pool, told = cloud.workpool(), Told()
     fn, target = cloud.function(double), cloud.function(told)

@@ -62,6 +62,7 @@ def failing(_event: Any, _context: Any) -> None:
     raise ValueError("boom")
 
 
+@pytest.mark.peer("SM15")
 def test_a_success_after_a_request_wins() -> None:
     """[WP-7] What happened, happened."""
     with LocalCloud(engine="memory") as cloud:
@@ -112,6 +113,7 @@ def test_what_is_over_or_unknown_stays_as_it_is() -> None:
     assert stage.telemetry.of(CancelAsked) == []
 
 
+@pytest.mark.peer("SM22")
 def test_a_waiting_retry_is_canceled_at_once() -> None:
     """[WP-7]"""
     stage = Stage(report=FAILED)
@@ -160,6 +162,7 @@ def test_a_work_that_is_put_back_by_recovery_after_a_request_ends_as_canceled() 
     assert stage.status().state is LoopState.IDLE
 
 
+@pytest.mark.peer("SM37", "SM43")
 def test_a_request_that_meets_a_retry_cancels_it() -> None:
     """[WP-7] The work changed between the canceller's read and its write: it is judged anew."""
     stage = Stage(takes_ms=None)
@@ -239,6 +242,7 @@ def test_a_cancel_without_an_answer_may_be_asked_again(fault: Fault) -> None:
     assert stage.work(work_id).outcome is Outcome.CANCELED
 
 
+@pytest.mark.peer("SM24", "LB07")
 def test_asking_twice_changes_nothing() -> None:
     stage = Stage(takes_ms=None)
     pool = stage.pool()

@@ -139,6 +139,7 @@ def test_work_that_is_not_claimed_needs_no_token() -> None:
     assert stage.work(work.id).outcome is Outcome.SUCCESS
 
 
+@pytest.mark.peer("SM18", "SM34", "CP12")
 def test_a_second_report_changes_nothing_and_is_told() -> None:
     """[WP-4] [WP-6]"""
     stage = Stage()
@@ -151,6 +152,7 @@ def test_a_second_report_changes_nothing_and_is_told() -> None:
     assert len(stage.telemetry.of(Completed)) == 1
 
 
+@pytest.mark.peer("SM16", "SM19")
 def test_a_report_of_an_earlier_start_changes_nothing_and_is_told() -> None:
     """[WP-4] It reports nothing to the loop either: the later start keeps its slot."""
     stage = Stage()

@@ -47,6 +47,7 @@ def test_a_loop_that_dies_before_its_commit_has_started_nothing() -> None:
     assert stage.aws.started == []
 
 
+@pytest.mark.peer("OL10", "BW09")
 def test_of_two_deliveries_of_one_generation_only_one_holds() -> None:
     """[WP-2] Lambda may deliver one loop invocation twice."""
     stage = Stage()
@@ -59,6 +60,7 @@ def test_of_two_deliveries_of_one_generation_only_one_holds() -> None:
     assert len(stage.aws.started) == 1
 
 
+@pytest.mark.peer("BW09")
 def test_a_second_delivery_does_nothing_beside_the_first() -> None:
     """[WP-2] It neither reads nor writes: what it would find is the other's to act on."""
     stage = Stage()
@@ -78,6 +80,7 @@ def test_a_second_delivery_does_nothing_beside_the_first() -> None:
     assert len(stage.telemetry.of(LoopFenced)) == 1
 
 
+@pytest.mark.peer("BW09", "OL09", "BW06")
 def test_a_late_delivery_of_an_older_generation_does_not_take_hold() -> None:
     """[WP-2]"""
     stage = Stage()
@@ -93,6 +96,7 @@ def test_a_late_delivery_of_an_older_generation_does_not_take_hold() -> None:
     assert len(stage.aws.started) == 1
 
 
+@pytest.mark.peer("OL10")
 def test_a_loop_that_was_frozen_cannot_commit_past_the_next_holder() -> None:
     """[WP-2] Both read the same due works: together they must not start more than the limit."""
     stage = Stage(takes_ms=None)

@@ -21,6 +21,7 @@ START = updates(WorkRef, "starts")
 
 
 @pytest.mark.parametrize("due_in_s", [0, 1, 7.3, 61, 119, 121, 600])
+@pytest.mark.peer("LP17")
 def test_due_work_with_a_free_slot_starts_within_a_second(due_in_s: float) -> None:
     """[WP-20] By a loop that runs, sleeps through a near wait, or is woken by a schedule that fires up to a minute late."""
     with LocalCloud(engine="memory", scheduler="aws", seed=3) as cloud:
@@ -60,6 +61,7 @@ def test_a_freed_slot_is_filled_within_a_second() -> None:
     assert all(later - earlier <= 31_000 for earlier, later in pairwise(starts))
 
 
+@pytest.mark.peer("BW02")
 def test_a_dead_pool_is_found_within_the_watchdogs_minute() -> None:
     """[WP-20] The kick's invoke was lost, and with it the only loop."""
     stage = Stage()

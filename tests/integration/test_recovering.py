@@ -64,6 +64,7 @@ def test_a_function_that_is_deployed_as_if_it_claimed_runs_some_times_and_no_mor
     assert stage.work(work_id).attempts_made == 1
 
 
+@pytest.mark.peer("SM30")
 def test_what_may_be_retried_is_retried() -> None:
     """[WP-21] [WP-5]"""
     stage = Stage(takes_ms=None)
@@ -90,6 +91,7 @@ def test_a_claim_moves_the_recovery_to_its_own_end() -> None:
 
 
 @pytest.mark.parametrize(("claimed", "retry"), [(True, None), (False, None), (False, RetryPolicy())])
+@pytest.mark.peer("RC02", "RC04")
 def test_recovery_changes_nothing_that_changed_since_it_looked(retry: RetryPolicy | None, *, claimed: bool) -> None:
     """[WP-14] A claim, or a new deadline, came between its read and its write."""
     stage = Stage(takes_ms=None)
@@ -232,6 +234,7 @@ def test_a_slot_whose_report_was_lost_is_freed_after_its_deadline() -> None:
     assert (stage.work(ids[1]).started_at or 0) > RECOVERED_AT
 
 
+@pytest.mark.peer("SM25", "RC03")
 def test_a_slot_whose_work_is_gone_is_freed() -> None:
     """[WP-21]"""
     stage = Stage(takes_ms=None)
@@ -243,6 +246,7 @@ def test_a_slot_whose_work_is_gone_is_freed() -> None:
     assert stage.status().state is LoopState.IDLE
 
 
+@pytest.mark.peer("SM26")
 def test_a_late_report_after_recovery_frees_no_later_start() -> None:
     """[WP-1] [WP-4] The function ran far beyond its timeout, say, and its work is running its next start by now."""
     stage = Stage(takes_ms=None)

@@ -146,6 +146,7 @@ def test_the_second_look_comes_after_the_status() -> None:
     assert after == ["status idle", "get ConfigRef", "query done", "query work"]
 
 
+@pytest.mark.peer("BW12")
 def test_a_loop_that_takes_itself_back_does_so_as_the_next_generation() -> None:
     """[WP-2] And reads over the buffer, as it did when it found something."""
     stage = Stage()

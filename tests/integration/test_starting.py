@@ -328,6 +328,7 @@ def test_a_start_of_an_other_loop_is_neither_sent_nor_dropped() -> None:
 
 
 @pytest.mark.parametrize("exists", [True, False])
+@pytest.mark.peer("SM32", "SM33")
 def test_a_pointer_to_a_work_that_is_over_or_gone_goes(*, exists: bool) -> None:
     """[WP-22] It would be read again and again."""
     stage = Stage()

@@ -10,13 +10,14 @@ from builders import NOW, a_running_work, a_work, an_id
 from integration.faults import Died, dies_before, lost_before, puts
 from integration.stage import POOL, TARGET, Stage
 from workpool_aws import StoreUnavailable
+from workpool_aws.adapters.keys import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.watch import would_act
 from workpool_aws.model.facts import KickFailed, WatchdogActed
 from workpool_aws.model.ids import EpochMs, id_floor, time_of
 from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
-from workpool_aws.model.refs import Record, Shelf, Span, StatusRef
-from workpool_aws.model.work import State, Work
+from workpool_aws.model.refs import Record, Shelf, Span, StatusRef, WorkRef
+from workpool_aws.model.work import Pointer, State, Work
 
 HOUR_MS = limits.WATCHDOG_DEEP_MS
 LIVE = EpochMs(NOW + 30_000)
@@ -57,6 +58,7 @@ def test_a_pool_at_rest_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(("left_ms", "reason"), [(1, None), (0, "the loop's lease ran out")])
+@pytest.mark.peer("BW20")
 def test_a_loop_whose_lease_ran_out_is_replaced(left_ms: int, reason: str | None) -> None:
     """[WP-20] And never one under a live lease."""
     stage = watched()
@@ -188,6 +190,22 @@ def test_the_hourly_look_points_at_nothing_that_is_known() -> None:
     stage.watch()
 
     assert (stage.pointers(), stage.aws.loops) == ([], [])
+
+
+@pytest.mark.peer("SM33")
+def test_the_hourly_look_removes_the_pointers_that_a_dead_loop_left_behind_its_cursor() -> None:
+    """One to a work that may still need it stays, and so does one to a damaged work: somebody may repair that."""
+    at = NOW + HOUR_MS
+    stage = watched(entries=(KEY,), cursor=id_floor(EpochMs(at)), at=at)
+    over, waits, damaged = (a_work(id=an_id(at - 1_800_000, n), due_at=at - 1_800_000) for n in (1, 2, 3))
+    stage.place(replace(over, state=State.FINISHED), replace(waits, due_at=EpochMs(at + 600_000)), RUNNING)
+    key = key_of(WorkRef(POOL, damaged.id))
+    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    names = {work_id: an_id(at - 1_700_000, n) for n, work_id in enumerate((over.id, waits.id, damaged.id, RUNNING.id, an_id(1)))}
+    stage.place(*(Pointer(pool=POOL, at=at_key, work_id=work_id) for work_id, at_key in names.items()))
+    stage.watch()
+
+    assert {pointer.work_id for pointer in stage.pointers()} == {waits.id, damaged.id, RUNNING.id}
 
 
 def test_trouble_with_one_pool_does_not_keep_it_from_the_others() -> None:

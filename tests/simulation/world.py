@@ -21,6 +21,7 @@ from workpool_aws.local import LocalCloud
 from workpool_aws.local.faults import Faults
 from workpool_aws.local.platform import LOOP_NAME, Platform
 from workpool_aws.local.seeded_faults import SeededFaults
+from workpool_aws.model.facts import Fact
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Ledger, LoopState, Status
 from workpool_aws.model.refs import LedgerRef, RegistrationRef, StatusRef
@@ -48,7 +49,9 @@ class Run:
 
     scenario: Scenario
     violation: Violation | None
+    judge: Judge
     trace: tuple[str, ...]
+    facts: tuple[Fact, ...]
     faults: Counter[str]
     executions: int
     calls: int
@@ -62,9 +65,9 @@ class Run:
         return "\n".join([str(self.scenario), *shown, f"seed {self.scenario.seed}: {self.violation}"])
 
 
-def simulate(scenario: Scenario) -> Run:
-    """Run a scenario. The same scenario gives the same run, to the last line of its trace."""
-    stage = _Stage(scenario)
+def simulate(scenario: Scenario, *, judging: type[Judge] = Judge) -> Run:
+    """Run a scenario. The same scenario gives the same run, to the last line of its trace. `judging`: a judge that remembers more."""
+    stage = _Stage(scenario, judging)
     with stage.cloud:
         stage.play()
         return stage.run()
@@ -73,9 +76,9 @@ def simulate(scenario: Scenario) -> Run:
 class _Stage:
     """One run as it happens."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, judging: type[Judge]) -> None:
         self._scenario = scenario
-        self._judge = Judge(
+        self._judge = judging(
             self._now,
             self._lines,
             decorated=frozenset(mode.value for mode in DECORATED),
@@ -135,7 +138,9 @@ class _Stage:
         return Run(
             scenario=self._scenario,
             violation=violations[0] if violations else None,
+            judge=self._judge,
             trace=lines,
+            facts=tuple(self.cloud.facts),
             faults=Counter(str(each) for each in struck),
             executions=len(self._judge.executions),
             calls=len(lines),

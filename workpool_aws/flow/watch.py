@@ -6,7 +6,7 @@ a warning each time it acts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from workpool_aws.core import limits
@@ -23,8 +23,8 @@ from workpool_aws.flow.late import put_pointer
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Config, Ledger, LoopState, Registration, ShardMark, Status
-from workpool_aws.model.refs import ConfigRef, LedgerRef, Shelf, Span, StatusRef
-from workpool_aws.model.work import Work
+from workpool_aws.model.refs import ConfigRef, LedgerRef, PointerRef, Ref, Shelf, Span, StatusRef, WorkRef
+from workpool_aws.model.work import Pointer, State, Work
 from workpool_aws.ports import Ports, Store, Telemetry
 
 __all__ = ["needs_a_kick", "registered_pools", "watch", "would_act"]
@@ -110,7 +110,8 @@ def _rests(ports: Ports, pool: str) -> bool:
 def _point_at_forgotten(ports: Ports, pool: str, now: EpochMs) -> bool:
     """Point anew at due works of the last hour that lie before every cursor: the late rule leaves none, so this is for the bug in it.
 
-    A bounded number of rows, the latest first: of a pool that had more in an hour, the earlier ones are not looked at.
+    A bounded number of rows, the latest first: of a pool that had more in an hour, the earlier ones are not looked at. On the way it
+    removes the pointers that no loop reads any more.
     """
     ledger = _ledger(ports.store, pool)
     if ledger is None or not may_start(_config(ports.store, pool), ledger):
@@ -130,6 +131,18 @@ def _point_at_forgotten(ports: Ports, pool: str, now: EpochMs) -> bool:
         for page in islice(pages(ports.store, ports.telemetry, span), limits.WATCHDOG_ROWS_MAX // limits.WATCHDOG_PAGE):
             works = [row.record for row in page if isinstance(row.record, Work)]
             forgotten += [work for work in works if classify(work.id, work, taken=taken, now=now) is Look.DUE]
+            _remove_spent(ports, pool, [row.record for row in page if isinstance(row.record, Pointer)])
     for work in forgotten:
         put_pointer(ports, pool, work.id, now)
     return bool(forgotten)
+
+
+def _remove_spent(ports: Ports, pool: str, pointers: Sequence[Pointer]) -> None:
+    """A loop that died between the start of a work and the end of its pointer has left that behind its cursor, where nobody looks."""
+    refs: list[Ref] = [WorkRef(pool, pointer.work_id) for pointer in pointers]
+    found = ports.store.get_many(list(dict.fromkeys(refs))) if refs else {}
+    for pointer in pointers:
+        work = found.get(WorkRef(pool, pointer.work_id))
+        # No move leaves `finished`, so nothing can need it again; a damaged work may be repaired.
+        if work is None or (isinstance(work, Work) and work.state is State.FINISHED):
+            ports.store.delete(PointerRef(pool, pointer.at))

@@ -86,6 +86,7 @@ def test_an_order_is_a_schedule_that_fires_once_and_is_gone(make_timer, far, clo
         (366 * 24 * HOUR_MS, "at(2027-01-02T00:00:00)"),
     ],
 )
+@pytest.mark.peer("BW18")
 def test_a_wake_lies_a_minute_ahead_at_least(make_timer, far, clock, in_ms, expression):
     make_timer().wake_at("email", EpochMs(clock.now() + in_ms))
     assert far.bodies[0]["ScheduleExpression"] == expression

@@ -123,10 +123,12 @@ def test_assignments_come_back_as_they_were(assignment):
     assert assignment_from_wire(json.loads(json.dumps(assignment_to_wire(assignment)))) == assignment
 
 
+@pytest.mark.peer("LP22")
 def test_assignments_of_a_later_writer_may_have_more_fields():
     assert assignment_from_wire({**assignment_to_wire(ASSIGNMENT), "color": "red"}) == ASSIGNMENT
 
 
+@pytest.mark.peer("LP22")
 def test_assignments_may_lack_what_may_be_none():
     wire = assignment_to_wire(replace(ASSIGNMENT, retry=None, retention_s=None, loop_until=None, args_chunks=None))
     for name in ("retry", "retention_s", "loop_until", "args_chunks"):
@@ -341,6 +343,7 @@ def test_destination_records_of_a_worker_that_returns_something_like_it_are_resu
         ("", "", "no_report"),
     ],
 )
+@pytest.mark.peer("RC06")
 def test_destination_records_of_a_failure_name_its_type(message, given_type, error_type):
     assert failed(message, given_type) == Report(kind=ReportKind.FAILED, error=message or None, error_type=error_type)
 
@@ -353,6 +356,7 @@ def test_destination_records_of_a_failure_name_its_type(message, given_type, err
         ("Function.ResponseSizeTooLarge", "invalid_result"),
     ],
 )
+@pytest.mark.peer("ER02")
 def test_destination_records_of_a_failure_that_no_retry_can_heal_say_so(given_type, error_type):
     assert failed("no", given_type) == Report(kind=ReportKind.FAILED, error="no", error_type=error_type, retryable=False)
 

@@ -26,6 +26,25 @@ def test_what_is_asked_for_stands_in_the_work(world: World) -> None:
     assert work.callback is None
 
 
+@pytest.mark.peer("LB01")
+@pytest.mark.parametrize(
+    ("exclude", "wanted"),
+    [
+        ((), (Outcome.SUCCESS, Outcome.FAILED, Outcome.CANCELED)),
+        ([], (Outcome.SUCCESS, Outcome.FAILED, Outcome.CANCELED)),
+        (["failed", "canceled"], (Outcome.SUCCESS,)),
+        (["canceled", "success", "failed"], ()),
+    ],
+)
+def test_every_filter_is_stored_as_it_was_given_for_one_and_for_each_of_a_batch(
+    world: World, exclude: list[str], wanted: tuple[Outcome, ...]
+) -> None:
+    one = enqueue(world, on_complete=DONE, on_complete_exclude=exclude)
+    batch = world.pool().enqueue_action_batch(None, TARGET, [{}, {}], on_complete=DONE, on_complete_exclude=exclude)
+
+    assert [world.work(work_id).callback_for for work_id in (one, *batch)] == [wanted] * 3
+
+
 def test_nobody_is_told_unless_asked_for(world: World) -> None:
     work = world.work(enqueue(world, on_complete=None, context=None, on_complete_exclude=[]))
 

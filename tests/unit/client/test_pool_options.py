@@ -56,6 +56,7 @@ def test_a_bad_name_is_refused(given: tuple[Any, ...], message: str) -> None:
         ("log_level", 10, LEVELS),
     ],
 )
+@pytest.mark.peer("LB04", "LB05")
 def test_a_bad_option_is_refused(option: str, value: object, allowed: str) -> None:
     options: dict[str, Any] = {option: value}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from builders import NOW, a_running_work, a_work, an_assignment, an_id
@@ -16,10 +18,12 @@ from workpool_aws.core.callback import (
     first_owed,
     is_owed,
     judge_owed,
+    message_bytes_max,
     message_of,
     newly_owed,
     next_look,
     next_try,
+    oversize,
     record_of_cancel,
     record_of_failure,
     record_of_redelivery,
@@ -65,6 +69,14 @@ def a_record(n: int, callback: CallbackState | None, *, start: int = 1) -> Done:
 )
 def test_a_target_is_known_by_its_arn(target: str, kind: TargetKind) -> None:
     assert target_kind(target) is kind
+
+
+@pytest.mark.parametrize("target", ["done", "arn:aws:sqs:eu-west-1:123456789012:done", "arn:aws:sns:eu-west-1:123456789012:done"])
+def test_a_message_may_be_as_large_as_its_target_takes_and_not_a_byte_more(target: str) -> None:
+    most = message_bytes_max(target)
+
+    assert oversize(target, most) is None
+    assert oversize(target, most + 1) is not None
 
 
 @pytest.mark.parametrize(
@@ -130,6 +142,7 @@ def test_the_record_of_a_cancel_has_no_time_to_live() -> None:
         (a_finished_work(CallbackState.DEAD), False),
         (a_finished_work(None), False),
         (a_running_work(on_complete="done", callback_for=ALL), False),
+        (a_running_work(on_complete="done", callback=CallbackState.PENDING), False),
         (Unreadable("p", "s", "damaged"), False),
         (None, False),
     ],
@@ -219,6 +232,24 @@ def test_the_ledger_takes_over_what_records_owe_and_the_records_that_owe_are_spe
     assert new.spent == (pending.at,)
     assert new.is_something
     assert new.blocked_at is None
+
+
+def test_two_records_of_one_callback_owe_it_once_and_are_both_spent() -> None:
+    """Its work was reported twice. A record that is only to be deleted is something to do, or it would lie there for ever."""
+    first, second = a_record(1, CallbackState.PENDING), replace(a_record(2, CallbackState.PENDING), work_id=an_id(n=1))
+
+    new = newly_owed([first, second], (), (), cursor="", room=10, now=NOW)
+    held = newly_owed([second], {second.work_id}, (), cursor="", room=10, now=NOW)
+
+    assert [owed.work_id for owed in new.callbacks] == [first.work_id]
+    assert new.spent == (first.at, second.at)
+    assert held.is_something
+
+
+def test_a_second_record_of_a_callback_needs_no_room() -> None:
+    first, second = a_record(1, CallbackState.PENDING), replace(a_record(2, CallbackState.PENDING), work_id=an_id(n=1))
+
+    assert newly_owed([first, second], (), (), cursor="", room=1, now=NOW).blocked_at is None
 
 
 def test_a_record_of_a_sent_callback_behind_the_cursor_counts_with_its_entry_only() -> None:

@@ -47,10 +47,12 @@ def test_the_first_kick_of_a_pool_starts_generation_one() -> None:
 
 
 @pytest.mark.parametrize("reason", list(KickReason))
+@pytest.mark.peer("BW03", "BW13", "OK02")
 def test_no_kick_starts_a_second_loop_beside_a_live_one(reason: KickReason) -> None:
     assert isinstance(decide(status(LoopState.RUNNING, lease_until=LATER), reason), NotNeeded)
 
 
+@pytest.mark.peer("CP07", "KK02", "OK05", "OL06")
 def test_an_enqueue_leaves_a_saturated_loop_alone_and_a_completion_does_not() -> None:
     full = status(LoopState.WAITING, saturated=True)
 

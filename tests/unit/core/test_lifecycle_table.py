@@ -79,6 +79,7 @@ def test_a_move_happens_exactly_from_the_state_that_the_table_names(move: Move, 
 
 
 @pytest.mark.parametrize("move", sorted(set(the_writes()) - {Move.CANCEL, Move.REQUEST_CANCEL}))
+@pytest.mark.peer("SM16", "CP11")
 def test_a_move_of_another_start_changes_nothing(move: Move) -> None:
     """[WP-4] A late or duplicate report finds another start number."""
     before = replace(the_work(move), starts=7)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from builders import NOW, a_work, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.rest import Rest, decide_rest
@@ -16,11 +18,13 @@ RECOVER_AT = EpochMs(NOW + 60_000 + limits.RECOVERY_MARGIN_MS + 1)
 NOTHING = Taken((), ())
 
 
+@pytest.mark.peer("LP15", "OL01")
 def test_with_nothing_left_at_all_the_loop_is_idle() -> None:
     """[WP-22]"""
     assert decide_rest({}, None, free=1, now=NOW) == Rest(LoopState.IDLE, None, saturated=False, timer_at=None)
 
 
+@pytest.mark.peer("LP17")
 def test_what_is_due_soon_keeps_it_up() -> None:
     assert decide_rest({}, NEAR, free=1, now=NOW) is None
 
@@ -29,12 +33,14 @@ def test_what_is_due_later_is_waited_for_with_a_wake_a_minute_early() -> None:
     assert decide_rest({}, FAR, free=1, now=NOW) == Rest(LoopState.WAITING, FAR, saturated=False, timer_at=EpochMs(FAR - 60_000))
 
 
+@pytest.mark.peer("LP20")
 def test_a_start_in_flight_is_waited_for_until_it_must_be_recovered() -> None:
     assert decide_rest(RUNNING, None, free=1, now=NOW) == Rest(LoopState.WAITING, RECOVER_AT, saturated=False, timer_at=None)
     later = decide_rest(RUNNING, FAR, free=1, now=NOW)
     assert later == Rest(LoopState.WAITING, RECOVER_AT, saturated=False, timer_at=EpochMs(FAR - 60_000))
 
 
+@pytest.mark.peer("LP16", "OL04")
 def test_without_a_free_slot_due_work_does_not_keep_it_up() -> None:
     assert decide_rest(RUNNING, NOW, free=0, now=NOW) == Rest(LoopState.WAITING, RECOVER_AT, saturated=True, timer_at=None)
     assert decide_rest({}, NOW, free=0, now=NOW) == Rest(LoopState.WAITING, None, saturated=True, timer_at=None)

@@ -52,6 +52,7 @@ def test_a_tally_is_full_after_its_minute() -> None:
     assert full == [False, False, True]
 
 
+@pytest.mark.peer("SA02")
 def test_rates_as_they_are_defined() -> None:
     tally = Tally(since=NOW, succeeded=6, failed=2, retried=2)
 

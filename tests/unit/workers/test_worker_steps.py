@@ -77,6 +77,7 @@ def test_a_failure_without_policy_ends_the_work(world: World, claimed: Assignmen
     assert (stored.outcome, stored.error, stored.error_type) == (Outcome.FAILED, "boom", "ValueError")
 
 
+@pytest.mark.peer("ER04", "CP03")
 def test_a_failure_with_attempts_left_is_tried_again(world: World, retried: Assignment) -> None:
     Spy(world, raising(ValueError("boom")))(retried)
 
@@ -89,6 +90,7 @@ class MarkedError(Exception):
 
 
 @pytest.mark.parametrize("error", [NonRetryableError("no"), MarkedError("no")])
+@pytest.mark.peer("ER01", "ER03", "CP04")
 def test_an_error_may_end_the_work_whatever_is_left(world: World, retried: Assignment, error: Exception) -> None:
     Spy(world, raising(error))(retried)
 

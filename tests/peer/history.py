@@ -1,0 +1,203 @@
+"""Owns what is remembered of simulated runs: every applied write with its writer, every run of user code, every answer to a cancel.
+
+The judge of the simulation keeps what is wrong; a history keeps everything, so that one can ask what happened, and how often.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import Final, NamedTuple
+
+from tests.simulation.judge import Execution, Judge
+from tests.simulation.scenario import Act, Mode, Scenario, Told, scenario_of
+from tests.simulation.world import Run, simulate
+from workpool_aws.core.cancel import CancelAnswer
+from workpool_aws.local.faults import Fault
+from workpool_aws.model.facts import Fact
+from workpool_aws.model.ids import EpochMs, WorkId
+from workpool_aws.model.loop import Done, EntryKey, Ledger, Status
+from workpool_aws.model.messages import Assignment
+from workpool_aws.model.refs import Record
+from workpool_aws.model.work import Pointer, State, Work
+
+__all__ = ["SEEDS", "SKEW_MS", "Change", "History", "WorkChange", "history_of"]
+
+SEEDS: Final = range(7_000, 7_160)
+"""Other ones than those of the sweep."""
+SKEW_MS: Final = 2_000
+
+
+class Change(NamedTuple):
+    """An applied write. `writer`: the process, as the trace names it."""
+
+    index: int
+    at: EpochMs
+    writer: str
+    before: Record | None
+    after: Record | None
+
+
+class WorkChange(NamedTuple):
+    """An applied write of a work that was there before."""
+
+    index: int
+    at: EpochMs
+    writer: str
+    before: Work
+    after: Work
+
+    @property
+    def key(self) -> EntryKey:
+        """The start that it belongs to."""
+        return EntryKey(self.after.id, self.after.starts)
+
+    def moves(self, before: State, after: State) -> bool:
+        return self.before.state is before and self.after.state is after
+
+
+class RecordingJudge(Judge):
+    """Judges, and remembers."""
+
+    def __init__(
+        self, now: Callable[[], EpochMs], lines: Callable[[], int], *, decorated: Collection[str], once: bool, in_time: bool
+    ) -> None:
+        super().__init__(now, lines, decorated=decorated, once=once, in_time=in_time)
+        self.writes: list[tuple[EpochMs, int, Record | None, Record | None]] = []
+        self.runs: list[tuple[EpochMs, int, EntryKey]] = []
+        self.answers: list[tuple[int, WorkId, CancelAnswer]] = []
+        self.tellings: list[tuple[int, WorkId]] = []
+
+    def seen(self, before: Record | None, after: Record | None) -> None:
+        super().seen(before, after)
+        self.writes.append((self._now(), self._lines(), before, after))
+
+    def begins(self, assignment: Assignment, target: str) -> Execution:
+        self.runs.append((self._now(), len(self.writes), EntryKey(assignment.work_id, assignment.start)))
+        return super().begins(assignment, target)
+
+    def cancel_answered(self, work_id: WorkId, answer: CancelAnswer) -> None:
+        super().cancel_answered(work_id, answer)
+        self.answers.append((len(self.writes), work_id, answer))
+
+    def told(self, work_id: WorkId, kind: str) -> None:
+        super().told(work_id, kind)
+        self.tellings.append((len(self.writes), work_id))
+
+
+@dataclass(frozen=True)
+class History:
+    """One run. Indices count its applied writes."""
+
+    run: Run
+    judge: RecordingJudge
+    changes: tuple[Change, ...]
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        return self.run.facts
+
+    @cached_property
+    def works(self) -> tuple[WorkChange, ...]:
+        """The changes of works, in order; not their enqueueing."""
+        return tuple(WorkChange(*each) for each in self.changes if isinstance(each.before, Work) and isinstance(each.after, Work))
+
+    @cached_property
+    def ledgers(self) -> tuple[tuple[Change, Ledger, Ledger], ...]:
+        """The changes of ledgers: (change, before, after)."""
+        return tuple(
+            (each, each.before, each.after) for each in self.changes if isinstance(each.before, Ledger) and isinstance(each.after, Ledger)
+        )
+
+    @cached_property
+    def statuses(self) -> tuple[tuple[Change, Status, Status], ...]:
+        return tuple(
+            (each, each.before, each.after) for each in self.changes if isinstance(each.before, Status) and isinstance(each.after, Status)
+        )
+
+    @cached_property
+    def dones(self) -> tuple[tuple[Change, Done], ...]:
+        """The done records that were put."""
+        return tuple((each, each.after) for each in self.changes if isinstance(each.after, Done))
+
+    @property
+    def starts(self) -> Iterator[WorkChange]:
+        return (each for each in self.works if each.moves(State.PENDING, State.RUNNING))
+
+    @property
+    def ends(self) -> Iterator[WorkChange]:
+        return (each for each in self.works if each.before.state is not State.FINISHED and each.after.state is State.FINISHED)
+
+    @property
+    def retries(self) -> Iterator[WorkChange]:
+        """A failed attempt, another one to follow."""
+        return (
+            each
+            for each in self.works
+            if each.moves(State.RUNNING, State.PENDING) and each.after.attempts_made == each.before.attempts_made + 1
+        )
+
+    def of(self, work_id: str, *, after: int = -1) -> list[WorkChange]:
+        """What became of a work later than a write."""
+        return [each for each in self.works if each.after.id == work_id and each.index > after]
+
+    def final(self, work_id: str) -> Work:
+        return self.judge.works[WorkId(work_id)]
+
+    def ledger_before(self, index: int, pool: str) -> Ledger | None:
+        """As it stood when that write was applied."""
+        earlier = (each.after for each in reversed(self.changes[:index]))
+        return next((record for record in earlier if isinstance(record, Ledger) and record.pool == pool), None)
+
+    def left_ledger(self, key: EntryKey) -> list[int]:
+        """When this entry was removed."""
+        return [change.index for change, before, after in self.ledgers if key in before.entries and key not in after.entries]
+
+    @cached_property
+    def pointers_left(self) -> set[str]:
+        """Keys of pointers that nobody removed."""
+        left: set[str] = set()
+        for each in self.changes:
+            if isinstance(each.after, Pointer):
+                left.add(each.after.at)
+            elif isinstance(each.before, Pointer):
+                left.discard(each.before.at)
+        return left
+
+    def __str__(self) -> str:
+        return self.run.report(whole=True)
+
+
+def scenario_for(seed: int) -> Scenario:
+    """The sweep's scenario of a seed; of every fourth one with its messages doubled, of every fourth one with many cancels and losses."""
+    scenario, chance = scenario_of(seed), random.Random(seed)
+    match seed % 4:
+        case 2:
+            rates = dict.fromkeys((Fault.RECORD_TWICE, Fault.RECORD_LATE, Fault.EVENT_TWICE), 0.5)
+            modes = (Mode.PLAIN_RETRIED, Mode.RETRIED)
+            submissions = [replace(each, at_ms=0, mode=chance.choice(modes), backoff_ms=250) for each in scenario.submissions]
+            pools = tuple(replace(each, limit=4) for each in scenario.pools)
+            return replace(scenario, pools=pools, submissions=tuple(submissions), rates=rates, aim="", budget=12, changes=())
+        case 3:
+            rates = {Fault.EVENT_LOST: 0.3, Fault.RECORD_LOST: 0.1, Fault.CRASH_BEFORE: 0.1}
+            modes = (Mode.RETRIED, Mode.RETRIED, Mode.PLAIN)
+            submissions = [
+                replace(each, mode=chance.choice(modes), told=chance.choice(list(Told)), backoff_ms=9_000) for each in scenario.submissions
+            ]
+            cancels = tuple(Act(chance.randrange(2_000, 20_000), chance.randrange(8)) for _ in range(4))
+            return replace(scenario, submissions=tuple(submissions), cancels=cancels, rates=rates, aim="", budget=4)
+        case _:
+            return scenario
+
+
+@cache
+def history_of(seed: int) -> History:
+    run = simulate(scenario_for(seed), judging=RecordingJudge)
+    judge = run.judge
+    assert isinstance(judge, RecordingJudge)
+    changes = tuple(
+        Change(index, at, run.trace[line - 1].split()[1], before, after) for index, (at, line, before, after) in enumerate(judge.writes)
+    )
+    return History(run, judge, changes)
