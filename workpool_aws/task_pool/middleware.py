@@ -29,7 +29,7 @@ def with_task_pool(
     For Lambda handlers, with or without brackets. `@with_task_pool` alone drains `TaskPool.shared()`.
 
     When tasks fail, and no `on_error` is told of it, the invocation fails with `TasksFailed`, and Lambda may retry it: give the pool an
-    `on_error` if the answer should go out all the same. When the handler raises, its own error goes out, with the tasks' failures noted on it
+    `on_error` if the answer should go out all the same. When the handler raises, its own error goes out; those of tasks are noted on it
     and logged.
     """
     if handler is not None:

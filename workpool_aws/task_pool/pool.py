@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import math
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import ClassVar, Final, Self, TypedDict, Unpack
 
 from workpool_aws.adapters.system import stopwatch_ms
 from workpool_aws.core import limits
-from workpool_aws.errors import UsageError
+from workpool_aws.errors import TasksFailed, UsageError
 from workpool_aws.task_pool.durable import DurablePool
 from workpool_aws.task_pool.oversight import OnError, Oversight, TimedContext, as_group, tell_beside
 from workpool_aws.tasks.crew import Crew, unfinished
@@ -226,7 +227,7 @@ def _finish_at_exit() -> None:
     """Run what nobody waited for before the interpreter ends, and report it."""
     failures = [failure for crew in unfinished() for failure in crew.drain()]
     if failures:
-        raise as_group(failures)
+        sys.excepthook(TasksFailed, as_group(failures), None)  # raised, only its first line would be shown
 
 
 atexit.register(_finish_at_exit)
