@@ -51,7 +51,7 @@ class Caller(threading.Thread):
     def run(self) -> None:
         try:
             self._call()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - `result` gives it to the test
             self.error = error
 
     def result(self) -> BaseException | None:

@@ -13,8 +13,8 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
-from task_gates import WAIT_S, Gate
 
+from task_gates import WAIT_S, Gate
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.task_pool import TaskPoolMiddleware
 
@@ -116,7 +116,15 @@ def test_a_stream_goes_out_as_it_comes_but_for_its_end():
     async def receive():
         await asyncio.Event().wait()
 
-    scope = {"type": "http", "method": "GET", "path": "/x", "headers": [], "query_string": b"", "root_path": "", "asgi": {"spec_version": "2.4"}}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/x",
+        "headers": [],
+        "query_string": b"",
+        "root_path": "",
+        "asgi": {"spec_version": "2.4"},
+    }
     asyncio.run(starlette_app(endpoint)(scope, receive, send))
     assert events == ["sent by now: [None, b'first']"]
     assert [message.get("body") for message in sent] == [None, b"first", b"second", b""]

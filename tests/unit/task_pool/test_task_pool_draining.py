@@ -8,8 +8,8 @@ import threading
 from functools import partial
 
 import pytest
-from task_gates import WAIT_S, Caller, Gate, wait_for_drains
 
+from task_gates import WAIT_S, Caller, Gate, wait_for_drains
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.errors import TaskPoolClosed
 
@@ -95,7 +95,7 @@ def test_done_by_two_threads_makes_both_wait():
 @pytest.mark.parametrize("wait", ["drain", "done"])
 def test_a_task_that_waits_for_its_own_pool_is_told_so(wait):
     pool = TaskPool(max_workers=1)
-    pool.add(lambda: getattr(pool, wait)())
+    pool.add(getattr(pool, wait))
     with pytest.raises(TasksFailed) as failed:
         pool.drain()
     (error,) = failed.value.exceptions
@@ -123,9 +123,14 @@ def test_draining_is_a_block_that_leaves_the_pool_open():
     with pool.draining():
         pool.add(partial(ran.append, 1))
     assert (ran, pool.is_closed) == ([1], False)
-    with pytest.raises(LookupError), pool.draining():
-        pool.add(partial(ran.append, 2))
-        raise LookupError
+
+    def fail():
+        with pool.draining():
+            pool.add(partial(ran.append, 2))
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
     assert ran == [1, 2]
     pool.done()
 

@@ -7,8 +7,8 @@ import threading
 from functools import partial
 
 import pytest
-from task_gates import WAIT_S, Caller, Gate, wait_for_drains
 
+from task_gates import WAIT_S, Caller, Gate, wait_for_drains
 from workpool_aws import TaskPool, TasksFailed, WorkpoolError
 from workpool_aws.errors import TaskCanceled, TaskExited
 from workpool_aws.task_pool import TaskFailure
@@ -187,9 +187,14 @@ def test_the_block_of_a_pool_raises_what_its_tasks_raised():
 
 def test_the_error_of_the_block_goes_out_first_with_those_of_tasks_noted_and_logged(capsys):
     ran = threading.Event()
-    with pytest.raises(LookupError) as raised, TaskPool(name="mine") as pool:
-        pool.add(partial(fail, ValueError("a secret")), ran.set)
-        raise LookupError
+
+    def use():
+        with TaskPool(name="mine") as pool:
+            pool.add(partial(fail, ValueError("a secret")), ran.set)
+            raise LookupError
+
+    with pytest.raises(LookupError) as raised:
+        use()
     assert ran.wait(WAIT_S)
     assert raised.value.__notes__ == ["background tasks failed as well: fail"]
     said = capsys.readouterr().out

@@ -6,8 +6,8 @@ import threading
 from functools import partial
 
 import pytest
-from task_gates import Clock
 
+from task_gates import Clock
 from workpool_aws import TaskPool, TasksFailed, with_task_pool
 from workpool_aws.errors import TaskNotStarted
 

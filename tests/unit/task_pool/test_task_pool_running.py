@@ -9,8 +9,8 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from task_gates import WAIT_S, Gate
 
+from task_gates import WAIT_S, Gate
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.errors import TaskPoolClosed
 

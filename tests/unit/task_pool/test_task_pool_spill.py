@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from task_gates import Clock
 
+from task_gates import Clock
 from workpool_aws import RetryPolicy, StoreUnavailable, TaskPool, TasksFailed, UsageError, Work, Workpool
 from workpool_aws.errors import PayloadTooLarge, TaskNotStarted
 from workpool_aws.local import LocalCloud
@@ -74,7 +74,7 @@ def test_a_context_that_names_no_caller_is_not_handed_on():
 def test_what_is_started_is_not_handed_over():
     durable, ran = Enqueued(), []
     with TaskPool(spill_to=durable) as pool:
-        pool.add(DurableTask(ARN, lambda n: ran.append(n), {"n": 1}))
+        pool.add(DurableTask(ARN, lambda **args: ran.append(args["n"]), {"n": 1}))
     assert (ran, durable.batches) == ([1], [])
 
 

@@ -10,8 +10,8 @@ import threading
 from functools import partial
 
 import pytest
-from task_gates import Caller
 
+from task_gates import Caller
 from workpool_aws import TaskPool, TasksFailed
 from workpool_aws.errors import TaskPoolClosed
 
@@ -118,7 +118,7 @@ def act(scene: Scene, number: int, chance: random.Random) -> list[str]:
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.usefixtures("switching_often")
 def test_whatever_threads_do_nothing_is_lost_or_doubled(seed):
-    print(f"WORKPOOL_STRESS_SEED={seed}")
+    print(f"WORKPOOL_STRESS_SEED={seed}")  # noqa: T201 - shown when it fails
     chance = random.Random(seed)
     scene = Scene(chance)
     added: list[list[str]] = []
@@ -143,7 +143,7 @@ def test_whatever_threads_do_nothing_is_lost_or_doubled(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.usefixtures("switching_often")
 def test_whatever_is_added_while_the_pool_is_closed_is_refused_or_run(seed):
-    print(f"WORKPOOL_STRESS_SEED={seed}")
+    print(f"WORKPOOL_STRESS_SEED={seed}")  # noqa: T201 - shown when it fails
     chance = random.Random(seed)
     pool = TaskPool(max_workers=chance.randint(1, 4), idle_timeout=chance.choice([0, None]))
     ran: list[int] = []
