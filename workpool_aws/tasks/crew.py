@@ -98,6 +98,7 @@ class Crew:
         self._tasks: deque[Task] = deque()
         self._origins: deque[_Origin] = deque()
         self._outstanding = 0
+        self._in_hand = 0
         self._busy_since_ms = 0.0
         self._restart_clock = False
         self._seats: dict[int, _Seat] = {}
@@ -344,6 +345,7 @@ class Crew:
         tasks, origins = tuple(self._tasks), tuple(self._origins)
         self._tasks.clear()
         self._origins.clear()
+        self._in_hand += len(tasks)
         ident = threading.get_ident()
         guest = ident not in self._seats
         if guest:
@@ -359,6 +361,8 @@ class Crew:
             self._tally.unstarted(spilled=end.spilled)
             self._report(origin.round, end.failures)
             self._count(origin.round, -1)
+        self._in_hand -= len(tasks)
+        self._changed.notify_all()
 
     def _is_over(self, drain: _Drain) -> bool:
         """One look of a drain that waits, and its wait for the next. True: it must not wait any longer."""
@@ -368,8 +372,9 @@ class Crew:
             return False
         if left.phase >= Phase.CANCELING:
             self._cancel_running()
-        if left.phase is Phase.OVER and self._running(drain.round):
-            return True  # what another thread is just handing over is waited for: its calls have time limits of their own
+        # What another thread is just handing over is waited for, since nobody can say yet what becomes of it.
+        if left.phase is Phase.OVER and not self._in_hand and self._running(drain.round):
+            return True
         self._changed.wait(None if left.phase_ends_in_ms is None else max(0.0, left.phase_ends_in_ms) / 1000)
         return False
 

@@ -151,6 +151,29 @@ def test_done_does_not_wait_for_a_thread_whose_task_never_ends():
     assert not left.is_alive()
 
 
+def test_a_drain_waits_for_what_another_thread_is_just_giving_up_though_time_is_over():
+    stuck, telling, events = Gate(), Gate(), []
+
+    def on_error(failure):
+        if isinstance(failure.error, TaskNotStarted):
+            telling()
+        events.append(type(failure.error).__name__)
+
+    pool = TaskPool(max_workers=2, on_error=on_error)
+    pool.add(stuck)
+    stuck.wait_begun()
+    pool.follow(Clock(0))
+    pool.add(int)
+    telling.wait_begun()
+    caller = Caller(lambda: (pool.drain(), events.append("drained")))
+    wait_for_drains(pool, 1)
+    telling.open.set()
+    assert caller.result() is None
+    assert events == ["TaskNotStarted", "TaskStillRunning", "drained"]
+    stuck.open.set()
+    pool.done()
+
+
 def test_coroutines_are_canceled_when_half_of_the_reserve_is_left():
     begun, told = threading.Event(), []
 
