@@ -9,9 +9,10 @@ from functools import partial
 
 import pytest
 
-from task_gates import WAIT_S, Caller, Gate, wait_for_drains
+from task_gates import WAIT_S, Caller, Clock, Gate, wait_for_drains
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.errors import TaskPoolClosed
+from workpool_aws.tasks.crew import unfinished
 
 
 def test_a_drain_waits_for_what_was_added_before_and_not_for_what_others_add_later():
@@ -201,3 +202,65 @@ def test_what_nobody_waited_for_runs_before_the_process_ends_and_failures_are_to
     done = subprocess.run([sys.executable, "-c", SCRIPT.format(last=last)], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "0\n1\n2\n"
     assert ("told at the end" in done.stderr) is told
+
+
+def test_a_task_that_nobody_waited_for_cannot_add_to_a_pool_that_is_done():
+    gate, told, ended = Gate(), [], threading.Event()
+    pool = TaskPool()
+
+    def task():
+        gate()
+        try:
+            pool.add(int)
+        except TaskPoolClosed as error:
+            told.append(error)
+        ended.set()
+
+    pool.add(task)
+    gate.wait_begun()
+    with pytest.raises(TasksFailed):
+        pool.done(Clock(0))
+    gate.open.set()
+    assert ended.wait(WAIT_S)
+    assert len(told) == 1
+
+
+def test_a_drain_that_ends_leaves_the_followed_invocation_to_those_that_still_wait():
+    pool, clock, ran = TaskPool(max_workers=2), Clock(), []
+    first, second = Gate(), Gate()
+    pool.follow(clock)
+    pool.add(first)
+    early = Caller(pool.drain)
+    wait_for_drains(pool, 1)
+    pool.add(second)
+    late = Caller(pool.drain)
+    wait_for_drains(pool, 2)
+    first.open.set()
+    assert early.result() is None
+    clock.left_ms = 900
+    pool.add(partial(ran.append, "too late"))
+    second.open.set()
+    assert late.result() is None
+    with pytest.raises(TasksFailed):
+        pool.done(clock)
+    assert ran == []
+
+
+def test_only_pools_with_something_left_to_do_or_to_tell_are_kept_for_the_end_of_the_process():
+    pool, gate = TaskPool(max_workers=1), Gate()
+    assert pool._crew not in unfinished()
+    pool.add(partial(int, "x"), gate)
+    gate.wait_begun()
+    assert pool._crew in unfinished()
+    gate.open.set()
+    with pytest.raises(TasksFailed):
+        pool.drain()
+    assert pool._crew not in unfinished()
+    over = threading.Event()
+    pool.add(partial(int, "x"))
+    pool.add(over.set)
+    assert over.wait(WAIT_S)
+    assert pool._crew in unfinished()
+    with pytest.raises(TasksFailed):
+        pool.done()
+    assert pool._crew not in unfinished()
