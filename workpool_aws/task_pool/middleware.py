@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeVar, overload
-
-from aws_lambda_powertools.middleware_factory import lambda_handler_decorator
+from functools import cache
+from typing import TypeVar, overload
 
 from workpool_aws.task_pool.oversight import TimedContext
 from workpool_aws.task_pool.pool import TaskPool
@@ -33,8 +32,8 @@ def with_task_pool(
     and logged.
     """
     if handler is not None:
-        return _decorate(handler)
-    return lambda handler: _decorate(handler, pool=pool)
+        return _decorator()(handler)
+    return lambda handler: _decorator()(handler, pool=pool)
 
 
 def _drain_after(handler: Callable[[E, C], R], event: E, context: C, pool: TaskPool | None = None) -> R:
@@ -43,4 +42,9 @@ def _drain_after(handler: Callable[[E, C], R], event: E, context: C, pool: TaskP
         return handler(event, context)
 
 
-_decorate: Final[Callable[..., Callable[[E, C], R]]] = lambda_handler_decorator(_drain_after)
+@cache
+def _decorator() -> Callable[..., Callable[[E, C], R]]:
+    # When the first handler is decorated, not on import: Powertools loads botocore, which callers of other names need not.
+    from aws_lambda_powertools.middleware_factory import lambda_handler_decorator  # noqa: PLC0415
+
+    return lambda_handler_decorator(_drain_after)
