@@ -13,10 +13,10 @@ PIP := -m pip -qq --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test sim check format docs bench-cost lock clean
+.PHONY: help install demo test sim check format docs bench-cost bench-task-pool lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP) ## Make .venv from the lock; nothing happens when it is up to date
 
@@ -44,6 +44,9 @@ docs: $(STAMP) ## Write docs/lifecycle.md from the table of moves
 
 bench-cost: $(STAMP) ## Measure DynamoDB units an action (ARGS="..." goes to benchmarks.cost)
 	$(BIN)/python -m benchmarks.cost $(ARGS)
+
+bench-task-pool: $(STAMP) ## Measure the task pool beside ThreadPoolExecutor (ARGS="..." goes to benchmarks.task_pool)
+	$(BIN)/python -m benchmarks.task_pool $(ARGS)
 
 lock: $(LOCK_STAMP) ## Renew requirements/dev.txt within the bounds of pyproject.toml (ARGS="--upgrade" for newest); wants Python 3.11
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --quiet --no-config \

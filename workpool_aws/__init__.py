@@ -17,11 +17,14 @@ if TYPE_CHECKING:
         PayloadTooLarge,
         RetryLater,
         StoreUnavailable,
+        TasksFailed,
         UsageError,
         WorkpoolError,
     )
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.retry import RetryPolicy
+    from workpool_aws.task_pool.middleware import with_task_pool
+    from workpool_aws.task_pool.pool import TaskPool
     from workpool_aws.workers import Work
 
 __all__ = [
@@ -38,11 +41,14 @@ __all__ = [
     "Stats",
     "Status",
     "StoreUnavailable",
+    "TaskPool",
+    "TasksFailed",
     "UsageError",
     "Work",
     "WorkId",
     "Workpool",
     "WorkpoolError",
+    "with_task_pool",
 ]
 
 _HOMES: Final = {
@@ -59,11 +65,14 @@ _HOMES: Final = {
     "Stats": "core.stats",
     "Status": "core.status",
     "StoreUnavailable": "errors",
+    "TaskPool": "task_pool.pool",
+    "TasksFailed": "errors",
     "UsageError": "errors",
     "Work": "workers",
     "WorkId": "model.ids",
     "Workpool": "client",
     "WorkpoolError": "errors",
+    "with_task_pool": "task_pool.middleware",
 }
 
 

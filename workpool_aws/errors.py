@@ -6,10 +6,19 @@ The caller made a mistake, nothing was written:
   * UsageError (also a ValueError)       a value is not allowed: the message names field, value and what is allowed
     * PayloadTooLarge                    arguments, context or result above the limit
   * NotFound                             no work of this id is known (never enqueued, or past its retention)
+  * TaskPoolClosed (also a RuntimeError) a task was added to a pool that is done: nothing of it was added
 
 AWS did not answer; try again, or let the pool's own repair do it:
 
   * StoreUnavailable                     says what may have been written
+
+Background tasks of this process went wrong; each error says what became of its task:
+
+  * TasksFailed (also an ExceptionGroup) the errors of all tasks that a drain has to report: what they raised, or
+    * TaskExited                         a task raised what is no Exception (SystemExit, say); the process went on
+    * TaskCanceled                       a coroutine was canceled, by itself or because time ran out
+    * TaskNotStarted                     no time was left to start it: it did not run, and will not
+    * TaskStillRunning                   it had started, and nobody could wait any longer: it may or may not end
 
 Raised by user code inside a worker, read by the pool (not WorkpoolErrors: `except WorkpoolError` must not swallow them):
 
@@ -29,6 +38,12 @@ __all__ = [
     "PayloadTooLarge",
     "RetryLater",
     "StoreUnavailable",
+    "TaskCanceled",
+    "TaskExited",
+    "TaskNotStarted",
+    "TaskPoolClosed",
+    "TaskStillRunning",
+    "TasksFailed",
     "UsageError",
     "WorkpoolError",
 ]
@@ -84,6 +99,36 @@ class StoreUnavailable(WorkpoolError):
     def __init__(self, message: str, *, maybe_enqueued: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.maybe_enqueued = maybe_enqueued
+
+
+class TaskPoolClosed(WorkpoolError, RuntimeError):
+    """The task pool is done, or being so: nothing of this call was added."""
+
+
+class TaskExited(WorkpoolError):
+    """A background task raised what is no Exception, as SystemExit: its `__cause__`. Neither the process nor the pool's thread ended."""
+
+
+class TaskCanceled(WorkpoolError):
+    """A coroutine was canceled: it ended by CancelledError, wherever it stood."""
+
+
+class TaskNotStarted(WorkpoolError):
+    """A background task was not started, because no time was left: it did not run and will not, here.
+
+    A `__cause__` says why it could not be handed over to the durable pool; if that is a `StoreUnavailable`, it may be there all the same.
+    """
+
+
+class TaskStillRunning(WorkpoolError):
+    """A background task had been started and was not over when nobody could wait any longer. A thread cannot be ended: it may go on."""
+
+
+class TasksFailed(ExceptionGroup[Exception], WorkpoolError):
+    """All that went wrong with the background tasks that a drain waited for: `except* ValueError` picks from it.
+
+    Each error has a note that names its task; `TaskPool(on_error=...)` receives the task itself. Parts of it are plain ExceptionGroups.
+    """
 
 
 class NonRetryableError(Exception):

@@ -20,13 +20,16 @@ EXPORTED = [
     "Stats",
     "Status",
     "StoreUnavailable",
+    "TaskPool",
+    "TasksFailed",
     "UsageError",
     "Work",
     "WorkId",
     "Workpool",
     "WorkpoolError",
+    "with_task_pool",
 ]
-LATER = ["AlreadyEnqueued", "TaskPool", "Transaction"]
+LATER = ["AlreadyEnqueued", "Transaction"]
 
 
 def test_all_is_sorted_and_complete() -> None:
@@ -67,6 +70,8 @@ def test_the_local_cloud_has_a_home_of_its_own() -> None:
         ("PayloadTooLarge", workpool_aws.UsageError),
         ("NotFound", workpool_aws.WorkpoolError),
         ("StoreUnavailable", workpool_aws.WorkpoolError),
+        ("TasksFailed", workpool_aws.WorkpoolError),
+        ("TasksFailed", ExceptionGroup),
     ],
 )
 def test_errors_are_caught_by_their_kind(narrow: str, wide: type[Exception]) -> None:

@@ -25,6 +25,8 @@ def test_a_loaded_package_would_be_seen() -> None:
         "import workpool_aws",
         "from workpool_aws import RetryPolicy, Status, Result, WorkId, UsageError",
         "from workpool_aws import Workpool; Workpool('my-table')",
+        "from workpool_aws import TaskPool; TaskPool().done()",
+        "from workpool_aws.task_pool import DurableTask, TaskPoolMiddleware, with_task_pool",
         "import workpool_aws.adapters.wire",
         "import workpool_aws.compose",
         "import workpool_aws.local",

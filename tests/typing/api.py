@@ -18,13 +18,17 @@ from workpool_aws import (
     Stats,
     Status,
     StoreUnavailable,
+    TaskPool,
+    TasksFailed,
     UsageError,
     Work,
     WorkId,
     Workpool,
     WorkpoolError,
+    with_task_pool,
 )
 from workpool_aws.local import LocalCloud
+from workpool_aws.task_pool import CrewStats, DurableTask, TaskFailure
 
 pool = Workpool("my-table")
 named = Workpool(
@@ -152,3 +156,41 @@ def rehearsing() -> None:
         assert_type(cloud.max_concurrency(fn), int)
         assert_type(cloud.now, datetime)
         assert_type(cloud.invocations(fn)[0].attempt, int | None)
+
+
+class TimedContext:
+    """What a pool of background tasks follows."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 1
+
+
+def in_background(failed: TasksFailed) -> None:
+    def told(failure: TaskFailure) -> None:
+        assert_type(failure.error, Exception)
+
+    async def coroutine() -> int:
+        return 1
+
+    tasks = TaskPool(max_workers=2, runtime_limit=30, idle_timeout=timedelta(seconds=1), on_error=told, spill_to=pool)
+    tasks.add(coroutine, int, DurableTask("fn", coroutine, {}, retry=RetryPolicy()))
+    tasks.drain(TimedContext())
+    assert_type(tasks.stats(), CrewStats)
+    assert_type(TaskPool.shared(max_workers=2), TaskPool)
+    assert_type(failed.exceptions, tuple[Exception | ExceptionGroup[Exception], ...])
+    with tasks.draining() as same:
+        assert_type(same, TaskPool)
+
+
+@with_task_pool
+def bare_handler(event: dict[str, int], context: TimedContext) -> str:
+    return "answer"
+
+
+@with_task_pool(pool=TaskPool())
+def handler_with_pool(event: dict[str, int], context: TimedContext) -> str:
+    return "answer"
+
+
+assert_type(bare_handler({"n": 1}, TimedContext()), str)
+assert_type(handler_with_pool({"n": 1}, TimedContext()), str)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final, Generic, TypeVar
 
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.tasks.crew import Crew
+from workpool_aws.tasks.deadline import Phase, TimeLeft
+from workpool_aws.tasks.records import Task, TaskFailure, Unstarted
 
-__all__ = ["FAN_OUT_WORKERS", "SerialFanOut", "SystemClock", "SystemEntropy", "ThreadFanOut"]
+__all__ = ["FAN_OUT_WORKERS", "SerialFanOut", "SystemClock", "SystemEntropy", "ThreadFanOut", "stopwatch_ms"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -19,6 +21,7 @@ B = TypeVar("B")
 FAN_OUT_WORKERS: Final = 16
 """Calls at one time. One Lambda vCPU has no use for more; clients keep at least as many connections."""
 
+_UNLIMITED: Final = TimeLeft(Phase.OPEN, None)
 _FRACTION_BITS: Final = 53
 _TOKEN_BYTES: Final = 12
 
@@ -34,6 +37,11 @@ class SystemClock:
         """Blocks this thread for `ms` milliseconds; not at all for zero or less."""
         if ms > 0:
             time.sleep(ms / 1000)
+
+
+def stopwatch_ms() -> float:
+    """Milliseconds from some moment on: for durations. Never steps back."""
+    return time.monotonic_ns() / 1_000_000
 
 
 class SystemEntropy:
@@ -68,10 +76,54 @@ class ThreadFanOut:
         """
         if len(items) <= 1:
             return [call(item) for item in items]
-        with ThreadPoolExecutor(max_workers=min(self._max_workers, len(items)), thread_name_prefix="workpool") as executor:
-            # One copy a call: a context cannot be entered twice at a time.
-            futures: list[Future[B]] = [executor.submit(copy_context().run, call, item) for item in items]
-        return [future.result() for future in futures]
+        job = _Job(call, items)
+        size = min(self._max_workers, len(items))
+        crew = Crew(size, idle_s=None, name="workpool", read_ms=stopwatch_ms, overseer=_Indifferent())
+        crew.add(tuple(partial(job.do, index) for index in range(len(items))))
+        try:
+            crew.close()
+        except BaseException:
+            # The caller is being ended: calls that were not begun must not be made behind its back.
+            job.abandoned = True
+            raise
+        return job.answer()
+
+
+class _Job(Generic[A, B]):
+    """The calls of one fan-out, and what they came to."""
+
+    def __init__(self, call: Callable[[A], B], items: Sequence[A]) -> None:
+        self._call = call
+        self._items = items
+        self._results: dict[int, B] = {}
+        self._errors: dict[int, BaseException] = {}
+        self.abandoned = False
+
+    def do(self, index: int) -> None:
+        if self.abandoned:
+            return
+        try:
+            self._results[index] = self._call(self._items[index])
+        except BaseException as error:  # noqa: BLE001 - raised by `answer`, in the thread that asked
+            self._errors[index] = error
+
+    def answer(self) -> list[B]:
+        if self._errors:
+            raise self._errors[min(self._errors)]
+        return [self._results[index] for index in range(len(self._items))]
+
+
+class _Indifferent:
+    """Oversees a crew whose tasks never raise and have all the time they need: that of the calls that they make."""
+
+    def time_left(self, busy_since_ms: float, now_ms: float) -> TimeLeft:  # noqa: ARG002 - see `Overseer`
+        return _UNLIMITED
+
+    def raised(self, task: Task, error: BaseException) -> tuple[TaskFailure, ...]:  # noqa: ARG002 - as above
+        return ()
+
+    def unstarted(self, tasks: Sequence[Task]) -> Sequence[Unstarted]:
+        return [Unstarted(spilled=False, failures=()) for _ in tasks]
 
 
 class SerialFanOut:

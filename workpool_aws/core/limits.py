@@ -150,6 +150,10 @@ LIST_ROWS_MAX: Final = 2_000
 LIST_QUERY_MAX: Final = 100
 REDRIVE_CHUNK: Final = 50
 
+# Task pools.
+TASK_WORKERS_MAX: Final = 500
+"""Threads of one task pool. A Lambda has 1,024 threads and file descriptors in all."""
+
 # The watchdog.
 WATCHDOG_MS: Final = 60_000
 WATCHDOG_DEEP_MS: Final = 3_600_000

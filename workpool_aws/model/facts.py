@@ -48,6 +48,7 @@ __all__ = [
     "StartUnanswered",
     "Started",
     "StatsTaken",
+    "TaskFailed",
     "TimerFailed",
     "WatchdogActed",
 ]
@@ -488,3 +489,13 @@ class StatsTaken(Fact):
     permanent_failure_rate: float | None
     start_lag_p50_ms: int | None
     start_lag_p95_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFailed(Fact):
+    """A background task failed, and its failure could not be raised, since another error went out. `pool` is the task pool's name."""
+
+    level: ClassVar[int] = logging.ERROR
+    name: ClassVar[str] = "task_failed"
+    task: str
+    error_type: str

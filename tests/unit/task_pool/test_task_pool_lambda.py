@@ -1,0 +1,112 @@
+"""`@with_task_pool`: nothing of a handler's background tasks is left when its answer goes out."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+
+import pytest
+
+from task_gates import Clock
+from workpool_aws import TaskPool, TasksFailed, with_task_pool
+from workpool_aws.errors import TaskNotStarted
+
+
+@pytest.fixture(autouse=True)
+def no_shared_pool():
+    yield
+    TaskPool.shared().done()
+
+
+def fail(error):
+    raise error
+
+
+def test_the_shared_pool_is_drained_before_the_answer():
+    ran = []
+
+    @with_task_pool
+    def handler(event, context):
+        TaskPool.shared().add(partial(ran.append, event["n"]), lambda: TaskPool.shared().add(partial(ran.append, "child")))
+        return {"answer": event["n"]}
+
+    assert handler({"n": 1}, Clock()) == {"answer": 1}
+    assert ran == [1, "child"]
+    assert handler({"n": 2}, Clock()) == {"answer": 2}
+    assert ran == [1, "child", 2, "child"]
+    assert (TaskPool.shared().stats().queued, TaskPool.shared().stats().running) == (0, 0)
+
+
+def test_a_pool_of_ones_own_is_drained():
+    ran = []
+    pool = TaskPool(max_workers=1)
+
+    @with_task_pool(pool=pool)
+    def handler(event, context):
+        pool.add(partial(ran.append, event))
+
+    handler(1, Clock())
+    handler(2, Clock())
+    assert ran == [1, 2]
+    pool.done()
+
+
+def test_it_is_drained_also_when_the_handler_raises_whose_error_goes_out(capsys):
+    ran = threading.Event()
+
+    @with_task_pool
+    def handler(event, context):
+        TaskPool.shared().add(ran.set, partial(fail, ValueError()))
+        raise LookupError("the handler's")
+
+    with pytest.raises(LookupError, match="the handler's") as raised:
+        handler({}, Clock())
+    assert ran.is_set()
+    assert raised.value.__notes__ == ["background tasks failed as well: fail"]
+    assert '"task_failed"' in capsys.readouterr().out
+
+
+def test_failures_fail_the_invocation_unless_somebody_is_told():
+    told = []
+    pool = TaskPool()
+    telling = TaskPool(on_error=told.append)
+
+    @with_task_pool(pool=pool)
+    def handler(event, context):
+        pool.add(partial(fail, ValueError()))
+
+    @with_task_pool(pool=telling)
+    def telling_handler(event, context):
+        telling.add(partial(fail, ValueError()))
+        return "answer"
+
+    with pytest.raises(TasksFailed):
+        handler({}, Clock())
+    assert telling_handler({}, Clock()) == "answer"
+    assert len(told) == 1
+    pool.done()
+    telling.done()
+
+
+def test_the_invocations_time_holds_from_its_beginning_and_for_it_alone():
+    ran = []
+    pool = TaskPool(max_workers=1)
+
+    @with_task_pool(pool=pool)
+    def handler(event, context):
+        pool.add(partial(ran.append, event))
+
+    with pytest.raises(TasksFailed) as failed:
+        handler("late", Clock(100))
+    assert [type(error) for error in failed.value.exceptions] == [TaskNotStarted]
+    handler("in time", Clock())
+    assert ran == ["in time"]
+    pool.done()
+
+
+def test_the_handler_keeps_its_name():
+    @with_task_pool
+    def handler(event, context):
+        """What it does."""
+
+    assert (handler.__name__, handler.__doc__) == ("handler", "What it does.")

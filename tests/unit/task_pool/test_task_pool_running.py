@@ -1,0 +1,371 @@
+"""What runs when: the limit, the order, contexts, coroutines, threads that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextvars import ContextVar
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from task_gates import WAIT_S, Gate
+from workpool_aws import TaskPool, TasksFailed, UsageError
+from workpool_aws.errors import TaskPoolClosed
+
+NAME: ContextVar[str] = ContextVar("name", default="nobody's")
+
+
+def threads_of(name):
+    return [thread for thread in threading.enumerate() if thread.name.startswith(name)]
+
+
+def test_every_task_runs_once():
+    ran = []
+    with TaskPool(max_workers=3) as pool:
+        pool.add(*[partial(ran.append, n) for n in range(50)])
+        for n in range(50, 100):
+            pool.add(partial(ran.append, n))
+    assert sorted(ran) == list(range(100))
+
+
+def test_tasks_start_in_the_order_of_adding():
+    ran = []
+    with TaskPool(max_workers=1) as pool:
+        pool.add(*[partial(ran.append, n) for n in range(10)])
+        pool.add(partial(ran.append, 10))
+        pool.add(partial(ran.append, 11), partial(ran.append, 12))
+    assert ran == list(range(13))
+
+
+def test_the_oldest_task_is_the_next_to_start_on_any_worker():
+    gates = [Gate() for _ in range(5)]
+    with TaskPool(max_workers=2) as pool:
+        pool.add(*gates)
+        gates[0].wait_begun()
+        gates[1].wait_begun()
+        for free, following in ((1, 2), (0, 3), (3, 4)):
+            gates[free].open.set()
+            gates[following].wait_begun()
+            assert [gate.begun.is_set() for gate in gates[following + 1 :]] == [False] * (4 - following)
+        for gate in gates:
+            gate.open.set()
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7])
+def test_the_limit_is_used_and_not_exceeded(limit):
+    everyone = threading.Barrier(limit)
+    lock = threading.Lock()
+    running, most = 0, 0
+
+    def task():
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        everyone.wait(WAIT_S)  # breaks, and fails the task, unless `limit` of them are here at one time
+        with lock:
+            running -= 1
+
+    with TaskPool(max_workers=limit) as pool:
+        pool.add(*[task] * (limit * 20))
+    assert most == limit
+    assert pool.stats().completed == limit * 20
+
+
+def test_the_limit_holds_for_coroutines_and_callables_together():
+    gates = [Gate() for _ in range(2)]
+    begun = threading.Event()
+
+    async def coroutine():
+        begun.set()
+
+    pool = TaskPool(max_workers=2)
+    pool.add(*gates)
+    pool.add(coroutine)
+    gates[0].wait_begun()
+    gates[1].wait_begun()
+    assert (pool.stats().running, pool.stats().queued, begun.is_set()) == (2, 1, False)
+    gates[0].open.set()
+    assert begun.wait(WAIT_S)
+    gates[1].open.set()
+    pool.done()
+
+
+def test_a_worker_that_rests_is_called_for_the_next_task():
+    pool = TaskPool(max_workers=4, idle_timeout=None)
+    seen = []
+    for _ in range(5):
+        pool.add(lambda: seen.append(threading.get_ident()))
+        pool.drain()
+    assert len(set(seen)) == 1
+    assert pool.stats().workers == 1
+    pool.done()
+
+
+def test_threads_end_when_they_have_had_nothing_to_do_for_long_enough():
+    pool = TaskPool(max_workers=3, idle_timeout=0, name="short-lived")
+    gate = Gate()
+    pool.add(gate)
+    thread = threads_of("short-lived")[0]
+    gate.open.set()
+    thread.join(WAIT_S)
+    assert (thread.is_alive(), pool.stats().workers) == (False, 0)
+    ran = threading.Event()
+    pool.add(ran.set)
+    pool.done()
+    assert ran.is_set()
+
+
+def test_done_leaves_no_thread_behind():
+    pool = TaskPool(max_workers=5, idle_timeout=None, name="leaves-nothing")
+    pool.add(*[Gate] * 20)
+    pool.done()
+    assert threads_of("leaves-nothing") == []
+    assert pool.stats().workers == 0
+
+
+def test_a_pool_without_a_task_has_no_thread():
+    pool = TaskPool(name="empty")
+    pool.add()
+    pool.drain()
+    assert threads_of("empty") == []
+    pool.done()
+
+
+def test_each_task_has_a_copy_of_the_context_in_which_it_was_added():
+    seen = []
+
+    def task(name):
+        seen.append(NAME.get())
+        NAME.set(name)
+
+    async def coroutine():
+        await asyncio.sleep(0)
+        task("a coroutine's")
+
+    with TaskPool(max_workers=1) as pool:
+        NAME.set("the first's")
+        pool.add(partial(task, "a task's"), partial(task, "another's"), coroutine, coroutine)
+        NAME.set("the second's")
+        pool.add(partial(task, "a third's"))
+        pool.add(coroutine)
+    assert seen == ["the first's"] * 4 + ["the second's"] * 2
+    assert NAME.get() == "the second's"
+
+
+def test_coroutine_functions_and_what_returns_an_awaitable_are_awaited():
+    ended = []
+
+    async def coroutine(name):
+        await asyncio.sleep(0)
+        ended.append(name)
+
+    class Coroutine:
+        async def __call__(self):
+            await coroutine("an object")
+
+    class Waiting:
+        def __await__(self):
+            return coroutine("an awaitable").__await__()
+
+    with TaskPool(max_workers=1) as pool:
+        pool.add(partial(coroutine, "a partial"), lambda: coroutine("a lambda"), Coroutine(), Waiting)
+    assert ended == ["a partial", "a lambda", "an object", "an awaitable"]
+
+
+def test_coroutines_run_at_one_time_up_to_the_limit():
+    everyone = threading.Barrier(3)
+
+    async def coroutine():
+        await asyncio.to_thread(everyone.wait, WAIT_S)
+
+    with TaskPool(max_workers=3) as pool:
+        pool.add(*[coroutine] * 3)
+    assert pool.stats().completed == 3
+
+
+def test_no_event_loop_is_left_behind_and_a_worker_keeps_its_own():
+    loops = []
+
+    async def coroutine():
+        loops.append(asyncio.get_running_loop())
+
+    pool = TaskPool(max_workers=1, idle_timeout=None)
+    pool.add(coroutine, coroutine)
+    pool.drain()
+    assert loops[0] is loops[1]
+    assert not loops[0].is_closed()
+    pool.done()
+    assert loops[0].is_closed()
+
+
+def test_what_a_coroutine_leaves_behind_on_its_loop_is_canceled_with_it():
+    told = []
+
+    async def forgotten():
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            told.append("canceled")
+            raise
+
+    async def coroutine():
+        task = asyncio.create_task(forgotten())
+        await asyncio.sleep(0)
+        told.append(task.done())
+
+    with TaskPool() as pool:
+        pool.add(coroutine)
+        pool.drain()
+        assert told == [False, "canceled"]
+
+
+def test_a_task_may_add_tasks_and_the_drain_waits_for_them():
+    ran = []
+    pool = TaskPool(max_workers=2)
+
+    def add(depth):
+        ran.append(depth)
+        if depth:
+            pool.add(partial(add, depth - 1), partial(add, depth - 1))
+
+    pool.add(partial(add, 5))
+    pool.drain()
+    assert sorted(ran) == sorted(depth for depth in range(6) for _ in range(2 ** (5 - depth)))
+    pool.done()
+
+
+def test_a_coroutine_may_add_tasks_while_the_pool_is_being_closed():
+    ran = []
+    pool = TaskPool(max_workers=1)
+
+    async def coroutine():
+        pool.add(partial(ran.append, "added"))
+
+    gate = Gate()
+    pool.add(gate, coroutine)
+    gate.open.set()
+    pool.done()
+    assert ran == ["added"]
+
+
+def test_statistics_count_what_is_where_and_how_long_it_took():
+    gate = Gate()
+    pool = TaskPool(max_workers=1)
+    assert pool.stats().wait_ms_mean is pool.stats().run_ms_max is None
+    pool.add(gate, int, partial(int, "x"))
+    gate.wait_begun()
+    now = pool.stats()
+    assert (now.queued, now.running, now.completed, now.failed, now.workers) == (2, 1, 0, 0, 1)
+    gate.open.set()
+    with pytest.raises(TasksFailed):
+        pool.drain()
+    end = pool.stats()
+    assert (end.queued, end.running, end.completed, end.failed, end.spilled, end.given_up) == (0, 0, 2, 1, 0, 0)
+    assert end.wait_ms_max is not None
+    assert end.wait_ms_mean is not None
+    assert end.run_ms_max is not None
+    assert end.run_ms_mean is not None
+    assert 0 < end.wait_ms_mean <= end.wait_ms_max
+    assert 0 < end.run_ms_mean <= end.run_ms_max
+    pool.done()
+
+
+def test_a_task_is_let_go_of_when_it_is_over():
+    pool = TaskPool(max_workers=1, idle_timeout=None)
+
+    class Held:
+        def __call__(self):
+            return self
+
+        def __del__(self):
+            gone.set()
+
+    gone = threading.Event()
+    pool.add(Held())
+    pool.drain()
+    assert gone.wait(WAIT_S)
+    pool.done()
+
+
+def test_when_no_thread_can_be_started_nothing_is_added(monkeypatch):
+    pool = TaskPool()
+    ran = []
+
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            pool.add(partial(ran.append, 1), partial(ran.append, 2))
+    assert pool.stats().queued == 0
+    pool.add(partial(ran.append, 3))
+    pool.done()
+    assert ran == [3]
+
+
+def test_fewer_threads_than_allowed_are_enough_when_no_more_can_be_started(monkeypatch):
+    pool = TaskPool(max_workers=4)
+    gate, ran = Gate(), []
+    pool.add(gate)
+
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        pool.add(partial(ran.append, 1))
+    gate.open.set()
+    pool.done()
+    assert ran == [1]
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"max_workers": 0}, "max_workers"),
+        ({"max_workers": 501}, "max_workers"),
+        ({"max_workers": True}, "max_workers"),
+        ({"max_workers": 2.0}, "max_workers"),
+        ({"runtime_limit": 0}, "runtime_limit"),
+        ({"runtime_limit": timedelta(seconds=-1)}, "runtime_limit"),
+        ({"idle_timeout": float("nan")}, "idle_timeout"),
+        ({"idle_timeout": "1"}, "idle_timeout"),
+        ({"reserve": -1}, "reserve"),
+        ({"reserve": float("inf")}, "reserve"),
+        ({"on_error": "log"}, "on_error"),
+        ({"spill_to": object()}, "spill_to"),
+    ],
+)
+def test_bad_options_are_refused(options, field):
+    with pytest.raises(UsageError) as refused:
+        TaskPool(**options)
+    assert refused.value.field == field
+
+
+def test_something_not_callable_is_refused_with_all_that_came_with_it():
+    ran = []
+
+    async def coroutine():
+        ran.append("coroutine")
+
+    made = coroutine()
+    with TaskPool() as pool:
+        with pytest.raises(UsageError, match="not called yet") as refused:
+            pool.add(partial(ran.append, 1), made)
+        assert refused.value.field == "tasks[1]"
+    made.close()
+    assert ran == []
+
+
+def test_adding_after_done_is_an_error_and_adds_nothing():
+    ran = []
+    pool = TaskPool()
+    pool.done()
+    with pytest.raises(TaskPoolClosed):
+        pool.add(partial(ran.append, 1))
+    assert isinstance(TaskPoolClosed("x"), RuntimeError)
+    assert (ran, pool.stats().queued, pool.is_closed) == ([], 0, True)

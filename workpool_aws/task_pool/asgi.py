@@ -1,0 +1,123 @@
+"""Owns the ASGI middleware that drains a task pool before an answer is complete: for FastAPI, Starlette, or any other ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Final
+
+from workpool_aws.errors import UsageError
+from workpool_aws.task_pool.pool import TaskPool
+
+__all__ = ["STATE_KEY", "TaskPoolMiddleware"]
+
+Message = MutableMapping[str, object]
+Scope = MutableMapping[str, object]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+STATE_KEY: Final = "task_pool"
+"""Where a request's pool is found: `request.state.task_pool`."""
+
+
+class TaskPoolMiddleware:
+    """Drains before the last part of each answer goes out, and again when the application has ended, also when it raises.
+
+    The pool stands at `request.state.task_pool`. A failure of tasks that no `on_error` was told of is raised through the
+    application: if nothing of the answer went out before, the client gets a 500. A streamed answer goes out as it comes, but for its end.
+    What the application itself raises goes out before what tasks raise.
+
+    Waits in a thread of asyncio's, never in the event loop, and also for a request that was canceled: its tasks end first.
+
+    Args:
+        app: The application.
+        pool: A factory, as `TaskPool` itself: a pool for each request, closed with it. A pool: one for all requests, where each waits for
+            what was added before it drained by anyone, and may raise what another request's task raised; give it an `on_error`.
+
+    Raises:
+        UsageError: `pool` is neither.
+    """
+
+    def __init__(self, app: App, pool: TaskPool | Callable[[], TaskPool] = TaskPool) -> None:
+        if not isinstance(pool, TaskPool) and not callable(pool):
+            raise UsageError("pool", pool, "a TaskPool, or what makes one")
+        self._app = app
+        self._pool = pool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application around the one given."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        own = None if isinstance(self._pool, TaskPool) else self._pool()
+        pool = own or self._pool_for_all()
+        state = scope.setdefault("state", {})
+        if isinstance(state, MutableMapping):
+            state[STATE_KEY] = pool
+        answer = _Answer(send, pool)
+        failed: BaseException | None = None
+        try:
+            await self._app(scope, receive, answer.send)
+        except BaseException as error:
+            failed = error
+            raise
+        finally:
+            await _in_thread(lambda: pool.drain(beside=failed) if own is None else pool.done(beside=failed))
+        await answer.end()
+
+    def _pool_for_all(self) -> TaskPool:
+        if isinstance(self._pool, TaskPool):
+            return self._pool
+        raise UsageError("pool", self._pool, "what makes TaskPools, and it made none")
+
+
+class _Answer:
+    """Holds back the start of an answer until its first part, and drains before the last one."""
+
+    def __init__(self, send: Send, pool: TaskPool) -> None:
+        self._send = send
+        self._pool = pool
+        self._start: Message | None = None
+
+    async def send(self, message: Message) -> None:
+        """See ASGI. Raises TasksFailed: this message was not sent."""
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        if _is_last(message):
+            await _in_thread(self._pool.drain)
+        await self.end()
+        await self._send(message)
+
+    async def end(self) -> None:
+        """Send what is held back."""
+        if self._start is not None:
+            start, self._start = self._start, None
+            await self._send(start)
+
+
+def _is_last(message: Message) -> bool:
+    match message["type"]:
+        case "http.response.body":
+            return not message.get("more_body", False)
+        case "http.response.pathsend" | "http.response.zerocopysend":
+            return True
+        case _:
+            return False
+
+
+async def _in_thread(call: Callable[[], None]) -> None:
+    """Wait for a blocking call without blocking the event loop. A cancellation waits for its end, and then goes on."""
+    running = asyncio.ensure_future(asyncio.to_thread(call))
+    canceled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError as error:
+            canceled = error
+        except BaseException:  # noqa: BLE001, S110 - the call's own: raised below
+            pass
+    running.result()
+    if canceled is not None:
+        raise canceled

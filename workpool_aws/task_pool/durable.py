@@ -1,0 +1,119 @@
+"""Owns what may leave the process: tasks that name a durable target and JSON arguments, and handing them over to a durable pool."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final, Protocol
+
+from workpool_aws.asking import LambdaContext
+from workpool_aws.core.enqueue import Caller, encode_one, resolve_target
+from workpool_aws.errors import TaskNotStarted, UsageError
+from workpool_aws.model.ids import WorkId
+from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.tasks.records import Task, name_of
+from workpool_aws.workers import Worker
+
+__all__ = ["DurablePool", "DurableTask", "hand_over"]
+
+_NO_TIME: Final = "no time was left to start it"
+
+
+class DurablePool(Protocol):
+    """The part of a `Workpool` that takes what could not be started."""
+
+    def enqueue_action_batch(
+        self, ctx: LambdaContext | None, target: str, args: Sequence[Mapping[str, object]], *, retry: bool | RetryPolicy | None = None
+    ) -> list[WorkId]:
+        """As `Workpool.enqueue_action_batch`."""
+
+
+class DurableTask:
+    """A task that may be done elsewhere: here by `function(**args)`, or as work of a durable pool by the Lambda function `target`.
+
+    Never both: it is handed over only if it was not started. Arguments go through JSON at once, so that they are the same in both places,
+    and what is changed in them later does not count.
+
+    Args:
+        target: The Lambda function that does it elsewhere: an ARN, or a name as for `Workpool.enqueue_action`.
+        function: What does it here: any callable or coroutine function, or a worker made by `@pool.action`, whose arguments are validated
+            as they would be there. A worker that must be given its `Work` fails here: only a pool can give it.
+        args: A JSON object of at most 900 KB.
+        retry: For the work, if it becomes one: as for `Workpool.enqueue_action`. Here a task runs once.
+
+    Raises:
+        UsageError: a value is not allowed (`PayloadTooLarge`: the arguments).
+    """
+
+    __slots__ = ("__qualname__", "_args", "_function", "retry", "target")
+
+    def __init__(
+        self, target: str, function: Callable[..., object], args: Mapping[str, object], *, retry: bool | RetryPolicy | None = None
+    ) -> None:
+        if not callable(function):
+            raise UsageError("function", function, "a callable, a coroutine function, or a worker made by @pool.action")
+        if retry is not None and not isinstance(retry, bool | RetryPolicy):
+            raise UsageError("retry", retry, "None (the pool's default), False, True (the pool's default policy) or a RetryPolicy")
+        resolve_target(target, Caller())
+        self.target: Final = target
+        self.retry: Final = retry
+        self._function: Final = function
+        self._args: Final = encode_one(args)
+        self.__qualname__ = name_of(function)
+
+    @property
+    def args(self) -> dict[str, object]:
+        """The arguments, as both places receive them: a copy."""
+        args: dict[str, object] = json.loads(self._args)
+        return args
+
+    def __call__(self) -> object:
+        """Does it here. Returns and raises what the function does."""
+        if isinstance(self._function, Worker):
+            return self._function(self.args, None)
+        return self._function(**self.args)
+
+    def __repr__(self) -> str:
+        # Without arguments: reports end up in logs.
+        return f"DurableTask({self.target!r}, {self.__qualname__})"
+
+
+def hand_over(pool: DurablePool | None, ctx: LambdaContext | None, tasks: Sequence[Task]) -> list[TaskNotStarted | None]:
+    """Enqueue what names a durable target: as actions, in batches of one target and policy, each in the order of the tasks.
+
+    Never raises: one answer a task, None where the pool has it now, else why it has not (for certain).
+    """
+    answers: list[TaskNotStarted | None] = [TaskNotStarted(_why_not(pool, task)) for task in tasks]
+    if pool is None:
+        return answers
+    batches: dict[tuple[str, bool | RetryPolicy | None], list[int]] = {}
+    for index, task in enumerate(tasks):
+        if isinstance(task, DurableTask):
+            batches.setdefault((task.target, task.retry), []).append(index)
+    for (target, retry), indexes in batches.items():
+        args = [task.args for index in indexes if isinstance(task := tasks[index], DurableTask)]
+        refusal = _refusal_of(partial(pool.enqueue_action_batch, ctx, target, args, retry=retry))
+        for index in indexes:
+            answers[index] = None if refusal is None else _refused(refusal)
+    return answers
+
+
+def _refusal_of(enqueue: Callable[[], object]) -> BaseException | None:
+    try:
+        enqueue()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, each task of the batch has to be reported
+        return error
+    return None
+
+
+def _why_not(pool: DurablePool | None, task: Task) -> str:
+    if pool is None:
+        return f"{_NO_TIME}: it did not run"
+    return f"{_NO_TIME}, and {name_of(task)} cannot be handed over: it names no durable target (make it a DurableTask)"
+
+
+def _refused(error: BaseException) -> TaskNotStarted:
+    refused = TaskNotStarted(f"{_NO_TIME}, and the durable pool did not acknowledge it: {type(error).__name__}")
+    refused.__cause__ = error
+    return refused

@@ -1,0 +1,401 @@
+"""Owns the threads of a task pool and its queue: who runs what when, who waits for it, and what is told of failures.
+
+Theory of operation. One lock guards everything; no user code runs under it. A worker takes the oldest task, ends the one before in the same
+hold of the lock, and sits down when there is none; `add` calls the seated ones first and starts new threads up to the limit after that, so
+while a task is queued no worker rests. A task belongs to a *round*: drains number them. A drain closes the round that is open and waits for
+everything of that round and earlier ones; what a task adds belongs to its own round, so a drain waits for that as well, and not for what
+others add meanwhile. This costs a queued task one reference, and a task's end a look at each drain that waits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import Final, NamedTuple, Protocol
+
+from workpool_aws.errors import TaskPoolClosed, TaskStillRunning, UsageError
+from workpool_aws.tasks.coroutines import CoroutineHost
+from workpool_aws.tasks.deadline import Phase, TimeLeft
+from workpool_aws.tasks.records import CrewStats, Task, TaskFailure, Unstarted
+from workpool_aws.tasks.tally import Tally
+
+__all__ = ["Crew", "Overseer", "unfinished"]
+
+_unfinished: Final[set[Crew]] = set()
+
+
+def unfinished() -> list[Crew]:
+    """The crews that have tasks which are not over, or failures that nobody was told of. Kept alive by this."""
+    return list(_unfinished)
+
+
+class Overseer(Protocol):
+    """What a crew asks its owner. None of it raises, and all but `time_left` may take time: called outside of the lock."""
+
+    def time_left(self, busy_since_ms: float, now_ms: float) -> TimeLeft:
+        """What may still happen, for a crew that is busy since then. Quick: called under the lock."""
+
+    def raised(self, task: Task, error: BaseException) -> tuple[TaskFailure, ...]:
+        """A task raised: tells who wants to be told, and returns what a drain has to report."""
+
+    def unstarted(self, tasks: Sequence[Task]) -> Sequence[Unstarted]:
+        """There is no time to start these: hands them over where it can. One answer a task, in order."""
+
+
+class _Origin(NamedTuple):
+    """What the tasks of one `add` share."""
+
+    context: Context
+    added_ms: float
+    round: int
+    alone: bool
+    """The only task of its `add`, so that it may use the context itself and need not copy it."""
+
+
+@dataclass(eq=False, slots=True)
+class _Seat:
+    """One worker: what it runs, and the bell that calls it back when it rests."""
+
+    bell: threading.Lock = field(default_factory=threading.Lock)
+    called: bool = False
+    task: Task | None = None
+    origin: _Origin | None = None
+    started_ms: float = 0.0
+    failed: bool = False
+    cancel_asked: bool = False
+    host: CoroutineHost = field(default_factory=CoroutineHost)
+    thread: threading.Thread | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Drain:
+    """One drain that waits: for `left` more tasks of its round and earlier ones."""
+
+    round: int
+    left: int
+    failures: list[TaskFailure]
+
+
+class Crew:
+    """At most `size` threads, made when they are needed, that start tasks in the order of adding.
+
+    `idle_s`: a thread without a task ends after so long; None: never. `read_ms`: a clock that never steps back. All methods are for any
+    thread.
+    """
+
+    def __init__(self, size: int, *, idle_s: float | None, name: str, read_ms: Callable[[], float], overseer: Overseer) -> None:
+        self._size = size
+        self._idle_s = -1.0 if idle_s is None else idle_s
+        self._name = name
+        self._read_ms = read_ms
+        self._overseer = overseer
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._tasks: deque[Task] = deque()
+        self._origins: deque[_Origin] = deque()
+        self._outstanding = 0
+        self._in_hand = 0
+        self._busy_since_ms = 0.0
+        self._restart_clock = False
+        self._seats: dict[int, _Seat] = {}
+        self._idle: list[_Seat] = []
+        self._alive: set[_Seat] = set()
+        self._threads = 0
+        self._hired = 0
+        self._round = 0
+        self._drains: list[_Drain] = []
+        self._unreported: list[TaskFailure] = []
+        self._closing = False
+        self._closed = False
+        self._tally = Tally()
+        self._forgets = False
+
+    def add(self, tasks: tuple[Task, ...]) -> None:
+        """Queue tasks: all of them, each to be run once in a copy of the caller's context.
+
+        Raises:
+            TaskPoolClosed: `close` was called, and the caller is none of the tasks that it waits for. Nothing was added.
+            RuntimeError: there is no thread, and none can be started. Nothing was added.
+        """
+        count = len(tasks)
+        if not count:
+            return
+        context, now_ms = copy_context(), self._read_ms()
+        with self._lock:
+            seat = self._seats.get(threading.get_ident())
+            inside = None if seat is None else seat.origin
+            if self._closing and (self._closed or inside is None):
+                raise TaskPoolClosed("the task pool is done: nothing can be added any more")
+            order = self._round if inside is None else inside.round
+            if not self._outstanding or self._restart_clock:
+                self._busy_since_ms, self._restart_clock = now_ms, False
+                _unfinished.add(self)
+            if self._forgets:
+                self._tally, self._forgets = Tally(), False
+            self._tasks.extend(tasks)
+            self._origins.extend(repeat(_Origin(context, now_ms, order, count == 1), count))
+            self._count(order, count)
+            try:
+                self._call_up(count)
+            except RuntimeError:
+                if not self._threads:
+                    self._take_back(order, count)
+                    raise
+
+    def drain(self) -> list[TaskFailure]:
+        """Wait for everything that was added before this call, and for what that adds itself. Returns what has to be reported about it.
+
+        A failure goes to every drain that waits for its task, or else to the next one. When time is over, what was not started and what
+        still runs is among the failures, and the waiting ends.
+
+        Raises:
+            UsageError: called by a task of this very crew or by what it tells of failures, which would wait for itself.
+        """
+        with self._lock:
+            if threading.get_ident() in self._seats:
+                raise UsageError("drain", "a task of this pool", "call it elsewhere: a task would wait for itself")
+            drain = _Drain(self._round, self._outstanding, self._unreported)
+            self._round += 1
+            self._unreported = []
+            self._drains.append(drain)
+            ended = False
+            try:
+                while drain.left and not self._is_over(drain):
+                    pass
+                ended = True
+            finally:
+                self._drains.remove(drain)
+                if not ended:
+                    self._unreported.extend(drain.failures)
+                self._let_go()
+            late = self._running(drain.round) if drain.left else []
+            self._restart_clock = self._restart_clock or bool(late)
+        for task in late:
+            drain.failures.extend(self._overseer.raised(task, TaskStillRunning("no time was left to wait for it: it may go on")))
+        return drain.failures
+
+    def close(self) -> list[TaskFailure]:
+        """Refuse tasks from outside, drain, and end the threads: all but those whose task is still running when time is over.
+
+        Raises:
+            UsageError: as `drain`; nothing was refused or ended.
+        """
+        with self._lock:
+            self._closing = self._closing or threading.get_ident() not in self._seats
+        failures = self.drain()
+        self._retire()
+        return failures
+
+    def stats(self) -> CrewStats:
+        """A snapshot."""
+        with self._lock:
+            return self._tally.stats(queued=len(self._tasks), running=len(self._running()), workers=self._threads)
+
+    def forget(self) -> None:
+        """Start the statistics anew with the next task."""
+        self._forgets = True
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a drain waits."""
+        return bool(self._drains)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether every task is over."""
+        return not self._outstanding
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether `close` was called."""
+        return self._closing
+
+    def _count(self, order: int, count: int) -> None:
+        self._outstanding += count
+        for drain in self._drains:
+            if order <= drain.round:
+                drain.left += count
+                if not drain.left:
+                    self._changed.notify_all()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if not self._outstanding and not self._unreported:
+            _unfinished.discard(self)
+
+    def _take_back(self, order: int, count: int) -> None:
+        for _ in range(count):
+            self._tasks.pop()
+            self._origins.pop()
+        self._count(order, -count)
+
+    def _call_up(self, count: int) -> None:
+        while count and self._idle:
+            seat = self._idle.pop()
+            seat.called = True
+            seat.bell.release()
+            count -= 1
+        while count and self._threads < self._size:
+            self._hire()
+            count -= 1
+
+    def _hire(self) -> None:
+        seat = _Seat()
+        seat.bell.acquire()
+        # A daemon, so that an idle one does not hold up the interpreter's end; what is left then, TaskPool finishes.
+        seat.thread = threading.Thread(target=self._serve, args=(seat,), name=f"{self._name}-{self._hired}", daemon=True)
+        seat.thread.start()
+        self._alive.add(seat)
+        self._hired += 1
+        self._threads += 1
+
+    def _serve(self, seat: _Seat) -> None:
+        """What one thread does."""
+        ident = threading.get_ident()
+        with self._lock:
+            self._seats[ident] = seat
+        try:
+            while self._next(seat):
+                self._perform(seat)
+        finally:
+            seat.host.close()
+            with self._lock:
+                del self._seats[ident]
+                self._alive.discard(seat)
+
+    def _perform(self, seat: _Seat) -> None:
+        task, origin = seat.task, seat.origin
+        if task is None or origin is None:
+            return
+        context = origin.context if origin.alone else origin.context.copy()
+        try:
+            made = context.run(task)
+            if made is not None and isinstance(made, Awaitable):
+                seat.host.run(made, context)
+        except BaseException as error:  # noqa: BLE001 - a task's end, whatever it is, is not the thread's
+            failures = self._overseer.raised(task, error)
+            with self._lock:
+                seat.failed = True
+                self._report(origin.round, failures)
+
+    def _next(self, seat: _Seat) -> bool:
+        """End the task before, if there was one, and take the oldest; False: this thread is to end."""
+        with self._lock:
+            if seat.origin is not None:
+                self._end(seat, seat.origin)
+            while True:
+                if not self._tasks:
+                    if not self._rest(seat):
+                        self._threads -= 1
+                        return False
+                elif self._time_left().phase is not Phase.OPEN:
+                    self._give_up()
+                else:
+                    self._take(seat)
+                    return True
+
+    def _take(self, seat: _Seat) -> None:
+        seat.task, origin = self._tasks.popleft(), self._origins.popleft()
+        seat.origin = origin
+        seat.started_ms = self._read_ms()
+        self._tally.start(seat.started_ms - origin.added_ms)
+
+    def _end(self, seat: _Seat, origin: _Origin) -> None:
+        self._tally.end(self._read_ms() - seat.started_ms, failed=seat.failed)
+        if seat.cancel_asked:
+            seat.host.forget()
+        seat.task = seat.origin = None
+        seat.failed = seat.cancel_asked = False
+        self._count(origin.round, -1)
+
+    def _rest(self, seat: _Seat) -> bool:
+        """Sit down until called; False: nobody called in time, or everything is over. The lock is open meanwhile."""
+        if self._closed:
+            return False
+        seat.called = False
+        self._idle.append(seat)
+        self._lock.release()
+        try:
+            rung = seat.bell.acquire(timeout=self._idle_s)
+        finally:
+            self._lock.acquire()
+        if not seat.called:
+            self._idle.remove(seat)
+            return False
+        if not rung:
+            seat.bell.acquire()  # called in the moment after it stopped listening: the bell has rung by now
+        return True
+
+    def _report(self, order: int, failures: Sequence[TaskFailure]) -> None:
+        waiting = [drain for drain in self._drains if order <= drain.round]
+        for drain in waiting:
+            drain.failures.extend(failures)
+        if not waiting:
+            self._unreported.extend(failures)
+
+    def _time_left(self) -> TimeLeft:
+        return self._overseer.time_left(self._busy_since_ms, self._read_ms())
+
+    def _give_up(self) -> None:
+        """Find another end for everything that is queued. The lock is open meanwhile, and whoever comes finds the queue empty."""
+        tasks, origins = tuple(self._tasks), tuple(self._origins)
+        self._tasks.clear()
+        self._origins.clear()
+        self._in_hand += len(tasks)
+        ident = threading.get_ident()
+        guest = ident not in self._seats
+        if guest:
+            self._seats[ident] = _Seat()  # so that what is told of the failures cannot drain, which would wait for this very call
+        self._lock.release()
+        try:
+            ends = self._overseer.unstarted(tasks)
+        finally:
+            self._lock.acquire()
+            if guest:
+                del self._seats[ident]
+        for origin, end in zip(origins, ends, strict=True):
+            self._tally.unstarted(spilled=end.spilled)
+            self._report(origin.round, end.failures)
+            self._count(origin.round, -1)
+        self._in_hand -= len(tasks)
+        self._changed.notify_all()
+
+    def _is_over(self, drain: _Drain) -> bool:
+        """One look of a drain that waits, and its wait for the next. True: it must not wait any longer."""
+        left = self._time_left()
+        if left.phase is not Phase.OPEN and self._tasks:
+            self._give_up()
+            return False
+        if left.phase >= Phase.CANCELING:
+            self._cancel_running()
+        # What another thread is just handing over is waited for, since nobody can say yet what becomes of it.
+        if left.phase is Phase.OVER and not self._in_hand and self._running(drain.round):
+            return True
+        self._changed.wait(None if left.phase_ends_in_ms is None else max(0.0, left.phase_ends_in_ms) / 1000)
+        return False
+
+    def _running(self, order: int | None = None) -> list[Task]:
+        seats = self._seats.values()
+        return [seat.task for seat in seats if seat.task is not None and seat.origin and (order is None or seat.origin.round <= order)]
+
+    def _cancel_running(self) -> None:
+        for seat in self._seats.values():
+            if seat.task is not None and not seat.cancel_asked:
+                seat.cancel_asked = True
+                seat.host.cancel()
+
+    def _retire(self) -> None:
+        with self._lock:
+            self._closed = True
+            threads = [seat.thread for seat in self._alive if seat.task is None]
+            while self._idle:
+                seat = self._idle.pop()
+                seat.called = True
+                seat.bell.release()
+        for thread in threads:
+            if thread is not None:
+                thread.join()
