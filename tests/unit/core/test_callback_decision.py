@@ -219,7 +219,12 @@ def test_what_is_over_is_forgotten(work: Work | None) -> None:
     assert judge_owed(Owed(an_id(), NOW), work, window_ms=0, now=NOW) == Verdict(CallbackStep.FORGET, None)
 
 
+def test_what_was_not_sent_is_sent_however_long_its_handler_may_run() -> None:
+    assert judge_owed(Owed(an_id(), NOW), a_finished_work(), window_ms=WINDOW_MS, now=NOW).step is CallbackStep.SEND
+
+
 def test_a_try_that_follows_a_try_counts_it() -> None:
+    assert next_try(Owed(an_id(), NOW, tries=limits.CALLBACK_TRIES_MAX), NOW).tries == limits.CALLBACK_TRIES_MAX
     assert next_try(Owed(an_id(), NOW, tries=3, looks=4), NOW) == Owed(an_id(), EpochMs(NOW + 8_000), tries=4)
 
 
@@ -232,6 +237,13 @@ def test_the_ledger_takes_over_what_records_owe_and_the_records_that_owe_are_spe
     assert new.spent == (pending.at,)
     assert new.is_something
     assert new.blocked_at is None
+
+
+def test_a_record_that_owes_a_callback_counts_wherever_it_lies() -> None:
+    """It landed late, behind the cursor: nobody has seen it, or it would be gone."""
+    pending = a_record(1, CallbackState.PENDING)
+
+    assert newly_owed([pending], (), (), cursor=a_record(2, None).at, room=10, now=NOW).spent == (pending.at,)
 
 
 def test_two_records_of_one_callback_owe_it_once_and_are_both_spent() -> None:

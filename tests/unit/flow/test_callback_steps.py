@@ -103,6 +103,15 @@ def test_a_context_that_cannot_be_read_now_is_told_later(world: World) -> None:
     assert world.messenger.sent == []
 
 
+def test_a_context_that_somebody_removed_can_never_be_told(world: World) -> None:
+    """[WP-12]"""
+    work = a_told_work(world, context="c" * 5_000)
+    world.memory.delete(ChunkRef("email", an_id(), Part.CONTEXT, 0))
+
+    assert deliver(world.ports, work) is CallbackState.DEAD
+    assert world.messenger.sent == []
+
+
 def test_a_context_in_chunks_is_told_whole_and_expires_with_its_work(world: World) -> None:
     work = a_told_work(world, context="c" * 5_000)
 
