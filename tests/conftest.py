@@ -15,13 +15,19 @@ _server = pytest.StashKey[MiniStack]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("workpool engines")
-    group.addoption("--engine", action="append", default=[], help="run the contract on this engine only; may be repeated; an engine that is not there is an error")
+    group.addoption(
+        "--engine",
+        action="append",
+        default=[],
+        help="run the contract on this engine only; may be repeated; an engine that is not there is an error",
+    )
     group.addoption(
         "--dynamodb-endpoint",
         default=os.environ.get(ENDPOINT_VARIABLE) or None,
         metavar="URL",
         help=f"a DynamoDB to run the contract on; default: {ENDPOINT_VARIABLE}. It makes one table there and deletes it",
     )
+    group.addoption("--cloud-engine", choices=["ministack"], help="run the whole of tests/acceptance on this server")
     group.addoption("--commands-seed", type=int, default=0, metavar="N", help="where the random commands of the differential test begin")
     group.addoption("--commands-runs", type=int, default=None, metavar="N", help="how many sequences of random commands, on every engine")
 

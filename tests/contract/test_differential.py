@@ -28,26 +28,30 @@ MakeEngine = Callable[[str], AbstractContextManager[Engine]]
 Seen = Counter[tuple[str, ...]]
 
 
+def sent(store: Store, command: Command) -> object:
+    match command:
+        case Get():
+            return store.get(command.ref)
+        case GetMany():
+            return store.get_many(command.refs)
+        case Query():
+            return store.query(command.span)
+        case WriteOne():
+            return store.write(command.write).record
+        case Transact():
+            return store.transact(command.writes).record
+        case Delete():
+            return store.delete(command.ref)
+        case Plant():
+            raise AssertionError("planted, not sent")
+        case _:
+            assert_never(command)
+
+
 def answer_of(store: Store, command: Command) -> tuple[Any, ...]:
     """What a command comes to, without what may differ: the server's clock, and the words of a mistake."""
     try:
-        match command:
-            case Get():
-                return ("done", store.get(command.ref))
-            case GetMany():
-                return ("done", store.get_many(command.refs))
-            case Query():
-                return ("done", store.query(command.span))
-            case WriteOne():
-                return ("done", store.write(command.write).record)
-            case Transact():
-                return ("done", store.transact(command.writes).record)
-            case Delete():
-                return ("done", store.delete(command.ref))
-            case Plant():
-                raise AssertionError("planted, not sent")
-            case _:
-                assert_never(command)
+        return ("done", sent(store, command))
     except ConditionFailed as refused:
         return ("refused", refused.current)
     except TransactionFailed as cancelled:
@@ -108,7 +112,13 @@ def wanted() -> set[tuple[str, ...]]:
     kinds = [kind.__name__ for kind in KINDS]
     sorts = [each.__name__ for each in get_args(Condition)]
     results = ("held", "failed")
-    everywhere = {(way, verb.__name__, sort, result) for way in ("write", "transact") for verb in (Put, Update) for sort in sorts for result in results}
+    everywhere = {
+        (way, verb.__name__, sort, result)
+        for way in ("write", "transact")
+        for verb in (Put, Update)
+        for sort in sorts
+        for result in results
+    }
     # An update's condition is never the last word on an item that must exist: it cannot be absent, so this one never holds.
     everywhere -= {(way, "Update", "IsAbsent", "held") for way in ("write", "transact")}
     return {

@@ -161,9 +161,7 @@ def test_a_batch_with_one_key_twice_is_refused(wired):
 def test_numbers_keep_thirty_eight_digits(wired):
     put(wired, n={"N": "9" * 37 + "8"})
 
-    wired.client.update_item(
-        TableName=wired.name, Key=KEY, UpdateExpression="ADD n :one", ExpressionAttributeValues={":one": {"N": "1"}}
-    )
+    wired.client.update_item(TableName=wired.name, Key=KEY, UpdateExpression="ADD n :one", ExpressionAttributeValues={":one": {"N": "1"}})
 
     assert item_in(wired)["n"] == {"N": "9" * 38}
 
@@ -203,9 +201,7 @@ def test_an_update_is_billed_by_the_whole_item(wired):
     put(wired, **padded(2_500))
     billed = wired.billing.units
 
-    wired.client.update_item(
-        TableName=wired.name, Key=KEY, UpdateExpression="SET y = :y", ExpressionAttributeValues={":y": {"S": "y"}}
-    )
+    wired.client.update_item(TableName=wired.name, Key=KEY, UpdateExpression="SET y = :y", ExpressionAttributeValues={":y": {"S": "y"}})
 
     assert wired.billing.units - billed == 3
 

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -49,7 +49,9 @@ class MiniStack:
 
 def why_absent() -> str | None:
     """Why no server can be started here; None: one can."""
-    return None if PYTHON.exists() else f"MiniStack is not installed here: `make ministack` puts it into {PYTHON.parents[1].relative_to(ROOT)}"
+    return (
+        None if PYTHON.exists() else f"MiniStack is not installed here: `make ministack` puts it into {PYTHON.parents[1].relative_to(ROOT)}"
+    )
 
 
 @contextmanager
@@ -149,10 +151,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None:
         process.stdin.close()
     # Handlers of its own that did not notice are in the session that began with it.
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _log_in(folder: Path) -> Path:

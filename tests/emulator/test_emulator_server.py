@@ -85,8 +85,7 @@ def test_a_server_that_cannot_start_tells_its_log(monkeypatch, tmp_path):
 
 @needs_ministack
 def test_the_shim_refuses_another_version():
-    code = f"import sys; sys.path.insert(0, {str(SHIM)!r}); import __main__ as m; import runpy; m = runpy.run_path({str(SHIM)!r} + '/__main__.py')"
-    code += "; m['start'].__globals__['VERSION'] = '0.0.0'; m['start']()"
+    code = f"import runpy; start = runpy.run_path({str(SHIM / '__main__.py')!r})['start']; start.__globals__['VERSION'] = '0.0.0'; start()"
 
     ended = subprocess.run([server.PYTHON, "-c", code], capture_output=True, text=True, check=False)
 

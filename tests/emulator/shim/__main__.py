@@ -1,8 +1,8 @@
 """Starts MiniStack with what it lacks put right: run it with the Python of MiniStack's own environment, `python tests/emulator/shim`.
 
-Each module here replaces one thing and asserts that what it replaces is still there, so that an upgrade fails at the start and not in a
-test. Settings come from MiniStack's own variables (GATEWAY_PORT, BIND_HOST, …), and two of the shim's: EMULATOR_PROCESSES (handlers that may
-run at a time) and EMULATOR_SCHEDULER_TICK_S.
+Each module here replaces one thing and asserts that what it replaces is still there, so that an upgrade fails at the start and not in
+some test. Settings come from MiniStack's own variables (GATEWAY_PORT, BIND_HOST, …), and two of the shim's: EMULATOR_PROCESSES (how many
+handlers may run at a time) and EMULATOR_SCHEDULER_TICK_S.
 
 The server ends when its standard input does, so that it cannot outlive whoever started it, however that died.
 """

@@ -76,7 +76,7 @@ class EventQueue:
     def _one(self, delivery: Delivery) -> None:
         try:
             self._deliver(delivery)
-        except Exception:
+        except Exception:  # noqa: BLE001 - one bad event must not take the slot of all others with it
             lambda_svc.logger.exception("an asynchronous delivery")
         finally:
             self._slots.release()

@@ -1,4 +1,4 @@
-"""Owns what MiniStack's CloudFormation drops without a word: limits and recursion of functions, TTL and recovery of tables, ends of schedules."""
+"""Owns what MiniStack's CloudFormation drops without a word: limits of functions, TTL and recovery of tables, ends of schedules."""
 
 from __future__ import annotations
 
