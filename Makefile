@@ -15,10 +15,10 @@ PIP := -m pip -qq --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test engines ministack sim check format docs bench-cost lock clean
+.PHONY: help install demo test engines e2e ministack sim check format docs bench-cost lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP) ## Make .venv from the lock; nothing happens when it is up to date
 
@@ -30,6 +30,9 @@ test: $(STAMP) ## Run the tests (ARGS="..." goes to pytest)
 
 engines: $(STAMP) $(MINISTACK_STAMP) ## Run the store's contract on MiniStack, and on the DynamoDB that WORKPOOL_TEST_ENDPOINT names (ARGS="..." goes to pytest)
 	$(BIN)/python -m pytest tests/contract tests/emulator tests/engines --engine ministack $(if $(WORKPOOL_TEST_ENDPOINT),--engine endpoint) $(ARGS)
+
+e2e: $(STAMP) $(MINISTACK_STAMP) ## Deploy to an emulated AWS and run jobs on it, in real processes, for some minutes
+	$(BIN)/python -m pytest tests/e2e --e2e $(ARGS)
 
 ministack: $(MINISTACK_STAMP) ## Make build/ministack-venv, the emulated AWS, from its own lock
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.emulator.server import MiniStack, running, why_absent
+from tests.emulator.server import MiniStack, alive, running, why_absent
 
 ENDPOINT_VARIABLE = "WORKPOOL_TEST_ENDPOINT"
-_server = pytest.StashKey[MiniStack]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,9 +26,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="URL",
         help=f"a DynamoDB to run the contract on; default: {ENDPOINT_VARIABLE}. It makes one table there and deletes it",
     )
+    group.addoption("--e2e", action="store_true", help="run tests/e2e: real processes, for some minutes")
     group.addoption("--cloud-engine", choices=["ministack"], help="run the whole of tests/acceptance on this server")
     group.addoption("--commands-seed", type=int, default=0, metavar="N", help="where the random commands of the differential test begin")
-    group.addoption("--commands-runs", type=int, default=None, metavar="N", help="how many sequences of random commands, on every engine")
+    group.addoption("--commands-runs", type=int, metavar="N", help="how many sequences of random commands at least")
+    group.addoption("--commands-replay", type=int, metavar="N", help="the one sequence of this seed")
 
 
 @pytest.fixture(scope="session")
@@ -39,15 +40,12 @@ def ministack(request: pytest.FixtureRequest) -> Iterator[MiniStack]:
     if reason is not None:
         pytest.skip(reason)
     with running() as server:
-        request.config.stash[_server] = server
         yield server
-        del request.config.stash[_server]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     report = yield
-    server = item.config.stash.get(_server, None)
-    if report.failed and server is not None and "ministack" in getattr(item, "fixturenames", ()):
-        report.sections.append(("MiniStack's log", server.log_tail()))
+    if report.failed and {"cloud", "ministack"} & set(getattr(item, "fixturenames", ())):
+        report.sections += [(f"log of MiniStack at {server.url}", server.log_tail()) for server in alive()]
     return report

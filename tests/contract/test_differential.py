@@ -196,20 +196,29 @@ def shrunk(sequence: Sequence[Command], differs: Callable[[Sequence[Command]], b
     return kept
 
 
+def check(make_engine: MakeEngine, name: str, seed: int, seen: Seen) -> None:
+    """Fail with the shortest part of a seed's sequence on which the engine differs from memory."""
+    sequence = drawn_sequence(seed)
+    if first_difference(make_engine, name, sequence, seen) is None:
+        return
+    short = shrunk(sequence, lambda fewer: first_difference(make_engine, name, fewer, Counter()) is not None)
+    told = [f"again: --engine {name} --commands-replay {seed}", *map(str, short)]
+    pytest.fail("\n".join([*told, str(first_difference(make_engine, name, short, Counter()))]))
+
+
 def test_random_commands_agree(other_engine, make_engine, request):
-    at_least = request.config.getoption("--commands-runs") or RUNS.get(other_engine, RUNS_ELSEWHERE)
-    first = request.config.getoption("--commands-seed")
+    option = request.config.getoption
     seen: Seen = Counter()
+    if option("--commands-replay") is not None:
+        check(make_engine, other_engine, option("--commands-replay"), seen)
+        return
+    at_least = option("--commands-runs") or RUNS.get(other_engine, RUNS_ELSEWHERE)
     done = 0
-    while done < at_least or (wanted() - set(seen) and done < max(at_least, RUNS_MAX)):
-        sequence = drawn_sequence(first + done)
-        if first_difference(make_engine, other_engine, sequence, seen) is not None:
-            short = shrunk(sequence, lambda fewer: first_difference(make_engine, other_engine, fewer, Counter()) is not None)
-            told = "\n".join(["of these commands:", *map(str, short), str(first_difference(make_engine, other_engine, short, Counter()))])
-            pytest.fail(f"--engine {other_engine} --commands-seed {first + done} --commands-runs 1\n{told}")
+    while done < at_least or (wanted() - set(seen) and done < RUNS_MAX):
+        check(make_engine, other_engine, option("--commands-seed") + done, seen)
         done += 1
     missing = sorted(wanted() - set(seen))
-    assert not missing, f"vacuous: {done} sequences from seed {first} on never showed {missing}"
+    assert not missing, f"vacuous: {done} sequences from seed {option('--commands-seed')} on never showed {missing}"
 
 
 class Forgetful(MemoryStore):

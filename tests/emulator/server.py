@@ -28,6 +28,9 @@ _PORTS_TRIED = 3
 _LOG_LINES = 80
 
 
+_alive: list[MiniStack] = []
+
+
 class ServerFailed(Exception):
     """The server did not become healthy. The message ends with its log."""
 
@@ -45,6 +48,11 @@ class MiniStack:
     def log_tail(self) -> str:
         """The last lines of what it wrote."""
         return _tail(self.log)
+
+
+def alive() -> tuple[MiniStack, ...]:
+    """The servers that this process runs at this moment."""
+    return tuple(_alive)
 
 
 def why_absent() -> str | None:
@@ -65,9 +73,12 @@ def running(*, authorize: bool = False, processes: int = 8) -> Iterator[MiniStac
     """
     with tempfile.TemporaryDirectory(prefix="ministack-", ignore_cleanup_errors=True) as folder:
         process, port = _started(Path(folder), authorize=authorize, processes=processes)
+        server = MiniStack(url=f"http://127.0.0.1:{port}", pid=process.pid, folder=Path(folder), log=_log_in(Path(folder)))
+        _alive.append(server)
         try:
-            yield MiniStack(url=f"http://127.0.0.1:{port}", pid=process.pid, folder=Path(folder), log=_log_in(Path(folder)))
+            yield server
         finally:
+            _alive.remove(server)
             _end(process)
 
 
