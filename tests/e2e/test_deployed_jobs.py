@@ -6,13 +6,13 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 from typing import TypeVar
 
 import boto3
 
-from tests.e2e.deployment import processes_of
+from tests.e2e.deployment import GROUP, processes_of
 from workpool_aws import RetryPolicy
 
 T = TypeVar("T")
@@ -111,6 +111,21 @@ def test_a_canceled_work_never_starts(make_pool, finished):
     assert said == "canceled"
     assert [status.outcome for status in statuses] == ["canceled", "success"]
     assert statuses[0].started_at is None
+
+
+def test_a_far_wake_is_ordered_for_what_is_due_later(cloud, make_pool):
+    pool = make_pool("later")
+    scheduler = boto3.client("scheduler", endpoint_url=cloud.url)
+
+    def orders() -> list[str]:
+        names = [each["Name"] for each in scheduler.list_schedules(GroupName=GROUP)["Schedules"] if "later" in each["Name"]]
+        return [scheduler.get_schedule(GroupName=GROUP, Name=name)["ScheduleExpression"] for name in names]
+
+    work_id = pool.enqueue_action(None, "nap", {"n": 1, "ms": 1}, run_after=timedelta(hours=1))
+    due = pool.status(None, work_id).next_run_at
+    (order,) = once(orders)
+
+    assert timedelta(0) <= due - datetime.strptime(order, "at(%Y-%m-%dT%H:%M:%S)").replace(tzinfo=UTC) <= timedelta(minutes=2)
 
 
 def test_a_queue_is_told_how_a_work_ended(cloud, make_pool, finished):
