@@ -55,7 +55,7 @@ docs: $(STAMP) ## Write docs/lifecycle.md from the table of moves
 bench-cost: $(STAMP) ## Measure DynamoDB units an action (ARGS="..." goes to benchmarks.cost)
 	$(BIN)/python -m benchmarks.cost $(ARGS)
 
-lock: $(LOCK_STAMP) ## Renew requirements/*.txt within the bounds of pyproject.toml (ARGS="--upgrade" for newest); wants Python 3.11
+lock: $(LOCK_STAMP) ## Renew requirements/*.txt within the bounds of pyproject.toml and requirements/*.in (ARGS="--upgrade" for newest); wants Python 3.11
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --quiet --no-config \
 		--extra cli --extra local --extra dev --generate-hashes --strip-extras --allow-unsafe --no-emit-options \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements/dev.txt $(ARGS) pyproject.toml
