@@ -7,16 +7,18 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+MINISTACK_VENV := build/ministack-venv
+MINISTACK_STAMP := $(MINISTACK_VENV)/.installed
 LOCK_VENV := build/lock-venv
 LOCK_STAMP := $(LOCK_VENV)/.installed
 PIP := -m pip -qq --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test sim check format docs bench-cost bench-task-pool lock clean
+.PHONY: help install demo test engines e2e ministack sim check format docs bench-cost bench-task-pool lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP) ## Make .venv from the lock; nothing happens when it is up to date
 
@@ -25,6 +27,14 @@ demo: $(STAMP) ## Watch a pool work on this machine, no AWS account needed (ARGS
 
 test: $(STAMP) ## Run the tests (ARGS="..." goes to pytest)
 	$(BIN)/python -m pytest $(ARGS)
+
+engines: $(STAMP) $(MINISTACK_STAMP) ## Run the store's contract on MiniStack, and on the DynamoDB that WORKPOOL_TEST_ENDPOINT names (ARGS="..." goes to pytest)
+	$(BIN)/python -m pytest tests/contract tests/emulator tests/engines --engine ministack $(if $(WORKPOOL_TEST_ENDPOINT),--engine endpoint) $(ARGS)
+
+e2e: $(STAMP) $(MINISTACK_STAMP) ## Deploy to an emulated AWS and run jobs on it, in real processes, for some minutes
+	$(BIN)/python -m pytest tests/e2e --e2e $(ARGS)
+
+ministack: $(MINISTACK_STAMP) ## Make build/ministack-venv, the emulated AWS, from its own lock
 
 sim: $(STAMP) ## Simulate schedules with faults: COUNT=5000 many, SEED=31 one with its trace (ARGS="..." goes to tests.simulation.sweep)
 	$(BIN)/python -m tests.simulation.sweep $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(ARGS)
@@ -48,10 +58,13 @@ bench-cost: $(STAMP) ## Measure DynamoDB units an action (ARGS="..." goes to ben
 bench-task-pool: $(STAMP) ## Measure the task pool beside ThreadPoolExecutor (ARGS="..." goes to benchmarks.task_pool)
 	$(BIN)/python -m benchmarks.task_pool $(ARGS)
 
-lock: $(LOCK_STAMP) ## Renew requirements/dev.txt within the bounds of pyproject.toml (ARGS="--upgrade" for newest); wants Python 3.11
+lock: $(LOCK_STAMP) ## Renew requirements/*.txt within the bounds of pyproject.toml and requirements/*.in (ARGS="--upgrade" for newest); wants Python 3.11
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --quiet --no-config \
 		--extra cli --extra local --extra dev --generate-hashes --strip-extras --allow-unsafe --no-emit-options \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements/dev.txt $(ARGS) pyproject.toml
+	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --quiet --no-config \
+		--generate-hashes --strip-extras --allow-unsafe --no-emit-options \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements/ministack.txt $(ARGS) requirements/ministack.in
 
 clean: ## Remove what the other targets made, .venv too
 	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache *.egg-info
@@ -63,6 +76,12 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@echo "installing from requirements/dev.txt"
 	@$(BIN)/python $(PIP) install --require-hashes -r requirements/dev.txt
 	@$(BIN)/python $(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# MiniStack pins the SDK that it needs, so it has an environment of its own.
+$(MINISTACK_STAMP): requirements/ministack.txt
+	@$(require-python) rm -rf $(MINISTACK_VENV); echo "making $(MINISTACK_VENV)"; "$(PYTHON)" -m venv $(MINISTACK_VENV)
+	@$(MINISTACK_VENV)/bin/python $(PIP) install --require-hashes -r requirements/ministack.txt
 	@touch $@
 
 $(LOCK_STAMP): Makefile

@@ -1,120 +1,124 @@
-"""The engines that every contract test runs on, and the one table of what they are known to do otherwise than AWS."""
+"""Gives every contract test its engines: those that are there, or those that the command line names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import count
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
-import boto3
 import pytest
-from moto import mock_aws
+from botocore.exceptions import ClientError
 
-from workpool_aws.adapters.dynamodb.expressions import item_from_wire, item_to_wire
-from workpool_aws.adapters.dynamodb.store import DynamoStore
-from workpool_aws.adapters.dynamodb.table import create_table, enable_ttl
-from workpool_aws.adapters.forms import Value
-from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.model.ids import EpochMs
+from tests.contract.deviations import deviation_of
+from tests.contract.engines import (
+    ENGINES,
+    Engine,
+    Table,
+    client_of_endpoint,
+    client_of_ministack,
+    engine_on,
+    memory_engine,
+    moto_engine,
+    table_on,
+)
+from tests.emulator.server import why_absent
 from workpool_aws.ports import Store
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+# A server that does not answer is no deviation.
+DEVIATIONS_SHOW_AS = (AssertionError, pytest.fail.Exception, ValueError, TypeError, ClientError)
 
-SERVER_NOW = EpochMs(1_800_000_000_456)
-TABLE = "contract"
-
-# (engine, test) -> what the engine does otherwise. The test must fail there: an engine that was mended is noticed.
-KNOWN_DEVIATIONS: Mapping[tuple[str, str], str] = {
-    ("moto", "test_a_page_that_reached_its_limit_always_names_a_next_one"): "no LastEvaluatedKey when the limit falls on the last item",
-    ("moto", "test_an_item_of_exactly_the_limit_is_stored"): "refuses items above 405,000 bytes; AWS allows 409,600",
-    ("moto", "test_a_number_and_a_text_compare_as_false"): "raises TypeError when values of two types are compared",
-    ("moto", "test_a_transaction_above_four_megabytes_is_refused"): "accepts transactions of any size",
-}
+MakeEngine = Callable[[str], AbstractContextManager[Engine]]
 
 
-@dataclass(frozen=True)
-class Engine:
-    """A store, and the ways round it that tests need."""
-
-    name: str
-    store: Store
-    inject: Callable[[str, str, Mapping[str, Value]], None]
-    """Plant any item, however damaged."""
-    dump: Callable[[], dict[tuple[str, str], dict[str, object]]]
-    """All items, as plain values, by key."""
-
-
-class StillClock:
-    """A clock that stands; sleeping takes no time."""
-
-    def now(self) -> EpochMs:
-        return SERVER_NOW
-
-    def sleep(self, ms: int) -> None:
-        """Return at once."""
+def reason_of_absence(config: pytest.Config, engine: str) -> str | None:
+    """Why an engine cannot be had here; None: it can."""
+    match engine:
+        case "ministack":
+            return why_absent()
+        case "endpoint" if config.getoption("--dynamodb-endpoint") is None:
+            return "no DynamoDB endpoint is named: --dynamodb-endpoint URL, or WORKPOOL_TEST_ENDPOINT"
+        case _:
+            return None
 
 
-class CountingEntropy:
-    """Chance that is the same in every run."""
-
-    def __init__(self) -> None:
-        self._numbers = count(1)
-
-    def bits(self, count: int) -> int:
-        return next(self._numbers) % (1 << count)
-
-    def fraction(self) -> float:
-        return 0.5
-
-    def token(self) -> str:
-        return f"token-{next(self._numbers)}"
+def engines_for(config: pytest.Config) -> list[str]:
+    """The engines of this run."""
+    named = config.getoption("--engine")
+    for engine in named:
+        if engine not in ENGINES:
+            raise pytest.UsageError(f"--engine {engine}: there are {', '.join(ENGINES)}")
+        reason = reason_of_absence(config, engine)
+        if reason is not None:
+            raise pytest.UsageError(f"--engine {engine}: {reason}")
+    return named or [engine for engine in ENGINES if reason_of_absence(config, engine) is None]
 
 
-@contextmanager
-def memory_engine() -> Iterator[Engine]:
-    """A new table in memory."""
-    store = MemoryStore(lambda: SERVER_NOW)
-    yield Engine("memory", store, store.inject, lambda: {(str(i["pk"]), str(i["sk"])): dict(i) for i in store.scan()})
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    engines = engines_for(metafunc.config)
+    for fixture, left_out in (("engine", ()), ("wired", ("memory",)), ("other_engine", ("memory",))):
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, [each for each in engines if each not in left_out], indirect=True)
 
 
-@lru_cache
-def moto_client() -> DynamoDBClient:
-    """One client for all tests, because making one is slow; it speaks to moto only inside `mock_aws`."""
-    return boto3.client("dynamodb", region_name="eu-west-1", aws_access_key_id="none", aws_secret_access_key="none")
+@pytest.fixture(scope="session")
+def ministack_table(ministack) -> Iterator[Table]:
+    with table_on(client_of_ministack(ministack.url)) as table:
+        yield table
 
 
-@contextmanager
-def moto_engine() -> Iterator[Engine]:
-    """A new table in moto, through boto3."""
-    with mock_aws():
-        client = moto_client()
-        create_table(client, TABLE)
-        enable_ttl(client, TABLE)
-
-        def inject(pk: str, sk: str, item: Mapping[str, Value]) -> None:
-            client.put_item(TableName=TABLE, Item=item_to_wire({**item, "pk": pk, "sk": sk}))
-
-        def dump() -> dict[tuple[str, str], dict[str, object]]:
-            items = [item_from_wire(item) for page in client.get_paginator("scan").paginate(TableName=TABLE) for item in page["Items"]]
-            return {(str(item["pk"]), str(item["sk"])): item for item in items}
-
-        yield Engine("moto", DynamoStore(client, TABLE, clock=StillClock(), entropy=CountingEntropy()), inject, dump)
+@pytest.fixture(scope="session")
+def endpoint_table(request: pytest.FixtureRequest) -> Iterator[Table]:
+    with table_on(client_of_endpoint(request.config.getoption("--dynamodb-endpoint"))) as table:
+        yield table
 
 
-ENGINES = {"memory": memory_engine, "moto": moto_engine}
+@pytest.fixture
+def make_engine(request: pytest.FixtureRequest) -> MakeEngine:
+    """Makes an engine of a name, with nothing in its table."""
+
+    @contextmanager
+    def on_server(name: str) -> Iterator[Engine]:
+        table: Table = request.getfixturevalue(f"{name}_table")
+        try:
+            yield engine_on(name, table)
+        finally:
+            table.empty()
+
+    def make(name: str) -> AbstractContextManager[Engine]:
+        match name:
+            case "memory":
+                return memory_engine()
+            case "moto":
+                return moto_engine()
+            case _:
+                return on_server(name)
+
+    return make
 
 
-@pytest.fixture(params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    reason = KNOWN_DEVIATIONS.get((request.param, request.node.originalname))
-    if reason is not None:
-        request.applymarker(pytest.mark.xfail(reason=f"{request.param}: {reason}", strict=True))
-    with ENGINES[request.param]() as made:
+def expect_deviation(request: pytest.FixtureRequest, engine: str) -> None:
+    """Have a test that the table names fail here, or leave it out where whether it fails is luck."""
+    known = deviation_of(engine, request.node.originalname)
+    if known is None:
+        return
+    if known.varies:
+        pytest.skip(f"{engine}: {known.what}")
+    request.applymarker(pytest.mark.xfail(reason=f"{engine}: {known.what}", strict=True, raises=DEVIATIONS_SHOW_AS))
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, make_engine: MakeEngine) -> Iterator[Engine]:
+    expect_deviation(request, request.param)
+    with make_engine(request.param) as made:
         yield made
+
+
+@pytest.fixture
+def wired(request: pytest.FixtureRequest, make_engine: MakeEngine) -> Iterator[Table]:
+    """A table as boto3 sees it, on every engine but the one in memory."""
+    expect_deviation(request, request.param)
+    with make_engine(request.param) as made:
+        assert made.table is not None
+        yield made.table
 
 
 @pytest.fixture
@@ -123,12 +127,6 @@ def store(engine: Engine) -> Store:
 
 
 @pytest.fixture
-def both_engines() -> Callable[[], Iterator[tuple[Engine, Engine]]]:
-    """Makes a new pair of tables, in memory and in moto, as a context manager."""
-
-    @contextmanager
-    def made() -> Iterator[tuple[Engine, Engine]]:
-        with memory_engine() as memory, moto_engine() as moto:
-            yield memory, moto
-
-    return made
+def other_engine(request: pytest.FixtureRequest) -> str:
+    """The name of an engine to be compared with the one in memory."""
+    return request.param

@@ -72,11 +72,13 @@ def _text_size(text: str) -> int:
 
 
 def _number_size(number: int) -> int:
-    # One byte per two significant digits, one for the exponent, one for a minus sign; zeros at the end are in the exponent.
+    # One byte per pair of significant digits, one for the exponent, one for a minus sign. Pairs are counted from the decimal point, so a
+    # single zero at the end (120 is 01 20) stays in the last one. AWS says "approximately", and this is the larger reading.
     if number == 0:
         return 1
-    digits = len(str(abs(number)).rstrip("0"))
-    return (digits + 1) // 2 + 1 + (number < 0)
+    digits = str(abs(number))
+    zeros = len(digits) - len(digits.rstrip("0"))
+    return (len(digits) - zeros // 2 * 2 + 1) // 2 + 1 + (number < 0)
 
 
 def write_units(old_bytes: int, new_bytes: int) -> int:

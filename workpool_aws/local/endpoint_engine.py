@@ -13,7 +13,7 @@ from workpool_aws.local.functions import REGION
 from workpool_aws.local.kernel import LocalCloudError
 from workpool_aws.local.memory_engine import direct_ports
 from workpool_aws.local.platform import Platform
-from workpool_aws.ports import Ports, Store
+from workpool_aws.ports import Entropy, Ports, Store
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -31,6 +31,23 @@ def _answering(url: str) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError, ResponseParserError) as error:
         raise LocalCloudError(f"engine {url!r} does not answer as DynamoDB does: {error}") from error
+
+
+class _OwnTokens:
+    """The cloud's chance, with tokens that no other cloud uses: a server remembers those of transactions for ten minutes."""
+
+    def __init__(self, entropy: Entropy, suffix: str) -> None:
+        self._entropy = entropy
+        self._suffix = suffix
+
+    def bits(self, count: int) -> int:
+        return self._entropy.bits(count)
+
+    def fraction(self) -> float:
+        return self._entropy.fraction()
+
+    def token(self) -> str:
+        return f"{self._entropy.token()}-{self._suffix}"
 
 
 class EndpointEngine:
@@ -91,7 +108,8 @@ class EndpointEngine:
         """See Engine."""
         from workpool_aws.adapters.dynamodb.store import DynamoStore  # noqa: PLC0415 - loads boto3
 
-        return DynamoStore(self._clients[0], self._names[table], clock=self._platform.clock, entropy=self._platform.entropy)
+        entropy = _OwnTokens(self._platform.entropy, self._suffix)
+        return DynamoStore(self._clients[0], self._names[table], clock=self._platform.clock, entropy=entropy)
 
     def _stamp(self, parsed: Mapping[str, Any], **_: object) -> None:
         headers = parsed.get("ResponseMetadata", {}).get("HTTPHeaders")

@@ -17,7 +17,7 @@ from workpool_aws import TaskPool
 PAGE = Path(__file__).parents[3] / "docs" / "task-pool.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 RECIPE = re.compile(
-    r"^### (?P<title>[^\n]+)\n\n<!-- runnable -->\n```python\n(?P<code>.*?)^```\n\n```text\n(?P<printed>.*?)^```", re.MULTILINE | re.DOTALL
+    r"^### (?P<title>[^\n]+)\n\n<!-- recipe -->\n```python\n(?P<code>.*?)^```\n\n```text\n(?P<printed>.*?)^```", re.MULTILINE | re.DOTALL
 )
 RECIPES = [pytest.param(found["code"], found["printed"], id=found["title"]) for found in RECIPE.finditer(TEXT)]
 
@@ -38,7 +38,7 @@ def no_shared_pool():
 
 
 def test_every_recipe_that_is_marked_is_found():
-    assert len(RECIPES) == TEXT.count("<!-- runnable -->") == 6
+    assert len(RECIPES) == TEXT.count("<!-- recipe -->") == 6
 
 
 @pytest.mark.parametrize(("code", "printed"), RECIPES)

@@ -1,0 +1,51 @@
+"""What every folder's tests may ask for on the command line, and the emulated AWS that some of them share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.emulator.server import MiniStack, alive, running, why_absent
+
+ENDPOINT_VARIABLE = "WORKPOOL_TEST_ENDPOINT"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("workpool engines")
+    group.addoption(
+        "--engine",
+        action="append",
+        default=[],
+        help="run the contract on this engine only; may be repeated; an engine that is not there is an error",
+    )
+    group.addoption(
+        "--dynamodb-endpoint",
+        default=os.environ.get(ENDPOINT_VARIABLE) or None,
+        metavar="URL",
+        help=f"a DynamoDB to run the contract on; default: {ENDPOINT_VARIABLE}. It makes one table there and deletes it",
+    )
+    group.addoption("--e2e", action="store_true", help="run tests/e2e: real processes, for some minutes")
+    group.addoption("--cloud-engine", choices=["ministack"], help="run the whole of tests/acceptance on this server")
+    group.addoption("--commands-seed", type=int, default=0, metavar="N", help="where the random commands of the differential test begin")
+    group.addoption("--commands-runs", type=int, metavar="N", help="how many sequences of random commands at least")
+    group.addoption("--commands-replay", type=int, metavar="N", help="the one sequence of this seed")
+
+
+@pytest.fixture(scope="session")
+def ministack(request: pytest.FixtureRequest) -> Iterator[MiniStack]:
+    """One MiniStack for all tests of a run. Whoever uses it leaves nothing behind in it."""
+    reason = why_absent()
+    if reason is not None:
+        pytest.skip(reason)
+    with running() as server:
+        yield server
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    report = yield
+    if report.failed and {"cloud", "ministack"} & set(getattr(item, "fixturenames", ())):
+        report.sections += [(f"log of MiniStack at {server.url}", server.log_tail()) for server in alive()]
+    return report

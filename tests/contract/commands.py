@@ -1,0 +1,248 @@
+"""Owns the random commands of the differential test: every method of the store, drawn from the project's own tables and unions.
+
+A new kind of record, field or form is in by existing, or fails here until it is said how to draw one. One seed is one sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from enum import StrEnum
+from functools import lru_cache
+from random import Random
+from typing import Any, Final, get_args, get_type_hints
+
+from workpool_aws.adapters import forms
+from workpool_aws.adapters.forms import Form, Value
+from workpool_aws.adapters.schema import fields_of
+from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
+from workpool_aws.model.loop import DeployedLimit, Done, Entry, EntryKey, Owed, ShardMark, Tally
+from workpool_aws.model.refs import Record, Ref, Shelf, Span
+from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.work import Outcome, Part, Pointer, Work
+from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, Put, Update, Write
+
+__all__ = ["KINDS", "Command", "Delete", "Get", "GetMany", "Plant", "Query", "Transact", "WriteOne", "drawn_sequence"]
+
+KINDS: Final[tuple[type[Record], ...]] = get_args(Record)
+POOL: Final = "p"
+T0: Final = EpochMs(1_700_000_000_000)
+IDS: Final = tuple(WorkId(make_id(EpochMs(T0 + n), random_bits=0, shard=shard)) for n, shard in ((0, 0), (1, 0), (2, 1)))
+TEXTS: Final = ("", "a", "ä𝄞", "x" * 1_500)
+LENGTH: Final = (15, 45)
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class GetMany:
+    refs: tuple[Ref, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOne:
+    write: Write
+
+
+@dataclass(frozen=True, slots=True)
+class Transact:
+    writes: tuple[Write, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """Not a command of the store: an item, damaged or foreign, that it finds."""
+
+    pk: str
+    sk: str
+    item: Mapping[str, Value]
+
+
+Command = Get | GetMany | Query | WriteOne | Transact | Delete | Plant
+Draw = Callable[[Random], Any]
+
+
+def _small(chance: Random) -> int:
+    return chance.randrange(4)
+
+
+def _some(draw: Draw, most: int = 2, *, least: int = 0) -> Draw:
+    return lambda chance: tuple(draw(chance) for _ in range(chance.randint(least, most)))
+
+
+def _id(chance: Random) -> WorkId:
+    return chance.choice(IDS)
+
+
+def _entries(chance: Random) -> dict[EntryKey, Entry]:
+    return {EntryKey(_id(chance), _small(chance)): Entry(_small(chance), chance.random() < 0.5) for _ in range(chance.randrange(3))}
+
+
+_BY_FORM: Final[Mapping[int, Draw]] = {
+    id(forms.TEXT): lambda chance: chance.choice(TEXTS),
+    id(forms.COUNT): _small,
+    id(forms.MOMENT): _small,
+    id(forms.FLAG): lambda chance: chance.random() < 0.5,
+    id(forms.ULID): _id,
+    id(forms.RETRY): lambda chance: RetryPolicy(2, base=1.5, max_backoff=timedelta(milliseconds=_small(chance))),
+    id(forms.OUTCOMES): lambda chance: chance.choice([(Outcome.FAILED,), (Outcome.SUCCESS, Outcome.CANCELED)]),
+    id(forms.TALLY): lambda chance: Tally(since=_small(chance), succeeded=_small(chance), lags=chance.choice([(), ((0, 1),)])),
+    id(forms.ENTRIES): _entries,
+    id(forms.OWED): _some(lambda chance: Owed(_id(chance), _small(chance), _small(chance), _small(chance))),
+    id(forms.TEXTS): _some(lambda chance: chance.choice(TEXTS)),
+    id(forms.DEPLOYED_LIMITS): _some(lambda chance: DeployedLimit(POOL, 5)),
+    id(forms.SHARD_MARKS): _some(lambda chance: ShardMark("", _id(chance), _small(chance)), least=1),
+}
+# No engine takes an empty text as the key of an index, and none of ours is one.
+_BY_NAME: Final[Mapping[str, Draw]] = {"dead": _id}
+_LIKELY: Final = {"dead": 0.6}
+"""How often an optional field is drawn, where the others' rarity would leave a whole shelf empty."""
+_SCALAR: Final = (forms.TEXT, forms.COUNT, forms.MOMENT, forms.FLAG, forms.ULID)
+_KEYS: Final[Mapping[str, Draw]] = {
+    "pool": lambda _: POOL,
+    "id": _id,
+    "at": _id,
+    "work_id": _id,
+    "part": lambda chance: chance.choice([Part.ARGS, Part.RESULT]),
+    "number": lambda chance: chance.choice([0, 11]),
+}
+
+
+def _value(chance: Random, kind: type[Record], name: str) -> Any:
+    """A value of a field; often its absence, where it may be absent."""
+    stored = fields_of(kind)[name]
+    if not stored.required and chance.random() < 0.4:
+        return stored.absent
+    draw = _BY_NAME.get(name) or _BY_FORM.get(id(stored.form))
+    return chance.choice(_members(kind, name, stored.form)) if draw is None else draw(chance)
+
+
+_hints = lru_cache(get_type_hints)
+
+
+def _members(kind: type[Record], name: str, form: Form) -> list[StrEnum]:
+    # A choice is a form of its own for each enumeration, so its members are found by the field's type.
+    hint = _hints(kind)[name]
+    for each in (hint, *get_args(hint)):
+        if isinstance(each, type) and issubclass(each, StrEnum):
+            return list(each)
+    raise NotImplementedError(f"{kind.__name__}.{name}: say how to draw {form.name}")
+
+
+def _is_scalar(form: Form) -> bool:
+    return form in _SCALAR or form.name.startswith("one of ")
+
+
+def _numbers(kind: type[Record]) -> list[str]:
+    return [name for name, stored in fields_of(kind).items() if stored.form in (forms.COUNT, forms.MOMENT)]
+
+
+def _record(chance: Random, kind: type[Record]) -> Record:
+    """A record that can be stored. Most optional fields are left as they are, so that items stay small and alike."""
+    stored = fields_of(kind)
+    made: dict[str, Any] = {each.name: _KEYS[each.name](chance) for each in fields(kind) if each.name not in stored}
+    made |= {name: _value(chance, kind, name) for name, at in stored.items() if at.required or chance.random() < _LIKELY.get(name, 0.15)}
+    if kind is Work:
+        made = {"retry": None, "claimed": False, "retention_s": None, **made}
+        # Arguments lie in the item or in chunks, never in both.
+        made["args"] = "{}" if made.get("args_chunks") is None else None
+    if kind in (Pointer, Done):
+        # They lie in the shard of their work.
+        made["at"] = chance.choice([each for each in IDS if shard_of(each) == shard_of(made["work_id"])])
+    return kind(**made)
+
+
+def _ref(chance: Random, kind: type[Record]) -> Ref:
+    """The name of a record of a kind; by convention a WorkRef names a Work."""
+    named = next(each for each in get_args(Ref) if each.__name__ == f"{kind.__name__}Ref")
+    return named(**{each.name: _KEYS[each.name](chance) for each in fields(named)})
+
+
+def _condition(chance: Random, kind: type[Record], depth: int = 0) -> Condition:
+    """A condition of any sort that records of the kind can be asked about."""
+    scalars = [name for name, stored in fields_of(kind).items() if _is_scalar(stored.form)]
+    sorts = [IsAbsent, *([Is, Is] if scalars else []), *([Below, Above] if _numbers(kind) else []), *([All, Either] if depth < 2 else [])]
+    sort = chance.choice(sorts)
+    if sort is IsAbsent:
+        return IsAbsent()
+    if sort is Is:
+        name = chance.choice(scalars)
+        return Is(name, _value(chance, kind, name))
+    if sort is Below or sort is Above:
+        return sort(chance.choice(_numbers(kind)), chance.randint(-1, 4))
+    return sort(tuple(_condition(chance, kind, depth + 1) for _ in range(chance.randint(1, 3))))
+
+
+def _write(chance: Random, kind: type[Record]) -> Write:
+    condition = None if chance.random() < 0.4 else _condition(chance, kind)
+    if chance.random() < 0.5:
+        return Put(_record(chance, kind), condition)
+    changeable = [name for name in fields_of(kind) if name not in ("args", "args_chunks")]
+    chosen = chance.sample(changeable, min(len(changeable), chance.randint(1, 3)))
+    added = [name for name in chosen if name in _numbers(kind) and chance.random() < 0.5]
+    return Update(
+        ref=_ref(chance, kind),
+        set={name: _value(chance, kind, name) for name in chosen if name not in added},
+        add={name: _small(chance) for name in added},
+        condition=condition,
+    )
+
+
+def _span(chance: Random) -> Span:
+    bounds = ["", "", *IDS, POOL, "zz"]
+    return Span(
+        shelf=chance.choice(list(Shelf)),
+        pool=chance.choice([POOL, POOL, POOL, "other"]),
+        shard=chance.choice([0, 0, 1]),
+        low=chance.choice(bounds),
+        high=chance.choice([None, None, *bounds]),
+        limit=chance.choice([None, 1, 2, 3]),
+        reverse=chance.random() < 0.5,
+    )
+
+
+def _plant(chance: Random) -> Plant:
+    pk = chance.choice([f"{POOL}#work#0", f"{POOL}#done#0", f"{POOL}#control", f"{POOL}#reports", "#pools", "elsewhere"])
+    item = {"s": chance.choice(["dancing", "idle"]), "t": chance.choice(["w", "?"]), "fn": "f"}
+    kept = {name: value for name, value in item.items() if chance.random() < 0.5}
+    return Plant(pk, chance.choice([*IDS, "status", "ledger", "odd"]), kept)
+
+
+def _command(chance: Random, kinds: list[type[Record]]) -> Command:
+    kind = chance.choice(kinds)
+    match chance.choices(["write", "transact", "get", "get_many", "query", "delete", "plant"], [10, 5, 3, 1, 4, 1, 1])[0]:
+        case "write":
+            return WriteOne(_write(chance, kind))
+        case "transact":
+            return Transact(tuple(_write(chance, chance.choice(kinds)) for _ in range(chance.randint(1, 3))))
+        case "get":
+            return Get(_ref(chance, kind))
+        case "get_many":
+            return GetMany(tuple(_ref(chance, chance.choice(kinds)) for _ in range(chance.randrange(5))))
+        case "query":
+            return Query(_span(chance))
+        case "delete":
+            return Delete(_ref(chance, kind))
+        case _:
+            return _plant(chance)
+
+
+def drawn_sequence(seed: int) -> list[Command]:
+    """The sequence of a seed. It is about one to three kinds of records only, so that commands meet."""
+    chance = Random(seed)
+    kinds = chance.sample(KINDS, chance.randint(1, 3))
+    return [_command(chance, kinds) for _ in range(chance.randint(*LENGTH))]

@@ -1,0 +1,186 @@
+"""Owns the engines that the contract runs on: each is a store on an empty table, and the ways round it that tests need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import boto3
+from botocore.config import Config
+from moto import mock_aws
+
+from tests.emulator import server
+from workpool_aws.adapters.dynamodb.expressions import item_from_wire, item_to_wire
+from workpool_aws.adapters.dynamodb.store import DynamoStore
+from workpool_aws.adapters.dynamodb.table import create_table, enable_ttl
+from workpool_aws.adapters.forms import Value
+from workpool_aws.adapters.memory.store import MemoryStore
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.ports import Store
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SERVER_NOW = EpochMs(1_800_000_000_456)
+TABLE = "contract"
+ENGINES = ("memory", "moto", "ministack", "endpoint")
+PLACEHOLDER = {"aws_access_key_id": server.ACCESS_KEY, "aws_secret_access_key": server.SECRET_KEY}
+
+
+class Billing:
+    """Has every write of a client answer with what it cost, and adds that up."""
+
+    def __init__(self, client: DynamoDBClient) -> None:
+        self.units = 0.0
+        for operation in ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"):
+            client.meta.events.register(f"provide-client-params.dynamodb.{operation}", self._ask)
+            client.meta.events.register(f"after-call.dynamodb.{operation}", self._add)
+
+    def _ask(self, params: dict[str, Any], **_: object) -> dict[str, Any]:
+        return {"ReturnConsumedCapacity": "TOTAL", **params}
+
+    def _add(self, parsed: Mapping[str, Any], **_: object) -> None:
+        consumed = parsed.get("ConsumedCapacity", [])
+        self.units += sum(table["CapacityUnits"] for table in (consumed if isinstance(consumed, list) else [consumed]))
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An empty table that boto3 reaches, for requests that the store never makes."""
+
+    client: DynamoDBClient
+    name: str
+    billing: Billing
+
+    def items(self) -> list[dict[str, Any]]:
+        """All items, as DynamoDB types them."""
+        pages = self.client.get_paginator("scan").paginate(TableName=self.name, ConsistentRead=True)
+        return [item for page in pages for item in page["Items"]]
+
+    def empty(self) -> None:
+        """Delete every item."""
+        for item in self.items():
+            self.client.delete_item(TableName=self.name, Key={name: item[name] for name in ("pk", "sk")})
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A store, and the ways round it that tests need."""
+
+    name: str
+    store: Store
+    inject: Callable[[str, str, Mapping[str, Value]], None]
+    """Plant any item, however damaged."""
+    dump: Callable[[], dict[tuple[str, str], dict[str, object]]]
+    """All items, as plain values, by key."""
+    write_units: Callable[[], float]
+    """Write capacity of everything that succeeded so far, as the engine itself bills it."""
+    table: Table | None
+    """None: boto3 does not reach it."""
+
+
+class StillClock:
+    """A clock that stands; sleeping takes no time."""
+
+    def now(self) -> EpochMs:
+        return SERVER_NOW
+
+    def sleep(self, ms: int) -> None:
+        """Return at once."""
+
+
+class CountingEntropy:
+    """Chance that is the same in every run, but for tokens: a server remembers those of the run before."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+        self._run = uuid4().hex[:8]
+
+    def bits(self, count: int) -> int:
+        return next(self._numbers) % (1 << count)
+
+    def fraction(self) -> float:
+        return 0.5
+
+    def token(self) -> str:
+        return f"token-{self._run}-{next(self._numbers)}"
+
+
+@contextmanager
+def memory_engine() -> Iterator[Engine]:
+    """A new table in memory."""
+    store = MemoryStore(lambda: SERVER_NOW)
+
+    def billed() -> float:
+        return store.meter.snapshot().write_units
+
+    yield Engine("memory", store, store.inject, lambda: dumped(store), billed, None)
+
+
+def dumped(store: MemoryStore) -> dict[tuple[str, str], dict[str, object]]:
+    """All items of a store in memory, by key."""
+    return {(str(item["pk"]), str(item["sk"])): dict(item) for item in store.scan()}
+
+
+@lru_cache
+def moto_table() -> Table:
+    """One client for all tests, because making one is slow; it speaks to moto only inside `mock_aws`."""
+    client = boto3.client("dynamodb", region_name="eu-west-1", **PLACEHOLDER)
+    return Table(client, TABLE, Billing(client))
+
+
+@contextmanager
+def moto_engine() -> Iterator[Engine]:
+    """A new table in moto, through boto3."""
+    table = moto_table()
+    with mock_aws():
+        create_table(table.client, TABLE)
+        enable_ttl(table.client, TABLE)
+        yield engine_on("moto", table)
+
+
+@contextmanager
+def table_on(client: DynamoDBClient) -> Iterator[Table]:
+    """A table of a random name on a server, for as long as the block lasts.
+
+    Without TTL: the tests store times that are long past, and a server's sweep would take those items away between two of their requests.
+    """
+    table = Table(client, f"workpool-contract-{uuid4().hex[:12]}", Billing(client))
+    create_table(client, table.name)
+    try:
+        yield table
+    finally:
+        client.delete_table(TableName=table.name)
+
+
+def engine_on(name: str, table: Table) -> Engine:
+    """The store on a table, empty or to be emptied by whoever shares it."""
+
+    def inject(pk: str, sk: str, item: Mapping[str, Value]) -> None:
+        table.client.put_item(TableName=table.name, Item=item_to_wire({**item, "pk": pk, "sk": sk}))
+
+    def dump() -> dict[tuple[str, str], dict[str, object]]:
+        items = [item_from_wire(item) for item in table.items()]
+        return {(str(item["pk"]), str(item["sk"])): item for item in items}
+
+    store = DynamoStore(table.client, table.name, clock=StillClock(), entropy=CountingEntropy())
+    return Engine(name, store, inject, dump, lambda: table.billing.units, table)
+
+
+def client_of_ministack(url: str) -> DynamoDBClient:
+    """A client of an emulated AWS."""
+    return boto3.client("dynamodb", endpoint_url=url, region_name=server.REGION, **PLACEHOLDER)
+
+
+def client_of_endpoint(url: str) -> DynamoDBClient:
+    """A client of a DynamoDB that somebody supplies: with the region and credentials that boto3 finds, else with placeholders."""
+    session = boto3.Session()
+    if session.get_credentials() is None:
+        session = boto3.Session(region_name=session.region_name, **PLACEHOLDER)
+    region = session.region_name or server.REGION
+    return session.client("dynamodb", endpoint_url=url, region_name=region, config=Config(retries={"mode": "standard"}))
