@@ -14,8 +14,8 @@ from workpool_aws.flow.callback import acknowledge, deliver
 from workpool_aws.model.facts import CallbackAcknowledged, CallbackDead, CallbackFailed
 from workpool_aws.model.messages import CallbackTicket
 from workpool_aws.model.refs import ChunkRef, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, Part, State, Work
-from workpool_aws.ports import FunctionLimits, InvokeRefused, InvokeThrottled, InvokeUnanswered
+from workpool_aws.model.work import CallbackState, Outcome, Part, State, Work, dead_key
+from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:done"
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:done"
@@ -30,8 +30,8 @@ def a_told_work(world: World, target: str = QUEUE, *, callback: CallbackState = 
     return world.put(a_work(**ended, on_complete=target, callback=callback, context=layout.inline, context_chunks=layout.count))
 
 
-def acknowledges(world: World, claims: bool) -> None:
-    world.invoker.limits = lambda _: FunctionLimits(timeout_ms=30_000, event_age_ms=60_000, claims=claims)
+def acknowledges(world: World, says: bool) -> None:
+    world.invoker.acknowledges = lambda _: says
 
 
 def chunk_expiry(world: World) -> int | None:
@@ -47,14 +47,14 @@ def test_a_queue_has_the_callback_when_it_accepted_and_is_not_asked_for_a_config
     assert world.work(work.id) == replace(work, callback=CallbackState.DELIVERED, expires_at=EXPIRY)
 
 
-@pytest.mark.parametrize(("claims", "state"), [(True, CallbackState.SENT), (False, CallbackState.DELIVERED)])
-def test_a_function_that_acknowledges_was_only_sent_it(world: World, claims: bool, state: CallbackState) -> None:
-    acknowledges(world, claims)
+@pytest.mark.parametrize(("says", "state"), [(True, CallbackState.SENT), (False, CallbackState.DELIVERED)])
+def test_a_function_that_acknowledges_was_only_sent_it(world: World, says: bool, state: CallbackState) -> None:
+    acknowledges(world, says)
     work = a_told_work(world, FUNCTION)
 
     assert deliver(world.ports, work) is state
-    assert world.work(work.id).expires_at == (None if claims else EXPIRY)
-    assert (world.messenger.sent[0][1].ticket is not None) is claims
+    assert world.work(work.id).expires_at == (None if says else EXPIRY)
+    assert (world.messenger.sent[0][1].ticket is not None) is says
 
 
 @pytest.mark.parametrize("callback", [CallbackState.DELIVERED, CallbackState.DEAD])
@@ -78,7 +78,7 @@ def test_what_will_always_be_refused_is_dead_and_kept(world: World) -> None:
     work = a_told_work(world)
 
     assert deliver(world.ports, work) is CallbackState.DEAD
-    assert world.work(work.id) == replace(work, callback=CallbackState.DEAD)
+    assert world.work(work.id) == replace(work, callback=CallbackState.DEAD, dead=dead_key(NOW, work.id))
     assert [fact.reason for fact in world.telemetry.of(CallbackDead)] == ["too large"]
 
 
@@ -139,7 +139,7 @@ def test_chunks_that_could_not_be_told_to_expire_are_looked_at_once_more(world: 
 
 def test_a_handler_that_was_faster_than_the_mark_is_believed_and_the_chunks_expire(world: World) -> None:
     """So is one's own mark, which the SDK repeated after a lost answer."""
-    acknowledges(world, claims=True)
+    acknowledges(world, says=True)
     work = a_told_work(world, FUNCTION, context="c" * 5_000)
     world.put(replace(work, callback=CallbackState.DELIVERED, expires_at=EXPIRY))
 
