@@ -219,3 +219,25 @@ def test_under_faults_canceled_means_never_started_again(seed: int) -> None:
         assert canceled, f"seed {seed}: nothing was canceled"
         assert late == [], f"seed {seed}"
         assert {each.state for each in pool.status_batch(None, ids)} == {"finished"}, f"seed {seed}"
+
+
+def test_a_pool_does_not_wait_for_what_was_canceled(cloud: LocalCloud) -> None:
+    """[WP-22] No far wake is left of it, and no loop runs when it would have come."""
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    first, second = (pool.enqueue_action(None, fn, {}, run_after=timedelta(hours=hours)) for hours in (2, 4))
+    cloud.advance(timedelta(minutes=1))
+
+    pool.cancel(None, first)
+    cloud.advance(timedelta(minutes=1))
+    between = len([fact for fact in cloud.facts if fact.name == "loop_took"])
+    cloud.advance(timedelta(hours=3))
+    unmoved = len([fact for fact in cloud.facts if fact.name == "loop_took"])
+    pool.cancel(None, second)
+    cloud.advance(timedelta(minutes=1))
+    canceled = len([fact for fact in cloud.facts if fact.name == "loop_took"])
+    cloud.advance(timedelta(hours=3))
+
+    assert unmoved == between
+    assert len([fact for fact in cloud.facts if fact.name == "loop_took"]) == canceled
+    assert cloud.invocations(fn) == []

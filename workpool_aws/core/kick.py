@@ -45,14 +45,17 @@ def decide_kick(
 ) -> StartLoop | NotNeeded:
     """Start the next generation, unless a live loop will see what happened [WP-24].
 
-    `due` is when the new work is due, for an enqueue. A waiting loop is woken in time for work due after the far wake that it ordered (a
-    wake-up for a deadline orders none), and a saturated one by the completions it waits for: an enqueue alone starts neither.
+    `due` is when the new work is due, for an enqueue, or the one that was canceled and owes no callback. A waiting loop is woken in time
+    for work due after the far wake that it ordered (a wake-up for a deadline orders none), and a saturated one by the completions that it
+    waits for: an enqueue alone starts neither.
     """
     if status is None:
         first = Status(pool=pool, state=LoopState.RUNNING, generation=1, lease_until=EpochMs(now + limits.LEASE_MS), written_by=token)
         return StartLoop(1, Put(first, IsAbsent()))
     if status.state is LoopState.RUNNING and status.lease_until > now:
         return NotNeeded("a loop is running")
+    if reason is KickReason.CANCEL and due is not None and not _waits_for(status, due):
+        return NotNeeded("the loop does not wait for what was canceled")
     if reason is KickReason.ENQUEUE and status.state is LoopState.WAITING:
         if status.saturated:
             return NotNeeded("every slot is taken: a completion will wake the loop")
@@ -68,3 +71,8 @@ def decide_kick(
     # The lease is part of what was judged: a loop that renewed it meanwhile is alive.
     seen = All((Is("state", status.state), Is("generation", status.generation), Is("lease_until", status.lease_until)))
     return StartLoop(generation, Update(ref=StatusRef(pool), set=changes, condition=seen))
+
+
+def _waits_for(status: Status, due: EpochMs) -> bool:
+    """Whether the loop would be woken for a work that is due then: its far wake must go, or be ordered for the next one."""
+    return status.state is LoopState.WAITING and status.wake_at is not None and due <= status.wake_at

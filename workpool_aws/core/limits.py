@@ -156,6 +156,8 @@ TASK_WORKERS_MAX: Final = 500
 
 # The watchdog.
 WATCHDOG_MS: Final = 60_000
+WATCHDOG_BACK_MS: Final = 5 * 60_000
+"""How long after a loop's lease a tick still reads the buffer before its cursors: several ticks may be lost."""
 WATCHDOG_DEEP_MS: Final = 3_600_000
 """How far back its hourly look goes."""
 WATCHDOG_ROWS_MAX: Final = 5_000

@@ -9,7 +9,7 @@ from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Done, Ledger, LoopState, Status
 from workpool_aws.model.work import CallbackState
 
-__all__ = ["callback_is_overdue", "deep_look_due", "loop_is_overdue", "may_start"]
+__all__ = ["callback_is_overdue", "deep_look_due", "looks_back", "loop_is_overdue", "may_start"]
 
 
 def loop_is_overdue(status: Status, now: EpochMs) -> str | None:
@@ -25,6 +25,16 @@ def may_start(config: Config | None, ledger: Ledger | None) -> bool:
     """Whether a due work could start: worked out from config and ledger, never trusting the status's `saturated`."""
     limit = limits.PARALLELISM_DEFAULT if config is None else config.limit
     return limit > (0 if ledger is None else len(ledger.entries))
+
+
+def looks_back(status: Status, now: EpochMs) -> bool:
+    """Whether a tick also reads the seconds before the cursors of a resting pool: what had come in as its loop went to rest.
+
+    The loop looked there after it had said so, and whoever wrote later had that acknowledged by a kick of his own. So only what a dead
+    loop left is there, and a few ticks find that; all ticks for ever would read the last burst again, each minute. Once an hour it is read
+    in any case. Where the loop rested for want of a slot it had not looked, so there it is always read.
+    """
+    return status.saturated or now <= status.lease_until + limits.WATCHDOG_BACK_MS or deep_look_due(now)
 
 
 def callback_is_overdue(ledger: Ledger | None, records: Sequence[Done], now: EpochMs) -> bool:

@@ -32,11 +32,11 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
     decision = _carry_out(ports, pool, work_id, work)
     if isinstance(decision, CancelAnswer):
         return decision
-    if decision.owes_callback:
+    if work is not None and decision.answer is CancelAnswer.CANCELED:
         try:
-            kick(ports, pool, KickReason.CANCEL)
+            kick(ports, pool, KickReason.CANCEL, due=None if decision.owes_callback else work.due_at)
         except StoreUnavailable as error:
-            # Canceled all the same; the watchdog finds the record of an owed callback.
+            # Canceled all the same; the watchdog finds the record of an owed callback, and a far wake finds nothing.
             ports.telemetry.tell(facts.KickFailed(pool=pool, reason=KickReason.CANCEL, error=str(error)))
     return decision.answer
 

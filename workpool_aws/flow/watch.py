@@ -14,7 +14,7 @@ from workpool_aws.core.drain import is_settled
 from workpool_aws.core.kick import KickReason
 from workpool_aws.core.settle import deep_low, settle
 from workpool_aws.core.start import Look, Taken, classify
-from workpool_aws.core.watch import callback_is_overdue, deep_look_due, loop_is_overdue, may_start
+from workpool_aws.core.watch import callback_is_overdue, deep_look_due, looks_back, loop_is_overdue, may_start
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import deployment
 from workpool_aws.flow.collect import due_in, pages, read_reports
@@ -79,11 +79,12 @@ def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs) ->
         return "works to cancel, no loop"
     taken = Taken(() if ledger is None else ledger.entries, frozenset(), config)
     for shard, mark in enumerate((ShardMark(),) if ledger is None else ledger.shards):
-        # Just where a new holder begins to read: what only the watchdog saw, it would kick for once a minute, for ever [WP-22].
-        low = deep_low(mark.work_cursor, mark.deep_at)
+        # Never further back than a new holder: what only the watchdog saw, it would kick for once a minute, for ever [WP-22].
+        back = looks_back(status, now)
+        low = deep_low(mark.work_cursor, mark.deep_at) if back else mark.work_cursor
         if may_start(config, ledger) and due_in(store, telemetry, pool, shard, low, taken=taken, now=now):
             return "due work, free slots, no loop"
-        reports = read_reports(store, telemetry, pool, shard, deep_low(mark.done_cursor))
+        reports = read_reports(store, telemetry, pool, shard, deep_low(mark.done_cursor) if back else mark.done_cursor)
         if ledger is not None and settle(ledger.entries, reports.records).gone:
             return "a report that nobody settled"
         if callback_is_overdue(ledger, reports.records, now):

@@ -251,7 +251,7 @@ def test_two_records_of_one_callback_owe_it_once_and_are_both_spent() -> None:
     first, second = a_record(1, CallbackState.PENDING), replace(a_record(2, CallbackState.PENDING), work_id=an_id(n=1))
 
     new = newly_owed([first, second], {}, (), cursor="", room=10, now=NOW)
-    held = newly_owed([second], {second.work_id}, (), cursor="", room=10, now=NOW)
+    held = newly_owed([second], {second.work_id: Owed(second.work_id, NOW)}, (), cursor="", room=10, now=NOW)
 
     assert [owed.work_id for owed in new.callbacks] == [first.work_id]
     assert new.spent == (first.at, second.at)

@@ -33,10 +33,25 @@ def decide(of: Status | None, reason: KickReason = KickReason.ENQUEUE, due: Epoc
     ],
 )
 def test_every_kick_starts_the_next_generation_of_a_resting_or_dead_loop(resting: Status, reason: KickReason) -> None:
-    decision = decide(resting, reason)
+    decision = decide(resting, reason, due=None if reason is KickReason.CANCEL else NOW)
 
     assert isinstance(decision, StartLoop)
     assert decision.generation == 5
+
+
+@pytest.mark.parametrize(
+    ("resting", "due", "starts"),
+    [
+        (status(LoopState.WAITING, wake_at=LATER), LATER, True),
+        (status(LoopState.WAITING, wake_at=LATER), EpochMs(LATER + 1), False),
+        (status(LoopState.WAITING), LATER, False),
+        (status(LoopState.IDLE), LATER, False),
+        (status(LoopState.RUNNING), LATER, False),
+    ],
+)
+def test_a_cancel_that_owes_nothing_kicks_a_loop_that_waits_for_the_work(resting: Status, due: EpochMs, starts: bool) -> None:
+    """[WP-22]"""
+    assert isinstance(decide(resting, KickReason.CANCEL, due=due), StartLoop) is starts
 
 
 def test_the_first_kick_of_a_pool_starts_generation_one() -> None:

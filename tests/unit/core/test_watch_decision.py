@@ -1,0 +1,33 @@
+"""How far back a tick of the watchdog reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from workpool_aws.core import limits
+from workpool_aws.core.watch import deep_look_due, looks_back
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import LoopState, Status
+
+HOUR = EpochMs(1_767_225_600_000)
+"""A tick at which the hourly look is due."""
+TICK = EpochMs(HOUR + 30 * limits.WATCHDOG_MS)
+
+
+def rested(before_ms: int, *, state: LoopState = LoopState.IDLE, saturated: bool = False) -> Status:
+    return Status(pool="email", state=state, generation=3, lease_until=EpochMs(TICK - before_ms), saturated=saturated)
+
+
+@pytest.mark.parametrize("state", [LoopState.IDLE, LoopState.WAITING])
+def test_a_burst_is_not_read_again_for_ever(state: LoopState) -> None:
+    assert looks_back(rested(limits.WATCHDOG_BACK_MS, state=state), TICK)
+    assert not looks_back(rested(limits.WATCHDOG_BACK_MS + 1, state=state), TICK)
+
+
+def test_once_an_hour_it_is() -> None:
+    assert deep_look_due(HOUR)
+    assert looks_back(rested(24 * 3_600_000), HOUR)
+
+
+def test_a_loop_that_rested_without_a_free_slot_has_not_looked() -> None:
+    assert looks_back(rested(24 * 3_600_000, state=LoopState.WAITING, saturated=True), TICK)
