@@ -14,6 +14,7 @@ from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.facts import LoopEnded, NoProgress, PassFailed
+from workpool_aws.model.loop import LoopState
 from workpool_aws.model.refs import LedgerRef, Shelf, WorkRef
 from workpool_aws.model.work import State
 
@@ -199,3 +200,17 @@ def test_many_later_rows_are_looked_through_a_part_at_a_time() -> None:
     assert stage.work(work.id).state is State.FINISHED
     assert stage.generation() == 1
     assert max(len(one) for one in passes) <= 2 * limits.LOOKAHEAD_ROWS_MAX // limits.QUERY_LIMIT_MIN
+
+
+@pytest.mark.parametrize("count", [3, 30])
+def test_a_loop_does_not_stay_up_beside_works_that_run_for_long(count: int) -> None:
+    """[WP-22] It promises its workers to stay for a few seconds when it starts them, and not again and again while they run."""
+    stage = Stage(takes_ms=None)
+    stage.pool(max_parallelism=50).enqueue_action_batch(None, TARGET, [{}] * count)
+    stage.run(10_000)
+    asked = len(stage.notes)
+    state = stage.status().state
+    stage.run(60_000)
+
+    assert state is LoopState.WAITING
+    assert len(stage.notes) == asked

@@ -1,6 +1,7 @@
 """The deterministic kernel: one baton, jumping time, kills, stalls."""
 
 import _thread
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -490,6 +491,15 @@ def test_closing_kills_all_tasks_and_ends_all_threads() -> None:
     assert set(threading.enumerate()) <= before
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell that runs this in the background has SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_run_can_be_closed() -> None:
     kernel = VirtualKernel()
 

@@ -167,7 +167,7 @@ def _config(hold: Hold, now: EpochMs) -> Config | None:
 
 def _act(hold: Hold, looked: Looked, choice: Choice, now: EpochMs) -> EpochMs | None:
     """After the commit: starts, recoveries, tidying. Until when the workers were promised that the loop stays up; None: they were not."""
-    promise = _promise(hold, choice, now)
+    promise = _promise(hold, choice, now) if looked.begins or choice.chosen else None
     orders = [StartOrder(key, work, promise) for key, work in looked.begins]
     orders += [StartOrder(found.start, found.work, promise) for found in choice.chosen]
     entries = dict(hold.entries)
