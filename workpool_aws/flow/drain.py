@@ -54,9 +54,10 @@ def _drain_page(hold: Hold, under_way: Drain, shard: int, config: Config | None)
 
 def cancel_works(hold: Hold, works: Sequence[Work]) -> None:
     """Cancel these, or ask those that run. Raises StoreUnavailable: some may not be."""
-    if not works:
+    config = hold.config
+    if not works or config is None:
         return
-    answers = hold.ports.fan_out(lambda work: cancel_called_off(hold.ports, work), works)
+    answers = hold.ports.fan_out(lambda work: cancel_called_off(hold.ports, work, config), works)
     hold.ports.telemetry.tell(facts.Drained(pool=hold.pool, generation=hold.generation, canceled=sum(answers), met=len(works)))
 
 
