@@ -30,7 +30,7 @@ from workpool_aws.model.facts import CancelAllAsked, WatchdogActed
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.refs import ConfigRef, Shelf, StatusRef, WorkRef
-from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.work import Outcome, Pointer, State, Work
 from workpool_aws.model.writes import Update, Write, Written
 
 LATER = timedelta(hours=1)
@@ -225,6 +225,23 @@ def test_pointers_of_canceled_works_go_with_them() -> None:
     assert stage.pointers() == []
 
 
+def test_pointers_of_works_that_are_not_meant_stay() -> None:
+    """[WP-3] They are the only way to a work whose own key is long past."""
+    stage = Stage()
+    moved = EpochMs(NOW + 600_000)
+    stage.clock.at = NOW + 60_000
+    young, told = (a_work(id=an_id(NOW - 60_000, n), due_at=moved, enqueued_at=EpochMs(NOW + at)) for n, at in ((1, 120_000), (2, 0)))
+    stage.place(young, told, *(Pointer(pool=POOL, at=an_id(moved, n), work_id=work.id) for n, work in ((1, young), (2, told))))
+    stage.table.plan(updates(WorkRef, outcome=Outcome.CANCELED), first(lambda: move_into_epoch(stage, told.id)))
+    stage.pool().cancel_all(None)
+    stage.run(60_000)
+    waiting = {pointer.work_id for pointer in stage.pointers()}
+    stage.run(1_200_000)
+
+    assert waiting == {young.id, told.id}
+    assert {work.outcome for work in stage.works()} == {Outcome.SUCCESS}
+
+
 def test_a_straggler_is_canceled_when_it_is_due() -> None:
     """[WP-13] A caller that was frozen before its put, and never acknowledged it, brings an old epoch after all was drained."""
     stage = Stage()
@@ -269,6 +286,18 @@ def test_two_at_a_time_agree() -> None:
     assert isinstance(config, Config)
     assert (config.epoch, stage.status().epoch, stage.ledger().epoch) == (2, 2, 2)
     assert [stage.work(each).outcome for each in (work_id, between)] == [Outcome.CANCELED, Outcome.SUCCESS]
+
+
+def test_a_second_one_by_a_clock_that_is_behind_calls_off_no_less() -> None:
+    stage = Stage()
+    stage.clock.at = NOW + 60_000
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {}, run_after=LATER)
+    pool.cancel_all(None)
+    stage.pool(at=NOW).cancel_all(None)
+    stage.run(2 * 3_600_000)
+
+    assert stage.work(work_id).outcome is Outcome.CANCELED
 
 
 def test_a_saturated_pool_is_drained_at_once() -> None:
