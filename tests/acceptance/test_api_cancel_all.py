@@ -236,3 +236,35 @@ def test_what_is_no_context_is_refused(cloud: LocalCloud) -> None:
         pool.cancel_all(NO_CONTEXT)
 
     assert not pool.status(None, work_id).cancel_requested
+
+
+@pytest.mark.parametrize("all_at_once", [True, False])
+def test_thousands_of_canceled_works_cost_nothing_once_their_time_has_passed(cloud: LocalCloud, *, all_at_once: bool) -> None:
+    """[WP-20] [WP-22] Not the watchdog, each minute; and the next work does not wait until they are read one by one."""
+    pool = cloud.workpool()
+    fn = cloud.function(echo)
+    quiet = watched_for_a_minute(cloud)
+    ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(1_500)], run_after=timedelta(minutes=30))
+    if all_at_once:
+        pool.cancel_all(None)
+    else:
+        for work_id in ids:
+            pool.cancel(None, work_id)
+    cloud.advance(timedelta(minutes=75))
+    watched = watched_for_a_minute(cloud)
+    before = cloud.capacity.requests
+    work_id = pool.enqueue_action(None, fn, {"n": -1})
+    cloud.run_until_idle()
+
+    assert quiet == 2
+    assert watched <= quiet + 6
+    assert cloud.capacity.requests - before < 60
+    assert outcomes(pool, [work_id]) == ["success"]
+
+
+def watched_for_a_minute(cloud: LocalCloud) -> int:
+    """The requests of one tick, which the virtual clock would leave out."""
+    before = cloud.capacity.requests
+    cloud.invoke(cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table}})
+    cloud.advance(timedelta(seconds=1))
+    return cloud.capacity.requests - before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -29,8 +30,8 @@ from workpool_aws.model.facts import CancelAllAsked, WatchdogActed
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.refs import ConfigRef, Shelf, StatusRef, WorkRef
-from workpool_aws.model.work import Outcome, State, Work
-from workpool_aws.model.writes import Update, Write
+from workpool_aws.model.work import Outcome, Pointer, State, Work
+from workpool_aws.model.writes import Update, Write, Written
 
 LATER = timedelta(hours=1)
 
@@ -91,6 +92,46 @@ def test_a_work_that_was_canceled_before_its_caller_was_told_is_enqueued_anew() 
     assert [work.id for work in canceled] != [acknowledged]
     assert len(canceled) == 1
     assert len(stage.aws.started) == 1
+
+
+@pytest.mark.parametrize("told", [None, "arn:aws:sqs:eu-west-1:123456789012:told"])
+@pytest.mark.parametrize("args", [{}, {"text": "x" * 6_000}], ids=["small", "in chunks"])
+@pytest.mark.parametrize("drained_before", [False, True])
+def test_a_work_that_its_caller_moves_into_the_epoch_after_the_loop_read_it_stays(
+    told: str | None, args: dict[str, str], *, drained_before: bool
+) -> None:
+    """[WP-3] Its caller acknowledges it between the loop's read and the loop's cancel."""
+    stage = Stage()
+    pool = stage.pool()
+    pool.cancel_all(None)
+    if drained_before:
+        stage.run(60_000)
+    stage.table.plan(updates(WorkRef, "epoch"), lambda _: Written(None, None))
+    ids: list[WorkId] = []
+    stage.table.plan(updates(WorkRef, outcome=Outcome.CANCELED), first(lambda: move_into_epoch(stage, ids[0])))
+    ids.append(stage.pool(at=stage.clock.at - 60_001).enqueue_action(None, TARGET, args, on_complete=told))
+    before = stage.work(ids[0]).epoch
+    stage.run()
+
+    assert before == 0
+    assert [work.outcome for work in stage.works()] == [Outcome.SUCCESS]
+    assert len(stage.aws.started) == 1
+    assert stage.status().state is LoopState.IDLE
+
+
+def test_a_running_work_that_its_caller_moves_into_the_epoch_is_not_asked() -> None:
+    """[WP-3]"""
+    stage = Stage(takes_ms=5_000)
+    work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=True)
+    stage.table.plan(updates(WorkRef, "cancel_requested"), first(lambda: move_into_epoch(stage, work_id)))
+    stage.after(1_000, lambda: stage.pool().cancel_all(None))
+    stage.run()
+
+    assert (stage.work(work_id).outcome, stage.work(work_id).cancel_requested) == (Outcome.SUCCESS, False)
+
+
+def move_into_epoch(stage: Stage, work_id: WorkId) -> None:
+    stage.place(replace(stage.work(work_id), epoch=1))
 
 
 def cancel_all_and_drain(stage: Stage) -> None:
@@ -184,6 +225,23 @@ def test_pointers_of_canceled_works_go_with_them() -> None:
     assert stage.pointers() == []
 
 
+def test_pointers_of_works_that_are_not_meant_stay() -> None:
+    """[WP-3] They are the only way to a work whose own key is long past."""
+    stage = Stage()
+    moved = EpochMs(NOW + 600_000)
+    stage.clock.at = NOW + 60_000
+    young, told = (a_work(id=an_id(NOW - 60_000, n), due_at=moved, enqueued_at=EpochMs(NOW + at)) for n, at in ((1, 120_000), (2, 0)))
+    stage.place(young, told, *(Pointer(pool=POOL, at=an_id(moved, n), work_id=work.id) for n, work in ((1, young), (2, told))))
+    stage.table.plan(updates(WorkRef, outcome=Outcome.CANCELED), first(lambda: move_into_epoch(stage, told.id)))
+    stage.pool().cancel_all(None)
+    stage.run(60_000)
+    waiting = {pointer.work_id for pointer in stage.pointers()}
+    stage.run(1_200_000)
+
+    assert waiting == {young.id, told.id}
+    assert {work.outcome for work in stage.works()} == {Outcome.SUCCESS}
+
+
 def test_a_straggler_is_canceled_when_it_is_due() -> None:
     """[WP-13] A caller that was frozen before its put, and never acknowledged it, brings an old epoch after all was drained."""
     stage = Stage()
@@ -228,6 +286,18 @@ def test_two_at_a_time_agree() -> None:
     assert isinstance(config, Config)
     assert (config.epoch, stage.status().epoch, stage.ledger().epoch) == (2, 2, 2)
     assert [stage.work(each).outcome for each in (work_id, between)] == [Outcome.CANCELED, Outcome.SUCCESS]
+
+
+def test_a_second_one_by_a_clock_that_is_behind_calls_off_no_less() -> None:
+    stage = Stage()
+    stage.clock.at = NOW + 60_000
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {}, run_after=LATER)
+    pool.cancel_all(None)
+    stage.pool(at=NOW).cancel_all(None)
+    stage.run(2 * 3_600_000)
+
+    assert stage.work(work_id).outcome is Outcome.CANCELED
 
 
 def test_a_saturated_pool_is_drained_at_once() -> None:

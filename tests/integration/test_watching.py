@@ -131,6 +131,26 @@ def test_due_work_that_landed_a_little_late_is_found() -> None:
     assert acted(stage) == "due work, free slots, no loop"
 
 
+@pytest.mark.parametrize(("waited_ms", "found"), [(0, True), (limits.WATCHDOG_BACK_MS, True), (limits.WATCHDOG_BACK_MS + 60_000, False)])
+def test_due_work_of_a_pool_that_rests_for_long_is_found_by_the_next_ticks(waited_ms: int, *, found: bool) -> None:
+    """[WP-20] Its producer died before the kick. If all ticks are lost for minutes, the hourly look finds it."""
+    due_at = NOW + 2 * HOUR_MS + 600_000
+    stage = watched()
+    stage.place(a_work(id=an_id(due_at), due_at=due_at, enqueued_at=NOW))
+    stage.clock.at = due_at + waited_ms
+
+    foretold = would_act(stage.ports.store, stage.telemetry, stage.clock.now())
+    stage.watch()
+    at_once = [fact.reason for fact in stage.telemetry.of(WatchdogActed)]
+    stage.clock.at = NOW + 3 * HOUR_MS
+    stage.watch()
+    in_the_end = [fact.reason for fact in stage.telemetry.of(WatchdogActed)]
+
+    assert foretold
+    assert at_once == ["due work, free slots, no loop"] * found
+    assert in_the_end[0] == "due work, free slots, no loop"
+
+
 @pytest.mark.parametrize(("start", "reason"), [(1, "a report that nobody settled"), (2, None)])
 def test_a_report_of_an_entry_that_nobody_settled_is_found(start: int, reason: str | None) -> None:
     """[WP-21] Its kick was lost; also in a full pool, which it makes free."""

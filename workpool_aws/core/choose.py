@@ -15,7 +15,7 @@ from workpool_aws.model.loop import EntryKey, ShardMark
 from workpool_aws.model.refs import PointerRef
 from workpool_aws.model.work import Work
 
-__all__ = ["Choice", "Found", "WorkRead", "choose", "cursor_after", "marks_after", "read_from"]
+__all__ = ["Choice", "Found", "WorkRead", "choose", "cursor_after", "marks_after", "page_limit_after", "read_from"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,11 @@ def read_from(mark: ShardMark, *, back_to: str | None, deep: bool) -> str:
     """Where a pass begins to read due works: the cursor or the earliest pointer of a retry (None: none); deep, back over the buffer."""
     cursor = _cursor_back(mark, back_to)
     return deep_low(cursor, mark.deep_at) if deep else cursor
+
+
+def page_limit_after(limit: int | None) -> int | None:
+    """How many rows the page after one of so many has (None: what an answer holds). What lies late in a range is met in few pages."""
+    return None if limit is None else max(limit, min(2 * limit, limits.QUERY_LIMIT_MAX))
 
 
 def marks_after(

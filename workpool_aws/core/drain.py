@@ -13,8 +13,9 @@ from workpool_aws.core.settle import deep_low
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Config, Ledger
 from workpool_aws.model.work import State, Work
+from workpool_aws.model.writes import Below, Condition, Either, Is
 
-__all__ = ["Drain", "after_read", "drain_to_make", "is_called_off", "is_settled", "shown"]
+__all__ = ["Drain", "after_read", "drain_to_make", "is_called_off", "is_older", "is_settled", "shown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ def is_called_off(work: Work, config: Config | None) -> bool:
     if config is None or config.epoch_at is None or work.epoch >= config.epoch:
         return False
     return work.enqueued_at <= config.epoch_at + limits.SKEW_MS
+
+
+def is_older(config: Config) -> Condition:
+    """That a work is still older than what called it off: since it was read, its caller may have moved it into the epoch [WP-3]."""
+    return Either((Is("epoch", None), Below("epoch", config.epoch)))
 
 
 def is_settled(config: Config | None, ledger: Ledger | None) -> bool:

@@ -89,6 +89,8 @@ LOOKAHEAD_ROWS_MAX: Final = 25
 """Rows of later time that one pass looks through for the next due one; then it looks again at the last one's time."""
 QUERY_LIMIT_MIN: Final = 6
 """Items of a small page: about 4 KB, one read unit."""
+QUERY_LIMIT_MAX: Final = 200
+"""To so many grow the pages of a read that has found too little in the ones before: thousands of canceled rows are passed over quickly."""
 
 # Starting and recovering.
 START_TO_INVOKE_MS: Final = 8_000
@@ -157,7 +159,7 @@ TASK_WORKERS_MAX: Final = 500
 # The watchdog.
 WATCHDOG_MS: Final = 60_000
 WATCHDOG_BACK_MS: Final = 5 * 60_000
-"""How long after a loop's lease a tick still reads the buffer before its cursors: several ticks may be lost."""
+"""How far back a tick looks for due work, and how long after a loop's lease for what lies before its cursors: several ticks may be lost."""
 WATCHDOG_DEEP_MS: Final = 3_600_000
 """How far back its hourly look goes."""
 WATCHDOG_ROWS_MAX: Final = 5_000

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workpool_aws.core import limits
-from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config, Done, Ledger, LoopState, Status
+from workpool_aws.core.settle import deep_low
+from workpool_aws.model.ids import EpochMs, id_floor
+from workpool_aws.model.loop import Config, Done, Ledger, LoopState, ShardMark, Status
 from workpool_aws.model.work import CallbackState
 
-__all__ = ["callback_is_overdue", "deep_look_due", "looks_back", "loop_is_overdue", "may_start"]
+__all__ = ["callback_is_overdue", "deep_look_due", "looks_back", "loop_is_overdue", "may_start", "works_from"]
 
 
 def loop_is_overdue(status: Status, now: EpochMs) -> str | None:
@@ -35,6 +36,17 @@ def looks_back(status: Status, now: EpochMs) -> bool:
     in any case. Where the loop rested for want of a slot it had not looked, so there it is always read.
     """
     return status.saturated or now <= status.lease_until + limits.WATCHDOG_BACK_MS or deep_look_due(now)
+
+
+def works_from(mark: ShardMark, *, back: bool, now: EpochMs | None) -> str:
+    """From where a tick at `now` looks for due work; with `back`, or if `now` is None, for any that a loop would find.
+
+    A loop had seen all that was due when it rested, and waits for what was not. What came later, and was not kicked for, is found by one of
+    the ticks after it is due. Earlier rows are over: after thousands of canceled works each tick would read all of them again.
+    """
+    if back:
+        return deep_low(mark.work_cursor, mark.deep_at)
+    return mark.work_cursor if now is None else max(mark.work_cursor, id_floor(EpochMs(now - limits.WATCHDOG_BACK_MS)))
 
 
 def callback_is_overdue(ledger: Ledger | None, records: Sequence[Done], now: EpochMs) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workpool_aws.core.callback import record_of_cancel
 from workpool_aws.core.cancel import CancelAnswer, CancelWrite, decide_cancel, is_own_cancel
+from workpool_aws.core.drain import is_called_off, is_older
 from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import status
@@ -12,7 +13,7 @@ from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import prove_in_time
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs, WorkId, time_of
-from workpool_aws.model.loop import Done
+from workpool_aws.model.loop import Config, Done
 from workpool_aws.model.work import Work
 from workpool_aws.model.writes import Put, Written
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
@@ -41,20 +42,30 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
     return decision.answer
 
 
-def cancel_called_off(ports: Ports, work: Work) -> bool:
+def cancel_called_off(ports: Ports, work: Work, config: Config) -> bool:
     """Cancel a work as last read, or ask it if it runs, in a pass of the loop: no kick. Whether this call ended it.
+
+    One whose caller has moved it into a later epoch since then stays as it is [WP-3].
 
     Raises StoreUnavailable, as `cancel`.
     """
-    decision = _carry_out(ports, work.pool, work.id, work)
+    decision = _carry_out(ports, work.pool, work.id, work, called_off_by=config)
     return isinstance(decision, CancelWrite) and decision.answer is CancelAnswer.CANCELED
 
 
-def _carry_out(ports: Ports, pool: str, work_id: WorkId, work: Work | None) -> CancelWrite | CancelAnswer:
-    """What was written, or why nothing was."""
+def _carry_out(
+    ports: Ports, pool: str, work_id: WorkId, work: Work | None, *, called_off_by: Config | None = None
+) -> CancelWrite | CancelAnswer:
+    """What was written, or why nothing was.
+
+    `called_off_by`: a work that this config does not call off (any more) is none of ours, so unknown; None: whatever the epoch.
+    """
+    only_if = None if called_off_by is None else is_older(called_off_by)
     token = ports.entropy.token()
     for _ in range(_TRIES):
-        decision = decide_cancel(work, token=token, now=ports.clock.now())
+        if work is not None and called_off_by is not None and not is_called_off(work, called_off_by):
+            return CancelAnswer.UNKNOWN
+        decision = decide_cancel(work, token=token, now=ports.clock.now(), only_if=only_if)
         if work is None or isinstance(decision, CancelAnswer):
             return CancelAnswer.UNKNOWN if isinstance(decision, CancelWrite) else decision
         try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from workpool_aws.core import limits
-from workpool_aws.core.choose import Found, WorkRead
+from workpool_aws.core.choose import Found, WorkRead, page_limit_after
 from workpool_aws.core.start import Look, Taken, classify
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs, WorkId, time_of
@@ -90,7 +90,7 @@ def due_in(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str, 
 
 def resolved(store: Store, telemetry: Telemetry, pool: str, span: Span) -> Iterator[tuple[Row, Work | Unreadable | None]]:
     """Each row with the work that it is or points at, a page's pointers in one request; None: the work is gone."""
-    for page in pages(store, telemetry, span):
+    for page in _growing_pages(store, telemetry, span):
         pointed = [WorkRef(pool, row.record.work_id) for row in page if isinstance(row.record, Pointer)]
         found = _get(store, pointed)
         for row in page:
@@ -113,6 +113,18 @@ def _rows(store: Store, telemetry: Telemetry, span: Span) -> Iterator[Row]:
 
 def pages(store: Store, telemetry: Telemetry, span: Span) -> Iterator[list[Row]]:
     """Pages of readable rows; a damaged or foreign item is told, and affects nothing else [WP-12]."""
+    return _pages(store, telemetry, span, grow=_same)
+
+
+def _growing_pages(store: Store, telemetry: Telemetry, span: Span) -> Iterator[list[Row]]:
+    return _pages(store, telemetry, span, grow=page_limit_after)
+
+
+def _same(limit: int | None) -> int | None:
+    return limit
+
+
+def _pages(store: Store, telemetry: Telemetry, span: Span, *, grow: Callable[[int | None], int | None]) -> Iterator[list[Row]]:
     while True:
         page = store.query(span)
         for row in page.rows:
@@ -121,8 +133,8 @@ def pages(store: Store, telemetry: Telemetry, span: Span) -> Iterator[list[Row]]
                 telemetry.tell(facts.SetAside(pool=span.pool, partition=bad.partition, sort=bad.sort, reason=bad.reason))
         yield [row for row in page.rows if not isinstance(row.record, Unreadable)]
         if page.next_low is not None:
-            span = replace(span, low=page.next_low)
+            span = replace(span, low=page.next_low, limit=grow(span.limit))
         elif page.next_high is not None:
-            span = replace(span, high=page.next_high)
+            span = replace(span, high=page.next_high, limit=grow(span.limit))
         else:
             return

@@ -16,6 +16,7 @@ from workpool_aws.flow.cancel import cancel_called_off
 from workpool_aws.flow.collect import resolved
 from workpool_aws.flow.hold import Hold
 from workpool_aws.model import facts
+from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config
 from workpool_aws.model.refs import PointerRef, Ref, Shelf, Span, WorkRef, key_after
 from workpool_aws.model.work import Pointer, State, Work
@@ -44,20 +45,21 @@ def _drain_page(hold: Hold, under_way: Drain, shard: int, config: Config | None)
     rows = list(islice(resolved(ports.store, ports.telemetry, hold.pool, span), rows_max))
     found = {work.id: work for _, work in rows if isinstance(work, Work) and is_called_off(work, config)}
     pending = [work for work in found.values() if work.state is State.PENDING]
-    cancel_works(hold, pending)
+    canceled = cancel_works(hold, pending)
     # Their pointers lead nowhere now, and have no time to live: a far one would lie there for as long as the pool has nothing else to do.
-    canceled = {work.id for work in pending}
     spent = [row.record for row, work in rows if isinstance(row.record, Pointer) and isinstance(work, Work) and work.id in canceled]
     ports.fan_out(lambda pointer: ports.store.delete(PointerRef(pointer.pool, pointer.at)), spent)
     return after_read(under_way, shard, key_after(rows[-1][0].sort) if len(rows) == rows_max else None)
 
 
-def cancel_works(hold: Hold, works: Sequence[Work]) -> None:
-    """Cancel these, or ask those that run. Raises StoreUnavailable: some may not be."""
-    if not works:
-        return
-    answers = hold.ports.fan_out(lambda work: cancel_called_off(hold.ports, work), works)
+def cancel_works(hold: Hold, works: Sequence[Work]) -> frozenset[WorkId]:
+    """Cancel these, or ask those that run; those that this ended. Raises StoreUnavailable: some may not be."""
+    config = hold.config
+    if not works or config is None:
+        return frozenset()
+    answers = hold.ports.fan_out(lambda work: cancel_called_off(hold.ports, work, config), works)
     hold.ports.telemetry.tell(facts.Drained(pool=hold.pool, generation=hold.generation, canceled=sum(answers), met=len(works)))
+    return frozenset(work.id for work, ended in zip(works, answers, strict=True) if ended)
 
 
 def _in_flight(hold: Hold) -> list[Work]:

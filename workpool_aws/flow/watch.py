@@ -14,7 +14,7 @@ from workpool_aws.core.drain import is_settled
 from workpool_aws.core.kick import KickReason
 from workpool_aws.core.settle import deep_low, settle
 from workpool_aws.core.start import Look, Taken, classify
-from workpool_aws.core.watch import callback_is_overdue, deep_look_due, looks_back, loop_is_overdue, may_start
+from workpool_aws.core.watch import callback_is_overdue, deep_look_due, looks_back, loop_is_overdue, may_start, works_from
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import deployment
 from workpool_aws.flow.collect import due_in, pages, read_reports
@@ -62,12 +62,15 @@ def _watch_pool(ports: Ports, pool: str) -> None:
 
 
 def would_act(store: Store, telemetry: Telemetry, now: EpochMs) -> bool:
-    """Whether a tick at `now` would kick any pool (its hourly look apart)."""
-    return any(needs_a_kick(store, telemetry, pool, now) is not None for pool in registered_pools(store, telemetry))
+    """Whether a tick at `now`, or one before it, would kick any pool (its hourly look apart)."""
+    return any(needs_a_kick(store, telemetry, pool, now, ever=True) is not None for pool in registered_pools(store, telemetry))
 
 
-def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs) -> str | None:
-    """Why this pool should be at work and is not; None: it is, or has nothing to do."""
+def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs, *, ever: bool = False) -> str | None:
+    """Why this pool should be at work and is not; None: it is, or has nothing to do.
+
+    `ever`: also for work that ticks before `now` would have found.
+    """
     status = store.get(StatusRef(pool))
     if not isinstance(status, Status):
         return "the pool has no status"
@@ -81,7 +84,7 @@ def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs) ->
     for shard, mark in enumerate((ShardMark(),) if ledger is None else ledger.shards):
         # Never further back than a new holder: what only the watchdog saw, it would kick for once a minute, for ever [WP-22].
         back = looks_back(status, now)
-        low = deep_low(mark.work_cursor, mark.deep_at) if back else mark.work_cursor
+        low = works_from(mark, back=back, now=None if ever else now)
         if may_start(config, ledger) and due_in(store, telemetry, pool, shard, low, taken=taken, now=now):
             return "due work, free slots, no loop"
         reports = read_reports(store, telemetry, pool, shard, deep_low(mark.done_cursor) if back else mark.done_cursor)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from builders import NOW, a_work, an_id
 from workpool_aws.core import limits
-from workpool_aws.core.choose import Choice, Found, WorkRead, choose, marks_after, read_from
+from workpool_aws.core.choose import Choice, Found, WorkRead, choose, marks_after, page_limit_after, read_from
 from workpool_aws.model.ids import EpochMs, WorkId, id_floor, make_id, shard_of, time_of
 from workpool_aws.model.loop import EntryKey, ShardMark
 from workpool_aws.model.refs import PointerRef
@@ -171,3 +171,13 @@ def test_a_start_is_the_next_of_its_work_by_its_own_key_or_a_pointers() -> None:
     assert pointed.start == EntryKey(work.id, 3)
     assert pointed.pointer == PointerRef("email", an_id(NOW + 1, 7))
     assert Found(work.id, work).pointer is None
+
+
+def test_pages_grow_to_a_limit_and_never_shrink() -> None:
+    sizes = [limits.QUERY_LIMIT_MIN]
+    for _ in range(8):
+        sizes.append(page_limit_after(sizes[-1]) or 0)
+
+    assert sizes == [6, 12, 24, 48, 96, 192, 200, 200, 200]
+    assert page_limit_after(500) == 500
+    assert page_limit_after(None) is None

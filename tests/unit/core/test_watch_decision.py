@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from workpool_aws.core import limits
-from workpool_aws.core.watch import deep_look_due, looks_back
-from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import LoopState, Status
+from workpool_aws.core.settle import deep_low
+from workpool_aws.core.watch import deep_look_due, looks_back, works_from
+from workpool_aws.model.ids import EpochMs, id_floor
+from workpool_aws.model.loop import LoopState, ShardMark, Status
 
 HOUR = EpochMs(1_767_225_600_000)
 """A tick at which the hourly look is due."""
@@ -31,3 +32,15 @@ def test_once_an_hour_it_is() -> None:
 
 def test_a_loop_that_rested_without_a_free_slot_has_not_looked() -> None:
     assert looks_back(rested(24 * 3_600_000, state=LoopState.WAITING, saturated=True), TICK)
+
+
+def test_a_tick_looks_for_due_work_a_few_minutes_back_and_never_before_the_cursor() -> None:
+    recent = id_floor(EpochMs(TICK - limits.WATCHDOG_BACK_MS))
+    old, young = (ShardMark(work_cursor=id_floor(EpochMs(TICK - ms)), deep_at=EpochMs(TICK - ms)) for ms in (86_400_000, 10_000))
+
+    assert works_from(old, back=False, now=TICK) == recent
+    assert works_from(young, back=False, now=TICK) == young.work_cursor
+    assert works_from(old, back=False, now=None) == old.work_cursor
+    assert [works_from(mark, back=True, now=TICK) for mark in (old, young)] == [
+        deep_low(mark.work_cursor, mark.deep_at) for mark in (old, young)
+    ]
