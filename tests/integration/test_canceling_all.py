@@ -26,7 +26,7 @@ from integration.faults import (
 from integration.stage import FAILED, POOL, TARGET, Stage
 from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits
-from workpool_aws.model.facts import CancelAllAsked, WatchdogActed
+from workpool_aws.model.facts import CancelAllAsked, Drained, WatchdogActed
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.refs import ConfigRef, Shelf, StatusRef, WorkRef
@@ -128,6 +128,25 @@ def test_a_running_work_that_its_caller_moves_into_the_epoch_is_not_asked() -> N
     stage.run()
 
     assert (stage.work(work_id).outcome, stage.work(work_id).cancel_requested) == (Outcome.SUCCESS, False)
+
+
+def test_a_work_that_started_before_its_caller_was_told_is_moved_as_well() -> None:
+    """[WP-3]"""
+    stage = Stage(takes_ms=5_000)
+    others: list[WorkId] = []
+
+    def start_and_cancel_all() -> None:
+        others.append(stage.pool().enqueue_action(None, TARGET, {}, retry=True))
+        stage.run(300)
+        stage.pool().cancel_all(None)
+
+    stage.table.plan(puts(Work), then(start_and_cancel_all))
+    acknowledged = stage.pool().enqueue_action(None, TARGET, {}, retry=True)
+    state = stage.work(acknowledged).state
+    stage.run()
+
+    assert state is State.RUNNING
+    assert [stage.work(each).cancel_requested for each in (acknowledged, *others)] == [False, True]
 
 
 def move_into_epoch(stage: Stage, work_id: WorkId) -> None:
@@ -257,6 +276,21 @@ def test_a_straggler_is_canceled_when_it_is_due() -> None:
     assert stage.aws.started == []
     assert stage.work(straggler.id).outcome is Outcome.CANCELED
     assert stage.status().state is LoopState.IDLE
+
+
+def test_many_stragglers_are_canceled_a_part_at_a_time() -> None:
+    """A pass must stay far below the lease."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(days=1))
+    stage.pool().cancel_all(None)
+    stage.run(60_000)
+    due = EpochMs(stage.clock.at + 30_000)
+    stage.place(*(a_work(id=an_id(due, n), pool=POOL, due_at=due, enqueued_at=EpochMs(NOW)) for n in range(2 * limits.DRAIN_ROWS + 50)))
+    before = len(stage.telemetry.of(Drained))
+    stage.run(180_000, watchdog=True)
+
+    assert [fact.canceled for fact in stage.telemetry.of(Drained)[before:]] == [limits.DRAIN_ROWS, limits.DRAIN_ROWS, 50]
+    assert {work.outcome for work in stage.works()} == {Outcome.CANCELED}
 
 
 def test_a_young_work_with_an_old_epoch_runs() -> None:
