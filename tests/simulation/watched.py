@@ -31,8 +31,9 @@ class WatchedStore:
         return self._store.get_many(refs)
 
     def query(self, span: Span) -> Page:
-        asked = [limit for limit in (span.limit, self._page_items) if limit is not None]
-        return self._store.query(replace(span, limit=min(asked, default=None)))
+        if self._page_items is not None and (span.limit is None or span.limit > self._page_items):
+            span = replace(span, limit=self._page_items)
+        return self._store.query(span)
 
     def write(self, write: Write) -> Written:
         before = self._look([write])

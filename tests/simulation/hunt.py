@@ -1,0 +1,140 @@
+"""Owns the hunt for mutants: each guard is removed in turn, and seeds or named tests must fail without it.
+
+    python -m tests.simulation.hunt --seeds 300             every mutant, 300 seeds each at most
+    python -m tests.simulation.hunt --quick                 those that a few dozen seeds notice
+    python -m tests.simulation.hunt --only "late rule"      one, or all whose name begins so
+    python -m tests.simulation.hunt --cases                 with the named tests, too
+
+The exit code is 1 if a guard was missed by nobody that should notice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from types import FrameType
+from typing import Final
+
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutation import Mutant, applied
+from tests.simulation.scenario import scenario_of
+from tests.simulation.world import simulate
+
+__all__ = ["Catch", "hunt", "main"]
+
+_RUN_S: Final = 30
+"""A run that takes longer does not end: that is a failure, too."""
+QUICK_SEEDS: Final = 120
+
+
+class _EndlessError(Exception):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """What became of a mutant. `seed`: the first that failed, and `what` was broken; None: none did in `seeds`."""
+
+    mutant: str
+    seeds: int
+    seed: int | None = None
+    what: str = ""
+    missed_cases: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        found = f"seed {self.seed}: {self.what}" if self.seed is not None else f"no seed of {self.seeds}"
+        missed = f"; NOT NOTICED by {', '.join(self.missed_cases)}" if self.missed_cases else ""
+        return f"{self.mutant:<52} {found}{missed}"
+
+
+def hunt(name: str, seeds: Sequence[int]) -> Catch:
+    """Run these seeds without the guard until one fails."""
+    mutant = next(each for each in MUTANTS if each.name == name)
+    with applied(mutant):
+        for seed in seeds:
+            what = _failure(seed)
+            if what is not None:
+                return Catch(name, len(seeds), seed, what)
+    return Catch(name, len(seeds))
+
+
+def _failure(seed: int) -> str | None:
+    try:
+        with _at_most(_RUN_S):
+            run = simulate(scenario_of(seed))
+    except _EndlessError:
+        return "the run does not end"
+    except Exception as error:  # noqa: BLE001 - a mutant may break anything, and a run that breaks off is noticed
+        return f"{type(error).__name__}: {error}"
+    return None if run.violation is None else str(run.violation)
+
+
+@contextmanager
+def _at_most(seconds: int) -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _EndlessError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def missed_cases(mutant: Mutant) -> tuple[str, ...]:
+    """The named tests that pass although the guard is gone: none should."""
+    code = "import sys, pytest; from tests.simulation.hunt import run_case; sys.exit(run_case(*sys.argv[1:]))"
+    missed = []
+    for case in mutant.cases:
+        done = subprocess.run([sys.executable, "-c", code, mutant.name, case], capture_output=True, check=False)
+        if done.returncode != 1:  # pytest's word for "tests failed"; anything else is no verdict
+            missed.append(case)
+    return tuple(missed)
+
+
+def run_case(name: str, case: str) -> int:
+    """Run one test without a guard, in this process; pytest's exit code."""
+    import pytest  # noqa: PLC0415 - only children that run a case need it
+
+    with applied(next(each for each in MUTANTS if each.name == name)):
+        return int(pytest.main([case, "-q", "-x", "-p", "no:cacheprovider"]))
+
+
+def _caught(mutant: Mutant, seeds: Sequence[int], *, cases: bool) -> Catch:
+    catch = hunt(mutant.name, seeds)
+    return Catch(catch.mutant, catch.seeds, catch.seed, catch.what, missed_cases(mutant) if cases else ())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Hunt as the arguments say; 1 if a guard is missed by nobody, else 0."""
+    parser = argparse.ArgumentParser(prog="hunt", description="Remove guards of the library one at a time, and see what notices.")
+    parser.add_argument("--seeds", type=int, default=300)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--only", default="", help="mutants whose name begins so")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--cases", action="store_true", help="run the tests that are named for a mutant, too")
+    parser.add_argument("--jobs", type=int, default=2)
+    asked = parser.parse_args(argv)
+    chosen = [each for each in MUTANTS if each.name.startswith(asked.only) and (each.quick or not asked.quick)]
+    seeds = range(asked.first, asked.first + asked.seeds)
+    unnoticed = 0
+    with multiprocessing.get_context("fork").Pool(asked.jobs, maxtasksperchild=8) as pool:
+        for catch in pool.imap(partial(_caught, seeds=seeds, cases=asked.cases), chosen):
+            sys.stdout.write(f"{catch}\n")
+            sys.stdout.flush()
+            unnoticed += catch.seed is None
+    sys.stdout.write(f"{len(chosen)} guards removed, {len(chosen) - unnoticed} noticed by seeds\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
