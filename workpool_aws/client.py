@@ -31,6 +31,7 @@ from workpool_aws.core.enqueue import (
 from workpool_aws.core.status import OutcomeName, PoolConfig, config_of
 from workpool_aws.errors import UsageError
 from workpool_aws.flow import configure, enqueue
+from workpool_aws.flow.kick import ensure_known
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config
 from workpool_aws.model.retry import RetryPolicy
@@ -134,7 +135,7 @@ class Workpool(Asking):
         self._kept_ports: dict[str, Ports] | None = None if session is None else {}
         self._ids = IdSequence()
         self._lock = threading.Lock()
-        self._base_said_to: Store | None = None
+        self._introduced_to: Store | None = None
 
     @property
     def table(self) -> str:
@@ -367,7 +368,7 @@ class Workpool(Asking):
         resolve_due(asked.run_after, asked.run_at, now=ports.clock.now())  # refuses before anything is stored
         if not args:
             return []
-        self._say_base(ports, caller)
+        self._introduce(ports, caller)
         now = ports.clock.now()
         due = resolve_due(asked.run_after, asked.run_at, now=now)
         random_bits = ports.entropy.bits(75)
@@ -376,13 +377,14 @@ class Workpool(Asking):
         enqueue.enqueue(ports, works_of(order, self._options, args, ids, due=due, now=now))
         return ids
 
-    def _say_base(self, ports: Ports, caller: Caller) -> None:
-        # No lock around the call: two first enqueues at the same time may both say it, which does no harm; waiting for each other would.
-        if self._base_said_to is ports.store:
+    def _introduce(self, ports: Ports, caller: Caller) -> None:
+        # Once for each store. No lock around it: two first enqueues at one time may both do it without harm; waiting would do some.
+        if self._introduced_to is ports.store:
             return
         limit = self._options.max_parallelism
+        ensure_known(ports, self.name)
         configure.ensure_base(ports, self.name, max_parallelism=limit, explicit=self._limit_is_explicit, by=_name_of(caller))
-        self._base_said_to = ports.store
+        self._introduced_to = ports.store
 
     def _config_of(self, config: Config | None) -> PoolConfig:
         return config_of(config, max_parallelism_default=self._options.max_parallelism)

@@ -112,11 +112,12 @@ _KICKS: Final = (
         "status.timer_at is not None",
     ),
     one_edit("kick: a wake that is over", "WP-20", "core.kick:decide_kick", "now < status.timer_at <=", "status.timer_at <="),
+    one_edit("registration before the first work", "WP-3", "client:Workpool._introduce", "ensure_known(ports, self.name)", "pass"),
     one_edit(
         "registration before status",
         "WP-20",
         "flow.kick:win_generation",
-        "        ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))",
+        "        _register(ports, pool)",
         "        pass",
     ),
     one_edit(

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tests.simulation.coverage import Coverage
 from tests.simulation.scenario import scenario_of
 from tests.simulation.world import Run, simulate
 
@@ -31,7 +31,7 @@ class Tally:
     calls: int = 0
     executions: int = 0
     virtual_ms: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
+    coverage: Coverage = field(default_factory=Coverage)
     broken: list[Run] = field(default_factory=list)
 
     def add(self, run: Run) -> None:
@@ -39,18 +39,18 @@ class Tally:
         self.calls += run.calls
         self.executions += run.executions
         self.virtual_ms += run.virtual_ms
-        self.faults += run.faults
+        self.coverage.add(run.coverage)
         if run.violation is not None:
             self.broken.append(run)
 
     def __str__(self) -> str:
         hours = self.virtual_ms / 3_600_000
-        struck = [f"  {kind:<14} {count:>8}" for kind, count in self.faults.most_common()]
+        struck = [f"  {kind:<14} {count:>8}" for kind, count in self.coverage.faults.most_common()]
         broken = [f"  seed {run.scenario.seed}: {run.violation}" for run in self.broken[:_SHOWN_MAX]]
         return "\n".join(
             [
                 f"{self.runs} runs, {self.calls} service calls, {self.executions} executions, {hours:.0f} hours of virtual time",
-                f"faults: {self.faults.total()}",
+                f"faults: {self.coverage.faults.total()}",
                 *struck,
                 f"broken: {len(self.broken)}",
                 *broken,

@@ -58,7 +58,7 @@ def test_every_kind_of_fault_strikes_and_much_happens() -> None:
     for seed in SEEDS:
         tally.add(run_of(seed))
 
-    assert set(tally.faults) >= set(map(str, Fault)) - {Fault.WAKE_TWICE, Fault.WAKE_LATE, Fault.WAKE_NEVER, Fault.WAKE_DELETED}
+    assert set(tally.coverage.faults) >= set(map(str, Fault)) - {Fault.WAKE_TWICE, Fault.WAKE_LATE, Fault.WAKE_NEVER, Fault.WAKE_DELETED}
     assert tally.executions > 3 * len(SEEDS)
     assert tally.broken == []
 
@@ -67,7 +67,7 @@ def test_a_seed_without_faults_has_none() -> None:
     run = simulate(scenario_of(7))
 
     assert run.scenario.is_calm
-    assert run.faults.total() == 0
+    assert run.coverage.faults.total() == 0
     assert run.executions >= 1
 
 

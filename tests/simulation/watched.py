@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from tests.simulation.coverage import Coverage
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable, ref_of
 from workpool_aws.model.work import Work
 from workpool_aws.model.writes import Put, Write, Written
+from workpool_aws.ports import ConditionFailed, TransactionFailed
 
 __all__ = ["Seen", "WatchedStore"]
 
@@ -19,8 +21,9 @@ Seen = Callable[[Record | None, Record | None], None]
 class WatchedStore:
     """A table in memory; `page_items` bounds a page of a range (None: as the table does)."""
 
-    def __init__(self, store: MemoryStore, seen: Seen, page_items: int | None) -> None:
+    def __init__(self, store: MemoryStore, seen: Seen, page_items: int | None, coverage: Coverage) -> None:
         self._store = store
+        self._coverage = coverage
         self._seen = seen
         self._page_items = page_items
 
@@ -37,13 +40,26 @@ class WatchedStore:
 
     def write(self, write: Write) -> Written:
         before = self._look([write])
-        written = self._store.write(write)
+        try:
+            written = self._store.write(write)
+        except ConditionFailed:
+            self._coverage.saw(write, applied=False, store=self._store)
+            raise
+        self._coverage.saw(write, applied=True, store=self._store)
         self._tell([write], before)
         return written
 
     def transact(self, writes: Sequence[Write]) -> Written:
         before = self._look(writes)
-        written = self._store.transact(writes)
+        try:
+            written = self._store.transact(writes)
+        except TransactionFailed as met:
+            for write, failed in zip(writes, met.failed, strict=True):
+                if failed:
+                    self._coverage.saw(write, applied=False, store=self._store)
+            raise
+        for write in writes:
+            self._coverage.saw(write, applied=True, store=self._store)
         self._tell(writes, before)
         return written
 

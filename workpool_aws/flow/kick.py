@@ -13,7 +13,7 @@ from workpool_aws.model.refs import DeploymentRef, StatusRef
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports
 
-__all__ = ["invoke_loop", "kick", "loop_arn", "win_generation"]
+__all__ = ["ensure_known", "invoke_loop", "kick", "loop_arn", "win_generation"]
 
 
 def kick(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None) -> None:
@@ -38,8 +38,21 @@ def win_generation(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs 
         return None
     if status is None:
         # Before the status: from the moment a pool can have work that nobody looks at, the watchdog must know it.
-        ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
+        _register(ports, pool)
     return decision.generation if _wins(ports, decision, token) else None
+
+
+def ensure_known(ports: Ports, pool: str) -> None:
+    """Make sure that the watchdog knows a pool before it has its first work: whoever stores that may die before it kicks.
+
+    One read in the life of a process, and one write in the life of a pool. Raises StoreUnavailable.
+    """
+    if ports.store.get(StatusRef(pool)) is None:
+        _register(ports, pool)
+
+
+def _register(ports: Ports, pool: str) -> None:
+    ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
 
 
 def _wins(ports: Ports, decision: StartLoop, token: str) -> bool:
