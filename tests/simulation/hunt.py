@@ -31,7 +31,7 @@ __all__ = ["Catch", "hunt", "main"]
 
 _RUN_S: Final = 30
 """A run that takes longer does not end: that is a failure, too."""
-QUICK_SEEDS: Final = 120
+_WHAT_MAX: Final = 110
 
 
 class _EndlessError(Exception):
@@ -73,7 +73,7 @@ def _failure(seed: int) -> str | None:
         return "the run does not end"
     except Exception as error:  # noqa: BLE001 - a mutant may break anything, and a run that breaks off is noticed
         return f"{type(error).__name__}: {error}"
-    return None if run.violation is None else str(run.violation)
+    return None if run.violation is None else str(run.violation)[:_WHAT_MAX]
 
 
 @contextmanager

@@ -26,7 +26,9 @@ __all__ = [
     "Told",
     "Upheaval",
     "ending_of",
+    "one_submission",
     "scenario_of",
+    "small_scenario",
 ]
 
 TIMEOUT_MS: Final = 20_000
@@ -241,6 +243,46 @@ def ending_of(seed: int, number: int, attempt: int) -> Execution:
     """What the user code of a work does in an attempt: the same whenever and however often it runs."""
     chance = random.Random(f"{seed}/{number}/{attempt}")
     return Execution(chance.choice((100, 100, 2_000, 2_000, 15_000, 40_000)), chance.choice(_ENDINGS))
+
+
+def small_scenario(
+    *submissions: Submission,
+    cancels: tuple[Act, ...] = (),
+    rates: Mapping[Fault, float] | None = None,
+    aim: str = "",
+    budget: int = 0,
+    limit: int = 1,
+    latency_ms: int = 5,
+    hourly_look: bool = False,
+) -> Scenario:
+    """A case for a search: one pool, nothing left to chance but what is asked for."""
+    return Scenario(
+        seed=686,
+        pools=(PoolPlan("a", limit),),
+        submissions=submissions,
+        cancels=cancels,
+        changes=(),
+        redrives=(),
+        upheavals=(),
+        looks_at_ms=(),
+        rates=rates or {},
+        aim=aim,
+        budget=budget,
+        calm_after=timedelta(seconds=150),
+        skewed_clocks=False,
+        torn_batches=False,
+        jitter_ms=0,
+        latency_ms=latency_ms,
+        page_items=None,
+        precision="exact",
+        loop_timeout=timedelta(seconds=900),
+        hourly_look=hourly_look,
+    )
+
+
+def one_submission(at_ms: int, number: int, mode: Mode = Mode.CLAIMED, told: Told | None = None) -> Submission:
+    """One work, due at once."""
+    return Submission(at_ms=at_ms, pool=0, first=number, count=1, mode=mode, attempts=2, delay_ms=0, backoff_ms=250, told=told)
 
 
 def scenario_of(seed: int) -> Scenario:
