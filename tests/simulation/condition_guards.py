@@ -41,5 +41,5 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 }
 
 CONDITION_GUARDS: Final = tuple(
-    Mutant(name=f"{step}: {part}", rule=rule, drops=(step, part)) for step, (rule, parts) in _PARTS.items() for part in parts
+    Mutant(name=f"{step}: {part}", rule=rule, drops=(step, part), cases=(f"{_CASE}[{step}: {part}]",)) for step, (rule, parts) in _PARTS.items() for part in parts
 )
