@@ -40,6 +40,10 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "put Config": ("WP-13", ("absent",)),
 }
 
+_CASE: Final = "tests/simulation/test_conditions.py::test_each_part_of_a_condition_is_needed"
+
 CONDITION_GUARDS: Final = tuple(
-    Mutant(name=f"{step}: {part}", rule=rule, drops=(step, part), cases=(f"{_CASE}[{step}: {part}]",)) for step, (rule, parts) in _PARTS.items() for part in parts
+    Mutant(name=f"{step}: {part}", rule=rule, drops=(step, part), cases=(f"{_CASE}[{step}: {part}]",))
+    for step, (rule, parts) in _PARTS.items()
+    for part in parts
 )

@@ -16,7 +16,7 @@ from workpool_aws.local.faults import Fault
 from workpool_aws.model.refs import ref_of
 from workpool_aws.model.writes import Put, Update, Write
 
-__all__ = ["NEVER_FAILS", "Coverage"]
+__all__ = ["SELDOM", "Coverage"]
 
 _MOVES: Final = {
     "enqueue": Move.ENQUEUE,
@@ -32,8 +32,28 @@ _MOVES: Final = {
     "suspect": Move.SUSPECT,
 }
 
-NEVER_FAILS: Final[dict[str, str]] = {}
-"""Parts of conditions that no schedule makes false by themselves or with others, and why they stand there."""
+SELDOM: Final = frozenset(
+    f"{step}: {part}"
+    for step, parts in {
+        "redrive": ("absent",),  # two random ids would have to be the same
+        "mark as redriven": ("state", "outcome"),  # a work that was read as failed stays so [WP-6]
+        "start": ("cancel_requested",),
+        "claim": ("starts",),
+        "finish": ("starts", "claim"),
+        "put back": ("starts", "claim"),
+        "suspect": ("state", "starts", "claim"),
+        "end as canceled": ("state", "starts", "cancel_requested", "claim", "claim or deadline"),
+        "recover: finish": ("state", "starts", "deadline", "claim"),
+        "recover: retry": ("state", "starts", "deadline", "claim", "cancel_requested"),
+        "recover: end as canceled": ("state", "starts", "deadline", "claim", "cancel_requested"),
+        "callback dead": ("callback",),  # an acknowledgement after twelve tries in forty minutes
+        "hand over": ("state", "generation"),
+        "renew the lease": ("state",),
+    }.items()
+    for part in parts
+)
+"""Parts that a sweep need not see fail: only two or three faults in one narrow gap make them false. Each has a case of its own in
+`test_conditions`."""
 
 
 @dataclass(slots=True)
@@ -87,6 +107,5 @@ class Coverage:
         return [
             *(f"no work ever made the move {move}" for move in LEGAL if move not in self.moves),
             *(f"no {kind} ever struck" for kind in Fault if kind not in self.faults),
-            *(f"{part} was always true" for part in sorted(self.tried) if part not in self.failed and part not in NEVER_FAILS),
-            *(f"{part} was false, and is said to be always true" for part in sorted(NEVER_FAILS) if part in self.failed),
+            *(f"{part} was always true" for part in sorted(self.tried) if part not in self.failed and part not in SELDOM),
         ]

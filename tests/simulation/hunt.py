@@ -21,13 +21,15 @@ from functools import partial
 from types import FrameType
 from typing import Final
 
+import pytest
+
 from tests.simulation.choosers import chooser_of
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.mutation import Mutant, applied
 from tests.simulation.scenario import scenario_of
 from tests.simulation.world import simulate
 
-__all__ = ["QUICK_SEEDS", "Catch", "hunt", "hunt_all", "main", "missed_cases", "run_case"]
+__all__ = ["QUICK_SEEDS", "Catch", "hunt", "hunt_all", "main", "missed_cases"]
 
 _RUN_S: Final = 30
 """A run that takes longer does not end: that is a failure, too."""
@@ -89,37 +91,29 @@ def _at_most(seconds: int) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise _EndlessError
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    # Time of the processor, not of the clock: a busy machine is no endless run.
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def missed_cases(mutant: Mutant) -> tuple[str, ...]:
     """The named tests that pass although the guard is gone: none should."""
-    code = "import sys, pytest; from tests.simulation.hunt import run_case; sys.exit(run_case(*sys.argv[1:]))"
-    missed = []
-    for case in mutant.cases:
-        done = subprocess.run([sys.executable, "-c", code, mutant.name, case], capture_output=True, check=False)
-        if done.returncode != 1:  # pytest's word for "tests failed"; anything else is no verdict
-            missed.append(case)
-    return tuple(missed)
+    return tuple(case for case in mutant.cases if _exit_code(mutant, case) != pytest.ExitCode.TESTS_FAILED)
 
 
-def run_case(name: str, case: str) -> int:
-    """Run one test without a guard, in this process; pytest's exit code."""
-    import pytest  # noqa: PLC0415 - only children that run a case need it
-
-    with applied(next(each for each in MUTANTS if each.name == name)):
-        return int(pytest.main([case, "-q", "-x", "-p", "no:cacheprovider"]))
+def _exit_code(mutant: Mutant, case: str) -> int:
+    asked = ("-p", "tests.simulation.without_guard", "--without-guard", mutant.name, "-p", "no:cacheprovider", "-q")
+    return subprocess.run([sys.executable, "-m", "pytest", *asked, case], capture_output=True, check=False).returncode
 
 
 def hunt_all(mutants: Sequence[Mutant], seeds: Sequence[int], *, jobs: int, cases: bool) -> list[Catch]:
     """What became of each of them. `cases`: the tests that are named for it are run, too, where no seed noticed."""
-    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=8) as pool:
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
         return list(pool.imap(partial(_caught, seeds=seeds, cases=cases), mutants))
 
 

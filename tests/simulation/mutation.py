@@ -48,6 +48,8 @@ class Mutant:
     """Why nothing can fail without it, and why it stays; None: something does."""
     quick: bool = False
     """Noticed within a few dozen seeds: `make sim` runs it each time."""
+    by_seeds: bool = False
+    """Noticed by seeds, but only by some of many hundreds: `make sim-long` hunts it."""
 
 
 _WEAKENED: Final = Edit(

@@ -143,7 +143,7 @@ def _shares(asked: argparse.Namespace) -> Iterator[Tally]:
     starts = count(asked.first, _SEEDS_A_SHARE) if endless else range(asked.first, asked.first + asked.count, _SEEDS_A_SHARE)
     last = None if endless else asked.first + asked.count
     shares = (range(first, first + _SEEDS_A_SHARE if last is None else min(first + _SEEDS_A_SHARE, last)) for first in starts)
-    with multiprocessing.get_context("fork").Pool(asked.jobs) as pool:
+    with multiprocessing.get_context("spawn").Pool(asked.jobs) as pool:
         # Handed out a few at a time: `imap` would take an endless sequence to its end first.
         while end is None or time.monotonic() < end:
             batch = list(islice(shares, 4 * asked.jobs))

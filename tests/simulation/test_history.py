@@ -31,12 +31,12 @@ def began(run: int, at: int = 100, work: str = "w1", start: int = 1, attempt: in
 
 
 def ended(run: int, at: int = 200, ending: str = "ok") -> Ended:
-    return Ended(at=at, run=run, ending=ending)  # type: ignore[arg-type]
+    return Ended(at=at, run=run, ending=ending)
 
 
 def looked(work: str = "w1", outcome: str | None = "success", at: int = 900, **more: object) -> Looked:
     state = "pending" if outcome is None else "finished"
-    return Looked(at=at, work_id=work, outcome=outcome, **{"state": state, **more})  # type: ignore[arg-type]
+    return Looked(at=at, work_id=work, outcome=outcome, **{"state": state, **more})
 
 
 HEARD = Heard(at=300, work_id="w1", kind="success")
