@@ -56,7 +56,7 @@ def test_a_hunt_finds_the_first_seed_that_fails() -> None:
 
 
 def test_a_guard_that_nothing_notices_is_missed_unless_it_is_held_to_be_redundant() -> None:
-    by_seeds = next(each for each in MUTANTS if each.quick)
+    by_seeds = next(each for each in MUTANTS if each.quick and not each.cases)
     redundant = next(each for each in MUTANTS if each.redundant)
 
     assert Catch(by_seeds.name, seeds=9).is_missed
