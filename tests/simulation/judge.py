@@ -106,6 +106,8 @@ class Judge:
         self.works: dict[WorkId, Work] = {}
         self.acknowledged: list[WorkId] = []
         self.executions: list[Execution] = []
+        self.robbed: set[WorkId] = set()
+        """Works of whose payloads somebody removed chunks by hand."""
         self.handled: set[WorkId] = set()
         """Works whose decorated `on_complete` handler ran to its end."""
         self.lags_ms: list[int] = []
@@ -239,7 +241,9 @@ class Judge:
             self.fail("WP-5", f"{after.id} has spent {after.attempts_made} of {attempts} attempts")
         if before is None:
             return
-        if before.state is State.FINISHED and after != replace(before, callback=after.callback, expires_at=after.expires_at):
+        marked = before.outcome is Outcome.FAILED and before.redriven_as is None and after.redriven_as is not None
+        told = replace(before, callback=after.callback, expires_at=after.expires_at)
+        if before.state is State.FINISHED and after != (replace(told, redriven_as=after.redriven_as, dead=None) if marked else told):
             self.fail("WP-6", f"finished {after.id} changed: {before} to {after}")
         self._callback(before, after)
         if after.attempts_made < before.attempts_made or after.starts < before.starts:
@@ -277,7 +281,7 @@ class Judge:
         recovered = after.error_type == "no_report" and (after.error or "").startswith("no report arrived")
         if recovered:
             self._recovered.add(key)
-        if after.outcome is Outcome.SUCCESS and json.loads(after.result or "null") != {"start": before.starts}:
+        if after.outcome is Outcome.SUCCESS and after.result is not None and json.loads(after.result)["start"] != before.starts:
             self.fail("WP-4", f"{key} succeeded with the result of another start: {after.result}")
         alive = [each for each in self._live() if each.key == key]
         if any(each.claimed for each in alive) or (recovered and any(each.decorated for each in alive)):

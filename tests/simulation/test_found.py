@@ -4,13 +4,17 @@ import pytest
 
 from builders import NOW, a_work, an_id
 from pool_world import World
+from tests.simulation.scenario import one_submission, small_scenario
+from tests.simulation.world import simulate
 from workpool_aws.core import limits
 from workpool_aws.core.settle import deep_low
 from workpool_aws.flow.watch import would_act
+from workpool_aws.local.faults import Fault
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Ledger, LoopState, Registration, ShardMark, Status
 from workpool_aws.model.writes import Put
 
+BEFORE_ITS_KICK = small_scenario(one_submission(0, 0), rates={Fault.CRASH_AFTER: 1.0}, aim="put Work", budget=1, hourly_look=True)
 DEEP_AT = EpochMs(NOW - 60_000)
 MARK = ShardMark(work_cursor=id_floor(EpochMs(DEEP_AT - limits.CURSOR_OVERLAP_MS)), deep_at=DEEP_AT)
 
@@ -42,3 +46,12 @@ def test_the_watchdog_sees_due_work_just_where_a_new_loop_begins_to_read(world: 
 
     assert would_act(world.memory, world.telemetry, EpochMs(NOW)) is seen
     assert (work.id >= deep_low(MARK.work_cursor, MARK.deep_at)) is seen
+
+
+def test_the_work_of_a_first_caller_that_died_before_its_kick_runs() -> None:
+    """Seed 509: nobody had kicked the pool, so the watchdog did not know it, and nobody ever looked at its works [WP-3]."""
+    run = simulate(BEFORE_ITS_KICK)
+
+    assert run.violation is None, run.report()
+    assert run.executions == 1
+    assert run.coverage.faults == {"crash after": 1}
