@@ -13,7 +13,7 @@ from integration.faults import Apply, puts, then, updates
 from integration.stage import NOT_DELIVERED, POOL, TARGET, Stage
 from workpool_aws.core.callback import newly_owed, record_of_cancel
 from workpool_aws.core.complete import assignment_of
-from workpool_aws.flow.start import Order, begin
+from workpool_aws.flow.start import StartOrder, begin
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import EntryKey, LoopState
 from workpool_aws.model.refs import RegistrationRef, StatusRef
@@ -64,7 +64,7 @@ def test_a_pending_callback_that_landed_behind_the_cursor_counts() -> None:
     """[WP-8] Each record that owes one is deleted once the ledger has it, so one that is seen is new wherever it lies."""
     record = record_of_cancel(CANCELED, now=NOW, random_bits=5)
 
-    found = newly_owed([record], (), (), cursor=id_floor(EpochMs(NOW + 10_000)), room=9, now=EpochMs(NOW + 11_000))
+    found = newly_owed([record], {}, (), cursor=id_floor(EpochMs(NOW + 10_000)), room=9, now=EpochMs(NOW + 11_000))
 
     assert [owed.work_id for owed in found.callbacks] == [CANCELED.id]
 
@@ -92,7 +92,7 @@ def test_a_start_that_another_holder_made_is_not_sent_again(stage: Stage) -> Non
     """[WP-4] It is this very start, but by another's token."""
     stage.place(a_running_work(started_by="loop-2"))
 
-    begun = begin(stage.ports, "loop-1", Order(EntryKey(an_id(), 1), a_work(), None))
+    begun = begin(stage.ports, "loop-1", StartOrder(EntryKey(an_id(), 1), a_work(), None))
 
     assert not begun.sent
     assert stage.aws.started == []
@@ -149,16 +149,16 @@ def test_a_pool_that_was_configured_first_is_known_to_the_watchdog(stage: Stage)
     assert stage.table.memory.peek(RegistrationRef(POOL)) is not None
 
 
-def test_a_first_enqueue_reads_the_status_once(stage: Stage) -> None:
-    """The look that makes a pool known costs one read in the life of a process."""
-    pool = stage.pool()
+def test_a_first_enqueue_looks_for_its_registration(stage: Stage) -> None:
+    """The look that makes a pool known costs one read in the life of a process, and one more in the life of a pool."""
     reads = []
-    for _ in range(3):
-        before = stage.notes.count("get StatusRef")
-        pool.enqueue_action(None, TARGET, {}, run_after=timedelta(hours=1))
-        reads.append(stage.notes.count("get StatusRef") - before)
+    for pool in [stage.pool(), stage.pool()]:
+        for _ in range(2):
+            before = stage.notes.count("get RegistrationRef")
+            pool.enqueue_action(None, TARGET, {}, run_after=timedelta(hours=1))
+            reads.append(stage.notes.count("get RegistrationRef") - before)
 
-    assert reads == [2, 1, 1]
+    assert reads == [2, 0, 1, 0]
 
 
 def test_a_put_back_of_an_older_start_changes_nothing(stage: Stage) -> None:

@@ -7,9 +7,23 @@ from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial
 
-from tests.simulation.history import Began, CancelAnswered, Ended, Enqueued, Event, Heard, LimitAnswered, LimitAsked, Looked, Redriven
+from tests.simulation.history import (
+    Began,
+    CallOffAnswered,
+    CallOffAsked,
+    CancelAnswered,
+    CancelAsked,
+    Ended,
+    Enqueued,
+    Event,
+    Heard,
+    LimitAnswered,
+    LimitAsked,
+    Looked,
+    Redriven,
+)
 from tests.simulation.judge import Judge
-from tests.simulation.scenario import TIMEOUT_MS, Act, Change, Mode, Scenario, Submission, Told, Upheaval, ending_of
+from tests.simulation.scenario import TIMEOUT_MS, Act, CallOff, Change, Mode, Scenario, Submission, Told, Upheaval, ending_of
 from workpool_aws import NonRetryableError, NotFound, RetryPolicy, StoreUnavailable, Workpool
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_from_wire
 from workpool_aws.callbacks import OnCompleteEvent
@@ -71,6 +85,8 @@ class Actors:
             self._kernel.spawn(f"caller#{number}", partial(self._submit, submission))
         for number, cancel in enumerate(self._scenario.cancels):
             self._kernel.spawn(f"canceler#{number}", partial(self._cancel, cancel))
+        for number, call_off in enumerate(self._scenario.call_offs):
+            self._kernel.spawn(f"cancelall#{number}", partial(self._cancel_all, number, call_off))
         for number, redrive in enumerate(self._scenario.redrives):
             self._kernel.spawn(f"redriver#{number}", partial(self._redrive, redrive))
         for number, upheaval in enumerate(self._scenario.upheavals):
@@ -205,6 +221,7 @@ class Actors:
         retried = submission.mode in {Mode.RETRIED, Mode.PLAIN_RETRIED}
         backoff = timedelta(milliseconds=submission.backoff_ms)
         due_at = self._kernel.now() + submission.delay_ms
+        asked_at, acknowledged = self._kernel.now(), self._judge.enqueue_asked(self._scenario.pools[submission.pool].name)
         try:
             ids = self._pool(submission.pool).enqueue_action_batch(
                 None,
@@ -217,12 +234,12 @@ class Actors:
                 on_complete_exclude=_excluded(submission),
             )
         except StoreUnavailable as error:
-            self._noted(submission, due_at, error.maybe_enqueued, acknowledged=False)
+            self._noted(submission, asked_at, due_at, error.maybe_enqueued, acknowledged=False)
             return
-        self._judge.acknowledged += ids
-        self._noted(submission, due_at, ids, acknowledged=True)
+        acknowledged([WorkId(each) for each in ids])
+        self._noted(submission, asked_at, due_at, ids, acknowledged=True)
 
-    def _noted(self, submission: Submission, due_at: int, ids: Sequence[str], *, acknowledged: bool) -> None:
+    def _noted(self, submission: Submission, asked_at: int, due_at: int, ids: Sequence[str], *, acknowledged: bool) -> None:
         decorated = submission.mode in DECORATED
         retried = submission.mode in {Mode.RETRIED, Mode.PLAIN_RETRIED}
         self._history += [
@@ -230,6 +247,7 @@ class Actors:
                 at=self._kernel.now(),
                 work_id=work_id,
                 pool=self._scenario.pools[submission.pool].name,
+                asked_at=asked_at,
                 due_at=due_at,
                 attempts=submission.attempts if retried else 1,
                 claimed=decorated and not retried,
@@ -241,6 +259,7 @@ class Actors:
         ]
 
     def _look(self, pool: Workpool, work_id: str) -> None:
+        asked_at = self._kernel.now()
         try:
             status = pool.status(None, work_id)
             result = pool.result(None, work_id) if status.outcome == "success" else None
@@ -249,7 +268,16 @@ class Actors:
         value = None if result is None else result.return_value
         start = value["start"] if isinstance(value, dict) else None
         assert start is None or isinstance(start, int)
-        self._history.append(Looked(at=self._kernel.now(), work_id=work_id, state=status.state, outcome=status.outcome, result_of=start))
+        self._history.append(
+            Looked(
+                at=self._kernel.now(),
+                work_id=work_id,
+                asked_at=asked_at,
+                state=status.state,
+                outcome=status.outcome,
+                result_of=start,
+            )
+        )
 
     def _ask(self, at_ms: int) -> None:
         self._kernel.sleep(at_ms)
@@ -262,11 +290,15 @@ class Actors:
         if not dead:
             return
         old = self._judge.works[dead[act.which % len(dead)]]
+        acknowledged = self._judge.enqueue_asked(old.pool)
+        self._judge.redrive_asked(old.id)
         try:
             new = self._cloud.workpool(old.pool).redrive(None, old.id)
         except (StoreUnavailable, NotFound):
             return
-        self._judge.acknowledged.append(new)
+        if new == old.id:
+            return  # its callback was dead, and is delivered again
+        acknowledged([new])
         self._history.append(Redriven(at=self._kernel.now(), work_id=old.id, new_id=new))
 
     def _upset(self, upheaval: Upheaval) -> None:
@@ -303,12 +335,26 @@ class Actors:
         if not works:
             return
         work = self._judge.works[works[act.which % len(works)]]
+        self._judge.cancel_asked(work.id)
+        self._history.append(CancelAsked(at=self._kernel.now(), work_id=work.id))
         try:
             answer = self._cloud.workpool(work.pool).cancel(None, work.id)
         except StoreUnavailable:
             return
         self._judge.cancel_answered(work.id, answer)
         self._history.append(CancelAnswered(at=self._kernel.now(), work_id=work.id, answer=answer))
+
+    def _cancel_all(self, number: int, call_off: CallOff) -> None:
+        self._kernel.sleep(call_off.at_ms)
+        name = self._scenario.pools[call_off.pool].name
+        answered = self._judge.cancel_all_asked(name)
+        self._history.append(CallOffAsked(at=self._kernel.now(), pool=name, call=number))
+        try:
+            self._cloud.workpool(name).cancel_all(None)
+        except StoreUnavailable:
+            return
+        answered()
+        self._history.append(CallOffAnswered(at=self._kernel.now(), pool=name, call=number))
 
     def _operate(self, began: EpochMs) -> None:
         for change in self._scenario.changes:

@@ -23,7 +23,7 @@ from workpool_aws.model.refs import (
     StatusRef,
     WorkRef,
 )
-from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.work import CallbackState, Outcome, State, Work
 from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, Put, Update, Write
 
 __all__ = ["EXISTS", "leaving_out", "parts_of", "step_of", "weakened"]
@@ -71,6 +71,10 @@ def _step_of_work(write: Update) -> str:
     if "outcome" in changes:
         by_completion = "attempts_made" in changes
         return ("end as canceled" if by_completion else "cancel") if changes["outcome"] is Outcome.CANCELED else "finish"
+    if "epoch" in changes:
+        return "move into the epoch"
+    if "dead" in changes and changes["callback"] is CallbackState.PENDING:
+        return "redeliver the callback"
     if "callback" in changes:
         return f"callback {changes['callback']}"
     if changes.get("state") is State.RUNNING:
@@ -79,6 +83,8 @@ def _step_of_work(write: Update) -> str:
 
 
 def _step_of_status(write: Update) -> str:
+    if "epoch" in write.add:
+        return "raise the epoch"
     if "state" not in write.set:
         return "hand over" if "generation" in write.set else "renew the lease"
     if write.set["state"] is not LoopState.RUNNING:

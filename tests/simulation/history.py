@@ -14,7 +14,10 @@ from typing import Final, Literal
 __all__ = [
     "Began",
     "Breach",
+    "CallOffAnswered",
+    "CallOffAsked",
     "CancelAnswered",
+    "CancelAsked",
     "Ended",
     "Enqueued",
     "Event",
@@ -38,6 +41,8 @@ class Enqueued:
     at: int
     work_id: str
     pool: str
+    asked_at: int
+    """When the call began; `at` is when it returned."""
     due_at: int
     attempts: int
     claimed: bool
@@ -67,6 +72,32 @@ class Ended:
     at: int
     run: int
     ending: Literal["ok", "failed", "killed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOffAsked:
+    """`cancel_all` is called; `call` tells one from all others."""
+
+    at: int
+    pool: str
+    call: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOffAnswered:
+    """It returned."""
+
+    at: int
+    pool: str
+    call: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAsked:
+    """`cancel` is called."""
+
+    at: int
+    work_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +142,8 @@ class Looked:
 
     at: int
     work_id: str
+    asked_at: int
+    """When the call began: the answer is the truth of some moment between the two."""
     state: str
     outcome: str | None = None
     result_of: int | None = None
@@ -125,7 +158,20 @@ class Redriven:
     new_id: str
 
 
-Event = Enqueued | Began | Ended | CancelAnswered | LimitAsked | LimitAnswered | Heard | Looked | Redriven
+Event = (
+    Enqueued
+    | Began
+    | Ended
+    | CallOffAsked
+    | CallOffAnswered
+    | CancelAsked
+    | CancelAnswered
+    | LimitAsked
+    | LimitAnswered
+    | Heard
+    | Looked
+    | Redriven
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +200,7 @@ def breaches(history: Sequence[Event], terms: Terms) -> list[Breach]:
     """Every promise that this history, in order of time, shows to be broken."""
     works = {each.work_id: each for each in history if isinstance(each, Enqueued)}
     found: list[Breach] = []
-    for rule in (_limits, _pauses, _runs, _attempts, _cancels, _looks, _results, _callbacks, _redrives, _dues):
+    for rule in (_limits, _pauses, _runs, _attempts, _cancels, _called_off, _spared, _looks, _results, _callbacks, _redrives, _dues):
         found += rule(history, works, terms)
     return found
 
@@ -250,6 +296,55 @@ def _cancels(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms)
             begun.add(key)
 
 
+def _called_off(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
+    """After `cancel_all` was answered, of what it meant no more begins than could have been committed before: one for each slot."""
+    allowed: defaultdict[str, int] = defaultdict(int)
+    known: defaultdict[str, set[str]] = defaultdict(set)
+    meant: dict[int, frozenset[str]] = {}
+    off: dict[str, int] = {}
+    begun: set[tuple[str, int]] = set()
+    late: defaultdict[str, set[tuple[str, int]]] = defaultdict(set)
+    for event in history:
+        if isinstance(event, LimitAsked):
+            allowed[event.pool] = max(allowed[event.pool], event.limit)
+        elif isinstance(event, Enqueued) and event.acknowledged:
+            known[event.pool].add(event.work_id)
+        elif isinstance(event, CallOffAsked):
+            meant[event.call] = frozenset(known[event.pool])
+        elif isinstance(event, CallOffAnswered):
+            off = {**dict.fromkeys(meant[event.call], event.at), **off}
+        elif isinstance(event, Began):
+            key = (event.work_id, event.start)
+            if event.work_id in off and key not in begun:
+                late[event.pool].add(key)
+                again = sum(each == event.work_id for each, _ in late[event.pool]) > 1
+                far = works[event.work_id].due_at > off[event.work_id] + _CLOCKS_MS
+                if again or far or len(late[event.pool]) > allowed[event.pool]:
+                    yield Breach("WP-13", f"{event.work_id}/{event.start} begins after cancel_all, as the {len(late[event.pool])}. start")
+            begun.add(key)
+
+
+def _spared(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
+    """Whoever enqueues when every `cancel_all` has been answered, is not meant; what lay far ahead then, is canceled."""
+    calls = [(each, _answer(history, each)) for each in history if isinstance(each, CallOffAsked)]
+    asked = {each.work_id for each in history if isinstance(each, CancelAsked)}
+    ends = {each.work_id: each.outcome for each in history if isinstance(each, Looked) and each.state == "finished"}
+    for work_id, outcome in ends.items():
+        work = works.get(work_id)
+        if work is None or not work.acknowledged:
+            continue
+        mine = [(call, answer) for call, answer in calls if call.pool == work.pool]
+        if outcome == "canceled" and work_id not in asked and all(answer is not None and answer < work.asked_at for _, answer in mine):
+            yield Breach("WP-3", f"{work_id} was enqueued after every cancel_all, and is canceled")
+        for call, answer in mine:
+            if answer is not None and work.at < call.at and answer + _CLOCKS_MS < work.due_at and outcome != "canceled":
+                yield Breach("WP-13", f"{work_id} was called off long before it was due, and ended as {outcome}")
+
+
+def _answer(history: Sequence[Event], call: CallOffAsked) -> int | None:
+    return next((each.at for each in history if isinstance(each, CallOffAnswered) and each.call == call.call), None)
+
+
 def _looks(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
     """What was acknowledged is known, what is finished stays as it is, and in the end everything is."""
     ends: dict[str, Looked] = {}
@@ -265,7 +360,7 @@ def _looks(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -
             if event.state == "unknown" and event.work_id in acknowledged:
                 yield Breach("WP-3", f"acknowledged {event.work_id} is unknown")
             end = ends.get(event.work_id)
-            if end is not None and (event.state, event.outcome) != (end.state, end.outcome):
+            if end is not None and end.at <= event.asked_at and (event.state, event.outcome) != (end.state, end.outcome):
                 yield Breach("WP-6", f"{event.work_id} was {end.state} {end.outcome}, and is {event.state} {event.outcome}")
             if event.state == "finished":
                 ends[event.work_id] = event

@@ -16,27 +16,30 @@ _LEDGER: Final = (
             Edit(
                 "flow.iterate:_one_pass",
                 (
-                    ("    _act(hold, looked, plan, now)\n", ""),
-                    ("    if changed and not hold.commit(", "    _act(hold, looked, plan, now)\n    if changed and not hold.commit("),
+                    ("    promise_until = _act(hold, looked, choice, now)\n", ""),
+                    (
+                        "    if changed and not hold.commit(",
+                        "    promise_until = _act(hold, looked, choice, now)\n    if changed and not hold.commit(",
+                    ),
                 ),
             ),
         ),
     ),
-    one_edit("limit: free slots", "WP-1", "flow.iterate:_one_pass", "free = limit - len(looked.entries)", "free = limit"),
+    one_edit("limit: free slots", "WP-1", "flow.iterate:_one_pass", "limit - len(looked.entries)", "limit"),
     one_edit(
         "limit: slots of unsettled entries",
         "WP-1",
         "flow.iterate:_one_pass",
-        "free = limit - len(looked.entries)",
-        "free = limit - len(looked.entries) + 1",
+        "limit - len(looked.entries)",
+        "limit - len(looked.entries) + 1",
     ),
-    one_edit("cursor never past the unchosen", "WP-3", "core.start:cursor_after", "blocked_at is not None", "False"),
-    one_edit("cursor overlap", "WP-20", "core.start:cursor_after", "now - limits.CURSOR_OVERLAP_MS", "now"),
+    one_edit("cursor never past the unchosen", "WP-3", "core.choose:cursor_after", "blocked_at is None", "True"),
+    one_edit("cursor overlap", "WP-20", "core.choose:cursor_after", "now - limits.CURSOR_OVERLAP_MS", "now"),
     one_edit(
         "cursor back to a retry's pointer",
         "WP-20",
-        "flow.iterate:_cursor_back",
-        "min(mark.work_cursor, settled.back_to)",
+        "core.choose:_cursor_back",
+        "min(mark.work_cursor, back_to)",
         "mark.work_cursor",
     ),
     one_edit("buffer", "WP-3", "core.settle:deep_low", "min(times) - limits.BUFFER_MS", "min(times)"),
@@ -48,7 +51,13 @@ _LEDGER: Final = (
         "deep = False",
     ),
     one_edit("deep read from the last one", "WP-3", "core.settle:deep_low", "[deep_at]", "[time_of(cursor)]"),
-    one_edit("deep read moves only when read", "WP-3", "flow.iterate:_one_pass", "deep=deep and free > 0", "deep=deep"),
+    one_edit(
+        "deep read moves only when read",
+        "WP-3",
+        "core.choose:marks_after",
+        "_cursor_back(mark, back_to), mark.deep_at",
+        "_cursor_back(mark, back_to), now if deep else mark.deep_at",
+    ),
     one_edit(
         "deep read of done records",
         "WP-21",
@@ -234,7 +243,7 @@ _REST: Final = (
         "ports.clock.now() - 4_000 < a.loop_until",
     ),
     one_edit(
-        "promise: the loop stays up", "WP-20", "flow.iterate:_pace", "max(hold.promise_until, hold.active_at + limits.LINGER_MS)", "0"
+        "promise: the loop stays up", "WP-20", "core.pace:decide_pause", "max(pace.promise_until, pace.active_at + limits.LINGER_MS)", "0"
     ),
     one_edit("rest: near works", "WP-20", "core.rest:decide_rest", "due is not None and due <= now + limits.NEAR_MS", "False"),
     one_edit(

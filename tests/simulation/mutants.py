@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from tests.simulation.call_off_guards import CALL_OFF_GUARDS
 from tests.simulation.caller_guards import CALLER_GUARDS
 from tests.simulation.condition_guards import CONDITION_GUARDS
 from tests.simulation.loop_guards import LOOP_GUARDS
 from tests.simulation.mutation import Mutant
+from tests.simulation.upkeep_guards import UPKEEP_GUARDS
 
 __all__ = ["MUTANTS"]
 
@@ -31,6 +33,13 @@ _QUICK: Final = frozenset(
         "callback: the loop keeps what it owes",
         "callback: the report says that it is owed",
         "callback: the report says that it was sent",
+        "called off: an older epoch",
+        "called off: clocks differ",
+        "called off: not the epoch of now",
+        "cancel all: felt by the loop",
+        "drain: its end is committed",
+        "enqueue: into the epoch",
+        "packed ledger: start numbers",
         "chunks: in one transaction with their work",
         "chunks: of a result not before the callback",
         "claim: before user code",
@@ -106,6 +115,50 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     },
     "tests/integration/test_canceling.py": {
         "own write: cancel": "test_somebody_elses_cancel_is_told_as_what_it_is",
+    },
+    "tests/integration/test_canceling_all.py": {
+        "called off: not what is plainly younger": "test_a_young_work_with_an_old_epoch_runs",
+        "called off: canceled when it is due": "test_a_straggler_is_canceled_when_it_is_due",
+        "called off: the cursor waits for it": "test_a_cancel_without_an_answer_is_tried_again",
+        "enqueue: anew if it was canceled": "test_a_work_that_was_canceled_before_its_caller_was_told_is_enqueued_anew",
+        "cancel all: its time does not go back": "test_two_at_a_time_agree",
+        "drain: goes on where it is": "test_a_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it",
+        "drain: begins anew for the next": "test_two_at_a_time_agree",
+        "drain: not over before its end": "test_a_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it",
+        "drain: pointers go, too": "test_pointers_of_canceled_works_go_with_them",
+        "drain: running works are asked": "test_what_was_committed_before_may_still_go_out_and_is_asked",
+        "watchdog: works to cancel": "test_a_caller_that_died_on_the_way_leaves_the_rest_to_the_watchdog",
+    },
+    "tests/integration/test_deploying.py": {
+        "deployment: limits before the item": "test_a_limit_that_was_not_set_is_set_by_the_next_tick",
+        "deployment: a limit is felt by the loop": "test_a_lower_limit_fences_a_pass_that_read_the_higher_one",
+        "deployment: a limit not named any more goes": "test_a_pool_that_is_not_named_any_more_goes_back_to_its_programs",
+    },
+    "tests/integration/test_redriving_callbacks.py": {
+        "redeliver: a record tells the loop": "test_a_dead_callback_is_delivered_again_whatever_the_outcome",
+        "redeliver: its record is in time": "test_the_record_of_a_redelivery_that_was_late_is_put_again",
+        "redeliver: a failure stays a dead letter": "test_all_dead_letters_are_redriven_and_a_failure_stays_one_for_its_own_sake",
+    },
+    "tests/integration/test_ledger_formats.py": {
+        "packed ledger: the format before": "test_a_ledger_of_the_version_before_still_fills_its_slots",
+    },
+    "tests/integration/test_pacing.py": {
+        "pace: without progress it slows down": "test_a_loop_that_achieves_nothing_slows_down_and_says_so",
+        "pace: without answers it gives up": "test_a_loop_that_gets_no_answer_again_and_again_gives_up",
+        "pace: awake for what is due": "test_due_work_with_a_free_slot_starts_within_a_second",
+        "rest: looks past what is over": "test_many_later_rows_are_looked_through_a_part_at_a_time",
+    },
+    "tests/acceptance/test_api_cancel_all.py": {
+        "redrive: into the epoch": "test_a_redriven_failure_is_work_of_after",
+    },
+    "tests/unit/core/test_drain_decision.py": {
+        "classify: called off": "test_a_due_work_that_is_called_off_is_never_chosen",
+        "drain: due works before any start": "test_starts_wait_until_what_is_due_was_seen",
+        "drain: from where pending works can lie": "test_a_drain_begins_where_pending_works_can_lie_and_goes_on_where_it_is",
+    },
+    "tests/unit/core/test_pace_decision.py": {
+        "pace: no pass so long that due work waits": "test_no_length_keeps_due_work_waiting",
+        "pace: passes begin a floor apart": "test_a_commit_waits_until_it_is_worth_its_size",
     },
     "tests/integration/test_claims.py": {
         "claim: sets the deadline": "test_the_claim_sets_the_deadline_to_the_end_of_its_own_invocation",
@@ -206,9 +259,15 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     },
     "tests/simulation/test_found.py": {
         "watchdog: looks where a loop would": "test_the_watchdog_sees_due_work_just_where_a_new_loop_begins_to_read",
+        "pointers: a work's own row is none": "test_a_pointer_before_the_works_own_row_does_not_name_that_row",
+        "pointers: all that led to a start go": "test_a_retry_that_is_met_by_its_own_key_leaves_no_pointer",
         "registration before the first work": "test_the_work_of_a_first_caller_that_died_before_its_kick_runs",
     },
+    "tests/unit/adapters_store/test_slots.py": {
+        "packed ledger: what was confirmed": "test_slots_come_back",
+    },
     "tests/unit/core/test_callback_decision.py": {
+        "redeliver: tries begin anew": "test_a_record_of_a_callback_whose_tries_are_used_up_begins_anew",
         "rest: callbacks that are near": "test_a_callback_that_is_near_keeps_the_loop_up_and_a_later_one_orders_a_wake",
         "callback: sent waits for its handler": "test_a_sent_callback_is_looked_at_less_and_less_often_until_its_handlers_time_is_over",
         "callback: only what is owed": "test_what_is_over_is_forgotten",
@@ -247,6 +306,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
 _REDUNDANT: Final = {
     "recovery's margin: entries": "the look at the work waits for the margin, too; this one only saves looks that come to nothing",
     "own write: start": "the next pass looks at the work and finds its own start there; this only saves it a tenth of a second",
+    "drain: running works are asked once": "each ask is a write that is refused or changes nothing; this only saves them",
     "a put back of another start": "the write's condition names the start; this only saves a transaction that is refused",
 }
 """Why nothing fails without the guard, and what it is good for all the same."""
@@ -254,7 +314,7 @@ _REDUNDANT: Final = {
 
 def _all() -> Iterator[Mutant]:
     cases = {name: (f"{file}::{test}",) for file, tests in _CASES.items() for name, test in tests.items()}
-    for each in (*CONDITION_GUARDS, *LOOP_GUARDS, *CALLER_GUARDS):
+    for each in (*CONDITION_GUARDS, *LOOP_GUARDS, *CALLER_GUARDS, *CALL_OFF_GUARDS, *UPKEEP_GUARDS):
         yield replace(
             each,
             quick=each.name in _QUICK,

@@ -16,6 +16,7 @@ from workpool_aws.local.faults import Fault
 
 __all__ = [
     "Act",
+    "CallOff",
     "Change",
     "Ending",
     "Execution",
@@ -59,6 +60,7 @@ _AIMS: Final = (
     "update StatusRef",
     "get StatusRef",
     "get ConfigRef",
+    "update ConfigRef",
     "query",
     "invoke",
     "invoke",
@@ -125,6 +127,14 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
+class CallOff:
+    """Cancel everything that a pool has."""
+
+    at_ms: int
+    pool: int
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Change a pool's limits."""
 
@@ -169,6 +179,7 @@ class Scenario:
     pools: tuple[PoolPlan, ...]
     submissions: tuple[Submission, ...]
     cancels: tuple[Act, ...]
+    call_offs: tuple[CallOff, ...]
     changes: tuple[Change, ...]
     redrives: tuple[Act, ...]
     upheavals: tuple[Upheaval, ...]
@@ -217,9 +228,10 @@ class Scenario:
     @property
     def over_after(self) -> timedelta:
         """When nothing of it is left: the last late write lands 90 s after the last fault, and the last caller has had its say."""
-        acts: tuple[Submission | Act | Change | Upheaval, ...] = (
+        acts: tuple[Submission | Act | CallOff | Change | Upheaval, ...] = (
             *self.submissions,
             *self.cancels,
+            *self.call_offs,
             *self.changes,
             *self.redrives,
             *self.upheavals,
@@ -236,7 +248,8 @@ class Scenario:
             f"loop timeout {self.loop_timeout}",
             f"faults: at most {self.budget} in {self.calm_after}, at calls {self.aim or 'of any kind'!r}: {rates}",
         ]
-        return "\n".join([*lines, *map(str, (*self.submissions, *self.cancels, *self.changes, *self.redrives, *self.upheavals))])
+        acts = (*self.submissions, *self.cancels, *self.call_offs, *self.changes, *self.redrives, *self.upheavals)
+        return "\n".join([*lines, *map(str, acts)])
 
 
 def ending_of(seed: int, number: int, attempt: int) -> Execution:
@@ -248,6 +261,7 @@ def ending_of(seed: int, number: int, attempt: int) -> Execution:
 def small_scenario(
     *submissions: Submission,
     cancels: tuple[Act, ...] = (),
+    call_offs: tuple[CallOff, ...] = (),
     rates: Mapping[Fault, float] | None = None,
     aim: str = "",
     budget: int = 0,
@@ -261,6 +275,7 @@ def small_scenario(
         pools=(PoolPlan("a", limit),),
         submissions=submissions,
         cancels=cancels,
+        call_offs=call_offs,
         changes=(),
         redrives=(),
         upheavals=(),
@@ -298,6 +313,7 @@ def scenario_of(seed: int) -> Scenario:
         pools=pools,
         submissions=submissions,
         cancels=tuple(Act(_moment(chance), chance.randrange(8)) for _ in range(0 if calm else chance.choice((0, 0, 1, 2, 4)))),
+        call_offs=tuple(_call_offs(seed, submissions, len(pools))),
         changes=tuple(_changes(chance, pools)),
         redrives=tuple(Act(_late_moment(chance), chance.randrange(4)) for _ in range(0 if calm else chance.choice((0, 0, 0, 2, 3)))),
         upheavals=() if calm else _upheavals(chance),
@@ -334,6 +350,15 @@ def _moment(chance: random.Random) -> int:
 
 def _late_moment(chance: random.Random) -> int:
     return chance.choice((3_000, 20_000, 45_000, 120_000)) + chance.choice((0, 1, 7, 150))
+
+
+def _call_offs(seed: int, submissions: Sequence[Submission], pools: int) -> list[CallOff]:
+    """In every fourth scenario or so: by several callers, some at the time of an enqueue, some while works run or wait."""
+    chance = random.Random(f"call off {seed}")
+    if chance.random() < 0.7:
+        return []
+    moments = [each.at_ms + chance.choice((0, 1, 20, 300, 2_000, 15_000)) for each in submissions]
+    return [CallOff(chance.choice(moments), chance.randrange(pools)) for _ in range(chance.choice((1, 1, 2, 3)))]
 
 
 def _upheavals(chance: random.Random) -> tuple[Upheaval, ...]:

@@ -15,7 +15,7 @@ from tests.simulation.mutation import Mutant, applied
 from tests.simulation.scenario import scenario_of
 from tests.simulation.world import simulate
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.core.callback import dead_write, delivered_write, sent_write
+from workpool_aws.core.callback import dead_write, delivered_write, failed_write, redeliver_write, sent_write
 from workpool_aws.core.cancel import CancelWrite, decide_cancel
 from workpool_aws.core.claim import claim_write
 from workpool_aws.core.complete import Judged, decide_canceled, decide_put_back, decide_report, decide_suspicion
@@ -23,7 +23,7 @@ from workpool_aws.core.redrive import Redrive, decide_redrive
 from workpool_aws.core.start import start_write
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import LoopState
-from workpool_aws.model.messages import Report, ReportKind
+from workpool_aws.model.messages import CallbackTicket, Report, ReportKind
 from workpool_aws.model.refs import Record, ref_of
 from workpool_aws.model.work import CallbackState, Outcome, State
 from workpool_aws.model.writes import IsAbsent, Put, Write
@@ -37,6 +37,9 @@ FAILED = Report(kind=ReportKind.FAILED, error="x", error_type="X")
 MINE = replace(FAILED, claim="worker-1")
 RETRIED = an_assignment(retry=a_policy())
 ENDED = replace(a_running_work(), state=State.FINISHED, outcome=Outcome.FAILED, callback=CallbackState.PENDING)
+SENT = replace(ENDED, callback=CallbackState.SENT)
+DEAD = replace(ENDED, callback=CallbackState.DEAD)
+TICKET = CallbackTicket(table="t", pool="email", work_id=ENDED.id, retention_s=1)
 PENDING = a_work(starts=0)
 
 
@@ -68,6 +71,8 @@ WRITES: dict[str, tuple[Write, Record | None]] = {
     "callback sent": (sent_write(ENDED), ENDED),
     "callback delivered": (delivered_write("email", ENDED.id, retention_s=1, now=NOW), ENDED),
     "callback dead": (dead_write(ENDED, now=NOW), ENDED),
+    "callback pending": (failed_write(TICKET), SENT),
+    "redeliver the callback": (redeliver_write(DEAD), DEAD),
     "mark as redriven": (redriven().mark, ENDED),
     "redrive": (Put(redriven().work, IsAbsent()), None),
 }
@@ -114,7 +119,7 @@ def seen_in_runs() -> dict[str, tuple[Write, Record | None]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MemoryStore, "write", noting)
-        for seed in range(40):
+        for seed in range(100):
             simulate(scenario_of(seed))
     return seen
 

@@ -7,7 +7,10 @@ import pytest
 from tests.simulation.history import (
     Began,
     Breach,
+    CallOffAnswered,
+    CallOffAsked,
     CancelAnswered,
+    CancelAsked,
     Ended,
     Enqueued,
     Event,
@@ -21,7 +24,9 @@ from tests.simulation.history import (
 )
 
 SETTLED = Terms(once=True, in_time=True, settled=True)
-WORK = Enqueued(at=10, work_id="w1", pool="a", due_at=10, attempts=1, claimed=True, decorated=True, wants=frozenset({"success"}))
+WORK = Enqueued(
+    at=10, asked_at=9, work_id="w1", pool="a", due_at=10, attempts=1, claimed=True, decorated=True, wants=frozenset({"success"})
+)
 RETRIED = replace(WORK, work_id="w2", attempts=2, claimed=False, wants=frozenset())
 LIMIT = LimitAsked(at=0, pool="a", limit=1)
 
@@ -36,7 +41,7 @@ def ended(run: int, at: int = 200, ending: str = "ok") -> Ended:
 
 def looked(work: str = "w1", outcome: str | None = "success", at: int = 900, **more: object) -> Looked:
     state = "pending" if outcome is None else "finished"
-    return Looked(at=at, work_id=work, outcome=outcome, **{"state": state, **more})
+    return Looked(at=at, asked_at=at, work_id=work, outcome=outcome, **{"state": state, **more})
 
 
 HEARD = Heard(at=300, work_id="w1", kind="success")
@@ -46,6 +51,9 @@ BESIDE = [*KEPT[:3], OTHER, began(2, 150, "w2"), *KEPT[3:], ended(2), looked("w2
 CANCELED = CancelAnswered(at=50, work_id="w2", answer="canceled")
 REQUESTED = replace(CANCELED, answer="requested")
 PAUSED = LimitAnswered(at=50, pool="a", limit=0)
+CALLED_OFF = [CallOffAsked(at=40, pool="a", call=0), CallOffAnswered(at=50, pool="a", call=0)]
+FAR = replace(RETRIED, due_at=60_000)
+LATER = replace(RETRIED, at=70, asked_at=60)
 
 
 def rules_of(history: list[Event], terms: Terms = SETTLED) -> set[str]:
@@ -115,6 +123,26 @@ def test_a_history_that_keeps_every_promise_passes() -> None:
             ],
             "WP-13",
         ),
+        (
+            [LIMIT, RETRIED, *CALLED_OFF, began(1, work="w2"), ended(1), began(2, work="w2", start=2, attempt=2), ended(2), looked("w2")],
+            "WP-13",
+        ),
+        (
+            [
+                LIMIT,
+                RETRIED,
+                replace(RETRIED, work_id="w4"),
+                *CALLED_OFF,
+                *(each for run, work in ((1, "w2"), (2, "w4")) for each in (began(run, work=work), ended(run))),
+                looked("w2"),
+                looked("w4"),
+            ],
+            "WP-13",
+        ),
+        ([LIMIT, FAR, *CALLED_OFF, began(1, 60_000, "w2"), ended(1, 60_001), looked("w2", "canceled", at=60_002)], "WP-13"),
+        ([LIMIT, FAR, *CALLED_OFF, looked("w2", "failed", at=60_002)], "WP-13"),
+        ([LIMIT, *CALLED_OFF, LATER, looked("w2", "canceled")], "WP-3"),
+        ([LIMIT, FAR, *CALLED_OFF, looked("w2", None)], "WP-3"),
         ([LIMIT, replace(WORK, due_at=60_000), *KEPT[2:]], "WP-20"),
     ],
 )
@@ -128,6 +156,13 @@ def test_a_history_that_breaks_one_rule_is_noticed(history: list[Event], rule: s
         [LIMIT, RETRIED, began(1, work="w2"), began(2, work="w2"), ended(1), ended(2), looked("w2")],
         [LIMIT, replace(RETRIED, decorated=False), CANCELED, began(1, work="w2"), ended(1), looked("w2")],
         [LIMIT, RETRIED, REQUESTED, began(1, work="w2"), ended(1), looked("w2")],
+        [LIMIT, RETRIED, *CALLED_OFF, began(1, work="w2"), ended(1), looked("w2")],
+        [LIMIT, FAR, *CALLED_OFF, looked("w2", "canceled")],
+        [LIMIT, CALLED_OFF[0], LATER, replace(CALLED_OFF[1], at=80), looked("w2", "canceled")],
+        [LIMIT, CALLED_OFF[0], LATER, looked("w2", "canceled")],
+        [LIMIT, *CALLED_OFF, LATER, CancelAsked(at=80, work_id="w2"), looked("w2", "canceled")],
+        [LIMIT, *CALLED_OFF, LATER, began(1, work="w2"), ended(1), looked("w2")],
+        [LIMIT, WORK, began(1), ended(1), HEARD, looked(result_of=1), replace(looked(outcome=None), asked_at=150, at=950), looked(at=960)],
         [LIMIT, PAUSED, LimitAsked(at=60, pool="a", limit=2), *KEPT[1:]],
     ],
 )

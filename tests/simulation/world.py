@@ -93,6 +93,7 @@ class _Stage:
         self._judge = judging(
             self._now,
             self._lines,
+            self._writer,
             decorated=frozenset(mode.value for mode in DECORATED),
             once=not scenario.doubles_events,
             in_time=not scenario.delays_starts,
@@ -129,6 +130,10 @@ class _Stage:
 
     def _lines(self) -> int:
         return len(self._platform.kernel.trace)
+
+    def _writer(self) -> str:
+        task = self._platform.kernel.current()
+        return "-" if task is None else task.name
 
     @property
     def _platform(self) -> Platform:
@@ -229,6 +234,7 @@ class _Stage:
             if work.state is State.RUNNING or (work.state is State.PENDING and self._scenario.hourly_look):
                 judge.fail("WP-21", f"{work.id} is {work.state} at the end")
             self._judge_callback(work)
+        judge.judge_call_offs()
         if self._scenario.is_calm:
             latest = max(judge.lags_ms, default=0)
             calls_ms = _CALLS_BETWEEN * (self._scenario.latency_ms + self._scenario.jitter_ms)

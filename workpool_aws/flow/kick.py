@@ -72,19 +72,6 @@ def _win(ports: Ports, pool: str, status: Status | None, reason: KickReason, *, 
     return decision.generation if _wins(ports, decision, token) else None
 
 
-def ensure_known(ports: Ports, pool: str) -> None:
-    """Make sure that the watchdog knows a pool before it has its first work: whoever stores that may die before it kicks.
-
-    One read in the life of a process, and one write in the life of a pool. Raises StoreUnavailable.
-    """
-    if ports.store.get(StatusRef(pool)) is None:
-        _register(ports, pool)
-
-
-def _register(ports: Ports, pool: str) -> None:
-    ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
-
-
 def _wins(ports: Ports, decision: StartLoop, token: str) -> bool:
     try:
         ports.store.write(decision.write)

@@ -243,15 +243,15 @@ def test_a_record_that_owes_a_callback_counts_wherever_it_lies() -> None:
     """It landed late, behind the cursor: nobody has seen it, or it would be gone."""
     pending = a_record(1, CallbackState.PENDING)
 
-    assert newly_owed([pending], (), (), cursor=a_record(2, None).at, room=10, now=NOW).spent == (pending.at,)
+    assert newly_owed([pending], {}, (), cursor=a_record(2, None).at, room=10, now=NOW).spent == (pending.at,)
 
 
 def test_two_records_of_one_callback_owe_it_once_and_are_both_spent() -> None:
     """Its work was reported twice. A record that is only to be deleted is something to do, or it would lie there for ever."""
     first, second = a_record(1, CallbackState.PENDING), replace(a_record(2, CallbackState.PENDING), work_id=an_id(n=1))
 
-    new = newly_owed([first, second], (), (), cursor="", room=10, now=NOW)
-    held = newly_owed([second], {second.work_id}, (), cursor="", room=10, now=NOW)
+    new = newly_owed([first, second], {}, (), cursor="", room=10, now=NOW)
+    held = newly_owed([second], {second.work_id: new.callbacks[0]}, (), cursor="", room=10, now=NOW)
 
     assert [owed.work_id for owed in new.callbacks] == [first.work_id]
     assert new.spent == (first.at, second.at)
@@ -261,7 +261,7 @@ def test_two_records_of_one_callback_owe_it_once_and_are_both_spent() -> None:
 def test_a_second_record_of_a_callback_needs_no_room() -> None:
     first, second = a_record(1, CallbackState.PENDING), replace(a_record(2, CallbackState.PENDING), work_id=an_id(n=1))
 
-    assert newly_owed([first, second], (), (), cursor="", room=1, now=NOW).blocked_at is None
+    assert newly_owed([first, second], {}, (), cursor="", room=1, now=NOW).blocked_at is None
 
 
 def test_a_record_of_a_sent_callback_behind_the_cursor_counts_with_its_entry_only() -> None:
