@@ -15,7 +15,7 @@ PIP := -m pip -qq --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test engines e2e ministack sim check format docs bench-cost bench-task-pool lock clean
+.PHONY: help install demo test engines e2e ministack sim sim-long check format docs bench-cost bench-task-pool lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,8 +36,11 @@ e2e: $(STAMP) $(MINISTACK_STAMP) ## Deploy to an emulated AWS and run jobs on it
 
 ministack: $(MINISTACK_STAMP) ## Make build/ministack-venv, the emulated AWS, from its own lock
 
-sim: $(STAMP) ## Simulate schedules with faults: COUNT=5000 many, SEED=31 one with its trace (ARGS="..." goes to tests.simulation.sweep)
-	$(BIN)/python -m tests.simulation.sweep $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(ARGS)
+sim: $(STAMP) ## Simulate schedules with faults, and remove some guards: COUNT=5000 seeds, SEED=31 one with its trace (ARGS="..." goes to tests.simulation.sweep)
+	$(BIN)/python -m tests.simulation.sweep $(if $(SEED),--seed $(SEED),$(if $(COUNT),--count $(COUNT),--calls 2000000 --mutants quick)) $(ARGS)
+
+sim-long: $(STAMP) ## The same for HOURS=8, from FIRST=100000 on, then with every guard removed
+	$(BIN)/python -m tests.simulation.sweep --hours $(or $(HOURS),8) --first $(or $(FIRST),100000) --keep-going --mutants all $(ARGS)
 
 check: $(STAMP) ## Check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check

@@ -62,17 +62,24 @@ class RecordingJudge(Judge):
     """Judges, and remembers."""
 
     def __init__(
-        self, now: Callable[[], EpochMs], lines: Callable[[], int], *, decorated: Collection[str], once: bool, in_time: bool
+        self,
+        now: Callable[[], EpochMs],
+        lines: Callable[[], int],
+        writer: Callable[[], str],
+        *,
+        decorated: Collection[str],
+        once: bool,
+        in_time: bool,
     ) -> None:
-        super().__init__(now, lines, decorated=decorated, once=once, in_time=in_time)
-        self.writes: list[tuple[EpochMs, int, Record | None, Record | None]] = []
+        super().__init__(now, lines, writer, decorated=decorated, once=once, in_time=in_time)
+        self.writes: list[tuple[EpochMs, str, Record | None, Record | None]] = []
         self.runs: list[tuple[EpochMs, int, EntryKey]] = []
         self.answers: list[tuple[int, WorkId, CancelAnswer]] = []
         self.tellings: list[tuple[int, WorkId]] = []
 
     def seen(self, before: Record | None, after: Record | None) -> None:
         super().seen(before, after)
-        self.writes.append((self._now(), self._lines(), before, after))
+        self.writes.append((self._now(), self._writer(), before, after))
 
     def begins(self, assignment: Assignment, target: str) -> Execution:
         self.runs.append((self._now(), len(self.writes), EntryKey(assignment.work_id, assignment.start)))
@@ -197,7 +204,5 @@ def history_of(seed: int) -> History:
     run = simulate(scenario_for(seed), judging=RecordingJudge)
     judge = run.judge
     assert isinstance(judge, RecordingJudge)
-    changes = tuple(
-        Change(index, at, run.trace[line - 1].split()[1], before, after) for index, (at, line, before, after) in enumerate(judge.writes)
-    )
+    changes = tuple(Change(index, *write) for index, write in enumerate(judge.writes))
     return History(run, judge, changes)

@@ -136,7 +136,7 @@ def a_pass_writes_only_what_it_changed(h: History) -> int:
         (before, after) for _, before, after in h.ledgers if before.holder == after.holder and before.committed_by != after.committed_by
     ]
     for before, after in committed:
-        assert (before.entries, before.callbacks, before.tally) != (after.entries, after.callbacks, after.tally)
+        assert (before.entries, before.callbacks, before.tally, before.epoch) != (after.entries, after.callbacks, after.tally, after.epoch)
     return len(committed)
 
 

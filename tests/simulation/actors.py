@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial
 
+from tests.simulation.history import (
+    Began,
+    CallOffAnswered,
+    CallOffAsked,
+    CancelAnswered,
+    CancelAsked,
+    Ended,
+    Enqueued,
+    Event,
+    Heard,
+    LimitAnswered,
+    LimitAsked,
+    Looked,
+    Redriven,
+)
 from tests.simulation.judge import Judge
-from tests.simulation.scenario import TIMEOUT_MS, Act, Change, Mode, Scenario, Submission, Told, ending_of
-from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Workpool
+from tests.simulation.scenario import TIMEOUT_MS, Act, CallOff, Change, Mode, Scenario, Submission, Told, Upheaval, ending_of
+from workpool_aws import NonRetryableError, NotFound, RetryPolicy, StoreUnavailable, Workpool
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_from_wire
 from workpool_aws.callbacks import OnCompleteEvent
+from workpool_aws.core.status import OutcomeName
 from workpool_aws.local import LocalCloud
-from workpool_aws.local.functions import Event
+from workpool_aws.local.functions import Event as LambdaEvent
+from workpool_aws.local.functions import Function
 from workpool_aws.local.kernel import Kernel, Killed
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.messages import Assignment
+from workpool_aws.model.refs import ChunkRef
+from workpool_aws.model.work import Outcome, Part
 from workpool_aws.workers import Worker
 
 __all__ = ["DECORATED", "Actors"]
 
-DECORATED = frozenset({Mode.CLAIMED, Mode.RETRIED})
+DECORATED = frozenset({Mode.CLAIMED, Mode.RETRIED, Mode.UNDELIVERED})
+_WANTS = frozenset({"success", "failed", "canceled"})
 
 _PAD = "x" * 5_000
 """Arguments with it do not fit beside a work."""
+
+_LARGE = "y" * 17_000
+"""A result with it does not fit beside a work."""
 
 _assignment: ContextVar[Assignment] = ContextVar("assignment")
 
@@ -32,18 +55,25 @@ _assignment: ContextVar[Assignment] = ContextVar("assignment")
 class Actors:
     """Everybody in one cloud, as its scenario has them. The judge hears what they do and what they are told."""
 
-    def __init__(self, cloud: LocalCloud, scenario: Scenario, judge: Judge) -> None:
+    def __init__(self, cloud: LocalCloud, scenario: Scenario, judge: Judge, history: list[Event]) -> None:
         self.workers = {mode: mode.value for mode in Mode}
         """The functions that works run; their ARNs, once deployed."""
         self.listeners = {told: told.value for told in Told}
-        """`on_complete` targets; their ARNs, once deployed."""
+        """`on_complete` targets; their ARNs, once deployed. Queues and topics have theirs from the beginning."""
+        self.functions: tuple[str, ...] = ()
         self._cloud = cloud
         self._scenario = scenario
         self._judge = judge
+        self._history = history
+        self._runs = 0
+        self._flaky_met: set[WorkId] = set()
+        self._gone: list[Function] = []
 
     def deploy(self) -> None:
         self.workers = {mode: self._deploy(mode) for mode in Mode}
-        self.listeners = {Told.HANDLER: self._deploy_handler(), Told.LISTENER: self._deploy_listener()}
+        deployed = {Told.HANDLER: self._deploy_handler(), Told.FLAKY: self._deploy_flaky(), Told.LISTENER: self._deploy_listener()}
+        self.listeners |= deployed
+        self.functions = (*self.workers.values(), *deployed.values())
 
     def is_decorated(self, target: str) -> bool:
         return any(self.workers[mode] == target for mode in DECORATED)
@@ -55,14 +85,42 @@ class Actors:
             self._kernel.spawn(f"caller#{number}", partial(self._submit, submission))
         for number, cancel in enumerate(self._scenario.cancels):
             self._kernel.spawn(f"canceler#{number}", partial(self._cancel, cancel))
+        for number, call_off in enumerate(self._scenario.call_offs):
+            self._kernel.spawn(f"cancelall#{number}", partial(self._cancel_all, number, call_off))
+        for number, redrive in enumerate(self._scenario.redrives):
+            self._kernel.spawn(f"redriver#{number}", partial(self._redrive, redrive))
+        for number, upheaval in enumerate(self._scenario.upheavals):
+            self._kernel.spawn(f"upheaval#{number}", partial(self._upset, upheaval))
+        for number, at_ms in enumerate(self._scenario.looks_at_ms):
+            self._kernel.spawn(f"asker#{number}", partial(self._ask, at_ms))
+        for plan in self._scenario.pools:
+            self._history.append(LimitAsked(at=began, pool=plan.name, limit=plan.limit))
         if self._scenario.changes:
             self._kernel.spawn("operator", partial(self._operate, began))
 
     def repair(self) -> None:
-        """An operator who died in the middle is followed by another, when all is calm."""
-        for name in {self._scenario.pools[change.pool].name: None for change in self._scenario.changes}:
-            self._cloud.workpool(name).configure(None, reset=True)
-            self._judge.config_answered(name)
+        """An operator who died in the middle is followed by another, when all is calm; and what was removed returns."""
+        while self._gone:
+            self._restore()
+        for plan in {
+            self._scenario.pools[change.pool].name: self._scenario.pools[change.pool] for change in self._scenario.changes
+        }.values():
+            self._history.append(LimitAsked(at=self._kernel.now(), pool=plan.name, limit=plan.limit))
+            self._cloud.workpool(plan.name).configure(None, reset=True)
+            self._judge.config_answered(plan.name)
+
+    def ask_in_the_end(self) -> None:
+        """What an outsider finds when all is over: every work's status and result, and the messages of queue and topic."""
+        for told in (Told.QUEUE, Told.TOPIC):
+            for message in self._cloud.messages(told.value):
+                assert isinstance(message, dict)
+                self._judge.told(message["work_id"], message["result"]["kind"])
+                self._history.append(Heard(at=self._kernel.now(), work_id=message["work_id"], kind=message["result"]["kind"]))
+        for each in [each for each in self._history if isinstance(each, Enqueued | Redriven)]:
+            work_id = each.new_id if isinstance(each, Redriven) else each.work_id
+            work = self._judge.works.get(WorkId(work_id))
+            if work is not None or (isinstance(each, Enqueued) and each.acknowledged):
+                self._look(self._cloud.workpool(self._scenario.pools[0].name if work is None else work.pool), work_id)
 
     @property
     def _kernel(self) -> Kernel:
@@ -70,17 +128,18 @@ class Actors:
 
     def _deploy(self, mode: Mode) -> str:
         handler = self._decorated() if mode in DECORATED else self._plain(mode)
-        return self._cloud.function(handler, name=mode.value, timeout=timedelta(milliseconds=TIMEOUT_MS))
+        reserved = 0 if mode is Mode.UNDELIVERED else None
+        return self._cloud.function(handler, name=mode.value, timeout=timedelta(milliseconds=TIMEOUT_MS), reserved=reserved)
 
-    def _decorated(self) -> Callable[[Event, object], object]:
-        def body(number: int, pad: str = "") -> dict[str, int]:
+    def _decorated(self) -> Callable[[LambdaEvent, object], object]:
+        def body(number: int, pad: str = "") -> dict[str, object]:
             self._check(number, pad)
             return self._user_code(_assignment.get(), number)
 
         return _Remembering(self._cloud.workpool().action(body))
 
-    def _plain(self, mode: Mode) -> Callable[[Event, object], object]:
-        def plain(event: Event, context: object) -> dict[str, int]:
+    def _plain(self, mode: Mode) -> Callable[[LambdaEvent, object], object]:
+        def plain(event: LambdaEvent, context: object) -> dict[str, object]:
             assignment = assignment_from_wire(event[WORKPOOL_KEY])
             assert assignment is not None, mode
             self._check(event["number"], event.get("pad", ""))
@@ -99,29 +158,54 @@ class Actors:
             self._check(*_context(event.context))
             self._judge.told(event.work_id, event.result.kind)
             self._kernel.sleep(100)
-            self._judge.heard(event.work_id)
+            self._heard(event)
 
         return self._cloud.function(self._cloud.workpool().on_complete(handler), name=Told.HANDLER.value)
 
+    def _deploy_flaky(self) -> str:
+        def flaky(event: OnCompleteEvent) -> None:
+            self._judge.told(event.work_id, event.result.kind)
+            if event.work_id not in self._flaky_met:
+                self._flaky_met.add(event.work_id)
+                raise Exception("the user's own")  # noqa: TRY002 - as users raise
+            self._heard(event)
+
+        return self._cloud.function(self._cloud.workpool().on_complete(flaky), name=Told.FLAKY.value)
+
+    def _heard(self, event: OnCompleteEvent) -> None:
+        self._judge.heard(event.work_id)
+        self._history.append(Heard(at=self._kernel.now(), work_id=event.work_id, kind=event.result.kind))
+
     def _deploy_listener(self) -> str:
-        def listener(event: Event, context: object) -> None:
+        def listener(event: LambdaEvent, context: object) -> None:
             self._check(*_context(event["context"]))
             self._judge.told(WorkId(event["work_id"]), event["result"]["kind"])
+            self._history.append(Heard(at=self._kernel.now(), work_id=event["work_id"], kind=event["result"]["kind"]))
 
         return self._cloud.function(listener, name=Told.LISTENER.value)
 
-    def _user_code(self, assignment: Assignment, number: int) -> dict[str, int]:
+    def _user_code(self, assignment: Assignment, number: int) -> dict[str, object]:
         does = ending_of(self._scenario.seed, number, assignment.attempts_made + 1)
         execution = self._judge.begins(assignment, self._judge.works[assignment.work_id].target)
+        self._runs += 1
+        run, attempt = self._runs, assignment.attempts_made + 1
+        began = Began(
+            at=self._kernel.now(), run=run, pool=assignment.pool, work_id=assignment.work_id, start=assignment.start, attempt=attempt
+        )
+        self._history.append(began)
         try:
             self._kernel.sleep(does.takes_ms)
         except Killed:
             self._judge.ends(execution, by_itself=False)
+            self._history.append(Ended(at=self._kernel.now(), run=run, ending="killed"))
             raise
         self._judge.ends(execution, by_itself=True)
+        self._history.append(Ended(at=self._kernel.now(), run=run, ending="ok" if does.ending in {"ok", "large"} else "failed"))
         match does.ending:
             case "ok":
                 return {"start": assignment.start}
+            case "large":
+                return {"start": assignment.start, "pad": _LARGE}
             case "fails":
                 raise Exception("the user's own")  # noqa: TRY002 - as users raise
             case "fails for good":
@@ -136,6 +220,8 @@ class Actors:
         self._kernel.sleep(submission.at_ms)
         retried = submission.mode in {Mode.RETRIED, Mode.PLAIN_RETRIED}
         backoff = timedelta(milliseconds=submission.backoff_ms)
+        due_at = self._kernel.now() + submission.delay_ms
+        asked_at, acknowledged = self._kernel.now(), self._judge.enqueue_asked(self._scenario.pools[submission.pool].name)
         try:
             ids = self._pool(submission.pool).enqueue_action_batch(
                 None,
@@ -145,11 +231,103 @@ class Actors:
                 run_after=timedelta(milliseconds=submission.delay_ms),
                 on_complete=None if submission.told is None else self.listeners[submission.told],
                 context=[submission.first, _PAD if submission.large else ""] if submission.told is not None else None,
-                on_complete_exclude=("failed", "canceled") if submission.told is not None and submission.first % 2 else (),
+                on_complete_exclude=_excluded(submission),
             )
+        except StoreUnavailable as error:
+            self._noted(submission, asked_at, due_at, error.maybe_enqueued, acknowledged=False)
+            return
+        acknowledged([WorkId(each) for each in ids])
+        self._noted(submission, asked_at, due_at, ids, acknowledged=True)
+
+    def _noted(self, submission: Submission, asked_at: int, due_at: int, ids: Sequence[str], *, acknowledged: bool) -> None:
+        decorated = submission.mode in DECORATED
+        retried = submission.mode in {Mode.RETRIED, Mode.PLAIN_RETRIED}
+        self._history += [
+            Enqueued(
+                at=self._kernel.now(),
+                work_id=work_id,
+                pool=self._scenario.pools[submission.pool].name,
+                asked_at=asked_at,
+                due_at=due_at,
+                attempts=submission.attempts if retried else 1,
+                claimed=decorated and not retried,
+                decorated=decorated,
+                wants=frozenset() if submission.told is None else _WANTS - frozenset(_excluded(submission)),
+                acknowledged=acknowledged,
+            )
+            for work_id in ids
+        ]
+
+    def _look(self, pool: Workpool, work_id: str) -> None:
+        asked_at = self._kernel.now()
+        try:
+            status = pool.status(None, work_id)
+            result = pool.result(None, work_id) if status.outcome == "success" else None
         except StoreUnavailable:
             return
-        self._judge.acknowledged += ids
+        value = None if result is None else result.return_value
+        start = value["start"] if isinstance(value, dict) else None
+        assert start is None or isinstance(start, int)
+        self._history.append(
+            Looked(
+                at=self._kernel.now(),
+                work_id=work_id,
+                asked_at=asked_at,
+                state=status.state,
+                outcome=status.outcome,
+                result_of=start,
+            )
+        )
+
+    def _ask(self, at_ms: int) -> None:
+        self._kernel.sleep(at_ms)
+        for work_id in tuple(self._judge.acknowledged):
+            self._look(self._cloud.workpool(self._judge.works[work_id].pool), work_id)
+
+    def _redrive(self, act: Act) -> None:
+        self._kernel.sleep(act.at_ms)
+        dead = sorted(each.id for each in self._judge.works.values() if each.outcome is Outcome.FAILED and each.redrive_of is None)
+        if not dead:
+            return
+        old = self._judge.works[dead[act.which % len(dead)]]
+        acknowledged = self._judge.enqueue_asked(old.pool)
+        self._judge.redrive_asked(old.id)
+        try:
+            new = self._cloud.workpool(old.pool).redrive(None, old.id)
+        except (StoreUnavailable, NotFound):
+            return
+        if new == old.id:
+            return  # its callback was dead, and is delivered again
+        acknowledged([new])
+        self._history.append(Redriven(at=self._kernel.now(), work_id=old.id, new_id=new))
+
+    def _upset(self, upheaval: Upheaval) -> None:
+        self._kernel.sleep(upheaval.at_ms)
+        match upheaval.kind:
+            case "target goes":
+                name = self._scenario.submissions[0].mode.value
+                self._gone += [found for found in [self._functions.pop(name, None)] if found is not None]
+            case "target returns":
+                self._restore()
+            case "chunks go":
+                self._remove_chunks()
+
+    @property
+    def _functions(self) -> dict[str, Function]:
+        return self._cloud._open.functions._by_name
+
+    def _restore(self) -> None:
+        if self._gone:
+            function = self._gone.pop()
+            self._functions[function.name] = function
+
+    def _remove_chunks(self) -> None:
+        store = self._cloud._engine_open.quiet(self._cloud.table)
+        for work in sorted(self._judge.works.values(), key=lambda work: work.id)[:2]:
+            for part, count in ((Part.ARGS, work.args_chunks), (Part.CONTEXT, work.context_chunks)):
+                if count is not None:
+                    self._judge.robbed.add(work.id)
+                    store.delete(ChunkRef(work.pool, work.id, part, 0))
 
     def _cancel(self, act: Act) -> None:
         self._kernel.sleep(act.at_ms)
@@ -157,11 +335,26 @@ class Actors:
         if not works:
             return
         work = self._judge.works[works[act.which % len(works)]]
+        self._judge.cancel_asked(work.id)
+        self._history.append(CancelAsked(at=self._kernel.now(), work_id=work.id))
         try:
             answer = self._cloud.workpool(work.pool).cancel(None, work.id)
         except StoreUnavailable:
             return
         self._judge.cancel_answered(work.id, answer)
+        self._history.append(CancelAnswered(at=self._kernel.now(), work_id=work.id, answer=answer))
+
+    def _cancel_all(self, number: int, call_off: CallOff) -> None:
+        self._kernel.sleep(call_off.at_ms)
+        name = self._scenario.pools[call_off.pool].name
+        answered = self._judge.cancel_all_asked(name)
+        self._history.append(CallOffAsked(at=self._kernel.now(), pool=name, call=number))
+        try:
+            self._cloud.workpool(name).cancel_all(None)
+        except StoreUnavailable:
+            return
+        answered()
+        self._history.append(CallOffAnswered(at=self._kernel.now(), pool=name, call=number))
 
     def _operate(self, began: EpochMs) -> None:
         for change in self._scenario.changes:
@@ -170,11 +363,14 @@ class Actors:
 
     def _change(self, change: Change) -> None:
         name = self._scenario.pools[change.pool].name
+        limit = self._scenario.pools[change.pool].limit if change.max_parallelism is None else change.max_parallelism
+        self._history.append(LimitAsked(at=self._kernel.now(), pool=name, limit=0 if change.paused else limit))
         try:
-            self._cloud.workpool(name).configure(None, max_parallelism=change.max_parallelism, paused=change.paused)
+            answer = self._cloud.workpool(name).configure(None, max_parallelism=change.max_parallelism, paused=change.paused)
         except StoreUnavailable:
             return
         self._judge.config_answered(name)
+        self._history.append(LimitAnswered(at=self._kernel.now(), pool=name, limit=answer.max_parallelism))
 
 
 class _Remembering:
@@ -182,14 +378,18 @@ class _Remembering:
 
     __workpool__ = True
 
-    def __init__(self, worker: Worker[..., dict[str, int]]) -> None:
+    def __init__(self, worker: Worker[..., dict[str, object]]) -> None:
         self._worker = worker
 
-    def __call__(self, event: Event, context: object) -> object:
+    def __call__(self, event: LambdaEvent, context: object) -> object:
         assignment = assignment_from_wire(event[WORKPOOL_KEY])
         assert assignment is not None
         _assignment.set(assignment)
         return self._worker(event, context)
+
+
+def _excluded(submission: Submission) -> Sequence[OutcomeName]:
+    return ("failed", "canceled") if submission.told is not None and submission.first % 2 else ()
 
 
 def _context(told: object) -> tuple[int, str]:

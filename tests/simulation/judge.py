@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
@@ -61,6 +61,16 @@ class Execution:
         return EntryKey(self.assignment.work_id, self.assignment.start)
 
 
+@dataclass(eq=False, slots=True)
+class _CallOff:
+    """A `cancel_all`. `before`: the works that were acknowledged when it was asked for."""
+
+    before: frozenset[WorkId]
+    answered: bool = False
+    free_to_end: frozenset[WorkId] = frozenset()
+    """Those of them that were over, running or committed when it was answered: the others are canceled."""
+
+
 @dataclass(slots=True)
 class _Pool:
     """What the judge knows of a pool."""
@@ -73,6 +83,7 @@ class _Pool:
     most_allowed: int = 0
     changed_at: EpochMs = EpochMs(0)
     """When a change of the limits was answered last."""
+    call_offs: list[_CallOff] = field(default_factory=list)
     slots: dict[EntryKey, tuple[EpochMs, EpochMs | None]] = field(default_factory=dict)
     """From when until when each start had its slot, as user code has it; None: it has it still."""
 
@@ -87,7 +98,8 @@ class _Pool:
 
 
 class Judge:
-    """Watches one run. `now` and `lines` are the cloud's time and the length of its trace; `decorated`: the names of functions that claim.
+    """Watches one run. `now` and `lines` are the cloud's time and the length of its trace, `writer` names whose call is being applied (a
+    write that lands after its writer gave up is nobody's: "-"); `decorated`: the names of functions that claim.
 
     `once`: no event is ever doubled, so no start runs twice, whatever kind of function it is. `in_time`: no worker begins late either, so
     the limit holds for every kind.
@@ -97,6 +109,7 @@ class Judge:
         self,
         now: Callable[[], EpochMs],
         lines: Callable[[], int],
+        writer: Callable[[], str],
         *,
         decorated: Collection[str],
         once: bool,
@@ -106,18 +119,26 @@ class Judge:
         self.works: dict[WorkId, Work] = {}
         self.acknowledged: list[WorkId] = []
         self.executions: list[Execution] = []
+        self.robbed: set[WorkId] = set()
+        """Works of whose payloads somebody removed chunks by hand."""
         self.handled: set[WorkId] = set()
         """Works whose decorated `on_complete` handler ran to its end."""
         self.lags_ms: list[int] = []
         """Of each start: since it was due and a slot was free. Of each settled entry: since its user code was over."""
         self._now = now
         self._lines = lines
+        self._writer = writer
         self._decorated = decorated
         self._once = once
         self._in_time = in_time
         self._recovered: set[EntryKey] = set()
         self._pools: defaultdict[str, _Pool] = defaultdict(_Pool)
         self._canceled: set[WorkId] = set()
+        self._redrive_asked: set[WorkId] = set()
+        self._cancel_asked: set[WorkId] = set()
+        """Works that somebody wanted to cancel, whatever came of it."""
+        self._spared: set[WorkId] = set()
+        """Works that were enqueued after every `cancel_all` of their pool, or before every one: only the latter may be meant by one."""
         self._asked: dict[WorkId, int] = {}
         """Works whose cancel was answered as requested, and the start that ran then."""
 
@@ -161,6 +182,56 @@ class Judge:
         known = self._pools[pool]
         known.allowed = {_PARALLELISM_DEFAULT if known.config is None else known.config.limit}
         known.changed_at = self._now()
+
+    def enqueue_asked(self, pool: str) -> Callable[[Sequence[WorkId]], None]:
+        """Somebody begins to enqueue, or to redrive; to be called with the works that are acknowledged.
+
+        Where nobody is in the middle of a `cancel_all`, nor asks for one before the acknowledgement, the works are to run [WP-3].
+        """
+        call_offs = self._pools[pool].call_offs
+        asked = len(call_offs)
+        over = all(each.answered for each in call_offs)
+
+        def acknowledged(ids: Sequence[WorkId]) -> None:
+            self.acknowledged += ids
+            if over and len(call_offs) == asked:
+                self._spared.update(ids)
+
+        return acknowledged
+
+    def cancel_all_asked(self, pool: str) -> Callable[[], None]:
+        """Somebody calls `cancel_all`; to be called when it is answered [WP-13]."""
+        known = self._pools[pool]
+        this = _CallOff(frozenset(each for each in self.acknowledged if self.works[each].pool == pool))
+        known.call_offs.append(this)
+
+        def answered() -> None:
+            committed = () if known.ledger is None else known.ledger.entries
+            in_flight = {key.work_id for key in committed}
+            this.free_to_end = frozenset(each for each in this.before if each in in_flight or self.works[each].state is not State.PENDING)
+            this.answered = True
+
+        return answered
+
+    def judge_call_offs(self) -> None:
+        """In the end: what was called off is canceled, and what came later is not."""
+        for pool in self._pools.values():
+            for work_id in sorted({each for call in pool.call_offs if call.answered for each in call.before - call.free_to_end}):
+                if self.works[work_id].outcome is not Outcome.CANCELED:
+                    self.fail("WP-13", f"{work_id} was called off, and ended as {self.works[work_id].outcome}")
+        for work_id in sorted(self._spared - self._cancel_asked):
+            work = self.works[work_id]
+            later = any(work_id in call.before for call in self._pools[work.pool].call_offs)
+            if work.outcome is Outcome.CANCELED and not later:
+                self.fail("WP-3", f"{work_id} was enqueued after all of cancel_all, and canceled with it")
+
+    def redrive_asked(self, work_id: WorkId) -> None:
+        """Somebody calls `redrive`: a dead callback of this work may be owed again."""
+        self._redrive_asked.add(work_id)
+
+    def cancel_asked(self, work_id: WorkId) -> None:
+        """Somebody calls `cancel`."""
+        self._cancel_asked.add(work_id)
 
     def cancel_answered(self, work_id: WorkId, answer: CancelAnswer) -> None:
         """A caller was told what its cancel came to [WP-7]."""
@@ -232,6 +303,9 @@ class Judge:
 
     def _work(self, before: Work | None, after: Work) -> None:
         self.works[after.id] = after
+        failed = after.state is State.FINISHED and after.outcome is Outcome.FAILED and after.redriven_as is None
+        if (after.dead is not None) is not (failed or after.callback is CallbackState.DEAD):
+            self.fail("WP-8", f"{after.id} is {after.outcome}, its callback {after.callback}, and among the dead letters: {after.dead}")
         if after.expires_at is not None and (after.state is not State.FINISHED or after.callback in _KEPT):
             self.fail("WP-10", f"{after.id} is {after.state}, its callback {after.callback}, and carries a time to live")
         attempts = 1 if after.retry is None else after.retry.max_attempts
@@ -239,7 +313,9 @@ class Judge:
             self.fail("WP-5", f"{after.id} has spent {after.attempts_made} of {attempts} attempts")
         if before is None:
             return
-        if before.state is State.FINISHED and after != replace(before, callback=after.callback, expires_at=after.expires_at):
+        marked = before.outcome is Outcome.FAILED and before.redriven_as is None and after.redriven_as is not None
+        told = replace(before, callback=after.callback, expires_at=after.expires_at, dead=after.dead)
+        if before.state is State.FINISHED and after != (replace(told, redriven_as=after.redriven_as, dead=None) if marked else told):
             self.fail("WP-6", f"finished {after.id} changed: {before} to {after}")
         self._callback(before, after)
         if after.attempts_made < before.attempts_made or after.starts < before.starts:
@@ -252,7 +328,8 @@ class Judge:
             self._recorded(before, after)
 
     def _callback(self, before: Work, after: Work) -> None:
-        if before.callback in _SETTLED and after.callback is not before.callback:
+        again = before.callback is CallbackState.DEAD and after.callback is CallbackState.PENDING and after.id in self._redrive_asked
+        if before.callback in _SETTLED and after.callback is not before.callback and not again:
             self.fail("WP-8", f"the callback of {after.id} went from {before.callback} to {after.callback}")
         wanted = after.state is State.FINISHED and after.outcome in after.callback_for
         if wanted is not (after.callback is not None):
@@ -277,7 +354,7 @@ class Judge:
         recovered = after.error_type == "no_report" and (after.error or "").startswith("no report arrived")
         if recovered:
             self._recovered.add(key)
-        if after.outcome is Outcome.SUCCESS and json.loads(after.result or "null") != {"start": before.starts}:
+        if after.outcome is Outcome.SUCCESS and after.result is not None and json.loads(after.result)["start"] != before.starts:
             self.fail("WP-4", f"{key} succeeded with the result of another start: {after.result}")
         alive = [each for each in self._live() if each.key == key]
         if any(each.claimed for each in alive) or (recovered and any(each.decorated for each in alive)):
@@ -298,7 +375,13 @@ class Judge:
             self.fail("WP-2", f"generation {after.generation} wrote the ledger of generation {before.generation}")
         if after.generation == before.generation and after.holder != before.holder:
             self.fail("WP-2", f"generation {after.generation} has two holders")
+        self._entries(pool, before, after)
+
+    def _entries(self, pool: _Pool, before: Ledger, after: Ledger) -> None:
         added = after.entries.keys() - before.entries.keys()
+        off = {each for call in pool.call_offs if call.answered for each in call.before}
+        for key in sorted(key for key in added if key.work_id in off):
+            self.fail("WP-13", f"{key} was committed after cancel_all was answered")
         if added and after.committed_by == before.committed_by:
             self.fail("WP-2", f"{sorted(added)} entered the ledger without a commit")
         if added and len(after.entries) > max(pool.allowed):

@@ -14,11 +14,27 @@ from typing import Final, Literal
 
 from workpool_aws.local.faults import Fault
 
-__all__ = ["Act", "Change", "Ending", "Execution", "Mode", "PoolPlan", "Scenario", "Submission", "Told", "ending_of", "scenario_of"]
+__all__ = [
+    "Act",
+    "CallOff",
+    "Change",
+    "Ending",
+    "Execution",
+    "Mode",
+    "PoolPlan",
+    "Scenario",
+    "Submission",
+    "Told",
+    "Upheaval",
+    "ending_of",
+    "one_submission",
+    "scenario_of",
+    "small_scenario",
+]
 
 TIMEOUT_MS: Final = 20_000
 """Of every worker."""
-_ENDINGS: Final = ("ok", "ok", "ok", "fails", "fails for good")
+_ENDINGS: Final = ("ok", "ok", "large", "fails", "fails", "fails for good")
 
 
 _AT_CALLS: Final = (
@@ -26,6 +42,8 @@ _AT_CALLS: Final = (
     Fault.CRASH_AFTER,
     Fault.FROZEN,
     Fault.THROTTLED,
+    Fault.SERVER_ERROR,
+    Fault.CONFLICT,
     Fault.WRITE_LOST,
     Fault.WRITE_LATE,
     Fault.ANSWER_LOST,
@@ -42,6 +60,7 @@ _AIMS: Final = (
     "update StatusRef",
     "get StatusRef",
     "get ConfigRef",
+    "update ConfigRef",
     "query",
     "invoke",
     "invoke",
@@ -60,6 +79,8 @@ class Mode(StrEnum):
     PLAIN = "plain"
     """Undecorated, not retried."""
     PLAIN_RETRIED = "plainretried"
+    UNDELIVERED = "undelivered"
+    """Decorated; Lambda never finds room for it, so its events grow too old."""
 
 
 class Told(StrEnum):
@@ -69,9 +90,14 @@ class Told(StrEnum):
     """Decorated: it acknowledges."""
     LISTENER = "listener"
     """Undecorated: it has been told when it has accepted."""
+    FLAKY = "flaky"
+    """Decorated, and fails the first time it is told of a work."""
+    QUEUE = "arn:aws:sqs:us-east-1:123456789012:queue"
+    TOPIC = "arn:aws:sns:us-east-1:123456789012:topic"
 
 
-_MIXES: Final = ((Mode.CLAIMED,), (Mode.CLAIMED,), (Mode.RETRIED,), (Mode.PLAIN, Mode.PLAIN_RETRIED), tuple(Mode))
+_MODES: Final = (Mode.CLAIMED, Mode.RETRIED, Mode.PLAIN, Mode.PLAIN_RETRIED)
+_MIXES: Final = ((Mode.CLAIMED,), (Mode.CLAIMED,), (Mode.RETRIED,), (Mode.PLAIN, Mode.PLAIN_RETRIED), _MODES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +120,18 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Cancel some work: the `which`-th of those that exist then."""
+    """Cancel, or redrive, some work: the `which`-th of those that exist, or have failed, then."""
 
     at_ms: int
     which: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallOff:
+    """Cancel everything that a pool has."""
+
+    at_ms: int
+    pool: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +145,14 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Upheaval:
+    """Somebody changes the deployment, or the table, by hand: a worker's function goes or comes back, chunks of payloads are removed."""
+
+    at_ms: int
+    kind: Literal["target goes", "target returns", "chunks go"]
+
+
+@dataclass(frozen=True, slots=True)
 class PoolPlan:
     """A pool and its limit."""
 
@@ -118,7 +160,7 @@ class PoolPlan:
     limit: int
 
 
-Ending = Literal["ok", "fails", "fails for good"]
+Ending = Literal["ok", "large", "fails", "fails for good"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +179,19 @@ class Scenario:
     pools: tuple[PoolPlan, ...]
     submissions: tuple[Submission, ...]
     cancels: tuple[Act, ...]
+    call_offs: tuple[CallOff, ...]
     changes: tuple[Change, ...]
+    redrives: tuple[Act, ...]
+    upheavals: tuple[Upheaval, ...]
+    looks_at_ms: tuple[int, ...]
+    """When somebody asks for the status of everything that was acknowledged."""
     rates: Mapping[Fault, float]
     aim: str
     budget: int
     calm_after: timedelta
     """No fault strikes later."""
     skewed_clocks: bool
+    torn_batches: bool
     jitter_ms: int
     latency_ms: int
     page_items: int | None
@@ -156,6 +204,11 @@ class Scenario:
     @property
     def works(self) -> int:
         return sum(each.count for each in self.submissions)
+
+    @property
+    def takes_days(self) -> bool:
+        """Some work is put back again and again, for about a day."""
+        return any(each.mode is Mode.UNDELIVERED for each in self.submissions)
 
     @property
     def is_calm(self) -> bool:
@@ -175,7 +228,14 @@ class Scenario:
     @property
     def over_after(self) -> timedelta:
         """When nothing of it is left: the last late write lands 90 s after the last fault, and the last caller has had its say."""
-        acts: tuple[Submission | Act | Change, ...] = (*self.submissions, *self.cancels, *self.changes)
+        acts: tuple[Submission | Act | CallOff | Change | Upheaval, ...] = (
+            *self.submissions,
+            *self.cancels,
+            *self.call_offs,
+            *self.changes,
+            *self.redrives,
+            *self.upheavals,
+        )
         last_ms = max(each.at_ms for each in acts)
         return max(self.calm_after, timedelta(milliseconds=last_ms)) + timedelta(seconds=100)
 
@@ -188,13 +248,56 @@ class Scenario:
             f"loop timeout {self.loop_timeout}",
             f"faults: at most {self.budget} in {self.calm_after}, at calls {self.aim or 'of any kind'!r}: {rates}",
         ]
-        return "\n".join([*lines, *map(str, (*self.submissions, *self.cancels, *self.changes))])
+        acts = (*self.submissions, *self.cancels, *self.call_offs, *self.changes, *self.redrives, *self.upheavals)
+        return "\n".join([*lines, *map(str, acts)])
 
 
 def ending_of(seed: int, number: int, attempt: int) -> Execution:
     """What the user code of a work does in an attempt: the same whenever and however often it runs."""
     chance = random.Random(f"{seed}/{number}/{attempt}")
     return Execution(chance.choice((100, 100, 2_000, 2_000, 15_000, 40_000)), chance.choice(_ENDINGS))
+
+
+def small_scenario(
+    *submissions: Submission,
+    cancels: tuple[Act, ...] = (),
+    call_offs: tuple[CallOff, ...] = (),
+    rates: Mapping[Fault, float] | None = None,
+    aim: str = "",
+    budget: int = 0,
+    limit: int = 1,
+    latency_ms: int = 5,
+    hourly_look: bool = False,
+) -> Scenario:
+    """A case for a search: one pool, nothing left to chance but what is asked for."""
+    return Scenario(
+        seed=686,
+        pools=(PoolPlan("a", limit),),
+        submissions=submissions,
+        cancels=cancels,
+        call_offs=call_offs,
+        changes=(),
+        redrives=(),
+        upheavals=(),
+        looks_at_ms=(),
+        rates=rates or {},
+        aim=aim,
+        budget=budget,
+        calm_after=timedelta(seconds=150),
+        skewed_clocks=False,
+        torn_batches=False,
+        jitter_ms=0,
+        latency_ms=latency_ms,
+        page_items=None,
+        precision="exact",
+        loop_timeout=timedelta(seconds=900),
+        hourly_look=hourly_look,
+    )
+
+
+def one_submission(at_ms: int, number: int, mode: Mode = Mode.CLAIMED, told: Told | None = None) -> Submission:
+    """One work, due at once."""
+    return Submission(at_ms=at_ms, pool=0, first=number, count=1, mode=mode, attempts=2, delay_ms=0, backoff_ms=250, told=told)
 
 
 def scenario_of(seed: int) -> Scenario:
@@ -209,13 +312,18 @@ def scenario_of(seed: int) -> Scenario:
         seed=seed,
         pools=pools,
         submissions=submissions,
-        cancels=tuple(Act(_moment(chance), chance.randrange(8)) for _ in range(0 if calm else chance.choice((0, 0, 1, 2)))),
+        cancels=tuple(Act(_moment(chance), chance.randrange(8)) for _ in range(0 if calm else chance.choice((0, 0, 1, 2, 4)))),
+        call_offs=tuple(_call_offs(seed, submissions, len(pools))),
         changes=tuple(_changes(chance, pools)),
+        redrives=tuple(Act(_late_moment(chance), chance.randrange(4)) for _ in range(0 if calm else chance.choice((0, 0, 0, 2, 3)))),
+        upheavals=() if calm else _upheavals(chance),
+        looks_at_ms=() if calm else chance.choice(((), (), (), (2_000, 60_000))),
         rates={} if calm else _rates(chance, aimed=aimed),
         aim=chance.choice(_AIMS) if aimed else "",
         budget=0 if calm else chance.choice((1, 2, 3, 5, 8, 13)),
         calm_after=timedelta(seconds=chance.choice((150, 400))),
         skewed_clocks=not calm and chance.random() < 0.5,
+        torn_batches=chance.random() < 0.3,
         # Calls that all take the same time keep their order: only unequal ones overtake each other.
         jitter_ms=chance.choice((10, 200, 400) if near_the_rest else (0, 0, 10, 40, 400)),
         latency_ms=chance.choice((0, 0, 5, 20)),
@@ -240,12 +348,35 @@ def _moment(chance: random.Random) -> int:
     return chance.choice((0, 100, 1_000, 2_000, 3_000, 15_000, 25_000)) + chance.choice((0, 1, 7, 150))
 
 
+def _late_moment(chance: random.Random) -> int:
+    return chance.choice((3_000, 20_000, 45_000, 120_000)) + chance.choice((0, 1, 7, 150))
+
+
+def _call_offs(seed: int, submissions: Sequence[Submission], pools: int) -> list[CallOff]:
+    """In every fourth scenario or so: by several callers, some at the time of an enqueue, some while works run or wait."""
+    chance = random.Random(f"call off {seed}")
+    if chance.random() < 0.7:
+        return []
+    moments = [each.at_ms + chance.choice((0, 1, 20, 300, 2_000, 15_000)) for each in submissions]
+    return [CallOff(chance.choice(moments), chance.randrange(pools)) for _ in range(chance.choice((1, 1, 2, 3)))]
+
+
+def _upheavals(chance: random.Random) -> tuple[Upheaval, ...]:
+    kind = chance.random()
+    at_ms = chance.choice((0, 500, 3_000, 20_000))
+    if kind < 0.06:
+        return (Upheaval(at_ms, "target goes"), Upheaval(at_ms + chance.choice((5_000, 60_000, 200_000)), "target returns"))
+    if kind < 0.12:
+        return (Upheaval(at_ms, "chunks go"), Upheaval(at_ms + 2_000, "chunks go"))
+    return ()
+
+
 def _near_the_rest(chance: random.Random) -> list[Submission]:
     """One after the other, each about when the loop has done the one before and goes to rest; the last one may be due later only."""
     found, at_ms = [], 0
     last = chance.randint(1, 3)
     for number in range(last + 1):
-        mode, delay_ms = chance.choice(list(Mode)), chance.choice((0, 30_000, 130_000)) if number == last else 0
+        mode, delay_ms = chance.choice(_MODES), chance.choice((0, 30_000, 130_000)) if number == last else 0
         found.append(
             Submission(at_ms=at_ms, pool=0, first=number, count=1, mode=mode, attempts=2, delay_ms=delay_ms, backoff_ms=250, told=None)
         )
@@ -258,7 +389,10 @@ def _submissions(chance: random.Random, pools: int) -> list[Submission]:
     spread_ms = chance.choice((1, 1_000, 3_000, 30_000))
     delays = chance.choice(((0,), (0, 0, 3_000), (0, 4_000, 30_000, 200_000)))
     attempts = chance.choice((2, 3))
-    told = chance.choice(((None,), (None,), (None, *Told), (Told.HANDLER,)))
+    told = chance.choice(((None,), (None,), (None, *Told), tuple(Told), (Told.HANDLER,)))
+    large = chance.choice((0.05, 0.05, 0.6))
+    if chance.random() < 0.01:
+        modes = (*modes, Mode.UNDELIVERED)
     left, made = chance.randint(1, 8), 0
     found = []
     while left:
@@ -274,7 +408,7 @@ def _submissions(chance: random.Random, pools: int) -> list[Submission]:
                 delay_ms=chance.choice(delays),
                 backoff_ms=chance.choice((0, 250, 5_000)),
                 told=chance.choice(told),
-                large=chance.random() < 0.1,
+                large=chance.random() < large,
             )
         )
         left, made = left - count, made + count

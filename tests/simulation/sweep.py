@@ -1,26 +1,51 @@
-"""Owns the sweep over seeds for people: how many runs, what they went through, and the first failure in full.
+"""Owns the sweep over seeds for people: how many runs, what they went through, which guards were missed, and the first failure in full.
 
-    python -m tests.simulation.sweep                    200 seeds, and a table of what struck
-    python -m tests.simulation.sweep --count 20000      more
-    python -m tests.simulation.sweep --seed 31          one seed, with its whole trace
+    python -m tests.simulation.sweep                     200 seeds, and a table of what struck
+    python -m tests.simulation.sweep --count 20000       more
+    python -m tests.simulation.sweep --calls 2000000     until so many service calls were made
+    python -m tests.simulation.sweep --hours 8           until so much time has passed
+    python -m tests.simulation.sweep --seed 31           one seed, with its whole trace
+    python -m tests.simulation.sweep --mutants quick     then remove guards, and see whether seeds notice (all: every guard)
 
-The exit code is 1 if a promise was broken.
+The exit code is 1 if a promise was broken, if a guard went unnoticed that should not, or if a long sweep met too little to mean anything.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import sys
-from collections import Counter
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count, islice
+from typing import Final
 
+from tests.simulation.choosers import chooser_of
+from tests.simulation.coverage import Coverage
+from tests.simulation.hunt import QUICK_SEEDS, Catch, hunt_all
+from tests.simulation.mutants import MUTANTS
 from tests.simulation.scenario import scenario_of
 from tests.simulation.world import Run, simulate
 
-__all__ = ["Tally", "main"]
+__all__ = ["Failure", "Tally", "main", "run_of_seed"]
 
-_SHOWN_MAX = 10
+_SHOWN_MAX: Final = 10
+_SEEDS_A_SHARE: Final = 25
+_CALLS_THAT_MEAN_MUCH: Final = 1_500_000
+"""From so many on, a sweep must have met every move, every fault and every condition that can fail."""
+_ALL_SEEDS: Final = 2_000
+"""Of each mutant of a long hunt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A seed that broke a promise."""
+
+    seed: int
+    what: str
+    report: str
 
 
 @dataclass(slots=True)
@@ -31,58 +56,126 @@ class Tally:
     calls: int = 0
     executions: int = 0
     virtual_ms: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
-    broken: list[Run] = field(default_factory=list)
+    coverage: Coverage = field(default_factory=Coverage)
+    broken: list[Failure] = field(default_factory=list)
 
     def add(self, run: Run) -> None:
         self.runs += 1
         self.calls += run.calls
         self.executions += run.executions
         self.virtual_ms += run.virtual_ms
-        self.faults += run.faults
+        self.coverage.add(run.coverage)
         if run.violation is not None:
-            self.broken.append(run)
+            self.broken.append(Failure(run.scenario.seed, str(run.violation), run.report()))
+
+    def join(self, other: Tally) -> None:
+        self.runs += other.runs
+        self.calls += other.calls
+        self.executions += other.executions
+        self.virtual_ms += other.virtual_ms
+        self.coverage.add(other.coverage)
+        self.broken += other.broken
 
     def __str__(self) -> str:
         hours = self.virtual_ms / 3_600_000
-        struck = [f"  {kind:<14} {count:>8}" for kind, count in self.faults.most_common()]
-        broken = [f"  seed {run.scenario.seed}: {run.violation}" for run in self.broken[:_SHOWN_MAX]]
+        coverage = self.coverage
+        failed = coverage.failed.keys() & coverage.tried.keys()
         return "\n".join(
             [
                 f"{self.runs} runs, {self.calls} service calls, {self.executions} executions, {hours:.0f} hours of virtual time",
-                f"faults: {self.faults.total()}",
-                *struck,
+                f"faults: {coverage.faults.total()}",
+                *(f"  {kind:<28} {number:>9}" for kind, number in coverage.faults.most_common()),
+                f"moves: {coverage.moves.total()}",
+                *(f"  {move:<28} {number:>9}" for move, number in coverage.moves.most_common()),
+                f"conditions that did not hold: {len(failed)} of {len(coverage.tried)}",
+                *(f"  {part:<28} {coverage.failed[part]:>9}" for part in sorted(failed)),
                 f"broken: {len(self.broken)}",
-                *broken,
+                *(f"  seed {each.seed}: {each.what}" for each in self.broken[:_SHOWN_MAX]),
             ]
         )
 
 
+def run_of_seed(seed: int) -> Run:
+    """The run of a seed: its scenario, driven as its number says."""
+    return simulate(scenario_of(seed), chooser_of(seed))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Sweep as the arguments say; 1 if a promise was broken, else 0."""
-    parser = argparse.ArgumentParser(prog="sweep", description="Simulate the library's own code under faults, one schedule a seed.")
-    parser.add_argument("--seed", type=int, help="run this one only, and show all of its trace")
-    parser.add_argument("--first", type=int, default=0, help="the first seed of a sweep")
-    parser.add_argument("--count", type=int, default=200, help="how many seeds")
-    parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
-    asked = parser.parse_args(argv)
+    """Sweep as the arguments say; 1 if something is wrong, else 0."""
+    asked = _parser().parse_args(argv)
     if asked.seed is not None:
-        run = simulate(scenario_of(asked.seed))
+        run = run_of_seed(asked.seed)
         _say(run.report(whole=True))
         return int(run.violation is not None)
     tally = Tally()
-    for seed in range(asked.first, asked.first + asked.count):
-        run = simulate(scenario_of(seed))
-        tally.add(run)
-        if run.violation is not None and not asked.keep_going:
-            _say(run.report())
+    for part in _shares(asked):
+        tally.join(part)
+        if tally.broken and not asked.keep_going:
+            _say(min(tally.broken, key=lambda each: each.seed).report)
+            break
+        if asked.calls is not None and tally.calls >= asked.calls:
             break
     _say(str(tally))
-    return int(bool(tally.broken))
+    vacuous = tally.coverage.missing() if tally.calls >= _CALLS_THAT_MEAN_MUCH else []
+    for each in vacuous:
+        _say(f"vacuous: {each}")
+    missed = [] if asked.mutants == "none" or tally.broken else _missed(all_of_them=asked.mutants == "all", jobs=asked.jobs)
+    return int(bool(tally.broken or vacuous or missed))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sweep", description="Simulate the library's own code under faults, one schedule a seed.")
+    parser.add_argument("--seed", type=int, help="run this one only, and show all of its trace")
+    parser.add_argument("--first", type=int, default=0, help="the first seed of a sweep")
+    parser.add_argument("--count", type=int, default=200, help="how many seeds, unless calls or hours are given")
+    parser.add_argument("--calls", type=int, help="go on until so many service calls were made")
+    parser.add_argument("--hours", type=float, help="go on for so long")
+    parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
+    parser.add_argument("--mutants", choices=("none", "quick", "all"), default="none", help="which guards to remove afterwards")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at one time")
+    return parser
+
+
+def _shares(asked: argparse.Namespace) -> Iterator[Tally]:
+    """The seeds in shares, each by some process, in order; the same seeds give the same tally whatever the number of processes."""
+    endless = asked.calls is not None or asked.hours is not None
+    end = time.monotonic() + asked.hours * 3600 if asked.hours is not None else None
+    starts = count(asked.first, _SEEDS_A_SHARE) if endless else range(asked.first, asked.first + asked.count, _SEEDS_A_SHARE)
+    last = None if endless else asked.first + asked.count
+    shares = (range(first, first + _SEEDS_A_SHARE if last is None else min(first + _SEEDS_A_SHARE, last)) for first in starts)
+    with multiprocessing.get_context("spawn").Pool(asked.jobs) as pool:
+        # Handed out a few at a time: `imap` would take an endless sequence to its end first.
+        while end is None or time.monotonic() < end:
+            batch = list(islice(shares, 4 * asked.jobs))
+            if not batch:
+                return
+            yield from pool.imap(_share, batch)
+
+
+def _share(seeds: range) -> Tally:
+    tally = Tally()
+    for seed in seeds:
+        tally.add(run_of_seed(seed))
+    return tally
+
+
+def _missed(*, all_of_them: bool, jobs: int) -> list[Catch]:
+    chosen = [each for each in MUTANTS if all_of_them or each.quick]
+    catches = hunt_all(chosen, range(_ALL_SEEDS if all_of_them else QUICK_SEEDS), jobs=jobs, cases=all_of_them)
+    missed = [catch for catch in catches if catch.is_missed]
+    noticed = sum(catch.seed is not None for catch in catches)
+    _say(f"guards removed: {len(catches)}")
+    _say(f"  {'noticed by seeds':<28} {noticed:>9}")
+    _say(f"  {'by named tests, or redundant':<28} {len(catches) - noticed - len(missed):>9}")
+    _say(f"  {'missed':<28} {len(missed):>9}")
+    for catch in catches if all_of_them else missed:
+        _say(f"  {catch}")
+    return missed
 
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,19 +1,25 @@
 """Each fault of the simulated cloud does what its name says, no more often than it may, and leaves a line in the trace."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from builders import NOW, a_work, an_id
+from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.errors import UsageError
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.chance import ReplayChooser
+from workpool_aws.local.direct import SteppingStore
 from workpool_aws.local.faults import CallThrottled, CallUnanswered, Fault, Faults, NoFaults, answered_as
+from workpool_aws.local.schedules import Schedule, Schedules
 from workpool_aws.local.seeded_faults import SeededFaults
 from workpool_aws.local.virtual import START, VirtualKernel
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.writes import Put
 
 FAR = EpochMs(START + 3_600_000)
 STRIKES = 1
@@ -79,6 +85,10 @@ def make() -> Iterator[MakeScene]:
         (Fault.FROZEN, (STRIKES, 2), [70_000], ["answer"]),
         (Fault.THROTTLED, (STRIKES, 0, 1), [60], ["answer"]),
         (Fault.THROTTLED, (STRIKES, 1), [], ["CallThrottled"]),
+        (Fault.SERVER_ERROR, (STRIKES, 0, 1), [60], ["answer"]),
+        (Fault.SERVER_ERROR, (STRIKES, 1), [], ["CallUnanswered"]),
+        (Fault.CONFLICT, (STRIKES, 0, 1), [60], ["answer"]),
+        (Fault.CONFLICT, (STRIKES, 1), [], ["CallThrottled"]),
         (Fault.WRITE_LOST, (STRIKES, 0, 2), [3_000], ["answer"]),
         (Fault.WRITE_LOST, (STRIKES, 1), [], ["CallUnanswered"]),
         (Fault.WRITE_LATE, (STRIKES, 3, 0, 1), [45_000], ["CallUnanswered"]),
@@ -99,7 +109,7 @@ def test_a_fault_at_a_write(make: MakeScene, kind: Fault, choices: tuple[int, ..
     assert scene.notes[0] == f"** {kind}: put Work 1"
 
 
-@pytest.mark.parametrize("kind", [Fault.WRITE_LOST, Fault.WRITE_LATE, Fault.ANSWER_LOST])
+@pytest.mark.parametrize("kind", [Fault.CONFLICT, Fault.WRITE_LOST, Fault.WRITE_LATE, Fault.ANSWER_LOST])
 def test_what_befalls_writes_leaves_reads_alone(make: MakeScene, kind: Fault) -> None:
     scene = make(kind, choices=(STRIKES,))
 
@@ -107,6 +117,22 @@ def test_what_befalls_writes_leaves_reads_alone(make: MakeScene, kind: Fault) ->
 
     assert scene.told == ["answer"]
     assert scene.faults.struck == []
+
+
+def test_a_read_meets_a_failing_service_too(make: MakeScene) -> None:
+    scene = make(Fault.SERVER_ERROR, choices=(STRIKES, 1))
+
+    scene.call("get Work 1", writes=False)
+
+    assert scene.told == ["CallUnanswered"]
+
+
+def test_an_invoke_conflicts_with_nothing(make: MakeScene) -> None:
+    scene = make(Fault.CONFLICT, choices=(STRIKES,))
+
+    scene.call("invoke worker 1", writes=True)
+
+    assert scene.told == ["answer"]
 
 
 def test_an_invoke_is_sent_once(make: MakeScene) -> None:
@@ -203,6 +229,39 @@ def test_a_fault_of_a_destination(make: MakeScene, kind: Fault, choices: tuple[i
 )
 def test_a_fault_of_a_schedule(make: MakeScene, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]) -> None:
     assert make(kind, choices=choices).faults.wake_delays("pool") == delays
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_schedule_fires_after_its_deletion(make: MakeScene, replaced: bool) -> None:
+    scene = make(Fault.WAKE_DELETED, choices=(STRIKES,))
+    sent: list[str] = []
+    schedules = Schedules(scene.kernel, ReplayChooser(()), "exact", lambda _, payload: sent.append(payload), scene.faults)
+    first = Schedule(group="g", name="pool", at=EpochMs(START + 60_000), target="loop", payload="first")
+    schedules.put(first)
+
+    if replaced:
+        schedules.put(replace(first, at=EpochMs(START + 90_000), payload="second"))
+    else:
+        schedules.drop("g", "pool")
+    scene.kernel.run(FAR)
+
+    assert sent == (["first", "second"] if replaced else ["first"])
+
+
+def test_the_items_of_a_torn_batch_are_read_one_by_one() -> None:
+    memory, labels = MemoryStore(lambda: NOW), list[str]()
+    works = [a_work(id=an_id(n=n)) for n in (1, 2)]
+    for work in works:
+        memory.write(Put(work))
+
+    def call(label: str, apply: Callable[[], Any], *, writes: bool) -> Any:
+        labels.append(label)
+        return apply()
+
+    found = SteppingStore(call, memory, torn_batches=True).get_many([WorkRef(work.pool, work.id) for work in works])
+
+    assert list(found.values()) == works
+    assert labels == ["get one of 2"] * 2
 
 
 def test_a_tick_is_dropped(make: MakeScene) -> None:

@@ -4,13 +4,22 @@ import pytest
 
 from builders import NOW, a_work, an_id
 from pool_world import World
+from tests.simulation.scenario import one_submission, small_scenario
+from tests.simulation.world import simulate
 from workpool_aws.core import limits
+from workpool_aws.core.drain import is_called_off
 from workpool_aws.core.settle import deep_low
+from workpool_aws.core.start import Taken
+from workpool_aws.flow.collect import read_works
 from workpool_aws.flow.watch import would_act
+from workpool_aws.local.faults import Fault
 from workpool_aws.model.ids import EpochMs, id_floor
-from workpool_aws.model.loop import Ledger, LoopState, Registration, ShardMark, Status
+from workpool_aws.model.loop import Config, Ledger, LoopState, Registration, ShardMark, Status
+from workpool_aws.model.refs import PointerRef
+from workpool_aws.model.work import Pointer
 from workpool_aws.model.writes import Put
 
+BEFORE_ITS_KICK = small_scenario(one_submission(0, 0), rates={Fault.CRASH_AFTER: 1.0}, aim="put Work", budget=1, hourly_look=True)
 DEEP_AT = EpochMs(NOW - 60_000)
 MARK = ShardMark(work_cursor=id_floor(EpochMs(DEEP_AT - limits.CURSOR_OVERLAP_MS)), deep_at=DEEP_AT)
 
@@ -42,3 +51,43 @@ def test_the_watchdog_sees_due_work_just_where_a_new_loop_begins_to_read(world: 
 
     assert would_act(world.memory, world.telemetry, EpochMs(NOW)) is seen
     assert (work.id >= deep_low(MARK.work_cursor, MARK.deep_at)) is seen
+
+
+def test_a_work_of_a_caller_whose_clock_is_fast_is_canceled_by_one_whose_clock_is_slow() -> None:
+    """Seed 205: acknowledged half a second before the `cancel_all`, and enqueued 3.3 s after it by the clocks of the two [WP-13]."""
+    epoch_at = EpochMs(NOW - limits.SKEW_MS)
+    config = Config(pool="email", version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=1, epoch_at=epoch_at)
+
+    assert is_called_off(a_work(enqueued_at=EpochMs(NOW - 500 + limits.SKEW_MS)), config)
+
+
+def test_a_retry_that_is_met_by_its_own_key_leaves_no_pointer(world: World) -> None:
+    """Seed 7140: a deep read saw the work's own row first, and nobody removed the pointer, which has no time to live."""
+    due_at = EpochMs(NOW - 100)
+    work = world.put(a_work(due_at=due_at, id=an_id(due_at - 1_000), starts=1))
+    world.memory.write(Put(Pointer(pool="email", at=an_id(due_at, n=7), work_id=work.id)))
+
+    read = read_works(world.memory, world.telemetry, "email", 0, "", free=1, taken=Taken((), ()), now=NOW)
+
+    assert [found.work.id for found in read.due] == [work.id]
+    assert read.due[0].pointers == (PointerRef("email", an_id(due_at, n=7)),)
+
+
+def test_a_pointer_before_the_works_own_row_does_not_name_that_row() -> None:
+    """What is named as a pointer is deleted when the work has started: the work itself never may be."""
+    world = World()
+    work = world.put(a_work(due_at=NOW, id=an_id(NOW)))
+    world.memory.write(Put(Pointer(pool="email", at=an_id(EpochMs(NOW - 1_000), n=7), work_id=work.id)))
+
+    read = read_works(world.memory, world.telemetry, "email", 0, "", free=1, taken=Taken((), ()), now=NOW)
+
+    assert read.due[0].pointers == (PointerRef("email", an_id(EpochMs(NOW - 1_000), n=7)),)
+
+
+def test_the_work_of_a_first_caller_that_died_before_its_kick_runs() -> None:
+    """Seed 509: nobody had kicked the pool, so the watchdog did not know it, and nobody ever looked at its works [WP-3]."""
+    run = simulate(BEFORE_ITS_KICK)
+
+    assert run.violation is None, run.report()
+    assert run.executions == 1
+    assert run.coverage.faults == {"crash after": 1}

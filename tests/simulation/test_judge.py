@@ -8,11 +8,11 @@ import pytest
 from tests.builders import NOW, a_policy, a_running_work, a_work, an_assignment, an_id
 from tests.simulation.judge import Judge
 from workpool_aws.core.cancel import CancelAnswer
-from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import Record
-from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.work import CallbackState, Outcome, State, Work
 
 LATER = EpochMs(NOW + 60_000)
 DECORATED = "decorated"
@@ -24,7 +24,7 @@ class Court:
 
     def __init__(self, *, once: bool = False, in_time: bool = False) -> None:
         self.now = NOW
-        self.judge = Judge(lambda: self.now, lambda: 0, decorated={DECORATED}, once=once, in_time=in_time)
+        self.judge = Judge(lambda: self.now, lambda: 0, lambda: "caller", decorated={DECORATED}, once=once, in_time=in_time)
 
     @property
     def rules(self) -> list[str]:
@@ -196,7 +196,12 @@ def test_more_claimed_works_than_were_ever_allowed_are_seen(court: Court) -> Non
 
 def recovered(work: Work) -> Work:
     return replace(
-        work, state=State.FINISHED, outcome=Outcome.FAILED, error_type="no_report", error="no report arrived before the deadline"
+        work,
+        state=State.FINISHED,
+        outcome=Outcome.FAILED,
+        dead="dead",
+        error_type="no_report",
+        error="no report arrived before the deadline",
     )
 
 
@@ -229,3 +234,78 @@ def test_code_that_begins_after_its_recovery_is_seen(court: Court) -> None:
     court.judge.begins(assignment(claimed=False), DECORATED)
 
     assert court.rules == ["WP-14"]
+
+
+def court_with_works(court: Court, *numbers: int) -> list[WorkId]:
+    ids = [an_id(n=number) for number in numbers]
+    court.shows(config(3), ledger(1), *(a_work(id=each, due_at=NOW) for each in ids))
+    return ids
+
+
+def test_a_start_that_is_committed_after_cancel_all_was_answered_is_seen(court: Court) -> None:
+    court.judge.enqueue_asked("email")(court_with_works(court, 1))
+    court.judge.cancel_all_asked("email")()
+
+    court.judge.seen(ledger(1), ledger(2, 1))
+
+    assert court.rules == ["WP-13"]
+
+
+def test_what_was_called_off_and_is_not_canceled_in_the_end_is_seen(court: Court) -> None:
+    court.judge.enqueue_asked("email")(court_with_works(court, 1, 2))
+    court.judge.seen(ledger(1), ledger(2, 1))
+    court.judge.cancel_all_asked("email")()
+
+    court.judge.judge_call_offs()
+
+    assert court.rules == ["WP-13"]
+    assert an_id(n=2) in court.judge.violations[0].what, "the other one was committed before"
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "answered", "rules"),
+    [
+        ("before the enqueue", True, ["WP-3"]),
+        ("before the enqueue", False, []),
+        ("during the enqueue", True, []),
+        ("after the enqueue", True, []),
+    ],
+)
+def test_a_work_that_came_after_cancel_all_and_is_canceled_with_it_is_seen(
+    court: Court, asked_at: str, answered: bool, rules: list[str]
+) -> None:
+    def cancel_all(moment: str) -> None:
+        if moment == asked_at:
+            said = court.judge.cancel_all_asked("email")
+            if answered:
+                said()
+
+    ids = court_with_works(court, 1)
+    cancel_all("before the enqueue")
+    acknowledged = court.judge.enqueue_asked("email")
+    cancel_all("during the enqueue")
+    acknowledged(ids)
+    cancel_all("after the enqueue")
+    work = a_work(id=ids[0], due_at=NOW)
+    court.judge.seen(work, replace(work, state=State.FINISHED, outcome=Outcome.CANCELED))
+
+    court.judge.judge_call_offs()
+
+    assert court.rules == rules
+
+
+def test_a_failure_that_is_no_dead_letter_is_seen(court: Court) -> None:
+    court.shows(running(), replace(success(running()), outcome=Outcome.FAILED, result=None))
+
+    assert "WP-8" in court.rules
+
+
+@pytest.mark.parametrize(("asked", "rules"), [(True, []), (False, ["WP-8"])])
+def test_a_dead_callback_is_owed_again_only_for_who_asked(court: Court, asked: bool, rules: list[str]) -> None:
+    ended = replace(success(running()), callback=CallbackState.DEAD, callback_for=(Outcome.SUCCESS,), dead="dead")
+    if asked:
+        court.judge.redrive_asked(ended.id)
+
+    court.judge.seen(ended, replace(ended, callback=CallbackState.PENDING, dead=None))
+
+    assert court.rules == rules

@@ -8,19 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.condition_guards import CONDITION_GUARDS
+from tests.simulation.coverage import SELDOM, Coverage
 from tests.simulation.scenario import scenario_of
-from tests.simulation.sweep import Tally, main
+from tests.simulation.sweep import Tally, main, run_of_seed
 from tests.simulation.world import Run, simulate
+from workpool_aws.core.lifecycle import LEGAL
 from workpool_aws.local.faults import Fault
 
 ROOT = Path(__file__).parents[2]
 SEEDS = range(160)
-BUSY_SEED = 17
+BUSY_SEED = 24
 
 
 @cache
 def run_of(seed: int) -> Run:
-    return simulate(scenario_of(seed))
+    return run_of_seed(seed)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -58,7 +61,9 @@ def test_every_kind_of_fault_strikes_and_much_happens() -> None:
     for seed in SEEDS:
         tally.add(run_of(seed))
 
-    assert set(tally.faults) >= set(map(str, Fault)) - {Fault.WAKE_TWICE, Fault.WAKE_LATE, Fault.WAKE_NEVER}
+    assert set(tally.coverage.faults) >= set(map(str, Fault)) - {Fault.WAKE_TWICE, Fault.WAKE_LATE, Fault.WAKE_NEVER, Fault.WAKE_DELETED}
+    assert set(tally.coverage.moves) == set(LEGAL)
+    assert set(tally.coverage.tried) <= {each.name for each in CONDITION_GUARDS}
     assert tally.executions > 3 * len(SEEDS)
     assert tally.broken == []
 
@@ -67,14 +72,28 @@ def test_a_seed_without_faults_has_none() -> None:
     run = simulate(scenario_of(7))
 
     assert run.scenario.is_calm
-    assert run.faults.total() == 0
+    assert run.coverage.faults.total() == 0
     assert run.executions >= 1
 
 
 def test_the_runner_tells_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(["--first", "3", "--count", "2"])
+    code = main(["--first", "3", "--count", "2", "--jobs", "1"])
 
     told = capsys.readouterr().out
     assert code == 0
     assert told.startswith("2 runs, ")
     assert "broken: 0" in told
+
+
+def test_a_sweep_that_met_too_little_is_vacuous() -> None:
+    coverage = Coverage()
+    coverage.add(run_of(BUSY_SEED).coverage)
+
+    assert "no work ever made the move suspect" in coverage.missing()
+    assert "no wake deleted ever struck" in coverage.missing()
+    assert "claim: claim was always true" in coverage.missing()
+    assert "no work ever made the move start" not in coverage.missing()
+
+
+def test_only_what_has_a_case_of_its_own_may_be_missing() -> None:
+    assert {each.name for each in CONDITION_GUARDS} >= SELDOM

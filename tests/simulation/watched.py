@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from tests.simulation.coverage import Coverage
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable, ref_of
 from workpool_aws.model.work import Work
 from workpool_aws.model.writes import Put, Write, Written
+from workpool_aws.ports import ConditionFailed, TransactionFailed
 
 __all__ = ["Seen", "WatchedStore"]
 
@@ -19,8 +21,9 @@ Seen = Callable[[Record | None, Record | None], None]
 class WatchedStore:
     """A table in memory; `page_items` bounds a page of a range (None: as the table does)."""
 
-    def __init__(self, store: MemoryStore, seen: Seen, page_items: int | None) -> None:
+    def __init__(self, store: MemoryStore, seen: Seen, page_items: int | None, coverage: Coverage) -> None:
         self._store = store
+        self._coverage = coverage
         self._seen = seen
         self._page_items = page_items
 
@@ -31,18 +34,32 @@ class WatchedStore:
         return self._store.get_many(refs)
 
     def query(self, span: Span) -> Page:
-        asked = [limit for limit in (span.limit, self._page_items) if limit is not None]
-        return self._store.query(replace(span, limit=min(asked, default=None)))
+        if self._page_items is not None and (span.limit is None or span.limit > self._page_items):
+            span = replace(span, limit=self._page_items)
+        return self._store.query(span)
 
     def write(self, write: Write) -> Written:
         before = self._look([write])
-        written = self._store.write(write)
+        try:
+            written = self._store.write(write)
+        except ConditionFailed:
+            self._coverage.saw(write, applied=False, store=self._store)
+            raise
+        self._coverage.saw(write, applied=True, store=self._store)
         self._tell([write], before)
         return written
 
     def transact(self, writes: Sequence[Write]) -> Written:
         before = self._look(writes)
-        written = self._store.transact(writes)
+        try:
+            written = self._store.transact(writes)
+        except TransactionFailed as met:
+            for write, failed in zip(writes, met.failed, strict=True):
+                if failed:
+                    self._coverage.saw(write, applied=False, store=self._store)
+            raise
+        for write in writes:
+            self._coverage.saw(write, applied=True, store=self._store)
         self._tell(writes, before)
         return written
 

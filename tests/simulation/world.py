@@ -13,18 +13,21 @@ from datetime import timedelta
 from typing import Final
 
 from tests.simulation.actors import DECORATED, Actors
+from tests.simulation.coverage import Coverage
+from tests.simulation.history import Event, Terms, breaches
 from tests.simulation.judge import Judge, Violation
 from tests.simulation.scenario import Scenario, Told
 from tests.simulation.watched import WatchedStore
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.local import LocalCloud
-from workpool_aws.local.faults import Faults
+from workpool_aws.local.chance import Chooser
+from workpool_aws.local.faults import Fault, Faults
 from workpool_aws.local.platform import LOOP_NAME, Platform
 from workpool_aws.local.seeded_faults import SeededFaults
 from workpool_aws.model.facts import Fact
-from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Ledger, LoopState, Status
-from workpool_aws.model.refs import LedgerRef, RegistrationRef, StatusRef
+from workpool_aws.model.refs import LedgerRef, StatusRef
 from workpool_aws.model.work import CallbackState, State, Work
 from workpool_aws.ports import Store
 
@@ -32,7 +35,8 @@ __all__ = ["Run", "simulate"]
 
 _LINES_MAX: Final = 60_000
 """So many service calls are a loop that spins."""
-_SETTLING_MAX: Final = timedelta(hours=3)
+_SETTLING_MAX: Final = timedelta(hours=8)
+_SETTLING_UNDELIVERED_MAX: Final = timedelta(days=2)
 _STEP: Final = timedelta(seconds=30)
 _BEFORE: Final = timedelta(minutes=50)
 """A run begins so long after the cloud does: ten minutes before an hour, at which the watchdog looks further back."""
@@ -52,10 +56,15 @@ class Run:
     judge: Judge
     trace: tuple[str, ...]
     facts: tuple[Fact, ...]
-    faults: Counter[str]
+    coverage: Coverage
     executions: int
     calls: int
     virtual_ms: int
+
+    @property
+    def faults(self) -> Counter[str]:
+        """How often each kind of fault struck."""
+        return self.coverage.faults
 
     def report(self, *, whole: bool = False) -> str:
         """Everything a person needs to understand a failure: scenario, trace up to it (`whole`: to the end), and what was broken."""
@@ -65,9 +74,12 @@ class Run:
         return "\n".join([str(self.scenario), *shown, f"seed {self.scenario.seed}: {self.violation}"])
 
 
-def simulate(scenario: Scenario, *, judging: type[Judge] = Judge) -> Run:
-    """Run a scenario. The same scenario gives the same run, to the last line of its trace. `judging`: a judge that remembers more."""
-    stage = _Stage(scenario, judging)
+def simulate(scenario: Scenario, chooser: Chooser | None = None, *, judging: type[Judge] = Judge) -> Run:
+    """Run a scenario. The same scenario and chooser (None: chance, from its seed) give the same run, to the last line of its trace.
+
+    `judging`: a judge that remembers more.
+    """
+    stage = _Stage(scenario, chooser, judging)
     with stage.cloud:
         stage.play()
         return stage.run()
@@ -76,22 +88,27 @@ def simulate(scenario: Scenario, *, judging: type[Judge] = Judge) -> Run:
 class _Stage:
     """One run as it happens."""
 
-    def __init__(self, scenario: Scenario, judging: type[Judge]) -> None:
+    def __init__(self, scenario: Scenario, chooser: Chooser | None, judging: type[Judge]) -> None:
         self._scenario = scenario
         self._judge = judging(
             self._now,
             self._lines,
+            self._writer,
             decorated=frozenset(mode.value for mode in DECORATED),
             once=not scenario.doubles_events,
             in_time=not scenario.delays_starts,
         )
         self._began = EpochMs(0)
+        self._coverage = Coverage()
+        self._history: list[Event] = []
         faults = Faults(
             rates=scenario.rates,
             aim=scenario.aim,
             budget=scenario.budget,
             until=_BEFORE + scenario.calm_after,
             skewed_clocks=scenario.skewed_clocks,
+            torn_batches=scenario.torn_batches,
+            chooser=chooser,
             jitter_ms=scenario.jitter_ms,
             store=self._watched,
         )
@@ -102,17 +119,21 @@ class _Stage:
             call_latency=timedelta(milliseconds=scenario.latency_ms),
             faults=faults,
         )
-        self._actors = Actors(self.cloud, scenario, self._judge)
+        self._actors = Actors(self.cloud, scenario, self._judge, self._history)
 
     def _watched(self, store: Store) -> Store:
         assert isinstance(store, MemoryStore)
-        return WatchedStore(store, self._judge.seen, self._scenario.page_items)
+        return WatchedStore(store, self._judge.seen, self._scenario.page_items, self._coverage)
 
     def _now(self) -> EpochMs:
         return self._platform.kernel.now()
 
     def _lines(self) -> int:
         return len(self._platform.kernel.trace)
+
+    def _writer(self) -> str:
+        task = self._platform.kernel.current()
+        return "-" if task is None else task.name
 
     @property
     def _platform(self) -> Platform:
@@ -133,7 +154,8 @@ class _Stage:
     def run(self) -> Run:
         lines = tuple(self._rendered())
         faults = self._platform.faults
-        struck = faults.struck if isinstance(faults, SeededFaults) else []
+        assert isinstance(faults, SeededFaults)
+        self._coverage.faults.update(map(str, faults.struck))
         violations = self._judge.violations
         return Run(
             scenario=self._scenario,
@@ -141,9 +163,9 @@ class _Stage:
             judge=self._judge,
             trace=lines,
             facts=tuple(self.cloud.facts),
-            faults=Counter(str(each) for each in struck),
+            coverage=self._coverage,
             executions=len(self._judge.executions),
-            calls=len(lines),
+            calls=self._calls,
             virtual_ms=self._now() - self._began,
         )
 
@@ -175,10 +197,11 @@ class _Stage:
         if self._scenario.hourly_look:
             self._let_pass(timedelta(seconds=3_630 - self.cloud.now.minute * 60 - self.cloud.now.second))
             self.cloud.invoke(self.cloud.watchdog_arn, {"workpool_watchdog": {"table": self.cloud.table}})
-        end = self.cloud.now + _SETTLING_MAX
+        settling = _SETTLING_UNDELIVERED_MAX if self._scenario.takes_days else _SETTLING_MAX
+        end = self.cloud.now + settling
         while self._let_pass(timedelta(minutes=5)) and self._restless():
             if self.cloud.now >= end:
-                self._judge.fail("WP-22", f"after {_SETTLING_MAX}: {'; '.join(self._restless())}")
+                self._judge.fail("WP-22", f"after {settling}: {'; '.join(self._restless())}")
         return not self._judge.violations
 
     def _restless(self) -> list[str]:
@@ -193,6 +216,11 @@ class _Stage:
         return found
 
     @property
+    def _calls(self) -> int:
+        """Calls of ports: lines of the trace that tell of nothing else."""
+        return sum(not line.label.startswith("**") for line in self._platform.kernel.trace)
+
+    @property
     def _store(self) -> Store:
         return self.cloud._engine_open.quiet(self.cloud.table)
 
@@ -203,12 +231,10 @@ class _Stage:
             if work is None or work.state is not State.FINISHED:
                 judge.fail("WP-3", f"acknowledged {work_id} is {None if work is None else work.state} at the end")
         for work in judge.works.values():
-            # The watchdog knows a pool from its first kick on; before it, nothing was acknowledged.
-            watched = self._store.get(RegistrationRef(work.pool)) is not None
-            if work.state is State.RUNNING or (work.state is State.PENDING and watched and self._scenario.hourly_look):
+            if work.state is State.RUNNING or (work.state is State.PENDING and self._scenario.hourly_look):
                 judge.fail("WP-21", f"{work.id} is {work.state} at the end")
-            if watched:
-                self._judge_callback(work)
+            self._judge_callback(work)
+        judge.judge_call_offs()
         if self._scenario.is_calm:
             latest = max(judge.lags_ms, default=0)
             calls_ms = _CALLS_BETWEEN * (self._scenario.latency_ms + self._scenario.jitter_ms)
@@ -216,19 +242,38 @@ class _Stage:
                 judge.fail("WP-20", f"a start came {latest} ms after it was due and a slot was free, or an entry was settled so late")
         for error in self._unexpected_errors():
             judge.fail("WP-12", error)
+        self._actors.ask_in_the_end()
+        terms = Terms(
+            once=not self._scenario.doubles_events,
+            in_time=not self._scenario.delays_starts,
+            settled=True,
+            excused=frozenset(judge.robbed | self._unheard()),
+        )
+        for breach in breaches(self._history, terms):
+            judge.fail(breach.rule, f"as seen from outside: {breach.what}")
 
     def _judge_callback(self, work: Work) -> None:
+        if work.callback is CallbackState.DEAD and work.id in self._judge.robbed:
+            return
         if work.callback in {CallbackState.PENDING, CallbackState.SENT, CallbackState.DEAD}:
             self._judge.fail("WP-8", f"the callback of {work.id} is {work.callback} at the end")
-        acknowledged = work.callback is CallbackState.DELIVERED and work.on_complete == self._actors.listeners[Told.HANDLER]
+        handlers = {self._actors.listeners[told] for told in (Told.HANDLER, Told.FLAKY)}
+        acknowledged = work.callback is CallbackState.DELIVERED and work.on_complete in handlers
         if acknowledged and work.id not in self._judge.handled:
             self._judge.fail("WP-8", f"the callback of {work.id} is said to be delivered, and its handler never ran to its end")
+
+    def _unheard(self) -> set[WorkId]:
+        """Works whose target does not acknowledge: that Lambda took the event is all that was promised, and some events are lost."""
+        if self._scenario.rates.keys().isdisjoint({Fault.EVENT_LOST, Fault.EVENT_LATE}):
+            return set()
+        listener = self._actors.listeners[Told.LISTENER]
+        return {work.id for work in self._judge.works.values() if work.on_complete == listener}
 
     def _unexpected_errors(self) -> list[str]:
         own = (self.cloud.loop_arn, self.cloud.completion_arn, self.cloud.watchdog_arn)
         return [
             f"{arn} ended with {each.error}"
-            for arn in (*own, *self._actors.workers.values(), *self._actors.listeners.values())
+            for arn in (*own, *self._actors.functions)
             for each in self.cloud.invocations(arn)
             if each.error is not None and each.error.split(":")[0] not in _EXPECTED_ENDS
         ]

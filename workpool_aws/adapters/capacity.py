@@ -48,7 +48,7 @@ _TRANSACTION_FACTOR: Final = 2
 
 def item_size(item: Mapping[str, Value]) -> int:
     """Bytes of an item as DynamoDB counts them: names and values, both in UTF-8."""
-    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
+    return sum([_text_size(name) + _value_size(value) for name, value in item.items()])
 
 
 def _value_size(value: Value) -> int:

@@ -180,9 +180,13 @@ def _fields(kind: type[Record], item: Mapping[str, object]) -> dict[str, Any]:
     for name, field in fields_of(kind).items():
         stored = item.get(field.attribute)
         if stored is None:
-            if field.required:
+            # Most fields of most items are absent, and have a default.
+            if field.absent is None:
+                values[name] = None
+            elif field.required:
                 raise ValueError(f"{field.attribute} ({name}): missing")
-            values[name] = field.absent
+            else:
+                values[name] = field.absent
             continue
         try:
             values[name] = field.form.decode(stored)

@@ -20,10 +20,12 @@ __all__ = ["Choice", "Found", "WorkRead", "choose", "cursor_after", "marks_after
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A due work, and the key of the row that led to it (its own or a pointer's)."""
+    """A due work, and the key of the first row that led to it (its own or a pointer's)."""
 
     key: str
     work: Work
+    also: tuple[PointerRef, ...] = ()
+    """Further rows of the same read that lead to it."""
 
     @property
     def start(self) -> EntryKey:
@@ -31,9 +33,9 @@ class Found:
         return EntryKey(self.work.id, self.work.starts + 1)
 
     @property
-    def pointer(self) -> PointerRef | None:
-        """The pointer that led here; None: the work's own key did."""
-        return None if self.key == self.work.id else PointerRef(self.work.pool, self.key)
+    def pointers(self) -> tuple[PointerRef, ...]:
+        """All pointers that led here: of no use once it has started."""
+        return self.also if self.key == self.work.id else (PointerRef(self.work.pool, self.key), *self.also)
 
 
 @dataclass(frozen=True, slots=True)

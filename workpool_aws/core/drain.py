@@ -49,7 +49,7 @@ def is_called_off(work: Work, config: Config | None) -> bool:
     """
     if config is None or config.epoch_at is None or work.epoch >= config.epoch:
         return False
-    return work.enqueued_at <= config.epoch_at + limits.SKEW_MS
+    return work.enqueued_at <= config.epoch_at + limits.CALL_OFF_MARGIN_MS
 
 
 def is_older(config: Config) -> Condition:

@@ -96,6 +96,8 @@ QUERY_LIMIT_MAX: Final = 200
 START_TO_INVOKE_MS: Final = 8_000
 """A start write older than this is not sent any more: the worker's `start_by` would be near."""
 RECOVERY_MARGIN_MS: Final = 2 * SKEW_MS + 2_000
+CALL_OFF_MARGIN_MS: Final = 2 * SKEW_MS
+"""A work that was enqueued so much later than a `cancel_all`, by two clocks that may be off in opposite directions, was not meant."""
 RECHECK_MS: Final = 5_000
 RECOVER_NEAR_MS: Final = 10_000
 """To be recovered within it: the loop stays up. A timeout's record arrives just at the deadline."""

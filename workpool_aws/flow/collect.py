@@ -61,7 +61,7 @@ def read_works(  # noqa: PLR0913 - where, from when, and how much to read
         if work is not None and look is Look.LATER:
             return WorkRead(tuple(due.values()), EpochMs(max(time_of(row.sort), work.due_at)), tuple(stale), tuple(off.values()))
         if work is not None and look is Look.DUE:
-            due.setdefault(work.id, Found(row.sort, work))
+            due[work.id] = _led_to(due.get(work.id), row, work)
             if len(due) > free:
                 break
         elif work is not None and look is Look.CALLED_OFF:
@@ -73,6 +73,13 @@ def read_works(  # noqa: PLR0913 - where, from when, and how much to read
             if ahead == lookahead:
                 return WorkRead(tuple(due.values()), time_of(row.sort), tuple(stale), tuple(off.values()), cut=True)
     return WorkRead(tuple(due.values()), None, tuple(stale), tuple(off.values()))
+
+
+def _led_to(known: Found | None, row: Row, work: Work) -> Found:
+    if known is None:
+        return Found(row.sort, work)
+    # Never the work's own row: what is named here is deleted once the work has started.
+    return replace(known, also=(*known.also, PointerRef(work.pool, row.sort))) if isinstance(row.record, Pointer) else known
 
 
 def live_in(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str, *, high: str | None, taken: Taken, now: EpochMs) -> bool:

@@ -202,8 +202,8 @@ def _promise(hold: Hold, choice: Choice, now: EpochMs) -> EpochMs | None:
 
 
 def _spent_pointers(hold: Hold, choice: Choice) -> list[PointerRef]:
-    used = [found.pointer for found in choice.chosen if found.start in hold.sent]
-    return [pointer for pointer in dict.fromkeys([*used, *choice.stale]) if pointer is not None]
+    used = [pointer for found in choice.chosen if found.start in hold.sent for pointer in found.pointers]
+    return list(dict.fromkeys([*used, *choice.stale]))
 
 
 def _counted(hold: Hold, settled: Settled, choice: Choice, now: EpochMs) -> Tally | None:

@@ -15,6 +15,9 @@ class Chooser(Protocol):
     def choose(self, options: int, tag: str) -> int:
         """An int in `range(options)`; 0 is the plain course of things. `tag` says what the choice is about."""
 
+    def next_task(self, names: Sequence[str]) -> int:
+        """Which of these tasks goes on, an int in `range(len(names))`; the first is the one that ran last, if it can."""
+
     def chance(self, probability: float, tag: str) -> bool:
         """True about so often; never for 0, always for 1."""
 
@@ -33,6 +36,10 @@ class SeededChooser:
         choice = int(self._random() * options)
         self.log.append(choice)
         return choice
+
+    def next_task(self, names: Sequence[str]) -> int:
+        """See Chooser."""
+        return self.choose(len(names), "task")
 
     def chance(self, probability: float, tag: str) -> bool:  # noqa: ARG002 - other choosers look at the tag
         """See Chooser."""
@@ -58,6 +65,10 @@ class ReplayChooser:
         choice = min(self._choices[place], options - 1) if place < len(self._choices) else 0
         self.log.append(choice)
         return choice
+
+    def next_task(self, names: Sequence[str]) -> int:
+        """See Chooser."""
+        return self.choose(len(names), "task")
 
     def chance(self, probability: float, tag: str) -> bool:
         """See Chooser."""

@@ -109,8 +109,8 @@ class LocalCloud:
             raise LocalCloudError("a LocalCloud is used once: make another one")
         from workpool_aws.local.deployment import deploy, start_watchdog  # noqa: PLC0415 - loads the flow
 
-        chooser = SeededChooser(self._options.seed)
         plan = self._options.faults
+        chooser = plan.chooser if plan is not None and plan.chooser is not None else SeededChooser(self._options.seed)
         faults = None if plan is None else SeededFaults(plan, chooser, LOOP_NAME)
         kernel = self._options.kernel(chooser, faults)
         self._platform = Platform(

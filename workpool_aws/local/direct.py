@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from workpool_aws.adapters.scheduler import SCHEDULE_AHEAD_MS_MIN, schedule_name
@@ -12,7 +13,7 @@ from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.adapters.wire import order_to_wire, worker_event
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.local.deliveries import EVENT_BYTES_MAX, Deliveries
-from workpool_aws.local.faults import CloudFaults, answered_as
+from workpool_aws.local.faults import CallThrottled, CallUnanswered, CloudFaults, answered_as
 from workpool_aws.local.functions import Functions
 from workpool_aws.local.kernel import Kernel
 from workpool_aws.local.runs import Runs
@@ -110,9 +111,11 @@ class Call(Protocol):
 class SteppingStore:
     """A store whose every request is a service call, or whatever else `call` makes of it."""
 
-    def __init__(self, call: Call, store: Store) -> None:
+    def __init__(self, call: Call, store: Store, *, torn_batches: bool = False) -> None:
+        """`torn_batches`: each item of a batch of reads is a call of its own."""
         self._send = call
         self._store = store
+        self._torn_batches = torn_batches
 
     def get(self, ref: Ref) -> Record | Unreadable | None:
         """See Store."""
@@ -120,7 +123,12 @@ class SteppingStore:
 
     def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
         """See Store."""
-        return self._call(f"get {len(refs)}", lambda: self._store.get_many(refs), writes=False)
+        if not self._torn_batches:
+            return self._call(f"get {len(refs)}", lambda: self._store.get_many(refs), writes=False)
+        found: dict[Ref, Record | Unreadable] = {}
+        for ref in refs:
+            found |= self._call(f"get one of {len(refs)}", partial(self._store.get_many, (ref,)), writes=False)
+        return found
 
     def query(self, span: Span) -> Page:
         """See Store."""
@@ -140,8 +148,10 @@ class SteppingStore:
         self._call(f"delete {_named(ref)}", lambda: self._store.delete(ref), writes=True)
 
     def _call(self, label: str, apply: Callable[[], T], *, writes: bool) -> T:
-        with answered_as(throttled=StoreUnavailable, unanswered=StoreUnavailable):
+        try:
             return self._send(label, apply, writes=writes)
+        except (CallThrottled, CallUnanswered) as error:
+            raise StoreUnavailable(str(error)) from error
 
 
 def _named(thing: Ref | Record) -> str:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from workpool_aws.errors import UsageError
+from workpool_aws.local.chance import Chooser
 from workpool_aws.ports import Store
 
 __all__ = ["CallThrottled", "CallUnanswered", "CloudFaults", "Fault", "Faults", "NoFaults", "answered_as"]
@@ -30,6 +31,10 @@ class Fault(StrEnum):
     """The process stands still at a call for 3, 18 or 70 s."""
     THROTTLED = "throttled"
     """The service refuses the call, for once or for as long as the SDK tries."""
+    SERVER_ERROR = "server error"
+    """The service fails with a 5xx and does nothing; the SDK tries again, or gives up."""
+    CONFLICT = "conflict"
+    """Somebody else's transaction holds an item of this write, which is tried again, or given up."""
     WRITE_LOST = "write lost"
     """The request never arrives; the SDK tries again, or gives up."""
     WRITE_LATE = "write late"
@@ -50,6 +55,8 @@ class Fault(StrEnum):
     """A one-time schedule that does not fire."""
     WAKE_TWICE = "wake twice"
     WAKE_LATE = "wake late"
+    WAKE_DELETED = "wake deleted"
+    """A one-time schedule that fires although it was deleted, or replaced, before."""
     TICK_DROPPED = "tick dropped"
     """A minute of the watchdog."""
 
@@ -78,6 +85,10 @@ class Faults:
     """Each process's clock is right, 2 s fast or 2 s slow."""
     jitter_ms: int = 0
     """Every call takes up to so much longer. Costs no budget and does not end."""
+    torn_batches: bool = False
+    """The items of one batch of reads are read one after the other: others run in between."""
+    chooser: Chooser | None = None
+    """Who answers every open question of the run; None: chance, from the cloud's seed."""
     store: Callable[[Store], Store] = _as_it_is
     """What stands between the processes and a table: a test watches writes there, or makes pages small. Called once for each table."""
 
@@ -122,6 +133,9 @@ class CloudFaults(Protocol):
     def wake_delays(self, name: str) -> tuple[int, ...]:
         """When a one-time schedule fires, after its time."""
 
+    def fires_deleted(self, name: str) -> bool:
+        """Whether a one-time schedule fires although it was deleted."""
+
     def tick_comes(self) -> bool:
         """Whether this minute's tick of the watchdog happens."""
 
@@ -130,6 +144,10 @@ class CloudFaults(Protocol):
 
     def around_store(self, store: Store) -> Store:
         """What stands between processes and a table."""
+
+    @property
+    def torn_batches(self) -> bool:
+        """Whether others may run between two items of a batch of reads."""
 
 
 class NoFaults:
@@ -147,6 +165,10 @@ class NoFaults:
         """In time, once."""
         return (0,)
 
+    def fires_deleted(self, name: str) -> bool:  # noqa: ARG002 - other faults look at it
+        """It does not."""
+        return False
+
     def tick_comes(self) -> bool:
         """It does."""
         return True
@@ -158,3 +180,8 @@ class NoFaults:
     def around_store(self, store: Store) -> Store:
         """Nothing."""
         return store
+
+    @property
+    def torn_batches(self) -> bool:
+        """They may not."""
+        return False

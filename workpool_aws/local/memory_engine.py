@@ -18,12 +18,12 @@ __all__ = ["MemoryEngine", "direct_ports"]
 T = TypeVar("T")
 
 
-def direct_ports(platform: Platform, table: str, store: Store) -> Ports:
-    """Ports on a store whose requests are service calls, with Lambda and Scheduler reached directly."""
+def direct_ports(platform: Platform, table: str, store: Store, *, torn_batches: bool = False) -> Ports:
+    """Ports on a store whose requests are service calls, with Lambda and Scheduler reached directly (`torn_batches`: see SteppingStore)."""
     at = platform.deployment
     return Ports(
         table=table,
-        store=SteppingStore(platform.kernel.call, store),
+        store=SteppingStore(platform.kernel.call, store, torn_batches=torn_batches),
         invoker=DirectInvoker(platform.kernel, platform.functions, platform.deliveries),
         messenger=DirectMessenger(platform.kernel, platform.functions, platform.deliveries, platform.mailbox),
         timer=DirectTimer(platform.kernel, platform.schedules, table, group=at.schedule_group or "", loop_arn=at.loop_arn),
@@ -56,7 +56,8 @@ class MemoryEngine:
 
     def ports(self, table: str) -> Ports:
         """See Engine."""
-        return direct_ports(self._platform, table, self._platform.faults.around_store(self._stores[table]))
+        faults = self._platform.faults
+        return direct_ports(self._platform, table, faults.around_store(self._stores[table]), torn_batches=faults.torn_batches)
 
     def quiet(self, table: str) -> Store:
         """See Engine."""

@@ -78,7 +78,7 @@ class Schedules:
     def put(self, schedule: Schedule) -> None:
         """Set it, in place of one of its name."""
         with self._kernel.lock():
-            self.drop(schedule.group, schedule.name)
+            self._cancel(schedule.group, schedule.name)
             late_ms = self._chooser.choose(_LATE_MS, "schedule") if self._precision == "aws" else 0
             at = EpochMs(max(self._kernel.now(), schedule.at) + late_ms)
             delays_ms = self._faults.wake_delays(schedule.name)
@@ -88,9 +88,15 @@ class Schedules:
     def drop(self, group: str, name: str) -> None:
         """Forget it, if there is one."""
         with self._kernel.lock():
-            standing = self._standing.pop((group, name), None)
-            if standing is not None:
-                standing[1].cancel()
+            self._cancel(group, name)
+
+    def _cancel(self, group: str, name: str) -> None:
+        schedule, alarm = self._standing.pop((group, name), (None, None))
+        if schedule is None or alarm is None:
+            return
+        alarm.cancel()
+        if self._faults.fires_deleted(name):
+            self._kernel.at(alarm.at, lambda: self._send(schedule.target, schedule.payload))
 
     def _fire(self, schedule: Schedule, delays_ms: Sequence[int]) -> None:
         del self._standing[schedule.group, schedule.name]

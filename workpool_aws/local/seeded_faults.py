@@ -23,6 +23,7 @@ T = TypeVar("T")
 _TRIES: Final[Mapping[str, int]] = {"invoke": 1, "call": 2, "schedule": 2, "unschedule": 2}
 """How often the SDK sends a request, by the first word of its label; `_TRIES_ELSE` for the others."""
 _TRIES_ELSE: Final = 3
+_STORE_WRITES: Final = ("put", "update", "delete", "transact")
 _SDK_PAUSES_MS: Final = (0, 60, 3_000)
 """Between two tries: a connection that broke, a pause, the read timeout."""
 _FREEZES_MS: Final = (3_000, 18_000, 70_000)
@@ -97,6 +98,8 @@ class SeededFaults:
             return self._planned.around(task, label, apply, writes=writes)
         if self._plan.jitter_ms:
             self._kernel.sleep(self._chooser.choose(self._plan.jitter_ms, "jitter"))
+        if not self._may_strike(label):
+            return apply()
         answers: list[T] = []
         request = _Request(task, label, lambda: answers.append(apply()), writes)
         answer = self._sent(request)
@@ -136,6 +139,10 @@ class SeededFaults:
             return (self._one_of(_WAKE_LATE_MS, "late wake"),)
         return (0,)
 
+    def fires_deleted(self, name: str) -> bool:
+        """See CloudFaults."""
+        return self._strikes(Fault.WAKE_DELETED, name)
+
     def tick_comes(self) -> bool:
         """See CloudFaults."""
         return not self._strikes(Fault.TICK_DROPPED, "watchdog")
@@ -153,6 +160,11 @@ class SeededFaults:
     def around_store(self, store: Store) -> Store:
         """See CloudFaults."""
         return self._plan.store(store)
+
+    @property
+    def torn_batches(self) -> bool:
+        """See CloudFaults."""
+        return self._plan.torn_batches
 
     @property
     def _kernel(self) -> Kernel:
@@ -184,6 +196,10 @@ class SeededFaults:
             self._kernel.sleep(self._one_of(_FREEZES_MS, "freeze"))
         if self._strikes_at(Fault.THROTTLED, request):
             return CallThrottled(f"throttled: {label}")
+        if self._strikes_at(Fault.SERVER_ERROR, request):
+            return CallUnanswered(f"500: {label}")
+        if request.verb in _STORE_WRITES and self._strikes_at(Fault.CONFLICT, request):
+            return CallThrottled(f"conflict: {label}")
         if request.writes and self._strikes_at(Fault.WRITE_LOST, request):
             return CallUnanswered(f"no answer: {label}")
         if request.writes and self._strikes_at(Fault.WRITE_LATE, request):
@@ -215,12 +231,19 @@ class SeededFaults:
         process.killed = process.crashed = task.killed = True
         raise Crashed
 
+    def _is_on(self) -> bool:
+        return self._left > 0 and (self._until is None or self._kernel.now() < self._until)
+
+    def _may_strike(self, label: str) -> bool:
+        """Whether any fault of calls could strike this one: most calls of a run need not be asked about each kind."""
+        return bool(self._plan.rates) and label.startswith(self._plan.aim) and self._is_on()
+
     def _strikes_at(self, kind: Fault, request: _Request) -> bool:
         return request.label.startswith(self._plan.aim) and self._strikes(kind, request.label)
 
     def _strikes(self, kind: Fault, where: str) -> bool:
         rate = self._plan.rates.get(kind, 0.0)
-        if not rate or self._left <= 0 or (self._until is not None and self._kernel.now() >= self._until):
+        if not rate or not self._is_on():
             return False
         if not self._chooser.chance(rate, kind):
             return False

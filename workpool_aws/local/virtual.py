@@ -266,12 +266,11 @@ class VirtualKernel:
         ready = self._ready
         if len(ready) == 1:
             return ready[0]
-        choice = self._chooser.choose(len(ready), "task")
-        # Choice 0 is "go on with the same task", so that plain choices make plain runs.
+        # The first one is "go on with the same task", so that plain choices make plain runs.
         if current is not None and ready[0] is not current and current in ready:
             ready.remove(current)
             ready.insert(0, current)
-        return ready[choice]
+        return ready[self._chooser.next_task([seat.name for seat in ready])]
 
     def _jump(self) -> bool:
         alarm = self._alarms.peek()

@@ -1,7 +1,4 @@
-"""Owns every event the library reports: one class an event, its level beside it. `docs/events.md` lists them; a test compares.
-
-Arguments, results and contexts are never in a fact.
-"""
+"""Owns every event the library reports: a class each, its level beside it, never with arguments, results or contexts (docs/events.md)."""
 
 from __future__ import annotations
 

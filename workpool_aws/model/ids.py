@@ -5,6 +5,7 @@ An id alone says where its record lies (partition by shard, place by time), so a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final, NewType
 
@@ -37,6 +38,9 @@ SHARDS_MAX: Final = 32
 """Logical shards an id can name: one base-32 character."""
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID: Final = re.compile(rf"[0-7][{_ALPHABET}]{{{ID_LENGTH - 1}}}")
+_TO_DIGITS: Final = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
+"""From Crockford's digits to those that `int` knows."""
 _RANDOM_BITS: Final = 80
 _SHARD_BITS: Final = 5
 
@@ -65,15 +69,12 @@ def id_floor(at: EpochMs) -> str:
 
 def is_ulid(text: str) -> bool:
     """Whether `text` has the form of an id, in its one canonical spelling."""
-    return len(text) == ID_LENGTH and text[0] in "01234567" and all(c in _ALPHABET for c in text)
+    return _ULID.fullmatch(text) is not None
 
 
 def time_of(ulid: str) -> EpochMs:
     """The time an id carries: for a work, its due time when it was enqueued."""
-    value = 0
-    for c in ulid[:TIME_LENGTH]:
-        value = value * 32 + _ALPHABET.index(c)
-    return EpochMs(value)
+    return EpochMs(int(ulid[:TIME_LENGTH].translate(_TO_DIGITS), 32))
 
 
 def shard_of(ulid: str) -> int:

@@ -221,7 +221,7 @@ class MinuteReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """A pool of this table, known to the watchdog. Written by: a process's first enqueue, or a kick, if absent. Removed by: people."""
+    """A pool of this table, so that the watchdog knows it. Written by: the first enqueue or kick of a pool. Removed by: people."""
 
     pool: str
     registered_at: EpochMs

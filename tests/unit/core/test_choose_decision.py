@@ -169,8 +169,9 @@ def test_a_start_is_the_next_of_its_work_by_its_own_key_or_a_pointers() -> None:
     pointed = Found(an_id(NOW + 1, 7), work)
 
     assert pointed.start == EntryKey(work.id, 3)
-    assert pointed.pointer == PointerRef("email", an_id(NOW + 1, 7))
-    assert Found(work.id, work).pointer is None
+    assert pointed.pointers == (PointerRef("email", an_id(NOW + 1, 7)),)
+    assert Found(work.id, work).pointers == ()
+    assert Found(work.id, work, (PointerRef("email", an_id(NOW + 2)),)).pointers == (PointerRef("email", an_id(NOW + 2)),)
 
 
 def test_pages_grow_to_a_limit_and_never_shrink() -> None:

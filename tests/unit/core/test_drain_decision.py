@@ -23,8 +23,8 @@ LEDGER = Ledger(pool="email", holder="loop-1", generation=1, version=1, shards=(
     [
         (0, -60_000, True),
         (1, -60_000, True),
-        (1, limits.SKEW_MS, True),
-        (1, limits.SKEW_MS + 1, False),
+        (1, limits.CALL_OFF_MARGIN_MS, True),
+        (1, limits.CALL_OFF_MARGIN_MS + 1, False),
         (2, -60_000, False),
         (3, -60_000, False),
     ],

@@ -48,6 +48,8 @@ class _Partition:
     sorts: list[str] = field(default_factory=list)
     items: dict[str, Item] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
+    records: dict[str, tuple[Item, Record | Unreadable]] = field(default_factory=dict)
+    """What was read of an item, beside the item that it was read of: a stored one is decoded once, however often it is asked for."""
     dead: list[tuple[str, str]] = field(default_factory=list)
     """The index of dead letters: (key in the index, sort key), in order."""
 
@@ -63,6 +65,7 @@ class _Partition:
             self._reindex(sort, {})
             del self.items[sort]
             del self.sizes[sort]
+            self.records.pop(sort, None)
             del self.sorts[bisect_left(self.sorts, sort)]
 
     def _reindex(self, sort: str, item: Item) -> None:
@@ -73,6 +76,14 @@ class _Partition:
             del self.dead[bisect_left(self.dead, (before, sort))]
         if isinstance(after, str):
             insort(self.dead, (after, sort))
+
+    def record(self, sort: str, item: Item) -> Record | Unreadable:
+        """The record of an item that stands, or stood, at this sort key."""
+        known = self.records.get(sort)
+        if known is None or known[0] is not item:
+            known = (item, decode(item))
+            self.records[sort] = known
+        return known[1]
 
     def page(self, span: Span, page_bytes: int) -> tuple[list[tuple[str, str]], bool]:
         """(Key in the range, sort key) of one answer, and whether it was cut off. As in DynamoDB a page at its limit counts as cut off."""
@@ -140,7 +151,7 @@ class MemoryStore:
         with self._lock:
             item, size = self._find(key)
         self.meter.count(f"{_noun(record_type(ref))}.get", read_units=capacity.get_units(size))
-        return None if item is None else decode(item)
+        return None if item is None else self._record(key, item)
 
     def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
         """Those that exist; a place asked for twice is read once."""
@@ -154,7 +165,7 @@ class MemoryStore:
                 requests=-(-len(found) // capacity.BATCH_GET_KEYS_MAX),
             )
         items = {ref: found[key][0] for ref, key in wanted.items()}
-        return {ref: decode(item) for ref, item in items.items() if item is not None}
+        return {ref: self._record(wanted[ref], item) for ref, item in items.items() if item is not None}
 
     def query(self, span: Span) -> Page:
         """One page of a range, in key order. `next_low` may lead to an empty page."""
@@ -168,7 +179,7 @@ class MemoryStore:
             sizes = [partition.sizes[sort] for _, sort in places]
         units = capacity.index_query_units(sizes) if span.shelf is Shelf.DEAD else capacity.query_units(sizes)
         self.meter.count(f"{span.shelf.value}.query", read_units=units)
-        rows = tuple(Row(key, decode(item)) for (key, _), item in zip(places, items, strict=True))
+        rows = tuple(Row(key, partition.record(sort, item)) for (key, sort), item in zip(places, items, strict=True))
         if not cut:
             return Page(rows, None)
         last = places[-1][0]
@@ -182,11 +193,12 @@ class MemoryStore:
             label = f"{_noun(kind)}.{verb}"
             if step.after is None:
                 self.meter.count(label, write_units=capacity.failed_write_units(step.old_bytes))
-                raise ConditionFailed(None if step.before is None else decode(step.before))
+                raise ConditionFailed(None if step.before is None else self._record(step.key, step.before))
             units = capacity.write_units(step.old_bytes, step.new_bytes) + capacity.index_units(step.before, step.after)
             self.meter.count(label, write_units=units)
             self._place(step.key, step.after, step.new_bytes)
-        return Written(self._date(), _told(write, step.after))
+            record = write.record if isinstance(write, Put) else self._record(step.key, step.after)
+        return Written(self._date(), None if isinstance(record, Unreadable) else record)
 
     def transact(self, writes: Sequence[Write]) -> Written:
         """All or nothing. Raises TransactionFailed or ValueError; in both cases nothing was written."""
@@ -217,9 +229,10 @@ class MemoryStore:
 
     def peek(self, ref: Ref) -> Record | Unreadable | None:
         """What `get` would answer, outside the meter: for tests."""
+        key = key_of(ref)
         with self._lock:
-            item, _ = self._find(key_of(ref))
-        return None if item is None else decode(item)
+            item, _ = self._find(key)
+        return None if item is None else self._record(key, item)
 
     def items(self, partition_prefix: str = "") -> Iterator[Item]:
         """Copies of the items, as stored, of every partition whose key begins so, in key order; writes made meanwhile are not seen."""
@@ -251,6 +264,10 @@ class MemoryStore:
         if partition is None:
             return None, 0
         return partition.items.get(key.sk), partition.sizes.get(key.sk, 0)
+
+    def _record(self, key: Key, item: Item) -> Record | Unreadable:
+        partition = self._partitions.get(key.pk)
+        return decode(item) if partition is None else partition.record(key.sk, item)
 
     def _worked_out(self, write: Write) -> _Step:
         key = key_of(_ref(write))
@@ -301,13 +318,6 @@ def _named(write: Write) -> tuple[type[Record], str]:
             return record_type(write.ref), "update"
         case _:
             assert_never(write)
-
-
-def _told(write: Write, stored: Item) -> Record | None:
-    if isinstance(write, Put):
-        return write.record
-    record = decode(stored)
-    return None if isinstance(record, Unreadable) else record
 
 
 def _noun(kind: type[Record]) -> str:

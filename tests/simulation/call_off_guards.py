@@ -1,0 +1,100 @@
+"""Owns the mutants of `cancel_all`: what it calls off, how the loop drains it, and what it must spare."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.simulation.mutation import one_edit
+
+__all__ = ["CALL_OFF_GUARDS"]
+
+_EPOCHS: Final = (
+    one_edit("called off: an older epoch", "WP-13", "core.drain:is_called_off", "work.epoch >= config.epoch", "True"),
+    one_edit("called off: not the epoch of now", "WP-3", "core.drain:is_called_off", "work.epoch >= config.epoch", "False"),
+    one_edit(
+        "called off: not what is plainly younger",
+        "WP-3",
+        "core.drain:is_called_off",
+        "return work.enqueued_at <= config.epoch_at + limits.CALL_OFF_MARGIN_MS",
+        "return True",
+    ),
+    one_edit("called off: clocks differ", "WP-13", "core.drain:is_called_off", "limits.CALL_OFF_MARGIN_MS", "0"),
+    one_edit(
+        "classify: called off",
+        "WP-13",
+        "core.start:classify",
+        "Look.CALLED_OFF if is_called_off(work, taken.config) else Look.DUE",
+        "Look.DUE",
+    ),
+    one_edit("enqueue: into the epoch", "WP-3", "flow.enqueue:enqueue", "if epoch != works[0].epoch:", "if False:"),
+    one_edit("enqueue: anew if it was canceled", "WP-3", "flow.enqueue:_into_epoch", "met.current.outcome is Outcome.CANCELED", "False"),
+    one_edit("redrive: into the epoch", "WP-3", "flow.redrive:redrive", "epoch=epoch_of(ports, pool)", "epoch=0"),
+    one_edit(
+        "cancel all: felt by the loop",
+        "WP-13",
+        "flow.configure:follow_epoch",
+        "    _announce(ports, pool, first=False, reason=KickReason.CANCEL)",
+        "    pass",
+    ),
+    one_edit(
+        "cancel all: its time does not go back",
+        "WP-13",
+        "flow.configure:follow_epoch",
+        "max(ports.clock.now(), (config and config.epoch_at) or 0)",
+        "ports.clock.now()",
+    ),
+)
+
+_DRAIN: Final = (
+    one_edit(
+        "drain: due works before any start",
+        "WP-13",
+        "core.drain:Drain.holds_back",
+        'shard is not None and (self.lows[shard] or "") <= id_floor(now)',
+        "False",
+    ),
+    one_edit(
+        "drain: from where pending works can lie",
+        "WP-13",
+        "core.drain:drain_to_make",
+        "deep_low(mark.work_cursor, mark.deep_at)",
+        "mark.work_cursor",
+    ),
+    one_edit("drain: goes on where it is", "WP-23", "core.drain:drain_to_make", "drain.epoch == config.epoch", "False"),
+    one_edit("drain: begins anew for the next", "WP-13", "core.drain:drain_to_make", "drain.epoch == config.epoch", "True"),
+    one_edit("drain: running works are asked", "WP-13", "flow.drain:drain", "if not hold.drain.seen_running:", "if False:"),
+    one_edit("drain: running works are asked once", "WP-23", "flow.drain:drain", "if not hold.drain.seen_running:", "if True:"),
+    one_edit(
+        "drain: pointers go, too",
+        "WP-22",
+        "flow.drain:_drain_page",
+        "ports.fan_out(lambda pointer: ports.store.delete(PointerRef(pointer.pool, pointer.at)), spent)",
+        "pass",
+    ),
+    one_edit(
+        "drain: its end is committed",
+        "WP-22",
+        "flow.iterate:_one_pass",
+        "drained.epoch if drained is not None and drained.next_shard is None else hold.ledger.epoch",
+        "hold.ledger.epoch",
+    ),
+    one_edit(
+        "drain: not over before its end",
+        "WP-13",
+        "flow.iterate:_one_pass",
+        "drained is not None and drained.next_shard is None else",
+        "drained is not None else",
+    ),
+    one_edit("called off: canceled when it is due", "WP-13", "flow.iterate:_one_pass", "    cancel_works(hold, choice.called_off)\n", ""),
+    one_edit(
+        "called off: the cursor waits for it",
+        "WP-13",
+        "core.choose:_blocked_at",
+        "[*waiting, *(found.key for found in read.called_off)]",
+        "waiting",
+    ),
+    one_edit("watchdog: works to cancel", "WP-13", "flow.watch:needs_a_kick", "not is_settled(config, ledger)", "False"),
+    one_edit("rest: looks past what is over", "WP-22", "flow.rest:rest", "if cut:", "if False:"),
+)
+
+CALL_OFF_GUARDS: Final = (*_EPOCHS, *_DRAIN)

@@ -1,0 +1,52 @@
+"""Owns the mutants that leave out one part of one write's condition: all that a sweep ever sees tried, which a test compares."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.simulation.mutation import Mutant
+
+__all__ = ["CONDITION_GUARDS"]
+
+_PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "enqueue": ("WP-4", ("absent",)),
+    "redrive": ("WP-6", ("absent",)),
+    "mark as redriven": ("WP-6", ("state", "outcome", "redriven_as")),
+    "start": ("WP-4", ("state", "starts", "cancel_requested")),
+    "claim": ("WP-5", ("state", "starts", "claim")),
+    "finish": ("WP-4", ("state", "starts", "claim", "claim or deadline")),
+    "recover: finish": ("WP-14", ("state", "starts", "deadline", "claim")),
+    "retry": ("WP-4", ("state", "starts", "cancel_requested")),
+    "recover: retry": ("WP-14", ("state", "starts", "deadline", "claim", "cancel_requested")),
+    "put back": ("WP-4", ("state", "starts", "claim", "cancel_requested")),
+    "end as canceled": ("WP-7", ("state", "starts", "cancel_requested", "claim", "claim or deadline")),
+    "recover: end as canceled": ("WP-14", ("state", "starts", "deadline", "claim", "cancel_requested")),
+    "suspect": ("WP-14", ("state", "starts", "claim")),
+    "cancel": ("WP-7", ("state",)),
+    "request cancel": ("WP-7", ("state",)),
+    "callback sent": ("WP-8", ("callback",)),
+    "callback delivered": ("WP-8", ("callback",)),
+    "callback dead": ("WP-8", ("callback",)),
+    "callback pending": ("WP-8", ("callback",)),
+    "redeliver the callback": ("WP-8", ("callback",)),
+    "move into the epoch": ("WP-3", ("state",)),
+    "commit": ("WP-2", ("version", "holder", "generation")),
+    "take hold": ("WP-2", ("generation",)),
+    "put Ledger": ("WP-2", ("absent",)),
+    "rest": ("WP-20", ("generation", "state")),
+    "renew the lease": ("WP-20", ("generation", "state")),
+    "take back": ("WP-20", ("generation", "state")),
+    "hand over": ("WP-20", ("generation", "state")),
+    "kick": ("WP-22", ("state", "generation", "lease_until")),
+    "put Status": ("WP-22", ("absent",)),
+    "configure": ("WP-13", ("version",)),
+    "put Config": ("WP-13", ("absent",)),
+}
+
+_CASE: Final = "tests/simulation/test_conditions.py::test_each_part_of_a_condition_is_needed"
+
+CONDITION_GUARDS: Final = tuple(
+    Mutant(name=f"{step}: {part}", rule=rule, drops=(step, part), cases=(f"{_CASE}[{step}: {part}]",))
+    for step, (rule, parts) in _PARTS.items()
+    for part in parts
+)

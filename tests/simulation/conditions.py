@@ -1,0 +1,140 @@
+"""Owns the names of writes and of the parts of their conditions: what coverage counts as failed, and what a mutant leaves out.
+
+A part is named by the field that it asks about, so "commit: version" is the fence of the ledger. The parts of one condition hold together;
+an `Either` is one part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, assert_never
+
+from workpool_aws.model.loop import LoopState
+from workpool_aws.model.refs import (
+    ChunkRef,
+    ConfigRef,
+    DeploymentRef,
+    DoneRef,
+    LedgerRef,
+    MinuteReportRef,
+    PointerRef,
+    RegistrationRef,
+    StatusRef,
+    WorkRef,
+)
+from workpool_aws.model.work import CallbackState, Outcome, State, Work
+from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, Put, Update, Write
+
+__all__ = ["EXISTS", "leaving_out", "parts_of", "step_of", "weakened"]
+
+EXISTS: Final = "exists"
+"""The part that every update has: it never creates an item."""
+
+_left_out: list[tuple[str, str]] = []
+
+
+def step_of(write: Write) -> str:
+    """Which write of the protocol this is."""
+    if isinstance(write, Put):
+        if isinstance(write.record, Work):
+            return "enqueue" if write.record.redrive_of is None else "redrive"
+        return f"put {type(write.record).__name__}"
+    match write.ref:
+        case WorkRef():
+            judged = any(part == Is("deadline", getattr(part, "value", None)) for part in _flat(write.condition))
+            return f"{'recover: ' if judged else ''}{_step_of_work(write)}"
+        case LedgerRef():
+            return "commit" if "committed_by" in write.set else "take hold" if "holder" in write.set else "bump the ledger"
+        case StatusRef():
+            return _step_of_status(write)
+        case ConfigRef():
+            return "configure"
+        case ChunkRef():
+            return "expire a chunk"
+        case PointerRef() | DoneRef() | MinuteReportRef() | RegistrationRef() | DeploymentRef():
+            raise ValueError(f"nobody updates a {type(write.ref).__name__}")
+        case _:
+            assert_never(write.ref)
+
+
+def _step_of_work(write: Update) -> str:
+    changes = write.set
+    if "redriven_as" in changes:
+        return "mark as redriven"
+    if changes.get("suspected_type") is not None:
+        return "suspect"
+    if changes.get("claim") is not None:
+        return "claim"
+    if "cancel_requested" in changes:
+        return "request cancel"
+    if "outcome" in changes:
+        by_completion = "attempts_made" in changes
+        return ("end as canceled" if by_completion else "cancel") if changes["outcome"] is Outcome.CANCELED else "finish"
+    if "epoch" in changes:
+        return "move into the epoch"
+    if "dead" in changes and changes["callback"] is CallbackState.PENDING:
+        return "redeliver the callback"
+    if "callback" in changes:
+        return f"callback {changes['callback']}"
+    if changes.get("state") is State.RUNNING:
+        return "start"
+    return "retry" if changes["undelivered"] == 0 else "put back"
+
+
+def _step_of_status(write: Update) -> str:
+    if "epoch" in write.add:
+        return "raise the epoch"
+    if "state" not in write.set:
+        return "hand over" if "generation" in write.set else "renew the lease"
+    if write.set["state"] is not LoopState.RUNNING:
+        return "rest"
+    return "kick" if any(isinstance(part, Is) and part.field == "lease_until" for part in _flat(write.condition)) else "take back"
+
+
+def parts_of(write: Write) -> dict[str, Condition]:
+    """The parts of its condition, by name."""
+    return {_named(part): part for part in _flat(write.condition)}
+
+
+def _flat(condition: Condition | None) -> tuple[Condition, ...]:
+    match condition:
+        case None:
+            return ()
+        case All():
+            return tuple(part for each in condition.parts for part in _flat(each))
+        case _:
+            return (condition,)
+
+
+def _named(part: Condition) -> str:
+    match part:
+        case IsAbsent():
+            return "absent"
+        case Is() | Below() | Above():
+            return part.field
+        case Either():
+            return " or ".join(dict.fromkeys(_named(each) for each in part.parts))
+        case All():
+            raise AssertionError("flattened before")
+        case _:
+            assert_never(part)
+
+
+@contextmanager
+def leaving_out(step: str, part: str) -> Iterator[None]:
+    """Inside, `weakened` drops this part of this step's condition."""
+    _left_out.append((step, part))
+    try:
+        yield
+    finally:
+        _left_out.remove((step, part))
+
+
+def weakened(write: Write) -> Condition | None:
+    """The condition of a write without what is left out just now: what a table in memory is made to go by."""
+    if not _left_out:
+        return write.condition
+    step = step_of(write)
+    kept = tuple(part for name, part in parts_of(write).items() if (step, name) not in _left_out)
+    return All(kept) if kept else None

@@ -1,0 +1,111 @@
+"""Owns what a sweep must have gone through before its silence means anything: every move, every condition failed, every kind of fault."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.simulation.conditions import EXISTS, parts_of, step_of
+from workpool_aws.adapters.keys import key_of
+from workpool_aws.adapters.memory.evaluate import holds
+from workpool_aws.adapters.memory.store import MemoryStore
+from workpool_aws.adapters.schema import record_type
+from workpool_aws.core.lifecycle import LEGAL, Move
+from workpool_aws.local.faults import Fault
+from workpool_aws.model.refs import ref_of
+from workpool_aws.model.writes import Put, Update, Write
+
+__all__ = ["SELDOM", "Coverage"]
+
+_MOVES: Final = {
+    "enqueue": Move.ENQUEUE,
+    "redrive": Move.ENQUEUE,
+    "start": Move.START,
+    "claim": Move.CLAIM,
+    "finish": Move.FINISH,
+    "end as canceled": Move.FINISH,
+    "retry": Move.RETRY,
+    "put back": Move.PUT_BACK,
+    "cancel": Move.CANCEL,
+    "request cancel": Move.REQUEST_CANCEL,
+    "suspect": Move.SUSPECT,
+}
+
+SELDOM: Final = frozenset(
+    f"{step}: {part}"
+    for step, parts in {
+        "redrive": ("absent",),  # two random ids would have to be the same
+        "mark as redriven": ("state", "outcome"),  # a work that was read as failed stays so [WP-6]
+        "start": ("cancel_requested",),
+        "claim": ("starts",),
+        "finish": ("starts", "claim"),
+        "put back": ("starts", "claim"),
+        "suspect": ("state", "starts", "claim"),
+        "end as canceled": ("state", "starts", "cancel_requested", "claim", "claim or deadline"),
+        "recover: finish": ("state", "starts", "deadline", "claim"),
+        "recover: retry": ("state", "starts", "deadline", "claim", "cancel_requested"),
+        "recover: end as canceled": ("state", "starts", "deadline", "claim", "cancel_requested"),
+        "callback dead": ("callback",),  # an acknowledgement after twelve tries in forty minutes
+        "hand over": ("state", "generation"),
+        "renew the lease": ("state",),
+    }.items()
+    for part in parts
+)
+"""Parts that a sweep need not see fail: only two or three faults in one narrow gap make them false. Each has a case of its own in
+`test_conditions`."""
+
+
+@dataclass(slots=True)
+class Coverage:
+    """What writes were tried, which were applied, and which parts of their conditions did not hold."""
+
+    tried: Counter[str] = field(default_factory=Counter)
+    """By "step: part"."""
+    applied: Counter[str] = field(default_factory=Counter)
+    """By step."""
+    failed: Counter[str] = field(default_factory=Counter)
+    """By "step: part"."""
+    faults: Counter[str] = field(default_factory=Counter)
+
+    def saw(self, write: Write, *, applied: bool, store: MemoryStore) -> None:
+        """A write was carried out, or refused as the table stands."""
+        step, parts = step_of(write), parts_of(write)
+        self.tried.update(f"{step}: {name}" for name in parts)
+        if applied:
+            self.applied[step] += 1
+            return
+        ref = ref_of(write.record) if isinstance(write, Put) else write.ref
+        item, _ = store._find(key_of(ref))
+        if item is None and isinstance(write, Update):
+            self.failed[f"{step}: {EXISTS}"] += 1
+        kind = record_type(ref)
+        self.failed.update(f"{step}: {name}" for name, part in parts.items() if not holds(part, kind, item))
+
+    def add(self, other: Coverage) -> None:
+        """Both together."""
+        for mine, theirs in (
+            (self.tried, other.tried),
+            (self.applied, other.applied),
+            (self.failed, other.failed),
+            (self.faults, other.faults),
+        ):
+            mine.update(theirs)
+
+    @property
+    def moves(self) -> Counter[str]:
+        """Moves of the lifecycle's table that were made."""
+        made: Counter[str] = Counter()
+        for step, count in self.applied.items():
+            move = _MOVES.get(step.removeprefix("recover: "))
+            if move is not None:
+                made[move] += count
+        return made
+
+    def missing(self) -> list[str]:
+        """What did not happen, and should have: with any of it, a sweep without a violation says too little."""
+        return [
+            *(f"no work ever made the move {move}" for move in LEGAL if move not in self.moves),
+            *(f"no {kind} ever struck" for kind in Fault if kind not in self.faults),
+            *(f"{part} was always true" for part in sorted(self.tried) if part not in self.failed and part not in SELDOM),
+        ]

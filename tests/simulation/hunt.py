@@ -1,0 +1,145 @@
+"""Owns the hunt for mutants: each guard is removed in turn, and seeds or named tests must fail without it.
+
+    python -m tests.simulation.hunt --seeds 300             every mutant, 300 seeds each at most
+    python -m tests.simulation.hunt --only "late rule"      one, or all whose name begins so
+    python -m tests.simulation.hunt --cases                 with the named tests, too
+
+The exit code is 1 if a guard is gone and nothing that should notice does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from types import FrameType
+from typing import Final
+
+import pytest
+
+from tests.simulation.choosers import chooser_of
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutation import Mutant, applied
+from tests.simulation.scenario import scenario_of
+from tests.simulation.world import simulate
+
+__all__ = ["QUICK_SEEDS", "Catch", "hunt", "hunt_all", "main", "missed_cases"]
+
+_RUN_S: Final = 30
+"""A run that takes longer does not end: that is a failure, too."""
+_WHAT_MAX: Final = 110
+QUICK_SEEDS: Final = 100
+"""Of each mutant that `make sim` runs."""
+
+
+class _EndlessError(Exception):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """What became of a mutant. `seed`: the first that failed, and `what` was broken; None: none did in `seeds`."""
+
+    mutant: str
+    seeds: int
+    seed: int | None = None
+    what: str = ""
+    missed_cases: tuple[str, ...] = ()
+
+    @property
+    def is_missed(self) -> bool:
+        """Nothing noticed: no seed, and either a named test did not, or there is none and the guard is not held to be redundant."""
+        mutant = next(each for each in MUTANTS if each.name == self.mutant)
+        return self.seed is None and (bool(self.missed_cases) or not (mutant.cases or mutant.redundant))
+
+    def __str__(self) -> str:
+        found = f"seed {self.seed}: {self.what}" if self.seed is not None else f"no seed of {self.seeds}"
+        missed = f"; NOT NOTICED by {', '.join(self.missed_cases)}" if self.missed_cases else ""
+        return f"{self.mutant:<52} {found}{missed}"
+
+
+def hunt(name: str, seeds: Sequence[int]) -> Catch:
+    """Run these seeds without the guard until one fails."""
+    mutant = next(each for each in MUTANTS if each.name == name)
+    with applied(mutant):
+        for seed in seeds:
+            what = _failure(seed)
+            if what is not None:
+                return Catch(name, len(seeds), seed, what)
+    return Catch(name, len(seeds))
+
+
+def _failure(seed: int) -> str | None:
+    try:
+        with _at_most(_RUN_S):
+            run = simulate(scenario_of(seed), chooser_of(seed))
+    except _EndlessError:
+        return "the run does not end"
+    except Exception as error:  # noqa: BLE001 - a mutant may break anything, and a run that breaks off is noticed
+        return f"{type(error).__name__}: {error}"
+    return None if run.violation is None else str(run.violation)[:_WHAT_MAX]
+
+
+@contextmanager
+def _at_most(seconds: int) -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _EndlessError
+
+    before = signal.signal(signal.SIGPROF, stop)
+    # Time of the processor, not of the clock: a busy machine is no endless run.
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def missed_cases(mutant: Mutant) -> tuple[str, ...]:
+    """The named tests that pass although the guard is gone: none should."""
+    return tuple(case for case in mutant.cases if _exit_code(mutant, case) != pytest.ExitCode.TESTS_FAILED)
+
+
+def _exit_code(mutant: Mutant, case: str) -> int:
+    asked = ("-p", "tests.simulation.without_guard", "--without-guard", mutant.name, "-p", "no:cacheprovider", "-q")
+    return subprocess.run([sys.executable, "-m", "pytest", *asked, case], capture_output=True, check=False).returncode
+
+
+def hunt_all(mutants: Sequence[Mutant], seeds: Sequence[int], *, jobs: int, cases: bool) -> list[Catch]:
+    """What became of each of them. `cases`: the tests that are named for it are run, too, where no seed noticed."""
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        return list(pool.imap(partial(_caught, seeds=seeds, cases=cases), mutants))
+
+
+def _caught(mutant: Mutant, seeds: Sequence[int], *, cases: bool) -> Catch:
+    catch = hunt(mutant.name, seeds)
+    return replace(catch, missed_cases=missed_cases(mutant)) if cases and catch.seed is None else catch
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Hunt as the arguments say; 1 if nothing noticed that a guard was gone, else 0."""
+    parser = argparse.ArgumentParser(prog="hunt", description="Remove guards of the library one at a time, and see what notices.")
+    parser.add_argument("--seeds", type=int, default=QUICK_SEEDS)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--only", default="", help="mutants whose name begins so")
+    parser.add_argument("--cases", action="store_true", help="run the tests that are named for a mutant, where no seed notices")
+    parser.add_argument("--jobs", type=int, default=2)
+    asked = parser.parse_args(argv)
+    chosen = [each for each in MUTANTS if each.name.startswith(asked.only)]
+    seeds = range(asked.first, asked.first + asked.seeds)
+    missed = 0
+    for catch in hunt_all(chosen, seeds, jobs=asked.jobs, cases=asked.cases):
+        sys.stdout.write(f"{catch}\n")
+        missed += catch.is_missed
+    sys.stdout.write(f"{len(chosen)} guards removed, {missed} missed\n")
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,318 @@
+"""Owns the mutants of the loop and its watchdog: orders, looks, margins, cursors and rests."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.simulation.mutation import Edit, Mutant, one_edit
+
+__all__ = ["LOOP_GUARDS"]
+
+_LEDGER: Final = (
+    Mutant(
+        name="ledger before start",
+        rule="WP-2",
+        edits=(
+            Edit(
+                "flow.iterate:_one_pass",
+                (
+                    ("    promise_until = _act(hold, looked, choice, now)\n", ""),
+                    (
+                        "    if changed and not hold.commit(",
+                        "    promise_until = _act(hold, looked, choice, now)\n    if changed and not hold.commit(",
+                    ),
+                ),
+            ),
+        ),
+    ),
+    one_edit("limit: free slots", "WP-1", "flow.iterate:_one_pass", "limit - len(looked.entries)", "limit"),
+    one_edit(
+        "limit: slots of unsettled entries",
+        "WP-1",
+        "flow.iterate:_one_pass",
+        "limit - len(looked.entries)",
+        "limit - len(looked.entries) + 1",
+    ),
+    one_edit("cursor never past the unchosen", "WP-3", "core.choose:cursor_after", "blocked_at is None", "True"),
+    one_edit("cursor overlap", "WP-20", "core.choose:cursor_after", "now - limits.CURSOR_OVERLAP_MS", "now"),
+    one_edit(
+        "cursor back to a retry's pointer",
+        "WP-20",
+        "core.choose:_cursor_back",
+        "min(mark.work_cursor, back_to)",
+        "mark.work_cursor",
+    ),
+    one_edit("buffer", "WP-3", "core.settle:deep_low", "min(times) - limits.BUFFER_MS", "min(times)"),
+    one_edit(
+        "deep read",
+        "WP-3",
+        "flow.iterate:_one_pass",
+        "deep = hold.deep_read_at is None or now - hold.deep_read_at >= limits.DEEP_EVERY_MS",
+        "deep = False",
+    ),
+    one_edit("deep read from the last one", "WP-3", "core.settle:deep_low", "[deep_at]", "[time_of(cursor)]"),
+    one_edit(
+        "deep read moves only when read",
+        "WP-3",
+        "core.choose:marks_after",
+        "_cursor_back(mark, back_to), mark.deep_at",
+        "_cursor_back(mark, back_to), now if deep else mark.deep_at",
+    ),
+    one_edit(
+        "deep read of done records",
+        "WP-21",
+        "flow.iterate:_one_pass",
+        "deep_low(mark.done_cursor) if deep else mark.done_cursor",
+        "mark.done_cursor",
+    ),
+    one_edit("done cursor never past now", "WP-21", "core.settle:done_cursor_after", "min(keys[-1], id_floor(now))", "keys[-1]"),
+    one_edit(
+        "done records by start number",
+        "WP-1",
+        "core.settle:settle",
+        "left.pop(key, None) is None",
+        "next((left.pop(each) for each in list(left) if each.work_id == record.work_id), None) is None",
+    ),
+    one_edit(
+        "no answer to a commit: read again", "WP-2", "flow.hold:Hold.commit", "        self.reload()\n        return False", "        pass"
+    ),
+    one_edit(
+        "holder is looked at after a lost commit",
+        "WP-2",
+        "flow.hold:Hold._adopt",
+        " or current.holder != self.token or current.generation != self.generation",
+        "",
+    ),
+    one_edit("config read again after a bump", "WP-13", "flow.hold:Hold._adopt", "    self.config_read_at = None\n", ""),
+    one_edit("classify: not canceled", "WP-7", "core.start:classify", " or work.cancel_requested", ""),
+    one_edit("classify: not in the ledger", "WP-4", "core.start:classify", "EntryKey(work.id, work.starts + 1) in taken.entries or ", ""),
+    one_edit("classify: not unsure", "WP-4", "core.start:classify", " or work.id in taken.unsure", ""),
+    one_edit("classify: due", "WP-20", "core.start:classify", "work.due_at > now", "False"),
+)
+
+_ENTRIES: Final = (
+    one_edit("a failed start keeps its entry", "WP-1", "flow.iterate:_act", "hold.unsure.add(begun.key)", "entries.pop(begun.key, None)"),
+    one_edit(
+        "a new holder looks at unconfirmed entries",
+        "WP-20",
+        "flow.hold:take_hold",
+        "for key, entry in ledger.entries.items() if not entry.confirmed",
+        "for key in ()",
+    ),
+    one_edit("an adopted ledger is looked at", "WP-20", "flow.hold:Hold._not_confirmed", "if not entry.confirmed", "if False"),
+    one_edit("no second invoke of a sent start", "WP-4", "core.recover:judge_entry", " and not sent", ""),
+    one_edit(
+        "no second invoke after no answer",
+        "WP-4",
+        "flow.start:_invoke",
+        "            ports.telemetry.tell(told)\n            return",
+        "            ports.telemetry.tell(told)",
+    ),
+    one_edit("another holder's start is kept", "WP-4", "core.recover:judge_entry", "work.started_by == token and ", ""),
+    one_edit("begin only what is not canceled", "WP-7", "core.recover:judge_entry", " and not work.cancel_requested", ""),
+    one_edit("begin only the start number that fits", "WP-4", "core.recover:judge_entry", " and work.starts + 1 == key.start", ""),
+    one_edit(
+        "drop: a fresh pointer",
+        "WP-3",
+        "core.recover:judge_entry",
+        "max(now, work.due_at) if work.state is State.PENDING else None",
+        "None",
+    ),
+    one_edit(
+        "drop: chunks expire", "WP-10", "flow.recover:look_at_entries", "let_expire(hold.ports.store, overdue_expiries(work))", "pass"
+    ),
+    one_edit("drop: the callback is taken over", "WP-8", "flow.recover:look_at_entries", "dropped.append(work)", "pass"),
+    one_edit("overdue entries are looked at", "WP-21", "flow.recover:look_at_entries", "| overdue", ""),
+    one_edit("recovery's margin", "WP-14", "core.recover:judge_entry", "deadline + limits.RECOVERY_MARGIN_MS", "deadline"),
+    one_edit(
+        "recovery's margin: entries",
+        "WP-14",
+        "flow.recover:look_at_entries",
+        "entry.deadline + limits.RECOVERY_MARGIN_MS",
+        "entry.deadline",
+    ),
+    one_edit(
+        "recovery's margin: both",
+        "WP-14",
+        "core.recover:judge_entry",
+        "now > deadline + limits.RECOVERY_MARGIN_MS",
+        "now > deadline - 6_000",
+    ),
+    one_edit(
+        "recovery trusts the item's deadline", "WP-14", "core.recover:judge_entry", "now > deadline + limits.RECOVERY_MARGIN_MS", "True"
+    ),
+    one_edit(
+        "recovery counts a start that may have run",
+        "WP-5",
+        "core.recover:lost_report",
+        "work.claimed and work.claim is None and target_claims",
+        "True",
+    ),
+    one_edit("recovery: unclaimed and known to claim", "WP-5", "core.recover:lost_report", " and work.claim is None", ""),
+    one_edit("a start too old is not sent", "WP-14", "flow.start:_send", "limits.START_TO_INVOKE_MS", "10**9"),
+    one_edit("a late worker does not run", "WP-14", "core.execute:is_too_late", "now > assignment.start_by", "False"),
+    one_edit("claim: before user code", "WP-5", "workers:Worker._perform", "if assignment.claimed:", "if False:"),
+    one_edit("claim: refused does not run", "WP-5", "workers:Worker._perform", "        if token is None:\n            return None\n", ""),
+    one_edit(
+        "claim: confirmed by an answer",
+        "WP-5",
+        "workers:_claim",
+        "raise ReportNotWritten(carried_outcome(report, assignment)) from error",
+        "return error.token",
+    ),
+    one_edit("claim: sets the deadline", "WP-14", "core.claim:claim_write", ', "deadline": ends_by', ""),
+    one_edit(
+        "a failed report is carried",
+        "WP-20",
+        "workers:_send_report",
+        "raise ReportNotWritten(carried_outcome(report, assignment)) from error",
+        "pass",
+    ),
+    one_edit(
+        "a foreign failure is kept as a suspicion",
+        "WP-20",
+        "flow.complete:_suspect",
+        'None if by == "recovery" else decide_suspicion(a, current, report)',
+        "None",
+    ),
+    one_edit("recovery suspects nothing", "WP-14", "flow.complete:_suspect", 'None if by == "recovery" else ', ""),
+    one_edit("attempts are bounded", "WP-5", "core.retry:retry_delay_ms", " or attempts_made >= policy.max_attempts", ""),
+    one_edit("not retryable ends", "WP-5", "core.retry:retry_delay_ms", " or not report.retryable", ""),
+    one_edit("never delivered ends", "WP-25", "core.complete:decide_put_back", "work.undelivered >= limits.UNDELIVERED_MAX", "False"),
+    one_edit("a second report puts the done record", "WP-21", "flow.complete:_finish", "if not ignored.reported:", "if True:"),
+    one_edit("a put back of another start", "WP-4", "flow.complete:_put_back", " or current.starts != a.start", ""),
+    one_edit("a refused retry ends as canceled", "WP-7", "flow.complete:_move_back", "if must_cancel(current, a):", "if False:"),
+)
+
+_REST: Final = (
+    one_edit("look after resting", "WP-20", "flow.rest:rest", "not _something_there(hold, decision, config_version)", "True"),
+    one_edit(
+        "look after resting: config",
+        "WP-20",
+        "flow.rest:_something_there",
+        "(0 if config is None else config.version) != config_version",
+        "False",
+    ),
+    one_edit("look after resting: done records", "WP-20", "flow.rest:_something_there", "settled.gone or ", ""),
+    one_edit(
+        "look after resting: looks asked for",
+        "WP-20",
+        "flow.rest:_something_there",
+        " or any(hold.looked.get(key) != at for key, at in settled.asked.items())",
+        "",
+    ),
+    one_edit(
+        "look after resting: callbacks",
+        "WP-8",
+        "flow.rest:_something_there",
+        "room=room, now=now).is_something",
+        "room=room, now=now).is_something and False",
+    ),
+    one_edit(
+        "look after resting: works",
+        "WP-20",
+        "flow.rest:_something_there",
+        "high=high, taken=taken, now=now)",
+        "high=high, taken=taken, now=now) and False",
+    ),
+    one_edit(
+        "look after resting: works due later",
+        "WP-20",
+        "flow.rest:_something_there",
+        "high = None if decision.wake_at is None else id_floor(decision.wake_at)",
+        "high = id_floor(now)",
+    ),
+    one_edit(
+        "look after resting: back over the buffer",
+        "WP-3",
+        "flow.rest:_something_there",
+        "low = deep_low(mark.work_cursor, mark.deep_at)",
+        "low = mark.work_cursor",
+    ),
+    one_edit(
+        "wake before status", "WP-20", "flow.rest:rest", "        _order_wake(hold, decision.timer_at)\n        changes", "        changes"
+    ),
+    one_edit("a loop gone idle forgets its wake", "WP-22", "flow.rest:rest", "        _forget_wake(hold)\n", "        pass\n"),
+    one_edit("lease renewed", "WP-23", "flow.hold:Hold.renew_lease", "self.lease_until - now >= limits.LEASE_RENEW_MS", "True"),
+    one_edit("handed over before Lambda's end", "WP-20", "flow.iterate:_run", "began >= hold.ends_at", "False"),
+    one_edit(
+        "promise: clocks differ",
+        "WP-20",
+        "flow.complete:_kick",
+        "ports.clock.now() + limits.SKEW_MS < a.loop_until",
+        "ports.clock.now() - 4_000 < a.loop_until",
+    ),
+    one_edit(
+        "promise: the loop stays up", "WP-20", "core.pace:decide_pause", "max(pace.promise_until, pace.active_at + limits.LINGER_MS)", "0"
+    ),
+    one_edit("rest: near works", "WP-20", "core.rest:decide_rest", "due is not None and due <= now + limits.NEAR_MS", "False"),
+    one_edit(
+        "rest: callbacks that are near",
+        "WP-8",
+        "core.rest:decide_rest",
+        "callback_at is not None and callback_at <= now + limits.CALLBACK_NEAR_MS",
+        "False",
+    ),
+    one_edit(
+        "rest: a deadline that is near",
+        "WP-21",
+        "core.rest:decide_rest",
+        "recover_at is not None and recover_at <= now + limits.RECOVER_NEAR_MS",
+        "False",
+    ),
+    one_edit(
+        "rest: wakes for deadlines", "WP-21", "core.rest:decide_rest", "for t in (due, recover_at, called_at)", "for t in (due, called_at)"
+    ),
+    one_edit(
+        "rest: saturated is no rest for good", "WP-20", "core.rest:decide_rest", "wake_at is None and not saturated", "wake_at is None"
+    ),
+    one_edit("rest: no wake, not idle", "WP-22", "core.rest:decide_rest", "if wake_at is None and not saturated:", "if False:"),
+)
+
+_WATCHDOG: Final = (
+    one_edit(
+        "watchdog: leases",
+        "WP-20",
+        "core.watch:loop_is_overdue",
+        "status.state is LoopState.RUNNING and status.lease_until <= now",
+        "False",
+    ),
+    one_edit("watchdog: never against a live lease", "WP-22", "core.watch:loop_is_overdue", " and status.lease_until <= now", ""),
+    one_edit(
+        "watchdog: wake-ups that passed",
+        "WP-20",
+        "core.watch:loop_is_overdue",
+        "status.state is LoopState.WAITING and status.wake_at is not None and status.wake_at <= now",
+        "False",
+    ),
+    one_edit(
+        "watchdog: resting pools", "WP-20", "flow.watch:needs_a_kick", "overdue is not None or status.state is LoopState.RUNNING", "True"
+    ),
+    one_edit(
+        "watchdog: due works",
+        "WP-20",
+        "flow.watch:needs_a_kick",
+        "due_in(store, telemetry, pool, shard, low, taken=taken, now=now)",
+        "False",
+    ),
+    one_edit("watchdog: only where one may start", "WP-22", "flow.watch:needs_a_kick", "may_start(config, ledger) and ", ""),
+    one_edit(
+        "watchdog: looks where a loop would",
+        "WP-22",
+        "flow.watch:needs_a_kick",
+        "low = deep_low(mark.work_cursor, mark.deep_at)",
+        "low = deep_low(mark.work_cursor)",
+    ),
+    one_edit("watchdog: unsettled reports", "WP-20", "flow.watch:needs_a_kick", "settle(ledger.entries, reports.records).gone", "False"),
+    one_edit("watchdog: owed callbacks", "WP-8", "flow.watch:needs_a_kick", "callback_is_overdue(ledger, reports.records, now)", "False"),
+    one_edit(
+        "watchdog: owed callbacks in records",
+        "WP-8",
+        "core.watch:callback_is_overdue",
+        "any(record.callback is CallbackState.PENDING for record in records)",
+        "False",
+    ),
+    one_edit("watchdog: the hourly look", "WP-3", "flow.watch:_watch_pool", "deep_look_due(now)", "False"),
+)
+
+LOOP_GUARDS: Final = (*_LEDGER, *_ENTRIES, *_REST, *_WATCHDOG)

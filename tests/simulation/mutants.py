@@ -1,0 +1,327 @@
+"""Owns the list of all guards and of how each is noticed when it is gone: by seeds, by named tests, or by nothing, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from tests.simulation.call_off_guards import CALL_OFF_GUARDS
+from tests.simulation.caller_guards import CALLER_GUARDS
+from tests.simulation.condition_guards import CONDITION_GUARDS
+from tests.simulation.loop_guards import LOOP_GUARDS
+from tests.simulation.mutation import Mutant
+from tests.simulation.upkeep_guards import UPKEEP_GUARDS
+
+__all__ = ["MUTANTS"]
+
+_QUICK: Final = frozenset(
+    {
+        "a failed start keeps its entry",
+        "a refused retry ends as canceled",
+        "another holder's start is kept",
+        "attempts are bounded",
+        "buffer",
+        "callback sent: callback",
+        "callback: acknowledged after the handler",
+        "callback: canceled while pending leaves a record",
+        "callback: held while sent",
+        "callback: kinds filter",
+        "callback: no TTL at finish",
+        "callback: sent is looked at again",
+        "callback: spent records are deleted",
+        "callback: the loop keeps what it owes",
+        "callback: the report says that it is owed",
+        "callback: the report says that it was sent",
+        "called off: an older epoch",
+        "called off: clocks differ",
+        "called off: not the epoch of now",
+        "cancel all: felt by the loop",
+        "drain: its end is committed",
+        "enqueue: into the epoch",
+        "packed ledger: start numbers",
+        "chunks: in one transaction with their work",
+        "chunks: of a result not before the callback",
+        "claim: before user code",
+        "classify: due",
+        "commit: version",
+        "cursor never past the unchosen",
+        "deep read",
+        "done records by start number",
+        "finish: state",
+        "kick: a lease that ran out",
+        "kick: on a change of limits",
+        "kick: on completion",
+        "kick: on enqueue",
+        "kick: saturated only for an enqueue",
+        "late rule",
+        "late rule: canceled with a callback",
+        "ledger before start",
+        "limit: free slots",
+        "limit: slots of unsettled entries",
+        "limits: a bump fences",
+        "no second invoke after no answer",
+        "overdue entries are looked at",
+        "own write: commit",
+        "promise: the loop stays up",
+        "put Ledger: absent",
+        "recover: retry: cancel_requested",
+        "recovery counts a start that may have run",
+        "recovery trusts the item's deadline",
+        "recovery: unclaimed and known to claim",
+        "rest: near works",
+        "rest: no wake, not idle",
+        "rest: wakes for deadlines",
+        "retry: cancel_requested",
+        "take hold: generation",
+        "wake before status",
+        "watchdog: leases",
+        "watchdog: wake-ups that passed",
+    }
+)
+"""Noticed within the first seeds."""
+
+_BY_SEEDS: Final = frozenset(
+    {
+        "cancel: state",
+        "claim: claim",
+        "claim: confirmed by an answer",
+        "claim: refused does not run",
+        "claim: state",
+        "drop: the callback is taken over",
+        "handed over before Lambda's end",
+        "never delivered ends",
+        "no answer to a commit: read again",
+        "own write: claim is another's",
+        "recovery's margin: both",
+        "retry: state",
+    }
+)
+"""Noticed by some of the first hundreds of seeds."""
+
+_CASES: Final[dict[str, dict[str, str]]] = {
+    "tests/integration/test_acknowledging.py": {
+        "own write: kick": "test_a_kick_that_the_sdk_repeated_is_its_own",
+        "kick: one invoke a generation": "test_a_kick_loses_to_a_loop_that_renewed_its_lease",
+    },
+    "tests/integration/test_callback_faults.py": {
+        "watchdog: owed callbacks": "test_a_canceller_that_dies_before_its_kick_is_found_by_the_watchdog",
+        "watchdog: owed callbacks in records": "test_a_canceller_that_dies_before_its_kick_is_found_by_the_watchdog",
+        "callback: a second report sends it": "test_a_broken_target_does_not_hold_up_works_or_other_callbacks",
+        "callback: held after a try that failed": "test_a_broken_target_does_not_hold_up_works_or_other_callbacks",
+    },
+    "tests/integration/test_callback_storms.py": {
+        "callback: record spent after the commit": "test_in_a_storm_every_work_is_told_of_and_none_expires_untold",
+    },
+    "tests/integration/test_canceling.py": {
+        "own write: cancel": "test_somebody_elses_cancel_is_told_as_what_it_is",
+    },
+    "tests/integration/test_canceling_all.py": {
+        "called off: not what is plainly younger": "test_a_young_work_with_an_old_epoch_runs",
+        "called off: canceled when it is due": "test_a_straggler_is_canceled_when_it_is_due",
+        "called off: the cursor waits for it": "test_a_cancel_without_an_answer_is_tried_again",
+        "enqueue: anew if it was canceled": "test_a_work_that_was_canceled_before_its_caller_was_told_is_enqueued_anew",
+        "cancel all: its time does not go back": "test_two_at_a_time_agree",
+        "drain: goes on where it is": "test_a_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it",
+        "drain: begins anew for the next": "test_two_at_a_time_agree",
+        "drain: not over before its end": "test_a_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it",
+        "drain: pointers go, too": "test_pointers_of_canceled_works_go_with_them",
+        "drain: running works are asked": "test_what_was_committed_before_may_still_go_out_and_is_asked",
+        "watchdog: works to cancel": "test_a_caller_that_died_on_the_way_leaves_the_rest_to_the_watchdog",
+    },
+    "tests/integration/test_deploying.py": {
+        "deployment: limits before the item": "test_a_limit_that_was_not_set_is_set_by_the_next_tick",
+        "deployment: a limit is felt by the loop": "test_a_lower_limit_fences_a_pass_that_read_the_higher_one",
+        "deployment: a limit not named any more goes": "test_a_pool_that_is_not_named_any_more_goes_back_to_its_programs",
+    },
+    "tests/integration/test_redriving_callbacks.py": {
+        "redeliver: a record tells the loop": "test_a_dead_callback_is_delivered_again_whatever_the_outcome",
+        "redeliver: its record is in time": "test_the_record_of_a_redelivery_that_was_late_is_put_again",
+        "redeliver: a failure stays a dead letter": "test_all_dead_letters_are_redriven_and_a_failure_stays_one_for_its_own_sake",
+    },
+    "tests/integration/test_ledger_formats.py": {
+        "packed ledger: the format before": "test_a_ledger_of_the_version_before_still_fills_its_slots",
+    },
+    "tests/integration/test_pacing.py": {
+        "pace: without progress it slows down": "test_a_loop_that_achieves_nothing_slows_down_and_says_so",
+        "pace: without answers it gives up": "test_a_loop_that_gets_no_answer_again_and_again_gives_up",
+        "pace: awake for what is due": "test_due_work_with_a_free_slot_starts_within_a_second",
+        "rest: looks past what is over": "test_many_later_rows_are_looked_through_a_part_at_a_time",
+    },
+    "tests/acceptance/test_api_cancel_all.py": {
+        "redrive: into the epoch": "test_a_redriven_failure_is_work_of_after",
+    },
+    "tests/unit/core/test_drain_decision.py": {
+        "classify: called off": "test_a_due_work_that_is_called_off_is_never_chosen",
+        "drain: due works before any start": "test_starts_wait_until_what_is_due_was_seen",
+        "drain: from where pending works can lie": "test_a_drain_begins_where_pending_works_can_lie_and_goes_on_where_it_is",
+    },
+    "tests/unit/core/test_pace_decision.py": {
+        "pace: no pass so long that due work waits": "test_no_length_keeps_due_work_waiting",
+        "pace: passes begin a floor apart": "test_a_commit_waits_until_it_is_worth_its_size",
+    },
+    "tests/integration/test_claims.py": {
+        "claim: sets the deadline": "test_the_claim_sets_the_deadline_to_the_end_of_its_own_invocation",
+        "a second report puts the done record": "test_a_finish_without_its_report_is_reported_by_the_next",
+        "own write: claim": "test_a_claim_that_the_sdk_repeated_is_its_own",
+    },
+    "tests/integration/test_holding.py": {
+        "holder is looked at after a lost commit": "test_a_commit_names_its_holder",
+        "a new holder looks at unconfirmed entries": "test_a_new_holder_starts_what_was_committed_and_never_started",
+        "an adopted ledger is looked at": "test_a_commit_whose_answer_was_lost_is_its_own",
+        "own write: status": "test_a_status_write_whose_answer_was_lost_is_its_own",
+        "own write: status is another's": "test_a_status_write_of_an_older_generation_is_fenced_off",
+        "own write: take hold": "test_taking_hold_whose_answer_was_lost_is_its_own",
+        "own write: take hold is another's": "test_a_second_delivery_does_nothing_beside_the_first",
+    },
+    "tests/integration/test_large_callbacks.py": {
+        "chunks: when the callback was marked": "test_context_and_result_arrive_whole_and_expire_with_their_work",
+        "chunks: when the loop forgets a callback": "test_context_and_result_arrive_whole_and_expire_with_their_work",
+    },
+    "tests/integration/test_large_payloads.py": {
+        "chunks: of arguments expire at the end": "test_chunks_expire_with_their_work_and_not_before",
+        "chunks: of a canceled end": "test_a_canceled_attempt_takes_its_arguments_along",
+        "chunks: of a canceled work": "test_a_canceled_work_lets_its_arguments_expire",
+        "chunks: missing arguments end the work": "test_arguments_that_somebody_removed_fail_their_own_work_only",
+        "chunks: read before they are sent": "test_arguments_of_any_size_arrive_whole",
+    },
+    "tests/integration/test_last_guards.py": {
+        "look after resting: callbacks": "test_a_callback_that_is_owed_while_the_loop_goes_idle_is_sent",
+        "own write: enqueue": "test_a_work_whose_put_was_late_and_repeated_is_pointed_at",
+        "own write: start is another's": "test_a_start_that_another_holder_made_is_not_sent_again",
+        "late rule: redriven works": "test_a_redriven_work_whose_transaction_was_late_is_pointed_at",
+        "late rule: a redrive that was made before": "test_a_second_redrive_points_at_what_the_first_one_made",
+        "kick: on cancel": "test_a_cancel_that_owes_a_callback_starts_a_resting_loop",
+        "kick: on redrive": "test_a_redrive_starts_a_resting_loop",
+        "registration before status": "test_a_pool_that_was_configured_first_is_known_to_the_watchdog",
+        "callback: no TTL of its record": "test_a_record_that_owes_a_callback_carries_no_time_to_live",
+        "callback: pending always counts": "test_a_pending_callback_that_landed_behind_the_cursor_counts",
+    },
+    "tests/integration/test_late_writes.py": {
+        "cursor overlap": "test_the_cursor_stays_a_little_behind_the_clock",
+        "cursor back to a retry's pointer": "test_the_cursor_goes_back_to_the_pointer_of_a_retry",
+        "deep read from the last one": "test_a_work_that_landed_late_while_every_slot_was_taken_is_found",
+        "deep read moves only when read": "test_a_work_that_landed_late_while_every_slot_was_taken_is_found",
+        "deep read of done records": "test_a_done_record_that_becomes_visible_late_is_settled",
+        "done cursor never past now": "test_a_done_cursor_never_passes_now",
+        "begin only the start number that fits": "test_a_dropped_entry_whose_work_waits_gets_a_fresh_pointer",
+        "drop: a fresh pointer": "test_a_dropped_entry_whose_work_waits_gets_a_fresh_pointer",
+        "late rule: works": "test_a_work_that_becomes_visible_late_is_started",
+        "late rule: pointers": "test_a_retry_whose_transaction_was_late_is_proven_too",
+        "late rule: done records": "test_a_retry_whose_transaction_was_late_is_proven_too",
+        "late rule: looks again": "test_a_pointer_that_is_late_itself_is_written_again",
+    },
+    "tests/integration/test_limits_in_force.py": {
+        "config read again after a bump": "test_a_pause_between_a_pass_and_its_commit_is_minded",
+        "own write: config": "test_a_change_that_the_sdk_repeated_is_its_own",
+    },
+    "tests/integration/test_payload_crashes.py": {
+        "drop: chunks expire": "test_one_call_that_goes_wrong_loses_nothing_and_leaves_nothing",
+        "chunks: of a second report": "test_one_call_that_goes_wrong_loses_nothing_and_leaves_nothing",
+    },
+    "tests/integration/test_recovering.py": {
+        "no second invoke of a sent start": "test_what_a_stranger_told_is_used_at_the_claims_own_deadline",
+        "a foreign failure is kept as a suspicion": "test_what_a_stranger_told_is_used_at_the_claims_own_deadline",
+        "recovery suspects nothing": "test_recovery_changes_nothing_that_changed_since_it_looked",
+    },
+    "tests/integration/test_redriving_works.py": {
+        "redrive: large inputs are copied": "test_its_target_is_told_of_both_ends_with_the_same_context",
+    },
+    "tests/integration/test_resting.py": {
+        "look after resting": "test_what_is_stored_while_the_loop_goes_idle_is_found",
+        "look after resting: config": "test_a_resume_that_is_stored_while_the_loop_begins_to_wait_is_seen",
+        "look after resting: done records": "test_a_report_that_is_stored_while_the_loop_begins_to_wait_is_settled",
+        "look after resting: looks asked for": "test_a_look_that_is_asked_for_while_the_loop_begins_to_wait_is_taken",
+        "look after resting: works": "test_what_is_stored_while_the_loop_goes_idle_is_found",
+        "look after resting: works due later": "test_what_is_stored_while_the_loop_goes_idle_is_found",
+        "look after resting: back over the buffer": "test_what_is_stored_while_the_loop_goes_idle_is_found",
+        "a loop gone idle forgets its wake": "test_a_far_wake_that_is_of_no_use_any_more_is_forgotten",
+        "lease renewed": "test_a_pool_whose_works_are_over_does_nothing_at_all",
+        "promise: clocks differ": "test_a_completion_relies_on_a_promise_less_the_clocks_difference",
+        "kick: on a report without effect": "test_whatever_a_resting_loop_must_know_kicks_it",
+    },
+    "tests/integration/test_second_guards.py": {
+        "classify: not canceled": "test_a_pending_work_that_somebody_asked_to_cancel_is_not_begun",
+        "begin only what is not canceled": "test_a_pending_work_that_somebody_asked_to_cancel_is_not_begun",
+    },
+    "tests/integration/test_starting.py": {
+        "classify: not in the ledger": "test_an_entry_that_is_not_understood_keeps_its_work_from_being_chosen",
+        "classify: not unsure": "test_an_entry_that_is_not_understood_keeps_its_work_from_being_chosen",
+        "a start too old is not sent": "test_a_loop_that_froze_after_the_start_write_does_not_send_it_late",
+    },
+    "tests/integration/test_watching.py": {
+        "watchdog: never against a live lease": "test_a_loop_whose_lease_ran_out_is_replaced",
+        "watchdog: resting pools": "test_due_work_is_found_where_a_slot_is_free",
+        "watchdog: due works": "test_due_work_is_found_where_a_slot_is_free",
+        "watchdog: only where one may start": "test_due_work_is_found_where_a_slot_is_free",
+        "watchdog: unsettled reports": "test_a_report_of_an_entry_that_nobody_settled_is_found",
+        "watchdog: the hourly look": "test_once_an_hour_the_last_hour_is_looked_through",
+    },
+    "tests/simulation/test_found.py": {
+        "watchdog: looks where a loop would": "test_the_watchdog_sees_due_work_just_where_a_new_loop_begins_to_read",
+        "pointers: a work's own row is none": "test_a_pointer_before_the_works_own_row_does_not_name_that_row",
+        "pointers: all that led to a start go": "test_a_retry_that_is_met_by_its_own_key_leaves_no_pointer",
+        "registration before the first work": "test_the_work_of_a_first_caller_that_died_before_its_kick_runs",
+    },
+    "tests/unit/adapters_store/test_slots.py": {
+        "packed ledger: what was confirmed": "test_slots_come_back",
+    },
+    "tests/unit/core/test_callback_decision.py": {
+        "redeliver: tries begin anew": "test_a_record_of_a_callback_whose_tries_are_used_up_begins_anew",
+        "rest: callbacks that are near": "test_a_callback_that_is_near_keeps_the_loop_up_and_a_later_one_orders_a_wake",
+        "callback: sent waits for its handler": "test_a_sent_callback_is_looked_at_less_and_less_often_until_its_handlers_time_is_over",
+        "callback: only what is owed": "test_what_is_over_is_forgotten",
+        "callback: sent counts beyond the cursor": "test_the_ledger_takes_over_what_records_owe_and_the_records_that_owe_are_spent",
+        "callback: sent counts with its entry": "test_a_record_of_a_sent_callback_behind_the_cursor_counts_with_its_entry_only",
+    },
+    "tests/unit/core/test_chunks_decision.py": {
+        "chunks: expire with their work only": "test_nothing_unfinished_expires",
+    },
+    "tests/unit/core/test_kick_decision.py": {
+        "kick: not while a loop runs": "test_no_kick_starts_a_second_loop_beside_a_live_one",
+        "kick: due before the wake": "test_an_enqueue_leaves_a_waiting_loop_alone_only_if_a_far_wake_comes_in_time",
+        "kick: a wake that is over": "test_an_enqueue_leaves_a_waiting_loop_alone_only_if_a_far_wake_comes_in_time",
+    },
+    "tests/unit/core/test_recover_decision.py": {
+        "recovery's margin": "test_recovery_waits_for_deadline_and_margin_and_names_what_it_judged",
+    },
+    "tests/unit/core/test_redrive_decision.py": {
+        "redrive: failures only": "test_what_did_not_fail_is_left_alone",
+        "redrive: once": "test_a_failure_is_redriven_once",
+    },
+    "tests/unit/core/test_rest_decision.py": {
+        "rest: a deadline that is near": "test_what_must_be_recovered_soon_keeps_it_up",
+        "rest: saturated is no rest for good": "test_without_a_free_slot_due_work_does_not_keep_it_up",
+    },
+    "tests/unit/core/test_retry_decision.py": {
+        "not retryable ends": "test_what_the_worker_says_goes_before_the_policy_but_never_past_its_attempts",
+    },
+    "tests/unit/workers/test_worker_steps.py": {
+        "a late worker does not run": "test_what_begins_too_late_is_put_back_without_a_run",
+        "a failed report is carried": "test_a_report_that_cannot_be_written_is_carried_by_the_exception",
+    },
+}
+"""Test files, and for each guard that is gone the test there that fails. No seed of the first 64 did."""
+
+_REDUNDANT: Final = {
+    "recovery's margin: entries": "the look at the work waits for the margin, too; this one only saves looks that come to nothing",
+    "own write: start": "the next pass looks at the work and finds its own start there; this only saves it a tenth of a second",
+    "drain: running works are asked once": "each ask is a write that is refused or changes nothing; this only saves them",
+    "a put back of another start": "the write's condition names the start; this only saves a transaction that is refused",
+}
+"""Why nothing fails without the guard, and what it is good for all the same."""
+
+
+def _all() -> Iterator[Mutant]:
+    cases = {name: (f"{file}::{test}",) for file, tests in _CASES.items() for name, test in tests.items()}
+    for each in (*CONDITION_GUARDS, *LOOP_GUARDS, *CALLER_GUARDS, *CALL_OFF_GUARDS, *UPKEEP_GUARDS):
+        yield replace(
+            each,
+            quick=each.name in _QUICK,
+            by_seeds=each.name in _BY_SEEDS,
+            cases=each.cases or cases.get(each.name, ()),
+            redundant=_REDUNDANT.get(each.name),
+        )
+
+
+MUTANTS: Final = tuple(_all())

@@ -1,0 +1,159 @@
+"""Each part of each write's condition, alone: with everything else as it should be, the write is refused. These are the directed cases of
+conditions that chance seldom makes false one at a time."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+
+from builders import NOW, a_policy, a_running_work, a_work, an_assignment, an_id
+from tests.simulation.condition_guards import CONDITION_GUARDS
+from tests.simulation.conditions import parts_of, step_of
+from tests.simulation.mutation import Mutant, applied
+from tests.simulation.scenario import scenario_of
+from tests.simulation.world import simulate
+from workpool_aws.adapters.memory.store import MemoryStore
+from workpool_aws.core.callback import dead_write, delivered_write, failed_write, redeliver_write, sent_write
+from workpool_aws.core.cancel import CancelWrite, decide_cancel
+from workpool_aws.core.claim import claim_write
+from workpool_aws.core.complete import Judged, decide_canceled, decide_put_back, decide_report, decide_suspicion
+from workpool_aws.core.redrive import Redrive, decide_redrive
+from workpool_aws.core.start import start_write
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import LoopState
+from workpool_aws.model.messages import CallbackTicket, Report, ReportKind
+from workpool_aws.model.refs import Record, ref_of
+from workpool_aws.model.work import CallbackState, Outcome, State
+from workpool_aws.model.writes import IsAbsent, Put, Write
+from workpool_aws.ports import ConditionFailed
+
+DEADLINE = EpochMs(NOW + 60_000)
+RUNNING = a_running_work(claim="worker-1")
+ASKED = replace(RUNNING, cancel_requested=True)
+JUDGED = Judged(DEADLINE, "worker-1")
+FAILED = Report(kind=ReportKind.FAILED, error="x", error_type="X")
+MINE = replace(FAILED, claim="worker-1")
+RETRIED = an_assignment(retry=a_policy())
+ENDED = replace(a_running_work(), state=State.FINISHED, outcome=Outcome.FAILED, callback=CallbackState.PENDING)
+SENT = replace(ENDED, callback=CallbackState.SENT)
+DEAD = replace(ENDED, callback=CallbackState.DEAD)
+TICKET = CallbackTicket(table="t", pool="email", work_id=ENDED.id, retention_s=1)
+PENDING = a_work(starts=0)
+
+
+def canceled(decision: object) -> Write:
+    assert isinstance(decision, CancelWrite)
+    return decision.write
+
+
+def redriven() -> Redrive:
+    decision = decide_redrive(ENDED, new_id=an_id(n=2), now=NOW, link=None, epoch=0)
+    assert isinstance(decision, Redrive)
+    return decision
+
+
+WRITES: dict[str, tuple[Write, Record | None]] = {
+    "enqueue": (Put(PENDING, IsAbsent()), None),
+    "start": (start_write(PENDING, 1, token="t", timeout_ms=1, event_age_ms=1, now=NOW), PENDING),
+    "claim": (claim_write(an_assignment(), token="t", ends_by=DEADLINE), a_running_work()),
+    "finish": (decide_report(an_assignment(), MINE, now=NOW, jitter=0).write, RUNNING),
+    "finish by a stranger": (decide_report(an_assignment(), FAILED, now=EpochMs(DEADLINE + 6_001), jitter=0).write, RUNNING),
+    "recover: finish": (decide_report(an_assignment(), FAILED, now=NOW, jitter=0, judged=JUDGED).write, RUNNING),
+    "retry": (decide_report(replace(RETRIED, claimed=False), FAILED, now=NOW, jitter=0).write, RUNNING),
+    "recover: retry": (decide_report(RETRIED, FAILED, now=NOW, jitter=0, judged=JUDGED).write, RUNNING),
+    "end as canceled": (decide_canceled(an_assignment(), MINE, now=NOW).write, ASKED),
+    "end as canceled, by a stranger": (decide_canceled(an_assignment(), FAILED, now=EpochMs(DEADLINE + 6_001)).write, ASKED),
+    "recover: end as canceled": (decide_canceled(an_assignment(), FAILED, now=NOW, judged=JUDGED).write, ASKED),
+    "cancel": (canceled(decide_cancel(PENDING, token="t", now=NOW)), PENDING),
+    "request cancel": (canceled(decide_cancel(RUNNING, token="t", now=NOW)), RUNNING),
+    "callback sent": (sent_write(ENDED), ENDED),
+    "callback delivered": (delivered_write("email", ENDED.id, retention_s=1, now=NOW), ENDED),
+    "callback dead": (dead_write(ENDED, now=NOW), ENDED),
+    "callback pending": (failed_write(TICKET), SENT),
+    "redeliver the callback": (redeliver_write(DEAD), DEAD),
+    "mark as redriven": (redriven().mark, ENDED),
+    "redrive": (Put(redriven().work, IsAbsent()), None),
+}
+put_back = decide_put_back(an_assignment(), RUNNING, replace(MINE, kind=ReportKind.NEVER_DELIVERED), now=NOW)
+suspicion = decide_suspicion(an_assignment(), RUNNING, FAILED)
+assert put_back is not None
+assert suspicion is not None
+WRITES |= {"put back": (put_back.write, RUNNING), "suspect": (suspicion, RUNNING)}
+
+
+def _another(state: State | LoopState) -> State | LoopState:
+    return next(each for each in type(state) if each not in {state, LoopState.RUNNING})
+
+
+OTHERWISE: dict[str, Callable[[Any], Record]] = {
+    "state": lambda it: replace(it, state=_another(it.state)),
+    "starts": lambda it: replace(it, starts=7),
+    "claim": lambda it: replace(it, claim="worker-2"),
+    "claim or deadline": lambda it: replace(it, deadline=EpochMs(DEADLINE + 60_000)),
+    "deadline": lambda it: replace(it, deadline=EpochMs(DEADLINE + 60_000)),
+    "cancel_requested": lambda it: replace(it, cancel_requested=not it.cancel_requested),
+    "callback": lambda it: replace(it, callback=CallbackState.DELIVERED),
+    "outcome": lambda it: replace(it, outcome=Outcome.SUCCESS),
+    "redriven_as": lambda it: replace(it, redriven_as=an_id(n=9)),
+    "version": lambda it: replace(it, version=99),
+    "holder": lambda it: replace(it, holder="another"),
+    "generation": lambda it: replace(it, generation=99),
+    "lease_until": lambda it: replace(it, lease_until=EpochMs(1)),
+}
+
+
+@cache
+def seen_in_runs() -> dict[str, tuple[Write, Record | None]]:
+    """One write of each step that the loop and its callers make up on the spot, with what stood there when it was applied."""
+    seen: dict[str, tuple[Write, Record | None]] = {}
+    write = MemoryStore.write
+
+    def noting(self: MemoryStore, made: Write) -> object:
+        before = self.peek(ref_of(made.record) if isinstance(made, Put) else made.ref)
+        answer = write(self, made)
+        if made.condition is not None:
+            seen.setdefault(step_of(made), (made, before))
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MemoryStore, "write", noting)
+        for seed in range(100):
+            simulate(scenario_of(seed))
+    return seen
+
+
+def write_of(mutant: Mutant) -> tuple[Write, Record | None]:
+    step, part = mutant.drops or ("", "")
+    found = [pair for pair in WRITES.values() if step_of(pair[0]) == step and part in parts_of(pair[0])]
+    return found[0] if found else seen_in_runs()[step]
+
+
+def table_with(record: Record | None) -> MemoryStore:
+    store = MemoryStore(lambda: NOW)
+    if record is not None:
+        store.write(Put(record))
+    return store
+
+
+@pytest.fixture(params=CONDITION_GUARDS, ids=lambda mutant: mutant.name)
+def guard(request: pytest.FixtureRequest) -> Mutant:
+    return request.param
+
+
+def test_each_part_of_a_condition_is_needed(guard: Mutant) -> None:
+    write, before = write_of(guard)
+    part = (guard.drops or ("", ""))[1]
+    if part == "absent":
+        assert isinstance(write, Put)
+        otherwise: Record = write.record
+    else:
+        assert before is not None
+        otherwise = OTHERWISE[part](before)
+
+    table_with(before).write(write)
+    with pytest.raises(ConditionFailed):
+        table_with(otherwise).write(write)
+    with applied(guard):
+        table_with(otherwise).write(write)

@@ -1,0 +1,63 @@
+"""The list of guards itself: each can be removed, leaves nothing behind, is told apart, and says how it is noticed."""
+
+import pytest
+
+from tests.simulation.hunt import Catch, hunt
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutation import Edit, Mutant, applied, mutated_code
+from workpool_aws.core.retry import retry_delay_ms
+from workpool_aws.model.messages import Report, ReportKind
+from workpool_aws.model.retry import RetryPolicy
+
+FAILED = Report(kind=ReportKind.FAILED)
+
+
+def delay_after(attempts_made: int) -> int | None:
+    return retry_delay_ms(RetryPolicy(max_attempts=2, jitter=False), FAILED, attempts_made=attempts_made, jitter=0.5)
+
+
+def named(name: str) -> Mutant:
+    return next(each for each in MUTANTS if each.name == name)
+
+
+@pytest.mark.parametrize("mutant", [each for each in MUTANTS if each.edits], ids=lambda mutant: mutant.name)
+def test_a_guard_stands_where_its_mutant_removes_it(mutant: Mutant) -> None:
+    for each in mutant.edits:
+        assert mutated_code(each) is not None
+
+
+def test_a_guard_that_is_gone_from_the_code_is_an_error() -> None:
+    with pytest.raises(LookupError, match="stands there 0 times"):
+        mutated_code(Edit("core.retry:retry_delay_ms", (("no such text", ""),)))
+
+
+def test_a_guard_is_gone_inside_and_back_afterwards() -> None:
+    with applied(named("attempts are bounded")):
+        inside = delay_after(attempts_made=2)
+
+    assert inside == 500
+    assert delay_after(attempts_made=2) is None
+
+
+def test_no_two_mutants_have_one_name() -> None:
+    assert len({each.name for each in MUTANTS}) == len(MUTANTS)
+
+
+def test_each_mutant_says_how_it_is_noticed() -> None:
+    assert [each.name for each in MUTANTS if not (each.quick or each.by_seeds or each.cases or each.redundant)] == []
+
+
+def test_a_hunt_finds_the_first_seed_that_fails() -> None:
+    catch = hunt("limit: free slots", range(3))
+
+    assert catch.seed is not None
+    assert catch.what.startswith("WP-1: ")
+    assert not catch.is_missed
+
+
+def test_a_guard_that_nothing_notices_is_missed_unless_it_is_held_to_be_redundant() -> None:
+    by_seeds = next(each for each in MUTANTS if each.quick and not each.cases)
+    redundant = next(each for each in MUTANTS if each.redundant)
+
+    assert Catch(by_seeds.name, seeds=9).is_missed
+    assert not Catch(redundant.name, seeds=9).is_missed

@@ -1,0 +1,85 @@
+"""Owns the mutants of what keeps a pool in order: deployed limits, dead callbacks redriven, pace, the packed ledger, spent pointers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.simulation.mutation import one_edit
+
+__all__ = ["UPKEEP_GUARDS"]
+
+UPKEEP_GUARDS: Final = (
+    one_edit("deployment: limits before the item", "WP-13", "flow.deployment:keep_current", "if not all(answers):", "if False:"),
+    one_edit(
+        "deployment: a limit is felt by the loop",
+        "WP-13",
+        "flow.configure:deploy_limit",
+        "            _announce(ports, pool, first=True)",
+        "            pass",
+    ),
+    one_edit("deployment: a limit not named any more goes", "WP-13", "core.deployment:limits_to_set", "dropped | ", ""),
+    one_edit(
+        "redeliver: a record tells the loop",
+        "WP-8",
+        "flow.redrive:_redeliver",
+        "ports.store.transact([decision.write, Put(record)])",
+        "ports.store.transact([decision.write])",
+    ),
+    one_edit(
+        "redeliver: its record is in time",
+        "WP-8",
+        "flow.redrive:_redeliver",
+        "prove_in_time(ports, written, time_of(record.at), lambda at: _put_record(ports, old, at))",
+        "pass",
+    ),
+    one_edit(
+        "redeliver: tries begin anew",
+        "WP-8",
+        "core.callback:newly_owed",
+        "record.callback is CallbackState.PENDING and known.tries >= limits.CALLBACK_TRIES_MAX",
+        "False",
+    ),
+    one_edit(
+        "redeliver: a failure stays a dead letter",
+        "WP-8",
+        "core.callback:redeliver_write",
+        "dead_key(work.finished_at, work.id) if failed and work.finished_at is not None else None",
+        "None",
+    ),
+    one_edit(
+        "pace: no pass so long that due work waits",
+        "WP-20",
+        "core.pace:pass_length_ms",
+        "min(limits.PASS_LENGTH_MS_MAX, round(worth_ms))",
+        "round(worth_ms)",
+    ),
+    one_edit(
+        "pace: passes begin a floor apart",
+        "WP-23",
+        "core.pace:pass_length_ms",
+        "max(limits.PASS_FLOOR_MS, min(limits.PASS_LENGTH_MS_MAX, round(worth_ms)))",
+        "min(limits.PASS_LENGTH_MS_MAX, round(worth_ms))",
+    ),
+    one_edit("pace: without progress it slows down", "WP-23", "core.pace:decide_pause", "pace.stalled >= limits.STALLED_PASSES", "False"),
+    one_edit(
+        "pace: without answers it gives up", "WP-23", "core.pace:after_failure", "None if failures >= limits.FAILED_PASSES_MAX else ", ""
+    ),
+    one_edit("pace: awake for what is due", "WP-20", "core.pace:_poll_ms", "max(1, min(wait_ms, done.next_due - now))", "wait_ms"),
+    one_edit("packed ledger: start numbers", "WP-4", "adapters.slots:_packed_slot", "_START_FOLLOWS if start != 1 else 0", "0"),
+    one_edit("packed ledger: what was confirmed", "WP-20", "adapters.slots:_packed_slot", "_CONFIRMED if confirmed else 0", "_CONFIRMED"),
+    one_edit("packed ledger: the format before", "WP-1", "adapters.slots:unpack", "isinstance(value, list)", "False"),
+    one_edit(
+        "pointers: all that led to a start go",
+        "WP-22",
+        "flow.collect:_led_to",
+        "if isinstance(row.record, Pointer) else known",
+        "if False else known",
+    ),
+    one_edit(
+        "pointers: a work's own row is none",
+        "WP-3",
+        "flow.collect:_led_to",
+        "if isinstance(row.record, Pointer) else known",
+        "if True else known",
+    ),
+)
