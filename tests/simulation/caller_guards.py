@@ -79,7 +79,13 @@ _KICKS: Final = (
     ),
     one_edit("kick: on completion", "WP-24", "flow.complete:_kick", "kick(ports, a.pool, KickReason.COMPLETE)", "pass"),
     one_edit("kick: on a report without effect", "WP-24", "flow.complete:_ignore", "    _kick(ports, a, by=by)", "    pass"),
-    one_edit("kick: on cancel", "WP-24", "flow.cancel:cancel", "kick(ports, pool, KickReason.CANCEL)", "pass"),
+    one_edit(
+        "kick: on cancel",
+        "WP-24",
+        "flow.cancel:cancel",
+        "kick(ports, pool, KickReason.CANCEL, due=None if decision.owes_callback else work.due_at)",
+        "pass",
+    ),
     one_edit("kick: on a change of limits", "WP-24", "flow.configure:_announce", "    kick(ports, pool, reason)", "    pass"),
     one_edit("kick: on redrive", "WP-24", "flow.redrive:_kick", "kick(ports, pool, KickReason.ENQUEUE, due=ports.clock.now())", "pass"),
     one_edit(

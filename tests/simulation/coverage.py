@@ -47,6 +47,8 @@ SELDOM: Final = frozenset(
         "recover: retry": ("state", "starts", "deadline", "claim", "cancel_requested"),
         "recover: end as canceled": ("state", "starts", "deadline", "claim", "cancel_requested"),
         "callback dead": ("callback",),  # an acknowledgement after twelve tries in forty minutes
+        "cancel": ("epoch",),  # a caller that hears of a cancel_all while the loop comes to its work
+        "request cancel": ("epoch",),
         "hand over": ("state", "generation"),
         "renew the lease": ("state",),
     }.items()

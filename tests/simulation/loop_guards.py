@@ -300,7 +300,7 @@ _WATCHDOG: Final = (
         "watchdog: looks where a loop would",
         "WP-22",
         "flow.watch:needs_a_kick",
-        "low = deep_low(mark.work_cursor, mark.deep_at)",
+        "low = works_from(mark, back=back, now=None if ever else now)",
         "low = deep_low(mark.work_cursor)",
     ),
     one_edit("watchdog: unsettled reports", "WP-20", "flow.watch:needs_a_kick", "settle(ledger.entries, reports.records).gone", "False"),

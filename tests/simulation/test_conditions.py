@@ -19,10 +19,11 @@ from workpool_aws.core.callback import dead_write, delivered_write, failed_write
 from workpool_aws.core.cancel import CancelWrite, decide_cancel
 from workpool_aws.core.claim import claim_write
 from workpool_aws.core.complete import Judged, decide_canceled, decide_put_back, decide_report, decide_suspicion
+from workpool_aws.core.drain import is_older
 from workpool_aws.core.redrive import Redrive, decide_redrive
 from workpool_aws.core.start import start_write
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import LoopState
+from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.messages import CallbackTicket, Report, ReportKind
 from workpool_aws.model.refs import Record, ref_of
 from workpool_aws.model.work import CallbackState, Outcome, State
@@ -32,6 +33,7 @@ from workpool_aws.ports import ConditionFailed
 DEADLINE = EpochMs(NOW + 60_000)
 RUNNING = a_running_work(claim="worker-1")
 ASKED = replace(RUNNING, cancel_requested=True)
+OLDER = is_older(Config(pool="email", version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=2, epoch_at=NOW))
 JUDGED = Judged(DEADLINE, "worker-1")
 FAILED = Report(kind=ReportKind.FAILED, error="x", error_type="X")
 MINE = replace(FAILED, claim="worker-1")
@@ -68,6 +70,8 @@ WRITES: dict[str, tuple[Write, Record | None]] = {
     "recover: end as canceled": (decide_canceled(an_assignment(), FAILED, now=NOW, judged=JUDGED).write, ASKED),
     "cancel": (canceled(decide_cancel(PENDING, token="t", now=NOW)), PENDING),
     "request cancel": (canceled(decide_cancel(RUNNING, token="t", now=NOW)), RUNNING),
+    "cancel what is called off": (canceled(decide_cancel(PENDING, token="t", now=NOW, only_if=OLDER)), PENDING),
+    "request cancel of what is called off": (canceled(decide_cancel(RUNNING, token="t", now=NOW, only_if=OLDER)), RUNNING),
     "callback sent": (sent_write(ENDED), ENDED),
     "callback delivered": (delivered_write("email", ENDED.id, retention_s=1, now=NOW), ENDED),
     "callback dead": (dead_write(ENDED, now=NOW), ENDED),
@@ -100,6 +104,7 @@ OTHERWISE: dict[str, Callable[[Any], Record]] = {
     "version": lambda it: replace(it, version=99),
     "holder": lambda it: replace(it, holder="another"),
     "generation": lambda it: replace(it, generation=99),
+    "epoch": lambda it: replace(it, epoch=9),
     "lease_until": lambda it: replace(it, lease_until=EpochMs(1)),
 }
 
