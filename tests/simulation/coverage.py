@@ -46,6 +46,7 @@ SELDOM: Final = frozenset(
         "recover: finish": ("state", "starts", "deadline", "claim"),
         "recover: retry": ("state", "starts", "deadline", "claim", "cancel_requested"),
         "recover: end as canceled": ("state", "starts", "deadline", "claim", "cancel_requested"),
+        "request cancel": ("epoch",),
         "callback dead": ("callback",),  # an acknowledgement after twelve tries in forty minutes
         "hand over": ("state", "generation"),
         "renew the lease": ("state",),

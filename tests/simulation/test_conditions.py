@@ -67,6 +67,8 @@ WRITES: dict[str, tuple[Write, Record | None]] = {
     "end as canceled, by a stranger": (decide_canceled(an_assignment(), FAILED, now=EpochMs(DEADLINE + 6_001)).write, ASKED),
     "recover: end as canceled": (decide_canceled(an_assignment(), FAILED, now=NOW, judged=JUDGED).write, ASKED),
     "cancel": (canceled(decide_cancel(PENDING, token="t", now=NOW)), PENDING),
+    "cancel what is called off": (canceled(decide_cancel(PENDING, token="t", now=NOW, called_off=True)), PENDING),
+    "ask what is called off": (canceled(decide_cancel(RUNNING, token="t", now=NOW, called_off=True)), RUNNING),
     "request cancel": (canceled(decide_cancel(RUNNING, token="t", now=NOW)), RUNNING),
     "callback sent": (sent_write(ENDED), ENDED),
     "callback delivered": (delivered_write("email", ENDED.id, retention_s=1, now=NOW), ENDED),
@@ -90,6 +92,7 @@ def _another(state: State | LoopState) -> State | LoopState:
 OTHERWISE: dict[str, Callable[[Any], Record]] = {
     "state": lambda it: replace(it, state=_another(it.state)),
     "starts": lambda it: replace(it, starts=7),
+    "epoch": lambda it: replace(it, epoch=7),
     "claim": lambda it: replace(it, claim="worker-2"),
     "claim or deadline": lambda it: replace(it, deadline=EpochMs(DEADLINE + 60_000)),
     "deadline": lambda it: replace(it, deadline=EpochMs(DEADLINE + 60_000)),

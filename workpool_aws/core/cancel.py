@@ -12,7 +12,7 @@ from workpool_aws.core.lifecycle import Move, entering, leaving
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import Outcome, State, Work
-from workpool_aws.model.writes import Update
+from workpool_aws.model.writes import All, Condition, Is, Update
 
 __all__ = ["CancelAnswer", "CancelWrite", "decide_cancel", "is_own_cancel"]
 
@@ -42,8 +42,11 @@ class CancelWrite:
     """In one transaction with a done record that has the loop deliver it: a canceller that dies must not lose it [WP-8]."""
 
 
-def decide_cancel(work: Work | None, *, token: str, now: EpochMs) -> CancelWrite | CancelAnswer:
-    """A pending work ends as canceled, a running one is asked; anything else stays as it is."""
+def decide_cancel(work: Work | None, *, token: str, now: EpochMs, called_off: bool = False) -> CancelWrite | CancelAnswer:
+    """A pending work ends as canceled, a running one is asked; anything else stays as it is.
+
+    `called_off`: only while it bears the epoch that it was judged by, because its caller may just be moving it into the next one [WP-3].
+    """
     if work is None:
         return CancelAnswer.UNKNOWN
     ref = WorkRef(work.pool, work.id)
@@ -58,18 +61,23 @@ def decide_cancel(work: Work | None, *, token: str, now: EpochMs) -> CancelWrite
                 "started_by": token,
                 **after_finish(wanted, Outcome.CANCELED, retention_s=work.retention_s, now=now),
             }
-            update = Update(ref=ref, set=changes, condition=leaving(Move.CANCEL))
+            update = Update(ref=ref, set=changes, condition=_still(leaving(Move.CANCEL), work, called_off=called_off))
             beside = input_expiries(work, expires_at=expires_at)
             return CancelWrite(update, CancelAnswer.CANCELED, beside, owes_callback=Outcome.CANCELED in wanted)
         case State.RUNNING:
             if work.cancel_requested:
                 return CancelAnswer.REQUESTED
-            asked = Update(ref=ref, set={**entering(Move.REQUEST_CANCEL), "cancel_requested": True}, condition=leaving(Move.REQUEST_CANCEL))
+            condition = _still(leaving(Move.REQUEST_CANCEL), work, called_off=called_off)
+            asked = Update(ref=ref, set={**entering(Move.REQUEST_CANCEL), "cancel_requested": True}, condition=condition)
             return CancelWrite(asked, CancelAnswer.REQUESTED)
         case State.FINISHED:
             return CancelAnswer.FINISHED
         case _:
             assert_never(work.state)
+
+
+def _still(state: Condition, work: Work, *, called_off: bool) -> Condition:
+    return All((state, Is("epoch", work.epoch))) if called_off else state
 
 
 def is_own_cancel(current: Work, token: str) -> bool:

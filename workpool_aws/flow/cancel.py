@@ -30,8 +30,8 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
     """
     work = status.load(ports, pool, [work_id])[0]
     decision = _carry_out(ports, pool, work_id, work)
-    if isinstance(decision, CancelAnswer):
-        return decision
+    if decision is None or isinstance(decision, CancelAnswer):
+        return decision or CancelAnswer.UNKNOWN
     if decision.owes_callback:
         try:
             kick(ports, pool, KickReason.CANCEL)
@@ -44,17 +44,22 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
 def cancel_called_off(ports: Ports, work: Work) -> bool:
     """Cancel a work as last read, or ask it if it runs, in a pass of the loop: no kick. Whether this call ended it.
 
-    Raises StoreUnavailable, as `cancel`.
+    Nothing happens to one whose caller has moved it into another epoch meanwhile: it is not meant [WP-3]. Raises StoreUnavailable, as
+    `cancel`.
     """
-    decision = _carry_out(ports, work.pool, work.id, work)
+    decision = _carry_out(ports, work.pool, work.id, work, called_off_in=work.epoch)
     return isinstance(decision, CancelWrite) and decision.answer is CancelAnswer.CANCELED
 
 
-def _carry_out(ports: Ports, pool: str, work_id: WorkId, work: Work | None) -> CancelWrite | CancelAnswer:
-    """What was written, or why nothing was."""
+def _carry_out(
+    ports: Ports, pool: str, work_id: WorkId, work: Work | None, *, called_off_in: int | None = None
+) -> CancelWrite | CancelAnswer | None:
+    """What was written, or why nothing was; None: it bears another epoch than the one in which it was called off."""
     token = ports.entropy.token()
     for _ in range(_TRIES):
-        decision = decide_cancel(work, token=token, now=ports.clock.now())
+        if work is not None and called_off_in is not None and work.epoch != called_off_in:
+            return None
+        decision = decide_cancel(work, token=token, now=ports.clock.now(), called_off=called_off_in is not None)
         if work is None or isinstance(decision, CancelAnswer):
             return CancelAnswer.UNKNOWN if isinstance(decision, CancelWrite) else decision
         try:
