@@ -11,12 +11,13 @@ import pytest
 from builders import NOW, a_running_work, a_work, an_id
 from integration.faults import Apply, puts, then, updates
 from integration.stage import NOT_DELIVERED, POOL, TARGET, Stage
+from workpool_aws.core import limits
 from workpool_aws.core.callback import newly_owed, record_of_cancel
 from workpool_aws.core.complete import assignment_of
 from workpool_aws.flow.start import StartOrder, begin
 from workpool_aws.model.ids import EpochMs, id_floor
-from workpool_aws.model.loop import EntryKey, LoopState
-from workpool_aws.model.refs import RegistrationRef, StatusRef
+from workpool_aws.model.loop import Config, EntryKey, LoopState
+from workpool_aws.model.refs import ConfigRef, RegistrationRef, StatusRef, WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, State, Work
 from workpool_aws.model.writes import Written
 from workpool_aws.ports import InvokeThrottled
@@ -169,3 +170,36 @@ def test_a_put_back_of_an_older_start_changes_nothing(stage: Stage) -> None:
     stage.complete(assignment_of(replace(running, starts=1), "jobs"), NOT_DELIVERED)
 
     assert stage.work(running.id) == running
+
+
+def test_the_record_of_a_redelivery_that_was_late_is_put_again(stage: Stage) -> None:
+    """[WP-8]"""
+    stage.place(replace(CANCELED, callback=CallbackState.DEAD, dead="dead"))
+    stage.table.plan(updates(WorkRef, callback=CallbackState.PENDING), late(stage, repeated=False))
+
+    stage.pool().redrive(None, CANCELED.id)
+
+    assert [done.work_id for done in stage.dones()] == [CANCELED.id] * 2
+
+
+def test_a_cancel_all_by_a_slow_clock_takes_back_nothing_of_the_one_before(stage: Stage) -> None:
+    """[WP-13] What the first one called off has an old epoch still, and must not become plainly younger by the second."""
+    times = []
+    for _ in range(2):
+        stage.pool().cancel_all(None)
+        config = stage.table.memory.peek(ConfigRef(POOL))
+        assert isinstance(config, Config)
+        times.append((config.epoch, config.epoch_at))
+        stage.clock.at -= 2 * limits.SKEW_MS
+
+    assert times == [(1, NOW), (2, NOW)]
+
+
+def test_a_pool_does_not_wait_for_works_that_are_over(stage: Stage) -> None:
+    """[WP-22] More rows ahead than one pass looks through, all of them canceled."""
+    far = NOW + 3_600_000
+    stage.place(*(a_work(id=an_id(far + n, n + 1), state=State.FINISHED) for n in range(2 * limits.LOOKAHEAD_ROWS_MAX)))
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+
+    assert (stage.status().state, stage.status().wake_at) == (LoopState.IDLE, None)

@@ -81,9 +81,9 @@ class RecordingJudge(Judge):
         super().seen(before, after)
         self.writes.append((self._now(), self._writer(), before, after))
 
-    def begins(self, assignment: Assignment, target: str) -> Execution:
+    def begins(self, assignment: Assignment, target: str, timeout_ms: int) -> Execution:
         self.runs.append((self._now(), len(self.writes), EntryKey(assignment.work_id, assignment.start)))
-        return super().begins(assignment, target)
+        return super().begins(assignment, target, timeout_ms)
 
     def cancel_answered(self, work_id: WorkId, answer: CancelAnswer) -> None:
         super().cancel_answered(work_id, answer)
@@ -194,7 +194,7 @@ def scenario_for(seed: int) -> Scenario:
                 replace(each, mode=chance.choice(modes), told=chance.choice(list(Told)), backoff_ms=9_000) for each in scenario.submissions
             ]
             cancels = tuple(Act(chance.randrange(2_000, 20_000), chance.randrange(8)) for _ in range(4))
-            return replace(scenario, submissions=tuple(submissions), cancels=cancels, rates=rates, aim="", budget=4)
+            return replace(scenario, submissions=tuple(submissions), cancels=cancels, call_offs=(), rates=rates, aim="", budget=4)
         case _:
             return scenario
 

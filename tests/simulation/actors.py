@@ -186,7 +186,7 @@ class Actors:
 
     def _user_code(self, assignment: Assignment, number: int) -> dict[str, object]:
         does = ending_of(self._scenario.seed, number, assignment.attempts_made + 1)
-        execution = self._judge.begins(assignment, self._judge.works[assignment.work_id].target)
+        execution = self._judge.begins(assignment, self._judge.works[assignment.work_id].target, TIMEOUT_MS)
         self._runs += 1
         run, attempt = self._runs, assignment.attempts_made + 1
         began = Began(

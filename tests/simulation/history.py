@@ -209,6 +209,8 @@ def _limits(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) 
     """Claimed works run within the most that was ever allowed; all do, where nothing is doubled or late."""
     allowed: defaultdict[str, int] = defaultdict(int)
     live: dict[int, Began] = {}
+    # Who is killed may hear of it after whoever begins in the same instant.
+    ends = {each.run: each.at for each in history if isinstance(each, Ended) and each.ending == "killed"}
     for event in history:
         if isinstance(event, LimitAsked):
             allowed[event.pool] = max(allowed[event.pool], event.limit)
@@ -216,7 +218,7 @@ def _limits(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) 
             live.pop(event.run, None)
         elif isinstance(event, Began) and (_is_claimed(event, works) or (terms.once and terms.in_time)):
             live[event.run] = event
-            beside = [each for each in live.values() if each.pool == event.pool]
+            beside = [each for each in live.values() if each.pool == event.pool and ends.get(each.run) != event.at]
             if len(beside) > allowed[event.pool]:
                 yield Breach("WP-1", f"{len(beside)} works of {event.pool} run at one time, where {allowed[event.pool]} were ever allowed")
 

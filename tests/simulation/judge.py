@@ -54,6 +54,8 @@ class Execution:
     assignment: Assignment
     claimed: bool
     decorated: bool
+    killed_at: EpochMs
+    """When Lambda ends it, if it has not ended: its thread may hear of that a little later in the same instant."""
     over: bool = False
 
     @property
@@ -245,10 +247,11 @@ class Judge:
         elif answer is CancelAnswer.UNKNOWN:
             self.fail("WP-3", f"{work_id} was said to be unknown, and is {work.state}")
 
-    def begins(self, assignment: Assignment, target: str) -> Execution:
-        """User code begins to run."""
+    def begins(self, assignment: Assignment, target: str, timeout_ms: int) -> Execution:
+        """User code begins to run, in an invocation that has so long at most."""
         decorated = target.rpartition(":")[2] in self._decorated
-        this = Execution(assignment, claimed=assignment.claimed and decorated, decorated=decorated)
+        killed_at = EpochMs(self._now() + timeout_ms)
+        this = Execution(assignment, claimed=assignment.claimed and decorated, decorated=decorated, killed_at=killed_at)
         work = self.works[assignment.work_id]
         attempts = 1 if assignment.retry is None else assignment.retry.max_attempts
         if assignment.attempts_made + 1 > attempts:
@@ -299,7 +302,7 @@ class Judge:
             self.fail("WP-5", f"claimed {this.key} runs without a claim")
 
     def _live(self) -> list[Execution]:
-        return [each for each in self.executions if not each.over]
+        return [each for each in self.executions if not each.over and each.killed_at > self._now()]
 
     def _work(self, before: Work | None, after: Work) -> None:
         self.works[after.id] = after

@@ -119,13 +119,9 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     "tests/integration/test_canceling_all.py": {
         "called off: not what is plainly younger": "test_a_young_work_with_an_old_epoch_runs",
         "called off: canceled when it is due": "test_a_straggler_is_canceled_when_it_is_due",
-        "called off: the cursor waits for it": "test_a_cancel_without_an_answer_is_tried_again",
         "enqueue: anew if it was canceled": "test_a_work_that_was_canceled_before_its_caller_was_told_is_enqueued_anew",
-        "cancel all: its time does not go back": "test_two_at_a_time_agree",
         "drain: goes on where it is": "test_a_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it",
-        "drain: begins anew for the next": "test_two_at_a_time_agree",
         "drain: not over before its end": "test_a_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it",
-        "drain: pointers go, too": "test_pointers_of_canceled_works_go_with_them",
         "drain: running works are asked": "test_what_was_committed_before_may_still_go_out_and_is_asked",
         "watchdog: works to cancel": "test_a_caller_that_died_on_the_way_leaves_the_rest_to_the_watchdog",
     },
@@ -136,7 +132,6 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     },
     "tests/integration/test_redriving_callbacks.py": {
         "redeliver: a record tells the loop": "test_a_dead_callback_is_delivered_again_whatever_the_outcome",
-        "redeliver: its record is in time": "test_the_record_of_a_redelivery_that_was_late_is_put_again",
         "redeliver: a failure stays a dead letter": "test_all_dead_letters_are_redriven_and_a_failure_stays_one_for_its_own_sake",
     },
     "tests/integration/test_ledger_formats.py": {
@@ -145,18 +140,21 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     "tests/integration/test_pacing.py": {
         "pace: without progress it slows down": "test_a_loop_that_achieves_nothing_slows_down_and_says_so",
         "pace: without answers it gives up": "test_a_loop_that_gets_no_answer_again_and_again_gives_up",
-        "pace: awake for what is due": "test_due_work_with_a_free_slot_starts_within_a_second",
-        "rest: looks past what is over": "test_many_later_rows_are_looked_through_a_part_at_a_time",
     },
     "tests/acceptance/test_api_cancel_all.py": {
         "redrive: into the epoch": "test_a_redriven_failure_is_work_of_after",
     },
+    "tests/unit/core/test_choose_decision.py": {
+        "called off: the cursor waits for it": "test_what_is_called_off_keeps_the_cursor_until_it_is_canceled",
+    },
     "tests/unit/core/test_drain_decision.py": {
+        "drain: begins anew for the next": "test_a_drain_begins_where_pending_works_can_lie_and_goes_on_where_it_is",
         "classify: called off": "test_a_due_work_that_is_called_off_is_never_chosen",
         "drain: due works before any start": "test_starts_wait_until_what_is_due_was_seen",
         "drain: from where pending works can lie": "test_a_drain_begins_where_pending_works_can_lie_and_goes_on_where_it_is",
     },
     "tests/unit/core/test_pace_decision.py": {
+        "pace: awake for what is due": "test_a_poll_is_awake_for_what_comes",
         "pace: no pass so long that due work waits": "test_no_length_keeps_due_work_waiting",
         "pace: passes begin a floor apart": "test_a_commit_waits_until_it_is_worth_its_size",
     },
@@ -186,6 +184,9 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "chunks: read before they are sent": "test_arguments_of_any_size_arrive_whole",
     },
     "tests/integration/test_last_guards.py": {
+        "cancel all: its time does not go back": "test_a_cancel_all_by_a_slow_clock_takes_back_nothing_of_the_one_before",
+        "redeliver: its record is in time": "test_the_record_of_a_redelivery_that_was_late_is_put_again",
+        "rest: looks past what is over": "test_a_pool_does_not_wait_for_works_that_are_over",
         "look after resting: callbacks": "test_a_callback_that_is_owed_while_the_loop_goes_idle_is_sent",
         "own write: enqueue": "test_a_work_whose_put_was_late_and_repeated_is_pointed_at",
         "own write: start is another's": "test_a_start_that_another_holder_made_is_not_sent_again",
@@ -306,6 +307,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
 _REDUNDANT: Final = {
     "recovery's margin: entries": "the look at the work waits for the margin, too; this one only saves looks that come to nothing",
     "own write: start": "the next pass looks at the work and finds its own start there; this only saves it a tenth of a second",
+    "drain: pointers go, too": "a pass looks through the rows of later time and removes them, too; this only saves it the reads",
     "drain: running works are asked once": "each ask is a write that is refused or changes nothing; this only saves them",
     "a put back of another start": "the write's condition names the start; this only saves a transaction that is refused",
 }

@@ -1,5 +1,7 @@
 """What the sweep has found in the library, each in its smallest form."""
 
+from dataclasses import replace
+
 import pytest
 
 from builders import NOW, a_work, an_id
@@ -10,12 +12,13 @@ from workpool_aws.core import limits
 from workpool_aws.core.drain import is_called_off
 from workpool_aws.core.settle import deep_low
 from workpool_aws.core.start import Taken
+from workpool_aws.flow.cancel import cancel_called_off
 from workpool_aws.flow.collect import read_works
 from workpool_aws.flow.watch import would_act
 from workpool_aws.local.faults import Fault
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Config, Ledger, LoopState, Registration, ShardMark, Status
-from workpool_aws.model.refs import PointerRef
+from workpool_aws.model.refs import PointerRef, WorkRef
 from workpool_aws.model.work import Pointer
 from workpool_aws.model.writes import Put
 
@@ -59,6 +62,17 @@ def test_a_work_of_a_caller_whose_clock_is_fast_is_canceled_by_one_whose_clock_i
     config = Config(pool="email", version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=1, epoch_at=epoch_at)
 
     assert is_called_off(a_work(enqueued_at=EpochMs(NOW - 500 + limits.SKEW_MS)), config)
+
+
+def test_a_work_that_its_caller_has_just_moved_into_the_epoch_is_not_canceled(world: World) -> None:
+    """Seeds 3183 and 4551, without any fault: the loop had read it before, and canceled it after it was acknowledged [WP-3]."""
+    as_read = world.put(a_work(due_at=NOW, id=an_id(NOW)))
+    world.put(replace(as_read, epoch=1))
+
+    config = Config(pool="email", version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=1, epoch_at=NOW)
+
+    assert not cancel_called_off(world.ports, as_read, config)
+    assert world.memory.get(WorkRef("email", as_read.id)) == replace(as_read, epoch=1)
 
 
 def test_a_retry_that_is_met_by_its_own_key_leaves_no_pointer(world: World) -> None:

@@ -73,7 +73,7 @@ def assignment(start: int = 1, **changes: object) -> Assignment:
 
 def test_a_life_that_keeps_every_promise_is_not_blamed(court: Court) -> None:
     court.shows(config(1), pending(), ledger(1), ledger(2, 1), running())
-    execution = court.judge.begins(assignment(claimed=False), DECORATED)
+    execution = court.judge.begins(assignment(claimed=False), DECORATED, 20_000)
     court.judge.ends(execution, by_itself=True)
     court.shows(running(), success(running()))
 
@@ -149,21 +149,21 @@ def test_a_commit_by_a_limit_that_is_being_changed_is_none(court: Court) -> None
 def test_claimed_work_that_runs_again_is_seen(court: Court) -> None:
     court.shows(config(9), running(claim="worker-1"))
     for _ in range(2):
-        court.judge.ends(court.judge.begins(assignment(), DECORATED), by_itself=True)
+        court.judge.ends(court.judge.begins(assignment(), DECORATED, 20_000), by_itself=True)
 
     assert court.rules == ["WP-5"]
 
 
 def test_claimed_work_that_runs_without_a_claim_is_seen(court: Court) -> None:
     court.shows(config(9), running())
-    court.judge.begins(assignment(), DECORATED)
+    court.judge.begins(assignment(), DECORATED, 20_000)
 
     assert court.rules == ["WP-5"]
 
 
 def test_an_attempt_too_many_is_seen(court: Court) -> None:
     court.shows(config(9), running(claimed=False))
-    court.judge.begins(assignment(claimed=False, attempts_made=1), PLAIN)
+    court.judge.begins(assignment(claimed=False, attempts_made=1), PLAIN, 20_000)
 
     assert court.rules == ["WP-5"]
 
@@ -171,7 +171,7 @@ def test_an_attempt_too_many_is_seen(court: Court) -> None:
 def test_an_undecorated_work_may_run_twice_where_events_are_doubled(court: Court) -> None:
     court.shows(config(1), running())
     for _ in range(2):
-        court.judge.begins(assignment(), PLAIN)
+        court.judge.begins(assignment(), PLAIN, 20_000)
 
     assert court.rules == []
 
@@ -180,7 +180,7 @@ def test_no_work_runs_twice_where_events_are_not_doubled() -> None:
     court = Court(once=True)
     court.shows(config(9), running())
     for _ in range(2):
-        court.judge.begins(assignment(), PLAIN)
+        court.judge.begins(assignment(), PLAIN, 20_000)
 
     assert court.rules == ["WP-4"]
 
@@ -189,7 +189,7 @@ def test_more_claimed_works_than_were_ever_allowed_are_seen(court: Court) -> Non
     works = [running(id=an_id(n=n), claim=f"worker-{n}") for n in (1, 2)]
     court.shows(config(1), *works)
     for work in works:
-        court.judge.begins(assignment(work_id=work.id), DECORATED)
+        court.judge.begins(assignment(work_id=work.id), DECORATED, 20_000)
 
     assert court.rules == ["WP-1"]
 
@@ -222,7 +222,7 @@ def test_a_recovery_in_time_is_none(court: Court) -> None:
 def test_a_recovery_beside_running_code_is_seen(court: Court) -> None:
     court.now = EpochMs(LATER + 10_000)
     court.shows(config(9), running(claimed=False))
-    court.judge.begins(assignment(claimed=False), DECORATED)
+    court.judge.begins(assignment(claimed=False), DECORATED, 20_000)
     court.judge.seen(running(), recovered(running()))
 
     assert court.rules == ["WP-14"]
@@ -231,7 +231,7 @@ def test_a_recovery_beside_running_code_is_seen(court: Court) -> None:
 def test_code_that_begins_after_its_recovery_is_seen(court: Court) -> None:
     court.now = EpochMs(LATER + 10_000)
     court.shows(config(9), running(claimed=False), recovered(running()))
-    court.judge.begins(assignment(claimed=False), DECORATED)
+    court.judge.begins(assignment(claimed=False), DECORATED, 20_000)
 
     assert court.rules == ["WP-14"]
 
