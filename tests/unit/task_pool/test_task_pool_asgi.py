@@ -74,6 +74,7 @@ def test_fastapi_tasks_of_sync_and_async_endpoints_end_before_the_answer():
     assert all(pool.is_closed and pool.stats().workers == 0 for pool in pools)
 
 
+@pytest.mark.peer("TP09")
 def test_no_part_of_the_answer_goes_out_before_its_tasks_are_over():
     gate, sent = Gate(), []
 
@@ -152,6 +153,7 @@ def test_with_on_error_the_answer_goes_out():
     assert events == ["fail"]
 
 
+@pytest.mark.peer("TP09")
 def test_tasks_end_also_when_the_endpoint_raises(capsys):
     async def endpoint(request):
         request.state.task_pool.add(partial(events.append, "ran"), partial(fail, ValueError()))

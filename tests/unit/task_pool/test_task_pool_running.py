@@ -30,6 +30,7 @@ def test_every_task_runs_once():
     assert sorted(ran) == list(range(100))
 
 
+@pytest.mark.peer("TP02")
 def test_tasks_start_in_the_order_of_adding():
     ran = []
     with TaskPool(max_workers=1) as pool:
@@ -39,6 +40,7 @@ def test_tasks_start_in_the_order_of_adding():
     assert ran == list(range(13))
 
 
+@pytest.mark.peer("TP02")
 def test_the_oldest_task_is_the_next_to_start_on_any_worker():
     gates = [Gate() for _ in range(5)]
     with TaskPool(max_workers=2) as pool:
@@ -53,6 +55,7 @@ def test_the_oldest_task_is_the_next_to_start_on_any_worker():
             gate.open.set()
 
 
+@pytest.mark.peer("TP01")
 @pytest.mark.parametrize("limit", [1, 2, 7])
 def test_the_limit_is_used_and_not_exceeded(limit):
     everyone = threading.Barrier(limit)
@@ -74,6 +77,7 @@ def test_the_limit_is_used_and_not_exceeded(limit):
     assert pool.stats().completed == limit * 20
 
 
+@pytest.mark.peer("TP01")
 def test_the_limit_holds_for_coroutines_and_callables_together():
     gates = [Gate() for _ in range(2)]
     begun = threading.Event()
@@ -222,6 +226,7 @@ def test_what_a_coroutine_leaves_behind_on_its_loop_is_canceled_with_it():
         assert told == [False, "canceled"]
 
 
+@pytest.mark.peer("TP04")
 def test_a_task_may_add_tasks_and_the_drain_waits_for_them():
     ran = []
     pool = TaskPool(max_workers=2)
@@ -361,6 +366,7 @@ def test_something_not_callable_is_refused_with_all_that_came_with_it():
     assert ran == []
 
 
+@pytest.mark.peer("TP07")
 def test_adding_after_done_is_an_error_and_adds_nothing():
     ran = []
     pool = TaskPool()

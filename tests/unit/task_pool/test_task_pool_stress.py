@@ -16,7 +16,8 @@ from workpool_aws import TaskPool, TasksFailed
 from workpool_aws.errors import TaskPoolClosed
 
 GIVEN = os.environ.get("WORKPOOL_STRESS_SEED")
-SEEDS = [int(GIVEN)] if GIVEN else [*range(12), random.SystemRandom().randrange(10**9)]
+NUMBERS = [int(GIVEN)] if GIVEN else [*range(12), random.SystemRandom().randrange(10**9)]
+SEEDS = [pytest.param(number, id=f"storm-{number}") for number in NUMBERS]
 THREADS = 4
 STEPS = 60
 
@@ -115,6 +116,7 @@ def act(scene: Scene, number: int, chance: random.Random) -> list[str]:
     return mine
 
 
+@pytest.mark.peer("TP01", "TP03", "TP04", "TP05", "TP06")
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.usefixtures("switching_often")
 def test_whatever_threads_do_nothing_is_lost_or_doubled(seed):

@@ -49,6 +49,7 @@ def failures_of(call):
     return failed.value.exceptions
 
 
+@pytest.mark.peer("TP08")
 def test_near_the_end_no_task_is_started_and_each_is_reported():
     clock, ran = Clock(), []
     pool = TaskPool(max_workers=1)
