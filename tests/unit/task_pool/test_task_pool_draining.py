@@ -166,6 +166,20 @@ def test_the_shared_pool_is_one_and_reset_by_a_drain():
 
 
 @pytest.mark.usefixtures("no_shared_pool")
+def test_the_shared_pool_is_not_reset_by_a_drain_that_leaves_a_task_running():
+    TaskPool.shared().done()
+    pool, gate = TaskPool.shared(max_workers=1), Gate()
+    pool.add(int, gate)
+    gate.wait_begun()
+    with pytest.raises(TasksFailed):
+        pool.drain(Clock(0))
+    pool.add(int)
+    gate.open.set()
+    pool.drain()
+    assert pool.stats().completed == 3
+
+
+@pytest.mark.usefixtures("no_shared_pool")
 def test_the_shared_pool_keeps_the_options_that_it_was_made_with():
     TaskPool.shared().done()
     pool = TaskPool.shared(max_workers=1)

@@ -13,6 +13,7 @@ import pytest
 from task_gates import WAIT_S, Gate
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.errors import TaskPoolClosed
+from workpool_aws.tasks.seats import Seat
 
 NAME: ContextVar[str] = ContextVar("name", default="nobody's")
 
@@ -120,6 +121,33 @@ def test_threads_end_when_they_have_had_nothing_to_do_for_long_enough():
     pool.add(ran.set)
     pool.done()
     assert ran.is_set()
+
+
+class LateBell:
+    """A bell that calls somebody in the very moment after it stopped being listened to."""
+
+    def __init__(self, late):
+        self._lock = threading.Lock()
+        self._late = late
+        self.release, self.locked = self._lock.release, self._lock.locked
+
+    def acquire(self, timeout=-1):
+        rung = self._lock.acquire(timeout=timeout)
+        if not rung and self._late:
+            self._late.pop()()
+        return rung
+
+
+def test_a_worker_that_is_called_in_the_moment_after_it_stopped_listening_comes_and_listens_again(monkeypatch):
+    silent, came = [], threading.Event()
+    pool = TaskPool(max_workers=1, idle_timeout=0)
+    bell = LateBell([lambda: pool.add(lambda: silent.append(bell.locked()), came.set)])
+    monkeypatch.setattr("workpool_aws.tasks.crew.Seat", partial(Seat, bell=bell))
+    pool.add(int)
+    assert came.wait(WAIT_S)
+    pool.done()
+    assert silent == [True]
+    assert pool.stats().workers == 0
 
 
 def test_done_leaves_no_thread_behind():

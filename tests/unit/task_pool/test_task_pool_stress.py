@@ -30,6 +30,16 @@ def switching_often():
     sys.setswitchinterval(before)
 
 
+class Refuses(ValueError):
+    """An error on which nothing can be set: no note, above all."""
+
+    def __setattr__(self, name, value):
+        raise TypeError(name)
+
+
+ERRORS = (ValueError, OSError, Refuses)
+
+
 class Scene:
     """A pool, and a record of all that happened to it."""
 
@@ -37,6 +47,7 @@ class Scene:
         self.limit = chance.randint(1, 5)
         self.told: list[object] = []
         self.tells = chance.random() < 0.3
+        self.told_raises = chance.random() < 0.5
         idle = chance.choice([0, 0.001, None])
         self.pool = TaskPool(max_workers=self.limit, idle_timeout=idle, on_error=self.on_error if self.tells else None)
         self.lock = threading.Lock()
@@ -49,6 +60,8 @@ class Scene:
     def on_error(self, failure) -> None:
         with self.lock:
             self.raised.append(str(failure.error))
+        if self.told_raises:
+            raise Refuses(str(failure.error))
 
     def begin(self) -> None:
         with self.lock:
@@ -66,7 +79,7 @@ class Scene:
             self.pool.add(partial(self.task, f"{key}.{child}", children=children - 1, fails=False))
         self.end(key)
         if fails:
-            raise ValueError(key)
+            raise random.Random(key).choice(ERRORS)(key)
 
     async def coroutine(self, key: str) -> None:
         self.begin()
