@@ -123,6 +123,24 @@ def test_a_drain_returns_when_time_is_over_and_names_what_still_runs():
     assert pool.stats().completed == 1
 
 
+def test_a_drain_whose_time_is_over_names_only_what_it_waited_for():
+    clock, mine, others = Clock(1_005), Gate(), Gate()
+    pool = TaskPool(max_workers=2)
+    pool.add(mine)
+    mine.wait_begun()
+    caller = Caller(partial(pool.drain, clock))
+    wait_for_drains(pool, 1)
+    pool.add(others)
+    others.wait_begun()
+    clock.left_ms = 0
+    error = caller.result()
+    assert isinstance(error, TasksFailed)
+    assert [type(one) for one in error.exceptions] == [TaskStillRunning]
+    mine.open.set()
+    others.open.set()
+    pool.done()
+
+
 def test_what_still_runs_is_waited_for_by_the_next_drain_and_its_failure_reported():
     gate = Gate()
 
