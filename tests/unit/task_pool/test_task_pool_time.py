@@ -221,6 +221,31 @@ def test_coroutines_are_canceled_when_half_of_the_reserve_is_left():
     assert ran == ["not canceled"]
 
 
+def test_a_coroutine_is_canceled_once_so_that_it_can_clean_up():
+    begun, cleaning, told = threading.Event(), Gate(), []
+
+    async def coroutine():
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.to_thread(cleaning)
+            told.append("cleaned up")
+
+    pool = TaskPool()
+    pool.add(coroutine)
+    assert begun.wait(WAIT_S)
+    callers = [Caller(partial(pool.drain, Clock(400)))]
+    cleaning.wait_begun()
+    callers.append(Caller(partial(pool.drain, Clock(400))))
+    wait_for_drains(pool, 2)
+    assert pool.stats().running == 1  # and the second drain has looked, too: it held the lock
+    cleaning.open.set()
+    assert [type(caller.result()) for caller in callers] == [TasksFailed] * 2
+    assert told == ["cleaned up"]
+    pool.done()
+
+
 def test_a_coroutine_that_has_not_reached_its_loop_is_canceled_as_well():
     gate, told = Gate(), []
 
