@@ -29,6 +29,7 @@ def outcomes(pool: Workpool, ids: list[Any]) -> list[str | None]:
     return [status.outcome for status in pool.status_batch(None, ids)]
 
 
+@pytest.mark.peer("LB09")
 @both_engines
 def test_due_and_future_works_are_canceled_and_never_start(cloud: LocalCloud, answer: Answer) -> None:
     """[WP-13]"""
@@ -112,6 +113,7 @@ def test_a_work_that_backs_off_is_not_tried_again(cloud: LocalCloud, answer: Ans
     assert len(cloud.invocations(fn)) == 1
 
 
+@pytest.mark.peer("LB10")
 @both_engines
 @pytest.mark.parametrize("pause", [timedelta(0), timedelta(seconds=1), timedelta(hours=1)], ids=str)
 def test_what_is_enqueued_afterwards_runs_whoever_enqueues_it(cloud: LocalCloud, pause: timedelta) -> None:

@@ -201,6 +201,7 @@ def test_a_caller_that_died_before_the_config_has_canceled_nothing() -> None:
     assert stage.work(work_id).outcome is Outcome.SUCCESS
 
 
+@pytest.mark.peer("LB10")
 def test_a_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it() -> None:
     stage = Stage()
     pool = stage.pool()

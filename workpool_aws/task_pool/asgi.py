@@ -99,9 +99,9 @@ class _Answer:
 
 def _is_last(message: Message) -> bool:
     match message["type"]:
-        case "http.response.body":
+        case "http.response.body" | "http.response.zerocopysend":
             return not message.get("more_body", False)
-        case "http.response.pathsend" | "http.response.zerocopysend":
+        case "http.response.pathsend":
             return True
         case _:
             return False

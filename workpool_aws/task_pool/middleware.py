@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TypeVar, overload
 
+from workpool_aws.errors import UsageError
 from workpool_aws.task_pool.oversight import TimedContext
 from workpool_aws.task_pool.pool import TaskPool
 
@@ -30,7 +31,14 @@ def with_task_pool(
     When tasks fail, and no `on_error` is told of it, the invocation fails with `TasksFailed`, and Lambda may retry it: give the pool an
     `on_error` if the answer should go out all the same. When the handler raises, its own error goes out; those of tasks are noted on it
     and logged.
+
+    Raises:
+        UsageError: `handler` is not callable (a pool goes by name: `@with_task_pool(pool=pool)`), or `pool` is no TaskPool.
     """
+    if pool is not None and not isinstance(pool, TaskPool):
+        raise UsageError("pool", pool, "a TaskPool, or None: TaskPool.shared()")
+    if handler is not None and not callable(handler):
+        raise UsageError("handler", handler, "a Lambda handler; a pool goes by name: with_task_pool(pool=pool)")
     if handler is not None:
         return _decorator()(handler)
     return lambda handler: _decorator()(handler, pool=pool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
@@ -52,6 +53,8 @@ class Oversight:
         """From now on time is what this invocation has left; None: no invocation's. Raises UsageError: it tells no time."""
         if context is not None and not isinstance(context, _Timed):
             raise UsageError("context", context, "the context that Lambda gives to a handler")
+        if context is not None and not _is_number(left := context.get_remaining_time_in_millis()):
+            raise UsageError("context.get_remaining_time_in_millis()", left, "a number of milliseconds")
         self._context = context
 
     def time_left(self, busy_since_ms: float, now_ms: float) -> TimeLeft:
@@ -68,7 +71,7 @@ class Oversight:
     def raised(self, task: Task, error: BaseException) -> tuple[TaskFailure, ...]:
         """See `Overseer`. What `on_error` was told of is not reported again, unless it raised itself."""
         failure = TaskFailure(task, _as_exception(error))
-        failure.error.add_note(f"background task: {failure.name}")
+        _note(failure.error, f"background task: {failure.name}")
         if self.on_error is None:
             return (failure,)
         try:
@@ -77,7 +80,7 @@ class Oversight:
             if second is failure.error:
                 return (failure,)
             told = _as_exception(second)
-            told.add_note(f"raised by on_error, told of background task: {failure.name}")
+            _note(told, f"raised by on_error, told of background task: {failure.name}")
             return (failure, TaskFailure(task, told))
         return ()
 
@@ -99,9 +102,26 @@ def _as_exception(error: BaseException) -> Exception:
     if type(error).__name__ == "CancelledError":
         wrapped: Exception = TaskCanceled("the coroutine was canceled")
     else:
-        wrapped = TaskExited(f"the task raised {error!r}: the process goes on")
+        wrapped = TaskExited(f"the task raised {_shown(error)}: the process goes on")
     wrapped.__cause__ = error
     return wrapped
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _shown(error: BaseException) -> str:
+    try:
+        return repr(error)
+    except Exception:  # noqa: BLE001 - the error of a task must be reported, whatever its class does
+        return type(error).__name__
+
+
+def _note(error: BaseException, text: str) -> None:
+    # A frozen dataclass may be an exception, and refuses notes: it goes out without.
+    with suppress(Exception):
+        error.add_note(text)
 
 
 def as_group(failures: Sequence[TaskFailure]) -> TasksFailed:
@@ -113,7 +133,7 @@ def tell_beside(error: BaseException, failures: Sequence[TaskFailure], pool: str
     """Failures that cannot be raised, since another error already goes out: noted on it, and logged without their texts."""
     if not failures:
         return
-    error.add_note(f"background tasks failed as well: {', '.join(failure.name for failure in failures)}")
+    _note(error, f"background tasks failed as well: {', '.join(failure.name for failure in failures)}")
     from workpool_aws.adapters.telemetry import LoggerTelemetry  # noqa: PLC0415 - logging is rarely needed here
 
     telemetry = LoggerTelemetry(read_settings().log_level)

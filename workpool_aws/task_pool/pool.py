@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import math
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -45,8 +46,8 @@ class TaskPool:
     """Runs tasks in the background of this process, and loses none: each is run, handed over, or reported.
 
     At most `max_workers` run at one time, and while tasks are queued no fewer; they are started in the order of adding. Nothing is durable:
-    what must survive the process belongs into a `Workpool`. Making one starts no thread. Safe to share between threads. Durations are
-    timedeltas or numbers of seconds.
+    what must survive the process belongs into a `Workpool`. Making one starts no thread. Safe to share between threads. A process that is
+    forked begins with an empty pool: what was queued is its parent's. Durations are timedeltas or numbers of seconds.
 
     Args:
         max_workers: Tasks at one time, callables and coroutines together: 1 to 500.
@@ -118,6 +119,11 @@ class TaskPool:
             cls._shared, cls._shared_options = pool, options
             return pool
 
+    @classmethod
+    def _begin_in_child(cls) -> None:
+        """For a process that was just forked: what looks for the shared pool waits for no thread of the parent's."""
+        cls._sharing = threading.Lock()
+
     @property
     def is_closed(self) -> bool:
         """Whether `done` was called: it may still be waiting."""
@@ -127,6 +133,7 @@ class TaskPool:
         """Have tasks run in the background, in this order: callables without parameters, or coroutine functions. All, or none if it raises.
 
         Each runs once, in a copy of the caller's context variables. `functools.partial` gives it arguments. A task may add tasks.
+        A generator function is reported when it is its turn, since nothing of it would run.
 
         Raises:
             UsageError: something is not callable; a coroutine, say, instead of its function.
@@ -206,8 +213,8 @@ class TaskPool:
         failures = finish()
         if not self._crew.is_awaited:
             self._oversight.follow(None)
-        if self._is_shared and self._crew.is_at_rest:
-            self._crew.forget()
+        if self._is_shared:
+            self._crew.forget_at_rest()
         if beside is not None:
             tell_beside(beside, failures, self._name)
         elif failures:
@@ -230,4 +237,6 @@ def _finish_at_exit() -> None:
         sys.excepthook(TasksFailed, as_group(failures), None)  # raised, only its first line would be shown
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=TaskPool._begin_in_child)  # noqa: SLF001 - of this module
 atexit.register(_finish_at_exit)

@@ -56,6 +56,11 @@ class CoroutineHost:
         if self._runner is not None:
             self._runner.close()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a loop was made, which the thread has to close."""
+        return self._runner is not None
+
     async def _host(self, awaitable: Awaitable[object]) -> None:
         import asyncio  # noqa: PLC0415 - as in `run`
 

@@ -9,23 +9,30 @@ others add meanwhile. This costs a queued task one reference, and a task's end a
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from inspect import isawaitable
 from itertools import repeat
-from typing import Final, NamedTuple, Protocol
+from types import AsyncGeneratorType, GeneratorType
+from typing import Final
+from weakref import WeakSet
 
-from workpool_aws.errors import TaskPoolClosed, TaskStillRunning, UsageError
-from workpool_aws.tasks.coroutines import CoroutineHost
+from workpool_aws.errors import TaskNotStarted, TaskPoolClosed, TaskStillRunning, UsageError
 from workpool_aws.tasks.deadline import Phase, TimeLeft
-from workpool_aws.tasks.records import CrewStats, Task, TaskFailure, Unstarted
+from workpool_aws.tasks.records import CrewStats, Task, TaskFailure, Unstarted, name_of
+from workpool_aws.tasks.seats import Drain, Origin, Overseer, Seat
 from workpool_aws.tasks.tally import Tally
 
-__all__ = ["Crew", "Overseer", "unfinished"]
+__all__ = ["Crew", "unfinished"]
+
+_LOOK_S_MAX: Final = 86_400.0
+"""A drain looks at the clock at least so often: a longer wait may be more than the platform can count."""
 
 _unfinished: Final[set[Crew]] = set()
+_crews: Final[WeakSet[Crew]] = WeakSet()
 
 
 def unfinished() -> list[Crew]:
@@ -33,51 +40,15 @@ def unfinished() -> list[Crew]:
     return list(_unfinished)
 
 
-class Overseer(Protocol):
-    """What a crew asks its owner. None of it raises, and all but `time_left` may take time: called outside of the lock."""
-
-    def time_left(self, busy_since_ms: float, now_ms: float) -> TimeLeft:
-        """What may still happen, for a crew that is busy since then. Quick: called under the lock."""
-
-    def raised(self, task: Task, error: BaseException) -> tuple[TaskFailure, ...]:
-        """A task raised: tells who wants to be told, and returns what a drain has to report."""
-
-    def unstarted(self, tasks: Sequence[Task]) -> Sequence[Unstarted]:
-        """There is no time to start these: hands them over where it can. One answer a task, in order."""
+def _begin_in_child() -> None:
+    """A forked process has none of its parent's threads, and what was queued is the parent's to run."""
+    _unfinished.clear()
+    for crew in list(_crews):
+        crew.begin()
 
 
-class _Origin(NamedTuple):
-    """What the tasks of one `add` share."""
-
-    context: Context
-    added_ms: float
-    round: int
-    alone: bool
-    """The only task of its `add`, so that it may use the context itself and need not copy it."""
-
-
-@dataclass(eq=False, slots=True)
-class _Seat:
-    """One worker: what it runs, and the bell that calls it back when it rests."""
-
-    bell: threading.Lock = field(default_factory=threading.Lock)
-    called: bool = False
-    task: Task | None = None
-    origin: _Origin | None = None
-    started_ms: float = 0.0
-    failed: bool = False
-    cancel_asked: bool = False
-    host: CoroutineHost = field(default_factory=CoroutineHost)
-    thread: threading.Thread | None = None
-
-
-@dataclass(eq=False, slots=True)
-class _Drain:
-    """One drain that waits: for `left` more tasks of its round and earlier ones."""
-
-    round: int
-    left: int
-    failures: list[TaskFailure]
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 class Crew:
@@ -89,28 +60,33 @@ class Crew:
 
     def __init__(self, size: int, *, idle_s: float | None, name: str, read_ms: Callable[[], float], overseer: Overseer) -> None:
         self._size = size
-        self._idle_s = -1.0 if idle_s is None else idle_s
+        self._idle_s = -1.0 if idle_s is None else min(idle_s, threading.TIMEOUT_MAX)
         self._name = name
         self._read_ms = read_ms
         self._overseer = overseer
+        self._closing = False
+        self.begin()
+        _crews.add(self)
+
+    def begin(self) -> None:
+        """Know of no task and no thread: for a new crew, and for the copy of one in a process that was forked."""
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._tasks: deque[Task] = deque()
-        self._origins: deque[_Origin] = deque()
+        self._origins: deque[Origin] = deque()
         self._outstanding = 0
         self._in_hand = 0
         self._busy_since_ms = 0.0
         self._restart_clock = False
-        self._seats: dict[int, _Seat] = {}
-        self._idle: list[_Seat] = []
-        self._alive: set[_Seat] = set()
+        self._seats: dict[int, Seat] = {}
+        self._idle: list[Seat] = []
+        self._alive: set[Seat] = set()
         self._threads = 0
         self._hired = 0
         self._round = 0
-        self._drains: list[_Drain] = []
+        self._drains: list[Drain] = []
         self._unreported: list[TaskFailure] = []
-        self._closing = False
-        self._closed = False
+        self._closed = self._closing
         self._tally = Tally()
         self._forgets = False
 
@@ -137,7 +113,7 @@ class Crew:
             if self._forgets:
                 self._tally, self._forgets = Tally(), False
             self._tasks.extend(tasks)
-            self._origins.extend(repeat(_Origin(context, now_ms, order, count == 1), count))
+            self._origins.extend(repeat(Origin(context, now_ms, order, count == 1), count))
             self._count(order, count)
             try:
                 self._call_up(count)
@@ -158,7 +134,7 @@ class Crew:
         with self._lock:
             if threading.get_ident() in self._seats:
                 raise UsageError("drain", "a task of this pool", "call it elsewhere: a task would wait for itself")
-            drain = _Drain(self._round, self._outstanding, self._unreported)
+            drain = Drain(self._round, self._outstanding, self._unreported)
             self._round += 1
             self._unreported = []
             self._drains.append(drain)
@@ -174,18 +150,22 @@ class Crew:
                 self._let_go()
             late = self._running(drain.round) if drain.left else []
             self._restart_clock = self._restart_clock or bool(late)
-        for task in late:
-            drain.failures.extend(self._overseer.raised(task, TaskStillRunning("no time was left to wait for it: it may go on")))
+        if late:
+            drain.failures.extend(self._tell_of(late))
         return drain.failures
 
     def close(self) -> list[TaskFailure]:
-        """Refuse tasks from outside, drain, and end the threads: all but those whose task is still running when time is over.
+        """Refuse tasks from outside, drain, and end the threads.
+
+        All but those whose task is still running when time is over, or whose event loop still waits for threads of asyncio's.
 
         Raises:
             UsageError: as `drain`; nothing was refused or ended.
         """
         with self._lock:
             self._closing = self._closing or threading.get_ident() not in self._seats
+            if not self._outstanding:
+                self._busy_since_ms = self._read_ms()
         failures = self.drain()
         self._retire()
         return failures
@@ -193,21 +173,19 @@ class Crew:
     def stats(self) -> CrewStats:
         """A snapshot."""
         with self._lock:
-            return self._tally.stats(queued=len(self._tasks), running=len(self._running()), workers=self._threads)
+            return self._tally.stats(
+                queued=len(self._tasks), running=sum(seat.origin is not None for seat in self._seats.values()), workers=self._threads
+            )
 
-    def forget(self) -> None:
-        """Start the statistics anew with the next task."""
-        self._forgets = True
+    def forget_at_rest(self) -> None:
+        """If every task is over, start the statistics anew with the next one."""
+        with self._lock:
+            self._forgets = self._forgets or not self._outstanding
 
     @property
     def is_awaited(self) -> bool:
         """Whether a drain waits."""
         return bool(self._drains)
-
-    @property
-    def is_at_rest(self) -> bool:
-        """Whether every task is over."""
-        return not self._outstanding
 
     @property
     def is_closing(self) -> bool:
@@ -244,7 +222,7 @@ class Crew:
             count -= 1
 
     def _hire(self) -> None:
-        seat = _Seat()
+        seat = Seat()
         seat.bell.acquire()
         # A daemon, so that an idle one does not hold up the interpreter's end; what is left then, TaskPool finishes.
         seat.thread = threading.Thread(target=self._serve, args=(seat,), name=f"{self._name}-{self._hired}", daemon=True)
@@ -253,7 +231,7 @@ class Crew:
         self._hired += 1
         self._threads += 1
 
-    def _serve(self, seat: _Seat) -> None:
+    def _serve(self, seat: Seat) -> None:
         """What one thread does."""
         ident = threading.get_ident()
         with self._lock:
@@ -267,22 +245,29 @@ class Crew:
                 del self._seats[ident]
                 self._alive.discard(seat)
 
-    def _perform(self, seat: _Seat) -> None:
+    def _perform(self, seat: Seat) -> None:
         task, origin = seat.task, seat.origin
+        seat.past = None
         if task is None or origin is None:
             return
         context = origin.context if origin.alone else origin.context.copy()
         try:
             made = context.run(task)
-            if made is not None and isinstance(made, Awaitable):
-                seat.host.run(made, context)
+            if made is not None:
+                if isawaitable(made):
+                    seat.host.run(made, context)
+                else:
+                    _check_done(task, made)
         except BaseException as error:  # noqa: BLE001 - a task's end, whatever it is, is not the thread's
             failures = self._overseer.raised(task, error)
             with self._lock:
                 seat.failed = True
                 self._report(origin.round, failures)
+        finally:
+            # Here and not where it is counted as over: under the lock, the last reference to it might run anybody's code.
+            seat.task = None
 
-    def _next(self, seat: _Seat) -> bool:
+    def _next(self, seat: Seat) -> bool:
         """End the task before, if there was one, and take the oldest; False: this thread is to end."""
         with self._lock:
             if seat.origin is not None:
@@ -298,21 +283,21 @@ class Crew:
                     self._take(seat)
                     return True
 
-    def _take(self, seat: _Seat) -> None:
+    def _take(self, seat: Seat) -> None:
         seat.task, origin = self._tasks.popleft(), self._origins.popleft()
         seat.origin = origin
         seat.started_ms = self._read_ms()
         self._tally.start(seat.started_ms - origin.added_ms)
 
-    def _end(self, seat: _Seat, origin: _Origin) -> None:
+    def _end(self, seat: Seat, origin: Origin) -> None:
         self._tally.end(self._read_ms() - seat.started_ms, failed=seat.failed)
         if seat.cancel_asked:
             seat.host.forget()
-        seat.task = seat.origin = None
+        seat.past, seat.origin = origin, None
         seat.failed = seat.cancel_asked = False
         self._count(origin.round, -1)
 
-    def _rest(self, seat: _Seat) -> bool:
+    def _rest(self, seat: Seat) -> bool:
         """Sit down until called; False: nobody called in time, or everything is over. The lock is open meanwhile."""
         if self._closed:
             return False
@@ -320,6 +305,7 @@ class Crew:
         self._idle.append(seat)
         self._lock.release()
         try:
+            seat.past = None
             rung = seat.bell.acquire(timeout=self._idle_s)
         finally:
             self._lock.acquire()
@@ -342,29 +328,46 @@ class Crew:
 
     def _give_up(self) -> None:
         """Find another end for everything that is queued. The lock is open meanwhile, and whoever comes finds the queue empty."""
-        tasks, origins = tuple(self._tasks), tuple(self._origins)
+        tasks, rounds = tuple(self._tasks), [origin.round for origin in self._origins]
+        origins = tuple(self._origins)
         self._tasks.clear()
         self._origins.clear()
         self._in_hand += len(tasks)
         ident = threading.get_ident()
         guest = ident not in self._seats
         if guest:
-            self._seats[ident] = _Seat()  # so that what is told of the failures cannot drain, which would wait for this very call
+            self._seats[ident] = Seat()  # so that what is told of the failures cannot drain, which would wait for this very call
         self._lock.release()
+        ends: Sequence[Unstarted] | None = None
         try:
             ends = self._overseer.unstarted(tasks)
         finally:
+            if ends is None:
+                ends = [Unstarted(spilled=False, failures=(TaskFailure(task, _interrupted()),)) for task in tasks]
+            del tasks, origins  # while the lock is open: the last reference to them might run anybody's code
             self._lock.acquire()
             if guest:
                 del self._seats[ident]
-        for origin, end in zip(origins, ends, strict=True):
-            self._tally.unstarted(spilled=end.spilled)
-            self._report(origin.round, end.failures)
-            self._count(origin.round, -1)
-        self._in_hand -= len(tasks)
-        self._changed.notify_all()
+            for order, end in zip(rounds, ends, strict=True):
+                self._tally.unstarted(spilled=end.spilled)
+                self._report(order, end.failures)
+                self._count(order, -1)
+            self._in_hand -= len(rounds)
+            self._changed.notify_all()
 
-    def _is_over(self, drain: _Drain) -> bool:
+    def _tell_of(self, late: Sequence[Task]) -> list[TaskFailure]:
+        """Tell of tasks that nobody waits for any longer, by a thread that cannot drain meanwhile: that would tell again."""
+        ident = threading.get_ident()
+        with self._lock:
+            self._seats[ident] = Seat()
+        try:
+            still = [self._overseer.raised(task, TaskStillRunning("no time was left to wait for it: it may go on")) for task in late]
+        finally:
+            with self._lock:
+                del self._seats[ident]
+        return [failure for failures in still for failure in failures]
+
+    def _is_over(self, drain: Drain) -> bool:
         """One look of a drain that waits, and its wait for the next. True: it must not wait any longer."""
         left = self._time_left()
         if left.phase is not Phase.OPEN and self._tasks:
@@ -375,12 +378,12 @@ class Crew:
         # What another thread is just handing over is waited for, since nobody can say yet what becomes of it.
         if left.phase is Phase.OVER and not self._in_hand and self._running(drain.round):
             return True
-        self._changed.wait(None if left.phase_ends_in_ms is None else max(0.0, left.phase_ends_in_ms) / 1000)
+        self._changed.wait(_seconds_of(left))
         return False
 
     def _running(self, order: int | None = None) -> list[Task]:
         seats = self._seats.values()
-        return [seat.task for seat in seats if seat.task is not None and seat.origin and (order is None or seat.origin.round <= order)]
+        return [task for seat in seats if (task := seat.task) is not None and seat.origin and (order is None or seat.origin.round <= order)]
 
     def _cancel_running(self) -> None:
         for seat in self._seats.values():
@@ -391,11 +394,34 @@ class Crew:
     def _retire(self) -> None:
         with self._lock:
             self._closed = True
-            threads = [seat.thread for seat in self._alive if seat.task is None]
+            seats = [seat for seat in self._alive if seat.task is None]
             while self._idle:
                 seat = self._idle.pop()
                 seat.called = True
                 seat.bell.release()
-        for thread in threads:
-            if thread is not None:
-                thread.join()
+        for seat in seats:
+            self._join(seat)
+
+    def _join(self, seat: Seat) -> None:
+        """Wait for a thread's end. If it has an event loop, which waits for threads of asyncio's when it is closed: while there is time."""
+        while (thread := seat.thread) is not None and thread.is_alive():
+            with self._lock:
+                left = self._time_left()
+            if seat.host.is_open and left.phase is Phase.OVER:
+                return
+            thread.join(_seconds_of(left))
+
+
+def _seconds_of(left: TimeLeft) -> float | None:
+    return None if left.phase_ends_in_ms is None else min(max(0.0, left.phase_ends_in_ms) / 1000, _LOOK_S_MAX)
+
+
+def _check_done(task: Task, made: object) -> None:
+    if isinstance(made, GeneratorType | AsyncGeneratorType):
+        raise UsageError(
+            "task", name_of(task), "a function that does its work when it is called; it made a generator, and nothing was done"
+        )
+
+
+def _interrupted() -> TaskNotStarted:
+    return TaskNotStarted("no time was left to start it, and handing it over was interrupted: it did not run here")

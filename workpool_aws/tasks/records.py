@@ -31,7 +31,10 @@ def name_of(task: object) -> str:
     """A function's qualified name, that of the function inside a partial, else the name of the class."""
     while isinstance(task, partial):
         task = task.func
-    name: object = getattr(task, "__qualname__", None)
+    try:
+        name: object = getattr(task, "__qualname__", None)
+    except Exception:  # noqa: BLE001 - an object may do anything when it is asked, and is named here because it failed
+        name = None
     return name if isinstance(name, str) else type(task).__qualname__
 
 

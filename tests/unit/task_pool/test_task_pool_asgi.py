@@ -74,6 +74,7 @@ def test_fastapi_tasks_of_sync_and_async_endpoints_end_before_the_answer():
     assert all(pool.is_closed and pool.stats().workers == 0 for pool in pools)
 
 
+@pytest.mark.peer("TP09")
 def test_no_part_of_the_answer_goes_out_before_its_tasks_are_over():
     gate, sent = Gate(), []
 
@@ -152,6 +153,7 @@ def test_with_on_error_the_answer_goes_out():
     assert events == ["fail"]
 
 
+@pytest.mark.peer("TP09")
 def test_tasks_end_also_when_the_endpoint_raises(capsys):
     async def endpoint(request):
         request.state.task_pool.add(partial(events.append, "ran"), partial(fail, ValueError()))
@@ -251,3 +253,44 @@ def test_an_answer_without_a_body_keeps_its_start():
 def test_a_pool_that_is_none_is_refused():
     with pytest.raises(UsageError, match="pool"):
         TaskPoolMiddleware(lambda *_: None, pool="pool")
+
+
+@pytest.mark.parametrize("kind", ["http.response.body", "http.response.zerocopysend"])
+def test_it_waits_before_the_last_part_only_whatever_parts_are_made_of(kind):
+    gate, sent = Gate(), []
+
+    async def app(scope, receive, send):
+        scope["state"]["task_pool"].add(gate)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": kind, "more_body": True})
+        sent.append("the first part is out")
+        gate.open.set()
+        await send({"type": kind})
+
+    async def send(message):
+        sent.append((message["type"], gate.ended.is_set()))
+
+    asyncio.run(TaskPoolMiddleware(app)({"type": "http"}, None, send))
+    assert [entry for entry in sent if entry != ("http.response.start", False)] == [(kind, False), "the first part is out", (kind, True)]
+
+
+def test_a_websocket_whose_client_goes_away_waits_for_its_tasks():
+    gate = Gate()
+
+    async def app(scope, receive, send):
+        scope["state"]["task_pool"].add(gate)
+        await asyncio.Event().wait()
+
+    async def run():
+        serving = asyncio.create_task(TaskPoolMiddleware(app)({"type": "websocket"}, None, None))
+        await asyncio.to_thread(gate.wait_begun)
+        for _ in range(3):  # the second and third strike while it waits
+            serving.cancel()
+            await asyncio.sleep(0)
+        assert not serving.done()
+        gate.open.set()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+
+    asyncio.run(run())
+    assert gate.ended.is_set()

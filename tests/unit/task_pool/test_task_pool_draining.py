@@ -15,6 +15,7 @@ from workpool_aws.errors import TaskPoolClosed
 from workpool_aws.tasks.crew import unfinished
 
 
+@pytest.mark.peer("TP03")
 def test_a_drain_waits_for_what_was_added_before_and_not_for_what_others_add_later():
     pool = TaskPool(max_workers=2)
     first, second = Gate(), Gate()
@@ -33,6 +34,7 @@ def test_a_drain_waits_for_what_was_added_before_and_not_for_what_others_add_lat
     pool.done()
 
 
+@pytest.mark.peer("TP04")
 def test_an_earlier_drain_waits_for_what_its_tasks_add_after_a_later_one_began():
     pool = TaskPool(max_workers=2)
     parent, child, other = Gate(), Gate(), Gate()
@@ -58,6 +60,7 @@ def test_an_earlier_drain_waits_for_what_its_tasks_add_after_a_later_one_began()
     pool.done()
 
 
+@pytest.mark.peer("TP03")
 def test_many_threads_may_drain_at_one_time():
     pool = TaskPool(max_workers=3)
     gates = [Gate() for _ in range(3)]
@@ -71,6 +74,7 @@ def test_many_threads_may_drain_at_one_time():
     pool.done()
 
 
+@pytest.mark.peer("TP06")
 def test_done_twice_is_done_once():
     pool = TaskPool()
     pool.add(int)
@@ -80,6 +84,7 @@ def test_done_twice_is_done_once():
     assert pool.stats().completed == 1
 
 
+@pytest.mark.peer("TP06")
 def test_done_by_two_threads_makes_both_wait():
     pool = TaskPool(name="two-ends")
     gate = Gate()
@@ -161,6 +166,20 @@ def test_the_shared_pool_is_one_and_reset_by_a_drain():
 
 
 @pytest.mark.usefixtures("no_shared_pool")
+def test_the_shared_pool_is_not_reset_by_a_drain_that_leaves_a_task_running():
+    TaskPool.shared().done()
+    pool, gate = TaskPool.shared(max_workers=1), Gate()
+    pool.add(int, gate)
+    gate.wait_begun()
+    with pytest.raises(TasksFailed):
+        pool.drain(Clock(0))
+    pool.add(int)
+    gate.open.set()
+    pool.drain()
+    assert pool.stats().completed == 3
+
+
+@pytest.mark.usefixtures("no_shared_pool")
 def test_the_shared_pool_keeps_the_options_that_it_was_made_with():
     TaskPool.shared().done()
     pool = TaskPool.shared(max_workers=1)
@@ -204,6 +223,7 @@ def test_what_nobody_waited_for_runs_before_the_process_ends_and_failures_are_to
     assert ("told at the end" in done.stderr) is told
 
 
+@pytest.mark.peer("TP07")
 def test_a_task_that_nobody_waited_for_cannot_add_to_a_pool_that_is_done():
     gate, told, ended = Gate(), [], threading.Event()
     pool = TaskPool()

@@ -24,6 +24,7 @@ def failures_of(call):
     return failed.value.exceptions
 
 
+@pytest.mark.peer("TP05")
 def test_every_failure_is_raised_with_the_name_of_its_task():
     pool = TaskPool(max_workers=2)
     errors = [ValueError(n) for n in range(5)]
@@ -89,6 +90,7 @@ def test_every_drain_that_waits_for_a_task_reports_its_failure():
     pool.done()
 
 
+@pytest.mark.peer("TP05")
 def test_on_error_is_told_of_each_failure_with_its_task_and_then_nothing_is_raised():
     told = []
     pool = TaskPool(on_error=told.append)

@@ -22,6 +22,7 @@ def fail(error):
     raise error
 
 
+@pytest.mark.peer("TP09")
 def test_the_shared_pool_is_drained_before_the_answer():
     ran = []
 
@@ -51,6 +52,7 @@ def test_a_pool_of_ones_own_is_drained():
     pool.done()
 
 
+@pytest.mark.peer("TP09")
 def test_it_is_drained_also_when_the_handler_raises_whose_error_goes_out(capsys):
     ran = threading.Event()
 

@@ -13,6 +13,7 @@ import pytest
 from task_gates import WAIT_S, Gate
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.errors import TaskPoolClosed
+from workpool_aws.tasks.seats import Seat
 
 NAME: ContextVar[str] = ContextVar("name", default="nobody's")
 
@@ -30,6 +31,7 @@ def test_every_task_runs_once():
     assert sorted(ran) == list(range(100))
 
 
+@pytest.mark.peer("TP02")
 def test_tasks_start_in_the_order_of_adding():
     ran = []
     with TaskPool(max_workers=1) as pool:
@@ -39,6 +41,7 @@ def test_tasks_start_in_the_order_of_adding():
     assert ran == list(range(13))
 
 
+@pytest.mark.peer("TP02")
 def test_the_oldest_task_is_the_next_to_start_on_any_worker():
     gates = [Gate() for _ in range(5)]
     with TaskPool(max_workers=2) as pool:
@@ -53,6 +56,7 @@ def test_the_oldest_task_is_the_next_to_start_on_any_worker():
             gate.open.set()
 
 
+@pytest.mark.peer("TP01")
 @pytest.mark.parametrize("limit", [1, 2, 7])
 def test_the_limit_is_used_and_not_exceeded(limit):
     everyone = threading.Barrier(limit)
@@ -74,6 +78,7 @@ def test_the_limit_is_used_and_not_exceeded(limit):
     assert pool.stats().completed == limit * 20
 
 
+@pytest.mark.peer("TP01")
 def test_the_limit_holds_for_coroutines_and_callables_together():
     gates = [Gate() for _ in range(2)]
     begun = threading.Event()
@@ -116,6 +121,33 @@ def test_threads_end_when_they_have_had_nothing_to_do_for_long_enough():
     pool.add(ran.set)
     pool.done()
     assert ran.is_set()
+
+
+class LateBell:
+    """A bell that calls somebody in the very moment after it stopped being listened to."""
+
+    def __init__(self, late):
+        self._lock = threading.Lock()
+        self._late = late
+        self.release, self.locked = self._lock.release, self._lock.locked
+
+    def acquire(self, timeout=-1):
+        rung = self._lock.acquire(timeout=timeout)
+        if not rung and self._late:
+            self._late.pop()()
+        return rung
+
+
+def test_a_worker_that_is_called_in_the_moment_after_it_stopped_listening_comes_and_listens_again(monkeypatch):
+    silent, came = [], threading.Event()
+    pool = TaskPool(max_workers=1, idle_timeout=0)
+    bell = LateBell([lambda: pool.add(lambda: silent.append(bell.locked()), came.set)])
+    monkeypatch.setattr("workpool_aws.tasks.crew.Seat", partial(Seat, bell=bell))
+    pool.add(int)
+    assert came.wait(WAIT_S)
+    pool.done()
+    assert silent == [True]
+    assert pool.stats().workers == 0
 
 
 def test_done_leaves_no_thread_behind():
@@ -222,6 +254,7 @@ def test_what_a_coroutine_leaves_behind_on_its_loop_is_canceled_with_it():
         assert told == [False, "canceled"]
 
 
+@pytest.mark.peer("TP04")
 def test_a_task_may_add_tasks_and_the_drain_waits_for_them():
     ran = []
     pool = TaskPool(max_workers=2)
@@ -361,6 +394,7 @@ def test_something_not_callable_is_refused_with_all_that_came_with_it():
     assert ran == []
 
 
+@pytest.mark.peer("TP07")
 def test_adding_after_done_is_an_error_and_adds_nothing():
     ran = []
     pool = TaskPool()

@@ -39,6 +39,7 @@ def spilled(pool, *tasks, context=None):
     pool.drain()
 
 
+@pytest.mark.peer("TP08")
 def test_what_could_not_be_started_is_enqueued_in_order_by_target_and_policy():
     durable = Enqueued()
     pool = TaskPool(spill_to=durable, max_workers=1)
@@ -171,6 +172,7 @@ def test_a_worker_that_must_have_its_work_fails_here():
     assert "only a pool can give it" in str(failed.value.exceptions[0])
 
 
+@pytest.mark.peer("TP08")
 def test_in_a_local_cloud_tasks_see_the_cloud_and_what_is_left_over_is_done_by_its_workers():
     done = []
 

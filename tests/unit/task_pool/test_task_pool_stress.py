@@ -16,7 +16,8 @@ from workpool_aws import TaskPool, TasksFailed
 from workpool_aws.errors import TaskPoolClosed
 
 GIVEN = os.environ.get("WORKPOOL_STRESS_SEED")
-SEEDS = [int(GIVEN)] if GIVEN else [*range(12), random.SystemRandom().randrange(10**9)]
+NUMBERS = [int(GIVEN)] if GIVEN else [*range(12), random.SystemRandom().randrange(10**9)]
+SEEDS = [pytest.param(number, id=f"storm-{number}") for number in NUMBERS]
 THREADS = 4
 STEPS = 60
 
@@ -29,6 +30,16 @@ def switching_often():
     sys.setswitchinterval(before)
 
 
+class Refuses(ValueError):
+    """An error on which nothing can be set: no note, above all."""
+
+    def __setattr__(self, name, value):
+        raise TypeError(name)
+
+
+ERRORS = (ValueError, OSError, Refuses)
+
+
 class Scene:
     """A pool, and a record of all that happened to it."""
 
@@ -36,6 +47,7 @@ class Scene:
         self.limit = chance.randint(1, 5)
         self.told: list[object] = []
         self.tells = chance.random() < 0.3
+        self.told_raises = chance.random() < 0.5
         idle = chance.choice([0, 0.001, None])
         self.pool = TaskPool(max_workers=self.limit, idle_timeout=idle, on_error=self.on_error if self.tells else None)
         self.lock = threading.Lock()
@@ -48,6 +60,8 @@ class Scene:
     def on_error(self, failure) -> None:
         with self.lock:
             self.raised.append(str(failure.error))
+        if self.told_raises:
+            raise Refuses(str(failure.error))
 
     def begin(self) -> None:
         with self.lock:
@@ -65,7 +79,7 @@ class Scene:
             self.pool.add(partial(self.task, f"{key}.{child}", children=children - 1, fails=False))
         self.end(key)
         if fails:
-            raise ValueError(key)
+            raise random.Random(key).choice(ERRORS)(key)
 
     async def coroutine(self, key: str) -> None:
         self.begin()
@@ -115,6 +129,7 @@ def act(scene: Scene, number: int, chance: random.Random) -> list[str]:
     return mine
 
 
+@pytest.mark.peer("TP01", "TP03", "TP04", "TP05", "TP06")
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.usefixtures("switching_often")
 def test_whatever_threads_do_nothing_is_lost_or_doubled(seed):

@@ -49,6 +49,7 @@ def failures_of(call):
     return failed.value.exceptions
 
 
+@pytest.mark.peer("TP08")
 def test_near_the_end_no_task_is_started_and_each_is_reported():
     clock, ran = Clock(), []
     pool = TaskPool(max_workers=1)
@@ -120,6 +121,24 @@ def test_a_drain_returns_when_time_is_over_and_names_what_still_runs():
     gate.open.set()
     pool.done()
     assert pool.stats().completed == 1
+
+
+def test_a_drain_whose_time_is_over_names_only_what_it_waited_for():
+    clock, mine, others = Clock(1_005), Gate(), Gate()
+    pool = TaskPool(max_workers=2)
+    pool.add(mine)
+    mine.wait_begun()
+    caller = Caller(partial(pool.drain, clock))
+    wait_for_drains(pool, 1)
+    pool.add(others)
+    others.wait_begun()
+    clock.left_ms = 0
+    error = caller.result()
+    assert isinstance(error, TasksFailed)
+    assert [type(one) for one in error.exceptions] == [TaskStillRunning]
+    mine.open.set()
+    others.open.set()
+    pool.done()
 
 
 def test_what_still_runs_is_waited_for_by_the_next_drain_and_its_failure_reported():
@@ -200,6 +219,31 @@ def test_coroutines_are_canceled_when_half_of_the_reserve_is_left():
     pool.add(after)
     pool.done()
     assert ran == ["not canceled"]
+
+
+def test_a_coroutine_is_canceled_once_so_that_it_can_clean_up():
+    begun, cleaning, told = threading.Event(), Gate(), []
+
+    async def coroutine():
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.to_thread(cleaning)
+            told.append("cleaned up")
+
+    pool = TaskPool()
+    pool.add(coroutine)
+    assert begun.wait(WAIT_S)
+    callers = [Caller(partial(pool.drain, Clock(400)))]
+    cleaning.wait_begun()
+    callers.append(Caller(partial(pool.drain, Clock(400))))
+    wait_for_drains(pool, 2)
+    assert pool.stats().running == 1  # and the second drain has looked, too: it held the lock
+    cleaning.open.set()
+    assert [type(caller.result()) for caller in callers] == [TasksFailed] * 2
+    assert told == ["cleaned up"]
+    pool.done()
 
 
 def test_a_coroutine_that_has_not_reached_its_loop_is_canceled_as_well():
