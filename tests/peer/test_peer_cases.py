@@ -162,3 +162,17 @@ def test_works_start_in_order_of_due_time_and_then_of_enqueueing(cloud: LocalClo
     cloud.run_until_idle()
 
     assert ran == ["a", "b1", "b2", "b3", "c", "d"]
+
+
+@CALM
+@pytest.mark.peer("BW07")
+def test_resuming_a_pool_that_never_was_does_nothing_bad(cloud: LocalCloud) -> None:
+    pool = cloud.workpool("email")
+
+    pool.configure(None, paused=False)
+
+    cloud.run_until_idle()
+    assert (pool.config(None).paused, pool.list(None).items) == (False, ())
+    work_id = pool.enqueue_action(None, cloud.function(pool.action(lambda: 1), name="fn"), {})
+    cloud.run_until_idle()
+    assert pool.status(None, work_id).outcome == "success"

@@ -74,7 +74,7 @@ def packed(work: Work) -> tuple[Work, tuple[Put, ...]]:
 
 def chunk_refs(owner: WorkRef, part: Part, count: int) -> tuple[ChunkRef, ...]:
     """The names of a payload's chunks, in order; none for a count that no payload has: somebody's damaged item must not cost the loop."""
-    if not 1 <= count <= limits.CHUNKS_MAX:
+    if count > limits.CHUNKS_MAX:
         return ()
     return tuple(ChunkRef(owner.pool, owner.id, part, number) for number in range(count))
 

@@ -157,7 +157,8 @@ class Pointer:
     """A second place in time for a work: after a retry or put back, or when its own key turned out to be late.
 
     Written by: completion (retry, put back), late producers, recovery. Read by: the loop, in the same range query as works.
-    Removed by: the loop, when the work it names has started or is over. No TTL: a pool paused for longer would lose its retries.
+    Removed by: the loop, when the work it names has started or is over; the watchdog's hourly look, if that loop died before. No TTL: a
+    pool paused for longer would lose its retries.
     An item of its own because a key cannot move.
     """
 

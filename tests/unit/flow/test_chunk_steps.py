@@ -1,0 +1,116 @@
+"""Writing and reading what lies beside a work: all or nothing, and nobody is held up by a hole [WP-12]."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from builders import NOW, a_running_work, an_assignment, an_id
+from pool_world import World
+from workpool_aws.adapters.keys import key_of
+from workpool_aws.core.chunks import input_expiries, lay_out
+from workpool_aws.flow.chunks import read_payload, with_payloads, write_with
+from workpool_aws.model.facts import SetAside
+from workpool_aws.model.refs import ChunkRef, Ref, WorkRef
+from workpool_aws.model.work import Chunk, Outcome, Part, State, Work
+from workpool_aws.model.writes import Is, Update
+from workpool_aws.ports import ConditionFailed
+
+OWNER = WorkRef("email", an_id())
+EXPIRY = NOW // 1000 + 60
+FINISH = Update(ref=OWNER, set={"state": State.FINISHED, "outcome": Outcome.SUCCESS}, condition=Is("state", State.RUNNING))
+
+
+def ref_of(part: Part, number: int) -> ChunkRef:
+    return ChunkRef("email", an_id(), part, number)
+
+
+def expiry(part: Part, number: int) -> Update:
+    return Update(ref=ref_of(part, number), set={"expires_at": EXPIRY})
+
+
+def put_payload(world: World, part: Part, text: str) -> int:
+    puts = lay_out(text, OWNER, part).puts
+    for put in puts:
+        world.memory.write(put)
+    return len(puts)
+
+
+def expires_at(world: World, ref: Ref) -> int | None:
+    chunk = world.memory.peek(ref)
+    assert isinstance(chunk, Chunk)
+    return chunk.expires_at
+
+
+def test_a_chunk_that_is_gone_is_left_out_and_the_others_are_written(world: World) -> None:
+    world.put(a_running_work())
+    put_payload(world, Part.ARGS, "a" * 800_000)
+    world.memory.delete(ref_of(Part.ARGS, 1))
+
+    write_with(world.ports.store, FINISH, [expiry(Part.ARGS, number) for number in range(3)])
+
+    assert world.work(an_id()).state is State.FINISHED
+    assert [expires_at(world, ref_of(Part.ARGS, number)) for number in (0, 2)] == [EXPIRY, EXPIRY]
+    assert world.memory.peek(ref_of(Part.ARGS, 1)) is None
+
+
+def test_with_every_chunk_gone_the_work_ends_all_the_same(world: World) -> None:
+    world.put(a_running_work())
+
+    write_with(world.ports.store, FINISH, [expiry(Part.ARGS, 0)])
+
+    assert world.work(an_id()).state is State.FINISHED
+
+
+def test_a_work_whose_condition_does_not_hold_is_told_and_no_chunk_is_written(world: World) -> None:
+    pending = world.put(replace(a_running_work(), state=State.PENDING))
+    put_payload(world, Part.ARGS, "a" * 5_000)
+
+    with pytest.raises(ConditionFailed) as met:
+        write_with(world.ports.store, FINISH, [expiry(Part.ARGS, 0), expiry(Part.ARGS, 1)])
+
+    assert met.value.current == pending
+    assert expires_at(world, ref_of(Part.ARGS, 0)) is None
+
+
+def a_finished_work(world: World) -> Work:
+    counts = {
+        "context_chunks": put_payload(world, Part.CONTEXT, "c" * 400_000),
+        "result_chunks": put_payload(world, Part.RESULT, "r" * 400_000),
+    }
+    return replace(a_running_work(), state=State.FINISHED, outcome=Outcome.SUCCESS, **counts)
+
+
+def test_what_lies_beside_a_work_is_read_whole(world: World) -> None:
+    whole = with_payloads(world.ports, a_finished_work(world))
+
+    assert whole is not None
+    assert (whole.context, whole.result) == ("c" * 400_000, "r" * 400_000)
+    assert (whole.context_chunks, whole.result_chunks) == (None, None)
+
+
+@pytest.mark.parametrize("part", [Part.CONTEXT, Part.RESULT])
+def test_what_has_a_hole_is_not_told_in_part(world: World, part: Part) -> None:
+    work = a_finished_work(world)
+    world.memory.delete(ref_of(part, 1))
+
+    assert with_payloads(world.ports, work) is None
+
+
+def test_a_damaged_chunk_is_told_of_and_is_a_hole(world: World) -> None:
+    count = put_payload(world, Part.ARGS, "a" * 400_000)
+    key = key_of(ref_of(Part.ARGS, 1))
+    world.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+
+    assert read_payload(world.ports, OWNER, Part.ARGS, count) is None
+    assert [(fact.partition, fact.sort) for fact in world.telemetry.of(SetAside)] == [(key.pk, key.sk)]
+
+
+@pytest.mark.parametrize("of", [an_assignment(args_chunks=1, context_chunks=2), a_running_work(args_chunks=1, context_chunks=2)])
+def test_all_that_a_work_was_enqueued_with_expires_with_it(of: Work) -> None:
+    assert [write.ref for write in input_expiries(of, expires_at=EXPIRY)] == [
+        ref_of(Part.ARGS, 0),
+        ref_of(Part.CONTEXT, 0),
+        ref_of(Part.CONTEXT, 1),
+    ]

@@ -1,0 +1,139 @@
+"""What a redrive leaves alone: what somebody else redrove, what is over, what is gone, what cannot be read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from builders import NOW, a_work, an_id
+from pool_world import World
+from workpool_aws import NotFound
+from workpool_aws.core.chunks import packed
+from workpool_aws.flow.redrive import dead_letters, redrive_each
+from workpool_aws.model.ids import EpochMs, WorkId, make_id, time_of
+from workpool_aws.model.refs import ChunkRef, Page, Row, Shelf, Span, Unreadable, WorkRef
+from workpool_aws.model.work import Outcome, Part, Pointer, State, Work, dead_key
+from workpool_aws.model.writes import Put
+
+
+def a_failure(world: World, n: int = 1, **changes: object) -> Work:
+    ended = {"state": State.FINISHED, "outcome": Outcome.FAILED, "attempts_made": 1, "starts": 1, "finished_at": NOW}
+    work_id = an_id(n=n)
+    return world.put(a_work(**{**ended, "id": work_id, "dead": dead_key(NOW, work_id), **changes}))
+
+
+def rows(world: World, kind: type) -> list[object]:
+    return [row.record for row in world.memory.query(Span(shelf=Shelf.WORK, pool="email")).rows if isinstance(row.record, kind)]
+
+
+def everything(_: Work) -> bool:
+    return True
+
+
+def test_what_was_redriven_or_removed_meanwhile_counts_as_nothing(world: World) -> None:
+    """The index that the ids came from lags behind."""
+    mine, theirs = a_failure(world, 1), a_failure(world, 2)
+    world.pool().redrive(None, theirs.id)
+
+    count = redrive_each(world.ports, "email", [mine.id, theirs.id, an_id(n=3)], link=None)
+
+    assert count == 1
+    assert len(rows(world, Work)) == 4
+
+
+def test_redriving_many_wakes_the_loop_once(world: World) -> None:
+    ids = [a_failure(world, n).id for n in (1, 2, 3)]
+
+    assert redrive_each(world.ports, "email", ids, link=None) == 3
+    assert len(world.invoker.loops) == 1
+
+
+def test_what_did_not_fail_after_all_counts_as_nothing(world: World) -> None:
+    success = a_failure(world, outcome=Outcome.SUCCESS)
+
+    assert redrive_each(world.ports, "email", [success.id], link=None) == 0
+    assert rows(world, Work) == [success]
+
+
+def test_dead_letters_past_their_retention_or_not_asked_for_are_none(world: World) -> None:
+    kept, waits, over = (a_failure(world, n, expires_at=at) for n, at in ((1, None), (2, NOW // 1000 + 1), (3, NOW // 1000)))
+
+    assert dead_letters(world.ports, "email", everything) == [kept.id, waits.id]
+    assert dead_letters(world.ports, "email", lambda work: work.id == waits.id) == [waits.id]
+    assert world.work(over.id) == over
+
+
+def test_a_damaged_dead_letter_hides_no_other(world: World) -> None:
+    """[WP-12]"""
+    sound = a_failure(world)
+    page = world.memory.query(Span(shelf=Shelf.DEAD, pool="email"))
+    damaged = Row("0", Unreadable("email#work#0", "0", "changed by hand"))
+    world.store.query = lambda _: Page((damaged, *page.rows), page.next_low)
+
+    assert dead_letters(world.ports, "email", everything) == [sound.id]
+
+
+def test_an_id_that_is_taken_is_not_written_over(world: World) -> None:
+    old = a_failure(world)
+    stranger = world.put(a_work(id=WorkId(make_id(EpochMs(NOW), random_bits=5))))
+    draws = iter([5, 6, 7])
+    world.ports.entropy.bits = lambda _: next(draws)
+
+    made = world.pool().redrive(None, old.id)
+
+    assert made == make_id(EpochMs(NOW), random_bits=6)
+    assert world.work(stranger.id) == stranger
+
+
+@pytest.mark.parametrize("part", [Part.ARGS, Part.CONTEXT])
+def test_a_failure_whose_inputs_were_removed_is_not_redriven(world: World, part: Part) -> None:
+    whole = replace(a_failure(world), args='{"pad":"' + "a" * 5_000 + '"}', context='"' + "c" * 5_000 + '"')
+    stored, chunks = packed(whole)
+    for write in (Put(stored), *chunks):
+        world.memory.write(write)
+    world.memory.delete(ChunkRef("email", stored.id, part, 0))
+
+    with pytest.raises(NotFound):
+        world.pool().redrive(None, stored.id)
+
+    assert world.work(stored.id) == stored
+    assert rows(world, Work) == [stored]
+
+
+def test_a_second_call_points_at_what_waits_from_now_on(world: World) -> None:
+    old = a_failure(world)
+    made = world.pool().redrive(None, old.id)
+    world.clock.at += 60_000
+
+    assert world.pool().redrive(None, old.id) == made
+
+    (pointer,) = rows(world, Pointer)
+    assert isinstance(pointer, Pointer)
+    assert (pointer.work_id, time_of(pointer.at)) == (made, NOW + 60_000)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": State.FINISHED, "outcome": Outcome.CANCELED},
+        {"state": State.RUNNING, "starts": 1},
+        {"state": State.PENDING, "starts": 1, "attempts_made": 1},
+    ],
+)
+def test_a_second_call_points_at_nothing_that_was_started_or_is_over(world: World, changes: dict[str, object]) -> None:
+    old = a_failure(world)
+    made = world.pool().redrive(None, old.id)
+    world.put(replace(world.work(made), **changes))
+
+    assert world.pool().redrive(None, old.id) == made
+    assert rows(world, Pointer) == []
+
+
+def test_a_second_call_answers_although_the_first_ones_work_is_gone(world: World) -> None:
+    old = a_failure(world)
+    made = world.pool().redrive(None, old.id)
+    world.memory.delete(WorkRef("email", made))
+
+    assert world.pool().redrive(None, old.id) == made
+    assert rows(world, Pointer) == []

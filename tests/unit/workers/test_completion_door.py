@@ -1,0 +1,71 @@
+"""The door of completion: what Lambda's destinations bring in, and what it leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from builders import a_work
+from pool_world import TABLE, Context, World, event_of
+from workpool_aws.compose import use_ports
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.handlers.completion import handler
+from workpool_aws.model.messages import Assignment
+from workpool_aws.model.work import Outcome, State
+from workpool_aws.ports import Ports
+
+
+@pytest.fixture
+def asked(world: World) -> Iterator[list[str]]:
+    """The tables that ports were asked for."""
+    tables: list[str] = []
+
+    def ports_of(table: str) -> Ports:
+        tables.append(table)
+        return world.ports
+
+    with use_ports(ports_of):
+        yield tables
+
+
+def record_of(assignment: Assignment) -> dict[str, object]:
+    """A success, as Lambda tells of it."""
+    return {
+        "version": "1.0",
+        "requestContext": {"requestId": "r", "functionArn": "f", "condition": "Success", "approximateInvokeCount": 1},
+        "requestPayload": event_of(assignment),
+        "responseContext": {"statusCode": 200},
+        "responsePayload": 7,
+    }
+
+
+def test_a_record_completes_its_start_in_the_table_that_it_names_and_wakes_the_loop(world: World, asked: list[str]) -> None:
+    assignment = world.start(a_work(claimed=False))
+
+    handler(record_of(assignment), Context())
+
+    work = world.work(assignment.work_id)
+    assert (work.state, work.outcome, work.result) == (State.FINISHED, Outcome.SUCCESS, "7")
+    assert set(asked) == {TABLE}
+    assert len(world.invoker.loops) == 1
+
+
+@pytest.mark.parametrize("event", [{}, {"Records": [{"body": "{}"}]}, {"requestPayload": {"to": "a@example.com"}, "responsePayload": 7}])
+def test_what_is_no_record_of_a_start_asks_for_no_table(asked: list[str], event: dict[str, object]) -> None:
+    handler(event, Context())
+
+    assert asked == []
+
+
+def test_without_an_answer_it_raises_and_lambda_delivers_the_record_again(world: World, asked: list[str]) -> None:
+    assignment = world.start(a_work(claimed=False))
+    world.store.fails = lambda _: True
+    with pytest.raises(StoreUnavailable):
+        handler(record_of(assignment), Context())
+    world.store.fails = lambda _: False
+
+    handler(record_of(assignment), Context())
+
+    assert world.work(assignment.work_id).outcome is Outcome.SUCCESS
+    assert asked == [TABLE] * 2
