@@ -188,13 +188,13 @@ def scenario_for(seed: int) -> Scenario:
             pools = tuple(replace(each, limit=4) for each in scenario.pools)
             return replace(scenario, pools=pools, submissions=tuple(submissions), rates=rates, aim="", budget=12, changes=())
         case 3:
-            rates = {Fault.EVENT_LOST: 0.3, Fault.RECORD_LOST: 0.1, Fault.CRASH_BEFORE: 0.1}
+            rates = {Fault.EVENT_LOST: 0.7, Fault.RECORD_LOST: 0.1, Fault.CRASH_BEFORE: 0.02}
             modes = (Mode.RETRIED, Mode.RETRIED, Mode.PLAIN)
             submissions = [
                 replace(each, mode=chance.choice(modes), told=chance.choice(list(Told)), backoff_ms=9_000) for each in scenario.submissions
             ]
             cancels = tuple(Act(chance.randrange(2_000, 20_000), chance.randrange(8)) for _ in range(4 if seed % 8 == 3 else 0))
-            return replace(scenario, submissions=tuple(submissions), cancels=cancels, call_offs=(), rates=rates, aim="", budget=4)
+            return replace(scenario, submissions=tuple(submissions), cancels=cancels, call_offs=(), rates=rates, aim="", budget=10)
         case _:
             return scenario
 
