@@ -19,7 +19,7 @@ from workpool_aws.model.facts import CancelAsked, Completed
 from workpool_aws.model.loop import LoopState
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import Outcome, State
+from workpool_aws.model.work import CallbackState, Outcome, State
 
 POLICY = RetryPolicy(max_attempts=3, initial_backoff=timedelta(milliseconds=100))
 LEAVES_RUNNING = updates(WorkRef, state=State.PENDING)
@@ -301,3 +301,17 @@ def test_a_canceled_end_is_recorded_once() -> None:
 
     assert stage.work(work.id).outcome is Outcome.CANCELED
     assert len(stage.dones()) == 1
+
+
+def test_the_callback_of_a_work_that_is_canceled_in_a_full_pool_is_not_left_to_the_watchdog() -> None:
+    """[WP-24] Nothing else would wake a loop that waits for a slot."""
+    stage = Stage()
+    pool = stage.pool(max_parallelism=0)
+    work_id = pool.enqueue_action(None, TARGET, {}, on_complete="arn:aws:sqs:eu-west-1:123456789012:told")
+    stage.run(10_000)
+    waiting = stage.status()
+    answer = pool.cancel(None, work_id)
+    stage.run(10_000)
+
+    assert (waiting.state, waiting.saturated, answer) == (LoopState.WAITING, True, "canceled")
+    assert stage.work(work_id).callback is CallbackState.DELIVERED
