@@ -16,6 +16,7 @@ from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Work
 from workpool_aws.core.complete import assignment_of
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.facts import CancelAsked, Completed
+from workpool_aws.model.ids import time_of
 from workpool_aws.model.loop import LoopState
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.refs import WorkRef
@@ -315,3 +316,17 @@ def test_the_callback_of_a_work_that_is_canceled_in_a_full_pool_is_not_left_to_t
 
     assert (waiting.state, waiting.saturated, answer) == (LoopState.WAITING, True, "canceled")
     assert stage.work(work_id).callback is CallbackState.DELIVERED
+
+
+@pytest.mark.parametrize(("canceled", "kicks"), [("soon", 1), ("late", 0)])
+def test_a_cancel_kicks_only_a_loop_that_waits_for_that_work(canceled: str, kicks: int) -> None:
+    stage = Stage()
+    pool = stage.pool()
+    ids = {name: pool.enqueue_action(None, TARGET, {}, run_after=timedelta(hours=hours)) for name, hours in (("soon", 1), ("late", 5))}
+    stage.run(10_000)
+    before = stage.generation()
+    pool.cancel(None, ids[canceled])
+    stage.run(10_000)
+
+    assert stage.generation() == before + kicks
+    assert stage.status().wake_at == time_of(ids["late" if canceled == "soon" else "soon"])

@@ -23,7 +23,7 @@ from integration.faults import (
     then,
     updates,
 )
-from integration.stage import FAILED, POOL, TARGET, Stage
+from integration.stage import FAILED, POOL, SUCCESS, TARGET, Stage
 from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.model.facts import CancelAllAsked, Drained, NoProgress, WatchdogActed
@@ -357,6 +357,21 @@ def test_canceling_counts_as_progress(monkeypatch: pytest.MonkeyPatch, *, stragg
     assert stage.work(keeps).outcome is Outcome.CANCELED
     assert stage.generation() == generation  # it did not try to rest on the way
     assert stage.telemetry.of(NoProgress) == []
+
+
+def test_what_is_redriven_right_after_it_runs() -> None:
+    """[WP-3] A redrive is younger, however soon it follows."""
+    stage = Stage(report=FAILED)
+    pool = stage.pool()
+    ids = pool.enqueue_action_batch(None, TARGET, [{}] * 3)
+    stage.run(60_000)
+    pool.cancel_all(None)
+    stage.report = SUCCESS
+    counts = [pool.redrive(None, ids[0]) not in ids, pool.redrive_all(None)]
+    stage.run(60_000)
+
+    assert counts == [True, 2]
+    assert [work.outcome for work in stage.works()] == [Outcome.FAILED] * 3 + [Outcome.SUCCESS] * 3
 
 
 def test_a_saturated_pool_is_drained_at_once() -> None:
