@@ -15,7 +15,7 @@ from workpool_aws.core import limits
 from workpool_aws.flow.watch import would_act
 from workpool_aws.model.facts import KickFailed, WatchdogActed
 from workpool_aws.model.ids import EpochMs, id_floor, time_of
-from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
+from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Owed, Registration, ShardMark, Status
 from workpool_aws.model.refs import Record, Shelf, Span, StatusRef, WorkRef
 from workpool_aws.model.work import Pointer, State, Work
 
@@ -167,6 +167,15 @@ def test_a_report_that_became_visible_a_little_late_is_found() -> None:
     stage.place(Done(pool=POOL, at=an_id(NOW), work_id=KEY.work_id, start=1, kind=DoneKind.FINISHED))
 
     assert acted(stage) == "a report that nobody settled"
+
+
+@pytest.mark.parametrize(("late_ms", "reason"), [(limits.CALLBACK_LATE_MS, None), (limits.CALLBACK_LATE_MS + 1, "a callback is owed")])
+def test_an_owed_callback_is_the_watchdogs_affair_only_when_its_schedule_has_had_its_minute(late_ms: int, reason: str | None) -> None:
+    stage = watched()
+    owed = Owed(an_id(NOW), EpochMs(stage.clock.at - late_ms))
+    stage.place(replace(stage.ledger(), callbacks=(owed,)))
+
+    assert acted(stage) == reason
 
 
 def test_a_registered_pool_without_a_status_is_kicked() -> None:
