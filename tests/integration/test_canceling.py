@@ -16,10 +16,11 @@ from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Work
 from workpool_aws.core.complete import assignment_of
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.facts import CancelAsked, Completed
+from workpool_aws.model.ids import time_of
 from workpool_aws.model.loop import LoopState
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import Outcome, State
+from workpool_aws.model.work import CallbackState, Outcome, State
 
 POLICY = RetryPolicy(max_attempts=3, initial_backoff=timedelta(milliseconds=100))
 LEAVES_RUNNING = updates(WorkRef, state=State.PENDING)
@@ -301,3 +302,31 @@ def test_a_canceled_end_is_recorded_once() -> None:
 
     assert stage.work(work.id).outcome is Outcome.CANCELED
     assert len(stage.dones()) == 1
+
+
+def test_the_callback_of_a_work_that_is_canceled_in_a_full_pool_is_not_left_to_the_watchdog() -> None:
+    """[WP-24] Nothing else would wake a loop that waits for a slot."""
+    stage = Stage()
+    pool = stage.pool(max_parallelism=0)
+    work_id = pool.enqueue_action(None, TARGET, {}, on_complete="arn:aws:sqs:eu-west-1:123456789012:told")
+    stage.run(10_000)
+    waiting = stage.status()
+    answer = pool.cancel(None, work_id)
+    stage.run(10_000)
+
+    assert (waiting.state, waiting.saturated, answer) == (LoopState.WAITING, True, "canceled")
+    assert stage.work(work_id).callback is CallbackState.DELIVERED
+
+
+@pytest.mark.parametrize(("canceled", "kicks"), [("soon", 1), ("late", 0)])
+def test_a_cancel_kicks_only_a_loop_that_waits_for_that_work(canceled: str, kicks: int) -> None:
+    stage = Stage()
+    pool = stage.pool()
+    ids = {name: pool.enqueue_action(None, TARGET, {}, run_after=timedelta(hours=hours)) for name, hours in (("soon", 1), ("late", 5))}
+    stage.run(10_000)
+    before = stage.generation()
+    pool.cancel(None, ids[canceled])
+    stage.run(10_000)
+
+    assert stage.generation() == before + kicks
+    assert stage.status().wake_at == time_of(ids["late" if canceled == "soon" else "soon"])

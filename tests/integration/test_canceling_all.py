@@ -23,10 +23,10 @@ from integration.faults import (
     then,
     updates,
 )
-from integration.stage import FAILED, POOL, TARGET, Stage
+from integration.stage import FAILED, POOL, SUCCESS, TARGET, Stage
 from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits
-from workpool_aws.model.facts import CancelAllAsked, Drained, WatchdogActed
+from workpool_aws.model.facts import CancelAllAsked, Drained, NoProgress, WatchdogActed
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.refs import ConfigRef, Shelf, StatusRef, WorkRef
@@ -333,6 +333,46 @@ def test_a_second_one_by_a_clock_that_is_behind_calls_off_no_less() -> None:
     stage.run(2 * 3_600_000)
 
     assert stage.work(work_id).outcome is Outcome.CANCELED
+
+
+@pytest.mark.parametrize("straggling", [False, True])
+def test_canceling_counts_as_progress(monkeypatch: pytest.MonkeyPatch, *, straggling: bool) -> None:
+    """A loop that cancels page after page must neither poll nor slow down between them."""
+    monkeypatch.setattr(limits, "DRAIN_ROWS", 10)
+    stage = Stage()
+    pool = stage.pool()
+    keeps = pool.enqueue_action(None, TARGET, {}, run_after=timedelta(days=1))
+    if straggling:
+        pool.cancel_all(None)
+        stage.run(60_000)
+    due = EpochMs(stage.clock.at if straggling else stage.clock.at + 3_600_000)
+    stage.place(*(a_work(id=an_id(due, n), pool=POOL, due_at=due, enqueued_at=EpochMs(NOW)) for n in range(1, 201)))
+    if straggling:
+        pool.configure(None, max_parallelism=3)
+    else:
+        pool.cancel_all(None)
+    generation = stage.generation()
+    stage.run(2_600)
+
+    assert {work.outcome for work in stage.works()} == {Outcome.CANCELED}
+    assert stage.work(keeps).outcome is Outcome.CANCELED
+    assert stage.generation() == generation  # it did not try to rest on the way
+    assert stage.telemetry.of(NoProgress) == []
+
+
+def test_what_is_redriven_right_after_it_runs() -> None:
+    """[WP-3] A redrive is younger, however soon it follows."""
+    stage = Stage(report=FAILED)
+    pool = stage.pool()
+    ids = pool.enqueue_action_batch(None, TARGET, [{}] * 3)
+    stage.run(60_000)
+    pool.cancel_all(None)
+    stage.report = SUCCESS
+    counts = [pool.redrive(None, ids[0]) not in ids, pool.redrive_all(None)]
+    stage.run(60_000)
+
+    assert counts == [True, 2]
+    assert [work.outcome for work in stage.works()] == [Outcome.FAILED] * 3 + [Outcome.SUCCESS] * 3
 
 
 def test_a_saturated_pool_is_drained_at_once() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from builders import NOW
-from integration.faults import bumps, first, lost_before, puts, updates
+from integration.faults import Died, bumps, dies_before, first, lost_before, puts, updates
 from integration.stage import POOL, TARGET, Stage
 from pool_world import LOOP
 from workpool_aws.core import limits
@@ -103,6 +103,34 @@ def test_trouble_with_the_item_keeps_no_pool_from_being_watched() -> None:
 
     assert (len(told), missing, known_to(stage)) == (1, None, DEPLOYED)
     assert stage.work(work_id).state is State.FINISHED
+
+
+def test_a_limit_that_changes_is_deployed_again_and_one_that_is_not_named_any_more_goes() -> None:
+    stage = Stage()
+    in_force = []
+    for limit in (3, 5, 5, None, 4):
+        with_environment(stage, deployed(limit))
+        stage.watch()
+        in_force.append(config_of(stage).deployed_parallelism)
+
+    assert in_force == [3, 5, 5, None, 4]
+
+
+def test_a_watchdog_that_died_before_a_limit_was_felt_is_followed_by_one_that_makes_it_so() -> None:
+    """[WP-13] A pass that read the old config must not commit after the deployment's limit was told."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+    with_environment(stage, deployed(1))
+    stage.table.plan(bumps, dies_before)
+    with pytest.raises(Died):
+        stage.watch()
+    version = stage.ledger().version
+    recorded = known_to(stage)
+    stage.watch()
+
+    assert (config_of(stage).limit, recorded, known_to(stage)) == (1, None, deployed(1))
+    assert stage.ledger().version == version + 1
 
 
 @pytest.mark.parametrize(("base", "override", "in_force"), [(None, None, 3), (7, None, 3), (2, None, 3), (7, 5, 5), (7, 0, 0)])

@@ -13,9 +13,10 @@ from integration.faults import Fault, lost_after, lost_before, repeated, updates
 from integration.stage import POOL, TARGET, Stage
 from pool_world import NotingMessenger
 from workpool_aws import NotFound, OnCompleteEvent, StoreUnavailable, UsageError, Workpool
+from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.facts import CallbackRedriven
-from workpool_aws.model.ids import WorkId
+from workpool_aws.model.ids import WorkId, time_of
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import CallbackState
 from workpool_aws.ports import InvokeRefused
@@ -179,3 +180,14 @@ def test_a_dead_letter_has_no_time_to_live_until_it_is_delivered() -> None:
 
     assert (before.expires_at, between.expires_at) == (None, None)
     assert stage.work(work_id).expires_at is not None
+
+
+def test_a_redrive_that_lands_late_is_seen_all_the_same() -> None:
+    """[WP-8] Its record would lie behind the loop's cursor: another one is put at the server's time."""
+    stage, work_id = given_up()
+    stage.clock.pass_to(stage.clock.at + 3_600_000)
+    stage.pool(at=stage.clock.at - 60_000).redrive(None, work_id)
+    owing = [time_of(record.at) for record in stage.dones() if record.callback is CallbackState.PENDING]
+
+    assert min(owing) < stage.clock.at - limits.BUFFER_MS
+    assert max(owing) >= stage.clock.at - limits.LATE_MS

@@ -1,10 +1,13 @@
 """A redrive that lost an answer or died half way is made good by the next one."""
 
+from dataclasses import replace
+
 import pytest
 
 from builders import NOW, a_work
 from pool_world import World
-from workpool_aws import StoreUnavailable
+from workpool_aws import NotFound, StoreUnavailable
+from workpool_aws.flow.redrive import dead_letters
 from workpool_aws.model.facts import Redriven
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Status
@@ -88,3 +91,41 @@ def test_whoever_is_faster_makes_the_only_one(world: World) -> None:
 
     assert world.pool().redrive(None, old.id) == others[0]
     assert sum(isinstance(record, Work) for record in rows(world)) == 2
+
+
+def test_all_at_once_kick_as_well(world: World) -> None:
+    """[WP-24]"""
+    a_failure(world)
+
+    assert world.pool().redrive_all(None) == 1
+    assert len(world.invoker.loops) == 1
+
+
+def test_dead_letters_whose_time_is_over_are_none(world: World) -> None:
+    """DynamoDB removes them days late."""
+    old = a_failure(world)
+    world.put(replace(old, expires_at=NOW // 1000 + 60))
+    before = dead_letters(world.ports, "email", lambda _: True)
+    world.clock.at += 60_000
+
+    assert (before, dead_letters(world.ports, "email", lambda _: True)) == ([old.id], [])
+
+
+def test_a_failure_whose_context_was_removed_by_hand_is_not_run_without_it(world: World) -> None:
+    old = a_failure(world)
+    world.put(replace(old, on_complete="done", context_chunks=2))
+    with pytest.raises(NotFound, match="context"):
+        world.pool().redrive(None, old.id)
+
+    assert len(rows(world)) == 1
+    assert world.work(old.id).redriven_as is None
+
+
+def test_no_pointer_is_put_to_a_redriven_work_that_was_canceled(world: World) -> None:
+    """It would lie there for ever."""
+    old = a_failure(world)
+    new = world.pool().redrive(None, old.id)
+    world.pool().cancel(None, new)
+
+    assert world.pool().redrive(None, old.id) == new
+    assert [record for record in rows(world) if isinstance(record, Pointer)] == []
