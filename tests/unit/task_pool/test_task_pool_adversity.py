@@ -206,6 +206,22 @@ def test_what_is_let_go_of_with_a_task_may_add_another(keeps):
     assert Caller(pool.done).result() is None
 
 
+def test_what_is_let_go_of_with_a_context_may_add_a_task_also_while_others_follow():
+    pool, gate, ran = TaskPool(max_workers=1), Gate(), threading.Event()
+    pool.add(gate)
+
+    def add():
+        VALUE.set(Leaves(lambda: pool.add(ran.set)))
+        pool.add(int)
+
+    assert Caller(add).result() is None
+    pool.add(int)
+    pool.add(int)
+    gate.open.set()
+    assert ran.wait(WAIT_S)
+    assert Caller(pool.done).result() is None
+
+
 def test_what_is_let_go_of_with_a_task_that_was_not_started_may_look_at_the_pool():
     pool, seen = TaskPool(max_workers=1, on_error=lambda failure: None), []
     pool.follow(Clock(0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from task_gates import WAIT_S, Caller, Clock, Gate, wait_for_drains
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.errors import TaskPoolClosed
-from workpool_aws.tasks.crew import unfinished
+from workpool_aws.tasks.crew import Crew, unfinished
 
 
 @pytest.mark.peer("TP03")
@@ -190,17 +191,25 @@ def test_the_shared_pool_keeps_the_options_that_it_was_made_with():
 
 
 @pytest.mark.usefixtures("no_shared_pool")
-def test_threads_that_ask_at_one_time_get_one_shared_pool():
+def test_threads_that_ask_at_one_time_get_one_shared_pool(monkeypatch):
     TaskPool.shared().done()
-    together, got = threading.Barrier(8), []
+    together, got, made = threading.Barrier(8), [], []
+    second = threading.Barrier(2)
+
+    def make(*given, **named):
+        made.append(1)
+        with suppress(threading.BrokenBarrierError):
+            second.wait(0.2)  # so long it is open to a second thread to make one, too
+        return Crew(*given, **named)
 
     def ask():
         together.wait(WAIT_S)
         got.append(TaskPool.shared())
 
+    monkeypatch.setattr("workpool_aws.task_pool.pool.Crew", make)
     callers = [Caller(ask) for _ in range(8)]
     assert [caller.result() for caller in callers] == [None] * 8
-    assert len(set(map(id, got))) == 1
+    assert (len(set(map(id, got))), len(made)) == (1, 1)
 
 
 SCRIPT = """
