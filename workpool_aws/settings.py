@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from workpool_aws.core import limits
@@ -47,6 +49,10 @@ class Settings:
     """WORKPOOL_SCHEDULE_GROUP"""
     scheduler_role_arn: str | None = None
     """WORKPOOL_SCHEDULER_ROLE_ARN: what EventBridge Scheduler acts as when it invokes the loop."""
+    limits: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """WORKPOOL_LIMITS: what the deployment says of pools' `max_parallelism`, as a JSON object; of other pools it says nothing."""
+    metrics: bool = False
+    """WORKPOOL_METRICS: whether loop and watchdog write metrics; 1, true or yes."""
     log_level: int = logging.WARNING
     """WORKPOOL_LOG_LEVEL, as a number of the logging module."""
     region: str | None = None
@@ -75,6 +81,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         completion_arn=_matching(env, "WORKPOOL_COMPLETION_ARN", _FUNCTION_ARN, "the ARN of a Lambda function, version or alias"),
         schedule_group=_matching(env, "WORKPOOL_SCHEDULE_GROUP", _GROUP, "the name of a schedule group: 1 to 64 of A-Z a-z 0-9 _ . -"),
         scheduler_role_arn=_matching(env, "WORKPOOL_SCHEDULER_ROLE_ARN", _ROLE_ARN, "the ARN of an IAM role"),
+        limits=_limits(env),
+        metrics=_flag(env, "WORKPOOL_METRICS"),
         log_level=_log_level(env),
         region=_matching(env, "AWS_REGION", _REGION, "the name of a region")
         or _matching(env, "AWS_DEFAULT_REGION", _REGION, "the name of a region"),
@@ -100,6 +108,24 @@ def _flag(environ: Mapping[str, str], name: str) -> bool:
     if value not in _FLAGS:
         raise UsageError(name, value, f"it must be one of {', '.join(word for word in _FLAGS if word)}, or empty")
     return _FLAGS[value]
+
+
+def _limits(environ: Mapping[str, str]) -> Mapping[str, int]:
+    value = environ.get("WORKPOOL_LIMITS")
+    if not value:
+        return MappingProxyType({})
+    try:
+        said = json.loads(value)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict) or not all(_POOL.fullmatch(pool) and _is_limit(limit) for pool, limit in said.items()):
+        allowed = f"it must be a JSON object with an int from 0 to {limits.PARALLELISM_MAX} for each pool"
+        raise UsageError("WORKPOOL_LIMITS", value, allowed)
+    return MappingProxyType({str(pool): int(limit) for pool, limit in said.items()})
+
+
+def _is_limit(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= limits.PARALLELISM_MAX
 
 
 def _log_level(environ: Mapping[str, str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workpool_aws.core import limits
-from workpool_aws.core.configure import changed_config, override_changes
+from workpool_aws.core.configure import DEPLOYMENT, NOBODY, base_changes, changed_config, deployed_changes, override_changes
 from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.kick import kick
@@ -13,11 +13,9 @@ from workpool_aws.model.refs import ConfigRef, LedgerRef
 from workpool_aws.model.writes import Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
 
-__all__ = ["ensure_base", "load", "override"]
+__all__ = ["ensure_base", "ensure_deployed", "load", "override"]
 
 _TRIES = 8
-_NOBODY = "default"
-"""Who set the base of a config that only has an override."""
 
 
 def load(ports: Ports, pool: str) -> Config | None:
@@ -29,21 +27,43 @@ def load(ports: Ports, pool: str) -> Config | None:
 
 
 def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool, by: str) -> None:
-    """Make the pool's base limit what this program says, if it says anything (`explicit`)."""
+    """Make the pool's base limit what this program says, if it says anything (`explicit`) and the deployment says nothing."""
     if not explicit:
         return
     for _ in range(_TRIES):
         config = load(ports, pool)
-        if config is not None and config.max_parallelism == max_parallelism:
+        changes = base_changes(config, max_parallelism=max_parallelism, by=by, now=ports.clock.now())
+        if config is not None and config.max_parallelism != max_parallelism:
+            _tell_other_base(ports, config, max_parallelism)
+        if changes is None:
             return
-        if config is not None and config.base_by != _NOBODY:
-            told = facts.ConfigAlternates(pool=pool, ours=max_parallelism, theirs=config.max_parallelism, theirs_by=config.base_by)
-            ports.telemetry.tell(told)
-        changes: dict[str, object] = {"max_parallelism": max_parallelism, "base_by": by, "base_at": ports.clock.now()}
         if _write(ports, pool, config, changes) is not None:
             _announce(ports, pool, first=config is None)
             return
     raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
+
+
+def ensure_deployed(ports: Ports, pool: str, max_parallelism: int | None) -> None:
+    """Make the pool's base limit what the deployment says; None: it says none, and a program may set one again.
+
+    When it returns, no start is committed that the limit forbids. Raises StoreUnavailable: the change may or may not hold.
+    """
+    for _ in range(_TRIES):
+        config = load(ports, pool)
+        changes = deployed_changes(config, max_parallelism=max_parallelism, now=ports.clock.now())
+        if changes is None:
+            return
+        if _write(ports, pool, config, changes) is not None:
+            _announce(ports, pool, first=config is None)
+            return
+    raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
+
+
+def _tell_other_base(ports: Ports, config: Config, ours: int) -> None:
+    if config.base_by == DEPLOYMENT:
+        ports.telemetry.tell(facts.BaseIgnored(pool=config.pool, ours=ours, deployed=config.max_parallelism))
+    elif config.base_by != NOBODY:
+        ports.telemetry.tell(facts.ConfigAlternates(pool=config.pool, ours=ours, theirs=config.max_parallelism, theirs_by=config.base_by))
 
 
 def override(ports: Ports, pool: str, *, max_parallelism: int | None, paused: bool | None, reset: bool, by: str) -> Config:
@@ -65,7 +85,7 @@ def _write(ports: Ports, pool: str, config: Config | None, changes: dict[str, ob
     """The config as written; None when somebody else changed it first."""
     try:
         if config is None:
-            blank = Config(pool=pool, version=0, max_parallelism=limits.PARALLELISM_DEFAULT, base_by=_NOBODY, base_at=ports.clock.now())
+            blank = Config(pool=pool, version=0, max_parallelism=limits.PARALLELISM_DEFAULT, base_by=NOBODY, base_at=ports.clock.now())
             config = blank
             first = changed_config(blank, changes)
             ports.store.write(Put(first, IsAbsent()))

@@ -35,14 +35,17 @@ from workpool_aws.ports import Ports
 __all__ = ["run_loop"]
 
 
-def run_loop(ports: Ports, order: LoopOrder, remaining_ms: Callable[[], int]) -> None:
+def run_loop(ports: Ports, order: LoopOrder, remaining_ms: Callable[[], int], *, deployed_limit: int | None = None) -> None:
     """Serve one order: be the loop of its generation, if this invocation becomes the holder; a wake order first wins a generation.
 
     Returns when the loop rests, has handed over or was fenced off. Never raises for trouble with AWS: it ends, its lease runs out, and
-    the watchdog starts another. `remaining_ms`: what is left of this Lambda invocation.
+    the watchdog starts another. `remaining_ms`: what is left of this Lambda invocation. `deployed_limit`: what the deployment says of this
+    pool, in force before anything is started; None: nothing.
     """
     generation = order.generation
     try:
+        if deployed_limit is not None:
+            configure.ensure_deployed(ports, order.pool, deployed_limit)
         if generation is None:
             generation = win_generation(ports, order.pool, KickReason.WAKE)
             if generation is None:

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 __all__ = [
     "AttemptRaised",
+    "BaseIgnored",
     "CallbackAcknowledged",
     "CallbackDead",
     "CallbackFailed",
@@ -369,6 +370,16 @@ class ConfigAlternates(Fact):
     ours: int
     theirs: int
     theirs_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseIgnored(Fact):
+    """A program gave this pool a base limit, but the deployment's beats it."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "base_ignored"
+    ours: int
+    deployed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
