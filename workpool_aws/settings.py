@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
@@ -51,8 +51,8 @@ class Settings:
     """WORKPOOL_SCHEDULER_ROLE_ARN: what EventBridge Scheduler acts as when it invokes the loop."""
     limits: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """WORKPOOL_LIMITS: what the deployment says of pools' `max_parallelism`, as a JSON object; of other pools it says nothing."""
-    metrics: bool = False
-    """WORKPOOL_METRICS: whether loop and watchdog write metrics; 1, true or yes."""
+    metrics: Literal["table", "pools"] | None = None
+    """WORKPOOL_METRICS: what loop and watchdog write metrics about, docs/events.md; None: nothing."""
     log_level: int = logging.WARNING
     """WORKPOOL_LOG_LEVEL, as a number of the logging module."""
     region: str | None = None
@@ -82,7 +82,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         schedule_group=_matching(env, "WORKPOOL_SCHEDULE_GROUP", _GROUP, "the name of a schedule group: 1 to 64 of A-Z a-z 0-9 _ . -"),
         scheduler_role_arn=_matching(env, "WORKPOOL_SCHEDULER_ROLE_ARN", _ROLE_ARN, "the ARN of an IAM role"),
         limits=_limits(env),
-        metrics=_flag(env, "WORKPOOL_METRICS"),
+        metrics=_metrics(env),
         log_level=_log_level(env),
         region=_matching(env, "AWS_REGION", _REGION, "the name of a region")
         or _matching(env, "AWS_DEFAULT_REGION", _REGION, "the name of a region"),
@@ -108,6 +108,17 @@ def _flag(environ: Mapping[str, str], name: str) -> bool:
     if value not in _FLAGS:
         raise UsageError(name, value, f"it must be one of {', '.join(word for word in _FLAGS if word)}, or empty")
     return _FLAGS[value]
+
+
+def _metrics(environ: Mapping[str, str]) -> Literal["table", "pools"] | None:
+    value = environ.get("WORKPOOL_METRICS")
+    match value:
+        case None | "":
+            return None
+        case "table" | "pools":
+            return value
+        case _:
+            raise UsageError("WORKPOOL_METRICS", value, "it must be 'table' or 'pools'")
 
 
 def _limits(environ: Mapping[str, str]) -> Mapping[str, int]:

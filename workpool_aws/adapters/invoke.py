@@ -102,6 +102,7 @@ _REFUSED_WITH_5XX: Final = (
     "InvalidZipFile",
 )
 """Prefixes of codes by which Lambda refuses a function that is set up badly; it answers them with 502."""
+_NOT_ALLOWED: Final = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"})
 _TOO_MANY: Final = 429
 _TOO_LARGE: Final = 413
 _SERVER_ERRORS: Final = 500
@@ -269,4 +270,6 @@ def answer_of(error: ClientError) -> InvokeThrottled | InvokeRefused | InvokeUna
         return InvokeRefused(str(error), lasting=True)
     if status >= _SERVER_ERRORS and not code.startswith(_REFUSED_WITH_5XX):
         return InvokeUnanswered(str(error))
+    if code in _NOT_ALLOWED:
+        return InvokeRefused(f"{error} (was it added to the pool's deployment, by add_action or add_on_complete?)", lasting=False)
     return InvokeRefused(str(error), lasting=False)

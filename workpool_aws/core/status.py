@@ -72,11 +72,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseLimit:
-    """What programs say about a pool."""
+    """What the deployment says about a pool, else what programs say."""
 
     max_parallelism: int
     by: str | None
-    """The function that said it last; None: nobody did, it is the default."""
+    """The function that said it last; "the deployment", where that says it; None: nobody did, it is the default."""
     at: datetime | None
     """When; None: nobody did."""
 

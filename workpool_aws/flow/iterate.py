@@ -16,6 +16,7 @@ from workpool_aws.core.kick import KickReason
 from workpool_aws.core.rest import decide_rest, floor_ms, next_poll_ms
 from workpool_aws.core.settle import Settled, deep_low, done_cursor_after, settle
 from workpool_aws.core.start import Taken, cursor_after
+from workpool_aws.core.tally import added
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import configure, tally
 from workpool_aws.flow.callback import Callbacks, act_on, look_at_callbacks
@@ -173,7 +174,7 @@ def _one_pass(hold: Hold, now: EpochMs) -> PassDone:
     hold.passes += 1
     moved = bool(settled.gone or plan.chosen or len(looked.entries) < len(settled.entries))
     if moved:
-        _tell_pass(hold, len(settled.gone), len(plan.chosen), limit)
+        _tell_pass(hold, settled, len(plan.chosen), limit)
     progress = moved or told
     busy = progress or bool(hold.unsure or looked.recovers or hold.callbacks != hold.ledger.callbacks)
     return PassDone(limit - len(entries), plan.next_due, progress=progress, busy=busy, config_version=version)
@@ -296,8 +297,18 @@ def _counted(hold: Hold, settled: Settled, plan: Plan, now: EpochMs) -> Tally | 
     return tally.carry_on(hold.ports, hold.pool, hold.ledger.tally, settled.records, lags, now)
 
 
-def _tell_pass(hold: Hold, settled: int, started: int, limit: int) -> None:
+def _tell_pass(hold: Hold, settled: Settled, started: int, limit: int) -> None:
+    ended = added(None, settled.records, (), hold.ports.clock.now())
     fact = facts.PassReport(
-        pool=hold.pool, generation=hold.generation, settled=settled, started=started, in_flight=len(hold.entries), limit=limit
+        pool=hold.pool,
+        generation=hold.generation,
+        settled=len(settled.gone),
+        started=started,
+        in_flight=len(hold.entries),
+        limit=limit,
+        succeeded=0 if ended is None else ended.succeeded,
+        failed=0 if ended is None else ended.failed,
+        retried=0 if ended is None else ended.retried,
+        canceled=0 if ended is None else ended.canceled,
     )
     hold.ports.telemetry.tell(fact)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from workpool_aws.compose import ports_for
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.deploy import keep_deployment, keep_limits
+from workpool_aws.flow.survey import survey
 from workpool_aws.flow.watch import watch
 from workpool_aws.handlers.main_loop import InvocationContext
 from workpool_aws.model.loop import Deployment
@@ -31,6 +32,8 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:  #
         _keep(ports, settings)
     finally:
         watch(ports)
+        if settings.metrics is not None:
+            survey(ports)
 
 
 def _keep(ports: Ports, settings: Settings) -> None:

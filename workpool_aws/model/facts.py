@@ -41,6 +41,7 @@ __all__ = [
     "StartUnanswered",
     "Started",
     "StatsTaken",
+    "Surveyed",
     "TimerFailed",
     "WatchdogActed",
 ]
@@ -110,6 +111,11 @@ class PassReport(Fact):
     started: int
     in_flight: int
     limit: int
+    succeeded: int = 0
+    failed: int = 0
+    """Of the settled, works that failed for good."""
+    retried: int = 0
+    canceled: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,6 +356,18 @@ class TimerFailed(Fact):
     level: ClassVar[int] = logging.WARNING
     name: ClassVar[str] = "timer_failed"
     error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surveyed(Fact):
+    """The watchdog looked how full a pool is: only where metrics are wanted, and not of an idle pool."""
+
+    level: ClassVar[int] = logging.DEBUG
+    name: ClassVar[str] = "surveyed"
+    pending: int
+    running: int
+    limit: int
+    oldest_pending_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

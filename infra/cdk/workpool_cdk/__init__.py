@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workpool_cdk.errors import ConfigurationError
+    from workpool_cdk.monitoring import Monitoring
     from workpool_cdk.workpool import Workpool
 
-__all__ = ["ConfigurationError", "Workpool"]
+__all__ = ["ConfigurationError", "Monitoring", "Workpool"]
 
-_HOMES = {"ConfigurationError": "errors", "Workpool": "workpool"}
+_HOMES = {"ConfigurationError": "errors", "Monitoring": "monitoring", "Workpool": "workpool"}
 
 
 def __getattr__(name: str) -> object:

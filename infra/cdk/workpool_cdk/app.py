@@ -31,6 +31,7 @@ def add_stack(app: App) -> Stack:
         config.pools,
         table_name=config.table,
         deletion_protection=config.keep_table,
+        monitoring=config.monitoring,
         removal_policy=RemovalPolicy.RETAIN if config.keep_table else RemovalPolicy.DESTROY,
     )
     CfnOutput(stack, "TableName", value=pool.table_name, description="What workpool_aws.Workpool is given.")

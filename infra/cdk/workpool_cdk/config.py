@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from workpool_cdk.errors import ConfigurationError
+from workpool_cdk.monitoring import Monitoring
 
 __all__ = ["AppConfig", "read_config"]
 
 T = TypeVar("T")
 
-_KNOWN: Final = frozenset({"stack", "table", "keep_table", "pools"})
+_KNOWN: Final = frozenset({"stack", "table", "keep_table", "monitoring", "pools"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class AppConfig:
     """None: CloudFormation names it."""
     keep_table: bool
     """Whether the table stays when the stack goes, and refuses to be deleted."""
+    monitoring: Monitoring
     pools: Mapping[str, Mapping[str, object]]
 
 
@@ -52,8 +54,16 @@ def read_config(path: Path) -> AppConfig:
         stack=_value(path, said, "stack", str, "Workpool"),
         table=_value(path, said, "table", str, "") or None,
         keep_table=_value(path, said, "keep_table", bool, True),  # noqa: FBT003 - the default, not a switch
+        monitoring=_monitoring(path, _value(path, said, "monitoring", str, Monitoring.MINIMAL)),
         pools=pools,
     )
+
+
+def _monitoring(path: Path, level: str) -> Monitoring:
+    try:
+        return Monitoring(level)
+    except ValueError:
+        raise ConfigurationError(f"{path}: monitoring: {level!r} is none of {', '.join(Monitoring)}") from None
 
 
 def _value(path: Path, said: Mapping[str, object], key: str, kind: type[T], default: T) -> T:

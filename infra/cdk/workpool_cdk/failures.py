@@ -6,6 +6,8 @@ from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from workpool_cdk.acknowledged import acknowledge_queue
+
 __all__ = ["FailureQueues"]
 
 
@@ -20,7 +22,7 @@ class FailureQueues(Construct):
         """Watchdog ticks that EventBridge Scheduler could not deliver."""
 
     def _queue(self, name: str) -> sqs.Queue:
-        return sqs.Queue(
+        queue = sqs.Queue(
             self,
             name,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
@@ -28,3 +30,5 @@ class FailureQueues(Construct):
             retention_period=Duration.days(14),
             removal_policy=RemovalPolicy.DESTROY,
         )
+        acknowledge_queue(queue)
+        return queue

@@ -13,6 +13,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from workpool_cdk.acknowledged import acknowledge_function
 from workpool_cdk.bundling import ARCHITECTURE, RUNTIME
 
 __all__ = ["COMPLETION", "LOOP", "WATCHDOG", "FunctionShape", "LibraryFunction", "async_settings"]
@@ -109,6 +110,7 @@ class LibraryFunction(Construct):
             # Lambda stops a chain of invocations after sixteen hops; a busy pool is one long chain of them.
             recursive_loop=lambda_.RecursiveLoop.ALLOW,
         )
+        acknowledge_function(self.function)
         lambda_.CfnEventInvokeConfig(
             self,
             "Async",

@@ -62,36 +62,42 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         _Access((_UPDATE,), (Room.CONTROL,)),
     ),
     Actor.READER: (
-        _Access((_GET, _GET_MANY), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
+        _Access((_GET,), (Room.WORK, Room.CONTROL)),
+        _Access((_GET_MANY,), (Room.WORK, Room.PAYLOAD)),
         _Access((_QUERY,), (Room.WORK, Room.REPORTS)),
         _Access((_QUERY,), (Room.WORK,), index=True),
     ),
     Actor.MANAGER: (
-        _Access((_GET, _GET_MANY), (Room.WORK, Room.PAYLOAD, Room.CONTROL, Room.DEPLOYMENT)),
+        _Access((_GET,), (Room.WORK, Room.CONTROL, Room.DEPLOYMENT)),
+        _Access((_GET_MANY,), (Room.PAYLOAD,)),
         _Access((_QUERY,), (Room.WORK,), index=True),
         _Access((_PUT,), (Room.WORK, Room.DONE, Room.PAYLOAD, Room.CONTROL, Room.REGISTRY)),
         _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
     ),
     Actor.WORKER: (
-        _Access((_GET, _GET_MANY), (Room.WORK, Room.PAYLOAD, Room.CONTROL, Room.DEPLOYMENT)),
+        _Access((_GET,), (Room.WORK, Room.CONTROL, Room.DEPLOYMENT)),
+        _Access((_GET_MANY,), (Room.PAYLOAD,)),
         _Access((_PUT,), (Room.WORK, Room.DONE, Room.PAYLOAD)),
         _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
     ),
     Actor.CALLBACK_HANDLER: (_Access((_UPDATE,), (Room.WORK,)),),
     Actor.LOOP: (
-        _Access((_GET, _GET_MANY), (Room.WORK, Room.PAYLOAD, Room.CONTROL, Room.DEPLOYMENT)),
+        _Access((_GET,), (Room.WORK, Room.CONTROL)),
+        _Access((_GET_MANY,), (Room.WORK, Room.PAYLOAD)),
         _Access((_QUERY,), (Room.WORK, Room.DONE)),
-        _Access((_PUT,), (Room.WORK, Room.DONE, Room.PAYLOAD, Room.CONTROL, Room.REPORTS, Room.REGISTRY)),
+        _Access((_PUT,), (Room.WORK, Room.DONE, Room.CONTROL, Room.REPORTS)),
         _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
         _Access((_DELETE,), (Room.WORK, Room.DONE)),
     ),
     Actor.COMPLETION: (
-        _Access((_GET, _GET_MANY), (Room.WORK, Room.PAYLOAD, Room.CONTROL, Room.DEPLOYMENT)),
-        _Access((_PUT,), (Room.WORK, Room.DONE, Room.PAYLOAD, Room.CONTROL, Room.REGISTRY)),
+        _Access((_GET,), (Room.WORK, Room.CONTROL)),
+        _Access((_GET_MANY,), (Room.PAYLOAD,)),
+        _Access((_PUT,), (Room.WORK, Room.DONE, Room.PAYLOAD)),
         _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
     ),
     Actor.WATCHDOG: (
-        _Access((_GET, _GET_MANY), (Room.WORK, Room.CONTROL, Room.DEPLOYMENT)),
+        _Access((_GET,), (Room.CONTROL, Room.DEPLOYMENT)),
+        _Access((_GET_MANY,), (Room.WORK,)),
         _Access((_QUERY,), (Room.REGISTRY, Room.WORK, Room.DONE, Room.REPORTS)),
         _Access((_PUT,), (Room.WORK, Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
         _Access((_UPDATE,), (Room.CONTROL,)),
@@ -127,7 +133,15 @@ def _keys(room: Room, pools: Sequence[str] | None) -> list[str]:
 def key_statement(key_arn: str, region: str) -> iam.PolicyStatement:
     """The use of the table's own key, through DynamoDB only."""
     return iam.PolicyStatement(
-        actions=["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+        actions=[
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "kms:GenerateDataKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        ],
         resources=[key_arn],
         conditions={"StringEquals": {"kms:ViaService": f"dynamodb.{region}.amazonaws.com"}},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
@@ -12,13 +13,12 @@ from constructs import Construct, IConstruct
 
 from workpool_cdk.errors import ConfigurationError
 from workpool_cdk.functions import async_settings
-from workpool_cdk.settings import LOOP_ARN
 
-__all__ = ["AsyncSettings", "Qualified", "allow_recursion", "point_at_loop", "qualified", "set_async"]
+__all__ = ["AsyncSettings", "Qualified", "allow_recursion", "point_at", "qualified", "set_async"]
 
 _LATEST: Final = "$LATEST"
 _MARK: Final = "WorkpoolAsync"
-_LOOP_MARK: Final = "WorkpoolLoop"
+_PLACE_MARK: Final = "WorkpoolPlaces"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +67,11 @@ class _Settled(Construct):
 
 
 class _Pointed(Construct):
-    """A mark under a function: to whose loop its environment points."""
+    """A mark under a function: to which of our functions its environment points."""
 
-    def __init__(self, scope: Construct, construct_id: str, loop_arn: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, places: Mapping[str, str]) -> None:
         super().__init__(scope, construct_id)
-        self.loop_arn = loop_arn
+        self.places = places
 
 
 # Python objects of jsii live as long as somebody knows them; a mark must outlive the call that made it.
@@ -157,13 +157,15 @@ def allow_recursion(function: lambda_.Function) -> None:
     resource.recursive_loop = "Allow"
 
 
-def point_at_loop(function: lambda_.Function, loop_arn: str) -> None:
-    """Tell a function where the loop of its table is. One that serves two tables is told nothing, and asks each table."""
-    found = function.node.try_find_child(_LOOP_MARK)
+def point_at(function: lambda_.Function, places: Mapping[str, str]) -> None:
+    """Tell a function where our functions are, by variable. One that serves two tables is told nothing, and asks each table."""
+    found = function.node.try_find_child(_PLACE_MARK)
     if isinstance(found, _Pointed):
-        if found.loop_arn != loop_arn:
-            # Empty is as good as absent to the library, and a variable cannot be taken back.
-            function.add_environment(LOOP_ARN, "")
-        return
-    _marks.append(_Pointed(function, _LOOP_MARK, loop_arn))
-    function.add_environment(LOOP_ARN, loop_arn)
+        if found.places == places:
+            return
+        # Empty is as good as absent to the library, and a variable cannot be taken back.
+        places = dict.fromkeys(places, "")
+    else:
+        _marks.append(_Pointed(function, _PLACE_MARK, places))
+    for name, value in places.items():
+        function.add_environment(name, value)

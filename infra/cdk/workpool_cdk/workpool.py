@@ -15,14 +15,17 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IConstruct
 
 from workpool_cdk import functions, permissions, settings
+from workpool_cdk.acknowledged import acknowledge_schedules
+from workpool_cdk.alarms import Watched
 from workpool_cdk.bundling import library_code
 from workpool_cdk.errors import ConfigurationError
 from workpool_cdk.failures import FailureQueues
 from workpool_cdk.functions import LibraryFunction
+from workpool_cdk.monitoring import Monitor, Monitoring, metrics_scope
 from workpool_cdk.options import limits_to_json, read_pools
 from workpool_cdk.permissions import Actor
 from workpool_cdk.table import PoolTable
-from workpool_cdk.targets import AsyncSettings, Qualified, allow_recursion, point_at_loop, qualified, set_async
+from workpool_cdk.targets import AsyncSettings, Qualified, allow_recursion, point_at, qualified, set_async
 from workpool_cdk.wakes import FarWakes, WatchdogTick
 
 __all__ = ["Workpool"]
@@ -49,6 +52,8 @@ class Workpool(Construct):
         log_retention: How long the logs of loop, completion and watchdog are kept.
         log_level: Of those three; facts below it are not logged (docs/events.md).
         loop_memory_mb: Memory of the loop, and processor with it: 256 MB start about 40 works a second.
+        monitoring: What is watched, and paid for.
+        alarm_topic: Whom alarms tell when they go off and when they are over; None: they only show.
 
     Raises:
         ConfigurationError: pools, limits or the context contradict what can be deployed.
@@ -66,7 +71,9 @@ class Workpool(Construct):
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         log_level: str = "WARNING",
-        loop_memory_mb: int | None = None,
+        loop_memory_mb: int = functions.LOOP.memory_mb,
+        monitoring: Monitoring = Monitoring.MINIMAL,
+        alarm_topic: sns.ITopic | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._pools = read_pools(pools)
@@ -84,7 +91,7 @@ class Workpool(Construct):
         self.failures = FailureQueues(self, "Failures")
         self._make_functions(log_retention, loop_memory_mb)
         self._far_wakes = FarWakes(self, "FarWakes", loop_arn=self._loop.arn)
-        self._connect(log_level)
+        self._connect(log_level, monitoring)
         WatchdogTick(
             self,
             "Tick",
@@ -92,6 +99,7 @@ class Workpool(Construct):
             table=self.table.table_name,
             undelivered=self.failures.ticks,
         )
+        self._monitor = self._watch(monitoring, alarm_topic, loop_memory_mb)
 
     @property
     def table_name(self) -> str:
@@ -151,6 +159,8 @@ class Workpool(Construct):
         self._beside(target.function, "Starts", self._loop).add_statements(
             permissions.invoke_statement(target.arn), permissions.limits_statement(*target.arns)
         )
+        if self._monitor is not None:
+            self._monitor.add_worker(target.function)
         if decorated:
             self._let_report(target, names)
 
@@ -184,7 +194,7 @@ class Workpool(Construct):
     def grant_enqueue(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
         """Let a function or role enqueue works, and nothing else: not ask for them, cancel them or change limits.
 
-        A function is told the table (WORKPOOL_TABLE) and the loop (WORKPOOL_LOOP_ARN).
+        A function is told the table in WORKPOOL_TABLE, and for the library where the loop is.
 
         Raises:
             ConfigurationError: an unknown pool is named.
@@ -209,7 +219,7 @@ class Workpool(Construct):
         self._grant(grantee, Actor.MANAGER, pools)
         grantee.grant_principal.add_to_principal_policy(permissions.invoke_statement(self._loop.arn))
 
-    def _make_functions(self, log_retention: logs.RetentionDays, loop_memory_mb: int | None) -> None:
+    def _make_functions(self, log_retention: logs.RetentionDays, loop_memory_mb: int) -> None:
         code = library_code(self)
         self._loop = LibraryFunction(
             self, functions.LOOP, code=code, failures=self.failures.events, log_retention=log_retention, memory_mb=loop_memory_mb
@@ -219,7 +229,23 @@ class Workpool(Construct):
         )
         self._watchdog = LibraryFunction(self, functions.WATCHDOG, code=code, failures=self.failures.events, log_retention=log_retention)
 
-    def _connect(self, log_level: str) -> None:
+    def _watch(self, level: Monitoring, topic: sns.ITopic | None, loop_memory_mb: int) -> Monitor | None:
+        if level is Monitoring.NONE:
+            return None
+        watched = Watched(
+            table=self.table,
+            pools=tuple(self._pools),
+            loop=self.loop,
+            loop_memory_mb=loop_memory_mb,
+            completion=self.completion,
+            watchdog=self.watchdog,
+            log_groups=tuple(each.log_group for each in (self._loop, self._completion, self._watchdog)),
+            failed_events=self.failures.events,
+            undelivered_ticks=self.failures.ticks,
+        )
+        return Monitor(self, "Monitor", watched, level=level, topic=topic)
+
+    def _connect(self, log_level: str, monitoring: Monitoring) -> None:
         """Tell the three functions about each other, and let each do its part."""
         places = [
             (settings.LOOP_ARN, self._loop.arn),
@@ -228,15 +254,16 @@ class Workpool(Construct):
             (settings.SCHEDULER_ROLE_ARN, self._far_wakes.role.role_arn),
         ]
         told = [(settings.LOG_LEVEL, log_level)]
-        limits = [(settings.LIMITS, limits_to_json(self._pools))]
-        self._loop.set_environment([*places, *told, *limits])
+        said = [(settings.LIMITS, limits_to_json(self._pools)), (settings.METRICS, metrics_scope(monitoring))]
+        self._loop.set_environment([*places, *told, *said])
         self._completion.set_environment([*places[:2], *told])
-        self._watchdog.set_environment([*places, *told, *limits])
+        self._watchdog.set_environment([*places, *told, *said])
         for actor, function in ((Actor.LOOP, self._loop), (Actor.COMPLETION, self._completion), (Actor.WATCHDOG, self._watchdog)):
             function.grant(*self._table_statements(actor, None), permissions.invoke_statement(self._loop.arn))
         self._loop.grant(
             permissions.schedule_statement(self._far_wakes.schedule_arns), permissions.pass_role_statement(self._far_wakes.role.role_arn)
         )
+        acknowledge_schedules(self._loop.role, self._far_wakes.group.schedule_group_name)
 
     def _let_report(self, target: Qualified, pools: Sequence[str]) -> None:
         for statement in [
@@ -286,7 +313,7 @@ class Workpool(Construct):
 
     def _tell(self, function: lambda_.Function) -> None:
         function.add_environment(settings.TABLE, self.table.table_name)
-        point_at_loop(function, self._loop.arn)
+        point_at(function, {settings.LOOP_ARN: self._loop.arn, settings.COMPLETION_ARN: self._completion.arn})
 
     def _table_statements(self, actor: Actor, pools: Sequence[str] | None) -> list[iam.PolicyStatement]:
         statements = permissions.table_statements(actor, self.table.table_arn, pools)

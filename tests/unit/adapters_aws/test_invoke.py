@@ -9,7 +9,7 @@ import pytest
 from botocore import exceptions as sdk
 
 from workpool_aws.adapters.aws import CLIENT_CONFIGS
-from workpool_aws.adapters.invoke import LambdaInvoker, start_fresh_traces
+from workpool_aws.adapters.invoke import LambdaInvoker, answer_of, start_fresh_traces
 from workpool_aws.adapters.wire import assignment_from_wire, order_from_wire
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.messages import Assignment, LoopOrder
@@ -291,3 +291,14 @@ def test_a_clock_that_was_set_back_does_not_keep_limits_for_ever(invoker, far, c
 def test_limits_of_a_nameless_target_are_the_upper_bound(invoker, far):
     assert invoker.limits("") == UPPER_BOUND
     assert far.requests == []
+
+
+@pytest.mark.parametrize(("code", "hint"), [("AccessDeniedException", True), ("ResourceNotFoundException", False)])
+def test_a_target_that_was_not_added_is_refused_with_what_to_do(code: str, hint: bool) -> None:
+    error = sdk.ClientError({"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "Invoke")
+
+    meant = answer_of(error)
+
+    assert isinstance(meant, InvokeRefused)
+    assert ("add_action" in meant.reason) == hint
+    assert not meant.lasting
