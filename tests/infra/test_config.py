@@ -63,3 +63,14 @@ def test_the_app_deploys_what_the_file_says(tmp_path: Path) -> None:
     resources = app.synth().get_stack_by_name("Mine").template["Resources"]
     tables = [each for each in resources.values() if each["Type"] == "AWS::DynamoDB::Table"]
     assert [(each["Properties"]["TableName"], each["DeletionPolicy"]) for each in tables] == [("mine", "Delete")]
+
+
+@pytest.mark.parametrize(("asked", "functions"), [(None, 3), ("false", 3), ("true", 7)])
+def test_example_functions_come_only_when_asked_for(tmp_path: Path, asked: str | None, functions: int) -> None:
+    context = {**FLAGS, "workpool:config": str(SHIPPED)} | ({} if asked is None else {"workpool:examples": asked})
+    app = App(context=context, outdir=str(tmp_path / "out"), analytics_reporting=False)
+
+    add_stack(app)
+
+    resources = app.synth().get_stack_by_name("Workpool").template["Resources"]
+    assert len([each for each in resources.values() if each["Type"] == "AWS::Lambda::Function"]) == functions

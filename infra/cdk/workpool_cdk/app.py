@@ -8,12 +8,15 @@ from typing import Final
 from aws_cdk import App, CfnOutput, RemovalPolicy, Stack
 
 from workpool_cdk.config import read_config
+from workpool_cdk.examples import Examples
 from workpool_cdk.workpool import Workpool
 
-__all__ = ["CONFIG_CONTEXT", "add_stack"]
+__all__ = ["CONFIG_CONTEXT", "EXAMPLES_CONTEXT", "add_stack"]
 
 CONFIG_CONTEXT: Final = "workpool:config"
 """Context key: the path of another configuration file."""
+EXAMPLES_CONTEXT: Final = "workpool:examples"
+"""Context key: `true` deploys the example functions, too."""
 
 
 def add_stack(app: App) -> Stack:
@@ -34,5 +37,7 @@ def add_stack(app: App) -> Stack:
         monitoring=config.monitoring,
         removal_policy=RemovalPolicy.RETAIN if config.keep_table else RemovalPolicy.DESTROY,
     )
+    if str(app.node.try_get_context(EXAMPLES_CONTEXT)).lower() == "true":
+        Examples(stack, "Examples", pool, next(iter(config.pools)))
     CfnOutput(stack, "TableName", value=pool.table_name, description="What workpool_aws.Workpool is given.")
     return stack

@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -72,8 +72,8 @@ def target_of(scope: Construct) -> Target:
     raise ConfigurationError(f"context {PLATFORM_CONTEXT}: {asked!r} is neither {_LAMBDA.name!r} nor {_HOST.name!r}")
 
 
-def library_code(scope: Construct) -> lambda_.Code:
-    """The asset of all three functions. Its hash is that of what goes into it: sources, lock, target.
+def library_code(scope: Construct, *, beside: Sequence[Path] = ()) -> lambda_.Code:
+    """The asset of all three functions. Its hash is that of what goes into it: sources, lock, target. `beside`: more modules to put in.
 
     Raises:
         ConfigurationError: as `target_of`.
@@ -81,24 +81,25 @@ def library_code(scope: Construct) -> lambda_.Code:
     target = target_of(scope)
     return lambda_.Code.from_asset(
         str(_library()),
-        asset_hash=_fingerprint(target),
+        asset_hash=_fingerprint(target, beside),
         asset_hash_type=AssetHashType.CUSTOM,
         # Never pulled: CDK asks for an image even where the local bundling does all.
-        bundling=BundlingOptions(image=DockerImage.from_registry("scratch"), local=_Bundling(target)),
+        bundling=BundlingOptions(image=DockerImage.from_registry("scratch"), local=_Bundling(target, beside)),
     )
 
 
 @jsii.implements(ILocalBundling)
 class _Bundling:
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, beside: Sequence[Path]) -> None:
         self._target = target
+        self._beside = beside
 
     def try_bundle(self, output_dir: str, *_: object, **__: object) -> bool:
-        bundle(Path(output_dir), self._target)
+        bundle(Path(output_dir), self._target, beside=self._beside)
         return True
 
 
-def bundle(output: Path, target: Target) -> None:
+def bundle(output: Path, target: Target, *, beside: Sequence[Path] = ()) -> None:
     """Put the library and its dependencies into a directory; the same bytes on every machine and in every run.
 
     Raises:
@@ -120,6 +121,8 @@ def bundle(output: Path, target: Target) -> None:
         copied = output / source.name / path.relative_to(source)
         copied.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copied)
+    for path in beside:
+        shutil.copyfile(path, output / path.name)
 
 
 def _library() -> Path:
@@ -133,13 +136,14 @@ def _sources(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _fingerprint(target: Target) -> str:
+def _fingerprint(target: Target, beside: Sequence[Path]) -> str:
     root = _library()
     digest = hashlib.sha256(repr((target, RUNTIME.name, sys.version_info[:2] if target is _HOST else None)).encode())
     digest.update((files("workpool_cdk") / _LOCK).read_bytes())
     digest.update(Path(__file__).read_bytes())
-    for path in _sources(root):
+    for path in [*_sources(root), *beside]:
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
+        name = path.name if path in beside else path.relative_to(root).as_posix()
+        digest.update(f"{name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
