@@ -92,3 +92,12 @@ def test_a_topic_is_told_of_every_alarm() -> None:
     told = [each for each in alarms_of(deployed) if "AlarmActions" in each]
     assert len(told) == 9
     assert all(each["AlarmActions"] == each["OKActions"] for each in told)
+
+
+def test_a_threshold_can_be_changed() -> None:
+    deployed = Deployed()
+    alarm = deployed.pool.alarms["DeadLetters"]
+    alarm.node.default_child.threshold = 10
+
+    assert [each["Threshold"] for each in alarms_of(deployed) if name_of(each) == "DeadLetters"] == [10]
+    assert len(deployed.pool.alarms) == 9

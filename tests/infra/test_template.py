@@ -178,3 +178,8 @@ def test_everything_but_the_table_goes_with_the_stack(deployed: Deployed) -> Non
 def test_pools_that_cannot_be_are_refused(pools: dict[str, dict[str, object]], says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
         Deployed(pools)
+
+
+def test_an_unknown_log_level_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="log_level: 'LOUD' is none of DEBUG"):
+        Deployed(log_level="LOUD")

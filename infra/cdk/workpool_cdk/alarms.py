@@ -24,7 +24,7 @@ _AT_LEAST: Final = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESH
 _LESS: Final = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 _QUIET: Final = cloudwatch.TreatMissingData.NOT_BREACHING
 _SPINNING_PER_POOL: Final = 100
-"""Loop invocations a minute. A pool of single short works makes at most about forty: a loop stays up 0.7 s after each."""
+"""Loop invocations a minute. One work at a time makes at most some eighty: a loop stays up 0.7 s after each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,9 +47,11 @@ class Monitor(Construct):
         self._topic = topic
         self._workers: set[str] = set()
         self._full = FullAlarms(self, "Detail", watched) if level is Monitoring.FULL else None
-        self._tell(MinimalAlarms(self, "Alarms", watched).alarms)
+        self.alarms: dict[str, cloudwatch.Alarm] = {}
+        """By the name that docs/operations.md has them under; those of single functions are not here."""
+        self._add(MinimalAlarms(self, "Alarms", watched).alarms)
         if self._full is not None:
-            self._tell(self._full.alarms)
+            self._add(self._full.alarms)
             PoolDashboard(self, "Dashboard", watched)
             SavedQueries(self, "Queries", watched)
 
@@ -58,6 +60,10 @@ class Monitor(Construct):
         if self._full is not None and function.node.path not in self._workers:
             self._workers.add(function.node.path)
             self._tell([self._full.add_worker(function)])
+
+    def _add(self, alarms: list[cloudwatch.Alarm]) -> None:
+        self.alarms |= {alarm.node.id: alarm for alarm in alarms}
+        self._tell(alarms)
 
     def _tell(self, alarms: list[cloudwatch.Alarm]) -> None:
         if self._topic is not None:

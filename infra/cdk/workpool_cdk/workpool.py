@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aws_cdk import Duration, Names, RemovalPolicy, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -30,6 +31,7 @@ from workpool_cdk.wakes import FarWakes, WatchdogTick
 
 __all__ = ["Workpool"]
 
+_LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _ACTION_EVENT_AGE: Final = Duration.seconds(60)
 """An event that no environment takes within a minute is put back by the loop, with a growing delay, and spends no attempt."""
 _HANDLER_EVENT_AGE: Final = Duration.minutes(5)
@@ -51,12 +53,12 @@ class Workpool(Construct):
         removal_policy: What becomes of the table with the stack: kept, unless it is told otherwise. Everything else goes.
         log_retention: How long the logs of loop, completion and watchdog are kept.
         log_level: Of those three; facts below it are not logged (docs/events.md).
-        loop_memory_mb: Memory of the loop, and processor with it: 256 MB start about 40 works a second.
+        loop_memory_mb: Memory of the loop, and with it its share of a core: more for a pool that starts hundreds of works at a time.
         monitoring: What is watched, and paid for.
         alarm_topic: Whom alarms tell when they go off and when they are over; None: they only show.
 
     Raises:
-        ConfigurationError: pools, limits or the context contradict what can be deployed.
+        ConfigurationError: pools, limits, the log level or the context are not what can be deployed.
     """
 
     def __init__(  # noqa: PLR0913 - options of a facade, all but three keyword-only
@@ -77,6 +79,8 @@ class Workpool(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._pools = read_pools(pools)
+        if log_level not in _LOG_LEVELS:
+            raise ConfigurationError(f"log_level: {log_level!r} is none of {', '.join(_LOG_LEVELS)}")
         self._key = encryption_key
         self._workers: list[Qualified] = []
         self._callback_statements: list[iam.PolicyStatement] = []
@@ -120,6 +124,11 @@ class Workpool(Construct):
     def watchdog(self) -> lambda_.IFunction:
         """The function that looks once a minute."""
         return self._watchdog.function
+
+    @property
+    def alarms(self) -> Mapping[str, cloudwatch.Alarm]:
+        """The alarms, by the names that docs/operations.md has; none at level `none`."""
+        return {} if self._monitor is None else self._monitor.alarms
 
     def add_action(
         self,
