@@ -11,11 +11,17 @@ MINISTACK_VENV := build/ministack-venv
 MINISTACK_STAMP := $(MINISTACK_VENV)/.installed
 LOCK_VENV := build/lock-venv
 LOCK_STAMP := $(LOCK_VENV)/.installed
+INFRA := infra/cdk
+INFRA_VENV := build/infra-venv
+INFRA_STAMP := $(INFRA_VENV)/.installed
+QUIET_NODE := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1
+LOCK = CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --quiet --no-config --generate-hashes --strip-extras --allow-unsafe \
+	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 PIP := -m pip -qq --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test engines e2e ministack sim sim-long check format docs bench-cost bench-task-pool lock clean
+.PHONY: help install demo test engines e2e ministack sim sim-long check format docs bench-cost bench-task-pool infra iam cdk lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -61,16 +67,25 @@ bench-cost: $(STAMP) ## Measure DynamoDB units an action (ARGS="..." goes to ben
 bench-task-pool: $(STAMP) ## Measure the task pool beside ThreadPoolExecutor (ARGS="..." goes to benchmarks.task_pool)
 	$(BIN)/python -m benchmarks.task_pool $(ARGS)
 
-lock: $(LOCK_STAMP) ## Renew requirements/*.txt within the bounds of pyproject.toml and requirements/*.in (ARGS="--upgrade" for newest); wants Python 3.11
-	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --quiet --no-config \
-		--extra cli --extra local --extra dev --generate-hashes --strip-extras --allow-unsafe --no-emit-options \
-		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements/dev.txt $(ARGS) pyproject.toml
-	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --quiet --no-config \
-		--generate-hashes --strip-extras --allow-unsafe --no-emit-options \
-		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements/ministack.txt $(ARGS) requirements/ministack.in
+infra: $(INFRA_STAMP) ## Check types and tests of the construct in infra/cdk, in an environment of its own; wants Node (ARGS="..." goes to pytest)
+	@command -v node >/dev/null || { echo "workpool: no node here; the construct is made of it (jsii). Node 22 or newer" >&2; exit 1; }
+	$(INFRA_VENV)/bin/mypy --strict $(INFRA)/workpool_cdk $(INFRA)/app.py
+	$(QUIET_NODE) $(INFRA_VENV)/bin/python -m pytest tests/infra $(ARGS)
+
+iam: $(INFRA_STAMP) ## Write tests/infra/iam.json, the permissions to be reviewed, from the construct
+	PYTHONPATH=.:tests:$(INFRA) $(QUIET_NODE) $(INFRA_VENV)/bin/python -m infra.statements
+
+cdk: $(INFRA_STAMP) $(INFRA)/node_modules ## Install what deploys: then `cd infra/cdk && npx cdk deploy` (docs/deploy.md)
+
+lock: $(LOCK_STAMP) ## Renew all four locks within the bounds of the projects (ARGS="--upgrade" for newest); wants Python 3.11
+	$(LOCK) --extra cli --extra local --extra dev --output-file requirements/dev.txt $(ARGS) pyproject.toml
+	$(LOCK) --output-file requirements/ministack.txt $(ARGS) requirements/ministack.in
+	$(LOCK) --constraint requirements/dev.txt --output-file $(INFRA)/workpool_cdk/lambda-requirements.txt pyproject.toml
+	$(LOCK_VENV)/bin/python tools/infra_requirements.py | \
+		$(LOCK) --constraint requirements/dev.txt --output-file $(INFRA)/requirements.txt $(ARGS) -
 
 clean: ## Remove what the other targets made, .venv too
-	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) $(INFRA)/node_modules $(INFRA)/cdk.out build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A half-made .venv (an interrupted first run, a Python that was removed since) is made anew.
@@ -85,6 +100,17 @@ $(STAMP): requirements/dev.txt pyproject.toml
 $(MINISTACK_STAMP): requirements/ministack.txt
 	@$(require-python) rm -rf $(MINISTACK_VENV); echo "making $(MINISTACK_VENV)"; "$(PYTHON)" -m venv $(MINISTACK_VENV)
 	@$(MINISTACK_VENV)/bin/python $(PIP) install --require-hashes -r requirements/ministack.txt
+	@touch $@
+
+# Two locks, one environment: the second is resolved beside the first, so that no package is wanted twice.
+$(INFRA_STAMP): requirements/dev.txt $(INFRA)/requirements.txt pyproject.toml $(INFRA)/pyproject.toml
+	@$(require-python) rm -rf $(INFRA_VENV) && echo "making $(INFRA_VENV)" && "$(PYTHON)" -m venv $(INFRA_VENV)
+	@$(INFRA_VENV)/bin/python $(PIP) install --require-hashes -r requirements/dev.txt -r $(INFRA)/requirements.txt
+	@$(INFRA_VENV)/bin/python $(PIP) install --no-deps --no-build-isolation --editable . --editable $(INFRA)
+	@touch $@
+
+$(INFRA)/node_modules: $(INFRA)/package-lock.json
+	@cd $(INFRA) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(LOCK_STAMP): Makefile

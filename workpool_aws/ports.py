@@ -96,7 +96,7 @@ class FunctionLimits:
     event_age_ms: int
     """How long Lambda may keep the event before it gives it up."""
     claims: bool = False
-    """Its handler is known to claim and to report by itself (decorated: it has no success destination). False when unknown."""
+    """Its handler is known to claim and to report by itself: it is deployed, and marked, as decorated. False when unknown."""
 
 
 class InvokeThrottled(Exception):

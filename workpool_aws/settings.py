@@ -8,13 +8,16 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
 from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, POOL, POOL_LENGTH_MAX, ROLE_ARN, SCHEDULE_GROUP, TABLE
 
-__all__ = ["Settings", "read_settings"]
+__all__ = ["DECORATED", "Settings", "read_settings"]
+
+DECORATED: Final = "WORKPOOL_DECORATED"
+"""What a deployment sets to "1" for a function whose handler is decorated. Read by others, from Lambda's answer about that function."""
 
 _LEVELS: Final[Mapping[str, int]] = {
     "DEBUG": logging.DEBUG,
@@ -47,6 +50,8 @@ class Settings:
     """WORKPOOL_ACKNOWLEDGING, for the watchdog: functions, by name or ARN, whose handlers say for themselves that they ran a callback."""
     pools: tuple[tuple[str, int], ...] = ()
     """WORKPOOL_POOLS, for the watchdog: pools, and the `max_parallelism` that the deployment gives each."""
+    metrics: Literal["table", "pools"] | None = None
+    """WORKPOOL_METRICS: what loop and watchdog write metrics about, docs/events.md; None: nothing."""
     log_level: int = logging.WARNING
     """WORKPOOL_LOG_LEVEL, as a number of the logging module."""
     region: str | None = None
@@ -79,6 +84,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         scheduler_role_arn=_matching(env, "WORKPOOL_SCHEDULER_ROLE_ARN", ROLE_ARN, "the ARN of an IAM role"),
         acknowledging=_functions(env, "WORKPOOL_ACKNOWLEDGING"),
         pools=_pools(env, "WORKPOOL_POOLS"),
+        metrics=_metrics(env),
         log_level=_log_level(env),
         region=_matching(env, "AWS_REGION", _REGION, "the name of a region")
         or _matching(env, "AWS_DEFAULT_REGION", _REGION, "the name of a region"),
@@ -138,6 +144,17 @@ def _flag(environ: Mapping[str, str], name: str) -> bool:
     if value not in _FLAGS:
         raise UsageError(name, value, f"it must be one of {', '.join(word for word in _FLAGS if word)}, or empty")
     return _FLAGS[value]
+
+
+def _metrics(environ: Mapping[str, str]) -> Literal["table", "pools"] | None:
+    value = environ.get("WORKPOOL_METRICS")
+    match value:
+        case None | "":
+            return None
+        case "table" | "pools":
+            return value
+        case _:
+            raise UsageError("WORKPOOL_METRICS", value, "it must be 'table' or 'pools'")
 
 
 def _log_level(environ: Mapping[str, str]) -> int:

@@ -12,7 +12,7 @@ from integration.stage import POOL, TARGET, Stage
 from pool_world import LOOP
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import DeploymentNotRecorded, DeploymentRecorded, KickFailed, LimitDeployed
+from workpool_aws.model.facts import BaseIgnored, DeploymentNotRecorded, DeploymentRecorded, KickFailed, LimitDeployed
 from workpool_aws.model.loop import Config, DeployedLimit, Deployment
 from workpool_aws.model.refs import ConfigRef, DeploymentRef, LedgerRef
 from workpool_aws.model.work import CallbackState, State
@@ -155,6 +155,16 @@ def test_a_program_that_says_its_limit_later_changes_nothing() -> None:
     stage.pool(max_parallelism=8).enqueue_action(None, TARGET, {})
 
     assert config_of(stage).limit == 3
+    assert [(fact.ours, fact.deployed) for fact in stage.telemetry.of(BaseIgnored)] == [(8, 3)]
+
+
+def test_a_program_that_says_the_deployments_limit_is_not_told_that_it_is_ignored() -> None:
+    stage = Stage()
+    with_environment(stage, deployed(3))
+    stage.watch()
+    stage.pool(max_parallelism=3).enqueue_action(None, TARGET, {})
+
+    assert stage.telemetry.of(BaseIgnored) == []
 
 
 def test_a_pool_that_is_not_named_any_more_goes_back_to_its_programs() -> None:

@@ -131,6 +131,15 @@ def test_a_function_tells_its_configuration(cloud: LocalCloud) -> None:
     assert events["DestinationConfig"]["OnFailure"] == {"Destination": cloud.completion_arn}
 
 
+@pytest.mark.parametrize(("decorated", "variables"), [(True, {"WORKPOOL_DECORATED": "1"}), (False, {})])
+def test_a_decorated_function_is_marked_as_a_deployment_marks_it(cloud: LocalCloud, *, decorated: bool, variables: dict[str, str]) -> None:
+    def work() -> None: ...
+
+    arn = cloud.function(cloud.workpool("email").action(work) if decorated else lambda _event, _: None, name="work")
+
+    assert boto3.client("lambda").get_function_configuration(FunctionName=arn)["Environment"]["Variables"] == variables
+
+
 @pytest.mark.usefixtures("cloud")
 @pytest.mark.parametrize("call", ["get_function_configuration", "get_function_event_invoke_config"])
 def test_a_function_that_is_not_there_has_no_configuration(call: str) -> None:

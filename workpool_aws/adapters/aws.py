@@ -13,6 +13,7 @@ from botocore.exceptions import NoRegionError
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.invoke import LambdaInvoker, start_fresh_traces
 from workpool_aws.adapters.messenger import AwsMessenger
+from workpool_aws.adapters.metrics import MetricsTelemetry
 from workpool_aws.adapters.scheduler import EventBridgeTimer, ScheduleHome
 from workpool_aws.adapters.system import FAN_OUT_WORKERS, SystemClock, SystemEntropy, ThreadFanOut
 from workpool_aws.adapters.telemetry import LoggerTelemetry
@@ -101,7 +102,7 @@ def aws_ports(
     settings = settings or read_settings()
     clock = clock or SystemClock()
     entropy = entropy or SystemEntropy()
-    telemetry = telemetry or LoggerTelemetry(settings.log_level)
+    telemetry = telemetry or _telemetry(settings, clock, table)
     clients = _Clients(session or boto3.Session(), clock, entropy)
     store = DynamoStore(clients.dynamodb(), table, clock=clock, entropy=entropy)
     timer = EventBridgeTimer(
@@ -144,6 +145,14 @@ def _deployed_by(settings: Settings) -> Deployment | None:
         acknowledging=settings.acknowledging,
         limits=tuple(DeployedLimit(pool, limit) for pool, limit in settings.pools),
     )
+
+
+def _telemetry(settings: Settings, clock: Clock, table: str) -> Telemetry:
+    log = LoggerTelemetry(settings.log_level)
+    if settings.metrics is None:
+        return log
+    # A table may be given by its ARN; its metrics have its name.
+    return MetricsTelemetry(log, clock, table=table.rpartition("/")[2], scope=settings.metrics)
 
 
 class _Clients:

@@ -29,6 +29,7 @@ from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, LoopOrder
 from workpool_aws.model.names import names_function
 from workpool_aws.ports import Clock, Entropy, FunctionLimits, InvokeRefused, InvokeThrottled, InvokeUnanswered, Telemetry
+from workpool_aws.settings import DECORATED
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -108,6 +109,7 @@ _REFUSED_WITH_5XX: Final = (
     "InvalidZipFile",
 )
 """Prefixes of codes by which Lambda refuses a function that is set up badly; it answers them with 502."""
+_NOT_ALLOWED: Final = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"})
 _TOO_MANY: Final = 429
 _TOO_LARGE: Final = 413
 _SERVER_ERRORS: Final = 500
@@ -214,7 +216,7 @@ class LambdaInvoker:
         return read
 
     def acknowledges(self, target: str) -> bool:
-        """Whether its handler says for itself that it ran a callback, by its own destinations or by the deployment's list. Never raises.
+        """Whether its handler says for itself that it ran a callback, by its own deployment or by the table's list. Never raises.
 
         The list is kept for five minutes.
         """
@@ -238,14 +240,17 @@ class LambdaInvoker:
         client = self._retrying_client()
         name, qualifier = _split_qualifier(target)
         if qualifier is None:
-            timeout_s = client.get_function_configuration(FunctionName=name).get("Timeout", TIMEOUT_MS_MAX // 1000)
+            found = client.get_function_configuration(FunctionName=name)
         else:
-            timeout_s = client.get_function_configuration(FunctionName=name, Qualifier=qualifier).get("Timeout", TIMEOUT_MS_MAX // 1000)
-        event_age_ms, claims = self._read_event_config(client, name, qualifier)
-        return FunctionLimits(timeout_ms=timeout_s * 1000, event_age_ms=event_age_ms, claims=claims)
+            found = client.get_function_configuration(FunctionName=name, Qualifier=qualifier)
+        # Of the variables, which may be secrets, only ours is looked at. Where Lambda may not decrypt them, it is missing.
+        marked = found.get("Environment", {}).get("Variables", {}).get(DECORATED) == "1"
+        event_age_ms, reports = self._read_event_config(client, name, qualifier)
+        timeout_ms = found.get("Timeout", TIMEOUT_MS_MAX // 1000) * 1000
+        return FunctionLimits(timeout_ms=timeout_ms, event_age_ms=event_age_ms, claims=marked and reports)
 
     def _read_event_config(self, client: LambdaClient, name: str, qualifier: str | None) -> tuple[int, bool]:
-        """The event age, and whether it is deployed as a decorated function: failures, and only they, lead to the completion function."""
+        """The event age, and whether failures, and only they, lead to the completion function, as a decorated function's do."""
         try:
             if qualifier is None:
                 found = client.get_function_event_invoke_config(FunctionName=name)
@@ -260,8 +265,8 @@ class LambdaInvoker:
         leads_to = found.get("DestinationConfig", {})
         on_success = leads_to.get("OnSuccess", {}).get("Destination")
         on_failure = leads_to.get("OnFailure", {}).get("Destination")
-        claims = on_success is None and on_failure is not None and on_failure == self._completion_arn()
-        return EVENT_AGE_MS_MAX if not age_s else age_s * 1000, claims
+        reports = on_success is None and on_failure is not None and on_failure == self._completion_arn()
+        return EVENT_AGE_MS_MAX if not age_s else age_s * 1000, reports
 
 
 def _split_qualifier(target: str) -> tuple[str, str | None]:
@@ -308,4 +313,6 @@ def answer_of(error: ClientError) -> InvokeThrottled | InvokeRefused | InvokeUna
         return InvokeRefused(str(error), lasting=True)
     if status >= _SERVER_ERRORS and not code.startswith(_REFUSED_WITH_5XX):
         return InvokeUnanswered(str(error))
+    if code in _NOT_ALLOWED:
+        return InvokeRefused(f"{error} (was it added to the pool's deployment, by add_action or add_on_complete?)", lasting=False)
     return InvokeRefused(str(error), lasting=False)

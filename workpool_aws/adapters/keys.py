@@ -44,6 +44,7 @@ __all__ = [
     "chunk_in",
     "is_empty",
     "key_of",
+    "leading_key",
     "next_high",
     "next_low",
     "partition_of",
@@ -127,6 +128,26 @@ def key_of(ref: Ref) -> Key:  # noqa: C901 - one a kind of record
             return Key(_DEPLOYMENT, DEPLOYMENT_SORT)
         case _:
             assert_never(ref)
+
+
+def leading_key(room: Room, pool: str) -> str:
+    """The partition keys of a room as an IAM policy names them: with `*` for what is not said. `pool`: its name, or "*".
+
+    Raises:
+        ValueError: the pool's name cannot be part of a key.
+    """
+    name = pool if pool == "*" else _checked(pool)
+    match room:
+        case Room.WORK | Room.DONE | Room.PAYLOAD:
+            return f"{name}#{room.value}#*"
+        case Room.CONTROL | Room.REPORTS:
+            return f"{name}#{room.value}"
+        case Room.REGISTRY:
+            return _REGISTRY
+        case Room.DEPLOYMENT:
+            return _DEPLOYMENT
+        case _:
+            assert_never(room)
 
 
 def partition_of(span: Span) -> str:

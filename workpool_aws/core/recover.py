@@ -70,7 +70,7 @@ def lost_report(work: Work, *, target_claims: bool) -> Report:
     """What a start that never reported came to [WP-14].
 
     A claimed work that nobody claimed never ran, if its function is known to claim: it is put back. Anything else may have run. What is
-    known is known from the deployment alone, and a function that is deployed wrongly runs each time: so not again and again.
+    known is known from the deployment alone, and a function that is marked wrongly runs each time: so not again and again.
     """
     if work.claimed and work.claim is None and target_claims and work.undelivered < limits.UNCLAIMED_MAX:
         return Report(kind=ReportKind.NEVER_DELIVERED, error="nobody claimed the start before its deadline")

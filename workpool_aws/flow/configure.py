@@ -35,15 +35,18 @@ def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool
     for _ in range(_TRIES):
         config = load(ports, pool)
         if config is not None and config.max_parallelism == max_parallelism:
-            return
+            break
         if config is not None and config.base_by != _NOBODY:
             told = facts.ConfigAlternates(pool=pool, ours=max_parallelism, theirs=config.max_parallelism, theirs_by=config.base_by)
             ports.telemetry.tell(told)
         changes: dict[str, object] = {"max_parallelism": max_parallelism, "base_by": by, "base_at": ports.clock.now()}
         if _write(ports, pool, config, changes) is not None:
             _announce(ports, pool, first=config is None)
-            return
-    raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
+            break
+    else:
+        raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
+    if config is not None and config.deployed_parallelism not in (None, max_parallelism):
+        ports.telemetry.tell(facts.BaseIgnored(pool=pool, ours=max_parallelism, deployed=config.deployed_parallelism))
 
 
 def deploy_limit(ports: Ports, pool: str, max_parallelism: int | None) -> bool:

@@ -16,6 +16,7 @@ from workpool_aws.core.choose import Choice, marks_after
 from workpool_aws.core.kick import KickReason
 from workpool_aws.core.pace import Pace, PassDone, Pause, after_failure, decide_pause
 from workpool_aws.core.settle import Settled, deep_low, settle
+from workpool_aws.core.tally import added
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import configure, tally
 from workpool_aws.flow.callback import act_on, look_at_callbacks
@@ -143,7 +144,7 @@ def _one_pass(hold: Hold, now: EpochMs) -> PassDone:
     hold.passes += 1
     moved = len(settled.gone) + len(settled.entries) - len(looked.entries) + len(choice.chosen)
     if moved:
-        _tell_pass(hold, len(settled.gone), len(choice.chosen), limit)
+        _tell_pass(hold, settled, len(choice.chosen), limit)
     progress = moved > 0 or told or drained is not None or bool(choice.called_off)
     return PassDone(
         free=limit - len(entries),
@@ -211,8 +212,18 @@ def _counted(hold: Hold, settled: Settled, choice: Choice, now: EpochMs) -> Tall
     return tally.carry_on(hold.ports, hold.pool, hold.ledger.tally, settled.records, lags, now)
 
 
-def _tell_pass(hold: Hold, settled: int, started: int, limit: int) -> None:
+def _tell_pass(hold: Hold, settled: Settled, started: int, limit: int) -> None:
+    ended = added(None, settled.records, (), hold.ports.clock.now())
     fact = facts.PassReport(
-        pool=hold.pool, generation=hold.generation, settled=settled, started=started, in_flight=len(hold.entries), limit=limit
+        pool=hold.pool,
+        generation=hold.generation,
+        settled=len(settled.gone),
+        started=started,
+        in_flight=len(hold.entries),
+        limit=limit,
+        succeeded=0 if ended is None else ended.succeeded,
+        failed=0 if ended is None else ended.failed,
+        retried=0 if ended is None else ended.retried,
+        canceled=0 if ended is None else ended.canceled,
     )
     hold.ports.telemetry.tell(fact)

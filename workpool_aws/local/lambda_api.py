@@ -11,6 +11,7 @@ from workpool_aws.local.deliveries import EVENT_BYTES_MAX, Deliveries
 from workpool_aws.local.functions import Functions, Resolved
 from workpool_aws.local.http import Refusal, Reply, Request, json_reply
 from workpool_aws.local.runs import Runs
+from workpool_aws.settings import DECORATED
 
 __all__ = ["LambdaApi"]
 
@@ -91,6 +92,7 @@ def _checked(request: Request, bytes_max: int) -> str:
 
 def _configuration(resolved: Resolved) -> Reply:
     function = resolved.function
+    variables = {DECORATED: "1"} if function.decorated else {}
     return json_reply(
         HTTPStatus.OK,
         {
@@ -100,6 +102,7 @@ def _configuration(resolved: Resolved) -> Reply:
             "Timeout": -(-function.timeout_ms // 1000),
             "MemorySize": 128,
             "State": "Active",
+            "Environment": {"Variables": variables},
         },
     )
 

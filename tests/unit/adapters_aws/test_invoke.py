@@ -9,7 +9,7 @@ import pytest
 from botocore import exceptions as sdk
 
 from workpool_aws.adapters.aws import CLIENT_CONFIGS
-from workpool_aws.adapters.invoke import LambdaInvoker, start_fresh_traces
+from workpool_aws.adapters.invoke import LambdaInvoker, answer_of, start_fresh_traces
 from workpool_aws.adapters.telemetry import ListTelemetry
 from workpool_aws.adapters.wire import assignment_from_wire, order_from_wire
 from workpool_aws.errors import StoreUnavailable
@@ -263,6 +263,34 @@ def test_limits_of_two_targets_are_kept_apart(invoker, far):
     assert [invoker.limits(name).timeout_ms for name in ("send", "send:live", "send")] == [30_000, 60_000, 30_000]
 
 
+COMPLETION = ARN.replace("send", "completion")
+MARK = {"Environment": {"Variables": {"WORKPOOL_DECORATED": "1", "SECRET": "hidden"}}}
+REPORTS_FAILURES = {"DestinationConfig": {"OnFailure": {"Destination": COMPLETION}}}
+
+
+@pytest.mark.parametrize(
+    ("configuration", "events", "claims"),
+    [
+        (MARK, REPORTS_FAILURES, True),
+        ({}, REPORTS_FAILURES, False),
+        ({"Environment": {"Variables": {"WORKPOOL_DECORATED": "0"}}}, REPORTS_FAILURES, False),
+        ({"Environment": {"Error": {"ErrorCode": "AccessDeniedException"}}}, REPORTS_FAILURES, False),
+        (MARK, {}, False),
+        (MARK, {"DestinationConfig": {"OnFailure": {"Destination": ARN}}}, False),
+        (MARK, {"DestinationConfig": {key: {"Destination": COMPLETION} for key in ("OnSuccess", "OnFailure")}}, False),
+    ],
+    ids=["marked", "not marked", "marked as not", "not told", "no destinations", "another's destination", "undecorated's destinations"],
+)
+def test_a_function_is_known_to_claim_by_mark_and_destinations_together(invoker, far, clock, configuration, events, claims):
+    """[WP-5] Destinations alone may be a mistake, and an unclaimed start of such a function would run again and again."""
+    asking = LambdaInvoker(invoker._client, invoker._retrying_client, clock, lambda: COMPLETION)
+    far.answers = [(200, {"Timeout": 3, **configuration}, ""), (200, {"MaximumEventAgeInSeconds": 60, **events}, "")]
+
+    assert asking.limits("send") == FunctionLimits(timeout_ms=3_000, event_age_ms=60_000, claims=claims)
+    assert asking.acknowledges("send") == claims
+    assert "hidden" not in repr(vars(asking))
+
+
 @pytest.mark.parametrize(
     "failure",
     [
@@ -368,3 +396,14 @@ def test_the_list_is_read_once_in_five_minutes_and_what_was_known_outlives_troub
     clock.time = EpochMs(clock.time + 300_000)
 
     assert (kept, listing.invoker.acknowledges("told"), listing.reads) == (True, True, 2)
+
+
+@pytest.mark.parametrize(("code", "hint"), [("AccessDeniedException", True), ("ResourceNotFoundException", False)])
+def test_a_target_that_was_not_added_is_refused_with_what_to_do(code: str, hint: bool) -> None:
+    error = sdk.ClientError({"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "Invoke")
+
+    meant = answer_of(error)
+
+    assert isinstance(meant, InvokeRefused)
+    assert ("add_action" in meant.reason) == hint
+    assert not meant.lasting

@@ -1,15 +1,25 @@
-"""Owns the shape of the table: key, index of dead letters, billing and TTL attribute, as deployments and tests create it."""
+"""Owns the shape of the table as deployments and tests create it: key, index of dead letters, billing and TTL; and its kinds of items."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workpool_aws.adapters.keys import DEAD_INDEX, DEAD_KEY, PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
+from workpool_aws.adapters.keys import DEAD_INDEX, DEAD_KEY, PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE, Room, leading_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-__all__ = ["DEAD_INDEX", "DEAD_KEY", "PARTITION_KEY", "SORT_KEY", "TTL_ATTRIBUTE", "create_table", "enable_ttl"]
+__all__ = [
+    "DEAD_INDEX",
+    "DEAD_KEY",
+    "PARTITION_KEY",
+    "SORT_KEY",
+    "TTL_ATTRIBUTE",
+    "Room",
+    "create_table",
+    "enable_ttl",
+    "leading_key",
+]
 
 
 def create_table(client: DynamoDBClient, name: str) -> None:

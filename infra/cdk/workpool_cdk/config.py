@@ -1,0 +1,73 @@
+"""Owns `workpool.toml`: what the app of this directory deploys."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from workpool_cdk.errors import ConfigurationError
+from workpool_cdk.monitoring import Monitoring
+
+__all__ = ["AppConfig", "read_config"]
+
+T = TypeVar("T")
+
+_KNOWN: Final = frozenset({"stack", "table", "keep_table", "monitoring", "pools"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppConfig:
+    """What to deploy."""
+
+    stack: str
+    table: str | None
+    """None: CloudFormation names it."""
+    keep_table: bool
+    """Whether the table stays when the stack goes, and refuses to be deleted."""
+    monitoring: Monitoring
+    pools: Mapping[str, Mapping[str, object]]
+
+
+def read_config(path: Path) -> AppConfig:
+    """What a file says; what it does not say has its default.
+
+    Raises:
+        ConfigurationError: there is no such file, it is no TOML, or it says something unknown. Pools are checked by the construct.
+    """
+    try:
+        said = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    unknown = sorted(set(said) - _KNOWN)
+    if unknown:
+        raise ConfigurationError(f"{path}: unknown key {unknown[0]!r}; known: {', '.join(sorted(_KNOWN))}")
+    pools = _value(path, said, "pools", dict, {"default": {}})
+    strays = [name for name, options in pools.items() if not isinstance(options, dict)]
+    if strays:
+        raise ConfigurationError(f"{path}: pools.{strays[0]}: write [pools.{strays[0]}], and its options below")
+    return AppConfig(
+        stack=_value(path, said, "stack", str, "Workpool"),
+        table=_value(path, said, "table", str, "") or None,
+        keep_table=_value(path, said, "keep_table", bool, True),  # noqa: FBT003 - the default, not a switch
+        monitoring=_monitoring(path, _value(path, said, "monitoring", str, Monitoring.MINIMAL)),
+        pools=pools,
+    )
+
+
+def _monitoring(path: Path, level: str) -> Monitoring:
+    try:
+        return Monitoring(level)
+    except ValueError:
+        raise ConfigurationError(f"{path}: monitoring: {level!r} is none of {', '.join(Monitoring)}") from None
+
+
+def _value(path: Path, said: Mapping[str, object], key: str, kind: type[T], default: T) -> T:
+    value = said.get(key, default)
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{path}: {key}: {value!r} is not a {kind.__name__}")
+    return value

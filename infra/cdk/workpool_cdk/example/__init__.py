@@ -1,0 +1,1 @@
+"""What the example functions run. Deployed only when asked for."""

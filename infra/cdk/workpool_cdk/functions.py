@@ -1,0 +1,140 @@
+"""Owns the library's own Lambda functions: loop, completion, watchdog; their sizes, asynchronous settings, logs and roles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from aws_cdk import ArnFormat, Duration, Names, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from workpool_cdk.acknowledged import acknowledge_function
+from workpool_cdk.bundling import ARCHITECTURE, RUNTIME
+
+__all__ = ["COMPLETION", "LOOP", "WATCHDOG", "FunctionShape", "LibraryFunction", "async_settings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionShape:
+    """What one of the library's functions is like."""
+
+    name: str
+    handler: str
+    description: str
+    memory_mb: int
+    timeout: Duration
+    retries: int
+    """How often Lambda tries again after an error."""
+    event_age: Duration
+    """How long Lambda keeps trying to deliver an event."""
+
+
+LOOP: Final = FunctionShape(
+    name="loop",
+    handler="workpool_aws.handlers.main_loop.handler",
+    description="Runs a pool: starts its due works, settles what has ended, and ends when there is nothing to do.",
+    # A seventh of a core: it waits for DynamoDB and Lambda most of the time, and busy pools are priced at this size in docs/cost.md.
+    memory_mb=256,
+    # The longest there is: a busy loop hands over to the next invocation by itself, and each hand-over is a cold-start's pause.
+    timeout=Duration.minutes(15),
+    # An order that failed is worth nothing a minute later: its generation is taken, and the watchdog has made another.
+    retries=0,
+    # The lease of an order that was never delivered ends after 30 s, and the watchdog orders anew.
+    event_age=Duration.seconds(60),
+)
+COMPLETION: Final = FunctionShape(
+    name="completion",
+    handler="workpool_aws.handlers.completion.handler",
+    description="Records what Lambda's destinations tell of workers: how they ended, or that they were never reached.",
+    memory_mb=256,
+    # Ten calls at most, each bounded to a few seconds with its repetitions.
+    timeout=Duration.seconds(60),
+    # What it is told is known to nobody else before the work's deadline, and telling it twice does no harm.
+    retries=2,
+    event_age=Duration.hours(6),
+)
+WATCHDOG: Final = FunctionShape(
+    name="watchdog",
+    handler="workpool_aws.handlers.watchdog.handler",
+    description="Looks once a minute for pools that should be at work and are not.",
+    memory_mb=256,
+    timeout=Duration.seconds(60),
+    # The next tick is a minute away.
+    retries=0,
+    event_age=Duration.seconds(60),
+)
+
+
+class LibraryFunction(Construct):
+    """One function of the library, with a role that may do nothing yet but write its own log and its own failures.
+
+    Its ARN is known before it is deployed, because the loop must know its own: `arn` names no resource, so nothing waits for it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        shape: FunctionShape,
+        *,
+        code: lambda_.Code,
+        failures: sqs.IQueue,
+        log_retention: logs.RetentionDays,
+        memory_mb: int | None = None,
+    ) -> None:
+        super().__init__(scope, shape.name.capitalize())
+        stack = Stack.of(self)
+        name = Names.unique_resource_name(self, max_length=64, separator="-")
+        self.arn = stack.format_arn(service="lambda", resource="function", resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME)
+        self.log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), description=shape.description)
+        self.log_group.grant_write(self.role)
+        self.grant(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[failures.queue_arn]))
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            function_name=name,
+            description=shape.description,
+            runtime=RUNTIME,
+            architecture=ARCHITECTURE,
+            handler=shape.handler,
+            code=code,
+            role=self.role,
+            memory_size=memory_mb or shape.memory_mb,
+            timeout=shape.timeout,
+            log_group=self.log_group,
+            # Lambda stops a chain of invocations after sixteen hops; a busy pool is one long chain of them.
+            recursive_loop=lambda_.RecursiveLoop.ALLOW,
+        )
+        acknowledge_function(self.function)
+        lambda_.CfnEventInvokeConfig(
+            self,
+            "Async",
+            function_name=self.function.function_name,
+            qualifier="$LATEST",
+            maximum_retry_attempts=shape.retries,
+            maximum_event_age_in_seconds=shape.event_age.to_seconds(),
+            destination_config=async_settings(on_failure=failures.queue_arn),
+        ).node.add_dependency(self.role)
+
+    def grant(self, *statements: iam.PolicyStatement) -> None:
+        """Let the function do this, before it is invoked for the first time."""
+        for statement in statements:
+            self.role.add_to_principal_policy(statement)
+
+    def set_environment(self, values: Sequence[tuple[str, str]]) -> None:
+        """Variables of its environment."""
+        for name, value in values:
+            self.function.add_environment(name, value)
+
+
+def async_settings(*, on_success: str | None = None, on_failure: str) -> lambda_.CfnEventInvokeConfig.DestinationConfigProperty:
+    """Where Lambda sends what became of an event; None: nowhere."""
+    return lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
+        on_success=None if on_success is None else lambda_.CfnEventInvokeConfig.OnSuccessProperty(destination=on_success),
+        on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=on_failure),
+    )

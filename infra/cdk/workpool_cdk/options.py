@@ -1,0 +1,74 @@
+"""Owns what users may say about pools, and the checks of it, before any resource is made."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from aws_cdk import Token
+
+from workpool_aws.core import limits
+from workpool_cdk.errors import ConfigurationError
+
+__all__ = ["PoolLimits", "acknowledging_to_text", "pools_to_json", "read_pools"]
+
+PoolLimits = Mapping[str, int | None]
+"""For each pool its `max_parallelism`; None: whatever programs say."""
+
+_NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{limits.POOL_NAME_LENGTH_MAX}}}")
+_KNOWN: Final = frozenset({"max_parallelism"})
+_ENVIRONMENT_BYTES_MAX: Final = 3_400
+"""What pools and acknowledging functions may take together: Lambda allows 4 KB of variables in all, and the rest is for names and ARNs."""
+_FUNCTION_NAME_BYTES_MAX: Final = 64
+"""For a name that CloudFormation makes up when it deploys."""
+
+
+def read_pools(pools: Mapping[str, Mapping[str, object]]) -> PoolLimits:
+    """The limits of each pool.
+
+    Raises:
+        ConfigurationError: no pool, a name that pools cannot have, an unknown option, or a limit out of bounds.
+    """
+    if not pools:
+        raise ConfigurationError('pools: name at least one, as in pools={"email": {"max_parallelism": 10}}')
+    read = {name: _read_limit(name, options) for name, options in pools.items()}
+    if len(pools_to_json(read)) > _ENVIRONMENT_BYTES_MAX:
+        raise ConfigurationError(f"pools: their limits take more than {_ENVIRONMENT_BYTES_MAX} bytes of a function's environment")
+    return read
+
+
+def _read_limit(name: str, options: Mapping[str, object]) -> int | None:
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(f"pools: {name!r} is no pool's name: 1 to {limits.POOL_NAME_LENGTH_MAX} of A-Z a-z 0-9 _ -")
+    unknown = sorted(set(options) - _KNOWN)
+    if unknown:
+        raise ConfigurationError(f"pools[{name!r}]: unknown option {unknown[0]!r}; known: {', '.join(sorted(_KNOWN))}")
+    value = options.get("max_parallelism")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limits.PARALLELISM_MAX:
+        raise ConfigurationError(f"pools[{name!r}].max_parallelism: {value!r} is not an int from 0 to {limits.PARALLELISM_MAX}")
+    return value
+
+
+def pools_to_json(pools: PoolLimits) -> str:
+    """What WORKPOOL_POOLS says: pools that have a limit, in order of name."""
+    said = {name: {"max_parallelism": pools[name]} for name in sorted(pools) if pools[name] is not None}
+    return json.dumps(said, separators=(",", ":"))
+
+
+def acknowledging_to_text(functions: Sequence[str], pools: PoolLimits) -> str:
+    """What WORKPOOL_ACKNOWLEDGING says: the names of functions, some of them known only when they are deployed.
+
+    Raises:
+        ConfigurationError: beside the limits of the pools there is no room for so many.
+    """
+    taken = sum(1 + (_FUNCTION_NAME_BYTES_MAX if Token.is_unresolved(name) else len(name)) for name in functions)
+    if len(pools_to_json(pools)) + taken > _ENVIRONMENT_BYTES_MAX:
+        raise ConfigurationError(
+            f"add_on_complete: the names of {len(functions)} handlers, beside the limits of the pools, take more than "
+            f"{_ENVIRONMENT_BYTES_MAX} bytes of a function's environment"
+        )
+    return ",".join(functions)

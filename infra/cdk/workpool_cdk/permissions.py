@@ -1,0 +1,175 @@
+"""Owns who may do what: every IAM statement that the construct gives, built from one table of actors, operations and kinds of items.
+
+A tightening here is checked against the library itself: `tests/infra/test_permissions_suffice.py` runs it and holds each of its calls
+against these statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from aws_cdk import aws_iam as iam
+
+from workpool_aws.adapters.dynamodb.table import DEAD_INDEX, Room, leading_key
+
+__all__ = [
+    "Actor",
+    "invoke_statement",
+    "key_statement",
+    "limits_statement",
+    "pass_role_statement",
+    "schedule_statement",
+    "table_statements",
+]
+
+
+class Actor(StrEnum):
+    """Who calls the table."""
+
+    ENQUEUER = "enqueuer"
+    READER = "reader"
+    MANAGER = "manager"
+    WORKER = "worker"
+    CALLBACK_HANDLER = "callback_handler"
+    LOOP = "loop"
+    COMPLETION = "completion"
+    WATCHDOG = "watchdog"
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """Operations of DynamoDB on kinds of items. `index`: on the index of dead letters, instead of the table."""
+
+    operations: tuple[str, ...]
+    rooms: tuple[Room, ...]
+    index: bool = False
+
+
+_GET: Final = "GetItem"
+_GET_MANY: Final = "BatchGetItem"
+_QUERY: Final = "Query"
+_PUT: Final = "PutItem"
+_UPDATE: Final = "UpdateItem"
+_DELETE: Final = "DeleteItem"
+
+_ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
+    Actor.ENQUEUER: (
+        _Access((_GET,), (Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
+        _Access((_PUT,), (Room.WORK, Room.PAYLOAD, Room.CONTROL, Room.REGISTRY)),
+        _Access((_UPDATE,), (Room.CONTROL,)),
+    ),
+    Actor.READER: (
+        _Access((_GET,), (Room.WORK, Room.CONTROL)),
+        _Access((_GET_MANY,), (Room.WORK, Room.PAYLOAD)),
+        _Access((_QUERY,), (Room.WORK, Room.REPORTS)),
+        _Access((_QUERY,), (Room.WORK,), index=True),
+    ),
+    Actor.MANAGER: (
+        _Access((_GET,), (Room.WORK, Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
+        _Access((_GET_MANY,), (Room.PAYLOAD,)),
+        _Access((_QUERY,), (Room.WORK,), index=True),
+        _Access((_PUT,), (Room.WORK, Room.DONE, Room.PAYLOAD, Room.CONTROL, Room.REGISTRY)),
+        _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
+    ),
+    Actor.WORKER: (
+        _Access((_GET,), (Room.WORK, Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
+        _Access((_GET_MANY,), (Room.PAYLOAD,)),
+        _Access((_PUT,), (Room.WORK, Room.DONE, Room.PAYLOAD, Room.REGISTRY)),
+        _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
+    ),
+    Actor.CALLBACK_HANDLER: (_Access((_UPDATE,), (Room.WORK,)),),
+    Actor.LOOP: (
+        _Access((_GET,), (Room.WORK, Room.CONTROL, Room.DEPLOYMENT)),
+        _Access((_GET_MANY,), (Room.WORK, Room.PAYLOAD)),
+        _Access((_QUERY,), (Room.WORK, Room.DONE)),
+        _Access((_PUT,), (Room.WORK, Room.DONE, Room.CONTROL, Room.REPORTS)),
+        _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
+        _Access((_DELETE,), (Room.WORK, Room.DONE)),
+    ),
+    Actor.COMPLETION: (
+        _Access((_GET,), (Room.WORK, Room.CONTROL, Room.DEPLOYMENT)),
+        _Access((_GET_MANY,), (Room.PAYLOAD,)),
+        _Access((_PUT,), (Room.WORK, Room.DONE, Room.PAYLOAD)),
+        _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
+    ),
+    Actor.WATCHDOG: (
+        _Access((_GET,), (Room.CONTROL, Room.DEPLOYMENT)),
+        _Access((_GET_MANY,), (Room.WORK,)),
+        _Access((_QUERY,), (Room.REGISTRY, Room.WORK, Room.DONE, Room.REPORTS)),
+        _Access((_PUT,), (Room.WORK, Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
+        _Access((_UPDATE,), (Room.CONTROL,)),
+    ),
+}
+
+
+def table_statements(actor: Actor, table_arn: str, pools: Iterable[str] | None) -> list[iam.PolicyStatement]:
+    """What an actor may do with the table: named operations, on items whose partition key is of the right kind and pool.
+
+    `pools`: only items of these; None: of any pool (the library's own functions, which serve them all). Nobody may scan, nor change the
+    table. A transaction is judged by the operations in it.
+    """
+    names = None if pools is None else sorted(pools)
+    return [_table_statement(access, table_arn, names) for access in _ACCESS[actor]]
+
+
+def _table_statement(access: _Access, table_arn: str, pools: Sequence[str] | None) -> iam.PolicyStatement:
+    keys = {key for room in access.rooms for key in _keys(room, pools)}
+    return iam.PolicyStatement(
+        actions=[f"dynamodb:{operation}" for operation in access.operations],
+        resources=[f"{table_arn}/index/{DEAD_INDEX}" if access.index else table_arn],
+        conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": sorted(keys)}},
+    )
+
+
+def _keys(room: Room, pools: Sequence[str] | None) -> list[str]:
+    if pools is None or room in (Room.REGISTRY, Room.DEPLOYMENT):
+        return [leading_key(room, "*")]
+    return [leading_key(room, pool) for pool in pools]
+
+
+def key_statement(key_arn: str, region: str) -> iam.PolicyStatement:
+    """The use of the table's own key, through DynamoDB only."""
+    return iam.PolicyStatement(
+        actions=[
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "kms:GenerateDataKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        ],
+        resources=[key_arn],
+        conditions={"StringEquals": {"kms:ViaService": f"dynamodb.{region}.amazonaws.com"}},
+    )
+
+
+def invoke_statement(*function_arns: str) -> iam.PolicyStatement:
+    """Invoking exactly these: a function's ARN does not stand for its versions, whose asynchronous settings are their own."""
+    return iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=list(function_arns))
+
+
+def limits_statement(*function_arns: str) -> iam.PolicyStatement:
+    """Reading timeout, event age and destinations, which the deadline of a start is made of."""
+    return iam.PolicyStatement(
+        actions=["lambda:GetFunctionConfiguration", "lambda:GetFunctionEventInvokeConfig"], resources=list(function_arns)
+    )
+
+
+def schedule_statement(schedule_arns: str) -> iam.PolicyStatement:
+    """Ordering, moving and dropping far wakes, in their own group only."""
+    return iam.PolicyStatement(
+        actions=["scheduler:CreateSchedule", "scheduler:DeleteSchedule", "scheduler:UpdateSchedule"], resources=[schedule_arns]
+    )
+
+
+def pass_role_statement(role_arn: str) -> iam.PolicyStatement:
+    """Giving a far wake the role that it fires in, and giving that role to nothing else."""
+    return iam.PolicyStatement(
+        actions=["iam:PassRole"],
+        resources=[role_arn],
+        conditions={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
+    )

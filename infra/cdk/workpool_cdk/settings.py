@@ -1,0 +1,30 @@
+"""Owns the names of the variables by which a deployment speaks to the library: the only place here that spells them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = [
+    "ACKNOWLEDGING",
+    "COMPLETION_ARN",
+    "DECORATED",
+    "LOG_LEVEL",
+    "LOOP_ARN",
+    "METRICS",
+    "POOLS",
+    "SCHEDULER_ROLE_ARN",
+    "SCHEDULE_GROUP",
+    "TABLE",
+]
+
+TABLE: Final = "WORKPOOL_TABLE"
+LOOP_ARN: Final = "WORKPOOL_LOOP_ARN"
+COMPLETION_ARN: Final = "WORKPOOL_COMPLETION_ARN"
+SCHEDULE_GROUP: Final = "WORKPOOL_SCHEDULE_GROUP"
+SCHEDULER_ROLE_ARN: Final = "WORKPOOL_SCHEDULER_ROLE_ARN"
+POOLS: Final = "WORKPOOL_POOLS"
+ACKNOWLEDGING: Final = "WORKPOOL_ACKNOWLEDGING"
+LOG_LEVEL: Final = "WORKPOOL_LOG_LEVEL"
+METRICS: Final = "WORKPOOL_METRICS"
+DECORATED: Final = "WORKPOOL_DECORATED"
+"""Of users' functions: says that the handler claims its starts and reports by itself. Its one value is "1"."""

@@ -1,0 +1,65 @@
+"""Owns what EventBridge Scheduler does for the pools: the watchdog's tick, and the group and role of the far wakes that the loop orders."""
+
+from __future__ import annotations
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from workpool_cdk.permissions import invoke_statement
+
+__all__ = ["FarWakes", "WatchdogTick"]
+
+
+class FarWakes(Construct):
+    """A schedule group of its own, so that the loop may order and drop schedules there and touch no other, and the role they fire in."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, loop_arn: str) -> None:
+        super().__init__(scope, construct_id)
+        self.group = scheduler.ScheduleGroup(self, "Group", removal_policy=RemovalPolicy.DESTROY)
+        self.role = _scheduler_role(self, self.group.schedule_group_arn, "What far wakes of pools fire in: it may invoke their loop.")
+        self.role.add_to_principal_policy(invoke_statement(loop_arn))
+        self.schedule_arns = Stack.of(self).format_arn(
+            service="scheduler", resource="schedule", resource_name=f"{self.group.schedule_group_name}/*"
+        )
+
+
+class WatchdogTick(Construct):
+    """One tick a minute for the whole table, whatever the number of pools: about five cents a month.
+
+    In a group of its own: the loop, which may drop schedules of its group, cannot drop this one.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, watchdog_arn: str, table: str, undelivered: sqs.IQueue) -> None:
+        super().__init__(scope, construct_id)
+        group = scheduler.ScheduleGroup(self, "Group", removal_policy=RemovalPolicy.DESTROY)
+        role = _scheduler_role(self, group.schedule_group_arn, "What the watchdog's tick fires in: it may invoke the watchdog.")
+        role.add_to_principal_policy(invoke_statement(watchdog_arn))
+        role.add_to_principal_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[undelivered.queue_arn]))
+        schedule = scheduler.CfnSchedule(
+            self,
+            "Minute",
+            description="Has the watchdog look at every pool of the table.",
+            group_name=group.schedule_group_name,
+            schedule_expression="rate(1 minute)",
+            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            target=scheduler.CfnSchedule.TargetProperty(
+                arn=watchdog_arn,
+                role_arn=role.role_arn,
+                input=Stack.of(self).to_json_string({"workpool_watchdog": {"table": table}}),
+                # A tick that is late is worth less than the next one.
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(maximum_event_age_in_seconds=60, maximum_retry_attempts=2),
+                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=undelivered.queue_arn),
+            ),
+        )
+        # The group's name is known before the group is there, and a role before it may do anything.
+        schedule.node.add_dependency(group, role)
+
+
+def _scheduler_role(scope: Construct, group_arn: str, description: str) -> iam.Role:
+    # Scheduler is asked to act for this account and this group only: else another account's schedule could use the role.
+    conditions = {"StringEquals": {"aws:SourceAccount": Stack.of(scope).account, "aws:SourceArn": group_arn}}
+    principal = iam.ServicePrincipal("scheduler.amazonaws.com", conditions=conditions)
+    return iam.Role(scope, "Role", assumed_by=principal, description=description)

@@ -1,0 +1,318 @@
+"""The library makes no call that its role may not make, and no role may do what the library never does.
+
+The library runs in a LocalCloud, through boto3; each of its calls is held against the statements that were reviewed (`iam.json`), as IAM
+would. Needs no CDK.
+"""
+
+import fnmatch
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import boto3
+import pytest
+from botocore.client import BaseClient
+
+from infra.statements import PATH
+from workpool_aws import Work, Workpool
+from workpool_aws.flow.watch import would_act
+from workpool_aws.local import LocalCloud
+
+STATEMENTS = json.loads(PATH.read_text(encoding="utf-8"))
+KINDS = {"#work#": "work", "#done#": "done", "#payload#": "payload", "#control": "control", "#reports": "reports"}
+ROLES = {
+    "workpool-loop": "PoolsLoopRole",
+    "workpool-completion": "PoolsCompletionRole",
+    "workpool-watchdog": "PoolsWatchdogRole",
+    "send_email": "SendEmailServiceRole",
+    "legacy": "LegacyServiceRole",
+    "email_sent": "EmailSentServiceRole",
+    "plain": "PlainServiceRole",
+    "enqueuer": "ApiServiceRole",
+    "reader": "BoardServiceRole",
+    "manager": "AdminServiceRole",
+}
+RESOURCES = {
+    "workpool-loop": "function:Mail-Pools-Loop",
+    "send_email": "<SendEmail>",
+    "legacy": "<Legacy>",
+    "email_sent": "<EmailSent>",
+    "plain": "<Plain>",
+}
+SEEDS = range(2)
+LARGE = "x" * 20_000
+
+
+class Call(NamedTuple):
+    """One call, as IAM judges it. `what`: a partition key, or the name of what is called."""
+
+    action: str
+    what: str
+    index: bool = False
+
+
+class Recorder:
+    """Notes what each actor calls."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self._cloud = cloud
+        self.calls: dict[str, set[Call]] = {}
+        self.actor: str | None = None
+        self._hears = True
+
+    @contextmanager
+    def acting(self, actor: str) -> Iterator[None]:
+        self.actor = actor
+        yield
+        self.actor = None
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        self._hears = False
+        yield
+        self._hears = True
+
+    def note(self, service: str, operation: str, request: dict[str, Any]) -> None:
+        task = self._cloud._open.kernel.current()
+        actor = self.actor if task is None else re.split(r"[#/]", task.name)[0]
+        if actor is not None and self._hears:
+            self.calls.setdefault(actor, set()).update(judged(service, operation, request))
+
+
+def judged(service: str, operation: str, request: dict[str, Any]) -> Iterator[Call]:  # noqa: C901 - one a kind of request
+    match service, operation:
+        case "dynamodb", "TransactWriteItems":
+            for item in request["TransactItems"]:
+                for name, each in item.items():
+                    yield Call(f"dynamodb:{name}Item", (each.get("Item") or each.get("Key"))["pk"]["S"])
+        case "dynamodb", "BatchGetItem":
+            for table in request["RequestItems"].values():
+                yield from (Call("dynamodb:BatchGetItem", key["pk"]["S"]) for key in table["Keys"])
+        case "dynamodb", "Query":
+            partition = re.match(r"(#\w+) = (:\w+)", request["KeyConditionExpression"])
+            assert partition is not None
+            assert request["ExpressionAttributeNames"][partition[1]] == "pk"
+            yield Call("dynamodb:Query", request["ExpressionAttributeValues"][partition[2]]["S"], index="IndexName" in request)
+        case "dynamodb", _:
+            yield Call(f"dynamodb:{operation}", (request.get("Item") or request.get("Key"))["pk"]["S"])
+        case "lambda", "Invoke":
+            yield Call("lambda:InvokeFunction", request["FunctionName"].rpartition(":")[2])
+        case "lambda", _:
+            yield Call(f"lambda:{operation}", request["FunctionName"].rpartition(":")[2])
+        case (("sqs" | "sns" | "scheduler"), _):
+            yield Call(f"{service}:{operation}", "")
+        case _:
+            raise AssertionError(f"{service}:{operation}: nobody said how IAM judges it")
+
+
+def statements_for(role: str) -> list[dict[str, Any]]:
+    return [each for each in STATEMENTS[role] if each["Effect"] == "Allow" and "Principal" not in each]
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def allows(statement: dict[str, Any], call: Call) -> bool:
+    if call.action not in listed(statement["Action"]):
+        return False
+    if call.action.startswith("dynamodb:"):
+        keys = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+        on_index = statement["Resource"].endswith("/index/dead_letters")
+        return on_index == call.index and any(fnmatch.fnmatchcase(call.what, key) for key in keys)
+    if call.action.startswith("lambda:"):
+        return any(each.endswith(RESOURCES[call.what]) for each in listed(statement["Resource"]))
+    return True
+
+
+def grants_of(role: str) -> set[str]:
+    """What a role may do, one operation and kind of item or resource each."""
+    found = set()
+    for statement in statements_for(role):
+        for action in listed(statement["Action"]):
+            if action.startswith("dynamodb:"):
+                index = " index" if statement["Resource"].endswith("/index/dead_letters") else ""
+                found |= {
+                    f"{action}{index} {kind_of(key)}" for key in statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+                }
+            else:
+                found.add(action)
+    return found
+
+
+def kind_of(key: str) -> str:
+    return next((kind for part, kind in KINDS.items() if part in key), key)
+
+
+def used_by(calls: set[Call]) -> set[str]:
+    return {
+        f"{call.action}{' index' if call.index else ''} {kind_of(call.what)}" if call.action.startswith("dynamodb:") else call.action
+        for call in calls
+    }
+
+
+def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
+    pool = cloud.workpool("email", max_parallelism=4)
+
+    @pool.action
+    def send_email(work: Work, fails: int = 0, size: int = 0, text: str = "", takes: int = 0) -> str:
+        work.cancel_requested()
+        if fails:
+            raise ValueError("no")
+        return "y" * size
+
+    def legacy(event: dict[str, Any], context: object) -> str:
+        if event.get("fails"):
+            raise ValueError("no")
+        return "z" * event.get("size", 0)
+
+    @pool.on_complete
+    def email_sent(event: object) -> None: ...
+
+    def plain(event: object, context: object) -> None: ...
+
+    decorated = cloud.function(send_email, takes=lambda event: timedelta(seconds=event.get("takes", 1)))
+    undecorated = cloud.function(legacy)
+    queue = boto3.client("sqs").create_queue(QueueName="told")["QueueUrl"]
+    queue_arn = boto3.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic_arn = boto3.client("sns").create_topic(Name="news")["TopicArn"]
+    targets = [cloud.function(email_sent), cloud.function(plain), queue_arn, topic_arn]
+    loads: list[dict[str, object]] = [{}, {"fails": 1}, {"size": 20_000}, {"text": LARGE}, {"takes": 600}]
+    ids = []
+    tick(cloud)
+    with recorder.acting("manager"):
+        cloud.workpool("reports").configure(None, max_parallelism=2)
+    with recorder.acting("enqueuer"):
+        for (load, target), fn in itertools.product(zip(loads, itertools.cycle(targets), strict=False), (decorated, undecorated)):
+            ids.append(pool.enqueue_action(None, fn, load, retry=bool(load), on_complete=target, context=LARGE if load else 1))
+        ids += [pool.enqueue_action(None, decorated, {"size": 20_000}, on_complete=target, context=LARGE) for target in targets]
+        after = timedelta(hours=2)
+        late = [pool.enqueue_action(None, decorated, {"text": LARGE}, run_after=after, on_complete=to, context=LARGE) for to in targets]
+        pool.enqueue_action(None, decorated, {}, run_after=timedelta(hours=3))
+        # A program's second thought: the base changes while a loop is there.
+        cloud.workpool("email", max_parallelism=5).enqueue_action(None, decorated, {})
+    cloud.advance(timedelta(seconds=30))
+    tick(cloud)
+    with recorder.acting("manager"):
+        for work_id in late:
+            pool.cancel(None, work_id)
+        pool.cancel(None, pool.enqueue_action(None, decorated, {"text": LARGE}))
+        pool.configure(None, max_parallelism=3)
+    cloud.run_until_idle(timedelta(days=2))
+    manage(pool, ids, recorder)
+    cloud.run_until_idle(timedelta(days=2))
+    tick(cloud)
+    forget_a_wake(cloud, decorated, recorder)
+
+
+def forget_a_wake(cloud: LocalCloud, fn: str, recorder: Recorder) -> None:
+    """A pool that waited for a late work, which is canceled, goes idle and drops its schedule."""
+    pool = cloud.workpool("email")
+    late = pool.enqueue_action(None, fn, {}, run_after=timedelta(hours=5))
+    cloud.advance(timedelta(seconds=30))
+    pool.cancel(None, late)
+    with recorder.acting("enqueuer"):
+        pool.enqueue_action(None, fn, {})
+    cloud.run_until_idle()
+
+
+def manage(pool: Workpool, ids: list[Any], recorder: Recorder) -> None:
+    with recorder.acting("reader"):
+        pool.status_batch(None, ids)
+        for work_id in ids:
+            pool.result(None, work_id)
+        for state in (None, "pending", "running", "finished", "dead"):
+            pool.list(None, state=state)
+        pool.stats(None)
+        pool.config(None)
+    with recorder.acting("manager"):
+        failed = [each for each in ids if (found := pool.result(None, each)) is not None and found.kind == "failed"]
+        pool.redrive(None, failed[0])
+        pool.redrive(None, failed[0])
+        pool.redrive_all(None)
+
+
+def tick(cloud: LocalCloud) -> None:
+    cloud.invoke(cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table}})
+    cloud.advance(timedelta(seconds=10))
+
+
+@pytest.fixture(scope="module")
+def calls() -> dict[str, set[Call]]:
+    """By actor, over a few seeds, with faults that make recovery and watchdog act."""
+    real = BaseClient._make_api_call
+    total: dict[str, set[Call]] = {}
+    with pytest.MonkeyPatch.context() as patched:
+        for seed in SEEDS:
+            faulty = {"lost_deliveries": 0.1, "duplicate_deliveries": 0.1, "crash_rate": 0.03} if seed else {}
+            with LocalCloud(engine="moto", seed=seed, **faulty) as cloud:
+                recorder = Recorder(cloud)
+                for name, value in environment(cloud).items():
+                    patched.setenv(name, value)
+
+                def note(client: Any, operation: str, request: dict[str, Any], recorder: Recorder = recorder) -> Any:
+                    recorder.note(client.meta.service_model.service_name, operation, request)
+                    return real(client, operation, request)
+
+                def unheard(*args: Any, recorder: Recorder = recorder) -> bool:
+                    # The cloud asks whether a tick would find anything, in the middle of whatever runs.
+                    with recorder.silent():
+                        return would_act(*args)
+
+                with patch.object(BaseClient, "_make_api_call", note), patch("workpool_aws.local.deployment.would_act", unheard):
+                    run_everything(cloud, recorder)
+            for actor, made in recorder.calls.items():
+                total.setdefault(actor, set()).update(made)
+    return total
+
+
+def environment(cloud: LocalCloud) -> dict[str, str]:
+    return {
+        "WORKPOOL_LOOP_ARN": cloud.loop_arn,
+        "WORKPOOL_COMPLETION_ARN": cloud.completion_arn,
+        "WORKPOOL_METRICS": "pools",
+    }
+
+
+@pytest.mark.parametrize("actor", ROLES)
+def test_a_role_may_make_every_call_that_is_made_in_it(calls: dict[str, set[Call]], actor: str) -> None:
+    allowed = statements_for(ROLES[actor])
+
+    refused = sorted(call for call in calls.get(actor, set()) if not any(allows(each, call) for each in allowed))
+
+    assert refused == [], f"seeds {SEEDS}"
+
+
+BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
+"""What Lambda does in the name of a role."""
+SHARED = {"sqs:GetQueueUrl"}
+"""The cloud's functions are one process: one of them asks, and all know."""
+NEVER_SEEN = {
+    "PoolsLoopRole": BY_LAMBDA - {"sqs:SendMessage"} | {"iam:PassRole"},  # judged when a schedule is created
+    "PoolsCompletionRole": BY_LAMBDA - {"sqs:SendMessage"},
+    # Repairs: a pool whose status was removed by hand, and the hourly look at what no loop can see. And what a new deployment
+    # changes, which the cloud writes by itself.
+    "PoolsWatchdogRole": BY_LAMBDA
+    | {"dynamodb:PutItem #pools", "dynamodb:PutItem work", "dynamodb:PutItem #deployment", "dynamodb:PutItem control"},
+    "LegacyServiceRole": {"lambda:InvokeFunction"},  # its destination
+    "EmailSentServiceRole": {"lambda:InvokeFunction"},  # the same
+    # A function of two tables is told of no loop, and asks the table.
+    "ApiServiceRole": {"dynamodb:GetItem #deployment"},
+    "AdminServiceRole": {"dynamodb:GetItem #deployment"},
+    # A worker that kicks a pool whose status was removed by hand makes the watchdog know it.
+    "SendEmailServiceRole": {"dynamodb:GetItem #pools", "dynamodb:PutItem #pools"},
+}
+
+
+@pytest.mark.parametrize("actor", ROLES)
+def test_no_role_may_do_what_is_never_done_in_it(calls: dict[str, set[Call]], actor: str) -> None:
+    role = ROLES[actor]
+
+    unused = grants_of(role) - used_by(calls.get(actor, set())) - SHARED
+
+    assert unused == NEVER_SEEN.get(role, set()), f"seeds {SEEDS}"

@@ -1,0 +1,202 @@
+"""What facts come to as metrics, and when a line is written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+import pytest
+
+from pool_world import StandingClock
+from workpool_aws.adapters.aws import aws_ports
+from workpool_aws.adapters.metrics import MINUTE_MS, TABLE_METRICS, Metric, MetricsTelemetry, units_of
+from workpool_aws.adapters.telemetry import ListTelemetry
+from workpool_aws.errors import UsageError
+from workpool_aws.model import facts
+from workpool_aws.settings import Settings, read_settings
+
+RESTED = facts.LoopRested(pool="email", generation=1, state="idle", wake_in_ms=None, saturated=False, passes=3, set_aside=0)
+
+
+class Log(ListTelemetry):
+    """A log that keeps what it is told."""
+
+    def at_level(self, level: int) -> ListTelemetry:
+        return ListTelemetry(level)
+
+
+class World:
+    def __init__(self, capsys: pytest.CaptureFixture[str], scope: Any = "pools") -> None:
+        self.clock = StandingClock()
+        self.log = Log()
+        self.telemetry = MetricsTelemetry(self.log, self.clock, table="jobs", scope=scope)
+        self._capsys = capsys
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._capsys.readouterr().out.splitlines()]
+
+
+@pytest.fixture
+def world(capsys: pytest.CaptureFixture[str]) -> World:
+    return World(capsys)
+
+
+def a_pass(**counts: int) -> facts.PassReport:
+    return facts.PassReport(pool="email", generation=1, settled=1, started=1, in_flight=1, limit=3, **counts)
+
+
+def test_counts_are_written_when_the_loop_rests(world: World) -> None:
+    world.telemetry.tell(facts.LoopTook(pool="email", generation=1, in_flight=0))
+    world.telemetry.tell(a_pass(succeeded=6, failed=2, retried=2))
+    world.telemetry.tell(facts.Started(pool="email", work_id="01", attempt=1, lag_ms=40))
+    world.telemetry.tell(facts.Started(pool="email", work_id="02", attempt=1, lag_ms=90))
+    assert world.lines() == []
+    world.telemetry.tell(RESTED)
+
+    (line,) = world.lines()
+    assert {name: line[name] for name in get_args(Metric) if name in line} == {
+        "DeadLetters": 2,
+        "Failed": 2,
+        "FailureRate": 25.0,
+        "Generations": 1,
+        "Retried": 2,
+        "RetryRate": 20.0,
+        "StartLag": [40, 90],
+        "Started": 2,
+        "Succeeded": 6,
+        "SuccessRate": 75.0,
+    }
+    assert (line["Table"], line["Pool"], line["StartLagMax"]) == ("jobs", "email", 90)
+    assert line["_aws"]["Timestamp"] == world.clock.now()
+
+
+def test_a_set_of_dimensions_has_only_metrics_that_the_line_has(world: World) -> None:
+    world.telemetry.tell(facts.LoopTook(pool="email", generation=1, in_flight=0))
+    world.telemetry.tell(facts.Started(pool="email", work_id="01", attempt=1, lag_ms=40))
+    world.telemetry.tell(RESTED)
+
+    (line,) = world.lines()
+    assert line["_aws"]["CloudWatchMetrics"] == [
+        {"Namespace": "Workpool", "Dimensions": [["Table"]], "Metrics": [{"Name": "Generations", "Unit": "Count"}]},
+        {
+            "Namespace": "Workpool",
+            "Dimensions": [["Table", "Pool"]],
+            "Metrics": [
+                {"Name": "Generations", "Unit": "Count"},
+                {"Name": "StartLag", "Unit": "Milliseconds"},
+                {"Name": "Started", "Unit": "Count"},
+            ],
+        },
+    ]
+
+
+def test_for_the_table_alone_only_what_alarms_look_at_is_a_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World(capsys, "table")
+    world.telemetry.tell(a_pass(succeeded=1, failed=1))
+    world.telemetry.tell(facts.NoProgress(pool="email", generation=1, passes=10))
+    world.telemetry.tell(RESTED)
+
+    (line,) = world.lines()
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Dimensions"] == [["Table"]]
+    assert [each["Name"] for each in directive["Metrics"]] == ["DeadLetters", "FailureRate", "NoProgress"]
+
+
+def test_a_busy_loop_writes_once_a_minute(world: World) -> None:
+    for _ in range(180):
+        world.telemetry.tell(a_pass(succeeded=1))
+        world.clock.at += 1_000
+
+    lines = world.lines()
+    assert [line["Succeeded"] for line in lines] == [1 + MINUTE_MS // 1000] * 2
+    world.telemetry.tell(RESTED)
+    assert sum(line["Succeeded"] for line in [*lines, *world.lines()]) == 180
+
+
+def test_a_line_never_has_more_lags_than_cloudwatch_takes(world: World) -> None:
+    for number in range(250):
+        world.telemetry.tell(facts.Started(pool="email", work_id=str(number), attempt=1, lag_ms=number))
+    world.telemetry.tell(RESTED)
+
+    assert [len(line["StartLag"]) for line in world.lines()] == [100, 100, 50]
+
+
+def test_pools_are_counted_apart(world: World) -> None:
+    world.telemetry.tell(facts.LoopTook(pool="email", generation=1, in_flight=0))
+    world.telemetry.tell(facts.WatchdogActed(pool="reports", reason="the loop's lease ran out"))
+    world.telemetry.tell(RESTED)
+
+    assert [(line["Pool"], line.get("Generations"), line.get("WatchdogActed")) for line in world.lines()] == [
+        ("reports", None, 1),
+        ("email", 1, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "oldest", "shown"),
+    [
+        (3, 12.5, {"Backlog": 4, "InFlight": 3, "Limit": 3, "OldestDue": 12.5}),
+        (3, None, {"Backlog": 4, "InFlight": 3, "Limit": 3}),
+        (0, 12.5, {"Backlog": 4, "InFlight": 3, "Limit": 0}),
+    ],
+)
+def test_a_survey_is_written_at_once_and_a_paused_pool_is_not_late(world: World, limit: int, oldest: float | None, shown: Any) -> None:
+    world.telemetry.tell(facts.Surveyed(pool="email", pending=4, running=3, limit=limit, oldest_pending_s=oldest))
+
+    (line,) = world.lines()
+    assert {name: line[name] for name in get_args(Metric) if name in line} == shown
+
+
+def test_a_callback_that_was_given_up_is_a_dead_letter(world: World) -> None:
+    world.telemetry.tell(facts.CallbackDead(pool="email", work_id="01", target="x", reason="gone"))
+    world.telemetry.tell(RESTED)
+
+    assert [line["DeadLetters"] for line in world.lines()] == [1]
+
+
+def test_a_loop_that_did_nothing_writes_nothing(world: World) -> None:
+    world.telemetry.tell(RESTED)
+
+    assert world.lines() == []
+
+
+def test_what_is_counted_is_logged_as_ever(world: World) -> None:
+    world.telemetry.tell(RESTED)
+
+    assert world.log.facts == [RESTED]
+
+
+def test_another_level_counts_together_with_the_first(world: World) -> None:
+    world.telemetry.tell(facts.LoopTook(pool="email", generation=1, in_flight=0))
+    louder = world.telemetry.at_level(10)
+    louder.tell(facts.LoopTook(pool="email", generation=2, in_flight=0))
+    louder.tell(RESTED)
+
+    assert [line["Generations"] for line in world.lines()] == [2]
+    assert len(world.log.facts) == 1
+
+
+def test_the_alarms_metrics_are_known_and_have_units() -> None:
+    assert set(get_args(Metric)) > TABLE_METRICS
+    assert {units_of(name) for name in get_args(Metric)} == {"Count", "Milliseconds", "Percent", "Seconds"}
+
+
+def test_ports_count_where_the_environment_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/jobs"
+    counting = aws_ports(arn, settings=Settings(region="us-east-1", metrics="table"), clock=StandingClock()).telemetry
+    silent = aws_ports(arn, settings=Settings(region="us-east-1"), clock=StandingClock()).telemetry
+
+    assert isinstance(counting, MetricsTelemetry)
+    assert counting._table == "jobs"
+    assert not isinstance(silent, MetricsTelemetry)
+
+
+@pytest.mark.parametrize(("said", "read"), [("table", "table"), ("pools", "pools"), ("", None)])
+def test_the_environment_says_what_is_counted(said: str, read: str | None) -> None:
+    assert read_settings({"WORKPOOL_METRICS": said}).metrics == read
+
+
+def test_an_unknown_scope_is_refused() -> None:
+    with pytest.raises(UsageError, match="WORKPOOL_METRICS"):
+        read_settings({"WORKPOOL_METRICS": "all"})

@@ -1,0 +1,223 @@
+"""Owns the metrics: what facts come to, written as lines that CloudWatch turns into metrics (embedded metric format).
+
+Counted in memory and written once a minute a pool, when a loop ends, and with each survey of the watchdog: no metric costs a request. What
+a killed loop had counted since its last line is lost; nothing rests on it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol
+
+from workpool_aws.model import facts
+from workpool_aws.model.facts import Fact
+from workpool_aws.ports import Clock, Telemetry
+
+__all__ = ["MINUTE_MS", "NAMESPACE", "TABLE_METRICS", "Metric", "MetricsScope", "MetricsTelemetry", "units_of"]
+
+NAMESPACE: Final = "Workpool"
+TABLE_DIMENSION: Final = "Table"
+POOL_DIMENSION: Final = "Pool"
+MINUTE_MS: Final = 60_000
+_LAG_MAX: Final = "StartLagMax"
+"""In the line only, for queries of the log: they cannot look into the list of lags."""
+_LAGS_MAX: Final = 100
+"""Values of one metric that one line may have."""
+
+MetricsScope = Literal["table", "pools"]
+"""`table`: the metrics of the alarms, all pools of a table in one. `pools`: all metrics, for each pool too."""
+
+Metric = Literal[
+    "Backlog",
+    "Canceled",
+    "DeadLetters",
+    "Failed",
+    "FailureRate",
+    "Generations",
+    "InFlight",
+    "Limit",
+    "NoProgress",
+    "OldestDue",
+    "Retried",
+    "RetryRate",
+    "StartLag",
+    "Started",
+    "Succeeded",
+    "SuccessRate",
+    "WatchdogActed",
+]
+TABLE_METRICS: Final[frozenset[Metric]] = frozenset(
+    {"DeadLetters", "FailureRate", "Generations", "NoProgress", "OldestDue", "WatchdogActed"},
+)
+_UNITS: Final[Mapping[Metric, str]] = {
+    "FailureRate": "Percent",
+    "OldestDue": "Seconds",
+    "RetryRate": "Percent",
+    "StartLag": "Milliseconds",
+    "SuccessRate": "Percent",
+}
+
+
+def units_of(metric: Metric) -> str:
+    """The unit of a metric, as CloudWatch names it."""
+    return _UNITS.get(metric, "Count")
+
+
+class _Leveled(Protocol):
+    """A log that can be had at another level."""
+
+    def at_level(self, level: int) -> Telemetry: ...
+
+    def tell(self, fact: Fact) -> None: ...
+
+
+@dataclass(slots=True)
+class _Minute:
+    """What one pool came to since the last line."""
+
+    since: int
+    counts: Counter[Metric] = field(default_factory=Counter)
+    lags_ms: list[int] = field(default_factory=list)
+    gauges: dict[Metric, float] = field(default_factory=dict)
+
+
+class MetricsTelemetry:
+    """Logs facts as the log it is given does, and counts them. Never raises."""
+
+    def __init__(self, log: _Leveled, clock: Clock, *, table: str, scope: MetricsScope, minutes: _Minutes | None = None) -> None:
+        self._log = log
+        self._clock = clock
+        self._table = table
+        self._scope = scope
+        self._minutes = _Minutes() if minutes is None else minutes
+
+    def at_level(self, level: int) -> Telemetry:
+        """One that logs from this level on, and counts together with this one."""
+        return _Both(self._log.at_level(level), self)
+
+    def tell(self, fact: Fact) -> None:
+        """Logs it as the log does, and counts it."""
+        self._log.tell(fact)
+        self.count(fact)
+
+    def count(self, fact: Fact) -> None:
+        """Counts it, and writes a line when it is time."""
+        over = self._minutes.add(fact, self._clock.now())
+        if over is not None:
+            line = _line(over, table=self._table, pool=fact.pool, scope=self._scope, now=self._clock.now())
+            if line is not None:
+                sys.stdout.write(line + "\n")
+
+
+class _Both:
+    """A log of one level, and the counting that all share."""
+
+    def __init__(self, log: Telemetry, counting: MetricsTelemetry) -> None:
+        self._log = log
+        self._counting = counting
+
+    def at_level(self, level: int) -> Telemetry:
+        return self._counting.at_level(level)
+
+    def tell(self, fact: Fact) -> None:
+        self._log.tell(fact)
+        self._counting.count(fact)
+
+
+class _Minutes:
+    """The counts of each pool. Safe in threads: a pass starts works in many."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pools: dict[str, _Minute] = {}
+
+    def add(self, fact: Fact, now: int) -> _Minute | None:
+        """Count a fact; the counts, when they are to be written now, and begin anew."""
+        with self._lock:
+            minute = self._pools.setdefault(fact.pool, _Minute(now))
+            _note(minute, fact)
+            if _ends(fact) or now - minute.since >= MINUTE_MS or len(minute.lags_ms) >= _LAGS_MAX:
+                return self._pools.pop(fact.pool)
+            return None
+
+
+def _note(minute: _Minute, fact: Fact) -> None:
+    counts = minute.counts
+    match fact:
+        case facts.LoopTook():
+            counts["Generations"] += 1
+        case facts.PassReport():
+            counts["Succeeded"] += fact.succeeded
+            counts["Failed"] += fact.failed
+            counts["Retried"] += fact.retried
+            counts["Canceled"] += fact.canceled
+            counts["DeadLetters"] += fact.failed
+        case facts.Started():
+            counts["Started"] += 1
+            minute.lags_ms.append(fact.lag_ms)
+        case facts.CallbackDead():
+            counts["DeadLetters"] += 1
+        case facts.NoProgress():
+            counts["NoProgress"] += 1
+        case facts.WatchdogActed():
+            counts["WatchdogActed"] += 1
+        case facts.Surveyed():
+            minute.gauges |= {"Backlog": fact.pending, "InFlight": fact.running, "Limit": fact.limit}
+            # A pool that somebody paused is late because somebody wanted it so.
+            if fact.limit > 0 and fact.oldest_pending_s is not None:
+                minute.gauges["OldestDue"] = fact.oldest_pending_s
+        case _:
+            pass
+
+
+def _ends(fact: Fact) -> bool:
+    """Whether nothing may follow in this invocation for a long time, so that what was counted must be written now."""
+    enders = (facts.LoopRested, facts.HandedOver, facts.LoopFenced, facts.LoopEnded, facts.WatchdogActed, facts.Surveyed)
+    return isinstance(fact, enders)
+
+
+def _values(minute: _Minute) -> dict[Metric, float | Sequence[int]]:
+    """The metrics of a minute. Rates are metrics of their own, so that an alarm needs no arithmetic."""
+    values: dict[Metric, float | Sequence[int]] = {name: count for name, count in minute.counts.items() if count}
+    values |= minute.gauges
+    if minute.lags_ms:
+        values["StartLag"] = minute.lags_ms
+    ended = minute.counts["Succeeded"] + minute.counts["Failed"] + minute.counts["Canceled"]
+    if ended:
+        values["SuccessRate"] = 100 * minute.counts["Succeeded"] / ended
+        values["FailureRate"] = 100 * minute.counts["Failed"] / ended
+    if ended + minute.counts["Retried"]:
+        values["RetryRate"] = 100 * minute.counts["Retried"] / (ended + minute.counts["Retried"])
+    return values
+
+
+def _line(minute: _Minute, *, table: str, pool: str, scope: MetricsScope, now: int) -> str | None:
+    values = _values(minute)
+    if not values:
+        return None
+    # Every set of dimensions is a metric of its own, and paid for: a table's set has what the alarms look at.
+    directives = [_directive([TABLE_DIMENSION], sorted(TABLE_METRICS & values.keys()))]
+    if scope == "pools":
+        directives.append(_directive([TABLE_DIMENSION, POOL_DIMENSION], sorted(values)))
+    body: dict[str, object] = {
+        "_aws": {"Timestamp": now, "CloudWatchMetrics": [directive for directive in directives if directive["Metrics"]]},
+        TABLE_DIMENSION: table,
+        POOL_DIMENSION: pool,
+    }
+    body |= {str(name): value for name, value in values.items()}
+    if minute.lags_ms:
+        body[_LAG_MAX] = max(minute.lags_ms)
+    return json.dumps(body, separators=(",", ":"))
+
+
+def _directive(dimensions: Sequence[str], names: Sequence[Metric]) -> dict[str, object]:
+    return {
+        "Namespace": NAMESPACE,
+        "Dimensions": [dimensions],
+        "Metrics": [{"Name": name, "Unit": units_of(name)} for name in names],
+    }

@@ -1,0 +1,41 @@
+"""Surveys the pools of a table for the metrics: what waits, how long, and how full each is. Once a minute, by the watchdog."""
+
+from __future__ import annotations
+
+from workpool_aws.core import limits
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow import configure
+from workpool_aws.flow.stats import take_stats
+from workpool_aws.flow.watch import registered_pools
+from workpool_aws.model import facts
+from workpool_aws.model.loop import LoopState, Status
+from workpool_aws.model.refs import StatusRef
+from workpool_aws.ports import Ports
+
+__all__ = ["survey"]
+
+
+def survey(ports: Ports) -> None:
+    """Tell of every pool that is not idle: an idle one has nothing that could be told.
+
+    Never raises: a pool that could not be read is left out, until the next survey.
+    """
+    try:
+        for pool in registered_pools(ports.store, ports.telemetry):
+            _survey_pool(ports, pool)
+    except StoreUnavailable:
+        return
+
+
+def _survey_pool(ports: Ports, pool: str) -> None:
+    try:
+        status = ports.store.get(StatusRef(pool))
+        if not isinstance(status, Status) or status.state is LoopState.IDLE:
+            return
+        config = configure.load(ports, pool)
+        stats = take_stats(ports, pool, window_ms=limits.STATS_WINDOW_MS_MIN)
+    except StoreUnavailable:
+        return
+    limit = limits.PARALLELISM_DEFAULT if config is None else config.limit
+    told = facts.Surveyed(pool=pool, pending=stats.pending, running=stats.running, limit=limit, oldest_pending_s=stats.oldest_pending_s)
+    ports.telemetry.tell(told)
