@@ -9,7 +9,7 @@ from typing import Final, Literal, assert_never
 
 from workpool_aws.core.payload import JsonValue, checked_json
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config
+from workpool_aws.model.loop import NOBODY, Config
 from workpool_aws.model.work import CallbackState, Outcome, State, Work
 
 __all__ = [
@@ -204,6 +204,8 @@ def config_of(config: Config | None, *, max_parallelism_default: int) -> PoolCon
 def _base_of(config: Config) -> BaseLimit:
     if config.deployed_parallelism is not None:
         return BaseLimit(max_parallelism=config.deployed_parallelism, by=_DEPLOYMENT, at=_instant(config.deployed_at))
+    if config.base_by == NOBODY:
+        return BaseLimit(max_parallelism=config.max_parallelism, by=None, at=None)
     return BaseLimit(max_parallelism=config.max_parallelism, by=config.base_by, at=instant(config.base_at))
 
 

@@ -8,7 +8,7 @@ from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.kick import kick
 from workpool_aws.model import facts
-from workpool_aws.model.loop import Config
+from workpool_aws.model.loop import NOBODY, Config
 from workpool_aws.model.refs import ConfigRef, LedgerRef
 from workpool_aws.model.writes import Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
@@ -16,8 +16,6 @@ from workpool_aws.ports import ConditionFailed, Ports
 __all__ = ["deploy_limit", "ensure_base", "follow_epoch", "load", "override"]
 
 _TRIES = 8
-_NOBODY = "default"
-"""Who set the base of a config that only has an override."""
 
 
 def load(ports: Ports, pool: str) -> Config | None:
@@ -36,7 +34,7 @@ def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool
         config = load(ports, pool)
         if config is not None and config.max_parallelism == max_parallelism:
             break
-        if config is not None and config.base_by != _NOBODY:
+        if config is not None and config.base_by != NOBODY:
             told = facts.ConfigAlternates(pool=pool, ours=max_parallelism, theirs=config.max_parallelism, theirs_by=config.base_by)
             ports.telemetry.tell(told)
         changes: dict[str, object] = {"max_parallelism": max_parallelism, "base_by": by, "base_at": ports.clock.now()}
@@ -99,7 +97,7 @@ def _write(ports: Ports, pool: str, config: Config | None, changes: dict[str, ob
     """The config as written; None when somebody else changed it first."""
     try:
         if config is None:
-            blank = Config(pool=pool, version=0, max_parallelism=limits.PARALLELISM_DEFAULT, base_by=_NOBODY, base_at=ports.clock.now())
+            blank = Config(pool=pool, version=0, max_parallelism=limits.PARALLELISM_DEFAULT, base_by=NOBODY, base_at=ports.clock.now())
             config = blank
             first = changed_config(blank, changes)
             ports.store.write(Put(first, IsAbsent()))

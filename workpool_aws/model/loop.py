@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.work import CallbackState, Outcome
 
 __all__ = [
+    "NOBODY",
     "Config",
     "DeployedLimit",
     "Deployment",
@@ -26,6 +27,10 @@ __all__ = [
     "Status",
     "Tally",
 ]
+
+
+NOBODY: Final = "default"
+"""Who set the base of a config that only has an override."""
 
 
 class LoopState(StrEnum):

@@ -113,6 +113,14 @@ def test_the_first_enqueue_says_an_explicit_limit_and_the_others_do_not(world: W
     assert world.requests - before == 2 + 1  # a put and a look at the status; then the config
 
 
+def test_a_base_that_nobody_gave_has_no_giver(world: World) -> None:
+    """Whoever sets an override first makes a config whose base is the default."""
+    world.pool().configure(None, max_parallelism=3)
+
+    base = world.pool().config(None).base
+    assert (base.max_parallelism, base.by, base.at) == (10, None, None)
+
+
 def test_a_limit_that_was_not_given_is_not_said(world: World) -> None:
     world.pool().enqueue_action(None, "f", {})
 
