@@ -293,12 +293,14 @@ BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
 SHARED = {"sqs:GetQueueUrl"}
 """The cloud's functions are one process: one of them asks, and all know."""
 NEVER_SEEN = {
-    "PoolsLoopRole": BY_LAMBDA - {"sqs:SendMessage"} | {"iam:PassRole"},  # judged when a schedule is created
+    # PassRole is judged when a schedule is created; a work by itself is read where Lambda throttled its start, which is then put back.
+    "PoolsLoopRole": BY_LAMBDA - {"sqs:SendMessage"} | {"iam:PassRole", "dynamodb:GetItem work"},
     "PoolsCompletionRole": BY_LAMBDA - {"sqs:SendMessage"},
     # Repairs: a pool whose status was removed by hand, and the hourly look at what no loop can see. And what a new deployment
-    # changes, which the cloud writes by itself.
+    # changes, which the cloud writes by itself. Pointers that a tick meets are rare: their works are read together.
     "PoolsWatchdogRole": BY_LAMBDA
-    | {"dynamodb:PutItem #pools", "dynamodb:PutItem work", "dynamodb:PutItem #deployment", "dynamodb:PutItem control"},
+    | {"dynamodb:PutItem #pools", "dynamodb:PutItem work", "dynamodb:PutItem #deployment", "dynamodb:PutItem control"}
+    | {"dynamodb:BatchGetItem work"},
     "LegacyServiceRole": {"lambda:InvokeFunction"},  # its destination
     "EmailSentServiceRole": {"lambda:InvokeFunction"},  # the same
     # A function of two tables is told of no loop, and asks the table.

@@ -291,7 +291,9 @@ class VirtualKernel:
         if chosen.lane is None:
             chosen.lane = self._idle.pop() if self._idle else Lane("workpool-local")
             chosen.lane.job = lambda lane: self._body(chosen, lane)
-        chosen.lane.turn.release()
+        if chosen.lane.turn.locked():
+            chosen.lane.turn.release()
+        # Else an interrupt struck just when the turn had been given: it has it already.
 
     def _body(self, seat: Seat, lane: Lane) -> None:
         ident = threading.get_ident()
