@@ -37,7 +37,7 @@ test: $(STAMP) ## Run the tests (ARGS="..." goes to pytest)
 engines: $(STAMP) $(MINISTACK_STAMP) ## Run the store's contract on MiniStack, and on the DynamoDB that WORKPOOL_TEST_ENDPOINT names (ARGS="..." goes to pytest)
 	$(BIN)/python -m pytest tests/contract tests/emulator tests/engines --engine ministack $(if $(WORKPOOL_TEST_ENDPOINT),--engine endpoint) $(ARGS)
 
-e2e: $(STAMP) $(MINISTACK_STAMP) ## Deploy to an emulated AWS and run jobs on it, in real processes, for some minutes
+e2e: $(STAMP) $(MINISTACK_STAMP) $(INFRA_STAMP) $(INFRA)/node_modules ## `cdk deploy` to an emulated AWS and run jobs on it, in real processes, for some minutes; wants Node
 	$(BIN)/python -m pytest tests/e2e --e2e $(ARGS)
 
 ministack: $(MINISTACK_STAMP) ## Make build/ministack-venv, the emulated AWS, from its own lock

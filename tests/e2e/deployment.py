@@ -1,141 +1,138 @@
-"""Owns a deployment of the package's functions and of a few jobs onto an emulated AWS, by boto3.
-
-What it makes is what the package needs of an account: one table, the loop, completion and watchdog functions, their async settings and
-destinations, a schedule group and the watchdog's schedule.
-"""
+"""Owns a deployment of the package onto an emulated AWS by the real CDK CLI, and what it made: names, roles, processes."""
 
 from __future__ import annotations
 
-import io
+import json
 import os
-import zipfile
-from collections.abc import Iterable, Iterator
+import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
 
 import boto3
 
+from tests.e2e.plan import RELEASE_CONTEXT, STACK
 from tests.emulator.server import ACCESS_KEY, REGION, ROOT, SECRET_KEY, MiniStack
-from workpool_aws.adapters.dynamodb.table import create_table, enable_ttl
 
-TABLE = "e2e"
-GROUP = "e2e-wakes"
-ROLE = "arn:aws:iam::000000000000:role/e2e"
-BUNDLED = (
-    "pydantic",
-    "pydantic_core",
-    "annotated-types",
-    "typing-extensions",
-    "typing-inspection",
-    "python-ulid",
-    "aws-lambda-powertools",
-    "jmespath",
-)
-"""What the package needs besides boto3, which the emulator brings as Lambda does."""
-FUNCTIONS = Path(__file__).parent / "functions"
+ACCOUNT = "000000000000"
+INFRA = ROOT / "infra" / "cdk"
+CLI = INFRA / "node_modules" / ".bin" / "cdk"
+"""Made by `make cdk`, from the lock."""
+CDK_PYTHON = ROOT / "build" / "infra-venv" / "bin" / "python"
+ASSETS = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
+
+_DEPLOYED_WITHIN_S = 600
+
+
+class CdkFailed(Exception):
+    """The CLI ended with an error. The message ends with what it said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A function of the user's."""
+class Deployed:
+    """What the stack's outputs say."""
 
-    handler: str
-    timeout_s: int = 30
-    decorated: bool = True
+    table: str
+    loop: str
+    completion: str
+    watchdog: str
+    queue_url: str
+    queue_arn: str
+    roles: dict[str, str]
 
-
-JOBS = {
-    "nap": Job(handler="jobs.nap"),
-    "fail-first": Job(handler="jobs.fail_first"),
-    "hang-once": Job(handler="jobs.hang_once"),
-    "vanish": Job(handler="jobs.vanish", timeout_s=10),
-    "open-model": Job(handler="workpool_aws.cli.demo_worker.open_model"),
-    "plain": Job(handler="jobs.plain", decorated=False),
-}
-OWN = {
-    "loop": ("workpool_aws.handlers.main_loop.handler", 900, 0),
-    "completion": ("workpool_aws.handlers.completion.handler", 60, 2),
-    "watchdog": ("workpool_aws.handlers.watchdog.handler", 60, 0),
-}
+    def environment(self) -> dict[str, str]:
+        """What the construct tells a function that may enqueue."""
+        return {"WORKPOOL_LOOP_ARN": arn_of(self.loop), "WORKPOOL_COMPLETION_ARN": arn_of(self.completion)}
 
 
 def arn_of(function: str) -> str:
-    return f"arn:aws:lambda:{REGION}:000000000000:function:{function}"
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"
 
 
-def environment() -> dict[str, str]:
-    """What a deployment tells every function, and whoever enqueues."""
+def why_absent() -> str | None:
+    """Why nothing can be deployed here; None: it can."""
+    missing = next((path for path in (CDK_PYTHON, CLI) if not path.exists()), None)
+    return None if missing is None else f"{missing.relative_to(ROOT)} is not there: `make cdk` makes it"
+
+
+def account(server: MiniStack) -> dict[str, str]:
+    """The environment of a program that works in the emulated account."""
     return {
-        "WORKPOOL_LOOP_ARN": arn_of("loop"),
-        "WORKPOOL_COMPLETION_ARN": arn_of("completion"),
-        "WORKPOOL_SCHEDULE_GROUP": GROUP,
-        "WORKPOOL_SCHEDULER_ROLE_ARN": ROLE,
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
     }
 
 
-def deploy(server: MiniStack) -> None:
-    """Make everything. The table exists when this returns, and functions can be invoked."""
+def bootstrap(server: MiniStack) -> None:
+    """Prepare the account for the CDK, as people do once."""
+    _cdk(server, "bootstrap", f"aws://{ACCOUNT}/{REGION}", "--app", "")
+    # The bucket refuses whoever does not speak TLS, and the emulated AWS does not.
     session = boto3.Session(region_name=REGION, aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY)
-    dynamodb = session.client("dynamodb", endpoint_url=server.url)
-    create_table(dynamodb, TABLE)
-    enable_ttl(dynamodb, TABLE)
-    functions, code = session.client("lambda", endpoint_url=server.url), bundle()
-    for name, (handler, timeout_s, retries) in OWN.items():
-        _create(functions, name, handler, timeout_s, code)
-        functions.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=retries)
-    for name, job in JOBS.items():
-        _create(functions, name, job.handler, job.timeout_s, code)
-        completion = {"Destination": arn_of("completion")}
-        both = {"OnFailure": completion} if job.decorated else {"OnFailure": completion, "OnSuccess": completion}
-        functions.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0, DestinationConfig=both)
-    _schedule(session.client("scheduler", endpoint_url=server.url))
+    session.client("s3", endpoint_url=server.url).delete_bucket_policy(Bucket=ASSETS)
 
 
-def _create(functions: Any, name: str, handler: str, timeout_s: int, code: bytes) -> None:
-    functions.create_function(
-        FunctionName=name,
-        Runtime="python3.11",
-        Role=ROLE,
-        Handler=handler,
-        Timeout=timeout_s,
-        MemorySize=256,
-        Code={"ZipFile": code},
-        Environment={"Variables": environment()},
-    )
-    functions.put_function_recursion_config(FunctionName=name, RecursiveLoop="Allow")
-
-
-def _schedule(scheduler: Any) -> None:
-    scheduler.create_schedule_group(Name=GROUP)
-    scheduler.create_schedule(
-        Name="watchdog",
-        GroupName=GROUP,
-        ScheduleExpression="rate(1 minute)",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        Target={"Arn": arn_of("watchdog"), "RoleArn": ROLE, "Input": f'{{"workpool_watchdog":{{"table":"{TABLE}"}}}}'},
+def deploy(server: MiniStack, *, release: int = 1) -> Deployed:
+    """Deploy, or update to another release. When it returns, functions can be invoked."""
+    outputs = server.folder / "outputs.json"
+    _cdk(server, "deploy", STACK, *_app(server, release), "--require-approval", "never", "--outputs-file", str(outputs))
+    said: dict[str, str] = json.loads(outputs.read_text(encoding="utf-8"))[STACK]
+    found = {name.removesuffix("Output"): value for name, value in said.items()}
+    return Deployed(
+        table=found["Table"],
+        loop=found["Loop"],
+        completion=found["Completion"],
+        watchdog=found["Watchdog"],
+        queue_url=found["Told"],
+        queue_arn=found["ToldArn"],
+        roles={name: found[name] for name in ("Enqueuer", "Reader", "Manager")},
     )
 
 
-def bundle() -> bytes:
-    """The code of every function: the package, what it needs, and the jobs."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for path, name in _files():
-            archive.write(path, name)
-    return packed.getvalue()
+def destroy(server: MiniStack) -> None:
+    """Remove the stack."""
+    _cdk(server, "destroy", STACK, *_app(server, 1), "--force")
 
 
-def _files() -> Iterator[tuple[Path, str]]:
-    for root in (ROOT / "workpool_aws", FUNCTIONS):
-        start = root.parent if root.name == "workpool_aws" else root
-        for path in sorted(root.rglob("*.py")):
-            yield path, str(path.relative_to(start))
-    for name in BUNDLED:
-        for file in distribution(name).files or ():
-            if not file.parts[0].startswith("..") and "__pycache__" not in file.parts:
-                yield Path(str(file.locate())), str(file)
+def _app(server: MiniStack, release: int) -> list[str]:
+    app = f"{CDK_PYTHON} {Path(__file__).with_name('app.py')}"
+    return [
+        "--app",
+        app,
+        "--output",
+        str(server.folder / "cdk.out"),
+        "-c",
+        "workpool:bundle-for=host",
+        "-c",
+        f"{RELEASE_CONTEXT}={release}",
+    ]
+
+
+def _cdk(server: MiniStack, *words: str) -> None:
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(server.folder),
+        "TMPDIR": str(server.folder),
+        "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", INFRA))),
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **account(server),
+    }
+    done = subprocess.run(
+        [str(CLI), *words, "--no-notices", "--ci"],
+        cwd=INFRA,  # for the settings in its cdk.json
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_DEPLOYED_WITHIN_S,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise CdkFailed(f"cdk {words[0]} ended with {done.returncode}:\n{done.stdout[-8000:]}")
 
 
 def processes_of(server: MiniStack, function: str) -> Iterable[int]:

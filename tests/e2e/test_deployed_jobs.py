@@ -1,4 +1,4 @@
-"""Works on deployed functions: real processes, one table, asked from outside."""
+"""Works on deployed functions: real processes, roles and permissions, one table, asked from outside."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 from typing import TypeVar
 
 import boto3
 
-from tests.e2e.deployment import GROUP, processes_of
-from workpool_aws import RetryPolicy
+from tests.e2e.deployment import Deployed, deploy, processes_of
+from workpool_aws import RetryPolicy, StoreUnavailable
 
 T = TypeVar("T")
 
@@ -32,9 +33,9 @@ def most_at_once(runs: list[dict[str, float]]) -> int:
 
 def once(look: Callable[[], T]) -> T:
     """What a look sees, as soon as it sees something."""
-    until = monotonic() + 60
+    until = monotonic() + 100
     while not (seen := look()):
-        assert monotonic() < until, "nothing was seen for a minute"
+        assert monotonic() < until, "nothing was seen for more than a minute"
         sleep(0.1)
     return seen
 
@@ -52,7 +53,8 @@ def test_the_job_of_the_demo_comes_out(make_pool, finished):
 
 
 def test_no_more_run_at_a_time_than_the_pool_allows(make_pool, finished):
-    pool = make_pool("limit", max_parallelism=3)
+    pool = make_pool("limit")
+    once(lambda: pool.config(None).base.by == "deployment")
     ids = pool.enqueue_action_batch(None, "nap", [{"n": n, "ms": 400} for n in range(12)])
 
     finished(pool, ids, within_s=60)
@@ -113,42 +115,100 @@ def test_a_canceled_work_never_starts(make_pool, finished):
     assert statuses[0].started_at is None
 
 
-def test_a_far_wake_is_ordered_for_what_is_due_later(cloud, make_pool):
-    pool = make_pool("later")
-    scheduler = boto3.client("scheduler", endpoint_url=cloud.url)
+def orders_of(deployed: Deployed, pool: str) -> list[str]:
+    """For when the far wakes of a pool are ordered."""
+    scheduler, functions = boto3.client("scheduler"), boto3.client("lambda")
+    group = functions.get_function_configuration(FunctionName=deployed.loop)["Environment"]["Variables"]["WORKPOOL_SCHEDULE_GROUP"]
+    names = [each["Name"] for each in scheduler.list_schedules(GroupName=group)["Schedules"] if pool in each["Name"]]
+    return [scheduler.get_schedule(GroupName=group, Name=name)["ScheduleExpression"] for name in names]
 
-    def orders() -> list[str]:
-        names = [each["Name"] for each in scheduler.list_schedules(GroupName=GROUP)["Schedules"] if "later" in each["Name"]]
-        return [scheduler.get_schedule(GroupName=GROUP, Name=name)["ScheduleExpression"] for name in names]
+
+def test_a_far_wake_is_ordered_for_what_is_due_later(deployed, make_pool):
+    pool = make_pool("later")
 
     work_id = pool.enqueue_action(None, "nap", {"n": 1, "ms": 1}, run_after=timedelta(hours=1))
     due = pool.status(None, work_id).next_run_at
-    (order,) = once(orders)
+    (order,) = once(lambda: orders_of(deployed, "later"))
 
     assert timedelta(0) <= due - datetime.strptime(order, "at(%Y-%m-%dT%H:%M:%S)").replace(tzinfo=UTC) <= timedelta(minutes=2)
 
 
-def test_a_queue_is_told_how_a_work_ended(cloud, make_pool, finished):
-    pool = make_pool("told")
-    queues = boto3.client("sqs", endpoint_url=cloud.url)
-    url = queues.create_queue(QueueName="told")["QueueUrl"]
-    arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+def test_a_far_wake_fires_without_the_watchdog(deployed, make_pool, finished):
+    pool, functions = make_pool("woken"), boto3.client("lambda")
+    functions.put_function_concurrency(FunctionName=deployed.watchdog, ReservedConcurrentExecutions=0)
+    try:
+        work_id = pool.enqueue_action(None, "nap", {"n": 1, "ms": 1}, run_after=timedelta(seconds=140))
+        due = pool.status(None, work_id).next_run_at
+        once(lambda: orders_of(deployed, "woken"))
+        (status,) = finished(pool, [work_id], within_s=200)
+    finally:
+        functions.delete_function_concurrency(FunctionName=deployed.watchdog)
 
-    work_id = pool.enqueue_action(None, "fail-first", {"times": 0}, on_complete=arn, context={"user": 7})
+    assert status.outcome == "success"
+    assert timedelta(0) <= status.started_at - due < timedelta(seconds=10)
+    assert once(lambda: orders_of(deployed, "woken") == [])
+
+
+def test_a_queue_is_told_how_a_work_ended(deployed, make_pool, finished):
+    pool, queues = make_pool("told"), boto3.client("sqs")
+
+    work_id = pool.enqueue_action(None, "fail-first", {"times": 0}, on_complete=deployed.queue_arn, context={"user": 7})
     finished(pool, [work_id], within_s=60)
-    (message,) = once(lambda: queues.receive_message(QueueUrl=url).get("Messages", []))
+    (message,) = once(lambda: queues.receive_message(QueueUrl=deployed.queue_url).get("Messages", []))
 
     told = json.loads(message["Body"])
     assert (told["work_id"], told["context"], told["result"]) == (work_id, {"user": 7}, {"kind": "success", "return_value": 1})
     assert once(lambda: pool.status(None, work_id).callback == "delivered")
 
 
-def test_a_loop_that_is_killed_is_revived_by_the_watchdog(cloud, make_pool, finished):
+def test_what_a_killed_completion_was_told_is_told_again(cloud, deployed, make_pool, finished):
+    pool = make_pool("unheard")
+    for idle in list(processes_of(cloud, deployed.completion)):
+        os.kill(idle, signal.SIGKILL)
+    work_id = pool.enqueue_action(None, "plain", {"n": 21})
+
+    killed: set[int] = set()
+    while len(killed) < 2:
+        for victim in once(lambda: set(processes_of(cloud, deployed.completion)) - killed):
+            os.kill(victim, signal.SIGKILL)
+            killed.add(victim)
+    (status,) = finished(pool, [work_id], within_s=60)
+
+    assert (status.outcome, pool.result(None, work_id).return_value) == ("success", {"twice": 42})
+
+
+def test_an_update_while_work_is_in_flight_loses_nothing(cloud, make_pool, finished):
+    pool = make_pool("released", max_parallelism=3)
+
+    def some() -> list[str]:
+        """More works; none where nobody answered, since those that were not acknowledged may be lost."""
+        try:
+            return pool.enqueue_action_batch(None, "which-release", [{"ms": 700}] * 6, retry=QUICK)
+        except StoreUnavailable:
+            return []
+
+    ids = some()
+    finished(pool, ids, within_s=60)
+    with ThreadPoolExecutor(1) as aside:
+        updating = aside.submit(deploy, cloud, release=2)
+        while not updating.done():
+            before, ids = ids, ids + some()
+            finished(pool, before, within_s=300)
+        updating.result()
+    ids += once(some)
+    statuses = finished(pool, ids, within_s=300)
+
+    releases = [pool.result(None, each).return_value for each in ids]
+    assert [status.outcome for status in statuses] == ["success"] * len(ids)
+    assert (releases[:6], releases[-6:]) == (["1"] * 6, ["2"] * 6)
+
+
+def test_a_loop_that_is_killed_is_revived_by_the_watchdog(cloud, deployed, make_pool, finished):
     pool = make_pool("killed", max_parallelism=2)
     ids = pool.enqueue_action_batch(None, "nap", [{"n": n, "ms": 700} for n in range(12)], retry=QUICK)
     once(lambda: sum(status.state != "pending" for status in pool.status_batch(None, ids)) >= 3)
 
-    for pid in list(processes_of(cloud, "loop")):
+    for pid in list(processes_of(cloud, deployed.loop)):
         os.kill(pid, signal.SIGKILL)
     statuses = finished(pool, ids, within_s=200)
 

@@ -6,6 +6,8 @@ import os
 import time
 from typing import Any
 
+from release import RELEASE
+
 from workpool_aws import Work, Workpool
 
 pool = Workpool("named-by-the-event", "any")
@@ -48,3 +50,10 @@ def plain(event: dict[str, Any], _: object) -> dict[str, Any]:
     if event.get("fail"):
         raise ValueError("asked to")
     return {"twice": event["n"] * 2}
+
+
+@pool.action
+def which_release(ms: int) -> str:
+    """Take its time, and say which release this code is of."""
+    time.sleep(ms / 1_000)
+    return RELEASE

@@ -1,0 +1,84 @@
+"""Deploys the construct with the functions of the end-to-end tests: what `cdk deploy` runs, with the Python that has the CDK."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from aws_cdk import App, CfnOutput, Duration, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+
+import workpool_aws
+from e2e.plan import JOBS, LIMITED, NEVER_ADDED, POOLS, RELEASE_CONTEXT, STACK, Job
+from workpool_cdk import Workpool
+from workpool_cdk.bundling import ARCHITECTURE, RUNTIME, library_code
+
+FUNCTIONS = Path(__file__).parent / "functions"
+DEMO_WORKER = Path(workpool_aws.__path__[0]) / "cli" / "demo_worker.py"
+
+
+class E2e(Stack):
+    """One `Workpool`, a function for each job, a queue to be told, and a role for each grant."""
+
+    def __init__(self, scope: App) -> None:
+        super().__init__(scope, STACK)
+        release = str(self.node.try_get_context(RELEASE_CONTEXT) or 1)
+        # Another release differs in the code of the jobs, and in the settings of the library's functions.
+        level = "DEBUG" if release == "1" else "INFO"
+        pools = {name: {"max_parallelism": LIMITED[name]} if name in LIMITED else {} for name in POOLS}
+        self.pool = Workpool(self, "Pools", pools, log_level=level)
+        self._code = library_code(self, beside=(FUNCTIONS / "jobs.py", DEMO_WORKER, _release_module(release)))
+        for name, job in JOBS.items():
+            self.pool.add_action(self._function(name, job), decorated=job.decorated)
+        self._function(NEVER_ADDED, Job(handler="jobs.plain"))
+        told = sqs.Queue(self, "Told")
+        self.pool.add_on_complete(told)
+        outputs = {
+            "Table": self.pool.table_name,
+            "Loop": self.pool.loop.function_name,
+            "Completion": self.pool.completion.function_name,
+            "Watchdog": self.pool.watchdog.function_name,
+            "Told": told.queue_url,
+            "ToldArn": told.queue_arn,
+            **self._roles(),
+        }
+        for name, value in outputs.items():
+            CfnOutput(self, f"{name}Output", value=value)
+
+    def _function(self, name: str, job: Job) -> lambda_.Function:
+        return lambda_.Function(
+            self,
+            name.title().replace("-", ""),
+            function_name=name,
+            runtime=RUNTIME,
+            architecture=ARCHITECTURE,
+            handler=job.handler,
+            code=self._code,
+            memory_size=256,
+            timeout=Duration.seconds(job.timeout_s),
+        )
+
+    def _roles(self) -> dict[str, str]:
+        found = {}
+        for name, grant in {
+            "Enqueuer": self.pool.grant_enqueue,
+            "Reader": self.pool.grant_read,
+            "Manager": self.pool.grant_manage,
+        }.items():
+            role = iam.Role(self, name, assumed_by=iam.AccountRootPrincipal())
+            grant(role, pools=["granted"])
+            found[name] = role.role_arn
+        return found
+
+
+def _release_module(release: str) -> Path:
+    path = Path(tempfile.mkdtemp()) / "release.py"
+    path.write_text(f'"""Owns the number of this release."""\n\nRELEASE = {release!r}\n', encoding="utf-8")
+    return path
+
+
+app = App()
+E2e(app)
+app.synth()

@@ -1,0 +1,49 @@
+"""Owns what the end-to-end tests deploy, in words that both the CDK app and the tests read: pools, functions, roles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STACK = "E2e"
+RELEASE_CONTEXT = "e2e:release"
+"""Context key: a number that the deployed code says; another one is another release."""
+POOLS = (
+    "canceled",
+    "demo",
+    "granted",
+    "killed",
+    "later",
+    "limit",
+    "plain",
+    "released",
+    "retries",
+    "shot",
+    "told",
+    "unheard",
+    "vanishing",
+    "woken",
+)
+LIMITED = {"limit": 3}
+"""Limits that the deployment gives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A function of the user's."""
+
+    handler: str
+    timeout_s: int = 30
+    decorated: bool = True
+
+
+JOBS = {
+    "nap": Job(handler="jobs.nap"),
+    "fail-first": Job(handler="jobs.fail_first"),
+    "hang-once": Job(handler="jobs.hang_once"),
+    "vanish": Job(handler="jobs.vanish", timeout_s=10),
+    "which-release": Job(handler="jobs.which_release"),
+    "open-model": Job(handler="demo_worker.open_model"),
+    "plain": Job(handler="jobs.plain", decorated=False),
+}
+NEVER_ADDED = "never-added"
+"""A function that is deployed and no action of any pool."""
