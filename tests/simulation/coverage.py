@@ -49,6 +49,7 @@ SELDOM: Final = frozenset(
         "callback dead": ("callback",),  # an acknowledgement after twelve tries in forty minutes
         "cancel": ("epoch",),  # a caller that hears of a cancel_all while the loop comes to its work
         "request cancel": ("epoch",),
+        "redeliver the callback": ("callback",),  # two redrives of one dead callback at the same time
         "hand over": ("state", "generation"),
         "renew the lease": ("state",),
     }.items()
