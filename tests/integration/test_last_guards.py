@@ -172,6 +172,17 @@ def test_a_put_back_of_an_older_start_changes_nothing(stage: Stage) -> None:
     assert stage.work(running.id) == running
 
 
+def test_the_record_of_a_cancel_that_was_late_is_put_again(stage: Stage) -> None:
+    """[WP-8]"""
+    work = a_work(on_complete=QUEUE, callback_for=(Outcome.CANCELED,))
+    stage.place(work)
+    stage.table.plan(updates(WorkRef, outcome=Outcome.CANCELED), late(stage, repeated=False))
+
+    assert stage.pool().cancel(None, work.id) == "canceled"
+
+    assert [done.work_id for done in stage.dones()] == [work.id] * 2
+
+
 def test_the_record_of_a_redelivery_that_was_late_is_put_again(stage: Stage) -> None:
     """[WP-8]"""
     stage.place(replace(CANCELED, callback=CallbackState.DEAD, dead="dead"))

@@ -17,7 +17,6 @@ __all__ = ["MUTANTS"]
 
 _QUICK: Final = frozenset(
     {
-        "a failed start keeps its entry",
         "a refused retry ends as canceled",
         "another holder's start is kept",
         "attempts are bounded",
@@ -54,13 +53,10 @@ _QUICK: Final = frozenset(
         "kick: on completion",
         "kick: on enqueue",
         "kick: saturated only for an enqueue",
-        "late rule",
-        "late rule: canceled with a callback",
         "ledger before start",
         "limit: free slots",
         "limit: slots of unsettled entries",
         "limits: a bump fences",
-        "no second invoke after no answer",
         "overdue entries are looked at",
         "own write: commit",
         "promise: the loop stays up",
@@ -83,6 +79,9 @@ _QUICK: Final = frozenset(
 
 _BY_SEEDS: Final = frozenset(
     {
+        "a failed start keeps its entry",
+        "late rule",
+        "no second invoke after no answer",
         "cancel: state",
         "claim: claim",
         "claim: confirmed by an answer",
@@ -185,6 +184,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     },
     "tests/integration/test_last_guards.py": {
         "cancel all: its time does not go back": "test_a_cancel_all_by_a_slow_clock_takes_back_nothing_of_the_one_before",
+        "late rule: canceled with a callback": "test_the_record_of_a_cancel_that_was_late_is_put_again",
         "redeliver: its record is in time": "test_the_record_of_a_redelivery_that_was_late_is_put_again",
         "rest: looks past what is over": "test_a_pool_does_not_wait_for_works_that_are_over",
         "look after resting: callbacks": "test_a_callback_that_is_owed_while_the_loop_goes_idle_is_sent",
@@ -207,6 +207,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "done cursor never past now": "test_a_done_cursor_never_passes_now",
         "begin only the start number that fits": "test_a_dropped_entry_whose_work_waits_gets_a_fresh_pointer",
         "drop: a fresh pointer": "test_a_dropped_entry_whose_work_waits_gets_a_fresh_pointer",
+        "late rule": "test_a_work_that_becomes_visible_late_is_started",
         "late rule: works": "test_a_work_that_becomes_visible_late_is_started",
         "late rule: pointers": "test_a_retry_whose_transaction_was_late_is_proven_too",
         "late rule: done records": "test_a_retry_whose_transaction_was_late_is_proven_too",
