@@ -386,3 +386,17 @@ def test_a_saturated_pool_is_drained_at_once() -> None:
     assert [stage.work(each).state for each in ids[:1]] == [State.RUNNING]
     assert stage.work(ids[0]).cancel_requested
     assert {stage.work(WorkId(each)).outcome for each in ids[1:]} == {Outcome.CANCELED}
+
+
+def test_a_second_copy_that_may_have_been_stored_is_named() -> None:
+    """[WP-3] The first one was canceled before its caller heard of the epoch; nobody knows about the one that stands for it."""
+    stage = Stage()
+    pool = stage.pool()
+    stage.table.plan(puts(Work), then(lambda: cancel_all_and_drain(stage)))
+    stage.table.plan(puts(Work), lost_after)
+
+    with pytest.raises(StoreUnavailable) as caught:
+        pool.enqueue_action(None, TARGET, {})
+
+    assert set(caught.value.maybe_enqueued) == {work.id for work in stage.works()}
+    assert len(caught.value.maybe_enqueued) == 2

@@ -47,7 +47,7 @@ def enqueue(ports: Ports, works: Sequence[Work]) -> Acknowledged:
         if epoch != works[0].epoch:
             ids = tuple(ports.fan_out(lambda work: _into_epoch(ports, work, epoch), works))
     except StoreUnavailable as error:
-        raise StoreUnavailable(f"stored, but not known to the loop: {error}", maybe_enqueued=ids) from error
+        raise StoreUnavailable(f"stored, but not known to the loop: {error}", maybe_enqueued=(*ids, *error.maybe_enqueued)) from error
     if failures:
         raise StoreUnavailable(f"{len(failures)} of {len(works)} works could not be stored for certain: {failures[0]}", maybe_enqueued=ids)
     return Acknowledged(ids, epoch)
