@@ -245,6 +245,13 @@ _REST: Final = (
     one_edit(
         "promise: the loop stays up", "WP-20", "core.pace:decide_pause", "max(pace.promise_until, pace.active_at + limits.LINGER_MS)", "0"
     ),
+    one_edit(
+        "pace: polls grow slower",
+        "WP-22",
+        "core.pace:next_poll_ms",
+        "min(limits.POLL_MAX_MS, round(poll_ms * limits.POLL_GROWTH))",
+        "poll_ms",
+    ),
     one_edit("rest: near works", "WP-20", "core.rest:decide_rest", "due is not None and due <= now + limits.NEAR_MS", "False"),
     one_edit(
         "rest: callbacks that are near",

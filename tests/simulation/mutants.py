@@ -57,6 +57,7 @@ _QUICK: Final = frozenset(
         "limits: a bump fences",
         "overdue entries are looked at",
         "own write: commit",
+        "pace: polls grow slower",
         "promise: the loop stays up",
         "put Ledger: absent",
         "recover: retry: cancel_requested",

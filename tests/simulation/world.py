@@ -7,12 +7,13 @@ finish, and the pools must come to rest. At rest nothing may happen for an hour.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
 from tests.simulation.actors import DECORATED, Actors
+from tests.simulation.bill import OpenTime, Use, reads_max, writes_max
 from tests.simulation.coverage import Coverage
 from tests.simulation.history import Event, Terms, breaches
 from tests.simulation.judge import Judge, Violation
@@ -27,7 +28,7 @@ from workpool_aws.local.seeded_faults import SeededFaults
 from workpool_aws.model.facts import Fact
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Ledger, LoopState, Status
-from workpool_aws.model.refs import LedgerRef, StatusRef
+from workpool_aws.model.refs import LedgerRef, Record, StatusRef
 from workpool_aws.model.work import CallbackState, State, Work
 from workpool_aws.ports import Store
 
@@ -101,6 +102,7 @@ class _Stage:
         self._began = EpochMs(0)
         self._coverage = Coverage()
         self._history: list[Event] = []
+        self._open_time = OpenTime()
         faults = Faults(
             rates=scenario.rates,
             aim=scenario.aim,
@@ -123,7 +125,11 @@ class _Stage:
 
     def _watched(self, store: Store) -> Store:
         assert isinstance(store, MemoryStore)
-        return WatchedStore(store, self._judge.seen, self._scenario.page_items, self._coverage)
+        return WatchedStore(store, self._seen, self._scenario.page_items, self._coverage)
+
+    def _seen(self, before: Record | None, after: Record | None) -> None:
+        self._open_time.saw(after, self._now())
+        self._judge.seen(before, after)
 
     def _now(self) -> EpochMs:
         return self._platform.kernel.now()
@@ -150,12 +156,11 @@ class _Stage:
         if self._settles():
             self._judge_the_rest()
             self._judge_the_end()
+            self._judge_the_bill()
 
     def run(self) -> Run:
         lines = tuple(self._rendered())
-        faults = self._platform.faults
-        assert isinstance(faults, SeededFaults)
-        self._coverage.faults.update(map(str, faults.struck))
+        self._coverage.faults.update(map(str, self._struck))
         violations = self._judge.violations
         return Run(
             scenario=self._scenario,
@@ -216,6 +221,12 @@ class _Stage:
         return found
 
     @property
+    def _struck(self) -> Sequence[Fault]:
+        faults = self._platform.faults
+        assert isinstance(faults, SeededFaults)
+        return faults.struck
+
+    @property
     def _calls(self) -> int:
         """Calls of ports: lines of the trace that tell of nothing else."""
         return sum(not line.label.startswith("**") for line in self._platform.kernel.trace)
@@ -251,6 +262,27 @@ class _Stage:
         )
         for breach in breaches(self._history, terms):
             judge.fail(breach.rule, f"as seen from outside: {breach.what}")
+
+    def _judge_the_bill(self) -> None:
+        use, spent = self._use(), self.cloud.capacity
+        for unit, units, most in (("write", spent.write_units, writes_max(use)), ("read", spent.read_units, reads_max(use))):
+            if units > most:
+                self._judge.fail("cost", f"{units} {unit} units, where {most:.0f} are plausible for {use}")
+
+    def _use(self) -> Use:
+        scenario, works = self._scenario, self._judge.works.values()
+        return Use(
+            pools=len(scenario.pools),
+            works=len(works),
+            starts=sum(work.starts for work in works),
+            put_backs=sum(max(0, work.starts - work.attempts_made) for work in works),
+            callbacks=sum(work.callback is not None for work in works),
+            asks=sum(map(len, (scenario.cancels, scenario.call_offs, scenario.changes, scenario.redrives, scenario.looks_at_ms))),
+            large_works=sum(bool(work.args_chunks or work.context_chunks) for work in works),
+            large_results=sum(bool(work.result_chunks) for work in works),
+            open_ms=self._open_time.total_ms(),
+            faults=0 if scenario.is_calm else 1 + len(self._struck),
+        )
 
     def _judge_callback(self, work: Work) -> None:
         if work.callback is CallbackState.DEAD and work.id in self._judge.robbed:

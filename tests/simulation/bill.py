@@ -1,0 +1,92 @@
+"""Owns what a simulated run may cost: capacity units, by what was asked for and by how long a loop had reason to be awake.
+
+A formula of the judge's own, with room for what scenarios mix. It is there for what runs away: requests that grow with time, with what
+is over, or with nothing. What a unit of work costs to a tenth is measured by `benchmarks/cost.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from workpool_aws.model.ids import EpochMs, WorkId
+from workpool_aws.model.refs import Record
+from workpool_aws.model.work import State, Work
+
+__all__ = ["OpenTime", "Use", "reads_max", "writes_max"]
+
+_NEAR_MS: Final = 120_000
+"""A loop waits for work that is due so soon by itself, and without one by a schedule."""
+_ROOM_CALM: Final = 1.5
+_ROOM_FAULTY: Final = 3.0
+"""Whoever dies or waits in vain leaves its requests to be made again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What a run was asked for, and what came of it."""
+
+    pools: int
+    works: int
+    starts: int
+    put_backs: int
+    """Starts that spent no attempt: each ends alone, by its event's age, and wakes a loop for that and for the next one."""
+    callbacks: int
+    asks: int
+    """Calls of the public interface but for enqueues."""
+    large_works: int
+    """Their arguments and contexts lie in chunks."""
+    large_results: int
+    open_ms: int
+    """See OpenTime."""
+    faults: int
+
+
+def writes_max(use: Use) -> float:
+    """The most write units that are plausible. A chunk is written in a transaction, at twice its size, and again for its time to live."""
+    plain = 12 * use.works + 10 * use.starts + 8 * use.put_backs + 8 * use.callbacks + 10 * (use.asks + use.pools)
+    return _room(use) * (plain + 105 * use.large_works + 55 * use.large_results) + 5 * use.faults
+
+
+def reads_max(use: Use) -> float:
+    """The most read units that are plausible: most of them are those of a loop that is awake, five a second."""
+    plain = 10 * use.works + 10 * use.starts + 15 * use.callbacks + 15 * use.asks + 30 * use.pools
+    return _room(use) * (plain + 30 * use.large_works + 30 * use.large_results + 5 * use.open_ms / 1000) + 20 * use.faults
+
+
+def _room(use: Use) -> float:
+    return _ROOM_FAULTY if use.faults else _ROOM_CALM
+
+
+class OpenTime:
+    """For how long, in all, each pool had a work that runs, or that is pending and due within two minutes."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, dict[WorkId, EpochMs]] = {}
+        """By pool, its works that are not over, and from when on they are near."""
+        self._stretches: dict[str, list[tuple[EpochMs, EpochMs]]] = {}
+
+    def saw(self, record: Record | None, now: EpochMs) -> None:
+        """A record was written."""
+        if not isinstance(record, Work):
+            return
+        opened = self._open.setdefault(record.pool, {})
+        since = opened.pop(record.id, None)
+        if since is not None and since < now:
+            self._stretches.setdefault(record.pool, []).append((since, now))
+        if record.state is State.RUNNING:
+            opened[record.id] = now
+        elif record.state is State.PENDING:
+            opened[record.id] = EpochMs(max(now, record.due_at - _NEAR_MS))
+
+    def total_ms(self) -> int:
+        """The sum over all pools of what is over."""
+        return sum(_union_ms(stretches) for stretches in self._stretches.values())
+
+
+def _union_ms(stretches: list[tuple[EpochMs, EpochMs]]) -> int:
+    total, reached = 0, 0
+    for since, until in sorted(stretches):
+        total += max(0, until - max(since, reached))
+        reached = max(reached, until)
+    return total
