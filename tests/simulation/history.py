@@ -32,6 +32,8 @@ __all__ = [
 
 _CLOCKS_MS: Final = 4_000
 """By so much the clocks of a caller and a loop may differ."""
+_KEPT_MS: Final = 24 * 3_600_000
+"""What ended is known for so long at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,27 +350,33 @@ def _answer(history: Sequence[Event], call: CallOffAsked) -> int | None:
 
 
 def _looks(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
-    """What was acknowledged is known, what is finished stays as it is, and in the end everything is."""
+    """What was acknowledged is known as long as it is kept, what is finished stays as it is, and in the end everything is."""
     ends: dict[str, Looked] = {}
     last: dict[str, Looked] = {}
-    acknowledged: set[str] = set()
-    for event in history:
-        if isinstance(event, Enqueued) and event.acknowledged:
-            acknowledged.add(event.work_id)
-        elif isinstance(event, Redriven):
-            acknowledged.add(event.new_id)
-        elif isinstance(event, Looked):
-            last[event.work_id] = event
-            if event.state == "unknown" and event.work_id in acknowledged:
+    acknowledged = _acknowledged(history)
+    for event in (each for each in history if isinstance(each, Looked)):
+        since = acknowledged.get(event.work_id)
+        if event.state == "unknown" and since is not None:
+            if event.asked_at > since + _KEPT_MS:
+                acknowledged.pop(event.work_id)
+            elif event.asked_at >= since:
                 yield Breach("WP-3", f"acknowledged {event.work_id} is unknown")
-            end = ends.get(event.work_id)
-            if end is not None and end.at <= event.asked_at and (event.state, event.outcome) != (end.state, end.outcome):
-                yield Breach("WP-6", f"{event.work_id} was {end.state} {end.outcome}, and is {event.state} {event.outcome}")
-            if event.state == "finished":
-                ends[event.work_id] = event
+            continue
+        last[event.work_id] = event
+        end = ends.get(event.work_id)
+        if end is not None and end.at <= event.asked_at and (event.state, event.outcome) != (end.state, end.outcome):
+            yield Breach("WP-6", f"{event.work_id} was {end.state} {end.outcome}, and is {event.state} {event.outcome}")
+        if event.state == "finished":
+            ends[event.work_id] = event
     for work_id in sorted(acknowledged) if terms.settled else ():
         if work_id not in last or last[work_id].state != "finished":
             yield Breach("WP-3", f"acknowledged {work_id} is not finished in the end")
+
+
+def _acknowledged(history: Sequence[Event]) -> dict[str, int]:
+    """The works that somebody was told are stored, and when."""
+    enqueued = {each.work_id: each.at for each in history if isinstance(each, Enqueued) and each.acknowledged}
+    return enqueued | {each.new_id: each.at for each in history if isinstance(each, Redriven)}
 
 
 def _results(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:

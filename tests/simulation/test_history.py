@@ -29,6 +29,7 @@ WORK = Enqueued(
 )
 RETRIED = replace(WORK, work_id="w2", attempts=2, claimed=False, wants=frozenset())
 LIMIT = LimitAsked(at=0, pool="a", limit=1)
+DAY_MS = 24 * 3_600_000
 
 
 def began(run: int, at: int = 100, work: str = "w1", start: int = 1, attempt: int = 1) -> Began:
@@ -79,6 +80,7 @@ def test_a_history_that_keeps_every_promise_passes() -> None:
         (BESIDE, "WP-1"),
         ([each if each is not OTHER else replace(OTHER, claimed=False) for each in BESIDE], "WP-1"),
         ([*KEPT[:-1], looked(outcome=None, state="unknown"), looked()], "WP-3"),
+        ([*KEPT[:-1], looked(outcome=None, state="unknown", at=DAY_MS)], "WP-3"),
         ([LIMIT, WORK], "WP-3"),
         ([LIMIT, WORK, looked(outcome=None)], "WP-3"),
         ([LIMIT, WORK, HEARD, looked(), Redriven(at=950, work_id="w9", new_id="w10")], "WP-3"),
@@ -164,6 +166,7 @@ def test_a_history_that_breaks_one_rule_is_noticed(history: list[Event], rule: s
         [LIMIT, *CALLED_OFF, LATER, began(1, work="w2"), ended(1), looked("w2")],
         [LIMIT, WORK, began(1), ended(1), HEARD, looked(result_of=1), replace(looked(outcome=None), asked_at=150, at=950), looked(at=960)],
         [LIMIT, PAUSED, LimitAsked(at=60, pool="a", limit=2), *KEPT[1:]],
+        [*KEPT, looked(outcome=None, state="unknown", at=WORK.at + DAY_MS + 1)],
     ],
 )
 def test_what_the_protocol_excepts_is_no_breach(history: list[Event]) -> None:
