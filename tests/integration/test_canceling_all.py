@@ -62,6 +62,32 @@ def test_what_was_committed_before_may_still_go_out_and_is_asked() -> None:
     assert (stage.work(work_id).outcome, stage.work(work_id).cancel_requested) == (Outcome.CANCELED, True)
 
 
+def test_works_that_run_are_looked_at_once_however_many_pages_are_canceled() -> None:
+    """[WP-23]"""
+    stage = Stage(takes_ms=60_000)
+    stage.pool(max_parallelism=3).enqueue_action_batch(None, TARGET, [{}] * (3 * limits.DRAIN_ROWS), retry=True)
+    stage.after(1_000, lambda: stage.pool().cancel_all(None))
+    stage.run(5_000)
+
+    assert sum(work.outcome is Outcome.CANCELED for work in stage.works()) == 3 * limits.DRAIN_ROWS - 3
+    assert stage.notes.count("get many") == 1
+
+
+def test_works_that_waited_for_a_far_retry_leave_no_pointer() -> None:
+    """[WP-22] Those lie pages after the works that they lead to, and nobody else would come by before their time."""
+    works = 2 * limits.DRAIN_ROWS + 100
+    stage = Stage(takes_ms=100, report=FAILED)
+    far = RetryPolicy(max_attempts=2, initial_backoff=timedelta(minutes=10), jitter=False)
+    stage.pool(max_parallelism=works).enqueue_action_batch(None, TARGET, [{}] * works, retry=far)
+    stage.run(20_000)
+    waiting = len(stage.pointers())
+    stage.pool().cancel_all(None)
+    stage.run(60_000)
+
+    assert waiting == works
+    assert (stage.status().state, stage.pointers()) == (LoopState.IDLE, [])
+
+
 def test_a_caller_with_an_old_epoch_is_told_by_the_status() -> None:
     """[WP-3]"""
     stage = Stage()

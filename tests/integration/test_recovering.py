@@ -39,6 +39,22 @@ def test_an_unclaimed_start_is_put_back_after_deadline_and_margin_and_not_before
     assert len(stage.telemetry.of(Recovered)) == 1
 
 
+def test_a_start_past_its_deadline_is_not_looked_at_before_the_margin_is_over() -> None:
+    """[WP-23] A loop that is awake for others would read its work in every pass."""
+    stage = Stage(takes_ms=None)
+    silent = stage.pool().enqueue_action(None, TARGET, {})
+    stage.aws.on_start = lambda a: stage.after(300, lambda: stage.complete(a)) if a.work_id != silent else None
+    looks: list[int] = []
+    for ms in range(0, limits.RECOVERY_MARGIN_MS, 500):
+        stage.after(START_MS + ms, lambda: stage.pool().enqueue_action(None, TARGET, {}))
+    stage.after(START_MS, lambda: looks.append(stage.notes.count("get many")))
+    stage.after(START_MS + limits.RECOVERY_MARGIN_MS, lambda: looks.append(stage.notes.count("get many")))
+    stage.run()
+
+    assert len(looks) == 2
+    assert looks[1] - looks[0] <= 1  # by the new holder
+
+
 @pytest.mark.parametrize("claims", [True, False])
 def test_what_may_have_run_spends_its_attempt(*, claims: bool) -> None:
     """[WP-5] An undecorated function cannot claim; a claimer may have done half of its work."""

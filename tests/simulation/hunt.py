@@ -54,9 +54,9 @@ class Catch:
 
     @property
     def is_missed(self) -> bool:
-        """Nothing noticed: no seed, and either a named test did not, or there is none and the guard is not held to be redundant."""
+        """Nothing noticed: no seed, and either a named test did not, or there is none."""
         mutant = next(each for each in MUTANTS if each.name == self.mutant)
-        return self.seed is None and (bool(self.missed_cases) or not (mutant.cases or mutant.redundant))
+        return self.seed is None and (bool(self.missed_cases) or not mutant.cases)
 
     def __str__(self) -> str:
         found = f"seed {self.seed}: {self.what}" if self.seed is not None else f"no seed of {self.seeds}"

@@ -180,7 +180,6 @@ _ENTRIES: Final = (
     one_edit("not retryable ends", "WP-5", "core.retry:retry_delay_ms", " or not report.retryable", ""),
     one_edit("never delivered ends", "WP-25", "core.complete:decide_put_back", "work.undelivered >= limits.UNDELIVERED_MAX", "False"),
     one_edit("a second report puts the done record", "WP-21", "flow.complete:_finish", "if not ignored.reported:", "if True:"),
-    one_edit("a put back of another start", "WP-4", "flow.complete:_put_back", " or current.starts != a.start", ""),
     one_edit("a refused retry ends as canceled", "WP-7", "flow.complete:_move_back", "if must_cancel(current, a):", "if False:"),
 )
 

@@ -1,4 +1,4 @@
-"""Owns the list of all guards and of how each is noticed when it is gone: by seeds, by named tests, or by nothing, with the reason."""
+"""Owns the list of all guards and of how each is noticed when it is gone: by seeds, or by named tests."""
 
 from __future__ import annotations
 
@@ -122,6 +122,8 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "enqueue: anew if it was canceled": "test_a_work_that_was_canceled_before_its_caller_was_told_is_enqueued_anew",
         "drain: goes on where it is": "test_a_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it",
         "drain: not over before its end": "test_a_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it",
+        "drain: pointers go, too": "test_works_that_waited_for_a_far_retry_leave_no_pointer",
+        "drain: running works are asked once": "test_works_that_run_are_looked_at_once_however_many_pages_are_canceled",
         "drain: running works are asked": "test_what_was_committed_before_may_still_go_out_and_is_asked",
         "watchdog: works to cancel": "test_a_caller_that_died_on_the_way_leaves_the_rest_to_the_watchdog",
     },
@@ -225,6 +227,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     "tests/integration/test_recovering.py": {
         "no second invoke of a sent start": "test_what_a_stranger_told_is_used_at_the_claims_own_deadline",
         "a foreign failure is kept as a suspicion": "test_what_a_stranger_told_is_used_at_the_claims_own_deadline",
+        "recovery's margin: entries": "test_a_start_past_its_deadline_is_not_looked_at_before_the_margin_is_over",
         "recovery suspects nothing": "test_recovery_changes_nothing_that_changed_since_it_looked",
     },
     "tests/integration/test_redriving_works.py": {
@@ -250,6 +253,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     "tests/integration/test_starting.py": {
         "classify: not in the ledger": "test_an_entry_that_is_not_understood_keeps_its_work_from_being_chosen",
         "classify: not unsure": "test_an_entry_that_is_not_understood_keeps_its_work_from_being_chosen",
+        "own write: start": "test_a_start_that_the_sdk_repeated_is_sent_in_the_same_pass",
         "a start too old is not sent": "test_a_loop_that_froze_after_the_start_write_does_not_send_it_late",
     },
     "tests/integration/test_watching.py": {
@@ -306,15 +310,6 @@ _CASES: Final[dict[str, dict[str, str]]] = {
 }
 """Test files, and for each guard that is gone the test there that fails. No seed of the first 64 did."""
 
-_REDUNDANT: Final = {
-    "recovery's margin: entries": "the look at the work waits for the margin, too; this one only saves looks that come to nothing",
-    "own write: start": "the next pass looks at the work and finds its own start there; this only saves it a tenth of a second",
-    "drain: pointers go, too": "a pass looks through the rows of later time and removes them, too; this only saves it the reads",
-    "drain: running works are asked once": "each ask is a write that is refused or changes nothing; this only saves them",
-    "a put back of another start": "the write's condition names the start; this only saves a transaction that is refused",
-}
-"""Why nothing fails without the guard, and what it is good for all the same."""
-
 
 def _all() -> Iterator[Mutant]:
     cases = {name: (f"{file}::{test}",) for file, tests in _CASES.items() for name, test in tests.items()}
@@ -324,7 +319,6 @@ def _all() -> Iterator[Mutant]:
             quick=each.name in _QUICK,
             by_seeds=each.name in _BY_SEEDS,
             cases=each.cases or cases.get(each.name, ()),
-            redundant=_REDUNDANT.get(each.name),
         )
 
 

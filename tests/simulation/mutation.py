@@ -34,7 +34,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """A guard removed. How it is noticed stands beside it: by seeds, by the tests named in `cases`, or not at all, with the reason."""
+    """A guard removed. How it is noticed stands beside it: by seeds, or by the tests named in `cases`."""
 
     name: str
     rule: str
@@ -44,8 +44,6 @@ class Mutant:
     """The part of a write's condition that is left out: (step, part), as `conditions` names them."""
     cases: tuple[str, ...] = ()
     """Tests that fail without the guard: ids for pytest. Empty: seeds must notice."""
-    redundant: str | None = None
-    """Why nothing can fail without it, and why it stays; None: something does."""
     quick: bool = False
     """Noticed within a few dozen seeds: `make sim` runs it each time."""
     by_seeds: bool = False

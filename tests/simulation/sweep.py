@@ -166,7 +166,7 @@ def _missed(*, all_of_them: bool, jobs: int) -> list[Catch]:
     noticed = sum(catch.seed is not None for catch in catches)
     _say(f"guards removed: {len(catches)}")
     _say(f"  {'noticed by seeds':<28} {noticed:>9}")
-    _say(f"  {'by named tests, or redundant':<28} {len(catches) - noticed - len(missed):>9}")
+    _say(f"  {'left to named tests':<28} {len(catches) - noticed - len(missed):>9}")
     _say(f"  {'missed':<28} {len(missed):>9}")
     for catch in catches if all_of_them else missed:
         _say(f"  {catch}")

@@ -44,7 +44,7 @@ def test_no_two_mutants_have_one_name() -> None:
 
 
 def test_each_mutant_says_how_it_is_noticed() -> None:
-    assert [each.name for each in MUTANTS if not (each.quick or each.by_seeds or each.cases or each.redundant)] == []
+    assert [each.name for each in MUTANTS if not (each.quick or each.by_seeds or each.cases)] == []
 
 
 def test_a_hunt_finds_the_first_seed_that_fails() -> None:
@@ -55,9 +55,10 @@ def test_a_hunt_finds_the_first_seed_that_fails() -> None:
     assert not catch.is_missed
 
 
-def test_a_guard_that_nothing_notices_is_missed_unless_it_is_held_to_be_redundant() -> None:
+def test_a_guard_that_no_seed_notices_is_missed_unless_a_named_test_notices() -> None:
     by_seeds = next(each for each in MUTANTS if each.quick and not each.cases)
-    redundant = next(each for each in MUTANTS if each.redundant)
+    by_a_test = next(each for each in MUTANTS if each.cases)
 
     assert Catch(by_seeds.name, seeds=9).is_missed
-    assert not Catch(redundant.name, seeds=9).is_missed
+    assert not Catch(by_a_test.name, seeds=9).is_missed
+    assert Catch(by_a_test.name, seeds=9, missed_cases=by_a_test.cases).is_missed

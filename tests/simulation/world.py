@@ -44,8 +44,8 @@ _BEFORE: Final = timedelta(minutes=50)
 _LAG_MS_MAX: Final = 1_500
 _CALLS_BETWEEN: Final = 15
 """Service calls between the end of user code and the start of what waits for its slot, at most."""
-_CALLS_TO_DRAIN: Final = 3
-"""So many more for each work, where a `cancel_all` is carried out first: a page, an update, and a page that is empty."""
+_CALLS_A_WORK: Final = 3
+"""So many more for each work, where ranges come in small pages or a `cancel_all` is carried out first: two pages and an update."""
 _EXPECTED_ENDS: Final = ("ReportNotWritten", "Runtime.ExitError", "Sandbox.Timedout", "StoreUnavailable", "Exception", "NonRetryableError")
 """What an invocation may end with: anything else is an error in the library."""
 
@@ -250,7 +250,8 @@ class _Stage:
         judge.judge_call_offs()
         if self._scenario.is_calm and not self._scenario.takes_days:  # what nobody delivers holds its slot until its event is too old
             latest = max(judge.lags_ms, default=0)
-            calls = _CALLS_BETWEEN + (_CALLS_TO_DRAIN * self._scenario.works if self._scenario.call_offs else 0)
+            each_alone = self._scenario.page_items is not None or self._scenario.call_offs
+            calls = _CALLS_BETWEEN + (_CALLS_A_WORK * self._scenario.works if each_alone else 0)
             calls_ms = calls * (self._scenario.latency_ms + self._scenario.jitter_ms)
             if latest > _LAG_MS_MAX + calls_ms:
                 judge.fail("WP-20", f"a start came {latest} ms after it was due and a slot was free, or an entry was settled so late")

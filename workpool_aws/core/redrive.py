@@ -52,11 +52,11 @@ def decide_redrive(old: Work, *, new_id: WorkId, now: EpochMs, link: str | None,
     The mark is the commit point: it makes a second redrive of the same failure find the first. A dead callback comes first, whatever the
     outcome: whoever waits for it has not heard of this work yet.
     """
-    if old.state is State.FINISHED and old.callback is CallbackState.DEAD:
+    if old.callback is CallbackState.DEAD:
         return Redeliver(redeliver_write(old))
     if old.redriven_as is not None:
         return Redriven(old.redriven_as)
-    if old.state is not State.FINISHED or old.outcome is None:
+    if old.outcome is None:
         return NoFailure(str(old.state))
     if old.outcome is not Outcome.FAILED:
         return NoFailure(str(old.outcome))

@@ -58,7 +58,7 @@ def with_payloads(ports: Ports, work: Work) -> Work | None:
 def read_payload(ports: Ports, owner: WorkRef, part: Part, count: int) -> str | None:
     """The whole payload; None: a chunk of it is gone or damaged, which concerns nobody but its work [WP-12]."""
     refs = chunk_refs(owner, part, count)
-    found = ports.store.get_many(refs) if refs else {}
+    found = ports.store.get_many(refs)
     for chunk in found.values():
         if isinstance(chunk, Unreadable):
             ports.telemetry.tell(facts.SetAside(pool=owner.pool, partition=chunk.partition, sort=chunk.sort, reason=chunk.reason))

@@ -119,7 +119,7 @@ def _try_again(ports: Ports, a: Assignment, report: Report, decision: AnotherAtt
 def _put_back(ports: Ports, a: Assignment, report: Report, *, by: Reporter, refused: bool) -> Report | bool:
     """Whether that changed the work; or the failure that it ends with instead."""
     current = ports.store.get(WorkRef(a.pool, a.work_id))
-    if not isinstance(current, Work) or current.starts != a.start:
+    if not isinstance(current, Work):
         _ignore(ports, a, what_stands(_work(current), a), by=by)
         return False
     decision = decide_put_back(a, current, report, now=ports.clock.now(), refused=refused)

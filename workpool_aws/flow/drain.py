@@ -47,7 +47,8 @@ def _drain_page(hold: Hold, under_way: Drain, shard: int, config: Config | None)
     pending = [work for work in found.values() if work.state is State.PENDING]
     canceled = cancel_works(hold, pending)
     # Their pointers lead nowhere now, and have no time to live: a far one would lie there for as long as the pool has nothing else to do.
-    spent = [row.record for row, work in rows if isinstance(row.record, Pointer) and isinstance(work, Work) and work.id in canceled]
+    over = canceled | {work.id for _, work in rows if isinstance(work, Work) and work.state is State.FINISHED}
+    spent = [row.record for row, _ in rows if isinstance(row.record, Pointer) and row.record.work_id in over]
     ports.fan_out(lambda pointer: ports.store.delete(PointerRef(pointer.pool, pointer.at)), spent)
     return after_read(under_way, shard, key_after(rows[-1][0].sort) if len(rows) == rows_max else None)
 
