@@ -426,3 +426,19 @@ def test_a_second_copy_that_may_have_been_stored_is_named() -> None:
 
     assert set(caught.value.maybe_enqueued) == {work.id for work in stage.works()}
     assert len(caught.value.maybe_enqueued) == 2
+
+
+def test_of_a_batch_every_second_copy_is_named() -> None:
+    """[WP-3] Also those of the works beside the one whose second copy met an outage."""
+    stage = Stage()
+    pool = stage.pool()
+    for fault in (then(lambda: None), then(lambda: cancel_all_and_drain(stage)), lost_after):
+        stage.table.plan(puts(Work), fault)
+
+    with pytest.raises(StoreUnavailable, match="cancel_all") as caught:
+        pool.enqueue_action_batch(None, TARGET, [{"n": 1}, {"n": 2}])
+
+    alive = {work.id for work in stage.works() if work.state is State.PENDING}
+    assert len(alive) == 2
+    assert alive <= set(caught.value.maybe_enqueued)
+    assert len(caught.value.maybe_enqueued) == 3

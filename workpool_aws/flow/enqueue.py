@@ -44,28 +44,51 @@ def enqueue(ports: Ports, works: Sequence[Work]) -> Acknowledged:
         raise StoreUnavailable(f"no work could be stored for certain: {failures[0]}", maybe_enqueued=ids)
     try:
         epoch = kick(ports, works[0].pool, KickReason.ENQUEUE, due=min(work.due_at for work in works))
-        if epoch != works[0].epoch:
-            ids = tuple(ports.fan_out(lambda work: _into_epoch(ports, work, epoch), works))
     except StoreUnavailable as error:
-        raise StoreUnavailable(f"stored, but not known to the loop: {error}", maybe_enqueued=(*ids, *error.maybe_enqueued)) from error
+        raise StoreUnavailable(f"stored, but not known to the loop: {error}", maybe_enqueued=ids) from error
+    if epoch != works[0].epoch:
+        moved = ports.fan_out(lambda work: _into_epoch(ports, work, epoch), works)
+        ids = tuple(work_id for each in moved for work_id in each.ids)
+        unsure = next((each.error for each in moved if each.error is not None), None)
+        if unsure is not None:
+            raise StoreUnavailable(
+                f"stored, but perhaps canceled by a cancel_all that came before: {unsure}", maybe_enqueued=ids
+            ) from unsure
     if failures:
         raise StoreUnavailable(f"{len(failures)} of {len(works)} works could not be stored for certain: {failures[0]}", maybe_enqueued=ids)
     return Acknowledged(ids, epoch)
 
 
-def _into_epoch(ports: Ports, work: Work, epoch: int) -> WorkId:
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """The id that stands for a work. With an `error`: those of which one may."""
+
+    ids: tuple[WorkId, ...]
+    error: StoreUnavailable | None = None
+
+
+def _into_epoch(ports: Ports, work: Work, epoch: int) -> _Moved:
     """Say that a stored work belongs to the epoch that its caller has just heard of: what `cancel_all` meant is older [WP-13].
 
-    The id that stands for it: a new one, if the loop canceled it before it could be said.
+    If the loop canceled it before it could be said, it is stored anew.
     """
     unfinished = Either((Is("state", State.PENDING), Is("state", State.RUNNING)))
     try:
         ports.store.write(Update(ref=WorkRef(work.pool, work.id), set={"epoch": epoch}, condition=unfinished))
     except ConditionFailed as met:
         if isinstance(met.current, Work) and met.current.outcome is Outcome.CANCELED:
-            new_id = WorkId(make_id(work.due_at, random_bits=ports.entropy.bits(75), shard=shard_of(work.id)))
-            return enqueue(ports, [replace(work, id=new_id, epoch=epoch, enqueued_at=ports.clock.now())]).ids[0]
-    return work.id
+            return _anew(ports, work, epoch)
+    except StoreUnavailable as error:
+        return _Moved((work.id,), error)
+    return _Moved((work.id,))
+
+
+def _anew(ports: Ports, work: Work, epoch: int) -> _Moved:
+    new_id = WorkId(make_id(work.due_at, random_bits=ports.entropy.bits(75), shard=shard_of(work.id)))
+    try:
+        return _Moved(enqueue(ports, [replace(work, id=new_id, epoch=epoch, enqueued_at=ports.clock.now())]).ids)
+    except StoreUnavailable as error:
+        return _Moved((work.id, *map(WorkId, error.maybe_enqueued)), error)
 
 
 def _store(ports: Ports, work: Work) -> StoreUnavailable | None:
