@@ -203,7 +203,7 @@ class Workpool(Construct):
         self._let_tell(target, [permissions.invoke_statement(handler.arn), permissions.limits_statement(*handler.arns)])
 
     def grant_enqueue(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
-        """Let a function or role enqueue works, and nothing else: not ask for them, cancel them or change limits.
+        """Let a function or role enqueue works. It may write the items of works, as every producer must, but not query or remove them.
 
         A function is told the table in WORKPOOL_TABLE, and for the library where the loop is.
 
