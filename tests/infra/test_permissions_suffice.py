@@ -8,8 +8,9 @@ import fnmatch
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -17,11 +18,20 @@ from unittest.mock import patch
 import boto3
 import pytest
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 from infra.statements import PATH
 from workpool_aws import Work, Workpool
+from workpool_aws.flow.deployment import would_record
 from workpool_aws.flow.watch import would_act
 from workpool_aws.local import LocalCloud
+from workpool_aws.local.platform import Platform
+from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.loop import DeployedLimit, Deployment
+from workpool_aws.model.refs import PointerRef, StatusRef, WorkRef
+from workpool_aws.model.work import Pointer
+from workpool_aws.model.work import Work as StoredWork
+from workpool_aws.model.writes import Put
 
 STATEMENTS = json.loads(PATH.read_text(encoding="utf-8"))
 KINDS = {"#work#": "work", "#done#": "done", "#payload#": "payload", "#control": "control", "#reports": "reports"}
@@ -46,6 +56,7 @@ RESOURCES = {
 }
 SEEDS = range(2)
 LARGE = "x" * 20_000
+LIMITS = (DeployedLimit("email", 4), DeployedLimit("unused", 2))
 
 
 class Call(NamedTuple):
@@ -208,6 +219,11 @@ def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
     cloud.run_until_idle(timedelta(days=2))
     tick(cloud)
     forget_a_wake(cloud, decorated, recorder)
+    call_all_off(cloud, pool, decorated, targets[1], recorder)
+    ask_the_table(cloud, decorated, recorder)
+    deploy_anew(cloud)
+    leave_to_the_hourly_look(cloud, decorated)
+    lose_a_status(cloud, pool, decorated)
 
 
 def forget_a_wake(cloud: LocalCloud, fn: str, recorder: Recorder) -> None:
@@ -219,6 +235,66 @@ def forget_a_wake(cloud: LocalCloud, fn: str, recorder: Recorder) -> None:
     with recorder.acting("enqueuer"):
         pool.enqueue_action(None, fn, {})
     cloud.run_until_idle()
+
+
+def call_all_off(cloud: LocalCloud, pool: Workpool, fn: str, target: str, recorder: Recorder) -> None:
+    """Somebody cancels all that runs and waits, long after the last callback, and somebody enqueues who has not heard of it."""
+    with recorder.acting("enqueuer"):
+        for after in (timedelta(hours=4), timedelta(minutes=20)):
+            pool.enqueue_action(None, fn, {"takes": 60}, run_after=after, on_complete=target)
+    cloud.advance(timedelta(minutes=20, seconds=5))
+    with recorder.acting("manager"):
+        cloud.workpool("email").cancel_all(None)
+    with recorder.acting("enqueuer"):
+        spared = pool.enqueue_action(None, fn, {"text": LARGE})
+    cloud.run_until_idle()
+    assert pool.status(None, spared).outcome == "success"
+
+
+def ask_the_table(cloud: LocalCloud, fn: str, recorder: Recorder) -> None:
+    """A function of two tables is told of no loop."""
+    pool = Workpool(cloud.table, "email", ports=replace(cloud._ports_of(cloud.table), loop_arn=None))
+    for actor, act in (("enqueuer", lambda: pool.enqueue_action(None, fn, {})), ("manager", lambda: pool.configure(None, paused=False))):
+        with recorder.acting(actor):
+            act()
+        cloud.run_until_idle()
+
+
+def deploy_anew(cloud: LocalCloud) -> None:
+    """The watchdog finds a table that was told of another deployment, and of no limits; one of the pools had no config yet."""
+    cloud._engine_open.quiet(cloud.table).write(Put(Deployment(loop_arn="elsewhere")))
+    tick(cloud)
+    cloud.run_until_idle()
+    assert cloud.workpool("unused").config(None).max_parallelism == dict(LIMITS)["unused"]
+
+
+def leave_to_the_hourly_look(cloud: LocalCloud, fn: str) -> None:
+    """What no loop can see any more: a due work and a spent pointer before every cursor."""
+    store, pool = cloud._engine_open.quiet(cloud.table), cloud.workpool("email")
+    model = store.get(WorkRef("email", WorkId(pool.enqueue_action(None, fn, {}))))
+    assert isinstance(model, StoredWork)
+    cloud.run_until_idle()
+    pool.enqueue_action(None, fn, {})
+    cloud.run_until_idle()
+    at = EpochMs(int(cloud.now.timestamp() * 1000) - 60_000)
+    forgotten, pointer = (make_id(at, random_bits=bits) for bits in (1, 2))
+    store.write(Put(replace(model, id=WorkId(forgotten), due_at=at, enqueued_at=at)))
+    store.write(Put(Pointer(pool="email", at=pointer, work_id=model.id)))
+    cloud.advance(timedelta(milliseconds=-int(cloud.now.timestamp() * 1000) % 3_600_000))
+    tick(cloud)
+    cloud.run_until_idle()
+    assert pool.status(None, forgotten).outcome == "success"
+    assert store.get(PointerRef("email", pointer)) is None
+
+
+def lose_a_status(cloud: LocalCloud, pool: Workpool, fn: str) -> None:
+    """Somebody removes the status of a pool that rests: the watchdog finds it gone, and has a loop look after what waits there."""
+    late = pool.enqueue_action(None, fn, {}, run_after=timedelta(hours=1))
+    cloud.run_until_idle(timedelta(minutes=1))
+    cloud._engine_open.quiet(cloud.table).delete(StatusRef("email"))
+    tick(cloud)
+    cloud.run_until_idle(timedelta(hours=3))
+    assert pool.status(None, late).state == "finished"
 
 
 def manage(pool: Workpool, ids: list[Any], recorder: Recorder) -> None:
@@ -245,9 +321,11 @@ def tick(cloud: LocalCloud) -> None:
 @pytest.fixture(scope="module")
 def calls() -> dict[str, set[Call]]:
     """By actor, over a few seeds, with faults that make recovery and watchdog act."""
-    real = BaseClient._make_api_call
+    real, bare = BaseClient._make_api_call, Platform.deployment.fget
+    assert bare is not None
     total: dict[str, set[Call]] = {}
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Platform, "deployment", property(lambda platform: replace(bare(platform), limits=LIMITS)))
         for seed in SEEDS:
             faulty = {"lost_deliveries": 0.1, "duplicate_deliveries": 0.1, "crash_rate": 0.03} if seed else {}
             with LocalCloud(engine="moto", seed=seed, **faulty) as cloud:
@@ -264,7 +342,15 @@ def calls() -> dict[str, set[Call]]:
                     with recorder.silent():
                         return would_act(*args)
 
-                with patch.object(BaseClient, "_make_api_call", note), patch("workpool_aws.local.deployment.would_act", unheard):
+                def unheard_too(*args: Any, recorder: Recorder = recorder) -> bool:
+                    with recorder.silent():
+                        return would_record(*args)
+
+                with (
+                    patch.object(BaseClient, "_make_api_call", note),
+                    patch("workpool_aws.local.deployment.would_act", unheard),
+                    patch("workpool_aws.local.deployment.would_record", unheard_too),
+                ):
                     run_everything(cloud, recorder)
             for actor, made in recorder.calls.items():
                 total.setdefault(actor, set()).update(made)
@@ -288,26 +374,54 @@ def test_a_role_may_make_every_call_that_is_made_in_it(calls: dict[str, set[Call
     assert refused == [], f"seeds {SEEDS}"
 
 
+def refusing(cloud: LocalCloud, real: Callable[..., Any], refused: list[tuple[str, Call]]) -> Callable[..., Any]:
+    """The calls of the cloud's functions, as far as their roles may make them."""
+
+    def make(client: Any, operation: str, request: dict[str, Any]) -> Any:
+        task = cloud._open.kernel.current()
+        actor = None if task is None else re.split(r"[#/]", task.name)[0]
+        for call in judged(client.meta.service_model.service_name, operation, request) if actor in ROLES else ():
+            if not any(allows(each, call) for each in statements_for(ROLES[actor])):
+                refused.append((actor, call))
+                raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}, operation)
+        return real(client, operation, request)
+
+    return make
+
+
+def test_workers_that_may_not_make_a_status_anew_leave_that_to_the_watchdog() -> None:
+    """[WP-3] [WP-20] Of a pool whose status was removed by hand while works ran: nothing is lost, and nothing fails."""
+    refused: list[tuple[str, Call]] = []
+    with LocalCloud(engine="moto") as cloud:
+        pool = cloud.workpool("email", max_parallelism=2)
+
+        @pool.action
+        def send_email(work: Work, takes: int = 1) -> int:
+            return takes
+
+        fn = cloud.function(send_email, takes=lambda event: timedelta(seconds=event["takes"]))
+        with patch.object(BaseClient, "_make_api_call", refusing(cloud, BaseClient._make_api_call, refused)):
+            ids = [pool.enqueue_action(None, fn, {"takes": takes}) for takes in (8, 9, 1, 1)]
+            cloud.advance(timedelta(seconds=5))
+            cloud._engine_open.quiet(cloud.table).delete(StatusRef("email"))
+            cloud.run_until_idle()
+
+        assert [pool.result(None, each).return_value for each in ids] == [8, 9, 1, 1]
+        assert {(actor, call.action, call.what) for actor, call in refused} == {("send_email", "dynamodb:GetItem", "#pools")}
+        assert [each.outcome for each in cloud.invocations(fn)] == ["success"] * 4
+
+
 BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
 """What Lambda does in the name of a role."""
 SHARED = {"sqs:GetQueueUrl"}
 """The cloud's functions are one process: one of them asks, and all know."""
 NEVER_SEEN = {
-    # PassRole is judged when a schedule is created; a work by itself is read where Lambda throttled its start, which is then put back.
-    "PoolsLoopRole": BY_LAMBDA - {"sqs:SendMessage"} | {"iam:PassRole", "dynamodb:GetItem work"},
+    # PassRole is judged when a schedule is created.
+    "PoolsLoopRole": BY_LAMBDA - {"sqs:SendMessage"} | {"iam:PassRole"},
     "PoolsCompletionRole": BY_LAMBDA - {"sqs:SendMessage"},
-    # Repairs: a pool whose status was removed by hand, and the hourly look at what no loop can see. And what a new deployment
-    # changes, which the cloud writes by itself. Pointers that a tick meets are rare: their works are read together.
-    "PoolsWatchdogRole": BY_LAMBDA
-    | {"dynamodb:PutItem #pools", "dynamodb:PutItem work", "dynamodb:PutItem #deployment", "dynamodb:PutItem control"}
-    | {"dynamodb:BatchGetItem work"},
+    "PoolsWatchdogRole": BY_LAMBDA,
     "LegacyServiceRole": {"lambda:InvokeFunction"},  # its destination
     "EmailSentServiceRole": {"lambda:InvokeFunction"},  # the same
-    # A function of two tables is told of no loop, and asks the table.
-    "ApiServiceRole": {"dynamodb:GetItem #deployment"},
-    "AdminServiceRole": {"dynamodb:GetItem #deployment"},
-    # A worker that kicks a pool whose status was removed by hand makes the watchdog know it.
-    "SendEmailServiceRole": {"dynamodb:GetItem #pools", "dynamodb:PutItem #pools"},
 }
 
 

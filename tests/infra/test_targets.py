@@ -246,7 +246,7 @@ def test_a_plain_target_is_left_as_it_is() -> None:
     assert policy_of(deployed, "Plain") == []
 
 
-def test_whoever_enqueues_can_neither_read_nor_change_works() -> None:
+def test_whoever_enqueues_can_neither_ask_for_works_nor_remove_them() -> None:
     deployed = Deployed()
     deployed.pool.grant_enqueue(deployed.function("Api"))
 
@@ -255,7 +255,7 @@ def test_whoever_enqueues_can_neither_read_nor_change_works() -> None:
         for each in policy_of(deployed, "Api")
         if "Condition" in each and any("#work#" in key for key in each["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
     ]
-    assert actions_in(on_works) == {"dynamodb:PutItem"}
+    assert actions_in(on_works) == {"dynamodb:PutItem", "dynamodb:UpdateItem"}
 
 
 def test_whoever_reads_changes_nothing() -> None:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from builders import NOW
-from integration.faults import Died, bumps, dies_before, first, lost_before, puts, updates
+from integration.faults import Apply, Died, bumps, dies_before, first, lost_after, lost_before, puts, repeated, updates
 from integration.stage import POOL, TARGET, Stage
 from pool_world import LOOP
+from workpool_aws.adapters.keys import key_of
 from workpool_aws.core import limits
+from workpool_aws.flow.watch import watch
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import BaseIgnored, DeploymentNotRecorded, DeploymentRecorded, KickFailed, LimitDeployed
+from workpool_aws.local.platform import Platform
+from workpool_aws.model.facts import (
+    BaseIgnored,
+    DeploymentNotRecorded,
+    DeploymentRecorded,
+    DeploymentReplaced,
+    Kicked,
+    KickFailed,
+    LimitDeployed,
+)
 from workpool_aws.model.loop import Config, DeployedLimit, Deployment
 from workpool_aws.model.refs import ConfigRef, DeploymentRef, LedgerRef
 from workpool_aws.model.work import CallbackState, State
-from workpool_aws.model.writes import Put
+from workpool_aws.model.writes import Put, Written
 from workpool_aws.ports import Ports
 
 DEPLOYED = Deployment(
@@ -38,7 +51,12 @@ def with_environment(stage: Stage, deployment: Deployment | None) -> Ports:
 
 
 def known_to(stage: Stage) -> object:
-    return stage.table.memory.peek(DeploymentRef())
+    """What the table was told, without how often and in whose place."""
+    return told_in(stage.table.memory.peek(DeploymentRef()))
+
+
+def told_in(item: object) -> object:
+    return replace(item, version=0, replaced=(), replaced_at=None) if isinstance(item, Deployment) else item
 
 
 def config_of(stage: Stage) -> Config:
@@ -214,8 +232,106 @@ def test_a_limit_that_was_not_set_is_set_by_the_next_tick(step: object) -> None:
     missing = known_to(stage)
     stage.watch()
 
-    assert (missing, known_to(stage), config_of(stage).limit) == (None, deployed(3), 3)
+    assert (missing, known_to(stage), config_of(stage).limit) == (deployed(), deployed(3), 3)
     assert [fact.pool for fact in stage.telemetry.of(DeploymentNotRecorded)] == [POOL]
+
+
+def test_a_limit_that_cannot_be_set_costs_the_other_pools_nothing() -> None:
+    """[WP-12] Neither a start of their loop nor a commit that was fenced off, each minute, for as long as that one is damaged."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+    both = replace(DEPLOYED, limits=(DeployedLimit(POOL, 3), DeployedLimit("sms", 2)))
+    key = key_of(ConfigRef("sms"))
+    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    with_environment(stage, both)
+    stage.watch()
+    stage.run(50_000)
+    version, loops = stage.ledger().version, len(stage.telemetry.of(Kicked))
+    for _ in range(10):
+        stage.watch()
+        stage.run(60_000)
+    told = [fact.pool for fact in stage.telemetry.of(DeploymentNotRecorded)]
+    partly = known_to(stage)
+    stage.table.memory.delete(ConfigRef("sms"))
+    stage.watch()
+
+    assert (stage.ledger().version, len(stage.telemetry.of(Kicked))) == (version, loops)
+    assert told == ["sms"] * 11
+    assert (partly, known_to(stage)) == (deployed(3), both)
+
+
+def other(limit: int) -> Deployment:
+    return replace(deployed(limit), loop_arn=LOOP + "-other")
+
+
+def test_two_deployments_of_one_table_do_not_take_turns_each_minute() -> None:
+    """[WP-23] The one that came last holds, and an hour later the other one may try: it may be the only one that is left."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+    loops = len(stage.telemetry.of(Kicked))
+    in_force = []
+    for _ in range(180):
+        for deployment in (deployed(3), other(5)):
+            with_environment(stage, deployment)
+            stage.watch()
+        in_force.append(config_of(stage).limit)
+        stage.run(60_000)
+    item = stage.table.memory.peek(DeploymentRef())
+
+    assert [in_force[minute] for minute in (0, 59, 61, 119, 122, 179)] == [5, 5, 3, 3, 5, 5]
+    assert isinstance(item, Deployment)
+    assert (item.loop_arn, item.replaced, item.version) == (LOOP + "-other", (LOOP,), 3)
+    assert len(stage.telemetry.of(DeploymentReplaced)) == 3
+    assert (len(stage.telemetry.of(LimitDeployed)), len(stage.telemetry.of(Kicked)) - loops) == (4, 3)
+
+
+def test_three_deployments_of_one_table_do_not_take_turns_each_minute_either() -> None:
+    """[WP-23]"""
+    stage = Stage()
+    for _ in range(120):
+        for loop in ("a", "b", "c"):
+            with_environment(stage, replace(DEPLOYED, loop_arn=f"{LOOP}-{loop}"))
+            stage.watch()
+        stage.run(60_000)
+
+    assert [fact.loop_arn[-1] for fact in stage.telemetry.of(DeploymentReplaced)] == ["b", "c", "a", "b"]
+
+
+def test_a_deployment_that_changes_is_told_at_once_although_another_one_was_replaced() -> None:
+    stage = Stage()
+    for deployment in (other(5), deployed(3), deployed(4)):
+        with_environment(stage, deployment)
+        stage.watch()
+
+    assert (known_to(stage), config_of(stage).limit) == (deployed(4), 4)
+
+
+def test_of_two_deployments_at_one_time_the_limits_of_the_one_in_the_item_are_in_force() -> None:
+    stage = Stage()
+    ours, theirs = replace(stage.ports, deployed=deployed(3)), replace(stage.ports, deployed=other(5))
+    stage.table.plan(puts(Deployment), first(lambda: watch(theirs)))
+    watch(ours)
+    met = known_to(stage)
+    watch(ours)
+
+    assert (met, known_to(stage)) == (other(5), deployed(3))
+    assert config_of(stage).limit == 3
+
+
+@pytest.mark.parametrize("apply", [repeated, lost_after])
+def test_a_write_whose_answer_was_lost_is_known_to_have_been_made(apply: Callable[[Apply], Written]) -> None:
+    stage = Stage()
+    stage.place(deployed(4))
+    with_environment(stage, deployed(3))
+    stage.table.plan(puts(Deployment), apply)
+    stage.watch()
+    stage.watch()
+    item = stage.table.memory.peek(DeploymentRef())
+
+    assert isinstance(item, Deployment)
+    assert (item.limits, item.version) == ((DeployedLimit(POOL, 3),), 1)
 
 
 def test_without_any_trace_of_the_loop_the_work_is_stored_and_the_watchdog_picks_it_up() -> None:
@@ -247,8 +363,29 @@ def test_a_clouds_watchdog_writes_the_item_anew_where_somebody_changed_it(engine
 
         assert isinstance(entered, Deployment)
         assert (entered.loop_arn, entered.completion_arn) == (cloud.loop_arn, cloud.completion_arn)
-        assert store.get(DeploymentRef()) == entered
+        assert told_in(store.get(DeploymentRef())) == entered
         assert [each.outcome for each in cloud.invocations(cloud.watchdog_arn)] == ["success"]
+
+
+@pytest.mark.parametrize("engine", ["memory", "moto"])
+def test_a_cloud_with_deployed_limits_comes_to_rest(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """[WP-22] Whatever the item said, and whatever was called off: one tick of the watchdog tells it, not one each minute."""
+    bare = Platform.deployment.fget
+    assert bare is not None
+    monkeypatch.setattr(Platform, "deployment", property(lambda platform: replace(bare(platform), limits=(DeployedLimit("email", 3),))))
+    with LocalCloud(engine=engine) as cloud:
+        pool = cloud.workpool("email", max_parallelism=4)
+        fn = cloud.function(lambda _event, _context: None, name="work")
+        store = cloud._engine_open.quiet(cloud.table)
+        store.write(Put(Deployment(loop_arn="elsewhere")))
+        ids = [pool.enqueue_action(None, fn, {}, run_after=timedelta(hours=hours)) for hours in (0, 0, 1)]
+        pool.cancel_all(None)
+        cloud.run_until_idle(timedelta(days=2))
+
+        assert [pool.status(None, each).outcome for each in ids] == ["canceled"] * 3
+        assert len(cloud.invocations(cloud.watchdog_arn)) == 1
+        assert told_in(store.get(DeploymentRef())) == cloud._open.deployment
+        assert pool.config(None).max_parallelism == 3
 
 
 @pytest.mark.parametrize(("listed", "state"), [(True, CallbackState.SENT), (False, CallbackState.DELIVERED)])

@@ -129,7 +129,7 @@ _KICKS: Final = (
     one_edit(
         "limits: a bump fences",
         "WP-13",
-        "flow.configure:_announce",
+        "flow.configure:_fence",
         'ports.store.write(Update(ref=LedgerRef(pool), add={"version": 1}))',
         "pass",
     ),

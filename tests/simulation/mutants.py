@@ -129,7 +129,9 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     },
     "tests/integration/test_deploying.py": {
         "deployment: limits before the item": "test_a_limit_that_was_not_set_is_set_by_the_next_tick",
-        "deployment: a limit is felt by the loop": "test_a_lower_limit_fences_a_pass_that_read_the_higher_one",
+        "deployment: a limit is felt by the loop": "test_a_watchdog_that_died_before_a_limit_was_felt_is_followed_by_one_that_makes_it_so",
+        "deployment: the one that was replaced waits": "test_two_deployments_of_one_table_do_not_take_turns_each_minute",
+        "deployment: over what was read only": "test_of_two_deployments_at_one_time_the_limits_of_the_one_in_the_item_are_in_force",
         "deployment: a limit not named any more goes": "test_a_pool_that_is_not_named_any_more_goes_back_to_its_programs",
     },
     "tests/integration/test_redriving_callbacks.py": {

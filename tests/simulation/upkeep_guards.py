@@ -9,15 +9,19 @@ from tests.simulation.mutation import one_edit
 __all__ = ["UPKEEP_GUARDS"]
 
 UPKEEP_GUARDS: Final = (
-    one_edit("deployment: limits before the item", "WP-13", "flow.deployment:keep_current", "if not all(answers):", "if False:"),
+    one_edit("deployment: limits before the item", "WP-13", "flow.deployment:keep_current", "unset=unset", "unset=()"),
+    one_edit(
+        "deployment: the one that was replaced waits", "WP-13", "core.deployment:is_due", "not in _lately_replaced(known, now)", "not in ()"
+    ),
+    one_edit("deployment: over what was read only", "WP-13", "flow.deployment:keep_current", "_as_read(item)", "None"),
     one_edit(
         "deployment: a limit is felt by the loop",
         "WP-13",
         "flow.configure:deploy_limit",
-        "            _announce(ports, pool, first=True)",
-        "            pass",
+        "            _fence(ports, pool)\n            return False",
+        "            return False",
     ),
-    one_edit("deployment: a limit not named any more goes", "WP-13", "core.deployment:limits_to_set", "dropped | ", ""),
+    one_edit("deployment: a limit not named any more goes", "WP-13", "core.deployment:limits_to_set", "{**before, **named}", "named"),
     one_edit(
         "redeliver: a record tells the loop",
         "WP-8",

@@ -160,6 +160,9 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "scheduler_role_arn": Field("role", forms.TEXT, absent=None),
         "acknowledging": Field("ack", forms.TEXTS, absent=()),
         "limits": Field("lim", forms.DEPLOYED_LIMITS, absent=()),
+        "version": Field("v", forms.COUNT, absent=0),
+        "replaced": Field("rep", forms.TEXTS, absent=()),
+        "replaced_at": Field("ra", forms.MOMENT, absent=None),
     },
 }
 

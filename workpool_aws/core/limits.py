@@ -167,6 +167,8 @@ WATCHDOG_DEEP_MS: Final = 3_600_000
 WATCHDOG_ROWS_MAX: Final = 5_000
 """Rows that one such look reads of a shard, the latest first: some 3 MB, 700 read units."""
 WATCHDOG_PAGE: Final = 500
+DEPLOYMENT_TURN_MS: Final = 3_600_000
+"""For so long a deployment whose place another one of the same table took does not take it back."""
 
 assert LATE_MS + DATE_RESOLUTION_MS + SKEW_MS < BUFFER_MS, "an acknowledged write must lie inside the buffer"
 assert LEASE_RENEW_MS + HAND_OVER_MS // 2 <= LEASE_MS, "a live loop must renew before its lease ends"

@@ -56,10 +56,13 @@ def deploy_limit(ports: Ports, pool: str, max_parallelism: int | None) -> bool:
         config = load(ports, pool)
         changed = (None if config is None else config.deployed_parallelism) != max_parallelism
         changes: dict[str, object] = {"deployed_parallelism": max_parallelism, "deployed_at": ports.clock.now()}
-        if not changed or _write(ports, pool, config, changes) is not None:
-            # Also where nothing changed: whoever wrote it may have died before it was felt. A pool without a loop need not be told.
+        if not changed:
+            # Whoever wrote it may have died before it was felt. No kick: the watchdog, who asks, looks for itself whether a loop is needed.
+            _fence(ports, pool)
+            return False
+        if _write(ports, pool, config, changes) is not None:
             _announce(ports, pool, first=True)
-            return changed
+            return True
     raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
 
 
@@ -118,10 +121,14 @@ def _own(current: object, config: Config | None, changes: dict[str, object]) -> 
 
 def _announce(ports: Ports, pool: str, *, first: bool, reason: KickReason = KickReason.CONFIGURE) -> None:
     """Make the change felt by a loop that runs, and start one that rests. `first`: there was no config before, and maybe no loop ever."""
-    # The bump fences off a pass that read the old config: it cannot commit any more.
+    if _fence(ports, pool) or not first:
+        kick(ports, pool, reason)
+
+
+def _fence(ports: Ports, pool: str) -> bool:
+    """Keep a pass that read the old config from committing. False: there is no ledger, so no loop ever ran."""
     try:
         ports.store.write(Update(ref=LedgerRef(pool), add={"version": 1}))
-    except ConditionFailed:  # no ledger yet: no loop ever ran
-        if first:
-            return
-    kick(ports, pool, reason)
+    except ConditionFailed:
+        return False
+    return True

@@ -2,59 +2,83 @@
 
 | step | commit point | lost afterwards? |
 |---|---|---|
-| limits of pools | each pool's config, then its ledger's version | the item is not written yet: the next tick does it again |
-| deployment item | its own put, last | nothing |
+| limits of pools | each pool's config, then its ledger's version | the item does not name them yet: the next tick does it again |
+| deployment item | its own put, last, over the version that was read | nothing |
 """
 
 from __future__ import annotations
 
-from workpool_aws.core.deployment import differs, limits_to_set
+from workpool_aws.core.deployment import differs, is_due, limits_to_set, to_record
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import configure
 from workpool_aws.model import facts
+from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Deployment
 from workpool_aws.model.refs import DeploymentRef
-from workpool_aws.model.writes import Put
-from workpool_aws.ports import Ports, Store
+from workpool_aws.model.writes import Condition, Is, IsAbsent, Put
+from workpool_aws.ports import ConditionFailed, Ports, Store
 
-__all__ = ["is_current", "keep_current", "read_deployment", "record"]
+__all__ = ["keep_current", "record", "would_record"]
 
-
-def read_deployment(store: Store) -> Deployment | None:
-    """What the table knows of its deployment; None: nothing, or the item is damaged. Raises StoreUnavailable."""
-    found = store.get(DeploymentRef())
-    return found if isinstance(found, Deployment) else None
+_OVERTAKEN = "somebody else wrote the deployment item meanwhile"
 
 
-def is_current(store: Store, deployed: Deployment) -> bool:
-    """Whether the table knows exactly this of its deployment."""
-    return not differs(read_deployment(store), deployed)
+def would_record(store: Store, deployed: Deployment | None, now: EpochMs) -> bool:
+    """Whether a watchdog whose environment says this would act on it at `now`. Raises StoreUnavailable."""
+    known = store.get(DeploymentRef())
+    return deployed is not None and is_due(known if isinstance(known, Deployment) else None, deployed, now)
 
 
 def record(store: Store, deployed: Deployment) -> None:
-    """Write the deployment item. The last writer wins: two deployments of one table would take turns."""
+    """Write the deployment item, whatever is there."""
     store.write(Put(deployed))
 
 
 def keep_current(ports: Ports) -> None:
     """Write down what this process's environment says of the deployment, if the table knows anything else. Never raises.
 
-    Costs one read when nothing changed. A process whose environment does not name the loop has nothing to say.
+    Costs one read when nothing changed. A process whose environment does not name the loop has nothing to say, and one whose place
+    another deployment took within the hour says nothing.
     """
-    if ports.deployed is None:
+    deployed, now = ports.deployed, ports.clock.now()
+    if deployed is None:
         return
     try:
-        known = read_deployment(ports.store)
-        if not differs(known, ports.deployed):
+        item = ports.store.get(DeploymentRef())
+        known = item if isinstance(item, Deployment) else None
+        if not is_due(known, deployed, now):
             return
-        answers = [_set_limit(ports, pool, limit) for pool, limit in limits_to_set(known, ports.deployed).items()]
-        if not all(answers):
-            return  # the item stays as it is, so the next tick sees the difference and tries again
-        record(ports.store, ports.deployed)
+        # A limit that could not be set stays as the item has it, so the next tick sees the difference, and tries that one again.
+        unset = [pool for pool, limit in limits_to_set(known, deployed).items() if not _set_limit(ports, pool, limit)]
+        recorded = to_record(known, deployed, unset=unset, now=now)
+        if recorded == known:
+            return
+        if not _write(ports.store, recorded, _as_read(item)):
+            ports.telemetry.tell(facts.DeploymentNotRecorded(pool="", error=_OVERTAKEN))
+            return
     except StoreUnavailable as error:
         ports.telemetry.tell(facts.DeploymentNotRecorded(pool="", error=str(error)))
         return
-    ports.telemetry.tell(facts.DeploymentRecorded(pool="", loop_arn=ports.deployed.loop_arn))
+    if known is not None and known.loop_arn != deployed.loop_arn:
+        ports.telemetry.tell(facts.DeploymentReplaced(pool="", loop_arn=deployed.loop_arn, replaced=known.loop_arn))
+    if not differs(recorded, deployed):
+        ports.telemetry.tell(facts.DeploymentRecorded(pool="", loop_arn=deployed.loop_arn))
+
+
+def _as_read(item: object) -> Condition | None:
+    """That nobody wrote it since; None: it is damaged, and anything is better."""
+    if item is None:
+        return IsAbsent()
+    return Is("version", item.version or None) if isinstance(item, Deployment) else None
+
+
+def _write(store: Store, recorded: Deployment, condition: Condition | None) -> bool:
+    try:
+        store.write(Put(recorded, condition))
+    except ConditionFailed as lost:
+        # One's own write, repeated by the SDK after a lost answer, fails on itself.
+        return lost.current == recorded
+    return True
 
 
 def _set_limit(ports: Ports, pool: str, limit: int | None) -> bool:

@@ -125,7 +125,7 @@ class LocalCloud:
             undo.callback(kernel.close)
             deploy(self._platform)
             self._ports_of(_TABLE)
-            start_watchdog(self._platform, self._engine, lambda: tuple(self._ports), real=self._options.clock == "real")
+            start_watchdog(self._platform, self._engine, self._ports, real=self._options.clock == "real")
             undo.enter_context(use_ports(self._ports_of))
             undo.enter_context(keep_from_aws(_OTHER_THREAD))
             self._undo = undo.pop_all()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from workpool_aws.flow.deployment import is_current
+from workpool_aws.flow.deployment import would_record
 from workpool_aws.flow.watch import would_act
 from workpool_aws.handlers import completion, main_loop, watchdog
 from workpool_aws.local.functions import Function, function_arn
 from workpool_aws.local.platform import COMPLETION_NAME, LOOP_NAME, WATCHDOG_NAME, Engine, Platform
 from workpool_aws.local.schedules import WatchdogMinute
 from workpool_aws.model.facts import Fact
+from workpool_aws.ports import Ports
 
 __all__ = ["deploy", "start_watchdog"]
 
@@ -32,13 +33,16 @@ def deploy(platform: Platform) -> None:
         platform.functions.add(own)
 
 
-def start_watchdog(platform: Platform, engine: Engine, tables: Callable[[], Iterable[str]], *, real: bool) -> None:
+def start_watchdog(platform: Platform, engine: Engine, tables: Mapping[str, Ports], *, real: bool) -> None:
     """From now on the watchdog looks at every table each minute. On the virtual clock it does not where it would find nothing."""
     unheard = _Unheard()
     minute = WatchdogMinute(
         platform.kernel,
-        tables=tables,
-        would_act=lambda table, at: not is_current(engine.quiet(table), platform.deployment) or would_act(engine.quiet(table), unheard, at),
+        tables=lambda: tuple(tables),
+        # What its ports say is deployed, and nothing else: it would be asked to tick each minute for what it has no mind to do.
+        would_act=lambda table, at: (
+            would_record(engine.quiet(table), tables[table].deployed, at) or would_act(engine.quiet(table), unheard, at)
+        ),
         tick=lambda table: _tick(platform, table),
     )
     platform.kernel.watch_jumps(minute.await_tick if real else minute.skip)

@@ -110,6 +110,8 @@ class MotoEngine:
                 completion_arn=at.completion_arn,
                 schedule_group=at.schedule_group,
                 scheduler_role_arn=at.scheduler_role_arn,
+                acknowledging=at.acknowledging,
+                pools=at.limits,
                 region=REGION,
             ),
         )

@@ -254,4 +254,10 @@ class Deployment:
     acknowledging: tuple[str, ...] = ()
     """Functions, by name or ARN, in order, whose handlers say for themselves that they ran a callback."""
     limits: tuple[DeployedLimit, ...] = ()
-    """The limits given to pools, in order of their names."""
+    """The limits given to pools, in order of their names. Each is in its pool's config, and felt by its loop."""
+    version: int = 0
+    """Raised by each watchdog that writes the item over: two that do so at one time do not both succeed."""
+    replaced: tuple[str, ...] = ()
+    """Loops of other deployments in whose place this one came within an hour: their watchdogs leave the item alone for so long."""
+    replaced_at: EpochMs | None = None
+    """When it last came in another's place; None: never."""

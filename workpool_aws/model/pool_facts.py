@@ -14,6 +14,7 @@ __all__ = [
     "ConfigAlternates",
     "DeploymentNotRecorded",
     "DeploymentRecorded",
+    "DeploymentReplaced",
     "Drained",
     "HandedOver",
     "KickFailed",
@@ -226,6 +227,16 @@ class DeploymentRecorded(Fact):
     level: ClassVar[int] = logging.INFO
     name: ClassVar[str] = "deployment_recorded"
     loop_arn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentReplaced(Fact):
+    """The watchdog found the loop of another deployment named, and named its own: that one waits an hour before it would do the same."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "deployment_replaced"
+    loop_arn: str
+    replaced: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

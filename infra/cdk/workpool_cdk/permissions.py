@@ -59,7 +59,8 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
     Actor.ENQUEUER: (
         _Access((_GET,), (Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
         _Access((_PUT,), (Room.WORK, Room.PAYLOAD, Room.CONTROL, Room.REGISTRY)),
-        _Access((_UPDATE,), (Room.CONTROL,)),
+        # Of works: to say of one's own that it was enqueued after a `cancel_all` that one had not heard of.
+        _Access((_UPDATE,), (Room.WORK, Room.CONTROL)),
     ),
     Actor.READER: (
         _Access((_GET,), (Room.WORK, Room.CONTROL)),
@@ -75,9 +76,10 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
     ),
     Actor.WORKER: (
-        _Access((_GET,), (Room.WORK, Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
+        # Not the registry: a pool whose status was removed by hand is the watchdog's to repair, for workers, completion and loop alike.
+        _Access((_GET,), (Room.WORK, Room.CONTROL, Room.DEPLOYMENT)),
         _Access((_GET_MANY,), (Room.PAYLOAD,)),
-        _Access((_PUT,), (Room.WORK, Room.DONE, Room.PAYLOAD, Room.REGISTRY)),
+        _Access((_PUT,), (Room.WORK, Room.DONE, Room.PAYLOAD)),
         _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
     ),
     Actor.CALLBACK_HANDLER: (_Access((_UPDATE,), (Room.WORK,)),),
@@ -96,11 +98,13 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
     ),
     Actor.WATCHDOG: (
-        _Access((_GET,), (Room.CONTROL, Room.DEPLOYMENT)),
+        _Access((_GET,), (Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
         _Access((_GET_MANY,), (Room.WORK,)),
         _Access((_QUERY,), (Room.REGISTRY, Room.WORK, Room.DONE, Room.REPORTS)),
-        _Access((_PUT,), (Room.WORK, Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
+        _Access((_PUT,), (Room.WORK, Room.CONTROL, Room.DEPLOYMENT)),
         _Access((_UPDATE,), (Room.CONTROL,)),
+        # Spent pointers, on its hourly look.
+        _Access((_DELETE,), (Room.WORK,)),
     ),
 }
 

@@ -15,7 +15,19 @@ from workpool_cdk import settings as names
 from workpool_cdk.errors import ConfigurationError
 from workpool_cdk.functions import async_settings
 
-__all__ = ["AsyncSettings", "Qualified", "allow_recursion", "mark_decorated", "name_beside", "point_at", "qualified", "set_async"]
+__all__ = [
+    "AsyncSettings",
+    "Qualified",
+    "allow_recursion",
+    "function_of",
+    "is_another",
+    "mark_decorated",
+    "name_beside",
+    "point_at",
+    "qualified",
+    "refuse_elsewhere",
+    "set_async",
+]
 
 _LATEST: Final = "$LATEST"
 _MARK: Final = "WorkpoolAsync"
@@ -51,6 +63,8 @@ class Qualified:
     qualifier: str
     function: lambda_.Function
     role: iam.IRole
+    mark: str
+    """What tells it from the function's other versions and aliases, in this app."""
 
     @property
     def arns(self) -> list[str]:
@@ -98,7 +112,32 @@ def qualified(target: IConstruct) -> Qualified:
         )
     if not _is_ours(base) or base.role is None:
         raise ConfigurationError(f"{target.node.path}: its function is imported, or its role is: both must be of this app")
-    return Qualified(arn, base.function_arn, qualifier, base, base.role)
+    # The number of a version is only known when it is deployed.
+    mark = target.node.addr[-8:] if Token.is_unresolved(qualifier) else qualifier
+    return Qualified(arn, base.function_arn, qualifier, base, base.role, mark)
+
+
+def function_of(grantee: object) -> lambda_.Function | None:
+    """The function of this app whose environment a grantee runs in; None: it is none, nor a version or alias of one."""
+    base = grantee.lambda_ if isinstance(grantee, lambda_.Alias | lambda_.Version) else grantee
+    return base if isinstance(base, lambda_.Function) else None
+
+
+def is_another(theirs: str | None, ours: str) -> bool:
+    """Whether two accounts or regions are known to be two; None: it is nobody's."""
+    return theirs is not None and theirs != ours and not Token.is_unresolved(theirs) and not Token.is_unresolved(ours)
+
+
+def refuse_elsewhere(function: lambda_.Function, stack: Stack) -> None:
+    """Let only functions pass that can be where the table is.
+
+    Raises:
+        ConfigurationError: its stack is for another account or region. Lambda sends no events across regions, and roles are an account's.
+    """
+    there = Stack.of(function)
+    for what, theirs, ours in (("account", there.account, stack.account), ("region", there.region, stack.region)):
+        if is_another(theirs, ours):
+            raise ConfigurationError(f"{function.node.path}: it is in {what} {theirs}, and the pools' table in {ours}: both must be in one")
 
 
 def _is_ours(function: IConstruct) -> TypeGuard[lambda_.Function]:
@@ -112,7 +151,7 @@ def set_async(target: Qualified, settings: AsyncSettings, *, owner: str) -> None
         ConfigurationError: it has another one: of another pool, or one that was given to the function itself.
     """
     name = target.function.node.path
-    mark = f"{_MARK}{'' if target.qualifier == _LATEST else target.qualifier}"
+    mark = f"{_MARK}{'' if target.qualifier == _LATEST else target.mark}"
     found = target.function.node.try_find_child(mark)
     if isinstance(found, _Settled):
         differences = settings.differences(found.settings)

@@ -26,7 +26,19 @@ from workpool_cdk.monitoring import Monitor, Monitoring, metrics_scope
 from workpool_cdk.options import acknowledging_to_text, pools_to_json, read_pools
 from workpool_cdk.permissions import Actor
 from workpool_cdk.table import PoolTable
-from workpool_cdk.targets import AsyncSettings, Qualified, allow_recursion, mark_decorated, name_beside, point_at, qualified, set_async
+from workpool_cdk.targets import (
+    AsyncSettings,
+    Qualified,
+    allow_recursion,
+    function_of,
+    is_another,
+    mark_decorated,
+    name_beside,
+    point_at,
+    qualified,
+    refuse_elsewhere,
+    set_async,
+)
 from workpool_cdk.wakes import FarWakes, WatchdogTick
 
 __all__ = ["Workpool"]
@@ -37,6 +49,10 @@ _ACTION_EVENT_AGE: Final = Duration.seconds(60)
 _HANDLER_EVENT_AGE: Final = Duration.minutes(5)
 """Room for Lambda's own two retries, after one and two minutes; then the loop sends the callback again."""
 _HANDLER_RETRIES: Final = 2
+_EVENT_AGE_MIN_S: Final = 60
+_EVENT_AGE_MAX_S: Final = 21_600
+_MEMORY_MIN_MB: Final = 128
+_MEMORY_MAX_MB: Final = 10_240
 
 
 class Workpool(Construct):
@@ -81,10 +97,13 @@ class Workpool(Construct):
         self._pools = read_pools(pools)
         if log_level not in _LOG_LEVELS:
             raise ConfigurationError(f"log_level: {log_level!r} is none of {', '.join(_LOG_LEVELS)}")
+        if not _MEMORY_MIN_MB <= loop_memory_mb <= _MEMORY_MAX_MB:
+            raise ConfigurationError(f"loop_memory_mb: {loop_memory_mb!r} is not from {_MEMORY_MIN_MB} to {_MEMORY_MAX_MB}")
         self._key = encryption_key
         self._workers: list[Qualified] = []
         self._acknowledging: list[str] = []
-        self._callback_statements: list[iam.PolicyStatement] = []
+        self._handlers: list[str] = []
+        self._callbacks: list[tuple[IConstruct, Sequence[iam.PolicyStatement]]] = []
         self.table = PoolTable(
             self,
             "Store",
@@ -157,7 +176,15 @@ class Workpool(Construct):
             ConfigurationError: it is imported, an unknown pool is named, or its asynchronous settings contradict others.
         """
         target = qualified(function)
+        refuse_elsewhere(target.function, Stack.of(self))
         names = self._named(pools)
+        if not _EVENT_AGE_MIN_S <= event_age.to_seconds() <= _EVENT_AGE_MAX_S:
+            raise ConfigurationError(f"event_age: {event_age.to_human_string()} is not from 1 minute to 6 hours")
+        if target.arn in self._handlers:
+            raise ConfigurationError(
+                f"{target.function.node.path}: it was added by add_on_complete already, with the asynchronous settings of a handler; "
+                "a function that is both is added by add_action first"
+            )
         completion_arn = self._completion.function.function_arn
         on_success = None if decorated else completion_arn
         set_async(
@@ -203,21 +230,20 @@ class Workpool(Construct):
         self._let_tell(target, [permissions.invoke_statement(handler.arn), permissions.limits_statement(*handler.arns)])
 
     def grant_enqueue(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
-        """Let a function or role enqueue works, and nothing else: not ask for them, cancel them or change limits.
+        """Let a function or role enqueue works. It may write the items of works, as every producer must, but not query or remove them.
 
         A function is told the table in WORKPOOL_TABLE, and for the library where the loop is.
 
         Raises:
-            ConfigurationError: an unknown pool is named.
+            ConfigurationError: an unknown pool is named, or the grantee is of another account, or can have no permissions.
         """
-        self._grant(grantee, Actor.ENQUEUER, pools)
-        grantee.grant_principal.add_to_principal_policy(permissions.invoke_statement(self._loop.arn))
+        self._grant(grantee, Actor.ENQUEUER, pools, permissions.invoke_statement(self._loop.arn))
 
     def grant_read(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
         """Let a function or role ask: `status`, `result`, `list`, `stats`, `config`. Arguments and results can be read, too.
 
         Raises:
-            ConfigurationError: an unknown pool is named.
+            ConfigurationError: an unknown pool is named, or the grantee is of another account, or can have no permissions.
         """
         self._grant(grantee, Actor.READER, pools)
 
@@ -225,10 +251,9 @@ class Workpool(Construct):
         """Let a function or role `cancel`, `cancel_all`, `redrive` and `configure`.
 
         Raises:
-            ConfigurationError: an unknown pool is named.
+            ConfigurationError: an unknown pool is named, or the grantee is of another account, or can have no permissions.
         """
-        self._grant(grantee, Actor.MANAGER, pools)
-        grantee.grant_principal.add_to_principal_policy(permissions.invoke_statement(self._loop.arn))
+        self._grant(grantee, Actor.MANAGER, pools, permissions.invoke_statement(self._loop.arn))
 
     def _make_functions(self, log_retention: logs.RetentionDays, loop_memory_mb: int) -> None:
         code = library_code(self)
@@ -277,23 +302,23 @@ class Workpool(Construct):
         acknowledge_schedules(self._loop.role, self._far_wakes.group.schedule_group_name)
 
     def _let_report(self, target: Qualified, pools: Sequence[str]) -> None:
-        for statement in [
-            *self._table_statements(Actor.WORKER, pools),
-            permissions.invoke_statement(self._loop.arn),
-            *self._callback_statements,
-        ]:
+        for statement in [*self._table_statements(Actor.WORKER, pools), permissions.invoke_statement(self._loop.arn)]:
             target.role.add_to_principal_policy(statement)
+        for told, statements in self._callbacks:
+            self._let_worker_tell(target, told, statements)
         self._tell(target.function)
         mark_decorated(target.function)
         self._workers.append(target)
 
     def _let_acknowledge(self, handler: Qualified, pools: Sequence[str]) -> None:
+        refuse_elsewhere(handler.function, Stack.of(self))
         completion_arn = self._completion.function.function_arn
         already = any(worker.arn == handler.arn for worker in self._workers)
         if not already:
             asked = AsyncSettings(on_success=None, on_failure=completion_arn, retries=_HANDLER_RETRIES, event_age=_HANDLER_EVENT_AGE)
             set_async(handler, asked, owner=self.node.path)
             handler.role.add_to_principal_policy(permissions.invoke_statement(completion_arn))
+            self._handlers.append(handler.arn)
         for statement in self._table_statements(Actor.CALLBACK_HANDLER, pools):
             handler.role.add_to_principal_policy(statement)
         mark_decorated(handler.function)
@@ -312,9 +337,20 @@ class Workpool(Construct):
         for teller in (self._loop, self._completion):
             self._beside(target, "Callbacks", teller).add_statements(*statements)
         for worker in self._workers:
-            for statement in statements:
-                worker.role.add_to_principal_policy(statement)
-        self._callback_statements += statements
+            self._let_worker_tell(worker, target, statements)
+        self._callbacks.append((target, statements))
+
+    def _let_worker_tell(self, worker: Qualified, target: IConstruct, statements: Sequence[iam.PolicyStatement]) -> None:
+        ours, there = Stack.of(self), Stack.of(target)
+        if Stack.of(worker.function) is ours and there is not ours:
+            # As with our own functions: their policies are there already, so ours must not wait for that stack.
+            construct_id = f"{Names.node_unique_id(self.node)}{Names.node_unique_id(worker.function.node)}Callbacks"
+            found = there.node.try_find_child(construct_id)
+            policy = found if isinstance(found, iam.Policy) else iam.Policy(there, construct_id, roles=[worker.role])
+            policy.add_statements(*statements)
+            return
+        for statement in statements:
+            worker.role.add_to_principal_policy(statement)
 
     def _message_statements(self, target: sqs.QueueBase | sns.TopicBase) -> list[iam.PolicyStatement]:
         if isinstance(target, sqs.QueueBase):
@@ -327,11 +363,19 @@ class Workpool(Construct):
             return [sends]
         return [sends, iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn])]
 
-    def _grant(self, grantee: iam.IGrantable, actor: Actor, pools: Sequence[str] | None) -> None:
-        for statement in self._table_statements(actor, self._named(pools)):
-            grantee.grant_principal.add_to_principal_policy(statement)
-        if isinstance(grantee, lambda_.Function):
-            self._tell(grantee)
+    def _grant(self, grantee: iam.IGrantable, actor: Actor, pools: Sequence[str] | None, *more: iam.PolicyStatement) -> None:
+        principal = grantee.grant_principal
+        for statement in [*self._table_statements(actor, self._named(pools)), *more]:
+            added = principal.add_to_principal_policy(statement).statement_added
+            # A role of another account takes statements without a word, and drops them.
+            if not added or is_another(principal.principal_account, Stack.of(self).account):
+                raise ConfigurationError(
+                    f"{self.node.path}: a grant to a principal whose permissions are not this account's to give. Grant to a role of this "
+                    "app, which the other account may assume"
+                )
+        function = function_of(grantee)
+        if function is not None:
+            self._tell(function)
 
     def _tell(self, function: lambda_.Function) -> None:
         function.add_environment(settings.TABLE, self.table.table_name)
