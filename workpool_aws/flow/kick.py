@@ -9,9 +9,9 @@ from workpool_aws.core.kick import KickReason, NotNeeded, StartLoop, decide_kick
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Deployment, Registration, Status
+from workpool_aws.model.loop import Config, Deployment, Ledger, Registration, Status
 from workpool_aws.model.messages import LoopOrder
-from workpool_aws.model.refs import DeploymentRef, RegistrationRef, StatusRef
+from workpool_aws.model.refs import ConfigRef, DeploymentRef, LedgerRef, RegistrationRef, StatusRef
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports
 
@@ -63,13 +63,21 @@ def _status(ports: Ports, pool: str) -> Status | None:
 
 def _win(ports: Ports, pool: str, status: Status | None, reason: KickReason, *, due: EpochMs | None) -> int | None:
     token = ports.entropy.token()
-    decision = decide_kick(status, pool, reason, due=due, now=ports.clock.now(), token=token)
-    if isinstance(decision, NotNeeded):
-        return None
+    ledger, config = None, None
     if status is None:
         # Before the status: from the moment a pool can have work that nobody looks at, the watchdog must know it.
         ensure_registered(ports, pool)
+        ledger, config = _left_behind(ports, pool)
+    decision = decide_kick(status, pool, reason, due=due, now=ports.clock.now(), token=token, ledger=ledger, config=config)
+    if isinstance(decision, NotNeeded):
+        return None
     return decision.generation if _wins(ports, decision, token) else None
+
+
+def _left_behind(ports: Ports, pool: str) -> tuple[Ledger | None, Config | None]:
+    """What a pool without a status still has, if it had one. What is damaged is for the loop to say."""
+    ledger, config = ports.store.get(LedgerRef(pool)), ports.store.get(ConfigRef(pool))
+    return ledger if isinstance(ledger, Ledger) else None, config if isinstance(config, Config) else None
 
 
 def _wins(ports: Ports, decision: StartLoop, token: str) -> bool:

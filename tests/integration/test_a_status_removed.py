@@ -1,0 +1,78 @@
+"""A pool whose status item was removed by hand: what is left of it is enough to go on from."""
+
+from __future__ import annotations
+
+from integration.stage import POOL, TARGET, Stage
+from workpool_aws.core import limits
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import LoopState, Status
+from workpool_aws.model.refs import StatusRef
+from workpool_aws.model.work import Outcome, State
+
+
+def worn_in(stage: Stage) -> None:
+    """Its loop has been through some generations, and somebody has canceled all twice."""
+    pool = stage.pool()
+    for _ in range(3):
+        pool.enqueue_action(None, TARGET, {})
+        stage.run(60_000)
+    for _ in range(2):
+        pool.cancel_all(None)
+        stage.run(60_000)
+    assert stage.ledger().generation > 3
+
+
+def test_the_next_loop_becomes_the_holder_at_once() -> None:
+    """[WP-20] Not after as many watchdog ticks as there were generations."""
+    stage = Stage()
+    worn_in(stage)
+    before = stage.ledger().generation
+    stage.table.memory.delete(StatusRef(POOL))
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(5_000)
+
+    assert stage.work(work_id).state is State.FINISHED
+    assert stage.ledger().generation > before
+
+
+def test_the_watchdog_starts_a_loop_that_can_hold() -> None:
+    """[WP-20]"""
+    stage = Stage()
+    worn_in(stage)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.aws.loops.clear()
+    stage.table.memory.delete(StatusRef(POOL))
+    stage.watch()
+    stage.run(5_000)
+
+    assert stage.work(work_id).state is State.FINISHED
+
+
+def test_cancel_all_still_cancels() -> None:
+    """[WP-13] Epochs go on from where the config stands."""
+    stage = Stage()
+    worn_in(stage)
+    stage.table.memory.delete(StatusRef(POOL))
+    pool = stage.pool()
+    pool.configure(None, max_parallelism=0)
+    work_id = pool.enqueue_action(None, TARGET, {})
+    stage.run(limits.CALL_OFF_MARGIN_MS + 1_000)
+    pool.cancel_all(None)
+    stage.run(60_000)
+
+    assert stage.work(work_id).outcome is Outcome.CANCELED
+
+
+def test_a_live_lease_of_the_status_that_came_back_is_respected() -> None:
+    stage = Stage()
+    worn_in(stage)
+    generation = stage.ledger().generation
+    stage.table.memory.delete(StatusRef(POOL))
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.pool().enqueue_action(None, TARGET, {})
+    status = stage.table.memory.peek(StatusRef(POOL))
+
+    assert isinstance(status, Status)
+    assert (status.state, status.generation) == (LoopState.RUNNING, generation + 1)
+    assert status.lease_until > EpochMs(stage.clock.now())
+    assert len(stage.aws.loops) == 1
