@@ -63,6 +63,18 @@ def test_cancel_all_still_cancels() -> None:
     assert stage.work(work_id).outcome is Outcome.CANCELED
 
 
+def test_what_is_enqueued_next_is_not_older_than_a_cancel_all_before() -> None:
+    """[WP-3] It belongs to the epoch of the config, whoever enqueues it."""
+    stage = Stage()
+    worn_in(stage)
+    stage.run(2 * limits.CALL_OFF_MARGIN_MS)
+    stage.table.memory.delete(StatusRef(POOL))
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+
+    assert stage.work(work_id).outcome is Outcome.SUCCESS
+
+
 def test_a_live_lease_of_the_status_that_came_back_is_respected() -> None:
     stage = Stage()
     worn_in(stage)

@@ -175,6 +175,7 @@ def test_a_repeated_commit_is_taken_for_what_it_is() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.table.plan(COMMIT, repeated)
+    stage.notes.clear()
     stage.run()
 
     assert stage.notes[: stage.notes.index("invoke")].count("get ConfigRef") == 1

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config, Ledger, LoopState, Status
+from workpool_aws.model.loop import Ledger, LoopState, Status
 from workpool_aws.model.refs import StatusRef
 from workpool_aws.model.writes import All, Is, IsAbsent, Put, Update, Write
 
@@ -48,18 +48,18 @@ def decide_kick(
     due: EpochMs | None,
     now: EpochMs,
     token: str,
-    ledger: Ledger | None = None,
-    config: Config | None = None,
+    ledger: Ledger | None,
+    epoch: int,
 ) -> StartLoop | NotNeeded:
     """Start the next generation, unless a live loop will see what happened [WP-24].
 
     `due` is when the new work is due, for an enqueue, or the one that was canceled and owes no callback. A waiting loop is woken in time
     for work due after the far wake that it ordered (a wake-up for a deadline orders none), and a saturated one by the completions that it
-    waits for: an enqueue alone starts neither. `ledger` and `config` matter where there is no status: they are of a pool whose status was
-    removed by hand.
+    waits for: an enqueue alone starts neither. Where there is no status, `ledger` and `epoch` (its config's) are what
+    else there is of the pool: nothing (None, 0) of a new one, something where the status was removed by hand.
     """
     if status is None:
-        # A loop of a generation that the ledger has seen never becomes its holder, and an epoch that the config has seen calls nothing off.
+        # A loop of a generation that the ledger has seen never becomes its holder.
         generation = 1 if ledger is None else ledger.generation + 1
         first = Status(
             pool=pool,
@@ -67,7 +67,7 @@ def decide_kick(
             generation=generation,
             lease_until=EpochMs(now + limits.LEASE_MS),
             written_by=token,
-            epoch=0 if config is None else config.epoch,
+            epoch=epoch,
         )
         return StartLoop(generation, Put(first, IsAbsent()))
     if status.state is LoopState.RUNNING and status.lease_until > now:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from workpool_aws.core import limits
@@ -27,17 +28,16 @@ def kick(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = N
     A loop that cannot be invoked is told as `KickFailed` and left to the watchdog. Raises StoreUnavailable when the status could not be
     read or written: then nothing is known, and the caller must not acknowledge what depends on it.
     """
-    status = _status(ports, pool)
-    generation = _win(ports, pool, status, reason, due=due)
+    known = _known(ports, pool)
+    generation = _win(ports, pool, known, reason, due=due)
     if generation is not None:
         invoke_loop(ports, pool, generation, reason=reason)
-    return 0 if status is None else status.epoch
+    return known.epoch
 
 
 def epoch_of(ports: Ports, pool: str) -> int:
     """The pool's epoch, for works that are about to be stored. Raises StoreUnavailable."""
-    status = _status(ports, pool)
-    return 0 if status is None else status.epoch
+    return _known(ports, pool).epoch
 
 
 def ensure_registered(ports: Ports, pool: str) -> None:
@@ -51,33 +51,42 @@ def ensure_registered(ports: Ports, pool: str) -> None:
 
 def win_generation(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None) -> int | None:
     """The generation that this caller must now start; None when none is needed or somebody else was faster."""
-    return _win(ports, pool, _status(ports, pool), reason, due=due)
+    return _win(ports, pool, _known(ports, pool), reason, due=due)
 
 
-def _status(ports: Ports, pool: str) -> Status | None:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A pool's status, or what else there is of a pool that has none: nothing, unless somebody removed it by hand."""
+
+    status: Status | None
+    ledger: Ledger | None = None
+    config: Config | None = None
+
+    @property
+    def epoch(self) -> int:
+        source = self.status or self.config
+        return 0 if source is None else source.epoch
+
+
+def _known(ports: Ports, pool: str) -> _Known:
     status = ports.store.get(StatusRef(pool))
-    if status is not None and not isinstance(status, Status):
+    if isinstance(status, Status):
+        return _Known(status)
+    if status is not None:
         raise StoreUnavailable(f"the status item of pool {pool!r} is damaged: {status}")
-    return status
+    ledger, config = ports.store.get(LedgerRef(pool)), ports.store.get(ConfigRef(pool))
+    return _Known(None, ledger if isinstance(ledger, Ledger) else None, config if isinstance(config, Config) else None)
 
 
-def _win(ports: Ports, pool: str, status: Status | None, reason: KickReason, *, due: EpochMs | None) -> int | None:
-    token = ports.entropy.token()
-    ledger, config = None, None
-    if status is None:
-        # Before the status: from the moment a pool can have work that nobody looks at, the watchdog must know it.
-        ensure_registered(ports, pool)
-        ledger, config = _left_behind(ports, pool)
-    decision = decide_kick(status, pool, reason, due=due, now=ports.clock.now(), token=token, ledger=ledger, config=config)
+def _win(ports: Ports, pool: str, known: _Known, reason: KickReason, *, due: EpochMs | None) -> int | None:
+    token, now = ports.entropy.token(), ports.clock.now()
+    decision = decide_kick(known.status, pool, reason, due=due, now=now, token=token, ledger=known.ledger, epoch=known.epoch)
     if isinstance(decision, NotNeeded):
         return None
+    if known.status is None:
+        # Before the status: from the moment a pool can have work that nobody looks at, the watchdog must know it.
+        ensure_registered(ports, pool)
     return decision.generation if _wins(ports, decision, token) else None
-
-
-def _left_behind(ports: Ports, pool: str) -> tuple[Ledger | None, Config | None]:
-    """What a pool without a status still has, if it had one. What is damaged is for the loop to say."""
-    ledger, config = ports.store.get(LedgerRef(pool)), ports.store.get(ConfigRef(pool))
-    return ledger if isinstance(ledger, Ledger) else None, config if isinstance(config, Config) else None
 
 
 def _wins(ports: Ports, decision: StartLoop, token: str) -> bool:

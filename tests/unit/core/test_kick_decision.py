@@ -20,7 +20,7 @@ def status(state: LoopState, *, lease_until: EpochMs = BEFORE, wake_at: EpochMs 
 
 
 def decide(of: Status | None, reason: KickReason = KickReason.ENQUEUE, due: EpochMs | None = NOW) -> StartLoop | NotNeeded:
-    return decide_kick(of, "email", reason, due=due, now=NOW, token="k")
+    return decide_kick(of, "email", reason, due=due, now=NOW, token="k", ledger=None, epoch=0)
 
 
 @pytest.mark.parametrize("reason", list(KickReason))
