@@ -10,7 +10,6 @@ The exit code is 1 if a guard is gone and nothing that should notice does.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import signal
 import subprocess
 import sys
@@ -26,6 +25,7 @@ import pytest
 from tests.simulation.choosers import chooser_of
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.mutation import Mutant, applied
+from tests.simulation.processes import processes
 from tests.simulation.scenario import scenario_of
 from tests.simulation.world import simulate
 
@@ -113,7 +113,7 @@ def _exit_code(mutant: Mutant, case: str) -> int:
 
 def hunt_all(mutants: Sequence[Mutant], seeds: Sequence[int], *, jobs: int, cases: bool) -> list[Catch]:
     """What became of each of them. `cases`: the tests that are named for it are run, too, where no seed noticed."""
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+    with processes(jobs) as pool:
         return list(pool.imap(partial(_caught, seeds=seeds, cases=cases), mutants))
 
 

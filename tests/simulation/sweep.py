@@ -13,7 +13,6 @@ The exit code is 1 if a promise was broken, if a guard went unnoticed that shoul
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import sys
 import time
@@ -26,6 +25,7 @@ from tests.simulation.choosers import chooser_of
 from tests.simulation.coverage import Coverage
 from tests.simulation.hunt import QUICK_SEEDS, Catch, hunt_all
 from tests.simulation.mutants import MUTANTS
+from tests.simulation.processes import processes
 from tests.simulation.scenario import scenario_of
 from tests.simulation.world import Run, simulate
 
@@ -143,7 +143,7 @@ def _shares(asked: argparse.Namespace) -> Iterator[Tally]:
     starts = count(asked.first, _SEEDS_A_SHARE) if endless else range(asked.first, asked.first + asked.count, _SEEDS_A_SHARE)
     last = None if endless else asked.first + asked.count
     shares = (range(first, first + _SEEDS_A_SHARE if last is None else min(first + _SEEDS_A_SHARE, last)) for first in starts)
-    with multiprocessing.get_context("spawn").Pool(asked.jobs) as pool:
+    with processes(asked.jobs) as pool:
         # Handed out a few at a time: `imap` would take an endless sequence to its end first.
         while end is None or time.monotonic() < end:
             batch = list(islice(shares, 4 * asked.jobs))

@@ -22,6 +22,7 @@ from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.chance import Chooser
 from workpool_aws.local.faults import Fault, Faults
+from workpool_aws.local.kernel import TraceLine
 from workpool_aws.local.platform import LOOP_NAME, Platform
 from workpool_aws.local.seeded_faults import SeededFaults
 from workpool_aws.model.facts import Fact
@@ -54,7 +55,9 @@ class Run:
     scenario: Scenario
     violation: Violation | None
     judge: Judge
-    trace: tuple[str, ...]
+    began: EpochMs
+    lines: tuple[TraceLine, ...]
+    """As the kernel kept them."""
     facts: tuple[Fact, ...]
     coverage: Coverage
     executions: int
@@ -65,6 +68,16 @@ class Run:
     def faults(self) -> Counter[str]:
         """How often each kind of fault struck."""
         return self.coverage.faults
+
+    @property
+    def trace(self) -> tuple[str, ...]:
+        """What happened, for a person. Made when it is asked for: hardly any run is looked at."""
+        names: dict[str, str] = {work_id: f"w{number}" for number, work_id in enumerate(sorted(self.judge.works), 1)}
+        rendered = []
+        for at, task, label in self.lines:
+            words = " ".join(_named(word, names) for word in label.split(" "))
+            rendered.append(f"{(at - self.began) / 1000:10.3f}  {task:<24} {words}")
+        return tuple(rendered)
 
     def report(self, *, whole: bool = False) -> str:
         """Everything a person needs to understand a failure: scenario, trace up to it (`whole`: to the end), and what was broken."""
@@ -152,7 +165,6 @@ class _Stage:
             self._judge_the_end()
 
     def run(self) -> Run:
-        lines = tuple(self._rendered())
         faults = self._platform.faults
         assert isinstance(faults, SeededFaults)
         self._coverage.faults.update(map(str, faults.struck))
@@ -161,21 +173,14 @@ class _Stage:
             scenario=self._scenario,
             violation=violations[0] if violations else None,
             judge=self._judge,
-            trace=lines,
+            began=self._began,
+            lines=tuple(self._platform.kernel.trace),
             facts=tuple(self.cloud.facts),
             coverage=self._coverage,
             executions=len(self._judge.executions),
             calls=self._calls,
             virtual_ms=self._now() - self._began,
         )
-
-    def _rendered(self) -> list[str]:
-        names: dict[str, str] = {work_id: f"w{number}" for number, work_id in enumerate(sorted(self._judge.works), 1)}
-        lines = []
-        for at, task, label in self._platform.kernel.trace:
-            words = " ".join(_named(word, names) for word in label.split(" "))
-            lines.append(f"{(at - self._began) / 1000:10.3f}  {task:<24} {words}")
-        return lines
 
     def _shorten_the_loop(self) -> None:
         functions, timeout = self._platform.functions, self._scenario.loop_timeout
