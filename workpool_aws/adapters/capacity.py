@@ -49,17 +49,16 @@ _TRANSACTION_FACTOR: Final = 2
 
 def item_size(item: Mapping[str, Value]) -> int:
     """Bytes of an item as DynamoDB counts them: names and values, both in UTF-8."""
-    return sum([_text_size(name) + (_text_size(value) if isinstance(value, str) else _value_size(value)) for name, value in item.items()])
+    texts = [value for value in item.values() if isinstance(value, str)]
+    return _text_size("".join([*item, *texts])) + sum([_value_size(value) for value in item.values() if not isinstance(value, str)])
 
 
-def _value_size(value: Value) -> int:
+def _value_size(value: bool | int | bytes | list[str]) -> int:
     match value:
         case bool():
             return 1
         case int():
             return _number_size(value)
-        case str():
-            return _text_size(value)
         case bytes():
             return len(value)
         case list():

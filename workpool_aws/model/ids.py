@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NewType
 
-from ulid import ULID
+from ulid import ULID, base32
 
 __all__ = [
     "ID_LENGTH",
@@ -41,6 +41,7 @@ _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID: Final = re.compile(rf"[0-7][{_ALPHABET}]{{{ID_LENGTH - 1}}}")
 _TO_DIGITS: Final = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 """From Crockford's digits to those that `int` knows."""
+_LOWEST_TAIL: Final = "0" * (ID_LENGTH - TIME_LENGTH)
 _RANDOM_BITS: Final = 80
 _SHARD_BITS: Final = 5
 
@@ -64,7 +65,7 @@ def make_ids(at: EpochMs, *, random_bits: int, shard: int = 0) -> Iterator[str]:
 
 def id_floor(at: EpochMs) -> str:
     """The smallest id of a time: every id of `at` or later sorts at or after it."""
-    return str(ULID.from_bytes(max(0, at).to_bytes(6, "big") + bytes(10)))
+    return base32.encode_timestamp(max(0, at).to_bytes(6, "big")) + _LOWEST_TAIL
 
 
 def is_ulid(text: str) -> bool:

@@ -156,12 +156,14 @@ class MemoryStore:
         if is_empty(span):
             return Page((), None)
         with self._lock:
-            partition = self._partitions.get(partition_key, _Partition())
+            partition = self._partitions.get(partition_key)
+            if partition is None:
+                partition = _Partition()
             places, cut = partition.page(span, self._page_bytes)
             items = [partition.items[sort] for _, sort in places]
             sizes = [partition.sizes[sort] for _, sort in places]
         units = capacity.index_query_units(sizes) if span.shelf is Shelf.DEAD else capacity.query_units(sizes)
-        self.meter.count(f"{span.shelf.value}.query", read_units=units)
+        self.meter.count(f"{span.shelf}.query", read_units=units)
         rows = tuple(Row(key, partition.record(sort, item)) for (key, sort), item in zip(places, items, strict=True))
         if not cut:
             return Page(rows, None)
