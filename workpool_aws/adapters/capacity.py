@@ -53,7 +53,7 @@ def item_size(item: Mapping[str, Value]) -> int:
     return _text_size("".join([*item, *texts])) + sum([_value_size(value) for value in item.values() if not isinstance(value, str)])
 
 
-def _value_size(value: bool | int | bytes | list[str]) -> int:
+def _value_size(value: int | bytes | list[str]) -> int:
     match value:
         case bool():
             return 1

@@ -29,7 +29,7 @@ class Alarms:
         return self._heap[0][3] if self._heap else None
 
     def take_due(self, now: EpochMs) -> Alarm | None:
-        """Take the next alarm whose time has come; None: there is none, or the next one wants everything else of its instant to be first."""
+        """Take the next alarm whose time has come; None: there is none, or it wants everything else of its instant to happen first."""
         heap = self._heap
         while heap and heap[0][0] <= now:
             _, last, _, alarm = heap[0]
