@@ -190,7 +190,9 @@ class VirtualKernel:
             with contextlib.suppress(LocalCloudError):  # stuck, and cast out
                 self._drive()
         for lane in self._idle:
-            lane.end(_END_S)
+            lane.end()
+        for lane in self._idle:
+            lane.thread.join(_END_S)
         self._idle.clear()
 
     def _mine(self) -> Seat | None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NewType
 
-from ulid import ULID, base32
+from ulid import base32
 
 __all__ = [
     "ID_LENGTH",
@@ -59,10 +60,11 @@ def make_ids(at: EpochMs, *, random_bits: int, shard: int = 0) -> Iterator[str]:
     number = random_bits % (1 << (_RANDOM_BITS - _SHARD_BITS - 1))
     while True:
         tail = (number << _SHARD_BITS) | shard
-        yield str(ULID.from_bytes(max(0, at).to_bytes(6, "big") + tail.to_bytes(10, "big")))
+        yield base32.encode(max(0, at).to_bytes(6, "big") + tail.to_bytes(10, "big"))
         number += 1
 
 
+@lru_cache(maxsize=256)
 def id_floor(at: EpochMs) -> str:
     """The smallest id of a time: every id of `at` or later sorts at or after it."""
     return base32.encode_timestamp(max(0, at).to_bytes(6, "big")) + _LOWEST_TAIL
