@@ -59,7 +59,6 @@ _QUICK: Final = frozenset(
         "own write: commit",
         "promise: the loop stays up",
         "put Ledger: absent",
-        "recover: retry: cancel_requested",
         "recovery counts a start that may have run",
         "recovery trusts the item's deadline",
         "recovery: unclaimed and known to claim",
