@@ -18,8 +18,8 @@ __all__ = ["in_order", "processes"]
 A = TypeVar("A")
 B = TypeVar("B")
 
-_OBJECTS: Final = 200_000
-"""Between two looks for garbage. A run leaves little in cycles, and by default a process spends a sixth of its time on looking."""
+_OBJECTS: Final = 10_000
+"""Between two looks for garbage: by default a process spends a tenth of its time on looking. Many more, and a look takes the caches with it."""
 _AHEAD: Final = 2
 """Items that are handed out for each process: it has the next one when it is done with one."""
 
