@@ -19,7 +19,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 _OBJECTS: Final = 10_000
-"""Between two looks for garbage: by default a process spends a tenth of its time on looking. Many more, and a look takes the caches with it."""
+"""Between two looks for garbage: by default a process spends a tenth of its time on them. With many more it is slower again."""
 _AHEAD: Final = 2
 """Items that are handed out for each process: it has the next one when it is done with one."""
 
