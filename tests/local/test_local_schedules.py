@@ -106,7 +106,7 @@ class Watch:
         self._kernel = kernel
         self._needy_from = needy_from
         self.minute = WatchdogMinute(kernel, lambda: needy_from, self._would_act, self._tick)
-        kernel.watch_jumps(self.minute.skip)
+        kernel.watch_jumps(self.minute.skip, MINUTE)
 
     def _would_act(self, table: str, at: EpochMs) -> bool:
         self.asked += 1

@@ -526,7 +526,7 @@ def test_a_jump_is_announced_and_may_be_interrupted(make: Make) -> None:
         if now == START:
             kernel.at(EpochMs(START + 30), lambda: seen.append(kernel.now() - START))
 
-    kernel.watch_jumps(watch)
+    kernel.watch_jumps(watch, 1)
     kernel.at(EpochMs(START + 100), lambda: seen.append(kernel.now() - START))
     kernel.run(EpochMs(START + 500))
 

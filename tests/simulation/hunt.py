@@ -10,7 +10,6 @@ The exit code is 1 if a guard is gone and nothing that should notice does.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing.pool import Pool
 from types import FrameType
 from typing import Final
 
@@ -26,6 +26,7 @@ import pytest
 from tests.simulation.choosers import chooser_of
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.mutation import Mutant, applied
+from tests.simulation.processes import in_order, processes
 from tests.simulation.scenario import scenario_of
 from tests.simulation.world import simulate
 
@@ -111,10 +112,9 @@ def _exit_code(mutant: Mutant, case: str) -> int:
     return subprocess.run([sys.executable, "-m", "pytest", *asked, case], capture_output=True, check=False).returncode
 
 
-def hunt_all(mutants: Sequence[Mutant], seeds: Sequence[int], *, jobs: int, cases: bool) -> list[Catch]:
-    """What became of each of them. `cases`: the tests that are named for it are run, too, where no seed noticed."""
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        return list(pool.imap(partial(_caught, seeds=seeds, cases=cases), mutants))
+def hunt_all(pool: Pool, jobs: int, mutants: Sequence[Mutant], seeds: Sequence[int], *, cases: bool) -> Iterator[Catch]:
+    """What became of each of them, in their order. `cases`: the tests that are named for it are run, too, where no seed noticed."""
+    return in_order(pool, jobs, partial(_caught, seeds=seeds, cases=cases), mutants)
 
 
 def _caught(mutant: Mutant, seeds: Sequence[int], *, cases: bool) -> Catch:
@@ -134,9 +134,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = [each for each in MUTANTS if each.name.startswith(asked.only)]
     seeds = range(asked.first, asked.first + asked.seeds)
     missed = 0
-    for catch in hunt_all(chosen, seeds, jobs=asked.jobs, cases=asked.cases):
-        sys.stdout.write(f"{catch}\n")
-        missed += catch.is_missed
+    with processes(asked.jobs) as pool:
+        for catch in hunt_all(pool, asked.jobs, chosen, seeds, cases=asked.cases):
+            sys.stdout.write(f"{catch}\n")
+            sys.stdout.flush()
+            missed += catch.is_missed
     sys.stdout.write(f"{len(chosen)} guards removed, {missed} missed\n")
     return int(missed > 0)
 

@@ -316,10 +316,8 @@ class Judge:
             self.fail("WP-5", f"{after.id} has spent {after.attempts_made} of {attempts} attempts")
         if before is None:
             return
-        marked = before.outcome is Outcome.FAILED and before.redriven_as is None and after.redriven_as is not None
-        told = replace(before, callback=after.callback, expires_at=after.expires_at, dead=after.dead)
-        if before.state is State.FINISHED and after != (replace(told, redriven_as=after.redriven_as, dead=None) if marked else told):
-            self.fail("WP-6", f"finished {after.id} changed: {before} to {after}")
+        if before.state is State.FINISHED:
+            self._finished(before, after)
         self._callback(before, after)
         if after.attempts_made < before.attempts_made or after.starts < before.starts:
             self.fail("WP-4", f"{after.id} counts back: {before.attempts_made}, {before.starts} to {after.attempts_made}, {after.starts}")
@@ -329,6 +327,12 @@ class Judge:
             self.fail("WP-4", f"{after.id} went from start {before.starts} to {after.starts} without having been pending")
         if before.state is State.RUNNING and after.state is not State.RUNNING:
             self._recorded(before, after)
+
+    def _finished(self, before: Work, after: Work) -> None:
+        marked = before.outcome is Outcome.FAILED and before.redriven_as is None and after.redriven_as is not None
+        told = replace(before, callback=after.callback, expires_at=after.expires_at, dead=after.dead)
+        if after != (replace(told, redriven_as=after.redriven_as, dead=None) if marked else told):
+            self.fail("WP-6", f"finished {after.id} changed: {before} to {after}")
 
     def _callback(self, before: Work, after: Work) -> None:
         again = before.callback is CallbackState.DEAD and after.callback is CallbackState.PENDING and after.id in self._redrive_asked

@@ -60,7 +60,6 @@ _QUICK: Final = frozenset(
         "pace: polls grow slower",
         "promise: the loop stays up",
         "put Ledger: absent",
-        "recover: retry: cancel_requested",
         "recovery counts a start that may have run",
         "recovery trusts the item's deadline",
         "recovery: unclaimed and known to claim",

@@ -7,25 +7,30 @@
     python -m tests.simulation.sweep --seed 31           one seed, with its whole trace
     python -m tests.simulation.sweep --mutants quick     then remove guards, and see whether seeds notice (all: every guard)
 
-The exit code is 1 if a promise was broken, if a guard went unnoticed that should not, or if a long sweep met too little to mean anything.
+On a terminal a line every ten seconds says how far it is. Interrupted from the keyboard it stops, and shows what it has come to.
+
+The exit code is 1 if a promise was broken, if a guard went unnoticed that should not, or if a long sweep met too little to mean anything;
+130 if it was interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import count, takewhile
+from multiprocessing.pool import Pool
 from typing import Final
 
 from tests.simulation.choosers import chooser_of
 from tests.simulation.coverage import Coverage
 from tests.simulation.hunt import QUICK_SEEDS, Catch, hunt_all
 from tests.simulation.mutants import MUTANTS
+from tests.simulation.processes import in_order, processes
+from tests.simulation.progress import Progress
 from tests.simulation.scenario import scenario_of
 from tests.simulation.world import Run, simulate
 
@@ -37,6 +42,7 @@ _CALLS_THAT_MEAN_MUCH: Final = 1_500_000
 """From so many on, a sweep must have met every move, every fault and every condition that can fail."""
 _ALL_SEEDS: Final = 2_000
 """Of each mutant of a long hunt."""
+_INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +113,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = run_of_seed(asked.seed)
         _say(run.report(whole=True))
         return int(run.violation is not None)
-    tally = Tally()
-    for part in _shares(asked):
+    tally, catches = Tally(), list[Catch]()
+    progress = Progress(sys.stderr, time.monotonic)
+    try:
+        with processes(asked.jobs) as pool:
+            try:
+                _sweep(asked, pool, tally, progress)
+            finally:
+                _say(str(tally))
+            vacuous = tally.coverage.missing() if tally.calls >= _CALLS_THAT_MEAN_MUCH else []
+            for each in vacuous:
+                _say(f"vacuous: {each}")
+            if asked.mutants != "none" and not tally.broken:
+                _hunt(asked, pool, catches, progress)
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return _INTERRUPTED
+    return int(bool(tally.broken or vacuous or any(catch.is_missed for catch in catches)))
+
+
+def _sweep(asked: argparse.Namespace, pool: Pool, tally: Tally, progress: Progress) -> None:
+    """Add to the tally until enough was run, or something is broken and that is enough."""
+    # The same seeds give the same tally whatever the number of processes.
+    for part in in_order(pool, asked.jobs, _share, _shares(asked)):
         tally.join(part)
+        progress.tell(lambda: f"{tally.runs} runs, {tally.calls} service calls, {len(tally.broken)} broken")
         if tally.broken and not asked.keep_going:
             _say(min(tally.broken, key=lambda each: each.seed).report)
-            break
+            return
         if asked.calls is not None and tally.calls >= asked.calls:
-            break
-    _say(str(tally))
-    vacuous = tally.coverage.missing() if tally.calls >= _CALLS_THAT_MEAN_MUCH else []
-    for each in vacuous:
-        _say(f"vacuous: {each}")
-    missed = [] if asked.mutants == "none" or tally.broken else _missed(all_of_them=asked.mutants == "all", jobs=asked.jobs)
-    return int(bool(tally.broken or vacuous or missed))
+            return
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -136,20 +158,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _shares(asked: argparse.Namespace) -> Iterator[Tally]:
-    """The seeds in shares, each by some process, in order; the same seeds give the same tally whatever the number of processes."""
+def _shares(asked: argparse.Namespace) -> Iterator[range]:
+    """The seeds in shares, in order."""
     endless = asked.calls is not None or asked.hours is not None
     end = time.monotonic() + asked.hours * 3600 if asked.hours is not None else None
     starts = count(asked.first, _SEEDS_A_SHARE) if endless else range(asked.first, asked.first + asked.count, _SEEDS_A_SHARE)
     last = None if endless else asked.first + asked.count
     shares = (range(first, first + _SEEDS_A_SHARE if last is None else min(first + _SEEDS_A_SHARE, last)) for first in starts)
-    with multiprocessing.get_context("spawn").Pool(asked.jobs) as pool:
-        # Handed out a few at a time: `imap` would take an endless sequence to its end first.
-        while end is None or time.monotonic() < end:
-            batch = list(islice(shares, 4 * asked.jobs))
-            if not batch:
-                return
-            yield from pool.imap(_share, batch)
+    return takewhile(lambda _: end is None or time.monotonic() < end, shares)
 
 
 def _share(seeds: range) -> Tally:
@@ -159,18 +175,28 @@ def _share(seeds: range) -> Tally:
     return tally
 
 
-def _missed(*, all_of_them: bool, jobs: int) -> list[Catch]:
+def _hunt(asked: argparse.Namespace, pool: Pool, catches: list[Catch], progress: Progress) -> None:
+    """Add what became of each guard, and show it."""
+    all_of_them = asked.mutants == "all"
     chosen = [each for each in MUTANTS if all_of_them or each.quick]
-    catches = hunt_all(chosen, range(_ALL_SEEDS if all_of_them else QUICK_SEEDS), jobs=jobs, cases=all_of_them)
+    seeds = range(_ALL_SEEDS if all_of_them else QUICK_SEEDS)
+    try:
+        for catch in hunt_all(pool, asked.jobs, chosen, seeds, cases=all_of_them):
+            catches.append(catch)
+            progress.tell(lambda: f"{len(catches)} of {len(chosen)} guards, {sum(each.is_missed for each in catches)} missed")
+    finally:
+        _show_hunt(catches, whole=all_of_them)
+
+
+def _show_hunt(catches: Sequence[Catch], *, whole: bool) -> None:
     missed = [catch for catch in catches if catch.is_missed]
     noticed = sum(catch.seed is not None for catch in catches)
     _say(f"guards removed: {len(catches)}")
     _say(f"  {'noticed by seeds':<28} {noticed:>9}")
     _say(f"  {'left to named tests':<28} {len(catches) - noticed - len(missed):>9}")
     _say(f"  {'missed':<28} {len(missed):>9}")
-    for catch in catches if all_of_them else missed:
+    for catch in catches if whole else missed:
         _say(f"  {catch}")
-    return missed
 
 
 def _say(text: str) -> None:

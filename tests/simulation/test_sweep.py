@@ -17,7 +17,7 @@ from workpool_aws.core.lifecycle import LEGAL
 from workpool_aws.local.faults import Fault
 
 ROOT = Path(__file__).parents[2]
-SEEDS = range(160)
+SEEDS = range(80, 240)
 BUSY_SEED = 24
 
 

@@ -5,6 +5,7 @@ All figures are AWS's documented rules; no emulator gets both reads and writes r
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -48,17 +49,16 @@ _TRANSACTION_FACTOR: Final = 2
 
 def item_size(item: Mapping[str, Value]) -> int:
     """Bytes of an item as DynamoDB counts them: names and values, both in UTF-8."""
-    return sum([_text_size(name) + _value_size(value) for name, value in item.items()])
+    texts = [value for value in item.values() if isinstance(value, str)]
+    return _text_size("".join([*item, *texts])) + sum([_value_size(value) for value in item.values() if not isinstance(value, str)])
 
 
-def _value_size(value: Value) -> int:
+def _value_size(value: int | bytes | list[str]) -> int:
     match value:
         case bool():
             return 1
         case int():
             return _number_size(value)
-        case str():
-            return _text_size(value)
         case bytes():
             return len(value)
         case list():
@@ -167,18 +167,21 @@ class Meter:
     def __init__(self) -> None:
         """A meter that has counted nothing."""
         self._lock = Lock()
-        self._by_label: dict[str, Units] = {}
+        self._by_label: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+        """Write units, read units, requests."""
 
     def count(self, label: str, *, write_units: int = 0, read_units: int = 0, requests: int = 1) -> None:
         """Add what a step of this kind cost."""
-        cost = Units(write_units, read_units, requests)
         with self._lock:
-            self._by_label[label] = self._by_label.get(label, Units()) + cost
+            counted = self._by_label[label]
+            counted[0] += write_units
+            counted[1] += read_units
+            counted[2] += requests
 
     def snapshot(self) -> Capacity:
         """What was counted so far; later counts do not change it."""
         with self._lock:
-            by_label = dict(self._by_label)
+            by_label = {label: Units(*counted) for label, counted in self._by_label.items()}
         total = sum(by_label.values(), Units())
         return Capacity(total.write_units, total.read_units, total.requests, by_label)
 

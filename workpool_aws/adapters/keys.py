@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from functools import lru_cache
 from typing import Final, NamedTuple, assert_never
 
@@ -77,7 +77,7 @@ class Key(NamedTuple):
     sk: str
 
 
-class Room(Enum):
+class Room(StrEnum):
     """What a partition holds, told by its key alone."""
 
     WORK = "work"
@@ -256,6 +256,7 @@ def _shard_partition(pool: str, room: Room, shard: int) -> str:
     return f"{_checked(pool)}#{room.value}#{shard}"
 
 
+@lru_cache(maxsize=4096)
 def _control(pool: str) -> str:
     return f"{_checked(pool)}#{Room.CONTROL.value}"
 

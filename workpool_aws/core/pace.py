@@ -93,8 +93,7 @@ def after_failure(pace: Pace) -> Pause:
 
 def _passed(pace: Pace, done: PassDone, began: EpochMs) -> Pace:
     stalled = 0 if done.progress else pace.stalled + done.busy
-    return replace(
-        pace,
+    return Pace(
         active_at=began if done.progress else pace.active_at,
         changed_at=began if done.changes else pace.changed_at,
         promise_until=pace.promise_until if done.promise_until is None else done.promise_until,

@@ -182,7 +182,8 @@ def _act(hold: Hold, looked: Looked, choice: Choice, now: EpochMs) -> EpochMs | 
             hold.unsure.add(begun.key)
     recovered = hold.ports.fan_out(lambda one: recover(hold.ports, *one), looked.recovers[: limits.RECOVERIES_MAX])
     entries.update({key: entry for (key, _), entry in zip(looked.recovers, recovered, strict=False)})
-    hold.ledger = replace(hold.ledger, entries=entries)
+    if orders or recovered:
+        hold.ledger = replace(hold.ledger, entries=entries)
     hold.sent &= set(entries)
     hold.ports.fan_out(lambda pointer: _tidy(hold.ports, pointer), _spent_pointers(hold, choice))
     return promise

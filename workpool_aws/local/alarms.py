@@ -28,9 +28,17 @@ class Alarms:
             heapq.heappop(self._heap)
         return self._heap[0][3] if self._heap else None
 
-    def next_is_last(self) -> bool:
-        """Whether the next alarm wants everything else of its instant to happen first."""
-        return self.peek() is not None and self._heap[0][1]
+    def take_due(self, now: EpochMs) -> Alarm | None:
+        """Take the next alarm whose time has come; None: there is none, or it wants everything else of its instant to happen first."""
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            _, last, _, alarm = heap[0]
+            if last and not alarm.canceled:
+                return None
+            heapq.heappop(heap)
+            if not alarm.canceled:
+                return alarm
+        return None
 
     def pop(self) -> Alarm:
         """Take the alarm that `peek` showed."""

@@ -11,7 +11,7 @@ from workpool_aws.flow.watch import would_act
 from workpool_aws.handlers import completion, main_loop, watchdog
 from workpool_aws.local.functions import Function, function_arn
 from workpool_aws.local.platform import COMPLETION_NAME, LOOP_NAME, WATCHDOG_NAME, Engine, Platform
-from workpool_aws.local.schedules import WatchdogMinute
+from workpool_aws.local.schedules import WATCHDOG_MS, WatchdogMinute
 from workpool_aws.model.facts import Fact
 from workpool_aws.ports import Ports
 
@@ -45,7 +45,7 @@ def start_watchdog(platform: Platform, engine: Engine, tables: Mapping[str, Port
         ),
         tick=lambda table: _tick(platform, table),
     )
-    platform.kernel.watch_jumps(minute.await_tick if real else minute.skip)
+    platform.kernel.watch_jumps(minute.await_tick if real else minute.skip, WATCHDOG_MS)
     if real:
         minute.start()
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from workpool_aws.adapters.system import FAN_OUT_WORKERS, SerialFanOut
 from workpool_aws.local.kernel import Kernel, Killed, Task
 
 __all__ = ["TaskFanOut"]
+
+_ONE_BY_ONE: Final = SerialFanOut()
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -25,9 +27,9 @@ class TaskFanOut:
 
     def __call__(self, call: Callable[[A], B], items: Sequence[A]) -> list[B]:
         """See FanOut."""
-        process = self._kernel.current()
-        if process is None or len(items) <= 1:
-            return SerialFanOut()(call, items)
+        process = self._kernel.current() if len(items) > 1 else None
+        if process is None:
+            return _ONE_BY_ONE(call, items)
         job = _Job(call, items, process, self._kernel)
         lanes = [
             self._kernel.spawn(f"{process.name}/{number}", partial(copy_context().run, job.work), process=process)

@@ -153,8 +153,8 @@ class Kernel(Protocol):
     def kill(self, task: Task) -> None:
         """End a task: it raises Killed at its next service call or sleep."""
 
-    def watch_jumps(self, watch: JumpWatch) -> None:
-        """Ask `watch` before time passes over a stretch in which nothing is known to happen."""
+    def watch_jumps(self, watch: JumpWatch, every_ms: int) -> None:
+        """Ask `watch` before time passes over a stretch in which nothing is known to happen and that has a multiple of `every_ms` in it."""
 
     def run(self, until: EpochMs) -> None:
         """Run everything that happens up to and including `until`, in order; return when nothing more does.

@@ -26,11 +26,10 @@ class Lane:
         self.thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self.thread.start()
 
-    def end(self, timeout_s: float) -> None:
-        """Let an idle lane end, and wait for it."""
+    def end(self) -> None:
+        """Let an idle lane end: its thread is to be joined."""
         self.job = None
         self.turn.release()
-        self.thread.join(timeout_s)
 
     def _serve(self) -> None:
         while True:

@@ -67,7 +67,7 @@ class RealKernel:
         """See Kernel."""
         return self._by_thread.get(threading.get_ident())
 
-    def watch_jumps(self, watch: JumpWatch) -> None:
+    def watch_jumps(self, watch: JumpWatch, every_ms: int) -> None:  # noqa: ARG002 - it asks seldom anyway
         """See Kernel."""
         self._watch = watch
 

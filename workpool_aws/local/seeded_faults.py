@@ -149,8 +149,8 @@ class SeededFaults:
 
     def clock_offset_ms(self) -> int:
         """See CloudFaults. A process keeps the offset that it was given when it first asked."""
-        task = self._kernel.current()
-        if task is None or not self._plan.skewed_clocks:
+        task = self._kernel.current() if self._plan.skewed_clocks else None
+        if task is None:
             return 0
         process = task.process or task
         if process not in self._offsets:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NewType
 
-from ulid import ULID
+from ulid import base32
 
 __all__ = [
     "ID_LENGTH",
@@ -41,6 +42,7 @@ _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID: Final = re.compile(rf"[0-7][{_ALPHABET}]{{{ID_LENGTH - 1}}}")
 _TO_DIGITS: Final = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 """From Crockford's digits to those that `int` knows."""
+_LOWEST_TAIL: Final = "0" * (ID_LENGTH - TIME_LENGTH)
 _RANDOM_BITS: Final = 80
 _SHARD_BITS: Final = 5
 
@@ -58,13 +60,14 @@ def make_ids(at: EpochMs, *, random_bits: int, shard: int = 0) -> Iterator[str]:
     number = random_bits % (1 << (_RANDOM_BITS - _SHARD_BITS - 1))
     while True:
         tail = (number << _SHARD_BITS) | shard
-        yield str(ULID.from_bytes(max(0, at).to_bytes(6, "big") + tail.to_bytes(10, "big")))
+        yield base32.encode(max(0, at).to_bytes(6, "big") + tail.to_bytes(10, "big"))
         number += 1
 
 
+@lru_cache(maxsize=256)
 def id_floor(at: EpochMs) -> str:
     """The smallest id of a time: every id of `at` or later sorts at or after it."""
-    return str(ULID.from_bytes(max(0, at).to_bytes(6, "big") + bytes(10)))
+    return base32.encode_timestamp(max(0, at).to_bytes(6, "big")) + _LOWEST_TAIL
 
 
 def is_ulid(text: str) -> bool:

@@ -87,37 +87,20 @@ class _Partition:
 
     def page(self, span: Span, page_bytes: int) -> tuple[list[tuple[str, str]], bool]:
         """(Key in the range, sort key) of one answer, and whether it was cut off. As in DynamoDB a page at its limit counts as cut off."""
-        rows: Sequence[tuple[str, str]] | _Same = self.dead if span.shelf is Shelf.DEAD else _Same(self.sorts)
-        first = bisect_left(rows, span.low, key=_key_of_row)
-        end = len(rows) if span.high is None else bisect_right(rows, span.high, key=_key_of_row)
-        places = range(end - 1, first - 1, -1) if span.reverse else range(first, end)
+        keys = [key for key, _ in self.dead] if span.shelf is Shelf.DEAD else self.sorts
+        first = bisect_left(keys, span.low)
+        end = len(keys) if span.high is None else bisect_right(keys, span.high)
         chosen: list[tuple[str, str]] = []
         size = 0
-        for index in places:
-            size += self.sizes[rows[index][1]]
+        for index in range(end - 1, first - 1, -1) if span.reverse else range(first, end):
+            row = self.dead[index] if span.shelf is Shelf.DEAD else (keys[index], keys[index])
+            size += self.sizes[row[1]]
             if chosen and size > page_bytes:
                 return chosen, True
-            chosen.append(rows[index])
+            chosen.append(row)
             if len(chosen) == span.limit:
                 return chosen, True
         return chosen, False
-
-
-class _Same:
-    """Sort keys as the rows of an index whose keys they are."""
-
-    def __init__(self, sorts: list[str]) -> None:
-        self._sorts = sorts
-
-    def __len__(self) -> int:
-        return len(self._sorts)
-
-    def __getitem__(self, index: int) -> tuple[str, str]:
-        return self._sorts[index], self._sorts[index]
-
-
-def _key_of_row(row: tuple[str, str]) -> str:
-    return row[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +156,14 @@ class MemoryStore:
         if is_empty(span):
             return Page((), None)
         with self._lock:
-            partition = self._partitions.get(partition_key, _Partition())
+            partition = self._partitions.get(partition_key)
+            if partition is None:
+                partition = _Partition()
             places, cut = partition.page(span, self._page_bytes)
             items = [partition.items[sort] for _, sort in places]
             sizes = [partition.sizes[sort] for _, sort in places]
         units = capacity.index_query_units(sizes) if span.shelf is Shelf.DEAD else capacity.query_units(sizes)
-        self.meter.count(f"{span.shelf.value}.query", read_units=units)
+        self.meter.count(f"{span.shelf}.query", read_units=units)
         rows = tuple(Row(key, partition.record(sort, item)) for (key, sort), item in zip(places, items, strict=True))
         if not cut:
             return Page(rows, None)
