@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from builders import NOW, a_running_work, a_work, an_id
 from integration.faults import Died, dies_before, lost_before, puts
 from integration.stage import POOL, TARGET, Stage
+from pool_world import NotingMessenger
 from workpool_aws import StoreUnavailable
 from workpool_aws.adapters.keys import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.watch import would_act
 from workpool_aws.model.facts import KickFailed, WatchdogActed
-from workpool_aws.model.ids import EpochMs, id_floor, time_of
+from workpool_aws.model.ids import EpochMs, WorkId, id_floor, time_of
 from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Owed, Registration, ShardMark, Status
 from workpool_aws.model.refs import Record, Shelf, Span, StatusRef, WorkRef
-from workpool_aws.model.work import CallbackState, Pointer, State, Work
+from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, Work
 
 HOUR_MS = limits.WATCHDOG_DEEP_MS
 LIVE = EpochMs(NOW + 30_000)
 RUNNING = a_running_work(id=an_id(NOW - 60_000, 9))
 KEY = EntryKey(RUNNING.id, 1)
+QUEUE = "arn:aws:sqs:eu-west-1:123456789012:told"
+CANCELED: dict[str, Any] = {"state": State.FINISHED, "outcome": Outcome.CANCELED, "callback": CallbackState.PENDING}
 
 
 def watched(*, entries: tuple[EntryKey, ...] = (), limit: int = 2, paused: bool | None = None, cursor: str = "", at: int = NOW) -> Stage:
@@ -35,7 +39,7 @@ def watched(*, entries: tuple[EntryKey, ...] = (), limit: int = 2, paused: bool 
         generation=1,
         version=1,
         entries={key: Entry(EpochMs(NOW + 3_600_000), confirmed=True) for key in entries},
-        shards=(ShardMark(work_cursor=cursor, deep_at=time_of(cursor) if cursor else EpochMs(0)),),
+        shards=(ShardMark(work_cursor=cursor, done_cursor=cursor, deep_at=time_of(cursor) if cursor else EpochMs(0)),),
     )
     config = Config(pool=POOL, version=1, max_parallelism=limit, base_by="t", base_at=NOW, override_paused=paused)
     stage.place(Registration(pool=POOL, registered_at=NOW), ledger, config)
@@ -211,6 +215,48 @@ def test_once_an_hour_the_last_hour_is_looked_through(at: int, *, found: bool) -
 
     assert (stage.work(forgotten.id).state is State.FINISHED) is found
     assert len(stage.telemetry.of(WatchdogActed)) == int(found)
+
+
+def owed_record(at: int, work_id: WorkId, **changes: Any) -> Done:
+    return Done(pool=POOL, at=an_id(at), work_id=work_id, start=0, kind=DoneKind.FINISHED, **{"callback": CallbackState.PENDING, **changes})
+
+
+@pytest.mark.parametrize(("at", "found"), [(NOW + HOUR_MS, True), (NOW + HOUR_MS + 60_000, False)])
+@pytest.mark.parametrize("paused", [None, True])
+def test_once_an_hour_a_callback_is_found_that_lies_behind_the_cursor(at: int, *, found: bool, paused: bool | None) -> None:
+    """[WP-8] Its cancel landed late, and whoever asked for it had no answer. A pool without a free slot owes it all the same."""
+    stage = watched(cursor=id_floor(EpochMs(at)), at=at, paused=paused)
+    canceled = a_work(id=an_id(NOW), due_at=NOW, on_complete=QUEUE, callback_for=frozenset(Outcome), **CANCELED)
+    stage.place(canceled, owed_record(at - 1_800_000, canceled.id))
+    stage.watch()
+    stage.run(5_000)
+
+    assert [fact.reason for fact in stage.telemetry.of(WatchdogActed)] == ["a callback lay out of the loop's sight"] * found
+    assert stage.work(canceled.id).callback is (CallbackState.DELIVERED if found else CallbackState.PENDING)
+    assert (stage.dones() == []) is found
+
+
+def test_a_record_that_a_dead_loop_left_is_put_again_once_and_tells_nobody_twice() -> None:
+    """[WP-8] [WP-22]"""
+    at = NOW + HOUR_MS
+    stage = watched(cursor=id_floor(EpochMs(at)), at=at)
+    told = a_work(id=an_id(NOW), due_at=NOW, on_complete=QUEUE, callback_for=frozenset(Outcome), **CANCELED)
+    stage.place(replace(told, callback=CallbackState.DELIVERED), owed_record(at - 1_800_000, told.id))
+    stage.watch()
+    stage.run(5_000)
+
+    assert stage.dones() == []
+    assert isinstance(stage.ports.messenger, NotingMessenger)
+    assert stage.ports.messenger.sent == []
+
+
+def test_the_hourly_look_leaves_records_alone_that_owe_nothing() -> None:
+    at = NOW + HOUR_MS
+    stage = watched(cursor=id_floor(EpochMs(at)), at=at)
+    stage.place(*(owed_record(at - 1_800_000 + n, an_id(NOW), callback=each) for n, each in enumerate((None, CallbackState.SENT))))
+    stage.watch()
+
+    assert (len(stage.dones()), stage.aws.loops) == (2, [])
 
 
 @pytest.mark.parametrize(("limit", "paused"), [(1, None), (2, True)])

@@ -92,6 +92,8 @@ class _Pool:
     def free_since(self, now: EpochMs) -> EpochMs:
         """Since when there was a free slot all the time."""
         limit = _PARALLELISM_DEFAULT if self.config is None else self.config.limit
+        if sum(until is None for _, until in self.slots.values()) >= limit:
+            return now  # its process was killed this instant, and has not told yet
         ends = sorted((until for _, until in self.slots.values() if until is not None and until <= now), reverse=True)
         for full in ends:
             if sum(since < full and (until is None or until >= full) for since, until in self.slots.values()) >= limit:
@@ -193,11 +195,12 @@ class Judge:
         call_offs = self._pools[pool].call_offs
         asked = len(call_offs)
         over = all(each.answered for each in call_offs)
+        known = frozenset(self.works)
 
         def acknowledged(ids: Sequence[WorkId]) -> None:
             self.acknowledged += ids
             if over and len(call_offs) == asked:
-                self._spared.update(ids)
+                self._spared.update(set(ids) - known)  # a second redrive is answered with the work of the first one
 
         return acknowledged
 
@@ -234,6 +237,12 @@ class Judge:
     def cancel_asked(self, work_id: WorkId) -> None:
         """Somebody calls `cancel`."""
         self._cancel_asked.add(work_id)
+
+    def is_excused(self, work_id: WorkId) -> bool:
+        """Whether its callback may be owed until the hourly look: what ended it, or owes it again, was answered to nobody."""
+        called_off = any(work_id in call.before for pool in self._pools.values() for call in pool.call_offs)
+        asked = called_off or work_id in self._cancel_asked or work_id in self._redrive_asked
+        return asked and work_id not in self._canceled
 
     def cancel_answered(self, work_id: WorkId, answer: CancelAnswer) -> None:
         """A caller was told what its cancel came to [WP-7]."""

@@ -318,6 +318,7 @@ _WATCHDOG: Final = (
         "any(record.callback is CallbackState.PENDING for record in records)",
         "False",
     ),
+    one_edit("watchdog: callbacks out of sight", "WP-8", "flow.deep_look:look_deep", "_owe_anew(ports, pool, ledger, now)", "False"),
     one_edit("watchdog: the hourly look", "WP-3", "flow.watch:_watch_pool", "deep_look_due(now)", "False"),
 )
 

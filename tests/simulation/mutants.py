@@ -263,6 +263,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "watchdog: due works": "test_due_work_is_found_where_a_slot_is_free",
         "watchdog: only where one may start": "test_due_work_is_found_where_a_slot_is_free",
         "watchdog: unsettled reports": "test_a_report_of_an_entry_that_nobody_settled_is_found",
+        "watchdog: callbacks out of sight": "test_once_an_hour_a_callback_is_found_that_lies_behind_the_cursor",
         "watchdog: the hourly look": "test_once_an_hour_the_last_hour_is_looked_through",
     },
     "tests/simulation/test_found.py": {

@@ -6,25 +6,22 @@ a warning each time it acts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator
 
-from workpool_aws.core import limits
 from workpool_aws.core.drain import is_settled
 from workpool_aws.core.kick import KickReason
 from workpool_aws.core.settle import deep_low, settle
-from workpool_aws.core.start import Look, Taken, classify
+from workpool_aws.core.start import Taken
 from workpool_aws.core.watch import callback_is_overdue, deep_look_due, looks_back, loop_is_overdue, may_start, works_from
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import deployment
 from workpool_aws.flow.collect import due_in, pages, read_reports
+from workpool_aws.flow.deep_look import config_of, ledger_of, look_deep
 from workpool_aws.flow.kick import kick
-from workpool_aws.flow.late import put_pointer
 from workpool_aws.model import facts
-from workpool_aws.model.ids import EpochMs, id_floor
-from workpool_aws.model.loop import Config, Ledger, LoopState, Registration, ShardMark, Status
-from workpool_aws.model.refs import ConfigRef, LedgerRef, PointerRef, Ref, Shelf, Span, StatusRef, WorkRef
-from workpool_aws.model.work import Pointer, State, Work
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import LoopState, Registration, ShardMark, Status
+from workpool_aws.model.refs import Shelf, Span, StatusRef
 from workpool_aws.ports import Ports, Store, Telemetry
 
 __all__ = ["needs_a_kick", "registered_pools", "watch", "would_act"]
@@ -54,8 +51,8 @@ def registered_pools(store: Store, telemetry: Telemetry) -> Iterator[str]:
 def _watch_pool(ports: Ports, pool: str) -> None:
     now = ports.clock.now()
     reason = needs_a_kick(ports.store, ports.telemetry, pool, now)
-    if reason is None and deep_look_due(now) and _rests(ports, pool) and _point_at_forgotten(ports, pool, now):
-        reason = "due work lay out of the loop's sight"
+    if reason is None and deep_look_due(now) and _rests(ports, pool):
+        reason = look_deep(ports, pool, now)
     if reason is not None:
         ports.telemetry.tell(facts.WatchdogActed(pool=pool, reason=reason))
         kick(ports, pool, KickReason.WATCHDOG)
@@ -77,7 +74,7 @@ def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs, *,
     overdue = loop_is_overdue(status, now)
     if overdue is not None or status.state is LoopState.RUNNING:
         return overdue
-    ledger, config = _ledger(store, pool), _config(store, pool)
+    ledger, config = ledger_of(store, pool), config_of(store, pool)
     if not is_settled(config, ledger):
         return "works to cancel, no loop"
     taken = Taken(() if ledger is None else ledger.entries, frozenset(), config)
@@ -95,58 +92,7 @@ def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs, *,
     return None
 
 
-def _ledger(store: Store, pool: str) -> Ledger | None:
-    ledger = store.get(LedgerRef(pool))
-    return ledger if isinstance(ledger, Ledger) else None
-
-
-def _config(store: Store, pool: str) -> Config | None:
-    config = store.get(ConfigRef(pool))
-    return config if isinstance(config, Config) else None
-
-
 def _rests(ports: Ports, pool: str) -> bool:
     """Whether no loop is at work: beside a live one the look would read an hour of a busy pool's works, hour after hour."""
     status = ports.store.get(StatusRef(pool))
     return isinstance(status, Status) and status.state is not LoopState.RUNNING
-
-
-def _point_at_forgotten(ports: Ports, pool: str, now: EpochMs) -> bool:
-    """Point anew at due works of the last hour that lie before every cursor: the late rule leaves none, so this is for the bug in it.
-
-    A bounded number of rows, the latest first: of a pool that had more in an hour, the earlier ones are not looked at. On the way it
-    removes the pointers that no loop reads any more.
-    """
-    ledger = _ledger(ports.store, pool)
-    if ledger is None or not may_start(_config(ports.store, pool), ledger):
-        return False
-    taken = Taken(ledger.entries, frozenset())
-    forgotten: list[Work] = []
-    for shard, mark in enumerate(ledger.shards):
-        span = Span(
-            shelf=Shelf.WORK,
-            pool=pool,
-            shard=shard,
-            low=id_floor(EpochMs(now - limits.WATCHDOG_DEEP_MS)),
-            high=deep_low(mark.work_cursor, mark.deep_at),
-            limit=limits.WATCHDOG_PAGE,
-            reverse=True,
-        )
-        for page in islice(pages(ports.store, ports.telemetry, span), limits.WATCHDOG_ROWS_MAX // limits.WATCHDOG_PAGE):
-            works = [row.record for row in page if isinstance(row.record, Work)]
-            forgotten += [work for work in works if classify(work.id, work, taken=taken, now=now) is Look.DUE]
-            _remove_spent(ports, pool, [row.record for row in page if isinstance(row.record, Pointer)])
-    for work in forgotten:
-        put_pointer(ports, pool, work.id, now)
-    return bool(forgotten)
-
-
-def _remove_spent(ports: Ports, pool: str, pointers: Sequence[Pointer]) -> None:
-    """A loop that died between the start of a work and the end of its pointer has left that behind its cursor, where nobody looks."""
-    refs: list[Ref] = [WorkRef(pool, pointer.work_id) for pointer in pointers]
-    found = ports.store.get_many(list(dict.fromkeys(refs))) if refs else {}
-    for pointer in pointers:
-        work = found.get(WorkRef(pool, pointer.work_id))
-        # No move leaves `finished`, so nothing can need it again; a damaged work may be repaired.
-        if work is None or (isinstance(work, Work) and work.state is State.FINISHED):
-            ports.store.delete(PointerRef(pool, pointer.at))

@@ -1,0 +1,112 @@
+"""Looks once an hour through the last hour below the cursors of a pool at rest, and puts what no loop reads any more where one will.
+
+For writes that landed so late that a cursor had passed them, when their writer was no longer there to say it again. A bounded number of
+rows, the latest first: of a pool that had more in an hour, the earlier ones are not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from workpool_aws.core import limits
+from workpool_aws.core.settle import deep_low
+from workpool_aws.core.start import Look, Taken, classify
+from workpool_aws.core.watch import may_start
+from workpool_aws.flow.collect import pages
+from workpool_aws.flow.late import prove_in_time, put_pointer
+from workpool_aws.model.ids import EpochMs, id_floor, make_id, shard_of
+from workpool_aws.model.loop import Config, Done, Ledger
+from workpool_aws.model.refs import ConfigRef, DoneRef, LedgerRef, PointerRef, Ref, Row, Shelf, Span, WorkRef
+from workpool_aws.model.work import CallbackState, Pointer, State, Work
+from workpool_aws.model.writes import Put, Written
+from workpool_aws.ports import Ports, Store
+
+__all__ = ["config_of", "ledger_of", "look_deep"]
+
+
+def look_deep(ports: Ports, pool: str, now: EpochMs) -> str | None:
+    """Why the pool needs a kick now; None: nothing was out of sight."""
+    ledger = ledger_of(ports.store, pool)
+    if ledger is None:
+        return None
+    works = _point_at_forgotten(ports, pool, ledger, now)
+    callbacks = _owe_anew(ports, pool, ledger, now)
+    if works:
+        return "due work lay out of the loop's sight"
+    return "a callback lay out of the loop's sight" if callbacks else None
+
+
+def ledger_of(store: Store, pool: str) -> Ledger | None:
+    """The pool's ledger; None: none, or a damaged one. Raises StoreUnavailable."""
+    ledger = store.get(LedgerRef(pool))
+    return ledger if isinstance(ledger, Ledger) else None
+
+
+def config_of(store: Store, pool: str) -> Config | None:
+    """The pool's config; None: none, or a damaged one. Raises StoreUnavailable."""
+    config = store.get(ConfigRef(pool))
+    return config if isinstance(config, Config) else None
+
+
+def _point_at_forgotten(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
+    """Point anew at due works of the last hour that lie before every cursor: the late rule leaves none, so this is for the bug in it.
+
+    On the way it removes the pointers that no loop reads any more.
+    """
+    if not may_start(config_of(ports.store, pool), ledger):
+        return False
+    taken = Taken(ledger.entries, frozenset())
+    forgotten: list[Work] = []
+    for shard, mark in enumerate(ledger.shards):
+        for page in _before_the_cursor(ports, Shelf.WORK, pool, shard, deep_low(mark.work_cursor, mark.deep_at), now):
+            works = [row.record for row in page if isinstance(row.record, Work)]
+            forgotten += [work for work in works if classify(work.id, work, taken=taken, now=now) is Look.DUE]
+            _remove_spent(ports, pool, [row.record for row in page if isinstance(row.record, Pointer)])
+    for work in forgotten:
+        put_pointer(ports, pool, work.id, now)
+    return bool(forgotten)
+
+
+def _remove_spent(ports: Ports, pool: str, pointers: Sequence[Pointer]) -> None:
+    """A loop that died between the start of a work and the end of its pointer has left that behind its cursor, where nobody looks."""
+    refs: list[Ref] = [WorkRef(pool, pointer.work_id) for pointer in pointers]
+    found = ports.store.get_many(list(dict.fromkeys(refs))) if refs else {}
+    for pointer in pointers:
+        work = found.get(WorkRef(pool, pointer.work_id))
+        # No move leaves `finished`, so nothing can need it again; a damaged work may be repaired.
+        if work is None or (isinstance(work, Work) and work.state is State.FINISHED):
+            ports.store.delete(PointerRef(pool, pointer.at))
+
+
+def _owe_anew(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
+    """Put the records of the last hour that owe a callback, and lie before every cursor, where the next loop reads.
+
+    Whoever canceled the work, or redrove the callback, had no answer, and may be dead. One that was taken over, and not removed by a
+    loop that died, is found to be delivered by the next one, and removed.
+    """
+    owed = [
+        row.record
+        for shard, mark in enumerate(ledger.shards)
+        for page in _before_the_cursor(ports, Shelf.DONE, pool, shard, deep_low(mark.done_cursor), now)
+        for row in page
+        if isinstance(row.record, Done) and row.record.callback is CallbackState.PENDING
+    ]
+    for record in owed:
+        _put_anew(ports, record, now)
+    return bool(owed)
+
+
+def _put_anew(ports: Ports, record: Done, now: EpochMs) -> None:
+    def put(at: EpochMs) -> Written:
+        return ports.store.write(Put(replace(record, at=make_id(at, random_bits=ports.entropy.bits(75), shard=shard_of(record.at)))))
+
+    prove_in_time(ports, put(now), now, put)
+    ports.store.delete(DoneRef(record.pool, record.at))
+
+
+def _before_the_cursor(ports: Ports, shelf: Shelf, pool: str, shard: int, high: str, now: EpochMs) -> Iterator[list[Row]]:
+    low = id_floor(EpochMs(now - limits.WATCHDOG_DEEP_MS))
+    span = Span(shelf=shelf, pool=pool, shard=shard, low=low, high=high, limit=limits.WATCHDOG_PAGE, reverse=True)
+    return islice(pages(ports.store, ports.telemetry, span), limits.WATCHDOG_ROWS_MAX // limits.WATCHDOG_PAGE)
