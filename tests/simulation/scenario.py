@@ -210,7 +210,12 @@ class Scenario:
     @property
     def takes_days(self) -> bool:
         """Some work is put back again and again, for about a day."""
-        return any(each.mode is Mode.UNDELIVERED for each in self.submissions)
+        return self.undelivered > 0
+
+    @property
+    def undelivered(self) -> int:
+        """How many works are."""
+        return sum(each.count for each in self.submissions if each.mode is Mode.UNDELIVERED)
 
     @property
     def is_calm(self) -> bool:

@@ -36,7 +36,7 @@ from tests.simulation.world import Run, simulate
 
 __all__ = ["Failure", "Tally", "main", "run_of_seed"]
 
-_SHOWN_MAX: Final = 10
+_SHOWN_MAX: Final = 40
 _SEEDS_A_SHARE: Final = 25
 _CALLS_THAT_MEAN_MUCH: Final = 1_500_000
 """From so many on, a sweep must have met every move, every fault and every condition that can fail."""
