@@ -27,9 +27,9 @@ from workpool_aws.flow.watch import would_act
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.platform import Platform
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.loop import DeployedLimit, Deployment
-from workpool_aws.model.refs import PointerRef, StatusRef, WorkRef
-from workpool_aws.model.work import Pointer
+from workpool_aws.model.loop import DeployedLimit, Deployment, Done, DoneKind
+from workpool_aws.model.refs import DoneRef, PointerRef, StatusRef, WorkRef
+from workpool_aws.model.work import CallbackState, Pointer
 from workpool_aws.model.work import Work as StoredWork
 from workpool_aws.model.writes import Put
 
@@ -269,7 +269,7 @@ def deploy_anew(cloud: LocalCloud) -> None:
 
 
 def leave_to_the_hourly_look(cloud: LocalCloud, fn: str) -> None:
-    """What no loop can see any more: a due work and a spent pointer before every cursor."""
+    """What no loop can see any more: a due work, a spent pointer and a record that owes a callback before every cursor."""
     store, pool = cloud._engine_open.quiet(cloud.table), cloud.workpool("email")
     model = store.get(WorkRef("email", WorkId(pool.enqueue_action(None, fn, {}))))
     assert isinstance(model, StoredWork)
@@ -277,14 +277,17 @@ def leave_to_the_hourly_look(cloud: LocalCloud, fn: str) -> None:
     pool.enqueue_action(None, fn, {})
     cloud.run_until_idle()
     at = EpochMs(int(cloud.now.timestamp() * 1000) - 60_000)
-    forgotten, pointer = (make_id(at, random_bits=bits) for bits in (1, 2))
+    forgotten, pointer, owed = (make_id(at, random_bits=bits) for bits in (1, 2, 3))
     store.write(Put(replace(model, id=WorkId(forgotten), due_at=at, enqueued_at=at)))
     store.write(Put(Pointer(pool="email", at=pointer, work_id=model.id)))
+    record = Done(pool="email", at=owed, work_id=model.id, start=0, kind=DoneKind.FINISHED, callback=CallbackState.PENDING)
+    store.write(Put(record))
     cloud.advance(timedelta(milliseconds=-int(cloud.now.timestamp() * 1000) % 3_600_000))
     tick(cloud)
     cloud.run_until_idle()
     assert pool.status(None, forgotten).outcome == "success"
     assert store.get(PointerRef("email", pointer)) is None
+    assert store.get(DoneRef("email", owed)) is None
 
 
 def lose_a_status(cloud: LocalCloud, pool: Workpool, fn: str) -> None:

@@ -101,10 +101,10 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         _Access((_GET,), (Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
         _Access((_GET_MANY,), (Room.WORK,)),
         _Access((_QUERY,), (Room.REGISTRY, Room.WORK, Room.DONE, Room.REPORTS)),
-        _Access((_PUT,), (Room.WORK, Room.CONTROL, Room.DEPLOYMENT)),
+        _Access((_PUT,), (Room.WORK, Room.DONE, Room.CONTROL, Room.DEPLOYMENT)),
         _Access((_UPDATE,), (Room.CONTROL,)),
-        # Spent pointers, on its hourly look.
-        _Access((_DELETE,), (Room.WORK,)),
+        # On its hourly look: spent pointers, and records that it has put anew.
+        _Access((_DELETE,), (Room.WORK, Room.DONE)),
     ),
 }
 
