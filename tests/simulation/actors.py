@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -23,7 +24,7 @@ from tests.simulation.history import (
     Redriven,
 )
 from tests.simulation.judge import Judge
-from tests.simulation.scenario import TIMEOUT_MS, Act, CallOff, Change, Mode, Scenario, Submission, Told, Upheaval, ending_of
+from tests.simulation.scenario import TIMEOUT_MS, Act, CallOff, Change, Mode, Redeployment, Scenario, Submission, Told, Upheaval, ending_of
 from workpool_aws import NonRetryableError, NotFound, RetryPolicy, StoreUnavailable, Workpool
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_from_wire
 from workpool_aws.callbacks import OnCompleteEvent
@@ -33,6 +34,7 @@ from workpool_aws.local.functions import Event as LambdaEvent
 from workpool_aws.local.functions import Function
 from workpool_aws.local.kernel import Kernel, Killed
 from workpool_aws.model.ids import EpochMs, WorkId
+from workpool_aws.model.loop import DeployedLimit
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import ChunkRef
 from workpool_aws.model.work import Outcome, Part
@@ -89,6 +91,8 @@ class Actors:
             self._kernel.spawn(f"cancelall#{number}", partial(self._cancel_all, number, call_off))
         for number, redrive in enumerate(self._scenario.redrives):
             self._kernel.spawn(f"redriver#{number}", partial(self._redrive, redrive))
+        for number, redeployment in enumerate(self._scenario.redeployments):
+            self._kernel.spawn(f"redeployer#{number}", partial(self._redeploy, redeployment))
         for number, upheaval in enumerate(self._scenario.upheavals):
             self._kernel.spawn(f"upheaval#{number}", partial(self._upset, upheaval))
         for number, at_ms in enumerate(self._scenario.looks_at_ms):
@@ -300,6 +304,18 @@ class Actors:
             return  # its callback was dead, and is delivered again
         acknowledged([new])
         self._history.append(Redriven(at=self._kernel.now(), work_id=old.id, new_id=new))
+
+    def _redeploy(self, redeployment: Redeployment) -> None:
+        """Change the watchdog's environment; its next tick finds out."""
+        self._kernel.sleep(redeployment.at_ms)
+        name, limit = self._scenario.pools[redeployment.pool].name, redeployment.max_parallelism
+        limits = () if limit is None else (DeployedLimit(name, limit),)
+        ports = self._cloud._ports
+        for table, known in ports.items():
+            assert known.deployed is not None
+            ports[table] = replace(known, deployed=replace(known.deployed, limits=limits))
+        if limit is not None:
+            self._history.append(LimitAsked(at=self._kernel.now(), pool=name, limit=limit))
 
     def _upset(self, upheaval: Upheaval) -> None:
         self._kernel.sleep(upheaval.at_ms)

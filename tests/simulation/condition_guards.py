@@ -41,6 +41,7 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "put Status": ("WP-22", ("absent",)),
     "configure": ("WP-13", ("version",)),
     "put Config": ("WP-13", ("absent",)),
+    "put Deployment": ("WP-13", ("version",)),
 }
 
 _CASE: Final = "tests/simulation/test_conditions.py::test_each_part_of_a_condition_is_needed"

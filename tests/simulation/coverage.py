@@ -50,6 +50,7 @@ SELDOM: Final = frozenset(
         "cancel": ("epoch",),  # a caller that hears of a cancel_all while the loop comes to its work
         "request cancel": ("epoch",),
         "redeliver the callback": ("callback",),  # two redrives of one dead callback at the same time
+        "put Deployment": ("version",),  # two watchdogs, or one that repeats itself after a lost answer
         "hand over": ("state", "generation"),
         "renew the lease": ("state",),
     }.items()

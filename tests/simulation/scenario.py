@@ -22,6 +22,7 @@ __all__ = [
     "Execution",
     "Mode",
     "PoolPlan",
+    "Redeployment",
     "Scenario",
     "Submission",
     "Told",
@@ -147,6 +148,15 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Redeployment:
+    """The deployment gives a pool another limit; None: none any more. The watchdog carries it to the table."""
+
+    at_ms: int
+    pool: int
+    max_parallelism: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Upheaval:
     """Somebody changes the deployment, or the table, by hand: a worker's function goes or comes back, chunks of payloads are removed."""
 
@@ -184,6 +194,7 @@ class Scenario:
     call_offs: tuple[CallOff, ...]
     changes: tuple[Change, ...]
     redrives: tuple[Act, ...]
+    redeployments: tuple[Redeployment, ...]
     upheavals: tuple[Upheaval, ...]
     looks_at_ms: tuple[int, ...]
     """When somebody asks for the status of everything that was acknowledged."""
@@ -206,6 +217,12 @@ class Scenario:
     @property
     def works(self) -> int:
         return sum(each.count for each in self.submissions)
+
+    @property
+    def asks(self) -> int:
+        """Calls of the public interface but for enqueues, and deployments."""
+        acts = (self.cancels, self.call_offs, self.changes, self.redrives, self.redeployments, self.looks_at_ms)
+        return sum(map(len, acts))
 
     @property
     def takes_days(self) -> bool:
@@ -235,12 +252,13 @@ class Scenario:
     @property
     def over_after(self) -> timedelta:
         """When nothing of it is left: the last late write lands 90 s after the last fault, and the last caller has had its say."""
-        acts: tuple[Submission | Act | CallOff | Change | Upheaval, ...] = (
+        acts: tuple[Submission | Act | CallOff | Change | Redeployment | Upheaval, ...] = (
             *self.submissions,
             *self.cancels,
             *self.call_offs,
             *self.changes,
             *self.redrives,
+            *self.redeployments,
             *self.upheavals,
         )
         last_ms = max(each.at_ms for each in acts)
@@ -255,7 +273,7 @@ class Scenario:
             f"loop timeout {self.loop_timeout}",
             f"faults: at most {self.budget} in {self.calm_after}, at calls {self.aim or 'of any kind'!r}: {rates}",
         ]
-        acts = (*self.submissions, *self.cancels, *self.call_offs, *self.changes, *self.redrives, *self.upheavals)
+        acts = (*self.submissions, *self.cancels, *self.call_offs, *self.changes, *self.redrives, *self.redeployments, *self.upheavals)
         return "\n".join([*lines, *map(str, acts)])
 
 
@@ -285,6 +303,7 @@ def small_scenario(
         call_offs=call_offs,
         changes=(),
         redrives=(),
+        redeployments=(),
         upheavals=(),
         looks_at_ms=(),
         rates=rates or {},
@@ -363,6 +382,7 @@ def _any_scenario(seed: int) -> Scenario:
         call_offs=tuple(_call_offs(seed, submissions, len(pools))),
         changes=tuple(_changes(chance, pools)),
         redrives=tuple(Act(_late_moment(chance), chance.randrange(4)) for _ in range(0 if calm else chance.choice((0, 0, 0, 2, 3)))),
+        redeployments=() if calm else tuple(_redeployments(seed, len(pools))),
         upheavals=() if calm else _upheavals(chance),
         looks_at_ms=() if calm else chance.choice(((), (), (), (2_000, 60_000))),
         rates={} if calm else _rates(chance, aimed=aimed),
@@ -406,6 +426,16 @@ def _call_offs(seed: int, submissions: Sequence[Submission], pools: int) -> list
         return []
     moments = [each.at_ms + chance.choice((0, 1, 20, 300, 2_000, 15_000)) for each in submissions]
     return [CallOff(chance.choice(moments), chance.randrange(pools)) for _ in range(chance.choice((1, 1, 2, 3)))]
+
+
+def _redeployments(seed: int, pools: int) -> list[Redeployment]:
+    """In every sixth scenario or so: another limit, and later a third, or none."""
+    chance = random.Random(f"deploy {seed}")
+    if chance.random() < 0.85:
+        return []
+    pool, first = chance.randrange(pools), chance.randint(1, 4)
+    moments = (chance.choice((0, 2_000, 50_000)), chance.choice((65_000, 110_000)))
+    return [Redeployment(moments[0], pool, first), Redeployment(moments[1], pool, chance.choice((None, 1, 3)))]
 
 
 def _upheavals(chance: random.Random) -> tuple[Upheaval, ...]:

@@ -106,6 +106,22 @@ def test_a_write_that_breaks_a_promise_is_seen(court: Court, records: list[Recor
     assert rule in court.rules
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_slot_is_not_free_before_its_user_code_is_over(court: Court, *, told: bool) -> None:
+    """Whoever was killed this instant tells a little later in it; a start that takes over its slot did not wait since the one before."""
+    first, second, third = (a_work(id=an_id(n=n), due_at=NOW) for n in (1, 2, 3))
+    court.shows(config(1), first, second, third)
+    for number, work in enumerate((first, second, third)):
+        court.now = EpochMs(NOW + 20_000 * number)
+        court.shows(ledger(1, 1, 2, 3), work, replace(work, state=State.RUNNING, starts=1, deadline=LATER))
+        if work is first or told:
+            execution = court.judge.begins(assignment(work_id=work.id, claimed=False), DECORATED, 20_000)
+            court.now = EpochMs(NOW + 20_000 * (number + 1))
+            court.judge.ends(execution, by_itself=True)
+
+    assert court.judge.lags_ms[-1] == 0
+
+
 def test_a_deleted_work_is_seen(court: Court) -> None:
     court.judge.seen(pending(), None)
 
@@ -280,9 +296,9 @@ def test_a_work_that_came_after_cancel_all_and_is_canceled_with_it_is_seen(
             if answered:
                 said()
 
-    ids = court_with_works(court, 1)
     cancel_all("before the enqueue")
     acknowledged = court.judge.enqueue_asked("email")
+    ids = court_with_works(court, 1)
     cancel_all("during the enqueue")
     acknowledged(ids)
     cancel_all("after the enqueue")
@@ -292,6 +308,18 @@ def test_a_work_that_came_after_cancel_all_and_is_canceled_with_it_is_seen(
     court.judge.judge_call_offs()
 
     assert court.rules == rules
+
+
+def test_a_second_redrive_is_answered_with_a_work_that_may_be_canceled(court: Court) -> None:
+    ids = court_with_works(court, 1)
+    court.judge.cancel_all_asked("email")()
+    court.judge.enqueue_asked("email")(ids)
+    work = a_work(id=ids[0], due_at=NOW)
+    court.judge.seen(work, replace(work, state=State.FINISHED, outcome=Outcome.CANCELED))
+
+    court.judge.judge_call_offs()
+
+    assert court.rules == []
 
 
 def test_a_failure_that_is_no_dead_letter_is_seen(court: Court) -> None:

@@ -15,6 +15,7 @@ from tests.simulation.sweep import Tally, main, run_of_seed
 from tests.simulation.world import Run, simulate
 from workpool_aws.core.lifecycle import LEGAL
 from workpool_aws.local.faults import Fault
+from workpool_aws.model.facts import LimitDeployed
 
 ROOT = Path(__file__).parents[2]
 SEEDS = range(80, 240)
@@ -66,6 +67,12 @@ def test_every_kind_of_fault_strikes_and_much_happens() -> None:
     assert set(tally.coverage.tried) <= {each.name for each in CONDITION_GUARDS}
     assert tally.executions > 3 * len(SEEDS)
     assert tally.broken == []
+
+
+def test_deployments_change_limits_in_the_middle_of_runs() -> None:
+    facts = [fact for seed in SEEDS if scenario_of(seed).redeployments for fact in run_of(seed).facts]
+
+    assert len([fact for fact in facts if isinstance(fact, LimitDeployed)]) > 10
 
 
 def test_a_seed_without_faults_has_none() -> None:

@@ -289,7 +289,19 @@ class _Stage:
             starts=sum(work.starts for work in works),
             put_backs=sum(max(0, work.starts - work.attempts_made) for work in works),
             callbacks=sum(work.callback is not None for work in works),
-            asks=sum(map(len, (scenario.cancels, scenario.call_offs, scenario.changes, scenario.redrives, scenario.looks_at_ms))),
+            asks=sum(
+                map(
+                    len,
+                    (
+                        scenario.cancels,
+                        scenario.call_offs,
+                        scenario.changes,
+                        scenario.redrives,
+                        scenario.redeployments,
+                        scenario.looks_at_ms,
+                    ),
+                )
+            ),
             large_works=sum(bool(work.args_chunks or work.context_chunks) for work in works),
             large_results=sum(bool(work.result_chunks) for work in works),
             open_ms=self._open_time.total_ms(),
