@@ -50,7 +50,7 @@ def writes_max(use: Use) -> float:
 
 def reads_max(use: Use) -> float:
     """The most read units that are plausible: most of them are those of a loop that is awake, five a second."""
-    plain = 10 * use.works + 10 * use.starts + 15 * use.callbacks + 15 * use.asks + 30 * use.pools
+    plain = 15 * use.works + 15 * use.starts + 15 * use.callbacks + 25 * use.asks + 30 * use.pools
     return _room(use) * (plain + 30 * use.large_works + 30 * use.large_results + 5 * use.open_ms / 1000) + 20 * use.faults
 
 
