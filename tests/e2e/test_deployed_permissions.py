@@ -66,13 +66,13 @@ def schedule_elsewhere(session: boto3.Session, deployed: Deployed) -> object:
 
 EVERYWHERE = (scan, delete_table, invoke_what_was_never_added, invoke_the_watchdog, schedule_elsewhere)
 REFUSED: dict[str, tuple[Call, ...]] = {
-    # It may update status and config, and which items those are is not judged here (docs/testing.md).
+    # Which items an operation is allowed for is not judged here (docs/testing.md): the watchdog may delete some, the enqueuer update some.
     "Enqueuer": (*EVERYWHERE, query, delete_item, invoke_a_job),
     "Reader": (*EVERYWHERE, put_item, update_item, delete_item, invoke_a_job),
     "Manager": (*EVERYWHERE, query, delete_item, invoke_a_job),
     "loop": EVERYWHERE,
     "completion": (*EVERYWHERE, query, delete_item, invoke_a_job),
-    "watchdog": (*EVERYWHERE, delete_item, invoke_a_job),
+    "watchdog": (*EVERYWHERE, invoke_a_job),
     "nap": (*EVERYWHERE, query, delete_item),
     "plain": (*EVERYWHERE, query, put_item, update_item, delete_item, invoke_a_job),
 }

@@ -259,14 +259,25 @@ def test_the_hourly_look_leaves_records_alone_that_owe_nothing() -> None:
     assert (len(stage.dones()), stage.aws.loops) == (2, [])
 
 
-@pytest.mark.parametrize(("limit", "paused"), [(1, None), (2, True)])
-def test_the_hourly_look_leaves_full_and_paused_pools_alone(limit: int, paused: bool | None) -> None:
+@pytest.mark.parametrize("starts", [0, 1])
+@pytest.mark.parametrize(
+    ("limit", "paused", "state"),
+    [(1, None, LoopState.IDLE), (2, True, LoopState.IDLE), (2, None, LoopState.RUNNING), (2, None, LoopState.IDLE)],
+    ids=["full", "paused", "at work", "at rest"],
+)
+def test_where_due_work_may_have_to_wait_the_hourly_look_points_at_what_was_never_started(
+    limit: int, paused: bool | None, state: LoopState, starts: int
+) -> None:
+    """[WP-3] A pool may always be at work, or full, whenever the look is due. What was started before has its pointer."""
     at = NOW + HOUR_MS
     stage = watched(entries=(KEY,), limit=limit, paused=paused, cursor=id_floor(EpochMs(at)), at=at)
-    stage.place(a_work(id=an_id(at - 1_800_000), due_at=at - 1_800_000))
+    stage.resting_as(state, lease_until=EpochMs(at + 30_000))
+    due = a_work(id=an_id(at - 1_800_000), due_at=at - 1_800_000, starts=starts)
+    stage.place(due)
     stage.watch()
 
-    assert (stage.pointers(), stage.aws.loops) == ([], [])
+    at_rest = (limit, paused, state) == (2, None, LoopState.IDLE)
+    assert [pointer.work_id for pointer in stage.pointers()] == [due.id] * (starts == 0 or at_rest)
 
 
 def test_the_hourly_look_points_at_nothing_that_is_known() -> None:
@@ -310,15 +321,14 @@ def unanswered() -> None:
     raise StoreUnavailable("no answer")
 
 
-def test_the_hourly_look_leaves_a_pool_with_a_live_loop_alone() -> None:
+def test_the_hourly_look_starts_no_second_loop_beside_a_live_one() -> None:
     at = NOW + HOUR_MS
     stage = watched(cursor=id_floor(EpochMs(at)), at=at)
     stage.place(a_work(id=an_id(at - 1_800_000), due_at=at - 1_800_000))
     stage.resting_as(LoopState.RUNNING, lease_until=EpochMs(at + 30_000))
     stage.watch()
 
-    assert stage.notes == ["query registry", "get StatusRef", "get StatusRef"]
-    assert (stage.pointers(), stage.aws.loops) == ([], [])
+    assert (len(stage.pointers()), stage.aws.loops) == (1, [])
 
 
 def test_the_hourly_look_reads_the_latest_rows_and_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:

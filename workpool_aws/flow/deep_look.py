@@ -1,7 +1,8 @@
-"""Looks once an hour through the last hour below the cursors of a pool at rest, and puts what no loop reads any more where one will.
+"""Looks once an hour through the last hour below the cursors of a pool, and puts what no loop reads any more where one will.
 
-For writes that landed so late that a cursor had passed them, when their writer was no longer there to say it again. A bounded number of
-rows, the latest first: of a pool that had more in an hour, the earlier ones are not looked at.
+For writes that landed so late that a cursor had passed them, when their writer was no longer there to say it again. Beside a loop at work,
+too, and in a paused pool: one that is always so would never be looked at. A bounded number of rows, the latest first: of a pool that had
+more in an hour, the earlier ones are not looked at.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from workpool_aws.core.watch import may_start
 from workpool_aws.flow.collect import pages
 from workpool_aws.flow.late import prove_in_time, put_pointer
 from workpool_aws.model.ids import EpochMs, id_floor, make_id, shard_of
-from workpool_aws.model.loop import Config, Done, Ledger
-from workpool_aws.model.refs import ConfigRef, DoneRef, LedgerRef, PointerRef, Ref, Row, Shelf, Span, WorkRef
+from workpool_aws.model.loop import Config, Done, Ledger, LoopState, Status
+from workpool_aws.model.refs import ConfigRef, DoneRef, LedgerRef, PointerRef, Ref, Row, Shelf, Span, StatusRef, WorkRef
 from workpool_aws.model.work import CallbackState, Pointer, State, Work
 from workpool_aws.model.writes import Put, Written
 from workpool_aws.ports import Ports, Store
@@ -51,22 +52,30 @@ def config_of(store: Store, pool: str) -> Config | None:
 
 
 def _point_at_forgotten(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
-    """Point anew at due works of the last hour that lie before every cursor: the late rule leaves none, so this is for the bug in it.
+    """Point anew at due works of the last hour that lie before every cursor: an acknowledged one is not among them, by the late rule.
 
     On the way it removes the pointers that no loop reads any more.
     """
-    if not may_start(config_of(ports.store, pool), ledger):
-        return False
+    all_of_them = _starts_all_due(ports, pool, ledger)
     taken = Taken(ledger.entries, frozenset())
     forgotten: list[Work] = []
     for shard, mark in enumerate(ledger.shards):
         for page in _before_the_cursor(ports, Shelf.WORK, pool, shard, deep_low(mark.work_cursor, mark.deep_at), now):
             works = [row.record for row in page if isinstance(row.record, Work)]
-            forgotten += [work for work in works if classify(work.id, work, taken=taken, now=now) is Look.DUE]
+            due = [work for work in works if classify(work.id, work, taken=taken, now=now) is Look.DUE]
+            # One that was started before waits by its pointer, wherever its own row lies.
+            forgotten += [work for work in due if all_of_them or work.starts == 0]
             _remove_spent(ports, pool, [row.record for row in page if isinstance(row.record, Pointer)])
     for work in forgotten:
         put_pointer(ports, pool, work.id, now)
     return bool(forgotten)
+
+
+def _starts_all_due(ports: Ports, pool: str, ledger: Ledger) -> bool:
+    """Whether no due work can be waiting for its turn: no loop is at work, and a slot is free."""
+    status = ports.store.get(StatusRef(pool))
+    rests = isinstance(status, Status) and status.state is not LoopState.RUNNING
+    return rests and may_start(config_of(ports.store, pool), ledger)
 
 
 def _remove_spent(ports: Ports, pool: str, pointers: Sequence[Pointer]) -> None:

@@ -51,7 +51,7 @@ def registered_pools(store: Store, telemetry: Telemetry) -> Iterator[str]:
 def _watch_pool(ports: Ports, pool: str) -> None:
     now = ports.clock.now()
     reason = needs_a_kick(ports.store, ports.telemetry, pool, now)
-    if reason is None and deep_look_due(now) and _rests(ports, pool):
+    if reason is None and deep_look_due(now):
         reason = look_deep(ports, pool, now)
     if reason is not None:
         ports.telemetry.tell(facts.WatchdogActed(pool=pool, reason=reason))
@@ -90,9 +90,3 @@ def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs, *,
         if callback_is_overdue(ledger, reports.records, now):
             return "a callback is owed"
     return None
-
-
-def _rests(ports: Ports, pool: str) -> bool:
-    """Whether no loop is at work: beside a live one the look would read an hour of a busy pool's works, hour after hour."""
-    status = ports.store.get(StatusRef(pool))
-    return isinstance(status, Status) and status.state is not LoopState.RUNNING
