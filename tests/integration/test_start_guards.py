@@ -1,0 +1,92 @@
+"""What keeps one start from harming another: guards of `flow/start.py`, each where nothing behind it would notice."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders import NOW, a_running_work, a_work, an_assignment, an_id
+from integration.stage import NOT_DELIVERED, POOL, TARGET, Stage
+from workpool_aws.core import limits
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.complete import complete
+from workpool_aws.flow.start import Begun, StartOrder, begin
+from workpool_aws.model.facts import LoopEnded, PutBack, ReportIgnored
+from workpool_aws.model.loop import EntryKey
+from workpool_aws.model.refs import ChunkRef, Record
+from workpool_aws.model.work import State
+from workpool_aws.ports import InvokeThrottled
+
+LARGE = {"text": "x" * 20_000}
+
+
+def test_arguments_that_cannot_be_read_just_now_put_the_start_back() -> None:
+    """[WP-25] Another start, a little later: not recovery, after the deadline of this one."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, LARGE)
+
+    def unread() -> None:
+        raise StoreUnavailable("no answer")
+
+    stage.table.before_get(ChunkRef, unread)
+    stage.run(60_000)
+
+    assert [fact.undelivered for fact in stage.telemetry.of(PutBack)] == [1]
+    assert stage.telemetry.of(LoopEnded) == []
+    assert [a.start for a in stage.aws.started] == [2]
+    assert stage.work(work_id).state is State.FINISHED
+
+
+def test_a_throttled_invoke_waits_before_it_is_tried_again() -> None:
+    """[WP-23] Lambda has no room in the next microsecond either."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.aws.refuses = [InvokeThrottled(), InvokeThrottled()]
+    stage.run(60_000)
+
+    assert [a.start for a in stage.aws.started] == [1]
+    assert stage.clock.slept_ms[:2] == [limits.INVOKE_RETRY_MS] * 2
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        None,
+        a_running_work(state=State.FINISHED),
+        a_running_work(starts=2),
+        a_running_work(started_by="loop-2"),
+    ],
+    ids=["nothing", "this start, finished", "a later start", "another loop's"],
+)
+def test_a_start_write_that_met_anything_but_its_own_start_sends_nothing(there: Record | None) -> None:
+    """[WP-2] [WP-4] What is there now is looked at in the next pass."""
+    stage = Stage()
+    if there is not None:
+        stage.place(there)
+
+    begun = begin(stage.ports, "loop-1", StartOrder(EntryKey(an_id(), 1), a_work(), None))
+
+    assert begun == Begun(EntryKey(an_id(), 1), None, sent=False)
+    assert stage.aws.started == []
+
+
+def test_a_start_write_that_met_its_own_start_sends_it() -> None:
+    """[WP-20] The SDK had written it before, and lost the answer."""
+    stage = Stage()
+    running = a_running_work()
+    stage.place(running)
+
+    begun = begin(stage.ports, "loop-1", StartOrder(EntryKey(an_id(), 1), a_work(), None))
+
+    assert begun == Begun(EntryKey(an_id(), 1), running.deadline, sent=True)
+    assert [a.start for a in stage.aws.started] == [1]
+
+
+def test_a_put_back_of_a_work_that_is_gone_changes_nothing() -> None:
+    """[WP-12]"""
+    stage = Stage()
+
+    changed = complete(stage.ports, an_assignment(work_id=an_id(NOW), pool=POOL), NOT_DELIVERED, by="destination")
+
+    assert not changed
+    assert (stage.works(), stage.pointers(), stage.dones()) == ([], [], [])
+    assert [fact.work_id for fact in stage.telemetry.of(ReportIgnored)] == [an_id(NOW)]
