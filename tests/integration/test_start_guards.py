@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 
 from builders import NOW, a_running_work, a_work, an_assignment, an_id
-from integration.stage import NOT_DELIVERED, POOL, TARGET, Stage
+from integration.stage import NOT_DELIVERED, POOL, SUCCESS, TARGET, Stage
+from pool_world import TABLE
 from workpool_aws.core import limits
+from workpool_aws.core.complete import assignment_of
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.complete import complete
 from workpool_aws.flow.start import Begun, StartOrder, begin
 from workpool_aws.model.facts import LoopEnded, PutBack, ReportIgnored
 from workpool_aws.model.loop import EntryKey
+from workpool_aws.model.messages import Report
 from workpool_aws.model.refs import ChunkRef, Record
 from workpool_aws.model.work import State
 from workpool_aws.ports import InvokeThrottled
@@ -90,3 +93,26 @@ def test_a_put_back_of_a_work_that_is_gone_changes_nothing() -> None:
     assert not changed
     assert (stage.works(), stage.pointers(), stage.dones()) == ([], [], [])
     assert [fact.work_id for fact in stage.telemetry.of(ReportIgnored)] == [an_id(NOW)]
+
+
+def test_a_put_back_that_came_too_late_is_not_told_as_one() -> None:
+    stage = Stage()
+    stage.place(a_running_work(starts=2))
+
+    changed = complete(stage.ports, an_assignment(start=1), NOT_DELIVERED, by="destination")
+
+    assert not changed
+    assert stage.telemetry.of(PutBack) == []
+    assert [fact.start for fact in stage.telemetry.of(ReportIgnored)] == [1]
+
+
+@pytest.mark.parametrize("report", [SUCCESS, NOT_DELIVERED], ids=["finished", "put back"])
+def test_a_record_that_owes_nothing_is_kept_for_two_weeks(report: Report) -> None:
+    """[WP-21] For a loop that stays away for as long as that; afterwards it would only be paid for."""
+    stage = Stage()
+    running = a_running_work()
+    stage.place(running)
+
+    complete(stage.ports, assignment_of(running, TABLE), report, by="worker")
+
+    assert [done.expires_at for done in stage.dones()] == [NOW // 1000 + 14 * 86_400]
