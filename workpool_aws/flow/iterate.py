@@ -75,8 +75,6 @@ def _run(hold: Hold) -> None:
             return
         hold.renew_lease(began)
         try:
-            if pace.failures:
-                hold.reload()
             done = _one_pass(hold, began)
         except StoreUnavailable as error:
             pause = _after_failure(hold, pace, error)

@@ -1,0 +1,90 @@
+"""What no report may be taken for: guards of `core/complete.py` that a condition of the write, or a second report, hides elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from builders import NOW, a_running_work, an_assignment
+from workpool_aws.core.complete import assignment_of, counted_outcome, decide_put_back, decide_suspicion, never_delivered
+from workpool_aws.model.messages import Report, ReportKind
+from workpool_aws.model.refs import Unreadable
+from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.writes import Either, Is
+
+CLAIMED = a_running_work(claim="worker-1")
+A = assignment_of(CLAIMED, "t")
+FAILED = Report(kind=ReportKind.FAILED, error="x" * 9, error_type="X")
+NOT_DELIVERED = Report(kind=ReportKind.NEVER_DELIVERED)
+
+
+@pytest.mark.parametrize(
+    ("current", "report"),
+    [
+        (CLAIMED, Report(kind=ReportKind.SUCCESS)),
+        (CLAIMED, NOT_DELIVERED),
+        (CLAIMED, replace(FAILED, claim="worker-2")),
+        (replace(CLAIMED, state=State.FINISHED), FAILED),
+        (replace(CLAIMED, starts=2), FAILED),
+        (replace(CLAIMED, claim=None), FAILED),
+        (Unreadable("p", "s", "damaged"), FAILED),
+        (None, FAILED),
+    ],
+    ids=["a success", "not delivered", "a claimer's own", "finished", "a later start", "nobody claimed", "damaged", "gone"],
+)
+def test_only_a_strangers_failure_of_a_claimed_start_that_runs_is_suspected(current: Work | Unreadable | None, report: Report) -> None:
+    """[WP-5] [WP-14] What is suspected ends the work as failed, should its claimer never report."""
+    assert decide_suspicion(A, current, report) is None
+
+
+@pytest.mark.parametrize(
+    ("report", "kept"),
+    [(FAILED, ("X", "x" * 9)), (Report(kind=ReportKind.FAILED), ("no_report", None))],
+)
+def test_a_suspicion_keeps_what_was_said(report: Report, kept: tuple[str, str | None]) -> None:
+    write = decide_suspicion(A, CLAIMED, report)
+
+    assert write is not None
+    assert (write.set["suspected_type"], write.set["suspected_error"]) == kept
+
+
+@pytest.mark.parametrize(("refused", "since"), [(True, NOW - 5), (False, None)])
+def test_a_refusal_counts_from_the_first_one_in_a_row(*, refused: bool, since: int | None) -> None:
+    """[WP-25] A put back for another reason shows that the target is there."""
+    back = decide_put_back(A, replace(CLAIMED, refused_since=NOW - 5), NOT_DELIVERED, now=NOW, refused=refused)
+
+    assert back is not None
+    assert back.write.set["refused_since"] == since
+
+
+@pytest.mark.parametrize(
+    ("claim", "condition"), [(None, Is("claim", None)), ("worker-1", Either((Is("claim", None), Is("claim", "worker-1"))))]
+)
+def test_a_put_back_is_refused_where_somebody_else_has_claimed(claim: str | None, condition: object) -> None:
+    """[WP-5] The start was delivered after all."""
+    back = decide_put_back(A, CLAIMED, replace(NOT_DELIVERED, claim=claim), now=NOW)
+
+    assert back is not None
+    assert condition in getattr(back.write.condition, "parts", ())
+
+
+@pytest.mark.parametrize(("said", "ends"), [(None, " tries"), ("throttled", " tries: throttled")])
+def test_what_was_never_delivered_says_why(said: str | None, ends: str) -> None:
+    error = never_delivered(replace(NOT_DELIVERED, error=said)).error
+
+    assert error is not None
+    assert error.endswith(ends)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "made", "counted"),
+    [
+        (Outcome.CANCELED, 2, None),
+        (Outcome.CANCELED, 3, Outcome.CANCELED),
+        (Outcome.FAILED, 2, Outcome.FAILED),
+        (Outcome.SUCCESS, 3, Outcome.SUCCESS),
+    ],
+)
+def test_a_start_that_was_never_delivered_and_canceled_counts_as_none(outcome: Outcome, made: int, counted: Outcome | None) -> None:
+    assert counted_outcome(an_assignment(attempts_made=2), outcome, made) is counted
