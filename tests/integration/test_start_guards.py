@@ -1,6 +1,8 @@
-"""What keeps one start from harming another: guards of `flow/start.py`, each where nothing behind it would notice."""
+"""What keeps one start from harming another, from its write to its end: guards of `flow/start.py` and `flow/complete.py`, each alone."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
@@ -16,9 +18,10 @@ from workpool_aws.model.facts import LoopEnded, PutBack, ReportIgnored
 from workpool_aws.model.loop import EntryKey
 from workpool_aws.model.messages import Report
 from workpool_aws.model.refs import ChunkRef, Record
-from workpool_aws.model.work import State
+from workpool_aws.model.work import CallbackState, Outcome, State
 from workpool_aws.ports import InvokeThrottled
 
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
 LARGE = {"text": "x" * 20_000}
 
 
@@ -116,3 +119,34 @@ def test_a_record_that_owes_nothing_is_kept_for_two_weeks(report: Report) -> Non
     complete(stage.ports, assignment_of(running, TABLE), report, by="worker")
 
     assert [done.expires_at for done in stage.dones()] == [NOW // 1000 + 14 * 86_400]
+
+
+@pytest.mark.parametrize(("size", "told", "reads"), [(10, (Outcome.SUCCESS,), 0), (20_000, (), 0), (20_000, (Outcome.SUCCESS,), 1)])
+def test_a_work_is_read_at_its_end_only_where_a_callback_needs_what_a_transaction_does_not_answer(
+    size: int, told: tuple[Outcome, ...], reads: int
+) -> None:
+    stage = Stage()
+    running = a_running_work(claimed=False, on_complete=QUEUE if told else None, callback_for=told)
+    stage.place(running)
+
+    complete(stage.ports, assignment_of(running, TABLE), replace(SUCCESS, result=f'"{"x" * size}"'), by="worker")
+
+    assert stage.work(running.id).outcome is Outcome.SUCCESS
+    assert stage.notes.count("get WorkRef") == reads
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [(CallbackState.SENT, CallbackState.SENT), (CallbackState.DELIVERED, None), (CallbackState.DEAD, None)]
+)
+def test_a_second_report_does_not_call_back_again(state: CallbackState, told: CallbackState | None) -> None:
+    """[WP-8] The first one has; what is still to come of it, the loop must know."""
+    stage = Stage()
+    ended = a_running_work(
+        state=State.FINISHED, outcome=Outcome.SUCCESS, on_complete=QUEUE, callback_for=(Outcome.SUCCESS,), callback=state
+    )
+    stage.place(ended)
+
+    complete(stage.ports, assignment_of(ended, TABLE), SUCCESS, by="worker")
+
+    assert stage.ports.messenger.sent == []
+    assert [done.callback for done in stage.dones()] == [told]
