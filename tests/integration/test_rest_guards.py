@@ -7,16 +7,20 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW, a_work, an_id
-from integration.faults import then, updates
-from integration.stage import POOL, TARGET, Stage
+from integration.faults import first, then, updates
+from integration.stage import LAMBDA_MS, POOL, TARGET, Stage
+from workpool_aws.adapters.keys import key_of
 from workpool_aws.core import limits
 from workpool_aws.core.kick import KickReason
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.hold import take_hold
 from workpool_aws.flow.kick import kick
+from workpool_aws.flow.rest import rest
 from workpool_aws.model.facts import Kicked, KickFailed, LoopFenced, LoopRested, LoopTook, TimerFailed
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import LoopState
+from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.refs import StatusRef
-from workpool_aws.model.work import State
+from workpool_aws.model.work import State, Work
 from workpool_aws.ports import InvokeRefused, InvokeThrottled
 
 OVER = 2 * limits.LOOKAHEAD_ROWS_MAX
@@ -133,3 +137,54 @@ def test_a_tick_over_a_pool_at_rest_reads_nothing_of_its_last_burst(stage: Stage
 
     assert stage.status().state is LoopState.IDLE
     assert stage.table.memory.meter.snapshot().read_units - before <= 10
+
+
+OVERDUE, LATER = (a_work(id=an_id(at, 99), due_at=at) for at in (NOW - 1_000, NOW + 7_200_000))
+CALLED_OFF = Config(pool=POOL, version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=2, epoch_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("there", "config", "goes_on", "state", "wake_at"),
+    [
+        (OVERDUE, None, True, LoopState.RUNNING, None),
+        (OVERDUE, CALLED_OFF, True, LoopState.RUNNING, None),
+        (LATER, None, False, LoopState.WAITING, LATER.due_at),
+        (None, None, False, LoopState.IDLE, None),
+    ],
+    ids=["due", "to be canceled", "due later", "nothing"],
+)
+def test_what_no_pass_has_looked_far_enough_to_see_is_looked_for_before_rest(
+    stage: Stage, there: Work | None, config: Config | None, *, goes_on: bool, state: LoopState, wake_at: int | None
+) -> None:
+    """[WP-20] [WP-22] By the loop of the same generation, which has not said yet that it rests."""
+    stage.resting_as(LoopState.RUNNING, generation=3)
+    hold = take_hold(stage.ports, POOL, 3, lambda: LAMBDA_MS)
+    assert hold is not None
+    over(stage, NOW + 3_600_000)
+    if there is not None:
+        stage.place(there)
+    if config is not None:
+        stage.place(config)
+        hold.config = config
+
+    version = 0 if config is None else config.version
+    assert rest(hold, 5, EpochMs(NOW + 3_600_000), config_version=version, cut=True) is goes_on
+    assert (stage.generation(), stage.status().state, stage.status().wake_at) == (3, state, wake_at)
+
+
+def test_a_kick_of_a_pool_whose_status_is_damaged_is_not_acknowledged(stage: Stage) -> None:
+    """[WP-12] [WP-24]"""
+    key = key_of(StatusRef(POOL))
+    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        kick(stage.ports, POOL, KickReason.ENQUEUE, due=EpochMs(NOW))
+
+
+def test_a_kick_whose_status_goes_meanwhile_starts_nothing(stage: Stage) -> None:
+    """[WP-2] It judged what is not there any more."""
+    stage.resting_as(LoopState.IDLE)
+    stage.table.plan(updates(StatusRef, state=LoopState.RUNNING), first(lambda: stage.table.memory.delete(StatusRef(POOL))))
+    kick(stage.ports, POOL, KickReason.ENQUEUE, due=EpochMs(NOW))
+
+    assert stage.aws.loops == []
