@@ -16,10 +16,10 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.hold import take_hold
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.rest import rest
-from workpool_aws.model.facts import Kicked, KickFailed, LoopFenced, LoopRested, LoopTook, TimerFailed
+from workpool_aws.model.facts import Kicked, KickFailed, LoopFenced, LoopRested, LoopTook, TimerFailed, WatchdogActed
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, LoopState
-from workpool_aws.model.refs import StatusRef
+from workpool_aws.model.refs import LedgerRef, StatusRef
 from workpool_aws.model.work import State, Work
 from workpool_aws.ports import InvokeRefused, InvokeThrottled
 
@@ -188,3 +188,27 @@ def test_a_kick_whose_status_goes_meanwhile_starts_nothing(stage: Stage) -> None
     kick(stage.ports, POOL, KickReason.ENQUEUE, due=EpochMs(NOW))
 
     assert stage.aws.loops == []
+
+
+def test_a_tick_over_a_pool_at_rest_reads_nothing_of_what_came_to_be_over(stage: Stage) -> None:
+    """[WP-22] Canceled before they were due, they lie beyond the cursor for good: each minute of the night would read all of them."""
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+    stage.place(*(a_work(id=an_id(NOW + 120_000 + n, n + 1), state=State.FINISHED) for n in range(500)))
+    stage.clock.at = (stage.clock.at // 3_600_000) * 3_600_000 + 3_600_000 + 600_000
+    before = stage.table.memory.meter.snapshot().read_units
+    stage.watch()
+
+    assert stage.table.memory.meter.snapshot().read_units - before <= 10
+
+
+def test_the_hourly_look_at_a_pool_that_never_had_a_loop_finds_nothing(stage: Stage) -> None:
+    """[WP-12]"""
+    stage.pool().configure(None, paused=True)
+    stage.resting_as(LoopState.IDLE)
+    stage.table.memory.delete(LedgerRef(POOL))
+    stage.clock.at = (stage.clock.at // 3_600_000 + 1) * 3_600_000
+    stage.watch()
+
+    assert stage.telemetry.of(WatchdogActed) == []
+    assert stage.pointers() == []
