@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from builders import NOW, a_running_work, a_work, an_id
+from builders import NOW, a_running_work, a_work
 from integration.faults import first, lost_before, puts, repeated, then, updates
-from integration.stage import POOL, TARGET, Stage
+from integration.stage import POOL, Stage
 from workpool_aws import StoreUnavailable
 from workpool_aws.adapters.keys import key_of
 from workpool_aws.model.facts import KickFailed
 from workpool_aws.model.loop import LoopState, Status
 from workpool_aws.model.refs import Ref, StatusRef, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, Work
+from workpool_aws.model.work import CallbackState, Outcome, State, Work
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
 PLAIN = a_work()
@@ -116,16 +116,3 @@ def test_a_cancel_all_is_not_answered_when_the_status_is_damaged(stage: Stage) -
 
     with pytest.raises(StoreUnavailable, match="damaged"):
         stage.pool().cancel_all(None)
-
-
-def test_a_cancel_all_takes_along_the_pointers_of_what_is_over(stage: Stage) -> None:
-    """[WP-22] Far ones have no time to live, and would be read at their time."""
-    over, pending = (a_work(id=an_id(NOW + 3_600_000, n), due_at=NOW + 3_600_000) for n in (1, 2))
-    stage.place(replace(over, state=State.FINISHED, outcome=Outcome.FAILED), pending)
-    stage.place(*(Pointer(pool=POOL, at=an_id(NOW + 7_200_000, n + 2), work_id=work.id) for n, work in enumerate((over, pending))))
-    stage.pool().enqueue_action(None, TARGET, {})
-    stage.pool().cancel_all(None)
-    stage.run(60_000)
-
-    assert stage.work(pending.id).outcome is Outcome.CANCELED
-    assert stage.pointers() == []

@@ -241,7 +241,7 @@ _CALLERS: Final = (
         "flow.drain:_drain_page",
         "canceled | {work.id for _, work in rows if isinstance(work, Work) and work.state is State.FINISHED}",
         "canceled",
-        f"{_CANCEL}test_a_cancel_all_takes_along_the_pointers_of_what_is_over",
+        "integration/test_canceling_all.py::test_works_that_waited_for_a_far_retry_leave_no_pointer",
     ),
 )
 
