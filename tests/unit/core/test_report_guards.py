@@ -1,4 +1,4 @@
-"""What no report may be taken for: guards of `core/complete.py` that a condition of the write, or a second report, hides elsewhere."""
+"""What no report or claim may be taken for: guards of pure decisions that a condition of the write, or a second report, hides elsewhere."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from builders import NOW, a_running_work, an_assignment
+from builders import NOW, a_running_work, an_assignment, an_id
+from workpool_aws.core.claim import why_refused
 from workpool_aws.core.complete import assignment_of, counted_outcome, decide_put_back, decide_suspicion, never_delivered
+from workpool_aws.core.settle import settle
+from workpool_aws.model.loop import Done, DoneKind, Entry, EntryKey
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.refs import Unreadable
 from workpool_aws.model.work import Outcome, State, Work
@@ -88,3 +91,28 @@ def test_what_was_never_delivered_says_why(said: str | None, ends: str) -> None:
 )
 def test_a_start_that_was_never_delivered_and_canceled_counts_as_none(outcome: Outcome, made: int, counted: Outcome | None) -> None:
     assert counted_outcome(an_assignment(attempts_made=2), outcome, made) is counted
+
+
+@pytest.mark.parametrize(
+    ("current", "why"),
+    [
+        (None, "the work is gone"),
+        (Unreadable("p", "s", "damaged"), "the work is gone"),
+        (replace(CLAIMED, state=State.FINISHED), "start 1 is over"),
+        (replace(CLAIMED, starts=2), "start 1 is over"),
+        (CLAIMED, "another delivery claimed this start"),
+        (replace(CLAIMED, claim="mine"), None),
+    ],
+    ids=["gone", "damaged", "finished", "a later start", "another's", "one's own"],
+)
+def test_a_claim_that_failed_is_ones_own_only_with_ones_own_token(current: Work | Unreadable | None, why: str | None) -> None:
+    """[WP-5]"""
+    assert why_refused(current, A, "mine") == why
+
+
+def test_the_statistics_count_each_entry_that_went_once() -> None:
+    """Not its duplicate, and not a record of a start that has no entry."""
+    counts = Done(pool="email", at=an_id(NOW, 7), work_id=CLAIMED.id, start=1, kind=DoneKind.FINISHED, outcome=Outcome.SUCCESS)
+    again, stranger = replace(counts, at=an_id(NOW, 8)), replace(counts, at=an_id(NOW, 9), start=2)
+
+    assert settle({EntryKey(CLAIMED.id, 1): Entry(NOW)}, [counts, again, stranger]).records == (counts,)
