@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from builders import NOW, a_running_work, an_assignment, an_id
+from workpool_aws import RetryLater
+from workpool_aws.core import limits
 from workpool_aws.core.claim import why_refused
 from workpool_aws.core.complete import assignment_of, counted_outcome, decide_put_back, decide_suspicion, never_delivered
+from workpool_aws.core.execute import report_raised
 from workpool_aws.core.settle import settle
 from workpool_aws.model.loop import Done, DoneKind, Entry, EntryKey
 from workpool_aws.model.messages import Report, ReportKind
@@ -116,3 +120,30 @@ def test_the_statistics_count_each_entry_that_went_once() -> None:
     again, stranger = replace(counts, at=an_id(NOW, 8)), replace(counts, at=an_id(NOW, 9), start=2)
 
     assert settle({EntryKey(CLAIMED.id, 1): Entry(NOW)}, [counts, again, stranger]).records == (counts,)
+
+
+@pytest.mark.parametrize(
+    ("delay", "delay_ms"),
+    [
+        (timedelta(seconds=-1), 0),
+        (timedelta(microseconds=1), 1),
+        (timedelta(milliseconds=limits.DELAY_MS_MAX), limits.DELAY_MS_MAX),
+        (timedelta(days=9_999), limits.DELAY_MS_MAX),
+    ],
+)
+def test_a_delay_that_an_error_names_lies_between_now_and_the_longest_there_is(delay: timedelta, delay_ms: int) -> None:
+    assert report_raised(RetryLater(delay), claim=None).delay_ms == delay_ms
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError(), "ValueError()"),
+        (ValueError("x" * limits.ERROR_TEXT_MAX), "x" * limits.ERROR_TEXT_MAX),
+        (ValueError("x" * (limits.ERROR_TEXT_MAX + 1)), "x" * (limits.ERROR_TEXT_MAX - 1) + "…"),
+    ],
+    ids=["no text", "as long as may be", "too long"],
+)
+def test_an_errors_text_is_whole_or_says_that_it_was_cut(error: Exception, text: str) -> None:
+    """[WP-11]"""
+    assert report_raised(error, claim=None).error == text
