@@ -52,6 +52,10 @@ def commit(hold: Hold) -> bool:
     return hold.commit({}, hold.ledger.shards, (), None, epoch=0)
 
 
+def unanswered() -> None:
+    raise StoreUnavailable("no answer")
+
+
 def test_a_damaged_item_is_told_once_and_so_many_are_enough(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """[WP-12] A pass meets it four times a second: without this it would fill the log all night."""
     monkeypatch.setattr(limits, "SET_ASIDE_TOLD_MAX", 2)
@@ -66,7 +70,8 @@ def test_a_damaged_item_is_told_once_and_so_many_are_enough(stage: Stage, monkey
     assert damage_told.set_aside == 2
 
 
-def test_a_commit_without_an_answer_is_looked_at_although_nothing_is_left_to_do(stage: Stage) -> None:
+@pytest.mark.parametrize("look_fails", [False, True], ids=["at once", "by the next pass"])
+def test_a_commit_without_an_answer_is_looked_at_although_nothing_is_left_to_do(*, look_fails: bool) -> None:
     """[WP-21] It went through, and what it was about is canceled: the next pass finds nothing to commit, and the slot would stay taken."""
     stage = Stage()
     pool = stage.pool()
@@ -75,6 +80,8 @@ def test_a_commit_without_an_answer_is_looked_at_although_nothing_is_left_to_do(
     def canceled_meanwhile(apply: Apply) -> Written:
         apply()
         pool.cancel(None, work_id)
+        if look_fails:
+            stage.table.before_get(LedgerRef, unanswered)
         raise StoreUnavailable("no answer")
 
     stage.table.plan(updates(LedgerRef, "entries"), canceled_meanwhile)

@@ -88,6 +88,14 @@ _HOLDS: Final = (
         f"{_HOLD}test_what_is_read_again_is_trusted_in_every_part",
     ),
     _quiet(
+        "no answer to a pass: read again",
+        "WP-21",
+        "flow.iterate:_run",
+        "                hold.reload()\n",
+        "                pass\n",
+        f"{_HOLD}test_a_commit_without_an_answer_is_looked_at_although_nothing_is_left_to_do",
+    ),
+    _quiet(
         "damage is told once",
         "WP-12",
         "flow.hold:TellsOnce.tell",
