@@ -151,3 +151,16 @@ def test_a_pass_that_moved_something_is_told_and_no_other() -> None:
     assert [(fact.started, fact.settled) for fact in stage.telemetry.of(PassReport)] == [(3, 0), (0, 3)]
     (rested,) = stage.telemetry.of(LoopRested)
     assert rested.passes > 2
+
+
+def test_a_loop_promises_nothing_for_works_that_run_already() -> None:
+    """[WP-22] A promise with each pass would keep it up, polling, for as long as they run."""
+    stage = Stage()
+    running = [a_running_work(id=an_id(n=n + 1), started_by="the loop before", deadline=EpochMs(NOW + 3_600_000)) for n in range(9)]
+    entries = {EntryKey(work.id, 1): Entry(EpochMs(NOW + 3_600_000), confirmed=True) for work in running}
+    stage.place(*running, Ledger(pool=POOL, holder="the loop before", generation=1, version=3, entries=entries))
+    stage.resting_as(LoopState.RUNNING, generation=2)
+    stage.serve(order(2))
+
+    assert stage.status().state is LoopState.WAITING
+    assert stage.clock.at - NOW < limits.PROMISE_MS

@@ -162,6 +162,14 @@ _PASSES: Final = (
         f"{_PASS}test_a_drain_alone_is_progress_and_keeps_the_loop_up",
     ),
     _quiet(
+        "promise: only with a start",
+        "WP-22",
+        "flow.iterate:_act",
+        " if looked.begins or choice.chosen else None",
+        "",
+        f"{_PASS}test_a_loop_promises_nothing_for_works_that_run_already",
+    ),
+    _quiet(
         "recovery: made again later",
         "WP-23",
         "flow.iterate:_act",
