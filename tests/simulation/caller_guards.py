@@ -18,8 +18,8 @@ _OWN_WRITES: Final = (
     one_edit("own write: status", "WP-20", "flow.hold:Hold.write_status", "and lost.current.written_by == token", "and False"),
     one_edit("own write: status is another's", "WP-2", "flow.hold:Hold.write_status", " and lost.current.written_by == token", ""),
     one_edit("own write: kick", "WP-20", "flow.kick:_wins", "and lost.current.written_by == token", "and False"),
-    one_edit("own write: take hold", "WP-20", "flow.hold:_take", "lost.current.holder == token and", "False and"),
-    one_edit("own write: take hold is another's", "WP-2", "flow.hold:_take", "lost.current.holder == token and ", ""),
+    one_edit("own write: take hold", "WP-20", "flow.hold:_own", "current.holder == token", "False"),
+    one_edit("own write: take hold is another's", "WP-2", "flow.hold:_own", " and current.holder == token", ""),
     one_edit("own write: cancel", "WP-7", "core.cancel:is_own_cancel", " and current.started_by == token", ""),
     one_edit("own write: config", "WP-13", "flow.configure:_own", "return current if all(", "return None if all("),
 )

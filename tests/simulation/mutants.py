@@ -11,6 +11,7 @@ from tests.simulation.caller_guards import CALLER_GUARDS
 from tests.simulation.condition_guards import CONDITION_GUARDS
 from tests.simulation.loop_guards import LOOP_GUARDS
 from tests.simulation.mutation import Mutant
+from tests.simulation.quiet_guards import QUIET_GUARDS
 from tests.simulation.upkeep_guards import UPKEEP_GUARDS
 
 __all__ = ["MUTANTS"]
@@ -315,7 +316,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
 
 def _all() -> Iterator[Mutant]:
     cases = {name: (f"{file}::{test}",) for file, tests in _CASES.items() for name, test in tests.items()}
-    for each in (*CONDITION_GUARDS, *LOOP_GUARDS, *CALLER_GUARDS, *CALL_OFF_GUARDS, *UPKEEP_GUARDS):
+    for each in (*CONDITION_GUARDS, *LOOP_GUARDS, *CALLER_GUARDS, *CALL_OFF_GUARDS, *UPKEEP_GUARDS, *QUIET_GUARDS):
         yield replace(
             each,
             quick=each.name in _QUICK,

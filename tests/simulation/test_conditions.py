@@ -88,7 +88,8 @@ WRITES |= {"put back": (put_back.write, RUNNING), "suspect": (suspicion, RUNNING
 
 
 def _another(state: State | LoopState) -> State | LoopState:
-    return next(each for each in type(state) if each not in {state, LoopState.RUNNING})
+    # From the end: a write that may meet a pending or a running work is refused by neither.
+    return next(each for each in reversed(type(state)) if each not in {state, LoopState.RUNNING})
 
 
 OTHERWISE: dict[str, Callable[[Any], Record]] = {

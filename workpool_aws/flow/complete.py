@@ -156,7 +156,6 @@ def _move_back(
             canceled = decide_canceled(a, report, now=ports.clock.now(), judged=judged)
             _finish(ports, a, replace(report, error_type=None), canceled, by=by)
         else:
-            _suspect(ports, a, current, report, by=by)
             _ignore(ports, a, what_stands(current, a), by=by)
         return False
     prove_work_in_time(ports, written, a.pool, a.work_id, decision.due_at)

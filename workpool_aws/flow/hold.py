@@ -219,8 +219,7 @@ def _take(ports: Ports, pool: str, generation: int, token: str) -> Ledger | None
             return _create(ports, pool, generation, token)
         if isinstance(lost.current, Unreadable):
             raise StoreUnavailable(f"the ledger item of pool {pool!r} is damaged: {lost.current}") from None
-        mine = isinstance(lost.current, Ledger) and lost.current.holder == token and lost.current.generation == generation
-        return lost.current if mine and isinstance(lost.current, Ledger) else None
+        return _own(lost.current, token)
     return taken if isinstance(taken, Ledger) else None
 
 
@@ -229,5 +228,10 @@ def _create(ports: Ports, pool: str, generation: int, token: str) -> Ledger | No
     try:
         ports.store.write(Put(ledger, IsAbsent()))
     except ConditionFailed as lost:
-        return lost.current if isinstance(lost.current, Ledger) and lost.current.holder == token else None
+        return _own(lost.current, token)
     return ledger
+
+
+def _own(current: object, token: str) -> Ledger | None:
+    """One's own write, repeated by the SDK after a lost answer: no other invocation has this token."""
+    return current if isinstance(current, Ledger) and current.holder == token else None

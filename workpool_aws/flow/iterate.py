@@ -76,6 +76,7 @@ def _run(hold: Hold) -> None:
         hold.renew_lease(began)
         try:
             if pace.failures:
+                # Its commit may have gone through, and the look at it have failed, too.
                 hold.reload()
             done = _one_pass(hold, began)
         except StoreUnavailable as error:

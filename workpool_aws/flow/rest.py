@@ -13,7 +13,7 @@ from workpool_aws.core.settle import deep_low, settle
 from workpool_aws.core.start import Taken
 from workpool_aws.flow import configure
 from workpool_aws.flow.collect import live_in, read_reports, read_works
-from workpool_aws.flow.hold import Fenced, Hold
+from workpool_aws.flow.hold import Hold
 from workpool_aws.flow.kick import invoke_loop
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs, id_floor
@@ -126,12 +126,9 @@ def _tell_rest(hold: Hold, decision: Rest) -> None:
 
 
 def hand_over(hold: Hold) -> None:
-    """Pass on to a fresh invocation under the next generation, before Lambda ends this one."""
+    """Pass on to a fresh invocation under the next generation, before Lambda ends this one. Raises Fenced: another one runs already."""
     generation = hold.generation + 1
     lease_until = EpochMs(hold.ports.clock.now() + limits.LEASE_MS)
-    try:
-        hold.write_status({"generation": generation, "lease_until": lease_until}, expected=LoopState.RUNNING)
-    except Fenced:
-        return
+    hold.write_status({"generation": generation, "lease_until": lease_until}, expected=LoopState.RUNNING)
     hold.ports.telemetry.tell(facts.HandedOver(pool=hold.pool, generation=generation))
     invoke_loop(hold.ports, hold.pool, generation, reason="hand_over")

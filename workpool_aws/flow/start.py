@@ -78,8 +78,6 @@ def _whole_args(ports: Ports, running: Work) -> str | None:
 
 def _write_start(ports: Ports, token: str, order: StartOrder) -> Work | None:
     """The work as it runs this start by this loop; None: it does not, look at it again."""
-    if order.work.state is State.RUNNING:
-        return order.work  # this loop's own start write, whose answer was lost
     function = ports.invoker.limits(order.work.target)
     now = ports.clock.now()
     update = start_write(
@@ -93,7 +91,7 @@ def _write_start(ports: Ports, token: str, order: StartOrder) -> Work | None:
 
 
 def _own_start(current: object, start: int, token: str) -> Work | None:
-    """One's own start write, repeated by the SDK after a lost answer."""
+    """One's own start write, whose answer was lost: repeated by the SDK, or by the next pass."""
     if isinstance(current, Work) and current.state is State.RUNNING and current.starts == start and current.started_by == token:
         return current
     return None

@@ -182,3 +182,12 @@ def test_pages_grow_to_a_limit_and_never_shrink() -> None:
     assert sizes == [6, 12, 24, 48, 96, 192, 200, 200, 200]
     assert page_limit_after(500) == 500
     assert page_limit_after(None) is None
+
+
+def test_what_waits_in_one_shard_holds_back_no_other_shards_cursor() -> None:
+    """[WP-23] The other would read again what it has done, for as long as this one waits."""
+    waits, starts = found(NOW - 5_000, 1, shard=0), found(NOW - 9_000, 2, shard=1)
+    choice = choose([read_of(waits), read_of(starts)], free=1)
+    after = marks_after([ShardMark(), ShardMark()], choice, back_to=None, done_keys=[(), ()], no_room_at=[None, None], deep=False, now=NOW)
+
+    assert [mark.work_cursor for mark in after] == [waits.key, OVERLAP]

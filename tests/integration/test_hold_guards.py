@@ -1,0 +1,215 @@
+"""What a holder trusts and what it does not: guards of `flow/hold.py`, each where nothing behind it would notice [WP-2]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from builders import NOW, an_id
+from integration.faults import Apply, first, puts, updates
+from integration.stage import LAMBDA_MS, POOL, TARGET, Stage
+from workpool_aws.adapters.keys import key_of
+from workpool_aws.core import limits
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.hold import Fenced, Hold, TellsOnce, take_hold
+from workpool_aws.model.facts import LoopFenced, SetAside
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, Owed
+from workpool_aws.model.refs import LedgerRef, Ref, StatusRef
+from workpool_aws.model.writes import Written
+
+GENERATION = 3
+RUNNING, UNSEEN, GONE = (EntryKey(an_id(NOW, n), 1) for n in (1, 2, 3))
+ENTRIES = {RUNNING: Entry(EpochMs(NOW + 60_000), confirmed=True), UNSEEN: Entry(EpochMs(NOW + 60_000))}
+OWED = (Owed(an_id(NOW, 4), EpochMs(NOW + 1_000)),)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    stage = Stage()
+    stage.resting_as(LoopState.RUNNING, generation=GENERATION)
+    return stage
+
+
+def held(stage: Stage, *, lives_ms: int = LAMBDA_MS) -> Hold:
+    hold = take_hold(stage.ports, POOL, GENERATION, lambda: lives_ms)
+    assert hold is not None
+    return hold
+
+
+def damage(stage: Stage, ref: Ref) -> None:
+    key = key_of(ref)
+    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+
+
+def set_aside(sort: str) -> SetAside:
+    return SetAside(pool=POOL, partition="p", sort=sort, reason="damaged")
+
+
+def commit(hold: Hold) -> bool:
+    return hold.commit({}, hold.ledger.shards, (), None, epoch=0)
+
+
+def unanswered() -> None:
+    raise StoreUnavailable("no answer")
+
+
+def test_a_damaged_item_is_told_once_and_so_many_are_enough(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """[WP-12] A pass meets it four times a second: without this it would fill the log all night."""
+    monkeypatch.setattr(limits, "SET_ASIDE_TOLD_MAX", 2)
+    fenced = LoopFenced(pool=POOL, generation=1)
+    damage_told = TellsOnce(stage.telemetry)
+
+    for fact in [set_aside("a"), set_aside("a"), fenced, set_aside("b"), fenced, set_aside("c"), set_aside("a")]:
+        damage_told.tell(fact)
+
+    assert [fact.sort for fact in stage.telemetry.of(SetAside)] == ["a", "b"]
+    assert len(stage.telemetry.of(LoopFenced)) == 2
+    assert damage_told.set_aside == 2
+
+
+@pytest.mark.parametrize("look_fails", [False, True], ids=["at once", "by the next pass"])
+def test_a_commit_without_an_answer_is_looked_at_although_nothing_is_left_to_do(*, look_fails: bool) -> None:
+    """[WP-21] It went through, and what it was about is canceled: the next pass finds nothing to commit, and the slot would stay taken."""
+    stage = Stage()
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {})
+
+    def canceled_meanwhile(apply: Apply) -> Written:
+        apply()
+        pool.cancel(None, work_id)
+        if look_fails:
+            stage.table.before_get(LedgerRef, unanswered)
+        raise StoreUnavailable("no answer")
+
+    stage.table.plan(updates(LedgerRef, "entries"), canceled_meanwhile)
+    stage.run(60_000)
+
+    assert stage.ledger().entries == {}
+    assert stage.status().state is LoopState.IDLE
+
+
+def test_what_is_read_again_is_trusted_in_every_part(stage: Stage) -> None:
+    """[WP-8] [WP-21] A commit without an answer may have gone through with callbacks that this loop knows nothing of yet."""
+    hold = held(stage)
+    stage.place(replace(stage.ledger(), entries=ENTRIES, callbacks=OWED, version=9))
+    hold.unsure = {RUNNING, GONE}
+    hold.config_read_at = NOW
+
+    hold.reload()
+
+    assert (hold.ledger, hold.callbacks, hold.config_read_at) == (stage.ledger(), OWED, None)
+    assert hold.unsure == {RUNNING, UNSEEN}
+
+
+def test_what_this_loop_has_sent_is_sure_although_its_entry_is_not_confirmed(stage: Stage) -> None:
+    hold = held(stage)
+    stage.place(replace(stage.ledger(), entries=ENTRIES))
+    hold.sent = {UNSEEN}
+
+    hold.reload()
+
+    assert hold.unsure == set()
+
+
+@pytest.mark.parametrize(
+    ("happens", "error"),
+    [
+        (lambda stage: stage.table.memory.delete(LedgerRef(POOL)), Fenced),
+        (lambda stage: stage.place(replace(stage.ledger(), holder="another", version=9)), Fenced),
+        (lambda stage: stage.place(replace(stage.ledger(), generation=9, version=9)), Fenced),
+        (lambda stage: damage(stage, LedgerRef(POOL)), StoreUnavailable),
+    ],
+    ids=["gone", "another's", "another generation's", "damaged"],
+)
+def test_a_ledger_that_is_not_this_loops_stops_it(stage: Stage, happens: Callable[[Stage], object], error: type[Exception]) -> None:
+    """[WP-2] A damaged one is said to be damaged: nobody else holds it, and people must look."""
+    hold = held(stage)
+    happens(stage)
+
+    with pytest.raises(error):
+        commit(hold)
+    with pytest.raises(error):
+        hold.reload()
+
+
+def test_a_status_that_is_gone_fences_its_loop_off(stage: Stage) -> None:
+    hold = held(stage)
+    stage.table.memory.delete(StatusRef(POOL))
+
+    with pytest.raises(Fenced):
+        hold.write_status({"state": LoopState.IDLE}, expected=LoopState.RUNNING)
+
+
+def test_the_lease_is_renewed_when_less_than_half_of_it_is_left_and_then_not_again(stage: Stage) -> None:
+    """[WP-20] [WP-23] A write for each pass would be a bill."""
+    hold = held(stage)
+    half = EpochMs(hold.lease_until - limits.LEASE_RENEW_MS)
+
+    hold.renew_lease(half)
+    early = stage.notes.count("status renewed")
+    hold.renew_lease(EpochMs(half + 1))
+    hold.renew_lease(EpochMs(half + 1))
+
+    assert (early, stage.notes.count("status renewed")) == (0, 1)
+    assert hold.lease_until == stage.status().lease_until == half + 1 + limits.LEASE_MS
+
+
+def test_the_lease_that_a_kick_wrote_is_taken_for_older_than_it_is(stage: Stage) -> None:
+    """[WP-20] The event may have been on its way for a while."""
+    assert held(stage).lease_until == NOW + limits.LEASE_MS - limits.LEASE_MS // 3
+
+
+def test_the_next_generation_begins_as_a_new_holder_does(stage: Stage) -> None:
+    """[WP-8] [WP-21]"""
+    hold = held(stage)
+    stage.place(replace(stage.ledger(), entries=ENTRIES, callbacks=OWED))
+    hold.unsure, hold.deep_read_at, hold.config_read_at = {GONE}, NOW, NOW
+
+    hold.next_generation()
+
+    assert (hold.generation, stage.ledger().generation) == (GENERATION + 1, GENERATION + 1)
+    assert (hold.ledger, hold.callbacks) == (stage.ledger(), OWED)
+    assert (hold.unsure, hold.deep_read_at, hold.config_read_at) == ({UNSEEN}, None, None)
+
+
+def test_a_new_holder_looks_at_what_was_not_confirmed_and_at_nothing_else(stage: Stage) -> None:
+    """[WP-21]"""
+    stage.place(Ledger(pool=POOL, holder="the one before", generation=1, version=3, entries=ENTRIES, callbacks=OWED))
+
+    hold = held(stage)
+
+    assert (hold.unsure, hold.callbacks) == ({UNSEEN}, OWED)
+
+
+@pytest.mark.parametrize(
+    ("left_ms", "life_ms"),
+    [
+        (LAMBDA_MS, limits.LOOP_LIFE_MS_MAX),
+        (3 * limits.HAND_OVER_MS, 2 * limits.HAND_OVER_MS),
+        (limits.HAND_OVER_MS, limits.HAND_OVER_MS // 2),
+    ],
+    ids=["the longest Lambda", "a short one", "a very short one"],
+)
+def test_a_loop_hands_over_before_its_lambda_ends_and_after_half_of_it(stage: Stage, left_ms: int, life_ms: int) -> None:
+    """[WP-20]"""
+    assert held(stage, lives_ms=left_ms).ends_at == NOW + life_ms
+
+
+def test_of_two_that_make_the_first_ledger_the_second_holds_nothing(stage: Stage) -> None:
+    """[WP-2] Were it only fenced off at its first commit, it would read, and rest, meanwhile."""
+    other = Ledger(pool=POOL, holder="another", generation=GENERATION, version=1)
+    stage.table.plan(puts(Ledger), first(lambda: stage.place(other)))
+
+    assert take_hold(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS) is None
+    assert stage.ledger() == other
+
+
+def test_a_damaged_ledger_is_said_to_be_damaged(stage: Stage) -> None:
+    """[WP-12]"""
+    damage(stage, LedgerRef(POOL))
+
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        take_hold(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS)

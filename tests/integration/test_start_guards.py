@@ -1,0 +1,152 @@
+"""What keeps one start from harming another, from its write to its end: guards of `flow/start.py` and `flow/complete.py`, each alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from builders import NOW, a_running_work, a_work, an_assignment, an_id
+from integration.stage import NOT_DELIVERED, POOL, SUCCESS, TARGET, Stage
+from pool_world import TABLE
+from workpool_aws.core import limits
+from workpool_aws.core.complete import assignment_of
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.complete import complete
+from workpool_aws.flow.start import Begun, StartOrder, begin
+from workpool_aws.model.facts import LoopEnded, PutBack, ReportIgnored
+from workpool_aws.model.loop import EntryKey
+from workpool_aws.model.messages import Report
+from workpool_aws.model.refs import ChunkRef, Record
+from workpool_aws.model.work import CallbackState, Outcome, State
+from workpool_aws.ports import InvokeThrottled
+
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
+LARGE = {"text": "x" * 20_000}
+
+
+def test_arguments_that_cannot_be_read_just_now_put_the_start_back() -> None:
+    """[WP-25] Another start, a little later: not recovery, after the deadline of this one."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, LARGE)
+
+    def unread() -> None:
+        raise StoreUnavailable("no answer")
+
+    stage.table.before_get(ChunkRef, unread)
+    stage.run(60_000)
+
+    assert [fact.undelivered for fact in stage.telemetry.of(PutBack)] == [1]
+    assert stage.telemetry.of(LoopEnded) == []
+    assert [a.start for a in stage.aws.started] == [2]
+    assert stage.work(work_id).state is State.FINISHED
+
+
+def test_a_throttled_invoke_waits_before_it_is_tried_again() -> None:
+    """[WP-23] Lambda has no room in the next microsecond either."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.aws.refuses = [InvokeThrottled(), InvokeThrottled()]
+    stage.run(60_000)
+
+    assert [a.start for a in stage.aws.started] == [1]
+    assert stage.clock.slept_ms[:2] == [limits.INVOKE_RETRY_MS] * 2
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        None,
+        a_running_work(state=State.FINISHED),
+        a_running_work(starts=2),
+        a_running_work(started_by="loop-2"),
+    ],
+    ids=["nothing", "this start, finished", "a later start", "another loop's"],
+)
+def test_a_start_write_that_met_anything_but_its_own_start_sends_nothing(there: Record | None) -> None:
+    """[WP-2] [WP-4] What is there now is looked at in the next pass."""
+    stage = Stage()
+    if there is not None:
+        stage.place(there)
+
+    begun = begin(stage.ports, "loop-1", StartOrder(EntryKey(an_id(), 1), a_work(), None))
+
+    assert begun == Begun(EntryKey(an_id(), 1), None, sent=False)
+    assert stage.aws.started == []
+
+
+def test_a_start_write_that_met_its_own_start_sends_it() -> None:
+    """[WP-20] The SDK had written it before, and lost the answer."""
+    stage = Stage()
+    running = a_running_work()
+    stage.place(running)
+
+    begun = begin(stage.ports, "loop-1", StartOrder(EntryKey(an_id(), 1), a_work(), None))
+
+    assert begun == Begun(EntryKey(an_id(), 1), running.deadline, sent=True)
+    assert [a.start for a in stage.aws.started] == [1]
+
+
+def test_a_put_back_of_a_work_that_is_gone_changes_nothing() -> None:
+    """[WP-12]"""
+    stage = Stage()
+
+    changed = complete(stage.ports, an_assignment(work_id=an_id(NOW), pool=POOL), NOT_DELIVERED, by="destination")
+
+    assert not changed
+    assert (stage.works(), stage.pointers(), stage.dones()) == ([], [], [])
+    assert [fact.work_id for fact in stage.telemetry.of(ReportIgnored)] == [an_id(NOW)]
+
+
+def test_a_put_back_that_came_too_late_is_not_told_as_one() -> None:
+    stage = Stage()
+    stage.place(a_running_work(starts=2))
+
+    changed = complete(stage.ports, an_assignment(start=1), NOT_DELIVERED, by="destination")
+
+    assert not changed
+    assert stage.telemetry.of(PutBack) == []
+    assert [fact.start for fact in stage.telemetry.of(ReportIgnored)] == [1]
+
+
+@pytest.mark.parametrize("report", [SUCCESS, NOT_DELIVERED], ids=["finished", "put back"])
+def test_a_record_that_owes_nothing_is_kept_for_two_weeks(report: Report) -> None:
+    """[WP-21] For a loop that stays away for as long as that; afterwards it would only be paid for."""
+    stage = Stage()
+    running = a_running_work()
+    stage.place(running)
+
+    complete(stage.ports, assignment_of(running, TABLE), report, by="worker")
+
+    assert [done.expires_at for done in stage.dones()] == [NOW // 1000 + 14 * 86_400]
+
+
+@pytest.mark.parametrize(("size", "told", "reads"), [(10, (Outcome.SUCCESS,), 0), (20_000, (), 0), (20_000, (Outcome.SUCCESS,), 1)])
+def test_a_work_is_read_at_its_end_only_where_a_callback_needs_what_a_transaction_does_not_answer(
+    size: int, told: tuple[Outcome, ...], reads: int
+) -> None:
+    stage = Stage()
+    running = a_running_work(claimed=False, on_complete=QUEUE if told else None, callback_for=told)
+    stage.place(running)
+
+    complete(stage.ports, assignment_of(running, TABLE), replace(SUCCESS, result=f'"{"x" * size}"'), by="worker")
+
+    assert stage.work(running.id).outcome is Outcome.SUCCESS
+    assert stage.notes.count("get WorkRef") == reads
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [(CallbackState.SENT, CallbackState.SENT), (CallbackState.DELIVERED, None), (CallbackState.DEAD, None)]
+)
+def test_a_second_report_does_not_call_back_again(state: CallbackState, told: CallbackState | None) -> None:
+    """[WP-8] The first one has; what is still to come of it, the loop must know."""
+    stage = Stage()
+    ended = a_running_work(
+        state=State.FINISHED, outcome=Outcome.SUCCESS, on_complete=QUEUE, callback_for=(Outcome.SUCCESS,), callback=state
+    )
+    stage.place(ended)
+
+    complete(stage.ports, assignment_of(ended, TABLE), SUCCESS, by="worker")
+
+    assert stage.ports.messenger.sent == []
+    assert [done.callback for done in stage.dones()] == [told]

@@ -1,0 +1,264 @@
+"""Owns the mutants of guards that no seed notices: each only saves requests, or hides behind another guard, and has a test of its own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.simulation.mutation import Mutant, edit
+
+__all__ = ["QUIET_GUARDS"]
+
+
+def _quiet(name: str, rule: str, where: str, old: str, new: str, case: str) -> Mutant:
+    return Mutant(name=name, rule=rule, edits=(edit(where, old, new),), cases=(f"tests/{case}",))
+
+
+_START = "integration/test_start_guards.py::"
+_HOLD = "integration/test_hold_guards.py::"
+_PASS = "integration/test_pass_guards.py::"
+_REST = "integration/test_rest_guards.py::"
+_CANCEL = "integration/test_cancel_guards.py::"
+_ENQUEUE = "integration/test_enqueue_guards.py::"
+
+_STARTS: Final = (
+    _quiet(
+        "start: arguments that cannot be read",
+        "WP-25",
+        "flow.start:_send",
+        '        _put_back(ports, running, f"its arguments could not be read: {error}")\n        return\n',
+        "        raise\n",
+        f"{_START}test_arguments_that_cannot_be_read_just_now_put_the_start_back",
+    ),
+    _quiet(
+        "start: a throttled invoke waits",
+        "WP-23",
+        "flow.start:_invoke",
+        "ports.clock.sleep(limits.INVOKE_RETRY_MS)",
+        "pass",
+        f"{_START}test_a_throttled_invoke_waits_before_it_is_tried_again",
+    ),
+    _quiet(
+        "own write: start runs still",
+        "WP-4",
+        "flow.start:_own_start",
+        "current.state is State.RUNNING and ",
+        "",
+        f"{_START}test_a_start_write_that_met_anything_but_its_own_start_sends_nothing",
+    ),
+    _quiet(
+        "own write: start is this very start",
+        "WP-4",
+        "flow.start:_own_start",
+        "current.starts == start and ",
+        "",
+        f"{_START}test_a_start_write_that_met_anything_but_its_own_start_sends_nothing",
+    ),
+    _quiet(
+        "done records: kept for two weeks",
+        "WP-21",
+        "flow.complete:_done",
+        " + limits.DONE_RETENTION_S",
+        "",
+        f"{_START}test_a_record_that_owes_nothing_is_kept_for_two_weeks",
+    ),
+    _quiet(
+        "callback: a second report sends nothing",
+        "WP-8",
+        "flow.complete:_call_back",
+        " if finished.callback is CallbackState.PENDING else finished.callback",
+        "",
+        f"{_START}test_a_second_report_does_not_call_back_again",
+    ),
+    _quiet(
+        "a suspicion is of failures only",
+        "WP-5",
+        "core.complete:decide_suspicion",
+        "report.kind is not ReportKind.FAILED or ",
+        "",
+        "unit/core/test_report_guards.py::test_only_a_strangers_failure_of_a_claimed_start_that_runs_is_suspected",
+    ),
+)
+_HOLDS: Final = (
+    _quiet(
+        "an adopted ledger's callbacks",
+        "WP-8",
+        "flow.hold:Hold._adopt",
+        "    self.callbacks = current.callbacks\n",
+        "",
+        f"{_HOLD}test_what_is_read_again_is_trusted_in_every_part",
+    ),
+    _quiet(
+        "no answer to a pass: read again",
+        "WP-21",
+        "flow.iterate:_run",
+        "                hold.reload()\n",
+        "                pass\n",
+        f"{_HOLD}test_a_commit_without_an_answer_is_looked_at_although_nothing_is_left_to_do",
+    ),
+    _quiet(
+        "damage is told once",
+        "WP-12",
+        "flow.hold:TellsOnce.tell",
+        "item in self._told or ",
+        "",
+        f"{_HOLD}test_a_damaged_item_is_told_once_and_so_many_are_enough",
+    ),
+    _quiet(
+        "lease renewed once",
+        "WP-23",
+        "flow.hold:Hold.renew_lease",
+        "    self.lease_until = lease_until",
+        "    pass",
+        f"{_HOLD}test_the_lease_is_renewed_when_less_than_half_of_it_is_left_and_then_not_again",
+    ),
+    _quiet(
+        "hand over: nothing more is done",
+        "WP-2",
+        "flow.iterate:_run",
+        "            hand_over(hold)\n            return\n",
+        "            hand_over(hold)\n",
+        f"{_PASS}test_a_loop_that_has_handed_over_does_nothing_more",
+    ),
+    _quiet(
+        "hand over: a whole lease",
+        "WP-20",
+        "flow.rest:hand_over",
+        "hold.ports.clock.now() + limits.LEASE_MS",
+        "hold.ports.clock.now()",
+        f"{_REST}test_the_next_generation_gets_a_whole_lease",
+    ),
+    _quiet(
+        "take back: a whole lease",
+        "WP-20",
+        "flow.rest:_take_back",
+        "hold.ports.clock.now() + limits.LEASE_MS",
+        "hold.ports.clock.now()",
+        f"{_REST}test_a_loop_that_takes_itself_back_has_a_whole_lease",
+    ),
+)
+_PASSES: Final = (
+    _quiet(
+        "deep reads are seldom",
+        "WP-23",
+        "flow.iterate:_one_pass",
+        "    if deep:\n        hold.deep_read_at = now\n",
+        "",
+        f"{_PASS}test_the_buffer_is_read_again_every_so_often_and_not_by_every_pass",
+    ),
+    _quiet(
+        "progress: callbacks",
+        "WP-23",
+        "flow.iterate:_one_pass",
+        "moved > 0 or told or ",
+        "moved > 0 or ",
+        f"{_PASS}test_callbacks_alone_are_progress",
+    ),
+    _quiet(
+        "progress: a drain",
+        "WP-13",
+        "flow.iterate:_one_pass",
+        "told or drained is not None or ",
+        "told or ",
+        f"{_PASS}test_a_drain_alone_is_progress_and_keeps_the_loop_up",
+    ),
+    _quiet(
+        "promise: only with a start",
+        "WP-22",
+        "flow.iterate:_act",
+        " if looked.begins or choice.chosen else None",
+        "",
+        f"{_PASS}test_a_loop_promises_nothing_for_works_that_run_already",
+    ),
+    _quiet(
+        "recovery: made again later",
+        "WP-23",
+        "flow.iterate:_act",
+        "    entries.update({key: entry for (key, _), entry in zip(looked.recovers, recovered, strict=False)})\n",
+        "",
+        f"{_PASS}test_a_recovery_that_gets_no_answer_is_not_made_again_by_each_pass",
+    ),
+    _quiet(
+        "rest: due works behind what was looked through",
+        "WP-20",
+        "flow.rest:_next_due",
+        "[now] if read.due or read.called_off else ",
+        "",
+        f"{_REST}test_what_no_pass_has_looked_far_enough_to_see_is_looked_for_before_rest",
+    ),
+    _quiet(
+        "cursor: of one's own shard",
+        "WP-23",
+        "core.choose:_blocked_at",
+        " if found.key in own",
+        "",
+        "unit/core/test_choose_decision.py::test_what_waits_in_one_shard_holds_back_no_other_shards_cursor",
+    ),
+    _quiet(
+        "watchdog: nothing that was over before",
+        "WP-22",
+        "flow.watch:needs_a_kick",
+        "None if ever else now",
+        "None",
+        f"{_REST}test_a_tick_over_a_pool_at_rest_reads_nothing_of_what_came_to_be_over",
+    ),
+)
+_CALLERS: Final = (
+    _quiet(
+        "kick: a throttled invoke waits",
+        "WP-24",
+        "flow.kick:invoke_loop",
+        "ports.clock.sleep(limits.INVOKE_RETRY_MS)",
+        "pass",
+        f"{_REST}test_a_throttled_kick_waits_between_its_tries_and_gives_up",
+    ),
+    _quiet(
+        "enqueue: another's item with other arguments",
+        "WP-3",
+        "flow.enqueue:_store",
+        "            and met.current.args == work.args\n",
+        "",
+        f"{_ENQUEUE}test_a_work_of_somebody_else_under_the_same_id_is_not_taken_for_ones_own",
+    ),
+    _quiet(
+        "enqueue: another's item of another time",
+        "WP-3",
+        "flow.enqueue:_store",
+        "            and met.current.enqueued_at == work.enqueued_at\n",
+        "",
+        f"{_ENQUEUE}test_a_work_of_somebody_else_under_the_same_id_is_not_taken_for_ones_own",
+    ),
+    _quiet(
+        "enqueue: what ran is not stored again",
+        "WP-5",
+        "flow.enqueue:_into_epoch",
+        " and met.current.outcome is Outcome.CANCELED",
+        "",
+        f"{_ENQUEUE}test_a_work_that_a_cancel_all_did_not_reach_is_not_stored_again",
+    ),
+    _quiet(
+        "late rule: without a pointer no acknowledgement",
+        "WP-3",
+        "flow.enqueue:_point_anew",
+        "        return error\n",
+        "        pass\n",
+        f"{_ENQUEUE}test_a_work_that_cannot_be_pointed_at_is_not_acknowledged",
+    ),
+    _quiet(
+        "own write: cancel with a callback",
+        "WP-8",
+        "flow.cancel:_carry_out",
+        "                _put_record(ports, work, ports.clock.now())\n",
+        "                pass\n",
+        f"{_CANCEL}test_a_cancel_with_a_callback_that_the_sdk_repeated_is_its_own",
+    ),
+    _quiet(
+        "drain: pointers of what is over",
+        "WP-22",
+        "flow.drain:_drain_page",
+        "canceled | {work.id for _, work in rows if isinstance(work, Work) and work.state is State.FINISHED}",
+        "canceled",
+        "integration/test_canceling_all.py::test_works_that_waited_for_a_far_retry_leave_no_pointer",
+    ),
+)
+
+QUIET_GUARDS: Final = (*_STARTS, *_HOLDS, *_PASSES, *_CALLERS)
