@@ -147,6 +147,7 @@ def test_a_throttled_invoke_is_tried_again_and_then_put_back() -> None:
     stage.aws.refuses = [InvokeThrottled() for _ in range(limits.INVOKE_TRIES)]
     stage.run()
 
+    assert stage.clock.slept_ms[: limits.INVOKE_TRIES].count(limits.INVOKE_RETRY_MS) == limits.INVOKE_TRIES - 1
     assert starts_of(stage) == [2]
     assert [fact.undelivered for fact in stage.telemetry.of(PutBack)] == [1]
     assert stage.work(work_id).attempts_made == 1

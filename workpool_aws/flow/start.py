@@ -100,11 +100,12 @@ def _own_start(current: object, start: int, token: str) -> Work | None:
 def _invoke(ports: Ports, running: Work, order: StartOrder, args: str) -> None:
     timeout_ms = ports.invoker.limits(running.target).timeout_ms
     assignment = assignment_for(running, ports.table, timeout_ms=timeout_ms, loop_until=order.loop_until)
-    for _ in range(limits.INVOKE_TRIES):
+    for attempt in range(1, limits.INVOKE_TRIES + 1):
         try:
             ports.invoker.start_work(running.target, assignment, args)
         except InvokeThrottled:
-            ports.clock.sleep(limits.INVOKE_RETRY_MS)
+            if attempt < limits.INVOKE_TRIES:
+                ports.clock.sleep(limits.INVOKE_RETRY_MS)
         except InvokeUnanswered as error:
             # It may have been taken: a second event could run the work twice, so recovery decides.
             told = facts.StartUnanswered(pool=running.pool, work_id=running.id, start=running.starts, error=str(error) or "no answer")
