@@ -199,16 +199,18 @@ def test_a_done_record_that_becomes_visible_late_is_settled(late_ms: int) -> Non
 
 
 def test_a_work_that_landed_late_while_every_slot_was_taken_is_found() -> None:
-    """[WP-3] The range was not read then, and by the next deep read the cursor has moved on: it begins where the last one really read."""
-    stage = Stage(takes_ms=20_000)
-    pool = stage.pool(max_parallelism=limits.PROMISE_ENTRIES_MIN)
-    pool.enqueue_action_batch(None, TARGET, [{}] * limits.PROMISE_ENTRIES_MIN)
+    """[WP-3] Whenever a deep read was due every slot was taken, for longer than it goes back, and in between the cursor moved on: it begins
+    where the last one really read."""
+    every, slots = limits.DEEP_EVERY_MS + 500, limits.PROMISE_ENTRIES_MIN
+    stage = Stage(takes_ms=every - 200)
+    for n in range(10):
+        stage.after(n * every, lambda: stage.pool(max_parallelism=slots).enqueue_action_batch(None, TARGET, [{}] * slots))
     late: list[str] = []
-    stage.after(500, lambda: late.append(stage.pool(at=NOW - 4_000).enqueue_action(None, TARGET, {})))
+    stage.after(7_500, lambda: late.append(stage.pool(at=NOW + 3_500, max_parallelism=slots).enqueue_action(None, TARGET, {})))
     stage.run()
 
     assert stage.notes.count("put Pointer") == 0
-    assert NOW + 20_000 <= (stage.work(late[0]).started_at or 0) < NOW + 25_000
+    assert NOW + 7_500 + limits.BUFFER_MS < (stage.work(late[0]).started_at or 0) < NOW + 40_000
 
 
 def test_a_deep_read_begins_before_the_earlier_of_cursor_and_last_deep_read() -> None:
