@@ -336,8 +336,6 @@ class Judge:
             return
         if before.state is State.FINISHED:
             self._finished(before, after)
-        if before.state is State.PENDING and after.state is State.FINISHED:
-            self._canceled_unstarted.add(after.id)
         self._callback(before, after)
         if after.attempts_made < before.attempts_made or after.starts < before.starts:
             self.fail("WP-4", f"{after.id} counts back: {before.attempts_made}, {before.starts} to {after.attempts_made}, {after.starts}")
@@ -355,6 +353,8 @@ class Judge:
             self.fail("WP-6", f"finished {after.id} changed: {before} to {after}")
 
     def _callback(self, before: Work, after: Work) -> None:
+        if before.state is State.PENDING and after.state is State.FINISHED:
+            self._canceled_unstarted.add(after.id)
         again = before.callback is CallbackState.DEAD and after.callback is CallbackState.PENDING and after.id in self._redrive_asked
         if before.callback in _SETTLED and after.callback is not before.callback and not again:
             self.fail("WP-8", f"the callback of {after.id} went from {before.callback} to {after.callback}")
