@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
+
 from integration.stage import POOL, TARGET, Stage
+from workpool_aws.adapters.keys import key_of
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import LoopState, Status
-from workpool_aws.model.refs import StatusRef
+from workpool_aws.model.loop import Config, LoopState, Status
+from workpool_aws.model.refs import ConfigRef, StatusRef
 from workpool_aws.model.work import Outcome, State
 
 
@@ -58,6 +63,28 @@ def test_cancel_all_still_cancels() -> None:
     work_id = pool.enqueue_action(None, TARGET, {})
     stage.run(limits.CALL_OFF_MARGIN_MS + 1_000)
     pool.cancel_all(None)
+    stage.run(60_000)
+
+    assert stage.work(work_id).outcome is Outcome.CANCELED
+
+
+@pytest.mark.parametrize("config", ["gone", "damaged"])
+def test_cancel_all_still_cancels_where_the_config_was_of_no_use(config: str) -> None:
+    """[WP-13] The ledger knows the epoch that was drained last: an older one would never be drained."""
+    stage = Stage()
+    worn_in(stage)
+    key, whole = key_of(ConfigRef(POOL)), stage.table.memory.peek(ConfigRef(POOL))
+    stage.table.memory.delete(StatusRef(POOL))
+    if config == "gone":
+        stage.table.memory.delete(ConfigRef(POOL))
+    else:
+        stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(hours=1))
+    if config == "damaged":
+        assert isinstance(whole, Config)
+        stage.place(whole)
+    stage.run(60_000)
+    stage.pool().cancel_all(None)
     stage.run(60_000)
 
     assert stage.work(work_id).outcome is Outcome.CANCELED

@@ -320,6 +320,22 @@ def test_of_two_deployments_at_one_time_the_limits_of_the_one_in_the_item_are_in
     assert config_of(stage).limit == 3
 
 
+@pytest.mark.parametrize("limit", [5, None])
+def test_a_deployment_that_is_overtaken_leaves_the_limits_that_the_item_names(limit: int | None) -> None:
+    """Its own were written last, and neither of the two would look at them again for an hour."""
+    stage = Stage()
+    with_environment(stage, deployed(2))
+    stage.watch()
+    ours, theirs = (replace(stage.ports, deployed=each) for each in (deployed(3), replace(deployed(limit), loop_arn=LOOP + "-other")))
+    stage.table.plan(updates(ConfigRef), first(lambda: watch(theirs)))
+    watch(ours)
+    for ports in (theirs, ours):
+        watch(ports)
+
+    assert [fact.loop_arn for fact in stage.telemetry.of(DeploymentReplaced)] == [LOOP + "-other"]
+    assert config_of(stage).deployed_parallelism == limit
+
+
 @pytest.mark.parametrize("apply", [repeated, lost_after])
 def test_a_write_whose_answer_was_lost_is_known_to_have_been_made(apply: Callable[[Apply], Written]) -> None:
     stage = Stage()

@@ -236,6 +236,26 @@ def test_once_an_hour_a_callback_is_found_that_lies_behind_the_cursor(at: int, *
     assert (stage.dones() == []) is found
 
 
+@pytest.mark.parametrize("tick_lost", [False, True])
+def test_what_landed_late_across_a_full_hour_is_found_by_the_look_after(*, tick_lost: bool) -> None:
+    """[WP-3] [WP-8] The look of its own hour came too early for it. A look that is lost loses nothing either."""
+    at = NOW + HOUR_MS
+    stage = watched(cursor=id_floor(EpochMs(at + 60_000)), at=at)
+    if not tick_lost:
+        stage.watch()
+    before, landed_at = at - 30_000, at + 45_000
+    canceled = a_work(id=an_id(NOW), due_at=NOW, on_complete=QUEUE, callback_for=frozenset(Outcome), **CANCELED)
+    forgotten = a_work(id=an_id(before), due_at=before)
+    stage.clock.at = landed_at
+    stage.place(canceled, owed_record(before, canceled.id), forgotten)
+    stage.clock.at = at + HOUR_MS
+    stage.watch()
+    stage.run(5_000)
+
+    assert stage.work(canceled.id).callback is CallbackState.DELIVERED
+    assert stage.work(forgotten.id).state is State.FINISHED
+
+
 def test_a_record_that_a_dead_loop_left_is_put_again_once_and_tells_nobody_twice() -> None:
     """[WP-8] [WP-22]"""
     at = NOW + HOUR_MS

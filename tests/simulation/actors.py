@@ -300,6 +300,7 @@ class Actors:
             new = self._cloud.workpool(old.pool).redrive(None, old.id)
         except (StoreUnavailable, NotFound):
             return
+        self._judge.redrive_answered(old.id)
         if new == old.id:
             return  # its callback was dead, and is delivered again
         acknowledged([new])

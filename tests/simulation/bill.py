@@ -17,6 +17,8 @@ __all__ = ["OpenTime", "Use", "reads_max", "writes_max"]
 
 _NEAR_MS: Final = 120_000
 """A loop waits for work that is due so soon by itself, and without one by a schedule."""
+_LINGER_MS: Final = 5_000
+"""While works run a loop has no reason to be awake, but for a moment in which a short one ends."""
 _ROOM_CALM: Final = 1.5
 _ROOM_FAULTY: Final = 3.0
 """Whoever dies or waits in vain leaves its requests to be made again."""
@@ -59,11 +61,11 @@ def _room(use: Use) -> float:
 
 
 class OpenTime:
-    """For how long, in all, each pool had a work that runs, or that is pending and due within two minutes."""
+    """For how long, in all, each pool had a work that had just begun to run, or that was pending and due within two minutes."""
 
     def __init__(self) -> None:
-        self._open: dict[str, dict[WorkId, EpochMs]] = {}
-        """By pool, its works that are not over, and from when on they are near."""
+        self._open: dict[str, dict[WorkId, tuple[EpochMs, EpochMs | None]]] = {}
+        """By pool, its works that are not over: from when on they are near, and until when at most (None: until they change)."""
         self._stretches: dict[str, list[tuple[EpochMs, EpochMs]]] = {}
 
     def saw(self, record: Record | None, now: EpochMs) -> None:
@@ -71,13 +73,13 @@ class OpenTime:
         if not isinstance(record, Work):
             return
         opened = self._open.setdefault(record.pool, {})
-        since = opened.pop(record.id, None)
-        if since is not None and since < now:
-            self._stretches.setdefault(record.pool, []).append((since, now))
+        since, end = opened.pop(record.id, (now, None))
+        if since < now:
+            self._stretches.setdefault(record.pool, []).append((since, now if end is None else min(now, end)))
         if record.state is State.RUNNING:
-            opened[record.id] = now
+            opened[record.id] = (now, EpochMs(now + _LINGER_MS))
         elif record.state is State.PENDING:
-            opened[record.id] = EpochMs(max(now, record.due_at - _NEAR_MS))
+            opened[record.id] = (EpochMs(max(now, record.due_at - _NEAR_MS)), None)
 
     def total_ms(self) -> int:
         """The sum over all pools of what is over."""

@@ -11,7 +11,7 @@ doubled or late.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
@@ -138,7 +138,10 @@ class Judge:
         self._recovered: set[EntryKey] = set()
         self._pools: defaultdict[str, _Pool] = defaultdict(_Pool)
         self._canceled: set[WorkId] = set()
+        self._canceled_unstarted: set[WorkId] = set()
+        """Works that ended while they were pending: whoever did that owes their callback by a done record, and no entry stands for it."""
         self._redrive_asked: set[WorkId] = set()
+        self._redrives_unanswered: Counter[WorkId] = Counter()
         self._cancel_asked: set[WorkId] = set()
         """Works that somebody wanted to cancel, whatever came of it."""
         self._spared: set[WorkId] = set()
@@ -233,6 +236,11 @@ class Judge:
     def redrive_asked(self, work_id: WorkId) -> None:
         """Somebody calls `redrive`: a dead callback of this work may be owed again."""
         self._redrive_asked.add(work_id)
+        self._redrives_unanswered[work_id] += 1
+
+    def redrive_answered(self, work_id: WorkId) -> None:
+        """`redrive` returned: what it owes, it has said in time."""
+        self._redrives_unanswered[work_id] -= 1
 
     def cancel_asked(self, work_id: WorkId) -> None:
         """Somebody calls `cancel`."""
@@ -241,8 +249,9 @@ class Judge:
     def is_excused(self, work_id: WorkId) -> bool:
         """Whether its callback may be owed until the hourly look: what ended it, or owes it again, was answered to nobody."""
         called_off = any(work_id in call.before for pool in self._pools.values() for call in pool.call_offs)
-        asked = called_off or work_id in self._cancel_asked or work_id in self._redrive_asked
-        return asked and work_id not in self._canceled
+        asked = called_off or work_id in self._cancel_asked
+        canceled = asked and work_id in self._canceled_unstarted and work_id not in self._canceled
+        return canceled or self._redrives_unanswered[work_id] > 0
 
     def cancel_answered(self, work_id: WorkId, answer: CancelAnswer) -> None:
         """A caller was told what its cancel came to [WP-7]."""
@@ -344,6 +353,8 @@ class Judge:
             self.fail("WP-6", f"finished {after.id} changed: {before} to {after}")
 
     def _callback(self, before: Work, after: Work) -> None:
+        if before.state is State.PENDING and after.state is State.FINISHED:
+            self._canceled_unstarted.add(after.id)
         again = before.callback is CallbackState.DEAD and after.callback is CallbackState.PENDING and after.id in self._redrive_asked
         if before.callback in _SETTLED and after.callback is not before.callback and not again:
             self.fail("WP-8", f"the callback of {after.id} went from {before.callback} to {after.callback}")
@@ -367,6 +378,11 @@ class Judge:
 
     def _recorded(self, before: Work, after: Work) -> None:
         key = EntryKey(before.id, before.starts)
+        slots = self._pools[before.pool].slots
+        since, over_at = slots.get(key, (self._now(), None))
+        if over_at is None:
+            # Its user code never ran, or was not seen to end: a slot that stayed full would excuse every wait after it.
+            slots[key] = (since, self._now())
         recovered = after.error_type == "no_report" and (after.error or "").startswith("no report arrived")
         if recovered:
             self._recovered.add(key)

@@ -319,6 +319,13 @@ _WATCHDOG: Final = (
         "False",
     ),
     one_edit("watchdog: callbacks out of sight", "WP-8", "flow.deep_look:look_deep", "_owe_anew(ports, pool, ledger, now)", "False"),
+    one_edit(
+        "watchdog: across a full hour",
+        "WP-3",
+        "flow.deep_look:_before_the_cursor",
+        "limits.WATCHDOG_DEEP_BACK_MS",
+        "limits.WATCHDOG_DEEP_MS",
+    ),
     one_edit("watchdog: the hourly look", "WP-3", "flow.watch:_watch_pool", "deep_look_due(now)", "False"),
 )
 

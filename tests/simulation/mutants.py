@@ -133,6 +133,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "deployment: the one that was replaced waits": "test_two_deployments_of_one_table_do_not_take_turns_each_minute",
         "deployment: over what was read only": "test_of_two_deployments_at_one_time_the_limits_of_the_one_in_the_item_are_in_force",
         "deployment: a limit not named any more goes": "test_a_pool_that_is_not_named_any_more_goes_back_to_its_programs",
+        "deployment: overtaken": "test_a_deployment_that_is_overtaken_leaves_the_limits_that_the_item_names",
     },
     "tests/integration/test_redriving_callbacks.py": {
         "redeliver: a record tells the loop": "test_a_dead_callback_is_delivered_again_whatever_the_outcome",
@@ -265,6 +266,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "watchdog: only where one may start": "test_due_work_is_found_where_a_slot_is_free",
         "watchdog: unsettled reports": "test_a_report_of_an_entry_that_nobody_settled_is_found",
         "watchdog: callbacks out of sight": "test_once_an_hour_a_callback_is_found_that_lies_behind_the_cursor",
+        "watchdog: across a full hour": "test_what_landed_late_across_a_full_hour_is_found_by_the_look_after",
         "watchdog: the hourly look": "test_once_an_hour_the_last_hour_is_looked_through",
     },
     "tests/simulation/test_found.py": {

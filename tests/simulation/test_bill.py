@@ -33,6 +33,15 @@ def test_time_is_open_from_two_minutes_before_a_work_is_due_until_it_is_over() -
     assert times.total_ms() == 203_000 - (200_000 - 120_000)
 
 
+def test_a_work_that_runs_for_long_gives_a_loop_no_reason_to_be_awake() -> None:
+    times = OpenTime()
+
+    times.saw(a_running_work(starts=1, id=an_id(1)), NOW)
+    times.saw(finished(a_running_work(starts=1, id=an_id(1))), after(600_000))
+
+    assert times.total_ms() == 5_000
+
+
 def test_works_that_are_open_at_the_same_time_count_once_in_each_pool() -> None:
     times = OpenTime()
     first, second = a_work(due_at=NOW), a_work(due_at=NOW, id=an_id(7))

@@ -122,6 +122,51 @@ def test_a_slot_is_not_free_before_its_user_code_is_over(court: Court, *, told: 
     assert court.judge.lags_ms[-1] == 0
 
 
+def test_a_slot_whose_start_never_ran_is_free_when_that_is_recorded(court: Court) -> None:
+    """Put back or refused: were it taken for full, no later start could be late."""
+    first, second = (a_work(id=an_id(n=n), due_at=NOW) for n in (1, 2))
+    started = replace(first, state=State.RUNNING, starts=1, deadline=LATER)
+    court.shows(config(1), first, second, ledger(1, 1), started, replace(first, starts=1))
+    court.now = EpochMs(NOW + 20_000)
+    court.shows(ledger(2, 2), second, replace(second, state=State.RUNNING, starts=1, deadline=LATER))
+
+    assert court.judge.lags_ms[-1] == 20_000
+
+
+def a_canceled_work(court: Court, before: Work) -> WorkId:
+    after = replace(before, state=State.FINISHED, outcome=Outcome.CANCELED, callback=CallbackState.PENDING)
+    court.judge.seen(None, before)
+    court.judge.seen(before, after)
+    return after.id
+
+
+def test_a_callback_is_excused_where_the_cancel_of_a_pending_work_had_no_answer(court: Court) -> None:
+    waiting = a_canceled_work(court, pending())
+    unasked = court.judge.is_excused(waiting)
+    court.judge.cancel_asked(waiting)
+    asked = court.judge.is_excused(waiting)
+    court.judge.cancel_answered(waiting, CancelAnswer.CANCELED)
+
+    assert (unasked, asked, court.judge.is_excused(waiting)) == (False, True, False)
+
+
+def test_a_callback_is_not_excused_where_a_start_came_to_its_end(court: Court) -> None:
+    """Its entry stands for it until a loop has seen to it, whatever was asked meanwhile."""
+    ran = a_canceled_work(court, running())
+    court.judge.cancel_asked(ran)
+
+    assert not court.judge.is_excused(ran)
+
+
+def test_a_callback_is_excused_as_long_as_a_redrive_has_no_answer(court: Court) -> None:
+    excused = []
+    for step in (court.judge.redrive_asked, court.judge.redrive_asked, court.judge.redrive_answered, court.judge.redrive_answered):
+        step(an_id())
+        excused.append(court.judge.is_excused(an_id()))
+
+    assert excused == [True, True, True, False]
+
+
 def test_a_deleted_work_is_seen(court: Court) -> None:
     court.judge.seen(pending(), None)
 

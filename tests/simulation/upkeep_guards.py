@@ -22,6 +22,7 @@ UPKEEP_GUARDS: Final = (
         "            return False",
     ),
     one_edit("deployment: a limit not named any more goes", "WP-13", "core.deployment:limits_to_set", "{**before, **named}", "named"),
+    one_edit("deployment: overtaken", "WP-13", "flow.deployment:keep_current", "            _yield_limits(ports, deployed)\n", ""),
     one_edit(
         "redeliver: a record tells the loop",
         "WP-8",

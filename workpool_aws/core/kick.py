@@ -55,7 +55,7 @@ def decide_kick(
 
     `due` is when the new work is due, for an enqueue, or the one that was canceled and owes no callback. A waiting loop is woken in time
     for work due after the far wake that it ordered (a wake-up for a deadline orders none), and a saturated one by the completions that it
-    waits for: an enqueue alone starts neither. Where there is no status, `ledger` and `epoch` (its config's) are what
+    waits for: an enqueue alone starts neither. Where there is no status, `ledger` and `epoch` (its config's or its ledger's) are what
     else there is of the pool: nothing (None, 0) of a new one, something where the status was removed by hand.
     """
     if status is None:

@@ -163,7 +163,9 @@ WATCHDOG_MS: Final = 60_000
 WATCHDOG_BACK_MS: Final = 5 * 60_000
 """How far back a tick looks for due work, and how long after a loop's lease for what lies before its cursors: several ticks may be lost."""
 WATCHDOG_DEEP_MS: Final = 3_600_000
-"""How far back its hourly look goes."""
+"""How often it looks deep."""
+WATCHDOG_DEEP_BACK_MS: Final = 2 * WATCHDOG_DEEP_MS
+"""How far back that look goes: what landed late has its key in the time of one look, and lies there only at the next; that may be lost."""
 WATCHDOG_ROWS_MAX: Final = 5_000
 """Rows that one such look reads of a shard, the latest first: some 3 MB, 700 read units."""
 WATCHDOG_PAGE: Final = 500

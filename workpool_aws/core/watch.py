@@ -58,5 +58,5 @@ def callback_is_overdue(ledger: Ledger | None, records: Sequence[Done], now: Epo
 
 
 def deep_look_due(now: EpochMs) -> bool:
-    """Whether this minute's tick also reads the last hour: once an hour, without a memory of its own."""
+    """Whether this minute's tick also looks deep: once an hour, without a memory of its own."""
     return (now // limits.WATCHDOG_MS) % (limits.WATCHDOG_DEEP_MS // limits.WATCHDOG_MS) == 0

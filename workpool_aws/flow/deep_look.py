@@ -1,8 +1,8 @@
-"""Looks once an hour through the last hour below the cursors of a pool, and puts what no loop reads any more where one will.
+"""Looks once an hour through the last two hours below the cursors of a pool, and puts what no loop reads any more where one will.
 
 For writes that landed so late that a cursor had passed them, when their writer was no longer there to say it again. Beside a loop at work,
 too, and in a paused pool: one that is always so would never be looked at. A bounded number of rows, the latest first: of a pool that had
-more in an hour, the earlier ones are not looked at.
+more, the earlier ones are not looked at.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def config_of(store: Store, pool: str) -> Config | None:
 
 
 def _point_at_forgotten(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
-    """Point anew at due works of the last hour that lie before every cursor: an acknowledged one is not among them, by the late rule.
+    """Point anew at due works of the last two hours that lie before every cursor: an acknowledged one is not among them, by the late rule.
 
     On the way it removes the pointers that no loop reads any more.
     """
@@ -90,7 +90,7 @@ def _remove_spent(ports: Ports, pool: str, pointers: Sequence[Pointer]) -> None:
 
 
 def _owe_anew(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
-    """Put the records of the last hour that owe a callback, and lie before every cursor, where the next loop reads.
+    """Put the records of the last two hours that owe a callback, and lie before every cursor, where the next loop reads.
 
     Whoever canceled the work, or redrove the callback, had no answer, and may be dead. One that was taken over, and not removed by a
     loop that died, is found to be delivered by the next one, and removed.
@@ -116,6 +116,6 @@ def _put_anew(ports: Ports, record: Done, now: EpochMs) -> None:
 
 
 def _before_the_cursor(ports: Ports, shelf: Shelf, pool: str, shard: int, high: str, now: EpochMs) -> Iterator[list[Row]]:
-    low = id_floor(EpochMs(now - limits.WATCHDOG_DEEP_MS))
+    low = id_floor(EpochMs(now - limits.WATCHDOG_DEEP_BACK_MS))
     span = Span(shelf=shelf, pool=pool, shard=shard, low=low, high=high, limit=limits.WATCHDOG_PAGE, reverse=True)
     return islice(pages(ports.store, ports.telemetry, span), limits.WATCHDOG_ROWS_MAX // limits.WATCHDOG_PAGE)

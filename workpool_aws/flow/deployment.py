@@ -4,6 +4,7 @@
 |---|---|---|
 | limits of pools | each pool's config, then its ledger's version | the item does not name them yet: the next tick does it again |
 | deployment item | its own put, last, over the version that was read | nothing |
+| limits, where somebody else wrote the item first | those of the item, over one's own | one's own stay until the item is written again |
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def keep_current(ports: Ports) -> None:
             return
         if not _write(ports.store, recorded, _as_read(item)):
             ports.telemetry.tell(facts.DeploymentNotRecorded(pool="", error=_OVERTAKEN))
+            _yield_limits(ports, deployed)
             return
     except StoreUnavailable as error:
         ports.telemetry.tell(facts.DeploymentNotRecorded(pool="", error=str(error)))
@@ -79,6 +81,14 @@ def _write(store: Store, recorded: Deployment, condition: Condition | None) -> b
         # One's own write, repeated by the SDK after a lost answer, fails on itself.
         return lost.current == recorded
     return True
+
+
+def _yield_limits(ports: Ports, deployed: Deployment) -> None:
+    """Set the limits that the item names over those that this process has just set: whoever wrote it would not look at them again."""
+    item = ports.store.get(DeploymentRef())
+    if isinstance(item, Deployment):
+        for pool, limit in limits_to_set(deployed, item).items():
+            _set_limit(ports, pool, limit)
 
 
 def _set_limit(ports: Ports, pool: str, limit: int | None) -> bool:

@@ -64,8 +64,10 @@ class _Known:
 
     @property
     def epoch(self) -> int:
-        source = self.status or self.config
-        return 0 if source is None else source.epoch
+        if self.status is not None:
+            return self.status.epoch
+        # Of a config that is gone or damaged, too, the ledger knows the epoch that was drained last: an older one never is.
+        return max((each.epoch for each in (self.config, self.ledger) if each is not None), default=0)
 
 
 def _known(ports: Ports, pool: str) -> _Known:

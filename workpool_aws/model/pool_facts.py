@@ -202,7 +202,7 @@ class Surveyed(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchdogActed(Fact):
-    """The watchdog found a pool that should be at work and was not."""
+    """The watchdog found a pool that should be at work and was not, or what lay out of the sight of its loop."""
 
     level: ClassVar[int] = logging.WARNING
     name: ClassVar[str] = "watchdog_acted"
