@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from builders import NOW, a_running_work
-from integration.faults import first, lost_before, puts, updates
+from builders import NOW, a_running_work, a_work, an_id
+from integration.faults import first, lost_before, puts, then, updates
 from integration.stage import FAILED, POOL, START_MS, SUCCESS, TARGET, TIMEOUT_MS, Stage, order
 from pool_world import TABLE
 from workpool_aws import RetryPolicy
@@ -17,7 +17,7 @@ from workpool_aws.core.complete import assignment_of
 from workpool_aws.model.facts import LoopEnded, PassFailed, PutBack, Recovered, Retrying
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Done, Entry, EntryKey, Ledger, LoopState, ShardMark
-from workpool_aws.model.refs import LedgerRef, WorkRef
+from workpool_aws.model.refs import LedgerRef, StatusRef, WorkRef
 from workpool_aws.model.work import Outcome, State
 
 FINISH = updates(WorkRef, state=State.FINISHED)
@@ -164,6 +164,32 @@ def test_what_a_stranger_told_is_used_at_the_claims_own_deadline(*, commit_fails
 
     assert (work.outcome, work.error_type) == (Outcome.FAILED, FAILED.error_type)
     assert NOW + 20_000 + limits.RECOVERY_MARGIN_MS < (work.finished_at or 0) < NOW + START_MS
+
+
+@pytest.mark.parametrize("change", ["of limits", "of generation"])
+def test_what_a_stranger_told_survives_a_change(change: str) -> None:
+    """[WP-21] It changed no slot, so nothing was committed then, and what the loop reads next is the ledger as it was before: because its
+    next commit is refused, or because it takes itself back from its rest."""
+    stage = Stage(takes_ms=None)
+    pool = stage.pool()
+    suspected, other = pool.enqueue_action_batch(None, TARGET, [{}] * 2)
+    stage.aws.on_start = lambda a: stage.after(10, lambda: stage.claim(a, remaining_ms=20_000)) if a.work_id == suspected else None
+    started = stage.aws.started
+
+    stage.after(2_000, lambda: stage.complete(next(a for a in started if a.work_id == suspected), FAILED, by="destination"))
+    if change == "of limits":
+        pool.enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=80))
+        stage.after(4_000, lambda: pool.configure(None, max_parallelism=7))
+    else:
+        due = a_work(id=an_id(NOW + 5_000), due_at=NOW + 5_000)
+        stage.after(1_999, lambda: stage.table.plan(updates(StatusRef, state=LoopState.WAITING), then(lambda: stage.place(due))))
+    # Before, so that a commit confirms the entry with the deadline of its start; or after, for the commit that is refused.
+    stage.after(4_050 if change == "of limits" else 1_000, lambda: stage.complete(next(a for a in started if a.work_id == other)))
+    stage.run(watchdog=True)
+    work = stage.work(suspected)
+
+    assert (work.outcome, work.error_type) == (Outcome.FAILED, FAILED.error_type)
+    assert NOW + 20_000 + limits.RECOVERY_MARGIN_MS < (work.finished_at or 0) <= NOW + limits.WATCHDOG_MS
 
 
 def test_a_suspicion_does_not_outweigh_the_claimers_own_word() -> None:

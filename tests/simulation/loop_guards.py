@@ -326,6 +326,8 @@ _WATCHDOG: Final = (
         "limits.WATCHDOG_DEEP_BACK_MS",
         "limits.WATCHDOG_DEEP_MS",
     ),
+    one_edit("holder: looks again at what it read again", "WP-21", "flow.hold:Hold._adopt", "self.looked = {}", "pass"),
+    one_edit("holder: looks again in its next generation", "WP-21", "flow.hold:Hold.next_generation", "self.looked = {}", "pass"),
     one_edit("watchdog: the hourly look", "WP-3", "flow.watch:_watch_pool", "deep_look_due(now)", "False"),
 )
 

@@ -231,6 +231,8 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "no second invoke of a sent start": "test_what_a_stranger_told_is_used_at_the_claims_own_deadline",
         "a foreign failure is kept as a suspicion": "test_what_a_stranger_told_is_used_at_the_claims_own_deadline",
         "recovery's margin: entries": "test_a_start_past_its_deadline_is_not_looked_at_before_the_margin_is_over",
+        "holder: looks again at what it read again": "test_what_a_stranger_told_survives_a_change[of limits]",
+        "holder: looks again in its next generation": "test_what_a_stranger_told_survives_a_change[of generation]",
         "recovery suspects nothing": "test_recovery_changes_nothing_that_changed_since_it_looked",
     },
     "tests/integration/test_redriving_works.py": {

@@ -132,6 +132,8 @@ class Hold:
         self.ledger = current
         self.callbacks = current.callbacks
         self.config_read_at = None
+        # What a look found may have been in memory only. Its record lies beyond the cursors of this ledger, so it is met again.
+        self.looked = {}
         self.unsure = (self.unsure & set(current.entries)) | self._not_confirmed()
 
     def renew_lease(self, now: EpochMs) -> None:
@@ -166,6 +168,7 @@ class Hold:
             raise Fenced
         self.ledger = taken
         self.callbacks = taken.callbacks
+        self.looked = {}
         self.unsure = self._not_confirmed()
         self.deep_read_at = None
         self.config_read_at = None
