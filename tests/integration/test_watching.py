@@ -18,7 +18,7 @@ from workpool_aws.flow.watch import would_act
 from workpool_aws.model.facts import KickFailed, WatchdogActed
 from workpool_aws.model.ids import EpochMs, WorkId, id_floor, time_of
 from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Owed, Registration, ShardMark, Status
-from workpool_aws.model.refs import Record, Shelf, Span, StatusRef, WorkRef
+from workpool_aws.model.refs import ConfigRef, LedgerRef, Record, Ref, Shelf, Span, StatusRef, WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, Work
 
 HOUR_MS = limits.WATCHDOG_DEEP_MS
@@ -315,6 +315,21 @@ def test_trouble_with_one_pool_does_not_keep_it_from_the_others() -> None:
 
     assert [fact.pool for fact in stage.telemetry.of(KickFailed)] == ["a"]
     assert [fact.pool for fact in stage.telemetry.of(WatchdogActed)] == [POOL]
+
+
+@pytest.mark.parametrize("ref", [StatusRef("a"), LedgerRef("a"), ConfigRef("a")])
+@pytest.mark.parametrize("at", [NOW, NOW + HOUR_MS])
+def test_a_resting_pool_with_a_damaged_item_does_not_keep_it_from_the_others(at: int, ref: Ref) -> None:
+    """[WP-12]"""
+    stage = watched(at=at)
+    at_rest = Status(pool="a", state=LoopState.IDLE, generation=1, lease_until=LIVE, wake_at=None, saturated=False)
+    stage.place(Registration(pool="a", registered_at=NOW), at_rest, Ledger(pool="a", holder="h", generation=1, version=1))
+    key = key_of(ref)
+    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    stage.place(a_work(id=an_id(NOW)))
+    stage.watch()
+
+    assert POOL in [fact.pool for fact in stage.telemetry.of(WatchdogActed)]
 
 
 def unanswered() -> None:
