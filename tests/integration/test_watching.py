@@ -353,10 +353,12 @@ def test_the_hourly_look_reads_the_latest_rows_and_no_more_than_it_may(monkeypat
     stage = watched(cursor=id_floor(EpochMs(at)), at=at)
     old, late = (a_work(id=an_id(at - ms), due_at=at - ms) for ms in (1_800_000, 600_000))
     between = [a_work(id=an_id(at - 1_200_000, n), state=State.FINISHED) for n in range(1, 20)]
+    in_the_second_page = replace(between[4], state=State.PENDING, due_at=EpochMs(at - 1_200_000))
     stage.place(old, *between, late)
+    stage.place(in_the_second_page)
     stage.watch()
 
-    assert [pointer.work_id for pointer in stage.pointers()] == [late.id]
+    assert {pointer.work_id for pointer in stage.pointers()} == {late.id, in_the_second_page.id}
 
 
 @pytest.mark.parametrize("killed_before", [Work, Status])
