@@ -18,7 +18,7 @@ from workpool_aws.flow.collect import pages, read_reports, read_works
 from workpool_aws.flow.hold import Hold, take_hold
 from workpool_aws.flow.recover import Looked
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Done, DoneKind, Entry, EntryKey, LoopState
+from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, LoopState
 from workpool_aws.model.refs import DoneRef, PointerRef, Shelf, Span
 from workpool_aws.model.work import Pointer, State
 
@@ -70,6 +70,16 @@ def test_rows_ahead_that_are_over_are_read_up_to_a_bound(stage: Stage) -> None:
     found = read(stage)
 
     assert (found.cut, found.next_due) == (True, NOW + 1_000 + limits.LOOKAHEAD_ROWS_MAX - 1)
+
+
+def test_works_to_cancel_are_read_a_part_at_a_time(stage: Stage) -> None:
+    """[WP-20] What is due behind them waits for no more than a part."""
+    config = Config(pool=POOL, version=1, max_parallelism=5, base_by="t", base_at=EpochMs(NOW), epoch=1, epoch_at=EpochMs(NOW))
+    stage.place(*(a_work(id=an_id(NOW - 9_000 + n, n), due_at=NOW - 9_000 + n) for n in range(limits.DRAIN_ROWS + 3)))
+    taken = Taken((), frozenset(), config)
+    found = read_works(stage.table, stage.telemetry, POOL, 0, "", free=5, taken=taken, now=EpochMs(NOW))
+
+    assert (len(found.called_off), found.due) == (limits.DRAIN_ROWS, ())
 
 
 def test_a_work_that_is_met_twice_is_found_once_with_the_pointer_to_remove(stage: Stage) -> None:
