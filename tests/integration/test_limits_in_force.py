@@ -280,6 +280,15 @@ def test_a_base_is_written_once_and_asked_for_with_one_read(*, overridden: bool)
     assert stage.telemetry.of(ConfigAlternates) == []
 
 
+def test_a_config_that_is_removed_before_it_is_changed_is_written_anew() -> None:
+    stage = Stage()
+    stage.pool().configure(None, max_parallelism=9)
+    stage.table.plan(CONFIG, first(lambda: stage.table.memory.delete(ConfigRef(POOL))))
+    stage.pool().configure(None, max_parallelism=2)
+
+    assert (config_of(stage).limit, config_of(stage).version) == (2, 1)
+
+
 def test_an_epoch_that_the_config_has_is_not_moved_to_a_later_moment() -> None:
     """[WP-3] What was enqueued since then is not meant."""
     stage = Stage()
