@@ -122,7 +122,9 @@ def test_without_a_free_slot_no_work_is_read(stage: Stage, free: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("has_entry", "understood", "chosen"), [(True, False, False), (True, True, True), (False, False, True)], ids=["unsure", "understood", "gone"]
+    ("has_entry", "understood", "chosen"),
+    [(True, False, False), (True, True, True), (False, False, True)],
+    ids=["unsure", "understood", "gone"],
 )
 def test_a_work_whose_entry_is_not_understood_is_not_chosen(stage: Stage, *, has_entry: bool, understood: bool, chosen: bool) -> None:
     """[WP-4] One that was just looked at, or has no entry any more, waits for no further look."""
