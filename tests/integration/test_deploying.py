@@ -259,6 +259,17 @@ def test_a_limit_that_was_not_set_is_set_by_the_next_tick(step: object) -> None:
     assert [fact.pool for fact in stage.telemetry.of(DeploymentNotRecorded)] == [POOL]
 
 
+def test_of_a_limit_that_was_not_set_the_item_knows_the_old_one() -> None:
+    stage = Stage()
+    with_environment(stage, deployed(4))
+    stage.watch()
+    with_environment(stage, deployed(3))
+    stage.table.plan(updates(ConfigRef), lost_before)
+    stage.watch()
+
+    assert (known_to(stage), config_of(stage).limit) == (deployed(4), 4)
+
+
 def test_a_limit_that_cannot_be_set_costs_the_other_pools_nothing() -> None:
     """[WP-12] Neither a start of their loop nor a commit that was fenced off, each minute, for as long as that one is damaged."""
     stage = Stage()
@@ -311,6 +322,18 @@ def test_two_deployments_of_one_table_do_not_take_turns_each_minute() -> None:
     assert (item.loop_arn, item.replaced, item.version) == (LOOP + "-other", (LOOP,), 3)
     assert len(stage.telemetry.of(DeploymentReplaced)) == 3
     assert (len(stage.telemetry.of(LimitDeployed)), len(stage.telemetry.of(Kicked)) - loops) == (4, 3)
+
+
+@pytest.mark.parametrize(("waited_ms", "replaced"), [(-1, 1), (0, 2)])
+def test_a_deployment_takes_its_place_back_after_the_hour_and_not_before(waited_ms: int, replaced: int) -> None:
+    """[WP-23]"""
+    stage = Stage()
+    for deployment, at in ((deployed(3), NOW), (other(5), NOW), (deployed(3), NOW + limits.DEPLOYMENT_TURN_MS + waited_ms)):
+        stage.clock.pass_to(at)
+        with_environment(stage, deployment)
+        stage.watch()
+
+    assert len(stage.telemetry.of(DeploymentReplaced)) == replaced
 
 
 def test_three_deployments_of_one_table_do_not_take_turns_each_minute_either() -> None:
