@@ -102,6 +102,15 @@ def test_the_claim_sets_the_deadline_to_the_end_of_its_own_invocation() -> None:
     assert stage.work(work.id).deadline == NOW + 650_000
 
 
+def test_a_claim_by_an_invocation_whose_time_is_over_ends_at_once() -> None:
+    """[WP-14] Lambda may say less than nothing; no deadline lies before the claim."""
+    stage = Stage()
+    work, a = running(stage)
+    stage.claim(a, remaining_ms=-700)
+
+    assert stage.work(work.id).deadline == NOW
+
+
 @pytest.mark.parametrize("report", [SUCCESS, FAILED])
 def test_a_stranger_does_not_end_what_the_claimer_runs(report: Report) -> None:
     """[WP-5] Neither a duplicate's failure nor its success."""

@@ -14,9 +14,11 @@ from integration.stage import POOL, TARGET, Stage
 from pool_world import LOOP
 from workpool_aws.adapters.keys import key_of
 from workpool_aws.core import limits
+from workpool_aws.flow.deployment import would_record
 from workpool_aws.flow.watch import watch
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.platform import Platform
+from workpool_aws.model.fact import Fact
 from workpool_aws.model.facts import (
     BaseIgnored,
     DeploymentNotRecorded,
@@ -95,6 +97,27 @@ def test_what_is_known_is_left_alone_for_one_read() -> None:
 
     assert after.write_units == before.write_units
     assert after.requests - before.requests == len(["deployment", "registry"])
+
+
+def test_only_what_differs_is_foretold_to_be_written() -> None:
+    stage = Stage()
+    stage.place(DEPLOYED)
+
+    assert [would_record(stage.table, item, stage.clock.now()) for item in (DEPLOYED, deployed(3), None)] == [False, True, False]
+
+
+def test_a_damaged_item_is_written_anew() -> None:
+    """[WP-12] Whatever it said: the limits that it may have named are set again, and one that was in force already is not told as new."""
+    stage = Stage()
+    with_environment(stage, deployed(3))
+    stage.watch()
+    key = key_of(DeploymentRef())
+    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    foretold = would_record(stage.table, DEPLOYED, stage.clock.now())
+    stage.watch()
+
+    assert (foretold, known_to(stage)) == (True, deployed(3))
+    assert [fact.max_parallelism for fact in stage.telemetry.of(LimitDeployed)] == [3]
 
 
 def test_a_process_that_does_not_know_the_loop_says_nothing() -> None:
@@ -236,6 +259,17 @@ def test_a_limit_that_was_not_set_is_set_by_the_next_tick(step: object) -> None:
     assert [fact.pool for fact in stage.telemetry.of(DeploymentNotRecorded)] == [POOL]
 
 
+def test_of_a_limit_that_was_not_set_the_item_knows_the_old_one() -> None:
+    stage = Stage()
+    with_environment(stage, deployed(4))
+    stage.watch()
+    with_environment(stage, deployed(3))
+    stage.table.plan(updates(ConfigRef), lost_before)
+    stage.watch()
+
+    assert (known_to(stage), config_of(stage).limit) == (deployed(4), 4)
+
+
 def test_a_limit_that_cannot_be_set_costs_the_other_pools_nothing() -> None:
     """[WP-12] Neither a start of their loop nor a commit that was fenced off, each minute, for as long as that one is damaged."""
     stage = Stage()
@@ -248,9 +282,12 @@ def test_a_limit_that_cannot_be_set_costs_the_other_pools_nothing() -> None:
     stage.watch()
     stage.run(50_000)
     version, loops = stage.ledger().version, len(stage.telemetry.of(Kicked))
+    written = stage.table.memory.meter.snapshot().write_units
     for _ in range(10):
         stage.watch()
         stage.run(60_000)
+    assert stage.table.memory.meter.snapshot().write_units == written
+    assert stage.telemetry.of(DeploymentRecorded) == []
     told = [fact.pool for fact in stage.telemetry.of(DeploymentNotRecorded)]
     partly = known_to(stage)
     stage.table.memory.delete(ConfigRef("sms"))
@@ -287,6 +324,18 @@ def test_two_deployments_of_one_table_do_not_take_turns_each_minute() -> None:
     assert (len(stage.telemetry.of(LimitDeployed)), len(stage.telemetry.of(Kicked)) - loops) == (4, 3)
 
 
+@pytest.mark.parametrize(("waited_ms", "replaced"), [(-1, 1), (0, 2)])
+def test_a_deployment_takes_its_place_back_after_the_hour_and_not_before(waited_ms: int, replaced: int) -> None:
+    """[WP-23]"""
+    stage = Stage()
+    for deployment, at in ((deployed(3), NOW), (other(5), NOW), (deployed(3), NOW + limits.DEPLOYMENT_TURN_MS + waited_ms)):
+        stage.clock.pass_to(at)
+        with_environment(stage, deployment)
+        stage.watch()
+
+    assert len(stage.telemetry.of(DeploymentReplaced)) == replaced
+
+
 def test_three_deployments_of_one_table_do_not_take_turns_each_minute_either() -> None:
     """[WP-23]"""
     stage = Stage()
@@ -318,6 +367,8 @@ def test_of_two_deployments_at_one_time_the_limits_of_the_one_in_the_item_are_in
 
     assert (met, known_to(stage)) == (other(5), deployed(3))
     assert config_of(stage).limit == 3
+    assert [fact.loop_arn for fact in stage.telemetry.of(DeploymentRecorded)] == [other(5).loop_arn, LOOP]
+    assert len(stage.telemetry.of(DeploymentNotRecorded)) == 1
 
 
 @pytest.mark.parametrize("limit", [5, None])
@@ -336,8 +387,8 @@ def test_a_deployment_that_is_overtaken_leaves_the_limits_that_the_item_names(li
     assert config_of(stage).deployed_parallelism == limit
 
 
-@pytest.mark.parametrize("apply", [repeated, lost_after])
-def test_a_write_whose_answer_was_lost_is_known_to_have_been_made(apply: Callable[[Apply], Written]) -> None:
+@pytest.mark.parametrize(("apply", "told"), [(repeated, [DeploymentRecorded]), (lost_after, [DeploymentNotRecorded])])
+def test_a_write_whose_answer_was_lost_is_known_to_have_been_made(apply: Callable[[Apply], Written], told: list[type[Fact]]) -> None:
     stage = Stage()
     stage.place(deployed(4))
     with_environment(stage, deployed(3))
@@ -348,6 +399,8 @@ def test_a_write_whose_answer_was_lost_is_known_to_have_been_made(apply: Callabl
 
     assert isinstance(item, Deployment)
     assert (item.limits, item.version) == ((DeployedLimit(POOL, 3),), 1)
+    of_the_item = (DeploymentRecorded, DeploymentNotRecorded, DeploymentReplaced)
+    assert [type(fact) for fact in stage.telemetry.facts if isinstance(fact, of_the_item)] == told
 
 
 def test_without_any_trace_of_the_loop_the_work_is_stored_and_the_watchdog_picks_it_up() -> None:

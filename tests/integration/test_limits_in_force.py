@@ -12,6 +12,7 @@ from integration.faults import Fault, bumps, first, lost_after, lost_before, put
 from integration.stage import POOL, TARGET, Stage
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
+from workpool_aws.flow import configure
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.facts import ConfigAlternates
 from workpool_aws.model.loop import Config, LoopState
@@ -258,6 +259,46 @@ def test_a_new_base_is_announced_like_an_override() -> None:
 
     assert sizes == [1]
     assert [(fact.ours, fact.theirs) for fact in stage.telemetry.of(ConfigAlternates)] == [(1, 4)]
+
+
+@pytest.mark.parametrize("overridden", [False, True])
+def test_a_base_is_written_once_and_asked_for_with_one_read(*, overridden: bool) -> None:
+    """And is no other program's: a pool that people limited first had none."""
+    stage = Stage()
+    if overridden:
+        stage.pool().configure(None, max_parallelism=9)
+    stage.notes.clear()
+    before = stage.table.memory.meter.snapshot().requests
+    configure.ensure_base(stage.ports, POOL, max_parallelism=4, explicit=True, by="one")
+    written = config_of(stage)
+    asked = stage.table.memory.meter.snapshot().requests - before
+    configure.ensure_base(stage.ports, POOL, max_parallelism=4, explicit=True, by="another")
+
+    assert (written.max_parallelism, written.base_by, config_of(stage)) == (4, "one", written)
+    assert stage.notes.count("get ConfigRef") == len(["to write it", "to see that it stands"])
+    assert asked == len(["config read", "config written", "fence"]) + (len(["status"]) if overridden else 0)
+    assert stage.telemetry.of(ConfigAlternates) == []
+
+
+def test_a_config_that_is_removed_before_it_is_changed_is_written_anew() -> None:
+    stage = Stage()
+    stage.pool().configure(None, max_parallelism=9)
+    stage.table.plan(CONFIG, first(lambda: stage.table.memory.delete(ConfigRef(POOL))))
+    stage.pool().configure(None, max_parallelism=2)
+
+    assert (config_of(stage).limit, config_of(stage).version) == (2, 1)
+
+
+def test_an_epoch_that_the_config_has_is_not_moved_to_a_later_moment() -> None:
+    """[WP-3] What was enqueued since then is not meant."""
+    stage = Stage()
+    configure.follow_epoch(stage.ports, POOL, 3)
+    written = config_of(stage)
+    stage.clock.pass_to(NOW + 5_000)
+    configure.follow_epoch(stage.ports, POOL, 3)
+
+    assert (written.epoch, written.epoch_at) == (3, NOW)
+    assert config_of(stage) == written
 
 
 def test_the_first_base_of_a_pool_that_runs_by_the_default_is_minded() -> None:

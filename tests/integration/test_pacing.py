@@ -207,10 +207,11 @@ def test_a_loop_does_not_stay_up_beside_works_that_run_for_long(count: int) -> N
     """[WP-22] It promises its workers to stay for a few seconds when it starts them, and not again and again while they run."""
     stage = Stage(takes_ms=None)
     stage.pool(max_parallelism=50).enqueue_action_batch(None, TARGET, [{}] * count)
-    stage.run(10_000)
-    asked = len(stage.notes)
-    state = stage.status().state
-    stage.run(60_000)
+    seen: list[tuple[LoopState, int]] = []
+    for at_s in (10, 70):
+        stage.after(at_s * 1_000, lambda: seen.append((stage.status().state, len(stage.notes))))
+    stage.run(80_000)
+    (state, asked), later = seen
 
     assert state is LoopState.WAITING
-    assert len(stage.notes) == asked
+    assert later == (state, asked)

@@ -18,7 +18,7 @@ from workpool_aws.flow.watch import would_act
 from workpool_aws.model.facts import KickFailed, WatchdogActed
 from workpool_aws.model.ids import EpochMs, WorkId, id_floor, time_of
 from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Owed, Registration, ShardMark, Status
-from workpool_aws.model.refs import Record, Shelf, Span, StatusRef, WorkRef
+from workpool_aws.model.refs import ConfigRef, LedgerRef, Record, Ref, Shelf, Span, StatusRef, WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, Work
 
 HOUR_MS = limits.WATCHDOG_DEEP_MS
@@ -337,6 +337,21 @@ def test_trouble_with_one_pool_does_not_keep_it_from_the_others() -> None:
     assert [fact.pool for fact in stage.telemetry.of(WatchdogActed)] == [POOL]
 
 
+@pytest.mark.parametrize("ref", [StatusRef("a"), LedgerRef("a"), ConfigRef("a")])
+@pytest.mark.parametrize("at", [NOW, NOW + HOUR_MS])
+def test_a_resting_pool_with_a_damaged_item_does_not_keep_it_from_the_others(at: int, ref: Ref) -> None:
+    """[WP-12]"""
+    stage = watched(at=at)
+    at_rest = Status(pool="a", state=LoopState.IDLE, generation=1, lease_until=LIVE, wake_at=None, saturated=False)
+    stage.place(Registration(pool="a", registered_at=NOW), at_rest, Ledger(pool="a", holder="h", generation=1, version=1))
+    key = key_of(ref)
+    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    stage.place(a_work(id=an_id(NOW)))
+    stage.watch()
+
+    assert POOL in [fact.pool for fact in stage.telemetry.of(WatchdogActed)]
+
+
 def unanswered() -> None:
     raise StoreUnavailable("no answer")
 
@@ -358,10 +373,12 @@ def test_the_hourly_look_reads_the_latest_rows_and_no_more_than_it_may(monkeypat
     stage = watched(cursor=id_floor(EpochMs(at)), at=at)
     old, late = (a_work(id=an_id(at - ms), due_at=at - ms) for ms in (1_800_000, 600_000))
     between = [a_work(id=an_id(at - 1_200_000, n), state=State.FINISHED) for n in range(1, 20)]
+    in_the_second_page = replace(between[4], state=State.PENDING, due_at=EpochMs(at - 1_200_000))
     stage.place(old, *between, late)
+    stage.place(in_the_second_page)
     stage.watch()
 
-    assert [pointer.work_id for pointer in stage.pointers()] == [late.id]
+    assert {pointer.work_id for pointer in stage.pointers()} == {late.id, in_the_second_page.id}
 
 
 @pytest.mark.parametrize("killed_before", [Work, Status])

@@ -19,6 +19,7 @@ _PASS = "integration/test_pass_guards.py::"
 _REST = "integration/test_rest_guards.py::"
 _CANCEL = "integration/test_cancel_guards.py::"
 _ENQUEUE = "integration/test_enqueue_guards.py::"
+_READ = "unit/flow/test_collecting.py::"
 
 _STARTS: Final = (
     _quiet(
@@ -261,4 +262,55 @@ _CALLERS: Final = (
     ),
 )
 
-QUIET_GUARDS: Final = (*_STARTS, *_HOLDS, *_PASSES, *_CALLERS)
+_READS: Final = (
+    _quiet(
+        "read: rows ahead up to a bound",
+        "WP-23",
+        "flow.collect:read_works",
+        "if ahead == lookahead:",
+        "if ahead < 0:",
+        f"{_READ}test_rows_ahead_that_are_over_are_read_up_to_a_bound",
+    ),
+    _quiet(
+        "read: works to cancel up to a bound",
+        "WP-20",
+        "flow.collect:read_works",
+        "if len(off) >= limits.DRAIN_ROWS:",
+        "if len(off) < 0:",
+        f"{_READ}test_works_to_cancel_are_read_a_part_at_a_time",
+    ),
+    _quiet(
+        "choice: what was just looked at is sure",
+        "WP-20",
+        "flow.choose:choose_starts",
+        "hold.unsure - looked.understood",
+        "hold.unsure",
+        f"{_READ}test_a_work_whose_entry_is_not_understood_is_not_chosen",
+    ),
+    _quiet(
+        "epoch: its moment does not move",
+        "WP-3",
+        "flow.configure:follow_epoch",
+        "config.epoch >= epoch",
+        "config.epoch > epoch",
+        "integration/test_limits_in_force.py::test_an_epoch_that_the_config_has_is_not_moved_to_a_later_moment",
+    ),
+    _quiet(
+        "deployment: what is known is not written",
+        "WP-23",
+        "flow.deployment:keep_current",
+        "if recorded == known:",
+        "if False:",
+        "integration/test_deploying.py::test_a_limit_that_cannot_be_set_costs_the_other_pools_nothing",
+    ),
+    _quiet(
+        "deployment: who was overtaken says so",
+        "WP-23",
+        "flow.deployment:_write",
+        "return lost.current == recorded",
+        "return True",
+        "integration/test_deploying.py::test_of_two_deployments_at_one_time_the_limits_of_the_one_in_the_item_are_in_force",
+    ),
+)
+
+QUIET_GUARDS: Final = (*_STARTS, *_HOLDS, *_PASSES, *_CALLERS, *_READS)

@@ -56,7 +56,7 @@ def _cut(whole: bytes) -> list[str]:
     pieces: list[str] = []
     low = 0
     while low < len(whole):
-        high = min(low + limits.CHUNK_BYTES, len(whole))
+        high = low + limits.CHUNK_BYTES
         while high < len(whole) and whole[high] & 0xC0 == 0x80:  # noqa: PLR2004 - UTF-8: the byte goes on with a character
             high -= 1
         pieces.append(whole[low:high].decode())

@@ -108,13 +108,13 @@ def _write(ports: Ports, pool: str, config: Config | None, changes: dict[str, ob
         update = Update(ref=ConfigRef(pool), set={**changes, "version": config.version + 1}, condition=Is("version", config.version))
         record = ports.store.write(update).record
     except ConditionFailed as lost:
-        return _own(lost.current, config, changes)
+        return _own(lost.current, changes)
     return record if isinstance(record, Config) else None
 
 
-def _own(current: object, config: Config | None, changes: dict[str, object]) -> Config | None:
+def _own(current: object, changes: dict[str, object]) -> Config | None:
     """One's own write, repeated by the SDK after a lost answer: the item shows all of it."""
-    if not isinstance(current, Config) or config is None or current.version != config.version + 1:
+    if not isinstance(current, Config):
         return None
     return current if all(getattr(current, name) == value for name, value in changes.items()) else None
 

@@ -71,7 +71,7 @@ def _as_read(item: object) -> Condition | None:
     """That nobody wrote it since; None: it is damaged, and anything is better."""
     if item is None:
         return IsAbsent()
-    return Is("version", item.version or None) if isinstance(item, Deployment) else None
+    return Is("version", item.version) if isinstance(item, Deployment) else None
 
 
 def _write(store: Store, recorded: Deployment, condition: Condition | None) -> bool:

@@ -28,6 +28,11 @@ def refs_of(part: Part, count: int) -> list[ChunkRef]:
     return [ChunkRef("email", an_id(), part, number) for number in range(count)]
 
 
+def test_a_count_of_chunks_that_no_payload_has_names_none() -> None:
+    """[WP-12]"""
+    assert [len(chunk_refs(OWNER, Part.ARGS, count)) for count in (limits.CHUNKS_MAX, limits.CHUNKS_MAX + 1)] == [limits.CHUNKS_MAX, 0]
+
+
 def test_small_payloads_stay_with_their_work() -> None:
     assert lay_out("a" * 4096, OWNER, Part.ARGS).inline == "a" * 4096
     assert lay_out("a" * 16_384, OWNER, Part.RESULT).inline == "a" * 16_384

@@ -10,7 +10,7 @@ from builders import NOW, a_work, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.drain import Drain, after_read, drain_to_make, is_called_off, is_settled, shown
 from workpool_aws.core.start import Look, Taken, classify
-from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Config, Ledger, ShardMark
 from workpool_aws.model.work import State
 
@@ -88,3 +88,11 @@ def test_people_see_a_called_off_work_as_asked_to_cancel() -> None:
     assert shown(running, CONFIG).cancel_requested
     assert shown(over, CONFIG) == over
     assert shown(replace(work, epoch=2), CONFIG) == replace(work, epoch=2)
+
+
+@pytest.mark.parametrize(("low_at", "held_back"), [(NOW - 1, True), (NOW, True), (NOW + 1, False)])
+def test_nothing_starts_while_a_work_that_is_due_by_now_may_be_called_off_unseen(low_at: int, *, held_back: bool) -> None:
+    """[WP-13] The shard that is furthest behind counts, and one that is through does not."""
+    drain = Drain(epoch=2, lows=(None, id_floor(EpochMs(NOW + 9_000)), id_floor(EpochMs(low_at))))
+
+    assert drain.holds_back(NOW) is held_back

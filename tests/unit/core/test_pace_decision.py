@@ -99,7 +99,22 @@ def test_what_was_written_last_is_what_the_next_rate_counts_from() -> None:
     pace = decide(FRESH, moved(1), entries=slots(300)).pace
 
     assert pace.changed_at == NOW
-    assert decide(pace, done(), entries=slots(300)).pace.changed_at == NOW
+    assert decide(QUIET, done(), entries=slots(300)).pace.changed_at == QUIET.changed_at
+
+
+def test_a_poll_after_a_commit_waits_until_that_was_worth_its_size() -> None:
+    """From the beginning of the pass."""
+    assert decide(FRESH, done(changes=1), entries=slots(300), took_ms=30).wait_ms == limits.PASS_LENGTH_MS_MAX - 30
+
+
+@pytest.mark.parametrize("what", ["next_due", "callback_at"])
+@pytest.mark.parametrize(("in_ms", "wait_ms"), [(-5, 1), (0, 1), (40, 40), (90, 90), (5_000, limits.POLL_MIN_MS)])
+def test_a_poll_ends_in_time_for_what_comes_and_is_no_longer_for_what_is_far(what: str, in_ms: int, wait_ms: int) -> None:
+    """[WP-20]"""
+    at = EpochMs(NOW + 500 + in_ms)
+    passed, more = (done(next_due=at), {}) if what == "next_due" else (done(), {"callback_at": at})
+
+    assert decide(FRESH, passed, entries=slots(3), took_ms=500, **more).wait_ms == wait_ms
 
 
 def test_polls_grow_to_a_second() -> None:
