@@ -165,18 +165,23 @@ class Judge:
             case Status():
                 self._status(before if isinstance(before, Status) else None, after)
             case Config():
-                pool = self._pools[after.pool]
-                if pool.config is None:
-                    pool.allowed.clear()  # nobody can have gone by the default: no work was there yet
-                pool.config = after
-                pool.allowed.add(after.limit)
-                pool.most_allowed = max(pool.most_allowed, after.limit)
+                self._config(after)
             case Chunk():
                 self._chunk(after)
             case Pointer() | Done() | MinuteReport() | Registration() | Deployment():
                 pass
             case _:
                 assert_never(after)
+
+    def _config(self, config: Config) -> None:
+        pool = self._pools[config.pool]
+        if pool.config is None:
+            pool.allowed.clear()  # nobody can have gone by the default: no work was there yet
+        if pool.config is None or pool.config.limit != config.limit:
+            pool.changed_at = self._now()  # nobody has answered yet, but no slot of the new limit was free before
+        pool.config = config
+        pool.allowed.add(config.limit)
+        pool.most_allowed = max(pool.most_allowed, config.limit)
 
     def _chunk(self, chunk: Chunk) -> None:
         work = self.works.get(chunk.work_id)

@@ -167,6 +167,16 @@ def test_a_callback_is_excused_as_long_as_a_redrive_has_no_answer(court: Court) 
     assert excused == [True, True, True, False]
 
 
+def test_a_slot_of_a_higher_limit_is_free_from_its_write_on(court: Court) -> None:
+    """And not since the change before: whoever waited for the one slot that there was did not wait for this one."""
+    first, second = (a_work(id=an_id(n=n), due_at=NOW) for n in (1, 2))
+    court.shows(config(1), first, second, ledger(1, 1), replace(first, state=State.RUNNING, starts=1, deadline=LATER))
+    court.now = EpochMs(NOW + 20_000)
+    court.shows(config(2), ledger(1, 1, 2), second, replace(second, state=State.RUNNING, starts=1, deadline=LATER))
+
+    assert court.judge.lags_ms[-1] == 0
+
+
 def test_a_deleted_work_is_seen(court: Court) -> None:
     court.judge.seen(pending(), None)
 
