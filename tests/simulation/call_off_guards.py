@@ -82,8 +82,8 @@ _DRAIN: Final = (
         "drain: not over before its end",
         "WP-13",
         "flow.iterate:_one_pass",
-        "drained is not None and drained.next_shard is None else",
-        "drained is not None else",
+        "if drained is not None and drained.next_shard is None",
+        "if drained is not None",
     ),
     one_edit("called off: canceled when it is due", "WP-13", "flow.iterate:_one_pass", "    cancel_works(hold, choice.called_off)\n", ""),
     one_edit(

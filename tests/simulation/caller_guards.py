@@ -12,7 +12,7 @@ _OWN_WRITES: Final = (
     one_edit("own write: enqueue", "WP-3", "flow.enqueue:_store", "return _point_anew(ports, work)", "return None"),
     one_edit("own write: start", "WP-20", "flow.start:_own_start", "current.started_by == token", "False"),
     one_edit("own write: start is another's", "WP-4", "flow.start:_own_start", " and current.started_by == token", ""),
-    one_edit("own write: claim", "WP-20", "core.claim:why_refused", "None if current.claim == token else ", ""),
+    one_edit("own write: claim", "WP-20", "core.claim:why_refused", "if current.claim == token", "if False"),
     one_edit("own write: claim is another's", "WP-5", "core.claim:why_refused", "current.claim == token", "True"),
     one_edit("own write: commit", "WP-2", "flow.hold:Hold.commit", "and lost.current.committed_by == token", ""),
     one_edit("own write: status", "WP-20", "flow.hold:Hold.write_status", "and lost.current.written_by == token", "and False"),
@@ -21,7 +21,13 @@ _OWN_WRITES: Final = (
     one_edit("own write: take hold", "WP-20", "flow.hold:_own", "current.holder == token", "False"),
     one_edit("own write: take hold is another's", "WP-2", "flow.hold:_own", " and current.holder == token", ""),
     one_edit("own write: cancel", "WP-7", "core.cancel:is_own_cancel", " and current.started_by == token", ""),
-    one_edit("own write: config", "WP-13", "flow.configure:_own", "return current if all(", "return None if all("),
+    one_edit(
+        "own write: config",
+        "WP-13",
+        "flow.configure:_own",
+        "current if all(getattr(current, name) == value for name, value in changes.items()) else None",
+        "None",
+    ),
 )
 
 _LATE: Final = (
@@ -117,7 +123,13 @@ _KICKS: Final = (
         "due is not None and status.timer_at is not None and now < status.timer_at <= due - limits.FAR_LEAD_MS",
         "status.timer_at is not None",
     ),
-    one_edit("kick: a wake that is over", "WP-20", "core.kick:decide_kick", "now < status.timer_at <=", "status.timer_at <="),
+    one_edit(
+        "kick: a wake that is over",
+        "WP-20",
+        "core.kick:decide_kick",
+        "now < status.timer_at <= due - limits.FAR_LEAD_MS",
+        "status.timer_at <= due - limits.FAR_LEAD_MS",
+    ),
     one_edit("registration before the first work", "WP-3", "client:Workpool._say_base", "kick.ensure_registered(ports, self.name)", "pass"),
     one_edit(
         "registration before status",
@@ -136,8 +148,8 @@ _KICKS: Final = (
 )
 
 _CALLBACKS: Final = (
-    one_edit("callback: no TTL at finish", "WP-10", "core.callback:expiry_after", "None if outcome in wanted else ", ""),
-    one_edit("callback: no TTL of its record", "WP-10", "flow.complete:_done", "None if callback is CallbackState.PENDING else ", ""),
+    one_edit("callback: no TTL at finish", "WP-10", "core.callback:expiry_after", "if outcome in wanted", "if False"),
+    one_edit("callback: no TTL of its record", "WP-10", "flow.complete:_done", "if callback is CallbackState.PENDING", "if False"),
     one_edit(
         "callback: the report says that it is owed",
         "WP-8",
@@ -165,7 +177,12 @@ _CALLBACKS: Final = (
         edits=(
             Edit(
                 "flow.iterate:_one_pass",
-                (("    marks = marks_after(", "    [ports.store.delete(ref) for ref in callbacks.spent]\n    marks = marks_after("),),
+                (
+                    (
+                        "keys = [report.keys for report in reports]",
+                        "keys = [report.keys for report in reports]\n[ports.store.delete(ref) for ref in callbacks.spent]",
+                    ),
+                ),
             ),
         ),
     ),
@@ -185,7 +202,9 @@ _CALLBACKS: Final = (
         "not isinstance(work, Work) or not is_owed(work)",
         "not isinstance(work, Work)",
     ),
-    one_edit("callback: held after a try that failed", "WP-8", "flow.callback:act_on", "elif state is not CallbackState.PENDING:", "else:"),
+    one_edit(
+        "callback: held after a try that failed", "WP-8", "flow.callback:act_on", "if state is not CallbackState.PENDING:", "if True:"
+    ),
     one_edit(
         "callback: held while sent",
         "WP-8",
@@ -258,8 +277,8 @@ _PAYLOADS: Final = (
         "chunks: of a result not before the callback",
         "WP-10",
         "core.complete:decide_report",
-        "Part.RESULT, expires_at=expires_at)",
-        "Part.RESULT, expires_at=now // 1000 + 60)",
+        "lay_out(report.result, WorkRef(a.pool, a.work_id), Part.RESULT, expires_at=expires_at)",
+        "lay_out(report.result, WorkRef(a.pool, a.work_id), Part.RESULT, expires_at=now // 1000 + 60)",
     ),
     one_edit(
         "chunks: in one transaction with their work",

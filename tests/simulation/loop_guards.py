@@ -18,8 +18,11 @@ _LEDGER: Final = (
                 (
                     ("    promise_until = _act(hold, looked, choice, now)\n", ""),
                     (
-                        "    if changed and not hold.commit(",
-                        "    promise_until = _act(hold, looked, choice, now)\n    if changed and not hold.commit(",
+                        "callbacks = look_at_callbacks(hold, reports, settled.gone, looked.dropped, now)",
+                        """
+                        callbacks = look_at_callbacks(hold, reports, settled.gone, looked.dropped, now)
+                        promise_until = _act(hold, looked, choice, now)
+                        """,
                     ),
                 ),
             ),
@@ -96,8 +99,8 @@ _ENTRIES: Final = (
         "a new holder looks at unconfirmed entries",
         "WP-20",
         "flow.hold:take_hold",
-        "for key, entry in ledger.entries.items() if not entry.confirmed",
-        "for key in ()",
+        "if not entry.confirmed",
+        "if False",
     ),
     one_edit("an adopted ledger is looked at", "WP-20", "flow.hold:Hold._not_confirmed", "if not entry.confirmed", "if False"),
     one_edit("no second invoke of a sent start", "WP-4", "core.recover:judge_entry", " and not sent", ""),
@@ -122,7 +125,13 @@ _ENTRIES: Final = (
         "drop: chunks expire", "WP-10", "flow.recover:look_at_entries", "let_expire(hold.ports.store, overdue_expiries(work))", "pass"
     ),
     one_edit("drop: the callback is taken over", "WP-8", "flow.recover:look_at_entries", "dropped.append(work)", "pass"),
-    one_edit("overdue entries are looked at", "WP-21", "flow.recover:look_at_entries", "| overdue", ""),
+    one_edit(
+        "overdue entries are looked at",
+        "WP-21",
+        "flow.recover:look_at_entries",
+        "(hold.unsure & set(entries)) | overdue",
+        "hold.unsure & set(entries)",
+    ),
     one_edit("recovery's margin", "WP-14", "core.recover:judge_entry", "deadline + limits.RECOVERY_MARGIN_MS", "deadline"),
     one_edit(
         "recovery's margin: entries",
@@ -160,7 +169,7 @@ _ENTRIES: Final = (
         "raise ReportNotWritten(carried_outcome(report, assignment)) from error",
         "return error.token",
     ),
-    one_edit("claim: sets the deadline", "WP-14", "core.claim:claim_write", ', "deadline": ends_by', ""),
+    one_edit("claim: sets the deadline", "WP-14", "core.claim:claim_write", '"deadline": ends_by', ""),
     one_edit(
         "a failed report is carried",
         "WP-20",
@@ -175,7 +184,7 @@ _ENTRIES: Final = (
         'None if by == "recovery" else decide_suspicion(a, current, report)',
         "None",
     ),
-    one_edit("recovery suspects nothing", "WP-14", "flow.complete:_suspect", 'None if by == "recovery" else ', ""),
+    one_edit("recovery suspects nothing", "WP-14", "flow.complete:_suspect", 'if by == "recovery"', "if False"),
     one_edit("attempts are bounded", "WP-5", "core.retry:retry_delay_ms", " or attempts_made >= policy.max_attempts", ""),
     one_edit("not retryable ends", "WP-5", "core.retry:retry_delay_ms", " or not report.retryable", ""),
     one_edit("never delivered ends", "WP-25", "core.complete:decide_put_back", "work.undelivered >= limits.UNDELIVERED_MAX", "False"),
@@ -204,15 +213,15 @@ _REST: Final = (
         "look after resting: callbacks",
         "WP-8",
         "flow.rest:_something_there",
-        "room=room, now=now).is_something",
-        "room=room, now=now).is_something and False",
+        "if newly_owed(reports.records, held, (), cursor=mark.done_cursor, room=room, now=now).is_something:",
+        "if False:",
     ),
     one_edit(
         "look after resting: works",
         "WP-20",
         "flow.rest:_something_there",
-        "high=high, taken=taken, now=now)",
-        "high=high, taken=taken, now=now) and False",
+        "if live_in(ports.store, ports.telemetry, hold.pool, shard, low, high=high, taken=taken, now=now):",
+        "if False:",
     ),
     one_edit(
         "look after resting: works due later",
@@ -228,9 +237,7 @@ _REST: Final = (
         "low = deep_low(mark.work_cursor, mark.deep_at)",
         "low = mark.work_cursor",
     ),
-    one_edit(
-        "wake before status", "WP-20", "flow.rest:rest", "        _order_wake(hold, decision.timer_at)\n        changes", "        changes"
-    ),
+    one_edit("wake before status", "WP-20", "flow.rest:rest", "_order_wake(hold, decision.timer_at)", ""),
     one_edit("a loop gone idle forgets its wake", "WP-22", "flow.rest:rest", "        _forget_wake(hold)\n", "        pass\n"),
     one_edit("lease renewed", "WP-23", "flow.hold:Hold.renew_lease", "self.lease_until - now >= limits.LEASE_RENEW_MS", "True"),
     one_edit("handed over before Lambda's end", "WP-20", "flow.iterate:_run", "began >= hold.ends_at", "False"),
@@ -266,9 +273,7 @@ _REST: Final = (
         "recover_at is not None and recover_at <= now + limits.RECOVER_NEAR_MS",
         "False",
     ),
-    one_edit(
-        "rest: wakes for deadlines", "WP-21", "core.rest:decide_rest", "for t in (due, recover_at, called_at)", "for t in (due, called_at)"
-    ),
+    one_edit("rest: wakes for deadlines", "WP-21", "core.rest:decide_rest", "(due, recover_at, called_at)", "(due, called_at)"),
     one_edit(
         "rest: saturated is no rest for good", "WP-20", "core.rest:decide_rest", "wake_at is None and not saturated", "wake_at is None"
     ),

@@ -1,12 +1,14 @@
 """Owns what a mutant is: a named guard of the library, and the edit of one function's source that removes it.
 
 The product has no switch for it. While a mutant is applied, functions carry the code of their edited source, wherever they are imported
-by name; afterwards they are as they were. An edit whose text is not found exactly once is an error, so the list cannot outlive the code.
+by name; afterwards they are as they were. A guard is named by its syntax (`syntax.py`). One that does not stand in its function exactly
+once is an error, so the list cannot outlive the code.
 """
 
 from __future__ import annotations
 import __future__
 
+import ast
 import importlib
 import inspect
 import textwrap
@@ -18,6 +20,7 @@ from types import CodeType, FunctionType
 from typing import Final
 
 from tests.simulation.conditions import leaving_out, weakened
+from tests.simulation.syntax import replaced
 
 __all__ = ["Edit", "Mutant", "applied", "edit", "mutated_code", "one_edit"]
 
@@ -26,7 +29,7 @@ _PACKAGE: Final = "workpool_aws."
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change of one function. `where`: "flow.hold:Hold.commit"; `changes`: texts of its source, and what stands there instead."""
+    """One change of one function. `where`: "flow.hold:Hold.commit"; `changes`: code of it, and what stands there instead."""
 
     where: str
     changes: tuple[tuple[str, str], ...]
@@ -52,17 +55,17 @@ class Mutant:
 
 _WEAKENED: Final = Edit(
     "adapters.memory.store:MemoryStore._worked_out",
-    (("holds(write.condition, ", f'holds(__import__("{weakened.__module__}", fromlist=["weakened"]).weakened(write), '),),
+    (("write.condition", f'__import__("{weakened.__module__}", fromlist=["weakened"]).weakened(write)'),),
 )
 
 
 def edit(where: str, old: str, new: str) -> Edit:
-    """The edit that replaces one text."""
+    """The edit of one place."""
     return Edit(where, ((old, new),))
 
 
 def one_edit(name: str, rule: str, where: str, old: str, new: str) -> Mutant:
-    """The mutant of one text."""
+    """The mutant of one place."""
     return Mutant(name=name, rule=rule, edits=(edit(where, old, new),))
 
 
@@ -82,16 +85,17 @@ def applied(mutant: Mutant) -> Iterator[None]:
 
 
 def mutated_code(each: Edit) -> CodeType:
-    """The code of the edited function. Raises LookupError: a text does not stand in its source exactly once."""
+    """The code of the edited function. Raises LookupError: a guard does not stand in it exactly once."""
     function = _function(each.where)
-    source = textwrap.dedent(inspect.getsource(function))
-    for old, new in each.changes:
-        if source.count(old) != 1:
-            raise LookupError(f"{each.where}: {old!r} stands there {source.count(old)} times")
-        source = source.replace(old, new)
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    try:
+        for old, new in each.changes:
+            tree = replaced(tree, old, new)
+    except LookupError as error:
+        raise LookupError(f"{each.where}: {error}") from None
     namespace = dict(function.__globals__)
     flags = __future__.annotations.compiler_flag
-    exec(compile(source, inspect.getfile(function), "exec", flags=flags, dont_inherit=True), namespace)  # noqa: S102 - the project's own source
+    exec(compile(tree, inspect.getfile(function), "exec", flags=flags, dont_inherit=True), namespace)  # noqa: S102 - the project's own source
     edited = namespace[function.__name__]
     assert isinstance(edited, FunctionType)
     return edited.__code__

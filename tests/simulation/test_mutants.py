@@ -28,7 +28,7 @@ def test_a_guard_stands_where_its_mutant_removes_it(mutant: Mutant) -> None:
 
 def test_a_guard_that_is_gone_from_the_code_is_an_error() -> None:
     with pytest.raises(LookupError, match="stands there 0 times"):
-        mutated_code(Edit("core.retry:retry_delay_ms", (("no such text", ""),)))
+        mutated_code(Edit("core.retry:retry_delay_ms", (("no_such_guard(policy)", ""),)))
 
 
 def test_a_guard_is_gone_inside_and_back_afterwards() -> None:

@@ -10,9 +10,7 @@ __all__ = ["UPKEEP_GUARDS"]
 
 UPKEEP_GUARDS: Final = (
     one_edit("deployment: limits before the item", "WP-13", "flow.deployment:keep_current", "unset=unset", "unset=()"),
-    one_edit(
-        "deployment: the one that was replaced waits", "WP-13", "core.deployment:is_due", "not in _lately_replaced(known, now)", "not in ()"
-    ),
+    one_edit("deployment: the one that was replaced waits", "WP-13", "core.deployment:is_due", "_lately_replaced(known, now)", "()"),
     one_edit("deployment: over what was read only", "WP-13", "flow.deployment:keep_current", "_as_read(item)", "None"),
     one_edit(
         "deployment: a limit is felt by the loop",
@@ -67,7 +65,7 @@ UPKEEP_GUARDS: Final = (
     ),
     one_edit("pace: without progress it slows down", "WP-23", "core.pace:decide_pause", "pace.stalled >= limits.STALLED_PASSES", "False"),
     one_edit(
-        "pace: without answers it gives up", "WP-23", "core.pace:after_failure", "None if failures >= limits.FAILED_PASSES_MAX else ", ""
+        "pace: without answers it gives up", "WP-23", "core.pace:after_failure", "if failures >= limits.FAILED_PASSES_MAX", "if False"
     ),
     one_edit("pace: awake for what is due", "WP-20", "core.pace:_poll_ms", "max(1, min(wait_ms, done.next_due - now))", "wait_ms"),
     one_edit("packed ledger: start numbers", "WP-4", "adapters.slots:_packed_slot", "_START_FOLLOWS if start != 1 else 0", "0"),
@@ -77,14 +75,14 @@ UPKEEP_GUARDS: Final = (
         "pointers: all that led to a start go",
         "WP-22",
         "flow.collect:_led_to",
-        "if isinstance(row.record, Pointer) else known",
-        "if False else known",
+        "if isinstance(row.record, Pointer)",
+        "if False",
     ),
     one_edit(
         "pointers: a work's own row is none",
         "WP-3",
         "flow.collect:_led_to",
-        "if isinstance(row.record, Pointer) else known",
-        "if True else known",
+        "if isinstance(row.record, Pointer)",
+        "if True",
     ),
 )
