@@ -44,12 +44,13 @@ def test_decisions_are_numbered_without_a_gap() -> None:
     assert [int(path.name[:4]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
 
 
-def test_the_changelog_opens_with_this_version() -> None:
+def test_the_changelog_opens_with_this_version_or_what_comes_next() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    newest = re.search(r"^## \[?([^\]\s]+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    headings = re.findall(r"^## \[?([^\]\s]+)\]?(.*)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    released = [name for name, state in headings if name == version or "unreleased" not in state]
 
-    assert newest is not None
-    assert newest[1] == version
+    assert released[0] == version
+    assert [name for name, _ in headings].index(version) <= 1
 
 
 def test_the_lifecycle_page_is_made_from_the_table() -> None:

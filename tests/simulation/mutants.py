@@ -223,6 +223,10 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "config read again after a bump": "test_a_pause_between_a_pass_and_its_commit_is_minded",
         "own write: config": "test_a_change_that_the_sdk_repeated_is_its_own",
     },
+    "tests/integration/test_order_of_starts.py": {
+        "classify: not by the row that it has left": "test_many_retried_work_items_hide_none_that_was_due_earlier",
+        "order: by due time, not by key": "test_a_work_item_whose_pointer_was_written_late_keeps_its_turn",
+    },
     "tests/integration/test_payload_crashes.py": {
         "drop: chunks expire": "test_one_call_that_goes_wrong_loses_nothing_and_leaves_nothing",
         "chunks: of a second report": "test_one_call_that_goes_wrong_loses_nothing_and_leaves_nothing",

@@ -82,10 +82,15 @@ class Choice:
 
 
 def choose(reads: Sequence[WorkRead | None], *, free: int) -> Choice:
-    """The earliest due works of all shards, as many as there are free slots [WP-1]."""
-    due = sorted((found for read in reads if read is not None for found in read.due), key=lambda found: found.key)
+    """The earliest due works of all shards, as many as there are free slots [WP-1]; of those due together, the first attempts first."""
+    due = sorted((found for read in reads if read is not None for found in read.due), key=_turn)
     room = max(0, free)
     return Choice(tuple(due[:room]), tuple(due[room:]), tuple(reads))
+
+
+def _turn(found: Found) -> tuple[EpochMs, int, str]:
+    # Not by key: a pointer that was written late lies behind work items that are due later.
+    return found.work.due_at, found.work.starts, found.key
 
 
 def read_from(mark: ShardMark, *, back_to: str | None, deep: bool) -> str:

@@ -41,7 +41,7 @@ class Taken:
 
 def classify(row_key: str, work: Work, *, taken: Taken, now: EpochMs) -> Look:
     """Whether this row makes its work startable now. The pass and the look before rest must agree on it, or the loop spins [WP-23]."""
-    if work.state is not State.PENDING or work.cancel_requested:
+    if work.state is not State.PENDING or work.cancel_requested or _has_moved(row_key, work):
         return Look.SKIP
     if EntryKey(work.id, work.starts + 1) in taken.entries or work.id in taken.unsure:
         return Look.SKIP
@@ -49,6 +49,14 @@ def classify(row_key: str, work: Work, *, taken: Taken, now: EpochMs) -> Look:
         # A stale key of a work that was moved to a later time: its pointer stands there.
         return Look.SKIP if time_of(row_key) <= now else Look.LATER
     return Look.CALLED_OFF if is_called_off(work, taken.config) else Look.DUE
+
+
+def _has_moved(row_key: str, work: Work) -> bool:
+    """Whether the row is a work item's own, which a retry or put back has left for the pointer that the same transaction wrote.
+
+    Found by its old row, it would start before work items that were due earlier.
+    """
+    return row_key == work.id and work.starts > 0 and time_of(row_key) < work.due_at
 
 
 def start_write(work: Work, start: int, *, token: str, timeout_ms: int, event_age_ms: int, now: EpochMs) -> Update:

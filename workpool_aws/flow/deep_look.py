@@ -62,7 +62,8 @@ def _point_at_forgotten(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -
     for shard, mark in enumerate(ledger.shards):
         for page in _before_the_cursor(ports, Shelf.WORK, pool, shard, deep_low(mark.work_cursor, mark.deep_at), now):
             works = [row.record for row in page if isinstance(row.record, Work)]
-            due = [work for work in works if classify(work.id, work, taken=taken, now=now) is Look.DUE]
+            # As its pointer would find it: the pointer of one that was moved may be what is missing.
+            due = [work for work in works if classify(id_floor(work.due_at), work, taken=taken, now=now) is Look.DUE]
             # One that was started before waits by its pointer, wherever its own row lies.
             forgotten += [work for work in due if all_of_them or work.starts == 0]
             _remove_spent(ports, pool, [row.record for row in page if isinstance(row.record, Pointer)])
