@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Final, TypeVar, assert_never
 
 from workpool_aws.core import limits
@@ -52,6 +53,9 @@ _CARRIED_MARKER: Final = "workpool report "
 _ERROR_TYPE_MAX: Final = 256
 _STATUS_OK: Final = 200
 _MICROSECOND: Final = timedelta(microseconds=1)
+_REFUSED_BY_QUEUES: Final = MappingProxyType({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})
+"""SendMessage takes U+0009, U+000A, U+000D, U+0020 to U+D7FF, U+E000 to U+FFFD and U+10000 to U+10FFFF (SQS API reference). In JSON only
+these two of the others can stand as they are."""
 _TIMED_OUT: Final = re.compile(r"Task timed out after")
 _CRASHED: Final = re.compile(r"exited before completing|Runtime exited|process died|exit status|signal: |out of memory", re.IGNORECASE)
 _TYPES: Final[Mapping[str, str]] = {
@@ -145,10 +149,13 @@ def worker_event(args: str, assignment: Assignment) -> bytes:
 def callback_event(message: CallbackMessage) -> str:
     """What an `on_complete` target receives: exactly what is documented, and for one that acknowledges its ticket under `_workpool`.
 
-    Context and return value are spelled exactly as stored.
+    Context and return value are spelled as stored, but for two noncharacters, which are escaped: SQS and SNS take no text that has them.
     """
     own = "" if message.ticket is None else f',"{WORKPOOL_KEY}":{_compact(_ticket_to_wire(message.ticket))}'
-    return f'{{"work_id":"{message.work_id}","context":{message.context or "null"},"result":{_result_to_wire(message)}{own}}}'
+    event = f'{{"work_id":"{message.work_id}","context":{message.context or "null"},"result":{_result_to_wire(message)}{own}}}'
+    for character, escaped in _REFUSED_BY_QUEUES.items():
+        event = event.replace(character, escaped)
+    return event
 
 
 def _result_to_wire(message: CallbackMessage) -> str:

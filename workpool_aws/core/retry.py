@@ -19,20 +19,21 @@ def retry_delay_ms(policy: RetryPolicy | None, report: Report, *, attempts_made:
     if policy is None or not report.retryable or attempts_made >= policy.max_attempts:
         return None
     if report.delay_ms is not None:
-        return max(0, report.delay_ms)
+        return min(max(0, report.delay_ms), limits.DELAY_MS_MAX)
     return backoff_ms(policy, retries=attempts_made - 1, jitter=jitter)
 
 
 def backoff_ms(policy: RetryPolicy, *, retries: int, jitter: float) -> int:
-    """`initial x base^(retries so far)`, capped, then times a factor in [0.5, 1.5) if the policy says so."""
+    """`initial x base^(retries so far)`, capped, then times a factor in [0.5, 1.5) if the policy says so; a year at most."""
     cap: float = limits.DELAY_MS_MAX if policy.max_backoff is None else policy.max_backoff.total_seconds() * 1000
     initial = policy.initial_backoff.total_seconds() * 1000
     try:
         delay = min(initial * math.pow(policy.base, retries), cap)
     except OverflowError:
-        delay = cap
+        # Only the power is beyond all numbers: no backoff stays none.
+        delay = cap if initial else 0.0
     factor = 0.5 + jitter if policy.jitter else 1.0
-    return round(delay * factor)
+    return min(round(delay * factor), limits.DELAY_MS_MAX)
 
 
 def put_back_delay_ms(undelivered: int) -> int:

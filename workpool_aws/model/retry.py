@@ -8,10 +8,11 @@ from typing import Final
 
 from workpool_aws.errors import UsageError
 
-__all__ = ["ATTEMPTS_MAX", "RetryPolicy"]
+__all__ = ["ATTEMPTS_MAX", "DELAY_MAX", "RetryPolicy"]
 
 ATTEMPTS_MAX: Final = 1000
-_BACKOFF_MAX: Final = timedelta(days=365)
+DELAY_MAX: Final = timedelta(days=366)
+"""A year, everywhere: no due time lies further ahead."""
 _BASE_MAX: Final = 100
 
 
@@ -19,8 +20,9 @@ _BASE_MAX: Final = 100
 class RetryPolicy:
     """At most `max_attempts` attempts, the first included: `max_attempts=2` means one retry.
 
-    Delay before retry n (n = 1 for the first): `initial_backoff * base ** (n - 1)`, capped by `max_backoff` (`None`: a year), then times
-    a factor in [0.5, 1.5) when `jitter`. With the defaults, attempts run after about 0, 250, 500, 1000 and 2000 ms.
+    Delay before retry n (n = 1 for the first): `initial_backoff * base ** (n - 1)`, capped by `max_backoff` (`None` means 366 days), then
+    times a factor in [0.5, 1.5) when `jitter`; 366 days at most in any case. With the defaults, attempts run after about 0, 250, 500, 1000
+    and 2000 ms.
 
     Raises:
         UsageError: a value is out of range or of the wrong type.
@@ -57,5 +59,5 @@ def _check_flag(field: str, value: object) -> None:
 
 
 def _check_backoff(field: str, value: object) -> None:
-    if not isinstance(value, timedelta) or not timedelta(0) <= value <= _BACKOFF_MAX:
-        raise UsageError(field, value, "a timedelta from 0 to 365 days")
+    if not isinstance(value, timedelta) or not timedelta(0) <= value <= DELAY_MAX:
+        raise UsageError(field, value, "a timedelta from 0 to 366 days")

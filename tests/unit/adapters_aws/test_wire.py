@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from workpool_aws.adapters.wire import (
     REPORTED,
     assignment_from_wire,
     assignment_to_wire,
+    callback_event,
     carried_outcome,
     order_from_wire,
     order_to_wire,
@@ -25,9 +27,9 @@ from workpool_aws.adapters.wire import (
 )
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.messages import Assignment, LoopOrder, Report, ReportKind
+from workpool_aws.model.messages import Assignment, CallbackMessage, LoopOrder, Report, ReportKind
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Kind
+from workpool_aws.model.work import Kind, Outcome
 
 ID = WorkId(make_id(EpochMs(1_700_000_000_000), random_bits=7))
 OTHER_ID = WorkId(make_id(EpochMs(1_700_000_000_001), random_bits=8))
@@ -48,7 +50,7 @@ ASSIGNMENT = Assignment(
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:send:live"
 
 TIMES = st.integers(0, 2**48 - 1).map(EpochMs)
-BACKOFFS = st.timedeltas(timedelta(0), timedelta(days=365))
+BACKOFFS = st.timedeltas(timedelta(0), timedelta(days=366))
 POLICIES = st.builds(
     RetryPolicy,
     max_attempts=st.integers(1, 1000),
@@ -196,7 +198,7 @@ def test_worker_events_keep_the_spelling_of_every_number_and_the_order_of_the_ke
 
 def test_the_event_of_the_largest_arguments_fits():
     """[WP-11] With the longest names there are; what one reading of Lambda's 1 MB allows."""
-    largest = replace(ASSIGNMENT, table="t" * 255, pool="p" * 40, retry=RetryPolicy(max_backoff=timedelta(days=365)))
+    largest = replace(ASSIGNMENT, table="t" * 255, pool="p" * 40, retry=RetryPolicy(max_backoff=timedelta(days=366)))
 
     event = worker_event('{"x":"' + "a" * (limits.PAYLOAD_BYTES_MAX - 8) + '"}', largest)
 
@@ -468,3 +470,27 @@ def test_reading_the_wire_does_not_load_boto3():
     code = "import sys, workpool_aws.adapters.wire; print([m for m in ('boto3', 'botocore', 'pydantic') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def a_message(**changes: Any) -> CallbackMessage:
+    ended = CallbackMessage(work_id=ID, context=None, outcome=Outcome.SUCCESS, result=None, error=None, error_type=None, ticket=None)
+    return replace(ended, **changes)
+
+
+@given(
+    text=st.text(st.characters(exclude_categories=["Cs"])) | st.text(st.sampled_from('\ufffd\ufffe\uffff\U0001fffe\U0010ffff\x7f\x85\\"\n'))
+)
+@settings(max_examples=200, deadline=None)
+def test_every_body_has_only_characters_that_sqs_and_sns_take_and_says_the_same(text: str) -> None:
+    """SendMessage takes #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF."""
+    told = json.dumps({text: [text]}, ensure_ascii=False)
+    for event in (
+        callback_event(a_message(context=told, result=told)),
+        callback_event(a_message(outcome=Outcome.FAILED, context=told, error=text, error_type=text)),
+    ):
+        refused = [
+            each for each in event if not (each in "\t\n\r" or " " <= each <= "\ud7ff" or "\ue000" <= each <= "\ufffd" or each > "\uffff")
+        ]
+        assert refused == []
+        assert json.loads(event)["context"] == {text: [text]}
+        assert text in (json.loads(event)["result"].get("error", text), *json.loads(event)["result"].get("return_value", {}))

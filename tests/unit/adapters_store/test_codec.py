@@ -70,7 +70,7 @@ times = st.integers(min_value=0, max_value=2**45).map(EpochMs)
 counts = st.integers(min_value=0, max_value=10**9 - 1)
 texts = st.text(max_size=30)
 ulids = st.builds(lambda at, bits: WorkId(make_id(at, random_bits=bits, shard=3)), times, st.integers(0, 2**75))
-durations = st.integers(0, 365 * 24 * 3600 * 10**6).map(lambda us: timedelta(microseconds=us))
+durations = st.integers(0, 366 * 24 * 3600 * 10**6).map(lambda us: timedelta(microseconds=us))
 policies = st.builds(
     RetryPolicy,
     max_attempts=st.integers(1, 1000),

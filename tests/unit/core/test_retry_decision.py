@@ -7,11 +7,13 @@ from datetime import timedelta
 import pytest
 
 from builders import a_policy
+from workpool_aws.core import limits
 from workpool_aws.core.retry import backoff_ms, put_back_delay_ms, retry_delay_ms
 from workpool_aws.errors import UsageError
 from workpool_aws.model.messages import Report, ReportKind
-from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.retry import DELAY_MAX, RetryPolicy
 
+YEAR_MS = 366 * 24 * 3600 * 1000
 FAILED = Report(kind=ReportKind.FAILED)
 
 
@@ -36,7 +38,29 @@ def test_the_cap_holds_before_jitter() -> None:
 def test_a_policy_of_many_attempts_never_overflows() -> None:
     policy = RetryPolicy(max_attempts=1000, base=100, jitter=False)
 
-    assert backoff_ms(policy, retries=999, jitter=0.5) == 366 * 24 * 3600 * 1000
+    assert backoff_ms(policy, retries=999, jitter=0.5) == YEAR_MS
+
+
+@pytest.mark.parametrize("retries", [0, 1, 308, 310, 998])
+@pytest.mark.parametrize("base", [1, 1.000_001, 2, 10, 100])
+@pytest.mark.parametrize("jitter", [True, False])
+def test_no_backoff_stays_none_however_large_the_power(base: float, retries: int, *, jitter: bool) -> None:
+    policy = RetryPolicy(max_attempts=1000, initial_backoff=timedelta(0), base=base, jitter=jitter)
+
+    assert backoff_ms(policy, retries=retries, jitter=0.9) == 0
+
+
+@pytest.mark.parametrize("max_backoff", [None, timedelta(days=366), timedelta(days=300)])
+@pytest.mark.parametrize("initial_backoff", [timedelta(microseconds=1), timedelta(seconds=1), timedelta(days=366)])
+@pytest.mark.parametrize("retries", [40, 400, 998])
+def test_jitter_does_not_lead_beyond_a_year(initial_backoff: timedelta, retries: int, max_backoff: timedelta | None) -> None:
+    policy = RetryPolicy(max_attempts=1000, initial_backoff=initial_backoff, base=100, max_backoff=max_backoff)
+
+    assert backoff_ms(policy, retries=retries, jitter=0.999_999) == YEAR_MS
+
+
+def test_a_year_is_the_same_for_backoff_and_due_times() -> None:
+    assert timedelta(milliseconds=limits.DELAY_MS_MAX) == DELAY_MAX == timedelta(days=366)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +69,7 @@ def test_a_policy_of_many_attempts_never_overflows() -> None:
         (Report(kind=ReportKind.FAILED, retryable=False), 1, None),
         (Report(kind=ReportKind.FAILED, delay_ms=30_000), 1, 30_000),
         (Report(kind=ReportKind.FAILED, delay_ms=-5), 1, 0),
+        (Report(kind=ReportKind.FAILED, delay_ms=10**18), 1, YEAR_MS),
         (Report(kind=ReportKind.FAILED, delay_ms=30_000), 2, None),
     ],
 )
@@ -69,10 +94,10 @@ def test_what_is_never_delivered_waits_longer_and_longer_to_half_an_hour() -> No
         ({"max_attempts": 2.0}, "max_attempts: 2.0 is not allowed; an int from 1 to 1000"),
         ({"base": 0.5}, "base: 0.5 is not allowed; a number from 1 to 100"),
         ({"base": float("nan")}, "base: nan is not allowed; a number from 1 to 100"),
-        ({"initial_backoff": 5}, "initial_backoff: 5 is not allowed; a timedelta from 0 to 365 days"),
+        ({"initial_backoff": 5}, "initial_backoff: 5 is not allowed; a timedelta from 0 to 366 days"),
         (
             {"max_backoff": timedelta(seconds=-1)},
-            "max_backoff: datetime.timedelta(days=-1, seconds=86399) is not allowed; a timedelta from 0 to 365 days",
+            "max_backoff: datetime.timedelta(days=-1, seconds=86399) is not allowed; a timedelta from 0 to 366 days",
         ),
         ({"jitter": 1}, "jitter: 1 is not allowed; True or False"),
     ],
