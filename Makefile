@@ -15,13 +15,20 @@ INFRA := infra/cdk
 INFRA_VENV := build/infra-venv
 INFRA_STAMP := $(INFRA_VENV)/.installed
 QUIET_NODE := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1
-LOCK = CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --quiet --no-config --generate-hashes --strip-extras --allow-unsafe \
-	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
-PIP := -m pip -qq --disable-pip-version-check --no-input
+AUDIT_VENV := build/audit-venv
+AUDIT_STAMP := $(AUDIT_VENV)/.installed
+# -I: no module of the current folder or of a PYTHONPATH is run in place of the tool.
+PIP := -I -m pip -qq --disable-pip-version-check --no-input install
+# Nothing is resolved and nothing is built here: what is installed is what the lock names, whatever was published since.
+LOCKED := $(PIP) --require-hashes --no-deps --only-binary=:all:
+OURS := $(PIP) --no-deps --no-build-isolation
+CONSTRAINTS := build/constraints.txt
+COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/python -I -m piptools compile --quiet --no-config --generate-hashes \
+	--no-strip-extras --allow-unsafe --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test engines e2e ministack sim sim-long check format docs bench-cost bench-task-pool infra iam cdk lock clean
+.PHONY: help install demo test engines e2e ministack sim sim-long check format docs bench-cost bench-task-pool infra iam cdk lock audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,13 +39,13 @@ demo: $(STAMP) ## Watch a pool work on this machine, no AWS account needed (ARGS
 	$(BIN)/workpool demo $(ARGS)
 
 test: $(STAMP) ## Run the tests (ARGS="..." goes to pytest)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -I -m pytest $(ARGS)
 
 engines: $(STAMP) $(MINISTACK_STAMP) ## Run the store's contract on MiniStack, and on the DynamoDB that WORKPOOL_TEST_ENDPOINT names (ARGS="..." goes to pytest)
-	$(BIN)/python -m pytest tests/contract tests/emulator tests/engines --engine ministack $(if $(WORKPOOL_TEST_ENDPOINT),--engine endpoint) $(ARGS)
+	$(BIN)/python -I -m pytest tests/contract tests/emulator tests/engines --engine ministack $(if $(WORKPOOL_TEST_ENDPOINT),--engine endpoint) $(ARGS)
 
 e2e: $(STAMP) $(MINISTACK_STAMP) $(INFRA_STAMP) $(INFRA)/node_modules ## `cdk deploy` to an emulated AWS and run jobs on it, in real processes, for some minutes; wants Node
-	$(BIN)/python -m pytest tests/e2e --e2e $(ARGS)
+	$(BIN)/python -I -m pytest tests/e2e --e2e $(ARGS)
 
 ministack: $(MINISTACK_STAMP) ## Make build/ministack-venv, the emulated AWS, from its own lock
 
@@ -70,56 +77,77 @@ bench-task-pool: $(STAMP) ## Measure the task pool beside ThreadPoolExecutor (AR
 infra: $(INFRA_STAMP) ## Check types and tests of the construct in infra/cdk, in an environment of its own; wants Node (ARGS="..." goes to pytest)
 	@command -v node >/dev/null || { echo "workpool: no node here; the construct is made of it (jsii). Node 22 or newer" >&2; exit 1; }
 	$(INFRA_VENV)/bin/mypy --strict $(INFRA)/workpool_cdk $(INFRA)/app.py
-	$(QUIET_NODE) $(INFRA_VENV)/bin/python -m pytest tests/infra $(ARGS)
+	$(QUIET_NODE) $(INFRA_VENV)/bin/python -I -m pytest tests/infra $(ARGS)
 
 iam: $(INFRA_STAMP) ## Write tests/infra/iam.json, the permissions to be reviewed, from the construct
 	PYTHONPATH=.:tests:$(INFRA) $(QUIET_NODE) $(INFRA_VENV)/bin/python -m infra.statements
 
 cdk: $(INFRA_STAMP) $(INFRA)/node_modules ## Install what deploys: then `cd infra/cdk && npx cdk deploy` (docs/deploy.md)
 
-lock: $(LOCK_STAMP) ## Renew all four locks within the bounds of the projects (ARGS="--upgrade" for newest); wants Python 3.11
-	$(LOCK) --extra cli --extra local --extra dev --output-file requirements/dev.txt $(ARGS) pyproject.toml
-	$(LOCK) --output-file requirements/ministack.txt $(ARGS) requirements/ministack.in
-	$(LOCK) --constraint requirements/dev.txt --output-file $(INFRA)/workpool_cdk/lambda-requirements.txt pyproject.toml
-	$(LOCK_VENV)/bin/python tools/infra_requirements.py | \
-		$(LOCK) --constraint requirements/dev.txt --output-file $(INFRA)/requirements.txt $(ARGS) -
+lock: $(LOCK_STAMP) ## Renew all locks within the bounds of the projects (ARGS="--upgrade" for newest); wants Python 3.11
+	$(COMPILE) --output-file requirements/installer.txt $(ARGS) requirements/installer.in
+	$(COMPILE) --constraint requirements/installer.txt --output-file requirements/lock.txt $(ARGS) requirements/lock.in
+	$(COMPILE) --constraint requirements/installer.txt --output-file requirements/audit.txt $(ARGS) requirements/audit.in
+	$(COMPILE) --extra cli --extra local --extra dev --output-file requirements/dev.txt $(ARGS) pyproject.toml
+	$(COMPILE) --output-file requirements/ministack.txt $(ARGS) requirements/ministack.in
+	$(LOCK_VENV)/bin/python -I tools/constraints.py >$(CONSTRAINTS)
+	$(COMPILE) --constraint $(CONSTRAINTS) --output-file $(INFRA)/workpool_cdk/lambda-requirements.txt pyproject.toml
+	$(LOCK_VENV)/bin/python -I tools/infra_requirements.py | \
+		$(COMPILE) --constraint $(CONSTRAINTS) --output-file $(INFRA)/requirements.txt $(ARGS) -
+	$(LOCK_VENV)/bin/python -I tools/lock_metadata.py
+
+audit: $(AUDIT_STAMP) ## Compare the locks with published advisories: 0 none is known, 1 some are, 2 the source could not be asked
+	@$(AUDIT_VENV)/bin/python -I tools/audit.py
 
 clean: ## Remove what the other targets made, .venv too
 	rm -rf $(VENV) $(INFRA)/node_modules $(INFRA)/cdk.out build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A half-made .venv (an interrupted first run, a Python that was removed since) is made anew.
-$(STAMP): requirements/dev.txt pyproject.toml
-	@$(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { $(require-python) rm -rf $(VENV); echo "making $(VENV)"; "$(PYTHON)" -m venv $(VENV); }
+$(STAMP): requirements/installer.txt requirements/dev.txt pyproject.toml
+	@$(BIN)/python -I -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { $(call make-venv,$(VENV)); }
 	@echo "installing from requirements/dev.txt"
-	@$(BIN)/python $(PIP) install --require-hashes -r requirements/dev.txt
-	@$(BIN)/python $(PIP) install --no-deps --no-build-isolation --editable .
+	@$(BIN)/python $(LOCKED) -r requirements/installer.txt
+	@$(BIN)/python $(LOCKED) -r requirements/dev.txt
+	@$(BIN)/python $(OURS) --editable .
 	@touch $@
 
 # MiniStack pins the SDK that it needs, so it has an environment of its own.
-$(MINISTACK_STAMP): requirements/ministack.txt
-	@$(require-python) rm -rf $(MINISTACK_VENV); echo "making $(MINISTACK_VENV)"; "$(PYTHON)" -m venv $(MINISTACK_VENV)
-	@$(MINISTACK_VENV)/bin/python $(PIP) install --require-hashes -r requirements/ministack.txt
+$(MINISTACK_STAMP): requirements/installer.txt requirements/ministack.txt
+	@$(call make-venv,$(MINISTACK_VENV))
+	@$(MINISTACK_VENV)/bin/python $(LOCKED) -r requirements/installer.txt
+	@$(MINISTACK_VENV)/bin/python $(LOCKED) -r requirements/ministack.txt
 	@touch $@
 
-# Two locks, one environment: the second is resolved beside the first, so that no package is wanted twice.
-$(INFRA_STAMP): requirements/dev.txt $(INFRA)/requirements.txt pyproject.toml $(INFRA)/pyproject.toml
-	@$(require-python) rm -rf $(INFRA_VENV) && echo "making $(INFRA_VENV)" && "$(PYTHON)" -m venv $(INFRA_VENV)
-	@$(INFRA_VENV)/bin/python $(PIP) install --require-hashes -r requirements/dev.txt -r $(INFRA)/requirements.txt
-	@$(INFRA_VENV)/bin/python $(PIP) install --no-deps --no-build-isolation --editable . --editable $(INFRA)
+# Two locks, one environment: the second was resolved beside the first, so that they agree on every package that both have.
+$(INFRA_STAMP): requirements/installer.txt requirements/dev.txt $(INFRA)/requirements.txt pyproject.toml $(INFRA)/pyproject.toml
+	@$(call make-venv,$(INFRA_VENV))
+	@$(INFRA_VENV)/bin/python $(LOCKED) -r requirements/installer.txt
+	@$(INFRA_VENV)/bin/python $(LOCKED) -r requirements/dev.txt -r $(INFRA)/requirements.txt
+	@$(INFRA_VENV)/bin/python $(OURS) --editable . --editable $(INFRA)
 	@touch $@
 
+# Scripts of packages are not run: nothing here needs one.
 $(INFRA)/node_modules: $(INFRA)/package-lock.json
-	@cd $(INFRA) && npm ci --no-audit --no-fund --loglevel=error
+	@cd $(INFRA) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-$(LOCK_STAMP): Makefile
-	@$(require-python) rm -rf $(LOCK_VENV) && "$(PYTHON)" -m venv $(LOCK_VENV)
-	@$(LOCK_VENV)/bin/python $(PIP) install pip-tools==7.6.2
+$(LOCK_STAMP): requirements/installer.txt requirements/lock.txt
+	@$(call make-venv,$(LOCK_VENV))
+	@$(LOCK_VENV)/bin/python $(LOCKED) -r requirements/installer.txt
+	@$(LOCK_VENV)/bin/python $(LOCKED) -r requirements/lock.txt
 	@touch $@
+
+$(AUDIT_STAMP): requirements/installer.txt requirements/audit.txt
+	@$(call make-venv,$(AUDIT_VENV))
+	@$(AUDIT_VENV)/bin/python $(LOCKED) -r requirements/installer.txt
+	@$(AUDIT_VENV)/bin/python $(LOCKED) -r requirements/audit.txt
+	@touch $@
+
+make-venv = $(require-python) rm -rf $(1) && echo "making $(1)" && "$(PYTHON)" -I -m venv $(1)
 
 define require-python
 command -v "$(PYTHON)" >/dev/null || { echo "workpool: no $(PYTHON) here. Name a Python of 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 1; }; \
-"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "workpool: $(PYTHON) is $$("$(PYTHON)" -V 2>&1), 3.11 or newer is needed. Name one: make PYTHON=python3.12 ..." >&2; exit 1; }; \
-"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "workpool: $(PYTHON) has no venv module. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; };
+"$(PYTHON)" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "workpool: $(PYTHON) is $$("$(PYTHON)" -V 2>&1), 3.11 or newer is needed. Name one: make PYTHON=python3.12 ..." >&2; exit 1; }; \
+"$(PYTHON)" -I -c 'import venv, ensurepip' 2>/dev/null || { echo "workpool: $(PYTHON) has no venv module. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; };
 endef

@@ -1,58 +1,21 @@
-"""requirements/dev.txt serves every Python and platform that is promised, though it was resolved on one."""
+"""The locks serve every Python and platform that is promised, though each was resolved on one; extras are kept.
 
+They are judged by the requirements that `make lock` recorded of every locked package, so a lock that is not installed here is judged too.
+"""
+
+import json
 import re
-import tomllib
-from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, requires
-from pathlib import Path
+from importlib.metadata import PackageNotFoundError, distribution
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[2]
-LOCK = (ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8")
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-PIN = re.compile(r"^([a-z0-9.-]+)==(\S+)", re.MULTILINE)
-LOCKED = {canonicalize_name(name): version for name, version in PIN.findall(LOCK)}
+from tests.arch.locks import LOCKS, ROOT, Lock, Pin, holes, pins, record
+
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 PLATFORMS = [("linux", "Linux", "x86_64"), ("linux", "Linux", "aarch64"), ("darwin", "Darwin", "arm64")]
-
-
-def project_requirements() -> Iterator[Requirement]:
-    extras = PROJECT["optional-dependencies"]
-    for text in (*PROJECT["dependencies"], *extras["local"], *extras["cli"], *extras["dev"]):
-        yield Requirement(text)
-
-
-def wanted(environment: dict[str, str]) -> Iterator[tuple[str, Requirement]]:
-    """Every requirement, with who has it, that this environment reaches from the project's own."""
-    queue = [("workpool-aws", requirement) for requirement in project_requirements()]
-    seen: set[tuple[str, frozenset[str]]] = set()
-    while queue:
-        parent, requirement = queue.pop()
-        name = canonicalize_name(requirement.name)
-        yield parent, requirement
-        key = (name, frozenset(requirement.extras))
-        if key in seen:
-            continue
-        seen.add(key)
-        try:
-            children = [Requirement(text) for text in requires(name) or []]
-        except PackageNotFoundError:
-            continue  # not in the lock: told by whoever iterates
-        extras = ["", *requirement.extras]
-        queue += [
-            (name, child)
-            for child in children
-            if child.marker is None or any(child.marker.evaluate({**environment, "extra": extra}) for extra in extras)
-        ]
-
-
-@pytest.mark.parametrize("python", PYTHONS)
-@pytest.mark.parametrize(("sys_platform", "platform_system", "machine"), PLATFORMS, ids=lambda value: value)
-def test_the_lock_has_no_hole(python: str, sys_platform: str, platform_system: str, machine: str) -> None:
-    environment = {
+ENVIRONMENTS = [
+    {
         "python_version": python,
         "python_full_version": f"{python}.0",
         "implementation_name": "cpython",
@@ -62,22 +25,125 @@ def test_the_lock_has_no_hole(python: str, sys_platform: str, platform_system: s
         "platform_system": platform_system,
         "platform_machine": machine,
     }
+    for python in PYTHONS
+    for sys_platform, platform_system, machine in PLATFORMS
+]
+each_lock = pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.path)
 
-    holes = {
-        f"{parent} wants {requirement}"
-        for parent, requirement in wanted(environment)
-        if not requirement.specifier.contains(LOCKED.get(canonicalize_name(requirement.name), "0.dev0"), prereleases=True)
+
+def installed_together(lock: Lock) -> dict[str, Pin]:
+    beside = [pins((ROOT / path).read_text(encoding="utf-8")) for path in lock.beside]
+    return {name: pin for part in (*beside, pins(lock.text())) for name, pin in part.items()}
+
+
+@each_lock
+def test_a_lock_has_no_hole(lock: Lock) -> None:
+    pinned = pins(lock.text())
+    declared = record()
+
+    assert {hole for environment in ENVIRONMENTS for hole in holes(lock.roots, pinned, declared, environment)} == set()
+
+
+@pytest.mark.parametrize(
+    ("lock", "name"),
+    [(lock, pin.name) for lock in LOCKS for pin in pins(lock.text()).values() if pin.extras],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_pin_that_loses_its_extra_is_a_hole(lock: Lock, name: str) -> None:
+    pinned = pins(lock.text())
+    pinned[name] = Pin(name, pinned[name].version, frozenset(), pinned[name].hashes)
+
+    found = holes(lock.roots, pinned, record(), ENVIRONMENTS[0])
+
+    assert found
+    assert all(f"the lock has {name}==" in hole for hole in found)
+
+
+@pytest.mark.parametrize("wanted", ["b[x]", "b[X]>=1", "b[x,y] ; python_version >= '3.11'", "b[y]>=1"])
+def test_an_extra_is_looked_for_wherever_it_is_asked_for(wanted: str) -> None:
+    declared = {"a==1": [wanted], "b==1": ["c ; extra == 'x'", "c ; extra == 'y'"], "c==1": []}
+    bare, whole = (pins(f"a==1 --hash=sha256:0\n{line}==1 --hash=sha256:0\nc==1 --hash=sha256:0") for line in ("b", "b[x,y]"))
+    roots = (Requirement("a"),)
+
+    assert holes(roots, bare, declared, ENVIRONMENTS[0]) == {f"a wants {Requirement(wanted)}; the lock has b==1"}
+    assert holes(roots, whole, declared, ENVIRONMENTS[0]) == set()
+
+
+@each_lock
+def test_the_requirements_of_every_pin_are_recorded(lock: Lock) -> None:
+    recorded = record()
+
+    missing = [pin.name for pin in pins(lock.text()).values() if f"{pin.name}=={pin.version}" not in recorded]
+
+    assert missing == [], "`make lock` writes requirements/metadata.json"
+
+
+def test_nothing_else_is_recorded() -> None:
+    locked = {f"{pin.name}=={pin.version}" for lock in LOCKS for pin in pins(lock.text()).values()}
+
+    assert sorted(record().keys() - locked) == []
+
+
+@each_lock
+def test_the_record_is_what_the_installed_packages_say(lock: Lock) -> None:
+    """Of those that are installed here in the locked version."""
+    recorded = record()
+    differing = []
+    for pin in pins(lock.text()).values():
+        try:
+            found = distribution(pin.name)
+        except PackageNotFoundError:
+            continue
+        key = f"{pin.name}=={pin.version}"
+        if found.version == pin.version and set(found.requires or []) != set(recorded[key]):
+            differing.append(key)
+
+    assert differing == []
+
+
+@each_lock
+def test_every_pin_has_a_hash(lock: Lock) -> None:
+    found = pins(lock.text()).values()
+
+    assert found
+    assert [pin.name for pin in found if not any(each.startswith("sha256:") for each in pin.hashes)] == []
+
+
+@each_lock
+def test_a_lock_names_no_place_to_fetch_from(lock: Lock) -> None:
+    assert re.findall(r"://|--(?:extra-)?index-url|--find-links|--trusted-host", lock.text()) == []
+
+
+def test_locks_that_are_installed_together_agree() -> None:
+    for lock in LOCKS:
+        together = installed_together(lock)
+        for path in lock.beside:
+            first = pins((ROOT / path).read_text(encoding="utf-8"))
+            assert {name for name, pin in first.items() if pin.version != together[name].version} == set()
+
+
+def test_the_functions_are_deployed_with_the_versions_that_were_tested() -> None:
+    tested = pins((ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8"))
+    deployed = pins((ROOT / "infra/cdk/workpool_cdk/lambda-requirements.txt").read_text(encoding="utf-8"))
+
+    assert {name: pin.version for name, pin in deployed.items()} == {name: tested[name].version for name in deployed}
+
+
+def test_every_lock_of_the_repository_is_judged() -> None:
+    hashed = {
+        str(path.relative_to(ROOT))
+        for folder in ("requirements", "infra/cdk", "tools", "examples")
+        for path in (ROOT / folder).rglob("*.txt")
+        if not {"node_modules", "cdk.out"} & set(path.parts) and "--hash=" in path.read_text(encoding="utf-8")
     }
 
-    assert holes == set()
+    assert hashed == {lock.path for lock in LOCKS}
 
 
-def test_every_pin_has_a_hash() -> None:
-    blocks = re.split(r"^(?=[a-z0-9])", LOCK, flags=re.MULTILINE)[1:]
+def test_what_comes_from_npm_is_locked_with_hashes() -> None:
+    lock = json.loads((ROOT / "infra/cdk/package-lock.json").read_text(encoding="utf-8"))
+    wanted = json.loads((ROOT / "infra/cdk/package.json").read_text(encoding="utf-8"))["devDependencies"]
+    packages = {path: each for path, each in lock["packages"].items() if path}
 
-    assert [block.split("==")[0] for block in blocks if "--hash=sha256:" not in block] == []
-    assert len(blocks) == len(LOCKED)
-
-
-def test_the_lock_names_no_place_to_fetch_from() -> None:
-    assert re.findall(r"://|--(?:extra-)?index-url|--find-links|--trusted-host", LOCK) == []
+    assert [path for path, each in packages.items() if not each.get("integrity", "").startswith("sha512-")] == []
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted
