@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,6 +30,7 @@ from workpool_aws.core.enqueue import (
 from workpool_aws.core.status import OutcomeName, PoolConfig, config_of
 from workpool_aws.errors import UsageError
 from workpool_aws.flow import configure, enqueue, kick
+from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config
 from workpool_aws.model.retry import RetryPolicy
@@ -131,7 +131,7 @@ class Workpool(Asking):
         self._own_ports = ports
         self._kept_ports: dict[str, Ports] | None = None if session is None else {}
         self._ids = IdSequence()
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._base_said_to: Store | None = None
         self._epoch_seen: tuple[Store, int] | None = None
 

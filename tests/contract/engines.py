@@ -168,7 +168,7 @@ def engine_on(name: str, table: Table) -> Engine:
         items = [item_from_wire(item) for item in table.items()]
         return {(str(item["pk"]), str(item["sk"])): item for item in items}
 
-    store = DynamoStore(table.client, table.name, clock=StillClock(), entropy=CountingEntropy())
+    store = DynamoStore(lambda: table.client, table.name, clock=StillClock(), entropy=CountingEntropy())
     return Engine(name, store, inject, dump, lambda: table.billing.units, table)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal
 
 import boto3
 from botocore.config import Config
@@ -18,6 +17,7 @@ from workpool_aws.adapters.scheduler import EventBridgeTimer, ScheduleHome
 from workpool_aws.adapters.system import FAN_OUT_WORKERS, SystemClock, SystemEntropy, ThreadFanOut
 from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.errors import UsageError
+from workpool_aws.incarnation import PerIncarnation
 from workpool_aws.model.loop import DeployedLimit, Deployment
 from workpool_aws.model.refs import DeploymentRef
 from workpool_aws.ports import Clock, Entropy, FanOut, Ports, Store, Telemetry
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 __all__ = ["CLIENT_CONFIGS", "CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "aws_ports"]
-
-T = TypeVar("T")
 
 CONNECT_TIMEOUT_S: Final = 1.5
 READ_TIMEOUT_S: Final = 3.0
@@ -62,24 +60,6 @@ CLIENT_CONFIGS: Final[dict[ClientName, Config]] = {
 }
 """One entry a client: time limits, tries in all, connections for every call of a fan-out."""
 
-# boto3 sessions are not safe in threads while they make a client; the clients are. One lock for all, because sessions may be shared.
-_making: Final = threading.Lock()
-
-
-class _Lazy(Generic[T]):
-    """Makes its value at the first call, once, whatever the number of threads."""
-
-    def __init__(self, make: Callable[[], T]) -> None:
-        self._make = make
-        self._made: list[T] = []
-
-    def __call__(self) -> T:
-        if not self._made:
-            with _making:
-                if not self._made:
-                    self._made.append(self._make())
-        return self._made[0]
-
 
 def aws_ports(
     table: str,
@@ -103,8 +83,9 @@ def aws_ports(
     clock = clock or SystemClock()
     entropy = entropy or SystemEntropy()
     telemetry = telemetry or _telemetry(settings, clock, table)
-    clients = _Clients(session or boto3.Session(), clock, entropy)
-    store = DynamoStore(clients.dynamodb(), table, clock=clock, entropy=entropy)
+    clients = _Clients(PerIncarnation(boto3.Session) if session is None else lambda: session, clock, entropy)
+    clients.dynamodb()  # what is wrong with the configuration is said now, not by the first call
+    store = DynamoStore(clients.dynamodb, table, clock=clock, entropy=entropy)
     timer = EventBridgeTimer(
         clients.scheduler,
         clock,
@@ -156,47 +137,50 @@ def _telemetry(settings: Settings, clock: Clock, table: str) -> Telemetry:
 
 
 class _Clients:
-    """The clients of one session, each made once, when it is first asked for; those of SQS and SNS once a region."""
+    """The clients of one session, each made once, when it is first asked for; those of SQS and SNS once a region.
 
-    def __init__(self, session: boto3.Session, clock: Clock, entropy: Entropy) -> None:
+    A copy of the process makes its own: two that read from one connection would read each other's answers.
+    """
+
+    def __init__(self, session: Callable[[], boto3.Session], clock: Clock, entropy: Entropy) -> None:
         self._session = session
         self._clock = clock
         self._entropy = entropy
-        self.dynamodb: Callable[[], DynamoDBClient] = _Lazy(self._make_dynamodb)
-        self.invoking: Callable[[], LambdaClient] = _Lazy(lambda: self._make_lambda("lambda"))
-        self.invoking_again: Callable[[], LambdaClient] = _Lazy(lambda: self._make_lambda("lambda-retrying"))
-        self.scheduler: Callable[[], EventBridgeSchedulerClient] = _Lazy(self._make_scheduler)
-        self._queues: dict[str, _Lazy[SQSClient]] = {}
-        self._topics: dict[str, _Lazy[SNSClient]] = {}
+        self.dynamodb: Callable[[], DynamoDBClient] = PerIncarnation(self._make_dynamodb)
+        self.invoking: Callable[[], LambdaClient] = PerIncarnation(lambda: self._make_lambda("lambda"))
+        self.invoking_again: Callable[[], LambdaClient] = PerIncarnation(lambda: self._make_lambda("lambda-retrying"))
+        self.scheduler: Callable[[], EventBridgeSchedulerClient] = PerIncarnation(self._make_scheduler)
+        self._queues: dict[str, PerIncarnation[SQSClient]] = {}
+        self._topics: dict[str, PerIncarnation[SNSClient]] = {}
 
     def queues(self, region: str) -> SQSClient:
         """The client of SQS in a region."""
-        return self._queues.setdefault(region, _Lazy(lambda: self._make_sqs(region)))()
+        return self._queues.setdefault(region, PerIncarnation(lambda: self._make_sqs(region)))()
 
     def topics(self, region: str) -> SNSClient:
         """The client of SNS in a region."""
-        return self._topics.setdefault(region, _Lazy(lambda: self._make_sns(region)))()
+        return self._topics.setdefault(region, PerIncarnation(lambda: self._make_sns(region)))()
 
     def _make_dynamodb(self) -> DynamoDBClient:
         try:
-            return self._session.client("dynamodb", config=CLIENT_CONFIGS["dynamodb"])
+            return self._session().client("dynamodb", config=CLIENT_CONFIGS["dynamodb"])
         except NoRegionError as error:
             allowed = "name one in AWS_REGION or a profile, or pass a session that has one"
-            raise UsageError("region", self._session.region_name, allowed) from error
+            raise UsageError("region", self._session().region_name, allowed) from error
 
     def _make_lambda(self, name: Literal["lambda", "lambda-retrying"]) -> LambdaClient:
-        client = self._session.client("lambda", config=CLIENT_CONFIGS[name])
+        client = self._session().client("lambda", config=CLIENT_CONFIGS[name])
         start_fresh_traces(client, self._clock, self._entropy)
         return client
 
     def _make_scheduler(self) -> EventBridgeSchedulerClient:
-        return self._session.client("scheduler", config=CLIENT_CONFIGS["scheduler"])
+        return self._session().client("scheduler", config=CLIENT_CONFIGS["scheduler"])
 
     def _make_sqs(self, region: str) -> SQSClient:
-        return self._session.client("sqs", region_name=region, config=CLIENT_CONFIGS["sqs"])
+        return self._session().client("sqs", region_name=region, config=CLIENT_CONFIGS["sqs"])
 
     def _make_sns(self, region: str) -> SNSClient:
-        return self._session.client("sns", region_name=region, config=CLIENT_CONFIGS["sns"])
+        return self._session().client("sns", region_name=region, config=CLIENT_CONFIGS["sns"])
 
 
 def _completion_arn_in(store: Store) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -13,6 +12,7 @@ from botocore.parsers import ResponseParserError
 from workpool_aws.adapters.invoke import answer_of, send_event, was_never_sent
 from workpool_aws.adapters.wire import callback_event
 from workpool_aws.core.callback import TargetKind, oversize, target_kind
+from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.model.messages import CallbackMessage
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
 
@@ -44,7 +44,7 @@ class AwsMessenger:
         self._sqs_client = sqs_client
         self._sns_client = sns_client
         self._urls: dict[str, str] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def send(self, target: str, message: CallbackMessage) -> None:
         """See Messenger."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
+from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.model import facts
 from workpool_aws.model.facts import Fact
 from workpool_aws.ports import Clock, Telemetry
@@ -133,7 +133,7 @@ class _Minutes:
     """The counts of each pool. Safe in threads: a pass starts works in many."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._pools: dict[str, _Minute] = {}
 
     def add(self, fact: Fact, now: int) -> _Minute | None:

@@ -6,10 +6,10 @@ import contextlib
 import dataclasses
 import logging
 import sys
-import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.model.facts import Fact
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class _Loggers:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._logger: Logger | None = None
         self._level = logging.CRITICAL + 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
@@ -298,19 +298,21 @@ def encode_batch(args: object) -> list[str]:
 class IdSequence:
     """Hands out ids that grow within one due time, so that works asked for one after the other keep their order.
 
+    Fresh chance enters every id: a copy of the process (a fork, a clone of a snapshot) that goes on from the same last id takes others.
     Remembers the last few due times only: a caller that jumps between more of them gets unordered ids, never equal ones.
     """
 
     def __init__(self) -> None:
-        self._runs: dict[EpochMs, Iterator[str]] = {}
+        self._last: dict[EpochMs, WorkId] = {}
 
     def take(self, count: int, due: EpochMs, *, random_bits: int) -> list[WorkId]:
-        """`count` ids for a due time; `random_bits` begins a new run if there is none for that time."""
-        run = self._runs.pop(due, None) or make_ids(due, random_bits=random_bits)
-        self._runs[due] = run
-        while len(self._runs) > _SEQUENCES_KEPT:
-            del self._runs[next(iter(self._runs))]
-        return [WorkId(next(run)) for _ in range(count)]
+        """`count` ids, at least one, for a due time: beyond the last one of that time, if it is remembered."""
+        ids = make_ids(due, random_bits=random_bits, after=self._last.pop(due, None))
+        taken = [WorkId(next(ids)) for _ in range(count)]
+        self._last[due] = taken[-1]
+        while len(self._last) > _SEQUENCES_KEPT:
+            del self._last[next(iter(self._last))]
+        return taken
 
 
 def works_of(

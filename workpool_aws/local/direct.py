@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,6 +13,7 @@ from workpool_aws.adapters.scheduler import SCHEDULE_AHEAD_MS_MIN, schedule_name
 from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.adapters.wire import order_to_wire, worker_event
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.incarnation import PerIncarnation
 from workpool_aws.local.deliveries import EVENT_BYTES_MAX, Deliveries
 from workpool_aws.local.faults import CallThrottled, CallUnanswered, CloudFaults, answered_as
 from workpool_aws.local.functions import Functions
@@ -59,11 +61,21 @@ class CloudClock:
 
 
 class SeededEntropy:
-    """Chance that a seed repeats. Tokens never repeat within one cloud."""
+    """Chance that a seed repeats. Tokens never repeat within one cloud. Each forked child has a sequence of its own, by its process id."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(f"entropy {seed}")
+        made_in = os.getpid()
+
+        def generator() -> random.Random:
+            here = os.getpid()
+            return random.Random(f"entropy {seed}" if here == made_in else f"entropy {seed} of process {here}")
+
+        self._generator = PerIncarnation(generator)
         self._tokens = 0
+
+    @property
+    def _random(self) -> random.Random:
+        return self._generator()
 
     def bits(self, count: int) -> int:
         """See Entropy."""

@@ -109,7 +109,7 @@ class EndpointEngine:
         from workpool_aws.adapters.dynamodb.store import DynamoStore  # noqa: PLC0415 - loads boto3
 
         entropy = _OwnTokens(self._platform.entropy, self._suffix)
-        return DynamoStore(self._clients[0], self._names[table], clock=self._platform.clock, entropy=entropy)
+        return DynamoStore(lambda: self._clients[0], self._names[table], clock=self._platform.clock, entropy=entropy)
 
     def _stamp(self, parsed: Mapping[str, Any], **_: object) -> None:
         headers = parsed.get("ResponseMetadata", {}).get("HTTPHeaders")

@@ -92,7 +92,7 @@ class MotoEngine:
             except ClientError as error:
                 if error.response["Error"]["Code"] != "ResourceInUseException":
                     raise
-        self._tables[table] = DynamoStore(client, table, clock=self._platform.clock, entropy=self._platform.entropy)
+        self._tables[table] = DynamoStore(lambda: client, table, clock=self._platform.clock, entropy=self._platform.entropy)
 
     def ports(self, table: str) -> Ports:
         """See Engine."""

@@ -43,8 +43,11 @@ _ULID: Final = re.compile(rf"[0-7][{_ALPHABET}]{{{ID_LENGTH - 1}}}")
 _TO_DIGITS: Final = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 """From Crockford's digits to those that `int` knows."""
 _LOWEST_TAIL: Final = "0" * (ID_LENGTH - TIME_LENGTH)
-_RANDOM_BITS: Final = 80
 _SHARD_BITS: Final = 5
+_NUMBER_BITS: Final = 80 - _SHARD_BITS
+_STEP_SHIFT: Final = 20
+_STEP_MIN: Final = 1 << 40
+"""Where less than this is left of the numbers of one time, the next id begins anew: out of order, never equal."""
 
 
 def make_id(at: EpochMs, *, random_bits: int, shard: int = 0) -> str:
@@ -52,16 +55,31 @@ def make_id(at: EpochMs, *, random_bits: int, shard: int = 0) -> str:
     return next(make_ids(at, random_bits=random_bits, shard=shard))
 
 
-def make_ids(at: EpochMs, *, random_bits: int, shard: int = 0) -> Iterator[str]:
-    """Ever larger ULIDs for one time, so that what is enqueued together keeps its order (ULID's monotonic rule)."""
+def make_ids(at: EpochMs, *, random_bits: int, shard: int = 0, after: str | None = None) -> Iterator[str]:
+    """Ever larger ULIDs for one time, so that what is enqueued together keeps its order (ULID's monotonic rule).
+
+    With `after`, an id of the same time, they begin beyond it, at a distance that `random_bits` decides. Two copies of a process that share
+    an `after` therefore part at once: the chance that one id of theirs is equal is about one in 2 ** 54.
+    """
     if not 0 <= shard < SHARDS_MAX:
         raise ValueError(f"shard {shard} is not in 0..{SHARDS_MAX - 1}")
-    # The top bit stays clear, so that counting up cannot overflow the 80 bits.
-    number = random_bits % (1 << (_RANDOM_BITS - _SHARD_BITS - 1))
+    number = _first_number(random_bits) if after is None else _number_beyond(after, random_bits)
     while True:
         tail = (number << _SHARD_BITS) | shard
         yield base32.encode(max(0, at).to_bytes(6, "big") + tail.to_bytes(10, "big"))
         number += 1
+
+
+def _first_number(random_bits: int) -> int:
+    # The top bit stays clear, so that counting up cannot overflow.
+    return random_bits % (1 << (_NUMBER_BITS - 1))
+
+
+def _number_beyond(after: str, random_bits: int) -> int:
+    number = int(after[TIME_LENGTH:].translate(_TO_DIGITS), 32) >> _SHARD_BITS
+    # A fixed share of what is left, which therefore never runs out: after ten million steps, one part in 150 is still there.
+    longest = ((1 << _NUMBER_BITS) - number) >> _STEP_SHIFT
+    return _first_number(random_bits) if longest < _STEP_MIN else number + 1 + random_bits % longest
 
 
 @lru_cache(maxsize=256)

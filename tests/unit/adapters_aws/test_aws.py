@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from workpool_aws.adapters import aws
+from workpool_aws import incarnation
 from workpool_aws.adapters.aws import CLIENT_CONFIGS, aws_ports
 from workpool_aws.adapters.dynamodb.table import create_table
 from workpool_aws.adapters.system import FAN_OUT_WORKERS, SerialFanOut, SystemClock, SystemEntropy, ThreadFanOut
@@ -163,14 +163,14 @@ def test_threads_make_each_client_once_and_one_at_a_time(counting):
 
 
 def test_two_sessions_do_not_make_clients_at_one_time():
-    assert aws._making.acquire(timeout=5)
+    assert incarnation._making.acquire(timeout=5)
     try:
         waiting = threading.Thread(target=lambda: aws_ports("t-1", CountingSession(), settings=Settings()), daemon=True)
         waiting.start()
         waiting.join(timeout=0.05)
         assert waiting.is_alive()
     finally:
-        aws._making.release()
+        incarnation._making.release()
     waiting.join(timeout=10)
     assert not waiting.is_alive()
 

@@ -70,7 +70,7 @@ def clock():
 
 @pytest.fixture
 def store(aws, clock):
-    return DynamoStore(aws.client, "jobs", clock=clock, entropy=Entropy())
+    return DynamoStore(lambda: aws.client, "jobs", clock=clock, entropy=Entropy())
 
 
 def cancelled(*codes, item=None):
@@ -219,7 +219,7 @@ def test_silence_is_no_answer(client, clock, error):
 
     client.meta.events.register("before-send", fail)
     client.meta.events.register("before-call", fail)
-    store = DynamoStore(client, "jobs", clock=clock, entropy=Entropy())
+    store = DynamoStore(lambda: client, "jobs", clock=clock, entropy=Entropy())
 
     with pytest.raises(StoreUnavailable, match="jobs"):
         store.get(StatusRef("p"))

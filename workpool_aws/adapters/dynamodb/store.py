@@ -53,8 +53,11 @@ class DynamoStore:
     to it is denied, and ValueError for a request that DynamoDB refuses as malformed (nothing was written).
     """
 
-    def __init__(self, client: DynamoDBClient, table: str, *, clock: Clock, entropy: Entropy) -> None:
-        """A store on an existing table. Makes no request. `clock` and `entropy` serve the pauses between tries, and transaction tokens."""
+    def __init__(self, client: Callable[[], DynamoDBClient], table: str, *, clock: Clock, entropy: Entropy) -> None:
+        """A store on an existing table. Makes no request, and asks for its client before each one.
+
+        `clock` and `entropy` serve the pauses between tries, and transaction tokens.
+        """
         self._client = client
         self._table = table
         self._clock = clock
@@ -63,7 +66,7 @@ class DynamoStore:
     def get(self, ref: Ref) -> Record | Unreadable | None:
         """What stands there now, or None. Raises ValueError for a name that no key can carry."""
         key = _wire_key(key_of(ref))
-        answer = self._send(lambda: self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True))
+        answer = self._send(lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True))
         item = answer.get("Item")
         return _decoded(item) if item else None
 
@@ -97,7 +100,7 @@ class DynamoStore:
             request["ScanIndexForward"] = False
         if span.limit is not None:
             request["Limit"] = span.limit
-        answer = self._send(lambda: self._client.query(**request))
+        answer = self._send(lambda: self._client().query(**request))
         rows = tuple(_row(item, span) for item in answer["Items"])
         return _page(rows, answer.get("LastEvaluatedKey"), span)
 
@@ -106,11 +109,11 @@ class DynamoStore:
         match write:
             case Put():
                 put = self._put(write)
-                placed = self._send(lambda: self._client.put_item(**put))
+                placed = self._send(lambda: self._client().put_item(**put))
                 return Written(server_time(placed), write.record)
             case Update():
                 update = self._update(write)
-                changed = self._send(lambda: self._client.update_item(**update, ReturnValues="ALL_NEW"))
+                changed = self._send(lambda: self._client().update_item(**update, ReturnValues="ALL_NEW"))
                 record = _decoded(changed["Attributes"])
                 return Written(server_time(changed), None if isinstance(record, Unreadable) else record)
             case _:
@@ -122,13 +125,13 @@ class DynamoStore:
         items = [self._action(write) for write in writes]
         # The same token in every try: a try that went through unseen is then recognised, not applied again.
         token = self._entropy.token()
-        answer = self._send(lambda: self._client.transact_write_items(TransactItems=items, ClientRequestToken=token))
+        answer = self._send(lambda: self._client().transact_write_items(TransactItems=items, ClientRequestToken=token))
         return Written(server_time(answer), None)
 
     def delete(self, ref: Ref) -> None:
         """Remove an item, if it exists."""
         key = _wire_key(key_of(ref))
-        self._send(lambda: self._client.delete_item(TableName=self._table, Key=key))
+        self._send(lambda: self._client().delete_item(TableName=self._table, Key=key))
 
     def _get_batch(self, keys: Sequence[Key]) -> list[dict[str, object]]:
         items: list[dict[str, object]] = []
@@ -147,7 +150,7 @@ class DynamoStore:
     def _get_some(
         self, keys: list[dict[str, AttributeValueTypeDef]], into: list[dict[str, object]]
     ) -> list[dict[str, AttributeValueTypeDef]]:
-        answer = self._send(lambda: self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}))
+        answer = self._send(lambda: self._client().batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}))
         into.extend(item_from_wire(item) for item in answer["Responses"].get(self._table, []))
         left = answer.get("UnprocessedKeys", {}).get(self._table)
         return list(left["Keys"]) if left else []

@@ -1,0 +1,103 @@
+"""Keeps apart what copies of a process must not share: forked children, and clones of a snapshot (SnapStart).
+
+A copy inherits every object of the original. Ids need no help from here, since each draws on fresh chance. Connections do, and the
+credentials of a session, and locks that some thread held at the moment of the fork.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from types import TracebackType
+from typing import Final, Generic, TypeVar
+from weakref import WeakSet
+
+__all__ = ["ForkSafeLock", "PerIncarnation"]
+
+T = TypeVar("T")
+
+
+class ForkSafeLock:
+    """A lock that a forked child finds open, whichever thread of its parent held it.
+
+    It guards what any interrupted change leaves usable.
+    """
+
+    __slots__ = ("__weakref__", "_lock")
+
+    def __init__(self) -> None:
+        self.open_anew()
+        _locks.add(self)
+
+    def open_anew(self) -> None:
+        """Forget who holds it: for a process that was just forked, in which one thread is left."""
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /) -> None:
+        self._lock.release()
+
+
+class PerIncarnation(Generic[T]):
+    """Makes its value at the first call, once for any number of threads, and once more in every copy of the process.
+
+    All share one lock: boto3 sessions are not safe in threads while they make a client, and sessions may be shared.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: tuple[int, T] | None = None
+
+    def __call__(self) -> T:
+        """The value of this process."""
+        made = self._made
+        if made is not None and made[0] == _count.now:
+            return made[1]
+        with _making:
+            made = self._made
+            if made is None or made[0] != _count.now:
+                made = self._made = (_count.now, self._make())
+            return made[1]
+
+
+class _Count:
+    """The number of copies that lie between the first process and this one."""
+
+    now = 0
+
+
+_count: Final = _Count()
+_locks: Final[WeakSet[ForkSafeLock]] = WeakSet()
+_making = threading.RLock()
+
+
+def _begin_anew() -> None:
+    _count.now += 1
+
+
+def _begin_in_child() -> None:
+    global _making  # noqa: PLW0603 - the lock of a parent's thread has no owner here
+    _making = threading.RLock()
+    for lock in list(_locks):
+        lock.open_anew()
+    _begin_anew()
+
+
+def _register_fork() -> None:
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_begin_in_child)
+
+
+def _register_restore() -> None:
+    # Part of Lambda's Python runtimes; elsewhere there is no snapshot to come back from.
+    with suppress(ImportError, AttributeError):
+        import_module("snapshot_restore_py").register_after_restore(_begin_anew)
+
+
+_register_fork()
+_register_restore()
