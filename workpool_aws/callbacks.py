@@ -15,6 +15,7 @@ from workpool_aws.errors import UsageError
 from workpool_aws.flow.callback import acknowledge
 from workpool_aws.model.ids import WorkId, is_ulid
 from workpool_aws.model.messages import CallbackTicket
+from workpool_aws.parameters import check_function, plain_handler
 from workpool_aws.ports import Ports
 
 __all__ = ["CallbackHandler", "OnCompleteEvent", "ticket_in"]
@@ -49,10 +50,16 @@ class CallbackHandler(Generic[R]):
         self._ports_of = ports_of
         self.function = _check_function(function)
         """The plain function, for direct tests."""
+        self.handler = plain_handler(self, function)
+        """The handler as a plain function, as `Worker.handler`."""
+        vars(self)["__workpool__"] = True  # see Worker
         self.__module__ = function.__module__
         self.__name__ = function.__name__
         self.__qualname__ = function.__qualname__
         self.__doc__ = function.__doc__
+
+    def __repr__(self) -> str:
+        return f"<on_complete handler {self.__qualname__}; as a plain function: {self.__qualname__}.handler>"
 
     def __call__(self, event: object, context: object) -> None:  # noqa: ARG002 - Lambda's signature
         """What Lambda calls.
@@ -62,7 +69,7 @@ class CallbackHandler(Generic[R]):
             StoreUnavailable: the function ran, but that could not be marked: it may be called again.
         """
         if not isinstance(event, Mapping):
-            raise UsageError("event", event, _SHAPE)
+            raise UsageError("event", type(event).__name__, _SHAPE)
         told, ticket = _read(event), ticket_in(event)
         self.function(told)
         after_body = invocation.after_body.get()
@@ -82,9 +89,8 @@ def ticket_in(event: Mapping[object, object]) -> CallbackTicket | None:
         return None
     ticket = ticket_from_wire(event[WORKPOOL_KEY])
     if ticket is None:
-        raise UsageError(
-            f"event.{WORKPOOL_KEY}", event[WORKPOOL_KEY], "the ticket that a pool sends with a callback: this one cannot be read"
-        )
+        given = type(event[WORKPOOL_KEY]).__name__
+        raise UsageError(f"event.{WORKPOOL_KEY}", given, "the ticket that a pool sends with a callback: this one cannot be read")
     return ticket
 
 
@@ -96,12 +102,10 @@ def _read(event: Mapping[object, object]) -> OnCompleteEvent:
 
 
 def _check_function(function: Callable[[OnCompleteEvent], R]) -> Callable[[OnCompleteEvent], R]:
-    if not inspect.isfunction(function):
-        raise UsageError("function", function, "a plain function; decorate it once, and with this decorator outermost")
-    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise UsageError("function", function, "a plain function: calling this one would run none of it")
+    check_function(function)
     try:
         inspect.signature(function).bind(None)
+        inspect.signature(function, follow_wrapped=False).bind(None)
     except TypeError as error:
         raise UsageError("function", str(inspect.signature(function)), "one parameter: the OnCompleteEvent") from error
     return function

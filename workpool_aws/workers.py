@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
-import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import FunctionType, SimpleNamespace
-from typing import TYPE_CHECKING, Final, Generic, ParamSpec, Protocol, TypeVar, assert_never, get_args, get_type_hints, runtime_checkable
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Generic, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from workpool_aws import invocation
 from workpool_aws.adapters.wire import REPORTED, WORKPOOL_KEY, assignment_from_wire, carried_outcome, ticket_from_wire
 from workpool_aws.core import limits
-from workpool_aws.core.execute import is_too_late, report_invalid_arguments, report_not_run, report_raised, report_returned
+from workpool_aws.core.execute import is_too_late, report_invalid_arguments, report_not_run, report_raised, report_returned, type_name
+from workpool_aws.core.payload import encode_result
 from workpool_aws.core.status import instant
 from workpool_aws.errors import StoreUnavailable, UsageError
 from workpool_aws.flow import status
@@ -26,11 +25,10 @@ from workpool_aws.flow.complete import complete
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.messages import Assignment, Report
+from workpool_aws.parameters import InvalidArgumentsError, Parameters, plain_handler
 from workpool_aws.ports import Ports
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
     from workpool_aws.client import Workpool
 
 __all__ = ["ReportNotWritten", "Work", "Worker"]
@@ -40,6 +38,8 @@ R = TypeVar("R")
 
 _REPORTER: Final = "worker"
 _CLAIM_REFUSED: Final = "refused by the claim"
+_TRACE_OF: Final[Callable[[BaseException], TracebackType | None]] = vars(BaseException)["__traceback__"].__get__
+"""Past a property of the same name, which may do anything."""
 
 
 class ReportNotWritten(Exception):
@@ -116,16 +116,23 @@ class Worker(Generic[P, R]):
         ports_of: Callable[[str], Ports],
         pool_of: Callable[[Ports, str], Workpool],
     ) -> None:
-        self._parameters = _Parameters(function)
+        self._parameters = Parameters(function, handle=Work)
         self._ports_of = ports_of
         self._pool_of = pool_of
         self._call: Callable[..., object] = function
         self.function = function
         """The plain function, for direct tests."""
+        self.handler = plain_handler(self, function)
+        """The handler as a plain function, for decorators that wrap nothing else, as Powertools' `lambda_handler_decorator` makes them."""
+        # Of the instance as well: `functools.wraps` copies these, so that what wraps a worker is known for one.
+        vars(self)["__workpool__"] = True
         self.__module__ = function.__module__
         self.__name__ = function.__name__
         self.__qualname__ = function.__qualname__
         self.__doc__ = function.__doc__
+
+    def __repr__(self) -> str:
+        return f"<worker {self.__qualname__}; as a plain function: {self.__qualname__}.handler>"
 
     def __call__(self, event: object, context: object) -> object:
         """What Lambda calls.
@@ -135,18 +142,20 @@ class Worker(Generic[P, R]):
             UsageError: the event has a damaged assignment, or (without one) does not fit the function. The function did not run.
         """
         if not isinstance(event, Mapping):
-            raise UsageError("event", event, "a JSON object with the function's arguments")
+            raise UsageError("event", type(event).__name__, "a JSON object with the function's arguments")
         arguments = {str(name): value for name, value in event.items() if name != WORKPOOL_KEY}
         if WORKPOOL_KEY not in event:
             return self._run_directly(arguments)
         assignment = assignment_from_wire(event[WORKPOOL_KEY])
         if assignment is None and (ticket := ticket_from_wire(event[WORKPOOL_KEY])) is not None:
-            # A worker may be told of another work's end, too: its arguments are what any undecorated target receives.
-            returned = self._run_directly(arguments)
+            # A worker may be told of another work's end, too: its arguments are what any undecorated target receives. Nobody reads what it
+            # returns, so that is not sent: Lambda could fail to encode it, and the function would run again.
+            self._run_directly(arguments)
             acknowledge(self._ports_of(ticket.table), ticket)
-            return returned
+            return None
         if assignment is None:
-            raise UsageError(f"event.{WORKPOOL_KEY}", event[WORKPOOL_KEY], "the assignment that a pool sends: this one cannot be read")
+            given = type(event[WORKPOOL_KEY]).__name__  # and not what it says: it may hold what proves a report
+            raise UsageError(f"event.{WORKPOOL_KEY}", given, "the assignment that a pool sends: this one cannot be read")
         ports = self._ports_of(assignment.table)
         report = self._perform(ports, assignment, arguments, context)
         if report is not None:
@@ -156,12 +165,12 @@ class Worker(Generic[P, R]):
     def _run_directly(self, arguments: Mapping[str, object]) -> object:
         try:
             values = self._parameters.bind(arguments, None)
-        except _InvalidArgumentsError as invalid:
+        except InvalidArgumentsError as invalid:
             raise UsageError("event", sorted(arguments), "; ".join(invalid.problems)) from None
-        return self._call(**values)
+        return _encodable(self._call(**values))
 
     def _perform(self, ports: Ports, assignment: Assignment, arguments: Mapping[str, object], context: object) -> Report | None:
-        """What this delivery came to; None: it was refused, and there is nothing to say."""
+        """Run this delivery; `None` means that it was refused, and there is nothing to report."""
         if is_too_late(assignment, now=ports.clock.now()):
             return report_not_run("it was delivered too late to be run in time")
         token = None
@@ -171,9 +180,10 @@ class Worker(Generic[P, R]):
                 return None
         try:
             values = self._parameters.bind(arguments, lambda: self._work(ports, assignment, context))
-        except _InvalidArgumentsError as invalid:
+        except InvalidArgumentsError as invalid:
             return report_invalid_arguments(invalid.problems, claim=token)
-        except Exception as error:  # noqa: BLE001 - a type that pydantic cannot build, or a user's validator: an attempt that failed
+        except Exception as error:  # noqa: BLE001 - of a user's validator: an attempt that failed
+            ports.telemetry.tell(_raised(assignment, error))
             return report_raised(error, claim=token)
         return self._run(ports, assignment, values, token=token)
 
@@ -226,16 +236,37 @@ def _send_report(ports: Ports, assignment: Assignment, report: Report) -> None:
         raise ReportNotWritten(carried_outcome(report, assignment)) from error
 
 
+def _encodable(returned: object) -> object:
+    """What Lambda can send to who called the handler directly: models and their like in plain JSON, and all else as it is."""
+    try:
+        json.dumps(returned)
+    except (TypeError, ValueError, RecursionError):
+        pass
+    else:
+        return returned
+    try:
+        plain: object = json.loads(encode_result(returned, limits.PAYLOAD_BYTES_MAX))
+    except Exception:  # noqa: BLE001 - the function ran; Lambda's runtime, or a test, says what is wrong with the value
+        return returned
+    return plain
+
+
 def _raised(assignment: Assignment, error: Exception) -> facts.AttemptRaised:
     # Where it was raised, without its text: that may quote arguments, and stands in the work's result for those who may read it.
-    stack = "".join(traceback.format_tb(error.__traceback__)[1:])
     return facts.AttemptRaised(
         pool=assignment.pool,
         work_id=assignment.work_id,
         attempt=assignment.attempts_made + 1,
-        error_type=type(error).__name__,
-        stack=stack[-limits.ERROR_TEXT_MAX :],
+        error_type=type_name(error),
+        stack=_stack_of(error)[-limits.ERROR_TEXT_MAX :],
     )
+
+
+def _stack_of(error: Exception) -> str:
+    try:
+        return "".join(traceback.format_tb(_TRACE_OF(error))[1:])
+    except BaseException as unreadable:  # noqa: BLE001 - a loader of the user's may fail to show its source
+        return f"(it could not be read: {type_name(unreadable)})"
 
 
 @runtime_checkable
@@ -249,111 +280,3 @@ def _timer_of(context: object) -> Callable[[], int]:
     if not isinstance(context, _Timed):
         raise UsageError("context", context, "the context that Lambda gives to a handler")
     return context.get_remaining_time_in_millis
-
-
-class _InvalidArgumentsError(Exception):
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
-
-
-@dataclass(frozen=True, slots=True)
-class _Types:
-    """What the annotations of a function say."""
-
-    adapters: Mapping[str, TypeAdapter[object]]
-    handles: frozenset[str]
-    """Parameters that receive the `Work`: no arguments of the caller's."""
-
-
-class _Parameters:
-    """What a function can be called with."""
-
-    def __init__(self, function: Callable[..., object]) -> None:
-        self._function = _check_function(function)
-        self._required: dict[str, bool] = {}
-        self._takes_more = False
-        for parameter in inspect.signature(function).parameters.values():
-            self._add(parameter)
-        self._types: _Types | None = None
-        self._lock = threading.Lock()
-
-    def _add(self, parameter: inspect.Parameter) -> None:
-        match parameter.kind:
-            case inspect.Parameter.POSITIONAL_OR_KEYWORD | inspect.Parameter.KEYWORD_ONLY:
-                self._required[parameter.name] = parameter.default is inspect.Parameter.empty
-            case inspect.Parameter.VAR_KEYWORD:
-                self._takes_more = True
-            case inspect.Parameter.POSITIONAL_ONLY | inspect.Parameter.VAR_POSITIONAL:
-                raise UsageError("function", str(parameter), "parameters are given by name: neither positional-only ones nor *args")
-            case _:
-                assert_never(parameter.kind)
-
-    def bind(self, given: Mapping[str, object], work: Callable[[], Work] | None) -> dict[str, object]:
-        """Keyword arguments for the function, validated; `work` makes the handle if one is asked for (None: there is none to give).
-
-        Raises:
-            _InvalidArgumentsError: what is given does not fit. Also whatever pydantic raises for annotations it cannot use.
-        """
-        types = self._load_types()
-        values, problems = self._validated(given, types)
-        problems += [f"{name}: Unexpected keyword argument" for name in given if name not in types.adapters and self._refuses(name, types)]
-        if work is None:
-            problems += [f"{name}: only a pool can give it" for name in sorted(types.handles) if self._required[name]]
-        if problems:
-            raise _InvalidArgumentsError(problems)
-        if self._takes_more:
-            values |= {name: value for name, value in given.items() if name not in types.adapters}
-        if work is not None and types.handles:
-            handle = work()
-            values |= dict.fromkeys(types.handles, handle)
-        return values
-
-    def _validated(self, given: Mapping[str, object], types: _Types) -> tuple[dict[str, object], list[str]]:
-        from pydantic import ValidationError  # noqa: PLC0415 - slow to load, and callers never need it
-
-        values: dict[str, object] = {}
-        problems: list[str] = []
-        for name, adapter in types.adapters.items():
-            if name not in given:
-                problems += [f"{name}: Field required"] if self._required[name] else []
-                continue
-            try:
-                # As JSON and not as Python values: pydantic is more generous there (dates, bytes, sets), since JSON has no words for them.
-                values[name] = adapter.validate_json(json.dumps(given[name]))
-            except ValidationError as error:
-                details = error.errors(include_url=False, include_context=False, include_input=False)
-                problems += [f"{'.'.join(map(str, (name, *one['loc'])))}: {one['msg']}" for one in details]
-        return values, problems
-
-    def _refuses(self, name: str, types: _Types) -> bool:
-        return name in types.handles or not self._takes_more
-
-    def _load_types(self) -> _Types:
-        # On the first call, not when decorating: annotations may name what is defined later, and pydantic is slow to load.
-        with self._lock:
-            if self._types is None:
-                self._types = _types_of(self._function, list(self._required))
-            return self._types
-
-
-def _check_function(function: object) -> FunctionType:
-    if not inspect.isfunction(function):
-        raise UsageError("function", function, "a plain function; decorate it once, and with this decorator outermost")
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise UsageError("function", function, "a plain function: Lambda calls handlers synchronously, so nobody would await this one")
-    if inspect.isgeneratorfunction(function):
-        raise UsageError("function", function, "a plain function: calling a generator function would run none of it")
-    return function
-
-
-def _types_of(function: FunctionType, names: list[str]) -> _Types:
-    from pydantic import TypeAdapter  # noqa: PLC0415 - slow to load, and callers never need it
-
-    # Without what it returns, which may be named for type checkers only.
-    annotations = {name: hint for name, hint in inspect.get_annotations(function).items() if name != "return"}
-    names_in_reach: dict[str, object] = getattr(inspect.unwrap(function), "__globals__", {})
-    hints = get_type_hints(SimpleNamespace(__annotations__=annotations), globalns=names_in_reach, include_extras=True)
-    handles = frozenset(name for name in names if hints.get(name) is Work or Work in get_args(hints.get(name)))
-    adapters = {name: TypeAdapter[object](hints.get(name, object)) for name in names if name not in handles}
-    return _Types(adapters, handles)

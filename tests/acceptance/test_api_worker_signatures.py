@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from workpool_aws import Result, UsageError, Workpool
 from workpool_aws.local import LocalCloud
@@ -170,3 +171,62 @@ def test_a_result_is_kept_as_json(cloud: LocalCloud, answer: Answer, value: obje
         return value
 
     assert answer(pool, run(cloud, pool, give, {})).return_value == kept
+
+
+class Receipt(BaseModel):
+    paid_at: datetime = Field(alias="paidAt")
+    total: Decimal
+
+
+def test_what_a_worker_returns_is_what_the_next_one_takes(cloud: LocalCloud, answer: Answer) -> None:
+    pool = cloud.workpool()
+
+    @pool.action
+    def pay() -> Receipt:
+        return Receipt(paidAt=datetime(2031, 1, 2, tzinfo=UTC), total=Decimal("1.10"))
+
+    @pool.action
+    def book(receipt: Receipt) -> list[object]:
+        return [receipt.paid_at, receipt.total, receipt]
+
+    paid = answer(pool, run(cloud, pool, pay, {})).return_value
+    booked = answer(pool, run(cloud, pool, book, {"receipt": paid})).return_value
+    from_model = answer(pool, run(cloud, pool, book, {"receipt": pay.function()})).return_value
+
+    assert paid == {"paidAt": "2031-01-02T00:00:00Z", "total": "1.10"}
+    assert booked == ["2031-01-02T00:00:00Z", "1.10", paid] == from_model
+
+
+def test_a_worker_that_returns_a_model_runs_once_when_it_is_called_directly_or_told_of_an_end(cloud: LocalCloud) -> None:
+    pool = cloud.workpool()
+    told: list[str] = []
+
+    @pool.action
+    def note(work_id: str, context: object, result: dict[str, object]) -> Address:
+        told.append(work_id)
+        return Address(city="Ulm", code=len(result) if context is None else 0)
+
+    @pool.action
+    def give() -> Receipt:
+        return Receipt(paidAt=datetime(2031, 1, 2, tzinfo=UTC), total=Decimal(1))
+
+    target, fn = cloud.function(note, retries=2), cloud.function(give, retries=2)
+    work_id = pool.enqueue_action(None, fn, {}, on_complete=target)
+    cloud.invoke(fn, {})
+    cloud.run_until_idle()
+
+    assert told == [work_id]
+    assert pool.status(None, work_id).callback == "delivered"
+    assert [each.outcome for each in cloud.invocations(target)] == ["success"]
+    assert [each.outcome for each in cloud.invocations(fn)] == ["success", "success"]
+    assert note({"work_id": "x", "context": None, "result": {}}, None) == {"city": "Ulm", "code": 0}
+
+
+def test_a_result_that_is_the_event_holds_no_assignment(cloud: LocalCloud, answer: Answer) -> None:
+    pool = cloud.workpool()
+
+    whole = run(cloud, pool, lambda event, ctx: event, {"n": 1, "own": {"_workpool": 2}})
+    inside = run(cloud, pool, lambda event, ctx: [{"was": event}], {"n": 1})
+
+    assert answer(pool, whole).return_value == {"n": 1, "own": {"_workpool": 2}}
+    assert answer(pool, inside).return_value == [{"was": {"n": 1}}]

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final, TypeVar, assert_never
 
 from workpool_aws.core import limits
-from workpool_aws.core.payload import RESERVED_KEY, encode_result
+from workpool_aws.core.payload import DEPTH_MAX, RESERVED_KEY, encode_result
 from workpool_aws.errors import NonRetryableError, PayloadTooLarge, UsageError
 from workpool_aws.model.ids import EpochMs, WorkId, is_ulid
 from workpool_aws.model.messages import Assignment, CallbackMessage, CallbackTicket, LoopOrder, Report, ReportKind
@@ -273,10 +273,25 @@ def read_destination(record: object) -> DestinationReport | None:
         payload = fields.get("responsePayload")
         if payload == REPORTED:
             return None
-        report = _read_success(payload)
+        report = _read_success(_without_assignment(payload))
     else:
         report = _read_failure(condition, fields, assignment)
     return DestinationReport(assignment=assignment, report=report, function_arn=function_arn if isinstance(function_arn, str) else None)
+
+
+def _without_assignment(payload: object, depth: int = 0) -> object:
+    """What an undecorated function returned, without the assignment: its event has that, and may be or stand in what it returns."""
+    if depth > DEPTH_MAX:
+        return payload  # nothing so deep is kept
+    if isinstance(payload, list):
+        return [_without_assignment(item, depth + 1) for item in payload]
+    if not isinstance(payload, dict):
+        return payload
+    return {
+        key: _without_assignment(item, depth + 1)
+        for key, item in payload.items()
+        if key != WORKPOOL_KEY or assignment_from_wire(item) is None
+    }
 
 
 def _read_success(payload: object) -> Report:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
 from workpool_aws.core import limits
 from workpool_aws.core.payload import encode_result
-from workpool_aws.errors import NON_RETRYABLE_MARKER, RetryLater
+from workpool_aws.errors import NON_RETRYABLE_MARKER, NonRetryableError, RetryLater, UsageError
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 
-__all__ = ["is_too_late", "report_invalid_arguments", "report_not_run", "report_raised", "report_returned"]
+__all__ = ["is_too_late", "report_invalid_arguments", "report_not_run", "report_raised", "report_returned", "type_name"]
 
 _TYPE_NAME_MAX: Final = 200
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _DELAY_MAX: Final = timedelta(milliseconds=limits.DELAY_MS_MAX)
+_PARTS_OF: Final[Callable[[BaseException], tuple[BaseException, ...]]] = BaseExceptionGroup.exceptions.__get__
+_NAME_OF: Final[Callable[[type], str]] = type.__dict__["__name__"].__get__
 
 
 def is_too_late(assignment: Assignment, *, now: EpochMs) -> bool:
@@ -41,20 +43,20 @@ def report_invalid_arguments(problems: Sequence[str], *, claim: str | None) -> R
 
 
 def report_raised(error: Exception, *, claim: str | None) -> Report:
-    """What an exception of the function's means. `NonRetryableError` and the marker win over `RetryLater`.
+    """Report an exception of the function's. Never raises, whatever the exception's own code does.
 
-    A delay beyond a year counts as a year: what lies further ahead than an enqueue may ask for cannot be stored as a due time.
+    In a group of exceptions every one counts, however deep: `NonRetryableError` and the marker win over `RetryLater`, and of several delays
+    the longest is taken. A delay beyond a year counts as a year: a due time further ahead cannot be stored.
     """
-    retryable = not getattr(error, NON_RETRYABLE_MARKER, False)
-    delay_ms = None
-    if retryable and isinstance(error, RetryLater):
-        delay_ms = -(-min(max(error.delay, timedelta(0)), _DELAY_MAX) // _MILLISECOND)
+    causes = list(_leaves_of(error))
+    retryable = not any(_is_final(each) for each in (error, *causes))
+    delays = [delay for each in causes if (delay := _delay_of(each)) is not None] if retryable else []
     return Report(
         kind=ReportKind.FAILED,
-        error=_cut(_text_of(error)),
-        error_type=type(error).__name__[:_TYPE_NAME_MAX],
+        error=_cut(_text_with_causes(error, causes)),
+        error_type=type_name(error),
         retryable=retryable,
-        delay_ms=delay_ms,
+        delay_ms=max(delays, default=None),
         claim=claim,
     )
 
@@ -63,21 +65,74 @@ def report_returned(value: object, *, claim: str | None) -> Report:
     """What a return value means: a success, or `invalid_result` when it is not JSON or too large: never retried, the function ran."""
     try:
         return Report(kind=ReportKind.SUCCESS, result=encode_result(value, limits.PAYLOAD_BYTES_MAX), claim=claim)
-    except Exception as error:  # noqa: BLE001 - also whatever the value's own code raises while it is turned into JSON
+    except BaseException as error:  # noqa: BLE001 - also whatever the value's own code raises while it is turned into JSON: the function ran
         return Report(
             kind=ReportKind.FAILED,
-            error=_cut(_text_of(error)),
+            error=_cut(_text_of(error) if isinstance(error, UsageError) else f"result: its own code raised {type_name(error)}"),
             error_type="invalid_result",
             retryable=False,
             claim=claim,
         )
 
 
-def _text_of(error: Exception) -> str:
+def type_name(error: BaseException) -> str:
+    """The name of an exception's class, read past whatever its metaclass does."""
+    return _cut(_NAME_OF(type(error)))[:_TYPE_NAME_MAX]
+
+
+def _leaves_of(error: BaseException) -> Iterator[BaseException]:
+    """What a group holds that is no group itself, at any depth; the error itself where it is none."""
+    seen: set[int] = set()
+    left = [error]
+    while left:
+        each = left.pop()
+        if id(each) in seen:
+            continue  # groups that share groups unfold to more than anyone could look at
+        seen.add(id(each))
+        if isinstance(each, BaseExceptionGroup):
+            # Past a property of the same name, which may do anything.
+            left.extend(reversed(_PARTS_OF(each)))
+        else:
+            yield each
+
+
+def _is_final(error: BaseException) -> bool:
+    # What the instance or its class has, and no answer of a `__getattr__`, which may answer anything.
+    if isinstance(error, NonRetryableError):
+        return True
     try:
-        return str(error) or repr(error)
-    except Exception as unprintable:  # noqa: BLE001 - an exception's own __str__ may fail, and its failure must be reported all the same
-        return f"{type(error).__name__} (its text could not be read: {type(unprintable).__name__})"
+        return bool(object.__getattribute__(error, NON_RETRYABLE_MARKER))
+    except BaseException:  # noqa: BLE001 - absent, or a property of the user's: the error is reported all the same
+        return False
+
+
+def _delay_of(error: BaseException) -> int | None:
+    """Milliseconds; `None` means that the policy decides: it asks for none, or what it asks for is no timedelta."""
+    if not isinstance(error, RetryLater):
+        return None
+    try:
+        delay = object.__getattribute__(error, "delay")
+        return -(-min(max(delay, timedelta(0)), _DELAY_MAX) // _MILLISECOND) if isinstance(delay, timedelta) else None
+    except BaseException:  # noqa: BLE001 - a subclass that calls no base `__init__`, or a property of the user's
+        return None
+
+
+def _text_with_causes(error: BaseException, causes: Sequence[BaseException]) -> str:
+    text = _text_of(error)
+    if not isinstance(error, BaseExceptionGroup):
+        return text
+    told = [f"{type_name(each)}: {_text_of(each)}" for each in causes[: limits.ERROR_CAUSES_MAX]]
+    more = [f"and {len(causes) - limits.ERROR_CAUSES_MAX} more"] if len(causes) > limits.ERROR_CAUSES_MAX else []
+    return "; ".join([f"{text}: {told[0]}", *told[1:], *more]) if told else text
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        # Past what a subclass of str makes of these calls; and cut before it is joined to others.
+        text = str.__str__(str(error)) or str.__str__(repr(error))
+        return text[: limits.ERROR_TEXT_MAX + 1]
+    except BaseException as unprintable:  # noqa: BLE001 - an exception's own __str__ may fail, and its failure must be reported all the same
+        return f"{type_name(error)} (its text could not be read: {type_name(unprintable)})"
 
 
 def _cut(text: str) -> str:

@@ -33,6 +33,8 @@ ASSIGNMENT_BYTES_MAX: Final = 2 * 1024
 RETENTION_S_DEFAULT: Final = 24 * 3600
 ERROR_TEXT_MAX: Final = 4096
 """Characters of an error kept with the work."""
+ERROR_CAUSES_MAX: Final = 5
+"""Exceptions of a group whose texts stand in its error."""
 POOL_NAME_LENGTH_MAX: Final = names.POOL_LENGTH_MAX
 
 # Clocks and the late rule (docs/protocol.md, "Why a time cursor is safe").

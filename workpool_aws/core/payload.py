@@ -1,12 +1,18 @@
-"""Owns what may travel as arguments or as a result: JSON, checked with the path of what is wrong, and its size in bytes."""
+"""Owns what may travel as arguments or as a result: JSON, checked with the path of what is wrong, and its size in bytes.
+
+A refusal names the place and the type of a value, never the value: its text ends up in logs, and in the work item's `error`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Final, Protocol
 
 from workpool_aws.errors import PayloadTooLarge, UsageError
 
@@ -27,40 +33,45 @@ _GIVE_UP_FACTOR: Final = 16
 _ANY_SIZE: Final = 6 * 1024 * 1024
 """More than any event that Lambda takes."""
 _PLAIN: Final = "str, int, float, bool, None, and lists and dicts of them can be kept as JSON"
+_HIDDEN: Final = "left out, or given a serializer of its own: pydantic would write asterisks in place of a secret"
+_WORDS: Final = (date, time, timedelta, Decimal)
+"""What has a form in JSON that pydantic writes and reads: allowed in a result, and in arguments inside of a model or a dataclass."""
 
 
 def encode_object(value: object, field: str, limit: int) -> str:
     """Compact JSON of a mapping with str keys: decoding it gives back an equal value, but for tuples, which come back as lists.
 
+    Pydantic models and dataclasses become objects, wherever they stand in it, and also as the whole.
+
     Raises:
         PayloadTooLarge: more than `limit` bytes of UTF-8.
         UsageError: something in it is not JSON; the message names its path, as in `args.items[2].price`.
     """
-    if not isinstance(value, Mapping):
-        raise UsageError(field, value, "a JSON object: a dict with str keys")
-    if RESERVED_KEY in value:
-        raise UsageError(f"{field}.{RESERVED_KEY}", value[RESERVED_KEY], "this key belongs to the pool; any other is free")
-    return _encode(_Walk(field, limit, opens_records=False).visit(value, field, 0), field, limit)
+    plain = _Walk(field, limit, opens_words=False).visit(value, field, 0)
+    if not isinstance(plain, dict):
+        raise UsageError(field, _TypeOf(value), "a JSON object: a dict with str keys")
+    if RESERVED_KEY in plain:
+        raise UsageError(f"{field}.{RESERVED_KEY}", _TypeOf(plain[RESERVED_KEY]), "this key belongs to the pool; any other is free")
+    return _encode(plain, field, limit)
 
 
 def encode_value(value: object, field: str, limit: int) -> str:
     """Compact JSON of any JSON value, as `encode_object`."""
-    return _encode(_Walk(field, limit, opens_records=False).visit(value, field, 0), field, limit)
+    return _encode(_Walk(field, limit, opens_words=False).visit(value, field, 0), field, limit)
 
 
 def checked_json(value: object, field: str) -> JsonValue:
     """A decoded JSON value, as one. Raises UsageError: something in it is not JSON."""
-    return _Walk(field, _ANY_SIZE, opens_records=False).visit(value, field, 0)
+    return _Walk(field, _ANY_SIZE, opens_words=False).visit(value, field, 0)
 
 
 def encode_result(value: object, limit: int) -> str:
-    """Compact JSON of a return value. Pydantic models and dataclasses become objects, wherever they stand in it; `None` is `null`.
+    """Compact JSON of a return value, as `encode_object`; `None` is `null`.
 
-    Raises:
-        PayloadTooLarge: more than `limit` bytes of UTF-8.
-        UsageError: something in it is not JSON; the message names its path, as in `result[2].price`.
+    Dates, times, durations, Decimals, UUIDs and enumerations are written as pydantic writes them, so that the next worker's annotations
+    read them. Sets and bytes stand in models only: elsewhere nothing says how to read them back.
     """
-    return _encode(_Walk("result", limit, opens_records=True).visit(value, "result", 0), "result", limit)
+    return _encode(_Walk("result", limit, opens_words=True).visit(value, "result", 0), "result", limit)
 
 
 def _encode(value: JsonValue, field: str, limit: int) -> str:
@@ -71,13 +82,23 @@ def _encode(value: JsonValue, field: str, limit: int) -> str:
     return text
 
 
+class _TypeOf:
+    """Stands for a value in a message: its type, and nothing of what it holds."""
+
+    def __init__(self, value: object) -> None:
+        self._shown = "None" if value is None else f"a value of type {type(value).__name__}"
+
+    def __repr__(self) -> str:
+        return self._shown
+
+
 class _Walk:
     """Copies a value into plain JSON, or says what in it is not JSON."""
 
-    def __init__(self, field: str, limit: int, *, opens_records: bool) -> None:
+    def __init__(self, field: str, limit: int, *, opens_words: bool) -> None:
         self._field = field
         self._limit = limit
-        self._opens_records = opens_records
+        self._opens_words = opens_words
         self._size_min = 0
 
     def visit(self, value: object, path: str, depth: int) -> JsonValue:
@@ -91,38 +112,43 @@ class _Walk:
         if isinstance(value, float):
             return _finite(value, path)
         if depth >= DEPTH_MAX:
-            # Not the value itself: printing something nested without end is what must not happen here.
             raise UsageError(path, type(value).__name__, f"nesting is allowed to {DEPTH_MAX} levels, and nothing may contain itself")
         if isinstance(value, Mapping):
-            return self._object(value, path, depth)
+            return self._object(value.items(), path, depth)
         if isinstance(value, list | tuple):
             return [self.visit(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
-        if self._opens_records:
-            return self._record(value, path, depth)
-        raise UsageError(path, value, _PLAIN)
+        return self._other(value, path, depth)
 
-    def _object(self, value: Mapping[object, object], path: str, depth: int) -> JsonValue:
+    def _object(self, items: Iterable[tuple[object, object]], path: str, depth: int) -> JsonValue:
         checked: dict[str, JsonValue] = {}
-        for key, item in value.items():
+        for key, item in items:
             if not isinstance(key, str):
-                raise UsageError(f"{path} key", key, "the keys of a JSON object are str")
+                raise UsageError(f"{path} key", _TypeOf(key), "the keys of a JSON object are str")
             checked[self._text(key, f"{path} key")] = self.visit(item, _path_to(path, key), depth + 1)
         return checked
 
-    def _record(self, value: object, path: str, depth: int) -> JsonValue:
-        # By its method and not by its class: this module loads for every caller, and pydantic is slow to load.
-        dump = getattr(value, "model_dump", None)
-        if callable(dump) and not isinstance(value, type):
-            return self.visit(dump(mode="json"), path, depth + 1)
+    def _other(self, value: object, path: str, depth: int) -> JsonValue:
+        # Of its very class: a subclass of a pydantic dataclass that is none itself has fields that the inherited serializer leaves out.
+        serializer: _Serializer | None = vars(type(value)).get("__pydantic_serializer__")
+        if serializer is not None:
+            return self.visit(_dumped(serializer, value, path), path, depth + 1)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return self.visit({item.name: getattr(value, item.name) for item in dataclasses.fields(value)}, path, depth + 1)
-        raise UsageError(path, value, _PLAIN)
+            fields = [(item.name, getattr(value, item.name)) for item in dataclasses.fields(value)]
+            outside, self._opens_words = self._opens_words, True
+            plain = self._object(fields, path, depth + 1)
+            self._opens_words = outside
+            return plain
+        if self._opens_words and isinstance(value, Enum):
+            return self.visit(value.value, path, depth + 1)
+        if self._opens_words and (isinstance(value, _WORDS) or _is_uuid(value)):
+            return _word(value, path)
+        raise UsageError(path, _TypeOf(value), _HIDDEN if _is_secret(value) else _PLAIN)
 
     def _text(self, value: str, path: str) -> str:
         try:
             self._count(len(value.encode()))
         except UnicodeEncodeError:
-            raise UsageError(path, value, "text must be valid Unicode, without lone surrogates") from None
+            raise UsageError(path, _TypeOf(value), "text must be valid Unicode, without lone surrogates") from None
         return value
 
     def _count(self, size_bytes: int) -> None:
@@ -130,6 +156,59 @@ class _Walk:
         self._size_min += size_bytes
         if self._size_min > self._limit * _GIVE_UP_FACTOR:
             raise PayloadTooLarge(self._field, self._size_min, self._limit)
+
+
+class _Serializer(Protocol):
+    """The part of pydantic's serializer that is used here."""
+
+    def to_python(self, value: object, *, mode: str, by_alias: bool, warnings: bool) -> object: ...
+
+
+def _dumped(serializer: _Serializer, value: object, path: str) -> object:
+    """A pydantic model or dataclass as plain values: by alias, since that is what the next worker's validation reads."""
+    try:
+        plain = serializer.to_python(value, mode="json", by_alias=True, warnings=True)
+        shown = serializer.to_python(value, mode="python", by_alias=True, warnings=False)
+    except Exception as error:
+        # Without its text, which may quote the value: the class of the error, and the error itself as the cause.
+        raise UsageError(path, _TypeOf(value), f"something that pydantic can write as JSON; it raised {type(error).__name__}") from error
+    _refuse_secrets(shown, plain, path, 0)
+    return plain
+
+
+def _refuse_secrets(shown: object, plain: object, path: str, depth: int) -> None:
+    """Raise where pydantic wrote asterisks for a secret: `shown` is the value in Python's words, `plain` in JSON's."""
+    if depth > DEPTH_MAX:
+        return
+    if _is_secret(shown):
+        if isinstance(plain, str) and plain and not plain.strip("*"):
+            raise UsageError(path, _TypeOf(shown), _HIDDEN)
+    elif isinstance(shown, Mapping) and isinstance(plain, dict):
+        for inner, (key, written) in zip(shown.values(), plain.items(), strict=False):
+            _refuse_secrets(inner, written, _path_to(path, str(key)), depth + 1)
+    elif isinstance(shown, Iterable) and isinstance(plain, list):
+        for index, (inner, written) in enumerate(zip(shown, plain, strict=False)):
+            _refuse_secrets(inner, written, f"{path}[{index}]", depth + 1)
+
+
+def _is_secret(value: object) -> bool:
+    return callable(getattr(type(value), "get_secret_value", None))
+
+
+def _is_uuid(value: object) -> bool:
+    # By name: making ids is forbidden here, and the module that holds the class makes them.
+    return any(kind.__module__ == "uuid" and kind.__qualname__ == "UUID" for kind in type(value).__mro__)
+
+
+def _word(value: object, path: str) -> JsonValue:
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise UsageError(path, value, "JSON knows finite numbers only")
+    from pydantic_core import to_jsonable_python  # noqa: PLC0415 - slow to load, and few values need it
+
+    try:
+        return str(to_jsonable_python(value))
+    except Exception as error:  # a time zone of the user's own, say
+        raise UsageError(path, _TypeOf(value), f"something that pydantic can write as JSON; it raised {type(error).__name__}") from error
 
 
 def _whole(value: int, path: str) -> int:

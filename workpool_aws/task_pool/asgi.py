@@ -50,8 +50,8 @@ class TaskPoolMiddleware:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        pool = self._pool_of_request()
-        end = pool.drain if pool is self._pool else pool.done
+        own = None if isinstance(self._pool, TaskPool) else self._pool()
+        pool = own or self._pool_for_all()
         state = scope.setdefault("state", {})
         if isinstance(state, MutableMapping):
             state[STATE_KEY] = pool
@@ -63,16 +63,13 @@ class TaskPoolMiddleware:
             failed = error
             raise
         finally:
-            await _in_thread(lambda: end(beside=failed))
+            await _in_thread(lambda: pool.drain(beside=failed) if own is None else pool.done(beside=failed))
         await answer.end()
 
-    def _pool_of_request(self) -> TaskPool:
+    def _pool_for_all(self) -> TaskPool:
         if isinstance(self._pool, TaskPool):
             return self._pool
-        made: object = self._pool()
-        if isinstance(made, TaskPool):
-            return made
-        raise UsageError("pool", made, "a TaskPool, or what makes one")
+        raise UsageError("pool", self._pool, "what makes TaskPools, and it made none")
 
 
 class _Answer:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from typing import TypeVar, overload
+import inspect
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import cache, partial, update_wrapper
+from types import AsyncGeneratorType, GeneratorType
+from typing import Final, TypeVar, overload
 
 from workpool_aws.errors import UsageError
 from workpool_aws.task_pool.oversight import TimedContext
@@ -15,6 +18,9 @@ __all__ = ["with_task_pool"]
 E = TypeVar("E")
 C = TypeVar("C", bound=TimedContext)
 R = TypeVar("R")
+
+_LATER: Final = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+"""Calling one of these runs nothing of its body."""
 
 
 @overload
@@ -33,21 +39,57 @@ def with_task_pool(
     and logged.
 
     Raises:
-        UsageError: `handler` is not callable (a pool goes by name: `@with_task_pool(pool=pool)`), or `pool` is no TaskPool.
+        UsageError: `handler` is not callable (a pool goes by name: `@with_task_pool(pool=pool)`), or is a coroutine or generator function,
+            whose body would run after the drain; or `pool` is no TaskPool. When called: the handler returned a coroutine or generator.
     """
     if pool is not None and not isinstance(pool, TaskPool):
         raise UsageError("pool", pool, "a TaskPool, or None: TaskPool.shared()")
     if handler is not None and not callable(handler):
         raise UsageError("handler", handler, "a Lambda handler; a pool goes by name: with_task_pool(pool=pool)")
     if handler is not None:
-        return _decorator()(handler)
-    return lambda handler: _decorator()(handler, pool=pool)
+        return _decorator()(_plain(handler))
+    return lambda handler: _decorator()(_plain(handler), pool=pool)
+
+
+def _plain(handler: Callable[[E, C], R]) -> Callable[[E, C], R]:
+    """The handler as a function, which is all that Powertools' factory wraps."""
+    _check_synchronous(handler)
+    if inspect.isfunction(handler):
+        return handler
+
+    def plain(event: E, context: C) -> R:
+        return handler(event, context)
+
+    with suppress(AttributeError):  # a partial has no name of its own
+        update_wrapper(plain, handler)
+    return plain
+
+
+def _check_synchronous(handler: Callable[[E, C], R]) -> None:
+    function = inspect.unwrap(handler)
+    called = function if inspect.isroutine(function) or isinstance(function, partial) else getattr(type(function), "__call__", function)  # noqa: B004 - not whether, but which
+    if any(kind(called) for kind in _LATER):
+        raise UsageError(
+            "handler", handler, "a function that does its work when it is called: the body of this one would run after the drain"
+        )
+
+
+def _check_over(returned: object) -> None:
+    """Raise for what has not run yet: a wrapper may hide from `_check_synchronous` what it calls."""
+    if isinstance(returned, Coroutine):
+        returned.close()  # without the warning that nobody awaited it
+    if isinstance(returned, Coroutine | GeneratorType | AsyncGeneratorType):
+        raise UsageError(
+            "handler", type(returned).__name__, "a function that does its work when it is called: this was made and nothing of it ran"
+        )
 
 
 def _drain_after(handler: Callable[[E, C], R], event: E, context: C, pool: TaskPool | None = None) -> R:
     # The shared pool is looked up for each invocation: somebody may have closed the one before.
     with (TaskPool.shared() if pool is None else pool).draining(context):
-        return handler(event, context)
+        returned = handler(event, context)
+        _check_over(returned)
+        return returned
 
 
 @cache

@@ -126,7 +126,8 @@ def _note(error: BaseException, text: str) -> None:
 
 def as_group(failures: Sequence[TaskFailure]) -> TasksFailed:
     """Every error; each has the name of its task as a note."""
-    return TasksFailed(f"{len(failures)} failures of background tasks", [failure.error for failure in failures])
+    count = "1 failure" if len(failures) == 1 else f"{len(failures)} failures"
+    return TasksFailed(f"{count} of background tasks", [failure.error for failure in failures])
 
 
 def tell_beside(error: BaseException, failures: Sequence[TaskFailure], pool: str) -> None:

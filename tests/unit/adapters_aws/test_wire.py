@@ -327,6 +327,15 @@ def test_destination_records_of_a_worker_that_returns_something_like_it_are_resu
     )
 
 
+def test_destination_records_of_a_worker_that_returns_its_event_keep_the_assignment_out():
+    event = {"n": 1, "_workpool": assignment_to_wire(ASSIGNMENT)}
+    payload = [event, {"event": event, "_workpool": "its own"}]
+
+    report = read_destination(record(responsePayload=payload)).report
+
+    assert report.result == '[{"n":1},{"event":{"n":1},"_workpool":"its own"}]'
+
+
 @pytest.mark.parametrize(
     ("message", "given_type", "error_type"),
     [

@@ -122,7 +122,7 @@ def test_when_a_work_is_due(world: World, when: dict[str, object], due_at: int) 
             f"run_at: {AT + YEAR + timedelta(seconds=1)!r} is not allowed; at most 366 days ahead",
         ),
         ({"run_at": AT, "run_after": YEAR}, f"run_at: {AT!r} is not allowed; only one of run_at and run_after may be given"),
-        ({"args": [1]}, "args: [1] is not allowed; a JSON object: a dict with str keys"),
+        ({"args": [1]}, "args: a value of type list is not allowed; a JSON object: a dict with str keys"),
         ({"args": {"x": float("inf")}}, "args.x: inf is not allowed; JSON knows finite numbers only"),
     ],
 )

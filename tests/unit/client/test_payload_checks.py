@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
+from unittest.mock import MagicMock
+from uuid import UUID
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_serializer
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from workpool_aws.core.payload import encode_object, encode_result
 from workpool_aws.errors import PayloadTooLarge, UsageError
 
 LIMIT = 1_000
+SECRET = "left out, or given a serializer of its own: pydantic would write asterisks in place of a secret"
 PLAIN = "str, int, float, bool, None, and lists and dicts of them can be kept as JSON"
 
 
@@ -36,6 +40,43 @@ class Receipt(BaseModel):
 class Point:
     x: int
     y: object
+
+
+class Account(BaseModel):
+    owner: str = Field(alias="ownerName")
+    token: SecretStr | None = None
+    keys: list[SecretBytes] = []
+    opened: set[int] = {1}
+
+
+class Shown(BaseModel):
+    token: SecretStr
+
+    @field_serializer("token", when_used="json")
+    def _written(self, token: SecretStr) -> str:
+        return token.get_secret_value()
+
+
+class Torn(BaseModel):
+    text: str = "a secret"
+
+    @field_serializer("text")
+    def _written(self, text: str) -> str:
+        raise KeyError(text)
+
+
+@pydantic_dataclass
+class Parcel:
+    weight: int = Field(alias="weightKg")
+
+
+@dataclass
+class Taller(Parcel):
+    height: int = 2
+
+
+class Day(Enum):
+    FIRST = date(2026, 1, 1)
 
 
 def nested(levels: int) -> dict[str, object]:
@@ -69,21 +110,23 @@ def test_what_is_accepted(value: object, text: str) -> None:
     ("value", "message"),
     [
         (None, "args: None is not allowed; a JSON object: a dict with str keys"),
-        ([1], "args: [1] is not allowed; a JSON object: a dict with str keys"),
-        ("{}", "args: '{}' is not allowed; a JSON object: a dict with str keys"),
-        ({"_workpool": 1}, "args._workpool: 1 is not allowed; this key belongs to the pool; any other is free"),
+        ([1], "args: a value of type list is not allowed; a JSON object: a dict with str keys"),
+        ("{}", "args: a value of type str is not allowed; a JSON object: a dict with str keys"),
+        ({"_workpool": 1}, "args._workpool: a value of type int is not allowed; this key belongs to the pool; any other is free"),
         ({"items": [0, 1, {"price": float("nan")}]}, "args.items[2].price: nan is not allowed; JSON knows finite numbers only"),
         ({"x": float("-inf")}, "args.x: -inf is not allowed; JSON knows finite numbers only"),
-        ({"x": {1}}, f"args.x: {{1}} is not allowed; {PLAIN}"),
-        ({"x": b"ab"}, f"args.x: b'ab' is not allowed; {PLAIN}"),
-        ({"x": Decimal(1)}, f"args.x: Decimal('1') is not allowed; {PLAIN}"),
-        ({"x": 1j}, f"args.x: 1j is not allowed; {PLAIN}"),
-        ({"my key": [object]}, f"args[\"my key\"][0]: <class 'object'> is not allowed; {PLAIN}"),
-        ({"x": {1: 2}}, "args.x key: 1 is not allowed; the keys of a JSON object are str"),
+        ({"x": {1}}, f"args.x: a value of type set is not allowed; {PLAIN}"),
+        ({"x": b"ab"}, f"args.x: a value of type bytes is not allowed; {PLAIN}"),
+        ({"x": Decimal(1)}, f"args.x: a value of type Decimal is not allowed; {PLAIN}"),
+        ({"x": 1j}, f"args.x: a value of type complex is not allowed; {PLAIN}"),
+        ({"my key": [object]}, f'args["my key"][0]: a value of type type is not allowed; {PLAIN}'),
+        ({"x": {1: 2}}, "args.x key: a value of type int is not allowed; the keys of a JSON object are str"),
         ({None: 2}, "args key: None is not allowed; the keys of a JSON object are str"),
-        ({"x": "\ud800"}, "args.x: '\\ud800' is not allowed; text must be valid Unicode, without lone surrogates"),
-        ({"\udfff": 1}, "args key: '\\udfff' is not allowed; text must be valid Unicode, without lone surrogates"),
-        ({"x": Point(1, 2)}, f"args.x: Point(x=1, y=2) is not allowed; {PLAIN}"),
+        ({"x": "\ud800"}, "args.x: a value of type str is not allowed; text must be valid Unicode, without lone surrogates"),
+        ({"\udfff": 1}, "args key: a value of type str is not allowed; text must be valid Unicode, without lone surrogates"),
+        ({"x": datetime(2026, 1, 1, tzinfo=UTC)}, f"args.x: a value of type datetime is not allowed; {PLAIN}"),
+        ({"x": Point(1, {2})}, f"args.x.y: a value of type set is not allowed; {PLAIN}"),
+        ({"x": Point}, f"args.x: a value of type type is not allowed; {PLAIN}"),
         (
             {"x": 1 << 20_000},
             "args.x: 'an int of 20001 bits' is not allowed; at most 14284 bits (4,300 digits) can be kept as JSON",
@@ -141,6 +184,14 @@ def test_the_size_is_bytes_and_the_limit_is_included() -> None:
             {"receipt": Receipt(paid_at=datetime(2026, 1, 1, tzinfo=UTC), total=1.5)},
             '{"receipt":{"paid_at":"2026-01-01T00:00:00Z","total":1.5}}',
         ),
+        (Account(ownerName="Ada"), '{"ownerName":"Ada","token":null,"keys":[],"opened":[1]}'),
+        (Shown(token=SecretStr("told")), '{"token":"told"}'),
+        ([Parcel(weightKg=3)], '[{"weightKg":3}]'),
+        (Taller(3, 4), '{"weight":3,"height":4}'),
+        (Point(1, date(2026, 1, 2)), '{"x":1,"y":"2026-01-02"}'),
+        (Day.FIRST, '"2026-01-01"'),
+        ([datetime(2026, 1, 2, 3, 4, 5, 6), time(1, 2), timedelta(minutes=1)], '["2026-01-02T03:04:05.000006","01:02:00","PT1M"]'),  # noqa: DTZ001 - as it is
+        ({"price": Decimal("1.10"), "id": UUID(int=1)}, '{"price":"1.10","id":"00000000-0000-0000-0000-000000000001"}'),
     ],
 )
 def test_what_a_function_may_return(value: object, text: str) -> None:
@@ -150,12 +201,22 @@ def test_what_a_function_may_return(value: object, text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([Point(1, {2})], f"result[0].y: {{2}} is not allowed; {PLAIN}"),
+        ([Point(1, {2})], f"result[0].y: a value of type set is not allowed; {PLAIN}"),
         (
             Receipt(paid_at=datetime(2026, 1, 1, tzinfo=UTC), total=float("nan")),
             "result.total: nan is not allowed; JSON knows finite numbers only",
         ),
-        (Point, f"result: {Point!r} is not allowed; {PLAIN}"),
+        (Point, f"result: a value of type type is not allowed; {PLAIN}"),
+        (Decimal("NaN"), "result: Decimal('NaN') is not allowed; JSON knows finite numbers only"),
+        ({"a": [Account(ownerName="x", token=SecretStr("t"))]}, f"result.a[0].token: a value of type SecretStr is not allowed; {SECRET}"),
+        (Account(ownerName="x", keys=[SecretBytes(b"t")]), f"result.keys[0]: a value of type SecretBytes is not allowed; {SECRET}"),
+        ([SecretStr("t")], f"result[0]: a value of type SecretStr is not allowed; {SECRET}"),
+        (Point(1, SecretStr("t")), f"result.y: a value of type SecretStr is not allowed; {SECRET}"),
+        (
+            Torn(),
+            "result: a value of type Torn is not allowed; something that pydantic can write as JSON; it raised PydanticSerializationError",
+        ),
+        (MagicMock(), f"result: a value of type MagicMock is not allowed; {PLAIN}"),
     ],
 )
 def test_what_a_function_may_not_return(value: object, message: str) -> None:
@@ -163,3 +224,20 @@ def test_what_a_function_may_not_return(value: object, message: str) -> None:
         encode_result(value, LIMIT)
 
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Account(ownerName="Ada"), '{"ownerName":"Ada","token":null,"keys":[],"opened":[1]}'),
+        ({"at": Point(1, datetime(2026, 1, 1, tzinfo=UTC))}, '{"at":{"x":1,"y":"2026-01-01T00:00:00Z"}}'),
+        (Point(1, [Parcel(weightKg=3)]), '{"x":1,"y":[{"weightKg":3}]}'),
+    ],
+)
+def test_arguments_may_hold_models_and_dataclasses_as_results_do(value: object, text: str) -> None:
+    assert encode_object(value, "args", LIMIT) == text
+
+
+def test_a_dataclass_opens_words_for_what_stands_in_it_alone() -> None:
+    with pytest.raises(UsageError, match=r"^args\.b: a value of type datetime"):
+        encode_object({"a": Point(1, date.min), "b": datetime.min}, "args", LIMIT)  # noqa: DTZ901 - as it is

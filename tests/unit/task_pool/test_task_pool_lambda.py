@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
+from functools import partial, update_wrapper
 
 import pytest
 
 from task_gates import Clock
-from workpool_aws import TaskPool, TasksFailed, with_task_pool
+from workpool_aws import TaskPool, TasksFailed, UsageError, with_task_pool
 from workpool_aws.errors import TaskNotStarted
 
 
@@ -112,3 +112,51 @@ def test_the_handler_keeps_its_name():
         """What it does."""
 
     assert (handler.__name__, handler.__doc__) == ("handler", "What it does.")
+
+
+async def waits(event, context):
+    return event, context
+
+
+def yields(event, context):
+    yield event, context
+
+
+async def streams(event, context):
+    yield event, context
+
+
+class Waiting:
+    async def __call__(self, event, context):
+        return event, context
+
+
+def hides(handler):
+    def wrapper(event, context):
+        return handler(event, context)
+
+    return wrapper
+
+
+@pytest.mark.parametrize("handler", [waits, yields, streams, Waiting(), partial(waits), update_wrapper(hides(waits), waits)])
+@pytest.mark.parametrize("with_brackets", [False, True])
+def test_what_would_run_after_the_drain_is_refused_where_it_is_decorated(handler, with_brackets):
+    decorator = with_task_pool(pool=TaskPool()) if with_brackets else with_task_pool
+
+    with pytest.raises(UsageError, match="would run after the drain") as caught:
+        decorator(handler)
+
+    assert caught.value.field == "handler"
+
+
+@pytest.mark.parametrize("handler", [waits, yields, streams])
+def test_what_hides_it_is_refused_when_it_was_called(handler):
+    with pytest.raises(UsageError, match="nothing of it ran"):
+        with_task_pool(hides(handler))({}, Clock())
+
+
+@pytest.mark.parametrize(
+    "handler", [partial(lambda answer, event, context: answer, "answer"), type("Handler", (), {"__call__": lambda *_: "answer"})()]
+)
+def test_any_other_callable_is_a_handler(handler):
+    assert with_task_pool(handler)({}, Clock()) == "answer"

@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.middleware_factory import lambda_handler_decorator
 
+from pool_world import Context as PlainContext
 from pool_world import World
-from workpool_aws import UsageError, Workpool
+from workpool_aws import OnCompleteEvent, UsageError, Workpool, with_task_pool
 
 pool = Workpool("jobs")
 
@@ -98,7 +101,7 @@ def test_an_annotation_that_means_nothing_is_told_on_the_call() -> None:
     def lost(point: NeverDefined) -> None:  # noqa: F821 - the point of the test
         assert point
 
-    with pytest.raises(NameError, match="NeverDefined"):
+    with pytest.raises(UsageError, match="point: its annotation cannot be used: NameError: name 'NeverDefined' is not defined"):
         lost({"point": 1}, None)
 
 
@@ -118,3 +121,94 @@ def test_a_decorator_below_keeps_the_signature() -> None:
     assert greet({"name": "Ada"}, None) == "traced Ada"
     with pytest.raises(UsageError, match="name: Field required"):
         greet({}, None)
+
+
+def for_lambda(handler: Callable[..., object]) -> Callable[..., object]:
+    """A decorator of Lambda handlers, as Powertools' are made."""
+
+    @functools.wraps(handler)
+    def wrapper(event: object, context: object, *args: object, **kwargs: object) -> object:
+        return handler(event, context, *args, **kwargs)
+
+    return wrapper
+
+
+def by_other_names(handler: Callable[..., object]) -> Callable[..., object]:
+    @functools.wraps(handler)
+    def wrapper(aws_event: object, aws_context: object, **kwargs: object) -> object:
+        return handler(aws_event, aws_context, **kwargs)
+
+    return wrapper
+
+
+def of_lambda(event: object, context: object) -> object:
+    return event, context
+
+
+def two(to: str, template: str) -> object:
+    return to, template
+
+
+def none() -> None: ...
+
+
+@pytest.mark.parametrize("decorator", [for_lambda, by_other_names, Logger(service="t").inject_lambda_context, with_task_pool])
+@pytest.mark.parametrize("function", [of_lambda, two, none, send_email.function])
+def test_a_decorator_of_handlers_below_is_refused_with_advice(decorator: Any, function: Any) -> None:
+    with pytest.raises(UsageError, match=r"Put that decorator above this one") as caught:
+        pool.action(decorator(function))
+
+    assert caught.value.field == "function"
+
+
+def told(event: OnCompleteEvent) -> None:
+    assert event
+
+
+def test_so_it_is_below_a_handler_of_callbacks() -> None:
+    with pytest.raises(UsageError, match=r"Put that decorator above this one"):
+        pool.on_complete(Logger(service="t").inject_lambda_context(told))
+
+
+@lambda_handler_decorator
+def noting(handler: Callable[[object, object], object], event: object, context: object) -> object:
+    return ["noted", handler(event, context)]
+
+
+@pytest.mark.parametrize("decorator", [for_lambda, by_other_names, with_task_pool])
+def test_a_decorator_of_handlers_above_wraps_a_worker(decorator: Any) -> None:
+    handler = decorator(send_email)
+
+    assert handler({"to": "a"}, PlainContext()) == {"to": "a", "template": "welcome"}
+    assert handler.__workpool__ is True
+    assert handler.__name__ == "send_email"
+
+
+def test_powertools_middleware_wraps_the_plain_handler() -> None:
+    handler = noting(send_email.handler)
+
+    assert handler({"to": "a"}, None) == ["noted", {"to": "a", "template": "welcome"}]
+    assert handler.__workpool__ is True
+    assert (send_email.handler.__name__, send_email.handler.__module__) == ("send_email", __name__)
+
+
+def test_what_powertools_says_of_a_worker_names_the_way_out() -> None:
+    with pytest.raises(Exception, match=r"<worker send_email; as a plain function: send_email\.handler>"):
+        noting(send_email)
+
+
+class Mailer:
+    def send(self, to: str) -> list[object]:
+        return [type(self).__name__, to]
+
+
+def test_a_bound_method_is_a_worker_too() -> None:
+    assert pool.action(Mailer().send)({"to": "a"}, None) == ["Mailer", "a"]
+
+
+def test_a_bound_coroutine_method_is_none() -> None:
+    class Slow:
+        async def send(self) -> None: ...
+
+    with pytest.raises(UsageError, match="nobody would await"):
+        pool.action(Slow().send)

@@ -145,7 +145,10 @@ def test_an_error_can_always_be_told(world: World, claimed: Assignment, error: E
 @pytest.mark.parametrize(
     ("value", "error"),
     [
-        ({1, 2}, "result: {1, 2} is not allowed; str, int, float, bool, None, and lists and dicts of them can be kept as JSON"),
+        (
+            {1, 2},
+            "result: a value of type set is not allowed; str, int, float, bool, None, and lists and dicts of them can be kept as JSON",
+        ),
         ([float("nan")], "result[0]: nan is not allowed; JSON knows finite numbers only"),
         ("x" * 921_600, "result: 921602 bytes as JSON is too large; at most 921600 bytes are allowed"),
     ],
@@ -202,13 +205,15 @@ def test_bad_arguments_fail_at_once_and_run_nothing(world: World, retried: Assig
     assert stored.error == "n: Input should be a valid integer, unable to parse string as an integer; m: Unexpected keyword argument"
 
 
-def test_an_annotation_that_pydantic_cannot_use_is_a_failed_attempt(world: World, claimed: Assignment) -> None:
-    def odd(n: World) -> None:
-        assert n
+def test_an_annotation_that_pydantic_cannot_use_ends_the_work_at_once(world: World, retried: Assignment) -> None:
+    def odd(to: str, n: World) -> None:
+        assert n, to
 
-    assert world.pool().action(odd)(event_of(claimed, n=1), Context()) == REPORTED
+    assert world.pool().action(odd)(event_of(retried, to="a", n=1), Context()) == REPORTED
 
-    assert world.work(claimed.work_id).error_type == "PydanticSchemaGenerationError"
+    stored = world.work(retried.work_id)
+    assert (stored.state, stored.error_type) == (State.FINISHED, "invalid_arguments")
+    assert str(stored.error).startswith("n: its annotation cannot be used: PydanticSchemaGenerationError: Unable to generate")
 
 
 def test_a_second_delivery_of_claimed_work_is_turned_away(world: World, claimed: Assignment) -> None:
