@@ -24,6 +24,7 @@ Raised by user code inside a worker, read by the pool (not WorkpoolErrors: `exce
 
 * NonRetryableError                      fail now, whatever the retry policy says
 * RetryLater                             fail this attempt, try again after a delay of the worker's choosing
+* Snooze                                 run this attempt again after a delay; nothing failed, no attempt is spent
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ __all__ = [
     "NotFound",
     "PayloadTooLarge",
     "RetryLater",
+    "Snooze",
     "StoreUnavailable",
     "TaskCanceled",
     "TaskExited",
@@ -152,4 +154,21 @@ class RetryLater(Exception):
         if not isinstance(delay, timedelta):
             raise UsageError("delay", delay, "a timedelta")
         super().__init__(message or f"retry after {delay.total_seconds():g} s")
+        self.delay = delay
+
+
+class Snooze(Exception):
+    """Raise in a decorated worker to be run again after `delay`, without spending an attempt.
+
+    Needs no retry policy, and works for claimed work items too: this start is over, and the next one has a claim of its own. At most 100
+    times in a row; after that the work item fails with `error_type` `snoozed_too_often`. An attempt that fails begins the count anew.
+    `delay` is taken without jitter; a negative one counts as zero, one beyond 366 days as 366 days.
+
+    After a request to cancel, the work item ends as canceled instead.
+    """
+
+    def __init__(self, delay: timedelta, message: str = "") -> None:
+        if not isinstance(delay, timedelta):
+            raise UsageError("delay", delay, "a timedelta")
+        super().__init__(message or f"snoozed for {delay.total_seconds():g} s")
         self.delay = delay

@@ -24,7 +24,7 @@ from workpool_aws.flow.claim import ClaimUnanswered, claim
 from workpool_aws.flow.complete import complete
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.messages import Assignment, Report
+from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.parameters import InvalidArgumentsError, Parameters, plain_handler
 from workpool_aws.ports import Ports
 
@@ -193,7 +193,8 @@ class Worker(Generic[P, R]):
         # Whatever a user's function raises is its attempt's failure. What is no Exception ends the process, and Lambda reports that.
         except Exception as error:  # noqa: BLE001
             report = report_raised(error, claim=token)
-            ports.telemetry.tell(_raised(assignment, error))
+            if report.kind is not ReportKind.SNOOZED:
+                ports.telemetry.tell(_raised(assignment, error))
         else:
             report = report_returned(returned, claim=token)
         after_body = invocation.after_body.get()

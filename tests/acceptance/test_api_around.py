@@ -23,6 +23,7 @@ PUBLIC = [
     "PayloadTooLarge",
     "Result",
     "RetryLater",
+    "Snooze",
     "RetryPolicy",
     "Status",
     "StoreUnavailable",

@@ -17,6 +17,7 @@ EXPORTED = [
     "Result",
     "RetryLater",
     "RetryPolicy",
+    "Snooze",
     "Stats",
     "Status",
     "StoreUnavailable",
@@ -78,6 +79,6 @@ def test_errors_are_caught_by_their_kind(narrow: str, wide: type[Exception]) -> 
     assert issubclass(getattr(workpool_aws, narrow), wide)
 
 
-@pytest.mark.parametrize("name", ["NonRetryableError", "RetryLater"])
+@pytest.mark.parametrize("name", ["NonRetryableError", "RetryLater", "Snooze"])
 def test_what_a_worker_raises_is_not_an_error_of_the_package(name: str) -> None:
     assert not issubclass(getattr(workpool_aws, name), workpool_aws.WorkpoolError)

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import Literal
 
 from tests.simulation.history import (
     Began,
@@ -24,8 +25,21 @@ from tests.simulation.history import (
     Redriven,
 )
 from tests.simulation.judge import Judge
-from tests.simulation.scenario import TIMEOUT_MS, Act, CallOff, Change, Mode, Redeployment, Scenario, Submission, Told, Upheaval, ending_of
-from workpool_aws import NonRetryableError, NotFound, RetryPolicy, StoreUnavailable, Workpool
+from tests.simulation.scenario import (
+    TIMEOUT_MS,
+    Act,
+    CallOff,
+    Change,
+    Mode,
+    Redeployment,
+    Scenario,
+    Submission,
+    Told,
+    Upheaval,
+    ending_of,
+    snoozes,
+)
+from workpool_aws import NonRetryableError, NotFound, RetryPolicy, Snooze, StoreUnavailable, Workpool
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_from_wire
 from workpool_aws.callbacks import OnCompleteEvent
 from workpool_aws.core.status import OutcomeName
@@ -138,7 +152,8 @@ class Actors:
     def _decorated(self) -> Callable[[LambdaEvent, object], object]:
         def body(number: int, pad: str = "") -> dict[str, object]:
             self._check(number, pad)
-            return self._user_code(_assignment.get(), number)
+            assignment = _assignment.get()
+            return self._user_code(assignment, number, snoozes(self._scenario.seed, number, assignment.start))
 
         return _Remembering(self._cloud.workpool().action(body))
 
@@ -188,7 +203,7 @@ class Actors:
 
         return self._cloud.function(listener, name=Told.LISTENER.value)
 
-    def _user_code(self, assignment: Assignment, number: int) -> dict[str, object]:
+    def _user_code(self, assignment: Assignment, number: int, later_ms: int | None = None) -> dict[str, object]:
         does = ending_of(self._scenario.seed, number, assignment.attempts_made + 1)
         execution = self._judge.begins(assignment, self._judge.works[assignment.work_id].target, TIMEOUT_MS)
         self._runs += 1
@@ -204,7 +219,10 @@ class Actors:
             self._history.append(Ended(at=self._kernel.now(), run=run, ending="killed"))
             raise
         self._judge.ends(execution, by_itself=True)
-        self._history.append(Ended(at=self._kernel.now(), run=run, ending="ok" if does.ending in {"ok", "large"} else "failed"))
+        ending: Literal["ok", "failed", "snoozed"] = "ok" if does.ending in {"ok", "large"} else "failed"
+        self._history.append(Ended(at=self._kernel.now(), run=run, ending=ending if later_ms is None else "snoozed"))
+        if later_ms is not None:
+            raise Snooze(timedelta(milliseconds=later_ms))
         match does.ending:
             case "ok":
                 return {"start": assignment.start}

@@ -19,6 +19,7 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "retry": ("WP-4", ("state", "starts", "cancel_requested")),
     "recover: retry": ("WP-14", ("state", "starts", "deadline", "claim", "cancel_requested")),
     "put back": ("WP-4", ("state", "starts", "claim", "cancel_requested")),
+    "snooze": ("WP-5", ("state", "starts", "claim", "claim or deadline", "cancel_requested")),
     "end as canceled": ("WP-7", ("state", "starts", "cancel_requested", "claim", "claim or deadline")),
     "recover: end as canceled": ("WP-14", ("state", "starts", "deadline", "claim", "cancel_requested")),
     "suspect": ("WP-14", ("state", "starts", "claim")),

@@ -79,7 +79,7 @@ def _step_of_work(write: Update) -> str:
         return f"callback {changes['callback']}"
     if changes.get("state") is State.RUNNING:
         return "start"
-    return "retry" if changes["undelivered"] == 0 else "put back"
+    return "snooze" if changes.get("snoozes") else "put back" if changes["undelivered"] else "retry"
 
 
 def _step_of_status(write: Update) -> str:

@@ -29,6 +29,7 @@ __all__ = ["Execution", "Judge", "Violation"]
 _SKEW_MS: Final = 2_000
 _MARGIN_MS: Final = 2 * _SKEW_MS + 2_000
 _PARALLELISM_DEFAULT: Final = 10
+_SNOOZES_MAX: Final = 100
 _KEPT: Final = (CallbackState.PENDING, CallbackState.SENT, CallbackState.DEAD)
 """A work whose callback is here does not expire."""
 _SETTLED: Final = (CallbackState.DELIVERED, CallbackState.DEAD)
@@ -136,6 +137,8 @@ class Judge:
         self._once = once
         self._in_time = in_time
         self._recovered: set[EntryKey] = set()
+        self._snoozes: set[EntryKey] = set()
+        """Starts that are over by a snooze: even claimed code runs again after them."""
         self._pools: defaultdict[str, _Pool] = defaultdict(_Pool)
         self._canceled: set[WorkId] = set()
         self._canceled_unstarted: set[WorkId] = set()
@@ -315,7 +318,8 @@ class Judge:
             self.fail("WP-1", f"{this.key} runs beside {beside}, where at most {pool.most_allowed} were ever allowed")
 
     def _claimed_begins(self, this: Execution, work: Work) -> None:
-        if any(each.claimed and each.assignment.work_id == work.id for each in self.executions):
+        earlier = [each for each in self.executions if each.claimed and each.assignment.work_id == work.id]
+        if any(each.key not in self._snoozes for each in earlier):
             self.fail("WP-5", f"claimed {work.id} runs again, in start {this.key.start}")
         if work.state is not State.RUNNING or work.starts != this.key.start:
             self.fail("WP-5", f"claimed {this.key} runs, while the work is {work.state} in start {work.starts}")
@@ -388,6 +392,8 @@ class Judge:
         if over_at is None:
             # Its user code never ran, or was not seen to end: a slot that stayed full would excuse every wait after it.
             slots[key] = (since, self._now())
+        if after.snoozes > before.snoozes:
+            self._snoozed(before, after)
         recovered = after.error_type == "no_report" and (after.error or "").startswith("no report arrived")
         if recovered:
             self._recovered.add(key)
@@ -400,6 +406,14 @@ class Judge:
         earliest = (before.deadline or 0) + _MARGIN_MS - _SKEW_MS
         if recovered and self._now() <= earliest:
             self.fail("WP-14", f"{key} was recovered {earliest - self._now()} ms too early")
+
+    def _snoozed(self, before: Work, after: Work) -> None:
+        key = EntryKey(before.id, before.starts)
+        self._snoozes.add(key)
+        if after.attempts_made != before.attempts_made:
+            self.fail("WP-5", f"{key} snoozed, and spent an attempt")
+        if after.snoozes > _SNOOZES_MAX:
+            self.fail("WP-5", f"{key} snoozed {after.snoozes} times in a row")
 
     def _ledger(self, before: Ledger | None, after: Ledger) -> None:
         pool = self._pools[after.pool]

@@ -189,6 +189,11 @@ _ENTRIES: Final = (
     one_edit("recovery suspects nothing", "WP-14", "flow.complete:_suspect", 'if by == "recovery"', "if False"),
     one_edit("attempts are bounded", "WP-5", "core.retry:retry_delay_ms", " or attempts_made >= policy.max_attempts", ""),
     one_edit("not retryable ends", "WP-5", "core.retry:retry_delay_ms", " or not report.retryable", ""),
+    one_edit("snoozes are bounded", "WP-5", "core.complete:decide_snooze", "work.snoozes >= limits.SNOOZES_MAX", "False"),
+    one_edit(
+        "a snooze spends nothing", "WP-5", "core.complete:decide_snooze", "**_STOPPED", '**_STOPPED, "attempts_made": a.attempts_made + 1'
+    ),
+    one_edit("too many snoozes end for good", "WP-5", "core.complete:snoozed_too_often", "retryable=False", "retryable=True"),
     one_edit("never delivered ends", "WP-25", "core.complete:decide_put_back", "work.undelivered >= limits.UNDELIVERED_MAX", "False"),
     one_edit("a second report puts the done record", "WP-21", "flow.complete:_finish", "if not ignored.reported:", "if True:"),
     one_edit("a refused retry ends as canceled", "WP-7", "flow.complete:_move_back", "if must_cancel(current, a):", "if False:"),

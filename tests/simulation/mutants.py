@@ -314,6 +314,11 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     "tests/unit/core/test_retry_decision.py": {
         "not retryable ends": "test_what_the_worker_says_goes_before_the_policy_but_never_past_its_attempts",
     },
+    "tests/unit/core/test_snooze_decision.py": {
+        "snoozes are bounded": "test_a_hundred_in_a_row_are_the_most",
+        "a snooze spends nothing": "test_a_snooze_is_pending_again_and_spends_nothing",
+        "too many snoozes end for good": "test_one_more_is_a_failure_for_good_that_says_so",
+    },
     "tests/unit/workers/test_worker_steps.py": {
         "a late worker does not run": "test_what_begins_too_late_is_put_back_without_a_run",
         "a failed report is carried": "test_a_report_that_cannot_be_written_is_carried_by_the_exception",

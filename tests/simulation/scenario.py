@@ -31,10 +31,13 @@ __all__ = [
     "one_submission",
     "scenario_of",
     "small_scenario",
+    "snoozes",
 ]
 
 TIMEOUT_MS: Final = 20_000
 """Of every worker."""
+_SNOOZERS: Final = 2
+_SNOOZE_RATE: Final = 0.25
 _ENDINGS: Final = ("ok", "ok", "large", "fails", "fails", "fails for good")
 
 
@@ -281,6 +284,17 @@ def ending_of(seed: int, number: int, attempt: int) -> Execution:
     """What the user code of a work does in an attempt: the same whenever and however often it runs."""
     chance = random.Random(f"{seed}/{number}/{attempt}")
     return Execution(chance.choice((100, 100, 2_000, 2_000, 15_000, 40_000)), chance.choice(_ENDINGS))
+
+
+def snoozes(seed: int, number: int, start: int) -> int | None:
+    """Milliseconds after which the code of a decorated worker asks to be run again, in this start; `None` means that it does not ask.
+
+    In every fourth scenario a quarter of the starts do.
+    """
+    if seed % 4 != _SNOOZERS:
+        return None
+    chance = random.Random(f"snooze {seed}/{number}/{start}")
+    return chance.choice((0, 500, 5_000, 70_000)) if chance.random() < _SNOOZE_RATE else None
 
 
 def small_scenario(

@@ -18,7 +18,7 @@ from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.core.callback import dead_write, delivered_write, failed_write, redeliver_write, sent_write
 from workpool_aws.core.cancel import CancelWrite, decide_cancel
 from workpool_aws.core.claim import claim_write
-from workpool_aws.core.complete import Judged, decide_canceled, decide_put_back, decide_report, decide_suspicion
+from workpool_aws.core.complete import Judged, decide_canceled, decide_put_back, decide_report, decide_snooze, decide_suspicion
 from workpool_aws.core.drain import is_older
 from workpool_aws.core.redrive import Redrive, decide_redrive
 from workpool_aws.core.start import start_write
@@ -84,7 +84,13 @@ put_back = decide_put_back(an_assignment(), RUNNING, replace(MINE, kind=ReportKi
 suspicion = decide_suspicion(an_assignment(), RUNNING, FAILED)
 assert put_back is not None
 assert suspicion is not None
+SNOOZE = replace(MINE, kind=ReportKind.SNOOZED)
+snooze = decide_snooze(an_assignment(), RUNNING, SNOOZE, now=NOW)
+snooze_by_a_stranger = decide_snooze(an_assignment(), RUNNING, replace(SNOOZE, claim=None), now=EpochMs(DEADLINE + 6_001))
+assert snooze is not None
+assert snooze_by_a_stranger is not None
 WRITES |= {"put back": (put_back.write, RUNNING), "suspect": (suspicion, RUNNING)}
+WRITES |= {"snooze": (snooze.write, RUNNING), "snooze by a stranger": (snooze_by_a_stranger.write, RUNNING)}
 
 
 def _another(state: State | LoopState) -> State | LoopState:

@@ -392,3 +392,16 @@ def test_a_dead_callback_is_owed_again_only_for_who_asked(court: Court, asked: b
     court.judge.seen(ended, replace(ended, callback=CallbackState.PENDING, dead=None))
 
     assert court.rules == rules
+
+
+def test_a_snooze_that_spends_an_attempt_is_blamed(court: Court) -> None:
+    court.shows(pending(), ledger(2, 1), running(), replace(pending(), starts=1, snoozes=1, attempts_made=1))
+
+    assert "WP-5" in court.rules
+
+
+def test_a_hundred_and_one_snoozes_in_a_row_are_blamed(court: Court) -> None:
+    worn = running(snoozes=100)
+    court.shows(pending(), ledger(2, 1), worn, replace(pending(), starts=1, snoozes=101))
+
+    assert "WP-5" in court.rules

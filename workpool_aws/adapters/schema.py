@@ -69,6 +69,7 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "attempts_made": Field("n", forms.COUNT),
         "starts": Field("st", forms.COUNT),
         "undelivered": Field("un", forms.COUNT),
+        "snoozes": Field("sn", forms.COUNT, absent=0),
         "refused_since": Field("ref", forms.MOMENT, absent=None),
         "started_by": Field("by", forms.TEXT, absent=None),
         "started_at": Field("at", forms.MOMENT, absent=None),

@@ -34,15 +34,18 @@ __all__ = [
     "Finish",
     "Ignored",
     "Judged",
+    "Snoozed",
     "after_refusal",
     "assignment_of",
     "counted_outcome",
     "decide_canceled",
     "decide_put_back",
     "decide_report",
+    "decide_snooze",
     "decide_suspicion",
     "must_cancel",
     "never_delivered",
+    "snoozed_too_often",
     "what_stands",
     "without_payload",
 ]
@@ -94,6 +97,16 @@ class AnotherStart:
 
 
 @dataclass(frozen=True, slots=True)
+class Snoozed:
+    """The start is over, and its code asked for another one at `due_at`. In one transaction, as `AnotherAttempt`."""
+
+    write: Update
+    due_at: EpochMs
+    delay_ms: int
+    snoozes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """Nothing changes. `reported`: this very start had been recorded before, and what follows it may have been lost: do that again."""
 
@@ -128,7 +141,7 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
     delay_ms = None if report.kind is ReportKind.SUCCESS else retry_delay_ms(a.retry, report, attempts_made=made, jitter=jitter)
     if delay_ms is not None:
         due_at = EpochMs(now + delay_ms)
-        changes = {**over, **entering(Move.RETRY), "due_at": due_at, "undelivered": 0, "refused_since": None}
+        changes = {**over, **entering(Move.RETRY), "due_at": due_at, "undelivered": 0, "refused_since": None, "snoozes": 0}
         condition = this_start(Move.RETRY, a.start, *guard, Is("cancel_requested", False))
         return AnotherAttempt(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition), due_at, delay_ms)
     outcome = Outcome.SUCCESS if report.kind is ReportKind.SUCCESS else Outcome.FAILED
@@ -154,9 +167,9 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
 def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judged | None = None) -> Finish:
     """The end of a start that would be followed by another, had nobody asked to cancel the work [WP-7].
 
-    `report` never delivered: no attempt was spent on it.
+    A start that was never delivered, or snoozed, has spent no attempt.
     """
-    made = a.attempts_made + (0 if report.kind is ReportKind.NEVER_DELIVERED else 1)
+    made = a.attempts_made + (0 if report.kind in {ReportKind.NEVER_DELIVERED, ReportKind.SNOOZED} else 1)
     expires_at = expiry_after(a.callback_for, Outcome.CANCELED, retention_s=a.retention_s, now=now)
     changes: dict[str, object] = {
         **_STOPPED,
@@ -174,7 +187,7 @@ def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judg
 
 
 def counted_outcome(a: Assignment, outcome: Outcome | None, attempts_made: int) -> Outcome | None:
-    """What the statistics count this start as; None: as nothing, for it was never delivered, and canceled instead of put back."""
+    """Count this start in the statistics as this; `None` means not at all: it spent no attempt, and was canceled instead of put back."""
     return None if outcome is Outcome.CANCELED and attempts_made == a.attempts_made else outcome
 
 
@@ -226,6 +239,39 @@ def decide_put_back(a: Assignment, work: Work, report: Report, *, now: EpochMs, 
     condition = this_start(Move.PUT_BACK, a.start, mine, Is("cancel_requested", False))
     write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition)
     return AnotherStart(write, due_at, delay_ms, work.undelivered + 1)
+
+
+def decide_snooze(a: Assignment, work: Work, report: Report, *, now: EpochMs) -> Snoozed | None:
+    """Have the code run again later, as it asked, without spending an attempt; `None` means that it asked too often in a row.
+
+    The start is over by its own report, whoever else may have been delivered: so a claimed one counts only with the claimer's token [WP-5].
+    """
+    if work.snoozes >= limits.SNOOZES_MAX:
+        return None
+    delay_ms = put_back_delay_ms(work.snoozes) if report.delay_ms is None else min(max(0, report.delay_ms), limits.DELAY_MS_MAX)
+    due_at = EpochMs(now + delay_ms)
+    changes: dict[str, object] = {
+        **_STOPPED,
+        **entering(Move.SNOOZE),
+        "due_at": due_at,
+        "snoozes": work.snoozes + 1,
+        "undelivered": 0,
+        "refused_since": None,
+    }
+    condition = this_start(Move.SNOOZE, a.start, *_guard(a, report, now=now, judged=None), Is("cancel_requested", False))
+    return Snoozed(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition), due_at, delay_ms, work.snoozes + 1)
+
+
+def snoozed_too_often(report: Report) -> Report:
+    """The failure of a work item whose code does nothing but ask for later."""
+    return replace(
+        report,
+        kind=ReportKind.FAILED,
+        error=f"snoozed {limits.SNOOZES_MAX} times in a row, which is the most, and once more: {report.error}",
+        error_type="snoozed_too_often",
+        retryable=False,
+        delay_ms=None,
+    )
 
 
 def never_delivered(report: Report) -> Report:

@@ -8,7 +8,7 @@ from typing import Final
 
 from workpool_aws.core import limits
 from workpool_aws.core.payload import encode_result
-from workpool_aws.errors import NON_RETRYABLE_MARKER, NonRetryableError, RetryLater, UsageError
+from workpool_aws.errors import NON_RETRYABLE_MARKER, NonRetryableError, RetryLater, Snooze, UsageError
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 
@@ -47,12 +47,14 @@ def report_raised(error: Exception, *, claim: str | None) -> Report:
 
     In a group of exceptions every one counts, however deep: `NonRetryableError` and the marker win over `RetryLater`, and of several delays
     the longest is taken. A delay beyond a year counts as a year: a due time further ahead cannot be stored.
+    A `Snooze`, or a group of nothing else, is no failure. Beside other errors it is an error like them.
     """
     causes = list(_leaves_of(error))
+    snoozed = all(isinstance(each, Snooze) for each in causes)
     retryable = not any(_is_final(each) for each in (error, *causes))
     delays = [delay for each in causes if (delay := _delay_of(each)) is not None] if retryable else []
     return Report(
-        kind=ReportKind.FAILED,
+        kind=ReportKind.SNOOZED if snoozed and retryable else ReportKind.FAILED,
         error=_cut(_text_with_causes(error, causes)),
         error_type=type_name(error),
         retryable=retryable,
@@ -108,7 +110,7 @@ def _is_final(error: BaseException) -> bool:
 
 def _delay_of(error: BaseException) -> int | None:
     """Milliseconds; `None` means that the policy decides: it asks for none, or what it asks for is no timedelta."""
-    if not isinstance(error, RetryLater):
+    if not isinstance(error, RetryLater | Snooze):
         return None
     try:
         delay = object.__getattribute__(error, "delay")

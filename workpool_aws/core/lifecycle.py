@@ -7,7 +7,7 @@
  pending ─────────▶ running ─────────────▶ finished
     ▲                │  ▲ claim, request cancel, suspect
     └────────────────┘  └─┘
-     retry, put back
+     retry, put back, snooze
 ```
 
 A move happens by one conditional write of the work's own item; its condition begins with the state it leaves (`leaving`), and its
@@ -38,6 +38,7 @@ class Move(StrEnum):
     FINISH = "finish"
     RETRY = "retry"
     PUT_BACK = "put_back"
+    SNOOZE = "snooze"
     CANCEL = "cancel"
     REQUEST_CANCEL = "request_cancel"
     SUSPECT = "suspect"
@@ -65,6 +66,9 @@ LEGAL: Final = MappingProxyType(
         Move.FINISH: Arrow(State.RUNNING, State.FINISHED, "completion", "success; failure, or canceled, without a further attempt"),
         Move.RETRY: Arrow(State.RUNNING, State.PENDING, "completion", "an attempt is spent, another one follows after a delay"),
         Move.PUT_BACK: Arrow(State.RUNNING, State.PENDING, "completion, loop", "the start was never delivered: no attempt is spent"),
+        Move.SNOOZE: Arrow(
+            State.RUNNING, State.PENDING, "completion", "its code asked to be run again later: this start is over, no attempt is spent"
+        ),
         Move.CANCEL: Arrow(State.PENDING, State.FINISHED, "caller, loop", "canceled: it never starts again"),
         Move.REQUEST_CANCEL: Arrow(
             State.RUNNING, State.RUNNING, "caller, loop", "no further attempt; the worker may look, and stop by itself"

@@ -114,6 +114,8 @@ UNCLAIMED_MAX: Final = 8
 """Put backs in a row after which recovery puts nothing back any more: nobody claims the starts of an undecorated function.
 
 Enough for a quarter of an hour in which every event is lost."""
+SNOOZES_MAX: Final = 100
+"""Snoozes in a row; each of them is a start that Lambda is paid for."""
 PUT_BACK_DELAY_MS: Final = 1_000
 PUT_BACK_DELAY_MS_MAX: Final = 30 * 60_000
 """1 s doubling to 30 min: 48 of them are 19 hours, and the events' own age comes on top."""

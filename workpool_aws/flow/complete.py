@@ -3,7 +3,7 @@
 | step | commit point | lost afterwards? |
 |---|---|---|
 | finish | the work's own item (with a large result's chunks) | chunks' TTL, callback, done record: next report, or recovery |
-| retry, put back | one transaction: work, pointer, done record | nothing but the kick: watchdog |
+| retry, put back, snooze | one transaction: work, pointer, done record | nothing but the kick: watchdog |
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from workpool_aws.core.complete import (
     Finish,
     Ignored,
     Judged,
+    Snoozed,
     counted_outcome,
     decide_canceled,
     decide_put_back,
     decide_report,
+    decide_snooze,
     decide_suspicion,
     must_cancel,
     never_delivered,
+    snoozed_too_often,
     what_stands,
 )
 from workpool_aws.core.kick import KickReason
@@ -54,8 +57,8 @@ def complete(ports: Ports, a: Assignment, report: Report, *, by: Reporter, judge
 
     Raises StoreUnavailable: it may or may not be recorded; say it again, or let recovery find it.
     """
-    if report.kind is ReportKind.NEVER_DELIVERED:
-        left = _put_back(ports, a, report, by=by, refused=refused)
+    if report.kind in {ReportKind.NEVER_DELIVERED, ReportKind.SNOOZED}:
+        left = _start_again(ports, a, report, by=by, refused=refused)
         if isinstance(left, bool):
             return left
         report = left
@@ -116,30 +119,48 @@ def _try_again(ports: Ports, a: Assignment, report: Report, decision: AnotherAtt
     return True
 
 
-def _put_back(ports: Ports, a: Assignment, report: Report, *, by: Reporter, refused: bool) -> Report | bool:
-    """Whether that changed the work; or the failure that it ends with instead."""
+def _start_again(ports: Ports, a: Assignment, report: Report, *, by: Reporter, refused: bool) -> Report | bool:
+    """Put back or snooze, and say whether that changed the work item; or return the failure that it ends with instead."""
     current = ports.store.get(WorkRef(a.pool, a.work_id))
     if not isinstance(current, Work):
         _ignore(ports, a, what_stands(_work(current), a), by=by)
         return False
-    decision = decide_put_back(a, current, report, now=ports.clock.now(), refused=refused)
-    if decision is None:
-        return never_delivered(report)
+    now = ports.clock.now()
+    decision: AnotherStart | Snoozed | None
+    if report.kind is ReportKind.SNOOZED:
+        decision = decide_snooze(a, current, report, now=now)
+        if decision is None:
+            return snoozed_too_often(report)
+    else:
+        decision = decide_put_back(a, current, report, now=now, refused=refused)
+        if decision is None:
+            return never_delivered(report)
+    # To the loop a snooze is a put back: the slot is free, and no attempt is counted. A loop of 0.1 knows no other word for it.
     moved = _move_back(ports, a, report, decision, DoneKind.PUT_BACK, by=by)
     if moved:
-        fact = facts.PutBack(
-            pool=a.pool, work_id=a.work_id, undelivered=decision.undelivered, delay_ms=decision.delay_ms, reason=report.error or by
-        )
-        ports.telemetry.tell(fact)
+        ports.telemetry.tell(_told(a, report, decision, by=by))
         _kick(ports, a, by=by)
     return moved
+
+
+def _told(a: Assignment, report: Report, decision: AnotherStart | Snoozed, *, by: Reporter) -> facts.Fact:
+    match decision:
+        case Snoozed():
+            return facts.Snoozed(pool=a.pool, work_id=a.work_id, snoozes=decision.snoozes, delay_ms=decision.delay_ms)
+        case AnotherStart():
+            reason = report.error or by
+            return facts.PutBack(
+                pool=a.pool, work_id=a.work_id, undelivered=decision.undelivered, delay_ms=decision.delay_ms, reason=reason
+            )
+        case _:
+            assert_never(decision)
 
 
 def _move_back(
     ports: Ports,
     a: Assignment,
     report: Report,
-    decision: AnotherAttempt | AnotherStart,
+    decision: AnotherAttempt | AnotherStart | Snoozed,
     kind: DoneKind,
     *,
     by: Reporter,

@@ -77,6 +77,7 @@ __all__ = [
     "ReportIgnored",
     "Retrying",
     "SetAside",
+    "Snoozed",
     "StartUnanswered",
     "Started",
     "StatsTaken",
@@ -243,6 +244,18 @@ class PutBack(Fact):
     undelivered: int
     delay_ms: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snoozed(Fact):
+    """A worker asked to be run again later; the work item is pending again, no attempt spent."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str] = "snoozed"
+    work_id: str
+    snoozes: int
+    """In a row, this one included."""
+    delay_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,14 +78,17 @@ class ReportKind(StrEnum):
     FAILED = "failed"
     NEVER_DELIVERED = "never_delivered"
     """No user code ran: put it back, no attempt is spent."""
+    SNOOZED = "snoozed"
+    """Its code asked to be run again later: no attempt is spent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What one start came to, as its reporter saw it.
 
-    `result` is JSON, for a success. `retryable` False: no further attempt, whatever the policy. `delay_ms`: the worker's own choice of
-    delay; None: the policy's. `claim`: the token the reporter holds; None: it holds none (see core/complete).
+    `result` is JSON, for a success. `retryable` False: no further attempt, whatever the policy. `delay_ms`: the worker's own choice
+    of delay; `None` means the policy's, or for a snooze that of a put back. `claim`: the token the reporter holds; None: it holds none
+    (see core/complete).
     """
 
     kind: ReportKind

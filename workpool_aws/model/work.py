@@ -78,6 +78,8 @@ class Work:
     starts: int = 0
     """How often it was started; the number of the current or last start."""
     undelivered: int = 0
+    snoozes: int = 0
+    """How often in a row its code asked to be run again later; an attempt that was spent begins anew."""
     refused_since: EpochMs | None = None
     """When invoking the target was first refused (no such function, no permission); None when it was not."""
     started_by: str | None = None

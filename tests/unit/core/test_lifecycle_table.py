@@ -10,7 +10,7 @@ from builders import NOW, a_policy, a_running_work, a_work, an_assignment
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.core.cancel import CancelWrite, decide_cancel
 from workpool_aws.core.claim import claim_write
-from workpool_aws.core.complete import decide_put_back, decide_report, decide_suspicion
+from workpool_aws.core.complete import decide_put_back, decide_report, decide_snooze, decide_suspicion
 from workpool_aws.core.lifecycle import LEGAL, Move
 from workpool_aws.core.start import start_write
 from workpool_aws.model.messages import Report, ReportKind
@@ -24,6 +24,8 @@ def the_writes() -> dict[Move, Update]:
     failed = Report(kind=ReportKind.FAILED, error="no", error_type="E")
     put_back = decide_put_back(an_assignment(), a_running_work(), Report(kind=ReportKind.NEVER_DELIVERED), now=NOW)
     assert put_back is not None
+    snoozed = decide_snooze(an_assignment(), a_running_work(), Report(kind=ReportKind.SNOOZED), now=NOW)
+    assert snoozed is not None
     canceled, requested = (decide_cancel(work, token="k", now=NOW) for work in (a_work(), a_running_work()))
     assert isinstance(canceled, CancelWrite)
     assert isinstance(requested, CancelWrite)
@@ -35,6 +37,7 @@ def the_writes() -> dict[Move, Update]:
         Move.FINISH: decide_report(an_assignment(), Report(kind=ReportKind.SUCCESS), now=NOW, jitter=0.5).write,
         Move.RETRY: decide_report(an_assignment(retry=a_policy(), claimed=False), failed, now=NOW, jitter=0.5).write,
         Move.PUT_BACK: put_back.write,
+        Move.SNOOZE: snoozed.write,
         Move.CANCEL: canceled.write,
         Move.REQUEST_CANCEL: requested.write,
         Move.SUSPECT: suspected,
