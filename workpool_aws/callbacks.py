@@ -17,6 +17,7 @@ from workpool_aws.model.ids import WorkId, is_ulid
 from workpool_aws.model.messages import CallbackTicket
 from workpool_aws.parameters import check_function, plain_handler
 from workpool_aws.ports import Ports
+from workpool_aws.text import Words
 
 __all__ = ["CallbackHandler", "OnCompleteEvent", "ticket_in"]
 
@@ -69,7 +70,7 @@ class CallbackHandler(Generic[R]):
             StoreUnavailable: the function ran, but that could not be marked: it may be called again.
         """
         if not isinstance(event, Mapping):
-            raise UsageError("event", type(event).__name__, _SHAPE)
+            raise UsageError("event", Words(type(event).__name__), _SHAPE)
         told, ticket = _read(event), ticket_in(event)
         self.function(told)
         after_body = invocation.after_body.get()
@@ -90,14 +91,14 @@ def ticket_in(event: Mapping[object, object]) -> CallbackTicket | None:
     ticket = ticket_from_wire(event[WORKPOOL_KEY])
     if ticket is None:
         given = type(event[WORKPOOL_KEY]).__name__
-        raise UsageError(f"event.{WORKPOOL_KEY}", given, "the ticket that a pool sends with a callback: this one cannot be read")
+        raise UsageError(f"event.{WORKPOOL_KEY}", Words(f"a {given} that cannot be read"), "the ticket that a pool sends with a callback")
     return ticket
 
 
 def _read(event: Mapping[object, object]) -> OnCompleteEvent:
     work_id, result = event.get("work_id"), result_from_callback(event.get("result"))
     if not isinstance(work_id, str) or not is_ulid(work_id) or result is None:
-        raise UsageError("event", sorted(map(str, event)), _SHAPE)
+        raise UsageError("event", Words(f"the keys {sorted(map(str, event))}"), _SHAPE)
     return OnCompleteEvent(work_id=WorkId(work_id), context=checked_json(event.get("context"), "event.context"), result=result)
 
 
@@ -107,5 +108,7 @@ def _check_function(function: Callable[[OnCompleteEvent], R]) -> Callable[[OnCom
         inspect.signature(function).bind(None)
         inspect.signature(function, follow_wrapped=False).bind(None)
     except TypeError as error:
-        raise UsageError("function", str(inspect.signature(function)), "one parameter: the OnCompleteEvent") from error
+        raise UsageError(
+            "function", Words(f"the signature {inspect.signature(function)}"), "one of one parameter: the OnCompleteEvent"
+        ) from error
     return function

@@ -36,6 +36,7 @@ from workpool_aws.model.loop import Config
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind
 from workpool_aws.ports import Ports, Store
+from workpool_aws.text import NOTHING
 from workpool_aws.workers import Worker
 
 if TYPE_CHECKING:
@@ -310,7 +311,7 @@ class Workpool(Asking):
         if not isinstance(reset, bool):
             raise UsageError("reset", reset, "True or False")
         if max_parallelism is None and paused is None and not reset:
-            raise UsageError("max_parallelism", None, "give at least one of max_parallelism, paused and reset")
+            raise UsageError("max_parallelism", NOTHING, "given, or else paused or reset")
         ports = self._ports_of(self.table)
         changed = configure.override(ports, self.name, max_parallelism=max_parallelism, paused=paused, reset=reset, by=name_of(caller))
         return self._config_of(changed)

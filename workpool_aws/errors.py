@@ -1,9 +1,9 @@
-"""Every error this package raises, split by who must act. Bottom of the import graph: nothing but the standard library.
+"""Every error this package raises, split by who must act. Bottom of the import graph: only `text` is below.
 
 The caller made a mistake, nothing was written:
 
 * WorkpoolError
-  * UsageError (also a ValueError)       a value is not allowed: the message names field, value and what is allowed
+  * UsageError (also a ValueError)       a value is not allowed: "FIELD must be ALLOWED; got VALUE"
     * PayloadTooLarge                    arguments, context or result above the limit
   * NotFound                             no work of this id is known (never enqueued, or past its retention)
   * TaskPoolClosed (also a RuntimeError) a task was added to a pool that is done: nothing of it was added
@@ -32,6 +32,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from workpool_aws.text import as_line, shown
+
 __all__ = [
     "NON_RETRYABLE_MARKER",
     "NonRetryableError",
@@ -51,6 +53,8 @@ __all__ = [
 ]
 
 NON_RETRYABLE_MARKER: Final = "workpool_non_retryable"
+_FIELD_MAX: Final = 300
+_ALLOWED_MAX: Final = 4_000
 
 
 class WorkpoolError(Exception):
@@ -58,13 +62,13 @@ class WorkpoolError(Exception):
 
 
 class UsageError(WorkpoolError, ValueError):
-    """A value is not allowed. Nothing was stored, sent or started."""
+    """A value is not allowed. Nothing was stored, sent or started.
+
+    The message is "FIELD must be ALLOWED; got VALUE", on one line and of bounded length, whatever the value's `repr` does.
+    """
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
-        shown = repr(value)
-        if len(shown) > 200:  # noqa: PLR2004 - keeps a message readable; the value itself may be a megabyte
-            shown = f"{shown[:200]}… ({type(value).__name__})"
-        super().__init__(f"{field}: {shown} is not allowed; {allowed}")
+        super().__init__(f"{as_line(field, limit=_FIELD_MAX)} must be {as_line(allowed, limit=_ALLOWED_MAX)}; got {shown(value)}")
         self.field = field
         self.value = value
         self.allowed = allowed
@@ -74,7 +78,9 @@ class PayloadTooLarge(UsageError):
     """Arguments or a result are larger than the limit. Nothing was stored, sent or started."""
 
     def __init__(self, field: str, size_bytes: int, limit_bytes: int) -> None:
-        WorkpoolError.__init__(self, f"{field}: {size_bytes} bytes as JSON is too large; at most {limit_bytes} bytes are allowed")
+        WorkpoolError.__init__(
+            self, f"{as_line(field, limit=_FIELD_MAX)} must be at most {limit_bytes} bytes as JSON; got {size_bytes} bytes"
+        )
         self.field = field
         self.value = size_bytes
         self.allowed = f"at most {limit_bytes} bytes"

@@ -10,6 +10,7 @@ from types import FunctionType, MethodType, SimpleNamespace, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Union, assert_never, get_args, get_origin, get_type_hints
 
 from workpool_aws.errors import UsageError
+from workpool_aws.text import Words
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -119,7 +120,7 @@ class Parameters:
             return True
         if any(_holds(each, self._handle) for each in members):
             allowed = f"annotated {self._handle.__name__}, or with None as the other choice, to receive the attempt's handle"
-            raise UsageError(parameter.name, inspect.formatannotation(annotation), allowed)
+            raise UsageError(parameter.name, Words(inspect.formatannotation(annotation)), allowed)
         return False
 
 
@@ -127,11 +128,11 @@ def check_function(function: object) -> Callable[..., object]:
     """The function, if calling it runs it. Raises UsageError: it does not, or only with what Lambda gives a handler."""
     plain = function.__func__ if isinstance(function, MethodType) else function
     if not isinstance(plain, FunctionType) or not callable(function):
-        raise UsageError("function", function, "a plain function; decorate it once, and with this decorator outermost")
+        raise UsageError("function", function, "a plain function, decorated once and with this decorator outermost")
     if inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain):
-        raise UsageError("function", function, "a plain function: Lambda calls handlers synchronously, so nobody would await this one")
+        raise UsageError("function", function, "a plain function (Lambda calls handlers synchronously, and nothing would await this one)")
     if inspect.isgeneratorfunction(plain):
-        raise UsageError("function", function, "a plain function: calling a generator function would run none of it")
+        raise UsageError("function", function, "a plain function (calling a generator function runs none of it)")
     if hasattr(plain, "__wrapped__") and _wraps_for_lambda(function):
         raise UsageError("function", function, _WRAPPED_HANDLER)
     return function
@@ -166,7 +167,11 @@ def _check_kind(parameter: inspect.Parameter) -> None:
         case inspect.Parameter.POSITIONAL_OR_KEYWORD | inspect.Parameter.KEYWORD_ONLY | inspect.Parameter.VAR_KEYWORD:
             pass
         case inspect.Parameter.POSITIONAL_ONLY | inspect.Parameter.VAR_POSITIONAL:
-            raise UsageError("function", str(parameter), "parameters are given by name: neither positional-only ones nor *args")
+            raise UsageError(
+                "function",
+                Words(f"the parameter {parameter}"),
+                "one whose parameters are all given by name (no positional-only ones, no *args)",
+            )
         case _:
             assert_never(parameter.kind)
 

@@ -101,7 +101,7 @@ def _matching(environ: Mapping[str, str], name: str, pattern: re.Pattern[str], a
     if not value:
         return None
     if pattern.fullmatch(value) is None:
-        raise UsageError(name, value, f"it must be {allowed}")
+        raise UsageError(name, value, allowed)
     return value
 
 
@@ -109,7 +109,7 @@ def _functions(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
     listed = [text.strip() for text in environ.get(name, "").split(",")]
     for text in filter(None, listed):
         if FUNCTION_ARN.fullmatch(text) is None and FUNCTION_NAME.fullmatch(text) is None:
-            raise UsageError(name, text, "it must be names or ARNs of Lambda functions, separated by commas")
+            raise UsageError(name, text, "names or ARNs of Lambda functions, separated by commas")
     return tuple(sorted({text for text in listed if text}))
 
 
@@ -122,7 +122,7 @@ def _pools(environ: Mapping[str, str], name: str) -> tuple[tuple[str, int], ...]
     except ValueError:
         pools = None
     if not isinstance(pools, dict):
-        raise UsageError(name, value, f"it must be {_POOLS_SHAPE}")
+        raise UsageError(name, value, _POOLS_SHAPE)
     limits_given = ((pool, _limit_in(name, pool, options)) for pool, options in pools.items())
     return tuple(sorted((pool, limit) for pool, limit in limits_given if limit is not None))
 
@@ -130,19 +130,19 @@ def _pools(environ: Mapping[str, str], name: str) -> tuple[tuple[str, int], ...]
 def _limit_in(name: str, pool: str, options: object) -> int | None:
     """What a pool's entry says; None: nothing about its limit."""
     if POOL.fullmatch(pool) is None or not isinstance(options, dict) or options.keys() - {"max_parallelism"}:
-        raise UsageError(name, {pool: options}, f"it must be {_POOLS_SHAPE}")
+        raise UsageError(name, {pool: options}, _POOLS_SHAPE)
     limit = options.get("max_parallelism")
     if "max_parallelism" not in options:
         return None
     if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit <= limits.PARALLELISM_MAX:
-        raise UsageError(name, {pool: options}, f"max_parallelism must be an int from 0 to {limits.PARALLELISM_MAX}")
+        raise UsageError(name, {pool: options}, f"a JSON object of pools with an int from 0 to {limits.PARALLELISM_MAX} as max_parallelism")
     return limit
 
 
 def _flag(environ: Mapping[str, str], name: str) -> bool:
     value = environ.get(name, "").lower()
     if value not in _FLAGS:
-        raise UsageError(name, value, f"it must be one of {', '.join(word for word in _FLAGS if word)}, or empty")
+        raise UsageError(name, value, f"one of {', '.join(word for word in _FLAGS if word)}, or empty")
     return _FLAGS[value]
 
 
@@ -154,7 +154,7 @@ def _metrics(environ: Mapping[str, str]) -> Literal["table", "pools"] | None:
         case "table" | "pools":
             return value
         case _:
-            raise UsageError("WORKPOOL_METRICS", value, "it must be 'table' or 'pools'")
+            raise UsageError("WORKPOOL_METRICS", value, "'table' or 'pools'")
 
 
 def _log_level(environ: Mapping[str, str]) -> int:
@@ -163,5 +163,5 @@ def _log_level(environ: Mapping[str, str]) -> int:
         return logging.WARNING
     level = _LEVELS.get(value.upper())
     if level is None:
-        raise UsageError("WORKPOOL_LOG_LEVEL", value, f"it must be one of {', '.join(_LEVELS)}")
+        raise UsageError("WORKPOOL_LOG_LEVEL", value, f"one of {', '.join(_LEVELS)}")
     return level

@@ -27,6 +27,7 @@ from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.parameters import InvalidArgumentsError, Parameters, plain_handler
 from workpool_aws.ports import Ports
+from workpool_aws.text import Words
 
 if TYPE_CHECKING:
     from workpool_aws.client import Workpool
@@ -142,7 +143,7 @@ class Worker(Generic[P, R]):
             UsageError: the event has a damaged assignment, or (without one) does not fit the function. The function did not run.
         """
         if not isinstance(event, Mapping):
-            raise UsageError("event", type(event).__name__, "a JSON object with the function's arguments")
+            raise UsageError("event", Words(type(event).__name__), "a JSON object with the function's arguments")
         arguments = {str(name): value for name, value in event.items() if name != WORKPOOL_KEY}
         if WORKPOOL_KEY not in event:
             return self._run_directly(arguments)
@@ -155,7 +156,7 @@ class Worker(Generic[P, R]):
             return None
         if assignment is None:
             given = type(event[WORKPOOL_KEY]).__name__  # and not what it says: it may hold what proves a report
-            raise UsageError(f"event.{WORKPOOL_KEY}", given, "the assignment that a pool sends: this one cannot be read")
+            raise UsageError(f"event.{WORKPOOL_KEY}", Words(f"a {given} that cannot be read"), "the assignment that a pool sends")
         ports = self._ports_of(assignment.table)
         report = self._perform(ports, assignment, arguments, context)
         if report is not None:
@@ -166,7 +167,9 @@ class Worker(Generic[P, R]):
         try:
             values = self._parameters.bind(arguments, None)
         except InvalidArgumentsError as invalid:
-            raise UsageError("event", sorted(arguments), "; ".join(invalid.problems)) from None
+            raise UsageError(
+                "event", Words(f"the keys {sorted(arguments)}"), f"arguments that fit the function ({'; '.join(invalid.problems)})"
+            ) from None
         return _encodable(self._call(**values))
 
     def _perform(self, ports: Ports, assignment: Assignment, arguments: Mapping[str, object], context: object) -> Report | None:

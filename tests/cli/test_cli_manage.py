@@ -156,7 +156,7 @@ def test_cancel_all_shows_the_count_and_asks(scene: Scene, monkeypatch: pytest.M
 def test_cancel_wants_works_or_all(scene: Scene, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
 
-    assert "name works, or say --all" in capsys.readouterr().err
+    assert "ID must be given, or else --all; got " in capsys.readouterr().err
 
 
 def test_what_is_over_cannot_be_canceled_any_more(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,7 +192,7 @@ def test_redrive_names_the_new_works(scene: Scene, capsys: pytest.CaptureFixture
     answers = json.loads(said.out)
     assert scene.pool.redrive(None, scene.bad[0]) == answers[scene.bad[0]]
     assert answers[scene.good] is None
-    assert "failed for good; this one is success" in said.err
+    assert "for good, or whose callback is dead; got " in said.err
 
 
 @pytest.mark.parametrize("argv", [["redrive"], ["redrive", "x", "--all"], ["redrive", "x", "--fn", "f"], ["limit", "3", "--reset"]])
@@ -244,7 +244,7 @@ def test_a_table_must_be_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
     assert main(["ls"]) == 2
 
-    assert capsys.readouterr().err == "workpool ls: error: --table: None is not allowed; name the table, here or in WORKPOOL_TABLE\n"
+    assert capsys.readouterr().err == "workpool ls: error: --table must be given, here or in WORKPOOL_TABLE; got nothing\n"
 
 
 def test_a_table_that_does_not_exist_is_code_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

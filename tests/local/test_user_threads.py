@@ -15,7 +15,7 @@ from workpool_aws import UsageError, Workpool
 from workpool_aws.compose import ports_for
 from workpool_aws.local import LocalCloud
 
-ERROR = r"^thread: '.*' is not allowed; a thread of a LocalCloud, or of its test: this one was started by user code"
+ERROR = r"^thread must be a thread that sees the LocalCloud: .*; got '.*'$"
 
 
 def in_a_thread(call: Callable[[], object]) -> list[object]:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from workpool_aws.cli.manage import MANAGE_CODES, add_commands
 from workpool_aws.core import limits
 from workpool_aws.errors import UsageError, WorkpoolError
+from workpool_aws.text import shown
 
 __all__ = ["main"]
 
@@ -174,7 +175,7 @@ def _whole(text: str, low: int, high: int) -> int:
     except ValueError:
         value = low - 1
     if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; a whole number from {low} to {high}")
+        raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}; got {shown(text)}")
     return value
 
 
@@ -197,14 +198,14 @@ def _fail_rate(text: str) -> float:
     except (ValueError, ZeroDivisionError):
         value = math.nan
     if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; a number from 0 to 1, or a fraction such as {_FAIL_RATE}")
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, or a fraction such as {_FAIL_RATE}; got {shown(text)}")
     return value
 
 
 def _engine(text: str) -> str:
     if text not in _ENGINES and not _is_endpoint(text):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no engine; {', '.join(_ENGINES)}, or the URL of a DynamoDB endpoint (http://host:port)"
+            f"must be {', '.join(_ENGINES)}, or the URL of a DynamoDB endpoint (http://host:port); got {shown(text)}"
         )
     return text
 

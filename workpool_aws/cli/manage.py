@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Final
 
 from workpool_aws.core import limits
+from workpool_aws.text import shown
 
 __all__ = ["MANAGE_CODES", "add_commands"]
 
@@ -103,7 +104,7 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
         except ValueError:
             value = low - 1
         if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not allowed; a whole number from {low} to {high}")
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}; got {shown(text)}")
         return value
 
     return read

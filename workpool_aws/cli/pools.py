@@ -31,7 +31,7 @@ def run_resume(options: argparse.Namespace) -> int:
 def run_limit(options: argparse.Namespace) -> int:
     """`workpool limit [N | --reset]`."""
     if options.reset and options.limit is not None:
-        raise UsageError("--reset", options.limit, "it goes without a number")
+        raise UsageError("--reset", options.limit, "given without a number")
     target = target_of(options)
     if options.reset:
         return _say_config(target, target.pool.configure(None, reset=True))

@@ -15,6 +15,7 @@ from workpool_aws.errors import UsageError
 from workpool_aws.model.facts import Fact
 from workpool_aws.ports import Ports
 from workpool_aws.settings import read_settings
+from workpool_aws.text import NOTHING
 
 __all__ = ["DECLINED", "UNFIT", "Target", "confirmed", "target_of"]
 
@@ -51,7 +52,7 @@ def target_of(options: argparse.Namespace) -> Target:
     settings = read_settings()
     table: str | None = options.table or settings.table
     if table is None:
-        raise UsageError("--table", None, "name the table, here or in WORKPOOL_TABLE")
+        raise UsageError("--table", NOTHING, "given, here or in WORKPOOL_TABLE")
     name: str = options.pool or settings.pool or "default"
     Workpool(table, name)  # refuses names that are none before anything is loaded
     ports = replace(ports_for(table), telemetry=_StderrTelemetry())
@@ -63,7 +64,7 @@ def confirmed(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise UsageError("--yes", None, f"it is needed where nobody can be asked ({question})")
+        raise UsageError("--yes", NOTHING, f"given where nobody can be asked ({question})")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     agreed = sys.stdin.readline().strip().lower() in {"y", "yes"}
     if not agreed:

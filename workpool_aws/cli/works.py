@@ -19,6 +19,7 @@ from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.redrive import dead_letters
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import Outcome, Part, Work
+from workpool_aws.text import NOTHING, Words
 
 __all__ = ["run_cancel", "run_ls", "run_redrive", "run_show"]
 
@@ -67,7 +68,7 @@ def run_show(options: argparse.Namespace) -> int:
 def run_cancel(options: argparse.Namespace) -> int:
     """`workpool cancel ID... | --all`."""
     if bool(options.ids) == options.all:
-        raise UsageError("ID", options.ids, "name works, or say --all")
+        raise UsageError("ID", Words("both") if options.all else NOTHING, "given, or else --all")
     target = target_of(options)
     if options.all:
         return _cancel_all(target, yes=options.yes)
@@ -83,9 +84,9 @@ def run_cancel(options: argparse.Namespace) -> int:
 def run_redrive(options: argparse.Namespace) -> int:
     """`workpool redrive ID... | --all`."""
     if bool(options.ids) == options.all:
-        raise UsageError("ID", options.ids, "name works, or say --all")
+        raise UsageError("ID", Words("both") if options.all else NOTHING, "given, or else --all")
     if options.fn is not None and not options.all:
-        raise UsageError("--fn", options.fn, "it goes with --all")
+        raise UsageError("--fn", options.fn, "given together with --all, or left out")
     target = target_of(options)
     if options.all:
         return _redrive_all(target, options.fn, yes=options.yes)

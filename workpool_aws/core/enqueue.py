@@ -40,7 +40,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _SECOND: Final = timedelta(seconds=1)
 _DELAY_MAX: Final = timedelta(milliseconds=limits.DELAY_MS_MAX)
-_RETENTION_MAX: Final = timedelta(seconds=limits.RETENTION_S_MAX)
+_RETENTION_MAX: Final = timedelta(days=3_660)
 _SEQUENCES_KEPT: Final = 64
 _LINK_MAX: Final = 256
 
@@ -178,9 +178,9 @@ def resolve_callback(on_complete: object, context: object, exclude: object, call
     excluded = _check_outcomes(exclude)
     if on_complete is None:
         if context is not None:
-            raise UsageError("context", context, "nothing without on_complete: nobody would receive it")
+            raise UsageError("context", context, "None without on_complete, since nothing would receive it")
         if excluded:
-            raise UsageError("on_complete_exclude", exclude, "nothing without on_complete: there is no callback to leave out")
+            raise UsageError("on_complete_exclude", exclude, "empty without on_complete, since there is no callback to leave out")
         return Callback()
     target = _resolve_callback_target(on_complete, caller)
     # A context that no message to this target could ever hold is refused here, before anything is stored [WP-11].
@@ -219,7 +219,7 @@ def resolve_retry(kind: Kind, retry: object, options: PoolOptions) -> RetryPolic
     if retry is not None and not isinstance(retry, bool | RetryPolicy):
         raise UsageError("retry", retry, "None (the pool's default), False, True (the pool's default policy) or a RetryPolicy")
     if kind is Kind.MUTATION and retry is not None:
-        raise UsageError("retry", retry, "nothing for a mutation: it runs at most once")
+        raise UsageError("retry", retry, "None for a mutation, which runs at most once")
     if retry is None:
         return _default_retry(kind, options)
     if isinstance(retry, bool):
@@ -242,7 +242,7 @@ def _default_retry(kind: Kind, options: PoolOptions) -> RetryPolicy | None:
 def resolve_due(run_after: object, run_at: object, *, now: EpochMs) -> EpochMs:
     """When a work may first run: never before the time asked for, and not in the past. Raises UsageError."""
     if run_after is not None and run_at is not None:
-        raise UsageError("run_at", run_at, "only one of run_at and run_after may be given")
+        raise UsageError("run_at", run_at, "None where run_after is given")
     if run_after is not None:
         delay = _check_delay(run_after)
     elif run_at is not None:
@@ -262,9 +262,9 @@ def _check_delay(run_after: object) -> timedelta:
 
 def _check_instant(run_at: object, now: EpochMs) -> timedelta:
     if not isinstance(run_at, datetime):
-        raise UsageError("run_at", run_at, "a datetime with a time zone")
+        raise UsageError("run_at", run_at, "a timezone-aware datetime")
     if run_at.utcoffset() is None:
-        raise UsageError("run_at", run_at, "a datetime with a time zone (this one is naive: whose noon is meant?)")
+        raise UsageError("run_at", run_at, "timezone-aware")
     delay = run_at - (_EPOCH + now * _MILLISECOND)
     if delay > _DELAY_MAX:
         raise UsageError("run_at", run_at, f"at most {_DELAY_MAX.days} days ahead")

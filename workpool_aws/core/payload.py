@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Final, Protocol
 
 from workpool_aws.errors import PayloadTooLarge, UsageError
+from workpool_aws.text import Words
 
 __all__ = ["DEPTH_MAX", "RESERVED_KEY", "JsonValue", "checked_json", "encode_object", "encode_result", "encode_value"]
 
@@ -32,7 +33,7 @@ _GIVE_UP_FACTOR: Final = 16
 """A value this many times too large is not measured to its end."""
 _ANY_SIZE: Final = 6 * 1024 * 1024
 """More than any event that Lambda takes."""
-_PLAIN: Final = "str, int, float, bool, None, and lists and dicts of them can be kept as JSON"
+_PLAIN: Final = "a JSON value: str, int, float, bool, None, or a list or dict of them"
 _HIDDEN: Final = "left out, or given a serializer of its own: pydantic would write asterisks in place of a secret"
 _WORDS: Final = (date, time, timedelta, Decimal)
 """What has a form in JSON that pydantic writes and reads: allowed in a result, and in arguments inside of a model or a dataclass."""
@@ -51,7 +52,7 @@ def encode_object(value: object, field: str, limit: int) -> str:
     if not isinstance(plain, dict):
         raise UsageError(field, _TypeOf(value), "a JSON object: a dict with str keys")
     if RESERVED_KEY in plain:
-        raise UsageError(f"{field}.{RESERVED_KEY}", _TypeOf(plain[RESERVED_KEY]), "this key belongs to the pool; any other is free")
+        raise UsageError(f"{field}.{RESERVED_KEY}", _TypeOf(plain[RESERVED_KEY]), "absent, since the pool keeps this key for itself")
     return _encode(plain, field, limit)
 
 
@@ -112,7 +113,7 @@ class _Walk:
         if isinstance(value, float):
             return _finite(value, path)
         if depth >= DEPTH_MAX:
-            raise UsageError(path, type(value).__name__, f"nesting is allowed to {DEPTH_MAX} levels, and nothing may contain itself")
+            raise UsageError(path, Words(type(value).__name__), f"nested at most {DEPTH_MAX} levels deep, and free of what contains itself")
         if isinstance(value, Mapping):
             return self._object(value.items(), path, depth)
         if isinstance(value, list | tuple):
@@ -123,7 +124,7 @@ class _Walk:
         checked: dict[str, JsonValue] = {}
         for key, item in items:
             if not isinstance(key, str):
-                raise UsageError(f"{path} key", _TypeOf(key), "the keys of a JSON object are str")
+                raise UsageError(f"{path} key", _TypeOf(key), "a str, as every key of a JSON object")
             checked[self._text(key, f"{path} key")] = self.visit(item, _path_to(path, key), depth + 1)
         return checked
 
@@ -148,7 +149,7 @@ class _Walk:
         try:
             self._count(len(value.encode()))
         except UnicodeEncodeError:
-            raise UsageError(path, _TypeOf(value), "text must be valid Unicode, without lone surrogates") from None
+            raise UsageError(path, _TypeOf(value), "valid Unicode, without lone surrogates") from None
         return value
 
     def _count(self, size_bytes: int) -> None:
@@ -171,7 +172,7 @@ def _dumped(serializer: _Serializer, value: object, path: str) -> object:
         shown = serializer.to_python(value, mode="python", by_alias=True, warnings=False)
     except Exception as error:
         # Without its text, which may quote the value: the class of the error, and the error itself as the cause.
-        raise UsageError(path, _TypeOf(value), f"something that pydantic can write as JSON; it raised {type(error).__name__}") from error
+        raise UsageError(path, _TypeOf(value), f"something that pydantic can write as JSON (it raised {type(error).__name__})") from error
     _refuse_secrets(shown, plain, path, 0)
     return plain
 
@@ -202,24 +203,24 @@ def _is_uuid(value: object) -> bool:
 
 def _word(value: object, path: str) -> JsonValue:
     if isinstance(value, Decimal) and not value.is_finite():
-        raise UsageError(path, value, "JSON knows finite numbers only")
+        raise UsageError(path, value, "a finite number")
     from pydantic_core import to_jsonable_python  # noqa: PLC0415 - slow to load, and few values need it
 
     try:
         return str(to_jsonable_python(value))
     except Exception as error:  # a time zone of the user's own, say
-        raise UsageError(path, _TypeOf(value), f"something that pydantic can write as JSON; it raised {type(error).__name__}") from error
+        raise UsageError(path, _TypeOf(value), f"something that pydantic can write as JSON (it raised {type(error).__name__})") from error
 
 
 def _whole(value: int, path: str) -> int:
     if value.bit_length() > _INT_BITS_MAX:
-        raise UsageError(path, f"an int of {value.bit_length()} bits", f"at most {_INT_BITS_MAX} bits (4,300 digits) can be kept as JSON")
+        raise UsageError(path, Words(f"an int of {value.bit_length()} bits"), f"an int of at most {_INT_BITS_MAX} bits (4,300 digits)")
     return value
 
 
 def _finite(value: float, path: str) -> float:
     if not math.isfinite(value):
-        raise UsageError(path, value, "JSON knows finite numbers only")
+        raise UsageError(path, value, "a finite number")
     return value
 
 

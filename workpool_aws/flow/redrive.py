@@ -32,6 +32,7 @@ from workpool_aws.model.refs import Shelf, Span, WorkRef
 from workpool_aws.model.work import CallbackState, Part, State, Work
 from workpool_aws.model.writes import IsAbsent, Put, Written
 from workpool_aws.ports import Ports, TransactionFailed
+from workpool_aws.text import Words, shown
 
 __all__ = ["dead_letters", "redrive", "redrive_each"]
 
@@ -109,8 +110,8 @@ def _redrive(ports: Ports, pool: str, work_id: str, *, link: str | None, epoch: 
         decision = decide_redrive(old, new_id=new_id, now=now, link=link, epoch=epoch)
         match decision:
             case NoFailure():
-                allowed = f"the id of a work whose callback is dead, or that failed for good; this one is {decision.what}"
-                raise UsageError("work_id", work_id, allowed)
+                got = Words(f"{shown(work_id)}, which is {decision.what}")
+                raise UsageError("work_id", got, "the id of a work that failed for good, or whose callback is dead")
             case Redriven():
                 _make_up(ports, pool, decision.work_id)
                 return _Made(decision.work_id, new=False)

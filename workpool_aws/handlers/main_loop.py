@@ -9,6 +9,7 @@ from workpool_aws.adapters.wire import LOOP_KEY, order_from_wire
 from workpool_aws.compose import ports_for
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.iterate import run_loop
+from workpool_aws.text import Words
 
 __all__ = ["InvocationContext", "handler"]
 
@@ -27,5 +28,5 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:
     """
     order = order_from_wire(event)
     if order is None:
-        raise UsageError("event", sorted(event), f"an order for the loop, under the key {LOOP_KEY!r}")
+        raise UsageError("event", Words(f"the keys {sorted(map(str, event))}"), f"an object with an order under its key {LOOP_KEY!r}")
     run_loop(ports_for(order.table), order, context.get_remaining_time_in_millis)

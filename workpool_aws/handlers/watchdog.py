@@ -10,6 +10,7 @@ from workpool_aws.flow.survey import survey
 from workpool_aws.flow.watch import watch
 from workpool_aws.handlers.main_loop import InvocationContext
 from workpool_aws.settings import read_settings
+from workpool_aws.text import Words
 
 __all__ = ["handler"]
 
@@ -22,7 +23,7 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:  #
     order = event.get("workpool_watchdog")
     table = order.get("table") if isinstance(order, Mapping) else None
     if not isinstance(table, str) or not table:
-        raise UsageError("event", sorted(event), "a table, under the key 'workpool_watchdog'")
+        raise UsageError("event", Words(f"the keys {sorted(map(str, event))}"), "an object with a table under its key 'workpool_watchdog'")
     ports = ports_for(table)
     watch(ports)
     if read_settings().metrics is not None:

@@ -39,8 +39,8 @@ _TABLE: Final = "workpool-local"
 _LAMBDA_MS_MAX: Final = 900_000
 _EVENT_AGE_MS_MAX: Final = 21_600_000
 _OTHER_THREAD: Final = (
-    "a thread of a LocalCloud, or of its test: this one was started by user code and does not see the cloud. Start it with "
-    "contextvars.copy_context().run, or use a pool made by cloud.workpool()"
+    "a thread that sees the LocalCloud: one of its own or of its test, or one that user code starts with contextvars.copy_context().run "
+    "(a pool made by cloud.workpool() may be used in any)"
 )
 
 
@@ -249,7 +249,7 @@ class LocalCloud:
             UsageError: on engine "moto", where queues are real ones: create, subscribe and read them through boto3.
         """
         if self._options.engine == "moto":
-            raise UsageError("arn", arn, "on engine 'moto' a queue is read through boto3")
+            raise UsageError("arn", arn, "read through boto3 on engine 'moto'")
         return self._open.mailbox.of(arn)
 
     def max_concurrency(self, fn: object) -> int:

@@ -55,11 +55,11 @@ class CloudOptions:
         if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 < speed <= _SPEED_MAX:
             raise UsageError("speed", speed, f"a number above 0, at most {_SPEED_MAX:g}")
         if self.clock == "virtual" and self.speed != 1:
-            raise UsageError("speed", self.speed, "1.0 on the virtual clock, which jumps; a speed is for clock='real'")
+            raise UsageError("speed", self.speed, "1.0 on the virtual clock, which jumps (a speed is for clock='real')")
         milliseconds("call_latency", self.call_latency)
         milliseconds("stall_timeout", self.stall_timeout, at_least=1)
         if self.faults is not None and (self.clock, engine) != ("virtual", "memory"):
-            raise UsageError("faults", self.faults, "faults only with clock='virtual' and engine='memory'")
+            raise UsageError("faults", self.faults, "left out, unless clock='virtual' and engine='memory'")
 
     def kernel(self, chooser: Chooser, faults: SeededFaults | None = None) -> Kernel:
         """A kernel for the clock asked for, in which these faults strike (virtual only; None: none do)."""

@@ -41,7 +41,7 @@ class TaskPoolMiddleware:
 
     def __init__(self, app: App, pool: TaskPool | Callable[[], TaskPool] = TaskPool) -> None:
         if not isinstance(pool, TaskPool) and not callable(pool):
-            raise UsageError("pool", pool, "a TaskPool, or what makes one")
+            raise UsageError("pool", pool, "a TaskPool, or a callable that makes one")
         self._app = app
         self._pool = pool
 
@@ -69,7 +69,7 @@ class TaskPoolMiddleware:
     def _pool_for_all(self) -> TaskPool:
         if isinstance(self._pool, TaskPool):
             return self._pool
-        raise UsageError("pool", self._pool, "what makes TaskPools, and it made none")
+        raise UsageError("pool", self._pool, "a callable that makes TaskPools: this one made none")
 
 
 class _Answer:

@@ -45,7 +45,7 @@ def with_task_pool(
     if pool is not None and not isinstance(pool, TaskPool):
         raise UsageError("pool", pool, "a TaskPool, or None: TaskPool.shared()")
     if handler is not None and not callable(handler):
-        raise UsageError("handler", handler, "a Lambda handler; a pool goes by name: with_task_pool(pool=pool)")
+        raise UsageError("handler", handler, "a Lambda handler (a pool is given by name: with_task_pool(pool=pool))")
     if handler is not None:
         return _decorator()(_plain(handler))
     return lambda handler: _decorator()(_plain(handler), pool=pool)

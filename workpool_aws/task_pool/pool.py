@@ -20,6 +20,7 @@ from workpool_aws.task_pool.durable import DurablePool
 from workpool_aws.task_pool.oversight import OnError, Oversight, TimedContext, as_group, tell_beside
 from workpool_aws.tasks.crew import Crew, unfinished
 from workpool_aws.tasks.records import CrewStats, Task, TaskFailure
+from workpool_aws.text import Words
 
 __all__ = ["TaskPool", "TaskPoolOptions"]
 
@@ -143,7 +144,7 @@ class TaskPool:
         for index, task in enumerate(tasks):
             if not callable(task):
                 raise UsageError(
-                    f"tasks[{index}]", type(task).__name__, "a callable without parameters, or a coroutine function, not called yet"
+                    f"tasks[{index}]", Words(type(task).__name__), "a callable without parameters, or a coroutine function, not called yet"
                 )
         self._crew.add(tasks)
 

@@ -25,6 +25,7 @@ from workpool_aws.tasks.deadline import Phase, TimeLeft
 from workpool_aws.tasks.records import CrewStats, Task, TaskFailure, Unstarted, name_of
 from workpool_aws.tasks.seats import Drain, Origin, Overseer, Seat
 from workpool_aws.tasks.tally import Tally
+from workpool_aws.text import Words
 
 __all__ = ["Crew", "unfinished"]
 
@@ -133,7 +134,9 @@ class Crew:
         """
         with self._lock:
             if threading.get_ident() in self._seats:
-                raise UsageError("drain", "a task of this pool", "call it elsewhere: a task would wait for itself")
+                raise UsageError(
+                    "drain", Words("a call by one of them"), "called by none of the pool's own tasks, which would wait for itself"
+                )
             drain = Drain(self._round, self._outstanding, self._unreported)
             self._round += 1
             self._unreported = []
@@ -419,7 +422,7 @@ def _seconds_of(left: TimeLeft) -> float | None:
 def _check_done(task: Task, made: object) -> None:
     if isinstance(made, GeneratorType | AsyncGeneratorType):
         raise UsageError(
-            "task", name_of(task), "a function that does its work when it is called; it made a generator, and nothing was done"
+            "task", Words(f"{name_of(task)}, which made a generator: nothing of it ran"), "a function that does its work when it is called"
         )
 
 

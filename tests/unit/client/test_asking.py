@@ -105,15 +105,15 @@ def test_a_batch_of_statuses_keeps_the_order_of_its_ids(world: World) -> None:
 @pytest.mark.parametrize(
     ("method", "given", "message"),
     [
-        ("status", (None, 5), "work_id: 5 is not allowed; a work id: the str that enqueueing returned"),
-        ("result", (None, None), "work_id: None is not allowed; a work id: the str that enqueueing returned"),
-        ("status_batch", (None, ["a", b"b"]), "ids[1]: b'b' is not allowed; a work id: the str that enqueueing returned"),
-        ("status_batch", (None, "abc"), "ids: 'abc' is not allowed; a list of work ids"),
-        ("status_batch", (None, 5), "ids: 5 is not allowed; a list of work ids"),
+        ("status", (None, 5), "work_id must be a work id: the str that enqueueing returned; got 5"),
+        ("result", (None, None), "work_id must be a work id: the str that enqueueing returned; got None"),
+        ("status_batch", (None, ["a", b"b"]), "ids[1] must be a work id: the str that enqueueing returned; got b'b'"),
+        ("status_batch", (None, "abc"), "ids must be a list of work ids; got 'abc'"),
+        ("status_batch", (None, 5), "ids must be a list of work ids; got 5"),
         (
             "status",
             ("an id", "an id"),
-            "ctx: 'an id' is not allowed; the context that Lambda gave to the handler, or None outside of Lambda",
+            "ctx must be the context that Lambda gave to the handler, or None outside of Lambda; got 'an id'",
         ),
     ],
 )
@@ -178,11 +178,11 @@ def test_an_override_wins_until_it_is_reset(world: World) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({}, "max_parallelism: None is not allowed; give at least one of max_parallelism, paused and reset"),
-        ({"max_parallelism": True}, "max_parallelism: True is not allowed; an int from 0 to 500"),
-        ({"max_parallelism": 501}, "max_parallelism: 501 is not allowed; an int from 0 to 500"),
-        ({"paused": 1}, "paused: 1 is not allowed; True, False, or None (as it is)"),
-        ({"reset": "yes"}, "reset: 'yes' is not allowed; True or False"),
+        ({}, "max_parallelism must be given, or else paused or reset; got nothing"),
+        ({"max_parallelism": True}, "max_parallelism must be an int from 0 to 500; got True"),
+        ({"max_parallelism": 501}, "max_parallelism must be an int from 0 to 500; got 501"),
+        ({"paused": 1}, "paused must be True, False, or None (as it is); got 1"),
+        ({"reset": "yes"}, "reset must be True or False; got 'yes'"),
     ],
 )
 def test_what_cannot_be_configured(world: World, asked: dict[str, Any], message: str) -> None:

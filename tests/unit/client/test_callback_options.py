@@ -111,7 +111,7 @@ def test_a_refusal_says_what_is_allowed(world: World) -> None:
     with pytest.raises(UsageError) as caught:
         enqueue(world, on_complete=DONE, on_complete_exclude=["succeeded"])
 
-    assert str(caught.value) == "on_complete_exclude[0]: 'succeeded' is not allowed; a list of 'success', 'failed', 'canceled'"
+    assert str(caught.value) == "on_complete_exclude[0] must be a list of 'success', 'failed', 'canceled'; got 'succeeded'"
 
 
 @pytest.mark.parametrize(
@@ -128,5 +128,5 @@ def test_a_context_is_bounded_by_its_target_and_not_by_the_arguments(world: Worl
     args, fits = {"x": "a" * 500_000}, "b" * (most - 2)
 
     assert enqueue(world, args=args, on_complete=target, context=fits)
-    with pytest.raises(PayloadTooLarge, match=r"^context: "):
+    with pytest.raises(PayloadTooLarge, match=r"^context must be "):
         enqueue(world, args=args, on_complete=target, context=fits + "b")

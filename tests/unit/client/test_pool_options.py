@@ -21,13 +21,13 @@ LEVELS = "None or one of DEBUG, INFO, WARNING, ERROR, CRITICAL"
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("t", 5), f"name: 5 is not allowed; {NAMES}"),
-        (("t", ""), f"name: '' is not allowed; {NAMES}"),
-        (("t", "a#b"), f"name: 'a#b' is not allowed; {NAMES}"),
-        (("t", "x\n"), f"name: 'x\\n' is not allowed; {NAMES}"),
-        (("t", "n" * 41), f"name: '{'n' * 41}' is not allowed; {NAMES}"),
-        ((None,), "table: None is not allowed; the name of a DynamoDB table: a str of letters, digits, '_', '-' and '.'"),
-        (("a b",), "table: 'a b' is not allowed; the name of a DynamoDB table: a str of letters, digits, '_', '-' and '.'"),
+        (("t", 5), f"name must be {NAMES}; got 5"),
+        (("t", ""), f"name must be {NAMES}; got ''"),
+        (("t", "a#b"), f"name must be {NAMES}; got 'a#b'"),
+        (("t", "x\n"), f"name must be {NAMES}; got 'x\\n'"),
+        (("t", "n" * 41), f"name must be {NAMES}; got '{'n' * 41}'"),
+        ((None,), "table must be the name of a DynamoDB table: a str of letters, digits, '_', '-' and '.'; got None"),
+        (("a b",), "table must be the name of a DynamoDB table: a str of letters, digits, '_', '-' and '.'; got 'a b'"),
     ],
 )
 def test_a_bad_name_is_refused(given: tuple[Any, ...], message: str) -> None:
@@ -63,7 +63,7 @@ def test_a_bad_option_is_refused(option: str, value: object, allowed: str) -> No
     with pytest.raises(UsageError) as caught:
         Workpool("t", **options)
 
-    assert str(caught.value) == f"{option}: {value!r} is not allowed; {allowed}"
+    assert str(caught.value) == f"{option} must be {allowed}; got {value!r}"
     assert isinstance(caught.value, ValueError)
 
 

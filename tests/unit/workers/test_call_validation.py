@@ -277,7 +277,7 @@ def ours(function: Callable[..., object], event: dict[str, object]) -> object:
     try:
         pool.action(noting)(event, None)
     except UsageError as refused:
-        return refused.allowed
+        return refused.allowed.removeprefix("arguments that fit the function (").removesuffix(")")
     return received[0]
 
 

@@ -43,8 +43,8 @@ def starred(*to: str) -> str:
     return to[0]
 
 
-ONE_DECORATOR = "a plain function; decorate it once, and with this decorator outermost"
-BY_NAME = "parameters are given by name: neither positional-only ones nor *args"
+ONE_DECORATOR = "a plain function, decorated once and with this decorator outermost"
+BY_NAME = "one whose parameters are all given by name (no positional-only ones, no *args)"
 
 
 def test_the_handler_is_known_by_the_function_it_was_made_of() -> None:
@@ -67,11 +67,11 @@ def test_a_query_is_decorated_the_same() -> None:
 @pytest.mark.parametrize(
     ("function", "shown", "allowed"),
     [
-        (is_async, repr(is_async), "a plain function: Lambda calls handlers synchronously, so nobody would await this one"),
-        (streams, repr(streams), "a plain function: Lambda calls handlers synchronously, so nobody would await this one"),
-        (generates, repr(generates), "a plain function: calling a generator function would run none of it"),
-        (positional, repr("to: 'str'"), BY_NAME),
-        (starred, repr("*to: 'str'"), BY_NAME),
+        (is_async, repr(is_async), "a plain function (Lambda calls handlers synchronously, and nothing would await this one)"),
+        (streams, repr(streams), "a plain function (Lambda calls handlers synchronously, and nothing would await this one)"),
+        (generates, repr(generates), "a plain function (calling a generator function runs none of it)"),
+        (positional, "the parameter to: 'str'", BY_NAME),
+        (starred, "the parameter *to: 'str'", BY_NAME),
         (send_email, repr(send_email), ONE_DECORATOR),
         (World, repr(World), ONE_DECORATOR),
         (functools.partial(generates, "x"), repr(functools.partial(generates, "x")), ONE_DECORATOR),
@@ -82,7 +82,7 @@ def test_what_cannot_be_a_worker(function: Any, shown: str, allowed: str) -> Non
     with pytest.raises(UsageError) as caught:
         pool.action(function)
 
-    assert str(caught.value) == f"function: {shown} is not allowed; {allowed}"
+    assert str(caught.value) == f"function must be {allowed}; got {shown}"
 
 
 def test_names_that_are_defined_later_may_be_used_in_annotations() -> None:
@@ -210,5 +210,5 @@ def test_a_bound_coroutine_method_is_none() -> None:
     class Slow:
         async def send(self) -> None: ...
 
-    with pytest.raises(UsageError, match="nobody would await"):
+    with pytest.raises(UsageError, match="nothing would await"):
         pool.action(Slow().send)

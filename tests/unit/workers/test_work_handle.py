@@ -105,7 +105,7 @@ def test_what_it_cannot_sleep(world: World, duration: Any) -> None:
 
     message = run(world, sleep)
 
-    assert message == f"duration: {duration!r} is not allowed; a timedelta or a number of seconds, not negative"
+    assert message == f"duration must be a timedelta or a number of seconds, not negative; got {duration!r}"
 
 
 def test_an_unanswered_read_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,10 +147,10 @@ def test_an_error_can_always_be_told(world: World, claimed: Assignment, error: E
     [
         (
             {1, 2},
-            "result: a value of type set is not allowed; str, int, float, bool, None, and lists and dicts of them can be kept as JSON",
+            "result must be a JSON value: str, int, float, bool, None, or a list or dict of them; got a value of type set",
         ),
-        ([float("nan")], "result[0]: nan is not allowed; JSON knows finite numbers only"),
-        ("x" * 921_600, "result: 921602 bytes as JSON is too large; at most 921600 bytes are allowed"),
+        ([float("nan")], "result[0] must be a finite number; got nan"),
+        ("x" * 921_600, "result must be at most 921600 bytes as JSON; got 921602 bytes"),
     ],
 )
 def test_a_value_that_cannot_be_kept_is_not_tried_again(world: World, retried: Assignment, value: object, error: str) -> None:
@@ -389,7 +389,7 @@ def test_the_event_and_not_the_decorator_says_who_is_told(world: World) -> None:
 def test_claimed_work_needs_the_context_that_tells_its_end(world: World, claimed: Assignment) -> None:
     spy = Spy(world)
 
-    with pytest.raises(UsageError, match=r"^context: None is not allowed; the context that Lambda gives to a handler$"):
+    with pytest.raises(UsageError, match=r"^context must be the context that Lambda gives to a handler; got None$"):
         spy.handler(event_of(claimed), None)
 
     assert spy.runs == 0

@@ -1,0 +1,152 @@
+"""Shows text and values of others as plain text: on terminals, in logs, in messages. Bottom of the import graph.
+
+Nothing that comes out moves a cursor, reorders what is beside it, or cannot be seen: what would is spelled by its code, as in a Python
+string. That meets the joiners of some scripts and emoji, too: a reader of logs is better off with them spelled than with what they hide.
+"""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from collections.abc import Iterator
+from typing import Final
+
+__all__ = ["NOTHING", "Words", "as_line", "as_text", "shown"]
+
+_SHOWN_MAX: Final = 200
+_ITEMS_MAX: Final = 50
+_LEVELS_MAX: Final = 6
+_DIGITS_MAX: Final = 300
+_MARKS_MAX: Final = 4
+
+_NEWLINE: Final = re.compile(r"\r\n|\r")
+_UNSEEN: Final = re.compile(
+    "["
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0"  # fillers, which are letters or marks and have no ink
+    "\U000e0100-\U000e01ef"  # variation selectors that no font has, and that carry hidden bytes
+    "]"
+)
+_SELECTORS: Final = re.compile("(?<=[\ufe00-\ufe0f])[\ufe00-\ufe0f]|^[\ufe00-\ufe0f]")
+_MARK: Final = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+_PILE: Final = re.compile(f"(?<=[{_MARK}]{{{_MARKS_MAX}}})[{_MARK}]")
+"""A mark beyond the fourth upon one letter, which would run into the lines above and below."""
+
+
+class Words(str):
+    """Text that `shown` gives without quotes: it describes a value instead of being one."""
+
+    __slots__ = ()
+
+
+NOTHING: Final = Words("nothing")
+"""What was got where an option was not given."""
+
+
+def as_text(text: str, *, limit: int | None = None, indent: int = 0) -> str:
+    """Text of others on as many lines as it has; those after the first begin with `indent` spaces, so that none passes for a line of ours.
+
+    `limit`: the most characters of `text` that are shown; what is cut is marked by an ellipsis. `None` means all of them.
+    """
+    cut = _cut(text, limit)
+    lines = _NEWLINE.sub("\n", cut).expandtabs(4).split("\n")
+    return ("\n" + " " * indent).join(_spelled(line) for line in lines)
+
+
+def as_line(text: str, *, limit: int | None = None) -> str:
+    """Text of others on one line: each run of white space becomes one space. `limit` as for `as_text`."""
+    # Twice the limit is enough to fill it, unless the text is mostly white space.
+    first = text if limit is None else text[: 4 * limit + 1]
+    line = _spelled(" ".join(first.split()))
+    if limit is None:
+        return line
+    return _cut(line, limit) if len(first) == len(text) else _cut(line + "…", limit)
+
+
+def shown(value: object, *, limit: int = _SHOWN_MAX) -> str:
+    """A value as messages quote it: its `repr` on one line of about `limit` characters, whatever that `repr` does or raises."""
+    if type(value) is Words:
+        return as_line(value, limit=limit)
+    text = _repr(value)
+    line = _spelled(" ".join(text[: 4 * limit + 1].splitlines()))
+    if len(line) <= limit and len(text) <= 4 * limit:
+        return line
+    return f"{line[:limit]}… ({_type_name(value)})"
+
+
+def _repr(value: object) -> str:
+    try:
+        return str.__str__(_Short().repr(value))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - code of others, which must not replace the message that it is quoted in
+        return f"<{_type_name(value)} whose repr raises {_type_name(error)}>"
+
+
+def _type_name(value: object) -> str:
+    # Not `type(value).__name__`: a metaclass may answer that.
+    name = type.__dict__["__name__"].__get__(type(value))
+    return as_line(str.__str__(name), limit=60)
+
+
+class _Short(reprlib.Repr):
+    """As `repr`, but for containers and texts so large that nobody would read them: of these it looks at the beginning."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = _LEVELS_MAX
+        self.maxdict = self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdeque = self.maxarray = _ITEMS_MAX
+
+    def repr1(self, x: object, level: int) -> str:
+        # By the exact class: what a subclass says of itself is its own affair.
+        if type(x) in {str, bytes}:
+            return self._beginning(x)
+        if type(x) is int:
+            return repr(x) if x.bit_length() <= _DIGITS_MAX * 3 else f"<an int of {x.bit_length()} bits>"
+        if type(x) is dict:
+            return self._dict(x, level)
+        if type(x) in {list, tuple, set, frozenset}:
+            return super().repr1(x, level)
+        return repr(x)
+
+    @staticmethod
+    def _beginning(x: object) -> str:
+        if not isinstance(x, str | bytes) or len(x) <= 4 * _SHOWN_MAX:
+            return repr(x)
+        return repr(x[: 4 * _SHOWN_MAX])
+
+    def _dict(self, x: dict[object, object], level: int) -> str:
+        # In its own order, which reprlib gives up.
+        if x and level <= 0:
+            return "{...}"
+        return f"{{{', '.join(self._pairs(x, level - 1))}}}"
+
+    def _pairs(self, x: dict[object, object], level: int) -> Iterator[str]:
+        for index, (key, value) in enumerate(x.items()):
+            if index == _ITEMS_MAX:
+                yield "..."
+                return
+            yield f"{self.repr1(key, level)}: {self.repr1(value, level)}"
+
+
+def _cut(text: str, limit: int | None) -> str:
+    if limit is None or len(text) <= limit:
+        return text
+    return f"{text[: max(0, limit - 1)]}…"
+
+
+def _spelled(line: str) -> str:
+    if line.isascii() and line.isprintable():
+        return line
+    line = _PILE.sub(_escape_match, _SELECTORS.sub(_escape_match, _UNSEEN.sub(_escape_match, line)))
+    return "".join(one if one.isprintable() else " " if one.isspace() and one not in _BREAKS else _escape(one) for one in line)
+
+
+_BREAKS: Final = frozenset("\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029\n\r\t")
+
+
+def _escape(one: str) -> str:
+    return one.encode("ascii", "backslashreplace").decode() if not one.isascii() else f"\\x{ord(one):02x}"
+
+
+def _escape_match(match: re.Match[str]) -> str:
+    return _escape(match[0])
