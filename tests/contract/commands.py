@@ -94,8 +94,9 @@ def _entries(chance: Random) -> dict[EntryKey, Entry]:
 
 _BY_FORM: Final[Mapping[int, Draw]] = {
     id(forms.TEXT): lambda chance: chance.choice(TEXTS),
-    id(forms.COUNT): _small,
-    id(forms.MOMENT): _small,
+    **{id(form): _small for form in forms.NUMBERS},
+    id(forms.CHUNKS): lambda chance: 1 + chance.randrange(3),
+    id(forms.RETENTION): lambda chance: 1 + chance.randrange(3),
     id(forms.FLAG): lambda chance: chance.random() < 0.5,
     id(forms.ULID): _id,
     id(forms.RETRY): lambda chance: RetryPolicy(2, base=1.5, max_backoff=timedelta(milliseconds=_small(chance))),
@@ -111,7 +112,7 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
 _BY_NAME: Final[Mapping[str, Draw]] = {"dead": _id}
 _LIKELY: Final = {"dead": 0.6}
 """How often an optional field is drawn, where the others' rarity would leave a whole shelf empty."""
-_SCALAR: Final = (forms.TEXT, forms.COUNT, forms.MOMENT, forms.FLAG, forms.ULID)
+_SCALAR: Final = (forms.TEXT, *forms.NUMBERS, forms.FLAG, forms.ULID)
 _KEYS: Final[Mapping[str, Draw]] = {
     "pool": lambda _: POOL,
     "id": _id,
@@ -148,7 +149,7 @@ def _is_scalar(form: Form) -> bool:
 
 
 def _numbers(kind: type[Record]) -> list[str]:
-    return [name for name, stored in fields_of(kind).items() if stored.form in (forms.COUNT, forms.MOMENT)]
+    return [name for name, stored in fields_of(kind).items() if stored.form in forms.NUMBERS]
 
 
 def _record(chance: Random, kind: type[Record]) -> Record:

@@ -2,8 +2,8 @@
 
 A record's names (pool, id) are in its key alone and never stored twice. `None` and `False` are stored as absence.
 
-Reading never raises: a damaged or foreign item becomes an `Unreadable`, whose reason names attributes but never shows what
-they hold [WP-12].
+Reading never raises: a damaged or foreign item, or one with a number that cannot be meant (`core/limits.py`), becomes an
+`Unreadable`, whose reason names attributes but never shows what they hold [WP-12].
 Attributes that no table knows are ignored, so that an older program can read what a newer one wrote.
 """
 
@@ -30,7 +30,7 @@ from workpool_aws.adapters.keys import (
     place_of,
 )
 from workpool_aws.adapters.schema import encode_field, field_of, fields_of, number_attribute_of, record_type
-from workpool_aws.model.ids import is_ulid, shard_of
+from workpool_aws.model.ids import shard_of
 from workpool_aws.model.loop import Config, Deployment, Done, Ledger, MinuteReport, Registration, Status
 from workpool_aws.model.refs import Record, Unreadable, ref_of
 from workpool_aws.model.work import Chunk, Pointer, Work
@@ -51,7 +51,8 @@ def encode(record: Record) -> Item:
     """The item of a record, with its key.
 
     Raises:
-        ValueError: a field has a value that could not be read back. Nothing was stored.
+        ValueError: a field has a value of another form, or one far beyond what can be read. Nothing was stored. What is a little
+            beyond comes back as `Unreadable`: it was counted up from a damaged item, and stops nothing but its own.
     """
     key = key_of(ref_of(record))
     item: Item = {PARTITION_KEY: key.pk, SORT_KEY: key.sk}
@@ -141,8 +142,7 @@ def _read(key: Key, place: Place, item: Mapping[str, object]) -> Record:
         case Room.CONTROL:
             return _read_control(key, place, item)
         case Room.REPORTS:
-            if not is_ulid(key.sk):
-                raise ValueError("the key is not an id")
+            _check_ulid(key.sk)
             return MinuteReport(pool=place.pool, at=key.sk, **_fields(MinuteReport, item))
         case Room.REGISTRY:
             registration = Registration(pool=key.sk, **_fields(Registration, item))
@@ -195,9 +195,15 @@ def _fields(kind: type[Record], item: Mapping[str, object]) -> dict[str, Any]:
     return values
 
 
+def _check_ulid(text: str) -> None:
+    try:
+        forms.work_id(text)
+    except ValueError:
+        raise ValueError("the key is not an id") from None
+
+
 def _check_ulid_key(key: Key, place: Place) -> None:
-    if not is_ulid(key.sk):
-        raise ValueError("the key is not an id")
+    _check_ulid(key.sk)
     if shard_of(key.sk) != place.shard:
         raise ValueError("the id belongs to another shard")
 

@@ -14,26 +14,36 @@ from enum import StrEnum
 from typing import Any, Final
 
 from workpool_aws.adapters import slots
-from workpool_aws.model.ids import EpochMs, WorkId, is_ulid
+from workpool_aws.core import limits
+from workpool_aws.core.tally import LAG_CLASSES_MS
+from workpool_aws.model.ids import SHARDS_MAX, EpochMs, WorkId, is_ulid, time_of
 from workpool_aws.model.loop import DeployedLimit, Owed, ShardMark, Tally
 from workpool_aws.model.names import POOL
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Outcome
 
 __all__ = [
+    "CHUNKS",
     "COUNT",
     "DEPLOYED_LIMITS",
     "ENTRIES",
     "FLAG",
+    "GENERATION",
     "MOMENT",
+    "NUMBERS",
     "OUTCOMES",
     "OWED",
+    "PARALLELISM",
+    "RETENTION",
     "RETRY",
+    "SECONDS",
     "SHARD_MARKS",
+    "STARTS",
     "TALLY",
     "TEXT",
     "TEXTS",
     "ULID",
+    "WORK_MOMENT",
     "Form",
     "Value",
     "choice",
@@ -42,17 +52,16 @@ __all__ = [
 
 Value = str | bytes | int | bool | list[str]
 
-_COUNT_BELOW: Final = 10**9
-"""What is counted, and one more, fits wherever it is spelled: a damaged number must not fail a whole pass [WP-12]."""
-_MOMENT_BELOW: Final = 2**48
-"""Milliseconds that a ULID can carry: the year 10889."""
+_ROOM: Final = 1_000
+"""So many times the largest number that can be read can be written: what is counted up from a stored number still fits [WP-12]."""
 _OUTCOME_LETTERS: Final = {outcome.value[0]: outcome for outcome in Outcome}
 _OUTCOMES: Final = re.compile(rf"[{''.join(_OUTCOME_LETTERS)}]{{1,{len(_OUTCOME_LETTERS)}}}", re.ASCII)
 _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _OWED: Final = re.compile(r"([0-9A-Z]{26}):([0-9a-z]{1,12}):([0-9]{1,4}):([0-9]{1,4})", re.ASCII)
 _DEPLOYED: Final = re.compile(rf"({POOL.pattern}):([0-9]{{1,9}})", re.ASCII)
-_MARK: Final = re.compile(r"([^:]*):([^:]*):([0-9a-z]{1,12})", re.ASCII)
-_TALLY: Final = re.compile(r"([0-9a-z]{1,12}):([0-9.]{7,60}):((?:[0-9]{1,3}x[0-9]{1,12},?)*)", re.ASCII)
+_MARK: Final = re.compile(r"([0-9A-Z]{26}|):([0-9A-Z]{26}|):([0-9a-z]{1,12})", re.ASCII)
+_DIGITS_MAX: Final = 12
+"""Of a number in a tally."""
 _POLICY: Final = re.compile(r"([0-9]{1,9}):([0-9]{1,15}(?:\.[0-9]{3})?):([0-9.e+]{1,30}):([0-9]{1,15}(?:\.[0-9]{3})?)?:(j?)", re.ASCII)
 
 
@@ -67,8 +76,8 @@ class Form:
 
 
 def work_id(value: object) -> WorkId:
-    """An id in its one canonical spelling. Raises ValueError for anything else."""
-    if isinstance(value, str) and is_ulid(value):
+    """An id in its one canonical spelling, of a time that can be. Raises ValueError for anything else."""
+    if isinstance(value, str) and is_ulid(value) and time_of(value) < limits.STORED_WORK_MS_BELOW:
         return WorkId(value)
     raise ValueError("not an id")
 
@@ -82,19 +91,40 @@ def _text(value: object) -> str:
 
 
 def _count(value: object) -> int:
-    return _whole(value, below=_COUNT_BELOW)
+    return _whole(value, below=limits.STORED_COUNT_BELOW)
 
 
 def _moment(value: object) -> int:
-    return _whole(value, below=_MOMENT_BELOW)
+    return _whole(value, below=limits.STORED_MS_BELOW)
 
 
-def _whole(value: object, *, below: int) -> int:
+def _work_moment(value: object) -> int:
+    return _whole(value, below=limits.STORED_WORK_MS_BELOW)
+
+
+def _number_below(below: int, *, at_least: int = 0, name: str = "a whole number") -> Form:
+    """The form of numbers from `at_least` to under `below`."""
+
+    def decode(value: object) -> int:
+        return _whole(value, at_least=at_least, below=below)
+
+    return Form(name, lambda value: _whole(value, at_least=at_least, below=below * _ROOM), decode)
+
+
+def _whole(value: object, *, below: int, at_least: int = 0) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError("a whole number expected")
-    if not 0 <= value < below:
-        raise ValueError(f"a number from 0 to {below - 1} expected")
+    if not at_least <= value < below:
+        raise ValueError(f"a number from {at_least} to {below - 1} expected")
     return value
+
+
+def _chunks(value: object) -> int:
+    return _whole(value, at_least=1, below=limits.CHUNKS_MAX + 1)
+
+
+def _limit(value: object) -> int:
+    return _whole(value, below=limits.PARALLELISM_MAX + 1)
 
 
 def _flag(value: object) -> bool:
@@ -104,8 +134,18 @@ def _flag(value: object) -> bool:
 
 
 TEXT: Final = Form("a text", _text, _text)
-COUNT: Final = Form("a whole number", _count, _count)
+COUNT: Final = _number_below(limits.STORED_COUNT_BELOW)
+STARTS: Final = _number_below(limits.STORED_STARTS_BELOW)
+GENERATION: Final = _number_below(limits.STORED_GENERATION_BELOW)
+CHUNKS: Final = Form("a number of chunks", _chunks, _chunks)
+PARALLELISM: Final = Form("a limit", _limit, _limit)
+RETENTION: Final = Form("a retention in seconds", _moment, lambda value: _whole(value, at_least=1, below=limits.RETENTION_S_MAX + 1))
 MOMENT: Final = Form("a time in milliseconds", _moment, _moment)
+WORK_MOMENT: Final = Form("a time in milliseconds", _moment, _work_moment)
+"""A time to which others are added."""
+SECONDS: Final = Form("a time in seconds", _moment, lambda value: _whole(value, below=limits.STORED_MS_BELOW // 1_000))
+NUMBERS: Final = frozenset({COUNT, STARTS, GENERATION, CHUNKS, PARALLELISM, RETENTION, MOMENT, WORK_MOMENT, SECONDS})
+"""The forms of numbers."""
 FLAG: Final = Form("true or false", _flag, _flag)
 ULID: Final = Form("an id", work_id, work_id)
 
@@ -161,7 +201,13 @@ def _read_owed(value: object) -> Owed:
 
 
 def _read_all_owed(value: object) -> tuple[Owed, ...]:
-    return tuple(_read_owed(text) for text in _listed(value))
+    owed = tuple(_read_owed(text) for text in _listed(value))
+    if len(owed) > limits.STORED_SLOTS_MAX:
+        raise ValueError("more callbacks than a ledger has")
+    for each in owed:
+        _work_moment(each.at)
+        _whole(max(each.tries, each.looks), below=limits.STORED_TRIES_BELOW)
+    return owed
 
 
 def _write_outcomes(outcomes: tuple[Outcome, ...]) -> Value:
@@ -184,11 +230,17 @@ def _write_mark(mark: ShardMark) -> str:
 
 def _read_mark(value: object) -> ShardMark:
     work_cursor, done_cursor, deep_at = _matched(_MARK, value).groups()
-    return ShardMark(work_cursor, done_cursor, EpochMs(int(deep_at, 36)))
+    for cursor in (work_cursor, done_cursor):
+        if cursor:
+            work_id(cursor)
+    return ShardMark(work_cursor, done_cursor, EpochMs(_moment(int(deep_at, 36))))
 
 
 def _read_marks(value: object) -> tuple[ShardMark, ...]:
-    return tuple(_read_mark(text) for text in _listed(value))
+    texts = _listed(value)
+    if not 1 <= len(texts) <= SHARDS_MAX:
+        raise ValueError("a ledger has one mark for each shard")
+    return tuple(_read_mark(text) for text in texts)
 
 
 def _write_tally(tally: Tally) -> Value:
@@ -201,17 +253,33 @@ def _write_tally(tally: Tally) -> Value:
 
 
 def _read_tally(value: object) -> Tally:
-    since, counts, lags = _matched(_TALLY, value).groups()
-    succeeded, failed, retried, canceled = (int(count) for count in counts.split("."))
-    pairs = (pair.split("x") for pair in lags.split(",") if pair)
+    since, counts, lags = _split(value, ":", 3)
+    succeeded, failed, retried, canceled = (_decimal(count) for count in _split(counts, ".", 4))
+    pairs = [_split(pair, "x", 2) for pair in lags.split(",")] if lags else []
+    if len(pairs) > len(LAG_CLASSES_MS):
+        raise ValueError("more classes of lag than there are")
     return Tally(
-        since=EpochMs(_moment(int(since, 36))),  # a report is written by it
+        since=EpochMs(_moment(int(since[: _DIGITS_MAX + 1], 36))),  # a report is written by it
         succeeded=succeeded,
         failed=failed,
         retried=retried,
         canceled=canceled,
-        lags=tuple((int(place), int(count)) for place, count in pairs),
+        lags=tuple((_whole(_decimal(place), below=len(LAG_CLASSES_MS)), _decimal(count)) for place, count in pairs),
     )
+
+
+def _split(value: object, by: str, parts: int) -> list[str]:
+    """Exactly so many parts of a text. Split, not matched: no text can keep it busy for longer than it is."""
+    found = value.split(by, parts) if isinstance(value, str) else []
+    if len(found) != parts:
+        raise ValueError("not of the expected form")
+    return found
+
+
+def _decimal(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
+        raise ValueError("a whole number expected")
+    return int(text)
 
 
 def _write_texts(texts: tuple[str, ...]) -> Value:
@@ -222,15 +290,15 @@ def _read_texts(value: object) -> tuple[str, ...]:
     return tuple(_text(text) for text in _listed(value))
 
 
-def _write_deployed(limits: tuple[DeployedLimit, ...]) -> Value:
-    texts = [f"{limit.pool}:{_count(limit.max_parallelism)}" for limit in limits]
+def _write_deployed(deployed: tuple[DeployedLimit, ...]) -> Value:
+    texts = [f"{limit.pool}:{_limit(limit.max_parallelism)}" for limit in deployed]
     _read_deployed(texts)  # as for a slot
     return texts
 
 
 def _read_deployed(value: object) -> tuple[DeployedLimit, ...]:
     pairs = [_matched(_DEPLOYED, text).groups() for text in _listed(value)]
-    return tuple(DeployedLimit(pool, int(limit)) for pool, limit in pairs)
+    return tuple(DeployedLimit(pool, _limit(int(limit))) for pool, limit in pairs)
 
 
 def _write_policy(policy: RetryPolicy) -> Value:

@@ -58,39 +58,39 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
     Work: {
         "target": Field("fn", forms.TEXT),
         "args": Field("a", forms.TEXT, absent=None),
-        "args_chunks": Field("ac", forms.COUNT, absent=None),
+        "args_chunks": Field("ac", forms.CHUNKS, absent=None),
         "kind": Field("k", forms.choice(Kind)),
         "retry": Field("rp", forms.RETRY, absent=None),
         "claimed": Field("cl", forms.FLAG, absent=False),
         "state": Field("s", forms.choice(State)),
-        "due_at": Field("due", forms.MOMENT),
-        "enqueued_at": Field("enq", forms.MOMENT),
-        "retention_s": Field("keep", forms.MOMENT, absent=None),
-        "attempts_made": Field("n", forms.COUNT),
-        "starts": Field("st", forms.COUNT),
-        "undelivered": Field("un", forms.COUNT),
-        "snoozes": Field("sn", forms.COUNT, absent=0),
-        "refused_since": Field("ref", forms.MOMENT, absent=None),
+        "due_at": Field("due", forms.WORK_MOMENT),
+        "enqueued_at": Field("enq", forms.WORK_MOMENT),
+        "retention_s": Field("keep", forms.RETENTION, absent=None),
+        "attempts_made": Field("n", forms.STARTS),
+        "starts": Field("st", forms.STARTS),
+        "undelivered": Field("un", forms.STARTS),
+        "snoozes": Field("sn", forms.STARTS, absent=0),
+        "refused_since": Field("ref", forms.WORK_MOMENT, absent=None),
         "started_by": Field("by", forms.TEXT, absent=None),
-        "started_at": Field("at", forms.MOMENT, absent=None),
+        "started_at": Field("at", forms.WORK_MOMENT, absent=None),
         "claim": Field("cm", forms.TEXT, absent=None),
-        "deadline": Field("dl", forms.MOMENT, absent=None),
+        "deadline": Field("dl", forms.WORK_MOMENT, absent=None),
         "cancel_requested": Field("cr", forms.FLAG, absent=False),
         "link": Field("ln", forms.TEXT, absent=None),
         "suspected_type": Field("sut", forms.TEXT, absent=None),
         "suspected_error": Field("sue", forms.TEXT, absent=None),
         "on_complete": Field("oc", forms.TEXT, absent=None),
         "context": Field("cx", forms.TEXT, absent=None),
-        "context_chunks": Field("cc", forms.COUNT, absent=None),
+        "context_chunks": Field("cc", forms.CHUNKS, absent=None),
         "callback_for": Field("cf", forms.OUTCOMES, absent=()),
         "callback": Field("cb", forms.choice(CallbackState), absent=None),
         "outcome": Field("o", forms.choice(Outcome), absent=None),
         "result": Field("r", forms.TEXT, absent=None),
-        "result_chunks": Field("rc", forms.COUNT, absent=None),
+        "result_chunks": Field("rc", forms.CHUNKS, absent=None),
         "error": Field("e", forms.TEXT, absent=None),
         "error_type": Field("et", forms.TEXT, absent=None),
-        "finished_at": Field("fin", forms.MOMENT, absent=None),
-        "expires_at": Field(TTL_ATTRIBUTE, forms.MOMENT, absent=None),
+        "finished_at": Field("fin", forms.WORK_MOMENT, absent=None),
+        "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS, absent=None),
         "dead": Field(DEAD_KEY, forms.TEXT, absent=None),
         "redrive_of": Field("ro", forms.ULID, absent=None),
         "redriven_as": Field("ra", forms.ULID, absent=None),
@@ -98,27 +98,27 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
     },
     Chunk: {
         "text": Field("x", forms.TEXT),
-        "expires_at": Field(TTL_ATTRIBUTE, forms.MOMENT, absent=None),
+        "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS, absent=None),
     },
     Pointer: {
         "work_id": Field("w", forms.ULID),
     },
     Done: {
         "work_id": Field("w", forms.ULID),
-        "start": Field("st", forms.COUNT),
+        "start": Field("st", forms.STARTS),
         "kind": Field("k", forms.choice(DoneKind)),
         "pointer": Field("p", forms.ULID, absent=None),
         "callback": Field("cb", forms.choice(CallbackState), absent=None),
-        "expires_at": Field(TTL_ATTRIBUTE, forms.MOMENT, absent=None),
+        "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS, absent=None),
         "outcome": Field("o", forms.choice(Outcome), absent=None),
     },
     MinuteReport: {
         "tally": Field("ta", forms.TALLY),
-        "expires_at": Field(TTL_ATTRIBUTE, forms.MOMENT, absent=None),
+        "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS, absent=None),
     },
     Status: {
         "state": Field("s", forms.choice(LoopState)),
-        "generation": Field("g", forms.COUNT),
+        "generation": Field("g", forms.GENERATION),
         "lease_until": Field("l", forms.MOMENT),
         "wake_at": Field("wk", forms.MOMENT, absent=None),
         "saturated": Field("sat", forms.FLAG, absent=False),
@@ -128,8 +128,8 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
     },
     Ledger: {
         "holder": Field("h", forms.TEXT),
-        "generation": Field("g", forms.COUNT),
-        "version": Field("v", forms.COUNT),
+        "generation": Field("g", forms.GENERATION),
+        "version": Field("v", forms.GENERATION),
         "entries": Field("en", forms.ENTRIES),
         "shards": Field("sh", forms.SHARD_MARKS),
         "callbacks": Field("cb", forms.OWED, absent=()),
@@ -138,17 +138,17 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "epoch": Field("ep", forms.COUNT, absent=0),
     },
     Config: {
-        "version": Field("v", forms.COUNT),
-        "max_parallelism": Field("max", forms.COUNT),
+        "version": Field("v", forms.GENERATION),
+        "max_parallelism": Field("max", forms.PARALLELISM),
         "base_by": Field("bb", forms.TEXT),
         "base_at": Field("ba", forms.MOMENT),
-        "override_parallelism": Field("omax", forms.COUNT, absent=None),
+        "override_parallelism": Field("omax", forms.PARALLELISM, absent=None),
         "override_paused": Field("op", forms.FLAG, absent=None),
         "override_by": Field("ob", forms.TEXT, absent=None),
         "override_at": Field("oa", forms.MOMENT, absent=None),
         "epoch": Field("ep", forms.COUNT, absent=0),
         "epoch_at": Field("ea", forms.MOMENT, absent=None),
-        "deployed_parallelism": Field("dmax", forms.COUNT, absent=None),
+        "deployed_parallelism": Field("dmax", forms.PARALLELISM, absent=None),
         "deployed_at": Field("da", forms.MOMENT, absent=None),
     },
     Registration: {
@@ -161,7 +161,7 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "scheduler_role_arn": Field("role", forms.TEXT, absent=None),
         "acknowledging": Field("ack", forms.TEXTS, absent=()),
         "limits": Field("lim", forms.DEPLOYED_LIMITS, absent=()),
-        "version": Field("v", forms.COUNT, absent=0),
+        "version": Field("v", forms.GENERATION, absent=0),
         "replaced": Field("rep", forms.TEXTS, absent=()),
         "replaced_at": Field("ra", forms.MOMENT, absent=None),
     },
@@ -193,7 +193,7 @@ def attribute_of(record_type: type[Record], name: str) -> str:
 def number_attribute_of(record_type: type[Record], name: str) -> str:
     """The attribute of a field that is a number. Raises ValueError as `field_of` does, and when the field is no number."""
     field = field_of(record_type, name)
-    if field.form not in (forms.COUNT, forms.MOMENT):
+    if field.form not in forms.NUMBERS:
         raise ValueError(f"{record_type.__name__}.{name}: not a number")
     return field.attribute
 
@@ -238,7 +238,7 @@ def encode_field(record_type: type[Record], name: str, value: object) -> Value |
         return None
     if value == () and field.absent == ():
         return None
-    if field.form is forms.COUNT and value == 0 and field.absent == 0:
+    if field.form in forms.NUMBERS and value == 0 and field.absent == 0:
         return None
     try:
         return field.form.encode(value)

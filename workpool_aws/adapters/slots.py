@@ -24,7 +24,8 @@ from typing import Final
 
 from ulid import ULID
 
-from workpool_aws.model.ids import EpochMs, WorkId, is_ulid
+from workpool_aws.core import limits
+from workpool_aws.model.ids import EpochMs, WorkId, is_ulid, time_of
 from workpool_aws.model.loop import Entry, EntryKey
 
 __all__ = ["pack", "unpack"]
@@ -38,8 +39,6 @@ _CONFIRMED: Final = 1 << 4
 _START_FOLLOWS: Final = 1 << 5
 _DEADLINE_SHIFT: Final = 6
 _VARINT_BYTES_MAX: Final = 5
-_START_BELOW: Final = 10**9
-_MOMENT_BELOW: Final = 2**48
 _TEXT: Final = re.compile(r"([0-9A-Z]{26}):([0-9]{1,10}):([0-9a-z]{1,12})(:c)?", re.ASCII)
 
 
@@ -95,6 +94,11 @@ def unpack(value: object) -> dict[EntryKey, Entry]:
     entries = dict(pairs)
     if len(entries) != len(pairs):
         raise ValueError("one start has two slots")
+    if len(entries) > limits.STORED_SLOTS_MAX:
+        raise ValueError("more slots than a ledger has")
+    for key, entry in pairs:
+        if max(time_of(key.work_id), entry.deadline) >= limits.STORED_WORK_MS_BELOW:
+            raise ValueError("a slot of a time that cannot be")
     return entries
 
 
@@ -157,5 +161,5 @@ def _read_text(value: object) -> tuple[EntryKey, Entry]:
 
 
 def _check_numbers(start: int, deadline: int) -> None:
-    if not 0 <= start < _START_BELOW or not 0 <= deadline < _MOMENT_BELOW:
+    if not 0 <= start <= limits.STORED_STARTS_BELOW or not 0 <= deadline < limits.STORED_MS_BELOW:
         raise ValueError("a slot with a number out of bounds")

@@ -40,7 +40,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _SECOND: Final = timedelta(seconds=1)
 _DELAY_MAX: Final = timedelta(milliseconds=limits.DELAY_MS_MAX)
-_RETENTION_MAX: Final = timedelta(days=3_660)
+_RETENTION_MAX: Final = timedelta(seconds=limits.RETENTION_S_MAX)
 _SEQUENCES_KEPT: Final = 64
 _LINK_MAX: Final = 256
 

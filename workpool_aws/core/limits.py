@@ -31,11 +31,28 @@ EVENT_BYTES_MAX: Final = 1_000_000
 """An asynchronous event: Lambda says 1 MB, and this is the smaller reading of it."""
 ASSIGNMENT_BYTES_MAX: Final = 2 * 1024
 RETENTION_S_DEFAULT: Final = 24 * 3600
+RETENTION_S_MAX: Final = 3_660 * 24 * 3600
 ERROR_TEXT_MAX: Final = 4096
 """Characters of an error kept with the work."""
 ERROR_CAUSES_MAX: Final = 5
 """Exceptions of a group whose texts stand in its error."""
 POOL_NAME_LENGTH_MAX: Final = names.POOL_LENGTH_MAX
+
+# What an item may say. What it says beyond these bounds is damage, so that nothing that is made of it can be out of bounds itself.
+STORED_MS_BELOW: Final = 253_402_300_800_000
+"""The year 10000: no later time can be written, or shown."""
+STORED_WORK_MS_BELOW: Final = 253_339_228_800_000
+"""The year 9998, for times of work items and slots: deadlines, delays and wake-ups are added to them."""
+STORED_COUNT_BELOW: Final = 10**9
+STORED_STARTS_BELOW: Final = 10**6
+"""Starts, attempts, snoozes and put backs of one work item: more than any policy allows."""
+STORED_GENERATION_BELOW: Final = 10**12
+"""Generations and versions: one each 100 ms for three thousand years."""
+STORED_TRIES_BELOW: Final = 1_000
+STORED_SLOTS_MAX: Final = 2 * PARALLELISM_MAX
+"""Of a ledger; callbacks as many."""
+REBUILD_ROWS_MAX: Final = 100_000
+"""Rows, the latest first, that a loop looks through for what ran when its ledger is damaged."""
 
 # Clocks and the late rule (docs/protocol.md, "Why a time cursor is safe").
 SKEW_MS: Final = 2_000

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from workpool_aws.adapters.capacity import item_size
 from workpool_aws.adapters.codec import change_of, decode, encode
 from workpool_aws.adapters.schema import attribute_of, encode_field, field_of
+from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
     Config,
@@ -68,6 +69,8 @@ LEDGER = Ledger(pool="email", holder="h", generation=1, version=1, entries={Entr
 pools = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
 times = st.integers(min_value=0, max_value=2**45).map(EpochMs)
 counts = st.integers(min_value=0, max_value=10**9 - 1)
+starts = st.integers(0, limits.STORED_STARTS_BELOW - 1)
+parallelism = st.integers(0, limits.PARALLELISM_MAX)
 texts = st.text(max_size=30)
 ulids = st.builds(lambda at, bits: WorkId(make_id(at, random_bits=bits, shard=3)), times, st.integers(0, 2**75))
 durations = st.integers(0, 366 * 24 * 3600 * 10**6).map(lambda us: timedelta(microseconds=us))
@@ -98,10 +101,10 @@ works = st.builds(
     state=st.sampled_from(State),
     due_at=times,
     enqueued_at=times,
-    retention_s=maybe(counts),
-    attempts_made=counts,
-    starts=counts,
-    undelivered=counts,
+    retention_s=maybe(st.integers(1, limits.RETENTION_S_MAX)),
+    attempts_made=starts,
+    starts=starts,
+    undelivered=starts,
     refused_since=maybe(times),
     started_by=maybe(texts),
     started_at=maybe(times),
@@ -119,7 +122,7 @@ works = st.builds(
     error_type=maybe(texts),
     finished_at=maybe(times),
     expires_at=maybe(counts),
-    result_chunks=maybe(counts),
+    result_chunks=maybe(st.integers(1, limits.CHUNKS_MAX)),
     dead=maybe(texts),
     redrive_of=maybe(ulids),
     redriven_as=maybe(ulids),
@@ -133,9 +136,9 @@ tallies = st.builds(
     canceled=counts,
     lags=st.dictionaries(st.integers(0, 28), counts, max_size=5).map(lambda lags: tuple(sorted(lags.items()))),
 )
-entries = st.dictionaries(st.builds(EntryKey, ulids, counts), st.builds(Entry, times, flags), max_size=5)
-marks = st.lists(st.builds(ShardMark, st.just("") | ulids, st.just("") | ulids, times), max_size=4).map(tuple)
-owed = st.lists(st.builds(Owed, ulids, times, st.integers(0, 9999), st.integers(0, 9999)), max_size=4).map(tuple)
+entries = st.dictionaries(st.builds(EntryKey, ulids, starts), st.builds(Entry, times, flags), max_size=5)
+marks = st.lists(st.builds(ShardMark, st.just("") | ulids, st.just("") | ulids, times), min_size=1, max_size=4).map(tuple)
+owed = st.lists(st.builds(Owed, ulids, times, st.integers(0, 999), st.integers(0, 999)), max_size=4).map(tuple)
 records = st.one_of(
     works,
     st.builds(
@@ -153,7 +156,7 @@ records = st.one_of(
         pool=pools,
         at=ulids,
         work_id=ulids,
-        start=counts,
+        start=starts,
         kind=st.sampled_from(DoneKind),
         pointer=maybe(ulids),
         callback=maybe(st.sampled_from(CallbackState)),
@@ -187,10 +190,10 @@ records = st.one_of(
         Config,
         pool=pools,
         version=counts,
-        max_parallelism=counts,
+        max_parallelism=parallelism,
         base_by=texts,
         base_at=times,
-        override_parallelism=maybe(counts),
+        override_parallelism=maybe(parallelism),
         override_paused=st.sampled_from([None, True]),
         override_by=maybe(texts),
         override_at=maybe(times),

@@ -14,11 +14,11 @@ from workpool_aws.model.loop import Entry, EntryKey
 
 FIRST, SECOND = (WorkId(make_id(EpochMs(NOW + n), random_bits=n)) for n in (0, 5))
 
-moments = st.integers(0, 2**48 - 1) | st.integers(NOW, NOW + 10**6)
+moments = st.integers(0, limits.STORED_WORK_MS_BELOW - 1) | st.integers(NOW, NOW + 10**6)
 ids = st.builds(
     lambda at, bits, shard: WorkId(make_id(EpochMs(at), random_bits=bits, shard=shard)), moments, st.integers(0, 2**75), st.integers(0, 31)
 )
-keys = st.builds(EntryKey, ids, st.sampled_from([0, 1, 2, 127, 128, 10**9 - 1]))
+keys = st.builds(EntryKey, ids, st.sampled_from([0, 1, 2, 127, 128, limits.STORED_STARTS_BELOW]))
 slots = st.dictionaries(keys, st.builds(Entry, moments.map(EpochMs), st.booleans()), max_size=12)
 
 
@@ -131,9 +131,9 @@ def test_what_is_no_slots_is_refused(value: object) -> None:
     [
         (EntryKey(WorkId("x"), 1), Entry(NOW)),
         (EntryKey(FIRST, -1), Entry(NOW)),
-        (EntryKey(FIRST, 10**9), Entry(NOW)),
+        (EntryKey(FIRST, limits.STORED_STARTS_BELOW + 1), Entry(NOW)),
         (EntryKey(FIRST, 1), Entry(EpochMs(-1))),
-        (EntryKey(FIRST, 1), Entry(EpochMs(2**48))),
+        (EntryKey(FIRST, 1), Entry(EpochMs(limits.STORED_MS_BELOW))),
     ],
 )
 def test_a_slot_that_could_not_be_read_back_is_not_written(key: EntryKey, entry: Entry) -> None:
