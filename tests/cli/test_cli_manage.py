@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -106,13 +107,16 @@ def test_show_keeps_arguments_and_results_to_itself(scene: Scene, capsys: pytest
     as_json = json.loads(capsys.readouterr().out)
     assert main(["show", scene.good, "--json", "--args"]) == 0
     with_args = json.loads(capsys.readouterr().out)
+    assert main(["show", scene.good, "--json", "--result"]) == 0
+    with_result = json.loads(capsys.readouterr().out)
 
     assert SECRET not in plain
     assert "sent" not in plain
     assert f'arguments         {{"password":"{SECRET}"}}' in open_
     assert 'result            "sent"' in open_
-    assert "args" not in as_json
-    assert json.loads(with_args["args"]) == {"password": SECRET}
+    assert {"args", "result"} & set(as_json) == set()
+    assert (json.loads(with_args["args"]), "result" in with_args) == ({"password": SECRET}, False)
+    assert (json.loads(with_result["result"]), "args" in with_result) == ("sent", False)
 
 
 def test_an_unknown_work_is_code_3(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,6 +220,68 @@ def test_pause_resume_and_limit(scene: Scene, capsys: pytest.CaptureFixture[str]
     assert said.splitlines()[0] == "in force  9 at a time"
     assert "override  9, by a caller outside Lambda" in said
     assert scene.pool.config(None).max_parallelism == 9
+
+
+@pytest.mark.parametrize("number", ["0", "500"])
+def test_a_limit_may_be_as_low_as_0_and_as_high_as_500(scene: Scene, number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["limit", number, "--json"]) == 0
+
+    assert json.loads(capsys.readouterr().out)["max_parallelism"] == int(number)
+
+
+@pytest.mark.parametrize(
+    ("argv", "bounds"),
+    [
+        (["limit", "-1"], ""),
+        (["limit", "501"], "from 0 to 500"),
+        (["limit", "2.5"], "from 0 to 500"),
+        (["ls", "--limit", "0"], "from 1 to 1000"),
+        (["ls", "--limit", "1001"], "from 1 to 1000"),
+        (["stats", "--minutes", "0"], "from 1 to 10080"),
+        (["stats", "--minutes", "10081"], "from 1 to 10080"),
+        (["stats", "--minutes", "ten"], "from 1 to 10080"),
+    ],
+)
+def test_a_number_out_of_bounds_is_refused_and_the_bounds_are_said(
+    scene: Scene, argv: list[str], bounds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == 2
+
+    assert bounds in capsys.readouterr().err
+    assert scene.pool.config(None).override is None
+
+
+@pytest.mark.parametrize("argv", [["ls", "--limit", "1000"], ["stats", "--minutes", "10080"], ["stats", "--minutes", "1"]])
+def test_a_number_at_its_bound_is_taken(scene: Scene, argv: list[str]) -> None:
+    assert main(argv) == 0
+
+
+def test_the_limit_says_who_set_what_and_when(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    said = []
+    for argv in (["limit"], ["pause"], ["limit", "9"], ["resume"]):
+        main(argv)
+        said.append(dict(re.split(r"\s{2,}", line, maxsplit=1) for line in capsys.readouterr().out.splitlines()))
+        main([*argv[:1], "--json"])
+        said[-1]["json"] = json.loads(capsys.readouterr().out)
+
+    untouched, paused, limited, resumed = said
+    when = r", \d{4}-\d\d-\d\d.*"
+    assert (untouched["in force"], untouched["override"], untouched["json"]["override"]) == ("4 at a time", "none", None)
+    assert re.fullmatch(f"4, by .+{when}", untouched["base"])
+    assert untouched["json"]["base"]["max_parallelism"] == 4
+    assert (paused["in force"], paused["json"]["paused"]) == ("0 at a time (paused)", True)
+    assert re.fullmatch(f"paused, by a caller outside Lambda{when}", paused["override"])
+    assert paused["json"]["override"] == {"max_parallelism": None, "paused": True, "by": "a caller outside Lambda"}
+    assert re.fullmatch(f"9, paused, by a caller outside Lambda{when}", limited["override"])
+    assert resumed["in force"] == "9 at a time"
+    assert re.fullmatch(f"9, by a caller outside Lambda{when}", resumed["override"])
+    assert resumed["json"]["override"] == {"max_parallelism": 9, "paused": False, "by": "a caller outside Lambda"}
+
+
+def test_a_pool_that_no_program_configured_has_the_default(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["limit", "--pool", "untouched"]) == 0
+
+    assert re.search(r"(?m)^base +\d+, by nobody: the default$", capsys.readouterr().out)
 
 
 @both_engines

@@ -10,6 +10,7 @@ from workpool_aws.local import LocalCloud
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
 
+SEND = "arn:aws:lambda:us-east-1:123456789012:function:send"
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
 
@@ -118,6 +119,25 @@ def test_a_list_of_one_function(cloud: LocalCloud) -> None:
 
     assert every_page(pool, fn="bad") == every_page(pool, fn=bad) == [wanted]
     assert every_page(pool, fn="ba") == every_page(pool, fn=f"{bad}:1") == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "finds"),
+    [
+        ("send", ["plain", "live"]),
+        ("send:live", ["live"]),
+        ("live", []),
+        ("sen", []),
+        (f"{SEND}:live", ["live"]),
+        (SEND, ["plain"]),
+        (f"{SEND}:other", []),
+    ],
+)
+def test_a_function_is_asked_for_by_name_or_by_the_very_arn(cloud: LocalCloud, asked: str, finds: list[str]) -> None:
+    pool = cloud.workpool(max_parallelism=0)
+    names = {pool.enqueue_action(None, target, {}): name for name, target in (("plain", SEND), ("live", f"{SEND}:live"))}
+
+    assert [names[each] for each in every_page(pool, fn=asked)] == finds
 
 
 def test_pools_list_their_own(cloud: LocalCloud) -> None:

@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
+from builders import NOW
 from integration.stage import FAILED, NOT_DELIVERED, TARGET, Stage
 from pool_world import World
 from workpool_aws import RetryPolicy, Stats, UsageError, Workpool
 from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.core import limits
+from workpool_aws.core.stats import Queued, stats_of
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.facts import StatsTaken
+from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.work import Outcome
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
@@ -179,6 +182,19 @@ def test_a_busy_pool_writes_at_most_one_report_a_minute() -> None:
         assert 9 <= written.requests <= 11
         assert written.write_units == written.requests
         assert pool.stats(None, window=timedelta(hours=1)).executions == 200
+
+
+@pytest.mark.parametrize(("waits_ms", "told_s"), [(0, 0.0), (1, 0.001), (90_000, 90.0), (-2_000, 0.0)])
+def test_the_oldest_waits_for_seconds_and_never_less_than_none(waits_ms: int, told_s: float) -> None:
+    """A clock that goes after that of the enqueuer sees it due in the future."""
+    queued = Queued(pending=1, scheduled=0, capped=False, oldest_at=EpochMs(NOW - waits_ms))
+
+    assert stats_of(queued, [], running=0, window_ms=60_000, now=NOW).oldest_pending_s == told_s
+
+
+@pytest.mark.parametrize("window", [MINUTE, timedelta(days=7)])
+def test_a_window_at_its_bound_is_taken(cloud: LocalCloud, window: timedelta) -> None:
+    assert cloud.workpool().stats(None, window=window) == NOTHING
 
 
 @pytest.mark.parametrize("window", [None, 5, timedelta(seconds=59), timedelta(days=8)])

@@ -41,7 +41,7 @@ class TaskPoolMiddleware:
 
     def __init__(self, app: App, pool: TaskPool | Callable[[], TaskPool] = TaskPool) -> None:
         if not isinstance(pool, TaskPool) and not callable(pool):
-            raise UsageError("pool", pool, "a TaskPool, or a callable that makes one")
+            raise UsageError("pool", pool, "a TaskPool or a callable that makes TaskPools")
         self._app = app
         self._pool = pool
 
@@ -50,8 +50,8 @@ class TaskPoolMiddleware:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        own = None if isinstance(self._pool, TaskPool) else self._pool()
-        pool = own or self._pool_for_all()
+        pool = self._pool_of_request()
+        end = pool.drain if pool is self._pool else pool.done
         state = scope.setdefault("state", {})
         if isinstance(state, MutableMapping):
             state[STATE_KEY] = pool
@@ -63,13 +63,16 @@ class TaskPoolMiddleware:
             failed = error
             raise
         finally:
-            await _in_thread(lambda: pool.drain(beside=failed) if own is None else pool.done(beside=failed))
+            await _in_thread(lambda: end(beside=failed))
         await answer.end()
 
-    def _pool_for_all(self) -> TaskPool:
+    def _pool_of_request(self) -> TaskPool:
         if isinstance(self._pool, TaskPool):
             return self._pool
-        raise UsageError("pool", self._pool, "a callable that makes TaskPools: this one made none")
+        made: object = self._pool()
+        if isinstance(made, TaskPool):
+            return made
+        raise UsageError("pool", made, "a TaskPool or a callable that makes TaskPools")
 
 
 class _Answer:

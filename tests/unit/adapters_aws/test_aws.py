@@ -26,6 +26,7 @@ from workpool_aws.ports import FunctionLimits, InvokeRefused
 from workpool_aws.settings import Settings
 
 LOOP = "arn:aws:lambda:eu-west-1:123456789012:function:loop"
+DONE = "arn:aws:lambda:eu-west-1:123456789012:function:completion"
 ROLE = "arn:aws:iam::123456789012:role/scheduler"
 LAMBDA_S_MAX = 900
 ASSIGNMENT = Assignment(
@@ -192,3 +193,30 @@ def test_store_and_timer_work_on_an_emulated_aws(session, clock, entropy):
         ports.timer.forget("email")
         ports.timer.forget("email")
         assert scheduler.list_schedules()["Schedules"] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "deployed", "claims"), [(None, None, False), (None, DONE, True), (DONE, None, True), (DONE, LOOP, True)]
+)
+def test_a_function_claims_by_the_completion_of_the_settings_or_else_of_the_deployment(counting, far, settings, deployed, claims):
+    """[WP-5] An enqueuer outside the deployment has no settings: the table says where failures lead."""
+    counting.listen = lambda client: far.listen(client) if client.meta.service_model.service_name == "lambda" else client
+    marked = {"Timeout": 3, "Environment": {"Variables": {"WORKPOOL_DECORATED": "1"}}}
+    far.answers = [(200, marked, ""), (200, {"DestinationConfig": {"OnFailure": {"Destination": DONE}}}, "")]
+    with mock_aws():
+        create_table(boto3.client("dynamodb", region_name="eu-west-1"), "t-1")
+        ports = aws_ports("t-1", counting, settings=Settings(completion_arn=settings))
+        if deployed is not None:
+            ports.store.write(Put(Deployment(loop_arn=LOOP, completion_arn=deployed)))
+        assert ports.invoker.limits("send").claims is claims
+
+
+def test_the_functions_that_acknowledge_are_those_of_the_deployment(counting, far):
+    counting.listen = lambda client: far.listen(client) if client.meta.service_model.service_name == "lambda" else client
+    far.default = (200, {"Timeout": 3}, "")
+    with mock_aws():
+        create_table(boto3.client("dynamodb", region_name="eu-west-1"), "t-1")
+        before = aws_ports("t-1", counting, settings=Settings()).invoker.acknowledges("told")
+        ports = aws_ports("t-1", counting, settings=Settings())
+        ports.store.write(Put(Deployment(loop_arn=LOOP, acknowledging=("told",))))
+        assert (before, ports.invoker.acknowledges("told"), ports.invoker.acknowledges("send")) == (False, True, False)

@@ -78,6 +78,15 @@ def test_what_carries_our_mark_and_cannot_be_read_is_told(own: object, condition
     assert SECRET not in repr(found)
 
 
+@pytest.mark.parametrize("own", [OURS, TICKET])
+@pytest.mark.parametrize("condition", [None, "", 5])
+def test_a_record_without_a_condition_tells_of_no_end(own: object, condition: object) -> None:
+    found = read_record(record(own, condition, {"errorMessage": SECRET}))
+
+    assert isinstance(found, UnreadableRecord)
+    assert "condition" in found.reason
+
+
 def test_an_event_that_came_as_text_is_not_taken_for_another_systems() -> None:
     found = read_record({"requestPayload": '{"to":"card 4111","_workpool":{', "requestContext": {"condition": "RetriesExhausted"}})
 

@@ -351,8 +351,9 @@ def listing(invoker, clock, told):
     return listing
 
 
-def test_a_missing_permission_is_told_once_for_each_function(listing, far, clock, told):
-    far.default = DENIED
+@pytest.mark.parametrize("code", ["AccessDeniedException", "AccessDenied"])
+def test_a_missing_permission_is_told_once_for_each_function(listing, far, clock, told, code):
+    far.default = (*DENIED[:2], code)
     for target in ("send", "send", "other"):
         assert listing.invoker.limits(target) == UPPER_BOUND
         clock.time = EpochMs(clock.time + 3_600_000)

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
 from moto import mock_aws
 
 from builders import NOW, an_id
@@ -129,6 +130,7 @@ def test_a_target_that_does_not_exist_may_come_into_being(regions: AwsMessenger,
         (ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "x"), InvokeRefused),
         (EndpointConnectionError(endpoint_url="x"), InvokeThrottled),
         (ReadTimeoutError(endpoint_url="x"), InvokeUnanswered),
+        (ResponseParserError("no XML"), InvokeUnanswered),
     ],
 )
 def test_what_an_error_means_is_the_same_for_every_target(

@@ -255,6 +255,17 @@ def test_a_pool_that_is_none_is_refused():
         TaskPoolMiddleware(lambda *_: None, pool="pool")
 
 
+@pytest.mark.parametrize("made", [None, "pool", 0])
+def test_a_maker_that_makes_no_pool_is_refused_with_what_it_made(made):
+    async def app(scope, receive, send):
+        events.append("called")
+
+    with pytest.raises(UsageError) as refused:
+        asyncio.run(TaskPoolMiddleware(app, pool=lambda: made)({"type": "http"}, None, None))
+    assert refused.value.field == "pool"
+    assert events == []
+
+
 @pytest.mark.parametrize("kind", ["http.response.body", "http.response.zerocopysend"])
 def test_it_waits_before_the_last_part_only_whatever_parts_are_made_of(kind):
     gate, sent = Gate(), []

@@ -293,3 +293,12 @@ def test_only_pools_with_something_left_to_do_or_to_tell_are_kept_for_the_end_of
     with pytest.raises(TasksFailed):
         pool.done()
     assert pool._crew not in unfinished()
+
+
+def test_a_pool_whose_tasks_are_over_is_not_kept_although_nobody_waited():
+    pool, workers = TaskPool(max_workers=1, idle_timeout=0.01), []
+    begun = threading.Event()
+    pool.add(lambda: workers.append(threading.current_thread()), begun.set)
+    assert begun.wait(WAIT_S)
+    workers[0].join(WAIT_S)
+    assert pool._crew not in unfinished()
