@@ -92,7 +92,7 @@ def test_a_grant_that_would_come_to_nothing_is_refused() -> None:
     pool = Workpool(stack, "Pools", {"email": {}})
     theirs = iam.Role.from_role_arn(stack, "Theirs", "arn:aws:iam::222222222222:role/theirs")
 
-    with pytest.raises(ConfigurationError, match="not this account's to give"):
+    with pytest.raises(ConfigurationError, match="permissions for Mail/Theirs would be lost"):
         pool.grant_enqueue(theirs)
     pool.grant_enqueue(iam.Role.from_role_arn(stack, "Imported", "arn:aws:iam::111111111111:role/imported"))
 
@@ -110,13 +110,13 @@ def test_a_handler_that_becomes_an_action_later_is_refused_with_the_reason() -> 
 def test_an_event_age_that_lambda_would_refuse_is_refused(event_age: Duration) -> None:
     deployed = Deployed()
 
-    with pytest.raises(ConfigurationError, match="is not from 1 minute to 6 hours"):
+    with pytest.raises(ConfigurationError, match="event_age must be a Duration from 1 minute to 6 hours"):
         deployed.pool.add_action(deployed.function("SendEmail"), event_age=event_age)
 
 
 @pytest.mark.parametrize("memory_mb", [127, 10_241])
 def test_memory_that_lambda_would_refuse_is_refused(memory_mb: int) -> None:
-    with pytest.raises(ConfigurationError, match=f"loop_memory_mb: {memory_mb} is not from 128 to 10240"):
+    with pytest.raises(ConfigurationError, match=f"loop_memory_mb must be an int from 128 to 10240; got {memory_mb}"):
         Deployed(loop_memory_mb=memory_mb)
 
 

@@ -43,7 +43,7 @@ def test_a_decorated_action_reports_by_itself_and_only_its_failures_go_to_comple
     assert (events["MaximumRetryAttempts"], events["MaximumEventAgeInSeconds"], events["Qualifier"]) == (0, 60, "$LATEST")
     assert list(events["DestinationConfig"]) == ["OnFailure"]
     told = environment_of(deployed, "SendEmail")
-    assert told.keys() == {"WORKPOOL_TABLE", "WORKPOOL_LOOP_ARN", "WORKPOOL_COMPLETION_ARN", DECORATED}
+    assert told.keys() == {"WORKPOOL_TABLE", "WORKPOOL_LOOP_ARN", "WORKPOOL_COMPLETION_ARN", "WORKPOOL_SERVES", DECORATED}
     assert told[DECORATED] == "1"
     assert "dynamodb:UpdateItem" in actions_in(policy_of(deployed, "SendEmail"))
     assert not {"dynamodb:Query", "dynamodb:Scan", "dynamodb:DeleteItem"} & actions_in(policy_of(deployed, "SendEmail"))
@@ -56,7 +56,7 @@ def test_an_undecorated_action_has_no_access_to_the_table() -> None:
     (events,) = events_of(deployed, "Legacy")
     assert sorted(events["DestinationConfig"]) == ["OnFailure", "OnSuccess"]
     assert actions_in(policy_of(deployed, "Legacy")) == {"lambda:InvokeFunction"}
-    assert environment_of(deployed, "Legacy") == {}
+    assert environment_of(deployed, "Legacy") == {"WORKPOOL_SERVES": "email,reports"}
 
 
 def test_lambda_may_not_stop_a_chain_that_goes_through_an_action() -> None:
@@ -165,7 +165,9 @@ def test_an_imported_function_is_refused_as_an_action() -> None:
 
 def test_a_pool_that_is_not_there_is_refused() -> None:
     deployed = Deployed()
-    with pytest.raises(ConfigurationError, match=r"\['mail'\]: this Workpool has email, reports"):
+    with pytest.raises(
+        ConfigurationError, match=r"pools must be None or a list of pools of this Workpool \(email, reports\); got \['mail'\]"
+    ):
         deployed.pool.grant_enqueue(deployed.function("Api"), pools=["mail"])
 
 
@@ -211,7 +213,9 @@ def test_a_decorated_handler_may_mark_works_and_read_nothing() -> None:
     assert (events["MaximumRetryAttempts"], events["MaximumEventAgeInSeconds"]) == (2, 300)
     assert list(events["DestinationConfig"]) == ["OnFailure"]
     assert {action for action in actions_in(policy_of(deployed, "EmailSent")) if "dynamodb" in action} == {"dynamodb:UpdateItem"}
-    assert environment_of(deployed, "EmailSent") == {DECORATED: "1"}
+    told = environment_of(deployed, "EmailSent")
+    assert told.keys() == {"WORKPOOL_TABLE", "WORKPOOL_LOOP_ARN", "WORKPOOL_COMPLETION_ARN", "WORKPOOL_SERVES", DECORATED}
+    assert (told[DECORATED], told["WORKPOOL_SERVES"]) == ("1", "email,reports")
 
 
 def test_the_watchdog_is_told_which_handlers_acknowledge() -> None:

@@ -131,7 +131,7 @@ def test_the_watchdog_ticks_every_minute_for_the_table(deployed: Deployed) -> No
     table = next(iter(deployed.of_type("AWS::DynamoDB::Table")))
 
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
-    assert plain(schedule["Target"]["Input"]) == f'{{"workpool_watchdog":{{"table":"{table}"}}}}'
+    assert plain(schedule["Target"]["Input"]) == f'{{"workpool_watchdog":{{"table":"{table}","pools":["email","reports"]}}}}'
     assert "DeadLetterConfig" in schedule["Target"]
 
 
@@ -168,11 +168,11 @@ def test_everything_but_the_table_goes_with_the_stack(deployed: Deployed) -> Non
 @pytest.mark.parametrize(
     ("pools", "says"),
     [
-        ({}, "name at least one"),
-        ({"e mail": {}}, "is no pool's name"),
-        ({"email": {"max_paralelism": 1}}, "unknown option 'max_paralelism'"),
-        ({"email": {"max_parallelism": 501}}, "501 is not an int from 0 to 500"),
-        ({"email": {"max_parallelism": True}}, "True is not an int"),
+        ({}, "pools must be a mapping of at least one pool"),
+        ({"e mail": {}}, "must be 1 to 40 of A-Z a-z 0-9 _ -; got 'e mail'"),
+        ({"email": {"max_paralelism": 1}}, r"pools\['email'\]: an option must be one of max_parallelism; got 'max_paralelism'"),
+        ({"email": {"max_parallelism": 501}}, "max_parallelism must be an int from 0 to 500; got 501"),
+        ({"email": {"max_parallelism": True}}, "max_parallelism must be an int from 0 to 500; got True"),
         ({f"{n:040}": {"max_parallelism": 1} for n in range(60)}, "3400 bytes of a function's environment"),
     ],
 )
@@ -182,5 +182,5 @@ def test_pools_that_cannot_be_are_refused(pools: dict[str, dict[str, object]], s
 
 
 def test_an_unknown_log_level_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="log_level: 'LOUD' is none of DEBUG"):
+    with pytest.raises(ConfigurationError, match=r"log_level must be one of DEBUG, .*; got 'LOUD'"):
         Deployed(log_level="LOUD")

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from workpool_cdk.errors import ConfigurationError
+from workpool_cdk.checks import member
+from workpool_cdk.errors import ConfigurationError, must_be
 from workpool_cdk.monitoring import Monitoring
 
 __all__ = ["AppConfig", "read_config"]
 
 T = TypeVar("T")
 
+_KINDS: Final[Mapping[type, str]] = {str: "a text", bool: "true or false", dict: "a table"}
 _KNOWN: Final = frozenset({"stack", "table", "keep_table", "monitoring", "pools"})
 
 
@@ -41,33 +43,26 @@ def read_config(path: Path) -> AppConfig:
         said = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: {error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} must be TOML in UTF-8; {error}") from error
     unknown = sorted(set(said) - _KNOWN)
     if unknown:
-        raise ConfigurationError(f"{path}: unknown key {unknown[0]!r}; known: {', '.join(sorted(_KNOWN))}")
+        raise must_be(f"{path}: a key", f"one of {', '.join(sorted(_KNOWN))}", unknown[0])
     pools = _value(path, said, "pools", dict, {"default": {}})
     strays = [name for name, options in pools.items() if not isinstance(options, dict)]
     if strays:
-        raise ConfigurationError(f"{path}: pools.{strays[0]}: write [pools.{strays[0]}], and its options below")
+        raise must_be(f"{path}: pools.{strays[0]}", f"a table: write [pools.{strays[0]}], and its options below", pools[strays[0]])
     return AppConfig(
         stack=_value(path, said, "stack", str, "Workpool"),
         table=_value(path, said, "table", str, "") or None,
         keep_table=_value(path, said, "keep_table", bool, True),  # noqa: FBT003 - the default, not a switch
-        monitoring=_monitoring(path, _value(path, said, "monitoring", str, Monitoring.MINIMAL)),
+        monitoring=member(f"{path}: monitoring", said.get("monitoring", Monitoring.MINIMAL), Monitoring),
         pools=pools,
     )
-
-
-def _monitoring(path: Path, level: str) -> Monitoring:
-    try:
-        return Monitoring(level)
-    except ValueError:
-        raise ConfigurationError(f"{path}: monitoring: {level!r} is none of {', '.join(Monitoring)}") from None
 
 
 def _value(path: Path, said: Mapping[str, object], key: str, kind: type[T], default: T) -> T:
     value = said.get(key, default)
     if not isinstance(value, kind):
-        raise ConfigurationError(f"{path}: {key}: {value!r} is not a {kind.__name__}")
+        raise must_be(f"{path}: {key}", _KINDS[kind], value)
     return value

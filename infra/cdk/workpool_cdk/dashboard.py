@@ -12,7 +12,7 @@ from constructs import Construct
 from workpool_aws.adapters.metrics import Metric
 from workpool_cdk.alarms import Watched, pool_metric
 
-__all__ = ["PoolDashboard"]
+__all__ = ["METRICS_MAX", "WIDGET_METRICS_MAX", "PoolDashboard"]
 
 _MINUTE: Final = Duration.minutes(1)
 _HOUR: Final = Duration.hours(1)
@@ -23,34 +23,50 @@ _LOOP_PRICE_PER_GB_S: Final = 13.3334e-6
 _WIDTH: Final = 8
 
 
+METRICS_MAX: Final = 2_500
+WIDGET_METRICS_MAX: Final = 500
+"""What CloudWatch allows of a dashboard, and of one widget."""
+_PAGE: Final = 100
+"""Pools of one dashboard: fifteen metrics each, three of them in one widget at most."""
+
+
 class PoolDashboard(Construct):
-    """$3 a month, beyond the three that an account has free."""
+    """$3 a month each, beyond the three that an account has free. One for every hundred pools; the first also has what is the table's."""
 
     def __init__(self, scope: Construct, construct_id: str, watched: Watched) -> None:
         super().__init__(scope, construct_id)
         self._watched = watched
-        dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=Duration.hours(3))
+        for first in range(0, len(watched.pools), _PAGE):
+            name = "Dashboard" if first == 0 else f"Dashboard{first // _PAGE + 1}"
+            dashboard = cloudwatch.Dashboard(self, name, default_interval=Duration.hours(3))
+            self._add_pools(dashboard, watched.pools[first : first + _PAGE])
+            if first == 0:
+                dashboard.add_widgets(self._throttles(), self._cost(), self._failures())
+                dashboard.add_widgets(self._requests())
+
+    def _add_pools(self, dashboard: cloudwatch.Dashboard, pools: Sequence[str]) -> None:
+        def each(title: str, metrics: Sequence[tuple[Metric, str]]) -> cloudwatch.GraphWidget:
+            return self._each(title, metrics, pools)
+
         dashboard.add_widgets(
-            self._each("Backlog: works that are due and have no slot", [("Backlog", "Maximum")]),
-            self._each("Oldest due work (s)", [("OldestDue", "Maximum")]),
-            self._each("Start lag (ms)", [("StartLag", "p50"), ("StartLag", "p95")]),
+            each("Backlog: work items that are due and have no slot", [("Backlog", "Maximum")]),
+            each("Oldest due work item (s)", [("OldestDue", "Maximum")]),
+            each("Start lag (ms)", [("StartLag", "p50"), ("StartLag", "p95")]),
         )
         dashboard.add_widgets(
-            self._each("In flight against the limit", [("InFlight", "Maximum"), ("Limit", "Maximum")]),
-            self._each(
+            each("In flight against the limit", [("InFlight", "Maximum"), ("Limit", "Maximum")]),
+            each(
                 "Success, failure and retry rates (%)", [("SuccessRate", "Average"), ("FailureRate", "Average"), ("RetryRate", "Average")]
             ),
-            self._each("Works that ended, and dead letters", [("Succeeded", "Sum"), ("Failed", "Sum"), ("DeadLetters", "Sum")]),
+            each("Work items that ended, and dead letters", [("Succeeded", "Sum"), ("Failed", "Sum"), ("DeadLetters", "Sum")]),
         )
         dashboard.add_widgets(
-            self._each("Loop generations a minute", [("Generations", "Sum")]),
-            self._each("Watchdog actions", [("WatchdogActed", "Sum"), ("NoProgress", "Sum")]),
-            self._throttles(),
+            each("Loop generations a minute", [("Generations", "Sum")]),
+            each("Watchdog actions", [("WatchdogActed", "Sum"), ("NoProgress", "Sum")]),
         )
-        dashboard.add_widgets(self._cost(), self._failures(), self._requests())
 
-    def _each(self, title: str, metrics: Sequence[tuple[Metric, str]]) -> cloudwatch.GraphWidget:
-        lines = [pool_metric(self._watched, pool, name, statistic) for pool in self._watched.pools for name, statistic in metrics]
+    def _each(self, title: str, metrics: Sequence[tuple[Metric, str]], pools: Sequence[str]) -> cloudwatch.GraphWidget:
+        lines = [pool_metric(self._watched, pool, name, statistic) for pool in pools for name, statistic in metrics]
         return cloudwatch.GraphWidget(title=title, left=lines, width=_WIDTH)
 
     def _throttles(self) -> cloudwatch.GraphWidget:

@@ -1,9 +1,28 @@
-"""Owns what goes wrong at synth: a configuration that cannot be deployed as it was meant."""
+"""Refusals at synth: configurations that cannot be deployed as they were meant."""
 
 from __future__ import annotations
 
-__all__ = ["ConfigurationError"]
+from typing import Final
+
+__all__ = ["ConfigurationError", "must_be", "shown"]
+
+_SHOWN_MAX: Final = 120
 
 
 class ConfigurationError(ValueError):
-    """What was asked for contradicts itself, or could not work in the account. Nothing was synthesized."""
+    """The options contradict each other, or could not work in the account. Nothing was synthesized."""
+
+
+def must_be(field: str, allowed: str, value: object) -> ConfigurationError:
+    """The refusal of one option, as `FIELD must be ALLOWED; got VALUE`."""
+    return ConfigurationError(f"{field} must be {allowed}; got {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """A value in one line of printable ASCII, cut to 120 characters. Never raises, whatever its `repr` does."""
+    try:
+        text = ascii(value)[: _SHOWN_MAX + 1]
+    except Exception:  # noqa: BLE001 - a repr of the caller's may raise anything
+        text = f"a value of type {type(value).__name__}"
+    line = "".join(each if " " <= each <= "~" else ascii(each)[1:-1] for each in text)
+    return line if len(line) <= _SHOWN_MAX else f"{line[:_SHOWN_MAX]}..."

@@ -1,33 +1,55 @@
-"""Owns the queues of what nobody else takes: events that the library's functions failed on, and watchdog ticks that were not delivered."""
+"""The queues of what nobody else takes: events that the library's functions failed on, and watchdog ticks that were not delivered."""
 
 from __future__ import annotations
 
-from aws_cdk import Duration, RemovalPolicy
+from typing import Final
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from workpool_cdk.acknowledged import acknowledge_queue
+from workpool_cdk.permissions import sealed_statement
 
-__all__ = ["FailureQueues"]
+__all__ = ["RETENTION_MAX", "RETENTION_MIN", "FailureQueues"]
+
+
+RETENTION_MIN: Final = Duration.minutes(1)
+RETENTION_MAX: Final = Duration.days(14)
+"""What SQS allows."""
 
 
 class FailureQueues(Construct):
-    """Two queues, kept for two weeks, empty while all is well. Nothing reads them but people."""
+    """Two queues, empty while all is well. Nothing reads them but people.
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    A record of completion holds the record of a worker: its arguments and its result. So both are under the table's key, where one was
+    given, and under SQS's own key otherwise.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey | None, retention: Duration) -> None:
         super().__init__(scope, construct_id)
+        self._key = key
+        self._retention = retention
         self.events = self._queue("Events")
         """What loop, completion and watchdog failed on or were never reached with: records of Lambda's destinations."""
         self.ticks = self._queue("Ticks")
         """Watchdog ticks that EventBridge Scheduler could not deliver."""
 
+    def send_statements(self, queue: sqs.IQueue) -> list[iam.PolicyStatement]:
+        """What a role needs in which Lambda or Scheduler sends to one of the queues."""
+        sends = iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queue.queue_arn])
+        return [sends] if self._key is None else [sends, sealed_statement(self._key.key_arn, "sqs", Stack.of(self).region)]
+
     def _queue(self, name: str) -> sqs.Queue:
         queue = sqs.Queue(
             self,
             name,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            encryption=sqs.QueueEncryption.SQS_MANAGED if self._key is None else sqs.QueueEncryption.KMS,
+            encryption_master_key=self._key,
             enforce_ssl=True,
-            retention_period=Duration.days(14),
+            retention_period=self._retention,
             removal_policy=RemovalPolicy.DESTROY,
         )
         acknowledge_queue(queue)

@@ -10,11 +10,11 @@ from aws_cdk import ArnFormat, Duration, Names, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from workpool_cdk.acknowledged import acknowledge_function
 from workpool_cdk.bundling import ARCHITECTURE, RUNTIME
+from workpool_cdk.failures import FailureQueues
 
 __all__ = ["COMPLETION", "LOOP", "WATCHDOG", "FunctionShape", "LibraryFunction", "async_settings"]
 
@@ -82,7 +82,7 @@ class LibraryFunction(Construct):
         shape: FunctionShape,
         *,
         code: lambda_.Code,
-        failures: sqs.IQueue,
+        failures: FailureQueues,
         log_retention: logs.RetentionDays,
         memory_mb: int | None = None,
     ) -> None:
@@ -93,7 +93,7 @@ class LibraryFunction(Construct):
         self.log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), description=shape.description)
         self.log_group.grant_write(self.role)
-        self.grant(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[failures.queue_arn]))
+        self.grant(*failures.send_statements(failures.events))
         self.function = lambda_.Function(
             self,
             "Function",
@@ -118,7 +118,7 @@ class LibraryFunction(Construct):
             qualifier="$LATEST",
             maximum_retry_attempts=shape.retries,
             maximum_event_age_in_seconds=shape.event_age.to_seconds(),
-            destination_config=async_settings(on_failure=failures.queue_arn),
+            destination_config=async_settings(on_failure=failures.events.queue_arn),
         ).node.add_dependency(self.role)
 
     def grant(self, *statements: iam.PolicyStatement) -> None:

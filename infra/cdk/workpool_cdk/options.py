@@ -10,7 +10,8 @@ from typing import Final
 from aws_cdk import Token
 
 from workpool_aws.core import limits
-from workpool_cdk.errors import ConfigurationError
+from workpool_cdk.checks import whole_within
+from workpool_cdk.errors import ConfigurationError, must_be
 
 __all__ = ["PoolLimits", "acknowledging_to_text", "pools_to_json", "read_pools"]
 
@@ -18,6 +19,7 @@ PoolLimits = Mapping[str, int | None]
 """For each pool its `max_parallelism`; None: whatever programs say."""
 
 _NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{limits.POOL_NAME_LENGTH_MAX}}}")
+_EXAMPLE: Final = '{"email": {"max_parallelism": 10}}'
 _KNOWN: Final = frozenset({"max_parallelism"})
 _ENVIRONMENT_BYTES_MAX: Final = 3_400
 """What pools and acknowledging functions may take together: Lambda allows 4 KB of variables in all, and the rest is for names and ARNs."""
@@ -25,32 +27,35 @@ _FUNCTION_NAME_BYTES_MAX: Final = 64
 """For a name that CloudFormation makes up when it deploys."""
 
 
-def read_pools(pools: Mapping[str, Mapping[str, object]]) -> PoolLimits:
+def read_pools(pools: object) -> PoolLimits:
     """The limits of each pool.
 
     Raises:
         ConfigurationError: no pool, a name that pools cannot have, an unknown option, or a limit out of bounds.
     """
-    if not pools:
-        raise ConfigurationError('pools: name at least one, as in pools={"email": {"max_parallelism": 10}}')
-    read = {name: _read_limit(name, options) for name, options in pools.items()}
+    if not isinstance(pools, Mapping) or not pools:
+        raise must_be("pools", f"a mapping of at least one pool's name to its options, as in {_EXAMPLE}", pools)
+    read = {_read_name(name): _read_limit(name, options) for name, options in pools.items()}
     if len(pools_to_json(read)) > _ENVIRONMENT_BYTES_MAX:
         raise ConfigurationError(f"pools: their limits take more than {_ENVIRONMENT_BYTES_MAX} bytes of a function's environment")
     return read
 
 
-def _read_limit(name: str, options: Mapping[str, object]) -> int | None:
-    if not _NAME.fullmatch(name):
-        raise ConfigurationError(f"pools: {name!r} is no pool's name: 1 to {limits.POOL_NAME_LENGTH_MAX} of A-Z a-z 0-9 _ -")
-    unknown = sorted(set(options) - _KNOWN)
+def _read_name(name: object) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise must_be("pools: a name", f"1 to {limits.POOL_NAME_LENGTH_MAX} of A-Z a-z 0-9 _ -", name)
+    return name
+
+
+def _read_limit(name: str, options: object) -> int | None:
+    field = f"pools[{name!r}]"
+    if not isinstance(options, Mapping):
+        raise must_be(field, 'a mapping of options, as {} or {"max_parallelism": 10}', options)
+    unknown = [key for key in options if key not in _KNOWN]
     if unknown:
-        raise ConfigurationError(f"pools[{name!r}]: unknown option {unknown[0]!r}; known: {', '.join(sorted(_KNOWN))}")
+        raise must_be(f"{field}: an option", f"one of {', '.join(sorted(_KNOWN))}", unknown[0])
     value = options.get("max_parallelism")
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limits.PARALLELISM_MAX:
-        raise ConfigurationError(f"pools[{name!r}].max_parallelism: {value!r} is not an int from 0 to {limits.PARALLELISM_MAX}")
-    return value
+    return None if value is None else whole_within(f"{field}.max_parallelism", value, 0, limits.PARALLELISM_MAX)
 
 
 def pools_to_json(pools: PoolLimits) -> str:

@@ -17,11 +17,13 @@ from workpool_aws.adapters.dynamodb.table import DEAD_INDEX, Room, leading_key
 
 __all__ = [
     "Actor",
+    "environment_statement",
     "invoke_statement",
     "key_statement",
     "limits_statement",
     "pass_role_statement",
     "schedule_statement",
+    "sealed_statement",
     "table_statements",
 ]
 
@@ -148,6 +150,24 @@ def key_statement(key_arn: str, region: str) -> iam.PolicyStatement:
         ],
         resources=[key_arn],
         conditions={"StringEquals": {"kms:ViaService": f"dynamodb.{region}.amazonaws.com"}},
+    )
+
+
+def sealed_statement(key_arn: str, service: str, region: str) -> iam.PolicyStatement:
+    """Sending to what a key of one's own encrypts, or reading from it, through its service only."""
+    return iam.PolicyStatement(
+        actions=["kms:Decrypt", "kms:GenerateDataKey"],
+        resources=[key_arn],
+        conditions={"StringEquals": {"kms:ViaService": f"{service}.{region}.amazonaws.com"}},
+    )
+
+
+def environment_statement(key_arn: str, region: str) -> iam.PolicyStatement:
+    """Reading a function's configuration together with its variables, where these are encrypted with a key of its own."""
+    return iam.PolicyStatement(
+        actions=["kms:Decrypt"],
+        resources=[key_arn],
+        conditions={"StringEquals": {"kms:ViaService": f"lambda.{region}.amazonaws.com"}},
     )
 
 

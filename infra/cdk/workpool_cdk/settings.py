@@ -14,6 +14,7 @@ __all__ = [
     "POOLS",
     "SCHEDULER_ROLE_ARN",
     "SCHEDULE_GROUP",
+    "SERVES",
     "TABLE",
 ]
 
@@ -28,3 +29,5 @@ LOG_LEVEL: Final = "WORKPOOL_LOG_LEVEL"
 METRICS: Final = "WORKPOOL_METRICS"
 DECORATED: Final = "WORKPOOL_DECORATED"
 """Of users' functions: says that the handler claims its starts and reports by itself. Its one value is "1"."""
+SERVES: Final = "WORKPOOL_SERVES"
+"""Of users' functions: the pools that may run it, separated by commas. Empty or unset means any pool that may invoke it."""

@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeGuard
+from typing import Final
 
-from aws_cdk import Duration, Stack, Token
+from aws_cdk import Annotations, Duration, Stack, Token
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from constructs import Construct, IConstruct
+from constructs import Construct, DependencyGroup, IConstruct
 
 from workpool_cdk import settings as names
-from workpool_cdk.errors import ConfigurationError
+from workpool_cdk.checks import has
+from workpool_cdk.errors import ConfigurationError, must_be
+from workpool_cdk.fitness import refuse_events_it_cannot_take, refuse_own_settings
 from workpool_cdk.functions import async_settings
 
 __all__ = [
     "AsyncSettings",
     "Qualified",
     "allow_recursion",
+    "environment_key",
     "function_of",
     "is_another",
     "mark_decorated",
     "name_beside",
     "point_at",
     "qualified",
+    "refuse_as_target",
     "refuse_elsewhere",
+    "refuse_where_lost",
+    "say_what_to_set",
+    "serve",
     "set_async",
 ]
 
 _LATEST: Final = "$LATEST"
 _MARK: Final = "WorkpoolAsync"
+_SETTINGS: Final = "Settings"
 _PLACE_MARK: Final = "WorkpoolPlaces"
+_SERVED_MARK: Final = "WorkpoolServed"
+_SERVES_BYTES_MAX: Final = 1_024
+"""Lambda allows 4 KB of variables in all, and most of them are the function's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,16 +100,26 @@ class _Pointed(Construct):
         self.places = places
 
 
+class _Served(Construct):
+    """A mark under a function: the pools that may run it."""
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        self.pools: set[str] = set()
+
+
 # Python objects of jsii live as long as somebody knows them; a mark must outlive the call that made it.
 _marks: Final[list[Construct]] = []
 
 
-def qualified(target: IConstruct) -> Qualified:
+def qualified(target: object) -> Qualified:
     """A function of this app, or a version or alias of one.
 
     Raises:
-        ConfigurationError: it is imported: its asynchronous settings and its role's permissions belong to whoever deploys it.
+        ConfigurationError: it is no function, or it is imported: its asynchronous settings and its role's permissions belong to whoever
+            deploys it; or it has asynchronous settings of its own.
     """
+    base: object
     if isinstance(target, lambda_.Alias):
         arn, base, qualifier = target.function_arn, target.lambda_, target.alias_name
     elif isinstance(target, lambda_.Version):
@@ -106,15 +127,26 @@ def qualified(target: IConstruct) -> Qualified:
     elif isinstance(target, lambda_.Function):
         arn, base, qualifier = target.function_arn, target, _LATEST
     else:
-        raise ConfigurationError(
-            f"{target.node.path}: an imported function cannot be added: its asynchronous settings and its role are deployed elsewhere; "
-            "add it in the app that deploys it"
-        )
-    if not _is_ours(base) or base.role is None:
-        raise ConfigurationError(f"{target.node.path}: its function is imported, or its role is: both must be of this app")
+        raise _refusal_of(target)
+    path = target.node.path
+    if not isinstance(base, lambda_.Function) or base.role is None:
+        raise ConfigurationError(f"{path}: its function is imported, or its role is: both must be of this app")
+    refuse_own_settings(target, path)
     # The number of a version is only known when it is deployed.
     mark = target.node.addr[-8:] if Token.is_unresolved(qualifier) else qualifier
     return Qualified(arn, base.function_arn, qualifier, base, base.role, mark)
+
+
+def _refusal_of(target: object) -> ConfigurationError:
+    if isinstance(target, lambda_.SingletonFunction):
+        return ConfigurationError(f"{target.node.path}: a SingletonFunction cannot be added; use lambda_.Function")
+    if has(target, "function_arn") and has(target, "node"):
+        path = getattr(target, "node").path  # noqa: B009 - of an imported function, no class tells what it has
+        return ConfigurationError(
+            f"{path}: an imported function cannot be added: its asynchronous settings and its role are deployed elsewhere; "
+            "add it in the app that deploys it"
+        )
+    return must_be("function", "a Lambda function of this app, or a version or alias of one", target)
 
 
 def function_of(grantee: object) -> lambda_.Function | None:
@@ -140,12 +172,80 @@ def refuse_elsewhere(function: lambda_.Function, stack: Stack) -> None:
             raise ConfigurationError(f"{function.node.path}: it is in {what} {theirs}, and the pools' table in {ours}: both must be in one")
 
 
-def _is_ours(function: IConstruct) -> TypeGuard[lambda_.Function]:
-    return isinstance(function, lambda_.Function)
+def refuse_as_target(target: lambda_.IFunction, base: lambda_.Function | None, stack: Stack) -> None:
+    """Let only functions pass that a callback can reach as they are.
+
+    Raises:
+        ConfigurationError: it is in another region, it isolates tenants, or it is durable and named without version or alias.
+    """
+    path = target.node.path
+    if is_another(target.env.region, stack.region):
+        raise ConfigurationError(
+            f"{path}: it is in region {target.env.region}, and the pools' table in {stack.region}: both must be in one"
+        )
+    if is_another(target.env.account, stack.account):
+        Annotations.of(target).add_warning_v2(
+            "workpool:other-account",
+            f"It is in account {target.env.account}: its own policy there must allow account {stack.account} lambda:InvokeFunction, "
+            "lambda:GetFunctionConfiguration and lambda:GetFunctionEventInvokeConfig",
+        )
+    resource = None if base is None else base.node.default_child
+    if isinstance(resource, lambda_.CfnFunction):
+        refuse_events_it_cannot_take(path, resource, qualified=target is not base)
 
 
-def set_async(target: Qualified, settings: AsyncSettings, *, owner: str) -> None:
-    """Give a target its asynchronous configuration; nothing happens when it has this very one already.
+def environment_key(function: lambda_.Function) -> str | None:
+    """The ARN of the key of a function's own that encrypts its variables, which whoever reads its configuration must be allowed."""
+    resource = function.node.default_child
+    return resource.kms_key_arn if isinstance(resource, lambda_.CfnFunction) else None
+
+
+def refuse_where_lost(path: str, principal: iam.IPrincipal, statements: Sequence[iam.PolicyStatement], stack: Stack) -> None:
+    """Give a principal its statements.
+
+    Raises:
+        ConfigurationError: it takes none, or drops them without a word: a role that is immutable (`mutable=False`,
+            `without_policy_updates()`) or of another account, an imported function without its role, a service. The message names the
+            actions that are missing.
+    """
+    for statement in statements:
+        if not _takes(principal, statement, stack):
+            raise ConfigurationError(
+                f"{path}: permissions for {_shown_principal(principal)} would be lost, since it takes none from this app. Name a role of "
+                "this app, or an imported one of this account that is mutable; a role of another account may assume such a role. Missing: "
+                f"{_actions(statements)}"
+            )
+
+
+def _takes(principal: iam.IPrincipal, statement: iam.PolicyStatement, stack: Stack) -> bool:
+    if isinstance(principal, iam.UnknownPrincipal):
+        return False
+    added = principal.add_to_principal_policy(statement)
+    # A role of another account takes statements without a word, and drops them.
+    if not added.statement_added or is_another(getattr(principal, "principal_account", None), stack.account):
+        return False
+    # An immutable one does so, too; what can be waited for is then an empty group, while a role of the app makes a policy of its own.
+    return isinstance(principal, iam.Role | iam.LazyRole) or not isinstance(added.policy_dependable, DependencyGroup)
+
+
+def _shown_principal(principal: iam.IPrincipal) -> str:
+    node = getattr(principal, "node", None)
+    return f"{node.path}" if node is not None else type(principal).__name__
+
+
+def _actions(statements: Sequence[iam.PolicyStatement]) -> str:
+    return ", ".join(sorted({action for each in statements for action in each.actions}))
+
+
+def say_what_to_set(imported: IConstruct) -> None:
+    """Of an imported function that was given permissions: its variables are its deployment's to set."""
+    Annotations.of(imported).add_info(
+        f"Its environment is deployed elsewhere: set {names.TABLE} there to the table's name. The library asks the table for the rest"
+    )
+
+
+def set_async(target: Qualified, settings: AsyncSettings, *, owner: str) -> str:
+    """Give a target its asynchronous configuration; nothing happens when it has this very one already. The path of that configuration.
 
     Raises:
         ConfigurationError: it has another one: of another pool, or one that was given to the function itself.
@@ -160,17 +260,12 @@ def set_async(target: Qualified, settings: AsyncSettings, *, owner: str) -> None
                 f"{name}: {owner} and {found.owner} want different asynchronous settings ({', '.join(differences)}). A function has one "
                 "asynchronous configuration: have its pools in one Workpool, with equal options, or give each its own alias of the function"
             )
-        return
-    if target.qualifier == _LATEST and target.function.node.try_find_child("EventInvokeConfig") is not None:
-        raise ConfigurationError(
-            f"{name}: it has asynchronous settings of its own (retry_attempts, max_event_age, on_success, on_failure). "
-            "The pool must set them: leave them out, or add an alias of the function"
-        )
+        return f"{found.node.path}/{_SETTINGS}"
     settled = _Settled(target.function, mark, settings, owner)
     _marks.append(settled)
     config = lambda_.CfnEventInvokeConfig(
         settled,
-        "Settings",
+        _SETTINGS,
         function_name=target.function.function_name,
         qualifier=target.qualifier,
         maximum_retry_attempts=settings.retries,
@@ -179,6 +274,7 @@ def set_async(target: Qualified, settings: AsyncSettings, *, owner: str) -> None
     )
     # Lambda checks that the role may send to the destination.
     config.node.add_dependency(target.role)
+    return config.node.path
 
 
 def allow_recursion(function: lambda_.Function) -> None:
@@ -223,3 +319,28 @@ def point_at(function: lambda_.Function, places: Mapping[str, str]) -> None:
         _marks.append(_Pointed(function, _PLACE_MARK, places))
     for name, value in places.items():
         function.add_environment(name, value)
+
+
+def serve(function: lambda_.Function, pools: Sequence[str], *, named: bool) -> None:
+    """Let a function be run for these pools, beside those of earlier calls.
+
+    `named` says that somebody chose them. All of a construct's pools are left out where their names would take too much of the
+    function's environment: no list means any pool.
+
+    Raises:
+        ConfigurationError: pools were named, and their names do not fit.
+    """
+    found = function.node.try_find_child(_SERVED_MARK)
+    served = found if isinstance(found, _Served) else _Served(function, _SERVED_MARK)
+    if served is not found:
+        _marks.append(served)
+    served.pools.update(pools)
+    text = ",".join(sorted(served.pools))
+    if len(text) > _SERVES_BYTES_MAX:
+        if named:
+            raise ConfigurationError(
+                f"pools: the names of {len(served.pools)} take more than {_SERVES_BYTES_MAX} bytes of the environment of "
+                f"{function.node.path}; name fewer, or none for all"
+            )
+        text = ""
+    function.add_environment(names.SERVES, text)

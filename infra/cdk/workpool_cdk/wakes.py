@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from workpool_cdk.failures import FailureQueues
 from workpool_cdk.permissions import invoke_statement
 
 __all__ = ["FarWakes", "WatchdogTick"]
@@ -29,15 +31,20 @@ class FarWakes(Construct):
 class WatchdogTick(Construct):
     """One tick a minute for the whole table, whatever the number of pools: about five cents a month.
 
+    It names the pools of the deployment, so that the watchdog looks at them whatever the table's registry says.
+
     In a group of its own: the loop, which may drop schedules of its group, cannot drop this one.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, watchdog_arn: str, table: str, undelivered: sqs.IQueue) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, watchdog_arn: str, table: str, pools: Sequence[str], failures: FailureQueues
+    ) -> None:
         super().__init__(scope, construct_id)
         group = scheduler.ScheduleGroup(self, "Group", removal_policy=RemovalPolicy.DESTROY)
         role = _scheduler_role(self, group.schedule_group_arn, "What the watchdog's tick fires in: it may invoke the watchdog.")
         role.add_to_principal_policy(invoke_statement(watchdog_arn))
-        role.add_to_principal_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[undelivered.queue_arn]))
+        for statement in failures.send_statements(failures.ticks):
+            role.add_to_principal_policy(statement)
         schedule = scheduler.CfnSchedule(
             self,
             "Minute",
@@ -48,10 +55,10 @@ class WatchdogTick(Construct):
             target=scheduler.CfnSchedule.TargetProperty(
                 arn=watchdog_arn,
                 role_arn=role.role_arn,
-                input=Stack.of(self).to_json_string({"workpool_watchdog": {"table": table}}),
+                input=Stack.of(self).to_json_string({"workpool_watchdog": {"table": table, "pools": sorted(pools)}}),
                 # A tick that is late is worth less than the next one.
                 retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(maximum_event_age_in_seconds=60, maximum_retry_attempts=2),
-                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=undelivered.queue_arn),
+                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=failures.ticks.queue_arn),
             ),
         )
         # The group's name is known before the group is there, and a role before it may do anything.

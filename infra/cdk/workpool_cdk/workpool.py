@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, cast
 
 from aws_cdk import Duration, Names, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -19,9 +20,13 @@ from workpool_cdk import functions, permissions, settings
 from workpool_cdk.acknowledged import acknowledge_schedules
 from workpool_cdk.alarms import Watched
 from workpool_cdk.bundling import library_code
-from workpool_cdk.errors import ConfigurationError
-from workpool_cdk.failures import FailureQueues
+from workpool_cdk.checks import flag, has, key_of_ones_own, member, pool_names, seconds_within, whole_within, with_attributes
+from workpool_cdk.checks import table_name as checked_table_name
+from workpool_cdk.errors import ConfigurationError, must_be
+from workpool_cdk.failures import RETENTION_MAX, RETENTION_MIN, FailureQueues
+from workpool_cdk.fitness import LateChecks, refuse_unfit
 from workpool_cdk.functions import LibraryFunction
+from workpool_cdk.messages import let_alarms_publish, statements_for
 from workpool_cdk.monitoring import Monitor, Monitoring, metrics_scope
 from workpool_cdk.options import acknowledging_to_text, pools_to_json, read_pools
 from workpool_cdk.permissions import Actor
@@ -30,13 +35,17 @@ from workpool_cdk.targets import (
     AsyncSettings,
     Qualified,
     allow_recursion,
+    environment_key,
     function_of,
-    is_another,
     mark_decorated,
     name_beside,
     point_at,
     qualified,
+    refuse_as_target,
     refuse_elsewhere,
+    refuse_where_lost,
+    say_what_to_set,
+    serve,
     set_async,
 )
 from workpool_cdk.wakes import FarWakes, WatchdogTick
@@ -49,10 +58,42 @@ _ACTION_EVENT_AGE: Final = Duration.seconds(60)
 _HANDLER_EVENT_AGE: Final = Duration.minutes(5)
 """Room for Lambda's own two retries, after one and two minutes; then the loop sends the callback again."""
 _HANDLER_RETRIES: Final = 2
-_EVENT_AGE_MIN_S: Final = 60
-_EVENT_AGE_MAX_S: Final = 21_600
+_EVENT_AGE_MIN: Final = Duration.minutes(1)
+_EVENT_AGE_MAX: Final = Duration.hours(6)
+"""What Lambda allows."""
 _MEMORY_MIN_MB: Final = 128
 _MEMORY_MAX_MB: Final = 10_240
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A decorated function, and the pools that it reports for."""
+
+    target: Qualified
+    pools: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Callback:
+    """A target of callbacks, what sending to it takes, and the pools whose workers send to it."""
+
+    target: IConstruct
+    statements: Sequence[iam.PolicyStatement]
+    pools: Sequence[str]
+
+
+def _check_place(scope: object, construct_id: object) -> None:
+    if not isinstance(scope, Construct) or not any(Stack.is_stack(each) for each in scope.node.scopes):
+        raise must_be("scope", "a Stack, or a construct in one", scope)
+    if not isinstance(construct_id, str) or not construct_id:
+        raise must_be("construct_id", "a name within the scope", construct_id)
+
+
+def _removal_policy(value: object) -> RemovalPolicy:
+    policy = member("removal_policy", value, RemovalPolicy)
+    if policy == RemovalPolicy.SNAPSHOT:
+        raise must_be("removal_policy", "RemovalPolicy.RETAIN or DESTROY: a table has no snapshots", policy)
+    return policy
 
 
 class Workpool(Construct):
@@ -64,17 +105,20 @@ class Workpool(Construct):
         pools: The pools of the table, by name, each with its options: `max_parallelism`, 0 to 500; without it, what programs say. A limit
             given here beats the one of a program's constructor; what people set by `configure` beats both.
         table_name: None: CloudFormation makes one. Read it from `table_name`, or in a function from WORKPOOL_TABLE.
-        encryption_key: A key of your own for the table; None: DynamoDB's.
+        encryption_key: A KMS key of your own for the table and the queues of failures; `None` means DynamoDB's and SQS's own.
         deletion_protection: Whether DynamoDB refuses to delete the table.
         removal_policy: What becomes of the table with the stack: kept, unless it is told otherwise. Everything else goes.
         log_retention: How long the logs of loop, completion and watchdog are kept.
         log_level: Of those three; facts below it are not logged (docs/events.md).
         loop_memory_mb: Memory of the loop, and with it its share of a core: more for a pool that starts hundreds of works at a time.
-        monitoring: What is watched, and paid for.
-        alarm_topic: Whom alarms tell when they go off and when they are over; None: they only show.
+        monitoring: What is watched, and paid for: a member of `Monitoring`, or "none", "minimal" or "full".
+        alarm_topic: The topic that alarms notify when they go off and when they are over; `None` means that they only show.
+        failure_retention: How long the two queues of failures keep a message, 1 minute to 14 days. Messages of completion hold
+            arguments and results; they are under `encryption_key`, where it is given.
 
     Raises:
-        ConfigurationError: pools, limits, the log level or the context are not what can be deployed.
+        ConfigurationError: an option is not what can be deployed; the message names it. Nothing was added to the stack by the check of
+            options.
     """
 
     def __init__(  # noqa: PLR0913 - options of a facade, all but three keyword-only
@@ -90,40 +134,49 @@ class Workpool(Construct):
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         log_level: str = "WARNING",
         loop_memory_mb: int = functions.LOOP.memory_mb,
-        monitoring: Monitoring = Monitoring.MINIMAL,
+        monitoring: Monitoring | str = Monitoring.MINIMAL,
         alarm_topic: sns.ITopic | None = None,
+        failure_retention: Duration = RETENTION_MAX,
     ) -> None:
+        _check_place(scope, construct_id)
         super().__init__(scope, construct_id)
         self._pools = read_pools(pools)
-        if log_level not in _LOG_LEVELS:
-            raise ConfigurationError(f"log_level: {log_level!r} is none of {', '.join(_LOG_LEVELS)}")
-        if not _MEMORY_MIN_MB <= loop_memory_mb <= _MEMORY_MAX_MB:
-            raise ConfigurationError(f"loop_memory_mb: {loop_memory_mb!r} is not from {_MEMORY_MIN_MB} to {_MEMORY_MAX_MB}")
-        self._key = encryption_key
-        self._workers: list[Qualified] = []
+        if not isinstance(log_level, str) or log_level not in _LOG_LEVELS:
+            raise must_be("log_level", f"one of {', '.join(_LOG_LEVELS)}", log_level)
+        loop_memory_mb = whole_within("loop_memory_mb", loop_memory_mb, _MEMORY_MIN_MB, _MEMORY_MAX_MB)
+        level = member("monitoring", monitoring, Monitoring)
+        if alarm_topic is not None:
+            with_attributes("alarm_topic", alarm_topic, "None or an SNS topic", "topic_arn")
+        log_retention = member("log_retention", log_retention, logs.RetentionDays)
+        self._key = key_of_ones_own("encryption_key", encryption_key)
+        retention = seconds_within("failure_retention", failure_retention, RETENTION_MIN, RETENTION_MAX)
+        self._workers: list[_Worker] = []
         self._acknowledging: list[str] = []
         self._handlers: list[str] = []
-        self._callbacks: list[tuple[IConstruct, Sequence[iam.PolicyStatement]]] = []
+        self._callbacks: list[_Callback] = []
+        self._late = LateChecks(self)
+        self.node.add_validation(self._late)
         self.table = PoolTable(
             self,
             "Store",
-            name=table_name,
-            encryption_key=encryption_key,
-            deletion_protection=deletion_protection,
-            removal_policy=removal_policy,
+            name=checked_table_name(table_name),
+            encryption_key=self._key,
+            deletion_protection=flag("deletion_protection", deletion_protection),
+            removal_policy=_removal_policy(removal_policy),
         ).table
-        self.failures = FailureQueues(self, "Failures")
+        self.failures = FailureQueues(self, "Failures", key=self._key, retention=retention)
         self._make_functions(log_retention, loop_memory_mb)
         self._far_wakes = FarWakes(self, "FarWakes", loop_arn=self._loop.arn)
-        self._connect(log_level, monitoring)
+        self._connect(log_level, level)
         WatchdogTick(
             self,
             "Tick",
             watchdog_arn=self._watchdog.function.function_arn,
             table=self.table.table_name,
-            undelivered=self.failures.ticks,
+            pools=list(self._pools),
+            failures=self.failures,
         )
-        self._monitor = self._watch(monitoring, alarm_topic, loop_memory_mb)
+        self._monitor = self._watch(level, alarm_topic, loop_memory_mb)
 
     @property
     def table_name(self) -> str:
@@ -168,38 +221,37 @@ class Workpool(Construct):
             decorated: Whether its handler is made by `@pool.action` or `@pool.query`. Say what is so: a decorated function added as
                 undecorated may not report, and the other way round nobody hears of its successes, and a work without retry may run again:
                 the function is marked (WORKPOOL_DECORATED) as one that claims its starts.
-            pools: Which pools' works it may report; None: all of this construct.
+            pools: The pools that may run it and, if it is decorated, whose works it may report. Defaults to all of this construct. Said to
+                the library in WORKPOOL_SERVES; a second call adds to it.
             event_age: How long an event may wait in Lambda's queue, 1 minute to 6 hours. It is part of each start's deadline: what never
                 reports is recovered only after it.
 
         Raises:
-            ConfigurationError: it is imported, an unknown pool is named, or its asynchronous settings contradict others.
+            ConfigurationError: it is imported, an unknown pool is named, its role takes no permissions from here, it has a feature with
+                which a pool cannot work (docs/limits.md), or its asynchronous settings contradict others. What is changed afterwards is
+                checked when the app is synthesized.
         """
         target = qualified(function)
+        refuse_unfit(target.function)
         refuse_elsewhere(target.function, Stack.of(self))
-        names = self._named(pools)
-        if not _EVENT_AGE_MIN_S <= event_age.to_seconds() <= _EVENT_AGE_MAX_S:
-            raise ConfigurationError(f"event_age: {event_age.to_human_string()} is not from 1 minute to 6 hours")
+        names = pool_names(pools, self._pools)
+        event_age = seconds_within("event_age", event_age, _EVENT_AGE_MIN, _EVENT_AGE_MAX)
         if target.arn in self._handlers:
             raise ConfigurationError(
                 f"{target.function.node.path}: it was added by add_on_complete already, with the asynchronous settings of a handler; "
                 "a function that is both is added by add_action first"
             )
-        completion_arn = self._completion.function.function_arn
-        on_success = None if decorated else completion_arn
-        set_async(
-            target,
-            AsyncSettings(on_success=on_success, on_failure=completion_arn, retries=0, event_age=event_age),
-            owner=self.node.path,
-        )
+        reports = flag("decorated", decorated)
+        self._settle(target, reports, retries=0, event_age=event_age)
         allow_recursion(target.function)
-        target.role.add_to_principal_policy(permissions.invoke_statement(completion_arn))
+        self._late.add_chained(target.function)
+        serve(target.function, names, named=pools is not None)
         self._beside(target.function, "Starts", self._loop).add_statements(
-            permissions.invoke_statement(target.arn), permissions.limits_statement(*target.arns)
+            permissions.invoke_statement(target.arn), *self._limits_statements(target)
         )
         if self._monitor is not None:
             self._monitor.add_worker(target.function)
-        if decorated:
+        if reports:
             self._let_report(target, names)
 
     def add_on_complete(
@@ -212,22 +264,20 @@ class Workpool(Construct):
         Args:
             target: A function, version or alias, of this app if it is decorated; or an SQS queue or SNS topic.
             decorated: Whether a function's handler is made by `@pool.on_complete` or `@pool.action`; without meaning for queues and topics.
-            pools: Which pools' callbacks it may mark; None: all of this construct.
+            pools: The pools whose callbacks it may mark, and whose workers may send to it. Loop and completion may send to it for any
+                pool. Defaults to all of this construct.
 
         Raises:
             ConfigurationError: as `add_action`; or its handlers are so many that their names do not fit into the watchdog's environment.
         """
-        names = self._named(pools)
+        names = pool_names(pools, self._pools)
+        acknowledges = flag("decorated", decorated)
         if isinstance(target, sqs.QueueBase | sns.TopicBase):
-            self._let_tell(target, self._message_statements(target))
-            return
-        if not decorated and isinstance(target, lambda_.FunctionBase):
-            arn = target.function_arn
-            self._let_tell(target, [permissions.invoke_statement(arn), permissions.limits_statement(arn)])
-            return
-        handler = qualified(target)
-        self._let_acknowledge(handler, names)
-        self._let_tell(target, [permissions.invoke_statement(handler.arn), permissions.limits_statement(*handler.arns)])
+            self._let_tell(_Callback(target, statements_for(target, Stack.of(self)), names))
+        elif acknowledges or not has(target, "function_arn"):
+            self._add_handler(target, names, named=pools is not None)
+        else:
+            self._add_plain_target(cast("lambda_.IFunction", target), names)
 
     def grant_enqueue(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
         """Let a function or role enqueue works. It may write the items of works, as every producer must, but not query or remove them.
@@ -256,18 +306,18 @@ class Workpool(Construct):
         self._grant(grantee, Actor.MANAGER, pools, permissions.invoke_statement(self._loop.arn))
 
     def _make_functions(self, log_retention: logs.RetentionDays, loop_memory_mb: int) -> None:
-        code = library_code(self)
+        code, failures = library_code(self), self.failures
         self._loop = LibraryFunction(
-            self, functions.LOOP, code=code, failures=self.failures.events, log_retention=log_retention, memory_mb=loop_memory_mb
+            self, functions.LOOP, code=code, failures=failures, log_retention=log_retention, memory_mb=loop_memory_mb
         )
-        self._completion = LibraryFunction(
-            self, functions.COMPLETION, code=code, failures=self.failures.events, log_retention=log_retention
-        )
-        self._watchdog = LibraryFunction(self, functions.WATCHDOG, code=code, failures=self.failures.events, log_retention=log_retention)
+        self._completion = LibraryFunction(self, functions.COMPLETION, code=code, failures=failures, log_retention=log_retention)
+        self._watchdog = LibraryFunction(self, functions.WATCHDOG, code=code, failures=failures, log_retention=log_retention)
 
     def _watch(self, level: Monitoring, topic: sns.ITopic | None, loop_memory_mb: int) -> Monitor | None:
         if level is Monitoring.NONE:
             return None
+        if topic is not None:
+            let_alarms_publish(topic)
         watched = Watched(
             table=self.table,
             pools=tuple(self._pools),
@@ -289,7 +339,7 @@ class Workpool(Construct):
             (settings.SCHEDULE_GROUP, self._far_wakes.group.schedule_group_name),
             (settings.SCHEDULER_ROLE_ARN, self._far_wakes.role.role_arn),
         ]
-        told = [(settings.LOG_LEVEL, log_level)]
+        told = [(settings.TABLE, self.table.table_name), (settings.LOG_LEVEL, log_level)]
         measured = (settings.METRICS, metrics_scope(monitoring))
         self._loop.set_environment([*places, *told, measured])
         self._completion.set_environment([*places[:2], *told])
@@ -301,28 +351,57 @@ class Workpool(Construct):
         )
         acknowledge_schedules(self._loop.role, self._far_wakes.group.schedule_group_name)
 
+    def _settle(self, target: Qualified, reports: bool, *, retries: int, event_age: Duration) -> None:  # noqa: FBT001 - a fact of the target
+        """Give a target its asynchronous configuration, and its role what that needs."""
+        completion_arn = self._completion.function.function_arn
+        settings_of_it = AsyncSettings(
+            on_success=None if reports else completion_arn, on_failure=completion_arn, retries=retries, event_age=event_age
+        )
+        path = set_async(target, settings_of_it, owner=self.node.path)
+        self._late.add(target.function, target.qualifier, path)
+        self._give(target, permissions.invoke_statement(completion_arn))
+
     def _let_report(self, target: Qualified, pools: Sequence[str]) -> None:
-        for statement in [*self._table_statements(Actor.WORKER, pools), permissions.invoke_statement(self._loop.arn)]:
-            target.role.add_to_principal_policy(statement)
-        for told, statements in self._callbacks:
-            self._let_worker_tell(target, told, statements)
+        self._give(target, *self._table_statements(Actor.WORKER, pools), permissions.invoke_statement(self._loop.arn))
+        worker = _Worker(target, pools)
+        for callback in self._callbacks:
+            self._let_worker_tell(worker, callback)
         self._tell(target.function)
         mark_decorated(target.function)
-        self._workers.append(target)
+        self._workers.append(worker)
 
-    def _let_acknowledge(self, handler: Qualified, pools: Sequence[str]) -> None:
+    def _add_handler(self, target: object, pools: Sequence[str], *, named: bool) -> None:
+        if not has(target, "function_arn"):
+            raise must_be("target", "a Lambda function, an SQS queue or an SNS topic", target)
+        handler = qualified(target)
+        refuse_unfit(handler.function)
         refuse_elsewhere(handler.function, Stack.of(self))
-        completion_arn = self._completion.function.function_arn
-        already = any(worker.arn == handler.arn for worker in self._workers)
-        if not already:
-            asked = AsyncSettings(on_success=None, on_failure=completion_arn, retries=_HANDLER_RETRIES, event_age=_HANDLER_EVENT_AGE)
-            set_async(handler, asked, owner=self.node.path)
-            handler.role.add_to_principal_policy(permissions.invoke_statement(completion_arn))
+        if all(worker.target.arn != handler.arn for worker in self._workers):
+            self._settle(handler, reports=True, retries=_HANDLER_RETRIES, event_age=_HANDLER_EVENT_AGE)
             self._handlers.append(handler.arn)
-        for statement in self._table_statements(Actor.CALLBACK_HANDLER, pools):
-            handler.role.add_to_principal_policy(statement)
+        serve(handler.function, pools, named=named)
+        self._give(handler, *self._table_statements(Actor.CALLBACK_HANDLER, pools))
+        self._tell(handler.function)
         mark_decorated(handler.function)
         self._list_as_acknowledging(handler)
+        statements = [permissions.invoke_statement(handler.arn), *self._limits_statements(handler)]
+        self._let_tell(_Callback(handler.function, statements, pools))
+
+    def _add_plain_target(self, target: lambda_.IFunction, pools: Sequence[str]) -> None:
+        """A function that is only sent to; an imported one, too."""
+        base = function_of(target)
+        refuse_as_target(target, base, Stack.of(self))
+        arn = target.function_arn
+        statements = [permissions.invoke_statement(arn), permissions.limits_statement(arn)]
+        self._let_tell(_Callback(target, statements, pools))
+
+    def _limits_statements(self, target: Qualified) -> list[iam.PolicyStatement]:
+        key = environment_key(target.function)
+        read = permissions.limits_statement(*target.arns)
+        return [read] if key is None else [read, permissions.environment_statement(key, Stack.of(self).region)]
+
+    def _give(self, target: Qualified, *statements: iam.PolicyStatement) -> None:
+        refuse_where_lost(target.function.node.path, target.role, statements, Stack.of(self))
 
     def _list_as_acknowledging(self, handler: Qualified) -> None:
         """Say in the table that this function acknowledges, for whoever may not read its destinations."""
@@ -332,50 +411,37 @@ class Workpool(Construct):
             listed = acknowledging_to_text(self._acknowledging, self._pools)
             self._watchdog.set_environment([(settings.ACKNOWLEDGING, listed)])
 
-    def _let_tell(self, target: IConstruct, statements: Sequence[iam.PolicyStatement]) -> None:
-        """Let all who may finish a work send its callback to this target."""
+    def _let_tell(self, callback: _Callback) -> None:
+        """Let all who may finish a work of these pools send its callback to this target."""
         for teller in (self._loop, self._completion):
-            self._beside(target, "Callbacks", teller).add_statements(*statements)
+            self._beside(callback.target, "Callbacks", teller).add_statements(*callback.statements)
         for worker in self._workers:
-            self._let_worker_tell(worker, target, statements)
-        self._callbacks.append((target, statements))
+            self._let_worker_tell(worker, callback)
+        self._callbacks.append(callback)
 
-    def _let_worker_tell(self, worker: Qualified, target: IConstruct, statements: Sequence[iam.PolicyStatement]) -> None:
-        ours, there = Stack.of(self), Stack.of(target)
-        if Stack.of(worker.function) is ours and there is not ours:
-            # As with our own functions: their policies are there already, so ours must not wait for that stack.
-            construct_id = f"{Names.node_unique_id(self.node)}{Names.node_unique_id(worker.function.node)}Callbacks"
-            found = there.node.try_find_child(construct_id)
-            policy = found if isinstance(found, iam.Policy) else iam.Policy(there, construct_id, roles=[worker.role])
-            policy.add_statements(*statements)
+    def _let_worker_tell(self, worker: _Worker, callback: _Callback) -> None:
+        if set(worker.pools).isdisjoint(callback.pools):
             return
-        for statement in statements:
-            worker.role.add_to_principal_policy(statement)
-
-    def _message_statements(self, target: sqs.QueueBase | sns.TopicBase) -> list[iam.PolicyStatement]:
-        if isinstance(target, sqs.QueueBase):
-            sends = iam.PolicyStatement(actions=["sqs:GetQueueUrl", "sqs:SendMessage"], resources=[target.queue_arn])
-            key = target.encryption_master_key
-        else:
-            sends = iam.PolicyStatement(actions=["sns:Publish"], resources=[target.topic_arn])
-            key = target.master_key if isinstance(target, sns.Topic) else None
-        if key is None:
-            return [sends]
-        return [sends, iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn])]
+        ours, there = Stack.of(self), Stack.of(callback.target)
+        if Stack.of(worker.target.function) is ours and there is not ours:
+            # As with our own functions: their policies are there already, so ours must not wait for that stack.
+            construct_id = f"{Names.node_unique_id(self.node)}{Names.node_unique_id(worker.target.function.node)}Callbacks"
+            found = there.node.try_find_child(construct_id)
+            policy = found if isinstance(found, iam.Policy) else iam.Policy(there, construct_id, roles=[worker.target.role])
+            policy.add_statements(*callback.statements)
+            return
+        self._give(worker.target, *callback.statements)
 
     def _grant(self, grantee: iam.IGrantable, actor: Actor, pools: Sequence[str] | None, *more: iam.PolicyStatement) -> None:
-        principal = grantee.grant_principal
-        for statement in [*self._table_statements(actor, self._named(pools)), *more]:
-            added = principal.add_to_principal_policy(statement).statement_added
-            # A role of another account takes statements without a word, and drops them.
-            if not added or is_another(principal.principal_account, Stack.of(self).account):
-                raise ConfigurationError(
-                    f"{self.node.path}: a grant to a principal whose permissions are not this account's to give. Grant to a role of this "
-                    "app, which the other account may assume"
-                )
+        names = pool_names(pools, self._pools)
+        with_attributes("grantee", grantee, "a function, a role or another principal of IAM", "grant_principal")
+        statements = [*self._table_statements(actor, names), *more]
+        refuse_where_lost(self.node.path, grantee.grant_principal, statements, Stack.of(self))
         function = function_of(grantee)
         if function is not None:
             self._tell(function)
+        elif has(grantee, "function_arn"):
+            say_what_to_set(cast("lambda_.IFunction", grantee))
 
     def _tell(self, function: lambda_.Function) -> None:
         function.add_environment(settings.TABLE, self.table.table_name)
@@ -386,14 +452,6 @@ class Workpool(Construct):
         if self._key is not None:
             statements.append(permissions.key_statement(self._key.key_arn, Stack.of(self).region))
         return statements
-
-    def _named(self, pools: Sequence[str] | None) -> list[str]:
-        if pools is None:
-            return list(self._pools)
-        unknown = sorted(set(pools) - set(self._pools))
-        if unknown or not pools:
-            raise ConfigurationError(f"pools: {unknown or pools!r}: this Workpool has {', '.join(sorted(self._pools))}")
-        return list(pools)
 
     def _beside(self, neighbour: IConstruct, name: str, function: LibraryFunction) -> iam.Policy:
         """A policy of one of our functions that lives in the neighbour's stack: so that our stack never waits for that one."""
