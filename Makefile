@@ -86,6 +86,7 @@ cdk: $(INFRA_STAMP) $(INFRA)/node_modules ## Install what deploys: then `cd infr
 
 lock: $(LOCK_STAMP) ## Renew all locks within the bounds of the projects (ARGS="--upgrade" for newest); wants Python 3.11
 	$(COMPILE) --output-file requirements/installer.txt $(ARGS) requirements/installer.in
+	cp requirements/installer.txt $(INFRA)/workpool_cdk/installer-requirements.txt
 	$(COMPILE) --constraint requirements/installer.txt --output-file requirements/lock.txt $(ARGS) requirements/lock.in
 	$(COMPILE) --constraint requirements/installer.txt --output-file requirements/audit.txt $(ARGS) requirements/audit.in
 	$(COMPILE) --extra cli --extra local --extra dev --output-file requirements/dev.txt $(ARGS) pyproject.toml

@@ -137,7 +137,14 @@ def test_every_lock_of_the_repository_is_judged() -> None:
         if not {"node_modules", "cdk.out"} & set(path.parts) and "--hash=" in path.read_text(encoding="utf-8")
     }
 
-    assert hashed == {lock.path for lock in LOCKS}
+    assert hashed == {lock.path for lock in LOCKS} | {"infra/cdk/workpool_cdk/installer-requirements.txt"}
+
+
+def test_the_construct_bundles_with_the_same_installer() -> None:
+    """It is published without the folder of the locks, so it has a copy."""
+    copied = ROOT / "infra" / "cdk" / "workpool_cdk" / "installer-requirements.txt"
+
+    assert copied.read_text(encoding="utf-8") == (ROOT / "requirements" / "installer.txt").read_text(encoding="utf-8")
 
 
 def test_what_comes_from_npm_is_locked_with_hashes() -> None:

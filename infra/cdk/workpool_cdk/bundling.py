@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from constructs import Construct
 
 import workpool_aws
 from workpool_cdk.errors import ConfigurationError
+from workpool_cdk.installing import INSTALLER_LOCK, install
+from workpool_cdk.sbom import BILL, bill_of_materials
 
 __all__ = ["ARCHITECTURE", "PLATFORM_CONTEXT", "RUNTIME", "Target", "bundle", "library_code", "target_of"]
 
@@ -30,7 +31,6 @@ PLATFORM_CONTEXT: Final = "workpool:bundle-for"
 """Context key: `lambda` (default), or `host`: the platform of the synth, where an emulated AWS runs the functions as processes."""
 
 _LOCK: Final = "lambda-requirements.txt"
-_PIP: Final = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-compile", "--require-hashes")
 _NOT_DEPLOYED: Final = ("__pycache__", "local", "cli")
 """Of the library: compiled files differ from run to run; the in-process cloud and the command line have no use in a function."""
 _BY_PIP: Final = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
@@ -48,7 +48,6 @@ class Target:
 _LAMBDA: Final = Target(
     "lambda",
     (
-        "--only-binary=:all:",
         "--implementation=cp",
         "--python-version=3.13",
         "--platform=manylinux_2_28_aarch64",
@@ -100,22 +99,28 @@ class _Bundling:
 
 
 def bundle(output: Path, target: Target, *, beside: Sequence[Path] = ()) -> None:
-    """Put the library and its dependencies into a directory; the same bytes on every machine and in every run.
+    """Put the library, its dependencies and the list of them into a directory; the same bytes on every machine and in every run.
 
     Raises:
         ConfigurationError: pip could not install what the lock names; its words are in the error.
     """
     with as_file(files("workpool_cdk") / _LOCK) as lock:
-        command = [sys.executable, *_PIP, *target.pip_options, f"--target={output}", f"--requirement={lock}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - this interpreter and our own words
-    if done.returncode != 0:
-        raise ConfigurationError(f"bundling for {target.name}: pip said:\n{done.stderr.strip()[-2000:]}")
+        installed = install(lock, output, purpose=f"bundling for {target.name}", options=target.pip_options)
+    _keep_what_lasts(output)
+    _copy_sources(output, beside)
+    (output / BILL).write_text(bill_of_materials(installed), encoding="utf-8")
+
+
+def _keep_what_lasts(output: Path) -> None:
     shutil.rmtree(output / "bin", ignore_errors=True)
     for notes in output.glob("*.dist-info"):
         for name in _BY_PIP:
             (notes / name).unlink(missing_ok=True)
     for compiled in list(output.rglob("__pycache__")):
         shutil.rmtree(compiled)
+
+
+def _copy_sources(output: Path, beside: Sequence[Path]) -> None:
     source = _library()
     for path in _sources(source):
         copied = output / source.name / path.relative_to(source)
@@ -140,7 +145,9 @@ def _fingerprint(target: Target, beside: Sequence[Path]) -> str:
     root = _library()
     digest = hashlib.sha256(repr((target, RUNTIME.name, sys.version_info[:2] if target is _HOST else None)).encode())
     digest.update((files("workpool_cdk") / _LOCK).read_bytes())
-    digest.update(Path(__file__).read_bytes())
+    digest.update((files("workpool_cdk") / INSTALLER_LOCK).read_bytes())
+    for module in ("bundling.py", "installing.py", "sbom.py"):
+        digest.update(Path(__file__).with_name(module).read_bytes())
     for path in [*_sources(root), *beside]:
         content = path.read_bytes()
         name = path.name if path in beside else path.relative_to(root).as_posix()
