@@ -28,7 +28,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/python -I -m pipto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test engines e2e ministack sim sim-long check format docs bench-cost bench-task-pool infra iam cdk lock audit clean
+.PHONY: help install demo test engines e2e ministack sim sim-long mutants check format docs bench-cost bench-task-pool infra iam cdk lock audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,9 @@ sim: $(STAMP) ## Simulate schedules with faults, and remove some guards: COUNT=5
 
 sim-long: $(STAMP) ## The same for HOURS=8, from FIRST=100000 on, then with every guard removed
 	$(BIN)/python -m tests.simulation.sweep --hours $(or $(HOURS),8) --first $(or $(FIRST),100000) --keep-going --mutants all $(ARGS)
+
+mutants: $(STAMP) ## Edit the code at the edges at random and see whether tests notice (ARGS="core/listing.py --all" goes to tests.mutation)
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 check: $(STAMP) ## Check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check

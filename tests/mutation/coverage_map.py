@@ -1,0 +1,159 @@
+"""Measures which tests run which lines, once for each state of the code, and says which tests an edit needs.
+
+A file of tests is measured again when it changes, when what tests share changes, or when a module changes that its tests ran.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from coverage import CoverageData
+
+from tests.mutation.edits import Edit
+from tests.mutation.timing import TIMES_VARIABLE
+
+__all__ = ["PACKAGE", "SUITES", "CoverageMap", "digest", "measured"]
+
+PACKAGE: Final = "workpool_aws"
+SUITES: Final = ("tests/unit", "tests/property", "tests/contract", "tests/integration", "tests/acceptance", "tests/cli", "tests/local")
+"""The tests that judge edits. The others simulate at length, need servers, or read files."""
+_FILES_A_RUN: Final = 8
+ENGINES: Final = ("--engine", "memory", "--engine", "moto")
+"""The contract runs on moto too: nothing else shows the adapter of DynamoDB."""
+
+
+@dataclass(slots=True)
+class CoverageMap:
+    """The passing tests with their seconds, and the lines that each of them runs."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    lines: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    """Of each module, by test: bit n is set where line n was run."""
+    not_passed: list[str] = field(default_factory=list)
+
+    def tests_for(self, edit: Edit) -> list[str]:
+        """The tests that run a line of the edit, the quickest first."""
+        ran = self.lines.get(edit.module, {})
+        wanted = -1 if edit.lines is None else _bits(range(edit.lines[0], edit.lines[1] + 1))
+        return sorted((test for test, bits in ran.items() if bits & wanted), key=lambda test: (self.seconds[test], test))
+
+    def add(self, stored: Mapping[str, Any]) -> None:
+        """Add one file of tests."""
+        self.seconds |= stored["seconds"]
+        self.not_passed += stored["not_passed"]
+        for module, by_test in stored["lines"].items():
+            self.lines[module] |= {test: int(bits, 16) for test, bits in by_test.items() if test in self.seconds}
+
+
+def measured(tree: Path, store: Path, jobs: int, suites: Sequence[str] = SUITES) -> CoverageMap:
+    """The map of a tree of files. What is missing is measured in at most `jobs` processes and kept in the folder `store`."""
+    store.mkdir(parents=True, exist_ok=True)
+    files = [str(path.relative_to(tree)) for suite in suites for path in _tests_in(tree / suite)]
+    shared = _shared(tree)
+    stale = [file for file in files if not _is_current(tree, store, file, shared)]
+    if stale:
+        print(f"measuring the coverage of {len(stale)} files of tests", flush=True)
+        _measure(tree, store, stale, shared, jobs)
+    found = CoverageMap()
+    for file in files:
+        found.add(json.loads(_stored_at(store, file).read_text(encoding="utf-8")))
+    return found
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """A digest of the contents of files."""
+    found = hashlib.sha256()
+    for path in paths:
+        found.update(path.read_bytes() + b"\0")
+    return found.hexdigest()[:24]
+
+
+def _tests_in(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.rglob("test_*.py"))
+
+
+def _shared(tree: Path) -> str:
+    helpers = (path for path in (tree / "tests").rglob("*.py") if not path.name.startswith("test_") and "simulation" not in path.parts)
+    return digest(sorted(path for path in helpers if "mutation" not in path.parts))
+
+
+def _is_current(tree: Path, store: Path, file: str, shared: str) -> bool:
+    try:
+        stored = json.loads(_stored_at(store, file).read_text(encoding="utf-8"))
+        modules = {module: digest([tree / PACKAGE / module]) for module in stored["modules"]}
+    except (FileNotFoundError, ValueError):
+        return False
+    return bool(stored["file"] == digest([tree / file]) and stored["shared"] == shared and stored["modules"] == modules)
+
+
+def _measure(tree: Path, store: Path, files: Sequence[str], shared: str, jobs: int) -> None:
+    """A few files at a time, so that an interrupted run loses little."""
+    for start in range(0, len(files), jobs * _FILES_A_RUN):
+        some = files[start : start + jobs * _FILES_A_RUN]
+        with ExitStack() as stack:
+            shares = [share for share in (some[at::jobs] for at in range(jobs)) if share]
+            runs = [(share, stack.enter_context(_run(tree, store, number, share))) for number, share in enumerate(shares)]
+            for number, (share, process) in enumerate(runs):
+                process.wait()
+                _keep(tree, store, number, share, shared)
+        print(f"  {start + len(some)} of {len(files)}", flush=True)
+
+
+def _run(tree: Path, store: Path, number: int, files: Sequence[str]) -> subprocess.Popen[bytes]:
+    variables = {"COVERAGE_FILE": str(store / f"coverage.{number}"), TIMES_VARIABLE: str(store / f"times.{number}.json")}
+    options = ["-q", "-p", "tests.mutation.timing", "-p", "no:cacheprovider", f"--cov={PACKAGE}", "--cov-context=test", "--cov-report="]
+    command = [sys.executable, "-m", "pytest", *options, *ENGINES, *files]
+    with (store / f"output.{number}").open("wb") as output:
+        (store / f"coverage.{number}").unlink(missing_ok=True)
+        return subprocess.Popen(command, cwd=tree, env=os.environ | variables, stdout=output, stderr=subprocess.STDOUT)
+
+
+def _keep(tree: Path, store: Path, number: int, files: Sequence[str], shared: str) -> None:
+    times = json.loads((store / f"times.{number}.json").read_text(encoding="utf-8"))
+    ran = _ran(store / f"coverage.{number}", tree)
+    for file in files:
+        own = {test: modules for test, modules in ran.items() if test.partition("::")[0] == file}
+        lines: dict[str, dict[str, str]] = defaultdict(dict)
+        for test, modules in own.items():
+            for module, bits in modules.items():
+                lines[module][test] = f"{bits:x}"
+        stored = {
+            "file": digest([tree / file]),
+            "shared": shared,
+            "modules": {module: digest([tree / PACKAGE / module]) for module in sorted(lines)},
+            "seconds": {test: seconds for test, seconds in times["passed"].items() if test.partition("::")[0] == file},
+            "not_passed": [test for test in times["not_passed"] if test.partition("::")[0] == file],
+            "lines": lines,
+        }
+        _stored_at(store, file).write_text(json.dumps(stored), encoding="utf-8")
+
+
+def _ran(path: Path, tree: Path) -> dict[str, dict[str, int]]:
+    """The lines that each test ran, of each module. What ran while modules were imported belongs to no test."""
+    data = CoverageData(str(path))
+    data.read()
+    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for name in data.measured_files():
+        module = str(Path(name).relative_to(tree / PACKAGE))
+        for line, contexts in data.contexts_by_lineno(name).items():
+            for test in {context.rpartition("|")[0] for context in contexts if context}:
+                found[test][module] |= 1 << line
+    return found
+
+
+def _stored_at(store: Path, file: str) -> Path:
+    return store / f"{file.replace('/', '+')}.json"
+
+
+def _bits(lines: Iterable[int]) -> int:
+    return sum(1 << line for line in lines)

@@ -1,0 +1,171 @@
+"""The command, on a small package of its own: what is noticed, what is not, what never ends, and what is kept between runs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from tests.mutation.__main__ import chosen, modules_in
+from tests.mutation.edits import edits_of
+from tests.mutation.equivalents import read_equivalents, unknown
+from tests.mutation.judging import Verdict
+from tests.mutation.records import Records
+
+ROOT = Path(__file__).parents[2]
+FILES = {
+    "pyproject.toml": '[tool.pytest.ini_options]\naddopts = ["--import-mode=importlib"]\npythonpath = ["."]\n',
+    "workpool_aws/__init__.py": "",
+    "workpool_aws/local/__init__.py": "",
+    "workpool_aws/local/pytest_plugin.py": "",
+    "workpool_aws/counting.py": """
+        def halved(n: int) -> list[int]:
+            steps = []
+            while n:
+                n //= 2
+                steps.append(n)
+            return steps
+
+        def is_small(n: int) -> bool:
+            return n < 10
+
+        def unseen() -> int:
+            return 7
+    """,
+    "tests/conftest.py": """
+        def pytest_addoption(parser):
+            parser.addoption("--engine", action="append")
+    """,
+    "tests/unit/test_counting.py": """
+        from workpool_aws.counting import halved, is_small
+
+        def test_halved():
+            assert halved(5) == [2, 1, 0]
+
+        def test_is_small():
+            assert is_small(1)
+            assert not is_small(20)
+
+        def test_that_fails_anyway():
+            assert is_small(30)
+    """,
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text), encoding="utf-8")
+    shutil.copytree(ROOT / "tests/mutation", tmp_path / "tests/mutation", ignore=shutil.ignore_patterns("test_*.py", "__pycache__"))
+    (tmp_path / "tests/mutation/equivalents.toml").write_text("", encoding="utf-8")
+    return tmp_path
+
+
+def run(tree: Path, *options: str) -> tuple[int, list[str]]:
+    command = [sys.executable, "-m", "tests.mutation", "counting.py", "--tests", "tests/unit", "--seed", "1", "--patience", "2", *options]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST"))}
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.stderr == ""
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_the_command_tells_what_is_not_noticed_and_leaves_out_what_is_listed(tree: Path) -> None:
+    (tree / "tests/mutation/equivalents.toml").write_text(
+        dedent("""
+            [[equivalent]]
+            why = "nobody calls it"
+            edits = ["counting.py:unseen  number  7 → 6", "counting.py:unseen  value dropped  return 7 → return None"]
+        """),
+        encoding="utf-8",
+    )
+
+    code, said = run(tree, "--all", "--verbose")
+
+    by = {line.partition("  (")[0]: line.partition("  (")[2].rstrip(")") for line in said if line.startswith("counting.py:")}
+    assert by["counting.py:5  arithmetic  n //= 2 → n *= 2"] == "time"
+    assert by["counting.py:10  comparison  n < 10 → n > 10"] == "tests/unit/test_counting.py::test_is_small"
+    assert "judges nothing, since it did not pass by itself: tests/unit/test_counting.py::test_that_fails_anyway" in said
+    survivors = [line.strip() for line in said[said.index("not noticed:") + 1 :] if line.startswith("  ")]
+    assert survivors == [
+        "counting.py:is_small  comparison  n < 10 → n <= 10",
+        "counting.py:is_small  number  10 → 11",
+        "counting.py:is_small  number  10 → 9",
+        "counting.py:unseen  number  7 → 8 (no test runs it)",
+    ]
+    assert (code, said[-1]) == (1, "9 of 13 edits were noticed: 69.2 %, and 95 % are wanted")
+    assert (tree / "workpool_aws/counting.py").read_text(encoding="utf-8") == dedent(FILES["workpool_aws/counting.py"])
+
+
+def test_a_verdict_is_kept_while_what_it_rests_on_is_unchanged(tree: Path) -> None:
+    path, test, other = tree / "verdicts.jsonl", "tests/unit/test_counting.py", tree / "tests/unit/test_other.py"
+    module = tree / "workpool_aws/counting.py"
+    noticed, survivor = edits_of("counting.py", module.read_text(encoding="utf-8"))[:2]
+    records = Records(path, tree)
+    records.add(noticed, Verdict(noticed=True, by=f"{test}::test_halved"))
+    records.add(survivor, Verdict(noticed=False))
+    path.write_text(path.read_text(encoding="utf-8") + '{"edit": "cut o', encoding="utf-8")
+
+    def known() -> list[bool]:
+        again = Records(path, tree)
+        return [again.verdict(each) is not None for each in (noticed, survivor)]
+
+    unchanged = known()
+    other.write_text("", encoding="utf-8")
+    another_test = known()
+    (tree / test).write_text("", encoding="utf-8")
+    its_test = known()
+
+    assert (unchanged, another_test, its_test) == ([True, True], [True, False], [False, False])
+
+
+def test_a_listed_edit_that_the_code_no_longer_has_is_told(tree: Path) -> None:
+    (tree / "tests/mutation/equivalents.toml").write_text(
+        '[[equivalent]]\nwhy = "it was so"\nedits = ["counting.py:gone  number  1 → 2"]\n', encoding="utf-8"
+    )
+
+    code, said = run(tree)
+
+    assert (code, said[-1].strip()) == (1, "counting.py:gone  number  1 → 2")
+
+
+def test_the_choice_is_that_of_the_seed_and_the_module() -> None:
+    edits = edits_of("m.py", "def f(a):\n    return a + 1 + 2 + 3 + 4 + 5 + 6 + 7")
+    some = chosen(edits, 5, seed=1)
+
+    assert some == chosen(edits, 5, seed=1)
+    assert some != chosen(edits, 5, seed=2)
+    assert len(set(some)) == 5
+    assert chosen(edits, None, seed=1) == chosen(edits, 500, seed=1) == list(range(len(edits)))
+
+
+def test_modules_are_named_by_file_or_folder_and_the_demo_stays_out() -> None:
+    assert modules_in(ROOT, ["errors.py", "handlers"]) == [
+        "errors.py",
+        "handlers/__init__.py",
+        "handlers/completion.py",
+        "handlers/main_loop.py",
+        "handlers/watchdog.py",
+    ]
+    assert [module for module in modules_in(ROOT, ["cli"]) if "demo" in module] == []
+    with pytest.raises(SystemExit, match="nowhere must be a module or a folder"):
+        modules_in(ROOT, ["nowhere"])
+
+
+def test_every_listed_edit_is_one_of_the_code_and_has_a_reason() -> None:
+    every = [edit for module in modules_in(ROOT, ["."]) for edit in edits_of(module, (ROOT / "workpool_aws" / module).read_text("utf-8"))]
+
+    assert unknown(read_equivalents(), every) == []
+
+
+@pytest.mark.parametrize("entry", ['why = " "\nedits = ["a"]', 'why = "twice"\nedits = ["a", "a"]'])
+def test_a_list_without_reasons_or_with_doubles_is_refused(tmp_path: Path, entry: str) -> None:
+    path = tmp_path / "listed.toml"
+    path.write_text(f"[[equivalent]]\n{entry}\n", encoding="utf-8")
+
+    with pytest.raises(ValueError, match="listed twice, or without a reason"):
+        read_equivalents(path)
