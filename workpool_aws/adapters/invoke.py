@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -55,6 +55,7 @@ LIMITS_GUESSED_KEPT_MS: Final = 60_000
 _TARGETS_KEPT_MAX: Final = 1_000
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
 _GRANT: Final = "lambda:GetFunctionConfiguration, lambda:GetFunctionEventInvokeConfig"
+_PLAIN: Final = "; let a plain function do the work item, or call this one"
 _TRACE_BITS: Final = 96
 
 _NOT_TAKEN: Final = frozenset(
@@ -181,9 +182,13 @@ class LambdaInvoker:
 
         Raises:
             InvokeThrottled: not queued now. For claimed work an earlier repetition may have been: its worker will not get the claim.
-            InvokeRefused: not queued; arguments that are not a JSON object, too, are refused for good.
+            InvokeRefused: not queued; arguments that are not a JSON object are refused for good, and so are starts of a function which
+                `limits` has shown to be unfit.
             InvokeUnanswered: queued or not.
         """
+        known = self._known.get(target)
+        if known is not None and known.limits.unfit is not None:
+            raise InvokeRefused(known.limits.unfit, lasting=True)
         try:
             event = worker_event(args, assignment)
         except ValueError as error:
@@ -247,7 +252,7 @@ class LambdaInvoker:
         marked = found.get("Environment", {}).get("Variables", {}).get(DECORATED) == "1"
         event_age_ms, reports = self._read_event_config(client, name, qualifier)
         timeout_ms = found.get("Timeout", TIMEOUT_MS_MAX // 1000) * 1000
-        return FunctionLimits(timeout_ms=timeout_ms, event_age_ms=event_age_ms, claims=marked and reports)
+        return FunctionLimits(timeout_ms=timeout_ms, event_age_ms=event_age_ms, claims=marked and reports, unfit=_unfit(found))
 
     def _read_event_config(self, client: LambdaClient, name: str, qualifier: str | None) -> tuple[int, bool]:
         """The event age, and whether failures, and only they, lead to the completion function, as a decorated function's do."""
@@ -267,6 +272,18 @@ class LambdaInvoker:
         on_failure = leads_to.get("OnFailure", {}).get("Destination")
         reports = on_success is None and on_failure is not None and on_failure == self._completion_arn()
         return EVENT_AGE_MS_MAX if not age_s else age_s * 1000, reports
+
+
+def _unfit(found: Mapping[str, object]) -> str | None:
+    """The feature in a function's configuration by which a start outlives its deadline, or none arrives (docs/limits.md)."""
+    tenancy = found.get("TenancyConfig")
+    if found.get("CapacityProviderConfig"):
+        return f"the function runs on Lambda Managed Instances, which do not end code at its timeout{_PLAIN}"
+    if found.get("DurableConfig"):
+        return f"the function is durable: an execution outlives its timeout, and Lambda sends no outcome of it{_PLAIN}"
+    if isinstance(tenancy, Mapping) and tenancy.get("TenantIsolationMode") == "PER_TENANT":
+        return f"the function isolates tenants: Lambda takes no event for it without a tenant's id{_PLAIN}"
+    return None
 
 
 def _split_qualifier(target: str) -> tuple[str, str | None]:

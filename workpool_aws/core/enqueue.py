@@ -43,6 +43,8 @@ _DELAY_MAX: Final = timedelta(milliseconds=limits.DELAY_MS_MAX)
 _RETENTION_MAX: Final = timedelta(seconds=limits.RETENTION_S_MAX)
 _SEQUENCES_KEPT: Final = 64
 _LINK_MAX: Final = 256
+_MANAGED: Final = ":$LATEST.PUBLISHED"
+"""The qualifier of functions on Lambda Managed Instances."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +167,10 @@ def resolve_target(target: object, caller: Caller) -> str:
             if caller.partition is None:
                 return target
             return f"arn:{caller.partition}:lambda:{caller.region}:{caller.account}:function:{target}"
+        if target.endswith(_MANAGED):
+            raise UsageError(
+                "target", target, "a function outside of Lambda Managed Instances, which do not end code at the function's timeout"
+            )
     raise UsageError("target", target, "the ARN of a Lambda function, version or alias, or a function name ('name' or 'name:alias')")
 
 

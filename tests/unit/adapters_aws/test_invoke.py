@@ -408,3 +408,34 @@ def test_a_target_that_was_not_added_is_refused_with_what_to_do(code: str, hint:
     assert isinstance(meant, InvokeRefused)
     assert ("add_action" in meant.reason) == hint
     assert not meant.lasting
+
+
+MANAGED = {"CapacityProviderConfig": {"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": "arn"}}}
+
+
+@pytest.mark.parametrize(
+    ("configuration", "says"),
+    [
+        (MANAGED, "Lambda Managed Instances, which do not end code at its timeout"),
+        ({"DurableConfig": {"ExecutionTimeout": 3_600}}, "is durable: an execution outlives its timeout"),
+        ({"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}}, "isolates tenants"),
+    ],
+)
+def test_a_function_whose_starts_cannot_be_followed_is_refused_for_good_unsent(invoker, far, configuration, says):
+    far.answers = [(200, {"Timeout": 30, **configuration}, ""), (200, {"MaximumEventAgeInSeconds": 60}, "")]
+    assert says in (invoker.limits("send").unfit or "")
+    with pytest.raises(InvokeRefused, match=says) as refused:
+        invoker.start_work("send", assignment(claimed=True), "{}")
+    assert refused.value.lasting
+    assert len(far.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [{}, {"CapacityProviderConfig": {}}, {"SnapStart": {"ApplyOn": "PublishedVersions"}}, {"TenancyConfig": {}}, {"TenancyConfig": None}],
+)
+def test_other_features_of_lambda_keep_no_function_from_work(invoker, far, configuration):
+    far.answers = [(200, {"Timeout": 30, **configuration}, ""), (200, {"MaximumEventAgeInSeconds": 60}, ""), (202, {}, "")]
+    assert invoker.limits("send").unfit is None
+    invoker.start_work("send", assignment(claimed=True), "{}")
+    assert len(far.requests) == 3

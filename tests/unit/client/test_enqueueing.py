@@ -103,6 +103,11 @@ def test_when_a_work_is_due(world: World, when: dict[str, object], due_at: int) 
         ({"target": "send\n"}, f"target must be {TARGETS}; got 'send\\n'"),
         ({"target": "n" * 65}, f"target must be {TARGETS}; got '{'n' * 65}'"),
         ({"target": "arn:aws:sqs:us-east-1:123456789012:q"}, f"target must be {TARGETS}; got 'arn:aws:sqs:us-east-1:123456789012:q'"),
+        (
+            {"target": "send:$LATEST.PUBLISHED"},
+            "target must be a function outside of Lambda Managed Instances, which do not end code at the function's timeout; got "
+            + repr("send:$LATEST.PUBLISHED"),
+        ),
         ({"target": "123456789012:function:send"}, f"target must be {TARGETS}; got '123456789012:function:send'"),
         ({"ctx": {}}, "ctx must be the context that Lambda gave to the handler, or None outside of Lambda; got {}"),
         ({"retry": 3}, f"retry must be {RETRIES}; got 3"),
