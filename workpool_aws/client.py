@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import ModuleType
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
 
 from workpool_aws.asking import Asking, LambdaContext, link_to, name_of
@@ -126,6 +127,8 @@ class Workpool(Asking):
         )
         if log_level is not None and log_level not in _LOG_LEVELS:
             raise UsageError("log_level", log_level, f"None or one of {', '.join(_LOG_LEVELS)}")
+        if session is not None and (isinstance(session, type | ModuleType) or not callable(getattr(session, "client", None))):
+            raise UsageError("session", session, "a boto3.Session, or None (boto3's own choice)")
         self._limit_is_explicit = max_parallelism is not _PARALLELISM
         self._log_level: LogLevel | None = log_level
         self._session = session

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import NoRegionError
 
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.invoke import LambdaInvoker, start_fresh_traces
 from workpool_aws.adapters.messenger import AwsMessenger
 from workpool_aws.adapters.metrics import MetricsTelemetry
 from workpool_aws.adapters.scheduler import EventBridgeTimer, ScheduleHome
+from workpool_aws.adapters.sdk_errors import made
 from workpool_aws.adapters.system import FAN_OUT_WORKERS, SystemClock, SystemEntropy, ThreadFanOut
 from workpool_aws.adapters.telemetry import LoggerTelemetry
-from workpool_aws.errors import UsageError
 from workpool_aws.incarnation import PerIncarnation
 from workpool_aws.model.loop import DeployedLimit, Deployment
 from workpool_aws.model.refs import DeploymentRef
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
-__all__ = ["CLIENT_CONFIGS", "CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "aws_ports"]
+__all__ = ["CLIENT_CONFIGS", "CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "aws_ports", "session_of"]
 
 CONNECT_TIMEOUT_S: Final = 1.5
 READ_TIMEOUT_S: Final = 3.0
@@ -79,11 +78,13 @@ def aws_ports(
     Raises:
         UsageError: no region is known, or a setting has a value that is not allowed.
     """
-    settings = settings or read_settings()
+    if settings is None:
+        settings = read_settings()
     clock = clock or SystemClock()
     entropy = entropy or SystemEntropy()
     telemetry = telemetry or _telemetry(settings, clock, table)
-    clients = _Clients(PerIncarnation(boto3.Session) if session is None else lambda: session, clock, entropy)
+    region = settings.region
+    clients = _Clients(PerIncarnation(lambda: session_of(region=region)) if session is None else lambda: session, clock, entropy, region)
     clients.dynamodb()  # what is wrong with the configuration is said now, not by the first call
     store = DynamoStore(clients.dynamodb, table, clock=clock, entropy=entropy)
     timer = EventBridgeTimer(
@@ -142,8 +143,9 @@ class _Clients:
     A copy of the process makes its own: two that read from one connection would read each other's answers.
     """
 
-    def __init__(self, session: Callable[[], boto3.Session], clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, session: Callable[[], boto3.Session], clock: Clock, entropy: Entropy, region: str | None) -> None:
         self._session = session
+        self._region = region
         self._clock = clock
         self._entropy = entropy
         self.dynamodb: Callable[[], DynamoDBClient] = PerIncarnation(self._make_dynamodb)
@@ -162,25 +164,34 @@ class _Clients:
         return self._topics.setdefault(region, PerIncarnation(lambda: self._make_sns(region)))()
 
     def _make_dynamodb(self) -> DynamoDBClient:
-        try:
-            return self._session().client("dynamodb", config=CLIENT_CONFIGS["dynamodb"])
-        except NoRegionError as error:
-            allowed = "name one in AWS_REGION or a profile, or pass a session that has one"
-            raise UsageError("region", self._session().region_name, allowed) from error
+        return made(lambda: self._session().client("dynamodb", region_name=self._home(), config=CLIENT_CONFIGS["dynamodb"]))
 
     def _make_lambda(self, name: Literal["lambda", "lambda-retrying"]) -> LambdaClient:
-        client = self._session().client("lambda", config=CLIENT_CONFIGS[name])
+        client = made(lambda: self._session().client("lambda", region_name=self._home(), config=CLIENT_CONFIGS[name]))
         start_fresh_traces(client, self._clock, self._entropy)
         return client
 
     def _make_scheduler(self) -> EventBridgeSchedulerClient:
-        return self._session().client("scheduler", config=CLIENT_CONFIGS["scheduler"])
+        return made(lambda: self._session().client("scheduler", region_name=self._home(), config=CLIENT_CONFIGS["scheduler"]))
 
     def _make_sqs(self, region: str) -> SQSClient:
-        return self._session().client("sqs", region_name=region, config=CLIENT_CONFIGS["sqs"])
+        return made(lambda: self._session().client("sqs", region_name=region, config=CLIENT_CONFIGS["sqs"]))
 
     def _make_sns(self, region: str) -> SNSClient:
-        return self._session().client("sns", region_name=region, config=CLIENT_CONFIGS["sns"])
+        return made(lambda: self._session().client("sns", region_name=region, config=CLIENT_CONFIGS["sns"]))
+
+    def _home(self) -> str | None:
+        # boto3 reads AWS_DEFAULT_REGION alone; AWS_REGION, which Lambda and every other SDK go by, comes from the settings.
+        return self._session().region_name or self._region
+
+
+def session_of(*, profile: str | None = None, region: str | None = None) -> boto3.Session:
+    """A session of a profile and a region. `None` means what the environment says, AWS_REGION before AWS_DEFAULT_REGION and the profile's.
+
+    Raises:
+        UsageError: there is no such profile, or the AWS config file cannot be read.
+    """
+    return made(lambda: boto3.Session(profile_name=profile, region_name=region))
 
 
 def _completion_arn_in(store: Store) -> str | None:

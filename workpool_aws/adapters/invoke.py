@@ -8,22 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    CredentialRetrievalError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    NoRegionError,
-    ParamValidationError,
-    PartialCredentialsError,
-    ProxyConnectionError,
-)
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError, ParamValidationError
 
+from workpool_aws.adapters.sdk_errors import CALL_ERRORS, NEVER_SENT, SDK_ERRORS, told
 from workpool_aws.adapters.wire import order_to_wire, worker_event
-from workpool_aws.errors import StoreUnavailable
+from workpool_aws.errors import WorkpoolError
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, LoopOrder
@@ -116,16 +105,6 @@ _TOO_LARGE: Final = 413
 _SERVER_ERRORS: Final = 500
 _UNAVAILABLE: Final = 503
 
-_NEVER_SENT: Final = (
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    ProxyConnectionError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    CredentialRetrievalError,
-    NoRegionError,
-)
-
 
 def start_fresh_traces(client: LambdaClient, clock: Clock, entropy: Entropy) -> None:
     """From now on, every Invoke of this client begins a trace of its own.
@@ -212,7 +191,7 @@ class LambdaInvoker:
             return known.limits
         try:
             read, kept_ms = self._read_limits(target), LIMITS_KEPT_MS
-        except (ClientError, BotoCoreError, ResponseParserError, StoreUnavailable) as error:
+        except CALL_ERRORS as error:
             self._tell_if_denied(target, error)
             read, kept_ms = FunctionLimits(timeout_ms=TIMEOUT_MS_MAX, event_age_ms=EVENT_AGE_MS_MAX), LIMITS_GUESSED_KEPT_MS
         if len(self._known) >= _TARGETS_KEPT_MAX:
@@ -230,7 +209,7 @@ class LambdaInvoker:
         now = self._clock.now()
         if not self._listed_until - LIMITS_KEPT_MS <= now < self._listed_until:
             # Without an answer, what was known before counts; if nothing was, accepted means delivered, as for any other target.
-            with suppress(StoreUnavailable):
+            with suppress(WorkpoolError):
                 self._listed, self._listed_until = tuple(self._acknowledging()), EpochMs(now + LIMITS_KEPT_MS)
         return any(names_function(listed, target) for listed in self._listed)
 
@@ -301,7 +280,7 @@ def _split_qualifier(target: str) -> tuple[str, str | None]:
 
 def was_never_sent(error: Exception) -> bool:
     """Whether a call failed before anything was sent."""
-    return isinstance(error, _NEVER_SENT)
+    return isinstance(error, (*NEVER_SENT, WorkpoolError))
 
 
 def send_event(client: Callable[[], LambdaClient], target: str, event: bytes) -> None:
@@ -312,12 +291,14 @@ def send_event(client: Callable[[], LambdaClient], target: str, event: bytes) ->
         raise answer_of(error) from error
     except ParamValidationError as error:
         raise InvokeRefused(str(error), lasting=True) from error
-    except _NEVER_SENT as error:
+    except NEVER_SENT as error:
         # After a repetition by the SDK, the last try's error does not tell about the first; that happens for claimed work only, where a
         # start that arrives after it was put back finds its number gone.
-        raise InvokeThrottled(str(error)) from error
-    except (BotoCoreError, ResponseParserError) as error:
-        raise InvokeUnanswered(str(error)) from error
+        raise InvokeThrottled(told(error)) from error
+    except WorkpoolError as error:
+        raise InvokeThrottled(str(error)) from error  # by the making of the client
+    except SDK_ERRORS as error:
+        raise InvokeUnanswered(told(error)) from error
 
 
 def answer_of(error: ClientError) -> InvokeThrottled | InvokeRefused | InvokeUnanswered:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, assert_never
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 
 from workpool_aws.adapters.invoke import answer_of, send_event, was_never_sent
+from workpool_aws.adapters.sdk_errors import CALL_ERRORS, told
 from workpool_aws.adapters.wire import callback_event
 from workpool_aws.core.callback import TargetKind, oversize, target_kind
 from workpool_aws.incarnation import ForkSafeLock
@@ -101,5 +101,5 @@ def _call(send: Callable[[], None]) -> None:
         if _TOO_LONG.search(str(error)):
             raise InvokeRefused(str(error), lasting=True) from error
         raise answer_of(error) from error
-    except (BotoCoreError, ResponseParserError) as error:
-        raise InvokeThrottled(str(error)) if was_never_sent(error) else InvokeUnanswered(str(error)) from error
+    except CALL_ERRORS as error:
+        raise InvokeThrottled(told(error)) if was_never_sent(error) else InvokeUnanswered(told(error)) from error

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 
+from workpool_aws.adapters.sdk_errors import CALL_ERRORS, told
 from workpool_aws.adapters.wire import order_to_wire
-from workpool_aws.errors import StoreUnavailable
+from workpool_aws.errors import WorkpoolError
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Deployment
 from workpool_aws.model.messages import LoopOrder
@@ -81,8 +81,8 @@ class EventBridgeTimer:
             # It fired and deleted itself between the two: create it again.
             if not _create(client, order):
                 raise TimerUnavailable(f"schedule {order['Name']} is being changed by somebody else")
-        except (ClientError, BotoCoreError, ResponseParserError) as error:
-            raise TimerUnavailable(str(error)) from error
+        except CALL_ERRORS as error:
+            raise TimerUnavailable(told(error)) from error
 
     def forget(self, pool: str) -> None:
         """Drop the order, if there is one. Without a schedule group there cannot be one.
@@ -98,14 +98,14 @@ class EventBridgeTimer:
         except ClientError as error:
             if _code(error) != "ResourceNotFoundException":
                 raise TimerUnavailable(str(error)) from error
-        except (BotoCoreError, ResponseParserError) as error:
-            raise TimerUnavailable(str(error)) from error
+        except CALL_ERRORS as error:
+            raise TimerUnavailable(told(error)) from error
 
     def _look_up(self) -> ScheduleHome:
         """What is known, completed by the deployment item."""
         try:
             found = self._deployment()
-        except StoreUnavailable as error:
+        except WorkpoolError as error:
             raise TimerUnavailable(f"the table's deployment item cannot be read: {error}") from error
         if found is None:
             return self._home

@@ -12,6 +12,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.status import Status, instant, status_of
 from workpool_aws.errors import UsageError
 from workpool_aws.model.ids import EpochMs, WorkId
+from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME
 from workpool_aws.model.refs import key_after, key_before
 from workpool_aws.model.work import State, Work
 
@@ -103,7 +104,7 @@ def check_listing(*, state: object, fn: object, order: object, limit: object, af
 
 def check_function(fn: object) -> str | None:
     """The function that works are asked for; None: any. Raises UsageError: no name and no ARN."""
-    if fn is not None and (not isinstance(fn, str) or not fn):
+    if fn is not None and (not isinstance(fn, str) or not (FUNCTION_NAME.fullmatch(fn) or FUNCTION_ARN.fullmatch(fn))):
         raise UsageError("fn", fn, "None (any), the ARN of a Lambda function, version or alias, or a function name")
     return fn
 

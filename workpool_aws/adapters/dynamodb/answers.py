@@ -6,37 +6,53 @@ another try, because no SDK makes one; whatever else went wrong is `StoreUnavail
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from workpool_aws.adapters.codec import decode
 from workpool_aws.adapters.dynamodb.expressions import item_from_wire
-from workpool_aws.adapters.keys import DEAD_INDEX
-from workpool_aws.errors import StoreUnavailable
+from workpool_aws.adapters.keys import DEAD_INDEX, PARTITION_KEY, SORT_KEY
+from workpool_aws.adapters.sdk_errors import advice_for, told
+from workpool_aws.errors import StoreUnavailable, UsageError
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import Record, Unreadable
 from workpool_aws.ports import ConditionFailed, TransactionFailed
+from workpool_aws.text import Words, as_line
 
 __all__ = ["TryAgain", "server_time", "translated"]
 
 _CONDITION: Final = "ConditionalCheckFailed"
 _MISSING_TABLE: Final = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
-_DENIED: Final = frozenset(
+_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
+_EXPIRED: Final = frozenset(
     {
-        "AccessDeniedException",
-        "UnrecognizedClientException",
+        "ExpiredToken",
         "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidClientTokenId",
         "InvalidSignatureException",
         "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
     }
 )
 _CONFLICTS: Final = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 _MISSING_INDEX: Final = "does not have the specified index"
+_FILLING_INDEX: Final = "backfilling global secondary index"
+_FOREIGN: Final = re.compile(
+    "does not match the schema|[Mm]issing the key|Type mismatch for key|missed key schema element|key condition not supported"
+)
+"""How DynamoDB says that a table has other keys than the request."""
+_MESSAGE_MAX: Final = 500
 _MALFORMED: Final = frozenset({"ValidationException", "ItemCollectionSizeLimitExceededException"})
 
 
@@ -61,12 +77,12 @@ def server_time(answer: Mapping[str, object]) -> EpochMs | None:
     return None if date.tzinfo is None else EpochMs(int(date.astimezone(UTC).timestamp()) * 1_000)
 
 
-def translated(error: ClientError | BotoCoreError, table: str) -> Exception | TryAgain:
+def translated(error: Exception, table: str) -> Exception | TryAgain:
     """What an error of boto3 means to the flow: the error to raise in its place, or `TryAgain`."""
     if isinstance(error, ParamValidationError):
-        return ValueError(f"table {table!r}: {error}")
+        return UsageError("request", Words(f"{told(error)} for table {table!r}"), "one that DynamoDB takes")
     if not isinstance(error, ClientError):
-        return StoreUnavailable(f"table {table!r}: no answer from DynamoDB ({type(error).__name__}: {error})")
+        return StoreUnavailable(f"table {table!r}: no answer from DynamoDB: {advice_for(error)} ({told(error)})")
     response: Mapping[str, Any] = {**error.response}
     detail = response.get("Error", {})
     code, message = str(detail.get("Code", "unknown")), str(detail.get("Message", ""))
@@ -78,9 +94,17 @@ def translated(error: ClientError | BotoCoreError, table: str) -> Exception | Tr
         return TryAgain.CONFLICT
     if _MISSING_INDEX in message:
         return StoreUnavailable(f"table {table!r} has no index {DEAD_INDEX!r}: it was created before there were dead letters to list")
+    if _FILLING_INDEX in message:
+        return StoreUnavailable(f"table {table!r}: its index {DEAD_INDEX!r} is still being filled; try again in some minutes")
     if code in _MALFORMED:
-        return ValueError(f"table {table!r}: DynamoDB refused the request: {message}")
-    return StoreUnavailable(_sentence(code, message, table, error.operation_name))
+        return _refused(table, message)
+    return StoreUnavailable(_sentence(code, as_line(message, limit=_MESSAGE_MAX), table, error.operation_name))
+
+
+def _refused(table: str, message: str) -> UsageError:
+    if _FOREIGN.search(message):
+        return UsageError("table", table, f"a workpool table, whose keys are {PARTITION_KEY} and {SORT_KEY} (it is no workpool table)")
+    return UsageError("request", Words(f"one that was refused for table {table!r}: {message}"), "one that DynamoDB takes")
 
 
 def _cancelled(reasons: list[Mapping[str, Any]], table: str, message: str) -> Exception | TryAgain:
@@ -89,7 +113,7 @@ def _cancelled(reasons: list[Mapping[str, Any]], table: str, message: str) -> Ex
     if any(failed):
         return TransactionFailed(tuple(_standing(reason) if fail else None for reason, fail in zip(reasons, failed, strict=True)), failed)
     if "ValidationError" in codes or "ItemCollectionSizeLimitExceeded" in codes:
-        return ValueError(f"table {table!r}: DynamoDB refused the transaction: {message}")
+        return _refused(table, "; ".join(filter(None, [message, *(str(reason.get("Message", "")) for reason in reasons)])))
     return TryAgain.CONFLICT
 
 
@@ -100,7 +124,9 @@ def _standing(response: Mapping[str, Any]) -> Record | Unreadable | None:
 
 def _sentence(code: str, message: str, table: str, operation: str) -> str:
     if code in _MISSING_TABLE:
-        return f"table {table!r} does not exist in this account and region ({operation}: {code})"
+        return f"table {table!r} does not exist in this account and region: look at both ({operation}: {code})"
+    if code in _EXPIRED:
+        return f"table {table!r}: the credentials have expired or are unknown: renew them ({operation}: {code})"
     if code in _DENIED:
-        return f"table {table!r}: {operation} is not allowed with these credentials ({code}: {message})"
-    return f"table {table!r}: {operation} failed ({code}: {message})"
+        return f"table {table!r}: dynamodb:{operation} is not allowed with these credentials: grant it ({code}: {message})"
+    return f"table {table!r}: {operation} failed: try again ({code}: {message})"

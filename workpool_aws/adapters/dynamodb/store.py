@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ParamValidationError
 
 from workpool_aws.adapters import capacity
 from workpool_aws.adapters.codec import change_of, decode, encode, key_in
@@ -28,7 +28,8 @@ from workpool_aws.adapters.keys import (
     sort_attribute,
 )
 from workpool_aws.adapters.schema import record_type
-from workpool_aws.errors import StoreUnavailable
+from workpool_aws.adapters.sdk_errors import SDK_ERRORS
+from workpool_aws.errors import StoreUnavailable, WorkpoolError
 from workpool_aws.model.refs import Page, Record, Ref, Row, Shelf, Span, Unreadable, ref_of
 from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import Clock, Entropy
@@ -50,7 +51,8 @@ class DynamoStore:
     """A table in DynamoDB, behind `ports.Store`.
 
     Every method raises `StoreUnavailable` when there was no answer (a write may have happened), when the table is missing, or when access
-    to it is denied, and ValueError for a request that DynamoDB refuses as malformed (nothing was written).
+    to it is denied, and UsageError, a ValueError, for a table with other keys and for a request that DynamoDB refuses as malformed (nothing
+    was written).
     """
 
     def __init__(self, client: Callable[[], DynamoDBClient], table: str, *, clock: Clock, entropy: Entropy) -> None:
@@ -195,10 +197,13 @@ class DynamoStore:
             self._pause(attempt)
             try:
                 return call()
-            except (ClientError, BotoCoreError) as error:
+            except WorkpoolError:
+                raise  # by the making of the client
+            except SDK_ERRORS as error:
                 meaning = translated(error, self._table)
                 if not isinstance(meaning, TryAgain):
-                    raise meaning from error
+                    # Invalid parameters quote what was to be stored, which may be secret: not even as a cause.
+                    raise meaning from None if isinstance(error, ParamValidationError) else error
         raise StoreUnavailable(f"table {self._table!r}: other transactions were in the way in all {_TRIES} tries")
 
     def _pause(self, attempt: int) -> None:
