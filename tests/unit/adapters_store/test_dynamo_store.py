@@ -170,7 +170,7 @@ def test_a_refused_condition_counts_more_than_a_conflict_beside_it(aws, store, c
 def test_a_malformed_transaction_is_a_mistake(aws, store):
     aws.add_client_error("transact_write_items", **cancelled("None", "ValidationError"))
 
-    with pytest.raises(ValueError, match="^request must be one that DynamoDB takes; got one that was refused for table 'jobs'"):
+    with pytest.raises(ValueError, match=r"^request must be one that DynamoDB takes; got one that was refused for table 'jobs'"):
         store.transact([Put(STATUS)])
 
 
