@@ -6,7 +6,7 @@ against these statements.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -14,10 +14,12 @@ from typing import Final
 from aws_cdk import aws_iam as iam
 
 from workpool_aws.adapters.dynamodb.table import DEAD_INDEX, Room, leading_key
+from workpool_cdk.errors import ConfigurationError
 
 __all__ = [
     "Actor",
     "environment_statement",
+    "fits_into_a_role",
     "invoke_statement",
     "key_statement",
     "limits_statement",
@@ -50,6 +52,10 @@ class _Access:
     index: bool = False
 
 
+_STATEMENT_KEYS_BYTES_MAX: Final = 2_600
+"""Two fit into a managed policy of 6,144 characters, into which CDK moves whole statements when a role's inline policy is full."""
+_KEYS_BYTES_MAX: Final = 45_000
+"""What the inline policies of a role and eight managed ones hold: IAM attaches ten to a role unless that quota is raised."""
 _GET: Final = "GetItem"
 _GET_MANY: Final = "BatchGetItem"
 _QUERY: Final = "Query"
@@ -111,22 +117,46 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
 }
 
 
-def table_statements(actor: Actor, table_arn: str, pools: Iterable[str] | None) -> list[iam.PolicyStatement]:
+def fits_into_a_role(actor: Actor, pools: Sequence[str]) -> bool:
+    """Whether the policies of one role can name these pools."""
+    return sum(len(key) + 3 for access in _ACCESS[actor] for keys in _key_lists(access, pools) for key in keys) <= _KEYS_BYTES_MAX
+
+
+def table_statements(actor: Actor, table_arn: str, pools: Sequence[str] | None) -> list[iam.PolicyStatement]:
     """What an actor may do with the table: named operations, on items whose partition key is of the right kind and pool.
 
     `pools`: only items of these; None: of any pool (the library's own functions, which serve them all). Nobody may scan, nor change the
     table. A transaction is judged by the operations in it.
+
+    Raises:
+        ConfigurationError: the pools are more than the policies of one role can name.
     """
     names = None if pools is None else sorted(pools)
-    return [_table_statement(access, table_arn, names) for access in _ACCESS[actor]]
+    if names is not None and not fits_into_a_role(actor, names):
+        role = actor.value.replace("_", " ")
+        raise ConfigurationError(
+            f"pools: the permissions of {role} for {len(names)} pools are more than the policies of one role hold; "
+            "name fewer, or none for all"
+        )
+    return [_table_statement(access, table_arn, keys) for access in _ACCESS[actor] for keys in _key_lists(access, names)]
 
 
-def _table_statement(access: _Access, table_arn: str, pools: Sequence[str] | None) -> iam.PolicyStatement:
-    keys = {key for room in access.rooms for key in _keys(room, pools)}
+def _key_lists(access: _Access, pools: Sequence[str] | None) -> list[list[str]]:
+    """The keys of an access, in lists that a managed policy can hold; those of one pool stay together, as one request may name several."""
+    lists: list[list[str]] = [[]]
+    for names in [None] if pools is None else [[pool] for pool in pools]:
+        keys = sorted({key for room in access.rooms for key in _keys(room, names)})
+        if lists[-1] and sum(len(key) + 3 for key in (*lists[-1], *keys)) > _STATEMENT_KEYS_BYTES_MAX:
+            lists.append([])
+        lists[-1] += [key for key in keys if key not in lists[-1]]
+    return [sorted(keys) for keys in lists]
+
+
+def _table_statement(access: _Access, table_arn: str, keys: Sequence[str]) -> iam.PolicyStatement:
     return iam.PolicyStatement(
         actions=[f"dynamodb:{operation}" for operation in access.operations],
         resources=[f"{table_arn}/index/{DEAD_INDEX}" if access.index else table_arn],
-        conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": sorted(keys)}},
+        conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(keys)}},
     )
 
 

@@ -448,7 +448,9 @@ class Workpool(Construct):
         point_at(function, {settings.LOOP_ARN: self._loop.arn, settings.COMPLETION_ARN: self._completion.arn})
 
     def _table_statements(self, actor: Actor, pools: Sequence[str] | None) -> list[iam.PolicyStatement]:
-        statements = permissions.table_statements(actor, self.table.table_arn, pools)
+        # All pools of the construct are all that the table should have, so that a pattern for any pool says the same in few words.
+        everywhere = pools is None or (set(pools) == set(self._pools) and not permissions.fits_into_a_role(actor, pools))
+        statements = permissions.table_statements(actor, self.table.table_arn, None if everywhere else pools)
         if self._key is not None:
             statements.append(permissions.key_statement(self._key.key_arn, Stack.of(self).region))
         return statements
