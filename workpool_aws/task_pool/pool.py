@@ -29,6 +29,7 @@ Duration = timedelta | float
 _RESERVE_MS: Final = 1_000.0
 _RESERVE_MS_SPILLING: Final = 3_000.0
 _IDLE: Final = timedelta(seconds=10)
+_EXIT_PRIORITY: Final = 100
 
 
 class TaskPoolOptions(TypedDict, total=False):
@@ -68,7 +69,7 @@ class TaskPool:
 
     _shared: ClassVar[TaskPool | None] = None
     _shared_options: ClassVar[TaskPoolOptions] = {}
-    _sharing: ClassVar[threading.Lock] = threading.Lock()
+    _sharing: ClassVar[threading.RLock] = threading.RLock()
 
     def __init__(
         self,
@@ -109,21 +110,25 @@ class TaskPool:
         Raises:
             UsageError: it exists, and was made with other options than are given here (none given: as it is). It stays as it was.
         """
+        pool = cls._shared
+        if pool is not None and not pool.is_closed and not options:
+            return pool
+        # A finalizer or signal handler may come here in the midst of this, in this very thread.
         with cls._sharing:
-            pool = cls._shared
-            if pool is not None and not pool.is_closed:
-                if options and options != cls._shared_options:
-                    raise UsageError("options", sorted(options), "those that the shared pool was made with, or none")
-                return pool
-            pool = cls(**options)
-            pool._is_shared = True
-            cls._shared, cls._shared_options = pool, options
+            made = None
+            while (pool := cls._shared) is None or pool.is_closed:
+                made = cls(**options)
+                made._is_shared = True
+                if cls._shared is pool:
+                    cls._shared, cls._shared_options = made, options
+            if pool is not made and options and options != cls._shared_options:
+                raise UsageError("options", sorted(options), "those that the shared pool was made with, or none")
             return pool
 
     @classmethod
     def _begin_in_child(cls) -> None:
         """For a process that was just forked: what looks for the shared pool waits for no thread of the parent's."""
-        cls._sharing = threading.Lock()
+        cls._sharing = threading.RLock()
 
     @property
     def is_closed(self) -> bool:
@@ -238,6 +243,31 @@ def _finish_at_exit() -> None:
         sys.excepthook(TasksFailed, as_group(failures), None)  # raised, only its first line would be shown
 
 
+def _join_multiprocessing() -> None:
+    """Have `_finish_at_exit` run at the end of a process of multiprocessing's, too: one that was forked runs no hook of `atexit`."""
+    if "multiprocessing.util" not in sys.modules:
+        return  # nothing of it was started yet: slow to load, and a forked process comes here again
+    from multiprocessing import parent_process, util  # noqa: PLC0415 - see above
+
+    # Such a process first forgets what was to run at its parent's end, and then runs this.
+    util.register_after_fork(TaskPool, _finish_with_child)
+    if parent_process() is not None:
+        _finish_with_child()
+
+
+def _finish_with_child(_: object = None) -> None:
+    from multiprocessing import util  # noqa: PLC0415 - as above
+
+    # Before pools of multiprocessing's end, which have 15: tasks may use them.
+    util.Finalize(None, _finish_at_exit, exitpriority=_EXIT_PRIORITY)
+
+
+def _begin_in_child() -> None:
+    TaskPool._begin_in_child()  # noqa: SLF001 - of this module
+    _join_multiprocessing()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=TaskPool._begin_in_child)  # noqa: SLF001 - of this module
+    os.register_at_fork(after_in_child=_begin_in_child)
 atexit.register(_finish_at_exit)
+_join_multiprocessing()

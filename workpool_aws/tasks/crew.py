@@ -1,10 +1,12 @@
 """Owns the threads of a task pool and its queue: who runs what when, who waits for it, and what is told of failures.
 
-Theory of operation. One lock guards everything; no user code runs under it. A worker takes the oldest task, ends the one before in the same
-hold of the lock, and sits down when there is none; `add` calls the seated ones first and starts new threads up to the limit after that, so
-while a task is queued no worker rests. A task belongs to a *round*: drains number them. A drain closes the round that is open and waits for
-everything of that round and earlier ones; what a task adds belongs to its own round, so a drain waits for that as well, and not for what
-others add meanwhile. This costs a queued task one reference, and a task's end a look at each drain that waits.
+Theory of operation. One lock guards everything; no user code is called under it. A worker takes the oldest task, ends the one before in the
+same hold of the lock, and sits down when there is none; new tasks call the seated ones first and start new threads up to the limit after
+that, so while a task is queued no worker rests. `add` never waits for the lock: see `entrance`.
+
+A task belongs to a *round*: drains number them. A drain closes the round that is open and waits for everything of that round and earlier
+ones; what a task adds belongs to its own round, so a drain waits for that as well, and not for what others add meanwhile. This costs a
+queued task one reference, and a task's end a look at each drain that waits.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from weakref import WeakSet
 
 from workpool_aws.errors import TaskNotStarted, TaskPoolClosed, TaskStillRunning, UsageError
 from workpool_aws.tasks.deadline import Phase, TimeLeft
+from workpool_aws.tasks.entrance import Entrance
 from workpool_aws.tasks.records import CrewStats, Task, TaskFailure, Unstarted, name_of
-from workpool_aws.tasks.seats import Drain, Origin, Overseer, Seat
+from workpool_aws.tasks.seats import Added, Drain, Origin, Overseer, Seat
 from workpool_aws.tasks.tally import Tally
 from workpool_aws.text import Words
 
@@ -71,8 +74,7 @@ class Crew:
 
     def begin(self) -> None:
         """Know of no task and no thread: for a new crew, and for the copy of one in a process that was forked."""
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
+        self._entrance = Entrance(self._queue, self._report_unable)
         self._tasks: deque[Task] = deque()
         self._origins: deque[Origin] = deque()
         self._outstanding = 0
@@ -88,6 +90,7 @@ class Crew:
         self._drains: list[Drain] = []
         self._unreported: list[TaskFailure] = []
         self._closed = self._closing
+        self._strays = False
         self._tally = Tally()
         self._forgets = False
 
@@ -98,30 +101,50 @@ class Crew:
             TaskPoolClosed: `close` was called, and the caller is none of the tasks that it waits for. Nothing was added.
             RuntimeError: there is no thread, and none can be started. Nothing was added.
         """
-        count = len(tasks)
-        if not count:
+        if not tasks:
             return
-        context, now_ms = copy_context(), self._read_ms()
-        with self._lock:
-            seat = self._seats.get(threading.get_ident())
-            inside = None if seat is None else seat.origin
-            if self._closing and (self._closed or inside is None):
-                raise TaskPoolClosed("the task pool is done: nothing can be added any more")
-            order = self._round if inside is None else inside.round
-            if not self._outstanding or self._restart_clock:
-                self._busy_since_ms, self._restart_clock = now_ms, False
-                _unfinished.add(self)
-            if self._forgets:
-                self._tally, self._forgets = Tally(), False
-            self._tasks.extend(tasks)
-            self._origins.extend(repeat(Origin(context, now_ms, order, count == 1), count))
-            self._count(order, count)
-            try:
-                self._call_up(count)
-            except RuntimeError:
-                if not self._threads:
-                    self._take_back(order, count)
-                    raise
+        seat = self._seats.get(threading.get_ident())
+        inside = None if seat is None or seat.origin is None else seat.origin.round
+        added = Added(tasks, copy_context(), self._read_ms(), inside)
+        if not self._refuses(added):
+            self._entrance.put(added)
+            # Looked at again: the crew may have been closed since. What was taken in before that is waited for.
+            if not self._refuses(added) or not self._entrance.take_back(added):
+                return
+        raise TaskPoolClosed("the task pool is done: nothing can be added any more")
+
+    def _refuses(self, added: Added) -> bool:
+        return self._closing and (self._closed or self._entrance.is_sealed or added.round is None)
+
+    def _queue(self, added: Added) -> None:
+        count, order = len(added.tasks), added.round
+        if order is None:
+            # What comes in while the crew is being closed was added before: the drain that closes waits for it.
+            order = self._drains[0].round if self._closing and self._drains else self._round
+            self._strays = self._strays or (self._closing and not self._drains)
+        if not self._outstanding or self._restart_clock:
+            self._busy_since_ms, self._restart_clock = added.added_ms, False
+            _unfinished.add(self)
+        if self._forgets:
+            self._tally, self._forgets = Tally(), False
+        self._tasks.extend(added.tasks)
+        self._origins.extend(repeat(Origin(added.context, added.added_ms, order, count == 1), count))
+        self._count(order, count)
+        try:
+            self._call_up(count)
+        except RuntimeError:
+            if not self._threads:
+                self._take_back(order, count)
+                raise
+
+    def _report_unable(self, added: Added, no_thread: RuntimeError) -> None:
+        """Tasks whose `add` has returned, and which no thread can run."""
+        for task in added.tasks:
+            error = TaskNotStarted("this process cannot start a thread, and the pool has none: it did not run")
+            error.__cause__ = no_thread
+            self._tally.unstarted(spilled=False)
+            self._unreported.append(TaskFailure(task, error))
+        _unfinished.add(self)
 
     def drain(self) -> list[TaskFailure]:
         """Wait for everything that was added before this call, and for what that adds itself. Returns what has to be reported about it.
@@ -132,12 +155,15 @@ class Crew:
         Raises:
             UsageError: called by a task of this very crew or by what it tells of failures, which would wait for itself.
         """
-        with self._lock:
+        self._check_waiting()
+        with self._entrance.settling, self._entrance.lock:
+            self._entrance.take_in()
             if threading.get_ident() in self._seats:
                 raise UsageError(
                     "drain", Words("a call by one of them"), "called by none of the pool's own tasks, which would wait for itself"
                 )
             drain = Drain(self._round, self._outstanding, self._unreported)
+            drain.bell.acquire()
             self._round += 1
             self._unreported = []
             self._drains.append(drain)
@@ -165,24 +191,41 @@ class Crew:
         Raises:
             UsageError: as `drain`; nothing was refused or ended.
         """
-        with self._lock:
+        self._check_waiting()
+        with self._entrance.settling, self._entrance.lock:
+            self._entrance.take_in()
             self._closing = self._closing or threading.get_ident() not in self._seats
             if not self._outstanding:
                 self._busy_since_ms = self._read_ms()
         failures = self.drain()
+        with self._entrance.settling, self._entrance.lock:
+            late = self._entrance.seal() or self._strays
+        if late:
+            failures += self.drain()
         self._retire()
         return failures
 
+    def _check_waiting(self) -> None:
+        if self._entrance.is_mine:
+            asked = "a finalizer or a signal handler that interrupts the pool itself"
+            raise UsageError("drain", asked, "call it elsewhere: it would wait for what it interrupts")
+
     def stats(self) -> CrewStats:
         """A snapshot."""
-        with self._lock:
-            return self._tally.stats(
-                queued=len(self._tasks), running=sum(seat.origin is not None for seat in self._seats.values()), workers=self._threads
-            )
+        if self._entrance.is_mine:
+            return self._stats()  # a finalizer or signal handler in the midst of a change: the numbers are those of now
+        with self._entrance.settling, self._entrance.lock:
+            self._entrance.take_in()
+            return self._stats()
+
+    def _stats(self) -> CrewStats:
+        running = sum(seat.origin is not None for seat in list(self._seats.values()))
+        return self._tally.stats(queued=len(self._tasks), running=running, workers=self._threads)
 
     def forget_at_rest(self) -> None:
         """If every task is over, start the statistics anew with the next one."""
-        with self._lock:
+        with self._entrance.settling, self._entrance.lock:
+            self._entrance.take_in()
             self._forgets = self._forgets or not self._outstanding
 
     @property
@@ -201,7 +244,7 @@ class Crew:
             if order <= drain.round:
                 drain.left += count
                 if not drain.left:
-                    self._changed.notify_all()
+                    drain.call()
         self._let_go()
 
     def _let_go(self) -> None:
@@ -237,14 +280,16 @@ class Crew:
     def _serve(self, seat: Seat) -> None:
         """What one thread does."""
         ident = threading.get_ident()
-        with self._lock:
+        with self._entrance.settling, self._entrance.lock:
+            self._entrance.take_in()
             self._seats[ident] = seat
         try:
             while self._next(seat):
                 self._perform(seat)
         finally:
             seat.host.close()
-            with self._lock:
+            with self._entrance.settling, self._entrance.lock:
+                self._entrance.take_in()
                 del self._seats[ident]
                 self._alive.discard(seat)
 
@@ -263,7 +308,8 @@ class Crew:
                     _check_done(task, made)
         except BaseException as error:  # noqa: BLE001 - a task's end, whatever it is, is not the thread's
             failures = self._overseer.raised(task, error)
-            with self._lock:
+            with self._entrance.settling, self._entrance.lock:
+                self._entrance.take_in()
                 seat.failed = True
                 self._report(origin.round, failures)
         finally:
@@ -272,7 +318,8 @@ class Crew:
 
     def _next(self, seat: Seat) -> bool:
         """End the task before, if there was one, and take the oldest; False: this thread is to end."""
-        with self._lock:
+        with self._entrance.settling, self._entrance.lock:
+            self._entrance.take_in()
             if seat.origin is not None:
                 self._end(seat, seat.origin)
             while True:
@@ -306,12 +353,9 @@ class Crew:
             return False
         seat.called = False
         self._idle.append(seat)
-        self._lock.release()
-        try:
+        with self._entrance.opened:
             seat.past = None
             rung = seat.bell.acquire(timeout=self._idle_s)
-        finally:
-            self._lock.acquire()
         if not seat.called:
             self._idle.remove(seat)
             return False
@@ -340,33 +384,37 @@ class Crew:
         guest = ident not in self._seats
         if guest:
             self._seats[ident] = Seat()  # so that what is told of the failures cannot drain, which would wait for this very call
-        self._lock.release()
         ends: Sequence[Unstarted] | None = None
         try:
-            ends = self._overseer.unstarted(tasks)
+            with self._entrance.opened:
+                try:
+                    ends = self._overseer.unstarted(tasks)
+                finally:
+                    if ends is None:
+                        ends = [Unstarted(spilled=False, failures=(TaskFailure(task, _interrupted()),)) for task in tasks]
+                    del tasks, origins  # while the lock is open: the last reference to them might run anybody's code
         finally:
-            if ends is None:
-                ends = [Unstarted(spilled=False, failures=(TaskFailure(task, _interrupted()),)) for task in tasks]
-            del tasks, origins  # while the lock is open: the last reference to them might run anybody's code
-            self._lock.acquire()
             if guest:
                 del self._seats[ident]
-            for order, end in zip(rounds, ends, strict=True):
+            for order, end in zip(rounds, ends or (), strict=True):
                 self._tally.unstarted(spilled=end.spilled)
                 self._report(order, end.failures)
                 self._count(order, -1)
             self._in_hand -= len(rounds)
-            self._changed.notify_all()
+            for drain in self._drains:
+                drain.call()
 
     def _tell_of(self, late: Sequence[Task]) -> list[TaskFailure]:
         """Tell of tasks that nobody waits for any longer, by a thread that cannot drain meanwhile: that would tell again."""
         ident = threading.get_ident()
-        with self._lock:
+        with self._entrance.settling, self._entrance.lock:
+            self._entrance.take_in()
             self._seats[ident] = Seat()
         try:
             still = [self._overseer.raised(task, TaskStillRunning("no time was left to wait for it: it may go on")) for task in late]
         finally:
-            with self._lock:
+            with self._entrance.settling, self._entrance.lock:
+                self._entrance.take_in()
                 del self._seats[ident]
         return [failure for failures in still for failure in failures]
 
@@ -381,7 +429,11 @@ class Crew:
         # What another thread is just handing over is waited for, since nobody can say yet what becomes of it.
         if left.phase is Phase.OVER and not self._in_hand and self._running(drain.round):
             return True
-        self._changed.wait(_seconds_of(left))
+        with self._entrance.opened:
+            drain.listen(_seconds_of(left))
+        if drain.called:
+            drain.called = False
+            drain.bell.acquire(blocking=False)  # called in the moment after it stopped listening
         return False
 
     def _running(self, order: int | None = None) -> list[Task]:
@@ -395,7 +447,8 @@ class Crew:
                 seat.host.cancel()
 
     def _retire(self) -> None:
-        with self._lock:
+        with self._entrance.settling, self._entrance.lock:
+            self._entrance.take_in()
             self._closed = True
             seats = [seat for seat in self._alive if seat.task is None]
             while self._idle:
@@ -408,7 +461,8 @@ class Crew:
     def _join(self, seat: Seat) -> None:
         """Wait for a thread's end. If it has an event loop, which waits for threads of asyncio's when it is closed: while there is time."""
         while (thread := seat.thread) is not None and thread.is_alive():
-            with self._lock:
+            with self._entrance.settling, self._entrance.lock:
+                self._entrance.take_in()
                 left = self._time_left()
             if seat.host.is_open and left.phase is Phase.OVER:
                 return

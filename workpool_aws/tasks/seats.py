@@ -12,7 +12,7 @@ from workpool_aws.tasks.coroutines import CoroutineHost
 from workpool_aws.tasks.deadline import TimeLeft
 from workpool_aws.tasks.records import Task, TaskFailure, Unstarted
 
-__all__ = ["Drain", "Origin", "Overseer", "Seat"]
+__all__ = ["Added", "Drain", "Origin", "Overseer", "Seat"]
 
 
 class Overseer(Protocol):
@@ -36,6 +36,17 @@ class Origin(NamedTuple):
     round: int
     alone: bool
     """The only task of its `add`, so that it may use the context itself and need not copy it."""
+
+
+@dataclass(eq=False, slots=True)
+class Added:
+    """The tasks of one `add`, until somebody who holds the lock takes them in."""
+
+    tasks: tuple[Task, ...]
+    context: Context
+    added_ms: float
+    round: int | None
+    """That of the task that added them; `None` means that they come from outside, and belong to the round that is open."""
 
 
 @dataclass(eq=False, slots=True)
@@ -63,3 +74,16 @@ class Drain:
     round: int
     left: int
     failures: list[TaskFailure]
+    bell: threading.Lock = field(default_factory=threading.Lock)
+    """Locked while the drain has nothing to look at."""
+    called: bool = False
+
+    def call(self) -> None:
+        """Make it look again. For who holds the crew's lock."""
+        if not self.called:
+            self.called = True
+            self.bell.release()
+
+    def listen(self, seconds: float | None) -> None:
+        """Wait to be called, for at most so long. For its own thread, which lets go of the crew's lock for it."""
+        self.bell.acquire(timeout=-1 if seconds is None else seconds)

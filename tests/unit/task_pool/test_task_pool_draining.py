@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
 import threading
@@ -230,6 +231,72 @@ def test_what_nobody_waited_for_runs_before_the_process_ends_and_failures_are_to
     done = subprocess.run([sys.executable, "-c", SCRIPT.format(last=last)], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "0\n1\n2\n"
     assert ("told at the end" in done.stderr) is told
+
+
+CHILD = """
+import multiprocessing
+import os
+import sys
+from functools import partial
+
+from workpool_aws import TaskPool
+
+pool = TaskPool(max_workers=1, idle_timeout=3600)
+
+
+def fail():
+    raise ValueError("told at the end")
+
+
+def say(text):
+    os.write(1, f"{{text}}\\n".encode())
+
+
+def grandchild():
+    TaskPool.shared().add(partial(say, "grandchild"))
+
+
+def child(fails):
+    TaskPool.shared().add(partial(say, "shared"))
+    pool.add(partial(say, "one"), lambda: pool.add(partial(say, "child of one")), *[fail] * fails)
+    own = multiprocessing.get_context("{method}").Process(target=grandchild)
+    own.start()
+    own.join(30)
+    {end}
+
+
+if __name__ == "__main__":
+    pool.add(partial(say, "parent"))
+    pool.drain()
+    process = multiprocessing.get_context("{method}").Process(target=child, args=({fails},))
+    process.start()
+    process.join(30)
+    print("exit code", process.exitcode)
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "end", "code", "fails"),
+    [
+        ("fork", "return", 0, 0),
+        ("fork", "sys.exit(3)", 3, 1),
+        ("fork", "raise KeyError", 1, 1),
+        ("spawn", "sys.exit(3)", 3, 1),
+        ("forkserver", "return", 0, 1),
+    ],
+)
+def test_what_nobody_waited_for_runs_before_a_process_of_multiprocessing_ends(method, end, code, fails, tmp_path):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} on this platform")
+    script = tmp_path / "script.py"
+    script.write_text(CHILD.format(method=method, end=end, fails=fails))
+
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=90, check=False)
+
+    assert sorted(done.stdout.splitlines()) == sorted(["parent", "shared", "one", "child of one", "grandchild", f"exit code {code}"]), (
+        done.stderr
+    )
+    assert ("told at the end" in done.stderr) is bool(fails)
 
 
 @pytest.mark.peer("TP07")

@@ -205,15 +205,14 @@ def test_the_error_of_the_block_goes_out_first_with_those_of_tasks_noted_and_log
     assert "a secret" not in said
 
 
-def test_an_interrupted_drain_keeps_its_failures_for_the_next():
+def test_an_interrupted_drain_keeps_its_failures_for_the_next(monkeypatch):
     pool = TaskPool(max_workers=1)
     gate = Gate()
     pool.add(partial(fail, ValueError(1)), gate)
     gate.wait_begun()
-    wait = pool._crew._changed.wait
-    pool._crew._changed.wait = lambda timeout: fail(KeyboardInterrupt())
-    with pytest.raises(KeyboardInterrupt):
-        pool.drain()
-    pool._crew._changed.wait = wait
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr("workpool_aws.tasks.seats.Drain.listen", lambda *_: fail(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            pool.drain()
     gate.open.set()
     assert [str(error) for error in failures_of(pool.done)] == ["1"]
