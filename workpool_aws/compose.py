@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.ports import Ports, Telemetry
 
-__all__ = ["at_log_level", "keep_from_aws", "ports_for", "use_ports"]
+__all__ = ["at_log_level", "keep_from_aws", "ports_for", "session_for", "use_ports"]
 
 
 @runtime_checkable
@@ -53,6 +53,19 @@ def ports_for(table: str, session: boto3.Session | None = None, *, kept: dict[st
     if table not in kept:
         kept[table] = aws_ports(table, session)
     return kept[table]
+
+
+def session_for(*, profile: str | None, region: str | None) -> boto3.Session | None:
+    """The session of a profile and a region, for `ports_for`; `None` where a cloud stands in for AWS.
+
+    Raises:
+        UsageError: there is no such profile.
+    """
+    if _factory.get() is not None:
+        return None
+    from workpool_aws.adapters.aws import session_of  # noqa: PLC0415 - as above
+
+    return session_of(profile=profile, region=region)
 
 
 def at_log_level(ports: Ports, level: int) -> Ports:

@@ -72,7 +72,7 @@ def test_ls_shows_a_line_a_work(scene: Scene, capsys: pytest.CaptureFixture[str]
         *([each, "failed"] for each in scene.bad),
         [scene.later, "pending"],
     ]
-    assert "ValueError: no [31m such user" in lines[2]
+    assert r"ValueError: no\x1b[31m such user" in lines[2]
     assert "\x1b" not in said.out
     assert SECRET not in said.out + said.err
 
@@ -86,8 +86,8 @@ def test_ls_asks_for_a_state_a_function_and_a_page(scene: Scene, capsys: pytest.
     main(["ls", "--fn", "good", "--json"])
     of_one = json.loads(capsys.readouterr().out)
 
-    assert [each["id"] for each in (*first["items"], *second["items"])] == scene.bad[::-1]
-    assert [(each["id"], each["outcome"]) for each in of_one["items"]] == [(scene.good, "success")]
+    assert [each["work_id"] for each in (*first["items"], *second["items"])] == scene.bad[::-1]
+    assert [(each["work_id"], each["outcome"]) for each in of_one["items"]] == [(scene.good, "success")]
 
 
 def test_a_page_that_goes_on_says_how_on_stderr(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
@@ -279,6 +279,8 @@ def test_the_limit_says_who_set_what_and_when(scene: Scene, capsys: pytest.Captu
 
 
 def test_a_pool_that_no_program_configured_has_the_default(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.cloud.workpool("untouched").enqueue_action(None, "x", {}, run_after=timedelta(days=1))
+
     assert main(["limit", "--pool", "untouched"]) == 0
 
     assert re.search(r"(?m)^base +\d+, by nobody: the default$", capsys.readouterr().out)
@@ -299,7 +301,8 @@ def test_options_beat_the_environment(scene: Scene, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("WORKPOOL_JSON", "1")
     main(["ls"])
     of_environment = json.loads(capsys.readouterr().out)["items"]
-    main(["ls", "--pool", "other"])
+    scene.cloud.workpool("other", max_parallelism=1).enqueue_action(None, "x", {}, run_after=timedelta(days=1))
+    main(["ls", "--pool", "other", "--state", "running"])
 
     assert json.loads(capsys.readouterr().out)["items"] == []
     assert len(of_environment) == 4

@@ -1,35 +1,41 @@
-"""Owns the command `workpool`: its options, what it says about wrong ones, and its exit codes.
+"""The command `workpool`: its options, what it says about wrong ones, and its exit codes.
 
-0: done, and as promised. 1: done, but not as promised, or it could not be done. 2: the command line is wrong. 3: a work is unknown, or not
-in a state for what was asked. 4: not confirmed. 130: interrupted.
+0: done, and as promised. 1: done, but not as promised; or it could not be done, or its answer not be written. 2: the command line or the
+configuration is wrong. 3: a pool or a work is unknown, or a work is not in a state for what was asked. 4: not confirmed. 130: interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import json
 import math
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
 
+from workpool_aws.cli.codes import FAILED, INTERRUPTED, UNFIT, USAGE, UnknownPool
 from workpool_aws.cli.manage import MANAGE_CODES, add_commands
 from workpool_aws.core import limits
 from workpool_aws.errors import UsageError, WorkpoolError
-from workpool_aws.text import shown
+from workpool_aws.text import as_line, shown
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 __all__ = ["main"]
 
-_FAILED: Final = 1
-_USAGE: Final = 2
-_INTERRUPTED: Final = 130
 _ENGINES: Final = ("moto", "memory")
 _FAIL_RATE: Final = "1/12"
 _ITEMS_MAX: Final = 10_000
+_MESSAGE_MAX: Final = 1_000
+_UNWRITABLE: Final = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
 _SEED_MAX: Final = 2**63 - 1
 _FRACTION: Final = re.compile(r"(\d{1,9})/(\d{1,9})")
 
@@ -47,48 +53,89 @@ exit codes: 0 every work reached its end and the limit was never exceeded; 1 oth
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong."""
+    """Says in one line what is wrong, and does not hide that its help cannot be written, as argparse does."""
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """The help, to standard output."""
+        (sys.stdout if file is None else file).write(self.format_help())
 
     def error(self, message: str) -> NoReturn:
         """One line to stderr, exit code 2."""
-        self.exit(_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        self.exit(USAGE, f"{self.prog}: error: {as_line(message, limit=_MESSAGE_MAX)} (see {self.prog} --help)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out a command line; None: that of this process. Returns the exit code, and raises nothing that a user could have caused."""
     parser = _parser()
+    return _guarded(lambda: _parse(parser, argv), parser.prog)
+
+
+def _parse(parser: _Parser, argv: Sequence[str] | None) -> int:
     try:
         options = parser.parse_args(argv)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
+    if options.version:
+        print(f"workpool {_version()}")
+        return 0
     if options.run is None:
         parser.print_help(sys.stderr)
-        return _USAGE
+        return USAGE
     run: Callable[[argparse.Namespace], int] = options.run
-    return _guarded(run, options, f"{parser.prog} {options.command}")
+    return _guarded(lambda: run(options), f"{parser.prog} {options.command}")
 
 
-def _guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespace, name: str) -> int:
+def _guarded(run: Callable[[], int], name: str) -> int:
     try:
-        return run(options)
+        _prepare_stdout()
+        code = run()
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        print(f"\n{name}: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+        _complain(f"{name}: interrupted", first="\n")
+        return INTERRUPTED
     except BrokenPipeError:
-        # Who read our output has gone; so that Python's own last flush does not complain, there is nowhere left to write to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _FAILED
+        # Who read our output has gone, and knows.
+        _write_nowhere()
+        return FAILED
     except UsageError as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
-        return _USAGE
+        _complain(f"{name}: error: {error}")
+        return USAGE
+    except UnknownPool as error:
+        _complain(f"{name}: error: {error}")
+        return UNFIT
     except (WorkpoolError, ModuleNotFoundError) as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
-        return _FAILED
+        _complain(f"{name}: error: {error}")
+        return FAILED
+    except OSError as error:
+        _write_nowhere()
+        _complain(f"{name}: error: {'the answer cannot be written: ' if error.errno in _UNWRITABLE else ''}{error.strerror or error}")
+        return FAILED
+    return code
+
+
+def _prepare_stdout() -> None:
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
+    # What a terminal of another encoding cannot show, it shows by its code.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _write_nowhere() -> None:
+    """So that Python's own last flush does not complain."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(text: str, *, first: str = "") -> None:
+    # Where stderr is closed or full, the exit code has to do.
+    with suppress(OSError, ValueError):
+        print(f"{first}{as_line(text)}", file=sys.stderr, flush=True)
 
 
 def _parser() -> _Parser:
     parser = _Parser(prog="workpool", description="Background work for AWS Lambda on one DynamoDB table.", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"workpool {_version()}")
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
     parser.set_defaults(run=None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _add_demo(
@@ -166,7 +213,7 @@ def _run_demo(options: argparse.Namespace) -> int:
         view.end(report)
     if options.json:
         print(json.dumps(report.to_json()), flush=True)
-    return 0 if report.ok else _FAILED
+    return 0 if report.ok else FAILED
 
 
 def _whole(text: str, low: int, high: int) -> int:

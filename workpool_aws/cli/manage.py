@@ -1,4 +1,4 @@
-"""Owns the options of the commands that see and manage a pool in AWS. What they do loads when they run: help needs no SDK."""
+"""Defines the options of the commands that see and manage a pool in AWS. What they do loads when they run: help needs no SDK."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from workpool_aws.text import shown
 __all__ = ["MANAGE_CODES", "add_commands"]
 
 MANAGE_CODES: Final = """\
-exit codes: 0 done; 1 AWS did not answer; 2 a wrong option; 3 a work is unknown or not in a state for it;
-4 not confirmed, nothing was changed; 130 interrupted
+exit codes: 0 done; 1 AWS did not answer, or the answer could not be written; 2 a wrong option or configuration;
+3 a pool or a work is unknown, or a work is not in a state for it; 4 not confirmed, nothing was changed; 130 interrupted
 """
+_STATES: Final = ("pending", "running", "finished", "success", "failed", "canceled", "dead")
 _WINDOW_MIN_MAX: Final = limits.STATS_WINDOW_MS_MAX // 60_000
 
 Adder = Callable[[str, str, Callable[[argparse.Namespace], int]], argparse.ArgumentParser]
@@ -27,7 +28,10 @@ def add_commands(add: Adder) -> None:
     _add_show(add)
     _add_cancel(add)
     _add_redrive(add)
-    _with_target(add("pause", "start nothing, go on accepting", _lazily("pools", "run_pause")))
+    _with_table(add("pools", "list the pools of a table", _lazily("pools", "run_pools")).add_argument_group("which table"))
+    pause = add("pause", "start nothing, go on accepting", _lazily("pools", "run_pause"))
+    pause.add_argument("--new", action="store_true", help="also where the table does not know the pool yet")
+    _with_target(pause)
     _with_target(add("resume", "start works again", _lazily("pools", "run_resume")))
     _add_limit(add)
     stats = add("stats", "how the pool does: backlog, rates, lags", _lazily("pools", "run_stats"))
@@ -37,7 +41,8 @@ def add_commands(add: Adder) -> None:
 
 def _add_ls(add: Adder) -> None:
     ls = add("ls", "list works", _lazily("works", "run_ls"))
-    ls.add_argument("--state", choices=("pending", "running", "finished", "dead"), metavar="S", help="pending, running, finished or dead")
+    ls.add_argument("--state", type=_one_of(*_STATES), metavar="S", help=f"one of {', '.join(_STATES)}")
+    ls.add_argument("--wide", action="store_true", help="functions by their whole ARNs, errors uncut")
     ls.add_argument("--fn", metavar="F", help="only works of this function: a name or an ARN")
     ls.add_argument("--newest", action="store_true", help="newest first (oldest first)")
     ls.add_argument("--limit", type=_whole(1, limits.LIST_MAX), default=50, metavar="N", help="at most so many (50)")
@@ -73,6 +78,7 @@ def _add_redrive(add: Adder) -> None:
 def _add_limit(add: Adder) -> None:
     limit = add("limit", "show or set how many works may run at a time", _lazily("pools", "run_limit"))
     limit.add_argument("limit", type=_whole(0, limits.PARALLELISM_MAX), nargs="?", metavar="N", help="at most so many; none: show")
+    limit.add_argument("--new", action="store_true", help="also where the table does not know the pool yet")
     limit.add_argument("--reset", action="store_true", help="drop what overrides the programs' own limit")
     _with_target(limit)
 
@@ -84,8 +90,14 @@ def _with_yes(parser: argparse.ArgumentParser) -> None:
 
 def _with_target(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("which pool")
-    group.add_argument("--table", metavar="T", help="the DynamoDB table (WORKPOOL_TABLE)")
     group.add_argument("--pool", metavar="P", help="the pool (WORKPOOL_POOL, else default)")
+    _with_table(group)
+
+
+def _with_table(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--table", metavar="T", help="the DynamoDB table (WORKPOOL_TABLE)")
+    group.add_argument("--region", metavar="R", help="the AWS region (AWS_REGION, else the profile's)")
+    group.add_argument("--profile", metavar="N", help="the profile of the AWS config file (AWS_PROFILE)")
     group.add_argument("--json", action="store_true", help="answer with one JSON object (WORKPOOL_JSON)")
 
 
@@ -95,6 +107,15 @@ def _lazily(module: str, name: str) -> Callable[[argparse.Namespace], int]:
         return command(options)
 
     return run
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise argparse.ArgumentTypeError(f"must be one of {', '.join(words)}; got {shown(text)}")
+        return text
+
+    return read
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

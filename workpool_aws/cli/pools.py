@@ -1,4 +1,4 @@
-"""Owns the commands about a pool as a whole: pause, resume, limit, stats."""
+"""Carries out the commands about a pool as a whole: pools, pause, resume, limit, stats."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import argparse
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from workpool_aws.cli.output import moment
-from workpool_aws.cli.target import Target, target_of
+from workpool_aws.cli.output import cell, moment
+from workpool_aws.cli.target import Target, place_of, target_of
+from workpool_aws.core import limits
 from workpool_aws.core.payload import JsonValue
 from workpool_aws.core.stats import Stats
-from workpool_aws.core.status import PoolConfig
+from workpool_aws.core.status import PoolConfig, config_of
 from workpool_aws.errors import UsageError
+from workpool_aws.model.loop import Config, Status
+from workpool_aws.model.refs import ConfigRef, Ref, StatusRef
 
-__all__ = ["run_limit", "run_pause", "run_resume", "run_stats"]
+__all__ = ["run_limit", "run_pause", "run_pools", "run_resume", "run_stats"]
 
 
 def run_pause(options: argparse.Namespace) -> int:
     """`workpool pause`."""
-    target = target_of(options)
+    target = target_of(options, may_be_new=options.new)
     return _say_config(target, target.pool.configure(None, paused=True))
 
 
@@ -32,12 +35,48 @@ def run_limit(options: argparse.Namespace) -> int:
     """`workpool limit [N | --reset]`."""
     if options.reset and options.limit is not None:
         raise UsageError("--reset", options.limit, "given without a number")
-    target = target_of(options)
+    target = target_of(options, may_be_new=options.new)
     if options.reset:
         return _say_config(target, target.pool.configure(None, reset=True))
     if options.limit is None:
         return _say_config(target, target.pool.config(None))
     return _say_config(target, target.pool.configure(None, max_parallelism=options.limit))
+
+
+def run_pools(options: argparse.Namespace) -> int:
+    """`workpool pools`."""
+    place = place_of(options)
+    names = place.pools()
+    refs: list[Ref] = [ref for name in names for ref in (ConfigRef(name), StatusRef(name))]
+    found = place.ports.store.get_many(refs)
+    rows = [(name, _config_in(found.get(ConfigRef(name))), found.get(StatusRef(name))) for name in names]
+    if place.output.as_json:
+        pools: list[JsonValue] = [{"name": name, **_config_as_json(config), "loop": _loop_of(status)} for name, config, status in rows]
+        place.output.json({"pools": pools})
+    else:
+        place.output.table(
+            ("pool", "limit", "set by", "loop"),
+            [(name, _limit_of(config), _set_by(config), _loop_of(status)) for name, config, status in rows],
+        )
+    return 0
+
+
+def _config_in(found: object) -> PoolConfig:
+    config = found if isinstance(found, Config) else None
+    return config_of(config, max_parallelism_default=limits.PARALLELISM_DEFAULT)
+
+
+def _loop_of(status: object) -> str:
+    return status.state.value if isinstance(status, Status) else "unknown"
+
+
+def _limit_of(config: PoolConfig) -> str:
+    return "paused" if config.paused else str(config.max_parallelism)
+
+
+def _set_by(config: PoolConfig) -> str:
+    said = config.base if config.override is None else config.override
+    return cell(said.by or "nobody: the default")
 
 
 def run_stats(options: argparse.Namespace) -> int:

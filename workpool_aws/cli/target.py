@@ -1,4 +1,4 @@
-"""Owns which pool a command is about, from its options or the environment; and the question before what cannot be undone."""
+"""Finds the pool that a command is about, by its options or the environment, and asks before what cannot be undone."""
 
 from __future__ import annotations
 
@@ -6,23 +6,20 @@ import argparse
 import logging
 import sys
 from dataclasses import dataclass, fields, replace
-from typing import Final
 
-from workpool_aws.cli.output import Output
+from workpool_aws.cli.codes import UnknownPool
+from workpool_aws.cli.output import Output, note
 from workpool_aws.client import Workpool
-from workpool_aws.compose import ports_for
+from workpool_aws.compose import ports_for, session_for
 from workpool_aws.errors import UsageError
+from workpool_aws.flow.configure import is_known
+from workpool_aws.flow.watch import registered_pools
 from workpool_aws.model.facts import Fact
 from workpool_aws.ports import Ports
 from workpool_aws.settings import read_settings
-from workpool_aws.text import NOTHING
+from workpool_aws.text import NOTHING, as_line
 
-__all__ = ["DECLINED", "UNFIT", "Target", "confirmed", "target_of"]
-
-UNFIT: Final = 3
-"""Exit code: a work is unknown, or not in a state for what was asked."""
-DECLINED: Final = 4
-"""Exit code: the question was not answered with yes; nothing was changed."""
+__all__ = ["Place", "Target", "confirmed", "place_of", "target_of"]
 
 
 class _StderrTelemetry:
@@ -32,7 +29,7 @@ class _StderrTelemetry:
         """A line for what people should know."""
         if fact.level >= logging.WARNING:
             told = ", ".join(f"{item.name}={getattr(fact, item.name)}" for item in fields(fact))
-            print(f"workpool: {fact.name}: {told}", file=sys.stderr)
+            note(f"workpool: {fact.name}: {told}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +44,44 @@ class Target:
         return f"pool {self.pool.name} of table {self.pool.table}"
 
 
-def target_of(options: argparse.Namespace) -> Target:
-    """The pool that the options and the environment mean. Raises UsageError: no table is named."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A table, the ports it is reached by, and how to answer."""
+
+    table: str
+    ports: Ports
+    output: Output
+
+    def pools(self) -> list[str]:
+        """The names of the table's pools that ever had work."""
+        return sorted(registered_pools(self.ports.store, self.ports.telemetry))
+
+
+def place_of(options: argparse.Namespace) -> Place:
+    """The table that the options and the environment mean. Raises UsageError: none is named, or AWS's configuration does not allow it."""
     settings = read_settings()
     table: str | None = options.table or settings.table
     if table is None:
         raise UsageError("--table", NOTHING, "given, here or in WORKPOOL_TABLE")
-    name: str = options.pool or settings.pool or "default"
-    Workpool(table, name)  # refuses names that are none before anything is loaded
-    ports = replace(ports_for(table), telemetry=_StderrTelemetry())
-    return Target(Workpool(table, name, ports=ports), ports, Output(sys.stdout, as_json=options.json or settings.json))
+    Workpool(table)  # refuses names that are none before anything is loaded
+    chosen = session_for(profile=options.profile, region=options.region) if options.profile or options.region else None
+    ports = replace(ports_for(table, chosen), telemetry=_StderrTelemetry())
+    return Place(table, ports, Output(sys.stdout, as_json=options.json or settings.json))
+
+
+def target_of(options: argparse.Namespace, *, may_be_new: bool = False) -> Target:
+    """The pool that the options and the environment mean; with `may_be_new`, also one that the table does not know yet.
+
+    Raises:
+        UsageError: no table is named.
+        UnknownPool: the table has no such pool.
+    """
+    name: str = options.pool or read_settings().pool or "default"
+    place = place_of(options)
+    pool = Workpool(place.table, name, ports=place.ports)
+    if not may_be_new and not is_known(place.ports, name):
+        raise UnknownPool(name, place.table, place.pools())
+    return Target(pool, place.ports, place.output)
 
 
 def confirmed(question: str, *, yes: bool) -> bool:
@@ -65,8 +90,8 @@ def confirmed(question: str, *, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise UsageError("--yes", NOTHING, f"given where nobody can be asked ({question})")
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"{as_line(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     agreed = sys.stdin.readline().strip().lower() in {"y", "yes"}
     if not agreed:
-        print("Nothing was changed.", file=sys.stderr)
+        note("Nothing was changed.")
     return agreed

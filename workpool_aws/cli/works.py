@@ -1,50 +1,68 @@
-"""Owns the commands about works: ls, show, cancel, redrive."""
+"""Carries out the commands about works: ls, show, cancel, redrive."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from datetime import datetime
 from typing import Final
 
-from workpool_aws.cli.output import cell, moment
-from workpool_aws.cli.target import DECLINED, UNFIT, Target, confirmed, target_of
+from workpool_aws.cli.codes import DECLINED, UNFIT
+from workpool_aws.cli.output import cell, moment, note
+from workpool_aws.cli.target import Target, confirmed, target_of
 from workpool_aws.core import limits
-from workpool_aws.core.listing import ListedWork, listed, names_function
+from workpool_aws.core.listing import ListedWork, ListState, listed, names_function
 from workpool_aws.core.payload import JsonValue
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.flow import status
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.redrive import dead_letters
+from workpool_aws.model.names import FUNCTION_ARN
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import Outcome, Part, Work
-from workpool_aws.text import NOTHING, Words
+from workpool_aws.text import NOTHING, Words, as_line
 
 __all__ = ["run_cancel", "run_ls", "run_redrive", "run_show"]
 
 _GONE: Final = "gone or damaged"
 _HEADER: Final = ("id", "state", "attempts", "when", "function", "error")
+_OUTCOMES: Final = frozenset(outcome.value for outcome in Outcome)
+_PAGES_MAX: Final = 20
 
 
 def run_ls(options: argparse.Namespace) -> int:
     """`workpool ls`."""
     target = target_of(options)
-    order: Final = "newest" if options.newest else "oldest"
-    page = target.pool.list(None, state=options.state, fn=options.fn, order=order, limit=options.limit, after=options.after)
+    items, after = _page_of(target, options)
     if target.output.as_json:
-        target.output.json({"items": [_as_json(work) for work in page.items], "next": page.next})
+        target.output.json({"items": [_as_json(work) for work in items], "next": after})
         return 0
-    target.output.table(_HEADER, [_row(work) for work in page.items])
-    if page.next is not None:
-        print(f"more: --after {page.next}", file=sys.stderr)
+    target.output.table(_HEADER, [_row(work, wide=options.wide) for work in items])
+    if after is not None:
+        note(f"more: --after {after}")
     return 0
+
+
+def _page_of(target: Target, options: argparse.Namespace) -> tuple[list[ListedWork], str | None]:
+    """As many works as were asked for, and where to go on. Of one outcome: from as many pages of finished works as it takes, to a bound."""
+    outcome = options.state if options.state in _OUTCOMES else None
+    state: ListState | None = "finished" if outcome else options.state
+    order: Final = "newest" if options.newest else "oldest"
+    items: list[ListedWork] = []
+    after: str | None = options.after
+    for _ in range(_PAGES_MAX):
+        page = target.pool.list(None, state=state, fn=options.fn, order=order, limit=options.limit - len(items), after=after)
+        items += [work for work in page.items if outcome is None or work.outcome == outcome]
+        after = page.next
+        if outcome is None or after is None or len(items) == options.limit:
+            break
+    return items, after
 
 
 def run_show(options: argparse.Namespace) -> int:
     """`workpool show ID`."""
     target = target_of(options)
-    work = status.load(target.ports, target.pool.name, [options.id])[0]
+    work = status.as_shown(target.ports, target.pool.name, status.load(target.ports, target.pool.name, [options.id]))[0]
     if work is None:
         return _unknown(target, options.id)
     if target.output.as_json:
@@ -100,7 +118,7 @@ def run_redrive(options: argparse.Namespace) -> int:
         except (NotFound, UsageError) as error:
             answers[work_id] = None
             unfit = True
-            print(f"workpool redrive: {error}", file=sys.stderr)
+            note(f"workpool redrive: {error}")
     _answer(target, answers)
     return UNFIT if unfit else 0
 
@@ -140,7 +158,7 @@ def _answer(target: Target, answers: dict[str, JsonValue]) -> None:
 
 
 def _unknown(target: Target, work_id: str) -> int:
-    print(f"workpool: no work {cell(work_id)} is known in {target}", file=sys.stderr)
+    note(f"workpool: no work {cell(work_id)} is known in {target}")
     return UNFIT
 
 
@@ -148,12 +166,24 @@ def _many(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _row(work: ListedWork) -> tuple[str, ...]:
+def _row(work: ListedWork, *, wide: bool) -> tuple[str, ...]:
     when = work.finished_at or (work.started_at if work.state == "running" else work.next_run_at)
     error = None if work.error_type is None else f"{work.error_type}: {work.error}"
     if work.callback == "dead":
         error = "its callback is dead" if error is None else f"its callback is dead; {error}"
-    return (work.work_id, work.outcome or work.state, str(_attempts(work)), moment(when), cell(work.target), cell(error))
+    function = work.target if wide else cell(_name_of(work.target))
+    return (work.work_id, _state_of(work), str(_attempts(work)), moment(when), function, error or "-" if wide else cell(error))
+
+
+def _state_of(work: ListedWork) -> str:
+    state = work.outcome or work.state
+    return f"{state}, cancel requested" if work.cancel_requested and work.outcome is None else state
+
+
+def _name_of(target: str) -> str:
+    """The name of a function, with its version or alias, which says more on a narrow terminal than the account does."""
+    arn = FUNCTION_ARN.fullmatch(target)
+    return target if arn is None else f"{arn['name']}{arn['qualifier'] or ''}"
 
 
 def _attempts(work: ListedWork) -> int:
@@ -181,9 +211,9 @@ def _details(work: Work, *, args: str, returned: str) -> list[tuple[str, str]]:
     shown = listed(work)
     return [
         ("id", shown.work_id),
-        ("state", shown.state),
+        ("state", _state_of(shown) if shown.outcome is None else shown.state),
         ("outcome", shown.outcome or "-"),
-        ("function", cell(shown.target)),
+        ("function", shown.target),
         ("kind", shown.kind),
         ("attempts", str(_attempts(shown))),
         ("enqueued", moment(shown.enqueued_at)),
@@ -196,22 +226,18 @@ def _details(work: Work, *, args: str, returned: str) -> list[tuple[str, str]]:
         ("redrive of", shown.redrive_of or "-"),
         ("redriven as", shown.redriven_as or "-"),
         ("asked for by", cell(work.link)),
-        ("error", "-" if work.error_type is None else f"{work.error_type}: {_harmless(work.error or '')}"),
-        ("arguments", _harmless(args)),
-        ("result", _harmless(returned)),
+        ("error", "-" if work.error_type is None else f"{as_line(work.error_type)}: {work.error or ''}"),
+        ("arguments", args),
+        ("result", returned),
     ]
-
-
-def _harmless(text: str) -> str:
-    return "".join(character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def _as_json(work: ListedWork) -> dict[str, JsonValue]:
     return {
-        "id": work.work_id,
+        "work_id": work.work_id,
         "state": work.state,
         "outcome": work.outcome,
-        "function": work.target,
+        "target": work.target,
         "kind": work.kind,
         "previous_attempts": work.previous_attempts,
         "enqueued_at": _iso(work.enqueued_at),

@@ -9,11 +9,11 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.kick import kick
 from workpool_aws.model import facts
 from workpool_aws.model.loop import NOBODY, Config
-from workpool_aws.model.refs import ConfigRef, LedgerRef
+from workpool_aws.model.refs import ConfigRef, LedgerRef, RegistrationRef
 from workpool_aws.model.writes import Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
 
-__all__ = ["deploy_limit", "ensure_base", "follow_epoch", "load", "override"]
+__all__ = ["deploy_limit", "ensure_base", "follow_epoch", "is_known", "load", "override"]
 
 _TRIES = 8
 
@@ -24,6 +24,12 @@ def load(ports: Ports, pool: str) -> Config | None:
     if config is not None and not isinstance(config, Config):
         raise StoreUnavailable(f"the config item of pool {pool!r} is damaged: {config}")
     return config
+
+
+def is_known(ports: Ports, pool: str) -> bool:
+    """Whether the table has such a pool: it had work once, or it was given a limit."""
+    found = ports.store.get_many([RegistrationRef(pool), ConfigRef(pool)])
+    return bool(found)
 
 
 def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool, by: str) -> None:
