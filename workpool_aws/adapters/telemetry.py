@@ -1,4 +1,4 @@
-"""Owns where facts go: structured logs by Powertools, or a list."""
+"""Sends facts where they go: structured logs by Powertools, or a list."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from workpool_aws.core import limits
 from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.model.facts import Fact
+from workpool_aws.text import as_text
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -44,7 +46,7 @@ class LoggerTelemetry:
             return
         with contextlib.suppress(Exception):
             logger = _loggers.at(min(self._level, fact.level))
-            fields = {item.name: getattr(fact, item.name) for item in dataclasses.fields(fact)}
+            fields = {item.name: _harmless(getattr(fact, item.name)) for item in dataclasses.fields(fact)}
             if fact.level >= logging.ERROR:
                 logger.error(fact.name, extra=fields)
             elif fact.level >= logging.WARNING:
@@ -53,6 +55,11 @@ class LoggerTelemetry:
                 logger.info(fact.name, extra=fields)
             else:
                 logger.debug(fact.name, extra=fields)
+
+
+def _harmless(value: object) -> object:
+    """Text, which may be others', as text: JSON alone would let through what reorders a line, and lone surrogates would lose the record."""
+    return as_text(value, limit=limits.LOGGED_TEXT_MAX) if isinstance(value, str) else value
 
 
 class _Loggers:
@@ -74,7 +81,8 @@ class _Loggers:
             if self._logger is None:
                 from aws_lambda_powertools import Logger  # noqa: PLC0415 - see the class
 
-                self._logger = Logger(service=SERVICE, level=_level_name(level), logger_handler=_StdoutHandler())
+                # Without a location: each would be the line above that logs every fact.
+                self._logger = Logger(service=SERVICE, level=_level_name(level), logger_handler=_StdoutHandler(), location=None)
             self._logger.setLevel(_level_name(level))
             self._level = level
             return self._logger

@@ -34,6 +34,8 @@ RETENTION_S_DEFAULT: Final = 24 * 3600
 RETENTION_S_MAX: Final = 3_660 * 24 * 3600
 ERROR_TEXT_MAX: Final = 4096
 """Characters of an error kept with the work."""
+LOGGED_TEXT_MAX: Final = 16_384
+"""Characters of one field of a log record: four times an error's text, for the frames of a traceback."""
 ERROR_CAUSES_MAX: Final = 5
 """Exceptions of a group whose texts stand in its error."""
 POOL_NAME_LENGTH_MAX: Final = names.POOL_LENGTH_MAX

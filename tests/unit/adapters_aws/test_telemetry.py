@@ -138,3 +138,45 @@ def test_the_documentation_gives_every_field_its_unit_and_every_fact_its_time():
 
 def test_facts_have_names_of_their_own():
     assert len({kind.name for kind in CLASSES} | {Fact.name}) == len(CLASSES) + 1
+
+
+HOSTILE = "\x1b[31m\u202eevil\u2066 \x9b one\ntwo \u2028 \ud800 \U000e0041"
+
+
+def written(fact, capsys, monkeypatch):
+    """The line that is written for a fact."""
+    monkeypatch.setattr("workpool_aws.adapters.telemetry._loggers", _Loggers())
+    LoggerTelemetry(logging.DEBUG).tell(fact)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_record_claims_no_location(capsys, monkeypatch):
+    for fact in ONE_OF_EACH_LEVEL:
+        (line,) = written(fact, capsys, monkeypatch)
+        assert "location" not in json.loads(line)
+        assert "tell" not in line
+
+
+def filled(kind):
+    """A fact whose every text is hostile."""
+    values = {}
+    for item in dataclasses.fields(kind):
+        if not item.init:
+            continue
+        values[item.name] = HOSTILE if "str" in str(item.type) else 1
+    return kind(**values)
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_hostile_text_is_logged_as_text(kind, capsys, monkeypatch):
+    (line,) = written(filled(kind), capsys, monkeypatch)
+    assert line.isprintable()
+    for value in json.loads(line).values():
+        if isinstance(value, str):
+            assert all(one.isprintable() or one == "\n" for one in value)
+
+
+def test_a_text_in_a_record_is_bounded(capsys, monkeypatch):
+    (line,) = written(LoopEnded(pool="p", generation=3, error="x" * 10**6), capsys, monkeypatch)
+    assert len(line) < 20_000
+    assert json.loads(line)["error"].endswith("x…")
