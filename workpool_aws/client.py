@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
+from weakref import ReferenceType, ref
 
 from workpool_aws.asking import Asking, LambdaContext, link_to, name_of
 from workpool_aws.callbacks import CallbackHandler, OnCompleteEvent
@@ -17,6 +18,7 @@ from workpool_aws.core.enqueue import (
     Caller,
     IdSequence,
     Order,
+    PoolOptions,
     check_parallelism,
     encode_batch,
     encode_one,
@@ -32,6 +34,7 @@ from workpool_aws.core.status import OutcomeName, PoolConfig, config_of
 from workpool_aws.errors import UsageError
 from workpool_aws.flow import configure, enqueue, kick
 from workpool_aws.incarnation import ForkSafeLock
+from workpool_aws.model import pool_facts
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config
 from workpool_aws.model.retry import RetryPolicy
@@ -138,6 +141,8 @@ class Workpool(Asking):
         self._lock = ForkSafeLock()
         self._base_said_to: Store | None = None
         self._epoch_seen: tuple[Store, int] | None = None
+        self._retry_is_known = True
+        _remember(self, self._options, ports)
 
     @property
     def table(self) -> str:
@@ -370,6 +375,7 @@ class Workpool(Asking):
         resolve_due(asked.run_after, asked.run_at, now=ports.clock.now())  # refuses before anything is stored
         if not args:
             return []
+        self._check_known(ports, asked)
         self._say_base(ports, caller)
         now = ports.clock.now()
         due = resolve_due(asked.run_after, asked.run_at, now=now)
@@ -403,10 +409,62 @@ class Workpool(Asking):
         ports = own if own is not None and own.table == table else ports_for(table, self._session, kept=self._kept_ports)
         return ports if self._log_level is None else at_log_level(ports, logging.getLevelNamesMapping()[self._log_level])
 
-    def _pool_of(self, ports: Ports, name: str) -> Workpool:
+    def _pool_of(self, ports: Ports, name: str, retention_s: int | None) -> Workpool:
+        """The pool of a work item that a worker of this pool runs, with the options that are known of it."""
         if (ports.table, name) == (self.table, self.name):
             return self
         pool = Workpool(ports.table, name, ports=ports)
+        _drop((pool.table, pool.name), pool)
+        known = _options_of(ports, name)
+        if known is None:
+            # How long its work items are kept is stored with each of them; its default policy is nowhere.
+            pool._options = replace(pool._options, retention_s=retention_s)
+            pool._retry_is_known = False
+        else:
+            pool._options = known
         # A pool that has started a work is known already, and this object says nothing about its limit.
         pool._base_said_to = ports.store
         return pool
+
+    def _check_known(self, ports: Ports, asked: _Asked) -> None:
+        """Say that a default policy is the library's, once a process for each pool."""
+        needs_default = asked.kind is not Kind.MUTATION and (asked.retry is None or asked.retry is True)
+        if needs_default and not self._retry_is_known and (self.table, self.name) not in _told_of:
+            _told_of.add((self.table, self.name))
+            ports.telemetry.tell(pool_facts.OptionsUnknown(pool=self.name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A pool that the program made, for workers of other pools that meet its work items."""
+
+    pool: ReferenceType[Workpool]
+    options: PoolOptions
+    store: Store | None
+    """Of a pool that was given ports: it says nothing about a table of that name in another cloud."""
+
+
+_made: Final[dict[tuple[str, str], tuple[_Made, ...]]] = {}
+"""By table and name, the newest last."""
+_told_of: Final[set[tuple[str, str]]] = set()
+
+
+def _remember(pool: Workpool, options: PoolOptions, ports: Ports | None) -> None:
+    key = (options.table, options.name)
+    # The store of a cloud that is gone is let go of with its pools.
+    made = _Made(ref(pool, lambda _: _drop(key, None)), options, None if ports is None else ports.store)
+    _made[key] = (*_made.get(key, ()), made)
+
+
+def _drop(key: tuple[str, str], pool: Workpool | None) -> None:
+    """Forget this pool, and those that are gone."""
+    left = tuple(each for each in _made.get(key, ()) if each.pool() not in {None, pool})
+    if left:
+        _made[key] = left
+    else:
+        _made.pop(key, None)
+
+
+def _options_of(ports: Ports, name: str) -> PoolOptions | None:
+    made = [each for each in _made.get((ports.table, name), ()) if each.store is None or each.store is ports.store]
+    return made[-1].options if made else None

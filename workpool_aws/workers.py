@@ -60,7 +60,12 @@ class Work:
     deadline: datetime
     """When Lambda ends this invocation: aware, in UTC."""
     pool: Workpool
-    """The pool that this work belongs to, for enqueueing more."""
+    """The pool that this work item belongs to, for enqueueing more.
+
+    If it is not the pool that decorated the function, it has the options of the `Workpool` of that table and name which this program made
+    last. Without one, its `status_ttl` is that of this work item, and its default policy the library's: the first enqueue that would use
+    it logs `options_unknown`. Its limit is read from the table in any case.
+    """
     _ports: Ports = field(repr=False, compare=False)
     _remaining_ms: Callable[[], int] = field(repr=False, compare=False)
 
@@ -115,7 +120,7 @@ class Worker(Generic[P, R]):
         function: Callable[P, R],
         *,
         ports_of: Callable[[str], Ports],
-        pool_of: Callable[[Ports, str], Workpool],
+        pool_of: Callable[[Ports, str, int | None], Workpool],
     ) -> None:
         self._parameters = Parameters(function, handle=Work)
         self._ports_of = ports_of
@@ -211,7 +216,7 @@ class Worker(Generic[P, R]):
             work_id=assignment.work_id,
             attempt=assignment.attempts_made + 1,
             deadline=instant(EpochMs(ports.clock.now() + remaining_ms())),
-            pool=self._pool_of(ports, assignment.pool),
+            pool=self._pool_of(ports, assignment.pool, assignment.retention_s),
             _ports=ports,
             _remaining_ms=remaining_ms,
         )

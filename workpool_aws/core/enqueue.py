@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind, Outcome, State, Work
 
 __all__ = [
+    "DEPLOYED_AS",
     "Callback",
     "Caller",
     "IdSequence",
@@ -26,6 +28,7 @@ __all__ = [
     "check_parallelism",
     "encode_batch",
     "encode_one",
+    "is_decorated",
     "link_of",
     "pool_options",
     "read_caller",
@@ -43,6 +46,7 @@ _DELAY_MAX: Final = timedelta(milliseconds=limits.DELAY_MS_MAX)
 _RETENTION_MAX: Final = timedelta(seconds=limits.RETENTION_S_MAX)
 _SEQUENCES_KEPT: Final = 64
 _LINK_MAX: Final = 256
+DEPLOYED_AS: Final = "the name or ARN that this handler is deployed as: in a LocalCloud what cloud.function(...) returned"
 _MANAGED: Final = ":$LATEST.PUBLISHED"
 """The qualifier of functions on Lambda Managed Instances."""
 
@@ -171,7 +175,14 @@ def resolve_target(target: object, caller: Caller) -> str:
             raise UsageError(
                 "target", target, "a function outside of Lambda Managed Instances, which do not end code at the function's timeout"
             )
+    if is_decorated(target):
+        raise UsageError("target", target, DEPLOYED_AS)
     raise UsageError("target", target, "the ARN of a Lambda function, version or alias, or a function name ('name' or 'name:alias')")
+
+
+def is_decorated(value: object) -> bool:
+    """Whether a decorator of this package made it: what users would like to name by the object itself."""
+    return inspect.getattr_static(value, "__workpool__", None) is True
 
 
 def resolve_callback(on_complete: object, context: object, exclude: object, caller: Caller) -> Callback:
@@ -202,6 +213,8 @@ def _resolve_callback_target(on_complete: object, caller: Caller) -> str:
     try:
         return resolve_target(on_complete, caller)
     except UsageError:
+        if is_decorated(on_complete):
+            raise UsageError("on_complete", on_complete, DEPLOYED_AS) from None
         allowed = "the ARN of a Lambda function, an SQS queue or an SNS topic, or a function name ('name' or 'name:alias')"
         raise UsageError("on_complete", on_complete, allowed) from None
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final, Literal, assert_never, get_args
 
 from workpool_aws.core import limits
+from workpool_aws.core.enqueue import DEPLOYED_AS, is_decorated
 from workpool_aws.core.status import Status, instant, status_of
 from workpool_aws.errors import UsageError
 from workpool_aws.model.ids import EpochMs, WorkId
@@ -105,6 +106,8 @@ def check_listing(*, state: object, fn: object, order: object, limit: object, af
 def check_function(fn: object) -> str | None:
     """The function that works are asked for; None: any. Raises UsageError: no name and no ARN."""
     if fn is not None and (not isinstance(fn, str) or not (FUNCTION_NAME.fullmatch(fn) or FUNCTION_ARN.fullmatch(fn))):
+        if is_decorated(fn):
+            raise UsageError("fn", fn, DEPLOYED_AS)
         raise UsageError("fn", fn, "None (any), the ARN of a Lambda function, version or alias, or a function name")
     return fn
 

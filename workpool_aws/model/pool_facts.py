@@ -26,6 +26,7 @@ __all__ = [
     "LoopRested",
     "LoopTook",
     "NoProgress",
+    "OptionsUnknown",
     "PassFailed",
     "PassReport",
     "SetAside",
@@ -267,6 +268,14 @@ class LimitsDenied(Fact):
     grant: str
     """The actions that this process's role lacks, on that function."""
     error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionsUnknown(Fact):
+    """A worker enqueued in a pool of which this program made no `Workpool`: its default policy is the library's."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "options_unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

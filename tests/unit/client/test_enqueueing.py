@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from builders import NOW, TARGET
 from pool_world import Context, World
-from workpool_aws import PayloadTooLarge, RetryPolicy, StoreUnavailable, UsageError, Workpool
+from workpool_aws import OnCompleteEvent, PayloadTooLarge, RetryPolicy, StoreUnavailable, UsageError, Workpool
 from workpool_aws.model.ids import time_of
 from workpool_aws.model.work import Kind, State, Work
 from workpool_aws.model.writes import Put
@@ -258,3 +260,30 @@ def test_an_unanswered_limit_stores_no_work_and_is_said_again(world: World) -> N
 
     assert caught.value.maybe_enqueued == ()
     assert pool.config(None).base.max_parallelism == 3
+
+
+DEPLOYED_AS = "the name or ARN that this handler is deployed as: in a LocalCloud what cloud.function(...) returned"
+
+
+def test_a_decorated_function_as_a_target_is_refused_with_what_to_give(world: World) -> None:
+    pool = world.pool()
+
+    @pool.action
+    def send_email() -> None: ...
+
+    @pool.on_complete
+    def email_sent(event: OnCompleteEvent) -> None:
+        assert event
+
+    for handler in (send_email, send_email.handler, functools.wraps(send_email)(lambda event, context: (event, context))):
+        with pytest.raises(UsageError) as caught:
+            pool.enqueue_action(None, handler, {})
+        assert (caught.value.field, caught.value.allowed) == ("target", DEPLOYED_AS)
+    with pytest.raises(UsageError) as caught:
+        pool.enqueue_action(None, "send", {}, on_complete=email_sent)
+    assert str(caught.value).startswith(f"on_complete must be {DEPLOYED_AS}; got <on_complete handler ")
+    with pytest.raises(UsageError, match=f"^fn must be {re.escape(DEPLOYED_AS)}"):
+        pool.list(None, fn=send_email)
+    with pytest.raises(UsageError, match=r"^target must be the ARN"):
+        pool.enqueue_action(None, print, {})
+    assert world.requests == 0

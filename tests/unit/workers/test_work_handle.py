@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from builders import NOW, a_work
-from pool_world import TIME_LEFT_MS, Context, World, event_of
-from workpool_aws import StoreUnavailable, UsageError, Work, Workpool, invocation
+from pool_world import TABLE, TIME_LEFT_MS, Context, World, event_of
+from workpool_aws import RetryPolicy, StoreUnavailable, UsageError, Work, WorkId, Workpool, invocation
+from workpool_aws.model.pool_facts import OptionsUnknown
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import Outcome
 from workpool_aws.model.writes import Update
 
+OTHER = WorkId("01KDV8XQ0000000000000000ZZ")
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -75,6 +77,66 @@ def test_another_pool_of_the_event_is_reached_too(world: World) -> None:
     table, name, work_id = told
     assert (table, name) == (world.ports.table, "newsletter")
     assert world.work(work_id, "newsletter").target == "next"
+
+
+HOURLY = RetryPolicy(max_attempts=7, initial_backoff=timedelta(hours=1))
+
+
+def enqueue_each(work: Work) -> list[WorkId]:
+    return [
+        work.pool.enqueue_action(None, "next", {}),
+        work.pool.enqueue_action(None, "next", {}, retry=True),
+        work.pool.enqueue_query(None, "next", {}),
+        work.pool.enqueue_mutation(None, "next", {}),
+    ]
+
+
+def test_another_pool_has_the_options_that_this_program_gave_it(world: World) -> None:
+    elsewhere = World()
+    made = [
+        Workpool(TABLE, "newsletter", ports=world.ports),
+        Workpool(TABLE, "newsletter", default_retry=HOURLY, retry_actions_by_default=True, status_ttl=None, ports=world.ports),
+        Workpool(TABLE, "newsletter", ports=elsewhere.ports),
+        Workpool(TABLE, "other", ports=world.ports),
+    ]
+
+    ids: Any = run(world, enqueue_each, pool="newsletter")
+
+    works = [world.work(work_id, "newsletter") for work_id in ids]
+    assert [work.retry for work in works] == [HOURLY, HOURLY, HOURLY, None]
+    assert [work.retention_s for work in works] == [None] * 4
+    assert world.telemetry.of(OptionsUnknown) == []
+    assert len(made) == 4
+
+
+def test_a_pool_that_made_a_handle_is_not_taken_for_one_that_the_program_made(world: World) -> None:
+    kept: list[Workpool] = []
+    run(world, lambda work: kept.append(work.pool), pool="forgotten", retention_s=60)
+
+    (work_id,) = [run(world, lambda work: work.pool.enqueue_mutation(None, "next", {}), pool="forgotten", retention_s=7_200, id=OTHER)]
+
+    assert world.work(str(work_id), "forgotten").retention_s == 7_200
+    assert len(kept) == 1
+
+
+def test_a_pool_of_which_nothing_is_known_keeps_works_as_long_and_says_that_its_policy_is_the_librarys(world: World) -> None:
+    ids: Any = run(world, enqueue_each, pool="unknown-to-this-program", retention_s=3_600)
+
+    works = [world.work(work_id, "unknown-to-this-program") for work_id in ids]
+    assert [work.retry for work in works] == [None, RetryPolicy(), RetryPolicy(), None]
+    assert [work.retention_s for work in works] == [3_600] * 4
+    assert world.telemetry.of(OptionsUnknown) == [OptionsUnknown(pool="unknown-to-this-program")]
+
+
+def test_nothing_is_said_where_no_default_is_used(world: World) -> None:
+    def enqueue(work: Work) -> None:
+        work.pool.enqueue_mutation(None, "next", {})
+        work.pool.enqueue_action(None, "next", {}, retry=False)
+        work.pool.enqueue_query(None, "next", {}, retry=HOURLY)
+
+    run(world, enqueue, pool="unknown-as-well")
+
+    assert world.telemetry.of(OptionsUnknown) == []
 
 
 @pytest.mark.parametrize(("duration", "slept_ms"), [(timedelta(milliseconds=1500), 1500), (0.25, 250), (2, 2000), (0, 0), (1e-9, 1)])
