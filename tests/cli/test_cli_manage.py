@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from workpool_aws import Workpool
+from workpool_aws import RetryPolicy, Workpool
 from workpool_aws.cli.main import main
+from workpool_aws.cli.output import Output, cell
 from workpool_aws.local import LocalCloud
 
 SECRET = "hunter2"
@@ -361,3 +362,134 @@ def test_help_of_a_command_loads_no_sdk() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def shown(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, str]:
+    """What a command says, by the name of each line."""
+    capsys.readouterr()
+    assert main([*argv]) == 0
+    pairs = (re.split(r"\s{2,}", line, maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    return {pair[0]: pair[1] for pair in pairs if len(pair) > 1}
+
+
+def test_show_tells_a_work_that_waits(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = RetryPolicy(max_attempts=7)
+    waiting = scene.pool.enqueue_query(None, scene.cloud.function(boom, name="q"), {"a": 1}, retry=policy, run_after=timedelta(days=2))
+
+    said = shown(capsys, "show", waiting)
+
+    assert said["state"] == "pending"
+    assert (said["kind"], said["attempts"], said["retry"]) == ("query", "0", "at most 7 attempts")
+    assert {said[name] for name in ("outcome", "started", "finished", "callback", "redrive of", "redriven as", "error", "result")} == {"-"}
+    assert said["cancel requested"] == "no"
+    assert said["arguments"].startswith("7 bytes ")
+    assert said["due"] == scene.pool.status(None, waiting).next_run_at.strftime("%Y-%m-%d %H:%M:%SZ")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", said["enqueued"])
+
+
+def test_show_tells_a_work_that_failed_and_was_redriven(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    again = scene.pool.redrive(None, scene.bad[0])
+
+    said, of_new = shown(capsys, "show", scene.bad[0]), shown(capsys, "show", again)
+
+    assert (said["outcome"], said["attempts"], said["retry"], said["due"], said["redriven as"]) == ("failed", "1", "-", "-", again)
+    assert re.fullmatch(r"\d{4}-.*Z", said["started"])
+    assert re.fullmatch(r"\d{4}-.*Z", said["finished"])
+    assert (of_new["redrive of"], of_new["redriven as"]) == (scene.bad[0], "-")
+
+
+def test_a_running_work_has_its_attempt_and_its_start(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    slow = scene.cloud.function(lambda event, _: None, name="slow", takes=timedelta(minutes=5), timeout=timedelta(minutes=10))
+    running = scene.pool.enqueue_action(None, slow, {})
+    scene.cloud.advance(timedelta(seconds=30))
+    scene.pool.cancel(None, running)
+
+    said = shown(capsys, "show", running)
+    main(["ls", "--state", "running"])
+    line = capsys.readouterr().out.splitlines()[1]
+
+    assert (said["state"], said["attempts"], said["cancel requested"], said["finished"]) == ("running", "1", "yes", "-")
+    assert line.startswith(f"{running}  running")
+    assert said["started"] in line
+
+
+def test_large_arguments_and_results_are_told_by_size_and_shown_when_asked_for(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    large = "x" * 400_000
+    echo = scene.cloud.function(lambda event, _: event["text"], name="echo")
+    work_id = scene.pool.enqueue_action(None, echo, {"text": large})
+    scene.cloud.run_until_idle()
+
+    said, opened = shown(capsys, "show", work_id), shown(capsys, "show", work_id, "--args", "--result")
+
+    assert re.match(r"\d chunks of at most \d+ KB", said["arguments"])
+    assert re.match(r"\d chunks of at most \d+ KB", said["result"])
+    assert (json.loads(opened["arguments"]), json.loads(opened["result"])) == ({"text": large}, large)
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("YES\n", 0), (" yes \n", 0), ("", 4), ("\n", 4), ("yep\n", 4)])
+def test_only_y_and_yes_agree(scene: Scene, monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
+    says(monkeypatch, answer)
+
+    assert main(["cancel", scene.later]) == code
+
+
+def test_answers_for_programs_say_what_was_done(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    answers = []
+    for argv in (["redrive", "--all"], ["cancel", "--all"], ["cancel", scene.good]):
+        main([*argv, "--yes", "--json"])
+        answers.append(json.loads(capsys.readouterr().out))
+
+    assert answers == [{"redriven": 2}, {"pending": 2, "scheduled": 1, "at_least": False, "running": 0}, {scene.good: "finished"}]
+
+
+def test_a_work_is_told_to_programs_with_all_that_is_known_of_it(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["show", scene.bad[0], "--json"])
+    failed = json.loads(capsys.readouterr().out)
+    main(["show", scene.later, "--json"])
+    waiting = json.loads(capsys.readouterr().out)
+
+    status = scene.pool.status(None, scene.bad[0])
+    assert (failed["state"], failed["outcome"], failed["kind"], failed["error_type"]) == ("finished", "failed", "action", "ValueError")
+    assert (failed["started_at"], failed["finished_at"]) == (status.started_at.isoformat(), status.finished_at.isoformat())
+    assert (failed["next_run_at"], failed["previous_attempts"], failed["retry"], failed["callback"]) == (None, 0, None, None)
+    assert (waiting["outcome"], waiting["started_at"], waiting["finished_at"], waiting["error"]) == (None, None, None, None)
+    assert waiting["next_run_at"] == scene.pool.status(None, scene.later).next_run_at.isoformat()
+
+
+def test_the_pool_is_the_one_of_the_option_or_the_environment_or_default(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for argv in (["show", "nonsense", "--pool", "mine"], ["show", "nonsense"]):
+        main(argv)
+    monkeypatch.delenv("WORKPOOL_POOL")
+    main(["show", "nonsense", "--table", "other-table"])
+
+    said = capsys.readouterr().err
+    assert re.findall(r"pool (\S+)", said)[:2] == ["mine", "email"]
+    monkeypatch.setenv("WORKPOOL_TABLE", scene.cloud.table)
+    main(["show", "nonsense"])
+    assert "pool default of table workpool-local" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "shown_as"),
+    [
+        (None, "-"),
+        ("", ""),
+        ("a\x1b[31m\nb\t c", "a [31m b c"),
+        ("x" * 60, "x" * 60),
+        ("x" * 61, "x" * 59 + "…"),
+    ],
+)
+def test_a_cell_is_one_short_line(text: str | None, shown_as: str) -> None:
+    assert cell(text) == shown_as
+
+
+def test_a_table_is_aligned_and_has_its_header_without_rows() -> None:
+    stream = io.StringIO()
+    output = Output(stream, as_json=False)
+
+    output.table(("id", "state"), [("1", "failed"), ("1000", "")])
+    output.table(("id", "state"), [])
+
+    assert stream.getvalue() == "id    state\n1     failed\n1000\nid  state\n"

@@ -1,5 +1,6 @@
 """Lists through the public face: what is pending, running, finished and dead, page by page."""
 
+import base64
 from datetime import timedelta
 from typing import Any
 
@@ -177,6 +178,22 @@ def test_what_cannot_be_listed(cloud: LocalCloud, question: dict[str, Any], mess
         cloud.workpool().list(None, **question)
 
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("state", "order", "said"), [(None, "oldest", "all:oldest:"), (None, "newest", "all:newest:"), ("pending", "newest", "pending:newest:")]
+)
+def test_a_cursor_outlives_the_version_that_made_it(cloud: LocalCloud, state: Any, order: Any, said: str) -> None:
+    """A page may be asked for by a deployment that is newer than the one that made the page before."""
+    pool = cloud.workpool()
+    ids = pool.enqueue_action_batch(None, cloud.function(echo), [{}, {}, {}], run_after=DAY)
+    first, second, _ = ids if order == "oldest" else ids[::-1]
+    cursor = base64.urlsafe_b64encode(f"{said}{first}".encode()).decode().rstrip("=")
+
+    page = pool.list(None, state=state, order=order, limit=1)
+
+    assert page.next == cursor
+    assert [work.work_id for work in pool.list(None, state=state, order=order, limit=1, after=cursor).items] == [second]
 
 
 def test_a_cursor_is_good_for_its_own_question_only(cloud: LocalCloud) -> None:

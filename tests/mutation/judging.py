@@ -47,7 +47,8 @@ _WALL_FACTOR: Final = 5
 _MEMORY_MAX: Final = 4 << 30
 _OUTPUT_MAX: Final = 4_000
 _OUTPUT: Final = "output"
-_SURVIVED: Final = 0
+_SURVIVED: Final = (0, 5)
+"""Exit codes of pytest: all passed, and nothing left to run."""
 _LOST: Final = 70
 """Exit code: the tests of the map are not there."""
 
@@ -104,15 +105,19 @@ class _EditedFinder:
 
 
 class _Chosen:
-    """Pytest plugin that runs the chosen tests alone, in their order, and notes the first that fails."""
+    """Pytest plugin that runs the chosen tests alone, in their order, and notes the first that fails.
 
-    def __init__(self, tests: Sequence[str], note: Path) -> None:
+    Without an edit all of them must be there. With one some may go by another name: that of a constant that was edited.
+    """
+
+    def __init__(self, tests: Sequence[str], note: Path, *, all_there: bool) -> None:
+        self._all_there = all_there
         self._order = {test: at for at, test in enumerate(tests)}
         self._note = note
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items[:] = sorted((item for item in items if item.nodeid in self._order), key=lambda item: self._order[item.nodeid])
-        if len(items) < len(self._order):
+        if self._all_there and len(items) < len(self._order):
             os._exit(_LOST)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -197,7 +202,7 @@ class _Running:
         code = self.process.exitcode or 0
         if code == _LOST:
             raise LookupError(f"{self.task.module}: tests of the coverage map are not there; remove build/mutation and run again")
-        if code != _SURVIVED:
+        if code not in _SURVIVED:
             return Verdict(noticed=True, by=by or ("time" if code < 0 else "import"), output=output)
         if self._number < len(_STAGES) and self.task.stage(self._number + 1).tests:
             return _Running(self.task, self._tree, self._patience_s, self._number + 1)
@@ -211,7 +216,7 @@ class _Running:
         self._forget()
 
     def _forget(self) -> None:
-        shutil.rmtree(self._note.parent)
+        shutil.rmtree(self._note.parent, ignore_errors=True)
 
 
 def _judge(task: Task, tree: Path, note: Path, cpu_s: int) -> None:
@@ -235,7 +240,7 @@ def _judge(task: Task, tree: Path, note: Path, cpu_s: int) -> None:
     # Hypothesis is loaded before pytest could rewrite its assertions: none is wanted there.
     quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov", "--no-header", *quiet, *ENGINES]
-    code = pytest.main([*options, *files], plugins=[_Chosen(list(task.tests), note)])
+    code = pytest.main([*options, *files], plugins=[_Chosen(list(task.tests), note, all_there=task.index is None)])
     os._exit(int(code))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from builders import an_assignment, an_id
@@ -15,7 +18,7 @@ TICKET = {"version": 1, "callback": True, "table": "tab", "pool": "email", "work
 SECRET = "card 4111"
 
 
-def record(own: object, condition: object = "RetriesExhausted", answer: object = None) -> dict[str, object]:
+def record(own: object, condition: object = "RetriesExhausted", answer: object = None) -> dict[str, Any]:
     request = {"to": SECRET} if own is None else {"to": SECRET, "_workpool": own}
     return {"requestContext": {"functionArn": FUNCTION, "condition": condition}, "requestPayload": request, "responsePayload": answer}
 
@@ -61,6 +64,8 @@ def test_what_is_not_ours_or_has_said_everything_is_nothing(nothing: object) -> 
     [
         ({**OURS, "version": 2}, "RetriesExhausted", ("tab-1", "email", an_id())),
         ({**OURS, "version": 2}, "Success", ("tab-1", "email", an_id())),
+        ({**OURS, "work_id": "w" * 256}, "RetriesExhausted", ("tab-1", "email", "w" * 256)),
+        ({**OURS, "work_id": "w" * 257}, "RetriesExhausted", ("tab-1", "email", "w" * 256)),
         ({**OURS, "start": "one"}, "RetriesExhausted", ("tab-1", "email", an_id())),
         ({**TICKET, "version": 2}, "RetriesExhausted", ("tab", "email", an_id())),
         (OURS, None, ("tab-1", "email", an_id())),
@@ -85,6 +90,28 @@ def test_a_record_without_a_condition_tells_of_no_end(own: object, condition: ob
 
     assert isinstance(found, UnreadableRecord)
     assert "condition" in found.reason
+
+
+def test_a_damaged_assignment_is_told_although_its_worker_says_that_it_reported() -> None:
+    """A copy of the answer, as JSON brings it: nothing compares by identity here."""
+    answer = json.loads(json.dumps(REPORTED))
+
+    assert isinstance(read_record(record({**OURS, "version": 2}, "Success", answer)), UnreadableRecord)
+    assert read_record(record(OURS, "Success", answer)) is None
+
+
+def test_a_lost_callback_names_no_more_than_the_record_says_and_that_within_bounds() -> None:
+    nameless = record(TICKET)
+    del nameless["requestContext"]["functionArn"]
+    long = record(TICKET, "c" * 250, {"errorType": "E" * 300})
+    long["requestContext"]["functionArn"] = "f" * 300
+
+    lost, bounded = read_record(nameless), read_record(long)
+
+    assert isinstance(lost, CallbackLost)
+    assert lost.target == ""
+    assert isinstance(bounded, CallbackLost)
+    assert (bounded.target, bounded.reason) == ("f" * 256, "c" * 250 + ": EEEE")
 
 
 def test_an_event_that_came_as_text_is_not_taken_for_another_systems() -> None:

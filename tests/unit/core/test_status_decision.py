@@ -1,0 +1,180 @@
+"""Status, result and limits as users are told them, from the stored records."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from builders import NOW, a_running_work, a_work
+from workpool_aws import Result, UsageError
+from workpool_aws.core.status import BaseLimit, LimitOverride, PoolConfig, config_of, instant, result_from_callback, result_of, status_of
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import NOBODY, Config
+from workpool_aws.model.work import CallbackState, Outcome, State, Work
+
+LATER = EpochMs(NOW + 1_500)
+
+
+def a_finished_work(**changes: Any) -> Work:
+    return a_running_work(**{"state": State.FINISHED, "outcome": Outcome.SUCCESS, "attempts_made": 1, "finished_at": LATER, **changes})
+
+
+def told(work: Work | None) -> dict[str, object]:
+    status = status_of(work)
+    return {name: getattr(status, name) for name in type(status).__slots__}
+
+
+def told_of(work: Work | None, *names: str) -> tuple[object, ...]:
+    return tuple(told(work)[name] for name in names)
+
+
+def test_a_moment_is_told_in_utc_to_the_millisecond() -> None:
+    assert instant(LATER) == datetime(2026, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC)
+
+
+def test_an_unknown_work_is_told_as_such() -> None:
+    names = ("state", "previous_attempts", "next_run_at", "started_at", "finished_at", "outcome", "cancel_requested", "callback")
+    assert told_of(None, *names) == ("unknown", 0, None, None, None, None, False, None)
+
+
+@pytest.mark.parametrize(
+    ("work", "state", "next_run_at", "started_at", "finished_at", "outcome"),
+    [
+        (a_work(due_at=LATER), "pending", instant(LATER), None, None, None),
+        (a_running_work(), "running", None, instant(NOW), None, None),
+        (a_finished_work(), "finished", None, instant(NOW), instant(LATER), "success"),
+        (a_finished_work(outcome=Outcome.FAILED), "finished", None, instant(NOW), instant(LATER), "failed"),
+        (a_finished_work(outcome=Outcome.CANCELED), "finished", None, instant(NOW), instant(LATER), "canceled"),
+    ],
+)
+def test_a_work_is_told_by_where_it_is(
+    work: Work, state: str, next_run_at: datetime, started_at: datetime, finished_at: datetime, outcome: str
+) -> None:
+    names = ("state", "next_run_at", "started_at", "finished_at", "outcome", "callback")
+    assert told_of(work, *names) == (state, next_run_at, started_at, finished_at, outcome, None)
+
+
+@pytest.mark.parametrize(
+    ("work", "attempts"),
+    [
+        (a_work(), 0),
+        (a_work(attempts_made=2), 2),
+        (a_running_work(attempts_made=2), 2),
+        (a_finished_work(attempts_made=3), 2),
+        (a_finished_work(attempts_made=0), 0),
+        (a_finished_work(attempts_made=3, outcome=Outcome.FAILED), 2),
+        (a_finished_work(attempts_made=3, outcome=Outcome.CANCELED), 3),
+        (a_finished_work(attempts_made=3, outcome=Outcome.CANCELED, cancel_requested=True), 2),
+    ],
+)
+def test_previous_attempts_are_those_before_the_one_that_ended_it(work: Work, attempts: int) -> None:
+    assert told_of(work, "previous_attempts") == (attempts,)
+
+
+@pytest.mark.parametrize("requested", [False, True])
+def test_a_requested_cancel_is_told(requested: bool) -> None:
+    assert told_of(a_running_work(cancel_requested=requested), "cancel_requested") == (requested,)
+
+
+@pytest.mark.parametrize("state", CallbackState)
+def test_a_callback_is_told_by_the_name_of_its_state(state: CallbackState) -> None:
+    assert told_of(a_finished_work(callback=state), "callback") == (state.name.lower(),)
+
+
+@pytest.mark.parametrize(
+    ("work", "result"),
+    [
+        (a_work(), None),
+        (a_running_work(), None),
+        (a_work(outcome=Outcome.FAILED), None),
+        (a_finished_work(outcome=None), None),
+        (a_finished_work(), Result(kind="success", return_value=None)),
+        (a_finished_work(result='{"n":[1]}'), Result(kind="success", return_value={"n": [1]})),
+        (
+            a_finished_work(outcome=Outcome.FAILED, error="no", error_type="ValueError"),
+            Result(kind="failed", error="no", error_type="ValueError"),
+        ),
+        (a_finished_work(outcome=Outcome.CANCELED), Result(kind="canceled")),
+    ],
+)
+def test_only_a_finished_work_has_a_result(work: Work, result: Result | None) -> None:
+    assert result_of(work) == result
+
+
+@pytest.mark.parametrize(
+    ("event", "result"),
+    [
+        ({"kind": "success", "return_value": [1]}, Result(kind="success", return_value=[1])),
+        ({"kind": "success"}, Result(kind="success", return_value=None)),
+        ({"kind": "failed", "error": "no", "error_type": "E"}, Result(kind="failed", error="no", error_type="E")),
+        ({"kind": "failed", "error": 1, "error_type": 2}, Result(kind="failed")),
+        ({"kind": "failed"}, Result(kind="failed")),
+        ({"kind": "canceled", "error": "no"}, Result(kind="canceled")),
+        ({"kind": "else"}, None),
+        ({}, None),
+        ("success", None),
+        (None, None),
+    ],
+)
+def test_a_callbacks_result_is_read_and_what_is_none_is_none(event: object, result: Result | None) -> None:
+    assert result_from_callback(event) == result
+
+
+def test_a_return_value_that_is_no_json_is_refused_by_its_path() -> None:
+    with pytest.raises(UsageError) as refused:
+        result_from_callback({"kind": "success", "return_value": {"a": {1}}})
+
+    assert refused.value.field == "event.result.return_value.a"
+
+
+def a_config(**changes: Any) -> Config:
+    return Config(**{"pool": "email", "version": 1, "max_parallelism": 4, "base_by": "caller", "base_at": NOW, **changes})
+
+
+BASE = BaseLimit(max_parallelism=4, by="caller", at=instant(NOW))
+
+
+def test_a_pool_that_nobody_configured_has_the_default() -> None:
+    base = BaseLimit(max_parallelism=10, by=None, at=None)
+    assert config_of(None, max_parallelism_default=10) == PoolConfig(max_parallelism=10, paused=False, base=base, override=None)
+    assert config_of(None, max_parallelism_default=0).paused
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (a_config(), PoolConfig(max_parallelism=4, paused=False, base=BASE, override=None)),
+        (
+            a_config(base_by=NOBODY),
+            PoolConfig(max_parallelism=4, paused=False, base=BaseLimit(max_parallelism=4, by=None, at=None), override=None),
+        ),
+        (
+            a_config(max_parallelism=0),
+            PoolConfig(max_parallelism=0, paused=True, base=BaseLimit(max_parallelism=0, by="caller", at=instant(NOW)), override=None),
+        ),
+        (
+            a_config(deployed_parallelism=6, deployed_at=LATER),
+            PoolConfig(
+                max_parallelism=6, paused=False, base=BaseLimit(max_parallelism=6, by="deployment", at=instant(LATER)), override=None
+            ),
+        ),
+        (
+            a_config(override_parallelism=9, override_paused=False, override_by="ann", override_at=LATER),
+            PoolConfig(
+                max_parallelism=9,
+                paused=False,
+                base=BASE,
+                override=LimitOverride(max_parallelism=9, paused=False, by="ann", at=instant(LATER)),
+            ),
+        ),
+        (
+            a_config(override_paused=True),
+            PoolConfig(
+                max_parallelism=0, paused=True, base=BASE, override=LimitOverride(max_parallelism=None, paused=True, by=None, at=None)
+            ),
+        ),
+        (a_config(override_paused=False, override_by="ann"), PoolConfig(max_parallelism=4, paused=False, base=BASE, override=None)),
+    ],
+)
+def test_the_limit_in_force_is_told_with_who_said_it(config: Config, expected: PoolConfig) -> None:
+    assert config_of(config, max_parallelism_default=10) == expected
