@@ -39,6 +39,7 @@ from botocore.exceptions import (
     UnknownRegionError,
 )
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from workpool_aws.errors import StoreUnavailable, UsageError, WorkpoolError
 from workpool_aws.text import NOTHING, Words, as_line
@@ -54,10 +55,12 @@ SDK_ERRORS: Final[Kinds] = (
     Boto3Error,
     ResponseParserError,
     UndefinedModelAttributeError,
-    # What files of tokens and settings, proxies and endpoints raise through the SDK as it is.
+    # What files of tokens and settings, proxies and endpoints raise through the SDK as it is; RuntimeError: credentials that stay expired.
+    HTTPError,
     OSError,
     ValueError,
     EOFError,
+    RuntimeError,
 )
 CALL_ERRORS: Final[Kinds] = (WorkpoolError, *SDK_ERRORS)
 """What a call can end in, with the making of its client."""
@@ -95,6 +98,7 @@ _ADVICE: Final[tuple[tuple[Kinds, str], ...]] = (
     ((NoRegionError, *_REGIONS), "name a region, in AWS_REGION or a profile"),
     ((EndpointConnectionError, ConnectTimeoutError), "look at the region, the endpoint and the network"),
     ((ConnectionError, ConnectionClosedError, HTTPClientError), "try again"),
+    ((RuntimeError,), "renew the credentials, if it is them"),
     ((OSError,), "look at the files that the AWS configuration names"),
 )
 

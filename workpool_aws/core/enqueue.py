@@ -226,11 +226,12 @@ def _check_outcomes(exclude: object) -> frozenset[Outcome]:
     if isinstance(exclude, str | bytes) or not isinstance(exclude, Iterable):
         raise UsageError("on_complete_exclude", exclude, allowed)
     known = {outcome.value: outcome for outcome in Outcome}
-    named = list(exclude)
-    for index, one in enumerate(named):
+    excluded: set[Outcome] = set()
+    for index, one in enumerate(exclude):
         if not isinstance(one, str) or one not in known:
             raise UsageError(f"on_complete_exclude[{index}]", one, allowed)
-    return frozenset(known[one] for one in named)
+        excluded.add(known[one])
+    return frozenset(excluded)
 
 
 def resolve_retry(kind: Kind, retry: object, options: PoolOptions) -> RetryPolicy | None:

@@ -232,7 +232,7 @@ def _ms(field: str, value: object, *, zero: bool = True) -> float | None:
     if seconds is None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf or (not seconds and not zero):
-        raise UsageError(field, value, f"a timedelta or a number of seconds, {'not negative' if zero else 'above 0'}; or None")
+        raise UsageError(field, value, f"a timedelta or a number of seconds, {'not negative' if zero else 'above 0'}, or None")
     return seconds * 1000.0
 
 

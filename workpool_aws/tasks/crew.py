@@ -208,7 +208,7 @@ class Crew:
     def _check_waiting(self) -> None:
         if self._entrance.is_mine:
             asked = "a finalizer or a signal handler that interrupts the pool itself"
-            raise UsageError("drain", asked, "call it elsewhere: it would wait for what it interrupts")
+            raise UsageError("drain", asked, "called outside of what interrupts the pool, since it would wait for what it interrupts")
 
     def stats(self) -> CrewStats:
         """A snapshot."""

@@ -12,6 +12,7 @@ import boto3
 import boto3.exceptions
 import botocore.exceptions
 import pytest
+import urllib3.exceptions
 from botocore.parsers import ResponseParserError
 
 from workpool_aws import Workpool
@@ -53,6 +54,12 @@ ERRORS = [made_of(kind) for kind in SDK] + [
     ConnectionResetError(),
     TimeoutError(),
     EOFError(),
+    RuntimeError("Credentials were refreshed, but the refreshed credentials are still expired."),
+    urllib3.exceptions.HTTPError("text"),
+    urllib3.exceptions.LocationParseError("nowhere"),
+    urllib3.exceptions.ProxySchemeUnknown("ftp"),
+    urllib3.exceptions.SSLError("certificate verify failed"),
+    urllib3.exceptions.ProtocolError("Connection aborted."),
     UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"),
 ]
 each_error = pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
