@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from workpool_aws.core.proof import digest_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind, State, Work
 
 NOW = EpochMs(1_767_225_600_000)
+NONCE = "nonce-of-the-first-start"
+PROOF = digest_of(NONCE)
 TARGET = "arn:aws:lambda:us-east-1:123456789012:function:send_email"
 
 
@@ -40,7 +43,14 @@ def a_work(**changes: Any) -> Work:
 
 def a_running_work(**changes: Any) -> Work:
     """The first start of `a_work`, by the loop "loop-1", with a minute to go."""
-    running = {"state": State.RUNNING, "starts": 1, "started_by": "loop-1", "started_at": NOW, "deadline": EpochMs(NOW + 60_000)}
+    running = {
+        "state": State.RUNNING,
+        "starts": 1,
+        "started_by": "loop-1",
+        "started_at": NOW,
+        "deadline": EpochMs(NOW + 60_000),
+        "proof": PROOF,
+    }
     return a_work(**{**running, **changes})
 
 
@@ -57,6 +67,8 @@ def an_assignment(**changes: Any) -> Assignment:
         claimed=True,
         retention_s=86_400,
         start_by=EpochMs(NOW + 30_000),
+        nonce=NONCE,
+        proof=PROOF,
     )
     return replace(assignment, **changes)
 

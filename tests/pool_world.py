@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from builders import NOW, TARGET
+from builders import NONCE, NOW, PROOF, TARGET
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.adapters.system import SerialFanOut
 from workpool_aws.adapters.telemetry import ListTelemetry
@@ -178,7 +178,13 @@ class World:
         """Makes the work run its next start, as the loop would, and tells the worker about it."""
         deadline = EpochMs(self.clock.now() + 60_000)
         started = replace(
-            work, state=State.RUNNING, starts=work.starts + 1, started_by="loop-1", started_at=self.clock.now(), deadline=deadline
+            work,
+            state=State.RUNNING,
+            starts=work.starts + 1,
+            started_by="loop-1",
+            started_at=self.clock.now(),
+            deadline=deadline,
+            proof=PROOF,
         )
         self.put(started)
         return Assignment(
@@ -192,6 +198,8 @@ class World:
             claimed=work.claimed,
             retention_s=work.retention_s,
             start_by=EpochMs(self.clock.now() + 30_000),
+            nonce=NONCE,
+            proof=PROOF,
         )
 
 

@@ -48,7 +48,7 @@ KEPT = {rule.number for rule in RULES.values() if rule.kept}
 
 
 def test_every_rule_of_the_design_stands_in_the_protocol() -> None:
-    assert set(RULES) == {*range(1, 15), *range(20, 26)}
+    assert set(RULES) == {*range(1, 15), *range(20, 26), 28}
 
 
 def test_the_code_tags_exactly_the_rules_that_are_kept() -> None:

@@ -93,7 +93,7 @@ def test_a_start_that_another_holder_made_is_not_sent_again(stage: Stage) -> Non
     """[WP-4] It is this very start, but by another's token."""
     stage.place(a_running_work(started_by="loop-2"))
 
-    begun = begin(stage.ports, "loop-1", StartOrder(EntryKey(an_id(), 1), a_work(), None))
+    begun = begin(stage.ports, "loop-1", "secret", StartOrder(EntryKey(an_id(), 1), a_work(), None))
 
     assert not begun.sent
     assert stage.aws.started == []

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import NOW, a_policy, a_running_work, a_work, an_assignment, an_id
+from builders import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment, an_id
 from integration.faults import first, updates
 from integration.stage import FAILED, TARGET, Stage
 from workpool_aws.core.complete import decide_canceled, must_cancel
@@ -25,7 +25,7 @@ def test_a_start_begins_unclaimed_whatever_the_one_before_left() -> None:
     stage = Stage()
     work = a_work(claim="of the start before")
     stage.place(work)
-    stage.table.write(start_write(work, 1, token="t", timeout_ms=1, event_age_ms=1, now=NOW))
+    stage.table.write(start_write(work, 1, token="t", proof=PROOF, timeout_ms=1, event_age_ms=1, now=NOW))
 
     assert stage.work(work.id).claim is None
 

@@ -69,7 +69,7 @@ def test_a_start_write_that_met_anything_but_its_own_start_sends_nothing(there: 
     if there is not None:
         stage.place(there)
 
-    begun = begin(stage.ports, "loop-1", StartOrder(EntryKey(an_id(), 1), a_work(), None))
+    begun = begin(stage.ports, "loop-1", "secret", StartOrder(EntryKey(an_id(), 1), a_work(), None))
 
     assert begun == Begun(EntryKey(an_id(), 1), None, sent=False)
     assert stage.aws.started == []
@@ -81,7 +81,7 @@ def test_a_start_write_that_met_its_own_start_sends_it() -> None:
     running = a_running_work()
     stage.place(running)
 
-    begun = begin(stage.ports, "loop-1", StartOrder(EntryKey(an_id(), 1), a_work(), None))
+    begun = begin(stage.ports, "loop-1", "secret", StartOrder(EntryKey(an_id(), 1), a_work(), None))
 
     assert begun == Begun(EntryKey(an_id(), 1), running.deadline, sent=True)
     assert [a.start for a in stage.aws.started] == [1]

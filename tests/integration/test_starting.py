@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from builders import NOW, a_work, an_id
+from builders import NOW, PROOF, a_work, an_id
 from integration.faults import Apply, Fault, first, lost_after, lost_before, puts, repeated, then, updates
 from integration.stage import EVENT_AGE_MS, FAILED, NOT_DELIVERED, POOL, START_MS, TARGET, TIMEOUT_MS, Stage
 from workpool_aws import RetryPolicy
@@ -122,7 +122,7 @@ def test_the_start_write_finds_what_was_committed_or_nothing(changes: dict[str, 
     stage = Stage()
     work = stage.work(stage.pool().enqueue_action(None, TARGET, {}))
     stage.place(a_work(id=work.id, **changes))
-    written = start_write(work, 1, token="t", timeout_ms=1, event_age_ms=1, now=NOW)
+    written = start_write(work, 1, token="t", proof=PROOF, timeout_ms=1, event_age_ms=1, now=NOW)
 
     with nullcontext() if accepted else pytest.raises(ConditionFailed):
         stage.table.write(written)
@@ -225,7 +225,7 @@ def test_start_by_leaves_the_function_its_whole_time_before_the_deadline() -> No
 
     assert deadline == (stage.work(work_id).started_at or 0) + TIMEOUT_MS + EVENT_AGE_MS
     assert a.start_by == deadline - TIMEOUT_MS
-    assert assignment_for(stage.work(work_id), "t", timeout_ms=TIMEOUT_MS, loop_until=None).start_by == a.start_by
+    assert assignment_for(stage.work(work_id), "t", nonce="n", timeout_ms=TIMEOUT_MS, loop_until=None).start_by == a.start_by
 
 
 def test_a_put_back_that_is_not_answered_leaves_the_start_to_recovery() -> None:
@@ -320,7 +320,9 @@ def test_a_start_of_an_other_loop_is_neither_sent_nor_dropped() -> None:
     """[WP-2] [WP-4] The start write meets the same start under another loop's token."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})
-    other = start_write(stage.work(work_id), 1, token="another", timeout_ms=TIMEOUT_MS, event_age_ms=EVENT_AGE_MS, now=EpochMs(NOW))
+    other = start_write(
+        stage.work(work_id), 1, token="another", proof=PROOF, timeout_ms=TIMEOUT_MS, event_age_ms=EVENT_AGE_MS, now=EpochMs(NOW)
+    )
     stage.table.plan(START, first(lambda: stage.table.memory.write(other)))
     stage.run(60_000)
 

@@ -39,15 +39,18 @@ SELDOM: Final = frozenset(
         "redrive": ("absent",),  # two random ids would have to be the same
         "mark as redriven": ("state", "outcome"),  # a work that was read as failed stays so [WP-6]
         "start": ("cancel_requested",),
-        "claim": ("starts",),
-        "finish": ("starts", "claim"),
-        "put back": ("starts", "claim"),
-        "snooze": ("starts", "claim", "claim or deadline"),
-        "suspect": ("state", "starts", "claim"),
-        "end as canceled": ("state", "starts", "cancel_requested", "claim", "claim or deadline"),
-        "recover: finish": ("state", "starts", "deadline", "claim"),
-        "recover: retry": ("state", "starts", "deadline", "claim", "cancel_requested"),
-        "recover: end as canceled": ("state", "starts", "deadline", "claim", "cancel_requested"),
+        "claim": ("starts", "proof"),
+        "finish": ("starts", "proof", "claim"),
+        "retry": ("proof",),
+        "put back": ("starts", "proof", "claim"),
+        "snooze": ("starts", "proof", "claim", "claim or deadline"),
+        "suspect": ("state", "starts", "proof", "claim"),
+        "end as canceled": ("state", "starts", "proof", "cancel_requested", "claim", "claim or deadline"),
+        "recover: finish": ("state", "starts", "proof", "deadline", "claim"),
+        "recover: retry": ("state", "starts", "proof", "deadline", "claim", "cancel_requested"),
+        "recover: end as canceled": ("state", "starts", "proof", "deadline", "claim", "cancel_requested"),
+        "callback delivered": ("callback_nonce",),
+        "callback pending": ("callback_nonce",),
         "callback dead": ("callback",),  # an acknowledgement after twelve tries in forty minutes
         "cancel": ("epoch",),  # a caller that hears of a cancel_all while the loop comes to its work
         "request cancel": ("epoch",),

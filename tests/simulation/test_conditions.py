@@ -1,5 +1,5 @@
 """Each part of each write's condition, alone: with everything else as it should be, the write is refused. These are the directed cases of
-conditions that chance seldom makes false one at a time."""
+conditions that chance seldom makes false one at a time [WP-28]."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from builders import NOW, a_policy, a_running_work, a_work, an_assignment, an_id
+from builders import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment, an_id
 from tests.simulation.condition_guards import CONDITION_GUARDS
 from tests.simulation.conditions import parts_of, step_of
 from tests.simulation.mutation import Mutant, applied
@@ -20,6 +20,7 @@ from workpool_aws.core.cancel import CancelWrite, decide_cancel
 from workpool_aws.core.claim import claim_write
 from workpool_aws.core.complete import Judged, decide_canceled, decide_put_back, decide_report, decide_snooze, decide_suspicion
 from workpool_aws.core.drain import is_older
+from workpool_aws.core.proof import digest_of
 from workpool_aws.core.redrive import Redrive, decide_redrive
 from workpool_aws.core.start import start_write
 from workpool_aws.model.ids import EpochMs
@@ -38,10 +39,10 @@ JUDGED = Judged(DEADLINE, "worker-1")
 FAILED = Report(kind=ReportKind.FAILED, error="x", error_type="X")
 MINE = replace(FAILED, claim="worker-1")
 RETRIED = an_assignment(retry=a_policy())
-ENDED = replace(a_running_work(), state=State.FINISHED, outcome=Outcome.FAILED, callback=CallbackState.PENDING)
+ENDED = replace(a_running_work(), state=State.FINISHED, outcome=Outcome.FAILED, callback=CallbackState.PENDING, callback_nonce="n")
 SENT = replace(ENDED, callback=CallbackState.SENT)
 DEAD = replace(ENDED, callback=CallbackState.DEAD)
-TICKET = CallbackTicket(table="t", pool="email", work_id=ENDED.id, retention_s=1)
+TICKET = CallbackTicket(table="t", pool="email", work_id=ENDED.id, retention_s=1, nonce=ENDED.callback_nonce)
 PENDING = a_work(starts=0)
 
 
@@ -58,7 +59,7 @@ def redriven() -> Redrive:
 
 WRITES: dict[str, tuple[Write, Record | None]] = {
     "enqueue": (Put(PENDING, IsAbsent()), None),
-    "start": (start_write(PENDING, 1, token="t", timeout_ms=1, event_age_ms=1, now=NOW), PENDING),
+    "start": (start_write(PENDING, 1, token="t", proof=PROOF, timeout_ms=1, event_age_ms=1, now=NOW), PENDING),
     "claim": (claim_write(an_assignment(), token="t", ends_by=DEADLINE), a_running_work()),
     "finish": (decide_report(an_assignment(), MINE, now=NOW, jitter=0).write, RUNNING),
     "finish by a stranger": (decide_report(an_assignment(), FAILED, now=EpochMs(DEADLINE + 6_001), jitter=0).write, RUNNING),
@@ -73,7 +74,7 @@ WRITES: dict[str, tuple[Write, Record | None]] = {
     "cancel what is called off": (canceled(decide_cancel(PENDING, token="t", now=NOW, only_if=OLDER)), PENDING),
     "request cancel of what is called off": (canceled(decide_cancel(RUNNING, token="t", now=NOW, only_if=OLDER)), RUNNING),
     "callback sent": (sent_write(ENDED), ENDED),
-    "callback delivered": (delivered_write("email", ENDED.id, retention_s=1, now=NOW), ENDED),
+    "callback delivered": (delivered_write("email", ENDED.id, nonce=ENDED.callback_nonce, retention_s=1, now=NOW), ENDED),
     "callback dead": (dead_write(ENDED, now=NOW), ENDED),
     "callback pending": (failed_write(TICKET), SENT),
     "redeliver the callback": (redeliver_write(DEAD), DEAD),
@@ -102,6 +103,8 @@ OTHERWISE: dict[str, Callable[[Any], Record]] = {
     "state": lambda it: replace(it, state=_another(it.state)),
     "starts": lambda it: replace(it, starts=7),
     "claim": lambda it: replace(it, claim="worker-2"),
+    "proof": lambda it: replace(it, proof=digest_of("another")),
+    "callback_nonce": lambda it: replace(it, callback_nonce="another"),
     "claim or deadline": lambda it: replace(it, deadline=EpochMs(DEADLINE + 60_000)),
     "deadline": lambda it: replace(it, deadline=EpochMs(DEADLINE + 60_000)),
     "cancel_requested": lambda it: replace(it, cancel_requested=not it.cancel_requested),

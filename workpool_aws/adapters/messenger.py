@@ -48,7 +48,10 @@ class AwsMessenger:
 
     def send(self, target: str, message: CallbackMessage) -> None:
         """See Messenger."""
-        event = callback_event(message)
+        try:
+            event = callback_event(message)
+        except ValueError as error:
+            raise InvokeRefused(str(error), lasting=True) from error
         too_large = oversize(target, len(event.encode()))
         if too_large is not None:
             raise InvokeRefused(too_large, lasting=True)

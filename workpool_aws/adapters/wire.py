@@ -12,14 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Final, TypeVar, assert_never
+from typing import Final, NoReturn, assert_never
 
+from workpool_aws.adapters.fields import Fields
+from workpool_aws.adapters.sealed import seal, unseal
 from workpool_aws.core import limits
 from workpool_aws.core.payload import DEPTH_MAX, RESERVED_KEY, encode_result
+from workpool_aws.core.proof import digest_of
+from workpool_aws.core.splice import one_object, one_value
 from workpool_aws.errors import NonRetryableError, PayloadTooLarge, UsageError
-from workpool_aws.model.ids import EpochMs, WorkId, is_ulid
+from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, CallbackMessage, CallbackTicket, LoopOrder, Report, ReportKind
-from workpool_aws.model.names import POOL
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind, Outcome
 
@@ -41,8 +44,6 @@ __all__ = [
     "worker_event",
 ]
 
-T = TypeVar("T")
-
 VERSION: Final = 1
 WORKPOOL_KEY: Final = RESERVED_KEY
 LOOP_KEY: Final = "workpool_loop"
@@ -50,6 +51,11 @@ REPORTED: Final[dict[str, dict[str, bool]]] = {WORKPOOL_KEY: {"reported": True}}
 """What a decorated handler returns when it reported by itself or turned a delivery away: its destination record asks for nothing."""
 
 _CARRIED_MARKER: Final = "workpool report "
+_SEALED_MARKER: Final = "sealed "
+_CARRIED_TYPE: Final = "ReportNotWritten"
+"""The name of the exception that carries a report: `workers.ReportNotWritten`."""
+_CARRIED_BYTES_MAX: Final = 2 * limits.PAYLOAD_BYTES_MAX + 64 * 1024
+"""A result with every character escaped twice, about, and an error beside it."""
 _ERROR_TYPE_MAX: Final = 256
 _STATUS_OK: Final = 200
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -76,7 +82,9 @@ class DestinationReport:
     """What Lambda says about one start. `function_arn`: the qualified ARN that ran; None: the record does not say."""
 
     assignment: Assignment
-    report: Report
+    report: Report | None
+    """`None` means that a worker could not write its report, and what it handed over proves nothing [WP-28]: what the start came to is not
+    known, and recovery ends it."""
     function_arn: str | None
 
 
@@ -98,33 +106,37 @@ def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
         "args_chunks": assignment.args_chunks,
         "context_chunks": assignment.context_chunks,
         "callback_for": [outcome.value for outcome in assignment.callback_for],
+        **({} if assignment.nonce is None else {"nonce": assignment.nonce}),
     }
 
 
 def assignment_from_wire(value: object) -> Assignment | None:
     """Reads what an event has under `_workpool`; None: it is not an assignment of ours, or damaged."""
-    fields = _Fields(value)
+    fields = Fields(value)
     try:
         if fields.integer("version") != VERSION:
             return None
         retry = fields.get("retry")
-        retention_s = fields.optional_integer("retention_s", at_least=0)
-        loop_until = fields.optional_integer("loop_until", at_least=0)
+        retention_s = fields.optional_integer("retention_s", at_least=0, at_most=limits.RETENTION_S_MAX)
+        loop_until = fields.optional_integer("loop_until", at_least=0, at_most=limits.STORED_MS_BELOW - 1)
+        nonce = fields.nonce("nonce")
         return Assignment(
-            table=fields.text("table"),
+            table=fields.table("table"),
             pool=fields.pool("pool"),
             work_id=fields.work_id("work_id"),
-            start=fields.integer("start", at_least=1),
-            attempts_made=fields.integer("attempts_made"),
+            start=fields.integer("start", at_least=1, at_most=limits.STORED_STARTS_BELOW - 1),
+            attempts_made=fields.integer("attempts_made", at_most=limits.STORED_STARTS_BELOW - 1),
             kind=Kind(fields.text("kind")),
             retry=None if retry is None else _retry_from_wire(retry),
             claimed=fields.flag("claimed"),
             retention_s=retention_s,
-            start_by=EpochMs(fields.integer("start_by")),
+            start_by=EpochMs(fields.integer("start_by", at_most=limits.STORED_MS_BELOW - 1)),
             loop_until=None if loop_until is None else EpochMs(loop_until),
-            args_chunks=fields.optional_integer("args_chunks", at_least=1),
-            context_chunks=fields.optional_integer("context_chunks", at_least=1),
+            args_chunks=fields.optional_integer("args_chunks", at_least=1, at_most=limits.CHUNKS_MAX),
+            context_chunks=fields.optional_integer("context_chunks", at_least=1, at_most=limits.CHUNKS_MAX),
             callback_for=tuple(Outcome(one) for one in fields.texts("callback_for")),
+            nonce=nonce,
+            proof=None if nonce is None else digest_of(nonce),
         )
     except (ValueError, OverflowError):
         return None
@@ -134,13 +146,13 @@ def worker_event(args: str, assignment: Assignment) -> bytes:
     """The event of a worker: its arguments, spelled and ordered exactly as stored, and the assignment under `_workpool`, last.
 
     Raises:
-        ValueError: `args` is not the text of a JSON object. Only its ends are looked at; Lambda looks at the rest.
+        ValueError: `args` is not the text of exactly one JSON object, or it has the key `_workpool`.
     """
-    body = args.strip()
-    if len(body) < len("{}") or body[0] != "{" or body[-1] != "}":
-        raise ValueError("the arguments are not a JSON object")
-    # Spliced, not decoded and encoded again: a second encoding could spell a number differently. Last, because of two equal keys JSON
-    # readers take the last one.
+    try:
+        body = one_object(args, reserved=WORKPOOL_KEY)
+    except ValueError as error:
+        raise ValueError(f"the stored arguments cannot be sent: {error}") from None
+    # Spliced, not decoded and encoded again: a second encoding could spell a number differently.
     inner = body[1:-1].strip()
     own = f'"{WORKPOOL_KEY}":{_compact(assignment_to_wire(assignment))}'
     return f"{{{inner},{own}}}".encode() if inner else f"{{{own}}}".encode()
@@ -150,9 +162,13 @@ def callback_event(message: CallbackMessage) -> str:
     """What an `on_complete` target receives: exactly what is documented, and for one that acknowledges its ticket under `_workpool`.
 
     Context and return value are spelled as stored, but for two noncharacters, which are escaped: SQS and SNS take no text that has them.
+
+    Raises:
+        ValueError: the stored context or return value is not exactly one JSON value.
     """
+    context = "null" if message.context is None else _verified(message.context, "context")
     own = "" if message.ticket is None else f',"{WORKPOOL_KEY}":{_compact(_ticket_to_wire(message.ticket))}'
-    event = f'{{"work_id":"{message.work_id}","context":{message.context or "null"},"result":{_result_to_wire(message)}{own}}}'
+    event = f'{{"work_id":"{message.work_id}","context":{context},"result":{_result_to_wire(message)}{own}}}'
     for character, escaped in _REFUSED_BY_QUEUES.items():
         event = event.replace(character, escaped)
     return event
@@ -161,13 +177,21 @@ def callback_event(message: CallbackMessage) -> str:
 def _result_to_wire(message: CallbackMessage) -> str:
     match message.outcome:
         case Outcome.SUCCESS:
-            return f'{{"kind":"success","return_value":{message.result or "null"}}}'
+            value = "null" if message.result is None else _verified(message.result, "return value")
+            return f'{{"kind":"success","return_value":{value}}}'
         case Outcome.FAILED:
             return _compact({"kind": "failed", "error": message.error, "error_type": message.error_type})
         case Outcome.CANCELED:
             return _compact({"kind": "canceled"})
         case _:
             assert_never(message.outcome)
+
+
+def _verified(text: str, what: str) -> str:
+    try:
+        return one_value(text)
+    except ValueError as error:
+        raise ValueError(f"the stored {what} cannot be sent: {error}") from None
 
 
 def _ticket_to_wire(ticket: CallbackTicket) -> dict[str, object]:
@@ -178,20 +202,22 @@ def _ticket_to_wire(ticket: CallbackTicket) -> dict[str, object]:
         "pool": ticket.pool,
         "work_id": ticket.work_id,
         "retention_s": ticket.retention_s,
+        **({} if ticket.nonce is None else {"nonce": ticket.nonce}),
     }
 
 
 def ticket_from_wire(value: object) -> CallbackTicket | None:
     """Reads what a callback's event has under `_workpool`; None: it is not a ticket of ours, or damaged."""
-    fields = _Fields(value)
+    fields = Fields(value)
     try:
         if fields.integer("version") != VERSION or not fields.flag("callback"):
             return None
         return CallbackTicket(
-            table=fields.text("table"),
+            table=fields.table("table"),
             pool=fields.pool("pool"),
             work_id=fields.work_id("work_id"),
-            retention_s=fields.optional_integer("retention_s", at_least=0),
+            retention_s=fields.optional_integer("retention_s", at_least=0, at_most=limits.RETENTION_S_MAX),
+            nonce=fields.nonce("nonce"),
         )
     except ValueError:
         return None
@@ -204,11 +230,13 @@ def order_to_wire(order: LoopOrder) -> dict[str, object]:
 
 def order_from_wire(event: object) -> LoopOrder | None:
     """Reads the event of a loop invocation; None: it is not an order of ours, or damaged."""
-    fields = _Fields(_Fields(event).get(LOOP_KEY))
+    fields = Fields(Fields(event).get(LOOP_KEY))
     try:
         if fields.integer("version") != VERSION:
             return None
-        return LoopOrder(table=fields.text("table"), pool=fields.pool("pool"), generation=fields.optional_integer("generation", at_least=0))
+        return LoopOrder(
+            table=fields.table("table"), pool=fields.pool("pool"), generation=fields.optional_integer("generation", at_least=0)
+        )
     except ValueError:
         return None
 
@@ -216,9 +244,10 @@ def order_from_wire(event: object) -> LoopOrder | None:
 def carried_outcome(report: Report, assignment: Assignment) -> str:
     """The message of the exception by which a worker that could not write its completion hands its report to its destination.
 
-    ASCII, about as long as the result. It names the start, so that no other start's reader takes it for its own.
+    ASCII, and with the start's nonce sealed: Lambda logs it. A start without a nonce is a loop's of 0.1, whose completion function reads it
+    as it stands.
     """
-    return _CARRIED_MARKER + _compact(
+    fields = _compact(
         {
             "version": VERSION,
             "work_id": assignment.work_id,
@@ -232,30 +261,48 @@ def carried_outcome(report: Report, assignment: Assignment) -> str:
             "claim": report.claim,
         }
     )
+    if assignment.nonce is None:
+        return _CARRIED_MARKER + fields
+    return _CARRIED_MARKER + _SEALED_MARKER + seal(assignment.nonce, fields)
 
 
-def read_carried(text: str, assignment: Assignment | None = None) -> Report | None:
-    """The report that an exception's message carries; None: it carries none, a damaged one, or (given an assignment) another start's."""
-    if not text.startswith(_CARRIED_MARKER):
+def read_carried(text: str, assignment: Assignment) -> Report | None:
+    """The report that an exception's message carries; `None` means that nothing in it proves that this start's worker wrote it [WP-28].
+
+    Values are bounded and encoded anew: what proves its origin can be damaged all the same.
+    """
+    sealed = text.removeprefix(_CARRIED_MARKER + _SEALED_MARKER)
+    if assignment.nonce is None or sealed == text:
+        return None
+    opened = unseal(assignment.nonce, sealed, bytes_max=_CARRIED_BYTES_MAX)
+    if opened is None:
         return None
     try:
-        # Without the check of the start, an error text that quotes a user's input could finish the work with a result of their choosing.
-        fields = _Fields(_decode(text.removeprefix(_CARRIED_MARKER)))
+        # The nonce is of one start. Its name is compared all the same: a seal says who wrote, and this says what about.
+        fields = Fields(_decode(opened))
         work_id, start = fields.work_id("work_id"), fields.integer("start", at_least=1)
-        if fields.integer("version") != VERSION or (assignment is not None and (work_id, start) != (assignment.work_id, assignment.start)):
+        if fields.integer("version") != VERSION or (work_id, start) != (assignment.work_id, assignment.start):
             return None
-        report = Report(
-            kind=ReportKind(fields.text("kind")),
-            result=fields.optional_text("result"),
+        delay_ms = fields.optional_integer("delay_ms", at_least=0, at_most=None)
+        error_type = _cut_if_any(fields.optional_text("error_type"))
+        kind = ReportKind(fields.text("kind"))
+        return Report(
+            kind=kind,
+            result=_encoded_anew(fields.optional_text("result")) if kind is ReportKind.SUCCESS else None,
             error=_cut_if_any(fields.optional_text("error")),
-            error_type=_cut_if_any(fields.optional_text("error_type")),
+            error_type=None if error_type is None else error_type[:_ERROR_TYPE_MAX],
             retryable=fields.flag("retryable"),
-            delay_ms=fields.optional_integer("delay_ms", at_least=0),
+            delay_ms=None if delay_ms is None else min(delay_ms, limits.DELAY_MS_MAX),
             claim=fields.optional_text("claim"),
         )
     except ValueError:
         return None
-    return report if _is_sound(report) else None
+
+
+def _encoded_anew(result: str | None) -> str:
+    if result is None:
+        raise ValueError("a success without a result")
+    return encode_result(_decode(result), limits.PAYLOAD_BYTES_MAX)
 
 
 def read_destination(record: object) -> DestinationReport | None:
@@ -263,12 +310,13 @@ def read_destination(record: object) -> DestinationReport | None:
 
     None: nothing to do. The record is another system's, or damaged, or the worker has reported (or turned the delivery away) by itself.
     """
-    fields = _Fields(record)
-    context = _Fields(fields.get("requestContext"))
-    assignment = assignment_from_wire(_Fields(fields.get("requestPayload")).get(WORKPOOL_KEY))
+    fields = Fields(record)
+    context = Fields(fields.get("requestContext"))
+    assignment = assignment_from_wire(Fields(fields.get("requestPayload")).get(WORKPOOL_KEY))
     condition, function_arn = context.get("condition"), context.get("functionArn")
     if assignment is None or not isinstance(condition, str) or not condition:
         return None
+    report: Report | None
     if condition == "Success":
         payload = fields.get("responsePayload")
         if payload == REPORTED:
@@ -301,8 +349,8 @@ def _read_success(payload: object) -> Report:
         return Report(kind=ReportKind.FAILED, error=_cut(str(error)), error_type="invalid_result", retryable=False)
 
 
-def _read_failure(condition: str, fields: _Fields, assignment: Assignment) -> Report:
-    response, payload = _Fields(fields.get("responseContext")), _payload_of(fields.get("responsePayload"))
+def _read_failure(condition: str, fields: Fields, assignment: Assignment) -> Report | None:
+    response, payload = Fields(fields.get("responseContext")), _payload_of(fields.get("responsePayload"))
     status = response.get("statusCode")
     refused = isinstance(status, int) and status != _STATUS_OK
     answered = payload is not None or response.get("functionError") is not None
@@ -315,9 +363,11 @@ def _read_failure(condition: str, fields: _Fields, assignment: Assignment) -> Re
     if isinstance(payload, str):
         message, given_type = payload, ""
     else:
-        answer = _Fields(payload)
+        answer = Fields(payload)
         message, given_type = answer.text_or_empty("errorMessage"), answer.text_or_empty("errorType")
-    return read_carried(message, assignment) or _failure(message, given_type)
+    if given_type == _CARRIED_TYPE and message.startswith(_CARRIED_MARKER):
+        return read_carried(message, assignment)
+    return _failure(message, given_type)
 
 
 def _payload_of(value: object) -> object:
@@ -354,18 +404,6 @@ def _error_type(message: str, given_type: str) -> str:
     return "Error" if message else "no_report"
 
 
-def _is_sound(report: Report) -> bool:
-    if report.kind is not ReportKind.SUCCESS:
-        return True
-    if report.result is None:
-        return False
-    try:
-        _decode(report.result)
-    except ValueError:
-        return False
-    return True
-
-
 def _retry_to_wire(policy: RetryPolicy) -> dict[str, object]:
     return {
         "max_attempts": policy.max_attempts,
@@ -377,7 +415,7 @@ def _retry_to_wire(policy: RetryPolicy) -> dict[str, object]:
 
 
 def _retry_from_wire(value: object) -> RetryPolicy:
-    fields = _Fields(value)
+    fields = Fields(value)
     max_backoff_us = fields.optional_integer("max_backoff_us", at_least=0)
     return RetryPolicy(
         max_attempts=fields.integer("max_attempts"),
@@ -394,10 +432,14 @@ def _compact(value: Mapping[str, object]) -> str:
 
 def _decode(text: str) -> object:
     try:
-        value: object = json.loads(text)
+        value: object = json.loads(text, parse_constant=_refuse)
     except RecursionError:
         raise ValueError("nested too deep") from None
     return value
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _cut(text: str) -> str:
@@ -408,75 +450,3 @@ def _cut(text: str) -> str:
 
 def _cut_if_any(text: str | None) -> str | None:
     return None if text is None else _cut(text)
-
-
-class _Fields:
-    """The fields of what should be a JSON object, each read as one type. Raises ValueError where it is another."""
-
-    def __init__(self, value: object) -> None:
-        self._value: Mapping[object, object] = value if isinstance(value, dict) else {}
-
-    def get(self, name: str) -> object:
-        return self._value.get(name)
-
-    def text(self, name: str) -> str:
-        return _need(self.optional_text(name) or None, name)
-
-    def text_or_empty(self, name: str) -> str:
-        value = self.get(name)
-        return value if isinstance(value, str) else ""
-
-    def optional_text(self, name: str) -> str | None:
-        value = self.get(name)
-        if value is None or isinstance(value, str):
-            return value
-        raise ValueError(name)
-
-    def integer(self, name: str, *, at_least: int = 0) -> int:
-        return _need(self.optional_integer(name, at_least=at_least), name)
-
-    def optional_integer(self, name: str, *, at_least: int) -> int | None:
-        value = self.get(name)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-            raise ValueError(name)
-        return value
-
-    def number(self, name: str) -> float:
-        value = self.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(name)
-        return value
-
-    def texts(self, name: str) -> list[str]:
-        value = self.get(name)
-        if value is None:
-            return []
-        if not isinstance(value, list):
-            raise ValueError(name)
-        return [one if isinstance(one, str) else "" for one in value]
-
-    def flag(self, name: str) -> bool:
-        value = self.get(name)
-        if not isinstance(value, bool):
-            raise ValueError(name)
-        return value
-
-    def pool(self, name: str) -> str:
-        value = self.text(name)
-        if POOL.fullmatch(value) is None:
-            raise ValueError(name)
-        return value
-
-    def work_id(self, name: str) -> WorkId:
-        value = self.text(name)
-        if not is_ulid(value):
-            raise ValueError(name)
-        return WorkId(value)
-
-
-def _need(value: T | None, name: str) -> T:
-    if value is None:
-        raise ValueError(name)
-    return value

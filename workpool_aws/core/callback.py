@@ -32,7 +32,7 @@ from workpool_aws.model.messages import CallbackMessage, CallbackTicket
 from workpool_aws.model.names import MESSAGE_ARN
 from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, State, Work, dead_key
-from workpool_aws.model.writes import Either, Is, Update
+from workpool_aws.model.writes import All, Condition, Either, Is, Update
 
 __all__ = [
     "CallbackStep",
@@ -46,6 +46,7 @@ __all__ = [
     "expiry_after",
     "failed_write",
     "first_owed",
+    "is_forged",
     "is_owed",
     "judge_owed",
     "message_bytes_max",
@@ -104,11 +105,15 @@ def message_bytes_max(target: str) -> int:
 
 
 def after_finish(
-    wanted: Collection[Outcome], outcome: Outcome, *, retention_s: int | None, now: EpochMs
-) -> Mapping[str, CallbackState | int | None]:
-    """What the finishing write says beside the outcome: a callback is owed, or the work may expire; never both [WP-10]."""
+    wanted: Collection[Outcome], outcome: Outcome, *, nonce: str | None, retention_s: int | None, now: EpochMs
+) -> Mapping[str, CallbackState | str | int | None]:
+    """What the finishing write says beside the outcome: a callback is owed, or the work may expire; never both [WP-10].
+
+    `nonce`: what the acknowledgement of the callback must name [WP-28].
+    """
     expires_at = expiry_after(wanted, outcome, retention_s=retention_s, now=now)
-    return {"callback": CallbackState.PENDING if outcome in wanted else None, "expires_at": expires_at}
+    owed = outcome in wanted
+    return {"callback": CallbackState.PENDING if owed else None, "callback_nonce": nonce if owed else None, "expires_at": expires_at}
 
 
 def expiry_after(wanted: Collection[Outcome], outcome: Outcome, *, retention_s: int | None, now: EpochMs) -> int | None:
@@ -123,7 +128,9 @@ def is_owed(work: Work | Unreadable | None) -> bool:
 
 def message_of(work: Work, table: str, *, acknowledges: bool) -> CallbackMessage:
     """What a finished work's target is told. `acknowledges`: its handler is known to say when it ran, so it is told where."""
-    ticket = CallbackTicket(table=table, pool=work.pool, work_id=work.id, retention_s=work.retention_s) if acknowledges else None
+    ticket = None
+    if acknowledges:
+        ticket = CallbackTicket(table=table, pool=work.pool, work_id=work.id, retention_s=work.retention_s, nonce=work.callback_nonce)
     return CallbackMessage(
         work_id=work.id,
         context=work.context,
@@ -143,12 +150,19 @@ def sent_write(work: Work) -> Update:
 def failed_write(ticket: CallbackTicket) -> Update:
     """Its handler did not run to its end: owed again, unless another delivery was acknowledged or it was given up."""
     changes = {"callback": CallbackState.PENDING}
-    return Update(ref=WorkRef(ticket.pool, ticket.work_id), set=changes, condition=Is("callback", CallbackState.SENT))
+    condition = All((Is("callback_nonce", ticket.nonce), Is("callback", CallbackState.SENT)))
+    return Update(ref=WorkRef(ticket.pool, ticket.work_id), set=changes, condition=condition)
 
 
-def delivered_write(pool: str, work_id: WorkId, *, retention_s: int | None, now: EpochMs) -> Update:
-    """Nothing more is to come: from now on the work may expire [WP-10]."""
-    return _move(pool, work_id, {"callback": CallbackState.DELIVERED, "expires_at": _expiry(retention_s, now)})
+def delivered_write(pool: str, work_id: WorkId, *, nonce: str | None, retention_s: int | None, now: EpochMs) -> Update:
+    """Nothing more is to come: from now on the work may expire [WP-10]. `nonce` is the callback's, by whoever knows it [WP-28]."""
+    changes = {"callback": CallbackState.DELIVERED, "expires_at": _expiry(retention_s, now)}
+    return _move(pool, work_id, changes, Is("callback_nonce", nonce))
+
+
+def is_forged(ticket: CallbackTicket, work: Work | Unreadable | None) -> bool:
+    """Whether a ticket names a finished work item, and not the nonce of its callback [WP-28]."""
+    return isinstance(work, Work) and work.state is State.FINISHED and work.callback_nonce != ticket.nonce
 
 
 def dead_write(work: Work, *, now: EpochMs) -> Update:
@@ -164,9 +178,9 @@ def redeliver_write(work: Work) -> Update:
     return Update(ref=WorkRef(work.pool, work.id), set=changes, condition=Is("callback", CallbackState.DEAD))
 
 
-def _move(pool: str, work_id: WorkId, changes: Mapping[str, object]) -> Update:
-    still_open = Either(tuple(Is("callback", state) for state in _OPEN))
-    return Update(ref=WorkRef(pool, work_id), set=changes, condition=still_open)
+def _move(pool: str, work_id: WorkId, changes: Mapping[str, object], *more: Condition) -> Update:
+    still_open: Condition = Either(tuple(Is("callback", state) for state in _OPEN))
+    return Update(ref=WorkRef(pool, work_id), set=changes, condition=All((*more, still_open)) if more else still_open)
 
 
 def _expiry(retention_s: int | None, now: EpochMs) -> int | None:

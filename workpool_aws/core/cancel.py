@@ -42,10 +42,13 @@ class CancelWrite:
     """In one transaction with a done record that has the loop deliver it: a canceller that dies must not lose it [WP-8]."""
 
 
-def decide_cancel(work: Work | None, *, token: str, now: EpochMs, only_if: Condition | None = None) -> CancelWrite | CancelAnswer:
+def decide_cancel(
+    work: Work | None, *, token: str, now: EpochMs, nonce: str | None = None, only_if: Condition | None = None
+) -> CancelWrite | CancelAnswer:
     """A pending work ends as canceled, a running one is asked; anything else stays as it is.
 
-    `only_if`: what must hold of the item besides its state when it is written; None: nothing.
+    `nonce`: of the callback that a canceled work item may owe [WP-28]. `only_if`: what must hold of the item besides its state when it is
+    written; None: nothing.
     """
     if work is None:
         return CancelAnswer.UNKNOWN
@@ -59,7 +62,7 @@ def decide_cancel(work: Work | None, *, token: str, now: EpochMs, only_if: Condi
                 "outcome": Outcome.CANCELED,
                 "finished_at": now,
                 "started_by": token,
-                **after_finish(wanted, Outcome.CANCELED, retention_s=work.retention_s, now=now),
+                **after_finish(wanted, Outcome.CANCELED, nonce=nonce, retention_s=work.retention_s, now=now),
             }
             update = Update(ref=ref, set=changes, condition=_where(Move.CANCEL, only_if))
             beside = input_expiries(work, expires_at=expires_at)

@@ -1,4 +1,4 @@
-"""Decides how a decorated worker makes a start its own, so that no other delivery runs the user's code [WP-5]."""
+"""Decides how a decorated worker makes a start its own, which the loop sent it [WP-28], so that no other delivery runs the code [WP-5]."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def claim_write(assignment: Assignment, *, token: str, ends_by: EpochMs) -> Upda
     return Update(
         ref=WorkRef(assignment.pool, assignment.work_id),
         set={**entering(Move.CLAIM), "claim": token, "deadline": ends_by},
-        condition=this_start(Move.CLAIM, assignment.start, Is("claim", None)),
+        condition=this_start(Move.CLAIM, assignment.start, Is("proof", assignment.proof), Is("claim", None)),
     )
 
 
@@ -27,4 +27,6 @@ def why_refused(current: Work | Unreadable | None, assignment: Assignment, token
         return "the work is gone"
     if current.state is not State.RUNNING or current.starts != assignment.start:
         return f"start {assignment.start} is over"
+    if current.proof != assignment.proof:
+        return "the event does not prove that it comes from the loop"
     return None if current.claim == token else "another delivery claimed this start"

@@ -36,6 +36,7 @@ __all__ = [
     "Judged",
     "Snoozed",
     "after_refusal",
+    "as_stored",
     "assignment_of",
     "counted_outcome",
     "decide_canceled",
@@ -108,10 +109,14 @@ class Snoozed:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Nothing changes. `reported`: this very start had been recorded before, and what follows it may have been lost: do that again."""
+    """Nothing changes. `reported`: this very start had been recorded before, and what follows it may have been lost: do that again.
+
+    `unproven`: it names a start and does not know its nonce [WP-28].
+    """
 
     reason: str
     reported: bool
+    unproven: bool = False
 
 
 def assignment_of(work: Work, table: str) -> Assignment:
@@ -130,18 +135,31 @@ def assignment_of(work: Work, table: str) -> Assignment:
         args_chunks=work.args_chunks,
         context_chunks=work.context_chunks,
         callback_for=work.callback_for,
+        proof=work.proof,
     )
 
 
-def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float, judged: Judged | None = None) -> Finish | AnotherAttempt:
-    """What a success or a failure of this start changes."""
+def as_stored(a: Assignment, work: Work | Unreadable | None) -> Assignment | Ignored:
+    """Take everything about this start from the stored work item, and of what was presented its name and its proof alone [WP-28].
+
+    Of a start that is not running, or not proven, what to say of its report.
+    """
+    if not isinstance(work, Work) or work.state is not State.RUNNING or work.starts != a.start or work.proof != a.proof:
+        return what_stands(work, a)
+    return replace(assignment_of(work, a.table), start_by=a.start_by, loop_until=a.loop_until)
+
+
+def decide_report(
+    a: Assignment, report: Report, *, now: EpochMs, jitter: float, judged: Judged | None = None, nonce: str | None = None
+) -> Finish | AnotherAttempt:
+    """What a success or a failure of this start changes. `nonce`: of the callback that its end may owe [WP-28]."""
     made = a.attempts_made + 1
     guard = _guard(a, report, now=now, judged=judged)
     over: dict[str, object] = {**_STOPPED, "attempts_made": made}
     delay_ms = None if report.kind is ReportKind.SUCCESS else retry_delay_ms(a.retry, report, attempts_made=made, jitter=jitter)
     if delay_ms is not None:
         due_at = EpochMs(now + delay_ms)
-        changes = {**over, **entering(Move.RETRY), "due_at": due_at, "undelivered": 0, "refused_since": None, "snoozes": 0}
+        changes = {**over, **entering(Move.RETRY), "proof": None, "due_at": due_at, "undelivered": 0, "refused_since": None, "snoozes": 0}
         condition = this_start(Move.RETRY, a.start, *guard, Is("cancel_requested", False))
         return AnotherAttempt(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition), due_at, delay_ms)
     outcome = Outcome.SUCCESS if report.kind is ReportKind.SUCCESS else Outcome.FAILED
@@ -157,14 +175,14 @@ def decide_report(a: Assignment, report: Report, *, now: EpochMs, jitter: float,
         "error_type": report.error_type,
         "finished_at": now,
         # Only now, when it is over, may it expire; and not before its callback was delivered [WP-10].
-        **after_finish(a.callback_for, outcome, retention_s=a.retention_s, now=now),
+        **after_finish(a.callback_for, outcome, nonce=nonce, retention_s=a.retention_s, now=now),
         "dead": dead_key(now, a.work_id) if outcome is Outcome.FAILED else None,
     }
     write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.FINISH, a.start, *guard))
     return Finish(write, outcome, made, result.puts, input_expiries(a, expires_at=expires_at))
 
 
-def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judged | None = None) -> Finish:
+def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judged | None = None, nonce: str | None = None) -> Finish:
     """The end of a start that would be followed by another, had nobody asked to cancel the work [WP-7].
 
     A start that was never delivered, or snoozed, has spent no attempt.
@@ -179,7 +197,7 @@ def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judg
         "error": None,
         "error_type": None,
         "finished_at": now,
-        **after_finish(a.callback_for, Outcome.CANCELED, retention_s=a.retention_s, now=now),
+        **after_finish(a.callback_for, Outcome.CANCELED, nonce=nonce, retention_s=a.retention_s, now=now),
     }
     asked = this_start(Move.FINISH, a.start, *_guard(a, report, now=now, judged=judged), Is("cancel_requested", True))
     write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=asked)
@@ -197,25 +215,30 @@ def must_cancel(current: Work | Unreadable | None, a: Assignment) -> bool:
 
 
 def _guard(a: Assignment, report: Report, *, now: EpochMs, judged: Judged | None) -> tuple[Condition, ...]:
+    proven: Condition = Is("proof", a.proof)
     if judged is not None:
-        return (Is("deadline", judged.deadline), Is("claim", judged.claim))
+        return (proven, Is("deadline", judged.deadline), Is("claim", judged.claim))
     if not a.claimed:
-        return ()
+        return (proven,)
     unclaimed: Condition = Is("claim", None)
     if report.claim is not None:
-        return (Either((unclaimed, Is("claim", report.claim))),)
-    return (Either((unclaimed, Below("deadline", now - limits.RECOVERY_MARGIN_MS))),)
+        return (proven, Either((unclaimed, Is("claim", report.claim))))
+    return (proven, Either((unclaimed, Below("deadline", now - limits.RECOVERY_MARGIN_MS))))
 
 
 def decide_suspicion(a: Assignment, current: Work | Unreadable | None, report: Report) -> Update | None:
     """Keep what a report said that does not count yet: the start is claimed, and the sender may be a duplicate. None: nothing to keep."""
     if report.kind is not ReportKind.FAILED or report.claim is not None or not isinstance(current, Work):
         return None
-    if current.state is not State.RUNNING or current.starts != a.start or current.claim is None:
+    if current.state is not State.RUNNING or current.starts != a.start or current.proof != a.proof or current.claim is None:
         return None
     text = None if report.error is None else report.error[: limits.ERROR_TEXT_MAX]
     changes = {**entering(Move.SUSPECT), "suspected_type": report.error_type or "no_report", "suspected_error": text}
-    return Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=this_start(Move.SUSPECT, a.start, Is("claim", current.claim)))
+    return Update(
+        ref=WorkRef(a.pool, a.work_id),
+        set=changes,
+        condition=this_start(Move.SUSPECT, a.start, Is("proof", a.proof), Is("claim", current.claim)),
+    )
 
 
 def decide_put_back(a: Assignment, work: Work, report: Report, *, now: EpochMs, refused: bool = False) -> AnotherStart | None:
@@ -230,13 +253,14 @@ def decide_put_back(a: Assignment, work: Work, report: Report, *, now: EpochMs, 
     changes: dict[str, object] = {
         **_STOPPED,
         **entering(Move.PUT_BACK),
+        "proof": None,
         "due_at": due_at,
         "undelivered": work.undelivered + 1,
         "refused_since": (work.refused_since or now) if refused else None,
     }
     # A claim by somebody else proves that the start was delivered after all.
     mine: Condition = Is("claim", None) if report.claim is None else Either((Is("claim", None), Is("claim", report.claim)))
-    condition = this_start(Move.PUT_BACK, a.start, mine, Is("cancel_requested", False))
+    condition = this_start(Move.PUT_BACK, a.start, Is("proof", a.proof), mine, Is("cancel_requested", False))
     write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition)
     return AnotherStart(write, due_at, delay_ms, work.undelivered + 1)
 
@@ -253,6 +277,7 @@ def decide_snooze(a: Assignment, work: Work, report: Report, *, now: EpochMs) ->
     changes: dict[str, object] = {
         **_STOPPED,
         **entering(Move.SNOOZE),
+        "proof": None,
         "due_at": due_at,
         "snoozes": work.snoozes + 1,
         "undelivered": 0,
@@ -306,6 +331,8 @@ def what_stands(current: Work | Unreadable | None, a: Assignment) -> Ignored:
         return Ignored("the work is gone", reported=False)
     if current.starts != a.start:
         return Ignored(f"start {current.starts} has followed", reported=False)
+    if current.state is not State.PENDING and current.proof != a.proof:
+        return Ignored("it does not know the secret of that start", reported=False, unproven=True)
     match current.state:
         case State.FINISHED:
             return Ignored("this start had finished the work", reported=True)

@@ -58,7 +58,10 @@ LEGAL: Final = MappingProxyType(
     {
         Move.ENQUEUE: Arrow(None, State.PENDING, "caller", "stored and acknowledged"),
         Move.START: Arrow(
-            State.PENDING, State.RUNNING, "loop", "a new start number, a deadline, the loop's token; then the worker is invoked"
+            State.PENDING,
+            State.RUNNING,
+            "loop",
+            "a new start number, a deadline, the loop's token, the digest of a nonce; then the worker is invoked",
         ),
         Move.CLAIM: Arrow(
             State.RUNNING, State.RUNNING, "decorated worker", "this invocation, and no other, runs the user's code for this start"

@@ -32,6 +32,9 @@ EVENT_BYTES_MAX: Final = 1_000_000
 ASSIGNMENT_BYTES_MAX: Final = 2 * 1024
 RETENTION_S_DEFAULT: Final = 24 * 3600
 RETENTION_S_MAX: Final = 3_660 * 24 * 3600
+NONCE_LENGTH_MAX: Final = 64
+NUMBER_MAX: Final = 2**53
+"""Of any number in a message: what every JSON reader reads exactly."""
 ERROR_TEXT_MAX: Final = 4096
 """Characters of an error kept with the work."""
 LOGGED_TEXT_MAX: Final = 16_384

@@ -59,12 +59,13 @@ def _has_moved(row_key: str, work: Work) -> bool:
     return row_key == work.id and work.starts > 0 and time_of(row_key) < work.due_at
 
 
-def start_write(work: Work, start: int, *, token: str, timeout_ms: int, event_age_ms: int, now: EpochMs) -> Update:
+def start_write(work: Work, start: int, *, token: str, proof: str | None, timeout_ms: int, event_age_ms: int, now: EpochMs) -> Update:
     """Pending becomes running, if it still is what was committed: the start number fits and nobody asked to cancel [WP-2, WP-4]."""
     changes = {
         **entering(Move.START),
         "starts": start,
         "started_by": token,
+        "proof": proof,
         "started_at": now,
         "deadline": EpochMs(now + event_age_ms + timeout_ms),
         "claim": None,
@@ -75,7 +76,7 @@ def start_write(work: Work, start: int, *, token: str, timeout_ms: int, event_ag
     return Update(ref=WorkRef(work.pool, work.id), set=changes, condition=condition)
 
 
-def assignment_for(work: Work, table: str, *, timeout_ms: int, loop_until: EpochMs | None) -> Assignment:
+def assignment_for(work: Work, table: str, *, nonce: str, timeout_ms: int, loop_until: EpochMs | None) -> Assignment:
     """The event of a start that was just written. Begun after `start_by`, a worker could still run when recovery judges it."""
     start_by = EpochMs((work.deadline or 0) - timeout_ms)
-    return replace(assignment_of(work, table), start_by=start_by, loop_until=loop_until)
+    return replace(assignment_of(work, table), nonce=nonce, start_by=start_by, loop_until=loop_until)

@@ -24,6 +24,7 @@ from workpool_aws.core.callback import (
     delivered_write,
     failed_write,
     first_owed,
+    is_forged,
     is_owed,
     judge_owed,
     message_of,
@@ -85,19 +86,20 @@ def _sent(ports: Ports, work: Work, target: str, *, knows: bool) -> CallbackStat
     ports.telemetry.tell(facts.CallbackSent(pool=work.pool, work_id=work.id, target=target, acknowledges=knows))
     if knows:
         return _mark(ports, sent_write(work), CallbackState.SENT)
-    delivered = delivered_write(work.pool, work.id, retention_s=work.retention_s, now=ports.clock.now())
+    delivered = delivered_write(work.pool, work.id, nonce=work.callback_nonce, retention_s=work.retention_s, now=ports.clock.now())
     return _mark(ports, delivered, CallbackState.DELIVERED)
 
 
 def acknowledge(ports: Ports, ticket: CallbackTicket) -> None:
-    """A decorated handler has run to its end for this callback. A second time changes nothing.
+    """A decorated handler has run to its end for this callback. A second time changes nothing, nor does a ticket that somebody made up.
 
     Raises StoreUnavailable: it may or may not be marked; unmarked, it will be sent again.
     """
-    write = delivered_write(ticket.pool, ticket.work_id, retention_s=ticket.retention_s, now=ports.clock.now())
+    write = delivered_write(ticket.pool, ticket.work_id, nonce=ticket.nonce, retention_s=ticket.retention_s, now=ports.clock.now())
     try:
         ports.store.write(write)
-    except ConditionFailed:
+    except ConditionFailed as met:
+        _tell_if_forged(ports, ticket, met.current, "acknowledgement")
         return
     ports.telemetry.tell(facts.CallbackAcknowledged(pool=ticket.pool, work_id=ticket.work_id))
 
@@ -114,6 +116,8 @@ def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: s
             written = ports.store.transact([failed_write(ticket), Put(record)])
         except TransactionFailed as met:
             work = met.current[0]
+            if _tell_if_forged(ports, ticket, work, "destination"):
+                return
             if not isinstance(work, Work) or work.callback is not CallbackState.PENDING:
                 return
             # It failed before whoever sent it could write down that it was sent, or somebody else has said that it failed.
@@ -125,6 +129,13 @@ def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: s
         ports.telemetry.tell(facts.CallbackFailed(pool=ticket.pool, work_id=ticket.work_id, target=target, error=error))
         kick(ports, ticket.pool, KickReason.COMPLETE)
         return
+
+
+def _tell_if_forged(ports: Ports, ticket: CallbackTicket, current: object, by: str) -> bool:
+    forged = isinstance(current, Work) and is_forged(ticket, current)
+    if forged:
+        ports.telemetry.tell(facts.ReportUnproven(pool=ticket.pool, work_id=ticket.work_id, by=by))
+    return forged
 
 
 def _failure(ports: Ports, ticket: CallbackTicket, at: EpochMs) -> Done:

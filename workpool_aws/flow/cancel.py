@@ -6,6 +6,7 @@ from workpool_aws.core.callback import record_of_cancel
 from workpool_aws.core.cancel import CancelAnswer, CancelWrite, decide_cancel, is_own_cancel
 from workpool_aws.core.drain import is_called_off, is_older
 from workpool_aws.core.kick import KickReason
+from workpool_aws.core.proof import callback_nonce
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import status
 from workpool_aws.flow.chunks import write_with
@@ -62,10 +63,11 @@ def _carry_out(
     """
     only_if = None if called_off_by is None else is_older(called_off_by)
     token = ports.entropy.token()
+    nonce = callback_nonce(ports.entropy.token()) if work is not None and work.callback_for else None
     for _ in range(_TRIES):
         if work is not None and called_off_by is not None and not is_called_off(work, called_off_by):
             return CancelAnswer.UNKNOWN
-        decision = decide_cancel(work, token=token, now=ports.clock.now(), only_if=only_if)
+        decision = decide_cancel(work, token=token, now=ports.clock.now(), nonce=nonce, only_if=only_if)
         if work is None or isinstance(decision, CancelAnswer):
             return CancelAnswer.UNKNOWN if isinstance(decision, CancelWrite) else decision
         try:

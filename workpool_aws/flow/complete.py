@@ -20,6 +20,7 @@ from workpool_aws.core.complete import (
     Ignored,
     Judged,
     Snoozed,
+    as_stored,
     counted_outcome,
     decide_canceled,
     decide_put_back,
@@ -32,6 +33,7 @@ from workpool_aws.core.complete import (
     what_stands,
 )
 from workpool_aws.core.kick import KickReason
+from workpool_aws.core.proof import callback_nonce
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.callback import deliver
 from workpool_aws.flow.chunks import let_expire, write_with
@@ -43,7 +45,7 @@ from workpool_aws.model.loop import Done, DoneKind
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import Record, Unreadable, WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, Work
-from workpool_aws.model.writes import Put, Written
+from workpool_aws.model.writes import Put, Update, Written
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
 __all__ = ["Reporter", "complete"]
@@ -57,12 +59,21 @@ def complete(ports: Ports, a: Assignment, report: Report, *, by: Reporter, judge
 
     Raises StoreUnavailable: it may or may not be recorded; say it again, or let recovery find it.
     """
-    if report.kind in {ReportKind.NEVER_DELIVERED, ReportKind.SNOOZED}:
-        left = _start_again(ports, a, report, by=by, refused=refused)
-        if isinstance(left, bool):
-            return left
-        report = left
-    decision = decide_report(a, report, now=ports.clock.now(), jitter=ports.entropy.fraction(), judged=judged)
+    if by == "destination" or report.kind is not ReportKind.SUCCESS:
+        # Records come from whoever may invoke the completion function, and a policy decides about more than this start.
+        current = _work(ports.store.get(WorkRef(a.pool, a.work_id)))
+        known = as_stored(a, current)
+        if isinstance(known, Ignored):
+            return _pass_over(ports, a, report, known, current, by=by)
+        a = known
+        if isinstance(current, Work) and report.kind in {ReportKind.NEVER_DELIVERED, ReportKind.SNOOZED}:
+            left = _start_again(ports, a, current, report, by=by, refused=refused)
+            if isinstance(left, bool):
+                return left
+            report = left
+    decision = decide_report(
+        a, report, now=ports.clock.now(), jitter=ports.entropy.fraction(), judged=judged, nonce=_callback_nonce(ports, a)
+    )
     match decision:
         case AnotherAttempt():
             return _try_again(ports, a, report, decision, by=by, judged=judged)
@@ -77,27 +88,42 @@ def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by
         finished = _write_end(ports, a, decision)
     except ConditionFailed as met:
         current = _work(met.current)
-        ignored = what_stands(current, a)
-        if not ignored.reported:
-            _suspect(ports, a, current, report, by=by)
-            _ignore(ports, a, ignored, by=by)
-            return False
-        changed = False
-        finished = current if isinstance(current, Work) else None
-        outcome = None if finished is None else counted_outcome(a, finished.outcome, finished.attempts_made)
+        return _pass_over(ports, a, report, what_stands(current, a), current, by=by)
+    fact = facts.Completed(
+        pool=a.pool, work_id=a.work_id, outcome=decision.outcome, attempts_made=decision.attempts_made, error_type=report.error_type
+    )
+    ports.telemetry.tell(fact)
+    _follow_up(ports, a, finished, counted_outcome(a, decision.outcome, decision.attempts_made), decision.expiries, by=by)
+    return True
+
+
+def _pass_over(
+    ports: Ports, a: Assignment, report: Report, ignored: Ignored, current: Work | Unreadable | None, *, by: Reporter
+) -> Literal[False]:
+    """Change nothing; but after this very start's end do again what follows it, which may have been lost."""
+    if ignored.reported and isinstance(current, Work) and report.kind in {ReportKind.SUCCESS, ReportKind.FAILED}:
+        outcome = counted_outcome(a, current.outcome, current.attempts_made)
         # What stands, not what this report would have made of it: that work may owe a callback [WP-10].
-        expiries = () if finished is None else overdue_expiries(finished)
+        _follow_up(ports, a, current, outcome, overdue_expiries(current), by=by)
     else:
-        changed, outcome, expiries = True, counted_outcome(a, decision.outcome, decision.attempts_made), decision.expiries
-        fact = facts.Completed(
-            pool=a.pool, work_id=a.work_id, outcome=decision.outcome, attempts_made=decision.attempts_made, error_type=report.error_type
-        )
-        ports.telemetry.tell(fact)
+        _suspect(ports, a, current, report, by=by)
+        _ignore(ports, a, ignored, by=by)
+    return False
+
+
+def _follow_up(
+    ports: Ports,
+    a: Assignment,
+    finished: Record | Unreadable | None,
+    outcome: Outcome | None,
+    expiries: tuple[Update, ...],
+    *,
+    by: Reporter,
+) -> None:
     # Before the done record: until that is seen, the ledger's entry makes somebody look at this work again.
     let_expire(ports.store, expiries)
     _report_done(ports, a, outcome=outcome, callback=_call_back(ports, finished))
     _kick(ports, a, by=by)
-    return changed
 
 
 def _write_end(ports: Ports, a: Assignment, decision: Finish) -> Record | Unreadable | None:
@@ -119,12 +145,8 @@ def _try_again(ports: Ports, a: Assignment, report: Report, decision: AnotherAtt
     return True
 
 
-def _start_again(ports: Ports, a: Assignment, report: Report, *, by: Reporter, refused: bool) -> Report | bool:
+def _start_again(ports: Ports, a: Assignment, current: Work, report: Report, *, by: Reporter, refused: bool) -> Report | bool:
     """Put back or snooze, and say whether that changed the work item; or return the failure that it ends with instead."""
-    current = ports.store.get(WorkRef(a.pool, a.work_id))
-    if not isinstance(current, Work):
-        _ignore(ports, a, what_stands(_work(current), a), by=by)
-        return False
     now = ports.clock.now()
     decision: AnotherStart | Snoozed | None
     if report.kind is ReportKind.SNOOZED:
@@ -174,7 +196,7 @@ def _move_back(
     except TransactionFailed as met:
         current = _work(met.current[0])
         if must_cancel(current, a):
-            canceled = decide_canceled(a, report, now=ports.clock.now(), judged=judged)
+            canceled = decide_canceled(a, report, now=ports.clock.now(), judged=judged, nonce=_callback_nonce(ports, a))
             _finish(ports, a, replace(report, error_type=None), canceled, by=by)
         else:
             _ignore(ports, a, what_stands(current, a), by=by)
@@ -182,6 +204,10 @@ def _move_back(
     prove_work_in_time(ports, written, a.pool, a.work_id, decision.due_at)
     _prove_done(ports, a, done, written)
     return True
+
+
+def _callback_nonce(ports: Ports, a: Assignment) -> str | None:
+    return callback_nonce(ports.entropy.token()) if a.callback_for else None
 
 
 def _call_back(ports: Ports, finished: Record | Unreadable | None) -> CallbackState | None:
@@ -248,6 +274,9 @@ def _prove_done(ports: Ports, a: Assignment, done: Done, written: Written) -> No
 
 
 def _ignore(ports: Ports, a: Assignment, ignored: Ignored, *, by: Reporter) -> None:
+    if ignored.unproven:
+        ports.telemetry.tell(facts.ReportUnproven(pool=a.pool, work_id=a.work_id, by=by))
+        return
     ports.telemetry.tell(facts.ReportIgnored(pool=a.pool, work_id=a.work_id, start=a.start, reason=f"{by}: {ignored.reason}"))
     # The first reporter may have died before its kick.
     _kick(ports, a, by=by)

@@ -56,6 +56,8 @@ class Hold:
     generation: int
     token: str
     """Made for this very invocation: a generation is no lock, since Lambda may deliver one invocation twice."""
+    secret: str = field(repr=False)
+    """In this invocation's memory alone: the nonces of its starts come from it [WP-28]."""
     ledger: Ledger
     damage: TellsOnce
     lease_until: EpochMs
@@ -199,6 +201,7 @@ def take_hold(ports: Ports, pool: str, generation: int, remaining_ms: Callable[[
         pool=pool,
         generation=generation,
         token=token,
+        secret=ports.entropy.token(),
         ledger=ledger,
         lease_until=EpochMs(now + limits.LEASE_MS - limits.LEASE_MS // 3),
         ends_at=EpochMs(now + life_ms),

@@ -173,7 +173,7 @@ def _act(hold: Hold, looked: Looked, choice: Choice, now: EpochMs) -> EpochMs | 
     orders = [StartOrder(key, work, promise) for key, work in looked.begins]
     orders += [StartOrder(found.start, found.work, promise) for found in choice.chosen]
     entries = dict(hold.entries)
-    for begun in hold.ports.fan_out(lambda order: begin(hold.ports, hold.token, order), orders):
+    for begun in hold.ports.fan_out(lambda order: begin(hold.ports, hold.token, hold.secret, order), orders):
         if begun.sent:
             hold.sent.add(begun.key)
             hold.unsure.discard(begun.key)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from workpool_aws.core import limits
 from workpool_aws.core.complete import after_refusal, assignment_of, without_payload
+from workpool_aws.core.proof import digest_of, start_nonce
 from workpool_aws.core.start import assignment_for, start_write
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import read_payload
@@ -40,21 +41,25 @@ class Begun:
     sent: bool
 
 
-def begin(ports: Ports, token: str, order: StartOrder) -> Begun:
-    """Make one start. Never raises: what is not certain is looked at in the next pass, or recovered."""
+def begin(ports: Ports, token: str, secret: str, order: StartOrder) -> Begun:
+    """Make one start, whose nonce comes from `secret` [WP-28].
+
+    Never raises: what is not certain is looked at in the next pass, or recovered.
+    """
+    nonce = start_nonce(secret, ports.table, order.work.pool, order.work.id, order.key.start)
     try:
-        running = _write_start(ports, token, order)
+        running = _write_start(ports, token, nonce, order)
     except StoreUnavailable:
         running = None
     if running is None:
         return Begun(order.key, None, sent=False)
     # Not put back for certain, then: recovery decides after the deadline, a second invoke never does.
     with suppress(StoreUnavailable):
-        _send(ports, running, order)
+        _send(ports, running, nonce, order)
     return Begun(order.key, running.deadline, sent=True)
 
 
-def _send(ports: Ports, running: Work, order: StartOrder) -> None:
+def _send(ports: Ports, running: Work, nonce: str, order: StartOrder) -> None:
     try:
         args = _whole_args(ports, running)
     except StoreUnavailable as error:
@@ -66,7 +71,7 @@ def _send(ports: Ports, running: Work, order: StartOrder) -> None:
         # So slow since the start write that the worker's `start_by` may be near: a new start is safer than a late one.
         _put_back(ports, running, "the loop was too slow to invoke it")
     else:
-        _invoke(ports, running, order, args)
+        _invoke(ports, running, nonce, order, args)
 
 
 def _whole_args(ports: Ports, running: Work) -> str | None:
@@ -76,12 +81,18 @@ def _whole_args(ports: Ports, running: Work) -> str | None:
     return read_payload(ports, WorkRef(running.pool, running.id), Part.ARGS, running.args_chunks)
 
 
-def _write_start(ports: Ports, token: str, order: StartOrder) -> Work | None:
+def _write_start(ports: Ports, token: str, nonce: str, order: StartOrder) -> Work | None:
     """The work as it runs this start by this loop; None: it does not, look at it again."""
     function = ports.invoker.limits(order.work.target)
     now = ports.clock.now()
     update = start_write(
-        order.work, order.key.start, token=token, timeout_ms=function.timeout_ms, event_age_ms=function.event_age_ms, now=now
+        order.work,
+        order.key.start,
+        token=token,
+        proof=digest_of(nonce),
+        timeout_ms=function.timeout_ms,
+        event_age_ms=function.event_age_ms,
+        now=now,
     )
     try:
         running = ports.store.write(update).record
@@ -97,9 +108,9 @@ def _own_start(current: object, start: int, token: str) -> Work | None:
     return None
 
 
-def _invoke(ports: Ports, running: Work, order: StartOrder, args: str) -> None:
+def _invoke(ports: Ports, running: Work, nonce: str, order: StartOrder, args: str) -> None:
     timeout_ms = ports.invoker.limits(running.target).timeout_ms
-    assignment = assignment_for(running, ports.table, timeout_ms=timeout_ms, loop_until=order.loop_until)
+    assignment = assignment_for(running, ports.table, nonce=nonce, timeout_ms=timeout_ms, loop_until=order.loop_until)
     for attempt in range(1, limits.INVOKE_TRIES + 1):
         try:
             ports.invoker.start_work(running.target, assignment, args)

@@ -37,13 +37,21 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:  #
         case None:
             return
         case DestinationReport():
-            complete(ports_for(told.assignment.table), told.assignment, told.report, by="destination")
+            _complete(told)
         case CallbackLost():
             note_failure(ports_for(told.ticket.table), told.ticket, target=told.target, reason=told.reason)
         case UnreadableRecord():
             _refuse(told)
         case _:
             assert_never(told)
+
+
+def _complete(told: DestinationReport) -> None:
+    a, ports = told.assignment, ports_for(told.assignment.table)
+    if told.report is None:
+        ports.telemetry.tell(facts.ReportUnproven(pool=a.pool, work_id=a.work_id, by="destination"))
+    else:
+        complete(ports, a, told.report, by="destination")
 
 
 def _refuse(record: UnreadableRecord) -> None:

@@ -75,6 +75,7 @@ __all__ = [
     "Recovered",
     "Redriven",
     "ReportIgnored",
+    "ReportUnproven",
     "Retrying",
     "SetAside",
     "Snoozed",
@@ -267,6 +268,17 @@ class ReportIgnored(Fact):
     work_id: str
     start: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportUnproven(Fact):
+    """A report or an acknowledgement that does not know the secret of what it names changed nothing: it was forged, or lost it."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "report_unproven"
+    work_id: str
+    by: str
+    """The kind of reporter that it came through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

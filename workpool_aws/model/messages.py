@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from workpool_aws.model.ids import EpochMs, WorkId
@@ -36,6 +36,10 @@ class Assignment:
     """How many chunks hold the callback's context, as `args_chunks`; None: it is in the work's item, or there is none."""
     callback_for: tuple[Outcome, ...] = ()
     """The outcomes that want a callback, so that the finishing write can say that one is owed."""
+    nonce: str | None = field(default=None, repr=False)
+    """The secret of this start, for its worker alone [WP-28]; `None` means that its sender had none, or that nothing is sent."""
+    proof: str | None = None
+    """What the stored digest must be for a report to count: that of `nonce`, or for the loop's own reports the one that it read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,8 @@ class CallbackTicket:
     pool: str
     work_id: WorkId
     retention_s: int | None
+    nonce: str | None = field(default=None, repr=False)
+    """The secret of this callback [WP-28]; `None` means that version 0.1 sent it, or wrote the end of the work item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,6 +85,9 @@ class Work:
     started_by: str | None = None
     """Token of the loop invocation that made the current start."""
     started_at: EpochMs | None = None
+    proof: str | None = None
+    """Digest of the nonce that the current or last start's worker was sent [WP-28]: a report counts only with that nonce. `None` means that
+    version 0.1 wrote the start, or that none was made."""
     claim: str | None = None
     """Token of the worker invocation that owns the current start; None until claimed."""
     deadline: EpochMs | None = None
@@ -103,6 +106,8 @@ class Work:
     """The outcomes that `on_complete` wants to hear of."""
     callback: CallbackState | None = None
     """Where the callback is; None: not finished, or this outcome wants none."""
+    callback_nonce: str | None = None
+    """What an acknowledgement of the callback must name [WP-28]; `None` means that none is wanted, or that version 0.1 wrote the end."""
     outcome: Outcome | None = None
     result: str | None = None
     """The return value as JSON; set for a success. None for a success: too large for this item, it lies in `result_chunks` chunks."""

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workpool_aws.adapters.sealed import seal, unseal
 from workpool_aws.adapters.wire import (
     REPORTED,
     assignment_from_wire,
@@ -26,6 +27,8 @@ from workpool_aws.adapters.wire import (
     worker_event,
 )
 from workpool_aws.core import limits
+from workpool_aws.core.payload import encode_result
+from workpool_aws.core.proof import digest_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.messages import Assignment, CallbackMessage, LoopOrder, Report, ReportKind
 from workpool_aws.model.retry import RetryPolicy
@@ -46,10 +49,12 @@ ASSIGNMENT = Assignment(
     start_by=EpochMs(1_700_000_100_000),
     loop_until=EpochMs(1_700_000_005_000),
     args_chunks=3,
+    nonce="a-nonce",
+    proof=digest_of("a-nonce"),
 )
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:send:live"
 
-TIMES = st.integers(0, 2**48 - 1).map(EpochMs)
+TIMES = st.integers(0, limits.STORED_WORK_MS_BELOW - 1).map(EpochMs)
 BACKOFFS = st.timedeltas(timedelta(0), timedelta(days=366))
 POLICIES = st.builds(
     RetryPolicy,
@@ -64,16 +69,17 @@ ASSIGNMENTS = st.builds(
     table=st.text("abcXYZ019_.-", min_size=3, max_size=40),
     pool=st.text("abcXYZ019_-", min_size=1, max_size=40),
     work_id=st.builds(make_id, TIMES, random_bits=st.integers(0, 2**75 - 1), shard=st.integers(0, 31)).map(WorkId),
-    start=st.integers(1, 10**6),
+    start=st.integers(1, 10**6 - 1),
     attempts_made=st.integers(0, 1000),
     kind=st.sampled_from(Kind),
     retry=st.none() | POLICIES,
     claimed=st.booleans(),
-    retention_s=st.none() | st.integers(0, 10**9),
+    retention_s=st.none() | st.integers(0, limits.RETENTION_S_MAX),
     start_by=TIMES,
     loop_until=st.none() | TIMES,
     args_chunks=st.none() | st.integers(1, 3),
-)
+    nonce=st.none() | st.text("abcXYZ019_-", min_size=1, max_size=64),
+).map(lambda made: replace(made, proof=None if made.nonce is None else digest_of(made.nonce)))
 JSON_VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -86,7 +92,7 @@ JSON_VALUES = st.recursive(
 REPORTS = st.builds(
     Report,
     kind=st.just(ReportKind.SUCCESS),
-    result=JSON_VALUES.map(json.dumps),
+    result=JSON_VALUES.map(lambda value: encode_result(value, limits.PAYLOAD_BYTES_MAX)),
     claim=st.none() | st.text("abc_-9", min_size=16, max_size=16),
 ) | st.builds(
     Report,
@@ -94,7 +100,7 @@ REPORTS = st.builds(
     error=st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=50),
     error_type=st.none() | st.just("ValueError"),
     retryable=st.booleans(),
-    delay_ms=st.none() | st.integers(0, 10**10),
+    delay_ms=st.none() | st.integers(0, limits.DELAY_MS_MAX),
     claim=st.none() | st.just("token"),
 )
 
@@ -205,15 +211,67 @@ def test_the_event_of_the_largest_arguments_fits():
     assert len(event) <= limits.PAYLOAD_BYTES_MAX + limits.ASSIGNMENT_BYTES_MAX <= 1_000_000
 
 
-def test_worker_events_carry_our_assignment_whatever_the_arguments_claim():
-    forged = json.dumps({"_workpool": assignment_to_wire(replace(ASSIGNMENT, work_id=OTHER_ID))})
-    assert assignment_from_wire(json.loads(worker_event(forged, ASSIGNMENT))["_workpool"]) == ASSIGNMENT
-
-
-@pytest.mark.parametrize("args", ["", "[]", "null", "{", "}", '"{}"', '{"a":1}]', '{"a":"\ud800"}'])
-def test_worker_events_need_the_text_of_an_object(args):
+@pytest.mark.parametrize(
+    "args",
+    [
+        '{"_workpool":{}}',
+        '{"a":1,"_workpool":null,"b":2}',
+        '{"_workpool":1,"_workpool":2}',
+        '{"\\u005fworkpool":{}}',
+        '{"_work\\u0070ool":{"version":1}}',
+        '{"a":1},"_workpool":{}',
+        '{"a":1}{"b":2}',
+        '{"a":1},{"b":2}',
+        '{"a":NaN}',
+        '{"a":-Infinity}',
+        '{"a":1,}',
+        '{"a":"\x01"}',
+        "{'a':1}",
+        '\ufeff{"a":1}',
+        '\u00a0{"a":1}',
+        '{"a":' + "[" * 100_000 + "}",
+        "",
+        "[]",
+        "null",
+        "{",
+        "}",
+        '"{}"',
+        '{"a":1}]',
+        '{"a":"\ud800"}',
+    ],
+    ids=lambda args: ascii(args)[:30],
+)
+def test_worker_events_are_made_of_exactly_one_object_without_our_key(args):
+    """[WP-28] Nothing is spliced that was not parsed."""
     with pytest.raises(ValueError):  # noqa: PT011 - two kinds of ValueError, one meaning
         worker_event(args, ASSIGNMENT)
+
+
+@pytest.mark.parametrize(
+    "args", ['{"a":{"_workpool":1}}', '{"_workpool2":1}', ' {"a":1} ', "{}", '{"a":1,"a":2}', '{"n":' + "9" * 5_000 + "}"]
+)
+def test_worker_events_take_any_other_object_as_it_is_spelled(args):
+    event = worker_event(args, ASSIGNMENT).decode()
+    assert event.startswith(args.strip()[:-1])
+    assert event.endswith("}}")
+
+
+SMUGGLED = ['null,"_workpool":{"version":1}', "null,", "1 2", "{}{}", "NaN", "", " ", "[1", "'x'", '"\x02"', '"\ud800"', "[" * 100_000]
+
+
+@pytest.mark.parametrize("text", SMUGGLED, ids=lambda text: ascii(text)[:30])
+def test_callbacks_are_made_of_single_values(text):
+    """[WP-28] [WP-8] What is stored as context or result adds no key to the event."""
+    with pytest.raises(ValueError, match="cannot be sent"):
+        callback_event(a_message(context=text))
+    with pytest.raises(ValueError, match="cannot be sent"):
+        callback_event(a_message(result=text))
+
+
+@pytest.mark.parametrize("text", ["1.0", "1", "1e400", "-0.0", "12345678901234567890123", "9" * 5_000, '{"a": 1, "a":2}', " [1 , 2] "])
+def test_callbacks_keep_numbers_as_they_are_spelled(text):
+    event = callback_event(a_message(context=text, result=text))
+    assert f'"context":{text.strip()},"result":{{"kind":"success","return_value":{text.strip()}}}}}' in event
 
 
 @settings(deadline=None)
@@ -252,13 +310,12 @@ def test_loop_orders_of_others_are_none(event):
 @given(REPORTS)
 def test_carried_reports_come_back_as_they_were(report):
     assert read_carried(carried_outcome(report, ASSIGNMENT), ASSIGNMENT) == report
-    assert read_carried(carried_outcome(report, ASSIGNMENT)) == report
 
 
 @settings(deadline=None)
 @given(REPORTS)
 def test_carried_reports_survive_the_way_through_a_destination(report):
-    payload = {"errorMessage": carried_outcome(report, ASSIGNMENT), "errorType": "Unreported"}
+    payload = {"errorMessage": carried_outcome(report, ASSIGNMENT), "errorType": "ReportNotWritten"}
     told = read_destination(json.loads(json.dumps(record("RetriesExhausted", responsePayload=payload))))
     assert told.report == report
 
@@ -273,23 +330,128 @@ def test_carried_reports_of_another_start_or_work_are_not_taken():
     assert read_carried(text, replace(ASSIGNMENT, work_id=OTHER_ID)) is None
 
 
+def sealed(fields, nonce="a-nonce"):
+    """What a worker that knows this nonce could have written."""
+    return "workpool report sealed " + seal(nonce, fields if isinstance(fields, str) else json.dumps(fields))
+
+
+CARRIED = {
+    "version": 1,
+    "work_id": ID,
+    "start": 3,
+    "kind": "success",
+    "result": "1",
+    "error": None,
+    "error_type": None,
+    "retryable": True,
+    "delay_ms": None,
+    "claim": None,
+}
+
+
 @pytest.mark.parametrize("change", [{"version": 2}, {"kind": "canceled"}, {"kind": None}, {"result": None}, {"result": "{"}, {"result": 1},
-                                    {"retryable": 1}, {"delay_ms": -1}, {"start": 0}, {"work_id": "x"}, {"claim": 5}])  # fmt: skip
+                                    {"retryable": 1}, {"delay_ms": -1}, {"start": 0}, {"start": 4}, {"work_id": "x"}, {"work_id": OTHER_ID},
+                                    {"claim": 5}, {"result": "NaN"}, {"result": "[Infinity]"}, {"result": "1 2"}, {"result": '"\\ud800"'},
+                                    {"result": "[" * 101 + "]" * 101}, {"result": "[" * 100_000}, {"result": "9" * 5_000},
+                                    {"result": '"' + "x" * limits.PAYLOAD_BYTES_MAX + '"'}])  # fmt: skip
 def test_carried_reports_with_one_bad_field_are_none(change):
-    text = carried_outcome(Report(kind=ReportKind.SUCCESS, result="1"), ASSIGNMENT)
-    marker, fields = text[: text.index("{")], json.loads(text[text.index("{") :])
-    assert read_carried(marker + json.dumps(fields)) == Report(kind=ReportKind.SUCCESS, result="1")
-    assert read_carried(marker + json.dumps({**fields, **change})) is None
+    """[WP-28] What proves its origin may be damaged, or written by somebody's own code, all the same."""
+    assert read_carried(sealed(CARRIED), ASSIGNMENT) == Report(kind=ReportKind.SUCCESS, result="1")
+    assert read_carried(sealed({**CARRIED, **change}), ASSIGNMENT) is None
 
 
-@pytest.mark.parametrize("text", ["", "boom", "workpool report ", "workpool report {", "workpool report []", "x workpool report {}"])
-def test_carried_reports_of_others_are_none(text):
-    assert read_carried(text) is None
+@pytest.mark.parametrize(("said", "kept"), [(10**18, limits.DELAY_MS_MAX), (10**400, limits.DELAY_MS_MAX), (5, 5)])
+def test_the_delay_of_a_carried_report_is_a_year_at_most(said, kept):
+    report = read_carried(sealed({**CARRIED, "kind": "failed", "delay_ms": said}), ASSIGNMENT)
+    assert report is not None
+    assert report.delay_ms == kept
 
 
-def test_carried_reports_damaged_on_the_way_are_an_ordinary_failure():
-    text = carried_outcome(Report(kind=ReportKind.SUCCESS, result="1"), ASSIGNMENT)[:-5]
-    assert failed(text, "Unreported") == Report(kind=ReportKind.FAILED, error=text, error_type="Unreported")
+def test_the_texts_of_a_carried_report_are_cut_and_storable():
+    report = read_carried(sealed({**CARRIED, "kind": "failed", "error": "\ud800" + "x" * 9_999, "error_type": "T" * 999}), ASSIGNMENT)
+    assert report is not None
+    assert (len(report.error), len(report.error_type)) == (limits.ERROR_TEXT_MAX, 256)
+    report.error.encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "boom",
+        "workpool report ",
+        "workpool report {",
+        "workpool report " + json.dumps(CARRIED),
+        "workpool report sealed ",
+        "workpool report sealed " + json.dumps(CARRIED),
+        sealed(CARRIED, "another nonce"),
+        sealed(CARRIED)[:-1],
+        sealed(CARRIED) + "0",
+        "x" + sealed(CARRIED),
+        sealed("{"),
+        sealed("[]"),
+        sealed(CARRIED).replace("sealed ", "sealed \N{SNOWMAN}"),
+    ],
+    ids=lambda text: text[:30],
+)
+def test_carried_reports_that_prove_nothing_are_none(text):
+    """[WP-28] A text is a report only by the nonce of its start; what version 0.1 carried has none."""
+    assert read_carried(text, ASSIGNMENT) is None
+
+
+def test_a_seal_that_unfolds_without_end_is_not_unfolded():
+    bomb = seal("a-nonce", "x" * 50_000_000)
+
+    assert len(bomb) < 100_000
+    assert unseal("a-nonce", bomb, bytes_max=1_000) is None
+
+
+def test_a_carried_report_shows_neither_result_nor_token_nor_nonce():
+    """Lambda logs it."""
+    report = Report(kind=ReportKind.SUCCESS, result='"top secret"', claim="claim-token-123456")
+
+    text = carried_outcome(report, ASSIGNMENT)
+
+    assert not any(secret in text for secret in ("secret", "claim-token", "a-nonce", "success"))
+
+
+def test_a_start_of_0_1_is_reported_in_its_words():
+    """Its completion function, too, may be of 0.1."""
+    text = carried_outcome(Report(kind=ReportKind.SUCCESS, result="1"), replace(ASSIGNMENT, nonce=None, proof=None))
+
+    assert json.loads(text.removeprefix("workpool report ")) == CARRIED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [sealed(CARRIED, "another"), "workpool report " + json.dumps(CARRIED), sealed({**CARRIED, "result": "NaN"})],
+    ids=["forged", "0.1", "NaN"],
+)
+def test_destination_records_of_a_worker_whose_report_proves_nothing_have_none(text):
+    """[WP-28] It is not known what that start came to, a success maybe: recovery ends it."""
+    told = read_destination(record("RetriesExhausted", responsePayload={"errorMessage": text, "errorType": "ReportNotWritten"}))
+    assert told is not None
+    assert told.report is None
+
+
+@pytest.mark.parametrize("error_type", ["RuntimeError", "", "ReportNotWrittenError", "Runtime.ExitError"])
+@pytest.mark.parametrize(
+    "text", [sealed(CARRIED), "workpool report " + json.dumps({**CARRIED, "kind": "never_delivered"})], ids=["ours", "0.1"]
+)
+def test_an_error_of_another_class_is_a_failure_whatever_its_text(text, error_type):
+    """[WP-28] `raise RuntimeError(response.text)`: the text is the remote's."""
+    report = failed(text, error_type)
+    assert report is not None
+    assert (report.kind, report.error) == (ReportKind.FAILED, text)
+
+
+def test_a_text_of_ours_under_our_class_without_a_nonce_in_the_record_is_no_report():
+    old = replace(ASSIGNMENT, nonce=None, proof=None)
+    text = carried_outcome(Report(kind=ReportKind.SUCCESS, result="1"), old)
+    payload = {"errorMessage": text, "errorType": "ReportNotWritten"}
+    told = read_destination(record("RetriesExhausted", assignment=old, responsePayload=payload))
+    assert told is not None
+    assert told.report is None
 
 
 def test_destination_records_of_a_success_give_the_result_as_compact_json():

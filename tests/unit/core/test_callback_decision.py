@@ -40,7 +40,7 @@ from workpool_aws.model.loop import Done, DoneKind, Entry, EntryKey, Ledger, Loo
 from workpool_aws.model.messages import CallbackTicket, Report, ReportKind
 from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, State, Work, dead_key
-from workpool_aws.model.writes import Either, Is
+from workpool_aws.model.writes import All, Either, Is
 
 ALL = tuple(Outcome)
 WINDOW_MS = 96_000
@@ -166,15 +166,15 @@ def test_marks_change_the_callback_alone_and_only_while_it_is_open() -> None:
     still_open = Either((Is("callback", CallbackState.PENDING), Is("callback", CallbackState.SENT)))
 
     sent = sent_write(work)
-    delivered = delivered_write(work.pool, work.id, retention_s=60, now=NOW)
+    delivered = delivered_write(work.pool, work.id, nonce="n", retention_s=60, now=NOW)
 
     assert (sent.ref, dict(sent.set), sent.condition) == (WorkRef("email", work.id), {"callback": CallbackState.SENT}, still_open)
     assert dict(delivered.set) == {"callback": CallbackState.DELIVERED, "expires_at": NOW // 1000 + 60}
-    assert delivered.condition == still_open
+    assert delivered.condition == All((Is("callback_nonce", "n"), still_open))
 
 
 def test_what_is_kept_for_ever_does_not_expire_when_delivered() -> None:
-    assert delivered_write("email", an_id(), retention_s=None, now=NOW).set["expires_at"] is None
+    assert delivered_write("email", an_id(), nonce="n", retention_s=None, now=NOW).set["expires_at"] is None
 
 
 def test_a_failed_callback_is_tried_after_a_second_doubling_to_ten_minutes_and_given_up_after_twelve_tries() -> None:
@@ -382,7 +382,10 @@ def test_a_failed_handler_is_believed_only_of_what_was_sent() -> None:
     """An acknowledgement, or a dead letter, stands."""
     write = failed_write(a_ticket(an_id()))
 
-    assert (dict(write.set), write.condition) == ({"callback": CallbackState.PENDING}, Is("callback", CallbackState.SENT))
+    assert (dict(write.set), write.condition) == (
+        {"callback": CallbackState.PENDING},
+        All((Is("callback_nonce", None), Is("callback", CallbackState.SENT))),
+    )
 
 
 def test_the_record_of_a_failed_handler_settles_no_start() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builders import NOW, a_policy, a_running_work, a_work, an_assignment
+from builders import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.core import limits
 from workpool_aws.core.complete import (
@@ -159,7 +159,7 @@ def test_a_refused_target_is_forgiven_for_two_minutes(refused_since: int | None,
 
 
 def test_a_second_report_of_the_same_end_repeats_what_follows_it() -> None:
-    assert what_stands(a_work(state=State.FINISHED, starts=1), an_assignment()).reported
+    assert what_stands(a_work(state=State.FINISHED, starts=1, proof=PROOF), an_assignment()).reported
     assert not what_stands(a_work(state=State.PENDING, starts=1), an_assignment()).reported
     assert not what_stands(a_work(state=State.FINISHED, starts=2), an_assignment()).reported
     assert not what_stands(None, an_assignment()).reported

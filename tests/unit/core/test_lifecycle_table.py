@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import NOW, a_policy, a_running_work, a_work, an_assignment
+from builders import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.core.cancel import CancelWrite, decide_cancel
 from workpool_aws.core.claim import claim_write
@@ -32,7 +32,7 @@ def the_writes() -> dict[Move, Update]:
     suspected = decide_suspicion(an_assignment(), a_running_work(claim="c"), failed)
     assert suspected is not None
     return {
-        Move.START: start_write(a_work(), 1, token="t", timeout_ms=1, event_age_ms=1, now=NOW),
+        Move.START: start_write(a_work(), 1, token="t", proof=PROOF, timeout_ms=1, event_age_ms=1, now=NOW),
         Move.CLAIM: claim_write(an_assignment(), token="c", ends_by=NOW),
         Move.FINISH: decide_report(an_assignment(), Report(kind=ReportKind.SUCCESS), now=NOW, jitter=0.5).write,
         Move.RETRY: decide_report(an_assignment(retry=a_policy(), claimed=False), failed, now=NOW, jitter=0.5).write,
@@ -46,7 +46,8 @@ def the_writes() -> dict[Move, Update]:
 
 def the_work(move: Move) -> Work:
     """A work that the write of this move is about."""
-    return a_work(state=LEGAL[move].before, starts=0 if move is Move.START else 1, claim="c" if move is Move.SUSPECT else None)
+    claim = "c" if move is Move.SUSPECT else None
+    return a_work(state=LEGAL[move].before, starts=0 if move is Move.START else 1, claim=claim, proof=PROOF)
 
 
 def moved(before: Work, write: Update) -> Work | None:

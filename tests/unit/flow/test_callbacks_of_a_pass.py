@@ -40,6 +40,7 @@ def a_hold(world: World, *owed: Owed) -> Hold:
         pool="email",
         generation=1,
         token="h",
+        secret="secret",
         ledger=ledger,
         damage=TellsOnce(world.telemetry),
         lease_until=EpochMs(NOW + 30_000),

@@ -1,0 +1,183 @@
+"""What a report must prove, where versions meet, and what nobody may be made to do by a report that proves nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pytest
+
+from builders import NONCE, NOW, PROOF, a_policy, a_running_work
+from integration.stage import FAILED, NOT_DELIVERED, SUCCESS, TABLE, Stage
+from workpool_aws.core.claim import claim_write
+from workpool_aws.core.complete import assignment_of
+from workpool_aws.core.proof import digest_of, start_nonce
+from workpool_aws.flow.claim import claim
+from workpool_aws.flow.complete import Reporter, complete
+from workpool_aws.model.facts import DuplicateRefused, ReportUnproven
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.model.work import Outcome, State, Work
+
+F = TypeVar("F")
+SNOOZED = Report(kind=ReportKind.SNOOZED, delay_ms=1_000)
+REPORTS = [SUCCESS, FAILED, NOT_DELIVERED, SNOOZED]
+
+
+def told(stage: Stage, kind: type[F]) -> list[F]:
+    return [fact for fact in stage.telemetry.facts if isinstance(fact, kind)]
+
+
+def presented(work: Work, nonce: str | None, **changes: Any) -> Assignment:
+    """What somebody says who has this nonce."""
+    told = replace(assignment_of(work, TABLE), nonce=nonce, proof=None if nonce is None else digest_of(nonce))
+    return replace(told, **changes)
+
+
+@pytest.mark.parametrize("nonce", [None, "", "another", PROOF], ids=["none", "empty", "another", "the digest itself"])
+@pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.kind)
+@pytest.mark.parametrize("by", ["worker", "destination"])
+@pytest.mark.parametrize("retry", [None, a_policy()], ids=["once", "retried"])
+def test_a_report_without_the_starts_nonce_changes_nothing_and_writes_nothing(
+    nonce: str | None, report: Report, by: Reporter, retry: object
+) -> None:
+    """[WP-28] Nor does it suspect, send a callback, or wake the loop."""
+    stage = Stage()
+    work = a_running_work(retry=retry, claimed=False, on_complete="target", callback_for=tuple(Outcome))
+    stage.place(work)
+
+    assert complete(stage.ports, presented(work, nonce), report, by=by) is False
+
+    assert stage.work(work.id) == work
+    assert stage.dones() == []
+    assert stage.aws.loops == []
+    assert [fact.by for fact in told(stage, ReportUnproven)] == [by]
+
+
+@pytest.mark.parametrize("nonce", [None, "another"])
+@pytest.mark.parametrize("by", ["worker", "destination"])
+def test_a_repeated_report_of_a_finished_start_must_prove_itself_too(nonce: str | None, by: Reporter) -> None:
+    """[WP-28] Else each forged one would have the callback sent and a record written again."""
+    stage = Stage()
+    ended = {"state": State.FINISHED, "outcome": Outcome.SUCCESS, "result": "1", "finished_at": NOW, "claim": None, "deadline": None}
+    work = replace(a_running_work(), **ended)
+    stage.place(work)
+
+    assert complete(stage.ports, presented(work, nonce), SUCCESS, by=by) is False
+
+    assert stage.dones() == []
+    assert complete(stage.ports, presented(work, NONCE), SUCCESS, by=by) is False
+    assert len(stage.dones()) == 1
+
+
+@pytest.mark.parametrize("nonce", [None, "another"])
+def test_an_event_without_the_starts_nonce_claims_nothing(nonce: str | None) -> None:
+    """[WP-5] [WP-28]"""
+    stage = Stage()
+    work = a_running_work()
+    stage.place(work)
+
+    assert claim(stage.ports, presented(work, nonce), remaining_ms=1_000) is None
+
+    assert stage.work(work.id) == work
+    assert [fact.reason for fact in told(stage, DuplicateRefused)] == ["the event does not prove that it comes from the loop"]
+    assert claim(stage.ports, presented(work, NONCE), remaining_ms=1_000) is not None
+
+
+@pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.kind)
+@pytest.mark.parametrize("by", ["worker", "destination"])
+def test_a_start_that_0_1_wrote_is_reported_without_a_nonce(report: Report, by: Reporter) -> None:
+    stage = Stage()
+    work = a_running_work(proof=None)
+    stage.place(work)
+
+    assert complete(stage.ports, presented(work, None), report, by=by)
+
+    assert stage.work(work.id).state is not State.RUNNING
+
+
+def test_a_start_that_0_1_wrote_is_claimed_without_a_nonce() -> None:
+    stage = Stage()
+    work = a_running_work(proof=None)
+    stage.place(work)
+
+    assert claim(stage.ports, presented(work, None), remaining_ms=1_000) is not None
+
+
+def test_a_start_that_0_1_wrote_believes_no_made_up_nonce() -> None:
+    stage = Stage()
+    work = a_running_work(proof=None)
+    stage.place(work)
+
+    assert complete(stage.ports, presented(work, "made up"), SUCCESS, by="destination") is False
+    assert stage.work(work.id) == work
+
+
+@pytest.mark.parametrize("report", [FAILED, NOT_DELIVERED, SNOOZED], ids=lambda report: report.kind)
+def test_what_is_pending_again_keeps_no_proof(report: Report) -> None:
+    """A loop of 0.1, after a rollback, would start it without one: its reports would be refused."""
+    stage = Stage()
+    work = a_running_work(retry=a_policy(), claimed=False)
+    stage.place(work)
+
+    assert complete(stage.ports, presented(work, NONCE), report, by="worker")
+
+    after = stage.work(work.id)
+    assert (after.state, after.proof) == (State.PENDING, None)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"retry": a_policy(max_attempts=9)},
+        {"attempts_made": 0, "retry": a_policy(max_attempts=2)},
+        {"retention_s": 0},
+        {"callback_for": ()},
+        {"claimed": False},
+    ],
+    ids=["a policy", "attempts", "retention", "callbacks", "unclaimed"],
+)
+def test_all_but_name_and_proof_is_taken_from_the_stored_work_item(said: dict[str, object]) -> None:
+    """[WP-28] Of a proven record, too."""
+    stage = Stage()
+    work = a_running_work(on_complete="target", callback_for=(Outcome.FAILED,), claim="worker-1")
+    stage.place(work)
+
+    complete(stage.ports, presented(work, NONCE, **said), FAILED, by="destination")
+
+    after = stage.work(work.id)
+    assert after.state is State.RUNNING  # claimed by another, so suspected only
+    assert after.suspected_type == "ValueError"
+    stage.clock.at = EpochMs(NOW + 600_000)
+    complete(stage.ports, presented(work, NONCE, **said), FAILED, by="destination")
+    after = stage.work(work.id)
+    assert (after.state, after.outcome, after.attempts_made) == (State.FINISHED, Outcome.FAILED, 1)
+    assert after.callback is not None
+    assert after.expires_at is None or after.expires_at >= NOW // 1000 + 86_400
+
+
+def test_the_loop_sends_the_nonce_whose_digest_it_stored() -> None:
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, "send_email", {})
+    stage.run(5)
+
+    [sent] = stage.aws.started
+    assert sent.nonce is not None
+    assert stage.work(work_id).proof == digest_of(sent.nonce) == sent.proof
+    assert claim_write(sent, token="t", ends_by=NOW).condition is not None
+
+
+def test_the_nonce_of_a_start_is_its_own_and_the_same_each_time() -> None:
+    work = a_running_work()
+    made = {
+        start_nonce(secret, table, pool, work.id, start)
+        for secret in ("one", "two")
+        for table in ("t", "t2")
+        for pool in ("a", "b")
+        for start in (1, 11)
+    }
+
+    assert len(made) == 16
+    assert start_nonce("one", "t", "a", work.id, 1) in made
+    assert all(len(each) == 24 for each in made)
+    assert not made & {digest_of(each) for each in made}
