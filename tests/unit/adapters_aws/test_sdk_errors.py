@@ -14,6 +14,7 @@ import botocore.exceptions
 import pytest
 import urllib3.exceptions
 from botocore.parsers import ResponseParserError
+from moto import mock_aws
 
 from workpool_aws import Workpool
 from workpool_aws.adapters import aws
@@ -301,3 +302,28 @@ def test_what_can_be_no_function_is_refused(junk):
             UsageError, match=r"^fn must be None \(any\), the ARN of a Lambda function, version or alias, or a function name"
         ):
             act()
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [("id", "S", "HASH")],
+        [("id", "S", "HASH"), ("at", "N", "RANGE")],
+        [("pk", "S", "HASH")],
+        [("PK", "S", "HASH"), ("SK", "S", "RANGE")],
+    ],
+)
+def test_a_table_of_somebody_else_is_told_apart(keys, session):
+    with mock_aws():
+        session.client("dynamodb").create_table(
+            TableName="foreign",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind, _ in keys],
+            KeySchema=[{"AttributeName": name, "KeyType": role} for name, _, role in keys],
+        )
+        pool = Workpool("foreign", session=session)
+        for act in everything_of(pool):
+            with pytest.raises(WorkpoolError) as caught:
+                act()
+            assert isinstance(caught.value, UsageError), caught.value
+            assert "it is no workpool table" in str(caught.value)
