@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import jsii
 import pytest
 
 pytest.importorskip("aws_cdk", reason="aws-cdk-lib is not installed: `make infra` installs it")
 
+import jsii
 from aws_cdk import App, Aspects, Duration, Environment, IAspect, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
