@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.mutation.coverage_map import PACKAGE, SUITES, CoverageMap, digest, measured
+from tests.mutation.coverage_map import HOME_TESTS, PACKAGE, SUITES, CoverageMap, digest, measured
 from tests.mutation.edits import Edit, edits_of
 from tests.mutation.equivalents import read_equivalents, unknown
 from tests.mutation.judging import Task, check_without_edits, load_once, verdicts
@@ -145,7 +145,7 @@ def judge_module(
 def _all_of(tasks: Sequence[Task]) -> dict[str, float]:
     """The quickest tests of all tasks, as many as a first stage has."""
     tests = {test: seconds for task in tasks for test, seconds in task.tests.items()}
-    return dict(sorted(tests.items(), key=lambda test: test[1])[:40])
+    return dict(sorted(tests.items(), key=lambda test: test[1])[:HOME_TESTS])
 
 
 def _within(coverage: CoverageMap, edit: Edit, budget_s: float) -> dict[str, float]:

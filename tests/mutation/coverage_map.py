@@ -22,11 +22,13 @@ from coverage import CoverageData
 from tests.mutation.edits import Edit
 from tests.mutation.timing import TIMES_VARIABLE
 
-__all__ = ["PACKAGE", "SUITES", "CoverageMap", "digest", "measured"]
+__all__ = ["HOME_TESTS", "PACKAGE", "SUITES", "CoverageMap", "digest", "measured"]
 
 PACKAGE: Final = "workpool_aws"
 SUITES: Final = ("tests/unit", "tests/property", "tests/contract", "tests/integration", "tests/acceptance", "tests/cli", "tests/local")
 """The tests that judge edits. The others simulate at length, need servers, or read files."""
+HOME_TESTS: Final = 40
+"""So many of one file run first: one file is imported to run them, and most edits go no further."""
 _FILES_A_RUN: Final = 8
 ENGINES: Final = ("--engine", "memory", "--engine", "moto")
 """The contract runs on moto too: nothing else shows the adapter of DynamoDB."""
@@ -40,15 +42,21 @@ class CoverageMap:
     lines: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     """Of each module, by test: bit n is set where line n was run."""
     not_passed: list[str] = field(default_factory=list)
+    breadth: dict[str, int] = field(default_factory=dict)
+    """How many modules the tests of a file run."""
 
     def tests_for(self, edit: Edit) -> list[str]:
-        """The tests that run a line of the edit, the quickest first."""
+        """The tests that run a line of the edit, the quickest first; before them some of the file that is about little else."""
         ran = self.lines.get(edit.module, {})
         wanted = -1 if edit.lines is None else _bits(range(edit.lines[0], edit.lines[1] + 1))
-        return sorted((test for test, bits in ran.items() if bits & wanted), key=lambda test: (self.seconds[test], test))
+        found = sorted((test for test, bits in ran.items() if bits & wanted), key=lambda test: (self.seconds[test], test))
+        home = min(map(_file_of, found), key=lambda file: self.breadth[file], default="")
+        first = [test for test in found if _file_of(test) == home][:HOME_TESTS]
+        return [*first, *(test for test in found if test not in first)]
 
-    def add(self, stored: Mapping[str, Any]) -> None:
+    def add(self, file: str, stored: Mapping[str, Any]) -> None:
         """Add one file of tests."""
+        self.breadth[file] = len(stored["modules"])
         self.seconds |= stored["seconds"]
         self.not_passed += stored["not_passed"]
         for module, by_test in stored["lines"].items():
@@ -66,7 +74,7 @@ def measured(tree: Path, store: Path, jobs: int, suites: Sequence[str] = SUITES)
         _measure(tree, store, stale, shared, jobs)
     found = CoverageMap()
     for file in files:
-        found.add(json.loads(_stored_at(store, file).read_text(encoding="utf-8")))
+        found.add(file, json.loads(_stored_at(store, file).read_text(encoding="utf-8")))
     return found
 
 
@@ -122,7 +130,7 @@ def _keep(tree: Path, store: Path, number: int, files: Sequence[str], shared: st
     times = json.loads((store / f"times.{number}.json").read_text(encoding="utf-8"))
     ran = _ran(store / f"coverage.{number}", tree)
     for file in files:
-        own = {test: modules for test, modules in ran.items() if test.partition("::")[0] == file}
+        own = {test: modules for test, modules in ran.items() if _file_of(test) == file}
         lines: dict[str, dict[str, str]] = defaultdict(dict)
         for test, modules in own.items():
             for module, bits in modules.items():
@@ -131,8 +139,8 @@ def _keep(tree: Path, store: Path, number: int, files: Sequence[str], shared: st
             "file": digest([tree / file]),
             "shared": shared,
             "modules": {module: digest([tree / PACKAGE / module]) for module in sorted(lines)},
-            "seconds": {test: seconds for test, seconds in times["passed"].items() if test.partition("::")[0] == file},
-            "not_passed": [test for test in times["not_passed"] if test.partition("::")[0] == file],
+            "seconds": {test: seconds for test, seconds in times["passed"].items() if _file_of(test) == file},
+            "not_passed": [test for test in times["not_passed"] if _file_of(test) == file],
             "lines": lines,
         }
         _stored_at(store, file).write_text(json.dumps(stored), encoding="utf-8")
@@ -153,6 +161,10 @@ def _ran(path: Path, tree: Path) -> dict[str, dict[str, int]]:
 
 def _stored_at(store: Path, file: str) -> Path:
     return store / f"{file.replace('/', '+')}.json"
+
+
+def _file_of(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def _bits(lines: Iterable[int]) -> int:

@@ -135,7 +135,7 @@ def _places(owner: ast.AST, where: str, lines: tuple[int, int] | None, *, functi
         for at, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if isinstance(node, ast.AST) and not _is_left_alone(node):
                 inside = _lines_of(node, owner, lines, function)
-                yield _Place(owner, field, at, _role(owner, field), where, inside)
+                yield _Place(owner, field, at, _role(owner, field, at), where, inside)
                 named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
                 inner = f"{where}.{node.name}".lstrip(".") if named else where
                 made = node if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) else function
@@ -157,7 +157,7 @@ def _lines_of(node: ast.AST, owner: ast.AST, around: tuple[int, int] | None, fun
     return around
 
 
-def _role(owner: ast.AST, field: str) -> Role:
+def _role(owner: ast.AST, field: str, at: int | None) -> Role:
     if isinstance(owner, ast.If | ast.IfExp | ast.While) and field == "test":
         return "test"
     if isinstance(owner, ast.comprehension) and field == "ifs":
@@ -168,9 +168,9 @@ def _role(owner: ast.AST, field: str) -> Role:
         return "key"
     if isinstance(owner, ast.Subscript) and field == "slice":
         return "key"
-    if isinstance(owner, ast.Call) and field == "args" and isinstance(owner.func, ast.Attribute) and owner.func.attr in {"get", "pop"}:
-        return "key"
-    if isinstance(owner, ast.Compare | ast.MatchValue) or (isinstance(owner, ast.Set | ast.Tuple) and field == "elts"):
+    if isinstance(owner, ast.Call) and field == "args" and isinstance(owner.func, ast.Attribute):
+        return "key" if at == 0 and owner.func.attr in {"get", "pop"} else "other"
+    if isinstance(owner, ast.Compare | ast.MatchValue) or (isinstance(owner, ast.Set) and field == "elts"):
         return "compared"
     return "other"
 

@@ -29,13 +29,13 @@ from typing import Final
 
 import pytest
 
-from tests.mutation.coverage_map import ENGINES, PACKAGE
+from tests.mutation.coverage_map import ENGINES, HOME_TESTS, PACKAGE
 from tests.mutation.edits import edited
 
 __all__ = ["Task", "Verdict", "check_without_edits", "load_once", "verdicts"]
 
-_STAGES: Final = (40, 300)
-"""The quickest tests run first: few files are imported to run them, and most edits go no further."""
+_STAGES: Final = (HOME_TESTS, 300)
+"""After so many tests the files of the next ones are imported."""
 _LOADED: Final = (
     "aws_lambda_powertools", "boto3", "botocore.session", "fastapi", "httpx", "hypothesis", "moto", "moto.dynamodb.models",
     "moto.core.models", "pydantic", "rich.console", "rich.table", "starlette.testclient", "ulid",

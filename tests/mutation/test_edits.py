@@ -30,6 +30,7 @@ def shown(source: str) -> set[str]:
         ("a[b:c]", {"slice: b:c → :c", "slice: b:c → b:"}),
         ("a['key']", {"key: 'key' → 'key_'"}),
         ("a.get('key')", {"key: 'key' → 'key_'"}),
+        ("a.get('key', '')", {"key: 'key' → 'key_'", "arguments swapped: a.get('key', '') → a.get('', 'key')"}),
         ("f(a, b)", {"arguments swapped: f(a, b) → f(b, a)"}),
         ("f(a=b)", {"argument dropped: f(a=b) → f()"}),
         ("f(help=b)", set()),

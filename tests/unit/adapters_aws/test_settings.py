@@ -54,6 +54,13 @@ def test_the_default_region_stands_in_for_the_region():
     assert read_settings({"AWS_DEFAULT_REGION": "us-east-1"}).region == "us-east-1"
 
 
+def test_a_default_region_that_cannot_be_meant_is_refused_where_it_counts():
+    with pytest.raises(UsageError) as caught:
+        read_settings({"AWS_DEFAULT_REGION": "r" * 65})
+    assert caught.value.field == "AWS_DEFAULT_REGION"
+    assert read_settings({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "r" * 65}).region == "eu-west-1"
+
+
 def test_without_an_argument_it_reads_this_process_now(monkeypatch):
     monkeypatch.setenv("WORKPOOL_POOL", "first")
     before = read_settings().pool
@@ -89,6 +96,8 @@ def test_without_an_argument_it_reads_this_process_now(monkeypatch):
         ("WORKPOOL_POOL", "p" * 41),
         ("WORKPOOL_POOL", "a.b"),
         ("WORKPOOL_JSON", "maybe"),
+        ("WORKPOOL_METRICS", "Table"),
+        ("WORKPOOL_METRICS", "all"),
     ],
 )
 def test_a_bad_value_is_refused_by_the_name_of_its_variable(name, value):
@@ -98,8 +107,34 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable(name, value):
     assert name in str(caught.value)
 
 
+@pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
+def test_a_level_has_the_number_of_the_logging_module_in_either_case(level):
+    numbers = {read_settings({"WORKPOOL_LOG_LEVEL": word}).log_level for word in (level, level.lower())}
+    assert numbers == {logging.getLevelNamesMapping()[level]}
+
+
+@pytest.mark.parametrize(("value", "means"), [("", None), ("table", "table"), ("pools", "pools")])
+def test_metrics_are_of_the_table_or_of_its_pools(value, means):
+    assert read_settings({"WORKPOOL_METRICS": value}).metrics == means
+
+
+@pytest.mark.parametrize("value", [" , ,", ","])
+def test_a_list_of_nothing_names_no_function(value):
+    assert read_settings({"WORKPOOL_ACKNOWLEDGING": value}).acknowledging == ()
+
+
 @pytest.mark.parametrize(
-    ("value", "means"), [(None, False), ("", False), ("0", False), ("no", False), ("1", True), ("True", True), ("yes", True)]
+    ("value", "means"),
+    [
+        (None, False),
+        ("", False),
+        ("0", False),
+        ("no", False),
+        ("False", False),
+        ("1", True),
+        ("True", True),
+        ("yes", True),
+    ],
 )
 def test_json_is_a_yes_or_a_no(value: str | None, means: bool) -> None:
     assert read_settings({} if value is None else {"WORKPOOL_JSON": value}).json is means

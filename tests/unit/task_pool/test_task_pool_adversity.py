@@ -68,6 +68,19 @@ def test_an_error_that_cannot_be_noted_shown_or_named_is_reported_like_any(make,
     pool.done()
 
 
+def test_what_is_no_exception_is_told_by_how_it_shows_itself_or_else_by_its_class():
+    told = []
+    pool = TaskPool(max_workers=1, on_error=lambda failure: told.append(failure.error))
+    pool.add(partial(fail, Nameless()), partial(fail, SystemExit(3)), partial(fail, asyncio.CancelledError()))
+    pool.done()
+    assert [str(error) for error in told] == [
+        "the task raised Nameless: the process goes on",
+        "the task raised SystemExit(3): the process goes on",
+        "the coroutine was canceled",
+    ]
+    assert [type(error.__cause__) for error in told] == [Nameless, SystemExit, asyncio.CancelledError]
+
+
 def test_on_error_may_raise_what_cannot_be_noted():
     pool = TaskPool(on_error=lambda failure: fail(Frozen(2)))
     pool.add(partial(fail, Frozen(1)))
