@@ -55,6 +55,7 @@ __all__ = [
 NON_RETRYABLE_MARKER: Final = "workpool_non_retryable"
 _FIELD_MAX: Final = 300
 _ALLOWED_MAX: Final = 4_000
+_MESSAGE_MAX: Final = 4_000
 
 
 class WorkpoolError(Exception):
@@ -92,8 +93,8 @@ class NotFound(WorkpoolError):
     """No work of this id is known: it was never enqueued, or its retention is over. Or, as `missing` says, something of it is gone."""
 
     def __init__(self, work_id: str, missing: str | None = None) -> None:
-        unknown = f"no work {work_id!r} is known: it was never enqueued, or its retention is over"
-        super().__init__(unknown if missing is None else f"work {work_id!r}: {missing}")
+        unknown = f"no work {shown(work_id)} is known: it was never enqueued, or its retention is over"
+        super().__init__(unknown if missing is None else f"work {shown(work_id)}: {missing}")
         self.work_id = work_id
 
 
@@ -105,7 +106,7 @@ class StoreUnavailable(WorkpoolError):
     """
 
     def __init__(self, message: str, *, maybe_enqueued: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
+        super().__init__(as_line(message, limit=_MESSAGE_MAX))
         self.maybe_enqueued = maybe_enqueued
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workpool_aws.errors import PayloadTooLarge, UsageError
+from workpool_aws.errors import NotFound, PayloadTooLarge, StoreUnavailable, UsageError
 from workpool_aws.text import NOTHING, Words, as_line, as_text, shown
 
 HOSTILE = [
@@ -46,6 +46,8 @@ def test_nothing_hostile_comes_through(text):
     assert is_safe(shown(text))
     assert is_safe(str(UsageError(text, text, text)))
     assert is_safe(str(PayloadTooLarge(text, 2, 1)))
+    assert is_safe(str(NotFound(text)))
+    assert is_safe(str(StoreUnavailable(text)))
 
 
 @given(st.text(st.characters()))
@@ -192,3 +194,8 @@ def test_words_describe_and_are_not_quoted():
     assert str(UsageError("--table", NOTHING, "given")) == "--table must be given; got nothing"
     assert shown(Words("an int of 5 bits")) == "an int of 5 bits"
     assert is_safe(shown(Words("\x1bx")))
+
+
+@pytest.mark.parametrize("error", [NotFound("x" * 10**6), StoreUnavailable("x" * 10**6), UsageError("x" * 10**6, "x" * 10**6, "x" * 10**6)])
+def test_every_message_is_bounded(error):
+    assert len(str(error)) < 5_000
