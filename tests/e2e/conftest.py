@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from time import monotonic, sleep
 
 import pytest
 
 from tests.e2e import deployment
 from tests.e2e.deployment import Deployed
+from tests.e2e.waiting import once
 from tests.emulator.server import MiniStack, running, why_absent
-from workpool_aws import Status, StoreUnavailable, Workpool
+from workpool_aws import Status, Workpool
 
 MakePool = Callable[..., Workpool]
 
@@ -45,17 +44,13 @@ def make_pool(cloud: MiniStack, deployed: Deployed, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def finished() -> Callable[..., list[Status]]:
-    """Waits until works are finished, and says how."""
+    """Waits until work items are finished, and says how."""
 
-    def wait(pool: Workpool, ids: list[str], within_s: float) -> list[Status]:
-        until, statuses = monotonic() + within_s, list[Status]()
-        while True:
-            # The emulated AWS answers nobody for some seconds while it updates a stack.
-            with suppress(StoreUnavailable):
-                statuses = list(pool.status_batch(None, ids))
-                if all(status.state == "finished" for status in statuses):
-                    return statuses
-            assert monotonic() < until, f"not finished in {within_s} s: {[status for status in statuses if status.state != 'finished'][:5]}"
-            sleep(0.2)
+    def wait(pool: Workpool, ids: list[str]) -> list[Status]:
+        once(
+            lambda: [status for status in pool.status_batch(None, ids) if status.state != "finished"][:5],
+            lambda unfinished: not unfinished,
+        )
+        return once(lambda: list(pool.status_batch(None, ids)))
 
     return wait

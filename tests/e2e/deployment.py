@@ -21,7 +21,8 @@ CLI = INFRA / "node_modules" / ".bin" / "cdk"
 CDK_PYTHON = ROOT / "build" / "infra-venv" / "bin" / "python"
 ASSETS = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
 
-_DEPLOYED_WITHIN_S = 600
+_DEPLOYED_WITHIN_S = 1_500
+"""Two minutes on a quiet machine."""
 
 
 class CdkFailed(Exception):
@@ -121,16 +122,20 @@ def _cdk(server: MiniStack, *words: str) -> None:
         "AWS_EC2_METADATA_DISABLED": "true",
         **account(server),
     }
-    done = subprocess.run(
-        [str(CLI), *words, "--no-notices", "--ci"],
-        cwd=INFRA,  # for the settings in its cdk.json
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=_DEPLOYED_WITHIN_S,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [str(CLI), *words, "--no-notices", "--ci"],
+            cwd=INFRA,  # for the settings in its cdk.json
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_DEPLOYED_WITHIN_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        said = late.stdout.decode(errors="replace") if isinstance(late.stdout, bytes) else late.stdout or "nothing"
+        raise CdkFailed(f"cdk {words[0]} did not end in {_DEPLOYED_WITHIN_S} s; it said:\n{said[-8000:]}") from late
     if done.returncode != 0:
         raise CdkFailed(f"cdk {words[0]} ended with {done.returncode}:\n{done.stdout[-8000:]}")
 

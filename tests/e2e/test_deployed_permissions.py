@@ -115,10 +115,10 @@ def test_those_who_were_granted_may(deployed: Deployed, finished: Callable[..., 
     work_id = enqueuer.enqueue_action(None, "nap", {"n": 1, "ms": 1})
     late = enqueuer.enqueue_action(None, "plain", {"n": 2})
     failed = enqueuer.enqueue_action(None, "plain", {"n": 3, "fail": True})
-    statuses = finished(reader, [work_id, late, failed], within_s=60)
+    statuses = finished(reader, [work_id, late, failed])
     manager.configure(None, max_parallelism=2)
     again = manager.redrive(None, failed)
-    (redriven,) = finished(reader, [again], within_s=60)
+    (redriven,) = finished(reader, [again])
 
     assert [status.outcome for status in statuses] == ["success", "success", "failed"]
     assert (redriven.outcome, reader.config(None).max_parallelism) == ("failed", 2)

@@ -22,7 +22,7 @@ REGION = "us-east-1"
 ACCESS_KEY = "test"
 SECRET_KEY = "test"
 
-_HEALTHY_WITHIN_S = 60.0
+_HEALTHY_WITHIN_S = 180.0
 _ENDED_WITHIN_S = 15.0
 _PORTS_TRIED = 3
 _LOG_LINES = 80
@@ -69,7 +69,7 @@ def running(*, authorize: bool = False, processes: int = 8) -> Iterator[MiniStac
     It ends with the block, with every process it started; and when this process dies in any other way, since its standard input ends then.
 
     Raises:
-        ServerFailed: it did not answer within a minute. Nothing is left running.
+        ServerFailed: it did not answer within three minutes. Nothing is left running.
     """
     with tempfile.TemporaryDirectory(prefix="ministack-", ignore_cleanup_errors=True) as folder:
         process, port = _started(Path(folder), authorize=authorize, processes=processes)
