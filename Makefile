@@ -38,8 +38,8 @@ install: $(STAMP) ## Make .venv from the lock; nothing happens when it is up to 
 demo: $(STAMP) ## Watch a pool work on this machine, no AWS account needed (ARGS="..." goes to `workpool demo`)
 	$(BIN)/workpool demo $(ARGS)
 
-test: $(STAMP) ## Run the tests (ARGS="..." goes to pytest)
-	$(BIN)/python -I -m pytest $(ARGS)
+test: $(STAMP) ## Run the tests, on all cores (ARGS="..." goes to pytest; with -n0 in one process, for a debugger)
+	$(BIN)/python -I -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 engines: $(STAMP) $(MINISTACK_STAMP) ## Run the store's contract on MiniStack, and on the DynamoDB that WORKPOOL_TEST_ENDPOINT names (ARGS="..." goes to pytest)
 	$(BIN)/python -I -m pytest tests/contract tests/emulator tests/engines --engine ministack $(if $(WORKPOOL_TEST_ENDPOINT),--engine endpoint) $(ARGS)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from peer.collecting import EVERYTHING
 from tests.emulator.server import MiniStack, alive, running, why_absent
 
 ENDPOINT_VARIABLE = "WORKPOOL_TEST_ENDPOINT"
@@ -31,6 +32,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--commands-seed", type=int, default=0, metavar="N", help="where the random commands of the differential test begin")
     group.addoption("--commands-runs", type=int, metavar="N", help="how many sequences of random commands at least")
     group.addoption("--commands-replay", type=int, metavar="N", help="the one sequence of this seed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what was collected, before anything is deselected: in a run of everything it is the whole suite."""
+    chosen = [config.getoption(name, None) for name in ("ignore", "ignore_glob", "lf")]
+    # A process of xdist is given the paths of its parent by name.
+    paths, everywhere = ([(config.rootpath / path).resolve() for path in each] for each in (config.args, config.getini("testpaths")))
+    if paths == everywhere and not any(chosen) and not session.testsfailed:
+        config.stash[EVERYTHING] = tuple(items)
 
 
 @pytest.fixture(scope="session")

@@ -145,7 +145,9 @@ def starred(*args: int) -> int:
     return len(args)
 
 
-@pytest.mark.parametrize("function", [awaited, yielding, by_place, starred, "text", None], ids=str)
+@pytest.mark.parametrize(
+    "function", [awaited, yielding, by_place, starred, "text", None], ids=lambda each: getattr(each, "__name__", str(each))
+)
 def test_what_could_never_run_is_refused_where_it_is_decorated(cloud: LocalCloud, function: Any) -> None:
     with pytest.raises(UsageError):
         cloud.workpool().action(function)

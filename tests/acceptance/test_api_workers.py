@@ -99,7 +99,9 @@ def test_system_exit_is_a_failure_and_ends_nothing_else(cloud: LocalCloud, answe
     assert answer(pool, other).return_value == "fine"
 
 
-@pytest.mark.parametrize("value", [{1, 2}, object(), float("nan"), b"x", {"a": {2: float("inf")}}, 1j], ids=repr)
+@pytest.mark.parametrize(
+    "value", [{1, 2}, object(), float("nan"), b"x", {"a": {2: float("inf")}}, 1j], ids=lambda value: type(value).__name__
+)
 def test_a_result_that_is_no_json_fails_without_retry(cloud: LocalCloud, answer: Answer, value: object) -> None:
     pool = cloud.workpool()
 

@@ -106,3 +106,9 @@ def test_help_lists_every_target() -> None:
     assert set(re.findall(r"^  make (\S+) ", said, re.MULTILINE)) == phony
     assert phony == set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, re.MULTILINE))
     assert all(len(line) < 200 for line in said.splitlines())
+
+
+def test_the_pipeline_runs_every_check_of_the_makefile() -> None:
+    steps = re.findall(r"^(?:step|make PYTHON=\"\$python\") (\S+)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert {"check", "test", "sim", "engines", "infra", "e2e"} <= set(steps)

@@ -1,6 +1,6 @@
 """Waits for a condition, as long as a recovery takes, and says what was seen instead.
 
-A deployment on a busy machine may lose an event: a process is killed by an update, a report with it. The library recovers from that at the start's
+An event may be lost on a busy machine: an update kills a process, and a report goes with it. The library recovers from that at the start's
 deadline and not before, so no wait here ends sooner. It costs nothing where all goes well.
 """
 

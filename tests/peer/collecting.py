@@ -19,11 +19,15 @@ import pytest
 
 from tests.peer.rows import NOT_OURS, PENDING, ROWS
 
-__all__ = ["Showing", "collected", "level_of", "report"]
+__all__ = ["EVERYTHING", "Showing", "collected", "level_of", "report", "showings_of"]
 
 ROOT: Final = Path(__file__).parents[2]
 _UNDER_CHANCE: Final = ("tests/simulation/", "tests/property/", "tests/peer/test_peer_histories.py")
 _NOT_RUN: Final = ("skip", "skipif", "xfail")
+
+
+EVERYTHING: Final = pytest.StashKey[Sequence[pytest.Item]]()
+"""Stash of a run that collected the whole suite."""
 
 
 class Showing(NamedTuple):
@@ -49,18 +53,25 @@ def collected() -> Sequence[Showing]:
     return [Showing(*each) for each in json.loads(told.stdout)]
 
 
+def showings_of(items: Sequence[pytest.Item]) -> list[Showing]:
+    """Read the marks of collected tests; a test that is not run shows nothing."""
+    return [
+        Showing(row, level_of(item.nodeid), item.nodeid)
+        for item in items
+        if not any(item.get_closest_marker(name) for name in _NOT_RUN)
+        for mark in item.iter_markers("peer")
+        for row in mark.args
+    ]
+
+
 class _Collector:
-    """A plugin of pytest that notes the marks of what was collected; a test that is not run shows nothing."""
+    """A plugin of pytest that notes the marks of what was collected."""
 
     def __init__(self) -> None:
         self.showings: list[Showing] = []
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        for item in session.items:
-            if any(item.get_closest_marker(name) for name in _NOT_RUN):
-                continue
-            for mark in item.iter_markers("peer"):
-                self.showings += [Showing(row, level_of(item.nodeid), item.nodeid) for row in mark.args]
+        self.showings = showings_of(session.items)
 
 
 def _collect() -> Sequence[Showing]:

@@ -12,11 +12,12 @@ from functools import partial
 import pytest
 
 from task_gates import Caller
+from tests.fresh_seed import fresh_seed
 from workpool_aws import TaskPool, TasksFailed
 from workpool_aws.errors import TaskPoolClosed
 
 GIVEN = os.environ.get("WORKPOOL_STRESS_SEED")
-NUMBERS = [int(GIVEN)] if GIVEN else [*range(12), random.SystemRandom().randrange(10**9)]
+NUMBERS = [int(GIVEN)] if GIVEN else [*range(12), fresh_seed()]
 SEEDS = [pytest.param(number, id=f"storm-{number}") for number in NUMBERS]
 THREADS = 4
 STEPS = 60

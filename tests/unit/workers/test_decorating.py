@@ -77,6 +77,7 @@ def test_a_query_is_decorated_the_same() -> None:
         (functools.partial(generates, "x"), repr(functools.partial(generates, "x")), ONE_DECORATOR),
         (None, "None", ONE_DECORATOR),
     ],
+    ids=["async", "async generator", "generator", "positional", "starred", "decorated", "class", "partial", "nothing"],
 )
 def test_what_cannot_be_a_worker(function: Any, shown: str, allowed: str) -> None:
     with pytest.raises(UsageError) as caught:
