@@ -38,6 +38,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _REPORTER: Final = "worker"
+_TIMED: Final = "the context that Lambda gives to a handler"
 _CLAIM_REFUSED: Final = "refused by the claim"
 _TRACE_OF: Final[Callable[[BaseException], TracebackType | None]] = vars(BaseException)["__traceback__"].__get__
 """Past a property of the same name, which may do anything."""
@@ -72,7 +73,7 @@ class Work:
     @property
     def remaining(self) -> timedelta:
         """Time until Lambda ends this invocation; never negative."""
-        return timedelta(milliseconds=max(0, self._remaining_ms()))
+        return timedelta(milliseconds=self._remaining_ms())
 
     def cancel_requested(self) -> bool:
         """Whether somebody asked to cancel this work, by a strong read. Nobody stops the function: it may stop by itself.
@@ -286,6 +287,19 @@ class _Timed(Protocol):
 
 
 def _timer_of(context: object) -> Callable[[], int]:
+    """Reads the time left, in whole milliseconds. Raises UsageError, now or when it is read: this context does not tell it."""
     if not isinstance(context, _Timed):
-        raise UsageError("context", context, "the context that Lambda gives to a handler")
-    return context.get_remaining_time_in_millis
+        raise UsageError("context", None if context is None else Words(f"a value of type {type(context).__name__}"), _TIMED)
+    timed = context
+
+    def remaining_ms() -> int:
+        try:
+            left: object = timed.get_remaining_time_in_millis()
+        except Exception as error:
+            raise UsageError("context", Words(f"one that raised {type_name(error)}"), _TIMED) from error
+        if isinstance(left, bool) or not isinstance(left, int | float) or not math.isfinite(left):
+            raise UsageError("context.get_remaining_time_in_millis()", left, "a number of milliseconds")
+        # A stand-in may know no end; a deadline further ahead than any invocation's would hold the slot for as long.
+        return min(max(int(left), 0), limits.INVOCATION_MS_MAX)
+
+    return remaining_ms

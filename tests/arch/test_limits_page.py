@@ -44,6 +44,7 @@ PACING = {
     "FAILED_PASSES_MAX",
     "FAR_LEAD_MS",
     "HAND_OVER_MS",
+    "INVOCATION_MS_MAX",
     "INVOKE_RETRY_MS",
     "ITEM_BYTES_MAX",
     "LATE_MS",

@@ -131,7 +131,7 @@ def _text_with_causes(error: BaseException, causes: Sequence[BaseException]) -> 
 def _text_of(error: BaseException) -> str:
     try:
         # Past what a subclass of str makes of these calls; and cut before it is joined to others.
-        text = str.__str__(str(error)) or str.__str__(repr(error))
+        text = str.__str__(str(error)) or str.__str__(repr(error)) or type_name(error)
         return text[: limits.ERROR_TEXT_MAX + 1]
     except BaseException as unprintable:  # noqa: BLE001 - an exception's own __str__ may fail, and its failure must be reported all the same
         return f"{type_name(error)} (its text could not be read: {type_name(unprintable)})"

@@ -119,6 +119,8 @@ QUERY_LIMIT_MAX: Final = 200
 """To so many grow the pages of a read that has found too little in the ones before: thousands of canceled rows are passed over quickly."""
 
 # Starting and recovering.
+INVOCATION_MS_MAX: Final = 24 * 3600 * 1000
+"""What a context may say that is left: Lambda's longest is far shorter, and a test's may know no end."""
 START_TO_INVOKE_MS: Final = 8_000
 """A start write older than this is not sent any more: the worker's `start_by` would be near."""
 RECOVERY_MARGIN_MS: Final = 2 * SKEW_MS + 2_000
