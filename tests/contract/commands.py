@@ -21,7 +21,7 @@ from workpool_aws.model.loop import DeployedLimit, Done, Entry, EntryKey, Owed, 
 from workpool_aws.model.refs import Record, Ref, Shelf, Span
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Outcome, Part, Pointer, Work
-from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, Put, Update, Write
+from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, IsNot, Put, Update, Write
 
 __all__ = ["KINDS", "Command", "Delete", "Get", "GetMany", "Plant", "Query", "Transact", "WriteOne", "drawn_sequence"]
 
@@ -176,13 +176,22 @@ def _ref(chance: Random, kind: type[Record]) -> Ref:
 def _condition(chance: Random, kind: type[Record], depth: int = 0) -> Condition:
     """A condition of any sort that records of the kind can be asked about."""
     scalars = [name for name, stored in fields_of(kind).items() if _is_scalar(stored.form)]
-    sorts = [IsAbsent, *([Is, Is] if scalars else []), *([Below, Above] if _numbers(kind) else []), *([All, Either] if depth < 2 else [])]
+    sorts = [
+        IsAbsent,
+        *([Is, Is, IsNot] if scalars else []),
+        *([Below, Above] if _numbers(kind) else []),
+        *([All, Either] if depth < 2 else []),
+    ]
     sort = chance.choice(sorts)
     if sort is IsAbsent:
         return IsAbsent()
     if sort is Is:
         name = chance.choice(scalars)
         return Is(name, _value(chance, kind, name))
+    if sort is IsNot:
+        name = chance.choice(scalars)
+        drawn = _value(chance, kind, name)
+        return Is(name, drawn) if drawn is None or drawn is False else IsNot(name, drawn)
     if sort is Below or sort is Above:
         return sort(chance.choice(_numbers(kind)), chance.randint(-1, 4))
     return sort(tuple(_condition(chance, kind, depth + 1) for _ in range(chance.randint(1, 3))))

@@ -44,7 +44,7 @@ from workpool_aws.model.refs import (
 )
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import CallbackState, Kind, Outcome, Pointer, State, Work, dead_key
-from workpool_aws.model.writes import Above, All, Below, Either, Is, IsAbsent, Put, Update
+from workpool_aws.model.writes import Above, All, Below, Either, Is, IsAbsent, IsNot, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
 T0 = EpochMs(1_800_000_000_000)
@@ -178,6 +178,11 @@ CONDITIONS = [
     ("a value where absent", Is("claim", "token"), False),
     ("zero is a value", Is("attempts_made", 0), True),
     ("zero is not absence", Is("attempts_made", None), False),
+    ("another number", IsNot("starts", 3), True),
+    ("not another number", IsNot("starts", 2), False),
+    ("absence is another value", IsNot("claim", "token"), True),
+    ("another value in all", All((IsNot("claim", "token"), Is("starts", 2))), True),
+    ("another value in either", Either((Is("starts", 9), IsNot("starts", 9))), True),
     ("below", Below("starts", 3), True),
     ("not below the same", Below("starts", 2), False),
     ("below where absent", Below("finished_at", 10**15), False),
@@ -228,6 +233,7 @@ def test_a_condition_decides(store, condition, holds, verb):
         (Is("written_by", None), True),
         (Is("saturated", False), True),
         (Either((IsAbsent(), Below("generation", 9))), True),
+        (IsNot("generation", 3), True),
         (Is("generation", 0), False),
         (Below("generation", 9), False),
         (Above("generation", -9), False),
@@ -674,6 +680,12 @@ def test_a_number_and_a_text_compare_as_false(engine):
     for condition in (Below("generation", 9), Above("generation", 0)):
         with pytest.raises(ConditionFailed):
             engine.store.write(Update(ref=StatusRef(POOL), set={"wake_at": 1}, condition=condition))
+
+
+def test_a_text_is_not_a_number_whatever_it_spells(engine):
+    engine.inject(f"{POOL}#control", "status", {"s": "idle", "g": "3", "l": 0})
+
+    assert engine.store.write(Put(make_status(), IsNot("generation", 3))).record == make_status()
 
 
 def padded_to(size):

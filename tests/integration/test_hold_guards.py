@@ -14,7 +14,7 @@ from workpool_aws.adapters.keys import key_of
 from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.hold import Fenced, Hold, TellsOnce, take_hold
-from workpool_aws.model.facts import LoopFenced, SetAside
+from workpool_aws.model.facts import ControlRepaired, LoopFenced, SetAside
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, Owed
 from workpool_aws.model.refs import LedgerRef, Ref, StatusRef
@@ -207,9 +207,12 @@ def test_of_two_that_make_the_first_ledger_the_second_holds_nothing(stage: Stage
     assert stage.ledger() == other
 
 
-def test_a_damaged_ledger_is_said_to_be_damaged(stage: Stage) -> None:
-    """[WP-12]"""
+def test_a_damaged_ledger_is_made_anew_by_its_next_holder(stage: Stage) -> None:
+    """[WP-12] And the loop before, if it lives, commits nothing any more."""
     damage(stage, LedgerRef(POOL))
+    hold = take_hold(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS)
 
-    with pytest.raises(StoreUnavailable, match="damaged"):
-        take_hold(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS)
+    assert hold is not None
+    assert stage.ledger() == hold.ledger
+    assert take_hold(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS) is None
+    assert [(fact.item, fact.pool) for fact in stage.telemetry.of(ControlRepaired)] == [("ledger", POOL)]

@@ -62,7 +62,7 @@ def test_of_two_deliveries_of_one_generation_only_one_holds() -> None:
 
 @pytest.mark.peer("BW09")
 def test_a_second_delivery_does_nothing_beside_the_first() -> None:
-    """[WP-2] It neither reads nor writes: what it would find is the other's to act on."""
+    """[WP-2] It reads the status and writes nothing: what it would find is the other's to act on."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=60))
     (kicked,) = stage.aws.loops
@@ -76,7 +76,7 @@ def test_a_second_delivery_does_nothing_beside_the_first() -> None:
     stage.after(5_000, second)
     stage.run(20_000)
 
-    assert done == []
+    assert done == ["get StatusRef"]
     assert len(stage.telemetry.of(LoopFenced)) == 1
 
 

@@ -328,7 +328,7 @@ def test_a_dropped_entry_whose_work_waits_gets_a_fresh_pointer() -> None:
     stage.clock.at = NOW + 3_600_000
     mark = ShardMark(work_cursor=id_floor(EpochMs(stage.clock.at)), done_cursor="", deep_at=EpochMs(stage.clock.at))
     stage.place(work, Ledger(pool=POOL, holder="dead", generation=1, version=5, entries=entries, shards=(mark,)))
-    stage.resting_as(LoopState.RUNNING)
+    stage.resting_as(LoopState.RUNNING, generation=2)
     stage.serve(order(2))
 
     assert stage.work(work.id).state is State.FINISHED
@@ -340,6 +340,7 @@ def test_a_fresh_pointer_comes_before_the_entry_goes() -> None:
     work = a_work(id=an_id(NOW), starts=1)
     entries = {EntryKey(work.id, 1): Entry(EpochMs(NOW + 60_000))}
     stage.place(work, Ledger(pool=POOL, holder="dead", generation=1, version=5, entries=entries))
+    stage.resting_as(LoopState.RUNNING, generation=2)
     stage.table.plan(updates(LedgerRef, "entries"), dies_before)
     stage.serve(order(2))
 

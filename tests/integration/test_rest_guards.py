@@ -12,11 +12,10 @@ from integration.stage import LAMBDA_MS, POOL, TARGET, Stage
 from workpool_aws.adapters.keys import key_of
 from workpool_aws.core import limits
 from workpool_aws.core.kick import KickReason
-from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.hold import take_hold
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.rest import rest
-from workpool_aws.model.facts import Kicked, KickFailed, LoopFenced, LoopRested, LoopTook, TimerFailed, WatchdogActed
+from workpool_aws.model.facts import ControlRepaired, Kicked, KickFailed, LoopFenced, LoopRested, LoopTook, TimerFailed, WatchdogActed
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.refs import LedgerRef, StatusRef
@@ -172,13 +171,17 @@ def test_what_no_pass_has_looked_far_enough_to_see_is_looked_for_before_rest(
     assert (stage.generation(), stage.status().state, stage.status().wake_at) == (3, state, wake_at)
 
 
-def test_a_kick_of_a_pool_whose_status_is_damaged_is_not_acknowledged(stage: Stage) -> None:
-    """[WP-12] [WP-24]"""
+def test_a_kick_of_a_pool_whose_status_is_damaged_writes_it_anew(stage: Stage) -> None:
+    """[WP-12] [WP-24] Told once; the epoch goes on from the config's, one ahead, since that is how far the status may have been."""
     key = key_of(StatusRef(POOL))
+    stage.place(Config(pool=POOL, version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=3, epoch_at=NOW))
     stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
-
-    with pytest.raises(StoreUnavailable, match="damaged"):
+    for _ in range(2):
         kick(stage.ports, POOL, KickReason.ENQUEUE, due=EpochMs(NOW))
+
+    assert (stage.status().state, stage.status().epoch) == (LoopState.RUNNING, 4)
+    assert len(stage.aws.loops) == 1
+    assert [(fact.item, fact.pool) for fact in stage.telemetry.of(ControlRepaired)] == [("status", POOL)]
 
 
 def test_a_kick_whose_status_goes_meanwhile_starts_nothing(stage: Stage) -> None:

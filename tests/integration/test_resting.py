@@ -180,7 +180,10 @@ def test_a_taken_back_generation_is_lost_to_whoever_holds_the_ledger() -> None:
     work = a_work(id=an_id(NOW + 1_500, 7), due_at=NOW + 1_500)
     stage.table.plan(TO_IDLE, then(lambda: stage.place(work)))
     stage.table.plan(updates(LedgerRef, "holder"), lambda apply: apply())
-    stage.table.plan(updates(LedgerRef, "holder"), first(lambda: stage.place(replace(stage.ledger(), generation=9, holder="another"))))
+    stage.table.plan(
+        updates(LedgerRef, "holder"),
+        first(lambda: stage.place(replace(stage.ledger(), generation=9, holder="another"), replace(stage.status(), generation=9))),
+    )
     stage.run(20_000)
 
     assert stage.work(work.id).state is State.PENDING

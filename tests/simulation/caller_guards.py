@@ -105,10 +105,10 @@ _KICKS: Final = (
         "kick: not while a loop runs",
         "WP-22",
         "core.kick:decide_kick",
-        "status.state is LoopState.RUNNING and status.lease_until > now",
+        "status.state is LoopState.RUNNING and is_live(status, now)",
         "False",
     ),
-    one_edit("kick: a lease that ran out", "WP-20", "core.kick:decide_kick", " and status.lease_until > now", ""),
+    one_edit("kick: a lease that ran out", "WP-20", "core.kick:decide_kick", " and is_live(status, now)", ""),
     one_edit(
         "kick: saturated only for an enqueue",
         "WP-20",
@@ -142,7 +142,7 @@ _KICKS: Final = (
         "limits: a bump fences",
         "WP-13",
         "flow.configure:_fence",
-        'ports.store.write(Update(ref=LedgerRef(pool), add={"version": 1}))',
+        'ports.store.write(Update(ref=LedgerRef(pool), add={"version": 1}, condition=Above("version", -1)))',
         "pass",
     ),
 )

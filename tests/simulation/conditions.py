@@ -24,7 +24,7 @@ from workpool_aws.model.refs import (
     WorkRef,
 )
 from workpool_aws.model.work import CallbackState, Outcome, State, Work
-from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, Put, Update, Write
+from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, IsNot, Put, Update, Write
 
 __all__ = ["EXISTS", "leaving_out", "parts_of", "step_of", "weakened"]
 
@@ -111,7 +111,7 @@ def _named(part: Condition) -> str:
     match part:
         case IsAbsent():
             return "absent"
-        case Is() | Below() | Above():
+        case Is() | IsNot() | Below() | Above():
             return part.field
         case Either():
             return " or ".join(dict.fromkeys(_named(each) for each in part.parts))

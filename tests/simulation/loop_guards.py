@@ -292,10 +292,10 @@ _WATCHDOG: Final = (
         "watchdog: leases",
         "WP-20",
         "core.watch:loop_is_overdue",
-        "status.state is LoopState.RUNNING and status.lease_until <= now",
+        "status.state is LoopState.RUNNING and not is_live(status, now)",
         "False",
     ),
-    one_edit("watchdog: never against a live lease", "WP-22", "core.watch:loop_is_overdue", " and status.lease_until <= now", ""),
+    one_edit("watchdog: never against a live lease", "WP-22", "core.watch:loop_is_overdue", " and not is_live(status, now)", ""),
     one_edit(
         "watchdog: wake-ups that passed",
         "WP-20",
@@ -309,20 +309,20 @@ _WATCHDOG: Final = (
     one_edit(
         "watchdog: due works",
         "WP-20",
-        "flow.watch:needs_a_kick",
+        "flow.watch:_left_to_do",
         "due_in(store, telemetry, pool, shard, low, taken=taken, now=now)",
         "False",
     ),
-    one_edit("watchdog: only where one may start", "WP-22", "flow.watch:needs_a_kick", "may_start(config, ledger) and ", ""),
+    one_edit("watchdog: only where one may start", "WP-22", "flow.watch:_left_to_do", "may_start(config, ledger) and ", ""),
     one_edit(
         "watchdog: looks where a loop would",
         "WP-22",
-        "flow.watch:needs_a_kick",
+        "flow.watch:_left_to_do",
         "low = works_from(mark, back=back, now=None if ever else now)",
         "low = deep_low(mark.work_cursor)",
     ),
-    one_edit("watchdog: unsettled reports", "WP-20", "flow.watch:needs_a_kick", "settle(ledger.entries, reports.records).gone", "False"),
-    one_edit("watchdog: owed callbacks", "WP-8", "flow.watch:needs_a_kick", "callback_is_overdue(ledger, reports.records, now)", "False"),
+    one_edit("watchdog: unsettled reports", "WP-20", "flow.watch:_left_to_do", "settle(ledger.entries, reports.records).gone", "False"),
+    one_edit("watchdog: owed callbacks", "WP-8", "flow.watch:_left_to_do", "callback_is_overdue(ledger, reports.records, now)", "False"),
     one_edit(
         "watchdog: owed callbacks in records",
         "WP-8",
@@ -343,4 +343,47 @@ _WATCHDOG: Final = (
     one_edit("watchdog: the hourly look", "WP-3", "flow.watch:_watch_pool", "deep_look_due(now)", "False"),
 )
 
-LOOP_GUARDS: Final = (*_LEDGER, *_ENTRIES, *_REST, *_WATCHDOG)
+_HINTS: Final = (
+    one_edit(
+        "order: only of the status's generation",
+        "WP-2",
+        "flow.iterate:run_loop",
+        "not is_current(ports.store, order.pool, generation)",
+        "False",
+    ),
+    one_edit("order: none of a pool that rests", "WP-2", "flow.kick:is_current", " and status.state is LoopState.RUNNING", ""),
+    one_edit("order: no wake makes a pool", "WP-2", "core.kick:decide_kick", "reason is KickReason.WAKE and ledger is None", "False"),
+    one_edit("forged generation: taken back", "WP-2", "flow.hold:_take", "met.generation > generation", "False"),
+    one_edit(
+        "forged generation: by the status's holder only",
+        "WP-2",
+        "flow.repair:take_back",
+        "not is_current(ports.store, found.pool, generation)",
+        "False",
+    ),
+    one_edit(
+        "forged generation: seen by the watchdog", "WP-20", "flow.watch:needs_a_kick", "ledger.generation > status.generation", "False"
+    ),
+    one_edit(
+        "a lease without end is none",
+        "WP-20",
+        "core.kick:is_live",
+        "now < status.lease_until <= now + limits.LEASE_BELIEVED_MS",
+        "now < status.lease_until",
+    ),
+    one_edit("rebuilt ledger: what runs", "WP-1", "core.repair:rebuilt_from", "work.state is State.RUNNING", "False"),
+    one_edit(
+        "rebuilt ledger: what is owed",
+        "WP-8",
+        "core.repair:rebuilt_from",
+        "work.callback in (CallbackState.PENDING, CallbackState.SENT)",
+        "False",
+    ),
+    one_edit("damaged ledger: seen by the watchdog", "WP-20", "flow.watch:needs_a_kick", "isinstance(found, Unreadable)", "False"),
+    one_edit("damaged config: nothing starts", "WP-13", "flow.configure:in_force", "isinstance(config, Unreadable)", "False"),
+    one_edit("a row of the registry alone is no pool", "WP-22", "flow.watch:needs_a_kick", "_has_anything(store, pool)", "True"),
+    one_edit("turns: each pool its share", "WP-12", "flow.turns:visit_each", "min(ends_at, now + limits.POOL_TICK_MS_MAX)", "ends_at"),
+    one_edit("turns: another order each tick", "WP-12", "flow.turns:in_turn", "now // limits.WATCHDOG_MS * _GOLDEN % 1 * len(pools)", "0"),
+)
+
+LOOP_GUARDS: Final = (*_HINTS, *_LEDGER, *_ENTRIES, *_REST, *_WATCHDOG)

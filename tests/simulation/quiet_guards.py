@@ -197,7 +197,7 @@ _PASSES: Final = (
     _quiet(
         "watchdog: nothing that was over before",
         "WP-22",
-        "flow.watch:needs_a_kick",
+        "flow.watch:_left_to_do",
         "None if ever else now",
         "None",
         f"{_REST}test_a_tick_over_a_pool_at_rest_reads_nothing_of_what_came_to_be_over",

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Final, assert_never
+from typing import Final
 
 from workpool_aws.adapters.forms import Value
 from workpool_aws.adapters.keys import DEAD_KEY, Key
@@ -53,8 +53,10 @@ def item_size(item: Mapping[str, Value]) -> int:
     return _text_size("".join([*item, *texts])) + sum([_value_size(value) for value in item.values() if not isinstance(value, str)])
 
 
-def _value_size(value: int | bytes | list[str]) -> int:
+def _value_size(value: object) -> int:
     match value:
+        case str():
+            return _text_size(value)
         case bool():
             return 1
         case int():
@@ -62,9 +64,10 @@ def _value_size(value: int | bytes | list[str]) -> int:
         case bytes():
             return len(value)
         case list():
-            return 3 + sum(1 + _text_size(text) for text in value)
+            return 3 + sum(1 + _value_size(each) for each in value)
         case _:
-            assert_never(value)
+            # Of a kind that this package never writes: the cost of reading it is no more than a guess.
+            return len(repr(value))
 
 
 def _text_size(text: str) -> int:

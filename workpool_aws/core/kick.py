@@ -11,7 +11,7 @@ from workpool_aws.model.loop import Ledger, LoopState, Status
 from workpool_aws.model.refs import StatusRef
 from workpool_aws.model.writes import All, Is, IsAbsent, Put, Update, Write
 
-__all__ = ["KickReason", "NotNeeded", "StartLoop", "decide_kick"]
+__all__ = ["KickReason", "NotNeeded", "StartLoop", "decide_kick", "is_live"]
 
 
 class KickReason(StrEnum):
@@ -59,6 +59,9 @@ def decide_kick(
     else there is of the pool: nothing (None, 0) of a new one, something where the status was removed by hand.
     """
     if status is None:
+        if reason is KickReason.WAKE and ledger is None:
+            # Whoever may invoke the loop can name pools that do not exist: none comes to be by that.
+            return NotNeeded("no such pool")
         # A loop of a generation that the ledger has seen never becomes its holder.
         generation = 1 if ledger is None else ledger.generation + 1
         first = Status(
@@ -70,7 +73,7 @@ def decide_kick(
             epoch=epoch,
         )
         return StartLoop(generation, Put(first, IsAbsent()))
-    if status.state is LoopState.RUNNING and status.lease_until > now:
+    if status.state is LoopState.RUNNING and is_live(status, now):
         return NotNeeded("a loop is running")
     if reason is KickReason.CANCEL and due is not None and not _waits_for(status, due):
         return NotNeeded("the loop does not wait for what was canceled")
@@ -89,6 +92,11 @@ def decide_kick(
     # The lease is part of what was judged: a loop that renewed it meanwhile is alive.
     seen = All((Is("state", status.state), Is("generation", status.generation), Is("lease_until", status.lease_until)))
     return StartLoop(generation, Update(ref=StatusRef(pool), set=changes, condition=seen))
+
+
+def is_live(status: Status, now: EpochMs) -> bool:
+    """Whether the lease has not run out. No loop writes one that ends so late as never to run out: that is forged or damaged."""
+    return now < status.lease_until <= now + limits.LEASE_BELIEVED_MS
 
 
 def _waits_for(status: Status, due: EpochMs) -> bool:

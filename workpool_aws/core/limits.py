@@ -91,10 +91,14 @@ DUE_TO_START_MS: Final = 1_000
 """Due work with a free slot starts within it, while the loop runs [WP-20]."""
 CONFIG_EVERY_MS: Final = 1_000
 """How old the config of a pass may be: a resume is seen within it; a limit that forbids fences the pass off at once."""
+CONFIG_QUIET_EVERY_MS: Final = 2_000
+"""The same where nothing is in flight, so that no limit is reached: what was canceled as a whole is not due yet."""
 STALLED_PASSES: Final = 10
 """So many passes in a row that changed something and achieved nothing: slow down and say so."""
 STALLED_SLEEP_MS: Final = 5_000
 LEASE_MS: Final = 30_000
+LEASE_BELIEVED_MS: Final = 5 * 60_000
+"""A lease that ends later was written by no loop, however far apart two clocks may be."""
 LEASE_RENEW_MS: Final = 15_000
 NEAR_MS: Final = 120_000
 """Due within it: the loop stays up. A schedule fires up to a minute late and must lie a minute ahead."""
@@ -190,6 +194,12 @@ TASK_WORKERS_MAX: Final = 500
 
 # The watchdog.
 WATCHDOG_MS: Final = 60_000
+TICK_MS_MAX: Final = 45_000
+"""For so long one tick visits pools; the watchdog's function has a minute."""
+SURVEY_MS_MAX: Final = 10_000
+"""For so long the survey after it does."""
+POOL_TICK_MS_MAX: Final = 10_000
+"""For so long it visits one of them."""
 WATCHDOG_BACK_MS: Final = 5 * 60_000
 """How far back a tick looks for due work, and how long after a loop's lease for what lies before its cursors: several ticks may be lost."""
 WATCHDOG_DEEP_MS: Final = 3_600_000

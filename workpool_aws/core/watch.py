@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workpool_aws.core import limits
+from workpool_aws.core.kick import is_live
 from workpool_aws.core.settle import deep_low
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Config, Done, Ledger, LoopState, ShardMark, Status
@@ -15,7 +16,7 @@ __all__ = ["callback_is_overdue", "deep_look_due", "looks_back", "loop_is_overdu
 
 def loop_is_overdue(status: Status, now: EpochMs) -> str | None:
     """Why the status alone shows a pool that should be at work; None: it does not. Never against a live lease."""
-    if status.state is LoopState.RUNNING and status.lease_until <= now:
+    if status.state is LoopState.RUNNING and not is_live(status, now):
         return "the loop's lease ran out"
     if status.state is LoopState.WAITING and status.wake_at is not None and status.wake_at <= now:
         return "the loop did not wake in time"

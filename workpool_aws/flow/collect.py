@@ -118,27 +118,29 @@ def _rows(store: Store, telemetry: Telemetry, span: Span) -> Iterator[Row]:
         yield from page
 
 
-def pages(store: Store, telemetry: Telemetry, span: Span) -> Iterator[list[Row]]:
-    """Pages of readable rows; a damaged or foreign item is told, and affects nothing else [WP-12]."""
-    return _pages(store, telemetry, span, grow=_same)
+def pages(store: Store, telemetry: Telemetry, span: Span, *, readable: bool = True) -> Iterator[list[Row]]:
+    """Pages of rows. A damaged or foreign item is told, and left out of the `readable` ones: it affects nothing else [WP-12]."""
+    return _pages(store, telemetry, span, grow=_same, readable=readable)
 
 
 def _growing_pages(store: Store, telemetry: Telemetry, span: Span) -> Iterator[list[Row]]:
-    return _pages(store, telemetry, span, grow=page_limit_after)
+    return _pages(store, telemetry, span, grow=page_limit_after, readable=True)
 
 
 def _same(limit: int | None) -> int | None:
     return limit
 
 
-def _pages(store: Store, telemetry: Telemetry, span: Span, *, grow: Callable[[int | None], int | None]) -> Iterator[list[Row]]:
+def _pages(
+    store: Store, telemetry: Telemetry, span: Span, *, grow: Callable[[int | None], int | None], readable: bool
+) -> Iterator[list[Row]]:
     while True:
         page = store.query(span)
         for row in page.rows:
             if isinstance(row.record, Unreadable):
                 bad = row.record
                 telemetry.tell(facts.SetAside(pool=span.pool, partition=bad.partition, sort=bad.sort, reason=bad.reason))
-        yield [row for row in page.rows if not isinstance(row.record, Unreadable)]
+        yield [row for row in page.rows if not readable or not isinstance(row.record, Unreadable)]
         if page.next_low is not None:
             span = replace(span, low=page.next_low, limit=grow(span.limit))
         elif page.next_high is not None:

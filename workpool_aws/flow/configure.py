@@ -8,12 +8,13 @@ from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.kick import kick
 from workpool_aws.model import facts
+from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import NOBODY, Config
-from workpool_aws.model.refs import ConfigRef, LedgerRef, RegistrationRef
-from workpool_aws.model.writes import Is, IsAbsent, Put, Update
-from workpool_aws.ports import ConditionFailed, Ports
+from workpool_aws.model.refs import ConfigRef, LedgerRef, RegistrationRef, Unreadable
+from workpool_aws.model.writes import Above, Is, IsAbsent, Put, Update
+from workpool_aws.ports import ConditionFailed, Ports, Store, Telemetry
 
-__all__ = ["deploy_limit", "ensure_base", "follow_epoch", "is_known", "load", "override"]
+__all__ = ["deploy_limit", "ensure_base", "follow_epoch", "in_force", "is_known", "load", "override"]
 
 _TRIES = 8
 
@@ -22,7 +23,7 @@ def load(ports: Ports, pool: str) -> Config | None:
     """The config of a pool; None when nobody ever set one (the defaults hold)."""
     config = ports.store.get(ConfigRef(pool))
     if config is not None and not isinstance(config, Config):
-        raise StoreUnavailable(f"the config item of pool {pool!r} is damaged: {config}")
+        raise StoreUnavailable(f"the config item of pool {pool!r} is damaged, so nothing starts: `configure` writes it anew ({config})")
     return config
 
 
@@ -30,6 +31,18 @@ def is_known(ports: Ports, pool: str) -> bool:
     """Whether the table has such a pool: it had work once, or it was given a limit."""
     found = ports.store.get_many([RegistrationRef(pool), ConfigRef(pool)])
     return bool(found)
+
+
+def in_force(store: Store, telemetry: Telemetry, pool: str) -> Config | None:
+    """The config as loop and watchdog go by it: as `load`, but a damaged one lets nothing start, since it may have said so.
+
+    It is told of and stays for people to repair: by `configure`, or in the table. Raises StoreUnavailable.
+    """
+    config = store.get(ConfigRef(pool))
+    if isinstance(config, Unreadable):
+        telemetry.tell(facts.SetAside(pool=pool, partition=config.partition, sort=config.sort, reason=config.reason))
+        return Config(pool=pool, version=0, max_parallelism=0, base_by=NOBODY, base_at=EpochMs(0))
+    return config if isinstance(config, Config) else None
 
 
 def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool, by: str) -> None:
@@ -78,13 +91,27 @@ def override(ports: Ports, pool: str, *, max_parallelism: int | None, paused: bo
     Lowering recalls nothing that runs. Raises StoreUnavailable: the change may or may not hold.
     """
     for _ in range(_TRIES):
-        config = load(ports, pool)
+        config = _mended(ports, pool)
         changes = override_changes(max_parallelism=max_parallelism, paused=paused, reset=reset, by=by, now=ports.clock.now())
         written = _write(ports, pool, config, changes)
         if written is not None:
             _announce(ports, pool, first=False)
             return written
     raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
+
+
+def _mended(ports: Ports, pool: str) -> Config | None:
+    """The config; a damaged one is written anew first, with the defaults of a pool that nobody configured."""
+    found = ports.store.get(ConfigRef(pool))
+    if not isinstance(found, Unreadable):
+        return found if isinstance(found, Config) else None
+    # A version that no loop has seen: they compare it.
+    now = ports.clock.now()
+    blank = Config(pool=pool, version=now // 1_000, max_parallelism=limits.PARALLELISM_DEFAULT, base_by=NOBODY, base_at=now)
+    ports.store.write(Put(blank))
+    lost = "its limits, whether it was paused, and its epoch"
+    ports.telemetry.tell(facts.ControlRepaired(pool=pool, item="config", reason=found.reason, lost=lost))
+    return blank
 
 
 def follow_epoch(ports: Ports, pool: str, epoch: int) -> None:
@@ -134,7 +161,8 @@ def _announce(ports: Ports, pool: str, *, first: bool, reason: KickReason = Kick
 def _fence(ports: Ports, pool: str) -> bool:
     """Keep a pass that read the old config from committing. False: there is no ledger, so no loop ever ran."""
     try:
-        ports.store.write(Update(ref=LedgerRef(pool), add={"version": 1}))
-    except ConditionFailed:
-        return False
+        ports.store.write(Update(ref=LedgerRef(pool), add={"version": 1}, condition=Above("version", -1)))
+    except ConditionFailed as met:
+        # By a ledger whose version is no number nobody commits anything.
+        return met.current is not None
     return True

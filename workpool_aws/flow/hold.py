@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from workpool_aws.core import limits
 from workpool_aws.core.drain import Drain
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.repair import rebuild, take_back
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger, LoopState, Owed, ShardMark, Status, Tally
 from workpool_aws.model.refs import LedgerRef, StatusRef, Unreadable
-from workpool_aws.model.writes import All, Below, Is, IsAbsent, Put, Update
+from workpool_aws.model.writes import Above, All, Below, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, Telemetry
 
 __all__ = ["Fenced", "Hold", "TellsOnce", "take_hold"]
@@ -216,17 +217,21 @@ def _take(ports: Ports, pool: str, generation: int, token: str) -> Ledger | None
         ref=LedgerRef(pool),
         set={"generation": generation, "holder": token},
         add={"version": 1},
-        condition=Below("generation", generation),
+        # Nothing can be added to a version that is no number: such a ledger is made anew.
+        condition=All((Below("generation", generation), Above("version", -1))),
     )
     try:
-        taken = ports.store.write(update).record
+        # Of an item that cannot be read an update answers with nothing.
+        met: object = ports.store.write(update).record or ports.store.get(LedgerRef(pool))
     except ConditionFailed as lost:
         if lost.current is None:
             return _create(ports, pool, generation, token)
-        if isinstance(lost.current, Unreadable):
-            raise StoreUnavailable(f"the ledger item of pool {pool!r} is damaged: {lost.current}") from None
-        return _own(lost.current, token)
-    return taken if isinstance(taken, Ledger) else None
+        met = lost.current
+    if isinstance(met, Unreadable):
+        return rebuild(ports, pool, generation, token, met)
+    if isinstance(met, Ledger) and met.generation > generation:
+        return take_back(ports, met, generation, token)
+    return _own(met, token)
 
 
 def _create(ports: Ports, pool: str, generation: int, token: str) -> Ledger | None:

@@ -24,7 +24,7 @@ from workpool_aws.flow.choose import choose_starts, entries_for
 from workpool_aws.flow.collect import read_reports
 from workpool_aws.flow.drain import cancel_works, drain
 from workpool_aws.flow.hold import Fenced, Hold, take_hold
-from workpool_aws.flow.kick import win_generation
+from workpool_aws.flow.kick import is_current, win_generation
 from workpool_aws.flow.recover import Looked, look_at_entries, recover
 from workpool_aws.flow.rest import hand_over, rest
 from workpool_aws.flow.start import StartOrder, begin
@@ -39,7 +39,9 @@ __all__ = ["run_loop"]
 
 
 def run_loop(ports: Ports, order: LoopOrder, remaining_ms: Callable[[], int]) -> None:
-    """Serve one order: be the loop of its generation, if this invocation becomes the holder; a wake order first wins a generation.
+    """Serve one order: be the loop of its generation, if the status names that one and this invocation becomes the holder.
+
+    A wake order first wins a generation. An order of any other generation, or of a pool without a status, changes nothing.
 
     Returns when the loop rests, has handed over or was fenced off. Never raises for trouble with AWS: it ends, its lease runs out, and
     the watchdog starts another. `remaining_ms`: what is left of this Lambda invocation.
@@ -50,6 +52,10 @@ def run_loop(ports: Ports, order: LoopOrder, remaining_ms: Callable[[], int]) ->
             generation = win_generation(ports, order.pool, KickReason.WAKE)
             if generation is None:
                 return
+        elif not is_current(ports.store, order.pool, generation):
+            # An order is a hint, and anybody can send one: the status says which generation there is [WP-2].
+            ports.telemetry.tell(facts.LoopFenced(pool=order.pool, generation=generation))
+            return
         hold = take_hold(ports, order.pool, generation, remaining_ms)
         if hold is None:
             ports.telemetry.tell(facts.LoopFenced(pool=order.pool, generation=generation))
@@ -160,9 +166,10 @@ def _one_pass(hold: Hold, now: EpochMs) -> PassDone:
 
 
 def _config(hold: Hold, now: EpochMs) -> Config | None:
-    """The config, at most a second old. Whoever changes it bumps the ledger's version, so that no pass commits by an older one [WP-13]."""
-    if hold.config_read_at is None or now - hold.config_read_at >= limits.CONFIG_EVERY_MS:
-        hold.config = configure.load(hold.ports, hold.pool)
+    """The config, a second or two old at most. Whoever changes it bumps the ledger's version: no pass commits by an older one [WP-13]."""
+    kept_ms = limits.CONFIG_EVERY_MS if hold.entries else limits.CONFIG_QUIET_EVERY_MS
+    if hold.config_read_at is None or now - hold.config_read_at >= kept_ms:
+        hold.config = configure.in_force(hold.ports.store, hold.ports.telemetry, hold.pool)
         hold.config_read_at = now
     return hold.config
 

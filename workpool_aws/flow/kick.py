@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from workpool_aws.core import limits
 from workpool_aws.core.kick import KickReason, NotNeeded, StartLoop, decide_kick
-from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config, Deployment, Ledger, Registration, Status
+from workpool_aws.model.loop import Config, Deployment, Ledger, LoopState, Registration, Status
 from workpool_aws.model.messages import LoopOrder
-from workpool_aws.model.refs import ConfigRef, DeploymentRef, LedgerRef, RegistrationRef, StatusRef
+from workpool_aws.model.refs import ConfigRef, DeploymentRef, LedgerRef, RegistrationRef, StatusRef, Unreadable
 from workpool_aws.model.writes import Put
-from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports
+from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports, Store
 
-__all__ = ["ensure_registered", "epoch_of", "invoke_loop", "kick", "loop_arn", "win_generation"]
+__all__ = ["ensure_registered", "epoch_of", "invoke_loop", "is_current", "kick", "loop_arn", "win_generation"]
 
 
 _NO_LOOP: Final = "no loop function is known: WORKPOOL_LOOP_ARN is not set, and the table's #deployment item names none"
@@ -54,30 +53,43 @@ def win_generation(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs 
     return _win(ports, pool, _known(ports, pool), reason, due=due)
 
 
+def is_current(store: Store, pool: str, generation: int) -> bool:
+    """Whether the status says that this generation is the one to run. Raises StoreUnavailable."""
+    status = store.get(StatusRef(pool))
+    return isinstance(status, Status) and status.state is LoopState.RUNNING and status.generation == generation
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A pool's status, or what else there is of a pool that has none: nothing, unless somebody removed it by hand."""
+    """A pool's status, or what else there is of a pool that has none: nothing, unless somebody removed or damaged it."""
 
     status: Status | None
     ledger: Ledger | None = None
     config: Config | None = None
+    damage: Unreadable | None = None
+    """The status item, where it cannot be read."""
 
     @property
     def epoch(self) -> int:
         if self.status is not None:
             return self.status.epoch
         # Of a config that is gone or damaged, too, the ledger knows the epoch that was drained last: an older one never is.
-        return max((each.epoch for each in (self.config, self.ledger) if each is not None), default=0)
+        known = max((each.epoch for each in (self.config, self.ledger) if each is not None), default=0)
+        # What cannot be read may have been one ahead: `cancel_all` raises the status's first.
+        return known if self.damage is None else known + 1
 
 
 def _known(ports: Ports, pool: str) -> _Known:
     status = ports.store.get(StatusRef(pool))
     if isinstance(status, Status):
         return _Known(status)
-    if status is not None:
-        raise StoreUnavailable(f"the status item of pool {pool!r} is damaged: {status}")
     ledger, config = ports.store.get(LedgerRef(pool)), ports.store.get(ConfigRef(pool))
-    return _Known(None, ledger if isinstance(ledger, Ledger) else None, config if isinstance(config, Config) else None)
+    return _Known(
+        None,
+        ledger if isinstance(ledger, Ledger) else None,
+        config if isinstance(config, Config) else None,
+        status if isinstance(status, Unreadable) else None,
+    )
 
 
 def _win(ports: Ports, pool: str, known: _Known, reason: KickReason, *, due: EpochMs | None) -> int | None:
@@ -88,7 +100,16 @@ def _win(ports: Ports, pool: str, known: _Known, reason: KickReason, *, due: Epo
     if known.status is None:
         # Before the status: from the moment a pool can have work that nobody looks at, the watchdog must know it.
         ensure_registered(ports, pool)
+    if known.damage is not None and isinstance(decision.write, Put):
+        # Over what nobody can read. Two that do so name the same generation, and one of their loops becomes the holder.
+        decision = replace(decision, write=Put(decision.write.record))
+        _tell_repaired(ports, pool, known.damage)
     return decision.generation if _wins(ports, decision, token) else None
+
+
+def _tell_repaired(ports: Ports, pool: str, damage: Unreadable) -> None:
+    lost = "when it meant to wake; its epoch is counted on from its config's"
+    ports.telemetry.tell(facts.ControlRepaired(pool=pool, item="status", reason=damage.reason, lost=lost))
 
 
 def _wins(ports: Ports, decision: StartLoop, token: str) -> bool:

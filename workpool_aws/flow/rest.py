@@ -80,7 +80,7 @@ def _something_there(hold: Hold, decision: Rest, config_version: int) -> bool:
     Config (a resume), done records, and works up to the wake-up: work due only now is not enough, a delayed one may have been enqueued.
     """
     ports = hold.ports
-    config = configure.load(ports, hold.pool)
+    config = configure.in_force(ports.store, ports.telemetry, hold.pool)
     if (0 if config is None else config.version) != config_version:
         return True
     now = ports.clock.now()

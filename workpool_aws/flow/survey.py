@@ -6,8 +6,10 @@ from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import configure
 from workpool_aws.flow.stats import take_stats
+from workpool_aws.flow.turns import visit_each
 from workpool_aws.flow.watch import registered_pools
 from workpool_aws.model import facts
+from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import LoopState, Status
 from workpool_aws.model.refs import StatusRef
 from workpool_aws.ports import Ports
@@ -18,24 +20,22 @@ __all__ = ["survey"]
 def survey(ports: Ports) -> None:
     """Tell of every pool that is not idle: an idle one has nothing that could be told.
 
-    Never raises: a pool that could not be read is left out, until the next survey.
+    Never raises: a pool that could not be read is told of as such, and left out until the next survey.
     """
+    now = ports.clock.now()
     try:
-        for pool in registered_pools(ports.store, ports.telemetry):
-            _survey_pool(ports, pool)
+        pools = [*registered_pools(ports.store, ports.telemetry)]
     except StoreUnavailable:
         return
+    visit_each(ports, pools, _survey_pool, ends_at=EpochMs(now + limits.SURVEY_MS_MAX), by="survey")
 
 
 def _survey_pool(ports: Ports, pool: str) -> None:
-    try:
-        status = ports.store.get(StatusRef(pool))
-        if not isinstance(status, Status) or status.state is LoopState.IDLE:
-            return
-        config = configure.load(ports, pool)
-        stats = take_stats(ports, pool, window_ms=limits.STATS_WINDOW_MS_MIN)
-    except StoreUnavailable:
+    status = ports.store.get(StatusRef(pool))
+    if not isinstance(status, Status) or status.state is LoopState.IDLE:
         return
+    config = configure.in_force(ports.store, ports.telemetry, pool)
+    stats = take_stats(ports, pool, window_ms=limits.STATS_WINDOW_MS_MIN)
     limit = limits.PARALLELISM_DEFAULT if config is None else config.limit
     told = facts.Surveyed(pool=pool, pending=stats.pending, running=stats.running, limit=limit, oldest_pending_s=stats.oldest_pending_s)
     ports.telemetry.tell(told)

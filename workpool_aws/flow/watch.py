@@ -7,7 +7,9 @@ a warning each time it acts.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+from workpool_aws.core import limits
 from workpool_aws.core.drain import is_settled
 from workpool_aws.core.kick import KickReason
 from workpool_aws.core.settle import deep_low, settle
@@ -16,36 +18,65 @@ from workpool_aws.core.watch import callback_is_overdue, deep_look_due, looks_ba
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import deployment
 from workpool_aws.flow.collect import due_in, pages, read_reports
-from workpool_aws.flow.deep_look import config_of, ledger_of, look_deep
+from workpool_aws.flow.configure import in_force
+from workpool_aws.flow.deep_look import look_deep
 from workpool_aws.flow.kick import kick
+from workpool_aws.flow.shards import marks_of
+from workpool_aws.flow.turns import visit_each
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import LoopState, Registration, ShardMark, Status
-from workpool_aws.model.refs import Shelf, Span, StatusRef
+from workpool_aws.model.loop import Config, Ledger, LoopState, Registration, Status
+from workpool_aws.model.names import POOL
+from workpool_aws.model.refs import ConfigRef, LedgerRef, Shelf, Span, StatusRef, Unreadable
+from workpool_aws.model.writes import Put
 from workpool_aws.ports import Ports, Store, Telemetry
 
 __all__ = ["needs_a_kick", "registered_pools", "watch", "would_act"]
 
 
 def watch(ports: Ports) -> None:
-    """Keep what is known of the deployment current, and look at every registered pool.
+    """Keep what is known of the deployment current, and look at every registered pool. Never raises for what a pool holds.
 
-    Trouble with one does not keep it from the others [WP-12].
+    Trouble with one does not keep it from the others, nor does one that takes long [WP-12]. Damaged items are told of once an hour.
     """
+    now = ports.clock.now()
+    ports = replace(ports, telemetry=_Hourly(ports.telemetry, now))
     deployment.keep_current(ports)
-    for pool in registered_pools(ports.store, ports.telemetry):
-        try:
-            _watch_pool(ports, pool)
-        except StoreUnavailable as error:
-            ports.telemetry.tell(facts.KickFailed(pool=pool, reason=KickReason.WATCHDOG, error=str(error)))
+    pools = [*_registered(ports, now)]
+    visit_each(ports, pools, _watch_pool, ends_at=EpochMs(now + limits.TICK_MS_MAX), by=KickReason.WATCHDOG)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hourly:
+    """Passes on what is told, but of damaged items only once an hour: a tick meets the same ones again and again."""
+
+    telemetry: Telemetry
+    now: EpochMs
+
+    def tell(self, fact: facts.Fact) -> None:
+        if not isinstance(fact, facts.SetAside) or deep_look_due(self.now):
+            self.telemetry.tell(fact)
 
 
 def registered_pools(store: Store, telemetry: Telemetry) -> Iterator[str]:
-    """Every pool of the table that ever had work."""
-    for page in pages(store, telemetry, Span(shelf=Shelf.REGISTRY)):
-        for row in page:
-            if isinstance(row.record, Registration):
-                yield row.record.pool
+    """Every pool of the table that ever had work, by the names of the rows: what else a row says may be damaged."""
+    for page in pages(store, telemetry, Span(shelf=Shelf.REGISTRY), readable=False):
+        yield from (row.sort for row in page if POOL.fullmatch(row.sort))
+
+
+def _registered(ports: Ports, now: EpochMs) -> Iterator[str]:
+    """The pools; damaged rows are written anew on the way. What cannot be read now is read by the next tick."""
+    try:
+        for page in pages(ports.store, ports.telemetry, Span(shelf=Shelf.REGISTRY), readable=False):
+            for row in page:
+                if isinstance(row.record, Unreadable) and POOL.fullmatch(row.sort):
+                    ports.store.write(Put(Registration(pool=row.sort, registered_at=now)))
+                    told = facts.ControlRepaired(pool=row.sort, item="registry", reason=row.record.reason, lost="when it was registered")
+                    ports.telemetry.tell(told)
+                if POOL.fullmatch(row.sort):
+                    yield row.sort
+    except StoreUnavailable as error:
+        ports.telemetry.tell(facts.KickFailed(pool="", reason=KickReason.WATCHDOG, error=str(error)))
 
 
 def _watch_pool(ports: Ports, pool: str) -> None:
@@ -69,16 +100,40 @@ def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs, *,
     `ever`: also for work that ticks before `now` would have found.
     """
     status = store.get(StatusRef(pool))
+    if isinstance(status, Unreadable):
+        return "the status cannot be read"
     if not isinstance(status, Status):
-        return "the pool has no status"
+        # A row of the registry alone is no reason: whoever may write one could have a loop for each.
+        return "the pool has no status" if _has_anything(store, pool) else None
     overdue = loop_is_overdue(status, now)
     if overdue is not None or status.state is LoopState.RUNNING:
         return overdue
-    ledger, config = ledger_of(store, pool), config_of(store, pool)
+    found = store.get(LedgerRef(pool))
+    if isinstance(found, Unreadable):
+        return "the ledger cannot be read"
+    ledger = found if isinstance(found, Ledger) else None
+    if ledger is not None and ledger.generation > status.generation and not _has_moved(store, pool, status):
+        return "the ledger names a generation that never was"
+    config = in_force(store, telemetry, pool)
     if not is_settled(config, ledger):
         return "works to cancel, no loop"
+    return _left_to_do(store, telemetry, pool, status, ledger, config, now, ever=ever)
+
+
+def _left_to_do(
+    store: Store,
+    telemetry: Telemetry,
+    pool: str,
+    status: Status,
+    ledger: Ledger | None,
+    config: Config | None,
+    now: EpochMs,
+    *,
+    ever: bool,
+) -> str | None:
+    """What a loop would find to do in a pool that rests; `None` means nothing."""
     taken = Taken(() if ledger is None else ledger.entries, frozenset(), config)
-    for shard, mark in enumerate((ShardMark(),) if ledger is None else ledger.shards):
+    for shard, mark in enumerate(marks_of(ledger)):
         # Never further back than a new holder: what only the watchdog saw, it would kick for once a minute, for ever [WP-22].
         back = looks_back(status, now)
         low = works_from(mark, back=back, now=None if ever else now)
@@ -90,3 +145,15 @@ def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs, *,
         if callback_is_overdue(ledger, reports.records, now):
             return "a callback is owed"
     return None
+
+
+def _has_anything(store: Store, pool: str) -> bool:
+    """Whether a pool without a status has a ledger, a config, or a row where work items lie."""
+    if store.get(LedgerRef(pool)) is not None or store.get(ConfigRef(pool)) is not None:
+        return True
+    return any(store.query(Span(shelf=Shelf.WORK, pool=pool, shard=shard, limit=1)).rows for shard in range(len(marks_of(None))))
+
+
+def _has_moved(store: Store, pool: str, status: Status) -> bool:
+    """Whether the status, read again, is another: a loop of the next generation may have taken the ledger between the two reads."""
+    return store.get(StatusRef(pool)) != status

@@ -12,6 +12,7 @@ __all__ = [
     "BaseIgnored",
     "CancelAllAsked",
     "ConfigAlternates",
+    "ControlRepaired",
     "DeploymentNotRecorded",
     "DeploymentRecorded",
     "DeploymentReplaced",
@@ -115,6 +116,19 @@ class SetAside(Fact):
     partition: str
     sort: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlRepaired(Fact):
+    """A control item of a pool was forged or damaged, and made sound again."""
+
+    level: ClassVar[int] = logging.ERROR
+    name: ClassVar[str] = "control_repaired"
+    item: str
+    """status, ledger, config or registry."""
+    reason: str
+    lost: str
+    """What could not be made good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import Record, Ref
 
-__all__ = ["Above", "All", "Below", "Condition", "Either", "Is", "IsAbsent", "Put", "Update", "Write", "Written"]
+__all__ = ["Above", "All", "Below", "Condition", "Either", "Is", "IsAbsent", "IsNot", "Put", "Update", "Write", "Written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,14 @@ class Is:
 
     field: str
     value: str | int | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class IsNot:
+    """The field does not have this value: it has another, of whatever type, or is absent (the item itself may be, too)."""
+
+    field: str
+    value: str | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ class Either:
     parts: tuple[Condition, ...]
 
 
-Condition = IsAbsent | Is | Below | Above | All | Either
+Condition = IsAbsent | Is | IsNot | Below | Above | All | Either
 
 
 @dataclass(frozen=True, slots=True)

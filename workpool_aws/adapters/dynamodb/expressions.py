@@ -13,7 +13,7 @@ from workpool_aws.adapters.forms import Value
 from workpool_aws.adapters.keys import PARTITION_KEY, SORT_KEY
 from workpool_aws.adapters.schema import attribute_of, encode_field, number_attribute_of
 from workpool_aws.model.refs import Record
-from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent
+from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, IsNot
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -42,6 +42,8 @@ class Expressions:
                 return f"attribute_not_exists({self._name(PARTITION_KEY)})"
             case Is():
                 return self._is(condition, kind)
+            case IsNot():
+                return self._is_not(condition, kind)
             case Below():
                 return f"{self._name(number_attribute_of(kind, condition.field))} < {self._value(condition.value)}"
             case Above():
@@ -85,6 +87,14 @@ class Expressions:
         wanted = encode_field(kind, condition.field, condition.value)
         return f"attribute_not_exists({name})" if wanted is None else f"{name} = {self._value(wanted)}"
 
+    def _is_not(self, condition: IsNot, kind: type[Record]) -> str:
+        name = self._name(attribute_of(kind, condition.field))
+        unwanted = encode_field(kind, condition.field, condition.value)
+        if unwanted is None:
+            return f"attribute_exists({name})"
+        # Absence is said apart: engines differ in what `<>` means of an absent attribute.
+        return f"attribute_not_exists({name}) OR {name} <> {self._value(unwanted)}"
+
     def _conjunct(self, condition: Condition, kind: type[Record]) -> str:
         # DynamoDB refuses doubled parentheses, so they stand only where OR would otherwise bind weaker than the AND around it.
         text = self.condition(condition, kind)
@@ -107,6 +117,8 @@ def _check_parts(parts: tuple[Condition, ...]) -> None:
 
 
 def _is_alternative(condition: Condition) -> bool:
+    if isinstance(condition, IsNot):
+        return True
     if isinstance(condition, Either):
         return len(condition.parts) > 1 or _is_alternative(condition.parts[0])
     return False

@@ -13,7 +13,7 @@ from workpool_aws.adapters.codec import Change, Item
 from workpool_aws.adapters.forms import Value
 from workpool_aws.adapters.schema import attribute_of, encode_field, number_attribute_of
 from workpool_aws.model.refs import Record
-from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent
+from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, IsNot
 
 __all__ = ["applied", "holds"]
 
@@ -33,6 +33,8 @@ def holds(condition: Condition | None, kind: type[Record], item: Mapping[str, Va
         case Is():
             wanted = encode_field(kind, condition.field, condition.value)
             return _same(found.get(attribute_of(kind, condition.field)), wanted)
+        case IsNot():
+            return not _same(found.get(attribute_of(kind, condition.field)), encode_field(kind, condition.field, condition.value))
         case Below():
             number = _number(found.get(number_attribute_of(kind, condition.field)))
             return number is not None and number < condition.value

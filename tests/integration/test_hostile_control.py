@@ -1,0 +1,232 @@
+"""Control items that somebody damaged: repaired where they safely can be, else told once an hour, and no other pool is the worse for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from builders import NOW, a_running_work, an_id
+from integration.stage import POOL, TARGET, Stage
+from pool_world import TABLE
+from workpool_aws import Workpool
+from workpool_aws.adapters.codec import encode
+from workpool_aws.adapters.keys import key_of
+from workpool_aws.core import limits
+from workpool_aws.flow.survey import survey
+from workpool_aws.flow.turns import in_turn
+from workpool_aws.flow.watch import watch
+from workpool_aws.model.facts import ControlRepaired, KickFailed, LoopTook, SetAside, WatchdogActed
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Entry, EntryKey, LoopState, Owed, Registration, Status
+from workpool_aws.model.refs import ConfigRef, LedgerRef, Page, Ref, RegistrationRef, Span, StatusRef
+from workpool_aws.model.work import CallbackState, Outcome, State
+
+HOUR = 3_600_000
+STATUS: list[Mapping[str, object]] = [
+    {"s": "running", "g": 999_999_999, "l": 0},
+    {"s": "running", "g": 10**12 - 1, "l": 0},
+    {"s": "running", "g": 10**12, "l": 0},
+    {"s": "waiting", "g": 1, "l": 0, "wk": 2**48},
+    {"s": "dancing", "g": 1, "l": 0},
+    {"s": "idle", "g": "1", "l": 0},
+    {"s": "idle", "g": -1, "l": 0},
+    {},
+]
+LEDGERS: list[Mapping[str, object]] = [
+    {"sh": ["::0"] * 33},
+    {"sh": []},
+    {"sh": ["no id:no id:0"]},
+    {"en": b"\x07junk"},
+    {"en": [1, 2]},
+    {"ta": "0:0.0.0.0:" + "111x" * 26 + "!"},
+    {"cb": ["x"]},
+    {"g": "many"},
+    {"g": 10**15},
+    {"g": -1},
+    {"v": "many"},
+    {"v": 10**15},
+    {"h": 5},
+]
+
+
+def inject(stage: Stage, ref: Ref, item: Mapping[str, object]) -> None:
+    key = key_of(ref)
+    stage.table.memory.inject(key.pk, key.sk, {name: value for name, value in item.items() if name not in {"pk", "sk"}})
+
+
+def finishes_another_pools_work(stage: Stage) -> None:
+    other = Workpool(TABLE, "zebra", ports=stage.ports)
+    work_id = other.enqueue_action(None, TARGET, {})
+    stage.aws.loops.clear()  # whoever kicked died: the watchdog alone finds it
+    stage.run(180_000, watchdog=True)
+    assert other.status(None, work_id).outcome == "success"
+
+
+@pytest.mark.parametrize("item", STATUS, ids=str)
+def test_a_damaged_status_is_written_anew_and_its_pool_goes_on(item: Mapping[str, object]) -> None:
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+    inject(stage, StatusRef(POOL), item)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    finishes_another_pools_work(stage)
+
+    assert stage.work(work_id).state is State.FINISHED
+    assert stage.status().state is LoopState.IDLE
+
+
+@pytest.mark.parametrize("change", LEDGERS, ids=str)
+def test_a_damaged_ledger_is_made_anew_with_all_that_runs(change: Mapping[str, object]) -> None:
+    """[WP-1] [WP-21] A slot for each start that runs, a callback for each that is owed, told once."""
+    stage = Stage()
+    stage.pool(max_parallelism=2).enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+    running = a_running_work(id=an_id(stage.clock.at, 5), deadline=EpochMs(stage.clock.at + 600_000))
+    owing = a_running_work(
+        id=an_id(stage.clock.at, 6),
+        state=State.FINISHED,
+        outcome=Outcome.SUCCESS,
+        result="1",
+        finished_at=EpochMs(stage.clock.at),
+        on_complete=TARGET,
+        callback=CallbackState.PENDING,
+    )
+    stage.place(running, owing)
+    whole = replace(
+        stage.ledger(),
+        entries={EntryKey(running.id, 1): Entry(EpochMs(stage.clock.at + 600_000), confirmed=True)},
+        callbacks=(Owed(owing.id, EpochMs(stage.clock.at)),),
+    )
+    inject(stage, LedgerRef(POOL), {**encode(whole), **change})
+    ids = stage.pool().enqueue_action_batch(None, TARGET, [{}] * 3)
+    finishes_another_pools_work(stage)
+
+    assert {stage.work(each).state for each in ids} == {State.FINISHED}
+    assert EntryKey(running.id, 1) in stage.ledger().entries
+    assert stage.work(owing.id).callback is not CallbackState.PENDING
+    # Generation and holder are what taking it writes anyway.
+    told = [] if change in ({"g": -1}, {"h": 5}) else [("ledger", POOL)]
+    assert [(fact.item, fact.pool) for fact in stage.telemetry.of(ControlRepaired)] == told
+
+
+def test_a_damaged_ledger_of_a_resting_pool_is_made_anew_by_the_next_tick() -> None:
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+    inject(stage, LedgerRef(POOL), {"h": "x"})
+    stage.watch()
+    stage.run(10_000)
+
+    assert stage.ledger().generation == 2
+    assert [fact.reason for fact in stage.telemetry.of(WatchdogActed)] == ["the ledger cannot be read"]
+
+
+def test_a_pool_whose_config_is_damaged_starts_nothing_and_spins_nowhere() -> None:
+    """[WP-13] It may have said pause. Told of once an hour by the watchdog, and repaired by whoever configures the pool."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+    inject(stage, ConfigRef(POOL), {"max": 10**9})
+    started = len(stage.aws.started)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(2 * HOUR, watchdog=True)
+
+    assert len(stage.aws.started) == started
+    assert len(stage.telemetry.of(LoopTook)) <= 3
+    assert len([fact for fact in stage.telemetry.of(SetAside) if fact.sort == "config"]) <= 8
+    stage.pool().configure(None, max_parallelism=3)
+    stage.run(60_000)
+    assert stage.work(work_id).state is State.FINISHED
+    assert [fact.item for fact in stage.telemetry.of(ControlRepaired)] == ["config"]
+
+
+def test_a_damaged_row_of_the_registry_is_written_anew() -> None:
+    """[WP-20] Its key is the pool's name, so nothing can drop a pool from the watchdog's sight by writing over it."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.aws.loops.clear()
+    inject(stage, RegistrationRef(POOL), {"at": "never"})
+    stage.run(180_000, watchdog=True)
+
+    assert stage.work(work_id).state is State.FINISHED
+    assert isinstance(stage.table.memory.peek(RegistrationRef(POOL)), Registration)
+    assert [fact.item for fact in stage.telemetry.of(ControlRepaired)] == ["registry"]
+
+
+def test_damage_that_stays_is_told_by_the_watchdog_once_an_hour() -> None:
+    stage = Stage()
+    stage.table.memory.inject("#pools", "no pool's name", {"at": 1})
+    stage.run(3 * HOUR, watchdog=True)
+
+    assert len(stage.telemetry.of(SetAside)) == 3
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), ZeroDivisionError(), KeyError("x"), RecursionError()])
+def test_whatever_a_pool_raises_the_watchdog_goes_on_to_the_next(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """[WP-12] It is told of which pool."""
+    stage = Stage()
+    for name in ("aardvark", "zebra"):
+        Workpool(TABLE, name, ports=stage.ports).enqueue_action(None, TARGET, {})
+    stage.aws.loops.clear()
+    stage.clock.at += 60_000
+    get = stage.table.get
+
+    def failing(ref: Ref) -> object:
+        if ref == StatusRef("aardvark"):
+            raise error
+        return get(ref)
+
+    monkeypatch.setattr(stage.table, "get", failing)
+    stage.watch()
+    survey(stage.ports)
+
+    assert [each.pool for each in stage.aws.loops] == ["zebra"]
+    assert {fact.pool for fact in stage.telemetry.of(KickFailed)} == {"aardvark"}
+
+
+def test_a_slow_pool_takes_its_share_of_a_tick_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """[WP-12] Each of its answers takes four seconds."""
+    stage = Stage()
+    for name in ("aardvark", "zebra"):
+        Workpool(TABLE, name, ports=stage.ports).enqueue_action(None, TARGET, {})
+    stage.aws.loops.clear()
+    stage.clock.at += 60_000
+    query, get, slow = stage.table.query, stage.table.get, list[object]()
+
+    def note(asked: Ref | Span) -> None:
+        if asked != RegistrationRef("aardvark") and getattr(asked, "pool", "") == "aardvark":
+            slow.append(asked)
+            stage.clock.at += 4_000
+
+    def slow_query(span: Span) -> Page:
+        note(span)
+        return query(span)
+
+    def slow_get(ref: Ref) -> object:
+        note(ref)
+        return get(ref)
+
+    monkeypatch.setattr(stage.table, "query", slow_query)
+    monkeypatch.setattr(stage.table, "get", slow_get)
+    stage.resting_as(LoopState.IDLE)
+    stage.place(Status(pool="aardvark", state=LoopState.IDLE, generation=1, lease_until=NOW))
+    watch(stage.ports)
+
+    assert "zebra" in [each.pool for each in stage.aws.loops]
+    assert len(slow) <= limits.POOL_TICK_MS_MAX // 4_000 + 1
+
+
+def test_every_pool_comes_first_in_some_tick_before_long() -> None:
+    """[WP-12] Also where a tick gets through a tenth of the pools only."""
+
+    def waits(pools: Sequence[str]) -> int:
+        seen, tick = set[str](), 0
+        while seen != set(pools) and tick < 100:
+            seen |= set(in_turn(pools, EpochMs(NOW + tick * limits.WATCHDOG_MS))[: max(1, len(pools) // 10)])
+            tick += 1
+        return tick
+
+    for count in (1, 2, 7, 10, 100, 997, 1_000):
+        assert waits([f"pool-{n}" for n in range(count)]) <= 30
