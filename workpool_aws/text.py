@@ -16,6 +16,7 @@ __all__ = ["NOTHING", "Words", "as_line", "as_text", "shown"]
 _SHOWN_MAX: Final = 200
 _ITEMS_MAX: Final = 50
 _LEVELS_MAX: Final = 6
+_VALUES_MAX: Final = 4 * _ITEMS_MAX
 _DIGITS_MAX: Final = 300
 _MARKS_MAX: Final = 4
 
@@ -94,9 +95,14 @@ class _Short(reprlib.Repr):
     def __init__(self) -> None:
         super().__init__()
         self.maxlevel = _LEVELS_MAX
+        self._left = _VALUES_MAX
         self.maxdict = self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdeque = self.maxarray = _ITEMS_MAX
 
     def repr1(self, x: object, level: int) -> str:
+        # A few lists that hold each other many times over unfold to more than anything can hold.
+        self._left -= 1
+        if self._left < 0:
+            return "..."
         # By the exact class: what a subclass says of itself is its own affair.
         if type(x) in {str, bytes}:
             return self._beginning(x)

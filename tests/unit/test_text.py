@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import unicodedata
 
 import pytest
@@ -161,11 +162,37 @@ def test_whatever_a_value_does_it_is_shown(value):
 
 @pytest.mark.parametrize(
     "value",
-    ["x" * 10**8, b"x" * 10**8, list(range(10**6)), dict.fromkeys(range(10**6)), 10**20_000, Says("y" * 10**7), [["x" * 10**7] * 50] * 50],
-    ids=["str", "bytes", "list", "dict", "int", "repr", "nested"],
+    [
+        "x" * 10**7,
+        b"x" * 10**7,
+        list(range(10**5)),
+        tuple(range(10**5)),
+        set(range(10**5)),
+        dict.fromkeys(range(10**5)),
+        10**20_000,
+        [["x" * 10**6] * 50] * 50,
+    ],
+    ids=["str", "bytes", "list", "tuple", "set", "dict", "int", "nested"],
 )
-def test_a_huge_value_is_shown_by_its_beginning(value):
+def test_of_a_huge_value_only_the_beginning_is_looked_at(value):
+    tracemalloc.start()
+    try:
+        assert len(shown(value)) < 280
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("make", [lambda inner: [inner] * 50, lambda inner: (inner,) * 50, lambda inner: dict.fromkeys(range(50), inner)])
+def test_what_unfolds_without_end_is_shown(make):
+    value = "x"
+    for _ in range(30):
+        value = make(value)
     assert len(shown(value)) < 280
+
+
+def test_a_huge_repr_is_cut():
+    assert len(shown(Says("y" * 10**7))) < 280
 
 
 def test_what_contains_itself_is_shown():
