@@ -64,7 +64,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Demo:
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["demo", "--engine", "redis"], "argument --engine: must be moto, memory, or the URL of a DynamoDB endpoint ("),
+        (["demo", "--engine", "redis"], "argument --engine: must be memory, moto, or the URL of a DynamoDB endpoint ("),
         (["demo", "--engine", "ftp://host"], "argument --engine: must be"),
         (["demo", "--engine", "http://"], "argument --engine: must be"),
         (["demo", "--engine", "http://[::1"], "argument --engine: must be"),

@@ -180,7 +180,7 @@ def test_the_verdict_names_what_went_wrong(report: DemoReport, words: str) -> No
 def test_an_engine_that_does_not_count_units_shows_none() -> None:
     silent = replace(REPORT, usage=replace(REPORT.usage, write_units=None, read_units=None))
 
-    assert dict(summary_rows(silent))["cost"] == "not known: units are counted on the engines moto and memory"
+    assert dict(summary_rows(silent))["cost"] == "not known: units are counted on the engines memory and moto"
     assert silent.to_json()["write_units_per_action"] is None
 
 

@@ -44,8 +44,8 @@ class DemoOptions:
     fail_rate: float = 1 / 12
     """The share of attempts that fails by design, 0 to 1."""
     seed: int = 0
-    engine: str = "moto"
-    """`moto`, `memory`, or the URL of a DynamoDB endpoint."""
+    engine: str = "memory"
+    """`memory`, `moto`, or the URL of a DynamoDB endpoint."""
     clock: Literal["real", "virtual"] = "real"
 
 

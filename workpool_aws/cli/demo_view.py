@@ -138,7 +138,7 @@ def summary_rows(report: DemoReport) -> list[tuple[str, str]]:
 def _cost(report: DemoReport) -> str:
     write_units, read_units = report.write_units_per_action, report.read_units_per_action
     if write_units is None or read_units is None:
-        return "not known: units are counted on the engines moto and memory"
+        return "not known: units are counted on the engines memory and moto"
     return f"{write_units:.2f} write and {read_units:.2f} read units an action"
 
 

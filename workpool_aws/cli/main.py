@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_ENGINES: Final = ("moto", "memory")
+_ENGINES: Final = ("memory", "moto")
 _FAIL_RATE: Final = "1/12"
 _ITEMS_MAX: Final = 10_000
 _MESSAGE_MAX: Final = 1_000
@@ -183,7 +183,9 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
         help=f"share of attempts that fails by design, 0 to 1 ({_FAIL_RATE})",
     )
     demo.add_argument("--seed", type=_seed, default=0, metavar="S", help="which works come first, and which attempts fail (0)")
-    demo.add_argument("--engine", type=_engine, default="moto", metavar="E", help="moto, memory, or the URL of a DynamoDB endpoint (moto)")
+    demo.add_argument(
+        "--engine", type=_engine, default="memory", metavar="E", help="memory, moto, or the URL of a DynamoDB endpoint (memory)"
+    )
     demo.add_argument(
         "--clock",
         choices=("real", "virtual"),

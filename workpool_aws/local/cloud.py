@@ -50,8 +50,10 @@ class LocalCloud:
     Args:
         clock: "virtual": deterministic; one thread runs at a time and time jumps to the next thing due. "real": threads and real time.
         speed: How much faster than real time a real clock runs.
-        engine: "moto": through boto3, with user code's own tables beside ours; one such cloud per process. "memory": fast, without boto3.
-            A URL: DynamoDB at that endpoint; the cloud's tables there are deleted on leaving.
+        engine: Where the pools' tables are. "memory": fast, without boto3. "moto": every call of the library goes through boto3, and its
+            tables stand beside user code's own; one such cloud per process. A URL: DynamoDB at that endpoint; the cloud's tables there
+            are deleted on leaving. With each of them, user code's own tables, queues, topics and buckets are moto's, which is loaded
+            when boto3 first asks for one.
         scheduler: Schedules fire at their time ("exact"), or up to a minute later ("aws").
         seed: The same seed gives the same run, on the virtual clock.
         duplicate_deliveries: Probability, for each asynchronous invocation, that its event is delivered twice.
@@ -71,7 +73,7 @@ class LocalCloud:
         *,
         clock: ClockName = "virtual",
         speed: float = 1.0,
-        engine: str = "moto",
+        engine: str = "memory",
         scheduler: Precision = "exact",
         seed: int = 0,
         duplicate_deliveries: float = 0.0,
@@ -117,12 +119,11 @@ class LocalCloud:
             kernel, chooser, self._options.seed, self._rates, self._options.scheduler, self._ports_of, faults or NoFaults()
         )
         with ExitStack() as undo:
-            undo.callback(kernel.close)
+            undo.enter_context(self._platform.aws.opened())
             self._engine = _engine_for(self._options.engine, self._platform)
-            self._engine.open()
-            undo.pop_all()
             undo.callback(self._engine.close)
             undo.callback(kernel.close)
+            self._engine.open()
             deploy(self._platform)
             self._ports_of(_TABLE)
             start_watchdog(self._platform, self._engine, self._ports, real=self._options.clock == "real")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
-from workpool_aws.local.environment import cloud_environment
 from workpool_aws.local.functions import REGION
 from workpool_aws.local.kernel import LocalCloudError
 from workpool_aws.local.memory_engine import direct_ports
@@ -61,7 +60,6 @@ class EndpointEngine:
         self._url = url
         self._suffix = secrets.token_hex(4)
         self._names: dict[str, str] = {}
-        self._undo = ExitStack()
         self._clients: list[DynamoDBClient] = []
 
     def open(self) -> None:
@@ -70,25 +68,19 @@ class EndpointEngine:
 
         from workpool_aws.adapters.aws import CLIENT_CONFIGS  # noqa: PLC0415 - loads boto3
 
-        with ExitStack() as undo:
-            undo.enter_context(cloud_environment())
-            try:
-                with _answering(self._url):
-                    client = boto3.Session(region_name=REGION).client("dynamodb", endpoint_url=self._url, config=CLIENT_CONFIGS["dynamodb"])
-            except ValueError as error:
-                raise LocalCloudError(f"engine {self._url!r} is no endpoint: {error}") from error
-            self._undo = undo.pop_all()
+        try:
+            with _answering(self._url):
+                client = boto3.Session(region_name=REGION).client("dynamodb", endpoint_url=self._url, config=CLIENT_CONFIGS["dynamodb"])
+        except ValueError as error:
+            raise LocalCloudError(f"engine {self._url!r} is no endpoint: {error}") from error
         client.meta.events.register("after-call.dynamodb", self._stamp)
         self._clients.append(client)
 
     def close(self) -> None:
         """See Engine."""
-        try:
-            for name in self._names.values():
-                with _answering(self._url):
-                    self._clients[0].delete_table(TableName=name)
-        finally:
-            self._undo.close()
+        for name in self._names.values():
+            with _answering(self._url):
+                self._clients[0].delete_table(TableName=name)
 
     def create(self, table: str) -> None:
         """See Engine."""

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
-from unittest.mock import patch
 
 from workpool_aws.local.functions import REGION
 from workpool_aws.settings import read_settings
@@ -32,8 +31,17 @@ def asked_log_level() -> int | None:
 
 @contextmanager
 def cloud_environment() -> Iterator[None]:
-    """Inside, boto3 finds dummy credentials and this cloud's region; on leaving, everything is as it was."""
-    with patch.dict(os.environ, _SET):
-        for name in [name for name in os.environ if name in _REMOVED or name.startswith(_REMOVED_PREFIX)]:
-            del os.environ[name]
+    """Inside, boto3 finds dummy credentials and this cloud's region. On leaving, these variables are as they were."""
+    removed = [name for name in os.environ if name in _REMOVED or name.startswith(_REMOVED_PREFIX)]
+    before = {name: os.environ.get(name) for name in (*_SET, *removed)}
+    for name in removed:
+        del os.environ[name]
+    os.environ.update(_SET)
+    try:
         yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -25,7 +25,7 @@ def direct_ports(platform: Platform, table: str, store: Store, *, torn_batches: 
         table=table,
         store=SteppingStore(platform.kernel.call, store, torn_batches=torn_batches),
         invoker=DirectInvoker(platform.kernel, platform.functions, platform.deliveries),
-        messenger=DirectMessenger(platform.kernel, platform.functions, platform.deliveries, platform.mailbox),
+        messenger=DirectMessenger(platform.kernel, platform.functions, platform.deliveries, platform.mailbox, platform.aws),
         timer=DirectTimer(platform.kernel, platform.schedules, table, group=at.schedule_group or "", loop_arn=at.loop_arn),
         clock=platform.clock,
         entropy=platform.entropy,

@@ -11,6 +11,7 @@ from workpool_aws.local.direct import accept_event
 from workpool_aws.local.faults import answered_as
 from workpool_aws.local.functions import Functions
 from workpool_aws.local.kernel import Kernel
+from workpool_aws.local.user_aws import UserAws
 from workpool_aws.model.messages import CallbackMessage
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
 
@@ -38,11 +39,12 @@ class Mailbox:
 class DirectMessenger:
     """See Messenger."""
 
-    def __init__(self, kernel: Kernel, functions: Functions, deliveries: Deliveries, mailbox: Mailbox) -> None:
+    def __init__(self, kernel: Kernel, functions: Functions, deliveries: Deliveries, mailbox: Mailbox, aws: UserAws) -> None:
         self._kernel = kernel
         self._functions = functions
         self._deliveries = deliveries
         self._mailbox = mailbox
+        self._aws = aws
 
     def send(self, target: str, message: CallbackMessage) -> None:
         """See Messenger."""
@@ -54,10 +56,11 @@ class DirectMessenger:
         if too_large is not None:
             raise InvokeRefused(too_large, lasting=True)
         with answered_as(throttled=InvokeThrottled, unanswered=InvokeUnanswered):
-            self._kernel.call(f"call back {target} {message.work_id}", lambda: self._accept(target, event), writes=True)
+            self._kernel.call(f"call back {target} {message.work_id}", lambda: self._accept(target, message, event), writes=True)
 
-    def _accept(self, target: str, event: str) -> None:
+    def _accept(self, target: str, message: CallbackMessage, event: str) -> None:
         if target_kind(target) is TargetKind.FUNCTION:
             accept_event(self._functions, self._deliveries, target, event)
         else:
             self._mailbox.put(target, event)
+            self._aws.pass_on(target, message)

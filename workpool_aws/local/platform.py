@@ -21,6 +21,7 @@ from workpool_aws.local.messages import Mailbox
 from workpool_aws.local.rates import Rates
 from workpool_aws.local.runs import Runs
 from workpool_aws.local.schedules import Precision, Schedules
+from workpool_aws.local.user_aws import UserAws
 from workpool_aws.model.loop import Deployment
 from workpool_aws.ports import Ports, Store
 
@@ -37,10 +38,10 @@ class Engine(Protocol):
     """Where tables live."""
 
     def open(self) -> None:
-        """Begin. Raises LocalCloudError: it cannot; nothing is left behind."""
+        """Begin. Raises LocalCloudError: it cannot."""
 
     def close(self) -> None:
-        """End, and restore what was changed outside. Nothing else may run any more."""
+        """End, also what began only in part, and restore what was changed outside. Nothing else may run any more."""
 
     def create(self, table: str) -> None:
         """Make an empty table; without a word if it is there. Lets no time pass and nobody run."""
@@ -73,6 +74,7 @@ class Platform:
     clock: CloudClock = field(init=False)
     entropy: SeededEntropy = field(init=False)
     telemetry: CloudTelemetry = field(init=False)
+    aws: UserAws = field(init=False)
 
     def __post_init__(self) -> None:
         self.runs = Runs(self.kernel, self.chooser, self.diary, self._surround)
@@ -81,6 +83,7 @@ class Platform:
         self.clock = CloudClock(self.kernel, self.faults)
         self.entropy = SeededEntropy(self.seed)
         self.telemetry = CloudTelemetry(self.runs, [], level=asked_log_level())
+        self.aws = UserAws(self.kernel, self.functions, self.deliveries, self.runs, self.schedules)
 
     @property
     def deployment(self) -> Deployment:

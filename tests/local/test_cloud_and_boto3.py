@@ -1,4 +1,4 @@
-"""LocalCloud through boto3: Lambda and Scheduler answer as AWS does, moto loses nothing, time is the cloud's."""
+"""What user code does with boto3 inside a LocalCloud: Lambda and Scheduler answer as AWS does, moto loses nothing, time is the cloud's."""
 
 import json
 import os
@@ -18,9 +18,19 @@ from workpool_aws.local.pytest_plugin import workpool_cloud  # noqa: F401 - the 
 LOOP = "arn:aws:lambda:us-east-1:123456789012:function:workpool-loop"
 
 
+both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
+
+
 @pytest.fixture
-def cloud() -> Iterator[LocalCloud]:
-    with LocalCloud() as cloud:
+def cloud(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
+    """One code serves boto3 on every engine: where the engine may matter nevertheless, a test has both."""
+    with LocalCloud(engine=getattr(request, "param", "memory")) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def moto_cloud() -> Iterator[LocalCloud]:
+    with LocalCloud(engine="moto") as cloud:
         yield cloud
 
 
@@ -40,6 +50,7 @@ def code_of(raised: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
     return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
 
 
+@both_engines
 def test_an_event_is_accepted_and_delivered_later(cloud: LocalCloud) -> None:
     seen: list[object] = []
     cloud.function(lambda event, _: seen.append(event), name="work")
@@ -83,6 +94,7 @@ def test_a_synchronous_invocation_tells_of_an_error(cloud: LocalCloud) -> None:
     assert json.loads(answer["Payload"].read())["errorType"] == "ValueError"
 
 
+@both_engines
 def test_a_worker_may_invoke_and_wait_for_another_function(cloud: LocalCloud) -> None:
     def outer(_event: object, _context: object) -> object:
         answer = boto3.client("lambda").invoke(FunctionName="inner", Payload=b'{"n": 4}')
@@ -165,6 +177,7 @@ def schedule(at: datetime, **changes: Any) -> dict[str, Any]:
     }
 
 
+@both_engines
 def test_a_schedule_fires_and_deletes_itself(cloud: LocalCloud) -> None:
     seen: list[object] = []
     cloud.function(lambda event, _: seen.append((event, cloud.now)), name="work")
@@ -211,6 +224,7 @@ def test_a_schedule_that_cannot_be_kept_is_refused(cloud: LocalCloud, changes: d
     assert code_of(raised) == ("ValidationException", 400)
 
 
+@both_engines
 @pytest.mark.parametrize("service", ["dynamodb", "sqs", "lambda"])
 def test_answers_carry_the_clouds_date(cloud: LocalCloud, service: str) -> None:
     cloud.function(lambda *_: None, name="work")
@@ -226,6 +240,7 @@ def test_answers_carry_the_clouds_date(cloud: LocalCloud, service: str) -> None:
     assert parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]) == datetime(2026, 1, 4, 0, 0, 4, tzinfo=UTC)
 
 
+@both_engines
 def test_user_codes_own_tables_live_beside_ours(cloud: LocalCloud) -> None:
     client = make_table("orders")
 
@@ -237,7 +252,12 @@ def test_user_codes_own_tables_live_beside_ours(cloud: LocalCloud) -> None:
     cloud.run_until_idle()
 
     assert client.scan(TableName="orders")["Count"] == 6
-    assert cloud.table in client.list_tables()["TableNames"]
+
+
+def test_on_moto_the_pools_table_stands_beside_them(moto_cloud: LocalCloud) -> None:
+    client = make_table("orders")
+
+    assert client.list_tables()["TableNames"] == [moto_cloud.table, "orders"]
 
 
 def count_up(client: Any, times: int) -> int:
@@ -259,6 +279,7 @@ def count_up(client: Any, times: int) -> int:
     return acknowledged
 
 
+@both_engines
 @pytest.mark.usefixtures("cloud")
 def test_moto_under_threads_loses_no_acknowledged_write() -> None:
     client = make_table("counters")
@@ -271,6 +292,7 @@ def test_moto_under_threads_loses_no_acknowledged_write() -> None:
     assert acknowledged > 8
 
 
+@both_engines
 def test_threads_of_user_code_in_a_worker_work(cloud: LocalCloud) -> None:
     client = make_table("counters")
 
@@ -287,6 +309,7 @@ def test_threads_of_user_code_in_a_worker_work(cloud: LocalCloud) -> None:
     assert client.get_item(TableName="counters", Key={"id": {"S": "c"}})["Item"]["n"]["N"] == str(result.return_value)
 
 
+@both_engines
 def test_service_calls_of_user_code_are_where_workers_meet(cloud: LocalCloud) -> None:
     client = make_table("counters")
     failures: list[str] = []
@@ -302,28 +325,29 @@ def test_service_calls_of_user_code_are_where_workers_meet(cloud: LocalCloud) ->
     assert failures
 
 
-def test_there_is_one_such_cloud_in_a_process(cloud: LocalCloud) -> None:
-    with pytest.raises(LocalCloudError, match="already"), LocalCloud():
+def test_there_is_one_cloud_on_moto_in_a_process(moto_cloud: LocalCloud) -> None:
+    with pytest.raises(LocalCloudError, match="already"), LocalCloud(engine="moto"):
         pass
 
-    with LocalCloud(engine="memory") as other:
-        assert other.table == cloud.table
+    with LocalCloud() as other:
+        assert other.table == moto_cloud.table
 
 
 def test_a_cloud_that_was_left_makes_room_for_the_next() -> None:
     for _ in range(2):
-        with LocalCloud() as cloud:
+        with LocalCloud(engine="moto") as cloud:
             tables = boto3.client("dynamodb").list_tables()["TableNames"]
         assert tables == [cloud.table]
 
 
-def test_the_environment_is_dummy_inside_and_restored_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("engine", ["memory", "moto"])
+def test_the_environment_is_dummy_inside_and_restored_outside(monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://elsewhere.invalid")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "real")
     before = dict(os.environ)
 
-    with LocalCloud():
+    with LocalCloud(engine=engine):
         inside = dict(os.environ)
 
     assert dict(os.environ) == before
@@ -333,6 +357,11 @@ def test_the_environment_is_dummy_inside_and_restored_outside(monkeypatch: pytes
     assert inside["AWS_DEFAULT_REGION"] == "us-east-1"
 
 
-def test_the_fixture_is_a_virtual_cloud_on_moto(workpool_cloud: LocalCloud) -> None:  # noqa: F811 - a fixture
+def test_the_fixture_is_a_virtual_cloud(workpool_cloud: LocalCloud) -> None:  # noqa: F811 - a fixture
     assert workpool_cloud.now == datetime(2026, 1, 1, tzinfo=UTC)
+    assert boto3.client("dynamodb").list_tables()["TableNames"] == []
+
+
+@pytest.mark.workpool(engine="moto")
+def test_a_mark_gives_the_fixture_another_engine(workpool_cloud: LocalCloud) -> None:  # noqa: F811 - a fixture
     assert boto3.client("dynamodb").list_tables()["TableNames"] == [workpool_cloud.table]

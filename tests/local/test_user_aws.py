@@ -1,0 +1,223 @@
+"""boto3 inside a cloud: which clients are answered, what is loaded for it, and what is left of it outside."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.endpoint import Endpoint
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from workpool_aws.local import LocalCloud, LocalCloudError
+
+ENGINES = pytest.mark.parametrize("engine", ["memory", "moto"])
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:done"
+TOPIC = "arn:aws:sns:us-east-1:123456789012:done"
+
+
+def in_a_fresh_process(script: str) -> list[str]:
+    """What a script prints in a process without credentials or configuration, line by line."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**environment, "HOME": "/nonexistent"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_cloud_in_memory_loads_no_moto_and_no_client_before_user_code_does() -> None:
+    printed = in_a_fresh_process(
+        """
+        import sys
+        from workpool_aws.local import LocalCloud
+        seen = lambda: print(*[name for name in ("boto3", "botocore.endpoint", "moto") if name in sys.modules])
+        with LocalCloud() as cloud:
+            pool = cloud.workpool()
+            pool.enqueue_action(None, cloud.function(lambda event, context: None), {})
+            cloud.run_until_idle()
+            seen()
+            import boto3
+            boto3.client("lambda").invoke(FunctionName="lambda", Payload=b"{}")
+            seen()
+            boto3.client("sqs").list_queues()
+            seen()
+        """
+    )
+
+    assert printed == ["", "boto3 botocore.endpoint", "boto3 botocore.endpoint moto"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "before"), [("memory", "import boto3"), ("memory", "import moto, boto3"), ("memory", "pass"), ("moto", "import boto3")]
+)
+def test_a_client_is_answered_whenever_it_was_made(engine: str, before: str) -> None:
+    made = "pass" if before == "pass" else "client = boto3.client('dynamodb', region_name='eu-west-1')"
+
+    printed = in_a_fresh_process(
+        f"""
+        {before}
+        {made}
+        from workpool_aws.local import LocalCloud
+        with LocalCloud(engine={engine!r}):
+            import boto3
+            client = globals().get("client") or boto3.client("dynamodb", region_name="eu-west-1")
+            answer = client.list_tables()
+            print(answer["TableNames"], answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        """
+    )
+
+    assert printed == ["[] Thu, 01 Jan 2026 00:00:00 GMT"]
+
+
+@ENGINES
+def test_objects_in_a_bucket_come_back_whole(engine: str) -> None:
+    content = b"line\r\n" * 10_000
+    with LocalCloud(engine=engine) as cloud:
+
+        def store(_event: object, _context: object) -> int:
+            client = boto3.client("s3")
+            client.create_bucket(Bucket="bucket")
+            client.put_object(Bucket="bucket", Key="key", Body=content)
+            return len(client.get_object(Bucket="bucket", Key="key")["Body"].read())
+
+        pool = cloud.workpool()
+        work_id = pool.enqueue_action(None, cloud.function(store), {})
+        cloud.run_until_idle()
+        result = pool.result(None, work_id)
+
+    assert result is not None
+    assert result.return_value == len(content)
+
+
+@ENGINES
+@pytest.mark.parametrize("target", [QUEUE, TOPIC])
+def test_a_callback_reaches_the_queue_or_topic_that_user_code_made(engine: str, target: str) -> None:
+    with LocalCloud(engine=engine) as cloud:
+        sqs, sns = boto3.client("sqs"), boto3.client("sns")
+        url = sqs.create_queue(QueueName="done")["QueueUrl"]
+        sns.subscribe(TopicArn=sns.create_topic(Name="done")["TopicArn"], Protocol="sqs", Endpoint=QUEUE)
+        pool = cloud.workpool()
+        work_id = pool.enqueue_action(None, cloud.function(lambda _event, _context: 5), {}, on_complete=target)
+        cloud.run_until_idle()
+        (message,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+        status = pool.status(None, work_id)
+
+    body: Any = json.loads(message["Body"])
+    told = json.loads(body["Message"]) if target == TOPIC else body
+    assert (told["work_id"], told["result"]) == (work_id, {"kind": "success", "return_value": 5})
+    assert status.callback == "delivered"
+
+
+def test_in_memory_a_callback_to_a_queue_that_is_not_made_is_kept_for_the_test() -> None:
+    with LocalCloud() as cloud:
+        boto3.client("sqs").create_queue(QueueName="other")
+        pool = cloud.workpool()
+        pool.enqueue_action(None, cloud.function(lambda _event, _context: 5), {}, on_complete=QUEUE)
+        cloud.run_until_idle()
+        messages: Any = cloud.messages(QUEUE)
+
+    assert [message["result"] for message in messages] == [{"kind": "success", "return_value": 5}]
+
+
+def test_what_moto_was_told_is_forgotten_when_the_cloud_is_left() -> None:
+    for _ in range(2):
+        with LocalCloud():
+            client = boto3.client("sqs")
+            before = client.list_queues().get("QueueUrls", [])
+            client.create_queue(QueueName="q")
+        assert before == []
+
+
+@ENGINES
+def test_botocore_and_boto3_are_outside_as_they_were(engine: str) -> None:
+    boto3.setup_default_session(region_name="eu-central-1")
+    outside, transport = boto3.DEFAULT_SESSION, vars(Endpoint)["_send"]
+    with LocalCloud(engine=engine):
+        inside = boto3.client("sqs").meta.region_name
+
+    assert inside == "us-east-1"
+    assert boto3.DEFAULT_SESSION is outside
+    assert vars(Endpoint)["_send"] is transport
+    boto3.DEFAULT_SESSION = None
+
+
+def test_clouds_that_are_not_left_in_order_restore_the_process() -> None:
+    environment, transport = dict(os.environ), vars(Endpoint)["_send"]
+    first, second = LocalCloud(), LocalCloud()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    tables = boto3.client("dynamodb").list_tables()["TableNames"]
+    second.__exit__(None, None, None)
+
+    assert tables == []
+    assert dict(os.environ) == environment
+    assert vars(Endpoint)["_send"] is transport
+
+
+def test_a_request_is_a_call_of_the_cloud_whose_worker_makes_it() -> None:
+    dates: list[str] = []
+
+    def ask(_event: object, _context: object) -> None:
+        dates.append(boto3.client("sqs").list_queues()["ResponseMetadata"]["HTTPHeaders"]["date"])
+
+    with LocalCloud() as outer, LocalCloud() as inner:
+        outer.advance(timedelta(days=1))
+        outer.invoke(outer.function(ask), {})
+        outer.run_until_idle()
+        inner.invoke(inner.function(ask), {})
+        inner.run_until_idle()
+
+    assert dates == ["Fri, 02 Jan 2026 00:00:00 GMT", "Thu, 01 Jan 2026 00:00:00 GMT"]
+
+
+@ENGINES
+def test_the_users_own_mock_goes_on_and_keeps_its_tables(engine: str) -> None:
+    with mock_aws():
+        client = boto3.client("sqs", region_name="us-east-1")
+        client.create_queue(QueueName="mine")
+        for _ in range(2):
+            with LocalCloud(engine=engine) as cloud:
+                cloud.workpool().enqueue_action(None, cloud.function(lambda _event, _context: None), {})
+                cloud.run_until_idle()
+                inside = client.list_queues()["QueueUrls"]
+                ran = cloud.invocations("lambda")
+        outside = client.list_queues()["QueueUrls"]
+
+    assert len(ran) == 1
+    assert inside == outside
+    assert len(outside) == 1
+
+
+def test_a_mock_of_user_code_inside_does_not_end_the_clouds() -> None:
+    with LocalCloud():
+        with mock_aws():
+            boto3.client("sqs").create_queue(QueueName="q")
+        date = boto3.client("sqs").list_queues()["ResponseMetadata"]["HTTPHeaders"]["date"]
+
+    assert date == "Thu, 01 Jan 2026 00:00:00 GMT"
+
+
+@ENGINES
+def test_nothing_goes_out_to_a_service_that_moto_does_not_know(engine: str) -> None:
+    with LocalCloud(engine=engine), pytest.raises(ClientError) as raised:
+        boto3.client("gamelift", endpoint_url="https://nothing.us-east-1.api.aws").list_builds()
+
+    response: Any = raised.value.response
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 501
+
+
+def test_without_moto_a_client_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "moto", None)
+    with LocalCloud(), pytest.raises(LocalCloudError, match=r"install workpool-aws\[local\]"):
+        boto3.client("sqs").list_queues()

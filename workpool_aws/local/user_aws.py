@@ -1,0 +1,188 @@
+"""Owns what boto3 finds inside a cloud, on every engine: the cloud's Lambda and Scheduler, and moto for everything else.
+
+All requests of boto3 come through one function here and are service calls of the kernel of the cloud that they belong to: the one whose
+task makes them, else the one that was entered last. moto is one for a process, so clouds that are open at the same time share its data.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from email.utils import formatdate
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from workpool_aws.local.deliveries import Deliveries
+from workpool_aws.local.environment import cloud_environment
+from workpool_aws.local.functions import REGION, Functions
+from workpool_aws.local.http import Reply, Request
+from workpool_aws.local.interception import intercepted
+from workpool_aws.local.kernel import Kernel
+from workpool_aws.local.lambda_api import LambdaApi
+from workpool_aws.local.moto_backends import MotoBackends
+from workpool_aws.local.runs import Runs
+from workpool_aws.local.scheduler_api import SchedulerApi
+from workpool_aws.local.schedules import Schedules
+from workpool_aws.model.messages import CallbackMessage
+
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSPreparedRequest
+
+    from workpool_aws.adapters.messenger import AwsMessenger
+
+__all__ = ["UserAws"]
+
+_NOT_THERE: Final = 501
+
+
+class UserAws:
+    """AWS for the user code of one cloud."""
+
+    def __init__(self, kernel: Kernel, functions: Functions, deliveries: Deliveries, runs: Runs, schedules: Schedules) -> None:
+        self.kernel = kernel
+        self.around_dynamodb: Callable[[Request, Callable[[], Reply]], Reply] | None = None
+        """Sees each request to DynamoDB and serves it; for an engine whose own tables are there."""
+        self._lambda = LambdaApi(functions, deliveries, runs)
+        self._scheduler = SchedulerApi(schedules)
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._messenger: AwsMessenger | None = None
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Inside, boto3 of this process comes here."""
+        _here.enter(self)
+        try:
+            yield
+        finally:
+            _here.leave(self)
+
+    def start_moto(self) -> None:
+        """Have moto ready. Raises LocalCloudError: it is not installed."""
+        _here.moto.start()
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Inside, requests of this thread let nobody else run, and are neither metered nor traced."""
+        with _here.quietly():
+            yield
+
+    def answer(self, prepared: AWSPreparedRequest, *, quiet: bool) -> Reply:
+        """What AWS answers, with the cloud's date. Raises LocalCloudError: moto is needed and not installed."""
+        if quiet:
+            with self.kernel.lock():
+                return self._stamped(self._ask_moto(prepared))
+        request = Request.of(prepared)
+        label = f"{request.service} {request.operation}"
+        if request.service == "lambda" and self._lambda.runs_code(request):
+            # The handler runs in this very thread and makes service calls of its own, so nothing may be held while it does.
+            self.kernel.call(label, lambda: None, writes=True)
+            return self._stamped(self._lambda.answer(request))
+        return self.kernel.call(label, lambda: self._stamped(self._serve(request, prepared)), writes=request.writes)
+
+    def pass_on(self, target: str, message: CallbackMessage) -> None:
+        """Send a callback to the queue or topic of user code, if it made one by this ARN.
+
+        Raises:
+            InvokeRefused, InvokeThrottled, InvokeUnanswered: moto did not take it.
+        """
+        if not _here.moto.started:
+            return
+        with self.quietly():
+            if self._is_there(target):
+                self._to_moto.send(target, message)
+
+    @property
+    def _to_moto(self) -> AwsMessenger:
+        if self._messenger is None:
+            from workpool_aws.adapters.messenger import AwsMessenger  # noqa: PLC0415 - loads boto3
+
+            sqs, sns = partial(self._client, "sqs"), partial(self._client, "sns")
+            self._messenger = AwsMessenger(lambda: self._client("lambda", REGION), sqs, sns)
+        return self._messenger
+
+    def _client(self, service: str, region: str) -> Any:  # noqa: ANN401 - one of boto3's
+        import boto3  # noqa: PLC0415 - slow to load
+
+        if (service, region) not in self._clients:
+            session: Any = boto3.Session(region_name=region)
+            self._clients[service, region] = session.client(service)
+        return self._clients[service, region]
+
+    def _is_there(self, arn: str) -> bool:
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - loads boto3
+
+        _, _, service, region, account, name = arn.split(":", 5)
+        client = self._client(service, region)
+        try:
+            if service == "sqs":
+                client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
+            else:
+                client.get_topic_attributes(TopicArn=arn)
+        except ClientError:
+            return False
+        return True
+
+    def _serve(self, request: Request, prepared: AWSPreparedRequest) -> Reply:
+        if request.service == "lambda" and self._lambda.serves(request):
+            return self._lambda.answer(request)
+        if request.service == "scheduler" and self._scheduler.serves(request):
+            return self._scheduler.answer(request)
+        if request.service == "dynamodb" and self.around_dynamodb is not None:
+            return self.around_dynamodb(request, lambda: self._ask_moto(prepared))
+        return self._ask_moto(prepared)
+
+    def _ask_moto(self, prepared: AWSPreparedRequest) -> Reply:
+        return _here.moto.ask(prepared) or Reply(_NOT_THERE, b"moto knows no such service")
+
+    def _stamped(self, reply: Reply) -> Reply:
+        headers = {name: value for name, value in reply.headers.items() if name.lower() != "date"}
+        headers["Date"] = formatdate(self.kernel.now() // 1000, usegmt=True)
+        return Reply(reply.status, reply.body, headers)
+
+
+class _Process:
+    """What is one for a process: the clouds that are open, botocore's interception, moto."""
+
+    def __init__(self) -> None:
+        self.moto = MotoBackends(self.answer)
+        self._clouds: list[UserAws] = []
+        self._changing = threading.Lock()
+        self._undo = ExitStack()
+        self._thread = threading.local()
+
+    def enter(self, cloud: UserAws) -> None:
+        """The first one changes the process."""
+        with self._changing:
+            if not self._clouds:
+                with ExitStack() as undo:
+                    undo.enter_context(cloud_environment())
+                    undo.enter_context(intercepted(self.answer, self.moto.take_over))
+                    undo.callback(self.moto.stop)
+                    self._undo = undo.pop_all()
+            self._clouds.append(cloud)
+
+    def leave(self, cloud: UserAws) -> None:
+        """The last one leaves it as it was."""
+        with self._changing:
+            self._clouds.remove(cloud)
+            if not self._clouds:
+                self._undo.close()
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Inside, requests of this thread are quiet."""
+        before, self._thread.quiet = getattr(self._thread, "quiet", False), True
+        try:
+            yield
+        finally:
+            self._thread.quiet = before
+
+    def answer(self, prepared: AWSPreparedRequest) -> Reply:
+        """What the cloud of this thread answers."""
+        clouds = tuple(self._clouds)
+        running = (cloud for cloud in clouds if cloud.kernel.current() is not None)
+        return next(running, clouds[-1]).answer(prepared, quiet=getattr(self._thread, "quiet", False))
+
+
+_here: Final = _Process()
