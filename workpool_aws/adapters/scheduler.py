@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
+from workpool_aws.adapters.schedule_names import SCHEDULE_AHEAD_MS_MIN, schedule_name
 from workpool_aws.adapters.sdk_errors import CALL_ERRORS, told
 from workpool_aws.adapters.wire import order_to_wire
 from workpool_aws.errors import WorkpoolError
@@ -24,17 +23,12 @@ if TYPE_CHECKING:
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_scheduler.type_defs import CreateScheduleInputTypeDef
 
-__all__ = ["SCHEDULE_AHEAD_MS_MIN", "EventBridgeTimer", "ScheduleHome", "schedule_name"]
+__all__ = ["EventBridgeTimer", "ScheduleHome"]
 
-SCHEDULE_AHEAD_MS_MIN: Final = 60_000
-"""What happens to a schedule in the past is not documented; a minute keeps it in the future on AWS's clock, too."""
-_NAME_LENGTH_MAX: Final = 64
-_HASH_LENGTH: Final = 20
 _SECOND_MS: Final = 1_000
 _DELIVERY_AGE_S_MAX: Final = 600
 _DELIVERY_RETRIES_MAX: Final = 10
 """A wake that comes ten minutes late is worth nothing any more: the watchdog has looked ten times."""
-_ALLOWED: Final = re.compile(r"[0-9A-Za-z_.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,19 +133,6 @@ class EventBridgeTimer:
                 "RetryPolicy": {"MaximumEventAgeInSeconds": _DELIVERY_AGE_S_MAX, "MaximumRetryAttempts": _DELIVERY_RETRIES_MAX},
             },
         }
-
-
-def schedule_name(table: str, pool: str) -> str:
-    """The name of a pool's schedule: `table.pool` where that fits in 63 characters, else cut and with a hash, 64 long.
-
-    No two pools share a name: pools have no dot in theirs, and hashed names differ from plain ones in length.
-    """
-    plain = f"{table}.{pool}"
-    if len(plain) < _NAME_LENGTH_MAX and _ALLOWED.fullmatch(plain):
-        return plain
-    digest = hashlib.sha256(plain.encode()).hexdigest()[:_HASH_LENGTH]
-    readable = re.sub(r"[^0-9A-Za-z_.-]", "-", plain)[: _NAME_LENGTH_MAX - _HASH_LENGTH - 1]
-    return f"{readable:-<{_NAME_LENGTH_MAX - _HASH_LENGTH - 1}}-{digest}"
 
 
 def _missing(home: ScheduleHome) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-from workpool_aws.adapters.scheduler import SCHEDULE_AHEAD_MS_MIN, schedule_name
+from workpool_aws.adapters.schedule_names import SCHEDULE_AHEAD_MS_MIN, schedule_name
 from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.adapters.wire import order_to_wire, worker_event
 from workpool_aws.errors import StoreUnavailable

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workpool_aws.adapters.aws import CLIENT_CONFIGS
-from workpool_aws.adapters.scheduler import EventBridgeTimer, ScheduleHome, schedule_name
+from workpool_aws.adapters.schedule_names import schedule_name
+from workpool_aws.adapters.scheduler import EventBridgeTimer, ScheduleHome
 from workpool_aws.adapters.wire import order_from_wire
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs
