@@ -26,6 +26,8 @@ QUANTITY = re.compile(r"(?P<number>[\d,.]+)(?: (?P<unit>ms|s|min|hours?|days?|KB
 IN_SECONDS = {"ms": 0.001, "s": 1, "min": 60, "hour": 3_600, "hours": 3_600, "day": 86_400, "days": 86_400}
 IN_BYTES = {"KB": 1_024, "bytes": 1}
 PACING = {
+    "ATTEMPTS_BYTES_MAX",
+    "ATTEMPT_TYPE_BYTES",
     "NONCE_LENGTH_MAX",
     "NUMBER_MAX",
     "ASSIGNMENT_BYTES_MAX",

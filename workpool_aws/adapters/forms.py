@@ -20,7 +20,7 @@ from workpool_aws.model.ids import SHARDS_MAX, EpochMs, WorkId, is_ulid, time_of
 from workpool_aws.model.loop import DeployedLimit, Owed, ShardMark, Tally
 from workpool_aws.model.names import POOL
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Outcome
+from workpool_aws.model.work import Attempt, AttemptEnd, Outcome
 
 __all__ = [
     "CHUNKS",
@@ -29,6 +29,7 @@ __all__ = [
     "ENTRIES",
     "FLAG",
     "GENERATION",
+    "HISTORY",
     "MOMENT",
     "NUMBERS",
     "OUTCOMES",
@@ -59,6 +60,15 @@ _OUTCOMES: Final = re.compile(rf"[{''.join(_OUTCOME_LETTERS)}]{{1,{len(_OUTCOME_
 _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _OWED: Final = re.compile(r"([0-9A-Z]{26}):([0-9a-z]{1,12}):([0-9]{1,4}):([0-9]{1,4})", re.ASCII)
 _DEPLOYED: Final = re.compile(rf"({POOL.pattern}):([0-9]{{1,9}})", re.ASCII)
+_ENDS: Final = {
+    AttemptEnd.SUCCESS: "s",
+    AttemptEnd.FAILED: "f",
+    AttemptEnd.CANCELED: "c",
+    AttemptEnd.SNOOZED: "z",
+    AttemptEnd.NEVER_DELIVERED: "n",
+}
+_ENDS_BY_LETTER: Final = {letter: end for end, letter in _ENDS.items()}
+_BASE36_NUMBER: Final = re.compile(r"[0-9a-z]{1,12}", re.ASCII)
 _MARK: Final = re.compile(r"([0-9A-Z]{26}|):([0-9A-Z]{26}|):([0-9a-z]{1,12})", re.ASCII)
 _DIGITS_MAX: Final = 12
 """Of a number in a tally."""
@@ -323,6 +333,45 @@ def _read_ms(text: str) -> timedelta:
     return timedelta(milliseconds=int(whole), microseconds=int(rest or 0))
 
 
+def _write_history(attempts: tuple[Attempt, ...]) -> Value:
+    texts = [_write_attempt(attempt) for attempt in attempts]
+    if sum(len(text.encode()) for text in texts) > limits.ATTEMPTS_BYTES_MAX or len(texts) > limits.ATTEMPTS_KEPT:
+        raise ValueError("more than is kept of attempts")
+    _read_history(texts)
+    return texts
+
+
+def _write_attempt(attempt: Attempt) -> str:
+    times = f"{_write_base36(attempt.started_at)}:{_write_base36(attempt.ended_at - attempt.started_at)}"
+    # A class's name has no colon, and the text comes last.
+    error_type = (attempt.error_type or "").replace(":", ".")
+    return f"{attempt.number}:{times}:{_ENDS[attempt.outcome]}:{error_type}:{_text(attempt.error or '')}"
+
+
+def _read_history(value: object) -> tuple[Attempt, ...]:
+    texts = _listed(value)
+    if len(texts) > limits.ATTEMPTS_KEPT:
+        raise ValueError("more attempts than are kept")
+    return tuple(_read_attempt(text) for text in texts)
+
+
+def _read_attempt(value: object) -> Attempt:
+    text = _text(value)
+    parts = text.split(":", 5)
+    if len(parts) != 6 or len(text) > limits.ATTEMPTS_BYTES_MAX or parts[3] not in _ENDS_BY_LETTER:  # noqa: PLR2004 - as it is written
+        raise ValueError("not of the expected form")
+    number, started, took = (int(_matched(_BASE36_NUMBER, part).group(), base) for part, base in zip(parts, (10, 36, 36), strict=False))
+    return Attempt(
+        number=_whole(number, below=limits.STORED_STARTS_BELOW),
+        started_at=EpochMs(_work_moment(started)),
+        ended_at=EpochMs(_work_moment(started + took)),
+        outcome=_ENDS_BY_LETTER[parts[3]],
+        error_type=parts[4] or None,
+        error=parts[5] or None,
+    )
+
+
+HISTORY: Final = Form("a list of attempts", _write_history, _read_history)
 RETRY: Final = Form("a retry policy", _write_policy, _read_policy)
 OUTCOMES: Final = Form("initials of outcomes", _write_outcomes, _read_outcomes)
 OWED: Final = Form("a list of owed callbacks", _write_all_owed, _read_all_owed)

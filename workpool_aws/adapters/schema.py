@@ -70,6 +70,7 @@ _FIELDS: Final[Mapping[type[Record], Mapping[str, Field]]] = {
         "starts": Field("st", forms.STARTS),
         "undelivered": Field("un", forms.STARTS),
         "snoozes": Field("sn", forms.STARTS, absent=0),
+        "history": Field("h", forms.HISTORY, absent=()),
         "refused_since": Field("ref", forms.WORK_MOMENT, absent=None),
         "started_by": Field("by", forms.TEXT, absent=None),
         "started_at": Field("at", forms.WORK_MOMENT, absent=None),

@@ -13,6 +13,7 @@ from workpool_aws.cli.target import Target, confirmed, target_of
 from workpool_aws.core import limits
 from workpool_aws.core.listing import ListedWork, ListState, listed, names_function
 from workpool_aws.core.payload import JsonValue
+from workpool_aws.core.status import Attempt
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.flow import status
 from workpool_aws.flow.chunks import read_payload
@@ -168,11 +169,27 @@ def _many(count: int, noun: str) -> str:
 
 def _row(work: ListedWork, *, wide: bool) -> tuple[str, ...]:
     when = work.finished_at or (work.started_at if work.state == "running" else work.next_run_at)
-    error = None if work.error_type is None else f"{work.error_type}: {work.error}"
+    error = _trouble_of(work)
     if work.callback == "dead":
         error = "its callback is dead" if error is None else f"its callback is dead; {error}"
     function = work.target if wide else cell(_name_of(work.target))
     return (work.work_id, _state_of(work), str(_attempts(work)), moment(when), function, error or "-" if wide else cell(error))
+
+
+def _trouble_of(work: ListedWork) -> str | None:
+    """What ended it; of a work item that is not over, what its latest attempt came to."""
+    if work.error_type is not None:
+        return f"{work.error_type}: {work.error}"
+    last = work.attempts[-1] if work.attempts and work.outcome is None else None
+    if last is None or (last.error_type is None and last.error is None):
+        return None
+    return f"attempt {last.number} {_end_of(last)}"
+
+
+def _end_of(attempt: Attempt) -> str:
+    said = ": ".join(as_line(part) for part in (attempt.error_type, attempt.error) if part)
+    outcome = attempt.outcome.replace("_", " ")
+    return f"{outcome}: {said}" if said else outcome
 
 
 def _state_of(work: ListedWork) -> str:
@@ -227,6 +244,7 @@ def _details(work: Work, *, args: str, returned: str) -> list[tuple[str, str]]:
         ("redriven as", shown.redriven_as or "-"),
         ("asked for by", cell(work.link)),
         ("error", "-" if work.error_type is None else f"{as_line(work.error_type)}: {work.error or ''}"),
+        *((f"attempt {each.number}", f"{moment(each.started_at)}, {_end_of(each)}") for each in shown.attempts),
         ("arguments", args),
         ("result", returned),
     ]
@@ -250,6 +268,18 @@ def _as_json(work: ListedWork) -> dict[str, JsonValue]:
         "error_type": work.error_type,
         "redrive_of": work.redrive_of,
         "redriven_as": work.redriven_as,
+        "last_error": work.last_error,
+        "attempts": [
+            {
+                "number": each.number,
+                "started_at": _iso(each.started_at),
+                "ended_at": _iso(each.ended_at),
+                "outcome": each.outcome,
+                "error_type": each.error_type,
+                "error": each.error,
+            }
+            for each in work.attempts
+        ],
     }
 
 

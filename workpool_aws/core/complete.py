@@ -20,12 +20,13 @@ from typing import Final, assert_never
 from workpool_aws.core import limits
 from workpool_aws.core.callback import after_finish, expiry_after
 from workpool_aws.core.chunks import input_expiries, lay_out
+from workpool_aws.core.history import with_attempt
 from workpool_aws.core.lifecycle import Move, entering, this_start
 from workpool_aws.core.retry import put_back_delay_ms, retry_delay_ms
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import Outcome, Part, State, Work, dead_key
+from workpool_aws.model.work import AttemptEnd, Outcome, Part, State, Work, dead_key
 from workpool_aws.model.writes import Below, Condition, Either, Is, Put, Update
 
 __all__ = [
@@ -146,7 +147,7 @@ def as_stored(a: Assignment, work: Work | Unreadable | None) -> Assignment | Ign
     """
     if not isinstance(work, Work) or work.state is not State.RUNNING or work.starts != a.start or work.proof != a.proof:
         return what_stands(work, a)
-    return replace(assignment_of(work, a.table), start_by=a.start_by, loop_until=a.loop_until)
+    return replace(assignment_of(work, a.table), start_by=a.start_by, loop_until=a.loop_until, stored=work)
 
 
 def decide_report(
@@ -159,7 +160,16 @@ def decide_report(
     delay_ms = None if report.kind is ReportKind.SUCCESS else retry_delay_ms(a.retry, report, attempts_made=made, jitter=jitter)
     if delay_ms is not None:
         due_at = EpochMs(now + delay_ms)
-        changes = {**over, **entering(Move.RETRY), "proof": None, "due_at": due_at, "undelivered": 0, "refused_since": None, "snoozes": 0}
+        changes = {
+            **over,
+            **entering(Move.RETRY),
+            **with_attempt(a.stored, report, AttemptEnd.FAILED, now=now),
+            "proof": None,
+            "due_at": due_at,
+            "undelivered": 0,
+            "refused_since": None,
+            "snoozes": 0,
+        }
         condition = this_start(Move.RETRY, a.start, *guard, Is("cancel_requested", False))
         return AnotherAttempt(Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition), due_at, delay_ms)
     outcome = Outcome.SUCCESS if report.kind is ReportKind.SUCCESS else Outcome.FAILED
@@ -187,11 +197,13 @@ def decide_canceled(a: Assignment, report: Report, *, now: EpochMs, judged: Judg
 
     A start that was never delivered, or snoozed, has spent no attempt.
     """
-    made = a.attempts_made + (0 if report.kind in {ReportKind.NEVER_DELIVERED, ReportKind.SNOOZED} else 1)
+    unspent = {ReportKind.NEVER_DELIVERED: AttemptEnd.NEVER_DELIVERED, ReportKind.SNOOZED: AttemptEnd.SNOOZED}.get(report.kind)
+    made = a.attempts_made + (1 if unspent is None else 0)
     expires_at = expiry_after(a.callback_for, Outcome.CANCELED, retention_s=a.retention_s, now=now)
     changes: dict[str, object] = {
         **_STOPPED,
         **entering(Move.FINISH),
+        **with_attempt(a.stored, report, unspent or AttemptEnd.CANCELED, now=now),
         "attempts_made": made,
         "outcome": Outcome.CANCELED,
         "error": None,
@@ -253,6 +265,7 @@ def decide_put_back(a: Assignment, work: Work, report: Report, *, now: EpochMs, 
     changes: dict[str, object] = {
         **_STOPPED,
         **entering(Move.PUT_BACK),
+        **with_attempt(work, report, AttemptEnd.NEVER_DELIVERED, now=now),
         "proof": None,
         "due_at": due_at,
         "undelivered": work.undelivered + 1,
@@ -277,6 +290,7 @@ def decide_snooze(a: Assignment, work: Work, report: Report, *, now: EpochMs) ->
     changes: dict[str, object] = {
         **_STOPPED,
         **entering(Move.SNOOZE),
+        **with_attempt(work, report, AttemptEnd.SNOOZED, now=now),
         "proof": None,
         "due_at": due_at,
         "snoozes": work.snoozes + 1,

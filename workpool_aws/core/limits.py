@@ -39,6 +39,14 @@ ERROR_TEXT_MAX: Final = 4096
 """Characters of an error kept with the work."""
 LOGGED_TEXT_MAX: Final = 16_384
 """Characters of one field of a log record: four times an error's text, for the frames of a traceback."""
+ATTEMPTS_KEPT: Final = 5
+"""Of a work item, for people."""
+ATTEMPT_ERROR_BYTES: Final = 120
+"""Of the latest attempt's error, in its entry."""
+ATTEMPT_OLD_ERROR_BYTES: Final = 32
+ATTEMPT_TYPE_BYTES: Final = 32
+ATTEMPTS_BYTES_MAX: Final = 640
+"""Of all entries together: a work item of average size stays within one write unit."""
 ERROR_CAUSES_MAX: Final = 5
 """Exceptions of a group whose texts stand in its error."""
 POOL_NAME_LENGTH_MAX: Final = names.POOL_LENGTH_MAX

@@ -172,6 +172,8 @@ def listed(work: Work) -> ListedWork:
         outcome=status.outcome,
         cancel_requested=status.cancel_requested,
         callback=status.callback,
+        last_error=status.last_error,
+        attempts=status.attempts,
         work_id=work.id,
         target=work.target,
         kind=work.kind.value,

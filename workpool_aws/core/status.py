@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, assert_never
 
+from workpool_aws.core.history import attempts_of, last_error_of
 from workpool_aws.core.payload import JsonValue, checked_json
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import NOBODY, Config
-from workpool_aws.model.work import CallbackState, Outcome, State, Work
+from workpool_aws.model.work import Attempt as StoredAttempt
+from workpool_aws.model.work import AttemptEnd, CallbackState, Outcome, State, Work
 
 __all__ = [
+    "Attempt",
     "BaseLimit",
     "LimitOverride",
     "PoolConfig",
@@ -28,10 +31,30 @@ __all__ = [
 StateName = Literal["pending", "running", "finished", "unknown"]
 OutcomeName = Literal["success", "failed", "canceled"]
 CallbackName = Literal["pending", "sent", "delivered", "dead"]
+AttemptName = Literal["success", "failed", "canceled", "snoozed", "never_delivered"]
 
 _DEPLOYMENT: Final = "deployment"
 """Who set a base limit that no program did."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt that ended. Times are aware, in UTC."""
+
+    number: int
+    """From 1. A start that was put back or snoozed has the number of the attempt that it would have been, until that is made."""
+    started_at: datetime
+    ended_at: datetime
+    """When its end was recorded."""
+    outcome: AttemptName
+    """`failed` also for a timeout, a crash and a start that never reported: `error_type` tells. `canceled`: it failed, and no other
+    follows, since somebody asked to cancel. `snoozed`, `never_delivered`: it was not spent."""
+    error_type: str | None
+    """As in `Result`, cut to 32 bytes; `None` means that it has none."""
+    error: str | None
+    """The error's text: whole for the attempt that ended the work item, else cut to 120 bytes, and to 32 once another attempt has ended.
+    `…` marks a cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +79,11 @@ class Status:
     callback: CallbackName | None = None
     """Where its callback is. `pending`: its target has not accepted it yet. `sent`: accepted by a decorated handler that has not run to its
     end yet. `delivered`. `dead`: given up. None: it has not finished, or wants none for how it ended."""
+    last_error: str | None = None
+    """The text of the latest attempt that failed or was never delivered, as `attempts` has it, also if a later one succeeded; the error's
+    type where it has no text. `None` means that nothing went wrong yet."""
+    attempts: tuple[Attempt, ...] = ()
+    """The last five attempts that ended, the latest last. The one that runs is not among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +167,19 @@ def status_of(work: Work | None) -> Status:
         outcome=None if work.outcome is None else _outcome_name(work.outcome),
         cancel_requested=work.cancel_requested,
         callback=None if work.callback is None else _callback_name(work.callback),
+        last_error=last_error_of(work),
+        attempts=tuple(_attempt_of(each) for each in attempts_of(work)),
+    )
+
+
+def _attempt_of(stored: StoredAttempt) -> Attempt:
+    return Attempt(
+        number=stored.number,
+        started_at=instant(stored.started_at),
+        ended_at=instant(stored.ended_at),
+        outcome=_end_name(stored.outcome),
+        error_type=stored.error_type,
+        error=stored.error,
     )
 
 
@@ -225,6 +266,22 @@ def _state_name(state: State) -> StateName:
             return "finished"
         case _:
             assert_never(state)
+
+
+def _end_name(end: AttemptEnd) -> AttemptName:
+    match end:
+        case AttemptEnd.SUCCESS:
+            return "success"
+        case AttemptEnd.FAILED:
+            return "failed"
+        case AttemptEnd.CANCELED:
+            return "canceled"
+        case AttemptEnd.SNOOZED:
+            return "snoozed"
+        case AttemptEnd.NEVER_DELIVERED:
+            return "never_delivered"
+        case _:
+            assert_never(end)
 
 
 def _callback_name(state: CallbackState) -> CallbackName:

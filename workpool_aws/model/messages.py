@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Kind, Outcome
+from workpool_aws.model.work import Kind, Outcome, Work
 
 __all__ = ["Assignment", "CallbackMessage", "CallbackTicket", "LoopOrder", "Report", "ReportKind"]
 
@@ -40,6 +40,8 @@ class Assignment:
     """The secret of this start, for its worker alone [WP-28]; `None` means that its sender had none, or that nothing is sent."""
     proof: str | None = None
     """What the stored digest must be for a report to count: that of `nonce`, or for the loop's own reports the one that it read."""
+    stored: Work | None = field(default=None, repr=False)
+    """The work item as it was read for this report; `None` means that it was not, or that this is a message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

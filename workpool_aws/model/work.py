@@ -8,7 +8,7 @@ from enum import StrEnum
 from workpool_aws.model.ids import TIME_LENGTH, EpochMs, WorkId, id_floor
 from workpool_aws.model.retry import RetryPolicy
 
-__all__ = ["CallbackState", "Chunk", "Kind", "Outcome", "Part", "Pointer", "State", "Work", "dead_key"]
+__all__ = ["Attempt", "AttemptEnd", "CallbackState", "Chunk", "Kind", "Outcome", "Part", "Pointer", "State", "Work", "dead_key"]
 
 
 class State(StrEnum):
@@ -25,6 +25,32 @@ class Outcome(StrEnum):
     SUCCESS = "success"
     FAILED = "failed"
     CANCELED = "canceled"
+
+
+class AttemptEnd(StrEnum):
+    """What an attempt came to. `error_type` tells one failure from another: `timeout`, `crashed`, `no_report`, a class's name."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    """It raised, timed out, crashed, never reported, or could not be made at all."""
+    CANCELED = "canceled"
+    """It failed, and no other follows: somebody had asked to cancel the work item."""
+    SNOOZED = "snoozed"
+    """Its code asked to be run again later: it is not spent, and will be made again under the same number."""
+    NEVER_DELIVERED = "never_delivered"
+    """No code ran: it was put back, is not spent, and will be made again under the same number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt that ended, as the work item keeps it: texts are cut."""
+
+    number: int
+    started_at: EpochMs
+    ended_at: EpochMs
+    outcome: AttemptEnd
+    error_type: str | None
+    error: str | None
 
 
 class CallbackState(StrEnum):
@@ -80,6 +106,8 @@ class Work:
     undelivered: int = 0
     snoozes: int = 0
     """How often in a row its code asked to be run again later; an attempt that was spent begins anew."""
+    history: tuple[Attempt, ...] = ()
+    """The last attempts that ended, the latest last, but for the one that ended the work item (`core/history.py`)."""
     refused_since: EpochMs | None = None
     """When invoking the target was first refused (no such function, no permission); None when it was not."""
     started_by: str | None = None
