@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.facts import Fact
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Deployment
@@ -29,6 +30,7 @@ __all__ = [
     "Messenger",
     "Ports",
     "Store",
+    "StoreDenied",
     "Telemetry",
     "Timer",
     "TimerUnavailable",
@@ -86,6 +88,10 @@ class Store(Protocol):
 
     def delete(self, ref: Ref) -> None:
         """Remove an item, if it exists."""
+
+
+class StoreDenied(StoreUnavailable):
+    """The credentials may not do this with that item; nothing was read or written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,19 @@ def invoke_the_watchdog(session: boto3.Session, deployed: Deployed) -> object:
     return session.client("lambda").invoke(FunctionName=deployed.watchdog, InvocationType="Event", Payload=b"{}")
 
 
+def invoke_the_completion(session: boto3.Session, deployed: Deployed) -> object:
+    return session.client("lambda").invoke(FunctionName=deployed.completion, InvocationType="Event", Payload=b"{}")
+
+
+def invoke_the_loop(session: boto3.Session, deployed: Deployed) -> object:
+    return session.client("lambda").invoke(FunctionName=deployed.loop, InvocationType="Event", Payload=b"{}")
+
+
+def widen_a_job(session: boto3.Session, deployed: Deployed) -> object:
+    """Say of a function that it serves any pool."""
+    return session.client("lambda").update_function_configuration(FunctionName="nap", Environment={"Variables": {"WORKPOOL_SERVES": ""}})
+
+
 def schedule_elsewhere(session: boto3.Session, deployed: Deployed) -> object:
     return session.client("scheduler").create_schedule(
         Name="elsewhere",
@@ -64,17 +77,17 @@ def schedule_elsewhere(session: boto3.Session, deployed: Deployed) -> object:
     )
 
 
-EVERYWHERE = (scan, delete_table, invoke_what_was_never_added, invoke_the_watchdog, schedule_elsewhere)
+EVERYWHERE = (scan, delete_table, invoke_what_was_never_added, invoke_the_watchdog, schedule_elsewhere, widen_a_job)
 REFUSED: dict[str, tuple[Call, ...]] = {
     # Which items an operation is allowed for is not judged here (docs/testing.md): the watchdog may delete some, the enqueuer update some.
-    "Enqueuer": (*EVERYWHERE, query, delete_item, invoke_a_job),
-    "Reader": (*EVERYWHERE, put_item, update_item, delete_item, invoke_a_job),
-    "Manager": (*EVERYWHERE, query, delete_item, invoke_a_job),
+    "Enqueuer": (*EVERYWHERE, query, delete_item, invoke_a_job, invoke_the_completion),
+    "Reader": (*EVERYWHERE, put_item, update_item, delete_item, invoke_a_job, invoke_the_completion, invoke_the_loop),
+    "Manager": (*EVERYWHERE, query, delete_item, invoke_a_job, invoke_the_completion),
     "loop": EVERYWHERE,
     "completion": (*EVERYWHERE, query, delete_item, invoke_a_job),
     "watchdog": (*EVERYWHERE, invoke_a_job),
     "nap": (*EVERYWHERE, query, delete_item),
-    "plain": (*EVERYWHERE, query, put_item, update_item, delete_item, invoke_a_job),
+    "plain": (*EVERYWHERE, query, put_item, update_item, delete_item, invoke_a_job, invoke_the_loop),
 }
 
 

@@ -1,5 +1,6 @@
 """A permission that widens shows in review: every statement is compared with the file that was reviewed."""
 
+import fnmatch
 import json
 
 import pytest
@@ -48,3 +49,61 @@ def test_nobody_scans_nor_changes_the_table() -> None:
     }
 
     assert used == known
+
+
+OPERATIONS = ("BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
+OF_ANOTHER_POOL = (
+    "reports#control",
+    "reports#reports",
+    "reports#work#0",
+    "reports#done#0",
+    "reports#payload#01",
+    "emails#work#0",
+    "email2#control",
+)
+SHARED = ("#pools", "#deployment")
+
+
+def may(role: str, operation: str, key: str) -> bool:
+    """Whether a role may do this with an item of this partition."""
+    for each in REVIEWED[role]:
+        actions = [each["Action"]] if isinstance(each["Action"], str) else each["Action"]
+        keys = each.get("Condition", {}).get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])
+        if f"dynamodb:{operation}" in actions and any(
+            fnmatch.fnmatchcase(key, pattern) for pattern in ([keys] if isinstance(keys, str) else keys)
+        ):
+            return True
+    return False
+
+
+def test_a_role_of_one_pool_is_refused_every_item_of_another() -> None:
+    """`Api` may enqueue into the pool `email` only; a name that begins alike is another pool."""
+    allowed = [(operation, key) for operation in OPERATIONS for key in OF_ANOTHER_POOL if may("ApiServiceRole", operation, key)]
+
+    assert may("ApiServiceRole", "PutItem", "email#work#0")
+    assert allowed == []
+
+
+def test_the_watchdog_alone_writes_what_all_pools_share() -> None:
+    writers = {
+        (role, operation, key)
+        for role in REVIEWED
+        for operation in ("DeleteItem", "PutItem", "UpdateItem")
+        for key in SHARED
+        if may(role, operation, key)
+    }
+
+    assert writers == {("PoolsWatchdogRole", "PutItem", "#pools"), ("PoolsWatchdogRole", "PutItem", "#deployment")}
+
+
+def test_only_workers_loop_and_completion_reach_completion_and_only_its_schedule_the_watchdog() -> None:
+    def who_invokes(function: str) -> set[str]:
+        return {
+            role
+            for role, statements in REVIEWED.items()
+            for each in statements
+            if "lambda:InvokeFunction" in json.dumps(each.get("Action")) and function in json.dumps(each.get("Resource"))
+        }
+
+    assert who_invokes("PoolsCompletionFunction") == {"EmailSentServiceRole", "LegacyServiceRole", "SendEmailServiceRole"}
+    assert who_invokes("PoolsWatchdogFunction") == {"PoolsTickRole"}

@@ -90,4 +90,4 @@ def test_all_pools_are_named_by_a_pattern_where_a_role_cannot_name_each(many: De
     worker = next(each for name, each in many.of_type("AWS::IAM::Policy").items() if name.startswith("SendEmail"))
     conditions = [each["Condition"] for each in worker["PolicyDocument"]["Statement"] if "Condition" in each]
 
-    assert "*#payload#*" in [each["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] for each in conditions]
+    assert ["*#payload#*"] in [each["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] for each in conditions]

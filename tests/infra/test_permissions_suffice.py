@@ -27,7 +27,7 @@ from workpool_aws.flow.watch import would_act
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.platform import Platform
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.loop import DeployedLimit, Deployment, Done, DoneKind
+from workpool_aws.model.loop import DeployedLimit, Deployment, Done, DoneKind, Registration
 from workpool_aws.model.refs import DoneRef, PointerRef, StatusRef, WorkRef
 from workpool_aws.model.work import CallbackState, Pointer
 from workpool_aws.model.work import Work as StoredWork
@@ -54,7 +54,7 @@ RESOURCES = {
     "email_sent": "<EmailSent>",
     "plain": "<Plain>",
 }
-SEEDS = range(2)
+SEEDS = range(3)
 LARGE = "x" * 20_000
 LIMITS = (DeployedLimit("email", 4), DeployedLimit("unused", 2))
 
@@ -196,6 +196,9 @@ def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
     loads: list[dict[str, object]] = [{}, {"fails": 1}, {"size": 20_000}, {"text": LARGE}, {"takes": 600}]
     ids = []
     tick(cloud)
+    # A pool that the watchdog registered, and that nobody has used yet.
+    at = EpochMs(int(cloud.now.timestamp() * 1000))
+    cloud._engine_open.quiet(cloud.table).write(Put(Registration(pool="reports", registered_at=at)))
     with recorder.acting("manager"):
         cloud.workpool("reports").configure(None, max_parallelism=2)
     with recorder.acting("enqueuer"):
@@ -317,7 +320,7 @@ def manage(pool: Workpool, ids: list[Any], recorder: Recorder) -> None:
 
 
 def tick(cloud: LocalCloud) -> None:
-    cloud.invoke(cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table}})
+    cloud.invoke(cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table, "pools": ["email"]}})
     cloud.advance(timedelta(seconds=10))
 
 

@@ -13,7 +13,7 @@ from workpool_aws.model.loop import Config, Deployment, Ledger, LoopState, Regis
 from workpool_aws.model.messages import LoopOrder
 from workpool_aws.model.refs import ConfigRef, DeploymentRef, LedgerRef, RegistrationRef, StatusRef, Unreadable
 from workpool_aws.model.writes import Put
-from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports, Store
+from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports, Store, StoreDenied
 
 __all__ = ["ensure_registered", "epoch_of", "invoke_loop", "is_current", "kick", "loop_arn", "win_generation"]
 
@@ -42,10 +42,15 @@ def epoch_of(ports: Ports, pool: str) -> int:
 def ensure_registered(ports: Ports, pool: str) -> None:
     """Make the pool known to the watchdog. Before its first work is stored: what is stored, acknowledged or not, is then found [WP-3].
 
-    Raises StoreUnavailable: it may or may not be known.
+    A role that may not write the registry leaves that to the watchdog, which registers the pools that its deployment names. It is told of,
+    since nobody else would know of a pool that no deployment names. Raises StoreUnavailable: it may or may not be known.
     """
-    if not isinstance(ports.store.get(RegistrationRef(pool)), Registration):
+    if isinstance(ports.store.get(RegistrationRef(pool)), Registration):
+        return
+    try:
         ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
+    except StoreDenied as error:
+        ports.telemetry.tell(facts.RegistrationDenied(pool=pool, error=str(error)))
 
 
 def win_generation(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None) -> int | None:

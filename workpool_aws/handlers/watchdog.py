@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 from workpool_aws.compose import ports_for
 from workpool_aws.errors import UsageError
+from workpool_aws.flow.register import register
 from workpool_aws.flow.survey import survey
 from workpool_aws.flow.watch import watch
 from workpool_aws.handlers.main_loop import InvocationContext
+from workpool_aws.model.names import POOL
 from workpool_aws.settings import read_settings
 from workpool_aws.text import Words
 
@@ -18,13 +20,23 @@ __all__ = ["handler"]
 def handler(event: Mapping[str, object], context: InvocationContext) -> None:  # noqa: ARG001 - Lambda's signature
     """Keep the table's deployment item as this function's environment says, and look after every pool of the table that the event names.
 
-    Where metrics are wanted, also tell how full each pool is. Raises UsageError for an event without a table; nothing was read or written.
+    The event may name pools, which are registered first. Where metrics are wanted, also tell how full each pool is.
+
+    Raises:
+        UsageError: the event names no table; nothing was read or written.
     """
     order = event.get("workpool_watchdog")
     table = order.get("table") if isinstance(order, Mapping) else None
-    if not isinstance(table, str) or not table:
+    if not isinstance(order, Mapping) or not isinstance(table, str) or not table:
         raise UsageError("event", Words(f"the keys {sorted(map(str, event))}"), "an object with a table under its key 'workpool_watchdog'")
     ports = ports_for(table)
+    register(ports, _named(order))
     watch(ports)
     if read_settings().metrics is not None:
         survey(ports)
+
+
+def _named(order: Mapping[str, object]) -> list[str]:
+    """The pools that a tick names; what is no pool's name is left out, since a tick must never fail for it."""
+    pools = order.get("pools")
+    return [pool for pool in pools if isinstance(pool, str) and POOL.fullmatch(pool)] if isinstance(pools, list) else []

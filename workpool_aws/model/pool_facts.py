@@ -30,6 +30,7 @@ __all__ = [
     "OptionsUnknown",
     "PassFailed",
     "PassReport",
+    "RegistrationDenied",
     "SetAside",
     "StatsTaken",
     "Surveyed",
@@ -55,6 +56,15 @@ class KickFailed(Fact):
     level: ClassVar[int] = logging.WARNING
     name: ClassVar[str] = "kick_failed"
     reason: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationDenied(Fact):
+    """A caller may not register its pool: the watchdog finds the pool's work only if its deployment names the pool."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: ClassVar[str] = "registration_denied"
     error: str
 
 

@@ -66,7 +66,8 @@ _DELETE: Final = "DeleteItem"
 _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
     Actor.ENQUEUER: (
         _Access((_GET,), (Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
-        _Access((_PUT,), (Room.WORK, Room.PAYLOAD, Room.CONTROL, Room.REGISTRY)),
+        # Not the registry, which one pool could take another out of: all pools share its partition, and IAM sees no more of a key.
+        _Access((_PUT,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
         # Of works: to say of one's own that it was enqueued after a `cancel_all` that one had not heard of.
         _Access((_UPDATE,), (Room.WORK, Room.CONTROL)),
     ),
@@ -80,7 +81,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         _Access((_GET,), (Room.WORK, Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
         _Access((_GET_MANY,), (Room.PAYLOAD,)),
         _Access((_QUERY,), (Room.WORK,), index=True),
-        _Access((_PUT,), (Room.WORK, Room.DONE, Room.PAYLOAD, Room.CONTROL, Room.REGISTRY)),
+        _Access((_PUT,), (Room.WORK, Room.DONE, Room.PAYLOAD, Room.CONTROL)),
         _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
     ),
     Actor.WORKER: (
@@ -109,7 +110,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
         _Access((_GET,), (Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
         _Access((_GET_MANY,), (Room.WORK,)),
         _Access((_QUERY,), (Room.REGISTRY, Room.WORK, Room.DONE, Room.REPORTS)),
-        _Access((_PUT,), (Room.WORK, Room.DONE, Room.CONTROL, Room.DEPLOYMENT)),
+        _Access((_PUT,), (Room.WORK, Room.DONE, Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
         _Access((_UPDATE,), (Room.CONTROL,)),
         # On its hourly look: spent pointers, and records that it has put anew.
         _Access((_DELETE,), (Room.WORK, Room.DONE)),

@@ -22,7 +22,7 @@ from workpool_aws.adapters.sdk_errors import advice_for, told
 from workpool_aws.errors import StoreUnavailable, UsageError
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import Record, Unreadable
-from workpool_aws.ports import ConditionFailed, TransactionFailed
+from workpool_aws.ports import ConditionFailed, StoreDenied, TransactionFailed
 from workpool_aws.text import Words, as_line
 
 __all__ = ["TryAgain", "server_time", "translated"]
@@ -98,7 +98,8 @@ def translated(error: Exception, table: str) -> Exception | TryAgain:
         return StoreUnavailable(f"table {table!r}: its index {DEAD_INDEX!r} is still being filled; try again in some minutes")
     if code in _MALFORMED:
         return _refused(table, message)
-    return StoreUnavailable(_sentence(code, as_line(message, limit=_MESSAGE_MAX), table, error.operation_name))
+    failure = StoreDenied if code in _DENIED else StoreUnavailable
+    return failure(_sentence(code, as_line(message, limit=_MESSAGE_MAX), table, error.operation_name))
 
 
 def _refused(table: str, message: str) -> UsageError:

@@ -1,0 +1,101 @@
+"""The registry of pools: who writes it, and what becomes of a pool whose callers may not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from integration.faults import Apply, lost_before, puts
+from integration.stage import POOL, TARGET, Stage
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.register import register
+from workpool_aws.local import LocalCloud
+from workpool_aws.model.facts import KickFailed, RegistrationDenied
+from workpool_aws.model.loop import Registration
+from workpool_aws.model.refs import RegistrationRef, Shelf, Span
+from workpool_aws.model.work import State
+from workpool_aws.model.writes import Put
+from workpool_aws.ports import StoreDenied
+
+
+def denied(apply: Apply) -> None:
+    raise StoreDenied("dynamodb:PutItem is not allowed")
+
+
+def registered(stage: Stage) -> set[str]:
+    page = stage.table.memory.query(Span(shelf=Shelf.REGISTRY))
+    return {row.record.pool for row in page.rows if isinstance(row.record, Registration)}
+
+
+def test_work_of_a_caller_that_may_not_register_its_pool_is_stored_told_and_found_by_a_tick_that_names_it() -> None:
+    """[WP-3] [WP-20]"""
+    stage = Stage()
+    stage.table.plan(puts(Registration), denied, times=2)
+    whole = stage.ports
+    stage.ports = replace(whole, loop_arn=None)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.ports = whole
+    told = stage.telemetry.of(RegistrationDenied)
+    assert registered(stage) == set()
+
+    register(stage.ports, [POOL])
+    stage.run(120_000, watchdog=True)
+
+    assert stage.work(work_id).state is State.FINISHED
+    assert {(fact.pool, fact.error) for fact in told} == {(POOL, "dynamodb:PutItem is not allowed")}
+
+
+def test_other_trouble_with_the_registry_refuses_the_enqueue_and_stores_nothing() -> None:
+    stage = Stage()
+    stage.table.plan(puts(Registration), lost_before)
+
+    with pytest.raises(StoreUnavailable):
+        stage.pool().enqueue_action(None, TARGET, {})
+
+    assert registered(stage) == set()
+
+
+def test_pools_are_registered_once_and_nothing_is_read_for_none() -> None:
+    stage = Stage()
+    written = Registration(pool="billing", registered_at=stage.clock.now())
+    stage.table.memory.write(Put(written))
+    stage.clock.pass_to(stage.clock.at + 60_000)
+
+    register(stage.ports, ["billing", POOL, POOL])
+    register(stage.ports, [])
+
+    assert registered(stage) == {"billing", POOL}
+    assert stage.table.memory.get(RegistrationRef("billing")) == written
+
+
+def test_a_row_that_could_not_be_written_is_told_and_written_by_the_next_tick() -> None:
+    stage = Stage()
+    stage.table.plan(puts(Registration), lost_before)
+
+    register(stage.ports, [POOL, "billing"])
+    assert (registered(stage), [fact.pool for fact in stage.telemetry.of(KickFailed)]) == ({"billing"}, [POOL])
+    register(stage.ports, [POOL, "billing"])
+
+    assert registered(stage) == {"billing", POOL}
+
+
+@pytest.mark.parametrize(
+    ("pools", "known"),
+    [
+        (["email", "billing"], {"email", "billing"}),
+        (["email", 3, None, "a b", "#pools", "x" * 41, ["email"], "email"], {"email"}),
+        ("email", set()),
+        ({"email": 1}, set()),
+        (None, set()),
+    ],
+)
+def test_a_tick_registers_what_it_names_and_fails_for_nothing_else(pools: object, known: set[str]) -> None:
+    with LocalCloud(clock="virtual", engine="memory") as cloud:
+        cloud.invoke(cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table, "pools": pools}})
+        cloud.run_until_idle()
+        store = cloud._engine_open.quiet(cloud.table)
+        rows = store.query(Span(shelf=Shelf.REGISTRY)).rows
+
+    assert {row.record.pool for row in rows if isinstance(row.record, Registration)} == known
+    assert [each.outcome for each in cloud.invocations(cloud.watchdog_arn)][:1] == ["success"]
