@@ -105,6 +105,14 @@ class FunctionLimits:
     """Its handler is known to claim and to report by itself: it is deployed, and marked, as decorated. False when unknown."""
     unfit: str | None = None
     """Why no start of it can be followed, as where its timeout is not enforced. `None` means that nothing is known against it."""
+    serves: frozenset[str] | None = None
+    """The pools that may run it, as its deployment says. `None` means any, or that nothing is known."""
+
+    def refusal(self, pool: str) -> str | None:
+        """Why this pool may not run it; `None` where it may."""
+        if self.serves is None or pool in self.serves:
+            return None
+        return f"the function does not serve pool {pool!r}: name it in WORKPOOL_SERVES of the function, by add_action(pools=[...])"
 
 
 class InvokeThrottled(Exception):

@@ -14,10 +14,13 @@ from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
 from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, POOL, POOL_LENGTH_MAX, ROLE_ARN, SCHEDULE_GROUP, TABLE
 
-__all__ = ["DECORATED", "Settings", "read_settings"]
+__all__ = ["DECORATED", "SERVES", "Settings", "pools_served", "read_settings"]
 
 DECORATED: Final = "WORKPOOL_DECORATED"
 """What a deployment sets to "1" for a function whose handler is decorated. Read by others, from Lambda's answer about that function."""
+
+SERVES: Final = "WORKPOOL_SERVES"
+"""The pools that may run a function, separated by commas. Read by the function itself, and by the loop from Lambda's answer about it."""
 
 _LEVELS: Final[Mapping[str, int]] = {
     "DEBUG": logging.DEBUG,
@@ -50,6 +53,8 @@ class Settings:
     """WORKPOOL_ACKNOWLEDGING, for the watchdog: functions, by name or ARN, whose handlers say for themselves that they ran a callback."""
     pools: tuple[tuple[str, int], ...] = ()
     """WORKPOOL_POOLS, for the watchdog: pools, and the `max_parallelism` that the deployment gives each."""
+    serves: frozenset[str] | None = None
+    """WORKPOOL_SERVES, for workers: the pools whose work items this function runs. `None` means any pool's."""
     metrics: Literal["table", "pools"] | None = None
     """WORKPOOL_METRICS: what loop and watchdog write metrics about, docs/events.md; None: nothing."""
     log_level: int = logging.WARNING
@@ -84,6 +89,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         scheduler_role_arn=_matching(env, "WORKPOOL_SCHEDULER_ROLE_ARN", ROLE_ARN, "the ARN of an IAM role"),
         acknowledging=_functions(env, "WORKPOOL_ACKNOWLEDGING"),
         pools=_pools(env, "WORKPOOL_POOLS"),
+        serves=pools_served(env.get(SERVES)),
         metrics=_metrics(env),
         log_level=_log_level(env),
         region=_matching(env, "AWS_REGION", _REGION, "the name of a region")
@@ -94,6 +100,16 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         pool=_matching(env, "WORKPOOL_POOL", POOL, f"a pool's name: 1 to {POOL_LENGTH_MAX} of A-Z a-z 0-9 _ -"),
         json=_flag(env, "WORKPOOL_JSON"),
     )
+
+
+def pools_served(text: object) -> frozenset[str] | None:
+    """The pools that a value of WORKPOOL_SERVES names; `None` where it is not set or empty, which means any pool.
+
+    Never raises: what is no pool's name matches none, so a misspelled list serves less, not more.
+    """
+    if not isinstance(text, str) or not text.strip():
+        return None
+    return frozenset(name.strip() for name in text.split(","))
 
 
 def _matching(environ: Mapping[str, str], name: str, pattern: re.Pattern[str], allowed: str) -> str | None:

@@ -27,6 +27,7 @@ from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.parameters import InvalidArgumentsError, Parameters, plain_handler
 from workpool_aws.ports import Ports
+from workpool_aws.settings import SERVES, read_settings
 from workpool_aws.text import Words
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ class Worker(Generic[P, R]):
 
         Raises:
             ReportNotWritten: carries the report, which DynamoDB did not take.
-            UsageError: the event has a damaged assignment, or (without one) does not fit the function. The function did not run.
+            UsageError: the event has a damaged assignment, or one of a pool that this function does not serve, or (without one) does not
+                fit the function. The function did not run.
         """
         if not isinstance(event, Mapping):
             raise UsageError("event", Words(type(event).__name__), "a JSON object with the function's arguments")
@@ -163,6 +165,7 @@ class Worker(Generic[P, R]):
         if assignment is None:
             given = type(event[WORKPOOL_KEY]).__name__  # and not what it says: it may hold what proves a report
             raise UsageError(f"event.{WORKPOOL_KEY}", Words(f"a {given} that cannot be read"), "the assignment that a pool sends")
+        _refuse_other_pools(assignment.pool)
         ports = self._ports_of(assignment.table)
         report = self._perform(ports, assignment, arguments, context)
         if report is not None:
@@ -221,6 +224,13 @@ class Worker(Generic[P, R]):
             _ports=ports,
             _remaining_ms=remaining_ms,
         )
+
+
+def _refuse_other_pools(pool: str) -> None:
+    """Let only the pools pass that this function's deployment names. The loop has asked already; an event may come from elsewhere."""
+    serves = read_settings().serves
+    if serves is not None and pool not in serves:
+        raise UsageError(f"event.{WORKPOOL_KEY}.pool", pool, f"a pool in {SERVES}, which says whose work items this function runs")
 
 
 def _claim(ports: Ports, assignment: Assignment, context: object) -> str | None:

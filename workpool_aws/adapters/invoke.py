@@ -18,7 +18,7 @@ from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, LoopOrder
 from workpool_aws.model.names import names_function
 from workpool_aws.ports import Clock, Entropy, FunctionLimits, InvokeRefused, InvokeThrottled, InvokeUnanswered, Telemetry
-from workpool_aws.settings import DECORATED
+from workpool_aws.settings import DECORATED, SERVES, pools_served
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -162,12 +162,13 @@ class LambdaInvoker:
         Raises:
             InvokeThrottled: not queued now. For claimed work an earlier repetition may have been: its worker will not get the claim.
             InvokeRefused: not queued; arguments that are not a JSON object are refused for good, and so are starts of a function which
-                `limits` has shown to be unfit.
+                `limits` has shown to be unfit, or to serve other pools.
             InvokeUnanswered: queued or not.
         """
         known = self._known.get(target)
-        if known is not None and known.limits.unfit is not None:
-            raise InvokeRefused(known.limits.unfit, lasting=True)
+        refusal = None if known is None else known.limits.unfit or known.limits.refusal(assignment.pool)
+        if refusal is not None:
+            raise InvokeRefused(refusal, lasting=True)
         try:
             event = worker_event(args, assignment)
         except ValueError as error:
@@ -228,10 +229,13 @@ class LambdaInvoker:
         else:
             found = client.get_function_configuration(FunctionName=name, Qualifier=qualifier)
         # Of the variables, which may be secrets, only ours is looked at. Where Lambda may not decrypt them, it is missing.
-        marked = found.get("Environment", {}).get("Variables", {}).get(DECORATED) == "1"
+        variables = found.get("Environment", {}).get("Variables", {})
+        marked, serves = variables.get(DECORATED) == "1", pools_served(variables.get(SERVES))
         event_age_ms, reports = self._read_event_config(client, name, qualifier)
         timeout_ms = found.get("Timeout", TIMEOUT_MS_MAX // 1000) * 1000
-        return FunctionLimits(timeout_ms=timeout_ms, event_age_ms=event_age_ms, claims=marked and reports, unfit=_unfit(found))
+        return FunctionLimits(
+            timeout_ms=timeout_ms, event_age_ms=event_age_ms, claims=marked and reports, unfit=_unfit(found), serves=serves
+        )
 
     def _read_event_config(self, client: LambdaClient, name: str, qualifier: str | None) -> tuple[int, bool]:
         """The event age, and whether failures, and only they, lead to the completion function, as a decorated function's do."""

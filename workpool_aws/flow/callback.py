@@ -65,7 +65,9 @@ def deliver(ports: Ports, work: Work) -> CallbackState | None:
     """
     if not is_owed(work) or work.on_complete is None:
         return work.callback
-    knows = target_kind(work.on_complete) is TargetKind.FUNCTION and ports.invoker.acknowledges(work.on_complete)
+    knows, refusal = _what_is_known(ports, work.on_complete, work.pool)
+    if refusal is not None:
+        return _give_up(ports, work, refusal)
     try:
         whole = with_payloads(ports, work)
     except StoreUnavailable as error:
@@ -80,6 +82,13 @@ def deliver(ports: Ports, work: Work) -> CallbackState | None:
         # What will always be refused is not tried again; anything else may be the lag of a fresh deployment, or a target being repaired.
         return _give_up(ports, work, refused.reason) if refused.lasting else _failed(ports, work, refused.reason)
     return _sent(ports, work, work.on_complete, knows=knows)
+
+
+def _what_is_known(ports: Ports, target: str, pool: str) -> tuple[bool, str | None]:
+    """Whether a target says for itself that it ran a callback, and why it may not be sent this pool's."""
+    if target_kind(target) is not TargetKind.FUNCTION:
+        return False, None
+    return ports.invoker.acknowledges(target), ports.invoker.limits(target).refusal(pool)
 
 
 def _sent(ports: Ports, work: Work, target: str, *, knows: bool) -> CallbackState | None:

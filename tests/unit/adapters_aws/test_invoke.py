@@ -439,3 +439,31 @@ def test_other_features_of_lambda_keep_no_function_from_work(invoker, far, confi
     assert invoker.limits("send").unfit is None
     invoker.start_work("send", assignment(claimed=True), "{}")
     assert len(far.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "pools", "may"),
+    [
+        ("email", {"email"}, True),
+        ("billing, email", {"billing", "email"}, True),
+        ("billing", {"billing"}, False),
+        ("emails", {"emails"}, False),
+        ("Email", {"Email"}, False),
+        ("*", {"*"}, False),
+        (",", {""}, False),
+        ("", None, True),
+        ("  ", None, True),
+        (None, None, True),
+    ],
+)
+def test_a_function_is_started_for_the_pools_that_its_deployment_names(invoker, far, said, pools, may):
+    variables = {} if said is None else {"Environment": {"Variables": {"WORKPOOL_SERVES": said}}}
+    far.answers = [(200, {"Timeout": 30, **variables}, ""), (200, {"MaximumEventAgeInSeconds": 60}, ""), (202, {}, "")]
+    assert invoker.limits("send").serves == pools
+    if may:
+        invoker.start_work("send", assignment(claimed=True), "{}")
+    else:
+        with pytest.raises(InvokeRefused, match="does not serve pool 'email': name it in WORKPOOL_SERVES") as refused:
+            invoker.start_work("send", assignment(claimed=True), "{}")
+        assert refused.value.lasting
+    assert len(far.requests) == (3 if may else 2)

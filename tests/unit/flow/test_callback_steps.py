@@ -15,7 +15,7 @@ from workpool_aws.model.facts import CallbackAcknowledged, CallbackDead, Callbac
 from workpool_aws.model.messages import CallbackTicket
 from workpool_aws.model.refs import ChunkRef, WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, Part, State, Work, dead_key
-from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
+from workpool_aws.ports import FunctionLimits, InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:done"
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:done"
@@ -30,8 +30,9 @@ def a_told_work(world: World, target: str = QUEUE, *, callback: CallbackState = 
     return world.put(a_work(**ended, on_complete=target, callback=callback, context=layout.inline, context_chunks=layout.count))
 
 
-def acknowledges(world: World, says: bool) -> None:
+def acknowledges(world: World, says: bool, *, serves: frozenset[str] | None = None) -> None:
     world.invoker.acknowledges = lambda _: says
+    world.invoker.limits = lambda _: FunctionLimits(timeout_ms=3_000, event_age_ms=60_000, serves=serves)
 
 
 def chunk_expiry(world: World) -> int | None:
@@ -55,6 +56,15 @@ def test_a_function_that_acknowledges_was_only_sent_it(world: World, says: bool,
     assert deliver(world.ports, work) is state
     assert world.work(work.id).expires_at == (None if says else EXPIRY)
     assert (world.messenger.sent[0][1].ticket is not None) is says
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_a_function_that_serves_other_pools_is_sent_nothing_and_the_callback_is_given_up(world: World, says: bool) -> None:
+    acknowledges(world, says, serves=frozenset({"billing"}))
+
+    assert deliver(world.ports, a_told_work(world, FUNCTION)) is CallbackState.DEAD
+    assert world.messenger.sent == []
+    assert ["does not serve pool 'email'" in fact.reason for fact in world.telemetry.of(CallbackDead)] == [True]
 
 
 @pytest.mark.parametrize("callback", [CallbackState.DELIVERED, CallbackState.DEAD])

@@ -405,3 +405,20 @@ def test_one_worker_serves_many_deliveries(world: World) -> None:
     assert spy.runs == 5
     assert {world.work(work_id).outcome for work_id in ids} == {Outcome.SUCCESS}
     assert isinstance(world.store, FaultyStore)
+
+
+@pytest.mark.parametrize(("serves", "runs"), [("email", 1), ("billing,email", 1), ("", 1), ("billing", 0), ("emails", 0)])
+def test_a_worker_runs_for_the_pools_that_its_deployment_names(
+    world: World, claimed: Assignment, monkeypatch: pytest.MonkeyPatch, serves: str, runs: int
+) -> None:
+    monkeypatch.setenv("WORKPOOL_SERVES", serves)
+    spy = Spy(world)
+
+    if runs:
+        spy(claimed)
+    else:
+        with pytest.raises(UsageError, match=r"a pool in WORKPOOL_SERVES, .*; got 'email'"):
+            spy(claimed)
+
+    assert spy.runs == runs
+    assert world.work(claimed.work_id).state is (State.FINISHED if runs else State.RUNNING)
