@@ -130,7 +130,7 @@ def judge_module(
             report.add(edit, known)
         else:
             tasks.append(Task(module, index, _within(coverage, edit, options.budget)))
-    if tasks:
+    if any(task.tests for task in tasks):
         check_without_edits(_all_of(tasks), tree)
     for task, verdict in verdicts([each for each in tasks if each.tests], tree, jobs=options.jobs, patience_s=options.patience):
         assert task.index is not None

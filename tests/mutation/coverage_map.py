@@ -46,8 +46,11 @@ class CoverageMap:
     """How many modules the tests of a file run."""
 
     def tests_for(self, edit: Edit) -> list[str]:
-        """The tests that run a line of the edit, the quickest first; before them some of the file that is about little else."""
-        ran = self.lines.get(edit.module, {})
+        """The tests that run a line of the edit, the quickest first; before them some of the file that is about little else.
+
+        A module of nothing but constants runs once, before any test: any test may notice.
+        """
+        ran = self.lines.get(edit.module) or dict.fromkeys(self.seconds, -1)
         wanted = -1 if edit.lines is None else _bits(range(edit.lines[0], edit.lines[1] + 1))
         found = sorted((test for test, bits in ran.items() if bits & wanted), key=lambda test: (self.seconds[test], test))
         home = min(map(_file_of, found), key=lambda file: self.breadth[file], default="")

@@ -4,12 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from tests.mutation.__main__ import chosen, modules_in
+from tests.mutation.coverage_map import CoverageMap
 from tests.mutation.edits import edits_of
 from tests.mutation.equivalents import read_equivalents, unknown
 from tests.mutation.judging import Verdict
@@ -131,6 +133,19 @@ def test_a_listed_edit_that_the_code_no_longer_has_is_told(tree: Path) -> None:
     code, said = run(tree)
 
     assert (code, said[-1].strip()) == (1, "counting.py:gone  number  1 → 2")
+
+
+def test_an_edit_needs_the_tests_that_run_its_lines_first_those_of_the_file_about_it() -> None:
+    seconds = {"a::slow": 2.0, "a::quick": 1.0, "b::quickest": 0.1, "b::elsewhere": 0.1}
+    ran = {"a::slow": 0b110, "a::quick": 0b110, "b::quickest": 0b100, "b::elsewhere": 0b010}
+    coverage = CoverageMap(seconds, {"m.py": ran}, breadth={"a": 1, "b": 9})
+    first = edits_of("m.py", "def f():\n    return 1")[0]
+    at_the_top, unseen = edits_of("m.py", "A = 1")[0], edits_of("n.py", "A = 1")[0]
+
+    assert coverage.tests_for(replace(first, lines=(2, 2))) == ["a::quick", "a::slow", "b::quickest"]
+    assert coverage.tests_for(at_the_top) == ["a::quick", "a::slow", "b::elsewhere", "b::quickest"]
+    assert coverage.tests_for(unseen) == ["a::quick", "a::slow", "b::elsewhere", "b::quickest"]
+    assert coverage.tests_for(replace(first, lines=(7, 7))) == []
 
 
 def test_the_choice_is_that_of_the_seed_and_the_module() -> None:

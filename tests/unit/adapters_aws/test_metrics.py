@@ -177,8 +177,33 @@ def test_another_level_counts_together_with_the_first(world: World) -> None:
 
 
 def test_the_alarms_metrics_are_known_and_have_units() -> None:
+    assert {"DeadLetters", "FailureRate", "Generations", "NoProgress", "OldestDue", "WatchdogActed"} == TABLE_METRICS
     assert set(get_args(Metric)) > TABLE_METRICS
-    assert {units_of(name) for name in get_args(Metric)} == {"Count", "Milliseconds", "Percent", "Seconds"}
+    units = {"OldestDue": "Seconds", "StartLag": "Milliseconds", **dict.fromkeys(("FailureRate", "RetryRate", "SuccessRate"), "Percent")}
+    assert {name: units_of(name) for name in get_args(Metric)} == {name: units.get(name, "Count") for name in get_args(Metric)}
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        RESTED,
+        facts.HandedOver(pool="email", generation=1),
+        facts.LoopFenced(pool="email", generation=1),
+        facts.LoopEnded(pool="email", generation=1, error="x"),
+        facts.WatchdogActed(pool="email", reason="x"),
+        facts.Surveyed(pool="email", pending=0, running=0, limit=1, oldest_pending_s=None),
+    ],
+    ids=lambda fact: fact.name,
+)
+def test_what_ends_an_invocation_has_the_counts_written(world: World, last: facts.Fact) -> None:
+    world.telemetry.tell(a_pass(canceled=3, succeeded=1, retried=1))
+    assert world.lines() == []
+    world.telemetry.tell(last)
+
+    (line,) = world.lines()
+    assert (line["Canceled"], line["SuccessRate"], line["FailureRate"], line["RetryRate"]) == (3, 25.0, 0.0, 20.0)
+    world.telemetry.tell(RESTED)
+    assert world.lines() == []
 
 
 def test_ports_count_where_the_environment_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,14 @@ def test_chance_stays_in_its_bounds():
     assert all(0 <= entropy.fraction() < 1 for _ in range(200))
 
 
+@pytest.mark.parametrize(("drawn", "fraction"), [(0.0, 0.0), (0.5, 0.5), (1.0, 1.0)])
+def test_a_fraction_is_what_is_drawn_of_all_that_could_be(monkeypatch, drawn, fraction):
+    """All bits set is the largest fraction, which is below 1 by the last bit."""
+    monkeypatch.setattr("secrets.randbits", lambda bits: min(int(drawn * (1 << bits)), (1 << bits) - 1))
+    assert SystemEntropy().fraction() == pytest.approx(fraction, abs=1e-12)
+    assert SystemEntropy().fraction() < 1
+
+
 def test_tokens_are_short_and_never_the_same():
     tokens = {SystemEntropy().token() for _ in range(1000)}
     assert len(tokens) == 1000

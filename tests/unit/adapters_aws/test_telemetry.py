@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import logging
 import re
@@ -101,6 +102,17 @@ def test_a_logger_that_fails_fails_nobody(monkeypatch):
 
     monkeypatch.setattr("workpool_aws.adapters.telemetry._Loggers.at", broken)
     assert LoggerTelemetry(logging.DEBUG).tell(ONE_OF_EACH_LEVEL[3]) is None
+
+
+def test_a_line_that_cannot_be_written_fails_nobody_and_is_told_as_logging_does(monkeypatch, capsys):
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise OSError("no room")
+
+    monkeypatch.setattr("sys.stdout", Closed())
+    LoggerTelemetry(logging.ERROR).tell(LoopEnded(pool="p", generation=3, error="no answer"))
+
+    assert "OSError: no room" in capsys.readouterr().err
 
 
 def test_a_list_keeps_what_was_told():

@@ -185,8 +185,20 @@ def test_a_malformed_request_is_a_mistake(aws, store):
     ("code", "told"),
     [
         ("ResourceNotFoundException", "table 'jobs' does not exist"),
+        ("TableNotFoundException", "table 'jobs' does not exist"),
         ("AccessDeniedException", "not allowed"),
+        ("AccessDenied", "not allowed"),
+        ("ExpiredToken", "renew them"),
         ("ExpiredTokenException", "renew them"),
+        ("IncompleteSignature", "renew them"),
+        ("IncompleteSignatureException", "renew them"),
+        ("InvalidClientTokenId", "renew them"),
+        ("InvalidSignatureException", "renew them"),
+        ("MissingAuthenticationToken", "renew them"),
+        ("MissingAuthenticationTokenException", "renew them"),
+        ("RequestExpired", "renew them"),
+        ("SignatureDoesNotMatch", "renew them"),
+        ("UnrecognizedClientException", "renew them"),
         ("ThrottlingException", "PutItem failed"),
         ("ProvisionedThroughputExceededException", "PutItem failed"),
         ("InternalServerError", "PutItem failed"),
@@ -304,6 +316,29 @@ def test_an_updates_request_is_spelled_out(aws, store):
     )
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "spelled", "values"),
+    [
+        ("", None, "#pk = :0", ["p"]),
+        ("a", None, "#pk = :0 AND #sk >= :1", ["p", "a"]),
+        ("", "z", "#pk = :0 AND #sk <= :1", ["p", "z"]),
+        ("a", "z", "#pk = :0 AND #sk BETWEEN :1 AND :2", ["p", "a", "z"]),
+    ],
+)
+def test_a_range_of_keys_has_at_most_one_condition_on_the_sort_key(low, high, spelled, values):
+    expressions = Expressions()
+
+    assert expressions.key_range("p", low, high) == spelled
+    assert list(expressions.values.values()) == [{"S": value} for value in values]
+    assert Expressions().key_range("p", low, high, sort="d") == spelled.replace("#sk", "#d")
+
+
+@pytest.mark.parametrize("parts", [All(()), Either(())])
+def test_a_condition_of_no_parts_is_a_mistake(parts):
+    with pytest.raises(ValueError, match="at least one"):
+        Expressions().condition(parts, Work)
+
+
 def test_parentheses_are_never_doubled():
     either = Either((Is("starts", 1), Is("starts", 2)))
     nested = All((All((Either((either,)),)), Either((Is("claim", None),)), All((IsAbsent(),))))
@@ -314,11 +349,18 @@ def test_parentheses_are_never_doubled():
 
 
 def test_plain_values_become_typed_ones_and_come_back():
-    item = {"pk": "a", "n": -5, "b": True, "l": ["x", ""], "e": ""}
+    item = {"pk": "a", "n": -5, "b": True, "l": ["x", ""], "e": "", "y": b"x"}
 
     wire = item_to_wire(item)
 
-    assert wire == {"pk": {"S": "a"}, "n": {"N": "-5"}, "b": {"BOOL": True}, "l": {"L": [{"S": "x"}, {"S": ""}]}, "e": {"S": ""}}
+    assert wire == {
+        "pk": {"S": "a"},
+        "n": {"N": "-5"},
+        "b": {"BOOL": True},
+        "l": {"L": [{"S": "x"}, {"S": ""}]},
+        "e": {"S": ""},
+        "y": {"B": b"x"},
+    }
     assert item_from_wire(wire) == item
 
 
@@ -353,9 +395,35 @@ def test_a_table_is_made_once_and_its_ttl_can_be_enabled_again(client):
         table = client.describe_table(TableName="jobs")["Table"]
 
         assert described == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
+        assert table["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+        assert {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]} == dict.fromkeys(
+            ("pk", "sk", "dead"), "S"
+        )
+        (index,) = table["GlobalSecondaryIndexes"]
+        assert (index["IndexName"], index["Projection"]) == ("dead_letters", {"ProjectionType": "ALL"})
+        assert index["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "dead", "KeyType": "RANGE"}]
         assert (table["BillingModeSummary"]["BillingMode"], table["TableStatus"]) == ("PAY_PER_REQUEST", "ACTIVE")
         with pytest.raises(client.exceptions.ResourceInUseException):
             create_table(client, "jobs")
+
+
+@pytest.mark.parametrize(("status", "asks"), [("ENABLED", 0), ("ENABLING", 0), ("DISABLED", 1), ("DISABLING", 1), (None, 1)])
+def test_ttl_is_enabled_where_it_is_not(status, asks):
+    class Client:
+        def __init__(self):
+            self.asked = []
+
+        def describe_time_to_live(self, **_):
+            return {"TimeToLiveDescription": {} if status is None else {"TimeToLiveStatus": status}}
+
+        def update_time_to_live(self, **asked):
+            self.asked.append(asked)
+
+    client = Client()
+    enable_ttl(client, "jobs")
+
+    specification = {"Enabled": True, "AttributeName": "expires_at"}
+    assert client.asked == [{"TableName": "jobs", "TimeToLiveSpecification": specification}] * asks
 
 
 def test_a_table_without_the_index_says_so(store, aws):
