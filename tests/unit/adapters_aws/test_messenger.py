@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from builders import NOW, an_id
 from workpool_aws.adapters.messenger import AwsMessenger
+from workpool_aws.core import limits
 from workpool_aws.model.messages import CallbackMessage, CallbackTicket
 from workpool_aws.model.work import Outcome
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
@@ -140,6 +141,41 @@ def test_what_an_error_means_is_the_same_for_every_target(
 
     with pytest.raises(expected):
         messenger.send(target, MESSAGE)
+
+
+@pytest.mark.parametrize(
+    ("target", "limit"),
+    [(FUNCTION, limits.EVENT_BYTES_MAX), (QUEUE, limits.QUEUE_MESSAGE_BYTES_MAX), (TOPIC, limits.TOPIC_MESSAGE_BYTES_MAX)],
+)
+@pytest.mark.parametrize("over", [0, 1])
+def test_what_is_larger_than_its_target_takes_is_refused_for_good_and_not_sent(
+    messenger: AwsMessenger, client: NotingClient, target: str, limit: int, over: int
+) -> None:
+    filled = limit - len(BODY.encode()) + len("[1, 2.50]") - len('""') + over
+    message = replace(MESSAGE, result=f'"{"x" * filled}"')
+
+    if not over:
+        messenger.send(target, message)
+        assert client.calls[-1][0] in {"invoke", "send_message", "publish"}
+        return
+    with pytest.raises(InvokeRefused) as refused:
+        messenger.send(target, message)
+    assert (refused.value.lasting, client.calls) == (True, [])
+
+
+@pytest.mark.parametrize("target", [QUEUE, TOPIC])
+@pytest.mark.parametrize(
+    "said", ["One or more parameters are invalid. Reason: Message must be shorter than 1024 bytes.", "Message too long"]
+)
+def test_what_a_queue_of_ones_own_finds_too_long_is_refused_for_good(
+    messenger: AwsMessenger, client: NotingClient, target: str, said: str
+) -> None:
+    client.fails = ClientError({"Error": {"Code": "InvalidParameterValue", "Message": said}}, "x")
+
+    with pytest.raises(InvokeRefused) as refused:
+        messenger.send(target, MESSAGE)
+
+    assert refused.value.lasting
 
 
 @pytest.mark.parametrize(
