@@ -15,7 +15,7 @@ from typing import Any
 import boto3
 import pytest
 
-from workpool_aws import Workpool
+from workpool_aws import RetryPolicy, Workpool
 from workpool_aws.cli.main import main
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.refs import WorkRef
@@ -317,3 +317,13 @@ def test_region_and_profile_choose_the_session(monkeypatch: pytest.MonkeyPatch, 
     assert main(["ls", "--table", "t", "--region", "eu-west-1", "--profile", "p"]) == 1
 
     assert chosen == [{"profile_name": "p", "region_name": "eu-west-1"}]
+
+
+def test_a_policy_in_json_is_an_object(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = RetryPolicy(max_attempts=3, initial_backoff=timedelta(milliseconds=500), max_backoff=timedelta(minutes=1))
+    work_id = scene.pool.enqueue_action(None, "later", {}, retry=policy, run_after=timedelta(days=1))
+
+    assert main(["show", work_id, "--json"]) == 0
+
+    said = json.loads(capsys.readouterr().out)["retry"]
+    assert said == {"max_attempts": 3, "initial_backoff_s": 0.5, "base": 2.0, "max_backoff_s": 60.0, "jitter": True}

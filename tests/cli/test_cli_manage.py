@@ -272,10 +272,12 @@ def test_the_limit_says_who_set_what_and_when(scene: Scene, capsys: pytest.Captu
     assert untouched["json"]["base"]["max_parallelism"] == 4
     assert (paused["in force"], paused["json"]["paused"]) == ("0 at a time (paused)", True)
     assert re.fullmatch(f"paused, by a caller outside Lambda{when}", paused["override"])
+    assert paused["json"]["override"].pop("at").startswith("20")
     assert paused["json"]["override"] == {"max_parallelism": None, "paused": True, "by": "a caller outside Lambda"}
     assert re.fullmatch(f"9, paused, by a caller outside Lambda{when}", limited["override"])
     assert resumed["in force"] == "9 at a time"
     assert re.fullmatch(f"9, by a caller outside Lambda{when}", resumed["override"])
+    assert resumed["json"]["override"].pop("at").startswith("20")
     assert resumed["json"]["override"] == {"max_parallelism": 9, "paused": False, "by": "a caller outside Lambda"}
 
 

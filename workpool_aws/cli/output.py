@@ -11,7 +11,7 @@ from typing import Final, TextIO
 from workpool_aws.core.payload import JsonValue
 from workpool_aws.text import as_line, as_text
 
-__all__ = ["Output", "cell", "moment", "note"]
+__all__ = ["Output", "cell", "iso", "moment", "note"]
 
 _CELL_MAX: Final = 60
 _COLOURS: Final = {"failed": "red", "success": "green", "running": "cyan", "canceled": "yellow", "paused": "yellow"}
@@ -101,6 +101,11 @@ def note(text: str) -> None:
 def cell(text: str | None) -> str:
     """A text in one short line; `None` means a dash."""
     return "-" if text is None else as_line(text, limit=_CELL_MAX)
+
+
+def iso(at: datetime | None) -> str | None:
+    """A time in JSON; `None` stays `None`."""
+    return None if at is None else at.isoformat()
 
 
 def moment(at: datetime | None) -> str:

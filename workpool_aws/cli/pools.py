@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from workpool_aws.cli.output import cell, moment
+from workpool_aws.cli.output import cell, iso, moment
 from workpool_aws.cli.target import Target, place_of, target_of
 from workpool_aws.core import limits
 from workpool_aws.core.payload import JsonValue
@@ -117,10 +117,10 @@ def _config_as_json(config: PoolConfig) -> dict[str, JsonValue]:
     return {
         "max_parallelism": config.max_parallelism,
         "paused": config.paused,
-        "base": {"max_parallelism": config.base.max_parallelism, "by": config.base.by},
+        "base": {"max_parallelism": config.base.max_parallelism, "by": config.base.by, "at": iso(config.base.at)},
         "override": None
         if override is None
-        else {"max_parallelism": override.max_parallelism, "paused": override.paused, "by": override.by},
+        else {"max_parallelism": override.max_parallelism, "paused": override.paused, "by": override.by, "at": iso(override.at)},
     }
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from datetime import datetime
 from typing import Final
 
 from workpool_aws.cli.codes import DECLINED, UNFIT
-from workpool_aws.cli.output import cell, moment, note
+from workpool_aws.cli.output import cell, iso, moment, note
 from workpool_aws.cli.target import Target, confirmed, target_of
 from workpool_aws.core import limits
 from workpool_aws.core.listing import ListedWork, ListState, listed, names_function
@@ -20,6 +19,7 @@ from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.redrive import dead_letters
 from workpool_aws.model.names import FUNCTION_ARN
 from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Outcome, Part, Work
 from workpool_aws.text import NOTHING, Words, as_line
 
@@ -72,7 +72,7 @@ def run_show(options: argparse.Namespace) -> int:
             secrets["args"] = _args_of(target, work)
         if options.result:
             secrets["result"] = _result_of(target, work)
-        target.output.json({**_as_json(listed(work)), "retry": str(work.retry) if work.retry else None, "link": work.link, **secrets})
+        target.output.json({**_as_json(listed(work)), "retry": _policy(work.retry), "link": work.link, **secrets})
         return 0
     args = (
         _args_of(target, work) or _GONE if options.args else f"{_size(work.args, work.args_chunks)} (--args shows them; they may be secret)"
@@ -258,10 +258,10 @@ def _as_json(work: ListedWork) -> dict[str, JsonValue]:
         "target": work.target,
         "kind": work.kind,
         "previous_attempts": work.previous_attempts,
-        "enqueued_at": _iso(work.enqueued_at),
-        "next_run_at": _iso(work.next_run_at),
-        "started_at": _iso(work.started_at),
-        "finished_at": _iso(work.finished_at),
+        "enqueued_at": iso(work.enqueued_at),
+        "next_run_at": iso(work.next_run_at),
+        "started_at": iso(work.started_at),
+        "finished_at": iso(work.finished_at),
         "cancel_requested": work.cancel_requested,
         "callback": work.callback,
         "error": work.error,
@@ -272,8 +272,8 @@ def _as_json(work: ListedWork) -> dict[str, JsonValue]:
         "attempts": [
             {
                 "number": each.number,
-                "started_at": _iso(each.started_at),
-                "ended_at": _iso(each.ended_at),
+                "started_at": iso(each.started_at),
+                "ended_at": iso(each.ended_at),
                 "outcome": each.outcome,
                 "error_type": each.error_type,
                 "error": each.error,
@@ -283,5 +283,13 @@ def _as_json(work: ListedWork) -> dict[str, JsonValue]:
     }
 
 
-def _iso(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()
+def _policy(retry: RetryPolicy | None) -> JsonValue:
+    if retry is None:
+        return None
+    return {
+        "max_attempts": retry.max_attempts,
+        "initial_backoff_s": retry.initial_backoff.total_seconds(),
+        "base": retry.base,
+        "max_backoff_s": None if retry.max_backoff is None else retry.max_backoff.total_seconds(),
+        "jitter": retry.jitter,
+    }
