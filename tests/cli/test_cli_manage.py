@@ -497,3 +497,34 @@ def test_a_table_is_aligned_and_has_its_header_without_rows() -> None:
     output.table(("id", "state"), [])
 
     assert stream.getvalue() == "id    state\n1     failed\n1000\nid  state\n"
+
+
+def test_the_pools_of_a_table_have_a_line_each(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pool whose limit nobody set has the default; an override is named before the base."""
+    paused = scene.cloud.workpool("paused", max_parallelism=3)
+    paused.enqueue_action(None, "later", {}, run_after=timedelta(days=1))
+    main(["pause", "--pool", "paused"])
+    capsys.readouterr()
+
+    assert main(["pools"]) == 0
+    lines = [re.split(r"\s{2,}", line) for line in capsys.readouterr().out.splitlines()]
+    assert main(["pools", "--json"]) == 0
+    told = {pool["name"]: pool for pool in json.loads(capsys.readouterr().out)["pools"]}
+
+    base = scene.pool.config(None).base.by
+    assert lines[0] == ["pool", "limit", "set by", "loop"]
+    assert [line[:3] for line in lines[1:]] == [["email", "4", base], ["paused", "paused", "a caller outside Lambda"]]
+    assert {name: (pool["max_parallelism"], pool["paused"], pool["loop"]) for name, pool in told.items()} == {
+        "email": (4, False, lines[1][3]),
+        "paused": (0, True, lines[2][3]),
+    }
+
+
+def test_a_function_that_is_no_arn_is_listed_by_its_name(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    work_id = scene.pool.enqueue_action(None, "plain-name", {}, run_after=timedelta(days=3))
+
+    main(["ls", "--fn", "plain-name"])
+
+    (line,) = capsys.readouterr().out.splitlines()[1:]
+    assert line.startswith(work_id)
+    assert "plain-name" in line
