@@ -33,6 +33,7 @@ from workpool_aws.core.enqueue import (
 from workpool_aws.core.status import OutcomeName, PoolConfig, config_of
 from workpool_aws.errors import UsageError
 from workpool_aws.flow import configure, enqueue, kick
+from workpool_aws.flow.targets import refuse_own
 from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.model import pool_facts
 from workpool_aws.model.ids import WorkId
@@ -372,6 +373,9 @@ class Workpool(Asking):
             callback=resolve_callback(asked.told.on_complete, asked.told.context, asked.told.exclude, caller),
         )
         ports = self._ports_of(self.table)
+        refuse_own(order.target, "target", ports)
+        if order.callback.target is not None:
+            refuse_own(order.callback.target, "on_complete", ports)
         resolve_due(asked.run_after, asked.run_at, now=ports.clock.now())  # refuses before anything is stored
         if not args:
             return []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.ports import Ports, Telemetry
 
-__all__ = ["at_log_level", "keep_from_aws", "ports_for", "session_for", "use_ports"]
+__all__ = ["at_log_level", "keep_from_aws", "ports_for", "session_for", "stands_in", "use_ports"]
 
 
 @runtime_checkable
@@ -66,6 +66,11 @@ def session_for(*, profile: str | None, region: str | None) -> boto3.Session | N
     from workpool_aws.adapters.aws import session_of  # noqa: PLC0415 - as above
 
     return session_of(profile=profile, region=region)
+
+
+def stands_in() -> bool:
+    """Whether a cloud of this process stands in for AWS."""
+    return bool(_kept_from_aws)
 
 
 def at_log_level(ports: Ports, level: int) -> Ports:

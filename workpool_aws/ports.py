@@ -103,6 +103,8 @@ class FunctionLimits:
     """How long Lambda may keep the event before it gives it up."""
     claims: bool = False
     """Its handler is known to claim and to report by itself: it is deployed, and marked, as decorated. False when unknown."""
+    own: bool = False
+    """It is loop, completion or watchdog of some table. False when unknown."""
     unfit: str | None = None
     """Why no start of it can be followed, as where its timeout is not enforced. `None` means that nothing is known against it."""
     serves: frozenset[str] | None = None

@@ -46,6 +46,7 @@ _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
 _GRANT: Final = "lambda:GetFunctionConfiguration, lambda:GetFunctionEventInvokeConfig"
 _PLAIN: Final = "; let a plain function do the work item, or call this one"
 _TRACE_BITS: Final = 96
+_OWN_HANDLERS: Final = "workpool_aws.handlers."
 
 _NOT_TAKEN: Final = frozenset(
     {
@@ -234,7 +235,12 @@ class LambdaInvoker:
         event_age_ms, reports = self._read_event_config(client, name, qualifier)
         timeout_ms = found.get("Timeout", TIMEOUT_MS_MAX // 1000) * 1000
         return FunctionLimits(
-            timeout_ms=timeout_ms, event_age_ms=event_age_ms, claims=marked and reports, unfit=_unfit(found), serves=serves
+            timeout_ms=timeout_ms,
+            event_age_ms=event_age_ms,
+            claims=marked and reports,
+            unfit=_unfit(found),
+            serves=serves,
+            own=found.get("Handler", "").startswith(_OWN_HANDLERS),
         )
 
     def _read_event_config(self, client: LambdaClient, name: str, qualifier: str | None) -> tuple[int, bool]:

@@ -9,6 +9,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.complete import after_refusal, assignment_of, without_payload
 from workpool_aws.core.proof import digest_of, start_nonce
 from workpool_aws.core.start import assignment_for, start_write
+from workpool_aws.core.targets import OWN_FUNCTION, is_own
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.complete import complete
@@ -65,13 +66,24 @@ def _send(ports: Ports, running: Work, nonce: str, order: StartOrder) -> None:
     except StoreUnavailable as error:
         _put_back(ports, running, f"its arguments could not be read: {error}")
         return
-    if args is None:
+    refused = _refusal(ports, running)
+    if refused is not None:
+        report = Report(kind=ReportKind.FAILED, error=refused, error_type="not_invocable", retryable=False)
+        complete(ports, assignment_of(running, ports.table), report, by="loop", refused=True)
+    elif args is None:
         complete(ports, assignment_of(running, ports.table), without_payload(), by="loop")
     elif ports.clock.now() - (running.started_at or 0) > limits.START_TO_INVOKE_MS:
         # So slow since the start write that the worker's `start_by` may be near: a new start is safer than a late one.
         _put_back(ports, running, "the loop was too slow to invoke it")
     else:
         _invoke(ports, running, nonce, order, args)
+
+
+def _refusal(ports: Ports, running: Work) -> str | None:
+    function = ports.invoker.limits(running.target)
+    if function.own or is_own(running.target, loop_arn=ports.loop_arn, deployed=ports.deployed):
+        return f"the target must be {OWN_FUNCTION}"
+    return function.refusal(running.pool)
 
 
 def _whole_args(ports: Ports, running: Work) -> str | None:

@@ -11,6 +11,7 @@ from workpool_aws.compose import ports_for
 from workpool_aws.flow.callback import note_failure
 from workpool_aws.flow.complete import complete
 from workpool_aws.handlers.main_loop import InvocationContext
+from workpool_aws.handlers.own import refuse_other_table, refuse_work_item
 from workpool_aws.model import facts
 
 __all__ = ["RecordUnreadable", "handler"]
@@ -31,7 +32,9 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:  #
     Raises:
         StoreUnavailable: Lambda delivers the record again, and completing twice does no harm.
         RecordUnreadable: the record is ours, and nothing came of it.
+        UsageError: the record is of another table than WORKPOOL_TABLE says, or a work item's event: nothing was read or written.
     """
+    refuse_work_item(event)
     told = read_record(event)
     match told:
         case None:
@@ -39,6 +42,7 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:  #
         case DestinationReport():
             _complete(told)
         case CallbackLost():
+            refuse_other_table(told.ticket.table)
             note_failure(ports_for(told.ticket.table), told.ticket, target=told.target, reason=told.reason)
         case UnreadableRecord():
             _refuse(told)
@@ -47,6 +51,7 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:  #
 
 
 def _complete(told: DestinationReport) -> None:
+    refuse_other_table(told.assignment.table)
     a, ports = told.assignment, ports_for(told.assignment.table)
     if told.report is None:
         ports.telemetry.tell(facts.ReportUnproven(pool=a.pool, work_id=a.work_id, by="destination"))
@@ -56,6 +61,7 @@ def _complete(told: DestinationReport) -> None:
 
 def _refuse(record: UnreadableRecord) -> None:
     if record.table is not None:
+        refuse_other_table(record.table)
         fact = facts.RecordUnreadable(pool=record.pool or "", work_id=record.work_id or "", reason=record.reason)
         ports_for(record.table).telemetry.tell(fact)
     raise RecordUnreadable(f"{record.reason} (table {record.table}, pool {record.pool}, work {record.work_id})")

@@ -9,6 +9,7 @@ from workpool_aws.adapters.wire import LOOP_KEY, order_from_wire
 from workpool_aws.compose import ports_for
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.iterate import run_loop
+from workpool_aws.handlers.own import refuse_other_table, refuse_work_item
 from workpool_aws.text import Words
 
 __all__ = ["InvocationContext", "handler"]
@@ -26,7 +27,9 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:
 
     Raises UsageError for an event that is not an order; nothing was read or written.
     """
+    refuse_work_item(event)
     order = order_from_wire(event)
     if order is None:
         raise UsageError("event", Words(f"the keys {sorted(map(str, event))}"), f"an object with an order under its key {LOOP_KEY!r}")
+    refuse_other_table(order.table)
     run_loop(ports_for(order.table), order, context.get_remaining_time_in_millis)

@@ -10,6 +10,7 @@ from workpool_aws.flow.register import register
 from workpool_aws.flow.survey import survey
 from workpool_aws.flow.watch import watch
 from workpool_aws.handlers.main_loop import InvocationContext
+from workpool_aws.handlers.own import refuse_other_table, refuse_work_item
 from workpool_aws.model.names import POOL
 from workpool_aws.settings import read_settings
 from workpool_aws.text import Words
@@ -23,12 +24,14 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:  #
     The event may name pools, which are registered first. Where metrics are wanted, also tell how full each pool is.
 
     Raises:
-        UsageError: the event names no table; nothing was read or written.
+        UsageError: the event names no table, or another than WORKPOOL_TABLE; nothing was read or written.
     """
+    refuse_work_item(event)
     order = event.get("workpool_watchdog")
     table = order.get("table") if isinstance(order, Mapping) else None
     if not isinstance(order, Mapping) or not isinstance(table, str) or not table:
         raise UsageError("event", Words(f"the keys {sorted(map(str, event))}"), "an object with a table under its key 'workpool_watchdog'")
+    refuse_other_table(table)
     ports = ports_for(table)
     register(ports, _named(order))
     watch(ports)

@@ -16,7 +16,7 @@ from workpool_aws.local.faults import Faults, NoFaults
 from workpool_aws.local.functions import Function, Handler, function_arn
 from workpool_aws.local.kernel import LocalCloudError
 from workpool_aws.local.leftovers import described, leftovers
-from workpool_aws.local.options import ClockName, CloudOptions, Takes, milliseconds, takes_ms, whole
+from workpool_aws.local.options import ClockName, CloudOptions, Takes, milliseconds, pool_names, takes_ms, whole
 from workpool_aws.local.platform import COMPLETION_NAME, LOOP_NAME, WATCHDOG_NAME, Engine, Platform
 from workpool_aws.local.rates import Rates
 from workpool_aws.local.schedules import Precision
@@ -25,7 +25,7 @@ from workpool_aws.model.ids import EpochMs
 from workpool_aws.ports import Ports
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from workpool_aws.adapters.capacity import Capacity
     from workpool_aws.client import Workpool
@@ -192,6 +192,7 @@ class LocalCloud:
         retries: int = 0,
         reserved: int | None = None,
         event_age: timedelta = timedelta(seconds=60),
+        pools: Collection[str] | None = None,
     ) -> str:
         """Deploy a handler, decorated or not, as a function; its ARN. Its destinations are those that a deployment would give it.
 
@@ -204,6 +205,7 @@ class LocalCloud:
             retries: Lambda's own retries after an error, 0 to 2.
             reserved: At most so many at a time; None: no limit. What is throttled waits in Lambda's queue.
             event_age: How long an event may wait there; 60 s to 6 hours.
+            pools: The names of the pools that may run it, as `add_action(pools=...)` says it to AWS. `None` means any.
 
         Raises:
             UsageError: a value is not allowed.
@@ -221,6 +223,7 @@ class LocalCloud:
                 reserved=None if reserved is None else whole("reserved", reserved, at_least=0),
                 takes=takes_ms(takes),
                 decorated=decorated,
+                serves=pool_names(pools),
                 on_success=None if decorated else self.completion_arn,
                 on_failure=self.completion_arn,
             )

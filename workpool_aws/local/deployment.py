@@ -29,8 +29,10 @@ _OWN: Final[tuple[tuple[str, Callable[[Any, Any], object], int, int], ...]] = (
 def deploy(platform: Platform) -> None:
     """Add the package's own functions."""
     for name, handler, timeout_ms, retries in _OWN:
-        own = Function(name=name, handler=handler, timeout_ms=timeout_ms, event_age_ms=_EVENT_AGE_MS, retries=retries, decorated=True)
-        platform.functions.add(own)
+        age_ms = _EVENT_AGE_MS
+        platform.functions.add(
+            Function(name=name, handler=handler, timeout_ms=timeout_ms, event_age_ms=age_ms, retries=retries, decorated=True, own=True)
+        )
 
 
 def start_watchdog(platform: Platform, engine: Engine, tables: Mapping[str, Ports], *, real: bool) -> None:

@@ -198,7 +198,13 @@ class DirectInvoker:
         if resolved is None:
             return UNKNOWN_LIMITS
         function = resolved.function
-        return FunctionLimits(timeout_ms=function.timeout_ms, event_age_ms=function.event_age_ms, claims=function.decorated)
+        return FunctionLimits(
+            timeout_ms=function.timeout_ms,
+            event_age_ms=function.event_age_ms,
+            claims=function.decorated,
+            own=function.own,
+            serves=function.serves,
+        )
 
     def acknowledges(self, target: str) -> bool:
         """See Invoker."""

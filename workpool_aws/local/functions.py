@@ -44,6 +44,10 @@ class Function:
     takes: Callable[[Event], int] | None = None
     """Milliseconds between the end of the body and the moment its outcome takes effect; None: none."""
     decorated: bool = False
+    own: bool = False
+    """It is one of the library's functions."""
+    serves: frozenset[str] | None = None
+    """The pools that may run it; None: any."""
     on_success: str | None = None
     on_failure: str | None = None
 

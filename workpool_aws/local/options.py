@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -17,14 +17,28 @@ from workpool_aws.local.real import RealKernel
 from workpool_aws.local.schedules import Precision
 from workpool_aws.local.seeded_faults import SeededFaults
 from workpool_aws.local.virtual import VirtualKernel
+from workpool_aws.model.names import POOL
 
-__all__ = ["ClockName", "CloudOptions", "Takes", "milliseconds", "takes_ms", "whole"]
+__all__ = ["ClockName", "CloudOptions", "Takes", "milliseconds", "pool_names", "takes_ms", "whole"]
 
 ClockName = Literal["virtual", "real"]
 Takes = timedelta | Callable[[Event], timedelta]
 """How long a function takes, in the cloud's time; of its event, if it is a callable."""
 
 _SPEED_MAX = 1_000.0
+
+
+def pool_names(pools: object) -> frozenset[str] | None:
+    """The names of pools, checked; `None` means any pool. Raises UsageError."""
+    if pools is None:
+        return None
+    if isinstance(pools, str | bytes) or not isinstance(pools, Iterable):
+        raise UsageError("pools", pools, "a list of pools' names, or None (any)")
+    names = list(pools)
+    for name in names:
+        if not isinstance(name, str) or POOL.fullmatch(name) is None:
+            raise UsageError("pools", name, "pools' names: 1 to 40 of A-Z a-z 0-9 _ -")
+    return frozenset(names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
