@@ -37,6 +37,7 @@ def test_a_snoozed_work_item_runs_again_after_the_delay_and_spends_no_attempt(
     assert answer(pool, work_id).return_value == "done"
     assert seen == [1, 1, 1, 1]
     assert pool.status(None, work_id).previous_attempts == 0
+    assert [each.outcome for each in cloud.invocations(fn)] == ["snoozed"] * 3 + ["success"]
     starts = [each.started_at for each in cloud.invocations(fn)]
     for before, after in pairwise(starts):
         assert timedelta(minutes=10) <= after - before <= timedelta(minutes=10, seconds=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
@@ -9,6 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Literal
 
+from tests.simulation.forger import forged_record
 from tests.simulation.history import (
     Began,
     CallOffAnswered,
@@ -111,6 +113,7 @@ class Actors:
             self._kernel.spawn(f"upheaval#{number}", partial(self._upset, upheaval))
         for number, at_ms in enumerate(self._scenario.looks_at_ms):
             self._kernel.spawn(f"asker#{number}", partial(self._ask, at_ms))
+        self._begin_forging()
         for plan in self._scenario.pools:
             self._history.append(LimitAsked(at=began, pool=plan.name, limit=plan.limit))
         if self._scenario.changes:
@@ -363,6 +366,17 @@ class Actors:
                 if count is not None:
                     self._judge.robbed.add(work.id)
                     store.delete(ChunkRef(work.pool, work.id, part, 0))
+
+    def _begin_forging(self) -> None:
+        for number, forgery in enumerate(self._scenario.forgeries):
+            self._kernel.spawn(f"forger#{number}", partial(self._forge, number, forgery))
+
+    def _forge(self, number: int, act: Act) -> None:
+        self._kernel.sleep(act.at_ms)
+        begun = [work for _, work in sorted(self._judge.works.items()) if work.starts]
+        if begun:
+            chance = random.Random(f"forgery {self._scenario.seed}/{number}")
+            self._cloud.invoke(self._cloud.completion_arn, forged_record(begun[act.which % len(begun)], self._cloud.table, chance))
 
     def _cancel(self, act: Act) -> None:
         self._kernel.sleep(act.at_ms)

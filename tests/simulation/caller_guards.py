@@ -153,7 +153,7 @@ _CALLBACKS: Final = (
     one_edit(
         "callback: the report says that it is owed",
         "WP-8",
-        "flow.complete:_finish",
+        "flow.complete:_follow_up",
         "callback=_call_back(ports, finished)",
         "callback=(_call_back(ports, finished), None)[1]",
     ),
@@ -235,7 +235,7 @@ _CALLBACKS: Final = (
         "callback: kinds filter",
         "WP-8",
         "core.callback:after_finish",
-        "CallbackState.PENDING if outcome in wanted else None",
+        "CallbackState.PENDING if owed else None",
         "CallbackState.PENDING",
     ),
     one_edit(
@@ -260,9 +260,7 @@ _PAYLOADS: Final = (
         "beside = input_expiries(work, expires_at=expires_at)",
         "beside = ()",
     ),
-    one_edit(
-        "chunks: of a second report", "WP-10", "flow.complete:_finish", "() if finished is None else overdue_expiries(finished)", "()"
-    ),
+    one_edit("chunks: of a second report", "WP-10", "flow.complete:_pass_over", "overdue_expiries(current)", "()"),
     one_edit(
         "chunks: when the callback was marked", "WP-10", "flow.callback:_mark", "let_expire(ports.store, overdue_expiries(marked))", "pass"
     ),

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
+from tests.simulation.forger import MARK
 from workpool_aws.core.cancel import CancelAnswer
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, Deployment, Done, EntryKey, Ledger, MinuteReport, Registration, Status
@@ -341,6 +342,7 @@ class Judge:
         attempts = 1 if after.retry is None else after.retry.max_attempts
         if after.attempts_made > attempts:
             self.fail("WP-5", f"{after.id} has spent {after.attempts_made} of {attempts} attempts")
+        self._proven(after)
         if before is None:
             return
         if before.state is State.FINISHED:
@@ -354,6 +356,10 @@ class Judge:
             self.fail("WP-4", f"{after.id} went from start {before.starts} to {after.starts} without having been pending")
         if before.state is State.RUNNING and after.state is not State.RUNNING:
             self._recorded(before, after)
+
+    def _proven(self, after: Work) -> None:
+        if MARK in repr((after.result, after.error, after.error_type, after.suspected_type, after.suspected_error, after.history)):
+            self.fail("WP-28", f"{after.id} has what somebody forged: {after.result} {after.error_type} {after.history}")
 
     def _finished(self, before: Work, after: Work) -> None:
         marked = before.outcome is Outcome.FAILED and before.redriven_as is None and after.redriven_as is not None

@@ -189,13 +189,35 @@ _ENTRIES: Final = (
     one_edit("recovery suspects nothing", "WP-14", "flow.complete:_suspect", 'if by == "recovery"', "if False"),
     one_edit("attempts are bounded", "WP-5", "core.retry:retry_delay_ms", " or attempts_made >= policy.max_attempts", ""),
     one_edit("not retryable ends", "WP-5", "core.retry:retry_delay_ms", " or not report.retryable", ""),
+    one_edit("a repeated report proves itself", "WP-28", "core.complete:what_stands", "current.proof != a.proof", "False"),
+    one_edit(
+        "the stored work item decides",
+        "WP-28",
+        "flow.complete:complete",
+        'by == "destination" or report.kind is not ReportKind.SUCCESS',
+        "report.kind is not ReportKind.SUCCESS and report.kind is not ReportKind.FAILED",
+    ),
+    one_edit("a text is a report under our class", "WP-28", "adapters.wire:_read_failure", "given_type == _CARRIED_TYPE and ", ""),
+    one_edit("a seal is checked", "WP-28", "adapters.sealed:unseal", "not hmac.compare_digest(tag, _tag(nonce, plain))", "False"),
+    one_edit("an event has no second assignment", "WP-28", "core.splice:one_object", "reserved in value", "False"),
+    one_edit("what is spliced was parsed", "WP-28", "core.splice:one_value", "_parsed(text)", "pass"),
     one_edit("snoozes are bounded", "WP-5", "core.complete:decide_snooze", "work.snoozes >= limits.SNOOZES_MAX", "False"),
     one_edit(
-        "a snooze spends nothing", "WP-5", "core.complete:decide_snooze", "**_STOPPED", '**_STOPPED, "attempts_made": a.attempts_made + 1'
+        "a snooze spends nothing",
+        "WP-5",
+        "core.complete:decide_snooze",
+        "entering(Move.SNOOZE)",
+        '{**entering(Move.SNOOZE), "attempts_made": a.attempts_made + 1}',
     ),
     one_edit("too many snoozes end for good", "WP-5", "core.complete:snoozed_too_often", "retryable=False", "retryable=True"),
     one_edit("never delivered ends", "WP-25", "core.complete:decide_put_back", "work.undelivered >= limits.UNDELIVERED_MAX", "False"),
-    one_edit("a second report puts the done record", "WP-21", "flow.complete:_finish", "if not ignored.reported:", "if True:"),
+    one_edit(
+        "a second report puts the done record",
+        "WP-21",
+        "flow.complete:_pass_over",
+        "if ignored.reported and isinstance(current, Work) and report.kind in {ReportKind.SUCCESS, ReportKind.FAILED}:",
+        "if False:",
+    ),
     one_edit("a refused retry ends as canceled", "WP-7", "flow.complete:_move_back", "if must_cancel(current, a):", "if False:"),
 )
 

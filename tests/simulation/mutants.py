@@ -332,6 +332,16 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     "tests/unit/core/test_retry_decision.py": {
         "not retryable ends": "test_what_the_worker_says_goes_before_the_policy_but_never_past_its_attempts",
     },
+    "tests/integration/test_proofs.py": {
+        "a repeated report proves itself": "test_a_repeated_report_of_a_finished_start_must_prove_itself_too",
+        "the stored work item decides": "test_all_but_name_and_proof_is_taken_from_the_stored_work_item",
+    },
+    "tests/unit/adapters_aws/test_wire.py": {
+        "a text is a report under our class": "test_an_error_of_another_class_is_a_failure_whatever_its_text",
+        "a seal is checked": "test_a_seal_that_was_changed_opens_nothing",
+        "an event has no second assignment": "test_worker_events_are_made_of_exactly_one_object_without_our_key",
+        "what is spliced was parsed": "test_callbacks_are_made_of_single_values",
+    },
     "tests/unit/core/test_snooze_decision.py": {
         "snoozes are bounded": "test_a_hundred_in_a_row_are_the_most",
         "a snooze spends nothing": "test_a_snooze_is_pending_again_and_spends_nothing",

@@ -37,6 +37,7 @@ __all__ = [
 TIMEOUT_MS: Final = 20_000
 """Of every worker."""
 _SNOOZERS: Final = 2
+_FORGERS: Final = 1
 _SNOOZE_RATE: Final = 0.25
 _ENDINGS: Final = ("ok", "ok", "large", "fails", "fails", "fails for good")
 
@@ -214,6 +215,8 @@ class Scenario:
     precision: Literal["exact", "aws"]
     loop_timeout: timedelta
     """Of the loop's function: a short one makes it hand over again and again."""
+    forgeries: tuple[Act, ...] = ()
+    """When somebody sends a destination record of some work item's start, without having been sent that start."""
     hourly_look: bool
     """The watchdog's hourly look happens at the end: then even works that nobody acknowledged must be finished."""
 
@@ -412,7 +415,15 @@ def _any_scenario(seed: int) -> Scenario:
         precision=chance.choice(("exact", "aws")),
         loop_timeout=timedelta(seconds=chance.choice((900, 900, 60, 30))),
         hourly_look=seed // 8 % 2 == 1,
+        forgeries=() if calm else tuple(_forgeries(seed)),
     )
+
+
+def _forgeries(seed: int) -> list[Act]:
+    """Drawn apart, so that scenarios stay what they were. In every fourth."""
+    chance = random.Random(f"forger {seed}")
+    times = chance.choice((1, 2, 4, 8)) if seed % 4 == _FORGERS else 0
+    return [Act(_moment(chance) + chance.randrange(15_000), chance.randrange(8)) for _ in range(times)]
 
 
 def _rates(chance: random.Random, *, aimed: bool) -> dict[Fault, float]:

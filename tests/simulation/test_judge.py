@@ -405,3 +405,10 @@ def test_a_hundred_and_one_snoozes_in_a_row_are_blamed(court: Court) -> None:
     court.shows(pending(), ledger(2, 1), worn, replace(pending(), starts=1, snoozes=101))
 
     assert "WP-5" in court.rules
+
+
+def test_what_was_forged_is_blamed(court: Court) -> None:
+    """[WP-28]"""
+    court.shows(pending(), ledger(2, 1), running(), replace(success(running()), result='{"start":1,"by":"Forged"}'))
+
+    assert court.rules == ["WP-28"]

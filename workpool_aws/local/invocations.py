@@ -11,7 +11,7 @@ from workpool_aws.model.ids import EpochMs
 
 __all__ = ["Diary", "DiaryEntry", "Ended", "Invocation"]
 
-Ended = Literal["running", "success", "failed", "timeout", "crashed", "duplicate", "late", "killed"]
+Ended = Literal["running", "success", "failed", "timeout", "crashed", "snoozed", "duplicate", "late", "killed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +19,8 @@ class Invocation:
     """One delivery of an event to a function.
 
     `attempt` counts from 1, for events of a pool; None for others. `ended_at` is None while it runs. `outcome` is what the user's code came
-    to ("failed" also where a decorated handler caught and reported it). Without user code: "duplicate" was refused; "late" was put back,
-    because it came too late to be run; "killed": the cloud ended first.
+    to ("failed" also where a decorated handler caught and reported it; "snoozed": it asked to be run again later). Without user code:
+    "duplicate" was refused; "late" was put back, because it came too late to be run; "killed": the cloud ended first.
     """
 
     event: Event

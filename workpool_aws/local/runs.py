@@ -17,7 +17,7 @@ from workpool_aws.local.context import LambdaContext, context_of
 from workpool_aws.local.functions import Event, Resolved
 from workpool_aws.local.invocations import Diary, DiaryEntry, Ended
 from workpool_aws.local.kernel import Alarm, Kernel, Killed, Task
-from workpool_aws.model.facts import Completed, DuplicateRefused, Fact, PutBack, Retrying
+from workpool_aws.model.facts import Completed, DuplicateRefused, Fact, PutBack, Retrying, Snoozed
 from workpool_aws.model.work import Outcome
 
 __all__ = ["Runs", "Try"]
@@ -192,6 +192,8 @@ def _told_by(fact: Fact, work_id: str) -> Ended | None:
             return "failed"
         case Completed() if fact.work_id == work_id and fact.outcome != Outcome.SUCCESS:
             return "failed"
+        case Snoozed() if fact.work_id == work_id:
+            return "snoozed"
         case DuplicateRefused() if fact.work_id == work_id:
             return "duplicate"
         case PutBack() if fact.work_id == work_id:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -397,6 +398,16 @@ def test_the_texts_of_a_carried_report_are_cut_and_storable():
 def test_carried_reports_that_prove_nothing_are_none(text):
     """[WP-28] A text is a report only by the nonce of its start; what version 0.1 carried has none."""
     assert read_carried(text, ASSIGNMENT) is None
+
+
+@given(text=st.text(max_size=60), at=st.integers(0, 10**6), bit=st.integers(0, 6))
+def test_a_seal_that_was_changed_opens_nothing(text, at, bit):
+    """[WP-28] Whatever is changed, also where only the text's own bytes are."""
+    whole = seal("a-nonce", text)
+    assert unseal("a-nonce", whole, bytes_max=1_000) == text
+    raw = bytearray(base64.b85decode(whole))
+    raw[at % len(raw)] ^= 1 << bit
+    assert unseal("a-nonce", base64.b85encode(bytes(raw)).decode(), bytes_max=1_000) is None
 
 
 def test_a_seal_that_unfolds_without_end_is_not_unfolded():
