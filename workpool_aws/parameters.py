@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import FunctionType, MethodType, SimpleNamespace, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Union, assert_never, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    NotRequired,
+    Required,
+    Union,
+    Unpack,
+    assert_never,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 from workpool_aws.errors import UsageError
 from workpool_aws.text import Words
@@ -184,7 +199,25 @@ def _resolved(parameter: inspect.Parameter, globalns: dict[str, object], localns
         hints = get_type_hints(holder, globalns=globalns, localns=localns, include_extras=True)
     except Exception as error:
         raise _UnusableError(parameter.name, error) from error
-    return parameter.replace(annotation=hints[parameter.name])
+    return parameter.replace(annotation=_readable(hints[parameter.name]))
+
+
+def _readable(annotation: object) -> object:
+    """`Unpack` of a TypedDict that pydantic reads: before Python 3.12 it takes those of typing_extensions only."""
+    kind = next(iter(get_args(annotation)), None)
+    if sys.version_info >= (3, 12) or get_origin(annotation) is not Unpack or not is_typeddict(kind):
+        return annotation
+    from typing_extensions import TypedDict  # noqa: PLC0415 - comes with pydantic, which callers never need
+
+    hints: dict[str, object] = get_type_hints(kind, include_extras=True)
+    required: frozenset[str] = getattr(kind, "__required_keys__", frozenset())
+    marked = {
+        name: hint if get_origin(hint) in {Required, NotRequired} else (Required if name in required else NotRequired)[hint]
+        for name, hint in hints.items()
+    }
+    make: Any = TypedDict  # no function, to a type checker, of a name that is not known before
+    made: object = make(getattr(kind, "__name__", "Options"), marked)
+    return Unpack[made]
 
 
 def _members_of(annotation: object) -> Iterator[object]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Required, TypedDict, Unpack
 from uuid import UUID
 
 import pytest
@@ -182,3 +182,28 @@ def test_what_the_function_raises_is_raised_to_other_callers() -> None:
 
     with pytest.raises(KeyError):
         pool.action(fails)({}, None)
+
+
+class Options(TypedDict, total=False):
+    """Of the standard library's, which pydantic takes from Python 3.12 on."""
+
+    size: Required[int]
+    tags: Annotated[list[str], Field(max_length=1)]
+
+
+class More(Options):
+    name: str
+
+
+def with_options(**options: Unpack[More]) -> object:
+    return options
+
+
+def test_the_standard_librarys_typed_dicts_are_validated_on_any_python() -> None:
+    worker = pool.action(with_options)
+
+    assert worker({"size": "3", "name": "a"}, None) == {"size": 3, "name": "a"}
+    with pytest.raises(UsageError) as caught:
+        worker({"tags": ["a", "b"], "size": "x"}, None)
+    for problem in ("size: Input should be a valid integer", "tags: List should have at most 1 item", "name: Field required"):
+        assert problem in caught.value.allowed
