@@ -1,14 +1,21 @@
 """How an invocation ends, and what its destination learns: AWS's record, version 1.0."""
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 
 from workpool_aws import invocation
+from workpool_aws.local import answers
+from workpool_aws.local.answers import answered
+from workpool_aws.local.marshal import ASCII_ONLY
 from workpool_aws.model.facts import Completed, Retrying
 
 
@@ -57,9 +64,94 @@ def test_any_json_value_is_a_response(bench: Any, value: object, shown: object) 
     assert bench.records[0][1]["responsePayload"] == shown
 
 
-@pytest.mark.parametrize("value", [{1, 2}, object(), timedelta(1), b"bytes"])
-def test_what_is_no_json_cannot_be_returned(bench: Any, value: object) -> None:
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Decimal("1.10"), "1.10"),
+        ({"price": Decimal("1E+2")}, '{"price": 1E+2}'),
+        ([Decimal("NaN"), Decimal("sNaN"), Decimal("-Infinity")], "[NaN, NaN, -Infinity]"),
+        ([float("nan"), float("inf"), float("-inf"), 1e300], "[NaN, Infinity, -Infinity, 1e+300]"),
+        (Point(1, 2), '{"x": 1, "y": 2}'),
+        ([(1, 2), Point(3, 4)], '[[1, 2], {"x": 3, "y": 4}]'),
+        ({"inner": b"bytes", b"key": None}, '{"inner": "bytes", "key": null}'),
+        ({1: "int", 2.5: "float", False: "bool", None: "none"}, '{"1": "int", "2.5": "float", "false": "bool", "null": "none"}'),
+        (Colour.RED, '"red"'),
+        ([True, None, 'quotes " and \\ \n'], '[true, null, "quotes \\" and \\\\ \\n"]'),
+    ],
+)
+def test_a_result_is_encoded_as_lambdas_runtime_does(value: object, shown: str) -> None:
+    assert answered(value, "r").payload == shown
+
+
+def test_characters_are_written_as_the_pythons_runtime_writes_them() -> None:
+    assert answered("\N{SNOWMAN}", "r").payload == ('"\\u2603"' if ASCII_ONLY else '"\N{SNOWMAN}"')
+
+
+def test_a_lone_surrogate_ends_a_runtime_that_writes_characters_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "marshal", lambda value: f'"{value}"')
+
+    assert answered("\ud800", "r").ended == "crashed"
+
+
+@pytest.mark.parametrize(("value", "shown"), [(b'{"a": 1}', {"a": 1}), (b"bytes", "bytes"), (b"\xff", "\N{REPLACEMENT CHARACTER}")])
+def test_bytes_are_sent_as_they_are(bench: Any, value: bytes, shown: object) -> None:
     bench.send(bench.deploy(lambda *_: value, name="answer"))
+    bench.run()
+
+    assert bench.records[0][1]["responsePayload"] == shown
+    assert bench.invocations("answer")[0].outcome == "success"
+
+
+def endless() -> list[object]:
+    value: list[object] = []
+    value.append(value)
+    return value
+
+
+def deep() -> list[object]:
+    value: list[object] = []
+    for _ in range(5_000):
+        value = [value]
+    return value
+
+
+class OddRecord:
+    def _asdict(self) -> int:
+        return 3
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: {1, 2},
+        object,
+        lambda: timedelta(1),
+        lambda: datetime(2026, 1, 1, tzinfo=UTC),
+        lambda: UUID(int=0),
+        lambda: bytearray(b"a"),
+        lambda: range(3),
+        lambda: (n for n in range(3)),
+        lambda: Exception("x"),
+        lambda: {"nested": b"\xff"},
+        lambda: {(1, 2): "key"},
+        lambda: {Decimal(1): "key"},
+        lambda: 10**5000,
+        endless,
+        deep,
+        OddRecord,
+    ],
+)
+def test_what_is_no_json_cannot_be_returned(bench: Any, make: Callable[[], object]) -> None:
+    bench.send(bench.deploy(lambda *_: make(), name="answer"))
     bench.run()
 
     payload = bench.records[0][1]["responsePayload"]
@@ -67,15 +159,178 @@ def test_what_is_no_json_cannot_be_returned(bench: Any, value: object) -> None:
     assert payload["errorMessage"].startswith("Unable to marshal response")
 
 
-@pytest.mark.parametrize(("status", "shown"), [(3, "3"), (None, "0"), ("text", "1")])
-def test_the_end_of_the_process_is_a_crash(bench: Any, status: int | str | None, shown: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        (3, "with error: exit status 3"),
+        (True, "with error: exit status 1"),
+        (-1, "with error: exit status 255"),
+        (256, "without providing a reason"),
+        (2**70, "with error: exit status 255"),
+        (0, "without providing a reason"),
+        (None, "without providing a reason"),
+        ("text", "with error: exit status 1"),
+        (2.0, "with error: exit status 1"),
+    ],
+)
+def test_the_end_of_the_process_is_a_crash(bench: Any, status: Any, shown: str) -> None:
     bench.send(bench.deploy(lambda *_: sys.exit(status), name="leave"))
     bench.run()
 
     payload = bench.records[0][1]["responsePayload"]
     assert payload["errorType"] == "Runtime.ExitError"
-    assert payload["errorMessage"].endswith(f"Error: Runtime exited with error: exit status {shown}")
+    assert payload["errorMessage"].endswith(f"Error: Runtime exited {shown}")
     assert bench.invocations("leave")[0].outcome == "crashed"
+
+
+class Silent(Exception):
+    def __str__(self) -> str:
+        if self.args == ():
+            raise RuntimeError("no text")
+        return "text"
+
+
+class Numeric(Exception):
+    def __str__(self) -> Any:
+        number: Any = 5
+        return number
+
+
+class Leaving(Exception):
+    def __str__(self) -> str:
+        if self.args == ():
+            sys.exit(9)
+        return "text"
+
+
+class Nameless(type):
+    @property
+    def __name__(cls) -> Any:
+        raise RuntimeError("no name")
+
+
+class NamedByNumber(type):
+    @property
+    def __name__(cls) -> Any:
+        return 7
+
+
+class WithoutName(Exception, metaclass=Nameless):
+    pass
+
+
+class WithNumber(Exception, metaclass=NamedByNumber):
+    pass
+
+
+class WithoutCode(SystemExit):
+    def __getattribute__(self, name: str) -> Any:
+        if name == "code":
+            raise RuntimeError("no code")
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize(
+    ("error", "how"),
+    [
+        pytest.param(Silent(), "exit status 1", id="text raises"),
+        pytest.param(Numeric(), "exit status 1", id="text is a number"),
+        pytest.param(Leaving(), "exit status 9", id="text exits"),
+        pytest.param(WithoutName("x"), "exit status 1", id="name raises"),
+        pytest.param(WithNumber("x"), "exit status 1", id="name is a number"),
+        pytest.param(ValueError("lone \ud800"), "exit status 1", id="text with a lone surrogate"),
+        pytest.param(KeyError(10**5000), "exit status 1", id="text too long a number"),
+        pytest.param(WithoutCode(), "exit status 1", id="status raises"),
+        pytest.param(KeyboardInterrupt(), "signal: interrupt", id="KeyboardInterrupt"),
+        pytest.param(asyncio.CancelledError(), "exit status 1", id="CancelledError"),
+        pytest.param(GeneratorExit(), "exit status 1", id="GeneratorExit"),
+        pytest.param(BaseExceptionGroup("several", [KeyboardInterrupt()]), "exit status 1", id="BaseExceptionGroup"),
+        pytest.param(BaseException("x"), "exit status 1", id="BaseException"),
+    ],
+)
+@pytest.mark.parametrize("decorated", [True, False])
+def test_what_the_runtime_does_not_survive_ends_the_process(bench: Any, error: BaseException, how: str, *, decorated: bool) -> None:
+    def leave(_event: object, _context: object) -> None:
+        raise error
+
+    bench.send(bench.deploy(leave, decorated=decorated))
+    bench.run()
+
+    payload = bench.records[0][1]["responsePayload"]
+    assert payload["errorType"] == "Runtime.ExitError"
+    assert payload["errorMessage"].endswith(f"Error: Runtime exited with error: {how}")
+    assert bench.invocations("leave")[0].outcome == "crashed"
+
+
+class Recursing(Exception):
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self, name + "x")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        pytest.param(ExceptionGroup("several", [ValueError("a"), TypeError("b")]), "ExceptionGroup", id="group"),
+        pytest.param(Recursing("x"), "Recursing", id="attributes recurse"),
+        pytest.param(MemoryError(), "MemoryError", id="memory"),
+        pytest.param(StopIteration(3), "StopIteration", id="iteration"),
+        pytest.param(type("Odd\nname <b>\x1b[31m", (Exception,), {})("x"), "Odd\nname <b>\x1b[31m", id="hostile name"),
+        pytest.param(ValueError("x" * 300_000), "ValueError", id="long text"),
+    ],
+)
+def test_an_exception_is_reported_however_odd(bench: Any, error: Exception, kind: str) -> None:
+    def fail(_event: object, _context: object) -> None:
+        raise error
+
+    bench.send(bench.deploy(fail))
+    bench.run()
+
+    assert bench.records[0][1]["responsePayload"]["errorType"] == kind
+
+
+def recurse() -> None:
+    recurse()
+
+
+def test_endless_recursion_is_a_failure(bench: Any) -> None:
+    bench.send(bench.deploy(lambda *_: recurse(), name="deep"))
+    bench.run()
+
+    assert bench.records[0][1]["responsePayload"]["errorType"] == "RecursionError"
+
+
+@pytest.mark.parametrize("value", ["x" * (6 * 1024 * 1024 + 99), b"x" * (6 * 1024 * 1024 + 101)], ids=["text", "bytes"])
+def test_a_response_above_six_megabytes_is_a_failure(value: object) -> None:
+    answer = answered(value, "r")
+
+    assert answer.ended == "failed"
+    assert answer.error == (
+        "Function.ResponseSizeTooLarge: Response payload size (6291557 bytes) exceeded maximum allowed payload size (6291556 bytes)."
+    )
+
+
+def test_a_response_of_six_megabytes_is_a_success() -> None:
+    assert answered("x" * (6 * 1024 * 1024 + 98), "r").ended == "success"
+
+
+@pytest.mark.parametrize("event", ["[" * 100_000 + "]" * 100_000, "1" * 5_000], ids=["deep", "long"])
+def test_an_event_that_cannot_be_decoded_is_a_failure(bench: Any, event: str) -> None:
+    ran: list[object] = []
+    bench.platform.send(bench.deploy(lambda event, _: ran.append(event), name="work", on_success=None, on_failure=None), event)
+    bench.run()
+
+    (entry,) = bench.invocations("work")
+    assert entry.error.startswith("Runtime.UnmarshalError: Unable to unmarshal input")
+    assert ran == []
+
+
+@pytest.mark.parametrize("value", [Decimal("9" * 5_000), Decimal("1E+5000")], ids=["digits", "exponent"])
+def test_a_number_of_any_length_does_not_break_a_record(bench: Any, value: Decimal) -> None:
+    bench.send(bench.deploy(lambda *_: value, name="answer"))
+    bench.run()
+
+    assert bench.invocations("answer")[0].outcome == "success"
+    assert len(bench.invocations("listener")) == 1
 
 
 def test_a_timeout_ends_the_attempt_at_its_moment(bench: Any) -> None:

@@ -1,4 +1,8 @@
-"""Owns what an invocation comes to as Lambda words it: the response payload, and the record for a destination (version 1.0)."""
+"""Words an invocation's end as Lambda does: the response payload, and the record for a destination (version 1.0).
+
+The texts and types of errors are those of aws/aws-lambda-python-runtime-interface-client (`bootstrap.py`) and of
+aws/aws-lambda-runtime-interface-emulator (`rapid/handlers.go`, `interop/model.go`).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,18 @@ import json
 import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from types import TracebackType
+from typing import Final, Literal
 
+from workpool_aws.local.marshal import marshal, text_of
 from workpool_aws.model.ids import EpochMs
 
-__all__ = ["Answer", "Condition", "answered", "destination_record", "exited", "raised", "timed_out"]
+__all__ = ["Answer", "Condition", "answered", "destination_record", "ended_by", "exited", "raised", "timed_out", "unreadable"]
 
 Condition = Literal["Success", "RetriesExhausted", "EventAgeExceeded"]
+
+_RESPONSE_BYTES_MAX: Final = 6 * 1024 * 1024 + 100
+_EXIT_STATUSES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +30,8 @@ class Answer:
 
     payload: str
     ended: Literal["success", "failed", "timeout", "crashed"]
+    body: bytes | None = None
+    """The response where it is other than the payload: bytes, which a handler may return. A synchronous caller gets them."""
 
     @property
     def failed(self) -> bool:
@@ -37,17 +48,42 @@ class Answer:
 
 
 def answered(value: object, request_id: str) -> Answer:
-    """The handler returned: its value as JSON, or Runtime.MarshalError when it is none."""
+    """The handler returned: its value as JSON, or Runtime.MarshalError when it is none.
+
+    Raises:
+        BaseException: what the runtime does not survive.
+    """
+    if isinstance(value, bytes):
+        return _sized(Answer(_json_of(value), "success", value), len(value))
     try:
-        return Answer(json.dumps(value), "success")
-    except (TypeError, ValueError, RecursionError) as error:
-        return _error("failed", "Runtime.MarshalError", f"Unable to marshal response: {error}", request_id, [])
+        payload = marshal(value)
+    except Exception as error:  # noqa: BLE001 - as the runtime does
+        return _error("Runtime.MarshalError", f"Unable to marshal response: {error}", request_id, [])
+    try:
+        size = len(payload.encode())
+    except UnicodeEncodeError:  # a lone surrogate, which the runtime does not survive when it sends the response
+        return exited("exit status 1", request_id)
+    return _sized(Answer(payload, "success"), size)
 
 
-def raised(error: BaseException, request_id: str) -> Answer:
-    """The handler raised."""
-    stack = traceback.format_list(traceback.extract_tb(error.__traceback__)[1:])
-    return _error("failed", type(error).__name__, str(error), request_id, stack)
+def raised(error: Exception, trace: TracebackType | None, request_id: str) -> Answer:
+    """The handler raised an `Exception`.
+
+    Raises:
+        BaseException: its own code did while the runtime looked at it; the runtime does not survive that.
+    """
+    stack = traceback.format_list(traceback.extract_tb(trace)[1:])
+    name: object = type(error).__name__
+    text = str(error)
+    if not isinstance(name, str):
+        raise TypeError("the name of an exception's class is no text")
+    f"{name} {text}".encode()  # the runtime logs it, and a lone surrogate ends it there
+    return _error(name, text, request_id, stack)
+
+
+def unreadable(error: Exception, request_id: str) -> Answer:
+    """The event cannot be decoded; the handler did not run."""
+    return _error("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}", request_id, [])
 
 
 def timed_out(timeout_ms: int, request_id: str) -> Answer:
@@ -56,15 +92,50 @@ def timed_out(timeout_ms: int, request_id: str) -> Answer:
     return Answer(json.dumps({"errorType": "Sandbox.Timedout", "errorMessage": text}), "timeout")
 
 
-def exited(status: object, request_id: str) -> Answer:
-    """The process ended: sys.exit, os._exit, out of memory."""
-    text = f"RequestId: {request_id} Error: Runtime exited with error: exit status {status}"
+def exited(how: str, request_id: str) -> Answer:
+    """The process ended. `how` is what the operating system says: "exit status 1", "signal: killed"."""
+    said = "Runtime exited without providing a reason" if how == "exit status 0" else f"Runtime exited with error: {how}"
+    text = f"RequestId: {request_id} Error: {said}"
     return Answer(json.dumps({"errorType": "Runtime.ExitError", "errorMessage": text}), "crashed")
 
 
-def _error(ended: Literal["failed"], kind: str, message: str, request_id: str, stack: list[str]) -> Answer:
-    body = {"errorMessage": message, "errorType": kind, "requestId": request_id, "stackTrace": stack}
-    return Answer(json.dumps(body), ended)
+def ended_by(error: BaseException, request_id: str) -> Answer:
+    """Nothing in the runtime caught this, and Python ended the process."""
+    if isinstance(error, KeyboardInterrupt):
+        return exited("signal: interrupt", request_id)
+    status = _status_of(error) if isinstance(error, SystemExit) else 1
+    return exited(f"exit status {status}", request_id)
+
+
+def _status_of(error: SystemExit) -> int:
+    try:
+        code: object = error.code
+    except Exception:  # noqa: BLE001 - a property of the user's
+        return 1
+    if isinstance(code, int):
+        # C takes a long, and the operating system keeps its last byte; what is too large for a long is -1.
+        return (int(code) if -(2**63) <= code < 2**63 else -1) % _EXIT_STATUSES
+    return int(code is not None)
+
+
+def _sized(answer: Answer, size: int) -> Answer:
+    if size <= _RESPONSE_BYTES_MAX:
+        return answer
+    text = f"Response payload size ({size} bytes) exceeded maximum allowed payload size ({_RESPONSE_BYTES_MAX} bytes)."
+    return Answer(json.dumps({"errorMessage": text, "errorType": "Function.ResponseSizeTooLarge"}), "failed")
+
+
+def _json_of(value: bytes) -> str:
+    text = text_of(value)
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return json.dumps(text)
+    return text
+
+
+def _error(kind: str, message: str, request_id: str, stack: list[str]) -> Answer:
+    return Answer(json.dumps({"errorMessage": message, "errorType": kind, "requestId": request_id, "stackTrace": stack}), "failed")
 
 
 def destination_record(
@@ -80,12 +151,12 @@ def destination_record(
             "condition": condition,
             "approximateInvokeCount": tries,
         },
-        "requestPayload": json.loads(event),
     }
     if answer is not None:
         context: dict[str, object] = {"statusCode": 200, "executedVersion": version}
         if answer.failed:
             context["functionError"] = "Unhandled"
         record["responseContext"] = context
-        record["responsePayload"] = json.loads(answer.payload)
-    return json.dumps(record)
+    # Both are JSON already, and stay as they are: numbers of any length, objects of any depth.
+    response = "" if answer is None else f', "responsePayload": {answer.payload}'
+    return f'{json.dumps(record)[:-1]}, "requestPayload": {event}{response}}}'

@@ -238,7 +238,7 @@ class LocalCloud:
         """
         try:
             payload = json.dumps(dict(event), allow_nan=False)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise UsageError("event", event, "a JSON object") from error
         self._open.send(function_arn(self._name_of(fn)), payload)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,9 +12,16 @@ from workpool_aws.model.ids import EpochMs
 __all__ = ["LambdaContext", "context_of"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class CognitoIdentity:
+    """The identity of a caller who used Amazon Cognito: nobody here."""
+
+    cognito_identity_id: str | None = None
+    cognito_identity_pool_id: str | None = None
+
+
+@dataclass(kw_only=True)
 class LambdaContext:
-    """What Lambda tells a handler about its invocation."""
+    """What Lambda tells a handler about its invocation. As there, code may set attributes of its own on it."""
 
     aws_request_id: str
     function_name: str
@@ -22,14 +30,19 @@ class LambdaContext:
     log_group_name: str
     log_stream_name: str
     memory_limit_in_mb: str = "128"
-    identity: None = None
+    tenant_id: str | None = None
     client_context: None = None
+    identity: CognitoIdentity = field(default_factory=CognitoIdentity, repr=False)
     deadline: EpochMs = field(repr=False)
     clock: Callable[[], EpochMs] = field(repr=False)
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the timeout, by the cloud's clock; never negative."""
         return max(0, self.deadline - self.clock())
+
+    def log(self, msg: object) -> None:
+        """Write to standard output, without a line's end."""
+        sys.stdout.write(str(msg))
 
 
 def context_of(resolved: Resolved, request_id: str, clock: Callable[[], EpochMs]) -> LambdaContext:

@@ -224,7 +224,7 @@ def accept_event(functions: Functions, deliveries: Deliveries, target: str, even
         raise InvokeRefused("RequestTooLargeException: the event is larger than 1 MB", lasting=True)
     try:
         json.loads(event)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvokeRefused(f"InvalidRequestContentException: {error}", lasting=True) from error
     deliveries.accept(resolved, event)
 

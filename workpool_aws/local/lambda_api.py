@@ -70,7 +70,11 @@ class LambdaApi:
             return Reply(HTTPStatus.ACCEPTED, headers={"x-amzn-RequestId": self._deliveries.accept(resolved, payload)})
         answer = self._runs.run_inline(resolved, payload)
         failed = {"X-Amz-Function-Error": "Unhandled"} if answer.failed else {}
-        return Reply(HTTPStatus.OK, answer.payload.encode(), {"X-Amz-Executed-Version": resolved.version, **failed})
+        return Reply(
+            HTTPStatus.OK,
+            answer.payload.encode() if answer.body is None else answer.body,
+            {"X-Amz-Executed-Version": resolved.version, **failed},
+        )
 
 
 def _kind_of(request: Request) -> str:
@@ -84,7 +88,7 @@ def _checked(request: Request, bytes_max: int) -> str:
     try:
         text = request.body.decode() or "{}"
         json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         message = f"Could not parse request body into json: {error}"
         raise Refusal(HTTPStatus.BAD_REQUEST, "InvalidRequestContentException", message) from error
     return text

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
+from threading import current_thread, main_thread
 from typing import Final
 
 from workpool_aws import invocation
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_from_wire
-from workpool_aws.local.answers import Answer, answered, exited, raised, timed_out
+from workpool_aws.local.answers import Answer, answered, ended_by, exited, raised, timed_out, unreadable
 from workpool_aws.local.chance import Chooser
 from workpool_aws.local.context import LambdaContext, context_of
-from workpool_aws.local.functions import Event, Resolved
+from workpool_aws.local.functions import Event, Handler, Resolved
 from workpool_aws.local.invocations import Diary, DiaryEntry, Ended
 from workpool_aws.local.kernel import Alarm, Kernel, Killed, Task
 from workpool_aws.model.facts import Completed, DuplicateRefused, Fact, PutBack, Retrying, Snoozed
@@ -103,14 +105,17 @@ class Runs:
         with self._surround():
             answer = self._execute(run)
         if answer is not None and task is not None and task.crash_in is not None and not task.crashed:
-            answer = exited(1, this.request_id)  # it made fewer calls than were planned: it dies at its end
+            answer = exited("exit status 1", this.request_id)  # it made fewer calls than were planned: it dies at its end
         if answer is not None:
             self._end(run, answer)
         elif not run.over:
             self._diary.end(run.entry, self._kernel.now(), "killed")
 
     def _begin(self, this: Try) -> _Run:
-        event: object = json.loads(this.payload)
+        try:
+            event: object = json.loads(this.payload)
+        except (ValueError, RecursionError):  # the try will come to the same
+            event = None
         shown: Event = event if isinstance(event, dict) else {}
         assignment = assignment_from_wire(shown.get(WORKPOOL_KEY))
         attempt = None if assignment is None else assignment.attempts_made + 1
@@ -131,7 +136,7 @@ class Runs:
         except Killed:
             answer = None
         if task is not None and task.killed:  # also where user code swallowed it
-            return exited(1, request_id) if task.crashed else None
+            return exited("exit status 1", request_id) if task.crashed else None
         return answer
 
     def _answer_of(self, run: _Run) -> Answer:
@@ -140,15 +145,13 @@ class Runs:
         invocation.refused.set(lambda _: _mark(run.entry, "duplicate"))
         invocation.after_body.set(lambda: self._take_time(run))
         try:
-            value = function.handler(json.loads(run.this.payload), run.context)
+            answer = _ran(function.handler, run)
         except Killed:
             raise
-        except SystemExit as error:
-            return exited(error.code if isinstance(error.code, int) else int(error.code is not None), request_id)
-        except BaseException as error:  # noqa: BLE001 - Lambda reports whatever a handler raises
-            answer = raised(error, request_id)
-        else:
-            answer = answered(value, request_id)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
+                raise  # a person's, who wants the test to end
+            return ended_by(error, request_id)
         if not function.decorated:
             self._take_time(run)
         return answer
@@ -175,6 +178,21 @@ class Runs:
                 run.alarm.cancel()
             self._diary.end(run.entry, self._kernel.now(), answer.ended, answer.error)
             run.this.on_end(answer)
+
+
+def _ran(handler: Handler, run: _Run) -> Answer:
+    """Do as the runtime's bootstrap does: it survives an `Exception` of the handler, and reports that; nothing else."""
+    request_id = run.this.request_id
+    try:
+        event = json.loads(run.this.payload)
+    except (ValueError, RecursionError) as error:
+        return unreadable(error, request_id)
+    try:
+        return answered(handler(event, run.context), request_id)
+    except Killed:
+        raise
+    except Exception as error:  # noqa: BLE001 - as the bootstrap does
+        return raised(error, sys.exc_info()[2], request_id)
 
 
 def _must_claim(run: _Run) -> bool:
