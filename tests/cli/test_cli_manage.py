@@ -528,3 +528,14 @@ def test_a_function_that_is_no_arn_is_listed_by_its_name(scene: Scene, capsys: p
     (line,) = capsys.readouterr().out.splitlines()[1:]
     assert line.startswith(work_id)
     assert "plain-name" in line
+
+
+@pytest.mark.parametrize("argv", [["pause"], ["limit", "3"]])
+def test_new_makes_a_pool_that_the_table_does_not_know(scene: Scene, argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    refused = main([*argv, "--pool", "fresh"])
+    made = main([*argv, "--pool", "fresh", "--new", "--json"])
+
+    assert (refused, made) == (3, 0)
+    limit = scene.cloud.workpool("fresh").config(None).override
+    assert limit is not None
+    assert (limit.paused, limit.max_parallelism) == ((True, None) if argv == ["pause"] else (False, 3))
