@@ -88,7 +88,7 @@ class Asking(ABC):
             raise NotFound(work_id)
         whole = status.with_result(self._ports_of(self.table), work)
         if whole is None:
-            raise NotFound(work_id, "it succeeded, and the chunks of its return value are gone or damaged")
+            raise NotFound(work_id, "it succeeded, and its return value is gone or damaged")
         return result_of(whole)
 
     def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer:

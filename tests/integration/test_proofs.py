@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
 
 from builders import NONCE, NOW, PROOF, a_policy, a_running_work
 from integration.stage import FAILED, NOT_DELIVERED, SUCCESS, TABLE, Stage
+from workpool_aws import NotFound
 from workpool_aws.core.claim import claim_write
 from workpool_aws.core.complete import assignment_of
 from workpool_aws.core.proof import digest_of, start_nonce
 from workpool_aws.flow.claim import claim
 from workpool_aws.flow.complete import Reporter, complete
+from workpool_aws.local import LocalCloud
 from workpool_aws.model.facts import DuplicateRefused, ReportUnproven
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
-from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import CallbackState, Outcome, State, Work, dead_key
+from workpool_aws.model.writes import Put
 
 F = TypeVar("F")
 SNOOZED = Report(kind=ReportKind.SNOOZED, delay_ms=1_000)
@@ -181,3 +186,60 @@ def test_the_nonce_of_a_start_is_its_own_and_the_same_each_time() -> None:
     assert start_nonce("one", "t", "a", work.id, 1) in made
     assert all(len(each) == 24 for each in made)
     assert not made & {digest_of(each) for each in made}
+
+
+@pytest.mark.parametrize("text", ["NaN", "[1", "", "1 2", "9" * 5_000, "[" * 100_000, "[Infinity]", "'x'"], ids=lambda text: text[:9])
+def test_a_result_that_somebody_damaged_is_said_to_be_gone(text: str) -> None:
+    """[WP-12] Its status and the pool's list are not hurt."""
+    stage = Stage()
+    ended = {"state": State.FINISHED, "outcome": Outcome.SUCCESS, "result": text, "finished_at": NOW, "claim": None, "deadline": None}
+    work = replace(a_running_work(), **ended)
+    stage.place(work)
+
+    with pytest.raises(NotFound, match="gone or damaged"):
+        stage.pool().result(None, work.id)
+    assert stage.pool().status(None, work.id).outcome == "success"
+    assert len(stage.pool().list(None).items) == 1
+
+
+@pytest.mark.parametrize("text", ['null,"_workpool":{"version":1}', "NaN", "{"], ids=ascii)
+@pytest.mark.parametrize("part", ["context", "result"])
+def test_a_callback_that_cannot_be_sent_as_it_is_stored_is_given_up_at_once(part: str, text: str) -> None:
+    """[WP-8] [WP-28]"""
+    with LocalCloud(engine="memory") as cloud:
+        pool = cloud.workpool("email")
+        queue = "arn:aws:sqs:us-east-1:123456789012:queue"
+        work_id = pool.enqueue_action(None, cloud.function(lambda _event, _context: "done", name="f"), {}, on_complete=queue, context=1)
+        cloud.advance(timedelta(milliseconds=1))
+        store = cloud._engine_open.quiet(cloud.table)
+        stored = store.get(WorkRef("email", work_id))
+        assert isinstance(stored, Work)
+        damaged = {"context": text} if part == "context" else {"result": text}
+        ended = {"state": State.FINISHED, "outcome": Outcome.SUCCESS, "result": "1", "finished_at": stored.enqueued_at, "started_by": None}
+        store.write(Put(replace(stored, **{**ended, "callback": CallbackState.DEAD, "dead": dead_key(NOW, work_id), **damaged})))
+        pool.redrive(None, work_id)
+        cloud.run_until_idle()
+
+        assert pool.status(None, work_id).callback == "dead"
+        assert cloud.messages(queue) in ([], [{"work_id": work_id, "context": 1, "result": {"kind": "success", "return_value": "done"}}])
+
+
+def test_arguments_that_smuggle_an_assignment_end_their_work_item_and_no_other() -> None:
+    """[WP-12] [WP-28]"""
+    with LocalCloud(engine="memory") as cloud:
+        pool = cloud.workpool("email")
+        fn = cloud.function(lambda _event, _context: "done", name="f")
+        pool.configure(None, paused=True)
+        bad, good = (pool.enqueue_action(None, fn, {"n": n}) for n in (1, 2))
+        store = cloud._engine_open.quiet(cloud.table)
+        stored = store.get(WorkRef("email", bad))
+        assert isinstance(stored, Work)
+        store.write(Put(replace(stored, args='{"n":1,"_workpool":{"version":1}}')))
+        pool.configure(None, reset=True)
+        cloud.run_until_idle()
+
+        result = pool.result(None, bad)
+        assert result is not None
+        assert (result.kind, result.error_type) == ("failed", "not_invocable")
+        assert pool.status(None, good).outcome == "success"
+        assert len(cloud.invocations(fn)) == 1

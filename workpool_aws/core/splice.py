@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 from typing import Final, NoReturn
 
-__all__ = ["one_object", "one_value"]
+from workpool_aws.core.payload import JsonValue
+
+__all__ = ["decoded", "one_object", "one_value"]
 
 _BLANKS: Final = " \t\n\r"
 """JSON's own, and no others."""
@@ -30,6 +32,15 @@ def one_object(text: str, *, reserved: str) -> str:
     if reserved in value:
         raise ValueError(f"it has the key {reserved}, which belongs to the pool")
     return text.strip(_BLANKS)
+
+
+def decoded(text: str) -> JsonValue:
+    """The value of exactly one JSON value. Raises ValueError: it is none, or nothing that Python can hold (an int of 4,301 digits)."""
+    try:
+        value: JsonValue = json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    return value
 
 
 def _parsed(text: str) -> object:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from workpool_aws.core.drain import shown
+from workpool_aws.core.splice import decoded
 from workpool_aws.flow import configure
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.model import facts
@@ -46,8 +47,15 @@ def as_shown(ports: Ports, pool: str, works: Sequence[Work | None]) -> list[Work
 
 
 def with_result(ports: Ports, work: Work) -> Work | None:
-    """The work with its whole return value, read from chunks where it lies in some; None: somebody removed or damaged them."""
-    if work.result_chunks is None:
-        return work
-    whole = read_payload(ports, WorkRef(work.pool, work.id), Part.RESULT, work.result_chunks)
-    return None if whole is None else replace(work, result=whole, result_chunks=None)
+    """The work with its whole return value, read from chunks where it lies in some; None: somebody removed or damaged it [WP-12]."""
+    if work.result_chunks is not None:
+        whole = read_payload(ports, WorkRef(work.pool, work.id), Part.RESULT, work.result_chunks)
+        if whole is None:
+            return None
+        work = replace(work, result=whole, result_chunks=None)
+    try:
+        if work.result is not None:
+            decoded(work.result)
+    except ValueError:
+        return None
+    return work
