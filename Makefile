@@ -127,7 +127,10 @@ $(MINISTACK_STAMP): requirements/installer.txt requirements/ministack.txt
 $(INFRA_STAMP): requirements/installer.txt requirements/dev.txt $(INFRA)/requirements.txt pyproject.toml $(INFRA)/pyproject.toml
 	@$(call make-venv,$(INFRA_VENV))
 	@$(INFRA_VENV)/bin/python $(LOCKED) -r requirements/installer.txt
-	@$(INFRA_VENV)/bin/python $(LOCKED) -r requirements/dev.txt -r $(INFRA)/requirements.txt
+# aws-cdk-lib and a dependency of it both bring aws_cdk/cloud_assembly_schema, and jsii needs that of aws-cdk-lib: it is installed last.
+	@sed '/^aws-cdk-lib==/,/# via/d' $(INFRA)/requirements.txt >build/before-cdk.txt
+	@$(INFRA_VENV)/bin/python $(LOCKED) -r requirements/dev.txt -r build/before-cdk.txt
+	@$(INFRA_VENV)/bin/python $(LOCKED) -r $(INFRA)/requirements.txt
 	@$(INFRA_VENV)/bin/python $(OURS) --editable . --editable $(INFRA)
 	@touch $@
 

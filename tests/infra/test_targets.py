@@ -11,7 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 
 from infra.deployment import Deployed
-from workpool_aws.settings import DECORATED, read_settings
+from workpool_aws.settings import DECORATED, pools_served, read_settings
 from workpool_cdk import ConfigurationError, Workpool
 
 Statement = dict[str, Any]
@@ -267,3 +267,35 @@ def test_whoever_reads_changes_nothing() -> None:
     deployed.pool.grant_read(deployed.function("Board"))
 
     assert actions_in(policy_of(deployed, "Board")) == {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
+
+
+def test_a_function_says_which_pools_may_run_it_in_all_calls_together() -> None:
+    deployed = Deployed()
+    both, one, code = deployed.function("Both"), deployed.function("One"), deployed.function("Code")
+    deployed.pool.add_action(both, pools=["reports"])
+    deployed.pool.add_on_complete(both, pools=["email"])
+    deployed.pool.add_action(one, decorated=False, pools=["email"])
+    deployed.pool.add_action(code.add_alias("live"), pools=["reports"])
+
+    said = {name: environment_of(deployed, name)["WORKPOOL_SERVES"] for name in ("Both", "One", "Code")}
+    assert said == {"Both": "email,reports", "One": "email", "Code": "reports"}
+    assert pools_served(said["Both"]) == {"email", "reports"}
+
+
+def test_a_worker_may_send_to_the_targets_of_its_own_pools_only() -> None:
+    deployed = Deployed()
+    deployed.pool.add_action(deployed.function("Before"), pools=["email"])
+    deployed.pool.add_on_complete(sqs.Queue(deployed.stack, "OfEmail"), pools=["email"])
+    deployed.pool.add_on_complete(sqs.Queue(deployed.stack, "OfReports"), pools=["reports"])
+    deployed.pool.add_action(deployed.function("After"), pools=["email"])
+
+    for worker in ("Before", "After"):
+        sent_to = [each["Resource"] for each in policy_of(deployed, worker) if "sqs:SendMessage" in each["Action"]]
+        assert [each["Fn::GetAtt"][0][:7] for each in sent_to] == ["OfEmail"]
+
+
+def test_the_librarys_functions_know_their_own_table() -> None:
+    deployed = Deployed()
+
+    tables = [environment_of(deployed, f"Pools{name}")["WORKPOOL_TABLE"] for name in ("Loop", "Completion", "Watchdog")]
+    assert tables == [{"Ref": "PoolsStoreTable06AA86E3"}] * 3
