@@ -539,3 +539,29 @@ def test_new_makes_a_pool_that_the_table_does_not_know(scene: Scene, argv: list[
     limit = scene.cloud.workpool("fresh").config(None).override
     assert limit is not None
     assert (limit.paused, limit.max_parallelism) == ((True, None) if argv == ["pause"] else (False, 3))
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (130, "1234567890  failed  12  2026-01-01 00:00:00Z  eeee"),
+        (110, "1234567890  failed  12  2026-01-01 00:00:00Z  eeee"),
+        (80, "1234567890  failed  12  01-01 00:00  eeee"),
+    ],
+)
+def test_a_narrow_terminal_cuts_the_error_first_then_the_time_and_never_an_id(
+    columns: int, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    terminal = Terminal()
+    row = ("1234567890", "failed", "12", "2026-01-01 00:00:00Z", "e" * 60, "f" * 20)
+
+    Output(terminal, as_json=False).table(("id", "state", "n", "when", "error", "function"), [row])
+
+    line = terminal.getvalue().splitlines()[1]
+    assert "\x1b" not in line
+    assert len(line.rstrip()) <= columns
+    assert re.sub(r"\s{2,}", "  ", line).startswith(expected)
+    assert ("…" in line) == (columns < 130)
