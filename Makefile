@@ -52,8 +52,9 @@ ministack: $(MINISTACK_STAMP) ## Make build/ministack-venv, the emulated AWS, fr
 sim: $(STAMP) ## Simulate schedules with faults, and remove some guards: COUNT=5000 seeds, SEED=31 one with its trace (ARGS="..." goes to tests.simulation.sweep)
 	$(BIN)/python -m tests.simulation.sweep $(if $(SEED),--seed $(SEED),$(if $(COUNT),--count $(COUNT),--calls 2000000 --mutants quick)) $(ARGS)
 
-sim-long: $(STAMP) ## The same for HOURS=8, from FIRST=100000 on, then with every guard removed
+sim-long: $(STAMP) ## The same for HOURS=8, from FIRST=100000 on, then with every guard removed; then fuzz items and events for an hour
 	$(BIN)/python -m tests.simulation.sweep --hours $(or $(HOURS),8) --first $(or $(FIRST),100000) --keep-going --mutants all $(ARGS)
+	$(BIN)/python -m tests.fuzz --hours 1 --first $(or $(FIRST),100000)
 
 mutants: $(STAMP) ## Edit the code at the edges at random and see whether tests notice (ARGS="core/listing.py --all" goes to tests.mutation)
 	$(BIN)/python -m tests.mutation $(ARGS)

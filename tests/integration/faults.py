@@ -121,7 +121,7 @@ class FaultyTable:
         return self.memory.get(ref)
 
     def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
-        self._before_get.pop(type(refs[0]), _nothing)()
+        self._before_get.pop(type(refs[0]) if refs else None, _nothing)()
         self.notes.append("get many")
         return self.memory.get_many(refs)
 

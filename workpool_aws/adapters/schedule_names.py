@@ -13,6 +13,7 @@ SCHEDULE_AHEAD_MS_MIN: Final = 60_000
 _NAME_LENGTH_MAX: Final = 64
 _HASH_LENGTH: Final = 20
 _ALLOWED: Final = re.compile(r"[0-9A-Za-z_.-]+")
+_REFUSED: Final = re.compile(r"[^0-9A-Za-z_.-]")
 
 
 def schedule_name(table: str, pool: str) -> str:
@@ -24,5 +25,5 @@ def schedule_name(table: str, pool: str) -> str:
     if len(plain) < _NAME_LENGTH_MAX and _ALLOWED.fullmatch(plain):
         return plain
     digest = hashlib.sha256(plain.encode()).hexdigest()[:_HASH_LENGTH]
-    readable = re.sub(r"[^0-9A-Za-z_.-]", "-", plain)[: _NAME_LENGTH_MAX - _HASH_LENGTH - 1]
+    readable = _REFUSED.sub("-", plain)[: _NAME_LENGTH_MAX - _HASH_LENGTH - 1]
     return f"{readable:-<{_NAME_LENGTH_MAX - _HASH_LENGTH - 1}}-{digest}"

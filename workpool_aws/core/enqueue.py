@@ -43,6 +43,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _SECOND: Final = timedelta(seconds=1)
 _DELAY_MAX: Final = timedelta(milliseconds=limits.DELAY_MS_MAX)
+_TRACE_ROOT: Final = re.compile(r"Root=([0-9a-f-]+)")
 _RETENTION_MAX: Final = timedelta(seconds=limits.RETENTION_S_MAX)
 _SEQUENCES_KEPT: Final = 64
 _LINK_MAX: Final = 256
@@ -299,7 +300,7 @@ def link_of(caller: Caller, trace_id: str | None) -> str | None:
     if caller.request_id is None:
         return None
     link = f"request={caller.request_id}"
-    root = re.search(r"Root=([0-9a-f-]+)", trace_id or "")
+    root = _TRACE_ROOT.search(trace_id or "")
     return (f"{link} trace={root[1]}" if root else link)[:_LINK_MAX]
 
 

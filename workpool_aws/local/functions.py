@@ -17,6 +17,7 @@ Event = dict[str, Any]
 Handler = Callable[[Any, Any], object]
 """`handler(event, context)`, as Lambda calls it."""
 
+_REFUSED = re.compile(r"[^A-Za-z0-9_-]+")
 _NAME = re.compile(
     r"(?:arn:aws:lambda:us-east-1:123456789012:function:|123456789012:function:)?([A-Za-z0-9_-]{1,64})(?::(\$LATEST|[A-Za-z0-9_-]+))?"
 )
@@ -75,7 +76,7 @@ class Functions:
 
     def add(self, function: Function) -> Function:
         """Register it under a name of its own: a taken one gets a number."""
-        plain = re.sub(r"[^A-Za-z0-9_-]+", "", function.name)[: _NAME_LENGTH_MAX - 4] or "function"
+        plain = _REFUSED.sub("", function.name)[: _NAME_LENGTH_MAX - 4] or "function"
         name, count = plain, 1
         while name in self._by_name:
             count += 1

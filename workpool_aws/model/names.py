@@ -28,7 +28,9 @@ TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 # Names as CreateFunction allows them, ARNs as Invoke does (API reference of Lambda, 2015-03-31: FunctionName, NamespacedFunctionName),
 # without Invoke's partial forms: what is stored must mean the same function wherever it is read.
 _NAME: Final = r"(?P<name>[A-Za-z0-9_-]{1,64})(?P<qualifier>:(?:\$LATEST|[A-Za-z0-9_-]{1,128}))?"
-_ARN: Final = r"arn:(?P<partition>aws[A-Za-z-]*):lambda:(?P<region>[a-z]{2,5}(?:-[a-z]+)+-[0-9]):(?P<account>[0-9]{12}):function:" + _NAME
+_ARN: Final = (
+    r"arn:(?P<partition>aws[A-Za-z-]*):lambda:(?P<region>[a-z]{2,5}(?:-[a-z]{1,16}){1,4}-[0-9]):(?P<account>[0-9]{12}):function:" + _NAME
+)
 FUNCTION_NAME: Final = re.compile(_NAME)
 """A function's name, with or without a version or alias."""
 FUNCTION_ARN: Final = re.compile(_ARN)

@@ -1,0 +1,57 @@
+"""Any value in any attribute of any kind of item, any event at any door: nobody else's work stands still [WP-12].
+
+A budget of examples in each run of the tests; `WORKPOOL_FUZZ_EXAMPLES` gives another, and `make sim-long` an hour of fresh seeds.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fuzz.hostile import ITEMS, events, hostile_values, run_beside
+from integration.stage import POOL, TARGET, Stage
+from workpool_aws.compose import use_ports
+from workpool_aws.errors import WorkpoolError
+from workpool_aws.handlers import completion, main_loop, watchdog
+
+EXAMPLES = int(os.environ.get("WORKPOOL_FUZZ_EXAMPLES", "60"))
+FUZZ = settings(max_examples=EXAMPLES, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
+DOORS = (main_loop.handler, completion.handler, watchdog.handler)
+
+
+class Context:
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+@FUZZ
+@given(st.data())
+def test_whatever_an_item_holds_the_pool_beside_it_does_its_work(data: st.DataObject) -> None:
+    """[WP-12]"""
+    damaged = []
+    for item in data.draw(st.lists(st.sampled_from(ITEMS), min_size=1, max_size=3, unique_by=lambda each: (each["pk"], each["sk"]))):
+        names = sorted(set(item) - {"pk", "sk"})
+        changes = data.draw(st.dictionaries(st.sampled_from([*names, "zz"]), hostile_values, min_size=1, max_size=3))
+        damaged.append({name: value for name, value in {**item, **changes}.items() if value is not None})
+    run_beside(damaged)
+
+
+@pytest.mark.parametrize("door", DOORS)
+@FUZZ
+@given(event=events)
+def test_whatever_comes_in_a_door_answers_or_refuses(door: Any, event: Any) -> None:
+    """[WP-12] And the pool that runs is none the worse for it."""
+    stage = Stage(takes_ms=100)
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    with use_ports(lambda _: stage.ports), suppress(WorkpoolError, completion.RecordUnreadable):
+        door(event, Context())
+    stage.run(30_000)
+
+    assert stage.pool().status(None, work_id).outcome == "success"
+    assert len(stage.clock.slept_ms) < 200
+    assert {row["sk"] for row in stage.table.memory.items("#pools")} == {POOL}
