@@ -11,7 +11,7 @@ from botocore.exceptions import EndpointConnectionError
 from workpool_aws.cli import demo
 from workpool_aws.cli.demo import RETRY, DemoOptions, items_of, run_demo
 from workpool_aws.cli.demo_report import DemoReport, Progress
-from workpool_aws.cli.demo_worker import Fate, fate_of, open_model
+from workpool_aws.cli.demo_worker import PAUSE_MAX, PAUSE_MIN, Fate, fate_of, open_model
 from workpool_aws.cli.main import main
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.local import LocalCloud, LocalCloudError
@@ -119,6 +119,16 @@ def test_the_command_runs_on_its_own_engines(engine: str, capsys: pytest.Capture
     assert code == 0
     assert said["ok"] is True
     assert (said["items"], said["finished"], said["engine"], said["limit"]) == (6, 6, engine, 8)
+
+
+def test_the_slots_are_kept_busy() -> None:
+    options = replace(OPTIONS, items=200, parallelism=8, fail_rate=0)
+    mean_s = (PAUSE_MIN + PAUSE_MAX).total_seconds() / 2
+
+    report, _ = run(options, SERVICES)
+
+    assert report.usage.max_concurrency == 8
+    assert report.seconds < 200 * mean_s / 8 * 1.4
 
 
 def test_the_worker_is_an_ordinary_function_underneath() -> None:

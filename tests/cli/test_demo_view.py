@@ -84,15 +84,26 @@ def test_plain_text_has_no_control_characters_and_no_trailing_blanks() -> None:
     assert [line for line in text.splitlines() if line != line.rstrip()] == []
 
 
-def test_plain_progress_comes_every_two_seconds_and_at_the_end() -> None:
-    steps = [replace(PROGRESS, done=tenths, seconds=tenths / 10) for tenths in range(75)]
+def said(*steps: Progress) -> list[str]:
+    """When a line of progress was said."""
+    return [line.split(" s ")[0].strip() for line in plain(*steps).splitlines() if "  done " in line]
+
+
+def test_plain_progress_comes_after_a_second_then_every_two_seconds_and_at_the_end() -> None:
+    steps = [replace(PROGRESS, done=tenths, running=7, seconds=tenths / 10) for tenths in range(75)]
     end = replace(PROGRESS, done=439, running=0, seconds=7.6)
 
-    lines = [line.strip() for line in plain(*steps, end, end).splitlines() if "  done " in line]
+    text = plain(*steps, end, end)
 
-    assert [line.split(" s ")[0] for line in lines] == ["2.0", "4.0", "6.0", "7.6"]
-    assert plain(*steps, end, end).count("All done.") == 1
-    assert lines[0] == "2.0 s  done  20/439  running  8  pending 411  retries   9  failed 1  10/s"
+    assert said(*steps, end, end) == ["1.0", "3.0", "5.0", "7.0", "7.6"]
+    assert text.count("All done.") == 1
+    assert "   1.0 s  done  10/439  running 7/8  pending 422  retries   9  failed 1  10/s" in text
+
+
+def test_plain_progress_begins_when_every_slot_is_taken() -> None:
+    steps = [replace(PROGRESS, done=0, running=min(tenths, 8), seconds=tenths / 20) for tenths in range(60)]
+
+    assert said(*steps) == ["0.4", "2.4"]
 
 
 def test_plain_text_tells_the_whole_story() -> None:
@@ -105,7 +116,7 @@ def test_plain_text_tells_the_whole_story() -> None:
     assert "  attempts     479, of which 40 retries" in text
     assert "  parallelism  8 at most, the limit is 8" in text
     assert "  cost         4.50 write and 3.50 read units an action" in text
-    assert "  time         9.8 s (45 works a second), and at rest after 14.2 s" in text
+    assert "  time         9.8 s (45 work items a second), and at rest after 14.2 s" in text
 
 
 def test_a_terminal_shows_the_same_facts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,12 +161,23 @@ def test_a_terminal_gets_its_cursor_back_when_a_run_is_interrupted(monkeypatch: 
     ],
 )
 def test_the_plan_says_what_fails(rate: float, words: str) -> None:
-    assert designs(replace(PLAN, fail_rate=rate))[0] == words
+    assert designs(replace(PLAN, fail_rate=rate))[1] == words
 
 
-def test_the_plan_says_what_is_due_later() -> None:
-    assert designs(PLAN)[1] == "Due only 2 to 5 seconds after being enqueued: 8 works."
-    assert len(designs(replace(PLAN, later=0))) == 1
+def test_the_plan_says_how_long_each_takes() -> None:
+    assert designs(PLAN)[0] == "Each opens one model after a wait of 0.1 to 0.25 s, as for an answer."
+
+
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [
+        (8, ["8 work items are due only 2 to 5 seconds after being enqueued."]),
+        (1, ["1 work item is due only 2 to 5 seconds after being enqueued."]),
+        (0, []),
+    ],
+)
+def test_the_plan_says_what_is_due_later(later: int, words: list[str]) -> None:
+    assert designs(replace(PLAN, later=later))[2:] == words
 
 
 def test_the_headline_names_a_virtual_clock() -> None:
@@ -167,10 +189,10 @@ def test_the_headline_names_a_virtual_clock() -> None:
 @pytest.mark.parametrize(
     ("report", "words"),
     [
-        (REPORT, "OK: every work reached its end, and the limit was never exceeded."),
-        (replace(REPORT, finished=437), "NOT OK: 2 works did not reach an end."),
+        (REPORT, "OK: every work item reached its end, and the limit was never exceeded."),
+        (replace(REPORT, finished=437), "NOT OK: 2 work items did not reach an end."),
         (replace(REPORT, limit=7), "NOT OK: 8 ran at a time where 7 are allowed."),
-        (replace(REPORT, finished=438, problem="it hangs"), "NOT OK: 1 work did not reach an end; it hangs."),
+        (replace(REPORT, finished=438, problem="it hangs"), "NOT OK: 1 work item did not reach an end; it hangs."),
     ],
 )
 def test_the_verdict_names_what_went_wrong(report: DemoReport, words: str) -> None:

@@ -107,7 +107,7 @@ def run_demo(options: DemoOptions, items: Sequence[Item], watch: Watch) -> DemoR
 
 def _run_in_cloud(options: DemoOptions, items: Sequence[Item], watch: Watch) -> DemoReport:
     with LocalCloud(clock=options.clock, engine=options.engine, seed=options.seed) as cloud:
-        arn = cloud.function(open_model, timeout=timedelta(seconds=30), takes=_takes if options.clock == "virtual" else None)
+        arn = cloud.function(open_model, timeout=timedelta(seconds=30))
         pool = cloud.workpool("demo", max_parallelism=options.parallelism)
         begun = cloud.now
         tally = Tally(len(items))
@@ -161,11 +161,6 @@ def _run_to_rest(cloud: LocalCloud, count: int) -> str | None:
     except LocalCloudError as error:
         return str(error)
     return None
-
-
-def _takes(event: Mapping[str, object]) -> timedelta:
-    # In virtual time opening a model takes none: a Lambda's share of it makes works overlap.
-    return timedelta(milliseconds=100 + int(400 * fraction_of("takes", event.get("service"), event.get("lap"))))
 
 
 class _Ticker(AbstractContextManager["_Ticker"]):

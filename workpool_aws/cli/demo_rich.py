@@ -67,6 +67,7 @@ class RichView(AbstractContextManager["RichView"]):
     def end(self, report: DemoReport) -> None:
         """See View."""
         self._live.stop()
+        self._console.print()
         if report.largest:
             self._console.print(_table("The largest services", LARGEST_HEADER, largest_rows(report), right={1, 2}))
         if report.failures:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from typing import Final, Protocol, TextIO
 
 from workpool_aws.cli.demo_report import DemoReport, Plan, Progress
-from workpool_aws.cli.demo_worker import FOR_GOOD_ONE_IN
+from workpool_aws.cli.demo_worker import FOR_GOOD_ONE_IN, PAUSE_MAX, PAUSE_MIN
 
 __all__ = [
     "FAILURES_HEADER",
     "FAILURES_SHOWN",
     "LARGEST_HEADER",
     "PLAIN_EVERY_S",
+    "PLAIN_FIRST_S",
     "RESTING",
     "PlainView",
     "View",
@@ -27,13 +29,17 @@ __all__ = [
     "view_for",
 ]
 
+PLAIN_FIRST_S: Final = 1.0
+"""The first line of progress comes when every slot is taken, and after so many seconds at the latest."""
 PLAIN_EVERY_S: Final = 2.0
-"""At most one line of progress in so many seconds."""
+"""From then on at most one line in so many seconds."""
 FAILURES_SHOWN: Final = 20
 LARGEST_HEADER: Final = ("service", "operations", "shapes", "longest operation")
 FAILURES_HEADER: Final = ("service", "error type", "error")
 
 RESTING: Final = "All done. The loop looks for more for a few seconds, then the pool is at rest."
+
+_SECOND: Final = timedelta(seconds=1)
 
 Row = tuple[str, ...]
 
@@ -56,7 +62,9 @@ class PlainView(AbstractContextManager["PlainView"]):
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._next_s = PLAIN_EVERY_S
+        self._next_s = PLAIN_FIRST_S
+        self._limit = 0
+        self._spoke = False
         self._done = 0
 
     def __exit__(self, *_: object) -> None:
@@ -64,17 +72,20 @@ class PlainView(AbstractContextManager["PlainView"]):
 
     def begin(self, plan: Plan) -> None:
         """See View."""
+        self._limit = plan.limit
         self._say(f"workpool demo: {headline(plan)}", *designs(plan), "")
 
     def show(self, progress: Progress) -> None:
-        """See View: a line every couple of seconds, and one when all is done."""
-        if self._done == progress.items or (progress.seconds < self._next_s and progress.done < progress.items):
+        """See View: a line when all slots are taken, one every couple of seconds, and one when all is done."""
+        is_time = progress.seconds >= self._next_s or progress.done == progress.items
+        is_full = not self._spoke and progress.running >= self._limit
+        if self._done == progress.items or not (is_time or is_full):
             return
-        self._done = progress.done
+        self._done, self._spoke = progress.done, True
         self._next_s = progress.seconds + PLAIN_EVERY_S
-        width = len(str(progress.items))
+        width, slots = len(str(progress.items)), len(str(self._limit))
         self._say(
-            f"{progress.seconds:6.1f} s  done {progress.done:{width}}/{progress.items}  running {progress.running:2}"
+            f"{progress.seconds:6.1f} s  done {progress.done:{width}}/{progress.items}  running {progress.running:{slots}}/{self._limit}"
             f"  pending {progress.pending:{width}}  retries {progress.retries:{width}}  failed {progress.failed}  {progress.rate:.0f}/s"
         )
         if progress.done == progress.items:
@@ -102,11 +113,15 @@ def headline(plan: Plan) -> str:
 
 def designs(plan: Plan) -> list[str]:
     """What will go wrong or wait on purpose, a sentence each."""
-    sentences = ["No attempt fails by design."]
+    sentences = [f"Each opens one model after a wait of {PAUSE_MIN / _SECOND:g} to {PAUSE_MAX / _SECOND:g} s, as for an answer."]
     if plan.fail_rate > 0:
-        sentences = [f"By design {_failing(plan.fail_rate)}, and is retried; one in {FOR_GOOD_ONE_IN} of these failures is for good."]
+        failing = _failing(plan.fail_rate)
+        sentences.append(f"By design {failing}, and is retried; one in {FOR_GOOD_ONE_IN} of these failures is for good.")
+    else:
+        sentences.append("No attempt fails by design.")
     if plan.later:
-        sentences.append(f"Due only 2 to 5 seconds after being enqueued: {_many(plan.later, 'work')}.")
+        are = "is" if plan.later == 1 else "are"
+        sentences.append(f"{_many(plan.later, 'work item')} {are} due only 2 to 5 seconds after being enqueued.")
     return sentences
 
 
@@ -125,7 +140,7 @@ def failure_rows(report: DemoReport) -> list[Row]:
 def summary_rows(report: DemoReport) -> list[tuple[str, str]]:
     """What a run came to, a line each."""
     usage = report.usage
-    rate = f" ({report.finished / report.seconds:.0f} works a second)" if report.seconds > 0 else ""
+    rate = f" ({report.finished / report.seconds:.0f} work items a second)" if report.seconds > 0 else ""
     return [
         ("finished", f"{report.finished} of {report.items}: {report.succeeded} succeeded, {report.failed} failed for good"),
         ("attempts", f"{report.attempts}, of which {report.retries} retries"),
@@ -145,10 +160,10 @@ def _cost(report: DemoReport) -> str:
 def verdict(report: DemoReport) -> str:
     """One sentence: whether the pool kept its promises."""
     if report.ok:
-        return "OK: every work reached its end, and the limit was never exceeded."
+        return "OK: every work item reached its end, and the limit was never exceeded."
     faults: list[str] = []
     if report.finished < report.items:
-        faults.append(f"{_many(report.items - report.finished, 'work')} did not reach an end")
+        faults.append(f"{_many(report.items - report.finished, 'work item')} did not reach an end")
     if not report.within_limit:
         faults.append(f"{report.usage.max_concurrency} ran at a time where {report.limit} are allowed")
     if report.problem is not None:

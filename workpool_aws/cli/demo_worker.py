@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from enum import Enum
 from typing import Final, assert_never
 
@@ -10,10 +11,24 @@ from workpool_aws.client import Workpool
 from workpool_aws.errors import NonRetryableError
 from workpool_aws.workers import Work
 
-__all__ = ["FOR_GOOD_ONE_IN", "Fate", "ServiceOutage", "fate_of", "fraction_of", "open_model", "service_names"]
+__all__ = [
+    "FOR_GOOD_ONE_IN",
+    "PAUSE_MAX",
+    "PAUSE_MIN",
+    "Fate",
+    "ServiceOutage",
+    "fate_of",
+    "fraction_of",
+    "open_model",
+    "pause_of",
+    "service_names",
+]
 
 FOR_GOOD_ONE_IN: Final = 8
 """One in so many designed failures is not retried."""
+
+PAUSE_MIN: Final = timedelta(milliseconds=100)
+PAUSE_MAX: Final = timedelta(milliseconds=250)
 
 _MODEL: Final = "service-2"
 _FRACTION_BITS: Final = 53
@@ -48,6 +63,11 @@ def fate_of(service: str, *, lap: int, attempt: int, seed: int, fail_rate: float
     return Fate.FAILS_FOR_GOOD if for_good else Fate.FAILS
 
 
+def pause_of(service: str, *, lap: int) -> timedelta:
+    """How long an attempt waits, as it would for an answer: `PAUSE_MIN` to `PAUSE_MAX`, always the same for the same arguments."""
+    return PAUSE_MIN + (PAUSE_MAX - PAUSE_MIN) * fraction_of("pause", service, lap)
+
+
 def service_names() -> list[str]:
     """Every AWS service that the installed botocore has a model of, sorted."""
     from botocore.loaders import Loader  # noqa: PLC0415 - loaded when the demo runs, not when help is shown
@@ -57,7 +77,7 @@ def service_names() -> list[str]:
 
 @_pool.action
 def open_model(work: Work, service: str, lap: int, seed: int, fail_rate: float) -> dict[str, str | int]:
-    """Open the model of one AWS service and say how large it is.
+    """Wait a moment, open the model of one AWS service and say how large it is.
 
     Raises:
         ServiceOutage: by design; it is retried.
@@ -65,6 +85,8 @@ def open_model(work: Work, service: str, lap: int, seed: int, fail_rate: float) 
     """
     from botocore.loaders import Loader  # noqa: PLC0415 - as above
 
+    # Opening a file takes a few milliseconds. What a pool is for takes longer, and most of it is waiting.
+    work.sleep(pause_of(service, lap=lap))
     fate = fate_of(service, lap=lap, attempt=work.attempt, seed=seed, fail_rate=fail_rate)
     match fate:
         case Fate.FAILS:
