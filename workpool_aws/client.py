@@ -431,7 +431,7 @@ class Workpool(Asking):
         return pool
 
     def _check_known(self, ports: Ports, asked: _Asked) -> None:
-        """Say that a default policy is the library's, once a process for each pool."""
+        """Log once a process and pool that a default policy is the library's."""
         needs_default = asked.kind is not Kind.MUTATION and (asked.retry is None or asked.retry is True)
         if needs_default and not self._retry_is_known and (self.table, self.name) not in _told_of:
             _told_of.add((self.table, self.name))

@@ -168,7 +168,7 @@ def plain_handler(handler: Callable[[object, object], object], function: Callabl
 
 
 def _wraps_for_lambda(function: Callable[..., object]) -> bool:
-    """Whether a wrapper is to be called as Lambda calls handlers, and not as the function that it wraps."""
+    """True for a wrapper that is to be called as Lambda calls handlers, and not as the function that it wraps."""
     promised = inspect.signature(function).parameters
     own = inspect.signature(function, follow_wrapped=False).parameters
     if list(own)[:2] == _LAMBDA_NAMES:
@@ -294,7 +294,7 @@ def _json_of(given: Mapping[str, object]) -> str:
 
 
 def _unreadable(name: str, value: object) -> str | None:
-    """Why pydantic cannot read one argument, which Python's own JSON wrote: half a surrogate pair, nesting without end."""
+    """Say why pydantic cannot read one argument that Python's own JSON wrote: half a surrogate pair, nesting without end."""
     from pydantic_core import from_json  # noqa: PLC0415 - slow to load, and callers never need it
 
     try:

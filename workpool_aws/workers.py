@@ -257,7 +257,7 @@ def _send_report(ports: Ports, assignment: Assignment, report: Report) -> None:
 
 
 def _encodable(returned: object) -> object:
-    """What Lambda can send to who called the handler directly: models and their like in plain JSON, and all else as it is."""
+    """Return the result as Lambda can send it to a direct caller: models and their like in plain JSON, anything else unchanged."""
     try:
         json.dumps(returned)
     except (TypeError, ValueError, RecursionError):

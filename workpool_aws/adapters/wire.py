@@ -328,7 +328,7 @@ def read_destination(record: object) -> DestinationReport | None:
 
 
 def _without_assignment(payload: object, depth: int = 0) -> object:
-    """What an undecorated function returned, without the assignment: its event has that, and may be or stand in what it returns."""
+    """Drop the assignment from an undecorated function's result: its event has one, and may be or stand in that result."""
     if depth > DEPTH_MAX:
         return payload  # nothing so deep is kept
     if isinstance(payload, list):

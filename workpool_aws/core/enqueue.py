@@ -182,7 +182,7 @@ def resolve_target(target: object, caller: Caller) -> str:
 
 
 def is_decorated(value: object) -> bool:
-    """Whether a decorator of this package made it: what users would like to name by the object itself."""
+    """True for an object that a decorator of this package made, which users would like to name by itself."""
     return inspect.getattr_static(value, "__workpool__", None) is True
 
 

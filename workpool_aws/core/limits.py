@@ -132,7 +132,7 @@ QUERY_LIMIT_MAX: Final = 200
 
 # Starting and recovering.
 INVOCATION_MS_MAX: Final = 24 * 3600 * 1000
-"""What a context may say that is left: Lambda's longest is far shorter, and a test's may know no end."""
+"""Most time left that a context is believed: Lambda's longest is far shorter, and a test's may know no end."""
 START_TO_INVOKE_MS: Final = 8_000
 """A start write older than this is not sent any more: the worker's `start_by` would be near."""
 RECOVERY_MARGIN_MS: Final = 2 * SKEW_MS + 2_000

@@ -41,12 +41,12 @@ class Entrance:
 
     @property
     def is_mine(self) -> bool:
-        """Whether this thread is in the midst of a change, so that waiting for the lock would never end."""
+        """True while this thread is in the midst of a change: waiting for the lock would never end."""
         return threading.get_ident() in self._changing and self.lock.locked()
 
     @property
     def is_sealed(self) -> bool:
-        """Whether nothing is taken in any more."""
+        """True once nothing is taken in any more."""
         return self._sealed
 
     def put(self, added: Added) -> None:
@@ -77,7 +77,7 @@ class Entrance:
                 self.end()
 
     def seal(self) -> bool:
-        """Queue what was put so far, and nothing any more: who puts later sees the seal and takes it back. Whether there was any.
+        """Queue what was put so far, and nothing any more: who puts later sees the seal and takes it back. True if there was any.
 
         For the lock's holder. What is put in the same moment is queued or taken back, never both and never neither.
         """
