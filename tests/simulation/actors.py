@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Literal
 
-from tests.simulation.forger import forged_record
+from tests.simulation.forger import forged_order, forged_record
 from tests.simulation.history import (
     Began,
     CallOffAnswered,
@@ -374,8 +374,12 @@ class Actors:
     def _forge(self, number: int, act: Act) -> None:
         self._kernel.sleep(act.at_ms)
         begun = [work for _, work in sorted(self._judge.works.items()) if work.starts]
+        chance = random.Random(f"forgery {self._scenario.seed}/{number}")
+        pool = self._scenario.pools[act.which % len(self._scenario.pools)].name
+        self._cloud.invoke(
+            self._cloud.loop_arn, forged_order(pool, self._cloud.table, random.Random(f"order {self._scenario.seed}/{number}"))
+        )
         if begun:
-            chance = random.Random(f"forgery {self._scenario.seed}/{number}")
             self._cloud.invoke(self._cloud.completion_arn, forged_record(begun[act.which % len(begun)], self._cloud.table, chance))
 
     def _cancel(self, act: Act) -> None:

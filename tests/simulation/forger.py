@@ -1,4 +1,5 @@
-"""Owns what a forger sends in a simulated run: destination records that name a real start, and do not know its nonce [WP-28].
+"""Owns what a forger sends in a simulated run: orders to the loop that nobody kicked for [WP-2], and destination records that name a real
+start, and do not know its nonce [WP-28].
 
 The forger knows everything else: whoever may invoke the completion function may have read the work item, or the worker's logs. What is
 forged bears a mark, so that the judge sees it wherever it comes to stand.
@@ -10,12 +11,12 @@ import random
 from collections.abc import Mapping
 from typing import Final
 
-from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire
+from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire, order_to_wire
 from workpool_aws.core.complete import assignment_of
-from workpool_aws.model.messages import Assignment
+from workpool_aws.model.messages import Assignment, LoopOrder
 from workpool_aws.model.work import Work
 
-__all__ = ["MARK", "forged_record"]
+__all__ = ["MARK", "forged_order", "forged_record"]
 
 MARK: Final = "Forged"
 _FOREVER: Final = {"max_attempts": 99, "initial_backoff_us": 0, "base": 1, "max_backoff_us": None, "jitter": False}
@@ -39,6 +40,12 @@ def forged_record(work: Work, table: str, chance: random.Random) -> dict[str, ob
         "responseContext": None if kind == "never delivered" else {"statusCode": 200},
         "responsePayload": answers[kind],
     }
+
+
+def forged_order(pool: str, table: str, chance: random.Random) -> dict[str, object]:
+    """An order to the loop by somebody who kicked nobody: of any generation, or a wake [WP-2]."""
+    generation = chance.choice((None, 0, 1, 2, 3, 5, 8, 1_000_000, 999_999_999))
+    return order_to_wire(LoopOrder(table=table, pool=pool, generation=generation))
 
 
 def _claims(start: Assignment, chance: random.Random) -> dict[str, object]:

@@ -424,6 +424,8 @@ class Judge:
     def _ledger(self, before: Ledger | None, after: Ledger) -> None:
         pool = self._pools[after.pool]
         pool.ledger = after
+        if pool.status is not None and after.generation > pool.status.generation:
+            self.fail("WP-2", f"generation {after.generation} wrote the ledger, and nobody had asked for it: {pool.status}")
         if before is None:
             return
         if after.version != before.version + 1:
