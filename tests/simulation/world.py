@@ -46,8 +46,8 @@ _BEFORE: Final = timedelta(minutes=50)
 """A run begins so long after the cloud does: ten minutes before an hour, at which the watchdog looks further back."""
 _LAG_MS_MAX: Final = 1_500
 _CALLS_BETWEEN: Final = 17
-"""Service calls between the end of user code and the start of what waits for its slot, at most: the loop reads the status first, and a report
-the work item that it is of."""
+"""Service calls between the end of user code and the start of what waits for its slot, at most. The loop reads the status first, and a
+report the work item that it is of."""
 _CALLS_A_WORK: Final = 3
 """So many more for each work, where ranges come in small pages or a `cancel_all` is carried out first: two pages and an update."""
 _EXPECTED_ENDS: Final = ("ReportNotWritten", "Runtime.ExitError", "Sandbox.Timedout", "StoreUnavailable", "Exception", "NonRetryableError")
