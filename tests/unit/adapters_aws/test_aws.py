@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from workpool_aws import incarnation
+from workpool_aws import Workpool, incarnation
 from workpool_aws.adapters.aws import CLIENT_CONFIGS, aws_ports
 from workpool_aws.adapters.dynamodb.table import create_table
 from workpool_aws.adapters.system import FAN_OUT_WORKERS, SerialFanOut, SystemClock, SystemEntropy, ThreadFanOut
@@ -220,3 +220,12 @@ def test_the_functions_that_acknowledge_are_those_of_the_deployment(counting, fa
         ports = aws_ports("t-1", counting, settings=Settings())
         ports.store.write(Put(Deployment(loop_arn=LOOP, acknowledging=("told",))))
         assert (before, ports.invoker.acknowledges("told"), ports.invoker.acknowledges("send")) == (False, True, False)
+
+
+def test_a_pool_with_a_session_of_its_own_makes_each_client_once(counting):
+    with mock_aws():
+        create_table(boto3.client("dynamodb", region_name="eu-west-1"), "t-1")
+        pool = Workpool("t-1", "email", session=counting)
+        states = [pool.status(None, ASSIGNMENT.work_id).state for _ in range(3)]
+
+    assert (states, counting.made) == (["unknown"] * 3, ["dynamodb"])
