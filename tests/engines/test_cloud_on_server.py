@@ -61,9 +61,35 @@ def test_two_clouds_on_one_server_do_not_meet(ministack, client):
         # Two clouds of one seed make the same ids: only their tables keep them apart.
         assert ids[0] == ids[1]
         assert [cloud.workpool("email").status(None, ids[0]).state for cloud in (one, other)] == ["finished", "pending"]
-        assert len([name for name in client.list_tables()["TableNames"] if name.startswith(one.table)]) == 2
+        assert {one.table, other.table} <= set(client.list_tables()["TableNames"])
+        assert one.table != other.table
 
-    assert [name for name in client.list_tables()["TableNames"] if name.startswith(one.table)] == []
+    assert {one.table, other.table} & set(client.list_tables()["TableNames"]) == set()
+
+
+def test_the_table_is_the_one_on_the_server(ministack, client):
+    with LocalCloud(engine=ministack.url) as cloud:
+        pool = cloud.workpool("email")
+        pool.enqueue_action(None, cloud.function(lambda event, _: event, name="echo"), {"n": 1})
+        items = client.scan(TableName=cloud.table)["Items"]
+
+        assert pool.table == cloud.table
+        assert any("email" in item["pk"]["S"] for item in items)
+
+
+def test_user_codes_own_tables_are_motos_there_too(ministack, client):
+    with LocalCloud(engine=ministack.url) as cloud:
+        here = boto3.client("dynamodb")
+        here.create_table(
+            TableName="orders",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        )
+
+        assert here.list_tables()["TableNames"] == ["orders"]
+        assert "orders" not in client.list_tables()["TableNames"]
+        assert cloud.table in client.list_tables()["TableNames"]
 
 
 def test_payloads_in_chunks_come_back_whole(ministack):

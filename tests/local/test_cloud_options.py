@@ -16,6 +16,12 @@ from workpool_aws.local import LocalCloud, LocalCloudError
         ("clock", "fast"),
         ("clock", None),
         ("engine", "sqlite"),
+        ("engine", "http://"),
+        ("engine", "http://host:port"),
+        ("engine", "http://[::1"),
+        ("engine", ["memory"]),
+        ("faults", "crash"),
+        ("seed", 1.0),
         ("engine", 3),
         ("scheduler", "sloppy"),
         ("seed", "1"),
@@ -46,6 +52,15 @@ def test_a_real_clock_has_a_sensible_speed(value: Any) -> None:
 @pytest.mark.parametrize(
     ("option", "value"),
     [
+        ("name", "a b"),
+        ("name", ""),
+        ("name", "n" * 65),
+        ("name", "work:live"),
+        ("name", "arn:aws:lambda:us-east-1:123456789012:function:work"),
+        ("name", "größe"),
+        ("name", "work\n"),
+        ("name", 3),
+        ("name", b"work"),
         ("timeout", 30),
         ("timeout", timedelta(0)),
         ("timeout", timedelta(minutes=15, milliseconds=1)),
@@ -84,7 +99,26 @@ def test_a_cloud_is_used_once() -> None:
         pass
 
 
-@pytest.mark.parametrize("fn", ["nobody", 3, None])
+@pytest.mark.parametrize("name", ["a", "A-z_0", "n" * 64])
+def test_a_name_that_lambda_allows_is_kept(name: str) -> None:
+    with LocalCloud() as cloud:
+        assert cloud.function(lambda _event, _context: None, name=name) == f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
+
+
+@pytest.mark.parametrize("arn", ["done", "", None, 3, "arn:aws:sqs:us-east-1:123456789012:a b", "arn:aws:s3:::bucket"])
+def test_messages_are_of_a_queue_or_topic(arn: Any) -> None:
+    with LocalCloud() as cloud, pytest.raises(UsageError, match="arn must be the ARN of an SQS queue or SNS topic; got "):
+        cloud.messages(arn)
+
+
+def test_the_table_on_a_server_is_not_known_before_it_is_made() -> None:
+    cloud = LocalCloud(engine="http://127.0.0.1:1")
+
+    with pytest.raises(LocalCloudError, match="with"):
+        _ = cloud.table
+
+
+@pytest.mark.parametrize("fn", ["nobody", 3, None, [], {}])
 def test_an_unknown_function_is_named(fn: Any) -> None:
     with LocalCloud(engine="memory") as cloud, pytest.raises(UsageError, match="fn"):
         cloud.invocations(fn)

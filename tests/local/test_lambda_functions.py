@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from workpool_aws.local.functions import Function, Functions
+from workpool_aws.local.functions import Function, Functions, name_of
 
 
 def nothing(event: object, context: object) -> None:
@@ -20,12 +20,22 @@ def test_a_name_is_made_unique() -> None:
     assert names == ["send_email", "send_email-2", "send_email-3"]
 
 
-def test_a_name_is_one_that_lambda_allows() -> None:
+@pytest.mark.parametrize(
+    ("own", "name"), [("<lambda>", "lambda"), ("größe.x", "grex"), ("", "function"), ("***", "function"), ("n" * 100, "n" * 60)]
+)
+def test_a_name_from_a_handler_is_one_that_lambda_allows(own: str, name: str) -> None:
+    handler = lambda _event, _context: None  # noqa: E731 - to be given a name
+    handler.__name__ = own
+
+    assert name_of(handler) == name
+
+
+def test_a_long_name_that_is_taken_gets_its_number_within_what_lambda_allows() -> None:
     functions = Functions()
 
-    names = [functions.add(Function(name=name, handler=nothing)).name for name in ("<lambda>", "größe.x", "", "n" * 100)]
+    names = [functions.add(Function(name="n" * 64, handler=nothing)).name for _ in range(2)]
 
-    assert names == ["lambda", "grex", "function", "n" * 60]
+    assert names == ["n" * 64, "n" * 62 + "-2"]
 
 
 @pytest.mark.parametrize(

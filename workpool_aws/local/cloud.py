@@ -13,15 +13,16 @@ from workpool_aws.errors import UsageError
 from workpool_aws.flow.deployment import record
 from workpool_aws.local.chance import SeededChooser
 from workpool_aws.local.faults import Faults, NoFaults
-from workpool_aws.local.functions import Function, Handler, function_arn
+from workpool_aws.local.functions import Function, Handler, function_arn, name_of
 from workpool_aws.local.kernel import LocalCloudError
 from workpool_aws.local.leftovers import described, leftovers
-from workpool_aws.local.options import ClockName, CloudOptions, Takes, milliseconds, pool_names, takes_ms, whole
-from workpool_aws.local.platform import COMPLETION_NAME, LOOP_NAME, WATCHDOG_NAME, Engine, Platform
+from workpool_aws.local.options import ClockName, CloudOptions, Takes, function_name, milliseconds, pool_names, takes_ms, whole
+from workpool_aws.local.platform import COMPLETION_NAME, LOOP_NAME, OWN_TABLE, WATCHDOG_NAME, Engine, Platform
 from workpool_aws.local.rates import Rates
 from workpool_aws.local.schedules import Precision
 from workpool_aws.local.seeded_faults import SeededFaults
 from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.names import MESSAGE_ARN
 from workpool_aws.ports import Ports
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalCloud"]
 
-_TABLE: Final = "workpool-local"
 _LAMBDA_MS_MAX: Final = 900_000
 _EVENT_AGE_MS_MAX: Final = 21_600_000
 _OTHER_THREAD: Final = (
@@ -125,7 +125,7 @@ class LocalCloud:
             undo.callback(kernel.close)
             self._engine.open()
             deploy(self._platform)
-            self._ports_of(_TABLE)
+            self._ports_of(self.table)
             start_watchdog(self._platform, self._engine, self._ports, real=self._options.clock == "real")
             undo.enter_context(use_ports(self._ports_of))
             undo.enter_context(keep_from_aws(_OTHER_THREAD))
@@ -138,8 +138,8 @@ class LocalCloud:
 
     @property
     def table(self) -> str:
-        """The name of the pools' table."""
-        return _TABLE
+        """The name of the pools' table, on a server, too. Raises LocalCloudError: the server's is made in the `with`."""
+        return OWN_TABLE if self._options.engine in ("memory", "moto") else self._engine_open.own_table
 
     @property
     def now(self) -> datetime:
@@ -180,7 +180,7 @@ class LocalCloud:
         """A pool of this cloud, with the options of `Workpool`."""
         from workpool_aws.client import Workpool  # noqa: PLC0415 - the facade loads pydantic, which not every cloud needs
 
-        return Workpool(_TABLE, name, ports=self._ports_of(_TABLE), **options)
+        return Workpool(self.table, name, ports=self._ports_of(self.table), **options)
 
     def function(
         self,
@@ -198,7 +198,8 @@ class LocalCloud:
 
         Args:
             handler: `handler(event, context)`, or a worker made by a pool's decorator.
-            name: The function's name; None: the handler's own. A taken name gets a number.
+            name: The function's name, by Lambda's rule for one. Defaults to the handler's own, without what the rule does not allow. A
+                taken name gets a number.
             timeout: After it an attempt ends, in the cloud's time. At most 15 minutes, as Lambda allows.
             takes: The handler's duration in the cloud's time: its body runs at the start, its outcome takes effect at the end. A callable
                 gets the event. None: as long as its sleeps and service calls take.
@@ -215,7 +216,7 @@ class LocalCloud:
         decorated = bool(getattr(handler, "__workpool__", False))
         added = self._open.functions.add(
             Function(
-                name=name or str(getattr(handler, "__name__", type(handler).__name__)),
+                name=name_of(handler) if name is None else function_name(name),
                 handler=handler,
                 timeout_ms=milliseconds("timeout", timeout, at_least=1, at_most=_LAMBDA_MS_MAX),
                 event_age_ms=milliseconds("event_age", event_age, at_least=60_000, at_most=_EVENT_AGE_MS_MAX),
@@ -250,10 +251,13 @@ class LocalCloud:
         """What pools sent to an SQS queue or SNS topic as callbacks, decoded, in order. Any ARN of one exists.
 
         Raises:
-            UsageError: on engine "moto", where queues are real ones: create, subscribe and read them through boto3.
+            UsageError: this is no ARN of a queue or topic. Or it is one on engine "moto", where queues are real ones: create, subscribe and
+                read them through boto3.
         """
         if self._options.engine == "moto":
             raise UsageError("arn", arn, "read through boto3 on engine 'moto'")
+        if not isinstance(arn, str) or MESSAGE_ARN.fullmatch(arn) is None:
+            raise UsageError("arn", arn, "the ARN of an SQS queue or SNS topic")
         return self._open.mailbox.of(arn)
 
     def max_concurrency(self, fn: object) -> int:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from workpool_aws.local.direct import SteppingStore
 from workpool_aws.local.functions import REGION
 from workpool_aws.local.kernel import LocalCloudError
 from workpool_aws.local.memory_engine import direct_ports
-from workpool_aws.local.platform import Platform
+from workpool_aws.local.platform import OWN_TABLE, Platform
 from workpool_aws.ports import Entropy, Ports, Store
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 __all__ = ["EndpointEngine"]
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -52,7 +55,8 @@ class _OwnTokens:
 class EndpointEngine:
     """See Engine. Requests are made one at a time; capacity is not metered, because what stood in the table before is not to be seen.
 
-    Tables have a random suffix on the server, so that clouds do not meet there.
+    Tables have a random suffix on the server, so that clouds do not meet there. The cloud's own has it in its name; another that user code
+    names has it on the server alone.
     """
 
     def __init__(self, platform: Platform, url: str) -> None:
@@ -79,16 +83,21 @@ class EndpointEngine:
     def close(self) -> None:
         """See Engine."""
         for name in self._names.values():
-            with _answering(self._url):
+            with _answering(self._url), self._platform.aws.past():
                 self._clients[0].delete_table(TableName=name)
+
+    @property
+    def own_table(self) -> str:
+        """See Engine. It has the random suffix."""
+        return f"{OWN_TABLE}-{self._suffix}"
 
     def create(self, table: str) -> None:
         """See Engine."""
         from workpool_aws.adapters.dynamodb.table import create_table  # noqa: PLC0415 - loads boto3
 
         if table not in self._names:
-            name = f"{table}-{self._suffix}"
-            with _answering(self._url):
+            name = table if table == self.own_table else f"{table}-{self._suffix}"
+            with _answering(self._url), self._platform.aws.past():
                 create_table(self._clients[0], name)
             self._names[table] = name
 
@@ -101,7 +110,13 @@ class EndpointEngine:
         from workpool_aws.adapters.dynamodb.store import DynamoStore  # noqa: PLC0415 - loads boto3
 
         entropy = _OwnTokens(self._platform.entropy, self._suffix)
-        return DynamoStore(lambda: self._clients[0], self._names[table], clock=self._platform.clock, entropy=entropy)
+        store = DynamoStore(lambda: self._clients[0], self._names[table], clock=self._platform.clock, entropy=entropy)
+
+        def past(label: str, apply: Callable[[], T], *, writes: bool) -> T:  # noqa: ARG001 - the shape of Kernel.call
+            with self._platform.aws.past():
+                return apply()
+
+        return SteppingStore(past, store)
 
     def _stamp(self, parsed: Mapping[str, Any], **_: object) -> None:
         headers = parsed.get("ResponseMetadata", {}).get("HTTPHeaders")

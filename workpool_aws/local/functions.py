@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-__all__ = ["ACCOUNT", "REGION", "Event", "Function", "Functions", "Handler", "Resolved", "function_arn"]
+__all__ = ["ACCOUNT", "REGION", "Event", "Function", "Functions", "Handler", "Resolved", "function_arn", "name_of"]
 
 ACCOUNT: Final = "123456789012"
 REGION: Final = "us-east-1"
@@ -22,6 +22,12 @@ _NAME = re.compile(
     r"(?:arn:aws:lambda:us-east-1:123456789012:function:|123456789012:function:)?([A-Za-z0-9_-]{1,64})(?::(\$LATEST|[A-Za-z0-9_-]+))?"
 )
 _NAME_LENGTH_MAX = 64
+
+
+def name_of(handler: object) -> str:
+    """A function's name from its handler's, without what Lambda does not allow in one."""
+    own = str(getattr(handler, "__name__", type(handler).__name__))
+    return _REFUSED.sub("", own)[: _NAME_LENGTH_MAX - 4] or "function"
 
 
 def function_arn(name: str) -> str:
@@ -75,12 +81,12 @@ class Functions:
         self._by_name: dict[str, Function] = {}
 
     def add(self, function: Function) -> Function:
-        """Register it under a name of its own: a taken one gets a number."""
-        plain = _REFUSED.sub("", function.name)[: _NAME_LENGTH_MAX - 4] or "function"
-        name, count = plain, 1
+        """Register it under its name; a taken one gets a number."""
+        name, count = function.name, 1
         while name in self._by_name:
             count += 1
-            name = f"{plain}-{count}"
+            number = f"-{count}"
+            name = function.name[: _NAME_LENGTH_MAX - len(number)] + number
         added = replace(function, name=name)
         self._by_name[name] = added
         return added

@@ -51,14 +51,16 @@ def is_aws(url: str) -> bool:
 
 
 @contextmanager
-def intercepted(answer: Callable[[AWSPreparedRequest], Reply], before: Callable[[], None]) -> Iterator[None]:
-    """Inside, `answer` stands for AWS. `before` is called before each request, when handlers of botocore's events have not seen it yet.
+def intercepted(answer: Callable[[AWSPreparedRequest], Reply], before: Callable[[], None], passes: Callable[[], bool]) -> Iterator[None]:
+    """Inside, `answer` stands for AWS, but for requests of threads for which `passes` is true.
+
+    `before` is called before each request, when handlers of botocore's events have not seen it yet.
 
     boto3's default session is another one inside: it has found the surrounding environment.
     """
     patches: Mapping[str, _Patch] = {
-        "botocore.endpoint": lambda undo: _replace_transport(undo, answer, before),
-        "botocore.signers": _replace_signatures,
+        "botocore.endpoint": lambda undo: _replace_transport(undo, answer, before, passes),
+        "botocore.signers": lambda undo: _replace_signatures(undo, passes),
     }
     with ExitStack() as undo:
         hook = _ImportHook(undo, {name: patch for name, patch in patches.items() if name not in sys.modules})
@@ -95,7 +97,9 @@ def _another_default_session() -> Iterator[None]:
             boto3.DEFAULT_SESSION = outside
 
 
-def _replace_transport(undo: ExitStack, answer: Callable[[AWSPreparedRequest], Reply], before: Callable[[], None]) -> None:
+def _replace_transport(
+    undo: ExitStack, answer: Callable[[AWSPreparedRequest], Reply], before: Callable[[], None], passes: Callable[[], bool]
+) -> None:
     from botocore import awsrequest, endpoint  # noqa: PLC0415 - not to be loaded before user code loads them
 
     response: Any = awsrequest.AWSResponse
@@ -107,7 +111,7 @@ def _replace_transport(undo: ExitStack, answer: Callable[[AWSPreparedRequest], R
         return make_request(self, *args, **options)
 
     def send_here(self: Any, request: AWSPreparedRequest) -> Any:  # noqa: ANN401 - botocore's types
-        if not is_aws(self.host):
+        if passes() or not is_aws(self.host):
             return send(self, request)
         reply = answer(request)
         return response(request.url, reply.status, dict(reply.headers), _Body(reply.body))
@@ -116,13 +120,14 @@ def _replace_transport(undo: ExitStack, answer: Callable[[AWSPreparedRequest], R
     undo.enter_context(replaced(transport, "_send", send_here))
 
 
-def _replace_signatures(undo: ExitStack) -> None:
+def _replace_signatures(undo: ExitStack, passes: Callable[[], bool]) -> None:
     from botocore.signers import RequestSigner  # noqa: PLC0415 - not to be loaded before user code loads it
 
     authenticator: Callable[..., Any] = RequestSigner.get_auth_instance
 
     def authenticator_here(self: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore's types
-        return _Unsigned(authenticator(self, *args, **options))
+        signer = authenticator(self, *args, **options)
+        return signer if passes() else _Unsigned(signer)
 
     undo.enter_context(replaced(RequestSigner, "get_auth_instance", authenticator_here))
 

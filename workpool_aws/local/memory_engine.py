@@ -10,7 +10,7 @@ from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.local.direct import DirectInvoker, DirectTimer, SteppingStore
 from workpool_aws.local.fan_out import TaskFanOut
 from workpool_aws.local.messages import DirectMessenger
-from workpool_aws.local.platform import Platform
+from workpool_aws.local.platform import OWN_TABLE, Platform
 from workpool_aws.ports import Ports, Store
 
 __all__ = ["MemoryEngine", "direct_ports"]
@@ -49,6 +49,11 @@ class MemoryEngine:
 
     def close(self) -> None:
         """Nothing to end."""
+
+    @property
+    def own_table(self) -> str:
+        """See Engine."""
+        return OWN_TABLE
 
     def create(self, table: str) -> None:
         """See Engine."""

@@ -25,9 +25,10 @@ _Answer = tuple[int, Mapping[str, Any], str | bytes]
 class MotoBackends:
     """moto's services. moto has no locks, so it serves one request at a time."""
 
-    def __init__(self, answer: Callable[[AWSPreparedRequest], Reply]) -> None:
-        """`answer` gets what moto's own hook in botocore would take."""
+    def __init__(self, answer: Callable[[AWSPreparedRequest], Reply], passes: Callable[[], bool]) -> None:
+        """`answer` gets what moto's own hook in botocore would take, but in threads for which `passes` is true."""
         self._answer = answer
+        self._passes = passes
         self._serving = threading.RLock()
         self._undo = ExitStack()
         self._ask: Callable[[AWSPreparedRequest], _Answer | None] | None = None
@@ -82,7 +83,7 @@ class MotoBackends:
         self._undo.enter_context(replaced(botocore_stubber, "process_request", self._hook))
 
     def _hook(self, prepared: AWSPreparedRequest) -> _Answer | None:
-        if not is_aws(prepared.url) and self._ask is not None:
+        if self._ask is not None and (self._passes() or not is_aws(prepared.url)):
             return self._ask(prepared)
         reply = self._answer(prepared)
         return reply.status, reply.headers, reply.body

@@ -15,7 +15,7 @@ from workpool_aws.local.fan_out import TaskFanOut
 from workpool_aws.local.functions import ACCOUNT, REGION
 from workpool_aws.local.kernel import LocalCloudError
 from workpool_aws.local.moto_meter import MotoMeter
-from workpool_aws.local.platform import Platform
+from workpool_aws.local.platform import OWN_TABLE, Platform
 from workpool_aws.ports import Ports, Store
 from workpool_aws.settings import Settings
 
@@ -49,6 +49,11 @@ class MotoEngine:
     def close(self) -> None:
         """See Engine."""
         self._undo.close()
+
+    @property
+    def own_table(self) -> str:
+        """See Engine."""
+        return OWN_TABLE
 
     def create(self, table: str) -> None:
         """See Engine."""

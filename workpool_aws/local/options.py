@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
+from urllib.parse import urlsplit
 
 from workpool_aws.errors import UsageError
 from workpool_aws.local.chance import Chooser
@@ -19,13 +21,14 @@ from workpool_aws.local.seeded_faults import SeededFaults
 from workpool_aws.local.virtual import VirtualKernel
 from workpool_aws.model.names import POOL
 
-__all__ = ["ClockName", "CloudOptions", "Takes", "milliseconds", "pool_names", "takes_ms", "whole"]
+__all__ = ["ClockName", "CloudOptions", "Takes", "function_name", "milliseconds", "pool_names", "takes_ms", "whole"]
 
 ClockName = Literal["virtual", "real"]
 Takes = timedelta | Callable[[Event], timedelta]
 """How long a function takes, in the cloud's time; of its event, if it is a callable."""
 
 _SPEED_MAX = 1_000.0
+_FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def pool_names(pools: object) -> frozenset[str] | None:
@@ -62,8 +65,8 @@ class CloudOptions:
         _one_of("clock", self.clock, ("virtual", "real"))
         _one_of("scheduler", self.scheduler, ("exact", "aws"))
         engine: object = self.engine
-        if not isinstance(engine, str) or not (engine in ("moto", "memory") or engine.startswith(("http://", "https://"))):
-            raise UsageError("engine", engine, "'moto', 'memory', or the URL of a DynamoDB endpoint")
+        if not isinstance(engine, str) or not (engine in ("memory", "moto") or _is_endpoint(engine)):
+            raise UsageError("engine", engine, "'memory', 'moto', or the URL of a DynamoDB endpoint (http://host:port)")
         whole("seed", self.seed)
         speed: object = self.speed
         if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 < speed <= _SPEED_MAX:
@@ -72,6 +75,9 @@ class CloudOptions:
             raise UsageError("speed", self.speed, "1.0 on the virtual clock, which jumps (a speed is for clock='real')")
         milliseconds("call_latency", self.call_latency)
         milliseconds("stall_timeout", self.stall_timeout, at_least=1)
+        faults: object = self.faults
+        if faults is not None and not isinstance(faults, Faults):
+            raise UsageError("faults", faults, "a Faults of workpool_aws.local.faults, or None")
         if self.faults is not None and (self.clock, engine) != ("virtual", "memory"):
             raise UsageError("faults", self.faults, "left out, unless clock='virtual' and engine='memory'")
 
@@ -84,6 +90,21 @@ class CloudOptions:
         if faults is not None:
             faults.attach(kernel)
         return kernel
+
+
+def function_name(name: object) -> str:
+    """A name that CreateFunction takes, without a version or alias. Raises UsageError for anything else."""
+    if not isinstance(name, str) or _FUNCTION_NAME.fullmatch(name) is None:
+        raise UsageError("name", name, "a function's name: 1 to 64 of A-Z a-z 0-9 _ -")
+    return name
+
+
+def _is_endpoint(engine: str) -> bool:
+    try:
+        parts = urlsplit(engine)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def milliseconds(field: str, value: object, *, at_least: int = 0, at_most: int | None = None) -> int:

@@ -25,11 +25,12 @@ from workpool_aws.local.user_aws import UserAws
 from workpool_aws.model.loop import Deployment
 from workpool_aws.ports import Ports, Store
 
-__all__ = ["COMPLETION_NAME", "LOOP_NAME", "WATCHDOG_NAME", "Engine", "Platform"]
+__all__ = ["COMPLETION_NAME", "LOOP_NAME", "OWN_TABLE", "WATCHDOG_NAME", "Engine", "Platform"]
 
 LOOP_NAME: Final = "workpool-loop"
 COMPLETION_NAME: Final = "workpool-completion"
 WATCHDOG_NAME: Final = "workpool-watchdog"
+OWN_TABLE: Final = "workpool-local"
 _GROUP: Final = "workpool-local"
 _ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/workpool-local-scheduler"
 
@@ -42,6 +43,10 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """End, also what began only in part, and restore what was changed outside. Nothing else may run any more."""
+
+    @property
+    def own_table(self) -> str:
+        """The name of the table that the cloud's pools have when nobody names another."""
 
     def create(self, table: str) -> None:
         """Make an empty table; without a word if it is there. Lets no time pass and nobody run."""

@@ -67,6 +67,12 @@ class UserAws:
         with _here.quietly():
             yield
 
+    @contextmanager
+    def past(self) -> Iterator[None]:
+        """Inside, requests of this thread go past the cloud: to the endpoint that holds its tables."""
+        with _here.passing():
+            yield
+
     def answer(self, prepared: AWSPreparedRequest, *, quiet: bool) -> Reply:
         """What AWS answers, with the cloud's date. Raises LocalCloudError: moto is needed and not installed."""
         if quiet:
@@ -145,7 +151,7 @@ class _Process:
     """What is one for a process: the clouds that are open, botocore's interception, moto."""
 
     def __init__(self) -> None:
-        self.moto = MotoBackends(self.answer)
+        self.moto = MotoBackends(self.answer, self.passes)
         self._clouds: list[UserAws] = []
         self._changing = threading.Lock()
         self._undo = ExitStack()
@@ -157,7 +163,7 @@ class _Process:
             if not self._clouds:
                 with ExitStack() as undo:
                     undo.enter_context(cloud_environment())
-                    undo.enter_context(intercepted(self.answer, self.moto.take_over))
+                    undo.enter_context(intercepted(self.answer, self.moto.take_over, self.passes))
                     undo.callback(self.moto.stop)
                     self._undo = undo.pop_all()
             self._clouds.append(cloud)
@@ -177,6 +183,19 @@ class _Process:
             yield
         finally:
             self._thread.quiet = before
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Inside, requests of this thread go where they would without a cloud."""
+        before, self._thread.passes = self.passes(), True
+        try:
+            yield
+        finally:
+            self._thread.passes = before
+
+    def passes(self) -> bool:
+        """Whether this thread is `passing`."""
+        return bool(getattr(self._thread, "passes", False))
 
     def answer(self, prepared: AWSPreparedRequest) -> Reply:
         """What the cloud of this thread answers."""
