@@ -399,7 +399,16 @@ def test_the_list_is_read_once_in_five_minutes_and_what_was_known_outlives_troub
     assert (kept, listing.invoker.acknowledges("told"), listing.reads) == (True, True, 2)
 
 
-@pytest.mark.parametrize(("code", "hint"), [("AccessDeniedException", True), ("ResourceNotFoundException", False)])
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("AccessDenied", True),
+        ("AccessDeniedException", True),
+        ("AuthorizationError", True),
+        ("AuthorizationErrorException", True),
+        ("ResourceNotFoundException", False),
+    ],
+)
 def test_a_target_that_was_not_added_is_refused_with_what_to_do(code: str, hint: bool) -> None:
     error = sdk.ClientError({"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "Invoke")
 
