@@ -20,7 +20,7 @@ from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
 from workpool_aws.model.loop import DeployedLimit, Done, Entry, EntryKey, Owed, ShardMark, Tally
 from workpool_aws.model.refs import Record, Ref, Shelf, Span
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Outcome, Part, Pointer, Work
+from workpool_aws.model.work import Attempt, AttemptEnd, Outcome, Part, Pointer, Work
 from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, IsNot, Put, Update, Write
 
 __all__ = ["KINDS", "Command", "Delete", "Get", "GetMany", "Plant", "Query", "Transact", "WriteOne", "drawn_sequence"]
@@ -92,6 +92,19 @@ def _entries(chance: Random) -> dict[EntryKey, Entry]:
     return {EntryKey(_id(chance), _small(chance)): Entry(_small(chance), chance.random() < 0.5) for _ in range(chance.randrange(3))}
 
 
+def _attempt(chance: Random) -> Attempt:
+    ended = chance.choice(list(AttemptEnd))
+    began = _small(chance)
+    return Attempt(
+        number=1 + _small(chance),
+        started_at=EpochMs(began),
+        ended_at=EpochMs(began + _small(chance)),
+        outcome=ended,
+        error_type=chance.choice([None, "E"]),
+        error=chance.choice([None, "no", "ü: no"]),
+    )
+
+
 _BY_FORM: Final[Mapping[int, Draw]] = {
     id(forms.TEXT): lambda chance: chance.choice(TEXTS),
     **{id(form): _small for form in forms.NUMBERS},
@@ -99,6 +112,7 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
     id(forms.RETENTION): lambda chance: 1 + chance.randrange(3),
     id(forms.FLAG): lambda chance: chance.random() < 0.5,
     id(forms.ULID): _id,
+    id(forms.HISTORY): _some(_attempt),
     id(forms.RETRY): lambda chance: RetryPolicy(2, base=1.5, max_backoff=timedelta(milliseconds=_small(chance))),
     id(forms.OUTCOMES): lambda chance: chance.choice([(Outcome.FAILED,), (Outcome.SUCCESS, Outcome.CANCELED)]),
     id(forms.TALLY): lambda chance: Tally(since=_small(chance), succeeded=_small(chance), lags=chance.choice([(), ((0, 1),)])),
