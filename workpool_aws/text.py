@@ -55,7 +55,7 @@ def as_text(text: str, *, limit: int | None = None, indent: int = 0) -> str:
 
 def as_line(text: str, *, limit: int | None = None) -> str:
     """Text of others on one line: each run of white space becomes one space. `limit` as for `as_text`."""
-    # Twice the limit is enough to fill it, unless the text is mostly white space.
+    # Four times the limit is enough to fill it, unless the text is mostly white space.
     first = text if limit is None else text[: 4 * limit + 1]
     line = _spelled(" ".join(first.split()))
     if limit is None:

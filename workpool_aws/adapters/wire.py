@@ -12,14 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Final, NoReturn, assert_never
+from typing import Final, assert_never
 
 from workpool_aws.adapters.fields import Fields
 from workpool_aws.adapters.sealed import seal, unseal
 from workpool_aws.core import limits
+from workpool_aws.core.error_text import kept_text, kept_type
 from workpool_aws.core.payload import DEPTH_MAX, RESERVED_KEY, encode_result
 from workpool_aws.core.proof import digest_of
-from workpool_aws.core.splice import one_object, one_value
+from workpool_aws.core.splice import decoded, one_object, one_value
 from workpool_aws.errors import NonRetryableError, PayloadTooLarge, UsageError
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, CallbackMessage, CallbackTicket, LoopOrder, Report, ReportKind
@@ -56,7 +57,6 @@ _CARRIED_TYPE: Final = "ReportNotWritten"
 """The name of the exception that carries a report: `workers.ReportNotWritten`."""
 _CARRIED_BYTES_MAX: Final = 2 * limits.PAYLOAD_BYTES_MAX + 64 * 1024
 """A result with every character escaped twice, about, and an error beside it."""
-_ERROR_TYPE_MAX: Final = 256
 _STATUS_OK: Final = 200
 _MICROSECOND: Final = timedelta(microseconds=1)
 _REFUSED_BY_QUEUES: Final = MappingProxyType({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})
@@ -254,7 +254,7 @@ def carried_outcome(report: Report, assignment: Assignment) -> str:
             "start": assignment.start,
             "kind": report.kind.value,
             "result": report.result,
-            "error": _cut_if_any(report.error),
+            "error": None if report.error is None else kept_text(report.error),
             "error_type": report.error_type,
             "retryable": report.retryable,
             "delay_ms": report.delay_ms,
@@ -279,18 +279,18 @@ def read_carried(text: str, assignment: Assignment) -> Report | None:
         return None
     try:
         # The nonce is of one start. Its name is compared all the same: a seal says who wrote, and this says what about.
-        fields = Fields(_decode(opened))
+        fields = Fields(decoded(opened))
         work_id, start = fields.work_id("work_id"), fields.integer("start", at_least=1)
         if fields.integer("version") != VERSION or (work_id, start) != (assignment.work_id, assignment.start):
             return None
         delay_ms = fields.optional_integer("delay_ms", at_least=0, at_most=None)
-        error_type = _cut_if_any(fields.optional_text("error_type"))
+        error, error_type = fields.optional_text("error"), fields.optional_text("error_type")
         kind = ReportKind(fields.text("kind"))
         return Report(
             kind=kind,
             result=_encoded_anew(fields.optional_text("result")) if kind is ReportKind.SUCCESS else None,
-            error=_cut_if_any(fields.optional_text("error")),
-            error_type=None if error_type is None else error_type[:_ERROR_TYPE_MAX],
+            error=None if error is None else kept_text(error),
+            error_type=None if error_type is None else kept_type(error_type),
             retryable=fields.flag("retryable"),
             delay_ms=None if delay_ms is None else min(delay_ms, limits.DELAY_MS_MAX),
             claim=fields.optional_text("claim"),
@@ -302,7 +302,7 @@ def read_carried(text: str, assignment: Assignment) -> Report | None:
 def _encoded_anew(result: str | None) -> str:
     if result is None:
         raise ValueError("a success without a result")
-    return encode_result(_decode(result), limits.PAYLOAD_BYTES_MAX)
+    return encode_result(decoded(result), limits.PAYLOAD_BYTES_MAX)
 
 
 def read_destination(record: object) -> DestinationReport | None:
@@ -346,7 +346,7 @@ def _read_success(payload: object) -> Report:
     try:
         return Report(kind=ReportKind.SUCCESS, result=encode_result(payload, limits.PAYLOAD_BYTES_MAX))
     except (PayloadTooLarge, UsageError) as error:
-        return Report(kind=ReportKind.FAILED, error=_cut(str(error)), error_type="invalid_result", retryable=False)
+        return Report(kind=ReportKind.FAILED, error=kept_text(str(error)), error_type="invalid_result", retryable=False)
 
 
 def _read_failure(condition: str, fields: Fields, assignment: Assignment) -> Report | None:
@@ -357,9 +357,9 @@ def _read_failure(condition: str, fields: Fields, assignment: Assignment) -> Rep
     if refused or (not answered and condition != "RetriesExhausted"):
         # EventAgeExceeded, ZeroReservedConcurrency and what else Lambda may name: only the function's own answer proves that it ran.
         # An event can also grow too old between Lambda's own retries, after user code ran: that record has the answer, and is a failure.
-        return Report(kind=ReportKind.NEVER_DELIVERED, error=f"Lambda gave the event up: {_cut(condition)}")
+        return Report(kind=ReportKind.NEVER_DELIVERED, error=f"Lambda gave the event up: {kept_text(condition)}")
     if payload is None:
-        return Report(kind=ReportKind.FAILED, error=f"Lambda says {_cut(condition)}, and no more", error_type="no_report")
+        return Report(kind=ReportKind.FAILED, error=f"Lambda says {kept_text(condition)}, and no more", error_type="no_report")
     if isinstance(payload, str):
         message, given_type = payload, ""
     else:
@@ -375,17 +375,17 @@ def _payload_of(value: object) -> object:
     if not isinstance(value, str):
         return value if isinstance(value, dict) else None
     try:
-        decoded = _decode(value)
+        told = decoded(value)
     except ValueError:
         return value or None
-    return decoded if isinstance(decoded, dict) else value
+    return told if isinstance(told, dict) else value
 
 
 def _failure(message: str, given_type: str) -> Report:
     error_type = _error_type(message, given_type)
     return Report(
         kind=ReportKind.FAILED,
-        error=_cut(message) or None,
+        error=kept_text(message) or None,
         error_type=error_type,
         retryable=error_type not in _FINAL_TYPES,
     )
@@ -400,7 +400,7 @@ def _error_type(message: str, given_type: str) -> str:
         if _CRASHED.search(message):
             return "crashed"
     if given_type:
-        return _cut(given_type)[:_ERROR_TYPE_MAX]
+        return kept_type(given_type)
     return "Error" if message else "no_report"
 
 
@@ -428,25 +428,3 @@ def _retry_from_wire(value: object) -> RetryPolicy:
 
 def _compact(value: Mapping[str, object]) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
-
-
-def _decode(text: str) -> object:
-    try:
-        value: object = json.loads(text, parse_constant=_refuse)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-    return value
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _cut(text: str) -> str:
-    # Half a surrogate pair is legal in JSON, and nothing that DynamoDB would take: it must not keep the report from being written.
-    sound = text[: limits.ERROR_TEXT_MAX + 1].encode(errors="replace").decode()
-    return sound if len(sound) <= limits.ERROR_TEXT_MAX else sound[: limits.ERROR_TEXT_MAX - 1] + "…"
-
-
-def _cut_if_any(text: str | None) -> str | None:
-    return None if text is None else _cut(text)

@@ -20,6 +20,7 @@ from typing import Final, assert_never
 from workpool_aws.core import limits
 from workpool_aws.core.callback import after_finish, expiry_after
 from workpool_aws.core.chunks import input_expiries, lay_out
+from workpool_aws.core.error_text import kept_text
 from workpool_aws.core.history import with_attempt
 from workpool_aws.core.lifecycle import Move, entering, this_start
 from workpool_aws.core.retry import put_back_delay_ms, retry_delay_ms
@@ -181,7 +182,7 @@ def decide_report(
         "outcome": outcome,
         "result": result.inline,
         "result_chunks": result.count,
-        "error": None if report.error is None else report.error[: limits.ERROR_TEXT_MAX],
+        "error": None if report.error is None else kept_text(report.error),
         "error_type": report.error_type,
         "finished_at": now,
         # Only now, when it is over, may it expire; and not before its callback was delivered [WP-10].
@@ -244,7 +245,7 @@ def decide_suspicion(a: Assignment, current: Work | Unreadable | None, report: R
         return None
     if current.state is not State.RUNNING or current.starts != a.start or current.proof != a.proof or current.claim is None:
         return None
-    text = None if report.error is None else report.error[: limits.ERROR_TEXT_MAX]
+    text = None if report.error is None else kept_text(report.error)
     changes = {**entering(Move.SUSPECT), "suspected_type": report.error_type or "no_report", "suspected_error": text}
     return Update(
         ref=WorkRef(a.pool, a.work_id),

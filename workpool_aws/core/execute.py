@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from workpool_aws.core import limits
+from workpool_aws.core.error_text import kept_text, kept_type
 from workpool_aws.core.payload import encode_result
 from workpool_aws.errors import NON_RETRYABLE_MARKER, NonRetryableError, RetryLater, Snooze, UsageError
 from workpool_aws.model.ids import EpochMs
@@ -14,7 +15,6 @@ from workpool_aws.model.messages import Assignment, Report, ReportKind
 
 __all__ = ["is_too_late", "report_invalid_arguments", "report_not_run", "report_raised", "report_returned", "type_name"]
 
-_TYPE_NAME_MAX: Final = 200
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _DELAY_MAX: Final = timedelta(milliseconds=limits.DELAY_MS_MAX)
 _PARTS_OF: Final[Callable[[BaseException], tuple[BaseException, ...]]] = BaseExceptionGroup.exceptions.__get__
@@ -35,7 +35,7 @@ def report_invalid_arguments(problems: Sequence[str], *, claim: str | None) -> R
     """The arguments do not fit the function: no attempt could ever succeed."""
     return Report(
         kind=ReportKind.FAILED,
-        error=_cut("; ".join(problems)),
+        error=kept_text("; ".join(problems)),
         error_type="invalid_arguments",
         retryable=False,
         claim=claim,
@@ -55,7 +55,7 @@ def report_raised(error: Exception, *, claim: str | None) -> Report:
     delays = [delay for each in causes if (delay := _delay_of(each)) is not None] if retryable else []
     return Report(
         kind=ReportKind.SNOOZED if snoozed and retryable else ReportKind.FAILED,
-        error=_cut(_text_with_causes(error, causes)),
+        error=kept_text(_text_with_causes(error, causes)),
         error_type=type_name(error),
         retryable=retryable,
         delay_ms=max(delays, default=None),
@@ -70,7 +70,7 @@ def report_returned(value: object, *, claim: str | None) -> Report:
     except BaseException as error:  # noqa: BLE001 - also whatever the value's own code raises while it is turned into JSON: the function ran
         return Report(
             kind=ReportKind.FAILED,
-            error=_cut(_text_of(error) if isinstance(error, UsageError) else f"result: its own code raised {type_name(error)}"),
+            error=kept_text(_text_of(error) if isinstance(error, UsageError) else f"result: its own code raised {type_name(error)}"),
             error_type="invalid_result",
             retryable=False,
             claim=claim,
@@ -79,7 +79,7 @@ def report_returned(value: object, *, claim: str | None) -> Report:
 
 def type_name(error: BaseException) -> str:
     """The name of an exception's class, read past whatever its metaclass does."""
-    return _cut(_NAME_OF(type(error)))[:_TYPE_NAME_MAX]
+    return kept_type(_NAME_OF(type(error)))
 
 
 def _leaves_of(error: BaseException) -> Iterator[BaseException]:
@@ -135,11 +135,3 @@ def _text_of(error: BaseException) -> str:
         return text[: limits.ERROR_TEXT_MAX + 1]
     except BaseException as unprintable:  # noqa: BLE001 - an exception's own __str__ may fail, and its failure must be reported all the same
         return f"{type_name(error)} (its text could not be read: {type_name(unprintable)})"
-
-
-def _cut(text: str) -> str:
-    # Lone surrogates (from undecodable file names, say) cannot be stored.
-    storable = text.encode("utf-8", "backslashreplace").decode()
-    if len(storable) <= limits.ERROR_TEXT_MAX:
-        return storable
-    return storable[: limits.ERROR_TEXT_MAX - 1] + "…"

@@ -37,6 +37,8 @@ NUMBER_MAX: Final = 2**53
 """Of any number in a message: what every JSON reader reads exactly."""
 ERROR_TEXT_MAX: Final = 4096
 """Characters of an error kept with the work."""
+ERROR_TYPE_MAX: Final = 256
+"""Characters of the name of its type."""
 LOGGED_TEXT_MAX: Final = 16_384
 """Characters of one field of a log record: four times an error's text, for the frames of a traceback."""
 ATTEMPTS_KEPT: Final = 5

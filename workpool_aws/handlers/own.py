@@ -9,6 +9,7 @@ from workpool_aws.compose import stands_in
 from workpool_aws.core.targets import OWN_FUNCTION
 from workpool_aws.errors import UsageError
 from workpool_aws.settings import read_settings
+from workpool_aws.text import Words
 
 __all__ = ["refuse_other_table", "refuse_work_item"]
 
@@ -28,4 +29,4 @@ def refuse_work_item(event: Mapping[str, object]) -> None:
     if not isinstance(event, Mapping):
         raise UsageError("event", event, "a JSON object")
     if WORKPOOL_KEY in event:
-        raise UsageError("target", "an event of a work item", OWN_FUNCTION)
+        raise UsageError("target", Words("an event of a work item"), OWN_FUNCTION)

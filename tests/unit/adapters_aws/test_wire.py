@@ -588,7 +588,9 @@ def test_destination_records_cut_long_error_texts():
 
 
 def test_destination_records_make_error_texts_storable():
-    assert failed("half \ud800 pair", "Key\udfffError") == Report(kind=ReportKind.FAILED, error="half ? pair", error_type="Key?Error")
+    assert failed("half \ud800 pair", "Key\udfffError") == Report(
+        kind=ReportKind.FAILED, error="half \\ud800 pair", error_type="Key\\udfffError"
+    )
 
 
 def test_destination_records_of_an_emulator_may_lack_the_version_and_the_request_id():
