@@ -6,6 +6,7 @@ A budget of examples in each run of the tests; `WORKPOOL_FUZZ_EXAMPLES` gives an
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -39,6 +40,13 @@ def test_whatever_an_item_holds_the_pool_beside_it_does_its_work(data: st.DataOb
         changes = data.draw(st.dictionaries(st.sampled_from([*names, "zz"]), hostile_values, min_size=1, max_size=3))
         damaged.append({name: value for name, value in {**item, **changes}.items() if value is not None})
     run_beside(damaged)
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: f"{item['pk']} {item.get('t', '')}")
+def test_whatever_an_item_has_lost_the_pool_beside_it_does_its_work(item: Mapping[str, Any]) -> None:
+    """[WP-12] Each attribute of each kind of item, one at a time."""
+    for lost in sorted(set(item) - {"pk", "sk"}):
+        run_beside([{name: value for name, value in item.items() if name != lost}])
 
 
 @pytest.mark.parametrize("door", DOORS)

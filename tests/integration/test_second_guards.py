@@ -35,8 +35,8 @@ def test_a_pending_work_that_somebody_asked_to_cancel_is_not_begun() -> None:
     work = a_work(cancel_requested=True)
 
     assert classify(work.id, work, taken=Taken((), frozenset()), now=NOW) is Look.SKIP
-    assert isinstance(judge_entry(EntryKey(work.id, 1), work, token="t", sent=False, now=NOW), Drop)
-    assert isinstance(judge_entry(EntryKey(work.id, 1), a_work(), token="t", sent=False, now=NOW), Begin)
+    assert isinstance(judge_entry(EntryKey(work.id, 1), work, deadline=NOW, token="t", sent=False, now=NOW), Drop)
+    assert isinstance(judge_entry(EntryKey(work.id, 1), a_work(), deadline=NOW, token="t", sent=False, now=NOW), Begin)
 
 
 @pytest.mark.parametrize("asked", [True, False])

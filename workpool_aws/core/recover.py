@@ -47,10 +47,11 @@ class Drop:
 Verdict = Begin | Keep | Recover | Drop
 
 
-def judge_entry(key: EntryKey, work: Work | Unreadable | None, *, token: str, sent: bool, now: EpochMs) -> Verdict:
-    """What to do about an entry whose fate is not known (a new holder's, a start without an answer, one past its deadline).
+def judge_entry(key: EntryKey, work: Work | Unreadable | None, *, deadline: EpochMs, token: str, sent: bool, now: EpochMs) -> Verdict:
+    """Decide about an entry whose fate is not known (a new holder's, a start without an answer, one past its deadline).
 
-    `token`: this loop invocation; `sent`: it has invoked this start already.
+    The work item's deadline counts. `deadline` is the entry's: it stands in where the item has lost its own, or the loop would look again
+    for ever. `token` names this loop invocation; `sent` means that it has invoked this start already.
     """
     if not isinstance(work, Work):
         return Drop(None)
@@ -59,7 +60,8 @@ def judge_entry(key: EntryKey, work: Work | Unreadable | None, *, token: str, se
     if work.state is State.RUNNING and work.starts == key.start:
         if work.started_by == token and not sent:
             return Begin(work)
-        deadline = work.deadline or now
+        if work.deadline is not None:
+            deadline = work.deadline
         if now > deadline + limits.RECOVERY_MARGIN_MS:
             return Recover(work, Judged(work.deadline, work.claim))
         return Keep(deadline)

@@ -52,7 +52,7 @@ def look_at_entries(hold: Hold, entries: Mapping[EntryKey, Entry], now: EpochMs)
     for key in asked:
         record = found.get(WorkRef(hold.pool, key.work_id))
         work = record if isinstance(record, Work | Unreadable) else None
-        verdict = judge_entry(key, work, token=hold.token, sent=key in hold.sent, now=now)
+        verdict = judge_entry(key, work, deadline=entries[key].deadline, token=hold.token, sent=key in hold.sent, now=now)
         match verdict:
             case Begin():
                 begins.append((key, verdict.work))

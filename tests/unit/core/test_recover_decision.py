@@ -19,7 +19,7 @@ LATE = EpochMs(NOW + 60_000 + limits.RECOVERY_MARGIN_MS + 1)
 
 
 def judge(work: Work | Unreadable | None, *, token: str = "loop-1", sent: bool = False, now: EpochMs = NOW) -> Verdict:
-    return judge_entry(KEY, work, token=token, sent=sent, now=now)
+    return judge_entry(KEY, work, deadline=EpochMs(NOW + 90_000), token=token, sent=sent, now=now)
 
 
 def test_committed_but_never_started_is_started() -> None:
@@ -41,6 +41,15 @@ def test_recovery_waits_for_deadline_and_margin_and_names_what_it_judged() -> No
 
     assert judge(work, sent=True, now=EpochMs(LATE - 1)) == Keep(EpochMs(NOW + 60_000))
     assert judge(work, sent=True, now=LATE) == Recover(work, Judged(EpochMs(NOW + 60_000), "c"))
+
+
+def test_a_running_work_item_that_lost_its_deadline_is_recovered_by_the_ledgers() -> None:
+    """[WP-12] A deadline that moved with the clock would keep the loop up, polling, for ever."""
+    work = a_running_work(deadline=None)
+    late = EpochMs(NOW + 90_000 + limits.RECOVERY_MARGIN_MS + 1)
+
+    assert judge(work, sent=True, now=EpochMs(late - 1)) == Keep(EpochMs(NOW + 90_000))
+    assert judge(work, sent=True, now=late) == Recover(work, Judged(None, None))
 
 
 @pytest.mark.parametrize("work", [a_work(state=State.FINISHED, starts=1), a_running_work(starts=2), None, Unreadable("p", "s", "bad")])
