@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from workpool_aws import Workpool
 from workpool_aws.adapters.codec import encode
 from workpool_aws.adapters.keys import key_of
 from workpool_aws.core import limits
+from workpool_aws.flow.register import register
 from workpool_aws.flow.survey import survey
 from workpool_aws.flow.turns import in_turn
 from workpool_aws.flow.watch import watch
@@ -161,6 +163,20 @@ def test_damage_that_stays_is_told_by_the_watchdog_once_an_hour() -> None:
     stage.run(3 * HOUR, watchdog=True)
 
     assert len(stage.telemetry.of(SetAside)) == 3
+
+
+def test_damage_that_stays_is_told_once_an_hour_by_the_other_parts_of_a_tick_too() -> None:
+    stage = Stage()
+    stage.place(Status(pool=POOL, state=LoopState.WAITING, generation=1, lease_until=NOW), Registration(pool=POOL, registered_at=NOW))
+    stage.table.memory.inject("#pools", "no pool's name", {"at": 1})
+    inject(stage, ConfigRef(POOL), {"max": 10**9})
+    for _ in range(60):
+        stage.clock.at += limits.WATCHDOG_MS
+        register(stage.ports, [POOL])
+        survey(stage.ports)
+
+    told = Counter(fact.sort for fact in stage.telemetry.of(SetAside))
+    assert told == {"no pool's name": 2, "config": 1}, "the registry is read by both, the config by the survey"
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), ZeroDivisionError(), KeyError("x"), RecursionError()])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.turns import hourly
 from workpool_aws.flow.watch import registered_pools
 from workpool_aws.model import facts
 from workpool_aws.model.loop import Registration
@@ -23,7 +24,7 @@ def register(ports: Ports, pools: Sequence[str]) -> None:
     if not pools:
         return
     try:
-        known = set(registered_pools(ports.store, ports.telemetry))
+        known = set(registered_pools(ports.store, hourly(ports).telemetry))
     except StoreUnavailable as error:
         ports.telemetry.tell(facts.KickFailed(pool="", reason=KickReason.WATCHDOG, error=str(error)))
         return

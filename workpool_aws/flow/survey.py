@@ -6,7 +6,7 @@ from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import configure
 from workpool_aws.flow.stats import take_stats
-from workpool_aws.flow.turns import visit_each
+from workpool_aws.flow.turns import hourly, visit_each
 from workpool_aws.flow.watch import registered_pools
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
@@ -20,9 +20,9 @@ __all__ = ["survey"]
 def survey(ports: Ports) -> None:
     """Tell of every pool that is not idle: an idle one has nothing that could be told.
 
-    Never raises: a pool that could not be read is told of as such, and left out until the next survey.
+    Never raises: a pool that could not be read is told of as such, and left out until the next survey. Damaged items are told of once an hour.
     """
-    now = ports.clock.now()
+    now, ports = ports.clock.now(), hourly(ports)
     try:
         pools = [*registered_pools(ports.store, ports.telemetry)]
     except StoreUnavailable:

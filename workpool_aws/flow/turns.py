@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from workpool_aws.core import limits
+from workpool_aws.core.watch import deep_look_due
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable
 from workpool_aws.model.writes import Write, Written
-from workpool_aws.ports import Clock, Ports, Store
+from workpool_aws.ports import Clock, Ports, Store, Telemetry
 
-__all__ = ["in_turn", "visit_each"]
+__all__ = ["hourly", "in_turn", "visit_each"]
 
 _GOLDEN: Final = 0.618_033_988_749_895
 """Multiples of it fall evenly into the gaps between those before, whatever the number of pools."""
@@ -38,6 +39,11 @@ def visit_each(ports: Ports, pools: Sequence[str], visit: Callable[[Ports, str],
             visit(replace(ports, store=_TimedStore(ports.store, ports.clock, until)), pool)
         except Exception as error:  # noqa: BLE001 - whatever one pool holds, the others are visited
             ports.telemetry.tell(facts.KickFailed(pool=pool, reason=by, error=f"{type(error).__name__}: {error}"))
+
+
+def hourly(ports: Ports) -> Ports:
+    """The same ports, telling of damaged items in one tick of an hour only: each tick meets the same ones."""
+    return replace(ports, telemetry=_Hourly(ports.telemetry, ports.clock.now()))
 
 
 def in_turn(pools: Sequence[str], now: EpochMs) -> list[str]:
@@ -77,3 +83,13 @@ class _TimedStore:
         if self.clock.now() >= self.until:
             raise StoreUnavailable("the pool's share of this tick is over")
         return self.store
+
+
+@dataclass(frozen=True, slots=True)
+class _Hourly:
+    telemetry: Telemetry
+    now: EpochMs
+
+    def tell(self, fact: facts.Fact) -> None:
+        if not isinstance(fact, facts.SetAside) or deep_look_due(self.now):
+            self.telemetry.tell(fact)

@@ -7,7 +7,6 @@ a warning each time it acts.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from workpool_aws.core import limits
 from workpool_aws.core.drain import is_settled
@@ -22,7 +21,7 @@ from workpool_aws.flow.configure import in_force
 from workpool_aws.flow.deep_look import look_deep
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.shards import marks_of
-from workpool_aws.flow.turns import visit_each
+from workpool_aws.flow.turns import hourly, visit_each
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Ledger, LoopState, Registration, Status
@@ -40,22 +39,10 @@ def watch(ports: Ports) -> None:
     Trouble with one does not keep it from the others, nor does one that takes long [WP-12]. Damaged items are told of once an hour.
     """
     now = ports.clock.now()
-    ports = replace(ports, telemetry=_Hourly(ports.telemetry, now))
+    ports = hourly(ports)
     deployment.keep_current(ports)
     pools = [*_registered(ports, now)]
     visit_each(ports, pools, _watch_pool, ends_at=EpochMs(now + limits.TICK_MS_MAX), by=KickReason.WATCHDOG)
-
-
-@dataclass(frozen=True, slots=True)
-class _Hourly:
-    """Passes on what is told, but of damaged items only once an hour: a tick meets the same ones again and again."""
-
-    telemetry: Telemetry
-    now: EpochMs
-
-    def tell(self, fact: facts.Fact) -> None:
-        if not isinstance(fact, facts.SetAside) or deep_look_due(self.now):
-            self.telemetry.tell(fact)
 
 
 def registered_pools(store: Store, telemetry: Telemetry) -> Iterator[str]:
