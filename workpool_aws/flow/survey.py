@@ -20,7 +20,8 @@ __all__ = ["survey"]
 def survey(ports: Ports) -> None:
     """Tell of every pool that is not idle: an idle one has nothing that could be told.
 
-    Never raises: a pool that could not be read is told of as such, and left out until the next survey. Damaged items are told of once an hour.
+    Never raises: a pool that could not be read is told of as such, and left out until the next survey. Damaged items are told of once an
+    hour.
     """
     now, ports = ports.clock.now(), hourly(ports)
     try:
