@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -341,7 +342,9 @@ def test_a_cloud_that_was_left_makes_room_for_the_next() -> None:
 
 
 @pytest.mark.parametrize("engine", ["memory", "moto"])
-def test_the_environment_is_dummy_inside_and_restored_outside(monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+def test_the_environment_is_dummy_inside_and_restored_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str) -> None:
+    (tmp_path / "config").write_text("[default]\nregion = eu-west-3\nendpoint_url = http://elsewhere.invalid\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://elsewhere.invalid")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "real")
@@ -349,7 +352,9 @@ def test_the_environment_is_dummy_inside_and_restored_outside(monkeypatch: pytes
 
     with LocalCloud(engine=engine):
         inside = dict(os.environ)
+        client = boto3.client("sqs")
 
+    assert client.meta.endpoint_url == "https://sqs.us-east-1.amazonaws.com"
     assert dict(os.environ) == before
     assert "AWS_PROFILE" not in inside
     assert "AWS_ENDPOINT_URL_DYNAMODB" not in inside

@@ -9,7 +9,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from workpool_aws.local.direct import SteppingStore
-from workpool_aws.local.functions import REGION
+from workpool_aws.local.environment import cloud_session
 from workpool_aws.local.kernel import LocalCloudError
 from workpool_aws.local.memory_engine import direct_ports
 from workpool_aws.local.platform import OWN_TABLE, Platform
@@ -68,13 +68,11 @@ class EndpointEngine:
 
     def open(self) -> None:
         """See Engine."""
-        import boto3  # noqa: PLC0415 - slow to load
-
         from workpool_aws.adapters.aws import CLIENT_CONFIGS  # noqa: PLC0415 - loads boto3
 
         try:
             with _answering(self._url):
-                client = boto3.Session(region_name=REGION).client("dynamodb", endpoint_url=self._url, config=CLIENT_CONFIGS["dynamodb"])
+                client = cloud_session().client("dynamodb", endpoint_url=self._url, config=CLIENT_CONFIGS["dynamodb"])
         except ValueError as error:
             raise LocalCloudError(f"engine {self._url!r} is no endpoint: {error}") from error
         client.meta.events.register("after-call.dynamodb", self._stamp)

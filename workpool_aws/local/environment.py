@@ -5,18 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
 from workpool_aws.local.functions import REGION
 from workpool_aws.settings import read_settings
 
-__all__ = ["asked_log_level", "cloud_environment"]
+if TYPE_CHECKING:
+    import boto3
 
+__all__ = ["asked_log_level", "cloud_environment", "cloud_session"]
+
+_KEY: Final = "local"
 _SET: Final[Mapping[str, str]] = {
-    "AWS_ACCESS_KEY_ID": "local",
-    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_ACCESS_KEY_ID": _KEY,
+    "AWS_SECRET_ACCESS_KEY": _KEY,
     "AWS_REGION": REGION,
     "AWS_DEFAULT_REGION": REGION,
+    # A default profile may name an endpoint, too.
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
 _REMOVED: Final = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 _REMOVED_PREFIX: Final = "AWS_ENDPOINT_URL"
@@ -27,6 +35,14 @@ def asked_log_level() -> int | None:
     """The level that the environment asks for; None: it asks for none."""
     asked = os.environ.get(_LOG_LEVEL)
     return read_settings({_LOG_LEVEL: asked}).log_level if asked else None
+
+
+@cache
+def cloud_session() -> boto3.Session:
+    """The session of all clouds of this process. It keeps what botocore knows of services, which takes longer to load than to use."""
+    import boto3  # noqa: PLC0415 - slow to load
+
+    return boto3.Session(aws_access_key_id=_KEY, aws_secret_access_key=_KEY, region_name=REGION)
 
 
 @contextmanager

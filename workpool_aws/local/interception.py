@@ -75,12 +75,16 @@ def intercepted(answer: Callable[[AWSPreparedRequest], Reply], before: Callable[
 @contextmanager
 def replaced(owner: object, name: str, new: object) -> Iterator[None]:
     """Inside, this attribute is another one."""
+    own = name in vars(owner)
     old = getattr(owner, name)
     setattr(owner, name, new)
     try:
         yield
     finally:
-        setattr(owner, name, old)
+        if own:
+            setattr(owner, name, old)
+        else:
+            delattr(owner, name)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from workpool_aws.local.http import Reply
 from workpool_aws.local.interception import is_aws, replaced
 from workpool_aws.local.kernel import LocalCloudError
+from workpool_aws.local.moto_speed import attributes_as_they_are
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -56,6 +57,7 @@ class MotoBackends:
                 raise LocalCloudError(f"engine 'moto', and boto3 in any LocalCloud, need moto: install {EXTRA}") from error
             self._replace_hook()
             self._undo.enter_context(mock_aws())
+            self._undo.enter_context(attributes_as_they_are())
             self._started = True
 
     def stop(self) -> None:

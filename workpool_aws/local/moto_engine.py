@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from typing import Any, Final, TypeVar
 
 from workpool_aws.local.direct import SteppingStore
+from workpool_aws.local.environment import cloud_session
 from workpool_aws.local.fan_out import TaskFanOut
 from workpool_aws.local.functions import ACCOUNT, REGION
 from workpool_aws.local.kernel import LocalCloudError
@@ -57,14 +58,12 @@ class MotoEngine:
 
     def create(self, table: str) -> None:
         """See Engine."""
-        import boto3  # noqa: PLC0415 - slow to load
-
         from workpool_aws.adapters.dynamodb.store import DynamoStore  # noqa: PLC0415
         from workpool_aws.adapters.dynamodb.table import create_table  # noqa: PLC0415
 
         if table in self._tables:
             return
-        client = boto3.Session(region_name=REGION).client("dynamodb")
+        client = cloud_session().client("dynamodb")
         with self._platform.aws.quietly():
             try:
                 create_table(client, table)
@@ -81,6 +80,7 @@ class MotoEngine:
         at = self._platform.deployment
         return aws_ports(
             table,
+            cloud_session(),
             clock=self._platform.clock,
             entropy=self._platform.entropy,
             telemetry=self._platform.telemetry,

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from workpool_aws.local.deliveries import Deliveries
-from workpool_aws.local.environment import cloud_environment
+from workpool_aws.local.environment import cloud_environment, cloud_session
 from workpool_aws.local.functions import REGION, Functions
 from workpool_aws.local.http import Reply, Request
 from workpool_aws.local.interception import intercepted
@@ -108,11 +108,9 @@ class UserAws:
         return self._messenger
 
     def _client(self, service: str, region: str) -> Any:  # noqa: ANN401 - one of boto3's
-        import boto3  # noqa: PLC0415 - slow to load
-
         if (service, region) not in self._clients:
-            session: Any = boto3.Session(region_name=region)
-            self._clients[service, region] = session.client(service)
+            session: Any = cloud_session()
+            self._clients[service, region] = session.client(service, region_name=region)
         return self._clients[service, region]
 
     def _is_there(self, arn: str) -> bool:

@@ -1,0 +1,73 @@
+"""What moto is spared changes no answer."""
+
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from workpool_aws.local.moto_speed import attributes_as_they_are
+
+ITEM = {
+    "id": {"S": "größe"},
+    "empty": {"S": ""},
+    "n": {"N": "1.50"},
+    "yes": {"BOOL": True},
+    "nothing": {"NULL": True},
+    "bytes": {"B": b"\x00\xff"},
+    "texts": {"SS": ["a", "b"]},
+    "numbers": {"NS": ["1", "2"]},
+    "blobs": {"BS": [b"a"]},
+    "list": {"L": [{"S": "x"}, {"N": "2"}, {"L": []}]},
+    "map": {"M": {"S": {"S": "named like a type"}, "inner": {"M": {"b": {"B": b"z"}}}}},
+}
+
+
+def answers() -> list[Any]:
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    client.create_table(
+        TableName="t",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )
+    client.put_item(TableName="t", Item=ITEM)
+    asked = [
+        client.get_item(TableName="t", Key={"id": ITEM["id"]}),
+        client.scan(TableName="t"),
+        client.batch_get_item(RequestItems={"t": {"Keys": [{"id": ITEM["id"]}]}}),
+        client.update_item(TableName="t", Key={"id": ITEM["id"]}, UpdateExpression="ADD n :one", **adding()),
+    ]
+    return [{name: value for name, value in answer.items() if name != "ResponseMetadata"} for answer in asked]
+
+
+def adding() -> Any:
+    return {"ExpressionAttributeValues": {":one": {"N": "1"}}, "ReturnValues": "ALL_NEW"}
+
+
+@mock_aws
+def plainly() -> list[Any]:
+    return answers()
+
+
+@mock_aws
+def spared() -> list[Any]:
+    with attributes_as_they_are():
+        return answers()
+
+
+def test_items_are_answered_as_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+
+    answered = spared()
+
+    assert answered == plainly()
+    assert answered[0]["Item"] == ITEM
+
+
+def test_a_moto_that_is_made_otherwise_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workpool_aws.local.moto_speed._serializer", lambda: None)
+
+    with attributes_as_they_are():
+        assert plainly()[0]["Item"] == ITEM

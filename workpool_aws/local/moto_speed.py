@@ -1,0 +1,44 @@
+"""Spares moto work that changes nothing in its answers. Without the places that it knows in moto, nothing is spared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from workpool_aws.local.interception import replaced
+
+__all__ = ["attributes_as_they_are"]
+
+_METHOD: Final = "_serialize_type_structure"
+_PLAIN: Final = {"S": str, "N": str, "BOOL": bool}
+"""Types of attributes whose value in moto is the one on the wire."""
+
+
+@contextmanager
+def attributes_as_they_are() -> Iterator[None]:
+    """Inside, moto's DynamoDB copies a plain attribute into its answer. It looks for each of ten types under two names otherwise."""
+    serializer = _serializer()
+    original: Any = getattr(serializer, _METHOD, None)
+    if original is None:
+        yield
+        return
+
+    def serialize_here(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:  # noqa: ANN401 - moto's types
+        if key and shape.name == "AttributeValue" and type(value) is dict and len(value) == 1:
+            ((kind, content),) = value.items()
+            if type(content) is _PLAIN.get(kind):
+                self._default_serialize(serialized, {kind: content}, shape, key)
+                return
+        original(self, serialized, value, shape, key)
+
+    with replaced(serializer, _METHOD, serialize_here):
+        yield
+
+
+def _serializer() -> object:
+    try:
+        from moto.core.serialize import get_serializer_class  # noqa: PLC0415 - an extra, and slow to load
+    except ImportError:
+        return None
+    return get_serializer_class("dynamodb", "json")
