@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -42,6 +43,12 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     paths, everywhere = ([(config.rootpath / path).resolve() for path in each] for each in (config.args, config.getini("testpaths")))
     if paths == everywhere and not any(chosen) and not session.testsfailed:
         config.stash[EVERYTHING] = tuple(items)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from walking through thousands of tests and every module again and again: they stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
