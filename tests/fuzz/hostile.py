@@ -13,6 +13,8 @@ from integration.stage import POOL, TARGET, Stage
 from pool_world import TABLE
 from workpool_aws import Workpool
 from workpool_aws.adapters.codec import encode
+from workpool_aws.adapters.wire import REPORTED, WORKPOOL_KEY, assignment_to_wire
+from workpool_aws.core.complete import assignment_of
 from workpool_aws.errors import WorkpoolError
 from workpool_aws.flow.survey import survey
 from workpool_aws.model.ids import EpochMs, make_id
@@ -33,7 +35,7 @@ from workpool_aws.model.loop import (
 from workpool_aws.model.refs import Record
 from workpool_aws.model.work import CallbackState, Chunk, Outcome, Part, Pointer, State
 
-__all__ = ["ITEMS", "events", "hostile_values", "run_beside"]
+__all__ = ["ITEMS", "events", "hostile_values", "records", "run_beside"]
 
 OTHER: Final = "zebra"
 RUNNING: Final = a_running_work(id=an_id(n=2), deadline=EpochMs(NOW + 90_000), started_by="gone")
@@ -110,6 +112,29 @@ events = st.one_of(
     ),
 )
 """Events, as Lambda decodes them."""
+_answers = st.one_of(
+    st.none(),
+    st.just(REPORTED),
+    st.fixed_dictionaries(
+        {
+            "errorType": st.sampled_from(["ReportNotWritten", "Sandbox.Timedout", "Runtime.ExitError", "NonRetryableError"]) | _json,
+            "errorMessage": st.sampled_from(["workpool report sealed 0", "workpool report {}"]) | _json,
+        }
+    ),
+    _json,
+)
+_claims = st.dictionaries(st.sampled_from(sorted(assignment_to_wire(assignment_of(RUNNING, TABLE)))), _json, max_size=3)
+records = st.fixed_dictionaries(
+    {
+        "requestContext": st.fixed_dictionaries(
+            {"condition": st.sampled_from(["Success", "RetriesExhausted", "EventAgeExceeded"]) | _json, "functionArn": _json}
+        ),
+        "requestPayload": st.fixed_dictionaries({WORKPOOL_KEY: _claims}),
+        "responseContext": st.sampled_from([None, {"statusCode": 200, "functionError": "Unhandled"}, {"statusCode": 429}]) | _json,
+        "responsePayload": _answers,
+    }
+)
+"""Destination records, whose assignments have what differs from a true one."""
 
 
 def run_beside(damaged: list[Mapping[str, Any]]) -> None:

@@ -14,11 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fuzz.hostile import ITEMS, events, hostile_values, run_beside
+from fuzz.hostile import ITEMS, events, hostile_values, records, run_beside
 from integration.stage import POOL, TARGET, Stage
+from pool_world import TABLE
+from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire
 from workpool_aws.compose import use_ports
+from workpool_aws.core.complete import assignment_of
 from workpool_aws.errors import WorkpoolError
 from workpool_aws.handlers import completion, main_loop, watchdog
+from workpool_aws.model.work import Outcome, State
 
 EXAMPLES = int(os.environ.get("WORKPOOL_FUZZ_EXAMPLES", "60"))
 FUZZ = settings(max_examples=EXAMPLES, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
@@ -63,3 +67,29 @@ def test_whatever_comes_in_a_door_answers_or_refuses(door: Any, event: Any) -> N
     assert stage.pool().status(None, work_id).outcome == "success"
     assert len(stage.clock.slept_ms) < 200
     assert {row["sk"] for row in stage.table.memory.items("#pools")} == {POOL}
+
+
+@FUZZ
+@given(record=records, nonce=st.sampled_from([None, "", "A" * 24, "its digest"]))
+def test_whatever_a_record_says_of_a_running_start_it_ends_as_its_worker_says(record: Any, nonce: str | None) -> None:
+    """[WP-28] It names the very start, and knows all of it but the nonce."""
+    stage = Stage(takes_ms=1_000)
+    work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=True)
+    met: list[State] = []
+
+    def forge() -> None:
+        work = stage.work(work_id)
+        met.append(work.state)
+        own = assignment_to_wire(assignment_of(work, TABLE)) | record["requestPayload"][WORKPOOL_KEY]
+        if nonce is not None:
+            own["nonce"] = work.proof if nonce == "its digest" else nonce
+        with suppress(WorkpoolError, completion.RecordUnreadable):
+            completion.handler({**record, "requestPayload": {WORKPOOL_KEY: own}}, Context())
+
+    with use_ports(lambda _: stage.ports):
+        stage.after(500, forge)
+        stage.run(60_000)
+    ended = stage.work(work_id)
+
+    assert met == [State.RUNNING]
+    assert (ended.outcome, ended.result, ended.starts, ended.attempts_made) == (Outcome.SUCCESS, '"ok"', 1, 1)
