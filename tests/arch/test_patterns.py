@@ -1,4 +1,7 @@
-"""No regular expression of the package can run away [WP-12]: none repeats what repeats, and none is made where this cannot see it."""
+"""No regular expression of the package can run away [WP-12].
+
+None repeats what repeats, none takes long for the texts that keep it busiest, and none is made where this cannot see it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ import ast
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -17,6 +23,9 @@ import workpool_aws
 ROOT = Path(workpool_aws.__file__).parent
 FEW = 4
 """So often may what repeats be repeated: that is a constant factor, whatever the text."""
+PUMPED = 3_000
+"""How long the texts are that keep a pattern busy: cubic time would show."""
+CPU_S = 10.0
 PARSER: Any = importlib.import_module("re._parser")
 SYNTAX: Any = importlib.import_module("re._constants")
 
@@ -81,6 +90,93 @@ def test_no_pattern_repeats_what_repeats(name: str) -> None:
 )
 def test_the_one_that_once_took_twelve_seconds_would_be_noticed(pattern: str, away: bool) -> None:
     assert runs_away(pattern) is away
+
+
+class RunsAway(Exception):
+    """A pattern took more of the processor than any here should."""
+
+
+@contextmanager
+def bounded(cpu_s: float) -> Iterator[None]:
+    """Inside, a pattern may take so many seconds of the processor; how busy the machine is does not count."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise RunsAway
+
+    before = signal.signal(signal.SIGVTALRM, end)
+    signal.setitimer(signal.ITIMER_VIRTUAL, cpu_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def most_of(_least: int, most: int) -> int:
+    return min(most, PUMPED)
+
+
+def half_of(least: int, most: int) -> int:
+    """Room for what repeats to be shared out in several ways; what may be missing is."""
+    return least if most == 1 else min(max(1, (least + most) // 2), PUMPED)
+
+
+def text_of(parsed: Any, count: Callable[[int, int], int]) -> str:
+    """A text that fits, in which each repetition occurs as often as `count` makes of its bounds."""
+    return "".join(_text_of_one(operator, argument, count) for operator, argument in parsed)
+
+
+def _text_of_one(operator: Any, argument: Any, count: Callable[[int, int], int]) -> str:
+    if operator is SYNTAX.LITERAL:
+        return chr(argument)
+    if operator is SYNTAX.IN:
+        return next((each for each in map(chr, range(32, 0x3000)) if re.fullmatch(_set_of(argument), each)), "a")
+    if operator in {SYNTAX.MAX_REPEAT, SYNTAX.MIN_REPEAT, SYNTAX.POSSESSIVE_REPEAT}:
+        least, most, inner = argument
+        return text_of(inner, count) * count(least, most)
+    if operator is SYNTAX.BRANCH:
+        return text_of(argument[1][0], count)
+    if operator in {SYNTAX.SUBPATTERN, SYNTAX.ATOMIC_GROUP}:
+        return text_of(argument[-1], count)
+    return "a" if operator in {SYNTAX.NOT_LITERAL, SYNTAX.ANY} else ""
+
+
+def _set_of(members: Any) -> re.Pattern[str]:
+    classes = {SYNTAX.CATEGORY_DIGIT: r"\d", SYNTAX.CATEGORY_WORD: r"\w", SYNTAX.CATEGORY_SPACE: r"\s", SYNTAX.CATEGORY_NOT_SPACE: r"\S"}
+    parts = [
+        "^"
+        if operator is SYNTAX.NEGATE
+        else classes[value]
+        if operator is SYNTAX.CATEGORY
+        else re.escape(chr(value))
+        if operator is SYNTAX.LITERAL
+        else f"{re.escape(chr(value[0]))}-{re.escape(chr(value[1]))}"
+        for operator, value in members
+    ]
+    return re.compile(f"[{''.join(parts)}]")
+
+
+def keep_busy(pattern: re.Pattern[str]) -> None:
+    """Let a pattern meet what nearly fits it: to its end, and then something that fits nothing."""
+    parsed = PARSER.parse(pattern.pattern, pattern.flags & ~re.DEBUG)
+    for count in (most_of, half_of):
+        text = text_of(parsed, count)
+        for found in (text, text + "\0", text * 3 + "\0", "\0" + text + "\0"):
+            pattern.fullmatch(found)
+            pattern.search(found)
+            pattern.sub("", found)
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_no_pattern_is_kept_busy_by_what_nearly_fits(name: str) -> None:
+    with bounded(CPU_S):
+        keep_busy(PATTERNS[name])
+
+
+@pytest.mark.parametrize("pattern", [r"([0-9a-z]{1,12}):((?:[0-9]{1,3}x[0-9]{1,12},?)*)", r"(a+)+b", r"a*a*a*a*b"])
+def test_one_that_runs_away_would_be_ended(pattern: str) -> None:
+    with pytest.raises(RunsAway), bounded(CPU_S / 10):
+        keep_busy(re.compile(pattern))
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
