@@ -6,15 +6,19 @@ import subprocess
 import sys
 import textwrap
 from datetime import timedelta
-from typing import Any
+from decimal import Decimal
+from io import BytesIO
+from typing import Any, Literal
 
 import boto3
 import pytest
+import requests
 from botocore.endpoint import Endpoint
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from moto import mock_aws
 
 from workpool_aws.local import LocalCloud, LocalCloudError
+from workpool_aws.local.faults import Fault, Faults
 
 ENGINES = pytest.mark.parametrize("engine", ["memory", "moto"])
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:done"
@@ -97,6 +101,57 @@ def test_objects_in_a_bucket_come_back_whole(engine: str) -> None:
 
     assert result is not None
     assert result.return_value == len(content)
+
+
+@pytest.mark.parametrize("clock", ["virtual", "real"])
+def test_resources_transfers_and_signed_urls_work(clock: Literal["virtual", "real"]) -> None:
+    """Transfers in parts use threads of their own; a signed URL is opened by another library than boto3."""
+    content = b"x" * (9 * 1024 * 1024)
+    with LocalCloud(clock=clock) as cloud:
+        table = boto3.resource("dynamodb").create_table(
+            TableName="orders",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        )
+        table.wait_until_exists()
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="bucket")
+        pool = cloud.workpool()
+
+        @pool.action
+        def store(key: str) -> list[int]:
+            table.put_item(Item={"id": key, "price": Decimal("1.10")})
+            client.upload_fileobj(BytesIO(content), "bucket", key)
+            back = BytesIO()
+            client.download_fileobj("bucket", key, back)
+            url = client.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": key})
+            return [len(back.getvalue()), len(requests.get(url, timeout=10).content)]
+
+        ids = pool.enqueue_action_batch(None, cloud.function(store), [{"key": "a"}, {"key": "b"}])
+        cloud.run_until_idle()
+        results = [pool.result(None, work_id) for work_id in ids]
+        count = table.scan()["Count"]
+
+    assert [result and result.return_value for result in results] == [[len(content)] * 2] * 2
+    assert count == 2
+
+
+def test_a_fault_of_a_call_is_an_error_of_botocore() -> None:
+    faults = Faults(rates={Fault.THROTTLED: 1.0}, aim="sqs", budget=10)
+    with LocalCloud(faults=faults) as cloud:
+        caught: list[Exception] = []
+
+        def ask(_event: object, _context: object) -> None:
+            try:
+                boto3.client("sqs").list_queues()
+            except BotoCoreError as error:
+                caught.append(error)
+
+        cloud.invoke(cloud.function(ask), {})
+        cloud.run_until_idle()
+
+    assert len(caught) == 1
 
 
 @ENGINES

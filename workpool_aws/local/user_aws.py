@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from email.utils import formatdate
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from workpool_aws.local.deliveries import Deliveries
 from workpool_aws.local.environment import cloud_environment, cloud_session
+from workpool_aws.local.faults import CallThrottled, CallUnanswered
 from workpool_aws.local.functions import REGION, Functions
 from workpool_aws.local.http import Reply, Request
 from workpool_aws.local.interception import intercepted
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from workpool_aws.adapters.messenger import AwsMessenger
 
 __all__ = ["UserAws"]
+
+T = TypeVar("T")
 
 _NOT_THERE: Final = 501
 
@@ -82,9 +85,9 @@ class UserAws:
         label = f"{request.service} {request.operation}"
         if request.service == "lambda" and self._lambda.runs_code(request):
             # The handler runs in this very thread and makes service calls of its own, so nothing may be held while it does.
-            self.kernel.call(label, lambda: None, writes=True)
+            self._call(label, lambda: None, writes=True)
             return self._stamped(self._lambda.answer(request))
-        return self.kernel.call(label, lambda: self._stamped(self._serve(request, prepared)), writes=request.writes)
+        return self._call(label, lambda: self._stamped(self._serve(request, prepared)), writes=request.writes)
 
     def pass_on(self, target: str, message: CallbackMessage) -> None:
         """Send a callback to the queue or topic of user code, if it made one by this ARN.
@@ -135,6 +138,15 @@ class UserAws:
         if request.service == "dynamodb" and self.around_dynamodb is not None:
             return self.around_dynamodb(request, lambda: self._ask_moto(prepared))
         return self._ask_moto(prepared)
+
+    def _call(self, label: str, apply: Callable[[], T], *, writes: bool) -> T:
+        try:
+            return self.kernel.call(label, apply, writes=writes)
+        except (CallThrottled, CallUnanswered) as error:
+            from botocore.exceptions import HTTPClientError  # noqa: PLC0415 - loads boto3
+
+            # The fault has repeated the call as the SDK does. This error is one that botocore does not repeat again.
+            raise HTTPClientError(error=error) from error
 
     def _ask_moto(self, prepared: AWSPreparedRequest) -> Reply:
         return _here.moto.ask(prepared) or Reply(_NOT_THERE, b"moto knows no such service")
