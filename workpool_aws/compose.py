@@ -69,7 +69,7 @@ def session_for(*, profile: str | None, region: str | None) -> boto3.Session | N
 
 
 def stands_in() -> bool:
-    """Whether a cloud of this process stands in for AWS."""
+    """True while a cloud of this process stands in for AWS."""
     return bool(_kept_from_aws)
 
 

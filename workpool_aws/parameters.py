@@ -61,7 +61,7 @@ class _UnusableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How arguments are validated, once the annotations are known."""
+    """The validation of a function's arguments, made once its annotations are known."""
 
     adapter: TypeAdapter[dict[str, object]]
     handles: Mapping[str, object]

@@ -106,12 +106,12 @@ class FunctionLimits:
     own: bool = False
     """It is loop, completion or watchdog of some table. False when unknown."""
     unfit: str | None = None
-    """Why no start of it can be followed, as where its timeout is not enforced. `None` means that nothing is known against it."""
+    """The reason for which none of its starts can be followed, as a timeout that is not enforced. `None` means that none is known."""
     serves: frozenset[str] | None = None
     """The pools that may run it, as its deployment says. `None` means any, or that nothing is known."""
 
     def refusal(self, pool: str) -> str | None:
-        """Why this pool may not run it; `None` where it may."""
+        """The reason for which this pool may not run it; `None` means that it may."""
         if self.serves is None or pool in self.serves:
             return None
         return f"the function does not serve pool {pool!r}: name it in WORKPOOL_SERVES of the function, by add_action(pools=[...])"

@@ -40,7 +40,7 @@ class Words(str):
 
 
 NOTHING: Final = Words("nothing")
-"""What was got where an option was not given."""
+"""The value of an option that was not given, in messages."""
 
 
 def as_text(text: str, *, limit: int | None = None, indent: int = 0) -> str:

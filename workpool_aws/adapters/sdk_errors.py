@@ -63,7 +63,7 @@ SDK_ERRORS: Final[Kinds] = (
     RuntimeError,
 )
 CALL_ERRORS: Final[Kinds] = (WorkpoolError, *SDK_ERRORS)
-"""What a call can end in, with the making of its client."""
+"""The errors of a call, with those of making its client."""
 _TEXT_MAX: Final = 500
 
 _REGIONS: Final[Kinds] = (InvalidRegionError, UnknownRegionError, UnknownEndpointError, UnknownFIPSEndpointError)
@@ -86,7 +86,7 @@ NEVER_SENT: Final[Kinds] = (
     *_CREDENTIALS,
     *_HALF,
 )
-"""What ends a call before anything was sent."""
+"""The errors that end a call before anything was sent."""
 
 _ADVICE: Final[tuple[tuple[Kinds, str], ...]] = (
     (_ABSENT, "give credentials by a role, a profile or AWS_ACCESS_KEY_ID"),
@@ -104,7 +104,7 @@ _ADVICE: Final[tuple[tuple[Kinds, str], ...]] = (
 
 
 def made(make: Callable[[], T]) -> T:
-    """What `make` makes of AWS's SDK: a session, or a client. Nothing is sent to the service.
+    """Make something of AWS's SDK, a session or a client. Nothing is sent to the service.
 
     Raises:
         UsageError: the configuration does not allow it; the field names the part.
@@ -135,7 +135,7 @@ def _not_made(error: Exception) -> WorkpoolError:
 
 
 def advice_for(error: Exception) -> str:
-    """What a person should do about an error of a call; "try again", where nothing better is known."""
+    """Advise on an error of a call; "try again", where nothing better is known."""
     return next((advice for kinds, advice in _ADVICE if isinstance(error, kinds)), "try again")
 
 

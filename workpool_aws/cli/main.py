@@ -122,7 +122,7 @@ def _prepare_stdout() -> None:
 
 
 def _write_nowhere() -> None:
-    """So that Python's own last flush does not complain."""
+    """Send what is left in stdout to nowhere, so that Python's own last flush does not complain."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -24,7 +24,7 @@ _GAP: Final = 2
 
 
 class Output:
-    """Where a command answers. What is stored reaches the terminal as text: see `workpool_aws.text`."""
+    """The stream that a command answers on. Stored text reaches the terminal as text: see `workpool_aws.text`."""
 
     def __init__(self, stream: TextIO, *, as_json: bool) -> None:
         self._stream = stream

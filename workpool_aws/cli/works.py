@@ -177,7 +177,7 @@ def _row(work: ListedWork, *, wide: bool) -> tuple[str, ...]:
 
 
 def _trouble_of(work: ListedWork) -> str | None:
-    """What ended it; of a work item that is not over, what its latest attempt came to."""
+    """The error that ended it; of a work item that is not over, that of its latest attempt."""
     if work.error_type is not None:
         return f"{work.error_type}: {work.error}"
     last = work.attempts[-1] if work.attempts and work.outcome is None else None

@@ -161,7 +161,7 @@ def delivered_write(pool: str, work_id: WorkId, *, nonce: str | None, retention_
 
 
 def is_forged(ticket: CallbackTicket, work: Work | Unreadable | None) -> bool:
-    """Whether a ticket names a finished work item, and not the nonce of its callback [WP-28]."""
+    """True for a ticket that names a finished work item, and not the nonce of its callback [WP-28]."""
     return isinstance(work, Work) and work.state is State.FINISHED and work.callback_nonce != ticket.nonce
 
 

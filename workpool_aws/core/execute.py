@@ -83,7 +83,7 @@ def type_name(error: BaseException) -> str:
 
 
 def _leaves_of(error: BaseException) -> Iterator[BaseException]:
-    """What a group holds that is no group itself, at any depth; the error itself where it is none."""
+    """The errors in a group that are no groups themselves, at any depth; an error that is no group, itself."""
     seen: set[int] = set()
     left = [error]
     while left:

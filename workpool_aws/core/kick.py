@@ -95,7 +95,7 @@ def decide_kick(
 
 
 def is_live(status: Status, now: EpochMs) -> bool:
-    """Whether the lease has not run out. No loop writes one that ends so late as never to run out: that is forged or damaged."""
+    """True until the lease runs out. No loop writes one that ends so late as never to run out: that is forged or damaged."""
     return now < status.lease_until <= now + limits.LEASE_BELIEVED_MS
 
 

@@ -36,7 +36,7 @@ _ANY_SIZE: Final = 6 * 1024 * 1024
 _PLAIN: Final = "a JSON value: str, int, float, bool, None, or a list or dict of them"
 _HIDDEN: Final = "left out, or given a serializer of its own: pydantic would write asterisks in place of a secret"
 _WORDS: Final = (date, time, timedelta, Decimal)
-"""What has a form in JSON that pydantic writes and reads: allowed in a result, and in arguments inside of a model or a dataclass."""
+"""Types with a form in JSON that pydantic writes and reads: allowed in a result, and in arguments inside of a model or a dataclass."""
 
 
 def encode_object(value: object, field: str, limit: int) -> str:

@@ -52,7 +52,7 @@ def classify(row_key: str, work: Work, *, taken: Taken, now: EpochMs) -> Look:
 
 
 def _has_moved(row_key: str, work: Work) -> bool:
-    """Whether the row is a work item's own, which a retry or put back has left for the pointer that the same transaction wrote.
+    """True for a row that is a work item's own, which a retry or put back has left for the pointer that the same transaction wrote.
 
     Found by its old row, it would start before work items that were due earlier.
     """

@@ -11,7 +11,7 @@ OWN_FUNCTION = "a function of yours: loop, completion and watchdog are this libr
 
 
 def is_own(target: str, *, loop_arn: str | None, deployed: Deployment | None) -> bool:
-    """Whether a target is one of the library's functions, by ARN or name, with whatever version or alias; as far as they are known."""
+    """True for a target that is known as one of the library's functions, by ARN or name, with whatever version or alias."""
     known = [loop_arn]
     if deployed is not None:
         known += [deployed.loop_arn, deployed.completion_arn]

@@ -28,7 +28,7 @@ def load(ports: Ports, pool: str) -> Config | None:
 
 
 def is_known(ports: Ports, pool: str) -> bool:
-    """Whether the table has such a pool: it had work once, or it was given a limit."""
+    """True if the table has such a pool: it had work once, or it was given a limit."""
     found = ports.store.get_many([RegistrationRef(pool), ConfigRef(pool)])
     return bool(found)
 

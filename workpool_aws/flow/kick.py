@@ -59,7 +59,7 @@ def win_generation(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs 
 
 
 def is_current(store: Store, pool: str, generation: int) -> bool:
-    """Whether the status says that this generation is the one to run. Raises StoreUnavailable."""
+    """True if the status says that this generation is the one to run. Raises StoreUnavailable."""
     status = store.get(StatusRef(pool))
     return isinstance(status, Status) and status.state is LoopState.RUNNING and status.generation == generation
 

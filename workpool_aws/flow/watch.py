@@ -118,7 +118,7 @@ def _left_to_do(
     *,
     ever: bool,
 ) -> str | None:
-    """What a loop would find to do in a pool that rests; `None` means nothing."""
+    """Name what a loop would find to do in a pool that rests; `None` means nothing."""
     taken = Taken(() if ledger is None else ledger.entries, frozenset(), config)
     for shard, mark in enumerate(marks_of(ledger)):
         # Never further back than a new holder: what only the watchdog saw, it would kick for once a minute, for ever [WP-22].
@@ -135,12 +135,12 @@ def _left_to_do(
 
 
 def _has_anything(store: Store, pool: str) -> bool:
-    """Whether a pool without a status has a ledger, a config, or a row where work items lie."""
+    """True if a pool without a status has a ledger, a config, or a row where work items lie."""
     if store.get(LedgerRef(pool)) is not None or store.get(ConfigRef(pool)) is not None:
         return True
     return any(store.query(Span(shelf=Shelf.WORK, pool=pool, shard=shard, limit=1)).rows for shard in range(len(marks_of(None))))
 
 
 def _has_moved(store: Store, pool: str, status: Status) -> bool:
-    """Whether the status, read again, is another: a loop of the next generation may have taken the ledger between the two reads."""
+    """True if the status, read again, is another: a loop of the next generation may have taken the ledger between the two reads."""
     return store.get(StatusRef(pool)) != status

@@ -46,7 +46,7 @@ _PLACEHOLDER: Final = "local"
 
 
 def is_aws(url: str) -> bool:
-    """Whether a URL leads to AWS itself."""
+    """True for a URL that leads to AWS itself."""
     return (urlsplit(url).hostname or "").endswith(_AWS_DOMAINS)
 
 

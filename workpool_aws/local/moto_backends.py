@@ -37,11 +37,11 @@ class MotoBackends:
 
     @property
     def started(self) -> bool:
-        """Whether something was asked of it since the clouds were entered."""
+        """True once something was asked of it since the clouds were entered."""
         return self._started
 
     def take_over(self) -> None:
-        """Where user code loaded moto, its hook answers before anything else in botocore does: from now on that is the cloud's."""
+        """Take over the hook of a moto that user code loaded, which answers before anything else in botocore does."""
         if self._ask is None and "moto.core.models" in sys.modules:
             with self._serving:
                 self._replace_hook()

@@ -77,7 +77,7 @@ class UserAws:
             yield
 
     def answer(self, prepared: AWSPreparedRequest, *, quiet: bool) -> Reply:
-        """What AWS answers, with the cloud's date. Raises LocalCloudError: moto is needed and not installed."""
+        """Answer as AWS does, with the cloud's date. Raises LocalCloudError: moto is needed and not installed."""
         if quiet:
             with self.kernel.lock():
                 return self._stamped(self._ask_moto(prepared))
@@ -158,7 +158,7 @@ class UserAws:
 
 
 class _Process:
-    """What is one for a process: the clouds that are open, botocore's interception, moto."""
+    """The state that a process has once: the clouds that are open, botocore's interception, moto."""
 
     def __init__(self) -> None:
         self.moto = MotoBackends(self.answer, self.passes)
@@ -208,7 +208,7 @@ class _Process:
         return bool(getattr(self._thread, "passes", False))
 
     def answer(self, prepared: AWSPreparedRequest) -> Reply:
-        """What the cloud of this thread answers."""
+        """Answer as the cloud of this thread does."""
         clouds = tuple(self._clouds)
         running = (cloud for cloud in clouds if cloud.kernel.current() is not None)
         return next(running, clouds[-1]).answer(prepared, quiet=getattr(self._thread, "quiet", False))

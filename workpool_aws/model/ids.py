@@ -47,7 +47,7 @@ _SHARD_BITS: Final = 5
 _NUMBER_BITS: Final = 80 - _SHARD_BITS
 _STEP_SHIFT: Final = 20
 _STEP_MIN: Final = 1 << 40
-"""Where less than this is left of the numbers of one time, the next id begins anew: out of order, never equal."""
+"""The next id begins anew where less than this is left of the numbers of one time: out of order, never equal."""
 
 
 def make_id(at: EpochMs, *, random_bits: int, shard: int = 0) -> str:

@@ -39,7 +39,7 @@ class Assignment:
     nonce: str | None = field(default=None, repr=False)
     """The secret of this start, for its worker alone [WP-28]; `None` means that its sender had none, or that nothing is sent."""
     proof: str | None = None
-    """What the stored digest must be for a report to count: that of `nonce`, or for the loop's own reports the one that it read."""
+    """The digest that must be stored for a report to count: that of `nonce`, or for the loop's own reports the one that it read."""
     stored: Work | None = field(default=None, repr=False)
     """The work item as it was read for this report; `None` means that it was not, or that this is a message."""
 

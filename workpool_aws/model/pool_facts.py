@@ -138,7 +138,7 @@ class ControlRepaired(Fact):
     """status, ledger, config or registry."""
     reason: str
     lost: str
-    """What could not be made good."""
+    """The part that could not be made good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

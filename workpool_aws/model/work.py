@@ -28,7 +28,7 @@ class Outcome(StrEnum):
 
 
 class AttemptEnd(StrEnum):
-    """What an attempt came to. `error_type` tells one failure from another: `timeout`, `crashed`, `no_report`, a class's name."""
+    """The end of an attempt. `error_type` tells one failure from another: `timeout`, `crashed`, `no_report`, a class's name."""
 
     SUCCESS = "success"
     FAILED = "failed"
@@ -105,7 +105,7 @@ class Work:
     """How often it was started; the number of the current or last start."""
     undelivered: int = 0
     snoozes: int = 0
-    """How often in a row its code asked to be run again later; an attempt that was spent begins anew."""
+    """Snoozes in a row; an attempt that is spent begins the count anew."""
     history: tuple[Attempt, ...] = ()
     """The last attempts that ended, the latest last, but for the one that ended the work item (`core/history.py`)."""
     refused_since: EpochMs | None = None
@@ -135,7 +135,7 @@ class Work:
     callback: CallbackState | None = None
     """Where the callback is; None: not finished, or this outcome wants none."""
     callback_nonce: str | None = None
-    """What an acknowledgement of the callback must name [WP-28]; `None` means that none is wanted, or that version 0.1 wrote the end."""
+    """The secret that an acknowledgement must name [WP-28]; `None` means that no callback is wanted, or that version 0.1 wrote the end."""
     outcome: Outcome | None = None
     result: str | None = None
     """The return value as JSON; set for a success. None for a success: too large for this item, it lies in `result_chunks` chunks."""

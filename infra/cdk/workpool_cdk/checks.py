@@ -69,7 +69,7 @@ def with_attributes(field: str, value: object, allowed: str, *attributes: str) -
 
 
 def has(value: object, name: str) -> bool:
-    """Whether an object has an attribute; asking one of another language may raise."""
+    """True for an object that has an attribute; asking one of another language may raise."""
     try:
         return not isinstance(value, type) and hasattr(value, name)
     except Exception:  # noqa: BLE001 - a getter across jsii may raise anything

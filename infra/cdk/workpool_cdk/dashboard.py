@@ -25,7 +25,7 @@ _WIDTH: Final = 8
 
 METRICS_MAX: Final = 2_500
 WIDGET_METRICS_MAX: Final = 500
-"""What CloudWatch allows of a dashboard, and of one widget."""
+"""The bounds that CloudWatch sets a dashboard, and one widget."""
 _PAGE: Final = 100
 """Pools of one dashboard: fifteen metrics each, three of them in one widget at most."""
 

@@ -18,7 +18,7 @@ __all__ = ["RETENTION_MAX", "RETENTION_MIN", "FailureQueues"]
 
 RETENTION_MIN: Final = Duration.minutes(1)
 RETENTION_MAX: Final = Duration.days(14)
-"""What SQS allows."""
+"""The bounds of SQS."""
 
 
 class FailureQueues(Construct):
@@ -38,7 +38,7 @@ class FailureQueues(Construct):
         """Watchdog ticks that EventBridge Scheduler could not deliver."""
 
     def send_statements(self, queue: sqs.IQueue) -> list[iam.PolicyStatement]:
-        """What a role needs in which Lambda or Scheduler sends to one of the queues."""
+        """The statements of a role in which Lambda or Scheduler sends to one of the queues."""
         sends = iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queue.queue_arn])
         return [sends] if self._key is None else [sends, sealed_statement(self._key.key_arn, "sqs", Stack.of(self).region)]
 

@@ -21,7 +21,7 @@ _AWS_MANAGED: Final = ":alias/aws/"
 
 
 def statements_for(target: sqs.QueueBase | sns.TopicBase, stack: Stack) -> list[iam.PolicyStatement]:
-    """What a sender of this account needs; what is missing elsewhere is said as an annotation of the target.
+    """Return what a sender of this account needs, and annotate the target with what only another owner can add.
 
     Raises:
         ConfigurationError: the target is in another region, or its key is known by an alias only.

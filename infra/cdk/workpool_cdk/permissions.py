@@ -55,7 +55,7 @@ class _Access:
 _STATEMENT_KEYS_BYTES_MAX: Final = 2_600
 """Two fit into a managed policy of 6,144 characters, into which CDK moves whole statements when a role's inline policy is full."""
 _KEYS_BYTES_MAX: Final = 45_000
-"""What the inline policies of a role and eight managed ones hold: IAM attaches ten to a role unless that quota is raised."""
+"""The room in the inline policies of a role and eight managed ones: IAM attaches ten to a role unless that quota is raised."""
 _GET: Final = "GetItem"
 _GET_MANY: Final = "BatchGetItem"
 _QUERY: Final = "Query"
@@ -119,7 +119,7 @@ _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
 
 
 def fits_into_a_role(actor: Actor, pools: Sequence[str]) -> bool:
-    """Whether the policies of one role can name these pools."""
+    """True if the policies of one role have room for these pools."""
     return sum(len(key) + 3 for access in _ACCESS[actor] for keys in _key_lists(access, pools) for key in keys) <= _KEYS_BYTES_MAX
 
 

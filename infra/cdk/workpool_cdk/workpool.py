@@ -60,7 +60,7 @@ _HANDLER_EVENT_AGE: Final = Duration.minutes(5)
 _HANDLER_RETRIES: Final = 2
 _EVENT_AGE_MIN: Final = Duration.minutes(1)
 _EVENT_AGE_MAX: Final = Duration.hours(6)
-"""What Lambda allows."""
+"""The bounds of Lambda."""
 _MEMORY_MIN_MB: Final = 128
 _MEMORY_MAX_MB: Final = 10_240
 

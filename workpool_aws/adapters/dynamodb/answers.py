@@ -51,7 +51,7 @@ _FILLING_INDEX: Final = "backfilling global secondary index"
 _FOREIGN: Final = re.compile(
     "does not match the schema|[Mm]issing the key|Type mismatch for key|missed key schema element|key condition not supported"
 )
-"""How DynamoDB says that a table has other keys than the request."""
+"""The words in which DynamoDB says that a table has other keys than the request."""
 _MESSAGE_MAX: Final = 500
 _MALFORMED: Final = frozenset({"ValidationException", "ItemCollectionSizeLimitExceededException"})
 
