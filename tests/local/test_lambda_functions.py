@@ -105,6 +105,21 @@ def test_the_context_is_lambdas(bench: Any) -> None:
     }
 
 
+def test_the_context_has_the_rest_of_lambdas_and_takes_attributes(bench: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[object] = []
+
+    def work(_event: object, context: Any) -> None:
+        context.log("noted\n")
+        context.started = 5
+        seen.extend([context.tenant_id, context.client_context, context.identity.cognito_identity_id, context.started])
+
+    bench.send(bench.deploy(work))
+    bench.run()
+
+    assert seen == [None, None, None, 5]
+    assert capsys.readouterr().out == "noted\n"
+
+
 def test_an_event_is_a_copy_by_way_of_json(bench: Any) -> None:
     inner = {"n": [1, 2]}
     seen: list[Any] = []

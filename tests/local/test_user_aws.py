@@ -173,13 +173,23 @@ def test_a_callback_reaches_the_queue_or_topic_that_user_code_made(engine: str, 
     assert status.callback == "delivered"
 
 
-def test_in_memory_a_callback_to_a_queue_that_is_not_made_is_kept_for_the_test() -> None:
+@pytest.mark.parametrize(
+    "target",
+    [
+        QUEUE,
+        TOPIC,
+        "arn:aws:sqs:xx-nowhere-1:123456789012:done",
+        "arn:aws:sns:eu-west-1:999999999999:done",
+        "arn:aws-cn:sqs:cn-north-1:123456789012:done.fifo",
+    ],
+)
+def test_in_memory_a_callback_to_what_is_not_made_is_kept_for_the_test(target: str) -> None:
     with LocalCloud() as cloud:
         boto3.client("sqs").create_queue(QueueName="other")
         pool = cloud.workpool()
-        pool.enqueue_action(None, cloud.function(lambda _event, _context: 5), {}, on_complete=QUEUE)
+        pool.enqueue_action(None, cloud.function(lambda _event, _context: 5), {}, on_complete=target)
         cloud.run_until_idle()
-        messages: Any = cloud.messages(QUEUE)
+        messages: Any = cloud.messages(target)
 
     assert [message["result"] for message in messages] == [{"kind": "success", "return_value": 5}]
 

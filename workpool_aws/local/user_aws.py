@@ -117,16 +117,14 @@ class UserAws:
         return self._clients[service, region]
 
     def _is_there(self, arn: str) -> bool:
-        from botocore.exceptions import ClientError  # noqa: PLC0415 - loads boto3
-
         _, _, service, region, account, name = arn.split(":", 5)
-        client = self._client(service, region)
         try:
+            client = self._client(service, region)
             if service == "sqs":
                 client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
             else:
                 client.get_topic_attributes(TopicArn=arn)
-        except ClientError:
+        except Exception:  # noqa: BLE001 - moto raises anything for a region or an account that it does not know
             return False
         return True
 
