@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -69,6 +70,11 @@ class Point(NamedTuple):
     y: int
 
 
+class Row(list[int]):
+    def _asdict(self) -> dict[str, int]:
+        return {"x": self[0]}
+
+
 class Colour(StrEnum):
     RED = "red"
 
@@ -84,6 +90,9 @@ class Colour(StrEnum):
         ([(1, 2), Point(3, 4)], '[[1, 2], {"x": 3, "y": 4}]'),
         ({"inner": b"bytes", b"key": None}, '{"inner": "bytes", "key": null}'),
         ({1: "int", 2.5: "float", False: "bool", None: "none"}, '{"1": "int", "2.5": "float", "false": "bool", "null": "none"}'),
+        (Row([1]), '{"x": 1}'),
+        (Counter("aab"), '{"a": 2, "b": 1}'),
+        ([float("-0.0"), 2**70, True], "[-0.0, 1180591620717411303424, true]"),
         (Colour.RED, '"red"'),
         ([True, None, 'quotes " and \\ \n'], '[true, null, "quotes \\" and \\\\ \\n"]'),
     ],

@@ -42,7 +42,7 @@ def _encoded(value: object, inside: set[int]) -> str:
     if id(value) in inside:
         raise ValueError("Circular reference detected")
     inside.add(id(value))
-    as_dict = None if isinstance(value, list) else getattr(value, "_asdict", None)
+    as_dict = getattr(value, "_asdict", None)
     if callable(as_dict):
         fields = as_dict()
         if not isinstance(fields, dict):
