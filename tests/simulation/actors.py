@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Literal
 
-from tests.simulation.forger import forged_order, forged_record
+from tests.simulation.forger import forged_item, forged_order, forged_record
 from tests.simulation.history import (
     Began,
     CallOffAnswered,
@@ -49,6 +49,7 @@ from workpool_aws.local import LocalCloud
 from workpool_aws.local.functions import Event as LambdaEvent
 from workpool_aws.local.functions import Function
 from workpool_aws.local.kernel import Kernel, Killed
+from workpool_aws.local.memory_engine import MemoryEngine
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import DeployedLimit
 from workpool_aws.model.messages import Assignment
@@ -379,6 +380,10 @@ class Actors:
         self._cloud.invoke(
             self._cloud.loop_arn, forged_order(pool, self._cloud.table, random.Random(f"order {self._scenario.seed}/{number}"))
         )
+        place, key, item = forged_item(pool, self._kernel.now(), random.Random(f"item {self._scenario.seed}/{number}"))
+        engine = self._cloud._engine_open
+        assert isinstance(engine, MemoryEngine)
+        engine._stores[self._cloud.table].inject(place, key, item)
         if begun:
             self._cloud.invoke(self._cloud.completion_arn, forged_record(begun[act.which % len(begun)], self._cloud.table, chance))
 

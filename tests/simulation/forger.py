@@ -1,5 +1,5 @@
-"""Owns what a forger sends in a simulated run: orders to the loop that nobody kicked for [WP-2], and destination records that name a real
-start, and do not know its nonce [WP-28].
+"""Owns what a forger sends and plants in a simulated run: orders to the loop that nobody kicked for [WP-2], destination records that name
+a real start and do not know its nonce [WP-28], and items that mean nothing among those of a pool [WP-12].
 
 The forger knows everything else: whoever may invoke the completion function may have read the work item, or the worker's logs. What is
 forged bears a mark, so that the judge sees it wherever it comes to stand.
@@ -13,10 +13,11 @@ from typing import Final
 
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire, order_to_wire
 from workpool_aws.core.complete import assignment_of
+from workpool_aws.model.ids import EpochMs, make_id
 from workpool_aws.model.messages import Assignment, LoopOrder
 from workpool_aws.model.work import Work
 
-__all__ = ["MARK", "forged_order", "forged_record"]
+__all__ = ["MARK", "forged_item", "forged_order", "forged_record"]
 
 MARK: Final = "Forged"
 _FOREVER: Final = {"max_attempts": 99, "initial_backoff_us": 0, "base": 1, "max_backoff_us": None, "jitter": False}
@@ -46,6 +47,26 @@ def forged_order(pool: str, table: str, chance: random.Random) -> dict[str, obje
     """An order to the loop by somebody who kicked nobody: of any generation, or a wake [WP-2]."""
     generation = chance.choice((None, 0, 1, 2, 3, 5, 8, 1_000_000, 999_999_999))
     return order_to_wire(LoopOrder(table=table, pool=pool, generation=generation))
+
+
+def forged_item(pool: str, now: EpochMs, chance: random.Random) -> tuple[str, str, dict[str, object]]:
+    """An item that means nothing where it stands, by somebody who may write into the pool: partition, sort key, attributes [WP-12].
+
+    None of them takes a slot or names a start: whoever may write a pool's items may do that, and there is no boundary within a pool.
+    """
+    nobody = make_id(now, random_bits=chance.getrandbits(75))
+    key = make_id(EpochMs(now + chance.choice((-20_000, 0, 300, 90_000))), random_bits=chance.getrandbits(75))
+    huge = chance.choice((-1, 10**15, 10**37, True, "1" * 400, [], {MARK: MARK}, MARK))
+    work = {"t": "w", "s": "pending", "due": huge, "st": huge}
+    rows: tuple[dict[str, object], ...] = ({}, {"t": MARK}, {"t": "w"}, work, {"t": "p", "w": huge})
+    place, row = chance.choice(
+        (
+            *((f"{pool}#work#0", each) for each in (*rows, {"t": "p", "w": nobody})),
+            *((f"{pool}#done#0", each) for each in (*rows, {"w": nobody, "st": huge, "k": "finished"}, {"w": huge, "st": 1, "k": MARK})),
+            ("#pools", {"at": huge}),
+        )
+    )
+    return place, f"0-{MARK}" if place == "#pools" else key, row
 
 
 def _claims(start: Assignment, chance: random.Random) -> dict[str, object]:

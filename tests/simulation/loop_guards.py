@@ -375,6 +375,13 @@ _HINTS: Final = (
     ),
     one_edit("order: none of a pool that rests", "WP-2", "flow.kick:is_current", " and status.state is LoopState.RUNNING", ""),
     one_edit("order: no wake makes a pool", "WP-2", "core.kick:decide_kick", "reason is KickReason.WAKE and ledger is None", "False"),
+    one_edit(
+        "items: set aside where they cannot be read",
+        "WP-12",
+        "adapters.codec:decode",
+        "return Unreadable(key.pk, key.sk, str(error))",
+        "raise",
+    ),
     one_edit("forged generation: taken back", "WP-2", "flow.hold:_take", "met.generation > generation", "False"),
     one_edit(
         "forged generation: by the status's holder only",

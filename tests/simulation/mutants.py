@@ -47,6 +47,7 @@ _QUICK: Final = frozenset(
         "deep read",
         "done records by start number",
         "finish: state",
+        "items: set aside where they cannot be read",
         "kick: a lease that ran out",
         "kick: on a change of limits",
         "kick: on completion",

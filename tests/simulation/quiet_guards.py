@@ -20,6 +20,7 @@ _REST = "integration/test_rest_guards.py::"
 _CANCEL = "integration/test_cancel_guards.py::"
 _ENQUEUE = "integration/test_enqueue_guards.py::"
 _READ = "unit/flow/test_collecting.py::"
+_TARGETS = "integration/test_targets.py::"
 
 _STARTS: Final = (
     _quiet(
@@ -313,4 +314,55 @@ _READS: Final = (
     ),
 )
 
-QUIET_GUARDS: Final = (*_STARTS, *_HOLDS, *_PASSES, *_CALLERS, *_READS)
+_DOORS: Final = (
+    _quiet(
+        "targets: the library's own functions",
+        "WP-12",
+        "flow.start:_refusal",
+        "if function.own or is_own(running.target, loop_arn=ports.loop_arn, deployed=ports.deployed):",
+        "if False:",
+        f"{_TARGETS}test_the_loop_refuses_them_always_and_says_why",
+    ),
+    _quiet(
+        "targets: functions of other pools",
+        "WP-12",
+        "flow.start:_refusal",
+        "function.refusal(running.pool)",
+        "None",
+        f"{_TARGETS}test_a_function_runs_for_the_pools_that_it_was_added_to",
+    ),
+    _quiet(
+        "worker: other pools",
+        "WP-12",
+        "workers:_refuse_other_pools",
+        "if serves is not None and pool not in serves:",
+        "if False:",
+        f"{_TARGETS}test_a_decorated_worker_refuses_other_pools_too",
+    ),
+    _quiet(
+        "doors: other tables",
+        "WP-2",
+        "handlers.own:refuse_other_table",
+        'own != table.rpartition("/")[2]',
+        "False",
+        f"{_TARGETS}test_an_event_of_another_table_is_refused_at_the_door",
+    ),
+    _quiet(
+        "doors: events of work items",
+        "WP-12",
+        "handlers.own:refuse_work_item",
+        "if WORKPOOL_KEY in event:",
+        "if False:",
+        f"{_TARGETS}test_an_event_that_is_for_no_door_is_refused",
+    ),
+    _quiet(
+        "recovery: the ledger's deadline stands in",
+        "WP-12",
+        "core.recover:judge_entry",
+        "if work.deadline is not None:\n    deadline = work.deadline",
+        "deadline = work.deadline or now",
+        "unit/core/test_recover_decision.py::test_a_running_work_item_that_lost_its_deadline_is_recovered_by_the_ledgers",
+    ),
+)
+
+QUIET_GUARDS: Final = (*_STARTS, *_HOLDS, *_PASSES, *_CALLERS, *_READS, *_DOORS)
