@@ -6,13 +6,14 @@ one tick did not last come early in one of the next.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from workpool_aws.core import limits
 from workpool_aws.core.watch import deep_look_due
-from workpool_aws.errors import StoreUnavailable
+from workpool_aws.errors import StoreUnavailable, WorkpoolError
 from workpool_aws.model import facts
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable
@@ -38,7 +39,15 @@ def visit_each(ports: Ports, pools: Sequence[str], visit: Callable[[Ports, str],
         try:
             visit(replace(ports, store=_TimedStore(ports.store, ports.clock, until)), pool)
         except Exception as error:  # noqa: BLE001 - whatever one pool holds, the others are visited
-            ports.telemetry.tell(facts.KickFailed(pool=pool, reason=by, error=f"{type(error).__name__}: {error}"))
+            ports.telemetry.tell(facts.KickFailed(pool=pool, reason=by, error=_described(error)))
+
+
+def _described(error: Exception) -> str:
+    if isinstance(error, WorkpoolError):
+        return str(error)
+    # By its class and place: its text may quote what users stored, which no log shows.
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {place.name}, line {place.lineno}"
 
 
 def hourly(ports: Ports) -> Ports:
