@@ -5,9 +5,9 @@ What the parts say is spelled in `wire.py`. Reading never raises.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from workpool_aws.adapters.fields import Fields
 from workpool_aws.adapters.wire import REPORTED, WORKPOOL_KEY, DestinationReport, assignment_from_wire, read_destination, ticket_from_wire
 from workpool_aws.model.messages import CallbackTicket
 from workpool_aws.model.names import POOL, TABLE
@@ -43,14 +43,14 @@ def read_record(record: object) -> DestinationReport | CallbackLost | Unreadable
     told = read_destination(record)
     if told is not None:
         return told
-    fields = _mapping(record)
+    fields = Fields(record)
     request = fields.get("requestPayload")
     if isinstance(request, str) and f'"{WORKPOOL_KEY}"' in request:
         return UnreadableRecord(table=None, pool=None, work_id=None, reason="the event in it is a text, not an object")
-    own = _mapping(request).get(WORKPOOL_KEY)
+    own = Fields(request).get(WORKPOOL_KEY)
     if own is None:
         return None
-    context = _mapping(fields.get("requestContext"))
+    context = Fields(fields.get("requestContext"))
     condition = context.get("condition")
     if not isinstance(condition, str) or not condition:
         return _unreadable(own, "it does not say under which condition it was written")
@@ -62,14 +62,14 @@ def read_record(record: object) -> DestinationReport | CallbackLost | Unreadable
     return _unreadable(own, "what stands in it is of another version, or damaged")
 
 
-def _lost(ticket: CallbackTicket, context: Mapping[str, object], condition: str, answer: object) -> CallbackLost:
-    error_type = _mapping(answer).get("errorType")
+def _lost(ticket: CallbackTicket, context: Fields, condition: str, answer: object) -> CallbackLost:
+    error_type = Fields(answer).get("errorType")
     named = f"{condition}: {error_type}" if isinstance(error_type, str) else condition
     return CallbackLost(ticket=ticket, target=_text(context.get("functionArn")) or "", reason=named[:_NAME_LENGTH_MAX])
 
 
 def _unreadable(own: object, reason: str) -> UnreadableRecord:
-    said = _mapping(own)
+    said = Fields(own)
     table, pool = _text(said.get("table")), _text(said.get("pool"))
     return UnreadableRecord(
         table=table if table is not None and TABLE.fullmatch(table) else None,
@@ -77,10 +77,6 @@ def _unreadable(own: object, reason: str) -> UnreadableRecord:
         work_id=_text(said.get("work_id")),
         reason=reason,
     )
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str | None:
