@@ -1,12 +1,12 @@
 """What moto is spared changes no answer."""
 
-from typing import Any
+from typing import Any, Final
 
 import boto3
 import pytest
 from moto import mock_aws
 
-from workpool_aws.local.moto_speed import attributes_as_they_are
+from workpool_aws.local.moto_speed import attributes_as_they_are, texts_as_they_are
 
 ITEM = {
     "id": {"S": "größe"},
@@ -23,6 +23,10 @@ ITEM = {
 }
 
 
+COMPARED: Final = ("id", "empty", "n", "yes", "texts", "numbers", "list", "map")
+ABOVE: Any = (("id", {"S": "h"}), ("n", {"N": "10"}), ("empty", {"S": "a"}))
+
+
 def answers() -> list[Any]:
     client = boto3.client("dynamodb", region_name="us-east-1")
     client.create_table(
@@ -37,8 +41,19 @@ def answers() -> list[Any]:
         client.scan(TableName="t"),
         client.batch_get_item(RequestItems={"t": {"Keys": [{"id": ITEM["id"]}]}}),
         client.update_item(TableName="t", Key={"id": ITEM["id"]}, UpdateExpression="ADD n :one", **adding()),
+        *(client.scan(**filtered(name, "=", ITEM[name])) for name in COMPARED),
+        *(client.scan(**filtered(name, "<", value)) for name, value in ABOVE),
     ]
     return [{name: value for name, value in answer.items() if name != "ResponseMetadata"} for answer in asked]
+
+
+def filtered(name: str, comparator: str, value: object) -> Any:
+    return {
+        "TableName": "t",
+        "FilterExpression": f"#name {comparator} :value",
+        "ExpressionAttributeNames": {"#name": name},
+        "ExpressionAttributeValues": {":value": value},
+    }
 
 
 def adding() -> Any:
@@ -52,7 +67,7 @@ def plainly() -> list[Any]:
 
 @mock_aws
 def spared() -> list[Any]:
-    with attributes_as_they_are():
+    with attributes_as_they_are(), texts_as_they_are():
         return answers()
 
 
@@ -67,7 +82,8 @@ def test_items_are_answered_as_without_it(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_moto_that_is_made_otherwise_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workpool_aws.local.moto_speed._serializer", lambda: None)
+    for place in ("_serializer", "_attribute"):
+        monkeypatch.setattr(f"workpool_aws.local.moto_speed.{place}", lambda: None)
 
-    with attributes_as_they_are():
+    with attributes_as_they_are(), texts_as_they_are():
         assert plainly()[0]["Item"] == ITEM

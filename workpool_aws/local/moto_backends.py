@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from workpool_aws.local.http import Reply
 from workpool_aws.local.interception import is_aws, replaced
 from workpool_aws.local.kernel import LocalCloudError
-from workpool_aws.local.moto_speed import attributes_as_they_are
+from workpool_aws.local.moto_speed import attributes_as_they_are, texts_as_they_are
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -58,6 +58,7 @@ class MotoBackends:
             self._replace_hook()
             self._undo.enter_context(mock_aws())
             self._undo.enter_context(attributes_as_they_are())
+            self._undo.enter_context(texts_as_they_are())
             self._started = True
 
     def stop(self) -> None:

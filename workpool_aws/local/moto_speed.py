@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from workpool_aws.local.interception import replaced
 
-__all__ = ["attributes_as_they_are"]
+__all__ = ["attributes_as_they_are", "texts_as_they_are"]
 
 _METHOD: Final = "_serialize_type_structure"
 _PLAIN: Final = {"S": str, "N": str, "BOOL": bool}
@@ -34,6 +34,31 @@ def attributes_as_they_are() -> Iterator[None]:
 
     with replaced(serializer, _METHOD, serialize_here):
         yield
+
+
+@contextmanager
+def texts_as_they_are() -> Iterator[None]:
+    """Inside, moto compares texts without asking of each whether it is a number, a set, a list, a map or nothing."""
+    attribute = _attribute()
+    original: Any = getattr(attribute, "cast_value", None)
+    if not isinstance(original, property) or original.fget is None:
+        yield
+        return
+    cast: Any = original.fget
+
+    def cast_here(self: Any) -> Any:  # noqa: ANN401 - moto's types
+        return self.value if self.type == "S" else cast(self)
+
+    with replaced(attribute, "cast_value", property(cast_here)):
+        yield
+
+
+def _attribute() -> object:
+    try:
+        from moto.dynamodb.models.dynamo_type import DynamoType  # noqa: PLC0415 - an extra, and slow to load
+    except ImportError:
+        return None
+    return DynamoType
 
 
 def _serializer() -> object:
