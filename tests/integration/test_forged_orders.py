@@ -6,17 +6,27 @@ from dataclasses import replace
 
 import pytest
 
-from builders import NOW, an_id
+from builders import NOW, a_running_work, an_id
 from integration.stage import LAMBDA_MS, POOL, TARGET, Stage, order
 from pool_world import TABLE
+from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire
+from workpool_aws.compose import use_ports
 from workpool_aws.core import limits
+from workpool_aws.core.complete import assignment_of
 from workpool_aws.flow.hold import take_hold
+from workpool_aws.handlers import completion
 from workpool_aws.model.facts import ControlRepaired, LoopTook
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, LoopState, Registration
 from workpool_aws.model.messages import LoopOrder
 from workpool_aws.model.refs import RegistrationRef, StatusRef
 from workpool_aws.model.work import State
+
+
+class Context:
+    def get_remaining_time_in_millis(self) -> int:
+        return LAMBDA_MS
+
 
 GENERATIONS = [0, 1, 2, 4, 5, 1_000_000, 999_999_999, 10**12 - 1]
 
@@ -155,3 +165,23 @@ def test_rows_of_the_registry_alone_start_no_loop() -> None:
 
     assert stage.aws.loops == []
     assert stage.telemetry.of(LoopTook) == []
+
+
+@pytest.mark.parametrize("condition", ["Success", "RetriesExhausted", "EventAgeExceeded"])
+@pytest.mark.parametrize("callback", [False, True])
+def test_a_record_of_a_pool_that_does_not_exist_makes_none(condition: str, callback: bool) -> None:
+    """[WP-2] Whoever may invoke the completion function could have a loop for each name that it thinks of."""
+    stage = Stage()
+    start = assignment_to_wire(assignment_of(a_running_work(pool="bogus"), TABLE))
+    ticket = {"version": 1, "callback": True, "table": TABLE, "pool": "bogus", "work_id": start["work_id"], "retention_s": 1}
+    record = {
+        "requestContext": {"condition": condition, "functionArn": TARGET},
+        "requestPayload": {WORKPOOL_KEY: ticket if callback else start},
+        "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
+        "responsePayload": {"errorMessage": "x", "errorType": "ValueError"},
+    }
+    with use_ports(lambda _: stage.ports):
+        completion.handler(record, Context())
+
+    assert stage.aws.loops == []
+    assert list(stage.table.memory.items()) == []

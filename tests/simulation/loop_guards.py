@@ -374,7 +374,7 @@ _HINTS: Final = (
         "False",
     ),
     one_edit("order: none of a pool that rests", "WP-2", "flow.kick:is_current", " and status.state is LoopState.RUNNING", ""),
-    one_edit("order: no wake makes a pool", "WP-2", "core.kick:decide_kick", "reason is KickReason.WAKE and ledger is None", "False"),
+    one_edit("order: no wake makes a pool", "WP-2", "core.kick:decide_kick", "reason in _FOLLOWING and ledger is None", "False"),
     one_edit(
         "items: set aside where they cannot be read",
         "WP-12",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs
@@ -23,6 +24,10 @@ class KickReason(StrEnum):
     CONFIGURE = "configure"
     WAKE = "wake"
     WATCHDOG = "watchdog"
+
+
+_FOLLOWING: Final = frozenset({KickReason.COMPLETE, KickReason.WAKE})
+"""Kicks that follow from an earlier loop of the pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +64,8 @@ def decide_kick(
     else there is of the pool: nothing (None, 0) of a new one, something where the status was removed by hand.
     """
     if status is None:
-        if reason is KickReason.WAKE and ledger is None:
-            # Whoever may invoke the loop can name pools that do not exist: none comes to be by that.
+        if reason in _FOLLOWING and ledger is None:
+            # Whoever may invoke loop or completion can name pools that do not exist: none comes to be by that.
             return NotNeeded("no such pool")
         # A loop of a generation that the ledger has seen never becomes its holder.
         generation = 1 if ledger is None else ledger.generation + 1
