@@ -80,7 +80,7 @@ def test_the_hundred_and_first_snooze_in_a_row_is_a_failure_that_says_so(
 
     result = answer(pool, work_id)
     assert (result.kind, result.error_type) == ("failed", "snoozed_too_often")
-    assert result.error == "snoozed 100 times in a row, which is the most, and once more: not yet"
+    assert result.error == "snoozed more than 100 times in a row, the most that is allowed: not yet"
     assert len(cloud.invocations(fn)) == 101
 
 

@@ -307,7 +307,7 @@ def snoozed_too_often(report: Report) -> Report:
     return replace(
         report,
         kind=ReportKind.FAILED,
-        error=f"snoozed {limits.SNOOZES_MAX} times in a row, which is the most, and once more: {report.error}",
+        error=f"snoozed more than {limits.SNOOZES_MAX} times in a row, the most that is allowed: {report.error}",
         error_type="snoozed_too_often",
         retryable=False,
         delay_ms=None,

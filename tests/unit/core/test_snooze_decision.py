@@ -54,7 +54,7 @@ def test_one_more_is_a_failure_for_good_that_says_so() -> None:
 
     assert after is not None
     assert (after.outcome, after.error_type, after.attempts_made) == (Outcome.FAILED, "snoozed_too_often", 1)
-    assert after.error == "snoozed 100 times in a row, which is the most, and once more: not yet"
+    assert after.error == "snoozed more than 100 times in a row, the most that is allowed: not yet"
 
 
 def test_an_attempt_that_failed_begins_the_row_anew() -> None:
