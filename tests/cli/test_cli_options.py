@@ -148,7 +148,7 @@ def test_without_json_the_report_is_for_people(ran: Demo, capsys: pytest.Capture
     main(["demo"])
 
     said = capsys.readouterr()
-    assert said.out.splitlines()[-1] == "OK: every work reached its end, and the limit was never exceeded."
+    assert said.out.splitlines()[-1] == "OK: every work item reached its end, and the limit was never exceeded."
     assert said.err == ""
     assert len(ran.items) > 420
 

@@ -122,13 +122,13 @@ def test_the_command_runs_on_its_own_engines(engine: str, capsys: pytest.Capture
 
 
 def test_the_slots_are_kept_busy() -> None:
-    options = replace(OPTIONS, items=200, parallelism=8, fail_rate=0)
+    options = replace(OPTIONS, items=80, parallelism=8, fail_rate=0)
     mean_s = (PAUSE_MIN + PAUSE_MAX).total_seconds() / 2
 
     report, _ = run(options, SERVICES)
 
     assert report.usage.max_concurrency == 8
-    assert report.seconds < 200 * mean_s / 8 * 1.4
+    assert report.seconds < 80 * mean_s / 8 * 1.4
 
 
 def test_the_worker_is_an_ordinary_function_underneath() -> None:
