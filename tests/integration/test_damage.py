@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
-from builders import NOW, an_id
+from builders import NOW, a_running_work, a_work, an_id
 from integration.stage import FAILED, POOL, TARGET, Stage, order
 from pool_world import TABLE
-from workpool_aws import StoreUnavailable, Workpool
+from workpool_aws import RetryPolicy, StoreUnavailable, Workpool
+from workpool_aws.adapters.capacity import item_size
+from workpool_aws.adapters.codec import encode
+from workpool_aws.adapters.forms import Value
 from workpool_aws.adapters.keys import key_of
+from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.facts import LoopEnded, SetAside
-from workpool_aws.model.loop import LoopState
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, Status
 from workpool_aws.model.refs import ConfigRef, DoneRef, LedgerRef, PointerRef, Ref, RegistrationRef, StatusRef, WorkRef
 from workpool_aws.model.work import Pointer, State
 
@@ -39,6 +45,38 @@ def test_a_damaged_row_of_works_is_told_and_passed_over() -> None:
     assert stage.status().state is LoopState.IDLE
     assert key_of(bad).sk in {fact.sort for fact in stage.telemetry.of(SetAside)}
     assert stage.table.memory.peek(bad) is not None
+
+
+TYPE = "x" * 600
+FULL: Mapping[str, Value] = {}
+UNWRITABLE: Mapping[str, Mapping[str, Value]] = {
+    "attempts with long types": {"h": [f"0:abc:5:f:{TYPE}:e"] * 4},
+    "all attempts that can be read": {"n": limits.STORED_STARTS_BELOW - 1},
+    "as large as an item can be": FULL,
+}
+
+
+@pytest.mark.parametrize("state", ["pending", "running"])
+@pytest.mark.parametrize("change", UNWRITABLE.values(), ids=UNWRITABLE)
+def test_a_work_item_that_can_be_read_can_be_written_with_what_follows(change: Mapping[str, Value], state: str) -> None:
+    """[WP-12] Started, lost, and recovered: the loop of its pool never ends by it."""
+    stage = Stage()
+    retry = RetryPolicy(max_attempts=3, initial_backoff=timedelta(seconds=1))
+    deadline = EpochMs(NOW + 10_000)
+    bad = a_work(id=an_id(NOW, 5), claimed=True) if state == "pending" else a_running_work(id=an_id(NOW, 5), retry=retry, deadline=deadline)
+    item = encode(bad)
+    full = {"zz": "x" * (limits.ITEM_BYTES_MAX - len("zz") - item_size(item))}
+    stage.table.memory.inject(str(item["pk"]), str(item["sk"]), {**item, **(full if change is FULL else change)})
+    stage.aws.on_start = lambda a: None if a.work_id == bad.id else stage.after(1_000, lambda: stage.complete(a))
+    stage.place(
+        Ledger(pool=POOL, holder="gone", generation=1, version=1, entries={EntryKey(bad.id, 1): Entry(deadline, confirmed=True)}),
+        Status(pool=POOL, state=LoopState.RUNNING, generation=1, lease_until=NOW),
+    )
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(600_000, watchdog=True)
+
+    assert stage.work(work_id).state is State.FINISHED
+    assert stage.telemetry.of(LoopEnded) == []
 
 
 def test_many_damaged_rows_hide_no_work() -> None:

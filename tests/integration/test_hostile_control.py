@@ -12,6 +12,7 @@ from builders import NOW, a_running_work, an_id
 from integration.stage import POOL, TARGET, Stage
 from pool_world import TABLE
 from workpool_aws import Workpool
+from workpool_aws.adapters.capacity import item_size
 from workpool_aws.adapters.codec import encode
 from workpool_aws.adapters.keys import key_of
 from workpool_aws.core import limits
@@ -21,7 +22,7 @@ from workpool_aws.flow.turns import in_turn
 from workpool_aws.flow.watch import watch
 from workpool_aws.model.facts import ControlRepaired, KickFailed, LoopTook, SetAside, WatchdogActed
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Entry, EntryKey, LoopState, Owed, Registration, Status
+from workpool_aws.model.loop import Entry, EntryKey, LoopState, Owed, Registration, Status, Tally
 from workpool_aws.model.refs import ConfigRef, LedgerRef, Page, Ref, RegistrationRef, Span, StatusRef
 from workpool_aws.model.work import CallbackState, Outcome, State
 
@@ -56,6 +57,11 @@ LEDGERS: list[Mapping[str, object]] = [
 def inject(stage: Stage, ref: Ref, item: Mapping[str, object]) -> None:
     key = key_of(ref)
     stage.table.memory.inject(key.pk, key.sk, {name: value for name, value in item.items() if name not in {"pk", "sk"}})
+
+
+def swollen(item: Mapping[str, object]) -> dict[str, object]:
+    """The item, with so much beside it that nothing more has room."""
+    return {**item, "zz": "x" * (limits.ITEM_BYTES_MAX - len("zz") - item_size({**item}))}
 
 
 def finishes_another_pools_work(stage: Stage) -> None:
@@ -111,6 +117,48 @@ def test_a_damaged_ledger_is_made_anew_with_all_that_runs(change: Mapping[str, o
     # Generation and holder are what taking it writes anyway.
     told = [] if change in ({"g": -1}, {"h": 5}) else [("ledger", POOL)]
     assert [(fact.item, fact.pool) for fact in stage.telemetry.of(ControlRepaired)] == told
+
+
+@pytest.mark.parametrize("tally", ["0:999999999999.0.0.0:", "0:0.0.0.0:0x999999999999"])
+def test_counts_to_which_nothing_can_be_added_are_damage(tally: str) -> None:
+    """[WP-12] They would fail each commit of the pool: a ledger is read only if it can be written with one more of everything."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+    inject(stage, LedgerRef(POOL), {**encode(stage.ledger()), "ta": tally})
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+
+    assert stage.work(work_id).state is State.FINISHED
+    assert [fact.item for fact in stage.telemetry.of(ControlRepaired)] == ["ledger"]
+
+
+def test_a_minute_of_counts_that_never_ends_is_dropped() -> None:
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+    ahead = Tally(since=EpochMs(stage.clock.at + 120_000), failed=7)
+    inject(stage, LedgerRef(POOL), encode(replace(stage.ledger(), tally=ahead)))
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+
+    tally = stage.ledger().tally
+    assert tally is not None
+    assert (tally.succeeded, tally.failed) == (1, 0)
+
+
+@pytest.mark.parametrize("ref", [StatusRef(POOL), LedgerRef(POOL)], ids=["status", "ledger"])
+def test_a_control_item_as_large_as_an_item_can_be_is_written_anew(ref: Ref) -> None:
+    """[WP-12] By an attribute that nobody reads: DynamoDB refuses each update of it."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+    inject(stage, ref, swollen(encode(stage.status() if isinstance(ref, StatusRef) else stage.ledger())))
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+
+    assert stage.work(work_id).state is State.FINISHED
+    assert len(stage.telemetry.of(ControlRepaired)) == 1
 
 
 def test_a_damaged_ledger_of_a_resting_pool_is_made_anew_by_the_next_tick() -> None:

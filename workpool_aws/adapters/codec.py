@@ -2,8 +2,8 @@
 
 A record's names (pool, id) are in its key alone and never stored twice. `None` and `False` are stored as absence.
 
-Reading never raises: a damaged or foreign item, or one with a number that cannot be meant (`core/limits.py`), becomes an
-`Unreadable`, whose reason names attributes but never shows what they hold [WP-12].
+Reading never raises: a damaged or foreign item, one with a number that cannot be meant, or one so large that no update of it would fit
+(`core/limits.py`), becomes an `Unreadable`, whose reason names attributes but never shows what they hold [WP-12].
 Attributes that no table knows are ignored, so that an older program can read what a newer one wrote.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
 from workpool_aws.adapters import forms
+from workpool_aws.adapters.capacity import item_size
 from workpool_aws.adapters.forms import Value
 from workpool_aws.adapters.keys import (
     CONFIG_SORT,
@@ -30,6 +31,7 @@ from workpool_aws.adapters.keys import (
     place_of,
 )
 from workpool_aws.adapters.schema import encode_field, field_of, fields_of, number_attribute_of, record_type
+from workpool_aws.core import limits
 from workpool_aws.model.ids import shard_of
 from workpool_aws.model.loop import Config, Deployment, Done, Ledger, MinuteReport, Registration, Status
 from workpool_aws.model.refs import Record, Unreadable, ref_of
@@ -120,7 +122,9 @@ def decode(item: Mapping[str, object]) -> Record | Unreadable:
     """The record of an item, or why it cannot be read. Never raises."""
     key = key_in(item)
     try:
-        record = _read(key, place_of(key.pk), item)
+        place = place_of(key.pk)
+        _check_size(place, item)
+        record = _read(key, place, item)
         _check_home(record)
         _check_args(record)
     except (ValueError, OverflowError) as error:
@@ -193,6 +197,13 @@ def _fields(kind: type[Record], item: Mapping[str, object]) -> dict[str, Any]:
         except (ValueError, OverflowError):
             raise ValueError(f"{field.attribute} ({name}): not {field.form.name}") from None
     return values
+
+
+def _check_size(place: Place, item: Mapping[str, Any]) -> None:
+    # Attributes that nobody reads count, too: DynamoDB refuses the update that would make the item too large, and so would stop its loop.
+    most = limits.STORED_CHUNK_BYTES_MAX if place.room is Room.PAYLOAD else limits.STORED_ITEM_BYTES_MAX
+    if item_size(item) > most:
+        raise ValueError(f"larger than {most} bytes, so that it could not be updated")
 
 
 def _check_ulid(text: str) -> None:

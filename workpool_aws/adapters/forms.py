@@ -71,7 +71,9 @@ _ENDS_BY_LETTER: Final = {letter: end for end, letter in _ENDS.items()}
 _BASE36_NUMBER: Final = re.compile(r"[0-9a-z]{1,12}", re.ASCII)
 _MARK: Final = re.compile(r"([0-9A-Z]{26}|):([0-9A-Z]{26}|):([0-9a-z]{1,12})", re.ASCII)
 _DIGITS_MAX: Final = 12
-"""Of a number in a tally."""
+"""Of a number in a tally that is written."""
+_COUNT_DIGITS_MAX: Final = 9
+"""Of one that is read: more can be added to it."""
 _POLICY: Final = re.compile(r"([0-9]{1,9}):([0-9]{1,15}(?:\.[0-9]{3})?):([0-9.e+]{1,30}):([0-9]{1,15}(?:\.[0-9]{3})?)?:(j?)", re.ASCII)
 
 
@@ -258,13 +260,17 @@ def _write_tally(tally: Tally) -> Value:
         raise ValueError("a Tally expected")
     counts = f"{tally.succeeded}.{tally.failed}.{tally.retried}.{tally.canceled}"
     text = f"{_write_base36(tally.since)}:{counts}:{','.join(f'{place}x{count}' for place, count in tally.lags)}"
-    _read_tally(text)  # what could not be read back would make the whole ledger unreadable
+    _tally_in(text, digits_max=_DIGITS_MAX)
     return text
 
 
 def _read_tally(value: object) -> Tally:
+    return _tally_in(value, digits_max=_COUNT_DIGITS_MAX)
+
+
+def _tally_in(value: object, *, digits_max: int) -> Tally:
     since, counts, lags = _split(value, ":", 3)
-    succeeded, failed, retried, canceled = (_decimal(count) for count in _split(counts, ".", 4))
+    succeeded, failed, retried, canceled = (_decimal(count, digits_max) for count in _split(counts, ".", 4))
     pairs = [_split(pair, "x", 2) for pair in lags.split(",")] if lags else []
     if len(pairs) > len(LAG_CLASSES_MS):
         raise ValueError("more classes of lag than there are")
@@ -274,7 +280,7 @@ def _read_tally(value: object) -> Tally:
         failed=failed,
         retried=retried,
         canceled=canceled,
-        lags=tuple((_whole(_decimal(place), below=len(LAG_CLASSES_MS)), _decimal(count)) for place, count in pairs),
+        lags=tuple((_whole(_decimal(place, digits_max), below=len(LAG_CLASSES_MS)), _decimal(count, digits_max)) for place, count in pairs),
     )
 
 
@@ -286,8 +292,8 @@ def _split(value: object, by: str, parts: int) -> list[str]:
     return found
 
 
-def _decimal(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
+def _decimal(text: str, digits_max: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= digits_max):
         raise ValueError("a whole number expected")
     return int(text)
 
@@ -362,7 +368,7 @@ def _read_attempt(value: object) -> Attempt:
         raise ValueError("not of the expected form")
     number, started, took = (int(_matched(_BASE36_NUMBER, part).group(), base) for part, base in zip(parts, (10, 36, 36), strict=False))
     return Attempt(
-        number=_whole(number, below=limits.STORED_STARTS_BELOW),
+        number=_whole(number, below=limits.STORED_STARTS_BELOW + 1),  # the attempt after as many as can be read
         started_at=EpochMs(_work_moment(started)),
         ended_at=EpochMs(_work_moment(started + took)),
         outcome=_ENDS_BY_LETTER[parts[3]],

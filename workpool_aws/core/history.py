@@ -67,7 +67,7 @@ def _shortened(attempt: Attempt) -> Attempt:
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,
         outcome=attempt.outcome,
-        error_type=attempt.error_type,
+        error_type=_cut(attempt.error_type, limits.ATTEMPT_TYPE_BYTES),  # what is stored may be of somebody else's making
         error=_cut(attempt.error, limits.ATTEMPT_OLD_ERROR_BYTES),
     )
 

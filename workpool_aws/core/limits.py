@@ -64,6 +64,10 @@ STORED_STARTS_BELOW: Final = 10**6
 STORED_GENERATION_BELOW: Final = 10**12
 """Generations and versions: one each 100 ms for three thousand years."""
 STORED_TRIES_BELOW: Final = 1_000
+STORED_ITEM_BYTES_MAX: Final = 336 * 1024
+"""Of an item that is updated: what lies above it is needed for what its updates add, a result and errors above all."""
+STORED_CHUNK_BYTES_MAX: Final = 399 * 1024
+"""Of a chunk's item, to which only its time to live is added."""
 STORED_SLOTS_MAX: Final = 2 * PARALLELISM_MAX
 """Of a ledger; callbacks as many."""
 REBUILD_ROWS_MAX: Final = 100_000
@@ -234,6 +238,10 @@ assert ARGS_INLINE_BYTES_MAX + CONTEXT_INLINE_BYTES_MAX + RESULT_INLINE_BYTES_MA
     "a work must fit into an item"
 )
 assert CHUNK_BYTES + 8 * 1024 <= ITEM_BYTES_MAX, "a chunk must fit into an item"
+assert STORED_ITEM_BYTES_MAX + RESULT_INLINE_BYTES_MAX + 8 * ERROR_TEXT_MAX + 8 * 1024 <= ITEM_BYTES_MAX, (
+    "an item that can be read can be updated"
+)
+assert CHUNK_BYTES + 1024 <= STORED_CHUNK_BYTES_MAX < ITEM_BYTES_MAX, "a chunk that can be read can expire"
 assert CHUNKS_MAX * (CHUNK_BYTES - 3) >= PAYLOAD_BYTES_MAX, "a payload must fit into its chunks, which end between two characters"
 assert PAYLOAD_BYTES_MAX + ASSIGNMENT_BYTES_MAX <= EVENT_BYTES_MAX, "arguments must fit into the event"
 assert PAYLOAD_BYTES_MAX + CALLBACK_FRAME_BYTES_MAX <= EVENT_BYTES_MAX, "a context or a result must fit into the event of a callback"

@@ -16,7 +16,7 @@ from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Done, DoneKind, Tally
 from workpool_aws.model.work import Outcome
 
-__all__ = ["LAG_CLASSES_MS", "added", "error_rate", "executions", "is_full", "lag_ms_at", "permanent_failure_rate", "together"]
+__all__ = ["LAG_CLASSES_MS", "added", "error_rate", "executions", "is_ahead", "is_full", "lag_ms_at", "permanent_failure_rate", "together"]
 
 LAG_CLASSES_MS: Final = (
     *(10, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000, 7_000, 10_000, 20_000, 30_000),
@@ -28,6 +28,11 @@ LAG_CLASSES_MS: Final = (
 def is_full(tally: Tally | None, now: EpochMs) -> bool:
     """Whether its minute is over: it is to be reported, and a new one begun."""
     return tally is not None and now - tally.since >= limits.TALLY_MS
+
+
+def is_ahead(tally: Tally | None, now: EpochMs) -> bool:
+    """Whether its minute lies further ahead than clocks differ: nobody counted it, and it would never be over."""
+    return tally is not None and tally.since - now > limits.TALLY_MS
 
 
 def added(tally: Tally | None, records: Sequence[Done], lags_ms: Sequence[int], now: EpochMs) -> Tally | None:

@@ -227,6 +227,11 @@ def _take(ports: Ports, pool: str, generation: int, token: str) -> Ledger | None
         if lost.current is None:
             return _create(ports, pool, generation, token)
         met = lost.current
+    except ValueError:
+        # So large that nothing can be added to it.
+        met = ports.store.get(LedgerRef(pool))
+        if not isinstance(met, Unreadable):
+            raise
     if isinstance(met, Unreadable):
         return rebuild(ports, pool, generation, token, met)
     if isinstance(met, Ledger) and met.generation > generation:

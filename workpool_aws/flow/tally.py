@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workpool_aws.core import limits
-from workpool_aws.core.tally import added, is_full
+from workpool_aws.core.tally import added, is_ahead, is_full
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Done, MinuteReport, Tally
@@ -21,7 +21,7 @@ def carry_on(ports: Ports, pool: str, tally: Tally | None, records: Sequence[Don
     A minute that is over is reported before the commit that drops it from the ledger: a crash between has the next holder write the same
     report over it.
     """
-    if tally is not None and is_full(tally, now) and _report(ports, pool, tally):
+    if is_ahead(tally, now) or (tally is not None and is_full(tally, now) and _report(ports, pool, tally)):
         tally = None
     return added(tally, records, lags_ms, now)
 
