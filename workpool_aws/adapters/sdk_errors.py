@@ -49,6 +49,8 @@ __all__ = ["CALL_ERRORS", "NEVER_SENT", "SDK_ERRORS", "advice_for", "made", "tol
 T = TypeVar("T")
 Kinds = tuple[type[Exception], ...]
 
+_MISSHAPEN: Final[Kinds] = (AttributeError, LookupError, TypeError)
+"""What botocore raises, unguarded, of a credential process, a cache of tokens or a setting that answers with a value of another shape."""
 SDK_ERRORS: Final[Kinds] = (
     BotoCoreError,
     ClientError,
@@ -61,6 +63,7 @@ SDK_ERRORS: Final[Kinds] = (
     ValueError,
     EOFError,
     RuntimeError,
+    *_MISSHAPEN,
 )
 CALL_ERRORS: Final[Kinds] = (WorkpoolError, *SDK_ERRORS)
 """The errors of a call, with those of making its client."""
@@ -100,6 +103,7 @@ _ADVICE: Final[tuple[tuple[Kinds, str], ...]] = (
     ((ConnectionError, ConnectionClosedError, HTTPClientError), "try again"),
     ((RuntimeError,), "renew the credentials, if it is them"),
     ((OSError,), "look at the files that the AWS configuration names"),
+    (_MISSHAPEN, "look at the AWS config file, and at the process or the cached token that gives the credentials"),
 )
 
 
@@ -131,6 +135,10 @@ def _not_made(error: Exception) -> WorkpoolError:
         return UsageError("credentials", Words(told(error)), "a key id and its secret")
     if isinstance(error, ConfigParseError | ConfigNotFound | InvalidConfigError):
         return UsageError("AWS config file", Words(told(error)), "one that boto3 can read")
+    if isinstance(error, _MISSHAPEN):
+        return UsageError(
+            "AWS configuration", Words(told(error)), "of the shape that boto3 reads, what a credential process answers included"
+        )
     return UsageError("AWS configuration", Words(told(error)), "one that boto3 makes a client of")
 
 

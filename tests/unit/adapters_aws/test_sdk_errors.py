@@ -62,6 +62,10 @@ ERRORS = [made_of(kind) for kind in SDK] + [
     urllib3.exceptions.SSLError("certificate verify failed"),
     urllib3.exceptions.ProtocolError("Connection aborted."),
     UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"),
+    AttributeError("'list' object has no attribute 'get'"),  # a credential process that answers with a list
+    IndexError("list index out of range"),  # an empty credential_process
+    KeyError("11f6ad8e"),  # a cached token that is no JSON
+    TypeError("sequence item 0: expected str instance, int found"),  # a key id that is a number
 ]
 each_error = pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 
