@@ -11,9 +11,10 @@ import reprlib
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["NOTHING", "Words", "as_line", "as_text", "shown"]
+__all__ = ["NOTHING", "Words", "as_line", "as_text", "kind_of", "shown", "type_name"]
 
 _SHOWN_MAX: Final = 200
+_NAME_MAX: Final = 60
 _ITEMS_MAX: Final = 50
 _LEVELS_MAX: Final = 6
 _VALUES_MAX: Final = 4 * _ITEMS_MAX
@@ -71,7 +72,19 @@ def shown(value: object, *, limit: int = _SHOWN_MAX) -> str:
     line = _spelled(" ".join(text[: 4 * limit + 1].splitlines()))
     if len(line) <= limit and len(text) <= 4 * limit:
         return line
-    return f"{line[:limit]}… ({_type_name(value)})"
+    return f"{line[:limit]}… ({type_name(value)})"
+
+
+def type_name(value: object) -> str:
+    """The name of a value's class on one short line, read past whatever the class or its metaclass does."""
+    # Not `type(value).__name__`: a metaclass may answer that.
+    name = type.__dict__["__name__"].__get__(type(value))
+    return as_line(str.__str__(name), limit=_NAME_MAX)
+
+
+def kind_of(value: object) -> Words:
+    """What stands for a value that may be secret where `shown` would quote it: its class, and nothing of what it holds."""
+    return Words("None" if value is None else f"a value of type {type_name(value)}")
 
 
 def _repr(value: object) -> str:
@@ -80,13 +93,7 @@ def _repr(value: object) -> str:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - code of others, which must not replace the message that it is quoted in
-        return f"<{_type_name(value)} whose repr raises {_type_name(error)}>"
-
-
-def _type_name(value: object) -> str:
-    # Not `type(value).__name__`: a metaclass may answer that.
-    name = type.__dict__["__name__"].__get__(type(value))
-    return as_line(str.__str__(name), limit=60)
+        return f"<{type_name(value)} whose repr raises {type_name(error)}>"
 
 
 class _Short(reprlib.Repr):

@@ -13,6 +13,7 @@ from workpool_aws.settings import read_settings
 from workpool_aws.task_pool.durable import DurablePool, hand_over
 from workpool_aws.tasks.deadline import Phase, TimedContext, TimeLeft, time_left
 from workpool_aws.tasks.records import Task, TaskFailure, Unstarted, name_of
+from workpool_aws.text import type_name
 
 if TYPE_CHECKING:
     from workpool_aws.asking import LambdaContext
@@ -99,7 +100,7 @@ def _as_exception(error: BaseException) -> Exception:
     """A group of Exceptions must hold it, and a drain must not end a process that the task did not end."""
     if isinstance(error, Exception):
         return error
-    if type(error).__name__ == "CancelledError":
+    if type_name(error) == "CancelledError":
         wrapped: Exception = TaskCanceled("the coroutine was canceled")
     else:
         wrapped = TaskExited(f"the task raised {_shown(error)}: the process goes on")
@@ -114,13 +115,14 @@ def _is_number(value: object) -> bool:
 def _shown(error: BaseException) -> str:
     try:
         return repr(error)
-    except Exception:  # noqa: BLE001 - the error of a task must be reported, whatever its class does
-        return type(error).__name__
+    except BaseException:  # noqa: BLE001 - the error of a task must be reported, whatever its class does
+        return type_name(error)
 
 
 def _note(error: BaseException, text: str) -> None:
-    # A frozen dataclass may be an exception, and refuses notes: it goes out without.
-    with suppress(Exception):
+    # A frozen dataclass may be an exception, and refuses notes: it goes out without. Whatever its class does then, the thread goes on:
+    # with the thread the task would never be over, and every drain would wait for it.
+    with suppress(BaseException):
         error.add_note(text)
 
 
@@ -139,4 +141,4 @@ def tell_beside(error: BaseException, failures: Sequence[TaskFailure], pool: str
 
     telemetry = LoggerTelemetry(read_settings().log_level)
     for failure in failures:
-        telemetry.tell(facts.TaskFailed(pool=pool, task=name_of(failure.task), error_type=type(failure.error).__name__))
+        telemetry.tell(facts.TaskFailed(pool=pool, task=name_of(failure.task), error_type=type_name(failure.error)))

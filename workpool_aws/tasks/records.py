@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from workpool_aws.text import type_name
+
 __all__ = ["CrewStats", "Task", "TaskFailure", "Unstarted", "name_of"]
 
 Task = Callable[[], object]
@@ -33,9 +35,9 @@ def name_of(task: object) -> str:
         task = task.func
     try:
         name: object = getattr(task, "__qualname__", None)
-    except Exception:  # noqa: BLE001 - an object may do anything when it is asked, and is named here because it failed
+    except BaseException:  # noqa: BLE001 - an object may do anything when it is asked, and is named here because it failed
         name = None
-    return name if isinstance(name, str) else type(task).__qualname__
+    return name if isinstance(name, str) else type_name(task)
 
 
 @dataclass(frozen=True, slots=True)

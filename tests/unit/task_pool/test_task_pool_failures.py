@@ -52,6 +52,49 @@ def test_the_group_is_an_error_of_the_package_and_can_be_picked_from():
     assert issubclass(TasksFailed, WorkpoolError)
 
 
+class RefusesNotes(Exception):
+    def add_note(self, note):
+        raise SystemExit
+
+
+class RefusesAttributes(Exception):
+    def __setattr__(self, name, value):
+        raise SystemExit
+
+
+class HasNoText(BaseException):
+    def __repr__(self):
+        raise SystemExit
+
+
+class HasNoName:
+    def __getattr__(self, name):
+        raise SystemExit
+
+    def __call__(self):
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    "task",
+    [partial(fail, RefusesNotes()), partial(fail, RefusesAttributes()), partial(fail, HasNoText()), HasNoName()],
+    ids=["notes", "attributes", "text", "name"],
+)
+def test_an_error_that_cannot_even_be_described_ends_no_thread(task):
+    """A drain would wait for the task of a dead thread without end."""
+    pool = TaskPool(max_workers=1)
+    ran = threading.Event()
+    pool.add(task, ran.set)
+    drain = threading.Thread(target=lambda: failures.extend(failures_of(pool.drain)), daemon=True)
+    failures = []
+    drain.start()
+    drain.join(WAIT_S)
+    assert not drain.is_alive()
+    assert len(failures) == 1
+    assert ran.is_set()
+    pool.done()
+
+
 def test_a_failure_is_reported_once_and_the_pool_goes_on():
     pool = TaskPool()
     pool.add(partial(fail, ValueError()))
