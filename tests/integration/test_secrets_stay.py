@@ -1,13 +1,14 @@
 """Nothing of what users put into work items leaves by a side door: whole runs under faults, and every stream of them searched."""
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from workpool_aws import OnCompleteEvent, RetryPolicy, StoreUnavailable, Workpool
+from workpool_aws import OnCompleteEvent, RetryPolicy, StoreUnavailable, UsageError, Workpool
 from workpool_aws.cli.main import main
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.faults import Fault, Faults
@@ -104,3 +105,23 @@ def test_no_stream_of_a_run_has_what_users_put_in(monkeypatch: pytest.MonkeyPatc
         for secret in secrets - {RAISED, ARGUMENT}:
             assert secret not in shown, f"seed {seed}: in an answer of the command line"
     assert carried > 0, "no report had to be carried: the faults are too few for this test to show anything"
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda own: own.enqueue_action(None, "f", {}, context={"password": ARGUMENT}),
+        lambda own: own.enqueue_action(None, {"password": ARGUMENT}, "f"),
+        lambda own: own.enqueue_action({"password": ARGUMENT}, "f", {}),
+        lambda own: own.enqueue_action(None, "f", {}, on_complete={"password": ARGUMENT}),
+        lambda own: own.enqueue_action_batch(None, "f", {"password": ARGUMENT}),
+        lambda own: own.enqueue_action(None, "f", [{"password": ARGUMENT}]),
+        lambda own: own.enqueue_action(None, "f", {"_workpool": ARGUMENT}),
+    ],
+    ids=["no target", "in the target's place", "in the context's place", "in the callback's place", "no list", "a list", "reserved"],
+)
+def test_no_refusal_quotes_what_was_to_be_stored(mistake: Callable[[Any], object]) -> None:
+    """A caller that does not catch it has it in its log."""
+    with LocalCloud(engine="memory") as cloud, pytest.raises(UsageError) as refused:
+        mistake(cloud.workpool("secrets"))
+    assert ARGUMENT not in str(refused.value)

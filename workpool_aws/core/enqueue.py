@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
@@ -17,6 +17,7 @@ from workpool_aws.model.ids import EpochMs, WorkId, make_ids
 from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, POOL, TABLE
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind, Outcome, State, Work
+from workpool_aws.text import kind_of
 
 __all__ = [
     "DEPLOYED_AS",
@@ -146,7 +147,7 @@ def read_caller(ctx: object) -> Caller:
         return Caller()
     arn, request_id = getattr(ctx, "invoked_function_arn", None), getattr(ctx, "aws_request_id", None)
     if not isinstance(arn, str) or not isinstance(request_id, str):
-        raise UsageError("ctx", ctx, "the context that Lambda gave to the handler, or None outside of Lambda")
+        raise UsageError("ctx", kind_of(ctx), "the context that Lambda gave to the handler, or None outside of Lambda")
     parts = FUNCTION_ARN.fullmatch(arn)
     if parts is None:
         return Caller(function_arn=arn, request_id=request_id)
@@ -178,7 +179,9 @@ def resolve_target(target: object, caller: Caller) -> str:
             )
     if is_decorated(target):
         raise UsageError("target", target, DEPLOYED_AS)
-    raise UsageError("target", target, "the ARN of a Lambda function, version or alias, or a function name ('name' or 'name:alias')")
+    # Arguments in the target's place are as secret as in their own.
+    got = kind_of(target) if isinstance(target, Mapping) else target
+    raise UsageError("target", got, "the ARN of a Lambda function, version or alias, or a function name ('name' or 'name:alias')")
 
 
 def is_decorated(value: object) -> bool:
@@ -196,7 +199,7 @@ def resolve_callback(on_complete: object, context: object, exclude: object, call
     excluded = _check_outcomes(exclude)
     if on_complete is None:
         if context is not None:
-            raise UsageError("context", context, "None without on_complete, since nothing would receive it")
+            raise UsageError("context", kind_of(context), "None without on_complete, since nothing would receive it")
         if excluded:
             raise UsageError("on_complete_exclude", exclude, "empty without on_complete, since there is no callback to leave out")
         return Callback()
@@ -217,7 +220,7 @@ def _resolve_callback_target(on_complete: object, caller: Caller) -> str:
         if is_decorated(on_complete):
             raise UsageError("on_complete", on_complete, DEPLOYED_AS) from None
         allowed = "the ARN of a Lambda function, an SQS queue or an SNS topic, or a function name ('name' or 'name:alias')"
-        raise UsageError("on_complete", on_complete, allowed) from None
+        raise UsageError("on_complete", kind_of(on_complete) if isinstance(on_complete, Mapping) else on_complete, allowed) from None
 
 
 def _check_outcomes(exclude: object) -> frozenset[Outcome]:
@@ -312,7 +315,7 @@ def encode_one(args: object) -> str:
 def encode_batch(args: object) -> list[str]:
     """The arguments of every work of a batch as JSON, in order. Raises UsageError: one is bad; the message names its index."""
     if not isinstance(args, Sequence) or isinstance(args, str | bytes | bytearray):
-        raise UsageError("args", args, "a list of JSON objects")
+        raise UsageError("args", kind_of(args), "a list of JSON objects")
     return [encode_object(one, f"args[{index}]", limits.PAYLOAD_BYTES_MAX) for index, one in enumerate(args)]
 
 

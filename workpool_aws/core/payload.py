@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Final, Protocol
 
 from workpool_aws.errors import PayloadTooLarge, UsageError
-from workpool_aws.text import Words
+from workpool_aws.text import Words, kind_of
 
 __all__ = ["DEPTH_MAX", "RESERVED_KEY", "JsonValue", "checked_json", "encode_object", "encode_result", "encode_value"]
 
@@ -50,9 +50,9 @@ def encode_object(value: object, field: str, limit: int) -> str:
     """
     plain = _Walk(field, limit, opens_words=False).visit(value, field, 0)
     if not isinstance(plain, dict):
-        raise UsageError(field, _TypeOf(value), "a JSON object: a dict with str keys")
+        raise UsageError(field, kind_of(value), "a JSON object: a dict with str keys")
     if RESERVED_KEY in plain:
-        raise UsageError(f"{field}.{RESERVED_KEY}", _TypeOf(plain[RESERVED_KEY]), "absent, since the pool keeps this key for itself")
+        raise UsageError(f"{field}.{RESERVED_KEY}", kind_of(plain[RESERVED_KEY]), "absent, since the pool keeps this key for itself")
     return _encode(plain, field, limit)
 
 
@@ -81,16 +81,6 @@ def _encode(value: JsonValue, field: str, limit: int) -> str:
     if size_bytes > limit:
         raise PayloadTooLarge(field, size_bytes, limit)
     return text
-
-
-class _TypeOf:
-    """Stands for a value in a message: its type, and nothing of what it holds."""
-
-    def __init__(self, value: object) -> None:
-        self._shown = "None" if value is None else f"a value of type {type(value).__name__}"
-
-    def __repr__(self) -> str:
-        return self._shown
 
 
 class _Walk:
@@ -124,7 +114,7 @@ class _Walk:
         checked: dict[str, JsonValue] = {}
         for key, item in items:
             if not isinstance(key, str):
-                raise UsageError(f"{path} key", _TypeOf(key), "a str, as every key of a JSON object")
+                raise UsageError(f"{path} key", kind_of(key), "a str, as every key of a JSON object")
             checked[self._text(key, f"{path} key")] = self.visit(item, _path_to(path, key), depth + 1)
         return checked
 
@@ -143,13 +133,13 @@ class _Walk:
             return self.visit(value.value, path, depth + 1)
         if self._opens_words and (isinstance(value, _WORDS) or _is_uuid(value)):
             return _word(value, path)
-        raise UsageError(path, _TypeOf(value), _HIDDEN if _is_secret(value) else _PLAIN)
+        raise UsageError(path, kind_of(value), _HIDDEN if _is_secret(value) else _PLAIN)
 
     def _text(self, value: str, path: str) -> str:
         try:
             self._count(len(value.encode()))
         except UnicodeEncodeError:
-            raise UsageError(path, _TypeOf(value), "valid Unicode, without lone surrogates") from None
+            raise UsageError(path, kind_of(value), "valid Unicode, without lone surrogates") from None
         return value
 
     def _count(self, size_bytes: int) -> None:
@@ -172,7 +162,7 @@ def _dumped(serializer: _Serializer, value: object, path: str) -> object:
         shown = serializer.to_python(value, mode="python", by_alias=True, warnings=False)
     except Exception as error:
         # Without its text, which may quote the value: the class of the error, and the error itself as the cause.
-        raise UsageError(path, _TypeOf(value), f"something that pydantic can write as JSON (it raised {type(error).__name__})") from error
+        raise UsageError(path, kind_of(value), f"something that pydantic can write as JSON (it raised {type(error).__name__})") from error
     _refuse_secrets(shown, plain, path, 0)
     return plain
 
@@ -183,7 +173,7 @@ def _refuse_secrets(shown: object, plain: object, path: str, depth: int) -> None
         return
     if _is_secret(shown):
         if isinstance(plain, str) and plain and not plain.strip("*"):
-            raise UsageError(path, _TypeOf(shown), _HIDDEN)
+            raise UsageError(path, kind_of(shown), _HIDDEN)
     elif isinstance(shown, Mapping) and isinstance(plain, dict):
         for inner, (key, written) in zip(shown.values(), plain.items(), strict=False):
             _refuse_secrets(inner, written, _path_to(path, str(key)), depth + 1)
@@ -209,7 +199,7 @@ def _word(value: object, path: str) -> JsonValue:
     try:
         return str(to_jsonable_python(value))
     except Exception as error:  # a time zone of the user's own, say
-        raise UsageError(path, _TypeOf(value), f"something that pydantic can write as JSON (it raised {type(error).__name__})") from error
+        raise UsageError(path, kind_of(value), f"something that pydantic can write as JSON (it raised {type(error).__name__})") from error
 
 
 def _whole(value: int, path: str) -> int:

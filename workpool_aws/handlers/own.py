@@ -9,7 +9,7 @@ from workpool_aws.compose import stands_in
 from workpool_aws.core.targets import OWN_FUNCTION
 from workpool_aws.errors import UsageError
 from workpool_aws.settings import read_settings
-from workpool_aws.text import Words
+from workpool_aws.text import Words, kind_of
 
 __all__ = ["refuse_other_table", "refuse_work_item"]
 
@@ -27,6 +27,6 @@ def refuse_other_table(table: str) -> None:
 def refuse_work_item(event: Mapping[str, object]) -> None:
     """Raise UsageError for the event of a work item or callback, or one that is no object: nothing was read or written."""
     if not isinstance(event, Mapping):
-        raise UsageError("event", event, "a JSON object")
+        raise UsageError("event", kind_of(event), "a JSON object")
     if WORKPOOL_KEY in event:
         raise UsageError("target", Words("an event of a work item"), OWN_FUNCTION)

@@ -117,7 +117,7 @@ def test_a_batch_of_statuses_keeps_the_order_of_its_ids(world: World) -> None:
         (
             "status",
             ("an id", "an id"),
-            "ctx must be the context that Lambda gave to the handler, or None outside of Lambda; got 'an id'",
+            "ctx must be the context that Lambda gave to the handler, or None outside of Lambda; got a value of type str",
         ),
     ],
 )

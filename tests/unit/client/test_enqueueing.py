@@ -111,7 +111,7 @@ def test_when_a_work_is_due(world: World, when: dict[str, object], due_at: int) 
             + repr("send:$LATEST.PUBLISHED"),
         ),
         ({"target": "123456789012:function:send"}, f"target must be {TARGETS}; got '123456789012:function:send'"),
-        ({"ctx": {}}, "ctx must be the context that Lambda gave to the handler, or None outside of Lambda; got {}"),
+        ({"ctx": {}}, "ctx must be the context that Lambda gave to the handler, or None outside of Lambda; got a value of type dict"),
         ({"retry": 3}, f"retry must be {RETRIES}; got 3"),
         ({"retry": 1}, f"retry must be {RETRIES}; got 1"),
         ({"run_after": 5}, "run_after must be a timedelta; got 5"),
@@ -219,8 +219,8 @@ def test_an_empty_batch_is_no_work_and_no_request(world: World, kind: str) -> No
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ({"x": 1}, "args must be a list of JSON objects; got {'x': 1}"),
-        ("[]", "args must be a list of JSON objects; got '[]'"),
+        ({"x": 1}, "args must be a list of JSON objects; got a value of type dict"),
+        ("[]", "args must be a list of JSON objects; got a value of type str"),
         ([{}, None], "args[1] must be a JSON object: a dict with str keys; got None"),
         ([{}, {}, {}, {"x": float("nan")}], "args[3].x must be a finite number; got nan"),
     ],
