@@ -17,6 +17,7 @@ from workpool_aws.model.ids import WorkId, is_ulid
 from workpool_aws.model.messages import CallbackTicket
 from workpool_aws.parameters import check_function, plain_handler
 from workpool_aws.ports import Ports
+from workpool_aws.settings import refuse_other_pools
 from workpool_aws.text import Words
 
 __all__ = ["CallbackHandler", "OnCompleteEvent", "ticket_in"]
@@ -66,12 +67,14 @@ class CallbackHandler(Generic[R]):
         """What Lambda calls.
 
         Raises:
-            UsageError: the event is no callback of a pool. The function did not run.
+            UsageError: the event is no callback of a pool, or of one that this function does not serve. The function did not run.
             StoreUnavailable: the function ran, but that could not be marked: it may be called again.
         """
         if not isinstance(event, Mapping):
             raise UsageError("event", Words(type(event).__name__), _SHAPE)
         told, ticket = _read(event), ticket_in(event)
+        if ticket is not None:
+            refuse_other_pools(f"event.{WORKPOOL_KEY}.pool", ticket.pool)
         self.function(told)
         after_body = invocation.after_body.get()
         if after_body is not None:

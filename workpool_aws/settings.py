@@ -14,7 +14,7 @@ from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
 from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, POOL, POOL_LENGTH_MAX, ROLE_ARN, SCHEDULE_GROUP, TABLE
 
-__all__ = ["DECORATED", "SERVES", "Settings", "pools_served", "read_settings"]
+__all__ = ["DECORATED", "SERVES", "Settings", "pools_served", "read_settings", "refuse_other_pools"]
 
 DECORATED: Final = "WORKPOOL_DECORATED"
 """What a deployment sets to "1" for a function whose handler is decorated. Read by others, from Lambda's answer about that function."""
@@ -110,6 +110,16 @@ def pools_served(text: object) -> frozenset[str] | None:
     if not isinstance(text, str) or not text.strip():
         return None
     return frozenset(name.strip() for name in text.split(","))
+
+
+def refuse_other_pools(field: str, pool: str) -> None:
+    """Let only the pools pass that this function's deployment names. Who sends the event has asked already; it may come from elsewhere.
+
+    Raises UsageError: it names others.
+    """
+    serves = read_settings().serves
+    if serves is not None and pool not in serves:
+        raise UsageError(field, pool, f"a pool in {SERVES}, which says whose work items and callbacks this function runs")
 
 
 def _matching(environ: Mapping[str, str], name: str, pattern: re.Pattern[str], allowed: str) -> str | None:

@@ -27,7 +27,7 @@ from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.parameters import InvalidArgumentsError, Parameters, plain_handler
 from workpool_aws.ports import Ports
-from workpool_aws.settings import SERVES, read_settings
+from workpool_aws.settings import refuse_other_pools
 from workpool_aws.text import Words
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _REPORTER: Final = "worker"
+_POOL_FIELD: Final = f"event.{WORKPOOL_KEY}.pool"
 _TIMED: Final = "the context that Lambda gives to a handler"
 _CLAIM_REFUSED: Final = "refused by the claim"
 _TRACE_OF: Final[Callable[[BaseException], TracebackType | None]] = vars(BaseException)["__traceback__"].__get__
@@ -159,13 +160,14 @@ class Worker(Generic[P, R]):
         if assignment is None and (ticket := ticket_from_wire(event[WORKPOOL_KEY])) is not None:
             # A worker may be told of another work's end, too: its arguments are what any undecorated target receives. Nobody reads what it
             # returns, so that is not sent: Lambda could fail to encode it, and the function would run again.
+            refuse_other_pools(_POOL_FIELD, ticket.pool)
             self._run_directly(arguments)
             acknowledge(self._ports_of(ticket.table), ticket)
             return None
         if assignment is None:
             given = type(event[WORKPOOL_KEY]).__name__  # and not what it says: it may hold what proves a report
             raise UsageError(f"event.{WORKPOOL_KEY}", Words(f"a {given} that cannot be read"), "the assignment that a pool sends")
-        _refuse_other_pools(assignment.pool)
+        refuse_other_pools(_POOL_FIELD, assignment.pool)
         ports = self._ports_of(assignment.table)
         report = self._perform(ports, assignment, arguments, context)
         if report is not None:
@@ -224,13 +226,6 @@ class Worker(Generic[P, R]):
             _ports=ports,
             _remaining_ms=remaining_ms,
         )
-
-
-def _refuse_other_pools(pool: str) -> None:
-    """Let only the pools pass that this function's deployment names. The loop has asked already; an event may come from elsewhere."""
-    serves = read_settings().serves
-    if serves is not None and pool not in serves:
-        raise UsageError(f"event.{WORKPOOL_KEY}.pool", pool, f"a pool in {SERVES}, which says whose work items this function runs")
 
 
 def _claim(ports: Ports, assignment: Assignment, context: object) -> str | None:

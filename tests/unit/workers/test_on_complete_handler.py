@@ -66,6 +66,30 @@ def test_every_outcome_is_told_as_a_result(
     assert [event.result for event in received] == [result]
 
 
+@pytest.mark.parametrize("decorator", ["on_complete", "action"])
+def test_a_callback_of_a_pool_that_the_function_does_not_serve_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch, decorator: str
+) -> None:
+    """Its sender asked Lambda, and may not have been allowed to."""
+    monkeypatch.setenv("WORKPOOL_SERVES", "billing")
+    ran: list[object] = []
+    pool, work = world.pool(), a_told_work(world)
+
+    def told(event: OnCompleteEvent) -> None:
+        ran.append(event)
+
+    def works(work_id: str, context: object, result: object) -> None:
+        ran.append((work_id, context, result))
+
+    ended = pool.on_complete(told) if decorator == "on_complete" else pool.action(works)
+
+    with pytest.raises(UsageError, match=r"a pool in WORKPOOL_SERVES, .*; got 'email'"):
+        ended(event_for(work), Context())
+
+    assert ran == []
+    assert world.work(work.id) == work
+
+
 def test_without_a_ticket_nothing_is_marked(world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent]) -> None:
     work = a_told_work(world)
     event = event_for(work)
