@@ -85,6 +85,32 @@ def test_a_function_is_callable() -> None:
         cloud.function(handler)
 
 
+class Recursing:
+    def __call__(self, _event: object, _context: object) -> str:
+        return "ran"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self, name + "x")
+
+
+class Nameless(Recursing):
+    @property
+    def __name__(self) -> str:
+        raise RuntimeError("no name")
+
+
+@pytest.mark.parametrize("kind", [Recursing, Nameless])
+def test_a_handler_with_odd_attributes_runs_under_the_name_of_its_class(kind: type[Recursing]) -> None:
+    handler = kind()
+    with LocalCloud() as cloud:
+        fn = cloud.function(handler)
+        cloud.invoke(fn, {})
+        cloud.run_until_idle()
+
+        assert fn.endswith(f":function:{kind.__name__}")
+        assert [each.outcome for each in cloud.invocations(handler)] == ["success"]
+
+
 def test_a_cloud_outside_of_its_with_says_so() -> None:
     with pytest.raises(LocalCloudError, match="with"):
         LocalCloud(engine="memory").function(lambda _event, _context: None)

@@ -13,7 +13,7 @@ from workpool_aws.errors import UsageError
 from workpool_aws.flow.deployment import record
 from workpool_aws.local.chance import SeededChooser
 from workpool_aws.local.faults import Faults, NoFaults
-from workpool_aws.local.functions import Function, Handler, function_arn, name_of
+from workpool_aws.local.functions import Function, Handler, function_arn, is_decorated, name_of
 from workpool_aws.local.kernel import LocalCloudError
 from workpool_aws.local.leftovers import described, leftovers
 from workpool_aws.local.options import ClockName, CloudOptions, Takes, function_name, milliseconds, pool_names, takes_ms, whole
@@ -213,7 +213,7 @@ class LocalCloud:
         """
         if not callable(handler):
             raise UsageError("handler", handler, "a callable of (event, context)")
-        decorated = bool(getattr(handler, "__workpool__", False))
+        decorated = is_decorated(handler)
         added = self._open.functions.add(
             Function(
                 name=name_of(handler) if name is None else function_name(name),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-__all__ = ["ACCOUNT", "REGION", "Event", "Function", "Functions", "Handler", "Resolved", "function_arn", "name_of"]
+__all__ = ["ACCOUNT", "REGION", "Event", "Function", "Functions", "Handler", "Resolved", "function_arn", "is_decorated", "name_of"]
 
 ACCOUNT: Final = "123456789012"
 REGION: Final = "us-east-1"
@@ -26,8 +26,19 @@ _NAME_LENGTH_MAX = 64
 
 def name_of(handler: object) -> str:
     """A function's name from its handler's, without what Lambda does not allow in one."""
-    own = str(getattr(handler, "__name__", type(handler).__name__))
+    try:
+        own = str(getattr(handler, "__name__", type(handler).__name__))
+    except Exception:  # noqa: BLE001 - attributes of a user's callable may be anything
+        own = type(handler).__name__
     return _REFUSED.sub("", own)[: _NAME_LENGTH_MAX - 4] or "function"
+
+
+def is_decorated(handler: object) -> bool:
+    """Whether a pool's decorator made it."""
+    try:
+        return bool(getattr(handler, "__workpool__", False))
+    except Exception:  # noqa: BLE001 - as above
+        return False
 
 
 def function_arn(name: str) -> str:
