@@ -10,6 +10,7 @@ import re
 import reprlib
 from collections.abc import Iterator
 from typing import Final
+from unicodedata import category
 
 __all__ = ["NOTHING", "Words", "as_line", "as_text", "kind_of", "shown", "type_name"]
 
@@ -20,6 +21,7 @@ _LEVELS_MAX: Final = 6
 _VALUES_MAX: Final = 4 * _ITEMS_MAX
 _DIGITS_MAX: Final = 300
 _MARKS_MAX: Final = 4
+"""Marks upon one letter, of whatever script: more would run into the lines above and below."""
 
 _NEWLINE: Final = re.compile(r"\r\n|\r")
 _UNSEEN: Final = re.compile(
@@ -29,9 +31,6 @@ _UNSEEN: Final = re.compile(
     "]"
 )
 _SELECTORS: Final = re.compile("(?<=[\ufe00-\ufe0f])[\ufe00-\ufe0f]|^[\ufe00-\ufe0f]")
-_MARK: Final = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
-_PILE: Final = re.compile(f"(?<=[{_MARK}]{{{_MARKS_MAX}}})[{_MARK}]")
-"""A mark beyond the fourth upon one letter, which would run into the lines above and below."""
 
 
 class Words(str):
@@ -150,10 +149,19 @@ def _cut(text: str, limit: int | None) -> str:
 def _spelled(line: str) -> str:
     if line.isascii() and line.isprintable():
         return line
-    line = _PILE.sub(_escape_match, _SELECTORS.sub(_escape_match, _UNSEEN.sub(_escape_match, line)))
+    line = _without_piles(_SELECTORS.sub(_escape_match, _UNSEEN.sub(_escape_match, line)))
     return "".join(one if one.isprintable() else " " if one.isspace() and one not in _BREAKS else _escape(one) for one in line)
 
 
+def _without_piles(line: str) -> str:
+    marks, kept = 0, list[str]()
+    for one in line:
+        marks = marks + 1 if category(one) in _MARKS else 0
+        kept.append(one if marks <= _MARKS_MAX else _escape(one))
+    return "".join(kept)
+
+
+_MARKS: Final = frozenset({"Mn", "Me"})
 _BREAKS: Final = frozenset("\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029\n\r\t")
 
 

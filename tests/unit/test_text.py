@@ -66,6 +66,13 @@ def test_what_is_short_and_printable_is_shown_as_python_would(value):
         assert shown(value) == repr(value)
 
 
+@pytest.mark.parametrize("mark", ["\u0301", "\u0591", "\u0651", "\u0e47", "\u0f74", "\u20dd", "\U0001e8d0"], ids=ascii)
+def test_marks_do_not_pile_up_on_a_letter_of_any_script(mark: str) -> None:
+    """They would run into the lines above and below."""
+    assert as_line("a" + mark * 30).count(mark) == as_text("a" + mark * 30).count(mark) == 4
+    assert as_line(("a" + mark * 4) * 3) == ("a" + mark * 4) * 3
+
+
 @pytest.mark.parametrize("text", ["plain", "Grüße, 世界, مرحبا", "a b", "❤️", "e\u0301", "", "{}[]()'\""])
 def test_ordinary_text_stays_as_it_is(text):
     assert as_line(text) == as_text(text) == text
