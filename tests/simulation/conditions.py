@@ -31,6 +31,7 @@ __all__ = ["EXISTS", "leaving_out", "parts_of", "step_of", "weakened"]
 EXISTS: Final = "exists"
 """The part that every update has: it never creates an item."""
 
+_A_NUMBER: Final = Above("version", -1)
 _left_out: list[tuple[str, str]] = []
 
 
@@ -93,8 +94,8 @@ def _step_of_status(write: Update) -> str:
 
 
 def parts_of(write: Write) -> dict[str, Condition]:
-    """The parts of its condition, by name."""
-    return {_named(part): part for part in _flat(write.condition)}
+    """The parts of its condition, by name; but for what any ledger of ours meets, whose version is a number."""
+    return {_named(part): part for part in _flat(write.condition) if part != _A_NUMBER}
 
 
 def _flat(condition: Condition | None) -> tuple[Condition, ...]:
