@@ -316,14 +316,6 @@ _READS: Final = (
 
 _DOORS: Final = (
     _quiet(
-        "take hold: the version is a number",
-        "WP-12",
-        "flow.hold:_take",
-        'All((Below("generation", generation), Above("version", -1)))',
-        'Below("generation", generation)',
-        "integration/test_hostile_control.py::test_a_damaged_ledger_is_made_anew_with_all_that_runs",
-    ),
-    _quiet(
         "targets: the library's own functions",
         "WP-12",
         "flow.start:_refusal",
