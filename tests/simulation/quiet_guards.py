@@ -334,7 +334,7 @@ _DOORS: Final = (
     _quiet(
         "worker: other pools",
         "WP-12",
-        "workers:_refuse_other_pools",
+        "settings:refuse_other_pools",
         "if serves is not None and pool not in serves:",
         "if False:",
         f"{_TARGETS}test_a_decorated_worker_refuses_other_pools_too",
