@@ -13,6 +13,7 @@ from workpool_aws.flow.complete import complete
 from workpool_aws.handlers.main_loop import InvocationContext
 from workpool_aws.handlers.own import refuse_other_table, refuse_work_item
 from workpool_aws.model import facts
+from workpool_aws.text import as_line
 
 __all__ = ["RecordUnreadable", "handler"]
 
@@ -64,4 +65,5 @@ def _refuse(record: UnreadableRecord) -> None:
         refuse_other_table(record.table)
         fact = facts.RecordUnreadable(pool=record.pool or "", work_id=record.work_id or "", reason=record.reason)
         ports_for(record.table).telemetry.tell(fact)
-    raise RecordUnreadable(f"{record.reason} (table {record.table}, pool {record.pool}, work {record.work_id})")
+    # On one line, and without what no runtime can report: half a surrogate pair in it would end the process.
+    raise RecordUnreadable(as_line(f"{record.reason} (table {record.table}, pool {record.pool}, work {record.work_id})"))

@@ -10,7 +10,7 @@ from builders import a_work
 from pool_world import TABLE, Context, World, event_of
 from workpool_aws.compose import use_ports
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.handlers.completion import handler
+from workpool_aws.handlers.completion import RecordUnreadable, handler
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.work import Outcome, State
 from workpool_aws.ports import Ports
@@ -69,3 +69,17 @@ def test_without_an_answer_it_raises_and_lambda_delivers_the_record_again(world:
 
     assert world.work(assignment.work_id).outcome is Outcome.SUCCESS
     assert asked == [TABLE] * 2
+
+
+def test_what_is_said_of_an_unreadable_record_can_be_reported_and_logged(asked: list[str]) -> None:
+    """Lambda's runtime ends the process over half a surrogate pair, and writes the rest to the log as it is."""
+    own = {"version": 1, "table": TABLE, "pool": "email", "work_id": "\ud800\x1b[31m\nforged line"}
+    record = {"requestContext": {"condition": "Success"}, "requestPayload": {"_workpool": own}, "responsePayload": 7}
+
+    with pytest.raises(RecordUnreadable) as raised:
+        handler(record, Context())
+
+    text = str(raised.value)
+    assert text.encode()
+    assert text.isprintable()
+    assert asked == [TABLE]
