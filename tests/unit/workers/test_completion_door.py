@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from builders import a_work
+from builders import NOW, a_work
 from pool_world import TABLE, Context, World, event_of
 from workpool_aws.compose import use_ports
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.handlers.completion import RecordUnreadable, handler
+from workpool_aws.model.loop import LoopState, Status
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.work import Outcome, State
 from workpool_aws.ports import Ports
@@ -41,6 +42,7 @@ def record_of(assignment: Assignment) -> dict[str, object]:
 
 
 def test_a_record_completes_its_start_in_the_table_that_it_names_and_wakes_the_loop(world: World, asked: list[str]) -> None:
+    world.put(Status(pool="email", state=LoopState.IDLE, generation=1, lease_until=NOW))
     assignment = world.start(a_work(claimed=False))
 
     handler(record_of(assignment), Context())
