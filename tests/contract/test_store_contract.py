@@ -5,12 +5,15 @@ Among them: requests stay inside DynamoDB's limits [WP-11], and a damaged item h
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 from workpool_aws.adapters.capacity import ITEM_BYTES_MAX, item_size
 from workpool_aws.adapters.codec import encode
+from workpool_aws.core.limits import STORED_ITEM_BYTES_MAX
+from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
     Config,
@@ -674,12 +677,22 @@ def test_a_failed_condition_on_a_damaged_item_tells_it(engine):
     assert cancelled.value.current == (refused.value.current,)
 
 
+@contextmanager
+def as_the_engine_raised_it():
+    """What an engine in this process raises of itself the store takes for no answer, and a deviation is no missing answer."""
+    try:
+        yield
+    except StoreUnavailable as told:
+        raise told.__cause__ or told from None
+
+
 def test_a_number_and_a_text_compare_as_false(engine):
     engine.inject(f"{POOL}#control", "status", {"s": "idle", "g": "three", "l": 0})
 
     for condition in (Below("generation", 9), Above("generation", 0)):
-        with pytest.raises(ConditionFailed):
-            engine.store.write(Update(ref=StatusRef(POOL), set={"wake_at": 1}, condition=condition))
+        update = Update(ref=StatusRef(POOL), set={"wake_at": 1}, condition=condition)
+        with pytest.raises(ConditionFailed), as_the_engine_raised_it():
+            engine.store.write(update)
 
 
 def test_a_text_is_not_a_number_whatever_it_spells(engine):
@@ -692,10 +705,17 @@ def padded_to(size):
     return make_work(1, args="x" * (size - item_size(encode(make_work(1, args="")))))
 
 
-def test_an_item_of_exactly_the_limit_is_stored(store):
-    store.write(Put(padded_to(ITEM_BYTES_MAX)))
+def test_an_item_of_exactly_the_limit_is_stored(engine):
+    engine.store.write(Put(padded_to(ITEM_BYTES_MAX)))
 
-    assert len(store.get(WorkRef(POOL, work_id(1))).args) > 400_000
+    assert len(engine.dump()[f"{POOL}#work#0", work_id(1)]["a"]) > 400_000
+
+
+def test_an_item_that_no_update_would_fit_is_damage(store):
+    """[WP-12]"""
+    store.write(Put(padded_to(STORED_ITEM_BYTES_MAX + 1)))
+
+    assert isinstance(store.get(WorkRef(POOL, work_id(1))), Unreadable)
 
 
 def test_an_item_above_the_limit_is_refused(store):
@@ -706,11 +726,11 @@ def test_an_item_above_the_limit_is_refused(store):
 
 
 def test_an_update_that_grows_an_item_above_the_limit_is_refused(store):
-    before = padded_to(ITEM_BYTES_MAX - 8_000)
+    before = padded_to(STORED_ITEM_BYTES_MAX)
     store.write(Put(before))
 
     with pytest.raises(ValueError, match=r"(?i)item"):
-        store.write(Update(ref=ref_of(before), set={"result": "y" * 9_000}))
+        store.write(Update(ref=ref_of(before), set={"result": "y" * (ITEM_BYTES_MAX - STORED_ITEM_BYTES_MAX)}))
 
     assert store.get(ref_of(before)) == before
 

@@ -188,3 +188,31 @@ def test_a_loop_that_fails_for_a_reason_of_its_own_says_so() -> None:
         stage.serve(order(stage.generation()))
 
     assert [fact.error for fact in stage.telemetry.of(LoopEnded)] == ["ZeroDivisionError: "]
+
+
+def test_work_items_due_long_before_their_keys_wait_for_these_and_keep_no_loop_up() -> None:
+    """[WP-23] A look without bound would find them, and no pass: the loop would go on ten times a second, for ever."""
+    stage = Stage(takes_ms=100)
+    far = stage.clock.at + 86_400_000
+    forged = [a_work(id=an_id(EpochMs(far + n), n + 1), due_at=EpochMs(NOW)) for n in range(100)]
+    stage.place(*forged)
+    mine = stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(600_000, watchdog=True)
+
+    assert stage.work(mine).state is State.FINISHED
+    assert {stage.work(each.id).state for each in forged} == {State.PENDING}
+    assert stage.status().state is not LoopState.RUNNING
+    assert len(stage.clock.slept_ms) < 100
+
+
+def test_a_work_item_with_the_least_key_of_its_time_is_waited_for_at_rest() -> None:
+    """[WP-23] The key at which a look before rest ends is not part of what it looks at."""
+    stage = Stage(takes_ms=100)
+    far = EpochMs(stage.clock.at + 86_400_000)
+    stage.place(a_work(id=an_id(far, 0), due_at=far))
+    mine = stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(600_000, watchdog=True)
+
+    assert stage.work(mine).state is State.FINISHED
+    assert stage.status().state is LoopState.WAITING
+    assert len(stage.clock.slept_ms) < 100

@@ -92,7 +92,7 @@ _LEDGER: Final = (
     one_edit("classify: not unsure", "WP-4", "core.start:classify", " or work.id in taken.unsure", ""),
     one_edit("classify: not by the row that it has left", "WP-1", "core.start:classify", " or _has_moved(row_key, work)", ""),
     one_edit("order: by due time, not by key", "WP-1", "core.choose:_turn", "found.work.due_at", "0"),
-    one_edit("classify: due", "WP-20", "core.start:classify", "work.due_at > now", "False"),
+    one_edit("classify: due", "WP-20", "core.start:classify", "if max(work.due_at, time_of(row_key)) > now:", "if False:"),
 )
 
 _ENTRIES: Final = (

@@ -314,7 +314,24 @@ _READS: Final = (
     ),
 )
 
+_DAMAGE = "integration/test_damage.py::"
 _DOORS: Final = (
+    _quiet(
+        "classify: no key before its time",
+        "WP-23",
+        "core.start:classify",
+        "max(work.due_at, time_of(row_key))",
+        "work.due_at",
+        f"{_DAMAGE}test_work_items_due_long_before_their_keys_wait_for_these_and_keep_no_loop_up",
+    ),
+    _quiet(
+        "look after resting: not the row that it waits for",
+        "WP-23",
+        "flow.collect:live_in",
+        "if row.sort != high",
+        "",
+        f"{_DAMAGE}test_a_work_item_with_the_least_key_of_its_time_is_waited_for_at_rest",
+    ),
     _quiet(
         "targets: the library's own functions",
         "WP-12",

@@ -45,8 +45,9 @@ def classify(row_key: str, work: Work, *, taken: Taken, now: EpochMs) -> Look:
         return Look.SKIP
     if EntryKey(work.id, work.starts + 1) in taken.entries or work.id in taken.unsure:
         return Look.SKIP
-    if work.due_at > now:
-        # A stale key of a work that was moved to a later time: its pointer stands there.
+    if max(work.due_at, time_of(row_key)) > now:
+        # A stale key of a work that was moved to a later time: its pointer stands there. And no key is acted on before its own time, or
+        # work items forged to be due long before it would keep the loop up: some read finds them, and none from the cursor on.
         return Look.SKIP if time_of(row_key) <= now else Look.LATER
     return Look.CALLED_OFF if is_called_off(work, taken.config) else Look.DUE
 

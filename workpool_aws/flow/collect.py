@@ -83,9 +83,12 @@ def _led_to(known: Found | None, row: Row, work: Work) -> Found:
 
 
 def live_in(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str, *, high: str | None, taken: Taken, now: EpochMs) -> bool:
-    """Whether the range has a work that a pass would start, now or later."""
+    """Say that a pass would start a work item of the range, now or later.
+
+    The range ends before `high`: a loop that rests until then would find the row that it waits for.
+    """
     span = Span(shelf=Shelf.WORK, pool=pool, shard=shard, low=low, high=high)
-    rows = resolved(store, telemetry, pool, span)
+    rows = ((row, work) for row, work in resolved(store, telemetry, pool, span) if row.sort != high)
     return any(isinstance(work, Work) and classify(row.sort, work, taken=taken, now=now) is not Look.SKIP for row, work in rows)
 
 

@@ -51,6 +51,7 @@ def test_a_row_is_due_later_or_nothing_to_this_pass() -> None:
     assert classify(work.id, work, taken=NOTHING, now=NOW) is Look.DUE
     future = a_work(due_at=EpochMs(NOW + 1))
     assert classify(future.id, future, taken=NOTHING, now=NOW) is Look.LATER
+    assert classify(an_id(EpochMs(NOW + 1)), work, taken=NOTHING, now=NOW) is Look.LATER, "no key counts before its time"
 
 
 def test_rows_that_a_pass_cannot_start_are_skipped() -> None:
