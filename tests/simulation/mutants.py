@@ -29,8 +29,6 @@ _QUICK: Final = frozenset(
         "callback: no TTL at finish",
         "callback: spent records are deleted",
         "callback: the loop keeps what it owes",
-        "callback: the report says that it is owed",
-        "callback: the report says that it was sent",
         "called off: an older epoch",
         "called off: clocks differ",
         "called off: not the epoch of now",
@@ -106,6 +104,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "kick: one invoke a generation": "test_a_kick_loses_to_a_loop_that_renewed_its_lease",
     },
     "tests/integration/test_callback_faults.py": {
+        "callback: the report says that it is owed": "test_nothing_owed_is_left_behind",
         "watchdog: owed callbacks": "test_a_canceller_that_dies_before_its_kick_is_found_by_the_watchdog",
         "watchdog: owed callbacks in records": "test_a_canceller_that_dies_before_its_kick_is_found_by_the_watchdog",
         "callback: a second report sends it": "test_a_broken_target_does_not_hold_up_works_or_other_callbacks",
@@ -223,6 +222,9 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     "tests/integration/test_limits_in_force.py": {
         "config read again after a bump": "test_a_pause_between_a_pass_and_its_commit_is_minded",
         "own write: config": "test_a_change_that_the_sdk_repeated_is_its_own",
+    },
+    "tests/integration/test_failed_handlers.py": {
+        "callback: the report says that it was sent": "test_a_handler_that_fails_is_called_again_soon_and_less_and_less_often",
     },
     "tests/integration/test_forged_orders.py": {
         "order: only of the status's generation": "test_an_order_of_another_generation_changes_nothing_while_a_loop_runs[1000000]",
