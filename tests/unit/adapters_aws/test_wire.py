@@ -678,3 +678,12 @@ def test_every_body_has_only_characters_that_sqs_and_sns_take_and_says_the_same(
         assert refused == []
         assert json.loads(event)["context"] == {text: [text]}
         assert text in (json.loads(event)["result"].get("error", text), *json.loads(event)["result"].get("return_value", {}))
+
+
+@pytest.mark.parametrize("nonce", ["", "é", "\ud800", "x" * (limits.NONCE_LENGTH_MAX + 1), 7, ["x"]])
+def test_an_assignment_whose_nonce_cannot_be_one_is_none(nonce):
+    """[WP-28]"""
+    sent = assignment_to_wire(ASSIGNMENT)
+
+    assert assignment_from_wire({**sent, "nonce": "x" * limits.NONCE_LENGTH_MAX}) is not None
+    assert assignment_from_wire({**sent, "nonce": nonce}) is None
