@@ -22,7 +22,7 @@ from tests.simulation.sweep import run_of_seed
 
 __all__ = ["digest_of", "main"]
 
-_TYPE_NAME: Final = re.compile(r"(?<= )(get|put|update|delete) [A-Z][A-Za-z]+")
+_TYPE_NAME: Final = re.compile(r"\b(get|put|update|delete) [A-Z][A-Za-z]+")
 
 
 def digest_of(seed: int) -> str:
@@ -30,15 +30,15 @@ def digest_of(seed: int) -> str:
     run = run_of_seed(seed)
     digest = hashlib.sha256()
     for line in run.trace:
-        digest.update(f"{_TYPE_NAME.sub(_verb, line)}\n".encode())
+        digest.update(_anonymous(line))
     for event in run.facts:
         fields = {name: value for name, value in asdict(event).items() if name != "stack"}
-        digest.update(f"{type(event).__name__} {fields}\n".encode())
+        digest.update(_anonymous(f"{type(event).__name__} {fields}"))
     return f"{seed} {run.calls} {len(run.facts)} {digest.hexdigest()[:16]}"
 
 
-def _verb(call: re.Match[str]) -> str:
-    return call[1]
+def _anonymous(line: str) -> bytes:
+    return _TYPE_NAME.sub(r"\1", f"{line}\n").encode()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
