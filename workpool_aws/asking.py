@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from workpool_aws.core.cancel import CancelAnswer
 from workpool_aws.core.enqueue import Caller, link_of, read_caller
 from workpool_aws.core.listing import ListOrder, ListState, Page, check_function, check_listing, names_function
-from workpool_aws.core.stats import Stats, check_window, stats_fact
+from workpool_aws.core.stats import Stats, check_window, stats_event
 from workpool_aws.core.status import Result, Status, result_of, status_of
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.flow import cancel, cancel_all, status
@@ -205,7 +205,7 @@ class Asking(ABC):
         read_caller(ctx)
         window_ms = check_window(window)
         ports = self._ports_of(self.table)
-        ports.telemetry.tell(stats_fact(self.name, take_stats(ports, self.name, window_ms=window_ms), window_ms=window_ms))
+        ports.telemetry.emit(stats_event(self.name, take_stats(ports, self.name, window_ms=window_ms), window_ms=window_ms))
 
     def _load(self, ids: Sequence[str]) -> Sequence[Work | None]:
         return status.load(self._ports_of(self.table), self.name, ids)

@@ -35,7 +35,7 @@ from workpool_aws.errors import UsageError
 from workpool_aws.flow import configure, enqueue, kick
 from workpool_aws.flow.targets import refuse_own
 from workpool_aws.incarnation import ForkSafeLock
-from workpool_aws.model import pool_facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config
 from workpool_aws.model.retry import RetryPolicy
@@ -435,7 +435,7 @@ class Workpool(Asking):
         needs_default = asked.kind is not Kind.MUTATION and (asked.retry is None or asked.retry is True)
         if needs_default and not self._retry_is_known and (self.table, self.name) not in _told_of:
             _told_of.add((self.table, self.name))
-            ports.telemetry.tell(pool_facts.OptionsUnknown(pool=self.name))
+            ports.telemetry.emit(events.OptionsUnknown(pool=self.name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.model.facts import Fact
+from workpool_aws.model.events import Event
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Deployment
 from workpool_aws.model.messages import Assignment, CallbackMessage, LoopOrder
@@ -198,10 +198,10 @@ class Entropy(Protocol):
 
 
 class Telemetry(Protocol):
-    """Where facts go: logs, metrics, a test's list. Never raises."""
+    """Where events go: logs, metrics, a test's list. Never raises."""
 
-    def tell(self, fact: Fact) -> None:
-        """Take note of a fact."""
+    def emit(self, event: Event) -> None:
+        """Take note of an event."""
 
 
 class FanOut(Protocol):

@@ -22,7 +22,7 @@ from workpool_aws.flow import status
 from workpool_aws.flow.callback import acknowledge
 from workpool_aws.flow.claim import ClaimUnanswered, claim
 from workpool_aws.flow.complete import complete
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.parameters import InvalidArgumentsError, Parameters, plain_handler
@@ -197,7 +197,7 @@ class Worker(Generic[P, R]):
         except InvalidArgumentsError as invalid:
             return report_invalid_arguments(invalid.problems, claim=token)
         except Exception as error:  # noqa: BLE001 - of a user's validator: an attempt that failed
-            ports.telemetry.tell(_raised(assignment, error))
+            ports.telemetry.emit(_raised(assignment, error))
             return report_raised(error, claim=token)
         return self._run(ports, assignment, values, token=token)
 
@@ -208,7 +208,7 @@ class Worker(Generic[P, R]):
         except Exception as error:  # noqa: BLE001
             report = report_raised(error, claim=token)
             if report.kind is not ReportKind.SNOOZED:
-                ports.telemetry.tell(_raised(assignment, error))
+                ports.telemetry.emit(_raised(assignment, error))
         else:
             report = report_returned(returned, claim=token)
         after_body = invocation.after_body.get()
@@ -266,9 +266,9 @@ def _encodable(returned: object) -> object:
     return plain
 
 
-def _raised(assignment: Assignment, error: Exception) -> facts.AttemptRaised:
+def _raised(assignment: Assignment, error: Exception) -> events.AttemptRaised:
     # Where it was raised, without its text: that may quote arguments, and stands in the work's result for those who may read it.
-    return facts.AttemptRaised(
+    return events.AttemptRaised(
         pool=assignment.pool,
         work_id=assignment.work_id,
         attempt=assignment.attempts_made + 1,

@@ -116,8 +116,8 @@ def test_no_error_text_is_told_to_the_logs(cloud: LocalCloud) -> None:
     pool.enqueue_action(None, cloud.function(bad), {}, retry=RetryPolicy(max_attempts=2, initial_backoff=timedelta(0)))
     cloud.run_until_idle()
 
-    told = [fact for fact in cloud.facts if fact.name in {"attempt_raised", "retrying"}]
-    assert {(fact.name, getattr(fact, "error_type", None)) for fact in told} == {
+    told = [event for event in cloud.facts if event.name in {"attempt_raised", "retrying"}]
+    assert {(event.name, getattr(event, "error_type", None)) for event in told} == {
         ("attempt_raised", "ValueError"),
         ("retrying", "ValueError"),
     }

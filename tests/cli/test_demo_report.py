@@ -1,4 +1,4 @@
-"""Counting facts on the way, and adding up at the end."""
+"""Counting events on the way, and adding up at the end."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ import pytest
 from workpool_aws.cli.demo_report import DemoReport, Failure, Progress, ServiceModel, Stored, Tally, Usage, report_of
 from workpool_aws.core.payload import JsonValue
 from workpool_aws.core.status import Result, Status
-from workpool_aws.model.facts import Completed, Enqueued, Fact, PutBack, Retrying, Started
+from workpool_aws.model.events import Completed, Enqueued, Event, PutBack, Retrying, Started
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 USAGE = Usage(max_concurrency=3, seconds=2.0, write_units=18, read_units=14)
@@ -23,23 +23,23 @@ FINISHED = Status(
 )
 
 
-def enqueued(work_id: str) -> Fact:
+def enqueued(work_id: str) -> Event:
     return Enqueued(pool="demo", work_id=work_id, target="t", kind="action", delay_ms=0)
 
 
-def started(work_id: str, attempt: int = 1) -> Fact:
+def started(work_id: str, attempt: int = 1) -> Event:
     return Started(pool="demo", work_id=work_id, attempt=attempt, lag_ms=0)
 
 
-def retrying(work_id: str, attempts_made: int = 1) -> Fact:
+def retrying(work_id: str, attempts_made: int = 1) -> Event:
     return Retrying(pool="demo", work_id=work_id, attempts_made=attempts_made, delay_ms=250, error_type="ServiceOutage")
 
 
-def completed(work_id: str, attempts_made: int = 1, outcome: str = "success") -> Fact:
+def completed(work_id: str, attempts_made: int = 1, outcome: str = "success") -> Event:
     return Completed(pool="demo", work_id=work_id, outcome=outcome, attempts_made=attempts_made, error_type=None)
 
 
-def put_back(work_id: str) -> Fact:
+def put_back(work_id: str) -> Event:
     return PutBack(pool="demo", work_id=work_id, undelivered=1, delay_ms=1000, reason="throttled")
 
 
@@ -49,14 +49,14 @@ def model(service: str, operations: int) -> Result:
     )
 
 
-def counted(*facts: Fact) -> tuple[int, int, int, int, int]:
+def counted(*events: Event) -> tuple[int, int, int, int, int]:
     """Pending, running, done, failed, retries."""
-    progress = Tally(9).count(facts, seconds=1)
+    progress = Tally(9).count(events, seconds=1)
     return progress.pending, progress.running, progress.done, progress.failed, progress.retries
 
 
 @pytest.mark.parametrize(
-    ("facts", "expected"),
+    ("events", "expected"),
     [
         ([], (0, 0, 0, 0, 0)),
         ([enqueued("a"), enqueued("b")], (2, 0, 0, 0, 0)),
@@ -68,12 +68,12 @@ def counted(*facts: Fact) -> tuple[int, int, int, int, int]:
         ([enqueued("a"), started("a"), put_back("a")], (1, 0, 0, 0, 0)),
     ],
 )
-def test_facts_add_up(facts: list[Fact], expected: tuple[int, int, int, int, int]) -> None:
-    assert counted(*facts) == expected
+def test_facts_add_up(events: list[Event], expected: tuple[int, int, int, int, int]) -> None:
+    assert counted(*events) == expected
 
 
 @pytest.mark.parametrize(
-    "facts",
+    "events",
     [
         [enqueued("a"), completed("a"), started("a")],
         [enqueued("a"), started("a"), completed("a"), completed("a")],
@@ -81,30 +81,30 @@ def test_facts_add_up(facts: list[Fact], expected: tuple[int, int, int, int, int
     ],
     ids=["a worker quicker than the word of its start", "told twice", "a retry quicker than the word of its start"],
 )
-def test_the_order_of_facts_does_not_mislead(facts: list[Fact]) -> None:
-    pending, running, done, failed, _ = counted(*facts)
+def test_the_order_of_facts_does_not_mislead(events: list[Event]) -> None:
+    pending, running, done, failed, _ = counted(*events)
 
     assert (pending, running, done, failed) == (0, 0, 1, 0)
 
 
 def test_a_fact_counts_once_however_often_it_is_shown() -> None:
-    facts = [enqueued("a"), started("a"), retrying("a")]
+    events = [enqueued("a"), started("a"), retrying("a")]
     tally = Tally(1)
 
-    tally.count(facts[:2], seconds=1)
-    tally.count(facts, seconds=2)
-    progress = tally.count(facts, seconds=3)
+    tally.count(events[:2], seconds=1)
+    tally.count(events, seconds=2)
+    progress = tally.count(events, seconds=3)
 
     assert (progress.enqueued, progress.retries) == (1, 1)
 
 
 def test_the_time_stands_still_once_all_is_done() -> None:
-    facts = [enqueued("a"), started("a"), completed("a")]
+    events = [enqueued("a"), started("a"), completed("a")]
     tally = Tally(1)
 
-    assert tally.count(facts[:2], seconds=1).seconds == 1
-    assert tally.count(facts, seconds=2).seconds == 2
-    assert tally.count(facts, seconds=7).seconds == 2
+    assert tally.count(events[:2], seconds=1).seconds == 1
+    assert tally.count(events, seconds=2).seconds == 2
+    assert tally.count(events, seconds=7).seconds == 2
 
 
 def test_nothing_done_took_no_time() -> None:

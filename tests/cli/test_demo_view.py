@@ -127,7 +127,7 @@ def test_a_terminal_shows_the_same_facts(monkeypatch: pytest.MonkeyPatch) -> Non
     text = shown(RichView(stream), stream, steps=[PROGRESS])
 
     bare = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-    for fact in (
+    for event in (
         "439 AWS service models",
         "112/439 done",
         "8/8",
@@ -136,7 +136,7 @@ def test_a_terminal_shows_the_same_facts(monkeypatch: pytest.MonkeyPatch) -> Non
         "479, of which 40",
         "OK: every",
     ):
-        assert fact in bare
+        assert event in bare
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
 
 

@@ -13,7 +13,7 @@ from pool_world import LOOP
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.flow.enqueue import enqueue
-from workpool_aws.model.facts import KickFailed
+from workpool_aws.model.events import KickFailed
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Deployment, LoopState, Registration, Status
 from workpool_aws.model.refs import StatusRef, WorkRef

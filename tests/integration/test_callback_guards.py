@@ -14,7 +14,7 @@ from pool_world import TABLE
 from workpool_aws.adapters.keys import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.callback import note_failure
-from workpool_aws.model.facts import CallbackFailed
+from workpool_aws.model.events import CallbackFailed
 from workpool_aws.model.ids import time_of
 from workpool_aws.model.loop import Done, DoneKind, LoopState
 from workpool_aws.model.messages import CallbackTicket
@@ -52,7 +52,7 @@ def test_a_failed_handler_makes_its_callback_owed_and_wakes_the_loop_once(stage:
 
     assert stage.work(SENT.id).callback is CallbackState.PENDING
     assert owes(stage) == [(DoneKind.LOOK, CallbackState.PENDING)]
-    assert [fact.error for fact in stage.telemetry.of(CallbackFailed)] == ["its handler failed: boom"]
+    assert [event.error for event in stage.telemetry.of(CallbackFailed)] == ["its handler failed: boom"]
     assert ([order.generation for order in stage.aws.loops], stage.clock.slept_ms) == ([2], [])
 
 

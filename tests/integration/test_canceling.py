@@ -15,7 +15,7 @@ from pool_world import TABLE
 from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Work
 from workpool_aws.core.complete import assignment_of
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import CancelAsked, Completed
+from workpool_aws.model.events import CancelAsked, Completed
 from workpool_aws.model.ids import time_of
 from workpool_aws.model.loop import LoopState
 from workpool_aws.model.messages import Report, ReportKind

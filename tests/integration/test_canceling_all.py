@@ -26,7 +26,7 @@ from integration.faults import (
 from integration.stage import FAILED, POOL, SUCCESS, TARGET, Stage
 from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits
-from workpool_aws.model.facts import CancelAllAsked, Drained, NoProgress, WatchdogActed
+from workpool_aws.model.events import CancelAllAsked, Drained, NoProgress, WatchdogActed
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.refs import ConfigRef, Shelf, StatusRef, WorkRef
@@ -200,7 +200,7 @@ def test_asking_again_after_no_answer_cancels_all(fault: Fault, write: Match) ->
     stage.run(60_000)
 
     assert [stage.work(each).outcome for each in ids] == [Outcome.CANCELED] * 3
-    assert len([fact for fact in stage.telemetry.facts if isinstance(fact, CancelAllAsked)]) == 1
+    assert len([event for event in stage.telemetry.events if isinstance(event, CancelAllAsked)]) == 1
 
 
 def test_a_caller_that_died_on_the_way_leaves_the_rest_to_the_watchdog() -> None:
@@ -213,7 +213,7 @@ def test_a_caller_that_died_on_the_way_leaves_the_rest_to_the_watchdog() -> None
     stage.run(120_000, watchdog=True)
 
     assert stage.work(work_id).outcome is Outcome.CANCELED
-    assert [fact.reason for fact in stage.telemetry.facts if isinstance(fact, WatchdogActed)] == ["works to cancel, no loop"]
+    assert [event.reason for event in stage.telemetry.events if isinstance(event, WatchdogActed)] == ["works to cancel, no loop"]
 
 
 def test_a_caller_that_died_before_the_config_has_canceled_nothing() -> None:
@@ -316,7 +316,7 @@ def test_many_stragglers_are_canceled_a_part_at_a_time() -> None:
     before = len(stage.telemetry.of(Drained))
     stage.run(180_000, watchdog=True)
 
-    assert [fact.canceled for fact in stage.telemetry.of(Drained)[before:]] == [limits.DRAIN_ROWS, limits.DRAIN_ROWS, 50]
+    assert [event.canceled for event in stage.telemetry.of(Drained)[before:]] == [limits.DRAIN_ROWS, limits.DRAIN_ROWS, 50]
     assert {work.outcome for work in stage.works()} == {Outcome.CANCELED}
 
 

@@ -14,7 +14,7 @@ from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.core.complete import assignment_of
 from workpool_aws.flow.claim import ClaimUnanswered
-from workpool_aws.model.facts import Completed, DuplicateRefused, ReportIgnored
+from workpool_aws.model.events import Completed, DuplicateRefused, ReportIgnored
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Done, LoopState
 from workpool_aws.model.messages import Assignment, Report, ReportKind
@@ -40,7 +40,7 @@ def test_of_two_deliveries_one_claims_the_start() -> None:
     assert tokens[0] is not None
     assert tokens[1] is None
     assert stage.work(work.id).claim == tokens[0]
-    assert [fact.reason for fact in stage.telemetry.of(DuplicateRefused)] == ["another delivery claimed this start"]
+    assert [event.reason for event in stage.telemetry.of(DuplicateRefused)] == ["another delivery claimed this start"]
 
 
 @pytest.mark.parametrize("changes", [{"starts": 2}, {"state": State.PENDING}, {"state": State.FINISHED}])
@@ -52,7 +52,7 @@ def test_a_start_that_is_over_is_not_claimed(changes: dict[str, object]) -> None
 
     assert stage.claim(a) is None
     assert stage.work(work.id).claim is None
-    assert [fact.reason for fact in stage.telemetry.of(DuplicateRefused)] == ["start 1 is over"]
+    assert [event.reason for event in stage.telemetry.of(DuplicateRefused)] == ["start 1 is over"]
 
 
 def test_a_claim_that_the_sdk_repeated_is_its_own() -> None:

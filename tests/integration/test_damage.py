@@ -18,7 +18,7 @@ from workpool_aws.adapters.forms import Value
 from workpool_aws.adapters.keys import key_of
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import LoopEnded, SetAside
+from workpool_aws.model.events import LoopEnded, SetAside
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, Status
 from workpool_aws.model.refs import ConfigRef, DoneRef, LedgerRef, PointerRef, Ref, RegistrationRef, StatusRef, WorkRef

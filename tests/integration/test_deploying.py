@@ -18,12 +18,12 @@ from workpool_aws.flow.deployment import would_record
 from workpool_aws.flow.watch import watch
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.platform import Platform
-from workpool_aws.model.fact import Fact
-from workpool_aws.model.facts import (
+from workpool_aws.model.events import (
     BaseIgnored,
     DeploymentNotRecorded,
     DeploymentRecorded,
     DeploymentReplaced,
+    Event,
     Kicked,
     KickFailed,
     LimitDeployed,
@@ -84,7 +84,7 @@ def test_what_differs_is_written_once(known: Deployment | None) -> None:
     stage.watch()
 
     assert known_to(stage) == DEPLOYED
-    assert [fact.loop_arn for fact in stage.telemetry.of(DeploymentRecorded)] == [LOOP]
+    assert [event.loop_arn for event in stage.telemetry.of(DeploymentRecorded)] == [LOOP]
 
 
 def test_what_is_known_is_left_alone_for_one_read() -> None:
@@ -117,7 +117,7 @@ def test_a_damaged_item_is_written_anew() -> None:
     stage.watch()
 
     assert (foretold, known_to(stage)) == (True, deployed(3))
-    assert [fact.max_parallelism for fact in stage.telemetry.of(LimitDeployed)] == [3]
+    assert [event.max_parallelism for event in stage.telemetry.of(LimitDeployed)] == [3]
 
 
 def test_a_process_that_does_not_know_the_loop_says_nothing() -> None:
@@ -196,7 +196,7 @@ def test_a_program_that_says_its_limit_later_changes_nothing() -> None:
     stage.pool(max_parallelism=8).enqueue_action(None, TARGET, {})
 
     assert config_of(stage).limit == 3
-    assert [(fact.ours, fact.deployed) for fact in stage.telemetry.of(BaseIgnored)] == [(8, 3)]
+    assert [(event.ours, event.deployed) for event in stage.telemetry.of(BaseIgnored)] == [(8, 3)]
 
 
 def test_a_program_that_says_the_deployments_limit_is_not_told_that_it_is_ignored() -> None:
@@ -217,7 +217,7 @@ def test_a_pool_that_is_not_named_any_more_goes_back_to_its_programs() -> None:
     stage.watch()
 
     assert config_of(stage).limit == 7
-    assert [fact.max_parallelism for fact in stage.telemetry.of(LimitDeployed)] == [3, None]
+    assert [event.max_parallelism for event in stage.telemetry.of(LimitDeployed)] == [3, None]
 
 
 def test_a_limit_is_known_before_the_pools_first_work() -> None:
@@ -256,7 +256,7 @@ def test_a_limit_that_was_not_set_is_set_by_the_next_tick(step: object) -> None:
     stage.watch()
 
     assert (missing, known_to(stage), config_of(stage).limit) == (deployed(), deployed(3), 3)
-    assert [fact.pool for fact in stage.telemetry.of(DeploymentNotRecorded)] == [POOL]
+    assert [event.pool for event in stage.telemetry.of(DeploymentNotRecorded)] == [POOL]
 
 
 def test_of_a_limit_that_was_not_set_the_item_knows_the_old_one() -> None:
@@ -288,7 +288,7 @@ def test_a_limit_that_cannot_be_set_costs_the_other_pools_nothing() -> None:
         stage.run(60_000)
     assert stage.table.memory.meter.snapshot().write_units == written
     assert stage.telemetry.of(DeploymentRecorded) == []
-    told = [fact.pool for fact in stage.telemetry.of(DeploymentNotRecorded)]
+    told = [event.pool for event in stage.telemetry.of(DeploymentNotRecorded)]
     partly = known_to(stage)
     stage.table.memory.delete(ConfigRef("sms"))
     stage.watch()
@@ -345,7 +345,7 @@ def test_three_deployments_of_one_table_do_not_take_turns_each_minute_either() -
             stage.watch()
         stage.run(60_000)
 
-    assert [fact.loop_arn[-1] for fact in stage.telemetry.of(DeploymentReplaced)] == ["b", "c", "a", "b"]
+    assert [event.loop_arn[-1] for event in stage.telemetry.of(DeploymentReplaced)] == ["b", "c", "a", "b"]
 
 
 def test_a_deployment_that_changes_is_told_at_once_although_another_one_was_replaced() -> None:
@@ -367,7 +367,7 @@ def test_of_two_deployments_at_one_time_the_limits_of_the_one_in_the_item_are_in
 
     assert (met, known_to(stage)) == (other(5), deployed(3))
     assert config_of(stage).limit == 3
-    assert [fact.loop_arn for fact in stage.telemetry.of(DeploymentRecorded)] == [other(5).loop_arn, LOOP]
+    assert [event.loop_arn for event in stage.telemetry.of(DeploymentRecorded)] == [other(5).loop_arn, LOOP]
     assert len(stage.telemetry.of(DeploymentNotRecorded)) == 1
 
 
@@ -383,12 +383,12 @@ def test_a_deployment_that_is_overtaken_leaves_the_limits_that_the_item_names(li
     for ports in (theirs, ours):
         watch(ports)
 
-    assert [fact.loop_arn for fact in stage.telemetry.of(DeploymentReplaced)] == [LOOP + "-other"]
+    assert [event.loop_arn for event in stage.telemetry.of(DeploymentReplaced)] == [LOOP + "-other"]
     assert config_of(stage).deployed_parallelism == limit
 
 
 @pytest.mark.parametrize(("apply", "told"), [(repeated, [DeploymentRecorded]), (lost_after, [DeploymentNotRecorded])])
-def test_a_write_whose_answer_was_lost_is_known_to_have_been_made(apply: Callable[[Apply], Written], told: list[type[Fact]]) -> None:
+def test_a_write_whose_answer_was_lost_is_known_to_have_been_made(apply: Callable[[Apply], Written], told: list[type[Event]]) -> None:
     stage = Stage()
     stage.place(deployed(4))
     with_environment(stage, deployed(3))
@@ -400,7 +400,7 @@ def test_a_write_whose_answer_was_lost_is_known_to_have_been_made(apply: Callabl
     assert isinstance(item, Deployment)
     assert (item.limits, item.version) == ((DeployedLimit(POOL, 3),), 1)
     of_the_item = (DeploymentRecorded, DeploymentNotRecorded, DeploymentReplaced)
-    assert [type(fact) for fact in stage.telemetry.facts if isinstance(fact, of_the_item)] == told
+    assert [type(event) for event in stage.telemetry.events if isinstance(event, of_the_item)] == told
 
 
 def test_without_any_trace_of_the_loop_the_work_is_stored_and_the_watchdog_picks_it_up() -> None:
@@ -417,7 +417,7 @@ def test_without_any_trace_of_the_loop_the_work_is_stored_and_the_watchdog_picks
     stage.ports = whole
     stage.run(5_000)
 
-    assert [("WORKPOOL_LOOP_ARN" in fact.error, "#deployment" in fact.error) for fact in told] == [(True, True)]
+    assert [("WORKPOOL_LOOP_ARN" in event.error, "#deployment" in event.error) for event in told] == [(True, True)]
     assert (stage.work(work_id).state, stage.work(later).state) == (State.FINISHED, State.FINISHED)
     assert stage.telemetry.of(KickFailed) == told
 

@@ -12,7 +12,7 @@ from integration.faults import Apply, lost_before, puts, then
 from integration.stage import POOL, TARGET, Stage
 from workpool_aws import StoreUnavailable
 from workpool_aws.flow.enqueue import enqueue
-from workpool_aws.model.facts import Enqueued
+from workpool_aws.model.events import Enqueued
 from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.loop import LoopState
 from workpool_aws.model.refs import WorkRef
@@ -63,7 +63,7 @@ def test_a_work_whose_put_was_late_is_pointed_at_now_or_when_it_is_due(stage: St
     work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(milliseconds=delay_ms))
 
     assert [time_of(pointer.at) for pointer in stage.pointers()] == [NOW + max(LATE_MS, delay_ms)]
-    assert [fact.work_id for fact in stage.telemetry.of(Enqueued)] == [work_id]
+    assert [event.work_id for event in stage.telemetry.of(Enqueued)] == [work_id]
 
 
 def test_a_work_that_cannot_be_pointed_at_is_not_acknowledged(stage: Stage) -> None:

@@ -14,7 +14,7 @@ from workpool_aws.adapters.wire import assignment_to_wire
 from workpool_aws.compose import use_ports
 from workpool_aws.handlers import completion
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import CallbackFailed, RecordUnreadable
+from workpool_aws.model.events import CallbackFailed, RecordUnreadable
 
 SECRET = "card 4111"
 

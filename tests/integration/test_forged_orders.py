@@ -15,7 +15,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.complete import assignment_of
 from workpool_aws.flow.hold import take_hold
 from workpool_aws.handlers import completion
-from workpool_aws.model.facts import ControlRepaired, LoopTook
+from workpool_aws.model.events import ControlRepaired, LoopTook
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, LoopState, Registration
 from workpool_aws.model.messages import LoopOrder
@@ -106,7 +106,7 @@ def test_what_a_forgery_left_in_the_ledger_is_healed_and_told_once(generation: i
     assert stage.ledger().generation == stage.generation() == 4
     assert stage.ledger().entries == kept
     stage.run(300_000, watchdog=True)
-    assert [fact.item for fact in stage.telemetry.of(ControlRepaired)] == ["ledger"]
+    assert [event.item for event in stage.telemetry.of(ControlRepaired)] == ["ledger"]
 
 
 def test_a_forged_generation_that_the_next_kick_makes_a_true_one_costs_a_lease() -> None:

@@ -14,7 +14,7 @@ from workpool_aws.adapters.keys import key_of
 from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.hold import Fenced, Hold, TellsOnce, take_hold
-from workpool_aws.model.facts import ControlRepaired, LoopFenced, SetAside
+from workpool_aws.model.events import ControlRepaired, LoopFenced, SetAside
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, Owed
 from workpool_aws.model.refs import LedgerRef, Ref, StatusRef
@@ -63,7 +63,7 @@ def test_a_damaged_item_is_told_once_and_so_many_are_enough(stage: Stage, monkey
     damage_told = TellsOnce(stage.telemetry)
 
     for fact in [set_aside("a"), set_aside("a"), fenced, set_aside("b"), fenced, set_aside("c"), set_aside("a")]:
-        damage_told.tell(fact)
+        damage_told.emit(fact)
 
     assert [fact.sort for fact in stage.telemetry.of(SetAside)] == ["a", "b"]
     assert len(stage.telemetry.of(LoopFenced)) == 2

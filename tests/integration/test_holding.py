@@ -12,7 +12,7 @@ from integration.faults import Fault, dies_after, dies_before, first, lost_after
 from integration.stage import POOL, TARGET, Stage, order
 from workpool_aws.core.kick import KickReason
 from workpool_aws.flow.kick import kick
-from workpool_aws.model.facts import LoopEnded, LoopFenced, LoopRested
+from workpool_aws.model.events import LoopEnded, LoopFenced, LoopRested
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState
 from workpool_aws.model.refs import LedgerRef, StatusRef, WorkRef
@@ -283,7 +283,7 @@ def test_a_status_write_whose_answer_was_lost_is_its_own() -> None:
     stage.table.plan(updates(StatusRef, state=LoopState.IDLE), repeated)
     stage.run()
 
-    assert [fact.state for fact in stage.telemetry.of(LoopRested)] == ["idle"]
+    assert [event.state for event in stage.telemetry.of(LoopRested)] == ["idle"]
     assert stage.telemetry.of(LoopFenced) == []
 
 

@@ -20,7 +20,7 @@ from workpool_aws.flow.register import register
 from workpool_aws.flow.survey import survey
 from workpool_aws.flow.turns import in_turn
 from workpool_aws.flow.watch import watch
-from workpool_aws.model.facts import ControlRepaired, KickFailed, LoopTook, SetAside, WatchdogActed
+from workpool_aws.model.events import ControlRepaired, KickFailed, LoopTook, SetAside, WatchdogActed
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, LoopState, Owed, Registration, Status, Tally
 from workpool_aws.model.refs import ConfigRef, LedgerRef, Page, Ref, RegistrationRef, Span, StatusRef
@@ -116,7 +116,7 @@ def test_a_damaged_ledger_is_made_anew_with_all_that_runs(change: Mapping[str, o
     assert stage.work(owing.id).callback is not CallbackState.PENDING
     # Generation and holder are what taking it writes anyway.
     told = [] if change in ({"g": -1}, {"h": 5}) else [("ledger", POOL)]
-    assert [(fact.item, fact.pool) for fact in stage.telemetry.of(ControlRepaired)] == told
+    assert [(event.item, event.pool) for event in stage.telemetry.of(ControlRepaired)] == told
 
 
 @pytest.mark.parametrize("tally", ["0:999999999999.0.0.0:", "0:0.0.0.0:0x999999999999"])
@@ -130,7 +130,7 @@ def test_counts_to_which_nothing_can_be_added_are_damage(tally: str) -> None:
     stage.run(60_000)
 
     assert stage.work(work_id).state is State.FINISHED
-    assert [fact.item for fact in stage.telemetry.of(ControlRepaired)] == ["ledger"]
+    assert [event.item for event in stage.telemetry.of(ControlRepaired)] == ["ledger"]
 
 
 def test_a_minute_of_counts_that_never_ends_is_dropped() -> None:
@@ -170,7 +170,7 @@ def test_a_damaged_ledger_of_a_resting_pool_is_made_anew_by_the_next_tick() -> N
     stage.run(10_000)
 
     assert stage.ledger().generation == 2
-    assert [fact.reason for fact in stage.telemetry.of(WatchdogActed)] == ["the ledger cannot be read"]
+    assert [event.reason for event in stage.telemetry.of(WatchdogActed)] == ["the ledger cannot be read"]
 
 
 def test_a_pool_whose_config_is_damaged_starts_nothing_and_spins_nowhere() -> None:
@@ -185,11 +185,11 @@ def test_a_pool_whose_config_is_damaged_starts_nothing_and_spins_nowhere() -> No
 
     assert len(stage.aws.started) == started
     assert len(stage.telemetry.of(LoopTook)) <= 3
-    assert len([fact for fact in stage.telemetry.of(SetAside) if fact.sort == "config"]) <= 8
+    assert len([event for event in stage.telemetry.of(SetAside) if event.sort == "config"]) <= 8
     stage.pool().configure(None, max_parallelism=3)
     stage.run(60_000)
     assert stage.work(work_id).state is State.FINISHED
-    assert [fact.item for fact in stage.telemetry.of(ControlRepaired)] == ["config"]
+    assert [event.item for event in stage.telemetry.of(ControlRepaired)] == ["config"]
 
 
 def test_a_damaged_row_of_the_registry_is_written_anew() -> None:
@@ -202,7 +202,7 @@ def test_a_damaged_row_of_the_registry_is_written_anew() -> None:
 
     assert stage.work(work_id).state is State.FINISHED
     assert isinstance(stage.table.memory.peek(RegistrationRef(POOL)), Registration)
-    assert [fact.item for fact in stage.telemetry.of(ControlRepaired)] == ["registry"]
+    assert [event.item for event in stage.telemetry.of(ControlRepaired)] == ["registry"]
 
 
 def test_damage_that_stays_is_told_by_the_watchdog_once_an_hour() -> None:
@@ -223,7 +223,7 @@ def test_damage_that_stays_is_told_once_an_hour_by_the_other_parts_of_a_tick_too
         register(stage.ports, [POOL])
         survey(stage.ports)
 
-    told = Counter(fact.sort for fact in stage.telemetry.of(SetAside))
+    told = Counter(event.sort for event in stage.telemetry.of(SetAside))
     assert told == {"no pool's name": 2, "config": 1}, "the registry is read by both, the config by the survey"
 
 
@@ -248,8 +248,8 @@ def test_whatever_a_pool_raises_the_watchdog_goes_on_to_the_next(error: Exceptio
 
     assert [each.pool for each in stage.aws.loops] == ["zebra"]
     told = stage.telemetry.of(KickFailed)
-    assert {fact.pool for fact in told} == {"aardvark"}
-    assert all(fact.error.startswith(f"{type(error).__name__} in failing, line ") for fact in told)
+    assert {event.pool for event in told} == {"aardvark"}
+    assert all(event.error.startswith(f"{type(error).__name__} in failing, line ") for event in told)
     assert "4111" not in str(told)
 
 

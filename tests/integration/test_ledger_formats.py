@@ -12,7 +12,7 @@ from workpool_aws.adapters.codec import encode
 from workpool_aws.core import limits
 from workpool_aws.core.pace import commit_units
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import Started
+from workpool_aws.model.events import Started
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import EntryKey, Ledger
 from workpool_aws.model.work import State
@@ -75,7 +75,7 @@ def test_beside_many_long_works_due_work_starts_within_a_second_for_few_units(se
             pool.enqueue_query(None, short_fn, {})
             cloud.advance(timedelta(milliseconds=100))
         units = cloud.capacity.write_units - before
-        lags = [fact.lag_ms for fact in cloud.facts if isinstance(fact, Started)]
+        lags = [event.lag_ms for event in cloud.facts if isinstance(event, Started)]
 
     assert units / 200 <= 5
     assert len(lags) >= 490

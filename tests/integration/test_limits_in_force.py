@@ -14,7 +14,7 @@ from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.flow import configure
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import ConfigAlternates
+from workpool_aws.model.events import ConfigAlternates
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.refs import ConfigRef, LedgerRef, StatusRef
 from workpool_aws.model.work import State, Work

@@ -13,7 +13,7 @@ from integration.stage import POOL, TARGET, Stage
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import LoopEnded, NoProgress, PassFailed
+from workpool_aws.model.events import LoopEnded, NoProgress, PassFailed
 from workpool_aws.model.loop import LoopState
 from workpool_aws.model.refs import LedgerRef, Shelf, WorkRef
 from workpool_aws.model.work import State

@@ -13,7 +13,7 @@ from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.core.callback import record_of_cancel
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.model.facts import HandedOver, LoopFenced, LoopRested, NoProgress, PassFailed, PassReport
+from workpool_aws.model.events import HandedOver, LoopFenced, LoopRested, NoProgress, PassFailed, PassReport
 from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState
 from workpool_aws.model.refs import Page, Ref, Shelf, Span, StatusRef, WorkRef
@@ -66,7 +66,7 @@ def test_a_loop_that_has_handed_over_does_nothing_more() -> None:
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
     stage.serve(stage.aws.loops.pop(), lives_ms=40_000)
 
-    assert [fact.generation for fact in stage.telemetry.of(HandedOver)] == [2]
+    assert [event.generation for event in stage.telemetry.of(HandedOver)] == [2]
     assert stage.telemetry.of(LoopFenced) == []
     assert stage.notes[-1].startswith("status")
 
@@ -148,7 +148,7 @@ def test_a_pass_that_moved_something_is_told_and_no_other() -> None:
     stage.pool().enqueue_action_batch(None, TARGET, [{}] * 3)
     stage.run()
 
-    assert [(fact.started, fact.settled) for fact in stage.telemetry.of(PassReport)] == [(3, 0), (0, 3)]
+    assert [(event.started, event.settled) for event in stage.telemetry.of(PassReport)] == [(3, 0), (0, 3)]
     (rested,) = stage.telemetry.of(LoopRested)
     assert rested.passes > 2
 

@@ -15,7 +15,7 @@ from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.core import limits
 from workpool_aws.core.stats import Queued, stats_of
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import StatsTaken
+from workpool_aws.model.events import StatsTaken
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.work import Outcome
 

@@ -17,7 +17,7 @@ from workpool_aws.core.proof import digest_of, start_nonce
 from workpool_aws.flow.claim import claim
 from workpool_aws.flow.complete import Reporter, complete
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import DuplicateRefused, ReportUnproven
+from workpool_aws.model.events import DuplicateRefused, ReportUnproven
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import WorkRef
@@ -30,7 +30,7 @@ REPORTS = [SUCCESS, FAILED, NOT_DELIVERED, SNOOZED]
 
 
 def told(stage: Stage, kind: type[F]) -> list[F]:
-    return [fact for fact in stage.telemetry.facts if isinstance(fact, kind)]
+    return [fact for fact in stage.telemetry.events if isinstance(fact, kind)]
 
 
 def presented(work: Work, nonce: str | None, **changes: Any) -> Assignment:

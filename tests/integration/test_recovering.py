@@ -14,7 +14,7 @@ from pool_world import TABLE
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.core.complete import assignment_of
-from workpool_aws.model.facts import LoopEnded, PassFailed, PutBack, Recovered, Retrying
+from workpool_aws.model.events import LoopEnded, PassFailed, PutBack, Recovered, Retrying
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Done, Entry, EntryKey, Ledger, LoopState, ShardMark
 from workpool_aws.model.refs import LedgerRef, StatusRef, WorkRef
@@ -87,7 +87,7 @@ def test_what_may_be_retried_is_retried() -> None:
     work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=2))
     stage.run(watchdog=True)
 
-    assert [fact.error_type for fact in stage.telemetry.of(Retrying)] == ["no_report"]
+    assert [event.error_type for event in stage.telemetry.of(Retrying)] == ["no_report"]
     assert (stage.work(work_id).outcome, stage.work(work_id).attempts_made) == (Outcome.FAILED, 2)
     assert len(stage.aws.started) == 2
 

@@ -15,7 +15,7 @@ from pool_world import NotingMessenger
 from workpool_aws import NotFound, OnCompleteEvent, StoreUnavailable, UsageError, Workpool
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import CallbackRedriven
+from workpool_aws.model.events import CallbackRedriven
 from workpool_aws.model.ids import WorkId, time_of
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import CallbackState

@@ -11,7 +11,7 @@ from integration.stage import POOL, TARGET, Stage
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.register import register
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import KickFailed, RegistrationDenied
+from workpool_aws.model.events import KickFailed, RegistrationDenied
 from workpool_aws.model.loop import Registration
 from workpool_aws.model.refs import RegistrationRef, Shelf, Span
 from workpool_aws.model.work import State
@@ -43,7 +43,7 @@ def test_work_of_a_caller_that_may_not_register_its_pool_is_stored_told_and_foun
     stage.run(120_000, watchdog=True)
 
     assert stage.work(work_id).state is State.FINISHED
-    assert {(fact.pool, fact.error) for fact in told} == {(POOL, "dynamodb:PutItem is not allowed")}
+    assert {(event.pool, event.error) for event in told} == {(POOL, "dynamodb:PutItem is not allowed")}
 
 
 def test_other_trouble_with_the_registry_refuses_the_enqueue_and_stores_nothing() -> None:
@@ -74,7 +74,7 @@ def test_a_row_that_could_not_be_written_is_told_and_written_by_the_next_tick() 
     stage.table.plan(puts(Registration), lost_before)
 
     register(stage.ports, [POOL, "billing"])
-    assert (registered(stage), [fact.pool for fact in stage.telemetry.of(KickFailed)]) == ({"billing"}, [POOL])
+    assert (registered(stage), [event.pool for event in stage.telemetry.of(KickFailed)]) == ({"billing"}, [POOL])
     register(stage.ports, [POOL, "billing"])
 
     assert registered(stage) == {"billing", POOL}

@@ -15,7 +15,7 @@ from workpool_aws.core.kick import KickReason
 from workpool_aws.flow.hold import take_hold
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.rest import rest
-from workpool_aws.model.facts import ControlRepaired, Kicked, KickFailed, LoopFenced, LoopRested, LoopTook, TimerFailed, WatchdogActed
+from workpool_aws.model.events import ControlRepaired, Kicked, KickFailed, LoopFenced, LoopRested, LoopTook, TimerFailed, WatchdogActed
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.refs import LedgerRef, StatusRef
@@ -42,7 +42,7 @@ def test_behind_works_that_are_over_one_that_is_due_soon_keeps_the_loop_up(stage
     work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=40))
     stage.run(45_000)
 
-    assert [fact.generation for fact in stage.telemetry.of(LoopTook)] == [1]
+    assert [event.generation for event in stage.telemetry.of(LoopTook)] == [1]
     assert 0 <= (stage.work(work_id).started_at or 0) - (NOW + 40_000) <= 1_000
 
 
@@ -102,7 +102,7 @@ def test_a_loop_that_cannot_hand_over_because_it_was_overtaken_says_so(stage: St
     stage.after(15_000, lambda: stage.resting_as(LoopState.RUNNING, generation=7))
     stage.serve(stage.aws.loops.pop(), lives_ms=40_000)
 
-    assert [fact.generation for fact in stage.telemetry.of(LoopFenced)] == [1]
+    assert [event.generation for event in stage.telemetry.of(LoopFenced)] == [1]
     assert stage.aws.loops == []
 
 
@@ -122,7 +122,7 @@ def test_a_refused_kick_is_not_tried_again(stage: Stage) -> None:
     kick(stage.ports, POOL, KickReason.ENQUEUE, due=EpochMs(NOW))
 
     assert stage.aws.loops == []
-    assert [fact.error for fact in stage.telemetry.of(KickFailed)] == ["no such function"]
+    assert [event.error for event in stage.telemetry.of(KickFailed)] == ["no such function"]
 
 
 def test_a_tick_over_a_pool_at_rest_reads_nothing_of_its_last_burst(stage: Stage) -> None:
@@ -181,7 +181,7 @@ def test_a_kick_of_a_pool_whose_status_is_damaged_writes_it_anew(stage: Stage) -
 
     assert (stage.status().state, stage.status().epoch) == (LoopState.RUNNING, 4)
     assert len(stage.aws.loops) == 1
-    assert [(fact.item, fact.pool) for fact in stage.telemetry.of(ControlRepaired)] == [("status", POOL)]
+    assert [(event.item, event.pool) for event in stage.telemetry.of(ControlRepaired)] == [("status", POOL)]
 
 
 def test_a_kick_whose_status_goes_meanwhile_starts_nothing(stage: Stage) -> None:

@@ -16,7 +16,7 @@ from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.core.complete import assignment_of
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import LoopFenced, LoopRested, LoopTook, TimerFailed
+from workpool_aws.model.events import LoopFenced, LoopRested, LoopTook, TimerFailed
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
 from workpool_aws.model.refs import LedgerRef, RegistrationRef, StatusRef

@@ -13,7 +13,7 @@ from integration.stage import FAILED, TARGET, Stage
 from workpool_aws.core.complete import decide_canceled, must_cancel
 from workpool_aws.core.recover import Begin, Drop, judge_entry
 from workpool_aws.core.start import Look, Taken, classify, start_write
-from workpool_aws.model.facts import LoopFenced
+from workpool_aws.model.events import LoopFenced
 from workpool_aws.model.loop import EntryKey, LoopState
 from workpool_aws.model.refs import StatusRef, Unreadable
 from workpool_aws.model.work import State, Work

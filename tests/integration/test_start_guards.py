@@ -14,7 +14,7 @@ from workpool_aws.core.complete import assignment_of
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.complete import complete
 from workpool_aws.flow.start import Begun, StartOrder, begin
-from workpool_aws.model.facts import LoopEnded, PutBack, ReportIgnored
+from workpool_aws.model.events import LoopEnded, PutBack, ReportIgnored
 from workpool_aws.model.loop import EntryKey
 from workpool_aws.model.messages import Report
 from workpool_aws.model.refs import ChunkRef, Record
@@ -36,7 +36,7 @@ def test_arguments_that_cannot_be_read_just_now_put_the_start_back() -> None:
     stage.table.before_get(ChunkRef, unread)
     stage.run(60_000)
 
-    assert [fact.undelivered for fact in stage.telemetry.of(PutBack)] == [1]
+    assert [event.undelivered for event in stage.telemetry.of(PutBack)] == [1]
     assert stage.telemetry.of(LoopEnded) == []
     assert [a.start for a in stage.aws.started] == [2]
     assert stage.work(work_id).state is State.FINISHED
@@ -95,7 +95,7 @@ def test_a_put_back_of_a_work_that_is_gone_changes_nothing() -> None:
 
     assert not changed
     assert (stage.works(), stage.pointers(), stage.dones()) == ([], [], [])
-    assert [fact.work_id for fact in stage.telemetry.of(ReportIgnored)] == [an_id(NOW)]
+    assert [event.work_id for event in stage.telemetry.of(ReportIgnored)] == [an_id(NOW)]
 
 
 def test_a_put_back_that_came_too_late_is_not_told_as_one() -> None:
@@ -106,7 +106,7 @@ def test_a_put_back_that_came_too_late_is_not_told_as_one() -> None:
 
     assert not changed
     assert stage.telemetry.of(PutBack) == []
-    assert [fact.start for fact in stage.telemetry.of(ReportIgnored)] == [1]
+    assert [event.start for event in stage.telemetry.of(ReportIgnored)] == [1]
 
 
 @pytest.mark.parametrize("report", [SUCCESS, NOT_DELIVERED], ids=["finished", "put back"])

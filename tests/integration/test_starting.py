@@ -14,7 +14,7 @@ from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.core.start import Look, Taken, assignment_for, classify, start_write
 from workpool_aws.flow.late import make_pointer
-from workpool_aws.model.facts import LoopEnded, PassFailed, PutBack, Started, StartUnanswered
+from workpool_aws.model.events import LoopEnded, PassFailed, PutBack, Started, StartUnanswered
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey
 from workpool_aws.model.messages import Assignment
@@ -136,7 +136,7 @@ def test_an_invoke_without_an_answer_is_not_repeated() -> None:
     stage.run(START_MS)
 
     assert stage.notes.count("invoke") == 1
-    assert [fact.start for fact in stage.telemetry.of(StartUnanswered)] == [1]
+    assert [event.start for event in stage.telemetry.of(StartUnanswered)] == [1]
     assert (stage.work(work_id).state, stage.work(work_id).starts) == (State.RUNNING, 1)
 
 
@@ -149,7 +149,7 @@ def test_a_throttled_invoke_is_tried_again_and_then_put_back() -> None:
 
     assert stage.clock.slept_ms[: limits.INVOKE_TRIES].count(limits.INVOKE_RETRY_MS) == limits.INVOKE_TRIES - 1
     assert starts_of(stage) == [2]
-    assert [fact.undelivered for fact in stage.telemetry.of(PutBack)] == [1]
+    assert [event.undelivered for event in stage.telemetry.of(PutBack)] == [1]
     assert stage.work(work_id).attempts_made == 1
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import PassReport, Surveyed
+from workpool_aws.model.events import PassReport, Surveyed
 
 
 def tick(cloud: LocalCloud) -> list[Surveyed]:

@@ -15,7 +15,7 @@ from workpool_aws import StoreUnavailable
 from workpool_aws.adapters.keys import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.watch import would_act
-from workpool_aws.model.facts import KickFailed, WatchdogActed
+from workpool_aws.model.events import KickFailed, WatchdogActed
 from workpool_aws.model.ids import EpochMs, WorkId, id_floor, time_of
 from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Owed, Registration, ShardMark, Status
 from workpool_aws.model.refs import ConfigRef, LedgerRef, Record, Ref, Shelf, Span, StatusRef, WorkRef
@@ -51,7 +51,7 @@ def acted(stage: Stage) -> str | None:
     """Why the watchdog kicked; it either says so and starts a loop, or does neither."""
     foretold = would_act(stage.ports.store, stage.telemetry, stage.clock.now())
     stage.watch()
-    reasons = [fact.reason for fact in stage.telemetry.of(WatchdogActed)]
+    reasons = [event.reason for event in stage.telemetry.of(WatchdogActed)]
     assert len(reasons) == len(stage.aws.loops)
     assert foretold == bool(reasons)
     return reasons[0] if reasons else None
@@ -145,10 +145,10 @@ def test_due_work_of_a_pool_that_rests_for_long_is_found_by_the_next_ticks(waite
 
     foretold = would_act(stage.ports.store, stage.telemetry, stage.clock.now())
     stage.watch()
-    at_once = [fact.reason for fact in stage.telemetry.of(WatchdogActed)]
+    at_once = [event.reason for event in stage.telemetry.of(WatchdogActed)]
     stage.clock.at = NOW + 3 * HOUR_MS
     stage.watch()
-    in_the_end = [fact.reason for fact in stage.telemetry.of(WatchdogActed)]
+    in_the_end = [event.reason for event in stage.telemetry.of(WatchdogActed)]
 
     assert foretold
     assert at_once == ["due work, free slots, no loop"] * found
@@ -231,7 +231,7 @@ def test_once_an_hour_a_callback_is_found_that_lies_behind_the_cursor(at: int, *
     stage.watch()
     stage.run(5_000)
 
-    assert [fact.reason for fact in stage.telemetry.of(WatchdogActed)] == ["a callback lay out of the loop's sight"] * found
+    assert [event.reason for event in stage.telemetry.of(WatchdogActed)] == ["a callback lay out of the loop's sight"] * found
     assert stage.work(canceled.id).callback is (CallbackState.DELIVERED if found else CallbackState.PENDING)
     assert (stage.dones() == []) is found
 
@@ -333,8 +333,8 @@ def test_trouble_with_one_pool_does_not_keep_it_from_the_others() -> None:
     stage.table.before_get(StatusRef, unanswered)
     stage.watch()
 
-    assert [fact.pool for fact in stage.telemetry.of(KickFailed)] == ["a"]
-    assert [fact.pool for fact in stage.telemetry.of(WatchdogActed)] == [POOL]
+    assert [event.pool for event in stage.telemetry.of(KickFailed)] == ["a"]
+    assert [event.pool for event in stage.telemetry.of(WatchdogActed)] == [POOL]
 
 
 @pytest.mark.parametrize("ref", [StatusRef("a"), LedgerRef("a"), ConfigRef("a")])
@@ -349,7 +349,7 @@ def test_a_resting_pool_with_a_damaged_item_does_not_keep_it_from_the_others(at:
     stage.place(a_work(id=an_id(NOW)))
     stage.watch()
 
-    assert POOL in [fact.pool for fact in stage.telemetry.of(WatchdogActed)]
+    assert POOL in [event.pool for event in stage.telemetry.of(WatchdogActed)]
 
 
 def unanswered() -> None:

@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from workpool_aws import NonRetryableError, RetryPolicy, Work
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.facts import Completed, Started
+from workpool_aws.model.events import Completed, Started
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
 

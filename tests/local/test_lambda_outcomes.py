@@ -17,7 +17,7 @@ from workpool_aws import invocation
 from workpool_aws.local import answers
 from workpool_aws.local.answers import answered
 from workpool_aws.local.marshal import ASCII_ONLY
-from workpool_aws.model.facts import Completed, Retrying
+from workpool_aws.model.events import Completed, Retrying
 
 
 def failing(_event: object, _context: object) -> None:
@@ -498,7 +498,7 @@ def test_what_a_decorated_handler_reports_is_its_outcome(bench: Any, make_fact: 
     work_id = "01KDVDNA00EZ2YE4WMTY1PFSR0"
 
     def reporting(_event: object, _context: object) -> None:
-        bench.platform.telemetry.tell(make_fact(work_id))
+        bench.platform.telemetry.emit(make_fact(work_id))
 
     bench.send(bench.deploy(reporting, decorated=True), assigned(work_id))
     bench.run()

@@ -16,7 +16,7 @@ from tests.simulation.scenario import Act, Mode, Scenario, Told, scenario_of
 from tests.simulation.world import Run, simulate
 from workpool_aws.core.cancel import CancelAnswer
 from workpool_aws.local.faults import Fault
-from workpool_aws.model.facts import Fact
+from workpool_aws.model.events import Event
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Done, EntryKey, Ledger, Status
 from workpool_aws.model.messages import Assignment
@@ -103,7 +103,7 @@ class History:
     changes: tuple[Change, ...]
 
     @property
-    def facts(self) -> tuple[Fact, ...]:
+    def facts(self) -> tuple[Event, ...]:
         return self.run.facts
 
     @cached_property

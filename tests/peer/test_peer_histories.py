@@ -12,7 +12,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.cancel import CancelAnswer
 from workpool_aws.core.settle import deep_low
 from workpool_aws.local.faults import Fault
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.loop import Config, DoneKind, EntryKey, Ledger, LoopState, Status
 from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, Work
 
@@ -152,16 +152,16 @@ def each_start_is_recorded_once(h: History) -> int:
         for key in keys
         if len([done for _, done in h.dones if (done.work_id, done.start) == key and done.kind is DoneKind.FINISHED]) > 1
     ]
-    return len(doubled) + len([fact for fact in h.facts if isinstance(fact, facts.ReportIgnored)])
+    return len(doubled) + len([event for event in h.facts if isinstance(event, events.ReportIgnored)])
 
 
 def a_report_of_an_earlier_start_changes_nothing(h: History) -> int:
-    late = [fact for fact in h.facts if isinstance(fact, facts.ReportIgnored) and "follow" in fact.reason]
-    for fact in late:
+    late = [event for event in h.facts if isinstance(event, events.ReportIgnored) and "follow" in event.reason]
+    for event in late:
         told = [
             each
             for each in h.works
-            if each.after.id == fact.work_id and each.before.state is State.RUNNING and each.before.starts == fact.start
+            if each.after.id == event.work_id and each.before.state is State.RUNNING and each.before.starts == event.start
         ]
         assert len([each for each in told if each.after.state is not State.RUNNING]) <= 1
     return len(late)
@@ -268,7 +268,7 @@ def a_lower_limit_starts_and_stops_nothing(h: History) -> int:
 
 
 def recovery_waits_for_the_deadline_and_acts_once(h: History) -> int:
-    recovered = [EntryKey(fact.work_id, fact.start) for fact in h.facts if isinstance(fact, facts.Recovered)]
+    recovered = [EntryKey(event.work_id, event.start) for event in h.facts if isinstance(event, events.Recovered)]
     for key in recovered:
         told = [
             each
@@ -283,7 +283,7 @@ def recovery_waits_for_the_deadline_and_acts_once(h: History) -> int:
 
 
 def a_lost_start_with_attempts_left_is_followed_by_another(h: History) -> int:
-    recovered = {EntryKey(fact.work_id, fact.start) for fact in h.facts if isinstance(fact, facts.Recovered)}
+    recovered = {EntryKey(event.work_id, event.start) for event in h.facts if isinstance(event, events.Recovered)}
     again = [each for each in h.retries if EntryKey(each.before.id, each.before.starts) in recovered]
     for each in again:
         assert h.final(each.after.id).starts > each.before.starts or h.final(each.after.id).outcome is Outcome.CANCELED
@@ -292,7 +292,7 @@ def a_lost_start_with_attempts_left_is_followed_by_another(h: History) -> int:
 
 def recovery_leaves_what_reported_alone(h: History) -> int:
     """A start whose report lies there is settled by it, and nobody recovers it afterwards."""
-    recovered = {EntryKey(fact.work_id, fact.start) for fact in h.facts if isinstance(fact, facts.Recovered)}
+    recovered = {EntryKey(event.work_id, event.start) for event in h.facts if isinstance(event, events.Recovered)}
     reported = [
         EntryKey(each.before.id, each.before.starts)
         for each in h.works
@@ -335,7 +335,7 @@ def a_superseded_loop_changes_nothing(h: History) -> int:
         assert after.generation >= before.generation
         assert after.generation > before.generation or after.holder == before.holder
         assert after.version == before.version + 1
-    return len([fact for fact in h.facts if isinstance(fact, facts.LoopFenced)])
+    return len([event for event in h.facts if isinstance(event, events.LoopFenced)])
 
 
 def a_pool_ends_idle(h: History) -> int:

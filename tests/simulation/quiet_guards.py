@@ -100,7 +100,7 @@ _HOLDS: Final = (
     _quiet(
         "damage is told once",
         "WP-12",
-        "flow.hold:TellsOnce.tell",
+        "flow.hold:TellsOnce.emit",
         "item in self._told or ",
         "",
         f"{_HOLD}test_a_damaged_item_is_told_once_and_so_many_are_enough",

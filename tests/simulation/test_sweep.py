@@ -15,7 +15,7 @@ from tests.simulation.sweep import Tally, main, run_of_seed
 from tests.simulation.world import Run, simulate
 from workpool_aws.core.lifecycle import LEGAL
 from workpool_aws.local.faults import Fault
-from workpool_aws.model.facts import LimitDeployed
+from workpool_aws.model.events import LimitDeployed
 
 ROOT = Path(__file__).parents[2]
 SEEDS = range(80, 240)
@@ -72,9 +72,9 @@ def test_every_kind_of_fault_strikes_and_much_happens() -> None:
 
 
 def test_deployments_change_limits_in_the_middle_of_runs() -> None:
-    facts = [fact for seed in SEEDS if scenario_of(seed).redeployments for fact in run_of(seed).facts]
+    events = [event for seed in SEEDS if scenario_of(seed).redeployments for event in run_of(seed).facts]
 
-    assert len([fact for fact in facts if isinstance(fact, LimitDeployed)]) > 10
+    assert len([event for event in events if isinstance(event, LimitDeployed)]) > 10
 
 
 def test_a_seed_without_faults_has_none() -> None:

@@ -26,7 +26,7 @@ from workpool_aws.local.faults import Fault, Faults
 from workpool_aws.local.kernel import TraceLine
 from workpool_aws.local.platform import LOOP_NAME, Platform
 from workpool_aws.local.seeded_faults import SeededFaults
-from workpool_aws.model.facts import Fact
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Ledger, LoopState, Status
 from workpool_aws.model.refs import LedgerRef, Record, StatusRef
@@ -64,7 +64,7 @@ class Run:
     began: EpochMs
     lines: tuple[TraceLine, ...]
     """As the kernel kept them."""
-    facts: tuple[Fact, ...]
+    facts: tuple[events.Event, ...]
     coverage: Coverage
     executions: int
     calls: int

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 from workpool_aws.adapters.sdk_errors import CALL_ERRORS, NEVER_SENT, SDK_ERRORS, told
 from workpool_aws.adapters.wire import order_to_wire, worker_event
 from workpool_aws.errors import WorkpoolError
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, LoopOrder
 from workpool_aws.model.names import names_function
@@ -220,7 +220,7 @@ class LambdaInvoker:
         if not denied or self._telemetry is None or target in self._denied or len(self._denied) >= _TARGETS_KEPT_MAX:
             return
         self._denied.add(target)
-        self._telemetry.tell(facts.LimitsDenied(pool="", target=target, grant=_GRANT, error=str(error)))
+        self._telemetry.emit(events.LimitsDenied(pool="", target=target, grant=_GRANT, error=str(error)))
 
     def _read_limits(self, target: str) -> FunctionLimits:
         client = self._retrying_client()

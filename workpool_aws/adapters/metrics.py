@@ -1,4 +1,4 @@
-"""Owns the metrics: what facts come to, written as lines that CloudWatch turns into metrics (embedded metric format).
+"""Owns the metrics: what events come to, written as lines that CloudWatch turns into metrics (embedded metric format).
 
 Counted in memory and written once a minute a pool, when a loop ends, and with each survey of the watchdog: no metric costs a request. What
 a killed loop had counted since its last line is lost; nothing rests on it.
@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from workpool_aws.incarnation import ForkSafeLock
-from workpool_aws.model import facts
-from workpool_aws.model.facts import Fact
+from workpool_aws.model import events
+from workpool_aws.model.events import Event
 from workpool_aws.ports import Clock, Telemetry
 
 __all__ = ["MINUTE_MS", "NAMESPACE", "TABLE_METRICS", "Metric", "MetricsScope", "MetricsTelemetry", "units_of"]
@@ -73,7 +73,7 @@ class _Leveled(Protocol):
 
     def at_level(self, level: int) -> Telemetry: ...
 
-    def tell(self, fact: Fact) -> None: ...
+    def emit(self, event: Event) -> None: ...
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class _Minute:
 
 
 class MetricsTelemetry:
-    """Logs facts as the log it is given does, and counts them. Never raises."""
+    """Logs events as the log it is given does, and counts them. Never raises."""
 
     def __init__(self, log: _Leveled, clock: Clock, *, table: str, scope: MetricsScope, minutes: _Minutes | None = None) -> None:
         self._log = log
@@ -100,16 +100,16 @@ class MetricsTelemetry:
         """One that logs from this level on, and counts together with this one."""
         return _Both(self._log.at_level(level), self)
 
-    def tell(self, fact: Fact) -> None:
+    def emit(self, event: Event) -> None:
         """Logs it as the log does, and counts it."""
-        self._log.tell(fact)
-        self.count(fact)
+        self._log.emit(event)
+        self.count(event)
 
-    def count(self, fact: Fact) -> None:
+    def count(self, event: Event) -> None:
         """Counts it, and writes a line when it is time."""
-        over = self._minutes.add(fact, self._clock.now())
+        over = self._minutes.add(event, self._clock.now())
         if over is not None:
-            line = _line(over, table=self._table, pool=fact.pool, scope=self._scope, now=self._clock.now())
+            line = _line(over, table=self._table, pool=event.pool, scope=self._scope, now=self._clock.now())
             if line is not None:
                 sys.stdout.write(line + "\n")
 
@@ -124,9 +124,9 @@ class _Both:
     def at_level(self, level: int) -> Telemetry:
         return self._counting.at_level(level)
 
-    def tell(self, fact: Fact) -> None:
-        self._log.tell(fact)
-        self._counting.count(fact)
+    def emit(self, event: Event) -> None:
+        self._log.emit(event)
+        self._counting.count(event)
 
 
 class _Minutes:
@@ -136,49 +136,49 @@ class _Minutes:
         self._lock = ForkSafeLock()
         self._pools: dict[str, _Minute] = {}
 
-    def add(self, fact: Fact, now: int) -> _Minute | None:
-        """Count a fact; the counts, when they are to be written now, and begin anew."""
+    def add(self, event: Event, now: int) -> _Minute | None:
+        """Count an event; the counts, when they are to be written now, and begin anew."""
         with self._lock:
-            minute = self._pools.setdefault(fact.pool, _Minute(now))
-            _note(minute, fact)
-            if _ends(fact) or now - minute.since >= MINUTE_MS or len(minute.lags_ms) >= _LAGS_MAX:
-                return self._pools.pop(fact.pool)
+            minute = self._pools.setdefault(event.pool, _Minute(now))
+            _note(minute, event)
+            if _ends(event) or now - minute.since >= MINUTE_MS or len(minute.lags_ms) >= _LAGS_MAX:
+                return self._pools.pop(event.pool)
             return None
 
 
-def _note(minute: _Minute, fact: Fact) -> None:
+def _note(minute: _Minute, event: Event) -> None:
     counts = minute.counts
-    match fact:
-        case facts.LoopTook():
+    match event:
+        case events.LoopTook():
             counts["Generations"] += 1
-        case facts.PassReport():
-            counts["Succeeded"] += fact.succeeded
-            counts["Failed"] += fact.failed
-            counts["Retried"] += fact.retried
-            counts["Canceled"] += fact.canceled
-            counts["DeadLetters"] += fact.failed
-        case facts.Started():
+        case events.PassReport():
+            counts["Succeeded"] += event.succeeded
+            counts["Failed"] += event.failed
+            counts["Retried"] += event.retried
+            counts["Canceled"] += event.canceled
+            counts["DeadLetters"] += event.failed
+        case events.Started():
             counts["Started"] += 1
-            minute.lags_ms.append(fact.lag_ms)
-        case facts.CallbackDead():
+            minute.lags_ms.append(event.lag_ms)
+        case events.CallbackDead():
             counts["DeadLetters"] += 1
-        case facts.NoProgress():
+        case events.NoProgress():
             counts["NoProgress"] += 1
-        case facts.WatchdogActed():
+        case events.WatchdogActed():
             counts["WatchdogActed"] += 1
-        case facts.Surveyed():
-            minute.gauges |= {"Backlog": fact.pending, "InFlight": fact.running, "Limit": fact.limit}
+        case events.Surveyed():
+            minute.gauges |= {"Backlog": event.pending, "InFlight": event.running, "Limit": event.limit}
             # A pool that somebody paused is late because somebody wanted it so.
-            if fact.limit > 0 and fact.oldest_pending_s is not None:
-                minute.gauges["OldestDue"] = fact.oldest_pending_s
+            if event.limit > 0 and event.oldest_pending_s is not None:
+                minute.gauges["OldestDue"] = event.oldest_pending_s
         case _:
             pass
 
 
-def _ends(fact: Fact) -> bool:
+def _ends(event: Event) -> bool:
     """Whether nothing may follow in this invocation for a long time, so that what was counted must be written now."""
-    enders = (facts.LoopRested, facts.HandedOver, facts.LoopFenced, facts.LoopEnded, facts.WatchdogActed, facts.Surveyed)
-    return isinstance(fact, enders)
+    enders = (events.LoopRested, events.HandedOver, events.LoopFenced, events.LoopEnded, events.WatchdogActed, events.Surveyed)
+    return isinstance(event, enders)
 
 
 def _values(minute: _Minute) -> dict[Metric, float | Sequence[int]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from workpool_aws.core import limits
 from workpool_aws.incarnation import ForkSafeLock
-from workpool_aws.model.facts import Fact
+from workpool_aws.model.events import Event
 from workpool_aws.text import as_text
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SERVICE", "ListTelemetry", "LoggerTelemetry"]
 
-F = TypeVar("F", bound=Fact)
+F = TypeVar("F", bound=Event)
 
 SERVICE: Final = "workpool"
 """Name of the Powertools service and of the logger: `logging.getLogger("workpool")`."""
@@ -28,7 +28,7 @@ _STANDARD_LEVELS: Final = (logging.CRITICAL, logging.ERROR, logging.WARNING, log
 
 
 class LoggerTelemetry:
-    """Logs each fact at its own level: its name is the message, its fields are keys of the JSON line. Never raises.
+    """Logs each event at its own level: its name is the message, its fields are keys of the JSON line. Never raises.
 
     `level`: the least level that is logged, a number of the logging module. Lambda's own log level, if one is set, holds as well.
     """
@@ -40,21 +40,21 @@ class LoggerTelemetry:
         """Another one, which logs from this level on."""
         return LoggerTelemetry(level)
 
-    def tell(self, fact: Fact) -> None:
-        """Logs the fact, or drops it: below the level (unless somebody asked for it), or when logging itself fails."""
-        if fact.level < self._level and not fact.asked_for:
+    def emit(self, event: Event) -> None:
+        """Logs the event, or drops it: below the level (unless somebody asked for it), or when logging itself fails."""
+        if event.level < self._level and not event.always_logged:
             return
         with contextlib.suppress(Exception):
-            logger = _loggers.at(min(self._level, fact.level))
-            fields = {item.name: _harmless(getattr(fact, item.name)) for item in dataclasses.fields(fact)}
-            if fact.level >= logging.ERROR:
-                logger.error(fact.name, extra=fields)
-            elif fact.level >= logging.WARNING:
-                logger.warning(fact.name, extra=fields)
-            elif fact.level >= logging.INFO:
-                logger.info(fact.name, extra=fields)
+            logger = _loggers.at(min(self._level, event.level))
+            fields = {item.name: _harmless(getattr(event, item.name)) for item in dataclasses.fields(event)}
+            if event.level >= logging.ERROR:
+                logger.error(event.name, extra=fields)
+            elif event.level >= logging.WARNING:
+                logger.warning(event.name, extra=fields)
+            elif event.level >= logging.INFO:
+                logger.info(event.name, extra=fields)
             else:
-                logger.debug(fact.name, extra=fields)
+                logger.debug(event.name, extra=fields)
 
 
 def _harmless(value: object) -> object:
@@ -63,7 +63,7 @@ def _harmless(value: object) -> object:
 
 
 class _Loggers:
-    """The one Powertools logger of the process, made when the first fact is logged: loading Powertools is for those who log.
+    """The one Powertools logger of the process, made when the first event is logged: loading Powertools is for those who log.
 
     Loggers of one service share their level, so it goes down to the lowest one asked for; each `LoggerTelemetry` holds back by itself what
     is below its own.
@@ -81,7 +81,7 @@ class _Loggers:
             if self._logger is None:
                 from aws_lambda_powertools import Logger  # noqa: PLC0415 - see the class
 
-                # Without a location: each would be the line above that logs every fact.
+                # Without a location: each would be the line above that logs every event.
                 self._logger = Logger(service=SERVICE, level=_level_name(level), logger_handler=_StdoutHandler(), location=None)
             self._logger.setLevel(_level_name(level))
             self._level = level
@@ -110,21 +110,21 @@ class ListTelemetry:
     """Keeps the last `limit` facts in memory, for tests and simulations. Safe in threads."""
 
     def __init__(self, limit: int = 100_000) -> None:
-        self._facts: deque[Fact] = deque(maxlen=limit)
+        self._events: deque[Event] = deque(maxlen=limit)
 
-    def tell(self, fact: Fact) -> None:
-        """Keeps the fact; the oldest one goes when there are too many."""
-        self._facts.append(fact)
+    def emit(self, event: Event) -> None:
+        """Keeps the event; the oldest one goes when there are too many."""
+        self._events.append(event)
 
     @property
-    def facts(self) -> list[Fact]:
+    def events(self) -> list[Event]:
         """What was told, oldest first: a copy."""
-        return list(self._facts)
+        return list(self._events)
 
     def of(self, kind: type[F]) -> list[F]:
         """The facts of one class, oldest first."""
-        return [fact for fact in self.facts if isinstance(fact, kind)]
+        return [event for event in self.events if isinstance(event, kind)]
 
     def clear(self) -> None:
         """Forgets all facts."""
-        self._facts.clear()
+        self._events.clear()

@@ -1,4 +1,4 @@
-"""Owns what the demo tells: what is planned, the progress counted from facts, and the report made from what the pool stored."""
+"""Owns what the demo tells: what is planned, the progress counted from events, and the report made from what the pool stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 from workpool_aws.core.payload import JsonValue
 from workpool_aws.core.status import Result, Status
-from workpool_aws.model.facts import Completed, Enqueued, Fact, PutBack, Retrying, Started
+from workpool_aws.model.events import Completed, Enqueued, Event, PutBack, Retrying, Started
 
 __all__ = ["LARGEST_SHOWN", "DemoReport", "Failure", "Plan", "Progress", "ServiceModel", "Stored", "Tally", "Usage", "report_of"]
 
@@ -33,7 +33,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a run is, as the pool's own facts tell it: no request is paid for it."""
+    """How far a run is, as the pool's own events tell it: no request is paid for it."""
 
     items: int
     enqueued: int
@@ -57,7 +57,7 @@ class Progress:
 
 
 class Tally:
-    """Counts facts as they come. Not safe by itself: one thread uses it."""
+    """Counts events as they come. Not safe by itself: one thread uses it."""
 
     def __init__(self, items: int) -> None:
         self._items = items
@@ -70,11 +70,11 @@ class Tally:
         self._started: dict[str, int] = {}
         self._ended: dict[str, int] = {}
 
-    def count(self, facts: Sequence[Fact], *, seconds: float) -> Progress:
-        """The progress after `facts`, all of a run's so far; each is counted once."""
-        for fact in islice(facts, self._seen, None):
-            self._add(fact)
-        self._seen = max(self._seen, len(facts))
+    def count(self, events: Sequence[Event], *, seconds: float) -> Progress:
+        """The progress after `events`, all of a run's so far; each is counted once."""
+        for event in islice(events, self._seen, None):
+            self._add(event)
+        self._seen = max(self._seen, len(events))
         if len(self._done) == self._items and self._all_done_s is None:
             self._all_done_s = seconds
         running = sum(1 for work_id, attempt in self._started.items() if attempt > self._ended.get(work_id, 0))
@@ -88,23 +88,23 @@ class Tally:
             seconds=seconds if self._all_done_s is None else self._all_done_s,
         )
 
-    def _add(self, fact: Fact) -> None:
+    def _add(self, event: Event) -> None:
         # An attempt may be told as ended before it is told as started: the loop speaks after it has invoked, the worker is quick.
-        match fact:
+        match event:
             case Enqueued():
                 self._enqueued += 1
             case Started():
-                self._started[fact.work_id] = fact.attempt
+                self._started[event.work_id] = event.attempt
             case PutBack():
-                self._started.pop(fact.work_id, None)
+                self._started.pop(event.work_id, None)
             case Retrying():
-                self._ended[fact.work_id] = fact.attempts_made
+                self._ended[event.work_id] = event.attempts_made
                 self._retries += 1
-            case Completed() if fact.work_id not in self._done:
-                self._done.add(fact.work_id)
-                self._started.pop(fact.work_id, None)
-                self._ended[fact.work_id] = fact.attempts_made
-                self._failed += fact.outcome == "failed"
+            case Completed() if event.work_id not in self._done:
+                self._done.add(event.work_id)
+                self._started.pop(event.work_id, None)
+                self._ended[event.work_id] = event.attempts_made
+                self._failed += event.outcome == "failed"
             case _:
                 pass
 

@@ -14,7 +14,7 @@ from workpool_aws.compose import ports_for, session_for
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.configure import is_known
 from workpool_aws.flow.watch import registered_pools
-from workpool_aws.model.facts import Fact
+from workpool_aws.model.events import Event
 from workpool_aws.ports import Ports
 from workpool_aws.settings import read_settings
 from workpool_aws.text import NOTHING, as_line
@@ -25,11 +25,11 @@ __all__ = ["Place", "Target", "confirmed", "place_of", "target_of"]
 class _StderrTelemetry:
     """Says warnings and errors on stderr, so that stdout holds nothing but the answer."""
 
-    def tell(self, fact: Fact) -> None:
+    def emit(self, event: Event) -> None:
         """A line for what people should know."""
-        if fact.level >= logging.WARNING:
-            told = ", ".join(f"{item.name}={getattr(fact, item.name)}" for item in fields(fact))
-            note(f"workpool: {fact.name}: {told}")
+        if event.level >= logging.WARNING:
+            told = ", ".join(f"{item.name}={getattr(event, item.name)}" for item in fields(event))
+            note(f"workpool: {event.name}: {told}")
 
 
 @dataclass(frozen=True, slots=True)

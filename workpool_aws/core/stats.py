@@ -10,11 +10,11 @@ from typing import Final
 from workpool_aws.core import limits
 from workpool_aws.core.tally import error_rate, executions, lag_ms_at, permanent_failure_rate, together
 from workpool_aws.errors import UsageError
-from workpool_aws.model.facts import StatsTaken
+from workpool_aws.model.events import StatsTaken
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Tally
 
-__all__ = ["Queued", "Stats", "check_window", "stats_fact", "stats_of"]
+__all__ = ["Queued", "Stats", "check_window", "stats_event", "stats_of"]
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _WINDOW_MIN: Final = timedelta(milliseconds=limits.STATS_WINDOW_MS_MIN)
@@ -85,7 +85,7 @@ def stats_of(queued: Queued, tallies: Sequence[Tally], *, running: int, window_m
     )
 
 
-def stats_fact(pool: str, stats: Stats, *, window_ms: int) -> StatsTaken:
+def stats_event(pool: str, stats: Stats, *, window_ms: int) -> StatsTaken:
     """The event that tells them."""
     return StatsTaken(
         pool=pool,

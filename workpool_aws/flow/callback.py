@@ -42,7 +42,7 @@ from workpool_aws.flow.collect import Reports
 from workpool_aws.flow.hold import Hold
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import prove_in_time
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.loop import Done, EntryKey, Owed
 from workpool_aws.model.messages import CallbackTicket
@@ -92,7 +92,7 @@ def _what_is_known(ports: Ports, target: str, pool: str) -> tuple[bool, str | No
 
 
 def _sent(ports: Ports, work: Work, target: str, *, knows: bool) -> CallbackState | None:
-    ports.telemetry.tell(facts.CallbackSent(pool=work.pool, work_id=work.id, target=target, acknowledges=knows))
+    ports.telemetry.emit(events.CallbackSent(pool=work.pool, work_id=work.id, target=target, acknowledges=knows))
     if knows:
         return _mark(ports, sent_write(work), CallbackState.SENT)
     delivered = delivered_write(work.pool, work.id, nonce=work.callback_nonce, retention_s=work.retention_s, now=ports.clock.now())
@@ -110,7 +110,7 @@ def acknowledge(ports: Ports, ticket: CallbackTicket) -> None:
     except ConditionFailed as met:
         _tell_if_forged(ports, ticket, met.current, "acknowledgement")
         return
-    ports.telemetry.tell(facts.CallbackAcknowledged(pool=ticket.pool, work_id=ticket.work_id))
+    ports.telemetry.emit(events.CallbackAcknowledged(pool=ticket.pool, work_id=ticket.work_id))
 
 
 def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: str) -> None:
@@ -135,7 +135,7 @@ def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: s
             continue
         prove_in_time(ports, written, time_of(record.at), lambda at: ports.store.write(Put(_failure(ports, ticket, at))))
         error = f"its handler failed: {reason}"
-        ports.telemetry.tell(facts.CallbackFailed(pool=ticket.pool, work_id=ticket.work_id, target=target, error=error))
+        ports.telemetry.emit(events.CallbackFailed(pool=ticket.pool, work_id=ticket.work_id, target=target, error=error))
         kick(ports, ticket.pool, KickReason.COMPLETE)
         return
 
@@ -143,7 +143,7 @@ def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: s
 def _tell_if_forged(ports: Ports, ticket: CallbackTicket, current: object, by: str) -> bool:
     forged = isinstance(current, Work) and is_forged(ticket, current)
     if forged:
-        ports.telemetry.tell(facts.ReportUnproven(pool=ticket.pool, work_id=ticket.work_id, by=by))
+        ports.telemetry.emit(events.ReportUnproven(pool=ticket.pool, work_id=ticket.work_id, by=by))
     return forged
 
 
@@ -152,14 +152,14 @@ def _failure(ports: Ports, ticket: CallbackTicket, at: EpochMs) -> Done:
 
 
 def _failed(ports: Ports, work: Work, error: str) -> CallbackState:
-    ports.telemetry.tell(facts.CallbackFailed(pool=work.pool, work_id=work.id, target=work.on_complete or "", error=error))
+    ports.telemetry.emit(events.CallbackFailed(pool=work.pool, work_id=work.id, target=work.on_complete or "", error=error))
     return CallbackState.PENDING
 
 
 def _give_up(ports: Ports, work: Work, reason: str) -> CallbackState | None:
     state = _mark(ports, dead_write(work, now=ports.clock.now()), CallbackState.DEAD)
     if state is CallbackState.DEAD:
-        ports.telemetry.tell(facts.CallbackDead(pool=work.pool, work_id=work.id, target=work.on_complete or "", reason=reason))
+        ports.telemetry.emit(events.CallbackDead(pool=work.pool, work_id=work.id, target=work.on_complete or "", reason=reason))
     return state
 
 

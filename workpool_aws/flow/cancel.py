@@ -12,7 +12,7 @@ from workpool_aws.flow import status
 from workpool_aws.flow.chunks import write_with
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import prove_in_time
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId, time_of
 from workpool_aws.model.loop import Config, Done
 from workpool_aws.model.work import Work
@@ -39,7 +39,7 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
             kick(ports, pool, KickReason.CANCEL, due=None if decision.owes_callback else work.due_at)
         except StoreUnavailable as error:
             # Canceled all the same; the watchdog finds the record of an owed callback, and a far wake finds nothing.
-            ports.telemetry.tell(facts.KickFailed(pool=pool, reason=KickReason.CANCEL, error=str(error)))
+            ports.telemetry.emit(events.KickFailed(pool=pool, reason=KickReason.CANCEL, error=str(error)))
     return decision.answer
 
 
@@ -104,5 +104,5 @@ def _put_record(ports: Ports, work: Work, at: EpochMs) -> Written:
 
 
 def _told(ports: Ports, pool: str, work_id: WorkId, decision: CancelWrite) -> CancelWrite:
-    ports.telemetry.tell(facts.CancelAsked(pool=pool, work_id=work_id, answer=decision.answer))
+    ports.telemetry.emit(events.CancelAsked(pool=pool, work_id=work_id, answer=decision.answer))
     return decision

@@ -13,7 +13,7 @@ from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import configure
 from workpool_aws.flow.kick import kick
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.loop import Status
 from workpool_aws.model.refs import StatusRef
 from workpool_aws.model.writes import Update
@@ -29,7 +29,7 @@ def cancel_all(ports: Ports, pool: str, *, by: str) -> None:
     """
     epoch = _raise_epoch(ports, pool)
     configure.follow_epoch(ports, pool, epoch)
-    ports.telemetry.tell(facts.CancelAllAsked(pool=pool, epoch=epoch, by=by))
+    ports.telemetry.emit(events.CancelAllAsked(pool=pool, epoch=epoch, by=by))
 
 
 def _raise_epoch(ports: Ports, pool: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from workpool_aws.core.chunks import chunk_refs, joined
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.work import Part, Work
 from workpool_aws.model.writes import Update, Write, Written
@@ -61,5 +61,5 @@ def read_payload(ports: Ports, owner: WorkRef, part: Part, count: int) -> str | 
     found = ports.store.get_many(refs)
     for chunk in found.values():
         if isinstance(chunk, Unreadable):
-            ports.telemetry.tell(facts.SetAside(pool=owner.pool, partition=chunk.partition, sort=chunk.sort, reason=chunk.reason))
+            ports.telemetry.emit(events.SetAside(pool=owner.pool, partition=chunk.partition, sort=chunk.sort, reason=chunk.reason))
     return joined(refs, found)

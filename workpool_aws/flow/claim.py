@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workpool_aws.core.claim import claim_write, why_refused
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import Unreadable
@@ -35,8 +35,8 @@ def claim(ports: Ports, assignment: Assignment, *, remaining_ms: int) -> str | N
         current = refused.current if isinstance(refused.current, Work | Unreadable) else None
         reason = why_refused(current, assignment, token)
         if reason is not None:
-            fact = facts.DuplicateRefused(pool=assignment.pool, work_id=assignment.work_id, start=assignment.start, reason=reason)
-            ports.telemetry.tell(fact)
+            event = events.DuplicateRefused(pool=assignment.pool, work_id=assignment.work_id, start=assignment.start, reason=reason)
+            ports.telemetry.emit(event)
             return None
     except StoreUnavailable as error:
         raise ClaimUnanswered(error, token) from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from workpool_aws.core import limits
 from workpool_aws.core.choose import Found, WorkRead, page_limit_after
 from workpool_aws.core.start import Look, Taken, classify
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId, time_of
 from workpool_aws.model.loop import Done
 from workpool_aws.model.refs import PointerRef, Record, Ref, Row, Shelf, Span, Unreadable, WorkRef
@@ -142,7 +142,7 @@ def _pages(
         for row in page.rows:
             if isinstance(row.record, Unreadable):
                 bad = row.record
-                telemetry.tell(facts.SetAside(pool=span.pool, partition=bad.partition, sort=bad.sort, reason=bad.reason))
+                telemetry.emit(events.SetAside(pool=span.pool, partition=bad.partition, sort=bad.sort, reason=bad.reason))
         yield [row for row in page.rows if not readable or not isinstance(row.record, Unreadable)]
         if page.next_low is not None:
             span = replace(span, low=page.next_low, limit=grow(span.limit))

@@ -39,7 +39,7 @@ from workpool_aws.flow.callback import deliver
 from workpool_aws.flow.chunks import let_expire, write_with
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import make_pointer, prove_in_time, prove_work_in_time
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, make_id, shard_of, time_of
 from workpool_aws.model.loop import Done, DoneKind
 from workpool_aws.model.messages import Assignment, Report, ReportKind
@@ -89,10 +89,10 @@ def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by
     except ConditionFailed as met:
         current = _work(met.current)
         return _pass_over(ports, a, report, what_stands(current, a), current, by=by)
-    fact = facts.Completed(
+    event = events.Completed(
         pool=a.pool, work_id=a.work_id, outcome=decision.outcome, attempts_made=decision.attempts_made, error_type=report.error_type
     )
-    ports.telemetry.tell(fact)
+    ports.telemetry.emit(event)
     _follow_up(ports, a, finished, counted_outcome(a, decision.outcome, decision.attempts_made), decision.expiries, by=by)
     return True
 
@@ -137,10 +137,10 @@ def _write_end(ports: Ports, a: Assignment, decision: Finish) -> Record | Unread
 def _try_again(ports: Ports, a: Assignment, report: Report, decision: AnotherAttempt, *, by: Reporter, judged: Judged | None) -> bool:
     if not _move_back(ports, a, report, decision, DoneKind.RETRY, by=by, judged=judged):
         return False
-    fact = facts.Retrying(
+    event = events.Retrying(
         pool=a.pool, work_id=a.work_id, attempts_made=a.attempts_made + 1, delay_ms=decision.delay_ms, error_type=report.error_type
     )
-    ports.telemetry.tell(fact)
+    ports.telemetry.emit(event)
     _kick(ports, a, by=by)
     return True
 
@@ -160,18 +160,18 @@ def _start_again(ports: Ports, a: Assignment, current: Work, report: Report, *, 
     # To the loop a snooze is a put back: the slot is free, and no attempt is counted. A loop of 0.1 knows no other word for it.
     moved = _move_back(ports, a, report, decision, DoneKind.PUT_BACK, by=by)
     if moved:
-        ports.telemetry.tell(_told(a, report, decision, by=by))
+        ports.telemetry.emit(_told(a, report, decision, by=by))
         _kick(ports, a, by=by)
     return moved
 
 
-def _told(a: Assignment, report: Report, decision: AnotherStart | Snoozed, *, by: Reporter) -> facts.Fact:
+def _told(a: Assignment, report: Report, decision: AnotherStart | Snoozed, *, by: Reporter) -> events.Event:
     match decision:
         case Snoozed():
-            return facts.Snoozed(pool=a.pool, work_id=a.work_id, snoozes=decision.snoozes, delay_ms=decision.delay_ms)
+            return events.Snoozed(pool=a.pool, work_id=a.work_id, snoozes=decision.snoozes, delay_ms=decision.delay_ms)
         case AnotherStart():
             reason = report.error or by
-            return facts.PutBack(
+            return events.PutBack(
                 pool=a.pool, work_id=a.work_id, undelivered=decision.undelivered, delay_ms=decision.delay_ms, reason=reason
             )
         case _:
@@ -275,9 +275,9 @@ def _prove_done(ports: Ports, a: Assignment, done: Done, written: Written) -> No
 
 def _ignore(ports: Ports, a: Assignment, ignored: Ignored, *, by: Reporter) -> None:
     if ignored.unproven:
-        ports.telemetry.tell(facts.ReportUnproven(pool=a.pool, work_id=a.work_id, by=by))
+        ports.telemetry.emit(events.ReportUnproven(pool=a.pool, work_id=a.work_id, by=by))
         return
-    ports.telemetry.tell(facts.ReportIgnored(pool=a.pool, work_id=a.work_id, start=a.start, reason=f"{by}: {ignored.reason}"))
+    ports.telemetry.emit(events.ReportIgnored(pool=a.pool, work_id=a.work_id, start=a.start, reason=f"{by}: {ignored.reason}"))
     # The first reporter may have died before its kick.
     _kick(ports, a, by=by)
 
@@ -291,7 +291,7 @@ def _kick(ports: Ports, a: Assignment, *, by: Reporter) -> None:
         kick(ports, a.pool, KickReason.COMPLETE)
     except StoreUnavailable as error:
         # Recorded all the same; the watchdog finds an unsettled record.
-        ports.telemetry.tell(facts.KickFailed(pool=a.pool, reason=KickReason.COMPLETE, error=str(error)))
+        ports.telemetry.emit(events.KickFailed(pool=a.pool, reason=KickReason.COMPLETE, error=str(error)))
 
 
 def _work(record: Record | Unreadable | None) -> Work | Unreadable | None:

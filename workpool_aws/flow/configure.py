@@ -7,7 +7,7 @@ from workpool_aws.core.configure import changed_config, override_changes
 from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.kick import kick
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import NOBODY, Config
 from workpool_aws.model.refs import ConfigRef, LedgerRef, RegistrationRef, Unreadable
@@ -40,7 +40,7 @@ def in_force(store: Store, telemetry: Telemetry, pool: str) -> Config | None:
     """
     config = store.get(ConfigRef(pool))
     if isinstance(config, Unreadable):
-        telemetry.tell(facts.SetAside(pool=pool, partition=config.partition, sort=config.sort, reason=config.reason))
+        telemetry.emit(events.SetAside(pool=pool, partition=config.partition, sort=config.sort, reason=config.reason))
         return Config(pool=pool, version=0, max_parallelism=0, base_by=NOBODY, base_at=EpochMs(0))
     return config if isinstance(config, Config) else None
 
@@ -54,8 +54,8 @@ def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool
         if config is not None and config.max_parallelism == max_parallelism:
             break
         if config is not None and config.base_by != NOBODY:
-            told = facts.ConfigAlternates(pool=pool, ours=max_parallelism, theirs=config.max_parallelism, theirs_by=config.base_by)
-            ports.telemetry.tell(told)
+            told = events.ConfigAlternates(pool=pool, ours=max_parallelism, theirs=config.max_parallelism, theirs_by=config.base_by)
+            ports.telemetry.emit(told)
         changes: dict[str, object] = {"max_parallelism": max_parallelism, "base_by": by, "base_at": ports.clock.now()}
         if _write(ports, pool, config, changes) is not None:
             _announce(ports, pool, first=config is None)
@@ -63,7 +63,7 @@ def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool
     else:
         raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
     if config is not None and config.deployed_parallelism not in (None, max_parallelism):
-        ports.telemetry.tell(facts.BaseIgnored(pool=pool, ours=max_parallelism, deployed=config.deployed_parallelism))
+        ports.telemetry.emit(events.BaseIgnored(pool=pool, ours=max_parallelism, deployed=config.deployed_parallelism))
 
 
 def deploy_limit(ports: Ports, pool: str, max_parallelism: int | None) -> bool:
@@ -110,7 +110,7 @@ def _mended(ports: Ports, pool: str) -> Config | None:
     blank = Config(pool=pool, version=now // 1_000, max_parallelism=limits.PARALLELISM_DEFAULT, base_by=NOBODY, base_at=now)
     ports.store.write(Put(blank))
     lost = "its limits, whether it was paused, and its epoch"
-    ports.telemetry.tell(facts.ControlRepaired(pool=pool, item="config", reason=found.reason, lost=lost))
+    ports.telemetry.emit(events.ControlRepaired(pool=pool, item="config", reason=found.reason, lost=lost))
     return blank
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from workpool_aws.core.deployment import differs, is_due, limits_to_set, to_record
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import configure
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Deployment
 from workpool_aws.model.refs import DeploymentRef
@@ -55,16 +55,16 @@ def keep_current(ports: Ports) -> None:
         if recorded == known:
             return
         if not _write(ports.store, recorded, _as_read(item)):
-            ports.telemetry.tell(facts.DeploymentNotRecorded(pool="", error=_OVERTAKEN))
+            ports.telemetry.emit(events.DeploymentNotRecorded(pool="", error=_OVERTAKEN))
             _yield_limits(ports, deployed)
             return
     except StoreUnavailable as error:
-        ports.telemetry.tell(facts.DeploymentNotRecorded(pool="", error=str(error)))
+        ports.telemetry.emit(events.DeploymentNotRecorded(pool="", error=str(error)))
         return
     if known is not None and known.loop_arn != deployed.loop_arn:
-        ports.telemetry.tell(facts.DeploymentReplaced(pool="", loop_arn=deployed.loop_arn, replaced=known.loop_arn))
+        ports.telemetry.emit(events.DeploymentReplaced(pool="", loop_arn=deployed.loop_arn, replaced=known.loop_arn))
     if not differs(recorded, deployed):
-        ports.telemetry.tell(facts.DeploymentRecorded(pool="", loop_arn=deployed.loop_arn))
+        ports.telemetry.emit(events.DeploymentRecorded(pool="", loop_arn=deployed.loop_arn))
 
 
 def _as_read(item: object) -> Condition | None:
@@ -95,8 +95,8 @@ def _set_limit(ports: Ports, pool: str, limit: int | None) -> bool:
     try:
         changed = configure.deploy_limit(ports, pool, limit)
     except StoreUnavailable as error:
-        ports.telemetry.tell(facts.DeploymentNotRecorded(pool=pool, error=str(error)))
+        ports.telemetry.emit(events.DeploymentNotRecorded(pool=pool, error=str(error)))
         return False
     if changed:
-        ports.telemetry.tell(facts.LimitDeployed(pool=pool, max_parallelism=limit))
+        ports.telemetry.emit(events.LimitDeployed(pool=pool, max_parallelism=limit))
     return True

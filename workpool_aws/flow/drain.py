@@ -15,7 +15,7 @@ from workpool_aws.core.drain import Drain, after_read, drain_to_make, is_called_
 from workpool_aws.flow.cancel import cancel_called_off
 from workpool_aws.flow.collect import resolved
 from workpool_aws.flow.hold import Hold
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config
 from workpool_aws.model.refs import PointerRef, Ref, Shelf, Span, WorkRef, key_after
@@ -59,7 +59,7 @@ def cancel_works(hold: Hold, works: Sequence[Work]) -> frozenset[WorkId]:
     if not works or config is None:
         return frozenset()
     answers = hold.ports.fan_out(lambda work: cancel_called_off(hold.ports, work, config), works)
-    hold.ports.telemetry.tell(facts.Drained(pool=hold.pool, generation=hold.generation, canceled=sum(answers), met=len(works)))
+    hold.ports.telemetry.emit(events.Drained(pool=hold.pool, generation=hold.generation, canceled=sum(answers), met=len(works)))
     return frozenset(work.id for work, ended in zip(works, answers, strict=True) if ended)
 
 

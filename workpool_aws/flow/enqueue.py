@@ -11,7 +11,7 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import write_with
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.late import prove_work_in_time, put_pointer
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import WorkId, make_id, shard_of, time_of
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import Outcome, State, Work
@@ -122,7 +122,7 @@ def _point_anew(ports: Ports, work: Work) -> StoreUnavailable | None:
 
 
 def _tell(ports: Ports, work: Work) -> None:
-    fact = facts.Enqueued(
+    event = events.Enqueued(
         pool=work.pool, work_id=work.id, target=work.target, kind=work.kind, delay_ms=max(0, work.due_at - work.enqueued_at)
     )
-    ports.telemetry.tell(fact)
+    ports.telemetry.emit(event)

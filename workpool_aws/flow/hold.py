@@ -12,7 +12,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.drain import Drain
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.repair import rebuild, take_back
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger, LoopState, Owed, ShardMark, Status, Tally
 from workpool_aws.model.refs import LedgerRef, StatusRef, Unreadable
@@ -34,14 +34,14 @@ class TellsOnce:
         """How many items were set aside; beyond a thousand they are not counted."""
         return len(self._told)
 
-    def tell(self, fact: facts.Fact) -> None:
+    def emit(self, event: events.Event) -> None:
         """Pass it on, unless it tells of an item that was told before."""
-        if isinstance(fact, facts.SetAside):
-            item = (fact.partition, fact.sort)
+        if isinstance(event, events.SetAside):
+            item = (event.partition, event.sort)
             if item in self._told or len(self._told) >= limits.SET_ASIDE_TOLD_MAX:
                 return
             self._told.add(item)
-        self._telemetry.tell(fact)
+        self._telemetry.emit(event)
 
 
 class Fenced(Exception):
@@ -192,7 +192,7 @@ def take_hold(ports: Ports, pool: str, generation: int, remaining_ms: Callable[[
     if ledger is None:
         return None
     now = ports.clock.now()
-    ports.telemetry.tell(facts.LoopTook(pool=pool, generation=generation, in_flight=len(ledger.entries)))
+    ports.telemetry.emit(events.LoopTook(pool=pool, generation=generation, in_flight=len(ledger.entries)))
     remaining = remaining_ms()
     # A Lambda with a very short timeout still does half of it in work.
     life_ms = min(max(remaining - limits.HAND_OVER_MS, remaining // 2), limits.LOOP_LIFE_MS_MAX)

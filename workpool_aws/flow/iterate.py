@@ -28,7 +28,7 @@ from workpool_aws.flow.kick import is_current, win_generation
 from workpool_aws.flow.recover import Looked, look_at_entries, recover
 from workpool_aws.flow.rest import hand_over, rest
 from workpool_aws.flow.start import StartOrder, begin
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Entry, Tally
 from workpool_aws.model.messages import LoopOrder
@@ -54,20 +54,20 @@ def run_loop(ports: Ports, order: LoopOrder, remaining_ms: Callable[[], int]) ->
                 return
         elif not is_current(ports.store, order.pool, generation):
             # An order is a hint, and anybody can send one: the status says which generation there is [WP-2].
-            ports.telemetry.tell(facts.LoopFenced(pool=order.pool, generation=generation))
+            ports.telemetry.emit(events.LoopFenced(pool=order.pool, generation=generation))
             return
         hold = take_hold(ports, order.pool, generation, remaining_ms)
         if hold is None:
-            ports.telemetry.tell(facts.LoopFenced(pool=order.pool, generation=generation))
+            ports.telemetry.emit(events.LoopFenced(pool=order.pool, generation=generation))
             return
         _run(hold)
     except Fenced:
-        ports.telemetry.tell(facts.LoopFenced(pool=order.pool, generation=generation or 0))
+        ports.telemetry.emit(events.LoopFenced(pool=order.pool, generation=generation or 0))
     except StoreUnavailable as error:
-        ports.telemetry.tell(facts.LoopEnded(pool=order.pool, generation=generation or 0, error=str(error)))
+        ports.telemetry.emit(events.LoopEnded(pool=order.pool, generation=generation or 0, error=str(error)))
     except Exception as error:
         # A defect, of ours or of an item: said before Lambda counts it as a failure, or nobody would know which pool stands still.
-        ports.telemetry.tell(facts.LoopEnded(pool=order.pool, generation=generation or 0, error=f"{type(error).__name__}: {error}"))
+        ports.telemetry.emit(events.LoopEnded(pool=order.pool, generation=generation or 0, error=f"{type(error).__name__}: {error}"))
         raise
 
 
@@ -100,7 +100,7 @@ def _after_failure(hold: Hold, pace: Pace, error: StoreUnavailable) -> Pause:
     pause = after_failure(pace)
     if pause.wait_ms is None:
         raise error
-    hold.ports.telemetry.tell(facts.PassFailed(pool=hold.pool, generation=hold.generation, error=str(error)))
+    hold.ports.telemetry.emit(events.PassFailed(pool=hold.pool, generation=hold.generation, error=str(error)))
     return pause
 
 
@@ -108,7 +108,7 @@ def _pause(hold: Hold, pace: Pace, done: PassDone, began: EpochMs) -> Pause:
     callback_at, owed = next_at(hold.callbacks), len(hold.callbacks)
     pause = decide_pause(pace, done, entries=hold.entries, owed=owed, callback_at=callback_at, began=began, now=hold.ports.clock.now())
     if pause.slowed:
-        hold.ports.telemetry.tell(facts.NoProgress(pool=hold.pool, generation=hold.generation, passes=pause.pace.stalled))
+        hold.ports.telemetry.emit(events.NoProgress(pool=hold.pool, generation=hold.generation, passes=pause.pace.stalled))
     return pause
 
 
@@ -223,7 +223,7 @@ def _counted(hold: Hold, settled: Settled, choice: Choice, now: EpochMs) -> Tall
 
 def _tell_pass(hold: Hold, settled: Settled, started: int, limit: int) -> None:
     ended = added(None, settled.records, (), hold.ports.clock.now())
-    fact = facts.PassReport(
+    event = events.PassReport(
         pool=hold.pool,
         generation=hold.generation,
         settled=len(settled.gone),
@@ -235,4 +235,4 @@ def _tell_pass(hold: Hold, settled: Settled, started: int, limit: int) -> None:
         retried=0 if ended is None else ended.retried,
         canceled=0 if ended is None else ended.canceled,
     )
-    hold.ports.telemetry.tell(fact)
+    hold.ports.telemetry.emit(event)

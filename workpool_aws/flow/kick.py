@@ -7,7 +7,7 @@ from typing import Final
 
 from workpool_aws.core import limits
 from workpool_aws.core.kick import KickReason, NotNeeded, StartLoop, decide_kick
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Deployment, Ledger, LoopState, Registration, Status
 from workpool_aws.model.messages import LoopOrder
@@ -50,7 +50,7 @@ def ensure_registered(ports: Ports, pool: str) -> None:
     try:
         ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
     except StoreDenied as error:
-        ports.telemetry.tell(facts.RegistrationDenied(pool=pool, error=str(error)))
+        ports.telemetry.emit(events.RegistrationDenied(pool=pool, error=str(error)))
 
 
 def win_generation(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None) -> int | None:
@@ -114,7 +114,7 @@ def _win(ports: Ports, pool: str, known: _Known, reason: KickReason, *, due: Epo
 
 def _tell_repaired(ports: Ports, pool: str, damage: Unreadable) -> None:
     lost = "when it meant to wake; its epoch is counted on from its config's"
-    ports.telemetry.tell(facts.ControlRepaired(pool=pool, item="status", reason=damage.reason, lost=lost))
+    ports.telemetry.emit(events.ControlRepaired(pool=pool, item="status", reason=damage.reason, lost=lost))
 
 
 def _wins(ports: Ports, decision: StartLoop, token: str) -> bool:
@@ -130,7 +130,7 @@ def invoke_loop(ports: Ports, pool: str, generation: int, *, reason: str) -> Non
     """Start a loop invocation of this generation. What fails is told, and repaired by the watchdog when the lease has run out."""
     arn = loop_arn(ports)
     if arn is None:
-        ports.telemetry.tell(facts.KickFailed(pool=pool, reason=reason, error=_NO_LOOP))
+        ports.telemetry.emit(events.KickFailed(pool=pool, reason=reason, error=_NO_LOOP))
         return
     order = LoopOrder(table=ports.table, pool=pool, generation=generation)
     for attempt in range(1, limits.INVOKE_TRIES + 1):
@@ -140,12 +140,12 @@ def invoke_loop(ports: Ports, pool: str, generation: int, *, reason: str) -> Non
             if attempt < limits.INVOKE_TRIES:
                 ports.clock.sleep(limits.INVOKE_RETRY_MS)
         except (InvokeRefused, InvokeUnanswered) as error:
-            ports.telemetry.tell(facts.KickFailed(pool=pool, reason=reason, error=str(error) or type(error).__name__))
+            ports.telemetry.emit(events.KickFailed(pool=pool, reason=reason, error=str(error) or type(error).__name__))
             return
         else:
-            ports.telemetry.tell(facts.Kicked(pool=pool, reason=reason, generation=generation))
+            ports.telemetry.emit(events.Kicked(pool=pool, reason=reason, generation=generation))
             return
-    ports.telemetry.tell(facts.KickFailed(pool=pool, reason=reason, error="throttled"))
+    ports.telemetry.emit(events.KickFailed(pool=pool, reason=reason, error="throttled"))
 
 
 def loop_arn(ports: Ports) -> str | None:

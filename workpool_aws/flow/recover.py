@@ -15,7 +15,7 @@ from workpool_aws.flow.chunks import let_expire
 from workpool_aws.flow.complete import complete
 from workpool_aws.flow.hold import Hold
 from workpool_aws.flow.late import put_pointer
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey
 from workpool_aws.model.refs import Ref, Unreadable, WorkRef
@@ -81,7 +81,7 @@ def recover(ports: Ports, key: EntryKey, verdict: Recover) -> Entry:
     try:
         report = lost_report(verdict.work, target_claims=claims)
         if complete(ports, assignment_of(verdict.work, ports.table), report, by="recovery", judged=verdict.judged):
-            ports.telemetry.tell(facts.Recovered(pool=verdict.work.pool, work_id=key.work_id, start=key.start))
+            ports.telemetry.emit(events.Recovered(pool=verdict.work.pool, work_id=key.work_id, start=key.start))
     except StoreUnavailable:
         pass  # judged again when the entry's new deadline has passed
     return Entry(EpochMs(ports.clock.now() + limits.RECHECK_MS - limits.RECOVERY_MARGIN_MS), confirmed=True)

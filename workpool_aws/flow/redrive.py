@@ -25,7 +25,7 @@ from workpool_aws.flow.collect import pages
 from workpool_aws.flow.kick import epoch_of, kick
 from workpool_aws.flow.late import prove_in_time, prove_work_in_time, put_pointer
 from workpool_aws.flow.shards import shards_of
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of, time_of
 from workpool_aws.model.loop import Done
 from workpool_aws.model.refs import Shelf, Span, WorkRef
@@ -134,7 +134,7 @@ def _commit(ports: Ports, old: Work, decision: Redrive) -> bool:
     except TransactionFailed:
         return False  # somebody else was faster, or this very write was and its answer was lost: the old work says
     prove_work_in_time(ports, written, work.pool, work.id, work.due_at)
-    ports.telemetry.tell(facts.Redriven(pool=work.pool, work_id=work.id, redrive_of=str(work.redrive_of), target=work.target))
+    ports.telemetry.emit(events.Redriven(pool=work.pool, work_id=work.id, redrive_of=str(work.redrive_of), target=work.target))
     return True
 
 
@@ -145,7 +145,7 @@ def _redeliver(ports: Ports, old: Work, decision: Redeliver) -> bool:
     except TransactionFailed:
         return False
     prove_in_time(ports, written, time_of(record.at), lambda at: _put_record(ports, old, at))
-    ports.telemetry.tell(facts.CallbackRedriven(pool=old.pool, work_id=old.id, target=old.on_complete or ""))
+    ports.telemetry.emit(events.CallbackRedriven(pool=old.pool, work_id=old.id, target=old.on_complete or ""))
     return True
 
 

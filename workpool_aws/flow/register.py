@@ -8,7 +8,7 @@ from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.turns import hourly
 from workpool_aws.flow.watch import registered_pools
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.loop import Registration
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import Ports
@@ -26,7 +26,7 @@ def register(ports: Ports, pools: Sequence[str]) -> None:
     try:
         known = set(registered_pools(ports.store, hourly(ports).telemetry))
     except StoreUnavailable as error:
-        ports.telemetry.tell(facts.KickFailed(pool="", reason=KickReason.WATCHDOG, error=str(error)))
+        ports.telemetry.emit(events.KickFailed(pool="", reason=KickReason.WATCHDOG, error=str(error)))
         return
     for pool in dict.fromkeys(pools):
         if pool not in known:
@@ -37,4 +37,4 @@ def _write_row(ports: Ports, pool: str) -> None:
     try:
         ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
     except StoreUnavailable as error:
-        ports.telemetry.tell(facts.KickFailed(pool=pool, reason=KickReason.WATCHDOG, error=str(error)))
+        ports.telemetry.emit(events.KickFailed(pool=pool, reason=KickReason.WATCHDOG, error=str(error)))

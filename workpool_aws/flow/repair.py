@@ -16,7 +16,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.repair import rebuilt_from
 from workpool_aws.flow.collect import pages
 from workpool_aws.flow.kick import is_current
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import SHARDS_MAX
 from workpool_aws.model.loop import Config, Ledger
 from workpool_aws.model.refs import ConfigRef, LedgerRef, Shelf, Span, Unreadable
@@ -46,7 +46,7 @@ def take_back(ports: Ports, found: Ledger, generation: int, token: str) -> Ledge
     except ConditionFailed as lost:
         return lost.current if isinstance(lost.current, Ledger) and lost.current.holder == token else None
     reason = f"generation {found.generation}, where the status has {generation}"
-    ports.telemetry.tell(facts.ControlRepaired(pool=found.pool, item="ledger", reason=reason, lost="nothing"))
+    ports.telemetry.emit(events.ControlRepaired(pool=found.pool, item="ledger", reason=reason, lost="nothing"))
     return taken if isinstance(taken, Ledger) else None
 
 
@@ -69,7 +69,7 @@ def rebuild(ports: Ports, pool: str, generation: int, token: str, damage: Unread
         return lost.current if isinstance(lost.current, Ledger) and lost.current.holder == token else None
     lost_too = f"; what lies before the last {len(seen)} rows" if len(seen) == limits.REBUILD_ROWS_MAX else ""
     lost_text = f"the counts of its last minute{lost_too}"
-    ports.telemetry.tell(facts.ControlRepaired(pool=pool, item="ledger", reason=damage.reason, lost=lost_text))
+    ports.telemetry.emit(events.ControlRepaired(pool=pool, item="ledger", reason=damage.reason, lost=lost_text))
     return ledger
 
 

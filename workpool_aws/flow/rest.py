@@ -15,7 +15,7 @@ from workpool_aws.flow import configure
 from workpool_aws.flow.collect import live_in, read_reports, read_works
 from workpool_aws.flow.hold import Hold
 from workpool_aws.flow.kick import invoke_loop
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import LoopState
 from workpool_aws.ports import TimerUnavailable
@@ -64,14 +64,14 @@ def _order_wake(hold: Hold, at: EpochMs) -> None:
     try:
         hold.ports.timer.wake_at(hold.pool, at)
     except TimerUnavailable as error:
-        hold.ports.telemetry.tell(facts.TimerFailed(pool=hold.pool, error=str(error)))
+        hold.ports.telemetry.emit(events.TimerFailed(pool=hold.pool, error=str(error)))
 
 
 def _forget_wake(hold: Hold) -> None:
     try:
         hold.ports.timer.forget(hold.pool)
     except TimerUnavailable as error:
-        hold.ports.telemetry.tell(facts.TimerFailed(pool=hold.pool, error=str(error)))
+        hold.ports.telemetry.emit(events.TimerFailed(pool=hold.pool, error=str(error)))
 
 
 def _something_there(hold: Hold, decision: Rest, config_version: int) -> bool:
@@ -113,7 +113,7 @@ def _take_back(hold: Hold, decision: Rest) -> None:
 
 def _tell_rest(hold: Hold, decision: Rest) -> None:
     wake_in_ms = None if decision.wake_at is None else decision.wake_at - hold.ports.clock.now()
-    fact = facts.LoopRested(
+    event = events.LoopRested(
         pool=hold.pool,
         generation=hold.generation,
         state=decision.state,
@@ -122,7 +122,7 @@ def _tell_rest(hold: Hold, decision: Rest) -> None:
         passes=hold.passes,
         set_aside=hold.damage.set_aside,
     )
-    hold.ports.telemetry.tell(fact)
+    hold.ports.telemetry.emit(event)
 
 
 def hand_over(hold: Hold) -> None:
@@ -130,5 +130,5 @@ def hand_over(hold: Hold) -> None:
     generation = hold.generation + 1
     lease_until = EpochMs(hold.ports.clock.now() + limits.LEASE_MS)
     hold.write_status({"generation": generation, "lease_until": lease_until}, expected=LoopState.RUNNING)
-    hold.ports.telemetry.tell(facts.HandedOver(pool=hold.pool, generation=generation))
+    hold.ports.telemetry.emit(events.HandedOver(pool=hold.pool, generation=generation))
     invoke_loop(hold.ports, hold.pool, generation, reason="hand_over")

@@ -13,7 +13,7 @@ from workpool_aws.core.targets import OWN_FUNCTION, is_own
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.complete import complete
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import EntryKey
 from workpool_aws.model.messages import Assignment, Report, ReportKind
@@ -131,8 +131,8 @@ def _invoke(ports: Ports, running: Work, nonce: str, order: StartOrder, args: st
                 ports.clock.sleep(limits.INVOKE_RETRY_MS)
         except InvokeUnanswered as error:
             # It may have been taken: a second event could run the work twice, so recovery decides.
-            told = facts.StartUnanswered(pool=running.pool, work_id=running.id, start=running.starts, error=str(error) or "no answer")
-            ports.telemetry.tell(told)
+            told = events.StartUnanswered(pool=running.pool, work_id=running.id, start=running.starts, error=str(error) or "no answer")
+            ports.telemetry.emit(told)
             return
         except InvokeRefused as refused:
             _refused(ports, running, assignment, refused)
@@ -145,7 +145,7 @@ def _invoke(ports: Ports, running: Work, nonce: str, order: StartOrder, args: st
 
 def _tell_started(ports: Ports, running: Work, order: StartOrder) -> None:
     lag_ms = max(0, (running.started_at or 0) - order.work.due_at)
-    ports.telemetry.tell(facts.Started(pool=running.pool, work_id=running.id, attempt=running.attempts_made + 1, lag_ms=lag_ms))
+    ports.telemetry.emit(events.Started(pool=running.pool, work_id=running.id, attempt=running.attempts_made + 1, lag_ms=lag_ms))
 
 
 def _refused(ports: Ports, running: Work, assignment: Assignment, refused: InvokeRefused) -> None:

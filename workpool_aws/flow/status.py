@@ -9,7 +9,7 @@ from workpool_aws.core.drain import shown
 from workpool_aws.core.splice import decoded
 from workpool_aws.flow import configure
 from workpool_aws.flow.chunks import read_payload
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import WorkId, is_ulid
 from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.work import Part, State, Work
@@ -34,7 +34,7 @@ def load(ports: Ports, pool: str, ids: Sequence[str]) -> list[Work | None]:
         if isinstance(record, Work) and (record.expires_at is None or record.expires_at > now_s):
             kept[ref.id] = record
         elif isinstance(record, Unreadable):
-            ports.telemetry.tell(facts.SetAside(pool=pool, partition=record.partition, sort=record.sort, reason=record.reason))
+            ports.telemetry.emit(events.SetAside(pool=pool, partition=record.partition, sort=record.sort, reason=record.reason))
     return [kept.get(work_id) for work_id in ids]
 
 

@@ -8,7 +8,7 @@ from workpool_aws.flow import configure
 from workpool_aws.flow.stats import take_stats
 from workpool_aws.flow.turns import hourly, visit_each
 from workpool_aws.flow.watch import registered_pools
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import LoopState, Status
 from workpool_aws.model.refs import StatusRef
@@ -38,5 +38,5 @@ def _survey_pool(ports: Ports, pool: str) -> None:
     config = configure.in_force(ports.store, ports.telemetry, pool)
     stats = take_stats(ports, pool, window_ms=limits.STATS_WINDOW_MS_MIN)
     limit = limits.PARALLELISM_DEFAULT if config is None else config.limit
-    told = facts.Surveyed(pool=pool, pending=stats.pending, running=stats.running, limit=limit, oldest_pending_s=stats.oldest_pending_s)
-    ports.telemetry.tell(told)
+    told = events.Surveyed(pool=pool, pending=stats.pending, running=stats.running, limit=limit, oldest_pending_s=stats.oldest_pending_s)
+    ports.telemetry.emit(told)

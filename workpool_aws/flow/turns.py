@@ -14,7 +14,7 @@ from typing import Final
 from workpool_aws.core import limits
 from workpool_aws.core.watch import deep_look_due
 from workpool_aws.errors import StoreUnavailable, WorkpoolError
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable
 from workpool_aws.model.writes import Write, Written
@@ -33,13 +33,13 @@ def visit_each(ports: Ports, pools: Sequence[str], visit: Callable[[Ports, str],
         now = ports.clock.now()
         if now >= ends_at:
             error = f"the time of this tick is over; {len(turns) - done} pools wait for the next"
-            ports.telemetry.tell(facts.KickFailed(pool="", reason=by, error=error))
+            ports.telemetry.emit(events.KickFailed(pool="", reason=by, error=error))
             return
         until = EpochMs(min(ends_at, now + limits.POOL_TICK_MS_MAX))
         try:
             visit(replace(ports, store=_TimedStore(ports.store, ports.clock, until)), pool)
         except Exception as error:  # noqa: BLE001 - whatever one pool holds, the others are visited
-            ports.telemetry.tell(facts.KickFailed(pool=pool, reason=by, error=_described(error)))
+            ports.telemetry.emit(events.KickFailed(pool=pool, reason=by, error=_described(error)))
 
 
 def _described(error: Exception) -> str:
@@ -99,6 +99,6 @@ class _Hourly:
     telemetry: Telemetry
     now: EpochMs
 
-    def tell(self, fact: facts.Fact) -> None:
-        if not isinstance(fact, facts.SetAside) or deep_look_due(self.now):
-            self.telemetry.tell(fact)
+    def emit(self, event: events.Event) -> None:
+        if not isinstance(event, events.SetAside) or deep_look_due(self.now):
+            self.telemetry.emit(event)

@@ -22,7 +22,7 @@ from workpool_aws.flow.deep_look import look_deep
 from workpool_aws.flow.kick import kick
 from workpool_aws.flow.shards import marks_of
 from workpool_aws.flow.turns import hourly, visit_each
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Ledger, LoopState, Registration, Status
 from workpool_aws.model.names import POOL
@@ -58,12 +58,12 @@ def _registered(ports: Ports, now: EpochMs) -> Iterator[str]:
             for row in page:
                 if isinstance(row.record, Unreadable) and POOL.fullmatch(row.sort):
                     ports.store.write(Put(Registration(pool=row.sort, registered_at=now)))
-                    told = facts.ControlRepaired(pool=row.sort, item="registry", reason=row.record.reason, lost="when it was registered")
-                    ports.telemetry.tell(told)
+                    told = events.ControlRepaired(pool=row.sort, item="registry", reason=row.record.reason, lost="when it was registered")
+                    ports.telemetry.emit(told)
                 if POOL.fullmatch(row.sort):
                     yield row.sort
     except StoreUnavailable as error:
-        ports.telemetry.tell(facts.KickFailed(pool="", reason=KickReason.WATCHDOG, error=str(error)))
+        ports.telemetry.emit(events.KickFailed(pool="", reason=KickReason.WATCHDOG, error=str(error)))
 
 
 def _watch_pool(ports: Ports, pool: str) -> None:
@@ -72,7 +72,7 @@ def _watch_pool(ports: Ports, pool: str) -> None:
     if reason is None and deep_look_due(now):
         reason = look_deep(ports, pool, now)
     if reason is not None:
-        ports.telemetry.tell(facts.WatchdogActed(pool=pool, reason=reason))
+        ports.telemetry.emit(events.WatchdogActed(pool=pool, reason=reason))
         kick(ports, pool, KickReason.WATCHDOG)
 
 

@@ -12,7 +12,7 @@ from workpool_aws.flow.callback import note_failure
 from workpool_aws.flow.complete import complete
 from workpool_aws.handlers.main_loop import InvocationContext
 from workpool_aws.handlers.own import refuse_other_table, refuse_work_item
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.text import as_line
 
 __all__ = ["RecordUnreadable", "handler"]
@@ -55,7 +55,7 @@ def _complete(told: DestinationReport) -> None:
     refuse_other_table(told.assignment.table)
     a, ports = told.assignment, ports_for(told.assignment.table)
     if told.report is None:
-        ports.telemetry.tell(facts.ReportUnproven(pool=a.pool, work_id=a.work_id, by="destination"))
+        ports.telemetry.emit(events.ReportUnproven(pool=a.pool, work_id=a.work_id, by="destination"))
     else:
         complete(ports, a, told.report, by="destination")
 
@@ -63,7 +63,7 @@ def _complete(told: DestinationReport) -> None:
 def _refuse(record: UnreadableRecord) -> None:
     if record.table is not None:
         refuse_other_table(record.table)
-        fact = facts.RecordUnreadable(pool=record.pool or "", work_id=record.work_id or "", reason=record.reason)
-        ports_for(record.table).telemetry.tell(fact)
+        unreadable = events.RecordUnreadable(pool=record.pool or "", work_id=record.work_id or "", reason=record.reason)
+        ports_for(record.table).telemetry.emit(unreadable)
     # On one line, and without what no runtime can report: half a surrogate pair in it would end the process.
     raise RecordUnreadable(as_line(f"{record.reason} (table {record.table}, pool {record.pool}, work {record.work_id})"))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from workpool_aws.client import Workpool
     from workpool_aws.local.invocations import Invocation
     from workpool_aws.local.kernel import TraceLine
-    from workpool_aws.model.facts import Fact
+    from workpool_aws.model.events import Event
 
 __all__ = ["LocalCloud"]
 
@@ -152,9 +152,14 @@ class LocalCloud:
         return self._open.meter.snapshot()
 
     @property
-    def facts(self) -> Sequence[Fact]:
-        """What the library reported so far, in order."""
-        return tuple(self._open.telemetry.facts)
+    def events(self) -> Sequence[Event]:
+        """The events that the library emitted so far, in order."""
+        return tuple(self._open.telemetry.events)
+
+    @property
+    def facts(self) -> Sequence[Event]:
+        """The same as `events`, by its earlier name."""
+        return self.events
 
     @property
     def trace(self) -> Sequence[TraceLine]:

@@ -12,7 +12,7 @@ from workpool_aws.handlers import completion, main_loop, watchdog
 from workpool_aws.local.functions import Function, function_arn
 from workpool_aws.local.platform import COMPLETION_NAME, LOOP_NAME, WATCHDOG_NAME, Engine, Platform
 from workpool_aws.local.schedules import WATCHDOG_MS, WatchdogMinute
-from workpool_aws.model.facts import Fact
+from workpool_aws.model.events import Event
 from workpool_aws.ports import Ports
 
 __all__ = ["deploy", "start_watchdog"]
@@ -60,5 +60,5 @@ def _tick(platform: Platform, table: str) -> None:
 class _Unheard:
     """Telemetry of a look that nobody is to notice."""
 
-    def tell(self, fact: Fact) -> None:
+    def emit(self, event: Event) -> None:
         """Nobody hears it."""

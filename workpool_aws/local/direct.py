@@ -20,7 +20,7 @@ from workpool_aws.local.functions import Functions
 from workpool_aws.local.kernel import Kernel
 from workpool_aws.local.runs import Runs
 from workpool_aws.local.schedules import Schedule, Schedules
-from workpool_aws.model.facts import Fact
+from workpool_aws.model.events import Event
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, LoopOrder
 from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable
@@ -92,26 +92,26 @@ class SeededEntropy:
 
 
 class CloudTelemetry:
-    """Keeps every fact, and lets the runs know what it says about the try that told it.
+    """Keeps every event, and lets the runs know what it says about the try that told it.
 
-    `level`: the least level that is logged as well; None: none is, for a rehearsal is read from its facts.
+    `level`: the least level that is logged as well; None: none is, for a rehearsal is read from its events.
     """
 
-    def __init__(self, runs: Runs, facts: list[Fact], *, level: int | None) -> None:
-        self.facts = facts
+    def __init__(self, runs: Runs, events: list[Event], *, level: int | None) -> None:
+        self.events = events
         self._runs = runs
         self._log = None if level is None else LoggerTelemetry(level)
 
     def at_level(self, level: int) -> CloudTelemetry:
-        """Another one for the same facts, which logs from this level on."""
-        return CloudTelemetry(self._runs, self.facts, level=level)
+        """Another one for the same events, which logs from this level on."""
+        return CloudTelemetry(self._runs, self.events, level=level)
 
-    def tell(self, fact: Fact) -> None:
-        """Keep the fact."""
-        self.facts.append(fact)
-        self._runs.note(fact)
+    def emit(self, event: Event) -> None:
+        """Keep the event."""
+        self.events.append(event)
+        self._runs.note(event)
         if self._log is not None:
-            self._log.tell(fact)
+            self._log.emit(event)
 
 
 class Call(Protocol):

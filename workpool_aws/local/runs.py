@@ -19,7 +19,7 @@ from workpool_aws.local.context import LambdaContext, context_of
 from workpool_aws.local.functions import Event, Handler, Resolved
 from workpool_aws.local.invocations import Diary, DiaryEntry, Ended
 from workpool_aws.local.kernel import Alarm, Kernel, Killed, Task
-from workpool_aws.model.facts import Completed, DuplicateRefused, Fact, PutBack, Retrying, Snoozed
+from workpool_aws.model import events
 from workpool_aws.model.work import Outcome
 
 __all__ = ["Runs", "Try"]
@@ -83,13 +83,13 @@ class Runs:
         self._end(run, answer)
         return answers[0]
 
-    def note(self, fact: Fact) -> None:
-        """A fact was told by code in this thread: what it says about the running try's user code is kept."""
+    def note(self, event: events.Event) -> None:
+        """An event was told by code in this thread: what it says about the running try's user code is kept."""
         run = _current.get()
         assignment = None if run is None else assignment_from_wire(run.event.get(WORKPOOL_KEY))
         if run is None or assignment is None:
             return
-        told = _told_by(fact, assignment.work_id)
+        told = _told_by(event, assignment.work_id)
         if told is not None:
             run.entry.outcome = told
 
@@ -204,17 +204,17 @@ def _mark(entry: DiaryEntry, ended: Ended) -> None:
     entry.outcome = ended
 
 
-def _told_by(fact: Fact, work_id: str) -> Ended | None:
-    match fact:
-        case Retrying() if fact.work_id == work_id:
+def _told_by(event: events.Event, work_id: str) -> Ended | None:
+    match event:
+        case events.Retrying() if event.work_id == work_id:
             return "failed"
-        case Completed() if fact.work_id == work_id and fact.outcome != Outcome.SUCCESS:
+        case events.Completed() if event.work_id == work_id and event.outcome != Outcome.SUCCESS:
             return "failed"
-        case Snoozed() if fact.work_id == work_id:
+        case events.Snoozed() if event.work_id == work_id:
             return "snoozed"
-        case DuplicateRefused() if fact.work_id == work_id:
+        case events.DuplicateRefused() if event.work_id == work_id:
             return "duplicate"
-        case PutBack() if fact.work_id == work_id:
+        case events.PutBack() if event.work_id == work_id:
             return "late"
         case _:
             return None

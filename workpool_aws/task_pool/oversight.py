@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from workpool_aws.errors import TaskCanceled, TaskExited, TasksFailed, UsageError
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.settings import read_settings
 from workpool_aws.task_pool.durable import DurablePool, hand_over
 from workpool_aws.tasks.deadline import Phase, TimedContext, TimeLeft, time_left
@@ -141,4 +141,4 @@ def tell_beside(error: BaseException, failures: Sequence[TaskFailure], pool: str
 
     telemetry = LoggerTelemetry(read_settings().log_level)
     for failure in failures:
-        telemetry.tell(facts.TaskFailed(pool=pool, task=name_of(failure.task), error_type=type_name(failure.error)))
+        telemetry.emit(events.TaskFailed(pool=pool, task=name_of(failure.task), error_type=type_name(failure.error)))

@@ -13,7 +13,7 @@ from workpool_aws.adapters.invoke import LambdaInvoker, answer_of, start_fresh_t
 from workpool_aws.adapters.telemetry import ListTelemetry
 from workpool_aws.adapters.wire import assignment_from_wire, order_from_wire
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.model.facts import LimitsDenied
+from workpool_aws.model.events import LimitsDenied
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.messages import Assignment, LoopOrder
 from workpool_aws.model.work import Kind
@@ -370,7 +370,7 @@ def test_a_missing_permission_is_told_once_for_each_function(listing, far, clock
 def test_other_trouble_with_the_limits_is_no_missing_permission(listing, far, told, answer):
     far.default = answer
     assert listing.invoker.limits("send") == UPPER_BOUND
-    assert told.facts == []
+    assert told.events == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What facts come to as metrics, and when a line is written."""
+"""What events come to as metrics, and when a line is written."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from workpool_aws.adapters.aws import aws_ports
 from workpool_aws.adapters.metrics import MINUTE_MS, TABLE_METRICS, Metric, MetricsTelemetry, units_of
 from workpool_aws.adapters.telemetry import ListTelemetry
 from workpool_aws.errors import UsageError
-from workpool_aws.model import facts
+from workpool_aws.model import events
 from workpool_aws.settings import Settings, read_settings
 
-RESTED = facts.LoopRested(pool="email", generation=1, state="idle", wake_in_ms=None, saturated=False, passes=3, set_aside=0)
+RESTED = events.LoopRested(pool="email", generation=1, state="idle", wake_in_ms=None, saturated=False, passes=3, set_aside=0)
 
 
 class Log(ListTelemetry):
@@ -41,17 +41,17 @@ def world(capsys: pytest.CaptureFixture[str]) -> World:
     return World(capsys)
 
 
-def a_pass(**counts: int) -> facts.PassReport:
-    return facts.PassReport(pool="email", generation=1, settled=1, started=1, in_flight=1, limit=3, **counts)
+def a_pass(**counts: int) -> events.PassReport:
+    return events.PassReport(pool="email", generation=1, settled=1, started=1, in_flight=1, limit=3, **counts)
 
 
 def test_counts_are_written_when_the_loop_rests(world: World) -> None:
-    world.telemetry.tell(facts.LoopTook(pool="email", generation=1, in_flight=0))
-    world.telemetry.tell(a_pass(succeeded=6, failed=2, retried=2))
-    world.telemetry.tell(facts.Started(pool="email", work_id="01", attempt=1, lag_ms=40))
-    world.telemetry.tell(facts.Started(pool="email", work_id="02", attempt=1, lag_ms=90))
+    world.telemetry.emit(events.LoopTook(pool="email", generation=1, in_flight=0))
+    world.telemetry.emit(a_pass(succeeded=6, failed=2, retried=2))
+    world.telemetry.emit(events.Started(pool="email", work_id="01", attempt=1, lag_ms=40))
+    world.telemetry.emit(events.Started(pool="email", work_id="02", attempt=1, lag_ms=90))
     assert world.lines() == []
-    world.telemetry.tell(RESTED)
+    world.telemetry.emit(RESTED)
 
     (line,) = world.lines()
     assert {name: line[name] for name in get_args(Metric) if name in line} == {
@@ -71,9 +71,9 @@ def test_counts_are_written_when_the_loop_rests(world: World) -> None:
 
 
 def test_a_set_of_dimensions_has_only_metrics_that_the_line_has(world: World) -> None:
-    world.telemetry.tell(facts.LoopTook(pool="email", generation=1, in_flight=0))
-    world.telemetry.tell(facts.Started(pool="email", work_id="01", attempt=1, lag_ms=40))
-    world.telemetry.tell(RESTED)
+    world.telemetry.emit(events.LoopTook(pool="email", generation=1, in_flight=0))
+    world.telemetry.emit(events.Started(pool="email", work_id="01", attempt=1, lag_ms=40))
+    world.telemetry.emit(RESTED)
 
     (line,) = world.lines()
     assert line["_aws"]["CloudWatchMetrics"] == [
@@ -92,9 +92,9 @@ def test_a_set_of_dimensions_has_only_metrics_that_the_line_has(world: World) ->
 
 def test_for_the_table_alone_only_what_alarms_look_at_is_a_metric(capsys: pytest.CaptureFixture[str]) -> None:
     world = World(capsys, "table")
-    world.telemetry.tell(a_pass(succeeded=1, failed=1))
-    world.telemetry.tell(facts.NoProgress(pool="email", generation=1, passes=10))
-    world.telemetry.tell(RESTED)
+    world.telemetry.emit(a_pass(succeeded=1, failed=1))
+    world.telemetry.emit(events.NoProgress(pool="email", generation=1, passes=10))
+    world.telemetry.emit(RESTED)
 
     (line,) = world.lines()
     (directive,) = line["_aws"]["CloudWatchMetrics"]
@@ -104,27 +104,27 @@ def test_for_the_table_alone_only_what_alarms_look_at_is_a_metric(capsys: pytest
 
 def test_a_busy_loop_writes_once_a_minute(world: World) -> None:
     for _ in range(180):
-        world.telemetry.tell(a_pass(succeeded=1))
+        world.telemetry.emit(a_pass(succeeded=1))
         world.clock.at += 1_000
 
     lines = world.lines()
     assert [line["Succeeded"] for line in lines] == [1 + MINUTE_MS // 1000] * 2
-    world.telemetry.tell(RESTED)
+    world.telemetry.emit(RESTED)
     assert sum(line["Succeeded"] for line in [*lines, *world.lines()]) == 180
 
 
 def test_a_line_never_has_more_lags_than_cloudwatch_takes(world: World) -> None:
     for number in range(250):
-        world.telemetry.tell(facts.Started(pool="email", work_id=str(number), attempt=1, lag_ms=number))
-    world.telemetry.tell(RESTED)
+        world.telemetry.emit(events.Started(pool="email", work_id=str(number), attempt=1, lag_ms=number))
+    world.telemetry.emit(RESTED)
 
     assert [len(line["StartLag"]) for line in world.lines()] == [100, 100, 50]
 
 
 def test_pools_are_counted_apart(world: World) -> None:
-    world.telemetry.tell(facts.LoopTook(pool="email", generation=1, in_flight=0))
-    world.telemetry.tell(facts.WatchdogActed(pool="reports", reason="the loop's lease ran out"))
-    world.telemetry.tell(RESTED)
+    world.telemetry.emit(events.LoopTook(pool="email", generation=1, in_flight=0))
+    world.telemetry.emit(events.WatchdogActed(pool="reports", reason="the loop's lease ran out"))
+    world.telemetry.emit(RESTED)
 
     assert [(line["Pool"], line.get("Generations"), line.get("WatchdogActed")) for line in world.lines()] == [
         ("reports", None, 1),
@@ -141,39 +141,39 @@ def test_pools_are_counted_apart(world: World) -> None:
     ],
 )
 def test_a_survey_is_written_at_once_and_a_paused_pool_is_not_late(world: World, limit: int, oldest: float | None, shown: Any) -> None:
-    world.telemetry.tell(facts.Surveyed(pool="email", pending=4, running=3, limit=limit, oldest_pending_s=oldest))
+    world.telemetry.emit(events.Surveyed(pool="email", pending=4, running=3, limit=limit, oldest_pending_s=oldest))
 
     (line,) = world.lines()
     assert {name: line[name] for name in get_args(Metric) if name in line} == shown
 
 
 def test_a_callback_that_was_given_up_is_a_dead_letter(world: World) -> None:
-    world.telemetry.tell(facts.CallbackDead(pool="email", work_id="01", target="x", reason="gone"))
-    world.telemetry.tell(RESTED)
+    world.telemetry.emit(events.CallbackDead(pool="email", work_id="01", target="x", reason="gone"))
+    world.telemetry.emit(RESTED)
 
     assert [line["DeadLetters"] for line in world.lines()] == [1]
 
 
 def test_a_loop_that_did_nothing_writes_nothing(world: World) -> None:
-    world.telemetry.tell(RESTED)
+    world.telemetry.emit(RESTED)
 
     assert world.lines() == []
 
 
 def test_what_is_counted_is_logged_as_ever(world: World) -> None:
-    world.telemetry.tell(RESTED)
+    world.telemetry.emit(RESTED)
 
-    assert world.log.facts == [RESTED]
+    assert world.log.events == [RESTED]
 
 
 def test_another_level_counts_together_with_the_first(world: World) -> None:
-    world.telemetry.tell(facts.LoopTook(pool="email", generation=1, in_flight=0))
+    world.telemetry.emit(events.LoopTook(pool="email", generation=1, in_flight=0))
     louder = world.telemetry.at_level(10)
-    louder.tell(facts.LoopTook(pool="email", generation=2, in_flight=0))
-    louder.tell(RESTED)
+    louder.emit(events.LoopTook(pool="email", generation=2, in_flight=0))
+    louder.emit(RESTED)
 
     assert [line["Generations"] for line in world.lines()] == [2]
-    assert len(world.log.facts) == 1
+    assert len(world.log.events) == 1
 
 
 def test_the_alarms_metrics_are_known_and_have_units() -> None:
@@ -187,22 +187,22 @@ def test_the_alarms_metrics_are_known_and_have_units() -> None:
     "last",
     [
         RESTED,
-        facts.HandedOver(pool="email", generation=1),
-        facts.LoopFenced(pool="email", generation=1),
-        facts.LoopEnded(pool="email", generation=1, error="x"),
-        facts.WatchdogActed(pool="email", reason="x"),
-        facts.Surveyed(pool="email", pending=0, running=0, limit=1, oldest_pending_s=None),
+        events.HandedOver(pool="email", generation=1),
+        events.LoopFenced(pool="email", generation=1),
+        events.LoopEnded(pool="email", generation=1, error="x"),
+        events.WatchdogActed(pool="email", reason="x"),
+        events.Surveyed(pool="email", pending=0, running=0, limit=1, oldest_pending_s=None),
     ],
-    ids=lambda fact: fact.name,
+    ids=lambda event: event.name,
 )
-def test_what_ends_an_invocation_has_the_counts_written(world: World, last: facts.Fact) -> None:
-    world.telemetry.tell(a_pass(canceled=3, succeeded=1, retried=1))
+def test_what_ends_an_invocation_has_the_counts_written(world: World, last: events.Event) -> None:
+    world.telemetry.emit(a_pass(canceled=3, succeeded=1, retried=1))
     assert world.lines() == []
-    world.telemetry.tell(last)
+    world.telemetry.emit(last)
 
     (line,) = world.lines()
     assert (line["Canceled"], line["SuccessRate"], line["FailureRate"], line["RetryRate"]) == (3, 25.0, 0.0, 20.0)
-    world.telemetry.tell(RESTED)
+    world.telemetry.emit(RESTED)
     assert world.lines() == []
 
 

@@ -11,7 +11,7 @@ from pool_world import World
 from workpool_aws.core.chunks import lay_out
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.callback import acknowledge, deliver
-from workpool_aws.model.facts import CallbackAcknowledged, CallbackDead, CallbackFailed
+from workpool_aws.model.events import CallbackAcknowledged, CallbackDead, CallbackFailed
 from workpool_aws.model.messages import CallbackTicket
 from workpool_aws.model.refs import ChunkRef, WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, Part, State, Work, dead_key
@@ -64,7 +64,7 @@ def test_a_function_that_serves_other_pools_is_sent_nothing_and_the_callback_is_
 
     assert deliver(world.ports, a_told_work(world, FUNCTION)) is CallbackState.DEAD
     assert world.messenger.sent == []
-    assert ["does not serve pool 'email'" in fact.reason for fact in world.telemetry.of(CallbackDead)] == [True]
+    assert ["does not serve pool 'email'" in event.reason for event in world.telemetry.of(CallbackDead)] == [True]
 
 
 @pytest.mark.parametrize("callback", [CallbackState.DELIVERED, CallbackState.DEAD])
@@ -89,7 +89,7 @@ def test_what_will_always_be_refused_is_dead_and_kept(world: World) -> None:
 
     assert deliver(world.ports, work) is CallbackState.DEAD
     assert world.work(work.id) == replace(work, callback=CallbackState.DEAD, dead=dead_key(NOW, work.id))
-    assert [fact.reason for fact in world.telemetry.of(CallbackDead)] == ["too large"]
+    assert [event.reason for event in world.telemetry.of(CallbackDead)] == ["too large"]
 
 
 def test_giving_up_what_was_acknowledged_meanwhile_gives_up_nothing(world: World) -> None:

@@ -13,7 +13,7 @@ from workpool_aws.core import limits
 from workpool_aws.flow.callback import Callbacks, act_on, look_at_callbacks
 from workpool_aws.flow.collect import Reports
 from workpool_aws.flow.hold import Hold, TellsOnce
-from workpool_aws.model.facts import CallbackDead
+from workpool_aws.model.events import CallbackDead
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import Done, DoneKind, EntryKey, Ledger, Owed
 from workpool_aws.model.refs import ChunkRef, DoneRef, WorkRef

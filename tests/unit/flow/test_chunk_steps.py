@@ -11,7 +11,7 @@ from pool_world import World
 from workpool_aws.adapters.keys import key_of
 from workpool_aws.core.chunks import input_expiries, lay_out
 from workpool_aws.flow.chunks import read_payload, with_payloads, write_with
-from workpool_aws.model.facts import SetAside
+from workpool_aws.model.events import SetAside
 from workpool_aws.model.refs import ChunkRef, Ref, WorkRef
 from workpool_aws.model.work import Chunk, Outcome, Part, State, Work
 from workpool_aws.model.writes import Is, Update
@@ -104,7 +104,7 @@ def test_a_damaged_chunk_is_told_of_and_is_a_hole(world: World) -> None:
     world.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
 
     assert read_payload(world.ports, OWNER, Part.ARGS, count) is None
-    assert [(fact.partition, fact.sort) for fact in world.telemetry.of(SetAside)] == [(key.pk, key.sk)]
+    assert [(event.partition, event.sort) for event in world.telemetry.of(SetAside)] == [(key.pk, key.sk)]
 
 
 @pytest.mark.parametrize("of", [an_assignment(args_chunks=1, context_chunks=2), a_running_work(args_chunks=1, context_chunks=2)])

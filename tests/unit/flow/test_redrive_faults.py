@@ -8,7 +8,7 @@ from builders import NOW, a_work
 from pool_world import World
 from workpool_aws import NotFound, StoreUnavailable
 from workpool_aws.flow.redrive import dead_letters
-from workpool_aws.model.facts import Redriven
+from workpool_aws.model.events import Redriven
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Status
 from workpool_aws.model.refs import Shelf, Span

@@ -15,7 +15,7 @@ from workpool_aws import NonRetryableError, RetryLater, TaskPool
 from workpool_aws.adapters.wire import REPORTED
 from workpool_aws.core import limits
 from workpool_aws.errors import TasksFailed
-from workpool_aws.model.facts import AttemptRaised
+from workpool_aws.model.events import AttemptRaised
 from workpool_aws.model.work import State, Work
 
 MINUTE = timedelta(minutes=1)

@@ -11,7 +11,7 @@ import pytest
 from builders import NOW, a_work
 from pool_world import TABLE, TIME_LEFT_MS, Context, World, event_of
 from workpool_aws import RetryPolicy, StoreUnavailable, UsageError, Work, WorkId, Workpool, invocation
-from workpool_aws.model.pool_facts import OptionsUnknown
+from workpool_aws.model.events import OptionsUnknown
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import Outcome
 from workpool_aws.model.writes import Update

@@ -15,7 +15,7 @@ from workpool_aws.adapters.codec import encode
 from workpool_aws.adapters.wire import REPORTED, read_carried
 from workpool_aws.core import limits
 from workpool_aws.flow.complete import complete
-from workpool_aws.model.facts import AttemptRaised, DuplicateRefused, PutBack
+from workpool_aws.model.events import AttemptRaised, DuplicateRefused, PutBack
 from workpool_aws.model.messages import Assignment, ReportKind
 from workpool_aws.model.work import Kind, Outcome, State, Work
 from workpool_aws.model.writes import Update, Write
@@ -293,7 +293,7 @@ def test_what_begins_too_late_is_put_back_without_a_run(world: World, claimed: A
     assert answer == REPORTED
     assert spy.runs == 0
     assert (stored.state, stored.attempts_made, stored.undelivered) == (State.PENDING, 0, 1)
-    assert [fact.reason for fact in world.telemetry.of(PutBack)] == ["it was delivered too late to be run in time"]
+    assert [event.reason for event in world.telemetry.of(PutBack)] == ["it was delivered too late to be run in time"]
 
 
 def test_what_begins_at_the_last_moment_runs(world: World, claimed: Assignment) -> None:

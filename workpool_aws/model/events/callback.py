@@ -1,0 +1,39 @@
+"""Events of callbacks: the delivery of `on_complete` events to their targets."""
+
+from __future__ import annotations
+
+from logging import ERROR, INFO, WARNING
+
+from workpool_aws.model.events.event import WorkEvent
+
+
+class CallbackSent(WorkEvent, level=INFO):
+    """An `on_complete` target accepted its callback."""
+
+    target: str
+    acknowledges: bool
+    """True if its handler acknowledges that it ran."""
+
+
+class CallbackAcknowledged(WorkEvent, level=INFO):
+    """A decorated `on_complete` handler ran to its end."""
+
+
+class CallbackFailed(WorkEvent, level=WARNING):
+    """An `on_complete` target did not accept its callback, or its handler failed; the loop will try again."""
+
+    target: str
+    error: str
+
+
+class CallbackDead(WorkEvent, level=ERROR):
+    """A callback was given up; its work item is kept."""
+
+    target: str
+    reason: str
+
+
+class CallbackRedriven(WorkEvent, level=INFO):
+    """A caller redrove a dead callback; its work item does not run again."""
+
+    target: str

@@ -1,0 +1,122 @@
+"""Events of a pool as a whole: its limits and settings, its deployment, its watchdog and its statistics."""
+
+from __future__ import annotations
+
+from logging import DEBUG, ERROR, INFO, WARNING
+
+from workpool_aws.model.events.event import Event
+
+
+class RegistrationDenied(Event, level=WARNING):
+    """A caller may not register its pool: the watchdog finds the pool's work only if its deployment names the pool."""
+
+    error: str
+
+
+class CancelAllAsked(Event, level=WARNING):
+    """A caller canceled everything that a pool had; the loop now cancels the work items one by one."""
+
+    epoch: int
+    by: str
+
+
+class SetAside(Event, level=ERROR):
+    """A damaged or foreign item was skipped."""
+
+    partition: str
+    sort: str
+    reason: str
+
+
+class ControlRepaired(Event, level=ERROR):
+    """A control item of a pool was forged or damaged, and was repaired."""
+
+    item: str
+    """status, ledger, config or registry."""
+    reason: str
+    lost: str
+    """The part that could not be repaired."""
+
+
+class Surveyed(Event, level=DEBUG):
+    """The watchdog measured how full a pool is: only where metrics are enabled, and not of an idle pool."""
+
+    pending: int
+    running: int
+    limit: int
+    oldest_pending_s: float | None
+
+
+class WatchdogActed(Event, level=WARNING):
+    """The watchdog found a pool that should be at work and was not, or something that lay out of the sight of its loop."""
+
+    reason: str
+
+
+class ConfigAlternates(Event, level=WARNING):
+    """A program gave this pool another base limit than the one before it: a new release did, or two programs overwrite each other."""
+
+    ours: int
+    theirs: int
+    theirs_by: str
+
+
+class BaseIgnored(Event, level=WARNING):
+    """A program gave this pool a base limit, but the deployment's takes precedence."""
+
+    ours: int
+    deployed: int
+
+
+class OptionsUnknown(Event, level=WARNING):
+    """A worker enqueued in a pool of which this program made no `Workpool`: its default policy is the library's."""
+
+
+class StatsTaken(Event, level=INFO, name="stats", always_logged=True):
+    """A caller had the statistics of a pool logged."""
+
+    window_ms: int
+    pending: int
+    scheduled: int
+    at_least: bool
+    running: int
+    oldest_pending_s: float | None
+    executions: int
+    error_rate: float | None
+    permanent_failure_rate: float | None
+    start_lag_p50_ms: int | None
+    start_lag_p95_ms: int | None
+
+
+class DeploymentRecorded(Event, level=INFO):
+    """The watchdog recorded the deployment that its environment names: the table had another. `pool` is empty."""
+
+    loop_arn: str
+
+
+class DeploymentReplaced(Event, level=WARNING):
+    """The watchdog found another deployment's loop recorded, and recorded its own. The other will not overwrite it for an hour."""
+
+    loop_arn: str
+    replaced: str
+
+
+class DeploymentNotRecorded(Event, level=WARNING):
+    """The watchdog could not record the deployment, or the limit that it gives a pool; the next tick tries again."""
+
+    error: str
+
+
+class LimitDeployed(Event, level=INFO):
+    """The deployment gave this pool another limit, or gives it none any more."""
+
+    max_parallelism: int | None
+
+
+class LimitsDenied(Event, level=WARNING):
+    """This process may not read a function's configuration, so Lambda's maxima count: a lost start is found after hours."""
+
+    target: str
+    grant: str
+    """The actions that this process's role lacks, on that function."""
+    error: str
