@@ -11,6 +11,7 @@ from tools.lifecycle_page import PAGE, lifecycle_page
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)(?:#([^)]*))?\)")
+ANCHOR = re.compile(r"\]\((?!https?:|mailto:)([^)#]*)#([^)]+)\)")
 FILE = re.compile(r"`((?:workpool_aws|tests|docs|benchmarks)/[\w/.-]+\.(?:py|md))`")
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 
@@ -19,11 +20,35 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+def anchors_of(page: Path) -> set[str]:
+    """The names that a browser knows the headings of a page by."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_links_lead_somewhere(path: Path) -> None:
     dead = [target for target, _ in LINK.findall(path.read_text(encoding="utf-8")) if not (path.parent / target).exists()]
 
     assert dead == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_links_into_a_page_lead_to_a_heading(path: Path) -> None:
+    dead = [
+        f"{target}#{anchor}"
+        for target, anchor in ANCHOR.findall(path.read_text(encoding="utf-8"))
+        if anchor not in anchors_of(path if target == "" else path.parent / target)
+    ]
+
+    assert dead == []
+
+
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+
+    assert {target for target, _ in LINK.findall(index)} >= pages
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)

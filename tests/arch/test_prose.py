@@ -1,0 +1,217 @@
+"""The prose rules of CONTRIBUTING.md that can be checked by a machine, over documents, docstrings and comments."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "workpool_aws"
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/*.md"), *ROOT.glob("infra/cdk/*.md")])
+DOCUMENTS_NOT_YET = {
+    "docs/architecture.md",
+    "docs/demo.md",
+    "docs/deploy.md",
+    "docs/engines.md",
+    "docs/events.md",
+    "docs/lifecycle.md",
+    "docs/local-cloud.md",
+    "docs/operations.md",
+    "docs/protocol.md",
+    "docs/security.md",
+    "docs/task-pool.md",
+    "docs/testing.md",
+    "examples/email/README.md",
+    "examples/undecorated/README.md",
+    *(f"docs/decisions/{path.name}" for path in (ROOT / "docs" / "decisions").glob("*.md")),
+}
+"""Documents that do not follow the rules yet. The set only shrinks."""
+
+ROOMS = sorted({path.relative_to(PACKAGE).parts[0] if path.parent != PACKAGE else "." for path in PACKAGE.rglob("*.py")})
+ROOMS_NOT_YET = set(ROOMS)
+"""Folders of the package, and `.` for its root, that do not follow the rules yet. The set only shrinks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A pattern that prose must not match, and the advice to its author."""
+
+    name: str
+    pattern: re.Pattern[str]
+    advice: str
+
+
+def _rule(name: str, pattern: str, advice: str) -> Rule:
+    return Rule(name, re.compile(pattern, re.IGNORECASE), advice)
+
+
+_ADJECTIVES = (
+    "acknowledged|all|another|any|called-off|canceled|claimed|damaged|dead|due|each|every|failed|few|finished|future|its|"
+    "large|late|later|long|many|more|most|new|no|old|one|other|pending|retried|running|short|small|some|started|stored|"
+    "such|their|these|those|two|unclaimed|undecorated|unfinished|waiting|younger"
+)
+WORDS = (
+    _rule("work item", r"\b(?:a|an) work\b(?!-| (?:item|cursor|range|queue))", "say *work item*"),
+    _rule(
+        "work item",
+        rf"\b(?:{_ADJECTIVES}) work\b(?!-| (?:item|cursor|range))(?= (?:is|was|has|that|which|must|may|can)\b)",
+        "say *work item*",
+    ),
+    _rule("work items", rf"\b(?:{_ADJECTIVES}|the|of) works\b", "say *work items*"),
+    _rule("work items", r"\bworks (?:are|were|have|that|which|of)\b", "say *work items*"),
+    _rule("tell", r"\b(?:tells?|told|telling)\b", "name the act: reports, logs, notifies, shows"),
+    _rule("nobody", r"\b(?:no|some|any)body\b", "name the agent: the loop, a caller, a person"),
+    _rule("whoever", r"\bwho(?:m|ever|mever|se[a-z]*ever)\b|\bby whom\b", "name the agent"),
+    _rule("archaic", r"\b(?:anew|as ever|hence|thereof|therein|wherein)\b", "say *again*, *as usual*, *therefore*"),
+    _rule("None means", r"\b(?-i:None): ", "say *`None` means*, or *Defaults to*"),
+)
+OPENINGS = re.compile(r"(?:What|Whether|Whom|Whose|Who|How|Where|Owns|None)\b")
+HEADINGS = re.compile(r"(?:What (?:is|was|are)|Whether|Whom|Who)\b|.*\bpromise", re.IGNORECASE)
+COLONS_MAX = 1
+
+
+def prose_of(markdown: str) -> str:
+    """The page without code, addresses, test names and diagrams: only what a reader reads as English."""
+    text = re.sub(r"^```.*?^```", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^(?: {4}|\t)\S.*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"`[^`]*`", "`code`", text)
+    text = re.sub(r"\]\([^)]*\)", "]", text)
+    return re.sub(r"\"[^\"\n]*\"", '"quoted"', text)
+
+
+def paragraphs_of(prose: str) -> Iterator[str]:
+    """Paragraphs and list items, each on one line; no tables, no headings."""
+    for block in re.split(r"\n\s*\n|\n(?=\s*(?:[*-]|\d+\.) )", prose):
+        lines = [line.strip() for line in block.splitlines() if not re.match(r"\s*[|#]", line)]
+        if lines:
+            yield " ".join(lines)
+
+
+def broken_words(prose: str) -> list[str]:
+    flat = " ".join(prose.split())
+    return [
+        f"{rule.name}: …{flat[max(0, found.start() - 40) : found.end() + 30]}… ({rule.advice})"
+        for rule in WORDS
+        for found in rule.pattern.finditer(flat)
+    ]
+
+
+def colon_chains(prose: str) -> list[str]:
+    return [
+        sentence
+        for paragraph in paragraphs_of(prose)
+        for sentence in re.split(r"(?<=[.!?])\s", paragraph)
+        if len(re.findall(r"\w[\w`\])*\"]*: (?!\[)", sentence)) > COLONS_MAX
+    ]
+
+
+def docstrings_of(tree: ast.Module) -> Iterator[str]:
+    """Docstrings of modules, classes and functions, and the strings below fields and constants."""
+    for node in ast.walk(tree):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant) and isinstance(child.value.value, str):
+                yield child.value.value
+
+
+def comments_of(path: Path) -> Iterator[str]:
+    with path.open("rb") as file:
+        for token in tokenize.tokenize(file.readline):
+            if token.type == tokenize.COMMENT and "noqa" not in token.string:
+                yield token.string.lstrip("#: ")
+
+
+def without_examples(docstring: str) -> str:
+    """The docstring without `>>>` examples and their output."""
+    text = re.sub(r"^\s*>>>.*?(?=\n\s*\n|\Z)", "", docstring, flags=re.MULTILINE | re.DOTALL)
+    return prose_of(text)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def modules_of(room: str) -> list[Path]:
+    return sorted(PACKAGE.glob("*.py") if room == "." else (PACKAGE / room).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if name_of(path) not in DOCUMENTS_NOT_YET], ids=name_of)
+def test_a_document_uses_the_words_of_the_house(path: Path) -> None:
+    assert broken_words(prose_of(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if name_of(path) not in DOCUMENTS_NOT_YET], ids=name_of)
+def test_a_sentence_of_a_document_has_at_most_one_colon(path: Path) -> None:
+    assert colon_chains(prose_of(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if name_of(path) not in DOCUMENTS_NOT_YET], ids=name_of)
+def test_a_heading_names_its_subject(path: Path) -> None:
+    headings = re.findall(r"^#+ (.+)$", prose_of(path.read_text(encoding="utf-8")), re.MULTILINE)
+
+    assert headings
+    assert [heading for heading in headings if HEADINGS.match(heading)] == []
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room not in ROOMS_NOT_YET])
+def test_docstrings_of_a_room_open_with_their_subject(room: str) -> None:
+    opened = [
+        f"{name_of(path)}: {docstring.strip().splitlines()[0]}"
+        for path in modules_of(room)
+        for docstring in docstrings_of(ast.parse(path.read_text(encoding="utf-8")))
+        if OPENINGS.match(docstring.strip())
+    ]
+
+    assert opened == []
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room not in ROOMS_NOT_YET])
+def test_docstrings_and_comments_of_a_room_use_the_words_of_the_house(room: str) -> None:
+    broken = [
+        f"{name_of(path)}: {fault}"
+        for path in modules_of(room)
+        for text in (*docstrings_of(ast.parse(path.read_text(encoding="utf-8"))), *comments_of(path))
+        for fault in broken_words(without_examples(text))
+    ]
+
+    assert broken == []
+
+
+def test_documents_that_are_not_done_yet_exist() -> None:
+    assert {name_of(path) for path in DOCUMENTS} >= DOCUMENTS_NOT_YET
+    assert set(ROOMS) >= ROOMS_NOT_YET
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A work waits.",
+        "Each work that waits is read.",
+        "The works of a pool.",
+        "All works are read.",
+        "The loop is told.",
+        "Nobody reads it.",
+        "It is sent by whomever.",
+        "It is made anew.",
+        "None: no limit.",
+    ],
+)
+def test_the_word_rules_notice(text: str) -> None:
+    assert broken_words(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["A work item waits.", "The function that does the work.", "How it works.", "It works, on aliases.", "`None` means no limit."],
+)
+def test_the_word_rules_let_pass(text: str) -> None:
+    assert broken_words(text) == []
+
+
+def test_a_chain_of_colons_is_noticed() -> None:
+    assert colon_chains("One: two: three.\n\n* A list: its item.\n* Another: its item.") == ["One: two: three."]
