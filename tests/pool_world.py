@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from builders import NONCE, NOW, PROOF, TARGET
 from workpool_aws.adapters.memory.store import MemoryStore
@@ -18,6 +19,8 @@ from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable, WorkRef
 from workpool_aws.model.work import State, Work
 from workpool_aws.model.writes import Put, Write, Written
 from workpool_aws.ports import FunctionLimits, Ports
+
+R = TypeVar("R", bound=Record)
 
 TABLE = "jobs"
 LOOP = "arn:aws:lambda:us-east-1:123456789012:function:workpool-loop"
@@ -110,10 +113,10 @@ class FaultyStore:
         self.fails: Callable[[Write], bool] = lambda _: False
         self.applies = False
 
-    def get(self, ref: Ref) -> Record | Unreadable | None:
+    def get(self, ref: Ref[R]) -> R | Unreadable | None:
         return self._store.get(ref)
 
-    def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
+    def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
         return self._store.get_many(refs)
 
     def query(self, span: Span) -> Page:
@@ -131,7 +134,7 @@ class FaultyStore:
             raise StoreUnavailable("no answer")
         return self._store.transact(writes)
 
-    def delete(self, ref: Ref) -> None:
+    def delete(self, ref: Ref[Record]) -> None:
         self._store.delete(ref)
 
 

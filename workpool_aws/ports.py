@@ -39,6 +39,7 @@ __all__ = [
 
 A = TypeVar("A")
 B = TypeVar("B")
+R = TypeVar("R", bound=Record)
 
 
 class ConditionFailed(Exception):
@@ -71,10 +72,10 @@ class Store(Protocol):
     Every method raises `StoreUnavailable` without an answer: a write may have happened.
     """
 
-    def get(self, ref: Ref) -> Record | Unreadable | None:
+    def get(self, ref: Ref[R]) -> R | Unreadable | None:
         """The record, an `Unreadable` for a damaged item, or None when there is none."""
 
-    def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
+    def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
         """Those that exist, in any number of requests; no snapshot."""
 
     def query(self, span: Span) -> Page:
@@ -86,7 +87,7 @@ class Store(Protocol):
     def transact(self, writes: Sequence[Write]) -> Written:
         """All or nothing, at most 100 writes of different items; conflicts are retried. Raises TransactionFailed (nothing written)."""
 
-    def delete(self, ref: Ref) -> None:
+    def delete(self, ref: Ref[Record]) -> None:
         """Remove an item, if it exists."""
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, get_args, get_type_hints
 
 from workpool_aws.adapters import forms
 from workpool_aws.adapters.forms import Form, Value
-from workpool_aws.adapters.schema import fields_of
+from workpool_aws.adapters.schema import RECORDS, fields_of, kind_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
 from workpool_aws.model.loop import DeployedLimit, Done, Entry, EntryKey, Owed, ShardMark, Tally
 from workpool_aws.model.refs import Record, Ref, Shelf, Span
@@ -25,7 +25,7 @@ from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, 
 
 __all__ = ["KINDS", "Command", "Delete", "Get", "GetMany", "Plant", "Query", "Transact", "WriteOne", "drawn_sequence"]
 
-KINDS: Final[tuple[type[Record], ...]] = get_args(Record)
+KINDS: Final[tuple[type[Record], ...]] = tuple(kind.record for kind in RECORDS)
 POOL: Final = "p"
 T0: Final = EpochMs(1_700_000_000_000)
 IDS: Final = tuple(WorkId(make_id(EpochMs(T0 + n), random_bits=0, shard=shard)) for n, shard in ((0, 0), (1, 0), (2, 1)))
@@ -35,12 +35,12 @@ LENGTH: Final = (15, 45)
 
 @dataclass(frozen=True, slots=True)
 class Get:
-    ref: Ref
+    ref: Ref[Record]
 
 
 @dataclass(frozen=True, slots=True)
 class GetMany:
-    refs: tuple[Ref, ...]
+    refs: tuple[Ref[Record], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Transact:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    ref: Ref
+    ref: Ref[Record]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +181,9 @@ def _record(chance: Random, kind: type[Record]) -> Record:
     return kind(**made)
 
 
-def _ref(chance: Random, kind: type[Record]) -> Ref:
+def _ref(chance: Random, kind: type[Record]) -> Ref[Record]:
     """The name of a record of a kind; by convention a WorkRef names a Work."""
-    named = next(each for each in get_args(Ref) if each.__name__ == f"{kind.__name__}Ref")
+    named = kind_of(kind).ref
     return named(**{each.name: _KEYS[each.name](chance) for each in fields(named)})
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from builders import a_work, an_id
 from workpool_aws.adapters.codec import decode
+from workpool_aws.adapters.schema import ref_of
 from workpool_aws.core.chunks import chunk_refs, joined, packed
 from workpool_aws.flow.chunks import write_with
-from workpool_aws.model.refs import ChunkRef, Shelf, Span, Unreadable, WorkRef, ref_of
+from workpool_aws.model.refs import ChunkRef, Shelf, Span, Unreadable, WorkRef
 from workpool_aws.model.work import Chunk, Part, State
 from workpool_aws.model.writes import Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.refs import LedgerRef, Page, Record, Ref, Shelf, Span, StatusRef, Unreadable, WorkRef
 from workpool_aws.model.writes import Put, Update, Write, Written
+
+R = TypeVar("R", bound=Record)
 
 Apply = Callable[[], Written]
 Fault = Callable[[Apply], Written]
@@ -115,12 +118,12 @@ class FaultyTable:
         """Once, just before such a range is read."""
         self._before_query[shelf] = deed
 
-    def get(self, ref: Ref) -> Record | Unreadable | None:
+    def get(self, ref: Ref[R]) -> R | Unreadable | None:
         self._before_get.pop(type(ref), _nothing)()
         self.notes.append(f"get {type(ref).__name__}")
         return self.memory.get(ref)
 
-    def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
+    def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
         self._before_get.pop(type(refs[0]) if refs else None, _nothing)()
         self.notes.append("get many")
         return self.memory.get_many(refs)
@@ -136,7 +139,7 @@ class FaultyTable:
     def transact(self, writes: Sequence[Write]) -> Written:
         return self._met(writes, lambda: self.memory.transact(writes))
 
-    def delete(self, ref: Ref) -> None:
+    def delete(self, ref: Ref[Record]) -> None:
         self.notes.append(f"delete {type(ref).__name__}")
         self.memory.delete(ref)
 

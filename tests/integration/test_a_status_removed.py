@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from integration.stage import POOL, TARGET, Stage
-from workpool_aws.adapters.keys import key_of
+from workpool_aws.adapters.schema import key_of
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, LoopState, Status

@@ -11,7 +11,7 @@ from builders import NOW, a_running_work
 from integration.faults import Apply, puts
 from integration.stage import POOL, Stage
 from pool_world import TABLE
-from workpool_aws.adapters.keys import key_of
+from workpool_aws.adapters.schema import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.callback import note_failure
 from workpool_aws.model.events import CallbackFailed

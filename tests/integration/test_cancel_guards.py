@@ -11,7 +11,7 @@ from builders import NOW, a_running_work, a_work
 from integration.faults import first, lost_before, puts, repeated, then, updates
 from integration.stage import POOL, Stage
 from workpool_aws import StoreUnavailable
-from workpool_aws.adapters.keys import key_of
+from workpool_aws.adapters.schema import key_of
 from workpool_aws.model.events import KickFailed
 from workpool_aws.model.loop import LoopState, Status
 from workpool_aws.model.refs import Ref, StatusRef, WorkRef

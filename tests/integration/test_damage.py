@@ -15,7 +15,7 @@ from workpool_aws import RetryPolicy, StoreUnavailable, Workpool
 from workpool_aws.adapters.capacity import item_size
 from workpool_aws.adapters.codec import encode
 from workpool_aws.adapters.forms import Value
-from workpool_aws.adapters.keys import key_of
+from workpool_aws.adapters.schema import key_of
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import LoopEnded, SetAside

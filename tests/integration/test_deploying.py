@@ -12,7 +12,7 @@ from builders import NOW
 from integration.faults import Apply, Died, bumps, dies_before, first, lost_after, lost_before, puts, repeated, updates
 from integration.stage import POOL, TARGET, Stage
 from pool_world import LOOP
-from workpool_aws.adapters.keys import key_of
+from workpool_aws.adapters.schema import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.deployment import would_record
 from workpool_aws.flow.watch import watch

@@ -10,7 +10,7 @@ import pytest
 from builders import NOW, an_id
 from integration.faults import Apply, first, puts, updates
 from integration.stage import LAMBDA_MS, POOL, TARGET, Stage
-from workpool_aws.adapters.keys import key_of
+from workpool_aws.adapters.schema import key_of
 from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.hold import Fenced, Hold, TellsOnce, take_hold

@@ -14,7 +14,7 @@ from pool_world import TABLE
 from workpool_aws import Workpool
 from workpool_aws.adapters.capacity import item_size
 from workpool_aws.adapters.codec import encode
-from workpool_aws.adapters.keys import key_of
+from workpool_aws.adapters.schema import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.register import register
 from workpool_aws.flow.survey import survey

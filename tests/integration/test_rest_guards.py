@@ -9,7 +9,7 @@ import pytest
 from builders import NOW, a_work, an_id
 from integration.faults import first, then, updates
 from integration.stage import LAMBDA_MS, POOL, TARGET, Stage
-from workpool_aws.adapters.keys import key_of
+from workpool_aws.adapters.schema import key_of
 from workpool_aws.core import limits
 from workpool_aws.core.kick import KickReason
 from workpool_aws.flow.hold import take_hold

@@ -12,7 +12,7 @@ from integration.faults import Died, dies_before, lost_before, puts
 from integration.stage import POOL, TARGET, Stage
 from pool_world import NotingMessenger
 from workpool_aws import StoreUnavailable
-from workpool_aws.adapters.keys import key_of
+from workpool_aws.adapters.schema import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.watch import would_act
 from workpool_aws.model.events import KickFailed, WatchdogActed

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.simulation.conditions import EXISTS, parts_of, step_of
-from workpool_aws.adapters.keys import key_of
 from workpool_aws.adapters.memory.evaluate import holds
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.adapters.schema import record_type
+from workpool_aws.adapters.schema import key_of, record_type, ref_of
 from workpool_aws.core.lifecycle import LEGAL, Move
 from workpool_aws.local.faults import Fault
-from workpool_aws.model.refs import ref_of
 from workpool_aws.model.writes import Put, Update, Write
 
 __all__ = ["SELDOM", "Coverage"]

@@ -15,6 +15,7 @@ from tests.simulation.mutation import Mutant, applied
 from tests.simulation.scenario import scenario_of
 from tests.simulation.world import simulate
 from workpool_aws.adapters.memory.store import MemoryStore
+from workpool_aws.adapters.schema import ref_of
 from workpool_aws.core.callback import dead_write, delivered_write, failed_write, redeliver_write, sent_write
 from workpool_aws.core.cancel import CancelWrite, decide_cancel
 from workpool_aws.core.claim import claim_write
@@ -26,7 +27,7 @@ from workpool_aws.core.start import start_write
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.messages import CallbackTicket, Report, ReportKind
-from workpool_aws.model.refs import Record, ref_of
+from workpool_aws.model.refs import Record
 from workpool_aws.model.work import CallbackState, Outcome, State
 from workpool_aws.model.writes import IsAbsent, Put, Write
 from workpool_aws.ports import ConditionFailed

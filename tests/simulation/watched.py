@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from tests.simulation.coverage import Coverage
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable, ref_of
+from workpool_aws.adapters.schema import ref_of
+from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable
 from workpool_aws.model.work import Work
 from workpool_aws.model.writes import Put, Write, Written
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
 __all__ = ["Seen", "WatchedStore"]
+
+R = TypeVar("R", bound=Record)
 
 Seen = Callable[[Record | None, Record | None], None]
 """Told of each applied write: what stood there before, what stands there now; None: nothing."""
@@ -27,10 +31,10 @@ class WatchedStore:
         self._seen = seen
         self._page_items = page_items
 
-    def get(self, ref: Ref) -> Record | Unreadable | None:
+    def get(self, ref: Ref[R]) -> R | Unreadable | None:
         return self._store.get(ref)
 
-    def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
+    def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
         return self._store.get_many(refs)
 
     def query(self, span: Span) -> Page:
@@ -63,7 +67,7 @@ class WatchedStore:
         self._tell(writes, before)
         return written
 
-    def delete(self, ref: Ref) -> None:
+    def delete(self, ref: Ref[Record]) -> None:
         before = self._stands(ref)
         self._store.delete(ref)
         self._seen(before, None)
@@ -77,11 +81,11 @@ class WatchedStore:
         for old, new in sorted(changes, key=lambda change: not isinstance(change[1], Work)):
             self._seen(old, new)
 
-    def _stands(self, ref: Ref) -> Record | None:
+    def _stands(self, ref: Ref[Record]) -> Record | None:
         found = self._store.peek(ref)
         # What nobody can read was no record: a repair puts the first one there.
         return None if isinstance(found, Unreadable) else found
 
 
-def _ref(write: Write) -> Ref:
+def _ref(write: Write) -> Ref[Record]:
     return ref_of(write.record) if isinstance(write, Put) else write.ref

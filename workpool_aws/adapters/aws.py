@@ -18,7 +18,7 @@ from workpool_aws.adapters.system import FAN_OUT_WORKERS, SystemClock, SystemEnt
 from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.incarnation import PerIncarnation
 from workpool_aws.model.loop import DeployedLimit, Deployment
-from workpool_aws.model.refs import DeploymentRef
+from workpool_aws.model.refs import DeploymentRef, readable
 from workpool_aws.ports import Clock, Entropy, FanOut, Ports, Store, Telemetry
 from workpool_aws.settings import Settings, read_settings
 
@@ -205,5 +205,4 @@ def _acknowledging_in(store: Store) -> tuple[str, ...]:
 
 
 def _deployment_in(store: Store) -> Deployment | None:
-    found = store.get(DeploymentRef())
-    return found if isinstance(found, Deployment) else None
+    return readable(store.get(DeploymentRef()))

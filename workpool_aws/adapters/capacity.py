@@ -47,7 +47,7 @@ _TRANSACTION_FACTOR: Final = 2
 """Prepare and commit: each costs as much as a plain write."""
 
 
-def item_size(item: Mapping[str, Value]) -> int:
+def item_size(item: Mapping[str, object]) -> int:
     """Bytes of an item as DynamoDB counts them: names and values, both in UTF-8."""
     texts = [value for value in item.values() if isinstance(value, str)]
     return _text_size("".join([*item, *texts])) + sum([_value_size(value) for value in item.values() if not isinstance(value, str)])

@@ -11,42 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, assert_never
+from typing import Any
 
-from workpool_aws.adapters import forms
 from workpool_aws.adapters.capacity import item_size
 from workpool_aws.adapters.forms import Value
-from workpool_aws.adapters.keys import (
-    CONFIG_SORT,
-    DEPLOYMENT_SORT,
-    LEDGER_SORT,
-    PARTITION_KEY,
-    SORT_KEY,
-    STATUS_SORT,
-    Key,
-    Place,
-    Room,
-    chunk_in,
-    key_of,
-    place_of,
-)
-from workpool_aws.adapters.schema import encode_field, field_of, fields_of, number_attribute_of, record_type
-from workpool_aws.core import limits
-from workpool_aws.model.ids import shard_of
-from workpool_aws.model.loop import Config, Deployment, Done, Ledger, MinuteReport, Registration, Status
-from workpool_aws.model.refs import Record, Unreadable, ref_of
-from workpool_aws.model.work import Chunk, Pointer, Work
+from workpool_aws.adapters.keys import PARTITION_KEY, SORT_KEY, Key, place_of
+from workpool_aws.adapters.schema import TAG, encode_field, field_of, fields_of, kind_in, kind_of, number_attribute_of, record_type
+from workpool_aws.model.refs import Record, Unreadable
 from workpool_aws.model.writes import Update
 
 __all__ = ["Change", "Item", "change_of", "decode", "encode", "key_in"]
 
 Item = dict[str, Value]
 """An item as plain values, its key included."""
-
-_TAG: Final = "t"
-"""Tells a work from a pointer: they share a partition."""
-_WORK_TAG: Final = "w"
-_POINTER_TAG: Final = "p"
 
 
 def encode(record: Record) -> Item:
@@ -56,21 +33,18 @@ def encode(record: Record) -> Item:
         ValueError: a field has a value of another form, or one far beyond what can be read. Nothing was stored. What is a little
             beyond comes back as `Unreadable`: it was counted up from a damaged item, and stops nothing but its own.
     """
-    key = key_of(ref_of(record))
+    kind = kind_of(type(record))
+    key = kind.key.key(*kind.names(record))
     item: Item = {PARTITION_KEY: key.pk, SORT_KEY: key.sk}
-    if isinstance(record, Work):
-        item[_TAG] = _WORK_TAG
-    elif isinstance(record, Pointer):
-        item[_TAG] = _POINTER_TAG
-    kind = type(record)
-    for name, field in fields_of(kind).items():
-        value = encode_field(kind, name, getattr(record, name))
+    if kind.tag is not None:
+        item[TAG] = kind.tag
+    for name, field in kind.fields.items():
+        value = encode_field(kind.record, name, getattr(record, name))
         if value is not None:
             item[field.attribute] = value
         elif field.required:
-            raise ValueError(f"{kind.__name__}.{name}: must not be None")
-    _check_home(record)
-    _check_args(record)
+            raise ValueError(f"{kind.record.__name__}.{name}: must not be None")
+    kind.check(record)
     return item
 
 
@@ -123,60 +97,20 @@ def decode(item: Mapping[str, object]) -> Record | Unreadable:
     key = key_in(item)
     try:
         place = place_of(key.pk)
-        _check_size(place, item)
-        record = _read(key, place, item)
-        _check_home(record)
-        _check_args(record)
+        kind = kind_in(place.room, key.sk, item)
+        _check_size(item, kind.bytes_max)
+        names = zip(kind.ref.__match_args__, kind.key.names(place, key.sk), strict=True)
+        record: Record = kind.record(**dict(names), **_fields(kind.record, item))
+        kind.check(record)
     except (ValueError, OverflowError) as error:
         return Unreadable(key.pk, key.sk, str(error))
     return record
 
 
-def _read(key: Key, place: Place, item: Mapping[str, object]) -> Record:
-    match place.room:
-        case Room.WORK:
-            _check_ulid_key(key, place)
-            return _read_work_or_pointer(key, place, item)
-        case Room.DONE:
-            _check_ulid_key(key, place)
-            return Done(pool=place.pool, at=key.sk, **_fields(Done, item))
-        case Room.PAYLOAD:
-            part, number = chunk_in(key.sk)
-            return Chunk(pool=place.pool, work_id=forms.work_id(place.work_id), part=part, number=number, **_fields(Chunk, item))
-        case Room.CONTROL:
-            return _read_control(key, place, item)
-        case Room.REPORTS:
-            _check_ulid(key.sk)
-            return MinuteReport(pool=place.pool, at=key.sk, **_fields(MinuteReport, item))
-        case Room.REGISTRY:
-            registration = Registration(pool=key.sk, **_fields(Registration, item))
-            key_of(ref_of(registration))
-            return registration
-        case Room.DEPLOYMENT:
-            if key.sk != DEPLOYMENT_SORT:
-                raise ValueError("no item of this package has this key")
-            return Deployment(**_fields(Deployment, item))
-        case _:
-            assert_never(place.room)
-
-
-def _read_work_or_pointer(key: Key, place: Place, item: Mapping[str, object]) -> Work | Pointer:
-    tag = item.get(_TAG)
-    if tag == _WORK_TAG:
-        return Work(pool=place.pool, id=forms.work_id(key.sk), **_fields(Work, item))
-    if tag == _POINTER_TAG:
-        return Pointer(pool=place.pool, at=key.sk, **_fields(Pointer, item))
-    raise ValueError(f"{_TAG}: neither a work nor a pointer")
-
-
-def _read_control(key: Key, place: Place, item: Mapping[str, object]) -> Status | Ledger | Config:
-    if key.sk == STATUS_SORT:
-        return Status(pool=place.pool, **_fields(Status, item))
-    if key.sk == LEDGER_SORT:
-        return Ledger(pool=place.pool, **_fields(Ledger, item))
-    if key.sk == CONFIG_SORT:
-        return Config(pool=place.pool, **_fields(Config, item))
-    raise ValueError("no item of this package has this key")
+def _check_size(item: Mapping[str, object], bytes_max: int) -> None:
+    # Attributes that no field reads count, too: an update that DynamoDB refuses for the size of its item would stop the loop.
+    if item_size(item) > bytes_max:
+        raise ValueError(f"larger than {bytes_max} bytes, so that it could not be updated")
 
 
 def _fields(kind: type[Record], item: Mapping[str, object]) -> dict[str, Any]:
@@ -197,35 +131,3 @@ def _fields(kind: type[Record], item: Mapping[str, object]) -> dict[str, Any]:
         except (ValueError, OverflowError):
             raise ValueError(f"{field.attribute} ({name}): not {field.form.name}") from None
     return values
-
-
-def _check_size(place: Place, item: Mapping[str, Any]) -> None:
-    # Attributes that nobody reads count, too: DynamoDB refuses the update that would make the item too large, and so would stop its loop.
-    most = limits.STORED_CHUNK_BYTES_MAX if place.room is Room.PAYLOAD else limits.STORED_ITEM_BYTES_MAX
-    if item_size(item) > most:
-        raise ValueError(f"larger than {most} bytes, so that it could not be updated")
-
-
-def _check_ulid(text: str) -> None:
-    try:
-        forms.work_id(text)
-    except ValueError:
-        raise ValueError("the key is not an id") from None
-
-
-def _check_ulid_key(key: Key, place: Place) -> None:
-    _check_ulid(key.sk)
-    if shard_of(key.sk) != place.shard:
-        raise ValueError("the id belongs to another shard")
-
-
-def _check_home(record: Record) -> None:
-    # A pointer or report in another shard than its work would move a cursor that never passes the work.
-    if isinstance(record, Pointer | Done) and shard_of(record.at) != shard_of(record.work_id):
-        raise ValueError("the key and the work it names are of different shards")
-
-
-def _check_args(record: Record) -> None:
-    # A work has its arguments here or in chunks: with neither it could not run, with both nobody could say which hold.
-    if isinstance(record, Work) and (record.args is None) == (record.args_chunks is None):
-        raise ValueError("a (args): missing" if record.args is None else "a (args): here and in chunks")

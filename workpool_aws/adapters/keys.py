@@ -1,4 +1,4 @@
-"""Owns the spelling of keys: where each record lies in the table. Nothing else in the package builds or reads a key.
+"""Spelling of keys: where each record lies in the table. Nothing else in the package builds or reads a key.
 
 Names of pools match `[A-Za-z0-9_-]{1,40}`, so the separator `#` never occurs in them, and no pool can collide with `#pools`.
 """
@@ -9,27 +9,12 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final, NamedTuple, assert_never
+from typing import Any, Final, NamedTuple, Protocol, assert_never
 
+from workpool_aws.adapters import forms
 from workpool_aws.model.ids import SHARDS_MAX, WorkId, is_ulid, shard_of
 from workpool_aws.model.names import POOL
-from workpool_aws.model.refs import (
-    ChunkRef,
-    ConfigRef,
-    DeploymentRef,
-    DoneRef,
-    LedgerRef,
-    MinuteReportRef,
-    PointerRef,
-    Ref,
-    RegistrationRef,
-    Shelf,
-    Span,
-    StatusRef,
-    WorkRef,
-    key_after,
-    key_before,
-)
+from workpool_aws.model.refs import Shelf, Span, key_after, key_before
 from workpool_aws.model.work import Part
 
 __all__ = [
@@ -38,12 +23,17 @@ __all__ = [
     "PARTITION_KEY",
     "SORT_KEY",
     "TTL_ATTRIBUTE",
+    "ByMinute",
+    "InRegistry",
+    "InShard",
     "Key",
+    "KeySpelling",
+    "OfPool",
+    "OfTable",
+    "OfWork",
     "Place",
     "Room",
-    "chunk_in",
     "is_empty",
-    "key_of",
     "leading_key",
     "next_high",
     "next_low",
@@ -58,11 +48,6 @@ TTL_ATTRIBUTE: Final = "expires_at"
 DEAD_INDEX: Final = "dead_letters"
 """The one index. Its keys are `pk` and `DEAD_KEY`, so that only items which have the latter are in it: dead letters."""
 DEAD_KEY: Final = "dead"
-
-CONFIG_SORT: Final = "config"
-STATUS_SORT: Final = "status"
-LEDGER_SORT: Final = "ledger"
-DEPLOYMENT_SORT: Final = "current"
 
 _REGISTRY: Final = "#pools"
 _DEPLOYMENT: Final = "#deployment"
@@ -99,35 +84,123 @@ class Place:
     work_id: WorkId | None = None
 
 
-def key_of(ref: Ref) -> Key:  # noqa: C901 - one a kind of record
-    """Where a record lies.
+class KeySpelling(Protocol):
+    """How the names of one kind of record are spelled as a key: the fields of its `Ref`, in order."""
 
-    Raises:
-        ValueError: the pool's name or the id cannot be part of a key.
-    """
-    match ref:
-        case WorkRef():
-            return Key(_sharded(ref.pool, Room.WORK, ref.id), ref.id)
-        case ChunkRef():
-            return Key(f"{_checked(ref.pool)}#{Room.PAYLOAD.value}#{_checked_ulid(ref.work_id)}", _chunk_sort(ref))
-        case PointerRef():
-            return Key(_sharded(ref.pool, Room.WORK, ref.at), ref.at)
-        case DoneRef():
-            return Key(_sharded(ref.pool, Room.DONE, ref.at), ref.at)
-        case StatusRef():
-            return Key(_control(ref.pool), STATUS_SORT)
-        case LedgerRef():
-            return Key(_control(ref.pool), LEDGER_SORT)
-        case ConfigRef():
-            return Key(_control(ref.pool), CONFIG_SORT)
-        case MinuteReportRef():
-            return Key(_reports(ref.pool), _checked_ulid(ref.at))
-        case RegistrationRef():
-            return Key(_REGISTRY, _checked(ref.pool))
-        case DeploymentRef():
-            return Key(_DEPLOYMENT, DEPLOYMENT_SORT)
-        case _:
-            assert_never(ref)
+    @property
+    def room(self) -> Room:
+        """The partitions it lies in."""
+
+    @property
+    def sort(self) -> str | None:
+        """Its one sort key. `None` means that names are spelled in it."""
+
+    def key(self, *names: Any) -> Key:  # noqa: ANN401 - the fields of any kind of `Ref`
+        """The key. Raises ValueError: a name cannot be part of one."""
+
+    def names(self, place: Place, sort: str) -> tuple[object, ...]:
+        """The names that a key of this room says. Raises ValueError: it says none."""
+
+
+@dataclass(frozen=True, slots=True)
+class InShard:
+    """By pool and id, in the partition of the id's shard."""
+
+    room: Room
+    sort: None = None
+
+    def key(self, pool: str, ulid: str) -> Key:
+        """The id alone says the shard."""
+        return Key(_shard_partition(pool, self.room, shard_of(_checked_ulid(ulid))), ulid)
+
+    def names(self, place: Place, sort: str) -> tuple[str, WorkId]:
+        """Pool and id. Raises ValueError for an id of another shard, too."""
+        ulid = _ulid_in(sort)
+        if shard_of(ulid) != place.shard:
+            raise ValueError("the id belongs to another shard")
+        return place.pool, ulid
+
+
+@dataclass(frozen=True, slots=True)
+class OfWork:
+    """By pool, work item, part and number: the chunks of one work item lie together."""
+
+    room: Room
+    sort: None = None
+
+    def key(self, pool: str, work_id: WorkId, part: Part, number: int) -> Key:
+        """Part and number are the sort key."""
+        sort = f"{part}/{number}"
+        _chunk_in(sort)
+        return Key(f"{_checked(pool)}#{self.room.value}#{_checked_ulid(work_id)}", sort)
+
+    def names(self, place: Place, sort: str) -> tuple[str, WorkId, Part, int]:
+        """Pool, work item, part and number."""
+        return place.pool, forms.work_id(place.work_id), *_chunk_in(sort)
+
+
+@dataclass(frozen=True, slots=True)
+class OfPool:
+    """By pool: it has one."""
+
+    room: Room
+    sort: str
+
+    def key(self, pool: str) -> Key:
+        """The sort key is a fixed one."""
+        return Key(_pool_partition(pool, self.room), self.sort)
+
+    def names(self, place: Place, sort: str) -> tuple[str]:  # noqa: ARG002 - the sort key is a fixed one
+        """The pool."""
+        return (place.pool,)
+
+
+@dataclass(frozen=True, slots=True)
+class ByMinute:
+    """By pool and time, spelled as an id."""
+
+    room: Room
+    sort: None = None
+
+    def key(self, pool: str, at: str) -> Key:
+        """Whatever the shard of the id."""
+        return Key(_pool_partition(pool, self.room), _checked_ulid(at))
+
+    def names(self, place: Place, sort: str) -> tuple[str, WorkId]:
+        """Pool and time."""
+        return place.pool, _ulid_in(sort)
+
+
+@dataclass(frozen=True, slots=True)
+class InRegistry:
+    """By pool, all in one partition of the table."""
+
+    room: Room
+    sort: None = None
+
+    def key(self, pool: str) -> Key:
+        """The pool's name is the sort key."""
+        return Key(_REGISTRY, _checked(pool))
+
+    def names(self, place: Place, sort: str) -> tuple[str]:  # noqa: ARG002 - one partition has them all
+        """The pool."""
+        return (_checked(sort),)
+
+
+@dataclass(frozen=True, slots=True)
+class OfTable:
+    """By nothing: the table has one."""
+
+    room: Room
+    sort: str
+
+    def key(self) -> Key:
+        """Partition and sort key are fixed ones."""
+        return Key(_DEPLOYMENT, self.sort)
+
+    def names(self, place: Place, sort: str) -> tuple[()]:  # noqa: ARG002 - both are fixed ones
+        """There are none."""
+        return ()
 
 
 def leading_key(room: Room, pool: str) -> str:
@@ -162,7 +235,7 @@ def partition_of(span: Span) -> str:
         case Shelf.DONE:
             return _shard_partition(span.pool, Room.DONE, span.shard)
         case Shelf.REPORTS:
-            return _reports(span.pool)
+            return _pool_partition(span.pool, Room.REPORTS)
         case Shelf.REGISTRY:
             return _REGISTRY
         case _:
@@ -192,14 +265,6 @@ def place_of(partition: str) -> Place:
         if room == Room.PAYLOAD.value and is_ulid(shard):
             return Place(Room.PAYLOAD, pool, work_id=WorkId(shard))
     raise ValueError("no partition of this package")
-
-
-def chunk_in(sort: str) -> tuple[Part, int]:
-    """The part and the number that the sort key of a chunk says. Raises ValueError: it says none."""
-    found = _CHUNK.fullmatch(sort)
-    if found is None:
-        raise ValueError("the key is not a chunk's")
-    return Part(found[1]), int(found[2])
 
 
 def is_empty(span: Span) -> bool:
@@ -233,20 +298,24 @@ def sort_attribute(span: Span) -> str:
     return DEAD_KEY if span.shelf is Shelf.DEAD else SORT_KEY
 
 
-def _sharded(pool: str, room: Room, ulid: str) -> str:
-    return _shard_partition(pool, room, shard_of(_checked_ulid(ulid)))
-
-
 def _checked_ulid(ulid: str) -> str:
     if not is_ulid(ulid):
         raise ValueError(f"{ulid[:40]!r} is not an id: 26 characters of Crockford base 32 are expected")
     return ulid
 
 
-def _chunk_sort(ref: ChunkRef) -> str:
-    sort = f"{ref.part}/{ref.number}"
-    chunk_in(sort)
-    return sort
+def _ulid_in(sort: str) -> WorkId:
+    try:
+        return forms.work_id(sort)
+    except ValueError:
+        raise ValueError("the key is not an id") from None
+
+
+def _chunk_in(sort: str) -> tuple[Part, int]:
+    found = _CHUNK.fullmatch(sort)
+    if found is None:
+        raise ValueError("the key is not a chunk's")
+    return Part(found[1]), int(found[2])
 
 
 @lru_cache(maxsize=4096)
@@ -257,12 +326,8 @@ def _shard_partition(pool: str, room: Room, shard: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _control(pool: str) -> str:
-    return f"{_checked(pool)}#{Room.CONTROL.value}"
-
-
-def _reports(pool: str) -> str:
-    return f"{_checked(pool)}#{Room.REPORTS.value}"
+def _pool_partition(pool: str, room: Room) -> str:
+    return f"{_checked(pool)}#{room.value}"
 
 
 def _checked(pool: str) -> str:

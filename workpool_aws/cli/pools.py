@@ -47,7 +47,7 @@ def run_pools(options: argparse.Namespace) -> int:
     """`workpool pools`."""
     place = place_of(options)
     names = place.pools()
-    refs: list[Ref] = [ref for name in names for ref in (ConfigRef(name), StatusRef(name))]
+    refs: list[Ref[Config | Status]] = [ref for name in names for ref in (ConfigRef(name), StatusRef(name))]
     found = place.ports.store.get_many(refs)
     rows = [(name, _config_in(found.get(ConfigRef(name))), found.get(StatusRef(name))) for name in names]
     if place.output.as_json:

@@ -9,7 +9,7 @@ from typing import Final
 
 from workpool_aws.core import limits
 from workpool_aws.model.messages import Assignment
-from workpool_aws.model.refs import ChunkRef, Record, Ref, Unreadable, WorkRef
+from workpool_aws.model.refs import ChunkRef, Ref, Unreadable, WorkRef
 from workpool_aws.model.work import Chunk, Part, State, Work
 from workpool_aws.model.writes import Put, Update
 
@@ -79,7 +79,7 @@ def chunk_refs(owner: WorkRef, part: Part, count: int) -> tuple[ChunkRef, ...]:
     return tuple(ChunkRef(owner.pool, owner.id, part, number) for number in range(count))
 
 
-def joined(refs: Sequence[ChunkRef], found: Mapping[Ref, Record | Unreadable]) -> str | None:
+def joined(refs: Sequence[ChunkRef], found: Mapping[Ref[Chunk], Chunk | Unreadable]) -> str | None:
     """The payload again; None: a chunk of it is gone or damaged."""
     chunks = [found.get(ref) for ref in refs]
     texts = [chunk.text for chunk in chunks if isinstance(chunk, Chunk)]

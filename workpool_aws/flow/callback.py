@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -46,7 +46,7 @@ from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.loop import Done, EntryKey, Owed
 from workpool_aws.model.messages import CallbackTicket
-from workpool_aws.model.refs import DoneRef, Record, Ref, Unreadable, WorkRef
+from workpool_aws.model.refs import DoneRef, Record, Ref, Unreadable, WorkRef, readable
 from workpool_aws.model.work import CallbackState, Work
 from workpool_aws.model.writes import Put, Update
 from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports, TransactionFailed
@@ -218,8 +218,7 @@ def look_at_callbacks(
     sends: list[tuple[Owed, Work]] = []
     gives_up: list[tuple[Owed, Work]] = []
     for owed in due:
-        found = works.get(WorkRef(hold.pool, owed.work_id))
-        owing = found if isinstance(found, Work) else None
+        owing = readable(works.get(WorkRef(hold.pool, owed.work_id)))
         verdict = judge_owed(owed, owing, window_ms=_window_ms(hold.ports, owing), now=now)
         if owing is None or verdict.owed is None:
             if owing is not None:
@@ -262,9 +261,9 @@ def act_on(hold: Hold, callbacks: Callbacks) -> None:
         ports.store.delete(ref)
 
 
-def _works(hold: Hold, due: Sequence[Owed]) -> dict[Ref, Record | Unreadable]:
-    refs: list[Ref] = [WorkRef(hold.pool, owed.work_id) for owed in due]
-    return dict(hold.ports.store.get_many(refs)) if refs else {}
+def _works(hold: Hold, due: Sequence[Owed]) -> Mapping[Ref[Work], Work | Unreadable]:
+    refs = [WorkRef(hold.pool, owed.work_id) for owed in due]
+    return hold.ports.store.get_many(refs) if refs else {}
 
 
 def _window_ms(ports: Ports, work: Work | None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from workpool_aws.core import limits
@@ -11,7 +11,7 @@ from workpool_aws.core.start import Look, Taken, classify
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId, time_of
 from workpool_aws.model.loop import Done
-from workpool_aws.model.refs import PointerRef, Record, Ref, Row, Shelf, Span, Unreadable, WorkRef
+from workpool_aws.model.refs import PointerRef, Ref, Row, Shelf, Span, Unreadable, WorkRef, readable
 from workpool_aws.model.work import Pointer, State, Work
 from workpool_aws.ports import Store, Telemetry
 
@@ -54,7 +54,7 @@ def read_works(  # noqa: PLR0913 - where, from when, and how much to read
     ahead = 0
     page_limit = max(limits.QUERY_LIMIT_MIN, free + 1)
     for row, found in resolved(store, telemetry, pool, Span(shelf=Shelf.WORK, pool=pool, shard=shard, low=low, limit=page_limit)):
-        work = found if isinstance(found, Work) else None
+        work = readable(found)
         if isinstance(row.record, Pointer) and (found is None or (work is not None and work.state is State.FINISHED)):
             stale.append(PointerRef(pool, row.sort))
         look = Look.SKIP if work is None else classify(row.sort, work, taken=taken, now=now)
@@ -107,13 +107,11 @@ def resolved(store: Store, telemetry: Telemetry, pool: str, span: Span) -> Itera
             if isinstance(row.record, Work):
                 yield row, row.record
             elif isinstance(row.record, Pointer):
-                target = found.get(WorkRef(pool, row.record.work_id))
-                yield row, target if isinstance(target, Work | Unreadable) else None
+                yield row, found.get(WorkRef(pool, row.record.work_id))
 
 
-def _get(store: Store, refs: list[WorkRef]) -> dict[Ref, Record | Unreadable]:
-    unique: list[Ref] = list(dict.fromkeys(refs))
-    return dict(store.get_many(unique)) if unique else {}
+def _get(store: Store, refs: list[WorkRef]) -> Mapping[Ref[Work], Work | Unreadable]:
+    return store.get_many(list(dict.fromkeys(refs))) if refs else {}
 
 
 def _rows(store: Store, telemetry: Telemetry, span: Span) -> Iterator[Row]:

@@ -61,7 +61,7 @@ def complete(ports: Ports, a: Assignment, report: Report, *, by: Reporter, judge
     """
     if by == "destination" or report.kind is not ReportKind.SUCCESS:
         # Records come from whoever may invoke the completion function, and a policy decides about more than this start.
-        current = _work(ports.store.get(WorkRef(a.pool, a.work_id)))
+        current = ports.store.get(WorkRef(a.pool, a.work_id))
         known = as_stored(a, current)
         if isinstance(known, Ignored):
             return _pass_over(ports, a, report, known, current, by=by)

@@ -10,7 +10,7 @@ from workpool_aws.flow.kick import kick
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import NOBODY, Config
-from workpool_aws.model.refs import ConfigRef, LedgerRef, RegistrationRef, Unreadable
+from workpool_aws.model.refs import ConfigRef, LedgerRef, RegistrationRef, Unreadable, readable
 from workpool_aws.model.writes import Above, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, Store, Telemetry
 
@@ -22,7 +22,7 @@ _TRIES = 8
 def load(ports: Ports, pool: str) -> Config | None:
     """The config of a pool; None when nobody ever set one (the defaults hold)."""
     config = ports.store.get(ConfigRef(pool))
-    if config is not None and not isinstance(config, Config):
+    if isinstance(config, Unreadable):
         raise StoreUnavailable(f"the config item of pool {pool!r} is damaged, so nothing starts: `configure` writes it anew ({config})")
     return config
 
@@ -42,7 +42,7 @@ def in_force(store: Store, telemetry: Telemetry, pool: str) -> Config | None:
     if isinstance(config, Unreadable):
         telemetry.emit(events.SetAside(pool=pool, partition=config.partition, sort=config.sort, reason=config.reason))
         return Config(pool=pool, version=0, max_parallelism=0, base_by=NOBODY, base_at=EpochMs(0))
-    return config if isinstance(config, Config) else None
+    return readable(config)
 
 
 def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool, by: str) -> None:
@@ -104,7 +104,7 @@ def _mended(ports: Ports, pool: str) -> Config | None:
     """The config; a damaged one is written anew first, with the defaults of a pool that nobody configured."""
     found = ports.store.get(ConfigRef(pool))
     if not isinstance(found, Unreadable):
-        return found if isinstance(found, Config) else None
+        return found
     # A version that no loop has seen: they compare it.
     now = ports.clock.now()
     blank = Config(pool=pool, version=now // 1_000, max_parallelism=limits.PARALLELISM_DEFAULT, base_by=NOBODY, base_at=now)

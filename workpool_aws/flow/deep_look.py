@@ -18,8 +18,8 @@ from workpool_aws.core.watch import may_start
 from workpool_aws.flow.collect import pages
 from workpool_aws.flow.late import prove_in_time, put_pointer
 from workpool_aws.model.ids import EpochMs, id_floor, make_id, shard_of
-from workpool_aws.model.loop import Config, Done, Ledger, LoopState, Status
-from workpool_aws.model.refs import ConfigRef, DoneRef, LedgerRef, PointerRef, Ref, Row, Shelf, Span, StatusRef, WorkRef
+from workpool_aws.model.loop import Config, Done, Ledger, LoopState
+from workpool_aws.model.refs import ConfigRef, DoneRef, LedgerRef, PointerRef, Row, Shelf, Span, StatusRef, WorkRef, readable
 from workpool_aws.model.work import CallbackState, Pointer, State, Work
 from workpool_aws.model.writes import Put, Written
 from workpool_aws.ports import Ports, Store
@@ -41,14 +41,12 @@ def look_deep(ports: Ports, pool: str, now: EpochMs) -> str | None:
 
 def ledger_of(store: Store, pool: str) -> Ledger | None:
     """The pool's ledger; None: none, or a damaged one. Raises StoreUnavailable."""
-    ledger = store.get(LedgerRef(pool))
-    return ledger if isinstance(ledger, Ledger) else None
+    return readable(store.get(LedgerRef(pool)))
 
 
 def config_of(store: Store, pool: str) -> Config | None:
     """The pool's config; None: none, or a damaged one. Raises StoreUnavailable."""
-    config = store.get(ConfigRef(pool))
-    return config if isinstance(config, Config) else None
+    return readable(store.get(ConfigRef(pool)))
 
 
 def _point_at_forgotten(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
@@ -74,15 +72,15 @@ def _point_at_forgotten(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -
 
 def _starts_all_due(ports: Ports, pool: str, ledger: Ledger) -> bool:
     """Whether no due work can be waiting for its turn: no loop is at work, and a slot is free."""
-    status = ports.store.get(StatusRef(pool))
-    rests = isinstance(status, Status) and status.state is not LoopState.RUNNING
+    status = readable(ports.store.get(StatusRef(pool)))
+    rests = status is not None and status.state is not LoopState.RUNNING
     return rests and may_start(config_of(ports.store, pool), ledger)
 
 
 def _remove_spent(ports: Ports, pool: str, pointers: Sequence[Pointer]) -> None:
     """A loop that died between the start of a work and the end of its pointer has left that behind its cursor, where nobody looks."""
-    refs: list[Ref] = [WorkRef(pool, pointer.work_id) for pointer in pointers]
-    found = ports.store.get_many(list(dict.fromkeys(refs))) if refs else {}
+    refs = list(dict.fromkeys(WorkRef(pool, pointer.work_id) for pointer in pointers))
+    found = ports.store.get_many(refs) if refs else {}
     for pointer in pointers:
         work = found.get(WorkRef(pool, pointer.work_id))
         # No move leaves `finished`, so nothing can need it again; a damaged work may be repaired.

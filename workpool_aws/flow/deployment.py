@@ -15,7 +15,7 @@ from workpool_aws.flow import configure
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Deployment
-from workpool_aws.model.refs import DeploymentRef
+from workpool_aws.model.refs import DeploymentRef, Unreadable, readable
 from workpool_aws.model.writes import Condition, Is, IsAbsent, Put
 from workpool_aws.ports import ConditionFailed, Ports, Store
 
@@ -26,8 +26,8 @@ _OVERTAKEN = "somebody else wrote the deployment item meanwhile"
 
 def would_record(store: Store, deployed: Deployment | None, now: EpochMs) -> bool:
     """Whether a watchdog whose environment says this would act on it at `now`. Raises StoreUnavailable."""
-    known = store.get(DeploymentRef())
-    return deployed is not None and is_due(known if isinstance(known, Deployment) else None, deployed, now)
+    known = readable(store.get(DeploymentRef()))
+    return deployed is not None and is_due(known, deployed, now)
 
 
 def record(store: Store, deployed: Deployment) -> None:
@@ -46,7 +46,7 @@ def keep_current(ports: Ports) -> None:
         return
     try:
         item = ports.store.get(DeploymentRef())
-        known = item if isinstance(item, Deployment) else None
+        known = readable(item)
         if not is_due(known, deployed, now):
             return
         # A limit that could not be set stays as the item has it, so the next tick sees the difference, and tries that one again.
@@ -67,11 +67,11 @@ def keep_current(ports: Ports) -> None:
         ports.telemetry.emit(events.DeploymentRecorded(pool="", loop_arn=deployed.loop_arn))
 
 
-def _as_read(item: object) -> Condition | None:
+def _as_read(item: Deployment | Unreadable | None) -> Condition | None:
     """That nobody wrote it since; None: it is damaged, and anything is better."""
     if item is None:
         return IsAbsent()
-    return Is("version", item.version) if isinstance(item, Deployment) else None
+    return None if isinstance(item, Unreadable) else Is("version", item.version)
 
 
 def _write(store: Store, recorded: Deployment, condition: Condition | None) -> bool:
@@ -85,8 +85,8 @@ def _write(store: Store, recorded: Deployment, condition: Condition | None) -> b
 
 def _yield_limits(ports: Ports, deployed: Deployment) -> None:
     """Set the limits that the item names over those that this process has just set: whoever wrote it would not look at them again."""
-    item = ports.store.get(DeploymentRef())
-    if isinstance(item, Deployment):
+    item = readable(ports.store.get(DeploymentRef()))
+    if item is not None:
         for pool, limit in limits_to_set(deployed, item).items():
             _set_limit(ports, pool, limit)
 

@@ -18,7 +18,7 @@ from workpool_aws.flow.hold import Hold
 from workpool_aws.model import events
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config
-from workpool_aws.model.refs import PointerRef, Ref, Shelf, Span, WorkRef, key_after
+from workpool_aws.model.refs import PointerRef, Shelf, Span, WorkRef, key_after
 from workpool_aws.model.work import Pointer, State, Work
 
 __all__ = ["cancel_works", "drain"]
@@ -64,6 +64,6 @@ def cancel_works(hold: Hold, works: Sequence[Work]) -> frozenset[WorkId]:
 
 
 def _in_flight(hold: Hold) -> list[Work]:
-    refs: list[Ref] = list(dict.fromkeys(WorkRef(hold.pool, key.work_id) for key in hold.entries))
+    refs = list(dict.fromkeys(WorkRef(hold.pool, key.work_id) for key in hold.entries))
     found = hold.ports.store.get_many(refs) if refs else {}
     return [record for record in found.values() if isinstance(record, Work)]

@@ -9,9 +9,9 @@ from workpool_aws.core import limits
 from workpool_aws.core.kick import KickReason, NotNeeded, StartLoop, decide_kick
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config, Deployment, Ledger, LoopState, Registration, Status
+from workpool_aws.model.loop import Config, Ledger, LoopState, Registration, Status
 from workpool_aws.model.messages import LoopOrder
-from workpool_aws.model.refs import ConfigRef, DeploymentRef, LedgerRef, RegistrationRef, StatusRef, Unreadable
+from workpool_aws.model.refs import ConfigRef, DeploymentRef, LedgerRef, RegistrationRef, StatusRef, Unreadable, readable
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports, Store, StoreDenied
 
@@ -45,7 +45,7 @@ def ensure_registered(ports: Ports, pool: str) -> None:
     A role that may not write the registry leaves that to the watchdog, which registers the pools that its deployment names. It is told of,
     since nobody else would know of a pool that no deployment names. Raises StoreUnavailable: it may or may not be known.
     """
-    if isinstance(ports.store.get(RegistrationRef(pool)), Registration):
+    if readable(ports.store.get(RegistrationRef(pool))) is not None:
         return
     try:
         ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
@@ -60,8 +60,8 @@ def win_generation(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs 
 
 def is_current(store: Store, pool: str, generation: int) -> bool:
     """True if the status says that this generation is the one to run. Raises StoreUnavailable."""
-    status = store.get(StatusRef(pool))
-    return isinstance(status, Status) and status.state is LoopState.RUNNING and status.generation == generation
+    status = readable(store.get(StatusRef(pool)))
+    return status is not None and status.state is LoopState.RUNNING and status.generation == generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +86,10 @@ class _Known:
 
 def _known(ports: Ports, pool: str) -> _Known:
     status = ports.store.get(StatusRef(pool))
-    if isinstance(status, Status):
+    if status is not None and not isinstance(status, Unreadable):
         return _Known(status)
-    ledger, config = ports.store.get(LedgerRef(pool)), ports.store.get(ConfigRef(pool))
-    return _Known(
-        None,
-        ledger if isinstance(ledger, Ledger) else None,
-        config if isinstance(config, Config) else None,
-        status if isinstance(status, Unreadable) else None,
-    )
+    ledger, config = readable(ports.store.get(LedgerRef(pool))), readable(ports.store.get(ConfigRef(pool)))
+    return _Known(None, ledger, config, damage=status)
 
 
 def _win(ports: Ports, pool: str, known: _Known, reason: KickReason, *, due: EpochMs | None) -> int | None:
@@ -152,5 +147,5 @@ def loop_arn(ports: Ports) -> str | None:
     """The loop's function: from the environment, else from the table's deployment item, else unknown."""
     if ports.loop_arn is not None:
         return ports.loop_arn
-    deployment = ports.store.get(DeploymentRef())
-    return deployment.loop_arn if isinstance(deployment, Deployment) else None
+    deployment = readable(ports.store.get(DeploymentRef()))
+    return None if deployment is None else deployment.loop_arn

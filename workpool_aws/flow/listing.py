@@ -21,7 +21,7 @@ from workpool_aws.flow.shards import ledger_of, marks_of
 from workpool_aws.flow.status import as_shown
 from workpool_aws.model.ids import id_floor, time_of
 from workpool_aws.model.loop import Ledger
-from workpool_aws.model.refs import Ref, Shelf, Span, WorkRef
+from workpool_aws.model.refs import Shelf, Span, WorkRef, readable
 from workpool_aws.model.work import State, Work
 from workpool_aws.ports import Ports
 
@@ -91,18 +91,15 @@ def _running(ports: Ports, pool: str, ledger: Ledger | None, listing: Listing) -
     ids = sorted({key.work_id for key in ledger.entries} if ledger is not None else set(), reverse=listing.newest)
     wanted = [WorkRef(pool, each) for each in ids if each >= listing.low and (listing.high is None or each <= listing.high)]
     for first in range(0, len(wanted), limits.LIST_QUERY_MAX):
-        chunk: list[Ref] = [*wanted[first : first + limits.LIST_QUERY_MAX]]
-        found = ports.store.get_many(chunk)
-        for ref in wanted[first : first + limits.LIST_QUERY_MAX]:
-            record = found.get(ref)
-            yield _Seen(ref.id, record if isinstance(record, Work) else None)
+        some = wanted[first : first + limits.LIST_QUERY_MAX]
+        found = ports.store.get_many(some)
+        yield from (_Seen(ref.id, readable(found.get(ref))) for ref in some)
 
 
 def _pending(ports: Ports, pool: str, ledger: Ledger | None, listing: Listing) -> Iterator[_Seen]:
     # Committed to start, and not started yet: the cursor has passed them.
-    unsure: list[Ref] = (
-        [] if ledger is None else [WorkRef(pool, key.work_id) for key, entry in ledger.entries.items() if not entry.confirmed]
-    )
+    entries = {} if ledger is None else ledger.entries
+    unsure = [WorkRef(pool, key.work_id) for key, entry in entries.items() if not entry.confirmed]
     behind = [work.id for work in ports.store.get_many(unsure).values() if isinstance(work, Work) and work.state is State.PENDING]
     lows = [min([deep_low(mark.work_cursor), *behind]) for mark in marks_of(ledger)]
     return _in_order(listing, [_due_from(ports, pool, shard, low, listing) for shard, low in enumerate(lows)])

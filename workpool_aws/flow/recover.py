@@ -18,7 +18,7 @@ from workpool_aws.flow.late import put_pointer
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey
-from workpool_aws.model.refs import Ref, Unreadable, WorkRef
+from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import Work
 from workpool_aws.ports import Ports
 
@@ -44,14 +44,13 @@ def look_at_entries(hold: Hold, entries: Mapping[EntryKey, Entry], now: EpochMs)
     left = dict(entries)
     if not asked:
         return Looked(left, (), (), frozenset(), ())
-    refs: list[Ref] = list(dict.fromkeys(WorkRef(hold.pool, key.work_id) for key in asked))
+    refs = list(dict.fromkeys(WorkRef(hold.pool, key.work_id) for key in asked))
     found = hold.ports.store.get_many(refs)
     begins: list[tuple[EntryKey, Work]] = []
     recovers: list[tuple[EntryKey, Recover]] = []
     dropped: list[Work] = []
     for key in asked:
-        record = found.get(WorkRef(hold.pool, key.work_id))
-        work = record if isinstance(record, Work | Unreadable) else None
+        work = found.get(WorkRef(hold.pool, key.work_id))
         verdict = judge_entry(key, work, deadline=entries[key].deadline, token=hold.token, sent=key in hold.sent, now=now)
         match verdict:
             case Begin():

@@ -18,8 +18,8 @@ from workpool_aws.flow.collect import pages
 from workpool_aws.flow.kick import is_current
 from workpool_aws.model import events
 from workpool_aws.model.ids import SHARDS_MAX
-from workpool_aws.model.loop import Config, Ledger
-from workpool_aws.model.refs import ConfigRef, LedgerRef, Shelf, Span, Unreadable
+from workpool_aws.model.loop import Ledger
+from workpool_aws.model.refs import ConfigRef, LedgerRef, Shelf, Span, Unreadable, readable
 from workpool_aws.model.work import Work
 from workpool_aws.model.writes import All, Either, Is, IsNot, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports
@@ -56,9 +56,9 @@ def rebuild(ports: Ports, pool: str, generation: int, token: str, damage: Unread
     Every start that the damaged one knew is in an item, unless it was committed and never written: that work item is pending, and is
     chosen again. Raises StoreUnavailable: the damaged ledger stays.
     """
-    config = ports.store.get(ConfigRef(pool))
+    config = readable(ports.store.get(ConfigRef(pool)))
     seen = list(islice(_latest_works(ports, pool), limits.REBUILD_ROWS_MAX))
-    epoch = config.epoch if isinstance(config, Config) else 0
+    epoch = 0 if config is None else config.epoch
     ledger = rebuilt_from(pool, seen, now=ports.clock.now(), epoch=epoch)
     ledger = replace(ledger, holder=token, generation=generation)
     # Whoever got so far in this generation is the holder; after it, no other put of this generation goes through.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workpool_aws.model.loop import Ledger, ShardMark
-from workpool_aws.model.refs import LedgerRef
+from workpool_aws.model.refs import LedgerRef, readable
 from workpool_aws.ports import Store
 
 __all__ = ["ledger_of", "marks_of", "shards_of"]
@@ -11,8 +11,7 @@ __all__ = ["ledger_of", "marks_of", "shards_of"]
 
 def ledger_of(store: Store, pool: str) -> Ledger | None:
     """The ledger as it was last committed; None: no loop ever ran, or it is damaged."""
-    ledger = store.get(LedgerRef(pool))
-    return ledger if isinstance(ledger, Ledger) else None
+    return readable(store.get(LedgerRef(pool)))
 
 
 def marks_of(ledger: Ledger | None) -> tuple[ShardMark, ...]:

@@ -31,10 +31,10 @@ def load(ports: Ports, pool: str, ids: Sequence[str]) -> list[Work | None]:
     kept: dict[str, Work] = {}
     for ref in refs:
         record = found.get(ref)
-        if isinstance(record, Work) and (record.expires_at is None or record.expires_at > now_s):
-            kept[ref.id] = record
-        elif isinstance(record, Unreadable):
+        if isinstance(record, Unreadable):
             ports.telemetry.emit(events.SetAside(pool=pool, partition=record.partition, sort=record.sort, reason=record.reason))
+        elif record is not None and (record.expires_at is None or record.expires_at > now_s):
+            kept[ref.id] = record
     return [kept.get(work_id) for work_id in ids]
 
 

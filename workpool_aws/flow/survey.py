@@ -10,8 +10,8 @@ from workpool_aws.flow.turns import hourly, visit_each
 from workpool_aws.flow.watch import registered_pools
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import LoopState, Status
-from workpool_aws.model.refs import StatusRef
+from workpool_aws.model.loop import LoopState
+from workpool_aws.model.refs import StatusRef, readable
 from workpool_aws.ports import Ports
 
 __all__ = ["survey"]
@@ -32,8 +32,8 @@ def survey(ports: Ports) -> None:
 
 
 def _survey_pool(ports: Ports, pool: str) -> None:
-    status = ports.store.get(StatusRef(pool))
-    if not isinstance(status, Status) or status.state is LoopState.IDLE:
+    status = readable(ports.store.get(StatusRef(pool)))
+    if status is None or status.state is LoopState.IDLE:
         return
     config = configure.in_force(ports.store, ports.telemetry, pool)
     stats = take_stats(ports, pool, window_ms=limits.STATS_WINDOW_MS_MIN)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from workpool_aws.core import limits
 from workpool_aws.core.watch import deep_look_due
@@ -21,6 +21,8 @@ from workpool_aws.model.writes import Write, Written
 from workpool_aws.ports import Clock, Ports, Store, Telemetry
 
 __all__ = ["hourly", "in_turn", "visit_each"]
+
+R = TypeVar("R", bound=Record)
 
 _GOLDEN: Final = 0.618_033_988_749_895
 """Multiples of it fall evenly into the gaps between those before, whatever the number of pools."""
@@ -69,10 +71,10 @@ class _TimedStore:
     clock: Clock
     until: EpochMs
 
-    def get(self, ref: Ref) -> Record | Unreadable | None:
+    def get(self, ref: Ref[R]) -> R | Unreadable | None:
         return self._open.get(ref)
 
-    def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
+    def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
         return self._open.get_many(refs)
 
     def query(self, span: Span) -> Page:
@@ -84,7 +86,7 @@ class _TimedStore:
     def transact(self, writes: Sequence[Write]) -> Written:
         return self._open.transact(writes)
 
-    def delete(self, ref: Ref) -> None:
+    def delete(self, ref: Ref[Record]) -> None:
         self._open.delete(ref)
 
     @property

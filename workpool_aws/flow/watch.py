@@ -26,7 +26,7 @@ from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Ledger, LoopState, Registration, Status
 from workpool_aws.model.names import POOL
-from workpool_aws.model.refs import ConfigRef, LedgerRef, Shelf, Span, StatusRef, Unreadable
+from workpool_aws.model.refs import ConfigRef, LedgerRef, Shelf, Span, StatusRef, Unreadable, readable
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import Ports, Store, Telemetry
 
@@ -89,7 +89,7 @@ def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs, *,
     status = store.get(StatusRef(pool))
     if isinstance(status, Unreadable):
         return "the status cannot be read"
-    if not isinstance(status, Status):
+    if status is None:
         # A row of the registry alone is no reason: whoever may write one could have a loop for each.
         return "the pool has no status" if _has_anything(store, pool) else None
     overdue = loop_is_overdue(status, now)
@@ -98,7 +98,7 @@ def needs_a_kick(store: Store, telemetry: Telemetry, pool: str, now: EpochMs, *,
     found = store.get(LedgerRef(pool))
     if isinstance(found, Unreadable):
         return "the ledger cannot be read"
-    ledger = found if isinstance(found, Ledger) else None
+    ledger = readable(found)
     if ledger is not None and ledger.generation > status.generation and not _has_moved(store, pool, status):
         return "the ledger names a generation that never was"
     config = in_force(store, telemetry, pool)

@@ -38,6 +38,8 @@ __all__ = [
     "accept_event",
 ]
 
+R = TypeVar("R", bound=Record)
+
 T = TypeVar("T")
 
 UNKNOWN_LIMITS: Final = FunctionLimits(timeout_ms=900_000, event_age_ms=21_600_000)
@@ -129,17 +131,17 @@ class SteppingStore:
         self._store = store
         self._torn_batches = torn_batches
 
-    def get(self, ref: Ref) -> Record | Unreadable | None:
+    def get(self, ref: Ref[R]) -> R | Unreadable | None:
         """See Store."""
         return self._call(f"get {_named(ref)}", lambda: self._store.get(ref), writes=False)
 
-    def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
+    def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
         """See Store."""
         if not self._torn_batches:
             return self._call(f"get {len(refs)}", lambda: self._store.get_many(refs), writes=False)
-        found: dict[Ref, Record | Unreadable] = {}
+        found: dict[Ref[R], R | Unreadable] = {}
         for ref in refs:
-            found |= self._call(f"get one of {len(refs)}", partial(self._store.get_many, (ref,)), writes=False)
+            found |= self._call(f"get one of {len(refs)}", partial(self._store.get_many, [ref]), writes=False)
         return found
 
     def query(self, span: Span) -> Page:
@@ -155,7 +157,7 @@ class SteppingStore:
         """See Store."""
         return self._call(f"transact {len(writes)}", lambda: self._store.transact(writes), writes=True)
 
-    def delete(self, ref: Ref) -> None:
+    def delete(self, ref: Ref[Record]) -> None:
         """See Store."""
         self._call(f"delete {_named(ref)}", lambda: self._store.delete(ref), writes=True)
 
@@ -166,7 +168,7 @@ class SteppingStore:
             raise StoreUnavailable(str(error)) from error
 
 
-def _named(thing: Ref | Record) -> str:
+def _named(thing: Ref[Record] | Record) -> str:
     key: object = getattr(thing, "id", None) or getattr(thing, "at", None) or getattr(thing, "pool", "")
     return f"{type(thing).__name__} {key}"
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from workpool_aws.core.callback import is_owed
 from workpool_aws.model.ids import SHARDS_MAX, EpochMs
-from workpool_aws.model.loop import Config, Ledger, Registration
-from workpool_aws.model.refs import ConfigRef, LedgerRef, Row, Shelf, Span
+from workpool_aws.model.loop import Registration
+from workpool_aws.model.refs import ConfigRef, LedgerRef, Row, Shelf, Span, readable
 from workpool_aws.model.work import State, Work
 from workpool_aws.ports import Store
 
@@ -46,10 +46,10 @@ def leftovers(store: Store, until: EpochMs) -> Iterator[Leftover]:
 
 
 def _of_pool(store: Store, pool: str, until: EpochMs) -> Iterator[Leftover]:
-    config, ledger = store.get(ConfigRef(pool)), store.get(LedgerRef(pool))
-    paused = isinstance(config, Config) and config.limit == 0
-    seen_to = {owed.work_id: owed.at for owed in ledger.callbacks} if isinstance(ledger, Ledger) else {}
-    shards = len(ledger.shards) if isinstance(ledger, Ledger) else 1
+    config, ledger = readable(store.get(ConfigRef(pool))), readable(store.get(LedgerRef(pool)))
+    paused = config is not None and config.limit == 0
+    seen_to = {} if ledger is None else {owed.work_id: owed.at for owed in ledger.callbacks}
+    shards = 1 if ledger is None else len(ledger.shards)
     for shard in range(min(shards, SHARDS_MAX)):
         for row in _rows(store, Span(shelf=Shelf.WORK, pool=pool, shard=shard)):
             if not isinstance(row.record, Work):

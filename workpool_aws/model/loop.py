@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from workpool_aws.model.ids import EpochMs, WorkId
+from workpool_aws.model.record import Record
 from workpool_aws.model.work import CallbackState, Outcome
 
 __all__ = [
@@ -42,7 +43,7 @@ class LoopState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Status(Record):
     """Whether a kick must start the loop.
 
     Written by: kick, the loop. Read by: every enqueue and completion, the watchdog. Removed by: nobody.
@@ -120,7 +121,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
+class Ledger(Record):
     """What is in flight. Its `version` is the fence: whoever commits proves that nobody else did since.
 
     Written by: the loop that holds it; `configure` bumps the version, so that a pass that read the old config cannot commit.
@@ -144,7 +145,7 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Record):
     """The limits in force. Written by: first enqueue of a process (base), watchdog (deployed), `configure` (override), `cancel_all`.
 
     Read by: the loop, callers. Removed by: nobody. An item of its own because people write it and the loop only reads it.
@@ -187,7 +188,7 @@ class DoneKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class Done(Record):
     """The report that frees a slot: this start of this work is over.
 
     Written by: completion; cancel, of a work that wants a callback. Read by: the loop (range). Removed by: TTL of two weeks; one that
@@ -211,7 +212,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MinuteReport:
+class MinuteReport(Record):
     """What one minute came to. Written by: the loop, at most once a minute and only if something happened. Read by: `stats`.
 
     Removed by: TTL. An item of its own, because the ledger must stay small.
@@ -225,7 +226,7 @@ class MinuteReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
+class Registration(Record):
     """A pool of this table, so that the watchdog knows it. Written by: the first enqueue or kick of a pool. Removed by: people."""
 
     pool: str
@@ -240,7 +241,7 @@ class DeployedLimit(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
+class Deployment(Record):
     """Where this table's functions are, for callers whose environment does not say, and what was last deployed.
 
     Written by: the watchdog, from its own environment, when that differs. Read by: callers, loop and completion, whatever of it their own

@@ -1,13 +1,14 @@
-"""Owns the names of stored records: what to read or write, without saying how a table spells it."""
+"""Names of stored records, and the ranges that can be read, apart from how a table spells them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, assert_never
+from typing import ClassVar, Final, Generic, TypeVar
 
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config, Deployment, Done, Ledger, MinuteReport, Registration, Status
+from workpool_aws.model.record import Record
 from workpool_aws.model.work import Chunk, Part, Pointer, Work
 
 __all__ = [
@@ -30,17 +31,26 @@ __all__ = [
     "WorkRef",
     "key_after",
     "key_before",
-    "ref_of",
+    "readable",
 ]
 
 _HIGHEST: Final = "\U0010ffff"
 _AFTER_SURROGATES: Final = 0xE000
 
-Record = Work | Chunk | Pointer | Done | Status | Ledger | Config | MinuteReport | Registration | Deployment
+R = TypeVar("R", bound=Record)
+R_co = TypeVar("R_co", bound=Record, covariant=True)
+
+
+class Ref(Generic[R_co]):
+    """The name of one record of type `R_co`. Its fields are fields of the record, and make up its key."""
+
+    __slots__ = ()
+    __match_args__: ClassVar[tuple[str, ...]] = ()
+    """The names of its fields, in order: a dataclass gives itself this."""
 
 
 @dataclass(frozen=True, slots=True)
-class WorkRef:
+class WorkRef(Ref[Work]):
     """A work, by pool and id."""
 
     pool: str
@@ -48,7 +58,7 @@ class WorkRef:
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkRef:
+class ChunkRef(Ref[Chunk]):
     """A chunk, by the work and the part it belongs to, and its number there."""
 
     pool: str
@@ -58,7 +68,7 @@ class ChunkRef:
 
 
 @dataclass(frozen=True, slots=True)
-class PointerRef:
+class PointerRef(Ref[Pointer]):
     """A pointer, by pool and its own key."""
 
     pool: str
@@ -66,7 +76,7 @@ class PointerRef:
 
 
 @dataclass(frozen=True, slots=True)
-class DoneRef:
+class DoneRef(Ref[Done]):
     """A done record, by pool and its own key."""
 
     pool: str
@@ -74,28 +84,28 @@ class DoneRef:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusRef:
+class StatusRef(Ref[Status]):
     """The status of a pool."""
 
     pool: str
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerRef:
+class LedgerRef(Ref[Ledger]):
     """The ledger of a pool."""
 
     pool: str
 
 
 @dataclass(frozen=True, slots=True)
-class ConfigRef:
+class ConfigRef(Ref[Config]):
     """The config of a pool."""
 
     pool: str
 
 
 @dataclass(frozen=True, slots=True)
-class MinuteReportRef:
+class MinuteReportRef(Ref[MinuteReport]):
     """A report of a minute, by pool and its own key."""
 
     pool: str
@@ -103,45 +113,15 @@ class MinuteReportRef:
 
 
 @dataclass(frozen=True, slots=True)
-class RegistrationRef:
+class RegistrationRef(Ref[Registration]):
     """The registration of a pool."""
 
     pool: str
 
 
 @dataclass(frozen=True, slots=True)
-class DeploymentRef:
+class DeploymentRef(Ref[Deployment]):
     """The deployment item of the table."""
-
-
-Ref = WorkRef | ChunkRef | PointerRef | DoneRef | StatusRef | LedgerRef | ConfigRef | MinuteReportRef | RegistrationRef | DeploymentRef
-
-
-def ref_of(record: Record) -> Ref:  # noqa: C901 - one a kind of record
-    """The name under which a record is stored."""
-    match record:
-        case Work():
-            return WorkRef(record.pool, record.id)
-        case Chunk():
-            return ChunkRef(record.pool, record.work_id, record.part, record.number)
-        case Pointer():
-            return PointerRef(record.pool, record.at)
-        case Done():
-            return DoneRef(record.pool, record.at)
-        case Status():
-            return StatusRef(record.pool)
-        case Ledger():
-            return LedgerRef(record.pool)
-        case Config():
-            return ConfigRef(record.pool)
-        case MinuteReport():
-            return MinuteReportRef(record.pool, record.at)
-        case Registration():
-            return RegistrationRef(record.pool)
-        case Deployment():
-            return DeploymentRef()
-        case _:
-            assert_never(record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +131,11 @@ class Unreadable:
     partition: str
     sort: str
     reason: str
+
+
+def readable(found: R | Unreadable | None) -> R | None:
+    """The record, of which there may be none. `None` also stands for a damaged one."""
+    return None if isinstance(found, Unreadable) else found
 
 
 class Shelf(StrEnum):

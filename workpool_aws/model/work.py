@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from workpool_aws.model.ids import TIME_LENGTH, EpochMs, WorkId, id_floor
+from workpool_aws.model.record import Record
 from workpool_aws.model.retry import RetryPolicy
 
 __all__ = ["Attempt", "AttemptEnd", "CallbackState", "Chunk", "Kind", "Outcome", "Part", "Pointer", "State", "Work", "dead_key"]
@@ -74,7 +75,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Work(Record):
     """One request to run a function.
 
     Written by: enqueue (put), the loop (start), completion (finish, retry, put back), the decorated worker (claim), whoever sends or
@@ -169,7 +170,7 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class Chunk(Record):
     """A piece of a payload that is too large for its work's item: at most 350 KB.
 
     Written by: enqueue (arguments, context) and completion (result), in one transaction with the work. Read by: the loop, which sends the
@@ -188,7 +189,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pointer:
+class Pointer(Record):
     """A second place in time for a work: after a retry or put back, or when its own key turned out to be late.
 
     Written by: completion (retry, put back), late producers, recovery. Read by: the loop, in the same range query as works.

@@ -85,7 +85,7 @@ class Update:
     second addition does no harm).
     """
 
-    ref: Ref
+    ref: Ref[Record]
     set: Mapping[str, object] = field(default_factory=dict)
     add: Mapping[str, int] = field(default_factory=dict)
     condition: Condition | None = None

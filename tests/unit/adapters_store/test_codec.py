@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from record_strategies import records_of
 from workpool_aws.adapters.capacity import item_size
 from workpool_aws.adapters.codec import change_of, decode, encode
-from workpool_aws.adapters.schema import attribute_of, encode_field, field_of
-from workpool_aws.core import limits
+from workpool_aws.adapters.keys import place_of
+from workpool_aws.adapters.schema import RECORDS, attribute_of, encode_field, field_of, key_of, kind_in, ref_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
     Config,
@@ -24,13 +25,12 @@ from workpool_aws.model.loop import (
     Ledger,
     LoopState,
     MinuteReport,
-    Owed,
     Registration,
     ShardMark,
     Status,
     Tally,
 )
-from workpool_aws.model.refs import LedgerRef, Unreadable, WorkRef, ref_of
+from workpool_aws.model.refs import LedgerRef, Record, Ref, Unreadable, WorkRef
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import CallbackState, Chunk, Kind, Outcome, Part, Pointer, State, Work
 from workpool_aws.model.writes import Update
@@ -38,15 +38,7 @@ from workpool_aws.model.writes import Update
 T0 = EpochMs(1_800_000_000_000)
 ID = WorkId(make_id(T0, random_bits=2**70 + 12345))
 OTHER = WorkId(make_id(EpochMs(T0 + 1), random_bits=7))
-KEYS = {
-    Work: {"pool", "id"},
-    Chunk: {"pool", "work_id", "part", "number"},
-    Pointer: {"pool", "at"},
-    Done: {"pool", "at"},
-    MinuteReport: {"pool", "at"},
-    Deployment: set(),
-}
-TYPES = [Work, Chunk, Pointer, Done, Status, Ledger, Config, MinuteReport, Registration, Deployment]
+KINDS = {kind.record.__name__: kind for kind in RECORDS}
 
 WORK = Work(
     pool="email",
@@ -66,164 +58,47 @@ STATUS = Status(pool="email", state=LoopState.IDLE, generation=1, lease_until=T0
 DEPLOYMENT = Deployment(loop_arn="arn:loop")
 LEDGER = Ledger(pool="email", holder="h", generation=1, version=1, entries={EntryKey(ID, 1): Entry(T0)})
 
-pools = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
-times = st.integers(min_value=0, max_value=2**45).map(EpochMs)
-counts = st.integers(min_value=0, max_value=10**9 - 1)
-starts = st.integers(0, limits.STORED_STARTS_BELOW - 1)
-parallelism = st.integers(0, limits.PARALLELISM_MAX)
-texts = st.text(max_size=30)
-ulids = st.builds(lambda at, bits: WorkId(make_id(at, random_bits=bits, shard=3)), times, st.integers(0, 2**75))
-durations = st.integers(0, 366 * 24 * 3600 * 10**6).map(lambda us: timedelta(microseconds=us))
-policies = st.builds(
-    RetryPolicy,
-    max_attempts=st.integers(1, 1000),
-    initial_backoff=durations,
-    base=st.floats(1, 100) | st.integers(1, 100),
-    max_backoff=st.none() | durations,
-    jitter=st.booleans(),
-)
-flags = st.booleans()
+records = st.one_of([records_of(kind) for kind in RECORDS])
 
 
-def maybe(strategy):
-    return st.none() | strategy
+def test_every_kind_of_record_has_one_row_and_every_name_one_kind():
+    # Before a dataclass has slots it is another class of the same name.
+    assert sorted(KINDS) == sorted({record.__name__ for record in Record.__subclasses__()})
+    assert len(KINDS) == len(RECORDS) == len({kind.ref for kind in RECORDS})
+    assert {kind.ref.__name__ for kind in RECORDS} == {ref.__name__ for ref in Ref.__subclasses__()}
 
 
-works = st.builds(
-    Work,
-    pool=pools,
-    id=ulids,
-    target=texts,
-    args=texts,
-    kind=st.sampled_from(Kind),
-    retry=maybe(policies),
-    claimed=flags,
-    state=st.sampled_from(State),
-    due_at=times,
-    enqueued_at=times,
-    retention_s=maybe(st.integers(1, limits.RETENTION_S_MAX)),
-    attempts_made=starts,
-    starts=starts,
-    undelivered=starts,
-    refused_since=maybe(times),
-    started_by=maybe(texts),
-    started_at=maybe(times),
-    claim=maybe(texts),
-    deadline=maybe(times),
-    cancel_requested=flags,
-    link=maybe(texts),
-    on_complete=maybe(texts),
-    context=maybe(texts),
-    callback_for=st.lists(st.sampled_from(Outcome), unique=True).map(tuple),
-    callback=maybe(st.sampled_from(CallbackState)),
-    outcome=maybe(st.sampled_from(Outcome)),
-    result=maybe(texts),
-    error=maybe(texts),
-    error_type=maybe(texts),
-    finished_at=maybe(times),
-    expires_at=maybe(counts),
-    result_chunks=maybe(st.integers(1, limits.CHUNKS_MAX)),
-    dead=maybe(texts),
-    redrive_of=maybe(ulids),
-    redriven_as=maybe(ulids),
-)
-tallies = st.builds(
-    Tally,
-    since=times,
-    succeeded=counts,
-    failed=counts,
-    retried=counts,
-    canceled=counts,
-    lags=st.dictionaries(st.integers(0, 28), counts, max_size=5).map(lambda lags: tuple(sorted(lags.items()))),
-)
-entries = st.dictionaries(st.builds(EntryKey, ulids, starts), st.builds(Entry, times, flags), max_size=5)
-marks = st.lists(st.builds(ShardMark, st.just("") | ulids, st.just("") | ulids, times), min_size=1, max_size=4).map(tuple)
-owed = st.lists(st.builds(Owed, ulids, times, st.integers(0, 999), st.integers(0, 999)), max_size=4).map(tuple)
-records = st.one_of(
-    works,
-    st.builds(
-        Chunk,
-        pool=pools,
-        work_id=ulids,
-        part=st.sampled_from(Part),
-        number=st.integers(0, 9_999),
-        text=texts,
-        expires_at=maybe(counts),
-    ),
-    st.builds(Pointer, pool=pools, at=ulids, work_id=ulids),
-    st.builds(
-        Done,
-        pool=pools,
-        at=ulids,
-        work_id=ulids,
-        start=starts,
-        kind=st.sampled_from(DoneKind),
-        pointer=maybe(ulids),
-        callback=maybe(st.sampled_from(CallbackState)),
-        expires_at=maybe(counts),
-        outcome=maybe(st.sampled_from(Outcome)),
-    ),
-    st.builds(MinuteReport, pool=pools, at=ulids, tally=tallies, expires_at=maybe(counts)),
-    st.builds(
-        Status,
-        pool=pools,
-        state=st.sampled_from(LoopState),
-        generation=counts,
-        lease_until=times,
-        wake_at=maybe(times),
-        saturated=flags,
-        timer_at=maybe(times),
-        written_by=maybe(texts),
-    ),
-    st.builds(
-        Ledger,
-        pool=pools,
-        holder=texts,
-        generation=counts,
-        version=counts,
-        entries=entries,
-        shards=marks,
-        callbacks=owed,
-        committed_by=maybe(texts),
-    ),
-    st.builds(
-        Config,
-        pool=pools,
-        version=counts,
-        max_parallelism=parallelism,
-        base_by=texts,
-        base_at=times,
-        override_parallelism=maybe(parallelism),
-        override_paused=st.sampled_from([None, True]),
-        override_by=maybe(texts),
-        override_at=maybe(times),
-    ),
-    st.builds(Registration, pool=pools, registered_at=times),
-    st.builds(Deployment, loop_arn=texts, completion_arn=maybe(texts), schedule_group=maybe(texts), scheduler_role_arn=maybe(texts)),
-)
+@pytest.mark.parametrize("name", KINDS)
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_a_row_brings_every_record_of_its_kind_back(name, data):
+    kind = KINDS[name]
+    record = data.draw(records_of(kind))
+
+    item, key = encode(record), key_of(ref_of(record))
+
+    assert decode(item) == record
+    assert (item["pk"], item["sk"]) == key
+    assert kind_in(place_of(key.pk).room, key.sk, item) is kind
+    assert kind.ref(*kind.key.names(place_of(key.pk), key.sk)) == ref_of(record)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
-@given(records)
-def test_every_record_comes_back(record):
-    assert decode(encode(record)) == record
+@pytest.mark.parametrize("name", KINDS)
+def test_a_row_has_every_field_of_its_record_once_in_the_key_or_in_an_attribute(name):
+    kind = KINDS[name]
+    attributes = [field.attribute for field in kind.fields.values()]
 
-
-@pytest.mark.parametrize("kind", TYPES)
-def test_every_field_outside_the_key_has_an_attribute_of_its_own(kind):
-    names = [f.name for f in fields(kind) if f.name not in KEYS.get(kind, {"pool"})]
-
-    attributes = [attribute_of(kind, name) for name in names]
-
-    assert len(set(attributes)) == len(names)
+    assert sorted([*kind.ref.__match_args__, *kind.fields]) == sorted(f.name for f in fields(kind.record))
+    assert len(set(attributes)) == len(attributes)
     assert not set(attributes) & {"pk", "sk", "t"}
 
 
-@pytest.mark.parametrize("kind", TYPES)
-def test_absence_means_the_default_of_the_record(kind):
-    for f in fields(kind):
-        if f.name not in KEYS.get(kind, {"pool"}) and (f.default is None or f.default is False or f.default == ()):
-            assert field_of(kind, f.name).absent == f.default, f.name
+@pytest.mark.parametrize("name", KINDS)
+def test_absence_means_the_default_of_the_record(name):
+    kind = KINDS[name]
+    for f in fields(kind.record):
+        if f.name in kind.fields and (f.default is None or f.default is False or f.default == ()):
+            assert field_of(kind.record, f.name).absent == f.default, f.name
 
 
 def test_none_and_false_are_stored_as_absence_and_zero_is_not():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from workpool_aws.adapters.keys import Key, Place, Room, is_empty, key_of, next_low, partition_of, place_of
+from workpool_aws.adapters.keys import Key, Place, Room, is_empty, next_low, partition_of, place_of
+from workpool_aws.adapters.schema import key_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.refs import (
     ChunkRef,

@@ -9,9 +9,10 @@ import pytest
 
 from workpool_aws.adapters.capacity import Meter, Units
 from workpool_aws.adapters.memory.store import MemoryStore
+from workpool_aws.adapters.schema import ref_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import LoopState, Status
-from workpool_aws.model.refs import Shelf, Span, StatusRef, Unreadable, WorkRef, ref_of
+from workpool_aws.model.refs import Shelf, Span, StatusRef, Unreadable, WorkRef
 from workpool_aws.model.work import Kind, State, Work
 from workpool_aws.model.writes import Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from builders import NOW, a_running_work, a_work, an_assignment, an_id
 from workpool_aws.adapters.capacity import ITEM_BYTES_MAX, item_size
 from workpool_aws.adapters.codec import encode
+from workpool_aws.adapters.schema import ref_of
 from workpool_aws.core import limits
 from workpool_aws.core.cancel import CancelWrite, decide_cancel
 from workpool_aws.core.chunks import chunk_refs, expiries, joined, lay_out, overdue_expiries, packed
 from workpool_aws.core.complete import Finish, decide_canceled, decide_report
 from workpool_aws.model.messages import Report, ReportKind
-from workpool_aws.model.refs import ChunkRef, Unreadable, WorkRef, ref_of
+from workpool_aws.model.refs import ChunkRef, Unreadable, WorkRef
 from workpool_aws.model.work import Chunk, Outcome, Part, State
 from workpool_aws.model.writes import Update
 

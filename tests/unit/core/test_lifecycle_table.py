@@ -8,13 +8,13 @@ import pytest
 
 from builders import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment
 from workpool_aws.adapters.memory.store import MemoryStore
+from workpool_aws.adapters.schema import ref_of
 from workpool_aws.core.cancel import CancelWrite, decide_cancel
 from workpool_aws.core.claim import claim_write
 from workpool_aws.core.complete import decide_put_back, decide_report, decide_snooze, decide_suspicion
 from workpool_aws.core.lifecycle import LEGAL, Move
 from workpool_aws.core.start import start_write
 from workpool_aws.model.messages import Report, ReportKind
-from workpool_aws.model.refs import ref_of
 from workpool_aws.model.work import State, Work
 from workpool_aws.model.writes import Put, Update
 from workpool_aws.ports import ConditionFailed

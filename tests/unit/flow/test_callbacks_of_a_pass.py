@@ -8,7 +8,7 @@ import pytest
 
 from builders import NOW, a_work, an_id
 from pool_world import World
-from workpool_aws.adapters.keys import key_of
+from workpool_aws.adapters.schema import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.callback import Callbacks, act_on, look_at_callbacks
 from workpool_aws.flow.collect import Reports

@@ -8,7 +8,7 @@ import pytest
 
 from builders import NOW, a_running_work, an_assignment, an_id
 from pool_world import World
-from workpool_aws.adapters.keys import key_of
+from workpool_aws.adapters.schema import key_of
 from workpool_aws.core.chunks import input_expiries, lay_out
 from workpool_aws.flow.chunks import read_payload, with_payloads, write_with
 from workpool_aws.model.events import SetAside

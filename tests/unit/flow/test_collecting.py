@@ -8,7 +8,7 @@ import pytest
 
 from builders import NOW, a_work, an_id
 from integration.stage import LAMBDA_MS, POOL, Stage
-from workpool_aws.adapters.keys import key_of
+from workpool_aws.adapters.schema import key_of
 from workpool_aws.core import limits
 from workpool_aws.core.choose import WorkRead
 from workpool_aws.core.settle import Settled

@@ -21,16 +21,15 @@ from workpool_aws.adapters.keys import (
     SORT_KEY,
     Key,
     is_empty,
-    key_of,
     next_high,
     next_low,
     partition_of,
     sort_attribute,
 )
-from workpool_aws.adapters.schema import record_type
+from workpool_aws.adapters.schema import found_for, key_of, record_type, ref_of
 from workpool_aws.adapters.sdk_errors import SDK_ERRORS
 from workpool_aws.errors import StoreUnavailable, WorkpoolError
-from workpool_aws.model.refs import Page, Record, Ref, Row, Shelf, Span, Unreadable, ref_of
+from workpool_aws.model.refs import Page, Record, Ref, Row, Shelf, Span, Unreadable
 from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import Clock, Entropy
 
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["DynamoStore"]
 
 A = TypeVar("A")
+R = TypeVar("R", bound=Record)
 
 _TRIES: Final = 5
 _PAUSE_MS: Final = 50
@@ -65,14 +65,14 @@ class DynamoStore:
         self._clock = clock
         self._entropy = entropy
 
-    def get(self, ref: Ref) -> Record | Unreadable | None:
+    def get(self, ref: Ref[R]) -> R | Unreadable | None:
         """What stands there now, or None. Raises ValueError for a name that no key can carry."""
         key = _wire_key(key_of(ref))
         answer = self._send(lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True))
         item = answer.get("Item")
-        return _decoded(item) if item else None
+        return found_for(ref, _decoded(item) if item else None)
 
-    def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
+    def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
         """Those that exist; a place asked for twice is read once."""
         wanted = {ref: key_of(ref) for ref in refs}
         keys = list(dict.fromkeys(wanted.values()))
@@ -80,7 +80,8 @@ class DynamoStore:
         for start in range(0, len(keys), capacity.BATCH_GET_KEYS_MAX):
             for item in self._get_batch(keys[start : start + capacity.BATCH_GET_KEYS_MAX]):
                 found[key_in(item)] = decode(item)
-        return {ref: found[key] for ref, key in wanted.items() if key in found}
+        records = {ref: found_for(ref, found.get(key)) for ref, key in wanted.items()}
+        return {ref: record for ref, record in records.items() if record is not None}
 
     def query(self, span: Span) -> Page:
         """One page of a range, in key order. `next_low` may lead to an empty page."""
@@ -130,7 +131,7 @@ class DynamoStore:
         answer = self._send(lambda: self._client().transact_write_items(TransactItems=items, ClientRequestToken=token))
         return Written(server_time(answer), None)
 
-    def delete(self, ref: Ref) -> None:
+    def delete(self, ref: Ref[Record]) -> None:
         """Remove an item, if it exists."""
         key = _wire_key(key_of(ref))
         self._send(lambda: self._client().delete_item(TableName=self._table, Key=key))

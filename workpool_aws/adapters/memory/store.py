@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
-from typing import Final, assert_never
+from typing import Final, TypeVar, assert_never
 
 from workpool_aws.adapters import capacity
 from workpool_aws.adapters.capacity import Meter, item_size
@@ -23,19 +23,20 @@ from workpool_aws.adapters.keys import (
     TTL_ATTRIBUTE,
     Key,
     is_empty,
-    key_of,
     next_high,
     next_low,
     partition_of,
 )
 from workpool_aws.adapters.memory.evaluate import applied, holds
-from workpool_aws.adapters.schema import record_type
+from workpool_aws.adapters.schema import found_for, key_of, record_type, ref_of
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.refs import Page, Record, Ref, Row, Shelf, Span, Unreadable, ref_of
+from workpool_aws.model.refs import Page, Record, Ref, Row, Shelf, Span, Unreadable
 from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
 __all__ = ["MemoryStore"]
+
+R = TypeVar("R", bound=Record)
 
 _DATE_MS: Final = 1_000
 """An HTTP `Date` is whole seconds."""
@@ -128,15 +129,15 @@ class MemoryStore:
         self._partitions: dict[str, _Partition] = {}
         self._lock = RLock()
 
-    def get(self, ref: Ref) -> Record | Unreadable | None:
+    def get(self, ref: Ref[R]) -> R | Unreadable | None:
         """What stands there now, or None. Raises ValueError for a name that no key can carry."""
         key = key_of(ref)
         with self._lock:
             item, size = self._find(key)
         self.meter.count(f"{_noun(record_type(ref))}.get", read_units=capacity.get_units(size))
-        return None if item is None else self._record(key, item)
+        return self._found(ref, key, item)
 
-    def get_many(self, refs: Sequence[Ref]) -> Mapping[Ref, Record | Unreadable]:
+    def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
         """Those that exist; a place asked for twice is read once."""
         wanted = {ref: key_of(ref) for ref in refs}
         with self._lock:
@@ -147,8 +148,8 @@ class MemoryStore:
                 read_units=capacity.batch_get_units(size for _, size in found.values()),
                 requests=-(-len(found) // capacity.BATCH_GET_KEYS_MAX),
             )
-        items = {ref: found[key][0] for ref, key in wanted.items()}
-        return {ref: self._record(wanted[ref], item) for ref, item in items.items() if item is not None}
+        records = {ref: self._found(ref, key, found[key][0]) for ref, key in wanted.items()}
+        return {ref: record for ref, record in records.items() if record is not None}
 
     def query(self, span: Span) -> Page:
         """One page of a range, in key order. `next_low` may lead to an empty page."""
@@ -203,7 +204,7 @@ class MemoryStore:
                     self._place(step.key, step.after, step.new_bytes)
         return Written(self._date(), None)
 
-    def delete(self, ref: Ref) -> None:
+    def delete(self, ref: Ref[Record]) -> None:
         """Remove an item, if it exists."""
         key = key_of(ref)
         with self._lock:
@@ -212,12 +213,12 @@ class MemoryStore:
         units = capacity.write_units(size, 0) + capacity.index_units(item, None)
         self.meter.count(f"{_noun(record_type(ref))}.delete", write_units=units)
 
-    def peek(self, ref: Ref) -> Record | Unreadable | None:
+    def peek(self, ref: Ref[R]) -> R | Unreadable | None:
         """What `get` would answer, outside the meter: for tests."""
         key = key_of(ref)
         with self._lock:
             item, _ = self._find(key)
-        return None if item is None else self._record(key, item)
+        return self._found(ref, key, item)
 
     def items(self, partition_prefix: str = "") -> Iterator[Item]:
         """Copies of the items, as stored, of every partition whose key begins so, in key order; writes made meanwhile are not seen."""
@@ -249,6 +250,9 @@ class MemoryStore:
         if partition is None:
             return None, 0
         return partition.items.get(key.sk), partition.sizes.get(key.sk, 0)
+
+    def _found(self, ref: Ref[R], key: Key, item: Item | None) -> R | Unreadable | None:
+        return found_for(ref, None if item is None else self._record(key, item))
 
     def _record(self, key: Key, item: Item) -> Record | Unreadable:
         partition = self._partitions.get(key.pk)
@@ -285,7 +289,7 @@ class MemoryStore:
         return EpochMs(self._server_clock() // _DATE_MS * _DATE_MS)
 
 
-def _ref(write: Write) -> Ref:
+def _ref(write: Write) -> Ref[Record]:
     match write:
         case Put():
             return ref_of(write.record)

@@ -1,0 +1,117 @@
+"""Hypothesis strategies of stored records, made from the rows of the schema.
+
+A new kind of record has its strategy by having a row; a new form of field fails here until it is said how to draw one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, get_args, get_type_hints
+
+from hypothesis import strategies as st
+
+from workpool_aws.adapters import forms
+from workpool_aws.adapters.schema import Field, RecordKind
+from workpool_aws.core import limits
+from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.loop import DeployedLimit, Entry, EntryKey, Owed, ShardMark, Tally
+from workpool_aws.model.refs import Record
+from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.work import Attempt, AttemptEnd, Outcome, Part, Work
+
+pools = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
+times = st.integers(min_value=0, max_value=2**45).map(EpochMs)
+counts = st.integers(min_value=0, max_value=10**9 - 1)
+starts = st.integers(0, limits.STORED_STARTS_BELOW - 1)
+parallelism = st.integers(0, limits.PARALLELISM_MAX)
+texts = st.text(max_size=30)
+# All of one shard: some records lie in the shard of the work item that they name.
+ulids = st.builds(lambda at, bits: WorkId(make_id(at, random_bits=bits, shard=3)), times, st.integers(0, 2**75))
+durations = st.integers(0, 366 * 24 * 3600 * 10**6).map(lambda us: timedelta(microseconds=us))
+policies = st.builds(
+    RetryPolicy,
+    max_attempts=st.integers(1, 1000),
+    initial_backoff=durations,
+    base=st.floats(1, 100) | st.integers(1, 100),
+    max_backoff=st.none() | durations,
+    jitter=st.booleans(),
+)
+tallies = st.builds(
+    Tally,
+    since=times,
+    succeeded=counts,
+    failed=counts,
+    retried=counts,
+    canceled=counts,
+    lags=st.dictionaries(st.integers(0, 28), counts, max_size=5).map(lambda lags: tuple(sorted(lags.items()))),
+)
+attempts = st.builds(
+    lambda began, took, **others: Attempt(started_at=began, ended_at=EpochMs(began + took), **others),
+    times,
+    counts,
+    number=starts,
+    outcome=st.sampled_from(AttemptEnd),
+    error_type=st.none() | st.from_regex(r"[A-Za-z_]{1,9}", fullmatch=True),
+    error=st.none() | st.text(min_size=1, max_size=30),
+)
+
+BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
+    id(forms.TEXT): texts,
+    id(forms.COUNT): counts,
+    id(forms.STARTS): starts,
+    id(forms.GENERATION): counts,
+    id(forms.CHUNKS): st.integers(1, limits.CHUNKS_MAX),
+    id(forms.PARALLELISM): parallelism,
+    id(forms.RETENTION): st.integers(1, limits.RETENTION_S_MAX),
+    id(forms.MOMENT): times,
+    id(forms.WORK_MOMENT): times,
+    id(forms.SECONDS): counts,
+    id(forms.FLAG): st.just(True),
+    id(forms.ULID): ulids,
+    id(forms.HISTORY): st.lists(attempts, max_size=3).map(tuple),
+    id(forms.RETRY): policies,
+    id(forms.OUTCOMES): st.lists(st.sampled_from(Outcome), unique=True, min_size=1).map(tuple),
+    id(forms.OWED): st.lists(st.builds(Owed, ulids, times, st.integers(0, 999), st.integers(0, 999)), max_size=4).map(tuple),
+    id(forms.ENTRIES): st.dictionaries(st.builds(EntryKey, ulids, starts), st.builds(Entry, times, st.booleans()), max_size=5),
+    id(forms.TEXTS): st.lists(texts, max_size=3).map(tuple),
+    id(forms.DEPLOYED_LIMITS): st.lists(st.builds(DeployedLimit, pools, parallelism), max_size=3).map(tuple),
+    id(forms.SHARD_MARKS): st.lists(st.builds(ShardMark, st.just("") | ulids, st.just("") | ulids, times), min_size=1, max_size=4).map(
+        tuple
+    ),
+    id(forms.TALLY): tallies,
+}
+NAMES: Mapping[str, st.SearchStrategy[Any]] = {
+    "pool": pools,
+    "id": ulids,
+    "at": ulids,
+    "work_id": ulids,
+    "part": st.sampled_from(Part),
+    "number": st.integers(0, 9_999),
+}
+
+
+def records_of(kind: RecordKind[Any]) -> st.SearchStrategy[Record]:
+    """Records of a kind, with values in some, all or none of the fields that may be absent."""
+    names = {name: NAMES[name] for name in kind.ref.__match_args__}
+    values = {name: _values(kind.record, name, field) for name, field in kind.fields.items()}
+    if kind.record is Work:
+        values |= {"args": texts, "args_chunks": st.none()}
+    return st.builds(kind.record, **names, **values)
+
+
+def _values(record: type[Record], name: str, field: Field) -> st.SearchStrategy[Any]:
+    present = BY_FORM.get(id(field.form))
+    if present is None:
+        present = st.sampled_from(_members(record, name))
+    return present if field.required else st.just(field.absent) | present
+
+
+def _members(record: type[Record], name: str) -> list[StrEnum]:
+    # A choice is a form of its own for each enumeration, so its members are found by the field's type.
+    hint = get_type_hints(record)[name]
+    for each in (hint, *get_args(hint)):
+        if isinstance(each, type) and issubclass(each, StrEnum):
+            return list(each)
+    raise NotImplementedError(f"{record.__name__}.{name}: say how to draw it")
