@@ -6,6 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from workpool_aws.api.caller import LambdaContext
+    from workpool_aws.api.options import EnqueueOptions, RetryableOptions
+    from workpool_aws.api.work import Work
     from workpool_aws.callbacks import OnCompleteEvent
     from workpool_aws.client import Workpool
     from workpool_aws.core.listing import ListedWork, Page
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
         Snooze,
         StoreUnavailable,
         TasksFailed,
+        UnknownOption,
         UsageError,
         WorkpoolError,
     )
@@ -26,9 +30,10 @@ if TYPE_CHECKING:
     from workpool_aws.model.retry import RetryPolicy
     from workpool_aws.task_pool.middleware import with_task_pool
     from workpool_aws.task_pool.pool import TaskPool
-    from workpool_aws.workers import Work
 
 __all__ = [
+    "EnqueueOptions",
+    "LambdaContext",
     "ListedWork",
     "NonRetryableError",
     "NotFound",
@@ -39,12 +44,14 @@ __all__ = [
     "Result",
     "RetryLater",
     "RetryPolicy",
+    "RetryableOptions",
     "Snooze",
     "Stats",
     "Status",
     "StoreUnavailable",
     "TaskPool",
     "TasksFailed",
+    "UnknownOption",
     "UsageError",
     "Work",
     "WorkId",
@@ -54,6 +61,8 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "EnqueueOptions": "api.options",
+    "LambdaContext": "api.caller",
     "ListedWork": "core.listing",
     "NonRetryableError": "errors",
     "NotFound": "errors",
@@ -64,14 +73,16 @@ _HOMES: Final = {
     "Result": "core.status",
     "RetryLater": "errors",
     "RetryPolicy": "model.retry",
+    "RetryableOptions": "api.options",
     "Snooze": "errors",
     "Stats": "core.stats",
     "Status": "core.status",
     "StoreUnavailable": "errors",
     "TaskPool": "task_pool.pool",
     "TasksFailed": "errors",
+    "UnknownOption": "errors",
     "UsageError": "errors",
-    "Work": "workers",
+    "Work": "api.work",
     "WorkId": "model.ids",
     "Workpool": "client",
     "WorkpoolError": "errors",

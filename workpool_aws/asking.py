@@ -1,14 +1,13 @@
-"""Owns the half of `Workpool` that asks about works and acts on them: status, result, list, cancel, redrive, statistics."""
+"""The half of `Workpool` that reads and changes work items: status, result, list, cancel, redrive, statistics."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
+from workpool_aws.api.caller import LambdaContext, read_caller
 from workpool_aws.core.cancel import CancelAnswer
-from workpool_aws.core.enqueue import Caller, link_of, read_caller
 from workpool_aws.core.listing import ListOrder, ListState, Page, check_function, check_listing, names_function
 from workpool_aws.core.stats import Stats, check_window, stats_event
 from workpool_aws.core.status import Result, Status, result_of, status_of
@@ -20,43 +19,33 @@ from workpool_aws.flow.stats import take_stats
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.work import Work
 from workpool_aws.ports import Ports
-from workpool_aws.settings import read_settings
 
-__all__ = ["Asking", "LambdaContext", "link_to", "name_of"]
+__all__ = ["PoolQueries"]
 
-_OUTSIDE: Final = "a caller outside Lambda"
 _WINDOW: Final = timedelta(minutes=5)
 
 
-class LambdaContext(Protocol):
-    """What is read of the context that Lambda gives to a handler."""
+class PoolQueries:
+    """Reads and changes the work items that a pool has already. The base of `Workpool`."""
+
+    def __init__(self, table: str, name: str, connect: Callable[[str], Ports]) -> None:
+        self._table = table
+        self._name = name
+        self._connect = connect
 
     @property
-    def aws_request_id(self) -> str:
-        """Kept with the works as a link."""
-
-    @property
-    def invoked_function_arn(self) -> str:
-        """Says the account and region that short function names mean."""
-
-
-class Asking(ABC):
-    """What can be asked about the works of a pool, and done with them once they are enqueued."""
-
-    __slots__ = ()
-
-    @property
-    @abstractmethod
     def table(self) -> str:
         """The DynamoDB table."""
+        return self._table
 
     @property
-    @abstractmethod
     def name(self) -> str:
         """The pool's name within its table."""
+        return self._name
 
-    @abstractmethod
-    def _ports_of(self, table: str) -> Ports: ...
+    @property
+    def _ports(self) -> Ports:
+        return self._connect(self._table)
 
     def status(self, ctx: LambdaContext | None, work_id: str) -> Status:
         """Where a work is, by a strong read: it shows everything that was acknowledged before. Never `finished` for an unknown id.
@@ -86,7 +75,7 @@ class Asking(ABC):
         work = self._load([_checked_id("work_id", work_id)])[0]
         if work is None:
             raise NotFound(work_id)
-        whole = status.with_result(self._ports_of(self.table), work)
+        whole = status.with_result(self._ports, work)
         if whole is None:
             raise NotFound(work_id, "it succeeded, and its return value is gone or damaged")
         return result_of(whole)
@@ -105,7 +94,7 @@ class Asking(ABC):
             StoreUnavailable: DynamoDB did not answer: it may or may not be canceled. Ask again, that does no harm.
         """
         read_caller(ctx)
-        return cancel.cancel(self._ports_of(self.table), self.name, WorkId(_checked_id("work_id", work_id)))
+        return cancel.cancel(self._ports, self.name, WorkId(_checked_id("work_id", work_id)))
 
     def cancel_all(self, ctx: LambdaContext | None) -> None:
         """Cancel everything that was enqueued in this pool before this call, due or not. When it returns, none of it starts any more.
@@ -119,7 +108,7 @@ class Asking(ABC):
             StoreUnavailable: DynamoDB did not answer: it may or may not hold. Ask again, that does no harm.
         """
         caller = read_caller(ctx)
-        cancel_all.cancel_all(self._ports_of(self.table), self.name, by=name_of(caller))
+        cancel_all.cancel_all(self._ports, self.name, by=caller.name)
 
     def list(
         self,
@@ -151,7 +140,7 @@ class Asking(ABC):
         """
         read_caller(ctx)
         listing = check_listing(state=state, fn=fn, order=order, limit=limit, after=after)
-        return list_works(self._ports_of(self.table), self.name, listing)
+        return list_works(self._ports, self.name, listing)
 
     def redrive(self, ctx: LambdaContext | None, work_id: str) -> WorkId:
         """Make a new work from one that failed for good: same function, arguments and policy, due now, all attempts before it.
@@ -169,7 +158,7 @@ class Asking(ABC):
                 failed and has a dead callback, ask `status` first which of the two was meant.
         """
         caller = read_caller(ctx)
-        return redrive(self._ports_of(self.table), self.name, _checked_id("work_id", work_id), link=link_to(caller))
+        return redrive(self._ports, self.name, _checked_id("work_id", work_id), link=caller.link)
 
     def redrive_all(self, ctx: LambdaContext | None, fn: str | None = None) -> int:
         """Redrive every dead letter, or those of one function, each as `redrive` does; how many this call redrove.
@@ -182,9 +171,9 @@ class Asking(ABC):
         """
         caller = read_caller(ctx)
         wanted = check_function(fn)
-        ports = self._ports_of(self.table)
+        ports = self._ports
         ids = dead_letters(ports, self.name, lambda work: names_function(wanted, work.target))
-        return redrive_each(ports, self.name, ids, link=link_to(caller))
+        return redrive_each(ports, self.name, ids, link=caller.link)
 
     def stats(self, ctx: LambdaContext | None, window: timedelta = _WINDOW) -> Stats:
         """How the pool does. Costs some 250 read units where the backlog is long (it is counted to 1,000), else a few.
@@ -198,30 +187,20 @@ class Asking(ABC):
             StoreUnavailable: DynamoDB did not answer.
         """
         read_caller(ctx)
-        return take_stats(self._ports_of(self.table), self.name, window_ms=check_window(window))
+        return take_stats(self._ports, self.name, window_ms=check_window(window))
 
     def log_stats(self, ctx: LambdaContext | None, window: timedelta = _WINDOW) -> None:
         """Log what `stats` says as one structured event, `stats`, whatever the log level. Raises as `stats` does."""
         read_caller(ctx)
         window_ms = check_window(window)
-        ports = self._ports_of(self.table)
+        ports = self._ports
         ports.telemetry.emit(stats_event(self.name, take_stats(ports, self.name, window_ms=window_ms), window_ms=window_ms))
 
     def _load(self, ids: Sequence[str]) -> Sequence[Work | None]:
-        return status.load(self._ports_of(self.table), self.name, ids)
+        return status.load(self._ports, self.name, ids)
 
     def _load_shown(self, ids: Sequence[str]) -> Sequence[Work | None]:
-        return status.as_shown(self._ports_of(self.table), self.name, self._load(ids))
-
-
-def link_to(caller: Caller) -> str | None:
-    """What leads back to who asks; None: asked from outside Lambda."""
-    return link_of(caller, read_settings().trace_id) if caller.request_id is not None else None
-
-
-def name_of(caller: Caller) -> str:
-    """Who asks, for people."""
-    return caller.function_arn or read_settings().function_name or _OUTSIDE
+        return status.as_shown(self._ports, self.name, self._load(ids))
 
 
 def _checked_id(field: str, work_id: object) -> str:

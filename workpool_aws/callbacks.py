@@ -48,8 +48,8 @@ class CallbackHandler(Generic[R]):
     __name__: str
     __qualname__: str
 
-    def __init__(self, function: Callable[[OnCompleteEvent], R], *, ports_of: Callable[[str], Ports]) -> None:
-        self._ports_of = ports_of
+    def __init__(self, function: Callable[[OnCompleteEvent], R], *, connect: Callable[[str], Ports]) -> None:
+        self._connect = connect
         self.function = _check_function(function)
         """The plain function, for direct tests."""
         self.handler = plain_handler(self, function)
@@ -80,7 +80,7 @@ class CallbackHandler(Generic[R]):
         if after_body is not None:
             after_body()
         if ticket is not None:
-            acknowledge(self._ports_of(ticket.table), ticket)
+            acknowledge(self._connect(ticket.table), ticket)
 
 
 def ticket_in(event: Mapping[object, object]) -> CallbackTicket | None:

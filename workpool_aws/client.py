@@ -1,36 +1,36 @@
-"""Owns `Workpool`, the facade that callers use: it checks what they ask for, and hands checked records to the flow."""
+"""The facade `Workpool`: checks what callers ask for, and hands checked records to the flow."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import ModuleType
-from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar, Unpack
 from weakref import ReferenceType, ref
 
-from workpool_aws.asking import Asking, LambdaContext, link_to, name_of
-from workpool_aws.callbacks import CallbackHandler, OnCompleteEvent
-from workpool_aws.compose import at_log_level, ports_for
-from workpool_aws.core import limits
-from workpool_aws.core.enqueue import (
-    Caller,
+from workpool_aws.api.caller import Caller, LambdaContext, read_caller
+from workpool_aws.api.options import (
+    EnqueueOptions,
     IdSequence,
-    Order,
     PoolOptions,
-    check_parallelism,
+    RetryableOptions,
     encode_batch,
     encode_one,
-    pool_options,
-    read_caller,
-    resolve_callback,
-    resolve_due,
-    resolve_retry,
-    resolve_target,
-    works_of,
+    read_due,
+    read_order,
+    read_parallelism,
+    read_pool_options,
+    spelled_out,
 )
-from workpool_aws.core.status import OutcomeName, PoolConfig, config_of
+from workpool_aws.api.work import Work, work_of
+from workpool_aws.asking import PoolQueries
+from workpool_aws.callbacks import CallbackHandler, OnCompleteEvent
+from workpool_aws.compose import Connection
+from workpool_aws.core import limits
+from workpool_aws.core.enqueue import works_of
+from workpool_aws.core.status import PoolConfig, config_of
 from workpool_aws.errors import UsageError
 from workpool_aws.flow import configure, enqueue, kick
 from workpool_aws.flow.targets import refuse_own
@@ -38,6 +38,7 @@ from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.model import events
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.loop import Config
+from workpool_aws.model.messages import Assignment
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind
 from workpool_aws.ports import Ports, Store
@@ -47,34 +48,12 @@ from workpool_aws.workers import Worker
 if TYPE_CHECKING:
     import boto3
 
-__all__ = ["LambdaContext", "Workpool"]
+__all__ = ["Workpool"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """Whom an enqueue wants to be told of the end: not checked yet."""
-
-    on_complete: object
-    context: object
-    exclude: object
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """An enqueue as the caller put it, but for its arguments: not checked yet."""
-
-    kind: Kind
-    ctx: object
-    target: object
-    retry: object
-    run_after: object
-    run_at: object
-    told: _Told
 
 
 class _NotGiven(int):
@@ -87,22 +66,22 @@ _STATUS_TTL: Final = timedelta(seconds=limits.RETENTION_S_DEFAULT)
 _LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
-class Workpool(Asking):
-    """One pool of one table: enqueues work, says how it went, and decorates the functions that do it.
+class Workpool(PoolQueries):
+    """One pool of one table: enqueues work items, reports on them, and decorates the functions that run them.
 
-    Making one calls nothing and loads no SDK. Safe to share between threads; make it once, beside the handler.
+    Making one calls nothing and loads no SDK. Threads may share it; make it once, beside the handler.
 
     Args:
         table: The DynamoDB table.
-        name: The pool; pools of one table share nothing but the table.
-        max_parallelism: At most so many works of the pool run at a time, 0 to 500; 0 pauses. Given explicitly it becomes the pool's base,
-            written by the first enqueue of the process; `configure` overrides it.
+        name: The pool. Pools of one table share nothing but the table.
+        max_parallelism: The most work items of the pool that run at a time, 0 to 500; 0 pauses. Given explicitly it becomes the
+            pool's base, written by the first enqueue of the process; `configure` overrides it.
         default_retry: The policy meant by `retry=True`, and by queries.
-        retry_actions_by_default: Whether actions that say nothing about `retry` are retried.
-        status_ttl: How long a finished work can be asked for; None: for ever.
-        log_level: "DEBUG" to "CRITICAL"; None: what `WORKPOOL_LOG_LEVEL` says, else WARNING.
-        session: Whose credentials and region are used; None: boto3's own choice.
-        ports: What to use instead of AWS, for tests; None: AWS, or the surrounding `LocalCloud`.
+        retry_actions_by_default: Retries actions that say nothing about `retry`.
+        status_ttl: Time for which a finished work item is kept; `None` means for ever.
+        log_level: "DEBUG" to "CRITICAL". Defaults to `WORKPOOL_LOG_LEVEL`, else "WARNING".
+        session: The source of credentials and region. Defaults to boto3's own choice.
+        ports: For tests, a replacement of AWS. Defaults to AWS, or to the surrounding `LocalCloud`.
 
     Raises:
         UsageError: a value is not allowed.
@@ -121,7 +100,7 @@ class Workpool(Asking):
         session: boto3.Session | None = None,
         ports: Ports | None = None,
     ) -> None:
-        self._options = pool_options(
+        self._options = read_pool_options(
             table=table,
             name=name,
             max_parallelism=max_parallelism,
@@ -133,11 +112,9 @@ class Workpool(Asking):
             raise UsageError("log_level", log_level, f"None or one of {', '.join(_LOG_LEVELS)}")
         if session is not None and (isinstance(session, type | ModuleType) or not callable(getattr(session, "client", None))):
             raise UsageError("session", session, "a boto3.Session, or None (boto3's own choice)")
+        level = None if log_level is None else logging.getLevelNamesMapping()[log_level]
+        super().__init__(table, name, Connection(session=session, ports=ports, log_level=level))
         self._limit_is_explicit = max_parallelism is not _PARALLELISM
-        self._log_level: LogLevel | None = log_level
-        self._session = session
-        self._own_ports = ports
-        self._kept_ports: dict[str, Ports] | None = None if session is None else {}
         self._ids = IdSequence()
         self._lock = ForkSafeLock()
         self._base_said_to: Store | None = None
@@ -145,152 +122,97 @@ class Workpool(Asking):
         self._retry_is_known = True
         _remember(self, self._options, ports)
 
-    @property
-    def table(self) -> str:
-        """The DynamoDB table."""
-        return self._options.table
-
-    @property
-    def name(self) -> str:
-        """The pool's name within its table."""
-        return self._options.name
-
-    def enqueue_action(  # noqa: PLR0913 - a facade's options, all but three keyword-only
+    @spelled_out(RetryableOptions)
+    def enqueue_action(
         self,
         ctx: LambdaContext | None,
         target: str,
         args: Mapping[str, object],
-        *,
-        retry: bool | RetryPolicy | None = None,
-        run_after: timedelta | None = None,
-        run_at: datetime | None = None,
-        on_complete: str | None = None,
-        context: object = None,
-        on_complete_exclude: Collection[OutcomeName] = (),
+        **options: Unpack[RetryableOptions],
     ) -> WorkId:
-        """Have a function run once in the background. When this returns, the work is stored and will not be lost.
+        """Run a function once in the background. When this returns, the work item is stored and will not be lost.
 
-        Without a retry policy it never runs twice, if its function is decorated; with one it runs until it succeeds, fails for good, or has
-        no attempt left.
+        Without a retry policy a decorated function never runs twice. With one it runs until it succeeds, fails for good,
+        or has no attempt left.
 
         Args:
-            ctx: The handler's Lambda context; None outside Lambda.
-            target: A Lambda function, version or alias: an ARN or a name. With a context a name means its account and region.
+            ctx: The handler's Lambda context; `None` outside Lambda.
+            target: A Lambda function, version or alias: an ARN or a name. With a context a name means its account and
+                region.
             args: A JSON object of at most 900 KB.
-            retry: None: the pool's default. False: one attempt. True: the pool's default policy. Or a policy.
-            run_after: Not before this long from now; None or negative: now. At most 366 days.
-            run_at: Not before this moment, which has a time zone; in the past: now. At most 366 days ahead. Not both.
-            on_complete: Whom to tell how it ended, at least once: the ARN of a Lambda function (decorated by `on_complete`, or any
-                other), of an SQS queue or of an SNS topic, or a function's name. None: nobody.
-            context: What to tell along with it: any JSON value of at most 900 KB, for an SNS topic 254 KB.
-            on_complete_exclude: Outcomes not to tell of: "success", "failed", "canceled".
+            options: See `RetryableOptions`.
 
         Raises:
             UsageError: a value is not allowed (`PayloadTooLarge`: the arguments). Nothing was stored.
             StoreUnavailable: DynamoDB did not answer. `maybe_enqueued` names what may have been stored; nothing else was.
         """
-        return self._enqueue(
-            _Asked(Kind.ACTION, ctx, target, retry, run_after, run_at, _Told(on_complete, context, on_complete_exclude)), [encode_one(args)]
-        )[0]
+        return self._submit(Kind.ACTION, ctx, target, encode_one(args), options)[0]
 
-    def enqueue_action_batch(  # noqa: PLR0913 - a facade's options, all but three keyword-only
+    @spelled_out(RetryableOptions)
+    def enqueue_action_batch(
         self,
         ctx: LambdaContext | None,
         target: str,
         args: Sequence[Mapping[str, object]],
-        *,
-        retry: bool | RetryPolicy | None = None,
-        run_after: timedelta | None = None,
-        run_at: datetime | None = None,
-        on_complete: str | None = None,
-        context: object = None,
-        on_complete_exclude: Collection[OutcomeName] = (),
+        **options: Unpack[RetryableOptions],
     ) -> list[WorkId]:
         """As `enqueue_action` for each of many arguments; ids in their order. All are checked before any is stored.
 
-        Not one transaction: works are stored one by one, and some may be running before the last is stored. No arguments: no work, [].
+        A batch is no transaction: work items are stored one by one, and some may run before the last is stored. An empty
+        batch stores nothing and returns `[]`.
 
         Raises:
             UsageError: as `enqueue_action`, naming the index: `args[3].x`. Nothing was stored.
             StoreUnavailable: `maybe_enqueued` names the ids of all: each is either stored and will run, or does not exist.
         """
-        return self._enqueue(
-            _Asked(Kind.ACTION, ctx, target, retry, run_after, run_at, _Told(on_complete, context, on_complete_exclude)), encode_batch(args)
-        )
+        return self._submit(Kind.ACTION, ctx, target, encode_batch(args), options)
 
-    def enqueue_query(  # noqa: PLR0913 - a facade's options, all but three keyword-only
+    @spelled_out(RetryableOptions)
+    def enqueue_query(
         self,
         ctx: LambdaContext | None,
         target: str,
         args: Mapping[str, object],
-        *,
-        retry: bool | RetryPolicy | None = None,
-        run_after: timedelta | None = None,
-        run_at: datetime | None = None,
-        on_complete: str | None = None,
-        context: object = None,
-        on_complete_exclude: Collection[OutcomeName] = (),
+        **options: Unpack[RetryableOptions],
     ) -> WorkId:
-        """As `enqueue_action`, for a function that only reads: retried by default, and a rare second run of an attempt is not prevented."""
-        return self._enqueue(
-            _Asked(Kind.QUERY, ctx, target, retry, run_after, run_at, _Told(on_complete, context, on_complete_exclude)), [encode_one(args)]
-        )[0]
+        """As `enqueue_action`, for a function that only reads: retried by default.
 
-    def enqueue_query_batch(  # noqa: PLR0913 - a facade's options, all but three keyword-only
+        A rare second run of an attempt is not prevented.
+        """
+        return self._submit(Kind.QUERY, ctx, target, encode_one(args), options)[0]
+
+    @spelled_out(RetryableOptions)
+    def enqueue_query_batch(
         self,
         ctx: LambdaContext | None,
         target: str,
         args: Sequence[Mapping[str, object]],
-        *,
-        retry: bool | RetryPolicy | None = None,
-        run_after: timedelta | None = None,
-        run_at: datetime | None = None,
-        on_complete: str | None = None,
-        context: object = None,
-        on_complete_exclude: Collection[OutcomeName] = (),
+        **options: Unpack[RetryableOptions],
     ) -> list[WorkId]:
         """As `enqueue_query` for each of many arguments, with the guarantees of `enqueue_action_batch`."""
-        return self._enqueue(
-            _Asked(Kind.QUERY, ctx, target, retry, run_after, run_at, _Told(on_complete, context, on_complete_exclude)), encode_batch(args)
-        )
+        return self._submit(Kind.QUERY, ctx, target, encode_batch(args), options)
 
-    def enqueue_mutation(  # noqa: PLR0913 - a facade's options, all but three keyword-only
+    @spelled_out(EnqueueOptions)
+    def enqueue_mutation(
         self,
         ctx: LambdaContext | None,
         target: str,
         args: Mapping[str, object],
-        *,
-        retry: bool | RetryPolicy | None = None,
-        run_after: timedelta | None = None,
-        run_at: datetime | None = None,
-        on_complete: str | None = None,
-        context: object = None,
-        on_complete_exclude: Collection[OutcomeName] = (),
+        **options: Unpack[EnqueueOptions],
     ) -> WorkId:
-        """As `enqueue_action` without retry: a decorated function runs at most once. A `retry`, whatever it is, is a UsageError."""
-        return self._enqueue(
-            _Asked(Kind.MUTATION, ctx, target, retry, run_after, run_at, _Told(on_complete, context, on_complete_exclude)),
-            [encode_one(args)],
-        )[0]
+        """As `enqueue_action` without retry: a decorated function runs at most once. There is no option `retry`."""
+        return self._submit(Kind.MUTATION, ctx, target, encode_one(args), options)[0]
 
-    def enqueue_mutation_batch(  # noqa: PLR0913 - a facade's options, all but three keyword-only
+    @spelled_out(EnqueueOptions)
+    def enqueue_mutation_batch(
         self,
         ctx: LambdaContext | None,
         target: str,
         args: Sequence[Mapping[str, object]],
-        *,
-        retry: bool | RetryPolicy | None = None,
-        run_after: timedelta | None = None,
-        run_at: datetime | None = None,
-        on_complete: str | None = None,
-        context: object = None,
-        on_complete_exclude: Collection[OutcomeName] = (),
+        **options: Unpack[EnqueueOptions],
     ) -> list[WorkId]:
         """As `enqueue_mutation` for each of many arguments, with the guarantees of `enqueue_action_batch`."""
-        return self._enqueue(
-            _Asked(Kind.MUTATION, ctx, target, retry, run_after, run_at, _Told(on_complete, context, on_complete_exclude)),
-            encode_batch(args),
-        )
+        return self._submit(Kind.MUTATION, ctx, target, encode_batch(args), options)
 
     def configure(
         self,
@@ -314,15 +236,21 @@ class Workpool(Asking):
         """
         caller = read_caller(ctx)
         if max_parallelism is not None:
-            check_parallelism(max_parallelism)
+            read_parallelism(max_parallelism)
         if paused is not None and not isinstance(paused, bool):
             raise UsageError("paused", paused, "True, False, or None (as it is)")
         if not isinstance(reset, bool):
             raise UsageError("reset", reset, "True or False")
         if max_parallelism is None and paused is None and not reset:
             raise UsageError("max_parallelism", NOTHING, "given, or else paused or reset")
-        ports = self._ports_of(self.table)
-        changed = configure.override(ports, self.name, max_parallelism=max_parallelism, paused=paused, reset=reset, by=name_of(caller))
+        changed = configure.override(
+            self._ports,
+            self.name,
+            max_parallelism=max_parallelism,
+            paused=paused,
+            reset=reset,
+            by=caller.name,
+        )
         return self._config_of(changed)
 
     def config(self, ctx: LambdaContext | None) -> PoolConfig:
@@ -333,7 +261,7 @@ class Workpool(Asking):
             StoreUnavailable: DynamoDB did not answer.
         """
         read_caller(ctx)
-        return self._config_of(configure.load(self._ports_of(self.table), self.name))
+        return self._config_of(configure.load(self._ports, self.name))
 
     def action(self, function: Callable[P, R]) -> Worker[P, R]:
         """Make a function a worker: the Lambda handler that takes its arguments from the pool, and reports what it returns or raises.
@@ -345,7 +273,7 @@ class Workpool(Asking):
         Raises:
             UsageError: the function is async, a generator or a class, or has parameters that cannot be given by name.
         """
-        return Worker(function, ports_of=self._ports_of, pool_of=self._pool_of)
+        return Worker(function, connect=self._connect, make_work=self._make_work)
 
     def query(self, function: Callable[P, R]) -> Worker[P, R]:
         """As `action`, for a function that only reads: what an enqueue calls it decides about retries, not the decorator."""
@@ -361,32 +289,43 @@ class Workpool(Asking):
         Raises:
             UsageError: the function is async, a generator or a class, or does not take one argument.
         """
-        return CallbackHandler(function, ports_of=self._ports_of)
+        return CallbackHandler(function, connect=self._connect)
 
-    def _enqueue(self, asked: _Asked, args: Sequence[str]) -> list[WorkId]:
-        caller = read_caller(asked.ctx)
-        order = Order(
-            kind=asked.kind,
-            target=resolve_target(asked.target, caller),
-            retry=resolve_retry(asked.kind, asked.retry, self._options),
-            link=link_to(caller),
-            callback=resolve_callback(asked.told.on_complete, asked.told.context, asked.told.exclude, caller),
-        )
-        ports = self._ports_of(self.table)
+    def _submit(
+        self,
+        kind: Kind,
+        ctx: LambdaContext | None,
+        target: str,
+        args: Sequence[str],
+        options: EnqueueOptions,
+    ) -> list[WorkId]:
+        caller = read_caller(ctx)
+        order = read_order(kind, target, options, pool=self._options, caller=caller)
+        ports = self._ports
         refuse_own(order.target, "target", ports)
         if order.callback.target is not None:
             refuse_own(order.callback.target, "on_complete", ports)
-        resolve_due(asked.run_after, asked.run_at, now=ports.clock.now())  # refuses before anything is stored
+        earliest = read_due(options, now=ports.clock.now())
         if not args:
             return []
-        self._check_known(ports, asked)
+        if kind is not Kind.MUTATION and options.get("retry") in {None, True}:
+            self._warn_of_unknown_default(ports)
         self._say_base(ports, caller)
         now = ports.clock.now()
-        due = resolve_due(asked.run_after, asked.run_at, now=now)
+        due = earliest.counted_from(now)
         random_bits = ports.entropy.bits(75)
         with self._lock:
             ids = self._ids.take(len(args), due, random_bits=random_bits)
-        works = works_of(order, self._options, args, ids, due=due, now=now, epoch=self._epoch_in(ports.store))
+        works = works_of(
+            order,
+            args,
+            ids,
+            pool=self.name,
+            retention_s=self._options.retention_s,
+            due=due,
+            now=now,
+            epoch=self._epoch_in(ports.store),
+        )
         stored = enqueue.enqueue(ports, works)
         self._epoch_seen = (ports.store, stored.epoch)
         return list(stored.ids)
@@ -402,16 +341,15 @@ class Workpool(Asking):
             return
         kick.ensure_registered(ports, self.name)
         limit = self._options.max_parallelism
-        configure.ensure_base(ports, self.name, max_parallelism=limit, explicit=self._limit_is_explicit, by=name_of(caller))
+        configure.ensure_base(ports, self.name, max_parallelism=limit, explicit=self._limit_is_explicit, by=caller.name)
         self._base_said_to = ports.store
 
     def _config_of(self, config: Config | None) -> PoolConfig:
         return config_of(config, max_parallelism_default=self._options.max_parallelism)
 
-    def _ports_of(self, table: str) -> Ports:
-        own = self._own_ports
-        ports = own if own is not None and own.table == table else ports_for(table, self._session, kept=self._kept_ports)
-        return ports if self._log_level is None else at_log_level(ports, logging.getLevelNamesMapping()[self._log_level])
+    def _make_work(self, ports: Ports, assignment: Assignment, context: object) -> Work:
+        pool = self._pool_of(ports, assignment.pool, assignment.retention_s)
+        return work_of(assignment, context, ports=ports, pool=pool)
 
     def _pool_of(self, ports: Ports, name: str, retention_s: int | None) -> Workpool:
         """The pool of a work item that a worker of this pool runs, with the options that are known of it."""
@@ -430,11 +368,10 @@ class Workpool(Asking):
         pool._base_said_to = ports.store
         return pool
 
-    def _check_known(self, ports: Ports, asked: _Asked) -> None:
-        """Log once a process and pool that a default policy is the library's."""
-        needs_default = asked.kind is not Kind.MUTATION and (asked.retry is None or asked.retry is True)
-        if needs_default and not self._retry_is_known and (self.table, self.name) not in _told_of:
-            _told_of.add((self.table, self.name))
+    def _warn_of_unknown_default(self, ports: Ports) -> None:
+        """Log, once a process and pool, that the library's default policy stands in for an unknown one."""
+        if not self._retry_is_known and (self.table, self.name) not in _warned_of:
+            _warned_of.add((self.table, self.name))
             ports.telemetry.emit(events.OptionsUnknown(pool=self.name))
 
 
@@ -450,7 +387,7 @@ class _Made:
 
 _made: Final[dict[tuple[str, str], tuple[_Made, ...]]] = {}
 """By table and name, the newest last."""
-_told_of: Final[set[tuple[str, str]]] = set()
+_warned_of: Final[set[tuple[str, str]]] = set()
 
 
 def _remember(pool: Workpool, options: PoolOptions, ports: Ports | None) -> None:

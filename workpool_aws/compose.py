@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.ports import Ports, Telemetry
 
-__all__ = ["at_log_level", "keep_from_aws", "ports_for", "session_for", "stands_in", "use_ports"]
+__all__ = ["Connection", "keep_from_aws", "ports_for", "session_for", "stands_in", "use_ports"]
 
 
 @runtime_checkable
@@ -73,10 +73,31 @@ def stands_in() -> bool:
     return bool(_kept_from_aws)
 
 
-def at_log_level(ports: Ports, level: int) -> Ports:
-    """The same ports, logging from this level of the logging module on. Ports that do not log (a test's list) stay as they are."""
-    telemetry = ports.telemetry
-    return replace(ports, telemetry=telemetry.at_level(level)) if isinstance(telemetry, _Leveled) else ports
+class Connection:
+    """Finds the ports of a table for one pool object.
+
+    Args:
+        session: As for `ports_for`. Its clients are kept with this object.
+        ports: Used for their own table in place of AWS.
+        log_level: Ports log from this level of the logging module on. `None` means as they are.
+    """
+
+    __slots__ = ("_kept", "_log_level", "_ports", "_session")
+
+    def __init__(self, *, session: boto3.Session | None, ports: Ports | None, log_level: int | None) -> None:
+        self._session = session
+        self._kept: dict[str, Ports] | None = None if session is None else {}
+        self._ports = ports
+        self._log_level = log_level
+
+    def __call__(self, table: str) -> Ports:
+        """The ports of a table; raises as `ports_for`."""
+        own = self._ports
+        ports = own if own is not None and own.table == table else ports_for(table, self._session, kept=self._kept)
+        # Ports that do not log, as a test's list, stay as they are.
+        if self._log_level is None or not isinstance(ports.telemetry, _Leveled):
+            return ports
+        return replace(ports, telemetry=ports.telemetry.at_level(self._log_level))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ The caller made a mistake, nothing was written:
 * WorkpoolError
   * UsageError (also a ValueError)       a value is not allowed: "FIELD must be ALLOWED; got VALUE"
     * PayloadTooLarge                    arguments, context or result above the limit
+    * UnknownOption (also a TypeError)   a keyword argument that the call does not have
   * NotFound                             no work of this id is known (never enqueued, or past its retention)
   * TaskPoolClosed (also a RuntimeError) a task was added to a pool that is done: nothing of it was added
 
@@ -29,10 +30,12 @@ Raised by user code inside a worker, read by the pool (not WorkpoolErrors: `exce
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Final
 
-from workpool_aws.text import as_line, shown
+from workpool_aws.text import as_line, kind_of, shown
 
 __all__ = [
     "NON_RETRYABLE_MARKER",
@@ -48,6 +51,7 @@ __all__ = [
     "TaskPoolClosed",
     "TaskStillRunning",
     "TasksFailed",
+    "UnknownOption",
     "UsageError",
     "WorkpoolError",
 ]
@@ -87,6 +91,19 @@ class PayloadTooLarge(UsageError):
         self.allowed = f"at most {limit_bytes} bytes"
         self.size_bytes = size_bytes
         self.limit_bytes = limit_bytes
+
+
+class UnknownOption(UsageError, TypeError):
+    """The call has no option of this name. Nothing was stored, sent or started.
+
+    A `TypeError` as well, as for any other Python function. The message lists the options, and suggests one that is spelled alike. It
+    does not quote the value, which may be secret.
+    """
+
+    def __init__(self, name: str, value: object, options: Sequence[str]) -> None:
+        near = get_close_matches(name, options, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        super().__init__(name, kind_of(value), f"one of the options {', '.join(options)}{hint}")
 
 
 class NotFound(WorkpoolError):

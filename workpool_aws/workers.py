@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 import json
-import math
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Generic, ParamSpec, Protocol, TypeVar, runtime_checkable
+from typing import Final, Generic, ParamSpec, TypeVar
 
 from workpool_aws import invocation
 from workpool_aws.adapters.wire import REPORTED, WORKPOOL_KEY, assignment_from_wire, carried_outcome, ticket_from_wire
+from workpool_aws.api.work import Work, timer_of
 from workpool_aws.core import limits
 from workpool_aws.core.execute import is_too_late, report_invalid_arguments, report_not_run, report_raised, report_returned, type_name
 from workpool_aws.core.payload import encode_result
-from workpool_aws.core.status import instant
 from workpool_aws.errors import StoreUnavailable, UsageError
-from workpool_aws.flow import status
 from workpool_aws.flow.callback import acknowledge
 from workpool_aws.flow.claim import ClaimUnanswered, claim
 from workpool_aws.flow.complete import complete
 from workpool_aws.model import events
-from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.parameters import InvalidArgumentsError, Parameters, plain_handler
 from workpool_aws.ports import Ports
 from workpool_aws.settings import refuse_other_pools
 from workpool_aws.text import Words
 
-if TYPE_CHECKING:
-    from workpool_aws.client import Workpool
-
-__all__ = ["ReportNotWritten", "Work", "Worker"]
+__all__ = ["ReportNotWritten", "Worker"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _REPORTER: Final = "worker"
 _POOL_FIELD: Final = f"event.{WORKPOOL_KEY}.pool"
-_TIMED: Final = "the context that Lambda gives to a handler"
 _CLAIM_REFUSED: Final = "refused by the claim"
 _TRACE_OF: Final[Callable[[BaseException], TracebackType | None]] = vars(BaseException)["__traceback__"].__get__
 """Past a property of the same name, which may do anything."""
@@ -51,60 +42,6 @@ class ReportNotWritten(Exception):
 
     Its message is the report, for the completion function to read.
     """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """The attempt that is running: received by a parameter annotated `Work`."""
-
-    work_id: WorkId
-    attempt: int
-    """1 for the first. A start that was never delivered is no attempt."""
-    deadline: datetime
-    """When Lambda ends this invocation: aware, in UTC."""
-    pool: Workpool
-    """The pool that this work item belongs to, for enqueueing more.
-
-    If it is not the pool that decorated the function, it has the options of the `Workpool` of that table and name which this program made
-    last. Without one, its `status_ttl` is that of this work item, and its default policy the library's: the first enqueue that would use
-    it logs `options_unknown`. Its limit is read from the table in any case.
-    """
-    _ports: Ports = field(repr=False, compare=False)
-    _remaining_ms: Callable[[], int] = field(repr=False, compare=False)
-
-    @property
-    def remaining(self) -> timedelta:
-        """Time until Lambda ends this invocation; never negative."""
-        return timedelta(milliseconds=self._remaining_ms())
-
-    def cancel_requested(self) -> bool:
-        """Whether somebody asked to cancel this work, by a strong read. Nobody stops the function: it may stop by itself.
-
-        Raises:
-            StoreUnavailable: DynamoDB did not answer.
-        """
-        stored = status.load(self._ports, self.pool.name, [self.work_id])[0]
-        return stored is not None and stored.cancel_requested
-
-    def sleep(self, duration: timedelta | float) -> None:
-        """Do nothing for a timedelta or a number of seconds; in a `LocalCloud`, of its time.
-
-        Raises:
-            UsageError: negative, infinite, or neither a timedelta nor a number.
-        """
-        seconds = _seconds_of(duration)
-        sleeper = invocation.sleeper.get()
-        if sleeper is None:
-            self._ports.clock.sleep(math.ceil(seconds * 1000))
-        else:
-            sleeper(seconds)
-
-
-def _seconds_of(duration: object) -> float:
-    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-        raise UsageError("duration", duration, "a timedelta or a number of seconds, not negative")
-    return seconds
 
 
 class Worker(Generic[P, R]):
@@ -122,12 +59,12 @@ class Worker(Generic[P, R]):
         self,
         function: Callable[P, R],
         *,
-        ports_of: Callable[[str], Ports],
-        pool_of: Callable[[Ports, str, int | None], Workpool],
+        connect: Callable[[str], Ports],
+        make_work: Callable[[Ports, Assignment, object], Work],
     ) -> None:
         self._parameters = Parameters(function, handle=Work)
-        self._ports_of = ports_of
-        self._pool_of = pool_of
+        self._connect = connect
+        self._make_work = make_work
         self._call: Callable[..., object] = function
         self.function = function
         """The plain function, for direct tests."""
@@ -162,13 +99,13 @@ class Worker(Generic[P, R]):
             # returns, so that is not sent: Lambda could fail to encode it, and the function would run again.
             refuse_other_pools(_POOL_FIELD, ticket.pool)
             self._run_directly(arguments)
-            acknowledge(self._ports_of(ticket.table), ticket)
+            acknowledge(self._connect(ticket.table), ticket)
             return None
         if assignment is None:
             given = type(event[WORKPOOL_KEY]).__name__  # and not what it says: it may hold what proves a report
             raise UsageError(f"event.{WORKPOOL_KEY}", Words(f"a {given} that cannot be read"), "the assignment that a pool sends")
         refuse_other_pools(_POOL_FIELD, assignment.pool)
-        ports = self._ports_of(assignment.table)
+        ports = self._connect(assignment.table)
         report = self._perform(ports, assignment, arguments, context)
         if report is not None:
             _send_report(ports, assignment, report)
@@ -193,7 +130,7 @@ class Worker(Generic[P, R]):
             if token is None:
                 return None
         try:
-            values = self._parameters.bind(arguments, lambda: self._work(ports, assignment, context))
+            values = self._parameters.bind(arguments, lambda: self._make_work(ports, assignment, context))
         except InvalidArgumentsError as invalid:
             return report_invalid_arguments(invalid.problems, claim=token)
         except Exception as error:  # noqa: BLE001 - of a user's validator: an attempt that failed
@@ -216,21 +153,10 @@ class Worker(Generic[P, R]):
             after_body()
         return report
 
-    def _work(self, ports: Ports, assignment: Assignment, context: object) -> Work:
-        remaining_ms = _timer_of(context)
-        return Work(
-            work_id=assignment.work_id,
-            attempt=assignment.attempts_made + 1,
-            deadline=instant(EpochMs(ports.clock.now() + remaining_ms())),
-            pool=self._pool_of(ports, assignment.pool, assignment.retention_s),
-            _ports=ports,
-            _remaining_ms=remaining_ms,
-        )
-
 
 def _claim(ports: Ports, assignment: Assignment, context: object) -> str | None:
     """The token of this invocation's claim; None: the start is another's, or over."""
-    remaining_ms = _timer_of(context)
+    remaining_ms = timer_of(context)
     try:
         token = claim(ports, assignment, remaining_ms=remaining_ms())
     except ClaimUnanswered as error:
@@ -282,29 +208,3 @@ def _stack_of(error: Exception) -> str:
         return "".join(traceback.format_tb(_TRACE_OF(error))[1:])
     except BaseException as unreadable:  # noqa: BLE001 - a loader of the user's may fail to show its source
         return f"(it could not be read: {type_name(unreadable)})"
-
-
-@runtime_checkable
-class _Timed(Protocol):
-    """The part of a Lambda context that tells the time left."""
-
-    def get_remaining_time_in_millis(self) -> int: ...
-
-
-def _timer_of(context: object) -> Callable[[], int]:
-    """Reads the time left, in whole milliseconds. Raises UsageError, now or when it is read: this context does not tell it."""
-    if not isinstance(context, _Timed):
-        raise UsageError("context", None if context is None else Words(f"a value of type {type(context).__name__}"), _TIMED)
-    timed = context
-
-    def remaining_ms() -> int:
-        try:
-            left: object = timed.get_remaining_time_in_millis()
-        except Exception as error:
-            raise UsageError("context", Words(f"one that raised {type_name(error)}"), _TIMED) from error
-        if isinstance(left, bool) or not isinstance(left, int | float) or not math.isfinite(left):
-            raise UsageError("context.get_remaining_time_in_millis()", left, "a number of milliseconds")
-        # A stand-in may know no end; a deadline further ahead than any invocation's would hold the slot for as long.
-        return min(max(int(left), 0), limits.INVOCATION_MS_MAX)
-
-    return remaining_ms

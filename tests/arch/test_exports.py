@@ -7,6 +7,8 @@ import pytest
 import workpool_aws
 
 EXPORTED = [
+    "EnqueueOptions",
+    "LambdaContext",
     "ListedWork",
     "NonRetryableError",
     "NotFound",
@@ -17,12 +19,14 @@ EXPORTED = [
     "Result",
     "RetryLater",
     "RetryPolicy",
+    "RetryableOptions",
     "Snooze",
     "Stats",
     "Status",
     "StoreUnavailable",
     "TaskPool",
     "TasksFailed",
+    "UnknownOption",
     "UsageError",
     "Work",
     "WorkId",
@@ -69,6 +73,8 @@ def test_the_local_cloud_has_a_home_of_its_own() -> None:
         ("UsageError", ValueError),
         ("UsageError", workpool_aws.WorkpoolError),
         ("PayloadTooLarge", workpool_aws.UsageError),
+        ("UnknownOption", workpool_aws.UsageError),
+        ("UnknownOption", TypeError),
         ("NotFound", workpool_aws.WorkpoolError),
         ("StoreUnavailable", workpool_aws.WorkpoolError),
         ("TasksFailed", workpool_aws.WorkpoolError),

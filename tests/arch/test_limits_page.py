@@ -8,14 +8,13 @@ from types import ModuleType
 import pytest
 
 from workpool_aws.adapters import aws, invoke, system
-from workpool_aws.core import enqueue, limits, payload
+from workpool_aws.core import limits, payload
 from workpool_aws.model import retry
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\|(?P<cells>.*)\| `(?P<module>[a-z]+)\.(?P<name>[A-Z_]+)` \|$", re.MULTILINE)
 MODULES: dict[str, ModuleType] = {
     "aws": aws,
-    "enqueue": enqueue,
     "invoke": invoke,
     "limits": limits,
     "payload": payload,
@@ -73,7 +72,6 @@ PACING = {
     "RECHECK_MS",
     "RECOVER_NEAR_MS",
     "REDRIVE_CHUNK",
-    "RETENTION_S_MAX",
     "SET_ASIDE_TOLD_MAX",
     "STALLED_PASSES",
     "STORED_CHUNK_BYTES_MAX",

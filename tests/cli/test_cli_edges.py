@@ -193,7 +193,7 @@ def test_wide_shows_all(scene: Scene, capsys: pytest.CaptureFixture[str]) -> Non
 def test_hostile_text_is_shown_as_text(
     scene: Scene, argv: list[Any], rich: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = scene.pool._ports_of(scene.cloud.table).store
+    store = scene.pool._ports.store
     for work_id in scene.ids:
         work = store.get(WorkRef("email", work_id))
         assert isinstance(work, Work)

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Literal, assert_type
+from typing import Literal, Unpack, assert_type
 
 from workpool_aws import (
+    EnqueueOptions,
     ListedWork,
     NonRetryableError,
     NotFound,
@@ -13,6 +14,7 @@ from workpool_aws import (
     PayloadTooLarge,
     PoolConfig,
     Result,
+    RetryableOptions,
     RetryLater,
     RetryPolicy,
     Stats,
@@ -51,6 +53,13 @@ def enqueueing() -> None:
     assert_type(pool.enqueue_query_batch(None, "fn", [{}]), list[WorkId])
     assert_type(pool.enqueue_mutation_batch(None, "fn", [{}]), list[WorkId])
     assert_type(pool.enqueue_action(None, "fn", {}, on_complete="done", context={"user": 7}, on_complete_exclude=["success"]), WorkId)
+
+
+def wrapping(**options: Unpack[RetryableOptions]) -> WorkId:
+    shared: EnqueueOptions = {"run_after": timedelta(minutes=5), "on_complete": None}
+    pool.enqueue_mutation(None, "fn", {}, **shared)
+    pool.enqueue_query_batch(None, "fn", [{}], **shared)
+    return pool.enqueue_action(None, "fn", {}, **options)
 
 
 def asking(work_id: WorkId) -> None:

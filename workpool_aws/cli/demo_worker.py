@@ -7,9 +7,9 @@ from datetime import timedelta
 from enum import Enum
 from typing import Final, assert_never
 
+from workpool_aws.api.work import Work
 from workpool_aws.client import Workpool
 from workpool_aws.errors import NonRetryableError
-from workpool_aws.workers import Work
 
 __all__ = [
     "FOR_GOOD_ONE_IN",

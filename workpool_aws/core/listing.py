@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Final, Literal, assert_never, get_args
 
 from workpool_aws.core import limits
-from workpool_aws.core.enqueue import DEPLOYED_AS, is_decorated
 from workpool_aws.core.status import Status, instant, status_of
+from workpool_aws.core.targets import DEPLOYED_AS, is_decorated
 from workpool_aws.errors import UsageError
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME

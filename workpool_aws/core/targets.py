@@ -1,13 +1,17 @@
-"""Knows the library's own functions, which take no work items."""
+"""Tells functions that are no targets: the library's own, and decorated objects in place of a name."""
 
 from __future__ import annotations
+
+import inspect
+from typing import Final
 
 from workpool_aws.model.loop import Deployment
 from workpool_aws.model.names import names_function
 
-__all__ = ["OWN_FUNCTION", "is_own"]
+__all__ = ["DEPLOYED_AS", "OWN_FUNCTION", "is_decorated", "is_own"]
 
-OWN_FUNCTION = "a function of yours: loop, completion and watchdog are this library's own and take no work items"
+DEPLOYED_AS: Final = "the name or ARN that this handler is deployed as: in a LocalCloud what cloud.function(...) returned"
+OWN_FUNCTION: Final = "a function of yours: loop, completion and watchdog are this library's own and take no work items"
 
 
 def is_own(target: str, *, loop_arn: str | None, deployed: Deployment | None) -> bool:
@@ -16,3 +20,8 @@ def is_own(target: str, *, loop_arn: str | None, deployed: Deployment | None) ->
     if deployed is not None:
         known += [deployed.loop_arn, deployed.completion_arn]
     return any(each is not None and names_function(each, target) for each in known)
+
+
+def is_decorated(value: object) -> bool:
+    """True for an object that a decorator of this package made, which users would like to name by itself."""
+    return inspect.getattr_static(value, "__workpool__", None) is True

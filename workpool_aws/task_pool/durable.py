@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, Protocol
 
-from workpool_aws.asking import LambdaContext
-from workpool_aws.core.enqueue import Caller, encode_one, resolve_target
+from workpool_aws.api.caller import Caller, LambdaContext
+from workpool_aws.api.options import RETRY_ALLOWED, encode_one, read_target
 from workpool_aws.errors import TaskNotStarted, UsageError
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.retry import RetryPolicy
@@ -54,12 +54,12 @@ class DurableTask:
         if not callable(function):
             raise UsageError("function", function, "a callable, a coroutine function, or a worker made by @pool.action")
         if retry is not None and not isinstance(retry, bool | RetryPolicy):
-            raise UsageError("retry", retry, "None (the pool's default), False, True (the pool's default policy) or a RetryPolicy")
-        resolve_target(target, Caller())
+            raise UsageError("retry", retry, RETRY_ALLOWED)
+        read_target(target, Caller())
         self.target: Final = target
         self.retry: Final = retry
         self._function: Final = function
-        self._args: Final = encode_one(args)
+        self._args: Final = encode_one(args)[0]
         self.__qualname__ = name_of(function)
 
     @property

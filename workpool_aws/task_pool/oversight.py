@@ -16,7 +16,7 @@ from workpool_aws.tasks.records import Task, TaskFailure, Unstarted, name_of
 from workpool_aws.text import type_name
 
 if TYPE_CHECKING:
-    from workpool_aws.asking import LambdaContext
+    from workpool_aws.api.caller import LambdaContext
 
 __all__ = ["OnError", "Oversight", "TimedContext", "as_group", "tell_beside"]
 

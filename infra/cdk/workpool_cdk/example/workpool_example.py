@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-from workpool_aws import OnCompleteEvent, Work, Workpool
-from workpool_aws.client import LambdaContext
+from workpool_aws import LambdaContext, OnCompleteEvent, Work, Workpool
 
 pool = Workpool(os.environ["WORKPOOL_TABLE"], name=os.environ["WORKPOOL_POOL"])
 

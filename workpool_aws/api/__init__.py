@@ -1,0 +1,1 @@
+"""Public interface: `Workpool`, its options, and the handlers that its decorators make."""

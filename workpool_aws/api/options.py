@@ -1,0 +1,347 @@
+"""Checks and encodes the options of pools and enqueues before anything is stored."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypedDict, TypeVar
+
+from workpool_aws.api.caller import Caller
+from workpool_aws.core import limits
+from workpool_aws.core.callback import TargetKind, message_bytes_max, target_kind
+from workpool_aws.core.enqueue import Callback, Order
+from workpool_aws.core.payload import encode_object, encode_value
+from workpool_aws.core.status import OutcomeName
+from workpool_aws.core.targets import DEPLOYED_AS, is_decorated
+from workpool_aws.errors import UnknownOption, UsageError
+from workpool_aws.model.ids import EpochMs, WorkId, make_ids
+from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, POOL, TABLE
+from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.work import Kind, Outcome
+from workpool_aws.text import kind_of
+
+__all__ = [
+    "RETRY_ALLOWED",
+    "Due",
+    "EnqueueOptions",
+    "IdSequence",
+    "PoolOptions",
+    "RetryableOptions",
+    "encode_batch",
+    "encode_one",
+    "read_due",
+    "read_order",
+    "read_parallelism",
+    "read_pool_options",
+    "read_target",
+    "spelled_out",
+]
+
+Method = TypeVar("Method", bound=Callable[..., object])
+
+RETRY_ALLOWED: Final = "None (the pool's default), False, True (the pool's default policy) or a RetryPolicy"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_SECOND: Final = timedelta(seconds=1)
+_DELAY_MAX: Final = timedelta(milliseconds=limits.DELAY_MS_MAX)
+_RETENTION_MAX: Final = timedelta(seconds=limits.RETENTION_S_MAX)
+_SEQUENCES_KEPT: Final = 64
+_MANAGED: Final = ":$LATEST.PUBLISHED"
+"""The qualifier of functions on Lambda Managed Instances."""
+
+
+class EnqueueOptions(TypedDict, total=False):
+    """The options of every enqueue, for wrappers: `**options: Unpack[EnqueueOptions]`. An option left out is `None`.
+
+    run_after:
+        Earliest start, counted from now. At most 366 days. `None` and negative values mean now.
+    run_at:
+        Earliest start as a timezone-aware datetime, at most 366 days ahead. `None` and past times mean now.
+        `run_after` and `run_at` exclude each other.
+    on_complete:
+        Target that is notified at least once when the work item finishes: the ARN of a Lambda function (decorated with
+        `on_complete` or not), an SQS queue or an SNS topic, or a function's name. `None` means no callback.
+    context:
+        JSON value that the callback carries, at most 900 KB, or 254 KB for an SNS topic. Needs `on_complete`.
+    on_complete_exclude:
+        Outcomes without a callback: any of "success", "failed" and "canceled". Needs `on_complete`.
+    """
+
+    run_after: timedelta | None
+    run_at: datetime | None
+    on_complete: str | None
+    context: object
+    on_complete_exclude: Collection[OutcomeName] | None
+
+
+class RetryableOptions(EnqueueOptions, total=False):
+    """The options of enqueueing an action or a query: those of `EnqueueOptions`, and `retry`.
+
+    retry:
+        `True` means the pool's `default_retry`, `False` a single attempt. A `RetryPolicy` stands for itself. `None` means
+        the default of the kind: queries are retried, actions only with the pool's `retry_actions_by_default`.
+    """
+
+    retry: bool | RetryPolicy | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolOptions:
+    """The checked options of a pool's constructor."""
+
+    table: str
+    name: str
+    max_parallelism: int
+    default_retry: RetryPolicy
+    retry_actions_by_default: bool
+    retention_s: int | None
+    """Seconds for which a finished work item is kept; `None` means for ever."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """The earliest start of a work item, as its caller gave it: a delay, a moment, or neither."""
+
+    after_ms: int = 0
+    at: EpochMs = EpochMs(0)
+
+    def counted_from(self, now: EpochMs) -> EpochMs:
+        """The due time of a work item that is enqueued now: never in the past."""
+        return EpochMs(max(now + self.after_ms, self.at))
+
+
+def spelled_out(options: type[EnqueueOptions]) -> Callable[[Method], Method]:
+    """Show each option as a keyword argument in `inspect.signature` and `help`, instead of `**options`."""
+
+    def decorate(method: Method) -> Method:
+        signature = inspect.signature(method)
+        given = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+        hints: Mapping[str, object] = options.__annotations__
+        named = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=getattr(hint, "__forward_arg__", hint),
+            )
+            for name, hint in hints.items()
+        ]
+        vars(method)["__signature__"] = signature.replace(parameters=[*given, *named])
+        return method
+
+    return decorate
+
+
+def read_pool_options(
+    *,
+    table: object,
+    name: object,
+    max_parallelism: object,
+    default_retry: object,
+    retry_actions_by_default: object,
+    status_ttl: object,
+) -> PoolOptions:
+    """The options of a pool. Raises UsageError for a value that is not allowed."""
+    if not isinstance(table, str) or not TABLE.fullmatch(table):
+        allowed = "the name of a DynamoDB table: a str of letters, digits, '_', '-' and '.'"
+        raise UsageError("table", table, allowed)
+    if not isinstance(name, str) or not POOL.fullmatch(name):
+        longest = limits.POOL_NAME_LENGTH_MAX
+        raise UsageError("name", name, f"a str of 1 to {longest} letters, digits, '_' and '-'")
+    if not isinstance(default_retry, RetryPolicy):
+        raise UsageError("default_retry", default_retry, "a RetryPolicy")
+    if not isinstance(retry_actions_by_default, bool):
+        raise UsageError("retry_actions_by_default", retry_actions_by_default, "True or False")
+    retention_s = None
+    if status_ttl is not None:
+        if not isinstance(status_ttl, timedelta) or not timedelta(0) < status_ttl <= _RETENTION_MAX:
+            allowed = f"a timedelta above 0, at most {_RETENTION_MAX.days} days, or None (for ever)"
+            raise UsageError("status_ttl", status_ttl, allowed)
+        retention_s = -(-status_ttl // _SECOND)
+    return PoolOptions(
+        table=table,
+        name=name,
+        max_parallelism=read_parallelism(max_parallelism),
+        default_retry=default_retry,
+        retry_actions_by_default=retry_actions_by_default,
+        retention_s=retention_s,
+    )
+
+
+def read_parallelism(value: object) -> int:
+    """A number of slots; 0 pauses. Raises UsageError for anything but an int from 0 to 500."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limits.PARALLELISM_MAX:
+        raise UsageError("max_parallelism", value, f"an int from 0 to {limits.PARALLELISM_MAX}")
+    return value
+
+
+def read_order(
+    kind: Kind,
+    target: object,
+    options: Mapping[str, object],
+    *,
+    pool: PoolOptions,
+    caller: Caller,
+) -> Order:
+    """The part of an enqueue that its work items share, but for the time.
+
+    Raises:
+        UnknownOption: there is no option of this name.
+        UsageError: a value is not allowed.
+    """
+    allowed = EnqueueOptions if kind is Kind.MUTATION else RetryableOptions
+    for name, value in options.items():
+        if name not in RetryableOptions.__optional_keys__:
+            raise UnknownOption(name, value, list(allowed.__annotations__))
+    return Order(
+        kind=kind,
+        target=read_target(target, caller),
+        retry=_read_retry(kind, options.get("retry"), pool),
+        link=caller.link,
+        callback=_read_callback(options, caller),
+    )
+
+
+def read_due(options: Mapping[str, object], *, now: EpochMs) -> Due:
+    """The earliest start. Raises UsageError for a value that is not allowed, or more than a year ahead of `now`."""
+    run_after, run_at = options.get("run_after"), options.get("run_at")
+    if run_after is not None and run_at is not None:
+        raise UsageError("run_at", run_at, "None where run_after is given")
+    if run_after is not None:
+        if not isinstance(run_after, timedelta):
+            raise UsageError("run_after", run_after, "a timedelta")
+        if run_after > _DELAY_MAX:
+            raise UsageError("run_after", run_after, f"a timedelta of at most {_DELAY_MAX.days} days")
+        return Due(after_ms=-(-max(run_after, timedelta(0)) // _MILLISECOND))
+    if run_at is None:
+        return Due()
+    if not isinstance(run_at, datetime):
+        raise UsageError("run_at", run_at, "a timezone-aware datetime")
+    if run_at.utcoffset() is None:
+        raise UsageError("run_at", run_at, "timezone-aware")
+    since_epoch = run_at - _EPOCH
+    if since_epoch - now * _MILLISECOND > _DELAY_MAX:
+        raise UsageError("run_at", run_at, f"at most {_DELAY_MAX.days} days ahead")
+    return Due(at=EpochMs(-(-since_epoch // _MILLISECOND)))
+
+
+def read_target(target: object, caller: Caller) -> str:
+    """The function as it is stored: an ARN if the caller's account and region are known, else the name.
+
+    Raises UsageError for anything but the name of a function, or the ARN of a function, a version or an alias.
+    """
+    if isinstance(target, str):
+        if FUNCTION_ARN.fullmatch(target):
+            return target
+        if FUNCTION_NAME.fullmatch(target):
+            if caller.partition is None:
+                return target
+            account = f"arn:{caller.partition}:lambda:{caller.region}:{caller.account}"
+            return f"{account}:function:{target}"
+        if target.endswith(_MANAGED):
+            allowed = "a function outside of Lambda Managed Instances, which do not end code at the function's timeout"
+            raise UsageError("target", target, allowed)
+    if is_decorated(target):
+        raise UsageError("target", target, DEPLOYED_AS)
+    # Arguments in the target's place are as secret as in their own.
+    got = kind_of(target) if isinstance(target, Mapping) else target
+    allowed = "the ARN of a Lambda function, version or alias, or a function name ('name' or 'name:alias')"
+    raise UsageError("target", got, allowed)
+
+
+def _read_callback(options: Mapping[str, object], caller: Caller) -> Callback:
+    on_complete, context = options.get("on_complete"), options.get("context")
+    excluded = _read_outcomes(options.get("on_complete_exclude"))
+    if on_complete is None:
+        if context is not None:
+            allowed = "None without on_complete, since nothing would receive it"
+            raise UsageError("context", kind_of(context), allowed)
+        if excluded:
+            allowed = "empty without on_complete, since there is no callback to leave out"
+            raise UsageError("on_complete_exclude", options["on_complete_exclude"], allowed)
+        return Callback()
+    if isinstance(on_complete, str) and target_kind(on_complete) is not TargetKind.FUNCTION:
+        target = on_complete
+    else:
+        try:
+            target = read_target(on_complete, caller)
+        except UsageError:
+            if is_decorated(on_complete):
+                raise UsageError("on_complete", on_complete, DEPLOYED_AS) from None
+            got = kind_of(on_complete) if isinstance(on_complete, Mapping) else on_complete
+            allowed = "the ARN of a Lambda function, an SQS queue or an SNS topic, or a function name ('name' or 'name:alias')"
+            raise UsageError("on_complete", got, allowed) from None
+    # A context that no message to this target could ever hold is refused here, before anything is stored [WP-11].
+    room = message_bytes_max(target) - limits.CALLBACK_FRAME_BYTES_MAX
+    largest = min(limits.PAYLOAD_BYTES_MAX, room)
+    return Callback(
+        target=target,
+        context=None if context is None else encode_value(context, "context", largest),
+        outcomes=tuple(outcome for outcome in Outcome if outcome not in excluded),
+    )
+
+
+def _read_outcomes(exclude: object) -> frozenset[Outcome]:
+    known = {outcome.value: outcome for outcome in Outcome}
+    allowed = f"a list of {', '.join(map(repr, known))}"
+    if exclude is None:
+        return frozenset()
+    if isinstance(exclude, str | bytes) or not isinstance(exclude, Iterable):
+        raise UsageError("on_complete_exclude", exclude, allowed)
+    excluded: set[Outcome] = set()
+    for index, each in enumerate(exclude):
+        if not isinstance(each, str) or each not in known:
+            raise UsageError(f"on_complete_exclude[{index}]", each, allowed)
+        excluded.add(known[each])
+    return frozenset(excluded)
+
+
+def _read_retry(kind: Kind, retry: object, pool: PoolOptions) -> RetryPolicy | None:
+    """The policy that a work item is stored with; `None` means a single attempt."""
+    if retry is not None and not isinstance(retry, bool | RetryPolicy):
+        raise UsageError("retry", retry, RETRY_ALLOWED)
+    if kind is Kind.MUTATION:
+        if retry is not None:
+            raise UsageError("retry", retry, "None for a mutation, which runs at most once")
+        return None
+    if retry is None:
+        retry = kind is Kind.QUERY or pool.retry_actions_by_default
+    if isinstance(retry, bool):
+        return pool.default_retry if retry else None
+    return retry
+
+
+def encode_one(args: object) -> list[str]:
+    """The arguments of one work item as JSON. Raises UsageError for anything but a JSON object that is small enough."""
+    return [encode_object(args, "args", limits.PAYLOAD_BYTES_MAX)]
+
+
+def encode_batch(args: object) -> list[str]:
+    """The arguments of each work item of a batch as JSON, in order. Raises UsageError, which names the index."""
+    if not isinstance(args, Sequence) or isinstance(args, str | bytes | bytearray):
+        raise UsageError("args", kind_of(args), "a list of JSON objects")
+    return [encode_object(each, f"args[{index}]", limits.PAYLOAD_BYTES_MAX) for index, each in enumerate(args)]
+
+
+class IdSequence:
+    """Hands out ids that grow within one due time, so that a caller's work items keep their order.
+
+    Fresh randomness enters every id: a copy of the process (a fork, a clone of a snapshot) that goes on from the same
+    last id takes others. The sequence remembers the last few due times only: a caller that jumps between more of them
+    gets unordered ids, never equal ones.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[EpochMs, WorkId] = {}
+
+    def take(self, count: int, due: EpochMs, *, random_bits: int) -> list[WorkId]:
+        """`count` ids, at least one, for a due time: beyond the last id of that time, if it is remembered."""
+        ids = make_ids(due, random_bits=random_bits, after=self._last.pop(due, None))
+        taken = [WorkId(next(ids)) for _ in range(count)]
+        self._last[due] = taken[-1]
+        while len(self._last) > _SEQUENCES_KEPT:
+            del self._last[next(iter(self._last))]
+        return taken

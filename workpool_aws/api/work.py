@@ -1,0 +1,119 @@
+"""`Work`: the handle of a running attempt, for functions that ask for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+
+from workpool_aws import invocation
+from workpool_aws.core import limits
+from workpool_aws.core.status import instant
+from workpool_aws.errors import UsageError
+from workpool_aws.flow import status
+from workpool_aws.model.ids import EpochMs, WorkId
+from workpool_aws.model.messages import Assignment
+from workpool_aws.ports import Ports
+from workpool_aws.text import Words, type_name
+
+if TYPE_CHECKING:
+    from workpool_aws.client import Workpool
+
+__all__ = ["Work", "timer_of", "work_of"]
+
+_TIMED: Final = "the context that Lambda gives to a handler"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """The attempt that is running: received by a parameter annotated `Work`."""
+
+    work_id: WorkId
+    attempt: int
+    """1 for the first. A start that was never delivered is no attempt."""
+    deadline: datetime
+    """When Lambda ends this invocation: aware, in UTC."""
+    pool: Workpool
+    """The pool that this work item belongs to, for enqueueing more.
+
+    If it is not the pool that decorated the function, it has the options of the `Workpool` of that table and name which this program made
+    last. Without one, its `status_ttl` is that of this work item, and its default policy the library's: the first enqueue that would use
+    it logs `options_unknown`. Its limit is read from the table in any case.
+    """
+    _ports: Ports = field(repr=False, compare=False)
+    _remaining_ms: Callable[[], int] = field(repr=False, compare=False)
+
+    @property
+    def remaining(self) -> timedelta:
+        """Time until Lambda ends this invocation; never negative."""
+        return timedelta(milliseconds=self._remaining_ms())
+
+    def cancel_requested(self) -> bool:
+        """Whether somebody asked to cancel this work, by a strong read. Nobody stops the function: it may stop by itself.
+
+        Raises:
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        stored = status.load(self._ports, self.pool.name, [self.work_id])[0]
+        return stored is not None and stored.cancel_requested
+
+    def sleep(self, duration: timedelta | float) -> None:
+        """Do nothing for a timedelta or a number of seconds; in a `LocalCloud`, of its time.
+
+        Raises:
+            UsageError: negative, infinite, or neither a timedelta nor a number.
+        """
+        seconds = _seconds_of(duration)
+        sleeper = invocation.sleeper.get()
+        if sleeper is None:
+            self._ports.clock.sleep(math.ceil(seconds * 1000))
+        else:
+            sleeper(seconds)
+
+
+def work_of(assignment: Assignment, context: object, *, ports: Ports, pool: Workpool) -> Work:
+    """The handle of the attempt that an assignment starts. Raises UsageError, as `timer_of`."""
+    remaining_ms = timer_of(context)
+    return Work(
+        work_id=assignment.work_id,
+        attempt=assignment.attempts_made + 1,
+        deadline=instant(EpochMs(ports.clock.now() + remaining_ms())),
+        pool=pool,
+        _ports=ports,
+        _remaining_ms=remaining_ms,
+    )
+
+
+@runtime_checkable
+class _Timed(Protocol):
+    """The part of a Lambda context that tells the time left."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+def timer_of(context: object) -> Callable[[], int]:
+    """Reads the time left, in whole milliseconds. Raises UsageError, now or when it is read: this context does not tell it."""
+    if not isinstance(context, _Timed):
+        raise UsageError("context", None if context is None else Words(f"a value of type {type(context).__name__}"), _TIMED)
+    timed = context
+
+    def remaining_ms() -> int:
+        try:
+            left: object = timed.get_remaining_time_in_millis()
+        except Exception as error:
+            raise UsageError("context", Words(f"one that raised {type_name(error)}"), _TIMED) from error
+        if isinstance(left, bool) or not isinstance(left, int | float) or not math.isfinite(left):
+            raise UsageError("context.get_remaining_time_in_millis()", left, "a number of milliseconds")
+        # A stand-in may know no end; a deadline further ahead than any invocation's would hold the slot for as long.
+        return min(max(int(left), 0), limits.INVOCATION_MS_MAX)
+
+    return remaining_ms
+
+
+def _seconds_of(duration: object) -> float:
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        raise UsageError("duration", duration, "a timedelta or a number of seconds, not negative")
+    return seconds
