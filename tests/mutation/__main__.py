@@ -34,7 +34,8 @@ __all__ = ["EDGES", "chosen", "main", "modules_in"]
 
 EDGES: Final = (
     "adapters", "api", "asking.py", "callbacks.py", "cli", "client.py", "compose.py", "core/enqueue.py", "core/listing.py",
-    "core/payload.py", "core/redrive.py", "core/stats.py", "core/status.py", "errors.py", "handlers", "invocation.py", "settings.py", "task_pool", "tasks",
+    "core/payload.py", "core/redrive.py", "core/stats.py", "core/status.py", "errors.py", "handlers", "invocation.py", "settings.py",
+    "task_pool", "tasks",
     "workers.py",
 )  # fmt: skip
 """Where the simulation does not look: it has a mutant for each guard of the protocol, and none for these."""
