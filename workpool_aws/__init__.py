@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from workpool_aws.api.work import Work
     from workpool_aws.callbacks import OnCompleteEvent
     from workpool_aws.client import Workpool
+    from workpool_aws.core.details import PoolSummary, StoredPayload, WorkDetails
     from workpool_aws.core.listing import ListedWork, Page
     from workpool_aws.core.stats import Stats
     from workpool_aws.core.status import PoolConfig, Result, Status
@@ -41,6 +42,7 @@ __all__ = [
     "Page",
     "PayloadTooLarge",
     "PoolConfig",
+    "PoolSummary",
     "Result",
     "RetryLater",
     "RetryPolicy",
@@ -49,11 +51,13 @@ __all__ = [
     "Stats",
     "Status",
     "StoreUnavailable",
+    "StoredPayload",
     "TaskPool",
     "TasksFailed",
     "UnknownOption",
     "UsageError",
     "Work",
+    "WorkDetails",
     "WorkId",
     "Workpool",
     "WorkpoolError",
@@ -70,6 +74,7 @@ _HOMES: Final = {
     "Page": "core.listing",
     "PayloadTooLarge": "errors",
     "PoolConfig": "core.status",
+    "PoolSummary": "core.details",
     "Result": "core.status",
     "RetryLater": "errors",
     "RetryPolicy": "model.retry",
@@ -78,11 +83,13 @@ _HOMES: Final = {
     "Stats": "core.stats",
     "Status": "core.status",
     "StoreUnavailable": "errors",
+    "StoredPayload": "core.details",
     "TaskPool": "task_pool.pool",
     "TasksFailed": "errors",
     "UnknownOption": "errors",
     "UsageError": "errors",
     "Work": "api.work",
+    "WorkDetails": "core.details",
     "WorkId": "model.ids",
     "Workpool": "client",
     "WorkpoolError": "errors",

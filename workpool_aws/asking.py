@@ -8,16 +8,18 @@ from typing import Final
 
 from workpool_aws.api.caller import LambdaContext, read_caller
 from workpool_aws.core.cancel import CancelAnswer
+from workpool_aws.core.details import PoolSummary, WorkDetails
 from workpool_aws.core.listing import ListOrder, ListState, Page, check_function, check_listing, names_function
 from workpool_aws.core.stats import Stats, check_window, stats_event
 from workpool_aws.core.status import Result, Status, result_of, status_of
 from workpool_aws.errors import NotFound, UsageError
-from workpool_aws.flow import cancel, cancel_all, status
+from workpool_aws.flow import cancel, cancel_all, configure, status
+from workpool_aws.flow.details import load_details, load_pools
 from workpool_aws.flow.listing import list_works
 from workpool_aws.flow.redrive import dead_letters, redrive, redrive_each
 from workpool_aws.flow.stats import take_stats
 from workpool_aws.model.ids import WorkId
-from workpool_aws.model.work import Work
+from workpool_aws.model.work import Part, Work
 from workpool_aws.ports import Ports
 
 __all__ = ["PoolQueries"]
@@ -79,6 +81,38 @@ class PoolQueries:
         if whole is None:
             raise NotFound(work_id, "it succeeded, and its return value is gone or damaged")
         return result_of(whole)
+
+    def show(
+        self,
+        ctx: LambdaContext | None,
+        work_id: str,
+        *,
+        args: bool = False,
+        context: bool = False,
+        result: bool = False,
+    ) -> WorkDetails:
+        """Everything that is stored about a work item, by strong reads: status, function, options, attempts.
+
+        Payloads may be secret, and large ones cost further reads: each is included only if it is asked for.
+
+        Args:
+            ctx: The handler's Lambda context; `None` outside Lambda.
+            work_id: The work item.
+            args: Include its arguments.
+            context: Include the context of its callback.
+            result: Include its return value.
+
+        Raises:
+            NotFound: no such work item is known; it may be past its retention.
+            UsageError, StoreUnavailable: as `status`.
+        """
+        read_caller(ctx)
+        asked = {Part.ARGS: args, Part.CONTEXT: context, Part.RESULT: result}
+        parts = [part for part, wanted in asked.items() if wanted]
+        details = load_details(self._ports, self.name, _checked_id("work_id", work_id), parts)
+        if details is None:
+            raise NotFound(work_id)
+        return details
 
     def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer:
         """Keep a work from starting again. The answer, a str, is what holds from now on.
@@ -170,10 +204,40 @@ class PoolQueries:
             StoreUnavailable: DynamoDB did not answer: some may be redriven. Ask again: that redrives the others.
         """
         caller = read_caller(ctx)
-        wanted = check_function(fn)
-        ports = self._ports
-        ids = dead_letters(ports, self.name, lambda work: names_function(wanted, work.target))
-        return redrive_each(ports, self.name, ids, link=caller.link)
+        wanted, ports = check_function(fn), self._ports
+        return redrive_each(ports, self.name, _dead_letters(ports, self.name, wanted), link=caller.link)
+
+    def count_dead_letters(self, ctx: LambdaContext | None, fn: str | None = None) -> int:
+        """The number of dead letters that `redrive_all` would redrive now, of all functions or of one.
+
+        Reads each dead letter, from an index that may lag behind by a second or so.
+
+        Raises:
+            UsageError: `ctx` is no context, or `fn` no name or ARN.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        read_caller(ctx)
+        return len(_dead_letters(self._ports, self.name, check_function(fn)))
+
+    def is_known(self, ctx: LambdaContext | None) -> bool:
+        """True for a pool that had work once, or was given a limit.
+
+        Raises:
+            UsageError: `ctx` is no context.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        read_caller(ctx)
+        return configure.is_known(self._ports, self.name)
+
+    def pools(self, ctx: LambdaContext | None) -> tuple[PoolSummary, ...]:
+        """Every pool of this pool's table that ever had work, by name, with its limits and the state of its loop.
+
+        Raises:
+            UsageError: `ctx` is no context.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        read_caller(ctx)
+        return load_pools(self._ports)
 
     def stats(self, ctx: LambdaContext | None, window: timedelta = _WINDOW) -> Stats:
         """How the pool does. Costs some 250 read units where the backlog is long (it is counted to 1,000), else a few.
@@ -201,6 +265,10 @@ class PoolQueries:
 
     def _load_shown(self, ids: Sequence[str]) -> Sequence[Work | None]:
         return status.as_shown(self._ports, self.name, self._load(ids))
+
+
+def _dead_letters(ports: Ports, pool: str, fn: str | None) -> list[WorkId]:
+    return dead_letters(ports, pool, lambda work: names_function(fn, work.target))
 
 
 def _checked_id(field: str, work_id: object) -> str:

@@ -13,17 +13,20 @@ from workpool_aws import (
     Page,
     PayloadTooLarge,
     PoolConfig,
+    PoolSummary,
     Result,
     RetryableOptions,
     RetryLater,
     RetryPolicy,
     Stats,
     Status,
+    StoredPayload,
     StoreUnavailable,
     TaskPool,
     TasksFailed,
     UsageError,
     Work,
+    WorkDetails,
     WorkId,
     Workpool,
     WorkpoolError,
@@ -87,6 +90,14 @@ def managing(work_id: WorkId) -> None:
     assert_type(page.items[0].state, Literal["pending", "running", "finished", "unknown"])
     assert_type(pool.redrive(None, work_id), WorkId)
     assert_type(pool.redrive_all(None, fn="send-email"), int)
+    assert_type(pool.count_dead_letters(None, fn="send-email"), int)
+    details = pool.show(None, work_id, args=True)
+    assert_type(details, WorkDetails)
+    assert_type(details.status, ListedWork)
+    assert_type(details.result, StoredPayload | None)
+    assert_type(pool.pools(None), tuple[PoolSummary, ...])
+    assert_type(pool.pools(None)[0].loop, Literal["idle", "running", "waiting", "unknown"])
+    assert_type(pool.is_known(None), bool)
     stats = pool.stats(None, window=timedelta(minutes=5))
     assert_type(stats, Stats)
     assert_type(stats.error_rate, float | None)

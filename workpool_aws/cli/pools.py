@@ -7,21 +7,18 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from workpool_aws.cli.output import cell, iso, moment
-from workpool_aws.cli.target import Target, place_of, target_of
-from workpool_aws.core import limits
+from workpool_aws.cli.target import Target, target_of
 from workpool_aws.core.payload import JsonValue
 from workpool_aws.core.stats import Stats
-from workpool_aws.core.status import PoolConfig, config_of
+from workpool_aws.core.status import PoolConfig
 from workpool_aws.errors import UsageError
-from workpool_aws.model.loop import Config, Status
-from workpool_aws.model.refs import ConfigRef, Ref, StatusRef
 
 __all__ = ["run_limit", "run_pause", "run_pools", "run_resume", "run_stats"]
 
 
 def run_pause(options: argparse.Namespace) -> int:
     """`workpool pause`."""
-    target = target_of(options, may_be_new=options.new)
+    target = target_of(options, known=not options.new)
     return _say_config(target, target.pool.configure(None, paused=True))
 
 
@@ -35,7 +32,7 @@ def run_limit(options: argparse.Namespace) -> int:
     """`workpool limit [N | --reset]`."""
     if options.reset and options.limit is not None:
         raise UsageError("--reset", options.limit, "given without a number")
-    target = target_of(options, may_be_new=options.new)
+    target = target_of(options, known=not options.new)
     if options.reset:
         return _say_config(target, target.pool.configure(None, reset=True))
     if options.limit is None:
@@ -45,29 +42,17 @@ def run_limit(options: argparse.Namespace) -> int:
 
 def run_pools(options: argparse.Namespace) -> int:
     """`workpool pools`."""
-    place = place_of(options)
-    names = place.pools()
-    refs: list[Ref[Config | Status]] = [ref for name in names for ref in (ConfigRef(name), StatusRef(name))]
-    found = place.ports.store.get_many(refs)
-    rows = [(name, _config_in(found.get(ConfigRef(name))), found.get(StatusRef(name))) for name in names]
-    if place.output.as_json:
-        pools: list[JsonValue] = [{"name": name, **_config_as_json(config), "loop": _loop_of(status)} for name, config, status in rows]
-        place.output.json({"pools": pools})
+    target = target_of(options, known=False)
+    found = target.pool.pools(None)
+    if target.output.as_json:
+        pools: list[JsonValue] = [{"name": each.name, **_config_as_json(each.config), "loop": each.loop} for each in found]
+        target.output.json({"pools": pools})
     else:
-        place.output.table(
+        target.output.table(
             ("pool", "limit", "set by", "loop"),
-            [(name, _limit_of(config), _set_by(config), _loop_of(status)) for name, config, status in rows],
+            [(each.name, _limit_of(each.config), _set_by(each.config), each.loop) for each in found],
         )
     return 0
-
-
-def _config_in(found: object) -> PoolConfig:
-    config = found if isinstance(found, Config) else None
-    return config_of(config, max_parallelism_default=limits.PARALLELISM_DEFAULT)
-
-
-def _loop_of(status: object) -> str:
-    return status.state.value if isinstance(status, Status) else "unknown"
 
 
 def _limit_of(config: PoolConfig) -> str:

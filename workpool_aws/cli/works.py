@@ -10,17 +10,14 @@ from workpool_aws.cli.codes import DECLINED, UNFIT
 from workpool_aws.cli.output import cell, iso, moment, note
 from workpool_aws.cli.target import Target, confirmed, target_of
 from workpool_aws.core import limits
-from workpool_aws.core.listing import ListedWork, ListState, listed, names_function
+from workpool_aws.core.details import StoredPayload, WorkDetails
+from workpool_aws.core.listing import ListedWork, ListState
 from workpool_aws.core.payload import JsonValue
 from workpool_aws.core.status import Attempt
 from workpool_aws.errors import NotFound, UsageError
-from workpool_aws.flow import status
-from workpool_aws.flow.chunks import read_payload
-from workpool_aws.flow.redrive import dead_letters
 from workpool_aws.model.names import FUNCTION_ARN
-from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Outcome, Part, Work
+from workpool_aws.model.work import Outcome
 from workpool_aws.text import NOTHING, Words, as_line
 
 __all__ = ["run_cancel", "run_ls", "run_redrive", "run_show"]
@@ -63,24 +60,20 @@ def _page_of(target: Target, options: argparse.Namespace) -> tuple[list[ListedWo
 def run_show(options: argparse.Namespace) -> int:
     """`workpool show ID`."""
     target = target_of(options)
-    work = status.as_shown(target.ports, target.pool.name, status.load(target.ports, target.pool.name, [options.id]))[0]
-    if work is None:
-        return _unknown(target, options.id)
+    try:
+        work = target.pool.show(None, options.id, args=options.args, result=options.result)
+    except NotFound:
+        note(f"workpool: no work {cell(options.id)} is known in {target}")
+        return UNFIT
     if target.output.as_json:
         secrets: dict[str, JsonValue] = {}
         if options.args:
-            secrets["args"] = _args_of(target, work)
+            secrets["args"] = work.args.json
         if options.result:
-            secrets["result"] = _result_of(target, work)
-        target.output.json({**_as_json(listed(work)), "retry": _policy(work.retry), "link": work.link, **secrets})
+            secrets["result"] = None if work.result is None else work.result.json
+        target.output.json({**_as_json(work.status), "retry": _policy(work.retry), "link": work.link, **secrets})
         return 0
-    args = (
-        _args_of(target, work) or _GONE if options.args else f"{_size(work.args, work.args_chunks)} (--args shows them; they may be secret)"
-    )
-    returned = "-"
-    if work.outcome is Outcome.SUCCESS:
-        returned = _result_of(target, work) or _GONE if options.result else f"{_size(work.result, work.result_chunks)} (--result shows it)"
-    target.output.fields(_details(work, args=args, returned=returned))
+    target.output.fields(_details(work))
     return 0
 
 
@@ -139,7 +132,7 @@ def _cancel_all(target: Target, *, yes: bool) -> int:
 
 
 def _redrive_all(target: Target, fn: str | None, *, yes: bool) -> int:
-    count = len(dead_letters(target.ports, target.pool.name, lambda work: names_function(fn, work.target)))
+    count = target.pool.count_dead_letters(None, fn)
     if count and not confirmed(f"Redrive {_many(count, 'work')} that failed for good, or whose callback is dead, in {target}?", yes=yes):
         return DECLINED
     made = target.pool.redrive_all(None, fn) if count else 0
@@ -156,11 +149,6 @@ def _answer(target: Target, answers: dict[str, JsonValue]) -> None:
         return
     for work_id, answer in answers.items():
         target.output.line(f"{cell(work_id)}  {'-' if answer is None else answer}")
-
-
-def _unknown(target: Target, work_id: str) -> int:
-    note(f"workpool: no work {cell(work_id)} is known in {target}")
-    return UNFIT
 
 
 def _many(count: int, noun: str) -> str:
@@ -207,25 +195,20 @@ def _attempts(work: ListedWork) -> int:
     return work.previous_attempts + (0 if work.state == "pending" or work.started_at is None else 1)
 
 
-def _args_of(target: Target, work: Work) -> str | None:
-    if work.args_chunks is None:
-        return work.args
-    return read_payload(target.ports, WorkRef(work.pool, work.id), Part.ARGS, work.args_chunks)
+def _payload(payload: StoredPayload | None, hint: str) -> str:
+    if payload is None:
+        return "-"
+    if payload.missing:
+        return _GONE
+    if payload.json is not None:
+        return payload.json
+    if payload.size_bytes is not None:
+        return f"{payload.size_bytes} bytes ({hint})"
+    return f"{_many(payload.chunks, 'chunk')} of at most {limits.CHUNK_BYTES // 1024} KB ({hint})"
 
 
-def _result_of(target: Target, work: Work) -> str | None:
-    whole = status.with_result(target.ports, work)
-    return None if whole is None else whole.result
-
-
-def _size(text: str | None, chunks: int | None) -> str:
-    if chunks is None:
-        return f"{len((text or '').encode())} bytes"
-    return f"{_many(chunks, 'chunk')} of at most {limits.CHUNK_BYTES // 1024} KB"
-
-
-def _details(work: Work, *, args: str, returned: str) -> list[tuple[str, str]]:
-    shown = listed(work)
+def _details(work: WorkDetails) -> list[tuple[str, str]]:
+    shown = work.status
     return [
         ("id", shown.work_id),
         ("state", _state_of(shown) if shown.outcome is None else shown.state),
@@ -243,10 +226,10 @@ def _details(work: Work, *, args: str, returned: str) -> list[tuple[str, str]]:
         ("redrive of", shown.redrive_of or "-"),
         ("redriven as", shown.redriven_as or "-"),
         ("asked for by", cell(work.link)),
-        ("error", "-" if work.error_type is None else f"{as_line(work.error_type)}: {work.error or ''}"),
+        ("error", "-" if shown.error_type is None else f"{as_line(shown.error_type)}: {shown.error or ''}"),
         *((f"attempt {each.number}", f"{moment(each.started_at)}, {_end_of(each)}") for each in shown.attempts),
-        ("arguments", args),
-        ("result", returned),
+        ("arguments", _payload(work.args, "--args shows them; they may be secret")),
+        ("result", _payload(work.result, "--result shows it")),
     ]
 
 

@@ -210,3 +210,11 @@ def test_an_id_is_a_plain_text(world: World) -> None:
 
     assert world.pool().status(None, str(work_id)) == world.pool().status(None, WorkId(work_id))
     assert len(work_id) == 26
+
+
+def test_show_says_which_payload_is_missing(world: World) -> None:
+    work = world.put(a_work(args=None, args_chunks=1))
+
+    shown = world.pool().show(None, work.id, args=True)
+
+    assert (shown.args.missing, shown.args.json, shown.args.size_bytes, shown.args.chunks) == (True, None, None, 1)

@@ -1,0 +1,126 @@
+"""Views of one work item and of one pool, for people: `WorkDetails`, `PoolSummary`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from workpool_aws.core import limits
+from workpool_aws.core.listing import ListedWork, listed
+from workpool_aws.core.payload import JsonValue
+from workpool_aws.core.status import OutcomeName, PoolConfig, config_of
+from workpool_aws.model.ids import WorkId
+from workpool_aws.model.loop import Config, Status
+from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.work import Outcome, Part, Work
+
+__all__ = ["PoolSummary", "StoredPayload", "WorkDetails", "details_of", "summary_of"]
+
+LoopName = Literal["idle", "running", "waiting", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPayload:
+    """The arguments, the context or the return value of a work item, as they are stored."""
+
+    size_bytes: int | None
+    """Size as JSON. `None` for a payload in chunks that was not read."""
+    chunks: int
+    """Items beside the work item that hold the payload; 0 for one that fits into it."""
+    json: str | None
+    """The JSON text. `None` means that it was not asked for, or is missing."""
+    missing: bool = False
+    """True for a payload that was asked for, and whose chunks are gone or damaged."""
+
+    @property
+    def value(self) -> JsonValue:
+        """The decoded `json`; `None` where there is none."""
+        decoded: JsonValue = None if self.json is None else json.loads(self.json)
+        return decoded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkDetails:
+    """Everything that is stored about one work item: its status, its options, and payloads on request."""
+
+    status: ListedWork
+    retry: RetryPolicy | None
+    """The retry policy; `None` means a single attempt."""
+    claimed: bool
+    """True for a work item whose starts are claimed before user code runs, so that none runs twice."""
+    status_ttl: timedelta | None
+    """Time for which the finished work item is kept; `None` means for ever."""
+    on_complete: str | None
+    """Target of the callback; `None` means no callback."""
+    on_complete_exclude: tuple[OutcomeName, ...]
+    """Outcomes without a callback."""
+    link: str | None
+    """Request and trace of the caller that enqueued it; `None` means a caller outside Lambda."""
+    args: StoredPayload
+    context: StoredPayload | None
+    """`None` means that there is no context."""
+    result: StoredPayload | None
+    """The return value; `None` means that the work item has not succeeded."""
+
+    @property
+    def work_id(self) -> WorkId:
+        """The id of the work item."""
+        return self.status.work_id
+
+    @property
+    def target(self) -> str:
+        """The function: an ARN, or a name as it was enqueued."""
+        return self.status.target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSummary:
+    """One pool of a table."""
+
+    name: str
+    config: PoolConfig
+    loop: LoopName
+    """`running`; `waiting` for a due time or a free slot; `idle`; or `unknown`, for a pool without a readable status."""
+
+
+def details_of(work: Work, opened: Mapping[Part, str | None]) -> WorkDetails:
+    """The details of a work item; `opened` holds the payloads that were asked for, and `None` for a missing one."""
+
+    def stored(part: Part, text: str | None, chunks: int | None) -> StoredPayload:
+        whole = opened.get(part)
+        known = text if chunks is None else whole
+        return StoredPayload(
+            size_bytes=None if known is None else len(known.encode()),
+            chunks=chunks or 0,
+            json=whole,
+            missing=part in opened and whole is None,
+        )
+
+    has_context = work.context is not None or work.context_chunks is not None
+    return WorkDetails(
+        status=listed(work),
+        retry=work.retry,
+        claimed=work.claimed,
+        status_ttl=None if work.retention_s is None else timedelta(seconds=work.retention_s),
+        on_complete=work.on_complete,
+        on_complete_exclude=() if work.on_complete is None else tuple(each.value for each in Outcome if each not in work.callback_for),
+        link=work.link,
+        args=stored(Part.ARGS, work.args, work.args_chunks),
+        context=stored(Part.CONTEXT, work.context, work.context_chunks) if has_context else None,
+        result=stored(Part.RESULT, work.result, work.result_chunks) if work.outcome is Outcome.SUCCESS else None,
+    )
+
+
+def summary_of(pool: str, config: object, status: object) -> PoolSummary:
+    """A pool by its records, of which either may be absent or damaged: the defaults hold then, and the loop is `unknown`."""
+    return PoolSummary(
+        name=pool,
+        config=config_of(
+            config if isinstance(config, Config) else None,
+            max_parallelism_default=limits.PARALLELISM_DEFAULT,
+        ),
+        loop=status.state.value if isinstance(status, Status) else "unknown",
+    )
