@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypedDict, TypeVar
+from typing import Final, TypedDict, TypeVar, get_args
 
 from workpool_aws.api.caller import Caller
 from workpool_aws.core import limits
@@ -74,7 +74,7 @@ class EnqueueOptions(TypedDict, total=False):
     run_at: datetime | None
     on_complete: str | None
     context: object
-    on_complete_exclude: Collection[OutcomeName] | None
+    on_complete_exclude: Iterable[OutcomeName] | None
 
 
 class RetryableOptions(EnqueueOptions, total=False):
@@ -285,7 +285,7 @@ def _read_callback(options: Mapping[str, object], caller: Caller) -> Callback:
 
 
 def _read_outcomes(exclude: object) -> frozenset[Outcome]:
-    known = {outcome.value: outcome for outcome in Outcome}
+    known: dict[str, Outcome] = {name: Outcome(name) for name in get_args(OutcomeName)}
     allowed = f"a list of {', '.join(map(repr, known))}"
     if exclude is None:
         return frozenset()
