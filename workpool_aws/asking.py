@@ -50,28 +50,53 @@ class PoolQueries:
         return self._connect(self._table)
 
     def status(self, ctx: LambdaContext | None, work_id: str) -> Status:
-        """Where a work is, by a strong read: it shows everything that was acknowledged before. Never `finished` for an unknown id.
+        """The state of a work item, by a strong read: it reflects every write acknowledged before the call.
+
+        An unknown id is `unknown`, and never `finished`.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     arn = cloud.function(lambda event, context: None, name="noop")
+            ...     work_id = pool.enqueue_action(None, arn, {})
+            ...     before = pool.status(None, work_id)
+            ...     cloud.run_until_idle()
+            ...     after = pool.status(None, work_id)
+            ...     before.state, after.state, after.outcome, pool.status(None, "no such id").state
+            ('pending', 'finished', 'success', 'unknown')
 
         Raises:
-            UsageError: `ctx` is no context, or `work_id` no str. Any other str is merely unknown.
+            UsageError: `ctx` is no context, or `work_id` no str.
             StoreUnavailable: DynamoDB did not answer.
         """
         read_caller(ctx)
         return status_of(self._load_shown([_checked_id("work_id", work_id)])[0])
 
     def status_batch(self, ctx: LambdaContext | None, ids: Iterable[str]) -> list[Status]:
-        """As `status` for many works, in the order of `ids`; not one snapshot."""
+        """As `status` for many work items, in the order of `ids`. The reads are not one snapshot."""
         read_caller(ctx)
         if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
             raise UsageError("ids", ids, "a list of work ids")
         return [status_of(work) for work in self._load_shown([_checked_id(f"ids[{index}]", one) for index, one in enumerate(ids)])]
 
     def result(self, ctx: LambdaContext | None, work_id: str) -> Result | None:
-        """How a work ended, by strong reads; None while it has not.
+        """The result of a work item, by strong reads. `None` means that it has not finished.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> def divide(event, context):
+            ...     return event["a"] // event["b"]
+            >>> with LocalCloud() as cloud:
+            ...     pool, divide_arn = cloud.workpool(), cloud.function(divide)
+            ...     good, bad = pool.enqueue_action_batch(None, divide_arn, [{"a": 6, "b": 2}, {"a": 6, "b": 0}])
+            ...     cloud.run_until_idle()
+            ...     pool.result(None, good).return_value
+            ...     pool.result(None, bad).error_type
+            3
+            'ZeroDivisionError'
 
         Raises:
-            NotFound: no such work is known; it may be past its retention. Or its large return value was removed by hand.
-            UsageError, StoreUnavailable: as `status`.
+            NotFound: No work item of this id is known; it may be past its retention. Or a person removed its return value.
+            UsageError, StoreUnavailable: As `status`.
         """
         read_caller(ctx)
         work = self._load([_checked_id("work_id", work_id)])[0]
@@ -93,18 +118,26 @@ class PoolQueries:
     ) -> WorkDetails:
         """Everything that is stored about a work item, by strong reads: status, function, options, attempts.
 
-        Payloads may be secret, and large ones cost further reads: each is included only if it is asked for.
+        Payloads may be secret, and large ones cost further reads. Each is included only on request.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     work_id = pool.enqueue_action(None, "send-email", {"to": "a@example.com"})
+            ...     details = pool.show(None, work_id, args=True)
+            ...     details.target, details.claimed, details.args.value
+            ('send-email', True, {'to': 'a@example.com'})
 
         Args:
-            ctx: The handler's Lambda context; `None` outside Lambda.
-            work_id: The work item.
-            args: Include its arguments.
-            context: Include the context of its callback.
-            result: Include its return value.
+            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            work_id: The id that enqueueing returned.
+            args: Includes the arguments.
+            context: Includes the context of the callback.
+            result: Includes the return value.
 
         Raises:
-            NotFound: no such work item is known; it may be past its retention.
-            UsageError, StoreUnavailable: as `status`.
+            NotFound: No work item of this id is known; it may be past its retention.
+            UsageError, StoreUnavailable: As `status`.
         """
         read_caller(ctx)
         asked = {Part.ARGS: args, Part.CONTEXT: context, Part.RESULT: result}
@@ -115,31 +148,41 @@ class PoolQueries:
         return details
 
     def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer:
-        """Keep a work from starting again. The answer, a str, is what holds from now on.
+        """Keep a work item from starting again. Returns the answer, a str.
 
-        * "canceled": it was pending, and never starts (again). Its result is `canceled`.
-        * "requested": it is running; nobody stops it, and no retry follows. A worker may look (`Work.cancel_requested`). If it succeeds all
-          the same, it is a success; if it fails where a retry would have followed, it is `canceled`.
-        * "finished": it was over, and stays as it was.
-        * "unknown": no such work is known; nothing changed.
+        * "canceled": it was pending, and never starts again. Its result is `canceled`.
+        * "requested": it is running and will not be interrupted or retried. The worker can look at
+          `Work.cancel_requested`. A success still counts as one; a failure that would have been retried is `canceled`.
+        * "finished": it had finished, and is unchanged.
+        * "unknown": no work item of this id is known. Nothing changed.
+
+            >>> from datetime import timedelta
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     work_id = pool.enqueue_action(None, "send-email", {}, run_after=timedelta(days=1))
+            ...     str(pool.cancel(None, work_id)), pool.result(None, work_id).kind
+            ('canceled', 'canceled')
 
         Raises:
             UsageError: `ctx` is no context, or `work_id` no str. Nothing was changed.
-            StoreUnavailable: DynamoDB did not answer: it may or may not be canceled. Ask again, that does no harm.
+            StoreUnavailable: DynamoDB did not answer. The work item may or may not be canceled; repeating the call does no
+                harm.
         """
         read_caller(ctx)
         return cancel.cancel(self._ports, self.name, WorkId(_checked_id("work_id", work_id)))
 
     def cancel_all(self, ctx: LambdaContext | None) -> None:
-        """Cancel everything that was enqueued in this pool before this call, due or not. When it returns, none of it starts any more.
+        """Cancel everything that was enqueued in this pool before this call. When it returns, none of it starts any more.
 
-        Three small writes, however much there is: the loop then cancels work by work, some thousand a second, and `on_complete` targets
-        are told as of any cancel. Until it comes to a work, that is `pending` with `cancel_requested`. What runs gets a request, as by
-        `cancel`; what was about to start may still run. What is enqueued later is not touched; what is enqueued meanwhile may be.
+        The call makes three small writes, whatever the backlog. The loop then cancels the work items one by one, about a
+        thousand a second, each with its callback as after `cancel`. Until the loop reaches it, a work item is `pending` with
+        `cancel_requested`. Running work items get a request, as by `cancel`, and one that was about to start may still run.
+        Work items enqueued after the call are not affected; those enqueued during the call may be.
 
         Raises:
             UsageError: `ctx` is no context. Nothing was changed.
-            StoreUnavailable: DynamoDB did not answer: it may or may not hold. Ask again, that does no harm.
+            StoreUnavailable: DynamoDB did not answer. The cancel may or may not hold; repeating the call does no harm.
         """
         caller = read_caller(ctx)
         cancel_all.cancel_all(self._ports, self.name, by=caller.name)
@@ -153,23 +196,33 @@ class PoolQueries:
         limit: int = 50,
         after: str | None = None,
     ) -> Page:
-        """One page of the pool's works. What is pending, running or dead is found without reading over the works that are finished.
+        """One page of the pool's work items. Pending, running and dead ones are found without reading finished ones.
 
-        The order is that of the due time, as it was enqueued; of pending works, that of the time they are due now; of dead ones, that of
-        their failure, or of their callback's. At most 2,000 rows are read: a page of finished works of one function may be short, and still
-        name a `next`.
+        Work items come in the order of their due time at enqueue. Pending ones come in the order of their present due time,
+        dead ones in that of their failure, or of their callback's. The call reads at most 2,000 rows, so a page of one
+        function's finished work items may be short and still have a `next`.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     ids = pool.enqueue_action_batch(None, "send-email", [{"n": n} for n in range(3)])
+            ...     first = pool.list(None, state="pending", limit=2)
+            ...     second = pool.list(None, state="pending", limit=2, after=first.next)
+            ...     [work.work_id for page in (first, second) for work in page.items] == ids, second.next
+            (True, None)
 
         Args:
-            ctx: The handler's Lambda context; None outside Lambda.
-            state: "pending" (due or later), "running", "finished" (however they ended), or "dead" (failed for good and not redriven, or,
-                however it ended, with a dead `callback`: these come from an index, which may lag behind a second or so). None: all.
-            fn: Only works of this function: an ARN, as it was enqueued, or a name. None: of any.
+            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            state: "pending" (due now or later), "running", "finished" (with any outcome), or "dead" (failed for good and not
+                redriven, or with a dead `callback`). Dead ones come from an index, which may lag behind by a second or so.
+                `None` means all.
+            fn: An ARN as it was enqueued, or a name: only work items of this function. `None` means any function.
             order: "oldest" or "newest" first.
-            limit: At most so many works, 1 to 1,000.
-            after: The `next` of the page before; None: the first page.
+            limit: The most work items of the page, 1 to 1,000.
+            after: The `next` of the page before. `None` means the first page.
 
         Raises:
-            UsageError: a value is not allowed, or `after` is from another question.
+            UsageError: A value is not allowed, or `after` comes from a page of another state or order.
             StoreUnavailable: DynamoDB did not answer.
         """
         read_caller(ctx)
@@ -177,31 +230,44 @@ class PoolQueries:
         return list_works(self._ports, self.name, listing)
 
     def redrive(self, ctx: LambdaContext | None, work_id: str) -> WorkId:
-        """Make a new work from one that failed for good: same function, arguments and policy, due now, all attempts before it.
+        """Enqueue a failed work item again: same function, arguments and policy, due now, with all its attempts.
 
-        The failed work keeps its outcome, leaves the dead letters, and names the new one, as the new one names it. It is done once: a
-        second call makes nothing and returns the id of the first one's work, whatever became of that.
+        The failed work item keeps its outcome and leaves the dead letters; it and the new one name each other. This happens
+        once. A second call makes nothing, and returns the id of the work item that the first call made.
 
-        A work whose callback is dead is not run again, however it ended: its callback is delivered again, with all tries before it, and its
-        own id is returned. If it failed for good as well, it stays among the dead letters for that, and a further call makes a new work.
+        A work item with a dead callback does not run again. Its callback is delivered again, with all its tries, and the
+        call returns its own id. If the work item failed for good as well, it stays among the dead letters for that, and a
+        further call makes a new work item.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> def fragile(event, context):
+            ...     raise ConnectionError("no route")
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     failed = pool.enqueue_action(None, cloud.function(fragile), {})
+            ...     cloud.run_until_idle()
+            ...     again = pool.redrive(None, failed)
+            ...     again == pool.redrive(None, failed), pool.show(None, again).status.redrive_of == failed
+            (True, True)
 
         Raises:
-            NotFound: no such work is known; it may be past its retention.
-            UsageError: the work neither failed for good nor has a dead callback. Nothing was made.
-            StoreUnavailable: DynamoDB did not answer: it may or may not be redriven. Ask again, that does no harm; but of a work that both
-                failed and has a dead callback, ask `status` first which of the two was meant.
+            NotFound: No work item of this id is known; it may be past its retention.
+            UsageError: The work item neither failed for good nor has a dead callback. Nothing was made.
+            StoreUnavailable: DynamoDB did not answer. The work item may or may not be redriven; repeating the call does no
+                harm. For a work item that both failed and has a dead callback, `status` shows which of the two was redriven.
         """
         caller = read_caller(ctx)
         return redrive(self._ports, self.name, _checked_id("work_id", work_id), link=caller.link)
 
     def redrive_all(self, ctx: LambdaContext | None, fn: str | None = None) -> int:
-        """Redrive every dead letter, or those of one function, each as `redrive` does; how many this call redrove.
+        """Redrive every dead letter, or those of one function, each as `redrive` does. Returns their number.
 
-        What dies while it runs, or died a moment ago, may be left for the next call; so is a failure whose callback was dead as well.
+        A work item that dies during the call, or died a moment before, may be left for the next call. So is a failure whose
+        callback was dead as well.
 
         Raises:
             UsageError: `ctx` is no context, or `fn` no name or ARN. Nothing was made.
-            StoreUnavailable: DynamoDB did not answer: some may be redriven. Ask again: that redrives the others.
+            StoreUnavailable: DynamoDB did not answer. Some may be redriven; repeating the call redrives the others.
         """
         caller = read_caller(ctx)
         wanted, ports = check_function(fn), self._ports
@@ -240,21 +306,31 @@ class PoolQueries:
         return load_pools(self._ports)
 
     def stats(self, ctx: LambdaContext | None, window: timedelta = _WINDOW) -> Stats:
-        """How the pool does. Costs some 250 read units where the backlog is long (it is counted to 1,000), else a few.
+        """Backlog, rates and lags of the pool.
+
+        A call costs a few read units; with a long backlog, which it counts to 1,000, about 250.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     ids = pool.enqueue_action_batch(None, "send-email", [{}] * 3)
+            ...     stats = pool.stats(None)
+            ...     stats.pending, stats.running, stats.executions
+            (3, 0, 0)
 
         Args:
-            ctx: The handler's Lambda context; None outside Lambda.
-            window: How far back executions, rates and lags are counted, from a minute to 7 days.
+            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            window: The time over which executions, rates and lags are counted, from a minute to 7 days.
 
         Raises:
-            UsageError: a value is not allowed.
+            UsageError: A value is not allowed.
             StoreUnavailable: DynamoDB did not answer.
         """
         read_caller(ctx)
         return take_stats(self._ports, self.name, window_ms=check_window(window))
 
     def log_stats(self, ctx: LambdaContext | None, window: timedelta = _WINDOW) -> None:
-        """Log what `stats` says as one structured event, `stats`, whatever the log level. Raises as `stats` does."""
+        """Log the result of `stats` as one structured event named `stats`, at any log level. Raises as `stats` does."""
         read_caller(ctx)
         window_ms = check_window(window)
         ports = self._ports

@@ -1,4 +1,4 @@
-"""Owns what turns a function into an `on_complete` handler: the Lambda handler around it, and the event that it receives."""
+"""`CallbackHandler`, the Lambda handler that `@pool.on_complete` makes, and the event of its function."""
 
 from __future__ import annotations
 
@@ -29,19 +29,32 @@ _SHAPE: Final = "what a pool sends to an on_complete target: work_id, context, r
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnCompleteEvent:
-    """How a work ended, as its `on_complete` target is told. It may be told more than once."""
+    """The outcome of a work item, as its `on_complete` handler receives it. It may arrive more than once.
+
+    A handler's plain function can be tested with one:
+
+        >>> from workpool_aws import OnCompleteEvent, Result, WorkId, Workpool
+        >>> pool = Workpool("my-table")
+        >>> @pool.on_complete
+        ... def email_sent(event: OnCompleteEvent) -> str:
+        ...     return f"{event.context}: {event.result.kind}"
+        >>> failed = Result(kind="failed", error="timed out", error_type="TimeoutError")
+        >>> work_id = WorkId("01KDV000000000000000000000")
+        >>> email_sent.function(OnCompleteEvent(work_id=work_id, context="user 7", result=failed))
+        'user 7: failed'
+    """
 
     work_id: WorkId
     context: JsonValue
-    """What the enqueue gave as `context`, after JSON; None: nothing."""
+    """The `context` of the enqueue, after JSON. `None` means that it had none."""
     result: Result
 
 
 class CallbackHandler(Generic[R]):
-    """A Lambda handler made of a function, by `@pool.on_complete`.
+    """The Lambda handler that `@pool.on_complete` makes of a function.
 
-    It runs the function, and then marks the callback as delivered. When the function raises, so does the handler: Lambda may retry it, and
-    later the pool sends the callback again, up to twelve times.
+    The handler runs the function, and then marks the callback as delivered. When the function raises, so does the handler.
+    Lambda may retry it, and later the pool sends the callback again, up to twelve times.
     """
 
     __workpool__: Final = True
@@ -64,18 +77,19 @@ class CallbackHandler(Generic[R]):
         return f"<on_complete handler {self.__qualname__}; as a plain function: {self.__qualname__}.handler>"
 
     def __call__(self, event: object, context: object) -> None:  # noqa: ARG002 - Lambda's signature
-        """What Lambda calls.
+        """Handle one event, as Lambda calls it.
 
         Raises:
-            UsageError: the event is no callback of a pool, or of one that this function does not serve. The function did not run.
-            StoreUnavailable: the function ran, but that could not be marked: it may be called again.
+            UsageError: The event is no callback, or one of a pool that this function does not serve. The function did not
+                run.
+            StoreUnavailable: The function ran, but DynamoDB did not record it. It may be called again.
         """
         if not isinstance(event, Mapping):
             raise UsageError("event", Words(type(event).__name__), _SHAPE)
-        told, ticket = _read(event), ticket_in(event)
+        completed, ticket = _read(event), ticket_in(event)
         if ticket is not None:
             refuse_other_pools(f"event.{WORKPOOL_KEY}.pool", ticket.pool)
-        self.function(told)
+        self.function(completed)
         after_body = invocation.after_body.get()
         if after_body is not None:
             after_body()
@@ -84,10 +98,10 @@ class CallbackHandler(Generic[R]):
 
 
 def ticket_in(event: Mapping[object, object]) -> CallbackTicket | None:
-    """By what this callback is to be acknowledged; None: its sender does not wait for that.
+    """The ticket that acknowledges this callback. `None` means that its sender waits for no acknowledgement.
 
     Raises:
-        UsageError: the event has a damaged ticket.
+        UsageError: The event has a damaged ticket.
     """
     if WORKPOOL_KEY not in event:
         return None

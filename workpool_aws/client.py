@@ -57,7 +57,7 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 class _NotGiven(int):
-    """A default that can be told from the same number given explicitly."""
+    """A default, distinguishable from the same number given explicitly."""
 
 
 _PARALLELISM: Final = _NotGiven(limits.PARALLELISM_DEFAULT)
@@ -67,15 +67,26 @@ _LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class Workpool(PoolQueries):
-    """One pool of one table: enqueues work items, reports on them, and decorates the functions that run them.
+    """One pool of one table: enqueues work items, reads them, and decorates the functions that run them.
 
-    Making one calls nothing and loads no SDK. Threads may share it; make it once, beside the handler.
+    Making one calls nothing and loads no SDK. Threads may share it. Make it once, beside the handler.
+
+        >>> from workpool_aws.local import LocalCloud
+        >>> def send_email(event, context):
+        ...     return f"sent to {event['to']}"
+        >>> with LocalCloud() as cloud:
+        ...     send_arn = cloud.function(send_email)
+        ...     pool = cloud.workpool("email", max_parallelism=3)  # in AWS: Workpool("my-table", "email")
+        ...     work_id = pool.enqueue_action(None, send_arn, {"to": "a@example.com"})
+        ...     cloud.run_until_idle()
+        ...     pool.result(None, work_id).return_value
+        'sent to a@example.com'
 
     Args:
         table: The DynamoDB table.
         name: The pool. Pools of one table share nothing but the table.
-        max_parallelism: The most work items of the pool that run at a time, 0 to 500; 0 pauses. Given explicitly it becomes the
-            pool's base, written by the first enqueue of the process; `configure` overrides it.
+        max_parallelism: The most work items of the pool that run at a time, 0 to 500; 0 pauses. A limit given
+            explicitly becomes the pool's base, written by the first enqueue of the process. `configure` overrides it.
         default_retry: The policy meant by `retry=True`, and by queries.
         retry_actions_by_default: Retries actions that say nothing about `retry`.
         status_ttl: Time for which a finished work item is kept; `None` means for ever.
@@ -135,16 +146,28 @@ class Workpool(PoolQueries):
         Without a retry policy a decorated function never runs twice. With one it runs until it succeeds, fails for good,
         or has no attempt left.
 
+            >>> from datetime import timedelta
+            >>> from workpool_aws.local import LocalCloud
+            >>> def charge(event, context):
+            ...     return event["cents"]
+            >>> with LocalCloud() as cloud:
+            ...     pool, charge_arn = cloud.workpool(), cloud.function(charge)
+            ...     later = timedelta(hours=1)
+            ...     work_id = pool.enqueue_action(None, charge_arn, {"cents": 250}, retry=True, run_after=later)
+            ...     pool.status(None, work_id).state
+            'pending'
+
         Args:
-            ctx: The handler's Lambda context; `None` outside Lambda.
-            target: A Lambda function, version or alias: an ARN or a name. With a context a name means its account and
+            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            target: The ARN or name of a Lambda function, version or alias. With a context a name means its account and
                 region.
             args: A JSON object of at most 900 KB.
             options: See `RetryableOptions`.
 
         Raises:
-            UsageError: a value is not allowed (`PayloadTooLarge`: the arguments). Nothing was stored.
-            StoreUnavailable: DynamoDB did not answer. `maybe_enqueued` names what may have been stored; nothing else was.
+            UsageError: A value is not allowed (`PayloadTooLarge`: the arguments). Nothing was stored.
+            StoreUnavailable: DynamoDB did not answer. `maybe_enqueued` names the ids that may have been stored; no other
+                was.
         """
         return self._submit(Kind.ACTION, ctx, target, encode_one(args), options)[0]
 
@@ -161,9 +184,20 @@ class Workpool(PoolQueries):
         A batch is no transaction: work items are stored one by one, and some may run before the last is stored. An empty
         batch stores nothing and returns `[]`.
 
+            >>> from workpool_aws.local import LocalCloud
+            >>> def square(event, context):
+            ...     return event["n"] ** 2
+            >>> with LocalCloud() as cloud:
+            ...     pool, square_arn = cloud.workpool(), cloud.function(square)
+            ...     ids = pool.enqueue_action_batch(None, square_arn, [{"n": n} for n in range(4)])
+            ...     cloud.run_until_idle()
+            ...     [pool.result(None, work_id).return_value for work_id in ids]
+            [0, 1, 4, 9]
+
         Raises:
-            UsageError: as `enqueue_action`, naming the index: `args[3].x`. Nothing was stored.
-            StoreUnavailable: `maybe_enqueued` names the ids of all: each is either stored and will run, or does not exist.
+            UsageError: As `enqueue_action`, with the index, as in `args[3].x`. Nothing was stored.
+            StoreUnavailable: DynamoDB did not answer. `maybe_enqueued` names all ids. Each is either stored and will run, or
+                does not exist.
         """
         return self._submit(Kind.ACTION, ctx, target, encode_batch(args), options)
 
@@ -222,17 +256,29 @@ class Workpool(PoolQueries):
         paused: bool | None = None,
         reset: bool = False,
     ) -> PoolConfig:
-        """Override the pool's limit, whatever programs say. When it returns, no start is made any more that it forbids; what runs goes on.
+        """Override the limit that programs and the deployment set. When this returns, no new start exceeds the limit.
+
+        Running work is unaffected.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool("email", max_parallelism=10)
+            ...     pool.configure(None, max_parallelism=2).max_parallelism
+            ...     pool.configure(None, paused=True).paused
+            ...     pool.configure(None, reset=True).max_parallelism
+            2
+            True
+            10
 
         Args:
-            ctx: The handler's Lambda context; None outside Lambda.
-            max_parallelism: 0 to 500; None: as it is.
-            paused: True: start nothing, go on accepting. False: resume. None: as it is.
-            reset: Drop the whole override first.
+            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            max_parallelism: 0 to 500. `None` leaves the limit as it is.
+            paused: `True` starts nothing, and goes on accepting. `False` resumes. `None` leaves it as it is.
+            reset: Drops the whole override first.
 
         Raises:
-            UsageError: a value is not allowed, or nothing was asked for. Nothing was changed.
-            StoreUnavailable: DynamoDB did not answer: the change may or may not hold. Say it again.
+            UsageError: A value is not allowed, or no change was given. Nothing was changed.
+            StoreUnavailable: DynamoDB did not answer. The change may or may not hold; repeating it does no harm.
         """
         caller = read_caller(ctx)
         if max_parallelism is not None:
@@ -254,7 +300,7 @@ class Workpool(PoolQueries):
         return self._config_of(changed)
 
     def config(self, ctx: LambdaContext | None) -> PoolConfig:
-        """The limit in force and where it comes from. Where nobody ever set one, the base is this object's own.
+        """The limit in force and its source. In a pool without a stored limit, the base is that of this object.
 
         Raises:
             UsageError: `ctx` is no context.
@@ -264,30 +310,56 @@ class Workpool(PoolQueries):
         return self._config_of(configure.load(self._ports, self.name))
 
     def action(self, function: Callable[P, R]) -> Worker[P, R]:
-        """Make a function a worker: the Lambda handler that takes its arguments from the pool, and reports what it returns or raises.
+        """Make a function a worker: a Lambda handler that gets its arguments from the pool, and reports the outcome.
 
-        Arguments are validated by pydantic from the signature; a parameter annotated `Work` receives the handle of the attempt. The plain
-        function stays at `.function`. Which table and pool it reports to says each event, so one function may serve many pools; an event
-        without an assignment is validated, run and answered directly.
+        Pydantic validates the arguments by the function's signature. A parameter annotated `Work` receives the handle of
+        the attempt. The plain function stays at `.function`.
+
+        Table and pool of a report come from the event, so one function may serve many pools. An event without an
+        assignment is validated, run and answered directly.
+
+            >>> from workpool_aws import Workpool
+            >>> pool = Workpool("my-table")
+            >>> @pool.action
+            ... def send_email(to: str, template: str = "welcome") -> dict[str, str]:
+            ...     return {"to": to, "template": template}
+            >>> send_email.function("a@example.com")
+            {'to': 'a@example.com', 'template': 'welcome'}
 
         Raises:
-            UsageError: the function is async, a generator or a class, or has parameters that cannot be given by name.
+            UsageError: The function is async, a generator or a class, or has parameters that cannot be given by name.
         """
         return Worker(function, connect=self._connect, make_work=self._make_work)
 
     def query(self, function: Callable[P, R]) -> Worker[P, R]:
-        """As `action`, for a function that only reads: what an enqueue calls it decides about retries, not the decorator."""
+        """As `action`, for a function that only reads. Retries depend on the enqueue, not on the decorator."""
         return self.action(function)
 
     def on_complete(self, function: Callable[[OnCompleteEvent], R]) -> CallbackHandler[R]:
-        """Make a function the handler of callbacks: a Lambda handler to be named as `on_complete`.
+        """Make a function a handler of callbacks: a Lambda handler that an enqueue names as `on_complete`.
 
-        The function is called at least once for each work that ended, with an `OnCompleteEvent`. When it returns, the callback is
-        delivered; when it raises, it will be called again, up to about a dozen times, and then the callback is `dead`. The plain function
-        stays at `.function`. Which table and pool the work is of says each event, so one handler may serve many pools.
+        The function is called at least once for each finished work item, with an `OnCompleteEvent`. When it returns, the
+        callback is delivered. When it raises, it is called again, up to about a dozen times; then the callback is `dead`.
+        The plain function stays at `.function`. One handler may serve many pools, since each event names its table and
+        pool.
+
+            >>> from workpool_aws import OnCompleteEvent
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...
+            ...     @pool.on_complete
+            ...     def email_sent(event: OnCompleteEvent) -> None:
+            ...         print(event.context, event.result.kind)
+            ...
+            ...     send_arn = cloud.function(lambda event, context: "sent", name="send")
+            ...     done_arn = cloud.function(email_sent)
+            ...     work_id = pool.enqueue_action(None, send_arn, {}, on_complete=done_arn, context={"user": 7})
+            ...     cloud.run_until_idle()
+            {'user': 7} success
 
         Raises:
-            UsageError: the function is async, a generator or a class, or does not take one argument.
+            UsageError: The function is async, a generator or a class, or does not take one argument.
         """
         return CallbackHandler(function, connect=self._connect)
 
@@ -331,12 +403,12 @@ class Workpool(PoolQueries):
         return list(stored.ids)
 
     def _epoch_in(self, store: Store) -> int:
-        # One pool object may meet several tables of its name, in tests: what it knows of one is nothing to another.
+        # In tests one pool object may meet several tables of its name, each with an epoch of its own.
         return self._epoch_seen[1] if self._epoch_seen is not None and self._epoch_seen[0] is store else 0
 
     def _say_base(self, ports: Ports, caller: Caller) -> None:
-        """Once a process: the pool is known to the watchdog, and what this object says about its limit is its base."""
-        # No lock around the call: two first enqueues at the same time may both say it, which does no harm; waiting for each other would.
+        """Register the pool with the watchdog, and write this object's limit as the base; once a process."""
+        # Without a lock: two first enqueues at a time may both write it, which does no harm. Waiting for each other would.
         if self._base_said_to is ports.store:
             return
         kick.ensure_registered(ports, self.name)
@@ -352,19 +424,19 @@ class Workpool(PoolQueries):
         return work_of(assignment, context, ports=ports, pool=pool)
 
     def _pool_of(self, ports: Ports, name: str, retention_s: int | None) -> Workpool:
-        """The pool of a work item that a worker of this pool runs, with the options that are known of it."""
+        """The pool of a work item that a worker of this pool runs, with its options as far as they are known."""
         if (ports.table, name) == (self.table, self.name):
             return self
         pool = Workpool(ports.table, name, ports=ports)
         _drop((pool.table, pool.name), pool)
         known = _options_of(ports, name)
         if known is None:
-            # How long its work items are kept is stored with each of them; its default policy is nowhere.
+            # The retention is stored with each work item; the pool's default policy is stored nowhere.
             pool._options = replace(pool._options, retention_s=retention_s)
             pool._retry_is_known = False
         else:
             pool._options = known
-        # A pool that has started a work is known already, and this object says nothing about its limit.
+        # A pool that has started a work item is registered, and this object has no limit of its own.
         pool._base_said_to = ports.store
         return pool
 
@@ -382,7 +454,7 @@ class _Made:
     pool: ReferenceType[Workpool]
     options: PoolOptions
     store: Store | None
-    """Of a pool that was given ports: it says nothing about a table of that name in another cloud."""
+    """Store of a pool with ports of its own, whose options do not hold for a table of that name in another cloud."""
 
 
 _made: Final[dict[tuple[str, str], tuple[_Made, ...]]] = {}
@@ -392,13 +464,13 @@ _warned_of: Final[set[tuple[str, str]]] = set()
 
 def _remember(pool: Workpool, options: PoolOptions, ports: Ports | None) -> None:
     key = (options.table, options.name)
-    # The store of a cloud that is gone is let go of with its pools.
+    # The entry goes with its pool, and with it the store of a cloud that is gone.
     made = _Made(ref(pool, lambda _: _drop(key, None)), options, None if ports is None else ports.store)
     _made[key] = (*_made.get(key, ()), made)
 
 
 def _drop(key: tuple[str, str], pool: Workpool | None) -> None:
-    """Forget this pool, and those that are gone."""
+    """Forget this pool, and every pool that no longer exists."""
     left = tuple(each for each in _made.get(key, ()) if each.pool() not in {None, pool})
     if left:
         _made[key] = left

@@ -1,31 +1,31 @@
-"""Every error this package raises, split by who must act. Bottom of the import graph: only `text` is below.
+"""Every error of this package, by the one who has to act.
 
-The caller made a mistake, nothing was written:
+The caller made a mistake, and nothing was written:
 
 * WorkpoolError
   * UsageError (also a ValueError)       a value is not allowed: "FIELD must be ALLOWED; got VALUE"
-    * PayloadTooLarge                    arguments, context or result above the limit
+    * PayloadTooLarge                    arguments, context or result are above the limit
     * UnknownOption (also a TypeError)   a keyword argument that the call does not have
-  * NotFound                             no work of this id is known (never enqueued, or past its retention)
-  * TaskPoolClosed (also a RuntimeError) a task was added to a pool that is done: nothing of it was added
+  * NotFound                             no work item of this id is known (never enqueued, or past its retention)
+  * TaskPoolClosed (also a RuntimeError) a task was added to a pool that is done, and nothing of it was added
 
-AWS did not answer; try again, or let the pool's own repair do it:
+AWS did not answer; try again, or leave it to the pool's own repair:
 
-  * StoreUnavailable                     says what may have been written
+  * StoreUnavailable                     names the ids that may have been written
 
-Background tasks of this process went wrong; each error says what became of its task:
+Background tasks of this process went wrong; each error describes the state of its task:
 
   * TasksFailed (also an ExceptionGroup) the errors of all tasks that a drain has to report: what they raised, or
-    * TaskExited                         a task raised what is no Exception (SystemExit, say); the process went on
+    * TaskExited                         a task raised an exception such as SystemExit; the process went on
     * TaskCanceled                       a coroutine was canceled, by itself or because time ran out
-    * TaskNotStarted                     no time was left to start it: it did not run, and will not
-    * TaskStillRunning                   it had started, and nobody could wait any longer: it may or may not end
+    * TaskNotStarted                     no time was left to start the task; it did not run, and will not
+    * TaskStillRunning                   the task had started, and no time was left to wait; it may or may not end
 
-Raised by user code inside a worker, read by the pool (not WorkpoolErrors: `except WorkpoolError` must not swallow them):
+User code raises these inside a worker. They are no WorkpoolErrors, so that `except WorkpoolError` does not swallow them:
 
-* NonRetryableError                      fail now, whatever the retry policy says
-* RetryLater                             fail this attempt, try again after a delay of the worker's choosing
-* Snooze                                 run this attempt again after a delay; nothing failed, no attempt is spent
+* NonRetryableError                      fail now, without the retries that the policy allows
+* RetryLater                             fail this attempt, and try again after a delay that the worker chooses
+* Snooze                                 run this attempt again after a delay; nothing failed, and no attempt is spent
 """
 
 from __future__ import annotations
@@ -69,7 +69,14 @@ class WorkpoolError(Exception):
 class UsageError(WorkpoolError, ValueError):
     """A value is not allowed. Nothing was stored, sent or started.
 
-    The message is "FIELD must be ALLOWED; got VALUE", on one line and of bounded length, whatever the value's `repr` does.
+    The message is "FIELD must be ALLOWED; got VALUE", on one line and of bounded length.
+
+        >>> from workpool_aws import UsageError, Workpool
+        >>> try:
+        ...     Workpool("my-table", max_parallelism=-1)
+        ... except UsageError as error:
+        ...     print(error)
+        max_parallelism must be an int from 0 to 500; got -1
     """
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
@@ -80,7 +87,7 @@ class UsageError(WorkpoolError, ValueError):
 
 
 class PayloadTooLarge(UsageError):
-    """Arguments or a result are larger than the limit. Nothing was stored, sent or started."""
+    """Arguments, a context or a result are larger than the limit. Nothing was stored, sent or started."""
 
     def __init__(self, field: str, size_bytes: int, limit_bytes: int) -> None:
         WorkpoolError.__init__(
@@ -96,8 +103,16 @@ class PayloadTooLarge(UsageError):
 class UnknownOption(UsageError, TypeError):
     """The call has no option of this name. Nothing was stored, sent or started.
 
-    A `TypeError` as well, as for any other Python function. The message lists the options, and suggests one that is spelled alike. It
-    does not quote the value, which may be secret.
+    Also a `TypeError`, as for any Python function. The message lists the options and suggests the closest one. It does not
+    quote the value, which may be secret.
+
+        >>> from workpool_aws import UnknownOption, Workpool
+        >>> pool = Workpool("my-table")
+        >>> try:
+        ...     pool.enqueue_mutation(None, "charge", {}, run_afer=60)
+        ... except UnknownOption as error:
+        ...     print(error)
+        run_afer must be one of the options run_after, ... (did you mean run_after?); got a value of type int
     """
 
     def __init__(self, name: str, value: object, options: Sequence[str]) -> None:
@@ -107,19 +122,24 @@ class UnknownOption(UsageError, TypeError):
 
 
 class NotFound(WorkpoolError):
-    """No work of this id is known: it was never enqueued, or its retention is over. Or, as `missing` says, something of it is gone."""
+    """No work item of this id is known: it was never enqueued, or its retention is over. Or part of its payload is missing.
+
+    Attributes:
+        work_id: The id that was asked for.
+    """
 
     def __init__(self, work_id: str, missing: str | None = None) -> None:
-        unknown = f"no work {shown(work_id)} is known: it was never enqueued, or its retention is over"
-        super().__init__(unknown if missing is None else f"work {shown(work_id)}: {missing}")
+        unknown = f"no work item {shown(work_id)} is known: it was never enqueued, or its retention is over"
+        super().__init__(unknown if missing is None else f"work item {shown(work_id)}: {missing}")
         self.work_id = work_id
 
 
 class StoreUnavailable(WorkpoolError):
     """DynamoDB did not answer, after the SDK's own retries.
 
-    `maybe_enqueued` holds the ids of works that may have been stored before the failure (empty unless enqueueing): each of them
-    either runs, or never existed; `Workpool.status` tells which.
+    Attributes:
+        maybe_enqueued: Ids of work items that an enqueue may have stored before the failure. Each of them either runs, or
+            never existed; `Workpool.status` shows which.
     """
 
     def __init__(self, message: str, *, maybe_enqueued: tuple[str, ...] = ()) -> None:
@@ -128,50 +148,85 @@ class StoreUnavailable(WorkpoolError):
 
 
 class TaskPoolClosed(WorkpoolError, RuntimeError):
-    """The task pool is done, or being so: nothing of this call was added."""
+    """The task pool is done, or about to be. Nothing of this call was added."""
 
 
 class TaskExited(WorkpoolError):
-    """A background task raised what is no Exception, as SystemExit: its `__cause__`. Neither the process nor the pool's thread ended."""
+    """A background task raised an exception such as SystemExit, its `__cause__`. Process and thread of the pool went on."""
 
 
 class TaskCanceled(WorkpoolError):
-    """A coroutine was canceled: it ended by CancelledError, wherever it stood."""
+    """A coroutine was canceled. It ended by CancelledError, at any of its awaits."""
 
 
 class TaskNotStarted(WorkpoolError):
-    """A background task was not started, because no time was left: it did not run and will not, here.
+    """A background task was not started, because no time was left. It did not run in this process, and will not.
 
-    A `__cause__` says why it could not be handed over to the durable pool; if that is a `StoreUnavailable`, it may be there all the same.
+    A `__cause__` is the reason for which the durable pool did not take it over. After a `StoreUnavailable` the pool may
+    have it all the same.
     """
 
 
 class TaskStillRunning(WorkpoolError):
-    """A background task had been started and was not over when nobody could wait any longer. A thread cannot be ended: it may go on."""
+    """A background task was still running when no time was left to wait. A thread cannot be ended, so it may go on."""
 
 
 class TasksFailed(ExceptionGroup[Exception], WorkpoolError):
-    """All that went wrong with the background tasks that a drain waited for: `except* ValueError` picks from it.
+    """The errors of all background tasks that a drain waited for; `except* ValueError` picks from it.
 
-    Each error has a note that names its task; `TaskPool(on_error=...)` receives the task itself. Parts of it are plain ExceptionGroups.
+    Each error has a note that names its task. `TaskPool(on_error=...)` receives the task itself. Parts of the group are
+    plain ExceptionGroups.
     """
 
 
 class NonRetryableError(Exception):
-    """Raise in a worker to fail the work now, whatever attempts are left.
+    """Raise in a worker to fail the work item now, without the attempts that are left.
 
-    Subclasses count too, and so does any exception with a true attribute `workpool_non_retryable`
-    (an error from another copy of this package, say).
+    Subclasses count too, and so does any exception with a true attribute `workpool_non_retryable`, such as an error from
+    another copy of this package.
+
+        >>> from workpool_aws import NonRetryableError
+        >>> from workpool_aws.local import LocalCloud
+        >>> with LocalCloud() as cloud:
+        ...     pool = cloud.workpool()
+        ...
+        ...     @pool.action
+        ...     def send_email(to: str) -> None:
+        ...         if "@" not in to:
+        ...             raise NonRetryableError("not an address")
+        ...
+        ...     send_arn = cloud.function(send_email)
+        ...     work_id = pool.enqueue_action(None, send_arn, {"to": "Ann"}, retry=True)
+        ...     cloud.run_until_idle()
+        ...     [(each.number, each.outcome) for each in pool.status(None, work_id).attempts]
+        [(1, 'failed')]
     """
 
     workpool_non_retryable = True
 
 
 class RetryLater(Exception):
-    """Raise in a worker to end this attempt and be tried again after `delay`.
+    """Raise in a worker to fail this attempt, and to try again after `delay`.
 
-    Spends an attempt. Without a retry policy, or with no attempt left, the work fails.
-    `delay` is taken without jitter; a negative one counts as zero, one beyond 366 days as 366 days.
+    Spends an attempt. Without a retry policy, or with no attempt left, the work item fails. The delay has no jitter. A
+    negative one counts as zero, one beyond 366 days as 366 days.
+
+        >>> from datetime import timedelta
+        >>> from workpool_aws import RetryLater, Work
+        >>> from workpool_aws.local import LocalCloud
+        >>> with LocalCloud() as cloud:
+        ...     pool, begun = cloud.workpool(), cloud.now
+        ...
+        ...     @pool.action
+        ...     def fetch(work: Work) -> int:
+        ...         if work.attempt == 1:
+        ...             raise RetryLater(timedelta(hours=1), "asked to slow down")
+        ...         return work.attempt
+        ...
+        ...     work_id = pool.enqueue_action(None, cloud.function(fetch), {}, retry=True)
+        ...     cloud.run_until_idle()
+        ...     pool.result(None, work_id).return_value, cloud.now - begun >= timedelta(hours=1)
+        (2, True)
     """
 
     def __init__(self, delay: timedelta, message: str = "") -> None:
@@ -182,13 +237,31 @@ class RetryLater(Exception):
 
 
 class Snooze(Exception):
-    """Raise in a decorated worker to be run again after `delay`, without spending an attempt.
+    """Raise in a decorated worker to run again after `delay`, without spending an attempt.
 
-    Needs no retry policy, and works for claimed work items too: this start is over, and the next one has a claim of its own. At most 100
-    times in a row; after that the work item fails with `error_type` `snoozed_too_often`. An attempt that fails begins the count anew.
-    `delay` is taken without jitter; a negative one counts as zero, one beyond 366 days as 366 days.
+    Needs no retry policy, and is allowed for claimed work items: this start is over, and the next one has a claim of its
+    own. After 100 snoozes in a row the work item fails with the `error_type` `snoozed_too_often`. An attempt that fails
+    resets the count. The delay has no jitter. A negative one counts as zero, one beyond 366 days as 366 days.
 
     After a request to cancel, the work item ends as canceled instead.
+
+        >>> from datetime import timedelta
+        >>> from workpool_aws import Snooze, Work
+        >>> from workpool_aws.local import LocalCloud
+        >>> ready = iter([False, True])
+        >>> with LocalCloud() as cloud:
+        ...     pool = cloud.workpool()
+        ...
+        ...     @pool.action
+        ...     def report(work: Work) -> int:
+        ...         if not next(ready):
+        ...             raise Snooze(timedelta(minutes=10))
+        ...         return work.attempt
+        ...
+        ...     work_id = pool.enqueue_action(None, cloud.function(report), {})
+        ...     cloud.run_until_idle()
+        ...     pool.result(None, work_id).return_value
+        1
     """
 
     def __init__(self, delay: timedelta, message: str = "") -> None:

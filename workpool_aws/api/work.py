@@ -28,30 +28,47 @@ _TIMED: Final = "the context that Lambda gives to a handler"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """The attempt that is running: received by a parameter annotated `Work`."""
+    """The handle of a running attempt. A worker receives it in a parameter annotated `Work`.
+
+    >>> from workpool_aws import Work
+    >>> from workpool_aws.local import LocalCloud
+    >>> with LocalCloud() as cloud:
+    ...     pool = cloud.workpool()
+    ...
+    ...     @pool.action
+    ...     def crawl(work: Work, url: str) -> str:
+    ...         work.sleep(2)  # of the cloud's time
+    ...         return f"{url} in attempt {work.attempt}, {work.remaining.total_seconds():g} s left"
+    ...
+    ...     crawl_arn = cloud.function(crawl)
+    ...     work_id = pool.enqueue_action(None, crawl_arn, {"url": "example.com"})
+    ...     cloud.run_until_idle()
+    ...     pool.result(None, work_id).return_value
+    'example.com in attempt 1, 28 s left'
+    """
 
     work_id: WorkId
     attempt: int
     """1 for the first. A start that was never delivered is no attempt."""
     deadline: datetime
-    """When Lambda ends this invocation: aware, in UTC."""
+    """End of this invocation by Lambda's timeout, aware, in UTC."""
     pool: Workpool
-    """The pool that this work item belongs to, for enqueueing more.
+    """The pool of this work item, for further enqueues.
 
-    If it is not the pool that decorated the function, it has the options of the `Workpool` of that table and name which this program made
-    last. Without one, its `status_ttl` is that of this work item, and its default policy the library's: the first enqueue that would use
-    it logs `options_unknown`. Its limit is read from the table in any case.
+    If another pool decorated the function, this one has the options of the latest `Workpool` that the program made for its
+    table and name. Without one, `status_ttl` is that of this work item, and the default policy is the library's; the first
+    enqueue that uses the policy logs `options_unknown`. The limit is read from the table in any case.
     """
     _ports: Ports = field(repr=False, compare=False)
     _remaining_ms: Callable[[], int] = field(repr=False, compare=False)
 
     @property
     def remaining(self) -> timedelta:
-        """Time until Lambda ends this invocation; never negative."""
+        """Time until Lambda ends this invocation, never negative."""
         return timedelta(milliseconds=self._remaining_ms())
 
     def cancel_requested(self) -> bool:
-        """Whether somebody asked to cancel this work, by a strong read. Nobody stops the function: it may stop by itself.
+        """True after a request to cancel this work item, by a strong read. The function is not interrupted, and may stop by itself.
 
         Raises:
             StoreUnavailable: DynamoDB did not answer.
@@ -60,10 +77,10 @@ class Work:
         return stored is not None and stored.cancel_requested
 
     def sleep(self, duration: timedelta | float) -> None:
-        """Do nothing for a timedelta or a number of seconds; in a `LocalCloud`, of its time.
+        """Do nothing for a timedelta or a number of seconds. In a `LocalCloud` the cloud's time passes.
 
         Raises:
-            UsageError: negative, infinite, or neither a timedelta nor a number.
+            UsageError: The duration is negative, infinite, or neither a timedelta nor a number.
         """
         seconds = _seconds_of(duration)
         sleeper = invocation.sleeper.get()
@@ -88,13 +105,13 @@ def work_of(assignment: Assignment, context: object, *, ports: Ports, pool: Work
 
 @runtime_checkable
 class _Timed(Protocol):
-    """The part of a Lambda context that tells the time left."""
+    """The part of a Lambda context that knows the time left."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
 
 def timer_of(context: object) -> Callable[[], int]:
-    """Reads the time left, in whole milliseconds. Raises UsageError, now or when it is read: this context does not tell it."""
+    """A reader of the time left, in milliseconds. It and this function raise UsageError for a context without one."""
     if not isinstance(context, _Timed):
         raise UsageError("context", None if context is None else Words(f"a value of type {type(context).__name__}"), _TIMED)
     timed = context
@@ -106,7 +123,7 @@ def timer_of(context: object) -> Callable[[], int]:
             raise UsageError("context", Words(f"one that raised {type_name(error)}"), _TIMED) from error
         if isinstance(left, bool) or not isinstance(left, int | float) or not math.isfinite(left):
             raise UsageError("context.get_remaining_time_in_millis()", left, "a number of milliseconds")
-        # A stand-in may know no end; a deadline further ahead than any invocation's would hold the slot for as long.
+        # A stand-in may know no end. A deadline beyond that of any invocation would hold the slot until then.
         return min(max(int(left), 0), limits.INVOCATION_MS_MAX)
 
     return remaining_ms

@@ -1,4 +1,4 @@
-"""Owns what a list of works shows and how it goes on: `ListedWork`, `Page`, and the cursor between pages."""
+"""Lists of work items: `ListedWork`, `Page`, and the cursor between pages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _ORDERS: Final = get_args(ListOrder)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedWork(Status):
-    """One work of a list: its status, and what tells it from others. Arguments are never in it."""
+    """One work item of a list: its status, its function and its times. It never contains arguments."""
 
     work_id: WorkId
     target: str
@@ -49,48 +49,48 @@ class ListedWork(Status):
     """action, query or mutation."""
     enqueued_at: datetime
     error: str | None
-    """The error's text; None: it did not fail."""
+    """The error's text. `None` means that the work item did not fail."""
     error_type: str | None
-    """As in `Result`; None: it did not fail."""
+    """As in `Result`. `None` means that the work item did not fail."""
     redrive_of: WorkId | None
-    """The failed work that it was made from; None: it was enqueued."""
+    """The failed work item that this one redrives. `None` means that a caller enqueued it."""
     redriven_as: WorkId | None
-    """The work that was made from it; None: none was."""
+    """The work item that redrives this one. `None` means that there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some works, in the order asked for. Pages are not one snapshot: a work that moves meanwhile may appear twice, or on none."""
+    """Some work items, in the order asked for. Pages are no snapshot: a work item may move, and appear twice or not at all."""
 
     items: tuple[ListedWork, ...]
     next: str | None
-    """To be given as `after` for the next page; None: this was the last. With a `next`, a page may have few items or none."""
+    """The `after` of the next page. `None` means that this is the last. A page with a `next` may have few items or none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What to list, checked."""
+    """A checked question for a list."""
 
     state: ListState | None
     fn: str | None
     newest: bool
     limit: int
     last: str | None
-    """The key of the last row of the page before; None: this is the first page."""
+    """The key of the last row of the page before. `None` means the first page."""
 
     @property
     def low(self) -> str:
-        """Where rows begin to be wanted."""
+        """The lowest key that the page wants."""
         return "" if self.last is None or self.newest else key_after(self.last)
 
     @property
     def high(self) -> str | None:
-        """Where they end; None: without end."""
+        """The highest key that the page wants. `None` means no end."""
         return key_before(self.last) if self.last is not None and self.newest else None
 
 
 def check_listing(*, state: object, fn: object, order: object, limit: object, after: object) -> Listing:
-    """What is to be listed. Raises UsageError: a value is not allowed."""
+    """The checked question. Raises UsageError for a value that is not allowed."""
     if state is not None and state not in _STATES:
         raise UsageError("state", state, f"None (all) or one of {', '.join(_STATES)}")
     if order not in _ORDERS:
@@ -104,7 +104,7 @@ def check_listing(*, state: object, fn: object, order: object, limit: object, af
 
 
 def check_function(fn: object) -> str | None:
-    """The function that works are asked for; None: any. Raises UsageError: no name and no ARN."""
+    """The function to list; `None` means any. Raises UsageError for anything but a name or an ARN."""
     if fn is not None and (not isinstance(fn, str) or not (FUNCTION_NAME.fullmatch(fn) or FUNCTION_ARN.fullmatch(fn))):
         if is_decorated(fn):
             raise UsageError("fn", fn, DEPLOYED_AS)
@@ -113,7 +113,7 @@ def check_function(fn: object) -> str | None:
 
 
 def cursor_of(listing: Listing, last: str) -> str:
-    """What the next page is asked for with: opaque, and good for the same question only."""
+    """The opaque `after` of the next page, valid for the same state and order only."""
     return base64.urlsafe_b64encode(f"{_prefix(listing.state, newest=listing.newest)}{last}".encode()).decode().rstrip("=")
 
 
@@ -134,7 +134,7 @@ def _last_in(after: object, prefix: str) -> str:
 
 
 def names_function(fn: str | None, target: str) -> bool:
-    """Whether a work's target is the function asked for: the very same ARN, or the name, with or without its version or alias."""
+    """True if a work item's target is the function asked for: the same ARN, or its name, with or without a qualifier."""
     if fn is None or fn == target:
         return True
     if fn.startswith("arn:"):
@@ -144,7 +144,7 @@ def names_function(fn: str | None, target: str) -> bool:
 
 
 def admits(listing: Listing, work: Work, *, now: EpochMs) -> bool:
-    """Whether a work belongs on the list. What is past its retention does not: DynamoDB deletes it days late."""
+    """True if a work item belongs on the list. One past its retention does not, although DynamoDB deletes it days late."""
     if work.expires_at is not None and work.expires_at * 1000 <= now:
         return False
     if not names_function(listing.fn, work.target):
@@ -161,7 +161,7 @@ def admits(listing: Listing, work: Work, *, now: EpochMs) -> bool:
 
 
 def listed(work: Work) -> ListedWork:
-    """What a list shows of a work."""
+    """The entry of a work item in a list."""
     status = status_of(work)
     return ListedWork(
         state=status.state,

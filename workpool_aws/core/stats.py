@@ -1,4 +1,4 @@
-"""Owns the statistics of a pool: `Stats`, made from what its loop counted and from what lies in its table."""
+"""Statistics of a pool: `Stats`, made from the loop's counts and from rows of the table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WINDOW_MAX: Final = timedelta(milliseconds=limits.STATS_WINDOW_MS_MAX)
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """What waits, as far as it was counted. `oldest_at`: when the earliest of the due ones was due; None: none is due."""
+    """The backlog, as far as it was counted. `oldest_at` is the earliest due time of those due; `None` means that none is."""
 
     pending: int
     scheduled: int
@@ -33,42 +33,42 @@ class Queued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
-    """How a pool does: now (pending to oldest_pending_s), and in the window asked for (the rest).
+    """Figures of a pool: `pending` to `oldest_pending_s` as of now, the others over the window.
 
-    The window counts in whole minutes: those that began in it. What the loop has not settled yet is not in it.
+    The window consists of the whole minutes that began in it. Attempts that the loop has not settled are not counted.
     """
 
     pending: int
-    """Works that are due and have no slot."""
+    """Work items that are due and have no slot."""
     scheduled: int
-    """Works that are due later."""
+    """Work items that are due later."""
     at_least: bool
-    """Whether there are more pending or scheduled works than were counted: no more than 1,000 rows are read for each."""
+    """True if there are more pending or scheduled work items than counted: at most 1,000 rows are read for each."""
     running: int
     """Slots in use, by the ledger."""
     oldest_pending_s: float | None
-    """How long the earliest pending work has been due, in seconds; None: none is pending."""
+    """Seconds since the earliest pending work item was due. `None` means that none is pending."""
     executions: int
-    """Attempts that came to an end, well or badly."""
+    """Attempts that ended, with any outcome."""
     error_rate: float | None
-    """(failed + retried) / completed attempts; None: none completed."""
+    """(failed + retried) / completed attempts. `None` means that none completed."""
     permanent_failure_rate: float | None
-    """failed / (completed - retried): of the works that ended, those that failed for good; None: none ended."""
+    """failed / (completed - retried), the share of finished work items that failed for good. `None` means that none finished."""
     start_lag_p50_ms: int | None
-    """Half of the starts were chosen by the loop no later than this after they were due; None: nothing started. Rounded up to a class."""
+    """Time from due time to the loop's choice, median over starts, rounded up to a class. `None` means that nothing started."""
     start_lag_p95_ms: int | None
-    """As p50, of 95 in 100 starts."""
+    """As `start_lag_p50_ms`, the 95th percentile."""
 
 
 def check_window(window: object) -> int:
-    """The window in ms. Raises UsageError: no timedelta from a minute to 7 days."""
+    """The window in milliseconds. Raises UsageError for anything but a timedelta from a minute to 7 days."""
     if not isinstance(window, timedelta) or not _WINDOW_MIN <= window <= _WINDOW_MAX:
         raise UsageError("window", window, f"a timedelta from a minute to {_WINDOW_MAX.days} days")
     return window // _MILLISECOND
 
 
 def stats_of(queued: Queued, tallies: Sequence[Tally], *, running: int, window_ms: int, now: EpochMs) -> Stats:
-    """The statistics. `tallies`: of any minutes; those that began before the window are left out."""
+    """The statistics. Of the `tallies`, those of minutes before the window are left out."""
     since = EpochMs(now - window_ms)
     total = together((each for each in tallies if each.since >= since), since)
     return Stats(
@@ -86,7 +86,7 @@ def stats_of(queued: Queued, tallies: Sequence[Tally], *, running: int, window_m
 
 
 def stats_event(pool: str, stats: Stats, *, window_ms: int) -> StatsTaken:
-    """The event that tells them."""
+    """The log event of these statistics."""
     return StatsTaken(
         pool=pool,
         window_ms=window_ms,

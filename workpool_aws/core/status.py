@@ -1,4 +1,4 @@
-"""Owns what users are told about a work and about a pool: `Status`, `Result` and `PoolConfig`, made from the stored records."""
+"""Views of a work item and of a pool's limits: `Status`, `Result`, `PoolConfig`, made from stored records."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CallbackName = Literal["pending", "sent", "delivered", "dead"]
 AttemptName = Literal["success", "failed", "canceled", "snoozed", "never_delivered"]
 
 _DEPLOYMENT: Final = "deployment"
-"""Who set a base limit that no program did."""
+"""The `by` of a base limit that no program set."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -43,98 +43,115 @@ class Attempt:
     """One attempt that ended. Times are aware, in UTC."""
 
     number: int
-    """From 1. A start that was put back or snoozed has the number of the attempt that it would have been, until that is made."""
+    """From 1. A start that was put back or snoozed has the number of the attempt that is still to be made."""
     started_at: datetime
     ended_at: datetime
-    """When its end was recorded."""
+    """The time at which its end was recorded."""
     outcome: AttemptName
-    """`failed` also for a timeout, a crash and a start that never reported: `error_type` tells. `canceled`: it failed, and no other
-    follows, since somebody asked to cancel. `snoozed`, `never_delivered`: it was not spent."""
+    """`failed` includes a timeout, a crash and a start without a report, as `error_type` shows. `canceled` is a failure that
+    a request to cancel left without a retry. `snoozed` and `never_delivered` spend no attempt."""
     error_type: str | None
     """As in `Result`, cut to 32 bytes; `None` means that it has none."""
     error: str | None
-    """The error's text: whole for the attempt that ended the work item, else cut to 120 bytes, and to 32 once another attempt has ended.
-    `…` marks a cut."""
+    """The error's text, whole for the attempt that ended the work item. An earlier one is cut to 120 bytes, and to 32 after a
+    further attempt. `…` marks a cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Where one work is in its life, as one strong read saw it. Times are aware, in UTC, to the millisecond."""
+    """The state of one work item, as one strong read saw it. Times are aware, in UTC, to the millisecond.
+
+    >>> from workpool_aws import RetryPolicy
+    >>> from workpool_aws.local import LocalCloud
+    >>> answers = iter([ConnectionError("no route"), "sent"])
+    >>> def send_email(event, context):
+    ...     answer = next(answers)
+    ...     if isinstance(answer, Exception):
+    ...         raise answer
+    ...     return answer
+    >>> with LocalCloud() as cloud:
+    ...     pool = cloud.workpool()
+    ...     work_id = pool.enqueue_action(None, cloud.function(send_email), {}, retry=RetryPolicy(max_attempts=3))
+    ...     cloud.run_until_idle()
+    ...     status = pool.status(None, work_id)
+    ...     status.state, status.outcome, status.previous_attempts, status.last_error
+    ('finished', 'success', 1, 'no route')
+    """
 
     state: StateName
-    """`unknown`: never enqueued in this pool, or past its retention."""
+    """`unknown` was never enqueued in this pool, or is past its retention."""
     previous_attempts: int
-    """Attempts spent before the current or the coming one; of a finished work, before the one that ended it (all of them, if it was
-    canceled while it waited). A start that was never delivered is no attempt."""
+    """Attempts spent before the current or the next one, or before the one that finished the work item. After a cancel of a
+    pending work item, all of them. A start that was never delivered is no attempt."""
     next_run_at: datetime | None
-    """When a pending work is due; None: it is not pending."""
+    """The due time of a pending work item. `None` means that it is not pending."""
     started_at: datetime | None
-    """When the current or last attempt was started; None: none was."""
+    """The start of the current or last attempt. `None` means that there was none."""
     finished_at: datetime | None
-    """When it finished; None: it has not."""
+    """The time at which it finished. `None` means that it has not."""
     outcome: OutcomeName | None
-    """How it finished; None: it has not."""
+    """The outcome of a finished work item. `None` means that it has not finished."""
     cancel_requested: bool
-    """Whether somebody asked to cancel it while it was running: no retry will follow."""
+    """True after a request to cancel it while it was running. No retry will follow."""
     callback: CallbackName | None = None
-    """Where its callback is. `pending`: its target has not accepted it yet. `sent`: accepted by a decorated handler that has not run to its
-    end yet. `delivered`. `dead`: given up. None: it has not finished, or wants none for how it ended."""
+    """State of the callback: `pending` until the target accepts it; `sent` while a decorated handler has it; `delivered`; or
+    `dead`, given up. `None` means that the work item has not finished, or that its outcome has no callback."""
     last_error: str | None = None
-    """The text of the latest attempt that failed or was never delivered, as `attempts` has it, also if a later one succeeded; the error's
-    type where it has no text. `None` means that nothing went wrong yet."""
+    """Error of the latest attempt that failed or was never delivered, even if a later one succeeded. Its text as in `attempts`,
+    or its type if it has no text. `None` means that nothing has gone wrong."""
     attempts: tuple[Attempt, ...] = ()
-    """The last five attempts that ended, the latest last. The one that runs is not among them."""
+    """The last five attempts that ended, the latest last. A running attempt is not among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How a finished work ended."""
+    """The result of a finished work item."""
 
     kind: OutcomeName
     return_value: JsonValue = None
-    """What the function returned, after JSON; None: it returned None, or did not succeed."""
+    """The function's return value, after JSON. `None` also stands for a work item that did not succeed."""
     error: str | None = None
-    """The error's text, cut to 4,096 characters; None: it did not fail."""
+    """The error's text, cut to 4,096 characters. `None` means that the work item did not fail."""
     error_type: str | None = None
-    """The exception's class name, or the pool's own word (`timeout`, `crashed`, `no_report`, `never_delivered`, `invalid_arguments`,
-    `invalid_result`, `not_invocable`, `payload_missing`); None: it did not fail."""
+    """The exception's class name, or one of the pool's own types: `timeout`, `crashed`, `no_report`, `never_delivered`,
+    `invalid_arguments`, `invalid_result`, `not_invocable`, `payload_missing`. `None` means that the work item did not fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseLimit:
-    """What the deployment says about a pool; if it says nothing, what programs say."""
+    """The limit that the deployment gives a pool, or else the one that programs give it."""
 
     max_parallelism: int
     by: str | None
-    """`deployment`, or the function that said it last; None: nobody did, it is the default."""
+    """`deployment`, or the function that set it last. `None` means the default."""
     at: datetime | None
-    """When; None: nobody did."""
+    """The time at which it was set. `None` means the default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitOverride:
-    """What people say about a pool, until they reset it."""
+    """The limit that `configure` sets on a pool, until it is reset."""
 
     max_parallelism: int | None
-    """None: the base's holds."""
+    """`None` leaves the base in force."""
     paused: bool
     by: str | None
-    """Who said it last; None: not known."""
+    """The caller that set it last. `None` means that it is not known."""
     at: datetime | None
-    """When; None: not known."""
+    """The time at which it was set. `None` means that it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolConfig:
-    """The limit in force, and where it comes from."""
+    """The limit of a pool that is in force, and its source."""
 
     max_parallelism: int
-    """In force: the override's if it names one, else the base's; 0 while paused."""
+    """The override's limit if it has one, else the base's; 0 while paused."""
     paused: bool
-    """Whether nothing may start: paused by an override, or a limit of 0."""
+    """True while nothing may start, because of an override or a limit of 0."""
     base: BaseLimit
     override: LimitOverride | None
-    """None: there is none."""
+    """`None` means that there is none."""
 
 
 def instant(at: EpochMs) -> datetime:
@@ -147,7 +164,7 @@ def _instant(at: EpochMs | None) -> datetime | None:
 
 
 def status_of(work: Work | None) -> Status:
-    """What a stored work tells about itself; None: there is no such work."""
+    """The status of a stored work item; `None` gives that of an unknown one."""
     if work is None:
         return Status(
             state="unknown",
@@ -184,7 +201,7 @@ def _attempt_of(stored: StoredAttempt) -> Attempt:
 
 
 def result_of(work: Work) -> Result | None:
-    """How a stored work ended; None: it has not."""
+    """The result of a stored work item. `None` means that it has not finished."""
     if work.state is not State.FINISHED or work.outcome is None:
         return None
     match work.outcome:
@@ -199,19 +216,19 @@ def result_of(work: Work) -> Result | None:
             assert_never(work.outcome)
 
 
-def result_from_callback(told: object) -> Result | None:
-    """The result in the event of an `on_complete` target; None: it is none.
+def result_from_callback(value: object) -> Result | None:
+    """The result in the event of an `on_complete` target. `None` means that the value is no result.
 
     Raises:
-        UsageError: a return value that is not JSON.
+        UsageError: The return value is not JSON.
     """
-    if not isinstance(told, dict):
+    if not isinstance(value, dict):
         return None
-    match told.get("kind"):
+    match value.get("kind"):
         case "success":
-            return Result(kind="success", return_value=checked_json(told.get("return_value"), "event.result.return_value"))
+            return Result(kind="success", return_value=checked_json(value.get("return_value"), "event.result.return_value"))
         case "failed":
-            error, error_type = told.get("error"), told.get("error_type")
+            error, error_type = value.get("error"), value.get("error_type")
             return Result(
                 kind="failed",
                 error=error if isinstance(error, str) else None,
@@ -224,7 +241,7 @@ def result_from_callback(told: object) -> Result | None:
 
 
 def config_of(config: Config | None, *, max_parallelism_default: int) -> PoolConfig:
-    """What a stored config says; None: nobody ever set one, and the default holds."""
+    """The limits in a stored config. `None` means that there is none, and the default holds."""
     if config is None:
         base = BaseLimit(max_parallelism=max_parallelism_default, by=None, at=None)
         return PoolConfig(max_parallelism=max_parallelism_default, paused=max_parallelism_default == 0, base=base, override=None)
@@ -251,7 +268,7 @@ def _base_of(config: Config) -> BaseLimit:
 
 
 def _previous_attempts(work: Work) -> int:
-    # A work that ended while it ran has spent its last attempt too; one that was canceled while it waited has not.
+    # A work item that ended while it ran has spent its last attempt, too. One that was canceled while it waited has not.
     ended_running = work.state is State.FINISHED and (work.outcome is not Outcome.CANCELED or work.cancel_requested)
     return max(0, work.attempts_made - 1) if ended_running else work.attempts_made
 

@@ -18,14 +18,27 @@ _BASE_MAX: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """At most `max_attempts` attempts, the first included: `max_attempts=2` means one retry.
+    """At most `max_attempts` attempts, the first included, with exponential backoff.
 
-    Delay before retry n (n = 1 for the first): `initial_backoff * base ** (n - 1)`, capped by `max_backoff` (`None` means 366 days), then
-    times a factor in [0.5, 1.5) when `jitter`; 366 days at most in any case. With the defaults, attempts run after about 0, 250, 500, 1000
-    and 2000 ms.
+    The delay before retry n, which is 1 for the first, is `initial_backoff * base ** (n - 1)`, at most `max_backoff`. With
+    `jitter` the delay is multiplied by a factor in [0.5, 1.5). It is 366 days at most in any case. With the defaults,
+    attempts run after about 0, 250, 500, 1000 and 2000 ms.
+
+        >>> from datetime import timedelta
+        >>> from workpool_aws import RetryPolicy, Workpool
+        >>> twice = RetryPolicy(max_attempts=2)  # one retry
+        >>> patient = RetryPolicy(max_attempts=10, initial_backoff=timedelta(seconds=30), max_backoff=timedelta(hours=1))
+        >>> pool = Workpool("my-table", "webhooks", default_retry=patient)
+
+    Args:
+        max_attempts: The number of attempts, 1 to 1,000.
+        initial_backoff: The delay before the first retry, up to 366 days.
+        base: The factor from one delay to the next, 1 to 100.
+        max_backoff: The longest delay before jitter. `None` means 366 days.
+        jitter: Spreads the retries of work items that failed together.
 
     Raises:
-        UsageError: a value is out of range or of the wrong type.
+        UsageError: A value is out of range or of the wrong type.
     """
 
     max_attempts: int = 5

@@ -1,0 +1,31 @@
+"""The `>>>` examples in docstrings run, and print what they show."""
+
+from __future__ import annotations
+
+import doctest
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import workpool_aws
+
+PACKAGE = Path(workpool_aws.__file__).parent
+MODULES = [
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if ">>>" in path.read_text(encoding="utf-8")
+]
+SHOWN = ["NonRetryableError", "OnCompleteEvent", "RetryLater", "RetryPolicy", "Snooze", "Status", "Work", "Workpool"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_examples_of_a_module_print_what_they_show(module: str) -> None:
+    failed, tried = doctest.testmod(import_module(module), optionflags=doctest.ELLIPSIS, raise_on_error=False)
+
+    assert (failed, tried > 0) == (0, True)
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_public_name_has_an_example(name: str) -> None:
+    assert ">>> " in (getattr(workpool_aws, name).__doc__ or "")
