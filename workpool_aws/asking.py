@@ -216,7 +216,7 @@ class PoolQueries:
             state: "pending" (due now or later), "running", "finished" (with any outcome), or "dead" (failed for good and not
                 redriven, or with a dead `callback`). Dead ones come from an index, which may lag behind by a second or so.
                 `None` means all.
-            fn: An ARN as it was enqueued, or a name: only work items of this function. `None` means any function.
+            fn: The only function to list, by its ARN as it was enqueued, or by name. `None` means any function.
             order: "oldest" or "newest" first.
             limit: The most work items of the page, 1 to 1,000.
             after: The `next` of the page before. `None` means the first page.

@@ -258,7 +258,7 @@ class Workpool(PoolQueries):
     ) -> PoolConfig:
         """Override the limit that programs and the deployment set. When this returns, no new start exceeds the limit.
 
-        Running work is unaffected.
+        Running work items are unaffected.
 
             >>> from workpool_aws.local import LocalCloud
             >>> with LocalCloud() as cloud:

@@ -1,4 +1,4 @@
-"""The composition root: the one place that chooses adapters."""
+"""Composition root: the only module that chooses adapters."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class _Leveled(Protocol):
 _factory: ContextVar[Callable[[str], Ports] | None] = ContextVar("workpool_ports_factory", default=None)
 _cache: dict[str, Ports] = {}
 _kept_from_aws: list[str] = []
-"""Why no thread of this process may go to AWS just now: one reason for each cloud that stands in for it."""
+"""The reasons for which no thread of this process may call AWS at present, one for each cloud that stands in for it."""
 
 
 def ports_for(table: str, session: boto3.Session | None = None, *, kept: dict[str, Ports] | None = None) -> Ports:
-    """The ports for a table: the surrounding cloud's if there is one (tests, `LocalCloud`), else AWS by boto3.
+    """The ports of a table: those of the surrounding `LocalCloud` if there is one, else AWS through boto3.
 
-    Making boto3 clients is slow, so they are kept by table: in `kept`, whose owner must always give the same session. None: without a
-    session they are kept for the process, with one they are not kept.
+    boto3 clients are slow to make. They are kept by table in `kept`, whose owner must always give the same session. Without
+    `kept` they are kept for the process, or not at all with a session.
 
     Raises:
-        UsageError: a cloud stands in for AWS, and this thread is none that it knows. Nothing was sent anywhere.
+        UsageError: A cloud stands in for AWS, and does not know this thread. Nothing was sent anywhere.
     """
     factory = _factory.get()
     if factory is not None:
@@ -56,10 +56,10 @@ def ports_for(table: str, session: boto3.Session | None = None, *, kept: dict[st
 
 
 def session_for(*, profile: str | None, region: str | None) -> boto3.Session | None:
-    """The session of a profile and a region, for `ports_for`; `None` where a cloud stands in for AWS.
+    """The session of a profile and a region, for `ports_for`. `None` means that a cloud stands in for AWS.
 
     Raises:
-        UsageError: there is no such profile.
+        UsageError: There is no such profile.
     """
     if _factory.get() is not None:
         return None
@@ -102,7 +102,7 @@ class Connection:
 
 @contextmanager
 def keep_from_aws(allowed: str) -> Iterator[None]:
-    """In this process no pool goes to AWS: a thread that nobody gave ports is refused. `allowed`: what it may do instead."""
+    """Let no pool of this process call AWS. A thread without ports is refused; `allowed` names the threads that are not."""
     _kept_from_aws.append(allowed)
     try:
         yield
@@ -112,7 +112,7 @@ def keep_from_aws(allowed: str) -> Iterator[None]:
 
 @contextmanager
 def use_ports(factory: Callable[[str], Ports]) -> Iterator[None]:
-    """In this thread and context, every pool uses these ports."""
+    """Let every pool of this thread and context use these ports."""
     token = _factory.set(factory)
     try:
         yield

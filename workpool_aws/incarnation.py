@@ -1,7 +1,7 @@
-"""Keeps apart what copies of a process must not share: forked children, and clones of a snapshot (SnapStart).
+"""Values that copies of a process must not share. Copies are forked children, and clones of a snapshot (SnapStart).
 
-A copy inherits every object of the original. Ids need no help from here, since each draws on fresh chance. Connections do, and the
-credentials of a session, and locks that some thread held at the moment of the fork.
+A copy inherits every object of the original. Connections, the credentials of a session, and locks that a thread held at the
+moment of the fork must be made again. Ids need nothing, since each draws fresh randomness.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ T = TypeVar("T")
 
 
 class ForkSafeLock:
-    """A lock that a forked child finds open, whichever thread of its parent held it.
+    """A lock that is open in a forked child, even if a thread of the parent held it.
 
-    It guards what any interrupted change leaves usable.
+    It may guard only values that an interrupted change leaves usable.
     """
 
     __slots__ = ("__weakref__", "_lock")
@@ -33,7 +33,7 @@ class ForkSafeLock:
         _locks.add(self)
 
     def open_anew(self) -> None:
-        """Forget who holds it: for a process that was just forked, in which one thread is left."""
+        """Open the lock in a process that was just forked, and in which one thread is left."""
         self._lock = threading.Lock()
 
     def __enter__(self) -> None:
@@ -44,9 +44,9 @@ class ForkSafeLock:
 
 
 class PerIncarnation(Generic[T]):
-    """Makes its value at the first call, once for any number of threads, and once more in every copy of the process.
+    """Makes its value at the first call, once for all threads, and once more in every copy of the process.
 
-    All share one lock: boto3 sessions are not safe in threads while they make a client, and sessions may be shared.
+    All instances share one lock, since boto3 sessions are not safe in threads while they make a client.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -81,7 +81,7 @@ def _begin_anew() -> None:
 
 
 def _begin_in_child() -> None:
-    global _making  # noqa: PLW0603 - the lock of a parent's thread has no owner here
+    global _making  # noqa: PLW0603 - the thread that held the parent's lock does not exist here
     _making = threading.RLock()
     for lock in list(_locks):
         lock.open_anew()
@@ -94,7 +94,7 @@ def _register_fork() -> None:
 
 
 def _register_restore() -> None:
-    # Part of Lambda's Python runtimes; elsewhere there is no snapshot to come back from.
+    # Part of Lambda's Python runtimes; elsewhere there are no snapshots.
     with suppress(ImportError, AttributeError):
         import_module("snapshot_restore_py").register_after_restore(_begin_anew)
 

@@ -1,4 +1,4 @@
-"""Validates the arguments of a decorated function by pydantic's own call validation, and finds the parameters that receive its handle."""
+"""Validates the arguments of a decorated function by pydantic, and finds the parameters that receive its handle."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _MISSING: Final = frozenset({"missing_argument", "missing_keyword_only_argument"
 
 
 class InvalidArgumentsError(Exception):
-    """The function cannot be called with what was given, now or at any other time."""
+    """The function cannot be called with these arguments, now or later."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -65,16 +65,17 @@ class _Plan:
 
     adapter: TypeAdapter[dict[str, object]]
     handles: Mapping[str, object]
-    """The parameters that receive the handle, and their defaults: no arguments of the caller's."""
+    """The parameters that receive the handle, and their defaults. Callers cannot give them."""
 
 
 class Parameters:
-    """The parameters of one function. `handle` is the class of those that the caller does not give.
+    """The parameters of one function. The pool, and no caller, fills those whose type is `handle`.
 
-    Annotations are resolved at the first call, in the function's module: they may name what is defined later, and pydantic is slow to load.
+    Annotations are resolved at the first call, in the function's module, so they may name later definitions. Pydantic, which
+    is slow to load, loads then.
 
     Raises:
-        UsageError: some parameter can never be filled: a positional-only one, `*args`, or the handle inside of another type.
+        UsageError: A parameter can never be filled. It is positional-only, `*args`, or has the handle inside of another type.
     """
 
     def __init__(self, function: Callable[..., object], *, handle: type) -> None:
@@ -88,11 +89,13 @@ class Parameters:
         self._plan: _Plan | None = None
 
     def bind(self, given: Mapping[str, object], make_handle: Callable[[], object] | None) -> dict[str, object]:
-        """Keyword arguments for the function; `make_handle` is called if one is asked for, and `None` means that there is none to give.
+        """Keyword arguments for the function. `make_handle` makes its handle, if it has a parameter for one.
+
+        Without `make_handle` there is no handle to give.
 
         Raises:
-            InvalidArgumentsError: the arguments do not fit, or the annotations cannot be used. Also whatever a validator of the user's
-                raises that pydantic does not take for a failed validation.
+            InvalidArgumentsError: The arguments do not fit, or the annotations cannot be used.
+            Exception: A validator of the user's raised an error that pydantic does not take for a failed validation.
         """
         plan = self._load()
         values, problems = _validated(plan.adapter, {name: value for name, value in given.items() if name not in plan.handles})
@@ -105,7 +108,7 @@ class Parameters:
         return values | {name: default if handle is None else handle for name, default in plan.handles.items()}
 
     def _load(self) -> _Plan:
-        # Without a lock: two first calls at a time may both build it, and a forked process must not meet a lock that nobody holds.
+        # Without a lock: two first calls at a time may both build it, and a forked process must not inherit a held lock.
         plan = self._plan
         if plan is None:
             try:
@@ -140,7 +143,7 @@ class Parameters:
 
 
 def check_function(function: object) -> Callable[..., object]:
-    """The function, if calling it runs it. Raises UsageError: it does not, or only with what Lambda gives a handler."""
+    """The function, if calling it runs it. Raises UsageError if it does not, or if it takes a handler's arguments."""
     plain = function.__func__ if isinstance(function, MethodType) else function
     if not isinstance(plain, FunctionType) or not callable(function):
         raise UsageError("function", function, "a plain function, decorated once and with this decorator outermost")
@@ -154,7 +157,7 @@ def check_function(function: object) -> Callable[..., object]:
 
 
 def plain_handler(handler: Callable[[object, object], object], function: Callable[..., object]) -> Callable[[object, object], object]:
-    """A handler object as a plain function that is known by the names of what it was made of."""
+    """A plain function that calls a handler object, with the names of the decorated function."""
 
     def plain(event: object, context: object) -> object:
         return handler(event, context)
@@ -168,7 +171,7 @@ def plain_handler(handler: Callable[[object, object], object], function: Callabl
 
 
 def _wraps_for_lambda(function: Callable[..., object]) -> bool:
-    """True for a wrapper that is to be called as Lambda calls handlers, and not as the function that it wraps."""
+    """True for a wrapper with the parameters of a Lambda handler, in place of those of the function that it wraps."""
     promised = inspect.signature(function).parameters
     own = inspect.signature(function, follow_wrapped=False).parameters
     if list(own)[:2] == _LAMBDA_NAMES:
@@ -203,7 +206,7 @@ def _resolved(parameter: inspect.Parameter, globalns: dict[str, object], localns
 
 
 def _readable(annotation: object) -> object:
-    """`Unpack` of a TypedDict that pydantic reads: before Python 3.12 it takes those of typing_extensions only."""
+    """An annotation that pydantic can read. Before Python 3.12 it unpacks only TypedDicts of typing_extensions."""
     kind = next(iter(get_args(annotation)), None)
     if sys.version_info >= (3, 12) or get_origin(annotation) is not Unpack or not is_typeddict(kind):
         return annotation
@@ -215,13 +218,13 @@ def _readable(annotation: object) -> object:
         name: hint if get_origin(hint) in {Required, NotRequired} else (Required if name in required else NotRequired)[hint]
         for name, hint in hints.items()
     }
-    make: Any = TypedDict  # no function, to a type checker, of a name that is not known before
+    make: Any = TypedDict  # type checkers want the name and the keys as literals
     made: object = make(getattr(kind, "__name__", "Options"), marked)
     return Unpack[made]
 
 
 def _members_of(annotation: object) -> Iterator[object]:
-    """The choices of an annotation, without what is annotated to them."""
+    """The members of a union, or the type itself, without metadata."""
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from _members_of(get_args(annotation)[0])
@@ -261,10 +264,10 @@ def _built_adapter(parameters: list[inspect.Parameter], function: Callable[..., 
     def received(**values: object) -> dict[str, object]:
         return values
 
-    # Pydantic validates a call of this stand-in, which has the function's parameters without handles: the function itself is called later,
-    # so that what it raises is never taken for a failed validation. By name, as JSON objects give them.
+    # Pydantic validates a call of this stand-in, which has the function's parameters by name, without handles. The function
+    # itself is called later, so that its errors are never taken for failed validations.
     by_name = [each if each.kind is each.VAR_KEYWORD else each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
-    stand_in: Any = received  # no type, to a type checker: what pydantic makes of a function is its call
+    stand_in: Any = received  # a function is no type for type checkers; pydantic makes it the type of its calls
     vars(received)["__signature__"] = inspect.Signature(by_name)
     received.__annotations__ = {each.name: each.annotation for each in parameters if each.annotation is not each.empty}
     received.__module__ = function.__module__
@@ -275,7 +278,7 @@ def _validated(adapter: TypeAdapter[dict[str, object]], given: Mapping[str, obje
     from pydantic import ValidationError  # noqa: PLC0415 - slow to load, and callers never need it
 
     try:
-        # As JSON and not as Python values: pydantic is more generous there (dates, bytes, sets), since JSON has no words for them.
+        # As JSON, where pydantic accepts text for dates, bytes and sets, which JSON cannot express.
         return adapter.validate_json(_json_of(given)), []
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
@@ -294,7 +297,7 @@ def _json_of(given: Mapping[str, object]) -> str:
 
 
 def _unreadable(name: str, value: object) -> str | None:
-    """Say why pydantic cannot read one argument that Python's own JSON wrote: half a surrogate pair, nesting without end."""
+    """The reason for which pydantic cannot read an argument that Python's JSON wrote, such as a lone surrogate or deep nesting."""
     from pydantic_core import from_json  # noqa: PLC0415 - slow to load, and callers never need it
 
     try:
@@ -314,7 +317,7 @@ def _message_of(detail: ErrorDetails) -> str:
     if detail["type"] in _MISSING:
         return "Field required"
     if detail["type"] == "union_tag_invalid":
-        # Pydantic's own words quote the tag that was given, and this text is kept and shown.
+        # Pydantic's own text quotes the tag that was given, and this text is stored and shown.
         context = detail.get("ctx", {})
         return (
             f"Input tag found using {context.get('discriminator')} does not match any of the expected tags: {context.get('expected_tags')}"
@@ -323,7 +326,7 @@ def _message_of(detail: ErrorDetails) -> str:
 
 
 def _default_of(parameter: inspect.Parameter) -> object:
-    """A default as the function would find it if it stood there without pydantic's `Field`."""
+    """The default of a parameter, taken out of pydantic's `Field`."""
     from pydantic.fields import FieldInfo  # noqa: PLC0415 - slow to load, and callers never need it
 
     default: object = parameter.default

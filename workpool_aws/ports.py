@@ -1,6 +1,6 @@
-"""Owns the doors through which the flow reaches the world: Protocols, and the errors that cross them.
+"""Ports: the Protocols through which the flow reaches the world, and the errors that cross them.
 
-Every call may take time, fail, or be the last thing its process does. Adapters implement these; nothing above them imports boto3.
+Every call may take time, fail, or be the last act of its process. Adapters implement the ports.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ R = TypeVar("R", bound=Record)
 
 
 class ConditionFailed(Exception):
-    """The condition of a single write did not hold: nothing was written. `current` is the item as it stood (None: no item).
+    """The condition of a single write did not hold, and nothing was written.
 
-    After a lost answer the SDK repeats a write, and the repetition may fail because the first one went through: compare tokens before
-    concluding that somebody else was faster.
+    `current` is the item as it stood; `None` means that there is no item. After a lost answer the SDK repeats a write, and
+    the repetition may fail because the first write succeeded. Only a token shows that another process was faster.
     """
 
     def __init__(self, current: Record | Unreadable | None) -> None:
@@ -55,9 +55,9 @@ class ConditionFailed(Exception):
 
 
 class TransactionFailed(Exception):
-    """A transaction was cancelled because a condition did not hold: nothing was written.
+    """A condition of a transaction did not hold, and nothing was written.
 
-    `current` has, per write in request order, the item as it stood where that write's condition failed, else None.
+    `current` holds one entry a write, in request order: the item as it stood if that write's condition failed, else `None`.
     """
 
     def __init__(self, current: tuple[Record | Unreadable | None, ...], failed: tuple[bool, ...]) -> None:
@@ -67,9 +67,9 @@ class TransactionFailed(Exception):
 
 
 class Store(Protocol):
-    """One table. Reads are strongly consistent, but those of `Shelf.DEAD`.
+    """One table. Reads are strongly consistent, except those of `Shelf.DEAD`.
 
-    Every method raises `StoreUnavailable` without an answer: a write may have happened.
+    Every method raises `StoreUnavailable` without an answer. A write may have happened all the same.
     """
 
     def get(self, ref: Ref[R]) -> R | Unreadable | None:
@@ -97,15 +97,15 @@ class StoreDenied(StoreUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class FunctionLimits:
-    """What bounds one asynchronous invocation of a function."""
+    """The configuration of a function, as far as it bounds one asynchronous invocation."""
 
     timeout_ms: int
     event_age_ms: int
-    """How long Lambda may keep the event before it gives it up."""
+    """The maximum age of an event in Lambda's queue."""
     claims: bool = False
-    """Its handler is known to claim and to report by itself: it is deployed, and marked, as decorated. False when unknown."""
+    """True for a function deployed and marked as decorated, whose handler claims and reports. False when unknown."""
     own: bool = False
-    """It is loop, completion or watchdog of some table. False when unknown."""
+    """True for the loop, completion or watchdog of any table. False when unknown."""
     unfit: str | None = None
     """The reason for which none of its starts can be followed, as a timeout that is not enforced. `None` means that none is known."""
     serves: frozenset[str] | None = None
@@ -119,7 +119,7 @@ class FunctionLimits:
 
 
 class InvokeThrottled(Exception):
-    """Lambda refused for now; the event was not taken."""
+    """Lambda throttled the call. The event was not taken."""
 
 
 class InvokeRefused(Exception):
@@ -148,25 +148,25 @@ class Invoker(Protocol):
         """Start a loop invocation of a generation. May be delivered 0, 1 or 2 times."""
 
     def limits(self, target: str) -> FunctionLimits:
-        """From the function's own configuration, cached a few minutes. Never raises: a safe upper bound where Lambda does not say."""
+        """The limits in the function's configuration, cached for minutes. Never raises: the default is a safe upper bound."""
 
     def acknowledges(self, target: str) -> bool:
-        """Whether its handler says for itself that it ran a callback: it is known to claim, or the deployment lists it. Never raises."""
+        """True for a handler that acknowledges callbacks: it claims, or the deployment lists it. Never raises."""
 
 
 class Messenger(Protocol):
-    """Where callbacks go: Lambda functions, SQS queues, SNS topics. May be delivered 0, 1 or 2 times after it was accepted."""
+    """Targets of callbacks: Lambda functions, SQS queues, SNS topics. They deliver an accepted message 0, 1 or 2 times."""
 
     def send(self, target: str, message: CallbackMessage) -> None:
         """Return when the target has accepted it. Raises InvokeThrottled, InvokeRefused or InvokeUnanswered, as `Invoker`."""
 
 
 class TimerUnavailable(Exception):
-    """The scheduler did not take the order. Nothing rests on it but latency: the watchdog looks every minute."""
+    """The scheduler did not take the order. Only latency depends on it, since the watchdog looks every minute."""
 
 
 class Timer(Protocol):
-    """Far wakes: at most one per pool. Late, twice or never are all possible. Raises TimerUnavailable."""
+    """Far wakes, at most one a pool. A wake may come late, twice or never. Methods raise TimerUnavailable."""
 
     def wake_at(self, pool: str, at: EpochMs) -> None:
         """Order a wake of the pool's loop, in place of an earlier order."""
@@ -176,7 +176,7 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """This process's clock: may be off from others by 2 s."""
+    """The clock of this process, within 2 s of every other."""
 
     def now(self) -> EpochMs:
         """The present moment."""
@@ -186,7 +186,7 @@ class Clock(Protocol):
 
 
 class Entropy(Protocol):
-    """The only source of chance."""
+    """The only source of randomness."""
 
     def bits(self, count: int) -> int:
         """A uniform non-negative int below 2 ** count."""
@@ -199,17 +199,17 @@ class Entropy(Protocol):
 
 
 class Telemetry(Protocol):
-    """Where events go: logs, metrics, a test's list. Never raises."""
+    """Sinks of events: logs, metrics, a test's list. Never raises."""
 
     def emit(self, event: Event) -> None:
-        """Take note of an event."""
+        """Record an event."""
 
 
 class FanOut(Protocol):
     """Does many independent calls at once."""
 
     def __call__(self, call: Callable[[A], B], items: Sequence[A]) -> list[B]:
-        """`call(item)` for every item, results in order. After all have ended, raises the first error, if any."""
+        """Call with every item, and return the results in order. After all calls have ended, raise the first error, if any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +226,7 @@ class Ports:
     telemetry: Telemetry
     fan_out: FanOut
     loop_arn: str | None
-    """The loop's function if the environment says; None: look in the table's deployment item."""
+    """The loop's function, from the environment. `None` means that the table's deployment item names it."""
     deployed: Deployment | None = None
-    """The deployment as this process's environment tells it: the watchdog's is complete. None: it does not name the loop."""
+    """The deployment as this process's environment describes it, which is complete in the watchdog. `None` means that the
+    environment does not name the loop."""

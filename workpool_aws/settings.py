@@ -1,4 +1,4 @@
-"""Owns what the environment says: the only reader of environment variables."""
+"""Settings from the environment. No other module reads environment variables."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, POOL, POOL_LEN
 __all__ = ["DECORATED", "SERVES", "Settings", "pools_served", "read_settings", "refuse_other_pools"]
 
 DECORATED: Final = "WORKPOOL_DECORATED"
-"""What a deployment sets to "1" for a function whose handler is decorated. Read by others, from Lambda's answer about that function."""
+"""The variable that a deployment sets to "1" for a function with a decorated handler. Others read it through Lambda."""
 
 SERVES: Final = "WORKPOOL_SERVES"
-"""The pools that may run a function, separated by commas. Read by the function itself, and by the loop from Lambda's answer about it."""
+"""The variable with the pools that may run a function, separated by commas. The function reads it, and the loop through Lambda."""
 
 _LEVELS: Final[Mapping[str, int]] = {
     "DEBUG": logging.DEBUG,
@@ -36,9 +36,9 @@ _REGION: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The environment at the moment of reading. None: the variable is not set, or empty.
+    """The environment at the moment of reading. `None` means that the variable is not set, or empty.
 
-    `trace_id` changes with every invocation of a Lambda: read the settings anew for it.
+    `trace_id` changes with every invocation of a Lambda, so it needs a fresh reading.
     """
 
     loop_arn: str | None = None
@@ -48,15 +48,15 @@ class Settings:
     schedule_group: str | None = None
     """WORKPOOL_SCHEDULE_GROUP"""
     scheduler_role_arn: str | None = None
-    """WORKPOOL_SCHEDULER_ROLE_ARN: what EventBridge Scheduler acts as when it invokes the loop."""
+    """WORKPOOL_SCHEDULER_ROLE_ARN: the role in which EventBridge Scheduler invokes the loop."""
     acknowledging: tuple[str, ...] = ()
-    """WORKPOOL_ACKNOWLEDGING, for the watchdog: functions, by name or ARN, whose handlers say for themselves that they ran a callback."""
+    """WORKPOOL_ACKNOWLEDGING, for the watchdog: functions, by name or ARN, whose handlers acknowledge callbacks."""
     pools: tuple[tuple[str, int], ...] = ()
     """WORKPOOL_POOLS, for the watchdog: pools, and the `max_parallelism` that the deployment gives each."""
     serves: frozenset[str] | None = None
     """WORKPOOL_SERVES, for workers: the pools whose work items this function runs. `None` means any pool's."""
     metrics: Literal["table", "pools"] | None = None
-    """WORKPOOL_METRICS: what loop and watchdog write metrics about, docs/events.md; None: nothing."""
+    """WORKPOOL_METRICS: the subject of the metrics that loop and watchdog write (docs/events.md). `None` means no metrics."""
     log_level: int = logging.WARNING
     """WORKPOOL_LOG_LEVEL, as a number of the logging module."""
     region: str | None = None
@@ -74,10 +74,10 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of an environment; None: of this process, as it is now.
+    """The settings of an environment. Defaults to that of this process, as it is now.
 
     Raises:
-        UsageError: a variable has a value that cannot be meant. Its name is the error's field.
+        UsageError: A variable has a value that is not allowed. Its name is the error's field.
     """
     env = os.environ if environ is None else environ
     return Settings(
@@ -103,9 +103,9 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def pools_served(text: object) -> frozenset[str] | None:
-    """The pools that a value of WORKPOOL_SERVES names; `None` where it is not set or empty, which means any pool.
+    """The pools that a value of WORKPOOL_SERVES names. `None` means any pool, for a variable that is not set, or empty.
 
-    Never raises: what is no pool's name matches none, so a misspelled list serves less, not more.
+    Never raises: a misspelled name matches no pool, so the function serves fewer pools, not more.
     """
     if not isinstance(text, str) or not text.strip():
         return None
@@ -113,9 +113,9 @@ def pools_served(text: object) -> frozenset[str] | None:
 
 
 def refuse_other_pools(field: str, pool: str) -> None:
-    """Let only the pools pass that this function's deployment names. Who sends the event has asked already; it may come from elsewhere.
+    """Raise UsageError for a pool that this function's deployment does not name.
 
-    Raises UsageError: it names others.
+    The loop has checked this before it sent the event, but the event may come from elsewhere.
     """
     serves = read_settings().serves
     if serves is not None and pool not in serves:
@@ -154,7 +154,7 @@ def _pools(environ: Mapping[str, str], name: str) -> tuple[tuple[str, int], ...]
 
 
 def _limit_in(name: str, pool: str, options: object) -> int | None:
-    """What a pool's entry says; None: nothing about its limit."""
+    """The limit in a pool's entry. `None` means that it has none."""
     if POOL.fullmatch(pool) is None or not isinstance(options, dict) or options.keys() - {"max_parallelism"}:
         raise UsageError(name, {pool: options}, _POOLS_SHAPE)
     limit = options.get("max_parallelism")

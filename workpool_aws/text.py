@@ -1,7 +1,8 @@
-"""Shows text and values of others as plain text: on terminals, in logs, in messages. Bottom of the import graph.
+"""Shows text and values from outside as plain text, on terminals, in logs and in messages.
 
-Nothing that comes out moves a cursor, reorders what is beside it, or cannot be seen: what would is spelled by its code, as in a Python
-string. That meets the joiners of some scripts and emoji, too: a reader of logs is better off with them spelled than with what they hide.
+No character of the output moves a cursor, reorders its neighbours, or is invisible: such a character is written as its
+escape, as in a Python string. That includes the joiners of some scripts and emoji, since they could hide text from a reader
+of logs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _LEVELS_MAX: Final = 6
 _VALUES_MAX: Final = 4 * _ITEMS_MAX
 _DIGITS_MAX: Final = 300
 _MARKS_MAX: Final = 4
-"""Marks upon one letter, of whatever script: more would run into the lines above and below."""
+"""Combining marks on one letter. More would run into the lines above and below."""
 
 _NEWLINE: Final = re.compile(r"\r\n|\r")
 _UNSEEN: Final = re.compile(
@@ -34,7 +35,7 @@ _SELECTORS: Final = re.compile("(?<=[\ufe00-\ufe0f])[\ufe00-\ufe0f]|^[\ufe00-\uf
 
 
 class Words(str):
-    """Text that `shown` gives without quotes: it describes a value instead of being one."""
+    """Text that `shown` leaves without quotes, since it describes a value instead of being one."""
 
     __slots__ = ()
 
@@ -44,9 +45,9 @@ NOTHING: Final = Words("nothing")
 
 
 def as_text(text: str, *, limit: int | None = None, indent: int = 0) -> str:
-    """Text of others on as many lines as it has; those after the first begin with `indent` spaces, so that none passes for a line of ours.
+    """Foreign text on as many lines as it has. Lines after the first begin with `indent` spaces, so that none looks like ours.
 
-    `limit`: the most characters of `text` that are shown; what is cut is marked by an ellipsis. `None` means all of them.
+    At most `limit` characters of `text` are shown, with an ellipsis for the rest. `None` means all of them.
     """
     cut = _cut(text, limit)
     lines = _NEWLINE.sub("\n", cut).expandtabs(4).split("\n")
@@ -54,7 +55,7 @@ def as_text(text: str, *, limit: int | None = None, indent: int = 0) -> str:
 
 
 def as_line(text: str, *, limit: int | None = None) -> str:
-    """Text of others on one line: each run of white space becomes one space. `limit` as for `as_text`."""
+    """Foreign text on one line, each run of white space as one space. `limit` is as for `as_text`."""
     # Four times the limit is enough to fill it, unless the text is mostly white space.
     first = text if limit is None else text[: 4 * limit + 1]
     line = _spelled(" ".join(first.split()))
@@ -64,7 +65,7 @@ def as_line(text: str, *, limit: int | None = None) -> str:
 
 
 def shown(value: object, *, limit: int = _SHOWN_MAX) -> str:
-    """A value as messages quote it: its `repr` on one line of about `limit` characters, whatever that `repr` does or raises."""
+    """A value as messages quote it: its `repr` on one line of about `limit` characters. A failing `repr` is replaced."""
     if type(value) is Words:
         return as_line(value, limit=limit)
     text = _repr(value)
@@ -75,14 +76,14 @@ def shown(value: object, *, limit: int = _SHOWN_MAX) -> str:
 
 
 def type_name(value: object) -> str:
-    """The name of a value's class on one short line, read past whatever the class or its metaclass does."""
-    # Not `type(value).__name__`: a metaclass may answer that.
+    """The name of a value's class on one short line, even if the class or its metaclass hides it."""
+    # Not `type(value).__name__`, which a metaclass may answer.
     name = type.__dict__["__name__"].__get__(type(value))
     return as_line(str.__str__(name), limit=_NAME_MAX)
 
 
 def kind_of(value: object) -> Words:
-    """What stands for a value that may be secret where `shown` would quote it: its class, and nothing of what it holds."""
+    """A description of a value that may be secret: its class, and nothing of its contents."""
     return Words("None" if value is None else f"a value of type {type_name(value)}")
 
 
@@ -91,12 +92,12 @@ def _repr(value: object) -> str:
         return str.__str__(_Short().repr(value))
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - code of others, which must not replace the message that it is quoted in
+    except BaseException as error:  # noqa: BLE001 - foreign code, whose error must not replace the message that quotes the value
         return f"<{type_name(value)} whose repr raises {type_name(error)}>"
 
 
 class _Short(reprlib.Repr):
-    """As `repr`, but for containers and texts so large that nobody would read them: of these it looks at the beginning."""
+    """As `repr`, but of large containers and texts only the beginning."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,11 +106,11 @@ class _Short(reprlib.Repr):
         self.maxdict = self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdeque = self.maxarray = _ITEMS_MAX
 
     def repr1(self, x: object, level: int) -> str:
-        # A few lists that hold each other many times over unfold to more than anything can hold.
+        # A few lists that contain each other many times unfold to more than memory can hold.
         self._left -= 1
         if self._left < 0:
             return "..."
-        # By the exact class: what a subclass says of itself is its own affair.
+        # By the exact class, since a subclass has a `repr` of its own.
         if type(x) in {str, bytes}:
             return self._beginning(x)
         if type(x) is int:
@@ -127,7 +128,7 @@ class _Short(reprlib.Repr):
         return repr(x[: 4 * _SHOWN_MAX])
 
     def _dict(self, x: dict[object, object], level: int) -> str:
-        # In its own order, which reprlib gives up.
+        # In its own order, which reprlib does not keep.
         if x and level <= 0:
             return "{...}"
         return f"{{{', '.join(self._pairs(x, level - 1))}}}"

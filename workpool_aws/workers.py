@@ -1,4 +1,4 @@
-"""Owns what turns a function into a worker: the Lambda handler around it, the arguments it accepts, the `Work` handle it may ask for."""
+"""`Worker`: the Lambda handler that `@pool.action` makes of a function."""
 
 from __future__ import annotations
 
@@ -38,17 +38,18 @@ _TRACE_OF: Final[Callable[[BaseException], TracebackType | None]] = vars(BaseExc
 
 
 class ReportNotWritten(Exception):
-    """DynamoDB did not take what an attempt came to: raised out of the handler, so that Lambda hands it to the destination.
+    """DynamoDB did not take the report of an attempt. Lambda hands this error to the destination instead.
 
-    Its message is the report, for the completion function to read.
+    The message is the report, for the completion function to read.
     """
 
 
 class Worker(Generic[P, R]):
-    """A Lambda handler made of a function, by `@pool.action`.
+    """The Lambda handler that `@pool.action` makes of a function.
 
-    For an event from a pool it claims the start where that is asked for, validates the arguments, runs the function and reports; it never
-    raises what the function raised. For any other event it validates, runs and returns or raises what the function does.
+    For an event from a pool it claims the start if the assignment says so, validates the arguments, runs the function and
+    reports. It does not raise the function's errors. For any other event it validates the arguments, and returns or raises
+    as the function does.
     """
 
     __workpool__: Final = True
@@ -69,8 +70,8 @@ class Worker(Generic[P, R]):
         self.function = function
         """The plain function, for direct tests."""
         self.handler = plain_handler(self, function)
-        """The handler as a plain function, for decorators that wrap nothing else, as Powertools' `lambda_handler_decorator` makes them."""
-        # Of the instance as well: `functools.wraps` copies these, so that what wraps a worker is known for one.
+        """The handler as a plain function, for decorators that wrap nothing else, such as Powertools' `lambda_handler_decorator`."""
+        # Also on the instance: `functools.wraps` copies it from there, which makes a wrapper of a worker known as one.
         vars(self)["__workpool__"] = True
         self.__module__ = function.__module__
         self.__name__ = function.__name__
@@ -81,12 +82,12 @@ class Worker(Generic[P, R]):
         return f"<worker {self.__qualname__}; as a plain function: {self.__qualname__}.handler>"
 
     def __call__(self, event: object, context: object) -> object:
-        """What Lambda calls.
+        """Handle one event, as Lambda calls it.
 
         Raises:
-            ReportNotWritten: carries the report, which DynamoDB did not take.
-            UsageError: the event has a damaged assignment, or one of a pool that this function does not serve, or (without one) does not
-                fit the function. The function did not run.
+            ReportNotWritten: DynamoDB did not take the report, which this error carries.
+            UsageError: The event has a damaged assignment, or one of a pool that this function does not serve. Or it has
+                none, and its arguments do not fit the function. The function did not run.
         """
         if not isinstance(event, Mapping):
             raise UsageError("event", Words(type(event).__name__), "a JSON object with the function's arguments")
@@ -95,14 +96,14 @@ class Worker(Generic[P, R]):
             return self._run_directly(arguments)
         assignment = assignment_from_wire(event[WORKPOOL_KEY])
         if assignment is None and (ticket := ticket_from_wire(event[WORKPOOL_KEY])) is not None:
-            # A worker may be told of another work's end, too: its arguments are what any undecorated target receives. Nobody reads what it
-            # returns, so that is not sent: Lambda could fail to encode it, and the function would run again.
+            # The worker is the callback target of another work item. Its return value is dropped: it would have no reader,
+            # and the function would run again if Lambda failed to encode it.
             refuse_other_pools(_POOL_FIELD, ticket.pool)
             self._run_directly(arguments)
             acknowledge(self._connect(ticket.table), ticket)
             return None
         if assignment is None:
-            given = type(event[WORKPOOL_KEY]).__name__  # and not what it says: it may hold what proves a report
+            given = type(event[WORKPOOL_KEY]).__name__  # without its contents, which may prove a report
             raise UsageError(f"event.{WORKPOOL_KEY}", Words(f"a {given} that cannot be read"), "the assignment that a pool sends")
         refuse_other_pools(_POOL_FIELD, assignment.pool)
         ports = self._connect(assignment.table)
@@ -133,7 +134,7 @@ class Worker(Generic[P, R]):
             values = self._parameters.bind(arguments, lambda: self._make_work(ports, assignment, context))
         except InvalidArgumentsError as invalid:
             return report_invalid_arguments(invalid.problems, claim=token)
-        except Exception as error:  # noqa: BLE001 - of a user's validator: an attempt that failed
+        except Exception as error:  # noqa: BLE001 - a failure of the user's validator is one of the attempt
             ports.telemetry.emit(_raised(assignment, error))
             return report_raised(error, claim=token)
         return self._run(ports, assignment, values, token=token)
@@ -141,8 +142,8 @@ class Worker(Generic[P, R]):
     def _run(self, ports: Ports, assignment: Assignment, values: Mapping[str, object], *, token: str | None) -> Report:
         try:
             returned = self._call(**values)
-        # Whatever a user's function raises is its attempt's failure. What is no Exception ends the process, and Lambda reports that.
-        except Exception as error:  # noqa: BLE001
+        # Any other BaseException ends the process, which Lambda reports.
+        except Exception as error:  # noqa: BLE001 - any error of the user's function is the attempt's failure
             report = report_raised(error, claim=token)
             if report.kind is not ReportKind.SNOOZED:
                 ports.telemetry.emit(_raised(assignment, error))
@@ -155,12 +156,13 @@ class Worker(Generic[P, R]):
 
 
 def _claim(ports: Ports, assignment: Assignment, context: object) -> str | None:
-    """The token of this invocation's claim; None: the start is another's, or over."""
+    """Claim the start for this invocation, and return the claim's token. `None` means that another has it, or that it is over."""
     remaining_ms = timer_of(context)
     try:
         token = claim(ports, assignment, remaining_ms=remaining_ms())
     except ClaimUnanswered as error:
-        # Without the answer nobody knows whose the start is, so no user code may run [WP-5]. The report counts only if nobody else claimed.
+        # Without an answer the owner of the start is unknown, so no user code may run [WP-5]. The report counts only if no
+        # other invocation has claimed it.
         report = report_not_run("its claim was not answered", claim=error.token)
         raise ReportNotWritten(carried_outcome(report, assignment)) from error
     if token is None:
@@ -178,7 +180,7 @@ def _send_report(ports: Ports, assignment: Assignment, report: Report) -> None:
 
 
 def _encodable(returned: object) -> object:
-    """Return the result as Lambda can send it to a direct caller: models and their like in plain JSON, anything else unchanged."""
+    """Make models and their like plain JSON, which Lambda can send to a direct caller. Other values stay unchanged."""
     try:
         json.dumps(returned)
     except (TypeError, ValueError, RecursionError):
@@ -187,13 +189,13 @@ def _encodable(returned: object) -> object:
         return returned
     try:
         plain: object = json.loads(encode_result(returned, limits.PAYLOAD_BYTES_MAX))
-    except Exception:  # noqa: BLE001 - the function ran; Lambda's runtime, or a test, says what is wrong with the value
+    except Exception:  # noqa: BLE001 - the function ran; Lambda's runtime, or a test, will reject the value
         return returned
     return plain
 
 
 def _raised(assignment: Assignment, error: Exception) -> events.AttemptRaised:
-    # Where it was raised, without its text: that may quote arguments, and stands in the work's result for those who may read it.
+    # Without the error's text, which may quote arguments. The result has it, for those who may read that.
     return events.AttemptRaised(
         pool=assignment.pool,
         work_id=assignment.work_id,
@@ -206,5 +208,5 @@ def _raised(assignment: Assignment, error: Exception) -> events.AttemptRaised:
 def _stack_of(error: Exception) -> str:
     try:
         return "".join(traceback.format_tb(_TRACE_OF(error))[1:])
-    except BaseException as unreadable:  # noqa: BLE001 - a loader of the user's may fail to show its source
+    except BaseException as unreadable:  # noqa: BLE001 - a module loader of the user's may fail to give its source
         return f"(it could not be read: {type_name(unreadable)})"

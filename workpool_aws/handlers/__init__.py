@@ -1,1 +1,1 @@
-"""The Lambda doors: decode, call one flow function, encode."""
+"""Lambda handlers of the deployment. Each decodes its event and calls one driver."""

@@ -1,4 +1,4 @@
-"""The door of completion: a Lambda that Lambda's own destinations feed with what became of workers, and of callbacks' handlers."""
+"""Handler of the completion function, which Lambda's destinations invoke with the outcome of workers and callback handlers."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ __all__ = ["RecordUnreadable", "handler"]
 
 
 class RecordUnreadable(Exception):
-    """A destination record that carries our mark cannot be read. Raised so that Lambda counts it, and keeps it where its failures go.
+    """A destination record of this package cannot be read. Lambda counts the error, and keeps the record with its failures.
 
-    The start that it tells of ends by recovery, as one that never reported.
+    The start that the record is about ends by recovery, as one without a report.
     """
 
 
 def handler(event: Mapping[str, object], context: InvocationContext) -> None:  # noqa: ARG001 - Lambda's signature
-    """Complete the start that a destination record tells of, or have a callback sent again whose handler failed.
+    """Complete the start that a destination record is about, or note that a callback's handler failed.
 
-    A record of something else is ignored.
+    Records of other functions are ignored.
 
     Raises:
-        StoreUnavailable: Lambda delivers the record again, and completing twice does no harm.
-        RecordUnreadable: the record is ours, and nothing came of it.
-        UsageError: the record is of another table than WORKPOOL_TABLE says, or a work item's event: nothing was read or written.
+        StoreUnavailable: DynamoDB did not answer. Lambda delivers the record again, and completing twice does no harm.
+        RecordUnreadable: The record is one of this package, and had no effect.
+        UsageError: The record is of another table than WORKPOOL_TABLE, or a work item's event. Nothing was read or written.
     """
     refuse_work_item(event)
     told = read_record(event)
@@ -65,5 +65,5 @@ def _refuse(record: UnreadableRecord) -> None:
         refuse_other_table(record.table)
         unreadable = events.RecordUnreadable(pool=record.pool or "", work_id=record.work_id or "", reason=record.reason)
         ports_for(record.table).telemetry.emit(unreadable)
-    # On one line, and without what no runtime can report: half a surrogate pair in it would end the process.
+    # On one line, and in text that the runtime can report: a lone surrogate would end the process.
     raise RecordUnreadable(as_line(f"{record.reason} (table {record.table}, pool {record.pool}, work {record.work_id})"))

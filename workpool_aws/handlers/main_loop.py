@@ -1,4 +1,4 @@
-"""The door of the main loop: a Lambda that serves loop orders and far wakes."""
+"""Handler of the main loop, which serves loop requests and far wakes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["InvocationContext", "handler"]
 
 
 class InvocationContext(Protocol):
-    """What the doors need of Lambda's context."""
+    """The part of Lambda's context that the handlers read."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """Until Lambda ends this invocation."""
+        """Time until Lambda ends this invocation."""
 
 
 def handler(event: Mapping[str, object], context: InvocationContext) -> None:
-    """Run the pool that the order names, until it rests or is handed over.
+    """Run the loop of the pool that the event names, until it rests or is handed over.
 
-    Raises UsageError for an event that is not an order; nothing was read or written.
+    Raises UsageError for any other event. Nothing was read or written.
     """
     refuse_work_item(event)
     order = order_from_wire(event)

@@ -1,4 +1,4 @@
-"""The door of the watchdog: a Lambda that one recurring schedule for the whole table invokes each minute."""
+"""Handler of the watchdog, which one recurring schedule for the whole table invokes each minute."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["handler"]
 
 
 def handler(event: Mapping[str, object], context: InvocationContext) -> None:  # noqa: ARG001 - Lambda's signature
-    """Keep the table's deployment item as this function's environment says, and look after every pool of the table that the event names.
+    """Keep the table's deployment item current, and look after every pool of the table.
 
-    The event may name pools, which are registered first. Where metrics are wanted, also tell how full each pool is.
+    Pools that the event names are registered first. With WORKPOOL_METRICS the watchdog also reports the backlog of each pool.
 
     Raises:
-        UsageError: the event names no table, or another than WORKPOOL_TABLE; nothing was read or written.
+        UsageError: The event names no table, or another than WORKPOOL_TABLE. Nothing was read or written.
     """
     refuse_work_item(event)
     order = event.get("workpool_watchdog")
@@ -40,6 +40,6 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:  #
 
 
 def _named(order: Mapping[str, object]) -> list[str]:
-    """The pools that a tick names; what is no pool's name is left out, since a tick must never fail for it."""
+    """The pools that a tick names, without any that is no valid name: a tick must not fail for it."""
     pools = order.get("pools")
     return [pool for pool in pools if isinstance(pool, str) and POOL.fullmatch(pool)] if isinstance(pools, list) else []
