@@ -221,8 +221,8 @@ _CALLBACKS: Final = (
         "callback: acknowledged after the handler",
         "WP-8",
         "callbacks:CallbackHandler.__call__",
-        "    self.function(told)\n",
-        "    acknowledge(self._ports_of(ticket.table), ticket) if ticket is not None else None\n    self.function(told)\n",
+        "    self.function(completed)\n",
+        "    acknowledge(self._connect(ticket.table), ticket) if ticket is not None else None\n    self.function(completed)\n",
     ),
     one_edit(
         "callback: canceled while pending leaves a record",
