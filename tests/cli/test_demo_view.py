@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from workpool_aws.cli.demo import view_for
 from workpool_aws.cli.demo_report import DemoReport, Failure, Plan, Progress, ServiceModel, Usage
 from workpool_aws.cli.demo_rich import RichView
-from workpool_aws.cli.demo_view import FAILURES_SHOWN, PlainView, View, designs, failure_rows, headline, summary_rows, verdict, view_for
+from workpool_aws.cli.demo_view import FAILURES_SHOWN, PlainView, View, designs, failure_rows, headline, summary_rows, verdict
 
 PLAN = Plan(items=439, later=8, limit=8, fail_rate=1 / 12, engine="moto", clock="real", seed=0)
 PROGRESS = Progress(items=439, enqueued=439, running=8, done=112, failed=1, retries=9, seconds=2.0)

@@ -1,4 +1,4 @@
-"""The exit codes of the commands, and the error that has one of its own."""
+"""Exit codes of the commands, and the error that has one of its own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from workpool_aws.errors import WorkpoolError
 __all__ = ["DECLINED", "FAILED", "INTERRUPTED", "UNFIT", "USAGE", "UnknownPool"]
 
 FAILED: Final = 1
-"""Done, but not as promised; or it could not be done, or its answer not be written."""
+"""The command failed, its answer could not be written, or a demo did not end as it should."""
 USAGE: Final = 2
 """The command line or the configuration is wrong."""
 UNFIT: Final = 3
-"""A pool or a work is unknown, or a work is not in a state for what was asked."""
+"""A pool or a work item is unknown, or a work item is not in a state for the command."""
 DECLINED: Final = 4
-"""The question was not answered with yes; nothing was changed."""
+"""The answer to the question was not yes. Nothing was changed."""
 INTERRUPTED: Final = 130
 
 _NAMES_SHOWN: Final = 5

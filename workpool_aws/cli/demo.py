@@ -1,31 +1,35 @@
-"""Owns the demo: which works it enqueues, and how it lets a pool on this machine do them."""
+"""The command `workpool demo`: enqueues its work items, and lets a pool on this machine run them."""
 
 from __future__ import annotations
 
+import argparse
+import json
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, TextIO
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from workpool_aws import RetryPolicy, StoreUnavailable, WorkId, Workpool
+from workpool_aws.cli.codes import FAILED
 from workpool_aws.cli.demo_report import DemoReport, Plan, Progress, Stored, Tally, Usage, report_of
-from workpool_aws.cli.demo_worker import fraction_of, open_model
-from workpool_aws.client import Workpool
-from workpool_aws.errors import StoreUnavailable
+from workpool_aws.cli.demo_view import PlainView, View
+from workpool_aws.cli.demo_worker import fraction_of, open_model, service_names
 from workpool_aws.local import LocalCloud, LocalCloudError
-from workpool_aws.model.ids import WorkId
-from workpool_aws.model.retry import RetryPolicy
 
-__all__ = ["DELAYS", "RETRY", "DemoOptions", "Item", "Watch", "items_of", "plan_of", "run_demo"]
+__all__ = ["DELAYS", "RETRY", "DemoOptions", "Item", "Watch", "items_of", "plan_of", "run", "run_demo", "view_for"]
 
 Watch = Callable[[Progress], None]
 """Called a few times a second, from a thread of its own, and once at the end."""
 
 RETRY: Final = RetryPolicy(max_attempts=5, initial_backoff=timedelta(milliseconds=250))
 DELAYS: Final = tuple(timedelta(seconds=seconds) for seconds in (2, 3, 4, 5))
-"""What is due later is due so much later, turn by turn."""
+"""The delays of the work items that are due later, turn by turn."""
 
 _LATER_ONE_IN: Final = 50
 _LATER_FROM_ITEMS: Final = 4
@@ -36,10 +40,10 @@ _PATIENCE_AN_ITEM: Final = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """What to run, already checked."""
+    """The checked options of a run."""
 
     items: int | None = None
-    """How many models to open; None: one of every service."""
+    """The number of models to open. `None` means one of every service."""
     parallelism: int = 8
     fail_rate: float = 1 / 12
     """The share of attempts that fails by design, 0 to 1."""
@@ -51,7 +55,7 @@ class DemoOptions:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One work to enqueue."""
+    """One work item to enqueue."""
 
     service: str
     lap: int
@@ -63,8 +67,42 @@ class Item:
         return {"service": self.service, "lap": self.lap, "seed": options.seed, "fail_rate": options.fail_rate}
 
 
+def run(options: argparse.Namespace) -> int:
+    """`workpool demo`."""
+    wanted = DemoOptions(
+        items=options.items,
+        parallelism=options.parallelism,
+        fail_rate=options.fail_rate,
+        seed=options.seed,
+        engine=options.engine,
+        clock=options.clock,
+    )
+    items = items_of(wanted, service_names())
+    with view_for(sys.stderr if options.json else sys.stdout) as view:
+        view.begin(plan_of(wanted, items))
+        report = run_demo(wanted, items, view.show)
+        view.end(report)
+    if options.json:
+        print(json.dumps(report.to_json()), flush=True)
+    return 0 if report.ok else FAILED
+
+
+def view_for(stream: TextIO) -> View:
+    """A live display if `stream` is a terminal that can show one and rich is installed; else plain lines."""
+    if not stream.isatty():
+        return PlainView(stream)
+    try:
+        from workpool_aws.cli.demo_rich import RichView, can_show  # noqa: PLC0415 - rich is an extra
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "rich":
+            raise
+        print("workpool demo: without rich there is no live display (pip install 'workpool-aws[cli]')", file=sys.stderr)
+        return PlainView(stream)
+    return RichView(stream) if can_show(stream) else PlainView(stream)
+
+
 def items_of(options: DemoOptions, services: Sequence[str]) -> list[Item]:
-    """The works of a run, the same for the same seed: services in a shuffled order, again and again until there are enough."""
+    """The work items of a run, the same for the same seed: the services in a shuffled order, repeated as often as needed."""
     shuffled = sorted(services, key=lambda service: fraction_of("order", options.seed, service))
     count = len(shuffled) if options.items is None else options.items
     later = count // _LATER_ONE_IN or int(count >= _LATER_FROM_ITEMS)
@@ -79,7 +117,7 @@ def items_of(options: DemoOptions, services: Sequence[str]) -> list[Item]:
 
 
 def plan_of(options: DemoOptions, items: Sequence[Item]) -> Plan:
-    """What a run of these works is about to do."""
+    """The plan of a run of these work items."""
     return Plan(
         items=len(items),
         later=sum(1 for item in items if item.delay),
@@ -92,13 +130,13 @@ def plan_of(options: DemoOptions, items: Sequence[Item]) -> Plan:
 
 
 def run_demo(options: DemoOptions, items: Sequence[Item], watch: Watch) -> DemoReport:
-    """Do the works in a pool of a cloud on this machine; return when nothing is left to do.
+    """Run the work items in a pool of a cloud on this machine, until nothing is left to do.
+
+    Work items that do not reach their end are no error; the report counts them.
 
     Raises:
-        WorkpoolError: the engine cannot be had, or does not answer. Works that do not come to their end are no error: the report says so.
+        WorkpoolError: The engine is not available, or does not answer.
     """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded when the demo runs
-
     try:
         return _run_in_cloud(options, items, watch)
     except (BotoCoreError, ClientError) as error:
@@ -114,7 +152,7 @@ def _run_in_cloud(options: DemoOptions, items: Sequence[Item], watch: Watch) -> 
         with _Ticker(lambda: watch(tally.count(cloud.facts, seconds=(cloud.now - begun).total_seconds()))):
             ids = _enqueue(pool, arn, items, options)
             problem = _run_to_rest(cloud, len(items))
-        # Before the results are read: the figures are the pool's, not those of this report.
+        # Before the results are read, so that the figures are those of the pool alone.
         usage = _usage(cloud, arn, seconds=(cloud.now - begun).total_seconds())
         return report_of(
             _stored(pool, items, ids),
@@ -128,7 +166,7 @@ def _run_in_cloud(options: DemoOptions, items: Sequence[Item], watch: Watch) -> 
 
 
 def _stored(pool: Workpool, items: Sequence[Item], ids: Sequence[WorkId]) -> list[Stored]:
-    """What the pool says about its works: no other word than its own is believed."""
+    """Statuses and results of the work items, as the pool stored them."""
     statuses = pool.status_batch(None, ids)
     return [Stored(item.service, status, pool.result(None, id_)) for item, status, id_ in zip(items, statuses, ids, strict=True)]
 
@@ -145,7 +183,7 @@ def _usage(cloud: LocalCloud, arn: str, *, seconds: float) -> Usage:
 
 
 def _enqueue(pool: Workpool, arn: str, items: Sequence[Item], options: DemoOptions) -> list[WorkId]:
-    """One batch for each due time, the latest first, so that they are stored before time runs; ids in the order of the items."""
+    """Enqueue one batch for each due time, the latest first, so that none is due before it is stored."""
     ids: dict[int, WorkId] = {}
     for delay in sorted({item.delay for item in items}, reverse=True):
         places = [place for place, item in enumerate(items) if item.delay == delay]
@@ -155,7 +193,7 @@ def _enqueue(pool: Workpool, arn: str, items: Sequence[Item], options: DemoOptio
 
 
 def _run_to_rest(cloud: LocalCloud, count: int) -> str | None:
-    """Let the pool work; the reason if it came to a halt before its end."""
+    """Let the pool work to its end. Returns the reason if it stopped before that."""
     try:
         cloud.run_until_idle(timeout=_PATIENCE + _PATIENCE_AN_ITEM * count)
     except LocalCloudError as error:
@@ -164,7 +202,7 @@ def _run_to_rest(cloud: LocalCloud, count: int) -> str | None:
 
 
 class _Ticker(AbstractContextManager["_Ticker"]):
-    """Calls something every now and then beside the main thread, and a last time in it; an error of it is raised at the end."""
+    """Calls `tick` at intervals in a thread of its own, and a last time in the main thread, where it raises its error."""
 
     def __init__(self, tick: Callable[[], None]) -> None:
         self._tick = tick
@@ -189,5 +227,5 @@ class _Ticker(AbstractContextManager["_Ticker"]):
         try:
             while not self._over.wait(_WATCH_EVERY_S):
                 self._tick()
-        except Exception as error:  # noqa: BLE001 - raised in the main thread
+        except Exception as error:  # noqa: BLE001 - the main thread raises it
             self._error = error

@@ -1,4 +1,4 @@
-"""Owns what the demo tells: what is planned, the progress counted from events, and the report made from what the pool stored."""
+"""Plan, progress and report of the demo. Progress is counted from events, the report from stored results."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ LARGEST_SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a run is about to do."""
+    """The plan of a run."""
 
     items: int
     later: int
-    """Works that are due only some seconds after they are enqueued."""
+    """Work items that are due only seconds after they are enqueued."""
     limit: int
     fail_rate: float
     engine: str
@@ -33,7 +33,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a run is, as the pool's own events tell it: no request is paid for it."""
+    """The progress of a run, counted from the pool's events, which costs no request."""
 
     items: int
     enqueued: int
@@ -43,7 +43,7 @@ class Progress:
     """Of those that are done."""
     retries: int
     seconds: float
-    """Since the beginning; it stands still once all is done."""
+    """Time since the beginning, until all is done."""
 
     @property
     def pending(self) -> int:
@@ -52,7 +52,7 @@ class Progress:
 
     @property
     def rate(self) -> float:
-        """Works done a second, since the beginning."""
+        """Work items done a second, since the beginning."""
         return self.done / self.seconds if self.seconds > 0 else 0.0
 
 
@@ -89,7 +89,7 @@ class Tally:
         )
 
     def _add(self, event: Event) -> None:
-        # An attempt may be told as ended before it is told as started: the loop speaks after it has invoked, the worker is quick.
+        # The event of an end may precede that of the start, which the loop emits after it has invoked a quick worker.
         match event:
             case Enqueued():
                 self._enqueued += 1
@@ -111,7 +111,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceModel:
-    """What a worker found in one model."""
+    """The result of one worker."""
 
     service: str
     operations: int
@@ -120,7 +120,7 @@ class ServiceModel:
 
     @classmethod
     def from_result(cls, value: JsonValue) -> ServiceModel | None:
-        """What `open_model` returned, as the pool stored it; None: it is something else."""
+        """The stored return value of `open_model`. `None` means that it is another value."""
         match value:
             case {"service": str(service), "operations": int(operations), "shapes": int(shapes), "longest_operation": str(longest)}:
                 return cls(service=service, operations=operations, shapes=shapes, longest_operation=longest)
@@ -130,17 +130,17 @@ class ServiceModel:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the pool says about one work."""
+    """Status and result of one work item, as the pool stored them."""
 
     service: str
     status: Status
     result: Result | None
-    """None: it has not finished."""
+    """`None` means that it has not finished."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One work that failed for good."""
+    """One work item that failed for good."""
 
     service: str
     error_type: str
@@ -149,19 +149,19 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a run used, counted by the cloud it ran in."""
+    """The resources of a run, counted by its cloud."""
 
     max_concurrency: int
     seconds: float
-    """Until the pool was at rest."""
+    """Time until the pool was at rest."""
     write_units: int | None
-    """None: the engine does not say."""
+    """`None` means that the engine does not meter it."""
     read_units: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoReport:
-    """How a run went."""
+    """The report of a run."""
 
     items: int
     finished: int
@@ -169,40 +169,40 @@ class DemoReport:
     retries: int
     attempts: int
     seconds: float
-    """From the first enqueue until the last work reached its end."""
+    """Time from the first enqueue until the last work item finished."""
     limit: int
     usage: Usage
     engine: str
     seed: int
     largest: tuple[ServiceModel, ...]
-    """The services with the most operations, at most ten, the largest first."""
+    """The services with the most operations, at most ten, largest first."""
     failures: tuple[Failure, ...]
     problem: str | None = None
-    """Why the run stopped early; None: it did not."""
+    """The reason for which the run stopped early. `None` means that it did not."""
 
     @property
     def failed(self) -> int:
-        """Works that failed for good, which is an end as well."""
+        """Work items that failed for good, which finishes them as well."""
         return len(self.failures)
 
     @property
     def write_units_per_action(self) -> float | None:
-        """Write units for each work, whatever it needed: retries, the loop and the kicks included. None: the engine does not say."""
+        """Write units a work item, with its retries, the loop and the kicks. `None` means that the engine does not meter them."""
         return _share_of(self.usage.write_units, self.items)
 
     @property
     def read_units_per_action(self) -> float | None:
-        """Read units for each work, likewise."""
+        """Read units a work item, likewise."""
         return _share_of(self.usage.read_units, self.items)
 
     @property
     def within_limit(self) -> bool:
-        """Whether there were never more workers at a time than allowed."""
+        """True if the number of workers at a time never exceeded the limit."""
         return self.usage.max_concurrency <= self.limit
 
     @property
     def ok(self) -> bool:
-        """Whether every work reached its end and the limit was kept."""
+        """True if every work item finished, and the limit was never exceeded."""
         return self.finished == self.items and self.within_limit and self.problem is None
 
     def to_json(self) -> dict[str, object]:
@@ -245,7 +245,7 @@ def report_of(
     seed: int,
     problem: str | None = None,
 ) -> DemoReport:
-    """The report on at least one work; `begun`: when the first was enqueued, by the clock of their statuses."""
+    """The report on at least one work item. `begun` is the time of the first enqueue, by the clock of their statuses."""
     finished = [work for work in works if work.status.state == "finished"]
     retries = sum(work.status.previous_attempts for work in works)
     return DemoReport(
@@ -279,7 +279,7 @@ def _failures(works: Sequence[Stored]) -> tuple[Failure, ...]:
 
 
 def _largest(results: Iterable[Result]) -> tuple[ServiceModel, ...]:
-    # By name: a run of more works than there are services opens some of them again.
+    # By name, since a run of more work items than there are services opens some of them again.
     found = {model.service: model for result in results if (model := ServiceModel.from_result(result.return_value)) is not None}
     ranked = sorted(found.values(), key=lambda model: (-model.operations, model.service))
     return tuple(ranked[:LARGEST_SHOWN])

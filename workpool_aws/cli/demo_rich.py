@@ -1,4 +1,4 @@
-"""Owns the live display of the demo in a terminal. The only module that needs rich."""
+"""The live display of the demo in a terminal, drawn by rich."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from workpool_aws.cli.demo_view import (
 __all__ = ["RichView", "can_show"]
 
 _SLOTS_MAX: Final = 32
-"""More slots than that are a number, not boxes."""
+"""The most slots that are drawn as boxes. More are a number."""
 
 
 def can_show(stream: TextIO) -> bool:
-    """Whether the terminal understands what the display does, and can write its characters."""
+    """True if the terminal has the control sequences and the characters of the display."""
     console = Console(file=stream)
     return not console.is_dumb_terminal and console.encoding.startswith("utf")
 

@@ -1,8 +1,7 @@
-"""Owns how the demo speaks: the words common to all views, the plain view for pipes and logs, and the choice of a view."""
+"""Texts of the demo that all views share, and the plain view for pipes and logs."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -26,13 +25,12 @@ __all__ = [
     "largest_rows",
     "summary_rows",
     "verdict",
-    "view_for",
 ]
 
 PLAIN_FIRST_S: Final = 1.0
-"""The first line of progress comes when every slot is taken, and after so many seconds at the latest."""
+"""Seconds after which the first line of progress comes, unless every slot is taken before."""
 PLAIN_EVERY_S: Final = 2.0
-"""From then on at most one line in so many seconds."""
+"""The least number of seconds between further lines."""
 FAILURES_SHOWN: Final = 20
 LARGEST_HEADER: Final = ("service", "operations", "shapes", "longest operation")
 FAILURES_HEADER: Final = ("service", "error type", "error")
@@ -45,16 +43,16 @@ Row = tuple[str, ...]
 
 
 class View(AbstractContextManager["View"], Protocol):
-    """Where a run is shown. Used as a context manager, so that a display is taken down whatever happens."""
+    """The display of a run. As a context manager it is taken down after an error, too."""
 
     def begin(self, plan: Plan) -> None:
-        """Say what is coming."""
+        """Show the plan."""
 
     def show(self, progress: Progress) -> None:
-        """Show how far it is; called more often than a person can read."""
+        """Show the progress. Called more often than a person can read."""
 
     def end(self, report: DemoReport) -> None:
-        """Show how it went."""
+        """Show the report."""
 
 
 class PlainView(AbstractContextManager["PlainView"]):
@@ -76,7 +74,7 @@ class PlainView(AbstractContextManager["PlainView"]):
         self._say(f"workpool demo: {headline(plan)}", *designs(plan), "")
 
     def show(self, progress: Progress) -> None:
-        """See View: a line when all slots are taken, one every couple of seconds, and one when all is done."""
+        """See View. Prints a line when all slots are taken, one every few seconds, and one when all is done."""
         is_time = progress.seconds >= self._next_s or progress.done == progress.items
         is_full = not self._spoke and progress.running >= self._limit
         if self._done == progress.items or not (is_time or is_full):
@@ -106,13 +104,13 @@ class PlainView(AbstractContextManager["PlainView"]):
 
 
 def headline(plan: Plan) -> str:
-    """What runs where, in one line."""
+    """The size, the limit and the engine of a run, in one line."""
     clock = ", virtual clock" if plan.clock == "virtual" else ""
     return f"{_many(plan.items, 'AWS service model')}, at most {plan.limit} at a time, engine {plan.engine}{clock}, seed {plan.seed}"
 
 
 def designs(plan: Plan) -> list[str]:
-    """What will go wrong or wait on purpose, a sentence each."""
+    """The waits and failures that the demo makes on purpose, a sentence each."""
     sentences = [f"Each opens one model after a wait of {PAUSE_MIN / _SECOND:g} to {PAUSE_MAX / _SECOND:g} s, as for an answer."]
     if plan.fail_rate > 0:
         failing = _failing(plan.fail_rate)
@@ -131,14 +129,14 @@ def largest_rows(report: DemoReport) -> list[Row]:
 
 
 def failure_rows(report: DemoReport) -> list[Row]:
-    """The table of what failed and why, cut where it gets long."""
+    """The table of failures and their reasons, cut after the first ones."""
     rows: list[Row] = [(one.service, one.error_type, one.error) for one in report.failures[:FAILURES_SHOWN]]
     more = len(report.failures) - len(rows)
     return [*rows, (f"and {more} more", "", "")] if more > 0 else rows
 
 
 def summary_rows(report: DemoReport) -> list[tuple[str, str]]:
-    """What a run came to, a line each."""
+    """The figures of a run, a line each."""
     usage = report.usage
     rate = f" ({report.finished / report.seconds:.0f} work items a second)" if report.seconds > 0 else ""
     return [
@@ -158,7 +156,7 @@ def _cost(report: DemoReport) -> str:
 
 
 def verdict(report: DemoReport) -> str:
-    """One sentence: whether the pool kept its promises."""
+    """One sentence on the outcome of the run."""
     if report.ok:
         return "OK: every work item reached its end, and the limit was never exceeded."
     faults: list[str] = []
@@ -171,20 +169,6 @@ def verdict(report: DemoReport) -> str:
     return f"NOT OK: {'; '.join(faults)}."
 
 
-def view_for(stream: TextIO) -> View:
-    """A live display if `stream` is a terminal that can show one and rich is installed; else plain lines."""
-    if not stream.isatty():
-        return PlainView(stream)
-    try:
-        from workpool_aws.cli.demo_rich import RichView, can_show  # noqa: PLC0415 - rich is an extra
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "rich":
-            raise
-        print("workpool demo: without rich there is no live display (pip install 'workpool-aws[cli]')", file=sys.stderr)
-        return PlainView(stream)
-    return RichView(stream) if can_show(stream) else PlainView(stream)
-
-
 def _many(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
@@ -193,7 +177,7 @@ def _failing(rate: float) -> str:
     one_in = round(1 / rate)
     if rate == 1:
         return "every attempt fails"
-    if abs(rate * one_in - 1) < 1e-9:  # noqa: PLR2004 - 1/12 as a float is not quite a twelfth
+    if abs(rate * one_in - 1) < 1e-9:  # noqa: PLR2004 - 1/12 as a float is not exactly a twelfth
         return f"one attempt in {one_in} fails"
     return f"{rate:.1%} of all attempts fails"
 

@@ -1,4 +1,4 @@
-"""Owns the work of the demo: the worker that opens one AWS service model, and the failures it makes by design."""
+"""The worker of the demo: it opens one AWS service model, and fails by design at times."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import timedelta
 from enum import Enum
 from typing import Final, assert_never
 
-from workpool_aws.api.work import Work
-from workpool_aws.client import Workpool
-from workpool_aws.errors import NonRetryableError
+from botocore.loaders import Loader
+
+from workpool_aws import NonRetryableError, Work, Workpool
 
 __all__ = [
     "FOR_GOOD_ONE_IN",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 FOR_GOOD_ONE_IN: Final = 8
-"""One in so many designed failures is not retried."""
+"""Designed failures for each one that is not retried."""
 
 PAUSE_MIN: Final = timedelta(milliseconds=100)
 PAUSE_MAX: Final = timedelta(milliseconds=250)
@@ -33,16 +33,16 @@ PAUSE_MAX: Final = timedelta(milliseconds=250)
 _MODEL: Final = "service-2"
 _FRACTION_BITS: Final = 53
 
-# Only decorates: table and pool of an attempt come with its event.
+# Used only to decorate, since table and pool of an attempt come with its event.
 _pool = Workpool("workpool-demo", "demo")
 
 
 class ServiceOutage(Exception):
-    """What a failure by design raises. Nothing special about it: the pool retries it as it would any exception."""
+    """A failure by design. The pool retries it as any other exception."""
 
 
 class Fate(Enum):
-    """What the demo's design says about one attempt."""
+    """The outcome of one attempt by the demo's design."""
 
     WORKS = "works"
     FAILS = "fails"
@@ -50,13 +50,13 @@ class Fate(Enum):
 
 
 def fraction_of(*words: object) -> float:
-    """A number in [0, 1) that looks random and is always the same for the same words."""
+    """A number in [0, 1) that looks random, the same for the same words."""
     digest = hashlib.sha256("/".join(map(str, words)).encode()).digest()
     return (int.from_bytes(digest[:8], "big") >> (64 - _FRACTION_BITS)) / (1 << _FRACTION_BITS)
 
 
 def fate_of(service: str, *, lap: int, attempt: int, seed: int, fail_rate: float) -> Fate:
-    """The same for the same arguments, in every run and on every machine: a share `fail_rate` of all attempts fails."""
+    """The outcome of an attempt, the same in every run and on every machine. A share `fail_rate` of all attempts fails."""
     if fraction_of("fails", seed, service, lap, attempt) >= fail_rate:
         return Fate.WORKS
     for_good = fraction_of("for good", seed, service, lap, attempt) < 1 / FOR_GOOD_ONE_IN
@@ -64,28 +64,24 @@ def fate_of(service: str, *, lap: int, attempt: int, seed: int, fail_rate: float
 
 
 def pause_of(service: str, *, lap: int) -> timedelta:
-    """How long an attempt waits, as it would for an answer: `PAUSE_MIN` to `PAUSE_MAX`, always the same for the same arguments."""
+    """The wait of an attempt, as if for an answer, from `PAUSE_MIN` to `PAUSE_MAX`. The same for the same arguments."""
     return PAUSE_MIN + (PAUSE_MAX - PAUSE_MIN) * fraction_of("pause", service, lap)
 
 
 def service_names() -> list[str]:
-    """Every AWS service that the installed botocore has a model of, sorted."""
-    from botocore.loaders import Loader  # noqa: PLC0415 - loaded when the demo runs, not when help is shown
-
+    """The AWS services that the installed botocore has models of, sorted."""
     return sorted(Loader().list_available_services(_MODEL))
 
 
 @_pool.action
 def open_model(work: Work, service: str, lap: int, seed: int, fail_rate: float) -> dict[str, str | int]:
-    """Wait a moment, open the model of one AWS service and say how large it is.
+    """Wait a moment, open the model of one AWS service and return its size.
 
     Raises:
-        ServiceOutage: by design; it is retried.
-        NonRetryableError: by design; it is not.
+        ServiceOutage: By design. It is retried.
+        NonRetryableError: By design. It is not retried.
     """
-    from botocore.loaders import Loader  # noqa: PLC0415 - as above
-
-    # Opening a file takes a few milliseconds. What a pool is for takes longer, and most of it is waiting.
+    # Opening a file takes a few milliseconds. The usual work of a pool takes longer, most of it waiting.
     work.sleep(pause_of(service, lap=lap))
     fate = fate_of(service, lap=lap, attempt=work.attempt, seed=seed, fail_rate=fail_rate)
     match fate:

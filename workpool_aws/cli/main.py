@@ -1,15 +1,10 @@
-"""The command `workpool`: its options, what it says about wrong ones, and its exit codes.
-
-0: done, and as promised. 1: done, but not as promised; or it could not be done, or its answer not be written. 2: the command line or the
-configuration is wrong. 3: a pool or a work is unknown, or a work is not in a state for what was asked. 4: not confirmed. 130: interrupted.
-"""
+"""The command `workpool`: its options, its messages and its exit codes (`codes`)."""
 
 from __future__ import annotations
 
 import argparse
 import errno
 import io
-import json
 import math
 import os
 import re
@@ -21,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
 
 from workpool_aws.cli.codes import FAILED, INTERRUPTED, UNFIT, USAGE, UnknownPool
-from workpool_aws.cli.manage import MANAGE_CODES, add_commands
+from workpool_aws.cli.manage import MANAGE_CODES, add_commands, lazily
 from workpool_aws.core import limits
 from workpool_aws.errors import UsageError, WorkpoolError
 from workpool_aws.text import as_line, shown
@@ -43,17 +38,17 @@ _DEMO: Final = """\
 Run a pool on this machine, on real input: no AWS account, no network.
 
 botocore ships a model of every AWS service. The demo enqueues one action for each: open the model, count its
-operations and shapes, find the longest operation name. Some attempts fail by design and are retried, a few works
-are due later. It shows the pool at work, then what the workers found, what failed and why, whether the limit was
-kept, and what an action cost in DynamoDB units.
+operations and shapes, find the longest operation name. Some attempts fail by design and are retried, and a few work
+items are due later. The demo shows the pool at work. Then it reports the results, the failures with their reasons, the
+parallelism beside its limit, and the cost of an action in DynamoDB units.
 """
 _DEMO_CODES: Final = """\
-exit codes: 0 every work reached its end and the limit was never exceeded; 1 otherwise; 2 a wrong option; 130 interrupted
+exit codes: 0 every work item reached its end and the limit was never exceeded; 1 otherwise; 2 a wrong option; 130 interrupted
 """
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong, and does not hide that its help cannot be written, as argparse does."""
+    """Reports a wrong option in one line, and raises if help cannot be written, which argparse hides."""
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         """The help, to standard output."""
@@ -65,7 +60,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Carry out a command line; None: that of this process. Returns the exit code, and raises nothing that a user could have caused."""
+    """Carry out a command line, and return the exit code. Defaults to that of this process.
+
+    An error that a user can cause becomes a message and an exit code.
+    """
     parser = _parser()
     return _guarded(lambda: _parse(parser, argv), parser.prog)
 
@@ -94,7 +92,7 @@ def _guarded(run: Callable[[], int], name: str) -> int:
         _complain(f"{name}: interrupted", first="\n")
         return INTERRUPTED
     except BrokenPipeError:
-        # Who read our output has gone, and knows.
+        # The reader of the output has gone.
         _write_nowhere()
         return FAILED
     except UsageError as error:
@@ -116,19 +114,19 @@ def _guarded(run: Callable[[], int], name: str) -> int:
 def _prepare_stdout() -> None:
     if sys.stdout is None:
         raise OSError(errno.EBADF, "standard output is closed")
-    # What a terminal of another encoding cannot show, it shows by its code.
+    # A terminal of another encoding shows the escapes of characters that it does not have.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _write_nowhere() -> None:
-    """Send what is left in stdout to nowhere, so that Python's own last flush does not complain."""
+    """Send the rest of stdout to the null device, so that Python's last flush does not fail."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(text: str, *, first: str = "") -> None:
-    # Where stderr is closed or full, the exit code has to do.
+    # If stderr is closed or full, only the exit code is left.
     with suppress(OSError, ValueError):
         print(f"{first}{as_line(text)}", file=sys.stderr, flush=True)
 
@@ -182,7 +180,7 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
         metavar="F",
         help=f"share of attempts that fails by design, 0 to 1 ({_FAIL_RATE})",
     )
-    demo.add_argument("--seed", type=_seed, default=0, metavar="S", help="which works come first, and which attempts fail (0)")
+    demo.add_argument("--seed", type=_seed, default=0, metavar="S", help="the order of the work items, and the attempts that fail (0)")
     demo.add_argument(
         "--engine", type=_engine, default="memory", metavar="E", help="memory, moto, or the URL of a DynamoDB endpoint (memory)"
     )
@@ -194,28 +192,7 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
         help="real, or virtual: simulated time, a run repeats exactly (real)",
     )
     demo.add_argument("--json", action="store_true", help="the last line is one JSON object; the rest goes to stderr")
-    demo.set_defaults(run=_run_demo)
-
-
-def _run_demo(options: argparse.Namespace) -> int:
-    from workpool_aws.cli import demo, demo_view, demo_worker  # noqa: PLC0415 - help and errors need neither boto3 nor a cloud
-
-    wanted = demo.DemoOptions(
-        items=options.items,
-        parallelism=options.parallelism,
-        fail_rate=options.fail_rate,
-        seed=options.seed,
-        engine=options.engine,
-        clock=options.clock,
-    )
-    items = demo.items_of(wanted, demo_worker.service_names())
-    with demo_view.view_for(sys.stderr if options.json else sys.stdout) as view:
-        view.begin(demo.plan_of(wanted, items))
-        report = demo.run_demo(wanted, items, view.show)
-        view.end(report)
-    if options.json:
-        print(json.dumps(report.to_json()), flush=True)
-    return 0 if report.ok else FAILED
+    demo.set_defaults(run=lazily("workpool_aws.cli.demo:run"))
 
 
 def _whole(text: str, low: int, high: int) -> int:

@@ -1,20 +1,20 @@
-"""Defines the options of the commands that see and manage a pool in AWS. What they do loads when they run: help needs no SDK."""
+"""Options of the commands that show and manage a pool in AWS. A command loads when it runs, so help needs no SDK."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Final
 
 from workpool_aws.core import limits
 from workpool_aws.text import shown
 
-__all__ = ["MANAGE_CODES", "add_commands"]
+__all__ = ["MANAGE_CODES", "add_commands", "lazily"]
 
 MANAGE_CODES: Final = """\
 exit codes: 0 done; 1 AWS did not answer, or the answer could not be written; 2 a wrong option or configuration;
-3 a pool or a work is unknown, or a work is not in a state for it; 4 not confirmed, nothing was changed; 130 interrupted
+3 a pool or a work item is unknown, or a work item is not in a state for it; 4 not confirmed, nothing was changed; 130 interrupted
 """
 _STATES: Final = ("pending", "running", "finished", "success", "failed", "canceled", "dead")
 _WINDOW_MIN_MAX: Final = limits.STATS_WINDOW_MS_MAX // 60_000
@@ -23,27 +23,27 @@ Adder = Callable[[str, str, Callable[[argparse.Namespace], int]], argparse.Argum
 
 
 def add_commands(add: Adder) -> None:
-    """All of them. `add` makes the parser of a command from its name, its help and what it runs."""
+    """Add all commands. `add` makes the parser of a command from its name, its help and its function."""
     _add_ls(add)
     _add_show(add)
     _add_cancel(add)
     _add_redrive(add)
-    _with_table(add("pools", "list the pools of a table", _lazily("pools", "run_pools")).add_argument_group("which table"))
-    pause = add("pause", "start nothing, go on accepting", _lazily("pools", "run_pause"))
+    _with_table(add("pools", "list the pools of a table", lazily("workpool_aws.cli.pools:run_pools")).add_argument_group("which table"))
+    pause = add("pause", "start nothing, go on accepting", lazily("workpool_aws.cli.pools:run_pause"))
     pause.add_argument("--new", action="store_true", help="also where the table does not know the pool yet")
     _with_target(pause)
-    _with_target(add("resume", "start works again", _lazily("pools", "run_resume")))
+    _with_target(add("resume", "start work items again", lazily("workpool_aws.cli.pools:run_resume")))
     _add_limit(add)
-    stats = add("stats", "how the pool does: backlog, rates, lags", _lazily("pools", "run_stats"))
-    stats.add_argument("--minutes", type=_whole(1, _WINDOW_MIN_MAX), default=5, metavar="N", help="how far back to count (5)")
+    stats = add("stats", "backlog, rates and lags of the pool", lazily("workpool_aws.cli.pools:run_stats"))
+    stats.add_argument("--minutes", type=_whole(1, _WINDOW_MIN_MAX), default=5, metavar="N", help="minutes to count back (5)")
     _with_target(stats)
 
 
 def _add_ls(add: Adder) -> None:
-    ls = add("ls", "list works", _lazily("works", "run_ls"))
+    ls = add("ls", "list work items", lazily("workpool_aws.cli.works:run_ls"))
     ls.add_argument("--state", type=_one_of(*_STATES), metavar="S", help=f"one of {', '.join(_STATES)}")
     ls.add_argument("--wide", action="store_true", help="functions by their whole ARNs, errors uncut")
-    ls.add_argument("--fn", metavar="F", help="only works of this function: a name or an ARN")
+    ls.add_argument("--fn", metavar="F", help="only work items of this function: a name or an ARN")
     ls.add_argument("--newest", action="store_true", help="newest first (oldest first)")
     ls.add_argument("--limit", type=_whole(1, limits.LIST_MAX), default=50, metavar="N", help="at most so many (50)")
     ls.add_argument("--after", metavar="C", help="go on after a page that said so")
@@ -51,7 +51,7 @@ def _add_ls(add: Adder) -> None:
 
 
 def _add_show(add: Adder) -> None:
-    show = add("show", "everything about one work", _lazily("works", "run_show"))
+    show = add("show", "everything about one work item", lazily("workpool_aws.cli.works:run_show"))
     show.add_argument("id", metavar="ID")
     show.add_argument("--args", action="store_true", help="with its arguments, which may be secret")
     show.add_argument("--result", action="store_true", help="with what it returned")
@@ -59,7 +59,7 @@ def _add_show(add: Adder) -> None:
 
 
 def _add_cancel(add: Adder) -> None:
-    cancel = add("cancel", "keep works from starting again", _lazily("works", "run_cancel"))
+    cancel = add("cancel", "keep work items from starting again", lazily("workpool_aws.cli.works:run_cancel"))
     cancel.add_argument("ids", metavar="ID", nargs="*")
     cancel.add_argument("--all", action="store_true", help="everything that the pool has, due or not")
     _with_yes(cancel)
@@ -67,7 +67,9 @@ def _add_cancel(add: Adder) -> None:
 
 def _add_redrive(add: Adder) -> None:
     redrive = add(
-        "redrive", "make new works from works that failed for good, and deliver dead callbacks again", _lazily("works", "run_redrive")
+        "redrive",
+        "enqueue work items again that failed for good, and deliver dead callbacks again",
+        lazily("workpool_aws.cli.works:run_redrive"),
     )
     redrive.add_argument("ids", metavar="ID", nargs="*")
     redrive.add_argument("--all", action="store_true", help="every dead letter")
@@ -76,7 +78,7 @@ def _add_redrive(add: Adder) -> None:
 
 
 def _add_limit(add: Adder) -> None:
-    limit = add("limit", "show or set how many works may run at a time", _lazily("pools", "run_limit"))
+    limit = add("limit", "show or set the number of work items that may run at a time", lazily("workpool_aws.cli.pools:run_limit"))
     limit.add_argument("limit", type=_whole(0, limits.PARALLELISM_MAX), nargs="?", metavar="N", help="at most so many; none: show")
     limit.add_argument("--new", action="store_true", help="also where the table does not know the pool yet")
     limit.add_argument("--reset", action="store_true", help="drop what overrides the programs' own limit")
@@ -101,10 +103,12 @@ def _with_table(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--json", action="store_true", help="answer with one JSON object (WORKPOOL_JSON)")
 
 
-def _lazily(module: str, name: str) -> Callable[[argparse.Namespace], int]:
+def lazily(command: str) -> Callable[[argparse.Namespace], int]:
+    """The function that carries out a command, loaded when it runs. `command` is `module:function`."""
+
     def run(options: argparse.Namespace) -> int:
-        command: Callable[[argparse.Namespace], int] = getattr(import_module(f"workpool_aws.cli.{module}"), name)
-        return command(options)
+        carry_out: Callable[[argparse.Namespace], int] = resolve_name(command)
+        return carry_out(options)
 
     return run
 

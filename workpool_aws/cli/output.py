@@ -1,4 +1,4 @@
-"""Writes the answers of commands: tables and colour for people, plain text for pipes, JSON where it is asked for."""
+"""Writes the answers of commands: tables and colour for people, plain text for pipes, JSON on request."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ _COLOURS: Final = {"failed": "red", "success": "green", "running": "cyan", "canc
 _MINUTE: Final = len("2026-01-01 00:00")
 _YEAR: Final = len("2026-")
 _LEAST: Final = {"error": 24, "set by": 8, "when": _MINUTE - _YEAR, "function": 12, "attempts": 3, "state": 8}
-"""How much of a column a narrow terminal leaves, in the order in which they are cut. An id is never cut, and errors are cut again last."""
+"""The least widths of columns on a narrow terminal, in the order in which they are cut. An id is never cut; errors are cut
+again last."""
 _LEAST_OF_ALL: Final = ("error", 6)
 _GAP: Final = 2
 
 
 class Output:
-    """The stream that a command answers on. Stored text reaches the terminal as text: see `workpool_aws.text`."""
+    """The stream for the answer of a command. Stored text reaches the terminal as plain text (`workpool_aws.text`)."""
 
     def __init__(self, stream: TextIO, *, as_json: bool) -> None:
         self._stream = stream
@@ -39,7 +40,7 @@ class Output:
         print(as_text(text), file=self._stream)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table. Plain: aligned columns, the header first, also when there are no rows."""
+        """A table. In plain text it has aligned columns, and a header even without rows."""
         shown = [[as_line(text) for text in row] for row in rows]
         if self._stream.isatty() and self._rich_table(header, shown):
             return
@@ -48,13 +49,13 @@ class Output:
             self.line("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
     def fields(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Names and values; the further lines of a value stand below its first."""
+        """Names and values, with the further lines of a value below its first."""
         width = max(len(name) for name, _ in pairs) + 2
         for name, value in pairs:
             print(f"{name.ljust(width)}{as_text(value, indent=width)}", file=self._stream)
 
     def _rich_table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-        """Whether it could be drawn: without the extra it cannot."""
+        """Draw the table with rich. Returns False without that extra."""
         try:
             from rich.console import Console  # noqa: PLC0415 - an extra
             from rich.table import Table  # noqa: PLC0415
@@ -74,14 +75,14 @@ class Output:
 
 
 def _cut(name: str, text: str, width: int) -> str:
-    # A time is as good without its seconds, and nearly so without its year.
+    # A time loses its seconds first, then its year.
     if name == "when" and text[:1].isdigit() and width < len(text):
         return text[:_MINUTE] if width >= _MINUTE else text[_YEAR:_MINUTE]
     return as_line(text, limit=width)
 
 
 def _widths(header: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[int]:
-    """The width of each column: what it holds, or less where the terminal is narrow. What says least is cut first."""
+    """The width of each column. On a narrow terminal the least useful columns are cut first."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     excess = sum(widths) + _GAP * (len(widths) - 1) - room
     for name, least in (*_LEAST.items(), _LEAST_OF_ALL):
@@ -94,7 +95,7 @@ def _widths(header: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> 
 
 
 def note(text: str) -> None:
-    """A line on stderr, so that stdout holds nothing but the answer."""
+    """A line on stderr, so that stdout holds only the answer."""
     print(as_line(text), file=sys.stderr)
 
 

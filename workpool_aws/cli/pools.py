@@ -1,4 +1,4 @@
-"""Carries out the commands about a pool as a whole: pools, pause, resume, limit, stats."""
+"""Commands about a pool as a whole: pools, pause, resume, limit, stats."""
 
 from __future__ import annotations
 

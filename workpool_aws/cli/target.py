@@ -7,11 +7,10 @@ import logging
 import sys
 from dataclasses import dataclass, fields, replace
 
+from workpool_aws import UsageError, Workpool
 from workpool_aws.cli.codes import UnknownPool
 from workpool_aws.cli.output import Output, note
-from workpool_aws.client import Workpool
 from workpool_aws.compose import ports_for, session_for
-from workpool_aws.errors import UsageError
 from workpool_aws.model.events import Event
 from workpool_aws.settings import read_settings
 from workpool_aws.text import NOTHING, as_line
@@ -20,7 +19,7 @@ __all__ = ["Target", "confirmed", "target_of"]
 
 
 class _StderrTelemetry:
-    """Says warnings and errors on stderr, so that stdout holds nothing but the answer."""
+    """Writes warnings and errors to stderr, so that stdout holds only the answer."""
 
     def emit(self, event: Event) -> None:
         """A line for what people should know."""
@@ -62,7 +61,7 @@ def target_of(options: argparse.Namespace, *, known: bool = True) -> Target:
 
 
 def confirmed(question: str, *, yes: bool) -> bool:
-    """Whether a person agrees. Raises UsageError: there is nobody to ask, and `--yes` was not given."""
+    """True if a person agrees. Raises UsageError if no terminal is there to ask, and `--yes` was not given."""
     if yes:
         return True
     if not sys.stdin.isatty():

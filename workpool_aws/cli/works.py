@@ -1,4 +1,4 @@
-"""Carries out the commands about works: ls, show, cancel, redrive."""
+"""Commands about work items: ls, show, cancel, redrive."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run_ls(options: argparse.Namespace) -> int:
 
 
 def _page_of(target: Target, options: argparse.Namespace) -> tuple[list[ListedWork], str | None]:
-    """As many works as were asked for, and where to go on. Of one outcome: from as many pages of finished works as it takes, to a bound."""
+    """The work items to show, and the `after` of the next page. One outcome may take several pages of finished ones, to a bound."""
     outcome = options.state if options.state in _OUTCOMES else None
     state: ListState | None = "finished" if outcome else options.state
     order: Final = "newest" if options.newest else "oldest"
@@ -165,7 +165,7 @@ def _row(work: ListedWork, *, wide: bool) -> tuple[str, ...]:
 
 
 def _trouble_of(work: ListedWork) -> str | None:
-    """The error that ended it; of a work item that is not over, that of its latest attempt."""
+    """The error that ended the work item, or else that of its latest attempt."""
     if work.error_type is not None:
         return f"{work.error_type}: {work.error}"
     last = work.attempts[-1] if work.attempts and work.outcome is None else None
@@ -186,7 +186,7 @@ def _state_of(work: ListedWork) -> str:
 
 
 def _name_of(target: str) -> str:
-    """The name of a function, with its version or alias, which says more on a narrow terminal than the account does."""
+    """The name of a function with its version or alias, for terminals too narrow for an ARN."""
     arn = FUNCTION_ARN.fullmatch(target)
     return target if arn is None else f"{arn['name']}{arn['qualifier'] or ''}"
 

@@ -11,11 +11,12 @@ from workpool_aws.core.start import Look, Taken, classify
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId, time_of
 from workpool_aws.model.loop import Done
+from workpool_aws.model.names import POOL
 from workpool_aws.model.refs import PointerRef, Ref, Row, Shelf, Span, Unreadable, WorkRef, readable
 from workpool_aws.model.work import Pointer, State, Work
 from workpool_aws.ports import Store, Telemetry
 
-__all__ = ["Reports", "due_in", "live_in", "pages", "read_reports", "read_works", "resolved"]
+__all__ = ["Reports", "due_in", "live_in", "pages", "read_reports", "read_works", "registered_pools", "resolved"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,12 @@ def _rows(store: Store, telemetry: Telemetry, span: Span) -> Iterator[Row]:
 def pages(store: Store, telemetry: Telemetry, span: Span, *, readable: bool = True) -> Iterator[list[Row]]:
     """Pages of rows. A damaged or foreign item is told, and left out of the `readable` ones: it affects nothing else [WP-12]."""
     return _pages(store, telemetry, span, grow=_same, readable=readable)
+
+
+def registered_pools(store: Store, telemetry: Telemetry) -> Iterator[str]:
+    """Every pool of the table that ever had work, by the keys of the rows, since the rest of a row may be damaged."""
+    for page in pages(store, telemetry, Span(shelf=Shelf.REGISTRY), readable=False):
+        yield from (row.sort for row in page if POOL.fullmatch(row.sort))
 
 
 def _growing_pages(store: Store, telemetry: Telemetry, span: Span) -> Iterator[list[Row]]:

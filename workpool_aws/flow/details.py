@@ -8,7 +8,7 @@ from typing import assert_never
 from workpool_aws.core.details import PoolSummary, WorkDetails, details_of, summary_of
 from workpool_aws.flow import status
 from workpool_aws.flow.chunks import read_payload
-from workpool_aws.flow.watch import registered_pools
+from workpool_aws.flow.collect import registered_pools
 from workpool_aws.model.loop import Config
 from workpool_aws.model.loop import Status as LoopStatus
 from workpool_aws.model.refs import ConfigRef, Ref, StatusRef, WorkRef

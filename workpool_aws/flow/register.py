@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from workpool_aws.core.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.collect import registered_pools
 from workpool_aws.flow.turns import hourly
-from workpool_aws.flow.watch import registered_pools
 from workpool_aws.model import events
 from workpool_aws.model.loop import Registration
 from workpool_aws.model.writes import Put

@@ -5,9 +5,9 @@ from __future__ import annotations
 from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import configure
+from workpool_aws.flow.collect import registered_pools
 from workpool_aws.flow.stats import take_stats
 from workpool_aws.flow.turns import hourly, visit_each
-from workpool_aws.flow.watch import registered_pools
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import LoopState

@@ -16,7 +16,7 @@ from workpool_aws.core.start import Taken
 from workpool_aws.core.watch import callback_is_overdue, deep_look_due, looks_back, loop_is_overdue, may_start, works_from
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow import deployment
-from workpool_aws.flow.collect import due_in, pages, read_reports
+from workpool_aws.flow.collect import due_in, pages, read_reports, registered_pools
 from workpool_aws.flow.configure import in_force
 from workpool_aws.flow.deep_look import look_deep
 from workpool_aws.flow.kick import kick
@@ -30,7 +30,7 @@ from workpool_aws.model.refs import ConfigRef, LedgerRef, Shelf, Span, StatusRef
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import Ports, Store, Telemetry
 
-__all__ = ["needs_a_kick", "registered_pools", "watch", "would_act"]
+__all__ = ["needs_a_kick", "watch", "would_act"]
 
 
 def watch(ports: Ports) -> None:
@@ -43,12 +43,6 @@ def watch(ports: Ports) -> None:
     deployment.keep_current(ports)
     pools = [*_registered(ports, now)]
     visit_each(ports, pools, _watch_pool, ends_at=EpochMs(now + limits.TICK_MS_MAX), by=KickReason.WATCHDOG)
-
-
-def registered_pools(store: Store, telemetry: Telemetry) -> Iterator[str]:
-    """Every pool of the table that ever had work, by the names of the rows: what else a row says may be damaged."""
-    for page in pages(store, telemetry, Span(shelf=Shelf.REGISTRY), readable=False):
-        yield from (row.sort for row in page if POOL.fullmatch(row.sort))
 
 
 def _registered(ports: Ports, now: EpochMs) -> Iterator[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final
 
 from workpool_aws.flow.deployment import would_record
 from workpool_aws.flow.watch import would_act
-from workpool_aws.handlers import completion, main_loop, watchdog
-from workpool_aws.local.functions import Function, function_arn
+from workpool_aws.local.functions import Function, Handler, function_arn
 from workpool_aws.local.platform import COMPLETION_NAME, LOOP_NAME, WATCHDOG_NAME, Engine, Platform
 from workpool_aws.local.schedules import WATCHDOG_MS, WatchdogMinute
 from workpool_aws.model.events import Event
@@ -18,17 +18,19 @@ from workpool_aws.ports import Ports
 __all__ = ["deploy", "start_watchdog"]
 
 _EVENT_AGE_MS: Final = 21_600_000
-_OWN: Final[tuple[tuple[str, Callable[[Any, Any], object], int, int], ...]] = (
-    (LOOP_NAME, main_loop.handler, 900_000, 0),
-    (COMPLETION_NAME, completion.handler, 60_000, 2),
-    (WATCHDOG_NAME, watchdog.handler, 60_000, 0),
+_OWN: Final = (
+    (LOOP_NAME, "workpool_aws.handlers.main_loop", 900_000, 0),
+    (COMPLETION_NAME, "workpool_aws.handlers.completion", 60_000, 2),
+    (WATCHDOG_NAME, "workpool_aws.handlers.watchdog", 60_000, 0),
 )
-"""Name, handler, timeout in milliseconds, Lambda's retries."""
+"""Name, module of the handler, timeout in milliseconds, Lambda's retries."""
 
 
 def deploy(platform: Platform) -> None:
     """Add the package's own functions."""
-    for name, handler, timeout_ms, retries in _OWN:
+    for name, module, timeout_ms, retries in _OWN:
+        # By name, as Lambda loads a handler.
+        handler: Handler = import_module(module).handler
         age_ms = _EVENT_AGE_MS
         platform.functions.add(
             Function(name=name, handler=handler, timeout_ms=timeout_ms, event_age_ms=age_ms, retries=retries, decorated=True, own=True)
