@@ -62,8 +62,15 @@ class CallbackHandler(Generic[R]):
     __qualname__: str
 
     def __init__(self, function: Callable[[OnCompleteEvent], R], *, connect: Callable[[str], Ports]) -> None:
+        check_function(function)
+        try:
+            inspect.signature(function).bind(None)
+            inspect.signature(function, follow_wrapped=False).bind(None)
+        except TypeError as error:
+            got = Words(f"the signature {inspect.signature(function)}")
+            raise UsageError("function", got, "one of one parameter: the OnCompleteEvent") from error
         self._connect = connect
-        self.function = _check_function(function)
+        self.function = function
         """The plain function, for direct tests."""
         self.handler = plain_handler(self, function)
         """The handler as a plain function, as `Worker.handler`."""
@@ -86,7 +93,12 @@ class CallbackHandler(Generic[R]):
         """
         if not isinstance(event, Mapping):
             raise UsageError("event", Words(type(event).__name__), _SHAPE)
-        completed, ticket = _read(event), ticket_in(event)
+        work_id, result = event.get("work_id"), result_from_callback(event.get("result"))
+        if not isinstance(work_id, str) or not is_ulid(work_id) or result is None:
+            raise UsageError("event", Words(f"the keys {sorted(map(str, event))}"), _SHAPE)
+        context_given = checked_json(event.get("context"), "event.context")
+        completed = OnCompleteEvent(work_id=WorkId(work_id), context=context_given, result=result)
+        ticket = ticket_in(event)
         if ticket is not None:
             refuse_other_pools(f"event.{WORKPOOL_KEY}.pool", ticket.pool)
         self.function(completed)
@@ -110,22 +122,3 @@ def ticket_in(event: Mapping[object, object]) -> CallbackTicket | None:
         given = type(event[WORKPOOL_KEY]).__name__
         raise UsageError(f"event.{WORKPOOL_KEY}", Words(f"a {given} that cannot be read"), "the ticket that a pool sends with a callback")
     return ticket
-
-
-def _read(event: Mapping[object, object]) -> OnCompleteEvent:
-    work_id, result = event.get("work_id"), result_from_callback(event.get("result"))
-    if not isinstance(work_id, str) or not is_ulid(work_id) or result is None:
-        raise UsageError("event", Words(f"the keys {sorted(map(str, event))}"), _SHAPE)
-    return OnCompleteEvent(work_id=WorkId(work_id), context=checked_json(event.get("context"), "event.context"), result=result)
-
-
-def _check_function(function: Callable[[OnCompleteEvent], R]) -> Callable[[OnCompleteEvent], R]:
-    check_function(function)
-    try:
-        inspect.signature(function).bind(None)
-        inspect.signature(function, follow_wrapped=False).bind(None)
-    except TypeError as error:
-        raise UsageError(
-            "function", Words(f"the signature {inspect.signature(function)}"), "one of one parameter: the OnCompleteEvent"
-        ) from error
-    return function

@@ -131,7 +131,7 @@ class Workpool(PoolQueries):
         self._base_said_to: Store | None = None
         self._epoch_seen: tuple[Store, int] | None = None
         self._retry_is_known = True
-        _remember(self, self._options, ports)
+        _made.add(self, self._options, None if ports is None else ports.store)
 
     @spelled_out(RetryableOptions)
     def enqueue_action(
@@ -428,8 +428,8 @@ class Workpool(PoolQueries):
         if (ports.table, name) == (self.table, self.name):
             return self
         pool = Workpool(ports.table, name, ports=ports)
-        _drop((pool.table, pool.name), pool)
-        known = _options_of(ports, name)
+        _made.drop((pool.table, pool.name), pool)
+        known = _made.options_of(ports.table, name, ports.store)
         if known is None:
             # The retention is stored with each work item; the pool's default policy is stored nowhere.
             pool._options = replace(pool._options, retention_s=retention_s)
@@ -457,27 +457,31 @@ class _Made:
     """Store of a pool with ports of its own, whose options do not hold for a table of that name in another cloud."""
 
 
-_made: Final[dict[tuple[str, str], tuple[_Made, ...]]] = {}
-"""By table and name, the newest last."""
+class _MadePools:
+    """The pools of this program by table and name, the newest last. An entry goes with its pool."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str], tuple[_Made, ...]] = {}
+
+    def add(self, pool: Workpool, options: PoolOptions, store: Store | None) -> None:
+        """Remember a pool as long as it lives."""
+        key = (options.table, options.name)
+        made = _Made(ref(pool, lambda _: self.drop(key, None)), options, store)
+        self._made[key] = (*self._made.get(key, ()), made)
+
+    def drop(self, key: tuple[str, str], pool: Workpool | None) -> None:
+        """Forget this pool, and every pool of that name that no longer exists."""
+        left = tuple(each for each in self._made.get(key, ()) if each.pool() not in {None, pool})
+        if left:
+            self._made[key] = left
+        else:
+            self._made.pop(key, None)
+
+    def options_of(self, table: str, name: str, store: Store) -> PoolOptions | None:
+        """The options of the newest pool of that name, in this store. `None` means that the program made none."""
+        made = [each for each in self._made.get((table, name), ()) if each.store is None or each.store is store]
+        return made[-1].options if made else None
+
+
+_made: Final = _MadePools()
 _warned_of: Final[set[tuple[str, str]]] = set()
-
-
-def _remember(pool: Workpool, options: PoolOptions, ports: Ports | None) -> None:
-    key = (options.table, options.name)
-    # The entry goes with its pool, and with it the store of a cloud that is gone.
-    made = _Made(ref(pool, lambda _: _drop(key, None)), options, None if ports is None else ports.store)
-    _made[key] = (*_made.get(key, ()), made)
-
-
-def _drop(key: tuple[str, str], pool: Workpool | None) -> None:
-    """Forget this pool, and every pool that no longer exists."""
-    left = tuple(each for each in _made.get(key, ()) if each.pool() not in {None, pool})
-    if left:
-        _made[key] = left
-    else:
-        _made.pop(key, None)
-
-
-def _options_of(ports: Ports, name: str) -> PoolOptions | None:
-    made = [each for each in _made.get((ports.table, name), ()) if each.store is None or each.store is ports.store]
-    return made[-1].options if made else None

@@ -88,16 +88,12 @@ def _begin_in_child() -> None:
     _begin_anew()
 
 
-def _register_fork() -> None:
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_begin_in_child)
-
-
 def _register_restore() -> None:
     # Part of Lambda's Python runtimes; elsewhere there are no snapshots.
     with suppress(ImportError, AttributeError):
         import_module("snapshot_restore_py").register_after_restore(_begin_anew)
 
 
-_register_fork()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
 _register_restore()

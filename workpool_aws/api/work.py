@@ -82,7 +82,9 @@ class Work:
         Raises:
             UsageError: The duration is negative, infinite, or neither a timedelta nor a number.
         """
-        seconds = _seconds_of(duration)
+        seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+            raise UsageError("duration", duration, "a timedelta or a number of seconds, not negative")
         sleeper = invocation.sleeper.get()
         if sleeper is None:
             self._ports.clock.sleep(math.ceil(seconds * 1000))
@@ -127,10 +129,3 @@ def timer_of(context: object) -> Callable[[], int]:
         return min(max(int(left), 0), limits.INVOCATION_MS_MAX)
 
     return remaining_ms
-
-
-def _seconds_of(duration: object) -> float:
-    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-        raise UsageError("duration", duration, "a timedelta or a number of seconds, not negative")
-    return seconds

@@ -149,13 +149,28 @@ def _run_in_cloud(options: DemoOptions, items: Sequence[Item], watch: Watch) -> 
         pool = cloud.workpool("demo", max_parallelism=options.parallelism)
         begun = cloud.now
         tally = Tally(len(items))
+        problem = None
         with _Ticker(lambda: watch(tally.count(cloud.facts, seconds=(cloud.now - begun).total_seconds()))):
             ids = _enqueue(pool, arn, items, options)
-            problem = _run_to_rest(cloud, len(items))
+            try:
+                cloud.run_until_idle(timeout=_PATIENCE + _PATIENCE_AN_ITEM * len(items))
+            except LocalCloudError as error:
+                problem = str(error)
         # Before the results are read, so that the figures are those of the pool alone.
-        usage = _usage(cloud, arn, seconds=(cloud.now - begun).total_seconds())
+        capacity = cloud.capacity
+        metered = capacity.requests > 0
+        usage = Usage(
+            max_concurrency=cloud.max_concurrency(arn),
+            seconds=(cloud.now - begun).total_seconds(),
+            write_units=capacity.write_units if metered else None,
+            read_units=capacity.read_units if metered else None,
+        )
+        statuses = pool.status_batch(None, ids)
+        stored = [
+            Stored(item.service, status, pool.result(None, work_id)) for item, status, work_id in zip(items, statuses, ids, strict=True)
+        ]
         return report_of(
-            _stored(pool, items, ids),
+            stored,
             begun=begun,
             limit=options.parallelism,
             usage=usage,
@@ -163,23 +178,6 @@ def _run_in_cloud(options: DemoOptions, items: Sequence[Item], watch: Watch) -> 
             seed=options.seed,
             problem=problem,
         )
-
-
-def _stored(pool: Workpool, items: Sequence[Item], ids: Sequence[WorkId]) -> list[Stored]:
-    """Statuses and results of the work items, as the pool stored them."""
-    statuses = pool.status_batch(None, ids)
-    return [Stored(item.service, status, pool.result(None, id_)) for item, status, id_ in zip(items, statuses, ids, strict=True)]
-
-
-def _usage(cloud: LocalCloud, arn: str, *, seconds: float) -> Usage:
-    capacity = cloud.capacity
-    metered = capacity.requests > 0
-    return Usage(
-        max_concurrency=cloud.max_concurrency(arn),
-        seconds=seconds,
-        write_units=capacity.write_units if metered else None,
-        read_units=capacity.read_units if metered else None,
-    )
 
 
 def _enqueue(pool: Workpool, arn: str, items: Sequence[Item], options: DemoOptions) -> list[WorkId]:
@@ -190,15 +188,6 @@ def _enqueue(pool: Workpool, arn: str, items: Sequence[Item], options: DemoOptio
         batch = [items[place].args(options) for place in places]
         ids.update(zip(places, pool.enqueue_action_batch(None, arn, batch, retry=RETRY, run_after=delay), strict=True))
     return [ids[place] for place in range(len(items))]
-
-
-def _run_to_rest(cloud: LocalCloud, count: int) -> str | None:
-    """Let the pool work to its end. Returns the reason if it stopped before that."""
-    try:
-        cloud.run_until_idle(timeout=_PATIENCE + _PATIENCE_AN_ITEM * count)
-    except LocalCloudError as error:
-        return str(error)
-    return None
 
 
 class _Ticker(AbstractContextManager["_Ticker"]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -248,38 +248,23 @@ def report_of(
     """The report on at least one work item. `begun` is the time of the first enqueue, by the clock of their statuses."""
     finished = [work for work in works if work.status.state == "finished"]
     retries = sum(work.status.previous_attempts for work in works)
+    ended = [work.status.finished_at for work in finished if work.status.finished_at is not None]
+    results = [(work.service, work.result) for work in works if work.result is not None]
+    # By name, since a run of more work items than there are services opens some of them again.
+    models = {model.service: model for _, result in results if (model := ServiceModel.from_result(result.return_value)) is not None}
+    failures = [Failure(service, result.error_type or "", result.error or "") for service, result in results if result.kind == "failed"]
     return DemoReport(
         items=len(works),
         finished=len(finished),
         succeeded=sum(1 for work in finished if work.status.outcome == "success"),
         retries=retries,
         attempts=retries + len(finished),
-        seconds=max((_seconds(begun, work.status.finished_at) for work in finished), default=0.0),
+        seconds=max(((at - begun).total_seconds() for at in ended), default=0.0),
         limit=limit,
         usage=usage,
         engine=engine,
         seed=seed,
-        largest=_largest(work.result for work in works if work.result is not None),
-        failures=_failures(works),
+        largest=tuple(sorted(models.values(), key=lambda model: (-model.operations, model.service))[:LARGEST_SHOWN]),
+        failures=tuple(sorted(failures, key=lambda failure: failure.service)),
         problem=problem,
     )
-
-
-def _seconds(begun: datetime, ended: datetime | None) -> float:
-    return 0.0 if ended is None else (ended - begun).total_seconds()
-
-
-def _failures(works: Sequence[Stored]) -> tuple[Failure, ...]:
-    failures = [
-        Failure(work.service, work.result.error_type or "", work.result.error or "")
-        for work in works
-        if work.result is not None and work.result.kind == "failed"
-    ]
-    return tuple(sorted(failures, key=lambda failure: failure.service))
-
-
-def _largest(results: Iterable[Result]) -> tuple[ServiceModel, ...]:
-    # By name, since a run of more work items than there are services opens some of them again.
-    found = {model.service: model for result in results if (model := ServiceModel.from_result(result.return_value)) is not None}
-    ranked = sorted(found.values(), key=lambda model: (-model.operations, model.service))
-    return tuple(ranked[:LARGEST_SHOWN])

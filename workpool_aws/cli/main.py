@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
 
 from workpool_aws.cli.codes import FAILED, INTERRUPTED, UNFIT, USAGE, UnknownPool
-from workpool_aws.cli.manage import MANAGE_CODES, add_commands, lazily
+from workpool_aws.cli.manage import MANAGE_CODES, add_commands, lazily, whole
 from workpool_aws.core import limits
 from workpool_aws.errors import UsageError, WorkpoolError
 from workpool_aws.text import as_line, shown
@@ -171,8 +171,8 @@ def _version() -> str:
 
 
 def _add_demo(demo: argparse.ArgumentParser) -> None:
-    demo.add_argument("--items", type=_items, metavar="N", help="how many models to open (all, once each)")
-    demo.add_argument("--parallelism", type=_parallelism, default=8, metavar="N", help="at most so many at a time (8)")
+    demo.add_argument("--items", type=whole(1, _ITEMS_MAX), metavar="N", help="how many models to open (all, once each)")
+    demo.add_argument("--parallelism", type=whole(1, limits.PARALLELISM_MAX), default=8, metavar="N", help="at most so many at a time (8)")
     demo.add_argument(
         "--fail-rate",
         type=_fail_rate,
@@ -180,7 +180,9 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
         metavar="F",
         help=f"share of attempts that fails by design, 0 to 1 ({_FAIL_RATE})",
     )
-    demo.add_argument("--seed", type=_seed, default=0, metavar="S", help="the order of the work items, and the attempts that fail (0)")
+    demo.add_argument(
+        "--seed", type=whole(0, _SEED_MAX), default=0, metavar="S", help="the order of the work items, and the attempts that fail (0)"
+    )
     demo.add_argument(
         "--engine", type=_engine, default="memory", metavar="E", help="memory, moto, or the URL of a DynamoDB endpoint (memory)"
     )
@@ -195,28 +197,6 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
     demo.set_defaults(run=lazily("workpool_aws.cli.demo:run"))
 
 
-def _whole(text: str, low: int, high: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = low - 1
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}; got {shown(text)}")
-    return value
-
-
-def _items(text: str) -> int:
-    return _whole(text, 1, _ITEMS_MAX)
-
-
-def _parallelism(text: str) -> int:
-    return _whole(text, 1, limits.PARALLELISM_MAX)
-
-
-def _seed(text: str) -> int:
-    return _whole(text, 0, _SEED_MAX)
-
-
 def _fail_rate(text: str) -> float:
     fraction = _FRACTION.fullmatch(text)
     try:
@@ -229,16 +209,15 @@ def _fail_rate(text: str) -> float:
 
 
 def _engine(text: str) -> str:
-    if text not in _ENGINES and not _is_endpoint(text):
+    if text in _ENGINES:
+        return text
+    try:
+        parts = urlsplit(text)
+        is_endpoint = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_endpoint = False
+    if not is_endpoint:
         raise argparse.ArgumentTypeError(
             f"must be {', '.join(_ENGINES)}, or the URL of a DynamoDB endpoint (http://host:port); got {shown(text)}"
         )
     return text
-
-
-def _is_endpoint(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False

@@ -10,7 +10,7 @@ from typing import Final
 from workpool_aws.core import limits
 from workpool_aws.text import shown
 
-__all__ = ["MANAGE_CODES", "add_commands", "lazily"]
+__all__ = ["MANAGE_CODES", "add_commands", "lazily", "whole"]
 
 MANAGE_CODES: Final = """\
 exit codes: 0 done; 1 AWS did not answer, or the answer could not be written; 2 a wrong option or configuration;
@@ -24,48 +24,26 @@ Adder = Callable[[str, str, Callable[[argparse.Namespace], int]], argparse.Argum
 
 def add_commands(add: Adder) -> None:
     """Add all commands. `add` makes the parser of a command from its name, its help and its function."""
-    _add_ls(add)
-    _add_show(add)
-    _add_cancel(add)
-    _add_redrive(add)
-    _with_table(add("pools", "list the pools of a table", lazily("workpool_aws.cli.pools:run_pools")).add_argument_group("which table"))
-    pause = add("pause", "start nothing, go on accepting", lazily("workpool_aws.cli.pools:run_pause"))
-    pause.add_argument("--new", action="store_true", help="also where the table does not know the pool yet")
-    _with_target(pause)
-    _with_target(add("resume", "start work items again", lazily("workpool_aws.cli.pools:run_resume")))
-    _add_limit(add)
-    stats = add("stats", "backlog, rates and lags of the pool", lazily("workpool_aws.cli.pools:run_stats"))
-    stats.add_argument("--minutes", type=_whole(1, _WINDOW_MIN_MAX), default=5, metavar="N", help="minutes to count back (5)")
-    _with_target(stats)
-
-
-def _add_ls(add: Adder) -> None:
     ls = add("ls", "list work items", lazily("workpool_aws.cli.works:run_ls"))
     ls.add_argument("--state", type=_one_of(*_STATES), metavar="S", help=f"one of {', '.join(_STATES)}")
     ls.add_argument("--wide", action="store_true", help="functions by their whole ARNs, errors uncut")
     ls.add_argument("--fn", metavar="F", help="only work items of this function: a name or an ARN")
     ls.add_argument("--newest", action="store_true", help="newest first (oldest first)")
-    ls.add_argument("--limit", type=_whole(1, limits.LIST_MAX), default=50, metavar="N", help="at most so many (50)")
+    ls.add_argument("--limit", type=whole(1, limits.LIST_MAX), default=50, metavar="N", help="at most so many (50)")
     ls.add_argument("--after", metavar="C", help="go on after a page that said so")
     _with_target(ls)
 
-
-def _add_show(add: Adder) -> None:
     show = add("show", "everything about one work item", lazily("workpool_aws.cli.works:run_show"))
     show.add_argument("id", metavar="ID")
     show.add_argument("--args", action="store_true", help="with its arguments, which may be secret")
     show.add_argument("--result", action="store_true", help="with what it returned")
     _with_target(show)
 
-
-def _add_cancel(add: Adder) -> None:
     cancel = add("cancel", "keep work items from starting again", lazily("workpool_aws.cli.works:run_cancel"))
     cancel.add_argument("ids", metavar="ID", nargs="*")
     cancel.add_argument("--all", action="store_true", help="everything that the pool has, due or not")
     _with_yes(cancel)
 
-
-def _add_redrive(add: Adder) -> None:
     redrive = add(
         "redrive",
         "enqueue work items again that failed for good, and deliver dead callbacks again",
@@ -76,13 +54,30 @@ def _add_redrive(add: Adder) -> None:
     redrive.add_argument("--fn", metavar="F", help="with --all: only those of this function")
     _with_yes(redrive)
 
+    pools = add("pools", "list the pools of a table", lazily("workpool_aws.cli.pools:run_pools"))
+    _with_table(pools.add_argument_group("which table"))
 
-def _add_limit(add: Adder) -> None:
-    limit = add("limit", "show or set the number of work items that may run at a time", lazily("workpool_aws.cli.pools:run_limit"))
-    limit.add_argument("limit", type=_whole(0, limits.PARALLELISM_MAX), nargs="?", metavar="N", help="at most so many; none: show")
+    pause = add("pause", "start nothing, go on accepting", lazily("workpool_aws.cli.pools:run_pause"))
+    pause.add_argument("--new", action="store_true", help="also where the table does not know the pool yet")
+    _with_target(pause)
+
+    _with_target(add("resume", "start work items again", lazily("workpool_aws.cli.pools:run_resume")))
+
+    limit = add(
+        "limit",
+        "show or set the number of work items that may run at a time",
+        lazily("workpool_aws.cli.pools:run_limit"),
+    )
+    slots = whole(0, limits.PARALLELISM_MAX)
+    limit.add_argument("limit", type=slots, nargs="?", metavar="N", help="at most so many; none: show")
     limit.add_argument("--new", action="store_true", help="also where the table does not know the pool yet")
     limit.add_argument("--reset", action="store_true", help="drop what overrides the programs' own limit")
     _with_target(limit)
+
+    stats = add("stats", "backlog, rates and lags of the pool", lazily("workpool_aws.cli.pools:run_stats"))
+    minutes = whole(1, _WINDOW_MIN_MAX)
+    stats.add_argument("--minutes", type=minutes, default=5, metavar="N", help="minutes to count back (5)")
+    _with_target(stats)
 
 
 def _with_yes(parser: argparse.ArgumentParser) -> None:
@@ -122,7 +117,9 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return read
 
 
-def _whole(low: int, high: int) -> Callable[[str], int]:
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A reader of whole numbers from `low` to `high`, as the type of an argument."""
+
     def read(text: str) -> int:
         try:
             value = int(text)

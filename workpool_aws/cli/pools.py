@@ -48,20 +48,13 @@ def run_pools(options: argparse.Namespace) -> int:
         pools: list[JsonValue] = [{"name": each.name, **_config_as_json(each.config), "loop": each.loop} for each in found]
         target.output.json({"pools": pools})
     else:
-        target.output.table(
-            ("pool", "limit", "set by", "loop"),
-            [(each.name, _limit_of(each.config), _set_by(each.config), each.loop) for each in found],
-        )
+        rows: list[tuple[str, ...]] = []
+        for each in found:
+            limit = "paused" if each.config.paused else str(each.config.max_parallelism)
+            source = each.config.override or each.config.base
+            rows.append((each.name, limit, cell(source.by or "nobody: the default"), each.loop))
+        target.output.table(("pool", "limit", "set by", "loop"), rows)
     return 0
-
-
-def _limit_of(config: PoolConfig) -> str:
-    return "paused" if config.paused else str(config.max_parallelism)
-
-
-def _set_by(config: PoolConfig) -> str:
-    said = config.base if config.override is None else config.override
-    return cell(said.by or "nobody: the default")
 
 
 def run_stats(options: argparse.Namespace) -> int:

@@ -160,7 +160,9 @@ def _row(work: ListedWork, *, wide: bool) -> tuple[str, ...]:
     error = _trouble_of(work)
     if work.callback == "dead":
         error = "its callback is dead" if error is None else f"its callback is dead; {error}"
-    function = work.target if wide else cell(_name_of(work.target))
+    # A name with its version or alias, for terminals too narrow for an ARN.
+    arn = FUNCTION_ARN.fullmatch(work.target)
+    function = work.target if wide else cell(work.target if arn is None else f"{arn['name']}{arn['qualifier'] or ''}")
     return (work.work_id, _state_of(work), str(_attempts(work)), moment(when), function, error or "-" if wide else cell(error))
 
 
@@ -183,12 +185,6 @@ def _end_of(attempt: Attempt) -> str:
 def _state_of(work: ListedWork) -> str:
     state = work.outcome or work.state
     return f"{state}, cancel requested" if work.cancel_requested and work.outcome is None else state
-
-
-def _name_of(target: str) -> str:
-    """The name of a function with its version or alias, for terminals too narrow for an ARN."""
-    arn = FUNCTION_ARN.fullmatch(target)
-    return target if arn is None else f"{arn['name']}{arn['qualifier'] or ''}"
 
 
 def _attempts(work: ListedWork) -> int:

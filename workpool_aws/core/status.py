@@ -11,8 +11,7 @@ from workpool_aws.core.history import attempts_of, last_error_of
 from workpool_aws.core.payload import JsonValue, checked_json
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import NOBODY, Config
-from workpool_aws.model.work import Attempt as StoredAttempt
-from workpool_aws.model.work import AttemptEnd, CallbackState, Outcome, State, Work
+from workpool_aws.model.work import Outcome, State, Work
 
 __all__ = [
     "Attempt",
@@ -175,28 +174,29 @@ def status_of(work: Work | None) -> Status:
             outcome=None,
             cancel_requested=False,
         )
+    # A work item that ended while it ran has spent its last attempt, too. One that was canceled while it waited has not.
+    ended_running = work.state is State.FINISHED and (work.outcome is not Outcome.CANCELED or work.cancel_requested)
     return Status(
-        state=_state_name(work.state),
-        previous_attempts=_previous_attempts(work),
+        state=work.state.value,
+        previous_attempts=max(0, work.attempts_made - 1) if ended_running else work.attempts_made,
         next_run_at=instant(work.due_at) if work.state is State.PENDING else None,
         started_at=_instant(work.started_at),
         finished_at=_instant(work.finished_at),
-        outcome=None if work.outcome is None else _outcome_name(work.outcome),
+        outcome=None if work.outcome is None else work.outcome.value,
         cancel_requested=work.cancel_requested,
-        callback=None if work.callback is None else _callback_name(work.callback),
+        callback=None if work.callback is None else work.callback.value,
         last_error=last_error_of(work),
-        attempts=tuple(_attempt_of(each) for each in attempts_of(work)),
-    )
-
-
-def _attempt_of(stored: StoredAttempt) -> Attempt:
-    return Attempt(
-        number=stored.number,
-        started_at=instant(stored.started_at),
-        ended_at=instant(stored.ended_at),
-        outcome=_end_name(stored.outcome),
-        error_type=stored.error_type,
-        error=stored.error,
+        attempts=tuple(
+            Attempt(
+                number=each.number,
+                started_at=instant(each.started_at),
+                ended_at=instant(each.ended_at),
+                outcome=each.outcome.value,
+                error_type=each.error_type,
+                error=each.error,
+            )
+            for each in attempts_of(work)
+        ),
     )
 
 
@@ -245,6 +245,16 @@ def config_of(config: Config | None, *, max_parallelism_default: int) -> PoolCon
     if config is None:
         base = BaseLimit(max_parallelism=max_parallelism_default, by=None, at=None)
         return PoolConfig(max_parallelism=max_parallelism_default, paused=max_parallelism_default == 0, base=base, override=None)
+    if config.deployed_parallelism is not None:
+        base = BaseLimit(
+            max_parallelism=config.deployed_parallelism,
+            by=_DEPLOYMENT,
+            at=_instant(config.deployed_at),
+        )
+    elif config.base_by == NOBODY:
+        base = BaseLimit(max_parallelism=config.max_parallelism, by=None, at=None)
+    else:
+        base = BaseLimit(max_parallelism=config.max_parallelism, by=config.base_by, at=instant(config.base_at))
     override = LimitOverride(
         max_parallelism=config.override_parallelism,
         paused=bool(config.override_paused),
@@ -254,74 +264,6 @@ def config_of(config: Config | None, *, max_parallelism_default: int) -> PoolCon
     return PoolConfig(
         max_parallelism=config.limit,
         paused=config.limit == 0,
-        base=_base_of(config),
+        base=base,
         override=None if config.override_parallelism is None and not config.override_paused else override,
     )
-
-
-def _base_of(config: Config) -> BaseLimit:
-    if config.deployed_parallelism is not None:
-        return BaseLimit(max_parallelism=config.deployed_parallelism, by=_DEPLOYMENT, at=_instant(config.deployed_at))
-    if config.base_by == NOBODY:
-        return BaseLimit(max_parallelism=config.max_parallelism, by=None, at=None)
-    return BaseLimit(max_parallelism=config.max_parallelism, by=config.base_by, at=instant(config.base_at))
-
-
-def _previous_attempts(work: Work) -> int:
-    # A work item that ended while it ran has spent its last attempt, too. One that was canceled while it waited has not.
-    ended_running = work.state is State.FINISHED and (work.outcome is not Outcome.CANCELED or work.cancel_requested)
-    return max(0, work.attempts_made - 1) if ended_running else work.attempts_made
-
-
-def _state_name(state: State) -> StateName:
-    match state:
-        case State.PENDING:
-            return "pending"
-        case State.RUNNING:
-            return "running"
-        case State.FINISHED:
-            return "finished"
-        case _:
-            assert_never(state)
-
-
-def _end_name(end: AttemptEnd) -> AttemptName:
-    match end:
-        case AttemptEnd.SUCCESS:
-            return "success"
-        case AttemptEnd.FAILED:
-            return "failed"
-        case AttemptEnd.CANCELED:
-            return "canceled"
-        case AttemptEnd.SNOOZED:
-            return "snoozed"
-        case AttemptEnd.NEVER_DELIVERED:
-            return "never_delivered"
-        case _:
-            assert_never(end)
-
-
-def _callback_name(state: CallbackState) -> CallbackName:
-    match state:
-        case CallbackState.PENDING:
-            return "pending"
-        case CallbackState.SENT:
-            return "sent"
-        case CallbackState.DELIVERED:
-            return "delivered"
-        case CallbackState.DEAD:
-            return "dead"
-        case _:
-            assert_never(state)
-
-
-def _outcome_name(outcome: Outcome) -> OutcomeName:
-    match outcome:
-        case Outcome.SUCCESS:
-            return "success"
-        case Outcome.FAILED:
-            return "failed"
-        case Outcome.CANCELED:
-            return "canceled"
-        case _:
-            assert_never(outcome)

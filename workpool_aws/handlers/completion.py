@@ -36,34 +36,31 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:  #
         UsageError: The record is of another table than WORKPOOL_TABLE, or a work item's event. Nothing was read or written.
     """
     refuse_work_item(event)
-    told = read_record(event)
-    match told:
+    record = read_record(event)
+    match record:
         case None:
             return
         case DestinationReport():
-            _complete(told)
+            started = record.assignment
+            refuse_other_table(started.table)
+            ports = ports_for(started.table)
+            if record.report is None:
+                unproven = events.ReportUnproven(pool=started.pool, work_id=started.work_id, by="destination")
+                ports.telemetry.emit(unproven)
+            else:
+                complete(ports, started, record.report, by="destination")
         case CallbackLost():
-            refuse_other_table(told.ticket.table)
-            note_failure(ports_for(told.ticket.table), told.ticket, target=told.target, reason=told.reason)
+            refuse_other_table(record.ticket.table)
+            ports = ports_for(record.ticket.table)
+            note_failure(ports, record.ticket, target=record.target, reason=record.reason)
         case UnreadableRecord():
-            _refuse(told)
+            if record.table is not None:
+                refuse_other_table(record.table)
+                pool, work_id = record.pool or "", record.work_id or ""
+                unreadable = events.RecordUnreadable(pool=pool, work_id=work_id, reason=record.reason)
+                ports_for(record.table).telemetry.emit(unreadable)
+            # On one line, and in text that the runtime can report: a lone surrogate would end the process.
+            place = f"(table {record.table}, pool {record.pool}, work {record.work_id})"
+            raise RecordUnreadable(as_line(f"{record.reason} {place}"))
         case _:
-            assert_never(told)
-
-
-def _complete(told: DestinationReport) -> None:
-    refuse_other_table(told.assignment.table)
-    a, ports = told.assignment, ports_for(told.assignment.table)
-    if told.report is None:
-        ports.telemetry.emit(events.ReportUnproven(pool=a.pool, work_id=a.work_id, by="destination"))
-    else:
-        complete(ports, a, told.report, by="destination")
-
-
-def _refuse(record: UnreadableRecord) -> None:
-    if record.table is not None:
-        refuse_other_table(record.table)
-        unreadable = events.RecordUnreadable(pool=record.pool or "", work_id=record.work_id or "", reason=record.reason)
-        ports_for(record.table).telemetry.emit(unreadable)
-    # On one line, and in text that the runtime can report: a lone surrogate would end the process.
-    raise RecordUnreadable(as_line(f"{record.reason} (table {record.table}, pool {record.pool}, work {record.work_id})"))
+            assert_never(record)

@@ -33,13 +33,10 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:  #
         raise UsageError("event", Words(f"the keys {sorted(map(str, event))}"), "an object with a table under its key 'workpool_watchdog'")
     refuse_other_table(table)
     ports = ports_for(table)
-    register(ports, _named(order))
+    pools = order.get("pools")
+    # Without names that are not valid: a tick must not fail for one.
+    named = [pool for pool in pools if isinstance(pool, str) and POOL.fullmatch(pool)] if isinstance(pools, list) else []
+    register(ports, named)
     watch(ports)
     if read_settings().metrics is not None:
         survey(ports)
-
-
-def _named(order: Mapping[str, object]) -> list[str]:
-    """The pools that a tick names, without any that is no valid name: a tick must not fail for it."""
-    pools = order.get("pools")
-    return [pool for pool in pools if isinstance(pool, str) and POOL.fullmatch(pool)] if isinstance(pools, list) else []
