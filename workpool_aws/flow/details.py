@@ -9,9 +9,7 @@ from workpool_aws.core.details import PoolSummary, WorkDetails, details_of, summ
 from workpool_aws.flow import status
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.collect import registered_pools
-from workpool_aws.model.loop import Config
-from workpool_aws.model.loop import Status as LoopStatus
-from workpool_aws.model.refs import ConfigRef, Ref, StatusRef, WorkRef
+from workpool_aws.model.refs import ConfigRef, Record, Ref, StatusRef, WorkRef
 from workpool_aws.model.work import Part, Work
 from workpool_aws.ports import Ports
 
@@ -43,6 +41,6 @@ def _opened(ports: Ports, work: Work, part: Part) -> str | None:
 def load_pools(ports: Ports) -> tuple[PoolSummary, ...]:
     """Every pool of the table that ever had work, by name. Raises StoreUnavailable."""
     names = sorted(registered_pools(ports.store, ports.telemetry))
-    refs: list[Ref[Config | LoopStatus]] = [ref for name in names for ref in (ConfigRef(name), StatusRef(name))]
+    refs: list[Ref[Record]] = [ref for name in names for ref in (ConfigRef(name), StatusRef(name))]
     found = ports.store.get_many(refs)
     return tuple(summary_of(name, found.get(ConfigRef(name)), found.get(StatusRef(name))) for name in names)
