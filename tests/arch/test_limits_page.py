@@ -9,7 +9,7 @@ import pytest
 
 from workpool_aws.adapters import aws, invoke, system
 from workpool_aws.core import limits, payload
-from workpool_aws.model import retry
+from workpool_aws.model import bounds
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\|(?P<cells>.*)\| `(?P<module>[a-z]+)\.(?P<name>[A-Z_]+)` \|$", re.MULTILINE)
@@ -18,7 +18,7 @@ MODULES: dict[str, ModuleType] = {
     "invoke": invoke,
     "limits": limits,
     "payload": payload,
-    "retry": retry,
+    "bounds": bounds,
     "system": system,
 }
 QUANTITY = re.compile(r"(?P<number>[\d,.]+)(?: (?P<unit>ms|s|min|hours?|days?|KB|bytes))?\b")

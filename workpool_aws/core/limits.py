@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from workpool_aws.model import names, retry
+from workpool_aws.model import bounds, names
 
 __all__: list[str] = []  # read as `limits.NAME`
 
@@ -13,7 +13,7 @@ __all__: list[str] = []  # read as `limits.NAME`
 PARALLELISM_MAX: Final = 500
 """The ledger is one item: 500 slots of about 14 bytes keep a commit near 8 KB."""
 PARALLELISM_DEFAULT: Final = 10
-DELAY_MS_MAX: Final = retry.DELAY_MAX // timedelta(milliseconds=1)
+DELAY_MS_MAX: Final = bounds.DELAY_MAX // timedelta(milliseconds=1)
 """A year: of `run_after`, `run_at`, backoff, `RetryLater` and `Snooze`, jitter included."""
 PAYLOAD_BYTES_MAX: Final = 900 * 1024
 """Arguments, context and result, each: the arguments travel in one asynchronous event."""

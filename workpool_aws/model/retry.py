@@ -1,19 +1,14 @@
-"""Owns the retry policy: how many attempts, and how long between them."""
+"""`RetryPolicy`: the number of attempts, and the delays between them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
 from workpool_aws.errors import UsageError
+from workpool_aws.model.bounds import ATTEMPTS_MAX, BACKOFF_BASE_MAX, DELAY_MAX
 
 __all__ = ["ATTEMPTS_MAX", "DELAY_MAX", "RetryPolicy"]
-
-ATTEMPTS_MAX: Final = 1000
-DELAY_MAX: Final = timedelta(days=366)
-"""A year, everywhere: no due time lies further ahead."""
-_BASE_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +43,19 @@ class RetryPolicy:
     jitter: bool = True
 
     def __post_init__(self) -> None:
-        _check_attempts(self.max_attempts)
+        # Types are checked, too: a policy may come from outside.
+        attempts: object = self.max_attempts
+        if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= ATTEMPTS_MAX:
+            raise UsageError("max_attempts", attempts, f"an int from 1 to {ATTEMPTS_MAX}")
         _check_backoff("initial_backoff", self.initial_backoff)
         if self.max_backoff is not None:
             _check_backoff("max_backoff", self.max_backoff)
-        _check_base(self.base)
-        _check_flag("jitter", self.jitter)
-
-
-def _check_attempts(value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= ATTEMPTS_MAX:
-        raise UsageError("max_attempts", value, f"an int from 1 to {ATTEMPTS_MAX}")
-
-
-def _check_base(value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= _BASE_MAX:
-        raise UsageError("base", value, f"a number from 1 to {_BASE_MAX}")
-
-
-def _check_flag(field: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise UsageError(field, value, "True or False")
+        base: object = self.base
+        if isinstance(base, bool) or not isinstance(base, int | float) or not 1 <= base <= BACKOFF_BASE_MAX:
+            raise UsageError("base", base, f"a number from 1 to {BACKOFF_BASE_MAX}")
+        jitter: object = self.jitter
+        if not isinstance(jitter, bool):
+            raise UsageError("jitter", jitter, "True or False")
 
 
 def _check_backoff(field: str, value: object) -> None:
