@@ -9,11 +9,11 @@ from typing import Final, Protocol
 
 from workpool_aws.api.caller import Caller, LambdaContext
 from workpool_aws.api.options import RETRY_ALLOWED, encode_one, read_target
+from workpool_aws.core.targets import is_decorated
 from workpool_aws.errors import TaskNotStarted, UsageError
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.tasks.records import Task, name_of
-from workpool_aws.workers import Worker
 
 __all__ = ["DurablePool", "DurableTask", "hand_over"]
 
@@ -70,7 +70,7 @@ class DurableTask:
 
     def __call__(self) -> object:
         """Does it here. Returns and raises what the function does."""
-        if isinstance(self._function, Worker):
+        if is_decorated(self._function):
             return self._function(self.args, None)
         return self._function(**self.args)
 
