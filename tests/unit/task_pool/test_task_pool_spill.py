@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, wraps
 
 import pytest
 
@@ -158,6 +158,23 @@ def test_a_decorated_worker_validates_here_as_it_does_there():
         pool.done()
     assert ran == [7]
     assert [type(error) for error in failed.value.exceptions] == [UsageError]
+
+
+def test_a_wrapper_of_a_worker_is_called_as_a_handler():
+    ran = []
+
+    @Workpool("table").action
+    def upload(n: int) -> None:
+        ran.append(n)
+
+    @wraps(upload.handler)
+    def logged(event, context):
+        return upload(event, context)
+
+    pool = TaskPool(max_workers=1)
+    pool.add(DurableTask(ARN, logged, {"n": 7}))
+    pool.done()
+    assert ran == [7]
 
 
 def test_a_worker_that_must_have_its_work_fails_here():
