@@ -79,26 +79,26 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     Raises:
         UsageError: A variable has a value that is not allowed. Its name is the error's field.
     """
-    env = os.environ if environ is None else environ
+    env = _Variables(os.environ if environ is None else environ)
+    function = "the ARN of a Lambda function, version or alias"
+    group = "the name of a schedule group: 1 to 64 of A-Z a-z 0-9 _ . -"
+    region = "the name of a region"
     return Settings(
-        loop_arn=_matching(env, "WORKPOOL_LOOP_ARN", FUNCTION_ARN, "the ARN of a Lambda function, version or alias"),
-        completion_arn=_matching(env, "WORKPOOL_COMPLETION_ARN", FUNCTION_ARN, "the ARN of a Lambda function, version or alias"),
-        schedule_group=_matching(
-            env, "WORKPOOL_SCHEDULE_GROUP", SCHEDULE_GROUP, "the name of a schedule group: 1 to 64 of A-Z a-z 0-9 _ . -"
-        ),
-        scheduler_role_arn=_matching(env, "WORKPOOL_SCHEDULER_ROLE_ARN", ROLE_ARN, "the ARN of an IAM role"),
-        acknowledging=_functions(env, "WORKPOOL_ACKNOWLEDGING"),
-        pools=_pools(env, "WORKPOOL_POOLS"),
-        serves=pools_served(env.get(SERVES)),
-        metrics=_metrics(env),
-        log_level=_log_level(env),
-        region=_matching(env, "AWS_REGION", _REGION, "the name of a region")
-        or _matching(env, "AWS_DEFAULT_REGION", _REGION, "the name of a region"),
-        function_name=env.get("AWS_LAMBDA_FUNCTION_NAME") or None,
-        trace_id=env.get("_X_AMZN_TRACE_ID") or None,
-        table=_matching(env, "WORKPOOL_TABLE", TABLE, "the name of a DynamoDB table"),
-        pool=_matching(env, "WORKPOOL_POOL", POOL, f"a pool's name: 1 to {POOL_LENGTH_MAX} of A-Z a-z 0-9 _ -"),
-        json=_flag(env, "WORKPOOL_JSON"),
+        loop_arn=env.matching("WORKPOOL_LOOP_ARN", FUNCTION_ARN, function),
+        completion_arn=env.matching("WORKPOOL_COMPLETION_ARN", FUNCTION_ARN, function),
+        schedule_group=env.matching("WORKPOOL_SCHEDULE_GROUP", SCHEDULE_GROUP, group),
+        scheduler_role_arn=env.matching("WORKPOOL_SCHEDULER_ROLE_ARN", ROLE_ARN, "the ARN of an IAM role"),
+        acknowledging=env.functions("WORKPOOL_ACKNOWLEDGING"),
+        pools=env.pools("WORKPOOL_POOLS"),
+        serves=pools_served(env.text(SERVES)),
+        metrics=env.metrics("WORKPOOL_METRICS"),
+        log_level=env.log_level("WORKPOOL_LOG_LEVEL"),
+        region=env.matching("AWS_REGION", _REGION, region) or env.matching("AWS_DEFAULT_REGION", _REGION, region),
+        function_name=env.text("AWS_LAMBDA_FUNCTION_NAME"),
+        trace_id=env.text("_X_AMZN_TRACE_ID"),
+        table=env.matching("WORKPOOL_TABLE", TABLE, "the name of a DynamoDB table"),
+        pool=env.matching("WORKPOOL_POOL", POOL, f"a pool's name: 1 to {POOL_LENGTH_MAX} of A-Z a-z 0-9 _ -"),
+        json=env.flag("WORKPOOL_JSON"),
     )
 
 
@@ -122,72 +122,73 @@ def refuse_other_pools(field: str, pool: str) -> None:
         raise UsageError(field, pool, f"a pool in {SERVES}, which says whose work items and callbacks this function runs")
 
 
-def _matching(environ: Mapping[str, str], name: str, pattern: re.Pattern[str], allowed: str) -> str | None:
-    value = environ.get(name)
-    if not value:
-        return None
-    if pattern.fullmatch(value) is None:
-        raise UsageError(name, value, allowed)
-    return value
+class _Variables:
+    """Reads environment variables by kind. An empty one counts as not set. Raises UsageError for a bad value."""
 
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
 
-def _functions(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
-    listed = [text.strip() for text in environ.get(name, "").split(",")]
-    for text in filter(None, listed):
-        if FUNCTION_ARN.fullmatch(text) is None and FUNCTION_NAME.fullmatch(text) is None:
-            raise UsageError(name, text, "names or ARNs of Lambda functions, separated by commas")
-    return tuple(sorted({text for text in listed if text}))
+    def text(self, name: str) -> str | None:
+        return self._environ.get(name) or None
 
+    def matching(self, name: str, pattern: re.Pattern[str], allowed: str) -> str | None:
+        value = self.text(name)
+        if value is not None and pattern.fullmatch(value) is None:
+            raise UsageError(name, value, allowed)
+        return value
 
-def _pools(environ: Mapping[str, str], name: str) -> tuple[tuple[str, int], ...]:
-    value = environ.get(name)
-    if not value:
-        return ()
-    try:
-        pools: object = json.loads(value)
-    except ValueError:
-        pools = None
-    if not isinstance(pools, dict):
-        raise UsageError(name, value, _POOLS_SHAPE)
-    limits_given = ((pool, _limit_in(name, pool, options)) for pool, options in pools.items())
-    return tuple(sorted((pool, limit) for pool, limit in limits_given if limit is not None))
+    def functions(self, name: str) -> tuple[str, ...]:
+        listed = {text.strip() for text in (self.text(name) or "").split(",")} - {""}
+        for text in sorted(listed):
+            if FUNCTION_ARN.fullmatch(text) is None and FUNCTION_NAME.fullmatch(text) is None:
+                raise UsageError(name, text, "names or ARNs of Lambda functions, separated by commas")
+        return tuple(sorted(listed))
 
+    def pools(self, name: str) -> tuple[tuple[str, int], ...]:
+        value = self.text(name)
+        if value is None:
+            return ()
+        try:
+            pools: object = json.loads(value)
+        except ValueError:
+            pools = None
+        if not isinstance(pools, dict):
+            raise UsageError(name, value, _POOLS_SHAPE)
+        given: list[tuple[str, int]] = []
+        for pool, options in pools.items():
+            if POOL.fullmatch(pool) is None or not isinstance(options, dict) or options.keys() - {"max_parallelism"}:
+                raise UsageError(name, {pool: options}, _POOLS_SHAPE)
+            if "max_parallelism" not in options:
+                continue
+            limit = options["max_parallelism"]
+            if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit <= limits.PARALLELISM_MAX:
+                raise UsageError(
+                    name,
+                    {pool: options},
+                    f"a JSON object of pools with an int from 0 to {limits.PARALLELISM_MAX} as max_parallelism",
+                )
+            given.append((pool, limit))
+        return tuple(sorted(given))
 
-def _limit_in(name: str, pool: str, options: object) -> int | None:
-    """The limit in a pool's entry. `None` means that it has none."""
-    if POOL.fullmatch(pool) is None or not isinstance(options, dict) or options.keys() - {"max_parallelism"}:
-        raise UsageError(name, {pool: options}, _POOLS_SHAPE)
-    limit = options.get("max_parallelism")
-    if "max_parallelism" not in options:
-        return None
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit <= limits.PARALLELISM_MAX:
-        raise UsageError(name, {pool: options}, f"a JSON object of pools with an int from 0 to {limits.PARALLELISM_MAX} as max_parallelism")
-    return limit
+    def flag(self, name: str) -> bool:
+        value = (self.text(name) or "").lower()
+        if value not in _FLAGS:
+            raise UsageError(name, value, f"one of {', '.join(word for word in _FLAGS if word)}, or empty")
+        return _FLAGS[value]
 
+    def metrics(self, name: str) -> Literal["table", "pools"] | None:
+        value = self.text(name)
+        match value:
+            case None | "table" | "pools":
+                return value
+            case _:
+                raise UsageError(name, value, "'table' or 'pools'")
 
-def _flag(environ: Mapping[str, str], name: str) -> bool:
-    value = environ.get(name, "").lower()
-    if value not in _FLAGS:
-        raise UsageError(name, value, f"one of {', '.join(word for word in _FLAGS if word)}, or empty")
-    return _FLAGS[value]
-
-
-def _metrics(environ: Mapping[str, str]) -> Literal["table", "pools"] | None:
-    value = environ.get("WORKPOOL_METRICS")
-    match value:
-        case None | "":
-            return None
-        case "table" | "pools":
-            return value
-        case _:
-            raise UsageError("WORKPOOL_METRICS", value, "'table' or 'pools'")
-
-
-def _log_level(environ: Mapping[str, str]) -> int:
-    value = environ.get("WORKPOOL_LOG_LEVEL")
-    if not value:
-        return logging.WARNING
-    level = _LEVELS.get(value.upper())
-    if level is None:
-        raise UsageError("WORKPOOL_LOG_LEVEL", value, f"one of {', '.join(_LEVELS)}")
-    return level
+    def log_level(self, name: str) -> int:
+        value = self.text(name)
+        if value is None:
+            return logging.WARNING
+        level = _LEVELS.get(value.upper())
+        if level is None:
+            raise UsageError(name, value, f"one of {', '.join(_LEVELS)}")
+        return level
