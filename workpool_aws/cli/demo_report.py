@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -127,6 +127,15 @@ class ServiceModel:
             case _:
                 return None
 
+    @classmethod
+    def largest(cls, works: Iterable[Stored]) -> tuple[ServiceModel, ...]:
+        """The models with the most operations, largest first."""
+        results = [work.result.return_value for work in works if work.result is not None]
+        # By name, since a run of more work items than there are services opens some of them again.
+        found = {model.service: model for result in results if (model := cls.from_result(result)) is not None}
+        ranked = sorted(found.values(), key=lambda model: (-model.operations, model.service))
+        return tuple(ranked[:LARGEST_SHOWN])
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -145,6 +154,16 @@ class Failure:
     service: str
     error_type: str
     error: str
+
+    @classmethod
+    def sorted_by_service(cls, works: Iterable[Stored]) -> tuple[Failure, ...]:
+        """The failures among these work items."""
+        failures = [
+            cls(work.service, work.result.error_type or "", work.result.error or "")
+            for work in works
+            if work.result is not None and work.result.kind == "failed"
+        ]
+        return tuple(sorted(failures, key=lambda failure: failure.service))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,10 +268,6 @@ def report_of(
     finished = [work for work in works if work.status.state == "finished"]
     retries = sum(work.status.previous_attempts for work in works)
     ended = [work.status.finished_at for work in finished if work.status.finished_at is not None]
-    results = [(work.service, work.result) for work in works if work.result is not None]
-    # By name, since a run of more work items than there are services opens some of them again.
-    models = {model.service: model for _, result in results if (model := ServiceModel.from_result(result.return_value)) is not None}
-    failures = [Failure(service, result.error_type or "", result.error or "") for service, result in results if result.kind == "failed"]
     return DemoReport(
         items=len(works),
         finished=len(finished),
@@ -264,7 +279,7 @@ def report_of(
         usage=usage,
         engine=engine,
         seed=seed,
-        largest=tuple(sorted(models.values(), key=lambda model: (-model.operations, model.service))[:LARGEST_SHOWN]),
-        failures=tuple(sorted(failures, key=lambda failure: failure.service)),
+        largest=ServiceModel.largest(works),
+        failures=Failure.sorted_by_service(works),
         problem=problem,
     )

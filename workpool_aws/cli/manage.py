@@ -24,6 +24,11 @@ Adder = Callable[[str, str, Callable[[argparse.Namespace], int]], argparse.Argum
 
 def add_commands(add: Adder) -> None:
     """Add all commands. `add` makes the parser of a command from its name, its help and its function."""
+    _add_work_commands(add)
+    _add_pool_commands(add)
+
+
+def _add_work_commands(add: Adder) -> None:
     ls = add("ls", "list work items", lazily("workpool_aws.cli.works:run_ls"))
     ls.add_argument("--state", type=_one_of(*_STATES), metavar="S", help=f"one of {', '.join(_STATES)}")
     ls.add_argument("--wide", action="store_true", help="functions by their whole ARNs, errors uncut")
@@ -54,6 +59,8 @@ def add_commands(add: Adder) -> None:
     redrive.add_argument("--fn", metavar="F", help="with --all: only those of this function")
     _with_yes(redrive)
 
+
+def _add_pool_commands(add: Adder) -> None:
     pools = add("pools", "list the pools of a table", lazily("workpool_aws.cli.pools:run_pools"))
     _with_table(pools.add_argument_group("which table"))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from workpool_aws.local.functions import Resolved
 from workpool_aws.model.ids import EpochMs
 
-__all__ = ["LambdaContext", "context_of"]
+__all__ = ["SimulatedContext", "context_of"]
 
 
 class CognitoIdentity:
@@ -20,7 +20,7 @@ class CognitoIdentity:
 
 
 @dataclass(kw_only=True)
-class LambdaContext:
+class SimulatedContext:
     """What Lambda tells a handler about its invocation. As there, code may set attributes of its own on it."""
 
     aws_request_id: str
@@ -45,10 +45,10 @@ class LambdaContext:
         sys.stdout.write(str(msg))
 
 
-def context_of(resolved: Resolved, request_id: str, clock: Callable[[], EpochMs]) -> LambdaContext:
+def context_of(resolved: Resolved, request_id: str, clock: Callable[[], EpochMs]) -> SimulatedContext:
     """The context of an invocation that begins now."""
     name = resolved.function.name
-    return LambdaContext(
+    return SimulatedContext(
         aws_request_id=request_id,
         function_name=name,
         function_version=resolved.version,

@@ -15,7 +15,7 @@ from workpool_aws import invocation
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_from_wire
 from workpool_aws.local.answers import Answer, answered, ended_by, exited, raised, timed_out, unreadable
 from workpool_aws.local.chance import Chooser
-from workpool_aws.local.context import LambdaContext, context_of
+from workpool_aws.local.context import SimulatedContext, context_of
 from workpool_aws.local.functions import Event, Handler, Resolved
 from workpool_aws.local.invocations import Diary, DiaryEntry, Ended
 from workpool_aws.local.kernel import Alarm, Kernel, Killed, Task
@@ -48,7 +48,7 @@ class _Run:
     this: Try
     event: Event
     entry: DiaryEntry
-    context: LambdaContext
+    context: SimulatedContext
     alarm: Alarm | None = None
     over: bool = False
 
