@@ -1,4 +1,4 @@
-"""The half of `Workpool` that reads and changes work items: status, result, list, cancel, redrive, statistics."""
+"""`PoolQueries`, the half of `Workpool` that reads and changes enqueued work items."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class PoolQueries:
         return self._connect(self._table)
 
     def status(self, ctx: callers.LambdaContext | None, work_id: str) -> Status:
-        """The state of a work item, by a strong read: it reflects every write acknowledged before the call.
+        """The state of a work item, by a strong read of every write acknowledged before.
 
         An unknown id is `unknown`, and never `finished`.
 
@@ -116,7 +116,7 @@ class PoolQueries:
         context: bool = False,
         result: bool = False,
     ) -> WorkDetails:
-        """Everything that is stored about a work item, by strong reads: status, function, options, attempts.
+        """Everything that is stored about a work item, by strong reads.
 
         Payloads may be secret, and large ones cost further reads. Each is included only on request.
 
@@ -230,7 +230,7 @@ class PoolQueries:
         return list_works(self._ports, self.name, listing)
 
     def redrive(self, ctx: callers.LambdaContext | None, work_id: str) -> WorkId:
-        """Enqueue a failed work item again: same function, arguments and policy, due now, with all its attempts.
+        """Enqueue a failed work item again: same function, arguments and policy, due now.
 
         The failed work item keeps its outcome and leaves the dead letters; it and the new one name each other. This happens
         once. A second call makes nothing, and returns the id of the work item that the first call made.
@@ -274,7 +274,7 @@ class PoolQueries:
         return redrive_each(ports, self.name, _dead_letters(ports, self.name, wanted), link=caller.link)
 
     def count_dead_letters(self, ctx: callers.LambdaContext | None, fn: str | None = None) -> int:
-        """The number of dead letters that `redrive_all` would redrive now, of all functions or of one.
+        """The number of dead letters that `redrive_all` would redrive now.
 
         Reads each dead letter, from an index that may lag behind by a second or so.
 
@@ -296,7 +296,7 @@ class PoolQueries:
         return configure.is_known(self._ports, self.name)
 
     def pools(self, ctx: callers.LambdaContext | None) -> tuple[PoolSummary, ...]:
-        """Every pool of this pool's table that ever had work, by name, with its limits and the state of its loop.
+        """The pools of the table that ever had work, with their limits and loops, by name.
 
         Raises:
             UsageError: `ctx` is no context.

@@ -1,4 +1,4 @@
-"""`CallbackHandler`, the Lambda handler that `@pool.on_complete` makes, and the event of its function."""
+"""`CallbackHandler`, which `@pool.on_complete` makes, and its `OnCompleteEvent`."""
 
 from __future__ import annotations
 

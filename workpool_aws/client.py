@@ -67,7 +67,7 @@ _LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class Workpool(PoolQueries):
-    """One pool of one table: enqueues work items, reads them, and decorates the functions that run them.
+    """One pool of a table: enqueues and reads work items, and decorates their functions.
 
     Making one calls nothing and loads no SDK. Threads may share it. Make it once, beside the handler.
 
@@ -223,7 +223,7 @@ class Workpool(PoolQueries):
         args: Sequence[Mapping[str, object]],
         **options: Unpack[RetryableOptions],
     ) -> list[WorkId]:
-        """As `enqueue_query` for each of many arguments, with the guarantees of `enqueue_action_batch`."""
+        """As `enqueue_query` for each of many arguments, and as atomic as `enqueue_action_batch`."""
         return self._submit(Kind.QUERY, ctx, target, encode_batch(args), options)
 
     @spelled_out(EnqueueOptions)
@@ -245,7 +245,7 @@ class Workpool(PoolQueries):
         args: Sequence[Mapping[str, object]],
         **options: Unpack[EnqueueOptions],
     ) -> list[WorkId]:
-        """As `enqueue_mutation` for each of many arguments, with the guarantees of `enqueue_action_batch`."""
+        """As `enqueue_mutation` for each argument, and as atomic as `enqueue_action_batch`."""
         return self._submit(Kind.MUTATION, ctx, target, encode_batch(args), options)
 
     def configure(
@@ -310,7 +310,7 @@ class Workpool(PoolQueries):
         return self._config_of(configure.load(self._ports, self.name))
 
     def action(self, function: Callable[P, R]) -> Worker[P, R]:
-        """Make a function a worker: a Lambda handler that gets its arguments from the pool, and reports the outcome.
+        """Make a function a worker, the Lambda handler that runs it for a pool and reports.
 
         Pydantic validates the arguments by the function's signature. A parameter annotated `Work` receives the handle of
         the attempt. The plain function stays at `.function`.
@@ -336,7 +336,7 @@ class Workpool(PoolQueries):
         return self.action(function)
 
     def on_complete(self, function: Callable[[OnCompleteEvent], R]) -> CallbackHandler[R]:
-        """Make a function a handler of callbacks: a Lambda handler that an enqueue names as `on_complete`.
+        """Make a function a handler of callbacks, which an enqueue names as `on_complete`.
 
         The function is called at least once for each finished work item, with an `OnCompleteEvent`. When it returns, the
         callback is delivered. When it raises, it is called again, up to about a dozen times; then the callback is `dead`.
@@ -407,7 +407,7 @@ class Workpool(PoolQueries):
         return self._epoch_seen[1] if self._epoch_seen is not None and self._epoch_seen[0] is store else 0
 
     def _say_base(self, ports: Ports, caller: Caller) -> None:
-        """Register the pool with the watchdog, and write this object's limit as the base; once a process."""
+        """Register the pool, and write this object's limit as its base; once a process."""
         # Without a lock: two first enqueues at a time may both write it, which does no harm. Waiting for each other would.
         if self._base_said_to is ports.store:
             return
@@ -424,7 +424,7 @@ class Workpool(PoolQueries):
         return work_of(assignment, context, ports=ports, pool=pool)
 
     def _pool_of(self, ports: Ports, name: str, retention_s: int | None) -> Workpool:
-        """The pool of a work item that a worker of this pool runs, with its options as far as they are known."""
+        """The pool of a work item that this pool's worker runs, with its options if known."""
         if (ports.table, name) == (self.table, self.name):
             return self
         pool = Workpool(ports.table, name, ports=ports)
@@ -441,7 +441,7 @@ class Workpool(PoolQueries):
         return pool
 
     def _warn_of_unknown_default(self, ports: Ports) -> None:
-        """Log, once a process and pool, that the library's default policy stands in for an unknown one."""
+        """Log once that the library's default policy stands in for an unknown one."""
         if not self._retry_is_known and (self.table, self.name) not in _warned_of:
             _warned_of.add((self.table, self.name))
             ports.telemetry.emit(events.OptionsUnknown(pool=self.name))

@@ -33,7 +33,7 @@ _kept_from_aws: list[str] = []
 
 
 def ports_for(table: str, session: boto3.Session | None = None, *, kept: dict[str, Ports] | None = None) -> Ports:
-    """The ports of a table: those of the surrounding `LocalCloud` if there is one, else AWS through boto3.
+    """The ports of a table: those of the surrounding `LocalCloud`, else AWS through boto3.
 
     boto3 clients are slow to make. They are kept by table in `kept`, whose owner must always give the same session. Without
     `kept` they are kept for the process, or not at all with a session.
@@ -46,7 +46,7 @@ def ports_for(table: str, session: boto3.Session | None = None, *, kept: dict[st
         return factory(table)
     if _kept_from_aws:
         raise UsageError("thread", current_thread().name, _kept_from_aws[-1])
-    from workpool_aws.adapters.aws import aws_ports  # noqa: PLC0415 - boto3 is loaded when it is needed, not on import
+    from workpool_aws.adapters.aws import aws_ports  # noqa: PLC0415 - loads boto3
 
     if kept is None:
         kept = _cache if session is None else {}

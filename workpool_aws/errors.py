@@ -6,8 +6,8 @@ The caller made a mistake, and nothing was written:
   * UsageError (also a ValueError)       a value is not allowed: "FIELD must be ALLOWED; got VALUE"
     * PayloadTooLarge                    arguments, context or result are above the limit
     * UnknownOption (also a TypeError)   a keyword argument that the call does not have
-  * NotFound                             no work item of this id is known (never enqueued, or past its retention)
-  * TaskPoolClosed (also a RuntimeError) a task was added to a pool that is done, and nothing of it was added
+  * NotFound                             no work item of this id is known
+  * TaskPoolClosed (also a RuntimeError) the pool is done, and nothing of this call was added
 
 AWS did not answer; try again, or leave it to the pool's own repair:
 
@@ -15,17 +15,17 @@ AWS did not answer; try again, or leave it to the pool's own repair:
 
 Background tasks of this process went wrong; each error describes the state of its task:
 
-  * TasksFailed (also an ExceptionGroup) the errors of all tasks that a drain has to report: what they raised, or
-    * TaskExited                         a task raised an exception such as SystemExit; the process went on
-    * TaskCanceled                       a coroutine was canceled, by itself or because time ran out
-    * TaskNotStarted                     no time was left to start the task; it did not run, and will not
-    * TaskStillRunning                   the task had started, and no time was left to wait; it may or may not end
+  * TasksFailed (also an ExceptionGroup) the errors of all tasks of a drain, their own or:
+    * TaskExited                         a task raised SystemExit or the like
+    * TaskCanceled                       a coroutine was canceled
+    * TaskNotStarted                     no time was left to start the task; it will not run
+    * TaskStillRunning                   no time was left to wait for the task; it may end
 
 User code raises these inside a worker. They are no WorkpoolErrors, so that `except WorkpoolError` does not swallow them:
 
-* NonRetryableError                      fail now, without the retries that the policy allows
-* RetryLater                             fail this attempt, and try again after a delay that the worker chooses
-* Snooze                                 run this attempt again after a delay; nothing failed, and no attempt is spent
+* NonRetryableError                      fail now, without further retries
+* RetryLater                             fail this attempt, and try again after a delay
+* Snooze                                 run again after a delay, without spending an attempt
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class TaskStillRunning(WorkpoolError):
 
 
 class TasksFailed(ExceptionGroup[Exception], WorkpoolError):
-    """The errors of all background tasks that a drain waited for; `except* ValueError` picks from it.
+    """The errors of all background tasks of a drain; `except* ValueError` picks from it.
 
     Each error has a note that names its task. `TaskPool(on_error=...)` receives the task itself. Parts of the group are
     plain ExceptionGroups.

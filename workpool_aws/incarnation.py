@@ -44,7 +44,7 @@ class ForkSafeLock:
 
 
 class PerIncarnation(Generic[T]):
-    """Makes its value at the first call, once for all threads, and once more in every copy of the process.
+    """Makes its value at the first call, once for all threads of a copy of the process.
 
     All instances share one lock, since boto3 sessions are not safe in threads while they make a client.
     """

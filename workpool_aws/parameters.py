@@ -1,4 +1,4 @@
-"""Validates the arguments of a decorated function by pydantic, and finds the parameters that receive its handle."""
+"""Validates the arguments of a decorated function, and finds the parameters for its handle."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def plain_handler(handler: Callable[[object, object], object], function: Callabl
 
 
 def _wraps_for_lambda(function: Callable[..., object]) -> bool:
-    """True for a wrapper with the parameters of a Lambda handler, in place of those of the function that it wraps."""
+    """True for a wrapper with a Lambda handler's parameters, not those of its function."""
     promised = inspect.signature(function).parameters
     own = inspect.signature(function, follow_wrapped=False).parameters
     if list(own)[:2] == _LAMBDA_NAMES:
@@ -210,7 +210,7 @@ def _readable(annotation: object) -> object:
     kind = next(iter(get_args(annotation)), None)
     if sys.version_info >= (3, 12) or get_origin(annotation) is not Unpack or not is_typeddict(kind):
         return annotation
-    from typing_extensions import TypedDict  # noqa: PLC0415 - comes with pydantic, which callers never need
+    from typing_extensions import TypedDict  # noqa: PLC0415 - comes with pydantic
 
     hints: dict[str, object] = get_type_hints(kind, include_extras=True)
     required: frozenset[str] = getattr(kind, "__required_keys__", frozenset())
@@ -297,7 +297,7 @@ def _json_of(given: Mapping[str, object]) -> str:
 
 
 def _unreadable(name: str, value: object) -> str | None:
-    """The reason for which pydantic cannot read an argument that Python's JSON wrote, such as a lone surrogate or deep nesting."""
+    """The reason for which pydantic cannot read a value, such as a lone surrogate."""
     from pydantic_core import from_json  # noqa: PLC0415 - slow to load, and callers never need it
 
     try:
@@ -319,9 +319,8 @@ def _message_of(detail: ErrorDetails) -> str:
     if detail["type"] == "union_tag_invalid":
         # Pydantic's own text quotes the tag that was given, and this text is stored and shown.
         context = detail.get("ctx", {})
-        return (
-            f"Input tag found using {context.get('discriminator')} does not match any of the expected tags: {context.get('expected_tags')}"
-        )
+        found, expected = context.get("discriminator"), context.get("expected_tags")
+        return f"Input tag found using {found} does not match any of the expected tags: {expected}"
     return detail["msg"]
 
 

@@ -76,7 +76,7 @@ def shown(value: object, *, limit: int = _SHOWN_MAX) -> str:
 
 
 def type_name(value: object) -> str:
-    """The name of a value's class on one short line, even if the class or its metaclass hides it."""
+    """The name of a value's class on one short line, even if its metaclass hides it."""
     # Not `type(value).__name__`, which a metaclass may answer.
     name = type.__dict__["__name__"].__get__(type(value))
     return as_line(str.__str__(name), limit=_NAME_MAX)
@@ -92,7 +92,7 @@ def _repr(value: object) -> str:
         return str.__str__(_Short().repr(value))
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - foreign code, whose error must not replace the message that quotes the value
+    except BaseException as error:  # noqa: BLE001 - its error must not replace ours
         return f"<{type_name(value)} whose repr raises {type_name(error)}>"
 
 

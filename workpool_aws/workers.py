@@ -134,7 +134,7 @@ class Worker(Generic[P, R]):
             values = self._parameters.bind(arguments, lambda: self._make_work(ports, assignment, context))
         except InvalidArgumentsError as invalid:
             return report_invalid_arguments(invalid.problems, claim=token)
-        except Exception as error:  # noqa: BLE001 - a failure of the user's validator is one of the attempt
+        except Exception as error:  # noqa: BLE001 - a validator's failure is the attempt's
             ports.telemetry.emit(_raised(assignment, error))
             return report_raised(error, claim=token)
         return self._run(ports, assignment, values, token=token)
@@ -143,7 +143,7 @@ class Worker(Generic[P, R]):
         try:
             returned = self._call(**values)
         # Any other BaseException ends the process, which Lambda reports.
-        except Exception as error:  # noqa: BLE001 - any error of the user's function is the attempt's failure
+        except Exception as error:  # noqa: BLE001 - an error is the attempt's failure
             report = report_raised(error, claim=token)
             if report.kind is not ReportKind.SNOOZED:
                 ports.telemetry.emit(_raised(assignment, error))
@@ -189,7 +189,7 @@ def _encodable(returned: object) -> object:
         return returned
     try:
         plain: object = json.loads(encode_result(returned, limits.PAYLOAD_BYTES_MAX))
-    except Exception:  # noqa: BLE001 - the function ran; Lambda's runtime, or a test, will reject the value
+    except Exception:  # noqa: BLE001 - the function ran; Lambda will reject the value
         return returned
     return plain
 
@@ -208,5 +208,5 @@ def _raised(assignment: Assignment, error: Exception) -> events.AttemptRaised:
 def _stack_of(error: Exception) -> str:
     try:
         return "".join(traceback.format_tb(_TRACE_OF(error))[1:])
-    except BaseException as unreadable:  # noqa: BLE001 - a module loader of the user's may fail to give its source
+    except BaseException as unreadable:  # noqa: BLE001 - from a loader of the user's
         return f"(it could not be read: {type_name(unreadable)})"

@@ -114,7 +114,7 @@ class Due:
 
 
 def spelled_out(options: type[EnqueueOptions]) -> Callable[[Method], Method]:
-    """Show each option as a keyword argument in `inspect.signature` and `help`, instead of `**options`."""
+    """Show each option as a keyword argument in `inspect.signature` and `help`."""
 
     def decorate(method: Method) -> Method:
         signature = inspect.signature(method)
@@ -229,7 +229,7 @@ def read_due(options: Mapping[str, object], *, now: EpochMs) -> Due:
 
 
 def read_target(target: object, caller: Caller) -> str:
-    """The function as it is stored: an ARN if the caller's account and region are known, else the name.
+    """The function as it is stored: an ARN, or a name if the account is not known.
 
     Raises UsageError for anything but the name of a function, or the ARN of a function, a version or an alias.
     """
@@ -338,7 +338,7 @@ class IdSequence:
         self._last: dict[EpochMs, WorkId] = {}
 
     def take(self, count: int, due: EpochMs, *, random_bits: int) -> list[WorkId]:
-        """`count` ids, at least one, for a due time: beyond the last id of that time, if it is remembered."""
+        """`count` ids, at least one, beyond the last one for that due time, if it is known."""
         ids = make_ids(due, random_bits=random_bits, after=self._last.pop(due, None))
         taken = [WorkId(next(ids)) for _ in range(count)]
         self._last[due] = taken[-1]

@@ -1,4 +1,4 @@
-"""The command `workpool demo`: enqueues its work items, and lets a pool on this machine run them."""
+"""The command `workpool demo`, which lets a pool on this machine run work items."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def view_for(stream: TextIO) -> View:
-    """A live display if `stream` is a terminal that can show one and rich is installed; else plain lines."""
+    """A live display on a terminal that can show one, with rich installed; else plain lines."""
     if not stream.isatty():
         return PlainView(stream)
     try:
@@ -102,7 +102,7 @@ def view_for(stream: TextIO) -> View:
 
 
 def items_of(options: DemoOptions, services: Sequence[str]) -> list[Item]:
-    """The work items of a run, the same for the same seed: the services in a shuffled order, repeated as often as needed."""
+    """The work items of a run, for each seed the services in another order, repeated as needed."""
     shuffled = sorted(services, key=lambda service: fraction_of("order", options.seed, service))
     count = len(shuffled) if options.items is None else options.items
     later = count // _LATER_ONE_IN or int(count >= _LATER_FROM_ITEMS)
@@ -181,7 +181,7 @@ def _run_in_cloud(options: DemoOptions, items: Sequence[Item], watch: Watch) -> 
 
 
 def _enqueue(pool: Workpool, arn: str, items: Sequence[Item], options: DemoOptions) -> list[WorkId]:
-    """Enqueue one batch for each due time, the latest first, so that none is due before it is stored."""
+    """Enqueue a batch for each due time, the latest first: none is due before it is stored."""
     ids: dict[int, WorkId] = {}
     for delay in sorted({item.delay for item in items}, reverse=True):
         places = [place for place, item in enumerate(items) if item.delay == delay]
@@ -191,7 +191,7 @@ def _enqueue(pool: Workpool, arn: str, items: Sequence[Item], options: DemoOptio
 
 
 class _Ticker(AbstractContextManager["_Ticker"]):
-    """Calls `tick` at intervals in a thread of its own, and a last time in the main thread, where it raises its error."""
+    """Calls `tick` at intervals in a thread, and a last time in the main thread."""
 
     def __init__(self, tick: Callable[[], None]) -> None:
         self._tick = tick

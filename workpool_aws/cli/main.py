@@ -37,18 +37,20 @@ _FRACTION: Final = re.compile(r"(\d{1,9})/(\d{1,9})")
 _DEMO: Final = """\
 Run a pool on this machine, on real input: no AWS account, no network.
 
-botocore ships a model of every AWS service. The demo enqueues one action for each: open the model, count its
-operations and shapes, find the longest operation name. Some attempts fail by design and are retried, and a few work
-items are due later. The demo shows the pool at work. Then it reports the results, the failures with their reasons, the
-parallelism beside its limit, and the cost of an action in DynamoDB units.
+botocore ships a model of every AWS service. The demo enqueues one action for each: open the
+model, count its operations and shapes, find the longest operation name. Some attempts fail by
+design and are retried, and a few work items are due later. The demo shows the pool at work.
+Then it reports the results, the failures with their reasons, the parallelism beside its limit,
+and the cost of an action in DynamoDB units.
 """
 _DEMO_CODES: Final = """\
-exit codes: 0 every work item reached its end and the limit was never exceeded; 1 otherwise; 2 a wrong option; 130 interrupted
+exit codes: 0 every work item reached its end and the limit was never exceeded; 1 otherwise;
+2 a wrong option; 130 interrupted
 """
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports a wrong option in one line, and raises if help cannot be written, which argparse hides."""
+    """Reports a wrong option in one line, and raises if help cannot be written."""
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         """The help, to standard output."""

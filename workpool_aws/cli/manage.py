@@ -13,8 +13,9 @@ from workpool_aws.text import shown
 __all__ = ["MANAGE_CODES", "add_commands", "lazily", "whole"]
 
 MANAGE_CODES: Final = """\
-exit codes: 0 done; 1 AWS did not answer, or the answer could not be written; 2 a wrong option or configuration;
-3 a pool or a work item is unknown, or a work item is not in a state for it; 4 not confirmed, nothing was changed; 130 interrupted
+exit codes: 0 done; 1 AWS did not answer, or the answer could not be written; 2 a wrong option
+or configuration; 3 a pool or a work item is unknown, or a work item is not in a state for it;
+4 not confirmed, nothing was changed; 130 interrupted
 """
 _STATES: Final = ("pending", "running", "finished", "success", "failed", "canceled", "dead")
 _WINDOW_MIN_MAX: Final = limits.STATS_WINDOW_MS_MAX // 60_000

@@ -1,4 +1,4 @@
-"""Writes the answers of commands: tables and colour for people, plain text for pipes, JSON on request."""
+"""Answers of commands: tables for people, plain text for pipes, JSON on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the pool that a command is about, by its options or the environment, and asks before what cannot be undone."""
+"""Finds the pool of a command, and asks before a change that cannot be undone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Target:
 
 
 def target_of(options: argparse.Namespace, *, known: bool = True) -> Target:
-    """The pool that the options and the environment name; with `known=False`, also one that the table does not have yet.
+    """The pool that the options or the environment name; by default one that the table has.
 
     Raises:
         UsageError: no table is named, or AWS's configuration does not allow it.

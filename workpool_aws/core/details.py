@@ -44,13 +44,13 @@ class StoredPayload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkDetails:
-    """Everything that is stored about one work item: its status, its options, and payloads on request."""
+    """Everything that is stored about one work item, with its payloads on request."""
 
     status: ListedWork
     retry: RetryPolicy | None
     """The retry policy; `None` means a single attempt."""
     claimed: bool
-    """True for a work item whose starts are claimed before user code runs, so that none runs twice."""
+    """True if each start is claimed before user code runs, so that none runs twice."""
     status_ttl: timedelta | None
     """Time for which the finished work item is kept; `None` means for ever."""
     on_complete: str | None
@@ -87,7 +87,7 @@ class PoolSummary:
 
 
 def details_of(work: Work, opened: Mapping[Part, str | None]) -> WorkDetails:
-    """The details of a work item; `opened` holds the payloads that were asked for, and `None` for a missing one."""
+    """The details of a work item. `opened` has the payloads asked for, `None` for a missing one."""
 
     def stored(part: Part, text: str | None, chunks: int | None) -> StoredPayload:
         whole = opened.get(part)
@@ -115,7 +115,7 @@ def details_of(work: Work, opened: Mapping[Part, str | None]) -> WorkDetails:
 
 
 def summary_of(pool: str, config: object, status: object) -> PoolSummary:
-    """A pool by its records, of which either may be absent or damaged: the defaults hold then, and the loop is `unknown`."""
+    """A pool by its records. The defaults replace one that is absent or damaged."""
     return PoolSummary(
         name=pool,
         config=config_of(

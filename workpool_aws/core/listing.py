@@ -134,7 +134,7 @@ def _last_in(after: object, prefix: str) -> str:
 
 
 def names_function(fn: str | None, target: str) -> bool:
-    """True if a work item's target is the function asked for: the same ARN, or its name, with or without a qualifier."""
+    """True if a target is the function asked for: the same ARN, or its name, qualified or not."""
     if fn is None or fn == target:
         return True
     if fn.startswith("arn:"):

@@ -1,4 +1,4 @@
-"""Views of a work item and of a pool's limits: `Status`, `Result`, `PoolConfig`, made from stored records."""
+"""Views of work items and limits: `Status`, `Result`, `PoolConfig`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handler of the completion function, which Lambda's destinations invoke with the outcome of workers and callback handlers."""
+"""Handler of the completion function, which Lambda's destinations invoke with outcomes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RecordUnreadable(Exception):
 
 
 def handler(event: Mapping[str, object], context: InvocationContext) -> None:  # noqa: ARG001 - Lambda's signature
-    """Complete the start that a destination record is about, or note that a callback's handler failed.
+    """Complete the start of a destination record, or note that a callback's handler failed.
 
     Records of other functions are ignored.
 

@@ -1,4 +1,4 @@
-"""Refuses events that no handler of the deployment is for: of another table, or of a work item with it as its target."""
+"""Refuses events of another table, and work items with a handler of the deployment as target."""
 
 from __future__ import annotations
 
