@@ -109,7 +109,10 @@ class Worker(Generic[P, R]):
         ports = self._connect(assignment.table)
         report = self._perform(ports, assignment, arguments, context)
         if report is not None:
-            _send_report(ports, assignment, report)
+            try:
+                complete(ports, assignment, report, by=_REPORTER)
+            except StoreUnavailable as error:
+                raise ReportNotWritten(carried_outcome(report, assignment)) from error
         return REPORTED
 
     def _run_directly(self, arguments: Mapping[str, object]) -> object:
@@ -172,13 +175,6 @@ def _claim(ports: Ports, assignment: Assignment, context: object) -> str | None:
     return token
 
 
-def _send_report(ports: Ports, assignment: Assignment, report: Report) -> None:
-    try:
-        complete(ports, assignment, report, by=_REPORTER)
-    except StoreUnavailable as error:
-        raise ReportNotWritten(carried_outcome(report, assignment)) from error
-
-
 def _encodable(returned: object) -> object:
     """Make models and their like plain JSON, which Lambda can send to a direct caller. Other values stay unchanged."""
     try:
@@ -195,18 +191,15 @@ def _encodable(returned: object) -> object:
 
 
 def _raised(assignment: Assignment, error: Exception) -> events.AttemptRaised:
+    try:
+        stack = "".join(traceback.format_tb(_TRACE_OF(error))[1:])
+    except BaseException as unreadable:  # noqa: BLE001 - from a loader of the user's
+        stack = f"(it could not be read: {type_name(unreadable)})"
     # Without the error's text, which may quote arguments. The result has it, for those who may read that.
     return events.AttemptRaised(
         pool=assignment.pool,
         work_id=assignment.work_id,
         attempt=assignment.attempts_made + 1,
         error_type=type_name(error),
-        stack=_stack_of(error)[-limits.ERROR_TEXT_MAX :],
+        stack=stack[-limits.ERROR_TEXT_MAX :],
     )
-
-
-def _stack_of(error: Exception) -> str:
-    try:
-        return "".join(traceback.format_tb(_TRACE_OF(error))[1:])
-    except BaseException as unreadable:  # noqa: BLE001 - from a loader of the user's
-        return f"(it could not be read: {type_name(unreadable)})"

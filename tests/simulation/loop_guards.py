@@ -175,7 +175,7 @@ _ENTRIES: Final = (
     one_edit(
         "a failed report is carried",
         "WP-20",
-        "workers:_send_report",
+        "workers:Worker.__call__",
         "raise ReportNotWritten(carried_outcome(report, assignment)) from error",
         "pass",
     ),
