@@ -223,7 +223,7 @@ class Workpool(PoolQueries):
         args: Sequence[Mapping[str, object]],
         **options: Unpack[RetryableOptions],
     ) -> list[WorkId]:
-        """As `enqueue_query` for each of many arguments, and as atomic as `enqueue_action_batch`."""
+        """`enqueue_query` for each of many arguments, on the terms of `enqueue_action_batch`."""
         return self._submit(Kind.QUERY, ctx, target, encode_batch(args), options)
 
     @spelled_out(EnqueueOptions)
@@ -245,7 +245,7 @@ class Workpool(PoolQueries):
         args: Sequence[Mapping[str, object]],
         **options: Unpack[EnqueueOptions],
     ) -> list[WorkId]:
-        """As `enqueue_mutation` for each argument, and as atomic as `enqueue_action_batch`."""
+        """`enqueue_mutation` for each of many arguments, on the terms of `enqueue_action_batch`."""
         return self._submit(Kind.MUTATION, ctx, target, encode_batch(args), options)
 
     def configure(
