@@ -56,7 +56,7 @@ sim-long: $(STAMP) ## The same for HOURS=8, from FIRST=100000 on, then with ever
 	$(BIN)/python -m tests.simulation.sweep --hours $(or $(HOURS),8) --first $(or $(FIRST),100000) --keep-going --mutants all $(ARGS)
 	$(BIN)/python -m tests.fuzz --hours 1 --first $(or $(FIRST),100000)
 
-mutants: $(STAMP) ## Edit the code at the edges at random and see whether tests notice (ARGS="core/listing.py --all" goes to tests.mutation)
+mutants: $(STAMP) ## Edit the code at the edges at random and see whether tests notice (ARGS="core/views/listing.py --all" goes to tests.mutation)
 	$(BIN)/python -m tests.mutation $(ARGS)
 
 check: $(STAMP) ## Check format, lint, types and the direction of imports

@@ -1,7 +1,8 @@
 """Prints write and read units an action, on the oracle: `python -m benchmarks.cost [--json]`.
 
-The oracle meters as AWS bills (workpool_aws/adapters/capacity.py), time is virtual, every service call takes 5 ms, workers take 0.2 to 1 s,
-a stored work is about 500 bytes. Same seed, same figures.
+The oracle meters as AWS bills (workpool_aws/adapters/items/capacity.py), time is virtual, every
+service call takes 5 ms, workers take 0.2 to 1 s, a stored work is about 500 bytes. Same seed, same
+figures.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ import argparse
 import json
 import random
 import sys
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from benchmarks.crowd import CROWDS, Crowd, cost_beside
 from benchmarks.scale import FLAT_WITHIN, SCALES, cost_at
 from workpool_aws import OnCompleteEvent, RetryPolicy, Workpool
-from workpool_aws.adapters.capacity import Units
+from workpool_aws.adapters.items.capacity import Units
 from workpool_aws.local import LocalCloud
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 ARGS = {"to": "somebody@example.com", "template": "welcome"}
 KB = 1024
@@ -78,7 +81,10 @@ def measure(load: Load, seed: int) -> Figures:
         attempts += 1
         if load.fail_every is not None and attempts % load.fail_every == 0:
             raise ConnectionError(f"{template} for {to}: the server said no")
-        return {"sent": to, "note": (note * -(-load.result_bytes // len(note)))[: load.result_bytes]}
+        return {
+            "sent": to,
+            "note": (note * -(-load.result_bytes // len(note)))[: load.result_bytes],
+        }
 
     @pool_of.on_complete
     def ended(event: OnCompleteEvent) -> None:
@@ -90,13 +96,24 @@ def measure(load: Load, seed: int) -> Figures:
     with LocalCloud(engine="memory", seed=seed, call_latency=timedelta(milliseconds=5)) as cloud:
         fn = cloud.function(work, takes=lambda _event: timedelta(seconds=chance.uniform(0.2, 1.0)))
         pool = cloud.workpool("benchmark", max_parallelism=load.parallelism)
-        told = None if load.on_complete is None else cloud.function(ended if load.on_complete == "decorated" else note)
+        told = (
+            None
+            if load.on_complete is None
+            else cloud.function(ended if load.on_complete == "decorated" else note)
+        )
         _enqueue(pool, fn, load, cloud, told)
         cloud.run_until_idle()
         spent = cloud.capacity
-    by_label = {label: (units.write_units / load.works, units.read_units / load.works) for label, units in sorted(spent.by_label.items())}
+    by_label = {
+        label: (units.write_units / load.works, units.read_units / load.works)
+        for label, units in sorted(spent.by_label.items())
+    }
     return Figures(
-        spent.write_units / load.works, spent.read_units / load.works, spent.requests / load.works, attempts / load.works, by_label
+        spent.write_units / load.works,
+        spent.read_units / load.works,
+        spent.requests / load.works,
+        attempts / load.works,
+        by_label,
     )
 
 
@@ -110,11 +127,14 @@ def measure_idle(works: int, seed: int) -> Figures:
 
     with LocalCloud(engine="memory", seed=seed, call_latency=timedelta(milliseconds=5)) as cloud:
         pool = cloud.workpool("benchmark", max_parallelism=BUSY_PARALLELISM)
-        pool.enqueue_action_batch(None, cloud.function(work), [{"note": "x" * 300}] * works, retry=RETRY)
+        pool.enqueue_action_batch(
+            None, cloud.function(work), [{"note": "x" * 300}] * works, retry=RETRY
+        )
         cloud.run_until_idle()
         before = cloud.capacity
         for _ in range(60):
-            # The virtual clock leaves out ticks that would find nothing: here they are what is measured.
+            # The virtual clock leaves out ticks that would find nothing: here they are what is
+            # measured.
             cloud.invoke(cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table}})
             cloud.advance(timedelta(minutes=1))
         after = cloud.capacity
@@ -130,7 +150,9 @@ def measure_idle(works: int, seed: int) -> Figures:
 def _enqueue(pool: Workpool, fn: str, load: Load, cloud: LocalCloud, told: str | None) -> None:
     args = {**ARGS, "note": "x" * load.note_bytes}
     if load.batch:
-        pool.enqueue_action_batch(None, fn, [args] * load.works, retry=load.retry or False, on_complete=told)
+        pool.enqueue_action_batch(
+            None, fn, [args] * load.works, retry=load.retry or False, on_complete=told
+        )
         return
     for _ in range(load.works):
         pool.enqueue_action(None, fn, args, retry=load.retry or False, on_complete=told)
@@ -142,23 +164,80 @@ RETRY = RetryPolicy()
 BUSY = Load(BUSY_WORKS, BUSY_PARALLELISM, RETRY)
 SCENARIOS = (
     Scenario("busy, retriable", lambda seed: measure(BUSY, seed), 4.5, 3.5),
-    Scenario("busy, retriable, one batch", lambda seed: measure(Load(BUSY_WORKS, BUSY_PARALLELISM, RETRY, batch=True), seed), 4.5, 3.5),
-    Scenario("busy, claimed", lambda seed: measure(Load(BUSY_WORKS, BUSY_PARALLELISM, None), seed), 5.5, 3.5),
-    Scenario("busy, every 6th attempt fails", lambda seed: measure(Load(BUSY_WORKS, BUSY_PARALLELISM, RETRY, fail_every=FAIL_EVERY), seed)),
+    Scenario(
+        "busy, retriable, one batch",
+        lambda seed: measure(Load(BUSY_WORKS, BUSY_PARALLELISM, RETRY, batch=True), seed),
+        4.5,
+        3.5,
+    ),
+    Scenario(
+        "busy, claimed",
+        lambda seed: measure(Load(BUSY_WORKS, BUSY_PARALLELISM, None), seed),
+        5.5,
+        3.5,
+    ),
+    Scenario(
+        "busy, every 6th attempt fails",
+        lambda seed: measure(
+            Load(BUSY_WORKS, BUSY_PARALLELISM, RETRY, fail_every=FAIL_EVERY), seed
+        ),
+    ),
     Scenario("busy, parallelism 5", lambda seed: measure(Load(300, 5, RETRY), seed)),
-    Scenario("busy, callback, undecorated", lambda seed: measure(replace(BUSY, on_complete="plain"), seed), 5.5, 3.5),
-    Scenario("busy, callback, decorated", lambda seed: measure(replace(BUSY, on_complete="decorated"), seed), 7, 5),
-    Scenario("isolated, retriable", lambda seed: measure(Load(20, 10, RETRY, gap=timedelta(seconds=200)), seed), 12, 40),
-    Scenario("isolated, claimed", lambda seed: measure(Load(20, 10, None, gap=timedelta(seconds=200)), seed), 13, 40),
+    Scenario(
+        "busy, callback, undecorated",
+        lambda seed: measure(replace(BUSY, on_complete="plain"), seed),
+        5.5,
+        3.5,
+    ),
+    Scenario(
+        "busy, callback, decorated",
+        lambda seed: measure(replace(BUSY, on_complete="decorated"), seed),
+        7,
+        5,
+    ),
+    Scenario(
+        "isolated, retriable",
+        lambda seed: measure(Load(20, 10, RETRY, gap=timedelta(seconds=200)), seed),
+        12,
+        40,
+    ),
+    Scenario(
+        "isolated, claimed",
+        lambda seed: measure(Load(20, 10, None, gap=timedelta(seconds=200)), seed),
+        13,
+        40,
+    ),
     Scenario("idle, after one work", lambda seed: measure_idle(1, seed), 0, 440, "an hour"),
-    Scenario("idle, after 1,000 works", lambda seed: measure_idle(1_000, seed), 0, 3_000, "an hour"),
-    Scenario("idle, after 10,000 works", lambda seed: measure_idle(10_000, seed), 0, 3_000, "an hour"),
-    Scenario("busy, arguments of 2 KB", lambda seed: measure(Load(100, 50, RETRY, note_bytes=2 * KB - 60), seed)),
-    Scenario("busy, arguments of 100 KB", lambda seed: measure(Load(100, 50, RETRY, note_bytes=100 * KB), seed)),
-    Scenario("busy, arguments of 900 KB", lambda seed: measure(Load(20, 10, RETRY, note_bytes=900 * KB - 80), seed)),
-    Scenario("busy, results of 2 KB", lambda seed: measure(Load(100, 50, RETRY, result_bytes=2 * KB), seed)),
-    Scenario("busy, results of 100 KB", lambda seed: measure(Load(100, 50, RETRY, result_bytes=100 * KB), seed)),
-    Scenario("busy, results of 900 KB", lambda seed: measure(Load(20, 10, RETRY, result_bytes=900 * KB - 80), seed)),
+    Scenario(
+        "idle, after 1,000 works", lambda seed: measure_idle(1_000, seed), 0, 3_000, "an hour"
+    ),
+    Scenario(
+        "idle, after 10,000 works", lambda seed: measure_idle(10_000, seed), 0, 3_000, "an hour"
+    ),
+    Scenario(
+        "busy, arguments of 2 KB",
+        lambda seed: measure(Load(100, 50, RETRY, note_bytes=2 * KB - 60), seed),
+    ),
+    Scenario(
+        "busy, arguments of 100 KB",
+        lambda seed: measure(Load(100, 50, RETRY, note_bytes=100 * KB), seed),
+    ),
+    Scenario(
+        "busy, arguments of 900 KB",
+        lambda seed: measure(Load(20, 10, RETRY, note_bytes=900 * KB - 80), seed),
+    ),
+    Scenario(
+        "busy, results of 2 KB",
+        lambda seed: measure(Load(100, 50, RETRY, result_bytes=2 * KB), seed),
+    ),
+    Scenario(
+        "busy, results of 100 KB",
+        lambda seed: measure(Load(100, 50, RETRY, result_bytes=100 * KB), seed),
+    ),
+    Scenario(
+        "busy, results of 900 KB",
+        lambda seed: measure(Load(20, 10, RETRY, result_bytes=900 * KB - 80), seed),
+    ),
 )
 
 
@@ -167,18 +246,29 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="leave out long backlogs and histories")
+    parser.add_argument(
+        "--quick", action="store_true", help="leave out long backlogs and histories"
+    )
     parser.add_argument("--detail", action="store_true", help="also by kind of request")
     options = parser.parse_args(arguments)
     over = 0
     for scenario in SCENARIOS:
         figures = scenario.run(options.seed)
-        too_much = _over(figures.write_units, scenario.write_units_max) or _over(figures.read_units, scenario.read_units_max)
+        too_much = _over(figures.write_units, scenario.write_units_max) or _over(
+            figures.read_units, scenario.read_units_max
+        )
         over += too_much
-        print(json.dumps({"scenario": scenario.name, "ok": not too_much, **asdict(figures)}) if options.json else _line(scenario, figures))
+        print(
+            json.dumps({"scenario": scenario.name, "ok": not too_much, **asdict(figures)})
+            if options.json
+            else _line(scenario, figures)
+        )
         if options.detail and not options.json:
             _print_labels(figures.by_label)
-    over += sum(not _crowd(crowd, options.seed, as_json=options.json, detail=options.detail) for crowd in CROWDS)
+    over += sum(
+        not _crowd(crowd, options.seed, as_json=options.json, detail=options.detail)
+        for crowd in CROWDS
+    )
     uneven = 0 if options.quick else _scale(options.seed, as_json=options.json)
     return 1 if over or uneven else 0
 
@@ -186,11 +276,18 @@ def main(arguments: list[str] | None = None) -> int:
 def _crowd(crowd: Crowd, seed: int, *, as_json: bool, detail: bool) -> bool:
     """Measure one load beside long works; whether it is within its bounds."""
     cost = cost_beside(crowd, seed)
-    ok = not (_over(cost.write_units, crowd.write_units_max) or _over(cost.read_units, crowd.read_units_max))
+    ok = not (
+        _over(cost.write_units, crowd.write_units_max)
+        or _over(cost.read_units, crowd.read_units_max)
+    )
     if as_json:
         print(json.dumps({"scenario": crowd.name, "ok": ok, **asdict(cost)}))
         return ok
-    bounds = "" if crowd.write_units_max is None else f"(at most {crowd.write_units_max} and {crowd.read_units_max})"
+    bounds = (
+        ""
+        if crowd.write_units_max is None
+        else f"(at most {crowd.write_units_max} and {crowd.read_units_max})"
+    )
     print(
         f"{crowd.name:<42}{cost.write_units:7.2f} write {cost.read_units:7.2f} read units an action {cost.per_second:6.1f} a second"
         f" start lag {cost.lag_p50_ms:5.0f} ms, at most {cost.lag_max_ms:5.0f} {bounds}"
@@ -211,10 +308,16 @@ def _scale(seed: int, *, as_json: bool) -> int:
     first = costs[0][1]
     for scale, cost in costs:
         if as_json:
-            print(json.dumps({"scenario": str(scale), "ok": cost.is_flat_beside(first), **asdict(cost)}))
+            print(
+                json.dumps(
+                    {"scenario": str(scale), "ok": cost.is_flat_beside(first), **asdict(cost)}
+                )
+            )
         else:
             bound = f"(price within {FLAT_WITHIN:.0%} of the first)"
-            print(f"{scale!s:<34}{cost.write_units:7.3f} write {cost.read_units:7.3f} read units an attempt, without its enqueue {bound}")
+            print(
+                f"{scale!s:<34}{cost.write_units:7.3f} write {cost.read_units:7.3f} read units an attempt, without its enqueue {bound}"
+            )
     return sum(not cost.is_flat_beside(first) for _, cost in costs)
 
 
@@ -223,7 +326,11 @@ def _over(units: float, bound: float | None) -> bool:
 
 
 def _line(scenario: Scenario, figures: Figures) -> str:
-    bounds = f"(at most {scenario.write_units_max} and {scenario.read_units_max})" if scenario.write_units_max is not None else ""
+    bounds = (
+        f"(at most {scenario.write_units_max} and {scenario.read_units_max})"
+        if scenario.write_units_max is not None
+        else ""
+    )
     return (
         f"{scenario.name:<32}{figures.write_units:7.2f} write {figures.read_units:7.2f} read units {scenario.unit}"
         f" {figures.requests:7.2f} requests {figures.attempts:6.2f} attempts {bounds}"

@@ -1,25 +1,30 @@
 """Owns the question what an action costs beside many works that run for minutes: the ledger names them all, and each commit writes it.
 
-The pool is filled and left alone until it is steady. Only what is spent in the window after that counts, divided by the works that were
-enqueued in it. How late their starts were stands beside the cost, because that is what a lower cost could be bought with.
+The pool is filled and left alone until it is steady. Only what is spent in the window after that
+counts, divided by the works that were enqueued in it. How late their starts were stands beside the
+cost, because that is what a lower cost could be bought with.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from workpool_aws import RetryPolicy, Workpool
-from workpool_aws.adapters.capacity import Capacity, Units
+from workpool_aws.adapters.items.capacity import Capacity, Units
 from workpool_aws.local import LocalCloud
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["CROWDS", "Crowd", "CrowdCost", "cost_beside"]
 
 STEP = timedelta(milliseconds=100)
 APART = timedelta(milliseconds=200)
-"""Between two of the first works: ids of one millisecond share their chance, and the ledger packs those tighter than most."""
+"""Between two of the first works: ids of one millisecond share their chance, and the ledger packs
+those tighter than most."""
 SETTLE_S = 20
 WINDOW_S = 60
 MINUTE_S = 60
@@ -30,8 +35,8 @@ ARGS = {"note": "x" * 120}
 class Crowd:
     """A load: so many long works in flight, and new ones enqueued one by one: `per_second`, or so many that `backlog` of them always wait.
 
-    `replaced`: the long works end, and the new ones are long too, a minute each. Otherwise the long ones outlast the window, and the new
-    ones take 0.2 to 1 s.
+    `replaced`: the long works end, and the new ones are long too, a minute each. Otherwise the long
+    ones outlast the window, and the new ones take 0.2 to 1 s.
     """
 
     name: str
@@ -57,11 +62,40 @@ class CrowdCost:
 
 
 CROWDS = (
-    Crowd("300 long, 10 short a second, limit 350", 300, 350, per_second=10, write_units_max=5, read_units_max=3.5),
-    Crowd("300 long, 10 short a second, limit 500", 300, 500, per_second=10, write_units_max=5, read_units_max=3.5),
+    Crowd(
+        "300 long, 10 short a second, limit 350",
+        300,
+        350,
+        per_second=10,
+        write_units_max=5,
+        read_units_max=3.5,
+    ),
+    Crowd(
+        "300 long, 10 short a second, limit 500",
+        300,
+        500,
+        per_second=10,
+        write_units_max=5,
+        read_units_max=3.5,
+    ),
     Crowd("300 long, 1 short a second", 300, 500, per_second=1),
-    Crowd("300 long, 50 slots for a backlog of short", 300, 350, backlog=400, write_units_max=5, read_units_max=3.5),
-    Crowd("300 of a minute each, no slot free", 300, 300, backlog=50, replaced=True, write_units_max=5, read_units_max=4),
+    Crowd(
+        "300 long, 50 slots for a backlog of short",
+        300,
+        350,
+        backlog=400,
+        write_units_max=5,
+        read_units_max=3.5,
+    ),
+    Crowd(
+        "300 of a minute each, no slot free",
+        300,
+        300,
+        backlog=50,
+        replaced=True,
+        write_units_max=5,
+        read_units_max=4,
+    ),
     Crowd("300 of a minute each, slots free", 300, 500, per_second=5, replaced=True),
 )
 
@@ -80,7 +114,11 @@ def cost_beside(crowd: Crowd, seed: int) -> CrowdCost:
         return note[:20]
 
     def first_takes(_event: object) -> timedelta:
-        return timedelta(seconds=chance.uniform(0, MINUTE_S)) if crowd.replaced else timedelta(minutes=14)
+        return (
+            timedelta(seconds=chance.uniform(0, MINUTE_S))
+            if crowd.replaced
+            else timedelta(minutes=14)
+        )
 
     def takes(_event: object) -> timedelta:
         load.started += 1
@@ -92,16 +130,28 @@ def cost_beside(crowd: Crowd, seed: int) -> CrowdCost:
         for _ in range(crowd.long_works):
             pool.enqueue_action(None, long_fn, ARGS, retry=RetryPolicy())
             cloud.advance(APART)
-        load = _Load(cloud, pool, cloud.function(work, takes=takes, timeout=timedelta(minutes=2)), crowd)
+        load = _Load(
+            cloud, pool, cloud.function(work, takes=takes, timeout=timedelta(minutes=2)), crowd
+        )
         load.run(SETTLE_S + (MINUTE_S if crowd.replaced else 0))
         before, skipped = cloud.capacity, len(load.ids)
         load.run(WINDOW_S)
         spent = _between(before, cloud.capacity)
         actions = len(load.ids) - skipped
         lags = sorted(load.lags_ms(skipped))
-    by_label = {label: (units.write_units / actions, units.read_units / actions) for label, units in sorted(spent.items())}
+    by_label = {
+        label: (units.write_units / actions, units.read_units / actions)
+        for label, units in sorted(spent.items())
+    }
     total = sum(spent.values(), Units())
-    return CrowdCost(total.write_units / actions, total.read_units / actions, actions / WINDOW_S, lags[len(lags) // 2], max(lags), by_label)
+    return CrowdCost(
+        total.write_units / actions,
+        total.read_units / actions,
+        actions / WINDOW_S,
+        lags[len(lags) // 2],
+        max(lags),
+        by_label,
+    )
 
 
 class _Load:
@@ -120,25 +170,41 @@ class _Load:
     def run(self, seconds: int) -> None:
         for _ in range(seconds * (timedelta(seconds=1) // STEP)):
             for _ in range(self._missing()):
-                self.ids.append(self._pool.enqueue_action(None, self._fn, ARGS, retry=RetryPolicy()))
+                self.ids.append(
+                    self._pool.enqueue_action(None, self._fn, ARGS, retry=RetryPolicy())
+                )
                 self._enqueued_at.append(self._cloud.now)
             self._cloud.advance(STEP)
             self._steps += 1
 
     def lags_ms(self, skipped: int) -> list[float]:
         """Of the works after the first `skipped`, those that have started."""
-        found = zip(self._pool.status_batch(None, self.ids[skipped:]), self._enqueued_at[skipped:], strict=True)
-        return [(status.started_at - at) / timedelta(milliseconds=1) for status, at in found if status.started_at is not None]
+        found = zip(
+            self._pool.status_batch(None, self.ids[skipped:]),
+            self._enqueued_at[skipped:],
+            strict=True,
+        )
+        return [
+            (status.started_at - at) / timedelta(milliseconds=1)
+            for status, at in found
+            if status.started_at is not None
+        ]
 
     def _missing(self) -> int:
         if self._crowd.backlog:
             return self._crowd.backlog - (len(self.ids) - self.started)
-        return (self._steps + 1) * self._crowd.per_second * STEP // timedelta(seconds=1) - len(self.ids)
+        return (self._steps + 1) * self._crowd.per_second * STEP // timedelta(seconds=1) - len(
+            self.ids
+        )
 
 
 def _between(before: Capacity, after: Capacity) -> dict[str, Units]:
     spent = {}
     for label, units in after.by_label.items():
         old = before.by_label.get(label, Units())
-        spent[label] = Units(units.write_units - old.write_units, units.read_units - old.read_units, units.requests - old.requests)
+        spent[label] = Units(
+            units.write_units - old.write_units,
+            units.read_units - old.read_units,
+            units.requests - old.requests,
+        )
     return spent

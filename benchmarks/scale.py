@@ -1,7 +1,8 @@
 """Owns the question whether an action costs the same whatever lies in the table: a long backlog, a long history.
 
-The table is filled without being metered. A pool then works for a while on a backlog that is topped up to its length every second, and what
-it spends is divided by the attempts that ended meanwhile: start, finish, report and the loop's share, without the enqueue.
+The table is filled without being metered. A pool then works for a while on a backlog that is topped
+up to its length every second, and what it spends is divided by the attempts that ended meanwhile:
+start, finish, report and the loop's share, without the enqueue.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import timedelta
 from workpool_aws import Workpool
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import EpochMs, WorkId, make_ids
-from workpool_aws.model.work import Kind, Outcome, State, Work
+from workpool_aws.model.work import Kind, Outcome, State, WorkItem
 from workpool_aws.model.writes import Put
 
 __all__ = ["FLAT_WITHIN", "SCALES", "Cost", "Scale", "cost_at"]
@@ -37,7 +38,14 @@ class Scale:
         return f"backlog {self.backlog:,}, history {self.history:,}"
 
 
-SCALES = (Scale(100, 0), Scale(1_000, 0), Scale(10_000, 0), Scale(100_000, 0), Scale(100, 100_000), Scale(10_000, 100_000))
+SCALES = (
+    Scale(100, 0),
+    Scale(1_000, 0),
+    Scale(10_000, 0),
+    Scale(100_000, 0),
+    Scale(100, 100_000),
+    Scale(10_000, 100_000),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,10 @@ class Cost:
 
 
 def cost_at(scale: Scale, seed: int) -> Cost:
-    """What an attempt costs there. The same seed gives the same durations of works at every scale."""
+    """What an attempt costs there.
+
+    The same seed gives the same durations of works at every scale.
+    """
     chance = random.Random(seed)  # noqa: S311 - durations of a benchmark
     ended = 0
     pool_of = Workpool("benchmark")
@@ -73,7 +84,9 @@ def cost_at(scale: Scale, seed: int) -> Cost:
     with LocalCloud(engine="memory", seed=seed, call_latency=timedelta(milliseconds=5)) as cloud:
         fn = cloud.function(work, takes=lambda _event: timedelta(seconds=chance.uniform(0.2, 1.0)))
         pool = cloud.workpool("benchmark", max_parallelism=PARALLELISM)
-        pool.enqueue_action(None, fn, {"note": "x"})  # so that the loop has a ledger, as every pool that has a history
+        pool.enqueue_action(
+            None, fn, {"note": "x"}
+        )  # so that the loop has a ledger, as every pool that has a history
         cloud.run_until_idle()
         _fill(cloud, fn, scale.history, finished=True, chance=chance)
         cloud.advance(timedelta(minutes=1))
@@ -87,16 +100,22 @@ def cost_at(scale: Scale, seed: int) -> Cost:
             _fill(cloud, fn, ended - topped_up, finished=False, chance=chance)
             topped_up = ended
         spent, attempts = cloud.capacity, ended - ended_before
-    return Cost((spent.write_units - before.write_units) / attempts, (spent.read_units - before.read_units) / attempts, attempts)
+    return Cost(
+        (spent.write_units - before.write_units) / attempts,
+        (spent.read_units - before.read_units) / attempts,
+        attempts,
+    )
 
 
 def _fill(cloud: LocalCloud, fn: str, count: int, *, finished: bool, chance: random.Random) -> None:
     """Store works as they stand when they are due now, or ended in the last day."""
     store = cloud._engine_open.quiet(cloud.table)  # noqa: SLF001 - unmetered, which nobody but a benchmark may want
     now = EpochMs(int(cloud.now.timestamp() * 1000))
-    ids = make_ids(EpochMs(now - 86_400_000 if finished else now), random_bits=chance.getrandbits(70))
+    ids = make_ids(
+        EpochMs(now - 86_400_000 if finished else now), random_bits=chance.getrandbits(70)
+    )
     for _ in range(count):
-        work = Work(
+        work = WorkItem(
             pool="benchmark",
             id=WorkId(next(ids)),
             target=fn,

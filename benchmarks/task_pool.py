@@ -1,7 +1,8 @@
 """Owns the comparison of `TaskPool` with `ThreadPoolExecutor`: `python -m benchmarks.task_pool [--json]`.
 
-Tasks do nothing, so what is measured is what the pool adds. Rounds of all candidates take turns, so that a busy machine is busy for each
-of them; the median round counts. Memory is what tracemalloc sees for tasks that wait in a queue, beyond the tasks themselves.
+Tasks do nothing, so what is measured is what the pool adds. Rounds of all candidates take turns, so
+that a busy machine is busy for each of them; the median round counts. Memory is what tracemalloc
+sees for tasks that wait in a queue, beyond the tasks themselves.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from workpool_aws import TaskPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TASKS = 100_000
 WORKERS = 4
@@ -77,7 +81,10 @@ def queue_in_executor(tasks: list[Callable[[], object]], *, in_context: bool) ->
     with ThreadPoolExecutor(1) as executor:
         first = executor.submit(gate.wait)
         before, _ = tracemalloc.get_traced_memory()
-        futures = [executor.submit(copy_context().run, task) if in_context else executor.submit(task) for task in tasks]
+        futures = [
+            executor.submit(copy_context().run, task) if in_context else executor.submit(task)
+            for task in tasks
+        ]
         after, _ = tracemalloc.get_traced_memory()
         gate.set()
         wait([first, *futures])
@@ -100,7 +107,13 @@ def queue_in_pool(tasks: list[Callable[[], object]], *, together: bool) -> float
     return (after - before) / len(tasks)
 
 
-CANDIDATES: dict[str, tuple[Callable[[list[Callable[[], object]], int], None], Callable[[list[Callable[[], object]]], float]]] = {
+CANDIDATES: dict[
+    str,
+    tuple[
+        Callable[[list[Callable[[], object]], int], None],
+        Callable[[list[Callable[[], object]]], float],
+    ],
+] = {
     "ThreadPoolExecutor.submit": (run_executor, partial(queue_in_executor, in_context=False)),
     "… in a copied context": (run_executor_in_context, partial(queue_in_executor, in_context=True)),
     "TaskPool.add(task)": (run_one_by_one, partial(queue_in_pool, together=False)),
@@ -117,7 +130,10 @@ def measure(tasks: int, workers: int, rounds: int) -> list[Figures]:
             began = time.perf_counter()
             run(work, workers)
             times[name].append((time.perf_counter() - began) / tasks * 1e6)
-    return [Figures(name, statistics.median(times[name]), _traced(queue, tasks)) for name, (_run, queue) in CANDIDATES.items()]
+    return [
+        Figures(name, statistics.median(times[name]), _traced(queue, tasks))
+        for name, (_run, queue) in CANDIDATES.items()
+    ]
 
 
 def _traced(queue: Callable[[list[Callable[[], object]]], float], tasks: int) -> float:
@@ -160,13 +176,28 @@ def main() -> int:
     figures = measure(options.tasks, options.workers, options.rounds)
     own, executor, broken = own_bytes(options.tasks), figures[0], broken_bounds(figures)
     if options.json:
-        print(json.dumps({"own_bytes_a_task": own, "figures": [asdict(one) for one in figures], "broken": broken}))
+        print(
+            json.dumps(
+                {
+                    "own_bytes_a_task": own,
+                    "figures": [asdict(one) for one in figures],
+                    "broken": broken,
+                }
+            )
+        )
         return int(bool(broken))
-    print(f"{options.tasks:,} tasks that do nothing, {options.workers} workers; a task by itself takes {own:.0f} bytes")
+    print(
+        f"{options.tasks:,} tasks that do nothing, {options.workers} workers; a task by itself takes {own:.0f} bytes"
+    )
     print(f"{'':28}{'µs a task':>10}{'ratio':>8}{'bytes queued':>14}{'ratio':>8}")
     for one in figures:
-        speed, memory = one.us_a_task / executor.us_a_task, one.queued_bytes_a_task / executor.queued_bytes_a_task
-        print(f"{one.name:28}{one.us_a_task:10.2f}{speed:8.2f}{one.queued_bytes_a_task:14.0f}{memory:8.2f}")
+        speed, memory = (
+            one.us_a_task / executor.us_a_task,
+            one.queued_bytes_a_task / executor.queued_bytes_a_task,
+        )
+        print(
+            f"{one.name:28}{one.us_a_task:10.2f}{speed:8.2f}{one.queued_bytes_a_task:14.0f}{memory:8.2f}"
+        )
     for problem in broken:
         print(f"NOT AS PROMISED: {problem}")
     return int(bool(broken))

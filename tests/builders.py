@@ -9,7 +9,7 @@ from workpool_aws.core.proof import digest_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Kind, State, Work
+from workpool_aws.model.work import Kind, State, WorkItem
 
 NOW = EpochMs(1_767_225_600_000)
 NONCE = "nonce-of-the-first-start"
@@ -21,11 +21,11 @@ def an_id(at: int = NOW, n: int = 1) -> WorkId:
     return WorkId(make_id(EpochMs(at), random_bits=n))
 
 
-def a_work(**changes: Any) -> Work:
+def a_work(**changes: Any) -> WorkItem:
     """A pending action, due and enqueued now, not retried and so claimed."""
     due_at = changes.get("due_at", NOW)
     assert isinstance(due_at, int)
-    work = Work(
+    work = WorkItem(
         pool="email",
         id=an_id(due_at),
         target=TARGET,
@@ -41,7 +41,7 @@ def a_work(**changes: Any) -> Work:
     return replace(work, **changes)
 
 
-def a_running_work(**changes: Any) -> Work:
+def a_running_work(**changes: Any) -> WorkItem:
     """The first start of `a_work`, by the loop "loop-1", with a minute to go."""
     running = {
         "state": State.RUNNING,

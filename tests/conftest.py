@@ -28,19 +28,43 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="URL",
         help=f"a DynamoDB to run the contract on; default: {ENDPOINT_VARIABLE}. It makes one table there and deletes it",
     )
-    group.addoption("--e2e", action="store_true", help="run tests/e2e: real processes, for some minutes")
-    group.addoption("--cloud-engine", choices=["ministack"], help="run the whole of tests/acceptance on this server")
-    group.addoption("--commands-seed", type=int, default=0, metavar="N", help="where the random commands of the differential test begin")
-    group.addoption("--commands-runs", type=int, metavar="N", help="how many sequences of random commands at least")
-    group.addoption("--commands-replay", type=int, metavar="N", help="the one sequence of this seed")
+    group.addoption(
+        "--e2e", action="store_true", help="run tests/e2e: real processes, for some minutes"
+    )
+    group.addoption(
+        "--cloud-engine",
+        choices=["ministack"],
+        help="run the whole of tests/acceptance on this server",
+    )
+    group.addoption(
+        "--commands-seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="where the random commands of the differential test begin",
+    )
+    group.addoption(
+        "--commands-runs",
+        type=int,
+        metavar="N",
+        help="how many sequences of random commands at least",
+    )
+    group.addoption(
+        "--commands-replay", type=int, metavar="N", help="the one sequence of this seed"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
     """Keep what was collected, before anything is deselected: in a run of everything it is the whole suite."""
     chosen = [config.getoption(name, None) for name in ("ignore", "ignore_glob", "lf")]
     # A process of xdist is given the paths of its parent by name.
-    paths, everywhere = ([(config.rootpath / path).resolve() for path in each] for each in (config.args, config.getini("testpaths")))
+    paths, everywhere = (
+        [(config.rootpath / path).resolve() for path in each]
+        for each in (config.args, config.getini("testpaths"))
+    )
     if paths == everywhere and not any(chosen) and not session.testsfailed:
         config.stash[EVERYTHING] = tuple(items)
 
@@ -48,7 +72,8 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 def pytest_collection_finish() -> None:
     """Keep the garbage collector from walking through thousands of tests and every module again and again: they stay to the end.
 
-    What a test makes is looked through less often, too: that alone takes a seventh off the processor time of the suite.
+    What a test makes is looked through less often, too: that alone takes a seventh off the
+    processor time of the suite.
     """
     gc.collect()
     gc.freeze()
@@ -69,5 +94,7 @@ def ministack(request: pytest.FixtureRequest) -> Iterator[MiniStack]:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     report = yield
     if report.failed and {"cloud", "ministack"} & set(getattr(item, "fixturenames", ())):
-        report.sections += [(f"log of MiniStack at {server.url}", server.log_tail()) for server in alive()]
+        report.sections += [
+            (f"log of MiniStack at {server.url}", server.log_tail()) for server in alive()
+        ]
     return report

@@ -11,12 +11,12 @@ from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.adapters.system import SerialFanOut
 from workpool_aws.adapters.telemetry import ListTelemetry
 from workpool_aws.adapters.wire import assignment_to_wire
-from workpool_aws.client import Workpool
+from workpool_aws.api.pool import Workpool
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.messages import Assignment, CallbackMessage, LoopOrder
-from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable, WorkRef
-from workpool_aws.model.work import State, Work
+from workpool_aws.model.messages import Assignment, CallbackMessage, LoopRequest
+from workpool_aws.model.refs import KeyRange, Record, Ref, RowPage, Unreadable, WorkRef
+from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Put, Write, Written
 from workpool_aws.ports import FunctionLimits, Ports
 
@@ -66,12 +66,12 @@ class CountedEntropy:
 class NotingInvoker:
     """Takes every event and runs nothing."""
 
-    loops: list[LoopOrder] = field(default_factory=list)
+    loops: list[LoopRequest] = field(default_factory=list)
 
     def start_work(self, target: str, assignment: Assignment, args: str) -> None:
         raise AssertionError(f"a caller never starts work: {target} {assignment} {args}")
 
-    def start_loop(self, loop_arn: str, order: LoopOrder) -> None:
+    def start_loop(self, loop_arn: str, order: LoopRequest) -> None:
         assert loop_arn == LOOP
         self.loops.append(order)
 
@@ -119,7 +119,7 @@ class FaultyStore:
     def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
         return self._store.get_many(refs)
 
-    def query(self, span: Span) -> Page:
+    def query(self, span: KeyRange) -> RowPage:
         return self._store.query(span)
 
     def write(self, write: Write) -> Written:
@@ -164,20 +164,20 @@ class World:
     def pool(self, name: str = "email") -> Workpool:
         return Workpool(TABLE, name, ports=self.ports)
 
-    def work(self, work_id: str, pool: str = "email") -> Work:
+    def work(self, work_id: str, pool: str = "email") -> WorkItem:
         stored = self.memory.peek(WorkRef(pool, WorkId(work_id)))
-        assert isinstance(stored, Work)
+        assert isinstance(stored, WorkItem)
         return stored
 
     @property
     def requests(self) -> int:
         return self.memory.meter.snapshot().requests
 
-    def put(self, work: Work) -> Work:
+    def put(self, work: WorkItem) -> WorkItem:
         self.memory.write(Put(work))
         return work
 
-    def start(self, work: Work) -> Assignment:
+    def start(self, work: WorkItem) -> Assignment:
         """Makes the work run its next start, as the loop would, and tells the worker about it."""
         deadline = EpochMs(self.clock.now() + 60_000)
         started = replace(

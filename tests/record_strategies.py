@@ -1,6 +1,7 @@
 """Hypothesis strategies of stored records, made from the rows of the schema.
 
-A new kind of record has its strategy by having a row; a new form of field fails here until it is said how to draw one.
+A new kind of record has its strategy by having a row; a new form of field fails here until it is
+said how to draw one.
 """
 
 from __future__ import annotations
@@ -12,14 +13,22 @@ from typing import Any, get_args, get_type_hints
 
 from hypothesis import strategies as st
 
-from workpool_aws.adapters import forms
-from workpool_aws.adapters.schema import Field, RecordKind
+from workpool_aws.adapters.items import forms
+from workpool_aws.adapters.items.records import Field, RecordKind
 from workpool_aws.core import limits
+from workpool_aws.model import ids, loop, retry, work
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.loop import DeployedLimit, Entry, EntryKey, Owed, ShardMark, Tally
+from workpool_aws.model.loop import (
+    DeployedLimit,
+    Entry,
+    EntryKey,
+    MinuteTally,
+    PendingCallback,
+    ShardCursors,
+)
 from workpool_aws.model.refs import Record
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Attempt, AttemptEnd, Outcome, Part, Work
+from workpool_aws.model.work import Attempt, AttemptEnd, Outcome, Part, WorkItem
 
 pools = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
 times = st.integers(min_value=0, max_value=2**45).map(EpochMs)
@@ -28,7 +37,9 @@ starts = st.integers(0, limits.STORED_STARTS_BELOW - 1)
 parallelism = st.integers(0, limits.PARALLELISM_MAX)
 texts = st.text(max_size=30)
 # All of one shard: some records lie in the shard of the work item that they name.
-ulids = st.builds(lambda at, bits: WorkId(make_id(at, random_bits=bits, shard=3)), times, st.integers(0, 2**75))
+ulids = st.builds(
+    lambda at, bits: WorkId(make_id(at, random_bits=bits, shard=3)), times, st.integers(0, 2**75)
+)
 durations = st.integers(0, 366 * 24 * 3600 * 10**6).map(lambda us: timedelta(microseconds=us))
 policies = st.builds(
     RetryPolicy,
@@ -39,16 +50,20 @@ policies = st.builds(
     jitter=st.booleans(),
 )
 tallies = st.builds(
-    Tally,
+    MinuteTally,
     since=times,
     succeeded=counts,
     failed=counts,
     retried=counts,
     canceled=counts,
-    lags=st.dictionaries(st.integers(0, 28), counts, max_size=5).map(lambda lags: tuple(sorted(lags.items()))),
+    lags=st.dictionaries(st.integers(0, 28), counts, max_size=5).map(
+        lambda lags: tuple(sorted(lags.items()))
+    ),
 )
 attempts = st.builds(
-    lambda began, took, **others: Attempt(started_at=began, ended_at=EpochMs(began + took), **others),
+    lambda began, took, **others: Attempt(
+        started_at=began, ended_at=EpochMs(began + took), **others
+    ),
     times,
     counts,
     number=starts,
@@ -56,6 +71,8 @@ attempts = st.builds(
     error_type=st.none() | st.from_regex(r"[A-Za-z_]{1,9}", fullmatch=True),
     error=st.none() | st.text(min_size=1, max_size=30),
 )
+
+_TYPES = {**vars(ids), **vars(loop), **vars(retry), **vars(work)}
 
 BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(forms.TEXT): texts,
@@ -73,13 +90,22 @@ BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(forms.HISTORY): st.lists(attempts, max_size=3).map(tuple),
     id(forms.RETRY): policies,
     id(forms.OUTCOMES): st.lists(st.sampled_from(Outcome), unique=True, min_size=1).map(tuple),
-    id(forms.OWED): st.lists(st.builds(Owed, ulids, times, st.integers(0, 999), st.integers(0, 999)), max_size=4).map(tuple),
-    id(forms.ENTRIES): st.dictionaries(st.builds(EntryKey, ulids, starts), st.builds(Entry, times, st.booleans()), max_size=5),
-    id(forms.TEXTS): st.lists(texts, max_size=3).map(tuple),
-    id(forms.DEPLOYED_LIMITS): st.lists(st.builds(DeployedLimit, pools, parallelism), max_size=3).map(tuple),
-    id(forms.SHARD_MARKS): st.lists(st.builds(ShardMark, st.just("") | ulids, st.just("") | ulids, times), min_size=1, max_size=4).map(
-        tuple
+    id(forms.OWED): st.lists(
+        st.builds(PendingCallback, ulids, times, st.integers(0, 999), st.integers(0, 999)),
+        max_size=4,
+    ).map(tuple),
+    id(forms.ENTRIES): st.dictionaries(
+        st.builds(EntryKey, ulids, starts), st.builds(Entry, times, st.booleans()), max_size=5
     ),
+    id(forms.TEXTS): st.lists(texts, max_size=3).map(tuple),
+    id(forms.DEPLOYED_LIMITS): st.lists(
+        st.builds(DeployedLimit, pools, parallelism), max_size=3
+    ).map(tuple),
+    id(forms.SHARD_MARKS): st.lists(
+        st.builds(ShardCursors, st.just("") | ulids, st.just("") | ulids, times),
+        min_size=1,
+        max_size=4,
+    ).map(tuple),
     id(forms.TALLY): tallies,
 }
 NAMES: Mapping[str, st.SearchStrategy[Any]] = {
@@ -96,7 +122,7 @@ def records_of(kind: RecordKind[Any]) -> st.SearchStrategy[Record]:
     """Records of a kind, with values in some, all or none of the fields that may be absent."""
     names = {name: NAMES[name] for name in kind.ref.__match_args__}
     values = {name: _values(kind.record, name, field) for name, field in kind.fields.items()}
-    if kind.record is Work:
+    if kind.record is WorkItem:
         values |= {"args": texts, "args_chunks": st.none()}
     return st.builds(kind.record, **names, **values)
 
@@ -109,8 +135,9 @@ def _values(record: type[Record], name: str, field: Field) -> st.SearchStrategy[
 
 
 def _members(record: type[Record], name: str) -> list[StrEnum]:
-    # A choice is a form of its own for each enumeration, so its members are found by the field's type.
-    hint = get_type_hints(record)[name]
+    # A choice is a form of its own for each enumeration, so its members are found by the field's
+    # type.
+    hint = get_type_hints(record, localns=_TYPES)[name]
     for each in (hint, *get_args(hint)):
         if isinstance(each, type) and issubclass(each, StrEnum):
             return list(each)

@@ -1,7 +1,7 @@
 """Compares every lock with the advisories that are published about its packages: `make audit`.
 
-Ends with 0 when no advisory is known, 1 when some are, and 2 when the source of advisories could not be asked about everything.
-An exit with 2 says nothing about safety.
+Ends with 0 when no advisory is known, 1 when some are, and 2 when the source of advisories could
+not be asked about everything. An exit with 2 says nothing about safety.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[1]
 LOCKS = (
@@ -25,7 +27,15 @@ LOCKS = (
     "requirements/lock.txt",
     "requirements/audit.txt",
 )
-AUDIT = ("-I", "-m", "pip_audit", "--disable-pip", "--require-hashes", "--progress-spinner=off", "--format=json")
+AUDIT = (
+    "-I",
+    "-m",
+    "pip_audit",
+    "--disable-pip",
+    "--require-hashes",
+    "--progress-spinner=off",
+    "--format=json",
+)
 CLEAN, FOUND, UNREACHED = 0, 1, 2
 
 
@@ -38,14 +48,21 @@ class Advice:
 
 
 def advice(path: str, returncode: int, stdout: str, stderr: str) -> Advice:
-    """Read what pip-audit said. An exit without a report is no finding: the source was not reached, or the lock not read."""
+    """Read what pip-audit said.
+
+    An exit without a report is no finding: the source was not reached, or the lock not read.
+    """
     try:
         packages: list[dict[str, Any]] = json.loads(stdout)["dependencies"]
     except (ValueError, KeyError, TypeError):
-        said = (stderr.strip() or stdout.strip() or f"pip-audit ended with {returncode}").splitlines()[-1]
+        said = (
+            stderr.strip() or stdout.strip() or f"pip-audit ended with {returncode}"
+        ).splitlines()[-1]
         return Advice(UNREACHED, (f"{path}: not compared: {said[:300]}",))
     skipped = _skipped(path, packages)
-    found = [_found(path, each, advisory) for each in packages for advisory in each.get("vulns", ())]
+    found = [
+        _found(path, each, advisory) for each in packages for advisory in each.get("vulns", ())
+    ]
     if found:
         return Advice(FOUND, (*found, *skipped))
     if skipped:
@@ -56,7 +73,13 @@ def advice(path: str, returncode: int, stdout: str, stderr: str) -> Advice:
 def _skipped(path: str, packages: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     names = [each["name"] for each in packages if "skip_reason" in each]
     reason = next((each["skip_reason"] for each in packages if "skip_reason" in each), "")
-    return (f"{path}: {len(names)} of {len(packages)} packages not compared ({', '.join(names)}): {reason}",) if names else ()
+    return (
+        (
+            f"{path}: {len(names)} of {len(packages)} packages not compared ({', '.join(names)}): {reason}",
+        )
+        if names
+        else ()
+    )
 
 
 def _found(path: str, package: dict[str, Any], advisory: dict[str, Any]) -> str:
@@ -80,7 +103,10 @@ def main() -> int:
             codes.add(answer.code)
             print("\n".join(answer.lines), flush=True)
     if UNREACHED in codes:
-        print("The source of advisories could not be asked about everything: nothing is known about the rest.", file=sys.stderr)
+        print(
+            "The source of advisories could not be asked about everything: nothing is known about the rest.",
+            file=sys.stderr,
+        )
     return next((code for code in (FOUND, UNREACHED) if code in codes), CLEAN)
 
 

@@ -11,7 +11,9 @@ OURS = "workpool-aws"
 
 def requirements() -> list[str]:
     """The construct's own and its checks', but for the library, which lies beside it."""
-    project = tomllib.loads((ROOT / "infra" / "cdk" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads(
+        (ROOT / "infra" / "cdk" / "pyproject.toml").read_text(encoding="utf-8")
+    )["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["check"]]
     return [each for each in wanted if not each.startswith(OURS)]
 

@@ -12,8 +12,14 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "lifecycle.md"
 
 def lifecycle_page() -> str:
     """The whole page: a diagram and the table behind it."""
-    arrows = [f"    {_node(a.before)} --> {_node(a.after)}: {move.replace('_', ' ')}" for move, a in LEGAL.items()]
-    rows = [f"| {move.replace('_', ' ')} | {a.before or '–'} | {a.after} | {a.by} | {a.meaning} |" for move, a in LEGAL.items()]
+    arrows = [
+        f"    {_node(a.before)} --> {_node(a.after)}: {move.replace('_', ' ')}"
+        for move, a in LEGAL.items()
+    ]
+    rows = [
+        f"| {move.replace('_', ' ')} | {a.before or '–'} | {a.after} | {a.by} | {a.meaning} |"
+        for move, a in LEGAL.items()
+    ]
     return "\n".join(
         [
             "# The life of a work",

@@ -1,6 +1,7 @@
 """Writes requirements/metadata.json: the requirements that each locked package declares, by `NAME==VERSION`.
 
-`make lock` runs it. tests/arch/test_lock.py judges with it the locks that are not installed where the tests run.
+`make lock` runs it. tests/arch/test_lock.py judges with it the locks that are not installed where
+the tests run.
 """
 
 from __future__ import annotations
@@ -25,7 +26,14 @@ LOCKS = (
 )
 RECORD = ROOT / "requirements" / "metadata.json"
 PIP = ("-I", "-m", "pip", "-qq", "--disable-pip-version-check", "--no-input", "install")
-LOOK_ONLY = ("--dry-run", "--ignore-installed", "--no-deps", "--require-hashes", "--only-binary=:all:", "--report=-")
+LOOK_ONLY = (
+    "--dry-run",
+    "--ignore-installed",
+    "--no-deps",
+    "--require-hashes",
+    "--only-binary=:all:",
+    "--report=-",
+)
 
 
 def declared(lock: Path) -> dict[str, list[str]]:
@@ -33,7 +41,12 @@ def declared(lock: Path) -> dict[str, list[str]]:
     command = [sys.executable, *PIP, *LOOK_ONLY, f"--requirement={lock}"]
     said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout  # noqa: S603 - this interpreter, our own words
     packages: list[dict[str, Any]] = [each["metadata"] for each in json.loads(said)["install"]]
-    return {f"{canonicalize_name(each['name'])}=={each['version']}": sorted(each.get("requires_dist", [])) for each in packages}
+    return {
+        f"{canonicalize_name(each['name'])}=={each['version']}": sorted(
+            each.get("requires_dist", [])
+        )
+        for each in packages
+    }
 
 
 def main() -> None:

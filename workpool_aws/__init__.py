@@ -1,4 +1,7 @@
-"""Background work for AWS Lambda on one DynamoDB table. Public names load when they are first used: importing this loads no SDK."""
+"""Background work for AWS Lambda on one DynamoDB table.
+
+Public names load when they are first used: importing this loads no SDK.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from workpool_aws.api.caller import LambdaContext
+    from workpool_aws.api.on_complete import OnCompleteEvent
     from workpool_aws.api.options import EnqueueOptions, RetryableOptions
+    from workpool_aws.api.pool import Workpool
     from workpool_aws.api.work import Work
-    from workpool_aws.callbacks import OnCompleteEvent
-    from workpool_aws.client import Workpool
     from workpool_aws.core.details import PoolSummary, StoredPayload, WorkDetails
-    from workpool_aws.core.listing import ListedWork, Page
-    from workpool_aws.core.stats import Stats
-    from workpool_aws.core.status import PoolConfig, Result, Status
+    from workpool_aws.core.views.listing import ListedWork, Page
+    from workpool_aws.core.views.stats import Stats
+    from workpool_aws.core.views.status import PoolConfig, Result, Status
     from workpool_aws.errors import (
         NonRetryableError,
         NotFound,
@@ -67,21 +70,21 @@ __all__ = [
 _HOMES: Final = {
     "EnqueueOptions": "api.options",
     "LambdaContext": "api.caller",
-    "ListedWork": "core.listing",
+    "ListedWork": "core.views.listing",
     "NonRetryableError": "errors",
     "NotFound": "errors",
-    "OnCompleteEvent": "callbacks",
-    "Page": "core.listing",
+    "OnCompleteEvent": "api.on_complete",
+    "Page": "core.views.listing",
     "PayloadTooLarge": "errors",
-    "PoolConfig": "core.status",
+    "PoolConfig": "core.views.status",
     "PoolSummary": "core.details",
-    "Result": "core.status",
+    "Result": "core.views.status",
     "RetryLater": "errors",
     "RetryPolicy": "model.retry",
     "RetryableOptions": "api.options",
     "Snooze": "errors",
-    "Stats": "core.stats",
-    "Status": "core.status",
+    "Stats": "core.views.stats",
+    "Status": "core.views.status",
     "StoreUnavailable": "errors",
     "StoredPayload": "core.details",
     "TaskPool": "task_pool.pool",
@@ -91,7 +94,7 @@ _HOMES: Final = {
     "Work": "api.work",
     "WorkDetails": "core.details",
     "WorkId": "model.ids",
-    "Workpool": "client",
+    "Workpool": "api.pool",
     "WorkpoolError": "errors",
     "with_task_pool": "task_pool.middleware",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from workpool_aws.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import boto3
 
     from workpool_aws.ports import Ports, Telemetry
@@ -26,27 +27,33 @@ class _Leveled(Protocol):
     def at_level(self, level: int) -> Telemetry: ...
 
 
-_factory: ContextVar[Callable[[str], Ports] | None] = ContextVar("workpool_ports_factory", default=None)
+_factory: ContextVar[Callable[[str], Ports] | None] = ContextVar(
+    "workpool_ports_factory", default=None
+)
 _cache: dict[str, Ports] = {}
 _kept_from_aws: list[str] = []
-"""The reasons for which no thread of this process may call AWS at present, one for each cloud that stands in for it."""
+"""The reasons for which no thread of this process may call AWS at present, one for each cloud that
+stands in for it."""
 
 
-def ports_for(table: str, session: boto3.Session | None = None, *, kept: dict[str, Ports] | None = None) -> Ports:
+def ports_for(
+    table: str, session: boto3.Session | None = None, *, kept: dict[str, Ports] | None = None
+) -> Ports:
     """The ports of a table: those of the surrounding `LocalCloud`, else AWS through boto3.
 
-    boto3 clients are slow to make. They are kept by table in `kept`, whose owner must always give the same session. Without
-    `kept` they are kept for the process, or not at all with a session.
+    boto3 clients are slow to make. They are kept by table in `kept`, whose owner must always give
+    the same session. Without `kept` they are kept for the process, or not at all with a session.
 
     Raises:
-        UsageError: A cloud stands in for AWS, and does not know this thread. Nothing was sent anywhere.
+        UsageError: A cloud stands in for AWS, and does not know this thread. Nothing was sent
+            anywhere.
     """
     factory = _factory.get()
     if factory is not None:
         return factory(table)
     if _kept_from_aws:
         raise UsageError("thread", current_thread().name, _kept_from_aws[-1])
-    from workpool_aws.adapters.aws import aws_ports  # noqa: PLC0415 - loads boto3
+    from workpool_aws.adapters.aws.clients import aws_ports  # noqa: PLC0415 - loads boto3
 
     if kept is None:
         kept = _cache if session is None else {}
@@ -56,14 +63,16 @@ def ports_for(table: str, session: boto3.Session | None = None, *, kept: dict[st
 
 
 def session_for(*, profile: str | None, region: str | None) -> boto3.Session | None:
-    """The session of a profile and a region, for `ports_for`. `None` means that a cloud stands in for AWS.
+    """The session of a profile and a region, for `ports_for`.
+
+    `None` means that a cloud stands in for AWS.
 
     Raises:
         UsageError: There is no such profile.
     """
     if _factory.get() is not None:
         return None
-    from workpool_aws.adapters.aws import session_of  # noqa: PLC0415 - as above
+    from workpool_aws.adapters.aws.clients import session_of  # noqa: PLC0415 - as above
 
     return session_of(profile=profile, region=region)
 
@@ -84,7 +93,9 @@ class Connection:
 
     __slots__ = ("_kept", "_log_level", "_ports", "_session")
 
-    def __init__(self, *, session: boto3.Session | None, ports: Ports | None, log_level: int | None) -> None:
+    def __init__(
+        self, *, session: boto3.Session | None, ports: Ports | None, log_level: int | None
+    ) -> None:
         self._session = session
         self._kept: dict[str, Ports] | None = None if session is None else {}
         self._ports = ports
@@ -93,7 +104,11 @@ class Connection:
     def __call__(self, table: str) -> Ports:
         """The ports of a table; raises as `ports_for`."""
         own = self._ports
-        ports = own if own is not None and own.table == table else ports_for(table, self._session, kept=self._kept)
+        ports = (
+            own
+            if own is not None and own.table == table
+            else ports_for(table, self._session, kept=self._kept)
+        )
         # Ports that do not log, as a test's list, stay as they are.
         if self._log_level is None or not isinstance(ports.telemetry, _Leveled):
             return ports
@@ -102,7 +117,10 @@ class Connection:
 
 @contextmanager
 def keep_from_aws(allowed: str) -> Iterator[None]:
-    """Let no pool of this process call AWS. A thread without ports is refused; `allowed` names the threads that are not."""
+    """Let no pool of this process call AWS.
+
+    A thread without ports is refused; `allowed` names the threads that are not.
+    """
     _kept_from_aws.append(allowed)
     try:
         yield

@@ -21,7 +21,8 @@ Background tasks of this process went wrong; each error describes the state of i
     * TaskNotStarted                     no time was left to start the task; it will not run
     * TaskStillRunning                   no time was left to wait for the task; it may end
 
-User code raises these inside a worker. They are no WorkpoolErrors, so that `except WorkpoolError` does not swallow them:
+User code raises these inside a worker. They are no WorkpoolErrors, so that `except WorkpoolError`
+does not swallow them:
 
 * NonRetryableError                      fail now, without further retries
 * RetryLater                             fail this attempt, and try again after a delay
@@ -30,12 +31,14 @@ User code raises these inside a worker. They are no WorkpoolErrors, so that `exc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from workpool_aws.text import as_line, kind_of, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "NON_RETRYABLE_MARKER",
@@ -80,18 +83,24 @@ class UsageError(WorkpoolError, ValueError):
     """
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
-        super().__init__(f"{as_line(field, limit=_FIELD_MAX)} must be {as_line(allowed, limit=_ALLOWED_MAX)}; got {shown(value)}")
+        super().__init__(
+            f"{as_line(field, limit=_FIELD_MAX)} must be {as_line(allowed, limit=_ALLOWED_MAX)}; got {shown(value)}"
+        )
         self.field = field
         self.value = value
         self.allowed = allowed
 
 
 class PayloadTooLarge(UsageError):
-    """Arguments, a context or a result are larger than the limit. Nothing was stored, sent or started."""
+    """Arguments, a context or a result are larger than the limit.
+
+    Nothing was stored, sent or started.
+    """
 
     def __init__(self, field: str, size_bytes: int, limit_bytes: int) -> None:
         WorkpoolError.__init__(
-            self, f"{as_line(field, limit=_FIELD_MAX)} must be at most {limit_bytes} bytes as JSON; got {size_bytes} bytes"
+            self,
+            f"{as_line(field, limit=_FIELD_MAX)} must be at most {limit_bytes} bytes as JSON; got {size_bytes} bytes",
         )
         self.field = field
         self.value = size_bytes
@@ -103,8 +112,8 @@ class PayloadTooLarge(UsageError):
 class UnknownOption(UsageError, TypeError):
     """The call has no option of this name. Nothing was stored, sent or started.
 
-    Also a `TypeError`, as for any Python function. The message lists the options and suggests the closest one. It does not
-    quote the value, which may be secret.
+    Also a `TypeError`, as for any Python function. The message lists the options and suggests the
+    closest one. It does not quote the value, which may be secret.
 
         >>> from workpool_aws import UnknownOption, Workpool
         >>> pool = Workpool("my-table")
@@ -112,7 +121,8 @@ class UnknownOption(UsageError, TypeError):
         ...     pool.enqueue_mutation(None, "charge", {}, run_afer=60)
         ... except UnknownOption as error:
         ...     print(error)
-        run_afer must be one of the options run_after, ... (did you mean run_after?); got a value of type int
+        run_afer must be one of the options run_after, ... (did you mean run_after?); got a value of
+        type int
     """
 
     def __init__(self, name: str, value: object, options: Sequence[str]) -> None:
@@ -122,7 +132,9 @@ class UnknownOption(UsageError, TypeError):
 
 
 class NotFound(WorkpoolError):
-    """No work item of this id is known: it was never enqueued, or its retention is over. Or part of its payload is missing.
+    """No work item of this id is known: it was never enqueued, or its retention is over.
+
+    Or part of its payload is missing.
 
     Attributes:
         work_id: The id that was asked for.
@@ -138,8 +150,8 @@ class StoreUnavailable(WorkpoolError):
     """DynamoDB did not answer, after the SDK's own retries.
 
     Attributes:
-        maybe_enqueued: Ids of work items that an enqueue may have stored before the failure. Each of them either runs, or
-            never existed; `Workpool.status` shows which.
+        maybe_enqueued: Ids of work items that an enqueue may have stored before the failure. Each
+            of them either runs, or never existed; `Workpool.status` shows which.
     """
 
     def __init__(self, message: str, *, maybe_enqueued: tuple[str, ...] = ()) -> None:
@@ -152,7 +164,10 @@ class TaskPoolClosed(WorkpoolError, RuntimeError):
 
 
 class TaskExited(WorkpoolError):
-    """A background task raised an exception such as SystemExit, its `__cause__`. Process and thread of the pool went on."""
+    """A background task raised an exception such as SystemExit, its `__cause__`.
+
+    Process and thread of the pool went on.
+    """
 
 
 class TaskCanceled(WorkpoolError):
@@ -160,30 +175,35 @@ class TaskCanceled(WorkpoolError):
 
 
 class TaskNotStarted(WorkpoolError):
-    """A background task was not started, because no time was left. It did not run in this process, and will not.
+    """A background task was not started, because no time was left.
 
-    A `__cause__` is the reason for which the durable pool did not take it over. After a `StoreUnavailable` the pool may
-    have it all the same.
+    It did not run in this process, and will not.
+
+    A `__cause__` is the reason for which the durable pool did not take it over. After a
+    `StoreUnavailable` the pool may have it all the same.
     """
 
 
 class TaskStillRunning(WorkpoolError):
-    """A background task was still running when no time was left to wait. A thread cannot be ended, so it may go on."""
+    """A background task was still running when no time was left to wait.
+
+    A thread cannot be ended, so it may go on.
+    """
 
 
 class TasksFailed(ExceptionGroup[Exception], WorkpoolError):
     """The errors of all background tasks of a drain; `except* ValueError` picks from it.
 
-    Each error has a note that names its task. `TaskPool(on_error=...)` receives the task itself. Parts of the group are
-    plain ExceptionGroups.
+    Each error has a note that names its task. `TaskPool(on_error=...)` receives the task itself.
+    Parts of the group are plain ExceptionGroups.
     """
 
 
 class NonRetryableError(Exception):
     """Raise in a worker to fail the work item now, without the attempts that are left.
 
-    Subclasses count too, and so does any exception with a true attribute `workpool_non_retryable`, such as an error from
-    another copy of this package.
+    Subclasses count too, and so does any exception with a true attribute `workpool_non_retryable`,
+    such as an error from another copy of this package.
 
         >>> from workpool_aws import NonRetryableError
         >>> from workpool_aws.local import LocalCloud
@@ -208,8 +228,8 @@ class NonRetryableError(Exception):
 class RetryLater(Exception):
     """Raise in a worker to fail this attempt, and to try again after `delay`.
 
-    Spends an attempt. Without a retry policy, or with no attempt left, the work item fails. The delay has no jitter. A
-    negative one counts as zero, one beyond 366 days as 366 days.
+    Spends an attempt. Without a retry policy, or with no attempt left, the work item fails. The
+    delay has no jitter. A negative one counts as zero, one beyond 366 days as 366 days.
 
         >>> from datetime import timedelta
         >>> from workpool_aws import RetryLater, Work
@@ -239,9 +259,10 @@ class RetryLater(Exception):
 class Snooze(Exception):
     """Raise in a decorated worker to run again after `delay`, without spending an attempt.
 
-    Needs no retry policy, and is allowed for claimed work items: this start is over, and the next one has a claim of its
-    own. After 100 snoozes in a row the work item fails with the `error_type` `snoozed_too_often`. An attempt that fails
-    resets the count. The delay has no jitter. A negative one counts as zero, one beyond 366 days as 366 days.
+    Needs no retry policy, and is allowed for claimed work items: this start is over, and the next
+    one has a claim of its own. After 100 snoozes in a row the work item fails with the `error_type`
+    `snoozed_too_often`. An attempt that fails resets the count. The delay has no jitter. A negative
+    one counts as zero, one beyond 366 days as 366 days.
 
     After a request to cancel, the work item ends as canceled instead.
 

@@ -1,19 +1,24 @@
-"""Values that copies of a process must not share. Copies are forked children, and clones of a snapshot (SnapStart).
+"""Values that copies of a process must not share.
 
-A copy inherits every object of the original. Connections, the credentials of a session, and locks that a thread held at the
-moment of the fork must be made again. Ids need nothing, since each draws fresh randomness.
+Copies are forked children, and clones of a snapshot (SnapStart).
+
+A copy inherits every object of the original. Connections, the credentials of a session, and locks
+that a thread held at the moment of the fork must be made again. Ids need nothing, since each draws
+fresh randomness.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
-from types import TracebackType
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
 
 __all__ = ["ForkSafeLock", "PerIncarnation"]
 
@@ -39,14 +44,21 @@ class ForkSafeLock:
     def __enter__(self) -> None:
         self._lock.acquire()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
         self._lock.release()
 
 
 class PerIncarnation(Generic[T]):
     """Makes its value at the first call, once for all threads of a copy of the process.
 
-    All instances share one lock, since boto3 sessions are not safe in threads while they make a client.
+    All instances share one lock, since boto3 sessions are not safe in threads while they make a
+    client.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:

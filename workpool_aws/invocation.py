@@ -1,22 +1,32 @@
 """Hooks that the surroundings of one worker invocation may set.
 
-In Lambda none is set. `LocalCloud` sets them in every invocation that it runs, which makes durations virtual, and shows
-refused deliveries as such.
+In Lambda none is set. `LocalCloud` sets them in every invocation that it runs, which makes
+durations virtual, and shows refused deliveries as such.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["after_body", "refused", "sleeper"]
 
-after_body: Final[ContextVar[Callable[[], None] | None]] = ContextVar("workpool_after_body", default=None)
-"""Called after the user's function returned or raised, before the report. It may take time, or end the invocation."""
+after_body: Final[ContextVar[Callable[[], None] | None]] = ContextVar(
+    "workpool_after_body", default=None
+)
+"""Called after the user's function returned or raised, before the report. It may take time, or end
+the invocation."""
 
-refused: Final[ContextVar[Callable[[str], None] | None]] = ContextVar("workpool_refused", default=None)
-"""Called with the reason when a delivery is refused before user code runs: its start was claimed already, or is over."""
+refused: Final[ContextVar[Callable[[str], None] | None]] = ContextVar(
+    "workpool_refused", default=None
+)
+"""Called with the reason when a delivery is refused before user code runs: its start was claimed
+already, or is over."""
 
-sleeper: Final[ContextVar[Callable[[float], None] | None]] = ContextVar("workpool_sleeper", default=None)
+sleeper: Final[ContextVar[Callable[[float], None] | None]] = ContextVar(
+    "workpool_sleeper", default=None
+)
 """Sleeps for a number of seconds in place of the clock, for `Work.sleep`."""

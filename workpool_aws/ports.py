@@ -5,17 +5,20 @@ Every call may take time, fail, or be the last act of its process. Adapters impl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.model.events import Event
-from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Deployment
-from workpool_aws.model.messages import Assignment, CallbackMessage, LoopOrder
-from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable
-from workpool_aws.model.writes import Write, Written
+from workpool_aws.model.refs import KeyRange, Record, Ref, RowPage, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from workpool_aws.model.events import Event
+    from workpool_aws.model.ids import EpochMs
+    from workpool_aws.model.loop import Deployment
+    from workpool_aws.model.messages import Assignment, CallbackMessage, LoopRequest
+    from workpool_aws.model.writes import Write, Written
 
 __all__ = [
     "Clock",
@@ -45,8 +48,9 @@ R = TypeVar("R", bound=Record)
 class ConditionFailed(Exception):
     """The condition of a single write did not hold, and nothing was written.
 
-    `current` is the item as it stood; `None` means that there is no item. After a lost answer the SDK repeats a write, and
-    the repetition may fail because the first write succeeded. Only a token shows that another process was faster.
+    `current` is the item as it stood; `None` means that there is no item. After a lost answer the
+    SDK repeats a write, and the repetition may fail because the first write succeeded. Only a token
+    shows that another process was faster.
     """
 
     def __init__(self, current: Record | Unreadable | None) -> None:
@@ -57,19 +61,23 @@ class ConditionFailed(Exception):
 class TransactionFailed(Exception):
     """A condition of a transaction did not hold, and nothing was written.
 
-    `current` holds one entry a write, in request order: the item as it stood if that write's condition failed, else `None`.
+    `current` holds one entry a write, in request order: the item as it stood if that write's
+    condition failed, else `None`.
     """
 
-    def __init__(self, current: tuple[Record | Unreadable | None, ...], failed: tuple[bool, ...]) -> None:
+    def __init__(
+        self, current: tuple[Record | Unreadable | None, ...], failed: tuple[bool, ...]
+    ) -> None:
         super().__init__("transaction failed")
         self.current = current
         self.failed = failed
 
 
 class Store(Protocol):
-    """One table. Reads are strongly consistent, except those of `Shelf.DEAD`.
+    """One table. Reads are strongly consistent, except those of `Collection.DEAD`.
 
-    Every method raises `StoreUnavailable` without an answer. A write may have happened all the same.
+    Every method raises `StoreUnavailable` without an answer. A write may have happened all the
+    same.
     """
 
     def get(self, ref: Ref[R]) -> R | Unreadable | None:
@@ -78,14 +86,17 @@ class Store(Protocol):
     def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
         """Those that exist, in any number of requests; no snapshot."""
 
-    def query(self, span: Span) -> Page:
+    def query(self, span: KeyRange) -> RowPage:
         """One page of a range, in key order; of a reverse one in the opposite order."""
 
     def write(self, write: Write) -> Written:
         """One conditional write. Raises ConditionFailed (nothing written)."""
 
     def transact(self, writes: Sequence[Write]) -> Written:
-        """All or nothing, at most 100 writes of different items; conflicts are retried. Raises TransactionFailed (nothing written)."""
+        """All or nothing, at most 100 writes of different items; conflicts are retried.
+
+        Raises TransactionFailed (nothing written).
+        """
 
     def delete(self, ref: Ref[Record]) -> None:
         """Remove an item, if it exists."""
@@ -103,13 +114,16 @@ class FunctionLimits:
     event_age_ms: int
     """The maximum age of an event in Lambda's queue."""
     claims: bool = False
-    """True for a function deployed and marked as decorated, whose handler claims and reports. False when unknown."""
+    """True for a function deployed and marked as decorated, whose handler claims and reports. False
+    when unknown."""
     own: bool = False
     """True for the loop, completion or watchdog of any table. False when unknown."""
     unfit: str | None = None
-    """The reason for which none of its starts can be followed, as a timeout that is not enforced. `None` means that none is known."""
+    """The reason for which none of its starts can be followed, as a timeout that is not enforced.
+    `None` means that none is known."""
     serves: frozenset[str] | None = None
-    """The pools that may run it, as its deployment says. `None` means any, or that nothing is known."""
+    """The pools that may run it, as its deployment says. `None` means any, or that nothing is
+    known."""
 
     def refusal(self, pool: str) -> str | None:
         """The reason for which this pool may not run it; `None` means that it may."""
@@ -125,7 +139,8 @@ class InvokeThrottled(Exception):
 class InvokeRefused(Exception):
     """Lambda refused the event: it was not taken.
 
-    `lasting`: it always will be (too large, malformed); else it may be a fresh deployment's lag (no such function, no permission).
+    `lasting`: it always will be (too large, malformed); else it may be a fresh deployment's lag (no
+    such function, no permission).
     """
 
     def __init__(self, reason: str, *, lasting: bool) -> None:
@@ -144,29 +159,47 @@ class Invoker(Protocol):
     def start_work(self, target: str, assignment: Assignment, args: str) -> None:
         """Send one start to a worker. Repeated by the SDK only if the assignment is claimed."""
 
-    def start_loop(self, loop_arn: str, order: LoopOrder) -> None:
+    def start_loop(self, loop_arn: str, order: LoopRequest) -> None:
         """Start a loop invocation of a generation. May be delivered 0, 1 or 2 times."""
 
     def limits(self, target: str) -> FunctionLimits:
-        """The limits in the function's configuration, cached for minutes. Never raises: the default is a safe upper bound."""
+        """The limits in the function's configuration, cached for minutes.
+
+        Never raises: the default is a safe upper bound.
+        """
 
     def acknowledges(self, target: str) -> bool:
-        """True for a handler that acknowledges callbacks: it claims, or the deployment lists it. Never raises."""
+        """True for a handler that acknowledges callbacks: it claims, or the deployment lists it.
+
+        Never raises.
+        """
 
 
 class Messenger(Protocol):
-    """Targets of callbacks: Lambda functions, SQS queues, SNS topics. They deliver an accepted message 0, 1 or 2 times."""
+    """Targets of callbacks: Lambda functions, SQS queues, SNS topics.
+
+    They deliver an accepted message 0, 1 or 2 times.
+    """
 
     def send(self, target: str, message: CallbackMessage) -> None:
-        """Return when the target has accepted it. Raises InvokeThrottled, InvokeRefused or InvokeUnanswered, as `Invoker`."""
+        """Return when the target has accepted it.
+
+        Raises InvokeThrottled, InvokeRefused or InvokeUnanswered, as `Invoker`.
+        """
 
 
 class TimerUnavailable(Exception):
-    """The scheduler did not take the order. Only latency depends on it, since the watchdog looks every minute."""
+    """The scheduler did not take the order.
+
+    Only latency depends on it, since the watchdog looks every minute.
+    """
 
 
 class Timer(Protocol):
-    """Far wakes, at most one a pool. A wake may come late, twice or never. Methods raise TimerUnavailable."""
+    """Far wakes, at most one a pool.
+
+    A wake may come late, twice or never. Methods raise TimerUnavailable.
+    """
 
     def wake_at(self, pool: str, at: EpochMs) -> None:
         """Order a wake of the pool's loop, in place of an earlier order."""
@@ -209,7 +242,10 @@ class FanOut(Protocol):
     """Does many independent calls at once."""
 
     def __call__(self, call: Callable[[A], B], items: Sequence[A]) -> list[B]:
-        """Call with every item, and return the results in order. After all calls have ended, raise the first error, if any."""
+        """Call with every item, and return the results in order.
+
+        After all calls have ended, raise the first error, if any.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +262,8 @@ class Ports:
     telemetry: Telemetry
     fan_out: FanOut
     loop_arn: str | None
-    """The loop's function, from the environment. `None` means that the table's deployment item names it."""
+    """The loop's function, from the environment. `None` means that the table's deployment item
+    names it."""
     deployed: Deployment | None = None
-    """The deployment as this process's environment describes it, which is complete in the watchdog. `None` means that the
-    environment does not name the loop."""
+    """The deployment as this process's environment describes it, which is complete in the watchdog.
+    `None` means that the environment does not name the loop."""

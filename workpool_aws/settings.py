@@ -6,21 +6,33 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
-from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, POOL, POOL_LENGTH_MAX, ROLE_ARN, SCHEDULE_GROUP, TABLE
+from workpool_aws.model.names import (
+    FUNCTION_ARN,
+    FUNCTION_NAME,
+    POOL,
+    POOL_LENGTH_MAX,
+    ROLE_ARN,
+    SCHEDULE_GROUP,
+    TABLE,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["DECORATED", "SERVES", "Settings", "pools_served", "read_settings", "refuse_other_pools"]
 
 DECORATED: Final = "WORKPOOL_DECORATED"
-"""The variable that a deployment sets to "1" for a function with a decorated handler. Others read it through Lambda."""
+"""The variable that a deployment sets to "1" for a function with a decorated handler. Others read
+it through Lambda."""
 
 SERVES: Final = "WORKPOOL_SERVES"
-"""The variable with the pools that may run a function, separated by commas. The function reads it, and the loop through Lambda."""
+"""The variable with the pools that may run a function, separated by commas. The function reads it,
+and the loop through Lambda."""
 
 _LEVELS: Final[Mapping[str, int]] = {
     "DEBUG": logging.DEBUG,
@@ -29,14 +41,24 @@ _LEVELS: Final[Mapping[str, int]] = {
     "ERROR": logging.ERROR,
     "CRITICAL": logging.CRITICAL,
 }
-_FLAGS: Final[Mapping[str, bool]] = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
+_FLAGS: Final[Mapping[str, bool]] = {
+    "": False,
+    "0": False,
+    "false": False,
+    "no": False,
+    "1": True,
+    "true": True,
+    "yes": True,
+}
 _POOLS_SHAPE: Final = 'a JSON object of pools: {"email": {"max_parallelism": 10}}'
 _REGION: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The environment at the moment of reading. `None` means that the variable is not set, or empty.
+    """The environment at the moment of reading.
+
+    `None` means that the variable is not set, or empty.
 
     `trace_id` changes with every invocation of a Lambda, so it needs a fresh reading.
     """
@@ -50,13 +72,17 @@ class Settings:
     scheduler_role_arn: str | None = None
     """WORKPOOL_SCHEDULER_ROLE_ARN: the role in which EventBridge Scheduler invokes the loop."""
     acknowledging: tuple[str, ...] = ()
-    """WORKPOOL_ACKNOWLEDGING, for the watchdog: functions, by name or ARN, whose handlers acknowledge callbacks."""
+    """WORKPOOL_ACKNOWLEDGING, for the watchdog: functions, by name or ARN, whose handlers
+    acknowledge callbacks."""
     pools: tuple[tuple[str, int], ...] = ()
-    """WORKPOOL_POOLS, for the watchdog: pools, and the `max_parallelism` that the deployment gives each."""
+    """WORKPOOL_POOLS, for the watchdog: pools, and the `max_parallelism` that the deployment gives
+    each."""
     serves: frozenset[str] | None = None
-    """WORKPOOL_SERVES, for workers: the pools whose work items this function runs. `None` means any pool's."""
+    """WORKPOOL_SERVES, for workers: the pools whose work items this function runs. `None` means any
+    pool's."""
     metrics: Literal["table", "pools"] | None = None
-    """WORKPOOL_METRICS: the subject of the metrics that loop and watchdog write (docs/events.md). `None` means no metrics."""
+    """WORKPOOL_METRICS: the subject of the metrics that loop and watchdog write (docs/events.md).
+    `None` means no metrics."""
     log_level: int = logging.WARNING
     """WORKPOOL_LOG_LEVEL, as a number of the logging module."""
     region: str | None = None
@@ -87,23 +113,30 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         loop_arn=env.matching("WORKPOOL_LOOP_ARN", FUNCTION_ARN, function),
         completion_arn=env.matching("WORKPOOL_COMPLETION_ARN", FUNCTION_ARN, function),
         schedule_group=env.matching("WORKPOOL_SCHEDULE_GROUP", SCHEDULE_GROUP, group),
-        scheduler_role_arn=env.matching("WORKPOOL_SCHEDULER_ROLE_ARN", ROLE_ARN, "the ARN of an IAM role"),
+        scheduler_role_arn=env.matching(
+            "WORKPOOL_SCHEDULER_ROLE_ARN", ROLE_ARN, "the ARN of an IAM role"
+        ),
         acknowledging=env.functions("WORKPOOL_ACKNOWLEDGING"),
         pools=env.pools("WORKPOOL_POOLS"),
         serves=pools_served(env.text(SERVES)),
         metrics=env.metrics("WORKPOOL_METRICS"),
         log_level=env.log_level("WORKPOOL_LOG_LEVEL"),
-        region=env.matching("AWS_REGION", _REGION, region) or env.matching("AWS_DEFAULT_REGION", _REGION, region),
+        region=env.matching("AWS_REGION", _REGION, region)
+        or env.matching("AWS_DEFAULT_REGION", _REGION, region),
         function_name=env.text("AWS_LAMBDA_FUNCTION_NAME"),
         trace_id=env.text("_X_AMZN_TRACE_ID"),
         table=env.matching("WORKPOOL_TABLE", TABLE, "the name of a DynamoDB table"),
-        pool=env.matching("WORKPOOL_POOL", POOL, f"a pool's name: 1 to {POOL_LENGTH_MAX} of A-Z a-z 0-9 _ -"),
+        pool=env.matching(
+            "WORKPOOL_POOL", POOL, f"a pool's name: 1 to {POOL_LENGTH_MAX} of A-Z a-z 0-9 _ -"
+        ),
         json=env.flag("WORKPOOL_JSON"),
     )
 
 
 def pools_served(text: object) -> frozenset[str] | None:
-    """The pools that a value of WORKPOOL_SERVES names. `None` means any pool, for a variable that is not set, or empty.
+    """The pools that a value of WORKPOOL_SERVES names.
+
+    `None` means any pool, for a variable that is not set, or empty.
 
     Never raises: a misspelled name matches no pool, so the function serves fewer pools, not more.
     """
@@ -119,11 +152,18 @@ def refuse_other_pools(field: str, pool: str) -> None:
     """
     serves = read_settings().serves
     if serves is not None and pool not in serves:
-        raise UsageError(field, pool, f"a pool in {SERVES}, which says whose work items and callbacks this function runs")
+        raise UsageError(
+            field,
+            pool,
+            f"a pool in {SERVES}, which says whose work items and callbacks this function runs",
+        )
 
 
 class _Variables:
-    """Reads environment variables by kind. An empty one counts as not set. Raises UsageError for a bad value."""
+    """Reads environment variables by kind.
+
+    An empty one counts as not set. Raises UsageError for a bad value.
+    """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -141,7 +181,9 @@ class _Variables:
         listed = {text.strip() for text in (self.text(name) or "").split(",")} - {""}
         for text in sorted(listed):
             if FUNCTION_ARN.fullmatch(text) is None and FUNCTION_NAME.fullmatch(text) is None:
-                raise UsageError(name, text, "names or ARNs of Lambda functions, separated by commas")
+                raise UsageError(
+                    name, text, "names or ARNs of Lambda functions, separated by commas"
+                )
         return tuple(sorted(listed))
 
     def pools(self, name: str) -> tuple[tuple[str, int], ...]:
@@ -156,12 +198,20 @@ class _Variables:
             raise UsageError(name, value, _POOLS_SHAPE)
         given: list[tuple[str, int]] = []
         for pool, options in pools.items():
-            if POOL.fullmatch(pool) is None or not isinstance(options, dict) or options.keys() - {"max_parallelism"}:
+            if (
+                POOL.fullmatch(pool) is None
+                or not isinstance(options, dict)
+                or options.keys() - {"max_parallelism"}
+            ):
                 raise UsageError(name, {pool: options}, _POOLS_SHAPE)
             if "max_parallelism" not in options:
                 continue
             limit = options["max_parallelism"]
-            if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit <= limits.PARALLELISM_MAX:
+            if (
+                isinstance(limit, bool)
+                or not isinstance(limit, int)
+                or not 0 <= limit <= limits.PARALLELISM_MAX
+            ):
                 raise UsageError(
                     name,
                     {pool: options},
@@ -173,7 +223,9 @@ class _Variables:
     def flag(self, name: str) -> bool:
         value = (self.text(name) or "").lower()
         if value not in _FLAGS:
-            raise UsageError(name, value, f"one of {', '.join(word for word in _FLAGS if word)}, or empty")
+            raise UsageError(
+                name, value, f"one of {', '.join(word for word in _FLAGS if word)}, or empty"
+            )
         return _FLAGS[value]
 
     def metrics(self, name: str) -> Literal["table", "pools"] | None:

@@ -1,17 +1,19 @@
 """Shows text and values from outside as plain text, on terminals, in logs and in messages.
 
-No character of the output moves a cursor, reorders its neighbours, or is invisible: such a character is written as its
-escape, as in a Python string. That includes the joiners of some scripts and emoji, since they could hide text from a reader
-of logs.
+No character of the output moves a cursor, reorders its neighbours, or is invisible: such a
+character is written as its escape, as in a Python string. That includes the joiners of some scripts
+and emoji, since they could hide text from a reader of logs.
 """
 
 from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from unicodedata import category
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["NOTHING", "Words", "as_line", "as_text", "kind_of", "shown", "type_name"]
 
@@ -27,7 +29,8 @@ _MARKS_MAX: Final = 4
 _NEWLINE: Final = re.compile(r"\r\n|\r")
 _UNSEEN: Final = re.compile(
     "["
-    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0"  # fillers, which are letters or marks and have no ink
+    # fillers, which are letters or marks and have no ink
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0"
     "\U000e0100-\U000e01ef"  # variation selectors that no font has, and that carry hidden bytes
     "]"
 )
@@ -45,9 +48,12 @@ NOTHING: Final = Words("nothing")
 
 
 def as_text(text: str, *, limit: int | None = None, indent: int = 0) -> str:
-    """Foreign text on as many lines as it has. Lines after the first begin with `indent` spaces, so that none looks like ours.
+    """Foreign text on as many lines as it has.
 
-    At most `limit` characters of `text` are shown, with an ellipsis for the rest. `None` means all of them.
+    Lines after the first begin with `indent` spaces, so that none looks like ours.
+
+    At most `limit` characters of `text` are shown, with an ellipsis for the rest. `None` means all
+    of them.
     """
     cut = _cut(text, limit)
     lines = _NEWLINE.sub("\n", cut).expandtabs(4).split("\n")
@@ -55,7 +61,10 @@ def as_text(text: str, *, limit: int | None = None, indent: int = 0) -> str:
 
 
 def as_line(text: str, *, limit: int | None = None) -> str:
-    """Foreign text on one line, each run of white space as one space. `limit` is as for `as_text`."""
+    """Foreign text on one line, each run of white space as one space.
+
+    `limit` is as for `as_text`.
+    """
     # Four times the limit is enough to fill it, unless the text is mostly white space.
     first = text if limit is None else text[: 4 * limit + 1]
     line = _spelled(" ".join(first.split()))
@@ -65,7 +74,10 @@ def as_line(text: str, *, limit: int | None = None) -> str:
 
 
 def shown(value: object, *, limit: int = _SHOWN_MAX) -> str:
-    """A value as messages quote it: its `repr` on one line of about `limit` characters. A failing `repr` is replaced."""
+    """A value as messages quote it: its `repr` on one line of about `limit` characters.
+
+    A failing `repr` is replaced.
+    """
     if type(value) is Words:
         return as_line(value, limit=limit)
     text = _repr(value)
@@ -103,7 +115,9 @@ class _Short(reprlib.Repr):
         super().__init__()
         self.maxlevel = _LEVELS_MAX
         self._left = _VALUES_MAX
-        self.maxdict = self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdeque = self.maxarray = _ITEMS_MAX
+        self.maxdict = self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = (
+            self.maxdeque
+        ) = self.maxarray = _ITEMS_MAX
 
     def repr1(self, x: object, level: int) -> str:
         # A few lists that contain each other many times unfold to more than memory can hold.
@@ -114,7 +128,11 @@ class _Short(reprlib.Repr):
         if type(x) in {str, bytes}:
             return self._beginning(x)
         if type(x) is int:
-            return repr(x) if x.bit_length() <= _DIGITS_MAX * 3 else f"<an int of {x.bit_length()} bits>"
+            return (
+                repr(x)
+                if x.bit_length() <= _DIGITS_MAX * 3
+                else f"<an int of {x.bit_length()} bits>"
+            )
         if type(x) is dict:
             return self._dict(x, level)
         if type(x) in {list, tuple, set, frozenset}:
@@ -151,7 +169,10 @@ def _spelled(line: str) -> str:
     if line.isascii() and line.isprintable():
         return line
     line = _without_piles(_SELECTORS.sub(_escape_match, _UNSEEN.sub(_escape_match, line)))
-    return "".join(one if one.isprintable() else " " if one.isspace() and one not in _BREAKS else _escape(one) for one in line)
+    return "".join(
+        one if one.isprintable() else " " if one.isspace() and one not in _BREAKS else _escape(one)
+        for one in line
+    )
 
 
 def _without_piles(line: str) -> str:
@@ -167,7 +188,11 @@ _BREAKS: Final = frozenset("\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029\n\r\t")
 
 
 def _escape(one: str) -> str:
-    return one.encode("ascii", "backslashreplace").decode() if not one.isascii() else f"\\x{ord(one):02x}"
+    return (
+        one.encode("ascii", "backslashreplace").decode()
+        if not one.isascii()
+        else f"\\x{ord(one):02x}"
+    )
 
 
 def _escape_match(match: re.Match[str]) -> str:

@@ -12,7 +12,11 @@ from workpool_aws.local import LocalCloud
 def cloud(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
     """A cloud in virtual time; on the quick engine, unless a test names its engines or the command line one for all."""
     on_server = request.config.getoption("--cloud-engine") == "ministack"
-    engine = request.getfixturevalue("ministack").url if on_server else getattr(request, "param", "memory")
+    engine = (
+        request.getfixturevalue("ministack").url
+        if on_server
+        else getattr(request, "param", "memory")
+    )
     with LocalCloud(clock="virtual", engine=engine) as cloud:
         yield cloud
 

@@ -41,12 +41,16 @@ def echo(event: dict[str, Any], _: object) -> Any:
 
 @both_engines
 @pytest.mark.parametrize("short", [True, False])
-def test_an_unmodified_handler_enqueues_from_inside_a_lambda(cloud: LocalCloud, short: bool) -> None:
+def test_an_unmodified_handler_enqueues_from_inside_a_lambda(
+    cloud: LocalCloud, short: bool
+) -> None:
     worker = cloud.function(echo, name="worker")
 
     def handler(event: dict[str, Any], context: Any) -> str:
         pool = Workpool(cloud.table, name="orders", max_parallelism=2)
-        return pool.enqueue_action(context, "worker" if short else worker, {"n": event["order"]}, retry=True)
+        return pool.enqueue_action(
+            context, "worker" if short else worker, {"n": event["order"]}, retry=True
+        )
 
     cloud.invoke(cloud.function(handler), {"order": 17})
     cloud.run_until_idle()
@@ -77,7 +81,13 @@ def test_a_handler_may_ask_and_configure_with_its_context(cloud: LocalCloud) -> 
     cloud.run_until_idle()
 
     assert [each.outcome for each in cloud.invocations(fn)] == ["success"]
-    assert (told[0], told[1], told[2].return_value, told[3], told[4]) == ("success", "finished", 4, 3, "finished")
+    assert (told[0], told[1], told[2].return_value, told[3], told[4]) == (
+        "success",
+        "finished",
+        4,
+        3,
+        "finished",
+    )
 
 
 def test_a_module_level_pool_serves_many_handlers_at_once(cloud: LocalCloud) -> None:
@@ -85,14 +95,20 @@ def test_a_module_level_pool_serves_many_handlers_at_once(cloud: LocalCloud) -> 
     pool = Workpool(cloud.table, max_parallelism=3)
 
     def handler(event: dict[str, Any], context: Any) -> list[str]:
-        return list(pool.enqueue_action_batch(context, worker, [{"n": 10 * event["i"] + k} for k in range(3)]))
+        return list(
+            pool.enqueue_action_batch(
+                context, worker, [{"n": 10 * event["i"] + k} for k in range(3)]
+            )
+        )
 
     fn = cloud.function(handler)
     for i in range(5):
         cloud.invoke(fn, {"i": i})
     cloud.run_until_idle()
 
-    assert sorted(each.event["n"] for each in cloud.invocations(worker)) == [10 * i + k for i in range(5) for k in range(3)]
+    assert sorted(each.event["n"] for each in cloud.invocations(worker)) == [
+        10 * i + k for i in range(5) for k in range(3)
+    ]
 
 
 def log_lines(text: str) -> list[dict[str, Any]]:
@@ -109,12 +125,16 @@ def busy(**options: Any) -> None:
                 raise ConnectionError(f"cannot reach {to}")
             return to
 
-        pool.enqueue_action(None, cloud.function(send), {"to": SECRET}, retry=RetryPolicy(max_attempts=2))
+        pool.enqueue_action(
+            None, cloud.function(send), {"to": SECRET}, retry=RetryPolicy(max_attempts=2)
+        )
         pool.enqueue_action(None, cloud.function(echo), {"n": SECRET})
         cloud.run_until_idle()
 
 
-def test_events_are_json_lines_on_stdout(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_are_json_lines_on_stdout(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WORKPOOL_LOG_LEVEL", "INFO")
     busy()
 
@@ -143,7 +163,9 @@ def test_arguments_and_results_are_never_logged_above_debug(
     }[level]
 
 
-def test_a_pools_own_level_beats_that_of_the_environment(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pools_own_level_beats_that_of_the_environment(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WORKPOOL_LOG_LEVEL", "ERROR")
     busy(log_level="INFO")
     told = log_lines(capsys.readouterr().out)
@@ -155,7 +177,9 @@ def test_a_pools_own_level_beats_that_of_the_environment(capsys: pytest.CaptureF
     assert [line["message"] for line in silent].count("enqueued") == 0
 
 
-def test_without_a_level_only_warnings_are_logged(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_level_only_warnings_are_logged(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("WORKPOOL_LOG_LEVEL", raising=False)
     busy()
 
@@ -166,7 +190,9 @@ def test_programs_that_alternate_are_warned_of(capsys: pytest.CaptureFixture[str
     with LocalCloud(engine="memory") as cloud:
         fn = cloud.function(echo)
         for limit in (3, 8, 3, 8):
-            cloud.workpool("mail", max_parallelism=limit, log_level="WARNING").enqueue_action(None, fn, {"n": limit})
+            cloud.workpool("mail", max_parallelism=limit, log_level="WARNING").enqueue_action(
+                None, fn, {"n": limit}
+            )
         cloud.run_until_idle()
 
     warnings = [line for line in log_lines(capsys.readouterr().out) if line["level"] == "WARNING"]
@@ -215,7 +241,9 @@ def test_a_busy_pool_costs_what_the_aim_says() -> None:
             return n + len(text)
 
         fn = cloud.function(work, takes=timedelta(milliseconds=300))
-        pool.enqueue_action_batch(None, fn, [{"n": n, "text": "x" * 200} for n in range(500)], retry=True)
+        pool.enqueue_action_batch(
+            None, fn, [{"n": n, "text": "x" * 200} for n in range(500)], retry=True
+        )
         cloud.run_until_idle()
 
         used = cloud.capacity
@@ -255,7 +283,9 @@ def test_importing_the_package_loads_no_sdk() -> None:
 def test_making_a_pool_calls_nothing() -> None:
     script = "from workpool_aws import Workpool; p = Workpool('t', max_parallelism=3); f = p.action(lambda n: n); print(p.name, p.table)"
 
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PATH": ""})
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PATH": ""}
+    )
 
     assert run.stdout.split() == ["default", "t"]
 

@@ -14,7 +14,16 @@ both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=Tru
 Answer = Callable[[Workpool, str], Result]
 
 SECOND = timedelta(seconds=1)
-NEVER_ENQUEUED = ["01JZZZZZZZZZZZZZZZZZZZZZZZ", "7ZZZZZZZZZZZZZZZZZZZZZZZZZ", "0" * 26, "", "not an id", "ü" * 26, "x" * 5_000, "a#b"]
+NEVER_ENQUEUED = [
+    "01JZZZZZZZZZZZZZZZZZZZZZZZ",
+    "7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+    "0" * 26,
+    "",
+    "not an id",
+    "ü" * 26,
+    "x" * 5_000,
+    "a#b",
+]
 
 
 def echo(event: dict[str, Any], _: object) -> Any:
@@ -39,18 +48,33 @@ def test_the_status_follows_a_work_through_its_life(cloud: LocalCloud) -> None:
     cloud.run_until_idle()
     finished = pool.status(None, work_id)
 
-    assert (pending.state, pending.outcome, pending.started_at, pending.finished_at) == ("pending", None, None, None)
+    assert (pending.state, pending.outcome, pending.started_at, pending.finished_at) == (
+        "pending",
+        None,
+        None,
+        None,
+    )
     assert pending.next_run_at is not None
     assert abs(pending.next_run_at - due) <= timedelta(milliseconds=1)
-    assert (running.state, running.outcome, running.next_run_at, running.finished_at) == ("running", None, None, None)
+    assert (running.state, running.outcome, running.next_run_at, running.finished_at) == (
+        "running",
+        None,
+        None,
+        None,
+    )
     assert running.started_at is not None
     assert due <= running.started_at <= due + SECOND
     assert unfinished is None
     assert (finished.state, finished.outcome, finished.next_run_at) == ("finished", "success", None)
     assert finished.finished_at is not None
     assert finished.started_at == running.started_at
-    assert timedelta(seconds=20) <= finished.finished_at - running.started_at <= timedelta(seconds=21)
-    assert all(not each.cancel_requested and each.previous_attempts == 0 for each in (pending, running, finished))
+    assert (
+        timedelta(seconds=20) <= finished.finished_at - running.started_at <= timedelta(seconds=21)
+    )
+    assert all(
+        not each.cancel_requested and each.previous_attempts == 0
+        for each in (pending, running, finished)
+    )
 
 
 def test_the_status_of_a_work_that_backs_off_is_pending(cloud: LocalCloud) -> None:
@@ -69,7 +93,9 @@ def test_the_status_of_a_work_that_backs_off_is_pending(cloud: LocalCloud) -> No
 
 @both_engines
 @pytest.mark.parametrize("work_id", NEVER_ENQUEUED, ids=lambda text: text[:12])
-def test_what_was_never_enqueued_is_unknown_and_never_finished(cloud: LocalCloud, work_id: str) -> None:
+def test_what_was_never_enqueued_is_unknown_and_never_finished(
+    cloud: LocalCloud, work_id: str
+) -> None:
     pool = cloud.workpool()
 
     status = pool.status(None, work_id)
@@ -90,12 +116,16 @@ def test_asking_before_the_first_enqueue_works(cloud: LocalCloud) -> None:
 def test_a_batch_of_statuses_stands_in_the_order_of_its_ids(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     good = pool.enqueue_action_batch(None, cloud.function(echo), [{"n": n} for n in range(4)])
-    waiting = pool.enqueue_action_batch(None, cloud.function(echo), [{"n": n} for n in range(110)], run_after=timedelta(days=2))
+    waiting = pool.enqueue_action_batch(
+        None, cloud.function(echo), [{"n": n} for n in range(110)], run_after=timedelta(days=2)
+    )
     bad = pool.enqueue_action(None, cloud.function(boom), {"n": 1})
     later = pool.enqueue_action(None, cloud.function(echo), {"n": 1}, run_after=timedelta(days=1))
     cloud.run_until_idle()
 
-    statuses = pool.status_batch(None, [bad, later, NEVER_ENQUEUED[0], *good, *waiting, bad, "not an id"])
+    statuses = pool.status_batch(
+        None, [bad, later, NEVER_ENQUEUED[0], *good, *waiting, bad, "not an id"]
+    )
 
     shown = [(each.state, each.outcome) for each in statuses]
     assert shown[:3] == [("finished", "failed"), ("pending", None), ("unknown", None)]
@@ -134,10 +164,14 @@ def test_an_outcome_does_not_change_afterwards(cloud: LocalCloud, answer: Answer
     assert (pool.status(None, work_id), answer(pool, work_id)) == before
 
 
-@pytest.mark.parametrize("ttl", [timedelta(hours=2), timedelta(days=1), timedelta(days=40)], ids=str)
+@pytest.mark.parametrize(
+    "ttl", [timedelta(hours=2), timedelta(days=1), timedelta(days=40)], ids=str
+)
 def test_a_finished_work_is_unknown_after_its_retention(cloud: LocalCloud, ttl: timedelta) -> None:
     pool = cloud.workpool(status_ttl=ttl)
-    work_id = pool.enqueue_action(None, cloud.function(echo), {"n": 1}, run_after=timedelta(hours=5))
+    work_id = pool.enqueue_action(
+        None, cloud.function(echo), {"n": 1}, run_after=timedelta(hours=5)
+    )
     cloud.run_until_idle(timeout=timedelta(hours=6))
 
     cloud.advance(ttl - timedelta(minutes=5))
@@ -177,7 +211,10 @@ def test_nothing_unfinished_is_ever_forgotten(cloud: LocalCloud) -> None:
     fn = cloud.function(echo)
     later = pool.enqueue_action(None, fn, {"n": 1}, run_after=timedelta(days=300))
     failing = pool.enqueue_action(
-        None, cloud.function(boom), {"n": 1}, retry=RetryPolicy(max_attempts=3, initial_backoff=timedelta(days=90), jitter=False)
+        None,
+        cloud.function(boom),
+        {"n": 1},
+        retry=RetryPolicy(max_attempts=3, initial_backoff=timedelta(days=90), jitter=False),
     )
     cloud.advance(timedelta(days=80))
 
@@ -185,7 +222,10 @@ def test_nothing_unfinished_is_ever_forgotten(cloud: LocalCloud) -> None:
     cloud.advance(timedelta(days=300))
 
     assert pool.status(None, later).state == "pending"
-    assert (pool.status(None, failing).state, pool.status(None, failing).previous_attempts) == ("pending", 1)
+    assert (pool.status(None, failing).state, pool.status(None, failing).previous_attempts) == (
+        "pending",
+        1,
+    )
 
 
 @both_engines
@@ -200,7 +240,12 @@ def test_config_shows_base_override_who_and_when(cloud: LocalCloud) -> None:
     pool.configure(None, reset=True)
     reset = pool.config(None)
 
-    assert (base.max_parallelism, base.paused, base.base.max_parallelism, base.override) == (7, False, 7, None)
+    assert (base.max_parallelism, base.paused, base.base.max_parallelism, base.override) == (
+        7,
+        False,
+        7,
+        None,
+    )
     assert base.base.at is not None
     assert said == overridden
     assert (overridden.max_parallelism, overridden.base.max_parallelism) == (3, 7)
@@ -247,11 +292,17 @@ def test_lowering_the_limit_recalls_nothing_and_holds_from_then_on(cloud: LocalC
 
     deliveries = cloud.invocations(fn)
     early = [each for each in deliveries if each.started_at <= asked_at]
-    spans = [(each.started_at, each.ended_at) for each in deliveries if each.started_at > asked_at and each.ended_at is not None]
+    spans = [
+        (each.started_at, each.ended_at)
+        for each in deliveries
+        if each.started_at > asked_at and each.ended_at is not None
+    ]
     assert len(early) == 6
     assert len(spans) == 14
     assert max(sum(start <= moment < end for start, end in spans) for moment, _ in spans) == 2
-    assert min(start for start, _ in spans) >= max(each.ended_at for each in early if each.ended_at is not None)
+    assert min(start for start, _ in spans) >= max(
+        each.ended_at for each in early if each.ended_at is not None
+    )
 
 
 def test_raising_the_limit_is_used_at_once(cloud: LocalCloud) -> None:
@@ -269,7 +320,9 @@ def test_raising_the_limit_is_used_at_once(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.parametrize("pause", [{"paused": True}, {"max_parallelism": 0}], ids=str)
-@pytest.mark.parametrize("resume", [{"reset": True}, {"paused": False, "max_parallelism": 3}], ids=str)
+@pytest.mark.parametrize(
+    "resume", [{"reset": True}, {"paused": False, "max_parallelism": 3}], ids=str
+)
 def test_a_paused_pool_accepts_and_starts_nothing_until_it_is_resumed(
     cloud: LocalCloud, pause: dict[str, Any], resume: dict[str, Any]
 ) -> None:
@@ -316,7 +369,10 @@ def test_pausing_lets_what_runs_finish(cloud: LocalCloud) -> None:
     pool.configure(None, paused=True)
     cloud.run_until_idle()
 
-    assert sorted(each.state for each in pool.status_batch(None, ids)) == ["finished"] * 2 + ["pending"] * 4
+    assert (
+        sorted(each.state for each in pool.status_batch(None, ids))
+        == ["finished"] * 2 + ["pending"] * 4
+    )
 
 
 def test_a_retry_that_falls_into_a_pause_waits_for_its_end(cloud: LocalCloud) -> None:
@@ -329,7 +385,12 @@ def test_a_retry_that_falls_into_a_pause_waits_for_its_end(cloud: LocalCloud) ->
         return work.attempt
 
     fn = cloud.function(flaky)
-    work_id = pool.enqueue_action(None, fn, {}, retry=RetryPolicy(max_attempts=2, initial_backoff=timedelta(minutes=5), jitter=False))
+    work_id = pool.enqueue_action(
+        None,
+        fn,
+        {},
+        retry=RetryPolicy(max_attempts=2, initial_backoff=timedelta(minutes=5), jitter=False),
+    )
     cloud.advance(timedelta(minutes=1))
     pool.configure(None, paused=True)
     cloud.advance(timedelta(days=20))

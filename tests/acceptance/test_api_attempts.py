@@ -30,11 +30,20 @@ def test_a_retrying_work_item_shows_what_went_wrong_and_when(cloud: LocalCloud) 
     status = pool.status(None, work_id)
     assert (status.state, status.last_error) == ("pending", "no answer, attempt 1")
     [attempt] = status.attempts
-    assert (attempt.number, attempt.outcome, attempt.error_type, attempt.error) == (1, "failed", "ConnectionError", "no answer, attempt 1")
+    assert (attempt.number, attempt.outcome, attempt.error_type, attempt.error) == (
+        1,
+        "failed",
+        "ConnectionError",
+        "no answer, attempt 1",
+    )
     assert timedelta(0) <= attempt.started_at - began < timedelta(seconds=1)
     assert timedelta(seconds=2) <= attempt.ended_at - attempt.started_at < timedelta(seconds=3)
     [listed] = pool.list(None, state="pending").items
-    assert (listed.last_error, listed.attempts, listed.error) == (status.last_error, status.attempts, None)
+    assert (listed.last_error, listed.attempts, listed.error) == (
+        status.last_error,
+        status.attempts,
+        None,
+    )
 
     cloud.run_until_idle()
     status = pool.status(None, work_id)
@@ -70,7 +79,9 @@ def test_timeouts_are_failures_of_their_own_type(cloud: LocalCloud, *, decorated
         raise AssertionError("it takes too long to come here")
 
     handler = pool.action(body) if decorated else lambda _event, _context: body()
-    fn = cloud.function(handler, name="slow", timeout=timedelta(seconds=3), takes=timedelta(seconds=9))
+    fn = cloud.function(
+        handler, name="slow", timeout=timedelta(seconds=3), takes=timedelta(seconds=9)
+    )
     work_id = pool.enqueue_action(None, fn, {}, retry=POLICY)
     cloud.advance(timedelta(minutes=1))
 
@@ -80,7 +91,9 @@ def test_timeouts_are_failures_of_their_own_type(cloud: LocalCloud, *, decorated
 
 def test_a_target_that_does_not_exist_is_seen_while_the_work_item_waits(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
-    work_id = pool.enqueue_action(None, "arn:aws:lambda:us-east-1:123456789012:function:missing", {})
+    work_id = pool.enqueue_action(
+        None, "arn:aws:lambda:us-east-1:123456789012:function:missing", {}
+    )
     cloud.advance(timedelta(seconds=20))
 
     status = pool.status(None, work_id)
@@ -97,7 +110,9 @@ def test_a_redriven_work_item_begins_without_a_past(cloud: LocalCloud) -> None:
         raise ValueError("no")
 
     fn = cloud.function(bad)
-    old = pool.enqueue_action(None, fn, {}, retry=RetryPolicy(max_attempts=2, initial_backoff=timedelta(0)))
+    old = pool.enqueue_action(
+        None, fn, {}, retry=RetryPolicy(max_attempts=2, initial_backoff=timedelta(0))
+    )
     cloud.run_until_idle()
     pool.configure(None, paused=True)
     new = pool.redrive(None, old)
@@ -113,7 +128,12 @@ def test_no_error_text_is_told_to_the_logs(cloud: LocalCloud) -> None:
     def bad() -> None:
         raise ValueError("a secret of the user's")
 
-    pool.enqueue_action(None, cloud.function(bad), {}, retry=RetryPolicy(max_attempts=2, initial_backoff=timedelta(0)))
+    pool.enqueue_action(
+        None,
+        cloud.function(bad),
+        {},
+        retry=RetryPolicy(max_attempts=2, initial_backoff=timedelta(0)),
+    )
     cloud.run_until_idle()
 
     told = [event for event in cloud.facts if event.name in {"attempt_raised", "retrying"}]
@@ -133,5 +153,7 @@ def test_what_never_went_wrong_has_no_last_error(cloud: LocalCloud) -> None:
 
     status = pool.status(None, work_id)
     assert status.last_error is None
-    assert [(each.number, each.outcome, each.error_type, each.error) for each in status.attempts] == [(1, "success", None, None)]
+    assert [
+        (each.number, each.outcome, each.error_type, each.error) for each in status.attempts
+    ] == [(1, "success", None, None)]
     assert pool.status(None, "01ARZ3NDEKTSV4RRFFQ69G5FAV").attempts == ()

@@ -70,7 +70,9 @@ def test_errors_are_also_value_errors() -> None:
         cycle(),
         deep(5_000),
     ],
-    ids=lambda args: repr(args)[:40] if not isinstance(args, dict) or len(repr(type(args))) > 40 else None,
+    ids=lambda args: (
+        repr(args)[:40] if not isinstance(args, dict) or len(repr(type(args))) > 40 else None
+    ),
 )
 def test_arguments_that_are_no_json_object_are_refused(cloud: LocalCloud, args: Any) -> None:
     pool = cloud.workpool()
@@ -212,9 +214,13 @@ def test_arguments_above_the_limit_are_too_large(cloud: LocalCloud) -> None:
 
 @both_engines
 @pytest.mark.parametrize(
-    "text", ["x" * 180_000, "ä" * 90_000, '"' * 90_000, "\x01" * 30_000], ids=["ascii", "umlauts", "quotes", "control"]
+    "text",
+    ["x" * 180_000, "ä" * 90_000, '"' * 90_000, "\x01" * 30_000],
+    ids=["ascii", "umlauts", "quotes", "control"],
 )
-def test_large_arguments_and_results_come_back_whole(cloud: LocalCloud, answer: Callable[[Workpool, str], Any], text: str) -> None:
+def test_large_arguments_and_results_come_back_whole(
+    cloud: LocalCloud, answer: Callable[[Workpool, str], Any], text: str
+) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -285,7 +291,9 @@ def test_a_pool_takes_what_is_allowed(name: str, limit: int) -> None:
     ],
     ids=str,
 )
-def test_configure_refuses_bad_input_and_changes_nothing(cloud: LocalCloud, options: dict[str, Any]) -> None:
+def test_configure_refuses_bad_input_and_changes_nothing(
+    cloud: LocalCloud, options: dict[str, Any]
+) -> None:
     pool = cloud.workpool(max_parallelism=4)
     before = pool.config(None)
 

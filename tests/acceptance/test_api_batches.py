@@ -34,22 +34,44 @@ def test_five_thousand_works_come_out_as_the_oracle_says() -> None:
                 raise ValueError(f"not yet {n}")
             return n * n
 
-        fn = cloud.function(square, takes=lambda event: timedelta(milliseconds=500 + event["n"] % 1_000))
+        fn = cloud.function(
+            square, takes=lambda event: timedelta(milliseconds=500 + event["n"] % 1_000)
+        )
         began = cloud.now
-        ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(COUNT)], retry=RetryPolicy(max_attempts=3))
+        ids = pool.enqueue_action_batch(
+            None, fn, [{"n": n} for n in range(COUNT)], retry=RetryPolicy(max_attempts=3)
+        )
         cloud.run_until_idle()
 
         seen = Counter(each.event["n"] for each in cloud.invocations(fn))
         deviations = []
         for n, work_id in enumerate(ids):
             result = pool.result(None, work_id)
-            got = None if result is None else (result.kind, result.return_value if result.kind == "success" else result.error_type, seen[n])
+            got = (
+                None
+                if result is None
+                else (
+                    result.kind,
+                    result.return_value if result.kind == "success" else result.error_type,
+                    seen[n],
+                )
+            )
             if got != expected(n):
                 deviations.append((n, got, expected(n)))
         assert len(set(ids)) == COUNT
         assert deviations == []
         assert cloud.max_concurrency(fn) == LIMIT
-        ideal = sum((each.ended_at - each.started_at for each in cloud.invocations(fn) if each.ended_at), timedelta()) / LIMIT
+        ideal = (
+            sum(
+                (
+                    each.ended_at - each.started_at
+                    for each in cloud.invocations(fn)
+                    if each.ended_at
+                ),
+                timedelta(),
+            )
+            / LIMIT
+        )
         last = max(each.ended_at for each in cloud.invocations(fn) if each.ended_at)
         assert last - began <= ideal * 1.5 + timedelta(seconds=5)
 
@@ -66,7 +88,10 @@ def test_delays_drawn_by_chance_are_all_kept() -> None:
             pool.enqueue_action(None, fn, {"n": n}, run_after=delay)
         cloud.run_until_idle(timeout=timedelta(hours=2))
 
-        lags = {each.event["n"]: each.started_at - began - delays[each.event["n"]] for each in cloud.invocations(fn)}
+        lags = {
+            each.event["n"]: each.started_at - began - delays[each.event["n"]]
+            for each in cloud.invocations(fn)
+        }
         assert len(lags) == len(delays), f"seed {seed}"
         assert min(lags.values()) >= timedelta(milliseconds=-1), f"seed {seed}"
         assert max(lags.values()) <= timedelta(seconds=1), f"seed {seed}"

@@ -37,16 +37,28 @@ def test_an_undecorated_target_gets_exactly_what_is_documented(cloud: LocalCloud
     cloud.run_until_idle()
     bad = pool.enqueue_action(None, fn, {"n": -1}, on_complete="told")
     cloud.run_until_idle()
-    gone = pool.enqueue_action(None, fn, {"n": 1}, run_after=timedelta(hours=2), on_complete=target, context=[1, None])
+    gone = pool.enqueue_action(
+        None, fn, {"n": 1}, run_after=timedelta(hours=2), on_complete=target, context=[1, None]
+    )
     assert pool.cancel(None, gone) == "canceled"
     cloud.run_until_idle()
 
     assert told.events == [
-        {"work_id": good, "context": {"user": 7}, "result": {"kind": "success", "return_value": 42}},
-        {"work_id": bad, "context": None, "result": {"kind": "failed", "error": "negative", "error_type": "ValueError"}},
+        {
+            "work_id": good,
+            "context": {"user": 7},
+            "result": {"kind": "success", "return_value": 42},
+        },
+        {
+            "work_id": bad,
+            "context": None,
+            "result": {"kind": "failed", "error": "negative", "error_type": "ValueError"},
+        },
         {"work_id": gone, "context": [1, None], "result": {"kind": "canceled"}},
     ]
-    assert [pool.status(None, work_id).callback for work_id in (good, bad, gone)] == ["delivered"] * 3
+    assert [pool.status(None, work_id).callback for work_id in (good, bad, gone)] == [
+        "delivered"
+    ] * 3
 
 
 def test_a_decorated_handler_receives_the_event_and_says_that_it_ran(cloud: LocalCloud) -> None:
@@ -60,20 +72,32 @@ def test_a_decorated_handler_receives_the_event_and_says_that_it_ran(cloud: Loca
         seen.append(pool.status(None, event.work_id).callback)
 
     target = cloud.function(ended, takes=timedelta(seconds=1))
-    work_id = pool.enqueue_action(None, cloud.function(double), {"n": 4}, on_complete=target, context="hello")
+    work_id = pool.enqueue_action(
+        None, cloud.function(double), {"n": 4}, on_complete=target, context="hello"
+    )
     cloud.run_until_idle()
 
-    assert received == [OnCompleteEvent(work_id=work_id, context="hello", result=Result(kind="success", return_value=8))]
+    assert received == [
+        OnCompleteEvent(
+            work_id=work_id, context="hello", result=Result(kind="success", return_value=8)
+        )
+    ]
     assert seen in (["sent"], ["pending"]), "delivered means that it ran"
     assert pool.status(None, work_id).callback == "delivered"
 
 
 @pytest.mark.parametrize(
     ("exclude", "expected"),
-    [([], ["success", "failed", "canceled"]), (["success"], ["failed", "canceled"]), (("failed", "canceled"), ["success"])],
+    [
+        ([], ["success", "failed", "canceled"]),
+        (["success"], ["failed", "canceled"]),
+        (("failed", "canceled"), ["success"]),
+    ],
 )
 @pytest.mark.peer("LB01")
-def test_excluded_outcomes_are_not_told(cloud: LocalCloud, exclude: list[str], expected: list[str]) -> None:
+def test_excluded_outcomes_are_not_told(
+    cloud: LocalCloud, exclude: list[str], expected: list[str]
+) -> None:
     pool, told = cloud.workpool(), Told()
     fn, target = cloud.function(double), cloud.function(told)
     options: dict[str, Any] = {"on_complete": target, "on_complete_exclude": exclude}
@@ -83,14 +107,24 @@ def test_excluded_outcomes_are_not_told(cloud: LocalCloud, exclude: list[str], e
     cloud.run_until_idle()
 
     assert sorted(event["result"]["kind"] for event in told.events) == sorted(expected)
-    callbacks = {pool.status(None, work_id).outcome: pool.status(None, work_id).callback for work_id in (*ids, later)}
-    assert callbacks == {kind: "delivered" if kind in expected else None for kind in ("success", "failed", "canceled")}
+    callbacks = {
+        pool.status(None, work_id).outcome: pool.status(None, work_id).callback
+        for work_id in (*ids, later)
+    }
+    assert callbacks == {
+        kind: "delivered" if kind in expected else None
+        for kind in ("success", "failed", "canceled")
+    }
 
 
 def test_every_work_of_a_batch_is_told_with_the_same_context(cloud: LocalCloud) -> None:
     pool, told = cloud.workpool(max_parallelism=4), Told()
     ids = pool.enqueue_action_batch(
-        None, cloud.function(double), [{"n": n} for n in range(60)], on_complete=cloud.function(told), context="batch"
+        None,
+        cloud.function(double),
+        [{"n": n} for n in range(60)],
+        on_complete=cloud.function(told),
+        context="batch",
     )
     cloud.run_until_idle()
 
@@ -119,13 +153,19 @@ def test_a_retried_work_is_told_of_once_at_its_end(cloud: LocalCloud) -> None:
             raise ConnectionError("busy")
         return "done"
 
-    work_id = pool.enqueue_action(None, cloud.function(flaky), {}, retry=True, on_complete=cloud.function(told))
+    work_id = pool.enqueue_action(
+        None, cloud.function(flaky), {}, retry=True, on_complete=cloud.function(told)
+    )
     cloud.run_until_idle()
 
-    assert told.events == [{"work_id": work_id, "context": None, "result": {"kind": "success", "return_value": "done"}}]
+    assert told.events == [
+        {"work_id": work_id, "context": None, "result": {"kind": "success", "return_value": "done"}}
+    ]
 
 
-def test_a_work_that_is_asked_to_cancel_while_it_runs_is_told_of_as_canceled(cloud: LocalCloud) -> None:
+def test_a_work_that_is_asked_to_cancel_while_it_runs_is_told_of_as_canceled(
+    cloud: LocalCloud,
+) -> None:
     pool, told = cloud.workpool(), Told()
 
     @pool.action
@@ -147,9 +187,16 @@ def test_a_queue_and_a_topic_are_told_in_memory(cloud: LocalCloud) -> None:
     noted = pool.enqueue_action(None, fn, {"n": 2}, on_complete=TOPIC)
     cloud.run_until_idle()
 
-    assert cloud.messages(QUEUE) == [{"work_id": queued, "context": {"a": 1}, "result": {"kind": "success", "return_value": 2}}]
-    assert cloud.messages(TOPIC) == [{"work_id": noted, "context": None, "result": {"kind": "success", "return_value": 4}}]
-    assert [pool.status(None, work_id).callback for work_id in (queued, noted)] == ["delivered", "delivered"]
+    assert cloud.messages(QUEUE) == [
+        {"work_id": queued, "context": {"a": 1}, "result": {"kind": "success", "return_value": 2}}
+    ]
+    assert cloud.messages(TOPIC) == [
+        {"work_id": noted, "context": None, "result": {"kind": "success", "return_value": 4}}
+    ]
+    assert [pool.status(None, work_id).callback for work_id in (queued, noted)] == [
+        "delivered",
+        "delivered",
+    ]
 
 
 def test_a_queue_and_a_topic_are_told_on_moto() -> None:
@@ -159,19 +206,27 @@ def test_a_queue_and_a_topic_are_told_on_moto() -> None:
         topic = sns.create_topic(Name="done")["TopicArn"]
         sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=QUEUE)
         pool, fn = cloud.workpool(), cloud.function(double)
-        ids = [pool.enqueue_action(None, fn, {"n": 1}, on_complete=QUEUE), pool.enqueue_action(None, fn, {"n": 2}, on_complete=topic)]
+        ids = [
+            pool.enqueue_action(None, fn, {"n": 1}, on_complete=QUEUE),
+            pool.enqueue_action(None, fn, {"n": 2}, on_complete=topic),
+        ]
         cloud.run_until_idle()
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
 
         bodies = [json.loads(message["Body"]) for message in received]
         told = [json.loads(body["Message"]) if "Message" in body else body for body in bodies]
         assert sorted(event["work_id"] for event in told) == sorted(ids)
-        assert [pool.status(None, work_id).callback for work_id in ids] == ["delivered", "delivered"]
+        assert [pool.status(None, work_id).callback for work_id in ids] == [
+            "delivered",
+            "delivered",
+        ]
         with pytest.raises(UsageError, match=r"read through boto3"):
             cloud.messages(QUEUE)
 
 
-def test_a_target_that_never_exists_ends_as_a_dead_letter_and_the_result_stands(cloud: LocalCloud) -> None:
+def test_a_target_that_never_exists_ends_as_a_dead_letter_and_the_result_stands(
+    cloud: LocalCloud,
+) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(None, cloud.function(double), {"n": 4}, on_complete="nobody")
     cloud.advance(timedelta(minutes=1))
@@ -208,7 +263,9 @@ def test_a_handler_that_fails_is_called_again(cloud: LocalCloud) -> None:
         if len(calls) < 3:
             raise RuntimeError("not today")
 
-    work_id = pool.enqueue_action(None, cloud.function(double), {"n": 4}, on_complete=cloud.function(ended))
+    work_id = pool.enqueue_action(
+        None, cloud.function(double), {"n": 4}, on_complete=cloud.function(ended)
+    )
     cloud.run_until_idle()
 
     assert calls == [work_id] * 3
@@ -218,7 +275,9 @@ def test_a_handler_that_fails_is_called_again(cloud: LocalCloud) -> None:
 
 def test_a_paused_pool_tells_of_what_was_canceled(cloud: LocalCloud) -> None:
     pool, told = cloud.workpool(max_parallelism=0), Told()
-    work_id = pool.enqueue_action(None, cloud.function(double), {"n": 4}, on_complete=cloud.function(told))
+    work_id = pool.enqueue_action(
+        None, cloud.function(double), {"n": 4}, on_complete=cloud.function(told)
+    )
     cloud.advance(timedelta(minutes=5))
     pool.cancel(None, work_id)
     cloud.run_until_idle()
@@ -234,14 +293,18 @@ def test_an_action_may_be_told_of_another_works_end(cloud: LocalCloud) -> None:
     def next_step(work_id: str, context: int, result: dict[str, object]) -> None:
         told.append((work_id, result["return_value"]))
 
-    work_id = pool.enqueue_action(None, cloud.function(double), {"n": 4}, on_complete=cloud.function(next_step), context=1)
+    work_id = pool.enqueue_action(
+        None, cloud.function(double), {"n": 4}, on_complete=cloud.function(next_step), context=1
+    )
     cloud.run_until_idle()
 
     assert told == [(work_id, 8)]
     assert pool.status(None, work_id).callback == "delivered"
 
 
-def test_a_delivered_work_expires_and_one_that_waits_for_its_callback_does_not(cloud: LocalCloud) -> None:
+def test_a_delivered_work_expires_and_one_that_waits_for_its_callback_does_not(
+    cloud: LocalCloud,
+) -> None:
     """[WP-10]"""
     pool, told = cloud.workpool(status_ttl=timedelta(minutes=5)), Told()
     fn = cloud.function(double)
@@ -261,13 +324,20 @@ def test_after_its_callbacks_a_pool_rests(cloud: LocalCloud) -> None:
     def ended(event: OnCompleteEvent) -> None:
         assert event.result.kind == "success"
 
-    pool.enqueue_action_batch(None, cloud.function(double), [{"n": n} for n in range(20)], on_complete=cloud.function(ended))
+    pool.enqueue_action_batch(
+        None,
+        cloud.function(double),
+        [{"n": n} for n in range(20)],
+        on_complete=cloud.function(ended),
+    )
     cloud.run_until_idle()
     ran = len(cloud.invocations(cloud.loop_arn))
     cloud.advance(timedelta(days=1))
 
     assert len(cloud.invocations(cloud.loop_arn)) == ran
-    assert [fact for fact in cloud.facts if fact.name in {"watchdog_acted", "no_progress", "loop_ended"}] == []
+    assert [
+        fact for fact in cloud.facts if fact.name in {"watchdog_acted", "no_progress", "loop_ended"}
+    ] == []
 
 
 def test_the_handlers_function_can_be_tested_directly() -> None:
@@ -275,4 +345,7 @@ def test_the_handlers_function_can_be_tested_directly() -> None:
     def ended(event: OnCompleteEvent) -> str:
         return f"{event.context}: {event.result.kind}"
 
-    assert ended.function(OnCompleteEvent(work_id="x", context="a", result=Result(kind="canceled"))) == "a: canceled"
+    assert (
+        ended.function(OnCompleteEvent(work_id="x", context="a", result=Result(kind="canceled")))
+        == "a: canceled"
+    )

@@ -22,7 +22,9 @@ def echo(event: dict[str, Any], _: object) -> Any:
 
 @both_engines
 @pytest.mark.parametrize("delay", [timedelta(0), timedelta(seconds=30), timedelta(days=3)], ids=str)
-def test_a_pending_work_is_canceled_and_never_starts(cloud: LocalCloud, answer: Answer, delay: timedelta) -> None:
+def test_a_pending_work_is_canceled_and_never_starts(
+    cloud: LocalCloud, answer: Answer, delay: timedelta
+) -> None:
     pool = cloud.workpool()
     fn = cloud.function(echo)
     pool.configure(None, paused=not delay)
@@ -43,7 +45,9 @@ def test_a_pending_work_is_canceled_and_never_starts(cloud: LocalCloud, answer: 
 def test_canceling_one_work_leaves_the_others(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=2)
     fn = cloud.function(echo, takes=timedelta(seconds=5))
-    ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(10)], run_after=timedelta(minutes=5))
+    ids = pool.enqueue_action_batch(
+        None, fn, [{"n": n} for n in range(10)], run_after=timedelta(minutes=5)
+    )
 
     answers = [pool.cancel(None, work_id) for work_id in ids[::2]]
     cloud.run_until_idle()
@@ -92,7 +96,9 @@ def test_no_retry_follows_a_request(cloud: LocalCloud, answer: Answer, decorated
     def fail_plainly(event: dict[str, Any], _: object) -> None:
         raise ConnectionError("busy")
 
-    fn = cloud.function(fail if decorated else fail_plainly, name="fails", takes=timedelta(seconds=20))
+    fn = cloud.function(
+        fail if decorated else fail_plainly, name="fails", takes=timedelta(seconds=20)
+    )
     work_id = pool.enqueue_action(None, fn, {}, retry=PATIENT)
     cloud.advance(timedelta(seconds=5))
 
@@ -104,7 +110,9 @@ def test_no_retry_follows_a_request(cloud: LocalCloud, answer: Answer, decorated
     assert answer(pool, work_id).kind == "canceled"
 
 
-def test_a_work_that_backs_off_is_canceled_and_keeps_its_count(cloud: LocalCloud, answer: Answer) -> None:
+def test_a_work_that_backs_off_is_canceled_and_keeps_its_count(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -143,7 +151,11 @@ def test_a_finished_work_stays_as_it_was(cloud: LocalCloud, answer: Answer, fail
     assert (pool.status(None, work_id), answer(pool, work_id)) == before
 
 
-@pytest.mark.parametrize("work_id", ["", "nonsense", "01JZZZZZZZZZZZZZZZZZZZZZZZ", "x" * 5_000], ids=lambda text: text[:12])
+@pytest.mark.parametrize(
+    "work_id",
+    ["", "nonsense", "01JZZZZZZZZZZZZZZZZZZZZZZZ", "x" * 5_000],
+    ids=lambda text: text[:12],
+)
 def test_what_was_never_enqueued_is_unknown(cloud: LocalCloud, work_id: str) -> None:
     pool = cloud.workpool()
 
@@ -159,7 +171,12 @@ def test_a_second_cancel_finds_it_finished_or_requested(cloud: LocalCloud) -> No
     if pool.status(None, running).state == "pending":
         running, waiting = waiting, running
 
-    said = [pool.cancel(None, running), pool.cancel(None, running), pool.cancel(None, waiting), pool.cancel(None, waiting)]
+    said = [
+        pool.cancel(None, running),
+        pool.cancel(None, running),
+        pool.cancel(None, waiting),
+        pool.cancel(None, waiting),
+    ]
     cloud.run_until_idle()
 
     assert said == ["requested", "requested", "canceled", "finished"]
@@ -180,7 +197,9 @@ def test_a_canceled_work_is_unknown_after_its_retention(cloud: LocalCloud) -> No
 
 def test_canceling_the_last_works_lets_the_pool_rest(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
-    ids = pool.enqueue_action_batch(None, cloud.function(echo), [{"n": n} for n in range(5)], run_after=timedelta(seconds=40))
+    ids = pool.enqueue_action_batch(
+        None, cloud.function(echo), [{"n": n} for n in range(5)], run_after=timedelta(seconds=40)
+    )
     for work_id in ids:
         pool.cancel(None, work_id)
     cloud.run_until_idle()
@@ -194,7 +213,12 @@ def test_canceling_the_last_works_lets_the_pool_rest(cloud: LocalCloud) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_under_faults_canceled_means_never_started_again(seed: int) -> None:
     with LocalCloud(
-        engine="memory", seed=seed, duplicate_deliveries=0.2, lost_deliveries=0.1, lost_destinations=0.2, crash_rate=0.1
+        engine="memory",
+        seed=seed,
+        duplicate_deliveries=0.2,
+        lost_deliveries=0.1,
+        lost_destinations=0.2,
+        crash_rate=0.1,
     ) as cloud:
         pool = cloud.workpool(max_parallelism=3)
 
@@ -215,7 +239,11 @@ def test_under_faults_canceled_means_never_started_again(seed: int) -> None:
         cloud.advance(timedelta(hours=1))
 
         ran = [each for each in cloud.invocations(fn) if each.outcome not in {"duplicate", "late"}]
-        late = [each for each in ran if each.event["n"] in canceled and each.started_at > canceled[each.event["n"]]]
+        late = [
+            each
+            for each in ran
+            if each.event["n"] in canceled and each.started_at > canceled[each.event["n"]]
+        ]
         assert canceled, f"seed {seed}: nothing was canceled"
         assert late == [], f"seed {seed}"
         assert {each.state for each in pool.status_batch(None, ids)} == {"finished"}, f"seed {seed}"
@@ -225,7 +253,9 @@ def test_a_pool_does_not_wait_for_what_was_canceled(cloud: LocalCloud) -> None:
     """[WP-22] No far wake is left of it, and no loop runs when it would have come."""
     pool = cloud.workpool()
     fn = cloud.function(echo)
-    first, second = (pool.enqueue_action(None, fn, {}, run_after=timedelta(hours=hours)) for hours in (2, 4))
+    first, second = (
+        pool.enqueue_action(None, fn, {}, run_after=timedelta(hours=hours)) for hours in (2, 4)
+    )
     cloud.advance(timedelta(minutes=1))
 
     pool.cancel(None, first)

@@ -31,14 +31,18 @@ def outcomes(pool: Workpool, ids: list[Any]) -> list[str | None]:
 
 @pytest.mark.peer("LB09")
 @both_engines
-def test_due_and_future_works_are_canceled_and_never_start(cloud: LocalCloud, answer: Answer) -> None:
+def test_due_and_future_works_are_canceled_and_never_start(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     """[WP-13]"""
     pool = cloud.workpool()
     fn = cloud.function(echo)
     pool.configure(None, paused=True)
     ids = [
         *pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(7)]),
-        *pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(7, 10)], run_after=timedelta(days=3)),
+        *pool.enqueue_action_batch(
+            None, fn, [{"n": n} for n in range(7, 10)], run_after=timedelta(days=3)
+        ),
     ]
 
     pool.cancel_all(None)
@@ -50,7 +54,9 @@ def test_due_and_future_works_are_canceled_and_never_start(cloud: LocalCloud, an
     result = answer(pool, ids[0])
     cloud.advance(timedelta(days=4))
 
-    assert [(status.state, status.cancel_requested) for status in at_once] == [("pending", True)] * 10
+    assert [(status.state, status.cancel_requested) for status in at_once] == [
+        ("pending", True)
+    ] * 10
     assert [work.cancel_requested for work in listed] == [True] * 10
     assert [(status.state, status.outcome) for status in soon] == [("finished", "canceled")] * 10
     assert result == Result(kind="canceled")
@@ -101,7 +107,9 @@ def test_running_ones_get_a_request(cloud: LocalCloud, answer: Answer) -> None:
 def test_a_work_that_backs_off_is_not_tried_again(cloud: LocalCloud, answer: Answer) -> None:
     pool = cloud.workpool()
     fn = cloud.function(failing)
-    work_id = pool.enqueue_action(None, fn, {}, retry=RetryPolicy(max_attempts=5, initial_backoff=timedelta(minutes=30)))
+    work_id = pool.enqueue_action(
+        None, fn, {}, retry=RetryPolicy(max_attempts=5, initial_backoff=timedelta(minutes=30))
+    )
     cloud.advance(timedelta(seconds=5))
     waiting = pool.status(None, work_id)
 
@@ -116,7 +124,9 @@ def test_a_work_that_backs_off_is_not_tried_again(cloud: LocalCloud, answer: Ans
 @pytest.mark.peer("LB10")
 @both_engines
 @pytest.mark.parametrize("pause", [timedelta(0), timedelta(seconds=1), timedelta(hours=1)], ids=str)
-def test_what_is_enqueued_afterwards_runs_whoever_enqueues_it(cloud: LocalCloud, pause: timedelta) -> None:
+def test_what_is_enqueued_afterwards_runs_whoever_enqueues_it(
+    cloud: LocalCloud, pause: timedelta
+) -> None:
     """[WP-3] A caller that has not heard of it is told when it enqueues, however long ago it was."""
     asking = cloud.workpool()
     other = cloud.workpool()
@@ -164,7 +174,15 @@ def test_callbacks_tell_of_it(cloud: LocalCloud) -> None:
     fn = cloud.function(echo)
     target = cloud.function(note)
     ids = [
-        pool.enqueue_action(None, fn, {}, run_after=timedelta(hours=1), on_complete=target, context=n, on_complete_exclude=exclude)
+        pool.enqueue_action(
+            None,
+            fn,
+            {},
+            run_after=timedelta(hours=1),
+            on_complete=target,
+            context=n,
+            on_complete_exclude=exclude,
+        )
         for n, exclude in enumerate([(), (), ("canceled",)])
     ]
 
@@ -172,7 +190,11 @@ def test_callbacks_tell_of_it(cloud: LocalCloud) -> None:
     cloud.run_until_idle()
 
     assert sorted(told) == sorted([(ids[0], 0, "canceled"), (ids[1], 1, "canceled")])
-    assert [status.callback for status in pool.status_batch(None, ids)] == ["delivered", "delivered", None]
+    assert [status.callback for status in pool.status_batch(None, ids)] == [
+        "delivered",
+        "delivered",
+        None,
+    ]
 
 
 def test_it_touches_no_other_pool_and_nothing_finished(cloud: LocalCloud, answer: Answer) -> None:
@@ -241,12 +263,16 @@ def test_what_is_no_context_is_refused(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.parametrize("all_at_once", [True, False])
-def test_thousands_of_canceled_works_cost_nothing_once_their_time_has_passed(cloud: LocalCloud, *, all_at_once: bool) -> None:
+def test_thousands_of_canceled_works_cost_nothing_once_their_time_has_passed(
+    cloud: LocalCloud, *, all_at_once: bool
+) -> None:
     """[WP-20] [WP-22] Not the watchdog, each minute; and the next work does not wait until they are read one by one."""
     pool = cloud.workpool()
     fn = cloud.function(echo)
     quiet = watched_for_a_minute(cloud)
-    ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(1_500)], run_after=timedelta(minutes=30))
+    ids = pool.enqueue_action_batch(
+        None, fn, [{"n": n} for n in range(1_500)], run_after=timedelta(minutes=30)
+    )
     if all_at_once:
         pool.cancel_all(None)
     else:

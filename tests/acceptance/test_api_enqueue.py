@@ -40,11 +40,19 @@ def test_an_action_runs_and_its_result_can_be_read(cloud: LocalCloud, answer: An
         {},
         {"text": "häßlich — 漢字 \U0001f389 \x00", "": "empty key"},
         {"int": 2**53, "big": 10**30, "negative": -7, "float": 0.1, "small": 1e-300, "zero": 0.0},
-        {"none": None, "yes": True, "no": False, "list": [1, [2, [3, {}]], []], "nested": {"a": {"b": {"c": None}}}},
+        {
+            "none": None,
+            "yes": True,
+            "no": False,
+            "list": [1, [2, [3, {}]], []],
+            "nested": {"a": {"b": {"c": None}}},
+        },
     ],
     ids=["empty", "text", "numbers", "nested"],
 )
-def test_arguments_and_result_arrive_as_they_were_given(cloud: LocalCloud, answer: Answer, args: dict[str, object]) -> None:
+def test_arguments_and_result_arrive_as_they_were_given(
+    cloud: LocalCloud, answer: Answer, args: dict[str, object]
+) -> None:
     pool = cloud.workpool()
 
     work_id = pool.enqueue_action(None, cloud.function(echo), args)
@@ -76,7 +84,9 @@ def test_a_short_name_is_resolved_by_the_loop(cloud: LocalCloud, answer: Answer)
 
 
 @pytest.mark.parametrize("verb", ["enqueue_action", "enqueue_query", "enqueue_mutation"])
-def test_every_kind_runs_once_when_it_succeeds(cloud: LocalCloud, answer: Answer, verb: str) -> None:
+def test_every_kind_runs_once_when_it_succeeds(
+    cloud: LocalCloud, answer: Answer, verb: str
+) -> None:
     pool = cloud.workpool()
     fn = cloud.function(echo)
 
@@ -84,12 +94,20 @@ def test_every_kind_runs_once_when_it_succeeds(cloud: LocalCloud, answer: Answer
     batch = getattr(pool, f"{verb}_batch")(None, fn, [{"n": 2}, {"n": 3}])
     cloud.run_until_idle()
 
-    assert [answer(pool, each).return_value for each in (work_id, *batch)] == [{"n": 1}, {"n": 2}, {"n": 3}]
+    assert [answer(pool, each).return_value for each in (work_id, *batch)] == [
+        {"n": 1},
+        {"n": 2},
+        {"n": 3},
+    ]
     assert len(cloud.invocations(fn)) == 3
 
 
-@pytest.mark.parametrize(("verb", "attempts"), [("enqueue_action", 1), ("enqueue_mutation", 1), ("enqueue_query", 5)])
-def test_only_queries_are_retried_by_default(cloud: LocalCloud, answer: Answer, verb: str, attempts: int) -> None:
+@pytest.mark.parametrize(
+    ("verb", "attempts"), [("enqueue_action", 1), ("enqueue_mutation", 1), ("enqueue_query", 5)]
+)
+def test_only_queries_are_retried_by_default(
+    cloud: LocalCloud, answer: Answer, verb: str, attempts: int
+) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -104,10 +122,14 @@ def test_only_queries_are_retried_by_default(cloud: LocalCloud, answer: Answer, 
     assert answer(pool, work_id).kind == "failed"
 
 
-def test_a_batch_gives_an_id_for_each_arguments_in_their_order(cloud: LocalCloud, answer: Answer) -> None:
+def test_a_batch_gives_an_id_for_each_arguments_in_their_order(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     pool = cloud.workpool()
 
-    ids = pool.enqueue_action_batch(None, cloud.function(echo), [{"n": n} for n in range(30)], retry=True)
+    ids = pool.enqueue_action_batch(
+        None, cloud.function(echo), [{"n": n} for n in range(30)], retry=True
+    )
     cloud.run_until_idle()
 
     assert len(set(ids)) == 30
@@ -135,7 +157,9 @@ def test_a_batch_takes_the_delay_and_the_policy_for_each_of_its_works(cloud: Loc
 
     fn = cloud.function(flaky)
     due = cloud.now + timedelta(minutes=7)
-    ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(5)], retry=True, run_after=timedelta(minutes=7))
+    ids = pool.enqueue_action_batch(
+        None, fn, [{"n": n} for n in range(5)], retry=True, run_after=timedelta(minutes=7)
+    )
     cloud.run_until_idle()
 
     firsts = [each.started_at for each in cloud.invocations(fn) if each.attempt == 1]
@@ -145,7 +169,9 @@ def test_a_batch_takes_the_delay_and_the_policy_for_each_of_its_works(cloud: Loc
 
 
 @pytest.mark.parametrize("scheduler", ["exact", "aws"])
-@pytest.mark.parametrize("delay_s", [0.4, 3, 59, 61, 119, 121, 300, 3_600, 86_400 * 30, 86_400 * 365])
+@pytest.mark.parametrize(
+    "delay_s", [0.4, 3, 59, 61, 119, 121, 300, 3_600, 86_400 * 30, 86_400 * 365]
+)
 def test_a_due_time_is_kept_to_within_a_second(scheduler: Any, delay_s: float) -> None:
     delay = timedelta(seconds=delay_s)
     with LocalCloud(engine="memory", scheduler=scheduler, seed=3) as cloud:
@@ -165,7 +191,9 @@ def test_run_at_takes_an_aware_datetime_of_any_zone(cloud: LocalCloud) -> None:
     fn = cloud.function(echo)
     due = cloud.now + timedelta(minutes=10)
 
-    pool.enqueue_action(None, fn, {}, run_at=due.astimezone(timezone(timedelta(hours=-9, minutes=-30))))
+    pool.enqueue_action(
+        None, fn, {}, run_at=due.astimezone(timezone(timedelta(hours=-9, minutes=-30)))
+    )
     cloud.run_until_idle()
 
     (delivery,) = cloud.invocations(fn)
@@ -173,7 +201,12 @@ def test_run_at_takes_an_aware_datetime_of_any_zone(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"run_after": timedelta(days=-3)}, {"run_after": timedelta(0)}, {"run_at": datetime(2001, 1, 1, tzinfo=UTC)}]
+    "options",
+    [
+        {"run_after": timedelta(days=-3)},
+        {"run_after": timedelta(0)},
+        {"run_at": datetime(2001, 1, 1, tzinfo=UTC)},
+    ],
 )
 def test_the_past_means_now(cloud: LocalCloud, options: dict[str, Any]) -> None:
     pool = cloud.workpool()
@@ -197,11 +230,15 @@ def test_a_later_work_does_not_hold_up_an_earlier_one(cloud: LocalCloud) -> None
 
     seen = [(each.event["minutes"], each.started_at - began) for each in cloud.invocations(fn)]
     assert [minutes for minutes, _ in seen] == [0, 5, 30, 90]
-    assert all(timedelta(0) <= start - timedelta(minutes=minutes) <= SECOND for minutes, start in seen)
+    assert all(
+        timedelta(0) <= start - timedelta(minutes=minutes) <= SECOND for minutes, start in seen
+    )
 
 
 @both_engines
-def test_a_work_enqueued_while_the_pool_waits_for_a_far_one_starts_at_once(cloud: LocalCloud) -> None:
+def test_a_work_enqueued_while_the_pool_waits_for_a_far_one_starts_at_once(
+    cloud: LocalCloud,
+) -> None:
     pool = cloud.workpool()
     fn = cloud.function(echo)
     pool.enqueue_action(None, fn, {"which": "far"}, run_after=timedelta(days=2))
@@ -237,20 +274,29 @@ def test_parallelism_is_used_and_never_exceeded(cloud: LocalCloud) -> None:
 def test_one_limit_holds_over_all_functions_of_a_pool(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=3)
     spans: list[tuple[datetime, datetime]] = []
-    functions = [cloud.function(echo, name=f"fn-{n}", takes=timedelta(seconds=n + 1)) for n in range(4)]
+    functions = [
+        cloud.function(echo, name=f"fn-{n}", takes=timedelta(seconds=n + 1)) for n in range(4)
+    ]
     for fn in functions:
         pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(6)])
     cloud.run_until_idle()
 
     for fn in functions:
-        spans += [(each.started_at, each.ended_at) for each in cloud.invocations(fn) if each.ended_at is not None]
+        spans += [
+            (each.started_at, each.ended_at)
+            for each in cloud.invocations(fn)
+            if each.ended_at is not None
+        ]
     most = max(sum(start <= moment < end for start, end in spans) for moment, _ in spans)
     assert len(spans) == 24
     assert most == 3
 
 
 def test_two_pools_in_one_cloud_have_their_own_limits(cloud: LocalCloud) -> None:
-    mail, files = cloud.workpool("mail", max_parallelism=2), cloud.workpool("files", max_parallelism=5)
+    mail, files = (
+        cloud.workpool("mail", max_parallelism=2),
+        cloud.workpool("files", max_parallelism=5),
+    )
     mail_fn = cloud.function(echo, name="mail", takes=timedelta(seconds=5))
     files_fn = cloud.function(echo, name="files", takes=timedelta(seconds=5))
     shared = cloud.function(echo, name="shared")
@@ -262,7 +308,10 @@ def test_two_pools_in_one_cloud_have_their_own_limits(cloud: LocalCloud) -> None
     cloud.run_until_idle()
 
     assert (cloud.max_concurrency(mail_fn), cloud.max_concurrency(files_fn)) == (2, 5)
-    assert {each.state for each in mail.status_batch(None, mail_ids) + files.status_batch(None, files_ids)} == {"finished"}
+    assert {
+        each.state
+        for each in mail.status_batch(None, mail_ids) + files.status_batch(None, files_ids)
+    } == {"finished"}
     assert {each.state for each in mail.status_batch(None, files_ids)} == {"unknown"}
 
 
@@ -295,7 +344,9 @@ def test_a_pool_outlives_its_loop_many_times(cloud: LocalCloud) -> None:
     cloud.run_until_idle(timeout=timedelta(hours=5))
 
     deliveries = cloud.invocations(fn)
-    pauses = [later.started_at - each.ended_at for each, later in pairwise(deliveries) if each.ended_at]
+    pauses = [
+        later.started_at - each.ended_at for each, later in pairwise(deliveries) if each.ended_at
+    ]
     assert {each.outcome for each in pool.status_batch(None, ids)} == {"success"}
     assert len(pauses) == 11
     assert max(pauses) <= SECOND

@@ -14,7 +14,12 @@ RATES: list[dict[str, Any]] = [
     {"lost_deliveries": 0.3},
     {"lost_destinations": 0.7},
     {"crash_rate": 0.25},
-    {"duplicate_deliveries": 0.2, "lost_deliveries": 0.15, "lost_destinations": 0.3, "crash_rate": 0.15},
+    {
+        "duplicate_deliveries": 0.2,
+        "lost_deliveries": 0.15,
+        "lost_destinations": 0.3,
+        "crash_rate": 0.15,
+    },
 ]
 LIMIT = 4
 
@@ -47,14 +52,18 @@ def test_claimed_work_is_never_lost_and_never_runs_twice(rates: Any, seed: int) 
         assert [each.return_value for each in results if each and each.kind == "success"] == [
             n for n, each in enumerate(statuses) if each.outcome == "success"
         ], f"seed {seed}"
-        assert all(runs[n] == 1 for n, each in enumerate(statuses) if each.outcome == "success"), f"seed {seed}"
+        assert all(runs[n] == 1 for n, each in enumerate(statuses) if each.outcome == "success"), (
+            f"seed {seed}"
+        )
         assert cloud.max_concurrency(fn) <= LIMIT, f"seed {seed}"
 
 
 @pytest.mark.parametrize("rates", RATES, ids="+".join)
 @pytest.mark.parametrize("decorated", [True, False])
 @pytest.mark.parametrize("seed", range(2))
-def test_retried_work_is_never_lost_and_keeps_to_its_policy(rates: Any, seed: int, decorated: bool) -> None:
+def test_retried_work_is_never_lost_and_keeps_to_its_policy(
+    rates: Any, seed: int, decorated: bool
+) -> None:
     with LocalCloud(engine="memory", seed=seed, **rates) as cloud:
         pool = cloud.workpool(max_parallelism=LIMIT)
 
@@ -71,8 +80,12 @@ def test_retried_work_is_never_lost_and_keeps_to_its_policy(rates: Any, seed: in
         attempts = Counter((each.event["n"], each.attempt) for each in cloud.invocations(fn))
         results = [pool.result(None, work_id) for work_id in ids]
         assert [each.return_value for each in results if each] == list(range(25)), f"seed {seed}"
-        assert all(attempt is not None and 1 <= attempt <= 40 for _, attempt in attempts), f"seed {seed}"
-        assert all(each.previous_attempts <= 39 for each in pool.status_batch(None, ids)), f"seed {seed}"
+        assert all(attempt is not None and 1 <= attempt <= 40 for _, attempt in attempts), (
+            f"seed {seed}"
+        )
+        assert all(each.previous_attempts <= 39 for each in pool.status_batch(None, ids)), (
+            f"seed {seed}"
+        )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -89,7 +102,13 @@ def test_a_busy_pool_with_delays_failures_and_pauses_survives_everything(seed: i
 
         fn = cloud.function(flaky)
         ids = [
-            pool.enqueue_action(None, fn, {"n": n}, retry=RetryPolicy(max_attempts=9), run_after=timedelta(seconds=(n * 37) % 400))
+            pool.enqueue_action(
+                None,
+                fn,
+                {"n": n},
+                retry=RetryPolicy(max_attempts=9),
+                run_after=timedelta(seconds=(n * 37) % 400),
+            )
             for n in range(30)
         ]
         cloud.advance(timedelta(minutes=1))
@@ -107,7 +126,9 @@ def test_both_engines_survive_faults(engine: str) -> None:
     with LocalCloud(engine=engine, seed=9, **RATES[-1]) as cloud:
         pool = cloud.workpool(max_parallelism=LIMIT)
         fn = cloud.function(lambda event, ctx: event["n"], name="echo", takes=timedelta(seconds=1))
-        ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(6)], retry=RetryPolicy(max_attempts=20, base=1))
+        ids = pool.enqueue_action_batch(
+            None, fn, [{"n": n} for n in range(6)], retry=RetryPolicy(max_attempts=20, base=1)
+        )
         cloud.run_until_idle(timeout=timedelta(hours=6))
 
         assert {each.outcome for each in pool.status_batch(None, ids)} == {"success"}
@@ -117,20 +138,36 @@ def test_both_engines_survive_faults(engine: str) -> None:
 def test_a_lost_worker_frees_its_slot(seed: int) -> None:
     with LocalCloud(engine="memory", seed=seed, lost_deliveries=0.5) as cloud:
         pool = cloud.workpool(max_parallelism=1)
-        fn = cloud.function(lambda event, ctx: event["n"], name="echo", timeout=timedelta(seconds=10))
-        ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(5)], retry=RetryPolicy(max_attempts=20))
+        fn = cloud.function(
+            lambda event, ctx: event["n"], name="echo", timeout=timedelta(seconds=10)
+        )
+        ids = pool.enqueue_action_batch(
+            None, fn, [{"n": n} for n in range(5)], retry=RetryPolicy(max_attempts=20)
+        )
         cloud.run_until_idle(timeout=timedelta(days=1))
 
-        assert {each.outcome for each in pool.status_batch(None, ids)} == {"success"}, f"seed {seed}"
+        assert {each.outcome for each in pool.status_batch(None, ids)} == {"success"}, (
+            f"seed {seed}"
+        )
 
 
 def test_the_limit_holds_for_undecorated_work_without_duplicates() -> None:
     with LocalCloud(engine="memory", seed=2, lost_deliveries=0.2, crash_rate=0.2) as cloud:
         pool = cloud.workpool(max_parallelism=LIMIT)
-        fn = cloud.function(lambda event, ctx: event["n"], name="echo", takes=lambda event: timedelta(seconds=1 + event["n"] % 4))
-        pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(40)], retry=RetryPolicy(max_attempts=8))
+        fn = cloud.function(
+            lambda event, ctx: event["n"],
+            name="echo",
+            takes=lambda event: timedelta(seconds=1 + event["n"] % 4),
+        )
+        pool.enqueue_action_batch(
+            None, fn, [{"n": n} for n in range(40)], retry=RetryPolicy(max_attempts=8)
+        )
         cloud.run_until_idle(timeout=timedelta(hours=6))
 
-        spans = [(each.started_at, each.ended_at) for each in cloud.invocations(fn) if each.ended_at is not None]
+        spans = [
+            (each.started_at, each.ended_at)
+            for each in cloud.invocations(fn)
+            if each.ended_at is not None
+        ]
         assert cloud.max_concurrency(fn) <= LIMIT
         assert most_at_once(spans) <= LIMIT

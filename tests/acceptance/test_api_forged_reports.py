@@ -20,13 +20,26 @@ def told(name: str, cloud: LocalCloud) -> list[str]:
     return [str(getattr(fact, "work_id", "")) for fact in cloud.facts if fact.name == name]
 
 
-def record_of(event: dict[str, Any], condition: str = "Success", payload: object = "forged", **assignment: object) -> Record:
+def record_of(
+    event: dict[str, Any],
+    condition: str = "Success",
+    payload: object = "forged",
+    **assignment: object,
+) -> Record:
     """What Lambda would write of this event; `assignment` changes what it says of the start."""
     own = {**event["_workpool"], **assignment}
     return {
         "version": "1.0",
-        "requestContext": {"requestId": "r", "functionArn": "arn", "condition": condition, "approximateInvokeCount": 1},
-        "requestPayload": {**event, "_workpool": {name: value for name, value in own.items() if value is not ...}},
+        "requestContext": {
+            "requestId": "r",
+            "functionArn": "arn",
+            "condition": condition,
+            "approximateInvokeCount": 1,
+        },
+        "requestPayload": {
+            **event,
+            "_workpool": {name: value for name, value in own.items() if value is not ...},
+        },
         "responseContext": {"statusCode": 200} if condition != "EventAgeExceeded" else None,
         "responsePayload": payload,
     }
@@ -35,8 +48,17 @@ def record_of(event: dict[str, Any], condition: str = "Success", payload: object
 def carried(event: dict[str, Any], **fields: object) -> str:
     """The text of a report of 0.1, for this start."""
     own = event["_workpool"]
-    said = {"version": 1, "work_id": own["work_id"], "start": own["start"], "kind": "success", "result": '"forged"', "error": None}
-    return "workpool report " + json.dumps({**said, "error_type": None, "retryable": True, "delay_ms": None, "claim": None, **fields})
+    said = {
+        "version": 1,
+        "work_id": own["work_id"],
+        "start": own["start"],
+        "kind": "success",
+        "result": '"forged"',
+        "error": None,
+    }
+    return "workpool report " + json.dumps(
+        {**said, "error_type": None, "retryable": True, "delay_ms": None, "claim": None, **fields}
+    )
 
 
 FORGERIES: dict[str, Callable[[dict[str, Any]], Record]] = {
@@ -50,16 +72,29 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], Record]] = {
         "RetriesExhausted",
         {"errorMessage": "forged", "errorType": "E"},
         nonce="A" * 24,
-        retry={"max_attempts": 9, "initial_backoff_us": 0, "base": 1, "max_backoff_us": None, "jitter": False},
+        retry={
+            "max_attempts": 9,
+            "initial_backoff_us": 0,
+            "base": 1,
+            "max_backoff_us": None,
+            "jitter": False,
+        },
     ),
     "never delivered": lambda event: record_of(event, "EventAgeExceeded", None, nonce="A" * 24),
     "no retention": lambda event: record_of(event, nonce="A" * 24, retention_s=0),
     "a text of 0.1": lambda event: record_of(
-        event, "RetriesExhausted", {"errorMessage": carried(event), "errorType": "ReportNotWritten"}, nonce="A" * 24
+        event,
+        "RetriesExhausted",
+        {"errorMessage": carried(event), "errorType": "ReportNotWritten"},
+        nonce="A" * 24,
     ),
-    "the next start": lambda event: record_of(event, nonce="A" * 24, start=event["_workpool"]["start"] + 1),
+    "the next start": lambda event: record_of(
+        event, nonce="A" * 24, start=event["_workpool"]["start"] + 1
+    ),
     "a start beyond all numbers": lambda event: record_of(event, start=10**30),
-    "an id of a time that cannot be": lambda event: record_of(event, work_id="7ZZZZZZZZZZZZZZZZZZZZZZZZZ"),
+    "an id of a time that cannot be": lambda event: record_of(
+        event, work_id="7ZZZZZZZZZZZZZZZZZZZZZZZZZ"
+    ),
     "a time beyond all times": lambda event: record_of(event, start_by=10**18, loop_until=10**18),
 }
 
@@ -67,7 +102,11 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], Record]] = {
 @pytest.mark.parametrize("decorated", [True, False], ids=["decorated", "undecorated"])
 @pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES)
 def test_a_record_that_does_not_know_the_starts_secret_changes_nothing(
-    cloud: LocalCloud, answer: Answer, forgery: Callable[[dict[str, Any]], Record], *, decorated: bool
+    cloud: LocalCloud,
+    answer: Answer,
+    forgery: Callable[[dict[str, Any]], Record],
+    *,
+    decorated: bool,
 ) -> None:
     """[WP-28] While the start runs, and when it is over."""
     pool = cloud.workpool()
@@ -78,7 +117,11 @@ def test_a_record_that_does_not_know_the_starts_secret_changes_nothing(
         runs += 1
         return "real"
 
-    fn = cloud.function(pool.action(body) if decorated else lambda _event, _context: body(), takes=timedelta(seconds=20), name="f")
+    fn = cloud.function(
+        pool.action(body) if decorated else lambda _event, _context: body(),
+        takes=timedelta(seconds=20),
+        name="f",
+    )
     work_id = pool.enqueue_action(None, fn, {}, retry=False)
     cloud.advance(timedelta(seconds=10))
     event = dict(cloud.invocations(fn)[0].event)
@@ -100,7 +143,9 @@ def deliver(cloud: LocalCloud, record: Record) -> None:
     cloud.advance(timedelta(seconds=1))
 
 
-def test_the_policy_is_the_stored_one_whatever_a_proven_record_says(cloud: LocalCloud, answer: Answer) -> None:
+def test_the_policy_is_the_stored_one_whatever_a_proven_record_says(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     """[WP-5] [WP-28] Who knows the nonce, an undecorated function, gets no attempt more than it was given, and keeps what was asked."""
     pool = cloud.workpool()
     runs = 0
@@ -109,7 +154,13 @@ def test_the_policy_is_the_stored_one_whatever_a_proven_record_says(cloud: Local
         nonlocal runs
         runs += 1
         own = event["_workpool"]
-        forever = {"max_attempts": 99, "initial_backoff_us": 0, "base": 1, "max_backoff_us": None, "jitter": False}
+        forever = {
+            "max_attempts": 99,
+            "initial_backoff_us": 0,
+            "base": 1,
+            "max_backoff_us": None,
+            "jitter": False,
+        }
         said = record_of(
             event,
             "RetriesExhausted",
@@ -135,8 +186,14 @@ def test_the_policy_is_the_stored_one_whatever_a_proven_record_says(cloud: Local
 
 
 @pytest.mark.parametrize("kind", ["success", "never_delivered", "failed", "snoozed"])
-@pytest.mark.parametrize("retry", [False, RetryPolicy(max_attempts=2, initial_backoff=timedelta(seconds=1))], ids=["once", "twice"])
-def test_the_text_of_a_remote_is_never_a_report(cloud: LocalCloud, answer: Answer, kind: str, retry: RetryPolicy | bool) -> None:
+@pytest.mark.parametrize(
+    "retry",
+    [False, RetryPolicy(max_attempts=2, initial_backoff=timedelta(seconds=1))],
+    ids=["once", "twice"],
+)
+def test_the_text_of_a_remote_is_never_a_report(
+    cloud: LocalCloud, answer: Answer, kind: str, retry: RetryPolicy | bool
+) -> None:
     """[WP-28] `raise RuntimeError(response.text)` in an undecorated function: a remote that knows everything but the nonce."""
     pool = cloud.workpool()
     texts: list[str] = []
@@ -157,7 +214,9 @@ class ReportNotWritten(Exception):
     """A class of the user's that happens to have our name."""
 
 
-def test_a_text_under_our_own_class_that_proves_nothing_is_no_report_and_recovery_ends_the_start(cloud: LocalCloud, answer: Answer) -> None:
+def test_a_text_under_our_own_class_that_proves_nothing_is_no_report_and_recovery_ends_the_start(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     """[WP-28] As a worker of 0.1 raises it under a loop of 0.2: what it says may be true, and is not taken for that."""
     pool = cloud.workpool()
 
@@ -172,7 +231,9 @@ def test_a_text_under_our_own_class_that_proves_nothing_is_no_report_and_recover
 
 
 @pytest.mark.parametrize("nonce", [..., "A" * 16, "", None, 7], ids=repr)
-def test_a_failure_of_a_handler_that_does_not_know_the_callbacks_secret_sends_nothing_again(cloud: LocalCloud, nonce: object) -> None:
+def test_a_failure_of_a_handler_that_does_not_know_the_callbacks_secret_sends_nothing_again(
+    cloud: LocalCloud, nonce: object
+) -> None:
     """[WP-8] [WP-28]"""
     pool = cloud.workpool()
     heard: list[str] = []
@@ -189,7 +250,10 @@ def test_a_failure_of_a_handler_that_does_not_know_the_callbacks_secret_sends_no
     assert event["_workpool"]["nonce"]
     assert pool.status(None, work_id).callback == "sent"
 
-    deliver(cloud, record_of(event, "RetriesExhausted", {"errorMessage": "x", "errorType": "E"}, nonce=nonce))
+    deliver(
+        cloud,
+        record_of(event, "RetriesExhausted", {"errorMessage": "x", "errorType": "E"}, nonce=nonce),
+    )
 
     assert pool.status(None, work_id).callback == "sent"
     cloud.run_until_idle()
@@ -211,11 +275,25 @@ def test_a_forged_ticket_marks_no_callback_as_delivered(cloud: LocalCloud) -> No
 
     handler = cloud.function(ended)
     fn = cloud.function(lambda _event, _context: "done", name="f")
-    work_id = cloud.workpool("theirs").enqueue_action(None, fn, {}, on_complete=handler, context="real")
+    work_id = cloud.workpool("theirs").enqueue_action(
+        None, fn, {}, on_complete=handler, context="real"
+    )
     cloud.advance(timedelta(seconds=1))
-    ticket = {**cloud.invocations(handler)[0].event["_workpool"], "nonce": "A" * 16, "retention_s": 0}
+    ticket = {
+        **cloud.invocations(handler)[0].event["_workpool"],
+        "nonce": "A" * 16,
+        "retention_s": 0,
+    }
 
-    cloud.invoke(handler, {"work_id": work_id, "context": "forged", "result": {"kind": "canceled"}, "_workpool": ticket})
+    cloud.invoke(
+        handler,
+        {
+            "work_id": work_id,
+            "context": "forged",
+            "result": {"kind": "canceled"},
+            "_workpool": ticket,
+        },
+    )
     cloud.advance(timedelta(milliseconds=100))
 
     assert cloud.workpool("theirs").status(None, work_id).callback != "delivered"

@@ -32,7 +32,9 @@ TWICE = RetryPolicy(max_attempts=2, jitter=False)
         ("mutation", None, False, 2),
     ],
 )
-def test_how_often_code_runs_where_every_event_comes_twice(kind: str, retry: Any, decorated: bool, runs_each: int) -> None:
+def test_how_often_code_runs_where_every_event_comes_twice(
+    kind: str, retry: Any, decorated: bool, runs_each: int
+) -> None:
     with LocalCloud(engine="memory", duplicate_deliveries=1.0) as cloud:
         pool = cloud.workpool()
         runs: list[int] = []
@@ -44,7 +46,9 @@ def test_how_often_code_runs_where_every_event_comes_twice(kind: str, retry: Any
 
         handler: Any = note if decorated else lambda event, _: note.function(event["n"])
         fn = cloud.function(handler, name="note")
-        ids = getattr(pool, f"enqueue_{kind}_batch")(None, fn, [{"n": n} for n in range(WORKS)], retry=retry)
+        ids = getattr(pool, f"enqueue_{kind}_batch")(
+            None, fn, [{"n": n} for n in range(WORKS)], retry=retry
+        )
         cloud.run_until_idle()
 
         assert sorted(runs) == sorted(list(range(WORKS)) * runs_each)
@@ -54,7 +58,12 @@ def test_how_often_code_runs_where_every_event_comes_twice(kind: str, retry: Any
 @pytest.mark.parametrize("decorated", [True, False])
 @pytest.mark.parametrize(
     ("how", "retry", "runs"),
-    [("raises", False, (1, 3)), ("raises", TWICE, (2, 6)), ("times out", False, (1, 3)), ("times out", TWICE, (6, 6))],
+    [
+        ("raises", False, (1, 3)),
+        ("raises", TWICE, (2, 6)),
+        ("times out", False, (1, 3)),
+        ("times out", TWICE, (6, 6)),
+    ],
 )
 def test_lambdas_own_retries_run_code_again_within_an_attempt(
     cloud: LocalCloud, decorated: bool, how: str, retry: bool | RetryPolicy, runs: tuple[int, int]
@@ -71,7 +80,9 @@ def test_lambdas_own_retries_run_code_again_within_an_attempt(
 
     handler: Any = fails if decorated else lambda event, _: fails.function()
     takes = timedelta(minutes=1) if how == "times out" else None
-    fn = cloud.function(handler, name="fails", takes=takes, timeout=TIMEOUT, retries=2, event_age=LAMBDAS_OWN_AGE)
+    fn = cloud.function(
+        handler, name="fails", takes=takes, timeout=TIMEOUT, retries=2, event_age=LAMBDAS_OWN_AGE
+    )
     work_id = pool.enqueue_action(None, fn, {}, retry=retry)
     cloud.run_until_idle(timeout=timedelta(days=1))
 
@@ -80,7 +91,9 @@ def test_lambdas_own_retries_run_code_again_within_an_attempt(
     assert pool.status(None, work_id).previous_attempts == (1 if retry else 0)
 
 
-def test_lambdas_own_retry_hides_the_timeout_of_claimed_work_for_the_whole_event_age(cloud: LocalCloud, answer: Answer) -> None:
+def test_lambdas_own_retry_hides_the_timeout_of_claimed_work_for_the_whole_event_age(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     """The second delivery is refused by the claim, which to Lambda is a success: nobody reports the first one."""
     pool = cloud.workpool(max_parallelism=1)
 
@@ -88,7 +101,9 @@ def test_lambdas_own_retry_hides_the_timeout_of_claimed_work_for_the_whole_event
     def slow() -> None:
         return None
 
-    fn = cloud.function(slow, takes=timedelta(minutes=1), timeout=TIMEOUT, retries=2, event_age=LAMBDAS_OWN_AGE)
+    fn = cloud.function(
+        slow, takes=timedelta(minutes=1), timeout=TIMEOUT, retries=2, event_age=LAMBDAS_OWN_AGE
+    )
     began = cloud.now
     work_id = pool.enqueue_action(None, fn, {})
     cloud.run_until_idle(timeout=timedelta(days=1))
@@ -99,7 +114,9 @@ def test_lambdas_own_retry_hides_the_timeout_of_claimed_work_for_the_whole_event
     assert answer(pool, work_id).error_type == "no_report"
 
 
-def test_a_function_that_is_never_free_is_put_back_for_most_of_a_day_and_spends_no_attempt(cloud: LocalCloud, answer: Answer) -> None:
+def test_a_function_that_is_never_free_is_put_back_for_most_of_a_day_and_spends_no_attempt(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     """[WP-25]"""
     pool = cloud.workpool()
     never_free = cloud.function(lambda event, _: None, name="never_free", reserved=0)
@@ -118,7 +135,9 @@ def test_a_function_that_is_never_free_is_put_back_for_most_of_a_day_and_spends_
     assert cloud.invocations(never_free) == []
 
 
-def test_a_claimed_work_that_crashes_fails_when_its_time_would_be_over(cloud: LocalCloud, answer: Answer) -> None:
+def test_a_claimed_work_that_crashes_fails_when_its_time_would_be_over(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     """[WP-14] Its sender may be a duplicate, so the record waits for the claim's deadline and margin; a resting loop for the watchdog."""
     pool = cloud.workpool()
 
@@ -170,10 +189,16 @@ class BadAddress(NonRetryableError):
 
 @pytest.mark.parametrize(
     ("error", "starts_s"),
-    [(NonRetryableError("no"), [0]), (BadAddress("no"), [0, 10, 30]), (RetryLater(timedelta(hours=1)), [0, 10, 30])],
+    [
+        (NonRetryableError("no"), [0]),
+        (BadAddress("no"), [0, 10, 30]),
+        (RetryLater(timedelta(hours=1)), [0, 10, 30]),
+    ],
     ids=lambda value: type(value).__name__,
 )
-def test_of_an_undecorated_function_only_the_errors_name_is_heard(cloud: LocalCloud, error: Exception, starts_s: list[int]) -> None:
+def test_of_an_undecorated_function_only_the_errors_name_is_heard(
+    cloud: LocalCloud, error: Exception, starts_s: list[int]
+) -> None:
     pool = cloud.workpool()
 
     def fails(_event: Any, _context: Any) -> None:
@@ -181,7 +206,14 @@ def test_of_an_undecorated_function_only_the_errors_name_is_heard(cloud: LocalCl
 
     fn = cloud.function(fails)
     began = cloud.now
-    pool.enqueue_action(None, fn, {}, retry=RetryPolicy(max_attempts=3, initial_backoff=timedelta(seconds=10), jitter=False))
+    pool.enqueue_action(
+        None,
+        fn,
+        {},
+        retry=RetryPolicy(max_attempts=3, initial_backoff=timedelta(seconds=10), jitter=False),
+    )
     cloud.run_until_idle()
 
-    assert [round((each.started_at - began).total_seconds()) for each in cloud.invocations(fn)] == starts_s
+    assert [
+        round((each.started_at - began).total_seconds()) for each in cloud.invocations(fn)
+    ] == starts_s

@@ -104,7 +104,9 @@ def test_run_until_idle_jumps_to_future_works_within_its_timeout(cloud: LocalClo
 
 def test_run_until_idle_raises_when_work_is_left_running(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
-    work_id = pool.enqueue_action(None, cloud.function(echo, takes=timedelta(minutes=10), timeout=timedelta(minutes=15)), {})
+    work_id = pool.enqueue_action(
+        None, cloud.function(echo, takes=timedelta(minutes=10), timeout=timedelta(minutes=15)), {}
+    )
 
     with pytest.raises(Exception, match="run") as caught:
         cloud.run_until_idle(timeout=timedelta(minutes=5))
@@ -116,7 +118,9 @@ def test_run_until_idle_raises_when_work_is_left_running(cloud: LocalCloud) -> N
 
 def test_run_until_idle_raises_when_due_work_is_left(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=1)
-    pool.enqueue_action_batch(None, cloud.function(echo, takes=timedelta(seconds=25)), [{"n": n} for n in range(20)])
+    pool.enqueue_action_batch(
+        None, cloud.function(echo, takes=timedelta(seconds=25)), [{"n": n} for n in range(20)]
+    )
 
     with pytest.raises(Exception, match="default"):
         cloud.run_until_idle(timeout=timedelta(minutes=1))
@@ -150,7 +154,11 @@ def test_takes_is_a_duration_in_virtual_time(cloud: LocalCloud) -> None:
     assert midway == "running"
     assert at[0] - delivery.started_at <= timedelta(milliseconds=100)
     assert delivery.ended_at is not None
-    assert timedelta(seconds=12) <= delivery.ended_at - delivery.started_at <= timedelta(seconds=12, milliseconds=100)
+    assert (
+        timedelta(seconds=12)
+        <= delivery.ended_at - delivery.started_at
+        <= timedelta(seconds=12, milliseconds=100)
+    )
 
 
 def test_takes_may_depend_on_the_event(cloud: LocalCloud) -> None:
@@ -160,7 +168,11 @@ def test_takes_may_depend_on_the_event(cloud: LocalCloud) -> None:
     pool.enqueue_action_batch(None, fn, [{"n": n} for n in (1, 5, 9)])
     cloud.run_until_idle()
 
-    assert {each.event["n"]: each.ended_at - each.started_at for each in cloud.invocations(fn) if each.ended_at} == {
+    assert {
+        each.event["n"]: each.ended_at - each.started_at
+        for each in cloud.invocations(fn)
+        if each.ended_at
+    } == {
         1: timedelta(seconds=1),
         5: timedelta(seconds=5),
         9: timedelta(seconds=9),
@@ -196,10 +208,19 @@ def test_deliveries_tell_event_attempt_times_and_outcome(cloud: LocalCloud) -> N
     cloud.run_until_idle()
 
     deliveries = cloud.invocations(fn)
-    assert [(each.attempt, each.outcome, each.event["n"]) for each in deliveries] == [(1, "failed", 8), (2, "failed", 8), (3, "success", 8)]
-    assert all(each.ended_at is not None and each.ended_at - each.started_at >= timedelta(seconds=2) for each in deliveries)
+    assert [(each.attempt, each.outcome, each.event["n"]) for each in deliveries] == [
+        (1, "failed", 8),
+        (2, "failed", 8),
+        (3, "success", 8),
+    ]
+    assert all(
+        each.ended_at is not None and each.ended_at - each.started_at >= timedelta(seconds=2)
+        for each in deliveries
+    )
     assert all(began <= each.started_at <= cloud.now for each in deliveries)
-    assert [each.started_at for each in deliveries] == sorted(each.started_at for each in deliveries)
+    assert [each.started_at for each in deliveries] == sorted(
+        each.started_at for each in deliveries
+    )
 
 
 def test_invocations_can_be_asked_by_arn_name_and_handler(cloud: LocalCloud) -> None:
@@ -231,7 +252,12 @@ def test_refused_duplicates_are_shown_and_not_counted() -> None:
 
 
 def history(seed: int, engine: str = "memory", works: int = 10) -> list[tuple[object, ...]]:
-    rates: dict[str, Any] = {"duplicate_deliveries": 0.3, "lost_deliveries": 0.2, "lost_destinations": 0.2, "crash_rate": 0.1}
+    rates: dict[str, Any] = {
+        "duplicate_deliveries": 0.3,
+        "lost_deliveries": 0.2,
+        "lost_destinations": 0.2,
+        "crash_rate": 0.1,
+    }
     with LocalCloud(clock="virtual", engine=engine, scheduler="aws", seed=seed, **rates) as cloud:
         pool = cloud.workpool(max_parallelism=3)
 
@@ -243,11 +269,14 @@ def history(seed: int, engine: str = "memory", works: int = 10) -> list[tuple[ob
             return n
 
         fn = cloud.function(flaky)
-        ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(works)], retry=RetryPolicy(max_attempts=9))
+        ids = pool.enqueue_action_batch(
+            None, fn, [{"n": n} for n in range(works)], retry=RetryPolicy(max_attempts=9)
+        )
         pool.enqueue_action(None, fn, {"n": 99}, run_after=timedelta(minutes=20), retry=True)
         cloud.run_until_idle()
         told: list[tuple[object, ...]] = [
-            (each.event["n"], each.attempt, each.started_at, each.ended_at, each.outcome) for each in cloud.invocations(fn)
+            (each.event["n"], each.attempt, each.started_at, each.ended_at, each.outcome)
+            for each in cloud.invocations(fn)
         ]
         return [*told, tuple(ids), (cloud.now,)]
 
@@ -321,7 +350,9 @@ def test_the_users_own_tables_stand_beside_the_pools() -> None:
 
         @pool.action
         def order(order_id: str) -> None:
-            boto3.resource("dynamodb").Table("orders").put_item(Item={"id": order_id, "state": "shipped"})
+            boto3.resource("dynamodb").Table("orders").put_item(
+                Item={"id": order_id, "state": "shipped"}
+            )
 
         pool.enqueue_action(None, cloud.function(order), {"order_id": "o-1"})
         cloud.run_until_idle()
@@ -330,7 +361,11 @@ def test_the_users_own_tables_stand_beside_the_pools() -> None:
 
 
 def test_only_one_cloud_on_moto_at_a_time() -> None:
-    with LocalCloud(engine="moto"), pytest.raises(Exception, match=r"(?i)one|already|another"), LocalCloud(engine="moto"):
+    with (
+        LocalCloud(engine="moto"),
+        pytest.raises(Exception, match=r"(?i)one|already|another"),
+        LocalCloud(engine="moto"),
+    ):
         pass
 
 
@@ -348,7 +383,11 @@ def test_clouds_follow_each_other_without_traces_of_the_last() -> None:
 def test_an_error_inside_the_block_comes_out_and_the_cloud_ends() -> None:
     def fail_midway() -> None:
         with LocalCloud(engine="memory") as cloud:
-            cloud.workpool().enqueue_action(None, cloud.function(echo, takes=timedelta(hours=1), timeout=timedelta(minutes=15)), {})
+            cloud.workpool().enqueue_action(
+                None,
+                cloud.function(echo, takes=timedelta(hours=1), timeout=timedelta(minutes=15)),
+                {},
+            )
             cloud.advance(timedelta(seconds=3))
             raise LookupError("mine")
 

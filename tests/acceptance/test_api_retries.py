@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from workpool_aws import NonRetryableError, Result, RetryLater, RetryPolicy, UsageError, Work, Workpool
+from workpool_aws import (
+    NonRetryableError,
+    Result,
+    RetryLater,
+    RetryPolicy,
+    UsageError,
+    Work,
+    Workpool,
+)
 from workpool_aws.local import LocalCloud
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
@@ -25,7 +33,11 @@ def pauses(cloud: LocalCloud, fn: str) -> list[timedelta]:
     """From the end of each attempt to the start of the next."""
     deliveries = cloud.invocations(fn)
     ends = [each.ended_at for each in deliveries]
-    return [later.started_at - end for end, later in zip(ends, deliveries[1:], strict=False) if end is not None]
+    return [
+        later.started_at - end
+        for end, later in zip(ends, deliveries[1:], strict=False)
+        if end is not None
+    ]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +52,9 @@ def pauses(cloud: LocalCloud, fn: str) -> list[timedelta]:
         (RetryPolicy(max_attempts=7), 7),
     ],
 )
-def test_a_policy_gives_that_many_attempts(cloud: LocalCloud, answer: Answer, retry: RetryPolicy | bool | None, attempts: int) -> None:
+def test_a_policy_gives_that_many_attempts(
+    cloud: LocalCloud, answer: Answer, retry: RetryPolicy | bool | None, attempts: int
+) -> None:
     pool = cloud.workpool()
     fn = cloud.function(boom)
 
@@ -53,7 +67,9 @@ def test_a_policy_gives_that_many_attempts(cloud: LocalCloud, answer: Answer, re
     assert pool.status(None, work_id).previous_attempts == attempts - 1
 
 
-@pytest.mark.parametrize(("retry", "attempts"), [(None, 3), (False, 1), (True, 3), (RetryPolicy(max_attempts=2), 2)])
+@pytest.mark.parametrize(
+    ("retry", "attempts"), [(None, 3), (False, 1), (True, 3), (RetryPolicy(max_attempts=2), 2)]
+)
 def test_the_pools_default_policy_stands_for_true_and_for_none_where_asked(
     cloud: LocalCloud, retry: RetryPolicy | bool | None, attempts: int
 ) -> None:
@@ -81,17 +97,33 @@ def test_queries_use_the_pools_default_policy_and_may_be_told_not_to(cloud: Loca
     ("policy", "seconds"),
     [
         (STEADY, [0.25, 0.5, 1, 2]),
-        (RetryPolicy(max_attempts=4, initial_backoff=timedelta(seconds=10), base=3, jitter=False), [10, 30, 90]),
         (
-            RetryPolicy(max_attempts=5, initial_backoff=timedelta(minutes=1), base=10, max_backoff=timedelta(minutes=5), jitter=False),
+            RetryPolicy(
+                max_attempts=4, initial_backoff=timedelta(seconds=10), base=3, jitter=False
+            ),
+            [10, 30, 90],
+        ),
+        (
+            RetryPolicy(
+                max_attempts=5,
+                initial_backoff=timedelta(minutes=1),
+                base=10,
+                max_backoff=timedelta(minutes=5),
+                jitter=False,
+            ),
             [60, 300, 300, 300],
         ),
-        (RetryPolicy(max_attempts=3, initial_backoff=timedelta(hours=9), base=1, jitter=False), [32_400, 32_400]),
+        (
+            RetryPolicy(max_attempts=3, initial_backoff=timedelta(hours=9), base=1, jitter=False),
+            [32_400, 32_400],
+        ),
     ],
     ids=["default", "base 3", "capped", "base 1"],
 )
 @pytest.mark.parametrize("decorated", [True, False])
-def test_attempts_wait_as_the_policy_says(cloud: LocalCloud, policy: RetryPolicy, seconds: list[float], decorated: bool) -> None:
+def test_attempts_wait_as_the_policy_says(
+    cloud: LocalCloud, policy: RetryPolicy, seconds: list[float], decorated: bool
+) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -105,20 +137,28 @@ def test_attempts_wait_as_the_policy_says(cloud: LocalCloud, policy: RetryPolicy
     waited = pauses(cloud, fn)
     assert len(waited) == len(seconds)
     for wanted, real in zip(seconds, waited, strict=True):
-        assert timedelta(seconds=wanted, milliseconds=-2) <= real <= timedelta(seconds=wanted) + SLACK
+        assert (
+            timedelta(seconds=wanted, milliseconds=-2) <= real <= timedelta(seconds=wanted) + SLACK
+        )
 
 
 def test_jitter_spreads_each_wait_from_half_to_one_and_a_half(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=60)
     wait = timedelta(minutes=10)
-    policy = RetryPolicy(max_attempts=2, initial_backoff=timedelta(hours=9), max_backoff=wait, jitter=True)
+    policy = RetryPolicy(
+        max_attempts=2, initial_backoff=timedelta(hours=9), max_backoff=wait, jitter=True
+    )
     fn = cloud.function(boom)
 
     pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(60)], retry=policy)
     cloud.run_until_idle()
 
     began = {each.event["n"]: each.ended_at for each in cloud.invocations(fn) if each.attempt == 1}
-    waited = [each.started_at - end for each in cloud.invocations(fn) if each.attempt == 2 and (end := began[each.event["n"]])]
+    waited = [
+        each.started_at - end
+        for each in cloud.invocations(fn)
+        if each.attempt == 2 and (end := began[each.event["n"]])
+    ]
     assert len(waited) == 60
     assert min(waited) >= wait * 0.5
     assert max(waited) <= wait * 1.5 + SLACK
@@ -148,7 +188,9 @@ def test_a_work_that_backs_off_holds_no_slot(cloud: LocalCloud) -> None:
     other = cloud.function(lambda event, ctx: None, name="other")
     began = cloud.now
 
-    pool.enqueue_action(None, failing, {}, retry=RetryPolicy(max_attempts=2, initial_backoff=timedelta(minutes=30)))
+    pool.enqueue_action(
+        None, failing, {}, retry=RetryPolicy(max_attempts=2, initial_backoff=timedelta(minutes=30))
+    )
     cloud.advance(timedelta(seconds=5))
     pool.enqueue_action(None, other, {})
     cloud.run_until_idle()
@@ -178,7 +220,9 @@ def test_non_retryable_ends_a_work_whatever_is_left(cloud: LocalCloud, answer: A
     assert len(cloud.invocations(fn)) == 1
 
 
-def test_retry_later_spends_an_attempt_and_names_its_own_delay(cloud: LocalCloud, answer: Answer) -> None:
+def test_retry_later_spends_an_attempt_and_names_its_own_delay(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -192,7 +236,11 @@ def test_retry_later_spends_an_attempt_and_names_its_own_delay(cloud: LocalCloud
     cloud.run_until_idle(timeout=timedelta(hours=3))
 
     for wanted, real in zip([20, 40], pauses(cloud, fn), strict=True):
-        assert timedelta(minutes=wanted) - timedelta(milliseconds=2) <= real <= timedelta(minutes=wanted) + SLACK
+        assert (
+            timedelta(minutes=wanted) - timedelta(milliseconds=2)
+            <= real
+            <= timedelta(minutes=wanted) + SLACK
+        )
     assert answer(pool, work_id).return_value == "done"
     assert pool.status(None, work_id).previous_attempts == 2
 

@@ -31,7 +31,15 @@ def test_show_has_everything_and_payloads_on_request(cloud: LocalCloud) -> None:
     policy = RetryPolicy(max_attempts=2)
     pool = cloud.workpool(status_ttl=timedelta(hours=2))
     fn, told = cloud.function(echo, name="echo"), cloud.function(echo, name="told")
-    work_id = pool.enqueue_action(None, fn, {"n": 1}, retry=policy, on_complete=told, context={"user": 7}, on_complete_exclude=["canceled"])
+    work_id = pool.enqueue_action(
+        None,
+        fn,
+        {"n": 1},
+        retry=policy,
+        on_complete=told,
+        context={"user": 7},
+        on_complete_exclude=["canceled"],
+    )
 
     before = pool.show(None, work_id)
     cloud.run_until_idle()
@@ -40,11 +48,20 @@ def test_show_has_everything_and_payloads_on_request(cloud: LocalCloud) -> None:
 
     assert (before.status.state, before.result) == ("pending", None)
     assert (closed.work_id, closed.target, closed.status.outcome) == (work_id, fn, "success")
-    assert (closed.retry, closed.claimed, closed.status_ttl, closed.link) == (policy, False, timedelta(hours=2), None)
+    assert (closed.retry, closed.claimed, closed.status_ttl, closed.link) == (
+        policy,
+        False,
+        timedelta(hours=2),
+        None,
+    )
     assert (closed.on_complete, closed.on_complete_exclude) == (told, ("canceled",))
     assert [read(each) for each in (closed.args, closed.context, closed.result)] == [NOT_READ] * 3
     assert (closed.args.size_bytes, closed.args.chunks) == (len('{"n":1}'), 0)
-    assert [each and each.value for each in (opened.args, opened.context, opened.result)] == [{"n": 1}, {"user": 7}, 1]
+    assert [each and each.value for each in (opened.args, opened.context, opened.result)] == [
+        {"n": 1},
+        {"user": 7},
+        1,
+    ]
     assert opened.args.json == '{"n":1}'
     assert opened.status == pool.list(None).items[0]
 
@@ -61,7 +78,10 @@ def test_large_payloads_are_read_from_their_chunks_on_request(cloud: LocalCloud)
     assert opened.result is not None
     assert (closed.args.size_bytes, closed.args.chunks, closed.args.json) == (None, 2, None)
     assert (closed.result.size_bytes, closed.result.chunks) == (None, 2)
-    assert (opened.args.value, opened.args.size_bytes) == ({"n": large}, len(large) + len('{"n":""}'))
+    assert (opened.args.value, opened.args.size_bytes) == (
+        {"n": large},
+        len(large) + len('{"n":""}'),
+    )
     assert opened.result.value == large
 
 
@@ -81,7 +101,9 @@ def test_show_of_a_claimed_action_without_options(cloud: LocalCloud) -> None:
     assert (shown.on_complete, shown.on_complete_exclude, shown.context) == (None, (), None)
 
 
-def test_show_reports_a_cancel_of_the_whole_pool_before_the_loop_has_come_to_it(cloud: LocalCloud) -> None:
+def test_show_reports_a_cancel_of_the_whole_pool_before_the_loop_has_come_to_it(
+    cloud: LocalCloud,
+) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(None, cloud.function(echo), {}, run_after=timedelta(hours=1))
 
@@ -103,7 +125,9 @@ def test_pools_lists_every_pool_with_its_limits_and_loop(cloud: LocalCloud) -> N
     pools = paused.pools(None)
 
     assert nothing_yet == ()
-    assert [(each.name, each.config.max_parallelism, each.config.paused, each.loop) for each in pools] == [
+    assert [
+        (each.name, each.config.max_parallelism, each.config.paused, each.loop) for each in pools
+    ] == [
         ("busy", 3, False, "waiting"),
         ("paused", 0, True, "waiting"),
     ]
@@ -127,7 +151,11 @@ def test_the_count_of_dead_letters_is_that_of_redrive_all(cloud: LocalCloud) -> 
         pool.enqueue_action(None, target, {"n": n})
     cloud.run_until_idle()
 
-    counts = [pool.count_dead_letters(None), pool.count_dead_letters(None, fn), pool.count_dead_letters(None, "none")]
+    counts = [
+        pool.count_dead_letters(None),
+        pool.count_dead_letters(None, fn),
+        pool.count_dead_letters(None, "none"),
+    ]
     redriven = pool.redrive_all(None, "boom")
 
     assert (counts, redriven, pool.count_dead_letters(None, fn=None)) == ([3, 2, 0], 2, 1)

@@ -109,9 +109,27 @@ def test_an_attempt_that_fails_begins_the_row_anew(cloud: LocalCloud, answer: An
     ("error", "kind", "delay_s"),
     [
         (ExceptionGroup("tasks", [Snooze(timedelta(seconds=30))]), "success", 30),
-        (ExceptionGroup("a", [ExceptionGroup("b", [Snooze(timedelta(seconds=30))]), Snooze(timedelta(seconds=90))]), "success", 90),
-        (ExceptionGroup("tasks", [Snooze(timedelta(seconds=30)), ValueError("no")]), "failed", None),
-        (ExceptionGroup("tasks", [Snooze(timedelta(seconds=30)), NonRetryableError("no")]), "failed", None),
+        (
+            ExceptionGroup(
+                "a",
+                [
+                    ExceptionGroup("b", [Snooze(timedelta(seconds=30))]),
+                    Snooze(timedelta(seconds=90)),
+                ],
+            ),
+            "success",
+            90,
+        ),
+        (
+            ExceptionGroup("tasks", [Snooze(timedelta(seconds=30)), ValueError("no")]),
+            "failed",
+            None,
+        ),
+        (
+            ExceptionGroup("tasks", [Snooze(timedelta(seconds=30)), NonRetryableError("no")]),
+            "failed",
+            None,
+        ),
     ],
     ids=["alone", "nested: the longest", "beside an error", "beside a final error"],
 )
@@ -136,10 +154,16 @@ def test_a_group_snoozes_where_it_holds_nothing_else(
     assert len(cloud.invocations(fn)) == (1 if delay_s is None else 2)
     if delay_s is not None:
         first, second = cloud.invocations(fn)
-        assert timedelta(seconds=delay_s) <= second.started_at - first.started_at <= timedelta(seconds=delay_s + 1)
+        assert (
+            timedelta(seconds=delay_s)
+            <= second.started_at - first.started_at
+            <= timedelta(seconds=delay_s + 1)
+        )
 
 
-def test_after_a_request_to_cancel_a_snooze_ends_as_canceled(cloud: LocalCloud, answer: Answer) -> None:
+def test_after_a_request_to_cancel_a_snooze_ends_as_canceled(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -155,7 +179,9 @@ def test_after_a_request_to_cancel_a_snooze_ends_as_canceled(cloud: LocalCloud, 
     assert len(cloud.invocations(fn)) == 1
 
 
-def test_the_snooze_of_an_undecorated_function_is_a_failure_like_any(cloud: LocalCloud, answer: Answer) -> None:
+def test_the_snooze_of_an_undecorated_function_is_a_failure_like_any(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     """Lambda tells the class's name and the text, and no delay; docs/retries.md says so."""
 
     def plain(event: dict[str, Any], _: object) -> None:
@@ -171,7 +197,9 @@ def test_the_snooze_of_an_undecorated_function_is_a_failure_like_any(cloud: Loca
 
 
 @pytest.mark.parametrize("delay", [timedelta(seconds=-5), timedelta(0), timedelta.min])
-def test_a_snooze_of_nothing_runs_again_at_once(cloud: LocalCloud, answer: Answer, delay: timedelta) -> None:
+def test_a_snooze_of_nothing_runs_again_at_once(
+    cloud: LocalCloud, answer: Answer, delay: timedelta
+) -> None:
     pool = cloud.workpool()
     runs = 0
 
@@ -196,7 +224,9 @@ class Forgetful(Snooze):
         self.reason = reason
 
 
-def test_a_snooze_that_does_not_say_how_long_waits_as_what_is_put_back(cloud: LocalCloud, answer: Answer) -> None:
+def test_a_snooze_that_does_not_say_how_long_waits_as_what_is_put_back(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     pool = cloud.workpool()
     runs = 0
 
@@ -213,7 +243,13 @@ def test_a_snooze_that_does_not_say_how_long_waits_as_what_is_put_back(cloud: Lo
 
     assert answer(pool, work_id).kind == "success"
     first, second, third = (each.started_at for each in cloud.invocations(fn))
-    assert timedelta(seconds=1) <= second - first < timedelta(seconds=2) <= third - second < timedelta(seconds=3)
+    assert (
+        timedelta(seconds=1)
+        <= second - first
+        < timedelta(seconds=2)
+        <= third - second
+        < timedelta(seconds=3)
+    )
 
 
 @pytest.mark.parametrize("delay", [30, 1.5, None, "30"])
@@ -223,7 +259,9 @@ def test_a_delay_that_is_no_timedelta_is_refused_where_it_is_made(delay: Any) ->
 
 
 @pytest.mark.parametrize("retry", [False, POLICY], ids=["claimed", "retried"])
-def test_what_comes_twice_runs_once_for_each_start_of_claimed_work(retry: RetryPolicy | bool) -> None:
+def test_what_comes_twice_runs_once_for_each_start_of_claimed_work(
+    retry: RetryPolicy | bool,
+) -> None:
     """[WP-5] A snooze ends its start: a second delivery of that start runs nothing, and the next start is claimed anew."""
     with LocalCloud(clock="virtual", duplicate_deliveries=1.0, seed=5) as cloud:
         pool = cloud.workpool()

@@ -25,9 +25,16 @@ class Parcel:
     weight: int
 
 
-def run(cloud: LocalCloud, pool: Workpool, worker: Any, args: dict[str, object], **options: Any) -> str:
+def run(
+    cloud: LocalCloud, pool: Workpool, worker: Any, args: dict[str, object], **options: Any
+) -> str:
     timeout = options.pop("timeout", timedelta(seconds=30))
-    work_id = pool.enqueue_action(None, cloud.function(worker, timeout=timeout, takes=options.pop("takes", None)), args, **options)
+    work_id = pool.enqueue_action(
+        None,
+        cloud.function(worker, timeout=timeout, takes=options.pop("takes", None)),
+        args,
+        **options,
+    )
     cloud.run_until_idle()
     return work_id
 
@@ -64,14 +71,23 @@ def test_arguments_are_validated_by_the_signature(cloud: LocalCloud, answer: Ans
     pool = cloud.workpool()
 
     @pool.action
-    def book(address: Address, at: datetime, ids: list[int], rest: dict[str, float] | None = None) -> list[object]:
+    def book(
+        address: Address, at: datetime, ids: list[int], rest: dict[str, float] | None = None
+    ) -> list[object]:
         assert isinstance(address, Address)
         assert isinstance(at, datetime)
         return [address.city, at.year, sum(ids), rest]
 
-    work_id = run(cloud, pool, book, {"address": {"city": "Ulm"}, "at": "2031-05-06T00:00:00Z", "ids": [1, 2], "rest": {"x": 1}})
+    work_id = run(
+        cloud,
+        pool,
+        book,
+        {"address": {"city": "Ulm"}, "at": "2031-05-06T00:00:00Z", "ids": [1, 2], "rest": {"x": 1}},
+    )
 
-    assert answer(pool, work_id) == Result(kind="success", return_value=["Ulm", 2031, 3, {"x": 1.0}])
+    assert answer(pool, work_id) == Result(
+        kind="success", return_value=["Ulm", 2031, 3, {"x": 1.0}]
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,7 +103,9 @@ def test_arguments_are_validated_by_the_signature(cloud: LocalCloud, answer: Ans
     ],
     ids=str,
 )
-def test_arguments_that_do_not_validate_fail_at_once(cloud: LocalCloud, answer: Answer, args: dict[str, object], says: str) -> None:
+def test_arguments_that_do_not_validate_fail_at_once(
+    cloud: LocalCloud, answer: Answer, args: dict[str, object], says: str
+) -> None:
     pool = cloud.workpool()
     runs: list[int] = []
 
@@ -110,10 +128,14 @@ def test_parameters_may_have_any_name(cloud: LocalCloud, answer: Answer) -> None
     pool = cloud.workpool()
 
     @pool.action
-    def odd(event: int, context: int, self: int, args: int, model_config: int, validate: str = "x") -> list[object]:
+    def odd(
+        event: int, context: int, self: int, args: int, model_config: int, validate: str = "x"
+    ) -> list[object]:
         return [event, context, self, args, model_config, validate]
 
-    work_id = run(cloud, pool, odd, {"event": 1, "context": 2, "self": 3, "args": 4, "model_config": 5})
+    work_id = run(
+        cloud, pool, odd, {"event": 1, "context": 2, "self": 3, "args": 4, "model_config": 5}
+    )
 
     assert answer(pool, work_id).return_value == [1, 2, 3, 4, 5, "x"]
 
@@ -146,9 +168,13 @@ def starred(*args: int) -> int:
 
 
 @pytest.mark.parametrize(
-    "function", [awaited, yielding, by_place, starred, "text", None], ids=lambda each: getattr(each, "__name__", str(each))
+    "function",
+    [awaited, yielding, by_place, starred, "text", None],
+    ids=lambda each: getattr(each, "__name__", str(each)),
 )
-def test_what_could_never_run_is_refused_where_it_is_decorated(cloud: LocalCloud, function: Any) -> None:
+def test_what_could_never_run_is_refused_where_it_is_decorated(
+    cloud: LocalCloud, function: Any
+) -> None:
     with pytest.raises(UsageError):
         cloud.workpool().action(function)
 
@@ -165,7 +191,9 @@ def test_what_could_never_run_is_refused_where_it_is_decorated(cloud: LocalCloud
     ],
     ids=str,
 )
-def test_a_result_is_kept_as_json(cloud: LocalCloud, answer: Answer, value: object, kept: object) -> None:
+def test_a_result_is_kept_as_json(
+    cloud: LocalCloud, answer: Answer, value: object, kept: object
+) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -180,7 +208,9 @@ class Receipt(BaseModel):
     total: Decimal
 
 
-def test_what_a_worker_returns_is_what_the_next_one_takes(cloud: LocalCloud, answer: Answer) -> None:
+def test_what_a_worker_returns_is_what_the_next_one_takes(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -199,7 +229,9 @@ def test_what_a_worker_returns_is_what_the_next_one_takes(cloud: LocalCloud, ans
     assert booked == ["2031-01-02T00:00:00Z", "1.10", paid] == from_model
 
 
-def test_a_worker_that_returns_a_model_runs_once_when_it_is_called_directly_or_told_of_an_end(cloud: LocalCloud) -> None:
+def test_a_worker_that_returns_a_model_runs_once_when_it_is_called_directly_or_told_of_an_end(
+    cloud: LocalCloud,
+) -> None:
     pool = cloud.workpool()
     told: list[str] = []
 

@@ -18,16 +18,25 @@ Answer = Callable[[Workpool, str], Result]
 TWICE = RetryPolicy(max_attempts=2, jitter=False)
 
 
-def run(cloud: LocalCloud, pool: Workpool, worker: Any, args: dict[str, object], **options: Any) -> str:
+def run(
+    cloud: LocalCloud, pool: Workpool, worker: Any, args: dict[str, object], **options: Any
+) -> str:
     timeout = options.pop("timeout", timedelta(seconds=30))
-    work_id = pool.enqueue_action(None, cloud.function(worker, timeout=timeout, takes=options.pop("takes", None)), args, **options)
+    work_id = pool.enqueue_action(
+        None,
+        cloud.function(worker, timeout=timeout, takes=options.pop("takes", None)),
+        args,
+        **options,
+    )
     cloud.run_until_idle()
     return work_id
 
 
 @both_engines
 @pytest.mark.parametrize("decorated", [True, False])
-def test_an_exception_is_a_failure_with_its_class_and_text(cloud: LocalCloud, answer: Answer, decorated: bool) -> None:
+def test_an_exception_is_a_failure_with_its_class_and_text(
+    cloud: LocalCloud, answer: Answer, decorated: bool
+) -> None:
     pool = cloud.workpool()
 
     def fail(*_: object) -> None:
@@ -46,7 +55,9 @@ def test_an_exception_is_a_failure_with_its_class_and_text(cloud: LocalCloud, an
 
 @pytest.mark.parametrize("decorated", [True, False])
 @pytest.mark.parametrize(("retry", "attempts"), [(False, 1), (TWICE, 2)])
-def test_a_timeout_is_a_failure_and_is_retried(cloud: LocalCloud, answer: Answer, decorated: bool, retry: Any, attempts: int) -> None:
+def test_a_timeout_is_a_failure_and_is_retried(
+    cloud: LocalCloud, answer: Answer, decorated: bool, retry: Any, attempts: int
+) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -54,7 +65,9 @@ def test_a_timeout_is_a_failure_and_is_retried(cloud: LocalCloud, answer: Answer
         return None
 
     handler: Any = slow if decorated else lambda event, ctx: None
-    fn = cloud.function(handler, name="slow", timeout=timedelta(seconds=10), takes=timedelta(seconds=60))
+    fn = cloud.function(
+        handler, name="slow", timeout=timedelta(seconds=10), takes=timedelta(seconds=60)
+    )
     work_id = pool.enqueue_action(None, fn, {}, retry=retry)
     cloud.run_until_idle()
 
@@ -62,10 +75,15 @@ def test_a_timeout_is_a_failure_and_is_retried(cloud: LocalCloud, answer: Answer
     assert (result.kind, result.error_type) == ("failed", "timeout")
     deliveries = cloud.invocations(fn)
     assert [each.outcome for each in deliveries] == ["timeout"] * attempts
-    assert all(each.ended_at is not None and each.ended_at - each.started_at == timedelta(seconds=10) for each in deliveries)
+    assert all(
+        each.ended_at is not None and each.ended_at - each.started_at == timedelta(seconds=10)
+        for each in deliveries
+    )
 
 
-def test_a_worker_that_sleeps_beyond_its_timeout_is_ended(cloud: LocalCloud, answer: Answer) -> None:
+def test_a_worker_that_sleeps_beyond_its_timeout_is_ended(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     pool = cloud.workpool()
     after: list[str] = []
 
@@ -82,7 +100,9 @@ def test_a_worker_that_sleeps_beyond_its_timeout_is_ended(cloud: LocalCloud, ans
 
 @pytest.mark.parametrize("decorated", [True, False])
 @pytest.mark.parametrize("code", [0, 1, "bye"])
-def test_system_exit_is_a_failure_and_ends_nothing_else(cloud: LocalCloud, answer: Answer, decorated: bool, code: Any) -> None:
+def test_system_exit_is_a_failure_and_ends_nothing_else(
+    cloud: LocalCloud, answer: Answer, decorated: bool, code: Any
+) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -100,9 +120,13 @@ def test_system_exit_is_a_failure_and_ends_nothing_else(cloud: LocalCloud, answe
 
 
 @pytest.mark.parametrize(
-    "value", [{1, 2}, object(), float("nan"), b"x", {"a": {2: float("inf")}}, 1j], ids=lambda value: type(value).__name__
+    "value",
+    [{1, 2}, object(), float("nan"), b"x", {"a": {2: float("inf")}}, 1j],
+    ids=lambda value: type(value).__name__,
 )
-def test_a_result_that_is_no_json_fails_without_retry(cloud: LocalCloud, answer: Answer, value: object) -> None:
+def test_a_result_that_is_no_json_fails_without_retry(
+    cloud: LocalCloud, answer: Answer, value: object
+) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -113,11 +137,16 @@ def test_a_result_that_is_no_json_fails_without_retry(cloud: LocalCloud, answer:
     work_id = pool.enqueue_action(None, fn, {}, retry=True)
     cloud.run_until_idle()
 
-    assert (answer(pool, work_id).kind, answer(pool, work_id).error_type) == ("failed", "invalid_result")
+    assert (answer(pool, work_id).kind, answer(pool, work_id).error_type) == (
+        "failed",
+        "invalid_result",
+    )
     assert len(cloud.invocations(fn)) == 1
 
 
-def test_a_result_of_an_undecorated_function_that_is_no_json_fails(cloud: LocalCloud, answer: Answer) -> None:
+def test_a_result_of_an_undecorated_function_that_is_no_json_fails(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     pool = cloud.workpool()
 
     work_id = run(cloud, pool, lambda event, ctx: {1, 2}, {})
@@ -126,7 +155,9 @@ def test_a_result_of_an_undecorated_function_that_is_no_json_fails(cloud: LocalC
 
 
 @pytest.mark.parametrize("size", [921_599, 2_000_000])
-def test_a_result_that_is_too_large_fails_the_work_and_no_other(cloud: LocalCloud, answer: Answer, size: int) -> None:
+def test_a_result_that_is_too_large_fails_the_work_and_no_other(
+    cloud: LocalCloud, answer: Answer, size: int
+) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -136,7 +167,10 @@ def test_a_result_that_is_too_large_fails_the_work_and_no_other(cloud: LocalClou
     work_id = run(cloud, pool, give, {"n": size}, retry=True)
     other = run(cloud, pool, give, {"n": 3})
 
-    assert (answer(pool, work_id).kind, answer(pool, work_id).error_type) == ("failed", "invalid_result")
+    assert (answer(pool, work_id).kind, answer(pool, work_id).error_type) == (
+        "failed",
+        "invalid_result",
+    )
     assert answer(pool, other).return_value == "xxx"
 
 
@@ -167,11 +201,16 @@ def test_a_hostile_exception_is_still_a_failure(cloud: LocalCloud, answer: Answe
 
     work_id = run(cloud, pool, fail, {})
 
-    assert (answer(pool, work_id).kind, answer(pool, work_id).error_type) == ("failed", "Unprintable")
+    assert (answer(pool, work_id).kind, answer(pool, work_id).error_type) == (
+        "failed",
+        "Unprintable",
+    )
 
 
 @both_engines
-def test_an_error_text_with_lone_surrogates_is_still_a_failure(cloud: LocalCloud, answer: Answer) -> None:
+def test_an_error_text_with_lone_surrogates_is_still_a_failure(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     pool = cloud.workpool()
 
     @pool.action
@@ -180,10 +219,15 @@ def test_an_error_text_with_lone_surrogates_is_still_a_failure(cloud: LocalCloud
 
     work_id = run(cloud, pool, fail, {})
 
-    assert (answer(pool, work_id).kind, answer(pool, work_id).error_type) == ("failed", "ValueError")
+    assert (answer(pool, work_id).kind, answer(pool, work_id).error_type) == (
+        "failed",
+        "ValueError",
+    )
 
 
-def test_a_function_that_is_not_there_ends_as_not_invocable(cloud: LocalCloud, answer: Answer) -> None:
+def test_a_function_that_is_not_there_ends_as_not_invocable(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     pool = cloud.workpool()
     work_id = pool.enqueue_action(None, "no-such-function", {})
     other = pool.enqueue_action(None, cloud.function(lambda event, ctx: "fine"), {})
@@ -234,10 +278,20 @@ def test_the_work_handle_tells_about_the_attempt(cloud: LocalCloud, answer: Answ
     work_id = run(cloud, pool, look, {"n": 5}, timeout=timedelta(seconds=20))
 
     value: Any = answer(pool, work_id).return_value
-    assert (value["id"], value["attempt"], value["pool"], value["cancel"], value["n"]) == (work_id, 1, "email", False, 5)
+    assert (value["id"], value["attempt"], value["pool"], value["cancel"], value["n"]) == (
+        work_id,
+        1,
+        "email",
+        False,
+        5,
+    )
     assert 18 <= value["before"] <= 21
     assert 3.9 <= value["before"] - value["after"] <= 4.1
-    assert timedelta(seconds=18) <= datetime.fromisoformat(value["deadline"]) - began <= timedelta(seconds=22)
+    assert (
+        timedelta(seconds=18)
+        <= datetime.fromisoformat(value["deadline"]) - began
+        <= timedelta(seconds=22)
+    )
 
 
 def test_sleep_lets_virtual_time_pass_and_others_run(cloud: LocalCloud) -> None:
@@ -254,7 +308,11 @@ def test_sleep_lets_virtual_time_pass_and_others_run(cloud: LocalCloud) -> None:
 
     deliveries = cloud.invocations(fn)
     assert cloud.max_concurrency(fn) == 3
-    assert all(each.ended_at is not None and timedelta(seconds=60) <= each.ended_at - began <= timedelta(seconds=62) for each in deliveries)
+    assert all(
+        each.ended_at is not None
+        and timedelta(seconds=60) <= each.ended_at - began <= timedelta(seconds=62)
+        for each in deliveries
+    )
 
 
 def test_a_worker_may_enqueue_more_work_through_its_pool(cloud: LocalCloud, answer: Answer) -> None:
@@ -288,10 +346,15 @@ def test_one_function_serves_several_pools(cloud: LocalCloud, answer: Answer) ->
     mine, other = first.enqueue_action(None, fn, {}), second.enqueue_action(None, fn, {})
     cloud.run_until_idle()
 
-    assert (answer(first, mine).return_value, answer(second, other).return_value) == ("first", "second")
+    assert (answer(first, mine).return_value, answer(second, other).return_value) == (
+        "first",
+        "second",
+    )
 
 
-def test_a_worker_decorated_for_another_table_reports_to_the_one_in_the_event(cloud: LocalCloud, answer: Answer) -> None:
+def test_a_worker_decorated_for_another_table_reports_to_the_one_in_the_event(
+    cloud: LocalCloud, answer: Answer
+) -> None:
     elsewhere = Workpool("another-table", name="elsewhere")
 
     @elsewhere.action
@@ -310,12 +373,17 @@ def test_an_undecorated_function_gets_its_arguments_as_its_event(cloud: LocalClo
     events: list[Any] = []
 
     def legacy(event: Any, ctx: Any) -> None:
-        events.append((json.loads(json.dumps(event)), ctx.aws_request_id, ctx.get_remaining_time_in_millis()))
+        events.append(
+            (json.loads(json.dumps(event)), ctx.aws_request_id, ctx.get_remaining_time_in_millis())
+        )
 
     run(cloud, pool, legacy, {"to": "a", "n": [1]}, timeout=timedelta(seconds=12))
 
     ((event, request_id, remaining),) = events
-    assert {key: value for key, value in event.items() if key != "_workpool"} == {"to": "a", "n": [1]}
+    assert {key: value for key, value in event.items() if key != "_workpool"} == {
+        "to": "a",
+        "n": [1],
+    }
     assert "_workpool" in event
     assert request_id
     assert 11_000 <= remaining <= 12_000

@@ -53,7 +53,9 @@ def pins(text: str) -> dict[str, Pin]:
         assert match, f"not a pin: {line[:80]!r}"
         name = canonicalize_name(match["name"])
         assert name not in found, f"{name} is pinned twice"
-        extras = frozenset(canonicalize_name(each) for each in (match["extras"] or "").split(",") if each.strip())
+        extras = frozenset(
+            canonicalize_name(each) for each in (match["extras"] or "").split(",") if each.strip()
+        )
         found[name] = Pin(name, match["version"], extras, tuple(re.findall(r"--hash=(\S+)", line)))
     return found
 
@@ -65,13 +67,17 @@ def record() -> dict[str, list[str]]:
 
 
 def holes(
-    roots: Sequence[Requirement], pinned: Mapping[str, Pin], declared: Mapping[str, list[str]], environment: dict[str, str]
+    roots: Sequence[Requirement],
+    pinned: Mapping[str, Pin],
+    declared: Mapping[str, list[str]],
+    environment: dict[str, str],
 ) -> set[str]:
     """Find the requirements of one environment that a lock does not answer: not pinned, pinned elsewhere, or pinned without an extra."""
     return {
         f"{parent} wants {requirement}; the lock has {_shown(pin)}"
         for parent, requirement in _reached(roots, pinned, declared, environment)
-        if (pin := pinned.get(canonicalize_name(requirement.name))) is None or not _answers(pin, requirement)
+        if (pin := pinned.get(canonicalize_name(requirement.name))) is None
+        or not _answers(pin, requirement)
     }
 
 
@@ -88,7 +94,10 @@ def _shown(pin: Pin | None) -> str:
 
 
 def _reached(
-    roots: Sequence[Requirement], pinned: Mapping[str, Pin], declared: Mapping[str, list[str]], environment: dict[str, str]
+    roots: Sequence[Requirement],
+    pinned: Mapping[str, Pin],
+    declared: Mapping[str, list[str]],
+    environment: dict[str, str],
 ) -> Iterator[tuple[str, Requirement]]:
     """Walk from the roots through what the pinned packages declare; each requirement comes with its parent."""
     queue = [("the project", root) for root in roots]
@@ -103,12 +112,16 @@ def _reached(
             continue
         seen.add(key)
         children = map(Requirement, declared[f"{name}=={pin.version}"])
-        queue += [(name, child) for child in children if _applies(child, environment, requirement.extras)]
+        queue += [
+            (name, child) for child in children if _applies(child, environment, requirement.extras)
+        ]
 
 
 def _applies(requirement: Requirement, environment: dict[str, str], extras: set[str]) -> bool:
     marker = requirement.marker
-    return marker is None or any(marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras))
+    return marker is None or any(
+        marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras)
+    )
 
 
 def _listed(path: str) -> tuple[Requirement, ...]:
@@ -120,12 +133,20 @@ def _project() -> tuple[tuple[Requirement, ...], tuple[Requirement, ...]]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     own = tuple(map(Requirement, project["dependencies"]))
-    return own, (*own, *(Requirement(text) for name in ("local", "cli", "dev") for text in extras[name]))
+    return own, (
+        *own,
+        *(Requirement(text) for name in ("local", "cli", "dev") for text in extras[name]),
+    )
 
 
 def _construct() -> tuple[Requirement, ...]:
     command = [sys.executable, "-I", str(ROOT / "tools" / "infra_requirements.py")]
-    return tuple(map(Requirement, subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()))
+    return tuple(
+        map(
+            Requirement,
+            subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines(),
+        )
+    )
 
 
 _OWN, _DEVELOPED = _project()

@@ -28,7 +28,11 @@ def anchors_of(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_links_lead_somewhere(path: Path) -> None:
-    dead = [target for target, _ in LINK.findall(path.read_text(encoding="utf-8")) if not (path.parent / target).exists()]
+    dead = [
+        target
+        for target, _ in LINK.findall(path.read_text(encoding="utf-8"))
+        if not (path.parent / target).exists()
+    ]
 
     assert dead == []
 
@@ -53,7 +57,11 @@ def test_the_index_names_every_page() -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_named_files_exist(path: Path) -> None:
-    missing = [name for name in FILE.findall(path.read_text(encoding="utf-8")) if not (ROOT / name).exists()]
+    missing = [
+        name
+        for name in FILE.findall(path.read_text(encoding="utf-8"))
+        if not (ROOT / name).exists()
+    ]
 
     assert missing == []
 
@@ -70,8 +78,14 @@ def test_decisions_are_numbered_without_a_gap() -> None:
 
 
 def test_the_changelog_opens_with_this_version_or_what_comes_next() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    headings = re.findall(r"^## \[?([^\]\s]+)\]?(.*)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "version"
+    ]
+    headings = re.findall(
+        r"^## \[?([^\]\s]+)\]?(.*)",
+        (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
     released = [name for name, state in headings if name == version or "unreleased" not in state]
 
     assert released[0] == version

@@ -11,7 +11,9 @@ SHIM = ROOT / "tests" / "emulator" / "shim" / "__main__.py"
 def test_the_shim_was_written_for_the_version_that_is_installed() -> None:
     tree = ast.parse(SHIM.read_text(encoding="utf-8"))
     version = next(
-        ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "VERSION"
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "VERSION"
     )
 
     assert f"\nministack=={version} " in LOCK

@@ -11,7 +11,11 @@ PAGE = ROOT / "docs" / "guarantees.md"
 RULE = re.compile(r"\[WP-(\d+)\]")
 KEPT = {
     int(number)
-    for number in re.findall(r"^\* \*\*\[WP-(\d+)\]\*\* \*kept\*", (ROOT / "docs" / "protocol.md").read_text("utf-8"), re.MULTILINE)
+    for number in re.findall(
+        r"^\* \*\*\[WP-(\d+)\]\*\* \*kept\*",
+        (ROOT / "docs" / "protocol.md").read_text("utf-8"),
+        re.MULTILINE,
+    )
 }
 TEST = re.compile(r"\[`(test_\w+)`\]\(([^)]+)\)")
 
@@ -35,7 +39,12 @@ def read_promises() -> list[Promise]:
             continue
         rules = tuple(int(number) for number in RULE.findall(cells[-2]))
         promises.append(
-            Promise(cells[0] or cells[1], rules, cells[-2] == "–", tuple((name, file) for name, file in TEST.findall(cells[-1])))
+            Promise(
+                cells[0] or cells[1],
+                rules,
+                cells[-2] == "–",
+                tuple((name, file) for name, file in TEST.findall(cells[-1])),
+            )
         )
     return promises
 
@@ -48,7 +57,11 @@ def test_a_promise_names_rules_that_are_kept_and_tests_that_exist(promise: Promi
     assert bool(promise.rules) != promise.has_none
     assert set(promise.rules) <= KEPT
     assert promise.tests
-    missing = [name for name, file in promise.tests if f"\ndef {name}(" not in (PAGE.parent / file).resolve().read_text(encoding="utf-8")]
+    missing = [
+        name
+        for name, file in promise.tests
+        if f"\ndef {name}(" not in (PAGE.parent / file).resolve().read_text(encoding="utf-8")
+    ]
     assert missing == []
 
 

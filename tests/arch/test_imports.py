@@ -1,4 +1,7 @@
-"""Importing is cheap: what a cold start need not load, it does not load. Judged by modules, not by time."""
+"""Importing is cheap: what a cold start need not load, it does not load.
+
+Judged by modules, not by time.
+"""
 
 import subprocess
 import sys
@@ -11,7 +14,9 @@ HEAVY = ("aws_lambda_powertools", "boto3", "botocore", "moto", "pydantic", "pyte
 def loaded_by(statement: str) -> set[str]:
     """The heavy packages that a fresh interpreter has loaded after the statement."""
     script = f"import sys\n{statement}\nprint(*[name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     return set(done.stdout.split())
 
 
@@ -48,4 +53,6 @@ def test_decisions_and_steps_load_no_sdk(package: str) -> None:
 
 
 def test_the_local_cloud_leaves_moto_alone_until_it_is_entered() -> None:
-    assert "moto" not in loaded_by("from workpool_aws.local import LocalCloud; LocalCloud(clock='virtual')")
+    assert "moto" not in loaded_by(
+        "from workpool_aws.local import LocalCloud; LocalCloud(clock='virtual')"
+    )

@@ -28,7 +28,9 @@ def recipe(target: str) -> list[str]:
     """The lines that make would run for a target if nothing were there yet."""
     command = [MAKE, "--dry-run", "--always-make", "--no-print-directory", target]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
     return done.stdout.replace("\\\n", " ").splitlines()
 
 
@@ -50,7 +52,9 @@ def test_an_environment_begins_with_the_pinned_installer(environment: str) -> No
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_nothing_is_resolved_or_built_unlocked_when_an_environment_is_made(environment: str) -> None:
+def test_nothing_is_resolved_or_built_unlocked_when_an_environment_is_made(
+    environment: str,
+) -> None:
     for line in installs(recipe(f"{environment}/.installed")):
         assert "--no-deps" in line.split()
         if "--editable" in line.split():
@@ -60,7 +64,11 @@ def test_nothing_is_resolved_or_built_unlocked_when_an_environment_is_made(envir
 
 
 def test_every_environment_that_the_makefile_makes_is_looked_at() -> None:
-    everything = "\n".join(line for target in ("audit", "cdk", "e2e", "infra", "lock", "test") for line in recipe(target))
+    everything = "\n".join(
+        line
+        for target in ("audit", "cdk", "e2e", "infra", "lock", "test")
+        for line in recipe(target)
+    )
 
     assert set(re.findall(r"-m venv ([\w./-]+)", everything)) == set(ENVIRONMENTS)
 
@@ -86,7 +94,10 @@ def test_the_installer_is_one_package_with_no_extra() -> None:
 
 def test_a_tool_is_run_without_the_current_folder() -> None:
     """`-I` keeps a pip.py, a venv.py or a sitecustomize.py of the folder, or of a PYTHONPATH, from being run in place of the tool."""
-    commands = re.findall(r"(?:python|\$\(PYTHON\)\"?) ((?:-\w+ )*)-m (pip|venv|pytest|piptools|ensurepip|pip_audit)\b", MAKEFILE)
+    commands = re.findall(
+        r"(?:python|\$\(PYTHON\)\"?) ((?:-\w+ )*)-m (pip|venv|pytest|piptools|ensurepip|pip_audit)\b",
+        MAKEFILE,
+    )
     bare = [tool for options, tool in commands if "-I" not in options.split()]
 
     assert commands
@@ -101,7 +112,9 @@ def test_packages_of_node_are_the_locked_ones_and_run_nothing_when_installed() -
 
 def test_help_lists_every_target() -> None:
     phony = set(re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[0].split())
-    said = subprocess.run([MAKE, "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [MAKE, "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
 
     assert set(re.findall(r"^  make (\S+) ", said, re.MULTILINE)) == phony
     assert phony == set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, re.MULTILINE))
@@ -109,6 +122,10 @@ def test_help_lists_every_target() -> None:
 
 
 def test_the_pipeline_runs_every_check_of_the_makefile() -> None:
-    steps = re.findall(r"^(?:step|make PYTHON=\"\$python\") (\S+)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
+    steps = re.findall(
+        r"^(?:step|make PYTHON=\"\$python\") (\S+)",
+        (ROOT / ".ci" / "run").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
 
     assert {"check", "test", "sim", "engines", "infra", "e2e"} <= set(steps)

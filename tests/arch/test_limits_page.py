@@ -7,7 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from workpool_aws.adapters import aws, invoke, system
+from workpool_aws.adapters import system
+from workpool_aws.adapters.aws import clients as aws
+from workpool_aws.adapters.aws import invoke
 from workpool_aws.core import limits, payload
 from workpool_aws.model import bounds
 
@@ -22,7 +24,15 @@ MODULES: dict[str, ModuleType] = {
     "system": system,
 }
 QUANTITY = re.compile(r"(?P<number>[\d,.]+)(?: (?P<unit>ms|s|min|hours?|days?|KB|bytes))?\b")
-IN_SECONDS = {"ms": 0.001, "s": 1, "min": 60, "hour": 3_600, "hours": 3_600, "day": 86_400, "days": 86_400}
+IN_SECONDS = {
+    "ms": 0.001,
+    "s": 1,
+    "min": 60,
+    "hour": 3_600,
+    "hours": 3_600,
+    "day": 86_400,
+    "days": 86_400,
+}
 IN_BYTES = {"KB": 1_024, "bytes": 1}
 PACING = {
     "ATTEMPTS_BYTES_MAX",
@@ -90,9 +100,13 @@ PACING = {
     "TRANSACTION_ITEMS_MAX",
     "WATCHDOG_PAGE",
 }
-"""How the library paces itself and cuts what it sends: nothing that a user could run into or would look up."""
+"""How the library paces itself and cuts what it sends: nothing that a user could run into or would
+look up."""
 
-ROWS = [(found["cells"].split("|")[1].strip(), found["module"], found["name"]) for found in ROW.finditer(PAGE)]
+ROWS = [
+    (found["cells"].split("|")[1].strip(), found["module"], found["name"])
+    for found in ROW.finditer(PAGE)
+]
 BOUNDS = {name for name in vars(limits) if name.isupper()}
 
 
@@ -113,7 +127,9 @@ def on_page(cell: str) -> float:
     return number * {**IN_SECONDS, **IN_BYTES}.get(unit, 1)
 
 
-@pytest.mark.parametrize(("cell", "module", "name"), ROWS, ids=[f"{module}.{name}" for _, module, name in ROWS])
+@pytest.mark.parametrize(
+    ("cell", "module", "name"), ROWS, ids=[f"{module}.{name}" for _, module, name in ROWS]
+)
 def test_a_row_says_what_the_code_does(cell: str, module: str, name: str) -> None:
     assert on_page(cell) == pytest.approx(in_code(module, name))
 
@@ -125,7 +141,9 @@ def test_every_row_that_names_a_constant_is_read() -> None:
 def test_no_bound_is_left_out() -> None:
     on_this_page = {name for _, module, name in ROWS if module == "limits"}
 
-    assert BOUNDS - on_this_page == PACING, "a new bound gets its row in docs/limits.md, or joins PACING"
+    assert BOUNDS - on_this_page == PACING, (
+        "a new bound gets its row in docs/limits.md, or joins PACING"
+    )
     assert on_this_page & PACING == set()
 
 
@@ -136,7 +154,10 @@ def test_no_bound_is_left_out() -> None:
         ("less 2 KB", limits.CALLBACK_FRAME_BYTES_MAX // 1024),
         ("| 400 KB |", limits.ITEM_BYTES_MAX // 1024),
         ("| 100 items, 4 MB |", limits.TRANSACTION_ITEMS_MAX),
-        ("four times in all", vars(aws.CLIENT_CONFIGS["dynamodb"])["retries"]["total_max_attempts"]),
+        (
+            "four times in all",
+            vars(aws.CLIENT_CONFIGS["dynamodb"])["retries"]["total_max_attempts"],
+        ),
     ],
 )
 def test_numbers_in_the_text(said: str, value: int) -> None:

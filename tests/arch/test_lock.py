@@ -1,6 +1,7 @@
 """The locks serve every Python and platform that is promised, though each was resolved on one; extras are kept.
 
-They are judged by the requirements that `make lock` recorded of every locked package, so a lock that is not installed here is judged too.
+They are judged by the requirements that `make lock` recorded of every locked package, so a lock
+that is not installed here is judged too.
 """
 
 import json
@@ -13,7 +14,11 @@ from packaging.requirements import Requirement
 from tests.arch.locks import LOCKS, ROOT, Lock, Pin, holes, pins, record
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
-PLATFORMS = [("linux", "Linux", "x86_64"), ("linux", "Linux", "aarch64"), ("darwin", "Darwin", "arm64")]
+PLATFORMS = [
+    ("linux", "Linux", "x86_64"),
+    ("linux", "Linux", "aarch64"),
+    ("darwin", "Darwin", "arm64"),
+]
 ENVIRONMENTS = [
     {
         "python_version": python,
@@ -41,7 +46,11 @@ def test_a_lock_has_no_hole(lock: Lock) -> None:
     pinned = pins(lock.text())
     declared = record()
 
-    assert {hole for environment in ENVIRONMENTS for hole in holes(lock.roots, pinned, declared, environment)} == set()
+    assert {
+        hole
+        for environment in ENVIRONMENTS
+        for hole in holes(lock.roots, pinned, declared, environment)
+    } == set()
 
 
 @pytest.mark.parametrize(
@@ -59,13 +68,20 @@ def test_a_pin_that_loses_its_extra_is_a_hole(lock: Lock, name: str) -> None:
     assert all(f"the lock has {name}==" in hole for hole in found)
 
 
-@pytest.mark.parametrize("wanted", ["b[x]", "b[X]>=1", "b[x,y] ; python_version >= '3.11'", "b[y]>=1"])
+@pytest.mark.parametrize(
+    "wanted", ["b[x]", "b[X]>=1", "b[x,y] ; python_version >= '3.11'", "b[y]>=1"]
+)
 def test_an_extra_is_looked_for_wherever_it_is_asked_for(wanted: str) -> None:
     declared = {"a==1": [wanted], "b==1": ["c ; extra == 'x'", "c ; extra == 'y'"], "c==1": []}
-    bare, whole = (pins(f"a==1 --hash=sha256:0\n{line}==1 --hash=sha256:0\nc==1 --hash=sha256:0") for line in ("b", "b[x,y]"))
+    bare, whole = (
+        pins(f"a==1 --hash=sha256:0\n{line}==1 --hash=sha256:0\nc==1 --hash=sha256:0")
+        for line in ("b", "b[x,y]")
+    )
     roots = (Requirement("a"),)
 
-    assert holes(roots, bare, declared, ENVIRONMENTS[0]) == {f"a wants {Requirement(wanted)}; the lock has b==1"}
+    assert holes(roots, bare, declared, ENVIRONMENTS[0]) == {
+        f"a wants {Requirement(wanted)}; the lock has b==1"
+    }
     assert holes(roots, whole, declared, ENVIRONMENTS[0]) == set()
 
 
@@ -73,7 +89,11 @@ def test_an_extra_is_looked_for_wherever_it_is_asked_for(wanted: str) -> None:
 def test_the_requirements_of_every_pin_are_recorded(lock: Lock) -> None:
     recorded = record()
 
-    missing = [pin.name for pin in pins(lock.text()).values() if f"{pin.name}=={pin.version}" not in recorded]
+    missing = [
+        pin.name
+        for pin in pins(lock.text()).values()
+        if f"{pin.name}=={pin.version}" not in recorded
+    ]
 
     assert missing == [], "`make lock` writes requirements/metadata.json"
 
@@ -106,7 +126,9 @@ def test_every_pin_has_a_hash(lock: Lock) -> None:
     found = pins(lock.text()).values()
 
     assert found
-    assert [pin.name for pin in found if not any(each.startswith("sha256:") for each in pin.hashes)] == []
+    assert [
+        pin.name for pin in found if not any(each.startswith("sha256:") for each in pin.hashes)
+    ] == []
 
 
 @each_lock
@@ -119,14 +141,20 @@ def test_locks_that_are_installed_together_agree() -> None:
         together = installed_together(lock)
         for path in lock.beside:
             first = pins((ROOT / path).read_text(encoding="utf-8"))
-            assert {name for name, pin in first.items() if pin.version != together[name].version} == set()
+            assert {
+                name for name, pin in first.items() if pin.version != together[name].version
+            } == set()
 
 
 def test_the_functions_are_deployed_with_the_versions_that_were_tested() -> None:
     tested = pins((ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8"))
-    deployed = pins((ROOT / "infra/cdk/workpool_cdk/lambda-requirements.txt").read_text(encoding="utf-8"))
+    deployed = pins(
+        (ROOT / "infra/cdk/workpool_cdk/lambda-requirements.txt").read_text(encoding="utf-8")
+    )
 
-    assert {name: pin.version for name, pin in deployed.items()} == {name: tested[name].version for name in deployed}
+    assert {name: pin.version for name, pin in deployed.items()} == {
+        name: tested[name].version for name in deployed
+    }
 
 
 def test_every_lock_of_the_repository_is_judged() -> None:
@@ -134,23 +162,34 @@ def test_every_lock_of_the_repository_is_judged() -> None:
         str(path.relative_to(ROOT))
         for folder in ("requirements", "infra/cdk", "tools", "examples")
         for path in (ROOT / folder).rglob("*.txt")
-        if not {"node_modules", "cdk.out"} & set(path.parts) and "--hash=" in path.read_text(encoding="utf-8")
+        if not {"node_modules", "cdk.out"} & set(path.parts)
+        and "--hash=" in path.read_text(encoding="utf-8")
     }
 
-    assert hashed == {lock.path for lock in LOCKS} | {"infra/cdk/workpool_cdk/installer-requirements.txt"}
+    assert hashed == {lock.path for lock in LOCKS} | {
+        "infra/cdk/workpool_cdk/installer-requirements.txt"
+    }
 
 
 def test_the_construct_bundles_with_the_same_installer() -> None:
     """It is published without the folder of the locks, so it has a copy."""
     copied = ROOT / "infra" / "cdk" / "workpool_cdk" / "installer-requirements.txt"
 
-    assert copied.read_text(encoding="utf-8") == (ROOT / "requirements" / "installer.txt").read_text(encoding="utf-8")
+    assert copied.read_text(encoding="utf-8") == (
+        ROOT / "requirements" / "installer.txt"
+    ).read_text(encoding="utf-8")
 
 
 def test_what_comes_from_npm_is_locked_with_hashes() -> None:
     lock = json.loads((ROOT / "infra/cdk/package-lock.json").read_text(encoding="utf-8"))
-    wanted = json.loads((ROOT / "infra/cdk/package.json").read_text(encoding="utf-8"))["devDependencies"]
+    wanted = json.loads((ROOT / "infra/cdk/package.json").read_text(encoding="utf-8"))[
+        "devDependencies"
+    ]
     packages = {path: each for path, each in lock["packages"].items() if path}
 
-    assert [path for path, each in packages.items() if not each.get("integrity", "").startswith("sha512-")] == []
+    assert [
+        path
+        for path, each in packages.items()
+        if not each.get("integrity", "").startswith("sha512-")
+    ] == []
     assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted

@@ -6,7 +6,21 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "workpool_aws"
-VERBS = ("call ", "do ", "give ", "it ", "name ", "nothing", "only ", "put ", "say ", "these ", "this ", "use ", "you ")
+VERBS = (
+    "call ",
+    "do ",
+    "give ",
+    "it ",
+    "name ",
+    "nothing",
+    "only ",
+    "put ",
+    "say ",
+    "these ",
+    "this ",
+    "use ",
+    "you ",
+)
 
 
 def messages() -> list[tuple[str, str]]:
@@ -14,9 +28,19 @@ def messages() -> list[tuple[str, str]]:
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "UsageError":
-                texts = [one.value for one in ast.walk(node.args[2]) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-                found += [(f"{path.relative_to(PACKAGE)}:{node.lineno}", text) for text in texts[:1]]
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "UsageError"
+            ):
+                texts = [
+                    one.value
+                    for one in ast.walk(node.args[2])
+                    if isinstance(one, ast.Constant) and isinstance(one.value, str)
+                ]
+                found += [
+                    (f"{path.relative_to(PACKAGE)}:{node.lineno}", text) for text in texts[:1]
+                ]
     return found
 
 

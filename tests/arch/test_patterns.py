@@ -1,6 +1,7 @@
 """No regular expression of the package can run away [WP-12].
 
-None repeats what repeats, none takes long for the texts that keep it busiest, and none is made where this cannot see it.
+None repeats what repeats, none takes long for the texts that keep it busiest, and none is made
+where this cannot see it.
 """
 
 from __future__ import annotations
@@ -32,10 +33,17 @@ SYNTAX: Any = importlib.import_module("re._constants")
 
 def patterns() -> dict[str, re.Pattern[str]]:
     """Every compiled pattern of a module, by its name."""
-    names = [each.name for each in pkgutil.walk_packages(workpool_aws.__path__, "workpool_aws.") if not each.name.endswith("__main__")]
+    names = [
+        each.name
+        for each in pkgutil.walk_packages(workpool_aws.__path__, "workpool_aws.")
+        if not each.name.endswith("__main__")
+    ]
     modules = {name: importlib.import_module(name) for name in names}
     return {
-        f"{name}:{key}": value for name, module in modules.items() for key, value in vars(module).items() if isinstance(value, re.Pattern)
+        f"{name}:{key}": value
+        for name, module in modules.items()
+        for key, value in vars(module).items()
+        if isinstance(value, re.Pattern)
     }
 
 
@@ -66,7 +74,10 @@ def inside(operator: Any, argument: Any) -> list[Any]:
 
 def runs_away(pattern: str, flags: int = 0) -> bool:
     parsed = PARSER.parse(pattern, flags)
-    return any(most > FEW and any(again > FEW for again, _ in repeats(inner)) for most, inner in repeats(parsed))
+    return any(
+        most > FEW and any(again > FEW for again, _ in repeats(inner))
+        for most, inner in repeats(parsed)
+    )
 
 
 @pytest.mark.parametrize("name", PATTERNS)
@@ -130,7 +141,10 @@ def _text_of_one(operator: Any, argument: Any, count: Callable[[int, int], int])
     if operator is SYNTAX.LITERAL:
         return chr(argument)
     if operator is SYNTAX.IN:
-        return next((each for each in map(chr, range(32, 0x3000)) if re.fullmatch(_set_of(argument), each)), "a")
+        return next(
+            (each for each in map(chr, range(32, 0x3000)) if re.fullmatch(_set_of(argument), each)),
+            "a",
+        )
     if operator in {SYNTAX.MAX_REPEAT, SYNTAX.MIN_REPEAT, SYNTAX.POSSESSIVE_REPEAT}:
         least, most, inner = argument
         return text_of(inner, count) * count(least, most)
@@ -142,7 +156,12 @@ def _text_of_one(operator: Any, argument: Any, count: Callable[[int, int], int])
 
 
 def _set_of(members: Any) -> re.Pattern[str]:
-    classes = {SYNTAX.CATEGORY_DIGIT: r"\d", SYNTAX.CATEGORY_WORD: r"\w", SYNTAX.CATEGORY_SPACE: r"\s", SYNTAX.CATEGORY_NOT_SPACE: r"\S"}
+    classes = {
+        SYNTAX.CATEGORY_DIGIT: r"\d",
+        SYNTAX.CATEGORY_WORD: r"\w",
+        SYNTAX.CATEGORY_SPACE: r"\s",
+        SYNTAX.CATEGORY_NOT_SPACE: r"\S",
+    }
     parts = [
         "^"
         if operator is SYNTAX.NEGATE
@@ -173,18 +192,35 @@ def test_no_pattern_is_kept_busy_by_what_nearly_fits(name: str) -> None:
         keep_busy(PATTERNS[name])
 
 
-@pytest.mark.parametrize("pattern", [r"([0-9a-z]{1,12}):((?:[0-9]{1,3}x[0-9]{1,12},?)*)", r"(a+)+b", r"a*a*a*a*b"])
+@pytest.mark.parametrize(
+    "pattern", [r"([0-9a-z]{1,12}):((?:[0-9]{1,3}x[0-9]{1,12},?)*)", r"(a+)+b", r"a*a*a*a*b"]
+)
 def test_one_that_runs_away_would_be_ended(pattern: str) -> None:
     with pytest.raises(RunsAway), bounded(CPU_S / 10):
         keep_busy(re.compile(pattern))
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_every_pattern_is_a_constant_of_its_module(path: Path) -> None:
     """One that is made inside a function, or handed to `re.match` as a text, would not be looked at above."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    inner = [node for outer in ast.walk(tree) if isinstance(outer, ast.FunctionDef | ast.Lambda) for node in ast.walk(outer)]
-    calls = [node.func for node in inner if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    made = [call.attr for call in calls if isinstance(call.value, ast.Name) and call.value.id == "re" and call.attr != "escape"]
+    inner = [
+        node
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.FunctionDef | ast.Lambda)
+        for node in ast.walk(outer)
+    ]
+    calls = [
+        node.func
+        for node in inner
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    made = [
+        call.attr
+        for call in calls
+        if isinstance(call.value, ast.Name) and call.value.id == "re" and call.attr != "escape"
+    ]
 
     assert made == []

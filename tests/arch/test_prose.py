@@ -13,7 +13,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "workpool_aws"
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/*.md"), *ROOT.glob("infra/cdk/*.md")])
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("examples/*/*.md"),
+        *ROOT.glob("infra/cdk/*.md"),
+    ]
+)
 DOCUMENTS_NOT_YET = {
     "docs/architecture.md",
     "docs/demo.md",
@@ -33,9 +40,15 @@ DOCUMENTS_NOT_YET = {
 }
 """Documents that do not follow the rules yet. The set only shrinks."""
 
-ROOMS = sorted({path.relative_to(PACKAGE).parts[0] if path.parent != PACKAGE else "." for path in PACKAGE.rglob("*.py")})
+ROOMS = sorted(
+    {
+        path.relative_to(PACKAGE).parts[0] if path.parent != PACKAGE else "."
+        for path in PACKAGE.rglob("*.py")
+    }
+)
 ROOMS_NOT_YET = set(ROOMS)
-"""Folders of the package, and `.` for its root, that do not follow the rules yet. The set only shrinks."""
+"""Folders of the package, and `.` for its root, that do not follow the rules yet. The set only
+shrinks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +81,11 @@ WORDS = (
     _rule("tell", r"\b(?:tells?|told|telling)\b", "name the act: reports, logs, notifies, shows"),
     _rule("nobody", r"\b(?:no|some|any)body\b", "name the agent: the loop, a caller, a person"),
     _rule("whoever", r"\bwho(?:m|ever|mever|se[a-z]*ever)\b|\bby whom\b", "name the agent"),
-    _rule("archaic", r"\b(?:anew|as ever|hence|thereof|therein|wherein)\b", "say *again*, *as usual*, *therefore*"),
+    _rule(
+        "archaic",
+        r"\b(?:anew|as ever|hence|thereof|therein|wherein)\b",
+        "say *again*, *as usual*, *therefore*",
+    ),
     _rule("None means", r"\b(?-i:None): ", "say *`None` means*, or *Defaults to*"),
 )
 OPENINGS = re.compile(r"(?:What|Whether|Whom|Whose|Who|How|Where|Owns|None)\b")
@@ -115,7 +132,11 @@ def docstrings_of(tree: ast.Module) -> Iterator[str]:
     """Docstrings of modules, classes and functions, and the strings below fields and constants."""
     for node in ast.walk(tree):
         for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant) and isinstance(child.value.value, str):
+            if (
+                isinstance(child, ast.Expr)
+                and isinstance(child.value, ast.Constant)
+                and isinstance(child.value.value, str)
+            ):
                 yield child.value.value
 
 
@@ -140,17 +161,23 @@ def modules_of(room: str) -> list[Path]:
     return sorted(PACKAGE.glob("*.py") if room == "." else (PACKAGE / room).rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", [path for path in DOCUMENTS if name_of(path) not in DOCUMENTS_NOT_YET], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [path for path in DOCUMENTS if name_of(path) not in DOCUMENTS_NOT_YET], ids=name_of
+)
 def test_a_document_uses_the_words_of_the_house(path: Path) -> None:
     assert broken_words(prose_of(path.read_text(encoding="utf-8"))) == []
 
 
-@pytest.mark.parametrize("path", [path for path in DOCUMENTS if name_of(path) not in DOCUMENTS_NOT_YET], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [path for path in DOCUMENTS if name_of(path) not in DOCUMENTS_NOT_YET], ids=name_of
+)
 def test_a_sentence_of_a_document_has_at_most_one_colon(path: Path) -> None:
     assert colon_chains(prose_of(path.read_text(encoding="utf-8"))) == []
 
 
-@pytest.mark.parametrize("path", [path for path in DOCUMENTS if name_of(path) not in DOCUMENTS_NOT_YET], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [path for path in DOCUMENTS if name_of(path) not in DOCUMENTS_NOT_YET], ids=name_of
+)
 def test_a_heading_names_its_subject(path: Path) -> None:
     headings = re.findall(r"^#+ (.+)$", prose_of(path.read_text(encoding="utf-8")), re.MULTILINE)
 
@@ -175,7 +202,10 @@ def test_docstrings_and_comments_of_a_room_use_the_words_of_the_house(room: str)
     broken = [
         f"{name_of(path)}: {fault}"
         for path in modules_of(room)
-        for text in (*docstrings_of(ast.parse(path.read_text(encoding="utf-8"))), *comments_of(path))
+        for text in (
+            *docstrings_of(ast.parse(path.read_text(encoding="utf-8"))),
+            *comments_of(path),
+        )
         for fault in broken_words(without_examples(text))
     ]
 
@@ -207,11 +237,19 @@ def test_the_word_rules_notice(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["A work item waits.", "The function that does the work.", "How it works.", "It works, on aliases.", "`None` means no limit."],
+    [
+        "A work item waits.",
+        "The function that does the work.",
+        "How it works.",
+        "It works, on aliases.",
+        "`None` means no limit.",
+    ],
 )
 def test_the_word_rules_let_pass(text: str) -> None:
     assert broken_words(text) == []
 
 
 def test_a_chain_of_colons_is_noticed() -> None:
-    assert colon_chains("One: two: three.\n\n* A list: its item.\n* Another: its item.") == ["One: two: three."]
+    assert colon_chains("One: two: three.\n\n* A list: its item.\n* Another: its item.") == [
+        "One: two: three."
+    ]

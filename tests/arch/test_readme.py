@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 MARK = "<!-- runnable -->"
 RUNNABLE = re.compile(
-    r"^<!-- runnable -->\n```python\n(?P<code>.*?)^```\n+(?:It prints:\n+)?```text\n(?P<printed>.*?)^```", re.MULTILINE | re.DOTALL
+    r"^<!-- runnable -->\n```python\n(?P<code>.*?)^```\n+(?:It prints:\n+)?```text\n(?P<printed>.*?)^```",
+    re.MULTILINE | re.DOTALL,
 )
 EXAMPLES = [
     pytest.param(path, found["code"], found["printed"], id=f"{path.name}-{number}")

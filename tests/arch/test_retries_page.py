@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from workpool_aws import RetryPolicy
-from workpool_aws.adapters.invoke import EVENT_AGE_MS_MAX, LIMITS_KEPT_MS, TIMEOUT_MS_MAX
+from workpool_aws.adapters.aws.invoke import EVENT_AGE_MS_MAX, LIMITS_KEPT_MS, TIMEOUT_MS_MAX
 from workpool_aws.core import limits
 from workpool_aws.core.callback import first_owed, next_look, next_try
-from workpool_aws.core.retry import backoff_ms, put_back_delay_ms, retry_delay_ms
+from workpool_aws.core.report.retry import backoff_ms, put_back_delay_ms, retry_delay_ms
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.loop import Owed
+from workpool_aws.model.loop import PendingCallback
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.work import CallbackState
 
@@ -57,22 +57,31 @@ def test_the_default_policys_delays() -> None:
         found = re.fullmatch(r"([\d.]+)(?: (ms|s))? to ([\d.]+) (ms|s)", jittered)
         assert found is not None
         low, low_unit, high, high_unit = found.groups()
-        shown.append((int(retry), ms(*delay.split()), ms(low, low_unit or high_unit), ms(high, high_unit)))
+        shown.append(
+            (int(retry), ms(*delay.split()), ms(low, low_unit or high_unit), ms(high, high_unit))
+        )
 
     def waits(retries: int, jitter: float) -> int:
         return backoff_ms(policy, retries=retries, jitter=jitter)
 
-    assert shown == [(n + 1, waits(n, 0.5), waits(n, 0), waits(n, ALMOST_ONE)) for n in range(policy.max_attempts - 1)]
+    assert shown == [
+        (n + 1, waits(n, 0.5), waits(n, 0), waits(n, ALMOST_ONE))
+        for n in range(policy.max_attempts - 1)
+    ]
 
 
 def test_the_timeline_of_the_example() -> None:
-    policy = RetryPolicy(max_attempts=5, initial_backoff=timedelta(seconds=10), base=3, jitter=False)
+    policy = RetryPolicy(
+        max_attempts=5, initial_backoff=timedelta(seconds=10), base=3, jitter=False
+    )
     busy = Report(kind=ReportKind.FAILED, error="busy", error_type="ConnectionError")
     later = Report(kind=ReportKind.FAILED, error="", error_type="RetryLater", delay_ms=120_000)
     rows = table_after("attempt 5 at 280 s")
 
     at = 0
-    for attempt, (report, lasts_s) in enumerate([(busy, 0), (busy, 0), (busy, 30), (later, 0), (None, 0)], start=1):
+    for attempt, (report, lasts_s) in enumerate(
+        [(busy, 0), (busy, 0), (busy, 30), (later, 0), (None, 0)], start=1
+    ):
         row = rows[attempt - 1]
         assert (row[0], seconds(row[1]), seconds(row[2])) == (str(attempt), at, at + lasts_s)
         if report is None:
@@ -108,20 +117,22 @@ def test_the_refusals_before_a_missing_function_is_given_up() -> None:
 
 def test_the_table_of_a_callbacks_tries() -> None:
     rows = table_after("| try of the loop")
-    owed, at, tries = Owed(A_WORK, EpochMs(0)), 0, {}
+    owed, at, tries = PendingCallback(A_WORK, EpochMs(0)), 0, {}
     for number in range(1, limits.CALLBACK_TRIES_MAX + 1):
         owed = next_try(owed, EpochMs(at))
         tries[str(number)] = (at // 1000, (owed.at - at) // 1000)
         at = owed.at
 
-    assert [(number, seconds(after), seconds(wait)) for number, after, wait in rows[:-1]] == [(row[0], *tries[row[0]]) for row in rows[:-1]]
+    assert [(number, seconds(after), seconds(wait)) for number, after, wait in rows[:-1]] == [
+        (row[0], *tries[row[0]]) for row in rows[:-1]
+    ]
     assert seconds(rows[-1][1]) * 1000 == at
     assert rows[-2][0] == str(limits.CALLBACK_TRIES_MAX)
 
 
 def test_the_looks_at_a_sent_callback() -> None:
     window_ms, now = 906_000, EpochMs(0)
-    owed: Owed | None = first_owed(A_WORK, CallbackState.SENT, now)
+    owed: PendingCallback | None = first_owed(A_WORK, CallbackState.SENT, now)
     looks: list[str] = []
     while owed is not None and len(looks) < 4:
         looks.append(f"{owed.at / 1000:g}")

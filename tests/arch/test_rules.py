@@ -10,9 +10,12 @@ ROOT = Path(__file__).parents[2]
 PROTOCOL = ROOT / "docs" / "protocol.md"
 TAG = re.compile(r"\[WP-(\d+)\]|\[WP-\d+(?:, WP-\d+)+\]")
 RULE = re.compile(
-    r"^\* \*\*\[WP-(?P<number>\d+)\]\*\* \*(?P<state>kept|not yet)\*(?P<text>.*?)(?=^\* \*\*\[WP-|^#|\Z)", re.MULTILINE | re.DOTALL
+    r"^\* \*\*\[WP-(?P<number>\d+)\]\*\* \*(?P<state>kept|not yet)\*(?P<text>.*?)(?=^\* \*\*\[WP-|^#|\Z)",
+    re.MULTILINE | re.DOTALL,
 )
-KEPT_BY = re.compile(r"Kept by (?P<files>.*?)\. Shown by (?P<tests>.*?)\.$", re.DOTALL | re.MULTILINE)
+KEPT_BY = re.compile(
+    r"Kept by (?P<files>.*?)\. Shown by (?P<tests>.*?)\.$", re.DOTALL | re.MULTILINE
+)
 PATH = re.compile(r"`([\w/]+\.py)`")
 
 
@@ -30,12 +33,18 @@ def read_rules() -> dict[int, Rule]:
         where = KEPT_BY.search(found["text"])
         code = tuple(PATH.findall(where["files"])) if where else ()
         tests = tuple(PATH.findall(where["tests"])) if where else ()
-        rules[int(found["number"])] = Rule(int(found["number"]), found["state"] == "kept", code, tests)
+        rules[int(found["number"])] = Rule(
+            int(found["number"]), found["state"] == "kept", code, tests
+        )
     return rules
 
 
 def tags_in(text: str) -> set[int]:
-    return {int(number) for found in TAG.finditer(text) for number in re.findall(r"WP-(\d+)", found.group())}
+    return {
+        int(number)
+        for found in TAG.finditer(text)
+        for number in re.findall(r"WP-(\d+)", found.group())
+    }
 
 
 def tags_under(folder: str, *, but: Path | None = None) -> set[int]:
@@ -59,14 +68,22 @@ def test_the_tests_tag_exactly_the_rules_that_are_kept() -> None:
     assert tags_under("tests", but=Path(__file__)) == KEPT
 
 
-@pytest.mark.parametrize("rule", [RULES[number] for number in sorted(KEPT)], ids=lambda rule: f"WP-{rule.number}")
+@pytest.mark.parametrize(
+    "rule", [RULES[number] for number in sorted(KEPT)], ids=lambda rule: f"WP-{rule.number}"
+)
 def test_a_kept_rule_names_files_that_carry_its_tag(rule: Rule) -> None:
     assert rule.code
     assert rule.tests
-    untagged = [path for path in (*rule.code, *rule.tests) if rule.number not in tags_in((ROOT / path).read_text(encoding="utf-8"))]
+    untagged = [
+        path
+        for path in (*rule.code, *rule.tests)
+        if rule.number not in tags_in((ROOT / path).read_text(encoding="utf-8"))
+    ]
     assert untagged == []
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES.values() if not rule.kept], ids=lambda rule: f"WP-{rule.number}")
+@pytest.mark.parametrize(
+    "rule", [rule for rule in RULES.values() if not rule.kept], ids=lambda rule: f"WP-{rule.number}"
+)
 def test_a_rule_that_is_not_kept_yet_claims_no_file(rule: Rule) -> None:
     assert (rule.code, rule.tests) == ((), ())

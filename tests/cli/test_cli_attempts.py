@@ -29,7 +29,9 @@ def work_id(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield made
 
 
-def test_ls_shows_the_latest_error_of_a_retrying_work_item_on_one_line(work_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ls_shows_the_latest_error_of_a_retrying_work_item_on_one_line(
+    work_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["ls"]) == 0
 
     [_, line] = capsys.readouterr().out.splitlines()
@@ -46,11 +48,19 @@ def test_show_lists_the_attempts(work_id: str, capsys: pytest.CaptureFixture[str
     assert not {"\x1b", "\u202e"} & set(line)
 
 
-def test_json_has_the_attempts_as_they_are(work_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_the_attempts_as_they_are(
+    work_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["ls", "--json"]) == 0
 
     [item] = json.loads(capsys.readouterr().out)["items"]
     [attempt] = item["attempts"]
     assert item["last_error"] == attempt["error"] == "no\x1b[31m answer\nfrom \u202eserver"
-    assert (attempt["number"], attempt["outcome"], attempt["error_type"]) == (1, "failed", "ConnectionError")
-    assert attempt["started_at"] < attempt["ended_at"] or attempt["started_at"] == attempt["ended_at"]
+    assert (attempt["number"], attempt["outcome"], attempt["error_type"]) == (
+        1,
+        "failed",
+        "ConnectionError",
+    )
+    assert (
+        attempt["started_at"] < attempt["ended_at"] or attempt["started_at"] == attempt["ended_at"]
+    )

@@ -19,7 +19,7 @@ from workpool_aws import RetryPolicy, Workpool
 from workpool_aws.cli.main import main
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import Work
+from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import Put
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 \u202eevil\u2066 \x9b31m\nforged  row\r\u2028line\u200b\U000e0041 [red]markup[/red]"
@@ -47,7 +47,9 @@ def boom(event: dict[str, Any], _: object) -> None:
 def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool("email", max_parallelism=4)
-        good = pool.enqueue_action(None, cloud.function(lambda event, _: HOSTILE, name="good"), {"text": HOSTILE})
+        good = pool.enqueue_action(
+            None, cloud.function(lambda event, _: HOSTILE, name="good"), {"text": HOSTILE}
+        )
         bad = pool.enqueue_action(None, cloud.function(boom, name="bad"), {"n": 1})
         cloud.run_until_idle()
         later = pool.enqueue_action(None, "later", {}, run_after=timedelta(days=1))
@@ -65,17 +67,24 @@ def is_plain(text: str) -> bool:
     [["pause"], ["resume"], ["limit"], ["limit", "3"], ["limit", "--reset"], ["stats"], ["ls"], ["show", "x"], ["cancel", "--all", "--yes"],
      ["cancel", "x", "--yes"], ["redrive", "--all", "--yes"], ["redrive", "x", "--yes"]],
 )  # fmt: skip
-def test_an_unknown_pool_is_code_3_and_names_near_misses(scene: Scene, argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_pool_is_code_3_and_names_near_misses(
+    scene: Scene, argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([*argv, "--pool", "emial"]) == 3
 
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err == f"workpool {argv[0]}: error: no pool emial is known in table workpool-local; did you mean email?\n"
+    assert (
+        said.err
+        == f"workpool {argv[0]}: error: no pool emial is known in table workpool-local; did you mean email?\n"
+    )
     assert main(["pools", "--json"]) == 0
     assert [pool["name"] for pool in json.loads(capsys.readouterr().out)["pools"]] == ["email"]
 
 
-def test_an_unknown_pool_that_is_like_none_names_some(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_pool_that_is_like_none_names_some(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     for n in range(7):
         scene.cloud.workpool(f"p{n}").enqueue_action(None, "later", {}, run_after=timedelta(days=1))
 
@@ -87,19 +96,26 @@ def test_an_unknown_pool_that_is_like_none_names_some(scene: Scene, capsys: pyte
 def test_a_table_without_pools_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     with LocalCloud(engine="memory") as cloud:
         assert main(["ls", "--table", cloud.table]) == 3
-        assert capsys.readouterr().err == "workpool ls: error: no pool default is known in table workpool-local; it has none yet\n"
+        assert (
+            capsys.readouterr().err
+            == "workpool ls: error: no pool default is known in table workpool-local; it has none yet\n"
+        )
         assert main(["pools", "--table", cloud.table]) == 0
         assert capsys.readouterr().out.split() == ["pool", "limit", "set", "by", "loop"]
 
 
-def test_a_pool_may_be_paused_before_its_first_work(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pool_may_be_paused_before_its_first_work(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["pause", "--pool", "soon", "--new"]) == 0
     assert main(["limit", "--pool", "soon"]) == 0
 
     assert "in force  0 at a time (paused)" in capsys.readouterr().out
 
 
-def test_pools_are_listed_with_their_limits(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pools_are_listed_with_their_limits(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     scene.cloud.workpool("a").enqueue_action(None, "later", {}, run_after=timedelta(days=1))
     main(["pause", "--pool", "a"])
     capsys.readouterr()
@@ -114,18 +130,32 @@ def test_pools_are_listed_with_their_limits(scene: Scene, capsys: pytest.Capture
     ]
     assert main(["pools", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)["pools"]
-    assert [(one["name"], one["max_parallelism"], one["paused"]) for one in said] == [("a", 0, True), ("email", 4, False)]
+    assert [(one["name"], one["max_parallelism"], one["paused"]) for one in said] == [
+        ("a", 0, True),
+        ("email", 4, False),
+    ]
 
 
-@pytest.mark.parametrize(("state", "wanted"), [("failed", [1]), ("success", [0]), ("canceled", []), ("finished", [0, 1]), ("pending", [2])])
-def test_every_state_that_ls_prints_is_a_filter(scene: Scene, state: str, wanted: list[int], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("state", "wanted"),
+    [("failed", [1]), ("success", [0]), ("canceled", []), ("finished", [0, 1]), ("pending", [2])],
+)
+def test_every_state_that_ls_prints_is_a_filter(
+    scene: Scene, state: str, wanted: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["ls", "--state", state, "--json"]) == 0
 
-    assert [one["work_id"] for one in json.loads(capsys.readouterr().out)["items"]] == [scene.ids[index] for index in wanted]
+    assert [one["work_id"] for one in json.loads(capsys.readouterr().out)["items"]] == [
+        scene.ids[index] for index in wanted
+    ]
 
 
-def test_a_page_of_one_outcome_goes_on_where_it_ended(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    more = [scene.pool.enqueue_action(None, name, {}) for name in ("good", "bad", "good", "bad", "bad")]
+def test_a_page_of_one_outcome_goes_on_where_it_ended(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = [
+        scene.pool.enqueue_action(None, name, {}) for name in ("good", "bad", "good", "bad", "bad")
+    ]
     scene.cloud.advance(timedelta(minutes=1))
     found, after = [], []
     for _ in range(9):
@@ -139,13 +169,20 @@ def test_a_page_of_one_outcome_goes_on_where_it_ended(scene: Scene, capsys: pyte
     assert found == [scene.ids[1], more[1], more[3], more[4]]
 
 
-def test_an_unknown_state_is_refused_with_the_list(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_state_is_refused_with_the_list(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["ls", "--state", "done"]) == 2
 
-    assert "--state: must be one of pending, running, finished, success, failed, canceled, dead; got 'done'" in capsys.readouterr().err
+    assert (
+        "--state: must be one of pending, running, finished, success, failed, canceled, dead; got 'done'"
+        in capsys.readouterr().err
+    )
 
 
-def test_names_in_json_are_those_of_python(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_in_json_are_those_of_python(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["ls", "--json"])
     listed = json.loads(capsys.readouterr().out)["items"][0]
     main(["show", scene.ids[0], "--json"])
@@ -156,7 +193,9 @@ def test_names_in_json_are_those_of_python(scene: Scene, capsys: pytest.CaptureF
     assert {"work_id", "target"} <= set(listed) & set(shown)
 
 
-def test_a_pending_work_after_cancel_all_says_so(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pending_work_after_cancel_all_says_so(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["cancel", "--all", "--yes"]) == 0
     assert main(["ls", "--state", "pending"]) == 0
     assert "pending, cancel requested" in capsys.readouterr().out
@@ -165,7 +204,9 @@ def test_a_pending_work_after_cancel_all_says_so(scene: Scene, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("columns", [80, 140])
-def test_a_terminal_shows_names_of_functions(scene: Scene, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_names_of_functions(
+    scene: Scene, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     screen = Screen()
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -188,16 +229,32 @@ def test_wide_shows_all(scene: Scene, capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.parametrize("rich", [False, True], ids=["plain", "rich"])
 @pytest.mark.parametrize(
-    "argv", [["ls"], ["ls", "--wide"], ["show", 0], ["show", 1], ["show", 0, "--args", "--result"], ["ls", "--json"], ["pools"], ["limit"]]
+    "argv",
+    [
+        ["ls"],
+        ["ls", "--wide"],
+        ["show", 0],
+        ["show", 1],
+        ["show", 0, "--args", "--result"],
+        ["ls", "--json"],
+        ["pools"],
+        ["limit"],
+    ],
 )
 def test_hostile_text_is_shown_as_text(
-    scene: Scene, argv: list[Any], rich: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    scene: Scene,
+    argv: list[Any],
+    rich: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     store = scene.pool._ports.store
     for work_id in scene.ids:
         work = store.get(WorkRef("email", work_id))
-        assert isinstance(work, Work)
-        store.write(Put(replace(work, target=HOSTILE, link=HOSTILE, error=HOSTILE, error_type=HOSTILE)))
+        assert isinstance(work, WorkItem)
+        store.write(
+            Put(replace(work, target=HOSTILE, link=HOSTILE, error=HOSTILE, error_type=HOSTILE))
+        )
     screen = Screen()
     if rich:
         monkeypatch.setattr(sys, "stdout", screen)
@@ -220,7 +277,9 @@ def test_hostile_text_is_shown_as_text(
      ["ls", "--profile", HOSTILE], ["demo", "--engine", HOSTILE]],
     ids=str,
 )  # fmt: skip
-def test_hostile_options_are_answered_in_one_line(scene: Scene, argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_hostile_options_are_answered_in_one_line(
+    scene: Scene, argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     main(argv)
 
     said = capsys.readouterr()
@@ -228,12 +287,27 @@ def test_hostile_options_are_answered_in_one_line(scene: Scene, argv: list[str],
 
 
 def run(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "100", "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}
-    for name in ("WORKPOOL_TABLE", "WORKPOOL_POOL", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"):
+    environment = {
+        **os.environ,
+        "COLUMNS": "100",
+        "AWS_CONFIG_FILE": "/nowhere",
+        "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
+    }
+    for name in (
+        "WORKPOOL_TABLE",
+        "WORKPOOL_POOL",
+        "AWS_PROFILE",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+    ):
         environment.pop(name, None)
     environment |= options.pop("env", {})
     return subprocess.run(
-        [sys.executable, "-m", "workpool_aws", *argv], text=True, check=False, env=environment, **{"stderr": subprocess.PIPE, **options}
+        [sys.executable, "-m", "workpool_aws", *argv],
+        text=True,
+        check=False,
+        env=environment,
+        **{"stderr": subprocess.PIPE, **options},
     )
 
 
@@ -256,9 +330,14 @@ def test_a_full_device_is_one_line_and_code_1(argv: list[str]) -> None:
 
 def test_a_closed_output_is_one_line_and_code_1() -> None:
     command = f"{sys.executable} -m workpool_aws --help >&-"
-    done = subprocess.run(["/bin/sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False
+    )
 
-    assert (done.returncode, done.stderr) == (1, "workpool: error: the answer cannot be written: standard output is closed\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "workpool: error: the answer cannot be written: standard output is closed\n",
+    )
 
 
 def test_a_reader_that_has_gone_is_no_traceback() -> None:
@@ -273,13 +352,23 @@ def test_a_reader_that_has_gone_is_no_traceback() -> None:
 
 
 def test_closed_and_full_stderr_leave_the_exit_code() -> None:
-    done = subprocess.run(["/bin/sh", "-c", f"{sys.executable} -m workpool_aws ls 2>&-"], text=True, check=False, env={"PATH": "/bin"})
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m workpool_aws ls 2>&-"],
+        text=True,
+        check=False,
+        env={"PATH": "/bin"},
+    )
 
     assert done.returncode == 2
 
 
 def test_an_output_of_ascii_shows_what_it_can() -> None:
-    done = run("ls", "--help", stdout=subprocess.PIPE, env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"})
+    done = run(
+        "ls",
+        "--help",
+        stdout=subprocess.PIPE,
+        env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"},
+    )
 
     assert done.returncode == 0
 
@@ -288,28 +377,54 @@ def test_an_output_of_ascii_shows_what_it_can() -> None:
     ("argv", "env", "words"),
     [
         (["ls", "--table", "t"], {}, "region must be given, in AWS_REGION, in a profile"),
-        (["ls", "--table", "t", "--profile", "nope"], {}, "profile must be one of the AWS config or credentials file; got ProfileNotFound"),
-        (["ls", "--table", "t", "--region", "not a region"], {}, "region must be the name of an AWS region"),
+        (
+            ["ls", "--table", "t", "--profile", "nope"],
+            {},
+            "profile must be one of the AWS config or credentials file; got ProfileNotFound",
+        ),
+        (
+            ["ls", "--table", "t", "--region", "not a region"],
+            {},
+            "region must be the name of an AWS region",
+        ),
         (["ls", "--table", "t"], {"AWS_PROFILE": "nope"}, "profile must be one of the AWS config"),
-        (["ls", "--table", "t"], {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "x"}, "credentials must be a key id and its secret"),
-        (["ls", "--table", "t"], {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "nonsense"}, "AWS configuration must be one that boto3"),
+        (
+            ["ls", "--table", "t"],
+            {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "x"},
+            "credentials must be a key id and its secret",
+        ),
+        (
+            ["ls", "--table", "t"],
+            {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "nonsense"},
+            "AWS configuration must be one that boto3",
+        ),
     ],
 )
-def test_what_is_wrong_with_aws_is_one_line_and_code_2(argv: list[str], env: dict[str, str], words: str) -> None:
-    base = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}
+def test_what_is_wrong_with_aws_is_one_line_and_code_2(
+    argv: list[str], env: dict[str, str], words: str
+) -> None:
+    base = {
+        "AWS_ACCESS_KEY_ID": "",
+        "AWS_SECRET_ACCESS_KEY": "",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
     done = run(*argv, stdout=subprocess.PIPE, env={**base, **env})
 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert words in done.stderr
 
 
-def test_region_and_profile_choose_the_session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_region_and_profile_choose_the_session(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     chosen = []
     real = boto3.Session
 
     def noting(**options: Any) -> boto3.Session:
         chosen.append(options)
-        return real(aws_access_key_id="x", aws_secret_access_key="x", region_name=options["region_name"])
+        return real(
+            aws_access_key_id="x", aws_secret_access_key="x", region_name=options["region_name"]
+        )
 
     monkeypatch.setattr(boto3, "Session", noting)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
@@ -320,10 +435,22 @@ def test_region_and_profile_choose_the_session(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_policy_in_json_is_an_object(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    policy = RetryPolicy(max_attempts=3, initial_backoff=timedelta(milliseconds=500), max_backoff=timedelta(minutes=1))
-    work_id = scene.pool.enqueue_action(None, "later", {}, retry=policy, run_after=timedelta(days=1))
+    policy = RetryPolicy(
+        max_attempts=3,
+        initial_backoff=timedelta(milliseconds=500),
+        max_backoff=timedelta(minutes=1),
+    )
+    work_id = scene.pool.enqueue_action(
+        None, "later", {}, retry=policy, run_after=timedelta(days=1)
+    )
 
     assert main(["show", work_id, "--json"]) == 0
 
     said = json.loads(capsys.readouterr().out)["retry"]
-    assert said == {"max_attempts": 3, "initial_backoff_s": 0.5, "base": 2.0, "max_backoff_s": 60.0, "jitter": True}
+    assert said == {
+        "max_attempts": 3,
+        "initial_backoff_s": 0.5,
+        "base": 2.0,
+        "max_backoff_s": 60.0,
+        "jitter": True,
+    }

@@ -48,10 +48,16 @@ def boom(event: dict[str, Any], _: object) -> None:
 def scene(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     with LocalCloud(engine=getattr(request, "param", "memory")) as cloud:
         pool = cloud.workpool("email", max_parallelism=4)
-        good = pool.enqueue_action(None, cloud.function(lambda event, _: "sent", name="good"), {"password": SECRET})
-        bad = pool.enqueue_action_batch(None, cloud.function(boom, name="bad"), [{"n": 1}, {"n": 2}])
+        good = pool.enqueue_action(
+            None, cloud.function(lambda event, _: "sent", name="good"), {"password": SECRET}
+        )
+        bad = pool.enqueue_action_batch(
+            None, cloud.function(boom, name="bad"), [{"n": 1}, {"n": 2}]
+        )
         cloud.run_until_idle()
-        later = pool.enqueue_action(None, cloud.function(boom, name="late"), {}, run_after=timedelta(days=1))
+        later = pool.enqueue_action(
+            None, cloud.function(boom, name="late"), {}, run_after=timedelta(days=1)
+        )
         monkeypatch.setenv("WORKPOOL_TABLE", cloud.table)
         monkeypatch.setenv("WORKPOOL_POOL", "email")
         yield Scene(cloud, pool, good, bad, later)
@@ -79,7 +85,9 @@ def test_ls_shows_a_line_a_work(scene: Scene, capsys: pytest.CaptureFixture[str]
 
 
 @both_engines
-def test_ls_asks_for_a_state_a_function_and_a_page(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ls_asks_for_a_state_a_function_and_a_page(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["ls", "--state", "dead", "--newest", "--limit", "1", "--json"])
     first = json.loads(capsys.readouterr().out)
     main(["ls", "--state", "dead", "--newest", "--limit", "1", "--json", "--after", first["next"]])
@@ -88,10 +96,14 @@ def test_ls_asks_for_a_state_a_function_and_a_page(scene: Scene, capsys: pytest.
     of_one = json.loads(capsys.readouterr().out)
 
     assert [each["work_id"] for each in (*first["items"], *second["items"])] == scene.bad[::-1]
-    assert [(each["work_id"], each["outcome"]) for each in of_one["items"]] == [(scene.good, "success")]
+    assert [(each["work_id"], each["outcome"]) for each in of_one["items"]] == [
+        (scene.good, "success")
+    ]
 
 
-def test_a_page_that_goes_on_says_how_on_stderr(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_page_that_goes_on_says_how_on_stderr(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["ls", "--limit", "1"]) == 0
 
     said = capsys.readouterr()
@@ -99,7 +111,9 @@ def test_a_page_that_goes_on_says_how_on_stderr(scene: Scene, capsys: pytest.Cap
     assert said.err.startswith("more: --after ")
 
 
-def test_show_keeps_arguments_and_results_to_itself(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_keeps_arguments_and_results_to_itself(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["show", scene.good]) == 0
     plain = capsys.readouterr().out
     assert main(["show", scene.good, "--args", "--result"]) == 0
@@ -121,14 +135,20 @@ def test_show_keeps_arguments_and_results_to_itself(scene: Scene, capsys: pytest
 
 
 def test_an_unknown_work_is_code_3(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    assert [main(["show", "nonsense"]), main(["cancel", "nonsense", "--yes"]), main(["redrive", "nonsense", "--yes"])] == [3, 3, 3]
+    assert [
+        main(["show", "nonsense"]),
+        main(["cancel", "nonsense", "--yes"]),
+        main(["redrive", "nonsense", "--yes"]),
+    ] == [3, 3, 3]
 
     said = capsys.readouterr()
     assert "no work nonsense is known in pool email of table workpool-local" in said.err
 
 
 @both_engines
-def test_cancel_shows_the_count_and_asks(scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cancel_shows_the_count_and_asks(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     says(monkeypatch, "n\n")
     refused = main(["cancel", scene.later])
     asked = capsys.readouterr().err
@@ -138,12 +158,17 @@ def test_cancel_shows_the_count_and_asks(scene: Scene, monkeypatch: pytest.Monke
     assert main(["cancel", scene.later]) == 0
 
     assert (refused, state) == (4, "pending")
-    assert asked == "Cancel 1 work (1 pending) in pool email of table workpool-local? [y/N] Nothing was changed.\n"
+    assert (
+        asked
+        == "Cancel 1 work (1 pending) in pool email of table workpool-local? [y/N] Nothing was changed.\n"
+    )
     assert capsys.readouterr().out == f"{scene.later}  canceled\n"
     assert scene.pool.status(None, scene.later).outcome == "canceled"
 
 
-def test_cancel_all_shows_the_count_and_asks(scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cancel_all_shows_the_count_and_asks(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     says(monkeypatch, "n\n")
     refused = main(["cancel", "--all"])
     asked = capsys.readouterr().err
@@ -152,38 +177,54 @@ def test_cancel_all_shows_the_count_and_asks(scene: Scene, monkeypatch: pytest.M
     assert main(["cancel", "--all", "--yes"]) == 0
 
     assert (refused, untouched) == (4, False)
-    assert asked.startswith("Cancel all that waits (0 due and 1 later) and ask the 0 running in pool email of table workpool-local? [y/N] ")
-    assert capsys.readouterr().out == "canceled: 0 due and 1 later; asked: 0 running. The loop goes through them one by one.\n"
+    assert asked.startswith(
+        "Cancel all that waits (0 due and 1 later) and ask the 0 running in pool email of table workpool-local? [y/N] "
+    )
+    assert (
+        capsys.readouterr().out
+        == "canceled: 0 due and 1 later; asked: 0 running. The loop goes through them one by one.\n"
+    )
     assert scene.pool.status(None, scene.later).cancel_requested
 
 
 @pytest.mark.parametrize("words", [["cancel"], ["cancel", "01KDVDNA000000000000000010", "--all"]])
-def test_cancel_wants_works_or_all(scene: Scene, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_cancel_wants_works_or_all(
+    scene: Scene, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(words) == 2
 
     assert "ID must be given, or else --all; got " in capsys.readouterr().err
 
 
-def test_what_is_over_cannot_be_canceled_any_more(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_over_cannot_be_canceled_any_more(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["cancel", scene.good, scene.later, "--yes", "--json"]) == 3
 
     assert json.loads(capsys.readouterr().out) == {scene.good: "finished", scene.later: "canceled"}
 
 
-def test_without_a_terminal_yes_must_be_said(scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_yes_must_be_said(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
 
     assert main(["redrive", "--all"]) == 2
 
     assert (
-        "Redrive 2 works that failed for good, or whose callback is dead, in pool email of table workpool-local?" in capsys.readouterr().err
+        "Redrive 2 works that failed for good, or whose callback is dead, in pool email of table workpool-local?"
+        in capsys.readouterr().err
     )
     assert len(scene.pool.list(None, state="dead").items) == 2
 
 
 @both_engines
 def test_redrive_all_says_how_many(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    codes = [main(["redrive", "--all", "--fn", "good", "--yes"]), main(["redrive", "--all", "--yes"]), main(["redrive", "--all"])]
+    codes = [
+        main(["redrive", "--all", "--fn", "good", "--yes"]),
+        main(["redrive", "--all", "--yes"]),
+        main(["redrive", "--all"]),
+    ]
 
     assert codes == [0, 0, 0]
     assert capsys.readouterr().out == "0 works redriven\n2 works redriven\n0 works redriven\n"
@@ -200,8 +241,18 @@ def test_redrive_names_the_new_works(scene: Scene, capsys: pytest.CaptureFixture
     assert "for good, or whose callback is dead; got " in said.err
 
 
-@pytest.mark.parametrize("argv", [["redrive"], ["redrive", "x", "--all"], ["redrive", "x", "--fn", "f"], ["limit", "3", "--reset"]])
-def test_options_that_contradict_each_other(scene: Scene, argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["redrive"],
+        ["redrive", "x", "--all"],
+        ["redrive", "x", "--fn", "f"],
+        ["limit", "3", "--reset"],
+    ],
+)
+def test_options_that_contradict_each_other(
+    scene: Scene, argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(argv) == 2
 
     assert capsys.readouterr().err.count("\n") == 1
@@ -224,7 +275,9 @@ def test_pause_resume_and_limit(scene: Scene, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("number", ["0", "500"])
-def test_a_limit_may_be_as_low_as_0_and_as_high_as_500(scene: Scene, number: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_limit_may_be_as_low_as_0_and_as_high_as_500(
+    scene: Scene, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["limit", number, "--json"]) == 0
 
     assert json.loads(capsys.readouterr().out)["max_parallelism"] == int(number)
@@ -252,36 +305,62 @@ def test_a_number_out_of_bounds_is_refused_and_the_bounds_are_said(
     assert scene.pool.config(None).override is None
 
 
-@pytest.mark.parametrize("argv", [["ls", "--limit", "1000"], ["stats", "--minutes", "10080"], ["stats", "--minutes", "1"]])
+@pytest.mark.parametrize(
+    "argv",
+    [["ls", "--limit", "1000"], ["stats", "--minutes", "10080"], ["stats", "--minutes", "1"]],
+)
 def test_a_number_at_its_bound_is_taken(scene: Scene, argv: list[str]) -> None:
     assert main(argv) == 0
 
 
-def test_the_limit_says_who_set_what_and_when(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_limit_says_who_set_what_and_when(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = []
     for argv in (["limit"], ["pause"], ["limit", "9"], ["resume"]):
         main(argv)
-        said.append(dict(re.split(r"\s{2,}", line, maxsplit=1) for line in capsys.readouterr().out.splitlines()))
+        said.append(
+            dict(
+                re.split(r"\s{2,}", line, maxsplit=1)
+                for line in capsys.readouterr().out.splitlines()
+            )
+        )
         main([*argv[:1], "--json"])
         said[-1]["json"] = json.loads(capsys.readouterr().out)
 
     untouched, paused, limited, resumed = said
     when = r", \d{4}-\d\d-\d\d.*"
-    assert (untouched["in force"], untouched["override"], untouched["json"]["override"]) == ("4 at a time", "none", None)
-    assert re.fullmatch(f"4, by {re.escape(scene.pool.config(None).base.by)}{when}", untouched["base"])
+    assert (untouched["in force"], untouched["override"], untouched["json"]["override"]) == (
+        "4 at a time",
+        "none",
+        None,
+    )
+    assert re.fullmatch(
+        f"4, by {re.escape(scene.pool.config(None).base.by)}{when}", untouched["base"]
+    )
     assert untouched["json"]["base"]["max_parallelism"] == 4
     assert (paused["in force"], paused["json"]["paused"]) == ("0 at a time (paused)", True)
     assert re.fullmatch(f"paused, by a caller outside Lambda{when}", paused["override"])
     assert paused["json"]["override"].pop("at").startswith("20")
-    assert paused["json"]["override"] == {"max_parallelism": None, "paused": True, "by": "a caller outside Lambda"}
+    assert paused["json"]["override"] == {
+        "max_parallelism": None,
+        "paused": True,
+        "by": "a caller outside Lambda",
+    }
     assert re.fullmatch(f"9, paused, by a caller outside Lambda{when}", limited["override"])
     assert resumed["in force"] == "9 at a time"
     assert re.fullmatch(f"9, by a caller outside Lambda{when}", resumed["override"])
     assert resumed["json"]["override"].pop("at").startswith("20")
-    assert resumed["json"]["override"] == {"max_parallelism": 9, "paused": False, "by": "a caller outside Lambda"}
+    assert resumed["json"]["override"] == {
+        "max_parallelism": 9,
+        "paused": False,
+        "by": "a caller outside Lambda",
+    }
 
 
-def test_a_pool_that_no_program_configured_has_the_default(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pool_that_no_program_configured_has_the_default(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     scene.cloud.workpool("untouched").enqueue_action(None, "x", {}, run_after=timedelta(days=1))
 
     assert main(["limit", "--pool", "untouched"]) == 0
@@ -290,36 +369,55 @@ def test_a_pool_that_no_program_configured_has_the_default(scene: Scene, capsys:
 
 
 @both_engines
-def test_stats_for_people_and_for_programs(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stats_for_people_and_for_programs(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["stats"]) == 0
     lines = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     assert main(["stats", "--json", "--minutes", "60"]) == 0
     said = json.loads(capsys.readouterr().out)
 
-    assert {name.strip(): value.strip() for name, value in lines.items()}["executions"] == "3 in 5 min"
-    assert (said["executions"], said["error_rate"], said["scheduled"]) == (3, pytest.approx(2 / 3), 1)
+    assert {name.strip(): value.strip() for name, value in lines.items()}[
+        "executions"
+    ] == "3 in 5 min"
+    assert (said["executions"], said["error_rate"], said["scheduled"]) == (
+        3,
+        pytest.approx(2 / 3),
+        1,
+    )
 
 
-def test_options_beat_the_environment(scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_beat_the_environment(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("WORKPOOL_JSON", "1")
     main(["ls"])
     of_environment = json.loads(capsys.readouterr().out)["items"]
-    scene.cloud.workpool("other", max_parallelism=1).enqueue_action(None, "x", {}, run_after=timedelta(days=1))
+    scene.cloud.workpool("other", max_parallelism=1).enqueue_action(
+        None, "x", {}, run_after=timedelta(days=1)
+    )
     main(["ls", "--pool", "other", "--state", "running"])
 
     assert json.loads(capsys.readouterr().out)["items"] == []
     assert len(of_environment) == 4
 
 
-def test_a_table_must_be_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_must_be_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.delenv("WORKPOOL_TABLE", raising=False)
 
     assert main(["ls"]) == 2
 
-    assert capsys.readouterr().err == "workpool ls: error: --table must be given, here or in WORKPOOL_TABLE; got nothing\n"
+    assert (
+        capsys.readouterr().err
+        == "workpool ls: error: --table must be given, here or in WORKPOOL_TABLE; got nothing\n"
+    )
 
 
-def test_a_table_that_does_not_exist_is_code_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_that_does_not_exist_is_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     boto3 = pytest.importorskip("boto3")
     moto = pytest.importorskip("moto")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -346,12 +444,25 @@ def test_a_terminal_gets_a_table_in_colour(scene: Scene, monkeypatch: pytest.Mon
     assert scene.bad[0] in terminal.getvalue()
 
 
-@pytest.mark.parametrize("command", ["ls", "show", "cancel", "redrive", "pause", "resume", "limit", "stats"])
-def test_every_command_has_help_with_its_environment_and_codes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "command", ["ls", "show", "cancel", "redrive", "pause", "resume", "limit", "stats"]
+)
+def test_every_command_has_help_with_its_environment_and_codes(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([command, "--help"]) == 0
 
     said = capsys.readouterr().out
-    for word in ("--table", "WORKPOOL_TABLE", "--pool", "WORKPOOL_POOL", "--json", "WORKPOOL_JSON", "exit codes: 0", "4 not confirmed"):
+    for word in (
+        "--table",
+        "WORKPOOL_TABLE",
+        "--pool",
+        "WORKPOOL_POOL",
+        "--json",
+        "WORKPOOL_JSON",
+        "exit codes: 0",
+        "4 not confirmed",
+    ):
         assert word in said
 
 
@@ -361,7 +472,9 @@ def test_help_of_a_command_loads_no_sdk() -> None:
         "sys.exit(' '.join(sorted({'boto3', 'botocore', 'moto', 'pydantic', 'rich'} & set(sys.modules))) or 0)"
     )
 
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
 
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -376,32 +489,67 @@ def shown(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, str]:
 
 def test_show_tells_a_work_that_waits(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     policy = RetryPolicy(max_attempts=7)
-    waiting = scene.pool.enqueue_query(None, scene.cloud.function(boom, name="q"), {"a": 1}, retry=policy, run_after=timedelta(days=2))
+    waiting = scene.pool.enqueue_query(
+        None,
+        scene.cloud.function(boom, name="q"),
+        {"a": 1},
+        retry=policy,
+        run_after=timedelta(days=2),
+    )
 
     said = shown(capsys, "show", waiting)
 
     assert said["state"] == "pending"
     assert (said["kind"], said["attempts"], said["retry"]) == ("query", "0", "at most 7 attempts")
-    assert {said[name] for name in ("outcome", "started", "finished", "callback", "redrive of", "redriven as", "error", "result")} == {"-"}
+    assert {
+        said[name]
+        for name in (
+            "outcome",
+            "started",
+            "finished",
+            "callback",
+            "redrive of",
+            "redriven as",
+            "error",
+            "result",
+        )
+    } == {"-"}
     assert said["cancel requested"] == "no"
     assert said["arguments"].startswith("7 bytes ")
-    assert said["due"] == scene.pool.status(None, waiting).next_run_at.strftime("%Y-%m-%d %H:%M:%SZ")
+    assert said["due"] == scene.pool.status(None, waiting).next_run_at.strftime(
+        "%Y-%m-%d %H:%M:%SZ"
+    )
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", said["enqueued"])
 
 
-def test_show_tells_a_work_that_failed_and_was_redriven(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_tells_a_work_that_failed_and_was_redriven(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     again = scene.pool.redrive(None, scene.bad[0])
 
     said, of_new = shown(capsys, "show", scene.bad[0]), shown(capsys, "show", again)
 
-    assert (said["outcome"], said["attempts"], said["retry"], said["due"], said["redriven as"]) == ("failed", "1", "-", "-", again)
+    assert (said["outcome"], said["attempts"], said["retry"], said["due"], said["redriven as"]) == (
+        "failed",
+        "1",
+        "-",
+        "-",
+        again,
+    )
     assert re.fullmatch(r"\d{4}-.*Z", said["started"])
     assert re.fullmatch(r"\d{4}-.*Z", said["finished"])
     assert (of_new["redrive of"], of_new["redriven as"]) == (scene.bad[0], "-")
 
 
-def test_a_running_work_has_its_attempt_and_its_start(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    slow = scene.cloud.function(lambda event, _: None, name="slow", takes=timedelta(minutes=5), timeout=timedelta(minutes=10))
+def test_a_running_work_has_its_attempt_and_its_start(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = scene.cloud.function(
+        lambda event, _: None,
+        name="slow",
+        takes=timedelta(minutes=5),
+        timeout=timedelta(minutes=10),
+    )
     running = scene.pool.enqueue_action(None, slow, {})
     scene.cloud.advance(timedelta(seconds=30))
     scene.pool.cancel(None, running)
@@ -416,46 +564,84 @@ def test_a_running_work_has_its_attempt_and_its_start(scene: Scene, capsys: pyte
     assert said["started"] in line
 
 
-def test_large_arguments_and_results_are_told_by_size_and_shown_when_asked_for(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_large_arguments_and_results_are_told_by_size_and_shown_when_asked_for(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     large = "x" * 400_000
     echo = scene.cloud.function(lambda event, _: event["text"], name="echo")
     work_id = scene.pool.enqueue_action(None, echo, {"text": large})
     scene.cloud.run_until_idle()
 
-    said, opened = shown(capsys, "show", work_id), shown(capsys, "show", work_id, "--args", "--result")
+    said, opened = (
+        shown(capsys, "show", work_id),
+        shown(capsys, "show", work_id, "--args", "--result"),
+    )
 
     assert re.match(r"\d chunks of at most \d+ KB", said["arguments"])
     assert re.match(r"\d chunks of at most \d+ KB", said["result"])
-    assert (json.loads(opened["arguments"]), json.loads(opened["result"])) == ({"text": large}, large)
+    assert (json.loads(opened["arguments"]), json.loads(opened["result"])) == (
+        {"text": large},
+        large,
+    )
 
 
-@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("YES\n", 0), (" yes \n", 0), ("", 4), ("\n", 4), ("yep\n", 4)])
-def test_only_y_and_yes_agree(scene: Scene, monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("answer", "code"), [("y", 0), ("YES\n", 0), (" yes \n", 0), ("", 4), ("\n", 4), ("yep\n", 4)]
+)
+def test_only_y_and_yes_agree(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+) -> None:
     says(monkeypatch, answer)
 
     assert main(["cancel", scene.later]) == code
 
 
-def test_answers_for_programs_say_what_was_done(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_answers_for_programs_say_what_was_done(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     answers = []
     for argv in (["redrive", "--all"], ["cancel", "--all"], ["cancel", scene.good]):
         main([*argv, "--yes", "--json"])
         answers.append(json.loads(capsys.readouterr().out))
 
-    assert answers == [{"redriven": 2}, {"pending": 2, "scheduled": 1, "at_least": False, "running": 0}, {scene.good: "finished"}]
+    assert answers == [
+        {"redriven": 2},
+        {"pending": 2, "scheduled": 1, "at_least": False, "running": 0},
+        {scene.good: "finished"},
+    ]
 
 
-def test_a_work_is_told_to_programs_with_all_that_is_known_of_it(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_work_is_told_to_programs_with_all_that_is_known_of_it(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["show", scene.bad[0], "--json"])
     failed = json.loads(capsys.readouterr().out)
     main(["show", scene.later, "--json"])
     waiting = json.loads(capsys.readouterr().out)
 
     status = scene.pool.status(None, scene.bad[0])
-    assert (failed["state"], failed["outcome"], failed["kind"], failed["error_type"]) == ("finished", "failed", "action", "ValueError")
-    assert (failed["started_at"], failed["finished_at"]) == (status.started_at.isoformat(), status.finished_at.isoformat())
-    assert (failed["next_run_at"], failed["previous_attempts"], failed["retry"], failed["callback"]) == (None, 0, None, None)
-    assert (waiting["outcome"], waiting["started_at"], waiting["finished_at"], waiting["error"]) == (None, None, None, None)
+    assert (failed["state"], failed["outcome"], failed["kind"], failed["error_type"]) == (
+        "finished",
+        "failed",
+        "action",
+        "ValueError",
+    )
+    assert (failed["started_at"], failed["finished_at"]) == (
+        status.started_at.isoformat(),
+        status.finished_at.isoformat(),
+    )
+    assert (
+        failed["next_run_at"],
+        failed["previous_attempts"],
+        failed["retry"],
+        failed["callback"],
+    ) == (None, 0, None, None)
+    assert (
+        waiting["outcome"],
+        waiting["started_at"],
+        waiting["finished_at"],
+        waiting["error"],
+    ) == (None, None, None, None)
     assert waiting["next_run_at"] == scene.pool.status(None, scene.later).next_run_at.isoformat()
 
 
@@ -499,7 +685,9 @@ def test_a_table_is_aligned_and_has_its_header_without_rows() -> None:
     assert stream.getvalue() == "id    state\n1     failed\n1000\nid  state\n"
 
 
-def test_the_pools_of_a_table_have_a_line_each(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_pools_of_a_table_have_a_line_each(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A pool whose limit nobody set has the default; an override is named before the base."""
     paused = scene.cloud.workpool("paused", max_parallelism=3)
     paused.enqueue_action(None, "later", {}, run_after=timedelta(days=1))
@@ -513,14 +701,21 @@ def test_the_pools_of_a_table_have_a_line_each(scene: Scene, capsys: pytest.Capt
 
     base = scene.pool.config(None).base.by
     assert lines[0] == ["pool", "limit", "set by", "loop"]
-    assert [line[:3] for line in lines[1:]] == [["email", "4", base], ["paused", "paused", "a caller outside Lambda"]]
-    assert {name: (pool["max_parallelism"], pool["paused"], pool["loop"]) for name, pool in told.items()} == {
+    assert [line[:3] for line in lines[1:]] == [
+        ["email", "4", base],
+        ["paused", "paused", "a caller outside Lambda"],
+    ]
+    assert {
+        name: (pool["max_parallelism"], pool["paused"], pool["loop"]) for name, pool in told.items()
+    } == {
         "email": (4, False, lines[1][3]),
         "paused": (0, True, lines[2][3]),
     }
 
 
-def test_a_function_that_is_no_arn_is_listed_by_its_name(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_function_that_is_no_arn_is_listed_by_its_name(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     work_id = scene.pool.enqueue_action(None, "plain-name", {}, run_after=timedelta(days=3))
 
     main(["ls", "--fn", "plain-name"])
@@ -531,14 +726,18 @@ def test_a_function_that_is_no_arn_is_listed_by_its_name(scene: Scene, capsys: p
 
 
 @pytest.mark.parametrize("argv", [["pause"], ["limit", "3"]])
-def test_new_makes_a_pool_that_the_table_does_not_know(scene: Scene, argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_makes_a_pool_that_the_table_does_not_know(
+    scene: Scene, argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     refused = main([*argv, "--pool", "fresh"])
     made = main([*argv, "--pool", "fresh", "--new", "--json"])
 
     assert (refused, made) == (3, 0)
     limit = scene.cloud.workpool("fresh").config(None).override
     assert limit is not None
-    assert (limit.paused, limit.max_parallelism) == ((True, None) if argv == ["pause"] else (False, 3))
+    assert (limit.paused, limit.max_parallelism) == (
+        (True, None) if argv == ["pause"] else (False, 3)
+    )
 
 
 @pytest.mark.parametrize(

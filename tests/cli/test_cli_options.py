@@ -9,9 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
-from workpool_aws.cli import demo
-from workpool_aws.cli.demo import DemoOptions, Item, Watch
-from workpool_aws.cli.demo_report import DemoReport, Usage
+from workpool_aws.cli.demo import run as demo
+from workpool_aws.cli.demo.report import DemoReport, Usage
+from workpool_aws.cli.demo.run import DemoOptions, Item, Watch
 from workpool_aws.cli.main import main
 from workpool_aws.errors import StoreUnavailable, UsageError
 
@@ -64,22 +64,43 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Demo:
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["demo", "--engine", "redis"], "argument --engine: must be memory, moto, or the URL of a DynamoDB endpoint ("),
+        (
+            ["demo", "--engine", "redis"],
+            "argument --engine: must be memory, moto, or the URL of a DynamoDB endpoint (",
+        ),
         (["demo", "--engine", "ftp://host"], "argument --engine: must be"),
         (["demo", "--engine", "http://"], "argument --engine: must be"),
         (["demo", "--engine", "http://[::1"], "argument --engine: must be"),
-        (["demo", "--items", "0"], "argument --items: must be a whole number from 1 to 10000; got '0'"),
-        (["demo", "--items", "10001"], "argument --items: must be a whole number from 1 to 10000; got '10001'"),
+        (
+            ["demo", "--items", "0"],
+            "argument --items: must be a whole number from 1 to 10000; got '0'",
+        ),
+        (
+            ["demo", "--items", "10001"],
+            "argument --items: must be a whole number from 1 to 10000; got '10001'",
+        ),
         (["demo", "--items", "ten"], "argument --items: must be"),
-        (["demo", "--parallelism", "0"], "argument --parallelism: must be a whole number from 1 to 500; got '0'"),
-        (["demo", "--parallelism", "501"], "argument --parallelism: must be a whole number from 1 to 500; got '501'"),
+        (
+            ["demo", "--parallelism", "0"],
+            "argument --parallelism: must be a whole number from 1 to 500; got '0'",
+        ),
+        (
+            ["demo", "--parallelism", "501"],
+            "argument --parallelism: must be a whole number from 1 to 500; got '501'",
+        ),
         (["demo", "--parallelism", "2.5"], "argument --parallelism: must be"),
-        (["demo", "--fail-rate", "-0.1"], "argument --fail-rate: must be a number from 0 to 1, or a fraction such as 1/12; got '-0.1'"),
+        (
+            ["demo", "--fail-rate", "-0.1"],
+            "argument --fail-rate: must be a number from 0 to 1, or a fraction such as 1/12; got '-0.1'",
+        ),
         (["demo", "--fail-rate", "1.1"], "argument --fail-rate: must be"),
         (["demo", "--fail-rate", "nan"], "argument --fail-rate: must be"),
         (["demo", "--fail-rate", "1/0"], "argument --fail-rate: must be"),
         (["demo", "--fail-rate", "often"], "argument --fail-rate: must be"),
-        (["demo", "--seed", "-1"], "argument --seed: must be a whole number from 0 to 9223372036854775807; got '-1'"),
+        (
+            ["demo", "--seed", "-1"],
+            "argument --seed: must be a whole number from 0 to 9223372036854775807; got '-1'",
+        ),
         (["demo", "--seed", "x"], "argument --seed: must be"),
         (["demo", "--clock", "atomic"], "argument --clock: invalid choice: 'atomic'"),
         (["demo", "--item", "3"], "unrecognized arguments: --item 3"),
@@ -87,7 +108,9 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Demo:
         (["dmeo"], "invalid choice: 'dmeo'"),
     ],
 )
-def test_a_wrong_option_is_one_line_and_code_2(argv: list[str], says: str, ran: Demo, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_option_is_one_line_and_code_2(
+    argv: list[str], says: str, ran: Demo, capsys: pytest.CaptureFixture[str]
+) -> None:
     code = main(argv)
 
     said = capsys.readouterr()
@@ -121,10 +144,14 @@ def test_an_option_means_what_it_says(argv: list[str], options: DemoOptions, ran
 
 
 @pytest.mark.parametrize(
-    ("report", "code"), [(GOOD, 0), (EXCEEDED, 1), (UNFINISHED, 1), (HALTED, 1)], ids=["good", "exceeded", "unfinished", "halted"]
+    ("report", "code"),
+    [(GOOD, 0), (EXCEEDED, 1), (UNFINISHED, 1), (HALTED, 1)],
+    ids=["good", "exceeded", "unfinished", "halted"],
 )
 @pytest.mark.parametrize("json_asked", [False, True])
-def test_the_exit_code_says_whether_the_promises_were_kept(report: DemoReport, code: int, json_asked: bool, ran: Demo) -> None:
+def test_the_exit_code_says_whether_the_promises_were_kept(
+    report: DemoReport, code: int, json_asked: bool, ran: Demo
+) -> None:
     ran.outcome = report
 
     assert main(["demo", "--json"] if json_asked else ["demo"]) == code
@@ -144,11 +171,16 @@ def test_with_json_the_output_is_one_object_and_the_rest_goes_to_stderr(
     assert "workpool demo: " in said.err
 
 
-def test_without_json_the_report_is_for_people(ran: Demo, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_json_the_report_is_for_people(
+    ran: Demo, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["demo"])
 
     said = capsys.readouterr()
-    assert said.out.splitlines()[-1] == "OK: every work item reached its end, and the limit was never exceeded."
+    assert (
+        said.out.splitlines()[-1]
+        == "OK: every work item reached its end, and the limit was never exceeded."
+    )
     assert said.err == ""
     assert len(ran.items) > 420
 
@@ -157,9 +189,21 @@ def test_without_json_the_report_is_for_people(ran: Demo, capsys: pytest.Capture
     ("error", "code", "says"),
     [
         (KeyboardInterrupt(), 130, "workpool demo: interrupted"),
-        (StoreUnavailable("no answer from http://127.0.0.1:1"), 1, "workpool demo: error: no answer from http://127.0.0.1:1"),
-        (UsageError("engine", "x", "something else"), 2, "workpool demo: error: engine must be something else; got 'x'"),
-        (ModuleNotFoundError("pip install 'workpool-aws[local]'"), 1, "workpool demo: error: pip install 'workpool-aws[local]'"),
+        (
+            StoreUnavailable("no answer from http://127.0.0.1:1"),
+            1,
+            "workpool demo: error: no answer from http://127.0.0.1:1",
+        ),
+        (
+            UsageError("engine", "x", "something else"),
+            2,
+            "workpool demo: error: engine must be something else; got 'x'",
+        ),
+        (
+            ModuleNotFoundError("pip install 'workpool-aws[local]'"),
+            1,
+            "workpool demo: error: pip install 'workpool-aws[local]'",
+        ),
     ],
 )
 def test_what_stops_a_run_is_said_in_a_line(
@@ -178,11 +222,22 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert "watch a pool work on this machine" in capsys.readouterr().out
 
 
-def test_the_help_of_demo_names_every_option_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_of_demo_names_every_option_and_exit_code(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["demo", "--help"]) == 0
 
     said = capsys.readouterr().out
-    for option in ("--items", "--parallelism", "--fail-rate", "--seed", "--engine", "--clock", "--json", "exit codes: 0 every"):
+    for option in (
+        "--items",
+        "--parallelism",
+        "--fail-rate",
+        "--seed",
+        "--engine",
+        "--clock",
+        "--json",
+        "exit codes: 0 every",
+    ):
         assert option in said
 
 
@@ -210,6 +265,8 @@ def test_help_needs_neither_an_sdk_nor_rich() -> None:
         "sys.exit(' '.join(sorted({'boto3', 'botocore', 'moto', 'pydantic', 'rich'} & set(sys.modules))) or 0)"
     )
 
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -5,15 +5,26 @@ from datetime import timedelta
 
 import pytest
 
-from workpool_aws.cli.demo import DELAYS, DemoOptions, items_of, plan_of
-from workpool_aws.cli.demo_worker import FOR_GOOD_ONE_IN, Fate, ServiceOutage, fate_of, fraction_of, service_names
+from workpool_aws.cli.demo.run import DELAYS, DemoOptions, items_of, plan_of
+from workpool_aws.cli.demo.worker import (
+    FOR_GOOD_ONE_IN,
+    Fate,
+    ServiceOutage,
+    fate_of,
+    fraction_of,
+    service_names,
+)
 
 NOW = timedelta(0)
 SERVICES = [f"service-{n:03}" for n in range(400)]
 
 
 def fates(*, seed: int, fail_rate: float) -> list[Fate]:
-    return [fate_of(service, lap=0, attempt=attempt, seed=seed, fail_rate=fail_rate) for service in SERVICES for attempt in range(1, 6)]
+    return [
+        fate_of(service, lap=0, attempt=attempt, seed=seed, fail_rate=fail_rate)
+        for service in SERVICES
+        for attempt in range(1, 6)
+    ]
 
 
 def test_the_same_seed_fails_the_same_attempts() -> None:
@@ -34,7 +45,9 @@ def test_about_every_twelfth_attempt_fails_and_one_in_eight_of_these_for_good(se
 
     failing = counted[Fate.FAILS] + counted[Fate.FAILS_FOR_GOOD]
     assert failing / counted.total() == pytest.approx(1 / 12, rel=0.25), f"seed {seed}"
-    assert counted[Fate.FAILS_FOR_GOOD] / failing == pytest.approx(1 / FOR_GOOD_ONE_IN, rel=0.5), f"seed {seed}"
+    assert counted[Fate.FAILS_FOR_GOOD] / failing == pytest.approx(1 / FOR_GOOD_ONE_IN, rel=0.5), (
+        f"seed {seed}"
+    )
 
 
 def test_a_rate_of_zero_fails_nothing() -> None:
@@ -48,7 +61,9 @@ def test_a_rate_of_one_fails_everything() -> None:
 def test_a_higher_rate_fails_all_that_a_lower_one_fails() -> None:
     low, high = fates(seed=0, fail_rate=0.1), fates(seed=0, fail_rate=0.5)
 
-    assert all(high[place] is not Fate.WORKS for place, fate in enumerate(low) if fate is not Fate.WORKS)
+    assert all(
+        high[place] is not Fate.WORKS for place, fate in enumerate(low) if fate is not Fate.WORKS
+    )
 
 
 def test_a_designed_failure_is_an_ordinary_exception() -> None:
@@ -73,7 +88,14 @@ def test_the_seed_shuffles() -> None:
 def test_more_works_than_services_go_round_again() -> None:
     items = items_of(DemoOptions(items=7), ["a", "b", "c"])
 
-    assert sorted((item.lap, item.service) for item in items)[:6] == [(0, "a"), (0, "b"), (0, "c"), (1, "a"), (1, "b"), (1, "c")]
+    assert sorted((item.lap, item.service) for item in items)[:6] == [
+        (0, "a"),
+        (0, "b"),
+        (0, "c"),
+        (1, "a"),
+        (1, "b"),
+        (1, "c"),
+    ]
     assert len(items) == 7
 
 

@@ -5,9 +5,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from workpool_aws.cli.demo_report import DemoReport, Failure, Progress, ServiceModel, Stored, Tally, Usage, report_of
+from workpool_aws.cli.demo.report import (
+    DemoReport,
+    DemoTally,
+    Failure,
+    Progress,
+    ServiceModel,
+    Stored,
+    Usage,
+    report_of,
+)
 from workpool_aws.core.payload import JsonValue
-from workpool_aws.core.status import Result, Status
+from workpool_aws.core.views.status import Result, Status
 from workpool_aws.model.events import Completed, Enqueued, Event, PutBack, Retrying, Started
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,11 +41,19 @@ def started(work_id: str, attempt: int = 1) -> Event:
 
 
 def retrying(work_id: str, attempts_made: int = 1) -> Event:
-    return Retrying(pool="demo", work_id=work_id, attempts_made=attempts_made, delay_ms=250, error_type="ServiceOutage")
+    return Retrying(
+        pool="demo",
+        work_id=work_id,
+        attempts_made=attempts_made,
+        delay_ms=250,
+        error_type="ServiceOutage",
+    )
 
 
 def completed(work_id: str, attempts_made: int = 1, outcome: str = "success") -> Event:
-    return Completed(pool="demo", work_id=work_id, outcome=outcome, attempts_made=attempts_made, error_type=None)
+    return Completed(
+        pool="demo", work_id=work_id, outcome=outcome, attempts_made=attempts_made, error_type=None
+    )
 
 
 def put_back(work_id: str) -> Event:
@@ -45,13 +62,19 @@ def put_back(work_id: str) -> Event:
 
 def model(service: str, operations: int) -> Result:
     return Result(
-        kind="success", return_value={"service": service, "operations": operations, "shapes": operations * 3, "longest_operation": "Op"}
+        kind="success",
+        return_value={
+            "service": service,
+            "operations": operations,
+            "shapes": operations * 3,
+            "longest_operation": "Op",
+        },
     )
 
 
 def counted(*events: Event) -> tuple[int, int, int, int, int]:
     """Pending, running, done, failed, retries."""
-    progress = Tally(9).count(events, seconds=1)
+    progress = DemoTally(9).count(events, seconds=1)
     return progress.pending, progress.running, progress.done, progress.failed, progress.retries
 
 
@@ -79,7 +102,11 @@ def test_facts_add_up(events: list[Event], expected: tuple[int, int, int, int, i
         [enqueued("a"), started("a"), completed("a"), completed("a")],
         [enqueued("a"), started("a"), retrying("a"), completed("a", 2), started("a", 2)],
     ],
-    ids=["a worker quicker than the word of its start", "told twice", "a retry quicker than the word of its start"],
+    ids=[
+        "a worker quicker than the word of its start",
+        "told twice",
+        "a retry quicker than the word of its start",
+    ],
 )
 def test_the_order_of_facts_does_not_mislead(events: list[Event]) -> None:
     pending, running, done, failed, _ = counted(*events)
@@ -89,7 +116,7 @@ def test_the_order_of_facts_does_not_mislead(events: list[Event]) -> None:
 
 def test_a_fact_counts_once_however_often_it_is_shown() -> None:
     events = [enqueued("a"), started("a"), retrying("a")]
-    tally = Tally(1)
+    tally = DemoTally(1)
 
     tally.count(events[:2], seconds=1)
     tally.count(events, seconds=2)
@@ -100,7 +127,7 @@ def test_a_fact_counts_once_however_often_it_is_shown() -> None:
 
 def test_the_time_stands_still_once_all_is_done() -> None:
     events = [enqueued("a"), started("a"), completed("a")]
-    tally = Tally(1)
+    tally = DemoTally(1)
 
     assert tally.count(events[:2], seconds=1).seconds == 1
     assert tally.count(events, seconds=2).seconds == 2
@@ -112,14 +139,18 @@ def test_nothing_done_took_no_time() -> None:
 
 
 def test_the_rate_is_works_a_second() -> None:
-    progress = Progress(items=100, enqueued=100, running=0, done=30, failed=0, retries=0, seconds=4.0)
+    progress = Progress(
+        items=100, enqueued=100, running=0, done=30, failed=0, retries=0, seconds=4.0
+    )
 
     assert progress.rate == 7.5
     assert replace(progress, seconds=0.0).rate == 0.0
 
 
 SUCCEEDED = replace(FINISHED, finished_at=AT + timedelta(seconds=1))
-FAILED = replace(FINISHED, previous_attempts=1, outcome="failed", finished_at=AT + timedelta(seconds=1.5))
+FAILED = replace(
+    FINISHED, previous_attempts=1, outcome="failed", finished_at=AT + timedelta(seconds=1.5)
+)
 WAITING = replace(FINISHED, state="pending", outcome=None, finished_at=None, previous_attempts=1)
 BY_DESIGN = Result(kind="failed", error="by design", error_type="NonRetryableError")
 FOUR = [
@@ -132,7 +163,9 @@ FOUR = [
 
 
 def a_report(works: list[Stored], *, problem: str | None = None) -> DemoReport:
-    return report_of(works, begun=AT, limit=3, usage=USAGE, engine="memory", seed=5, problem=problem)
+    return report_of(
+        works, begun=AT, limit=3, usage=USAGE, engine="memory", seed=5, problem=problem
+    )
 
 
 def test_the_report_adds_up() -> None:
@@ -148,10 +181,25 @@ def test_the_report_adds_up() -> None:
 def test_the_largest_come_first_and_at_most_ten() -> None:
     names = [f"s{n:02}" for n in range(15)]
 
-    report = a_report([Stored(name, SUCCEEDED, model(name, 10 + n // 2)) for n, name in enumerate(names)])
+    report = a_report(
+        [Stored(name, SUCCEEDED, model(name, 10 + n // 2)) for n, name in enumerate(names)]
+    )
 
-    assert [one.service for one in report.largest] == ["s14", "s12", "s13", "s10", "s11", "s08", "s09", "s06", "s07", "s04"]
-    assert report.largest[0] == ServiceModel(service="s14", operations=17, shapes=51, longest_operation="Op")
+    assert [one.service for one in report.largest] == [
+        "s14",
+        "s12",
+        "s13",
+        "s10",
+        "s11",
+        "s08",
+        "s09",
+        "s06",
+        "s07",
+        "s04",
+    ]
+    assert report.largest[0] == ServiceModel(
+        service="s14", operations=17, shapes=51, longest_operation="Op"
+    )
 
 
 def test_a_service_that_was_opened_twice_is_shown_once() -> None:
@@ -160,7 +208,10 @@ def test_a_service_that_was_opened_twice_is_shown_once() -> None:
     assert [one.service for one in report.largest] == ["ec2"]
 
 
-@pytest.mark.parametrize("value", [None, 3, "x", [], {}, {"service": "s3"}, {"service": "s3", "operations": "many", "shapes": 1}])
+@pytest.mark.parametrize(
+    "value",
+    [None, 3, "x", [], {}, {"service": "s3"}, {"service": "s3", "operations": "many", "shapes": 1}],
+)
 def test_a_result_that_is_no_model_is_left_out(value: JsonValue) -> None:
     report = a_report([Stored("s3", SUCCEEDED, Result(kind="success", return_value=value))])
 

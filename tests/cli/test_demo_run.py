@@ -8,10 +8,10 @@ from typing import Literal, NoReturn
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from workpool_aws.cli import demo
-from workpool_aws.cli.demo import RETRY, DemoOptions, items_of, run_demo
-from workpool_aws.cli.demo_report import DemoReport, Progress
-from workpool_aws.cli.demo_worker import PAUSE_MAX, PAUSE_MIN, Fate, fate_of, open_model
+from workpool_aws.cli.demo import run as demo
+from workpool_aws.cli.demo.report import DemoReport, Progress
+from workpool_aws.cli.demo.run import RETRY, DemoOptions, items_of, run_demo
+from workpool_aws.cli.demo.worker import PAUSE_MAX, PAUSE_MIN, Fate, fate_of, open_model
 from workpool_aws.cli.main import main
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.local import LocalCloud, LocalCloudError
@@ -30,14 +30,18 @@ def designed(options: DemoOptions, service: str) -> list[Fate]:
     """The fates of a service's attempts, to its end."""
     fates: list[Fate] = []
     for attempt in range(1, RETRY.max_attempts + 1):
-        fates.append(fate_of(service, lap=0, attempt=attempt, seed=options.seed, fail_rate=options.fail_rate))
+        fates.append(
+            fate_of(service, lap=0, attempt=attempt, seed=options.seed, fail_rate=options.fail_rate)
+        )
         if fates[-1] is not Fate.FAILS:
             break
     return fates
 
 
 @pytest.mark.parametrize("clock", ["real", "virtual"])
-def test_every_work_reaches_the_end_that_the_design_foretells(clock: Literal["real", "virtual"]) -> None:
+def test_every_work_reaches_the_end_that_the_design_foretells(
+    clock: Literal["real", "virtual"],
+) -> None:
     options = replace(OPTIONS, clock=clock)
     foretold = {service: designed(options, service) for service in SERVICES}
 
@@ -46,9 +50,16 @@ def test_every_work_reaches_the_end_that_the_design_foretells(clock: Literal["re
     assert report.ok
     assert (report.items, report.finished) == (6, 6)
     assert report.attempts == sum(map(len, foretold.values()))
-    assert [failure.service for failure in report.failures] == sorted(s for s, fates in foretold.items() if fates[-1] is not Fate.WORKS)
+    assert [failure.service for failure in report.failures] == sorted(
+        s for s, fates in foretold.items() if fates[-1] is not Fate.WORKS
+    )
     assert 1 <= report.usage.max_concurrency <= 3
-    assert (seen[-1].done, seen[-1].running, seen[-1].pending, seen[-1].retries) == (6, 0, 0, report.retries)
+    assert (seen[-1].done, seen[-1].running, seen[-1].pending, seen[-1].retries) == (
+        6,
+        0,
+        0,
+        report.retries,
+    )
 
 
 def test_what_was_found_is_what_the_models_say() -> None:
@@ -65,7 +76,10 @@ def test_when_every_attempt_fails_every_work_still_reaches_its_end() -> None:
 
     assert report.ok
     assert (report.finished, report.succeeded, report.failed) == (6, 0, 6)
-    assert {failure.error_type for failure in report.failures} <= {"ServiceOutage", "NonRetryableError"}
+    assert {failure.error_type for failure in report.failures} <= {
+        "ServiceOutage",
+        "NonRetryableError",
+    }
 
 
 def test_in_virtual_time_a_run_repeats() -> None:
@@ -90,7 +104,9 @@ def raising(error: Exception) -> Callable[..., NoReturn]:
     return fail
 
 
-def test_a_pool_that_comes_to_a_halt_is_reported_not_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pool_that_comes_to_a_halt_is_reported_not_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(LocalCloud, "run_until_idle", raising(LocalCloudError("6 unfinished")))
 
     report, _ = run(OPTIONS, SERVICES)
@@ -99,8 +115,12 @@ def test_a_pool_that_comes_to_a_halt_is_reported_not_raised(monkeypatch: pytest.
     assert report.seconds == 0
 
 
-def test_an_engine_that_does_not_answer_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "LocalCloud", raising(EndpointConnectionError(endpoint_url="http://db:8000")))
+def test_an_engine_that_does_not_answer_is_an_error_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        demo, "LocalCloud", raising(EndpointConnectionError(endpoint_url="http://db:8000"))
+    )
 
     with pytest.raises(StoreUnavailable, match=r"^engine http://db:8000: Could not connect"):
         run(replace(OPTIONS, engine="http://db:8000"), SERVICES)
@@ -112,7 +132,9 @@ def test_an_error_of_the_display_is_raised_not_lost() -> None:
 
 
 @pytest.mark.parametrize("engine", ["memory", "moto"])
-def test_the_command_runs_on_its_own_engines(engine: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_runs_on_its_own_engines(
+    engine: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     code = main(["demo", "--items", "6", "--engine", engine, "--clock", "virtual", "--json"])
 
     said = json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -7,10 +7,19 @@ from dataclasses import replace
 
 import pytest
 
-from workpool_aws.cli.demo import view_for
-from workpool_aws.cli.demo_report import DemoReport, Failure, Plan, Progress, ServiceModel, Usage
-from workpool_aws.cli.demo_rich import RichView
-from workpool_aws.cli.demo_view import FAILURES_SHOWN, PlainView, View, designs, failure_rows, headline, summary_rows, verdict
+from workpool_aws.cli.demo.plain import (
+    FAILURES_SHOWN,
+    PlainView,
+    View,
+    designs,
+    failure_rows,
+    headline,
+    summary_rows,
+    verdict,
+)
+from workpool_aws.cli.demo.report import DemoReport, Failure, Plan, Progress, ServiceModel, Usage
+from workpool_aws.cli.demo.rich import RichView
+from workpool_aws.cli.demo.run import view_for
 
 PLAN = Plan(items=439, later=8, limit=8, fail_rate=1 / 12, engine="moto", clock="real", seed=0)
 PROGRESS = Progress(items=439, enqueued=439, running=8, done=112, failed=1, retries=9, seconds=2.0)
@@ -25,7 +34,11 @@ REPORT = DemoReport(
     usage=Usage(max_concurrency=8, seconds=14.21, write_units=1975, read_units=1536),
     engine="moto",
     seed=0,
-    largest=(ServiceModel(service="ec2", operations=830, shapes=4414, longest_operation="DescribeSomething"),),
+    largest=(
+        ServiceModel(
+            service="ec2", operations=830, shapes=4414, longest_operation="DescribeSomething"
+        ),
+    ),
     failures=(Failure("iam", "NonRetryableError", "attempt 1 fails by design, for good"),),
 )
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
@@ -66,8 +79,14 @@ def test_a_dumb_terminal_gets_plain_text(monkeypatch: pytest.MonkeyPatch) -> Non
     assert isinstance(view_for(Terminal()), PlainView)
 
 
-def test_without_rich_a_terminal_gets_plain_text_and_a_hint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in [name for name in sys.modules if name == "rich" or name.startswith(("rich.", "workpool_aws.cli.demo_rich"))]:
+def test_without_rich_a_terminal_gets_plain_text_and_a_hint(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [
+        name
+        for name in sys.modules
+        if name == "rich" or name.startswith(("rich.", "workpool_aws.cli.demo.rich"))
+    ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "rich", None)
 
@@ -87,7 +106,9 @@ def test_plain_text_has_no_control_characters_and_no_trailing_blanks() -> None:
 
 def said(*steps: Progress) -> list[str]:
     """When a line of progress was said."""
-    return [line.split(" s ")[0].strip() for line in plain(*steps).splitlines() if "  done " in line]
+    return [
+        line.split(" s ")[0].strip() for line in plain(*steps).splitlines() if "  done " in line
+    ]
 
 
 def test_plain_progress_comes_after_a_second_then_every_two_seconds_and_at_the_end() -> None:
@@ -102,7 +123,10 @@ def test_plain_progress_comes_after_a_second_then_every_two_seconds_and_at_the_e
 
 
 def test_plain_progress_begins_when_every_slot_is_taken() -> None:
-    steps = [replace(PROGRESS, done=0, running=min(tenths, 8), seconds=tenths / 20) for tenths in range(60)]
+    steps = [
+        replace(PROGRESS, done=0, running=min(tenths, 8), seconds=tenths / 20)
+        for tenths in range(60)
+    ]
 
     assert said(*steps) == ["0.4", "2.4"]
 
@@ -110,7 +134,10 @@ def test_plain_progress_begins_when_every_slot_is_taken() -> None:
 def test_plain_text_tells_the_whole_story() -> None:
     text = plain(PROGRESS)
 
-    assert text.splitlines()[0] == "workpool demo: 439 AWS service models, at most 8 at a time, engine moto, seed 0"
+    assert (
+        text.splitlines()[0]
+        == "workpool demo: 439 AWS service models, at most 8 at a time, engine moto, seed 0"
+    )
     assert "  ec2             830    4414  DescribeSomething" in text
     assert "  iam      NonRetryableError  attempt 1 fails by design, for good" in text
     assert "  finished     439 of 439: 438 succeeded, 1 failed for good" in text
@@ -141,7 +168,9 @@ def test_a_terminal_shows_the_same_facts(monkeypatch: pytest.MonkeyPatch) -> Non
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
 
 
-def test_a_terminal_gets_its_cursor_back_when_a_run_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_its_cursor_back_when_a_run_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     stream = Terminal()
 
@@ -156,9 +185,18 @@ def test_a_terminal_gets_its_cursor_back_when_a_run_is_interrupted(monkeypatch: 
     ("rate", "words"),
     [
         (0.0, "No attempt fails by design."),
-        (1 / 12, "By design one attempt in 12 fails, and is retried; one in 8 of these failures is for good."),
-        (0.3, "By design 30.0% of all attempts fails, and is retried; one in 8 of these failures is for good."),
-        (1.0, "By design every attempt fails, and is retried; one in 8 of these failures is for good."),
+        (
+            1 / 12,
+            "By design one attempt in 12 fails, and is retried; one in 8 of these failures is for good.",
+        ),
+        (
+            0.3,
+            "By design 30.0% of all attempts fails, and is retried; one in 8 of these failures is for good.",
+        ),
+        (
+            1.0,
+            "By design every attempt fails, and is retried; one in 8 of these failures is for good.",
+        ),
     ],
 )
 def test_the_plan_says_what_fails(rate: float, words: str) -> None:
@@ -166,7 +204,9 @@ def test_the_plan_says_what_fails(rate: float, words: str) -> None:
 
 
 def test_the_plan_says_how_long_each_takes() -> None:
-    assert designs(PLAN)[0] == "Each opens one model after a wait of 0.1 to 0.25 s, as for an answer."
+    assert (
+        designs(PLAN)[0] == "Each opens one model after a wait of 0.1 to 0.25 s, as for an answer."
+    )
 
 
 @pytest.mark.parametrize(
@@ -193,7 +233,10 @@ def test_the_headline_names_a_virtual_clock() -> None:
         (REPORT, "OK: every work item reached its end, and the limit was never exceeded."),
         (replace(REPORT, finished=437), "NOT OK: 2 work items did not reach an end."),
         (replace(REPORT, limit=7), "NOT OK: 8 ran at a time where 7 are allowed."),
-        (replace(REPORT, finished=438, problem="it hangs"), "NOT OK: 1 work item did not reach an end; it hangs."),
+        (
+            replace(REPORT, finished=438, problem="it hangs"),
+            "NOT OK: 1 work item did not reach an end; it hangs.",
+        ),
     ],
 )
 def test_the_verdict_names_what_went_wrong(report: DemoReport, words: str) -> None:
@@ -203,12 +246,17 @@ def test_the_verdict_names_what_went_wrong(report: DemoReport, words: str) -> No
 def test_an_engine_that_does_not_count_units_shows_none() -> None:
     silent = replace(REPORT, usage=replace(REPORT.usage, write_units=None, read_units=None))
 
-    assert dict(summary_rows(silent))["cost"] == "not known: units are counted on the engines memory and moto"
+    assert (
+        dict(summary_rows(silent))["cost"]
+        == "not known: units are counted on the engines memory and moto"
+    )
     assert silent.to_json()["write_units_per_action"] is None
 
 
 def test_a_long_list_of_failures_is_cut() -> None:
-    many = replace(REPORT, failures=tuple(Failure(f"s{n}", "E", "e") for n in range(FAILURES_SHOWN + 5)))
+    many = replace(
+        REPORT, failures=tuple(Failure(f"s{n}", "E", "e") for n in range(FAILURES_SHOWN + 5))
+    )
 
     rows = failure_rows(many)
 

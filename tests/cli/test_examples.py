@@ -17,10 +17,20 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_an_example_prints_what_its_readme_says(folder: Path) -> None:
-    said = re.search(r"^```text\n(.*?)^```", (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    said = re.search(
+        r"^```text\n(.*?)^```",
+        (folder / "README.md").read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
     assert said is not None
 
-    done = subprocess.run([sys.executable, str(folder / "app.py")], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        [sys.executable, str(folder / "app.py")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == said[1]

@@ -1,6 +1,7 @@
 """Owns the random commands of the differential test: every method of the store, drawn from the project's own tables and unions.
 
-A new kind of record, field or form is in by existing, or fails here until it is said how to draw one. One seed is one sequence.
+A new kind of record, field or form is in by existing, or fails here until it is said how to draw
+one. One seed is one sequence.
 """
 
 from __future__ import annotations
@@ -9,26 +10,61 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from random import Random
 from typing import Any, Final, get_args, get_type_hints
 
-from workpool_aws.adapters import forms
-from workpool_aws.adapters.forms import Form, Value
-from workpool_aws.adapters.schema import RECORDS, fields_of, kind_of
+from workpool_aws.adapters.items import forms
+from workpool_aws.adapters.items.forms import FieldCodec, Value
+from workpool_aws.adapters.items.records import RECORDS, fields_of, kind_of
+from workpool_aws.model import ids, loop, retry, work
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
-from workpool_aws.model.loop import DeployedLimit, Done, Entry, EntryKey, Owed, ShardMark, Tally
-from workpool_aws.model.refs import Record, Ref, Shelf, Span
+from workpool_aws.model.loop import (
+    DeployedLimit,
+    Entry,
+    EntryKey,
+    MinuteTally,
+    Notice,
+    PendingCallback,
+    ShardCursors,
+)
+from workpool_aws.model.refs import Collection, KeyRange, Record, Ref
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Attempt, AttemptEnd, Outcome, Part, Pointer, Work
-from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, IsNot, Put, Update, Write
+from workpool_aws.model.work import Attempt, AttemptEnd, Outcome, Part, Pointer, WorkItem
+from workpool_aws.model.writes import (
+    Above,
+    All,
+    Below,
+    Condition,
+    Either,
+    Is,
+    IsAbsent,
+    IsNot,
+    Put,
+    Update,
+    Write,
+)
 
-__all__ = ["KINDS", "Command", "Delete", "Get", "GetMany", "Plant", "Query", "Transact", "WriteOne", "drawn_sequence"]
+__all__ = [
+    "KINDS",
+    "Command",
+    "Delete",
+    "Get",
+    "GetMany",
+    "Plant",
+    "Query",
+    "Transact",
+    "WriteOne",
+    "drawn_sequence",
+]
 
 KINDS: Final[tuple[type[Record], ...]] = tuple(kind.record for kind in RECORDS)
 POOL: Final = "p"
 T0: Final = EpochMs(1_700_000_000_000)
-IDS: Final = tuple(WorkId(make_id(EpochMs(T0 + n), random_bits=0, shard=shard)) for n, shard in ((0, 0), (1, 0), (2, 1)))
+IDS: Final = tuple(
+    WorkId(make_id(EpochMs(T0 + n), random_bits=0, shard=shard))
+    for n, shard in ((0, 0), (1, 0), (2, 1))
+)
 TEXTS: Final = ("", "a", "ä𝄞", "x" * 1_500)
 LENGTH: Final = (15, 45)
 
@@ -45,7 +81,7 @@ class GetMany:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    span: Span
+    span: KeyRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +125,10 @@ def _id(chance: Random) -> WorkId:
 
 
 def _entries(chance: Random) -> dict[EntryKey, Entry]:
-    return {EntryKey(_id(chance), _small(chance)): Entry(_small(chance), chance.random() < 0.5) for _ in range(chance.randrange(3))}
+    return {
+        EntryKey(_id(chance), _small(chance)): Entry(_small(chance), chance.random() < 0.5)
+        for _ in range(chance.randrange(3))
+    }
 
 
 def _attempt(chance: Random) -> Attempt:
@@ -113,14 +152,24 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
     id(forms.FLAG): lambda chance: chance.random() < 0.5,
     id(forms.ULID): _id,
     id(forms.HISTORY): _some(_attempt),
-    id(forms.RETRY): lambda chance: RetryPolicy(2, base=1.5, max_backoff=timedelta(milliseconds=_small(chance))),
-    id(forms.OUTCOMES): lambda chance: chance.choice([(Outcome.FAILED,), (Outcome.SUCCESS, Outcome.CANCELED)]),
-    id(forms.TALLY): lambda chance: Tally(since=_small(chance), succeeded=_small(chance), lags=chance.choice([(), ((0, 1),)])),
+    id(forms.RETRY): lambda chance: RetryPolicy(
+        2, base=1.5, max_backoff=timedelta(milliseconds=_small(chance))
+    ),
+    id(forms.OUTCOMES): lambda chance: chance.choice(
+        [(Outcome.FAILED,), (Outcome.SUCCESS, Outcome.CANCELED)]
+    ),
+    id(forms.TALLY): lambda chance: MinuteTally(
+        since=_small(chance), succeeded=_small(chance), lags=chance.choice([(), ((0, 1),)])
+    ),
     id(forms.ENTRIES): _entries,
-    id(forms.OWED): _some(lambda chance: Owed(_id(chance), _small(chance), _small(chance), _small(chance))),
+    id(forms.OWED): _some(
+        lambda chance: PendingCallback(_id(chance), _small(chance), _small(chance), _small(chance))
+    ),
     id(forms.TEXTS): _some(lambda chance: chance.choice(TEXTS)),
     id(forms.DEPLOYED_LIMITS): _some(lambda chance: DeployedLimit(POOL, 5)),
-    id(forms.SHARD_MARKS): _some(lambda chance: ShardMark("", _id(chance), _small(chance)), least=1),
+    id(forms.SHARD_MARKS): _some(
+        lambda chance: ShardCursors("", _id(chance), _small(chance)), least=1
+    ),
 }
 # No engine takes an empty text as the key of an index, and none of ours is one.
 _BY_NAME: Final[Mapping[str, Draw]] = {"dead": _id}
@@ -146,11 +195,14 @@ def _value(chance: Random, kind: type[Record], name: str) -> Any:
     return chance.choice(_members(kind, name, stored.form)) if draw is None else draw(chance)
 
 
-_hints = lru_cache(get_type_hints)
+_hints = lru_cache(
+    partial(get_type_hints, localns={**vars(ids), **vars(loop), **vars(retry), **vars(work)})
+)
 
 
-def _members(kind: type[Record], name: str, form: Form) -> list[StrEnum]:
-    # A choice is a form of its own for each enumeration, so its members are found by the field's type.
+def _members(kind: type[Record], name: str, form: FieldCodec) -> list[StrEnum]:
+    # A choice is a form of its own for each enumeration, so its members are found by the field's
+    # type.
     hint = _hints(kind)[name]
     for each in (hint, *get_args(hint)):
         if isinstance(each, type) and issubclass(each, StrEnum):
@@ -158,7 +210,7 @@ def _members(kind: type[Record], name: str, form: Form) -> list[StrEnum]:
     raise NotImplementedError(f"{kind.__name__}.{name}: say how to draw {form.name}")
 
 
-def _is_scalar(form: Form) -> bool:
+def _is_scalar(form: FieldCodec) -> bool:
     return form in _SCALAR or form.name.startswith("one of ")
 
 
@@ -167,17 +219,28 @@ def _numbers(kind: type[Record]) -> list[str]:
 
 
 def _record(chance: Random, kind: type[Record]) -> Record:
-    """A record that can be stored. Most optional fields are left as they are, so that items stay small and alike."""
+    """A record that can be stored.
+
+    Most optional fields are left as they are, so that items stay small and alike.
+    """
     stored = fields_of(kind)
-    made: dict[str, Any] = {each.name: _KEYS[each.name](chance) for each in fields(kind) if each.name not in stored}
-    made |= {name: _value(chance, kind, name) for name, at in stored.items() if at.required or chance.random() < _LIKELY.get(name, 0.15)}
-    if kind is Work:
+    made: dict[str, Any] = {
+        each.name: _KEYS[each.name](chance) for each in fields(kind) if each.name not in stored
+    }
+    made |= {
+        name: _value(chance, kind, name)
+        for name, at in stored.items()
+        if at.required or chance.random() < _LIKELY.get(name, 0.15)
+    }
+    if kind is WorkItem:
         made = {"retry": None, "claimed": False, "retention_s": None, **made}
         # Arguments lie in the item or in chunks, never in both.
         made["args"] = "{}" if made.get("args_chunks") is None else None
-    if kind in (Pointer, Done):
+    if kind in (Pointer, Notice):
         # They lie in the shard of their work.
-        made["at"] = chance.choice([each for each in IDS if shard_of(each) == shard_of(made["work_id"])])
+        made["at"] = chance.choice(
+            [each for each in IDS if shard_of(each) == shard_of(made["work_id"])]
+        )
     return kind(**made)
 
 
@@ -226,10 +289,10 @@ def _write(chance: Random, kind: type[Record]) -> Write:
     )
 
 
-def _span(chance: Random) -> Span:
+def _span(chance: Random) -> KeyRange:
     bounds = ["", "", *IDS, POOL, "zz"]
-    return Span(
-        shelf=chance.choice(list(Shelf)),
+    return KeyRange(
+        shelf=chance.choice(list(Collection)),
         pool=chance.choice([POOL, POOL, POOL, "other"]),
         shard=chance.choice([0, 0, 1]),
         low=chance.choice(bounds),
@@ -240,7 +303,16 @@ def _span(chance: Random) -> Span:
 
 
 def _plant(chance: Random) -> Plant:
-    pk = chance.choice([f"{POOL}#work#0", f"{POOL}#done#0", f"{POOL}#control", f"{POOL}#reports", "#pools", "elsewhere"])
+    pk = chance.choice(
+        [
+            f"{POOL}#work#0",
+            f"{POOL}#done#0",
+            f"{POOL}#control",
+            f"{POOL}#reports",
+            "#pools",
+            "elsewhere",
+        ]
+    )
     item = {"s": chance.choice(["dancing", "idle"]), "t": chance.choice(["w", "?"]), "fn": "f"}
     kept = {name: value for name, value in item.items() if chance.random() < 0.5}
     return Plant(pk, chance.choice([*IDS, "status", "ledger", "odd"]), kept)
@@ -248,15 +320,21 @@ def _plant(chance: Random) -> Plant:
 
 def _command(chance: Random, kinds: list[type[Record]]) -> Command:
     kind = chance.choice(kinds)
-    match chance.choices(["write", "transact", "get", "get_many", "query", "delete", "plant"], [10, 5, 3, 1, 4, 1, 1])[0]:
+    match chance.choices(
+        ["write", "transact", "get", "get_many", "query", "delete", "plant"], [10, 5, 3, 1, 4, 1, 1]
+    )[0]:
         case "write":
             return WriteOne(_write(chance, kind))
         case "transact":
-            return Transact(tuple(_write(chance, chance.choice(kinds)) for _ in range(chance.randint(1, 3))))
+            return Transact(
+                tuple(_write(chance, chance.choice(kinds)) for _ in range(chance.randint(1, 3)))
+            )
         case "get":
             return Get(_ref(chance, kind))
         case "get_many":
-            return GetMany(tuple(_ref(chance, chance.choice(kinds)) for _ in range(chance.randrange(5))))
+            return GetMany(
+                tuple(_ref(chance, chance.choice(kinds)) for _ in range(chance.randrange(5)))
+            )
         case "query":
             return Query(_span(chance))
         case "delete":
@@ -266,7 +344,10 @@ def _command(chance: Random, kinds: list[type[Record]]) -> Command:
 
 
 def drawn_sequence(seed: int) -> list[Command]:
-    """The sequence of a seed. It is about one to three kinds of records only, so that commands meet."""
+    """The sequence of a seed.
+
+    It is about one to three kinds of records only, so that commands meet.
+    """
     chance = Random(seed)
     kinds = chance.sample(KINDS, chance.randint(1, 3))
     return [_command(chance, kinds) for _ in range(chance.randint(*LENGTH))]

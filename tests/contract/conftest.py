@@ -35,7 +35,9 @@ def reason_of_absence(config: pytest.Config, engine: str) -> str | None:
         case "ministack":
             return why_absent()
         case "endpoint" if config.getoption("--dynamodb-endpoint") is None:
-            return "no DynamoDB endpoint is named: --dynamodb-endpoint URL, or WORKPOOL_TEST_ENDPOINT"
+            return (
+                "no DynamoDB endpoint is named: --dynamodb-endpoint URL, or WORKPOOL_TEST_ENDPOINT"
+            )
         case _:
             return None
 
@@ -54,9 +56,15 @@ def engines_for(config: pytest.Config) -> list[str]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     engines = engines_for(metafunc.config)
-    for fixture, left_out in (("engine", ()), ("wired", ("memory",)), ("other_engine", ("memory",))):
+    for fixture, left_out in (
+        ("engine", ()),
+        ("wired", ("memory",)),
+        ("other_engine", ("memory",)),
+    ):
         if fixture in metafunc.fixturenames:
-            metafunc.parametrize(fixture, [each for each in engines if each not in left_out], indirect=True)
+            metafunc.parametrize(
+                fixture, [each for each in engines if each not in left_out], indirect=True
+            )
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +110,9 @@ def expect_deviation(request: pytest.FixtureRequest, engine: str) -> None:
         return
     if known.varies:
         pytest.skip(f"{engine}: {known.what}")
-    request.applymarker(pytest.mark.xfail(reason=f"{engine}: {known.what}", strict=True, raises=DEVIATIONS_SHOW_AS))
+    request.applymarker(
+        pytest.mark.xfail(reason=f"{engine}: {known.what}", strict=True, raises=DEVIATIONS_SHOW_AS)
+    )
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "docs" / "engines.md"
-_ROW = re.compile(r"\| (?P<engine>[a-z]+) \| `(?P<test>test_[a-z0-9_]+)`(?P<varies> \(varies\))? \| (?P<what>[^|]+) \| (?P<so>[^|]+) \|")
+_ROW = re.compile(
+    r"\| (?P<engine>[a-z]+) \| `(?P<test>test_[a-z0-9_]+)`(?P<varies> \(varies\))? \| (?P<what>[^|]+) \| (?P<so>[^|]+) \|"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +27,20 @@ class Deviation:
 @lru_cache
 def deviations() -> tuple[Deviation, ...]:
     """All rows of the table."""
-    rows = [_ROW.fullmatch(line) for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    rows = [
+        _ROW.fullmatch(line)
+        for line in PAGE.read_text(encoding="utf-8").splitlines()
+        if line.startswith("| ")
+    ]
     return tuple(
-        Deviation(engine=row["engine"], test=row["test"], what=row["what"].strip(), varies=row["varies"] is not None) for row in rows if row
+        Deviation(
+            engine=row["engine"],
+            test=row["test"],
+            what=row["what"].strip(),
+            varies=row["varies"] is not None,
+        )
+        for row in rows
+        if row
     )
 
 

@@ -18,7 +18,7 @@ from tests.emulator import server
 from workpool_aws.adapters.dynamodb.expressions import item_from_wire, item_to_wire
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.dynamodb.table import create_table, enable_ttl
-from workpool_aws.adapters.forms import Value
+from workpool_aws.adapters.items.forms import Value
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.ports import Store
@@ -46,7 +46,10 @@ class Billing:
 
     def _add(self, parsed: Mapping[str, Any], **_: object) -> None:
         consumed = parsed.get("ConsumedCapacity", [])
-        self.units += sum(table["CapacityUnits"] for table in (consumed if isinstance(consumed, list) else [consumed]))
+        self.units += sum(
+            table["CapacityUnits"]
+            for table in (consumed if isinstance(consumed, list) else [consumed])
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,9 @@ class Table:
     def empty(self) -> None:
         """Delete every item."""
         for item in self.items():
-            self.client.delete_item(TableName=self.name, Key={name: item[name] for name in ("pk", "sk")})
+            self.client.delete_item(
+                TableName=self.name, Key={name: item[name] for name in ("pk", "sk")}
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,8 @@ def moto_engine() -> Iterator[Engine]:
 def table_on(client: DynamoDBClient) -> Iterator[Table]:
     """A table of a random name on a server, for as long as the block lasts.
 
-    Without TTL: the tests store times that are long past, and a server's sweep would take those items away between two of their requests.
+    Without TTL: the tests store times that are long past, and a server's sweep would take those
+    items away between two of their requests.
     """
     table = Table(client, f"workpool-contract-{uuid4().hex[:12]}", Billing(client))
     create_table(client, table.name)
@@ -168,7 +174,9 @@ def engine_on(name: str, table: Table) -> Engine:
         items = [item_from_wire(item) for item in table.items()]
         return {(str(item["pk"]), str(item["sk"])): item for item in items}
 
-    store = DynamoStore(lambda: table.client, table.name, clock=StillClock(), entropy=CountingEntropy())
+    store = DynamoStore(
+        lambda: table.client, table.name, clock=StillClock(), entropy=CountingEntropy()
+    )
     return Engine(name, store, inject, dump, lambda: table.billing.units, table)
 
 
@@ -183,4 +191,9 @@ def client_of_endpoint(url: str) -> DynamoDBClient:
     if session.get_credentials() is None:
         session = boto3.Session(region_name=session.region_name, **PLACEHOLDER)
     region = session.region_name or server.REGION
-    return session.client("dynamodb", endpoint_url=url, region_name=region, config=Config(retries={"mode": "standard"}))
+    return session.client(
+        "dynamodb",
+        endpoint_url=url,
+        region_name=region,
+        config=Config(retries={"mode": "standard"}),
+    )

@@ -9,17 +9,29 @@ from typing import Any, assert_never, get_args
 
 import pytest
 
-from tests.contract.commands import KINDS, Command, Delete, Get, GetMany, Plant, Query, Transact, WriteOne, drawn_sequence
+from tests.contract.commands import (
+    KINDS,
+    Command,
+    Delete,
+    Get,
+    GetMany,
+    Plant,
+    Query,
+    Transact,
+    WriteOne,
+    drawn_sequence,
+)
 from tests.contract.deviations import deviation_of
 from tests.contract.engines import SERVER_NOW, Engine, dumped, memory_engine
+from workpool_aws.adapters.items.records import record_type
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.adapters.schema import record_type
-from workpool_aws.model.refs import Page, Ref, Shelf
+from workpool_aws.model.refs import Collection, Ref, RowPage
 from workpool_aws.model.writes import Condition, Put, Update, Write
 from workpool_aws.ports import ConditionFailed, Store, TransactionFailed
 
 RUNS: Mapping[str, int] = {"moto": 120}
-"""Sequences at least; an engine that is not named takes as many as a server can in some ten seconds."""
+"""Sequences at least; an engine that is not named takes as many as a server can in some ten
+seconds."""
 RUNS_ELSEWHERE = 300
 RUNS_MAX = 1_500
 """By then every command must have been seen to succeed, and every condition to hold and to fail."""
@@ -69,12 +81,18 @@ def noted(seen: Seen, command: Command, answer: tuple[Any, ...]) -> None:
     outcome = answer[0]
     match command:
         case Get():
-            seen["get", record_type(command.ref).__name__, "found" if answer[1] is not None else "nothing"] += 1
+            seen[
+                "get",
+                record_type(command.ref).__name__,
+                "found" if answer[1] is not None else "nothing",
+            ] += 1
         case GetMany():
             seen["get_many", "found" if answer[1] else "nothing"] += 1
         case Query():
             full = "rows" if outcome == "done" and answer[1].rows else "nothing"
-            seen["query", command.span.shelf.value, "down" if command.span.reverse else "up", full] += 1
+            seen[
+                "query", command.span.shelf.value, "down" if command.span.reverse else "up", full
+            ] += 1
         case WriteOne():
             if outcome != "mistake":
                 _note_write(seen, "write", command.write, held=outcome == "done", current=answer[1])
@@ -92,7 +110,9 @@ def _note_transaction(seen: Seen, command: Transact, answer: tuple[Any, ...]) ->
     outcome, count = answer[0], len(command.writes)
     seen["transact", outcome] += 1
     if outcome != "mistake":
-        failed, current = answer[1:] if outcome == "refused" else ((False,) * count, (None,) * count)
+        failed, current = (
+            answer[1:] if outcome == "refused" else ((False,) * count, (None,) * count)
+        )
         for write, refused, stood in zip(command.writes, failed, current, strict=True):
             _note_write(seen, "transact", write, held=not refused, current=stood)
 
@@ -106,7 +126,10 @@ def _note_write(seen: Seen, way: str, write: Write, *, held: bool, current: obje
 
 
 def wanted() -> set[tuple[str, ...]]:
-    """What a run must have shown, or it is vacuous. Drawn from the unions: nothing that is added to them can be forgotten here."""
+    """What a run must have shown, or it is vacuous.
+
+    Drawn from the unions: nothing that is added to them can be forgotten here.
+    """
     kinds = [kind.__name__ for kind in KINDS]
     sorts = [each.__name__ for each in get_args(Condition)]
     results = ("held", "failed")
@@ -124,7 +147,7 @@ def wanted() -> set[tuple[str, ...]]:
         *((("write", verb.__name__, kind, "held")) for verb in (Put, Update) for kind in kinds),
         *(("get", kind, found) for kind in kinds for found in ("found", "nothing")),
         *(("delete", kind) for kind in kinds),
-        *(("query", shelf.value, way, "rows") for shelf in Shelf for way in ("up", "down")),
+        *(("query", shelf.value, way, "rows") for shelf in Collection for way in ("up", "down")),
         ("get_many", "found"),
         ("transact", "done"),
         ("transact", "refused"),
@@ -140,13 +163,20 @@ def same(engine: Engine, command: Command, theirs: tuple[Any, ...], ours: tuple[
     if silent is None or not isinstance(command, Query) or theirs[0] != "done":
         return False
     # It stops naming pages where the next one would be empty: the rows must agree all the same.
-    page: Page = theirs[1]
-    return page.rows == ours[1].rows and page.next_low is page.next_high is None and len(page.rows) == command.span.limit
+    page: RowPage = theirs[1]
+    return (
+        page.rows == ours[1].rows
+        and page.next_low is page.next_high is None
+        and len(page.rows) == command.span.limit
+    )
 
 
 def compared(memory: Engine, engine: Engine, sequence: Iterable[Command], seen: Seen) -> None:
     """Send every command to both, and hold answers, items and write units against each other."""
-    bills = deviation_of(engine.name, "test_a_write_is_billed_by_the_larger_of_before_and_after") is None
+    bills = (
+        deviation_of(engine.name, "test_a_write_is_billed_by_the_larger_of_before_and_after")
+        is None
+    )
     began = engine.write_units()
     unbilled = 0.0
     for command in sequence:
@@ -158,7 +188,9 @@ def compared(memory: Engine, engine: Engine, sequence: Iterable[Command], seen: 
         before = memory.write_units()
         ours = answer_of(memory.store, command)
         theirs = answer_of(engine.store, command)
-        assert same(engine, command, theirs, ours), f"{command}\n{engine.name} answers {theirs}\nmemory answers {ours}"
+        assert same(engine, command, theirs, ours), (
+            f"{command}\n{engine.name} answers {theirs}\nmemory answers {ours}"
+        )
         if ours[0] != "done":
             # What was refused is billed, but no engine says how much.
             unbilled += memory.write_units() - before
@@ -168,7 +200,9 @@ def compared(memory: Engine, engine: Engine, sequence: Iterable[Command], seen: 
         assert engine.write_units() - began == memory.write_units() - unbilled
 
 
-def first_difference(make_engine: MakeEngine, name: str, sequence: Sequence[Command], seen: Seen) -> str | None:
+def first_difference(
+    make_engine: MakeEngine, name: str, sequence: Sequence[Command], seen: Seen
+) -> str | None:
     """How the engine differs from memory in a sequence; None: it does not."""
     with make_engine("memory") as memory, make_engine(name) as engine:
         try:
@@ -178,7 +212,9 @@ def first_difference(make_engine: MakeEngine, name: str, sequence: Sequence[Comm
     return None
 
 
-def shrunk(sequence: Sequence[Command], differs: Callable[[Sequence[Command]], bool]) -> list[Command]:
+def shrunk(
+    sequence: Sequence[Command], differs: Callable[[Sequence[Command]], bool]
+) -> list[Command]:
     """The sequence without every command that the difference can do without."""
     kept = list(sequence)
     size = len(kept)
@@ -199,7 +235,9 @@ def check(make_engine: MakeEngine, name: str, seed: int, seen: Seen) -> None:
     sequence = drawn_sequence(seed)
     if first_difference(make_engine, name, sequence, seen) is None:
         return
-    short = shrunk(sequence, lambda fewer: first_difference(make_engine, name, fewer, Counter()) is not None)
+    short = shrunk(
+        sequence, lambda fewer: first_difference(make_engine, name, fewer, Counter()) is not None
+    )
     told = [f"again: --engine {name} --commands-replay {seed}", *map(str, short)]
     pytest.fail("\n".join([*told, str(first_difference(make_engine, name, short, Counter()))]))
 
@@ -216,7 +254,9 @@ def test_random_commands_agree(other_engine, make_engine, request):
         check(make_engine, other_engine, option("--commands-seed") + done, seen)
         done += 1
     missing = sorted(wanted() - set(seen))
-    assert not missing, f"vacuous: {done} sequences from seed {option('--commands-seed')} on never showed {missing}"
+    assert not missing, (
+        f"vacuous: {done} sequences from seed {option('--commands-seed')} on never showed {missing}"
+    )
 
 
 class Forgetful(MemoryStore):
@@ -237,9 +277,15 @@ def test_a_difference_is_found_and_shrunk():
     def make(name):
         return memory_engine() if name == "memory" else forgetful_engine()
 
-    sequence = next(each for each in map(drawn_sequence, range(1_000)) if first_difference(make, "forgetful", each, Counter()))
+    sequence = next(
+        each
+        for each in map(drawn_sequence, range(1_000))
+        if first_difference(make, "forgetful", each, Counter())
+    )
 
-    short = shrunk(sequence, lambda fewer: first_difference(make, "forgetful", fewer, Counter()) is not None)
+    short = shrunk(
+        sequence, lambda fewer: first_difference(make, "forgetful", fewer, Counter()) is not None
+    )
 
     assert len(short) == 2
     assert isinstance(short[1], Delete)

@@ -11,9 +11,9 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from workpool_aws.adapters.keys import DEAD_INDEX, DEAD_KEY
+from workpool_aws.adapters.items.keys import DEAD_INDEX, DEAD_KEY
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import LoopState, Status
+from workpool_aws.model.loop import LoopState, LoopStatus
 from workpool_aws.model.refs import StatusRef
 from workpool_aws.model.writes import Is, Put, Update
 from workpool_aws.ports import ConditionFailed
@@ -32,7 +32,9 @@ def put(table, sort="s", **attributes) -> None:
 
 
 def item_in(table, sort="s"):
-    return table.client.get_item(TableName=table.name, Key=key(sort), ConsistentRead=True).get("Item")
+    return table.client.get_item(TableName=table.name, Key=key(sort), ConsistentRead=True).get(
+        "Item"
+    )
 
 
 def code_of(raised: pytest.ExceptionInfo[ClientError]) -> str:
@@ -84,14 +86,21 @@ def test_a_value_that_no_expression_uses_is_refused(wired):
 
 def test_doubled_parentheses_are_refused(wired):
     with pytest.raises(ClientError) as refused:
-        wired.client.put_item(TableName=wired.name, Item=KEY, ConditionExpression="((attribute_not_exists(pk)))")
+        wired.client.put_item(
+            TableName=wired.name, Item=KEY, ConditionExpression="((attribute_not_exists(pk)))"
+        )
 
     assert code_of(refused) == "ValidationException"
 
 
 def test_an_empty_map_of_values_is_refused(wired):
     with pytest.raises(ClientError) as refused:
-        wired.client.put_item(TableName=wired.name, Item=KEY, ConditionExpression="attribute_not_exists(pk)", ExpressionAttributeValues={})
+        wired.client.put_item(
+            TableName=wired.name,
+            Item=KEY,
+            ConditionExpression="attribute_not_exists(pk)",
+            ExpressionAttributeValues={},
+        )
 
     assert code_of(refused) == "ValidationException"
 
@@ -118,7 +127,9 @@ def test_a_transaction_with_a_token_is_applied_once(wired):
     token = uuid4().hex
 
     for _ in range(2):
-        wired.client.transact_write_items(TransactItems=[adding(wired, "1")], ClientRequestToken=token)
+        wired.client.transact_write_items(
+            TransactItems=[adding(wired, "1")], ClientRequestToken=token
+        )
 
     assert item_in(wired)["n"] == {"N": "1"}
 
@@ -128,7 +139,9 @@ def test_a_token_belongs_to_one_transaction(wired):
     wired.client.transact_write_items(TransactItems=[adding(wired, "1")], ClientRequestToken=token)
 
     with pytest.raises(ClientError) as refused:
-        wired.client.transact_write_items(TransactItems=[adding(wired, "2")], ClientRequestToken=token)
+        wired.client.transact_write_items(
+            TransactItems=[adding(wired, "2")], ClientRequestToken=token
+        )
 
     assert code_of(refused) == "IdempotentParameterMismatchException"
 
@@ -137,16 +150,23 @@ def test_a_transaction_that_adds_to_a_text_is_cancelled(wired):
     put(wired, n={"S": "text"})
 
     with pytest.raises(ClientError) as refused:
-        wired.client.transact_write_items(TransactItems=[adding(wired, "1", sort="other"), adding(wired, "1")])
+        wired.client.transact_write_items(
+            TransactItems=[adding(wired, "1", sort="other"), adding(wired, "1")]
+        )
 
     assert code_of(refused) == "TransactionCanceledException"
-    assert [reason["Code"] for reason in refused.value.response["CancellationReasons"]] == ["None", "ValidationError"]
+    assert [reason["Code"] for reason in refused.value.response["CancellationReasons"]] == [
+        "None",
+        "ValidationError",
+    ]
     assert item_in(wired, "other") is None
 
 
 def test_a_batch_of_more_than_a_hundred_keys_is_refused(wired):
     with pytest.raises(ClientError) as refused:
-        wired.client.batch_get_item(RequestItems={wired.name: {"Keys": [key(f"{n}") for n in range(101)]}})
+        wired.client.batch_get_item(
+            RequestItems={wired.name: {"Keys": [key(f"{n}") for n in range(101)]}}
+        )
 
     assert code_of(refused) == "ValidationException"
 
@@ -161,7 +181,12 @@ def test_a_batch_with_one_key_twice_is_refused(wired):
 def test_numbers_keep_thirty_eight_digits(wired):
     put(wired, n={"N": "9" * 37 + "8"})
 
-    wired.client.update_item(TableName=wired.name, Key=KEY, UpdateExpression="ADD n :one", ExpressionAttributeValues={":one": {"N": "1"}})
+    wired.client.update_item(
+        TableName=wired.name,
+        Key=KEY,
+        UpdateExpression="ADD n :one",
+        ExpressionAttributeValues={":one": {"N": "1"}},
+    )
 
     assert item_in(wired)["n"] == {"N": "9" * 38}
 
@@ -174,7 +199,9 @@ def test_a_number_of_thirty_nine_digits_is_refused(wired):
 
 
 def test_an_answer_says_what_it_cost_only_when_asked(wired):
-    answer = wired.client.batch_get_item(RequestItems={wired.name: {"Keys": [KEY], "ConsistentRead": True}})
+    answer = wired.client.batch_get_item(
+        RequestItems={wired.name: {"Keys": [KEY], "ConsistentRead": True}}
+    )
 
     assert "ConsumedCapacity" not in answer
 
@@ -201,7 +228,12 @@ def test_an_update_is_billed_by_the_whole_item(wired):
     put(wired, **padded(2_500))
     billed = wired.billing.units
 
-    wired.client.update_item(TableName=wired.name, Key=KEY, UpdateExpression="SET y = :y", ExpressionAttributeValues={":y": {"S": "y"}})
+    wired.client.update_item(
+        TableName=wired.name,
+        Key=KEY,
+        UpdateExpression="SET y = :y",
+        ExpressionAttributeValues={":y": {"S": "y"}},
+    )
 
     assert wired.billing.units - billed == 3
 
@@ -218,7 +250,9 @@ def test_an_index_is_billed_beside_its_table(wired):
 def test_a_transaction_is_billed_twice(wired):
     billed = wired.billing.units
 
-    wired.client.transact_write_items(TransactItems=[{"Put": {"TableName": wired.name, "Item": {**KEY, **padded(2_500)}}}])
+    wired.client.transact_write_items(
+        TransactItems=[{"Put": {"TableName": wired.name, "Item": {**KEY, **padded(2_500)}}}]
+    )
 
     assert wired.billing.units - billed == 6
 
@@ -226,7 +260,9 @@ def test_a_transaction_is_billed_twice(wired):
 def test_a_strong_read_is_billed_by_four_kilobytes(wired):
     put(wired, **padded(4_500))
 
-    answer = wired.client.get_item(TableName=wired.name, Key=KEY, ConsistentRead=True, ReturnConsumedCapacity="TOTAL")
+    answer = wired.client.get_item(
+        TableName=wired.name, Key=KEY, ConsistentRead=True, ReturnConsumedCapacity="TOTAL"
+    )
 
     assert answer["ConsumedCapacity"]["CapacityUnits"] == 2
 
@@ -260,14 +296,16 @@ def test_an_index_answers_no_strong_read(wired):
 
 
 def test_threads_lose_no_acknowledged_write(engine):
-    status = Status(pool="p", state=LoopState.IDLE, generation=0, lease_until=EpochMs(0))
+    status = LoopStatus(pool="p", state=LoopState.IDLE, generation=0, lease_until=EpochMs(0))
     engine.store.write(Put(status))
     acknowledged = []
 
     def count_up() -> None:
         for _ in range(ROUNDS):
             seen = engine.store.get(StatusRef("p")).generation
-            step = Update(ref=StatusRef("p"), set={"generation": seen + 1}, condition=Is("generation", seen))
+            step = Update(
+                ref=StatusRef("p"), set={"generation": seen + 1}, condition=Is("generation", seen)
+            )
             try:
                 engine.store.write(step)
             except ConditionFailed:

@@ -12,7 +12,11 @@ from tests.contract.deviations import PAGE, deviations
 from tests.contract.engines import ENGINES
 
 HERE = Path(__file__).parent
-ROWS = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ") and "`test_" in line]
+ROWS = [
+    line
+    for line in PAGE.read_text(encoding="utf-8").splitlines()
+    if line.startswith("| ") and "`test_" in line
+]
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -38,7 +42,9 @@ def test_every_row_names_an_engine_and_a_test_that_runs_on_it():
         if isinstance(node, ast.FunctionDef)
     }
 
-    dangling = [row for row in deviations() if not tests.get(row.test, set()) & {"engine", "store", "wired"}]
+    dangling = [
+        row for row in deviations() if not tests.get(row.test, set()) & {"engine", "store", "wired"}
+    ]
 
     assert dangling == []
     assert {row.engine for row in deviations()} <= set(ENGINES) - {"memory"}

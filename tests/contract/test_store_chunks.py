@@ -7,16 +7,18 @@ from dataclasses import replace
 import pytest
 
 from builders import a_work, an_id
-from workpool_aws.adapters.codec import decode
-from workpool_aws.adapters.schema import ref_of
+from workpool_aws.adapters.items.codec import decode
+from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.core.chunks import chunk_refs, joined, packed
 from workpool_aws.flow.chunks import write_with
-from workpool_aws.model.refs import ChunkRef, Shelf, Span, Unreadable, WorkRef
+from workpool_aws.model.refs import ChunkRef, Collection, KeyRange, Unreadable, WorkRef
 from workpool_aws.model.work import Chunk, Part, State
 from workpool_aws.model.writes import Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
-CHUNK = Chunk(pool="email", work_id=an_id(), part=Part.RESULT, number=1, text="Größe ✓ 𝄞", expires_at=7)
+CHUNK = Chunk(
+    pool="email", work_id=an_id(), part=Part.RESULT, number=1, text="Größe ✓ 𝄞", expires_at=7
+)
 LARGE = a_work(args='{"x":"' + "é" * 460_000 + '"}')
 OWNER = WorkRef(LARGE.pool, LARGE.id)
 
@@ -79,7 +81,10 @@ def test_a_chunk_that_is_gone_does_not_keep_its_work_from_ending(store):
 
 def test_a_transaction_tells_which_chunk_is_gone(store):
     store.write(Put(a_work()))
-    writes = [Update(ref=OWNER, set={"link": "l"}), Update(ref=ref_of(CHUNK), set={"expires_at": 9})]
+    writes = [
+        Update(ref=OWNER, set={"link": "l"}),
+        Update(ref=ref_of(CHUNK), set={"expires_at": 9}),
+    ]
 
     with pytest.raises(TransactionFailed) as refused:
         store.transact(writes)
@@ -88,7 +93,10 @@ def test_a_transaction_tells_which_chunk_is_gone(store):
     assert store.get(OWNER) == a_work()
 
 
-@pytest.mark.parametrize("sort", ["args", "args/", "args/01", "args/-1", "epilogue/0", "args/0/0", "result/10000", "result/1\n"])
+@pytest.mark.parametrize(
+    "sort",
+    ["args", "args/", "args/01", "args/-1", "epilogue/0", "args/0/0", "result/10000", "result/1\n"],
+)
 def test_a_key_that_no_chunk_has_is_set_aside(engine, sort):
     engine.inject(f"email#payload#{an_id()}", sort, {"x": "text"})
 
@@ -110,9 +118,13 @@ def test_a_damaged_chunk_is_told(engine):
 def test_a_work_without_arguments_or_with_two_is_damaged(engine, item):
     engine.store.write(Put(a_work()))
     stored = engine.dump()[f"email#work#{0}", an_id()]
-    engine.inject(f"email#work#{0}", an_id(), {name: value for name, value in stored.items() if name != "a"} | item)
+    engine.inject(
+        f"email#work#{0}",
+        an_id(),
+        {name: value for name, value in stored.items() if name != "a"} | item,
+    )
 
-    (row,) = engine.store.query(Span(shelf=Shelf.WORK, pool="email")).rows
+    (row,) = engine.store.query(KeyRange(shelf=Collection.WORK, pool="email")).rows
 
     assert isinstance(row.record, Unreadable)
     assert row.record.reason.startswith("a (args): ")

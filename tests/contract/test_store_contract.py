@@ -1,6 +1,9 @@
-"""What every engine behind `ports.Store` promises. The same tests run on each; deviations stand in the conftest.
+"""What every engine behind `ports.Store` promises.
 
-Among them: requests stay inside DynamoDB's limits [WP-11], and a damaged item hides no other [WP-12].
+The same tests run on each; deviations stand in the conftest.
+
+Among them: requests stay inside DynamoDB's limits [WP-11], and a damaged item hides no other
+[WP-12].
 """
 
 from __future__ import annotations
@@ -10,9 +13,9 @@ from dataclasses import replace
 
 import pytest
 
-from workpool_aws.adapters.capacity import ITEM_BYTES_MAX, item_size
-from workpool_aws.adapters.codec import encode
-from workpool_aws.adapters.schema import ref_of
+from workpool_aws.adapters.items.capacity import ITEM_BYTES_MAX, item_size
+from workpool_aws.adapters.items.codec import encode
+from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.core.limits import STORED_ITEM_BYTES_MAX
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
@@ -20,33 +23,33 @@ from workpool_aws.model.loop import (
     Config,
     DeployedLimit,
     Deployment,
-    Done,
-    DoneKind,
     Entry,
     EntryKey,
     Ledger,
     LoopState,
+    LoopStatus,
     MinuteReport,
-    Owed,
+    MinuteTally,
+    Notice,
+    NoticeKind,
+    PendingCallback,
     Registration,
-    ShardMark,
-    Status,
-    Tally,
+    ShardCursors,
 )
 from workpool_aws.model.refs import (
+    Collection,
     ConfigRef,
     DeploymentRef,
+    KeyRange,
     LedgerRef,
     PointerRef,
     Row,
-    Shelf,
-    Span,
     StatusRef,
     Unreadable,
     WorkRef,
 )
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import CallbackState, Kind, Outcome, Pointer, State, Work, dead_key
+from workpool_aws.model.work import CallbackState, Kind, Outcome, Pointer, State, WorkItem, dead_key
 from workpool_aws.model.writes import Above, All, Below, Either, Is, IsAbsent, IsNot, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
@@ -58,8 +61,8 @@ def work_id(n: int, shard: int = 0) -> WorkId:
     return WorkId(make_id(EpochMs(T0 + n), random_bits=n, shard=shard))
 
 
-def make_work(n: int = 0, **changes: object) -> Work:
-    work = Work(
+def make_work(n: int = 0, **changes: object) -> WorkItem:
+    work = WorkItem(
         pool=POOL,
         id=work_id(n),
         target="arn:aws:lambda:eu-west-1:123456789012:function:send",
@@ -75,16 +78,45 @@ def make_work(n: int = 0, **changes: object) -> Work:
     return replace(work, **changes)
 
 
-def make_status(**changes: object) -> Status:
-    return replace(Status(pool=POOL, state=LoopState.RUNNING, generation=3, lease_until=T0), **changes)
+def make_status(**changes: object) -> LoopStatus:
+    return replace(
+        LoopStatus(pool=POOL, state=LoopState.RUNNING, generation=3, lease_until=T0), **changes
+    )
 
 
 RECORDS = [
-    make_work(retry=RetryPolicy(), claimed=True, claim="c", error="Größe ✓", outcome=Outcome.FAILED, expires_at=1_800_000_000),
+    make_work(
+        retry=RetryPolicy(),
+        claimed=True,
+        claim="c",
+        error="Größe ✓",
+        outcome=Outcome.FAILED,
+        expires_at=1_800_000_000,
+    ),
     Pointer(pool=POOL, at=work_id(5), work_id=work_id(1)),
-    Done(pool=POOL, at=work_id(6), work_id=work_id(1), start=2, kind=DoneKind.RETRY, pointer=work_id(5), expires_at=7),
-    Done(pool=POOL, at=work_id(6), work_id=work_id(1), start=2, kind=DoneKind.FINISHED, outcome=Outcome.FAILED),
-    MinuteReport(pool=POOL, at=work_id(8), tally=Tally(since=T0, succeeded=3, failed=2, retried=1, canceled=4), expires_at=7),
+    Notice(
+        pool=POOL,
+        at=work_id(6),
+        work_id=work_id(1),
+        start=2,
+        kind=NoticeKind.RETRY,
+        pointer=work_id(5),
+        expires_at=7,
+    ),
+    Notice(
+        pool=POOL,
+        at=work_id(6),
+        work_id=work_id(1),
+        start=2,
+        kind=NoticeKind.FINISHED,
+        outcome=Outcome.FAILED,
+    ),
+    MinuteReport(
+        pool=POOL,
+        at=work_id(8),
+        tally=MinuteTally(since=T0, succeeded=3, failed=2, retried=1, canceled=4),
+        expires_at=7,
+    ),
     make_work(dead=dead_key(T0, work_id(0)), redrive_of=work_id(1), redriven_as=work_id(2)),
     make_status(wake_at=T0, saturated=True, written_by="t"),
     Ledger(
@@ -92,18 +124,57 @@ RECORDS = [
         holder="h",
         generation=2,
         version=9,
-        entries={EntryKey(work_id(2), 1): Entry(T0), EntryKey(work_id(1), 3): Entry(EpochMs(0), confirmed=True)},
-        shards=(ShardMark(work_id(1), "", T0), ShardMark()),
-        callbacks=(Owed(work_id(4), T0, tries=2), Owed(work_id(3), EpochMs(T0 + 1), looks=1)),
-        tally=Tally(since=T0, retried=1, lags=((0, 3), (28, 1))),
+        entries={
+            EntryKey(work_id(2), 1): Entry(T0),
+            EntryKey(work_id(1), 3): Entry(EpochMs(0), confirmed=True),
+        },
+        shards=(ShardCursors(work_id(1), "", T0), ShardCursors()),
+        callbacks=(
+            PendingCallback(work_id(4), T0, tries=2),
+            PendingCallback(work_id(3), EpochMs(T0 + 1), looks=1),
+        ),
+        tally=MinuteTally(since=T0, retried=1, lags=((0, 3), (28, 1))),
     ),
-    make_work(2, on_complete="done", context='{"user":7}', callback_for=(Outcome.FAILED, Outcome.CANCELED), callback=CallbackState.SENT),
-    Done(pool=POOL, at=work_id(8), work_id=work_id(2), start=0, kind=DoneKind.FINISHED, callback=CallbackState.PENDING),
-    Config(pool=POOL, version=1, max_parallelism=10, base_by="me", base_at=T0, override_parallelism=0, override_paused=True),
+    make_work(
+        2,
+        on_complete="done",
+        context='{"user":7}',
+        callback_for=(Outcome.FAILED, Outcome.CANCELED),
+        callback=CallbackState.SENT,
+    ),
+    Notice(
+        pool=POOL,
+        at=work_id(8),
+        work_id=work_id(2),
+        start=0,
+        kind=NoticeKind.FINISHED,
+        callback=CallbackState.PENDING,
+    ),
+    Config(
+        pool=POOL,
+        version=1,
+        max_parallelism=10,
+        base_by="me",
+        base_at=T0,
+        override_parallelism=0,
+        override_paused=True,
+    ),
     Registration(pool=POOL, registered_at=T0),
     Deployment(loop_arn="arn:loop", schedule_group="g"),
-    Deployment(loop_arn="arn:loop", acknowledging=("a", "b"), limits=(DeployedLimit("email", 0), DeployedLimit("p-1", 500))),
-    Config(pool=POOL, version=2, max_parallelism=10, base_by="me", base_at=T0, deployed_parallelism=0, deployed_at=T0),
+    Deployment(
+        loop_arn="arn:loop",
+        acknowledging=("a", "b"),
+        limits=(DeployedLimit("email", 0), DeployedLimit("p-1", 500)),
+    ),
+    Config(
+        pool=POOL,
+        version=2,
+        max_parallelism=10,
+        base_by="me",
+        base_at=T0,
+        deployed_parallelism=0,
+        deployed_at=T0,
+    ),
 ]
 
 
@@ -125,7 +196,7 @@ def test_pools_do_not_see_each_other(store):
     store.write(Put(make_work(1)))
 
     assert store.get(WorkRef("other", work_id(1))) is None
-    assert store.query(Span(shelf=Shelf.WORK, pool="other")).rows == ()
+    assert store.query(KeyRange(shelf=Collection.WORK, pool="other")).rows == ()
 
 
 def test_a_put_takes_the_place_of_the_whole_record(store):
@@ -198,22 +269,51 @@ CONDITIONS = [
     ("not all", All((Is("starts", 2), Is("claim", "x"))), False),
     ("either", Either((Is("starts", 9), Is("claim", None))), True),
     ("neither", Either((Is("starts", 9), Is("claim", "x"))), False),
-    ("nested", All((Either((Is("claim", None), Is("claim", "x"))), Either((Below("starts", 1), Above("starts", 1))))), True),
-    ("nested, one false", All((Is("starts", 2), Either((All((Is("starts", 2), Is("claim", "x"))), Is("starts", 1))))), False),
+    (
+        "nested",
+        All(
+            (
+                Either((Is("claim", None), Is("claim", "x"))),
+                Either((Below("starts", 1), Above("starts", 1))),
+            )
+        ),
+        True,
+    ),
+    (
+        "nested, one false",
+        All((Is("starts", 2), Either((All((Is("starts", 2), Is("claim", "x"))), Is("starts", 1))))),
+        False,
+    ),
     ("all of one", All((Is("starts", 2),)), True),
     ("either of one", All((Either((Is("starts", 2),)), Is("claim", None))), True),
-    ("either in all of one", All((All((Either((Is("starts", 9), Is("claim", None))),)), Is("starts", 2))), True),
-    ("either in either of one", All((Either((Either((Is("starts", 9), Is("starts", 2))),)), Is("claim", "x"))), False),
+    (
+        "either in all of one",
+        All((All((Either((Is("starts", 9), Is("claim", None))),)), Is("starts", 2))),
+        True,
+    ),
+    (
+        "either in either of one",
+        All((Either((Either((Is("starts", 9), Is("starts", 2))),)), Is("claim", "x"))),
+        False,
+    ),
 ]
 
 
-@pytest.mark.parametrize(("condition", "holds"), [case[1:] for case in CONDITIONS], ids=[case[0] for case in CONDITIONS])
+@pytest.mark.parametrize(
+    ("condition", "holds"), [case[1:] for case in CONDITIONS], ids=[case[0] for case in CONDITIONS]
+)
 @pytest.mark.parametrize("verb", ["put", "update", "transact"])
 def test_a_condition_decides(store, condition, holds, verb):
-    before = make_work(1, state=State.RUNNING, starts=2, started_by="token", claimed=True, deadline=T0)
+    before = make_work(
+        1, state=State.RUNNING, starts=2, started_by="token", claimed=True, deadline=T0
+    )
     after = replace(before, link="changed")
     store.write(Put(before))
-    write = Put(after, condition) if verb == "put" else Update(ref=ref_of(before), set={"link": "changed"}, condition=condition)
+    write = (
+        Put(after, condition)
+        if verb == "put"
+        else Update(ref=ref_of(before), set={"link": "changed"}, condition=condition)
+    )
 
     if holds:
         store.transact([write]) if verb == "transact" else store.write(write)
@@ -254,7 +354,10 @@ def test_an_update_changes_its_fields_and_no_others(store):
     store.write(Put(make_work(1, claim="c", link="trace")))
 
     written = store.write(
-        Update(ref=WorkRef(POOL, work_id(1)), set={"state": State.RUNNING, "starts": 1, "deadline": T0 + 5, "claim": None})
+        Update(
+            ref=WorkRef(POOL, work_id(1)),
+            set={"state": State.RUNNING, "starts": 1, "deadline": T0 + 5, "claim": None},
+        )
     )
 
     expected = make_work(1, state=State.RUNNING, starts=1, deadline=EpochMs(T0 + 5), link="trace")
@@ -276,19 +379,43 @@ def test_an_update_sets_composite_fields(store):
     entries = {EntryKey(work_id(4), 2): Entry(T0, confirmed=True)}
     store.write(Put(Ledger(pool=POOL, holder="h", generation=1, version=1)))
 
-    written = store.write(Update(ref=LedgerRef(POOL), set={"entries": entries, "shards": (ShardMark(work_id(1)),)}, add={"version": 1}))
+    written = store.write(
+        Update(
+            ref=LedgerRef(POOL),
+            set={"entries": entries, "shards": (ShardCursors(work_id(1)),)},
+            add={"version": 1},
+        )
+    )
 
-    assert written.record == Ledger(pool=POOL, holder="h", generation=1, version=2, entries=entries, shards=(ShardMark(work_id(1)),))
+    assert written.record == Ledger(
+        pool=POOL,
+        holder="h",
+        generation=1,
+        version=2,
+        entries=entries,
+        shards=(ShardCursors(work_id(1)),),
+    )
 
 
 def test_slots_of_the_format_before_are_read_and_written_anew(engine):
     stored = encode(Ledger(pool=POOL, holder="h", generation=1, version=1))
-    engine.inject(f"{POOL}#control", "ledger", {**stored, "en": [f"{work_id(4)}:2:mjuohs0a:c", f"{work_id(5)}:1:zz"]})
+    engine.inject(
+        f"{POOL}#control",
+        "ledger",
+        {**stored, "en": [f"{work_id(4)}:2:mjuohs0a:c", f"{work_id(5)}:1:zz"]},
+    )
     deadline = EpochMs(int("mjuohs0a", 36))
-    entries = {EntryKey(work_id(4), 2): Entry(deadline, confirmed=True), EntryKey(work_id(5), 1): Entry(EpochMs(1295))}
+    entries = {
+        EntryKey(work_id(4), 2): Entry(deadline, confirmed=True),
+        EntryKey(work_id(5), 1): Entry(EpochMs(1295)),
+    }
 
-    taken = engine.store.write(Update(ref=LedgerRef(POOL), set={"generation": 2}, add={"version": 1}))
-    engine.store.write(Update(ref=LedgerRef(POOL), set={"entries": entries}, condition=Is("version", 2)))
+    taken = engine.store.write(
+        Update(ref=LedgerRef(POOL), set={"generation": 2}, add={"version": 1})
+    )
+    engine.store.write(
+        Update(ref=LedgerRef(POOL), set={"entries": entries}, condition=Is("version", 2))
+    )
 
     assert taken.record == Ledger(pool=POOL, holder="h", generation=2, version=2, entries=entries)
     assert engine.store.get(LedgerRef(POOL)) == taken.record
@@ -298,7 +425,11 @@ def test_slots_of_the_format_before_are_read_and_written_anew(engine):
 def test_an_update_adds_to_numbers(store):
     store.write(Put(make_work(1, starts=3)))
 
-    written = store.write(Update(ref=WorkRef(POOL, work_id(1)), add={"starts": 2, "undelivered": 1}, set={"link": "x"}))
+    written = store.write(
+        Update(
+            ref=WorkRef(POOL, work_id(1)), add={"starts": 2, "undelivered": 1}, set={"link": "x"}
+        )
+    )
 
     assert written.record == make_work(1, starts=5, undelivered=1, link="x")
 
@@ -311,7 +442,9 @@ def test_adding_to_an_absent_number_begins_at_zero(store):
     assert written.record == make_work(1, refused_since=7)
 
 
-@pytest.mark.parametrize("condition", [None, Is("claim", None), IsAbsent(), Either((IsAbsent(), Is("starts", 1)))])
+@pytest.mark.parametrize(
+    "condition", [None, Is("claim", None), IsAbsent(), Either((IsAbsent(), Is("starts", 1)))]
+)
 def test_an_update_never_creates(store, condition):
     with pytest.raises(ConditionFailed) as refused:
         store.write(Update(ref=WorkRef(POOL, work_id(1)), set={"starts": 1}, condition=condition))
@@ -322,7 +455,11 @@ def test_an_update_never_creates(store, condition):
 
 def test_a_repeated_write_tells_its_own_token(store):
     store.write(Put(make_status(generation=3)))
-    kick = Update(ref=StatusRef(POOL), set={"generation": 4, "written_by": "me"}, condition=Is("generation", 3))
+    kick = Update(
+        ref=StatusRef(POOL),
+        set={"generation": 4, "written_by": "me"},
+        condition=Is("generation", 3),
+    )
     store.write(kick)
 
     with pytest.raises(ConditionFailed) as repeated:
@@ -334,8 +471,20 @@ def test_a_repeated_write_tells_its_own_token(store):
 def test_a_transaction_applies_all_of_it(store):
     store.write(Put(make_work(1, state=State.RUNNING, starts=1)))
     pointer = Pointer(pool=POOL, at=work_id(9), work_id=work_id(1))
-    done = Done(pool=POOL, at=work_id(8), work_id=work_id(1), start=1, kind=DoneKind.RETRY, pointer=pointer.at)
-    back = Update(ref=WorkRef(POOL, work_id(1)), set={"state": State.PENDING}, add={"attempts_made": 1}, condition=Is("starts", 1))
+    done = Notice(
+        pool=POOL,
+        at=work_id(8),
+        work_id=work_id(1),
+        start=1,
+        kind=NoticeKind.RETRY,
+        pointer=pointer.at,
+    )
+    back = Update(
+        ref=WorkRef(POOL, work_id(1)),
+        set={"state": State.PENDING},
+        add={"attempts_made": 1},
+        condition=Is("starts", 1),
+    )
 
     written = store.transact([back, Put(pointer, IsAbsent()), Put(done)])
 
@@ -371,10 +520,12 @@ def test_a_transaction_takes_a_hundred_items_and_no_more(store):
     with pytest.raises(ValueError, match="101"):
         store.transact([Put(make_work(n)) for n in range(200, 301)])
 
-    assert len(store.query(Span(shelf=Shelf.WORK, pool=POOL)).rows) == 100
+    assert len(store.query(KeyRange(shelf=Collection.WORK, pool=POOL)).rows) == 100
 
 
-@pytest.mark.parametrize("writes", [[], [Put(make_work(1)), Update(ref=WorkRef(POOL, work_id(1)), set={"starts": 1})]])
+@pytest.mark.parametrize(
+    "writes", [[], [Put(make_work(1)), Update(ref=WorkRef(POOL, work_id(1)), set={"starts": 1})]]
+)
 def test_a_transaction_of_nothing_or_of_one_item_twice_is_a_mistake(store, writes):
     with pytest.raises(ValueError, match="transaction"):
         store.transact(writes)
@@ -398,7 +549,10 @@ def test_get_many_gives_those_that_exist_in_any_number(store):
 
     found = store.get_many([*refs, StatusRef(POOL), refs[0], LedgerRef(POOL)])
 
-    assert found == {**{refs[n]: make_work(n) for n in range(0, 230, 2)}, StatusRef(POOL): make_status()}
+    assert found == {
+        **{refs[n]: make_work(n) for n in range(0, 230, 2)},
+        StatusRef(POOL): make_status(),
+    }
 
 
 def test_get_many_of_nothing_is_nothing(store):
@@ -421,7 +575,7 @@ def test_delete_removes_once_and_twice(store):
     store.delete(WorkRef(POOL, work_id(1)))
 
     assert store.get(WorkRef(POOL, work_id(1))) is None
-    assert store.query(Span(shelf=Shelf.WORK, pool=POOL)).rows == ()
+    assert store.query(KeyRange(shelf=Collection.WORK, pool=POOL)).rows == ()
 
 
 def fill(store, numbers):
@@ -437,7 +591,7 @@ def test_a_range_is_in_key_order_whatever_the_order_of_writing(store):
     fill(store, [7, 1, 5, 3])
     store.write(Put(Pointer(pool=POOL, at=work_id(4), work_id=work_id(1))))
 
-    page = store.query(Span(shelf=Shelf.WORK, pool=POOL))
+    page = store.query(KeyRange(shelf=Collection.WORK, pool=POOL))
 
     assert page.rows == (
         Row(work_id(1), make_work(1)),
@@ -468,7 +622,7 @@ def test_a_range_is_in_key_order_whatever_the_order_of_writing(store):
 def test_both_ends_of_a_range_belong_to_it(store, low, high, expected):
     fill(store, [1, 3, 5, 7])
 
-    page = store.query(Span(shelf=Shelf.WORK, pool=POOL, low=low, high=high))
+    page = store.query(KeyRange(shelf=Collection.WORK, pool=POOL, low=low, high=high))
 
     assert sorts(page) == [work_id(n) for n in expected]
     assert page.next_low is None
@@ -478,7 +632,7 @@ def test_both_ends_of_a_range_belong_to_it(store, low, high, expected):
 @pytest.mark.parametrize("high", [None, work_id(5)])
 def test_pages_join_without_gap_or_overlap(store, limit, high):
     fill(store, range(7))
-    span = Span(shelf=Shelf.WORK, pool=POOL, low=work_id(1), high=high, limit=limit)
+    span = KeyRange(shelf=Collection.WORK, pool=POOL, low=work_id(1), high=high, limit=limit)
     seen = []
 
     for _ in range(9):
@@ -496,17 +650,20 @@ def test_pages_join_without_gap_or_overlap(store, limit, high):
 def test_a_page_that_reached_its_limit_always_names_a_next_one(store):
     fill(store, [1, 2])
 
-    page = store.query(Span(shelf=Shelf.WORK, pool=POOL, limit=2))
+    page = store.query(KeyRange(shelf=Collection.WORK, pool=POOL, limit=2))
 
     assert sorts(page) == [work_id(1), work_id(2)]
     assert page.next_low is not None
-    assert store.query(Span(shelf=Shelf.WORK, pool=POOL, low=page.next_low, limit=2)).rows == ()
+    assert (
+        store.query(KeyRange(shelf=Collection.WORK, pool=POOL, low=page.next_low, limit=2)).rows
+        == ()
+    )
 
 
 def test_a_page_that_ends_on_the_ranges_last_key_is_the_last(store):
     fill(store, [1, 2, 3])
 
-    page = store.query(Span(shelf=Shelf.WORK, pool=POOL, high=work_id(2), limit=2))
+    page = store.query(KeyRange(shelf=Collection.WORK, pool=POOL, high=work_id(2), limit=2))
 
     assert (sorts(page), page.next_low) == ([work_id(1), work_id(2)], None)
 
@@ -516,8 +673,8 @@ def test_a_page_without_a_limit_ends_at_a_megabyte(store):
     for n in range(15):
         store.write(Put(make_work(n, args=large)))
 
-    first = store.query(Span(shelf=Shelf.WORK, pool=POOL))
-    second = store.query(Span(shelf=Shelf.WORK, pool=POOL, low=first.next_low or ""))
+    first = store.query(KeyRange(shelf=Collection.WORK, pool=POOL))
+    second = store.query(KeyRange(shelf=Collection.WORK, pool=POOL, low=first.next_low or ""))
 
     assert 8 < len(first.rows) <= 10
     assert sorts(first) + sorts(second) == [work_id(n) for n in range(15)]
@@ -526,34 +683,43 @@ def test_a_page_without_a_limit_ends_at_a_megabyte(store):
 
 def test_a_page_of_less_than_one_item_is_a_mistake(store):
     with pytest.raises(ValueError, match="limit"):
-        store.query(Span(shelf=Shelf.WORK, pool=POOL, limit=0))
+        store.query(KeyRange(shelf=Collection.WORK, pool=POOL, limit=0))
 
 
 def test_each_shard_and_shelf_is_a_range_of_its_own(store):
     there = make_work(1, id=work_id(1, shard=31))
-    done = Done(pool=POOL, at=work_id(2, shard=31), work_id=there.id, start=1, kind=DoneKind.FINISHED)
+    done = Notice(
+        pool=POOL, at=work_id(2, shard=31), work_id=there.id, start=1, kind=NoticeKind.FINISHED
+    )
     store.write(Put(there))
     store.write(Put(done))
 
-    assert store.query(Span(shelf=Shelf.WORK, pool=POOL)).rows == ()
-    assert store.query(Span(shelf=Shelf.WORK, pool=POOL, shard=31)).rows == (Row(there.id, there),)
-    assert store.query(Span(shelf=Shelf.DONE, pool=POOL, shard=31)).rows == (Row(done.at, done),)
+    assert store.query(KeyRange(shelf=Collection.WORK, pool=POOL)).rows == ()
+    assert store.query(KeyRange(shelf=Collection.WORK, pool=POOL, shard=31)).rows == (
+        Row(there.id, there),
+    )
+    assert store.query(KeyRange(shelf=Collection.DONE, pool=POOL, shard=31)).rows == (
+        Row(done.at, done),
+    )
 
 
 def test_the_registry_lists_pools_by_name(store):
     for name in ["b", "a", "C", "_"]:
         store.write(Put(Registration(pool=name, registered_at=T0)))
 
-    page = store.query(Span(shelf=Shelf.REGISTRY, low="C"))
+    page = store.query(KeyRange(shelf=Collection.REGISTRY, low="C"))
 
     assert [row.record.pool for row in page.rows] == ["C", "_", "a", "b"]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8, None])
-@pytest.mark.parametrize(("low", "high"), [("", None), (work_id(1), work_id(5)), (work_id(1), None), ("", work_id(5)), ("", work_id(2))])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [("", None), (work_id(1), work_id(5)), (work_id(1), None), ("", work_id(5)), ("", work_id(2))],
+)
 def test_a_reverse_range_goes_down_page_by_page(store, limit, low, high):
     fill(store, range(7))
-    span = Span(shelf=Shelf.WORK, pool=POOL, low=low, high=high, limit=limit, reverse=True)
+    span = KeyRange(shelf=Collection.WORK, pool=POOL, low=low, high=high, limit=limit, reverse=True)
     seen = []
 
     for _ in range(9):
@@ -565,7 +731,7 @@ def test_a_reverse_range_goes_down_page_by_page(store, limit, low, high):
             break
         span = replace(span, high=page.next_high)
 
-    upwards = store.query(Span(shelf=Shelf.WORK, pool=POOL, low=low, high=high))
+    upwards = store.query(KeyRange(shelf=Collection.WORK, pool=POOL, low=low, high=high))
     assert seen == sorts(upwards)[::-1]
     assert page.next_high is None
 
@@ -573,11 +739,16 @@ def test_a_reverse_range_goes_down_page_by_page(store, limit, low, high):
 def test_a_range_upwards_names_no_next_high(store):
     fill(store, range(3))
 
-    assert store.query(Span(shelf=Shelf.WORK, pool=POOL, limit=1)).next_high is None
+    assert store.query(KeyRange(shelf=Collection.WORK, pool=POOL, limit=1)).next_high is None
 
 
 def make_dead(n, failed_at):
-    return make_work(n, state=State.FINISHED, outcome=Outcome.FAILED, dead=dead_key(EpochMs(failed_at), work_id(n)))
+    return make_work(
+        n,
+        state=State.FINISHED,
+        outcome=Outcome.FAILED,
+        dead=dead_key(EpochMs(failed_at), work_id(n)),
+    )
 
 
 def test_the_dead_letters_are_the_works_that_say_so_by_time_of_failure(store):
@@ -587,17 +758,20 @@ def test_the_dead_letters_are_the_works_that_say_so_by_time_of_failure(store):
         store.write(Put(each))
     store.write(Put(replace(make_dead(1, T0), pool="other")))
 
-    rows = store.query(Span(shelf=Shelf.DEAD, pool=POOL)).rows
+    rows = store.query(KeyRange(shelf=Collection.DEAD, pool=POOL)).rows
 
     assert rows == tuple(Row(each.dead, each) for each in dead)
-    assert store.query(Span(shelf=Shelf.DEAD, pool=POOL, shard=1)).rows == ()
+    assert store.query(KeyRange(shelf=Collection.DEAD, pool=POOL, shard=1)).rows == ()
 
 
 def test_dead_letters_are_read_in_pages_either_way(store):
     dead = [make_dead(n, T0 + n // 2) for n in range(5)]
     for each in dead:
         store.write(Put(each))
-    up, down = Span(shelf=Shelf.DEAD, pool=POOL, limit=2), Span(shelf=Shelf.DEAD, pool=POOL, limit=2, reverse=True)
+    up, down = (
+        KeyRange(shelf=Collection.DEAD, pool=POOL, limit=2),
+        KeyRange(shelf=Collection.DEAD, pool=POOL, limit=2, reverse=True),
+    )
     seen = {False: [], True: []}
 
     for first in (up, down):
@@ -607,7 +781,11 @@ def test_dead_letters_are_read_in_pages_either_way(store):
             seen[span.reverse] += sorts(page)
             if page.next_low is None and page.next_high is None:
                 break
-            span = replace(span, high=page.next_high) if span.reverse else replace(span, low=page.next_low)
+            span = (
+                replace(span, high=page.next_high)
+                if span.reverse
+                else replace(span, low=page.next_low)
+            )
 
     assert seen == {False: [each.dead for each in dead], True: [each.dead for each in dead][::-1]}
 
@@ -628,15 +806,20 @@ def test_a_work_that_is_no_dead_letter_any_more_leaves_the_index(store, way):
         case "delete":
             store.delete(ref_of(dead))
 
-    assert store.query(Span(shelf=Shelf.DEAD, pool=POOL)).rows == ()
+    assert store.query(KeyRange(shelf=Collection.DEAD, pool=POOL)).rows == ()
 
 
 def test_reports_are_read_by_time(store):
-    reports = [MinuteReport(pool=POOL, at=work_id(n), tally=Tally(since=EpochMs(T0 + n), succeeded=n)) for n in (1, 2, 3)]
+    reports = [
+        MinuteReport(
+            pool=POOL, at=work_id(n), tally=MinuteTally(since=EpochMs(T0 + n), succeeded=n)
+        )
+        for n in (1, 2, 3)
+    ]
     for each in reversed(reports):
         store.write(Put(each))
 
-    rows = store.query(Span(shelf=Shelf.REPORTS, pool=POOL, low=work_id(2))).rows
+    rows = store.query(KeyRange(shelf=Collection.REPORTS, pool=POOL, low=work_id(2))).rows
 
     assert [row.record for row in rows] == reports[1:]
 
@@ -647,23 +830,27 @@ def test_a_damaged_item_is_set_aside_and_hides_no_other(engine):
     engine.inject(f"{POOL}#work#0", "zzz", {"t": "w"})
     engine.inject(f"{POOL}#control", "ledger", {"v": 1})
 
-    page = engine.store.query(Span(shelf=Shelf.WORK, pool=POOL))
+    page = engine.store.query(KeyRange(shelf=Collection.WORK, pool=POOL))
 
     assert sorts(page) == [work_id(1), work_id(2), work_id(3), "zzz"]
-    assert [type(row.record) for row in page.rows] == [Work, Unreadable, Work, Unreadable]
+    assert [type(row.record) for row in page.rows] == [WorkItem, Unreadable, WorkItem, Unreadable]
     assert engine.store.get(WorkRef(POOL, work_id(2))) == page.rows[1].record
     assert isinstance(engine.store.get(LedgerRef(POOL)), Unreadable)
-    assert engine.store.get_many([WorkRef(POOL, work_id(2))]) == {WorkRef(POOL, work_id(2)): page.rows[1].record}
+    assert engine.store.get_many([WorkRef(POOL, work_id(2))]) == {
+        WorkRef(POOL, work_id(2)): page.rows[1].record
+    }
 
 
 def test_a_damaged_item_counts_in_a_pages_limit(engine):
     fill(engine.store, [3])
     engine.inject(f"{POOL}#work#0", work_id(2), {"t": "?"})
 
-    page = engine.store.query(Span(shelf=Shelf.WORK, pool=POOL, limit=1))
+    page = engine.store.query(KeyRange(shelf=Collection.WORK, pool=POOL, limit=1))
 
     assert (sorts(page), type(page.rows[0].record)) == ([work_id(2)], Unreadable)
-    assert sorts(engine.store.query(Span(shelf=Shelf.WORK, pool=POOL, low=page.next_low))) == [work_id(3)]
+    assert sorts(
+        engine.store.query(KeyRange(shelf=Collection.WORK, pool=POOL, low=page.next_low))
+    ) == [work_id(3)]
 
 
 def test_a_failed_condition_on_a_damaged_item_tells_it(engine):
@@ -731,7 +918,11 @@ def test_an_update_that_grows_an_item_above_the_limit_is_refused(store):
     store.write(Put(before))
 
     with pytest.raises(ValueError, match=r"(?i)item"):
-        store.write(Update(ref=ref_of(before), set={"result": "y" * (ITEM_BYTES_MAX - STORED_ITEM_BYTES_MAX)}))
+        store.write(
+            Update(
+                ref=ref_of(before), set={"result": "y" * (ITEM_BYTES_MAX - STORED_ITEM_BYTES_MAX)}
+            )
+        )
 
     assert store.get(ref_of(before)) == before
 

@@ -25,11 +25,16 @@ class E2e(Stack):
     def __init__(self, scope: App) -> None:
         super().__init__(scope, STACK)
         release = str(self.node.try_get_context(RELEASE_CONTEXT) or 1)
-        # Another release differs in the code of the jobs, and in the settings of the library's functions.
+        # Another release differs in the code of the jobs, and in the settings of the library's
+        # functions.
         level = "DEBUG" if release == "1" else "INFO"
-        pools = {name: {"max_parallelism": LIMITED[name]} if name in LIMITED else {} for name in POOLS}
+        pools = {
+            name: {"max_parallelism": LIMITED[name]} if name in LIMITED else {} for name in POOLS
+        }
         self.pool = Workpool(self, "Pools", pools, log_level=level)
-        self._code = library_code(self, beside=(FUNCTIONS / "jobs.py", DEMO_WORKER, _release_module(release)))
+        self._code = library_code(
+            self, beside=(FUNCTIONS / "jobs.py", DEMO_WORKER, _release_module(release))
+        )
         for name, job in JOBS.items():
             self.pool.add_action(self._function(name, job), decorated=job.decorated)
         self._function(NEVER_ADDED, Job(handler="jobs.plain"))
@@ -75,7 +80,9 @@ class E2e(Stack):
 
 def _release_module(release: str) -> Path:
     path = Path(tempfile.mkdtemp()) / "release.py"
-    path.write_text(f'"""Owns the number of this release."""\n\nRELEASE = {release!r}\n', encoding="utf-8")
+    path.write_text(
+        f'"""Owns the number of this release."""\n\nRELEASE = {release!r}\n', encoding="utf-8"
+    )
     return path
 
 

@@ -48,7 +48,9 @@ def finished() -> Callable[..., list[Status]]:
 
     def wait(pool: Workpool, ids: list[str]) -> list[Status]:
         once(
-            lambda: [status for status in pool.status_batch(None, ids) if status.state != "finished"][:5],
+            lambda: [
+                status for status in pool.status_batch(None, ids) if status.state != "finished"
+            ][:5],
             lambda unfinished: not unfinished,
         )
         return once(lambda: list(pool.status_batch(None, ids)))

@@ -43,7 +43,10 @@ class Deployed:
 
     def environment(self) -> dict[str, str]:
         """What the construct tells a function that may enqueue."""
-        return {"WORKPOOL_LOOP_ARN": arn_of(self.loop), "WORKPOOL_COMPLETION_ARN": arn_of(self.completion)}
+        return {
+            "WORKPOOL_LOOP_ARN": arn_of(self.loop),
+            "WORKPOOL_COMPLETION_ARN": arn_of(self.completion),
+        }
 
 
 def arn_of(function: str) -> str:
@@ -53,7 +56,11 @@ def arn_of(function: str) -> str:
 def why_absent() -> str | None:
     """Why nothing can be deployed here; None: it can."""
     missing = next((path for path in (CDK_PYTHON, CLI) if not path.exists()), None)
-    return None if missing is None else f"{missing.relative_to(ROOT)} is not there: `make cdk` makes it"
+    return (
+        None
+        if missing is None
+        else f"{missing.relative_to(ROOT)} is not there: `make cdk` makes it"
+    )
 
 
 def account(server: MiniStack) -> dict[str, str]:
@@ -71,14 +78,25 @@ def bootstrap(server: MiniStack) -> None:
     """Prepare the account for the CDK, as people do once."""
     _cdk(server, "bootstrap", f"aws://{ACCOUNT}/{REGION}", "--app", "")
     # The bucket refuses whoever does not speak TLS, and the emulated AWS does not.
-    session = boto3.Session(region_name=REGION, aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY)
+    session = boto3.Session(
+        region_name=REGION, aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY
+    )
     session.client("s3", endpoint_url=server.url).delete_bucket_policy(Bucket=ASSETS)
 
 
 def deploy(server: MiniStack, *, release: int = 1) -> Deployed:
     """Deploy, or update to another release. When it returns, functions can be invoked."""
     outputs = server.folder / "outputs.json"
-    _cdk(server, "deploy", STACK, *_app(server, release), "--require-approval", "never", "--outputs-file", str(outputs))
+    _cdk(
+        server,
+        "deploy",
+        STACK,
+        *_app(server, release),
+        "--require-approval",
+        "never",
+        "--outputs-file",
+        str(outputs),
+    )
     said: dict[str, str] = json.loads(outputs.read_text(encoding="utf-8"))[STACK]
     found = {name.removesuffix("Output"): value for name, value in said.items()}
     return Deployed(
@@ -134,8 +152,14 @@ def _cdk(server: MiniStack, *words: str) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as late:
-        said = late.stdout.decode(errors="replace") if isinstance(late.stdout, bytes) else late.stdout or "nothing"
-        raise CdkFailed(f"cdk {words[0]} did not end in {_DEPLOYED_WITHIN_S} s; it said:\n{said[-8000:]}") from late
+        said = (
+            late.stdout.decode(errors="replace")
+            if isinstance(late.stdout, bytes)
+            else late.stdout or "nothing"
+        )
+        raise CdkFailed(
+            f"cdk {words[0]} did not end in {_DEPLOYED_WITHIN_S} s; it said:\n{said[-8000:]}"
+        ) from late
     if done.returncode != 0:
         raise CdkFailed(f"cdk {words[0]} ended with {done.returncode}:\n{done.stdout[-8000:]}")
 

@@ -17,7 +17,8 @@ from workpool_aws import RetryPolicy, StoreUnavailable
 SERVICES = ["dynamodb", "ec2", "iam", "lambda", "s3", "scheduler", "sns", "sqs", "sts", "xray"]
 QUICK = RetryPolicy(max_attempts=4, initial_backoff=timedelta(milliseconds=200), jitter=False)
 PATIENT = RetryPolicy(max_attempts=10, initial_backoff=timedelta(seconds=1), jitter=False)
-"""Outlasts an update, in which every process of a function is killed and new ones may fail for some seconds."""
+"""Outlasts an update, in which every process of a function is killed and new ones may fail for some
+seconds."""
 
 
 def most_at_once(runs: list[dict[str, float]]) -> int:
@@ -32,7 +33,10 @@ def most_at_once(runs: list[dict[str, float]]) -> int:
 def test_the_job_of_the_demo_comes_out(make_pool, finished):
     pool = make_pool("demo", max_parallelism=4)
     ids = pool.enqueue_action_batch(
-        None, "open-model", [{"service": name, "lap": 0, "seed": 1, "fail_rate": 0.0} for name in SERVICES], retry=QUICK
+        None,
+        "open-model",
+        [{"service": name, "lap": 0, "seed": 1, "fail_rate": 0.0} for name in SERVICES],
+        retry=QUICK,
     )
 
     statuses = finished(pool, ids)
@@ -83,7 +87,13 @@ def test_a_worker_that_ends_without_a_word_is_told_by_its_destination(make_pool,
 def test_a_worker_that_is_killed_is_retried(cloud, make_pool, finished):
     pool = make_pool("shot", max_parallelism=1)
     work_id = pool.enqueue_action(None, "hang-once", {"ms": 20_000}, retry=QUICK)
-    (victim,) = once(lambda: list(processes_of(cloud, "hang-once")) if pool.status(None, work_id).state == "running" else [])
+    (victim,) = once(
+        lambda: (
+            list(processes_of(cloud, "hang-once"))
+            if pool.status(None, work_id).state == "running"
+            else []
+        )
+    )
 
     os.kill(victim, signal.SIGKILL)
     (status,) = finished(pool, [work_id])
@@ -107,9 +117,17 @@ def test_a_canceled_work_never_starts(make_pool, finished):
 def orders_of(deployed: Deployed, pool: str) -> list[str]:
     """For when the far wakes of a pool are ordered."""
     scheduler, functions = boto3.client("scheduler"), boto3.client("lambda")
-    group = functions.get_function_configuration(FunctionName=deployed.loop)["Environment"]["Variables"]["WORKPOOL_SCHEDULE_GROUP"]
-    names = [each["Name"] for each in scheduler.list_schedules(GroupName=group)["Schedules"] if pool in each["Name"]]
-    return [scheduler.get_schedule(GroupName=group, Name=name)["ScheduleExpression"] for name in names]
+    group = functions.get_function_configuration(FunctionName=deployed.loop)["Environment"][
+        "Variables"
+    ]["WORKPOOL_SCHEDULE_GROUP"]
+    names = [
+        each["Name"]
+        for each in scheduler.list_schedules(GroupName=group)["Schedules"]
+        if pool in each["Name"]
+    ]
+    return [
+        scheduler.get_schedule(GroupName=group, Name=name)["ScheduleExpression"] for name in names
+    ]
 
 
 def test_a_far_wake_is_ordered_for_what_is_due_later(deployed, make_pool):
@@ -119,14 +137,22 @@ def test_a_far_wake_is_ordered_for_what_is_due_later(deployed, make_pool):
     due = pool.status(None, work_id).next_run_at
     (order,) = once(lambda: orders_of(deployed, "later"))
 
-    assert timedelta(0) <= due - datetime.strptime(order, "at(%Y-%m-%dT%H:%M:%S)").replace(tzinfo=UTC) <= timedelta(minutes=2)
+    assert (
+        timedelta(0)
+        <= due - datetime.strptime(order, "at(%Y-%m-%dT%H:%M:%S)").replace(tzinfo=UTC)
+        <= timedelta(minutes=2)
+    )
 
 
 def test_a_far_wake_fires_without_the_watchdog(deployed, make_pool, finished):
     pool, functions = make_pool("woken"), boto3.client("lambda")
-    functions.put_function_concurrency(FunctionName=deployed.watchdog, ReservedConcurrentExecutions=0)
+    functions.put_function_concurrency(
+        FunctionName=deployed.watchdog, ReservedConcurrentExecutions=0
+    )
     try:
-        work_id = pool.enqueue_action(None, "nap", {"n": 1, "ms": 1}, run_after=timedelta(seconds=140))
+        work_id = pool.enqueue_action(
+            None, "nap", {"n": 1, "ms": 1}, run_after=timedelta(seconds=140)
+        )
         due = pool.status(None, work_id).next_run_at
         once(lambda: orders_of(deployed, "woken"))
         (status,) = finished(pool, [work_id])
@@ -141,12 +167,20 @@ def test_a_far_wake_fires_without_the_watchdog(deployed, make_pool, finished):
 def test_a_queue_is_told_how_a_work_ended(deployed, make_pool, finished):
     pool, queues = make_pool("told"), boto3.client("sqs")
 
-    work_id = pool.enqueue_action(None, "fail-first", {"times": 0}, on_complete=deployed.queue_arn, context={"user": 7})
+    work_id = pool.enqueue_action(
+        None, "fail-first", {"times": 0}, on_complete=deployed.queue_arn, context={"user": 7}
+    )
     finished(pool, [work_id])
-    (message,) = once(lambda: queues.receive_message(QueueUrl=deployed.queue_url).get("Messages", []))
+    (message,) = once(
+        lambda: queues.receive_message(QueueUrl=deployed.queue_url).get("Messages", [])
+    )
 
     told = json.loads(message["Body"])
-    assert (told["work_id"], told["context"], told["result"]) == (work_id, {"user": 7}, {"kind": "success", "return_value": 1})
+    assert (told["work_id"], told["context"], told["result"]) == (
+        work_id,
+        {"user": 7},
+        {"kind": "success", "return_value": 1},
+    )
     assert once(lambda: pool.status(None, work_id).callback == "delivered")
 
 
@@ -172,7 +206,9 @@ def test_an_update_while_work_is_in_flight_loses_nothing(cloud, make_pool, finis
     def some() -> list[str]:
         """More works; none where nobody answered, since those that were not acknowledged may be lost."""
         try:
-            return pool.enqueue_action_batch(None, "which-release", [{"ms": 700}] * 6, retry=PATIENT)
+            return pool.enqueue_action_batch(
+                None, "which-release", [{"ms": 700}] * 6, retry=PATIENT
+            )
         except StoreUnavailable:
             return []
 
@@ -194,7 +230,9 @@ def test_an_update_while_work_is_in_flight_loses_nothing(cloud, make_pool, finis
 
 def test_a_loop_that_is_killed_is_revived_by_the_watchdog(cloud, deployed, make_pool, finished):
     pool = make_pool("killed", max_parallelism=2)
-    ids = pool.enqueue_action_batch(None, "nap", [{"n": n, "ms": 700} for n in range(12)], retry=QUICK)
+    ids = pool.enqueue_action_batch(
+        None, "nap", [{"n": n, "ms": 700} for n in range(12)], retry=QUICK
+    )
     once(lambda: sum(status.state != "pending" for status in pool.status_batch(None, ids)) >= 3)
 
     for pid in list(processes_of(cloud, deployed.loop)):

@@ -40,32 +40,46 @@ def put_item(session: boto3.Session, deployed: Deployed) -> object:
 
 def query(session: boto3.Session, deployed: Deployed) -> object:
     key = {":pk": {"S": "granted#work#00"}}
-    return session.client("dynamodb").query(TableName=deployed.table, KeyConditionExpression="pk = :pk", ExpressionAttributeValues=key)
+    return session.client("dynamodb").query(
+        TableName=deployed.table, KeyConditionExpression="pk = :pk", ExpressionAttributeValues=key
+    )
 
 
 def invoke_a_job(session: boto3.Session, deployed: Deployed) -> object:
-    return session.client("lambda").invoke(FunctionName="nap", InvocationType="Event", Payload=b"{}")
+    return session.client("lambda").invoke(
+        FunctionName="nap", InvocationType="Event", Payload=b"{}"
+    )
 
 
 def invoke_what_was_never_added(session: boto3.Session, deployed: Deployed) -> object:
-    return session.client("lambda").invoke(FunctionName=NEVER_ADDED, InvocationType="Event", Payload=b"{}")
+    return session.client("lambda").invoke(
+        FunctionName=NEVER_ADDED, InvocationType="Event", Payload=b"{}"
+    )
 
 
 def invoke_the_watchdog(session: boto3.Session, deployed: Deployed) -> object:
-    return session.client("lambda").invoke(FunctionName=deployed.watchdog, InvocationType="Event", Payload=b"{}")
+    return session.client("lambda").invoke(
+        FunctionName=deployed.watchdog, InvocationType="Event", Payload=b"{}"
+    )
 
 
 def invoke_the_completion(session: boto3.Session, deployed: Deployed) -> object:
-    return session.client("lambda").invoke(FunctionName=deployed.completion, InvocationType="Event", Payload=b"{}")
+    return session.client("lambda").invoke(
+        FunctionName=deployed.completion, InvocationType="Event", Payload=b"{}"
+    )
 
 
 def invoke_the_loop(session: boto3.Session, deployed: Deployed) -> object:
-    return session.client("lambda").invoke(FunctionName=deployed.loop, InvocationType="Event", Payload=b"{}")
+    return session.client("lambda").invoke(
+        FunctionName=deployed.loop, InvocationType="Event", Payload=b"{}"
+    )
 
 
 def widen_a_job(session: boto3.Session, deployed: Deployed) -> object:
     """Say of a function that it serves any pool."""
-    return session.client("lambda").update_function_configuration(FunctionName="nap", Environment={"Variables": {"WORKPOOL_SERVES": ""}})
+    return session.client("lambda").update_function_configuration(
+        FunctionName="nap", Environment={"Variables": {"WORKPOOL_SERVES": ""}}
+    )
 
 
 def schedule_elsewhere(session: boto3.Session, deployed: Deployed) -> object:
@@ -77,31 +91,63 @@ def schedule_elsewhere(session: boto3.Session, deployed: Deployed) -> object:
     )
 
 
-EVERYWHERE = (scan, delete_table, invoke_what_was_never_added, invoke_the_watchdog, schedule_elsewhere, widen_a_job)
+EVERYWHERE = (
+    scan,
+    delete_table,
+    invoke_what_was_never_added,
+    invoke_the_watchdog,
+    schedule_elsewhere,
+    widen_a_job,
+)
 REFUSED: dict[str, tuple[Call, ...]] = {
-    # Which items an operation is allowed for is not judged here (docs/testing.md): the watchdog may delete some, the enqueuer update some.
+    # Which items an operation is allowed for is not judged here (docs/testing.md): the watchdog may
+    # delete some, the enqueuer update some.
     "Enqueuer": (*EVERYWHERE, query, delete_item, invoke_a_job, invoke_the_completion),
-    "Reader": (*EVERYWHERE, put_item, update_item, delete_item, invoke_a_job, invoke_the_completion, invoke_the_loop),
+    "Reader": (
+        *EVERYWHERE,
+        put_item,
+        update_item,
+        delete_item,
+        invoke_a_job,
+        invoke_the_completion,
+        invoke_the_loop,
+    ),
     "Manager": (*EVERYWHERE, query, delete_item, invoke_a_job, invoke_the_completion),
     "loop": EVERYWHERE,
     "completion": (*EVERYWHERE, query, delete_item, invoke_a_job),
     "watchdog": (*EVERYWHERE, invoke_a_job),
     "nap": (*EVERYWHERE, query, delete_item),
-    "plain": (*EVERYWHERE, query, put_item, update_item, delete_item, invoke_a_job, invoke_the_loop),
+    "plain": (
+        *EVERYWHERE,
+        query,
+        put_item,
+        update_item,
+        delete_item,
+        invoke_a_job,
+        invoke_the_loop,
+    ),
 }
 
 
 def role_of(deployed: Deployed, actor: str) -> str:
     if actor in deployed.roles:
         return deployed.roles[actor]
-    function = {"loop": deployed.loop, "completion": deployed.completion, "watchdog": deployed.watchdog}.get(actor, actor)
+    function = {
+        "loop": deployed.loop,
+        "completion": deployed.completion,
+        "watchdog": deployed.watchdog,
+    }.get(actor, actor)
     return boto3.client("lambda").get_function_configuration(FunctionName=function)["Role"]
 
 
 def session_of(deployed: Deployed, actor: str) -> boto3.Session:
-    given: dict[str, Any] = boto3.client("sts").assume_role(RoleArn=role_of(deployed, actor), RoleSessionName="test")["Credentials"]
+    given: dict[str, Any] = boto3.client("sts").assume_role(
+        RoleArn=role_of(deployed, actor), RoleSessionName="test"
+    )["Credentials"]
     return boto3.Session(
-        aws_access_key_id=given["AccessKeyId"], aws_secret_access_key=given["SecretAccessKey"], aws_session_token=given["SessionToken"]
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
     )
 
 
@@ -123,7 +169,8 @@ def test_a_role_is_refused_the_rest(deployed: Deployed, actor: str, call: Call) 
 @pytest.mark.usefixtures("make_pool")
 def test_those_who_were_granted_may(deployed: Deployed, finished: Callable[..., Any]) -> None:
     enqueuer, reader, manager = (
-        Workpool(deployed.table, "granted", session=session_of(deployed, actor)) for actor in ("Enqueuer", "Reader", "Manager")
+        Workpool(deployed.table, "granted", session=session_of(deployed, actor))
+        for actor in ("Enqueuer", "Reader", "Manager")
     )
     work_id = enqueuer.enqueue_action(None, "nap", {"n": 1, "ms": 1})
     late = enqueuer.enqueue_action(None, "plain", {"n": 2})

@@ -22,15 +22,30 @@ def account_of_its_own(cloud: MiniStack, monkeypatch: pytest.MonkeyPatch):
 
 def found_in_the_account() -> dict[str, list[str]]:
     resources = {
-        "functions": [each["FunctionName"] for each in boto3.client("lambda").list_functions()["Functions"]],
-        "queues": boto3.client("sqs").list_queues().get("QueueUrls", []),
-        "schedules": [each["Name"] for each in boto3.client("scheduler").list_schedules()["Schedules"]],
-        "groups": [
-            each["Name"] for each in boto3.client("scheduler").list_schedule_groups()["ScheduleGroups"] if each["Name"] != "default"
+        "functions": [
+            each["FunctionName"] for each in boto3.client("lambda").list_functions()["Functions"]
         ],
-        "roles": [each["RoleName"] for each in boto3.client("iam").list_roles()["Roles"] if each["RoleName"].startswith("E2e")],
-        "logs": [each["logGroupName"] for each in boto3.client("logs").describe_log_groups()["logGroups"]],
-        "alarms": [each["AlarmName"] for each in boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]],
+        "queues": boto3.client("sqs").list_queues().get("QueueUrls", []),
+        "schedules": [
+            each["Name"] for each in boto3.client("scheduler").list_schedules()["Schedules"]
+        ],
+        "groups": [
+            each["Name"]
+            for each in boto3.client("scheduler").list_schedule_groups()["ScheduleGroups"]
+            if each["Name"] != "default"
+        ],
+        "roles": [
+            each["RoleName"]
+            for each in boto3.client("iam").list_roles()["Roles"]
+            if each["RoleName"].startswith("E2e")
+        ],
+        "logs": [
+            each["logGroupName"] for each in boto3.client("logs").describe_log_groups()["logGroups"]
+        ],
+        "alarms": [
+            each["AlarmName"]
+            for each in boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        ],
         "tables": boto3.client("dynamodb").list_tables()["TableNames"],
     }
     return {kind: names for kind, names in resources.items() if names}
@@ -41,5 +56,14 @@ def test_what_is_left_is_what_is_kept_on_purpose(account_of_its_own: MiniStack) 
     before = found_in_the_account()
     deployment.destroy(account_of_its_own)
 
-    assert before.keys() == {"functions", "queues", "schedules", "groups", "roles", "logs", "alarms", "tables"}
+    assert before.keys() == {
+        "functions",
+        "queues",
+        "schedules",
+        "groups",
+        "roles",
+        "logs",
+        "alarms",
+        "tables",
+    }
     assert found_in_the_account() == {"tables": [deployed.table]}

@@ -1,7 +1,8 @@
 """Waits for a condition, as long as a recovery takes, and says what was seen instead.
 
-An event may be lost on a busy machine: an update kills a process, and a report goes with it. The library recovers from that at the start's
-deadline and not before, so no wait here ends sooner. It costs nothing where all goes well.
+An event may be lost on a busy machine: an update kills a process, and a report goes with it. The
+library recovers from that at the start's deadline and not before, so no wait here ends sooner. It
+costs nothing where all goes well.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ TIMEOUT_S = 30
 MARGIN_S = 6
 TICK_S = 60
 LOST_START_S = EVENT_AGE_S + TIMEOUT_S + MARGIN_S + TICK_S
-"""The longest that a start without a report waits for the next one: its deadline, the margin, and the watchdog, which revives a loop."""
+"""The longest that a start without a report waits for the next one: its deadline, the margin, and
+the watchdog, which revives a loop."""
 PATIENCE_S = 6 * LOST_START_S
 """Four attempts may be lost one after the other, and the machine may be busy."""
 
@@ -37,7 +39,8 @@ def once(
     """Return what a look sees, as soon as it is enough.
 
     Raises:
-        AssertionError: it never was; the message has what was seen last. The emulated AWS may answer nobody for a while, so that is no end.
+        AssertionError: it never was; the message has what was seen last. The emulated AWS may
+            answer nobody for a while, so that is no end.
     """
     until, seen = clock() + patience_s, "nothing"
     while True:

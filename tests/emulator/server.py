@@ -58,22 +58,32 @@ def alive() -> tuple[MiniStack, ...]:
 def why_absent() -> str | None:
     """Why no server can be started here; None: one can."""
     return (
-        None if PYTHON.exists() else f"MiniStack is not installed here: `make ministack` puts it into {PYTHON.parents[1].relative_to(ROOT)}"
+        None
+        if PYTHON.exists()
+        else f"MiniStack is not installed here: `make ministack` puts it into {PYTHON.parents[1].relative_to(ROOT)}"
     )
 
 
 @contextmanager
 def running(*, authorize: bool = False, processes: int = 8) -> Iterator[MiniStack]:
-    """A fresh server. `authorize`: requests need permission, as in AWS; `processes`: how many handlers run at a time.
+    """A fresh server.
 
-    It ends with the block, with every process it started; and when this process dies in any other way, since its standard input ends then.
+    `authorize`: requests need permission, as in AWS; `processes`: how many handlers run at a time.
+
+    It ends with the block, with every process it started; and when this process dies in any other
+    way, since its standard input ends then.
 
     Raises:
         ServerFailed: it did not answer within three minutes. Nothing is left running.
     """
     with tempfile.TemporaryDirectory(prefix="ministack-", ignore_cleanup_errors=True) as folder:
         process, port = _started(Path(folder), authorize=authorize, processes=processes)
-        server = MiniStack(url=f"http://127.0.0.1:{port}", pid=process.pid, folder=Path(folder), log=_log_in(Path(folder)))
+        server = MiniStack(
+            url=f"http://127.0.0.1:{port}",
+            pid=process.pid,
+            folder=Path(folder),
+            log=_log_in(Path(folder)),
+        )
         _alive.append(server)
         try:
             yield server
@@ -82,8 +92,11 @@ def running(*, authorize: bool = False, processes: int = 8) -> Iterator[MiniStac
             _end(process)
 
 
-def _started(folder: Path, *, authorize: bool, processes: int) -> tuple[subprocess.Popen[bytes], int]:
-    # Between finding a free port and the server's listening on it somebody else may take it: the server ends then, and we try another.
+def _started(
+    folder: Path, *, authorize: bool, processes: int
+) -> tuple[subprocess.Popen[bytes], int]:
+    # Between finding a free port and the server's listening on it somebody else may take it: the
+    # server ends then, and we try another.
     for _ in range(_PORTS_TRIED):
         port = _free_port()
         process = _launched(folder, port, authorize=authorize, processes=processes)
@@ -97,7 +110,9 @@ def _started(folder: Path, *, authorize: bool, processes: int) -> tuple[subproce
     raise ServerFailed(f"MiniStack did not become healthy; its log ends:\n{_tail(_log_in(folder))}")
 
 
-def _launched(folder: Path, port: int, *, authorize: bool, processes: int) -> subprocess.Popen[bytes]:
+def _launched(
+    folder: Path, port: int, *, authorize: bool, processes: int
+) -> subprocess.Popen[bytes]:
     # Handlers inherit what the server has, so it is given no more than this.
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -171,4 +186,8 @@ def _log_in(folder: Path) -> Path:
 
 
 def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]) if log.exists() else "(nothing)"
+    return (
+        "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:])
+        if log.exists()
+        else "(nothing)"
+    )

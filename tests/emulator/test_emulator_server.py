@@ -28,7 +28,9 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    return (
+        not stat.exists() or stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    )
 
 
 @needs_ministack
@@ -60,7 +62,10 @@ def test_a_server_ends_when_whoever_started_it_is_killed():
     """
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, env={**os.environ, "PYTHONPATH": paths}, stdout=subprocess.PIPE
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
     ) as parent:
         told, folder = parent.stdout.readline().decode().split()
         parent.send_signal(signal.SIGKILL)
@@ -76,7 +81,9 @@ def test_a_server_ends_when_whoever_started_it_is_killed():
 
 @needs_ministack
 def test_a_server_that_cannot_start_tells_its_log(monkeypatch, tmp_path):
-    (tmp_path / "__main__.py").write_text("raise SystemExit('the shim was written for another version')", encoding="utf-8")
+    (tmp_path / "__main__.py").write_text(
+        "raise SystemExit('the shim was written for another version')", encoding="utf-8"
+    )
     monkeypatch.setattr(server, "SHIM", tmp_path)
 
     with pytest.raises(ServerFailed, match="written for another version"), running():
@@ -96,4 +103,7 @@ def test_the_shim_refuses_another_version():
 def test_what_is_missing_is_named(monkeypatch):
     monkeypatch.setattr(server, "PYTHON", ROOT / "build" / "nowhere" / "bin" / "python")
 
-    assert why_absent() == "MiniStack is not installed here: `make ministack` puts it into build/nowhere"
+    assert (
+        why_absent()
+        == "MiniStack is not installed here: `make ministack` puts it into build/nowhere"
+    )

@@ -11,7 +11,7 @@ import pytest
 
 from tests.emulator.server import ACCESS_KEY, REGION, SECRET_KEY
 from workpool_aws import NonRetryableError, RetryPolicy
-from workpool_aws.cli.demo import DemoOptions, items_of, run_demo
+from workpool_aws.cli.demo.run import DemoOptions, items_of, run_demo
 from workpool_aws.local import LocalCloud
 
 SERVICES = ["dynamodb", "lambda", "s3", "sns", "sqs", "sts"]
@@ -21,7 +21,11 @@ SECOND = timedelta(seconds=1)
 @pytest.fixture
 def client(ministack) -> Any:
     return boto3.client(
-        "dynamodb", endpoint_url=ministack.url, region_name=REGION, aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY
+        "dynamodb",
+        endpoint_url=ministack.url,
+        region_name=REGION,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
     )
 
 
@@ -36,14 +40,17 @@ def retried_work(url: str) -> tuple[str, timedelta]:
 
         fn = cloud.function(fail_once, name="fail-once")
         pool = cloud.workpool("retries")
-        work_id = pool.enqueue_action(None, fn, {}, retry=RetryPolicy(initial_backoff=SECOND, jitter=False))
+        work_id = pool.enqueue_action(
+            None, fn, {}, retry=RetryPolicy(initial_backoff=SECOND, jitter=False)
+        )
         cloud.run_until_idle()
         first, second = cloud.invocations(fn)
         return pool.result(None, work_id).return_value, second.started_at - first.started_at
 
 
 def test_a_second_cloud_of_the_same_seed_is_not_taken_for_the_first(ministack):
-    # A retry is a transaction, and DynamoDB remembers the tokens of transactions, whatever table they were about.
+    # A retry is a transaction, and DynamoDB remembers the tokens of transactions, whatever table
+    # they were about.
     outcomes = [retried_work(ministack.url) for _ in range(2)]
 
     assert [outcome for outcome, _ in outcomes] == ["at last", "at last"]
@@ -53,14 +60,19 @@ def test_a_second_cloud_of_the_same_seed_is_not_taken_for_the_first(ministack):
 def test_two_clouds_on_one_server_do_not_meet(ministack, client):
     with LocalCloud(engine=ministack.url) as one, LocalCloud(engine=ministack.url) as other:
         ids = [
-            cloud.workpool("email").enqueue_action(None, cloud.function(lambda event, _: event, name="echo"), {"n": 1})
+            cloud.workpool("email").enqueue_action(
+                None, cloud.function(lambda event, _: event, name="echo"), {"n": 1}
+            )
             for cloud in (one, other)
         ]
         one.run_until_idle()
 
         # Two clouds of one seed make the same ids: only their tables keep them apart.
         assert ids[0] == ids[1]
-        assert [cloud.workpool("email").status(None, ids[0]).state for cloud in (one, other)] == ["finished", "pending"]
+        assert [cloud.workpool("email").status(None, ids[0]).state for cloud in (one, other)] == [
+            "finished",
+            "pending",
+        ]
         assert {one.table, other.table} <= set(client.list_tables()["TableNames"])
         assert one.table != other.table
 
@@ -151,11 +163,18 @@ def test_a_pool_keeps_to_its_limit_and_calls_back(ministack):
 
 
 def test_the_demo_runs_there(ministack):
-    options = DemoOptions(parallelism=3, fail_rate=0.3, seed=1, engine=ministack.url, clock="virtual")
+    options = DemoOptions(
+        parallelism=3, fail_rate=0.3, seed=1, engine=ministack.url, clock="virtual"
+    )
     here = run_demo(replace(options, engine="memory"), items_of(options, SERVICES), lambda _: None)
 
     there = run_demo(options, items_of(options, SERVICES), lambda _: None)
 
     assert there.ok
-    assert (there.items, there.attempts, there.retries, there.failures) == (here.items, here.attempts, here.retries, here.failures)
+    assert (there.items, there.attempts, there.retries, there.failures) == (
+        here.items,
+        here.attempts,
+        here.retries,
+        here.failures,
+    )
     assert 1 <= there.usage.max_concurrency <= 3

@@ -1,6 +1,7 @@
 """Any value in any attribute of any kind of item, any event at any door: nobody else's work stands still [WP-12].
 
-A budget of examples in each run of the tests; `WORKPOOL_FUZZ_EXAMPLES` gives another, and `make sim-long` an hour of fresh seeds.
+A budget of examples in each run of the tests; `WORKPOOL_FUZZ_EXAMPLES` gives another, and `make
+sim-long` an hour of fresh seeds.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from integration.stage import POOL, TARGET, Stage
 from pool_world import TABLE
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire
 from workpool_aws.compose import use_ports
-from workpool_aws.core.complete import assignment_of
+from workpool_aws.core.report.complete import assignment_of
 from workpool_aws.errors import WorkpoolError
 from workpool_aws.handlers import completion, main_loop, watchdog
 from workpool_aws.model.work import Outcome, State
 
 EXAMPLES = int(os.environ.get("WORKPOOL_FUZZ_EXAMPLES", "60"))
-FUZZ = settings(max_examples=EXAMPLES, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
+FUZZ = settings(
+    max_examples=EXAMPLES, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
+)
 DOORS = (main_loop.handler, completion.handler, watchdog.handler)
 
 
@@ -39,15 +42,28 @@ class Context:
 def test_whatever_an_item_holds_the_pool_beside_it_does_its_work(data: st.DataObject) -> None:
     """[WP-12]"""
     damaged = []
-    for item in data.draw(st.lists(st.sampled_from(ITEMS), min_size=1, max_size=3, unique_by=lambda each: (each["pk"], each["sk"]))):
+    for item in data.draw(
+        st.lists(
+            st.sampled_from(ITEMS),
+            min_size=1,
+            max_size=3,
+            unique_by=lambda each: (each["pk"], each["sk"]),
+        )
+    ):
         names = sorted(set(item) - {"pk", "sk"})
-        changes = data.draw(st.dictionaries(st.sampled_from([*names, "zz"]), hostile_values, min_size=1, max_size=3))
-        damaged.append({name: value for name, value in {**item, **changes}.items() if value is not None})
+        changes = data.draw(
+            st.dictionaries(st.sampled_from([*names, "zz"]), hostile_values, min_size=1, max_size=3)
+        )
+        damaged.append(
+            {name: value for name, value in {**item, **changes}.items() if value is not None}
+        )
     run_beside(damaged)
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: f"{item['pk']} {item.get('t', '')}")
-def test_whatever_an_item_has_lost_the_pool_beside_it_does_its_work(item: Mapping[str, Any]) -> None:
+def test_whatever_an_item_has_lost_the_pool_beside_it_does_its_work(
+    item: Mapping[str, Any],
+) -> None:
     """[WP-12] Each attribute of each kind of item, one at a time."""
     for lost in sorted(set(item) - {"pk", "sk"}):
         run_beside([{name: value for name, value in item.items() if name != lost}])
@@ -71,7 +87,9 @@ def test_whatever_comes_in_a_door_answers_or_refuses(door: Any, event: Any) -> N
 
 @FUZZ
 @given(record=records, nonce=st.sampled_from([None, "", "A" * 24, "its digest"]))
-def test_whatever_a_record_says_of_a_running_start_it_ends_as_its_worker_says(record: Any, nonce: str | None) -> None:
+def test_whatever_a_record_says_of_a_running_start_it_ends_as_its_worker_says(
+    record: Any, nonce: str | None
+) -> None:
     """[WP-28] It names the very start, and knows all of it but the nonce."""
     stage = Stage(takes_ms=1_000)
     work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=True)
@@ -80,7 +98,9 @@ def test_whatever_a_record_says_of_a_running_start_it_ends_as_its_worker_says(re
     def forge() -> None:
         work = stage.work(work_id)
         met.append(work.state)
-        own = assignment_to_wire(assignment_of(work, TABLE)) | record["requestPayload"][WORKPOOL_KEY]
+        own = (
+            assignment_to_wire(assignment_of(work, TABLE)) | record["requestPayload"][WORKPOOL_KEY]
+        )
         if nonce is not None:
             own["nonce"] = work.proof if nonce == "its digest" else nonce
         with suppress(WorkpoolError, completion.RecordUnreadable):
@@ -92,4 +112,9 @@ def test_whatever_a_record_says_of_a_running_start_it_ends_as_its_worker_says(re
     ended = stage.work(work_id)
 
     assert met == [State.RUNNING]
-    assert (ended.outcome, ended.result, ended.starts, ended.attempts_made) == (Outcome.SUCCESS, '"ok"', 1, 1)
+    assert (ended.outcome, ended.result, ended.starts, ended.attempts_made) == (
+        Outcome.SUCCESS,
+        '"ok"',
+        1,
+        1,
+    )

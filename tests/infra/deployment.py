@@ -25,12 +25,22 @@ OUT: Path | None = None
 class Deployed:
     """One stack with a `Workpool`, and functions of a user's."""
 
-    def __init__(self, pools: Mapping[str, Mapping[str, object]] = POOLS, *, context: Mapping[str, object] = FLAGS, **options: Any) -> None:
-        self.app = App(context=dict(context), analytics_reporting=False, outdir=tempfile.mkdtemp(dir=OUT))
+    def __init__(
+        self,
+        pools: Mapping[str, Mapping[str, object]] = POOLS,
+        *,
+        context: Mapping[str, object] = FLAGS,
+        **options: Any,
+    ) -> None:
+        self.app = App(
+            context=dict(context), analytics_reporting=False, outdir=tempfile.mkdtemp(dir=OUT)
+        )
         self.stack = Stack(self.app, "Mail")
         self.pool = Workpool(self.stack, "Pools", pools, **options)
 
-    def function(self, name: str, *, stack: Stack | None = None, **options: Any) -> lambda_.Function:
+    def function(
+        self, name: str, *, stack: Stack | None = None, **options: Any
+    ) -> lambda_.Function:
         """A function that a user brings."""
         code = lambda_.Code.from_inline("def handler(event, context): return None")
         return lambda_.Function(
@@ -51,7 +61,11 @@ class Deployed:
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
         """The properties of all resources of a type, by logical id."""
         resources = self.template()["Resources"]
-        return {name: resource.get("Properties", {}) for name, resource in resources.items() if resource["Type"] == kind}
+        return {
+            name: resource.get("Properties", {})
+            for name, resource in resources.items()
+            if resource["Type"] == kind
+        }
 
 
 def everything(**options: Any) -> Deployed:

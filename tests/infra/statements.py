@@ -1,6 +1,7 @@
 """Every IAM statement of a deployment, in words that do not change with names: what is compared with `iam.json`.
 
-`python -m infra.statements` writes the file anew (`make iam`); the difference is what a reviewer looks at.
+`python -m infra.statements` writes the file anew (`make iam`); the difference is what a reviewer
+looks at.
 """
 
 from __future__ import annotations
@@ -24,15 +25,24 @@ def statements_of(template: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]
         properties = resource.get("Properties", {})
         match resource["Type"]:
             case "AWS::IAM::Role":
-                found.setdefault(_word(name), []).extend(_plain(properties["AssumeRolePolicyDocument"]["Statement"]))
+                found.setdefault(_word(name), []).extend(
+                    _plain(properties["AssumeRolePolicyDocument"]["Statement"])
+                )
             case "AWS::IAM::Policy":
                 for role in properties["Roles"]:
-                    found.setdefault(_word(role["Ref"]), []).extend(_plain(properties["PolicyDocument"]["Statement"]))
+                    found.setdefault(_word(role["Ref"]), []).extend(
+                        _plain(properties["PolicyDocument"]["Statement"])
+                    )
             case "AWS::SQS::QueuePolicy" | "AWS::SNS::TopicPolicy":
-                found.setdefault(_word(name), []).extend(_plain(properties["PolicyDocument"]["Statement"]))
+                found.setdefault(_word(name), []).extend(
+                    _plain(properties["PolicyDocument"]["Statement"])
+                )
             case _:
                 pass
-    return {role: sorted(found[role], key=lambda each: json.dumps(each, sort_keys=True)) for role in sorted(found)}
+    return {
+        role: sorted(found[role], key=lambda each: json.dumps(each, sort_keys=True))
+        for role in sorted(found)
+    }
 
 
 def _plain(value: Any) -> Any:

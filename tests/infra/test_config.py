@@ -19,7 +19,12 @@ SHIPPED = Path(__file__).parents[2] / "infra" / "cdk" / "workpool.toml"
 def test_what_is_shipped_can_be_read() -> None:
     config = read_config(SHIPPED)
 
-    assert (config.stack, config.table, config.keep_table, config.monitoring) == ("Workpool", None, True, Monitoring.MINIMAL)
+    assert (config.stack, config.table, config.keep_table, config.monitoring) == (
+        "Workpool",
+        None,
+        True,
+        Monitoring.MINIMAL,
+    )
     assert config.pools == {"default": {"max_parallelism": 10}}
 
 
@@ -55,22 +60,38 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_the_app_deploys_what_the_file_says(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text('stack = "Mine"\ntable = "mine"\nkeep_table = false\n[pools.a]\nmax_parallelism = 2', encoding="utf-8")
-    app = App(context={**FLAGS, "workpool:config": str(path)}, outdir=str(tmp_path / "out"), analytics_reporting=False)
+    path.write_text(
+        'stack = "Mine"\ntable = "mine"\nkeep_table = false\n[pools.a]\nmax_parallelism = 2',
+        encoding="utf-8",
+    )
+    app = App(
+        context={**FLAGS, "workpool:config": str(path)},
+        outdir=str(tmp_path / "out"),
+        analytics_reporting=False,
+    )
 
     add_stack(app)
 
     resources = app.synth().get_stack_by_name("Mine").template["Resources"]
     tables = [each for each in resources.values() if each["Type"] == "AWS::DynamoDB::Table"]
-    assert [(each["Properties"]["TableName"], each["DeletionPolicy"]) for each in tables] == [("mine", "Delete")]
+    assert [(each["Properties"]["TableName"], each["DeletionPolicy"]) for each in tables] == [
+        ("mine", "Delete")
+    ]
 
 
 @pytest.mark.parametrize(("asked", "functions"), [(None, 3), ("false", 3), ("true", 7)])
-def test_example_functions_come_only_when_asked_for(tmp_path: Path, asked: str | None, functions: int) -> None:
-    context = {**FLAGS, "workpool:config": str(SHIPPED)} | ({} if asked is None else {"workpool:examples": asked})
+def test_example_functions_come_only_when_asked_for(
+    tmp_path: Path, asked: str | None, functions: int
+) -> None:
+    context = {**FLAGS, "workpool:config": str(SHIPPED)} | (
+        {} if asked is None else {"workpool:examples": asked}
+    )
     app = App(context=context, outdir=str(tmp_path / "out"), analytics_reporting=False)
 
     add_stack(app)
 
     resources = app.synth().get_stack_by_name("Workpool").template["Resources"]
-    assert len([each for each in resources.values() if each["Type"] == "AWS::Lambda::Function"]) == functions
+    assert (
+        len([each for each in resources.values() if each["Type"] == "AWS::Lambda::Function"])
+        == functions
+    )

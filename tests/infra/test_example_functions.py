@@ -8,7 +8,9 @@ import pytest
 
 from workpool_aws.local import LocalCloud
 
-SOURCE = Path(__file__).parents[2] / "infra" / "cdk" / "workpool_cdk" / "example" / "workpool_example.py"
+SOURCE = (
+    Path(__file__).parents[2] / "infra" / "cdk" / "workpool_cdk" / "example" / "workpool_example.py"
+)
 
 
 def loaded(monkeypatch: pytest.MonkeyPatch, cloud: LocalCloud) -> ModuleType:
@@ -22,12 +24,17 @@ def loaded(monkeypatch: pytest.MonkeyPatch, cloud: LocalCloud) -> ModuleType:
     return module
 
 
-def test_a_greeting_is_enqueued_made_and_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_greeting_is_enqueued_made_and_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with LocalCloud(engine="memory") as cloud:
         example = loaded(monkeypatch, cloud)
         monkeypatch.setenv("GREET_ARN", cloud.function(example.greet))
         monkeypatch.setenv("GREETED_ARN", cloud.function(example.greeted))
-        context = SimpleNamespace(aws_request_id="r", invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:enqueue")
+        context = SimpleNamespace(
+            aws_request_id="r",
+            invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:enqueue",
+        )
 
         work_id = example.enqueue({"name": "Ada"}, context)["work_id"]
         cloud.run_until_idle()

@@ -30,7 +30,9 @@ MANAGED = lambda_.CfnFunction.CapacityProviderConfigProperty(
 
 def said(node: IConstruct, kind: str) -> str:
     """The annotations of a construct; `aws_cdk.assertions.Annotations` depends on which of two packages was installed last."""
-    return "\n".join(str(entry.data) for entry in node.node.metadata if entry.type == f"aws:cdk:{kind}")
+    return "\n".join(
+        str(entry.data) for entry in node.node.metadata if entry.type == f"aws:cdk:{kind}"
+    )
 
 
 def resource_of(function: lambda_.Function) -> lambda_.CfnFunction:
@@ -46,7 +48,9 @@ def managed(deployed: Deployed, name: str) -> lambda_.Function:
 
 
 def durable(deployed: Deployed, name: str) -> lambda_.Function:
-    config = lambda_.DurableConfig(execution_timeout=Duration.days(30), retention_period=Duration.days(1))
+    config = lambda_.DurableConfig(
+        execution_timeout=Duration.days(30), retention_period=Duration.days(1)
+    )
     return deployed.function(name, durable_config=config)
 
 
@@ -94,22 +98,32 @@ def configure_beside(deployed: Deployed, function: lambda_.Function) -> None:
 
 
 def configure_by_template(deployed: Deployed, function: lambda_.Function) -> None:
-    lambda_.CfnEventInvokeConfig(deployed.stack, "Twice", function_name=function.function_name, qualifier="$LATEST")
+    lambda_.CfnEventInvokeConfig(
+        deployed.stack, "Twice", function_name=function.function_name, qualifier="$LATEST"
+    )
 
 
 def configure_by_name(deployed: Deployed, function: lambda_.Function) -> None:
-    lambda_.CfnEventInvokeConfig(deployed.stack, "Twice", function_name="send-email", qualifier="$LATEST")
+    lambda_.CfnEventInvokeConfig(
+        deployed.stack, "Twice", function_name="send-email", qualifier="$LATEST"
+    )
 
 
 def configure_by_arn_elsewhere(deployed: Deployed, function: lambda_.Function) -> None:
     there = Stack(deployed.app, "There")
-    lambda_.CfnEventInvokeConfig(there, "Twice", function_name=function.function_arn, qualifier="$LATEST")
+    lambda_.CfnEventInvokeConfig(
+        there, "Twice", function_name=function.function_arn, qualifier="$LATEST"
+    )
 
 
 @jsii.implements(IAspect)
 class Configures:
     def visit(self, node: IConstruct) -> None:
-        if isinstance(node, lambda_.Function) and node.node.id == "SendEmail" and node.node.try_find_child("EventInvokeConfig") is None:
+        if (
+            isinstance(node, lambda_.Function)
+            and node.node.id == "SendEmail"
+            and node.node.try_find_child("EventInvokeConfig") is None
+        ):
             node.configure_async_invoke(retry_attempts=1)
 
 
@@ -130,7 +144,9 @@ def configure_by_aspect(deployed: Deployed, function: lambda_.Function) -> None:
         (configure_by_aspect, "SendEmail/EventInvokeConfig gives it"),
     ],
 )
-def test_what_is_changed_after_a_function_was_added_is_found_at_synth(change: Callable[[Deployed, Any], None], says: str) -> None:
+def test_what_is_changed_after_a_function_was_added_is_found_at_synth(
+    change: Callable[[Deployed, Any], None], says: str
+) -> None:
     deployed = Deployed()
     function = deployed.function("SendEmail", function_name="send-email")
     deployed.pool.add_action(function)
@@ -144,7 +160,10 @@ def test_settings_of_an_alias_or_a_version_are_refused_before_and_found_after() 
     deployed = Deployed()
     function = deployed.function("SendEmail")
     alias, version = function.add_alias("live", retry_attempts=2), function.current_version
-    with pytest.raises(ConfigurationError, match=r"Mail/SendEmail/Aliaslive: it has asynchronous settings of its own"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"Mail/SendEmail/Aliaslive: it has asynchronous settings of its own",
+    ):
         deployed.pool.add_action(alias)
     deployed.pool.add_action(version)
     deployed.pool.add_action(function.add_alias("canary"))
@@ -176,15 +195,23 @@ def role_of_the_app(stack: Stack) -> iam.IRole:
 
 
 ROLES: dict[str, Callable[[Stack], Any]] = {
-    "immutable": lambda stack: iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::111111111111:role/r", mutable=False),
+    "immutable": lambda stack: iam.Role.from_role_arn(
+        stack, "Role", "arn:aws:iam::111111111111:role/r", mutable=False
+    ),
     "without updates": lambda stack: role_of_the_app(stack).without_policy_updates(),
-    "another account": lambda stack: iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::222222222222:role/r"),
+    "another account": lambda stack: iam.Role.from_role_arn(
+        stack, "Role", "arn:aws:iam::222222222222:role/r"
+    ),
 }
 GRANTEES: dict[str, Callable[[Stack], Any]] = {
     **ROLES,
-    "by ARN": lambda stack: lambda_.Function.from_function_arn(stack, "F", "arn:aws:lambda:us-east-1:111111111111:function:f"),
+    "by ARN": lambda stack: lambda_.Function.from_function_arn(
+        stack, "F", "arn:aws:lambda:us-east-1:111111111111:function:f"
+    ),
     "by name": lambda stack: lambda_.Function.from_function_name(stack, "F", "f"),
-    "imported version": lambda stack: lambda_.Version.from_version_arn(stack, "V", "arn:aws:lambda:us-east-1:111111111111:function:f:3"),
+    "imported version": lambda stack: lambda_.Version.from_version_arn(
+        stack, "V", "arn:aws:lambda:us-east-1:111111111111:function:f:3"
+    ),
     "a service": lambda stack: iam.ServicePrincipal("lambda.amazonaws.com"),
     "an account": lambda stack: iam.AccountRootPrincipal(),
     "an ARN": lambda stack: iam.ArnPrincipal("arn:aws:iam::111111111111:role/r"),
@@ -206,19 +233,33 @@ def test_a_function_whose_role_takes_nothing_is_refused(name: str) -> None:
     pool, stack = in_one_account()
     code = lambda_.Code.from_inline("def handler(event, context): return None")
     role = ROLES[name](stack)
-    function = lambda_.Function(stack, "SendEmail", runtime=lambda_.Runtime.PYTHON_3_13, handler="index.handler", code=code, role=role)
-    with pytest.raises(ConfigurationError, match=r"permissions for Mail/.* would be lost.*Missing: lambda:InvokeFunction"):
+    function = lambda_.Function(
+        stack,
+        "SendEmail",
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        handler="index.handler",
+        code=code,
+        role=role,
+    )
+    with pytest.raises(
+        ConfigurationError,
+        match=r"permissions for Mail/.* would be lost.*Missing: lambda:InvokeFunction",
+    ):
         pool.add_action(function, decorated=False)
 
 
 def test_roles_that_take_permissions_are_granted_them() -> None:
     pool, stack = in_one_account()
-    pool.grant_enqueue(iam.Role.from_role_arn(stack, "Imported", "arn:aws:iam::111111111111:role/r"))
+    pool.grant_enqueue(
+        iam.Role.from_role_arn(stack, "Imported", "arn:aws:iam::111111111111:role/r")
+    )
     pool.grant_read(iam.User(stack, "User"))
     pool.grant_read(iam.ManagedPolicy(stack, "Policy"))
     role = iam.Role.from_role_arn(stack, "Theirs", "arn:aws:iam::111111111111:role/theirs")
     arn = "arn:aws:lambda:us-east-1:111111111111:function:theirs"
-    function = lambda_.Function.from_function_attributes(stack, "Function", function_arn=arn, role=role)
+    function = lambda_.Function.from_function_attributes(
+        stack, "Function", function_arn=arn, role=role
+    )
     pool.grant_enqueue(function)
 
     assert "set WORKPOOL_TABLE there" in said(function, "info")
@@ -227,14 +268,23 @@ def test_roles_that_take_permissions_are_granted_them() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda stack: sqs.Queue.from_queue_arn(stack, "Target", "arn:aws:sqs:eu-west-1:111111111111:q"),
-        lambda stack: sns.Topic.from_topic_arn(stack, "Target", "arn:aws:sns:eu-west-1:111111111111:t"),
-        lambda stack: lambda_.Function.from_function_arn(stack, "Target", "arn:aws:lambda:eu-west-1:111111111111:function:f"),
+        lambda stack: sqs.Queue.from_queue_arn(
+            stack, "Target", "arn:aws:sqs:eu-west-1:111111111111:q"
+        ),
+        lambda stack: sns.Topic.from_topic_arn(
+            stack, "Target", "arn:aws:sns:eu-west-1:111111111111:t"
+        ),
+        lambda stack: lambda_.Function.from_function_arn(
+            stack, "Target", "arn:aws:lambda:eu-west-1:111111111111:function:f"
+        ),
     ],
 )
 def test_a_target_in_another_region_is_refused(make: Callable[[Stack], Any]) -> None:
     pool, stack = in_one_account()
-    with pytest.raises(ConfigurationError, match="Mail/Target: it is in region eu-west-1, and the pools' table in us-east-1"):
+    with pytest.raises(
+        ConfigurationError,
+        match="Mail/Target: it is in region eu-west-1, and the pools' table in us-east-1",
+    ):
         pool.add_on_complete(make(stack), decorated=False)
 
 
@@ -242,12 +292,21 @@ def test_a_target_in_another_region_is_refused(make: Callable[[Stack], Any]) -> 
     ("make", "says"),
     [
         (
-            lambda stack: sqs.Queue.from_queue_arn(stack, "Target", "arn:aws:sqs:us-east-1:222222222222:q"),
+            lambda stack: sqs.Queue.from_queue_arn(
+                stack, "Target", "arn:aws:sqs:us-east-1:222222222222:q"
+            ),
             "sqs:GetQueueUrl and sqs:SendMessage",
         ),
-        (lambda stack: sns.Topic.from_topic_arn(stack, "Target", "arn:aws:sns:us-east-1:222222222222:t"), "sns:Publish on arn:aws:sns"),
         (
-            lambda stack: lambda_.Function.from_function_arn(stack, "Target", "arn:aws:lambda:us-east-1:222222222222:function:f"),
+            lambda stack: sns.Topic.from_topic_arn(
+                stack, "Target", "arn:aws:sns:us-east-1:222222222222:t"
+            ),
+            "sns:Publish on arn:aws:sns",
+        ),
+        (
+            lambda stack: lambda_.Function.from_function_arn(
+                stack, "Target", "arn:aws:lambda:us-east-1:222222222222:function:f"
+            ),
             "lambda:InvokeFunction",
         ),
     ],
@@ -264,11 +323,15 @@ KEY = "arn:aws:kms:us-east-1:111111111111:key/k"
 
 
 def imported_queue(stack: Stack) -> sqs.IQueue:
-    return sqs.Queue.from_queue_attributes(stack, "Target", queue_arn="arn:aws:sqs:us-east-1:111111111111:q", key_arn=KEY)
+    return sqs.Queue.from_queue_attributes(
+        stack, "Target", queue_arn="arn:aws:sqs:us-east-1:111111111111:q", key_arn=KEY
+    )
 
 
 def imported_topic(stack: Stack) -> sns.ITopic:
-    return sns.Topic.from_topic_attributes(stack, "Target", topic_arn="arn:aws:sns:us-east-1:111111111111:t", key_arn=KEY)
+    return sns.Topic.from_topic_attributes(
+        stack, "Target", topic_arn="arn:aws:sns:us-east-1:111111111111:t", key_arn=KEY
+    )
 
 
 def queue_of_the_app(stack: Stack) -> sqs.IQueue:
@@ -280,9 +343,17 @@ def topic_of_the_app(stack: Stack) -> sns.ITopic:
 
 
 @pytest.mark.parametrize(
-    ("make", "service"), [(imported_queue, "sqs"), (queue_of_the_app, "sqs"), (imported_topic, "sns"), (topic_of_the_app, "sns")]
+    ("make", "service"),
+    [
+        (imported_queue, "sqs"),
+        (queue_of_the_app, "sqs"),
+        (imported_topic, "sns"),
+        (topic_of_the_app, "sns"),
+    ],
 )
-def test_all_who_send_to_an_encrypted_target_may_use_its_key_through_its_service(make: Callable[[Stack], Any], service: str) -> None:
+def test_all_who_send_to_an_encrypted_target_may_use_its_key_through_its_service(
+    make: Callable[[Stack], Any], service: str
+) -> None:
     deployed = Deployed()
     deployed.pool.add_action(deployed.function("SendEmail"))
     deployed.pool.add_on_complete(make(deployed.stack))
@@ -292,7 +363,10 @@ def test_all_who_send_to_an_encrypted_target_may_use_its_key_through_its_service
         for each in policy["PolicyDocument"]["Statement"]:
             if each["Resource"] == KEY:
                 assert sorted(each["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
-                assert each["Condition"]["StringEquals"]["kms:ViaService"]["Fn::Join"][1][0] == f"{service}."
+                assert (
+                    each["Condition"]["StringEquals"]["kms:ViaService"]["Fn::Join"][1][0]
+                    == f"{service}."
+                )
                 users.add(name.partition("Callbacks")[0][-10:] if "Callbacks" in name else name[:9])
     assert {"SendEmail"} < users
     assert len(users) == 3
@@ -300,7 +374,9 @@ def test_all_who_send_to_an_encrypted_target_may_use_its_key_through_its_service
 
 def test_a_target_whose_key_is_not_known_is_said_to_need_one() -> None:
     deployed = Deployed()
-    target = sns.Topic.from_topic_arn(deployed.stack, "Target", "arn:aws:sns:us-east-1:111111111111:t")
+    target = sns.Topic.from_topic_arn(
+        deployed.stack, "Target", "arn:aws:sns:us-east-1:111111111111:t"
+    )
     deployed.pool.add_on_complete(target)
 
     assert "import it by from_topic_attributes" in said(target, "info")
@@ -312,33 +388,50 @@ def test_awss_own_key_needs_no_permission_and_an_alias_of_ones_own_is_refused() 
     deployed.pool.add_on_complete(theirs)
     alias = kms.Alias.from_alias_name(deployed.stack, "Alias", "alias/mine")
 
-    with pytest.raises(ConfigurationError, match="Mail/Named: its master_key must be a KMS key that is named by the key's own ARN"):
+    with pytest.raises(
+        ConfigurationError,
+        match="Mail/Named: its master_key must be a KMS key that is named by the key's own ARN",
+    ):
         deployed.pool.add_on_complete(sns.Topic(deployed.stack, "Named", master_key=alias))
 
 
 def test_alarms_may_use_the_key_of_their_topic_or_say_that_they_may_not() -> None:
     deployed = Deployed()
     key = kms.Key(deployed.stack, "Key")
-    Workpool(deployed.stack, "Loud", {"email": {}}, alarm_topic=sns.Topic(deployed.stack, "Pager", master_key=key))
+    Workpool(
+        deployed.stack,
+        "Loud",
+        {"email": {}},
+        alarm_topic=sns.Topic(deployed.stack, "Pager", master_key=key),
+    )
     dumb = topic_of_the_app(Stack(deployed.app, "There"))
     Workpool(deployed.stack, "Dumb", {"email": {}}, alarm_topic=dumb)
 
     (document,) = (each["KeyPolicy"] for each in deployed.of_type("AWS::KMS::Key").values())
-    assert [each["Action"] for each in document["Statement"] if each["Principal"] == {"Service": "cloudwatch.amazonaws.com"}] == [
-        ["kms:Decrypt", "kms:GenerateDataKey*"]
-    ]
+    assert [
+        each["Action"]
+        for each in document["Statement"]
+        if each["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    ] == [["kms:Decrypt", "kms:GenerateDataKey*"]]
     assert "cloudwatch.amazonaws.com" in said(dumb, "warning")
 
 
 def test_the_loop_may_read_the_variables_of_a_function_that_encrypts_them() -> None:
     deployed = Deployed()
-    deployed.pool.add_action(deployed.function("SendEmail", environment_encryption=kms.Key.from_key_arn(deployed.stack, "Key", KEY)))
+    deployed.pool.add_action(
+        deployed.function(
+            "SendEmail", environment_encryption=kms.Key.from_key_arn(deployed.stack, "Key", KEY)
+        )
+    )
 
     policies = deployed.of_type("AWS::IAM::Policy")
     readers = [
         name
         for name, policy in policies.items()
-        if any(each["Action"] == "kms:Decrypt" and each["Resource"] == KEY for each in policy["PolicyDocument"]["Statement"])
+        if any(
+            each["Action"] == "kms:Decrypt" and each["Resource"] == KEY
+            for each in policy["PolicyDocument"]["Statement"]
+        )
     ]
     assert any("LoopStarts" in name for name in readers)
 
@@ -346,10 +439,22 @@ def test_the_loop_may_read_the_variables_of_a_function_that_encrypts_them() -> N
 def test_failures_are_under_the_given_key_for_as_long_as_asked() -> None:
     deployed = Deployed()
     key = kms.Key(deployed.stack, "Key")
-    Workpool(deployed.stack, "Locked", {"email": {}}, encryption_key=key, failure_retention=Duration.days(2))
+    Workpool(
+        deployed.stack,
+        "Locked",
+        {"email": {}},
+        encryption_key=key,
+        failure_retention=Duration.days(2),
+    )
 
-    queues = {name: each for name, each in deployed.of_type("AWS::SQS::Queue").items() if name.startswith("Locked")}
-    assert [("KmsMasterKeyId" in each, each["MessageRetentionPeriod"]) for each in queues.values()] == [(True, 2 * 86_400)] * 2
+    queues = {
+        name: each
+        for name, each in deployed.of_type("AWS::SQS::Queue").items()
+        if name.startswith("Locked")
+    }
+    assert [
+        ("KmsMasterKeyId" in each, each["MessageRetentionPeriod"]) for each in queues.values()
+    ] == [(True, 2 * 86_400)] * 2
     roles = {
         name
         for name, policy in deployed.of_type("AWS::IAM::Policy").items()

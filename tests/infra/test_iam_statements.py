@@ -13,7 +13,9 @@ REVIEWED = json.loads(PATH.read_text(encoding="utf-8"))
 def test_every_statement_is_the_one_that_was_reviewed() -> None:
     pytest.importorskip("aws_cdk", reason="aws-cdk-lib is not installed: `make infra` installs it")
 
-    assert statements_now() == REVIEWED, "`make iam` writes tests/infra/iam.json anew: look at its difference"
+    assert statements_now() == REVIEWED, (
+        "`make iam` writes tests/infra/iam.json anew: look at its difference"
+    )
 
 
 def test_nobody_may_do_everything() -> None:
@@ -21,7 +23,8 @@ def test_nobody_may_do_everything() -> None:
         (role, each)
         for role, statements in REVIEWED.items()
         for each in statements
-        if each["Effect"] == "Allow" and ("*" in json.dumps(each.get("Action")) or each.get("Resource") == "*")
+        if each["Effect"] == "Allow"
+        and ("*" in json.dumps(each.get("Action")) or each.get("Resource") == "*")
     ]
 
     assert loose == []
@@ -32,7 +35,8 @@ def test_the_table_is_only_reached_by_leading_key() -> None:
         role
         for role, statements in REVIEWED.items()
         for each in statements
-        if "dynamodb:" in json.dumps(each.get("Action")) and "dynamodb:LeadingKeys" not in json.dumps(each.get("Condition"))
+        if "dynamodb:" in json.dumps(each.get("Action"))
+        and "dynamodb:LeadingKeys" not in json.dumps(each.get("Condition"))
     ]
 
     assert free == []
@@ -68,9 +72,14 @@ def may(role: str, operation: str, key: str) -> bool:
     """Whether a role may do this with an item of this partition."""
     for each in REVIEWED[role]:
         actions = [each["Action"]] if isinstance(each["Action"], str) else each["Action"]
-        keys = each.get("Condition", {}).get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])
+        keys = (
+            each.get("Condition", {})
+            .get("ForAllValues:StringLike", {})
+            .get("dynamodb:LeadingKeys", [])
+        )
         if f"dynamodb:{operation}" in actions and any(
-            fnmatch.fnmatchcase(key, pattern) for pattern in ([keys] if isinstance(keys, str) else keys)
+            fnmatch.fnmatchcase(key, pattern)
+            for pattern in ([keys] if isinstance(keys, str) else keys)
         ):
             return True
     return False
@@ -78,7 +87,12 @@ def may(role: str, operation: str, key: str) -> bool:
 
 def test_a_role_of_one_pool_is_refused_every_item_of_another() -> None:
     """`Api` may enqueue into the pool `email` only; a name that begins alike is another pool."""
-    allowed = [(operation, key) for operation in OPERATIONS for key in OF_ANOTHER_POOL if may("ApiServiceRole", operation, key)]
+    allowed = [
+        (operation, key)
+        for operation in OPERATIONS
+        for key in OF_ANOTHER_POOL
+        if may("ApiServiceRole", operation, key)
+    ]
 
     assert may("ApiServiceRole", "PutItem", "email#work#0")
     assert allowed == []
@@ -93,17 +107,27 @@ def test_the_watchdog_alone_writes_what_all_pools_share() -> None:
         if may(role, operation, key)
     }
 
-    assert writers == {("PoolsWatchdogRole", "PutItem", "#pools"), ("PoolsWatchdogRole", "PutItem", "#deployment")}
+    assert writers == {
+        ("PoolsWatchdogRole", "PutItem", "#pools"),
+        ("PoolsWatchdogRole", "PutItem", "#deployment"),
+    }
 
 
-def test_only_workers_loop_and_completion_reach_completion_and_only_its_schedule_the_watchdog() -> None:
+def test_only_workers_loop_and_completion_reach_completion_and_only_its_schedule_the_watchdog() -> (
+    None
+):
     def who_invokes(function: str) -> set[str]:
         return {
             role
             for role, statements in REVIEWED.items()
             for each in statements
-            if "lambda:InvokeFunction" in json.dumps(each.get("Action")) and function in json.dumps(each.get("Resource"))
+            if "lambda:InvokeFunction" in json.dumps(each.get("Action"))
+            and function in json.dumps(each.get("Resource"))
         }
 
-    assert who_invokes("PoolsCompletionFunction") == {"EmailSentServiceRole", "LegacyServiceRole", "SendEmailServiceRole"}
+    assert who_invokes("PoolsCompletionFunction") == {
+        "EmailSentServiceRole",
+        "LegacyServiceRole",
+        "SendEmailServiceRole",
+    }
     assert who_invokes("PoolsWatchdogFunction") == {"PoolsTickRole"}

@@ -21,16 +21,35 @@ ACCEPTED = {
 def test_the_template_is_well_formed(level: Monitoring) -> None:
     template = json.dumps(everything(monitoring=level).template())
 
-    found = lint(template, config=ManualArgs(regions=["us-east-1", "eu-central-1"], ignore_checks=list(ACCEPTED)))
+    found = lint(
+        template,
+        config=ManualArgs(regions=["us-east-1", "eu-central-1"], ignore_checks=list(ACCEPTED)),
+    )
 
     assert [f"{each.rule.id} {each.message}" for each in found] == []
 
 
 def test_the_linter_does_find_things() -> None:
-    broken = json.dumps({"Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": "long"}}}})
+    broken = json.dumps(
+        {
+            "Resources": {
+                "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": "long"}}
+            }
+        }
+    )
 
     assert lint(broken, config=ManualArgs(regions=["us-east-1"])) != []
 
 
 def test_the_template_fits() -> None:
-    assert len(Path(everything(monitoring=Monitoring.FULL).app.synth().get_stack_by_name("Mail").template_full_path).read_bytes()) < 500_000
+    assert (
+        len(
+            Path(
+                everything(monitoring=Monitoring.FULL)
+                .app.synth()
+                .get_stack_by_name("Mail")
+                .template_full_path
+            ).read_bytes()
+        )
+        < 500_000
+    )

@@ -31,13 +31,18 @@ def many() -> Deployed:
 
 def bodies(deployed: Deployed) -> list[list[dict[str, Any]]]:
     """The widgets of each dashboard."""
-    texts = [each["DashboardBody"]["Fn::Join"][1] for each in deployed.of_type("AWS::CloudWatch::Dashboard").values()]
+    texts = [
+        each["DashboardBody"]["Fn::Join"][1]
+        for each in deployed.of_type("AWS::CloudWatch::Dashboard").values()
+    ]
     joined = ["".join(part if isinstance(part, str) else "x" for part in parts) for parts in texts]
     return [json.loads(text)["widgets"] for text in joined]
 
 
 def test_dashboards_are_paged_below_what_cloudwatch_shows(many: Deployed) -> None:
-    counts = [[len(widget["properties"]["metrics"]) for widget in widgets] for widgets in bodies(many)]
+    counts = [
+        [len(widget["properties"]["metrics"]) for widget in widgets] for widgets in bodies(many)
+    ]
 
     assert len(counts) == 4
     assert max(sum(each) for each in counts) <= METRICS_MAX
@@ -52,7 +57,9 @@ def test_policies_are_small_enough_to_be_attached(many: Deployed) -> None:
     assert max(size(each) for each in inline.values()) <= INLINE_POLICY_MAX
     assert max(size(each) for each in managed.values()) <= MANAGED_POLICY_MAX
     for role in many.of_type("AWS::IAM::Role"):
-        assert sum({"Ref": role} in each["Roles"] for each in managed.values()) <= MANAGED_POLICIES_MAX
+        assert (
+            sum({"Ref": role} in each["Roles"] for each in managed.values()) <= MANAGED_POLICIES_MAX
+        )
 
 
 def size(policy: dict[str, Any]) -> int:
@@ -61,7 +68,10 @@ def size(policy: dict[str, Any]) -> int:
 
 def test_the_keys_of_a_pool_stay_in_one_statement(many: Deployed) -> None:
     """A request for items of two kinds is allowed by one statement, or not at all."""
-    policies = [*many.of_type("AWS::IAM::Policy").values(), *many.of_type("AWS::IAM::ManagedPolicy").values()]
+    policies = [
+        *many.of_type("AWS::IAM::Policy").values(),
+        *many.of_type("AWS::IAM::ManagedPolicy").values(),
+    ]
     lists = [
         each["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
         for policy in policies
@@ -75,19 +85,44 @@ def test_the_keys_of_a_pool_stay_in_one_statement(many: Deployed) -> None:
 
 
 def test_all_pools_are_left_out_of_an_environment_that_they_would_fill(many: Deployed) -> None:
-    environments = {name: each.get("Environment", {}).get("Variables", {}) for name, each in many.of_type("AWS::Lambda::Function").items()}
+    environments = {
+        name: each.get("Environment", {}).get("Variables", {})
+        for name, each in many.of_type("AWS::Lambda::Function").items()
+    }
 
-    assert [each["WORKPOOL_SERVES"] for name, each in environments.items() if name.startswith("SendEmail")] == [""]
-    assert [each["WORKPOOL_SERVES"].count(",") for name, each in environments.items() if name.startswith("Some")] == [99]
+    assert [
+        each["WORKPOOL_SERVES"]
+        for name, each in environments.items()
+        if name.startswith("SendEmail")
+    ] == [""]
+    assert [
+        each["WORKPOOL_SERVES"].count(",")
+        for name, each in environments.items()
+        if name.startswith("Some")
+    ] == [99]
     other = Deployed({f"pool-{n:03}": {} for n in range(MANY)})
-    with pytest.raises(ConfigurationError, match="the names of 200 take more than 1024 bytes of the environment of Mail/Many"):
+    with pytest.raises(
+        ConfigurationError,
+        match="the names of 200 take more than 1024 bytes of the environment of Mail/Many",
+    ):
         other.pool.add_action(other.function("Many"), pools=[f"pool-{n:03}" for n in range(200)])
-    with pytest.raises(ConfigurationError, match=r"the permissions of manager for 300 pools are more than the policies of one role hold"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"the permissions of manager for 300 pools are more than the policies of one role hold",
+    ):
         other.pool.grant_manage(other.function("Most"), pools=[f"pool-{n:03}" for n in range(300)])
 
 
 def test_all_pools_are_named_by_a_pattern_where_a_role_cannot_name_each(many: Deployed) -> None:
-    worker = next(each for name, each in many.of_type("AWS::IAM::Policy").items() if name.startswith("SendEmail"))
-    conditions = [each["Condition"] for each in worker["PolicyDocument"]["Statement"] if "Condition" in each]
+    worker = next(
+        each
+        for name, each in many.of_type("AWS::IAM::Policy").items()
+        if name.startswith("SendEmail")
+    )
+    conditions = [
+        each["Condition"] for each in worker["PolicyDocument"]["Statement"] if "Condition" in each
+    ]
 
-    assert ["*#payload#*"] in [each["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] for each in conditions]
+    assert ["*#payload#*"] in [
+        each["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] for each in conditions
+    ]

@@ -31,7 +31,11 @@ def test_without_monitoring_nothing_is_watched_nor_written() -> None:
     deployed = everything(monitoring=Monitoring.NONE)
 
     assert alarms_of(deployed) == []
-    variables = [each["Environment"]["Variables"] for name, each in deployed.of_type("AWS::Lambda::Function").items() if "Pools" in name]
+    variables = [
+        each["Environment"]["Variables"]
+        for name, each in deployed.of_type("AWS::Lambda::Function").items()
+        if "Pools" in name
+    ]
     assert {each.get("WORKPOOL_METRICS", "") for each in variables} == {""}
 
 
@@ -41,7 +45,9 @@ def test_minimal_is_nine_alarms_on_metrics_of_the_table() -> None:
     assert len(alarms) == 9
     ours = [each for each in alarms if each["Namespace"] == "Workpool"]
     assert {each["MetricName"] for each in ours} == TABLE_METRICS
-    assert [[dimension["Name"] for dimension in each["Dimensions"]] for each in ours] == [["Table"]] * len(ours)
+    assert [[dimension["Name"] for dimension in each["Dimensions"]] for each in ours] == [
+        ["Table"]
+    ] * len(ours)
 
 
 @pytest.mark.parametrize("level", [Monitoring.MINIMAL, Monitoring.FULL])
@@ -60,7 +66,9 @@ def test_full_brings_a_dashboard_queries_and_an_alarm_for_each_worker() -> None:
 
 
 def test_the_dashboard_has_every_metric_of_every_pool() -> None:
-    dashboard = next(iter(everything(monitoring=Monitoring.FULL).of_type("AWS::CloudWatch::Dashboard").values()))
+    dashboard = next(
+        iter(everything(monitoring=Monitoring.FULL).of_type("AWS::CloudWatch::Dashboard").values())
+    )
     text = json.dumps(dashboard)
     shown = {(name, pool) for pool, name in re.findall(r'label\\+":\\+"(\w+) (\w+)\\+"', text)}
 
@@ -77,7 +85,12 @@ def test_every_alarm_has_its_page() -> None:
 
 def test_queries_ask_for_what_is_written() -> None:
     known = {*get_args(Metric), "StartLagMax", "Pool", "WARNING", "ERROR"}
-    asked = {word for lines in QUERIES.values() for line in lines for word in re.findall(r"\b[A-Z]\w+", line)}
+    asked = {
+        word
+        for lines in QUERIES.values()
+        for line in lines
+        for word in re.findall(r"\b[A-Z]\w+", line)
+    }
 
     assert asked <= known
 
@@ -99,5 +112,7 @@ def test_a_threshold_can_be_changed() -> None:
     alarm = deployed.pool.alarms["DeadLetters"]
     alarm.node.default_child.threshold = 10
 
-    assert [each["Threshold"] for each in alarms_of(deployed) if name_of(each) == "DeadLetters"] == [10]
+    assert [
+        each["Threshold"] for each in alarms_of(deployed) if name_of(each) == "DeadLetters"
+    ] == [10]
     assert len(deployed.pool.alarms) == 9

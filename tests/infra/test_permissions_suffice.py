@@ -1,7 +1,7 @@
 """The library makes no call that its role may not make, and no role may do what the library never does.
 
-The library runs in a LocalCloud, through boto3; each of its calls is held against the statements that were reviewed (`iam.json`), as IAM
-would. Needs no CDK.
+The library runs in a LocalCloud, through boto3; each of its calls is held against the statements
+that were reviewed (`iam.json`), as IAM would. Needs no CDK.
 """
 
 import fnmatch
@@ -22,19 +22,25 @@ from botocore.exceptions import ClientError
 
 from infra.statements import PATH
 from workpool_aws import Work, Workpool
-from workpool_aws.flow.deployment import would_record
-from workpool_aws.flow.watch import would_act
+from workpool_aws.flow.watchdog.deployment import would_record
+from workpool_aws.flow.watchdog.watch import would_act
 from workpool_aws.local import LocalCloud
-from workpool_aws.local.platform import Platform
+from workpool_aws.local.services.platform import Platform
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.loop import DeployedLimit, Deployment, Done, DoneKind, Registration
-from workpool_aws.model.refs import DoneRef, PointerRef, StatusRef, WorkRef
+from workpool_aws.model.loop import DeployedLimit, Deployment, Notice, NoticeKind, Registration
+from workpool_aws.model.refs import NoticeRef, PointerRef, StatusRef, WorkRef
 from workpool_aws.model.work import CallbackState, Pointer
-from workpool_aws.model.work import Work as StoredWork
+from workpool_aws.model.work import WorkItem as StoredWork
 from workpool_aws.model.writes import Put
 
 STATEMENTS = json.loads(PATH.read_text(encoding="utf-8"))
-KINDS = {"#work#": "work", "#done#": "done", "#payload#": "payload", "#control": "control", "#reports": "reports"}
+KINDS = {
+    "#work#": "work",
+    "#done#": "done",
+    "#payload#": "payload",
+    "#control": "control",
+    "#reports": "reports",
+}
 ROLES = {
     "workpool-loop": "PoolsLoopRole",
     "workpool-completion": "PoolsCompletionRole",
@@ -100,7 +106,9 @@ def judged(service: str, operation: str, request: dict[str, Any]) -> Iterator[Ca
         case "dynamodb", "TransactWriteItems":
             for item in request["TransactItems"]:
                 for name, each in item.items():
-                    yield Call(f"dynamodb:{name}Item", (each.get("Item") or each.get("Key"))["pk"]["S"])
+                    yield Call(
+                        f"dynamodb:{name}Item", (each.get("Item") or each.get("Key"))["pk"]["S"]
+                    )
         case "dynamodb", "BatchGetItem":
             for table in request["RequestItems"].values():
                 yield from (Call("dynamodb:BatchGetItem", key["pk"]["S"]) for key in table["Keys"])
@@ -108,9 +116,15 @@ def judged(service: str, operation: str, request: dict[str, Any]) -> Iterator[Ca
             partition = re.match(r"(#\w+) = (:\w+)", request["KeyConditionExpression"])
             assert partition is not None
             assert request["ExpressionAttributeNames"][partition[1]] == "pk"
-            yield Call("dynamodb:Query", request["ExpressionAttributeValues"][partition[2]]["S"], index="IndexName" in request)
+            yield Call(
+                "dynamodb:Query",
+                request["ExpressionAttributeValues"][partition[2]]["S"],
+                index="IndexName" in request,
+            )
         case "dynamodb", _:
-            yield Call(f"dynamodb:{operation}", (request.get("Item") or request.get("Key"))["pk"]["S"])
+            yield Call(
+                f"dynamodb:{operation}", (request.get("Item") or request.get("Key"))["pk"]["S"]
+            )
         case "lambda", "Invoke":
             yield Call("lambda:InvokeFunction", request["FunctionName"].rpartition(":")[2])
         case "lambda", _:
@@ -122,7 +136,9 @@ def judged(service: str, operation: str, request: dict[str, Any]) -> Iterator[Ca
 
 
 def statements_for(role: str) -> list[dict[str, Any]]:
-    return [each for each in STATEMENTS[role] if each["Effect"] == "Allow" and "Principal" not in each]
+    return [
+        each for each in STATEMENTS[role] if each["Effect"] == "Allow" and "Principal" not in each
+    ]
 
 
 def listed(value: str | list[str]) -> list[str]:
@@ -149,7 +165,10 @@ def grants_of(role: str) -> set[str]:
             if action.startswith("dynamodb:"):
                 index = " index" if statement["Resource"].endswith("/index/dead_letters") else ""
                 found |= {
-                    f"{action}{index} {kind_of(key)}" for key in statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+                    f"{action}{index} {kind_of(key)}"
+                    for key in statement["Condition"]["ForAllValues:StringLike"][
+                        "dynamodb:LeadingKeys"
+                    ]
                 }
             else:
                 found.add(action)
@@ -162,7 +181,9 @@ def kind_of(key: str) -> str:
 
 def used_by(calls: set[Call]) -> set[str]:
     return {
-        f"{call.action}{' index' if call.index else ''} {kind_of(call.what)}" if call.action.startswith("dynamodb:") else call.action
+        f"{call.action}{' index' if call.index else ''} {kind_of(call.what)}"
+        if call.action.startswith("dynamodb:")
+        else call.action
         for call in calls
     }
 
@@ -171,7 +192,9 @@ def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
     pool = cloud.workpool("email", max_parallelism=4)
 
     @pool.action
-    def send_email(work: Work, fails: int = 0, size: int = 0, text: str = "", takes: int = 0) -> str:
+    def send_email(
+        work: Work, fails: int = 0, size: int = 0, text: str = "", takes: int = 0
+    ) -> str:
         work.cancel_requested()
         if fails:
             raise ValueError("no")
@@ -187,13 +210,23 @@ def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
 
     def plain(event: object, context: object) -> None: ...
 
-    decorated = cloud.function(send_email, takes=lambda event: timedelta(seconds=event.get("takes", 1)))
+    decorated = cloud.function(
+        send_email, takes=lambda event: timedelta(seconds=event.get("takes", 1))
+    )
     undecorated = cloud.function(legacy)
     queue = boto3.client("sqs").create_queue(QueueName="told")["QueueUrl"]
-    queue_arn = boto3.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    queue_arn = boto3.client("sqs").get_queue_attributes(
+        QueueUrl=queue, AttributeNames=["QueueArn"]
+    )["Attributes"]["QueueArn"]
     topic_arn = boto3.client("sns").create_topic(Name="news")["TopicArn"]
     targets = [cloud.function(email_sent), cloud.function(plain), queue_arn, topic_arn]
-    loads: list[dict[str, object]] = [{}, {"fails": 1}, {"size": 20_000}, {"text": LARGE}, {"takes": 600}]
+    loads: list[dict[str, object]] = [
+        {},
+        {"fails": 1},
+        {"size": 20_000},
+        {"text": LARGE},
+        {"takes": 600},
+    ]
     ids = []
     tick(cloud)
     # A pool that the watchdog registered, and that nobody has used yet.
@@ -202,11 +235,32 @@ def run_everything(cloud: LocalCloud, recorder: Recorder) -> None:
     with recorder.acting("manager"):
         cloud.workpool("reports").configure(None, max_parallelism=2)
     with recorder.acting("enqueuer"):
-        for (load, target), fn in itertools.product(zip(loads, itertools.cycle(targets), strict=False), (decorated, undecorated)):
-            ids.append(pool.enqueue_action(None, fn, load, retry=bool(load), on_complete=target, context=LARGE if load else 1))
-        ids += [pool.enqueue_action(None, decorated, {"size": 20_000}, on_complete=target, context=LARGE) for target in targets]
+        for (load, target), fn in itertools.product(
+            zip(loads, itertools.cycle(targets), strict=False), (decorated, undecorated)
+        ):
+            ids.append(
+                pool.enqueue_action(
+                    None,
+                    fn,
+                    load,
+                    retry=bool(load),
+                    on_complete=target,
+                    context=LARGE if load else 1,
+                )
+            )
+        ids += [
+            pool.enqueue_action(
+                None, decorated, {"size": 20_000}, on_complete=target, context=LARGE
+            )
+            for target in targets
+        ]
         after = timedelta(hours=2)
-        late = [pool.enqueue_action(None, decorated, {"text": LARGE}, run_after=after, on_complete=to, context=LARGE) for to in targets]
+        late = [
+            pool.enqueue_action(
+                None, decorated, {"text": LARGE}, run_after=after, on_complete=to, context=LARGE
+            )
+            for to in targets
+        ]
         pool.enqueue_action(None, decorated, {}, run_after=timedelta(hours=3))
         # A program's second thought: the base changes while a loop is there.
         cloud.workpool("email", max_parallelism=5).enqueue_action(None, decorated, {})
@@ -240,7 +294,9 @@ def forget_a_wake(cloud: LocalCloud, fn: str, recorder: Recorder) -> None:
     cloud.run_until_idle()
 
 
-def call_all_off(cloud: LocalCloud, pool: Workpool, fn: str, target: str, recorder: Recorder) -> None:
+def call_all_off(
+    cloud: LocalCloud, pool: Workpool, fn: str, target: str, recorder: Recorder
+) -> None:
     """Somebody cancels all that runs and waits, long after the last callback, and somebody enqueues who has not heard of it."""
     with recorder.acting("enqueuer"):
         for after in (timedelta(hours=4), timedelta(minutes=20)):
@@ -256,8 +312,13 @@ def call_all_off(cloud: LocalCloud, pool: Workpool, fn: str, target: str, record
 
 def ask_the_table(cloud: LocalCloud, fn: str, recorder: Recorder) -> None:
     """A function of two tables is told of no loop."""
-    pool = Workpool(cloud.table, "email", ports=replace(cloud._ports_of(cloud.table), loop_arn=None))
-    for actor, act in (("enqueuer", lambda: pool.enqueue_action(None, fn, {})), ("manager", lambda: pool.configure(None, paused=False))):
+    pool = Workpool(
+        cloud.table, "email", ports=replace(cloud._ports_of(cloud.table), loop_arn=None)
+    )
+    for actor, act in (
+        ("enqueuer", lambda: pool.enqueue_action(None, fn, {})),
+        ("manager", lambda: pool.configure(None, paused=False)),
+    ):
         with recorder.acting(actor):
             act()
         cloud.run_until_idle()
@@ -283,14 +344,21 @@ def leave_to_the_hourly_look(cloud: LocalCloud, fn: str) -> None:
     forgotten, pointer, owed = (make_id(at, random_bits=bits) for bits in (1, 2, 3))
     store.write(Put(replace(model, id=WorkId(forgotten), due_at=at, enqueued_at=at)))
     store.write(Put(Pointer(pool="email", at=pointer, work_id=model.id)))
-    record = Done(pool="email", at=owed, work_id=model.id, start=0, kind=DoneKind.FINISHED, callback=CallbackState.PENDING)
+    record = Notice(
+        pool="email",
+        at=owed,
+        work_id=model.id,
+        start=0,
+        kind=NoticeKind.FINISHED,
+        callback=CallbackState.PENDING,
+    )
     store.write(Put(record))
     cloud.advance(timedelta(milliseconds=-int(cloud.now.timestamp() * 1000) % 3_600_000))
     tick(cloud)
     cloud.run_until_idle()
     assert pool.status(None, forgotten).outcome == "success"
     assert store.get(PointerRef("email", pointer)) is None
-    assert store.get(DoneRef("email", owed)) is None
+    assert store.get(NoticeRef("email", owed)) is None
 
 
 def lose_a_status(cloud: LocalCloud, pool: Workpool, fn: str) -> None:
@@ -313,14 +381,20 @@ def manage(pool: Workpool, ids: list[Any], recorder: Recorder) -> None:
         pool.stats(None)
         pool.config(None)
     with recorder.acting("manager"):
-        failed = [each for each in ids if (found := pool.result(None, each)) is not None and found.kind == "failed"]
+        failed = [
+            each
+            for each in ids
+            if (found := pool.result(None, each)) is not None and found.kind == "failed"
+        ]
         pool.redrive(None, failed[0])
         pool.redrive(None, failed[0])
         pool.redrive_all(None)
 
 
 def tick(cloud: LocalCloud) -> None:
-    cloud.invoke(cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table, "pools": ["email"]}})
+    cloud.invoke(
+        cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table, "pools": ["email"]}}
+    )
     cloud.advance(timedelta(seconds=10))
 
 
@@ -331,20 +405,34 @@ def calls() -> dict[str, set[Call]]:
     assert bare is not None
     total: dict[str, set[Call]] = {}
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Platform, "deployment", property(lambda platform: replace(bare(platform), limits=LIMITS)))
+        patched.setattr(
+            Platform,
+            "deployment",
+            property(lambda platform: replace(bare(platform), limits=LIMITS)),
+        )
         for seed in SEEDS:
-            faulty = {"lost_deliveries": 0.1, "duplicate_deliveries": 0.1, "crash_rate": 0.03} if seed else {}
+            faulty = (
+                {"lost_deliveries": 0.1, "duplicate_deliveries": 0.1, "crash_rate": 0.03}
+                if seed
+                else {}
+            )
             with LocalCloud(engine="moto", seed=seed, **faulty) as cloud:
                 recorder = Recorder(cloud)
                 for name, value in environment(cloud).items():
                     patched.setenv(name, value)
 
-                def note(client: Any, operation: str, request: dict[str, Any], recorder: Recorder = recorder) -> Any:
+                def note(
+                    client: Any,
+                    operation: str,
+                    request: dict[str, Any],
+                    recorder: Recorder = recorder,
+                ) -> Any:
                     recorder.note(client.meta.service_model.service_name, operation, request)
                     return real(client, operation, request)
 
                 def unheard(*args: Any, recorder: Recorder = recorder) -> bool:
-                    # The cloud asks whether a tick would find anything, in the middle of whatever runs.
+                    # The cloud asks whether a tick would find anything, in the middle of whatever
+                    # runs.
                     with recorder.silent():
                         return would_act(*args)
 
@@ -354,8 +442,8 @@ def calls() -> dict[str, set[Call]]:
 
                 with (
                     patch.object(BaseClient, "_make_api_call", note),
-                    patch("workpool_aws.local.deployment.would_act", unheard),
-                    patch("workpool_aws.local.deployment.would_record", unheard_too),
+                    patch("workpool_aws.local.services.deployment.would_act", unheard),
+                    patch("workpool_aws.local.services.deployment.would_record", unheard_too),
                 ):
                     run_everything(cloud, recorder)
             for actor, made in recorder.calls.items():
@@ -372,24 +460,37 @@ def environment(cloud: LocalCloud) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("actor", ROLES)
-def test_a_role_may_make_every_call_that_is_made_in_it(calls: dict[str, set[Call]], actor: str) -> None:
+def test_a_role_may_make_every_call_that_is_made_in_it(
+    calls: dict[str, set[Call]], actor: str
+) -> None:
     allowed = statements_for(ROLES[actor])
 
-    refused = sorted(call for call in calls.get(actor, set()) if not any(allows(each, call) for each in allowed))
+    refused = sorted(
+        call for call in calls.get(actor, set()) if not any(allows(each, call) for each in allowed)
+    )
 
     assert refused == [], f"seeds {SEEDS}"
 
 
-def refusing(cloud: LocalCloud, real: Callable[..., Any], refused: list[tuple[str, Call]]) -> Callable[..., Any]:
+def refusing(
+    cloud: LocalCloud, real: Callable[..., Any], refused: list[tuple[str, Call]]
+) -> Callable[..., Any]:
     """The calls of the cloud's functions, as far as their roles may make them."""
 
     def make(client: Any, operation: str, request: dict[str, Any]) -> Any:
         task = cloud._open.kernel.current()
         actor = None if task is None else re.split(r"[#/]", task.name)[0]
-        for call in judged(client.meta.service_model.service_name, operation, request) if actor in ROLES else ():
+        for call in (
+            judged(client.meta.service_model.service_name, operation, request)
+            if actor in ROLES
+            else ()
+        ):
             if not any(allows(each, call) for each in statements_for(ROLES[actor])):
                 refused.append((actor, call))
-                raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}, operation)
+                raise ClientError(
+                    {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}},
+                    operation,
+                )
         return real(client, operation, request)
 
     return make
@@ -406,14 +507,18 @@ def test_workers_that_may_not_make_a_status_anew_leave_that_to_the_watchdog() ->
             return takes
 
         fn = cloud.function(send_email, takes=lambda event: timedelta(seconds=event["takes"]))
-        with patch.object(BaseClient, "_make_api_call", refusing(cloud, BaseClient._make_api_call, refused)):
+        with patch.object(
+            BaseClient, "_make_api_call", refusing(cloud, BaseClient._make_api_call, refused)
+        ):
             ids = [pool.enqueue_action(None, fn, {"takes": takes}) for takes in (8, 9, 1, 1)]
             cloud.advance(timedelta(seconds=5))
             cloud._engine_open.quiet(cloud.table).delete(StatusRef("email"))
             cloud.run_until_idle()
 
         assert [pool.result(None, each).return_value for each in ids] == [8, 9, 1, 1]
-        assert {(actor, call.action, call.what) for actor, call in refused} == {("send_email", "dynamodb:GetItem", "#pools")}
+        assert {(actor, call.action, call.what) for actor, call in refused} == {
+            ("send_email", "dynamodb:GetItem", "#pools")
+        }
         assert [each.outcome for each in cloud.invocations(fn)] == ["success"] * 4
 
 
@@ -442,6 +547,8 @@ NEVER_SEEN = {
 def test_no_role_may_do_what_is_never_done_in_it(calls: dict[str, set[Call]], actor: str) -> None:
     role = ROLES[actor]
 
-    unused = grants_of(role) - used_by(calls.get(actor, set())) - SHARED - BY_CHANCE.get(role, set())
+    unused = (
+        grants_of(role) - used_by(calls.get(actor, set())) - SHARED - BY_CHANCE.get(role, set())
+    )
 
     assert unused == NEVER_SEEN.get(role, set()), f"seeds {SEEDS}"

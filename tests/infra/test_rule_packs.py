@@ -17,12 +17,16 @@ from workpool_cdk import Monitoring, Workpool, acknowledged
 
 def found_by_rules(deployed: Deployed, within: str) -> list[tuple[str, str]]:
     """(rule, construct) of what is left unanswered within a part of the app."""
-    Validations.of(deployed.app).add_plugins(AwsSolutionsChecks(deployed.app), ServerlessChecks(deployed.app))
+    Validations.of(deployed.app).add_plugins(
+        AwsSolutionsChecks(deployed.app), ServerlessChecks(deployed.app)
+    )
     try:
         deployed.app.synth()
     except RuntimeError as failed:
         assert "ValidationFailed" in str(failed)  # noqa: PT017 - users' functions fail, too
-    report = json.loads(Path(deployed.app.outdir, "validation-report.json").read_text(encoding="utf-8"))
+    report = json.loads(
+        Path(deployed.app.outdir, "validation-report.json").read_text(encoding="utf-8")
+    )
     return [
         (violation["ruleName"], found["constructPath"])
         for plugin in report["pluginReports"]
@@ -38,8 +42,15 @@ def test_nothing_of_ours_is_left_unanswered() -> None:
 
 def test_nothing_is_left_in_a_named_region_with_a_key_of_ones_own() -> None:
     deployed = Deployed()
-    stack = Stack(deployed.app, "Abroad", env=Environment(account="111122223333", region="eu-central-1"))
-    Workpool(stack, "Pools", {"email": {}}, encryption_key=kms.Key(stack, "Key", enable_key_rotation=True))
+    stack = Stack(
+        deployed.app, "Abroad", env=Environment(account="111122223333", region="eu-central-1")
+    )
+    Workpool(
+        stack,
+        "Pools",
+        {"email": {}},
+        encryption_key=kms.Key(stack, "Key", enable_key_rotation=True),
+    )
 
     assert found_by_rules(deployed, "Abroad/") == []
 

@@ -21,9 +21,15 @@ def reported(name: str, **metadata: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("declared", "licences"),
     [
-        ({"license_expression": "MIT OR Apache-2.0", "license": "other"}, [{"expression": "MIT OR Apache-2.0"}]),
         (
-            {"classifier": ["License :: OSI Approved :: MIT License", "Topic :: X"], "license": "MIT"},
+            {"license_expression": "MIT OR Apache-2.0", "license": "other"},
+            [{"expression": "MIT OR Apache-2.0"}],
+        ),
+        (
+            {
+                "classifier": ["License :: OSI Approved :: MIT License", "Topic :: X"],
+                "license": "MIT",
+            },
             [{"license": {"name": "MIT License"}}],
         ),
         ({"license": "BSD-3-Clause"}, [{"license": {"name": "BSD-3-Clause"}}]),
@@ -32,7 +38,9 @@ def reported(name: str, **metadata: Any) -> dict[str, Any]:
         ({}, None),
     ],
 )
-def test_the_licence_is_what_the_package_declares(declared: dict[str, Any], licences: object) -> None:
+def test_the_licence_is_what_the_package_declares(
+    declared: dict[str, Any], licences: object
+) -> None:
     (component,) = json.loads(bill_of_materials([reported("six", **declared)]))["components"]
 
     assert component.get("licenses") == licences
@@ -44,11 +52,16 @@ def test_the_list_is_the_same_whatever_the_order_and_the_machine() -> None:
     assert bill_of_materials([one, two]) == bill_of_materials([two, one])
     assert "somebody" not in bill_of_materials([one, two])
     first, second = json.loads(bill_of_materials([two, one]))["components"]
-    assert (first["purl"], second["purl"]) == ("pkg:pypi/boto3@1.0", "pkg:pypi/typing-extensions@1.0")
+    assert (first["purl"], second["purl"]) == (
+        "pkg:pypi/boto3@1.0",
+        "pkg:pypi/typing-extensions@1.0",
+    )
     assert first["hashes"] == [{"alg": "SHA-256", "content": "boto3boto3boto3"}]
 
 
-def test_bundling_begins_with_the_pinned_installer_and_resolves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_bundling_begins_with_the_pinned_installer_and_resolves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     commands: list[list[str]] = []
 
     def run(command: list[str], folder: str, failed: str) -> None:

@@ -18,20 +18,36 @@ Statement = dict[str, Any]
 
 
 def events_of(deployed: Deployed, function: str) -> list[dict[str, Any]]:
-    return [each for name, each in deployed.of_type("AWS::Lambda::EventInvokeConfig").items() if name.startswith(function)]
+    return [
+        each
+        for name, each in deployed.of_type("AWS::Lambda::EventInvokeConfig").items()
+        if name.startswith(function)
+    ]
 
 
 def policy_of(deployed: Deployed, function: str) -> list[Statement]:
-    policies = [each for name, each in deployed.of_type("AWS::IAM::Policy").items() if name.startswith(f"{function}ServiceRole")]
+    policies = [
+        each
+        for name, each in deployed.of_type("AWS::IAM::Policy").items()
+        if name.startswith(f"{function}ServiceRole")
+    ]
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 
 def actions_in(statements: list[Statement]) -> set[str]:
-    return {action for each in statements for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])}
+    return {
+        action
+        for each in statements
+        for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
+    }
 
 
 def environment_of(deployed: Deployed, function: str) -> dict[str, Any]:
-    found = [each for name, each in deployed.of_type("AWS::Lambda::Function").items() if name.startswith(function)]
+    found = [
+        each
+        for name, each in deployed.of_type("AWS::Lambda::Function").items()
+        if name.startswith(function)
+    ]
     return dict(found[0].get("Environment", {}).get("Variables", {}))
 
 
@@ -40,13 +56,25 @@ def test_a_decorated_action_reports_by_itself_and_only_its_failures_go_to_comple
     deployed.pool.add_action(deployed.function("SendEmail"))
 
     (events,) = events_of(deployed, "SendEmail")
-    assert (events["MaximumRetryAttempts"], events["MaximumEventAgeInSeconds"], events["Qualifier"]) == (0, 60, "$LATEST")
+    assert (
+        events["MaximumRetryAttempts"],
+        events["MaximumEventAgeInSeconds"],
+        events["Qualifier"],
+    ) == (0, 60, "$LATEST")
     assert list(events["DestinationConfig"]) == ["OnFailure"]
     told = environment_of(deployed, "SendEmail")
-    assert told.keys() == {"WORKPOOL_TABLE", "WORKPOOL_LOOP_ARN", "WORKPOOL_COMPLETION_ARN", "WORKPOOL_SERVES", DECORATED}
+    assert told.keys() == {
+        "WORKPOOL_TABLE",
+        "WORKPOOL_LOOP_ARN",
+        "WORKPOOL_COMPLETION_ARN",
+        "WORKPOOL_SERVES",
+        DECORATED,
+    }
     assert told[DECORATED] == "1"
     assert "dynamodb:UpdateItem" in actions_in(policy_of(deployed, "SendEmail"))
-    assert not {"dynamodb:Query", "dynamodb:Scan", "dynamodb:DeleteItem"} & actions_in(policy_of(deployed, "SendEmail"))
+    assert not {"dynamodb:Query", "dynamodb:Scan", "dynamodb:DeleteItem"} & actions_in(
+        policy_of(deployed, "SendEmail")
+    )
 
 
 def test_an_undecorated_action_has_no_access_to_the_table() -> None:
@@ -71,8 +99,14 @@ def test_an_action_for_one_pool_reports_for_that_pool_only() -> None:
     deployed = Deployed()
     deployed.pool.add_action(deployed.function("SendEmail"), pools=["email"])
 
-    conditions = [each["Condition"] for each in policy_of(deployed, "SendEmail") if "Condition" in each]
-    keys = {key for each in conditions for key in each["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]}
+    conditions = [
+        each["Condition"] for each in policy_of(deployed, "SendEmail") if "Condition" in each
+    ]
+    keys = {
+        key
+        for each in conditions
+        for key in each["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    }
     assert {key.partition("#")[0] for key in keys} == {"email", ""}
 
 
@@ -87,7 +121,9 @@ def test_the_loop_may_invoke_what_was_added_and_nothing_else() -> None:
         for policy in roles
         for each in policy["PolicyDocument"]["Statement"]
         if "lambda:InvokeFunction" in each["Action"]
-        for resource in ([each["Resource"]] if not isinstance(each["Resource"], list) else each["Resource"])
+        for resource in (
+            [each["Resource"]] if not isinstance(each["Resource"], list) else each["Resource"]
+        )
     ]
     named = [resource["Fn::GetAtt"][0] for resource in invoked if "Fn::GetAtt" in resource]
     assert len(named) == 1
@@ -112,9 +148,13 @@ def test_two_options_for_one_function_are_refused() -> None:
     function = deployed.function("SendEmail")
     deployed.pool.add_action(function)
 
-    with pytest.raises(ConfigurationError, match=r"different asynchronous settings \(event age in seconds\)"):
+    with pytest.raises(
+        ConfigurationError, match=r"different asynchronous settings \(event age in seconds\)"
+    ):
         deployed.pool.add_action(function, event_age=Duration.minutes(5))
-    with pytest.raises(ConfigurationError, match=r"different asynchronous settings \(success destination\)"):
+    with pytest.raises(
+        ConfigurationError, match=r"different asynchronous settings \(success destination\)"
+    ):
         deployed.pool.add_action(function, decorated=False)
 
 
@@ -124,11 +164,17 @@ def test_two_tables_cannot_share_a_function_but_can_share_its_code_by_aliases() 
     function = deployed.function("SendEmail")
     deployed.pool.add_action(function)
 
-    with pytest.raises(ConfigurationError, match=r"Mail/Other and Mail/Pools want different asynchronous settings \(failure destination\)"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"Mail/Other and Mail/Pools want different asynchronous settings \(failure destination\)",
+    ):
         other.add_action(function)
     other.add_action(function.add_alias("for-other"))
 
-    assert [each["Qualifier"] for each in events_of(deployed, "SendEmail")] == ["$LATEST", "for-other"]
+    assert [each["Qualifier"] for each in events_of(deployed, "SendEmail")] == [
+        "$LATEST",
+        "for-other",
+    ]
 
 
 def test_a_function_of_two_tables_is_told_of_no_loop_and_asks_the_table() -> None:
@@ -151,12 +197,16 @@ def test_asynchronous_settings_of_the_functions_own_are_refused() -> None:
 def test_a_function_that_wants_its_chains_stopped_is_refused() -> None:
     deployed = Deployed()
     with pytest.raises(ConfigurationError, match=r"RecursiveLoop\.TERMINATE"):
-        deployed.pool.add_action(deployed.function("SendEmail", recursive_loop=lambda_.RecursiveLoop.TERMINATE))
+        deployed.pool.add_action(
+            deployed.function("SendEmail", recursive_loop=lambda_.RecursiveLoop.TERMINATE)
+        )
 
 
 def test_an_imported_function_is_refused_as_an_action() -> None:
     deployed = Deployed()
-    imported = lambda_.Function.from_function_arn(deployed.stack, "Theirs", "arn:aws:lambda:us-east-1:111122223333:function:theirs")
+    imported = lambda_.Function.from_function_arn(
+        deployed.stack, "Theirs", "arn:aws:lambda:us-east-1:111122223333:function:theirs"
+    )
 
     with pytest.raises(ConfigurationError, match="an imported function cannot be added"):
         deployed.pool.add_action(imported)
@@ -166,7 +216,8 @@ def test_an_imported_function_is_refused_as_an_action() -> None:
 def test_a_pool_that_is_not_there_is_refused() -> None:
     deployed = Deployed()
     with pytest.raises(
-        ConfigurationError, match=r"pools must be None or a list of pools of this Workpool \(email, reports\); got \['mail'\]"
+        ConfigurationError,
+        match=r"pools must be None or a list of pools of this Workpool \(email, reports\); got \['mail'\]",
     ):
         deployed.pool.grant_enqueue(deployed.function("Api"), pools=["mail"])
 
@@ -179,10 +230,16 @@ def test_an_action_in_another_stack_makes_no_circle() -> None:
 
     assembly = deployed.app.synth()
 
-    assert [each.manifest.display_name for each in assembly.get_stack_by_name("Workers").dependencies if "assets" not in each.id] == [
-        "Mail"
-    ]
-    assert [each.id for each in assembly.get_stack_by_name("Mail").dependencies if "assets" not in each.id] == []
+    assert [
+        each.manifest.display_name
+        for each in assembly.get_stack_by_name("Workers").dependencies
+        if "assets" not in each.id
+    ] == ["Mail"]
+    assert [
+        each.id
+        for each in assembly.get_stack_by_name("Mail").dependencies
+        if "assets" not in each.id
+    ] == []
 
 
 @pytest.mark.parametrize("targets_first", [False, True])
@@ -196,9 +253,15 @@ def test_whoever_finishes_a_work_may_tell_its_target(targets_first: bool) -> Non
         step()
 
     policies = deployed.of_type("AWS::IAM::Policy")
-    may_send = {name for name, each in policies.items() if "sqs:GetQueueUrl" in actions_in(each["PolicyDocument"]["Statement"])}
+    may_send = {
+        name
+        for name, each in policies.items()
+        if "sqs:GetQueueUrl" in actions_in(each["PolicyDocument"]["Statement"])
+    }
     assert len(may_send) == 3
-    assert {which for which in ("Completion", "Loop", "SendEmail") for name in may_send if which in name} == {
+    assert {
+        which for which in ("Completion", "Loop", "SendEmail") for name in may_send if which in name
+    } == {
         "Completion",
         "Loop",
         "SendEmail",
@@ -212,9 +275,17 @@ def test_a_decorated_handler_may_mark_works_and_read_nothing() -> None:
     (events,) = events_of(deployed, "EmailSent")
     assert (events["MaximumRetryAttempts"], events["MaximumEventAgeInSeconds"]) == (2, 300)
     assert list(events["DestinationConfig"]) == ["OnFailure"]
-    assert {action for action in actions_in(policy_of(deployed, "EmailSent")) if "dynamodb" in action} == {"dynamodb:UpdateItem"}
+    assert {
+        action for action in actions_in(policy_of(deployed, "EmailSent")) if "dynamodb" in action
+    } == {"dynamodb:UpdateItem"}
     told = environment_of(deployed, "EmailSent")
-    assert told.keys() == {"WORKPOOL_TABLE", "WORKPOOL_LOOP_ARN", "WORKPOOL_COMPLETION_ARN", "WORKPOOL_SERVES", DECORATED}
+    assert told.keys() == {
+        "WORKPOOL_TABLE",
+        "WORKPOOL_LOOP_ARN",
+        "WORKPOOL_COMPLETION_ARN",
+        "WORKPOOL_SERVES",
+        DECORATED,
+    }
     assert (told[DECORATED], told["WORKPOOL_SERVES"]) == ("1", "email,reports")
 
 
@@ -223,14 +294,20 @@ def test_the_watchdog_is_told_which_handlers_acknowledge() -> None:
     elsewhere = Stack(deployed.app, "Workers")
     deployed.pool.add_on_complete(deployed.function("EmailSent", function_name="email-sent"))
     deployed.pool.add_on_complete(deployed.function("ReportSent"))
-    deployed.pool.add_on_complete(deployed.function("Named", stack=elsewhere, function_name="named"))
+    deployed.pool.add_on_complete(
+        deployed.function("Named", stack=elsewhere, function_name="named")
+    )
     deployed.pool.add_on_complete(deployed.function("Nameless", stack=elsewhere))
     deployed.pool.add_on_complete(deployed.function("Plain"), decorated=False)
 
     joined = environment_of(deployed, "PoolsWatchdog")["WORKPOOL_ACKNOWLEDGING"]["Fn::Join"][1]
     said = "".join(part if isinstance(part, str) else "report-sent" for part in joined)
 
-    assert read_settings({"WORKPOOL_ACKNOWLEDGING": said}).acknowledging == ("email-sent", "named", "report-sent")
+    assert read_settings({"WORKPOOL_ACKNOWLEDGING": said}).acknowledging == (
+        "email-sent",
+        "named",
+        "report-sent",
+    )
 
 
 def test_more_handlers_than_the_watchdogs_environment_can_name_are_refused() -> None:
@@ -257,7 +334,11 @@ def test_whoever_enqueues_can_neither_ask_for_works_nor_remove_them() -> None:
     on_works = [
         each
         for each in policy_of(deployed, "Api")
-        if "Condition" in each and any("#work#" in key for key in each["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
+        if "Condition" in each
+        and any(
+            "#work#" in key
+            for key in each["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+        )
     ]
     assert actions_in(on_works) == {"dynamodb:PutItem", "dynamodb:UpdateItem"}
 
@@ -266,7 +347,11 @@ def test_whoever_reads_changes_nothing() -> None:
     deployed = Deployed()
     deployed.pool.grant_read(deployed.function("Board"))
 
-    assert actions_in(policy_of(deployed, "Board")) == {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
+    assert actions_in(policy_of(deployed, "Board")) == {
+        "dynamodb:BatchGetItem",
+        "dynamodb:GetItem",
+        "dynamodb:Query",
+    }
 
 
 def test_a_function_says_which_pools_may_run_it_in_all_calls_together() -> None:
@@ -277,7 +362,9 @@ def test_a_function_says_which_pools_may_run_it_in_all_calls_together() -> None:
     deployed.pool.add_action(one, decorated=False, pools=["email"])
     deployed.pool.add_action(code.add_alias("live"), pools=["reports"])
 
-    said = {name: environment_of(deployed, name)["WORKPOOL_SERVES"] for name in ("Both", "One", "Code")}
+    said = {
+        name: environment_of(deployed, name)["WORKPOOL_SERVES"] for name in ("Both", "One", "Code")
+    }
     assert said == {"Both": "email,reports", "One": "email", "Code": "reports"}
     assert pools_served(said["Both"]) == {"email", "reports"}
 
@@ -290,12 +377,19 @@ def test_a_worker_may_send_to_the_targets_of_its_own_pools_only() -> None:
     deployed.pool.add_action(deployed.function("After"), pools=["email"])
 
     for worker in ("Before", "After"):
-        sent_to = [each["Resource"] for each in policy_of(deployed, worker) if "sqs:SendMessage" in each["Action"]]
+        sent_to = [
+            each["Resource"]
+            for each in policy_of(deployed, worker)
+            if "sqs:SendMessage" in each["Action"]
+        ]
         assert [each["Fn::GetAtt"][0][:7] for each in sent_to] == ["OfEmail"]
 
 
 def test_the_librarys_functions_know_their_own_table() -> None:
     deployed = Deployed()
 
-    tables = [environment_of(deployed, f"Pools{name}")["WORKPOOL_TABLE"] for name in ("Loop", "Completion", "Watchdog")]
+    tables = [
+        environment_of(deployed, f"Pools{name}")["WORKPOOL_TABLE"]
+        for name in ("Loop", "Completion", "Watchdog")
+    ]
     assert tables == [{"Ref": "PoolsStoreTable06AA86E3"}] * 3

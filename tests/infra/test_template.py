@@ -25,7 +25,9 @@ def only(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def ours(deployed: Deployed, kind: str, role: str) -> dict[str, Any]:
-    return only({name: properties for name, properties in deployed.of_type(kind).items() if role in name})
+    return only(
+        {name: properties for name, properties in deployed.of_type(kind).items() if role in name}
+    )
 
 
 def plain(value: object) -> str:
@@ -51,20 +53,35 @@ def plain(value: object) -> str:
 
 def test_the_table_is_kept_backed_up_and_billed_on_demand(deployed: Deployed) -> None:
     table = only(deployed.of_type("AWS::DynamoDB::Table"))
-    resource = only({name: each for name, each in deployed.template()["Resources"].items() if each["Type"] == "AWS::DynamoDB::Table"})
+    resource = only(
+        {
+            name: each
+            for name, each in deployed.template()["Resources"].items()
+            if each["Type"] == "AWS::DynamoDB::Table"
+        }
+    )
 
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["DeletionProtectionEnabled"] is True
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
-    assert table["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+    assert table["KeySchema"] == [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ]
     assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["dead_letters"]
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
 
 
 def test_a_table_for_trying_out_goes_with_its_stack() -> None:
     deployed = Deployed(deletion_protection=False, removal_policy=RemovalPolicy.DESTROY)
-    resource = only({name: each for name, each in deployed.template()["Resources"].items() if each["Type"] == "AWS::DynamoDB::Table"})
+    resource = only(
+        {
+            name: each
+            for name, each in deployed.template()["Resources"].items()
+            if each["Type"] == "AWS::DynamoDB::Table"
+        }
+    )
 
     assert resource["Properties"]["DeletionProtectionEnabled"] is False
     assert resource["DeletionPolicy"] == "Delete"
@@ -78,11 +95,27 @@ def test_a_key_of_ones_own_may_be_used_through_dynamodb_only() -> None:
     pool = Workpool(deployed.stack, "Locked", {"email": {}}, encryption_key=key)
     pool.grant_enqueue(deployed.function("Api"))
 
-    table = only({name: each for name, each in deployed.of_type("AWS::DynamoDB::Table").items() if name.startswith("Locked")})
-    policy = only({name: each for name, each in deployed.of_type("AWS::IAM::Policy").items() if name.startswith("Api")})
-    uses = [each for each in policy["PolicyDocument"]["Statement"] if "kms:Decrypt" in each["Action"]]
+    table = only(
+        {
+            name: each
+            for name, each in deployed.of_type("AWS::DynamoDB::Table").items()
+            if name.startswith("Locked")
+        }
+    )
+    policy = only(
+        {
+            name: each
+            for name, each in deployed.of_type("AWS::IAM::Policy").items()
+            if name.startswith("Api")
+        }
+    )
+    uses = [
+        each for each in policy["PolicyDocument"]["Statement"] if "kms:Decrypt" in each["Action"]
+    ]
     assert table["SSESpecification"]["SSEType"] == "KMS"
-    assert [plain(use["Condition"]["StringEquals"]["kms:ViaService"]) for use in uses] == ["dynamodb.us-east-1.amazonaws.com"]
+    assert [plain(use["Condition"]["StringEquals"]["kms:ViaService"]) for use in uses] == [
+        "dynamodb.us-east-1.amazonaws.com"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -100,8 +133,16 @@ def test_each_function_is_what_the_protocol_wants(
     events = ours(deployed, "AWS::Lambda::EventInvokeConfig", role)
     log = ours(deployed, "AWS::Logs::LogGroup", role)
 
-    assert (function["Handler"], function["Timeout"], function["Runtime"]) == (handler, timeout, "python3.13")
-    assert (function["Architectures"], function["RecursiveLoop"], function["MemorySize"]) == (["arm64"], "Allow", 256)
+    assert (function["Handler"], function["Timeout"], function["Runtime"]) == (
+        handler,
+        timeout,
+        "python3.13",
+    )
+    assert (function["Architectures"], function["RecursiveLoop"], function["MemorySize"]) == (
+        ["arm64"],
+        "Allow",
+        256,
+    )
     assert (events["MaximumRetryAttempts"], events["MaximumEventAgeInSeconds"]) == (retries, age)
     assert list(events["DestinationConfig"]) == ["OnFailure"]
     assert log["RetentionInDays"] == 30
@@ -113,15 +154,23 @@ def test_the_library_reads_what_the_deployment_says(deployed: Deployed, role: st
 
     settings = read_settings({name: plain(value) for name, value in variables.items()})
 
-    names = {name: each["FunctionName"] for name, each in deployed.of_type("AWS::Lambda::Function").items()}
-    loop, completion = (next(value for name, value in names.items() if which in name) for which in ("Loop", "Completion"))
+    names = {
+        name: each["FunctionName"]
+        for name, each in deployed.of_type("AWS::Lambda::Function").items()
+    }
+    loop, completion = (
+        next(value for name, value in names.items() if which in name)
+        for which in ("Loop", "Completion")
+    )
     assert settings.loop_arn == f"arn:aws:lambda:us-east-1:111122223333:function:{loop}"
     assert settings.completion_arn == f"arn:aws:lambda:us-east-1:111122223333:function:{completion}"
     assert settings.pools == ((("email", 10),) if role == "Watchdog" else ())
     if role == "Completion":
         assert (settings.schedule_group, settings.metrics) == (None, None)
     else:
-        assert settings.schedule_group in {group["Name"] for group in deployed.of_type("AWS::Scheduler::ScheduleGroup").values()}
+        assert settings.schedule_group in {
+            group["Name"] for group in deployed.of_type("AWS::Scheduler::ScheduleGroup").values()
+        }
         assert settings.scheduler_role_arn is not None
         assert settings.metrics == "table"
 
@@ -131,22 +180,34 @@ def test_the_watchdog_ticks_every_minute_for_the_table(deployed: Deployed) -> No
     table = next(iter(deployed.of_type("AWS::DynamoDB::Table")))
 
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
-    assert plain(schedule["Target"]["Input"]) == f'{{"workpool_watchdog":{{"table":"{table}","pools":["email","reports"]}}}}'
+    assert (
+        plain(schedule["Target"]["Input"])
+        == f'{{"workpool_watchdog":{{"table":"{table}","pools":["email","reports"]}}}}'
+    )
     assert "DeadLetterConfig" in schedule["Target"]
 
 
 def test_the_loop_cannot_touch_the_watchdogs_schedule(deployed: Deployed) -> None:
     tick = only(deployed.of_type("AWS::Scheduler::Schedule"))["GroupName"]
     policy = ours(deployed, "AWS::IAM::Policy", "LoopRole")
-    reach = [plain(each["Resource"]) for each in policy["PolicyDocument"]["Statement"] if "scheduler:DeleteSchedule" in each["Action"]]
+    reach = [
+        plain(each["Resource"])
+        for each in policy["PolicyDocument"]["Statement"]
+        if "scheduler:DeleteSchedule" in each["Action"]
+    ]
 
     assert len(reach) == 1
     assert f":schedule/{tick}/" not in reach[0]
 
 
 def test_only_our_schedules_may_use_the_roles(deployed: Deployed) -> None:
-    trusts = [each["AssumeRolePolicyDocument"]["Statement"] for each in deployed.of_type("AWS::IAM::Role").values()]
-    scheduler = [each for (each,) in trusts if each["Principal"] == {"Service": "scheduler.amazonaws.com"}]
+    trusts = [
+        each["AssumeRolePolicyDocument"]["Statement"]
+        for each in deployed.of_type("AWS::IAM::Role").values()
+    ]
+    scheduler = [
+        each for (each,) in trusts if each["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    ]
 
     assert len(scheduler) == 2
     for trust in scheduler:
@@ -154,13 +215,23 @@ def test_only_our_schedules_may_use_the_roles(deployed: Deployed) -> None:
 
 
 def test_queues_refuse_what_is_not_encrypted_on_the_way(deployed: Deployed) -> None:
-    denied = [statement for each in deployed.of_type("AWS::SQS::QueuePolicy").values() for statement in each["PolicyDocument"]["Statement"]]
+    denied = [
+        statement
+        for each in deployed.of_type("AWS::SQS::QueuePolicy").values()
+        for statement in each["PolicyDocument"]["Statement"]
+    ]
 
-    assert [(each["Effect"], each["Condition"]) for each in denied] == [("Deny", {"Bool": {"aws:SecureTransport": "false"}})] * 2
+    assert [(each["Effect"], each["Condition"]) for each in denied] == [
+        ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    ] * 2
 
 
 def test_everything_but_the_table_goes_with_the_stack(deployed: Deployed) -> None:
-    kept = {each["Type"] for each in deployed.template()["Resources"].values() if each.get("DeletionPolicy", "Delete") != "Delete"}
+    kept = {
+        each["Type"]
+        for each in deployed.template()["Resources"].values()
+        if each.get("DeletionPolicy", "Delete") != "Delete"
+    }
 
     assert kept == {"AWS::DynamoDB::Table"}
 
@@ -170,10 +241,22 @@ def test_everything_but_the_table_goes_with_the_stack(deployed: Deployed) -> Non
     [
         ({}, "pools must be a mapping of at least one pool"),
         ({"e mail": {}}, "must be 1 to 40 of A-Z a-z 0-9 _ -; got 'e mail'"),
-        ({"email": {"max_paralelism": 1}}, r"pools\['email'\]: an option must be one of max_parallelism; got 'max_paralelism'"),
-        ({"email": {"max_parallelism": 501}}, "max_parallelism must be an int from 0 to 500; got 501"),
-        ({"email": {"max_parallelism": True}}, "max_parallelism must be an int from 0 to 500; got True"),
-        ({f"{n:040}": {"max_parallelism": 1} for n in range(60)}, "3400 bytes of a function's environment"),
+        (
+            {"email": {"max_paralelism": 1}},
+            r"pools\['email'\]: an option must be one of max_parallelism; got 'max_paralelism'",
+        ),
+        (
+            {"email": {"max_parallelism": 501}},
+            "max_parallelism must be an int from 0 to 500; got 501",
+        ),
+        (
+            {"email": {"max_parallelism": True}},
+            "max_parallelism must be an int from 0 to 500; got True",
+        ),
+        (
+            {f"{n:040}": {"max_parallelism": 1} for n in range(60)},
+            "3400 bytes of a function's environment",
+        ),
     ],
 )
 def test_pools_that_cannot_be_are_refused(pools: dict[str, dict[str, object]], says: str) -> None:

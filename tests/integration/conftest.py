@@ -1,4 +1,7 @@
-"""A cloud for each test: in memory, unless a test names its engines. That engines behave alike is the contract suite's affair."""
+"""A cloud for each test: in memory, unless a test names its engines.
+
+That engines behave alike is the contract suite's affair.
+"""
 
 from collections.abc import Iterator
 

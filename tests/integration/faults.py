@@ -1,7 +1,7 @@
 """A table in memory that fails exactly where a test wants it to, and notes what was asked in which order.
 
-A fault is planned for the next write that matches. What two processes do at the same time is one of them: a call in the middle of a
-request (`first`, `then`).
+A fault is planned for the next write that matches. What two processes do at the same time is one of
+them: a call in the middle of a request (`first`, `then`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ from typing import TypeVar
 
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.model.refs import LedgerRef, Page, Record, Ref, Shelf, Span, StatusRef, Unreadable, WorkRef
+from workpool_aws.model.refs import (
+    Collection,
+    KeyRange,
+    LedgerRef,
+    Record,
+    Ref,
+    RowPage,
+    StatusRef,
+    Unreadable,
+    WorkRef,
+)
 from workpool_aws.model.writes import Put, Update, Write, Written
 
 R = TypeVar("R", bound=Record)
@@ -85,7 +95,9 @@ def updates(kind: type[Ref], *fields: str, **values: object) -> Match:
     def match(write: Write) -> bool:
         if not isinstance(write, Update) or not isinstance(write.ref, kind):
             return False
-        return all(name in write.set for name in fields) and all(write.set.get(name) == value for name, value in values.items())
+        return all(name in write.set for name in fields) and all(
+            write.set.get(name) == value for name, value in values.items()
+        )
 
     return match
 
@@ -104,7 +116,7 @@ class FaultyTable:
     dateless: bool = False
     _faults: list[tuple[Match, Fault]] = field(default_factory=list)
     _before_get: dict[type[Ref], Callable[[], object]] = field(default_factory=dict)
-    _before_query: dict[Shelf, Callable[[], object]] = field(default_factory=dict)
+    _before_query: dict[Collection, Callable[[], object]] = field(default_factory=dict)
 
     def plan(self, match: Match, fault: Fault, *, times: int = 1) -> None:
         """The next `times` such writes meet this fault."""
@@ -114,7 +126,7 @@ class FaultyTable:
         """Once, just before such an item is read."""
         self._before_get[kind] = deed
 
-    def before_query(self, shelf: Shelf, deed: Callable[[], object]) -> None:
+    def before_query(self, shelf: Collection, deed: Callable[[], object]) -> None:
         """Once, just before such a range is read."""
         self._before_query[shelf] = deed
 
@@ -128,7 +140,7 @@ class FaultyTable:
         self.notes.append("get many")
         return self.memory.get_many(refs)
 
-    def query(self, span: Span) -> Page:
+    def query(self, span: KeyRange) -> RowPage:
         self._before_query.pop(span.shelf, _nothing)()
         self.notes.append(f"query {span.shelf}")
         return self.memory.query(span)

@@ -16,16 +16,26 @@ from pool_world import LOOP, TABLE, CountedEntropy, NotingMessenger
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.adapters.system import SerialFanOut
 from workpool_aws.adapters.telemetry import ListTelemetry
-from workpool_aws.client import Workpool
-from workpool_aws.flow.claim import claim
-from workpool_aws.flow.complete import Reporter, complete
-from workpool_aws.flow.iterate import run_loop
-from workpool_aws.flow.watch import watch
+from workpool_aws.api.pool import Workpool
+from workpool_aws.flow.loop.iterate import run_loop
+from workpool_aws.flow.report.claim import claim
+from workpool_aws.flow.report.complete import Reporter, complete
+from workpool_aws.flow.watchdog.watch import watch
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.loop import Done, Ledger, LoopState, Status
-from workpool_aws.model.messages import Assignment, LoopOrder, Report, ReportKind
-from workpool_aws.model.refs import DoneRef, LedgerRef, PointerRef, Record, Row, Shelf, Span, StatusRef, WorkRef
-from workpool_aws.model.work import Pointer, Work
+from workpool_aws.model.loop import Ledger, LoopState, LoopStatus, Notice
+from workpool_aws.model.messages import Assignment, LoopRequest, Report, ReportKind
+from workpool_aws.model.refs import (
+    Collection,
+    KeyRange,
+    LedgerRef,
+    NoticeRef,
+    PointerRef,
+    Record,
+    Row,
+    StatusRef,
+    WorkRef,
+)
+from workpool_aws.model.work import Pointer, WorkItem
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import FunctionLimits, Ports, TimerUnavailable
 
@@ -90,11 +100,14 @@ class StoppedClock:
 
 @dataclass
 class StageLambda:
-    """Takes events: starts go to `stage.runs`, loop orders wait in `loops`. `refuses` raises for the next starts, one each."""
+    """Takes events: starts go to `stage.runs`, loop orders wait in `loops`.
+
+    `refuses` raises for the next starts, one each.
+    """
 
     notes: list[str]
     on_start: Callable[[Assignment], None]
-    loops: list[LoopOrder] = field(default_factory=list)
+    loops: list[LoopRequest] = field(default_factory=list)
     started: list[Assignment] = field(default_factory=list)
     refuses: list[Exception] = field(default_factory=list)
     refuses_loop: list[Exception] = field(default_factory=list)
@@ -109,7 +122,7 @@ class StageLambda:
         self.started.append(assignment)
         self.on_start(assignment)
 
-    def start_loop(self, loop_arn: str, order: LoopOrder) -> None:
+    def start_loop(self, loop_arn: str, order: LoopRequest) -> None:
         assert loop_arn == LOOP
         if self.refuses_loop:
             raise self.refuses_loop.pop(0)
@@ -144,7 +157,10 @@ class StageTimer:
 
 
 class Stage:
-    """One table, one pool, and everything around it. `takes_ms`: how long a worker runs before it reports; None: it never does."""
+    """One table, one pool, and everything around it.
+
+    `takes_ms`: how long a worker runs before it reports; None: it never does.
+    """
 
     def __init__(self, *, takes_ms: int | None = 1_000, report: Report = SUCCESS) -> None:
         self.takes_ms = takes_ms
@@ -169,7 +185,10 @@ class Stage:
         )
 
     def pool(self, *, at: int | None = None, max_parallelism: int | None = None) -> Workpool:
-        """The pool; `at`: of a caller whose clock stands there. A program that gives no limit says nothing about it."""
+        """The pool; `at`: of a caller whose clock stands there.
+
+        A program that gives no limit says nothing about it.
+        """
         ports = self.ports if at is None else self.ports_at(at)
         return (
             Workpool(TABLE, POOL, ports=ports)
@@ -191,19 +210,27 @@ class Stage:
             if self.aws.loops:
                 self.serve(self.aws.loops.pop(0))
                 continue
-            coming = [at for at in (self.clock.next_at(), self.timer.at, self._minute() if watchdog else None) if at is not None]
+            coming = [
+                at
+                for at in (
+                    self.clock.next_at(),
+                    self.timer.at,
+                    self._minute() if watchdog else None,
+                )
+                if at is not None
+            ]
             if not coming or min(coming) > end:
                 break
             with suppress(Died):  # nobody was there to be killed
                 self.clock.pass_to(min(coming))
             if self.timer.at is not None and self.timer.at <= self.clock.at:
                 self.timer.at = None
-                self.aws.loops.append(LoopOrder(table=TABLE, pool=POOL, generation=None))
+                self.aws.loops.append(LoopRequest(table=TABLE, pool=POOL, generation=None))
             if watchdog and self.clock.at % 60_000 == 0:
                 watch(self.ports)
         self.clock.pass_to(end)
 
-    def serve(self, order: LoopOrder, *, lives_ms: int = LAMBDA_MS) -> None:
+    def serve(self, order: LoopRequest, *, lives_ms: int = LAMBDA_MS) -> None:
         """One loop invocation, until it returns or dies."""
         end = self.clock.at + lives_ms
         try:
@@ -231,17 +258,19 @@ class Stage:
     def watch(self) -> None:
         watch(self.ports)
 
-    def work(self, work_id: str) -> Work:
+    def work(self, work_id: str) -> WorkItem:
         found = self.table.memory.peek(WorkRef(POOL, WorkId(work_id)))
-        assert isinstance(found, Work)
+        assert isinstance(found, WorkItem)
         return found
 
-    def works(self) -> list[Work]:
-        return [row.record for row in self._rows(Shelf.WORK) if isinstance(row.record, Work)]
+    def works(self) -> list[WorkItem]:
+        return [
+            row.record for row in self._rows(Collection.WORK) if isinstance(row.record, WorkItem)
+        ]
 
-    def status(self) -> Status:
+    def status(self) -> LoopStatus:
         found = self.table.memory.peek(StatusRef(POOL))
-        assert isinstance(found, Status)
+        assert isinstance(found, LoopStatus)
         return found
 
     def ledger(self) -> Ledger:
@@ -250,31 +279,46 @@ class Stage:
         return found
 
     def pointers(self) -> list[Pointer]:
-        return [row.record for row in self._rows(Shelf.WORK) if isinstance(row.record, Pointer)]
+        return [
+            row.record for row in self._rows(Collection.WORK) if isinstance(row.record, Pointer)
+        ]
 
-    def dones(self) -> list[Done]:
-        return [row.record for row in self._rows(Shelf.DONE) if isinstance(row.record, Done)]
+    def dones(self) -> list[Notice]:
+        return [row.record for row in self._rows(Collection.DONE) if isinstance(row.record, Notice)]
 
     def place(self, *records: Record) -> None:
         """Put records there as they are, past every fault and note."""
         for record in records:
             self.table.memory.write(Put(record))
 
-    def remove(self, *refs: DoneRef | PointerRef | WorkRef) -> None:
+    def remove(self, *refs: NoticeRef | PointerRef | WorkRef) -> None:
         for ref in refs:
             self.table.memory.delete(ref)
 
     def resting_as(
-        self, state: LoopState, *, generation: int = 1, lease_until: int | None = None, wake_at: int | None = None, saturated: bool = False
+        self,
+        state: LoopState,
+        *,
+        generation: int = 1,
+        lease_until: int | None = None,
+        wake_at: int | None = None,
+        saturated: bool = False,
     ) -> None:
         """The status says this; without `lease_until`, under a lease that has half a minute to go."""
         lease = self.clock.at + 30_000 if lease_until is None else lease_until
         wake = None if wake_at is None else EpochMs(wake_at)
-        status = Status(pool=POOL, state=state, generation=generation, lease_until=EpochMs(lease), wake_at=wake, saturated=saturated)
+        status = LoopStatus(
+            pool=POOL,
+            state=state,
+            generation=generation,
+            lease_until=EpochMs(lease),
+            wake_at=wake,
+            saturated=saturated,
+        )
         self.place(status)
 
-    def _rows(self, shelf: Shelf) -> tuple[Row, ...]:
-        return self.table.memory.query(Span(shelf=shelf, pool=POOL)).rows
+    def _rows(self, shelf: Collection) -> tuple[Row, ...]:
+        return self.table.memory.query(KeyRange(shelf=shelf, pool=POOL)).rows
 
     def _minute(self) -> int:
         return (self.clock.at // 60_000 + 1) * 60_000
@@ -284,5 +328,5 @@ class Stage:
             self.after(self.takes_ms, lambda: self.complete(assignment, self.report))
 
 
-def order(generation: int | None) -> LoopOrder:
-    return LoopOrder(table=TABLE, pool=POOL, generation=generation)
+def order(generation: int | None) -> LoopRequest:
+    return LoopRequest(table=TABLE, pool=POOL, generation=generation)

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from integration.stage import POOL, TARGET, Stage
-from workpool_aws.adapters.schema import key_of
+from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config, LoopState, Status
+from workpool_aws.model.loop import Config, LoopState, LoopStatus
 from workpool_aws.model.refs import ConfigRef, StatusRef
 from workpool_aws.model.work import Outcome, State
 
@@ -111,7 +111,7 @@ def test_a_live_lease_of_the_status_that_came_back_is_respected() -> None:
     stage.pool().enqueue_action(None, TARGET, {})
     status = stage.table.memory.peek(StatusRef(POOL))
 
-    assert isinstance(status, Status)
+    assert isinstance(status, LoopStatus)
     assert (status.state, status.generation) == (LoopState.RUNNING, generation + 1)
     assert status.lease_until > EpochMs(stage.clock.now())
     assert len(stage.aws.loops) == 1

@@ -12,12 +12,12 @@ from integration.stage import POOL, TARGET, Stage
 from pool_world import LOOP
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
-from workpool_aws.flow.enqueue import enqueue
+from workpool_aws.flow.work.enqueue import enqueue
 from workpool_aws.model.events import KickFailed
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.loop import Deployment, LoopState, Registration, Status
+from workpool_aws.model.loop import Deployment, LoopState, LoopStatus, Registration
 from workpool_aws.model.refs import StatusRef, WorkRef
-from workpool_aws.model.work import State, Work
+from workpool_aws.model.work import State, WorkItem
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 
@@ -25,7 +25,9 @@ def unanswered() -> None:
     raise StoreUnavailable("no answer")
 
 
-def resting(state: LoopState, *, lease_until: int | None = None, wake_at: int | None = None) -> Stage:
+def resting(
+    state: LoopState, *, lease_until: int | None = None, wake_at: int | None = None
+) -> Stage:
     """A pool that the watchdog knows, and whose loop needs a kick."""
     stage = Stage()
     stage.clock.at = NOW + 60_000
@@ -61,7 +63,7 @@ def test_two_first_kicks_start_one_loop() -> None:
     """[WP-2]"""
     stage = Stage()
     pool = stage.pool()
-    stage.table.plan(puts(Status), first(lambda: pool.enqueue_action(None, TARGET, {})))
+    stage.table.plan(puts(LoopStatus), first(lambda: pool.enqueue_action(None, TARGET, {})))
     pool.enqueue_action(None, TARGET, {})
 
     assert [loop.generation for loop in stage.aws.loops] == [1]
@@ -74,7 +76,7 @@ def test_a_kick_that_the_sdk_repeated_is_its_own(*, first_ever: bool) -> None:
     if not first_ever:
         stage.pool().enqueue_action(None, TARGET, {})
         stage.run()
-    stage.table.plan(puts(Status) if first_ever else updates(StatusRef), repeated)
+    stage.table.plan(puts(LoopStatus) if first_ever else updates(StatusRef), repeated)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.run(5_000)
 
@@ -96,11 +98,15 @@ def test_an_enqueue_whose_kick_was_not_answered_is_not_acknowledged() -> None:
     assert stage.work(maybe).state is State.FINISHED
 
 
-@pytest.mark.parametrize("error", [InvokeRefused("no", lasting=True), InvokeUnanswered("no"), InvokeThrottled()])
+@pytest.mark.parametrize(
+    "error", [InvokeRefused("no", lasting=True), InvokeUnanswered("no"), InvokeThrottled()]
+)
 def test_a_loop_that_cannot_be_invoked_is_told_and_left_to_the_watchdog(error: Exception) -> None:
     """[WP-20] The enqueue is acknowledged all the same."""
     stage = Stage()
-    stage.aws.refuses_loop = [error] * limits.INVOKE_TRIES if isinstance(error, InvokeThrottled) else [error]
+    stage.aws.refuses_loop = (
+        [error] * limits.INVOKE_TRIES if isinstance(error, InvokeThrottled) else [error]
+    )
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     told = stage.telemetry.of(KickFailed)
     stage.run(120_000, watchdog=True)
@@ -137,7 +143,7 @@ def test_a_completion_whose_kick_was_not_answered_is_recorded_and_told() -> None
 def test_of_a_batch_that_was_stored_in_part_the_stored_ones_run_and_all_are_named() -> None:
     """[WP-3]"""
     stage = Stage()
-    stage.table.plan(puts(Work), lost_before)
+    stage.table.plan(puts(WorkItem), lost_before)
 
     with pytest.raises(StoreUnavailable) as raised:
         stage.pool().enqueue_action_batch(None, TARGET, [{}] * 3)
@@ -152,7 +158,9 @@ def test_the_earliest_of_many_decides_whether_a_waiting_loop_is_kicked() -> None
     """[WP-24]"""
     stage = resting(LoopState.WAITING)
     now = stage.clock.at
-    stage.place(replace(stage.status(), wake_at=EpochMs(now + 3_600_000), timer_at=EpochMs(now + 3_540_000)))
+    stage.place(
+        replace(stage.status(), wake_at=EpochMs(now + 3_600_000), timer_at=EpochMs(now + 3_540_000))
+    )
     soon, late = (a_work(id=an_id(now + ms), due_at=now + ms) for ms in (600_000, 36_000_000))
     enqueue(stage.ports, [late])
     alone = len(stage.aws.loops)
@@ -162,7 +170,9 @@ def test_the_earliest_of_many_decides_whether_a_waiting_loop_is_kicked() -> None
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_the_loop_is_found_by_the_deployments_item_where_no_environment_names_it(*, known: bool) -> None:
+def test_the_loop_is_found_by_the_deployments_item_where_no_environment_names_it(
+    *, known: bool
+) -> None:
     """[WP-24] Where that is missing, too, the work is stored, and somebody is told."""
     stage = Stage()
     stage.ports = replace(stage.ports, loop_arn=None)
@@ -171,4 +181,6 @@ def test_the_loop_is_found_by_the_deployments_item_where_no_environment_names_it
     work_id = stage.pool().enqueue_action(None, TARGET, {})
 
     assert stage.work(work_id).state is State.PENDING
-    assert (len(stage.aws.loops), len(stage.telemetry.of(KickFailed))) == ((1, 0) if known else (0, 1))
+    assert (len(stage.aws.loops), len(stage.telemetry.of(KickFailed))) == (
+        (1, 0) if known else (0, 1)
+    )

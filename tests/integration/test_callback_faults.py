@@ -11,12 +11,12 @@ import pytest
 from workpool_aws import OnCompleteEvent, Workpool
 from workpool_aws.core import limits
 from workpool_aws.core.callback import record_of_cancel
-from workpool_aws.core.cancel import CancelWrite, decide_cancel
+from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import WorkId
-from workpool_aws.model.loop import Done, Ledger
-from workpool_aws.model.refs import LedgerRef, Shelf, Span, WorkRef
-from workpool_aws.model.work import Work
+from workpool_aws.model.loop import Ledger, Notice
+from workpool_aws.model.refs import Collection, KeyRange, LedgerRef, WorkRef
+from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import Put
 
 WORKS = 40
@@ -35,7 +35,9 @@ def enqueue_all(cloud: LocalCloud, pool: Workpool, target: str, works: int = WOR
         return n
 
     fn = cloud.function(work, takes=timedelta(milliseconds=300))
-    return pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(works)], retry=True, on_complete=target)
+    return pool.enqueue_action_batch(
+        None, fn, [{"n": n} for n in range(works)], retry=True, on_complete=target
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,12 +47,19 @@ def enqueue_all(cloud: LocalCloud, pool: Workpool, target: str, works: int = WOR
         {"lost_deliveries": 0.3},
         {"duplicate_deliveries": 0.5},
         {"lost_destinations": 1.0, "crash_rate": 0.2},
-        {"crash_rate": 0.15, "lost_deliveries": 0.15, "duplicate_deliveries": 0.15, "lost_destinations": 0.15},
+        {
+            "crash_rate": 0.15,
+            "lost_deliveries": 0.15,
+            "duplicate_deliveries": 0.15,
+            "lost_destinations": 0.15,
+        },
     ],
     ids=str,
 )
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_decorated_handler_hears_of_every_work_under_faults(faults: dict[str, float], seed: int) -> None:
+def test_a_decorated_handler_hears_of_every_work_under_faults(
+    faults: dict[str, float], seed: int
+) -> None:
     heard: Counter[str] = Counter()
     with LocalCloud(engine="memory", seed=seed, call_latency=LATENCY, **faults) as cloud:
         pool = cloud.workpool("email", max_parallelism=5)
@@ -74,7 +83,9 @@ def test_an_undecorated_target_is_sent_every_work_though_workers_are_doubled(see
     def told(event: dict[str, Any], _context: object) -> None:
         heard[event["work_id"]] += 1
 
-    with LocalCloud(engine="memory", seed=seed, call_latency=LATENCY, duplicate_deliveries=0.3) as cloud:
+    with LocalCloud(
+        engine="memory", seed=seed, call_latency=LATENCY, duplicate_deliveries=0.3
+    ) as cloud:
         pool = cloud.workpool("email", max_parallelism=5)
         ids = enqueue_all(cloud, pool, cloud.function(told))
         cloud.run_until_idle(timeout=timedelta(hours=12))
@@ -89,11 +100,13 @@ def test_a_canceller_that_dies_before_its_kick_is_found_by_the_watchdog() -> Non
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool("email")
         target = cloud.function(lambda event, _context: told.append(event), name="told")
-        work_id = pool.enqueue_action(None, cloud.function(double), {"n": 1}, run_after=timedelta(hours=5), on_complete=target)
+        work_id = pool.enqueue_action(
+            None, cloud.function(double), {"n": 1}, run_after=timedelta(hours=5), on_complete=target
+        )
         cloud.run_until_idle()
         ports = cloud._ports_of(cloud.table)
         work = ports.store.get(WorkRef("email", work_id))
-        assert isinstance(work, Work)
+        assert isinstance(work, WorkItem)
         decision = decide_cancel(work, token="t", now=ports.clock.now())
         assert isinstance(decision, CancelWrite)
         record = record_of_cancel(work, now=ports.clock.now(), random_bits=1)
@@ -102,7 +115,9 @@ def test_a_canceller_that_dies_before_its_kick_is_found_by_the_watchdog() -> Non
         cloud.advance(timedelta(minutes=3))
 
         assert [event["result"] for event in told] == [{"kind": "canceled"}]
-        assert [fact.reason for fact in cloud.facts if fact.name == "watchdog_acted"] == ["a callback is owed"]
+        assert [fact.reason for fact in cloud.facts if fact.name == "watchdog_acted"] == [
+            "a callback is owed"
+        ]
 
 
 def test_a_broken_target_does_not_hold_up_works_or_other_callbacks() -> None:
@@ -112,16 +127,25 @@ def test_a_broken_target_does_not_hold_up_works_or_other_callbacks() -> None:
     with LocalCloud(engine="memory", call_latency=LATENCY) as cloud:
         pool = cloud.workpool("email", max_parallelism=100)
         broken = enqueue_all(cloud, pool, "nobody", works)
-        sound = enqueue_all(cloud, pool, cloud.function(lambda event, _context: told.append(event["work_id"]), name="told"), 20)
+        sound = enqueue_all(
+            cloud,
+            pool,
+            cloud.function(lambda event, _context: told.append(event["work_id"]), name="told"),
+            20,
+        )
         cloud.advance(timedelta(seconds=30))
 
-        assert {status.state for status in pool.status_batch(None, [*broken, *sound])} == {"finished"}
+        assert {status.state for status in pool.status_batch(None, [*broken, *sound])} == {
+            "finished"
+        }
         assert sorted(told) == sorted(sound)
         ledger = cloud._ports_of(cloud.table).store.get(LedgerRef("email"))
         assert isinstance(ledger, Ledger)
         assert len(ledger.callbacks) == limits.CALLBACKS_OWED_MAX
         cloud.run_until_idle(timeout=timedelta(hours=6))
-        assert Counter(status.callback for status in pool.status_batch(None, broken)) == {"dead": works}
+        assert Counter(status.callback for status in pool.status_batch(None, broken)) == {
+            "dead": works
+        }
 
 
 def test_nothing_owed_is_left_behind() -> None:
@@ -130,12 +154,18 @@ def test_nothing_owed_is_left_behind() -> None:
         enqueue_all(cloud, pool, "nobody", 10)
         cloud.run_until_idle(timeout=timedelta(hours=6))
         store = cloud._ports_of(cloud.table).store
-        records = [row.record for row in store.query(Span(shelf=Shelf.DONE, pool="email")).rows]
+        records = [
+            row.record for row in store.query(KeyRange(shelf=Collection.DONE, pool="email")).rows
+        ]
 
         ledger = store.get(LedgerRef("email"))
         assert isinstance(ledger, Ledger)
         assert ledger.callbacks == ()
-        assert [record for record in records if not isinstance(record, Done) or record.expires_at is None] == []
+        assert [
+            record
+            for record in records
+            if not isinstance(record, Notice) or record.expires_at is None
+        ] == []
 
 
 def test_a_slow_handler_is_not_called_twice() -> None:

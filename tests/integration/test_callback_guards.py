@@ -11,21 +11,25 @@ from builders import NOW, a_running_work
 from integration.faults import Apply, puts
 from integration.stage import POOL, Stage
 from pool_world import TABLE
-from workpool_aws.adapters.schema import key_of
+from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.callback import note_failure
 from workpool_aws.model.events import CallbackFailed
 from workpool_aws.model.ids import time_of
-from workpool_aws.model.loop import Done, DoneKind, LoopState
+from workpool_aws.model.loop import LoopState, Notice, NoticeKind
 from workpool_aws.model.messages import CallbackTicket
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, Work
+from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
 from workpool_aws.model.writes import Written
 
 HANDLER = "arn:aws:lambda:us-east-1:123456789012:function:told"
 LATE_MS = 20_000
 SENT = a_running_work(
-    state=State.FINISHED, outcome=Outcome.SUCCESS, on_complete=HANDLER, callback_for=(Outcome.SUCCESS,), callback=CallbackState.SENT
+    state=State.FINISHED,
+    outcome=Outcome.SUCCESS,
+    on_complete=HANDLER,
+    callback_for=(Outcome.SUCCESS,),
+    callback=CallbackState.SENT,
 )
 TICKET = CallbackTicket(table=TABLE, pool=POOL, work_id=SENT.id, retention_s=60)
 
@@ -41,7 +45,7 @@ def fail(stage: Stage) -> None:
     note_failure(stage.ports, TICKET, target=HANDLER, reason="boom")
 
 
-def owes(stage: Stage) -> list[tuple[DoneKind, CallbackState | None]]:
+def owes(stage: Stage) -> list[tuple[NoticeKind, CallbackState | None]]:
     return [(done.kind, done.callback) for done in stage.dones()]
 
 
@@ -51,8 +55,10 @@ def test_a_failed_handler_makes_its_callback_owed_and_wakes_the_loop_once(stage:
     fail(stage)
 
     assert stage.work(SENT.id).callback is CallbackState.PENDING
-    assert owes(stage) == [(DoneKind.LOOK, CallbackState.PENDING)]
-    assert [event.error for event in stage.telemetry.of(CallbackFailed)] == ["its handler failed: boom"]
+    assert owes(stage) == [(NoticeKind.CHECK, CallbackState.PENDING)]
+    assert [event.error for event in stage.telemetry.of(CallbackFailed)] == [
+        "its handler failed: boom"
+    ]
     assert ([order.generation for order in stage.aws.loops], stage.clock.slept_ms) == ([2], [])
 
 
@@ -64,7 +70,7 @@ def test_the_record_of_a_failed_handler_that_was_late_is_put_again(stage: Stage)
         stage.clock.at += LATE_MS
         return apply()
 
-    stage.table.plan(puts(Done), late)
+    stage.table.plan(puts(Notice), late)
     fail(stage)
 
     assert [time_of(done.at) for done in stage.dones()] == [NOW, NOW + LATE_MS]
@@ -88,13 +94,20 @@ def dead(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("meanwhile", [gone, damaged, delivered, dead])
-def test_a_failure_of_what_is_over_changes_nothing(stage: Stage, meanwhile: Callable[[Stage], None]) -> None:
+def test_a_failure_of_what_is_over_changes_nothing(
+    stage: Stage, meanwhile: Callable[[Stage], None]
+) -> None:
     stage.place(SENT)
     meanwhile(stage)
-    before: list[Work] = stage.works()
+    before: list[WorkItem] = stage.works()
     fail(stage)
 
-    assert (stage.works(), owes(stage), stage.aws.loops, stage.clock.slept_ms) == (before, [], [], [])
+    assert (stage.works(), owes(stage), stage.aws.loops, stage.clock.slept_ms) == (
+        before,
+        [],
+        [],
+        [],
+    )
 
 
 def test_a_failure_that_came_before_the_mark_of_what_was_sent_waits_for_it(stage: Stage) -> None:
@@ -103,7 +116,7 @@ def test_a_failure_that_came_before_the_mark_of_what_was_sent_waits_for_it(stage
     stage.after(limits.CALLBACK_LOOK_MS + 1, lambda: stage.place(SENT))
     fail(stage)
 
-    assert owes(stage) == [(DoneKind.LOOK, CallbackState.PENDING)]
+    assert owes(stage) == [(NoticeKind.CHECK, CallbackState.PENDING)]
     assert stage.clock.slept_ms == [limits.CALLBACK_LOOK_MS] * 2
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from workpool_aws import OnCompleteEvent, Workpool
 from workpool_aws.local import LocalCloud
-from workpool_aws.local.faults import Fault, Faults
-from workpool_aws.model.refs import Shelf, Span
-from workpool_aws.model.work import State, Work
+from workpool_aws.local.faults.faults import Fault, Faults
+from workpool_aws.model.refs import Collection, KeyRange
+from workpool_aws.model.work import State, WorkItem
 
 CALM = {Fault.TICK_DROPPED}
 STORM = Faults(
@@ -27,7 +27,9 @@ STORM = Faults(
 @pytest.mark.parametrize("seed", range(12))
 def test_in_a_storm_every_work_is_told_of_and_none_expires_untold(seed: int) -> None:
     heard: Counter[str] = Counter()
-    with LocalCloud(engine="memory", seed=seed, call_latency=timedelta(milliseconds=5), faults=STORM) as cloud:
+    with LocalCloud(
+        engine="memory", seed=seed, call_latency=timedelta(milliseconds=5), faults=STORM
+    ) as cloud:
         pool, jobs = cloud.workpool("email", max_parallelism=4), Workpool(cloud.table, "email")
 
         @jobs.action
@@ -46,17 +48,33 @@ def test_in_a_storm_every_work_is_told_of_and_none_expires_untold(seed: int) -> 
         fn = cloud.function(work, takes=timedelta(milliseconds=400))
         decorated = cloud.function(ended, takes=timedelta(milliseconds=100))
         plain = cloud.function(raw, name="raw")
-        told = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(25)], retry=True, on_complete=decorated)
+        told = pool.enqueue_action_batch(
+            None, fn, [{"n": n} for n in range(25)], retry=True, on_complete=decorated
+        )
         sent = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(10)], on_complete=plain)
-        gone = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(5)], run_after=timedelta(days=2), on_complete=decorated)
+        gone = pool.enqueue_action_batch(
+            None,
+            fn,
+            [{"n": n} for n in range(5)],
+            run_after=timedelta(days=2),
+            on_complete=decorated,
+        )
         cloud.advance(timedelta(seconds=3))
         for work_id in gone:
             assert pool.cancel(None, work_id) == "canceled"
         cloud.run_until_idle(timeout=timedelta(days=1))
-        callbacks = {work_id: pool.status(None, work_id).callback for work_id in (*told, *sent, *gone)}
-        rows = cloud._ports_of(cloud.table).store.query(Span(shelf=Shelf.WORK, pool="email")).rows
-        works = [row.record for row in rows if isinstance(row.record, Work)]
+        callbacks = {
+            work_id: pool.status(None, work_id).callback for work_id in (*told, *sent, *gone)
+        }
+        rows = (
+            cloud._ports_of(cloud.table)
+            .store.query(KeyRange(shelf=Collection.WORK, pool="email"))
+            .rows
+        )
+        works = [row.record for row in rows if isinstance(row.record, WorkItem)]
 
     assert Counter(callbacks.values()) == {"delivered": 40}, f"seed {seed}"
     assert {*told, *gone} - set(heard) == set(), f"seed {seed}: a decorated handler ran for each"
-    assert [work for work in works if work.expires_at is None and work.state is State.FINISHED] == [], f"seed {seed}"
+    assert [
+        work for work in works if work.expires_at is None and work.state is State.FINISHED
+    ] == [], f"seed {seed}"

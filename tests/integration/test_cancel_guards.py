@@ -1,4 +1,4 @@
-"""What a cancel meets instead of what it had read: guards of `flow/cancel.py`, each where nothing behind it would notice [WP-7]."""
+"""What a cancel meets instead of what it had read: guards of `flow/work/cancel.py`, each where nothing behind it would notice [WP-7]."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from builders import NOW, a_running_work, a_work
 from integration.faults import first, lost_before, puts, repeated, then, updates
 from integration.stage import POOL, Stage
 from workpool_aws import StoreUnavailable
-from workpool_aws.adapters.schema import key_of
+from workpool_aws.adapters.items.records import key_of
 from workpool_aws.model.events import KickFailed
-from workpool_aws.model.loop import LoopState, Status
+from workpool_aws.model.loop import LoopState, LoopStatus
 from workpool_aws.model.refs import Ref, StatusRef, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, Work
+from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
 PLAIN = a_work()
@@ -34,11 +34,13 @@ def test_a_cancel_with_a_callback_that_the_sdk_repeated_is_its_own(stage: Stage)
     stage.table.plan(CANCEL, repeated)
 
     assert stage.pool().cancel(None, OWING.id) == "canceled"
-    assert [(done.work_id, done.callback) for done in stage.dones()] == [(OWING.id, CallbackState.PENDING)] * 2
+    assert [(done.work_id, done.callback) for done in stage.dones()] == [
+        (OWING.id, CallbackState.PENDING)
+    ] * 2
 
 
 @pytest.mark.parametrize("work", [PLAIN, OWING], ids=["alone", "with a record"])
-def test_a_cancel_that_another_one_forestalled_says_so(stage: Stage, work: Work) -> None:
+def test_a_cancel_that_another_one_forestalled_says_so(stage: Stage, work: WorkItem) -> None:
     stage.place(work)
     ended = replace(work, state=State.FINISHED, outcome=Outcome.CANCELED, started_by="another")
     stage.table.plan(CANCEL, first(lambda: stage.place(ended)))
@@ -48,7 +50,7 @@ def test_a_cancel_that_another_one_forestalled_says_so(stage: Stage, work: Work)
 
 
 @pytest.mark.parametrize("work", [PLAIN, OWING], ids=["alone", "with a record"])
-def test_a_cancel_of_what_begins_to_run_asks(stage: Stage, work: Work) -> None:
+def test_a_cancel_of_what_begins_to_run_asks(stage: Stage, work: WorkItem) -> None:
     stage.place(work)
     running = a_running_work(on_complete=work.on_complete, callback_for=work.callback_for)
     stage.table.plan(CANCEL, first(lambda: stage.place(running)))
@@ -72,7 +74,9 @@ def damaged(stage: Stage) -> None:
 
 @pytest.mark.parametrize("work", [PLAIN, OWING], ids=["alone", "with a record"])
 @pytest.mark.parametrize("meanwhile", [gone, damaged])
-def test_a_cancel_of_what_cannot_be_read_any_more_changes_nothing(stage: Stage, work: Work, meanwhile: Callable[[Stage], None]) -> None:
+def test_a_cancel_of_what_cannot_be_read_any_more_changes_nothing(
+    stage: Stage, work: WorkItem, meanwhile: Callable[[Stage], None]
+) -> None:
     """[WP-12]"""
     stage.place(work)
     stage.table.plan(CANCEL, first(lambda: meanwhile(stage)))
@@ -104,7 +108,7 @@ def test_asking_a_running_work_kicks_nobody(stage: Stage) -> None:
 
 def test_a_cancel_all_is_not_answered_when_the_status_it_made_is_gone_again(stage: Stage) -> None:
     """[WP-13] Without an epoch nothing is called off."""
-    stage.table.plan(puts(Status), then(lambda: stage.table.memory.delete(StatusRef(POOL))))
+    stage.table.plan(puts(LoopStatus), then(lambda: stage.table.memory.delete(StatusRef(POOL))))
 
     with pytest.raises(StoreUnavailable, match="is gone"):
         stage.pool().cancel_all(None)

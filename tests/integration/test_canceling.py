@@ -13,7 +13,7 @@ from integration.faults import Fault, first, lost_after, lost_before, repeated, 
 from integration.stage import FAILED, NOT_DELIVERED, SUCCESS, TARGET, Stage
 from pool_world import TABLE
 from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Work
-from workpool_aws.core.complete import assignment_of
+from workpool_aws.core.report.complete import assignment_of
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import CancelAsked, Completed
 from workpool_aws.model.ids import time_of
@@ -32,7 +32,9 @@ def test_a_pending_work_that_was_canceled_never_runs() -> None:
         pool = cloud.workpool()
         ran: list[int] = []
         fn = cloud.function(lambda event, _: ran.append(event["n"]), name="note")
-        soon, later = (pool.enqueue_action(None, fn, {"n": n}, run_after=timedelta(minutes=n)) for n in (1, 90))
+        soon, later = (
+            pool.enqueue_action(None, fn, {"n": n}, run_after=timedelta(minutes=n)) for n in (1, 90)
+        )
         answers = [pool.cancel(None, work_id) for work_id in (soon, later)]
         cloud.run_until_idle(timeout=timedelta(hours=3))
         results = [pool.result(None, work_id) for work_id in (soon, later)]
@@ -119,7 +121,9 @@ def test_a_waiting_retry_is_canceled_at_once() -> None:
     """[WP-7]"""
     stage = Stage(report=FAILED)
     pool = stage.pool()
-    work_id = pool.enqueue_action(None, TARGET, {}, retry=RetryPolicy(initial_backoff=timedelta(hours=1)))
+    work_id = pool.enqueue_action(
+        None, TARGET, {}, retry=RetryPolicy(initial_backoff=timedelta(hours=1))
+    )
     answers: list[str] = []
     stage.after(1_800_000, lambda: answers.append(pool.cancel(None, work_id)))
     stage.run(3 * 3_600_000)
@@ -131,7 +135,9 @@ def test_a_waiting_retry_is_canceled_at_once() -> None:
 
 
 @pytest.mark.parametrize(("report", "attempts"), [(FAILED, 1), (NOT_DELIVERED, 0)])
-def test_a_retry_or_put_back_that_meets_a_request_ends_as_canceled(report: Report, attempts: int) -> None:
+def test_a_retry_or_put_back_that_meets_a_request_ends_as_canceled(
+    report: Report, attempts: int
+) -> None:
     """[WP-7] Its transaction is refused, and the slot is freed all the same."""
     stage = Stage(report=report)
     pool = stage.pool(max_parallelism=1)
@@ -140,12 +146,18 @@ def test_a_retry_or_put_back_that_meets_a_request_ends_as_canceled(report: Repor
     stage.run(60_000)
     work = stage.work(asked)
 
-    assert (work.state, work.outcome, work.attempts_made) == (State.FINISHED, Outcome.CANCELED, attempts)
+    assert (work.state, work.outcome, work.attempts_made) == (
+        State.FINISHED,
+        Outcome.CANCELED,
+        attempts,
+    )
     assert (work.error, work.error_type, work.claim, work.deadline) == (None, None, None, None)
     assert work.expires_at is not None
     assert [a.start for a in stage.aws.started if a.work_id == asked] == [1]
     assert len([a for a in stage.aws.started if a.work_id == next_one]) > 1
-    assert [fact.attempts_made for fact in stage.telemetry.of(Completed) if fact.work_id == asked] == [attempts]
+    assert [
+        fact.attempts_made for fact in stage.telemetry.of(Completed) if fact.work_id == asked
+    ] == [attempts]
 
 
 def test_a_work_that_is_put_back_by_recovery_after_a_request_ends_as_canceled() -> None:
@@ -184,7 +196,9 @@ def test_a_cancel_that_meets_a_start_becomes_a_request() -> None:
     stage = Stage(takes_ms=None)
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {})
-    stage.table.plan(updates(WorkRef, state=State.FINISHED), first(lambda: stage.serve(stage.aws.loops.pop())))
+    stage.table.plan(
+        updates(WorkRef, state=State.FINISHED), first(lambda: stage.serve(stage.aws.loops.pop()))
+    )
 
     assert pool.cancel(None, work_id) == "requested"
     assert stage.work(work_id).cancel_requested
@@ -198,7 +212,9 @@ def test_a_cancel_that_meets_the_end_says_finished() -> None:
     work_id = pool.enqueue_action(None, TARGET, {})
     stage.run(1_000)
     (a,) = stage.aws.started
-    stage.table.plan(updates(WorkRef, "cancel_requested"), first(lambda: stage.complete(a, SUCCESS)))
+    stage.table.plan(
+        updates(WorkRef, "cancel_requested"), first(lambda: stage.complete(a, SUCCESS))
+    )
 
     assert pool.cancel(None, work_id) == "finished"
     assert stage.work(work_id).outcome is Outcome.SUCCESS
@@ -216,7 +232,9 @@ def test_a_cancel_whose_answer_was_lost_is_its_own(*, running: bool) -> None:
     stage.table.plan(updates(WorkRef), repeated)
 
     assert pool.cancel(None, work_id) == ("requested" if running else "canceled")
-    assert [fact.answer for fact in stage.telemetry.of(CancelAsked)] == ["requested" if running else "canceled"]
+    assert [fact.answer for fact in stage.telemetry.of(CancelAsked)] == [
+        "requested" if running else "canceled"
+    ]
 
 
 def test_somebody_elses_cancel_is_told_as_what_it_is() -> None:
@@ -224,7 +242,9 @@ def test_somebody_elses_cancel_is_told_as_what_it_is() -> None:
     stage = Stage()
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {})
-    stage.table.plan(updates(WorkRef, state=State.FINISHED), first(lambda: pool.cancel(None, work_id)))
+    stage.table.plan(
+        updates(WorkRef, state=State.FINISHED), first(lambda: pool.cancel(None, work_id))
+    )
 
     assert pool.cancel(None, work_id) == "finished"
 
@@ -304,11 +324,15 @@ def test_a_canceled_end_is_recorded_once() -> None:
     assert len(stage.dones()) == 1
 
 
-def test_the_callback_of_a_work_that_is_canceled_in_a_full_pool_is_not_left_to_the_watchdog() -> None:
+def test_the_callback_of_a_work_that_is_canceled_in_a_full_pool_is_not_left_to_the_watchdog() -> (
+    None
+):
     """[WP-24] Nothing else would wake a loop that waits for a slot."""
     stage = Stage()
     pool = stage.pool(max_parallelism=0)
-    work_id = pool.enqueue_action(None, TARGET, {}, on_complete="arn:aws:sqs:eu-west-1:123456789012:told")
+    work_id = pool.enqueue_action(
+        None, TARGET, {}, on_complete="arn:aws:sqs:eu-west-1:123456789012:told"
+    )
     stage.run(10_000)
     waiting = stage.status()
     answer = pool.cancel(None, work_id)
@@ -322,7 +346,10 @@ def test_the_callback_of_a_work_that_is_canceled_in_a_full_pool_is_not_left_to_t
 def test_a_cancel_kicks_only_a_loop_that_waits_for_that_work(canceled: str, kicks: int) -> None:
     stage = Stage()
     pool = stage.pool()
-    ids = {name: pool.enqueue_action(None, TARGET, {}, run_after=timedelta(hours=hours)) for name, hours in (("soon", 1), ("late", 5))}
+    ids = {
+        name: pool.enqueue_action(None, TARGET, {}, run_after=timedelta(hours=hours))
+        for name, hours in (("soon", 1), ("late", 5))
+    }
     stage.run(10_000)
     before = stage.generation()
     pool.cancel(None, ids[canceled])

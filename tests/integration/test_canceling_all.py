@@ -29,8 +29,8 @@ from workpool_aws.core import limits
 from workpool_aws.model.events import CancelAllAsked, Drained, NoProgress, WatchdogActed
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, LoopState
-from workpool_aws.model.refs import ConfigRef, Shelf, StatusRef, WorkRef
-from workpool_aws.model.work import Outcome, Pointer, State, Work
+from workpool_aws.model.refs import Collection, ConfigRef, StatusRef, WorkRef
+from workpool_aws.model.work import Outcome, Pointer, State, WorkItem
 from workpool_aws.model.writes import Update, Write, Written
 
 LATER = timedelta(hours=1)
@@ -44,7 +44,7 @@ def test_a_pass_that_read_the_old_config_cannot_commit() -> None:
     """[WP-13]"""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.before_query(Shelf.WORK, lambda: stage.pool().cancel_all(None))
+    stage.table.before_query(Collection.WORK, lambda: stage.pool().cancel_all(None))
     stage.run()
 
     assert stage.aws.started == []
@@ -59,17 +59,24 @@ def test_what_was_committed_before_may_still_go_out_and_is_asked() -> None:
     stage.run()
 
     assert len(stage.aws.started) == 1
-    assert (stage.work(work_id).outcome, stage.work(work_id).cancel_requested) == (Outcome.CANCELED, True)
+    assert (stage.work(work_id).outcome, stage.work(work_id).cancel_requested) == (
+        Outcome.CANCELED,
+        True,
+    )
 
 
 def test_works_that_run_are_looked_at_once_however_many_pages_are_canceled() -> None:
     """[WP-23]"""
     stage = Stage(takes_ms=60_000)
-    stage.pool(max_parallelism=3).enqueue_action_batch(None, TARGET, [{}] * (3 * limits.DRAIN_ROWS), retry=True)
+    stage.pool(max_parallelism=3).enqueue_action_batch(
+        None, TARGET, [{}] * (3 * limits.DRAIN_ROWS), retry=True
+    )
     stage.after(1_000, lambda: stage.pool().cancel_all(None))
     stage.run(5_000)
 
-    assert sum(work.outcome is Outcome.CANCELED for work in stage.works()) == 3 * limits.DRAIN_ROWS - 3
+    assert (
+        sum(work.outcome is Outcome.CANCELED for work in stage.works()) == 3 * limits.DRAIN_ROWS - 3
+    )
     assert stage.notes.count("get many") == 1
 
 
@@ -109,7 +116,7 @@ def test_a_work_that_was_canceled_before_its_caller_was_told_is_enqueued_anew() 
     stage.pool().cancel_all(None)
     stage.run(60_000)
     pool = stage.pool()
-    stage.table.plan(puts(Work), then(lambda: cancel_all_and_drain(stage)))
+    stage.table.plan(puts(WorkItem), then(lambda: cancel_all_and_drain(stage)))
     acknowledged = pool.enqueue_action(None, TARGET, {"n": 1})
     stage.run()
 
@@ -134,8 +141,12 @@ def test_a_work_that_its_caller_moves_into_the_epoch_after_the_loop_read_it_stay
         stage.run(60_000)
     stage.table.plan(updates(WorkRef, "epoch"), lambda _: Written(None, None))
     ids: list[WorkId] = []
-    stage.table.plan(updates(WorkRef, outcome=Outcome.CANCELED), first(lambda: move_into_epoch(stage, ids[0])))
-    ids.append(stage.pool(at=stage.clock.at - 60_001).enqueue_action(None, TARGET, args, on_complete=told))
+    stage.table.plan(
+        updates(WorkRef, outcome=Outcome.CANCELED), first(lambda: move_into_epoch(stage, ids[0]))
+    )
+    ids.append(
+        stage.pool(at=stage.clock.at - 60_001).enqueue_action(None, TARGET, args, on_complete=told)
+    )
     before = stage.work(ids[0]).epoch
     stage.run()
 
@@ -149,11 +160,16 @@ def test_a_running_work_that_its_caller_moves_into_the_epoch_is_not_asked() -> N
     """[WP-3]"""
     stage = Stage(takes_ms=5_000)
     work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=True)
-    stage.table.plan(updates(WorkRef, "cancel_requested"), first(lambda: move_into_epoch(stage, work_id)))
+    stage.table.plan(
+        updates(WorkRef, "cancel_requested"), first(lambda: move_into_epoch(stage, work_id))
+    )
     stage.after(1_000, lambda: stage.pool().cancel_all(None))
     stage.run()
 
-    assert (stage.work(work_id).outcome, stage.work(work_id).cancel_requested) == (Outcome.SUCCESS, False)
+    assert (stage.work(work_id).outcome, stage.work(work_id).cancel_requested) == (
+        Outcome.SUCCESS,
+        False,
+    )
 
 
 def test_a_work_that_started_before_its_caller_was_told_is_moved_as_well() -> None:
@@ -166,7 +182,7 @@ def test_a_work_that_started_before_its_caller_was_told_is_moved_as_well() -> No
         stage.run(300)
         stage.pool().cancel_all(None)
 
-    stage.table.plan(puts(Work), then(start_and_cancel_all))
+    stage.table.plan(puts(WorkItem), then(start_and_cancel_all))
     acknowledged = stage.pool().enqueue_action(None, TARGET, {}, retry=True)
     state = stage.work(acknowledged).state
     stage.run()
@@ -200,7 +216,9 @@ def test_asking_again_after_no_answer_cancels_all(fault: Fault, write: Match) ->
     stage.run(60_000)
 
     assert [stage.work(each).outcome for each in ids] == [Outcome.CANCELED] * 3
-    assert len([event for event in stage.telemetry.events if isinstance(event, CancelAllAsked)]) == 1
+    assert (
+        len([event for event in stage.telemetry.events if isinstance(event, CancelAllAsked)]) == 1
+    )
 
 
 def test_a_caller_that_died_on_the_way_leaves_the_rest_to_the_watchdog() -> None:
@@ -213,7 +231,9 @@ def test_a_caller_that_died_on_the_way_leaves_the_rest_to_the_watchdog() -> None
     stage.run(120_000, watchdog=True)
 
     assert stage.work(work_id).outcome is Outcome.CANCELED
-    assert [event.reason for event in stage.telemetry.events if isinstance(event, WatchdogActed)] == ["works to cancel, no loop"]
+    assert [
+        event.reason for event in stage.telemetry.events if isinstance(event, WatchdogActed)
+    ] == ["works to cancel, no loop"]
 
 
 def test_a_caller_that_died_before_the_config_has_canceled_nothing() -> None:
@@ -231,7 +251,9 @@ def test_a_caller_that_died_before_the_config_has_canceled_nothing() -> None:
 def test_a_loop_that_dies_while_it_drains_is_followed_by_one_that_ends_it() -> None:
     stage = Stage()
     pool = stage.pool()
-    ids = pool.enqueue_action_batch(None, TARGET, [{}] * (2 * limits.DRAIN_ROWS + 7), run_after=LATER)
+    ids = pool.enqueue_action_batch(
+        None, TARGET, [{}] * (2 * limits.DRAIN_ROWS + 7), run_after=LATER
+    )
     stage.run(60_000)
     pool.cancel_all(None)
     stage.kill_at(150)
@@ -276,9 +298,21 @@ def test_pointers_of_works_that_are_not_meant_stay() -> None:
     stage = Stage()
     moved = EpochMs(NOW + 600_000)
     stage.clock.at = NOW + 60_000
-    young, told = (a_work(id=an_id(NOW - 60_000, n), due_at=moved, enqueued_at=EpochMs(NOW + at)) for n, at in ((1, 120_000), (2, 0)))
-    stage.place(young, told, *(Pointer(pool=POOL, at=an_id(moved, n), work_id=work.id) for n, work in ((1, young), (2, told))))
-    stage.table.plan(updates(WorkRef, outcome=Outcome.CANCELED), first(lambda: move_into_epoch(stage, told.id)))
+    young, told = (
+        a_work(id=an_id(NOW - 60_000, n), due_at=moved, enqueued_at=EpochMs(NOW + at))
+        for n, at in ((1, 120_000), (2, 0))
+    )
+    stage.place(
+        young,
+        told,
+        *(
+            Pointer(pool=POOL, at=an_id(moved, n), work_id=work.id)
+            for n, work in ((1, young), (2, told))
+        ),
+    )
+    stage.table.plan(
+        updates(WorkRef, outcome=Outcome.CANCELED), first(lambda: move_into_epoch(stage, told.id))
+    )
     stage.pool().cancel_all(None)
     stage.run(60_000)
     waiting = {pointer.work_id for pointer in stage.pointers()}
@@ -312,11 +346,20 @@ def test_many_stragglers_are_canceled_a_part_at_a_time() -> None:
     stage.pool().cancel_all(None)
     stage.run(60_000)
     due = EpochMs(stage.clock.at + 30_000)
-    stage.place(*(a_work(id=an_id(due, n), pool=POOL, due_at=due, enqueued_at=EpochMs(NOW)) for n in range(2 * limits.DRAIN_ROWS + 50)))
+    stage.place(
+        *(
+            a_work(id=an_id(due, n), pool=POOL, due_at=due, enqueued_at=EpochMs(NOW))
+            for n in range(2 * limits.DRAIN_ROWS + 50)
+        )
+    )
     before = len(stage.telemetry.of(Drained))
     stage.run(180_000, watchdog=True)
 
-    assert [event.canceled for event in stage.telemetry.of(Drained)[before:]] == [limits.DRAIN_ROWS, limits.DRAIN_ROWS, 50]
+    assert [event.canceled for event in stage.telemetry.of(Drained)[before:]] == [
+        limits.DRAIN_ROWS,
+        limits.DRAIN_ROWS,
+        50,
+    ]
     assert {work.outcome for work in stage.works()} == {Outcome.CANCELED}
 
 
@@ -346,7 +389,10 @@ def test_two_at_a_time_agree() -> None:
     config = stage.table.memory.peek(ConfigRef(POOL))
     assert isinstance(config, Config)
     assert (config.epoch, stage.status().epoch, stage.ledger().epoch) == (2, 2, 2)
-    assert [stage.work(each).outcome for each in (work_id, between)] == [Outcome.CANCELED, Outcome.SUCCESS]
+    assert [stage.work(each).outcome for each in (work_id, between)] == [
+        Outcome.CANCELED,
+        Outcome.SUCCESS,
+    ]
 
 
 def test_a_second_one_by_a_clock_that_is_behind_calls_off_no_less() -> None:
@@ -372,7 +418,12 @@ def test_canceling_counts_as_progress(monkeypatch: pytest.MonkeyPatch, *, stragg
         pool.cancel_all(None)
         stage.run(60_000)
     due = EpochMs(stage.clock.at if straggling else stage.clock.at + 3_600_000)
-    stage.place(*(a_work(id=an_id(due, n), pool=POOL, due_at=due, enqueued_at=EpochMs(NOW)) for n in range(1, 201)))
+    stage.place(
+        *(
+            a_work(id=an_id(due, n), pool=POOL, due_at=due, enqueued_at=EpochMs(NOW))
+            for n in range(1, 201)
+        )
+    )
     if straggling:
         pool.configure(None, max_parallelism=3)
     else:
@@ -418,8 +469,8 @@ def test_a_second_copy_that_may_have_been_stored_is_named() -> None:
     """[WP-3] The first one was canceled before its caller heard of the epoch; nobody knows about the one that stands for it."""
     stage = Stage()
     pool = stage.pool()
-    stage.table.plan(puts(Work), then(lambda: cancel_all_and_drain(stage)))
-    stage.table.plan(puts(Work), lost_after)
+    stage.table.plan(puts(WorkItem), then(lambda: cancel_all_and_drain(stage)))
+    stage.table.plan(puts(WorkItem), lost_after)
 
     with pytest.raises(StoreUnavailable) as caught:
         pool.enqueue_action(None, TARGET, {})
@@ -433,7 +484,7 @@ def test_of_a_batch_every_second_copy_is_named() -> None:
     stage = Stage()
     pool = stage.pool()
     for fault in (then(lambda: None), then(lambda: cancel_all_and_drain(stage)), lost_after):
-        stage.table.plan(puts(Work), fault)
+        stage.table.plan(puts(WorkItem), fault)
 
     with pytest.raises(StoreUnavailable, match="cancel_all") as caught:
         pool.enqueue_action_batch(None, TARGET, [{"n": 1}, {"n": 2}])

@@ -12,20 +12,20 @@ from integration.stage import FAILED, NOT_DELIVERED, START_MS, SUCCESS, TARGET, 
 from pool_world import TABLE
 from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits
-from workpool_aws.core.complete import assignment_of
-from workpool_aws.flow.claim import ClaimUnanswered
+from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.flow.report.claim import ClaimUnanswered
 from workpool_aws.model.events import Completed, DuplicateRefused, ReportIgnored
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Done, LoopState
+from workpool_aws.model.loop import LoopState, Notice
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.work import Outcome, State, WorkItem
 
 CLAIM = updates(WorkRef, "claim", state=State.RUNNING)
 FINISH = updates(WorkRef, state=State.FINISHED)
 
 
-def running(stage: Stage, **changes: object) -> tuple[Work, Assignment]:
+def running(stage: Stage, **changes: object) -> tuple[WorkItem, Assignment]:
     work = a_running_work(**changes)
     stage.place(work)
     return work, assignment_of(work, TABLE)
@@ -40,10 +40,14 @@ def test_of_two_deliveries_one_claims_the_start() -> None:
     assert tokens[0] is not None
     assert tokens[1] is None
     assert stage.work(work.id).claim == tokens[0]
-    assert [event.reason for event in stage.telemetry.of(DuplicateRefused)] == ["another delivery claimed this start"]
+    assert [event.reason for event in stage.telemetry.of(DuplicateRefused)] == [
+        "another delivery claimed this start"
+    ]
 
 
-@pytest.mark.parametrize("changes", [{"starts": 2}, {"state": State.PENDING}, {"state": State.FINISHED}])
+@pytest.mark.parametrize(
+    "changes", [{"starts": 2}, {"state": State.PENDING}, {"state": State.FINISHED}]
+)
 def test_a_start_that_is_over_is_not_claimed(changes: dict[str, object]) -> None:
     """[WP-5] A late delivery."""
     stage = Stage()
@@ -191,7 +195,7 @@ def test_a_finish_without_its_report_is_reported_by_the_next(fault: Fault) -> No
     """[WP-21] The first reporter may have died between the two."""
     stage = Stage()
     work, a = running(stage, claimed=False)
-    stage.table.plan(puts(Done), fault)
+    stage.table.plan(puts(Notice), fault)
     with pytest.raises(StoreUnavailable):
         stage.complete(a, SUCCESS)
     stage.resting_as(LoopState.WAITING, saturated=True)
@@ -217,7 +221,7 @@ def test_a_finish_comes_before_its_report() -> None:
     stage = Stage()
     work, a = running(stage, claimed=False)
     states: list[State] = []
-    stage.table.plan(puts(Done), first(lambda: states.append(stage.work(work.id).state)))
+    stage.table.plan(puts(Notice), first(lambda: states.append(stage.work(work.id).state)))
     stage.complete(a, SUCCESS)
 
     assert states == [State.FINISHED]
@@ -235,17 +239,30 @@ def test_a_retry_is_one_step_for_work_pointer_and_report() -> None:
     (pointer,), (done,) = stage.pointers(), stage.dones()
 
     assert lost == (work, [], [])
-    assert (pointer.work_id, done.pointer, done.work_id, done.start) == (work.id, pointer.at, work.id, 1)
+    assert (pointer.work_id, done.pointer, done.work_id, done.start) == (
+        work.id,
+        pointer.at,
+        work.id,
+        1,
+    )
 
 
 def test_a_retry_forgets_who_ran_it() -> None:
     """[WP-5] The next start can be claimed again."""
     stage = Stage()
-    work, a = running(stage, claim="mine", retry=RetryPolicy(), undelivered=3, refused_since=EpochMs(NOW - 5))
+    work, a = running(
+        stage, claim="mine", retry=RetryPolicy(), undelivered=3, refused_since=EpochMs(NOW - 5)
+    )
     stage.complete(a, replace(FAILED, claim="mine"))
     after = stage.work(work.id)
 
-    assert (after.claim, after.deadline, after.started_by, after.undelivered, after.refused_since) == (None, None, None, 0, None)
+    assert (
+        after.claim,
+        after.deadline,
+        after.started_by,
+        after.undelivered,
+        after.refused_since,
+    ) == (None, None, None, 0, None)
 
 
 def test_a_claimed_work_whose_claimer_is_lost_fails_and_never_runs_again() -> None:
@@ -255,5 +272,8 @@ def test_a_claimed_work_whose_claimer_is_lost_fails_and_never_runs_again() -> No
     stage.aws.on_start = lambda a: stage.after(10, lambda: stage.claim(a))
     stage.run(10 * START_MS, watchdog=True)
 
-    assert (stage.work(work_id).outcome, stage.work(work_id).error_type) == (Outcome.FAILED, "no_report")
+    assert (stage.work(work_id).outcome, stage.work(work_id).error_type) == (
+        Outcome.FAILED,
+        "no_report",
+    )
     assert len(stage.aws.started) == 1

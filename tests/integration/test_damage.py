@@ -12,16 +12,25 @@ from builders import NOW, a_running_work, a_work, an_id
 from integration.stage import FAILED, POOL, TARGET, Stage, order
 from pool_world import TABLE
 from workpool_aws import RetryPolicy, StoreUnavailable, Workpool
-from workpool_aws.adapters.capacity import item_size
-from workpool_aws.adapters.codec import encode
-from workpool_aws.adapters.forms import Value
-from workpool_aws.adapters.schema import key_of
+from workpool_aws.adapters.items.capacity import item_size
+from workpool_aws.adapters.items.codec import encode
+from workpool_aws.adapters.items.forms import Value
+from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import LoopEnded, SetAside
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, Status
-from workpool_aws.model.refs import ConfigRef, DoneRef, LedgerRef, PointerRef, Ref, RegistrationRef, StatusRef, WorkRef
+from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, LoopStatus
+from workpool_aws.model.refs import (
+    ConfigRef,
+    LedgerRef,
+    NoticeRef,
+    PointerRef,
+    Ref,
+    RegistrationRef,
+    StatusRef,
+    WorkRef,
+)
 from workpool_aws.model.work import Pointer, State
 
 
@@ -58,19 +67,35 @@ UNWRITABLE: Mapping[str, Mapping[str, Value]] = {
 
 @pytest.mark.parametrize("state", ["pending", "running"])
 @pytest.mark.parametrize("change", UNWRITABLE.values(), ids=UNWRITABLE)
-def test_a_work_item_that_can_be_read_can_be_written_with_what_follows(change: Mapping[str, Value], state: str) -> None:
+def test_a_work_item_that_can_be_read_can_be_written_with_what_follows(
+    change: Mapping[str, Value], state: str
+) -> None:
     """[WP-12] Started, lost, and recovered: the loop of its pool never ends by it."""
     stage = Stage()
     retry = RetryPolicy(max_attempts=3, initial_backoff=timedelta(seconds=1))
     deadline = EpochMs(NOW + 10_000)
-    bad = a_work(id=an_id(NOW, 5), claimed=True) if state == "pending" else a_running_work(id=an_id(NOW, 5), retry=retry, deadline=deadline)
+    bad = (
+        a_work(id=an_id(NOW, 5), claimed=True)
+        if state == "pending"
+        else a_running_work(id=an_id(NOW, 5), retry=retry, deadline=deadline)
+    )
     item = encode(bad)
     full = {"zz": "x" * (limits.ITEM_BYTES_MAX - len("zz") - item_size(item))}
-    stage.table.memory.inject(str(item["pk"]), str(item["sk"]), {**item, **(full if change is FULL else change)})
-    stage.aws.on_start = lambda a: None if a.work_id == bad.id else stage.after(1_000, lambda: stage.complete(a))
+    stage.table.memory.inject(
+        str(item["pk"]), str(item["sk"]), {**item, **(full if change is FULL else change)}
+    )
+    stage.aws.on_start = lambda a: (
+        None if a.work_id == bad.id else stage.after(1_000, lambda: stage.complete(a))
+    )
     stage.place(
-        Ledger(pool=POOL, holder="gone", generation=1, version=1, entries={EntryKey(bad.id, 1): Entry(deadline, confirmed=True)}),
-        Status(pool=POOL, state=LoopState.RUNNING, generation=1, lease_until=NOW),
+        Ledger(
+            pool=POOL,
+            holder="gone",
+            generation=1,
+            version=1,
+            entries={EntryKey(bad.id, 1): Entry(deadline, confirmed=True)},
+        ),
+        LoopStatus(pool=POOL, state=LoopState.RUNNING, generation=1, lease_until=NOW),
     )
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.run(600_000, watchdog=True)
@@ -94,7 +119,7 @@ def test_a_damaged_report_hides_no_other() -> None:
     """[WP-12] [WP-21]"""
     stage = Stage()
     for n in range(3):
-        damage(stage, DoneRef(POOL, an_id(NOW + 500 + n, n + 1)))
+        damage(stage, NoticeRef(POOL, an_id(NOW + 500 + n, n + 1)))
     ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 3)
     stage.run(30_000)
 
@@ -123,7 +148,9 @@ def test_a_work_that_is_damaged_while_it_runs_frees_its_slot_after_its_deadline(
     """[WP-12] [WP-21]"""
     stage = Stage(takes_ms=None)
     bad, good = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
-    stage.aws.on_start = lambda a: stage.after(10, lambda: stage.complete(a)) if a.work_id == good else None
+    stage.aws.on_start = lambda a: (
+        stage.after(10, lambda: stage.complete(a)) if a.work_id == good else None
+    )
     stage.after(5_000, lambda: damage(stage, WorkRef(POOL, bad)))
     stage.run(watchdog=True)
 
@@ -131,7 +158,9 @@ def test_a_work_that_is_damaged_while_it_runs_frees_its_slot_after_its_deadline(
     assert stage.ledger().entries == {}
 
 
-@pytest.mark.parametrize("ref", [StatusRef("bad"), LedgerRef("bad"), ConfigRef("bad"), RegistrationRef("bad")])
+@pytest.mark.parametrize(
+    "ref", [StatusRef("bad"), LedgerRef("bad"), ConfigRef("bad"), RegistrationRef("bad")]
+)
 def test_a_pool_whose_own_items_are_damaged_hurts_no_other_pool(ref: Ref) -> None:
     """[WP-12] The watchdog and the loop go on with the rest of the table."""
     stage = Stage()
@@ -144,7 +173,9 @@ def test_a_pool_whose_own_items_are_damaged_hurts_no_other_pool(ref: Ref) -> Non
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(300_000, watchdog=True)
 
-    assert {stage.work(a.work_id).state for a in stage.aws.started if a.pool == POOL} == {State.FINISHED}
+    assert {stage.work(a.work_id).state for a in stage.aws.started if a.pool == POOL} == {
+        State.FINISHED
+    }
     assert len([a for a in stage.aws.started if a.pool == POOL]) == 1
 
 
@@ -155,19 +186,26 @@ def test_a_bad_function_hurts_no_other_work() -> None:
         raising = cloud.function(lambda _event, _: 1 / 0, name="raising")
         answering = cloud.function(lambda _event, _: {1, 2}, name="answering")
         good = cloud.function(lambda event, _: event["n"], name="good")
-        ids = [pool.enqueue_action(None, fn, {"n": 1}) for fn in (raising, "nobody", answering, good)]
+        ids = [
+            pool.enqueue_action(None, fn, {"n": 1}) for fn in (raising, "nobody", answering, good)
+        ]
         cloud.run_until_idle()
         kinds = [pool.status(None, work_id).outcome for work_id in ids]
 
         assert kinds == ["failed", "failed", "failed", "success"]
 
 
-def test_a_pointer_to_a_damaged_work_stays_for_who_repairs_it_and_one_to_a_work_that_is_gone_goes() -> None:
+def test_a_pointer_to_a_damaged_work_stays_for_who_repairs_it_and_one_to_a_work_that_is_gone_goes() -> (
+    None
+):
     """[WP-12]"""
     stage = Stage()
     damaged, gone = an_id(NOW - 500, 5), an_id(NOW - 400, 6)
     damage(stage, WorkRef(POOL, damaged))
-    kept, useless = (Pointer(pool=POOL, at=an_id(NOW - 50, n), work_id=work_id) for n, work_id in ((7, damaged), (8, gone)))
+    kept, useless = (
+        Pointer(pool=POOL, at=an_id(NOW - 50, n), work_id=work_id)
+        for n, work_id in ((7, damaged), (8, gone))
+    )
     stage.place(kept, useless)
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(10_000)

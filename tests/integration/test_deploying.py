@@ -9,15 +9,26 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW
-from integration.faults import Apply, Died, bumps, dies_before, first, lost_after, lost_before, puts, repeated, updates
+from integration.faults import (
+    Apply,
+    Died,
+    bumps,
+    dies_before,
+    first,
+    lost_after,
+    lost_before,
+    puts,
+    repeated,
+    updates,
+)
 from integration.stage import POOL, TARGET, Stage
 from pool_world import LOOP
-from workpool_aws.adapters.schema import key_of
+from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
-from workpool_aws.flow.deployment import would_record
-from workpool_aws.flow.watch import watch
+from workpool_aws.flow.watchdog.deployment import would_record
+from workpool_aws.flow.watchdog.watch import watch
 from workpool_aws.local import LocalCloud
-from workpool_aws.local.platform import Platform
+from workpool_aws.local.services.platform import Platform
 from workpool_aws.model.events import (
     BaseIgnored,
     DeploymentNotRecorded,
@@ -58,7 +69,11 @@ def known_to(stage: Stage) -> object:
 
 
 def told_in(item: object) -> object:
-    return replace(item, version=0, replaced=(), replaced_at=None) if isinstance(item, Deployment) else item
+    return (
+        replace(item, version=0, replaced=(), replaced_at=None)
+        if isinstance(item, Deployment)
+        else item
+    )
 
 
 def config_of(stage: Stage) -> Config:
@@ -72,7 +87,14 @@ def config_of(stage: Stage) -> Config:
     [
         None,
         deployed(3),
-        *(replace(DEPLOYED, **other) for other in ({"loop_arn": LOOP + "-old"}, {"acknowledging": ()}, {"schedule_group": "x"})),
+        *(
+            replace(DEPLOYED, **other)
+            for other in (
+                {"loop_arn": LOOP + "-old"},
+                {"acknowledging": ()},
+                {"schedule_group": "x"},
+            )
+        ),
     ],
 )
 def test_what_differs_is_written_once(known: Deployment | None) -> None:
@@ -103,7 +125,9 @@ def test_only_what_differs_is_foretold_to_be_written() -> None:
     stage = Stage()
     stage.place(DEPLOYED)
 
-    assert [would_record(stage.table, item, stage.clock.now()) for item in (DEPLOYED, deployed(3), None)] == [False, True, False]
+    assert [
+        would_record(stage.table, item, stage.clock.now()) for item in (DEPLOYED, deployed(3), None)
+    ] == [False, True, False]
 
 
 def test_a_damaged_item_is_written_anew() -> None:
@@ -174,8 +198,13 @@ def test_a_watchdog_that_died_before_a_limit_was_felt_is_followed_by_one_that_ma
     assert stage.ledger().version == version + 1
 
 
-@pytest.mark.parametrize(("base", "override", "in_force"), [(None, None, 3), (7, None, 3), (2, None, 3), (7, 5, 5), (7, 0, 0)])
-def test_a_deployed_limit_beats_the_programs_and_people_beat_both(base: int | None, override: int | None, in_force: int) -> None:
+@pytest.mark.parametrize(
+    ("base", "override", "in_force"),
+    [(None, None, 3), (7, None, 3), (2, None, 3), (7, 5, 5), (7, 0, 0)],
+)
+def test_a_deployed_limit_beats_the_programs_and_people_beat_both(
+    base: int | None, override: int | None, in_force: int
+) -> None:
     stage = Stage()
     if base is not None:
         stage.pool(max_parallelism=base).enqueue_action(None, TARGET, {})
@@ -185,7 +214,11 @@ def test_a_deployed_limit_beats_the_programs_and_people_beat_both(base: int | No
     stage.watch()
     shown = stage.pool().config(None)
 
-    assert (shown.max_parallelism, shown.base.max_parallelism, shown.base.by) == (in_force, 3, "deployment")
+    assert (shown.max_parallelism, shown.base.max_parallelism, shown.base.by) == (
+        in_force,
+        3,
+        "deployment",
+    )
     assert stage.pool().configure(None, reset=True).max_parallelism == 3
 
 
@@ -321,14 +354,23 @@ def test_two_deployments_of_one_table_do_not_take_turns_each_minute() -> None:
     assert isinstance(item, Deployment)
     assert (item.loop_arn, item.replaced, item.version) == (LOOP + "-other", (LOOP,), 3)
     assert len(stage.telemetry.of(DeploymentReplaced)) == 3
-    assert (len(stage.telemetry.of(LimitDeployed)), len(stage.telemetry.of(Kicked)) - loops) == (4, 3)
+    assert (len(stage.telemetry.of(LimitDeployed)), len(stage.telemetry.of(Kicked)) - loops) == (
+        4,
+        3,
+    )
 
 
 @pytest.mark.parametrize(("waited_ms", "replaced"), [(-1, 1), (0, 2)])
-def test_a_deployment_takes_its_place_back_after_the_hour_and_not_before(waited_ms: int, replaced: int) -> None:
+def test_a_deployment_takes_its_place_back_after_the_hour_and_not_before(
+    waited_ms: int, replaced: int
+) -> None:
     """[WP-23]"""
     stage = Stage()
-    for deployment, at in ((deployed(3), NOW), (other(5), NOW), (deployed(3), NOW + limits.DEPLOYMENT_TURN_MS + waited_ms)):
+    for deployment, at in (
+        (deployed(3), NOW),
+        (other(5), NOW),
+        (deployed(3), NOW + limits.DEPLOYMENT_TURN_MS + waited_ms),
+    ):
         stage.clock.pass_to(at)
         with_environment(stage, deployment)
         stage.watch()
@@ -345,7 +387,12 @@ def test_three_deployments_of_one_table_do_not_take_turns_each_minute_either() -
             stage.watch()
         stage.run(60_000)
 
-    assert [event.loop_arn[-1] for event in stage.telemetry.of(DeploymentReplaced)] == ["b", "c", "a", "b"]
+    assert [event.loop_arn[-1] for event in stage.telemetry.of(DeploymentReplaced)] == [
+        "b",
+        "c",
+        "a",
+        "b",
+    ]
 
 
 def test_a_deployment_that_changes_is_told_at_once_although_another_one_was_replaced() -> None:
@@ -359,7 +406,10 @@ def test_a_deployment_that_changes_is_told_at_once_although_another_one_was_repl
 
 def test_of_two_deployments_at_one_time_the_limits_of_the_one_in_the_item_are_in_force() -> None:
     stage = Stage()
-    ours, theirs = replace(stage.ports, deployed=deployed(3)), replace(stage.ports, deployed=other(5))
+    ours, theirs = (
+        replace(stage.ports, deployed=deployed(3)),
+        replace(stage.ports, deployed=other(5)),
+    )
     stage.table.plan(puts(Deployment), first(lambda: watch(theirs)))
     watch(ours)
     met = known_to(stage)
@@ -367,17 +417,25 @@ def test_of_two_deployments_at_one_time_the_limits_of_the_one_in_the_item_are_in
 
     assert (met, known_to(stage)) == (other(5), deployed(3))
     assert config_of(stage).limit == 3
-    assert [event.loop_arn for event in stage.telemetry.of(DeploymentRecorded)] == [other(5).loop_arn, LOOP]
+    assert [event.loop_arn for event in stage.telemetry.of(DeploymentRecorded)] == [
+        other(5).loop_arn,
+        LOOP,
+    ]
     assert len(stage.telemetry.of(DeploymentNotRecorded)) == 1
 
 
 @pytest.mark.parametrize("limit", [5, None])
-def test_a_deployment_that_is_overtaken_leaves_the_limits_that_the_item_names(limit: int | None) -> None:
+def test_a_deployment_that_is_overtaken_leaves_the_limits_that_the_item_names(
+    limit: int | None,
+) -> None:
     """Its own were written last, and neither of the two would look at them again for an hour."""
     stage = Stage()
     with_environment(stage, deployed(2))
     stage.watch()
-    ours, theirs = (replace(stage.ports, deployed=each) for each in (deployed(3), replace(deployed(limit), loop_arn=LOOP + "-other")))
+    ours, theirs = (
+        replace(stage.ports, deployed=each)
+        for each in (deployed(3), replace(deployed(limit), loop_arn=LOOP + "-other"))
+    )
     stage.table.plan(updates(ConfigRef), first(lambda: watch(theirs)))
     watch(ours)
     for ports in (theirs, ours):
@@ -387,8 +445,12 @@ def test_a_deployment_that_is_overtaken_leaves_the_limits_that_the_item_names(li
     assert config_of(stage).deployed_parallelism == limit
 
 
-@pytest.mark.parametrize(("apply", "told"), [(repeated, [DeploymentRecorded]), (lost_after, [DeploymentNotRecorded])])
-def test_a_write_whose_answer_was_lost_is_known_to_have_been_made(apply: Callable[[Apply], Written], told: list[type[Event]]) -> None:
+@pytest.mark.parametrize(
+    ("apply", "told"), [(repeated, [DeploymentRecorded]), (lost_after, [DeploymentNotRecorded])]
+)
+def test_a_write_whose_answer_was_lost_is_known_to_have_been_made(
+    apply: Callable[[Apply], Written], told: list[type[Event]]
+) -> None:
     stage = Stage()
     stage.place(deployed(4))
     with_environment(stage, deployed(3))
@@ -400,7 +462,9 @@ def test_a_write_whose_answer_was_lost_is_known_to_have_been_made(apply: Callabl
     assert isinstance(item, Deployment)
     assert (item.limits, item.version) == ((DeployedLimit(POOL, 3),), 1)
     of_the_item = (DeploymentRecorded, DeploymentNotRecorded, DeploymentReplaced)
-    assert [type(event) for event in stage.telemetry.events if isinstance(event, of_the_item)] == told
+    assert [
+        type(event) for event in stage.telemetry.events if isinstance(event, of_the_item)
+    ] == told
 
 
 def test_without_any_trace_of_the_loop_the_work_is_stored_and_the_watchdog_picks_it_up() -> None:
@@ -417,7 +481,9 @@ def test_without_any_trace_of_the_loop_the_work_is_stored_and_the_watchdog_picks
     stage.ports = whole
     stage.run(5_000)
 
-    assert [("WORKPOOL_LOOP_ARN" in event.error, "#deployment" in event.error) for event in told] == [(True, True)]
+    assert [
+        ("WORKPOOL_LOOP_ARN" in event.error, "#deployment" in event.error) for event in told
+    ] == [(True, True)]
     assert (stage.work(work_id).state, stage.work(later).state) == (State.FINISHED, State.FINISHED)
     assert stage.telemetry.of(KickFailed) == told
 
@@ -437,17 +503,26 @@ def test_a_clouds_watchdog_writes_the_item_anew_where_somebody_changed_it(engine
 
 
 @pytest.mark.parametrize("engine", ["memory", "moto"])
-def test_a_cloud_with_deployed_limits_comes_to_rest(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cloud_with_deployed_limits_comes_to_rest(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """[WP-22] Whatever the item said, and whatever was called off: one tick of the watchdog tells it, not one each minute."""
     bare = Platform.deployment.fget
     assert bare is not None
-    monkeypatch.setattr(Platform, "deployment", property(lambda platform: replace(bare(platform), limits=(DeployedLimit("email", 3),))))
+    monkeypatch.setattr(
+        Platform,
+        "deployment",
+        property(lambda platform: replace(bare(platform), limits=(DeployedLimit("email", 3),))),
+    )
     with LocalCloud(engine=engine) as cloud:
         pool = cloud.workpool("email", max_parallelism=4)
         fn = cloud.function(lambda _event, _context: None, name="work")
         store = cloud._engine_open.quiet(cloud.table)
         store.write(Put(Deployment(loop_arn="elsewhere")))
-        ids = [pool.enqueue_action(None, fn, {}, run_after=timedelta(hours=hours)) for hours in (0, 0, 1)]
+        ids = [
+            pool.enqueue_action(None, fn, {}, run_after=timedelta(hours=hours))
+            for hours in (0, 0, 1)
+        ]
         pool.cancel_all(None)
         cloud.run_until_idle(timedelta(days=2))
 
@@ -457,7 +532,9 @@ def test_a_cloud_with_deployed_limits_comes_to_rest(engine: str, monkeypatch: py
         assert pool.config(None).max_parallelism == 3
 
 
-@pytest.mark.parametrize(("listed", "state"), [(True, CallbackState.SENT), (False, CallbackState.DELIVERED)])
+@pytest.mark.parametrize(
+    ("listed", "state"), [(True, CallbackState.SENT), (False, CallbackState.DELIVERED)]
+)
 def test_a_listed_target_is_asked_to_acknowledge(listed: bool, state: CallbackState) -> None:
     """[WP-8]"""
     stage = Stage()

@@ -1,4 +1,4 @@
-"""What an enqueue meets where it thought nobody was: guards of `flow/enqueue.py`, each where nothing behind it would notice [WP-3]."""
+"""What an enqueue meets where it thought nobody was: guards of `flow/work/enqueue.py`, each where nothing behind it would notice [WP-3]."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from builders import NOW, a_work, an_id
 from integration.faults import Apply, lost_before, puts, then
 from integration.stage import POOL, TARGET, Stage
 from workpool_aws import StoreUnavailable
-from workpool_aws.flow.enqueue import enqueue
+from workpool_aws.flow.work.enqueue import enqueue
 from workpool_aws.model.events import Enqueued
 from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.loop import LoopState
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import Outcome, Pointer, State, Work
+from workpool_aws.model.work import Outcome, Pointer, State, WorkItem
 from workpool_aws.model.writes import Written
 
 WORK = a_work()
@@ -36,10 +36,16 @@ def late_and_repeated(stage: Stage, apply: Apply) -> Written:
 
 @pytest.mark.parametrize(
     "other",
-    [replace(WORK, enqueued_at=EpochMs(NOW - 1)), replace(WORK, target="another"), replace(WORK, args='{"n":1}')],
+    [
+        replace(WORK, enqueued_at=EpochMs(NOW - 1)),
+        replace(WORK, target="another"),
+        replace(WORK, args='{"n":1}'),
+    ],
     ids=["enqueued at another time", "for another function", "with other arguments"],
 )
-def test_a_work_of_somebody_else_under_the_same_id_is_not_taken_for_ones_own(stage: Stage, other: Work) -> None:
+def test_a_work_of_somebody_else_under_the_same_id_is_not_taken_for_ones_own(
+    stage: Stage, other: WorkItem
+) -> None:
     """[WP-3] Acknowledged, it would be lost."""
     stage.place(other)
 
@@ -56,11 +62,15 @@ def test_a_pointer_under_the_same_key_is_not_taken_for_ones_own(stage: Stage) ->
 
 
 @pytest.mark.parametrize("delay_ms", [0, 3_600_000])
-def test_a_work_whose_put_was_late_is_pointed_at_now_or_when_it_is_due(stage: Stage, delay_ms: int) -> None:
+def test_a_work_whose_put_was_late_is_pointed_at_now_or_when_it_is_due(
+    stage: Stage, delay_ms: int
+) -> None:
     """[WP-3] Not before it is due: a loop would meet it, and leave it."""
-    stage.table.plan(puts(Work), lambda apply: late_and_repeated(stage, apply))
+    stage.table.plan(puts(WorkItem), lambda apply: late_and_repeated(stage, apply))
 
-    work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(milliseconds=delay_ms))
+    work_id = stage.pool().enqueue_action(
+        None, TARGET, {}, run_after=timedelta(milliseconds=delay_ms)
+    )
 
     assert [time_of(pointer.at) for pointer in stage.pointers()] == [NOW + max(LATE_MS, delay_ms)]
     assert [event.work_id for event in stage.telemetry.of(Enqueued)] == [work_id]
@@ -68,7 +78,7 @@ def test_a_work_whose_put_was_late_is_pointed_at_now_or_when_it_is_due(stage: St
 
 def test_a_work_that_cannot_be_pointed_at_is_not_acknowledged(stage: Stage) -> None:
     """[WP-3] It may lie out of the loop's sight."""
-    stage.table.plan(puts(Work), lambda apply: late_and_repeated(stage, apply))
+    stage.table.plan(puts(WorkItem), lambda apply: late_and_repeated(stage, apply))
     stage.table.plan(puts(Pointer), lost_before)
 
     with pytest.raises(StoreUnavailable) as met:
@@ -78,12 +88,14 @@ def test_a_work_that_cannot_be_pointed_at_is_not_acknowledged(stage: Stage) -> N
 
 
 @pytest.mark.parametrize("ended", [Outcome.SUCCESS, None], ids=["it ran", "it is gone"])
-def test_a_work_that_a_cancel_all_did_not_reach_is_not_stored_again(stage: Stage, ended: Outcome | None) -> None:
+def test_a_work_that_a_cancel_all_did_not_reach_is_not_stored_again(
+    stage: Stage, ended: Outcome | None
+) -> None:
     """[WP-5] It has run, and what ran is not run once more for the epoch that its caller had not heard of."""
     pool = stage.pool()
     pool.enqueue_action(None, TARGET, {}, run_after=timedelta(hours=1))
     stage.run(10_000)
-    stored: list[Work] = []
+    stored: list[WorkItem] = []
 
     def meanwhile() -> None:
         (work,) = (work for work in stage.works() if work.due_at == stage.clock.at)
@@ -94,11 +106,13 @@ def test_a_work_that_a_cancel_all_did_not_reach_is_not_stored_again(stage: Stage
             stage.place(replace(work, state=State.FINISHED, outcome=ended))
         stage.place(replace(stage.status(), epoch=stage.status().epoch + 1))
 
-    stage.table.plan(puts(Work), then(meanwhile))
+    stage.table.plan(puts(WorkItem), then(meanwhile))
     work_id = pool.enqueue_action(None, TARGET, {})
 
     assert work_id == stored[0].id
-    assert [work.id for work in stage.works() if work.due_at == stage.clock.at] == ([work_id] if ended else [])
+    assert [work.id for work in stage.works() if work.due_at == stage.clock.at] == (
+        [work_id] if ended else []
+    )
 
 
 def test_nothing_to_enqueue_asks_nobody(stage: Stage) -> None:
@@ -109,7 +123,7 @@ def test_nothing_to_enqueue_asks_nobody(stage: Stage) -> None:
 def test_what_was_not_stored_kicks_nobody(stage: Stage) -> None:
     """[WP-23]"""
     stage.resting_as(LoopState.IDLE)
-    stage.table.plan(puts(Work), lost_before, times=2)
+    stage.table.plan(puts(WorkItem), lost_before, times=2)
 
     with pytest.raises(StoreUnavailable, match="no work could be stored"):
         enqueue(stage.ports, [WORK, a_work(id=an_id(NOW, 2))])
@@ -119,7 +133,7 @@ def test_what_was_not_stored_kicks_nobody(stage: Stage) -> None:
 def test_what_was_stored_beside_a_failure_is_known_to_the_loop(stage: Stage) -> None:
     """[WP-24] Its caller is told of all: it is stored, and must run."""
     stage.resting_as(LoopState.IDLE)
-    stage.table.plan(puts(Work), lost_before)
+    stage.table.plan(puts(WorkItem), lost_before)
 
     with pytest.raises(StoreUnavailable, match="1 of 2 works"):
         enqueue(stage.ports, [WORK, a_work(id=an_id(NOW, 2))])

@@ -51,7 +51,10 @@ def test_a_handler_that_fails_is_called_again_soon_and_less_and_less_often() -> 
 
         assert pool.status(None, work_id).callback == "delivered"
         assert len(cloud.invocations(cloud.completion_arn)) == 1 + handler.fails
-    waits = [later - earlier for earlier, later in zip(handler.told_at, handler.told_at[1:], strict=False)]
+    waits = [
+        later - earlier
+        for earlier, later in zip(handler.told_at, handler.told_at[1:], strict=False)
+    ]
     assert waits == pytest.approx([1, 1, 2, 4], abs=0.7)
     assert [(fact.target.rpartition(":function:")[2], fact.error) for fact in facts] == [
         ("ended:$LATEST", "its handler failed: RetriesExhausted: ConnectionError")
@@ -63,7 +66,9 @@ def test_a_handler_that_always_fails_is_given_up_after_as_many_tries_as_one_that
     handler = Handler(fails=100)
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool("email")
-        work_id = pool.enqueue_action(None, cloud.function(double), {"n": 1}, on_complete=handler.into(cloud))
+        work_id = pool.enqueue_action(
+            None, cloud.function(double), {"n": 1}, on_complete=handler.into(cloud)
+        )
         cloud.run_until_idle(timeout=timedelta(hours=3))
         after = len(handler.told_at)
         cloud.run_until_idle(timeout=timedelta(hours=3))
@@ -74,9 +79,14 @@ def test_a_handler_that_always_fails_is_given_up_after_as_many_tries_as_one_that
 
 
 @pytest.mark.parametrize("table", ["workpool-local", None])
-def test_a_record_of_ours_that_cannot_be_read_is_told_and_fails_the_function(table: str | None) -> None:
+def test_a_record_of_ours_that_cannot_be_read_is_told_and_fails_the_function(
+    table: str | None,
+) -> None:
     own = {**assignment_to_wire(an_assignment()), "version": 2, "table": table}
-    record = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": {"to": SECRET, "_workpool": own}}
+    record = {
+        "requestContext": {"condition": "RetriesExhausted"},
+        "requestPayload": {"to": SECRET, "_workpool": own},
+    }
     with LocalCloud(engine="memory") as cloud, use_ports(cloud._ports_of):
         with pytest.raises(completion.RecordUnreadable) as raised:
             completion.handler(json.loads(json.dumps(record)), None)
@@ -84,4 +94,6 @@ def test_a_record_of_ours_that_cannot_be_read_is_told_and_fails_the_function(tab
 
     assert an_id() in str(raised.value)
     assert SECRET not in f"{raised.value}{told}"
-    assert [(fact.pool, fact.work_id) for fact in told] == ([] if table is None else [("email", an_id())])
+    assert [(fact.pool, fact.work_id) for fact in told] == (
+        [] if table is None else [("email", an_id())]
+    )

@@ -12,13 +12,13 @@ from pool_world import TABLE
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire
 from workpool_aws.compose import use_ports
 from workpool_aws.core import limits
-from workpool_aws.core.complete import assignment_of
-from workpool_aws.flow.hold import take_hold
+from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.flow.loop.session import acquire_session
 from workpool_aws.handlers import completion
 from workpool_aws.model.events import ControlRepaired, LoopTook
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, LoopState, Registration
-from workpool_aws.model.messages import LoopOrder
+from workpool_aws.model.messages import LoopRequest
 from workpool_aws.model.refs import RegistrationRef, StatusRef
 from workpool_aws.model.work import State
 
@@ -80,7 +80,7 @@ def test_an_order_of_another_generation_changes_nothing_while_a_loop_runs(genera
 def test_an_order_of_a_pool_that_does_not_exist_makes_none(generation: int | None) -> None:
     """[WP-2] No status, no ledger, no row in the registry: none of three hundred such orders leaves a loop to run."""
     stage = Stage()
-    stage.serve(LoopOrder(table=TABLE, pool="nobody", generation=generation))
+    stage.serve(LoopRequest(table=TABLE, pool="nobody", generation=generation))
 
     assert stage.table.memory.peek(StatusRef("nobody")) is None
     assert stage.table.memory.peek(RegistrationRef("nobody")) is None
@@ -89,7 +89,9 @@ def test_an_order_of_a_pool_that_does_not_exist_makes_none(generation: int | Non
 
 @pytest.mark.parametrize("generation", [1_000_000, 999_999_999, limits.STORED_GENERATION_BELOW - 1])
 @pytest.mark.parametrize("healed_by", ["watchdog", "kick"])
-def test_what_a_forgery_left_in_the_ledger_is_healed_and_told_once(generation: int, healed_by: str) -> None:
+def test_what_a_forgery_left_in_the_ledger_is_healed_and_told_once(
+    generation: int, healed_by: str
+) -> None:
     """[WP-2] [WP-20] The generation goes back to the status's, and everything else of the ledger stays."""
     stage = Stage()
     at_rest(stage)
@@ -128,7 +130,7 @@ def test_a_forged_generation_is_taken_back_by_the_holder_of_the_statuss_one_only
     newer = replace(stage.ledger(), generation=5, holder="the next")
     stage.place(newer, replace(stage.status(), generation=5, state=LoopState.RUNNING))
 
-    assert take_hold(stage.ports, POOL, 4, lambda: LAMBDA_MS) is None
+    assert acquire_session(stage.ports, POOL, 4, lambda: LAMBDA_MS) is None
     assert stage.ledger() == newer
 
 
@@ -173,7 +175,14 @@ def test_a_record_of_a_pool_that_does_not_exist_makes_none(condition: str, callb
     """[WP-2] Whoever may invoke the completion function could have a loop for each name that it thinks of."""
     stage = Stage()
     start = assignment_to_wire(assignment_of(a_running_work(pool="bogus"), TABLE))
-    ticket = {"version": 1, "callback": True, "table": TABLE, "pool": "bogus", "work_id": start["work_id"], "retention_s": 1}
+    ticket = {
+        "version": 1,
+        "callback": True,
+        "table": TABLE,
+        "pool": "bogus",
+        "work_id": start["work_id"],
+        "retention_s": 1,
+    }
     record = {
         "requestContext": {"condition": condition, "functionArn": TARGET},
         "requestPayload": {WORKPOOL_KEY: ticket if callback else start},

@@ -1,4 +1,4 @@
-"""What a holder trusts and what it does not: guards of `flow/hold.py`, each where nothing behind it would notice [WP-2]."""
+"""What a holder trusts and what it does not: guards of `flow/loop/session.py`, each where nothing behind it would notice [WP-2]."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ import pytest
 from builders import NOW, an_id
 from integration.faults import Apply, first, puts, updates
 from integration.stage import LAMBDA_MS, POOL, TARGET, Stage
-from workpool_aws.adapters.schema import key_of
+from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.flow.hold import Fenced, Hold, TellsOnce, take_hold
+from workpool_aws.flow.loop.session import Fenced, LoopSession, TellsOnce, acquire_session
 from workpool_aws.model.events import ControlRepaired, LoopFenced, SetAside
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, Owed
+from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, PendingCallback
 from workpool_aws.model.refs import LedgerRef, Ref, StatusRef
 from workpool_aws.model.writes import Written
 
 GENERATION = 3
 RUNNING, UNSEEN, GONE = (EntryKey(an_id(NOW, n), 1) for n in (1, 2, 3))
-ENTRIES = {RUNNING: Entry(EpochMs(NOW + 60_000), confirmed=True), UNSEEN: Entry(EpochMs(NOW + 60_000))}
-OWED = (Owed(an_id(NOW, 4), EpochMs(NOW + 1_000)),)
+ENTRIES = {
+    RUNNING: Entry(EpochMs(NOW + 60_000), confirmed=True),
+    UNSEEN: Entry(EpochMs(NOW + 60_000)),
+}
+OWED = (PendingCallback(an_id(NOW, 4), EpochMs(NOW + 1_000)),)
 
 
 @pytest.fixture
@@ -33,8 +36,8 @@ def stage() -> Stage:
     return stage
 
 
-def held(stage: Stage, *, lives_ms: int = LAMBDA_MS) -> Hold:
-    hold = take_hold(stage.ports, POOL, GENERATION, lambda: lives_ms)
+def held(stage: Stage, *, lives_ms: int = LAMBDA_MS) -> LoopSession:
+    hold = acquire_session(stage.ports, POOL, GENERATION, lambda: lives_ms)
     assert hold is not None
     return hold
 
@@ -48,7 +51,7 @@ def set_aside(sort: str) -> SetAside:
     return SetAside(pool=POOL, partition="p", sort=sort, reason="damaged")
 
 
-def commit(hold: Hold) -> bool:
+def commit(hold: LoopSession) -> bool:
     return hold.commit({}, hold.ledger.shards, (), None, epoch=0)
 
 
@@ -56,13 +59,23 @@ def unanswered() -> None:
     raise StoreUnavailable("no answer")
 
 
-def test_a_damaged_item_is_told_once_and_so_many_are_enough(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_item_is_told_once_and_so_many_are_enough(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """[WP-12] A pass meets it four times a second: without this it would fill the log all night."""
     monkeypatch.setattr(limits, "SET_ASIDE_TOLD_MAX", 2)
     fenced = LoopFenced(pool=POOL, generation=1)
     damage_told = TellsOnce(stage.telemetry)
 
-    for fact in [set_aside("a"), set_aside("a"), fenced, set_aside("b"), fenced, set_aside("c"), set_aside("a")]:
+    for fact in [
+        set_aside("a"),
+        set_aside("a"),
+        fenced,
+        set_aside("b"),
+        fenced,
+        set_aside("c"),
+        set_aside("a"),
+    ]:
         damage_told.emit(fact)
 
     assert [fact.sort for fact in stage.telemetry.of(SetAside)] == ["a", "b"]
@@ -71,7 +84,9 @@ def test_a_damaged_item_is_told_once_and_so_many_are_enough(stage: Stage, monkey
 
 
 @pytest.mark.parametrize("look_fails", [False, True], ids=["at once", "by the next pass"])
-def test_a_commit_without_an_answer_is_looked_at_although_nothing_is_left_to_do(*, look_fails: bool) -> None:
+def test_a_commit_without_an_answer_is_looked_at_although_nothing_is_left_to_do(
+    *, look_fails: bool
+) -> None:
     """[WP-21] It went through, and what it was about is canceled: the next pass finds nothing to commit, and the slot would stay taken."""
     stage = Stage()
     pool = stage.pool()
@@ -95,13 +110,13 @@ def test_what_is_read_again_is_trusted_in_every_part(stage: Stage) -> None:
     """[WP-8] [WP-21] A commit without an answer may have gone through with callbacks that this loop knows nothing of yet."""
     hold = held(stage)
     stage.place(replace(stage.ledger(), entries=ENTRIES, callbacks=OWED, version=9))
-    hold.unsure = {RUNNING, GONE}
+    hold.unconfirmed = {RUNNING, GONE}
     hold.config_read_at = NOW
 
     hold.reload()
 
     assert (hold.ledger, hold.callbacks, hold.config_read_at) == (stage.ledger(), OWED, None)
-    assert hold.unsure == {RUNNING, UNSEEN}
+    assert hold.unconfirmed == {RUNNING, UNSEEN}
 
 
 def test_what_this_loop_has_sent_is_sure_although_its_entry_is_not_confirmed(stage: Stage) -> None:
@@ -111,7 +126,7 @@ def test_what_this_loop_has_sent_is_sure_although_its_entry_is_not_confirmed(sta
 
     hold.reload()
 
-    assert hold.unsure == set()
+    assert hold.unconfirmed == set()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +139,9 @@ def test_what_this_loop_has_sent_is_sure_although_its_entry_is_not_confirmed(sta
     ],
     ids=["gone", "another's", "another generation's", "damaged"],
 )
-def test_a_ledger_that_is_not_this_loops_stops_it(stage: Stage, happens: Callable[[Stage], object], error: type[Exception]) -> None:
+def test_a_ledger_that_is_not_this_loops_stops_it(
+    stage: Stage, happens: Callable[[Stage], object], error: type[Exception]
+) -> None:
     """[WP-2] A damaged one is said to be damaged: nobody else holds it, and people must look."""
     hold = held(stage)
     happens(stage)
@@ -143,7 +160,9 @@ def test_a_status_that_is_gone_fences_its_loop_off(stage: Stage) -> None:
         hold.write_status({"state": LoopState.IDLE}, expected=LoopState.RUNNING)
 
 
-def test_the_lease_is_renewed_when_less_than_half_of_it_is_left_and_then_not_again(stage: Stage) -> None:
+def test_the_lease_is_renewed_when_less_than_half_of_it_is_left_and_then_not_again(
+    stage: Stage,
+) -> None:
     """[WP-20] [WP-23] A write for each pass would be a bill."""
     hold = held(stage)
     half = EpochMs(hold.lease_until - limits.LEASE_RENEW_MS)
@@ -166,22 +185,31 @@ def test_the_next_generation_begins_as_a_new_holder_does(stage: Stage) -> None:
     """[WP-8] [WP-21]"""
     hold = held(stage)
     stage.place(replace(stage.ledger(), entries=ENTRIES, callbacks=OWED))
-    hold.unsure, hold.deep_read_at, hold.config_read_at = {GONE}, NOW, NOW
+    hold.unconfirmed, hold.deep_read_at, hold.config_read_at = {GONE}, NOW, NOW
 
     hold.next_generation()
 
     assert (hold.generation, stage.ledger().generation) == (GENERATION + 1, GENERATION + 1)
     assert (hold.ledger, hold.callbacks) == (stage.ledger(), OWED)
-    assert (hold.unsure, hold.deep_read_at, hold.config_read_at) == ({UNSEEN}, None, None)
+    assert (hold.unconfirmed, hold.deep_read_at, hold.config_read_at) == ({UNSEEN}, None, None)
 
 
 def test_a_new_holder_looks_at_what_was_not_confirmed_and_at_nothing_else(stage: Stage) -> None:
     """[WP-21]"""
-    stage.place(Ledger(pool=POOL, holder="the one before", generation=1, version=3, entries=ENTRIES, callbacks=OWED))
+    stage.place(
+        Ledger(
+            pool=POOL,
+            holder="the one before",
+            generation=1,
+            version=3,
+            entries=ENTRIES,
+            callbacks=OWED,
+        )
+    )
 
     hold = held(stage)
 
-    assert (hold.unsure, hold.callbacks) == ({UNSEEN}, OWED)
+    assert (hold.unconfirmed, hold.callbacks) == ({UNSEEN}, OWED)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +221,9 @@ def test_a_new_holder_looks_at_what_was_not_confirmed_and_at_nothing_else(stage:
     ],
     ids=["the longest Lambda", "a short one", "a very short one"],
 )
-def test_a_loop_hands_over_before_its_lambda_ends_and_after_half_of_it(stage: Stage, left_ms: int, life_ms: int) -> None:
+def test_a_loop_hands_over_before_its_lambda_ends_and_after_half_of_it(
+    stage: Stage, left_ms: int, life_ms: int
+) -> None:
     """[WP-20]"""
     assert held(stage, lives_ms=left_ms).ends_at == NOW + life_ms
 
@@ -203,16 +233,18 @@ def test_of_two_that_make_the_first_ledger_the_second_holds_nothing(stage: Stage
     other = Ledger(pool=POOL, holder="another", generation=GENERATION, version=1)
     stage.table.plan(puts(Ledger), first(lambda: stage.place(other)))
 
-    assert take_hold(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS) is None
+    assert acquire_session(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS) is None
     assert stage.ledger() == other
 
 
 def test_a_damaged_ledger_is_made_anew_by_its_next_holder(stage: Stage) -> None:
     """[WP-12] And the loop before, if it lives, commits nothing any more."""
     damage(stage, LedgerRef(POOL))
-    hold = take_hold(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS)
+    hold = acquire_session(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS)
 
     assert hold is not None
     assert stage.ledger() == hold.ledger
-    assert take_hold(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS) is None
-    assert [(fact.item, fact.pool) for fact in stage.telemetry.of(ControlRepaired)] == [("ledger", POOL)]
+    assert acquire_session(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS) is None
+    assert [(fact.item, fact.pool) for fact in stage.telemetry.of(ControlRepaired)] == [
+        ("ledger", POOL)
+    ]

@@ -8,10 +8,21 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW, a_running_work
-from integration.faults import Fault, dies_after, dies_before, first, lost_after, lost_before, puts, repeated, then, updates
+from integration.faults import (
+    Fault,
+    dies_after,
+    dies_before,
+    first,
+    lost_after,
+    lost_before,
+    puts,
+    repeated,
+    then,
+    updates,
+)
 from integration.stage import POOL, TARGET, Stage, order
-from workpool_aws.core.kick import KickReason
-from workpool_aws.flow.kick import kick
+from workpool_aws.core.pool.kick import KickReason
+from workpool_aws.flow.pool.kick import kick
 from workpool_aws.model.events import LoopEnded, LoopFenced, LoopRested
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState
@@ -256,7 +267,9 @@ def test_a_new_holder_keeps_the_slot_of_what_runs() -> None:
     stage = Stage(takes_ms=None)
     running = a_running_work(started_by="the loop before")
     entry = {EntryKey(running.id, 1): Entry(EpochMs(NOW + 60_000))}
-    stage.place(running, Ledger(pool=POOL, holder="the loop before", generation=1, version=3, entries=entry))
+    stage.place(
+        running, Ledger(pool=POOL, holder="the loop before", generation=1, version=3, entries=entry)
+    )
     waiting = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})
     stage.serve(order(2))
 
@@ -304,7 +317,9 @@ def test_the_loop_renews_its_lease_while_it_lives() -> None:
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 400)
     leases: list[bool] = []
     for second in range(1, 40):
-        stage.after(second * 1_000, lambda: leases.append(stage.status().lease_until > stage.clock.at))
+        stage.after(
+            second * 1_000, lambda: leases.append(stage.status().lease_until > stage.clock.at)
+        )
     stage.run(120_000, watchdog=True)
 
     assert set(leases) == {True}

@@ -12,18 +12,34 @@ from builders import NOW, a_running_work, an_id
 from integration.stage import POOL, TARGET, Stage
 from pool_world import TABLE
 from workpool_aws import Workpool
-from workpool_aws.adapters.capacity import item_size
-from workpool_aws.adapters.codec import encode
-from workpool_aws.adapters.schema import key_of
+from workpool_aws.adapters.items.capacity import item_size
+from workpool_aws.adapters.items.codec import encode
+from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
-from workpool_aws.flow.register import register
-from workpool_aws.flow.survey import survey
-from workpool_aws.flow.turns import in_turn
-from workpool_aws.flow.watch import watch
+from workpool_aws.flow.watchdog.register import register
+from workpool_aws.flow.watchdog.survey import survey
+from workpool_aws.flow.watchdog.turns import in_turn
+from workpool_aws.flow.watchdog.watch import watch
 from workpool_aws.model.events import ControlRepaired, KickFailed, LoopTook, SetAside, WatchdogActed
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Entry, EntryKey, LoopState, Owed, Registration, Status, Tally
-from workpool_aws.model.refs import ConfigRef, LedgerRef, Page, Ref, RegistrationRef, Span, StatusRef
+from workpool_aws.model.loop import (
+    Entry,
+    EntryKey,
+    LoopState,
+    LoopStatus,
+    MinuteTally,
+    PendingCallback,
+    Registration,
+)
+from workpool_aws.model.refs import (
+    ConfigRef,
+    KeyRange,
+    LedgerRef,
+    Ref,
+    RegistrationRef,
+    RowPage,
+    StatusRef,
+)
 from workpool_aws.model.work import CallbackState, Outcome, State
 
 HOUR = 3_600_000
@@ -56,7 +72,9 @@ LEDGERS: list[Mapping[str, object]] = [
 
 def inject(stage: Stage, ref: Ref, item: Mapping[str, object]) -> None:
     key = key_of(ref)
-    stage.table.memory.inject(key.pk, key.sk, {name: value for name, value in item.items() if name not in {"pk", "sk"}})
+    stage.table.memory.inject(
+        key.pk, key.sk, {name: value for name, value in item.items() if name not in {"pk", "sk"}}
+    )
 
 
 def swollen(item: Mapping[str, object]) -> dict[str, object]:
@@ -91,7 +109,9 @@ def test_a_damaged_ledger_is_made_anew_with_all_that_runs(change: Mapping[str, o
     stage = Stage()
     stage.pool(max_parallelism=2).enqueue_action(None, TARGET, {})
     stage.run(60_000)
-    running = a_running_work(id=an_id(stage.clock.at, 5), deadline=EpochMs(stage.clock.at + 600_000))
+    running = a_running_work(
+        id=an_id(stage.clock.at, 5), deadline=EpochMs(stage.clock.at + 600_000)
+    )
     owing = a_running_work(
         id=an_id(stage.clock.at, 6),
         state=State.FINISHED,
@@ -105,7 +125,7 @@ def test_a_damaged_ledger_is_made_anew_with_all_that_runs(change: Mapping[str, o
     whole = replace(
         stage.ledger(),
         entries={EntryKey(running.id, 1): Entry(EpochMs(stage.clock.at + 600_000), confirmed=True)},
-        callbacks=(Owed(owing.id, EpochMs(stage.clock.at)),),
+        callbacks=(PendingCallback(owing.id, EpochMs(stage.clock.at)),),
     )
     inject(stage, LedgerRef(POOL), {**encode(whole), **change})
     ids = stage.pool().enqueue_action_batch(None, TARGET, [{}] * 3)
@@ -137,7 +157,7 @@ def test_a_minute_of_counts_that_never_ends_is_dropped() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
-    ahead = Tally(since=EpochMs(stage.clock.at + 120_000), failed=7)
+    ahead = MinuteTally(since=EpochMs(stage.clock.at + 120_000), failed=7)
     inject(stage, LedgerRef(POOL), encode(replace(stage.ledger(), tally=ahead)))
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
@@ -153,7 +173,11 @@ def test_a_control_item_as_large_as_an_item_can_be_is_written_anew(ref: Ref) -> 
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
-    inject(stage, ref, swollen(encode(stage.status() if isinstance(ref, StatusRef) else stage.ledger())))
+    inject(
+        stage,
+        ref,
+        swollen(encode(stage.status() if isinstance(ref, StatusRef) else stage.ledger())),
+    )
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
 
@@ -170,11 +194,16 @@ def test_a_damaged_ledger_of_a_resting_pool_is_made_anew_by_the_next_tick() -> N
     stage.run(10_000)
 
     assert stage.ledger().generation == 2
-    assert [event.reason for event in stage.telemetry.of(WatchdogActed)] == ["the ledger cannot be read"]
+    assert [event.reason for event in stage.telemetry.of(WatchdogActed)] == [
+        "the ledger cannot be read"
+    ]
 
 
 def test_a_pool_whose_config_is_damaged_starts_nothing_and_spins_nowhere() -> None:
-    """[WP-13] It may have said pause. Told of once an hour by the watchdog, and repaired by whoever configures the pool."""
+    """[WP-13] It may have said pause.
+
+    Told of once an hour by the watchdog, and repaired by whoever configures the pool.
+    """
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
@@ -215,7 +244,10 @@ def test_damage_that_stays_is_told_by_the_watchdog_once_an_hour() -> None:
 
 def test_damage_that_stays_is_told_once_an_hour_by_the_other_parts_of_a_tick_too() -> None:
     stage = Stage()
-    stage.place(Status(pool=POOL, state=LoopState.WAITING, generation=1, lease_until=NOW), Registration(pool=POOL, registered_at=NOW))
+    stage.place(
+        LoopStatus(pool=POOL, state=LoopState.WAITING, generation=1, lease_until=NOW),
+        Registration(pool=POOL, registered_at=NOW),
+    )
     stage.table.memory.inject("#pools", "no pool's name", {"at": 1})
     inject(stage, ConfigRef(POOL), {"max": 10**9})
     for _ in range(60):
@@ -224,11 +256,17 @@ def test_damage_that_stays_is_told_once_an_hour_by_the_other_parts_of_a_tick_too
         survey(stage.ports)
 
     told = Counter(event.sort for event in stage.telemetry.of(SetAside))
-    assert told == {"no pool's name": 2, "config": 1}, "the registry is read by both, the config by the survey"
+    assert told == {"no pool's name": 2, "config": 1}, (
+        "the registry is read by both, the config by the survey"
+    )
 
 
-@pytest.mark.parametrize("error", [ValueError("sk-stored-4111"), ZeroDivisionError(), KeyError("x"), RecursionError()])
-def test_whatever_a_pool_raises_the_watchdog_goes_on_to_the_next(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [ValueError("sk-stored-4111"), ZeroDivisionError(), KeyError("x"), RecursionError()]
+)
+def test_whatever_a_pool_raises_the_watchdog_goes_on_to_the_next(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """[WP-12] It is told of which pool, and where; but the text of such an error may quote what users stored."""
     stage = Stage()
     for name in ("aardvark", "zebra"):
@@ -249,7 +287,9 @@ def test_whatever_a_pool_raises_the_watchdog_goes_on_to_the_next(error: Exceptio
     assert [each.pool for each in stage.aws.loops] == ["zebra"]
     told = stage.telemetry.of(KickFailed)
     assert {event.pool for event in told} == {"aardvark"}
-    assert all(event.error.startswith(f"{type(error).__name__} in failing, line ") for event in told)
+    assert all(
+        event.error.startswith(f"{type(error).__name__} in failing, line ") for event in told
+    )
     assert "4111" not in str(told)
 
 
@@ -262,12 +302,12 @@ def test_a_slow_pool_takes_its_share_of_a_tick_and_no_more(monkeypatch: pytest.M
     stage.clock.at += 60_000
     query, get, slow = stage.table.query, stage.table.get, list[object]()
 
-    def note(asked: Ref | Span) -> None:
+    def note(asked: Ref | KeyRange) -> None:
         if asked != RegistrationRef("aardvark") and getattr(asked, "pool", "") == "aardvark":
             slow.append(asked)
             stage.clock.at += 4_000
 
-    def slow_query(span: Span) -> Page:
+    def slow_query(span: KeyRange) -> RowPage:
         note(span)
         return query(span)
 
@@ -278,7 +318,7 @@ def test_a_slow_pool_takes_its_share_of_a_tick_and_no_more(monkeypatch: pytest.M
     monkeypatch.setattr(stage.table, "query", slow_query)
     monkeypatch.setattr(stage.table, "get", slow_get)
     stage.resting_as(LoopState.IDLE)
-    stage.place(Status(pool="aardvark", state=LoopState.IDLE, generation=1, lease_until=NOW))
+    stage.place(LoopStatus(pool="aardvark", state=LoopState.IDLE, generation=1, lease_until=NOW))
     watch(stage.ports)
 
     assert "zebra" in [each.pool for each in stage.aws.loops]
@@ -291,7 +331,9 @@ def test_every_pool_comes_first_in_some_tick_before_long() -> None:
     def waits(pools: Sequence[str]) -> int:
         seen, tick = set[str](), 0
         while seen != set(pools) and tick < 100:
-            seen |= set(in_turn(pools, EpochMs(NOW + tick * limits.WATCHDOG_MS))[: max(1, len(pools) // 10)])
+            seen |= set(
+                in_turn(pools, EpochMs(NOW + tick * limits.WATCHDOG_MS))[: max(1, len(pools) // 10)]
+            )
             tick += 1
         return tick
 

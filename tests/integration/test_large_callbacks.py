@@ -30,13 +30,19 @@ def table_of(cloud: LocalCloud) -> Store:
 
 def expiries_of(cloud: LocalCloud, work_id: str) -> dict[Part, int | None]:
     """The time to live of the first chunk of each part that has one."""
-    found = {part: table_of(cloud).get(ChunkRef("default", WorkId(work_id), part, 0)) for part in Part}
+    found = {
+        part: table_of(cloud).get(ChunkRef("default", WorkId(work_id), part, 0)) for part in Part
+    }
     return {part: chunk.expires_at for part, chunk in found.items() if isinstance(chunk, Chunk)}
 
 
 @pytest.mark.parametrize("decorated", [True, False], ids=["decorated", "undecorated"])
-@pytest.mark.parametrize(("context", "result"), [(5_000, 17_000), (400_000, 500_000), (900_000, 10), (10, 900_000)])
-def test_context_and_result_arrive_whole_and_expire_with_their_work(cloud: LocalCloud, decorated: bool, context: int, result: int) -> None:
+@pytest.mark.parametrize(
+    ("context", "result"), [(5_000, 17_000), (400_000, 500_000), (900_000, 10), (10, 900_000)]
+)
+def test_context_and_result_arrive_whole_and_expire_with_their_work(
+    cloud: LocalCloud, decorated: bool, context: int, result: int
+) -> None:
     """[WP-8, WP-10]"""
     pool = cloud.workpool()
     told: list[tuple[object, object]] = []
@@ -51,7 +57,9 @@ def test_context_and_result_arrive_whole_and_expire_with_their_work(cloud: Local
     target = cloud.function(ended if decorated else plain, name="ended")
     fn = cloud.function(pool.action(lambda text: "r" * result), name="make")
 
-    work_id = pool.enqueue_action(None, fn, {"text": "a" * 5_000}, on_complete=target, context="c" * context)
+    work_id = pool.enqueue_action(
+        None, fn, {"text": "a" * 5_000}, on_complete=target, context="c" * context
+    )
     cloud.run_until_idle()
 
     assert told == [("c" * context, "r" * result)]
@@ -80,7 +88,9 @@ def test_an_outcome_that_is_not_told_lets_the_context_expire(cloud: LocalCloud) 
     target = cloud.function(lambda event, _: None, name="ended")
     fn = cloud.function(pool.action(lambda: "r" * 20_000), name="make")
 
-    work_id = pool.enqueue_action(None, fn, {}, on_complete=target, context="c" * 5_000, on_complete_exclude=["success"])
+    work_id = pool.enqueue_action(
+        None, fn, {}, on_complete=target, context="c" * 5_000, on_complete_exclude=["success"]
+    )
     cloud.run_until_idle()
 
     assert pool.status(None, work_id).callback is None
@@ -92,7 +102,9 @@ TOO_LARGE = [("ended", 500_000), (QUEUE, 500_000), (TOPIC, 100_000)]
 
 
 @pytest.mark.parametrize(("target", "context"), TOO_LARGE, ids=["function", "queue", "topic"])
-def test_what_is_too_large_for_its_target_is_a_dead_callback_and_harms_nobody(cloud: LocalCloud, target: str, context: int) -> None:
+def test_what_is_too_large_for_its_target_is_a_dead_callback_and_harms_nobody(
+    cloud: LocalCloud, target: str, context: int
+) -> None:
     """[WP-8, WP-10, WP-12] Known to be hopeless at once, and kept for people."""
     pool = cloud.workpool()
     cloud.function(lambda event, _: None, name="ended")
@@ -102,7 +114,10 @@ def test_what_is_too_large_for_its_target_is_a_dead_callback_and_harms_nobody(cl
     small = pool.enqueue_action(None, fn, {"n": 10}, on_complete=target, context="c")
     cloud.run_until_idle()
 
-    assert [pool.status(None, work_id).callback for work_id in (large, small)] == ["dead", "delivered"]
+    assert [pool.status(None, work_id).callback for work_id in (large, small)] == [
+        "dead",
+        "delivered",
+    ]
     assert pool.result(None, large).return_value == "r" * 600_000
     assert expiries_of(cloud, large) == {Part.CONTEXT: None, Part.RESULT: None}
 
@@ -118,4 +133,8 @@ def test_a_context_that_somebody_removed_is_a_dead_callback(cloud: LocalCloud) -
     table_of(cloud).delete(ChunkRef("default", work_id, Part.CONTEXT, 1))
     cloud.run_until_idle()
 
-    assert (told, pool.status(None, work_id).callback, pool.result(None, work_id).return_value) == ([], "dead", 1)
+    assert (told, pool.status(None, work_id).callback, pool.result(None, work_id).return_value) == (
+        [],
+        "dead",
+        1,
+    )

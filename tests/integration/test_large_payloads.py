@@ -51,14 +51,18 @@ def test_arguments_of_any_size_arrive_whole(cloud: LocalCloud, decorated: bool) 
         seen.append(text)
         return len(text)
 
-    fn = cloud.function(pool.action(note) if decorated else lambda event, _: note(event["text"]), name="note")
+    fn = cloud.function(
+        pool.action(note) if decorated else lambda event, _: note(event["text"]), name="note"
+    )
     texts = [f"{size}" + "é" * (size // 2 - 8) for size in SIZES]
 
     ids = pool.enqueue_action_batch(None, fn, [{"text": text} for text in texts])
     cloud.run_until_idle()
 
     assert sorted(seen) == sorted(texts)
-    assert [pool.result(None, work_id).return_value for work_id in ids] == [len(text) for text in texts]
+    assert [pool.result(None, work_id).return_value for work_id in ids] == [
+        len(text) for text in texts
+    ]
 
 
 def test_results_of_any_size_come_back_whole(cloud: LocalCloud) -> None:
@@ -127,18 +131,29 @@ def test_chunks_expire_with_their_work_and_not_before(cloud: LocalCloud) -> None
             raise ConnectionError
         return text
 
-    work_id = pool.enqueue_action(None, cloud.function(flaky), {"text": "x" * 20_000}, retry=True, run_after=timedelta(days=30))
+    work_id = pool.enqueue_action(
+        None,
+        cloud.function(flaky),
+        {"text": "x" * 20_000},
+        retry=True,
+        run_after=timedelta(days=30),
+    )
     seen.append(chunk_of(cloud, work_id, Part.ARGS).expires_at)
     cloud.run_until_idle(timeout=timedelta(days=31))
 
     finished_at = pool.status(None, work_id).finished_at
     expires_at = int((finished_at + timedelta(hours=2)).timestamp())
     assert seen == [None, None, None]
-    assert [chunk_of(cloud, work_id, part).expires_at for part in (Part.ARGS, Part.RESULT)] == [expires_at, expires_at]
+    assert [chunk_of(cloud, work_id, part).expires_at for part in (Part.ARGS, Part.RESULT)] == [
+        expires_at,
+        expires_at,
+    ]
 
 
 @pytest.mark.parametrize("status_ttl", [timedelta(hours=1), None], ids=["an hour", "for ever"])
-def test_a_canceled_work_lets_its_arguments_expire(cloud: LocalCloud, status_ttl: timedelta | None) -> None:
+def test_a_canceled_work_lets_its_arguments_expire(
+    cloud: LocalCloud, status_ttl: timedelta | None
+) -> None:
     pool = cloud.workpool(status_ttl=status_ttl)
     fn = cloud.function(pool.action(echo))
     work_id = pool.enqueue_action(None, fn, {"text": "x" * 500_000}, run_after=timedelta(days=1))
@@ -147,16 +162,24 @@ def test_a_canceled_work_lets_its_arguments_expire(cloud: LocalCloud, status_ttl
 
     expires_at = None if status_ttl is None else int((cloud.now + status_ttl).timestamp())
     assert answer == "canceled"
-    assert [chunk_of(cloud, work_id, Part.ARGS, number).expires_at for number in range(2)] == [expires_at] * 2
+    assert [chunk_of(cloud, work_id, Part.ARGS, number).expires_at for number in range(2)] == [
+        expires_at
+    ] * 2
 
 
 @pytest.mark.parametrize("claimed", [True, False], ids=["claimed", "retriable"])
-def test_arguments_that_somebody_removed_fail_their_own_work_only(cloud: LocalCloud, claimed: bool) -> None:
+def test_arguments_that_somebody_removed_fail_their_own_work_only(
+    cloud: LocalCloud, claimed: bool
+) -> None:
     """[WP-12] At once and for good, with an error that says what is wrong; the work and what is left of it expire as ever."""
     pool = cloud.workpool(max_parallelism=2)
     fn = cloud.function(pool.action(echo))
     bad, good = pool.enqueue_action_batch(
-        None, fn, [{"text": "b" * 900_000}, {"text": "g" * 900_000}], retry=not claimed, run_after=timedelta(minutes=5)
+        None,
+        fn,
+        [{"text": "b" * 900_000}, {"text": "g" * 900_000}],
+        retry=not claimed,
+        run_after=timedelta(minutes=5),
     )
     table_of(cloud).delete(ChunkRef("default", bad, Part.ARGS, 1))
 
@@ -166,7 +189,11 @@ def test_arguments_that_somebody_removed_fail_their_own_work_only(cloud: LocalCl
     assert (result.kind, result.error_type) == ("failed", "payload_missing")
     assert pool.result(None, good).return_value == "g" * 900_000
     assert len(cloud.invocations(fn)) == 1
-    assert [chunk_of(cloud, bad, Part.ARGS, number) is None for number in range(3)] == [False, True, False]
+    assert [chunk_of(cloud, bad, Part.ARGS, number) is None for number in range(3)] == [
+        False,
+        True,
+        False,
+    ]
     assert chunk_of(cloud, bad, Part.ARGS, 2).expires_at is not None
 
 
@@ -220,13 +247,20 @@ def test_a_canceled_attempt_takes_its_arguments_along(cloud: LocalCloud) -> None
 def test_an_undecorated_function_whose_record_is_too_large_is_recovered(memory: LocalCloud) -> None:
     """A destination record holds request and response: above 1 MB Lambda drops it, and the start ends as one that never reported."""
     pool = memory.workpool()
-    fn = memory.function(lambda event, _: event["text"], name="plain", timeout=timedelta(seconds=10))
+    fn = memory.function(
+        lambda event, _: event["text"], name="plain", timeout=timedelta(seconds=10)
+    )
     fits = pool.enqueue_action(None, fn, {"text": "x" * 500_000})
     too_large = pool.enqueue_action(None, fn, {"text": "x" * 600_000})
-    again = pool.enqueue_action(None, fn, {"text": "x" * 600_000}, retry=RetryPolicy(max_attempts=2))
+    again = pool.enqueue_action(
+        None, fn, {"text": "x" * 600_000}, retry=RetryPolicy(max_attempts=2)
+    )
 
     memory.run_until_idle()
 
     assert pool.result(None, fits).kind == "success"
-    assert [pool.result(None, one).error_type for one in (too_large, again)] == ["no_report", "no_report"]
+    assert [pool.result(None, one).error_type for one in (too_large, again)] == [
+        "no_report",
+        "no_report",
+    ]
     assert len(memory.invocations(fn)) == 4

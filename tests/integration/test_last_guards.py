@@ -13,18 +13,20 @@ from integration.faults import Apply, puts, then, updates
 from integration.stage import NOT_DELIVERED, POOL, TARGET, Stage
 from workpool_aws.core import limits
 from workpool_aws.core.callback import newly_owed, record_of_cancel
-from workpool_aws.core.complete import assignment_of
-from workpool_aws.flow.start import StartOrder, begin
+from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.flow.loop.start import PlannedStart, begin
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Config, EntryKey, LoopState
 from workpool_aws.model.refs import ConfigRef, RegistrationRef, StatusRef, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, Work
+from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
 from workpool_aws.model.writes import Written
 from workpool_aws.ports import InvokeThrottled
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
 LATE_MS = 20_000
-FAILED = a_work(state=State.FINISHED, outcome=Outcome.FAILED, error_type="X", attempts_made=1, starts=1)
+FAILED = a_work(
+    state=State.FINISHED, outcome=Outcome.FAILED, error_type="X", attempts_made=1, starts=1
+)
 CANCELED = a_work(
     id=an_id(n=2),
     state=State.FINISHED,
@@ -55,7 +57,9 @@ def test_a_callback_that_is_owed_while_the_loop_goes_idle_is_sent(stage: Stage) 
     """[WP-8] [WP-24] Its canceller found a loop running, so nobody kicks."""
     stage.pool().enqueue_action(None, TARGET, {})
     record = record_of_cancel(CANCELED, now=EpochMs(NOW + 1_500), random_bits=5)
-    stage.table.plan(updates(StatusRef, state=LoopState.IDLE), then(lambda: stage.place(CANCELED, record)))
+    stage.table.plan(
+        updates(StatusRef, state=LoopState.IDLE), then(lambda: stage.place(CANCELED, record))
+    )
     stage.run(30_000)
 
     assert stage.work(CANCELED.id).callback is CallbackState.DELIVERED
@@ -65,7 +69,9 @@ def test_a_pending_callback_that_landed_behind_the_cursor_counts() -> None:
     """[WP-8] Each record that owes one is deleted once the ledger has it, so one that is seen is new wherever it lies."""
     record = record_of_cancel(CANCELED, now=NOW, random_bits=5)
 
-    found = newly_owed([record], {}, (), cursor=id_floor(EpochMs(NOW + 10_000)), room=9, now=EpochMs(NOW + 11_000))
+    found = newly_owed(
+        [record], {}, (), cursor=id_floor(EpochMs(NOW + 10_000)), room=9, now=EpochMs(NOW + 11_000)
+    )
 
     assert [owed.work_id for owed in found.callbacks] == [CANCELED.id]
 
@@ -77,12 +83,14 @@ def test_a_record_that_owes_a_callback_carries_no_time_to_live(stage: Stage) -> 
     stage.ports.messenger.refuses = InvokeThrottled()
     stage.complete(assignment_of(running, "jobs"))
 
-    assert [(done.callback, done.expires_at) for done in stage.dones()] == [(CallbackState.PENDING, None)]
+    assert [(done.callback, done.expires_at) for done in stage.dones()] == [
+        (CallbackState.PENDING, None)
+    ]
 
 
 def test_a_work_whose_put_was_late_and_repeated_is_pointed_at(stage: Stage) -> None:
     """[WP-3] The repetition says that the work is one's own, and not when it became visible."""
-    stage.table.plan(puts(Work), late(stage, repeated=True))
+    stage.table.plan(puts(WorkItem), late(stage, repeated=True))
 
     work_id = stage.pool().enqueue_action(None, TARGET, {})
 
@@ -93,7 +101,9 @@ def test_a_start_that_another_holder_made_is_not_sent_again(stage: Stage) -> Non
     """[WP-4] It is this very start, but by another's token."""
     stage.place(a_running_work(started_by="loop-2"))
 
-    begun = begin(stage.ports, "loop-1", "secret", StartOrder(EntryKey(an_id(), 1), a_work(), None))
+    begun = begin(
+        stage.ports, "loop-1", "secret", PlannedStart(EntryKey(an_id(), 1), a_work(), None)
+    )
 
     assert not begun.sent
     assert stage.aws.started == []
@@ -102,7 +112,7 @@ def test_a_start_that_another_holder_made_is_not_sent_again(stage: Stage) -> Non
 def test_a_redriven_work_whose_transaction_was_late_is_pointed_at(stage: Stage) -> None:
     """[WP-3]"""
     stage.place(FAILED)
-    stage.table.plan(puts(Work), late(stage, repeated=False))
+    stage.table.plan(puts(WorkItem), late(stage, repeated=False))
 
     new = stage.pool().redrive(None, FAILED.id)
 
@@ -134,7 +144,9 @@ def test_a_redrive_starts_a_resting_loop(stage: Stage) -> None:
 def test_a_cancel_that_owes_a_callback_starts_a_resting_loop(stage: Stage) -> None:
     """[WP-24] [WP-8]"""
     later = NOW + 3_600_000
-    work = a_work(id=an_id(later), due_at=later, on_complete=QUEUE, callback_for=(Outcome.CANCELED,))
+    work = a_work(
+        id=an_id(later), due_at=later, on_complete=QUEUE, callback_for=(Outcome.CANCELED,)
+    )
     stage.place(work)
     stage.resting_as(LoopState.WAITING, wake_at=later)
 
@@ -209,7 +221,12 @@ def test_a_cancel_all_by_a_slow_clock_takes_back_nothing_of_the_one_before(stage
 def test_a_pool_does_not_wait_for_works_that_are_over(stage: Stage) -> None:
     """[WP-22] More rows ahead than one pass looks through, all of them canceled."""
     far = NOW + 3_600_000
-    stage.place(*(a_work(id=an_id(far + n, n + 1), state=State.FINISHED) for n in range(2 * limits.LOOKAHEAD_ROWS_MAX)))
+    stage.place(
+        *(
+            a_work(id=an_id(far + n, n + 1), state=State.FINISHED)
+            for n in range(2 * limits.LOOKAHEAD_ROWS_MAX)
+        )
+    )
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
 

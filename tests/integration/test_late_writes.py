@@ -1,4 +1,7 @@
-"""Whatever was acknowledged is found, however late its writer was [WP-3]. No watchdog runs here: it would hide what the loop loses."""
+"""Whatever was acknowledged is found, however late its writer was [WP-3].
+
+No watchdog runs here: it would hide what the loop loses.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,25 @@ from integration.stage import FAILED, POOL, TARGET, Stage, order
 from pool_world import TABLE
 from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits
-from workpool_aws.core.choose import cursor_after
-from workpool_aws.core.complete import assignment_of
-from workpool_aws.core.settle import deep_low, done_cursor_after, settle
-from workpool_aws.flow.complete import complete
-from workpool_aws.flow.enqueue import enqueue
-from workpool_aws.flow.late import make_pointer, prove_in_time
+from workpool_aws.core.loop.choose import cursor_after
+from workpool_aws.core.loop.settle import deep_low, done_cursor_after, settle
+from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.flow.report.complete import complete
+from workpool_aws.flow.visibility import ensure_visible, make_pointer
+from workpool_aws.flow.work.enqueue import enqueue
 from workpool_aws.model.ids import EpochMs, id_floor, time_of
-from workpool_aws.model.loop import Done, DoneKind, Entry, EntryKey, Ledger, LoopState, ShardMark
+from workpool_aws.model.loop import (
+    Entry,
+    EntryKey,
+    Ledger,
+    LoopState,
+    Notice,
+    NoticeKind,
+    ShardCursors,
+)
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import LedgerRef
-from workpool_aws.model.work import Pointer, State, Work
+from workpool_aws.model.work import Pointer, State, WorkItem
 from workpool_aws.model.writes import Written
 
 
@@ -86,7 +97,7 @@ def test_without_a_date_the_writers_own_clock_is_the_witness() -> None:
     """[WP-3] It was frozen between reading its clock and the answer."""
     stage = Stage()
     stage.table.dateless = True
-    stage.table.plan(puts(Work), first(lambda: stage.clock.pass_to(NOW + 60_000)))
+    stage.table.plan(puts(WorkItem), first(lambda: stage.clock.pass_to(NOW + 60_000)))
     stage.pool().enqueue_action(None, TARGET, {})
 
     assert [time_of(pointer.at) for pointer in stage.pointers()] == [NOW + 60_000]
@@ -100,7 +111,7 @@ def test_the_rule_looks_again_after_every_write() -> None:
         asked.append(at)
         return answers.pop()
 
-    prove_in_time(Stage().ports, Written(EpochMs(NOW + 10_000), None), NOW, again)
+    ensure_visible(Stage().ports, Written(EpochMs(NOW + 10_000), None), NOW, again)
 
     assert asked == [NOW + 10_000, NOW + 30_000]
 
@@ -124,7 +135,7 @@ def test_an_enqueue_that_the_sdk_repeated_is_pointed_at_anew() -> None:
     pointed: list[int] = []
 
     def write() -> None:
-        stage.table.plan(puts(Work), repeated)
+        stage.table.plan(puts(WorkItem), repeated)
         before = stage.notes.count("put Pointer")
         ids.append(stage.pool().enqueue_action(None, TARGET, {}))
         pointed.append(stage.notes.count("put Pointer") - before)
@@ -140,7 +151,7 @@ def test_an_enqueue_that_the_sdk_repeated_is_pointed_at_anew() -> None:
 def test_what_is_pointed_at_anew_is_proven_too() -> None:
     """[WP-3]"""
     stage = Stage()
-    stage.table.plan(puts(Work), repeated)
+    stage.table.plan(puts(WorkItem), repeated)
     stage.table.plan(puts(Pointer), first(lambda: stage.clock.pass_to(NOW + 30_000)))
     stage.pool().enqueue_action(None, TARGET, {})
 
@@ -191,7 +202,9 @@ def test_a_done_record_that_becomes_visible_late_is_settled(late_ms: int) -> Non
     at = NOW + 40_000
     seen: list[bool] = []
     stage.clock.enter(at - 1, lambda: seen.append(settled()))
-    stage.clock.enter(at, lambda: complete(stage.ports_at(at - late_ms), held[0], stage.report, by="worker"))
+    stage.clock.enter(
+        at, lambda: complete(stage.ports_at(at - late_ms), held[0], stage.report, by="worker")
+    )
     stage.clock.enter(at + 6_000, lambda: seen.append(settled()))
     stage.run()
 
@@ -204,9 +217,19 @@ def test_a_work_that_landed_late_while_every_slot_was_taken_is_found() -> None:
     every, slots = limits.DEEP_EVERY_MS + 500, limits.PROMISE_ENTRIES_MIN
     stage = Stage(takes_ms=every - 200)
     for n in range(10):
-        stage.after(n * every, lambda: stage.pool(max_parallelism=slots).enqueue_action_batch(None, TARGET, [{}] * slots))
+        stage.after(
+            n * every,
+            lambda: stage.pool(max_parallelism=slots).enqueue_action_batch(
+                None, TARGET, [{}] * slots
+            ),
+        )
     late: list[str] = []
-    stage.after(7_500, lambda: late.append(stage.pool(at=NOW + 3_500, max_parallelism=slots).enqueue_action(None, TARGET, {})))
+    stage.after(
+        7_500,
+        lambda: late.append(
+            stage.pool(at=NOW + 3_500, max_parallelism=slots).enqueue_action(None, TARGET, {})
+        ),
+    )
     stage.run()
 
     assert stage.notes.count("put Pointer") == 0
@@ -218,8 +241,12 @@ def test_a_deep_read_begins_before_the_earlier_of_cursor_and_last_deep_read() ->
     cursor = id_floor(EpochMs(NOW))
 
     assert deep_low(cursor) == id_floor(EpochMs(NOW - limits.BUFFER_MS))
-    assert deep_low(cursor, EpochMs(NOW - 40_000)) == id_floor(EpochMs(NOW - 40_000 - limits.BUFFER_MS))
-    assert deep_low(id_floor(EpochMs(NOW - 90_000)), EpochMs(NOW)) == id_floor(EpochMs(NOW - 90_000))
+    assert deep_low(cursor, EpochMs(NOW - 40_000)) == id_floor(
+        EpochMs(NOW - 40_000 - limits.BUFFER_MS)
+    )
+    assert deep_low(id_floor(EpochMs(NOW - 90_000)), EpochMs(NOW)) == id_floor(
+        EpochMs(NOW - 90_000)
+    )
     assert deep_low("", EpochMs(NOW)) == ""
 
 
@@ -253,7 +280,9 @@ def test_the_cursor_stays_a_little_behind_the_clock() -> None:
     for n in range(12):
         stage.clock.enter(NOW + 3_030 + n * 1_111, write)
     stage.run()
-    lags = [(stage.work(work_id).started_at or 0) - stage.work(work_id).enqueued_at for work_id in ids]
+    lags = [
+        (stage.work(work_id).started_at or 0) - stage.work(work_id).enqueued_at for work_id in ids
+    ]
 
     assert len(lags) == 12
     assert max(lags) <= limits.DUE_TO_START_MS
@@ -285,7 +314,9 @@ def test_the_cursor_goes_back_to_the_pointer_of_a_retry() -> None:
         stage.after(1_000 + 370 * len(lags), report)
 
     stage.aws.on_start = report_slowly
-    stage.pool().enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=12, initial_backoff=timedelta(0)))
+    stage.pool().enqueue_action(
+        None, TARGET, {}, retry=RetryPolicy(max_attempts=12, initial_backoff=timedelta(0))
+    )
     stage.run(50_000)
 
     assert len(lags) >= 11
@@ -297,13 +328,22 @@ def test_the_pointer_of_a_later_retry_moves_no_cursor_forward() -> None:
     stage = Stage(takes_ms=50)
     pool = stage.pool()
     pool.enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=60))
-    failing = pool.enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=2, initial_backoff=timedelta(seconds=30), jitter=False))
-    stage.aws.on_start = lambda a: stage.after(50, lambda: stage.complete(a, FAILED if a.work_id == failing else stage.report))
+    failing = pool.enqueue_action(
+        None,
+        TARGET,
+        {},
+        retry=RetryPolicy(max_attempts=2, initial_backoff=timedelta(seconds=30), jitter=False),
+    )
+    stage.aws.on_start = lambda a: stage.after(
+        50, lambda: stage.complete(a, FAILED if a.work_id == failing else stage.report)
+    )
     ids: list[str] = []
     for n in range(12):
         stage.after(1_000 + n * 1_130, lambda: ids.append(pool.enqueue_action(None, TARGET, {})))
     stage.run(90_000)
-    lags = [(stage.work(work_id).started_at or 0) - stage.work(work_id).enqueued_at for work_id in ids]
+    lags = [
+        (stage.work(work_id).started_at or 0) - stage.work(work_id).enqueued_at for work_id in ids
+    ]
 
     assert len(lags) == 12
     assert max(lags) <= limits.DUE_TO_START_MS
@@ -311,10 +351,16 @@ def test_the_pointer_of_a_later_retry_moves_no_cursor_forward() -> None:
 
 def test_of_several_pointers_the_earliest_counts() -> None:
     """[WP-3]"""
-    early, late = (make_pointer(POOL, an_id(n=n), EpochMs(NOW + at), random_bits=n).at for n, at in ((1, 100), (2, 50_000)))
+    early, late = (
+        make_pointer(POOL, an_id(n=n), EpochMs(NOW + at), random_bits=n).at
+        for n, at in ((1, 100), (2, 50_000))
+    )
     entries = {EntryKey(an_id(n=n), 1): Entry(NOW) for n in (1, 2)}
     records = [
-        Done(pool=POOL, at=an_id(n=n), work_id=an_id(n=n), start=1, kind=DoneKind.RETRY, pointer=at) for n, at in ((1, early), (2, late))
+        Notice(
+            pool=POOL, at=an_id(n=n), work_id=an_id(n=n), start=1, kind=NoticeKind.RETRY, pointer=at
+        )
+        for n, at in ((1, early), (2, late))
     ]
 
     assert settle(entries, records).back_to == early
@@ -326,8 +372,15 @@ def test_a_dropped_entry_whose_work_waits_gets_a_fresh_pointer() -> None:
     work = a_work(id=an_id(NOW), starts=1, attempts_made=1, claimed=False, retry=RetryPolicy())
     entries = {EntryKey(work.id, 1): Entry(EpochMs(NOW + 60_000))}
     stage.clock.at = NOW + 3_600_000
-    mark = ShardMark(work_cursor=id_floor(EpochMs(stage.clock.at)), done_cursor="", deep_at=EpochMs(stage.clock.at))
-    stage.place(work, Ledger(pool=POOL, holder="dead", generation=1, version=5, entries=entries, shards=(mark,)))
+    mark = ShardCursors(
+        work_cursor=id_floor(EpochMs(stage.clock.at)),
+        done_cursor="",
+        deep_at=EpochMs(stage.clock.at),
+    )
+    stage.place(
+        work,
+        Ledger(pool=POOL, holder="dead", generation=1, version=5, entries=entries, shards=(mark,)),
+    )
     stage.resting_as(LoopState.RUNNING, generation=2)
     stage.serve(order(2))
 

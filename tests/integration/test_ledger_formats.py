@@ -8,9 +8,9 @@ import pytest
 
 from builders import NOW, a_running_work, a_work, an_id
 from integration.stage import POOL, TARGET, Stage
-from workpool_aws.adapters.codec import encode
+from workpool_aws.adapters.items.codec import encode
 from workpool_aws.core import limits
-from workpool_aws.core.pace import commit_units
+from workpool_aws.core.loop.pace import commit_units
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import Started
 from workpool_aws.model.ids import EpochMs
@@ -30,25 +30,35 @@ def place_format_1(stage: Stage, *slots: str) -> None:
 def test_an_upgrade_with_work_in_flight_loses_and_doubles_nothing() -> None:
     """[WP-3] [WP-4] One work runs, one was committed and never started, one waits for a slot."""
     stage = Stage(takes_ms=1_000)
-    running = a_running_work(started_by="the loop before", deadline=EpochMs(int(BASE36_DEADLINE, 36)))
+    running = a_running_work(
+        started_by="the loop before", deadline=EpochMs(int(BASE36_DEADLINE, 36))
+    )
     committed = a_work(id=an_id(n=2))
     stage.place(running, committed)
-    place_format_1(stage, f"{running.id}:1:{BASE36_DEADLINE}:c", f"{committed.id}:1:{BASE36_DEADLINE}")
+    place_format_1(
+        stage, f"{running.id}:1:{BASE36_DEADLINE}:c", f"{committed.id}:1:{BASE36_DEADLINE}"
+    )
     waiting = stage.pool(max_parallelism=2).enqueue_action(None, TARGET, {})
     stage.run(60_000)
 
     assert [(a.work_id, a.start) for a in stage.aws.started] == [(committed.id, 1), (waiting, 1)]
-    assert (stage.work(waiting).started_at or 0) >= (stage.work(committed.id).finished_at or NOW + 60_000)
+    assert (stage.work(waiting).started_at or 0) >= (
+        stage.work(committed.id).finished_at or NOW + 60_000
+    )
     assert stage.work(running.id).state is State.RUNNING
     assert set(stage.ledger().entries) == {EntryKey(running.id, 1)}
-    (item,) = (item for item in stage.table.memory.items(f"{POOL}#control") if item["sk"] == "ledger")
+    (item,) = (
+        item for item in stage.table.memory.items(f"{POOL}#control") if item["sk"] == "ledger"
+    )
     assert isinstance(item["en"], bytes)
 
 
 def test_a_ledger_of_the_version_before_still_fills_its_slots() -> None:
     """[WP-1] What it names counts."""
     stage = Stage(takes_ms=None)
-    running = a_running_work(started_by="the loop before", deadline=EpochMs(int(BASE36_DEADLINE, 36)))
+    running = a_running_work(
+        started_by="the loop before", deadline=EpochMs(int(BASE36_DEADLINE, 36))
+    )
     stage.place(running)
     place_format_1(stage, f"{running.id}:1:{BASE36_DEADLINE}:c")
     waiting = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})
@@ -64,8 +74,15 @@ def test_beside_many_long_works_due_work_starts_within_a_second_for_few_units(se
     """[WP-20] Ten short works a second beside 300 long ones: at most five write units an action, and no start later than a second."""
     with LocalCloud(engine="memory", seed=seed, call_latency=timedelta(milliseconds=5)) as cloud:
         pool = cloud.workpool(max_parallelism=350)
-        long_fn = cloud.function(lambda _event, _: None, name="long", takes=timedelta(minutes=14), timeout=timedelta(minutes=15))
-        short_fn = cloud.function(pool.action(lambda: None), name="short", takes=timedelta(milliseconds=600))
+        long_fn = cloud.function(
+            lambda _event, _: None,
+            name="long",
+            takes=timedelta(minutes=14),
+            timeout=timedelta(minutes=15),
+        )
+        short_fn = cloud.function(
+            pool.action(lambda: None), name="short", takes=timedelta(milliseconds=600)
+        )
         for _ in range(300):
             pool.enqueue_query(None, long_fn, {})
             cloud.advance(timedelta(milliseconds=40))
@@ -86,7 +103,12 @@ def test_the_pace_knows_what_a_commit_costs() -> None:
     """What `commit_units` says of 300 slots is what the item has, to within a unit."""
     with LocalCloud(engine="memory", seed=4) as cloud:
         pool = cloud.workpool(max_parallelism=300)
-        fn = cloud.function(lambda _event, _: None, name="long", takes=timedelta(minutes=14), timeout=timedelta(minutes=15))
+        fn = cloud.function(
+            lambda _event, _: None,
+            name="long",
+            takes=timedelta(minutes=14),
+            timeout=timedelta(minutes=15),
+        )
         for _ in range(300):
             pool.enqueue_query(None, fn, {})
             cloud.advance(timedelta(milliseconds=200))

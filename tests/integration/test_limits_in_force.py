@@ -8,16 +8,26 @@ from functools import partial
 import pytest
 
 from builders import NOW, a_work, an_id
-from integration.faults import Fault, bumps, first, lost_after, lost_before, puts, repeated, then, updates
+from integration.faults import (
+    Fault,
+    bumps,
+    first,
+    lost_after,
+    lost_before,
+    puts,
+    repeated,
+    then,
+    updates,
+)
 from integration.stage import POOL, TARGET, Stage
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
-from workpool_aws.flow import configure
+from workpool_aws.flow.pool import configure
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import ConfigAlternates
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.refs import ConfigRef, LedgerRef, StatusRef
-from workpool_aws.model.work import State, Work
+from workpool_aws.model.work import State, WorkItem
 
 COMMIT = updates(LedgerRef, "entries")
 CONFIG = updates(ConfigRef)
@@ -34,7 +44,11 @@ def test_never_more_than_the_limit_at_a_time(limit: int) -> None:
     """[WP-1]"""
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool(max_parallelism=limit)
-        fn = cloud.function(lambda event, _: event["n"], name="work", takes=lambda event: timedelta(seconds=1 + event["n"] % 3))
+        fn = cloud.function(
+            lambda event, _: event["n"],
+            name="work",
+            takes=lambda event: timedelta(seconds=1 + event["n"] % 3),
+        )
         ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(12)])
         cloud.run_until_idle()
 
@@ -131,7 +145,9 @@ def test_a_loop_that_takes_itself_back_reads_the_config_again() -> None:
     pool = stage.pool()
     pool.enqueue_action(None, TARGET, {})
     enqueued_meanwhile = a_work(id=an_id(NOW + 1_800, 7), due_at=NOW + 1_800, pool=POOL)
-    stage.table.plan(updates(StatusRef, state=LoopState.IDLE), then(lambda: stage.place(enqueued_meanwhile)))
+    stage.table.plan(
+        updates(StatusRef, state=LoopState.IDLE), then(lambda: stage.place(enqueued_meanwhile))
+    )
     stage.table.plan(updates(LedgerRef, "holder"), lambda apply: apply())
     stage.table.plan(updates(LedgerRef, "holder"), first(lambda: pool.configure(None, paused=True)))
     stage.run()
@@ -177,8 +193,12 @@ def test_a_raised_limit_is_used_within_a_second() -> None:
     counts: list[int] = []
     for ms, limit in ((500, 2), (20_000, 6), (21_000, 9)):
         stage.after(ms, partial(pool.configure, None, max_parallelism=limit))
-        stage.after(ms + limits.DUE_TO_START_MS + 100, lambda: counts.append(len(stage.aws.started)))
-    stage.clock.enter(NOW + 19_000, lambda: counts.append(-1 if stage.status().state is LoopState.WAITING else -2))
+        stage.after(
+            ms + limits.DUE_TO_START_MS + 100, lambda: counts.append(len(stage.aws.started))
+        )
+    stage.clock.enter(
+        NOW + 19_000, lambda: counts.append(-1 if stage.status().state is LoopState.WAITING else -2)
+    )
     stage.run(25_000)
 
     assert counts == [2, -1, 6, 9]
@@ -276,7 +296,9 @@ def test_a_base_is_written_once_and_asked_for_with_one_read(*, overridden: bool)
 
     assert (written.max_parallelism, written.base_by, config_of(stage)) == (4, "one", written)
     assert stage.notes.count("get ConfigRef") == len(["to write it", "to see that it stands"])
-    assert asked == len(["config read", "config written", "fence"]) + (len(["status"]) if overridden else 0)
+    assert asked == len(["config read", "config written", "fence"]) + (
+        len(["status"]) if overridden else 0
+    )
     assert stage.telemetry.of(ConfigAlternates) == []
 
 
@@ -305,7 +327,9 @@ def test_the_first_base_of_a_pool_that_runs_by_the_default_is_minded() -> None:
     """[WP-1] [WP-13] The loop read that there is none less than a second ago."""
     stage = Stage(takes_ms=None)
     stage.pool().enqueue_action(None, TARGET, {})
-    stage.after(250, lambda: stage.pool(max_parallelism=2).enqueue_action_batch(None, TARGET, [{}] * 8))
+    stage.after(
+        250, lambda: stage.pool(max_parallelism=2).enqueue_action_batch(None, TARGET, [{}] * 8)
+    )
     stage.kill_at(3_000)
     stage.run(3_000)
 
@@ -315,7 +339,7 @@ def test_the_first_base_of_a_pool_that_runs_by_the_default_is_minded() -> None:
 def test_the_first_base_of_a_fresh_pool_starts_no_loop_before_there_is_work() -> None:
     stage = Stage()
     kicked: list[int] = []
-    stage.table.plan(puts(Work), first(lambda: kicked.append(len(stage.aws.loops))))
+    stage.table.plan(puts(WorkItem), first(lambda: kicked.append(len(stage.aws.loops))))
     stage.pool(max_parallelism=2).enqueue_action(None, TARGET, {})
 
     assert (kicked, len(stage.aws.loops)) == ([0], 1)

@@ -40,16 +40,27 @@ def every_page(pool: Workpool, **question: Any) -> list[WorkId]:
 @both_engines
 def test_every_state_lists_its_works(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=2)
-    good, bad = pool.enqueue_action(None, cloud.function(echo), {"n": 1}), pool.enqueue_action(None, cloud.function(boom), {"n": 2})
+    good, bad = (
+        pool.enqueue_action(None, cloud.function(echo), {"n": 1}),
+        pool.enqueue_action(None, cloud.function(boom), {"n": 2}),
+    )
     cloud.run_until_idle()
-    slow = cloud.function(lambda event, _: None, name="slow", takes=timedelta(minutes=5), timeout=timedelta(minutes=10))
+    slow = cloud.function(
+        lambda event, _: None,
+        name="slow",
+        takes=timedelta(minutes=5),
+        timeout=timedelta(minutes=10),
+    )
     started = pool.enqueue_action_batch(None, slow, [{}, {}])
     cloud.advance(2 * SECOND)
     waiting = pool.enqueue_action(None, slow, {})
     later = pool.enqueue_action(None, slow, {}, run_after=DAY)
     cloud.advance(2 * SECOND)
 
-    listed = {state: every_page(pool, state=state) for state in (None, "pending", "running", "finished", "dead")}
+    listed = {
+        state: every_page(pool, state=state)
+        for state in (None, "pending", "running", "finished", "dead")
+    }
 
     assert listed == {
         None: [good, bad, *started, waiting, later],
@@ -69,8 +80,18 @@ def test_a_listed_work_tells_what_it_is(cloud: LocalCloud) -> None:
 
     (work,) = pool.list(None, state="dead").items
 
-    assert (work.work_id, work.target, work.kind, work.enqueued_at) == (work_id, fn, "query", enqueued)
-    assert (work.state, work.outcome, work.error, work.error_type) == ("finished", "failed", "boom 7", "ValueError")
+    assert (work.work_id, work.target, work.kind, work.enqueued_at) == (
+        work_id,
+        fn,
+        "query",
+        enqueued,
+    )
+    assert (work.state, work.outcome, work.error, work.error_type) == (
+        "finished",
+        "failed",
+        "boom 7",
+        "ValueError",
+    )
     assert (work.redrive_of, work.redriven_as) == (None, None)
     assert work.finished_at == pool.status(None, work_id).finished_at
 
@@ -81,11 +102,16 @@ def test_pages_join_in_either_order(cloud: LocalCloud, state: Any, limit: int) -
     pool = cloud.workpool(max_parallelism=50)
     takes = timedelta(minutes=10) if state == "running" else timedelta(0)
     fn = cloud.function(boom, takes=takes, timeout=timedelta(minutes=15))
-    ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(7)], run_after=DAY if state == "pending" else None)
+    ids = pool.enqueue_action_batch(
+        None, fn, [{"n": n} for n in range(7)], run_after=DAY if state == "pending" else None
+    )
     cloud.advance(10 * SECOND)
 
     assert sorted(every_page(pool, state=state, limit=limit)) == sorted(ids)
-    assert every_page(pool, state=state, limit=limit, order="newest") == every_page(pool, state=state, limit=limit)[::-1]
+    assert (
+        every_page(pool, state=state, limit=limit, order="newest")
+        == every_page(pool, state=state, limit=limit)[::-1]
+    )
 
 
 def test_a_page_that_holds_all_names_no_next(cloud: LocalCloud) -> None:
@@ -134,9 +160,14 @@ def test_a_list_of_one_function(cloud: LocalCloud) -> None:
         (f"{SEND}:other", []),
     ],
 )
-def test_a_function_is_asked_for_by_name_or_by_the_very_arn(cloud: LocalCloud, asked: str, finds: list[str]) -> None:
+def test_a_function_is_asked_for_by_name_or_by_the_very_arn(
+    cloud: LocalCloud, asked: str, finds: list[str]
+) -> None:
     pool = cloud.workpool(max_parallelism=0)
-    names = {pool.enqueue_action(None, target, {}): name for name, target in (("plain", SEND), ("live", f"{SEND}:live"))}
+    names = {
+        pool.enqueue_action(None, target, {}): name
+        for name, target in (("plain", SEND), ("live", f"{SEND}:live"))
+    }
 
     assert [names[each] for each in every_page(pool, fn=asked)] == finds
 
@@ -164,12 +195,18 @@ def test_what_is_past_its_retention_is_not_listed(cloud: LocalCloud) -> None:
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        ({"state": "done"}, "state must be None (all) or one of pending, running, finished, dead; got 'done'"),
+        (
+            {"state": "done"},
+            "state must be None (all) or one of pending, running, finished, dead; got 'done'",
+        ),
         ({"order": "random"}, "order must be one of oldest, newest; got 'random'"),
         ({"limit": 0}, "limit must be an int from 1 to 1000; got 0"),
         ({"limit": True}, "limit must be an int from 1 to 1000; got True"),
         ({"fn": ""}, "fn must be"),
-        ({"after": "%"}, "after must be None, or the `next` of a page of the same state and order; got '%'"),
+        (
+            {"after": "%"},
+            "after must be None, or the `next` of a page of the same state and order; got '%'",
+        ),
         ({"after": 5}, "after must be"),
     ],
 )
@@ -181,9 +218,16 @@ def test_what_cannot_be_listed(cloud: LocalCloud, question: dict[str, Any], mess
 
 
 @pytest.mark.parametrize(
-    ("state", "order", "said"), [(None, "oldest", "all:oldest:"), (None, "newest", "all:newest:"), ("pending", "newest", "pending:newest:")]
+    ("state", "order", "said"),
+    [
+        (None, "oldest", "all:oldest:"),
+        (None, "newest", "all:newest:"),
+        ("pending", "newest", "pending:newest:"),
+    ],
 )
-def test_a_cursor_outlives_the_version_that_made_it(cloud: LocalCloud, state: Any, order: Any, said: str) -> None:
+def test_a_cursor_outlives_the_version_that_made_it(
+    cloud: LocalCloud, state: Any, order: Any, said: str
+) -> None:
     """A page may be asked for by a deployment that is newer than the one that made the page before."""
     pool = cloud.workpool()
     ids = pool.enqueue_action_batch(None, cloud.function(echo), [{}, {}, {}], run_after=DAY)
@@ -193,7 +237,10 @@ def test_a_cursor_outlives_the_version_that_made_it(cloud: LocalCloud, state: An
     page = pool.list(None, state=state, order=order, limit=1)
 
     assert page.next == cursor
-    assert [work.work_id for work in pool.list(None, state=state, order=order, limit=1, after=cursor).items] == [second]
+    assert [
+        work.work_id
+        for work in pool.list(None, state=state, order=order, limit=1, after=cursor).items
+    ] == [second]
 
 
 def test_a_cursor_is_good_for_its_own_question_only(cloud: LocalCloud) -> None:

@@ -10,7 +10,7 @@ import pytest
 from builders import NOW, a_work, an_id
 from integration.stage import NOT_DELIVERED, TARGET, Stage
 from workpool_aws import RetryLater, RetryPolicy
-from workpool_aws.core.choose import Found, WorkRead, choose
+from workpool_aws.core.loop.choose import Found, WorkRead, choose
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import WorkId
 from workpool_aws.model.messages import Assignment
@@ -27,7 +27,9 @@ def _later() -> None:
 
 
 @pytest.mark.parametrize("end", [_fail, _later])
-def test_a_retried_work_item_starts_after_those_that_were_due_earlier(end: Callable[[], None]) -> None:
+def test_a_retried_work_item_starts_after_those_that_were_due_earlier(
+    end: Callable[[], None],
+) -> None:
     """[WP-1] Its own row lies before theirs, and is what the read meets first."""
     seen: list[int] = []
 
@@ -84,7 +86,10 @@ def test_a_work_item_whose_pointer_was_written_late_keeps_its_turn() -> None:
     """[WP-1] Its pointer lies behind work items that are due later than it."""
     late = a_work(id=an_id(NOW - 9_000, 1), due_at=NOW - 9_000)
     pointed = Found(an_id(NOW, 2), late)
-    others = tuple(Found(each.id, each) for each in (a_work(id=an_id(NOW - ms, ms), due_at=NOW - ms) for ms in (900, 800)))
+    others = tuple(
+        Found(each.id, each)
+        for each in (a_work(id=an_id(NOW - ms, ms), due_at=NOW - ms) for ms in (900, 800))
+    )
     choice = choose([WorkRead((*others, pointed), None, ())], free=1)
 
     assert choice.chosen == (pointed,)

@@ -15,7 +15,7 @@ from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import LoopEnded, NoProgress, PassFailed
 from workpool_aws.model.loop import LoopState
-from workpool_aws.model.refs import LedgerRef, Shelf, WorkRef
+from workpool_aws.model.refs import Collection, LedgerRef, WorkRef
 from workpool_aws.model.work import State
 
 START = updates(WorkRef, "starts")
@@ -33,7 +33,9 @@ def test_due_work_with_a_free_slot_starts_within_a_second(due_in_s: float) -> No
         cloud.run_until_idle()
         (run,) = cloud.invocations(fn)
 
-        assert timedelta(0) <= run.started_at - due <= timedelta(milliseconds=limits.DUE_TO_START_MS)
+        assert (
+            timedelta(0) <= run.started_at - due <= timedelta(milliseconds=limits.DUE_TO_START_MS)
+        )
 
 
 def test_work_that_comes_in_while_the_loop_polls_starts_within_a_second() -> None:
@@ -45,7 +47,9 @@ def test_work_that_comes_in_while_the_loop_polls_starts_within_a_second() -> Non
     for ms in (5_050, 21_490, 43_333, 70_001):
         stage.after(ms, lambda: ids.append(pool.enqueue_action(None, TARGET, {})))
     stage.run(120_000)
-    lags = [(stage.work(work_id).started_at or 0) - stage.work(work_id).enqueued_at for work_id in ids]
+    lags = [
+        (stage.work(work_id).started_at or 0) - stage.work(work_id).enqueued_at for work_id in ids
+    ]
 
     assert len(lags) == 4
     assert max(lags) <= limits.DUE_TO_START_MS
@@ -70,7 +74,9 @@ def test_a_dead_pool_is_found_within_the_watchdogs_minute() -> None:
     stage.aws.loops.clear()
     stage.run(300_000, watchdog=True)
 
-    assert (stage.work(work_id).started_at or 0) - NOW <= limits.LEASE_MS + limits.WATCHDOG_MS + limits.DUE_TO_START_MS
+    assert (
+        stage.work(work_id).started_at or 0
+    ) - NOW <= limits.LEASE_MS + limits.WATCHDOG_MS + limits.DUE_TO_START_MS
 
 
 def test_passes_begin_a_floor_apart() -> None:
@@ -111,7 +117,11 @@ def test_a_loop_that_achieves_something_at_times_does_not_slow_down() -> None:
     """[WP-23] [WP-20] One work cannot be started; the others go their way."""
     stage = Stage(takes_ms=200)
     bad, *good = stage.pool(max_parallelism=2).enqueue_action_batch(None, TARGET, [{}] * 40)
-    stage.table.plan(lambda write: START(write) and getattr(write, "ref", None) == WorkRef(POOL, bad), lost_before, times=60)
+    stage.table.plan(
+        lambda write: START(write) and getattr(write, "ref", None) == WorkRef(POOL, bad),
+        lost_before,
+        times=60,
+    )
     stage.run(120_000)
     ends = [stage.work(work_id).finished_at or 0 for work_id in good]
 
@@ -133,11 +143,15 @@ def test_a_pass_without_an_answer_is_made_again() -> None:
     """[WP-20] By the same loop: nobody has to wait for its lease to run out."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.before_query(Shelf.WORK, unanswered)
+    stage.table.before_query(Collection.WORK, unanswered)
     stage.run(10_000)
 
     assert (stage.work(work_id).started_at or 0) - NOW < limits.DUE_TO_START_MS
-    assert (len(stage.telemetry.of(PassFailed)), len(stage.telemetry.of(LoopEnded)), stage.generation()) == (1, 0, 1)
+    assert (
+        len(stage.telemetry.of(PassFailed)),
+        len(stage.telemetry.of(LoopEnded)),
+        stage.generation(),
+    ) == (1, 0, 1)
 
 
 def test_a_loop_that_gets_no_answer_again_and_again_gives_up() -> None:
@@ -146,10 +160,10 @@ def test_a_loop_that_gets_no_answer_again_and_again_gives_up() -> None:
     stage.pool().enqueue_action(None, TARGET, {})
 
     def never() -> None:
-        stage.table.before_query(Shelf.WORK, never)
+        stage.table.before_query(Collection.WORK, never)
         unanswered()
 
-    stage.table.before_query(Shelf.WORK, never)
+    stage.table.before_query(Collection.WORK, never)
     stage.run(60_000)
 
     assert len(stage.telemetry.of(PassFailed)) == limits.FAILED_PASSES_MAX - 1
@@ -161,7 +175,9 @@ def test_passes_without_an_answer_count_only_in_a_row() -> None:
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=60))
     for n in range(2 * limits.FAILED_PASSES_MAX):
-        stage.after(1_000 + n * 3_000, lambda: stage.table.before_query(Shelf.WORK, unanswered))
+        stage.after(
+            1_000 + n * 3_000, lambda: stage.table.before_query(Collection.WORK, unanswered)
+        )
     stage.run(90_000)
 
     assert len(stage.telemetry.of(PassFailed)) == 2 * limits.FAILED_PASSES_MAX
@@ -189,17 +205,29 @@ def test_many_later_rows_are_looked_through_a_part_at_a_time() -> None:
     """[WP-23] Rows ahead that mean nothing must not make a pass as long as they are many; what is due behind them is still met."""
     stage = Stage()
     far = NOW + 90_000
-    stage.place(*(a_work(id=an_id(far + n, n + 1), state=State.FINISHED) for n in range(12 * limits.LOOKAHEAD_ROWS_MAX)))
+    stage.place(
+        *(
+            a_work(id=an_id(far + n, n + 1), state=State.FINISHED)
+            for n in range(12 * limits.LOOKAHEAD_ROWS_MAX)
+        )
+    )
     work = a_work(id=an_id(far + 10_000, 7), due_at=far + 10_000)
     stage.place(work)
     stage.pool().enqueue_action(None, TARGET, {})
     passes: list[str] = []
-    stage.after(60_000, lambda: passes.extend("".join("." if note == "query work" else "|" for note in stage.notes).split("|")))
+    stage.after(
+        60_000,
+        lambda: passes.extend(
+            "".join("." if note == "query work" else "|" for note in stage.notes).split("|")
+        ),
+    )
     stage.run(120_000)
 
     assert stage.work(work.id).state is State.FINISHED
     assert stage.generation() == 1
-    assert max(len(one) for one in passes) <= 2 * limits.LOOKAHEAD_ROWS_MAX // limits.QUERY_LIMIT_MIN
+    assert (
+        max(len(one) for one in passes) <= 2 * limits.LOOKAHEAD_ROWS_MAX // limits.QUERY_LIMIT_MIN
+    )
 
 
 @pytest.mark.parametrize("count", [3, 30])

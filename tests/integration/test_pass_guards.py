@@ -1,4 +1,4 @@
-"""What a pass must not do too often, too fast or alone: guards of `flow/iterate.py`, each where nothing behind it would notice."""
+"""What a pass must not do too often, too fast or alone: guards of `flow/loop/iterate.py`, each where nothing behind it would notice."""
 
 from __future__ import annotations
 
@@ -13,23 +13,32 @@ from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.core.callback import record_of_cancel
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.model.events import HandedOver, LoopFenced, LoopRested, NoProgress, PassFailed, PassReport
+from workpool_aws.model.events import (
+    HandedOver,
+    LoopFenced,
+    LoopRested,
+    NoProgress,
+    PassFailed,
+    PassReport,
+)
 from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState
-from workpool_aws.model.refs import Page, Ref, Shelf, Span, StatusRef, WorkRef
+from workpool_aws.model.refs import Collection, KeyRange, Ref, RowPage, StatusRef, WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, State
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
 
 
-def test_the_buffer_is_read_again_every_so_often_and_not_by_every_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_buffer_is_read_again_every_so_often_and_not_by_every_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """[WP-23] A busy pool's records of the last fifteen seconds are many."""
     stage = Stage(takes_ms=400)
     backs: dict[int, int] = {}
     query = stage.table.query
 
-    def noting(span: Span) -> Page:
-        if span.shelf is Shelf.DONE and span.low and stage.clock.at < NOW + 30_000:
+    def noting(span: KeyRange) -> RowPage:
+        if span.shelf is Collection.DONE and span.low and stage.clock.at < NOW + 30_000:
             backs.setdefault(stage.clock.at, stage.clock.at - time_of(span.low))
         return query(span)
 
@@ -43,7 +52,9 @@ def test_the_buffer_is_read_again_every_so_often_and_not_by_every_pass(monkeypat
 
 
 @pytest.mark.parametrize(("took_ms", "wait_ms"), [(0, limits.PASS_FLOOR_MS), (700, 1)])
-def test_a_pass_after_a_rest_that_was_taken_back_keeps_the_floor(took_ms: int, wait_ms: int) -> None:
+def test_a_pass_after_a_rest_that_was_taken_back_keeps_the_floor(
+    took_ms: int, wait_ms: int
+) -> None:
     """[WP-23] And no clock sleeps for less than nothing."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
@@ -88,7 +99,12 @@ def test_callbacks_alone_are_progress() -> None:
     ]
     for n, work in enumerate(owing):
         at = EpochMs(NOW + 2_000 + 300 * n)
-        stage.clock.enter(at, lambda work=work, at=at: stage.place(work, record_of_cancel(work, now=at, random_bits=5)))
+        stage.clock.enter(
+            at,
+            lambda work=work, at=at: stage.place(
+                work, record_of_cancel(work, now=at, random_bits=5)
+            ),
+        )
     stage.run(60_000)
 
     assert {stage.work(work.id).callback for work in owing} == {CallbackState.DELIVERED}
@@ -99,7 +115,12 @@ def test_a_drain_alone_is_progress_and_keeps_the_loop_up() -> None:
     """[WP-13] More pages than a loop makes passes in vain, and nothing that is due for an hour."""
     stage = Stage()
     pool = stage.pool()
-    ids = pool.enqueue_action_batch(None, TARGET, [{}] * (limits.DRAIN_ROWS * 2 * limits.STALLED_PASSES), run_after=timedelta(hours=1))
+    ids = pool.enqueue_action_batch(
+        None,
+        TARGET,
+        [{}] * (limits.DRAIN_ROWS * 2 * limits.STALLED_PASSES),
+        run_after=timedelta(hours=1),
+    )
     pool.cancel_all(None)
     stage.run(20_000)
 
@@ -110,9 +131,20 @@ def test_a_drain_alone_is_progress_and_keeps_the_loop_up() -> None:
 def test_a_recovery_that_gets_no_answer_is_not_made_again_by_each_pass() -> None:
     """[WP-23] [WP-21] It may have been written: its record tells, or the next look some seconds later."""
     stage = Stage()
-    running = a_running_work(started_by="the loop before", claim="worker-1", deadline=EpochMs(NOW - 60_000))
+    running = a_running_work(
+        started_by="the loop before", claim="worker-1", deadline=EpochMs(NOW - 60_000)
+    )
     entry = Entry(EpochMs(NOW - 60_000), confirmed=True)
-    stage.place(running, Ledger(pool=POOL, holder="the loop before", generation=1, version=3, entries={EntryKey(running.id, 1): entry}))
+    stage.place(
+        running,
+        Ledger(
+            pool=POOL,
+            holder="the loop before",
+            generation=1,
+            version=3,
+            entries={EntryKey(running.id, 1): entry},
+        ),
+    )
     stage.resting_as(LoopState.RUNNING, generation=2)
     tried: list[int] = []
 
@@ -128,10 +160,14 @@ def test_a_recovery_that_gets_no_answer_is_not_made_again_by_each_pass() -> None
     assert tried[1] - tried[0] >= limits.RECHECK_MS
 
 
-def test_a_pointer_that_cannot_be_removed_does_not_fail_its_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pointer_that_cannot_be_removed_does_not_fail_its_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """[WP-12]"""
     stage = Stage(report=FAILED)
-    work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=2, jitter=False))
+    work_id = stage.pool().enqueue_action(
+        None, TARGET, {}, retry=RetryPolicy(max_attempts=2, jitter=False)
+    )
 
     def no_answer(ref: Ref) -> None:
         raise StoreUnavailable("no answer")
@@ -148,7 +184,10 @@ def test_a_pass_that_moved_something_is_told_and_no_other() -> None:
     stage.pool().enqueue_action_batch(None, TARGET, [{}] * 3)
     stage.run()
 
-    assert [(event.started, event.settled) for event in stage.telemetry.of(PassReport)] == [(3, 0), (0, 3)]
+    assert [(event.started, event.settled) for event in stage.telemetry.of(PassReport)] == [
+        (3, 0),
+        (0, 3),
+    ]
     (rested,) = stage.telemetry.of(LoopRested)
     assert rested.passes > 2
 
@@ -156,9 +195,19 @@ def test_a_pass_that_moved_something_is_told_and_no_other() -> None:
 def test_a_loop_promises_nothing_for_works_that_run_already() -> None:
     """[WP-22] A promise with each pass would keep it up, polling, for as long as they run."""
     stage = Stage()
-    running = [a_running_work(id=an_id(n=n + 1), started_by="the loop before", deadline=EpochMs(NOW + 3_600_000)) for n in range(9)]
-    entries = {EntryKey(work.id, 1): Entry(EpochMs(NOW + 3_600_000), confirmed=True) for work in running}
-    stage.place(*running, Ledger(pool=POOL, holder="the loop before", generation=1, version=3, entries=entries))
+    running = [
+        a_running_work(
+            id=an_id(n=n + 1), started_by="the loop before", deadline=EpochMs(NOW + 3_600_000)
+        )
+        for n in range(9)
+    ]
+    entries = {
+        EntryKey(work.id, 1): Entry(EpochMs(NOW + 3_600_000), confirmed=True) for work in running
+    }
+    stage.place(
+        *running,
+        Ledger(pool=POOL, holder="the loop before", generation=1, version=3, entries=entries),
+    )
     stage.resting_as(LoopState.RUNNING, generation=2)
     stage.serve(order(2))
 

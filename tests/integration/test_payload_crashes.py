@@ -1,6 +1,7 @@
 """Large payloads when something goes wrong at any one call: a process that dies there, or an answer that never comes.
 
-Whatever happens: what was acknowledged runs and keeps its result [WP-3], no chunk is without its work, and no chunk outlives it [WP-10].
+Whatever happens: what was acknowledged runs and keeps its result [WP-3], no chunk is without its
+work, and no chunk outlives it [WP-10].
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pytest
 from workpool_aws import RetryPolicy, StoreUnavailable, WorkId
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
-from workpool_aws.local.kernel import Crashed, Task
+from workpool_aws.local.kernel.kernel import Crashed, Task
 from workpool_aws.model.ids import EpochMs
 
 T = TypeVar("T")
@@ -28,7 +29,10 @@ STORE_CALLS = ("get ", "put ", "update ", "transact ", "query ", "delete ")
 
 @dataclass
 class OneFault:
-    """The n-th call of the processes of one function goes wrong, once. `how`: "dies before", "dies after", "no answer"."""
+    """The n-th call of the processes of one function goes wrong, once.
+
+    `how`: "dies before", "dies after", "no answer".
+    """
 
     function: str
     how: str
@@ -42,7 +46,11 @@ class OneFault:
         if process in self.dead:
             task.killed = True
             raise Crashed
-        if self.label is not None or not process.name.startswith(f"{self.function}#") or not label.startswith(STORE_CALLS):
+        if (
+            self.label is not None
+            or not process.name.startswith(f"{self.function}#")
+            or not label.startswith(STORE_CALLS)
+        ):
             return apply()
         self.seen += 1
         if self.seen < self.at:
@@ -81,7 +89,9 @@ class Story:
 
 def play(fault: OneFault, *, cancel: bool = False, lost: float = 0.0) -> Story:
     """One work, enqueued by a Lambda that tries until it is told that the work is stored; then everything is left to end, and to expire."""
-    with LocalCloud(engine="memory", call_latency=timedelta(milliseconds=5), lost_destinations=lost) as cloud:
+    with LocalCloud(
+        engine="memory", call_latency=timedelta(milliseconds=5), lost_destinations=lost
+    ) as cloud:
         kernel = cloud._open.kernel
         kernel._faults = fault
         pool = cloud.workpool(max_parallelism=2, status_ttl=timedelta(hours=1))
@@ -102,15 +112,25 @@ def play(fault: OneFault, *, cancel: bool = False, lost: float = 0.0) -> Story:
             if cancel:
                 assert pool.cancel(context, work_id) == "canceled"
 
-        cloud.invoke(cloud.function(caller, name="caller", retries=2, event_age=timedelta(hours=1)), {})
+        cloud.invoke(
+            cloud.function(caller, name="caller", retries=2, event_age=timedelta(hours=1)), {}
+        )
         cloud.run_until_idle(timeout=timedelta(hours=6))
         store = cloud._engine_open.quiet(cloud.table)._store
         outcomes = [pool.status(None, work_id).outcome for work_id in acknowledged]
         if not cancel:
-            assert {pool.result(None, work_id).return_value for work_id in acknowledged} == {RESULT}, fault
+            assert {pool.result(None, work_id).return_value for work_id in acknowledged} == {
+                RESULT
+            }, fault
         items = list(store.scan())
         store.expire(EpochMs(kernel.now() + 30 * 24 * 3_600_000))
-        return Story(fault, outcomes, acknowledged, items, [item for item in store.scan() if "#control" not in item["pk"]])
+        return Story(
+            fault,
+            outcomes,
+            acknowledged,
+            items,
+            [item for item in store.scan() if "#control" not in item["pk"]],
+        )
 
 
 def sweep(function: str, how: str, *, cancel: bool = False, lost: float = 0.0) -> Iterator[Story]:
@@ -125,16 +145,26 @@ def sweep(function: str, how: str, *, cancel: bool = False, lost: float = 0.0) -
 
 
 def check(story: Story) -> None:
-    told = f"call {story.fault.at} of {story.fault.function} ({story.fault.label}) {story.fault.how}"
-    works = {item["sk"]: item for item in story.items if "#work#" in item["pk"] and item["t"] == "w"}
+    told = (
+        f"call {story.fault.at} of {story.fault.function} ({story.fault.label}) {story.fault.how}"
+    )
+    works = {
+        item["sk"]: item for item in story.items if "#work#" in item["pk"] and item["t"] == "w"
+    }
     for work_id, work in works.items():
-        expected = [f"args/{n}" for n in range(work["ac"])] + [f"result/{n}" for n in range(work.get("rc", 0))]
+        expected = [f"args/{n}" for n in range(work["ac"])] + [
+            f"result/{n}" for n in range(work.get("rc", 0))
+        ]
         mine = {chunk["sk"]: chunk for chunk in story.chunks if chunk["pk"].endswith(work_id)}
         assert sorted(mine) == expected, told
         assert work["s"] == "finished", told
-        assert all(abs(chunk["expires_at"] - work["expires_at"]) <= 3_600 for chunk in mine.values()), told
+        assert all(
+            abs(chunk["expires_at"] - work["expires_at"]) <= 3_600 for chunk in mine.values()
+        ), told
     assert {chunk["pk"].rpartition("#")[2] for chunk in story.chunks} <= set(works), told
-    assert [item for item in story.after_expiry if "#payload#" in item["pk"] or "#work#" in item["pk"]] == [], told
+    assert [
+        item for item in story.after_expiry if "#payload#" in item["pk"] or "#work#" in item["pk"]
+    ] == [], told
 
 
 @pytest.mark.parametrize("how", ["dies before", "dies after", "no answer"])

@@ -13,7 +13,7 @@ from pool_world import World
 from workpool_aws import RetryPolicy, Stats, UsageError, Workpool
 from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.core import limits
-from workpool_aws.core.stats import Queued, stats_of
+from workpool_aws.core.views.stats import Queued, stats_of
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import StatsTaken
 from workpool_aws.model.ids import EpochMs
@@ -76,7 +76,9 @@ def test_rates_are_those_of_the_attempts_that_completed(cloud: LocalCloud) -> No
     fn = cloud.function(Planned(), name="planned")
     policy = RetryPolicy(max_attempts=2, jitter=False)
     failures = [0, 0, 0, 0, 1, 1]  # six successes, two of them after a retry
-    pool.enqueue_action_batch(None, fn, [{"n": n, "failures": count} for n, count in enumerate(failures)], retry=policy)
+    pool.enqueue_action_batch(
+        None, fn, [{"n": n, "failures": count} for n, count in enumerate(failures)], retry=policy
+    )
     pool.enqueue_action_batch(None, fn, [{"n": n, "failures": 1} for n in (10, 11)], retry=False)
     cloud.run_until_idle()
     pool.enqueue_action(None, fn, {"n": 20, "failures": 0}, run_after=timedelta(days=1))
@@ -103,7 +105,9 @@ def test_a_backlog_is_told_apart_from_what_is_due_later(cloud: LocalCloud) -> No
 def test_a_work_that_backs_off_is_scheduled(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
     policy = RetryPolicy(max_attempts=2, initial_backoff=timedelta(minutes=30), jitter=False)
-    pool.enqueue_action(None, cloud.function(Planned(), name="planned"), {"n": 1, "failures": 9}, retry=policy)
+    pool.enqueue_action(
+        None, cloud.function(Planned(), name="planned"), {"n": 1, "failures": 9}, retry=policy
+    )
     cloud.advance(MINUTE)
 
     stats = pool.stats(None)
@@ -143,7 +147,10 @@ def test_only_the_window_counts(cloud: LocalCloud) -> None:
         pool.enqueue_action(None, fn, {"n": n, "failures": 0})
         cloud.advance(10 * MINUTE)
 
-    counts = [pool.stats(None, window=window).executions for window in (MINUTE, 11 * MINUTE, 25 * MINUTE, timedelta(days=7))]
+    counts = [
+        pool.stats(None, window=window).executions
+        for window in (MINUTE, 11 * MINUTE, 25 * MINUTE, timedelta(days=7))
+    ]
 
     assert counts == [0, 1, 2, 4]
 
@@ -152,7 +159,9 @@ def test_nothing_is_counted_twice_when_loops_crash() -> None:
     with LocalCloud(engine="memory", seed=3, crash_rate=0.2, duplicate_deliveries=0.2) as cloud:
         pool = cloud.workpool(max_parallelism=5)
         fn = cloud.function(Planned(), name="planned", takes=timedelta(seconds=5))
-        ids = pool.enqueue_action_batch(None, fn, [{"n": n, "failures": 0} for n in range(200)], retry=True)
+        ids = pool.enqueue_action_batch(
+            None, fn, [{"n": n, "failures": 0} for n in range(200)], retry=True
+        )
         cloud.run_until_idle(timeout=timedelta(days=2))
 
         stats = pool.stats(None, window=timedelta(days=7))
@@ -164,7 +173,9 @@ def test_nothing_is_counted_twice_when_loops_crash() -> None:
 def test_an_idle_pool_writes_no_report() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool()
-        pool.enqueue_action(None, cloud.function(Planned(), name="planned"), {"n": 1, "failures": 0})
+        pool.enqueue_action(
+            None, cloud.function(Planned(), name="planned"), {"n": 1, "failures": 0}
+        )
         cloud.run_until_idle()
         cloud.advance(timedelta(hours=1))
 
@@ -184,8 +195,12 @@ def test_a_busy_pool_writes_at_most_one_report_a_minute() -> None:
         assert pool.stats(None, window=timedelta(hours=1)).executions == 200
 
 
-@pytest.mark.parametrize(("waits_ms", "told_s"), [(0, 0.0), (1, 0.001), (90_000, 90.0), (-2_000, 0.0)])
-def test_the_oldest_waits_for_seconds_and_never_less_than_none(waits_ms: int, told_s: float) -> None:
+@pytest.mark.parametrize(
+    ("waits_ms", "told_s"), [(0, 0.0), (1, 0.001), (90_000, 90.0), (-2_000, 0.0)]
+)
+def test_the_oldest_waits_for_seconds_and_never_less_than_none(
+    waits_ms: int, told_s: float
+) -> None:
     """A clock that goes after that of the enqueuer sees it due in the future."""
     queued = Queued(pending=1, scheduled=0, capped=False, oldest_at=EpochMs(NOW - waits_ms))
 
@@ -199,7 +214,9 @@ def test_a_window_at_its_bound_is_taken(cloud: LocalCloud, window: timedelta) ->
 
 @pytest.mark.parametrize("window", [None, 5, timedelta(seconds=59), timedelta(days=8)])
 def test_a_window_that_cannot_be_meant(cloud: LocalCloud, window: Any) -> None:
-    with pytest.raises(UsageError, match=r"^window must be a timedelta from a minute to 7 days; got "):
+    with pytest.raises(
+        UsageError, match=r"^window must be a timedelta from a minute to 7 days; got "
+    ):
         cloud.workpool().stats(None, window=window)
 
 
@@ -211,7 +228,12 @@ def test_logging_the_statistics_tells_one_event(cloud: LocalCloud) -> None:
     pool.log_stats(None, window=MINUTE)
 
     (told,) = [fact for fact in cloud.facts if isinstance(fact, StatsTaken)]
-    assert (told.pool, told.window_ms, told.executions, told.error_rate) == ("email", 60_000, 1, 1.0)
+    assert (told.pool, told.window_ms, told.executions, told.error_rate) == (
+        "email",
+        60_000,
+        1,
+        1.0,
+    )
 
 
 def test_the_event_is_logged_whatever_the_level(caplog: pytest.LogCaptureFixture) -> None:
@@ -221,4 +243,8 @@ def test_the_event_is_logged_whatever_the_level(caplog: pytest.LogCaptureFixture
     Workpool(quiet.table, "email", ports=quiet).log_stats(None)
 
     (told,) = [record for record in caplog.records if record.message == "stats"]
-    assert (told.levelname, told.__dict__["pool"], told.__dict__["executions"]) == ("INFO", "email", 0)
+    assert (told.levelname, told.__dict__["pool"], told.__dict__["executions"]) == (
+        "INFO",
+        "email",
+        0,
+    )

@@ -11,17 +11,17 @@ import pytest
 from builders import NONCE, NOW, PROOF, a_policy, a_running_work
 from integration.stage import FAILED, NOT_DELIVERED, SUCCESS, TABLE, Stage
 from workpool_aws import NotFound
-from workpool_aws.core.claim import claim_write
-from workpool_aws.core.complete import assignment_of
 from workpool_aws.core.proof import digest_of, start_nonce
-from workpool_aws.flow.claim import claim
-from workpool_aws.flow.complete import Reporter, complete
+from workpool_aws.core.report.claim import claim_write
+from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.flow.report.claim import claim
+from workpool_aws.flow.report.complete import Reporter, complete
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import DuplicateRefused, ReportUnproven
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, Work, dead_key
+from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem, dead_key
 from workpool_aws.model.writes import Put
 
 F = TypeVar("F")
@@ -33,13 +33,17 @@ def told(stage: Stage, kind: type[F]) -> list[F]:
     return [fact for fact in stage.telemetry.events if isinstance(fact, kind)]
 
 
-def presented(work: Work, nonce: str | None, **changes: Any) -> Assignment:
+def presented(work: WorkItem, nonce: str | None, **changes: Any) -> Assignment:
     """What somebody says who has this nonce."""
-    told = replace(assignment_of(work, TABLE), nonce=nonce, proof=None if nonce is None else digest_of(nonce))
+    told = replace(
+        assignment_of(work, TABLE), nonce=nonce, proof=None if nonce is None else digest_of(nonce)
+    )
     return replace(told, **changes)
 
 
-@pytest.mark.parametrize("nonce", [None, "", "another", PROOF], ids=["none", "empty", "another", "the digest itself"])
+@pytest.mark.parametrize(
+    "nonce", [None, "", "another", PROOF], ids=["none", "empty", "another", "the digest itself"]
+)
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.kind)
 @pytest.mark.parametrize("by", ["worker", "destination"])
 @pytest.mark.parametrize("retry", [None, a_policy()], ids=["once", "retried"])
@@ -48,7 +52,9 @@ def test_a_report_without_the_starts_nonce_changes_nothing_and_writes_nothing(
 ) -> None:
     """[WP-28] Nor does it suspect, send a callback, or wake the loop."""
     stage = Stage()
-    work = a_running_work(retry=retry, claimed=False, on_complete="target", callback_for=tuple(Outcome))
+    work = a_running_work(
+        retry=retry, claimed=False, on_complete="target", callback_for=tuple(Outcome)
+    )
     stage.place(work)
 
     assert complete(stage.ports, presented(work, nonce), report, by=by) is False
@@ -61,10 +67,19 @@ def test_a_report_without_the_starts_nonce_changes_nothing_and_writes_nothing(
 
 @pytest.mark.parametrize("nonce", [None, "another"])
 @pytest.mark.parametrize("by", ["worker", "destination"])
-def test_a_repeated_report_of_a_finished_start_must_prove_itself_too(nonce: str | None, by: Reporter) -> None:
+def test_a_repeated_report_of_a_finished_start_must_prove_itself_too(
+    nonce: str | None, by: Reporter
+) -> None:
     """[WP-28] Else each forged one would have the callback sent and a record written again."""
     stage = Stage()
-    ended = {"state": State.FINISHED, "outcome": Outcome.SUCCESS, "result": "1", "finished_at": NOW, "claim": None, "deadline": None}
+    ended = {
+        "state": State.FINISHED,
+        "outcome": Outcome.SUCCESS,
+        "result": "1",
+        "finished_at": NOW,
+        "claim": None,
+        "deadline": None,
+    }
     work = replace(a_running_work(), **ended)
     stage.place(work)
 
@@ -85,7 +100,9 @@ def test_an_event_without_the_starts_nonce_claims_nothing(nonce: str | None) -> 
     assert claim(stage.ports, presented(work, nonce), remaining_ms=1_000) is None
 
     assert stage.work(work.id) == work
-    assert [fact.reason for fact in told(stage, DuplicateRefused)] == ["the event does not prove that it comes from the loop"]
+    assert [fact.reason for fact in told(stage, DuplicateRefused)] == [
+        "the event does not prove that it comes from the loop"
+    ]
     assert claim(stage.ports, presented(work, NONCE), remaining_ms=1_000) is not None
 
 
@@ -188,11 +205,22 @@ def test_the_nonce_of_a_start_is_its_own_and_the_same_each_time() -> None:
     assert not made & {digest_of(each) for each in made}
 
 
-@pytest.mark.parametrize("text", ["NaN", "[1", "", "1 2", "9" * 5_000, "[" * 100_000, "[Infinity]", "'x'"], ids=lambda text: text[:9])
+@pytest.mark.parametrize(
+    "text",
+    ["NaN", "[1", "", "1 2", "9" * 5_000, "[" * 100_000, "[Infinity]", "'x'"],
+    ids=lambda text: text[:9],
+)
 def test_a_result_that_somebody_damaged_is_said_to_be_gone(text: str) -> None:
     """[WP-12] Its status and the pool's list are not hurt."""
     stage = Stage()
-    ended = {"state": State.FINISHED, "outcome": Outcome.SUCCESS, "result": text, "finished_at": NOW, "claim": None, "deadline": None}
+    ended = {
+        "state": State.FINISHED,
+        "outcome": Outcome.SUCCESS,
+        "result": text,
+        "finished_at": NOW,
+        "claim": None,
+        "deadline": None,
+    }
     work = replace(a_running_work(), **ended)
     stage.place(work)
 
@@ -204,24 +232,59 @@ def test_a_result_that_somebody_damaged_is_said_to_be_gone(text: str) -> None:
 
 @pytest.mark.parametrize("text", ['null,"_workpool":{"version":1}', "NaN", "{"], ids=ascii)
 @pytest.mark.parametrize("part", ["context", "result"])
-def test_a_callback_that_cannot_be_sent_as_it_is_stored_is_given_up_at_once(part: str, text: str) -> None:
+def test_a_callback_that_cannot_be_sent_as_it_is_stored_is_given_up_at_once(
+    part: str, text: str
+) -> None:
     """[WP-8] [WP-28]"""
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool("email")
         queue = "arn:aws:sqs:us-east-1:123456789012:queue"
-        work_id = pool.enqueue_action(None, cloud.function(lambda _event, _context: "done", name="f"), {}, on_complete=queue, context=1)
+        work_id = pool.enqueue_action(
+            None,
+            cloud.function(lambda _event, _context: "done", name="f"),
+            {},
+            on_complete=queue,
+            context=1,
+        )
         cloud.advance(timedelta(milliseconds=1))
         store = cloud._engine_open.quiet(cloud.table)
         stored = store.get(WorkRef("email", work_id))
-        assert isinstance(stored, Work)
+        assert isinstance(stored, WorkItem)
         damaged = {"context": text} if part == "context" else {"result": text}
-        ended = {"state": State.FINISHED, "outcome": Outcome.SUCCESS, "result": "1", "finished_at": stored.enqueued_at, "started_by": None}
-        store.write(Put(replace(stored, **{**ended, "callback": CallbackState.DEAD, "dead": dead_key(NOW, work_id), **damaged})))
+        ended = {
+            "state": State.FINISHED,
+            "outcome": Outcome.SUCCESS,
+            "result": "1",
+            "finished_at": stored.enqueued_at,
+            "started_by": None,
+        }
+        store.write(
+            Put(
+                replace(
+                    stored,
+                    **{
+                        **ended,
+                        "callback": CallbackState.DEAD,
+                        "dead": dead_key(NOW, work_id),
+                        **damaged,
+                    },
+                )
+            )
+        )
         pool.redrive(None, work_id)
         cloud.run_until_idle()
 
         assert pool.status(None, work_id).callback == "dead"
-        assert cloud.messages(queue) in ([], [{"work_id": work_id, "context": 1, "result": {"kind": "success", "return_value": "done"}}])
+        assert cloud.messages(queue) in (
+            [],
+            [
+                {
+                    "work_id": work_id,
+                    "context": 1,
+                    "result": {"kind": "success", "return_value": "done"},
+                }
+            ],
+        )
 
 
 def test_arguments_that_smuggle_an_assignment_end_their_work_item_and_no_other() -> None:
@@ -233,7 +296,7 @@ def test_arguments_that_smuggle_an_assignment_end_their_work_item_and_no_other()
         bad, good = (pool.enqueue_action(None, fn, {"n": n}) for n in (1, 2))
         store = cloud._engine_open.quiet(cloud.table)
         stored = store.get(WorkRef("email", bad))
-        assert isinstance(stored, Work)
+        assert isinstance(stored, WorkItem)
         store.write(Put(replace(stored, args='{"n":1,"_workpool":{"version":1}}')))
         pool.configure(None, reset=True)
         cloud.run_until_idle()

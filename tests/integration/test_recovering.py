@@ -13,10 +13,10 @@ from integration.stage import FAILED, POOL, START_MS, SUCCESS, TARGET, TIMEOUT_M
 from pool_world import TABLE
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
-from workpool_aws.core.complete import assignment_of
+from workpool_aws.core.report.complete import assignment_of
 from workpool_aws.model.events import LoopEnded, PassFailed, PutBack, Recovered, Retrying
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Done, Entry, EntryKey, Ledger, LoopState, ShardMark
+from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, Notice, ShardCursors
 from workpool_aws.model.refs import LedgerRef, StatusRef, WorkRef
 from workpool_aws.model.work import Outcome, State
 
@@ -31,7 +31,9 @@ def test_an_unclaimed_start_is_put_back_after_deadline_and_margin_and_not_before
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     moved: list[int] = []
     stage.table.plan(PENDING_AGAIN, first(lambda: moved.append(stage.clock.at)))
-    stage.aws.on_start = lambda a: stage.after(1_000, lambda: stage.complete(a)) if a.start > 1 else None
+    stage.aws.on_start = lambda a: (
+        stage.after(1_000, lambda: stage.complete(a)) if a.start > 1 else None
+    )
     stage.run(watchdog=True)
 
     assert RECOVERED_AT < moved[0] <= RECOVERED_AT + limits.WATCHDOG_MS + 5_000
@@ -43,12 +45,16 @@ def test_a_start_past_its_deadline_is_not_looked_at_before_the_margin_is_over() 
     """[WP-23] A loop that is awake for others would read its work in every pass."""
     stage = Stage(takes_ms=None)
     silent = stage.pool().enqueue_action(None, TARGET, {})
-    stage.aws.on_start = lambda a: stage.after(300, lambda: stage.complete(a)) if a.work_id != silent else None
+    stage.aws.on_start = lambda a: (
+        stage.after(300, lambda: stage.complete(a)) if a.work_id != silent else None
+    )
     looks: list[int] = []
     for ms in range(0, limits.RECOVERY_MARGIN_MS, 500):
         stage.after(START_MS + ms, lambda: stage.pool().enqueue_action(None, TARGET, {}))
     stage.after(START_MS, lambda: looks.append(stage.notes.count("get many")))
-    stage.after(START_MS + limits.RECOVERY_MARGIN_MS, lambda: looks.append(stage.notes.count("get many")))
+    stage.after(
+        START_MS + limits.RECOVERY_MARGIN_MS, lambda: looks.append(stage.notes.count("get many"))
+    )
     stage.run()
 
     assert len(looks) == 2
@@ -65,7 +71,10 @@ def test_what_may_have_run_spends_its_attempt(*, claims: bool) -> None:
         stage.aws.on_start = lambda a: stage.after(10, lambda: stage.claim(a))
     stage.run(watchdog=True)
 
-    assert (stage.work(work_id).outcome, stage.work(work_id).error_type) == (Outcome.FAILED, "no_report")
+    assert (stage.work(work_id).outcome, stage.work(work_id).error_type) == (
+        Outcome.FAILED,
+        "no_report",
+    )
     assert stage.work(work_id).attempts_made == 1
 
 
@@ -76,7 +85,10 @@ def test_a_function_that_is_deployed_as_if_it_claimed_runs_some_times_and_no_mor
     stage.run(24 * 3_600_000, watchdog=True)
 
     assert len(stage.aws.started) == 1 + limits.UNCLAIMED_MAX
-    assert (stage.work(work_id).outcome, stage.work(work_id).error_type) == (Outcome.FAILED, "no_report")
+    assert (stage.work(work_id).outcome, stage.work(work_id).error_type) == (
+        Outcome.FAILED,
+        "no_report",
+    )
     assert stage.work(work_id).attempts_made == 1
 
 
@@ -97,18 +109,27 @@ def test_a_claim_moves_the_recovery_to_its_own_end() -> None:
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     claimed_at = START_MS - TIMEOUT_MS
-    stage.aws.on_start = lambda a: stage.after(claimed_at, lambda: stage.claim(a, remaining_ms=600_000))
+    stage.aws.on_start = lambda a: stage.after(
+        claimed_at, lambda: stage.claim(a, remaining_ms=600_000)
+    )
     seen: list[State] = []
-    stage.clock.enter(NOW + claimed_at + 600_000 + limits.RECOVERY_MARGIN_MS, lambda: seen.append(stage.work(work_id).state))
+    stage.clock.enter(
+        NOW + claimed_at + 600_000 + limits.RECOVERY_MARGIN_MS,
+        lambda: seen.append(stage.work(work_id).state),
+    )
     stage.run(watchdog=True)
 
     assert seen == [State.RUNNING]
     assert stage.work(work_id).error_type == "no_report"
 
 
-@pytest.mark.parametrize(("claimed", "retry"), [(True, None), (False, None), (False, RetryPolicy())])
+@pytest.mark.parametrize(
+    ("claimed", "retry"), [(True, None), (False, None), (False, RetryPolicy())]
+)
 @pytest.mark.peer("RC02", "RC04")
-def test_recovery_changes_nothing_that_changed_since_it_looked(retry: RetryPolicy | None, *, claimed: bool) -> None:
+def test_recovery_changes_nothing_that_changed_since_it_looked(
+    retry: RetryPolicy | None, *, claimed: bool
+) -> None:
     """[WP-14] A claim, or a new deadline, came between its read and its write."""
     stage = Stage(takes_ms=None)
     stage.aws.claims = False
@@ -116,7 +137,9 @@ def test_recovery_changes_nothing_that_changed_since_it_looked(retry: RetryPolic
     stage.place(work, ledger_with(work.deadline or NOW, EntryKey(work.id, 1)))
     stage.clock.at = NOW + 60_000
     changed = replace(work, deadline=EpochMs(NOW + 900_000), claim="late" if claimed else None)
-    stage.table.plan(FINISH if retry is None else PENDING_AGAIN, first(lambda: stage.place(changed)))
+    stage.table.plan(
+        FINISH if retry is None else PENDING_AGAIN, first(lambda: stage.place(changed))
+    )
     stage.resting_as(LoopState.RUNNING, generation=2)
     stage.kill_at(30_000)
     stage.serve(order(2))
@@ -149,7 +172,11 @@ def test_what_a_stranger_told_is_used_at_the_claims_own_deadline(*, commit_fails
     stage = Stage(takes_ms=None)
     suspected, other = stage.pool().enqueue_action_batch(None, TARGET, [{}] * 2)
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=80))
-    stage.aws.on_start = lambda a: stage.after(10, lambda: stage.claim(a, remaining_ms=20_000)) if a.work_id == suspected else None
+    stage.aws.on_start = lambda a: (
+        stage.after(10, lambda: stage.claim(a, remaining_ms=20_000))
+        if a.work_id == suspected
+        else None
+    )
 
     def reports() -> None:
         told = {a.work_id: a for a in stage.aws.started}
@@ -173,23 +200,45 @@ def test_what_a_stranger_told_survives_a_change(change: str) -> None:
     stage = Stage(takes_ms=None)
     pool = stage.pool()
     suspected, other = pool.enqueue_action_batch(None, TARGET, [{}] * 2)
-    stage.aws.on_start = lambda a: stage.after(10, lambda: stage.claim(a, remaining_ms=20_000)) if a.work_id == suspected else None
+    stage.aws.on_start = lambda a: (
+        stage.after(10, lambda: stage.claim(a, remaining_ms=20_000))
+        if a.work_id == suspected
+        else None
+    )
     started = stage.aws.started
 
-    stage.after(2_000, lambda: stage.complete(next(a for a in started if a.work_id == suspected), FAILED, by="destination"))
+    stage.after(
+        2_000,
+        lambda: stage.complete(
+            next(a for a in started if a.work_id == suspected), FAILED, by="destination"
+        ),
+    )
     if change == "of limits":
         pool.enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=80))
         stage.after(4_000, lambda: pool.configure(None, max_parallelism=7))
     else:
         due = a_work(id=an_id(NOW + 5_000), due_at=NOW + 5_000)
-        stage.after(1_999, lambda: stage.table.plan(updates(StatusRef, state=LoopState.WAITING), then(lambda: stage.place(due))))
-    # Before, so that a commit confirms the entry with the deadline of its start; or after, for the commit that is refused.
-    stage.after(4_050 if change == "of limits" else 1_000, lambda: stage.complete(next(a for a in started if a.work_id == other)))
+        stage.after(
+            1_999,
+            lambda: stage.table.plan(
+                updates(StatusRef, state=LoopState.WAITING), then(lambda: stage.place(due))
+            ),
+        )
+    # Before, so that a commit confirms the entry with the deadline of its start; or after, for the
+    # commit that is refused.
+    stage.after(
+        4_050 if change == "of limits" else 1_000,
+        lambda: stage.complete(next(a for a in started if a.work_id == other)),
+    )
     stage.run(watchdog=True)
     work = stage.work(suspected)
 
     assert (work.outcome, work.error_type) == (Outcome.FAILED, FAILED.error_type)
-    assert NOW + 20_000 + limits.RECOVERY_MARGIN_MS < (work.finished_at or 0) <= NOW + limits.WATCHDOG_MS
+    assert (
+        NOW + 20_000 + limits.RECOVERY_MARGIN_MS
+        < (work.finished_at or 0)
+        <= NOW + limits.WATCHDOG_MS
+    )
 
 
 def test_a_suspicion_does_not_outweigh_the_claimers_own_word() -> None:
@@ -203,7 +252,10 @@ def test_a_suspicion_does_not_outweigh_the_claimers_own_word() -> None:
     stage.complete(a, replace(SUCCESS, claim="mine"))
 
     assert suspected == FAILED.error_type
-    assert (stage.work(work.id).outcome, stage.work(work.id).suspected_type) == (Outcome.SUCCESS, None)
+    assert (stage.work(work.id).outcome, stage.work(work.id).suspected_type) == (
+        Outcome.SUCCESS,
+        None,
+    )
 
 
 def test_a_suspicion_is_kept_with_the_claim_it_is_about() -> None:
@@ -212,7 +264,9 @@ def test_a_suspicion_is_kept_with_the_claim_it_is_about() -> None:
     work = a_running_work(claim="mine")
     stage.place(work)
     later = replace(work, claim="another's")
-    stage.table.plan(updates(WorkRef, suspected_type=FAILED.error_type), first(lambda: stage.place(later)))
+    stage.table.plan(
+        updates(WorkRef, suspected_type=FAILED.error_type), first(lambda: stage.place(later))
+    )
     stage.complete(assignment_of(work, TABLE), FAILED, by="destination")
 
     assert stage.work(work.id) == later
@@ -233,7 +287,14 @@ def test_one_request_for_a_look_is_one_look() -> None:
 
 def ledger_with(deadline: int, *keys: EntryKey) -> Ledger:
     entries = {key: Entry(EpochMs(deadline), confirmed=True) for key in keys}
-    return Ledger(pool=POOL, holder="the loop before", generation=1, version=3, entries=entries, shards=(ShardMark(),))
+    return Ledger(
+        pool=POOL,
+        holder="the loop before",
+        generation=1,
+        version=3,
+        entries=entries,
+        shards=(ShardCursors(),),
+    )
 
 
 def test_a_recovery_without_an_answer_is_made_again() -> None:
@@ -255,7 +316,7 @@ def test_a_recovery_whose_report_was_lost_is_made_again() -> None:
     stage = Stage(takes_ms=None)
     stage.aws.claims = False
     stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(puts(Done), lost_before)
+    stage.table.plan(puts(Notice), lost_before)
     stage.run(watchdog=True)
 
     assert stage.ledger().entries == {}
@@ -268,7 +329,9 @@ def test_a_slot_whose_report_was_lost_is_freed_after_its_deadline() -> None:
     ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
     over = replace(stage.work(ids[0]), state=State.FINISHED, starts=1, outcome=Outcome.SUCCESS)
     stage.after(1_000, lambda: stage.place(over))
-    stage.aws.on_start = lambda a: stage.after(1_000, lambda: stage.complete(a)) if a.work_id == ids[1] else None
+    stage.aws.on_start = lambda a: (
+        stage.after(1_000, lambda: stage.complete(a)) if a.work_id == ids[1] else None
+    )
     stage.run(watchdog=True)
 
     assert stage.work(ids[0]) == over
@@ -292,7 +355,9 @@ def test_a_slot_whose_work_is_gone_is_freed() -> None:
 def test_a_late_report_after_recovery_frees_no_later_start() -> None:
     """[WP-1] [WP-4] The function ran far beyond its timeout, say, and its work is running its next start by now."""
     stage = Stage(takes_ms=None)
-    work_id = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=3))
+    work_id = stage.pool(max_parallelism=1).enqueue_action(
+        None, TARGET, {}, retry=RetryPolicy(max_attempts=3)
+    )
     stage.run(200_000, watchdog=True)
     first_start, second_start = stage.aws.started
     stage.complete(first_start, SUCCESS)
@@ -307,7 +372,9 @@ def test_a_pool_of_lost_starts_comes_to_rest() -> None:
     """[WP-21] [WP-22] Every delivery is lost, for a quarter of an hour."""
     stage = Stage(takes_ms=None)
     ids = stage.pool(max_parallelism=3).enqueue_action_batch(None, TARGET, [{}] * 7)
-    stage.aws.on_start = lambda a: stage.after(500, lambda: stage.complete(a)) if stage.clock.at > NOW + 900_000 else None
+    stage.aws.on_start = lambda a: (
+        stage.after(500, lambda: stage.complete(a)) if stage.clock.at > NOW + 900_000 else None
+    )
     stage.run(3 * 3_600_000, watchdog=True)
 
     assert {stage.work(work_id).outcome for work_id in ids} == {Outcome.SUCCESS}

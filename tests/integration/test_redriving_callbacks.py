@@ -69,7 +69,9 @@ def decorated(cloud: LocalCloud, target: Target) -> str:
 
 
 @pytest.mark.parametrize("outcome", ["success", "failed", "canceled"])
-def test_a_dead_callback_is_delivered_again_whatever_the_outcome(cloud: LocalCloud, outcome: str) -> None:
+def test_a_dead_callback_is_delivered_again_whatever_the_outcome(
+    cloud: LocalCloud, outcome: str
+) -> None:
     pool, target = cloud.workpool(POOL), Target()
     works, fn = enqueue_each(cloud, pool, decorated(cloud, target))
     cloud.run_until_idle(timeout=HALF_A_DAY)
@@ -83,11 +85,16 @@ def test_a_dead_callback_is_delivered_again_whatever_the_outcome(cloud: LocalClo
     assert answer == works[outcome]
     assert target.told == [(works[outcome], outcome)]
     assert len(cloud.invocations(fn)) == runs
-    assert (pool.status(None, answer).callback, pool.status(None, answer).outcome) == ("delivered", outcome)
+    assert (pool.status(None, answer).callback, pool.status(None, answer).outcome) == (
+        "delivered",
+        outcome,
+    )
     assert sorted(dead(pool)) == sorted(set(works.values()) - {answer})
 
 
-def test_all_dead_letters_are_redriven_and_a_failure_stays_one_for_its_own_sake(cloud: LocalCloud) -> None:
+def test_all_dead_letters_are_redriven_and_a_failure_stays_one_for_its_own_sake(
+    cloud: LocalCloud,
+) -> None:
     pool, target = cloud.workpool(POOL), Target()
     works, fn = enqueue_each(cloud, pool, decorated(cloud, target))
     cloud.run_until_idle(timeout=HALF_A_DAY)
@@ -187,7 +194,9 @@ def test_a_redrive_that_lands_late_is_seen_all_the_same() -> None:
     stage, work_id = given_up()
     stage.clock.pass_to(stage.clock.at + 3_600_000)
     stage.pool(at=stage.clock.at - 60_000).redrive(None, work_id)
-    owing = [time_of(record.at) for record in stage.dones() if record.callback is CallbackState.PENDING]
+    owing = [
+        time_of(record.at) for record in stage.dones() if record.callback is CallbackState.PENDING
+    ]
 
     assert min(owing) < stage.clock.at - limits.BUFFER_MS
     assert max(owing) >= stage.clock.at - limits.LATE_MS

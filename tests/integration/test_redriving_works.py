@@ -34,7 +34,12 @@ def dead(pool: Workpool) -> list[str]:
 @both_engines
 def test_a_failure_runs_again_as_a_new_work(cloud: LocalCloud) -> None:
     pool, mender = cloud.workpool(), Mender()
-    old = pool.enqueue_action(None, cloud.function(mender, name="mender"), {"n": 3}, retry=RetryPolicy(max_attempts=2, jitter=False))
+    old = pool.enqueue_action(
+        None,
+        cloud.function(mender, name="mender"),
+        {"n": 3},
+        retry=RetryPolicy(max_attempts=2, jitter=False),
+    )
     cloud.run_until_idle()
     mender.mended = True
 
@@ -93,7 +98,9 @@ def test_all_failures_are_redriven_once(cloud: LocalCloud) -> None:
     assert counts == [60, 0, 1]
     assert left == [kept]
     assert sorted(mender.seen) == sorted([*range(60), *range(60)])
-    assert {each.outcome for each in pool.list(None, limit=200).items if each.redrive_of is not None} == {"success"}
+    assert {
+        each.outcome for each in pool.list(None, limit=200).items if each.redrive_of is not None
+    } == {"success"}
 
 
 def test_only_a_failure_can_be_redriven(cloud: LocalCloud) -> None:
@@ -107,7 +114,10 @@ def test_only_a_failure_can_be_redriven(cloud: LocalCloud) -> None:
     pool.cancel(None, canceled)
 
     for work_id, what in ((good, "success"), (waiting, "pending"), (canceled, "canceled")):
-        with pytest.raises(UsageError, match=f"failed for good, or whose callback is dead; got .*, which is {what}$"):
+        with pytest.raises(
+            UsageError,
+            match=f"failed for good, or whose callback is dead; got .*, which is {what}$",
+        ):
             pool.redrive(None, work_id)
     with pytest.raises(NotFound):
         pool.redrive(None, "nonsense")
@@ -119,7 +129,9 @@ def test_only_a_failure_can_be_redriven(cloud: LocalCloud) -> None:
 def test_a_retried_failure_is_no_dead_letter_until_it_is_final(cloud: LocalCloud) -> None:
     pool, mender = cloud.workpool(), Mender()
     policy = RetryPolicy(max_attempts=2, initial_backoff=timedelta(minutes=10), jitter=False)
-    work_id = pool.enqueue_action(None, cloud.function(mender, name="mender"), {"n": 1}, retry=policy)
+    work_id = pool.enqueue_action(
+        None, cloud.function(mender, name="mender"), {"n": 1}, retry=policy
+    )
     cloud.advance(timedelta(minutes=1))
     between = dead(pool)
     cloud.run_until_idle()
@@ -128,11 +140,23 @@ def test_a_retried_failure_is_no_dead_letter_until_it_is_final(cloud: LocalCloud
 
 
 @pytest.mark.parametrize("size", [10, 400_000])
-def test_its_target_is_told_of_both_ends_with_the_same_context(cloud: LocalCloud, size: int) -> None:
+def test_its_target_is_told_of_both_ends_with_the_same_context(
+    cloud: LocalCloud, size: int
+) -> None:
     pool, mender, told = cloud.workpool(), Mender(), []
-    target = cloud.function(lambda event, _: told.append((event["work_id"], event["context"], event["result"]["kind"])), name="told")
+    target = cloud.function(
+        lambda event, _: told.append((event["work_id"], event["context"], event["result"]["kind"])),
+        name="told",
+    )
     args, context = {"n": 3, "note": "x" * size}, {"note": "y" * size}
-    old = pool.enqueue_action(None, cloud.function(mender, name="mender"), args, retry=False, on_complete=target, context=context)
+    old = pool.enqueue_action(
+        None,
+        cloud.function(mender, name="mender"),
+        args,
+        retry=False,
+        on_complete=target,
+        context=context,
+    )
     cloud.run_until_idle()
     mender.mended = True
 
@@ -151,7 +175,9 @@ def test_large_arguments_run_again_whole(cloud: LocalCloud) -> None:
         lengths.append(len(event["note"]))
         raise ValueError("broken")
 
-    old = pool.enqueue_action(None, cloud.function(measure, name="measure"), {"note": "é" * 200_000}, retry=False)
+    old = pool.enqueue_action(
+        None, cloud.function(measure, name="measure"), {"note": "é" * 200_000}, retry=False
+    )
     cloud.run_until_idle()
 
     assert pool.redrive_all(None) == 1
@@ -164,7 +190,9 @@ def test_large_arguments_run_again_whole(cloud: LocalCloud) -> None:
 
 def test_a_callback_that_was_given_up_is_shown(cloud: LocalCloud) -> None:
     pool, mender = cloud.workpool(), Mender()
-    work_id = pool.enqueue_action(None, cloud.function(mender, name="mender"), {"n": 1}, retry=False, on_complete="nobody")
+    work_id = pool.enqueue_action(
+        None, cloud.function(mender, name="mender"), {"n": 1}, retry=False, on_complete="nobody"
+    )
     cloud.run_until_idle()
 
     shown = pool.list(None, state="dead").items

@@ -9,11 +9,11 @@ import pytest
 from integration.faults import Apply, lost_before, puts
 from integration.stage import POOL, TARGET, Stage
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.flow.register import register
+from workpool_aws.flow.watchdog.register import register
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import KickFailed, RegistrationDenied
 from workpool_aws.model.loop import Registration
-from workpool_aws.model.refs import RegistrationRef, Shelf, Span
+from workpool_aws.model.refs import Collection, KeyRange, RegistrationRef
 from workpool_aws.model.work import State
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import StoreDenied
@@ -24,11 +24,13 @@ def denied(apply: Apply) -> None:
 
 
 def registered(stage: Stage) -> set[str]:
-    page = stage.table.memory.query(Span(shelf=Shelf.REGISTRY))
+    page = stage.table.memory.query(KeyRange(shelf=Collection.REGISTRY))
     return {row.record.pool for row in page.rows if isinstance(row.record, Registration)}
 
 
-def test_work_of_a_caller_that_may_not_register_its_pool_is_stored_told_and_found_by_a_tick_that_names_it() -> None:
+def test_work_of_a_caller_that_may_not_register_its_pool_is_stored_told_and_found_by_a_tick_that_names_it() -> (
+    None
+):
     """[WP-3] [WP-20]"""
     stage = Stage()
     stage.table.plan(puts(Registration), denied, times=2)
@@ -43,7 +45,9 @@ def test_work_of_a_caller_that_may_not_register_its_pool_is_stored_told_and_foun
     stage.run(120_000, watchdog=True)
 
     assert stage.work(work_id).state is State.FINISHED
-    assert {(event.pool, event.error) for event in told} == {(POOL, "dynamodb:PutItem is not allowed")}
+    assert {(event.pool, event.error) for event in told} == {
+        (POOL, "dynamodb:PutItem is not allowed")
+    }
 
 
 def test_other_trouble_with_the_registry_refuses_the_enqueue_and_stores_nothing() -> None:
@@ -74,7 +78,10 @@ def test_a_row_that_could_not_be_written_is_told_and_written_by_the_next_tick() 
     stage.table.plan(puts(Registration), lost_before)
 
     register(stage.ports, [POOL, "billing"])
-    assert (registered(stage), [event.pool for event in stage.telemetry.of(KickFailed)]) == ({"billing"}, [POOL])
+    assert (registered(stage), [event.pool for event in stage.telemetry.of(KickFailed)]) == (
+        {"billing"},
+        [POOL],
+    )
     register(stage.ports, [POOL, "billing"])
 
     assert registered(stage) == {"billing", POOL}
@@ -90,12 +97,16 @@ def test_a_row_that_could_not_be_written_is_told_and_written_by_the_next_tick() 
         (None, set()),
     ],
 )
-def test_a_tick_registers_what_it_names_and_fails_for_nothing_else(pools: object, known: set[str]) -> None:
+def test_a_tick_registers_what_it_names_and_fails_for_nothing_else(
+    pools: object, known: set[str]
+) -> None:
     with LocalCloud(clock="virtual", engine="memory") as cloud:
-        cloud.invoke(cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table, "pools": pools}})
+        cloud.invoke(
+            cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table, "pools": pools}}
+        )
         cloud.run_until_idle()
         store = cloud._engine_open.quiet(cloud.table)
-        rows = store.query(Span(shelf=Shelf.REGISTRY)).rows
+        rows = store.query(KeyRange(shelf=Collection.REGISTRY)).rows
 
     assert {row.record.pool for row in rows if isinstance(row.record, Registration)} == known
     assert [each.outcome for each in cloud.invocations(cloud.watchdog_arn)][:1] == ["success"]

@@ -9,17 +9,26 @@ import pytest
 from builders import NOW, a_work, an_id
 from integration.faults import first, then, updates
 from integration.stage import LAMBDA_MS, POOL, TARGET, Stage
-from workpool_aws.adapters.schema import key_of
+from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
-from workpool_aws.core.kick import KickReason
-from workpool_aws.flow.hold import take_hold
-from workpool_aws.flow.kick import kick
-from workpool_aws.flow.rest import rest
-from workpool_aws.model.events import ControlRepaired, Kicked, KickFailed, LoopFenced, LoopRested, LoopTook, TimerFailed, WatchdogActed
+from workpool_aws.core.pool.kick import KickReason
+from workpool_aws.flow.loop.rest import rest
+from workpool_aws.flow.loop.session import acquire_session
+from workpool_aws.flow.pool.kick import kick
+from workpool_aws.model.events import (
+    ControlRepaired,
+    Kicked,
+    KickFailed,
+    LoopFenced,
+    LoopRested,
+    LoopTook,
+    TimerFailed,
+    WatchdogActed,
+)
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.refs import LedgerRef, StatusRef
-from workpool_aws.model.work import State, Work
+from workpool_aws.model.work import State, WorkItem
 from workpool_aws.ports import InvokeRefused, InvokeThrottled
 
 OVER = 2 * limits.LOOKAHEAD_ROWS_MAX
@@ -107,14 +116,22 @@ def test_a_loop_that_cannot_hand_over_because_it_was_overtaken_says_so(stage: St
 
 
 @pytest.mark.parametrize("throttles", range(limits.INVOKE_TRIES + 1))
-def test_a_throttled_kick_waits_between_its_tries_and_gives_up(stage: Stage, throttles: int) -> None:
+def test_a_throttled_kick_waits_between_its_tries_and_gives_up(
+    stage: Stage, throttles: int
+) -> None:
     """[WP-24] An enqueue must not hang on it: the watchdog does the rest."""
     stage.aws.refuses_loop = [InvokeThrottled()] * throttles
     kick(stage.ports, POOL, KickReason.ENQUEUE, due=EpochMs(NOW))
     kicked = throttles < limits.INVOKE_TRIES
 
-    assert (len(stage.aws.loops), len(stage.telemetry.of(Kicked)), len(stage.telemetry.of(KickFailed))) == (kicked, kicked, not kicked)
-    assert stage.clock.slept_ms == [limits.INVOKE_RETRY_MS] * min(throttles, limits.INVOKE_TRIES - 1)
+    assert (
+        len(stage.aws.loops),
+        len(stage.telemetry.of(Kicked)),
+        len(stage.telemetry.of(KickFailed)),
+    ) == (kicked, kicked, not kicked)
+    assert stage.clock.slept_ms == [limits.INVOKE_RETRY_MS] * min(
+        throttles, limits.INVOKE_TRIES - 1
+    )
 
 
 def test_a_refused_kick_is_not_tried_again(stage: Stage) -> None:
@@ -139,7 +156,9 @@ def test_a_tick_over_a_pool_at_rest_reads_nothing_of_its_last_burst(stage: Stage
 
 
 OVERDUE, LATER = (a_work(id=an_id(at, 99), due_at=at) for at in (NOW - 1_000, NOW + 7_200_000))
-CALLED_OFF = Config(pool=POOL, version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=2, epoch_at=NOW)
+CALLED_OFF = Config(
+    pool=POOL, version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=2, epoch_at=NOW
+)
 
 
 @pytest.mark.parametrize(
@@ -153,11 +172,17 @@ CALLED_OFF = Config(pool=POOL, version=1, max_parallelism=1, base_by="x", base_a
     ids=["due", "to be canceled", "due later", "nothing"],
 )
 def test_what_no_pass_has_looked_far_enough_to_see_is_looked_for_before_rest(
-    stage: Stage, there: Work | None, config: Config | None, *, goes_on: bool, state: LoopState, wake_at: int | None
+    stage: Stage,
+    there: WorkItem | None,
+    config: Config | None,
+    *,
+    goes_on: bool,
+    state: LoopState,
+    wake_at: int | None,
 ) -> None:
     """[WP-20] [WP-22] By the loop of the same generation, which has not said yet that it rests."""
     stage.resting_as(LoopState.RUNNING, generation=3)
-    hold = take_hold(stage.ports, POOL, 3, lambda: LAMBDA_MS)
+    hold = acquire_session(stage.ports, POOL, 3, lambda: LAMBDA_MS)
     assert hold is not None
     over(stage, NOW + 3_600_000)
     if there is not None:
@@ -174,20 +199,29 @@ def test_what_no_pass_has_looked_far_enough_to_see_is_looked_for_before_rest(
 def test_a_kick_of_a_pool_whose_status_is_damaged_writes_it_anew(stage: Stage) -> None:
     """[WP-12] [WP-24] Told once; the epoch goes on from the config's, one ahead, since that is how far the status may have been."""
     key = key_of(StatusRef(POOL))
-    stage.place(Config(pool=POOL, version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=3, epoch_at=NOW))
+    stage.place(
+        Config(
+            pool=POOL, version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=3, epoch_at=NOW
+        )
+    )
     stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
     for _ in range(2):
         kick(stage.ports, POOL, KickReason.ENQUEUE, due=EpochMs(NOW))
 
     assert (stage.status().state, stage.status().epoch) == (LoopState.RUNNING, 4)
     assert len(stage.aws.loops) == 1
-    assert [(event.item, event.pool) for event in stage.telemetry.of(ControlRepaired)] == [("status", POOL)]
+    assert [(event.item, event.pool) for event in stage.telemetry.of(ControlRepaired)] == [
+        ("status", POOL)
+    ]
 
 
 def test_a_kick_whose_status_goes_meanwhile_starts_nothing(stage: Stage) -> None:
     """[WP-2] It judged what is not there any more."""
     stage.resting_as(LoopState.IDLE)
-    stage.table.plan(updates(StatusRef, state=LoopState.RUNNING), first(lambda: stage.table.memory.delete(StatusRef(POOL))))
+    stage.table.plan(
+        updates(StatusRef, state=LoopState.RUNNING),
+        first(lambda: stage.table.memory.delete(StatusRef(POOL))),
+    )
     kick(stage.ports, POOL, KickReason.ENQUEUE, due=EpochMs(NOW))
 
     assert stage.aws.loops == []
@@ -197,7 +231,9 @@ def test_a_tick_over_a_pool_at_rest_reads_nothing_of_what_came_to_be_over(stage:
     """[WP-22] Canceled before they were due, they lie beyond the cursor for good: each minute of the night would read all of them."""
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
-    stage.place(*(a_work(id=an_id(NOW + 120_000 + n, n + 1), state=State.FINISHED) for n in range(500)))
+    stage.place(
+        *(a_work(id=an_id(NOW + 120_000 + n, n + 1), state=State.FINISHED) for n in range(500))
+    )
     stage.clock.at = (stage.clock.at // 3_600_000) * 3_600_000 + 3_600_000 + 600_000
     before = stage.table.memory.meter.snapshot().read_units
     stage.watch()

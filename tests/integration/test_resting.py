@@ -14,11 +14,22 @@ from integration.stage import FAILED, NOT_DELIVERED, POOL, SUCCESS, TARGET, Stag
 from pool_world import TABLE
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
-from workpool_aws.core.complete import assignment_of
+from workpool_aws.core.report.complete import assignment_of
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import LoopFenced, LoopRested, LoopTook, TimerFailed
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Registration, ShardMark, Status
+from workpool_aws.model.loop import (
+    Config,
+    Entry,
+    EntryKey,
+    Ledger,
+    LoopState,
+    LoopStatus,
+    Notice,
+    NoticeKind,
+    Registration,
+    ShardCursors,
+)
 from workpool_aws.model.refs import LedgerRef, RegistrationRef, StatusRef
 from workpool_aws.model.work import State
 from workpool_aws.model.writes import Written
@@ -32,7 +43,9 @@ def test_a_pool_whose_works_are_over_does_nothing_at_all() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool(max_parallelism=2)
         fn = cloud.function(lambda event, _: event["n"], name="work", takes=timedelta(seconds=1))
-        pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(5)], run_after=timedelta(minutes=10))
+        pool.enqueue_action_batch(
+            None, fn, [{"n": n} for n in range(5)], run_after=timedelta(minutes=10)
+        )
         cloud.run_until_idle()
         before = len(cloud.trace)
         cloud.advance(timedelta(days=3))
@@ -87,8 +100,13 @@ def test_a_report_that_is_stored_while_the_loop_begins_to_wait_is_settled() -> N
     """[WP-24] Its worker has not read the status yet."""
     stage = Stage(takes_ms=None)
     ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
-    done = Done(pool=POOL, at=an_id(NOW + 900, 5), work_id=ids[0], start=1, kind=DoneKind.FINISHED)
-    stage.table.plan(TO_WAITING, then(lambda: stage.place(replace(stage.work(ids[0]), state=State.FINISHED), done)))
+    done = Notice(
+        pool=POOL, at=an_id(NOW + 900, 5), work_id=ids[0], start=1, kind=NoticeKind.FINISHED
+    )
+    stage.table.plan(
+        TO_WAITING,
+        then(lambda: stage.place(replace(stage.work(ids[0]), state=State.FINISHED), done)),
+    )
     stage.run(30_000)
 
     assert [a.work_id for a in stage.aws.started] == ids
@@ -98,10 +116,16 @@ def test_a_report_that_lies_behind_the_cursor_is_seen_before_rest() -> None:
     """[WP-24] [WP-21] It became visible a little later than the one that the cursor is at."""
     stage = Stage(takes_ms=None)
     early, late = stage.pool(max_parallelism=2).enqueue_action_batch(None, TARGET, [{}] * 2)
-    stage.after(5_000, lambda: stage.complete(next(a for a in stage.aws.started if a.work_id == early)))
-    done = Done(pool=POOL, at=an_id(NOW + 3_000, 5), work_id=late, start=1, kind=DoneKind.FINISHED)
+    stage.after(
+        5_000, lambda: stage.complete(next(a for a in stage.aws.started if a.work_id == early))
+    )
+    done = Notice(
+        pool=POOL, at=an_id(NOW + 3_000, 5), work_id=late, start=1, kind=NoticeKind.FINISHED
+    )
     stage.table.plan(TO_WAITING, lambda apply: apply())
-    stage.table.plan(TO_WAITING, then(lambda: stage.place(replace(stage.work(late), state=State.FINISHED), done)))
+    stage.table.plan(
+        TO_WAITING, then(lambda: stage.place(replace(stage.work(late), state=State.FINISHED), done))
+    )
     stage.run(30_000)
 
     assert stage.ledger().entries == {}
@@ -112,10 +136,14 @@ def test_a_look_that_is_asked_for_while_the_loop_begins_to_wait_is_taken() -> No
     """[WP-24] [WP-14] The work's deadline is nearer than the ledger knows."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    look = Done(pool=POOL, at=an_id(NOW + 900, 5), work_id=work_id, start=1, kind=DoneKind.LOOK)
+    look = Notice(
+        pool=POOL, at=an_id(NOW + 900, 5), work_id=work_id, start=1, kind=NoticeKind.CHECK
+    )
 
     def suspected() -> None:
-        changed = replace(stage.work(work_id), claim="c", deadline=EpochMs(NOW + 20_000), suspected_type="timeout")
+        changed = replace(
+            stage.work(work_id), claim="c", deadline=EpochMs(NOW + 20_000), suspected_type="timeout"
+        )
         stage.place(changed, look)
 
     stage.table.plan(TO_WAITING, then(suspected))
@@ -127,10 +155,14 @@ def test_a_look_that_is_asked_for_while_the_loop_begins_to_wait_is_taken() -> No
 def test_a_resume_that_is_stored_while_the_loop_begins_to_wait_is_seen() -> None:
     """[WP-24] [WP-13] Not reading the config again would miss it."""
     stage = Stage()
-    paused = Config(pool=POOL, version=4, max_parallelism=1, base_by="t", base_at=NOW, override_paused=True)
+    paused = Config(
+        pool=POOL, version=4, max_parallelism=1, base_by="t", base_at=NOW, override_paused=True
+    )
     stage.place(paused)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(TO_WAITING, then(lambda: stage.place(replace(paused, version=5, override_paused=None))))
+    stage.table.plan(
+        TO_WAITING, then(lambda: stage.place(replace(paused, version=5, override_paused=None)))
+    )
     stage.run(30_000)
 
     assert stage.work(work_id).state is State.FINISHED
@@ -182,7 +214,12 @@ def test_a_taken_back_generation_is_lost_to_whoever_holds_the_ledger() -> None:
     stage.table.plan(updates(LedgerRef, "holder"), lambda apply: apply())
     stage.table.plan(
         updates(LedgerRef, "holder"),
-        first(lambda: stage.place(replace(stage.ledger(), generation=9, holder="another"), replace(stage.status(), generation=9))),
+        first(
+            lambda: stage.place(
+                replace(stage.ledger(), generation=9, holder="another"),
+                replace(stage.status(), generation=9),
+            )
+        ),
     )
     stage.run(20_000)
 
@@ -248,7 +285,11 @@ def test_without_a_scheduler_the_watchdog_wakes_the_pool() -> None:
     work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(hours=1))
     stage.run(7_200_000, watchdog=True)
 
-    assert 0 <= (stage.work(work_id).started_at or 0) - stage.work(work_id).due_at <= limits.WATCHDOG_MS + 1_000
+    assert (
+        0
+        <= (stage.work(work_id).started_at or 0) - stage.work(work_id).due_at
+        <= limits.WATCHDOG_MS + 1_000
+    )
     assert len(stage.telemetry.of(TimerFailed)) == 1
 
 
@@ -267,7 +308,10 @@ def test_a_pool_is_registered_before_its_first_status() -> None:
     """[WP-20] From the moment at which it can have work that nobody looks at, the watchdog must know it."""
     stage = Stage()
     known: list[object] = []
-    stage.table.plan(puts(Status), first(lambda: known.append(stage.table.memory.peek(RegistrationRef(POOL)))))
+    stage.table.plan(
+        puts(LoopStatus),
+        first(lambda: known.append(stage.table.memory.peek(RegistrationRef(POOL)))),
+    )
     stage.pool().enqueue_action(None, TARGET, {})
 
     assert [type(record) for record in known] == [Registration]
@@ -312,7 +356,9 @@ def test_no_promise_reaches_beyond_the_loops_own_end() -> None:
     ("left_ms", "kicks"),
     [(None, True), (limits.SKEW_MS, True), (limits.SKEW_MS + 1, False), (-1, True)],
 )
-def test_a_completion_relies_on_a_promise_less_the_clocks_difference(left_ms: int | None, *, kicks: bool) -> None:
+def test_a_completion_relies_on_a_promise_less_the_clocks_difference(
+    left_ms: int | None, *, kicks: bool
+) -> None:
     """[WP-24]"""
     stage = Stage()
     work = a_running_work(claimed=False)
@@ -336,7 +382,9 @@ def test_a_completion_relies_on_a_promise_less_the_clocks_difference(left_ms: in
     ],
     ids=["success", "retry", "put back", "ignored", "resume", "base"],
 )
-def test_whatever_a_resting_loop_must_know_kicks_it(deed: Callable[[Stage, object], object]) -> None:
+def test_whatever_a_resting_loop_must_know_kicks_it(
+    deed: Callable[[Stage, object], object],
+) -> None:
     """[WP-24] A second report, too: the first reporter may have died before its kick."""
     stage = Stage()
     work = a_running_work(claimed=False, retry=RetryPolicy())
@@ -367,7 +415,16 @@ def test_old_keys_of_moved_works_and_running_ones_keep_no_loop_up() -> None:
     asked = a_work(id=an_id(NOW - 700, 6), cancel_requested=True)
     entry = {EntryKey(running.id, 1): Entry(EpochMs(NOW + 3_000_000), confirmed=True)}
     stage.place(moved, running, over, asked)
-    stage.place(Ledger(pool=POOL, holder="before", generation=1, version=1, entries=entry, shards=(ShardMark(),)))
+    stage.place(
+        Ledger(
+            pool=POOL,
+            holder="before",
+            generation=1,
+            version=1,
+            entries=entry,
+            shards=(ShardCursors(),),
+        )
+    )
     stage.resting_as(LoopState.RUNNING, generation=2)
     stage.serve(order(2))
 

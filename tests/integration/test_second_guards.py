@@ -10,13 +10,13 @@ import pytest
 from builders import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment, an_id
 from integration.faults import first, updates
 from integration.stage import FAILED, TARGET, Stage
-from workpool_aws.core.complete import decide_canceled, must_cancel
-from workpool_aws.core.recover import Begin, Drop, judge_entry
-from workpool_aws.core.start import Look, Taken, classify, start_write
+from workpool_aws.core.loop.recover import Begin, Drop, judge_entry
+from workpool_aws.core.loop.start import Look, Taken, classify, start_write
+from workpool_aws.core.report.complete import decide_canceled, must_cancel
 from workpool_aws.model.events import LoopFenced
 from workpool_aws.model.loop import EntryKey, LoopState
 from workpool_aws.model.refs import StatusRef, Unreadable
-from workpool_aws.model.work import State, Work
+from workpool_aws.model.work import State, WorkItem
 from workpool_aws.ports import ConditionFailed
 
 
@@ -25,7 +25,9 @@ def test_a_start_begins_unclaimed_whatever_the_one_before_left() -> None:
     stage = Stage()
     work = a_work(claim="of the start before")
     stage.place(work)
-    stage.table.write(start_write(work, 1, token="t", proof=PROOF, timeout_ms=1, event_age_ms=1, now=NOW))
+    stage.table.write(
+        start_write(work, 1, token="t", proof=PROOF, timeout_ms=1, event_age_ms=1, now=NOW)
+    )
 
     assert stage.work(work.id).claim is None
 
@@ -35,8 +37,13 @@ def test_a_pending_work_that_somebody_asked_to_cancel_is_not_begun() -> None:
     work = a_work(cancel_requested=True)
 
     assert classify(work.id, work, taken=Taken((), frozenset()), now=NOW) is Look.SKIP
-    assert isinstance(judge_entry(EntryKey(work.id, 1), work, deadline=NOW, token="t", sent=False, now=NOW), Drop)
-    assert isinstance(judge_entry(EntryKey(work.id, 1), a_work(), deadline=NOW, token="t", sent=False, now=NOW), Begin)
+    assert isinstance(
+        judge_entry(EntryKey(work.id, 1), work, deadline=NOW, token="t", sent=False, now=NOW), Drop
+    )
+    assert isinstance(
+        judge_entry(EntryKey(work.id, 1), a_work(), deadline=NOW, token="t", sent=False, now=NOW),
+        Begin,
+    )
 
 
 @pytest.mark.parametrize("asked", [True, False])
@@ -64,7 +71,7 @@ def test_only_what_somebody_asked_to_cancel_ends_as_canceled(*, asked: bool) -> 
     ],
 )
 def test_a_refused_retry_ends_as_canceled_only_while_this_start_runs_and_was_asked_to(
-    work: Work | Unreadable | None, *, must: bool
+    work: WorkItem | Unreadable | None, *, must: bool
 ) -> None:
     """[WP-7] The write that follows is bound to all of it once more."""
     assert must_cancel(work, an_assignment(work_id=an_id())) is must
@@ -75,7 +82,9 @@ def test_a_status_write_finds_the_state_that_it_leaves() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     resting = updates(StatusRef, state=LoopState.IDLE)
-    stage.table.plan(resting, first(lambda: stage.place(replace(stage.status(), state=LoopState.WAITING))))
+    stage.table.plan(
+        resting, first(lambda: stage.place(replace(stage.status(), state=LoopState.WAITING)))
+    )
     stage.run(20_000)
 
     assert stage.status().state is LoopState.WAITING

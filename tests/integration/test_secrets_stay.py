@@ -11,13 +11,25 @@ import pytest
 from workpool_aws import OnCompleteEvent, RetryPolicy, StoreUnavailable, UsageError, Workpool
 from workpool_aws.cli.main import main
 from workpool_aws.local import LocalCloud
-from workpool_aws.local.faults import Fault, Faults
+from workpool_aws.local.faults.faults import Fault, Faults
 
 pool = Workpool("secrets")
 
-ARGUMENT, RESULT, CONTEXT, RAISED, SHOWN = "sk-argument-4111", "sk-result-4222", "sk-context-4333", "sk-raised-4444", "sk-repr-4555"
+ARGUMENT, RESULT, CONTEXT, RAISED, SHOWN = (
+    "sk-argument-4111",
+    "sk-result-4222",
+    "sk-context-4333",
+    "sk-raised-4444",
+    "sk-repr-4555",
+)
 PLANTED = (ARGUMENT, RESULT, CONTEXT, RAISED, SHOWN)
-RATES = {Fault.SERVER_ERROR: 0.04, Fault.WRITE_LOST: 0.04, Fault.ANSWER_LOST: 0.04, Fault.THROTTLED: 0.02, Fault.CRASH_AFTER: 0.01}
+RATES = {
+    Fault.SERVER_ERROR: 0.04,
+    Fault.WRITE_LOST: 0.04,
+    Fault.ANSWER_LOST: 0.04,
+    Fault.THROTTLED: 0.02,
+    Fault.CRASH_AFTER: 0.01,
+}
 SEEDS = range(6)
 
 
@@ -65,7 +77,11 @@ def run_all(cloud: LocalCloud) -> list[str]:
             for _ in range(3):
                 try:
                     args, context = {"password": ARGUMENT}, {"customer": CONTEXT}
-                    ids.append(own.enqueue_action(None, fn, args, retry=retry, on_complete=end, context=context))
+                    ids.append(
+                        own.enqueue_action(
+                            None, fn, args, retry=retry, on_complete=end, context=context
+                        )
+                    )
                 except StoreUnavailable as error:
                     sys.stderr.write(f"{error}\n")
     cloud.run_until_idle(timeout=timedelta(days=2))
@@ -77,34 +93,55 @@ def nonces_in(event: Any) -> list[str]:
     return [own["nonce"]] if isinstance(own, dict) and isinstance(own.get("nonce"), str) else []
 
 
-def test_no_stream_of_a_run_has_what_users_put_in(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_stream_of_a_run_has_what_users_put_in(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("WORKPOOL_LOG_LEVEL", "DEBUG")
     monkeypatch.setenv("WORKPOOL_POOL", "secrets")
     carried = 0
     for seed in SEEDS:
         faults = Faults(rates=RATES, budget=80, until=timedelta(minutes=10))
-        with LocalCloud(engine="memory", seed=seed, faults=faults, lost_deliveries=0.05, lost_destinations=0.1) as cloud:
+        with LocalCloud(
+            engine="memory", seed=seed, faults=faults, lost_deliveries=0.05, lost_destinations=0.1
+        ) as cloud:
             ids = run_all(cloud)
-            invocations = [one for handler in (*HANDLERS, told) for one in cloud.invocations(handler)]
+            invocations = [
+                one for handler in (*HANDLERS, told) for one in cloud.invocations(handler)
+            ]
             logged_by_lambda = [one.error or "" for one in invocations]
             secrets = {*PLANTED, *(nonce for one in invocations for nonce in nonces_in(one.event))}
             with suppress(SystemExit):
-                for argv in (["ls", "--wide"], ["ls", "--json"], ["pools"], ["stats"], *(["show", one] for one in ids[:6])):
+                for argv in (
+                    ["ls", "--wide"],
+                    ["ls", "--json"],
+                    ["pools"],
+                    ["stats"],
+                    *(["show", one] for one in ids[:6]),
+                ):
                     main([*argv, "--table", cloud.table])
         said = capsys.readouterr()
         carried += sum("ReportNotWritten" in line for line in logged_by_lambda)
-        log = "\n".join(line for line in said.out.splitlines() if line.startswith("{") and '"service":"workpool"' in line)
+        log = "\n".join(
+            line
+            for line in said.out.splitlines()
+            if line.startswith("{") and '"service":"workpool"' in line
+        )
         shown = "\n".join(line for line in said.out.splitlines() if line not in log)
         assert log
         assert shown
-        # What an exception says stands in the error of its work item, which `ls` and `show` are there to show; nowhere else.
+        # What an exception says stands in the error of its work item, which `ls` and `show` are
+        # there to show; nowhere else.
         for secret in secrets:
             assert secret not in log, f"seed {seed}: in a log record"
-            assert secret not in "\n".join(logged_by_lambda), f"seed {seed}: in what Lambda logs of an exception"
+            assert secret not in "\n".join(logged_by_lambda), (
+                f"seed {seed}: in what Lambda logs of an exception"
+            )
             assert secret not in said.err, f"seed {seed}: on stderr"
         for secret in secrets - {RAISED, ARGUMENT}:
             assert secret not in shown, f"seed {seed}: in an answer of the command line"
-    assert carried > 0, "no report had to be carried: the faults are too few for this test to show anything"
+    assert carried > 0, (
+        "no report had to be carried: the faults are too few for this test to show anything"
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,7 +155,15 @@ def test_no_stream_of_a_run_has_what_users_put_in(monkeypatch: pytest.MonkeyPatc
         lambda own: own.enqueue_action(None, "f", [{"password": ARGUMENT}]),
         lambda own: own.enqueue_action(None, "f", {"_workpool": ARGUMENT}),
     ],
-    ids=["no target", "in the target's place", "in the context's place", "in the callback's place", "no list", "a list", "reserved"],
+    ids=[
+        "no target",
+        "in the target's place",
+        "in the context's place",
+        "in the callback's place",
+        "no list",
+        "a list",
+        "reserved",
+    ],
 )
 def test_no_refusal_quotes_what_was_to_be_stored(mistake: Callable[[Any], object]) -> None:
     """A caller that does not catch it has it in its log."""

@@ -1,4 +1,4 @@
-"""What keeps one start from harming another, from its write to its end: guards of `flow/start.py` and `flow/complete.py`, each alone."""
+"""What keeps one start from harming another, from its write to its end: guards of `flow/loop/start.py` and `flow/report/complete.py`, each alone."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from builders import NOW, a_running_work, a_work, an_assignment, an_id
 from integration.stage import NOT_DELIVERED, POOL, SUCCESS, TARGET, Stage
 from pool_world import TABLE
 from workpool_aws.core import limits
-from workpool_aws.core.complete import assignment_of
+from workpool_aws.core.report.complete import assignment_of
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.flow.complete import complete
-from workpool_aws.flow.start import Begun, StartOrder, begin
+from workpool_aws.flow.loop.start import Begun, PlannedStart, begin
+from workpool_aws.flow.report.complete import complete
 from workpool_aws.model.events import LoopEnded, PutBack, ReportIgnored
 from workpool_aws.model.loop import EntryKey
 from workpool_aws.model.messages import Report
@@ -63,13 +63,17 @@ def test_a_throttled_invoke_waits_before_it_is_tried_again() -> None:
     ],
     ids=["nothing", "this start, finished", "a later start", "another loop's"],
 )
-def test_a_start_write_that_met_anything_but_its_own_start_sends_nothing(there: Record | None) -> None:
+def test_a_start_write_that_met_anything_but_its_own_start_sends_nothing(
+    there: Record | None,
+) -> None:
     """[WP-2] [WP-4] What is there now is looked at in the next pass."""
     stage = Stage()
     if there is not None:
         stage.place(there)
 
-    begun = begin(stage.ports, "loop-1", "secret", StartOrder(EntryKey(an_id(), 1), a_work(), None))
+    begun = begin(
+        stage.ports, "loop-1", "secret", PlannedStart(EntryKey(an_id(), 1), a_work(), None)
+    )
 
     assert begun == Begun(EntryKey(an_id(), 1), None, sent=False)
     assert stage.aws.started == []
@@ -81,7 +85,9 @@ def test_a_start_write_that_met_its_own_start_sends_it() -> None:
     running = a_running_work()
     stage.place(running)
 
-    begun = begin(stage.ports, "loop-1", "secret", StartOrder(EntryKey(an_id(), 1), a_work(), None))
+    begun = begin(
+        stage.ports, "loop-1", "secret", PlannedStart(EntryKey(an_id(), 1), a_work(), None)
+    )
 
     assert begun == Begun(EntryKey(an_id(), 1), running.deadline, sent=True)
     assert [a.start for a in stage.aws.started] == [1]
@@ -91,7 +97,9 @@ def test_a_put_back_of_a_work_that_is_gone_changes_nothing() -> None:
     """[WP-12]"""
     stage = Stage()
 
-    changed = complete(stage.ports, an_assignment(work_id=an_id(NOW), pool=POOL), NOT_DELIVERED, by="destination")
+    changed = complete(
+        stage.ports, an_assignment(work_id=an_id(NOW), pool=POOL), NOT_DELIVERED, by="destination"
+    )
 
     assert not changed
     assert (stage.works(), stage.pointers(), stage.dones()) == ([], [], [])
@@ -121,7 +129,10 @@ def test_a_record_that_owes_nothing_is_kept_for_two_weeks(report: Report) -> Non
     assert [done.expires_at for done in stage.dones()] == [NOW // 1000 + 14 * 86_400]
 
 
-@pytest.mark.parametrize(("size", "told", "reads"), [(10, (Outcome.SUCCESS,), 0), (20_000, (), 0), (20_000, (Outcome.SUCCESS,), 1)])
+@pytest.mark.parametrize(
+    ("size", "told", "reads"),
+    [(10, (Outcome.SUCCESS,), 0), (20_000, (), 0), (20_000, (Outcome.SUCCESS,), 1)],
+)
 def test_a_work_is_read_at_its_end_only_where_a_callback_needs_what_a_transaction_does_not_answer(
     size: int, told: tuple[Outcome, ...], reads: int
 ) -> None:
@@ -129,20 +140,36 @@ def test_a_work_is_read_at_its_end_only_where_a_callback_needs_what_a_transactio
     running = a_running_work(claimed=False, on_complete=QUEUE if told else None, callback_for=told)
     stage.place(running)
 
-    complete(stage.ports, assignment_of(running, TABLE), replace(SUCCESS, result=f'"{"x" * size}"'), by="worker")
+    complete(
+        stage.ports,
+        assignment_of(running, TABLE),
+        replace(SUCCESS, result=f'"{"x" * size}"'),
+        by="worker",
+    )
 
     assert stage.work(running.id).outcome is Outcome.SUCCESS
     assert stage.notes.count("get WorkRef") == reads
 
 
 @pytest.mark.parametrize(
-    ("state", "told"), [(CallbackState.SENT, CallbackState.SENT), (CallbackState.DELIVERED, None), (CallbackState.DEAD, None)]
+    ("state", "told"),
+    [
+        (CallbackState.SENT, CallbackState.SENT),
+        (CallbackState.DELIVERED, None),
+        (CallbackState.DEAD, None),
+    ],
 )
-def test_a_second_report_does_not_call_back_again(state: CallbackState, told: CallbackState | None) -> None:
+def test_a_second_report_does_not_call_back_again(
+    state: CallbackState, told: CallbackState | None
+) -> None:
     """[WP-8] The first one has; what is still to come of it, the loop must know."""
     stage = Stage()
     ended = a_running_work(
-        state=State.FINISHED, outcome=Outcome.SUCCESS, on_complete=QUEUE, callback_for=(Outcome.SUCCESS,), callback=state
+        state=State.FINISHED,
+        outcome=Outcome.SUCCESS,
+        on_complete=QUEUE,
+        callback_for=(Outcome.SUCCESS,),
+        callback=state,
     )
     stage.place(ended)
 

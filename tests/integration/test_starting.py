@@ -8,12 +8,31 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW, PROOF, a_work, an_id
-from integration.faults import Apply, Fault, first, lost_after, lost_before, puts, repeated, then, updates
-from integration.stage import EVENT_AGE_MS, FAILED, NOT_DELIVERED, POOL, START_MS, TARGET, TIMEOUT_MS, Stage
+from integration.faults import (
+    Apply,
+    Fault,
+    first,
+    lost_after,
+    lost_before,
+    puts,
+    repeated,
+    then,
+    updates,
+)
+from integration.stage import (
+    EVENT_AGE_MS,
+    FAILED,
+    NOT_DELIVERED,
+    POOL,
+    START_MS,
+    TARGET,
+    TIMEOUT_MS,
+    Stage,
+)
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
-from workpool_aws.core.start import Look, Taken, assignment_for, classify, start_write
-from workpool_aws.flow.late import make_pointer
+from workpool_aws.core.loop.start import Look, Taken, assignment_for, classify, start_write
+from workpool_aws.flow.visibility import make_pointer
 from workpool_aws.model.events import LoopEnded, PassFailed, PutBack, Started, StartUnanswered
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey
@@ -64,7 +83,9 @@ def test_a_start_that_was_seen_is_confirmed_by_the_next_commit() -> None:
     stage.run(60_000)
 
     assert "get many" not in stage.notes
-    assert stage.ledger().entries[EntryKey(work_id, 1)] == Entry(stage.work(work_id).deadline or NOW, confirmed=True)
+    assert stage.ledger().entries[EntryKey(work_id, 1)] == Entry(
+        stage.work(work_id).deadline or NOW, confirmed=True
+    )
 
 
 def test_a_start_without_an_answer_keeps_its_slot() -> None:
@@ -96,7 +117,9 @@ def test_the_ledger_has_the_deadline_that_the_item_will_have() -> None:
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     entries: list[Entry] = []
-    stage.table.plan(START, first(lambda: entries.append(stage.ledger().entries[EntryKey(work_id, 1)])))
+    stage.table.plan(
+        START, first(lambda: entries.append(stage.ledger().entries[EntryKey(work_id, 1)]))
+    )
     stage.run(1_000)
 
     assert entries == [Entry(EpochMs(NOW + START_MS))]
@@ -109,15 +132,28 @@ def test_an_entry_that_is_not_understood_keeps_its_work_from_being_chosen() -> N
     work = stage.work(work_id)
 
     assert classify(work_id, work, taken=Taken((), frozenset({work_id})), now=NOW) is Look.SKIP
-    assert classify(work_id, work, taken=Taken((EntryKey(work_id, 1),), frozenset()), now=NOW) is Look.SKIP
-    assert classify(work_id, work, taken=Taken((EntryKey(work_id, 2),), frozenset()), now=NOW) is Look.DUE
+    assert (
+        classify(work_id, work, taken=Taken((EntryKey(work_id, 1),), frozenset()), now=NOW)
+        is Look.SKIP
+    )
+    assert (
+        classify(work_id, work, taken=Taken((EntryKey(work_id, 2),), frozenset()), now=NOW)
+        is Look.DUE
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "accepted"),
-    [({}, True), ({"starts": 1}, False), ({"state": State.RUNNING}, False), ({"cancel_requested": True}, False)],
+    [
+        ({}, True),
+        ({"starts": 1}, False),
+        ({"state": State.RUNNING}, False),
+        ({"cancel_requested": True}, False),
+    ],
 )
-def test_the_start_write_finds_what_was_committed_or_nothing(changes: dict[str, object], *, accepted: bool) -> None:
+def test_the_start_write_finds_what_was_committed_or_nothing(
+    changes: dict[str, object], *, accepted: bool
+) -> None:
     """[WP-2] [WP-7]"""
     stage = Stage()
     work = stage.work(stage.pool().enqueue_action(None, TARGET, {}))
@@ -147,7 +183,10 @@ def test_a_throttled_invoke_is_tried_again_and_then_put_back() -> None:
     stage.aws.refuses = [InvokeThrottled() for _ in range(limits.INVOKE_TRIES)]
     stage.run()
 
-    assert stage.clock.slept_ms[: limits.INVOKE_TRIES].count(limits.INVOKE_RETRY_MS) == limits.INVOKE_TRIES - 1
+    assert (
+        stage.clock.slept_ms[: limits.INVOKE_TRIES].count(limits.INVOKE_RETRY_MS)
+        == limits.INVOKE_TRIES - 1
+    )
     assert starts_of(stage) == [2]
     assert [event.undelivered for event in stage.telemetry.of(PutBack)] == [1]
     assert stage.work(work_id).attempts_made == 1
@@ -183,7 +222,11 @@ def test_a_function_that_is_not_there_fails_after_two_minutes_of_it() -> None:
 
     work = stage.work(work_id)
     assert work.error_type == "not_invocable"
-    assert limits.REFUSED_FOR_MS <= (work.finished_at or 0) - NOW < 2 * limits.REFUSED_FOR_MS + limits.PUT_BACK_DELAY_MS
+    assert (
+        limits.REFUSED_FOR_MS
+        <= (work.finished_at or 0) - NOW
+        < 2 * limits.REFUSED_FOR_MS + limits.PUT_BACK_DELAY_MS
+    )
     assert work.attempts_made == 1
 
 
@@ -200,7 +243,9 @@ def test_a_loop_that_froze_after_the_start_write_does_not_send_it_late() -> None
     """[WP-14] The worker's `start_by` would be near: a new start is safer."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(START, then(lambda: stage.clock.pass_to(stage.clock.at + limits.START_TO_INVOKE_MS + 1)))
+    stage.table.plan(
+        START, then(lambda: stage.clock.pass_to(stage.clock.at + limits.START_TO_INVOKE_MS + 1))
+    )
     stage.run()
 
     assert starts_of(stage) == [2]
@@ -209,7 +254,9 @@ def test_a_loop_that_froze_after_the_start_write_does_not_send_it_late() -> None
 def test_a_pause_of_a_few_seconds_is_not_too_long_to_send() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(START, then(lambda: stage.clock.pass_to(stage.clock.at + limits.START_TO_INVOKE_MS)))
+    stage.table.plan(
+        START, then(lambda: stage.clock.pass_to(stage.clock.at + limits.START_TO_INVOKE_MS))
+    )
     stage.run()
 
     assert starts_of(stage) == [1]
@@ -225,7 +272,12 @@ def test_start_by_leaves_the_function_its_whole_time_before_the_deadline() -> No
 
     assert deadline == (stage.work(work_id).started_at or 0) + TIMEOUT_MS + EVENT_AGE_MS
     assert a.start_by == deadline - TIMEOUT_MS
-    assert assignment_for(stage.work(work_id), "t", nonce="n", timeout_ms=TIMEOUT_MS, loop_until=None).start_by == a.start_by
+    assert (
+        assignment_for(
+            stage.work(work_id), "t", nonce="n", timeout_ms=TIMEOUT_MS, loop_until=None
+        ).start_by
+        == a.start_by
+    )
 
 
 def test_a_put_back_that_is_not_answered_leaves_the_start_to_recovery() -> None:
@@ -247,7 +299,9 @@ def test_a_put_back_that_is_not_answered_leaves_the_start_to_recovery() -> None:
 def test_each_retry_is_another_start_of_the_same_work() -> None:
     """[WP-4] [WP-5]"""
     stage = Stage(report=FAILED)
-    work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=RetryPolicy(max_attempts=3, jitter=False))
+    work_id = stage.pool().enqueue_action(
+        None, TARGET, {}, retry=RetryPolicy(max_attempts=3, jitter=False)
+    )
     stage.run()
 
     assert [(a.start, a.attempts_made) for a in stage.aws.started] == [(1, 0), (2, 1), (3, 2)]
@@ -279,7 +333,11 @@ def test_what_is_never_delivered_ends_as_failed_after_about_a_day() -> None:
     work = stage.work(work_id)
     assert (work.outcome, work.error_type) == ("failed", "never_delivered")
     assert len(stage.aws.started) == limits.UNDELIVERED_MAX + 1
-    assert timedelta(hours=12) < timedelta(milliseconds=(work.finished_at or 0) - NOW) < timedelta(hours=36)
+    assert (
+        timedelta(hours=12)
+        < timedelta(milliseconds=(work.finished_at or 0) - NOW)
+        < timedelta(hours=36)
+    )
 
 
 def test_spent_pointers_go_when_their_work_has_started() -> None:
@@ -321,7 +379,13 @@ def test_a_start_of_an_other_loop_is_neither_sent_nor_dropped() -> None:
     stage = Stage(takes_ms=None)
     work_id = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})
     other = start_write(
-        stage.work(work_id), 1, token="another", proof=PROOF, timeout_ms=TIMEOUT_MS, event_age_ms=EVENT_AGE_MS, now=EpochMs(NOW)
+        stage.work(work_id),
+        1,
+        token="another",
+        proof=PROOF,
+        timeout_ms=TIMEOUT_MS,
+        event_age_ms=EVENT_AGE_MS,
+        now=EpochMs(NOW),
     )
     stage.table.plan(START, first(lambda: stage.table.memory.write(other)))
     stage.run(60_000)

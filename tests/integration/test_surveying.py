@@ -26,9 +26,13 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> LocalCloud:
 
 def test_a_backlog_is_told_with_its_age(cloud: LocalCloud) -> None:
     with cloud:
-        fn = cloud.function(lambda *_: None, name="slow", takes=timedelta(minutes=10), timeout=timedelta(minutes=15))
+        fn = cloud.function(
+            lambda *_: None, name="slow", takes=timedelta(minutes=10), timeout=timedelta(minutes=15)
+        )
         pool = cloud.workpool("email", max_parallelism=2)
-        cloud.workpool("idle").enqueue_action(None, cloud.function(lambda *_: None, name="quick"), {})
+        cloud.workpool("idle").enqueue_action(
+            None, cloud.function(lambda *_: None, name="quick"), {}
+        )
         pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(5)])
         cloud.advance(timedelta(seconds=90))
 
@@ -50,8 +54,12 @@ def test_a_paused_pool_says_that_it_has_no_slots(cloud: LocalCloud) -> None:
 
 def test_nothing_is_surveyed_where_no_metrics_are_wanted() -> None:
     with LocalCloud(engine="memory") as cloud:
-        fn = cloud.function(lambda *_: None, name="slow", takes=timedelta(minutes=1), timeout=timedelta(minutes=2))
-        cloud.workpool("email", max_parallelism=1).enqueue_action_batch(None, fn, [{"n": n} for n in range(3)])
+        fn = cloud.function(
+            lambda *_: None, name="slow", takes=timedelta(minutes=1), timeout=timedelta(minutes=2)
+        )
+        cloud.workpool("email", max_parallelism=1).enqueue_action_batch(
+            None, fn, [{"n": n} for n in range(3)]
+        )
         cloud.advance(timedelta(seconds=5))
 
         assert tick(cloud) == []
@@ -64,12 +72,19 @@ def test_passes_tell_how_each_attempt_ended() -> None:
 
     with LocalCloud(engine="memory") as cloud:
         fn = cloud.function(work)
-        cloud.workpool("email").enqueue_action_batch(None, fn, [{"n": n} for n in range(6)], retry=True)
+        cloud.workpool("email").enqueue_action_batch(
+            None, fn, [{"n": n} for n in range(6)], retry=True
+        )
         cloud.workpool("email").enqueue_action_batch(None, fn, [{"n": n} for n in range(4)])
         cloud.run_until_idle()
 
         ended: Counter[str] = Counter()
         for each in cloud.facts:
             if isinstance(each, PassReport):
-                ended.update(succeeded=each.succeeded, failed=each.failed, retried=each.retried, canceled=each.canceled)
+                ended.update(
+                    succeeded=each.succeeded,
+                    failed=each.failed,
+                    retried=each.retried,
+                    canceled=each.canceled,
+                )
         assert ended == {"succeeded": 5, "failed": 5, "retried": 3 * 4, "canceled": 0}

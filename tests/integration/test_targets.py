@@ -12,7 +12,7 @@ from workpool_aws import UsageError
 from workpool_aws.adapters.wire import order_to_wire
 from workpool_aws.handlers import completion, main_loop, watchdog
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.messages import LoopOrder
+from workpool_aws.model.messages import LoopRequest
 from workpool_aws.settings import pools_served
 
 OTHERS = "arn:aws:lambda:us-east-1:123456789012:function:"
@@ -28,9 +28,13 @@ def cloud() -> LocalCloud:
     return LocalCloud(clock="virtual", engine="memory")
 
 
-@pytest.mark.parametrize("form", ["{arn}", "{arn}:live", "{arn}:7", "{arn}:$LATEST", "{name}", "{name}:live"])
+@pytest.mark.parametrize(
+    "form", ["{arn}", "{arn}:live", "{arn}:7", "{arn}:$LATEST", "{name}", "{name}:live"]
+)
 @pytest.mark.parametrize("which", ["loop_arn", "completion_arn"])
-def test_the_librarys_functions_are_refused_at_enqueue(cloud: LocalCloud, which: str, form: str) -> None:
+def test_the_librarys_functions_are_refused_at_enqueue(
+    cloud: LocalCloud, which: str, form: str
+) -> None:
     """[WP-2] As far as the caller knows them; nothing is stored."""
     with cloud:
         pool = cloud.workpool()
@@ -38,7 +42,7 @@ def test_the_librarys_functions_are_refused_at_enqueue(cloud: LocalCloud, which:
         if which == "completion_arn" and cloud._open.deployment.completion_arn is None:
             pytest.skip("not known to callers")
         target = form.format(arn=arn, name=arn.rpartition(":")[2])
-        forged = order_to_wire(LoopOrder(table=cloud.table, pool="victim", generation=10**6))
+        forged = order_to_wire(LoopRequest(table=cloud.table, pool="victim", generation=10**6))
         with pytest.raises(UsageError, match="of yours"):
             pool.enqueue_action(None, target, forged)
         with pytest.raises(UsageError, match="on_complete"):
@@ -50,7 +54,9 @@ def test_the_loop_refuses_them_always_and_says_why(cloud: LocalCloud) -> None:
     """[WP-2] The watchdog is known to nobody but by its configuration, as the loop reads it."""
     with cloud:
         pool = cloud.workpool()
-        work_id = pool.enqueue_action(None, cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table}}, retry=True)
+        work_id = pool.enqueue_action(
+            None, cloud.watchdog_arn, {"workpool_watchdog": {"table": cloud.table}}, retry=True
+        )
         cloud.run_until_idle()
         result = pool.result(None, work_id)
 
@@ -60,13 +66,18 @@ def test_the_loop_refuses_them_always_and_says_why(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.parametrize("served", [["email"], ("email", "reports"), []])
-def test_a_function_runs_for_the_pools_that_it_was_added_to(cloud: LocalCloud, served: list[str]) -> None:
+def test_a_function_runs_for_the_pools_that_it_was_added_to(
+    cloud: LocalCloud, served: list[str]
+) -> None:
     """[WP-12] The loop refuses it to the others, without a retry, and says what to add."""
     ran: list[str] = []
     with cloud:
         fn = cloud.function(lambda event, _: ran.append(event["for"]), name="send", pools=served)
         pools = {name: cloud.workpool(name) for name in ("email", "billing")}
-        ids = {name: pool.enqueue_action(None, fn, {"for": name}, retry=True) for name, pool in pools.items()}
+        ids = {
+            name: pool.enqueue_action(None, fn, {"for": name}, retry=True)
+            for name, pool in pools.items()
+        }
         cloud.run_until_idle()
         refused = pools["billing"].result(None, ids["billing"])
 
@@ -76,7 +87,9 @@ def test_a_function_runs_for_the_pools_that_it_was_added_to(cloud: LocalCloud, s
         assert "'billing'" in (refused.error or "")
 
 
-def test_a_decorated_worker_refuses_other_pools_too(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decorated_worker_refuses_other_pools_too(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """[WP-12] Also where its configuration could not be read by the loop."""
     monkeypatch.setenv("WORKPOOL_SERVES", "email, reports")
     ran: list[str] = []
@@ -88,7 +101,10 @@ def test_a_decorated_worker_refuses_other_pools_too(cloud: LocalCloud, monkeypat
             ran.append(to)
 
         fn = cloud.function(send)
-        good, bad = email.enqueue_action(None, fn, {"to": "a"}), billing.enqueue_action(None, fn, {"to": "b"})
+        good, bad = (
+            email.enqueue_action(None, fn, {"to": "a"}),
+            billing.enqueue_action(None, fn, {"to": "b"}),
+        )
         cloud.run_until_idle()
 
         assert ran == ["a"]
@@ -97,7 +113,16 @@ def test_a_decorated_worker_refuses_other_pools_too(cloud: LocalCloud, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("text", "pools"), [(None, None), ("", None), (" ", None), ("a", {"a"}), ("a, b", {"a", "b"}), (",", {""}), (5, None)]
+    ("text", "pools"),
+    [
+        (None, None),
+        ("", None),
+        (" ", None),
+        ("a", {"a"}),
+        ("a, b", {"a", "b"}),
+        (",", {""}),
+        (5, None),
+    ],
 )
 def test_what_a_function_says_it_serves(text: object, pools: set[str] | None) -> None:
     assert pools_served(text) == pools
@@ -112,8 +137,8 @@ def test_a_cloud_refuses_what_names_no_pools(cloud: LocalCloud, pools: Any) -> N
 @pytest.mark.parametrize(
     ("door", "event"),
     [
-        (main_loop.handler, order_to_wire(LoopOrder(table="theirs", pool="p", generation=1))),
-        (main_loop.handler, order_to_wire(LoopOrder(table="theirs", pool="p", generation=None))),
+        (main_loop.handler, order_to_wire(LoopRequest(table="theirs", pool="p", generation=1))),
+        (main_loop.handler, order_to_wire(LoopRequest(table="theirs", pool="p", generation=None))),
         (watchdog.handler, {"workpool_watchdog": {"table": "theirs"}}),
     ],
 )
@@ -128,8 +153,12 @@ def test_an_event_of_another_table_is_refused_at_the_door(
 
 
 @pytest.mark.parametrize("door", [main_loop.handler, watchdog.handler, completion.handler])
-@pytest.mark.parametrize("event", [{"_workpool": {}}, {"_workpool": None, "workpool_loop": {}}, [], "text", None, 5])
-def test_an_event_that_is_for_no_door_is_refused(door: Callable[[Any, Any], object], event: Any) -> None:
+@pytest.mark.parametrize(
+    "event", [{"_workpool": {}}, {"_workpool": None, "workpool_loop": {}}, [], "text", None, 5]
+)
+def test_an_event_that_is_for_no_door_is_refused(
+    door: Callable[[Any, Any], object], event: Any
+) -> None:
     """[WP-2] A work item that has the library's function for its target, or no JSON object."""
     with pytest.raises(UsageError):
         door(event, Context())

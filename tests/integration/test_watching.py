@@ -12,24 +12,56 @@ from integration.faults import Died, dies_before, lost_before, puts
 from integration.stage import POOL, TARGET, Stage
 from pool_world import NotingMessenger
 from workpool_aws import StoreUnavailable
-from workpool_aws.adapters.schema import key_of
+from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
-from workpool_aws.flow.watch import would_act
+from workpool_aws.flow.watchdog.watch import would_act
 from workpool_aws.model.events import KickFailed, WatchdogActed
 from workpool_aws.model.ids import EpochMs, WorkId, id_floor, time_of
-from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Owed, Registration, ShardMark, Status
-from workpool_aws.model.refs import ConfigRef, LedgerRef, Record, Ref, Shelf, Span, StatusRef, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, Work
+from workpool_aws.model.loop import (
+    Config,
+    Entry,
+    EntryKey,
+    Ledger,
+    LoopState,
+    LoopStatus,
+    Notice,
+    NoticeKind,
+    PendingCallback,
+    Registration,
+    ShardCursors,
+)
+from workpool_aws.model.refs import (
+    Collection,
+    ConfigRef,
+    KeyRange,
+    LedgerRef,
+    Record,
+    Ref,
+    StatusRef,
+    WorkRef,
+)
+from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, WorkItem
 
 HOUR_MS = limits.WATCHDOG_DEEP_MS
 LIVE = EpochMs(NOW + 30_000)
 RUNNING = a_running_work(id=an_id(NOW - 60_000, 9))
 KEY = EntryKey(RUNNING.id, 1)
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:told"
-CANCELED: dict[str, Any] = {"state": State.FINISHED, "outcome": Outcome.CANCELED, "callback": CallbackState.PENDING}
+CANCELED: dict[str, Any] = {
+    "state": State.FINISHED,
+    "outcome": Outcome.CANCELED,
+    "callback": CallbackState.PENDING,
+}
 
 
-def watched(*, entries: tuple[EntryKey, ...] = (), limit: int = 2, paused: bool | None = None, cursor: str = "", at: int = NOW) -> Stage:
+def watched(
+    *,
+    entries: tuple[EntryKey, ...] = (),
+    limit: int = 2,
+    paused: bool | None = None,
+    cursor: str = "",
+    at: int = NOW,
+) -> Stage:
     """A registered pool, idle. A minute after the hour, at which the hourly look is not due."""
     stage = Stage()
     stage.clock.at = at + 60_000 if at == NOW else at
@@ -39,9 +71,22 @@ def watched(*, entries: tuple[EntryKey, ...] = (), limit: int = 2, paused: bool 
         generation=1,
         version=1,
         entries={key: Entry(EpochMs(NOW + 3_600_000), confirmed=True) for key in entries},
-        shards=(ShardMark(work_cursor=cursor, done_cursor=cursor, deep_at=time_of(cursor) if cursor else EpochMs(0)),),
+        shards=(
+            ShardCursors(
+                work_cursor=cursor,
+                done_cursor=cursor,
+                deep_at=time_of(cursor) if cursor else EpochMs(0),
+            ),
+        ),
     )
-    config = Config(pool=POOL, version=1, max_parallelism=limit, base_by="t", base_at=NOW, override_paused=paused)
+    config = Config(
+        pool=POOL,
+        version=1,
+        max_parallelism=limit,
+        base_by="t",
+        base_at=NOW,
+        override_paused=paused,
+    )
     stage.place(Registration(pool=POOL, registered_at=NOW), ledger, config)
     stage.resting_as(LoopState.IDLE)
     return stage
@@ -92,7 +137,12 @@ def test_a_wake_that_passed_is_made_up_for(left_ms: int, reason: str | None) -> 
     ],
 )
 def test_due_work_is_found_where_a_slot_is_free(
-    entries: tuple[EntryKey, ...], limit: int, paused: bool | None, *, saturated: bool, reason: str | None
+    entries: tuple[EntryKey, ...],
+    limit: int,
+    paused: bool | None,
+    *,
+    saturated: bool,
+    reason: str | None,
 ) -> None:
     """[WP-20] Worked out from config and ledger, never from `saturated`; paused and full pools are left alone."""
     stage = watched(entries=entries, limit=limit, paused=paused)
@@ -135,9 +185,17 @@ def test_due_work_that_landed_a_little_late_is_found() -> None:
     assert acted(stage) == "due work, free slots, no loop"
 
 
-@pytest.mark.parametrize(("waited_ms", "found"), [(0, True), (limits.WATCHDOG_BACK_MS, True), (limits.WATCHDOG_BACK_MS + 60_000, False)])
-def test_due_work_of_a_pool_that_rests_for_long_is_found_by_the_next_ticks(waited_ms: int, *, found: bool) -> None:
-    """[WP-20] Its producer died before the kick. If all ticks are lost for minutes, the hourly look finds it."""
+@pytest.mark.parametrize(
+    ("waited_ms", "found"),
+    [(0, True), (limits.WATCHDOG_BACK_MS, True), (limits.WATCHDOG_BACK_MS + 60_000, False)],
+)
+def test_due_work_of_a_pool_that_rests_for_long_is_found_by_the_next_ticks(
+    waited_ms: int, *, found: bool
+) -> None:
+    """[WP-20] Its producer died before the kick.
+
+    If all ticks are lost for minutes, the hourly look finds it.
+    """
     due_at = NOW + 2 * HOUR_MS + 600_000
     stage = watched()
     stage.place(a_work(id=an_id(due_at), due_at=due_at, enqueued_at=NOW))
@@ -159,7 +217,9 @@ def test_due_work_of_a_pool_that_rests_for_long_is_found_by_the_next_ticks(waite
 def test_a_report_of_an_entry_that_nobody_settled_is_found(start: int, reason: str | None) -> None:
     """[WP-21] Its kick was lost; also in a full pool, which it makes free."""
     stage = watched(entries=(KEY,), limit=1)
-    stage.place(Done(pool=POOL, at=an_id(NOW), work_id=KEY.work_id, start=start, kind=DoneKind.FINISHED))
+    stage.place(
+        Notice(pool=POOL, at=an_id(NOW), work_id=KEY.work_id, start=start, kind=NoticeKind.FINISHED)
+    )
 
     assert acted(stage) == reason
 
@@ -167,29 +227,52 @@ def test_a_report_of_an_entry_that_nobody_settled_is_found(start: int, reason: s
 def test_a_report_that_became_visible_a_little_late_is_found() -> None:
     """[WP-21] Inside the buffer behind the done cursor."""
     stage = watched(entries=(KEY,), limit=1)
-    stage.place(replace(stage.ledger(), shards=(ShardMark(done_cursor=id_floor(EpochMs(NOW + 10_000))),)))
-    stage.place(Done(pool=POOL, at=an_id(NOW), work_id=KEY.work_id, start=1, kind=DoneKind.FINISHED))
+    stage.place(
+        replace(stage.ledger(), shards=(ShardCursors(done_cursor=id_floor(EpochMs(NOW + 10_000))),))
+    )
+    stage.place(
+        Notice(pool=POOL, at=an_id(NOW), work_id=KEY.work_id, start=1, kind=NoticeKind.FINISHED)
+    )
 
     assert acted(stage) == "a report that nobody settled"
 
 
-@pytest.mark.parametrize(("late_ms", "reason"), [(limits.CALLBACK_LATE_MS, None), (limits.CALLBACK_LATE_MS + 1, "a callback is owed")])
-def test_an_owed_callback_is_the_watchdogs_affair_only_when_its_schedule_has_had_its_minute(late_ms: int, reason: str | None) -> None:
+@pytest.mark.parametrize(
+    ("late_ms", "reason"),
+    [(limits.CALLBACK_LATE_MS, None), (limits.CALLBACK_LATE_MS + 1, "a callback is owed")],
+)
+def test_an_owed_callback_is_the_watchdogs_affair_only_when_its_schedule_has_had_its_minute(
+    late_ms: int, reason: str | None
+) -> None:
     stage = watched()
-    owed = Owed(an_id(NOW), EpochMs(stage.clock.at - late_ms))
+    owed = PendingCallback(an_id(NOW), EpochMs(stage.clock.at - late_ms))
     stage.place(replace(stage.ledger(), callbacks=(owed,)))
 
     assert acted(stage) == reason
 
 
 @pytest.mark.parametrize(("room", "reason"), [(0, None), (1, "a callback is owed")])
-def test_a_callback_for_which_the_ledger_has_no_room_is_no_reason(room: int, reason: str | None) -> None:
+def test_a_callback_for_which_the_ledger_has_no_room_is_no_reason(
+    room: int, reason: str | None
+) -> None:
     """[WP-23] The loop could not take it over: it would be kicked once a minute for nothing."""
     stage = watched()
     later = EpochMs(stage.clock.at + HOUR_MS)
-    owed = tuple(Owed(an_id(NOW, n), later) for n in range(1, limits.CALLBACKS_OWED_MAX + 1 - room))
+    owed = tuple(
+        PendingCallback(an_id(NOW, n), later)
+        for n in range(1, limits.CALLBACKS_OWED_MAX + 1 - room)
+    )
     stage.place(replace(stage.ledger(), callbacks=owed))
-    stage.place(Done(pool=POOL, at=an_id(NOW), work_id=an_id(NOW), start=1, kind=DoneKind.FINISHED, callback=CallbackState.PENDING))
+    stage.place(
+        Notice(
+            pool=POOL,
+            at=an_id(NOW),
+            work_id=an_id(NOW),
+            start=1,
+            kind=NoticeKind.FINISHED,
+            callback=CallbackState.PENDING,
+        )
+    )
 
     assert acted(stage) == reason
 
@@ -217,34 +300,57 @@ def test_once_an_hour_the_last_hour_is_looked_through(at: int, *, found: bool) -
     assert len(stage.telemetry.of(WatchdogActed)) == int(found)
 
 
-def owed_record(at: int, work_id: WorkId, **changes: Any) -> Done:
-    return Done(pool=POOL, at=an_id(at), work_id=work_id, start=0, kind=DoneKind.FINISHED, **{"callback": CallbackState.PENDING, **changes})
+def owed_record(at: int, work_id: WorkId, **changes: Any) -> Notice:
+    return Notice(
+        pool=POOL,
+        at=an_id(at),
+        work_id=work_id,
+        start=0,
+        kind=NoticeKind.FINISHED,
+        **{"callback": CallbackState.PENDING, **changes},
+    )
 
 
 @pytest.mark.parametrize(("at", "found"), [(NOW + HOUR_MS, True), (NOW + HOUR_MS + 60_000, False)])
 @pytest.mark.parametrize("paused", [None, True])
-def test_once_an_hour_a_callback_is_found_that_lies_behind_the_cursor(at: int, *, found: bool, paused: bool | None) -> None:
-    """[WP-8] Its cancel landed late, and whoever asked for it had no answer. A pool without a free slot owes it all the same."""
+def test_once_an_hour_a_callback_is_found_that_lies_behind_the_cursor(
+    at: int, *, found: bool, paused: bool | None
+) -> None:
+    """[WP-8] Its cancel landed late, and whoever asked for it had no answer.
+
+    A pool without a free slot owes it all the same.
+    """
     stage = watched(cursor=id_floor(EpochMs(at)), at=at, paused=paused)
-    canceled = a_work(id=an_id(NOW), due_at=NOW, on_complete=QUEUE, callback_for=frozenset(Outcome), **CANCELED)
+    canceled = a_work(
+        id=an_id(NOW), due_at=NOW, on_complete=QUEUE, callback_for=frozenset(Outcome), **CANCELED
+    )
     stage.place(canceled, owed_record(at - 1_800_000, canceled.id))
     stage.watch()
     stage.run(5_000)
 
-    assert [event.reason for event in stage.telemetry.of(WatchdogActed)] == ["a callback lay out of the loop's sight"] * found
-    assert stage.work(canceled.id).callback is (CallbackState.DELIVERED if found else CallbackState.PENDING)
+    assert [event.reason for event in stage.telemetry.of(WatchdogActed)] == [
+        "a callback lay out of the loop's sight"
+    ] * found
+    assert stage.work(canceled.id).callback is (
+        CallbackState.DELIVERED if found else CallbackState.PENDING
+    )
     assert (stage.dones() == []) is found
 
 
 @pytest.mark.parametrize("tick_lost", [False, True])
 def test_what_landed_late_across_a_full_hour_is_found_by_the_look_after(*, tick_lost: bool) -> None:
-    """[WP-3] [WP-8] The look of its own hour came too early for it. A look that is lost loses nothing either."""
+    """[WP-3] [WP-8] The look of its own hour came too early for it.
+
+    A look that is lost loses nothing either.
+    """
     at = NOW + HOUR_MS
     stage = watched(cursor=id_floor(EpochMs(at + 60_000)), at=at)
     if not tick_lost:
         stage.watch()
     before, landed_at = at - 30_000, at + 45_000
-    canceled = a_work(id=an_id(NOW), due_at=NOW, on_complete=QUEUE, callback_for=frozenset(Outcome), **CANCELED)
+    canceled = a_work(
+        id=an_id(NOW), due_at=NOW, on_complete=QUEUE, callback_for=frozenset(Outcome), **CANCELED
+    )
     forgotten = a_work(id=an_id(before), due_at=before)
     stage.clock.at = landed_at
     stage.place(canceled, owed_record(before, canceled.id), forgotten)
@@ -260,8 +366,12 @@ def test_a_record_that_a_dead_loop_left_is_put_again_once_and_tells_nobody_twice
     """[WP-8] [WP-22]"""
     at = NOW + HOUR_MS
     stage = watched(cursor=id_floor(EpochMs(at)), at=at)
-    told = a_work(id=an_id(NOW), due_at=NOW, on_complete=QUEUE, callback_for=frozenset(Outcome), **CANCELED)
-    stage.place(replace(told, callback=CallbackState.DELIVERED), owed_record(at - 1_800_000, told.id))
+    told = a_work(
+        id=an_id(NOW), due_at=NOW, on_complete=QUEUE, callback_for=frozenset(Outcome), **CANCELED
+    )
+    stage.place(
+        replace(told, callback=CallbackState.DELIVERED), owed_record(at - 1_800_000, told.id)
+    )
     stage.watch()
     stage.run(5_000)
 
@@ -273,7 +383,12 @@ def test_a_record_that_a_dead_loop_left_is_put_again_once_and_tells_nobody_twice
 def test_the_hourly_look_leaves_records_alone_that_owe_nothing() -> None:
     at = NOW + HOUR_MS
     stage = watched(cursor=id_floor(EpochMs(at)), at=at)
-    stage.place(*(owed_record(at - 1_800_000 + n, an_id(NOW), callback=each) for n, each in enumerate((None, CallbackState.SENT))))
+    stage.place(
+        *(
+            owed_record(at - 1_800_000 + n, an_id(NOW), callback=each)
+            for n, each in enumerate((None, CallbackState.SENT))
+        )
+    )
     stage.watch()
 
     assert (len(stage.dones()), stage.aws.loops) == (2, [])
@@ -282,13 +397,21 @@ def test_the_hourly_look_leaves_records_alone_that_owe_nothing() -> None:
 @pytest.mark.parametrize("starts", [0, 1])
 @pytest.mark.parametrize(
     ("limit", "paused", "state"),
-    [(1, None, LoopState.IDLE), (2, True, LoopState.IDLE), (2, None, LoopState.RUNNING), (2, None, LoopState.IDLE)],
+    [
+        (1, None, LoopState.IDLE),
+        (2, True, LoopState.IDLE),
+        (2, None, LoopState.RUNNING),
+        (2, None, LoopState.IDLE),
+    ],
     ids=["full", "paused", "at work", "at rest"],
 )
 def test_where_due_work_may_have_to_wait_the_hourly_look_points_at_what_was_never_started(
     limit: int, paused: bool | None, state: LoopState, starts: int
 ) -> None:
-    """[WP-3] A pool may always be at work, or full, whenever the look is due. What was started before has its pointer."""
+    """[WP-3] A pool may always be at work, or full, whenever the look is due.
+
+    What was started before has its pointer.
+    """
     at = NOW + HOUR_MS
     stage = watched(entries=(KEY,), limit=limit, paused=paused, cursor=id_floor(EpochMs(at)), at=at)
     stage.resting_as(state, lease_until=EpochMs(at + 30_000))
@@ -315,12 +438,21 @@ def test_the_hourly_look_removes_the_pointers_that_a_dead_loop_left_behind_its_c
     """One to a work that may still need it stays, and so does one to a damaged work: somebody may repair that."""
     at = NOW + HOUR_MS
     stage = watched(entries=(KEY,), cursor=id_floor(EpochMs(at)), at=at)
-    over, waits, damaged = (a_work(id=an_id(at - 1_800_000, n), due_at=at - 1_800_000) for n in (1, 2, 3))
-    stage.place(replace(over, state=State.FINISHED), replace(waits, due_at=EpochMs(at + 600_000)), RUNNING)
+    over, waits, damaged = (
+        a_work(id=an_id(at - 1_800_000, n), due_at=at - 1_800_000) for n in (1, 2, 3)
+    )
+    stage.place(
+        replace(over, state=State.FINISHED), replace(waits, due_at=EpochMs(at + 600_000)), RUNNING
+    )
     key = key_of(WorkRef(POOL, damaged.id))
     stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
-    names = {work_id: an_id(at - 1_700_000, n) for n, work_id in enumerate((over.id, waits.id, damaged.id, RUNNING.id, an_id(1)))}
-    stage.place(*(Pointer(pool=POOL, at=at_key, work_id=work_id) for work_id, at_key in names.items()))
+    names = {
+        work_id: an_id(at - 1_700_000, n)
+        for n, work_id in enumerate((over.id, waits.id, damaged.id, RUNNING.id, an_id(1)))
+    }
+    stage.place(
+        *(Pointer(pool=POOL, at=at_key, work_id=work_id) for work_id, at_key in names.items())
+    )
     stage.watch()
 
     assert {pointer.work_id for pointer in stage.pointers()} == {waits.id, damaged.id, RUNNING.id}
@@ -339,11 +471,24 @@ def test_trouble_with_one_pool_does_not_keep_it_from_the_others() -> None:
 
 @pytest.mark.parametrize("ref", [StatusRef("a"), LedgerRef("a"), ConfigRef("a")])
 @pytest.mark.parametrize("at", [NOW, NOW + HOUR_MS])
-def test_a_resting_pool_with_a_damaged_item_does_not_keep_it_from_the_others(at: int, ref: Ref) -> None:
+def test_a_resting_pool_with_a_damaged_item_does_not_keep_it_from_the_others(
+    at: int, ref: Ref
+) -> None:
     """[WP-12]"""
     stage = watched(at=at)
-    at_rest = Status(pool="a", state=LoopState.IDLE, generation=1, lease_until=LIVE, wake_at=None, saturated=False)
-    stage.place(Registration(pool="a", registered_at=NOW), at_rest, Ledger(pool="a", holder="h", generation=1, version=1))
+    at_rest = LoopStatus(
+        pool="a",
+        state=LoopState.IDLE,
+        generation=1,
+        lease_until=LIVE,
+        wake_at=None,
+        saturated=False,
+    )
+    stage.place(
+        Registration(pool="a", registered_at=NOW),
+        at_rest,
+        Ledger(pool="a", holder="h", generation=1, version=1),
+    )
     key = key_of(ref)
     stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
     stage.place(a_work(id=an_id(NOW)))
@@ -366,7 +511,9 @@ def test_the_hourly_look_starts_no_second_loop_beside_a_live_one() -> None:
     assert (len(stage.pointers()), stage.aws.loops) == (1, [])
 
 
-def test_the_hourly_look_reads_the_latest_rows_and_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hourly_look_reads_the_latest_rows_and_no_more_than_it_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(limits, "WATCHDOG_ROWS_MAX", 20)
     monkeypatch.setattr(limits, "WATCHDOG_PAGE", 10)
     at = NOW + HOUR_MS
@@ -381,17 +528,24 @@ def test_the_hourly_look_reads_the_latest_rows_and_no_more_than_it_may(monkeypat
     assert {pointer.work_id for pointer in stage.pointers()} == {late.id, in_the_second_page.id}
 
 
-@pytest.mark.parametrize("killed_before", [Work, Status])
-def test_what_a_pools_first_producer_stored_before_it_died_is_found(killed_before: type[Record]) -> None:
+@pytest.mark.parametrize("killed_before", [WorkItem, LoopStatus])
+def test_what_a_pools_first_producer_stored_before_it_died_is_found(
+    killed_before: type[Record],
+) -> None:
     """[WP-3] [WP-20] Its pool is registered before its first work is stored, though nothing was acknowledged."""
     stage = Stage()
     stage.table.plan(puts(killed_before), dies_before)
     with pytest.raises(Died):
         stage.pool().enqueue_action(None, TARGET, {})
     stage.run(180_000, watchdog=True)
-    works = [row.record for row in stage.table.memory.query(Span(shelf=Shelf.WORK, pool=POOL)).rows]
+    works = [
+        row.record
+        for row in stage.table.memory.query(KeyRange(shelf=Collection.WORK, pool=POOL)).rows
+    ]
 
-    assert [work.state for work in works if isinstance(work, Work)] == ([] if killed_before is Work else [State.FINISHED])
+    assert [work.state for work in works if isinstance(work, WorkItem)] == (
+        [] if killed_before is WorkItem else [State.FINISHED]
+    )
 
 
 def test_a_pool_that_could_not_be_registered_stores_nothing() -> None:
@@ -402,7 +556,7 @@ def test_a_pool_that_could_not_be_registered_stores_nothing() -> None:
         stage.pool().enqueue_action(None, TARGET, {})
 
     assert raised.value.maybe_enqueued == ()
-    assert stage.table.memory.query(Span(shelf=Shelf.WORK, pool=POOL)).rows == ()
+    assert stage.table.memory.query(KeyRange(shelf=Collection.WORK, pool=POOL)).rows == ()
 
 
 def test_a_pool_is_registered_once() -> None:
@@ -413,4 +567,6 @@ def test_a_pool_is_registered_once() -> None:
     stage.pool().enqueue_action(None, TARGET, {})
 
     assert stage.notes.count("put Registration") == 1
-    assert stage.notes.count("get RegistrationRef") == len(["first object", "its first kick", "second object"])
+    assert stage.notes.count("get RegistrationRef") == len(
+        ["first object", "its first kick", "second object"]
+    )

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from workpool_aws.local.chance import SeededChooser
-from workpool_aws.local.functions import Function, Handler
-from workpool_aws.local.invocations import Invocation
-from workpool_aws.local.platform import Platform
-from workpool_aws.local.rates import Rates
-from workpool_aws.local.virtual import START, VirtualKernel
+from workpool_aws.local.faults.rates import Rates
+from workpool_aws.local.kernel.chance import SeededChooser
+from workpool_aws.local.kernel.virtual import START, VirtualKernel
+from workpool_aws.local.services.functions import Function, Handler
+from workpool_aws.local.services.invocations import Invocation
+from workpool_aws.local.services.platform import Platform
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.ports import Ports
 
@@ -34,7 +34,12 @@ class Bench:
         """A function whose outcomes all lead to the listener; its ARN."""
         self._listen()
         listener = "arn:aws:lambda:us-east-1:123456789012:function:listener"
-        leads = {"on_success": listener, "on_failure": listener, "name": getattr(handler, "__name__", "handler"), **config}
+        leads = {
+            "on_success": listener,
+            "on_failure": listener,
+            "name": getattr(handler, "__name__", "handler"),
+            **config,
+        }
         return self.platform.functions.add(Function(handler=handler, **leads)).arn
 
     def send(self, target: str, event: Mapping[str, object] | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from workpool_aws.errors import UsageError
-from workpool_aws.local.rates import Rates
+from workpool_aws.local.faults.rates import Rates
 
 
 def failing(_event: object, _context: object) -> None:
@@ -16,13 +16,19 @@ def failing(_event: object, _context: object) -> None:
 
 def conditions(bench: Any) -> list[tuple[int, str, int]]:
     contexts = [(at, record["requestContext"]) for at, record in bench.records]
-    return [(at, context["condition"], context["approximateInvokeCount"]) for at, context in contexts]
+    return [
+        (at, context["condition"], context["approximateInvokeCount"]) for at, context in contexts
+    ]
 
 
 @pytest.mark.parametrize(
-    ("retries", "starts", "told_at"), [(0, [0], 0), (1, [0, 60], 60_000), (2, [0, 60, 180], 180_000)], ids=["none", "one", "two"]
+    ("retries", "starts", "told_at"),
+    [(0, [0], 0), (1, [0, 60], 60_000), (2, [0, 60, 180], 180_000)],
+    ids=["none", "one", "two"],
 )
-def test_errors_are_tried_again_after_one_and_two_minutes(bench: Any, retries: int, starts: list[int], told_at: int) -> None:
+def test_errors_are_tried_again_after_one_and_two_minutes(
+    bench: Any, retries: int, starts: list[int], told_at: int
+) -> None:
     bench.send(bench.deploy(failing, retries=retries, event_age_ms=3_600_000))
     bench.run()
 
@@ -61,7 +67,9 @@ def test_a_retry_that_succeeds_is_a_success(bench: Any) -> None:
     assert conditions(bench) == [(60_000, "Success", 2)]
 
 
-def test_an_event_that_would_be_too_old_is_not_tried_again_and_tells_its_last_error(bench: Any) -> None:
+def test_an_event_that_would_be_too_old_is_not_tried_again_and_tells_its_last_error(
+    bench: Any,
+) -> None:
     bench.send(bench.deploy(failing, retries=2, event_age_ms=60_000))
     bench.run()
 
@@ -80,7 +88,9 @@ def test_a_full_function_lets_events_wait(bench: Any) -> None:
 
 
 def test_an_event_that_nobody_takes_ages_out_without_a_response(bench: Any) -> None:
-    bench.send(bench.deploy(lambda *_: None, name="closed", reserved=0, event_age_ms=60_000), {"n": 1})
+    bench.send(
+        bench.deploy(lambda *_: None, name="closed", reserved=0, event_age_ms=60_000), {"n": 1}
+    )
     bench.run()
 
     ((at, condition, tries),) = conditions(bench)
@@ -133,7 +143,9 @@ def test_an_event_for_nobody_is_swallowed(bench: Any) -> None:
     assert bench.run() == 0
 
 
-def test_sends_of_one_instant_run_in_any_order_but_always_the_same(make_bench: Callable[..., Any]) -> None:
+def test_sends_of_one_instant_run_in_any_order_but_always_the_same(
+    make_bench: Callable[..., Any],
+) -> None:
     def order(seed: int) -> list[int]:
         bench = make_bench(seed=seed)
         seen: list[int] = []
@@ -152,7 +164,9 @@ def test_sends_of_one_instant_run_in_any_order_but_always_the_same(make_bench: C
     assert len({tuple(order(seed)) for seed in range(6)}) > 1
 
 
-@pytest.mark.parametrize("name", ["duplicate_deliveries", "lost_deliveries", "lost_destinations", "crash_rate"])
+@pytest.mark.parametrize(
+    "name", ["duplicate_deliveries", "lost_deliveries", "lost_destinations", "crash_rate"]
+)
 @pytest.mark.parametrize("value", [-0.1, 1.1, True, "0.5", None, float("nan")])
 def test_a_rate_is_a_probability(name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=name):

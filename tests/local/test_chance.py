@@ -1,6 +1,6 @@
 """Choices: a seed repeats them, a list replays them."""
 
-from workpool_aws.local.chance import ReplayChooser, SeededChooser
+from workpool_aws.local.kernel.chance import ReplayChooser, SeededChooser
 
 
 def test_the_same_seed_answers_the_same_questions_alike() -> None:
@@ -13,7 +13,10 @@ def test_the_same_seed_answers_the_same_questions_alike() -> None:
 
 
 def test_another_seed_answers_otherwise() -> None:
-    answers = [[chooser.choose(10, "x") for _ in range(50)] for chooser in (SeededChooser(1), SeededChooser(2))]
+    answers = [
+        [chooser.choose(10, "x") for _ in range(50)]
+        for chooser in (SeededChooser(1), SeededChooser(2))
+    ]
 
     assert answers[0] != answers[1]
 

@@ -56,7 +56,9 @@ def test_an_event_is_accepted_and_delivered_later(cloud: LocalCloud) -> None:
     seen: list[object] = []
     cloud.function(lambda event, _: seen.append(event), name="work")
 
-    answer = boto3.client("lambda").invoke(FunctionName="work", InvocationType="Event", Payload=b'{"n": 1}')
+    answer = boto3.client("lambda").invoke(
+        FunctionName="work", InvocationType="Event", Payload=b'{"n": 1}'
+    )
     before = list(seen)
     cloud.advance(timedelta(0))
 
@@ -65,13 +67,17 @@ def test_an_event_is_accepted_and_delivered_later(cloud: LocalCloud) -> None:
     assert seen == [{"n": 1}]
 
 
-@pytest.mark.parametrize("name", ["work", "work:live", "arn:aws:lambda:us-east-1:123456789012:function:work:$LATEST"])
+@pytest.mark.parametrize(
+    "name", ["work", "work:live", "arn:aws:lambda:us-east-1:123456789012:function:work:$LATEST"]
+)
 def test_a_function_is_invoked_by_its_names(cloud: LocalCloud, name: str) -> None:
     cloud.function(lambda _event, context: context.invoked_function_arn, name="work")
 
     answer = boto3.client("lambda").invoke(FunctionName=name, Payload=b"{}")
 
-    assert json.loads(answer["Payload"].read()).startswith("arn:aws:lambda:us-east-1:123456789012:function:work")
+    assert json.loads(answer["Payload"].read()).startswith(
+        "arn:aws:lambda:us-east-1:123456789012:function:work"
+    )
 
 
 def test_a_synchronous_invocation_answers_with_the_result(cloud: LocalCloud) -> None:
@@ -118,12 +124,27 @@ def test_a_worker_may_invoke_and_wait_for_another_function(cloud: LocalCloud) ->
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [
-        ({"FunctionName": "nobody", "InvocationType": "Event", "Payload": b"{}"}, ("ResourceNotFoundException", 404)),
-        ({"FunctionName": "work", "InvocationType": "Event", "Payload": b"{nonsense"}, ("InvalidRequestContentException", 400)),
-        ({"FunctionName": "work", "InvocationType": "Event", "Payload": b'"' + b"x" * 2**20 + b'"'}, ("RequestTooLargeException", 413)),
+        (
+            {"FunctionName": "nobody", "InvocationType": "Event", "Payload": b"{}"},
+            ("ResourceNotFoundException", 404),
+        ),
+        (
+            {"FunctionName": "work", "InvocationType": "Event", "Payload": b"{nonsense"},
+            ("InvalidRequestContentException", 400),
+        ),
+        (
+            {
+                "FunctionName": "work",
+                "InvocationType": "Event",
+                "Payload": b'"' + b"x" * 2**20 + b'"',
+            },
+            ("RequestTooLargeException", 413),
+        ),
     ],
 )
-def test_lambda_refuses_as_it_does(cloud: LocalCloud, request_: dict[str, Any], expected: tuple[str, int]) -> None:
+def test_lambda_refuses_as_it_does(
+    cloud: LocalCloud, request_: dict[str, Any], expected: tuple[str, int]
+) -> None:
     cloud.function(lambda _event, _: None, name="work")
 
     with pytest.raises(ClientError) as raised:
@@ -133,24 +154,45 @@ def test_lambda_refuses_as_it_does(cloud: LocalCloud, request_: dict[str, Any], 
 
 
 def test_a_function_tells_its_configuration(cloud: LocalCloud) -> None:
-    arn = cloud.function(lambda _event, _: None, name="work", timeout=timedelta(seconds=45), retries=1, event_age=timedelta(minutes=5))
+    arn = cloud.function(
+        lambda _event, _: None,
+        name="work",
+        timeout=timedelta(seconds=45),
+        retries=1,
+        event_age=timedelta(minutes=5),
+    )
     client = boto3.client("lambda")
 
     configuration = client.get_function_configuration(FunctionName=arn)
     events = client.get_function_event_invoke_config(FunctionName=arn)
 
-    assert (configuration["FunctionName"], configuration["FunctionArn"], configuration["Timeout"]) == ("work", arn, 45)
+    assert (
+        configuration["FunctionName"],
+        configuration["FunctionArn"],
+        configuration["Timeout"],
+    ) == ("work", arn, 45)
     assert (events["MaximumRetryAttempts"], events["MaximumEventAgeInSeconds"]) == (1, 300)
     assert events["DestinationConfig"]["OnFailure"] == {"Destination": cloud.completion_arn}
 
 
-@pytest.mark.parametrize(("decorated", "variables"), [(True, {"WORKPOOL_DECORATED": "1"}), (False, {})])
-def test_a_decorated_function_is_marked_as_a_deployment_marks_it(cloud: LocalCloud, *, decorated: bool, variables: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("decorated", "variables"), [(True, {"WORKPOOL_DECORATED": "1"}), (False, {})]
+)
+def test_a_decorated_function_is_marked_as_a_deployment_marks_it(
+    cloud: LocalCloud, *, decorated: bool, variables: dict[str, str]
+) -> None:
     def work() -> None: ...
 
-    arn = cloud.function(cloud.workpool("email").action(work) if decorated else lambda _event, _: None, name="work")
+    arn = cloud.function(
+        cloud.workpool("email").action(work) if decorated else lambda _event, _: None, name="work"
+    )
 
-    assert boto3.client("lambda").get_function_configuration(FunctionName=arn)["Environment"]["Variables"] == variables
+    assert (
+        boto3.client("lambda").get_function_configuration(FunctionName=arn)["Environment"][
+            "Variables"
+        ]
+        == variables
+    )
 
 
 @pytest.mark.usefixtures("cloud")
@@ -217,8 +259,13 @@ def test_a_schedule_is_created_once_updated_and_deleted(cloud: LocalCloud) -> No
     assert seen == [late]
 
 
-@pytest.mark.parametrize("changes", [{"ScheduleExpression": "rate(5 potatoes)"}, {"ScheduleExpressionTimezone": "Europe/Berlin"}])
-def test_a_schedule_that_cannot_be_kept_is_refused(cloud: LocalCloud, changes: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [{"ScheduleExpression": "rate(5 potatoes)"}, {"ScheduleExpressionTimezone": "Europe/Berlin"}],
+)
+def test_a_schedule_that_cannot_be_kept_is_refused(
+    cloud: LocalCloud, changes: dict[str, str]
+) -> None:
     with pytest.raises(ClientError) as raised:
         boto3.client("scheduler").create_schedule(**schedule(cloud.now, **changes))
 
@@ -238,7 +285,9 @@ def test_answers_carry_the_clouds_date(cloud: LocalCloud, service: str) -> None:
 
     answer = calls[service]()
 
-    assert parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]) == datetime(2026, 1, 4, 0, 0, 4, tzinfo=UTC)
+    assert parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]) == datetime(
+        2026, 1, 4, 0, 0, 4, tzinfo=UTC
+    )
 
 
 @both_engines
@@ -265,7 +314,11 @@ def count_up(client: Any, times: int) -> int:
     """Optimistic increments; how many were acknowledged."""
     acknowledged = 0
     for _ in range(times):
-        seen = client.get_item(TableName="counters", Key={"id": {"S": "c"}}, ConsistentRead=True).get("Item", {}).get("n", {"N": "0"})["N"]
+        seen = (
+            client.get_item(TableName="counters", Key={"id": {"S": "c"}}, ConsistentRead=True)
+            .get("Item", {})
+            .get("n", {"N": "0"})["N"]
+        )
         try:
             client.update_item(
                 TableName="counters",
@@ -307,7 +360,9 @@ def test_threads_of_user_code_in_a_worker_work(cloud: LocalCloud) -> None:
 
     result = pool.result(None, work_id)
     assert result is not None
-    assert client.get_item(TableName="counters", Key={"id": {"S": "c"}})["Item"]["n"]["N"] == str(result.return_value)
+    assert client.get_item(TableName="counters", Key={"id": {"S": "c"}})["Item"]["n"]["N"] == str(
+        result.return_value
+    )
 
 
 @both_engines
@@ -342,8 +397,12 @@ def test_a_cloud_that_was_left_makes_room_for_the_next() -> None:
 
 
 @pytest.mark.parametrize("engine", ["memory", "moto"])
-def test_the_environment_is_dummy_inside_and_restored_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str) -> None:
-    (tmp_path / "config").write_text("[default]\nregion = eu-west-3\nendpoint_url = http://elsewhere.invalid\n")
+def test_the_environment_is_dummy_inside_and_restored_outside(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str
+) -> None:
+    (tmp_path / "config").write_text(
+        "[default]\nregion = eu-west-3\nendpoint_url = http://elsewhere.invalid\n"
+    )
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://elsewhere.invalid")

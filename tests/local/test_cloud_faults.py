@@ -1,4 +1,7 @@
-"""Deliveries that go wrong: every work ends, nothing claimed runs twice, limits hold. A failing seed is in the test's name."""
+"""Deliveries that go wrong: every work ends, nothing claimed runs twice, limits hold.
+
+A failing seed is in the test's name.
+"""
 
 from collections import Counter
 from datetime import timedelta
@@ -10,12 +13,23 @@ from workpool_aws import RetryPolicy
 from workpool_aws.local import LocalCloud
 
 SEEDS = range(12)
-FAULTS: dict[str, Any] = {"duplicate_deliveries": 0.15, "lost_deliveries": 0.08, "lost_destinations": 0.15, "crash_rate": 0.15}
+FAULTS: dict[str, Any] = {
+    "duplicate_deliveries": 0.15,
+    "lost_deliveries": 0.08,
+    "lost_destinations": 0.15,
+    "crash_rate": 0.15,
+}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_work_ends_whatever_goes_wrong(seed: int) -> None:
-    with LocalCloud(engine="memory", seed=seed, scheduler="aws", call_latency=timedelta(milliseconds=5), **FAULTS) as cloud:
+    with LocalCloud(
+        engine="memory",
+        seed=seed,
+        scheduler="aws",
+        call_latency=timedelta(milliseconds=5),
+        **FAULTS,
+    ) as cloud:
         pool = cloud.workpool(max_parallelism=3)
         ran: Counter[int] = Counter()
 
@@ -25,9 +39,13 @@ def test_every_work_ends_whatever_goes_wrong(seed: int) -> None:
             return n
 
         claimed = cloud.function(once, takes=timedelta(seconds=2))
-        plain = cloud.function(lambda event, _: event["n"], name="plain", takes=timedelta(seconds=1))
+        plain = cloud.function(
+            lambda event, _: event["n"], name="plain", takes=timedelta(seconds=1)
+        )
         single = pool.enqueue_action_batch(None, claimed, [{"n": n} for n in range(12)])
-        retried = pool.enqueue_action_batch(None, plain, [{"n": n} for n in range(12)], retry=RetryPolicy(max_attempts=20))
+        retried = pool.enqueue_action_batch(
+            None, plain, [{"n": n} for n in range(12)], retry=RetryPolicy(max_attempts=20)
+        )
         cloud.run_until_idle(timeout=timedelta(hours=24))
 
         assert {pool.status(None, work_id).state for work_id in single + retried} == {"finished"}
@@ -65,7 +83,10 @@ def test_a_claimed_work_that_always_comes_twice_runs_once() -> None:
         cloud.run_until_idle()
 
         assert sorted(ran) == list(range(5))
-        assert Counter(each.outcome for each in cloud.invocations(fn)) == {"success": 5, "duplicate": 5}
+        assert Counter(each.outcome for each in cloud.invocations(fn)) == {
+            "success": 5,
+            "duplicate": 5,
+        }
         assert cloud.max_concurrency(fn) <= 2
 
 
@@ -73,7 +94,9 @@ def test_moto_survives_the_same_faults() -> None:
     with LocalCloud(seed=2, **FAULTS) as cloud:
         pool = cloud.workpool(max_parallelism=3)
         fn = cloud.function(lambda event, _: event["n"], name="plain", takes=timedelta(seconds=1))
-        ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(8)], retry=RetryPolicy(max_attempts=20))
+        ids = pool.enqueue_action_batch(
+            None, fn, [{"n": n} for n in range(8)], retry=RetryPolicy(max_attempts=20)
+        )
         cloud.run_until_idle(timeout=timedelta(hours=24))
 
         assert {pool.status(None, work_id).outcome for work_id in ids} == {"success"}

@@ -100,7 +100,9 @@ class Nameless(Recursing):
 
 
 @pytest.mark.parametrize("kind", [Recursing, Nameless])
-def test_a_handler_with_odd_attributes_runs_under_the_name_of_its_class(kind: type[Recursing]) -> None:
+def test_a_handler_with_odd_attributes_runs_under_the_name_of_its_class(
+    kind: type[Recursing],
+) -> None:
     handler = kind()
     with LocalCloud() as cloud:
         fn = cloud.function(handler)
@@ -128,12 +130,20 @@ def test_a_cloud_is_used_once() -> None:
 @pytest.mark.parametrize("name", ["a", "A-z_0", "n" * 64])
 def test_a_name_that_lambda_allows_is_kept(name: str) -> None:
     with LocalCloud() as cloud:
-        assert cloud.function(lambda _event, _context: None, name=name) == f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
+        assert (
+            cloud.function(lambda _event, _context: None, name=name)
+            == f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
+        )
 
 
-@pytest.mark.parametrize("arn", ["done", "", None, 3, "arn:aws:sqs:us-east-1:123456789012:a b", "arn:aws:s3:::bucket"])
+@pytest.mark.parametrize(
+    "arn", ["done", "", None, 3, "arn:aws:sqs:us-east-1:123456789012:a b", "arn:aws:s3:::bucket"]
+)
 def test_messages_are_of_a_queue_or_topic(arn: Any) -> None:
-    with LocalCloud() as cloud, pytest.raises(UsageError, match="arn must be the ARN of an SQS queue or SNS topic; got "):
+    with (
+        LocalCloud() as cloud,
+        pytest.raises(UsageError, match="arn must be the ARN of an SQS queue or SNS topic; got "),
+    ):
         cloud.messages(arn)
 
 
@@ -166,7 +176,12 @@ def test_an_event_is_json() -> None:
 
 def test_the_longest_times_that_lambda_allows_are_allowed() -> None:
     with LocalCloud(engine="memory") as cloud:
-        arn = cloud.function(lambda _event, _context: None, name="long", timeout=timedelta(minutes=15), event_age=timedelta(hours=6))
+        arn = cloud.function(
+            lambda _event, _context: None,
+            name="long",
+            timeout=timedelta(minutes=15),
+            event_age=timedelta(hours=6),
+        )
 
         assert arn.endswith(":long")
 
@@ -176,5 +191,10 @@ def test_an_endpoint_that_nobody_serves_is_named(monkeypatch: pytest.MonkeyPatch
     with socket.socket() as unserved:
         unserved.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unserved.getsockname()[1]}"
-        with pytest.raises(LocalCloudError, match=rf"^engine '{url}' does not answer as DynamoDB does: "), LocalCloud(engine=url):
+        with (
+            pytest.raises(
+                LocalCloudError, match=rf"^engine '{url}' does not answer as DynamoDB does: "
+            ),
+            LocalCloud(engine=url),
+        ):
             pass

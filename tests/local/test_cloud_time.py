@@ -11,7 +11,7 @@ from workpool_aws import RetryPolicy, Work, Workpool
 from workpool_aws.compose import ports_for
 from workpool_aws.local import LocalCloud, LocalCloudError
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import LoopState, Registration, Status
+from workpool_aws.model.loop import LoopState, LoopStatus, Registration
 from workpool_aws.model.writes import Put
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,7 +42,9 @@ def test_advance_does_what_is_due_up_to_its_end_and_nothing_later() -> None:
         pool = cloud.workpool()
         fn = cloud.function(nothing)
         for minutes in (10, 20, 30):
-            pool.enqueue_action(None, fn, {"minutes": minutes}, run_after=timedelta(minutes=minutes))
+            pool.enqueue_action(
+                None, fn, {"minutes": minutes}, run_after=timedelta(minutes=minutes)
+            )
 
         cloud.advance(timedelta(minutes=25))
 
@@ -96,7 +98,9 @@ def test_a_paused_pool_is_at_rest() -> None:
 def test_running_work_at_the_end_of_the_timeout_is_named() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool(max_parallelism=1)
-        fn = cloud.function(nothing, name="endless", takes=timedelta(minutes=14), timeout=timedelta(minutes=15))
+        fn = cloud.function(
+            nothing, name="endless", takes=timedelta(minutes=14), timeout=timedelta(minutes=15)
+        )
         running, waiting = pool.enqueue_action_batch(None, fn, [{}, {}])
 
         with pytest.raises(LocalCloudError) as raised:
@@ -138,20 +142,37 @@ def test_a_dead_loop_is_found_by_the_watchdog() -> None:
         # The status says that a loop runs, and none does: nobody is kicked.
         store, now = ports_for(cloud.table).store, EpochMs(int(START.timestamp() * 1000))
         store.write(Put(Registration(pool="default", registered_at=now)))
-        store.write(Put(Status(pool="default", state=LoopState.RUNNING, generation=7, lease_until=EpochMs(now + 30_000))))
+        store.write(
+            Put(
+                LoopStatus(
+                    pool="default",
+                    state=LoopState.RUNNING,
+                    generation=7,
+                    lease_until=EpochMs(now + 30_000),
+                )
+            )
+        )
         work_id = pool.enqueue_action(None, fn, {})
         cloud.run_until_idle()
 
         assert pool.status(None, work_id).state == "finished"
-        assert [each.started_at - START for each in cloud.invocations(cloud.watchdog_arn)] == [timedelta(minutes=1)]
+        assert [each.started_at - START for each in cloud.invocations(cloud.watchdog_arn)] == [
+            timedelta(minutes=1)
+        ]
 
 
 def test_clouds_may_be_nested_and_do_not_meet() -> None:
     with LocalCloud(engine="memory") as outer, LocalCloud(engine="memory") as inner:
-        ids = [cloud.workpool().enqueue_action(None, cloud.function(nothing), {}) for cloud in (outer, inner)]
+        ids = [
+            cloud.workpool().enqueue_action(None, cloud.function(nothing), {})
+            for cloud in (outer, inner)
+        ]
         inner.run_until_idle()
 
-        states = [cloud.workpool().status(None, work_id).state for cloud, work_id in zip((outer, inner), ids, strict=True)]
+        states = [
+            cloud.workpool().status(None, work_id).state
+            for cloud, work_id in zip((outer, inner), ids, strict=True)
+        ]
 
     assert states == ["pending", "finished"]
 
@@ -161,7 +182,9 @@ def test_clouds_may_run_in_threads_at_the_same_time() -> None:
 
     def live() -> None:
         with LocalCloud(engine="memory") as cloud:
-            cloud.workpool().enqueue_action_batch(None, cloud.function(nothing, takes=timedelta(seconds=1)), [{}] * 20)
+            cloud.workpool().enqueue_action_batch(
+                None, cloud.function(nothing, takes=timedelta(seconds=1)), [{}] * 20
+            )
             cloud.run_until_idle()
             ends.append(cloud.now)
 
@@ -178,7 +201,9 @@ def test_clouds_may_run_in_threads_at_the_same_time() -> None:
 def test_leaving_ends_every_thread() -> None:
     before = set(threading.enumerate())
     with LocalCloud(engine="memory") as cloud:
-        cloud.workpool(max_parallelism=5).enqueue_action_batch(None, cloud.function(nothing, takes=timedelta(seconds=9)), [{}] * 9)
+        cloud.workpool(max_parallelism=5).enqueue_action_batch(
+            None, cloud.function(nothing, takes=timedelta(seconds=9)), [{}] * 9
+        )
         cloud.advance(timedelta(seconds=3))
 
     assert set(threading.enumerate()) <= before
@@ -214,7 +239,9 @@ def test_on_the_real_clock_workers_really_meet() -> None:
     met = threading.Barrier(3)
     with LocalCloud(engine="memory", clock="real", speed=10.0) as cloud:
         pool = cloud.workpool(max_parallelism=3)
-        fn = cloud.function(lambda _event, _: met.wait(30) >= 0, name="rendezvous", timeout=timedelta(minutes=10))
+        fn = cloud.function(
+            lambda _event, _: met.wait(30) >= 0, name="rendezvous", timeout=timedelta(minutes=10)
+        )
         ids = pool.enqueue_action_batch(None, fn, [{}] * 3)
         cloud.run_until_idle(timeout=timedelta(minutes=5))
         outcomes = [pool.status(None, work_id).outcome for work_id in ids]
@@ -236,7 +263,9 @@ def test_the_real_clock_does_the_same_work(engine: str) -> None:
             return n
 
         fn = cloud.function(flaky)
-        ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(8)], retry=RetryPolicy(max_attempts=3))
+        ids = pool.enqueue_action_batch(
+            None, fn, [{"n": n} for n in range(8)], retry=RetryPolicy(max_attempts=3)
+        )
         cloud.run_until_idle(timeout=timedelta(minutes=20))
         results: list[Any] = [pool.result(None, work_id) for work_id in ids]
 
@@ -247,7 +276,9 @@ def test_the_real_clock_does_the_same_work(engine: str) -> None:
 def test_a_timeout_on_the_real_clock_is_one() -> None:
     free = threading.Event()
     with LocalCloud(engine="memory", clock="real", speed=50.0) as cloud:
-        fn = cloud.function(lambda _event, _: free.wait(20), name="stuck", timeout=timedelta(seconds=5))
+        fn = cloud.function(
+            lambda _event, _: free.wait(20), name="stuck", timeout=timedelta(seconds=5)
+        )
         work_id = cloud.workpool().enqueue_action(None, fn, {})
         cloud.run_until_idle(timeout=timedelta(minutes=10))
         result = cloud.workpool().result(None, work_id)
@@ -283,10 +314,20 @@ def test_reading_for_the_watchdog_costs_nothing() -> None:
 def test_a_callback_that_is_owed_is_reported_and_one_for_later_is_not() -> None:
     with LocalCloud(engine="memory") as cloud:
         pool = cloud.workpool()
-        work_id = pool.enqueue_action(None, cloud.function(lambda _event, _context: None, name="work"), {}, on_complete="nobody")
+        work_id = pool.enqueue_action(
+            None,
+            cloud.function(lambda _event, _context: None, name="work"),
+            {},
+            on_complete="nobody",
+        )
         cloud.run_until_idle(timeout=timedelta(seconds=20))
         between = pool.status(None, work_id).callback
-        with LeftOwed(cloud), pytest.raises(LocalCloudError, match=rf"{work_id} .*: its callback to nobody is pending"):
+        with (
+            LeftOwed(cloud),
+            pytest.raises(
+                LocalCloudError, match=rf"{work_id} .*: its callback to nobody is pending"
+            ),
+        ):
             cloud.run_until_idle(timeout=timedelta(minutes=3))
         cloud.run_until_idle()
 

@@ -1,4 +1,7 @@
-"""Pools in a cloud: results, failures, callers' views, capacity. In memory, but for what shows that boto3 and moto are wired alike."""
+"""Pools in a cloud: results, failures, callers' views, capacity.
+
+In memory, but for what shows that boto3 and moto are wired alike.
+"""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +28,9 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
 @both_engines
 def test_an_undecorated_functions_value_is_the_result(cloud: LocalCloud) -> None:
     pool = cloud.workpool()
-    work_id = pool.enqueue_action(None, cloud.function(lambda event, _: {"twice": event["n"] * 2}, name="double"), {"n": 21})
+    work_id = pool.enqueue_action(
+        None, cloud.function(lambda event, _: {"twice": event["n"] * 2}, name="double"), {"n": 21}
+    )
     cloud.run_until_idle()
 
     result = pool.result(None, work_id)
@@ -66,10 +71,16 @@ def test_attempts_are_written_down_with_their_outcome(cloud: LocalCloud, decorat
 
     handler: Any = pool.action(flaky) if decorated else lambda event, _: flaky(event["n"])
     fn = cloud.function(handler, name="flaky")
-    work_id = pool.enqueue_action(None, fn, {"n": 1}, retry=RetryPolicy(max_attempts=5, jitter=False))
+    work_id = pool.enqueue_action(
+        None, fn, {"n": 1}, retry=RetryPolicy(max_attempts=5, jitter=False)
+    )
     cloud.run_until_idle()
 
-    assert [(each.attempt, each.outcome) for each in cloud.invocations(fn)] == [(1, "failed"), (2, "failed"), (3, "success")]
+    assert [(each.attempt, each.outcome) for each in cloud.invocations(fn)] == [
+        (1, "failed"),
+        (2, "failed"),
+        (3, "success"),
+    ]
     assert pool.status(None, work_id).outcome == "success"
 
 
@@ -77,14 +88,17 @@ def test_attempts_are_written_down_with_their_outcome(cloud: LocalCloud, decorat
 def test_taking_too_long_is_a_timeout(cloud: LocalCloud, decorated: bool) -> None:
     pool = cloud.workpool()
     handler: Any = pool.action(lambda: None) if decorated else lambda _event, _: None
-    fn = cloud.function(handler, name="slow", timeout=timedelta(seconds=10), takes=timedelta(seconds=11))
+    fn = cloud.function(
+        handler, name="slow", timeout=timedelta(seconds=10), takes=timedelta(seconds=11)
+    )
     work_id = pool.enqueue_action(None, fn, {})
     cloud.run_until_idle()
 
     result = pool.result(None, work_id)
     assert result is not None
     assert result.kind == "failed"
-    # The destination's word about a claimed start counts after its deadline only; before, recovery ends it.
+    # The destination's word about a claimed start counts after its deadline only; before, recovery
+    # ends it.
     assert result.error_type in ({"timeout", "no_report"} if decorated else {"timeout"})
     (entry,) = cloud.invocations(fn)
     assert entry.outcome == "timeout"
@@ -94,11 +108,17 @@ def test_taking_too_long_is_a_timeout(cloud: LocalCloud, decorated: bool) -> Non
 
 def test_a_duration_may_depend_on_the_event(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=10)
-    fn = cloud.function(lambda event, _: event["s"], name="work", takes=lambda event: timedelta(seconds=event["s"]))
+    fn = cloud.function(
+        lambda event, _: event["s"], name="work", takes=lambda event: timedelta(seconds=event["s"])
+    )
     pool.enqueue_action_batch(None, fn, [{"s": s} for s in (1, 5, 9)])
     cloud.run_until_idle()
 
-    lengths = {each.event["s"]: each.ended_at - each.started_at for each in cloud.invocations(fn) if each.ended_at is not None}
+    lengths = {
+        each.event["s"]: each.ended_at - each.started_at
+        for each in cloud.invocations(fn)
+        if each.ended_at is not None
+    }
     assert lengths == {s: timedelta(seconds=s) for s in (1, 5, 9)}
 
 
@@ -137,7 +157,9 @@ def test_a_failure_is_final_where_it_says_so(cloud: LocalCloud) -> None:
 
 def test_parallelism_is_kept_and_used(cloud: LocalCloud) -> None:
     pool = cloud.workpool(max_parallelism=3)
-    decorated = cloud.function(pool.action(lambda n: n), name="decorated", takes=timedelta(seconds=4))
+    decorated = cloud.function(
+        pool.action(lambda n: n), name="decorated", takes=timedelta(seconds=4)
+    )
     pool.enqueue_action_batch(None, decorated, [{"n": n} for n in range(12)])
     cloud.run_until_idle()
 
@@ -184,25 +206,48 @@ def test_facts_are_kept_in_order(cloud: LocalCloud) -> None:
     work_id = pool.enqueue_action(None, cloud.function(pool.action(lambda: 1), name="one"), {})
     cloud.run_until_idle()
 
-    told = [type(fact) for fact in cloud.facts if isinstance(fact, Started | Completed) and fact.work_id == work_id]
+    told = [
+        type(fact)
+        for fact in cloud.facts
+        if isinstance(fact, Started | Completed) and fact.work_id == work_id
+    ]
 
     assert told == [Started, Completed]
 
 
 def run_a_day(engine: str, seed: int, **faults: Any) -> tuple[list[str], Any, list[Any]]:
     """A mixed workload; its trace, capacity and results."""
-    with LocalCloud(engine=engine, seed=seed, scheduler="aws", call_latency=timedelta(milliseconds=4), **faults) as cloud:
+    with LocalCloud(
+        engine=engine, seed=seed, scheduler="aws", call_latency=timedelta(milliseconds=4), **faults
+    ) as cloud:
         pool = cloud.workpool("mixed", max_parallelism=4)
-        decorated = cloud.function(pool.action(lambda n: n), name="decorated", takes=timedelta(seconds=2))
-        plain = cloud.function(lambda event, _: event["n"], name="plain", takes=lambda event: timedelta(seconds=event["n"]))
+        decorated = cloud.function(
+            pool.action(lambda n: n), name="decorated", takes=timedelta(seconds=2)
+        )
+        plain = cloud.function(
+            lambda event, _: event["n"],
+            name="plain",
+            takes=lambda event: timedelta(seconds=event["n"]),
+        )
         ids = pool.enqueue_action_batch(None, decorated, [{"n": n} for n in range(8)])
-        ids += pool.enqueue_query_batch(None, plain, [{"n": n} for n in range(8)], run_after=timedelta(minutes=20))
+        ids += pool.enqueue_query_batch(
+            None, plain, [{"n": n} for n in range(8)], run_after=timedelta(minutes=20)
+        )
         cloud.run_until_idle(timeout=timedelta(hours=12))
-        return [str(line) for line in cloud.trace], cloud.capacity, [pool.result(None, work_id) for work_id in ids]
+        return (
+            [str(line) for line in cloud.trace],
+            cloud.capacity,
+            [pool.result(None, work_id) for work_id in ids],
+        )
 
 
 def test_the_same_seed_is_the_same_run() -> None:
-    faults = {"duplicate_deliveries": 0.2, "lost_deliveries": 0.1, "lost_destinations": 0.2, "crash_rate": 0.2}
+    faults = {
+        "duplicate_deliveries": 0.2,
+        "lost_deliveries": 0.1,
+        "lost_destinations": 0.2,
+        "crash_rate": 0.2,
+    }
     first, again, other = (run_a_day("memory", seed, **faults)[0] for seed in (5, 5, 6))
 
     assert first == again
@@ -223,7 +268,12 @@ def test_a_commit_of_the_ledger_costs_by_the_bytes_of_its_slots(engine: str) -> 
     """On both engines: 150 works that run take more than two kilobytes, and less than three."""
     with LocalCloud(engine=engine, seed=3) as cloud:
         pool = cloud.workpool(max_parallelism=150)
-        fn = cloud.function(lambda _event, _: None, name="long", takes=timedelta(minutes=10), timeout=timedelta(minutes=15))
+        fn = cloud.function(
+            lambda _event, _: None,
+            name="long",
+            takes=timedelta(minutes=10),
+            timeout=timedelta(minutes=15),
+        )
         for _ in range(150):
             pool.enqueue_query(None, fn, {})
             cloud.advance(timedelta(milliseconds=10))
@@ -241,7 +291,10 @@ def test_a_cloud_may_use_an_endpoint() -> None:
         with LocalCloud(engine="https://dynamodb.us-east-1.amazonaws.com") as cloud:
             pool = cloud.workpool()
             work_id = pool.enqueue_action(
-                None, cloud.function(lambda event, _: event["n"], name="work"), {"n": 3}, run_after=timedelta(hours=5)
+                None,
+                cloud.function(lambda event, _: event["n"], name="work"),
+                {"n": 3},
+                run_after=timedelta(hours=5),
             )
             cloud.run_until_idle(timeout=timedelta(hours=6))
             result = pool.result(None, work_id)

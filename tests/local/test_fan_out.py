@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from workpool_aws.local.fan_out import TaskFanOut
-from workpool_aws.local.kernel import Kernel
-from workpool_aws.local.real import RealKernel
-from workpool_aws.local.virtual import START, VirtualKernel
+from workpool_aws.local.kernel.kernel import Kernel
+from workpool_aws.local.kernel.real import RealKernel
+from workpool_aws.local.kernel.virtual import START, VirtualKernel
+from workpool_aws.local.services.fan_out import TaskFanOut
 from workpool_aws.model.ids import EpochMs
 
 FAR = EpochMs(START + 10**9)
@@ -29,7 +29,12 @@ def test_calls_take_their_time_together_and_answer_in_order(kernel: VirtualKerne
     answers: list[list[int]] = []
     fan_out = TaskFanOut(kernel, lanes=4)
 
-    run_in_task(kernel, lambda: answers.append(fan_out(lambda n: kernel.call("double", lambda: n * 2, writes=False), range(8))))
+    run_in_task(
+        kernel,
+        lambda: answers.append(
+            fan_out(lambda n: kernel.call("double", lambda: n * 2, writes=False), range(8))
+        ),
+    )
 
     assert answers == [[0, 2, 4, 6, 8, 10, 12, 14]]
     assert kernel.now() - START == 10
@@ -64,7 +69,9 @@ def test_a_crash_in_one_call_ends_the_process_with_all_its_calls(kernel: Virtual
         process = kernel.current()
         assert process is not None
         process.crash_in = 3
-        TaskFanOut(kernel)(lambda n: kernel.call("call", lambda: called.append(n), writes=True), range(6))
+        TaskFanOut(kernel)(
+            lambda n: kernel.call("call", lambda: called.append(n), writes=True), range(6)
+        )
         survived.append("the process")
 
     run_in_task(kernel, body)
@@ -74,7 +81,9 @@ def test_a_crash_in_one_call_ends_the_process_with_all_its_calls(kernel: Virtual
 
 
 def test_outside_of_tasks_calls_are_made_one_by_one(kernel: VirtualKernel) -> None:
-    assert TaskFanOut(kernel)(lambda n: kernel.call("call", lambda: n + 1, writes=False), [1, 2, 3]) == [2, 3, 4]
+    assert TaskFanOut(kernel)(
+        lambda n: kernel.call("call", lambda: n + 1, writes=False), [1, 2, 3]
+    ) == [2, 3, 4]
 
 
 def test_on_the_real_clock_it_is_the_same() -> None:
@@ -82,7 +91,12 @@ def test_on_the_real_clock_it_is_the_same() -> None:
     answers: list[list[int]] = []
     fan_out = TaskFanOut(kernel, lanes=4)
 
-    run_in_task(kernel, lambda: answers.append(fan_out(lambda n: kernel.call("double", lambda: n * 2, writes=False), range(9))))
+    run_in_task(
+        kernel,
+        lambda: answers.append(
+            fan_out(lambda n: kernel.call("double", lambda: n * 2, writes=False), range(9))
+        ),
+    )
     kernel.close()
 
     assert answers == [[0, 2, 4, 6, 8, 10, 12, 14, 16]]

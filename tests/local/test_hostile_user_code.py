@@ -110,7 +110,9 @@ def test_what_ends_a_process_is_a_crash(error: BaseException, *, decorated: bool
 
 @odd_errors
 @pytest.mark.parametrize("decorated", [True, False])
-def test_a_callback_that_raises_leaves_the_work_item_as_it_is(error: BaseException, *, decorated: bool) -> None:
+def test_a_callback_that_raises_leaves_the_work_item_as_it_is(
+    error: BaseException, *, decorated: bool
+) -> None:
     with LocalCloud() as cloud:
         pool = cloud.workpool()
 
@@ -122,7 +124,9 @@ def test_a_callback_that_raises_leaves_the_work_item_as_it_is(error: BaseExcepti
             raise error
 
         target = cloud.function(handler if decorated else plain)
-        result = result_of(cloud, cloud.function(lambda _event, _context: 5, name="work"), on_complete=target)
+        result = result_of(
+            cloud, cloud.function(lambda _event, _context: 5, name="work"), on_complete=target
+        )
         outcomes = {each.outcome for each in cloud.invocations(target)}
 
     assert (result.kind, result.return_value) == ("success", 5)
@@ -130,7 +134,9 @@ def test_a_callback_that_raises_leaves_the_work_item_as_it_is(error: BaseExcepti
 
 
 @odd_errors
-def test_a_worker_that_is_invoked_directly_answers_with_a_function_error(error: BaseException) -> None:
+def test_a_worker_that_is_invoked_directly_answers_with_a_function_error(
+    error: BaseException,
+) -> None:
     with LocalCloud() as cloud:
 
         @cloud.workpool().action
@@ -153,7 +159,9 @@ def test_a_worker_that_is_invoked_directly_answers_with_a_function_error(error: 
 
 
 @pytest.mark.parametrize(
-    "value", [b"\xff", {1, 2}, {"a": object()}, float("nan"), "\ud800", 10**5000], ids=lambda value: type(value).__name__
+    "value",
+    [b"\xff", {1, 2}, {"a": object()}, float("nan"), "\ud800", 10**5000],
+    ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("decorated", [True, False])
 def test_any_result_leads_to_an_end(value: object, *, decorated: bool) -> None:
@@ -163,7 +171,9 @@ def test_any_result_leads_to_an_end(value: object, *, decorated: bool) -> None:
         def worker() -> object:
             return value
 
-        result = result_of(cloud, cloud.function(worker if decorated else lambda _event, _context: value))
+        result = result_of(
+            cloud, cloud.function(worker if decorated else lambda _event, _context: value)
+        )
 
     assert result.kind in ("success", "failed")
 

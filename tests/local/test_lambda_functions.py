@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from workpool_aws.local.functions import Function, Functions, name_of
+from workpool_aws.local.services.functions import Function, Functions, name_of
 
 
 def nothing(event: object, context: object) -> None:
@@ -21,7 +21,14 @@ def test_a_name_is_made_unique() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "name"), [("<lambda>", "lambda"), ("größe.x", "grex"), ("", "function"), ("***", "function"), ("n" * 100, "n" * 60)]
+    ("own", "name"),
+    [
+        ("<lambda>", "lambda"),
+        ("größe.x", "grex"),
+        ("", "function"),
+        ("***", "function"),
+        ("n" * 100, "n" * 60),
+    ],
 )
 def test_a_name_from_a_handler_is_one_that_lambda_allows(own: str, name: str) -> None:
     handler = lambda _event, _context: None  # noqa: E731 - to be given a name
@@ -44,9 +51,21 @@ def test_a_long_name_that_is_taken_gets_its_number_within_what_lambda_allows() -
         ("work", "arn:aws:lambda:us-east-1:123456789012:function:work", "$LATEST"),
         ("work:live", "arn:aws:lambda:us-east-1:123456789012:function:work:live", "live"),
         ("work:$LATEST", "arn:aws:lambda:us-east-1:123456789012:function:work:$LATEST", "$LATEST"),
-        ("123456789012:function:work", "arn:aws:lambda:us-east-1:123456789012:function:work", "$LATEST"),
-        ("arn:aws:lambda:us-east-1:123456789012:function:work", "arn:aws:lambda:us-east-1:123456789012:function:work", "$LATEST"),
-        ("arn:aws:lambda:us-east-1:123456789012:function:work:3", "arn:aws:lambda:us-east-1:123456789012:function:work:3", "3"),
+        (
+            "123456789012:function:work",
+            "arn:aws:lambda:us-east-1:123456789012:function:work",
+            "$LATEST",
+        ),
+        (
+            "arn:aws:lambda:us-east-1:123456789012:function:work",
+            "arn:aws:lambda:us-east-1:123456789012:function:work",
+            "$LATEST",
+        ),
+        (
+            "arn:aws:lambda:us-east-1:123456789012:function:work:3",
+            "arn:aws:lambda:us-east-1:123456789012:function:work:3",
+            "3",
+        ),
     ],
 )
 def test_a_function_answers_to_its_names(target: str, invoked: str, version: str) -> None:
@@ -56,12 +75,22 @@ def test_a_function_answers_to_its_names(target: str, invoked: str, version: str
     resolved = functions.resolve(target)
 
     assert resolved is not None
-    assert (resolved.function.name, resolved.invoked_arn, resolved.version) == ("work", invoked, version)
+    assert (resolved.function.name, resolved.invoked_arn, resolved.version) == (
+        "work",
+        invoked,
+        version,
+    )
 
 
 @pytest.mark.parametrize(
     "target",
-    ["other", "arn:aws:lambda:eu-west-1:123456789012:function:work", "arn:aws:lambda:us-east-1:999999999999:function:work", "", "work:a:b"],
+    [
+        "other",
+        "arn:aws:lambda:eu-west-1:123456789012:function:work",
+        "arn:aws:lambda:us-east-1:999999999999:function:work",
+        "",
+        "work:a:b",
+    ],
 )
 def test_what_is_elsewhere_is_not_found(target: str) -> None:
     functions = Functions()
@@ -105,13 +134,22 @@ def test_the_context_is_lambdas(bench: Any) -> None:
     }
 
 
-def test_the_context_has_the_rest_of_lambdas_and_takes_attributes(bench: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_context_has_the_rest_of_lambdas_and_takes_attributes(
+    bench: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     seen: list[object] = []
 
     def work(_event: object, context: Any) -> None:
         context.log("noted\n")
         context.started = 5
-        seen.extend([context.tenant_id, context.client_context, context.identity.cognito_identity_id, context.started])
+        seen.extend(
+            [
+                context.tenant_id,
+                context.client_context,
+                context.identity.cognito_identity_id,
+                context.started,
+            ]
+        )
 
     bench.send(bench.deploy(work))
     bench.run()
@@ -145,7 +183,12 @@ def test_an_invocation_is_written_down(bench: Any) -> None:
     bench.run()
 
     (entry,) = bench.invocations("work")
-    assert (entry.event, entry.attempt, entry.outcome, entry.error) == ({"n": 1}, None, "success", None)
+    assert (entry.event, entry.attempt, entry.outcome, entry.error) == (
+        {"n": 1},
+        None,
+        "success",
+        None,
+    )
     assert entry.ended_at - entry.started_at == timedelta(seconds=2)
 
 

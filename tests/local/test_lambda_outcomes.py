@@ -14,9 +14,9 @@ from uuid import UUID
 import pytest
 
 from workpool_aws import invocation
-from workpool_aws.local import answers
-from workpool_aws.local.answers import answered
-from workpool_aws.local.marshal import ASCII_ONLY
+from workpool_aws.local.services import answers
+from workpool_aws.local.services.answers import answered
+from workpool_aws.local.services.marshal import ASCII_ONLY
 from workpool_aws.model.events import Completed, Retrying
 
 
@@ -36,7 +36,11 @@ def test_a_success_is_told_with_request_and_response(bench: Any) -> None:
     assert record == {
         "version": "1.0",
         "timestamp": "2026-01-01T00:00:00.000Z",
-        "requestContext": {"functionArn": f"{arn}:$LATEST", "condition": "Success", "approximateInvokeCount": 1},
+        "requestContext": {
+            "functionArn": f"{arn}:$LATEST",
+            "condition": "Success",
+            "approximateInvokeCount": 1,
+        },
         "requestPayload": {"n": 21},
         "responseContext": {"statusCode": 200, "executedVersion": "$LATEST"},
         "responsePayload": {"twice": 42},
@@ -49,7 +53,11 @@ def test_an_exception_is_told_with_type_message_and_stack(bench: Any) -> None:
 
     ((_, record),) = bench.records
     assert record["requestContext"]["condition"] == "RetriesExhausted"
-    assert record["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"}
+    assert record["responseContext"] == {
+        "statusCode": 200,
+        "executedVersion": "$LATEST",
+        "functionError": "Unhandled",
+    }
     payload = record["responsePayload"]
     assert (payload["errorType"], payload["errorMessage"]) == ("KeyError", "'missing'")
     assert "failing" in payload["stackTrace"][-1]
@@ -57,7 +65,10 @@ def test_an_exception_is_told_with_type_message_and_stack(bench: Any) -> None:
     assert bench.invocations("failing")[0].outcome == "failed"
 
 
-@pytest.mark.parametrize(("value", "shown"), [(None, None), (0, 0), ([1], [1]), ("text", "text"), ({"a": None}, {"a": None})])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, None), (0, 0), ([1], [1]), ("text", "text"), ({"a": None}, {"a": None})],
+)
 def test_any_json_value_is_a_response(bench: Any, value: object, shown: object) -> None:
     bench.send(bench.deploy(lambda *_: value, name="answer"))
     bench.run()
@@ -89,7 +100,10 @@ class Colour(StrEnum):
         (Point(1, 2), '{"x": 1, "y": 2}'),
         ([(1, 2), Point(3, 4)], '[[1, 2], {"x": 3, "y": 4}]'),
         ({"inner": b"bytes", b"key": None}, '{"inner": "bytes", "key": null}'),
-        ({1: "int", 2.5: "float", False: "bool", None: "none"}, '{"1": "int", "2.5": "float", "false": "bool", "null": "none"}'),
+        (
+            {1: "int", 2.5: "float", False: "bool", None: "none"},
+            '{"1": "int", "2.5": "float", "false": "bool", "null": "none"}',
+        ),
         (Row([1]), '{"x": 1}'),
         (Counter("aab"), '{"a": 2, "b": 1}'),
         ([float("-0.0"), 2**70, True], "[-0.0, 1180591620717411303424, true]"),
@@ -105,13 +119,18 @@ def test_characters_are_written_as_the_pythons_runtime_writes_them() -> None:
     assert answered("\N{SNOWMAN}", "r").payload == ('"\\u2603"' if ASCII_ONLY else '"\N{SNOWMAN}"')
 
 
-def test_a_lone_surrogate_ends_a_runtime_that_writes_characters_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lone_surrogate_ends_a_runtime_that_writes_characters_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(answers, "marshal", lambda value: f'"{value}"')
 
     assert answered("\ud800", "r").ended == "crashed"
 
 
-@pytest.mark.parametrize(("value", "shown"), [(b'{"a": 1}', {"a": 1}), (b"bytes", "bytes"), (b"\xff", "\N{REPLACEMENT CHARACTER}")])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(b'{"a": 1}', {"a": 1}), (b"bytes", "bytes"), (b"\xff", "\N{REPLACEMENT CHARACTER}")],
+)
 def test_bytes_are_sent_as_they_are(bench: Any, value: bytes, shown: object) -> None:
     bench.send(bench.deploy(lambda *_: value, name="answer"))
     bench.run()
@@ -253,12 +272,18 @@ class WithoutCode(SystemExit):
         pytest.param(KeyboardInterrupt(), "signal: interrupt", id="KeyboardInterrupt"),
         pytest.param(asyncio.CancelledError(), "exit status 1", id="CancelledError"),
         pytest.param(GeneratorExit(), "exit status 1", id="GeneratorExit"),
-        pytest.param(BaseExceptionGroup("several", [KeyboardInterrupt()]), "exit status 1", id="BaseExceptionGroup"),
+        pytest.param(
+            BaseExceptionGroup("several", [KeyboardInterrupt()]),
+            "exit status 1",
+            id="BaseExceptionGroup",
+        ),
         pytest.param(BaseException("x"), "exit status 1", id="BaseException"),
     ],
 )
 @pytest.mark.parametrize("decorated", [True, False])
-def test_what_the_runtime_does_not_survive_ends_the_process(bench: Any, error: BaseException, how: str, *, decorated: bool) -> None:
+def test_what_the_runtime_does_not_survive_ends_the_process(
+    bench: Any, error: BaseException, how: str, *, decorated: bool
+) -> None:
     def leave(_event: object, _context: object) -> None:
         raise error
 
@@ -279,11 +304,19 @@ class Recursing(Exception):
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        pytest.param(ExceptionGroup("several", [ValueError("a"), TypeError("b")]), "ExceptionGroup", id="group"),
+        pytest.param(
+            ExceptionGroup("several", [ValueError("a"), TypeError("b")]),
+            "ExceptionGroup",
+            id="group",
+        ),
         pytest.param(Recursing("x"), "Recursing", id="attributes recurse"),
         pytest.param(MemoryError(), "MemoryError", id="memory"),
         pytest.param(StopIteration(3), "StopIteration", id="iteration"),
-        pytest.param(type("Odd\nname <b>\x1b[31m", (Exception,), {})("x"), "Odd\nname <b>\x1b[31m", id="hostile name"),
+        pytest.param(
+            type("Odd\nname <b>\x1b[31m", (Exception,), {})("x"),
+            "Odd\nname <b>\x1b[31m",
+            id="hostile name",
+        ),
         pytest.param(ValueError("x" * 300_000), "ValueError", id="long text"),
     ],
 )
@@ -308,7 +341,9 @@ def test_endless_recursion_is_a_failure(bench: Any) -> None:
     assert bench.records[0][1]["responsePayload"]["errorType"] == "RecursionError"
 
 
-@pytest.mark.parametrize("value", ["x" * (6 * 1024 * 1024 + 99), b"x" * (6 * 1024 * 1024 + 101)], ids=["text", "bytes"])
+@pytest.mark.parametrize(
+    "value", ["x" * (6 * 1024 * 1024 + 99), b"x" * (6 * 1024 * 1024 + 101)], ids=["text", "bytes"]
+)
 def test_a_response_above_six_megabytes_is_a_failure(value: object) -> None:
     answer = answered(value, "r")
 
@@ -322,10 +357,17 @@ def test_a_response_of_six_megabytes_is_a_success() -> None:
     assert answered("x" * (6 * 1024 * 1024 + 98), "r").ended == "success"
 
 
-@pytest.mark.parametrize("event", ["[" * 100_000 + "]" * 100_000, "1" * 5_000], ids=["deep", "long"])
+@pytest.mark.parametrize(
+    "event", ["[" * 100_000 + "]" * 100_000, "1" * 5_000], ids=["deep", "long"]
+)
 def test_an_event_that_cannot_be_decoded_is_a_failure(bench: Any, event: str) -> None:
     ran: list[object] = []
-    bench.platform.send(bench.deploy(lambda event, _: ran.append(event), name="work", on_success=None, on_failure=None), event)
+    bench.platform.send(
+        bench.deploy(
+            lambda event, _: ran.append(event), name="work", on_success=None, on_failure=None
+        ),
+        event,
+    )
     bench.run()
 
     (entry,) = bench.invocations("work")
@@ -333,7 +375,9 @@ def test_an_event_that_cannot_be_decoded_is_a_failure(bench: Any, event: str) ->
     assert ran == []
 
 
-@pytest.mark.parametrize("value", [Decimal("9" * 5_000), Decimal("1E+5000")], ids=["digits", "exponent"])
+@pytest.mark.parametrize(
+    "value", [Decimal("9" * 5_000), Decimal("1E+5000")], ids=["digits", "exponent"]
+)
 def test_a_number_of_any_length_does_not_break_a_record(bench: Any, value: Decimal) -> None:
     bench.send(bench.deploy(lambda *_: value, name="answer"))
     bench.run()
@@ -378,11 +422,15 @@ def test_code_that_swallows_its_death_does_not_survive_it(bench: Any) -> None:
     bench.send(bench.deploy(stubborn, timeout_ms=1_000))
     bench.run()
 
-    assert [record["responsePayload"]["errorType"] for _, record in bench.records] == ["Sandbox.Timedout"]
+    assert [record["responsePayload"]["errorType"] for _, record in bench.records] == [
+        "Sandbox.Timedout"
+    ]
 
 
 @pytest.mark.parametrize("handler", [lambda *_: "done", failing])
-def test_a_body_runs_at_the_start_and_its_outcome_comes_at_the_end(bench: Any, handler: Callable[..., object]) -> None:
+def test_a_body_runs_at_the_start_and_its_outcome_comes_at_the_end(
+    bench: Any, handler: Callable[..., object]
+) -> None:
     began: list[int] = []
 
     def work(event: object, context: object) -> object:
@@ -398,7 +446,9 @@ def test_a_body_runs_at_the_start_and_its_outcome_comes_at_the_end(bench: Any, h
 
 
 def test_taking_longer_than_the_timeout_is_a_timeout(bench: Any) -> None:
-    bench.send(bench.deploy(lambda *_: "done", name="long", takes=lambda _: 3_001, timeout_ms=3_000))
+    bench.send(
+        bench.deploy(lambda *_: "done", name="long", takes=lambda _: 3_001, timeout_ms=3_000)
+    )
     bench.run()
 
     ((at, record),) = bench.records
@@ -488,13 +538,39 @@ def assigned(work_id: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("make_fact", "outcome"),
     [
-        (lambda id_: Completed(pool="p", work_id=id_, outcome="failed", attempts_made=2, error_type="ValueError"), "failed"),
-        (lambda id_: Retrying(pool="p", work_id=id_, attempts_made=2, delay_ms=1, error_type="ValueError"), "failed"),
-        (lambda id_: Completed(pool="p", work_id=id_, outcome="success", attempts_made=2, error_type=None), "success"),
-        (lambda _: Completed(pool="p", work_id="01KDVDNA00EZ2YE4WMTY1PFSQ0", outcome="failed", attempts_made=2, error_type="E"), "success"),
+        (
+            lambda id_: Completed(
+                pool="p", work_id=id_, outcome="failed", attempts_made=2, error_type="ValueError"
+            ),
+            "failed",
+        ),
+        (
+            lambda id_: Retrying(
+                pool="p", work_id=id_, attempts_made=2, delay_ms=1, error_type="ValueError"
+            ),
+            "failed",
+        ),
+        (
+            lambda id_: Completed(
+                pool="p", work_id=id_, outcome="success", attempts_made=2, error_type=None
+            ),
+            "success",
+        ),
+        (
+            lambda _: Completed(
+                pool="p",
+                work_id="01KDVDNA00EZ2YE4WMTY1PFSQ0",
+                outcome="failed",
+                attempts_made=2,
+                error_type="E",
+            ),
+            "success",
+        ),
     ],
 )
-def test_what_a_decorated_handler_reports_is_its_outcome(bench: Any, make_fact: Callable[[str], Any], outcome: str) -> None:
+def test_what_a_decorated_handler_reports_is_its_outcome(
+    bench: Any, make_fact: Callable[[str], Any], outcome: str
+) -> None:
     work_id = "01KDVDNA00EZ2YE4WMTY1PFSR0"
 
     def reporting(_event: object, _context: object) -> None:
@@ -523,7 +599,9 @@ def test_a_crash_ends_the_process_without_a_word_of_its_own(make_bench: Callable
     assert 1 <= sum(line.label.startswith("call") for line in bench.kernel.trace) <= 64
 
 
-def test_a_planned_crash_strikes_at_the_end_where_there_are_few_calls(make_bench: Callable[..., Any]) -> None:
+def test_a_planned_crash_strikes_at_the_end_where_there_are_few_calls(
+    make_bench: Callable[..., Any],
+) -> None:
     for seed in range(10):
         bench = make_bench(seed=seed, crash_rate=1.0)
         bench.send(bench.deploy(lambda *_: "done", name="brief"))
@@ -539,4 +617,7 @@ def test_a_record_is_json_for_any_error_text(bench: Any) -> None:
     bench.send(bench.deploy(odd))
     bench.run()
 
-    assert json.loads(json.dumps(bench.records[0][1]))["responsePayload"]["errorMessage"] == 'quotes " and \N{SNOWMAN} and \x00'
+    assert (
+        json.loads(json.dumps(bench.records[0][1]))["responsePayload"]["errorMessage"]
+        == 'quotes " and \N{SNOWMAN} and \x00'
+    )

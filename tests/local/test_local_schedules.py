@@ -4,9 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from workpool_aws.local.chance import SeededChooser
-from workpool_aws.local.schedules import Precision, Schedule, Schedules, WatchdogMinute, read_at
-from workpool_aws.local.virtual import START, VirtualKernel
+from workpool_aws.local.kernel.chance import SeededChooser
+from workpool_aws.local.kernel.virtual import START, VirtualKernel
+from workpool_aws.local.services.schedules import (
+    Precision,
+    Schedule,
+    Schedules,
+    WatchdogMinute,
+    read_at,
+)
 from workpool_aws.model.ids import EpochMs
 
 MINUTE = 60_000
@@ -20,12 +26,21 @@ def kernel() -> Iterator[VirtualKernel]:
 
 
 def order(name: str, after_ms: int, payload: str = "{}") -> Schedule:
-    return Schedule(group="g", name=name, at=EpochMs(START + after_ms), target="loop", payload=payload)
+    return Schedule(
+        group="g", name=name, at=EpochMs(START + after_ms), target="loop", payload=payload
+    )
 
 
-def make(kernel: VirtualKernel, precision: Precision = "exact", seed: int = 0) -> tuple[Schedules, list[tuple[int, str]]]:
+def make(
+    kernel: VirtualKernel, precision: Precision = "exact", seed: int = 0
+) -> tuple[Schedules, list[tuple[int, str]]]:
     sent: list[tuple[int, str]] = []
-    return Schedules(kernel, SeededChooser(seed), precision, lambda _, payload: sent.append((kernel.now() - START, payload))), sent
+    return Schedules(
+        kernel,
+        SeededChooser(seed),
+        precision,
+        lambda _, payload: sent.append((kernel.now() - START, payload)),
+    ), sent
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """A task that sleeps while nobody else could act passes the time by itself; whatever else is to happen then still comes in its order."""
 
-from workpool_aws.local.virtual import START, VirtualKernel
+from workpool_aws.local.kernel.virtual import START, VirtualKernel
 from workpool_aws.model.ids import EpochMs
 
 
@@ -24,7 +24,14 @@ def test_what_is_due_by_then_comes_first() -> None:
     kernel.run(EpochMs(START + 100))
     kernel.close()
 
-    assert seen == [("same instant", 10), ("task", 10), ("between", 15), ("task", 20), ("task", 30), ("last", 30)]
+    assert seen == [
+        ("same instant", 10),
+        ("task", 10),
+        ("between", 15),
+        ("task", 20),
+        ("task", 30),
+        ("last", 30),
+    ]
 
 
 def test_others_run_meanwhile() -> None:

@@ -6,7 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from workpool_aws.local.moto_speed import attributes_as_they_are, texts_as_they_are
+from workpool_aws.local.engines.moto_speed import attributes_as_they_are, texts_as_they_are
 
 ITEM = {
     "id": {"S": "größe"},
@@ -40,11 +40,16 @@ def answers() -> list[Any]:
         client.get_item(TableName="t", Key={"id": ITEM["id"]}),
         client.scan(TableName="t"),
         client.batch_get_item(RequestItems={"t": {"Keys": [{"id": ITEM["id"]}]}}),
-        client.update_item(TableName="t", Key={"id": ITEM["id"]}, UpdateExpression="ADD n :one", **adding()),
+        client.update_item(
+            TableName="t", Key={"id": ITEM["id"]}, UpdateExpression="ADD n :one", **adding()
+        ),
         *(client.scan(**filtered(name, "=", ITEM[name])) for name in COMPARED),
         *(client.scan(**filtered(name, "<", value)) for name, value in ABOVE),
     ]
-    return [{name: value for name, value in answer.items() if name != "ResponseMetadata"} for answer in asked]
+    return [
+        {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+        for answer in asked
+    ]
 
 
 def filtered(name: str, comparator: str, value: object) -> Any:
@@ -83,7 +88,7 @@ def test_items_are_answered_as_without_it(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_moto_that_is_made_otherwise_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for place in ("_serializer", "_attribute"):
-        monkeypatch.setattr(f"workpool_aws.local.moto_speed.{place}", lambda: None)
+        monkeypatch.setattr(f"workpool_aws.local.engines.moto_speed.{place}", lambda: None)
 
     with attributes_as_they_are(), texts_as_they_are():
         assert plainly()[0]["Item"] == ITEM

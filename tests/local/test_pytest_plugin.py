@@ -28,7 +28,9 @@ def test_the_fixture_runs_a_pool(pytester: pytest.Pytester) -> None:
     pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
 
 
-def test_without_moto_it_fails_with_the_name_of_the_extra(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_moto_it_fails_with_the_name_of_the_extra(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "moto", None)
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(
@@ -87,5 +89,7 @@ def test_the_nearest_mark_gives_the_cloud_its_options(pytester: pytest.Pytester)
     outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--strict-markers")
 
     outcome.assert_outcomes(passed=2, errors=2)
-    outcome.stdout.fnmatch_lines(["*must be an option of LocalCloud ([[]*'duplicate_deliveries'*got 'duplicate_deliverys'*"])
+    outcome.stdout.fnmatch_lines(
+        ["*must be an option of LocalCloud ([[]*'duplicate_deliveries'*got 'duplicate_deliverys'*"]
+    )
     outcome.stdout.fnmatch_lines(["*takes options of LocalCloud by name; got 'moto'*"])

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from workpool_aws.local.kernel import Killed
-from workpool_aws.local.real import RealKernel
+from workpool_aws.local.kernel.kernel import Killed
+from workpool_aws.local.kernel.real import RealKernel
 from workpool_aws.model.ids import EpochMs
 
 

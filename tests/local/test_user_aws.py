@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from moto import mock_aws
 
 from workpool_aws.local import LocalCloud, LocalCloudError
-from workpool_aws.local.faults import Fault, Faults
+from workpool_aws.local.faults.faults import Fault, Faults
 
 ENGINES = pytest.mark.parametrize("engine", ["memory", "moto"])
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:done"
@@ -62,10 +62,18 @@ def test_a_cloud_in_memory_loads_no_moto_and_no_client_before_user_code_does() -
 
 
 @pytest.mark.parametrize(
-    ("engine", "before"), [("memory", "import boto3"), ("memory", "import moto, boto3"), ("memory", "pass"), ("moto", "import boto3")]
+    ("engine", "before"),
+    [
+        ("memory", "import boto3"),
+        ("memory", "import moto, boto3"),
+        ("memory", "pass"),
+        ("moto", "import boto3"),
+    ],
 )
 def test_a_client_is_answered_whenever_it_was_made(engine: str, before: str) -> None:
-    made = "pass" if before == "pass" else "client = boto3.client('dynamodb', region_name='eu-west-1')"
+    made = (
+        "pass" if before == "pass" else "client = boto3.client('dynamodb', region_name='eu-west-1')"
+    )
 
     printed = in_a_fresh_process(
         f"""
@@ -125,7 +133,9 @@ def test_resources_transfers_and_signed_urls_work(clock: Literal["virtual", "rea
             client.upload_fileobj(BytesIO(content), "bucket", key)
             back = BytesIO()
             client.download_fileobj("bucket", key, back)
-            url = client.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": key})
+            url = client.generate_presigned_url(
+                "get_object", Params={"Bucket": "bucket", "Key": key}
+            )
             return [len(back.getvalue()), len(requests.get(url, timeout=10).content)]
 
         ids = pool.enqueue_action_batch(None, cloud.function(store), [{"key": "a"}, {"key": "b"}])
@@ -156,13 +166,19 @@ def test_a_fault_of_a_call_is_an_error_of_botocore() -> None:
 
 @ENGINES
 @pytest.mark.parametrize("target", [QUEUE, TOPIC])
-def test_a_callback_reaches_the_queue_or_topic_that_user_code_made(engine: str, target: str) -> None:
+def test_a_callback_reaches_the_queue_or_topic_that_user_code_made(
+    engine: str, target: str
+) -> None:
     with LocalCloud(engine=engine) as cloud:
         sqs, sns = boto3.client("sqs"), boto3.client("sns")
         url = sqs.create_queue(QueueName="done")["QueueUrl"]
-        sns.subscribe(TopicArn=sns.create_topic(Name="done")["TopicArn"], Protocol="sqs", Endpoint=QUEUE)
+        sns.subscribe(
+            TopicArn=sns.create_topic(Name="done")["TopicArn"], Protocol="sqs", Endpoint=QUEUE
+        )
         pool = cloud.workpool()
-        work_id = pool.enqueue_action(None, cloud.function(lambda _event, _context: 5), {}, on_complete=target)
+        work_id = pool.enqueue_action(
+            None, cloud.function(lambda _event, _context: 5), {}, on_complete=target
+        )
         cloud.run_until_idle()
         (message,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
         status = pool.status(None, work_id)
@@ -187,7 +203,9 @@ def test_in_memory_a_callback_to_what_is_not_made_is_kept_for_the_test(target: s
     with LocalCloud() as cloud:
         boto3.client("sqs").create_queue(QueueName="other")
         pool = cloud.workpool()
-        pool.enqueue_action(None, cloud.function(lambda _event, _context: 5), {}, on_complete=target)
+        pool.enqueue_action(
+            None, cloud.function(lambda _event, _context: 5), {}, on_complete=target
+        )
         cloud.run_until_idle()
         messages: Any = cloud.messages(target)
 
@@ -253,7 +271,9 @@ def test_the_users_own_mock_goes_on_and_keeps_its_tables(engine: str) -> None:
         client.create_queue(QueueName="mine")
         for _ in range(2):
             with LocalCloud(engine=engine) as cloud:
-                cloud.workpool().enqueue_action(None, cloud.function(lambda _event, _context: None), {})
+                cloud.workpool().enqueue_action(
+                    None, cloud.function(lambda _event, _context: None), {}
+                )
                 cloud.run_until_idle()
                 inside = client.list_queues()["QueueUrls"]
                 ran = cloud.invocations("lambda")

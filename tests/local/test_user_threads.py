@@ -34,9 +34,13 @@ def in_a_thread(call: Callable[[], object]) -> list[object]:
     return came_to
 
 
-@pytest.mark.parametrize("session", [None, boto3.Session(region_name="eu-west-1")], ids=["no session", "session"])
+@pytest.mark.parametrize(
+    "session", [None, boto3.Session(region_name="eu-west-1")], ids=["no session", "session"]
+)
 @pytest.mark.parametrize("engine", ["memory", "moto"])
-def test_a_thread_of_a_handlers_own_is_told_that_it_does_not_see_the_cloud(engine: str, session: boto3.Session | None) -> None:
+def test_a_thread_of_a_handlers_own_is_told_that_it_does_not_see_the_cloud(
+    engine: str, session: boto3.Session | None
+) -> None:
     seen: list[object] = []
     with LocalCloud(engine=engine) as cloud:
         own = Workpool(cloud.table, "more", session=session)
@@ -62,7 +66,9 @@ def test_a_thread_that_carries_the_context_sees_the_cloud() -> None:
         def handler(event: dict[str, Any], _: object) -> None:
             if event.get("deeper"):
                 with ThreadPoolExecutor(1) as threads:
-                    threads.submit(copy_context().run, own.enqueue_action, None, "work", {}).result()
+                    threads.submit(
+                        copy_context().run, own.enqueue_action, None, "work", {}
+                    ).result()
 
         fn = cloud.function(handler, name="work")
         cloud.workpool().enqueue_action(None, fn, {"deeper": True})
@@ -71,10 +77,14 @@ def test_a_thread_that_carries_the_context_sees_the_cloud() -> None:
         assert [each.outcome for each in own.list(None).items] == ["success"]
 
 
-def test_after_the_cloud_a_thread_goes_where_it_went_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_the_cloud_a_thread_goes_where_it_went_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     with LocalCloud(engine="memory"), LocalCloud(engine="memory"):
-        within = in_a_thread(lambda: ports_for("jobs", boto3.Session(region_name="eu-west-1")).table)
+        within = in_a_thread(
+            lambda: ports_for("jobs", boto3.Session(region_name="eu-west-1")).table
+        )
     after = in_a_thread(lambda: ports_for("jobs", boto3.Session(region_name="eu-west-1")).table)
 
     assert ([type(each) for each in within], after) == ([UsageError], ["jobs"])

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from workpool_aws.local.chance import ReplayChooser, SeededChooser
-from workpool_aws.local.kernel import Crashed, Killed, LocalCloudError
-from workpool_aws.local.virtual import START, VirtualKernel
+from workpool_aws.local.kernel.chance import ReplayChooser, SeededChooser
+from workpool_aws.local.kernel.kernel import Crashed, Killed, LocalCloudError
+from workpool_aws.local.kernel.virtual import START, VirtualKernel
 from workpool_aws.model.ids import EpochMs
 
 FAR = EpochMs(START + 10**9)
@@ -194,7 +194,9 @@ def test_a_canceled_alarm_does_not_move_time(make: Make) -> None:
     assert kernel.now() == START
 
 
-def test_a_killed_task_dies_at_its_next_call_even_if_it_swallows_the_first_death(make: Make) -> None:
+def test_a_killed_task_dies_at_its_next_call_even_if_it_swallows_the_first_death(
+    make: Make,
+) -> None:
     kernel = make()
     seen: list[str] = []
 
@@ -237,7 +239,9 @@ def test_ordinary_handlers_do_not_stop_a_kill(make: Make) -> None:
 
 
 @pytest.mark.parametrize(("applied", "expected"), [(False, [1, 2]), (True, [1, 2, 3])])
-def test_a_planned_crash_strikes_before_or_after_its_call(make: Make, applied: bool, expected: list[int]) -> None:
+def test_a_planned_crash_strikes_before_or_after_its_call(
+    make: Make, applied: bool, expected: list[int]
+) -> None:
     kernel = make()
     done: list[int] = []
     raised: list[type[BaseException]] = []
@@ -308,7 +312,12 @@ def test_threads_that_a_task_starts_call_beside_it(make: Make) -> None:
     written: list[int] = []
 
     def body() -> None:
-        threads = [threading.Thread(target=lambda n=n: kernel.call("foreign", lambda: written.append(n), writes=True)) for n in range(8)]
+        threads = [
+            threading.Thread(
+                target=lambda n=n: kernel.call("foreign", lambda: written.append(n), writes=True)
+            )
+            for n in range(8)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:

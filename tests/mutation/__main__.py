@@ -1,12 +1,14 @@
 """Edits the code at random, one place at a time, and says which edits no test notices.
 
-    python -m tests.mutation                              12 edits of each module at the edges, at random
-    python -m tests.mutation core/listing.py cli          all edits of a module, of a folder with --all, else 12 of each module
-    python -m tests.mutation --each 50 --seed 7           more, from another seed
-    python -m tests.mutation --all                        every edit: some hours
+    python -m tests.mutation                              12 edits of each module at the edges, at
+    random python -m tests.mutation core/views/listing.py cli          all edits of a module, of a
+    folder with --all, else 12 of each module python -m tests.mutation --each 50 --seed 7
+    more, from another seed python -m tests.mutation --all                        every edit: some
+    hours
 
-Verdicts are kept under build/mutation. A run that was interrupted goes on where it stopped; an edit is judged again when its module
-changes, or the file of the test that noticed it; one that survived, whenever code or tests change. `--anew` forgets them.
+Verdicts are kept under build/mutation. A run that was interrupted goes on where it stopped; an edit
+is judged again when its module changes, or the file of the test that noticed it; one that survived,
+whenever code or tests change. `--anew` forgets them.
 
 The exit code is 1 if less than the wanted share is noticed, 130 if the run was interrupted.
 """
@@ -33,17 +35,31 @@ from tests.mutation.report import Report
 __all__ = ["EDGES", "chosen", "main", "modules_in"]
 
 EDGES: Final = (
-    "adapters", "api", "asking.py", "callbacks.py", "cli", "client.py", "compose.py", "core/enqueue.py", "core/listing.py",
-    "core/payload.py", "core/redrive.py", "core/stats.py", "core/status.py", "errors.py", "handlers", "invocation.py", "settings.py",
+    "adapters", "api", "asking.py", "callbacks.py", "cli", "client.py", "compose.py", "core/work/enqueue.py", "core/views/listing.py",
+    "core/payload.py", "core/work/redrive.py", "core/views/stats.py", "core/views/status.py", "errors.py", "handlers", "invocation.py", "settings.py",
     "task_pool", "tasks",
     "workers.py",
 )  # fmt: skip
-"""Where the simulation does not look: it has a mutant for each guard of the protocol, and none for these."""
+"""Where the simulation does not look: it has a mutant for each guard of the protocol, and none for
+these."""
 _APART: Final = "cli/demo"
 _ROOT: Final = Path(__file__).parents[2]
 _BUILD: Final = Path("build/mutation")
-_COPIED: Final = (PACKAGE, "tests", "docs", "examples", "benchmarks", "tools", "infra", "pyproject.toml", "README.md", "CHANGELOG.md")
-_NOT_COPIED: Final = shutil.ignore_patterns("__pycache__", "node_modules", "cdk.out", ".*", "*.egg-info")
+_COPIED: Final = (
+    PACKAGE,
+    "tests",
+    "docs",
+    "examples",
+    "benchmarks",
+    "tools",
+    "infra",
+    "pyproject.toml",
+    "README.md",
+    "CHANGELOG.md",
+)
+_NOT_COPIED: Final = shutil.ignore_patterns(
+    "__pycache__", "node_modules", "cdk.out", ".*", "*.egg-info"
+)
 _INSIDE: Final = "MUTATION_BUILD"
 """Set in the copy: the folder of the results."""
 _JOBS_MAX: Final = 2
@@ -58,9 +74,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     build = (_ROOT / _BUILD).absolute()
     tree = build / "tree"
     _copy(_ROOT, tree)
-    command = [sys.executable, "-m", "tests.mutation", *(sys.argv[1:] if arguments is None else arguments)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.mutation",
+        *(sys.argv[1:] if arguments is None else arguments),
+    ]
     try:
-        return subprocess.run(command, cwd=tree, env=os.environ | {_INSIDE: str(build)}, check=False).returncode
+        return subprocess.run(
+            command, cwd=tree, env=os.environ | {_INSIDE: str(build)}, check=False
+        ).returncode
     except KeyboardInterrupt:
         return _INTERRUPTED
 
@@ -77,7 +100,9 @@ def modules_in(tree: Path, names: Sequence[str]) -> list[str]:
         path = package / name.removeprefix(f"{PACKAGE}/")
         inside = [path] if path.is_file() else sorted(path.rglob("*.py"))
         if not inside:
-            raise SystemExit(f"{name} must be a module or a folder of {PACKAGE}, as in core/listing.py")
+            raise SystemExit(
+                f"{name} must be a module or a folder of {PACKAGE}, as in core/views/listing.py"
+            )
         found |= dict.fromkeys(str(each.relative_to(package)) for each in inside)
     return [module for module in found if not module.startswith(_APART)]
 
@@ -93,14 +118,22 @@ def chosen(edits: Sequence[Edit], each: int | None, seed: int) -> list[int]:
 def _judge(options: argparse.Namespace, build: Path) -> int:
     tree = Path.cwd()
     modules = modules_in(tree, options.modules or EDGES)
-    edits = {module: edits_of(module, (tree / PACKAGE / module).read_text(encoding="utf-8")) for module in modules}
+    edits = {
+        module: edits_of(module, (tree / PACKAGE / module).read_text(encoding="utf-8"))
+        for module in modules
+    }
     equivalents = read_equivalents()
-    if gone := unknown(equivalents, [edit for module in modules_in(tree, ["."]) for edit in edits_in(tree, module)]):
+    if gone := unknown(
+        equivalents, [edit for module in modules_in(tree, ["."]) for edit in edits_in(tree, module)]
+    ):
         print("not in the code any more, so not to be listed as equivalent:", *gone, sep="\n  ")
         return 1
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
     each = None if options.all else options.each
-    print(f"{'every edit' if each is None else f'{each} edits'} of each of {len(modules)} modules, seed {seed}", flush=True)
+    print(
+        f"{'every edit' if each is None else f'{each} edits'} of each of {len(modules)} modules, seed {seed}",
+        flush=True,
+    )
     coverage = measured(tree, build / "coverage", options.jobs, options.tests or SUITES)
     for test in coverage.not_passed if options.verbose else ():
         print(f"judges nothing, since it did not pass by itself: {test}")
@@ -119,7 +152,13 @@ def edits_in(tree: Path, module: str) -> list[Edit]:
 
 
 def judge_module(
-    module: str, picked: dict[int, Edit], coverage: CoverageMap, records: Records, report: Report, options: argparse.Namespace, tree: Path
+    module: str,
+    picked: dict[int, Edit],
+    coverage: CoverageMap,
+    records: Records,
+    report: Report,
+    options: argparse.Namespace,
+    tree: Path,
 ) -> None:
     """Judge the edits of one module, with the verdicts that are still good from earlier runs."""
     tasks = []
@@ -133,7 +172,9 @@ def judge_module(
             tasks.append(Task(module, index, _within(coverage, edit, options.budget)))
     if any(task.tests for task in tasks):
         check_without_edits(_all_of(tasks), tree)
-    for task, verdict in verdicts([each for each in tasks if each.tests], tree, jobs=options.jobs, patience_s=options.patience):
+    for task, verdict in verdicts(
+        [each for each in tasks if each.tests], tree, jobs=options.jobs, patience_s=options.patience
+    ):
         assert task.index is not None
         records.add(picked[task.index], verdict)
         report.add(picked[task.index], verdict)
@@ -187,18 +228,64 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make mutants", description="Edit the code at random, and say which edits no test notices.")
-    parser.add_argument(
-        "modules", nargs="*", metavar="MODULE", help="a module or a folder, as in core/listing.py or cli; default: the edges"
+    parser = argparse.ArgumentParser(
+        prog="make mutants",
+        description="Edit the code at random, and say which edits no test notices.",
     )
-    parser.add_argument("--each", type=int, default=12, metavar="N", help="so many edits of each module, at random (12)")
+    parser.add_argument(
+        "modules",
+        nargs="*",
+        metavar="MODULE",
+        help="a module or a folder, as in core/views/listing.py or cli; default: the edges",
+    )
+    parser.add_argument(
+        "--each",
+        type=int,
+        default=12,
+        metavar="N",
+        help="so many edits of each module, at random (12)",
+    )
     parser.add_argument("--all", action="store_true", help="every edit of each module")
-    parser.add_argument("--seed", type=int, metavar="N", help="choose as that run did; default: at random, and printed")
-    parser.add_argument("--want", type=float, default=95.0, metavar="PERCENT", help="the share that must be noticed (95)")
-    parser.add_argument("--jobs", type=int, choices=range(1, _JOBS_MAX + 1), default=_JOBS_MAX, help="processes at a time (2)")
-    parser.add_argument("--budget", type=float, default=60.0, metavar="S", help="run tests of at most so many seconds for one edit (60)")
-    parser.add_argument("--tests", action="append", metavar="PATH", help="judge by the tests of this file or folder; may be repeated")
-    parser.add_argument("--patience", type=int, default=15, metavar="S", help="processor time of an edit beside its tests' (15)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="choose as that run did; default: at random, and printed",
+    )
+    parser.add_argument(
+        "--want",
+        type=float,
+        default=95.0,
+        metavar="PERCENT",
+        help="the share that must be noticed (95)",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        choices=range(1, _JOBS_MAX + 1),
+        default=_JOBS_MAX,
+        help="processes at a time (2)",
+    )
+    parser.add_argument(
+        "--budget",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="run tests of at most so many seconds for one edit (60)",
+    )
+    parser.add_argument(
+        "--tests",
+        action="append",
+        metavar="PATH",
+        help="judge by the tests of this file or folder; may be repeated",
+    )
+    parser.add_argument(
+        "--patience",
+        type=int,
+        default=15,
+        metavar="S",
+        help="processor time of an edit beside its tests' (15)",
+    )
     parser.add_argument("--anew", action="store_true", help="forget the verdicts of earlier runs")
     parser.add_argument("--verbose", action="store_true", help="show what noticed each edit")
     return parser.parse_args(arguments)

@@ -1,6 +1,7 @@
 """Measures which tests run which lines, once for each state of the code, and says which tests an edit needs.
 
-A file of tests is measured again when it changes, when what tests share changes, or when a module changes that its tests ran.
+A file of tests is measured again when it changes, when what tests share changes, or when a module
+changes that its tests ran.
 """
 
 from __future__ import annotations
@@ -25,7 +26,15 @@ from tests.mutation.timing import TIMES_VARIABLE
 __all__ = ["HOME_TESTS", "PACKAGE", "SUITES", "CoverageMap", "digest", "measured"]
 
 PACKAGE: Final = "workpool_aws"
-SUITES: Final = ("tests/unit", "tests/property", "tests/contract", "tests/integration", "tests/acceptance", "tests/cli", "tests/local")
+SUITES: Final = (
+    "tests/unit",
+    "tests/property",
+    "tests/contract",
+    "tests/integration",
+    "tests/acceptance",
+    "tests/cli",
+    "tests/local",
+)
 """The tests that judge edits. The others simulate at length, need servers, or read files."""
 HOME_TESTS: Final = 40
 """So many of one file run first: one file is imported to run them, and most edits go no further."""
@@ -52,7 +61,10 @@ class CoverageMap:
         """
         ran = self.lines.get(edit.module) or dict.fromkeys(self.seconds, -1)
         wanted = -1 if edit.lines is None else _bits(range(edit.lines[0], edit.lines[1] + 1))
-        found = sorted((test for test, bits in ran.items() if bits & wanted), key=lambda test: (self.seconds[test], test))
+        found = sorted(
+            (test for test, bits in ran.items() if bits & wanted),
+            key=lambda test: (self.seconds[test], test),
+        )
         home = min(map(_file_of, found), key=lambda file: self.breadth[file], default="")
         first = [test for test in found if _file_of(test) == home][:HOME_TESTS]
         return [*first, *(test for test in found if test not in first)]
@@ -63,11 +75,16 @@ class CoverageMap:
         self.seconds |= stored["seconds"]
         self.not_passed += stored["not_passed"]
         for module, by_test in stored["lines"].items():
-            self.lines[module] |= {test: int(bits, 16) for test, bits in by_test.items() if test in self.seconds}
+            self.lines[module] |= {
+                test: int(bits, 16) for test, bits in by_test.items() if test in self.seconds
+            }
 
 
 def measured(tree: Path, store: Path, jobs: int, suites: Sequence[str] = SUITES) -> CoverageMap:
-    """The map of a tree of files. What is missing is measured in at most `jobs` processes and kept in the folder `store`."""
+    """The map of a tree of files.
+
+    What is missing is measured in at most `jobs` processes and kept in the folder `store`.
+    """
     store.mkdir(parents=True, exist_ok=True)
     files = [str(path.relative_to(tree)) for suite in suites for path in _tests_in(tree / suite)]
     shared = _shared(tree)
@@ -94,7 +111,11 @@ def _tests_in(path: Path) -> list[Path]:
 
 
 def _shared(tree: Path) -> str:
-    helpers = (path for path in (tree / "tests").rglob("*.py") if not path.name.startswith("test_") and "simulation" not in path.parts)
+    helpers = (
+        path
+        for path in (tree / "tests").rglob("*.py")
+        if not path.name.startswith("test_") and "simulation" not in path.parts
+    )
     return digest(sorted(path for path in helpers if "mutation" not in path.parts))
 
 
@@ -104,7 +125,11 @@ def _is_current(tree: Path, store: Path, file: str, shared: str) -> bool:
         modules = {module: digest([tree / PACKAGE / module]) for module in stored["modules"]}
     except (FileNotFoundError, ValueError):
         return False
-    return bool(stored["file"] == digest([tree / file]) and stored["shared"] == shared and stored["modules"] == modules)
+    return bool(
+        stored["file"] == digest([tree / file])
+        and stored["shared"] == shared
+        and stored["modules"] == modules
+    )
 
 
 def _measure(tree: Path, store: Path, files: Sequence[str], shared: str, jobs: int) -> None:
@@ -113,7 +138,10 @@ def _measure(tree: Path, store: Path, files: Sequence[str], shared: str, jobs: i
         some = files[start : start + jobs * _FILES_A_RUN]
         with ExitStack() as stack:
             shares = [share for share in (some[at::jobs] for at in range(jobs)) if share]
-            runs = [(share, stack.enter_context(_run(tree, store, number, share))) for number, share in enumerate(shares)]
+            runs = [
+                (share, stack.enter_context(_run(tree, store, number, share)))
+                for number, share in enumerate(shares)
+            ]
             for number, (share, process) in enumerate(runs):
                 process.wait()
                 _keep(tree, store, number, share, shared)
@@ -121,12 +149,26 @@ def _measure(tree: Path, store: Path, files: Sequence[str], shared: str, jobs: i
 
 
 def _run(tree: Path, store: Path, number: int, files: Sequence[str]) -> subprocess.Popen[bytes]:
-    variables = {"COVERAGE_FILE": str(store / f"coverage.{number}"), TIMES_VARIABLE: str(store / f"times.{number}.json")}
-    options = ["-q", "-p", "tests.mutation.timing", "-p", "no:cacheprovider", f"--cov={PACKAGE}", "--cov-context=test", "--cov-report="]
+    variables = {
+        "COVERAGE_FILE": str(store / f"coverage.{number}"),
+        TIMES_VARIABLE: str(store / f"times.{number}.json"),
+    }
+    options = [
+        "-q",
+        "-p",
+        "tests.mutation.timing",
+        "-p",
+        "no:cacheprovider",
+        f"--cov={PACKAGE}",
+        "--cov-context=test",
+        "--cov-report=",
+    ]
     command = [sys.executable, "-m", "pytest", *options, *ENGINES, *files]
     with (store / f"output.{number}").open("wb") as output:
         (store / f"coverage.{number}").unlink(missing_ok=True)
-        return subprocess.Popen(command, cwd=tree, env=os.environ | variables, stdout=output, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            command, cwd=tree, env=os.environ | variables, stdout=output, stderr=subprocess.STDOUT
+        )
 
 
 def _keep(tree: Path, store: Path, number: int, files: Sequence[str], shared: str) -> None:
@@ -142,7 +184,9 @@ def _keep(tree: Path, store: Path, number: int, files: Sequence[str], shared: st
             "file": digest([tree / file]),
             "shared": shared,
             "modules": {module: digest([tree / PACKAGE / module]) for module in sorted(lines)},
-            "seconds": {test: seconds for test, seconds in times["passed"].items() if _file_of(test) == file},
+            "seconds": {
+                test: seconds for test, seconds in times["passed"].items() if _file_of(test) == file
+            },
             "not_passed": [test for test in times["not_passed"] if _file_of(test) == file],
             "lines": lines,
         }
@@ -150,7 +194,10 @@ def _keep(tree: Path, store: Path, number: int, files: Sequence[str], shared: st
 
 
 def _ran(path: Path, tree: Path) -> dict[str, dict[str, int]]:
-    """The lines that each test ran, of each module. What ran while modules were imported belongs to no test."""
+    """The lines that each test ran, of each module.
+
+    What ran while modules were imported belongs to no test.
+    """
     data = CoverageData(str(path))
     data.read()
     found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))

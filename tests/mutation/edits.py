@@ -1,8 +1,9 @@
 """Lists the edits of a module: each changes one node of its syntax tree, as a slip of the author would.
 
-An edit has an address that outlives a move of its lines: the module, the qualified name of the function, the operator, and the code of
-the node before and after. Left alone are what only people read (messages, help texts, docstrings), annotations, decorators, `__all__`,
-and what a type checker proves unreachable (`assert_never`).
+An edit has an address that outlives a move of its lines: the module, the qualified name of the
+function, the operator, and the code of the node before and after. Left alone are what only people
+read (messages, help texts, docstrings), annotations, decorators, `__all__`, and what a type checker
+proves unreachable (`assert_never`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from tests.mutation.operators import REPLACEMENTS, Role
 __all__ = ["Edit", "edited", "edits_of"]
 
 _SHOWN_MAX: Final = 110
-_TEXT_FIELDS: Final = frozenset({"annotation", "returns", "decorator_list", "type_comment", "type_params", "format_spec"})
+_TEXT_FIELDS: Final = frozenset(
+    {"annotation", "returns", "decorator_list", "type_comment", "type_params", "format_spec"}
+)
 _UNREACHABLE: Final = frozenset({"assert_never", "cast", "TypeVar"})
 
 
@@ -27,7 +30,7 @@ class Edit:
     """One change of one node."""
 
     module: str
-    """As its file is named: "core/listing.py"."""
+    """As its file is named: "core/views/listing.py"."""
     where: str
     """The qualified name of the function or class, or "" at the top of the module."""
     operator: str
@@ -105,7 +108,10 @@ def edits_of(module: str, source: str) -> list[Edit]:
 
 
 def edited(source: str, index: int) -> ast.Module:
-    """The tree of the module with one edit made: that of this index in `edits_of`. Positions stay those of the source."""
+    """The tree of the module with one edit made: that of this index in `edits_of`.
+
+    Positions stay those of the source.
+    """
     tree = ast.parse(source)
     change = list(_changes(tree))[index]
     old = change.place.node
@@ -116,7 +122,9 @@ def edited(source: str, index: int) -> ast.Module:
 def _changes(tree: ast.Module) -> list[_Change]:
     found = []
     for place in _places(tree, "", None, function=None):
-        for operator, new in REPLACEMENTS.get(type(place.node), lambda _node, _role: iter(()))(place.node, place.role):
+        for operator, new in REPLACEMENTS.get(type(place.node), lambda _node, _role: iter(()))(
+            place.node, place.role
+        ):
             found.append(_Change(place, operator, new))
         found += [_Change(place, "condition", new) for new in _negated(place)]
     return [each for each in found if ast.dump(each.new) != ast.dump(each.place.node)]
@@ -124,11 +132,17 @@ def _changes(tree: ast.Module) -> list[_Change]:
 
 def _negated(place: _Place) -> Iterator[ast.expr]:
     node = place.node
-    if place.role == "test" and isinstance(node, ast.expr) and not isinstance(node, ast.Compare | ast.UnaryOp | ast.Constant):
+    if (
+        place.role == "test"
+        and isinstance(node, ast.expr)
+        and not isinstance(node, ast.Compare | ast.UnaryOp | ast.Constant)
+    ):
         yield ast.UnaryOp(ast.Not(), copy(node))
 
 
-def _places(owner: ast.AST, where: str, lines: tuple[int, int] | None, *, function: ast.AST | None) -> Iterator[_Place]:
+def _places(
+    owner: ast.AST, where: str, lines: tuple[int, int] | None, *, function: ast.AST | None
+) -> Iterator[_Place]:
     for field, value in ast.iter_fields(owner):
         if field in _TEXT_FIELDS or (field == "bases" and isinstance(owner, ast.ClassDef)):
             continue
@@ -138,11 +152,17 @@ def _places(owner: ast.AST, where: str, lines: tuple[int, int] | None, *, functi
                 yield _Place(owner, field, at, _role(owner, field, at), where, inside)
                 named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
                 inner = f"{where}.{node.name}".lstrip(".") if named else where
-                made = node if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) else function
+                made = (
+                    node
+                    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+                    else function
+                )
                 yield from _places(node, inner, inside, function=made)
 
 
-def _lines_of(node: ast.AST, owner: ast.AST, around: tuple[int, int] | None, function: ast.AST | None) -> tuple[int, int] | None:
+def _lines_of(
+    node: ast.AST, owner: ast.AST, around: tuple[int, int] | None, function: ast.AST | None
+) -> tuple[int, int] | None:
     """The lines at which the node runs: those of its statement; for a default, the body of its function."""
     if isinstance(owner, ast.arguments):
         return around
@@ -150,7 +170,9 @@ def _lines_of(node: ast.AST, owner: ast.AST, around: tuple[int, int] | None, fun
         return (node.body[0].lineno, node.end_lineno or node.lineno)
     if function is None or isinstance(node, ast.ClassDef):
         return None
-    if isinstance(node, ast.stmt) or (isinstance(owner, ast.stmt) and hasattr(owner, "body") and isinstance(node, ast.expr)):
+    if isinstance(node, ast.stmt) or (
+        isinstance(owner, ast.stmt) and hasattr(owner, "body") and isinstance(node, ast.expr)
+    ):
         return (node.lineno, node.end_lineno or node.lineno)
     if isinstance(node, ast.ExceptHandler):
         return (node.lineno, node.lineno)
@@ -170,7 +192,9 @@ def _role(owner: ast.AST, field: str, at: int | None) -> Role:
         return "key"
     if isinstance(owner, ast.Call) and field == "args" and isinstance(owner.func, ast.Attribute):
         return "key" if at == 0 and owner.func.attr in {"get", "pop"} else "other"
-    if isinstance(owner, ast.Compare | ast.MatchValue) or (isinstance(owner, ast.Set) and field == "elts"):
+    if isinstance(owner, ast.Compare | ast.MatchValue) or (
+        isinstance(owner, ast.Set) and field == "elts"
+    ):
         return "compared"
     return "other"
 
@@ -183,7 +207,10 @@ def _is_left_alone(node: ast.AST) -> bool:
             return True
         case ast.Expr(value=ast.Constant()):
             return True
-        case ast.Assign(targets=[ast.Name(id="__all__")]) | ast.Subscript(value=ast.Name(id="Literal")):
+        case (
+            ast.Assign(targets=[ast.Name(id="__all__")])
+            | ast.Subscript(value=ast.Name(id="Literal"))
+        ):
             return True
         case ast.Expr(value=ast.Call(func=ast.Name(id=name))) | ast.Call(func=ast.Name(id=name)):
             return name in _UNREACHABLE

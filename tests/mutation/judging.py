@@ -1,7 +1,7 @@
 """Judges edits: each is compiled in a process of its own, forked with AWS's SDK loaded, and the tests that cover it run there.
 
-The files stay as they are; an import hook hands out the edited module. A process that uses more time than its tests can take has an
-endless loop, which counts as noticed.
+The files stay as they are; an import hook hands out the edited module. A process that uses more
+time than its tests can take has an endless loop, which counts as noticed.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ class _EditedFinder:
         self._name = name
         self._code = code
 
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         if name != self._name:
             return None
         spec = PathFinder.find_spec(name, path, target)
@@ -107,7 +109,8 @@ class _EditedFinder:
 class _Chosen:
     """Pytest plugin that runs the chosen tests alone, in their order, and notes the first that fails.
 
-    Without an edit all of them must be there. With one some may go by another name: that of a constant that was edited.
+    Without an edit all of them must be there. With one some may go by another name: that of a
+    constant that was edited.
     """
 
     def __init__(self, tests: Sequence[str], note: Path, *, all_there: bool) -> None:
@@ -116,7 +119,10 @@ class _Chosen:
         self._note = note
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = sorted((item for item in items if item.nodeid in self._order), key=lambda item: self._order[item.nodeid])
+        items[:] = sorted(
+            (item for item in items if item.nodeid in self._order),
+            key=lambda item: self._order[item.nodeid],
+        )
         if self._all_there and len(items) < len(self._order):
             os._exit(_LOST)
 
@@ -138,7 +144,9 @@ def load_once() -> None:
     settings.load_profile("mutation")
 
 
-def verdicts(tasks: Sequence[Task], tree: Path, *, jobs: int, patience_s: int) -> Iterator[tuple[Task, Verdict]]:
+def verdicts(
+    tasks: Sequence[Task], tree: Path, *, jobs: int, patience_s: int
+) -> Iterator[tuple[Task, Verdict]]:
     """The verdict of each task as it is reached, at most `jobs` at a time; an edit has `patience_s` of processor time beside its tests'."""
     waiting = list(reversed(tasks))
     running: dict[int, _Running] = {}
@@ -147,7 +155,10 @@ def verdicts(tasks: Sequence[Task], tree: Path, *, jobs: int, patience_s: int) -
             while waiting and len(running) < jobs:
                 started = _Running(waiting.pop(), tree, patience_s)
                 running[started.process.sentinel] = started
-            wait(list(running), timeout=max(0.0, min(each.ends_at for each in running.values()) - monotonic()))
+            wait(
+                list(running),
+                timeout=max(0.0, min(each.ends_at for each in running.values()) - monotonic()),
+            )
             for sentinel, each in list(running.items()):
                 verdict = each.verdict()
                 if verdict is None:
@@ -185,7 +196,9 @@ class _Running:
         self._note = Path(tempfile.mkdtemp(prefix="mutation-")) / "failed"
         cpu_s = int(patience_s + _CPU_FACTOR * sum(self._part.tests.values()))
         self.ends_at = monotonic() + _WALL_FACTOR * cpu_s
-        self.process: BaseProcess = multiprocessing.get_context("fork").Process(target=_judge, args=(self._part, tree, self._note, cpu_s))
+        self.process: BaseProcess = multiprocessing.get_context("fork").Process(
+            target=_judge, args=(self._part, tree, self._note, cpu_s)
+        )
         self.process.start()
 
     def verdict(self) -> Verdict | _Running | None:
@@ -197,11 +210,15 @@ class _Running:
             return Verdict(noticed=True, by="time")
         self.process.join()
         by = self._note.read_text(encoding="utf-8") if self._note.exists() else ""
-        output = self._note.with_name(_OUTPUT).read_text(encoding="utf-8", errors="replace")[-_OUTPUT_MAX:]
+        output = self._note.with_name(_OUTPUT).read_text(encoding="utf-8", errors="replace")[
+            -_OUTPUT_MAX:
+        ]
         self._forget()
         code = self.process.exitcode or 0
         if code == _LOST:
-            raise LookupError(f"{self.task.module}: tests of the coverage map are not there; remove build/mutation and run again")
+            raise LookupError(
+                f"{self.task.module}: tests of the coverage map are not there; remove build/mutation and run again"
+            )
         if code not in _SURVIVED:
             return Verdict(noticed=True, by=by or ("time" if code < 0 else "import"), output=output)
         if self._number < len(_STAGES) and self.task.stage(self._number + 1).tests:
@@ -239,15 +256,29 @@ def _judge(task: Task, tree: Path, note: Path, cpu_s: int) -> None:
     files = dict.fromkeys(test.partition("::")[0] for test in task.tests)
     # Hypothesis is loaded before pytest could rewrite its assertions: none is wanted there.
     quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov", "--no-header", *quiet, *ENGINES]
-    code = pytest.main([*options, *files], plugins=[_Chosen(list(task.tests), note, all_there=task.index is None)])
+    options = [
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:cov",
+        "--no-header",
+        *quiet,
+        *ENGINES,
+    ]
+    code = pytest.main(
+        [*options, *files], plugins=[_Chosen(list(task.tests), note, all_there=task.index is None)]
+    )
     os._exit(int(code))
 
 
 def _code(path: Path, index: int) -> CodeType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return compile(edited(path.read_text(encoding="utf-8"), index), str(path), "exec", dont_inherit=True)
+        return compile(
+            edited(path.read_text(encoding="utf-8"), index), str(path), "exec", dont_inherit=True
+        )
 
 
 def _dotted(module: str) -> str:

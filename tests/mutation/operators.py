@@ -39,8 +39,11 @@ _ARITHMETIC: Final[Mapping[type[ast.operator], type[ast.operator]]] = {
     ast.RShift: ast.LShift,
 }
 _OPPOSITES: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
-_UNORDERED: Final = frozenset({"isinstance", "issubclass", "getattr", "setattr", "min", "max", "zip"})
-"""Calls whose arguments are not swapped: the order has no meaning, or the slip ends the test run at import."""
+_UNORDERED: Final = frozenset(
+    {"isinstance", "issubclass", "getattr", "setattr", "min", "max", "zip"}
+)
+"""Calls whose arguments are not swapped: the order has no meaning, or the slip ends the test run at
+import."""
 _READ_BY_PEOPLE: Final = frozenset({"help", "metavar", "description", "epilog"})
 
 
@@ -113,11 +116,18 @@ def _call(node: ast.Call, _role: Role) -> Replacements:
         yield "opposite", _with(node, func=ast.Name(_OPPOSITES[name], ast.Load()))
     if name == "suppress":
         yield "exception type", _with(node, args=[])
-    elif len(node.args) > 1 and name not in _UNORDERED and not any(isinstance(each, ast.Starred) for each in node.args[:2]):
+    elif (
+        len(node.args) > 1
+        and name not in _UNORDERED
+        and not any(isinstance(each, ast.Starred) for each in node.args[:2])
+    ):
         yield "arguments swapped", _with(node, args=[node.args[1], node.args[0], *node.args[2:]])
     for at, each in enumerate(node.keywords):
         if each.arg is not None and each.arg not in _READ_BY_PEOPLE:
-            yield "argument dropped", _with(node, keywords=[*node.keywords[:at], *node.keywords[at + 1 :]])
+            yield (
+                "argument dropped",
+                _with(node, keywords=[*node.keywords[:at], *node.keywords[at + 1 :]]),
+            )
 
 
 def _dict(node: ast.Dict, _role: Role) -> Replacements:
@@ -144,7 +154,8 @@ def _raise(_node: ast.Raise, _role: Role) -> Replacements:
 
 def _return(node: ast.Return, _role: Role) -> Replacements:
     if node.value is not None and not (
-        isinstance(node.value, ast.Constant) and (node.value.value is None or isinstance(node.value.value, bool))
+        isinstance(node.value, ast.Constant)
+        and (node.value.value is None or isinstance(node.value.value, bool))
     ):
         yield "value dropped", ast.Return(ast.Constant(None))
 

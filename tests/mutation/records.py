@@ -35,7 +35,12 @@ class Records:
 
     def add(self, edit: Edit, verdict: Verdict) -> None:
         """Keep a verdict."""
-        line = {"edit": edit.key, "module": edit.module, "noticed": verdict.noticed, "by": verdict.by}
+        line = {
+            "edit": edit.key,
+            "module": edit.module,
+            "noticed": verdict.noticed,
+            "by": verdict.by,
+        }
         line["digest"] = self._basis(edit.module, verdict)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:

@@ -18,7 +18,9 @@ _COLUMNS: Final = ("noticed", "equivalent", "not noticed", "no test")
 class Report:
     """The verdicts of a run. `wanted` is in percent of the edits that are not equivalent."""
 
-    def __init__(self, equivalents: Mapping[str, str], *, wanted: float, verbose: bool = False) -> None:
+    def __init__(
+        self, equivalents: Mapping[str, str], *, wanted: float, verbose: bool = False
+    ) -> None:
         self._equivalents = equivalents
         self._wanted = wanted
         self._verbose = verbose
@@ -49,7 +51,8 @@ class Report:
         """Show what a module came to."""
         counts = self._counts.setdefault(module, Counter())
         print(
-            f"{module}: {', '.join(f'{counts[column]} {column}' for column in _COLUMNS if counts[column]) or 'nothing to edit'}", flush=True
+            f"{module}: {', '.join(f'{counts[column]} {column}' for column in _COLUMNS if counts[column]) or 'nothing to edit'}",
+            flush=True,
         )
 
     def finish(self) -> int:
@@ -59,12 +62,16 @@ class Report:
         print(f"\n{'':{width}}  {'  '.join(_COLUMNS)}")
         for name, counts in [*self._counts.items(), ("together", total)]:
             if counts.total():
-                print(f"{name:{width}}  {'  '.join(f'{counts[column]:{len(column)}}' for column in _COLUMNS)}")
+                print(
+                    f"{name:{width}}  {'  '.join(f'{counts[column]:{len(column)}}' for column in _COLUMNS)}"
+                )
         if self._survivors:
             print("\nnot noticed:", *self._survivors, sep="\n  ")
         judged = total.total() - total["equivalent"]
         share = 100 * total["noticed"] / judged if judged else 100.0
-        print(f"\n{total['noticed']} of {judged} edits were noticed: {share:.1f} %, and {self._wanted:g} % are wanted")
+        print(
+            f"\n{total['noticed']} of {judged} edits were noticed: {share:.1f} %, and {self._wanted:g} % are wanted"
+        )
         return int(share < self._wanted)
 
     def _count(self, edit: Edit, column: str) -> None:

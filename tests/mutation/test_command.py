@@ -63,15 +63,35 @@ def tree(tmp_path: Path) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dedent(text), encoding="utf-8")
-    shutil.copytree(ROOT / "tests/mutation", tmp_path / "tests/mutation", ignore=shutil.ignore_patterns("test_*.py", "__pycache__"))
+    shutil.copytree(
+        ROOT / "tests/mutation",
+        tmp_path / "tests/mutation",
+        ignore=shutil.ignore_patterns("test_*.py", "__pycache__"),
+    )
     (tmp_path / "tests/mutation/equivalents.toml").write_text("", encoding="utf-8")
     return tmp_path
 
 
 def run(tree: Path, *options: str) -> tuple[int, list[str]]:
-    command = [sys.executable, "-m", "tests.mutation", "counting.py", "--tests", "tests/unit", "--seed", "1", "--patience", "2", *options]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST"))}
-    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.mutation",
+        "counting.py",
+        "--tests",
+        "tests/unit",
+        "--seed",
+        "1",
+        "--patience",
+        "2",
+        *options,
+    ]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST"))
+    }
+    done = subprocess.run(
+        command, cwd=tree, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.stderr == ""
     return done.returncode, done.stdout.splitlines()
 
@@ -88,11 +108,23 @@ def test_the_command_tells_what_is_not_noticed_and_leaves_out_what_is_listed(tre
 
     code, said = run(tree, "--all", "--verbose")
 
-    by = {line.partition("  (")[0]: line.partition("  (")[2].rstrip(")") for line in said if line.startswith("counting.py:")}
+    by = {
+        line.partition("  (")[0]: line.partition("  (")[2].rstrip(")")
+        for line in said
+        if line.startswith("counting.py:")
+    }
     assert by["counting.py:5  arithmetic  n //= 2 → n *= 2"] == "time"
-    assert by["counting.py:10  comparison  n < 10 → n > 10"] == "tests/unit/test_counting.py::test_is_small"
-    assert "judges nothing, since it did not pass by itself: tests/unit/test_counting.py::test_that_fails_anyway" in said
-    survivors = [line.strip() for line in said[said.index("not noticed:") + 1 :] if line.startswith("  ")]
+    assert (
+        by["counting.py:10  comparison  n < 10 → n > 10"]
+        == "tests/unit/test_counting.py::test_is_small"
+    )
+    assert (
+        "judges nothing, since it did not pass by itself: tests/unit/test_counting.py::test_that_fails_anyway"
+        in said
+    )
+    survivors = [
+        line.strip() for line in said[said.index("not noticed:") + 1 :] if line.startswith("  ")
+    ]
     assert survivors == [
         "counting.py:is_small  comparison  n < 10 → n <= 10",
         "counting.py:is_small  number  10 → 11",
@@ -100,11 +132,17 @@ def test_the_command_tells_what_is_not_noticed_and_leaves_out_what_is_listed(tre
         "counting.py:unseen  number  7 → 8 (no test runs it)",
     ]
     assert (code, said[-1]) == (1, "9 of 13 edits were noticed: 69.2 %, and 95 % are wanted")
-    assert (tree / "workpool_aws/counting.py").read_text(encoding="utf-8") == dedent(FILES["workpool_aws/counting.py"])
+    assert (tree / "workpool_aws/counting.py").read_text(encoding="utf-8") == dedent(
+        FILES["workpool_aws/counting.py"]
+    )
 
 
 def test_a_verdict_is_kept_while_what_it_rests_on_is_unchanged(tree: Path) -> None:
-    path, test, other = tree / "verdicts.jsonl", "tests/unit/test_counting.py", tree / "tests/unit/test_other.py"
+    path, test, other = (
+        tree / "verdicts.jsonl",
+        "tests/unit/test_counting.py",
+        tree / "tests/unit/test_other.py",
+    )
     module = tree / "workpool_aws/counting.py"
     noticed, survivor = edits_of("counting.py", module.read_text(encoding="utf-8"))[:2]
     records = Records(path, tree)
@@ -127,7 +165,8 @@ def test_a_verdict_is_kept_while_what_it_rests_on_is_unchanged(tree: Path) -> No
 
 def test_a_listed_edit_that_the_code_no_longer_has_is_told(tree: Path) -> None:
     (tree / "tests/mutation/equivalents.toml").write_text(
-        '[[equivalent]]\nwhy = "it was so"\nedits = ["counting.py:gone  number  1 → 2"]\n', encoding="utf-8"
+        '[[equivalent]]\nwhy = "it was so"\nedits = ["counting.py:gone  number  1 → 2"]\n',
+        encoding="utf-8",
     )
 
     code, said = run(tree)
@@ -142,7 +181,11 @@ def test_an_edit_needs_the_tests_that_run_its_lines_first_those_of_the_file_abou
     first = edits_of("m.py", "def f():\n    return 1")[0]
     at_the_top, unseen = edits_of("m.py", "A = 1")[0], edits_of("n.py", "A = 1")[0]
 
-    assert coverage.tests_for(replace(first, lines=(2, 2))) == ["a::quick", "a::slow", "b::quickest"]
+    assert coverage.tests_for(replace(first, lines=(2, 2))) == [
+        "a::quick",
+        "a::slow",
+        "b::quickest",
+    ]
     assert coverage.tests_for(at_the_top) == ["a::quick", "a::slow", "b::elsewhere", "b::quickest"]
     assert coverage.tests_for(unseen) == ["a::quick", "a::slow", "b::elsewhere", "b::quickest"]
     assert coverage.tests_for(replace(first, lines=(7, 7))) == []
@@ -173,7 +216,11 @@ def test_modules_are_named_by_file_or_folder_and_the_demo_stays_out() -> None:
 
 
 def test_every_listed_edit_is_one_of_the_code_and_has_a_reason() -> None:
-    every = [edit for module in modules_in(ROOT, ["."]) for edit in edits_of(module, (ROOT / "workpool_aws" / module).read_text("utf-8"))]
+    every = [
+        edit
+        for module in modules_in(ROOT, ["."])
+        for edit in edits_of(module, (ROOT / "workpool_aws" / module).read_text("utf-8"))
+    ]
 
     assert unknown(read_equivalents(), every) == []
 

@@ -25,12 +25,22 @@ def shown(source: str) -> set[str]:
         ("a == 5", {"comparison: a == 5 → a != 5", "number: 5 → 6", "number: 5 → 4"}),
         ("a in b", {"comparison: a in b → a not in b"}),
         ("not a", {"not dropped: not a → a"}),
-        ("a and b", {"and/or: a and b → a or b", "operand dropped: a and b → a", "operand dropped: a and b → b"}),
+        (
+            "a and b",
+            {
+                "and/or: a and b → a or b",
+                "operand dropped: a and b → a",
+                "operand dropped: a and b → b",
+            },
+        ),
         ("a + b", {"arithmetic: a + b → a - b"}),
         ("a[b:c]", {"slice: b:c → :c", "slice: b:c → b:"}),
         ("a['key']", {"key: 'key' → 'key_'"}),
         ("a.get('key')", {"key: 'key' → 'key_'"}),
-        ("a.get('key', '')", {"key: 'key' → 'key_'", "arguments swapped: a.get('key', '') → a.get('', 'key')"}),
+        (
+            "a.get('key', '')",
+            {"key: 'key' → 'key_'", "arguments swapped: a.get('key', '') → a.get('', 'key')"},
+        ),
         ("f(a, b)", {"arguments swapped: f(a, b) → f(b, a)"}),
         ("f(a=b)", {"argument dropped: f(a=b) → f()"}),
         ("f(help=b)", set()),
@@ -60,7 +70,10 @@ def test_an_expression_has_the_edits_of_its_kind(code: str, expected: set[str]) 
         ("try: pass\nexcept A: pass", {"exception type: except A: pass → except (): pass"}),
         (
             "try: pass\nexcept (A, B): pass",
-            {"exception type: except (A, B): pass → except (B,): pass", "exception type: except (A, B): pass → except (A,): pass"},
+            {
+                "exception type: except (A, B): pass → except (B,): pass",
+                "exception type: except (A, B): pass → except (A,): pass",
+            },
         ),
         ("with suppress(A): pass", {"exception type: suppress(A) → suppress()"}),
         ("assert a", set()),

@@ -35,4 +35,6 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish() -> None:
     passed = {nodeid: seconds for nodeid, seconds in _seconds.items() if nodeid not in _not_passed}
-    Path(os.environ[TIMES_VARIABLE]).write_text(json.dumps({"passed": passed, "not_passed": sorted(_not_passed)}), encoding="utf-8")
+    Path(os.environ[TIMES_VARIABLE]).write_text(
+        json.dumps({"passed": passed, "not_passed": sorted(_not_passed)}), encoding="utf-8"
+    )

@@ -49,7 +49,13 @@ def level_of(test: str) -> str:
 
 def collected() -> Sequence[Showing]:
     """What the whole suite shows, by a fresh process: whichever tests run now, all are collected."""
-    told = subprocess.run([sys.executable, "-m", "tests.peer.collecting", "--json"], cwd=ROOT, capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.peer.collecting", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return [Showing(*each) for each in json.loads(told.stdout)]
 
 
@@ -77,7 +83,9 @@ class _Collector:
 def _collect() -> Sequence[Showing]:
     collector = _Collector()
     with contextlib.redirect_stdout(io.StringIO()) as told:
-        code = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", "tests"], plugins=[collector])
+        code = pytest.main(
+            ["--collect-only", "-q", "-p", "no:cacheprovider", "tests"], plugins=[collector]
+        )
     if code:
         raise SystemExit(told.getvalue())
     return collector.showings
@@ -87,8 +95,13 @@ def report(showings: Sequence[Showing]) -> str:
     """For people: how much is shown, what is pending and for what, what does not apply."""
     tests: Mapping[str, list[str]] = _by_row(showings)
     shown = [row for row in ROWS if row.name in tests]
-    lines = [f"{len(ROWS)} rows: {len(shown)} shown by {len({each.test for each in showings})} tests"]
-    lines += [f"  {row.name} {row.what}\n" + "\n".join(f"       {test}" for test in tests[row.name]) for row in shown]
+    lines = [
+        f"{len(ROWS)} rows: {len(shown)} shown by {len({each.test for each in showings})} tests"
+    ]
+    lines += [
+        f"  {row.name} {row.what}\n" + "\n".join(f"       {test}" for test in tests[row.name])
+        for row in shown
+    ]
     lines += [f"pending: {len(PENDING)}", *(f"  {name} {why}" for name, why in PENDING.items())]
     lines += [f"not ours: {len(NOT_OURS)}", *(f"  {name} {why}" for name, why in NOT_OURS.items())]
     return "\n".join(lines)

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from workpool_aws.local import LocalCloud
-from workpool_aws.local.faults import Fault, Faults
+from workpool_aws.local.faults.faults import Fault, Faults
 
 STORMS = [f"storm-{seed}" for seed in range(6)]
 TROUBLE = {
@@ -28,7 +28,10 @@ OpenCloud = Callable[..., LocalCloud]
 
 @pytest.fixture
 def open_cloud(request: pytest.FixtureRequest) -> Iterator[OpenCloud]:
-    """Opens a cloud of the kind that the test's parameter names. `rates`: faults beside those of a storm, in a calm too."""
+    """Opens a cloud of the kind that the test's parameter names.
+
+    `rates`: faults beside those of a storm, in a calm too.
+    """
     with ExitStack() as clouds:
 
         def opened(rates: dict[Fault, float] | None = None, budget: int = 0) -> LocalCloud:
@@ -36,11 +39,21 @@ def open_cloud(request: pytest.FixtureRequest) -> Iterator[OpenCloud]:
             if kind == "moto":
                 return clouds.enter_context(LocalCloud(clock="virtual", engine="moto"))
             stormy = kind.startswith("storm")
-            faults = Faults(rates={**(TROUBLE if stormy else {}), **(rates or {})}, budget=budget + 8 * stormy, jitter_ms=150 * stormy)
+            faults = Faults(
+                rates={**(TROUBLE if stormy else {}), **(rates or {})},
+                budget=budget + 8 * stormy,
+                jitter_ms=150 * stormy,
+            )
             seed = int(kind.partition("-")[2] or 0)
             latency = timedelta(milliseconds=5)
             return clouds.enter_context(
-                LocalCloud(engine="memory", seed=seed, call_latency=latency, scheduler="aws" if stormy else "exact", faults=faults)
+                LocalCloud(
+                    engine="memory",
+                    seed=seed,
+                    call_latency=latency,
+                    scheduler="aws" if stormy else "exact",
+                    faults=faults,
+                )
             )
 
         yield opened

@@ -1,6 +1,7 @@
 """Owns what is remembered of simulated runs: every applied write with its writer, every run of user code, every answer to a cancel.
 
-The judge of the simulation keeps what is wrong; a history keeps everything, so that one can ask what happened, and how often.
+The judge of the simulation keeps what is wrong; a history keeps everything, so that one can ask
+what happened, and how often.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from typing import Final, NamedTuple
 from tests.simulation.judge import Execution, Judge
 from tests.simulation.scenario import Act, Mode, Scenario, Told, scenario_of
 from tests.simulation.world import Run, simulate
-from workpool_aws.core.cancel import CancelAnswer
-from workpool_aws.local.faults import Fault
+from workpool_aws.core.work.cancel import CancelAnswer
+from workpool_aws.local.faults.faults import Fault
 from workpool_aws.model.events import Event
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.loop import Done, EntryKey, Ledger, Status
+from workpool_aws.model.loop import EntryKey, Ledger, LoopStatus, Notice
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import Record
-from workpool_aws.model.work import Pointer, State, Work
+from workpool_aws.model.work import Pointer, State, WorkItem
 
 __all__ = ["SEEDS", "SKEW_MS", "Change", "History", "WorkChange", "history_of"]
 
@@ -46,8 +47,8 @@ class WorkChange(NamedTuple):
     index: int
     at: EpochMs
     writer: str
-    before: Work
-    after: Work
+    before: WorkItem
+    after: WorkItem
 
     @property
     def key(self) -> EntryKey:
@@ -82,7 +83,9 @@ class RecordingJudge(Judge):
         self.writes.append((self._now(), self._writer(), before, after))
 
     def begins(self, assignment: Assignment, target: str, timeout_ms: int) -> Execution:
-        self.runs.append((self._now(), len(self.writes), EntryKey(assignment.work_id, assignment.start)))
+        self.runs.append(
+            (self._now(), len(self.writes), EntryKey(assignment.work_id, assignment.start))
+        )
         return super().begins(assignment, target, timeout_ms)
 
     def cancel_answered(self, work_id: WorkId, answer: CancelAnswer) -> None:
@@ -109,25 +112,33 @@ class History:
     @cached_property
     def works(self) -> tuple[WorkChange, ...]:
         """The changes of works, in order; not their enqueueing."""
-        return tuple(WorkChange(*each) for each in self.changes if isinstance(each.before, Work) and isinstance(each.after, Work))
+        return tuple(
+            WorkChange(*each)
+            for each in self.changes
+            if isinstance(each.before, WorkItem) and isinstance(each.after, WorkItem)
+        )
 
     @cached_property
     def ledgers(self) -> tuple[tuple[Change, Ledger, Ledger], ...]:
         """The changes of ledgers: (change, before, after)."""
         return tuple(
-            (each, each.before, each.after) for each in self.changes if isinstance(each.before, Ledger) and isinstance(each.after, Ledger)
+            (each, each.before, each.after)
+            for each in self.changes
+            if isinstance(each.before, Ledger) and isinstance(each.after, Ledger)
         )
 
     @cached_property
-    def statuses(self) -> tuple[tuple[Change, Status, Status], ...]:
+    def statuses(self) -> tuple[tuple[Change, LoopStatus, LoopStatus], ...]:
         return tuple(
-            (each, each.before, each.after) for each in self.changes if isinstance(each.before, Status) and isinstance(each.after, Status)
+            (each, each.before, each.after)
+            for each in self.changes
+            if isinstance(each.before, LoopStatus) and isinstance(each.after, LoopStatus)
         )
 
     @cached_property
-    def dones(self) -> tuple[tuple[Change, Done], ...]:
+    def dones(self) -> tuple[tuple[Change, Notice], ...]:
         """The done records that were put."""
-        return tuple((each, each.after) for each in self.changes if isinstance(each.after, Done))
+        return tuple((each, each.after) for each in self.changes if isinstance(each.after, Notice))
 
     @property
     def starts(self) -> Iterator[WorkChange]:
@@ -135,7 +146,11 @@ class History:
 
     @property
     def ends(self) -> Iterator[WorkChange]:
-        return (each for each in self.works if each.before.state is not State.FINISHED and each.after.state is State.FINISHED)
+        return (
+            each
+            for each in self.works
+            if each.before.state is not State.FINISHED and each.after.state is State.FINISHED
+        )
 
     @property
     def retries(self) -> Iterator[WorkChange]:
@@ -143,24 +158,32 @@ class History:
         return (
             each
             for each in self.works
-            if each.moves(State.RUNNING, State.PENDING) and each.after.attempts_made == each.before.attempts_made + 1
+            if each.moves(State.RUNNING, State.PENDING)
+            and each.after.attempts_made == each.before.attempts_made + 1
         )
 
     def of(self, work_id: str, *, after: int = -1) -> list[WorkChange]:
         """What became of a work later than a write."""
         return [each for each in self.works if each.after.id == work_id and each.index > after]
 
-    def final(self, work_id: str) -> Work:
+    def final(self, work_id: str) -> WorkItem:
         return self.judge.works[WorkId(work_id)]
 
     def ledger_before(self, index: int, pool: str) -> Ledger | None:
         """As it stood when that write was applied."""
         earlier = (each.after for each in reversed(self.changes[:index]))
-        return next((record for record in earlier if isinstance(record, Ledger) and record.pool == pool), None)
+        return next(
+            (record for record in earlier if isinstance(record, Ledger) and record.pool == pool),
+            None,
+        )
 
     def left_ledger(self, key: EntryKey) -> list[int]:
         """When this entry was removed."""
-        return [change.index for change, before, after in self.ledgers if key in before.entries and key not in after.entries]
+        return [
+            change.index
+            for change, before, after in self.ledgers
+            if key in before.entries and key not in after.entries
+        ]
 
     @cached_property
     def pointers_left(self) -> set[str]:
@@ -184,17 +207,45 @@ def scenario_for(seed: int) -> Scenario:
         case 2:
             rates = dict.fromkeys((Fault.RECORD_TWICE, Fault.RECORD_LATE, Fault.EVENT_TWICE), 0.5)
             modes = (Mode.PLAIN_RETRIED, Mode.RETRIED)
-            submissions = [replace(each, at_ms=0, mode=chance.choice(modes), backoff_ms=250) for each in scenario.submissions]
+            submissions = [
+                replace(each, at_ms=0, mode=chance.choice(modes), backoff_ms=250)
+                for each in scenario.submissions
+            ]
             pools = tuple(replace(each, limit=4) for each in scenario.pools)
-            return replace(scenario, pools=pools, submissions=tuple(submissions), rates=rates, aim="", budget=12, changes=())
+            return replace(
+                scenario,
+                pools=pools,
+                submissions=tuple(submissions),
+                rates=rates,
+                aim="",
+                budget=12,
+                changes=(),
+            )
         case 3:
             rates = {Fault.EVENT_LOST: 0.7, Fault.RECORD_LOST: 0.1, Fault.CRASH_BEFORE: 0.02}
             modes = (Mode.RETRIED, Mode.RETRIED, Mode.PLAIN)
             submissions = [
-                replace(each, mode=chance.choice(modes), told=chance.choice(list(Told)), backoff_ms=9_000) for each in scenario.submissions
+                replace(
+                    each,
+                    mode=chance.choice(modes),
+                    told=chance.choice(list(Told)),
+                    backoff_ms=9_000,
+                )
+                for each in scenario.submissions
             ]
-            cancels = tuple(Act(chance.randrange(2_000, 20_000), chance.randrange(8)) for _ in range(4 if seed % 8 == 3 else 0))
-            return replace(scenario, submissions=tuple(submissions), cancels=cancels, call_offs=(), rates=rates, aim="", budget=10)
+            cancels = tuple(
+                Act(chance.randrange(2_000, 20_000), chance.randrange(8))
+                for _ in range(4 if seed % 8 == 3 else 0)
+            )
+            return replace(
+                scenario,
+                submissions=tuple(submissions),
+                cancels=cancels,
+                call_offs=(),
+                rates=rates,
+                aim="",
+                budget=10,
+            )
         case _:
             return scenario
 

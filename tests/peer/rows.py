@@ -1,12 +1,14 @@
 """Owns the list of behaviours that a comparable pool's own tests assert, each in our words, and where it must be shown here.
 
-The peer is `@convex-dev/workpool` 0.4.12 with `@convex-dev/batch-worker` 0.3.4 (Apache-2.0). Its tests were read as a specification:
-behaviours were taken over, no code. `SM` state machine, `RC` recovery, `LP` loop, `LB` library, `CP` completion, `KK` kick, `CF`
-configuration, `LG` logging, `ER` errors, `ST` set-up, `SA` statistics, `BW` its loop runner, `OL` and `OK` its loop and kick until 0.4.8,
-`TP` what a comparable in-process pool documents.
+The peer is `@convex-dev/workpool` 0.4.12 with `@convex-dev/batch-worker` 0.3.4 (Apache-2.0). Its
+tests were read as a specification: behaviours were taken over, no code. `SM` state machine, `RC`
+recovery, `LP` loop, `LB` library, `CP` completion, `KK` kick, `CF` configuration, `LG` logging,
+`ER` errors, `ST` set-up, `SA` statistics, `BW` its loop runner, `OL` and `OK` its loop and kick
+until 0.4.8, `TP` what a comparable in-process pool documents.
 
-Where a row is shown: `u` by one case, `s` under chance (a simulation, or a storm of seeds), `d` also on an engine that is not our own.
-A test names the rows that it shows: `@pytest.mark.peer("SM01")`. `test_rows.py` holds the list against what was collected.
+Where a row is shown: `u` by one case, `s` under chance (a simulation, or a storm of seeds), `d`
+also on an engine that is not our own. A test names the rows that it shows:
+`@pytest.mark.peer("SM01")`. `test_rows.py` holds the list against what was collected.
 """
 
 from __future__ import annotations

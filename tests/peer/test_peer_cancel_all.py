@@ -10,7 +10,7 @@ import pytest
 from peer.conftest import STORMS, OpenCloud
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
-from workpool_aws.local.faults import Fault
+from workpool_aws.local.faults.faults import Fault
 
 ALL = pytest.mark.parametrize("open_cloud", ["calm", *STORMS], indirect=True)
 HOUR = timedelta(hours=1)
@@ -39,7 +39,9 @@ def test_works_that_are_due_later_are_canceled(cloud: LocalCloud) -> None:
 
 @ALL
 @pytest.mark.peer("LB10")
-def test_it_goes_on_page_by_page_after_crashes_and_spares_what_came_later(open_cloud: OpenCloud) -> None:
+def test_it_goes_on_page_by_page_after_crashes_and_spares_what_came_later(
+    open_cloud: OpenCloud,
+) -> None:
     cloud = open_cloud({Fault.LOOP_LOST: 0.5}, budget=4)
     pool = cloud.workpool("email", max_parallelism=50)
     fn = cloud.function(note)

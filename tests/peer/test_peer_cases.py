@@ -9,7 +9,7 @@ import pytest
 from workpool_aws import NonRetryableError, UsageError
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.loop import Ledger
-from workpool_aws.model.refs import ConfigRef, LedgerRef, Shelf, Span
+from workpool_aws.model.refs import Collection, ConfigRef, KeyRange, LedgerRef
 
 MINUTE = timedelta(minutes=1)
 LONG = timedelta(minutes=7)
@@ -20,7 +20,9 @@ CALM = pytest.mark.parametrize("open_cloud", ["calm"], indirect=True)
 @pytest.mark.parametrize("open_cloud", ["calm", "moto"], indirect=True)
 @pytest.mark.parametrize("kinds", [["success", "fail"], ["Failed"], [1], "failed"], ids=str)
 @pytest.mark.peer("LB02")
-def test_a_bad_filter_is_refused_before_anything_is_stored(cloud: LocalCloud, kinds: object) -> None:
+def test_a_bad_filter_is_refused_before_anything_is_stored(
+    cloud: LocalCloud, kinds: object
+) -> None:
     pool = cloud.workpool("email", max_parallelism=3)
     fn = cloud.function(lambda event, _: event, name="fn")
 
@@ -30,7 +32,7 @@ def test_a_bad_filter_is_refused_before_anything_is_stored(cloud: LocalCloud, ki
         pool.enqueue_action_batch(None, fn, [{}, {}], on_complete=fn, on_complete_exclude=kinds)
 
     store = cloud._engine_open.quiet(cloud.table)
-    assert store.query(Span(shelf=Shelf.WORK, pool="email")).rows == ()
+    assert store.query(KeyRange(shelf=Collection.WORK, pool="email")).rows == ()
     assert (store.get(ConfigRef("email")), store.get(LedgerRef("email"))) == (None, None)
 
 
@@ -70,7 +72,10 @@ def test_works_of_one_batch_run_and_fail_each_for_itself(cloud: LocalCloud) -> N
         return end
 
     ids = pool.enqueue_action_batch(
-        None, cloud.function(order), [{"end": "ok"}, {"end": "final"}, {"end": "ordinary"}, {"no": 1}], retry=True
+        None,
+        cloud.function(order),
+        [{"end": "ok"}, {"end": "final"}, {"end": "ordinary"}, {"no": 1}],
+        retry=True,
     )
     cloud.run_until_idle()
 
@@ -95,7 +100,9 @@ def test_more_works_than_one_request_holds_start_in_one_go(cloud: LocalCloud) ->
 
     cloud.advance(timedelta(seconds=20))
 
-    assert [status.state for status in pool.status_batch(None, ids)] == ["running"] * 130 + ["pending"] * 3
+    assert [status.state for status in pool.status_batch(None, ids)] == ["running"] * 130 + [
+        "pending"
+    ] * 3
     cloud.run_until_idle()
     assert {status.outcome for status in pool.status_batch(None, ids)} == {"success"}
 
@@ -106,7 +113,9 @@ def test_a_full_loop_reads_no_more_for_a_long_backlog() -> None:
     for backlog in (3, 1_500):
         with LocalCloud(engine="memory") as cloud:
             pool = cloud.workpool("email", max_parallelism=1)
-            fn = cloud.function(pool.action(lambda n: n), name="fn", takes=LONG, timeout=timedelta(minutes=14))
+            fn = cloud.function(
+                pool.action(lambda n: n), name="fn", takes=LONG, timeout=timedelta(minutes=14)
+            )
             pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(backlog)])
             cloud.advance(MINUTE)
             before = cloud.capacity.read_units

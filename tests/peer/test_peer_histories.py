@@ -9,12 +9,12 @@ import pytest
 
 from peer.history import SEEDS, SKEW_MS, Change, History, history_of
 from workpool_aws.core import limits
-from workpool_aws.core.cancel import CancelAnswer
-from workpool_aws.core.settle import deep_low
-from workpool_aws.local.faults import Fault
+from workpool_aws.core.loop.settle import deep_low
+from workpool_aws.core.work.cancel import CancelAnswer
+from workpool_aws.local.faults.faults import Fault
 from workpool_aws.model import events
-from workpool_aws.model.loop import Config, DoneKind, EntryKey, Ledger, LoopState, Status
-from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, Work
+from workpool_aws.model.loop import Config, EntryKey, Ledger, LoopState, LoopStatus, NoticeKind
+from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, WorkItem
 
 Property = Callable[[History], int]
 """Asserts something wherever the case occurs in a history; how often it did."""
@@ -31,7 +31,11 @@ def due_work_starts_once(h: History) -> int:
         assert each.key in ledger.entries
         assert each.key not in begun
         assert not each.before.cancel_requested
-        assert not [done for change, done in h.dones if EntryKey(done.work_id, done.start) == each.key and change.index < each.index]
+        assert not [
+            done
+            for change, done in h.dones
+            if EntryKey(done.work_id, done.start) == each.key and change.index < each.index
+        ]
         begun.add(each.key)
     return len(begun)
 
@@ -46,13 +50,23 @@ def a_retry_starts_like_new_work(h: History) -> int:
 
 
 def end_leaves_nothing(h: History, outcome: Outcome) -> int:
-    ended = [each for each in h.ends if each.before.state is State.RUNNING and each.after.outcome is outcome]
+    ended = [
+        each
+        for each in h.ends
+        if each.before.state is State.RUNNING and each.after.outcome is outcome
+    ]
     for each in ended:
         assert each.after.attempts_made == each.before.attempts_made + 1
-        assert [later for later in h.of(each.after.id, after=each.index) if later.after.outcome is not outcome] == []
+        assert [
+            later
+            for later in h.of(each.after.id, after=each.index)
+            if later.after.outcome is not outcome
+        ] == []
         assert len(h.left_ledger(each.key)) == 1
         told = [done.kind for _, done in h.dones if (done.work_id, done.start) == each.key]
-        assert h.run.faults or [kind for kind in told if kind is not DoneKind.LOOK] == [DoneKind.FINISHED]
+        assert h.run.faults or [kind for kind in told if kind is not NoticeKind.CHECK] == [
+            NoticeKind.FINISHED
+        ]
     return len(ended)
 
 
@@ -67,9 +81,16 @@ def a_failure_frees_its_slot_and_stays(h: History) -> int:
 def a_retry_is_one_step(h: History) -> int:
     found = list(h.retries)
     for each in found:
-        beside = [change.after for change in h.changes if change.at == each.at and abs(change.index - each.index) <= 2]
+        beside = [
+            change.after
+            for change in h.changes
+            if change.at == each.at and abs(change.index - each.index) <= 2
+        ]
         assert [one for one in beside if isinstance(one, Pointer) and one.work_id == each.after.id]
-        assert next(done.kind for _, done in h.dones if (done.work_id, done.start) == each.key) is DoneKind.RETRY
+        assert (
+            next(done.kind for _, done in h.dones if (done.work_id, done.start) == each.key)
+            is NoticeKind.RETRY
+        )
         assert len(h.left_ledger(each.key)) == 1
         assert h.final(each.after.id).state is State.FINISHED
     return len(found)
@@ -78,7 +99,11 @@ def a_retry_is_one_step(h: History) -> int:
 def a_retry_waits_for_its_time_and_holds_no_slot(h: History) -> int:
     waits = [each for each in h.retries if each.after.due_at > each.at + 1_000]
     for each in waits:
-        begun = [later for later in h.of(each.after.id, after=each.index) if later.moves(State.PENDING, State.RUNNING)]
+        begun = [
+            later
+            for later in h.of(each.after.id, after=each.index)
+            if later.moves(State.PENDING, State.RUNNING)
+        ]
         assert all(later.at >= each.after.due_at - SKEW_MS for later in begun[:1])
     return len(waits)
 
@@ -87,45 +112,90 @@ def a_canceled_pending_work_never_runs(h: History) -> int:
     canceled = [each for each in h.ends if each.before.state is State.PENDING]
     for each in canceled:
         assert each.after.outcome is Outcome.CANCELED
-        assert [later for later in h.of(each.after.id, after=each.index) if later.after.state is not State.FINISHED] == []
-        assert [key for _, index, key in h.judge.runs if key.work_id == each.after.id and key.start == each.after.starts + 1] == []
-        assert all(key.work_id != each.after.id for pool_ledger in last_ledgers(h) for key in pool_ledger.entries)
+        assert [
+            later
+            for later in h.of(each.after.id, after=each.index)
+            if later.after.state is not State.FINISHED
+        ] == []
+        assert [
+            key
+            for _, index, key in h.judge.runs
+            if key.work_id == each.after.id and key.start == each.after.starts + 1
+        ] == []
+        assert all(
+            key.work_id != each.after.id
+            for pool_ledger in last_ledgers(h)
+            for key in pool_ledger.entries
+        )
     return len(canceled)
 
 
 def last_ledgers(h: History) -> list[Ledger]:
-    return list({each.after.pool: each.after for each in h.changes if isinstance(each.after, Ledger)}.values())
+    return list(
+        {
+            each.after.pool: each.after for each in h.changes if isinstance(each.after, Ledger)
+        }.values()
+    )
 
 
 def canceling_pending_work_frees_no_slot(h: History) -> int:
     canceled = [each for each in h.ends if each.before.state is State.PENDING]
     for each in canceled:
-        told = [done for _, done in h.dones if done.work_id == each.after.id and done.outcome is Outcome.CANCELED]
+        told = [
+            done
+            for _, done in h.dones
+            if done.work_id == each.after.id and done.outcome is Outcome.CANCELED
+        ]
         assert all(done.callback is CallbackState.PENDING for done in told)
         assert bool(told) is (each.after.callback is not None)
     return len(canceled)
 
 
 def a_request_leaves_the_work_running(h: History) -> int:
-    asked = [each for each in h.works if each.after.cancel_requested and not each.before.cancel_requested]
+    asked = [
+        each for each in h.works if each.after.cancel_requested and not each.before.cancel_requested
+    ]
     for each in asked:
         assert each.moves(State.RUNNING, State.RUNNING)
-        assert (each.after.starts, each.after.attempts_made) == (each.before.starts, each.before.attempts_made)
-        assert [later.after.state for later in h.of(each.after.id, after=each.index) if later.after.state is State.PENDING] == []
+        assert (each.after.starts, each.after.attempts_made) == (
+            each.before.starts,
+            each.before.attempts_made,
+        )
+        assert [
+            later.after.state
+            for later in h.of(each.after.id, after=each.index)
+            if later.after.state is State.PENDING
+        ] == []
     return len(asked)
 
 
 def asked_to_cancel_and_failed_is_not_tried_again(h: History) -> int:
-    ended = [each for each in h.ends if each.before.cancel_requested and each.after.outcome is Outcome.CANCELED]
+    ended = [
+        each
+        for each in h.ends
+        if each.before.cancel_requested and each.after.outcome is Outcome.CANCELED
+    ]
     for each in ended:
-        assert h.of(each.after.id, after=each.index) == [] or h.final(each.after.id).starts == each.after.starts
-        assert all(EntryKey(each.after.id, each.after.starts) not in ledger.entries for ledger in last_ledgers(h))
-        assert {key.start for _, index, key in h.judge.runs if key.work_id == each.after.id} <= set(range(1, each.after.starts + 1))
+        assert (
+            h.of(each.after.id, after=each.index) == []
+            or h.final(each.after.id).starts == each.after.starts
+        )
+        assert all(
+            EntryKey(each.after.id, each.after.starts) not in ledger.entries
+            for ledger in last_ledgers(h)
+        )
+        assert {key.start for _, index, key in h.judge.runs if key.work_id == each.after.id} <= set(
+            range(1, each.after.starts + 1)
+        )
     return len(ended)
 
 
 def a_success_after_a_request_is_a_success(h: History) -> int:
-    ended = [each for each in h.ends if each.before.cancel_requested and each.after.outcome is Outcome.SUCCESS]
+    ended = [
+        each
+        for each in h.ends
+        if each.before.cancel_requested and each.after.outcome is Outcome.SUCCESS
+    ]
     for each in ended:
         assert h.final(each.after.id).outcome is Outcome.SUCCESS
     return len(ended)
@@ -133,16 +203,27 @@ def a_success_after_a_request_is_a_success(h: History) -> int:
 
 def a_pass_writes_only_what_it_changed(h: History) -> int:
     committed = [
-        (before, after) for _, before, after in h.ledgers if before.holder == after.holder and before.committed_by != after.committed_by
+        (before, after)
+        for _, before, after in h.ledgers
+        if before.holder == after.holder and before.committed_by != after.committed_by
     ]
     for before, after in committed:
-        assert (before.entries, before.callbacks, before.tally, before.epoch) != (after.entries, after.callbacks, after.tally, after.epoch)
+        assert (before.entries, before.callbacks, before.tally, before.epoch) != (
+            after.entries,
+            after.callbacks,
+            after.tally,
+            after.epoch,
+        )
     return len(committed)
 
 
 def each_start_is_recorded_once(h: History) -> int:
     """However many reports there were: each spends one attempt at most, and the first one counts."""
-    recorded = [each for each in h.works if each.before.state is State.RUNNING and each.after.state is not State.RUNNING]
+    recorded = [
+        each
+        for each in h.works
+        if each.before.state is State.RUNNING and each.after.state is not State.RUNNING
+    ]
     keys = [EntryKey(each.before.id, each.before.starts) for each in recorded]
     assert len(keys) == len(set(keys))
     for work in h.judge.works.values():
@@ -150,18 +231,33 @@ def each_start_is_recorded_once(h: History) -> int:
     doubled = [
         key
         for key in keys
-        if len([done for _, done in h.dones if (done.work_id, done.start) == key and done.kind is DoneKind.FINISHED]) > 1
+        if len(
+            [
+                done
+                for _, done in h.dones
+                if (done.work_id, done.start) == key and done.kind is NoticeKind.FINISHED
+            ]
+        )
+        > 1
     ]
-    return len(doubled) + len([event for event in h.facts if isinstance(event, events.ReportIgnored)])
+    return len(doubled) + len(
+        [event for event in h.facts if isinstance(event, events.ReportIgnored)]
+    )
 
 
 def a_report_of_an_earlier_start_changes_nothing(h: History) -> int:
-    late = [event for event in h.facts if isinstance(event, events.ReportIgnored) and "follow" in event.reason]
+    late = [
+        event
+        for event in h.facts
+        if isinstance(event, events.ReportIgnored) and "follow" in event.reason
+    ]
     for event in late:
         told = [
             each
             for each in h.works
-            if each.after.id == event.work_id and each.before.state is State.RUNNING and each.before.starts == event.start
+            if each.after.id == event.work_id
+            and each.before.state is State.RUNNING
+            and each.before.starts == event.start
         ]
         assert len([each for each in told if each.after.state is not State.RUNNING]) <= 1
     return len(late)
@@ -171,7 +267,11 @@ def a_repeated_report_keeps_the_first_end(h: History) -> int:
     """A second report of the start that ended a work repeats the report to the loop, and nothing of the work."""
     counted = 0
     for each in h.ends:
-        told = [change.index for change, done in h.dones if (done.work_id, done.start) == each.key and done.kind is DoneKind.FINISHED]
+        told = [
+            change.index
+            for change, done in h.dones
+            if (done.work_id, done.start) == each.key and done.kind is NoticeKind.FINISHED
+        ]
         if len(told) > 1:
             counted += 1
             final = h.final(each.after.id)
@@ -189,19 +289,34 @@ def two_cancels_are_one(h: History) -> int:
     asked = [work_id for _, work_id, _ in h.judge.answers]
     twice = {work_id for work_id in asked if asked.count(work_id) > 1}
     for work_id in twice:
-        flips = [each for each in h.of(work_id) if each.after.cancel_requested and not each.before.cancel_requested]
-        ends = [each for each in h.of(work_id) if each.before.state is not State.FINISHED and each.after.state is State.FINISHED]
+        flips = [
+            each
+            for each in h.of(work_id)
+            if each.after.cancel_requested and not each.before.cancel_requested
+        ]
+        ends = [
+            each
+            for each in h.of(work_id)
+            if each.before.state is not State.FINISHED and each.after.state is State.FINISHED
+        ]
         assert len(flips) <= 1
         assert len(ends) == 1
     return len(twice)
 
 
 def a_cancel_after_the_end_changes_nothing(h: History) -> int:
-    late = [(index, work_id) for index, work_id, answer in h.judge.answers if answer is CancelAnswer.FINISHED]
+    late = [
+        (index, work_id)
+        for index, work_id, answer in h.judge.answers
+        if answer is CancelAnswer.FINISHED
+    ]
     for index, work_id in late:
         end = next(each for each in h.ends if each.after.id == work_id)
         assert end.index < index
-        assert (h.final(work_id).outcome, h.final(work_id).cancel_requested) == (end.after.outcome, end.after.cancel_requested)
+        assert (h.final(work_id).outcome, h.final(work_id).cancel_requested) == (
+            end.after.outcome,
+            end.after.cancel_requested,
+        )
     return len(late)
 
 
@@ -209,19 +324,30 @@ def a_freed_slot_is_taken_in_the_same_pass(h: History) -> int:
     both = [
         (before, after)
         for _, before, after in h.ledgers
-        if before.entries.keys() - after.entries.keys() and after.entries.keys() - before.entries.keys()
+        if before.entries.keys() - after.entries.keys()
+        and after.entries.keys() - before.entries.keys()
     ]
     for before, after in both:
         added = after.entries.keys() - before.entries.keys()
         assert (
-            all(any(each.key == key for each in h.starts) or h.final(key.work_id).outcome is Outcome.CANCELED for key in added)
+            all(
+                any(each.key == key for each in h.starts)
+                or h.final(key.work_id).outcome is Outcome.CANCELED
+                for key in added
+            )
             or h.run.faults
         )
     return len(both)
 
 
 def several_start_in_one_pass(h: History) -> int:
-    return len([1 for _, before, after in h.ledgers if len(after.entries.keys() - before.entries.keys()) > 1])
+    return len(
+        [
+            1
+            for _, before, after in h.ledgers
+            if len(after.entries.keys() - before.entries.keys()) > 1
+        ]
+    )
 
 
 def retries_are_settled_together(h: History) -> int:
@@ -244,12 +370,20 @@ def the_limit_holds_at_every_commit(h: History) -> int:
         return 0
     full = [change for change, _, after in h.ledgers if len(after.entries) == most]
     assert all(len(after.entries) <= most for _, _, after in h.ledgers)
-    waited = [each for each in h.starts for change in full if change.index < each.index and change.at > each.before.enqueued_at]
+    waited = [
+        each
+        for each in h.starts
+        for change in full
+        if change.index < each.index and change.at > each.before.enqueued_at
+    ]
     return len(waited)
 
 
 def a_lower_limit_starts_and_stops_nothing(h: History) -> int:
-    """From the fence of a change on, nothing enters a ledger above the limit. The judge sees that no slot is freed while its work runs."""
+    """From the fence of a change on, nothing enters a ledger above the limit.
+
+    The judge sees that no slot is freed while its work runs.
+    """
     written: dict[str, int] = {}
     in_force: dict[str, int] = {}
     above = 0
@@ -258,22 +392,34 @@ def a_lower_limit_starts_and_stops_nothing(h: History) -> int:
             written[each.after.pool] = each.after.limit
         elif isinstance(each.before, Ledger) and isinstance(each.after, Ledger):
             pool = each.after.pool
-            if each.before.committed_by == each.after.committed_by and each.before.holder == each.after.holder:
+            if (
+                each.before.committed_by == each.after.committed_by
+                and each.before.holder == each.after.holder
+            ):
                 in_force[pool] = written.get(pool, limits.PARALLELISM_DEFAULT)
             limit = max(in_force.get(pool, limits.PARALLELISM_DEFAULT), written.get(pool, 0))
             if len(each.before.entries) > limit:
                 above += 1
-                assert each.after.entries.keys() <= each.before.entries.keys() or len(each.after.entries) <= limit
+                assert (
+                    each.after.entries.keys() <= each.before.entries.keys()
+                    or len(each.after.entries) <= limit
+                )
     return above
 
 
 def recovery_waits_for_the_deadline_and_acts_once(h: History) -> int:
-    recovered = [EntryKey(event.work_id, event.start) for event in h.facts if isinstance(event, events.Recovered)]
+    recovered = [
+        EntryKey(event.work_id, event.start)
+        for event in h.facts
+        if isinstance(event, events.Recovered)
+    ]
     for key in recovered:
         told = [
             each
             for each in h.works
-            if each.after.id == key.work_id and each.before.starts == key.start and each.before.state is State.RUNNING
+            if each.after.id == key.work_id
+            and each.before.starts == key.start
+            and each.before.state is State.RUNNING
         ]
         over = [each for each in told if each.after.state is not State.RUNNING]
         assert len(over) == 1
@@ -283,27 +429,46 @@ def recovery_waits_for_the_deadline_and_acts_once(h: History) -> int:
 
 
 def a_lost_start_with_attempts_left_is_followed_by_another(h: History) -> int:
-    recovered = {EntryKey(event.work_id, event.start) for event in h.facts if isinstance(event, events.Recovered)}
-    again = [each for each in h.retries if EntryKey(each.before.id, each.before.starts) in recovered]
+    recovered = {
+        EntryKey(event.work_id, event.start)
+        for event in h.facts
+        if isinstance(event, events.Recovered)
+    }
+    again = [
+        each for each in h.retries if EntryKey(each.before.id, each.before.starts) in recovered
+    ]
     for each in again:
-        assert h.final(each.after.id).starts > each.before.starts or h.final(each.after.id).outcome is Outcome.CANCELED
+        assert (
+            h.final(each.after.id).starts > each.before.starts
+            or h.final(each.after.id).outcome is Outcome.CANCELED
+        )
     return len(again)
 
 
 def recovery_leaves_what_reported_alone(h: History) -> int:
     """A start whose report lies there is settled by it, and nobody recovers it afterwards."""
-    recovered = {EntryKey(event.work_id, event.start) for event in h.facts if isinstance(event, events.Recovered)}
+    recovered = {
+        EntryKey(event.work_id, event.start)
+        for event in h.facts
+        if isinstance(event, events.Recovered)
+    }
     reported = [
         EntryKey(each.before.id, each.before.starts)
         for each in h.works
-        if each.before.state is State.RUNNING and each.after.state is not State.RUNNING and each.at <= (each.before.deadline or 0)
+        if each.before.state is State.RUNNING
+        and each.after.state is not State.RUNNING
+        and each.at <= (each.before.deadline or 0)
     ]
     assert recovered.isdisjoint(reported)
     return len(reported) if recovered else 0
 
 
 def a_callback_tells_a_lost_start_once_if_wanted(h: History) -> int:
-    lost = [each for each in h.ends if each.after.error_type == "no_report" and each.after.on_complete is not None]
+    lost = [
+        each
+        for each in h.ends
+        if each.after.error_type == "no_report" and each.after.on_complete is not None
+    ]
     for each in lost:
         told = [index for index, work_id in h.judge.tellings if work_id == each.after.id]
         wanted = Outcome.FAILED in each.after.callback_for
@@ -316,7 +481,14 @@ def every_pointer_is_spent(h: History) -> int:
     """Also one to a work in flight, over or canceled: when all is over, none lies where the next loop would not see and remove it."""
     made = {each.after.at for each in h.changes if isinstance(each.after, Pointer)}
     if h.run.scenario.hourly_look or not h.run.faults:
-        seen_next = min((deep_low(mark.work_cursor, mark.deep_at) for ledger in last_ledgers(h) for mark in ledger.shards), default="")
+        seen_next = min(
+            (
+                deep_low(mark.work_cursor, mark.deep_at)
+                for ledger in last_ledgers(h)
+                for mark in ledger.shards
+            ),
+            default="",
+        )
         assert {at for at in h.pointers_left if at < seen_next} == set(), str(h.run.scenario)
     return len(made)
 
@@ -339,7 +511,11 @@ def a_superseded_loop_changes_nothing(h: History) -> int:
 
 
 def a_pool_ends_idle(h: History) -> int:
-    last = {change.after.pool: after for change, _, after in h.statuses if isinstance(change.after, Status)}
+    last = {
+        change.after.pool: after
+        for change, _, after in h.statuses
+        if isinstance(change.after, LoopStatus)
+    }
     assert all(status.state is LoopState.IDLE for status in last.values())
     return len(last)
 
@@ -348,10 +524,17 @@ def the_watchdog_acts_only_where_nobody_is(h: History) -> int:
     """Never against a live lease, and on one pool no more than once a minute."""
     acted: dict[str, list[Change]] = {}
     for change, before, after in h.statuses:
-        if change.writer.startswith("workpool-watchdog") and after.generation == before.generation + 1:
-            assert before.state is not LoopState.RUNNING or before.lease_until <= change.at + SKEW_MS
+        if (
+            change.writer.startswith("workpool-watchdog")
+            and after.generation == before.generation + 1
+        ):
+            assert (
+                before.state is not LoopState.RUNNING or before.lease_until <= change.at + SKEW_MS
+            )
             acted.setdefault(after.pool, []).append(change)
-    if not (h.run.faults[Fault.FROZEN] or h.run.faults[Fault.WRITE_LATE]):  # which has a tick act late
+    if not (
+        h.run.faults[Fault.FROZEN] or h.run.faults[Fault.WRITE_LATE]
+    ):  # which has a tick act late
         for changes in acted.values():
             assert all(later.at - earlier.at >= 55_000 for earlier, later in pairwise(changes))
     return sum(map(len, acted.values()))
@@ -362,7 +545,9 @@ def an_earlier_work_ends_a_wait(h: History) -> int:
     waits = [
         (before, after)
         for change, before, after in h.statuses
-        if before.state is LoopState.WAITING and after.state is LoopState.RUNNING and not change.writer.startswith("workpool-")
+        if before.state is LoopState.WAITING
+        and after.state is LoopState.RUNNING
+        and not change.writer.startswith("workpool-")
     ]
     assert all(after.generation == before.generation + 1 for before, after in waits)
     return len(waits)
@@ -379,12 +564,20 @@ def pools_do_not_interfere(h: History) -> int:
 def the_watchdog_knows_a_pool_before_its_loop_runs(h: History) -> int:
     counted = 0
     for plan in h.run.scenario.pools:
-        first = next((each.index for each in h.changes if isinstance(each.after, Status) and each.after.pool == plan.name), None)
+        first = next(
+            (
+                each.index
+                for each in h.changes
+                if isinstance(each.after, LoopStatus) and each.after.pool == plan.name
+            ),
+            None,
+        )
         if first is not None:
             known = [
                 each.index
                 for each in h.changes
-                if type(each.after).__name__ == "Registration" and getattr(each.after, "pool", None) == plan.name
+                if type(each.after).__name__ == "Registration"
+                and getattr(each.after, "pool", None) == plan.name
             ]
             assert known
             assert known[0] < first
@@ -394,7 +587,11 @@ def the_watchdog_knows_a_pool_before_its_loop_runs(h: History) -> int:
 
 def each_generation_starts_one_loop_at_most(h: History) -> int:
     """However many kick at one time."""
-    won = [(after.pool, after.generation) for _, before, after in h.statuses if after.generation > before.generation]
+    won = [
+        (after.pool, after.generation)
+        for _, before, after in h.statuses
+        if after.generation > before.generation
+    ]
     assert len(won) == len(set(won))
     for _, before, after in h.statuses:
         assert after.generation in {before.generation, before.generation + 1}
@@ -414,7 +611,11 @@ def a_live_loop_is_not_doubled(h: History) -> int:
 
 
 def acknowledged_work_was_pending_first(h: History) -> int:
-    put = {each.after.id: each.after for each in h.changes if each.before is None and isinstance(each.after, Work)}
+    put = {
+        each.after.id: each.after
+        for each in h.changes
+        if each.before is None and isinstance(each.after, WorkItem)
+    }
     for work_id in h.judge.acknowledged:
         work = put[work_id]
         assert (work.state, work.attempts_made, work.starts) == (State.PENDING, 0, 0)
@@ -422,8 +623,16 @@ def acknowledged_work_was_pending_first(h: History) -> int:
 
 
 def the_last_attempt_is_final(h: History) -> int:
-    last = [each for each in h.ends if each.before.retry is not None and each.after.attempts_made == each.before.retry.max_attempts]
-    assert all(each.after.outcome is not None and h.final(each.after.id).starts == each.after.starts for each in last)
+    last = [
+        each
+        for each in h.ends
+        if each.before.retry is not None
+        and each.after.attempts_made == each.before.retry.max_attempts
+    ]
+    assert all(
+        each.after.outcome is not None and h.final(each.after.id).starts == each.after.starts
+        for each in last
+    )
     return len([each for each in last if each.after.outcome is Outcome.FAILED])
 
 
@@ -480,7 +689,11 @@ SHOWN: list[tuple[Property, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(
-    "holds", [pytest.param(holds, id=f"{'+'.join(rows)}-{holds.__name__}", marks=pytest.mark.peer(*rows)) for holds, rows in SHOWN]
+    "holds",
+    [
+        pytest.param(holds, id=f"{'+'.join(rows)}-{holds.__name__}", marks=pytest.mark.peer(*rows))
+        for holds, rows in SHOWN
+    ],
 )
 def test_it_goes_so_in_every_history(holds: Property) -> None:
     occurred = 0
@@ -489,4 +702,6 @@ def test_it_goes_so_in_every_history(holds: Property) -> None:
         assert history.run.violation is None, history.run.report()
         occurred += holds(history)
 
-    assert occurred >= OCCURS_MIN, f"{holds.__name__} occurred {occurred} times in {len(SEEDS)} histories"
+    assert occurred >= OCCURS_MIN, (
+        f"{holds.__name__} occurred {occurred} times in {len(SEEDS)} histories"
+    )

@@ -13,12 +13,22 @@ from peer.conftest import STORMS, OpenCloud
 from workpool_aws import NonRetryableError, OnCompleteEvent, RetryPolicy, Workpool
 from workpool_aws.adapters.wire import LOOP_KEY, WORKPOOL_KEY
 from workpool_aws.local import LocalCloud
-from workpool_aws.local.faults import Fault
-from workpool_aws.local.invocations import Invocation
+from workpool_aws.local.faults.faults import Fault
+from workpool_aws.local.services.invocations import Invocation
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.loop import Ledger, LoopState, Status
-from workpool_aws.model.refs import ChunkRef, ConfigRef, LedgerRef, Ref, RegistrationRef, Shelf, Span, StatusRef, WorkRef
-from workpool_aws.model.work import Part, Pointer, Work
+from workpool_aws.model.loop import Ledger, LoopState, LoopStatus
+from workpool_aws.model.refs import (
+    ChunkRef,
+    Collection,
+    ConfigRef,
+    KeyRange,
+    LedgerRef,
+    Ref,
+    RegistrationRef,
+    StatusRef,
+    WorkRef,
+)
+from workpool_aws.model.work import Part, Pointer, WorkItem
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import Store
 
@@ -35,15 +45,15 @@ def store_of(cloud: LocalCloud) -> Store:
     return cloud._engine_open.quiet(cloud.table)
 
 
-def status_of(cloud: LocalCloud, pool: Workpool) -> Status:
+def status_of(cloud: LocalCloud, pool: Workpool) -> LoopStatus:
     status = store_of(cloud).get(StatusRef(pool.name))
-    assert isinstance(status, Status)
+    assert isinstance(status, LoopStatus)
     return status
 
 
-def work_of(cloud: LocalCloud, pool: Workpool, work_id: WorkId) -> Work:
+def work_of(cloud: LocalCloud, pool: Workpool, work_id: WorkId) -> WorkItem:
     work = store_of(cloud).get(WorkRef(pool.name, work_id))
-    assert isinstance(work, Work)
+    assert isinstance(work, WorkItem)
     return work
 
 
@@ -53,10 +63,20 @@ def entries_of(cloud: LocalCloud, pool: Workpool) -> set[str]:
 
 
 def pointers_of(cloud: LocalCloud, pool: Workpool) -> list[Pointer]:
-    return [row.record for row in store_of(cloud).query(Span(shelf=Shelf.WORK, pool=pool.name)).rows if isinstance(row.record, Pointer)]
+    return [
+        row.record
+        for row in store_of(cloud).query(KeyRange(shelf=Collection.WORK, pool=pool.name)).rows
+        if isinstance(row.record, Pointer)
+    ]
 
 
-def until(cloud: LocalCloud, holds: Callable[[], bool], *, step: timedelta = SECOND, within: timedelta = timedelta(hours=2)) -> None:
+def until(
+    cloud: LocalCloud,
+    holds: Callable[[], bool],
+    *,
+    step: timedelta = SECOND,
+    within: timedelta = timedelta(hours=2),
+) -> None:
     end = cloud.now + within
     while not holds():
         assert cloud.now < end, "it never came about"
@@ -95,16 +115,27 @@ def worker(
 
 def runs_of(cloud: LocalCloud, fn: str) -> list[Invocation]:
     """The invocations that ran user code that takes its time: what was refused, or came too late to run, is over at once."""
-    return [each for each in cloud.invocations(fn) if each.ended_at is not None and each.ended_at - each.started_at > MINUTE]
+    return [
+        each
+        for each in cloud.invocations(fn)
+        if each.ended_at is not None and each.ended_at - each.started_at > MINUTE
+    ]
 
 
 def most_at_once(runs: list[Invocation]) -> int:
-    return max(sum(one.started_at <= each.started_at < one.ended_at for one in runs) for each in runs)
+    return max(
+        sum(one.started_at <= each.started_at < one.ended_at for one in runs) for each in runs
+    )
 
 
 def library_errors(cloud: LocalCloud) -> list[str]:
     own = (cloud.loop_arn, cloud.completion_arn, cloud.watchdog_arn)
-    return [each.error for arn in own for each in cloud.invocations(arn) if each.error is not None and "StoreUnavailable" not in each.error]
+    return [
+        each.error
+        for arn in own
+        for each in cloud.invocations(arn)
+        if each.error is not None and "StoreUnavailable" not in each.error
+    ]
 
 
 @WITH_MOTO
@@ -135,7 +166,12 @@ def test_a_work_goes_from_pending_to_its_result(cloud: LocalCloud) -> None:
 def test_a_failure_is_tried_again_until_its_last_attempt(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email", max_parallelism=2)
     fn = worker(cloud, pool)
-    retried = pool.enqueue_action(None, fn, {"name": "a", "end": "fails"}, retry=RetryPolicy(max_attempts=2, initial_backoff=LONG))
+    retried = pool.enqueue_action(
+        None,
+        fn,
+        {"name": "a", "end": "fails"},
+        retry=RetryPolicy(max_attempts=2, initial_backoff=LONG),
+    )
     single = pool.enqueue_action(None, fn, {"name": "b", "end": "fails"})
 
     until(cloud, lambda: pool.status(None, retried).previous_attempts == 1)
@@ -145,18 +181,29 @@ def test_a_failure_is_tried_again_until_its_last_attempt(cloud: LocalCloud) -> N
     until(cloud, lambda: entries_of(cloud, pool) == set())
     cloud.run_until_idle(timeout=DAY)
     assert outcomes_of(pool, [retried, single]) == ["failed", "failed"]
-    assert [status.previous_attempts for status in pool.status_batch(None, [retried, single])] == [1, 0]
+    assert [status.previous_attempts for status in pool.status_batch(None, [retried, single])] == [
+        1,
+        0,
+    ]
     assert pool.result(None, single).error == "b failed"
     assert entries_of(cloud, pool) == set()
 
 
 @ALL
 @pytest.mark.peer("SM22", "SM37", "SM43", "SM40", "LP11")
-def test_a_work_that_backs_off_is_canceled_before_or_after_the_loop_knows(cloud: LocalCloud) -> None:
+def test_a_work_that_backs_off_is_canceled_before_or_after_the_loop_knows(
+    cloud: LocalCloud,
+) -> None:
     pool = cloud.workpool("email", max_parallelism=2)
     fn = worker(cloud, pool)
-    work_id = pool.enqueue_action(None, fn, {"end": "fails"}, retry=RetryPolicy(max_attempts=3, initial_backoff=LONG))
-    until(cloud, lambda: pool.status(None, work_id).previous_attempts == 1, step=timedelta(milliseconds=50))
+    work_id = pool.enqueue_action(
+        None, fn, {"end": "fails"}, retry=RetryPolicy(max_attempts=3, initial_backoff=LONG)
+    )
+    until(
+        cloud,
+        lambda: pool.status(None, work_id).previous_attempts == 1,
+        step=timedelta(milliseconds=50),
+    )
 
     starts = work_of(cloud, pool, work_id).starts
     told = pool.cancel(None, work_id)
@@ -165,7 +212,10 @@ def test_a_work_that_backs_off_is_canceled_before_or_after_the_loop_knows(cloud:
     cloud.run_until_idle(timeout=DAY)
     cloud.advance(timedelta(hours=1))
     assert pool.status(None, work_id).outcome == "canceled"
-    assert (work_of(cloud, pool, work_id).attempts_made, work_of(cloud, pool, work_id).starts) == (1, starts)
+    assert (work_of(cloud, pool, work_id).attempts_made, work_of(cloud, pool, work_id).starts) == (
+        1,
+        starts,
+    )
     assert entries_of(cloud, pool) == set()
     assert pool.list(None, state="pending").items == pool.list(None, state="running").items
     assert library_errors(cloud) == []
@@ -208,12 +258,17 @@ def test_a_running_work_that_was_asked_to_cancel_runs_on(cloud: LocalCloud, is_c
     assert (status.state, status.cancel_requested, status.previous_attempts) == ("running", True, 0)
     assert not is_calm or cloud.capacity.write_units == written
     cloud.run_until_idle(timeout=DAY)
-    assert (pool.status(None, work_id).outcome, work_of(cloud, pool, work_id).attempts_made) == ("success", 1)
+    assert (pool.status(None, work_id).outcome, work_of(cloud, pool, work_id).attempts_made) == (
+        "success",
+        1,
+    )
 
 
 @ALL
 @pytest.mark.peer("SM08")
-def test_a_work_that_was_asked_to_cancel_and_fails_is_not_tried_again(cloud: LocalCloud, is_calm: bool) -> None:
+def test_a_work_that_was_asked_to_cancel_and_fails_is_not_tried_again(
+    cloud: LocalCloud, is_calm: bool
+) -> None:
     pool = cloud.workpool("email", max_parallelism=1)
     ran: list[str] = []
     fn = worker(cloud, pool, takes=LONG, ran=ran)
@@ -267,7 +322,10 @@ def test_a_work_that_is_removed_while_it_runs_hurts_nobody(cloud: LocalCloud) ->
 
     cloud.run_until_idle(timeout=DAY)
     assert ran == ["gone", "waits"]
-    assert (pool.status(None, gone).state, pool.status(None, waits).outcome) == ("unknown", "success")
+    assert (pool.status(None, gone).state, pool.status(None, waits).outcome) == (
+        "unknown",
+        "success",
+    )
     assert entries_of(cloud, pool) == set()
     assert library_errors(cloud) == []
 
@@ -283,7 +341,11 @@ def test_a_stale_entry_of_the_queue_is_removed_and_hurts_nobody(cloud: LocalClou
     cloud.run_until_idle(timeout=DAY)
     now = EpochMs(int(cloud.now.timestamp() * 1000))
     for number, work_id in enumerate((over, make_id(now, random_bits=5))):
-        pointer = Pointer(pool=pool.name, at=make_id(EpochMs(now + 10), random_bits=number), work_id=type(over)(work_id))
+        pointer = Pointer(
+            pool=pool.name,
+            at=make_id(EpochMs(now + 10), random_bits=number),
+            work_id=type(over)(work_id),
+        )
         store_of(cloud).write(Put(pointer))
 
     later = pool.enqueue_action(None, fn, {"name": "later"})
@@ -302,7 +364,9 @@ def test_a_start_that_is_never_heard_of_blocks_nobody(open_cloud: OpenCloud, is_
     cloud = open_cloud({Fault.EVENT_LOST: 0.5, Fault.EVENT_TWICE: 0.0}, budget=6)
     pool = cloud.workpool("email", max_parallelism=1)
     fn = cloud.function(lambda event, _: event["n"], name="plain", timeout=30 * SECOND)
-    ids = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(6)], retry=RetryPolicy(max_attempts=20))
+    ids = pool.enqueue_action_batch(
+        None, fn, [{"n": n} for n in range(6)], retry=RetryPolicy(max_attempts=20)
+    )
 
     cloud.run_until_idle(timeout=DAY)
 
@@ -315,25 +379,36 @@ def test_a_start_that_is_never_heard_of_blocks_nobody(open_cloud: OpenCloud, is_
 
 @ALL
 @pytest.mark.peer("RC08", "RC01")
-def test_lost_starts_each_get_an_end_of_their_own_and_tell_who_wants_failures(open_cloud: OpenCloud) -> None:
-    cloud = open_cloud({Fault.EVENT_LOST: 1.0, Fault.EVENT_TWICE: 0.0, Fault.LOOP_LOST: 0.0}, budget=0)
+def test_lost_starts_each_get_an_end_of_their_own_and_tell_who_wants_failures(
+    open_cloud: OpenCloud,
+) -> None:
+    cloud = open_cloud(
+        {Fault.EVENT_LOST: 1.0, Fault.EVENT_TWICE: 0.0, Fault.LOOP_LOST: 0.0}, budget=0
+    )
     told: Counter[str] = Counter()
     pool = cloud.workpool("email", max_parallelism=10)
     fn = cloud.function(lambda event, _: event["n"], name="plain", takes=LONG, timeout=5 * SECOND)
     listener = cloud.function(lambda event, _: told.update([event["work_id"]]), name="listener")
     wanted = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(3)], on_complete=listener)
-    unwanted = pool.enqueue_action_batch(None, fn, [{"n": n} for n in range(2)], on_complete=listener, on_complete_exclude=["failed"])
+    unwanted = pool.enqueue_action_batch(
+        None, fn, [{"n": n} for n in range(2)], on_complete=listener, on_complete_exclude=["failed"]
+    )
 
     cloud.run_until_idle(timeout=DAY)
 
     assert outcomes_of(pool, [*wanted, *unwanted]) == ["failed"] * 5
-    assert {pool.result(None, work_id).error_type for work_id in (*wanted, *unwanted)} <= {"no_report", "timeout"}
+    assert {pool.result(None, work_id).error_type for work_id in (*wanted, *unwanted)} <= {
+        "no_report",
+        "timeout",
+    }
     assert set(told) == set(wanted)
 
 
 @ALL
 @pytest.mark.peer("SM42", "SM35", "LP08", "OL07")
-def test_a_freed_slot_passes_over_the_canceled_to_the_next(cloud: LocalCloud, is_calm: bool) -> None:
+def test_a_freed_slot_passes_over_the_canceled_to_the_next(
+    cloud: LocalCloud, is_calm: bool
+) -> None:
     pool = cloud.workpool("email", max_parallelism=1)
     ran: list[str] = []
     fn = worker(cloud, pool, takes=LONG, ran=ran)
@@ -356,14 +431,22 @@ def test_a_freed_slot_passes_over_the_canceled_to_the_next(cloud: LocalCloud, is
 
 @ALL
 @pytest.mark.peer("SM36", "CP10")
-def test_attempts_that_fail_and_succeed_at_one_time_are_each_what_they_are(cloud: LocalCloud) -> None:
+def test_attempts_that_fail_and_succeed_at_one_time_are_each_what_they_are(
+    cloud: LocalCloud,
+) -> None:
     pool = cloud.workpool("email", max_parallelism=3)
     fn = worker(cloud, pool)
     policy = RetryPolicy(max_attempts=2, initial_backoff=timedelta(hours=1))
     ids = pool.enqueue_action_batch(None, fn, [{"end": "fails"}, {"end": "fails"}], retry=policy)
     ids.append(pool.enqueue_action(None, fn, {"end": "ok"}))
 
-    until(cloud, lambda: states_of(pool, ids) == ["pending", "pending", "finished"] and work_of(cloud, pool, ids[1]).attempts_made == 1)
+    until(
+        cloud,
+        lambda: (
+            states_of(pool, ids) == ["pending", "pending", "finished"]
+            and work_of(cloud, pool, ids[1]).attempts_made == 1
+        ),
+    )
 
     assert [work_of(cloud, pool, work_id).attempts_made for work_id in ids[:2]] == [1, 1]
     cloud.run_until_idle(timeout=DAY)
@@ -402,7 +485,10 @@ def test_a_limit_below_what_runs_starts_nothing_and_kills_nothing(cloud: LocalCl
     cloud.run_until_idle(timeout=DAY)
     assert outcomes_of(pool, ids) == ["success"] * 5
     runs = runs_of(cloud, fn)
-    before, after = [each for each in runs if each.started_at <= changed_at], [each for each in runs if each.started_at > changed_at]
+    before, after = (
+        [each for each in runs if each.started_at <= changed_at],
+        [each for each in runs if each.started_at > changed_at],
+    )
     assert (len(before), len(after)) == (3, 2)
     assert max(each.ended_at for each in before) <= after[0].started_at
     assert after[0].ended_at <= after[1].started_at
@@ -410,12 +496,18 @@ def test_a_limit_below_what_runs_starts_nothing_and_kills_nothing(cloud: LocalCl
 
 @ALL
 @pytest.mark.peer("LP19", "OL03", "OL05", "LB13")
-def test_work_for_later_lets_the_loop_wait_and_wakes_it_in_time(cloud: LocalCloud, is_calm: bool) -> None:
+def test_work_for_later_lets_the_loop_wait_and_wakes_it_in_time(
+    cloud: LocalCloud, is_calm: bool
+) -> None:
     pool = cloud.workpool("email", max_parallelism=2)
     fn = worker(cloud, pool, takes=LONG)
     work_id = pool.enqueue_action(None, fn, {"name": "a"}, run_after=LONG)
     due = pool.status(None, work_id).next_run_at
-    until(cloud, lambda: status_of(cloud, pool).state is LoopState.WAITING, within=timedelta(minutes=5))
+    until(
+        cloud,
+        lambda: status_of(cloud, pool).state is LoopState.WAITING,
+        within=timedelta(minutes=5),
+    )
 
     waiting = status_of(cloud, pool)
 
@@ -464,7 +556,11 @@ def test_messages_of_an_earlier_version_still_make_progress(cloud: LocalCloud) -
     fn = cloud.function(earlier, name="earlier", takes=SECOND)
     ids = [pool.enqueue_action(None, fn, {"name": name}) for name in "ab"]
     bare = {LOOP_KEY: {"table": cloud.table, "pool": pool.name}}
-    for event in (bare, {LOOP_KEY: {"table": cloud.table, "pool": pool.name, "generation": 1}}, {"nonsense": 1}):
+    for event in (
+        bare,
+        {LOOP_KEY: {"table": cloud.table, "pool": pool.name, "generation": 1}},
+        {"nonsense": 1},
+    ):
         cloud.invoke(cloud.loop_arn, event)
 
     cloud.run_until_idle(timeout=DAY)
@@ -477,12 +573,17 @@ def test_messages_of_an_earlier_version_still_make_progress(cloud: LocalCloud) -
 def test_a_work_whose_stored_payload_is_gone_ends_and_hurts_no_other(cloud: LocalCloud) -> None:
     pool = cloud.workpool("email", max_parallelism=1)
     fn = worker(cloud, pool)
-    gone, sound = pool.enqueue_action_batch(None, fn, [{"pad": "x" * 20_000}, {"pad": "y" * 20_000, "name": "sound"}], run_after=LONG)
+    gone, sound = pool.enqueue_action_batch(
+        None, fn, [{"pad": "x" * 20_000}, {"pad": "y" * 20_000, "name": "sound"}], run_after=LONG
+    )
 
     store_of(cloud).delete(ChunkRef(pool.name, gone, Part.ARGS, 0))
 
     cloud.run_until_idle(timeout=DAY)
-    assert (pool.result(None, gone).error_type, pool.result(None, sound).return_value) == ("payload_missing", "sound")
+    assert (pool.result(None, gone).error_type, pool.result(None, sound).return_value) == (
+        "payload_missing",
+        "sound",
+    )
     assert entries_of(cloud, pool) == set()
     assert library_errors(cloud) == []
 
@@ -515,8 +616,12 @@ def test_ends_wake_a_saturated_loop_and_enqueues_do_not(cloud: LocalCloud, is_ca
     lags = [fact.lag_ms for fact in cloud.facts if fact.name == "started"]
     assert not is_calm or [lag > 1_000 for lag in lags] == [False, True, True]
     ends = sorted(each.ended_at for each in cloud.invocations(fn) if each.outcome != "duplicate")
-    begins = sorted(each.started_at for each in cloud.invocations(fn) if each.outcome != "duplicate")
-    assert not is_calm or [later - earlier < SECOND for earlier, later in zip(ends, begins[1:], strict=False)] == [True, True]
+    begins = sorted(
+        each.started_at for each in cloud.invocations(fn) if each.outcome != "duplicate"
+    )
+    assert not is_calm or [
+        later - earlier < SECOND for earlier, later in zip(ends, begins[1:], strict=False)
+    ] == [True, True]
 
 
 @ALL
@@ -529,7 +634,9 @@ def test_a_cancel_and_a_higher_limit_wake_it_too(cloud: LocalCloud) -> None:
     listener = cloud.function(lambda event, _: told.append(event["work_id"]), name="listener")
     first = pool.enqueue_action(None, fn, {"name": "first"})
     until(cloud, lambda: ran == ["first"])
-    second, third = pool.enqueue_action_batch(None, fn, [{}, {"name": "third"}], on_complete=listener)
+    second, third = pool.enqueue_action_batch(
+        None, fn, [{}, {"name": "third"}], on_complete=listener
+    )
     cloud.advance(MINUTE)
 
     pool.cancel(None, second)
@@ -556,7 +663,9 @@ def test_a_callback_tells_id_context_and_result(cloud: LocalCloud) -> None:
     work_id = pool.enqueue_action(None, fn, {"name": "a"}, on_complete=target, context={"user": 7})
 
     cloud.run_until_idle(timeout=DAY)
-    assert {(event.work_id, event.result.kind, event.result.return_value) for event in heard} == {(work_id, "success", "a")}
+    assert {(event.work_id, event.result.kind, event.result.return_value) for event in heard} == {
+        (work_id, "success", "a")
+    }
     assert all(event.context == {"user": 7} for event in heard)
 
 
@@ -579,7 +688,10 @@ def test_a_pause_halts_and_a_resume_finishes(cloud: LocalCloud) -> None:
     generation = status_of(cloud, pool).generation
     pool.configure(None, paused=False)
     assert status_of(cloud, pool).generation == generation + 1
-    cloud.invoke(cloud.loop_arn, {LOOP_KEY: {"table": cloud.table, "pool": pool.name, "generation": generation}})
+    cloud.invoke(
+        cloud.loop_arn,
+        {LOOP_KEY: {"table": cloud.table, "pool": pool.name, "generation": generation}},
+    )
     cloud.run_until_idle(timeout=DAY)
     assert outcomes_of(pool, ids) == ["success"] * 3
     assert sorted(ran) == ["a", "b", "c"]
@@ -627,7 +739,9 @@ def test_first_kicks_that_race_make_one_of_each_item_and_one_loop(cloud: LocalCl
     pool = cloud.workpool("email", max_parallelism=20)
     fn = worker(cloud, pool, takes=LONG)
     ids: list[WorkId] = []
-    caller = cloud.function(lambda event, _: ids.append(pool.enqueue_action(None, fn, event)), name="caller")
+    caller = cloud.function(
+        lambda event, _: ids.append(pool.enqueue_action(None, fn, event)), name="caller"
+    )
     refs: tuple[Ref, ...] = (StatusRef(pool.name), LedgerRef(pool.name), RegistrationRef(pool.name))
     assert [store_of(cloud).get(ref) for ref in refs] == [None] * 3
 
@@ -647,13 +761,22 @@ def test_first_kicks_that_race_make_one_of_each_item_and_one_loop(cloud: LocalCl
 @ALL
 @pytest.mark.peer("BW22")
 def test_pools_side_by_side_do_not_interfere(cloud: LocalCloud) -> None:
-    pools = [cloud.workpool(name, max_parallelism=limit) for name, limit in (("a", 1), ("b", 2), ("c", 0))]
+    pools = [
+        cloud.workpool(name, max_parallelism=limit)
+        for name, limit in (("a", 1), ("b", 2), ("c", 0))
+    ]
     fns = [worker(cloud, pool, takes=LONG) for pool in pools]
-    ids = [pool.enqueue_action_batch(None, fn, [{}] * 3) for pool, fn in zip(pools, fns, strict=True)]
+    ids = [
+        pool.enqueue_action_batch(None, fn, [{}] * 3) for pool, fn in zip(pools, fns, strict=True)
+    ]
 
     cloud.run_until_idle(timeout=DAY)
 
-    assert [outcomes_of(pool, mine) for pool, mine in zip(pools, ids, strict=True)] == [["success"] * 3, ["success"] * 3, [None] * 3]
+    assert [outcomes_of(pool, mine) for pool, mine in zip(pools, ids, strict=True)] == [
+        ["success"] * 3,
+        ["success"] * 3,
+        [None] * 3,
+    ]
     assert [most_at_once(runs_of(cloud, fn)) for fn in fns[:2]] == [1, 2]
     assert cloud.invocations(fns[2]) == []
     assert pools[0].status(None, ids[1][0]).state == "unknown"
@@ -718,7 +841,9 @@ def test_a_live_start_is_left_alone_however_long_it_takes(cloud: LocalCloud) -> 
 
 @ALL
 @pytest.mark.peer("SM16", "SM18", "SM19", "SM34", "CP11", "CP12", "RC04")
-def test_a_second_report_of_an_attempt_changes_nothing_while_the_next_one_runs(open_cloud: OpenCloud) -> None:
+def test_a_second_report_of_an_attempt_changes_nothing_while_the_next_one_runs(
+    open_cloud: OpenCloud,
+) -> None:
     """Every destination record comes twice, the second time while the next attempt runs or when all is over."""
     cloud = open_cloud({Fault.RECORD_TWICE: 1.0}, budget=12)
     told: list[str] = []
@@ -728,7 +853,9 @@ def test_a_second_report_of_an_attempt_changes_nothing_while_the_next_one_runs(o
         raise ValueError(f"attempt {event[WORKPOOL_KEY]['attempts_made'] + 1} failed")
 
     fn = cloud.function(plain, name="plain", takes=3 * SECOND)
-    listener = cloud.function(lambda event, _: told.append(event["result"]["error"]), name="listener")
+    listener = cloud.function(
+        lambda event, _: told.append(event["result"]["error"]), name="listener"
+    )
     policy = RetryPolicy(max_attempts=3, initial_backoff=SECOND, jitter=False)
     work_id = pool.enqueue_action(None, fn, {}, retry=policy, on_complete=listener)
 
@@ -740,5 +867,5 @@ def test_a_second_report_of_an_attempt_changes_nothing_while_the_next_one_runs(o
     ignored = [fact for fact in cloud.facts if fact.name == "report_ignored"]
     assert len(ignored) >= 2
     work = store_of(cloud).get(WorkRef(pool.name, work_id))
-    assert isinstance(work, Work)
+    assert isinstance(work, WorkItem)
     assert work.starts <= 3 + sum(fact.name == "put_back" for fact in cloud.facts)

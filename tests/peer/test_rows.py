@@ -22,8 +22,12 @@ def showings(request: pytest.FixtureRequest) -> Sequence[Showing]:
 
 
 def test_every_row_is_shown_at_each_of_its_levels(showings: Sequence[Showing]) -> None:
-    levels = {row.name: {each.level for each in showings if each.row == row.name} for row in SHOWABLE}
-    lacking = {f"{row.name} ({row.what})": sorted(set(row.levels) - levels[row.name]) for row in SHOWABLE}
+    levels = {
+        row.name: {each.level for each in showings if each.row == row.name} for row in SHOWABLE
+    }
+    lacking = {
+        f"{row.name} ({row.what})": sorted(set(row.levels) - levels[row.name]) for row in SHOWABLE
+    }
 
     assert {row: missing for row, missing in lacking.items() if missing} == {}
 
@@ -32,9 +36,13 @@ def test_marks_name_rows_that_apply(showings: Sequence[Showing]) -> None:
     assert {each.row for each in showings} <= {row.name for row in APPLY}
 
 
-def test_what_has_a_test_is_not_pending(showings: Sequence[Showing], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_has_a_test_is_not_pending(
+    showings: Sequence[Showing], capsys: pytest.CaptureFixture[str]
+) -> None:
     with capsys.disabled():
-        sys.stdout.write(f"\nrows of the peer's list that are pending: {', '.join(f'{name} ({why})' for name, why in PENDING.items())}\n")
+        sys.stdout.write(
+            f"\nrows of the peer's list that are pending: {', '.join(f'{name} ({why})' for name, why in PENDING.items())}\n"
+        )
 
     assert {each.row for each in showings}.isdisjoint(PENDING)
 

@@ -12,8 +12,18 @@ from workpool_aws.core.payload import encode_object, encode_result
 from workpool_aws.errors import PayloadTooLarge, UsageError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-LEAF = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT
-JSON = st.recursive(LEAF, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=12)
+LEAF = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT
+)
+JSON = st.recursive(
+    LEAF,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
 FOREIGN = st.sampled_from([float("nan"), float("inf"), b"", frozenset(), object(), 1j, "\ud800"])
 LARGE = 1_000_000
 
@@ -41,10 +51,14 @@ def test_a_result_comes_back_equal_and_its_size_is_what_is_checked(value: object
 
 @settings(max_examples=100, print_blob=True)
 @given(JSON, FOREIGN, st.lists(st.integers(0, 1), max_size=5))
-def test_what_is_not_json_is_refused_by_its_path(beside: object, foreign: object, way: list[int]) -> None:
+def test_what_is_not_json_is_refused_by_its_path(
+    beside: object, foreign: object, way: list[int]
+) -> None:
     value, path = foreign, ""
     for step in way:
-        value, path = ({"k": value, "b": beside}, f".k{path}") if step else ([beside, value], f"[1]{path}")
+        value, path = (
+            ({"k": value, "b": beside}, f".k{path}") if step else ([beside, value], f"[1]{path}")
+        )
 
     with pytest.raises(UsageError) as caught:
         encode_object({"x": value}, "args", LARGE)

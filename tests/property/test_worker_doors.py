@@ -18,12 +18,12 @@ from pydantic import BaseModel, Field, SecretStr
 from builders import a_policy, a_work
 from pool_world import Context, World, event_of
 from workpool_aws import OnCompleteEvent, UsageError, Work
+from workpool_aws.api.worker import ReportNotWritten
 from workpool_aws.compose import use_ports
 from workpool_aws.core import limits
-from workpool_aws.core.execute import report_raised, report_returned
+from workpool_aws.core.report.execute import report_raised, report_returned
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.messages import ReportKind
-from workpool_aws.workers import ReportNotWritten
 
 DOCUMENTED = (UsageError, StoreUnavailable, ReportNotWritten)
 SECRET = "hunter-2-hunter"
@@ -63,7 +63,11 @@ class OddContext:
         return self._answer
 
 
-CONTEXTS = st.just(Context()) | st.none() | st.builds(OddContext, st.sampled_from([0, -5, 10**15, 2.5, ValueError("no time")]))
+CONTEXTS = (
+    st.just(Context())
+    | st.none()
+    | st.builds(OddContext, st.sampled_from([0, -5, 10**15, 2.5, ValueError("no time")]))
+)
 
 
 class Line(BaseModel):
@@ -116,14 +120,21 @@ def run_once(call: Callable[[], object], world: World) -> BaseException | None:
 @settings(max_examples=200, print_blob=True, deadline=None)
 @given(
     data=st.data(),
-    arguments=st.dictionaries(st.sampled_from(["n", "line", "more", "work", "\ud800", ""]), JSON | DEEP, max_size=3),
+    arguments=st.dictionaries(
+        st.sampled_from(["n", "line", "more", "work", "\ud800", ""]), JSON | DEEP, max_size=3
+    ),
     value=JSON | DEEP,
     how=HOW,
     claimed=st.booleans(),
     context=CONTEXTS,
 )
 def test_a_worker_takes_any_event(
-    data: st.DataObject, arguments: dict[str, object], value: object, how: str, claimed: bool, context: object
+    data: st.DataObject,
+    arguments: dict[str, object],
+    value: object,
+    how: str,
+    claimed: bool,
+    context: object,
 ) -> None:
     world, runs = World(), []
     assignment = world.start(a_work(claimed=claimed, retry=None if claimed else a_policy()))
@@ -132,7 +143,9 @@ def test_a_worker_takes_any_event(
     name = data.draw(st.sampled_from(sorted(wire)))
 
     @world.pool().action
-    def worker(work: Work, n: Annotated[int, Field(ge=0)] = 0, line: Line | None = None, **more: object) -> object:
+    def worker(
+        work: Work, n: Annotated[int, Field(ge=0)] = 0, line: Line | None = None, **more: object
+    ) -> object:
         runs.append((work, n, line))
         return more
 
@@ -145,7 +158,11 @@ def test_a_worker_takes_any_event(
 
 
 @settings(max_examples=150, print_blob=True, deadline=None)
-@given(event=JSON | DEEP | st.dictionaries(st.sampled_from(["n", "line", "more", "\ud800"]), JSON | DEEP, max_size=3))
+@given(
+    event=JSON
+    | DEEP
+    | st.dictionaries(st.sampled_from(["n", "line", "more", "\ud800"]), JSON | DEEP, max_size=3)
+)
 def test_a_worker_takes_any_event_of_another_trigger(event: object) -> None:
     world, runs = World(), []
 
@@ -161,12 +178,28 @@ def test_a_worker_takes_any_event_of_another_trigger(event: object) -> None:
 
 
 @settings(max_examples=200, print_blob=True, deadline=None)
-@given(data=st.data(), value=JSON | DEEP, how=HOW, inside=st.booleans(), decorated_worker=st.booleans())
-def test_a_handler_of_callbacks_takes_any_event(data: st.DataObject, value: object, how: str, inside: bool, decorated_worker: bool) -> None:
+@given(
+    data=st.data(), value=JSON | DEEP, how=HOW, inside=st.booleans(), decorated_worker=st.booleans()
+)
+def test_a_handler_of_callbacks_takes_any_event(
+    data: st.DataObject, value: object, how: str, inside: bool, decorated_worker: bool
+) -> None:
     world, runs = World(), []
     work = world.put(a_work())
-    ticket: dict[str, object] = {"version": 1, "callback": True, "table": "jobs", "pool": "email", "work_id": work.id, "retention_s": 60}
-    event: dict[str, object] = {"work_id": work.id, "context": None, "result": {"kind": "success", "return_value": 1}, "_workpool": ticket}
+    ticket: dict[str, object] = {
+        "version": 1,
+        "callback": True,
+        "table": "jobs",
+        "pool": "email",
+        "work_id": work.id,
+        "retention_s": 60,
+    }
+    event: dict[str, object] = {
+        "work_id": work.id,
+        "context": None,
+        "result": {"kind": "success", "return_value": 1},
+        "_workpool": ticket,
+    }
     if inside:
         event["_workpool"] = mutated(ticket, data.draw(st.sampled_from(sorted(ticket))), value, how)
     else:
@@ -200,7 +233,19 @@ LEAVES = st.one_of(
     st.timedeltas(),
     st.decimals(),
     st.uuids(),
-    st.sampled_from([*Colour, object(), 1j, int, len, SecretStr(SECRET), Line(number=1, token=SecretStr(SECRET)), Line(number=2), ...]),
+    st.sampled_from(
+        [
+            *Colour,
+            object(),
+            1j,
+            int,
+            len,
+            SecretStr(SECRET),
+            Line(number=1, token=SecretStr(SECRET)),
+            Line(number=2),
+            ...,
+        ]
+    ),
     st.just(frozenset({SECRET})),
 )
 VALUES = st.recursive(
@@ -278,16 +323,32 @@ ANSWERS = st.sampled_from(
         date.min,
         datetime.max,  # noqa: DTZ901 - as it is
         Decimal(1),
-        *[kind("x") for kind in (KeyError, SystemExit, KeyboardInterrupt, GeneratorExit, RecursionError, StopIteration)],
+        *[
+            kind("x")
+            for kind in (
+                KeyError,
+                SystemExit,
+                KeyboardInterrupt,
+                GeneratorExit,
+                RecursionError,
+                StopIteration,
+            )
+        ],
     ]
 )
-ERRORS = st.dictionaries(st.sampled_from(["str", "repr", "getattr", "marker", "delay"]), ANSWERS).map(Hostile)
+ERRORS = st.dictionaries(
+    st.sampled_from(["str", "repr", "getattr", "marker", "delay"]), ANSWERS
+).map(Hostile)
 
 
 @settings(max_examples=200, print_blob=True, deadline=None)
 @given(
     error=st.recursive(
-        ERRORS, lambda inner: st.lists(inner, min_size=1, max_size=3).map(lambda errors: ExceptionGroup("several", errors)), max_leaves=8
+        ERRORS,
+        lambda inner: st.lists(inner, min_size=1, max_size=3).map(
+            lambda errors: ExceptionGroup("several", errors)
+        ),
+        max_leaves=8,
     )
 )
 def test_any_exception_is_a_report(error: Exception) -> None:

@@ -41,21 +41,28 @@ from tests.simulation.scenario import (
     ending_of,
     snoozes,
 )
-from workpool_aws import NonRetryableError, NotFound, RetryPolicy, Snooze, StoreUnavailable, Workpool
+from workpool_aws import (
+    NonRetryableError,
+    NotFound,
+    RetryPolicy,
+    Snooze,
+    StoreUnavailable,
+    Workpool,
+)
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_from_wire
-from workpool_aws.callbacks import OnCompleteEvent
-from workpool_aws.core.status import OutcomeName
+from workpool_aws.api.on_complete import OnCompleteEvent
+from workpool_aws.api.worker import Worker
+from workpool_aws.core.views.status import OutcomeName
 from workpool_aws.local import LocalCloud
-from workpool_aws.local.functions import Event as LambdaEvent
-from workpool_aws.local.functions import Function
-from workpool_aws.local.kernel import Kernel, Killed
-from workpool_aws.local.memory_engine import MemoryEngine
+from workpool_aws.local.engines.memory import MemoryEngine
+from workpool_aws.local.kernel.kernel import Kernel, Killed
+from workpool_aws.local.services.functions import Event as LambdaEvent
+from workpool_aws.local.services.functions import Function
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import DeployedLimit
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import ChunkRef
 from workpool_aws.model.work import Outcome, Part
-from workpool_aws.workers import Worker
 
 __all__ = ["DECORATED", "Actors"]
 
@@ -72,13 +79,19 @@ _assignment: ContextVar[Assignment] = ContextVar("assignment")
 
 
 class Actors:
-    """Everybody in one cloud, as its scenario has them. The judge hears what they do and what they are told."""
+    """Everybody in one cloud, as its scenario has them.
 
-    def __init__(self, cloud: LocalCloud, scenario: Scenario, judge: Judge, history: list[Event]) -> None:
+    The judge hears what they do and what they are told.
+    """
+
+    def __init__(
+        self, cloud: LocalCloud, scenario: Scenario, judge: Judge, history: list[Event]
+    ) -> None:
         self.workers = {mode: mode.value for mode in Mode}
         """The functions that works run; their ARNs, once deployed."""
         self.listeners = {told: told.value for told in Told}
-        """`on_complete` targets; their ARNs, once deployed. Queues and topics have theirs from the beginning."""
+        """`on_complete` targets; their ARNs, once deployed. Queues and topics have theirs from the
+        beginning."""
         self.functions: tuple[str, ...] = ()
         self._cloud = cloud
         self._scenario = scenario
@@ -90,7 +103,11 @@ class Actors:
 
     def deploy(self) -> None:
         self.workers = {mode: self._deploy(mode) for mode in Mode}
-        deployed = {Told.HANDLER: self._deploy_handler(), Told.FLAKY: self._deploy_flaky(), Told.LISTENER: self._deploy_listener()}
+        deployed = {
+            Told.HANDLER: self._deploy_handler(),
+            Told.FLAKY: self._deploy_flaky(),
+            Told.LISTENER: self._deploy_listener(),
+        }
         self.listeners |= deployed
         self.functions = (*self.workers.values(), *deployed.values())
 
@@ -125,9 +142,12 @@ class Actors:
         while self._gone:
             self._restore()
         for plan in {
-            self._scenario.pools[change.pool].name: self._scenario.pools[change.pool] for change in self._scenario.changes
+            self._scenario.pools[change.pool].name: self._scenario.pools[change.pool]
+            for change in self._scenario.changes
         }.values():
-            self._history.append(LimitAsked(at=self._kernel.now(), pool=plan.name, limit=plan.limit))
+            self._history.append(
+                LimitAsked(at=self._kernel.now(), pool=plan.name, limit=plan.limit)
+            )
             self._cloud.workpool(plan.name).configure(None, reset=True)
             self._judge.config_answered(plan.name)
 
@@ -137,12 +157,23 @@ class Actors:
             for message in self._cloud.messages(told.value):
                 assert isinstance(message, dict)
                 self._judge.told(message["work_id"], message["result"]["kind"])
-                self._history.append(Heard(at=self._kernel.now(), work_id=message["work_id"], kind=message["result"]["kind"]))
+                self._history.append(
+                    Heard(
+                        at=self._kernel.now(),
+                        work_id=message["work_id"],
+                        kind=message["result"]["kind"],
+                    )
+                )
         for each in [each for each in self._history if isinstance(each, Enqueued | Redriven)]:
             work_id = each.new_id if isinstance(each, Redriven) else each.work_id
             work = self._judge.works.get(WorkId(work_id))
             if work is not None or (isinstance(each, Enqueued) and each.acknowledged):
-                self._look(self._cloud.workpool(self._scenario.pools[0].name if work is None else work.pool), work_id)
+                self._look(
+                    self._cloud.workpool(
+                        self._scenario.pools[0].name if work is None else work.pool
+                    ),
+                    work_id,
+                )
 
     @property
     def _kernel(self) -> Kernel:
@@ -151,13 +182,17 @@ class Actors:
     def _deploy(self, mode: Mode) -> str:
         handler = self._decorated() if mode in DECORATED else self._plain(mode)
         reserved = 0 if mode is Mode.UNDELIVERED else None
-        return self._cloud.function(handler, name=mode.value, timeout=timedelta(milliseconds=TIMEOUT_MS), reserved=reserved)
+        return self._cloud.function(
+            handler, name=mode.value, timeout=timedelta(milliseconds=TIMEOUT_MS), reserved=reserved
+        )
 
     def _decorated(self) -> Callable[[LambdaEvent, object], object]:
         def body(number: int, pad: str = "") -> dict[str, object]:
             self._check(number, pad)
             assignment = _assignment.get()
-            return self._user_code(assignment, number, snoozes(self._scenario.seed, number, assignment.start))
+            return self._user_code(
+                assignment, number, snoozes(self._scenario.seed, number, assignment.start)
+            )
 
         return _Remembering(self._cloud.workpool().action(body))
 
@@ -172,9 +207,16 @@ class Actors:
 
     def _check(self, number: int, pad: str) -> None:
         """What arrives is what was sent."""
-        large = next(each.large for each in self._scenario.submissions if each.first <= number < each.first + each.count)
+        large = next(
+            each.large
+            for each in self._scenario.submissions
+            if each.first <= number < each.first + each.count
+        )
         if pad != (_PAD if large else ""):
-            self._judge.fail("WP-3", f"the arguments of number {number} arrived with a text of {len(pad)} characters")
+            self._judge.fail(
+                "WP-3",
+                f"the arguments of number {number} arrived with a text of {len(pad)} characters",
+            )
 
     def _deploy_handler(self) -> str:
         def handler(event: OnCompleteEvent) -> None:
@@ -183,7 +225,9 @@ class Actors:
             self._kernel.sleep(100)
             self._heard(event)
 
-        return self._cloud.function(self._cloud.workpool().on_complete(handler), name=Told.HANDLER.value)
+        return self._cloud.function(
+            self._cloud.workpool().on_complete(handler), name=Told.HANDLER.value
+        )
 
     def _deploy_flaky(self) -> str:
         def flaky(event: OnCompleteEvent) -> None:
@@ -193,27 +237,42 @@ class Actors:
                 raise Exception("the user's own")  # noqa: TRY002 - as users raise
             self._heard(event)
 
-        return self._cloud.function(self._cloud.workpool().on_complete(flaky), name=Told.FLAKY.value)
+        return self._cloud.function(
+            self._cloud.workpool().on_complete(flaky), name=Told.FLAKY.value
+        )
 
     def _heard(self, event: OnCompleteEvent) -> None:
         self._judge.heard(event.work_id)
-        self._history.append(Heard(at=self._kernel.now(), work_id=event.work_id, kind=event.result.kind))
+        self._history.append(
+            Heard(at=self._kernel.now(), work_id=event.work_id, kind=event.result.kind)
+        )
 
     def _deploy_listener(self) -> str:
         def listener(event: LambdaEvent, context: object) -> None:
             self._check(*_context(event["context"]))
             self._judge.told(WorkId(event["work_id"]), event["result"]["kind"])
-            self._history.append(Heard(at=self._kernel.now(), work_id=event["work_id"], kind=event["result"]["kind"]))
+            self._history.append(
+                Heard(at=self._kernel.now(), work_id=event["work_id"], kind=event["result"]["kind"])
+            )
 
         return self._cloud.function(listener, name=Told.LISTENER.value)
 
-    def _user_code(self, assignment: Assignment, number: int, later_ms: int | None = None) -> dict[str, object]:
+    def _user_code(
+        self, assignment: Assignment, number: int, later_ms: int | None = None
+    ) -> dict[str, object]:
         does = ending_of(self._scenario.seed, number, assignment.attempts_made + 1)
-        execution = self._judge.begins(assignment, self._judge.works[assignment.work_id].target, TIMEOUT_MS)
+        execution = self._judge.begins(
+            assignment, self._judge.works[assignment.work_id].target, TIMEOUT_MS
+        )
         self._runs += 1
         run, attempt = self._runs, assignment.attempts_made + 1
         began = Began(
-            at=self._kernel.now(), run=run, pool=assignment.pool, work_id=assignment.work_id, start=assignment.start, attempt=attempt
+            at=self._kernel.now(),
+            run=run,
+            pool=assignment.pool,
+            work_id=assignment.work_id,
+            start=assignment.start,
+            attempt=attempt,
         )
         self._history.append(began)
         try:
@@ -223,8 +282,12 @@ class Actors:
             self._history.append(Ended(at=self._kernel.now(), run=run, ending="killed"))
             raise
         self._judge.ends(execution, by_itself=True)
-        ending: Literal["ok", "failed", "snoozed"] = "ok" if does.ending in {"ok", "large"} else "failed"
-        self._history.append(Ended(at=self._kernel.now(), run=run, ending=ending if later_ms is None else "snoozed"))
+        ending: Literal["ok", "failed", "snoozed"] = (
+            "ok" if does.ending in {"ok", "large"} else "failed"
+        )
+        self._history.append(
+            Ended(at=self._kernel.now(), run=run, ending=ending if later_ms is None else "snoozed")
+        )
         if later_ms is not None:
             raise Snooze(timedelta(milliseconds=later_ms))
         match does.ending:
@@ -247,16 +310,26 @@ class Actors:
         retried = submission.mode in {Mode.RETRIED, Mode.PLAIN_RETRIED}
         backoff = timedelta(milliseconds=submission.backoff_ms)
         due_at = self._kernel.now() + submission.delay_ms
-        asked_at, acknowledged = self._kernel.now(), self._judge.enqueue_asked(self._scenario.pools[submission.pool].name)
+        asked_at, acknowledged = (
+            self._kernel.now(),
+            self._judge.enqueue_asked(self._scenario.pools[submission.pool].name),
+        )
         try:
             ids = self._pool(submission.pool).enqueue_action_batch(
                 None,
                 self.workers[submission.mode],
-                [{"number": submission.first + n, **({"pad": _PAD} if submission.large else {})} for n in range(submission.count)],
-                retry=RetryPolicy(max_attempts=submission.attempts, initial_backoff=backoff) if retried else False,
+                [
+                    {"number": submission.first + n, **({"pad": _PAD} if submission.large else {})}
+                    for n in range(submission.count)
+                ],
+                retry=RetryPolicy(max_attempts=submission.attempts, initial_backoff=backoff)
+                if retried
+                else False,
                 run_after=timedelta(milliseconds=submission.delay_ms),
                 on_complete=None if submission.told is None else self.listeners[submission.told],
-                context=[submission.first, _PAD if submission.large else ""] if submission.told is not None else None,
+                context=[submission.first, _PAD if submission.large else ""]
+                if submission.told is not None
+                else None,
                 on_complete_exclude=_excluded(submission),
             )
         except StoreUnavailable as error:
@@ -265,7 +338,15 @@ class Actors:
         acknowledged([WorkId(each) for each in ids])
         self._noted(submission, asked_at, due_at, ids, acknowledged=True)
 
-    def _noted(self, submission: Submission, asked_at: int, due_at: int, ids: Sequence[str], *, acknowledged: bool) -> None:
+    def _noted(
+        self,
+        submission: Submission,
+        asked_at: int,
+        due_at: int,
+        ids: Sequence[str],
+        *,
+        acknowledged: bool,
+    ) -> None:
         decorated = submission.mode in DECORATED
         retried = submission.mode in {Mode.RETRIED, Mode.PLAIN_RETRIED}
         self._history += [
@@ -278,7 +359,9 @@ class Actors:
                 attempts=submission.attempts if retried else 1,
                 claimed=decorated and not retried,
                 decorated=decorated,
-                wants=frozenset() if submission.told is None else _WANTS - frozenset(_excluded(submission)),
+                wants=frozenset()
+                if submission.told is None
+                else _WANTS - frozenset(_excluded(submission)),
                 acknowledged=acknowledged,
             )
             for work_id in ids
@@ -312,7 +395,11 @@ class Actors:
 
     def _redrive(self, act: Act) -> None:
         self._kernel.sleep(act.at_ms)
-        dead = sorted(each.id for each in self._judge.works.values() if each.outcome is Outcome.FAILED and each.redrive_of is None)
+        dead = sorted(
+            each.id
+            for each in self._judge.works.values()
+            if each.outcome is Outcome.FAILED and each.redrive_of is None
+        )
         if not dead:
             return
         old = self._judge.works[dead[act.which % len(dead)]]
@@ -345,7 +432,9 @@ class Actors:
         match upheaval.kind:
             case "target goes":
                 name = self._scenario.submissions[0].mode.value
-                self._gone += [found for found in [self._functions.pop(name, None)] if found is not None]
+                self._gone += [
+                    found for found in [self._functions.pop(name, None)] if found is not None
+                ]
             case "target returns":
                 self._restore()
             case "chunks go":
@@ -378,14 +467,22 @@ class Actors:
         chance = random.Random(f"forgery {self._scenario.seed}/{number}")
         pool = self._scenario.pools[act.which % len(self._scenario.pools)].name
         self._cloud.invoke(
-            self._cloud.loop_arn, forged_order(pool, self._cloud.table, random.Random(f"order {self._scenario.seed}/{number}"))
+            self._cloud.loop_arn,
+            forged_order(
+                pool, self._cloud.table, random.Random(f"order {self._scenario.seed}/{number}")
+            ),
         )
-        place, key, item = forged_item(pool, self._kernel.now(), random.Random(f"item {self._scenario.seed}/{number}"))
+        place, key, item = forged_item(
+            pool, self._kernel.now(), random.Random(f"item {self._scenario.seed}/{number}")
+        )
         engine = self._cloud._engine_open
         assert isinstance(engine, MemoryEngine)
         engine._stores[self._cloud.table].inject(place, key, item)
         if begun:
-            self._cloud.invoke(self._cloud.completion_arn, forged_record(begun[act.which % len(begun)], self._cloud.table, chance))
+            self._cloud.invoke(
+                self._cloud.completion_arn,
+                forged_record(begun[act.which % len(begun)], self._cloud.table, chance),
+            )
 
     def _cancel(self, act: Act) -> None:
         self._kernel.sleep(act.at_ms)
@@ -421,14 +518,24 @@ class Actors:
 
     def _change(self, change: Change) -> None:
         name = self._scenario.pools[change.pool].name
-        limit = self._scenario.pools[change.pool].limit if change.max_parallelism is None else change.max_parallelism
-        self._history.append(LimitAsked(at=self._kernel.now(), pool=name, limit=0 if change.paused else limit))
+        limit = (
+            self._scenario.pools[change.pool].limit
+            if change.max_parallelism is None
+            else change.max_parallelism
+        )
+        self._history.append(
+            LimitAsked(at=self._kernel.now(), pool=name, limit=0 if change.paused else limit)
+        )
         try:
-            answer = self._cloud.workpool(name).configure(None, max_parallelism=change.max_parallelism, paused=change.paused)
+            answer = self._cloud.workpool(name).configure(
+                None, max_parallelism=change.max_parallelism, paused=change.paused
+            )
         except StoreUnavailable:
             return
         self._judge.config_answered(name)
-        self._history.append(LimitAnswered(at=self._kernel.now(), pool=name, limit=answer.max_parallelism))
+        self._history.append(
+            LimitAnswered(at=self._kernel.now(), pool=name, limit=answer.max_parallelism)
+        )
 
 
 class _Remembering:

@@ -1,7 +1,8 @@
 """Owns what a simulated run may cost: capacity units, by what was asked for and by how long a loop had reason to be awake.
 
-A formula of the judge's own, with room for what scenarios mix. It is there for what runs away: requests that grow with time, with what
-is over, or with nothing. What a unit of work costs to a tenth is measured by `benchmarks/cost.py`.
+A formula of the judge's own, with room for what scenarios mix. It is there for what runs away:
+requests that grow with time, with what is over, or with nothing. What a unit of work costs to a
+tenth is measured by `benchmarks/cost.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final
 
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.refs import Record
-from workpool_aws.model.work import State, Work
+from workpool_aws.model.work import State, WorkItem
 
 __all__ = ["OpenTime", "Use", "reads_max", "writes_max"]
 
@@ -32,7 +33,8 @@ class Use:
     works: int
     starts: int
     put_backs: int
-    """Starts that spent no attempt: each ends alone, by its event's age, and wakes a loop for that and for the next one."""
+    """Starts that spent no attempt: each ends alone, by its event's age, and wakes a loop for that
+    and for the next one."""
     callbacks: int
     asks: int
     """Calls of the public interface but for enqueues."""
@@ -45,15 +47,28 @@ class Use:
 
 
 def writes_max(use: Use) -> float:
-    """The most write units that are plausible. A chunk is written in a transaction, at twice its size, and again for its time to live."""
-    plain = 12 * use.works + 10 * use.starts + 8 * use.put_backs + 8 * use.callbacks + 10 * (use.asks + use.pools)
+    """The most write units that are plausible.
+
+    A chunk is written in a transaction, at twice its size, and again for its time to live.
+    """
+    plain = (
+        12 * use.works
+        + 10 * use.starts
+        + 8 * use.put_backs
+        + 8 * use.callbacks
+        + 10 * (use.asks + use.pools)
+    )
     return _room(use) * (plain + 105 * use.large_works + 55 * use.large_results) + 5 * use.faults
 
 
 def reads_max(use: Use) -> float:
     """The most read units that are plausible: most of them are those of a loop that is awake, five a second."""
     plain = 15 * use.works + 15 * use.starts + 15 * use.callbacks + 25 * use.asks + 30 * use.pools
-    return _room(use) * (plain + 30 * use.large_works + 30 * use.large_results + 5 * use.open_ms / 1000) + 20 * use.faults
+    return (
+        _room(use)
+        * (plain + 30 * use.large_works + 30 * use.large_results + 5 * use.open_ms / 1000)
+        + 20 * use.faults
+    )
 
 
 def _room(use: Use) -> float:
@@ -65,17 +80,20 @@ class OpenTime:
 
     def __init__(self) -> None:
         self._open: dict[str, dict[WorkId, tuple[EpochMs, EpochMs | None]]] = {}
-        """By pool, its works that are not over: from when on they are near, and until when at most (None: until they change)."""
+        """By pool, its works that are not over: from when on they are near, and until when at most
+        (None: until they change)."""
         self._stretches: dict[str, list[tuple[EpochMs, EpochMs]]] = {}
 
     def saw(self, record: Record | None, now: EpochMs) -> None:
         """A record was written."""
-        if not isinstance(record, Work):
+        if not isinstance(record, WorkItem):
             return
         opened = self._open.setdefault(record.pool, {})
         since, end = opened.pop(record.id, (now, None))
         if since < now:
-            self._stretches.setdefault(record.pool, []).append((since, now if end is None else min(now, end)))
+            self._stretches.setdefault(record.pool, []).append(
+                (since, now if end is None else min(now, end))
+            )
         if record.state is State.RUNNING:
             opened[record.id] = (now, EpochMs(now + _LINGER_MS))
         elif record.state is State.PENDING:

@@ -9,7 +9,7 @@ from typing import Final
 
 from tests.simulation.scenario import Scenario
 from tests.simulation.world import Run, simulate
-from workpool_aws.local.chance import Chooser, SeededChooser
+from workpool_aws.local.kernel.chance import Chooser, SeededChooser
 
 __all__ = ["DeviatingChooser", "PriorityChooser", "Search", "chooser_of", "explore"]
 
@@ -20,8 +20,9 @@ _STEPS: Final = 600
 class PriorityChooser:
     """Probabilistic concurrency testing: of the tasks that can go on, that of the highest priority does; at a few points it becomes last.
 
-    A race that takes d orderings is found with a chance of 1 in tasks x steps^(d-1), whatever else happens: far better than even odds at
-    each step where the race is small. Everything but the order of tasks is left to chance, from the same seed.
+    A race that takes d orderings is found with a chance of 1 in tasks x steps^(d-1), whatever else
+    happens: far better than even odds at each step where the race is small. Everything but the
+    order of tasks is left to chance, from the same seed.
     """
 
     def __init__(self, seed: int, *, changes: int = 3) -> None:
@@ -55,7 +56,10 @@ class PriorityChooser:
 
 
 class DeviatingChooser:
-    """The plain course of things, but for the choices named: choice number to answer. `widths` has the options of each choice made."""
+    """The plain course of things, but for the choices named: choice number to answer.
+
+    `widths` has the options of each choice made.
+    """
 
     def __init__(self, deviations: Mapping[int, int]) -> None:
         self.widths: list[int] = []
@@ -93,10 +97,13 @@ class Search:
     failures: list[tuple[dict[int, int], Run]] = field(default_factory=list)
 
 
-def explore(scenario: Scenario, *, most: int, runs_max: int, points_max: int = 1_000, options_max: int = 4) -> Search:
+def explore(
+    scenario: Scenario, *, most: int, runs_max: int, points_max: int = 1_000, options_max: int = 4
+) -> Search:
     """Every run that deviates from the plain course at `most` choices of the first `points_max`, each with its first `options_max` answers.
 
-    Fewest deviations first, so the first failure is a small one. Stops at it, or after `runs_max` runs.
+    Fewest deviations first, so the first failure is a small one. Stops at it, or after `runs_max`
+    runs.
     """
     search = Search()
     waiting: list[tuple[dict[int, int], int]] = [({}, 0)]

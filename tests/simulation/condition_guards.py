@@ -17,11 +17,23 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "finish": ("WP-28", ("state", "starts", "proof", "claim", "claim or deadline")),
     "recover: finish": ("WP-14", ("state", "starts", "proof", "deadline", "claim")),
     "retry": ("WP-28", ("state", "starts", "proof", "cancel_requested")),
-    "recover: retry": ("WP-14", ("state", "starts", "proof", "deadline", "claim", "cancel_requested")),
+    "recover: retry": (
+        "WP-14",
+        ("state", "starts", "proof", "deadline", "claim", "cancel_requested"),
+    ),
     "put back": ("WP-28", ("state", "starts", "proof", "claim", "cancel_requested")),
-    "snooze": ("WP-5", ("state", "starts", "proof", "claim", "claim or deadline", "cancel_requested")),
-    "end as canceled": ("WP-7", ("state", "starts", "proof", "cancel_requested", "claim", "claim or deadline")),
-    "recover: end as canceled": ("WP-14", ("state", "starts", "proof", "deadline", "claim", "cancel_requested")),
+    "snooze": (
+        "WP-5",
+        ("state", "starts", "proof", "claim", "claim or deadline", "cancel_requested"),
+    ),
+    "end as canceled": (
+        "WP-7",
+        ("state", "starts", "proof", "cancel_requested", "claim", "claim or deadline"),
+    ),
+    "recover: end as canceled": (
+        "WP-14",
+        ("state", "starts", "proof", "deadline", "claim", "cancel_requested"),
+    ),
     "suspect": ("WP-14", ("state", "starts", "proof", "claim")),
     "cancel": ("WP-7", ("state", "epoch")),
     "request cancel": ("WP-7", ("state", "epoch")),
@@ -39,7 +51,7 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "take back": ("WP-20", ("generation", "state")),
     "hand over": ("WP-20", ("generation", "state")),
     "kick": ("WP-22", ("state", "generation", "lease_until")),
-    "put Status": ("WP-22", ("absent",)),
+    "put LoopStatus": ("WP-22", ("absent",)),
     "configure": ("WP-13", ("version",)),
     "put Config": ("WP-13", ("absent",)),
     "put Deployment": ("WP-13", ("version",)),
@@ -48,7 +60,9 @@ _PARTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 _CASE: Final = "tests/simulation/test_conditions.py::test_each_part_of_a_condition_is_needed"
 
 CONDITION_GUARDS: Final = tuple(
-    Mutant(name=f"{step}: {part}", rule=rule, drops=(step, part), cases=(f"{_CASE}[{step}: {part}]",))
+    Mutant(
+        name=f"{step}: {part}", rule=rule, drops=(step, part), cases=(f"{_CASE}[{step}: {part}]",)
+    )
     for step, (rule, parts) in _PARTS.items()
     for part in parts
 )

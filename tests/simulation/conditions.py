@@ -1,7 +1,7 @@
 """Owns the names of writes and of the parts of their conditions: what coverage counts as failed, and what a mutant leaves out.
 
-A part is named by the field that it asks about, so "commit: version" is the fence of the ledger. The parts of one condition hold together;
-an `Either` is one part.
+A part is named by the field that it asks about, so "commit: version" is the fence of the ledger.
+The parts of one condition hold together; an `Either` is one part.
 """
 
 from __future__ import annotations
@@ -15,16 +15,28 @@ from workpool_aws.model.refs import (
     ChunkRef,
     ConfigRef,
     DeploymentRef,
-    DoneRef,
     LedgerRef,
     MinuteReportRef,
+    NoticeRef,
     PointerRef,
     RegistrationRef,
     StatusRef,
     WorkRef,
 )
-from workpool_aws.model.work import CallbackState, Outcome, State, Work
-from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, IsNot, Put, Update, Write
+from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
+from workpool_aws.model.writes import (
+    Above,
+    All,
+    Below,
+    Condition,
+    Either,
+    Is,
+    IsAbsent,
+    IsNot,
+    Put,
+    Update,
+    Write,
+)
 
 __all__ = ["EXISTS", "leaving_out", "parts_of", "step_of", "weakened"]
 
@@ -38,22 +50,31 @@ _left_out: list[tuple[str, str]] = []
 def step_of(write: Write) -> str:
     """Which write of the protocol this is."""
     if isinstance(write, Put):
-        if isinstance(write.record, Work):
+        if isinstance(write.record, WorkItem):
             return "enqueue" if write.record.redrive_of is None else "redrive"
         return f"put {type(write.record).__name__}"
     match write.ref:
         case WorkRef():
-            judged = any(part == Is("deadline", getattr(part, "value", None)) for part in _flat(write.condition))
+            judged = any(
+                part == Is("deadline", getattr(part, "value", None))
+                for part in _flat(write.condition)
+            )
             return f"{'recover: ' if judged else ''}{_step_of_work(write)}"
         case LedgerRef():
-            return "commit" if "committed_by" in write.set else "take hold" if "holder" in write.set else "bump the ledger"
+            return (
+                "commit"
+                if "committed_by" in write.set
+                else "take hold"
+                if "holder" in write.set
+                else "bump the ledger"
+            )
         case StatusRef():
             return _step_of_status(write)
         case ConfigRef():
             return "configure"
         case ChunkRef():
             return "expire a chunk"
-        case PointerRef() | DoneRef() | MinuteReportRef() | RegistrationRef() | DeploymentRef():
+        case PointerRef() | NoticeRef() | MinuteReportRef() | RegistrationRef() | DeploymentRef():
             raise ValueError(f"nobody updates a {type(write.ref).__name__}")
         case _:
             assert_never(write.ref)
@@ -71,7 +92,11 @@ def _step_of_work(write: Update) -> str:
         return "request cancel"
     if "outcome" in changes:
         by_completion = "attempts_made" in changes
-        return ("end as canceled" if by_completion else "cancel") if changes["outcome"] is Outcome.CANCELED else "finish"
+        return (
+            ("end as canceled" if by_completion else "cancel")
+            if changes["outcome"] is Outcome.CANCELED
+            else "finish"
+        )
     if "epoch" in changes:
         return "move into the epoch"
     if "dead" in changes and changes["callback"] is CallbackState.PENDING:
@@ -90,7 +115,13 @@ def _step_of_status(write: Update) -> str:
         return "hand over" if "generation" in write.set else "renew the lease"
     if write.set["state"] is not LoopState.RUNNING:
         return "rest"
-    return "kick" if any(isinstance(part, Is) and part.field == "lease_until" for part in _flat(write.condition)) else "take back"
+    return (
+        "kick"
+        if any(
+            isinstance(part, Is) and part.field == "lease_until" for part in _flat(write.condition)
+        )
+        else "take back"
+    )
 
 
 def parts_of(write: Write) -> dict[str, Condition]:

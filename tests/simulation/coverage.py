@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.simulation.conditions import EXISTS, parts_of, step_of
+from workpool_aws.adapters.items.records import key_of, record_type, ref_of
 from workpool_aws.adapters.memory.evaluate import holds
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.adapters.schema import key_of, record_type, ref_of
 from workpool_aws.core.lifecycle import LEGAL, Move
-from workpool_aws.local.faults import Fault
+from workpool_aws.local.faults.faults import Fault
 from workpool_aws.model.writes import Put, Update, Write
 
 __all__ = ["SELDOM", "Coverage"]
@@ -43,24 +43,44 @@ SELDOM: Final = frozenset(
         "put back": ("starts", "proof", "claim"),
         "snooze": ("starts", "proof", "claim", "claim or deadline"),
         "suspect": ("state", "starts", "proof", "claim"),
-        "end as canceled": ("state", "starts", "proof", "cancel_requested", "claim", "claim or deadline"),
+        "end as canceled": (
+            "state",
+            "starts",
+            "proof",
+            "cancel_requested",
+            "claim",
+            "claim or deadline",
+        ),
         "recover: finish": ("state", "starts", "proof", "deadline", "claim"),
         "recover: retry": ("state", "starts", "proof", "deadline", "claim", "cancel_requested"),
-        "recover: end as canceled": ("state", "starts", "proof", "deadline", "claim", "cancel_requested"),
+        "recover: end as canceled": (
+            "state",
+            "starts",
+            "proof",
+            "deadline",
+            "claim",
+            "cancel_requested",
+        ),
         "callback delivered": ("callback_nonce",),
         "callback pending": ("callback_nonce",),
         "callback dead": ("callback",),  # an acknowledgement after twelve tries in forty minutes
-        "cancel": ("epoch",),  # a caller that hears of a cancel_all while the loop comes to its work
+        "cancel": (
+            "epoch",
+        ),  # a caller that hears of a cancel_all while the loop comes to its work
         "request cancel": ("epoch",),
-        "redeliver the callback": ("callback",),  # two redrives of one dead callback at the same time
-        "put Deployment": ("version",),  # two watchdogs, or one that repeats itself after a lost answer
+        "redeliver the callback": (
+            "callback",
+        ),  # two redrives of one dead callback at the same time
+        "put Deployment": (
+            "version",
+        ),  # two watchdogs, or one that repeats itself after a lost answer
         "hand over": ("state", "generation"),
         "renew the lease": ("state",),
     }.items()
     for part in parts
 )
-"""Parts that a sweep need not see fail: only two or three faults in one narrow gap make them false. Each has a case of its own in
-`test_conditions`."""
+"""Parts that a sweep need not see fail: only two or three faults in one narrow gap make them false.
+Each has a case of its own in `test_conditions`."""
 
 
 @dataclass(slots=True)
@@ -87,7 +107,9 @@ class Coverage:
         if item is None and isinstance(write, Update):
             self.failed[f"{step}: {EXISTS}"] += 1
         kind = record_type(ref)
-        self.failed.update(f"{step}: {name}" for name, part in parts.items() if not holds(part, kind, item))
+        self.failed.update(
+            f"{step}: {name}" for name, part in parts.items() if not holds(part, kind, item)
+        )
 
     def add(self, other: Coverage) -> None:
         """Both together."""
@@ -114,5 +136,9 @@ class Coverage:
         return [
             *(f"no work ever made the move {move}" for move in LEGAL if move not in self.moves),
             *(f"no {kind} ever struck" for kind in Fault if kind not in self.faults),
-            *(f"{part} was always true" for part in sorted(self.tried) if part not in self.failed and part not in SELDOM),
+            *(
+                f"{part} was always true"
+                for part in sorted(self.tried)
+                if part not in self.failed and part not in SELDOM
+            ),
         ]

@@ -2,8 +2,9 @@
 
     python -m tests.simulation.digests --count 100 > before
 
-A digest covers each line of a run's trace (the calls of every process, in order and with their times), and each event with its fields.
-Names of record types and the stacks of user code are left out of it, so that types can be renamed and files moved.
+A digest covers each line of a run's trace (the calls of every process, in order and with their
+times), and each event with its fields. Names of record types and the stacks of user code are left
+out of it, so that types can be renamed and files moved.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def _anonymous(line: str) -> bytes:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the digests of `--count` seeds from `--first` on."""
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation.digests", description="Print a digest of each seed's run.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation.digests", description="Print a digest of each seed's run."
+    )
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=100)
     asked = parser.parse_args(argv)

@@ -1,8 +1,10 @@
 """Owns what a forger sends and plants in a simulated run: orders to the loop that nobody kicked for [WP-2], destination records that name
-a real start and do not know its nonce [WP-28], and items that mean nothing among those of a pool [WP-12].
+a real start and do not know its nonce [WP-28], and items that mean nothing among those of a pool
+[WP-12].
 
-The forger knows everything else: whoever may invoke the completion function may have read the work item, or the worker's logs. What is
-forged bears a mark, so that the judge sees it wherever it comes to stand.
+The forger knows everything else: whoever may invoke the completion function may have read the work
+item, or the worker's logs. What is forged bears a mark, so that the judge sees it wherever it comes
+to stand.
 """
 
 from __future__ import annotations
@@ -12,31 +14,47 @@ from collections.abc import Mapping
 from typing import Final
 
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire, order_to_wire
-from workpool_aws.core.complete import assignment_of
+from workpool_aws.core.report.complete import assignment_of
 from workpool_aws.model.ids import EpochMs, make_id
-from workpool_aws.model.messages import Assignment, LoopOrder
-from workpool_aws.model.work import Work
+from workpool_aws.model.messages import Assignment, LoopRequest
+from workpool_aws.model.work import WorkItem
 
 __all__ = ["MARK", "forged_item", "forged_order", "forged_record"]
 
 MARK: Final = "Forged"
-_FOREVER: Final = {"max_attempts": 99, "initial_backoff_us": 0, "base": 1, "max_backoff_us": None, "jitter": False}
+_FOREVER: Final = {
+    "max_attempts": 99,
+    "initial_backoff_us": 0,
+    "base": 1,
+    "max_backoff_us": None,
+    "jitter": False,
+}
 
 
-def forged_record(work: Work, table: str, chance: random.Random) -> dict[str, object]:
+def forged_record(work: WorkItem, table: str, chance: random.Random) -> dict[str, object]:
     """A record of the work item's current or last start, by somebody who was not sent it."""
     own = _claims(assignment_of(work, table), chance)
     kind = chance.choice(("success", "failure", "never delivered", "carried"))
-    condition = {"success": "Success", "never delivered": f"{MARK}EventAge"}.get(kind, "RetriesExhausted")
+    condition = {"success": "Success", "never delivered": f"{MARK}EventAge"}.get(
+        kind, "RetriesExhausted"
+    )
     answers: Mapping[str, object] = {
         "success": {"start": work.starts, "by": MARK},
         "failure": {"errorMessage": MARK, "errorType": MARK},
-        "carried": {"errorMessage": f'workpool report {{"version":1,"kind":"success","result":"{MARK}"}}', "errorType": "ReportNotWritten"},
+        "carried": {
+            "errorMessage": f'workpool report {{"version":1,"kind":"success","result":"{MARK}"}}',
+            "errorType": "ReportNotWritten",
+        },
         "never delivered": None,
     }
     return {
         "version": "1.0",
-        "requestContext": {"requestId": "forged", "functionArn": work.target, "condition": condition, "approximateInvokeCount": 1},
+        "requestContext": {
+            "requestId": "forged",
+            "functionArn": work.target,
+            "condition": condition,
+            "approximateInvokeCount": 1,
+        },
         "requestPayload": {WORKPOOL_KEY: own},
         "responseContext": None if kind == "never delivered" else {"statusCode": 200},
         "responsePayload": answers[kind],
@@ -46,23 +64,35 @@ def forged_record(work: Work, table: str, chance: random.Random) -> dict[str, ob
 def forged_order(pool: str, table: str, chance: random.Random) -> dict[str, object]:
     """An order to the loop by somebody who kicked nobody: of any generation, or a wake [WP-2]."""
     generation = chance.choice((None, 0, 1, 2, 3, 5, 8, 1_000_000, 999_999_999))
-    return order_to_wire(LoopOrder(table=table, pool=pool, generation=generation))
+    return order_to_wire(LoopRequest(table=table, pool=pool, generation=generation))
 
 
-def forged_item(pool: str, now: EpochMs, chance: random.Random) -> tuple[str, str, dict[str, object]]:
+def forged_item(
+    pool: str, now: EpochMs, chance: random.Random
+) -> tuple[str, str, dict[str, object]]:
     """An item that means nothing where it stands, by somebody who may write into the pool: partition, sort key, attributes [WP-12].
 
-    None of them takes a slot or names a start: whoever may write a pool's items may do that, and there is no boundary within a pool.
+    None of them takes a slot or names a start: whoever may write a pool's items may do that, and
+    there is no boundary within a pool.
     """
     nobody = make_id(now, random_bits=chance.getrandbits(75))
-    key = make_id(EpochMs(now + chance.choice((-20_000, 0, 300, 90_000))), random_bits=chance.getrandbits(75))
+    key = make_id(
+        EpochMs(now + chance.choice((-20_000, 0, 300, 90_000))), random_bits=chance.getrandbits(75)
+    )
     huge = chance.choice((-1, 10**15, 10**37, True, "1" * 400, [], {MARK: MARK}, MARK))
     work = {"t": "w", "s": "pending", "due": huge, "st": huge}
     rows: tuple[dict[str, object], ...] = ({}, {"t": MARK}, {"t": "w"}, work, {"t": "p", "w": huge})
     place, row = chance.choice(
         (
             *((f"{pool}#work#0", each) for each in (*rows, {"t": "p", "w": nobody})),
-            *((f"{pool}#done#0", each) for each in (*rows, {"w": nobody, "st": huge, "k": "finished"}, {"w": huge, "st": 1, "k": MARK})),
+            *(
+                (f"{pool}#done#0", each)
+                for each in (
+                    *rows,
+                    {"w": nobody, "st": huge, "k": "finished"},
+                    {"w": huge, "st": 1, "k": MARK},
+                )
+            ),
             ("#pools", {"at": huge}),
         )
     )
@@ -73,4 +103,6 @@ def _claims(start: Assignment, chance: random.Random) -> dict[str, object]:
     """What the record says of the start: nothing of it is proven."""
     said = {**assignment_to_wire(start), "start": max(1, start.start)}
     said |= chance.choice(({}, {"nonce": "A" * 24}, {"nonce": start.proof or "B"}))
-    return said | chance.choice(({}, {"claimed": False}, {"retry": _FOREVER}, {"retention_s": 0}, {"callback_for": []}))
+    return said | chance.choice(
+        ({}, {"claimed": False}, {"retry": _FOREVER}, {"retention_s": 0}, {"callback_for": []})
+    )

@@ -1,7 +1,8 @@
 """Owns the outsider's verdict: from the public calls, their answers and the runs of user code alone, whether the promises were kept.
 
-It knows no item, no ledger and no write; what it says, any user could say who kept a diary. So it agrees with the judge of writes only
-where both are right. Excepted, as in docs/protocol.md: unclaimed and undecorated works may run twice, or late, where deliveries are.
+It knows no item, no ledger and no write; what it says, any user could say who kept a diary. So it
+agrees with the judge of writes only where both are right. Excepted, as in docs/protocol.md:
+unclaimed and undecorated works may run twice, or late, where deliveries are.
 """
 
 from __future__ import annotations
@@ -113,7 +114,10 @@ class CancelAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitAsked:
-    """`configure`, or the constructor, is about to set a limit; from now on it may be in force. `limit` 0: paused."""
+    """`configure`, or the constructor, is about to set a limit; from now on it may be in force.
+
+    `limit` 0: paused.
+    """
 
     at: int
     pool: str
@@ -193,7 +197,8 @@ class Terms:
     in_time: bool = False
     """None was delivered late, and no process stood still."""
     settled: bool = False
-    """Faults had stopped long before its end, and the last thing that happened is a look at every work."""
+    """Faults had stopped long before its end, and the last thing that happened is a look at every
+    work."""
     excused: frozenset[str] = frozenset()
     """Works that somebody took something from by hand: they need not tell how they ended."""
 
@@ -202,7 +207,20 @@ def breaches(history: Sequence[Event], terms: Terms) -> list[Breach]:
     """Every promise that this history, in order of time, shows to be broken."""
     works = {each.work_id: each for each in history if isinstance(each, Enqueued)}
     found: list[Breach] = []
-    for rule in (_limits, _pauses, _runs, _attempts, _cancels, _called_off, _spared, _looks, _results, _callbacks, _redrives, _dues):
+    for rule in (
+        _limits,
+        _pauses,
+        _runs,
+        _attempts,
+        _cancels,
+        _called_off,
+        _spared,
+        _looks,
+        _results,
+        _callbacks,
+        _redrives,
+        _dues,
+    ):
         found += rule(history, works, terms)
     return found
 
@@ -212,17 +230,28 @@ def _limits(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) 
     allowed: defaultdict[str, int] = defaultdict(int)
     live: dict[int, Began] = {}
     # Who is killed may hear of it after whoever begins in the same instant.
-    ends = {each.run: each.at for each in history if isinstance(each, Ended) and each.ending == "killed"}
+    ends = {
+        each.run: each.at for each in history if isinstance(each, Ended) and each.ending == "killed"
+    }
     for event in history:
         if isinstance(event, LimitAsked):
             allowed[event.pool] = max(allowed[event.pool], event.limit)
         elif isinstance(event, Ended):
             live.pop(event.run, None)
-        elif isinstance(event, Began) and (_is_claimed(event, works) or (terms.once and terms.in_time)):
+        elif isinstance(event, Began) and (
+            _is_claimed(event, works) or (terms.once and terms.in_time)
+        ):
             live[event.run] = event
-            beside = [each for each in live.values() if each.pool == event.pool and ends.get(each.run) != event.at]
+            beside = [
+                each
+                for each in live.values()
+                if each.pool == event.pool and ends.get(each.run) != event.at
+            ]
             if len(beside) > allowed[event.pool]:
-                yield Breach("WP-1", f"{len(beside)} works of {event.pool} run at one time, where {allowed[event.pool]} were ever allowed")
+                yield Breach(
+                    "WP-1",
+                    f"{len(beside)} works of {event.pool} run at one time, where {allowed[event.pool]} were ever allowed",
+                )
 
 
 def _pauses(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
@@ -244,7 +273,10 @@ def _pauses(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) 
                 held.append(event)
                 again = sum(each.work_id == event.work_id for each in held) > 1
                 if again or len(held) > allowed[event.pool]:
-                    yield Breach("WP-13", f"{event.work_id}/{event.start} begins in a pause, as the {len(held)}. start")
+                    yield Breach(
+                        "WP-13",
+                        f"{event.work_id}/{event.start} begins in a pause, as the {len(held)}. start",
+                    )
             begun.add(key)
 
 
@@ -257,15 +289,21 @@ def _runs(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) ->
         if not isinstance(event, Began):
             continue
         before = ran[event.work_id]
-        if _is_claimed(event, works) and any(each.run not in snoozed or each.start == event.start for each in before):
+        if _is_claimed(event, works) and any(
+            each.run not in snoozed or each.start == event.start for each in before
+        ):
             yield Breach("WP-5", f"claimed {event.work_id} runs again, in start {event.start}")
         if terms.once and (event.work_id, event.start) in starts:
-            yield Breach("WP-4", f"{event.work_id}/{event.start} runs twice, although no event was doubled")
+            yield Breach(
+                "WP-4", f"{event.work_id}/{event.start} runs twice, although no event was doubled"
+            )
         before.append(event)
         starts.add((event.work_id, event.start))
 
 
-def _attempts(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
+def _attempts(
+    history: Sequence[Event], works: dict[str, Enqueued], terms: Terms
+) -> Iterator[Breach]:
     """No attempt beyond the policy, and a later start is no earlier attempt."""
     latest: dict[str, Began] = {}
     for event in history:
@@ -273,15 +311,22 @@ def _attempts(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms
             continue
         work = works.get(event.work_id)
         if work is not None and event.attempt > work.attempts:
-            yield Breach("WP-5", f"{event.work_id} runs as attempt {event.attempt} of {work.attempts}")
+            yield Breach(
+                "WP-5", f"{event.work_id} runs as attempt {event.attempt} of {work.attempts}"
+            )
         last = latest.setdefault(event.work_id, event)
         if event.start > last.start:
             if event.attempt < last.attempt:
-                yield Breach("WP-5", f"{event.work_id} runs as attempt {event.attempt} after attempt {last.attempt}")
+                yield Breach(
+                    "WP-5",
+                    f"{event.work_id} runs as attempt {event.attempt} after attempt {last.attempt}",
+                )
             latest[event.work_id] = event
 
 
-def _cancels(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
+def _cancels(
+    history: Sequence[Event], works: dict[str, Enqueued], terms: Terms
+) -> Iterator[Breach]:
     """After "canceled" no start, after "requested" no further one: at most the one that was on its way."""
     answers: dict[str, str] = {}
     begun: set[tuple[str, int]] = set()
@@ -295,14 +340,25 @@ def _cancels(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms)
             key = (event.work_id, event.start)
             work, answer = works.get(event.work_id), answers.get(event.work_id)
             # An undecorated function cannot see that its event is late.
-            if key not in begun and answer is not None and (terms.in_time or (work is not None and work.decorated)):
+            if (
+                key not in begun
+                and answer is not None
+                and (terms.in_time or (work is not None and work.decorated))
+            ):
                 after[event.work_id].add(event.start)
-                if answer == "canceled" or (answer == "requested" and len(after[event.work_id]) > 1):
-                    yield Breach("WP-7", f"{event.work_id}/{event.start} begins after its cancel was answered with {answer}")
+                if answer == "canceled" or (
+                    answer == "requested" and len(after[event.work_id]) > 1
+                ):
+                    yield Breach(
+                        "WP-7",
+                        f"{event.work_id}/{event.start} begins after its cancel was answered with {answer}",
+                    )
             begun.add(key)
 
 
-def _called_off(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
+def _called_off(
+    history: Sequence[Event], works: dict[str, Enqueued], terms: Terms
+) -> Iterator[Breach]:
     """After `cancel_all` was answered, of what it meant no more begins than could have been committed before: one for each slot."""
     allowed: defaultdict[str, int] = defaultdict(int)
     known: defaultdict[str, set[str]] = defaultdict(set)
@@ -326,7 +382,10 @@ def _called_off(history: Sequence[Event], works: dict[str, Enqueued], terms: Ter
                 again = sum(each == event.work_id for each, _ in late[event.pool]) > 1
                 far = works[event.work_id].due_at > off[event.work_id] + _CLOCKS_MS
                 if again or far or len(late[event.pool]) > allowed[event.pool]:
-                    yield Breach("WP-13", f"{event.work_id}/{event.start} begins after cancel_all, as the {len(late[event.pool])}. start")
+                    yield Breach(
+                        "WP-13",
+                        f"{event.work_id}/{event.start} begins after cancel_all, as the {len(late[event.pool])}. start",
+                    )
             begun.add(key)
 
 
@@ -334,21 +393,44 @@ def _spared(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) 
     """Whoever enqueues when every `cancel_all` has been answered, is not meant; what lay far ahead then, is canceled."""
     calls = [(each, _answer(history, each)) for each in history if isinstance(each, CallOffAsked)]
     asked = {each.work_id for each in history if isinstance(each, CancelAsked)}
-    ends = {each.work_id: each.outcome for each in history if isinstance(each, Looked) and each.state == "finished"}
+    ends = {
+        each.work_id: each.outcome
+        for each in history
+        if isinstance(each, Looked) and each.state == "finished"
+    }
     for work_id, outcome in ends.items():
         work = works.get(work_id)
         if work is None or not work.acknowledged:
             continue
         mine = [(call, answer) for call, answer in calls if call.pool == work.pool]
-        if outcome == "canceled" and work_id not in asked and all(answer is not None and answer < work.asked_at for _, answer in mine):
+        if (
+            outcome == "canceled"
+            and work_id not in asked
+            and all(answer is not None and answer < work.asked_at for _, answer in mine)
+        ):
             yield Breach("WP-3", f"{work_id} was enqueued after every cancel_all, and is canceled")
         for call, answer in mine:
-            if answer is not None and work.at < call.at and answer + _CLOCKS_MS < work.due_at and outcome != "canceled":
-                yield Breach("WP-13", f"{work_id} was called off long before it was due, and ended as {outcome}")
+            if (
+                answer is not None
+                and work.at < call.at
+                and answer + _CLOCKS_MS < work.due_at
+                and outcome != "canceled"
+            ):
+                yield Breach(
+                    "WP-13",
+                    f"{work_id} was called off long before it was due, and ended as {outcome}",
+                )
 
 
 def _answer(history: Sequence[Event], call: CallOffAsked) -> int | None:
-    return next((each.at for each in history if isinstance(each, CallOffAnswered) and each.call == call.call), None)
+    return next(
+        (
+            each.at
+            for each in history
+            if isinstance(each, CallOffAnswered) and each.call == call.call
+        ),
+        None,
+    )
 
 
 def _looks(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
@@ -366,8 +448,15 @@ def _looks(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -
             continue
         last[event.work_id] = event
         end = ends.get(event.work_id)
-        if end is not None and end.at <= event.asked_at and (event.state, event.outcome) != (end.state, end.outcome):
-            yield Breach("WP-6", f"{event.work_id} was {end.state} {end.outcome}, and is {event.state} {event.outcome}")
+        if (
+            end is not None
+            and end.at <= event.asked_at
+            and (event.state, event.outcome) != (end.state, end.outcome)
+        ):
+            yield Breach(
+                "WP-6",
+                f"{event.work_id} was {end.state} {end.outcome}, and is {event.state} {event.outcome}",
+            )
         if event.state == "finished":
             ends[event.work_id] = event
     for work_id in sorted(acknowledged) if terms.settled else ():
@@ -377,11 +466,17 @@ def _looks(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -
 
 def _acknowledged(history: Sequence[Event]) -> dict[str, int]:
     """The works that somebody was told are stored, and when."""
-    enqueued = {each.work_id: each.at for each in history if isinstance(each, Enqueued) and each.acknowledged}
+    enqueued = {
+        each.work_id: each.at
+        for each in history
+        if isinstance(each, Enqueued) and each.acknowledged
+    }
     return enqueued | {each.new_id: each.at for each in history if isinstance(each, Redriven)}
 
 
-def _results(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
+def _results(
+    history: Sequence[Event], works: dict[str, Enqueued], terms: Terms
+) -> Iterator[Breach]:
     """A success is what some run returned; whoever was told of a kind of end, was told the truth."""
     returned: set[tuple[str, int]] = set()
     runs: dict[int, Began] = {}
@@ -390,11 +485,20 @@ def _results(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms)
             runs[event.run] = event
         elif isinstance(event, Ended) and event.ending == "ok" and event.run in runs:
             returned.add((runs[event.run].work_id, runs[event.run].start))
-        elif isinstance(event, Looked) and event.result_of is not None and (event.work_id, event.result_of) not in returned:
-            yield Breach("WP-4", f"{event.work_id} succeeded in start {event.result_of}, which never returned")
+        elif (
+            isinstance(event, Looked)
+            and event.result_of is not None
+            and (event.work_id, event.result_of) not in returned
+        ):
+            yield Breach(
+                "WP-4",
+                f"{event.work_id} succeeded in start {event.result_of}, which never returned",
+            )
 
 
-def _callbacks(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
+def _callbacks(
+    history: Sequence[Event], works: dict[str, Enqueued], terms: Terms
+) -> Iterator[Breach]:
     """Told at least once of each end that is wanted, never of another, and always the truth."""
     heard: defaultdict[str, set[str]] = defaultdict(set)
     ends: dict[str, str | None] = {}
@@ -406,7 +510,9 @@ def _callbacks(history: Sequence[Event], works: dict[str, Enqueued], terms: Term
     for work_id, kinds in heard.items():
         work = works.get(work_id)
         if work is not None and not kinds <= work.wants:
-            yield Breach("WP-8", f"{work_id} told of {sorted(kinds)}, and wants {sorted(work.wants)}")
+            yield Breach(
+                "WP-8", f"{work_id} told of {sorted(kinds)}, and wants {sorted(work.wants)}"
+            )
         if work_id in ends and kinds != {ends[work_id]}:
             yield Breach("WP-8", f"{work_id} told of {sorted(kinds)}, and ended as {ends[work_id]}")
     for work_id, work in works.items() if terms.settled else ():
@@ -414,16 +520,30 @@ def _callbacks(history: Sequence[Event], works: dict[str, Enqueued], terms: Term
             yield Breach("WP-8", f"nobody was told that {work_id} ended as {ends[work_id]}")
 
 
-def _redrives(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
+def _redrives(
+    history: Sequence[Event], works: dict[str, Enqueued], terms: Terms
+) -> Iterator[Breach]:
     """A failure is redriven once, as a work of its own, and nothing but a failure is."""
     made: dict[str, str] = {}
-    ends = {each.work_id: each.outcome for each in history if isinstance(each, Looked) and each.state == "finished"}
+    ends = {
+        each.work_id: each.outcome
+        for each in history
+        if isinstance(each, Looked) and each.state == "finished"
+    }
     for event in history:
         if isinstance(event, Redriven):
-            if made.setdefault(event.work_id, event.new_id) != event.new_id or event.new_id == event.work_id:
-                yield Breach("WP-6", f"{event.work_id} was redriven as {made[event.work_id]} and as {event.new_id}")
+            if (
+                made.setdefault(event.work_id, event.new_id) != event.new_id
+                or event.new_id == event.work_id
+            ):
+                yield Breach(
+                    "WP-6",
+                    f"{event.work_id} was redriven as {made[event.work_id]} and as {event.new_id}",
+                )
             if ends.get(event.work_id, "failed") != "failed":
-                yield Breach("WP-6", f"{event.work_id} was redriven, and ended as {ends[event.work_id]}")
+                yield Breach(
+                    "WP-6", f"{event.work_id} was redriven, and ended as {ends[event.work_id]}"
+                )
 
 
 def _dues(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) -> Iterator[Breach]:
@@ -431,7 +551,9 @@ def _dues(history: Sequence[Event], works: dict[str, Enqueued], terms: Terms) ->
     for event in _begun(history):
         work = works.get(event.work_id)
         if work is not None and event.at < work.due_at - _CLOCKS_MS:
-            yield Breach("WP-20", f"{event.work_id} begins {work.due_at - event.at} ms before it is due")
+            yield Breach(
+                "WP-20", f"{event.work_id} begins {work.due_at - event.at} ms before it is due"
+            )
 
 
 def _begun(history: Iterable[Event]) -> Iterator[Began]:

@@ -45,7 +45,10 @@ class _EndlessError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Catch:
-    """What became of a mutant. `seed`: the first that failed, and `what` was broken; None: none did in `seeds`."""
+    """What became of a mutant.
+
+    `seed`: the first that failed, and `what` was broken; None: none did in `seeds`.
+    """
 
     mutant: str
     seeds: int
@@ -60,7 +63,11 @@ class Catch:
         return self.seed is None and (bool(self.missed_cases) or not mutant.cases)
 
     def __str__(self) -> str:
-        found = f"seed {self.seed}: {self.what}" if self.seed is not None else f"no seed of {self.seeds}"
+        found = (
+            f"seed {self.seed}: {self.what}"
+            if self.seed is not None
+            else f"no seed of {self.seeds}"
+        )
         missed = f"; NOT NOTICED by {', '.join(self.missed_cases)}" if self.missed_cases else ""
         return f"{self.mutant:<52} {found}{missed}"
 
@@ -104,31 +111,56 @@ def _at_most(seconds: int) -> Iterator[None]:
 
 def missed_cases(mutant: Mutant) -> tuple[str, ...]:
     """The named tests that pass although the guard is gone: none should."""
-    return tuple(case for case in mutant.cases if _exit_code(mutant, case) != pytest.ExitCode.TESTS_FAILED)
+    return tuple(
+        case for case in mutant.cases if _exit_code(mutant, case) != pytest.ExitCode.TESTS_FAILED
+    )
 
 
 def _exit_code(mutant: Mutant, case: str) -> int:
-    asked = ("-p", "tests.simulation.without_guard", "--without-guard", mutant.name, "-p", "no:cacheprovider", "-q")
-    return subprocess.run([sys.executable, "-m", "pytest", *asked, case], capture_output=True, check=False).returncode
+    asked = (
+        "-p",
+        "tests.simulation.without_guard",
+        "--without-guard",
+        mutant.name,
+        "-p",
+        "no:cacheprovider",
+        "-q",
+    )
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *asked, case], capture_output=True, check=False
+    ).returncode
 
 
-def hunt_all(pool: Pool, jobs: int, mutants: Sequence[Mutant], seeds: Sequence[int], *, cases: bool) -> Iterator[Catch]:
-    """What became of each of them, in their order. `cases`: the tests that are named for it are run, too, where no seed noticed."""
+def hunt_all(
+    pool: Pool, jobs: int, mutants: Sequence[Mutant], seeds: Sequence[int], *, cases: bool
+) -> Iterator[Catch]:
+    """What became of each of them, in their order.
+
+    `cases`: the tests that are named for it are run, too, where no seed noticed.
+    """
     return in_order(pool, jobs, partial(_caught, seeds=seeds, cases=cases), mutants)
 
 
 def _caught(mutant: Mutant, seeds: Sequence[int], *, cases: bool) -> Catch:
     catch = hunt(mutant.name, seeds)
-    return replace(catch, missed_cases=missed_cases(mutant)) if cases and catch.seed is None else catch
+    return (
+        replace(catch, missed_cases=missed_cases(mutant)) if cases and catch.seed is None else catch
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Hunt as the arguments say; 1 if nothing noticed that a guard was gone, else 0."""
-    parser = argparse.ArgumentParser(prog="hunt", description="Remove guards of the library one at a time, and see what notices.")
+    parser = argparse.ArgumentParser(
+        prog="hunt", description="Remove guards of the library one at a time, and see what notices."
+    )
     parser.add_argument("--seeds", type=int, default=QUICK_SEEDS)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--only", default="", help="mutants whose name begins so")
-    parser.add_argument("--cases", action="store_true", help="run the tests that are named for a mutant, where no seed notices")
+    parser.add_argument(
+        "--cases",
+        action="store_true",
+        help="run the tests that are named for a mutant, where no seed notices",
+    )
     parser.add_argument("--jobs", type=int, default=2)
     asked = parser.parse_args(argv)
     chosen = [each for each in MUTANTS if each.name.startswith(asked.only)]

@@ -1,11 +1,11 @@
 """Owns the verdict on a simulated run: every applied write and every run of user code is held against the promises of docs/protocol.md.
 
-The judge knows the records, not the code: it sees what stood in the table before and after each write, who ran when, and what callers
-were told. What it finds, it keeps; it never interferes. Rules [WP-1] to [WP-14] are judged as they happen; the others by `world`, at the
-end of a run.
+The judge knows the records, not the code: it sees what stood in the table before and after each
+write, who ran when, and what callers were told. What it finds, it keeps; it never interferes. Rules
+[WP-1] to [WP-14] are judged as they happen; the others by `world`, at the end of a run.
 
-Excepted by the protocol, and so by the judge: unclaimed and undecorated work may run twice, and beyond the limit, when a delivery is
-doubled or late.
+Excepted by the protocol, and so by the judge: unclaimed and undecorated work may run twice, and
+beyond the limit, when a delivery is doubled or late.
 """
 
 from __future__ import annotations
@@ -17,12 +17,21 @@ from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from tests.simulation.forger import MARK
-from workpool_aws.core.cancel import CancelAnswer
+from workpool_aws.core.work.cancel import CancelAnswer
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.loop import Config, Deployment, Done, EntryKey, Ledger, MinuteReport, Registration, Status
+from workpool_aws.model.loop import (
+    Config,
+    Deployment,
+    EntryKey,
+    Ledger,
+    LoopStatus,
+    MinuteReport,
+    Notice,
+    Registration,
+)
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import Record
-from workpool_aws.model.work import CallbackState, Chunk, Outcome, Pointer, State, Work
+from workpool_aws.model.work import CallbackState, Chunk, Outcome, Pointer, State, WorkItem
 
 __all__ = ["Execution", "Judge", "Violation"]
 
@@ -57,7 +66,8 @@ class Execution:
     claimed: bool
     decorated: bool
     killed_at: EpochMs
-    """When Lambda ends it, if it has not ended: its thread may hear of that a little later in the same instant."""
+    """When Lambda ends it, if it has not ended: its thread may hear of that a little later in the
+    same instant."""
     over: bool = False
 
     @property
@@ -72,7 +82,8 @@ class _CallOff:
     before: frozenset[WorkId]
     answered: bool = False
     free_to_end: frozenset[WorkId] = frozenset()
-    """Those of them that were over, running or committed when it was answered: the others are canceled."""
+    """Those of them that were over, running or committed when it was answered: the others are
+    canceled."""
 
 
 @dataclass(slots=True)
@@ -80,9 +91,10 @@ class _Pool:
     """What the judge knows of a pool."""
 
     ledger: Ledger | None = None
-    status: Status | None = None
+    status: LoopStatus | None = None
     allowed: set[int] = field(default_factory=lambda: {_PARALLELISM_DEFAULT})
-    """Limits that a pass may go by: the one in force, and those of changes that nobody was told of as done."""
+    """Limits that a pass may go by: the one in force, and those of changes that nobody was told of
+    as done."""
     config: Config | None = None
     most_allowed: int = 0
     changed_at: EpochMs = EpochMs(0)
@@ -96,19 +108,31 @@ class _Pool:
         limit = _PARALLELISM_DEFAULT if self.config is None else self.config.limit
         if sum(until is None for _, until in self.slots.values()) >= limit:
             return now  # its process was killed this instant, and has not told yet
-        ends = sorted((until for _, until in self.slots.values() if until is not None and until <= now), reverse=True)
+        ends = sorted(
+            (until for _, until in self.slots.values() if until is not None and until <= now),
+            reverse=True,
+        )
         for full in ends:
-            if sum(since < full and (until is None or until >= full) for since, until in self.slots.values()) >= limit:
+            if (
+                sum(
+                    since < full and (until is None or until >= full)
+                    for since, until in self.slots.values()
+                )
+                >= limit
+            ):
                 return max(full, self.changed_at)
         return self.changed_at
 
 
 class Judge:
-    """Watches one run. `now` and `lines` are the cloud's time and the length of its trace, `writer` names whose call is being applied (a
-    write that lands after its writer gave up is nobody's: "-"); `decorated`: the names of functions that claim.
+    """Watches one run.
 
-    `once`: no event is ever doubled, so no start runs twice, whatever kind of function it is. `in_time`: no worker begins late either, so
-    the limit holds for every kind.
+    `now` and `lines` are the cloud's time and the length of its trace, `writer` names whose call is
+    being applied (a write that lands after its writer gave up is nobody's: "-"); `decorated`: the
+    names of functions that claim.
+
+    `once`: no event is ever doubled, so no start runs twice, whatever kind of function it is.
+    `in_time`: no worker begins late either, so the limit holds for every kind.
     """
 
     def __init__(
@@ -122,7 +146,7 @@ class Judge:
         in_time: bool,
     ) -> None:
         self.violations: list[Violation] = []
-        self.works: dict[WorkId, Work] = {}
+        self.works: dict[WorkId, WorkItem] = {}
         self.acknowledged: list[WorkId] = []
         self.executions: list[Execution] = []
         self.robbed: set[WorkId] = set()
@@ -130,7 +154,8 @@ class Judge:
         self.handled: set[WorkId] = set()
         """Works whose decorated `on_complete` handler ran to its end."""
         self.lags_ms: list[int] = []
-        """Of each start: since it was due and a slot was free. Of each settled entry: since its user code was over."""
+        """Of each start: since it was due and a slot was free. Of each settled entry: since its
+        user code was over."""
         self._now = now
         self._lines = lines
         self._writer = writer
@@ -143,13 +168,15 @@ class Judge:
         self._pools: defaultdict[str, _Pool] = defaultdict(_Pool)
         self._canceled: set[WorkId] = set()
         self._canceled_unstarted: set[WorkId] = set()
-        """Works that ended while they were pending: whoever did that owes their callback by a done record, and no entry stands for it."""
+        """Works that ended while they were pending: whoever did that owes their callback by a done
+        record, and no entry stands for it."""
         self._redrive_asked: set[WorkId] = set()
         self._redrives_unanswered: Counter[WorkId] = Counter()
         self._cancel_asked: set[WorkId] = set()
         """Works that somebody wanted to cancel, whatever came of it."""
         self._spared: set[WorkId] = set()
-        """Works that were enqueued after every `cancel_all` of their pool, or before every one: only the latter may be meant by one."""
+        """Works that were enqueued after every `cancel_all` of their pool, or before every one:
+        only the latter may be meant by one."""
         self._asked: dict[WorkId, int] = {}
         """Works whose cancel was answered as requested, and the start that ran then."""
 
@@ -160,19 +187,19 @@ class Judge:
         """A write was applied."""
         match after:
             case None:
-                if isinstance(before, Work):
+                if isinstance(before, WorkItem):
                     self.fail("WP-3", f"work {before.id} was deleted")
-            case Work():
-                self._work(before if isinstance(before, Work) else None, after)
+            case WorkItem():
+                self._work(before if isinstance(before, WorkItem) else None, after)
             case Ledger():
                 self._ledger(before if isinstance(before, Ledger) else None, after)
-            case Status():
-                self._status(before if isinstance(before, Status) else None, after)
+            case LoopStatus():
+                self._status(before if isinstance(before, LoopStatus) else None, after)
             case Config():
                 self._config(after)
             case Chunk():
                 self._chunk(after)
-            case Pointer() | Done() | MinuteReport() | Registration() | Deployment():
+            case Pointer() | Notice() | MinuteReport() | Registration() | Deployment():
                 pass
             case _:
                 assert_never(after)
@@ -182,7 +209,9 @@ class Judge:
         if pool.config is None:
             pool.allowed.clear()  # nobody can have gone by the default: no work was there yet
         if pool.config is None or pool.config.limit != config.limit:
-            pool.changed_at = self._now()  # nobody has answered yet, but no slot of the new limit was free before
+            pool.changed_at = (
+                self._now()
+            )  # nobody has answered yet, but no slot of the new limit was free before
         pool.config = config
         pool.allowed.add(config.limit)
         pool.most_allowed = max(pool.most_allowed, config.limit)
@@ -191,7 +220,9 @@ class Judge:
         work = self.works.get(chunk.work_id)
         kept = work is None or work.state is not State.FINISHED or work.callback in _KEPT
         if chunk.expires_at is not None and kept:
-            self.fail("WP-10", f"a chunk of {chunk.work_id} carries a time to live before its work does")
+            self.fail(
+                "WP-10", f"a chunk of {chunk.work_id} carries a time to live before its work does"
+            )
 
     def config_answered(self, pool: str) -> None:
         """`configure` returned: from now on only the limit in force counts [WP-13]."""
@@ -202,7 +233,8 @@ class Judge:
     def enqueue_asked(self, pool: str) -> Callable[[Sequence[WorkId]], None]:
         """Somebody begins to enqueue, or to redrive; to be called with the works that are acknowledged.
 
-        Where nobody is in the middle of a `cancel_all`, nor asks for one before the acknowledgement, the works are to run [WP-3].
+        Where nobody is in the middle of a `cancel_all`, nor asks for one before the
+        acknowledgement, the works are to run [WP-3].
         """
         call_offs = self._pools[pool].call_offs
         asked = len(call_offs)
@@ -212,20 +244,28 @@ class Judge:
         def acknowledged(ids: Sequence[WorkId]) -> None:
             self.acknowledged += ids
             if over and len(call_offs) == asked:
-                self._spared.update(set(ids) - known)  # a second redrive is answered with the work of the first one
+                self._spared.update(
+                    set(ids) - known
+                )  # a second redrive is answered with the work of the first one
 
         return acknowledged
 
     def cancel_all_asked(self, pool: str) -> Callable[[], None]:
         """Somebody calls `cancel_all`; to be called when it is answered [WP-13]."""
         known = self._pools[pool]
-        this = _CallOff(frozenset(each for each in self.acknowledged if self.works[each].pool == pool))
+        this = _CallOff(
+            frozenset(each for each in self.acknowledged if self.works[each].pool == pool)
+        )
         known.call_offs.append(this)
 
         def answered() -> None:
             committed = () if known.ledger is None else known.ledger.entries
             in_flight = {key.work_id for key in committed}
-            this.free_to_end = frozenset(each for each in this.before if each in in_flight or self.works[each].state is not State.PENDING)
+            this.free_to_end = frozenset(
+                each
+                for each in this.before
+                if each in in_flight or self.works[each].state is not State.PENDING
+            )
             this.answered = True
 
         return answered
@@ -233,14 +273,26 @@ class Judge:
     def judge_call_offs(self) -> None:
         """In the end: what was called off is canceled, and what came later is not."""
         for pool in self._pools.values():
-            for work_id in sorted({each for call in pool.call_offs if call.answered for each in call.before - call.free_to_end}):
+            for work_id in sorted(
+                {
+                    each
+                    for call in pool.call_offs
+                    if call.answered
+                    for each in call.before - call.free_to_end
+                }
+            ):
                 if self.works[work_id].outcome is not Outcome.CANCELED:
-                    self.fail("WP-13", f"{work_id} was called off, and ended as {self.works[work_id].outcome}")
+                    self.fail(
+                        "WP-13",
+                        f"{work_id} was called off, and ended as {self.works[work_id].outcome}",
+                    )
         for work_id in sorted(self._spared - self._cancel_asked):
             work = self.works[work_id]
             later = any(work_id in call.before for call in self._pools[work.pool].call_offs)
             if work.outcome is Outcome.CANCELED and not later:
-                self.fail("WP-3", f"{work_id} was enqueued after all of cancel_all, and canceled with it")
+                self.fail(
+                    "WP-3", f"{work_id} was enqueued after all of cancel_all, and canceled with it"
+                )
 
     def redrive_asked(self, work_id: WorkId) -> None:
         """Somebody calls `redrive`: a dead callback of this work may be owed again."""
@@ -257,8 +309,10 @@ class Judge:
 
     def is_excused(self, work_id: WorkId) -> bool:
         """Whether its callback may be owed until the hourly look: what ended it, or owes it again, was answered to nobody."""
-        called_off = any(work_id in call.before for pool in self._pools.values() for call in pool.call_offs)
-        asked = called_off or work_id in self._cancel_asked
+        bulk_canceled = any(
+            work_id in call.before for pool in self._pools.values() for call in pool.call_offs
+        )
+        asked = bulk_canceled or work_id in self._cancel_asked
         canceled = asked and work_id in self._canceled_unstarted and work_id not in self._canceled
         return canceled or self._redrives_unanswered[work_id] > 0
 
@@ -268,7 +322,9 @@ class Judge:
         if answer is CancelAnswer.CANCELED:
             self._canceled.add(work_id)
             if work.outcome is not Outcome.CANCELED:
-                self.fail("WP-7", f"{work_id} was said to be canceled, and is {work.state} {work.outcome}")
+                self.fail(
+                    "WP-7", f"{work_id} was said to be canceled, and is {work.state} {work.outcome}"
+                )
         elif answer is CancelAnswer.REQUESTED:
             self._asked[work_id] = work.starts
         elif answer is CancelAnswer.UNKNOWN:
@@ -278,11 +334,18 @@ class Judge:
         """User code begins to run, in an invocation that has so long at most."""
         decorated = target.rpartition(":")[2] in self._decorated
         killed_at = EpochMs(self._now() + timeout_ms)
-        this = Execution(assignment, claimed=assignment.claimed and decorated, decorated=decorated, killed_at=killed_at)
+        this = Execution(
+            assignment,
+            claimed=assignment.claimed and decorated,
+            decorated=decorated,
+            killed_at=killed_at,
+        )
         work = self.works[assignment.work_id]
         attempts = 1 if assignment.retry is None else assignment.retry.max_attempts
         if assignment.attempts_made + 1 > attempts:
-            self.fail("WP-5", f"{this.key} runs as attempt {assignment.attempts_made + 1} of {attempts}")
+            self.fail(
+                "WP-5", f"{this.key} runs as attempt {assignment.attempts_made + 1} of {attempts}"
+            )
         if this.claimed:
             self._claimed_begins(this, work)
         if self._once and any(each.key == this.key for each in self.executions):
@@ -296,15 +359,26 @@ class Judge:
     def told(self, work_id: WorkId, kind: str) -> None:
         """An `on_complete` target was told how a work ended."""
         work = self.works[work_id]
-        if work.state is not State.FINISHED or work.outcome != kind or work.outcome not in work.callback_for:
-            self.fail("WP-8", f"{work_id} was told to be {kind}, is {work.state} {work.outcome}, and wants {work.callback_for}")
+        if (
+            work.state is not State.FINISHED
+            or work.outcome != kind
+            or work.outcome not in work.callback_for
+        ):
+            self.fail(
+                "WP-8",
+                f"{work_id} was told to be {kind}, is {work.state} {work.outcome}, and wants {work.callback_for}",
+            )
 
     def heard(self, work_id: WorkId) -> None:
         """A decorated `on_complete` handler ran to its end."""
         self.handled.add(work_id)
 
     def ends(self, execution: Execution, *, by_itself: bool) -> None:
-        """User code is over. Who was killed after its claim cannot say so: its slot is freed when the claim's time is over for certain."""
+        """User code is over.
+
+        Who was killed after its claim cannot say so: its slot is freed when the claim's time is
+        over for certain.
+        """
         execution.over = True
         waits = execution.claimed and not by_itself
         slots = self._pools[execution.assignment.pool].slots
@@ -313,17 +387,29 @@ class Judge:
 
     def _check_limit(self, this: Execution) -> None:
         pool = self._pools[this.assignment.pool]
-        counted = [each for each in self._live() if each.assignment.pool == this.assignment.pool and (each.claimed or self._in_time)]
+        counted = [
+            each
+            for each in self._live()
+            if each.assignment.pool == this.assignment.pool and (each.claimed or self._in_time)
+        ]
         if (this.claimed or self._in_time) and len(counted) + 1 > pool.most_allowed:
             beside = [each.key for each in counted]
-            self.fail("WP-1", f"{this.key} runs beside {beside}, where at most {pool.most_allowed} were ever allowed")
+            self.fail(
+                "WP-1",
+                f"{this.key} runs beside {beside}, where at most {pool.most_allowed} were ever allowed",
+            )
 
-    def _claimed_begins(self, this: Execution, work: Work) -> None:
-        earlier = [each for each in self.executions if each.claimed and each.assignment.work_id == work.id]
+    def _claimed_begins(self, this: Execution, work: WorkItem) -> None:
+        earlier = [
+            each for each in self.executions if each.claimed and each.assignment.work_id == work.id
+        ]
         if any(each.key not in self._snoozes for each in earlier):
             self.fail("WP-5", f"claimed {work.id} runs again, in start {this.key.start}")
         if work.state is not State.RUNNING or work.starts != this.key.start:
-            self.fail("WP-5", f"claimed {this.key} runs, while the work is {work.state} in start {work.starts}")
+            self.fail(
+                "WP-5",
+                f"claimed {this.key} runs, while the work is {work.state} in start {work.starts}",
+            )
         if work.id in self._canceled:
             self.fail("WP-7", f"{work.id} runs after its cancel was answered")
         if work.claim is None:
@@ -332,13 +418,25 @@ class Judge:
     def _live(self) -> list[Execution]:
         return [each for each in self.executions if not each.over and each.killed_at > self._now()]
 
-    def _work(self, before: Work | None, after: Work) -> None:
+    def _work(self, before: WorkItem | None, after: WorkItem) -> None:
         self.works[after.id] = after
-        failed = after.state is State.FINISHED and after.outcome is Outcome.FAILED and after.redriven_as is None
+        failed = (
+            after.state is State.FINISHED
+            and after.outcome is Outcome.FAILED
+            and after.redriven_as is None
+        )
         if (after.dead is not None) is not (failed or after.callback is CallbackState.DEAD):
-            self.fail("WP-8", f"{after.id} is {after.outcome}, its callback {after.callback}, and among the dead letters: {after.dead}")
-        if after.expires_at is not None and (after.state is not State.FINISHED or after.callback in _KEPT):
-            self.fail("WP-10", f"{after.id} is {after.state}, its callback {after.callback}, and carries a time to live")
+            self.fail(
+                "WP-8",
+                f"{after.id} is {after.outcome}, its callback {after.callback}, and among the dead letters: {after.dead}",
+            )
+        if after.expires_at is not None and (
+            after.state is not State.FINISHED or after.callback in _KEPT
+        ):
+            self.fail(
+                "WP-10",
+                f"{after.id} is {after.state}, its callback {after.callback}, and carries a time to live",
+            )
         attempts = 1 if after.retry is None else after.retry.max_attempts
         if after.attempts_made > attempts:
             self.fail("WP-5", f"{after.id} has spent {after.attempts_made} of {attempts} attempts")
@@ -349,71 +447,122 @@ class Judge:
             self._finished(before, after)
         self._callback(before, after)
         if after.attempts_made < before.attempts_made or after.starts < before.starts:
-            self.fail("WP-4", f"{after.id} counts back: {before.attempts_made}, {before.starts} to {after.attempts_made}, {after.starts}")
+            self.fail(
+                "WP-4",
+                f"{after.id} counts back: {before.attempts_made}, {before.starts} to {after.attempts_made}, {after.starts}",
+            )
         if before.state is State.PENDING and after.state is State.RUNNING:
             self._started(before, after)
         elif after.starts != before.starts:
-            self.fail("WP-4", f"{after.id} went from start {before.starts} to {after.starts} without having been pending")
+            self.fail(
+                "WP-4",
+                f"{after.id} went from start {before.starts} to {after.starts} without having been pending",
+            )
         if before.state is State.RUNNING and after.state is not State.RUNNING:
             self._recorded(before, after)
 
-    def _proven(self, after: Work) -> None:
-        if MARK in repr((after.result, after.error, after.error_type, after.suspected_type, after.suspected_error, after.history)):
-            self.fail("WP-28", f"{after.id} has what somebody forged: {after.result} {after.error_type} {after.history}")
+    def _proven(self, after: WorkItem) -> None:
+        if MARK in repr(
+            (
+                after.result,
+                after.error,
+                after.error_type,
+                after.suspected_type,
+                after.suspected_error,
+                after.history,
+            )
+        ):
+            self.fail(
+                "WP-28",
+                f"{after.id} has what somebody forged: {after.result} {after.error_type} {after.history}",
+            )
 
-    def _finished(self, before: Work, after: Work) -> None:
-        marked = before.outcome is Outcome.FAILED and before.redriven_as is None and after.redriven_as is not None
-        told = replace(before, callback=after.callback, expires_at=after.expires_at, dead=after.dead)
+    def _finished(self, before: WorkItem, after: WorkItem) -> None:
+        marked = (
+            before.outcome is Outcome.FAILED
+            and before.redriven_as is None
+            and after.redriven_as is not None
+        )
+        told = replace(
+            before, callback=after.callback, expires_at=after.expires_at, dead=after.dead
+        )
         if after != (replace(told, redriven_as=after.redriven_as, dead=None) if marked else told):
             self.fail("WP-6", f"finished {after.id} changed: {before} to {after}")
 
-    def _callback(self, before: Work, after: Work) -> None:
+    def _callback(self, before: WorkItem, after: WorkItem) -> None:
         if before.state is State.PENDING and after.state is State.FINISHED:
             self._canceled_unstarted.add(after.id)
-        again = before.callback is CallbackState.DEAD and after.callback is CallbackState.PENDING and after.id in self._redrive_asked
+        again = (
+            before.callback is CallbackState.DEAD
+            and after.callback is CallbackState.PENDING
+            and after.id in self._redrive_asked
+        )
         if before.callback in _SETTLED and after.callback is not before.callback and not again:
-            self.fail("WP-8", f"the callback of {after.id} went from {before.callback} to {after.callback}")
+            self.fail(
+                "WP-8",
+                f"the callback of {after.id} went from {before.callback} to {after.callback}",
+            )
         wanted = after.state is State.FINISHED and after.outcome in after.callback_for
         if wanted is not (after.callback is not None):
-            self.fail("WP-8", f"{after.id} is {after.state} {after.outcome}, wants {after.callback_for}; its callback is {after.callback}")
+            self.fail(
+                "WP-8",
+                f"{after.id} is {after.state} {after.outcome}, wants {after.callback_for}; its callback is {after.callback}",
+            )
 
-    def _started(self, before: Work, after: Work) -> None:
+    def _started(self, before: WorkItem, after: WorkItem) -> None:
         if after.starts != before.starts + 1:
             self.fail("WP-4", f"{after.id} was started as {after.starts} after {before.starts}")
         ledger = self._pools[after.pool].ledger
         if ledger is None or EntryKey(after.id, after.starts) not in ledger.entries:
-            self.fail("WP-2", f"{after.id}/{after.starts} was started and stands in no committed ledger")
+            self.fail(
+                "WP-2", f"{after.id}/{after.starts} was started and stands in no committed ledger"
+            )
         if after.id in self._canceled:
             self.fail("WP-7", f"{after.id} was started after its cancel was answered")
         if self._asked.get(after.id, after.starts) < after.starts:
-            self.fail("WP-7", f"{after.id}/{after.starts} was started after a cancel was requested in start {self._asked[after.id]}")
+            self.fail(
+                "WP-7",
+                f"{after.id}/{after.starts} was started after a cancel was requested in start {self._asked[after.id]}",
+            )
         pool = self._pools[after.pool]
         self.lags_ms.append(self._now() - max(before.due_at, pool.free_since(self._now())))
         pool.slots[EntryKey(after.id, after.starts)] = (self._now(), None)
 
-    def _recorded(self, before: Work, after: Work) -> None:
+    def _recorded(self, before: WorkItem, after: WorkItem) -> None:
         key = EntryKey(before.id, before.starts)
         slots = self._pools[before.pool].slots
         since, over_at = slots.get(key, (self._now(), None))
         if over_at is None:
-            # Its user code never ran, or was not seen to end: a slot that stayed full would excuse every wait after it.
+            # Its user code never ran, or was not seen to end: a slot that stayed full would excuse
+            # every wait after it.
             slots[key] = (since, self._now())
         if after.snoozes > before.snoozes:
             self._snoozed(before, after)
-        recovered = after.error_type == "no_report" and (after.error or "").startswith("no report arrived")
+        recovered = after.error_type == "no_report" and (after.error or "").startswith(
+            "no report arrived"
+        )
         if recovered:
             self._recovered.add(key)
-        if after.outcome is Outcome.SUCCESS and after.result is not None and json.loads(after.result)["start"] != before.starts:
+        if (
+            after.outcome is Outcome.SUCCESS
+            and after.result is not None
+            and json.loads(after.result)["start"] != before.starts
+        ):
             self.fail("WP-4", f"{key} succeeded with the result of another start: {after.result}")
         alive = [each for each in self._live() if each.key == key]
-        if any(each.claimed for each in alive) or (recovered and any(each.decorated for each in alive)):
-            self.fail("WP-14", f"{key} was recorded as {after.state} {after.outcome} {after.error_type} while its user code runs")
+        if any(each.claimed for each in alive) or (
+            recovered and any(each.decorated for each in alive)
+        ):
+            self.fail(
+                "WP-14",
+                f"{key} was recorded as {after.state} {after.outcome} {after.error_type} while its user code runs",
+            )
         # Two clocks, of which each may be 2 s off, but one margin: the judge's own clock is right.
         earliest = (before.deadline or 0) + _MARGIN_MS - _SKEW_MS
         if recovered and self._now() <= earliest:
             self.fail("WP-14", f"{key} was recovered {earliest - self._now()} ms too early")
 
-    def _snoozed(self, before: Work, after: Work) -> None:
+    def _snoozed(self, before: WorkItem, after: WorkItem) -> None:
         key = EntryKey(before.id, before.starts)
         self._snoozes.add(key)
         if after.attempts_made != before.attempts_made:
@@ -425,13 +574,19 @@ class Judge:
         pool = self._pools[after.pool]
         pool.ledger = after
         if pool.status is not None and after.generation > pool.status.generation:
-            self.fail("WP-2", f"generation {after.generation} wrote the ledger, and nobody had asked for it: {pool.status}")
+            self.fail(
+                "WP-2",
+                f"generation {after.generation} wrote the ledger, and nobody had asked for it: {pool.status}",
+            )
         if before is None:
             return
         if after.version != before.version + 1:
             self.fail("WP-2", f"the ledger went from version {before.version} to {after.version}")
         if after.generation < before.generation:
-            self.fail("WP-2", f"generation {after.generation} wrote the ledger of generation {before.generation}")
+            self.fail(
+                "WP-2",
+                f"generation {after.generation} wrote the ledger of generation {before.generation}",
+            )
         if after.generation == before.generation and after.holder != before.holder:
             self.fail("WP-2", f"generation {after.generation} has two holders")
         self._entries(pool, before, after)
@@ -444,7 +599,9 @@ class Judge:
         if added and after.committed_by == before.committed_by:
             self.fail("WP-2", f"{sorted(added)} entered the ledger without a commit")
         if added and len(after.entries) > max(pool.allowed):
-            self.fail("WP-1", f"{len(after.entries)} entries where {sorted(pool.allowed)} are allowed")
+            self.fail(
+                "WP-1", f"{len(after.entries)} entries where {sorted(pool.allowed)} are allowed"
+            )
         for key in sorted(before.entries.keys() - after.entries.keys()):
             work = self.works.get(key.work_id)
             if work is not None and work.state is State.RUNNING and work.starts == key.start:
@@ -453,7 +610,10 @@ class Judge:
             if over_at is not None:
                 self.lags_ms.append(self._now() - over_at)
 
-    def _status(self, before: Status | None, after: Status) -> None:
+    def _status(self, before: LoopStatus | None, after: LoopStatus) -> None:
         self._pools[after.pool].status = after
         if before is not None and after.generation < before.generation:
-            self.fail("WP-2", f"the status went from generation {before.generation} back to {after.generation}")
+            self.fail(
+                "WP-2",
+                f"the status went from generation {before.generation} back to {after.generation}",
+            )

@@ -282,7 +282,7 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     },
     "tests/integration/test_starting.py": {
         "classify: not in the ledger": "test_an_entry_that_is_not_understood_keeps_its_work_from_being_chosen",
-        "classify: not unsure": "test_an_entry_that_is_not_understood_keeps_its_work_from_being_chosen",
+        "classify: not unconfirmed": "test_an_entry_that_is_not_understood_keeps_its_work_from_being_chosen",
         "own write: start": "test_a_start_that_the_sdk_repeated_is_sent_in_the_same_pass",
         "a start too old is not sent": "test_a_loop_that_froze_after_the_start_write_does_not_send_it_late",
     },
@@ -355,12 +355,22 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "a failed report is carried": "test_a_report_that_cannot_be_written_is_carried_by_the_exception",
     },
 }
-"""Test files, and for each guard that is gone the test there that fails. No seed of the first 64 did."""
+"""Test files, and for each guard that is gone the test there that fails. No seed of the first 64
+did."""
 
 
 def _all() -> Iterator[Mutant]:
-    cases = {name: (f"{file}::{test}",) for file, tests in _CASES.items() for name, test in tests.items()}
-    for each in (*CONDITION_GUARDS, *LOOP_GUARDS, *CALLER_GUARDS, *CALL_OFF_GUARDS, *UPKEEP_GUARDS, *QUIET_GUARDS):
+    cases = {
+        name: (f"{file}::{test}",) for file, tests in _CASES.items() for name, test in tests.items()
+    }
+    for each in (
+        *CONDITION_GUARDS,
+        *LOOP_GUARDS,
+        *CALLER_GUARDS,
+        *CALL_OFF_GUARDS,
+        *UPKEEP_GUARDS,
+        *QUIET_GUARDS,
+    ):
         yield replace(
             each,
             quick=each.name in _QUICK,

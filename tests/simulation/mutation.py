@@ -1,8 +1,9 @@
 """Owns what a mutant is: a named guard of the library, and the edit of one function's source that removes it.
 
-The product has no switch for it. While a mutant is applied, functions carry the code of their edited source, wherever they are imported
-by name; afterwards they are as they were. A guard is named by its syntax (`syntax.py`). One that does not stand in its function exactly
-once is an error, so the list cannot outlive the code.
+The product has no switch for it. While a mutant is applied, functions carry the code of their
+edited source, wherever they are imported by name; afterwards they are as they were. A guard is
+named by its syntax (`syntax.py`). One that does not stand in its function exactly once is an error,
+so the list cannot outlive the code.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ _PACKAGE: Final = "workpool_aws."
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change of one function. `where`: "flow.hold:Hold.commit"; `changes`: code of it, and what stands there instead."""
+    """One change of one function.
+
+    `where`: "flow.loop.session:Hold.commit"; `changes`: code of it, and what stands there instead.
+    """
 
     where: str
     changes: tuple[tuple[str, str], ...]
@@ -37,7 +41,10 @@ class Edit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """A guard removed. How it is noticed stands beside it: by seeds, or by the tests named in `cases`."""
+    """A guard removed.
+
+    How it is noticed stands beside it: by seeds, or by the tests named in `cases`.
+    """
 
     name: str
     rule: str
@@ -55,7 +62,12 @@ class Mutant:
 
 _WEAKENED: Final = Edit(
     "adapters.memory.store:MemoryStore._worked_out",
-    (("write.condition", f'__import__("{weakened.__module__}", fromlist=["weakened"]).weakened(write)'),),
+    (
+        (
+            "write.condition",
+            f'__import__("{weakened.__module__}", fromlist=["weakened"]).weakened(write)',
+        ),
+    ),
 )
 
 
@@ -85,7 +97,10 @@ def applied(mutant: Mutant) -> Iterator[None]:
 
 
 def mutated_code(each: Edit) -> CodeType:
-    """The code of the edited function. Raises LookupError: a guard does not stand in it exactly once."""
+    """The code of the edited function.
+
+    Raises LookupError: a guard does not stand in it exactly once.
+    """
     function = _function(each.where)
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     try:
@@ -95,7 +110,8 @@ def mutated_code(each: Edit) -> CodeType:
         raise LookupError(f"{each.where}: {error}") from None
     namespace = dict(function.__globals__)
     flags = __future__.annotations.compiler_flag
-    exec(compile(tree, inspect.getfile(function), "exec", flags=flags, dont_inherit=True), namespace)  # noqa: S102 - the project's own source
+    code = compile(tree, inspect.getfile(function), "exec", flags=flags, dont_inherit=True)
+    exec(code, namespace)  # noqa: S102 - the project's own source
     edited = namespace[function.__name__]
     assert isinstance(edited, FunctionType)
     return edited.__code__
@@ -103,6 +119,8 @@ def mutated_code(each: Edit) -> CodeType:
 
 def _function(where: str) -> FunctionType:
     module, _, path = where.partition(":")
-    found: Callable[..., object] = reduce(getattr, path.split("."), importlib.import_module(_PACKAGE + module))
+    found: Callable[..., object] = reduce(
+        getattr, path.split("."), importlib.import_module(_PACKAGE + module)
+    )
     assert isinstance(found, FunctionType), where
     return found

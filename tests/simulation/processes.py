@@ -19,14 +19,19 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 _OBJECTS: Final = 10_000
-"""Between two looks for garbage: by default a process spends a tenth of its time on them. With many more it is slower again."""
+"""Between two looks for garbage: by default a process spends a tenth of its time on them. With many
+more it is slower again."""
 _AHEAD: Final = 2
 """Items that are handed out for each process: it has the next one when it is done with one."""
 
 
 @contextmanager
 def processes(jobs: int) -> Iterator[Pool]:
-    """So many processes. On leaving they are ended, whatever they are at. An interrupt from the keyboard is for the one that made them."""
+    """So many processes.
+
+    On leaving they are ended, whatever they are at. An interrupt from the keyboard is for the one
+    that made them.
+    """
     with multiprocessing.get_context("spawn").Pool(jobs, _begin) as pool:
         yield pool
 

@@ -26,7 +26,7 @@ _STARTS: Final = (
     _quiet(
         "start: arguments that cannot be read",
         "WP-25",
-        "flow.start:_send",
+        "flow.loop.start:_send",
         '        _put_back(ports, running, f"its arguments could not be read: {error}")\n        return\n',
         "        raise\n",
         f"{_START}test_arguments_that_cannot_be_read_just_now_put_the_start_back",
@@ -34,7 +34,7 @@ _STARTS: Final = (
     _quiet(
         "start: a throttled invoke waits",
         "WP-23",
-        "flow.start:_invoke",
+        "flow.loop.start:_invoke",
         "ports.clock.sleep(limits.INVOKE_RETRY_MS)",
         "pass",
         f"{_START}test_a_throttled_invoke_waits_before_it_is_tried_again",
@@ -42,7 +42,7 @@ _STARTS: Final = (
     _quiet(
         "own write: start runs still",
         "WP-4",
-        "flow.start:_own_start",
+        "flow.loop.start:_own_start",
         "current.state is State.RUNNING and ",
         "",
         f"{_START}test_a_start_write_that_met_anything_but_its_own_start_sends_nothing",
@@ -50,7 +50,7 @@ _STARTS: Final = (
     _quiet(
         "own write: start is this very start",
         "WP-4",
-        "flow.start:_own_start",
+        "flow.loop.start:_own_start",
         "current.starts == start and ",
         "",
         f"{_START}test_a_start_write_that_met_anything_but_its_own_start_sends_nothing",
@@ -58,7 +58,7 @@ _STARTS: Final = (
     _quiet(
         "done records: kept for two weeks",
         "WP-21",
-        "flow.complete:_done",
+        "flow.report.complete:_done",
         "at // 1000 + limits.DONE_RETENTION_S",
         "at // 1000",
         f"{_START}test_a_record_that_owes_nothing_is_kept_for_two_weeks",
@@ -66,7 +66,7 @@ _STARTS: Final = (
     _quiet(
         "callback: a second report sends nothing",
         "WP-8",
-        "flow.complete:_call_back",
+        "flow.report.complete:_call_back",
         "if finished.callback is CallbackState.PENDING",
         "if True",
         f"{_START}test_a_second_report_does_not_call_back_again",
@@ -74,7 +74,7 @@ _STARTS: Final = (
     _quiet(
         "a suspicion is of failures only",
         "WP-5",
-        "core.complete:decide_suspicion",
+        "core.report.complete:decide_suspicion",
         "report.kind is not ReportKind.FAILED or ",
         "",
         "unit/core/test_report_guards.py::test_only_a_strangers_failure_of_a_claimed_start_that_runs_is_suspected",
@@ -84,7 +84,7 @@ _HOLDS: Final = (
     _quiet(
         "an adopted ledger's callbacks",
         "WP-8",
-        "flow.hold:Hold._adopt",
+        "flow.loop.session:LoopSession._adopt",
         "    self.callbacks = current.callbacks\n",
         "",
         f"{_HOLD}test_what_is_read_again_is_trusted_in_every_part",
@@ -92,7 +92,7 @@ _HOLDS: Final = (
     _quiet(
         "no answer to a pass: read again",
         "WP-21",
-        "flow.iterate:_run",
+        "flow.loop.iterate:_run",
         "                hold.reload()\n",
         "                pass\n",
         f"{_HOLD}test_a_commit_without_an_answer_is_looked_at_although_nothing_is_left_to_do",
@@ -100,7 +100,7 @@ _HOLDS: Final = (
     _quiet(
         "damage is told once",
         "WP-12",
-        "flow.hold:TellsOnce.emit",
+        "flow.loop.session:TellsOnce.emit",
         "item in self._told or ",
         "",
         f"{_HOLD}test_a_damaged_item_is_told_once_and_so_many_are_enough",
@@ -108,7 +108,7 @@ _HOLDS: Final = (
     _quiet(
         "lease renewed once",
         "WP-23",
-        "flow.hold:Hold.renew_lease",
+        "flow.loop.session:LoopSession.renew_lease",
         "    self.lease_until = lease_until",
         "    pass",
         f"{_HOLD}test_the_lease_is_renewed_when_less_than_half_of_it_is_left_and_then_not_again",
@@ -116,7 +116,7 @@ _HOLDS: Final = (
     _quiet(
         "hand over: nothing more is done",
         "WP-2",
-        "flow.iterate:_run",
+        "flow.loop.iterate:_run",
         "            hand_over(hold)\n            return\n",
         "            hand_over(hold)\n",
         f"{_PASS}test_a_loop_that_has_handed_over_does_nothing_more",
@@ -124,7 +124,7 @@ _HOLDS: Final = (
     _quiet(
         "hand over: a whole lease",
         "WP-20",
-        "flow.rest:hand_over",
+        "flow.loop.rest:hand_over",
         "hold.ports.clock.now() + limits.LEASE_MS",
         "hold.ports.clock.now()",
         f"{_REST}test_the_next_generation_gets_a_whole_lease",
@@ -132,7 +132,7 @@ _HOLDS: Final = (
     _quiet(
         "take back: a whole lease",
         "WP-20",
-        "flow.rest:_take_back",
+        "flow.loop.rest:_take_back",
         "hold.ports.clock.now() + limits.LEASE_MS",
         "hold.ports.clock.now()",
         f"{_REST}test_a_loop_that_takes_itself_back_has_a_whole_lease",
@@ -142,7 +142,7 @@ _PASSES: Final = (
     _quiet(
         "deep reads are seldom",
         "WP-23",
-        "flow.iterate:_one_pass",
+        "flow.loop.iterate:_one_pass",
         "    if deep:\n        hold.deep_read_at = now\n",
         "",
         f"{_PASS}test_the_buffer_is_read_again_every_so_often_and_not_by_every_pass",
@@ -150,7 +150,7 @@ _PASSES: Final = (
     _quiet(
         "progress: callbacks",
         "WP-23",
-        "flow.iterate:_one_pass",
+        "flow.loop.iterate:_one_pass",
         "moved > 0 or told or ",
         "moved > 0 or ",
         f"{_PASS}test_callbacks_alone_are_progress",
@@ -158,7 +158,7 @@ _PASSES: Final = (
     _quiet(
         "progress: a drain",
         "WP-13",
-        "flow.iterate:_one_pass",
+        "flow.loop.iterate:_one_pass",
         "told or drained is not None or ",
         "told or ",
         f"{_PASS}test_a_drain_alone_is_progress_and_keeps_the_loop_up",
@@ -166,7 +166,7 @@ _PASSES: Final = (
     _quiet(
         "promise: only with a start",
         "WP-22",
-        "flow.iterate:_act",
+        "flow.loop.iterate:_act",
         "if looked.begins or choice.chosen",
         "if True",
         f"{_PASS}test_a_loop_promises_nothing_for_works_that_run_already",
@@ -174,7 +174,7 @@ _PASSES: Final = (
     _quiet(
         "recovery: made again later",
         "WP-23",
-        "flow.iterate:_act",
+        "flow.loop.iterate:_act",
         "    entries.update({key: entry for (key, _), entry in zip(looked.recovers, recovered, strict=False)})\n",
         "",
         f"{_PASS}test_a_recovery_that_gets_no_answer_is_not_made_again_by_each_pass",
@@ -182,15 +182,15 @@ _PASSES: Final = (
     _quiet(
         "rest: due works behind what was looked through",
         "WP-20",
-        "flow.rest:_next_due",
-        "if read.due or read.called_off",
+        "flow.loop.rest:_next_due",
+        "if read.due or read.bulk_canceled",
         "if False",
         f"{_REST}test_what_no_pass_has_looked_far_enough_to_see_is_looked_for_before_rest",
     ),
     _quiet(
         "cursor: of one's own shard",
         "WP-23",
-        "core.choose:_blocked_at",
+        "core.loop.choose:_blocked_at",
         " if found.key in own",
         "",
         "unit/core/test_choose_decision.py::test_what_waits_in_one_shard_holds_back_no_other_shards_cursor",
@@ -198,7 +198,7 @@ _PASSES: Final = (
     _quiet(
         "watchdog: nothing that was over before",
         "WP-22",
-        "flow.watch:_left_to_do",
+        "flow.watchdog.watch:_left_to_do",
         "None if ever else now",
         "None",
         f"{_REST}test_a_tick_over_a_pool_at_rest_reads_nothing_of_what_came_to_be_over",
@@ -208,7 +208,7 @@ _CALLERS: Final = (
     _quiet(
         "kick: a throttled invoke waits",
         "WP-24",
-        "flow.kick:invoke_loop",
+        "flow.pool.kick:invoke_loop",
         "ports.clock.sleep(limits.INVOKE_RETRY_MS)",
         "pass",
         f"{_REST}test_a_throttled_kick_waits_between_its_tries_and_gives_up",
@@ -216,7 +216,7 @@ _CALLERS: Final = (
     _quiet(
         "enqueue: another's item with other arguments",
         "WP-3",
-        "flow.enqueue:_store",
+        "flow.work.enqueue:_store",
         "            and met.current.args == work.args\n",
         "",
         f"{_ENQUEUE}test_a_work_of_somebody_else_under_the_same_id_is_not_taken_for_ones_own",
@@ -224,7 +224,7 @@ _CALLERS: Final = (
     _quiet(
         "enqueue: another's item of another time",
         "WP-3",
-        "flow.enqueue:_store",
+        "flow.work.enqueue:_store",
         "            and met.current.enqueued_at == work.enqueued_at\n",
         "",
         f"{_ENQUEUE}test_a_work_of_somebody_else_under_the_same_id_is_not_taken_for_ones_own",
@@ -232,7 +232,7 @@ _CALLERS: Final = (
     _quiet(
         "enqueue: what ran is not stored again",
         "WP-5",
-        "flow.enqueue:_into_epoch",
+        "flow.work.enqueue:_into_epoch",
         " and met.current.outcome is Outcome.CANCELED",
         "",
         f"{_ENQUEUE}test_a_work_that_a_cancel_all_did_not_reach_is_not_stored_again",
@@ -240,7 +240,7 @@ _CALLERS: Final = (
     _quiet(
         "late rule: without a pointer no acknowledgement",
         "WP-3",
-        "flow.enqueue:_point_anew",
+        "flow.work.enqueue:_point_anew",
         "        return error\n",
         "        pass\n",
         f"{_ENQUEUE}test_a_work_that_cannot_be_pointed_at_is_not_acknowledged",
@@ -248,7 +248,7 @@ _CALLERS: Final = (
     _quiet(
         "own write: cancel with a callback",
         "WP-8",
-        "flow.cancel:_carry_out",
+        "flow.work.cancel:_carry_out",
         "                _put_record(ports, work, ports.clock.now())\n",
         "                pass\n",
         f"{_CANCEL}test_a_cancel_with_a_callback_that_the_sdk_repeated_is_its_own",
@@ -256,8 +256,8 @@ _CALLERS: Final = (
     _quiet(
         "drain: pointers of what is over",
         "WP-22",
-        "flow.drain:_drain_page",
-        "canceled | {work.id for _, work in rows if isinstance(work, Work) and work.state is State.FINISHED}",
+        "flow.loop.bulk_cancel:_drain_page",
+        "canceled | {work.id for _, work in rows if isinstance(work, WorkItem) and work.state is State.FINISHED}",
         "canceled",
         "integration/test_canceling_all.py::test_works_that_waited_for_a_far_retry_leave_no_pointer",
     ),
@@ -267,7 +267,7 @@ _READS: Final = (
     _quiet(
         "read: rows ahead up to a bound",
         "WP-23",
-        "flow.collect:read_works",
+        "flow.reading:read_works",
         "if ahead == lookahead:",
         "if ahead < 0:",
         f"{_READ}test_rows_ahead_that_are_over_are_read_up_to_a_bound",
@@ -275,7 +275,7 @@ _READS: Final = (
     _quiet(
         "read: works to cancel up to a bound",
         "WP-20",
-        "flow.collect:read_works",
+        "flow.reading:read_works",
         "if len(off) >= limits.DRAIN_ROWS:",
         "if len(off) < 0:",
         f"{_READ}test_works_to_cancel_are_read_a_part_at_a_time",
@@ -283,15 +283,15 @@ _READS: Final = (
     _quiet(
         "choice: what was just looked at is sure",
         "WP-20",
-        "flow.choose:choose_starts",
-        "hold.unsure - looked.understood",
-        "hold.unsure",
+        "flow.loop.choose:choose_starts",
+        "hold.unconfirmed - looked.understood",
+        "hold.unconfirmed",
         f"{_READ}test_a_work_whose_entry_is_not_understood_is_not_chosen",
     ),
     _quiet(
         "epoch: its moment does not move",
         "WP-3",
-        "flow.configure:follow_epoch",
+        "flow.pool.configure:follow_epoch",
         "config.epoch >= epoch",
         "config.epoch > epoch",
         "integration/test_limits_in_force.py::test_an_epoch_that_the_config_has_is_not_moved_to_a_later_moment",
@@ -299,7 +299,7 @@ _READS: Final = (
     _quiet(
         "deployment: what is known is not written",
         "WP-23",
-        "flow.deployment:keep_current",
+        "flow.watchdog.deployment:keep_current",
         "if recorded == known:",
         "if False:",
         "integration/test_deploying.py::test_a_limit_that_cannot_be_set_costs_the_other_pools_nothing",
@@ -307,7 +307,7 @@ _READS: Final = (
     _quiet(
         "deployment: who was overtaken says so",
         "WP-23",
-        "flow.deployment:_write",
+        "flow.watchdog.deployment:_write",
         "return lost.current == recorded",
         "return True",
         "integration/test_deploying.py::test_of_two_deployments_at_one_time_the_limits_of_the_one_in_the_item_are_in_force",
@@ -319,7 +319,7 @@ _DOORS: Final = (
     _quiet(
         "classify: no key before its time",
         "WP-23",
-        "core.start:classify",
+        "core.loop.start:classify",
         "max(work.due_at, time_of(row_key))",
         "work.due_at",
         f"{_DAMAGE}test_work_items_due_long_before_their_keys_wait_for_these_and_keep_no_loop_up",
@@ -327,7 +327,7 @@ _DOORS: Final = (
     _quiet(
         "look after resting: not the row that it waits for",
         "WP-23",
-        "flow.collect:live_in",
+        "flow.reading:live_in",
         "if row.sort != high",
         "",
         f"{_DAMAGE}test_a_work_item_with_the_least_key_of_its_time_is_waited_for_at_rest",
@@ -335,7 +335,7 @@ _DOORS: Final = (
     _quiet(
         "targets: the library's own functions",
         "WP-12",
-        "flow.start:_refusal",
+        "flow.loop.start:_refusal",
         "if function.own or is_own(running.target, loop_arn=ports.loop_arn, deployed=ports.deployed):",
         "if False:",
         f"{_TARGETS}test_the_loop_refuses_them_always_and_says_why",
@@ -343,7 +343,7 @@ _DOORS: Final = (
     _quiet(
         "targets: functions of other pools",
         "WP-12",
-        "flow.start:_refusal",
+        "flow.loop.start:_refusal",
         "function.refusal(running.pool)",
         "None",
         f"{_TARGETS}test_a_function_runs_for_the_pools_that_it_was_added_to",
@@ -375,7 +375,7 @@ _DOORS: Final = (
     _quiet(
         "recovery: the ledger's deadline stands in",
         "WP-12",
-        "core.recover:judge_entry",
+        "core.loop.recover:judge_entry",
         "if work.deadline is not None:\n    deadline = work.deadline",
         "deadline = work.deadline or now",
         "unit/core/test_recover_decision.py::test_a_running_work_item_that_lost_its_deadline_is_recovered_by_the_ledgers",

@@ -1,6 +1,7 @@
 """Owns what happens in a simulated run but for the library's own doing: who enqueues what, how long it takes, and what goes wrong.
 
-Everything follows from one number. Every eighth scenario has no faults at all, so that timing can be judged strictly there.
+Everything follows from one number. Every eighth scenario has no faults at all, so that timing can
+be judged strictly there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
-from workpool_aws.local.faults import Fault
+from workpool_aws.local.faults.faults import Fault
 
 __all__ = [
     "Act",
@@ -54,9 +55,9 @@ _AT_CALLS: Final = (
     Fault.ANSWER_LOST,
 )
 _AIMS: Final = (
-    "put Work",
-    "put Work",
-    "put Done",
+    "put WorkItem",
+    "put WorkItem",
+    "put Notice",
     "call back",
     "transact",
     "update WorkRef",
@@ -73,7 +74,7 @@ _AIMS: Final = (
 )
 """Labels of calls, weighted by how much depends on them."""
 _LATE_WRITERS: Final = 5
-_LATE_AIMS: Final = ("put Work", "put Done", "transact", "update WorkRef")
+_LATE_AIMS: Final = ("put WorkItem", "put Notice", "transact", "update WorkRef")
 
 
 class Mode(StrEnum):
@@ -91,7 +92,10 @@ class Mode(StrEnum):
 
 
 class Told(StrEnum):
-    """What kind of target `on_complete` names. Every second of them wants to hear of successes only."""
+    """What kind of target `on_complete` names.
+
+    Every second of them wants to hear of successes only.
+    """
 
     HANDLER = "handler"
     """Decorated: it acknowledges."""
@@ -104,7 +108,13 @@ class Told(StrEnum):
 
 
 _MODES: Final = (Mode.CLAIMED, Mode.RETRIED, Mode.PLAIN, Mode.PLAIN_RETRIED)
-_MIXES: Final = ((Mode.CLAIMED,), (Mode.CLAIMED,), (Mode.RETRIED,), (Mode.PLAIN, Mode.PLAIN_RETRIED), _MODES)
+_MIXES: Final = (
+    (Mode.CLAIMED,),
+    (Mode.CLAIMED,),
+    (Mode.RETRIED,),
+    (Mode.PLAIN, Mode.PLAIN_RETRIED),
+    _MODES,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +163,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Redeployment:
-    """The deployment gives a pool another limit; None: none any more. The watchdog carries it to the table."""
+    """The deployment gives a pool another limit; None: none any more.
+
+    The watchdog carries it to the table.
+    """
 
     at_ms: int
     pool: int
@@ -216,9 +229,11 @@ class Scenario:
     loop_timeout: timedelta
     """Of the loop's function: a short one makes it hand over again and again."""
     forgeries: tuple[Act, ...] = ()
-    """When somebody sends a destination record of some work item's start, without having been sent that start."""
+    """When somebody sends a destination record of some work item's start, without having been sent
+    that start."""
     hourly_look: bool
-    """The watchdog's hourly look happens at the end: then even works that nobody acknowledged must be finished."""
+    """The watchdog's hourly look happens at the end: then even works that nobody acknowledged must
+    be finished."""
 
     @property
     def works(self) -> int:
@@ -227,7 +242,14 @@ class Scenario:
     @property
     def asks(self) -> int:
         """Calls of the public interface but for enqueues, and deployments."""
-        acts = (self.cancels, self.call_offs, self.changes, self.redrives, self.redeployments, self.looks_at_ms)
+        acts = (
+            self.cancels,
+            self.call_offs,
+            self.changes,
+            self.redrives,
+            self.redeployments,
+            self.looks_at_ms,
+        )
         return sum(map(len, acts))
 
     @property
@@ -253,7 +275,9 @@ class Scenario:
     @property
     def delays_starts(self) -> bool:
         """A worker may begin so late that it outlives its deadline."""
-        return not self.rates.keys().isdisjoint({Fault.EVENT_TWICE, Fault.EVENT_LATE, Fault.WRITE_LATE, Fault.FROZEN})
+        return not self.rates.keys().isdisjoint(
+            {Fault.EVENT_TWICE, Fault.EVENT_LATE, Fault.WRITE_LATE, Fault.FROZEN}
+        )
 
     @property
     def over_after(self) -> timedelta:
@@ -279,14 +303,24 @@ class Scenario:
             f"loop timeout {self.loop_timeout}",
             f"faults: at most {self.budget} in {self.calm_after}, at calls {self.aim or 'of any kind'!r}: {rates}",
         ]
-        acts = (*self.submissions, *self.cancels, *self.call_offs, *self.changes, *self.redrives, *self.redeployments, *self.upheavals)
+        acts = (
+            *self.submissions,
+            *self.cancels,
+            *self.call_offs,
+            *self.changes,
+            *self.redrives,
+            *self.redeployments,
+            *self.upheavals,
+        )
         return "\n".join([*lines, *map(str, acts)])
 
 
 def ending_of(seed: int, number: int, attempt: int) -> Execution:
     """What the user code of a work does in an attempt: the same whenever and however often it runs."""
     chance = random.Random(f"{seed}/{number}/{attempt}")
-    return Execution(chance.choice((100, 100, 2_000, 2_000, 15_000, 40_000)), chance.choice(_ENDINGS))
+    return Execution(
+        chance.choice((100, 100, 2_000, 2_000, 15_000, 40_000)), chance.choice(_ENDINGS)
+    )
 
 
 def snoozes(seed: int, number: int, start: int) -> int | None:
@@ -338,25 +372,44 @@ def small_scenario(
     )
 
 
-def one_submission(at_ms: int, number: int, mode: Mode = Mode.CLAIMED, told: Told | None = None) -> Submission:
+def one_submission(
+    at_ms: int, number: int, mode: Mode = Mode.CLAIMED, told: Told | None = None
+) -> Submission:
     """One work, due at once."""
-    return Submission(at_ms=at_ms, pool=0, first=number, count=1, mode=mode, attempts=2, delay_ms=0, backoff_ms=250, told=told)
+    return Submission(
+        at_ms=at_ms,
+        pool=0,
+        first=number,
+        count=1,
+        mode=mode,
+        attempts=2,
+        delay_ms=0,
+        backoff_ms=250,
+        told=told,
+    )
 
 
 def scenario_of(seed: int) -> Scenario:
     """The scenario of a seed: in eight seeds one without faults, three whose faults are aimed at one kind of call, four with any.
 
-    In every sixteenth, writers stand still on their way to the table, while others keep the loop going.
+    In every sixteenth, writers stand still on their way to the table, while others keep the loop
+    going.
     """
     found = _any_scenario(seed)
     return _of_late_writers(found) if seed % 16 == _LATE_WRITERS else found
 
 
 def _of_late_writers(scenario: Scenario) -> Scenario:
-    """Keys that are old when they become visible: what the late rule is for. The hourly look would repair what is lost."""
+    """Keys that are old when they become visible: what the late rule is for.
+
+    The hourly look would repair what is lost.
+    """
     chance = random.Random(f"late {scenario.seed}")
     moments = sorted(chance.randrange(60_000) for _ in range(8))
-    delays, told = chance.choice(((0,), (0, 4_000), (30_000,))), chance.choice(((None,), (Told.HANDLER, Told.QUEUE)))
+    delays, told = (
+        chance.choice(((0,), (0, 4_000), (30_000,))),
+        chance.choice(((None,), (Told.HANDLER, Told.QUEUE))),
+    )
     return replace(
         scenario,
         submissions=tuple(
@@ -373,10 +426,14 @@ def _of_late_writers(scenario: Scenario) -> Scenario:
             )
             for number, at_ms in enumerate(moments)
         ),
-        cancels=tuple(Act(at_ms + chance.randrange(4_000), chance.randrange(8)) for at_ms in moments[::2]),
+        cancels=tuple(
+            Act(at_ms + chance.randrange(4_000), chance.randrange(8)) for at_ms in moments[::2]
+        ),
         changes=(),
         call_offs=(),
-        redrives=tuple(Act(45_000 + chance.randrange(30_000), chance.randrange(4)) for _ in range(2)),
+        redrives=tuple(
+            Act(45_000 + chance.randrange(30_000), chance.randrange(4)) for _ in range(2)
+        ),
         rates={Fault.FROZEN: chance.choice((0.2, 0.5))},
         aim=chance.choice(_LATE_AIMS),
         budget=chance.choice((2, 5)),
@@ -388,17 +445,28 @@ def _any_scenario(seed: int) -> Scenario:
     chance = random.Random(seed * 7919 + 13)
     family = seed % 8
     calm, aimed = family == 7, family in {1, 3, 5}
-    pools = tuple(PoolPlan(name, chance.choice((1, 1, 2, 3))) for name in ("a", "b")[: chance.choice((1, 1, 1, 2))])
+    pools = tuple(
+        PoolPlan(name, chance.choice((1, 1, 2, 3)))
+        for name in ("a", "b")[: chance.choice((1, 1, 1, 2))]
+    )
     near_the_rest = calm and chance.random() < 0.6
-    submissions = tuple(_near_the_rest(chance) if near_the_rest else _submissions(chance, len(pools)))
+    submissions = tuple(
+        _near_the_rest(chance) if near_the_rest else _submissions(chance, len(pools))
+    )
     return Scenario(
         seed=seed,
         pools=pools,
         submissions=submissions,
-        cancels=tuple(Act(_moment(chance), chance.randrange(8)) for _ in range(0 if calm else chance.choice((0, 0, 1, 2, 4)))),
+        cancels=tuple(
+            Act(_moment(chance), chance.randrange(8))
+            for _ in range(0 if calm else chance.choice((0, 0, 1, 2, 4)))
+        ),
         call_offs=tuple(_call_offs(seed, submissions, len(pools))),
         changes=tuple(_changes(chance, pools)),
-        redrives=tuple(Act(_late_moment(chance), chance.randrange(4)) for _ in range(0 if calm else chance.choice((0, 0, 0, 2, 3)))),
+        redrives=tuple(
+            Act(_late_moment(chance), chance.randrange(4))
+            for _ in range(0 if calm else chance.choice((0, 0, 0, 2, 3)))
+        ),
         redeployments=() if calm else tuple(_redeployments(seed, len(pools))),
         upheavals=() if calm else _upheavals(chance),
         looks_at_ms=() if calm else chance.choice(((), (), (), (2_000, 60_000))),
@@ -423,21 +491,31 @@ def _forgeries(seed: int) -> list[Act]:
     """Drawn apart, so that scenarios stay what they were. In every fourth."""
     chance = random.Random(f"forger {seed}")
     times = chance.choice((1, 2, 4, 8)) if seed % 4 == _FORGERS else 0
-    return [Act(_moment(chance) + chance.randrange(15_000), chance.randrange(8)) for _ in range(times)]
+    return [
+        Act(_moment(chance) + chance.randrange(15_000), chance.randrange(8)) for _ in range(times)
+    ]
 
 
 def _rates(chance: random.Random, *, aimed: bool) -> dict[Fault, float]:
     if aimed:
         others = [kind for kind in Fault if kind not in _AT_CALLS]
-        kinds = [*chance.sample(_AT_CALLS, chance.choice((1, 1, 2))), *chance.sample(others, chance.choice((0, 1, 2)))]
+        kinds = [
+            *chance.sample(_AT_CALLS, chance.choice((1, 1, 2))),
+            *chance.sample(others, chance.choice((0, 1, 2))),
+        ]
         return dict.fromkeys(kinds, chance.choice((0.05, 0.2, 0.5)))
     rate = chance.choice((0.003, 0.01, 0.03, 0.08))
     # Hundreds of calls in a run, and a few events.
-    return {kind: rate if kind in _AT_CALLS else min(0.5, 10 * rate) for kind in chance.sample(list(Fault), chance.randint(1, 8))}
+    return {
+        kind: rate if kind in _AT_CALLS else min(0.5, 10 * rate)
+        for kind in chance.sample(list(Fault), chance.randint(1, 8))
+    }
 
 
 def _moment(chance: random.Random) -> int:
-    return chance.choice((0, 100, 1_000, 2_000, 3_000, 15_000, 25_000)) + chance.choice((0, 1, 7, 150))
+    return chance.choice((0, 100, 1_000, 2_000, 3_000, 15_000, 25_000)) + chance.choice(
+        (0, 1, 7, 150)
+    )
 
 
 def _late_moment(chance: random.Random) -> int:
@@ -450,7 +528,10 @@ def _call_offs(seed: int, submissions: Sequence[Submission], pools: int) -> list
     if chance.random() < 0.7:
         return []
     moments = [each.at_ms + chance.choice((0, 1, 20, 300, 2_000, 15_000)) for each in submissions]
-    return [CallOff(chance.choice(moments), chance.randrange(pools)) for _ in range(chance.choice((1, 1, 2, 3)))]
+    return [
+        CallOff(chance.choice(moments), chance.randrange(pools))
+        for _ in range(chance.choice((1, 1, 2, 3)))
+    ]
 
 
 def _redeployments(seed: int, pools: int) -> list[Redeployment]:
@@ -460,14 +541,20 @@ def _redeployments(seed: int, pools: int) -> list[Redeployment]:
         return []
     pool, first = chance.randrange(pools), chance.randint(1, 4)
     moments = (chance.choice((0, 2_000, 50_000)), chance.choice((65_000, 110_000)))
-    return [Redeployment(moments[0], pool, first), Redeployment(moments[1], pool, chance.choice((None, 1, 3)))]
+    return [
+        Redeployment(moments[0], pool, first),
+        Redeployment(moments[1], pool, chance.choice((None, 1, 3))),
+    ]
 
 
 def _upheavals(chance: random.Random) -> tuple[Upheaval, ...]:
     kind = chance.random()
     at_ms = chance.choice((0, 500, 3_000, 20_000))
     if kind < 0.06:
-        return (Upheaval(at_ms, "target goes"), Upheaval(at_ms + chance.choice((5_000, 60_000, 200_000)), "target returns"))
+        return (
+            Upheaval(at_ms, "target goes"),
+            Upheaval(at_ms + chance.choice((5_000, 60_000, 200_000)), "target returns"),
+        )
     if kind < 0.12:
         return (Upheaval(at_ms, "chunks go"), Upheaval(at_ms + 2_000, "chunks go"))
     return ()
@@ -478,9 +565,22 @@ def _near_the_rest(chance: random.Random) -> list[Submission]:
     found, at_ms = [], 0
     last = chance.randint(1, 3)
     for number in range(last + 1):
-        mode, delay_ms = chance.choice(_MODES), chance.choice((0, 30_000, 130_000)) if number == last else 0
+        mode, delay_ms = (
+            chance.choice(_MODES),
+            chance.choice((0, 30_000, 130_000)) if number == last else 0,
+        )
         found.append(
-            Submission(at_ms=at_ms, pool=0, first=number, count=1, mode=mode, attempts=2, delay_ms=delay_ms, backoff_ms=250, told=None)
+            Submission(
+                at_ms=at_ms,
+                pool=0,
+                first=number,
+                count=1,
+                mode=mode,
+                attempts=2,
+                delay_ms=delay_ms,
+                backoff_ms=250,
+                told=None,
+            )
         )
         at_ms += chance.choice((100, 2_000)) + chance.randrange(700, 2_000)
     return found
@@ -520,9 +620,18 @@ def _submissions(chance: random.Random, pools: int) -> list[Submission]:
 def _changes(chance: random.Random, pools: Sequence[PoolPlan]) -> list[Change]:
     kind = chance.random()
     pool, at_ms = chance.randrange(len(pools)), chance.choice((0, 500, 3_000, 12_000))
-    steps = [chance.choice((500, 2_000, 5_000, 40_000, 130_000)) + chance.randrange(500) for _ in range(3)]
+    steps = [
+        chance.choice((500, 2_000, 5_000, 40_000, 130_000)) + chance.randrange(500)
+        for _ in range(3)
+    ]
     if kind < 0.15:
-        return [Change(at_ms, pool, None, paused=True), Change(at_ms + steps[0], pool, None, paused=False)]
+        return [
+            Change(at_ms, pool, None, paused=True),
+            Change(at_ms + steps[0], pool, None, paused=False),
+        ]
     if kind < 0.3:
-        return [Change(at_ms + sum(steps[:n]), pool, limit, None) for n, limit in enumerate(chance.sample((0, 1, 2, 3), 3))]
+        return [
+            Change(at_ms + sum(steps[:n]), pool, limit, None)
+            for n, limit in enumerate(chance.sample((0, 1, 2, 3), 3))
+        ]
     return []

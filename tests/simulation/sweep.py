@@ -1,16 +1,17 @@
 """Owns the sweep over seeds for people: how many runs, what they went through, which guards were missed, and the first failure in full.
 
     python -m tests.simulation.sweep                     200 seeds, and a table of what struck
-    python -m tests.simulation.sweep --count 20000       more
-    python -m tests.simulation.sweep --calls 2000000     until so many service calls were made
-    python -m tests.simulation.sweep --hours 8           until so much time has passed
-    python -m tests.simulation.sweep --seed 31           one seed, with its whole trace
-    python -m tests.simulation.sweep --mutants quick     then remove guards, and see whether seeds notice (all: every guard)
+    python -m tests.simulation.sweep --count 20000       more python -m tests.simulation.sweep
+    --calls 2000000     until so many service calls were made python -m tests.simulation.sweep
+    --hours 8           until so much time has passed python -m tests.simulation.sweep --seed 31
+    one seed, with its whole trace python -m tests.simulation.sweep --mutants quick     then remove
+    guards, and see whether seeds notice (all: every guard)
 
-On a terminal a line every ten seconds says how far it is. Interrupted from the keyboard it stops, and shows what it has come to.
+On a terminal a line every ten seconds says how far it is. Interrupted from the keyboard it stops,
+and shows what it has come to.
 
-The exit code is 1 if a promise was broken, if a guard went unnoticed that should not, or if a long sweep met too little to mean anything;
-130 if it was interrupted.
+The exit code is 1 if a promise was broken, if a guard went unnoticed that should not, or if a long
+sweep met too little to mean anything; 130 if it was interrupted.
 """
 
 from __future__ import annotations
@@ -137,7 +138,9 @@ def _sweep(asked: argparse.Namespace, pool: Pool, tally: Tally, progress: Progre
     # The same seeds give the same tally whatever the number of processes.
     for part in in_order(pool, asked.jobs, _share, _shares(asked)):
         tally.join(part)
-        progress.tell(lambda: f"{tally.runs} runs, {tally.calls} service calls, {len(tally.broken)} broken")
+        progress.tell(
+            lambda: f"{tally.runs} runs, {tally.calls} service calls, {len(tally.broken)} broken"
+        )
         if tally.broken and not asked.keep_going:
             _say(min(tally.broken, key=lambda each: each.seed).report)
             return
@@ -146,15 +149,29 @@ def _sweep(asked: argparse.Namespace, pool: Pool, tally: Tally, progress: Progre
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="sweep", description="Simulate the library's own code under faults, one schedule a seed.")
+    parser = argparse.ArgumentParser(
+        prog="sweep",
+        description="Simulate the library's own code under faults, one schedule a seed.",
+    )
     parser.add_argument("--seed", type=int, help="run this one only, and show all of its trace")
     parser.add_argument("--first", type=int, default=0, help="the first seed of a sweep")
-    parser.add_argument("--count", type=int, default=200, help="how many seeds, unless calls or hours are given")
+    parser.add_argument(
+        "--count", type=int, default=200, help="how many seeds, unless calls or hours are given"
+    )
     parser.add_argument("--calls", type=int, help="go on until so many service calls were made")
     parser.add_argument("--hours", type=float, help="go on for so long")
-    parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
-    parser.add_argument("--mutants", choices=("none", "quick", "all"), default="none", help="which guards to remove afterwards")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at one time")
+    parser.add_argument(
+        "--keep-going", action="store_true", help="do not stop at the first failure"
+    )
+    parser.add_argument(
+        "--mutants",
+        choices=("none", "quick", "all"),
+        default="none",
+        help="which guards to remove afterwards",
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="processes at one time"
+    )
     return parser
 
 
@@ -162,9 +179,16 @@ def _shares(asked: argparse.Namespace) -> Iterator[range]:
     """The seeds in shares, in order."""
     endless = asked.calls is not None or asked.hours is not None
     end = time.monotonic() + asked.hours * 3600 if asked.hours is not None else None
-    starts = count(asked.first, _SEEDS_A_SHARE) if endless else range(asked.first, asked.first + asked.count, _SEEDS_A_SHARE)
+    starts = (
+        count(asked.first, _SEEDS_A_SHARE)
+        if endless
+        else range(asked.first, asked.first + asked.count, _SEEDS_A_SHARE)
+    )
     last = None if endless else asked.first + asked.count
-    shares = (range(first, first + _SEEDS_A_SHARE if last is None else min(first + _SEEDS_A_SHARE, last)) for first in starts)
+    shares = (
+        range(first, first + _SEEDS_A_SHARE if last is None else min(first + _SEEDS_A_SHARE, last))
+        for first in starts
+    )
     return takewhile(lambda _: end is None or time.monotonic() < end, shares)
 
 
@@ -183,7 +207,11 @@ def _hunt(asked: argparse.Namespace, pool: Pool, catches: list[Catch], progress:
     try:
         for catch in hunt_all(pool, asked.jobs, chosen, seeds, cases=all_of_them):
             catches.append(catch)
-            progress.tell(lambda: f"{len(catches)} of {len(chosen)} guards, {sum(each.is_missed for each in catches)} missed")
+            progress.tell(
+                lambda: (
+                    f"{len(catches)} of {len(chosen)} guards, {sum(each.is_missed for each in catches)} missed"
+                )
+            )
     finally:
         _show_hunt(catches, whole=all_of_them)
 

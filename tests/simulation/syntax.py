@@ -11,8 +11,9 @@ A guard is written as the code that it is, so neither line breaks nor spaces nor
 | `if test:`, `if test` | a condition: of a statement, an expression or a comprehension |
 | `and operand`, `or operand`, `operand and`, `operand or` | an operand of a longer test |
 
-Nothing in its place: the guard goes. An operand goes from its test, an entry from its dict, an argument from its call, a condition of a
-comprehension from it; statements leave `pass`. `test if ... else ...` of which only the other half shall stay is written whole.
+Nothing in its place: the guard goes. An operand goes from its test, an entry from its dict, an
+argument from its call, a condition of a comprehension from it; statements leave `pass`. `test if
+... else ...` of which only the other half shall stay is written whole.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ __all__ = ["replaced"]
 N = TypeVar("N", bound=ast.AST)
 
 _OPERATORS: Final[dict[str, type[ast.boolop]]] = {"and": ast.And, "or": ast.Or}
-_OPERAND: Final = re.compile(r"(?P<lead>and|or)\s+(?P<after>.+)|(?P<before>.+)\s+(?P<trail>and|or)", re.DOTALL)
+_OPERAND: Final = re.compile(
+    r"(?P<lead>and|or)\s+(?P<after>.+)|(?P<before>.+)\s+(?P<trail>and|or)", re.DOTALL
+)
 _CONDITION: Final = re.compile(r"if\s+(?P<test>.+?):?", re.DOTALL)
 _ENTRY: Final = re.compile(r'"\w+"\s*:.+', re.DOTALL)
 
@@ -115,7 +118,11 @@ def _fields(tree: ast.AST) -> Iterator[_Place]:
             if isinstance(value, ast.AST):
                 yield _Place(owner, field)
             elif isinstance(value, list):
-                yield from (_Place(owner, field, at, at + 1) for at, each in enumerate(value) if isinstance(each, ast.AST))
+                yield from (
+                    _Place(owner, field, at, at + 1)
+                    for at, each in enumerate(value)
+                    if isinstance(each, ast.AST)
+                )
 
 
 def _node_at(place: _Place) -> ast.AST:
@@ -132,14 +139,22 @@ def _expressions(tree: ast.AST, wanted: ast.expr) -> Iterator[_Place]:
             yield place
     if isinstance(wanted, ast.BoolOp):
         for owner in ast.walk(tree):
-            if isinstance(owner, ast.BoolOp) and isinstance(owner.op, type(wanted.op)) and len(owner.values) > len(wanted.values):
+            if (
+                isinstance(owner, ast.BoolOp)
+                and isinstance(owner.op, type(wanted.op))
+                and len(owner.values) > len(wanted.values)
+            ):
                 yield from _runs_in(owner, "values", wanted.values)
 
 
 def _operands(tree: ast.AST, operator: type[ast.boolop], wanted: ast.expr) -> Iterator[_Place]:
     for owner in ast.walk(tree):
         if isinstance(owner, ast.BoolOp) and isinstance(owner.op, operator):
-            many = wanted.values if isinstance(wanted, ast.BoolOp) and isinstance(wanted.op, operator) else [wanted]
+            many = (
+                wanted.values
+                if isinstance(wanted, ast.BoolOp) and isinstance(wanted.op, operator)
+                else [wanted]
+            )
             yield from _runs_in(owner, "values", many)
 
 
@@ -157,15 +172,28 @@ def _entries(tree: ast.AST, code: str) -> Iterator[_Place]:
     for owner in ast.walk(tree):
         if isinstance(owner, ast.Dict):
             for at, (key, value) in enumerate(zip(owner.keys, owner.values, strict=True)):
-                if key is not None and wanted.keys[0] is not None and _same(key, wanted.keys[0]) and _same(value, wanted.values[0]):
+                if (
+                    key is not None
+                    and wanted.keys[0] is not None
+                    and _same(key, wanted.keys[0])
+                    and _same(value, wanted.values[0])
+                ):
                     yield _Place(owner, "values", at, at + 1)
 
 
 def _arguments(tree: ast.AST, statement: ast.stmt) -> list[_Place]:
-    if not (isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name)):
+    if not (
+        isinstance(statement, ast.Assign)
+        and len(statement.targets) == 1
+        and isinstance(statement.targets[0], ast.Name)
+    ):
         return []
     wanted = ast.keyword(arg=statement.targets[0].id, value=statement.value)
-    return [place for place in _fields(tree) if isinstance(place.owner, ast.Call) and _same(_node_at(place), wanted)]
+    return [
+        place
+        for place in _fields(tree)
+        if isinstance(place.owner, ast.Call) and _same(_node_at(place), wanted)
+    ]
 
 
 def _runs(tree: ast.AST, wanted: list[ast.stmt]) -> Iterator[_Place]:
@@ -175,10 +203,15 @@ def _runs(tree: ast.AST, wanted: list[ast.stmt]) -> Iterator[_Place]:
                 yield from _runs_in(owner, field, wanted)
 
 
-def _runs_in(owner: ast.AST, field: str, wanted: list[ast.expr] | list[ast.stmt]) -> Iterator[_Place]:
+def _runs_in(
+    owner: ast.AST, field: str, wanted: list[ast.expr] | list[ast.stmt]
+) -> Iterator[_Place]:
     nodes = getattr(owner, field)
     for start in range(len(nodes) - len(wanted) + 1):
-        if all(isinstance(each, ast.AST) and _same(each, other) for each, other in zip(nodes[start:], wanted, strict=False)):
+        if all(
+            isinstance(each, ast.AST) and _same(each, other)
+            for each, other in zip(nodes[start:], wanted, strict=False)
+        ):
             yield _Place(owner, field, start, start + len(wanted))
 
 

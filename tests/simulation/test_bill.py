@@ -10,17 +10,30 @@ from tests.simulation.bill import OpenTime, Use, reads_max, writes_max
 from tests.simulation.scenario import one_submission, small_scenario
 from tests.simulation.world import simulate
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.work import Outcome, State, WorkItem
 
-NOTHING = Use(pools=0, works=0, starts=0, put_backs=0, callbacks=0, asks=0, large_works=0, large_results=0, open_ms=0, faults=0)
+NOTHING = Use(
+    pools=0,
+    works=0,
+    starts=0,
+    put_backs=0,
+    callbacks=0,
+    asks=0,
+    large_works=0,
+    large_results=0,
+    open_ms=0,
+    faults=0,
+)
 
 
 def after(ms: int) -> EpochMs:
     return EpochMs(NOW + ms)
 
 
-def finished(work: Work) -> Work:
-    return replace(work, state=State.FINISHED, outcome=Outcome.SUCCESS, result="1", claim=None, deadline=None)
+def finished(work: WorkItem) -> WorkItem:
+    return replace(
+        work, state=State.FINISHED, outcome=Outcome.SUCCESS, result="1", claim=None, deadline=None
+    )
 
 
 def test_time_is_open_from_two_minutes_before_a_work_is_due_until_it_is_over() -> None:
@@ -89,7 +102,9 @@ def test_what_takes_long_may_cost_reads_and_no_writes() -> None:
 
 
 @pytest.mark.parametrize(("unit", "formula"), [("write", "writes_max"), ("read", "reads_max")])
-def test_a_run_that_costs_more_breaks_a_promise(monkeypatch: pytest.MonkeyPatch, unit: str, formula: str) -> None:
+def test_a_run_that_costs_more_breaks_a_promise(
+    monkeypatch: pytest.MonkeyPatch, unit: str, formula: str
+) -> None:
     monkeypatch.setattr(world, formula, lambda use: 5)
 
     run = simulate(small_scenario(one_submission(0, 0)))

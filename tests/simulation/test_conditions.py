@@ -14,16 +14,29 @@ from tests.simulation.conditions import parts_of, step_of
 from tests.simulation.mutation import Mutant, applied
 from tests.simulation.scenario import scenario_of
 from tests.simulation.world import simulate
+from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.adapters.schema import ref_of
-from workpool_aws.core.callback import dead_write, delivered_write, failed_write, redeliver_write, sent_write
-from workpool_aws.core.cancel import CancelWrite, decide_cancel
-from workpool_aws.core.claim import claim_write
-from workpool_aws.core.complete import Judged, decide_canceled, decide_put_back, decide_report, decide_snooze, decide_suspicion
-from workpool_aws.core.drain import is_older
+from workpool_aws.core.callback import (
+    dead_write,
+    delivered_write,
+    failed_write,
+    redeliver_write,
+    sent_write,
+)
+from workpool_aws.core.loop.start import start_write
 from workpool_aws.core.proof import digest_of
-from workpool_aws.core.redrive import Redrive, decide_redrive
-from workpool_aws.core.start import start_write
+from workpool_aws.core.report.claim import claim_write
+from workpool_aws.core.report.complete import (
+    Judged,
+    decide_canceled,
+    decide_put_back,
+    decide_report,
+    decide_snooze,
+    decide_suspicion,
+)
+from workpool_aws.core.work.bulk_cancel import is_older
+from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
+from workpool_aws.core.work.redrive import Redrive, decide_redrive
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, LoopState
 from workpool_aws.model.messages import CallbackTicket, Report, ReportKind
@@ -35,15 +48,27 @@ from workpool_aws.ports import ConditionFailed
 DEADLINE = EpochMs(NOW + 60_000)
 RUNNING = a_running_work(claim="worker-1")
 ASKED = replace(RUNNING, cancel_requested=True)
-OLDER = is_older(Config(pool="email", version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=2, epoch_at=NOW))
+OLDER = is_older(
+    Config(
+        pool="email", version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=2, epoch_at=NOW
+    )
+)
 JUDGED = Judged(DEADLINE, "worker-1")
 FAILED = Report(kind=ReportKind.FAILED, error="x", error_type="X")
 MINE = replace(FAILED, claim="worker-1")
 RETRIED = an_assignment(retry=a_policy())
-ENDED = replace(a_running_work(), state=State.FINISHED, outcome=Outcome.FAILED, callback=CallbackState.PENDING, callback_nonce="n")
+ENDED = replace(
+    a_running_work(),
+    state=State.FINISHED,
+    outcome=Outcome.FAILED,
+    callback=CallbackState.PENDING,
+    callback_nonce="n",
+)
 SENT = replace(ENDED, callback=CallbackState.SENT)
 DEAD = replace(ENDED, callback=CallbackState.DEAD)
-TICKET = CallbackTicket(table="t", pool="email", work_id=ENDED.id, retention_s=1, nonce=ENDED.callback_nonce)
+TICKET = CallbackTicket(
+    table="t", pool="email", work_id=ENDED.id, retention_s=1, nonce=ENDED.callback_nonce
+)
 PENDING = a_work(starts=0)
 
 
@@ -60,39 +85,76 @@ def redriven() -> Redrive:
 
 WRITES: dict[str, tuple[Write, Record | None]] = {
     "enqueue": (Put(PENDING, IsAbsent()), None),
-    "start": (start_write(PENDING, 1, token="t", proof=PROOF, timeout_ms=1, event_age_ms=1, now=NOW), PENDING),
+    "start": (
+        start_write(PENDING, 1, token="t", proof=PROOF, timeout_ms=1, event_age_ms=1, now=NOW),
+        PENDING,
+    ),
     "claim": (claim_write(an_assignment(), token="t", ends_by=DEADLINE), a_running_work()),
     "finish": (decide_report(an_assignment(), MINE, now=NOW, jitter=0).write, RUNNING),
-    "finish by a stranger": (decide_report(an_assignment(), FAILED, now=EpochMs(DEADLINE + 6_001), jitter=0).write, RUNNING),
-    "recover: finish": (decide_report(an_assignment(), FAILED, now=NOW, jitter=0, judged=JUDGED).write, RUNNING),
-    "retry": (decide_report(replace(RETRIED, claimed=False), FAILED, now=NOW, jitter=0).write, RUNNING),
-    "recover: retry": (decide_report(RETRIED, FAILED, now=NOW, jitter=0, judged=JUDGED).write, RUNNING),
+    "finish by a stranger": (
+        decide_report(an_assignment(), FAILED, now=EpochMs(DEADLINE + 6_001), jitter=0).write,
+        RUNNING,
+    ),
+    "recover: finish": (
+        decide_report(an_assignment(), FAILED, now=NOW, jitter=0, judged=JUDGED).write,
+        RUNNING,
+    ),
+    "retry": (
+        decide_report(replace(RETRIED, claimed=False), FAILED, now=NOW, jitter=0).write,
+        RUNNING,
+    ),
+    "recover: retry": (
+        decide_report(RETRIED, FAILED, now=NOW, jitter=0, judged=JUDGED).write,
+        RUNNING,
+    ),
     "end as canceled": (decide_canceled(an_assignment(), MINE, now=NOW).write, ASKED),
-    "end as canceled, by a stranger": (decide_canceled(an_assignment(), FAILED, now=EpochMs(DEADLINE + 6_001)).write, ASKED),
-    "recover: end as canceled": (decide_canceled(an_assignment(), FAILED, now=NOW, judged=JUDGED).write, ASKED),
+    "end as canceled, by a stranger": (
+        decide_canceled(an_assignment(), FAILED, now=EpochMs(DEADLINE + 6_001)).write,
+        ASKED,
+    ),
+    "recover: end as canceled": (
+        decide_canceled(an_assignment(), FAILED, now=NOW, judged=JUDGED).write,
+        ASKED,
+    ),
     "cancel": (canceled(decide_cancel(PENDING, token="t", now=NOW)), PENDING),
     "request cancel": (canceled(decide_cancel(RUNNING, token="t", now=NOW)), RUNNING),
-    "cancel what is called off": (canceled(decide_cancel(PENDING, token="t", now=NOW, only_if=OLDER)), PENDING),
-    "request cancel of what is called off": (canceled(decide_cancel(RUNNING, token="t", now=NOW, only_if=OLDER)), RUNNING),
+    "cancel what is called off": (
+        canceled(decide_cancel(PENDING, token="t", now=NOW, only_if=OLDER)),
+        PENDING,
+    ),
+    "request cancel of what is called off": (
+        canceled(decide_cancel(RUNNING, token="t", now=NOW, only_if=OLDER)),
+        RUNNING,
+    ),
     "callback sent": (sent_write(ENDED), ENDED),
-    "callback delivered": (delivered_write("email", ENDED.id, nonce=ENDED.callback_nonce, retention_s=1, now=NOW), ENDED),
+    "callback delivered": (
+        delivered_write("email", ENDED.id, nonce=ENDED.callback_nonce, retention_s=1, now=NOW),
+        ENDED,
+    ),
     "callback dead": (dead_write(ENDED, now=NOW), ENDED),
     "callback pending": (failed_write(TICKET), SENT),
     "redeliver the callback": (redeliver_write(DEAD), DEAD),
     "mark as redriven": (redriven().mark, ENDED),
     "redrive": (Put(redriven().work, IsAbsent()), None),
 }
-put_back = decide_put_back(an_assignment(), RUNNING, replace(MINE, kind=ReportKind.NEVER_DELIVERED), now=NOW)
+put_back = decide_put_back(
+    an_assignment(), RUNNING, replace(MINE, kind=ReportKind.NEVER_DELIVERED), now=NOW
+)
 suspicion = decide_suspicion(an_assignment(), RUNNING, FAILED)
 assert put_back is not None
 assert suspicion is not None
 SNOOZE = replace(MINE, kind=ReportKind.SNOOZED)
 snooze = decide_snooze(an_assignment(), RUNNING, SNOOZE, now=NOW)
-snooze_by_a_stranger = decide_snooze(an_assignment(), RUNNING, replace(SNOOZE, claim=None), now=EpochMs(DEADLINE + 6_001))
+snooze_by_a_stranger = decide_snooze(
+    an_assignment(), RUNNING, replace(SNOOZE, claim=None), now=EpochMs(DEADLINE + 6_001)
+)
 assert snooze is not None
 assert snooze_by_a_stranger is not None
 WRITES |= {"put back": (put_back.write, RUNNING), "suspect": (suspicion, RUNNING)}
-WRITES |= {"snooze": (snooze.write, RUNNING), "snooze by a stranger": (snooze_by_a_stranger.write, RUNNING)}
+WRITES |= {
+    "snooze": (snooze.write, RUNNING),
+    "snooze by a stranger": (snooze_by_a_stranger.write, RUNNING),
+}
 
 
 def _another(state: State | LoopState) -> State | LoopState:
@@ -142,7 +204,9 @@ def seen_in_runs() -> dict[str, tuple[Write, Record | None]]:
 
 def write_of(mutant: Mutant) -> tuple[Write, Record | None]:
     step, part = mutant.drops or ("", "")
-    found = [pair for pair in WRITES.values() if step_of(pair[0]) == step and part in parts_of(pair[0])]
+    found = [
+        pair for pair in WRITES.values() if step_of(pair[0]) == step and part in parts_of(pair[0])
+    ]
     return found[0] if found else seen_in_runs()[step]
 
 

@@ -11,12 +11,19 @@ from builders import NOW, a_work, an_id
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.errors import UsageError
 from workpool_aws.local import LocalCloud
-from workpool_aws.local.chance import ReplayChooser
-from workpool_aws.local.direct import SteppingStore
-from workpool_aws.local.faults import CallThrottled, CallUnanswered, Fault, Faults, NoFaults, answered_as
-from workpool_aws.local.schedules import Schedule, Schedules
-from workpool_aws.local.seeded_faults import SeededFaults
-from workpool_aws.local.virtual import START, VirtualKernel
+from workpool_aws.local.engines.direct import SteppingStore
+from workpool_aws.local.faults.faults import (
+    CallThrottled,
+    CallUnanswered,
+    Fault,
+    Faults,
+    NoFaults,
+    answered_as,
+)
+from workpool_aws.local.faults.seeded import SeededFaults
+from workpool_aws.local.kernel.chance import ReplayChooser
+from workpool_aws.local.kernel.virtual import START, VirtualKernel
+from workpool_aws.local.services.schedules import Schedule, Schedules
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.writes import Put
@@ -36,7 +43,9 @@ class Scene:
     applied_ms: list[int] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
-    def call(self, label: str, *, writes: bool, answer: Callable[[], str] = lambda: "answer") -> None:
+    def call(
+        self, label: str, *, writes: bool, answer: Callable[[], str] = lambda: "answer"
+    ) -> None:
         """Run a process that makes one call, and everything that follows."""
 
         def apply() -> str:
@@ -64,9 +73,13 @@ MakeScene = Callable[..., Scene]
 def make() -> Iterator[MakeScene]:
     kernels: list[VirtualKernel] = []
 
-    def make_scene(*kinds: Fault, choices: tuple[int, ...] = (), budget: int = 1, **plan: Any) -> Scene:
+    def make_scene(
+        *kinds: Fault, choices: tuple[int, ...] = (), budget: int = 1, **plan: Any
+    ) -> Scene:
         chooser = ReplayChooser(choices)
-        faults = SeededFaults(Faults(rates=dict.fromkeys(kinds, 1.0), budget=budget, **plan), chooser, "loop")
+        faults = SeededFaults(
+            Faults(rates=dict.fromkeys(kinds, 1.0), budget=budget, **plan), chooser, "loop"
+        )
         kernel = VirtualKernel(chooser=chooser, faults=faults)
         faults.attach(kernel)
         kernels.append(kernel)
@@ -98,22 +111,26 @@ def make() -> Iterator[MakeScene]:
         (Fault.ANSWER_LOST, (STRIKES, 0, 1), [0, 60], ["answer"]),
     ],
 )
-def test_a_fault_at_a_write(make: MakeScene, kind: Fault, choices: tuple[int, ...], applied_ms: list[int], told: list[str]) -> None:
+def test_a_fault_at_a_write(
+    make: MakeScene, kind: Fault, choices: tuple[int, ...], applied_ms: list[int], told: list[str]
+) -> None:
     scene = make(kind, choices=choices)
 
-    scene.call("put Work 1", writes=True)
+    scene.call("put WorkItem 1", writes=True)
 
     assert scene.applied_ms == applied_ms
     assert scene.told == told
     assert scene.faults.struck == [kind]
-    assert scene.notes[0] == f"** {kind}: put Work 1"
+    assert scene.notes[0] == f"** {kind}: put WorkItem 1"
 
 
-@pytest.mark.parametrize("kind", [Fault.CONFLICT, Fault.WRITE_LOST, Fault.WRITE_LATE, Fault.ANSWER_LOST])
+@pytest.mark.parametrize(
+    "kind", [Fault.CONFLICT, Fault.WRITE_LOST, Fault.WRITE_LATE, Fault.ANSWER_LOST]
+)
 def test_what_befalls_writes_leaves_reads_alone(make: MakeScene, kind: Fault) -> None:
     scene = make(kind, choices=(STRIKES,))
 
-    scene.call("get Work 1", writes=False)
+    scene.call("get WorkItem 1", writes=False)
 
     assert scene.told == ["answer"]
     assert scene.faults.struck == []
@@ -122,7 +139,7 @@ def test_what_befalls_writes_leaves_reads_alone(make: MakeScene, kind: Fault) ->
 def test_a_read_meets_a_failing_service_too(make: MakeScene) -> None:
     scene = make(Fault.SERVER_ERROR, choices=(STRIKES, 1))
 
-    scene.call("get Work 1", writes=False)
+    scene.call("get WorkItem 1", writes=False)
 
     assert scene.told == ["CallUnanswered"]
 
@@ -156,7 +173,7 @@ def test_a_repeated_transaction_is_applied_once(make: MakeScene) -> None:
 def test_a_refusal_is_an_answer(make: MakeScene) -> None:
     scene = make()
 
-    scene.call("put Work 1", writes=True, answer=lambda: NOTHING["refused"])
+    scene.call("put WorkItem 1", writes=True, answer=lambda: NOTHING["refused"])
 
     assert scene.told == ["KeyError"]
 
@@ -165,7 +182,7 @@ def test_the_budget_is_the_most_that_strikes(make: MakeScene) -> None:
     scene = make(Fault.FROZEN, budget=2, choices=(STRIKES, 0) * 5)
 
     for _ in range(4):
-        scene.call("get Status a", writes=False)
+        scene.call("get LoopStatus a", writes=False)
 
     assert scene.faults.struck == [Fault.FROZEN] * 2
 
@@ -174,19 +191,19 @@ def test_faults_end(make: MakeScene) -> None:
     scene = make(Fault.FROZEN, budget=9, choices=(STRIKES, 2) * 5, until=timedelta(seconds=30))
 
     for _ in range(3):
-        scene.call("get Status a", writes=False)
+        scene.call("get LoopStatus a", writes=False)
 
     assert scene.applied_ms == [70_000] * 3
 
 
 def test_faults_strike_where_they_are_aimed(make: MakeScene) -> None:
-    scene = make(Fault.CRASH_BEFORE, aim="put Work", choices=(STRIKES,) * 5)
+    scene = make(Fault.CRASH_BEFORE, aim="put WorkItem", choices=(STRIKES,) * 5)
 
-    scene.call("put Done 1", writes=True)
-    scene.call("put Work 1", writes=True)
+    scene.call("put Notice 1", writes=True)
+    scene.call("put WorkItem 1", writes=True)
 
     assert scene.told == ["answer"]
-    assert scene.notes == ["** crash before: put Work 1"]
+    assert scene.notes == ["** crash before: put WorkItem 1"]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +216,9 @@ def test_faults_strike_where_they_are_aimed(make: MakeScene) -> None:
         (Fault.EVENT_LOST, (PASSES,), (0,)),
     ],
 )
-def test_a_fault_of_an_event(make: MakeScene, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]) -> None:
+def test_a_fault_of_an_event(
+    make: MakeScene, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]
+) -> None:
     assert make(kind, choices=choices).faults.event_delays("worker") == delays
 
 
@@ -215,7 +234,9 @@ def test_only_the_loop_s_event_is_lost_as_such(make: MakeScene) -> None:
         (Fault.RECORD_LATE, (STRIKES, 1), (20_000,)),
     ],
 )
-def test_a_fault_of_a_destination(make: MakeScene, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]) -> None:
+def test_a_fault_of_a_destination(
+    make: MakeScene, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]
+) -> None:
     assert make(kind, choices=choices).faults.record_delays("worker") == delays
 
 
@@ -227,7 +248,9 @@ def test_a_fault_of_a_destination(make: MakeScene, kind: Fault, choices: tuple[i
         (Fault.WAKE_LATE, (STRIKES, 2), (60_000,)),
     ],
 )
-def test_a_fault_of_a_schedule(make: MakeScene, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]) -> None:
+def test_a_fault_of_a_schedule(
+    make: MakeScene, kind: Fault, choices: tuple[int, ...], delays: tuple[int, ...]
+) -> None:
     assert make(kind, choices=choices).faults.wake_delays("pool") == delays
 
 
@@ -235,8 +258,16 @@ def test_a_fault_of_a_schedule(make: MakeScene, kind: Fault, choices: tuple[int,
 def test_a_schedule_fires_after_its_deletion(make: MakeScene, replaced: bool) -> None:
     scene = make(Fault.WAKE_DELETED, choices=(STRIKES,))
     sent: list[str] = []
-    schedules = Schedules(scene.kernel, ReplayChooser(()), "exact", lambda _, payload: sent.append(payload), scene.faults)
-    first = Schedule(group="g", name="pool", at=EpochMs(START + 60_000), target="loop", payload="first")
+    schedules = Schedules(
+        scene.kernel,
+        ReplayChooser(()),
+        "exact",
+        lambda _, payload: sent.append(payload),
+        scene.faults,
+    )
+    first = Schedule(
+        group="g", name="pool", at=EpochMs(START + 60_000), target="loop", payload="first"
+    )
     schedules.put(first)
 
     if replaced:
@@ -258,7 +289,9 @@ def test_the_items_of_a_torn_batch_are_read_one_by_one() -> None:
         labels.append(label)
         return apply()
 
-    found = SteppingStore(call, memory, torn_batches=True).get_many([WorkRef(work.pool, work.id) for work in works])
+    found = SteppingStore(call, memory, torn_batches=True).get_many(
+        [WorkRef(work.pool, work.id) for work in works]
+    )
 
     assert list(found.values()) == works
     assert labels == ["get one of 2"] * 2
@@ -274,7 +307,10 @@ def test_each_process_keeps_its_own_clock(make: MakeScene) -> None:
     scene = make(skewed_clocks=True, choices=(1, 0, 2))
     seen: list[tuple[int, int]] = []
     for _ in range(2):
-        scene.kernel.spawn("process", lambda: seen.append((scene.faults.clock_offset_ms(), scene.faults.clock_offset_ms())))
+        scene.kernel.spawn(
+            "process",
+            lambda: seen.append((scene.faults.clock_offset_ms(), scene.faults.clock_offset_ms())),
+        )
     scene.kernel.run(FAR)
 
     assert sorted(seen) == [(-2_000, -2_000), (0, 0)]
@@ -284,19 +320,29 @@ def test_each_process_keeps_its_own_clock(make: MakeScene) -> None:
 def test_without_faults_everything_happens_once_and_in_time() -> None:
     faults = NoFaults()
 
-    assert [faults.event_delays("f"), faults.record_delays("f"), faults.wake_delays("f")] == [(0,)] * 3
+    assert [faults.event_delays("f"), faults.record_delays("f"), faults.wake_delays("f")] == [
+        (0,)
+    ] * 3
     assert faults.tick_comes()
     assert faults.clock_offset_ms() == 0
 
 
 def test_a_port_names_trouble_in_its_own_words() -> None:
-    with pytest.raises(KeyError, match="busy"), answered_as(throttled=KeyError, unanswered=LookupError):
+    with (
+        pytest.raises(KeyError, match="busy"),
+        answered_as(throttled=KeyError, unanswered=LookupError),
+    ):
         raise CallThrottled("busy")
-    with pytest.raises(LookupError, match="silent"), answered_as(throttled=KeyError, unanswered=LookupError):
+    with (
+        pytest.raises(LookupError, match="silent"),
+        answered_as(throttled=KeyError, unanswered=LookupError),
+    ):
         raise CallUnanswered("silent")
 
 
-@pytest.mark.parametrize("plan", [{"rates": {Fault.FROZEN: 1.5}}, {"budget": -1}, {"jitter_ms": -1}])
+@pytest.mark.parametrize(
+    "plan", [{"rates": {Fault.FROZEN: 1.5}}, {"budget": -1}, {"jitter_ms": -1}]
+)
 def test_a_plan_that_makes_no_sense_is_refused(plan: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Faults(**plan)

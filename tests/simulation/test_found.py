@@ -9,22 +9,37 @@ from pool_world import World
 from tests.simulation.scenario import one_submission, small_scenario
 from tests.simulation.world import simulate
 from workpool_aws.core import limits
-from workpool_aws.core.drain import is_called_off
-from workpool_aws.core.settle import deep_low
-from workpool_aws.core.start import Taken
-from workpool_aws.flow.cancel import cancel_called_off
-from workpool_aws.flow.collect import read_works
-from workpool_aws.flow.watch import would_act
-from workpool_aws.local.faults import Fault
+from workpool_aws.core.loop.settle import deep_low
+from workpool_aws.core.loop.start import Taken
+from workpool_aws.core.work.bulk_cancel import is_bulk_canceled
+from workpool_aws.flow.reading import read_works
+from workpool_aws.flow.watchdog.watch import would_act
+from workpool_aws.flow.work.cancel import cancel_called_off
+from workpool_aws.local.faults.faults import Fault
 from workpool_aws.model.ids import EpochMs, id_floor
-from workpool_aws.model.loop import Config, Ledger, LoopState, Registration, ShardMark, Status
+from workpool_aws.model.loop import (
+    Config,
+    Ledger,
+    LoopState,
+    LoopStatus,
+    Registration,
+    ShardCursors,
+)
 from workpool_aws.model.refs import PointerRef, WorkRef
 from workpool_aws.model.work import Pointer
 from workpool_aws.model.writes import Put
 
-BEFORE_ITS_KICK = small_scenario(one_submission(0, 0), rates={Fault.CRASH_AFTER: 1.0}, aim="put Work", budget=1, hourly_look=True)
+BEFORE_ITS_KICK = small_scenario(
+    one_submission(0, 0),
+    rates={Fault.CRASH_AFTER: 1.0},
+    aim="put WorkItem",
+    budget=1,
+    hourly_look=True,
+)
 DEEP_AT = EpochMs(NOW - 60_000)
-MARK = ShardMark(work_cursor=id_floor(EpochMs(DEEP_AT - limits.CURSOR_OVERLAP_MS)), deep_at=DEEP_AT)
+MARK = ShardCursors(
+    work_cursor=id_floor(EpochMs(DEEP_AT - limits.CURSOR_OVERLAP_MS)), deep_at=DEEP_AT
+)
 
 
 @pytest.fixture
@@ -33,7 +48,7 @@ def world() -> World:
     world = World()
     for record in (
         Registration(pool="email", registered_at=NOW),
-        Status(pool="email", state=LoopState.IDLE, generation=1, lease_until=EpochMs(0)),
+        LoopStatus(pool="email", state=LoopState.IDLE, generation=1, lease_until=EpochMs(0)),
         Ledger(pool="email", holder="loop-1", generation=1, version=1, shards=(MARK,)),
     ):
         world.memory.write(Put(record))
@@ -47,9 +62,13 @@ def world() -> World:
         (EpochMs(DEEP_AT - limits.BUFFER_MS - 1), False),
     ],
 )
-def test_the_watchdog_sees_due_work_just_where_a_new_loop_begins_to_read(world: World, due_at: EpochMs, seen: bool) -> None:
-    """Seed 976: an unacknowledged write landed 45 s late, 15.1 s behind the last deep read. The watchdog looked back from the cursor, a
-    quarter of a second further than the loop did. So it started a loop that saw nothing, once a minute, for ever [WP-22]."""
+def test_the_watchdog_sees_due_work_just_where_a_new_loop_begins_to_read(
+    world: World, due_at: EpochMs, seen: bool
+) -> None:
+    """Seed 976: an unacknowledged write landed 45 s late, 15.1 s behind the last deep read.
+
+    The watchdog looked back from the cursor, a quarter of a second further than the loop did. So it
+    started a loop that saw nothing, once a minute, for ever [WP-22]."""
     work = world.put(a_work(due_at=due_at, id=an_id(due_at)))
 
     assert would_act(world.memory, world.telemetry, EpochMs(NOW)) is seen
@@ -59,9 +78,17 @@ def test_the_watchdog_sees_due_work_just_where_a_new_loop_begins_to_read(world: 
 def test_a_work_of_a_caller_whose_clock_is_fast_is_canceled_by_one_whose_clock_is_slow() -> None:
     """Seed 205: acknowledged half a second before the `cancel_all`, and enqueued 3.3 s after it by the clocks of the two [WP-13]."""
     epoch_at = EpochMs(NOW - limits.SKEW_MS)
-    config = Config(pool="email", version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=1, epoch_at=epoch_at)
+    config = Config(
+        pool="email",
+        version=1,
+        max_parallelism=1,
+        base_by="x",
+        base_at=NOW,
+        epoch=1,
+        epoch_at=epoch_at,
+    )
 
-    assert is_called_off(a_work(enqueued_at=EpochMs(NOW - 500 + limits.SKEW_MS)), config)
+    assert is_bulk_canceled(a_work(enqueued_at=EpochMs(NOW - 500 + limits.SKEW_MS)), config)
 
 
 def test_a_work_that_its_caller_has_just_moved_into_the_epoch_is_not_canceled(world: World) -> None:
@@ -69,7 +96,9 @@ def test_a_work_that_its_caller_has_just_moved_into_the_epoch_is_not_canceled(wo
     as_read = world.put(a_work(due_at=NOW, id=an_id(NOW)))
     world.put(replace(as_read, epoch=1))
 
-    config = Config(pool="email", version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=1, epoch_at=NOW)
+    config = Config(
+        pool="email", version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=1, epoch_at=NOW
+    )
 
     assert not cancel_called_off(world.ports, as_read, config)
     assert world.memory.get(WorkRef("email", as_read.id)) == replace(as_read, epoch=1)
@@ -83,7 +112,9 @@ def test_a_retry_that_is_met_by_its_own_key_leaves_no_pointer(world: World) -> N
     for at in (first, again):
         world.memory.write(Put(Pointer(pool="email", at=at, work_id=work.id)))
 
-    read = read_works(world.memory, world.telemetry, "email", 0, "", free=1, taken=Taken((), ()), now=NOW)
+    read = read_works(
+        world.memory, world.telemetry, "email", 0, "", free=1, taken=Taken((), ()), now=NOW
+    )
 
     assert [found.work.id for found in read.due] == [work.id]
     assert read.due[0].pointers == (PointerRef("email", first), PointerRef("email", again))
@@ -93,9 +124,13 @@ def test_a_pointer_before_the_works_own_row_does_not_name_that_row() -> None:
     """What is named as a pointer is deleted when the work has started: the work itself never may be."""
     world = World()
     work = world.put(a_work(due_at=NOW, id=an_id(NOW)))
-    world.memory.write(Put(Pointer(pool="email", at=an_id(EpochMs(NOW - 1_000), n=7), work_id=work.id)))
+    world.memory.write(
+        Put(Pointer(pool="email", at=an_id(EpochMs(NOW - 1_000), n=7), work_id=work.id))
+    )
 
-    read = read_works(world.memory, world.telemetry, "email", 0, "", free=1, taken=Taken((), ()), now=NOW)
+    read = read_works(
+        world.memory, world.telemetry, "email", 0, "", free=1, taken=Taken((), ()), now=NOW
+    )
 
     assert read.due[0].pointers == (PointerRef("email", an_id(EpochMs(NOW - 1_000), n=7)),)
 

@@ -25,7 +25,15 @@ from tests.simulation.history import (
 
 SETTLED = Terms(once=True, in_time=True, settled=True)
 WORK = Enqueued(
-    at=10, asked_at=9, work_id="w1", pool="a", due_at=10, attempts=1, claimed=True, decorated=True, wants=frozenset({"success"})
+    at=10,
+    asked_at=9,
+    work_id="w1",
+    pool="a",
+    due_at=10,
+    attempts=1,
+    claimed=True,
+    decorated=True,
+    wants=frozenset({"success"}),
 )
 RETRIED = replace(WORK, work_id="w2", attempts=2, claimed=False, wants=frozenset())
 LIMIT = LimitAsked(at=0, pool="a", limit=1)
@@ -40,7 +48,9 @@ def ended(run: int, at: int = 200, ending: str = "ok") -> Ended:
     return Ended(at=at, run=run, ending=ending)
 
 
-def looked(work: str = "w1", outcome: str | None = "success", at: int = 900, **more: object) -> Looked:
+def looked(
+    work: str = "w1", outcome: str | None = "success", at: int = 900, **more: object
+) -> Looked:
     state = "pending" if outcome is None else "finished"
     return Looked(at=at, asked_at=at, work_id=work, outcome=outcome, **{"state": state, **more})
 
@@ -84,16 +94,38 @@ def test_a_history_that_keeps_every_promise_passes() -> None:
         ([LIMIT, WORK], "WP-3"),
         ([LIMIT, WORK, looked(outcome=None)], "WP-3"),
         ([LIMIT, WORK, HEARD, looked(), Redriven(at=950, work_id="w9", new_id="w10")], "WP-3"),
-        ([LIMIT, RETRIED, began(1, work="w2"), ended(1), began(2, work="w2"), ended(2), looked("w2")], "WP-4"),
+        (
+            [
+                LIMIT,
+                RETRIED,
+                began(1, work="w2"),
+                ended(1),
+                began(2, work="w2"),
+                ended(2),
+                looked("w2"),
+            ],
+            "WP-4",
+        ),
         ([LIMIT, WORK, began(1), ended(1, ending="failed"), HEARD, looked(result_of=1)], "WP-4"),
         ([LIMIT, WORK, began(1), ended(1), HEARD, looked(result_of=2)], "WP-4"),
         ([LIMIT, WORK, began(1), ended(1), began(2, start=2), ended(2), HEARD, looked()], "WP-5"),
         ([LIMIT, RETRIED, began(1, work="w2", attempt=3), ended(1), looked("w2")], "WP-5"),
         (
-            [LIMIT, RETRIED, began(1, work="w2", attempt=2), ended(1), began(2, work="w2", start=2, attempt=1), ended(2), looked("w2")],
+            [
+                LIMIT,
+                RETRIED,
+                began(1, work="w2", attempt=2),
+                ended(1),
+                began(2, work="w2", start=2, attempt=1),
+                ended(2),
+                looked("w2"),
+            ],
             "WP-5",
         ),
-        ([LIMIT, RETRIED, began(1, work="w2"), ended(1), looked("w2", "failed"), looked("w2")], "WP-6"),
+        (
+            [LIMIT, RETRIED, began(1, work="w2"), ended(1), looked("w2", "failed"), looked("w2")],
+            "WP-6",
+        ),
         ([*KEPT, looked(outcome=None), looked()], "WP-6"),
         (
             [
@@ -108,25 +140,69 @@ def test_a_history_that_keeps_every_promise_passes() -> None:
         ([*KEPT, Redriven(at=950, work_id="w1", new_id="w3"), looked("w3")], "WP-6"),
         ([LIMIT, RETRIED, CANCELED, began(1, work="w2"), ended(1), looked("w2")], "WP-7"),
         (
-            [LIMIT, RETRIED, REQUESTED, began(1, work="w2"), ended(1), began(2, work="w2", start=2, attempt=2), ended(2), looked("w2")],
+            [
+                LIMIT,
+                RETRIED,
+                REQUESTED,
+                began(1, work="w2"),
+                ended(1),
+                began(2, work="w2", start=2, attempt=2),
+                ended(2),
+                looked("w2"),
+            ],
             "WP-7",
         ),
         ([each for each in KEPT if each is not HEARD], "WP-8"),
         ([*KEPT[:-1], looked(outcome="failed")], "WP-8"),
-        ([LIMIT, RETRIED, began(1, work="w2"), ended(1), replace(HEARD, work_id="w2"), looked("w2")], "WP-8"),
-        ([LIMIT, RETRIED, PAUSED, began(1, work="w2"), ended(1), began(2, work="w2", start=2, attempt=2), ended(2), looked("w2")], "WP-13"),
+        (
+            [
+                LIMIT,
+                RETRIED,
+                began(1, work="w2"),
+                ended(1),
+                replace(HEARD, work_id="w2"),
+                looked("w2"),
+            ],
+            "WP-8",
+        ),
         (
             [
                 LIMIT,
                 RETRIED,
                 PAUSED,
-                *(each for run, work in ((1, "w2"), (2, "w4")) for each in (began(run, work=work), ended(run))),
+                began(1, work="w2"),
+                ended(1),
+                began(2, work="w2", start=2, attempt=2),
+                ended(2),
                 looked("w2"),
             ],
             "WP-13",
         ),
         (
-            [LIMIT, RETRIED, *CALLED_OFF, began(1, work="w2"), ended(1), began(2, work="w2", start=2, attempt=2), ended(2), looked("w2")],
+            [
+                LIMIT,
+                RETRIED,
+                PAUSED,
+                *(
+                    each
+                    for run, work in ((1, "w2"), (2, "w4"))
+                    for each in (began(run, work=work), ended(run))
+                ),
+                looked("w2"),
+            ],
+            "WP-13",
+        ),
+        (
+            [
+                LIMIT,
+                RETRIED,
+                *CALLED_OFF,
+                began(1, work="w2"),
+                ended(1),
+                began(2, work="w2", start=2, attempt=2),
+                ended(2),
+                looked("w2"),
+            ],
             "WP-13",
         ),
         (
@@ -135,13 +211,27 @@ def test_a_history_that_keeps_every_promise_passes() -> None:
                 RETRIED,
                 replace(RETRIED, work_id="w4"),
                 *CALLED_OFF,
-                *(each for run, work in ((1, "w2"), (2, "w4")) for each in (began(run, work=work), ended(run))),
+                *(
+                    each
+                    for run, work in ((1, "w2"), (2, "w4"))
+                    for each in (began(run, work=work), ended(run))
+                ),
                 looked("w2"),
                 looked("w4"),
             ],
             "WP-13",
         ),
-        ([LIMIT, FAR, *CALLED_OFF, began(1, 60_000, "w2"), ended(1, 60_001), looked("w2", "canceled", at=60_002)], "WP-13"),
+        (
+            [
+                LIMIT,
+                FAR,
+                *CALLED_OFF,
+                began(1, 60_000, "w2"),
+                ended(1, 60_001),
+                looked("w2", "canceled", at=60_002),
+            ],
+            "WP-13",
+        ),
         ([LIMIT, FAR, *CALLED_OFF, looked("w2", "failed", at=60_002)], "WP-13"),
         ([LIMIT, *CALLED_OFF, LATER, looked("w2", "canceled")], "WP-3"),
         ([LIMIT, FAR, *CALLED_OFF, looked("w2", None)], "WP-3"),
@@ -155,8 +245,23 @@ def test_a_history_that_breaks_one_rule_is_noticed(history: list[Event], rule: s
 @pytest.mark.parametrize(
     "history",
     [
-        [LIMIT, RETRIED, began(1, work="w2"), began(2, work="w2"), ended(1), ended(2), looked("w2")],
-        [LIMIT, replace(RETRIED, decorated=False), CANCELED, began(1, work="w2"), ended(1), looked("w2")],
+        [
+            LIMIT,
+            RETRIED,
+            began(1, work="w2"),
+            began(2, work="w2"),
+            ended(1),
+            ended(2),
+            looked("w2"),
+        ],
+        [
+            LIMIT,
+            replace(RETRIED, decorated=False),
+            CANCELED,
+            began(1, work="w2"),
+            ended(1),
+            looked("w2"),
+        ],
         [LIMIT, RETRIED, REQUESTED, began(1, work="w2"), ended(1), looked("w2")],
         [LIMIT, RETRIED, *CALLED_OFF, began(1, work="w2"), ended(1), looked("w2")],
         [LIMIT, FAR, *CALLED_OFF, looked("w2", "canceled")],
@@ -164,7 +269,16 @@ def test_a_history_that_breaks_one_rule_is_noticed(history: list[Event], rule: s
         [LIMIT, CALLED_OFF[0], LATER, looked("w2", "canceled")],
         [LIMIT, *CALLED_OFF, LATER, CancelAsked(at=80, work_id="w2"), looked("w2", "canceled")],
         [LIMIT, *CALLED_OFF, LATER, began(1, work="w2"), ended(1), looked("w2")],
-        [LIMIT, WORK, began(1), ended(1), HEARD, looked(result_of=1), replace(looked(outcome=None), asked_at=150, at=950), looked(at=960)],
+        [
+            LIMIT,
+            WORK,
+            began(1),
+            ended(1),
+            HEARD,
+            looked(result_of=1),
+            replace(looked(outcome=None), asked_at=150, at=950),
+            looked(at=960),
+        ],
         [LIMIT, PAUSED, LimitAsked(at=60, pool="a", limit=2), *KEPT[1:]],
         [*KEPT, looked(outcome=None, state="unknown", at=WORK.at + DAY_MS + 1)],
     ],

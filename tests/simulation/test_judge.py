@@ -7,12 +7,12 @@ import pytest
 
 from tests.builders import NOW, a_policy, a_running_work, a_work, an_assignment, an_id
 from tests.simulation.judge import Judge
-from workpool_aws.core.cancel import CancelAnswer
+from workpool_aws.core.work.cancel import CancelAnswer
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import Record
-from workpool_aws.model.work import CallbackState, Outcome, State, Work
+from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
 
 LATER = EpochMs(NOW + 60_000)
 DECORATED = "decorated"
@@ -24,7 +24,14 @@ class Court:
 
     def __init__(self, *, once: bool = False, in_time: bool = False) -> None:
         self.now = NOW
-        self.judge = Judge(lambda: self.now, lambda: 0, lambda: "caller", decorated={DECORATED}, once=once, in_time=in_time)
+        self.judge = Judge(
+            lambda: self.now,
+            lambda: 0,
+            lambda: "caller",
+            decorated={DECORATED},
+            once=once,
+            in_time=in_time,
+        )
 
     @property
     def rules(self) -> list[str]:
@@ -44,22 +51,37 @@ def court() -> Court:
     return Court()
 
 
-def pending(**changes: object) -> Work:
+def pending(**changes: object) -> WorkItem:
     return a_work(due_at=NOW, **changes)
 
 
-def running(start: int = 1, **changes: object) -> Work:
+def running(start: int = 1, **changes: object) -> WorkItem:
     return a_running_work(starts=start, **changes)
 
 
-def success(work: Work) -> Work:
+def success(work: WorkItem) -> WorkItem:
     result = f'{{"start":{work.starts}}}'
-    return replace(work, state=State.FINISHED, outcome=Outcome.SUCCESS, result=result, attempts_made=1, claim=None, deadline=None)
+    return replace(
+        work,
+        state=State.FINISHED,
+        outcome=Outcome.SUCCESS,
+        result=result,
+        attempts_made=1,
+        claim=None,
+        deadline=None,
+    )
 
 
 def ledger(version: int, *starts: int, **changes: Any) -> Ledger:
     entries = {EntryKey(an_id(n=start), start): Entry(LATER) for start in starts}
-    made = Ledger(pool="email", holder="loop-1", generation=1, version=version, entries=entries, committed_by=f"pass-{version}")
+    made = Ledger(
+        pool="email",
+        holder="loop-1",
+        generation=1,
+        version=version,
+        entries=entries,
+        committed_by=f"pass-{version}",
+    )
     return replace(made, **changes)
 
 
@@ -100,7 +122,9 @@ def test_a_life_that_keeps_every_promise_is_not_blamed(court: Court) -> None:
         ([running(expires_at=1)], "WP-10"),
     ],
 )
-def test_a_write_that_breaks_a_promise_is_seen(court: Court, records: list[Record], rule: str) -> None:
+def test_a_write_that_breaks_a_promise_is_seen(
+    court: Court, records: list[Record], rule: str
+) -> None:
     court.shows(*records)
 
     assert rule in court.rules
@@ -113,9 +137,13 @@ def test_a_slot_is_not_free_before_its_user_code_is_over(court: Court, *, told: 
     court.shows(config(1), first, second, third)
     for number, work in enumerate((first, second, third)):
         court.now = EpochMs(NOW + 20_000 * number)
-        court.shows(ledger(1, 1, 2, 3), work, replace(work, state=State.RUNNING, starts=1, deadline=LATER))
+        court.shows(
+            ledger(1, 1, 2, 3), work, replace(work, state=State.RUNNING, starts=1, deadline=LATER)
+        )
         if work is first or told:
-            execution = court.judge.begins(assignment(work_id=work.id, claimed=False), DECORATED, 20_000)
+            execution = court.judge.begins(
+                assignment(work_id=work.id, claimed=False), DECORATED, 20_000
+            )
             court.now = EpochMs(NOW + 20_000 * (number + 1))
             court.judge.ends(execution, by_itself=True)
 
@@ -128,19 +156,25 @@ def test_a_slot_whose_start_never_ran_is_free_when_that_is_recorded(court: Court
     started = replace(first, state=State.RUNNING, starts=1, deadline=LATER)
     court.shows(config(1), first, second, ledger(1, 1), started, replace(first, starts=1))
     court.now = EpochMs(NOW + 20_000)
-    court.shows(ledger(2, 2), second, replace(second, state=State.RUNNING, starts=1, deadline=LATER))
+    court.shows(
+        ledger(2, 2), second, replace(second, state=State.RUNNING, starts=1, deadline=LATER)
+    )
 
     assert court.judge.lags_ms[-1] == 20_000
 
 
-def a_canceled_work(court: Court, before: Work) -> WorkId:
-    after = replace(before, state=State.FINISHED, outcome=Outcome.CANCELED, callback=CallbackState.PENDING)
+def a_canceled_work(court: Court, before: WorkItem) -> WorkId:
+    after = replace(
+        before, state=State.FINISHED, outcome=Outcome.CANCELED, callback=CallbackState.PENDING
+    )
     court.judge.seen(None, before)
     court.judge.seen(before, after)
     return after.id
 
 
-def test_a_callback_is_excused_where_the_cancel_of_a_pending_work_had_no_answer(court: Court) -> None:
+def test_a_callback_is_excused_where_the_cancel_of_a_pending_work_had_no_answer(
+    court: Court,
+) -> None:
     waiting = a_canceled_work(court, pending())
     unasked = court.judge.is_excused(waiting)
     court.judge.cancel_asked(waiting)
@@ -160,7 +194,12 @@ def test_a_callback_is_not_excused_where_a_start_came_to_its_end(court: Court) -
 
 def test_a_callback_is_excused_as_long_as_a_redrive_has_no_answer(court: Court) -> None:
     excused = []
-    for step in (court.judge.redrive_asked, court.judge.redrive_asked, court.judge.redrive_answered, court.judge.redrive_answered):
+    for step in (
+        court.judge.redrive_asked,
+        court.judge.redrive_asked,
+        court.judge.redrive_answered,
+        court.judge.redrive_answered,
+    ):
         step(an_id())
         excused.append(court.judge.is_excused(an_id()))
 
@@ -170,9 +209,20 @@ def test_a_callback_is_excused_as_long_as_a_redrive_has_no_answer(court: Court) 
 def test_a_slot_of_a_higher_limit_is_free_from_its_write_on(court: Court) -> None:
     """And not since the change before: whoever waited for the one slot that there was did not wait for this one."""
     first, second = (a_work(id=an_id(n=n), due_at=NOW) for n in (1, 2))
-    court.shows(config(1), first, second, ledger(1, 1), replace(first, state=State.RUNNING, starts=1, deadline=LATER))
+    court.shows(
+        config(1),
+        first,
+        second,
+        ledger(1, 1),
+        replace(first, state=State.RUNNING, starts=1, deadline=LATER),
+    )
     court.now = EpochMs(NOW + 20_000)
-    court.shows(config(2), ledger(1, 1, 2), second, replace(second, state=State.RUNNING, starts=1, deadline=LATER))
+    court.shows(
+        config(2),
+        ledger(1, 1, 2),
+        second,
+        replace(second, state=State.RUNNING, starts=1, deadline=LATER),
+    )
 
     assert court.judge.lags_ms[-1] == 0
 
@@ -265,7 +315,7 @@ def test_more_claimed_works_than_were_ever_allowed_are_seen(court: Court) -> Non
     assert court.rules == ["WP-1"]
 
 
-def recovered(work: Work) -> Work:
+def recovered(work: WorkItem) -> WorkItem:
     return replace(
         work,
         state=State.FINISHED,
@@ -384,8 +434,15 @@ def test_a_failure_that_is_no_dead_letter_is_seen(court: Court) -> None:
 
 
 @pytest.mark.parametrize(("asked", "rules"), [(True, []), (False, ["WP-8"])])
-def test_a_dead_callback_is_owed_again_only_for_who_asked(court: Court, asked: bool, rules: list[str]) -> None:
-    ended = replace(success(running()), callback=CallbackState.DEAD, callback_for=(Outcome.SUCCESS,), dead="dead")
+def test_a_dead_callback_is_owed_again_only_for_who_asked(
+    court: Court, asked: bool, rules: list[str]
+) -> None:
+    ended = replace(
+        success(running()),
+        callback=CallbackState.DEAD,
+        callback_for=(Outcome.SUCCESS,),
+        dead="dead",
+    )
     if asked:
         court.judge.redrive_asked(ended.id)
 
@@ -395,7 +452,9 @@ def test_a_dead_callback_is_owed_again_only_for_who_asked(court: Court, asked: b
 
 
 def test_a_snooze_that_spends_an_attempt_is_blamed(court: Court) -> None:
-    court.shows(pending(), ledger(2, 1), running(), replace(pending(), starts=1, snoozes=1, attempts_made=1))
+    court.shows(
+        pending(), ledger(2, 1), running(), replace(pending(), starts=1, snoozes=1, attempts_made=1)
+    )
 
     assert "WP-5" in court.rules
 
@@ -409,6 +468,11 @@ def test_a_hundred_and_one_snoozes_in_a_row_are_blamed(court: Court) -> None:
 
 def test_what_was_forged_is_blamed(court: Court) -> None:
     """[WP-28]"""
-    court.shows(pending(), ledger(2, 1), running(), replace(success(running()), result='{"start":1,"by":"Forged"}'))
+    court.shows(
+        pending(),
+        ledger(2, 1),
+        running(),
+        replace(success(running()), result='{"start":1,"by":"Forged"}'),
+    )
 
     assert court.rules == ["WP-28"]

@@ -5,7 +5,7 @@ import pytest
 from tests.simulation.hunt import Catch, hunt
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.mutation import Edit, Mutant, applied, mutated_code
-from workpool_aws.core.retry import retry_delay_ms
+from workpool_aws.core.report.retry import retry_delay_ms
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.retry import RetryPolicy
 
@@ -13,14 +13,18 @@ FAILED = Report(kind=ReportKind.FAILED)
 
 
 def delay_after(attempts_made: int) -> int | None:
-    return retry_delay_ms(RetryPolicy(max_attempts=2, jitter=False), FAILED, attempts_made=attempts_made, jitter=0.5)
+    return retry_delay_ms(
+        RetryPolicy(max_attempts=2, jitter=False), FAILED, attempts_made=attempts_made, jitter=0.5
+    )
 
 
 def named(name: str) -> Mutant:
     return next(each for each in MUTANTS if each.name == name)
 
 
-@pytest.mark.parametrize("mutant", [each for each in MUTANTS if each.edits], ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize(
+    "mutant", [each for each in MUTANTS if each.edits], ids=lambda mutant: mutant.name
+)
 def test_a_guard_stands_where_its_mutant_removes_it(mutant: Mutant) -> None:
     for each in mutant.edits:
         assert mutated_code(each) is not None
@@ -28,7 +32,7 @@ def test_a_guard_stands_where_its_mutant_removes_it(mutant: Mutant) -> None:
 
 def test_a_guard_that_is_gone_from_the_code_is_an_error() -> None:
     with pytest.raises(LookupError, match="stands there 0 times"):
-        mutated_code(Edit("core.retry:retry_delay_ms", (("no_such_guard(policy)", ""),)))
+        mutated_code(Edit("core.report.retry:retry_delay_ms", (("no_such_guard(policy)", ""),)))
 
 
 def test_a_guard_is_gone_inside_and_back_afterwards() -> None:

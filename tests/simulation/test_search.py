@@ -9,14 +9,26 @@ from tests.simulation.mutants import MUTANTS
 from tests.simulation.mutation import applied
 from tests.simulation.scenario import Scenario, one_submission, scenario_of, small_scenario
 from tests.simulation.world import simulate
-from workpool_aws.local.chance import ReplayChooser, SeededChooser
-from workpool_aws.local.faults import Fault
+from workpool_aws.local.faults.faults import Fault
+from workpool_aws.local.kernel.chance import ReplayChooser, SeededChooser
 
 AT_THE_LOOP = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.ANSWER_LOST)
-ON_THE_WAY = (Fault.EVENT_LOST, Fault.EVENT_TWICE, Fault.RECORD_LOST, Fault.RECORD_TWICE, Fault.LOOP_LOST)
+ON_THE_WAY = (
+    Fault.EVENT_LOST,
+    Fault.EVENT_TWICE,
+    Fault.RECORD_LOST,
+    Fault.RECORD_TWICE,
+    Fault.LOOP_LOST,
+)
 CALLS_OF_AN_ENQUEUE_MS = 15
 """From its beginning to its put, in a small scenario."""
-ONE_LIST = settings(max_examples=400, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+ONE_LIST = settings(
+    max_examples=400,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def without(name: str):
@@ -26,14 +38,24 @@ def without(name: str):
 def an_enqueue_at_the_rest() -> Scenario:
     """A second enqueue whose put falls into the instant at which the loop looks for the last time before it says that it rests."""
     alone = simulate(small_scenario(one_submission(0, 0)), DeviatingChooser({}))
-    at_rest = next(index for index, line in enumerate(alone.trace) if "update StatusRef" in line and "loop" in line)
+    at_rest = next(
+        index
+        for index, line in enumerate(alone.trace)
+        if "update StatusRef" in line and "loop" in line
+    )
     looked_ms = round(float(alone.trace[at_rest - 1].split()[0]) * 1000)
-    return small_scenario(one_submission(0, 0), one_submission(looked_ms - CALLS_OF_AN_ENQUEUE_MS, 1))
+    return small_scenario(
+        one_submission(0, 0), one_submission(looked_ms - CALLS_OF_AN_ENQUEUE_MS, 1)
+    )
 
 
 @pytest.mark.parametrize("kinds", [AT_THE_LOOP, ON_THE_WAY])
 def test_one_work_survives_any_one_fault_at_any_place(kinds: tuple[Fault, ...]) -> None:
-    search = explore(small_scenario(one_submission(0, 0), rates=dict.fromkeys(kinds, 1.0), budget=1), most=1, runs_max=600)
+    search = explore(
+        small_scenario(one_submission(0, 0), rates=dict.fromkeys(kinds, 1.0), budget=1),
+        most=1,
+        runs_max=600,
+    )
 
     assert search.complete
     assert search.failures == []
@@ -46,13 +68,18 @@ def test_the_lost_wake_up_is_found_by_trying_everything() -> None:
         missing = explore(scenario, most=2, runs_max=600)
     there = explore(scenario, most=2, runs_max=600)
 
-    assert [run.violation.rule for _, run in missing.failures if run.violation is not None] == ["WP-20"]
+    assert [run.violation.rule for _, run in missing.failures if run.violation is not None] == [
+        "WP-20"
+    ]
     assert there.failures == []
     assert there.complete
 
 
 def test_priorities_repeat_with_their_seed_and_differ_from_chance() -> None:
-    first, again, other = (simulate(scenario_of(17), chooser) for chooser in (PriorityChooser(3), PriorityChooser(3), SeededChooser(17)))
+    first, again, other = (
+        simulate(scenario_of(17), chooser)
+        for chooser in (PriorityChooser(3), PriorityChooser(3), SeededChooser(17))
+    )
 
     assert first.violation is None, first.report()
     assert first.trace == again.trace
@@ -74,7 +101,9 @@ def test_a_recorded_run_is_repeated_byte_for_byte() -> None:
 
 
 choices = st.lists(st.integers(0, 3), max_size=120)
-UNCLAIMED_TWICE = small_scenario(one_submission(0, 0), rates=dict.fromkeys((Fault.EVENT_TWICE, Fault.EVENT_LATE), 1.0), budget=2)
+UNCLAIMED_TWICE = small_scenario(
+    one_submission(0, 0), rates=dict.fromkeys((Fault.EVENT_TWICE, Fault.EVENT_LATE), 1.0), budget=2
+)
 
 
 @settings(ONE_LIST, max_examples=40, phases=[Phase.generate])

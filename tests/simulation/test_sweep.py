@@ -1,4 +1,7 @@
-"""The library's own code under faults: a fixed set of schedules, each named by its seed. `make sim` runs as many more as wanted."""
+"""The library's own code under faults: a fixed set of schedules, each named by its seed.
+
+`make sim` runs as many more as wanted.
+"""
 
 import os
 import subprocess
@@ -14,12 +17,19 @@ from tests.simulation.scenario import scenario_of
 from tests.simulation.sweep import Tally, main, run_of_seed
 from tests.simulation.world import Run, simulate
 from workpool_aws.core.lifecycle import LEGAL
-from workpool_aws.local.faults import Fault
+from workpool_aws.local.faults.faults import Fault
 from workpool_aws.model.events import LimitDeployed
 
 ROOT = Path(__file__).parents[2]
 SEEDS = range(80, 240)
-RARE = {Fault.WAKE_TWICE, Fault.WAKE_LATE, Fault.WAKE_NEVER, Fault.WAKE_DELETED, Fault.RECORD_LATE, Fault.RECORD_TWICE}
+RARE = {
+    Fault.WAKE_TWICE,
+    Fault.WAKE_LATE,
+    Fault.WAKE_NEVER,
+    Fault.WAKE_DELETED,
+    Fault.RECORD_LATE,
+    Fault.RECORD_TWICE,
+}
 """Not by each range of so few seeds; a sweep of millions of calls is vacuous without them."""
 BUSY_SEED = 24
 
@@ -72,7 +82,9 @@ def test_every_kind_of_fault_strikes_and_much_happens() -> None:
 
 
 def test_deployments_change_limits_in_the_middle_of_runs() -> None:
-    events = [event for seed in SEEDS if scenario_of(seed).redeployments for event in run_of(seed).facts]
+    events = [
+        event for seed in SEEDS if scenario_of(seed).redeployments for event in run_of(seed).facts
+    ]
 
     assert len([event for event in events if isinstance(event, LimitDeployed)]) > 10
 

@@ -63,8 +63,12 @@ def test_what_a_share_raised_comes_in_its_place() -> None:
     assert first == [4, 3]
 
 
-def test_an_interrupted_sweep_shows_what_it_has_come_to(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def one_share(pool: object, jobs: int, work: object, items: Iterable[range]) -> Iterator[sweep.Tally]:
+def test_an_interrupted_sweep_shows_what_it_has_come_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def one_share(
+        pool: object, jobs: int, work: object, items: Iterable[range]
+    ) -> Iterator[sweep.Tally]:
         yield sweep.Tally(runs=25, calls=8_000)
         raise KeyboardInterrupt
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from tests.simulation.coverage import Coverage
+from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.adapters.schema import ref_of
-from workpool_aws.model.refs import Page, Record, Ref, Span, Unreadable
-from workpool_aws.model.work import Work
+from workpool_aws.model.refs import KeyRange, Record, Ref, RowPage, Unreadable
+from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import Put, Write, Written
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
@@ -25,7 +25,9 @@ Seen = Callable[[Record | None, Record | None], None]
 class WatchedStore:
     """A table in memory; `page_items` bounds a page of a range (None: as the table does)."""
 
-    def __init__(self, store: MemoryStore, seen: Seen, page_items: int | None, coverage: Coverage) -> None:
+    def __init__(
+        self, store: MemoryStore, seen: Seen, page_items: int | None, coverage: Coverage
+    ) -> None:
         self._store = store
         self._coverage = coverage
         self._seen = seen
@@ -37,7 +39,7 @@ class WatchedStore:
     def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
         return self._store.get_many(refs)
 
-    def query(self, span: Span) -> Page:
+    def query(self, span: KeyRange) -> RowPage:
         if self._page_items is not None and (span.limit is None or span.limit > self._page_items):
             span = replace(span, limit=self._page_items)
         return self._store.query(span)
@@ -76,9 +78,11 @@ class WatchedStore:
         return [self._stands(_ref(write)) for write in writes]
 
     def _tell(self, writes: Sequence[Write], before: Sequence[Record | None]) -> None:
-        changes = [(old, self._stands(_ref(write))) for write, old in zip(writes, before, strict=True)]
+        changes = [
+            (old, self._stands(_ref(write))) for write, old in zip(writes, before, strict=True)
+        ]
         # What was written at once is seen with the work first: the other records are judged by it.
-        for old, new in sorted(changes, key=lambda change: not isinstance(change[1], Work)):
+        for old, new in sorted(changes, key=lambda change: not isinstance(change[1], WorkItem)):
             self._seen(old, new)
 
     def _stands(self, ref: Ref[Record]) -> Record | None:

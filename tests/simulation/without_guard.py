@@ -1,6 +1,7 @@
 """Owns the pytest plugin that runs tests while a guard is gone: `pytest -p tests.simulation.without_guard --without-guard NAME`.
 
-It loads nothing of the library before pytest has collected, so that assertions are rewritten as ever.
+It loads nothing of the library before pytest has collected, so that assertions are rewritten as
+ever.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Owns one simulated run: a cloud in memory, callers and workers as the scenario has them, the judge, and what must hold at the end.
 
-A run has three parts. While faults strike, callers enqueue, cancel and change limits. When they have stopped, everything acknowledged must
-finish, and the pools must come to rest. At rest nothing may happen for an hour.
+A run has three parts. While faults strike, callers enqueue, cancel and change limits. When they
+have stopped, everything acknowledged must finish, and the pools must come to rest. At rest nothing
+may happen for an hour.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from tests.simulation.scenario import Scenario, Told
 from tests.simulation.watched import WatchedStore
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.local import LocalCloud
-from workpool_aws.local.chance import Chooser
-from workpool_aws.local.faults import Fault, Faults
-from workpool_aws.local.kernel import TraceLine
-from workpool_aws.local.platform import LOOP_NAME, Platform
-from workpool_aws.local.seeded_faults import SeededFaults
+from workpool_aws.local.faults.faults import Fault, Faults
+from workpool_aws.local.faults.seeded import SeededFaults
+from workpool_aws.local.kernel.chance import Chooser
+from workpool_aws.local.kernel.kernel import TraceLine
+from workpool_aws.local.services.platform import LOOP_NAME, Platform
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.loop import Ledger, LoopState, Status
+from workpool_aws.model.loop import Ledger, LoopState, LoopStatus
 from workpool_aws.model.refs import LedgerRef, Record, StatusRef
-from workpool_aws.model.work import CallbackState, State, Work
+from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.ports import Store
 
 __all__ = ["Run", "simulate"]
@@ -38,19 +39,29 @@ __all__ = ["Run", "simulate"]
 _LINES_MAX: Final = 15_000
 """So many service calls are a loop that spins."""
 _LINES_UNDELIVERED: Final = 30_000
-"""So many more for each work that is put back for a day, fifty times, and waited for with a poll a second for two minutes each time."""
+"""So many more for each work that is put back for a day, fifty times, and waited for with a poll a
+second for two minutes each time."""
 _SETTLING_MAX: Final = timedelta(hours=8)
 _SETTLING_UNDELIVERED_MAX: Final = timedelta(days=2)
 _STEP: Final = timedelta(seconds=30)
 _BEFORE: Final = timedelta(minutes=50)
-"""A run begins so long after the cloud does: ten minutes before an hour, at which the watchdog looks further back."""
+"""A run begins so long after the cloud does: ten minutes before an hour, at which the watchdog
+looks further back."""
 _LAG_MS_MAX: Final = 1_500
 _CALLS_BETWEEN: Final = 17
-"""Service calls between the end of user code and the start of what waits for its slot, at most. The loop reads the status first, and a
-report the work item that it is of."""
+"""Service calls between the end of user code and the start of what waits for its slot, at most. The
+loop reads the status first, and a report the work item that it is of."""
 _CALLS_A_WORK: Final = 3
-"""So many more for each work, where ranges come in small pages or a `cancel_all` is carried out first: two pages and an update."""
-_EXPECTED_ENDS: Final = ("ReportNotWritten", "Runtime.ExitError", "Sandbox.Timedout", "StoreUnavailable", "Exception", "NonRetryableError")
+"""So many more for each work, where ranges come in small pages or a `cancel_all` is carried out
+first: two pages and an update."""
+_EXPECTED_ENDS: Final = (
+    "ReportNotWritten",
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
+    "StoreUnavailable",
+    "Exception",
+    "NonRetryableError",
+)
 """What an invocation may end with: anything else is an error in the library."""
 
 
@@ -78,7 +89,9 @@ class Run:
     @property
     def trace(self) -> tuple[str, ...]:
         """What happened, for a person. Made when it is asked for: hardly any run is looked at."""
-        names: dict[str, str] = {work_id: f"w{number}" for number, work_id in enumerate(sorted(self.judge.works), 1)}
+        names: dict[str, str] = {
+            work_id: f"w{number}" for number, work_id in enumerate(sorted(self.judge.works), 1)
+        }
         rendered = []
         for at, task, label in self.lines:
             words = " ".join(_named(word, names) for word in label.split(" "))
@@ -88,13 +101,26 @@ class Run:
     def report(self, *, whole: bool = False) -> str:
         """Everything a person needs to understand a failure: scenario, trace up to it (`whole`: to the end), and what was broken."""
         if self.violation is None:
-            return "\n".join([str(self.scenario), *(self.trace if whole else ()), f"nothing was broken in {self.calls} calls"])
+            return "\n".join(
+                [
+                    str(self.scenario),
+                    *(self.trace if whole else ()),
+                    f"nothing was broken in {self.calls} calls",
+                ]
+            )
         shown = self.trace if whole else self.trace[: self.violation.lines]
-        return "\n".join([str(self.scenario), *shown, f"seed {self.scenario.seed}: {self.violation}"])
+        return "\n".join(
+            [str(self.scenario), *shown, f"seed {self.scenario.seed}: {self.violation}"]
+        )
 
 
-def simulate(scenario: Scenario, chooser: Chooser | None = None, *, judging: type[Judge] = Judge) -> Run:
-    """Run a scenario. The same scenario and chooser (None: chance, from its seed) give the same run, to the last line of its trace.
+def simulate(
+    scenario: Scenario, chooser: Chooser | None = None, *, judging: type[Judge] = Judge
+) -> Run:
+    """Run a scenario.
+
+    The same scenario and chooser (None: chance, from its seed) give the same run, to the last line
+    of its trace.
 
     `judging`: a judge that remembers more.
     """
@@ -194,7 +220,9 @@ class _Stage:
 
     def _shorten_the_loop(self) -> None:
         functions, timeout = self._platform.functions, self._scenario.loop_timeout
-        functions._by_name[LOOP_NAME] = replace(functions._by_name[LOOP_NAME], timeout_ms=timeout // timedelta(milliseconds=1))
+        functions._by_name[LOOP_NAME] = replace(
+            functions._by_name[LOOP_NAME], timeout_ms=timeout // timedelta(milliseconds=1)
+        )
 
     def _let_pass(self, time: timedelta, step: timedelta = _STEP) -> bool:
         """False: enough was broken, or called, to stop."""
@@ -211,8 +239,12 @@ class _Stage:
     def _settles(self) -> bool:
         """Let time pass until the pools rest. False: something was broken."""
         if self._scenario.hourly_look:
-            self._let_pass(timedelta(seconds=3_630 - self.cloud.now.minute * 60 - self.cloud.now.second))
-            self.cloud.invoke(self.cloud.watchdog_arn, {"workpool_watchdog": {"table": self.cloud.table}})
+            self._let_pass(
+                timedelta(seconds=3_630 - self.cloud.now.minute * 60 - self.cloud.now.second)
+            )
+            self.cloud.invoke(
+                self.cloud.watchdog_arn, {"workpool_watchdog": {"table": self.cloud.table}}
+            )
         settling = _SETTLING_UNDELIVERED_MAX if self._scenario.takes_days else _SETTLING_MAX
         end = self.cloud.now + settling
         while self._let_pass(timedelta(minutes=5), step=timedelta(minutes=5)) and self._restless():
@@ -224,11 +256,18 @@ class _Stage:
         """What keeps the pools from resting."""
         found = [f"schedule {each.name} at {each.at}" for each in self._platform.schedules.standing]
         for plan in self._scenario.pools:
-            status, ledger = self._store.get(StatusRef(plan.name)), self._store.get(LedgerRef(plan.name))
-            if isinstance(status, Status) and status.state is not LoopState.IDLE:
-                found.append(f"{plan.name} is {status.state} in generation {status.generation}, to wake at {status.wake_at}")
+            status, ledger = (
+                self._store.get(StatusRef(plan.name)),
+                self._store.get(LedgerRef(plan.name)),
+            )
+            if isinstance(status, LoopStatus) and status.state is not LoopState.IDLE:
+                found.append(
+                    f"{plan.name} is {status.state} in generation {status.generation}, to wake at {status.wake_at}"
+                )
             if isinstance(ledger, Ledger) and (ledger.entries or ledger.callbacks):
-                found.append(f"{plan.name} has {sorted(ledger.entries)} in flight and owes {ledger.callbacks}")
+                found.append(
+                    f"{plan.name} has {sorted(ledger.entries)} in flight and owes {ledger.callbacks}"
+                )
         return found
 
     @property
@@ -251,19 +290,29 @@ class _Stage:
         for work_id in judge.acknowledged:
             work = judge.works.get(work_id)
             if work is None or work.state is not State.FINISHED:
-                judge.fail("WP-3", f"acknowledged {work_id} is {None if work is None else work.state} at the end")
+                judge.fail(
+                    "WP-3",
+                    f"acknowledged {work_id} is {None if work is None else work.state} at the end",
+                )
         for work in judge.works.values():
-            if work.state is State.RUNNING or (work.state is State.PENDING and self._scenario.hourly_look):
+            if work.state is State.RUNNING or (
+                work.state is State.PENDING and self._scenario.hourly_look
+            ):
                 judge.fail("WP-21", f"{work.id} is {work.state} at the end")
             self._judge_callback(work)
         judge.judge_call_offs()
-        if self._scenario.is_calm and not self._scenario.takes_days:  # what nobody delivers holds its slot until its event is too old
+        if (
+            self._scenario.is_calm and not self._scenario.takes_days
+        ):  # what nobody delivers holds its slot until its event is too old
             latest = max(judge.lags_ms, default=0)
             each_alone = self._scenario.page_items is not None or self._scenario.call_offs
             calls = _CALLS_BETWEEN + (_CALLS_A_WORK * self._scenario.works if each_alone else 0)
             calls_ms = calls * (self._scenario.latency_ms + self._scenario.jitter_ms)
             if latest > _LAG_MS_MAX + calls_ms:
-                judge.fail("WP-20", f"a start came {latest} ms after it was due and a slot was free, or an entry was settled so late")
+                judge.fail(
+                    "WP-20",
+                    f"a start came {latest} ms after it was due and a slot was free, or an entry was settled so late",
+                )
         for error in self._unexpected_errors():
             judge.fail("WP-12", error)
         self._actors.ask_in_the_end()
@@ -278,9 +327,14 @@ class _Stage:
 
     def _judge_the_bill(self) -> None:
         use, spent = self._use(), self.cloud.capacity
-        for unit, units, most in (("write", spent.write_units, writes_max(use)), ("read", spent.read_units, reads_max(use))):
+        for unit, units, most in (
+            ("write", spent.write_units, writes_max(use)),
+            ("read", spent.read_units, reads_max(use)),
+        ):
             if units > most:
-                self._judge.fail("cost", f"{units} {unit} units, where {most:.0f} are plausible for {use}")
+                self._judge.fail(
+                    "cost", f"{units} {unit} units, where {most:.0f} are plausible for {use}"
+                )
 
     def _use(self) -> Use:
         scenario, works = self._scenario, self._judge.works.values()
@@ -309,17 +363,24 @@ class _Stage:
             faults=0 if scenario.is_calm else 1 + len(self._struck),
         )
 
-    def _judge_callback(self, work: Work) -> None:
+    def _judge_callback(self, work: WorkItem) -> None:
         if work.callback is CallbackState.DEAD and work.id in self._judge.robbed:
             return
-        if work.callback is CallbackState.PENDING and not self._scenario.hourly_look and self._judge.is_excused(work.id):
+        if (
+            work.callback is CallbackState.PENDING
+            and not self._scenario.hourly_look
+            and self._judge.is_excused(work.id)
+        ):
             return
         if work.callback in {CallbackState.PENDING, CallbackState.SENT, CallbackState.DEAD}:
             self._judge.fail("WP-8", f"the callback of {work.id} is {work.callback} at the end")
         handlers = {self._actors.listeners[told] for told in (Told.HANDLER, Told.FLAKY)}
         acknowledged = work.callback is CallbackState.DELIVERED and work.on_complete in handlers
         if acknowledged and work.id not in self._judge.handled:
-            self._judge.fail("WP-8", f"the callback of {work.id} is said to be delivered, and its handler never ran to its end")
+            self._judge.fail(
+                "WP-8",
+                f"the callback of {work.id} is said to be delivered, and its handler never ran to its end",
+            )
 
     def _unheard(self) -> set[WorkId]:
         """Works whose target does not acknowledge: that Lambda took the event is all that was promised, and some events are lost."""
@@ -348,5 +409,7 @@ class _Stage:
 
 def _named(word: str, names: Mapping[str, str]) -> str:
     """Ids of works by their number, functions by their name."""
-    head, slash, tail = (word.rpartition(":")[2] if word.startswith("arn:") else word).partition("/")
+    head, slash, tail = (word.rpartition(":")[2] if word.startswith("arn:") else word).partition(
+        "/"
+    )
     return f"{names.get(head, head)}{slash}{tail}"

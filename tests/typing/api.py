@@ -40,7 +40,13 @@ named = Workpool(
     "my-table",
     name="email",
     max_parallelism=10,
-    default_retry=RetryPolicy(max_attempts=3, initial_backoff=timedelta(seconds=1), base=2.0, max_backoff=None, jitter=True),
+    default_retry=RetryPolicy(
+        max_attempts=3,
+        initial_backoff=timedelta(seconds=1),
+        base=2.0,
+        max_backoff=None,
+        jitter=True,
+    ),
     retry_actions_by_default=True,
     status_ttl=None,
     log_level="INFO",
@@ -49,13 +55,28 @@ named = Workpool(
 
 def enqueueing() -> None:
     assert_type(pool.enqueue_action(None, "fn", {"to": "a@example.com"}), WorkId)
-    assert_type(pool.enqueue_action(None, "fn", {}, retry=True, run_after=timedelta(minutes=5)), WorkId)
-    assert_type(pool.enqueue_query(None, "fn", {}, retry=RetryPolicy(), run_at=datetime(2030, 1, 1, tzinfo=UTC)), WorkId)
+    assert_type(
+        pool.enqueue_action(None, "fn", {}, retry=True, run_after=timedelta(minutes=5)), WorkId
+    )
+    assert_type(
+        pool.enqueue_query(
+            None, "fn", {}, retry=RetryPolicy(), run_at=datetime(2030, 1, 1, tzinfo=UTC)
+        ),
+        WorkId,
+    )
     assert_type(pool.enqueue_mutation(None, "fn", {}), WorkId)
-    assert_type(pool.enqueue_action_batch(None, "fn", [{"n": n} for n in range(3)], retry=False), list[WorkId])
+    assert_type(
+        pool.enqueue_action_batch(None, "fn", [{"n": n} for n in range(3)], retry=False),
+        list[WorkId],
+    )
     assert_type(pool.enqueue_query_batch(None, "fn", [{}]), list[WorkId])
     assert_type(pool.enqueue_mutation_batch(None, "fn", [{}]), list[WorkId])
-    assert_type(pool.enqueue_action(None, "fn", {}, on_complete="done", context={"user": 7}, on_complete_exclude=["success"]), WorkId)
+    assert_type(
+        pool.enqueue_action(
+            None, "fn", {}, on_complete="done", context={"user": 7}, on_complete_exclude=["success"]
+        ),
+        WorkId,
+    )
 
 
 def wrapping(**options: Unpack[RetryableOptions]) -> WorkId:
@@ -192,7 +213,13 @@ def in_background(failed: TasksFailed) -> None:
     async def coroutine() -> int:
         return 1
 
-    tasks = TaskPool(max_workers=2, runtime_limit=30, idle_timeout=timedelta(seconds=1), on_error=told, spill_to=pool)
+    tasks = TaskPool(
+        max_workers=2,
+        runtime_limit=30,
+        idle_timeout=timedelta(seconds=1),
+        on_error=told,
+        spill_to=pool,
+    )
     tasks.add(coroutine, int, DurableTask("fn", coroutine, {}, retry=RetryPolicy()))
     tasks.drain(TimedContext())
     assert_type(tasks.stats(), CrewStats)

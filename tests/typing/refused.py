@@ -1,4 +1,7 @@
-"""What a type checker refuses. Each line with an ignore must be an error: mypy --strict reports an ignore that is not needed."""
+"""What a type checker refuses.
+
+Each line with an ignore must be an error: mypy --strict reports an ignore that is not needed.
+"""
 
 from datetime import timedelta
 from typing import Unpack

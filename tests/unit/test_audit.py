@@ -13,7 +13,11 @@ def said(*packages: dict[str, object]) -> str:
 
 
 WELL = {"name": "six", "version": "1.17.0", "vulns": []}
-ILL = {"name": "pip", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["2.0"], "aliases": []}]}
+ILL = {
+    "name": "pip",
+    "version": "1.0",
+    "vulns": [{"id": "PYSEC-1", "fix_versions": ["2.0"], "aliases": []}],
+}
 UNKNOWN = {"name": "idna", "skip_reason": "not found"}
 
 

@@ -16,12 +16,23 @@ MODULES = [
     for path in sorted(PACKAGE.rglob("*.py"))
     if ">>>" in path.read_text(encoding="utf-8")
 ]
-SHOWN = ["NonRetryableError", "OnCompleteEvent", "RetryLater", "RetryPolicy", "Snooze", "Status", "Work", "Workpool"]
+SHOWN = [
+    "NonRetryableError",
+    "OnCompleteEvent",
+    "RetryLater",
+    "RetryPolicy",
+    "Snooze",
+    "Status",
+    "Work",
+    "Workpool",
+]
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_the_examples_of_a_module_print_what_they_show(module: str) -> None:
-    failed, tried = doctest.testmod(import_module(module), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    failed, tried = doctest.testmod(
+        import_module(module), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    )
 
     assert (failed, tried > 0) == (0, True)
 

@@ -34,7 +34,9 @@ def is_safe(text, *, newlines=False):
     for one in text:
         if newlines and one == "\n":
             continue
-        assert unicodedata.category(one) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}, hex(ord(one))
+        assert unicodedata.category(one) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}, hex(
+            ord(one)
+        )
     assert not any(one in text for one in "\u3164\uffa0\u115f\u1160\u2800\u034f\U000e0100")
     text.encode()
     return True
@@ -58,37 +60,66 @@ def test_any_text_becomes_text(text):
     assert is_safe(as_text(text, indent=2), newlines=True)
 
 
-@given(st.one_of(st.text(), st.binary(), st.lists(st.text()), st.dictionaries(st.text(), st.floats()), st.integers(), st.none()))
+@given(
+    st.one_of(
+        st.text(),
+        st.binary(),
+        st.lists(st.text()),
+        st.dictionaries(st.text(), st.floats()),
+        st.integers(),
+        st.none(),
+    )
+)
 def test_what_is_short_and_printable_is_shown_as_python_would(value):
-    if len(repr(value)) <= 200 and repr(value).isprintable() and not any(mark in repr(value) for mark in "\u2800\u3164\uffa0\u034f"):
+    if (
+        len(repr(value)) <= 200
+        and repr(value).isprintable()
+        and not any(mark in repr(value) for mark in "\u2800\u3164\uffa0\u034f")
+    ):
         if any(unicodedata.category(one).startswith("M") for one in repr(value)):
             return
         assert shown(value) == repr(value)
 
 
-@pytest.mark.parametrize("mark", ["\u0301", "\u0591", "\u0651", "\u0e47", "\u0f74", "\u20dd", "\U0001e8d0"], ids=ascii)
+@pytest.mark.parametrize(
+    "mark", ["\u0301", "\u0591", "\u0651", "\u0e47", "\u0f74", "\u20dd", "\U0001e8d0"], ids=ascii
+)
 def test_marks_do_not_pile_up_on_a_letter_of_any_script(mark: str) -> None:
     """They would run into the lines above and below."""
     assert as_line("a" + mark * 30).count(mark) == as_text("a" + mark * 30).count(mark) == 4
     assert as_line(("a" + mark * 4) * 3) == ("a" + mark * 4) * 3
 
 
-@pytest.mark.parametrize("text", ["plain", "Grüße, 世界, مرحبا", "a b", "❤️", "e\u0301", "", "{}[]()'\""])
+@pytest.mark.parametrize(
+    "text", ["plain", "Grüße, 世界, مرحبا", "a b", "❤️", "e\u0301", "", "{}[]()'\""]
+)
 def test_ordinary_text_stays_as_it_is(text):
     assert as_line(text) == as_text(text) == text
 
 
 def test_each_hostile_character_is_spelled_by_its_code():
-    assert as_line("a\x1b[1mb\u202ec\x9b\U000e0041\ud800") == "a\\x1b[1mb\\u202ec\\x9b\\U000e0041\\ud800"
+    assert (
+        as_line("a\x1b[1mb\u202ec\x9b\U000e0041\ud800")
+        == "a\\x1b[1mb\\u202ec\\x9b\\U000e0041\\ud800"
+    )
 
 
 def test_lines_after_the_first_are_indented():
-    assert as_text("one\ntwo\r\nthree\rfour\tfive", indent=4) == "one\n    two\n    three\n    four    five"
+    assert (
+        as_text("one\ntwo\r\nthree\rfour\tfive", indent=4)
+        == "one\n    two\n    three\n    four    five"
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "limit", "cut"),
-    [("abcdef", 4, "abc…"), ("abcd", 4, "abcd"), ("a" * 10**7, 3, "aa…"), (" " * 999, 3, "…"), ("a b\n c", 9, "a b c")],
+    [
+        ("abcdef", 4, "abc…"),
+        ("abcd", 4, "abcd"),
+        ("a" * 10**7, 3, "aa…"),
+        (" " * 999, 3, "…"),
+        ("a b\n c", 9, "a b c"),
+    ],
 )
 def test_what_is_cut_says_so(text, limit, cut):
     assert as_line(text, limit=limit) == cut
@@ -140,11 +171,16 @@ class Subclass(str):
         raise RuntimeError
 
 
-@pytest.mark.parametrize("error", [RuntimeError("x"), SystemExit(), GeneratorExit(), RecursionError(), BaseException()])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("x"), SystemExit(), GeneratorExit(), RecursionError(), BaseException()]
+)
 def test_a_repr_that_raises_is_named(error):
     value, name = Raises(error), type(error).__name__
     assert shown(value) == f"<Raises whose repr raises {name}>"
-    assert str(UsageError("x", value, "an int")) == f"x must be an int; got <Raises whose repr raises {name}>"
+    assert (
+        str(UsageError("x", value, "an int"))
+        == f"x must be an int; got <Raises whose repr raises {name}>"
+    )
 
 
 def test_an_interrupt_is_no_answer():
@@ -161,7 +197,15 @@ def test_a_repr_without_end_is_named():
 
 
 @pytest.mark.parametrize(
-    "value", [Named(), Says(Subclass("abc")), Subclass("abc"), [Raises(ValueError())], {"a": Raises(ValueError())}], ids=range(5)
+    "value",
+    [
+        Named(),
+        Says(Subclass("abc")),
+        Subclass("abc"),
+        [Raises(ValueError())],
+        {"a": Raises(ValueError())},
+    ],
+    ids=range(5),
 )
 def test_whatever_a_value_does_it_is_shown(value):
     assert 0 < len(shown(value)) < 300
@@ -190,7 +234,14 @@ def test_of_a_huge_value_only_the_beginning_is_looked_at(value):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("make", [lambda inner: [inner] * 50, lambda inner: (inner,) * 50, lambda inner: dict.fromkeys(range(50), inner)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda inner: [inner] * 50,
+        lambda inner: (inner,) * 50,
+        lambda inner: dict.fromkeys(range(50), inner),
+    ],
+)
 def test_what_unfolds_without_end_is_shown(make):
     value = "x"
     for _ in range(30):
@@ -230,6 +281,13 @@ def test_words_describe_and_are_not_quoted():
     assert is_safe(shown(Words("\x1bx")))
 
 
-@pytest.mark.parametrize("error", [NotFound("x" * 10**6), StoreUnavailable("x" * 10**6), UsageError("x" * 10**6, "x" * 10**6, "x" * 10**6)])
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotFound("x" * 10**6),
+        StoreUnavailable("x" * 10**6),
+        UsageError("x" * 10**6, "x" * 10**6, "x" * 10**6),
+    ],
+)
 def test_every_message_is_bounded(error):
     assert len(str(error)) < 5_000

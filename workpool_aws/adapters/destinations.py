@@ -6,11 +6,21 @@ What the parts say is spelled in `wire.py`. Reading never raises.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from workpool_aws.adapters.fields import Fields
-from workpool_aws.adapters.wire import REPORTED, WORKPOOL_KEY, DestinationReport, assignment_from_wire, read_destination, ticket_from_wire
-from workpool_aws.model.messages import CallbackTicket
+from workpool_aws.adapters.wire import (
+    REPORTED,
+    WORKPOOL_KEY,
+    DestinationReport,
+    assignment_from_wire,
+    read_destination,
+    ticket_from_wire,
+)
 from workpool_aws.model.names import POOL, TABLE
+
+if TYPE_CHECKING:
+    from workpool_aws.model.messages import CallbackTicket
 
 __all__ = ["CallbackLost", "UnreadableRecord", "read_record"]
 
@@ -39,14 +49,19 @@ class UnreadableRecord:
 
 
 def read_record(record: object) -> DestinationReport | CallbackLost | UnreadableRecord | None:
-    """What a destination record tells. None: it is another system's, or its worker or handler has said everything by itself."""
+    """What a destination record tells.
+
+    None: it is another system's, or its worker or handler has said everything by itself.
+    """
     told = read_destination(record)
     if told is not None:
         return told
     fields = Fields(record)
     request = fields.get("requestPayload")
     if isinstance(request, str) and f'"{WORKPOOL_KEY}"' in request:
-        return UnreadableRecord(table=None, pool=None, work_id=None, reason="the event in it is a text, not an object")
+        return UnreadableRecord(
+            table=None, pool=None, work_id=None, reason="the event in it is a text, not an object"
+        )
     own = Fields(request).get(WORKPOOL_KEY)
     if own is None:
         return None
@@ -56,7 +71,11 @@ def read_record(record: object) -> DestinationReport | CallbackLost | Unreadable
         return _unreadable(own, "it does not say under which condition it was written")
     ticket = ticket_from_wire(own)
     if ticket is not None:
-        return None if condition == "Success" else _lost(ticket, context, condition, fields.get("responsePayload"))
+        return (
+            None
+            if condition == "Success"
+            else _lost(ticket, context, condition, fields.get("responsePayload"))
+        )
     if assignment_from_wire(own) is not None and fields.get("responsePayload") == REPORTED:
         return None
     return _unreadable(own, "what stands in it is of another version, or damaged")
@@ -65,7 +84,11 @@ def read_record(record: object) -> DestinationReport | CallbackLost | Unreadable
 def _lost(ticket: CallbackTicket, context: Fields, condition: str, answer: object) -> CallbackLost:
     error_type = Fields(answer).get("errorType")
     named = f"{condition}: {error_type}" if isinstance(error_type, str) else condition
-    return CallbackLost(ticket=ticket, target=_text(context.get("functionArn")) or "", reason=named[:_NAME_LENGTH_MAX])
+    return CallbackLost(
+        ticket=ticket,
+        target=_text(context.get("functionArn")) or "",
+        reason=named[:_NAME_LENGTH_MAX],
+    )
 
 
 def _unreadable(own: object, reason: str) -> UnreadableRecord:

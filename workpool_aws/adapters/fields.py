@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from workpool_aws.core import limits
 from workpool_aws.model.ids import WorkId, is_ulid, time_of
 from workpool_aws.model.names import POOL, TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Fields"]
 
@@ -15,7 +17,10 @@ T = TypeVar("T")
 
 
 class Fields:
-    """The fields of what should be a JSON object, each read as one type. Raises ValueError where it is another."""
+    """The fields of what should be a JSON object, each read as one type.
+
+    Raises ValueError where it is another.
+    """
 
     def __init__(self, value: object) -> None:
         self._value: Mapping[object, object] = value if isinstance(value, dict) else {}
@@ -44,26 +49,42 @@ class Fields:
         """A whole number within bounds."""
         return _need(self.optional_integer(name, at_least=at_least, at_most=at_most), name)
 
-    def optional_integer(self, name: str, *, at_least: int, at_most: int | None = limits.NUMBER_MAX) -> int | None:
-        """A whole number within bounds; `None` means that it is absent or null. `at_most` None: without bound."""
+    def optional_integer(
+        self, name: str, *, at_least: int, at_most: int | None = limits.NUMBER_MAX
+    ) -> int | None:
+        """A whole number within bounds; `None` means that it is absent or null.
+
+        `at_most` None: without bound.
+        """
         value = self.get(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int) or value < at_least or (at_most is not None and value > at_most):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int)
+            or value < at_least
+            or (at_most is not None and value > at_most)
+        ):
             raise ValueError(name)
         return value
 
     def nonce(self, name: str) -> str | None:
         """A nonce; `None` means that it is absent or null."""
         value = self.optional_text(name)
-        if value is not None and (not value.isascii() or not 1 <= len(value) <= limits.NONCE_LENGTH_MAX):
+        if value is not None and (
+            not value.isascii() or not 1 <= len(value) <= limits.NONCE_LENGTH_MAX
+        ):
             raise ValueError(name)
         return value
 
     def number(self, name: str) -> float:
         """A number, whole or not."""
         value = self.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not -limits.NUMBER_MAX <= value <= limits.NUMBER_MAX:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not -limits.NUMBER_MAX <= value <= limits.NUMBER_MAX
+        ):
             raise ValueError(name)
         return value
 

@@ -1,7 +1,8 @@
 """Owns the metrics: what events come to, written as lines that CloudWatch turns into metrics (embedded metric format).
 
-Counted in memory and written once a minute a pool, when a loop ends, and with each survey of the watchdog: no metric costs a request. What
-a killed loop had counted since its last line is lost; nothing rests on it.
+Counted in memory and written once a minute a pool, when a loop ends, and with each survey of the
+watchdog: no metric costs a request. What a killed loop had counted since its last line is lost;
+nothing rests on it.
 """
 
 from __future__ import annotations
@@ -9,16 +10,27 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.model import events
-from workpool_aws.model.events import Event
-from workpool_aws.ports import Clock, Telemetry
 
-__all__ = ["MINUTE_MS", "NAMESPACE", "TABLE_METRICS", "Metric", "MetricsScope", "MetricsTelemetry", "units_of"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from workpool_aws.model.events import Event
+    from workpool_aws.ports import Clock, Telemetry
+
+__all__ = [
+    "MINUTE_MS",
+    "NAMESPACE",
+    "TABLE_METRICS",
+    "Metric",
+    "MetricsScope",
+    "MetricsTelemetry",
+    "units_of",
+]
 
 NAMESPACE: Final = "Workpool"
 TABLE_DIMENSION: Final = "Table"
@@ -30,7 +42,8 @@ _LAGS_MAX: Final = 100
 """Values of one metric that one line may have."""
 
 MetricsScope = Literal["table", "pools"]
-"""`table`: the metrics of the alarms, all pools of a table in one. `pools`: all metrics, for each pool too."""
+"""`table`: the metrics of the alarms, all pools of a table in one. `pools`: all metrics, for each
+pool too."""
 
 Metric = Literal[
     "Backlog",
@@ -89,7 +102,15 @@ class _Minute:
 class MetricsTelemetry:
     """Logs events as the log it is given does, and counts them. Never raises."""
 
-    def __init__(self, log: _Leveled, clock: Clock, *, table: str, scope: MetricsScope, minutes: _Minutes | None = None) -> None:
+    def __init__(
+        self,
+        log: _Leveled,
+        clock: Clock,
+        *,
+        table: str,
+        scope: MetricsScope,
+        minutes: _Minutes | None = None,
+    ) -> None:
         self._log = log
         self._clock = clock
         self._table = table
@@ -109,7 +130,9 @@ class MetricsTelemetry:
         """Counts it, and writes a line when it is time."""
         over = self._minutes.add(event, self._clock.now())
         if over is not None:
-            line = _line(over, table=self._table, pool=event.pool, scope=self._scope, now=self._clock.now())
+            line = _line(
+                over, table=self._table, pool=event.pool, scope=self._scope, now=self._clock.now()
+            )
             if line is not None:
                 sys.stdout.write(line + "\n")
 
@@ -167,7 +190,11 @@ def _note(minute: _Minute, event: Event) -> None:
         case events.WatchdogActed():
             counts["WatchdogActed"] += 1
         case events.Surveyed():
-            minute.gauges |= {"Backlog": event.pending, "InFlight": event.running, "Limit": event.limit}
+            minute.gauges |= {
+                "Backlog": event.pending,
+                "InFlight": event.running,
+                "Limit": event.limit,
+            }
             # A pool that somebody paused is late because somebody wanted it so.
             if event.limit > 0 and event.oldest_pending_s is not None:
                 minute.gauges["OldestDue"] = event.oldest_pending_s
@@ -177,13 +204,25 @@ def _note(minute: _Minute, event: Event) -> None:
 
 def _ends(event: Event) -> bool:
     """Whether nothing may follow in this invocation for a long time, so that what was counted must be written now."""
-    enders = (events.LoopRested, events.HandedOver, events.LoopFenced, events.LoopEnded, events.WatchdogActed, events.Surveyed)
+    enders = (
+        events.LoopRested,
+        events.HandedOver,
+        events.LoopFenced,
+        events.LoopEnded,
+        events.WatchdogActed,
+        events.Surveyed,
+    )
     return isinstance(event, enders)
 
 
 def _values(minute: _Minute) -> dict[Metric, float | Sequence[int]]:
-    """The metrics of a minute. Rates are metrics of their own, so that an alarm needs no arithmetic."""
-    values: dict[Metric, float | Sequence[int]] = {name: count for name, count in minute.counts.items() if count}
+    """The metrics of a minute.
+
+    Rates are metrics of their own, so that an alarm needs no arithmetic.
+    """
+    values: dict[Metric, float | Sequence[int]] = {
+        name: count for name, count in minute.counts.items() if count
+    }
     values |= minute.gauges
     if minute.lags_ms:
         values["StartLag"] = minute.lags_ms
@@ -200,12 +239,16 @@ def _line(minute: _Minute, *, table: str, pool: str, scope: MetricsScope, now: i
     values = _values(minute)
     if not values:
         return None
-    # Every set of dimensions is a metric of its own, and paid for: a table's set has what the alarms look at.
+    # Every set of dimensions is a metric of its own, and paid for: a table's set has what the
+    # alarms look at.
     directives = [_directive([TABLE_DIMENSION], sorted(TABLE_METRICS & values.keys()))]
     if scope == "pools":
         directives.append(_directive([TABLE_DIMENSION, POOL_DIMENSION], sorted(values)))
     body: dict[str, object] = {
-        "_aws": {"Timestamp": now, "CloudWatchMetrics": [directive for directive in directives if directive["Metrics"]]},
+        "_aws": {
+            "Timestamp": now,
+            "CloudWatchMetrics": [directive for directive in directives if directive["Metrics"]],
+        },
         TABLE_DIMENSION: table,
         POOL_DIMENSION: pool,
     }

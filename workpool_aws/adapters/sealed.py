@@ -1,9 +1,11 @@
 """Seals a text so that only who knows the start's nonce can read it, and only who knew it can have written it [WP-28].
 
-Lambda logs the message of each exception, and a report that DynamoDB did not take can travel in nothing else. So it is encrypted and
-authenticated at once, by the construction of RFC 5297 (SIV) with primitives of the standard library: HMAC-SHA-256 over the plain text is
-tag and initial value, SHAKE-256 over key and initial value is the key stream. Equal texts give equal seals, and no randomness can go
-wrong. A library for this would be larger than everything else in the Lambda function: docs/decisions/0013-reports-prove-themselves.md.
+Lambda logs the message of each exception, and a report that DynamoDB did not take can travel in
+nothing else. So it is encrypted and authenticated at once, by the construction of RFC 5297 (SIV)
+with primitives of the standard library: HMAC-SHA-256 over the plain text is tag and initial value,
+SHAKE-256 over key and initial value is the key stream. Equal texts give equal seals, and no
+randomness can go wrong. A library for this would be larger than everything else in the Lambda
+function: docs/decisions/0013-reports-prove-themselves.md.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ def unseal(nonce: str, sealed: str, *, bytes_max: int) -> str | None:
 
 
 def _key(nonce: str, purpose: str) -> bytes:
-    return hmac.digest(nonce.encode(errors="replace"), f"workpool report {purpose}".encode(), "sha256")
+    return hmac.digest(
+        nonce.encode(errors="replace"), f"workpool report {purpose}".encode(), "sha256"
+    )
 
 
 def _tag(nonce: str, plain: bytes) -> bytes:

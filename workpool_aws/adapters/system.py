@@ -1,25 +1,38 @@
-"""Owns what this process gets from its surroundings: the clock, chance and threads. The only reader of either."""
+"""Owns what this process gets from its surroundings: the clock, chance and threads.
+
+The only reader of either.
+"""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from workpool_aws.executor.deadline import Phase, TimeLeft
+from workpool_aws.executor.executor import Executor
+from workpool_aws.executor.records import Task, TaskFailure, Unstarted
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.tasks.crew import Crew
-from workpool_aws.tasks.deadline import Phase, TimeLeft
-from workpool_aws.tasks.records import Task, TaskFailure, Unstarted
 
-__all__ = ["FAN_OUT_WORKERS", "SerialFanOut", "SystemClock", "SystemEntropy", "ThreadFanOut", "stopwatch_ms"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = [
+    "FAN_OUT_WORKERS",
+    "SerialFanOut",
+    "SystemClock",
+    "SystemEntropy",
+    "ThreadFanOut",
+    "stopwatch_ms",
+]
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 FAN_OUT_WORKERS: Final = 16
-"""Calls at one time. One Lambda vCPU has no use for more; clients keep at least as many connections."""
+"""Calls at one time. One Lambda vCPU has no use for more; clients keep at least as many
+connections."""
 
 _UNLIMITED: Final = TimeLeft(Phase.OPEN, None)
 _FRACTION_BITS: Final = 53
@@ -63,7 +76,8 @@ class SystemEntropy:
 class ThreadFanOut:
     """Does calls in threads of its own, at most `max_workers` at a time.
 
-    The threads end with the call: none outlives it into a frozen Lambda, and calls inside calls cannot wait for each other's threads.
+    The threads end with the call: none outlives it into a frozen Lambda, and calls inside calls
+    cannot wait for each other's threads.
     """
 
     def __init__(self, max_workers: int = FAN_OUT_WORKERS) -> None:
@@ -78,7 +92,9 @@ class ThreadFanOut:
             return [call(item) for item in items]
         job = _Job(call, items)
         size = min(self._max_workers, len(items))
-        crew = Crew(size, idle_s=None, name="workpool", read_ms=stopwatch_ms, overseer=_Indifferent())
+        crew = Executor(
+            size, idle_s=None, name="workpool", read_ms=stopwatch_ms, overseer=_Indifferent()
+        )
         crew.add(tuple(partial(job.do, index) for index in range(len(items))))
         try:
             crew.close()
@@ -116,7 +132,7 @@ class _Job(Generic[A, B]):
 class _Indifferent:
     """Oversees a crew whose tasks never raise and have all the time they need: that of the calls that they make."""
 
-    def time_left(self, busy_since_ms: float, now_ms: float) -> TimeLeft:  # noqa: ARG002 - see `Overseer`
+    def time_left(self, busy_since_ms: float, now_ms: float) -> TimeLeft:  # noqa: ARG002 - see `ExecutorHooks`
         return _UNLIMITED
 
     def raised(self, task: Task, error: BaseException) -> tuple[TaskFailure, ...]:  # noqa: ARG002 - as above
@@ -130,7 +146,9 @@ class SerialFanOut:
     """Does calls one after the other in this thread: the same promise without threads, for tests and simulations."""
 
     def __call__(self, call: Callable[[A], B], items: Sequence[A]) -> list[B]:
-        """`call(item)` for every item, results in order. After all have ended, raises the first error, if any.
+        """`call(item)` for every item, results in order.
+
+        After all have ended, raises the first error, if any.
 
         What is not an `Exception` (the end of the process) passes at once: nothing runs after it.
         """

@@ -24,13 +24,20 @@ F = TypeVar("F", bound=Event)
 SERVICE: Final = "workpool"
 """Name of the Powertools service and of the logger: `logging.getLogger("workpool")`."""
 
-_STANDARD_LEVELS: Final = (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
+_STANDARD_LEVELS: Final = (
+    logging.CRITICAL,
+    logging.ERROR,
+    logging.WARNING,
+    logging.INFO,
+    logging.DEBUG,
+)
 
 
 class LoggerTelemetry:
     """Logs each event at its own level: its name is the message, its fields are keys of the JSON line. Never raises.
 
-    `level`: the least level that is logged, a number of the logging module. Lambda's own log level, if one is set, holds as well.
+    `level`: the least level that is logged, a number of the logging module. Lambda's own log level,
+    if one is set, holds as well.
     """
 
     def __init__(self, level: int = logging.WARNING) -> None:
@@ -46,7 +53,10 @@ class LoggerTelemetry:
             return
         with contextlib.suppress(Exception):
             logger = _loggers.at(min(self._level, event.level))
-            fields = {item.name: _harmless(getattr(event, item.name)) for item in dataclasses.fields(event)}
+            fields = {
+                item.name: _harmless(getattr(event, item.name))
+                for item in dataclasses.fields(event)
+            }
             if event.level >= logging.ERROR:
                 logger.error(event.name, extra=fields)
             elif event.level >= logging.WARNING:
@@ -65,8 +75,8 @@ def _harmless(value: object) -> object:
 class _Loggers:
     """The one Powertools logger of the process, made when the first event is logged: loading Powertools is for those who log.
 
-    Loggers of one service share their level, so it goes down to the lowest one asked for; each `LoggerTelemetry` holds back by itself what
-    is below its own.
+    Loggers of one service share their level, so it goes down to the lowest one asked for; each
+    `LoggerTelemetry` holds back by itself what is below its own.
     """
 
     def __init__(self) -> None:
@@ -82,7 +92,12 @@ class _Loggers:
                 from aws_lambda_powertools import Logger  # noqa: PLC0415 - see the class
 
                 # Without a location: each would be the line above that logs every event.
-                self._logger = Logger(service=SERVICE, level=_level_name(level), logger_handler=_StdoutHandler(), location=None)
+                self._logger = Logger(
+                    service=SERVICE,
+                    level=_level_name(level),
+                    logger_handler=_StdoutHandler(),
+                    location=None,
+                )
             self._logger.setLevel(_level_name(level))
             self._level = level
             return self._logger
@@ -103,7 +118,9 @@ class _StdoutHandler(logging.Handler):
 
 def _level_name(level: int) -> str:
     # Powertools compares levels by name, and knows the standard names only.
-    return logging.getLevelName(next((known for known in _STANDARD_LEVELS if known <= level), logging.DEBUG))
+    return logging.getLevelName(
+        next((known for known in _STANDARD_LEVELS if known <= level), logging.DEBUG)
+    )
 
 
 class ListTelemetry:

@@ -1,18 +1,18 @@
 """Owns the JSON that travels between Lambdas: assignments, loop orders, carried reports and Lambda's destination records.
 
-Writing is strict, reading is tolerant: unknown fields are passed over, and what is not ours or damaged is None, never an exception.
-A change that an older reader would misunderstand raises `VERSION`; added fields do not.
+Writing is strict, reading is tolerant: unknown fields are passed over, and what is not ours or
+damaged is None, never an exception. A change that an older reader would misunderstand raises
+`VERSION`; added fields do not.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Final, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from workpool_aws.adapters.fields import Fields
 from workpool_aws.adapters.sealed import seal, unseal
@@ -23,9 +23,19 @@ from workpool_aws.core.proof import digest_of
 from workpool_aws.core.splice import decoded, one_object, one_value
 from workpool_aws.errors import NonRetryableError, PayloadTooLarge, UsageError
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.messages import Assignment, CallbackMessage, CallbackTicket, LoopOrder, Report, ReportKind
+from workpool_aws.model.messages import (
+    Assignment,
+    CallbackMessage,
+    CallbackTicket,
+    LoopRequest,
+    Report,
+    ReportKind,
+)
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "LOOP_KEY",
@@ -49,7 +59,8 @@ VERSION: Final = 1
 WORKPOOL_KEY: Final = RESERVED_KEY
 LOOP_KEY: Final = "workpool_loop"
 REPORTED: Final[dict[str, dict[str, bool]]] = {WORKPOOL_KEY: {"reported": True}}
-"""What a decorated handler returns when it reported by itself or turned a delivery away: its destination record asks for nothing."""
+"""What a decorated handler returns when it reported by itself or turned a delivery away: its
+destination record asks for nothing."""
 
 _CARRIED_MARKER: Final = "workpool report "
 _SEALED_MARKER: Final = "sealed "
@@ -60,10 +71,13 @@ _CARRIED_BYTES_MAX: Final = 2 * limits.PAYLOAD_BYTES_MAX + 64 * 1024
 _STATUS_OK: Final = 200
 _MICROSECOND: Final = timedelta(microseconds=1)
 _REFUSED_BY_QUEUES: Final = MappingProxyType({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})
-"""SendMessage takes U+0009, U+000A, U+000D, U+0020 to U+D7FF, U+E000 to U+FFFD and U+10000 to U+10FFFF (SQS API reference). In JSON only
-these two of the others can stand as they are."""
+"""SendMessage takes U+0009, U+000A, U+000D, U+0020 to U+D7FF, U+E000 to U+FFFD and U+10000 to
+U+10FFFF (SQS API reference). In JSON only these two of the others can stand as they are."""
 _TIMED_OUT: Final = re.compile(r"Task timed out after")
-_CRASHED: Final = re.compile(r"exited before completing|Runtime exited|process died|exit status|signal: |out of memory", re.IGNORECASE)
+_CRASHED: Final = re.compile(
+    r"exited before completing|Runtime exited|process died|exit status|signal: |out of memory",
+    re.IGNORECASE,
+)
 _TYPES: Final[Mapping[str, str]] = {
     "Sandbox.Timedout": "timeout",
     "Runtime.ExitError": "crashed",
@@ -74,17 +88,21 @@ _TYPES: Final[Mapping[str, str]] = {
 """Lambda's own error types, in the words of this package."""
 _FINAL_TYPES: Final = frozenset({"invalid_result", NonRetryableError.__name__})
 _LAMBDA_OWN_TYPE: Final = re.compile(r"(Runtime|Sandbox|Extension|Function)\.\w+")
-"""Error types that Lambda itself gives; a user's exception has its class name, whatever its text says."""
+"""Error types that Lambda itself gives; a user's exception has its class name, whatever its text
+says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationReport:
-    """What Lambda says about one start. `function_arn`: the qualified ARN that ran; None: the record does not say."""
+    """What Lambda says about one start.
+
+    `function_arn`: the qualified ARN that ran; None: the record does not say.
+    """
 
     assignment: Assignment
     report: Report | None
-    """`None` means that a worker could not write its report, and what it handed over proves nothing [WP-28]: what the start came to is not
-    known, and recovery ends it."""
+    """`None` means that a worker could not write its report, and what it handed over proves nothing
+    [WP-28]: what the start came to is not known, and recovery ends it."""
     function_arn: str | None
 
 
@@ -117,8 +135,12 @@ def assignment_from_wire(value: object) -> Assignment | None:
         if fields.integer("version") != VERSION:
             return None
         retry = fields.get("retry")
-        retention_s = fields.optional_integer("retention_s", at_least=0, at_most=limits.RETENTION_S_MAX)
-        loop_until = fields.optional_integer("loop_until", at_least=0, at_most=limits.STORED_MS_BELOW - 1)
+        retention_s = fields.optional_integer(
+            "retention_s", at_least=0, at_most=limits.RETENTION_S_MAX
+        )
+        loop_until = fields.optional_integer(
+            "loop_until", at_least=0, at_most=limits.STORED_MS_BELOW - 1
+        )
         nonce = fields.nonce("nonce")
         return Assignment(
             table=fields.table("table"),
@@ -132,8 +154,12 @@ def assignment_from_wire(value: object) -> Assignment | None:
             retention_s=retention_s,
             start_by=EpochMs(fields.integer("start_by", at_most=limits.STORED_MS_BELOW - 1)),
             loop_until=None if loop_until is None else EpochMs(loop_until),
-            args_chunks=fields.optional_integer("args_chunks", at_least=1, at_most=limits.CHUNKS_MAX),
-            context_chunks=fields.optional_integer("context_chunks", at_least=1, at_most=limits.CHUNKS_MAX),
+            args_chunks=fields.optional_integer(
+                "args_chunks", at_least=1, at_most=limits.CHUNKS_MAX
+            ),
+            context_chunks=fields.optional_integer(
+                "context_chunks", at_least=1, at_most=limits.CHUNKS_MAX
+            ),
             callback_for=tuple(Outcome(one) for one in fields.texts("callback_for")),
             nonce=nonce,
             proof=None if nonce is None else digest_of(nonce),
@@ -146,7 +172,8 @@ def worker_event(args: str, assignment: Assignment) -> bytes:
     """The event of a worker: its arguments, spelled and ordered exactly as stored, and the assignment under `_workpool`, last.
 
     Raises:
-        ValueError: `args` is not the text of exactly one JSON object, or it has the key `_workpool`.
+        ValueError: `args` is not the text of exactly one JSON object, or it has the key
+            `_workpool`.
     """
     try:
         body = one_object(args, reserved=WORKPOOL_KEY)
@@ -161,13 +188,18 @@ def worker_event(args: str, assignment: Assignment) -> bytes:
 def callback_event(message: CallbackMessage) -> str:
     """What an `on_complete` target receives: exactly what is documented, and for one that acknowledges its ticket under `_workpool`.
 
-    Context and return value are spelled as stored, but for two noncharacters, which are escaped: SQS and SNS take no text that has them.
+    Context and return value are spelled as stored, but for two noncharacters, which are escaped:
+    SQS and SNS take no text that has them.
 
     Raises:
         ValueError: the stored context or return value is not exactly one JSON value.
     """
     context = "null" if message.context is None else _verified(message.context, "context")
-    own = "" if message.ticket is None else f',"{WORKPOOL_KEY}":{_compact(_ticket_to_wire(message.ticket))}'
+    own = (
+        ""
+        if message.ticket is None
+        else f',"{WORKPOOL_KEY}":{_compact(_ticket_to_wire(message.ticket))}'
+    )
     event = f'{{"work_id":"{message.work_id}","context":{context},"result":{_result_to_wire(message)}{own}}}'
     for character, escaped in _REFUSED_BY_QUEUES.items():
         event = event.replace(character, escaped)
@@ -180,7 +212,9 @@ def _result_to_wire(message: CallbackMessage) -> str:
             value = "null" if message.result is None else _verified(message.result, "return value")
             return f'{{"kind":"success","return_value":{value}}}'
         case Outcome.FAILED:
-            return _compact({"kind": "failed", "error": message.error, "error_type": message.error_type})
+            return _compact(
+                {"kind": "failed", "error": message.error, "error_type": message.error_type}
+            )
         case Outcome.CANCELED:
             return _compact({"kind": "canceled"})
         case _:
@@ -216,26 +250,37 @@ def ticket_from_wire(value: object) -> CallbackTicket | None:
             table=fields.table("table"),
             pool=fields.pool("pool"),
             work_id=fields.work_id("work_id"),
-            retention_s=fields.optional_integer("retention_s", at_least=0, at_most=limits.RETENTION_S_MAX),
+            retention_s=fields.optional_integer(
+                "retention_s", at_least=0, at_most=limits.RETENTION_S_MAX
+            ),
             nonce=fields.nonce("nonce"),
         )
     except ValueError:
         return None
 
 
-def order_to_wire(order: LoopOrder) -> dict[str, object]:
+def order_to_wire(order: LoopRequest) -> dict[str, object]:
     """The event of a loop invocation."""
-    return {LOOP_KEY: {"version": VERSION, "table": order.table, "pool": order.pool, "generation": order.generation}}
+    return {
+        LOOP_KEY: {
+            "version": VERSION,
+            "table": order.table,
+            "pool": order.pool,
+            "generation": order.generation,
+        }
+    }
 
 
-def order_from_wire(event: object) -> LoopOrder | None:
+def order_from_wire(event: object) -> LoopRequest | None:
     """Reads the event of a loop invocation; None: it is not an order of ours, or damaged."""
     fields = Fields(Fields(event).get(LOOP_KEY))
     try:
         if fields.integer("version") != VERSION:
             return None
-        return LoopOrder(
-            table=fields.table("table"), pool=fields.pool("pool"), generation=fields.optional_integer("generation", at_least=0)
+        return LoopRequest(
+            table=fields.table("table"),
+            pool=fields.pool("pool"),
+            generation=fields.optional_integer("generation", at_least=0),
         )
     except ValueError:
         return None
@@ -244,8 +289,8 @@ def order_from_wire(event: object) -> LoopOrder | None:
 def carried_outcome(report: Report, assignment: Assignment) -> str:
     """The message of the exception by which a worker that could not write its completion hands its report to its destination.
 
-    ASCII, and with the start's nonce sealed: Lambda logs it. A start without a nonce is a loop's of 0.1, whose completion function reads it
-    as it stands.
+    ASCII, and with the start's nonce sealed: Lambda logs it. A start without a nonce is a loop's of
+    0.1, whose completion function reads it as it stands.
     """
     fields = _compact(
         {
@@ -278,17 +323,23 @@ def read_carried(text: str, assignment: Assignment) -> Report | None:
     if opened is None:
         return None
     try:
-        # The nonce is of one start. Its name is compared all the same: a seal says who wrote, and this says what about.
+        # The nonce is of one start. Its name is compared all the same: a seal says who wrote, and
+        # this says what about.
         fields = Fields(decoded(opened))
         work_id, start = fields.work_id("work_id"), fields.integer("start", at_least=1)
-        if fields.integer("version") != VERSION or (work_id, start) != (assignment.work_id, assignment.start):
+        if fields.integer("version") != VERSION or (work_id, start) != (
+            assignment.work_id,
+            assignment.start,
+        ):
             return None
         delay_ms = fields.optional_integer("delay_ms", at_least=0, at_most=None)
         error, error_type = fields.optional_text("error"), fields.optional_text("error_type")
         kind = ReportKind(fields.text("kind"))
         return Report(
             kind=kind,
-            result=_encoded_anew(fields.optional_text("result")) if kind is ReportKind.SUCCESS else None,
+            result=_encoded_anew(fields.optional_text("result"))
+            if kind is ReportKind.SUCCESS
+            else None,
             error=None if error is None else kept_text(error),
             error_type=None if error_type is None else kept_type(error_type),
             retryable=fields.flag("retryable"),
@@ -308,7 +359,8 @@ def _encoded_anew(result: str | None) -> str:
 def read_destination(record: object) -> DestinationReport | None:
     """What a destination record of Lambda (version 1.0) says about a start of ours.
 
-    None: nothing to do. The record is another system's, or damaged, or the worker has reported (or turned the delivery away) by itself.
+    None: nothing to do. The record is another system's, or damaged, or the worker has reported (or
+    turned the delivery away) by itself.
     """
     fields = Fields(record)
     context = Fields(fields.get("requestContext"))
@@ -324,7 +376,11 @@ def read_destination(record: object) -> DestinationReport | None:
         report = _read_success(_without_assignment(payload))
     else:
         report = _read_failure(condition, fields, assignment)
-    return DestinationReport(assignment=assignment, report=report, function_arn=function_arn if isinstance(function_arn, str) else None)
+    return DestinationReport(
+        assignment=assignment,
+        report=report,
+        function_arn=function_arn if isinstance(function_arn, str) else None,
+    )
 
 
 def _without_assignment(payload: object, depth: int = 0) -> object:
@@ -344,27 +400,48 @@ def _without_assignment(payload: object, depth: int = 0) -> object:
 
 def _read_success(payload: object) -> Report:
     try:
-        return Report(kind=ReportKind.SUCCESS, result=encode_result(payload, limits.PAYLOAD_BYTES_MAX))
+        return Report(
+            kind=ReportKind.SUCCESS, result=encode_result(payload, limits.PAYLOAD_BYTES_MAX)
+        )
     except (PayloadTooLarge, UsageError) as error:
-        return Report(kind=ReportKind.FAILED, error=kept_text(str(error)), error_type="invalid_result", retryable=False)
+        return Report(
+            kind=ReportKind.FAILED,
+            error=kept_text(str(error)),
+            error_type="invalid_result",
+            retryable=False,
+        )
 
 
 def _read_failure(condition: str, fields: Fields, assignment: Assignment) -> Report | None:
-    response, payload = Fields(fields.get("responseContext")), _payload_of(fields.get("responsePayload"))
+    response, payload = (
+        Fields(fields.get("responseContext")),
+        _payload_of(fields.get("responsePayload")),
+    )
     status = response.get("statusCode")
     refused = isinstance(status, int) and status != _STATUS_OK
     answered = payload is not None or response.get("functionError") is not None
     if refused or (not answered and condition != "RetriesExhausted"):
-        # EventAgeExceeded, ZeroReservedConcurrency and what else Lambda may name: only the function's own answer proves that it ran.
-        # An event can also grow too old between Lambda's own retries, after user code ran: that record has the answer, and is a failure.
-        return Report(kind=ReportKind.NEVER_DELIVERED, error=f"Lambda gave the event up: {kept_text(condition)}")
+        # EventAgeExceeded, ZeroReservedConcurrency and what else Lambda may name: only the
+        # function's own answer proves that it ran. An event can also grow too old between Lambda's
+        # own retries, after user code ran: that record has the answer, and is a failure.
+        return Report(
+            kind=ReportKind.NEVER_DELIVERED,
+            error=f"Lambda gave the event up: {kept_text(condition)}",
+        )
     if payload is None:
-        return Report(kind=ReportKind.FAILED, error=f"Lambda says {kept_text(condition)}, and no more", error_type="no_report")
+        return Report(
+            kind=ReportKind.FAILED,
+            error=f"Lambda says {kept_text(condition)}, and no more",
+            error_type="no_report",
+        )
     if isinstance(payload, str):
         message, given_type = payload, ""
     else:
         answer = Fields(payload)
-        message, given_type = answer.text_or_empty("errorMessage"), answer.text_or_empty("errorType")
+        message, given_type = (
+            answer.text_or_empty("errorMessage"),
+            answer.text_or_empty("errorType"),
+        )
     if given_type == _CARRIED_TYPE and message.startswith(_CARRIED_MARKER):
         return read_carried(message, assignment)
     return _failure(message, given_type)
@@ -409,7 +486,9 @@ def _retry_to_wire(policy: RetryPolicy) -> dict[str, object]:
         "max_attempts": policy.max_attempts,
         "initial_backoff_us": policy.initial_backoff // _MICROSECOND,
         "base": policy.base,
-        "max_backoff_us": None if policy.max_backoff is None else policy.max_backoff // _MICROSECOND,
+        "max_backoff_us": None
+        if policy.max_backoff is None
+        else policy.max_backoff // _MICROSECOND,
         "jitter": policy.jitter,
     }
 

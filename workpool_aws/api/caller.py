@@ -59,7 +59,10 @@ class Caller:
 
 
 def read_caller(ctx: object) -> Caller:
-    """The caller behind a Lambda context. Raises UsageError for anything but a context or `None`."""
+    """The caller behind a Lambda context.
+
+    Raises UsageError for anything but a context or `None`.
+    """
     if ctx is None:
         return Caller()
     arn = getattr(ctx, "invoked_function_arn", None)

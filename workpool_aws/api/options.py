@@ -6,21 +6,23 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypedDict, TypeVar, get_args
+from typing import TYPE_CHECKING, Final, TypedDict, TypeVar, get_args
 
-from workpool_aws.api.caller import Caller
 from workpool_aws.core import limits
 from workpool_aws.core.callback import TargetKind, message_bytes_max, target_kind
-from workpool_aws.core.enqueue import Callback, Order
 from workpool_aws.core.payload import encode_object, encode_value
-from workpool_aws.core.status import OutcomeName
 from workpool_aws.core.targets import DEPLOYED_AS, is_decorated
+from workpool_aws.core.views.status import OutcomeName
+from workpool_aws.core.work.enqueue import Callback, Order
 from workpool_aws.errors import UnknownOption, UsageError
 from workpool_aws.model.ids import EpochMs, WorkId, make_ids
 from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, POOL, TABLE
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind, Outcome
 from workpool_aws.text import kind_of
+
+if TYPE_CHECKING:
+    from workpool_aws.api.caller import Caller
 
 __all__ = [
     "RETRY_ALLOWED",
@@ -41,7 +43,9 @@ __all__ = [
 
 Method = TypeVar("Method", bound=Callable[..., object])
 
-RETRY_ALLOWED: Final = "None (the pool's default), False, True (the pool's default policy) or a RetryPolicy"
+RETRY_ALLOWED: Final = (
+    "None (the pool's default), False, True (the pool's default policy) or a RetryPolicy"
+)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -54,18 +58,23 @@ _MANAGED: Final = ":$LATEST.PUBLISHED"
 
 
 class EnqueueOptions(TypedDict, total=False):
-    """The options of every enqueue, for wrappers: `**options: Unpack[EnqueueOptions]`. An option left out is `None`.
+    """The options of every enqueue, for wrappers: `**options: Unpack[EnqueueOptions]`.
+
+    An option left out is `None`.
 
     run_after:
         Earliest start, counted from now. At most 366 days. `None` and negative values mean now.
     run_at:
-        Earliest start as a timezone-aware datetime, at most 366 days ahead. `None` and past times mean now.
-        `run_after` and `run_at` exclude each other.
+        Earliest start as a timezone-aware datetime, at most 366 days ahead. `None` and past times
+        mean now. `run_after` and `run_at` exclude each other.
     on_complete:
-        Target that is notified at least once when the work item finishes: the ARN of a Lambda function (decorated with
-        `on_complete` or not), an SQS queue or an SNS topic, or a function's name. `None` means no callback.
+        Target that is notified at least once when the work item finishes: the ARN of a Lambda
+            function (decorated with
+        `on_complete` or not), an SQS queue or an SNS topic, or a function's name. `None` means no
+        callback.
     context:
-        JSON value that the callback carries, at most 900 KB, or 254 KB for an SNS topic. Needs `on_complete`.
+        JSON value that the callback carries, at most 900 KB, or 254 KB for an SNS topic. Needs
+        `on_complete`.
     on_complete_exclude:
         Outcomes without a callback: any of "success", "failed" and "canceled". Needs `on_complete`.
     """
@@ -81,8 +90,10 @@ class RetryableOptions(EnqueueOptions, total=False):
     """The options of enqueueing an action or a query: those of `EnqueueOptions`, and `retry`.
 
     retry:
-        `True` means the pool's `default_retry`, `False` a single attempt. A `RetryPolicy` stands for itself. `None` means
-        the default of the kind: queries are retried, actions only with the pool's `retry_actions_by_default`.
+        `True` means the pool's `default_retry`, `False` a single attempt. A `RetryPolicy` stands
+        for itself. `None` means
+        the default of the kind: queries are retried, actions only with the pool's
+            `retry_actions_by_default`.
     """
 
     retry: bool | RetryPolicy | None
@@ -118,7 +129,9 @@ def spelled_out(options: type[EnqueueOptions]) -> Callable[[Method], Method]:
 
     def decorate(method: Method) -> Method:
         signature = inspect.signature(method)
-        given = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+        given = [
+            each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD
+        ]
         hints: Mapping[str, object] = options.__annotations__
         named = [
             inspect.Parameter(
@@ -173,7 +186,11 @@ def read_pool_options(
 
 def read_parallelism(value: object) -> int:
     """A number of slots; 0 pauses. Raises UsageError for anything but an int from 0 to 500."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limits.PARALLELISM_MAX:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or not 0 <= value <= limits.PARALLELISM_MAX
+    ):
         raise UsageError("max_parallelism", value, f"an int from 0 to {limits.PARALLELISM_MAX}")
     return value
 
@@ -206,7 +223,10 @@ def read_order(
 
 
 def read_due(options: Mapping[str, object], *, now: EpochMs) -> Due:
-    """The earliest start. Raises UsageError for a value that is not allowed, or more than a year ahead of `now`."""
+    """The earliest start.
+
+    Raises UsageError for a value that is not allowed, or more than a year ahead of `now`.
+    """
     run_after, run_at = options.get("run_after"), options.get("run_at")
     if run_after is not None and run_at is not None:
         raise UsageError("run_at", run_at, "None where run_after is given")
@@ -214,7 +234,9 @@ def read_due(options: Mapping[str, object], *, now: EpochMs) -> Due:
         if not isinstance(run_after, timedelta):
             raise UsageError("run_after", run_after, "a timedelta")
         if run_after > _DELAY_MAX:
-            raise UsageError("run_after", run_after, f"a timedelta of at most {_DELAY_MAX.days} days")
+            raise UsageError(
+                "run_after", run_after, f"a timedelta of at most {_DELAY_MAX.days} days"
+            )
         return Due(after_ms=-(-max(run_after, timedelta(0)) // _MILLISECOND))
     if run_at is None:
         return Due()
@@ -231,7 +253,8 @@ def read_due(options: Mapping[str, object], *, now: EpochMs) -> Due:
 def read_target(target: object, caller: Caller) -> str:
     """The function as it is stored: an ARN, or a name if the account is not known.
 
-    Raises UsageError for anything but the name of a function, or the ARN of a function, a version or an alias.
+    Raises UsageError for anything but the name of a function, or the ARN of a function, a version
+    or an alias.
     """
     if isinstance(target, str):
         if FUNCTION_ARN.fullmatch(target):
@@ -274,7 +297,8 @@ def _read_callback(options: Mapping[str, object], caller: Caller) -> Callback:
             got = kind_of(on_complete) if isinstance(on_complete, Mapping) else on_complete
             allowed = "the ARN of a Lambda function, an SQS queue or an SNS topic, or a function name ('name' or 'name:alias')"
             raise UsageError("on_complete", got, allowed) from None
-    # A context that no message to this target could ever hold is refused here, before anything is stored [WP-11].
+    # A context that no message to this target could ever hold is refused here, before anything is
+    # stored [WP-11].
     room = message_bytes_max(target) - limits.CALLBACK_FRAME_BYTES_MAX
     largest = min(limits.PAYLOAD_BYTES_MAX, room)
     return Callback(
@@ -315,23 +339,32 @@ def _read_retry(kind: Kind, retry: object, pool: PoolOptions) -> RetryPolicy | N
 
 
 def encode_one(args: object) -> list[str]:
-    """The arguments of one work item as JSON. Raises UsageError for anything but a JSON object that is small enough."""
+    """The arguments of one work item as JSON.
+
+    Raises UsageError for anything but a JSON object that is small enough.
+    """
     return [encode_object(args, "args", limits.PAYLOAD_BYTES_MAX)]
 
 
 def encode_batch(args: object) -> list[str]:
-    """The arguments of each work item of a batch as JSON, in order. Raises UsageError, which names the index."""
+    """The arguments of each work item of a batch as JSON, in order.
+
+    Raises UsageError, which names the index.
+    """
     if not isinstance(args, Sequence) or isinstance(args, str | bytes | bytearray):
         raise UsageError("args", kind_of(args), "a list of JSON objects")
-    return [encode_object(each, f"args[{index}]", limits.PAYLOAD_BYTES_MAX) for index, each in enumerate(args)]
+    return [
+        encode_object(each, f"args[{index}]", limits.PAYLOAD_BYTES_MAX)
+        for index, each in enumerate(args)
+    ]
 
 
 class IdSequence:
     """Hands out ids that grow within one due time, so that a caller's work items keep their order.
 
-    Fresh randomness enters every id: a copy of the process (a fork, a clone of a snapshot) that goes on from the same
-    last id takes others. The sequence remembers the last few due times only: a caller that jumps between more of them
-    gets unordered ids, never equal ones.
+    Fresh randomness enters every id: a copy of the process (a fork, a clone of a snapshot) that
+    goes on from the same last id takes others. The sequence remembers the last few due times only:
+    a caller that jumps between more of them gets unordered ids, never equal ones.
     """
 
     def __init__(self) -> None:

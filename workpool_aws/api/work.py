@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from workpool_aws import invocation
 from workpool_aws.core import limits
-from workpool_aws.core.status import instant
+from workpool_aws.core.views.status import instant
 from workpool_aws.errors import UsageError
-from workpool_aws.flow import status
+from workpool_aws.flow.views import status
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.messages import Assignment
-from workpool_aws.ports import Ports
 from workpool_aws.text import Words, type_name
 
 if TYPE_CHECKING:
-    from workpool_aws.client import Workpool
+    from collections.abc import Callable
+
+    from workpool_aws.api.pool import Workpool
+    from workpool_aws.model.messages import Assignment
+    from workpool_aws.ports import Ports
 
 __all__ = ["Work", "timer_of", "work_of"]
 
@@ -55,9 +56,10 @@ class Work:
     pool: Workpool
     """The pool of this work item, for further enqueues.
 
-    If another pool decorated the function, this one has the options of the latest `Workpool` that the program made for its
-    table and name. Without one, `status_ttl` is that of this work item, and the default policy is the library's; the first
-    enqueue that uses the policy logs `options_unknown`. The limit is read from the table in any case.
+    If another pool decorated the function, this one has the options of the latest `Workpool` that
+    the program made for its table and name. Without one, `status_ttl` is that of this work item,
+    and the default policy is the library's; the first enqueue that uses the policy logs
+    `options_unknown`. The limit is read from the table in any case.
     """
     _ports: Ports = field(repr=False, compare=False)
     _remaining_ms: Callable[[], int] = field(repr=False, compare=False)
@@ -68,7 +70,9 @@ class Work:
         return timedelta(milliseconds=self._remaining_ms())
 
     def cancel_requested(self) -> bool:
-        """True after a request to cancel this work item, by a strong read. The function is not interrupted, and may stop by itself.
+        """True after a request to cancel this work item, by a strong read.
+
+        The function is not interrupted, and may stop by itself.
 
         Raises:
             StoreUnavailable: DynamoDB did not answer.
@@ -77,14 +81,22 @@ class Work:
         return stored is not None and stored.cancel_requested
 
     def sleep(self, duration: timedelta | float) -> None:
-        """Do nothing for a timedelta or a number of seconds. In a `LocalCloud` the cloud's time passes.
+        """Do nothing for a timedelta or a number of seconds.
+
+        In a `LocalCloud` the cloud's time passes.
 
         Raises:
             UsageError: The duration is negative, infinite, or neither a timedelta nor a number.
         """
         seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-            raise UsageError("duration", duration, "a timedelta or a number of seconds, not negative")
+        if (
+            isinstance(seconds, bool)
+            or not isinstance(seconds, int | float)
+            or not 0 <= seconds < math.inf
+        ):
+            raise UsageError(
+                "duration", duration, "a timedelta or a number of seconds, not negative"
+            )
         sleeper = invocation.sleeper.get()
         if sleeper is None:
             self._ports.clock.sleep(math.ceil(seconds * 1000))
@@ -113,19 +125,31 @@ class _Timed(Protocol):
 
 
 def timer_of(context: object) -> Callable[[], int]:
-    """A reader of the time left, in milliseconds. It and this function raise UsageError for a context without one."""
+    """A reader of the time left, in milliseconds.
+
+    It and this function raise UsageError for a context without one.
+    """
     if not isinstance(context, _Timed):
-        raise UsageError("context", None if context is None else Words(f"a value of type {type(context).__name__}"), _TIMED)
+        raise UsageError(
+            "context",
+            None if context is None else Words(f"a value of type {type(context).__name__}"),
+            _TIMED,
+        )
     timed = context
 
     def remaining_ms() -> int:
         try:
             left: object = timed.get_remaining_time_in_millis()
         except Exception as error:
-            raise UsageError("context", Words(f"one that raised {type_name(error)}"), _TIMED) from error
+            raise UsageError(
+                "context", Words(f"one that raised {type_name(error)}"), _TIMED
+            ) from error
         if isinstance(left, bool) or not isinstance(left, int | float) or not math.isfinite(left):
-            raise UsageError("context.get_remaining_time_in_millis()", left, "a number of milliseconds")
-        # A stand-in may know no end. A deadline beyond that of any invocation would hold the slot until then.
+            raise UsageError(
+                "context.get_remaining_time_in_millis()", left, "a number of milliseconds"
+            )
+        # A stand-in may know no end. A deadline beyond that of any invocation would hold the slot
+        # until then.
         return min(max(int(left), 0), limits.INVOCATION_MS_MAX)
 
     return remaining_ms

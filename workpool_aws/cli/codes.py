@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from workpool_aws.errors import WorkpoolError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["DECLINED", "FAILED", "INTERRUPTED", "UNFIT", "USAGE", "UnknownPool"]
 
@@ -29,5 +31,11 @@ class UnknownPool(WorkpoolError):
     def __init__(self, name: str, table: str, known: Sequence[str]) -> None:
         near = get_close_matches(name, known, n=_NAMES_SHOWN)
         some = ", ".join(known[:_NAMES_SHOWN]) + (", …" if len(known) > _NAMES_SHOWN else "")
-        hint = f"did you mean {' or '.join(near)}?" if near else f"it has {some}" if some else "it has none yet"
+        hint = (
+            f"did you mean {' or '.join(near)}?"
+            if near
+            else f"it has {some}"
+            if some
+            else "it has none yet"
+        )
         super().__init__(f"no pool {name} is known in table {table}; {hint}")

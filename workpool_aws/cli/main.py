@@ -9,7 +9,6 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -22,6 +21,8 @@ from workpool_aws.errors import UsageError, WorkpoolError
 from workpool_aws.text import as_line, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from _typeshed import SupportsWrite
 
 __all__ = ["main"]
@@ -58,7 +59,10 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line to stderr, exit code 2."""
-        self.exit(USAGE, f"{self.prog}: error: {as_line(message, limit=_MESSAGE_MAX)} (see {self.prog} --help)\n")
+        self.exit(
+            USAGE,
+            f"{self.prog}: error: {as_line(message, limit=_MESSAGE_MAX)} (see {self.prog} --help)\n",
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -108,7 +112,9 @@ def _guarded(run: Callable[[], int], name: str) -> int:
         return FAILED
     except OSError as error:
         _write_nowhere()
-        _complain(f"{name}: error: {'the answer cannot be written: ' if error.errno in _UNWRITABLE else ''}{error.strerror or error}")
+        _complain(
+            f"{name}: error: {'the answer cannot be written: ' if error.errno in _UNWRITABLE else ''}{error.strerror or error}"
+        )
         return FAILED
     return code
 
@@ -134,7 +140,11 @@ def _complain(text: str, *, first: str = "") -> None:
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog="workpool", description="Background work for AWS Lambda on one DynamoDB table.", allow_abbrev=False)
+    parser = _Parser(
+        prog="workpool",
+        description="Background work for AWS Lambda on one DynamoDB table.",
+        allow_abbrev=False,
+    )
     parser.add_argument("--version", action="store_true", help="show the version and exit")
     parser.set_defaults(run=None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
@@ -149,7 +159,9 @@ def _parser() -> _Parser:
         )
     )
 
-    def add(name: str, text: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+    def add(
+        name: str, text: str, run: Callable[[argparse.Namespace], int]
+    ) -> argparse.ArgumentParser:
         command = commands.add_parser(
             name,
             help=text,
@@ -173,8 +185,19 @@ def _version() -> str:
 
 
 def _add_demo(demo: argparse.ArgumentParser) -> None:
-    demo.add_argument("--items", type=whole(1, _ITEMS_MAX), metavar="N", help="how many models to open (all, once each)")
-    demo.add_argument("--parallelism", type=whole(1, limits.PARALLELISM_MAX), default=8, metavar="N", help="at most so many at a time (8)")
+    demo.add_argument(
+        "--items",
+        type=whole(1, _ITEMS_MAX),
+        metavar="N",
+        help="how many models to open (all, once each)",
+    )
+    demo.add_argument(
+        "--parallelism",
+        type=whole(1, limits.PARALLELISM_MAX),
+        default=8,
+        metavar="N",
+        help="at most so many at a time (8)",
+    )
     demo.add_argument(
         "--fail-rate",
         type=_fail_rate,
@@ -183,10 +206,18 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
         help=f"share of attempts that fails by design, 0 to 1 ({_FAIL_RATE})",
     )
     demo.add_argument(
-        "--seed", type=whole(0, _SEED_MAX), default=0, metavar="S", help="the order of the work items, and the attempts that fail (0)"
+        "--seed",
+        type=whole(0, _SEED_MAX),
+        default=0,
+        metavar="S",
+        help="the order of the work items, and the attempts that fail (0)",
     )
     demo.add_argument(
-        "--engine", type=_engine, default="memory", metavar="E", help="memory, moto, or the URL of a DynamoDB endpoint (memory)"
+        "--engine",
+        type=_engine,
+        default="memory",
+        metavar="E",
+        help="memory, moto, or the URL of a DynamoDB endpoint (memory)",
     )
     demo.add_argument(
         "--clock",
@@ -195,8 +226,12 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
         metavar="C",
         help="real, or virtual: simulated time, a run repeats exactly (real)",
     )
-    demo.add_argument("--json", action="store_true", help="the last line is one JSON object; the rest goes to stderr")
-    demo.set_defaults(run=lazily("workpool_aws.cli.demo:run"))
+    demo.add_argument(
+        "--json",
+        action="store_true",
+        help="the last line is one JSON object; the rest goes to stderr",
+    )
+    demo.set_defaults(run=lazily("workpool_aws.cli.demo.run:run"))
 
 
 def _fail_rate(text: str) -> float:
@@ -206,7 +241,9 @@ def _fail_rate(text: str) -> float:
     except (ValueError, ZeroDivisionError):
         value = math.nan
     if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, or a fraction such as {_FAIL_RATE}; got {shown(text)}")
+        raise argparse.ArgumentTypeError(
+            f"must be a number from 0 to 1, or a fraction such as {_FAIL_RATE}; got {shown(text)}"
+        )
     return value
 
 

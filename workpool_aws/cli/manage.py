@@ -1,4 +1,7 @@
-"""Options of the commands that show and manage a pool in AWS. A command loads when it runs, so help needs no SDK."""
+"""Options of the commands that show and manage a pool in AWS.
+
+A command loads when it runs, so help needs no SDK.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +27,31 @@ Adder = Callable[[str, str, Callable[[argparse.Namespace], int]], argparse.Argum
 
 
 def add_commands(add: Adder) -> None:
-    """Add all commands. `add` makes the parser of a command from its name, its help and its function."""
+    """Add all commands.
+
+    `add` makes the parser of a command from its name, its help and its function.
+    """
     _add_work_commands(add)
     _add_pool_commands(add)
 
 
 def _add_work_commands(add: Adder) -> None:
     ls = add("ls", "list work items", lazily("workpool_aws.cli.works:run_ls"))
-    ls.add_argument("--state", type=_one_of(*_STATES), metavar="S", help=f"one of {', '.join(_STATES)}")
-    ls.add_argument("--wide", action="store_true", help="functions by their whole ARNs, errors uncut")
+    ls.add_argument(
+        "--state", type=_one_of(*_STATES), metavar="S", help=f"one of {', '.join(_STATES)}"
+    )
+    ls.add_argument(
+        "--wide", action="store_true", help="functions by their whole ARNs, errors uncut"
+    )
     ls.add_argument("--fn", metavar="F", help="only work items of this function: a name or an ARN")
     ls.add_argument("--newest", action="store_true", help="newest first (oldest first)")
-    ls.add_argument("--limit", type=whole(1, limits.LIST_MAX), default=50, metavar="N", help="at most so many (50)")
+    ls.add_argument(
+        "--limit",
+        type=whole(1, limits.LIST_MAX),
+        default=50,
+        metavar="N",
+        help="at most so many (50)",
+    )
     ls.add_argument("--after", metavar="C", help="go on after a page that said so")
     _with_target(ls)
 
@@ -45,9 +61,13 @@ def _add_work_commands(add: Adder) -> None:
     show.add_argument("--result", action="store_true", help="with what it returned")
     _with_target(show)
 
-    cancel = add("cancel", "keep work items from starting again", lazily("workpool_aws.cli.works:run_cancel"))
+    cancel = add(
+        "cancel", "keep work items from starting again", lazily("workpool_aws.cli.works:run_cancel")
+    )
     cancel.add_argument("ids", metavar="ID", nargs="*")
-    cancel.add_argument("--all", action="store_true", help="everything that the pool has, due or not")
+    cancel.add_argument(
+        "--all", action="store_true", help="everything that the pool has, due or not"
+    )
     _with_yes(cancel)
 
     redrive = add(
@@ -65,11 +85,17 @@ def _add_pool_commands(add: Adder) -> None:
     pools = add("pools", "list the pools of a table", lazily("workpool_aws.cli.pools:run_pools"))
     _with_table(pools.add_argument_group("which table"))
 
-    pause = add("pause", "start nothing, go on accepting", lazily("workpool_aws.cli.pools:run_pause"))
-    pause.add_argument("--new", action="store_true", help="also where the table does not know the pool yet")
+    pause = add(
+        "pause", "start nothing, go on accepting", lazily("workpool_aws.cli.pools:run_pause")
+    )
+    pause.add_argument(
+        "--new", action="store_true", help="also where the table does not know the pool yet"
+    )
     _with_target(pause)
 
-    _with_target(add("resume", "start work items again", lazily("workpool_aws.cli.pools:run_resume")))
+    _with_target(
+        add("resume", "start work items again", lazily("workpool_aws.cli.pools:run_resume"))
+    )
 
     limit = add(
         "limit",
@@ -77,14 +103,24 @@ def _add_pool_commands(add: Adder) -> None:
         lazily("workpool_aws.cli.pools:run_limit"),
     )
     slots = whole(0, limits.PARALLELISM_MAX)
-    limit.add_argument("limit", type=slots, nargs="?", metavar="N", help="at most so many; none: show")
-    limit.add_argument("--new", action="store_true", help="also where the table does not know the pool yet")
-    limit.add_argument("--reset", action="store_true", help="drop what overrides the programs' own limit")
+    limit.add_argument(
+        "limit", type=slots, nargs="?", metavar="N", help="at most so many; none: show"
+    )
+    limit.add_argument(
+        "--new", action="store_true", help="also where the table does not know the pool yet"
+    )
+    limit.add_argument(
+        "--reset", action="store_true", help="drop what overrides the programs' own limit"
+    )
     _with_target(limit)
 
-    stats = add("stats", "backlog, rates and lags of the pool", lazily("workpool_aws.cli.pools:run_stats"))
+    stats = add(
+        "stats", "backlog, rates and lags of the pool", lazily("workpool_aws.cli.pools:run_stats")
+    )
     minutes = whole(1, _WINDOW_MIN_MAX)
-    stats.add_argument("--minutes", type=minutes, default=5, metavar="N", help="minutes to count back (5)")
+    stats.add_argument(
+        "--minutes", type=minutes, default=5, metavar="N", help="minutes to count back (5)"
+    )
     _with_target(stats)
 
 
@@ -101,13 +137,22 @@ def _with_target(parser: argparse.ArgumentParser) -> None:
 
 def _with_table(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--table", metavar="T", help="the DynamoDB table (WORKPOOL_TABLE)")
-    group.add_argument("--region", metavar="R", help="the AWS region (AWS_REGION, else the profile's)")
-    group.add_argument("--profile", metavar="N", help="the profile of the AWS config file (AWS_PROFILE)")
-    group.add_argument("--json", action="store_true", help="answer with one JSON object (WORKPOOL_JSON)")
+    group.add_argument(
+        "--region", metavar="R", help="the AWS region (AWS_REGION, else the profile's)"
+    )
+    group.add_argument(
+        "--profile", metavar="N", help="the profile of the AWS config file (AWS_PROFILE)"
+    )
+    group.add_argument(
+        "--json", action="store_true", help="answer with one JSON object (WORKPOOL_JSON)"
+    )
 
 
 def lazily(command: str) -> Callable[[argparse.Namespace], int]:
-    """The function that carries out a command, loaded when it runs. `command` is `module:function`."""
+    """The function that carries out a command, loaded when it runs.
+
+    `command` is `module:function`.
+    """
 
     def run(options: argparse.Namespace) -> int:
         carry_out: Callable[[argparse.Namespace], int] = resolve_name(command)
@@ -119,7 +164,9 @@ def lazily(command: str) -> Callable[[argparse.Namespace], int]:
 def _one_of(*words: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in words:
-            raise argparse.ArgumentTypeError(f"must be one of {', '.join(words)}; got {shown(text)}")
+            raise argparse.ArgumentTypeError(
+                f"must be one of {', '.join(words)}; got {shown(text)}"
+            )
         return text
 
     return read
@@ -134,7 +181,9 @@ def whole(low: int, high: int) -> Callable[[str], int]:
         except ValueError:
             value = low - 1
         if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}; got {shown(text)}")
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number from {low} to {high}; got {shown(text)}"
+            )
         return value
 
     return read

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
-from workpool_aws.core.payload import JsonValue
 from workpool_aws.text import as_line, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from workpool_aws.core.payload import JsonValue
 
 __all__ = ["Output", "cell", "iso", "moment", "note"]
 
@@ -17,7 +20,10 @@ _CELL_MAX: Final = 60
 
 
 class Output:
-    """The stream for the answer of a command. Stored text reaches the terminal as plain text (`workpool_aws.text`)."""
+    """The stream for the answer of a command.
+
+    Stored text reaches the terminal as plain text (`workpool_aws.text`).
+    """
 
     def __init__(self, stream: TextIO, *, as_json: bool) -> None:
         self._stream = stream
@@ -42,9 +48,15 @@ class Output:
             else:
                 rich_table.draw(self._stream, header, shown)
                 return
-        widths = [max(len(row[column]) for row in (header, *shown)) for column in range(len(header))]
+        widths = [
+            max(len(row[column]) for row in (header, *shown)) for column in range(len(header))
+        ]
         for row in (header, *shown):
-            self.line("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+            self.line(
+                "  ".join(
+                    text.ljust(width) for text, width in zip(row, widths, strict=True)
+                ).rstrip()
+            )
 
     def fields(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Names and values, with the further lines of a value below its first."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from workpool_aws.cli.output import cell, iso, moment
 from workpool_aws.cli.target import Target, target_of
-from workpool_aws.core.payload import JsonValue
-from workpool_aws.core.stats import Stats
-from workpool_aws.core.status import PoolConfig
 from workpool_aws.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from workpool_aws.core.payload import JsonValue
+    from workpool_aws.core.views.stats import Stats
+    from workpool_aws.core.views.status import PoolConfig
 
 __all__ = ["run_limit", "run_pause", "run_pools", "run_resume", "run_stats"]
 
@@ -45,7 +49,9 @@ def run_pools(options: argparse.Namespace) -> int:
     target = target_of(options, known=False)
     found = target.pool.pools(None)
     if target.output.as_json:
-        pools: list[JsonValue] = [{"name": each.name, **_config_as_json(each.config), "loop": each.loop} for each in found]
+        pools: list[JsonValue] = [
+            {"name": each.name, **_config_as_json(each.config), "loop": each.loop} for each in found
+        ]
         target.output.json({"pools": pools})
     else:
         rows: list[tuple[str, ...]] = []
@@ -75,13 +81,21 @@ def _say_config(target: Target, config: PoolConfig) -> int:
     override = config.override
     pairs = [
         ("in force", f"{config.max_parallelism} at a time{' (paused)' if config.paused else ''}"),
-        ("base", f"{config.base.max_parallelism}, by {config.base.by or 'nobody: the default'}{_at(config.base.at)}"),
+        (
+            "base",
+            f"{config.base.max_parallelism}, by {config.base.by or 'nobody: the default'}{_at(config.base.at)}",
+        ),
     ]
     if override is None:
         pairs.append(("override", "none"))
     else:
-        said = [*([] if override.max_parallelism is None else [str(override.max_parallelism)]), *(["paused"] if override.paused else [])]
-        pairs.append(("override", f"{', '.join(said)}, by {override.by or 'somebody'}{_at(override.at)}"))
+        said = [
+            *([] if override.max_parallelism is None else [str(override.max_parallelism)]),
+            *(["paused"] if override.paused else []),
+        ]
+        pairs.append(
+            ("override", f"{', '.join(said)}, by {override.by or 'somebody'}{_at(override.at)}")
+        )
     target.output.fields(pairs)
     return 0
 
@@ -95,10 +109,19 @@ def _config_as_json(config: PoolConfig) -> dict[str, JsonValue]:
     return {
         "max_parallelism": config.max_parallelism,
         "paused": config.paused,
-        "base": {"max_parallelism": config.base.max_parallelism, "by": config.base.by, "at": iso(config.base.at)},
+        "base": {
+            "max_parallelism": config.base.max_parallelism,
+            "by": config.base.by,
+            "at": iso(config.base.at),
+        },
         "override": None
         if override is None
-        else {"max_parallelism": override.max_parallelism, "paused": override.paused, "by": override.by, "at": iso(override.at)},
+        else {
+            "max_parallelism": override.max_parallelism,
+            "paused": override.paused,
+            "by": override.by,
+            "at": iso(override.at),
+        },
     }
 
 
@@ -108,7 +131,10 @@ def _lines(stats: Stats, minutes: int) -> list[tuple[str, str]]:
         ("pending", f"{stats.pending}{more}"),
         ("scheduled", f"{stats.scheduled}{more}"),
         ("running", str(stats.running)),
-        ("oldest pending", "-" if stats.oldest_pending_s is None else f"{stats.oldest_pending_s:.1f} s"),
+        (
+            "oldest pending",
+            "-" if stats.oldest_pending_s is None else f"{stats.oldest_pending_s:.1f} s",
+        ),
         ("executions", f"{stats.executions} in {minutes} min"),
         ("errors", _share(stats.error_rate)),
         ("failed for good", _share(stats.permanent_failure_rate)),

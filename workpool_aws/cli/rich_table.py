@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -11,14 +10,30 @@ from rich.text import Text
 
 from workpool_aws.text import as_line
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = ["draw"]
 
-_COLOURS: Final = {"failed": "red", "success": "green", "running": "cyan", "canceled": "yellow", "paused": "yellow"}
+_COLOURS: Final = {
+    "failed": "red",
+    "success": "green",
+    "running": "cyan",
+    "canceled": "yellow",
+    "paused": "yellow",
+}
 _MINUTE: Final = len("2026-01-01 00:00")
 _YEAR: Final = len("2026-")
-_LEAST: Final = {"error": 24, "set by": 8, "when": _MINUTE - _YEAR, "function": 12, "attempts": 3, "state": 8}
-"""The least widths of columns on a narrow terminal, in the order in which they are cut. An id is never cut; errors are cut
-again last."""
+_LEAST: Final = {
+    "error": 24,
+    "set by": 8,
+    "when": _MINUTE - _YEAR,
+    "function": 12,
+    "attempts": 3,
+    "state": 8,
+}
+"""The least widths of columns on a narrow terminal, in the order in which they are cut. An id is
+never cut; errors are cut again last."""
 _LEAST_OF_ALL: Final = ("error", 6)
 _GAP: Final = 2
 
@@ -31,8 +46,13 @@ def draw(stream: TextIO, header: Sequence[str], rows: Sequence[Sequence[str]]) -
     for name, width in widths.items():
         table.add_column(_cut(name, name, width), no_wrap=True, width=width)
     for row in rows:
-        cells = ((_cut(name, text, width), text) for (name, width), text in zip(widths.items(), row, strict=True))
-        table.add_row(*(Text(shown, style=_COLOURS.get(text.partition(",")[0], "")) for shown, text in cells))
+        cells = (
+            (_cut(name, text, width), text)
+            for (name, width), text in zip(widths.items(), row, strict=True)
+        )
+        table.add_row(
+            *(Text(shown, style=_COLOURS.get(text.partition(",")[0], "")) for shown, text in cells)
+        )
     console.print(table)
 
 

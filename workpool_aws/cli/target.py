@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 from workpool_aws import UsageError, Workpool
 from workpool_aws.cli.codes import UnknownPool
 from workpool_aws.cli.output import Output, note
 from workpool_aws.compose import ports_for, session_for
-from workpool_aws.model.events import Event
 from workpool_aws.settings import read_settings
 from workpool_aws.text import NOTHING, as_line
+
+if TYPE_CHECKING:
+    import argparse
+
+    from workpool_aws.model.events import Event
 
 __all__ = ["Target", "confirmed", "target_of"]
 
@@ -52,16 +56,26 @@ def target_of(options: argparse.Namespace, *, known: bool = True) -> Target:
         raise UsageError("--table", NOTHING, "given, here or in WORKPOOL_TABLE")
     name: str = getattr(options, "pool", None) or settings.pool or "default"
     Workpool(table, name)  # refuses names that are none before anything is loaded
-    chosen = session_for(profile=options.profile, region=options.region) if options.profile or options.region else None
+    chosen = (
+        session_for(profile=options.profile, region=options.region)
+        if options.profile or options.region
+        else None
+    )
     ports = replace(ports_for(table, chosen), telemetry=_StderrTelemetry())
-    target = Target(Workpool(table, name, ports=ports), Output(sys.stdout, as_json=options.json or settings.json))
+    target = Target(
+        Workpool(table, name, ports=ports),
+        Output(sys.stdout, as_json=options.json or settings.json),
+    )
     if known and not target.pool.is_known(None):
         raise UnknownPool(name, table, [each.name for each in target.pool.pools(None)])
     return target
 
 
 def confirmed(question: str, *, yes: bool) -> bool:
-    """True if a person agrees. Raises UsageError if no terminal is there to ask, and `--yes` was not given."""
+    """True if a person agrees.
+
+    Raises UsageError if no terminal is there to ask, and `--yes` was not given.
+    """
     if yes:
         return True
     if not sys.stdin.isatty():

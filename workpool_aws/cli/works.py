@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from workpool_aws.cli.codes import DECLINED, UNFIT
 from workpool_aws.cli.output import cell, iso, moment, note
 from workpool_aws.cli.target import Target, confirmed, target_of
 from workpool_aws.core import limits
-from workpool_aws.core.details import StoredPayload, WorkDetails
-from workpool_aws.core.listing import ListedWork, ListState
-from workpool_aws.core.payload import JsonValue
-from workpool_aws.core.status import Attempt
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.model.names import FUNCTION_ARN
-from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Outcome
 from workpool_aws.text import NOTHING, Words, as_line
+
+if TYPE_CHECKING:
+    import argparse
+
+    from workpool_aws.core.details import StoredPayload, WorkDetails
+    from workpool_aws.core.payload import JsonValue
+    from workpool_aws.core.views.listing import ListedWork, ListState
+    from workpool_aws.core.views.status import Attempt
+    from workpool_aws.model.retry import RetryPolicy
 
 __all__ = ["run_cancel", "run_ls", "run_redrive", "run_show"]
 
@@ -42,14 +45,24 @@ def run_ls(options: argparse.Namespace) -> int:
 
 
 def _page_of(target: Target, options: argparse.Namespace) -> tuple[list[ListedWork], str | None]:
-    """The work items to show, and the `after` of the next page. One outcome may take several pages of finished ones, to a bound."""
+    """The work items to show, and the `after` of the next page.
+
+    One outcome may take several pages of finished ones, to a bound.
+    """
     outcome = options.state if options.state in _OUTCOMES else None
     state: ListState | None = "finished" if outcome else options.state
     order: Final = "newest" if options.newest else "oldest"
     items: list[ListedWork] = []
     after: str | None = options.after
     for _ in range(_PAGES_MAX):
-        page = target.pool.list(None, state=state, fn=options.fn, order=order, limit=options.limit - len(items), after=after)
+        page = target.pool.list(
+            None,
+            state=state,
+            fn=options.fn,
+            order=order,
+            limit=options.limit - len(items),
+            after=after,
+        )
         items += [work for work in page.items if outcome is None or work.outcome == outcome]
         after = page.next
         if outcome is None or after is None or len(items) == options.limit:
@@ -71,7 +84,9 @@ def run_show(options: argparse.Namespace) -> int:
             secrets["args"] = work.args.json
         if options.result:
             secrets["result"] = None if work.result is None else work.result.json
-        target.output.json({**_as_json(work.status), "retry": _policy(work.retry), "link": work.link, **secrets})
+        target.output.json(
+            {**_as_json(work.status), "retry": _policy(work.retry), "link": work.link, **secrets}
+        )
         return 0
     target.output.fields(_details(work))
     return 0
@@ -86,9 +101,13 @@ def run_cancel(options: argparse.Namespace) -> int:
         return _cancel_all(target, yes=options.yes)
     found = Counter(status.state for status in target.pool.status_batch(None, options.ids))
     states = ", ".join(f"{count} {state}" for state, count in found.items())
-    if not confirmed(f"Cancel {_many(len(options.ids), 'work')} ({states}) in {target}?", yes=options.yes):
+    if not confirmed(
+        f"Cancel {_many(len(options.ids), 'work')} ({states}) in {target}?", yes=options.yes
+    ):
         return DECLINED
-    answers: dict[str, JsonValue] = {work_id: str(target.pool.cancel(None, work_id)) for work_id in options.ids}
+    answers: dict[str, JsonValue] = {
+        work_id: str(target.pool.cancel(None, work_id)) for work_id in options.ids
+    }
     _answer(target, answers)
     return UNFIT if {"unknown", "finished"} & set(map(str, answers.values())) else 0
 
@@ -121,19 +140,34 @@ def _cancel_all(target: Target, *, yes: bool) -> int:
     stats = target.pool.stats(None)
     least = "at least " if stats.at_least else ""
     waiting = f"{least}{stats.pending} due and {stats.scheduled} later"
-    if not confirmed(f"Cancel all that waits ({waiting}) and ask the {stats.running} running in {target}?", yes=yes):
+    if not confirmed(
+        f"Cancel all that waits ({waiting}) and ask the {stats.running} running in {target}?",
+        yes=yes,
+    ):
         return DECLINED
     target.pool.cancel_all(None)
     if target.output.as_json:
-        target.output.json({"pending": stats.pending, "scheduled": stats.scheduled, "at_least": stats.at_least, "running": stats.running})
+        target.output.json(
+            {
+                "pending": stats.pending,
+                "scheduled": stats.scheduled,
+                "at_least": stats.at_least,
+                "running": stats.running,
+            }
+        )
     else:
-        target.output.line(f"canceled: {waiting}; asked: {stats.running} running. The loop goes through them one by one.")
+        target.output.line(
+            f"canceled: {waiting}; asked: {stats.running} running. The loop goes through them one by one."
+        )
     return 0
 
 
 def _redrive_all(target: Target, fn: str | None, *, yes: bool) -> int:
     count = target.pool.count_dead_letters(None, fn)
-    if count and not confirmed(f"Redrive {_many(count, 'work')} that failed for good, or whose callback is dead, in {target}?", yes=yes):
+    if count and not confirmed(
+        f"Redrive {_many(count, 'work')} that failed for good, or whose callback is dead, in {target}?",
+        yes=yes,
+    ):
         return DECLINED
     made = target.pool.redrive_all(None, fn) if count else 0
     if target.output.as_json:
@@ -162,8 +196,19 @@ def _row(work: ListedWork, *, wide: bool) -> tuple[str, ...]:
         error = "its callback is dead" if error is None else f"its callback is dead; {error}"
     # A name with its version or alias, for terminals too narrow for an ARN.
     arn = FUNCTION_ARN.fullmatch(work.target)
-    function = work.target if wide else cell(work.target if arn is None else f"{arn['name']}{arn['qualifier'] or ''}")
-    return (work.work_id, _state_of(work), str(_attempts(work)), moment(when), function, error or "-" if wide else cell(error))
+    function = (
+        work.target
+        if wide
+        else cell(work.target if arn is None else f"{arn['name']}{arn['qualifier'] or ''}")
+    )
+    return (
+        work.work_id,
+        _state_of(work),
+        str(_attempts(work)),
+        moment(when),
+        function,
+        error or "-" if wide else cell(error),
+    )
 
 
 def _trouble_of(work: ListedWork) -> str | None:
@@ -222,8 +267,16 @@ def _details(work: WorkDetails) -> list[tuple[str, str]]:
         ("redrive of", shown.redrive_of or "-"),
         ("redriven as", shown.redriven_as or "-"),
         ("asked for by", cell(work.link)),
-        ("error", "-" if shown.error_type is None else f"{as_line(shown.error_type)}: {shown.error or ''}"),
-        *((f"attempt {each.number}", f"{moment(each.started_at)}, {_end_of(each)}") for each in shown.attempts),
+        (
+            "error",
+            "-"
+            if shown.error_type is None
+            else f"{as_line(shown.error_type)}: {shown.error or ''}",
+        ),
+        *(
+            (f"attempt {each.number}", f"{moment(each.started_at)}, {_end_of(each)}")
+            for each in shown.attempts
+        ),
         ("arguments", _payload(work.args, "--args shows them; they may be secret")),
         ("result", _payload(work.result, "--result shows it")),
     ]

@@ -1,1 +1,4 @@
-"""What may happen: pure decisions. No clock, no chance, no I/O: everything enters as an argument."""
+"""What may happen: pure decisions.
+
+No clock, no chance, no I/O: everything enters as an argument.
+"""

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
-from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import ChunkRef, Ref, Unreadable, WorkRef
-from workpool_aws.model.work import Chunk, Part, State, Work
+from workpool_aws.model.work import Chunk, Part, State, WorkItem
 from workpool_aws.model.writes import Put, Update
 
-__all__ = ["Layout", "chunk_refs", "expiries", "input_expiries", "joined", "lay_out", "overdue_expiries", "packed"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from workpool_aws.model.messages import Assignment
+
+__all__ = [
+    "Layout",
+    "chunk_refs",
+    "expiries",
+    "input_expiries",
+    "joined",
+    "lay_out",
+    "overdue_expiries",
+    "packed",
+]
 
 
 _INLINE_BYTES_MAX: Final = MappingProxyType(
-    {Part.ARGS: limits.ARGS_INLINE_BYTES_MAX, Part.CONTEXT: limits.CONTEXT_INLINE_BYTES_MAX, Part.RESULT: limits.RESULT_INLINE_BYTES_MAX}
+    {
+        Part.ARGS: limits.ARGS_INLINE_BYTES_MAX,
+        Part.CONTEXT: limits.CONTEXT_INLINE_BYTES_MAX,
+        Part.RESULT: limits.RESULT_INLINE_BYTES_MAX,
+    }
 )
 
 
@@ -34,10 +50,15 @@ class Layout:
         return len(self.puts) or None
 
 
-def lay_out(text: str | None, owner: WorkRef, part: Part, *, expires_at: int | None = None) -> Layout:
-    """Small payloads stay with the work; None is no payload. `expires_at` (epoch seconds) only for a work that is over [WP-10].
+def lay_out(
+    text: str | None, owner: WorkRef, part: Part, *, expires_at: int | None = None
+) -> Layout:
+    """Small payloads stay with the work; None is no payload.
 
-    Each write of a work costs by its whole size, but a chunk is an item more, written in a transaction: docs/cost.md says where they meet.
+    `expires_at` (epoch seconds) only for a work that is over [WP-10].
+
+    Each write of a work costs by its whole size, but a chunk is an item more, written in a
+    transaction: docs/cost.md says where they meet.
     """
     if text is None:
         return Layout(None)
@@ -46,7 +67,14 @@ def lay_out(text: str | None, owner: WorkRef, part: Part, *, expires_at: int | N
         return Layout(text)
     pieces = _cut(whole)
     chunks = (
-        Chunk(pool=owner.pool, work_id=owner.id, part=part, number=number, text=piece, expires_at=expires_at)
+        Chunk(
+            pool=owner.pool,
+            work_id=owner.id,
+            part=part,
+            number=number,
+            text=piece,
+            expires_at=expires_at,
+        )
         for number, piece in enumerate(pieces)
     )
     return Layout(None, tuple(Put(chunk) for chunk in chunks))
@@ -64,11 +92,17 @@ def _cut(whole: bytes) -> list[str]:
     return pieces
 
 
-def packed(work: Work) -> tuple[Work, tuple[Put, ...]]:
+def packed(work: WorkItem) -> tuple[WorkItem, tuple[Put, ...]]:
     """A new work as it is stored, and the chunks of arguments and context that are too large for its item."""
     owner = WorkRef(work.pool, work.id)
     args, context = lay_out(work.args, owner, Part.ARGS), lay_out(work.context, owner, Part.CONTEXT)
-    stored = replace(work, args=args.inline, args_chunks=args.count, context=context.inline, context_chunks=context.count)
+    stored = replace(
+        work,
+        args=args.inline,
+        args_chunks=args.count,
+        context=context.inline,
+        context_chunks=context.count,
+    )
     return stored, (*args.puts, *context.puts)
 
 
@@ -86,25 +120,33 @@ def joined(refs: Sequence[ChunkRef], found: Mapping[Ref[Chunk], Chunk | Unreadab
     return "".join(texts) if texts and len(texts) == len(chunks) else None
 
 
-def expiries(owner: WorkRef, part: Part, count: int | None, *, expires_at: int | None) -> tuple[Update, ...]:
+def expiries(
+    owner: WorkRef, part: Part, count: int | None, *, expires_at: int | None
+) -> tuple[Update, ...]:
     """Lets the chunks of a work that is over expire with it; `expires_at` None: it is kept for ever, and so are they [WP-10]."""
     if count is None or expires_at is None:
         return ()
-    return tuple(Update(ref=ref, set={"expires_at": expires_at}) for ref in chunk_refs(owner, part, count))
+    return tuple(
+        Update(ref=ref, set={"expires_at": expires_at}) for ref in chunk_refs(owner, part, count)
+    )
 
 
-def input_expiries(of: Work | Assignment, *, expires_at: int | None) -> tuple[Update, ...]:
+def input_expiries(of: WorkItem | Assignment, *, expires_at: int | None) -> tuple[Update, ...]:
     """As `expiries`, for all that a work was enqueued with."""
-    owner = WorkRef(of.pool, of.id if isinstance(of, Work) else of.work_id)
+    owner = WorkRef(of.pool, of.id if isinstance(of, WorkItem) else of.work_id)
     counts = ((Part.ARGS, of.args_chunks), (Part.CONTEXT, of.context_chunks))
-    return tuple(expiry for part, count in counts for expiry in expiries(owner, part, count, expires_at=expires_at))
+    return tuple(
+        expiry
+        for part, count in counts
+        for expiry in expiries(owner, part, count, expires_at=expires_at)
+    )
 
 
-def overdue_expiries(work: Work) -> tuple[Update, ...]:
+def overdue_expiries(work: WorkItem) -> tuple[Update, ...]:
     """Lets what lies beside a finished work expire with it, in case its finisher, or who delivered its callback, did not come to that.
 
-    Nothing while the work is unfinished or owes a callback. The chunks of a result are among them: of a work that owed a callback they were
-    written without a time to live [WP-10].
+    Nothing while the work is unfinished or owes a callback. The chunks of a result are among them:
+    of a work that owed a callback they were written without a time to live [WP-10].
     """
     if work.state is not State.FINISHED:
         return ()

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from workpool_aws.core import limits
-from workpool_aws.core.listing import ListedWork, listed
-from workpool_aws.core.payload import JsonValue
-from workpool_aws.core.status import OutcomeName, PoolConfig, config_of
-from workpool_aws.model.ids import WorkId
-from workpool_aws.model.loop import Config, Status
-from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Outcome, Part, Work
+from workpool_aws.core.views.listing import ListedWork, listed
+from workpool_aws.core.views.status import OutcomeName, PoolConfig, config_of
+from workpool_aws.model.loop import Config, LoopStatus
+from workpool_aws.model.work import Outcome, Part, WorkItem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workpool_aws.core.payload import JsonValue
+    from workpool_aws.model.ids import WorkId
+    from workpool_aws.model.retry import RetryPolicy
 
 __all__ = ["PoolSummary", "StoredPayload", "WorkDetails", "details_of", "summary_of"]
 
@@ -83,10 +86,11 @@ class PoolSummary:
     name: str
     config: PoolConfig
     loop: LoopName
-    """`running`; `waiting` for a due time or a free slot; `idle`; or `unknown`, for a pool without a readable status."""
+    """`running`; `waiting` for a due time or a free slot; `idle`; or `unknown`, for a pool without
+    a readable status."""
 
 
-def details_of(work: Work, opened: Mapping[Part, str | None]) -> WorkDetails:
+def details_of(work: WorkItem, opened: Mapping[Part, str | None]) -> WorkDetails:
     """The details of a work item. `opened` has the payloads asked for, `None` for a missing one."""
 
     def stored(part: Part, text: str | None, chunks: int | None) -> StoredPayload:
@@ -106,11 +110,15 @@ def details_of(work: Work, opened: Mapping[Part, str | None]) -> WorkDetails:
         claimed=work.claimed,
         status_ttl=None if work.retention_s is None else timedelta(seconds=work.retention_s),
         on_complete=work.on_complete,
-        on_complete_exclude=() if work.on_complete is None else tuple(each.value for each in Outcome if each not in work.callback_for),
+        on_complete_exclude=()
+        if work.on_complete is None
+        else tuple(each.value for each in Outcome if each not in work.callback_for),
         link=work.link,
         args=stored(Part.ARGS, work.args, work.args_chunks),
         context=stored(Part.CONTEXT, work.context, work.context_chunks) if has_context else None,
-        result=stored(Part.RESULT, work.result, work.result_chunks) if work.outcome is Outcome.SUCCESS else None,
+        result=stored(Part.RESULT, work.result, work.result_chunks)
+        if work.outcome is Outcome.SUCCESS
+        else None,
     )
 
 
@@ -122,5 +130,5 @@ def summary_of(pool: str, config: object, status: object) -> PoolSummary:
             config if isinstance(config, Config) else None,
             max_parallelism_default=limits.PARALLELISM_DEFAULT,
         ),
-        loop=status.state.value if isinstance(status, Status) else "unknown",
+        loop=status.state.value if isinstance(status, LoopStatus) else "unknown",
     )

@@ -10,10 +10,15 @@ __all__ = ["kept_text", "kept_type"]
 def kept_text(text: str) -> str:
     """At most `limits.ERROR_TEXT_MAX` characters of an error's text; `…` marks a cut.
 
-    Half a surrogate pair (of an undecodable file name, say), which DynamoDB would refuse together with the report, is spelled by its code.
+    Half a surrogate pair (of an undecodable file name, say), which DynamoDB would refuse together
+    with the report, is spelled by its code.
     """
     storable = _storable(text, limits.ERROR_TEXT_MAX)
-    return storable if len(storable) <= limits.ERROR_TEXT_MAX else storable[: limits.ERROR_TEXT_MAX - 1] + "…"
+    return (
+        storable
+        if len(storable) <= limits.ERROR_TEXT_MAX
+        else storable[: limits.ERROR_TEXT_MAX - 1] + "…"
+    )
 
 
 def kept_type(name: str) -> str:
@@ -22,5 +27,6 @@ def kept_type(name: str) -> str:
 
 
 def _storable(text: str, limit: int) -> str:
-    # One character more than is kept, which tells that there were more. A code is longer than what it spells, so that is enough.
+    # One character more than is kept, which tells that there were more. A code is longer than what
+    # it spells, so that is enough.
     return text[: limit + 1].encode(errors="backslashreplace").decode()

@@ -1,4 +1,6 @@
-"""Owns the life of a work: every legal move stands in this one table. The diagram in the docs, the writes and the tests read it.
+"""Owns the life of a work: every legal move stands in this one table.
+
+The diagram in the docs, the writes and the tests read it.
 
 ```
                 cancel
@@ -10,9 +12,10 @@
      retry, put back, snooze
 ```
 
-A move happens by one conditional write of the work's own item; its condition begins with the state it leaves (`leaving`), and its
-change with the state it enters (`entering`), so no write can make a move that is not in the table. No move leaves `finished` [WP-6].
-A report about a start is bound to that start's number (`this_start`): late and duplicate reports find another number or another state,
+A move happens by one conditional write of the work's own item; its condition begins with the state
+it leaves (`leaving`), and its change with the state it enters (`entering`), so no write can make a
+move that is not in the table. No move leaves `finished` [WP-6]. A report about a start is bound to
+that start's number (`this_start`): late and duplicate reports find another number or another state,
 and change nothing [WP-4].
 """
 
@@ -64,20 +67,49 @@ LEGAL: Final = MappingProxyType(
             "a new start number, a deadline, the loop's token, the digest of a nonce; then the worker is invoked",
         ),
         Move.CLAIM: Arrow(
-            State.RUNNING, State.RUNNING, "decorated worker", "this invocation, and no other, runs the user's code for this start"
+            State.RUNNING,
+            State.RUNNING,
+            "decorated worker",
+            "this invocation, and no other, runs the user's code for this start",
         ),
-        Move.FINISH: Arrow(State.RUNNING, State.FINISHED, "completion", "success; failure, or canceled, without a further attempt"),
-        Move.RETRY: Arrow(State.RUNNING, State.PENDING, "completion", "an attempt is spent, another one follows after a delay"),
-        Move.PUT_BACK: Arrow(State.RUNNING, State.PENDING, "completion, loop", "the start was never delivered: no attempt is spent"),
+        Move.FINISH: Arrow(
+            State.RUNNING,
+            State.FINISHED,
+            "completion",
+            "success; failure, or canceled, without a further attempt",
+        ),
+        Move.RETRY: Arrow(
+            State.RUNNING,
+            State.PENDING,
+            "completion",
+            "an attempt is spent, another one follows after a delay",
+        ),
+        Move.PUT_BACK: Arrow(
+            State.RUNNING,
+            State.PENDING,
+            "completion, loop",
+            "the start was never delivered: no attempt is spent",
+        ),
         Move.SNOOZE: Arrow(
-            State.RUNNING, State.PENDING, "completion", "its code asked to be run again later: this start is over, no attempt is spent"
+            State.RUNNING,
+            State.PENDING,
+            "completion",
+            "its code asked to be run again later: this start is over, no attempt is spent",
         ),
-        Move.CANCEL: Arrow(State.PENDING, State.FINISHED, "caller, loop", "canceled: it never starts again"),
+        Move.CANCEL: Arrow(
+            State.PENDING, State.FINISHED, "caller, loop", "canceled: it never starts again"
+        ),
         Move.REQUEST_CANCEL: Arrow(
-            State.RUNNING, State.RUNNING, "caller, loop", "no further attempt; the worker may look, and stop by itself"
+            State.RUNNING,
+            State.RUNNING,
+            "caller, loop",
+            "no further attempt; the worker may look, and stop by itself",
         ),
         Move.SUSPECT: Arrow(
-            State.RUNNING, State.RUNNING, "completion", "a failure whose sender may be a duplicate is kept for recovery to use"
+            State.RUNNING,
+            State.RUNNING,
+            "completion",
+            "a failure whose sender may be a duplicate is kept for recovery to use",
         ),
     }
 )

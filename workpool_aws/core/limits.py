@@ -1,4 +1,7 @@
-"""Owns every bound. The relations between them are asserted on import, so that no later change can break one unseen."""
+"""Owns every bound.
+
+The relations between them are asserted on import, so that no later change can break one unseen.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,11 @@ DELAY_MS_MAX: Final = bounds.DELAY_MAX // timedelta(milliseconds=1)
 PAYLOAD_BYTES_MAX: Final = 900 * 1024
 """Arguments, context and result, each: the arguments travel in one asynchronous event."""
 ARGS_INLINE_BYTES_MAX: Final = 4 * 1024
-"""Up to here arguments stand in the work's own item, which is written three to six times; beyond, chunks are cheaper (docs/cost.md)."""
+"""Up to here arguments stand in the work's own item, which is written three to six times; beyond,
+chunks are cheaper (docs/cost.md)."""
 RESULT_INLINE_BYTES_MAX: Final = 16 * 1024
-"""A result is written once, so in the item it is always cheaper; beyond this, the loop's deep reads would take long over finished works."""
+"""A result is written once, so in the item it is always cheaper; beyond this, the loop's deep reads
+would take long over finished works."""
 CONTEXT_INLINE_BYTES_MAX: Final = ARGS_INLINE_BYTES_MAX
 """A context is written and moved along as arguments are, so the same sum holds."""
 CHUNK_BYTES: Final = 350 * 1024
@@ -40,7 +45,8 @@ ERROR_TEXT_MAX: Final = 4096
 ERROR_TYPE_MAX: Final = 256
 """Characters of the name of its type."""
 LOGGED_TEXT_MAX: Final = 16_384
-"""Characters of one field of a log record: four times an error's text, for the frames of a traceback."""
+"""Characters of one field of a log record: four times an error's text, for the frames of a
+traceback."""
 ATTEMPTS_KEPT: Final = 5
 """Of a work item, for people."""
 ATTEMPT_ERROR_BYTES: Final = 120
@@ -55,11 +61,13 @@ POOL_NAME_LENGTH_MAX: Final = names.POOL_LENGTH_MAX
 LINK_LENGTH_MAX: Final = 256
 """Characters of the link from a work item to the request that enqueued it."""
 
-# What an item may say. What it says beyond these bounds is damage, so that nothing that is made of it can be out of bounds itself.
+# What an item may say. What it says beyond these bounds is damage, so that nothing that is made of
+# it can be out of bounds itself.
 STORED_MS_BELOW: Final = 253_402_300_800_000
 """The year 10000: no later time can be written, or shown."""
 STORED_WORK_MS_BELOW: Final = 253_339_228_800_000
-"""The year 9998, for times of work items and slots: deadlines, delays and wake-ups are added to them."""
+"""The year 9998, for times of work items and slots: deadlines, delays and wake-ups are added to
+them."""
 STORED_COUNT_BELOW: Final = 10**9
 STORED_STARTS_BELOW: Final = 10**6
 """Starts, attempts, snoozes and put backs of one work item: more than any policy allows."""
@@ -67,7 +75,8 @@ STORED_GENERATION_BELOW: Final = 10**12
 """Generations and versions: one each 100 ms for three thousand years."""
 STORED_TRIES_BELOW: Final = 1_000
 STORED_ITEM_BYTES_MAX: Final = 336 * 1024
-"""Of an item that is updated: what lies above it is needed for what its updates add, a result and errors above all."""
+"""Of an item that is updated: what lies above it is needed for what its updates add, a result and
+errors above all."""
 STORED_CHUNK_BYTES_MAX: Final = 399 * 1024
 """Of a chunk's item, to which only its time to live is added."""
 STORED_SLOTS_MAX: Final = 2 * PARALLELISM_MAX
@@ -85,9 +94,11 @@ DATE_RESOLUTION_MS: Final = 1_000
 # The loop.
 PASS_FLOOR_MS: Final = 100
 PASS_LENGTH_MS_MAX: Final = 800
-"""The longest that a pass with a large ledger waits for more to commit: due work must start within a second."""
+"""The longest that a pass with a large ledger waits for more to commit: due work must start within
+a second."""
 LEDGER_UNITS_AN_ACTION: Final = 0.6
-"""What the ledger's size may cost an action before passes get longer (docs/decisions/0009-the-ledger-packed-and-paced.md)."""
+"""What the ledger's size may cost an action before passes get longer
+(docs/decisions/0009-the-ledger-packed-and-paced.md)."""
 LEDGER_BYTES_MIN: Final = 350
 LEDGER_SLOT_BYTES: Final = 14
 LEDGER_OWED_BYTES: Final = 45
@@ -99,16 +110,19 @@ POLL_MAX_MS: Final = 1_000
 POLL_SATURATED_MS: Final = 200
 """Without a free slot a poll reads done records only, and due work waits for a slot."""
 FAILED_PASSES_MAX: Final = 6
-"""So many passes in a row without an answer end the invocation: its lease runs out, and the watchdog starts another."""
+"""So many passes in a row without an answer end the invocation: its lease runs out, and the
+watchdog starts another."""
 RECOVERIES_MAX: Final = 64
 """Recoveries of one pass: a pass must stay far below the lease."""
 POLL_GROWTH: Final = 1.6
 DUE_TO_START_MS: Final = 1_000
 """Due work with a free slot starts within it, while the loop runs [WP-20]."""
 CONFIG_EVERY_MS: Final = 1_000
-"""How old the config of a pass may be: a resume is seen within it; a limit that forbids fences the pass off at once."""
+"""How old the config of a pass may be: a resume is seen within it; a limit that forbids fences the
+pass off at once."""
 CONFIG_QUIET_EVERY_MS: Final = 2_000
-"""The same where nothing is in flight, so that no limit is reached: what was canceled as a whole is not due yet."""
+"""The same where nothing is in flight, so that no limit is reached: what was canceled as a whole is
+not due yet."""
 STALLED_PASSES: Final = 10
 """So many passes in a row that changed something and achieved nothing: slow down and say so."""
 STALLED_SLEEP_MS: Final = 5_000
@@ -117,7 +131,8 @@ LEASE_BELIEVED_MS: Final = 5 * 60_000
 """A lease that ends later was written by no loop, however far apart two clocks may be."""
 LEASE_RENEW_MS: Final = 15_000
 NEAR_MS: Final = 120_000
-"""Due within it: the loop stays up. A schedule fires up to a minute late and must lie a minute ahead."""
+"""Due within it: the loop stays up. A schedule fires up to a minute late and must lie a minute
+ahead."""
 FAR_LEAD_MS: Final = 60_000
 """A far wake is ordered so long before the due time."""
 HAND_OVER_MS: Final = 20_000
@@ -128,24 +143,30 @@ PROMISE_MS: Final = 5_000
 PROMISE_ENTRIES_MIN: Final = 4
 SET_ASIDE_TOLD_MAX: Final = 1_000
 DRAIN_ROWS: Final = 200
-"""Rows that one pass reads to cancel what `cancel_all` called off: a pass must stay far below the lease."""
+"""Rows that one pass reads to cancel what `cancel_all` called off: a pass must stay far below the
+lease."""
 LINGER_MS: Final = 700
-"""A loop with nothing due stays up so long after its last deed: short works report within it, and no second loop is needed."""
+"""A loop with nothing due stays up so long after its last deed: short works report within it, and
+no second loop is needed."""
 LOOKAHEAD_ROWS_MAX: Final = 25
-"""Rows of later time that one pass looks through for the next due one; then it looks again at the last one's time."""
+"""Rows of later time that one pass looks through for the next due one; then it looks again at the
+last one's time."""
 QUERY_LIMIT_MIN: Final = 6
 """Items of a small page: about 4 KB, one read unit."""
 QUERY_LIMIT_MAX: Final = 200
-"""To so many grow the pages of a read that has found too little in the ones before: thousands of canceled rows are passed over quickly."""
+"""To so many grow the pages of a read that has found too little in the ones before: thousands of
+canceled rows are passed over quickly."""
 
 # Starting and recovering.
 INVOCATION_MS_MAX: Final = 24 * 3600 * 1000
-"""Most time left that a context is believed: Lambda's longest is far shorter, and a test's may know no end."""
+"""Most time left that a context is believed: Lambda's longest is far shorter, and a test's may know
+no end."""
 START_TO_INVOKE_MS: Final = 8_000
 """A start write older than this is not sent any more: the worker's `start_by` would be near."""
 RECOVERY_MARGIN_MS: Final = 2 * SKEW_MS + 2_000
 CALL_OFF_MARGIN_MS: Final = 2 * SKEW_MS
-"""A work that was enqueued so much later than a `cancel_all`, by two clocks that may be off in opposite directions, was not meant."""
+"""A work that was enqueued so much later than a `cancel_all`, by two clocks that may be off in
+opposite directions, was not meant."""
 RECHECK_MS: Final = 5_000
 RECOVER_NEAR_MS: Final = 10_000
 """To be recovered within it: the loop stays up. A timeout's record arrives just at the deadline."""
@@ -155,7 +176,8 @@ REFUSED_FOR_MS: Final = 120_000
 """A target that was refused for so long is not a fresh deployment any more."""
 UNDELIVERED_MAX: Final = 48
 UNCLAIMED_MAX: Final = 8
-"""Put backs in a row after which recovery puts nothing back any more: nobody claims the starts of an undecorated function.
+"""Put backs in a row after which recovery puts nothing back any more: nobody claims the starts of
+an undecorated function.
 
 Enough for a quarter of an hour in which every event is lost."""
 SNOOZES_MAX: Final = 100
@@ -196,7 +218,8 @@ REPORT_RETENTION_S: Final = 8 * 24 * 3600
 STATS_WINDOW_MS_MIN: Final = 60_000
 STATS_WINDOW_MS_MAX: Final = 7 * 24 * 3_600_000
 STATS_ROWS_MAX: Final = 1_000
-"""Rows that are read to count due works, and again to count later ones: above it the count is a lower bound."""
+"""Rows that are read to count due works, and again to count later ones: above it the count is a
+lower bound."""
 LIST_MAX: Final = 1_000
 """Works on one page of a list."""
 LIST_ROWS_MAX: Final = 2_000
@@ -217,36 +240,66 @@ SURVEY_MS_MAX: Final = 10_000
 POOL_TICK_MS_MAX: Final = 10_000
 """For so long it visits one of them."""
 WATCHDOG_BACK_MS: Final = 5 * 60_000
-"""How far back a tick looks for due work, and how long after a loop's lease for what lies before its cursors: several ticks may be lost."""
+"""How far back a tick looks for due work, and how long after a loop's lease for what lies before
+its cursors: several ticks may be lost."""
 WATCHDOG_DEEP_MS: Final = 3_600_000
 """How often it looks deep."""
 WATCHDOG_DEEP_BACK_MS: Final = 2 * WATCHDOG_DEEP_MS
-"""How far back that look goes: what landed late has its key in the time of one look, and lies there only at the next; that may be lost."""
+"""How far back that look goes: what landed late has its key in the time of one look, and lies there
+only at the next; that may be lost."""
 WATCHDOG_ROWS_MAX: Final = 5_000
 """Rows that one such look reads of a shard, the latest first: some 3 MB, 700 read units."""
 WATCHDOG_PAGE: Final = 500
 DEPLOYMENT_TURN_MS: Final = 3_600_000
 """For so long a deployment whose place another one of the same table took does not take it back."""
 
-assert LATE_MS + DATE_RESOLUTION_MS + SKEW_MS < BUFFER_MS, "an acknowledged write must lie inside the buffer"
-assert LEASE_RENEW_MS + HAND_OVER_MS // 2 <= LEASE_MS, "a live loop must renew before its lease ends"
+assert LATE_MS + DATE_RESOLUTION_MS + SKEW_MS < BUFFER_MS, (
+    "an acknowledged write must lie inside the buffer"
+)
+assert LEASE_RENEW_MS + HAND_OVER_MS // 2 <= LEASE_MS, (
+    "a live loop must renew before its lease ends"
+)
 assert RECOVERY_MARGIN_MS >= 2 * SKEW_MS + 2_000, "recovery must not overtake a running worker"
 assert PROMISE_MS > 2 * SKEW_MS, "a promise must outlast what skewed clocks take from it"
-assert PASS_FLOOR_MS <= POLL_MIN_MS <= POLL_MAX_MS <= DUE_TO_START_MS, "due work must start in time while the loop runs"
-assert PASS_FLOOR_MS <= PASS_LENGTH_MS_MAX <= DUE_TO_START_MS - 200, "a long pass must leave time for the start itself"
-assert STATS_WINDOW_MS_MAX // 1000 < REPORT_RETENTION_S, "a report must outlive the window it is asked for in"
+assert PASS_FLOOR_MS <= POLL_MIN_MS <= POLL_MAX_MS <= DUE_TO_START_MS, (
+    "due work must start in time while the loop runs"
+)
+assert PASS_FLOOR_MS <= PASS_LENGTH_MS_MAX <= DUE_TO_START_MS - 200, (
+    "a long pass must leave time for the start itself"
+)
+assert STATS_WINDOW_MS_MAX // 1000 < REPORT_RETENTION_S, (
+    "a report must outlive the window it is asked for in"
+)
 assert NEAR_MS >= FAR_LEAD_MS + 60_000, "a schedule must lie at least a minute ahead"
-assert ARGS_INLINE_BYTES_MAX + CONTEXT_INLINE_BYTES_MAX + RESULT_INLINE_BYTES_MAX + 8 * ERROR_TEXT_MAX + 8 * 1024 <= ITEM_BYTES_MAX, (
-    "a work must fit into an item"
-)
+assert (
+    ARGS_INLINE_BYTES_MAX
+    + CONTEXT_INLINE_BYTES_MAX
+    + RESULT_INLINE_BYTES_MAX
+    + 8 * ERROR_TEXT_MAX
+    + 8 * 1024
+    <= ITEM_BYTES_MAX
+), "a work must fit into an item"
 assert CHUNK_BYTES + 8 * 1024 <= ITEM_BYTES_MAX, "a chunk must fit into an item"
-assert STORED_ITEM_BYTES_MAX + RESULT_INLINE_BYTES_MAX + 8 * ERROR_TEXT_MAX + 8 * 1024 <= ITEM_BYTES_MAX, (
-    "an item that can be read can be updated"
+assert (
+    STORED_ITEM_BYTES_MAX + RESULT_INLINE_BYTES_MAX + 8 * ERROR_TEXT_MAX + 8 * 1024
+    <= ITEM_BYTES_MAX
+), "an item that can be read can be updated"
+assert CHUNK_BYTES + 1024 <= STORED_CHUNK_BYTES_MAX < ITEM_BYTES_MAX, (
+    "a chunk that can be read can expire"
 )
-assert CHUNK_BYTES + 1024 <= STORED_CHUNK_BYTES_MAX < ITEM_BYTES_MAX, "a chunk that can be read can expire"
-assert CHUNKS_MAX * (CHUNK_BYTES - 3) >= PAYLOAD_BYTES_MAX, "a payload must fit into its chunks, which end between two characters"
-assert PAYLOAD_BYTES_MAX + ASSIGNMENT_BYTES_MAX <= EVENT_BYTES_MAX, "arguments must fit into the event"
-assert PAYLOAD_BYTES_MAX + CALLBACK_FRAME_BYTES_MAX <= EVENT_BYTES_MAX, "a context or a result must fit into the event of a callback"
-assert 3 * CHUNKS_MAX * CHUNK_BYTES + ITEM_BYTES_MAX <= TRANSACTION_BYTES_MAX, "a work and three payloads must fit into a transaction"
-assert CALLBACK_LOOK_STAY_MS < CALLBACK_NEAR_MS < CALLBACK_LOOK_FAR_MS, "a look is either stayed up for or far enough for a schedule"
+assert CHUNKS_MAX * (CHUNK_BYTES - 3) >= PAYLOAD_BYTES_MAX, (
+    "a payload must fit into its chunks, which end between two characters"
+)
+assert PAYLOAD_BYTES_MAX + ASSIGNMENT_BYTES_MAX <= EVENT_BYTES_MAX, (
+    "arguments must fit into the event"
+)
+assert PAYLOAD_BYTES_MAX + CALLBACK_FRAME_BYTES_MAX <= EVENT_BYTES_MAX, (
+    "a context or a result must fit into the event of a callback"
+)
+assert 3 * CHUNKS_MAX * CHUNK_BYTES + ITEM_BYTES_MAX <= TRANSACTION_BYTES_MAX, (
+    "a work and three payloads must fit into a transaction"
+)
+assert CALLBACK_LOOK_STAY_MS < CALLBACK_NEAR_MS < CALLBACK_LOOK_FAR_MS, (
+    "a look is either stayed up for or far enough for a schedule"
+)
 assert (PARALLELISM_MAX + CALLBACKS_OWED_MAX) * 64 < 400 * 1024, "the ledger must fit into an item"

@@ -1,6 +1,7 @@
 """Owns what may travel as arguments or as a result: JSON, checked with the path of what is wrong, and its size in bytes.
 
-A refusal names the place and the type of a value, never the value: its text ends up in logs, and in the work item's `error`.
+A refusal names the place and the type of a value, never the value: its text ends up in logs, and in
+the work item's `error`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ from typing import Final, Protocol
 from workpool_aws.errors import PayloadTooLarge, UsageError
 from workpool_aws.text import Words, kind_of
 
-__all__ = ["DEPTH_MAX", "RESERVED_KEY", "JsonValue", "checked_json", "encode_object", "encode_result", "encode_value"]
+__all__ = [
+    "DEPTH_MAX",
+    "RESERVED_KEY",
+    "JsonValue",
+    "checked_json",
+    "encode_object",
+    "encode_result",
+    "encode_value",
+]
 
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 """What JSON can say, as Python has it after decoding."""
@@ -36,23 +45,30 @@ _ANY_SIZE: Final = 6 * 1024 * 1024
 _PLAIN: Final = "a JSON value: str, int, float, bool, None, or a list or dict of them"
 _HIDDEN: Final = "left out, or given a serializer of its own: pydantic would write asterisks in place of a secret"
 _WORDS: Final = (date, time, timedelta, Decimal)
-"""Types with a form in JSON that pydantic writes and reads: allowed in a result, and in arguments inside of a model or a dataclass."""
+"""Types with a form in JSON that pydantic writes and reads: allowed in a result, and in arguments
+inside of a model or a dataclass."""
 
 
 def encode_object(value: object, field: str, limit: int) -> str:
     """Compact JSON of a mapping with str keys: decoding it gives back an equal value, but for tuples, which come back as lists.
 
-    Pydantic models and dataclasses become objects, wherever they stand in it, and also as the whole.
+    Pydantic models and dataclasses become objects, wherever they stand in it, and also as the
+    whole.
 
     Raises:
         PayloadTooLarge: more than `limit` bytes of UTF-8.
-        UsageError: something in it is not JSON; the message names its path, as in `args.items[2].price`.
+        UsageError: something in it is not JSON; the message names its path, as in
+            `args.items[2].price`.
     """
     plain = _Walk(field, limit, opens_words=False).visit(value, field, 0)
     if not isinstance(plain, dict):
         raise UsageError(field, kind_of(value), "a JSON object: a dict with str keys")
     if RESERVED_KEY in plain:
-        raise UsageError(f"{field}.{RESERVED_KEY}", kind_of(plain[RESERVED_KEY]), "absent, since the pool keeps this key for itself")
+        raise UsageError(
+            f"{field}.{RESERVED_KEY}",
+            kind_of(plain[RESERVED_KEY]),
+            "absent, since the pool keeps this key for itself",
+        )
     return _encode(plain, field, limit)
 
 
@@ -69,10 +85,13 @@ def checked_json(value: object, field: str) -> JsonValue:
 def encode_result(value: object, limit: int) -> str:
     """Compact JSON of a return value, as `encode_object`; `None` is `null`.
 
-    Dates, times, durations, Decimals, UUIDs and enumerations are written as pydantic writes them, so that the next worker's annotations
-    read them. Sets and bytes stand in models only: elsewhere nothing says how to read them back.
+    Dates, times, durations, Decimals, UUIDs and enumerations are written as pydantic writes them,
+    so that the next worker's annotations read them. Sets and bytes stand in models only: elsewhere
+    nothing says how to read them back.
     """
-    return _encode(_Walk("result", limit, opens_words=True).visit(value, "result", 0), "result", limit)
+    return _encode(
+        _Walk("result", limit, opens_words=True).visit(value, "result", 0), "result", limit
+    )
 
 
 def _encode(value: JsonValue, field: str, limit: int) -> str:
@@ -103,23 +122,34 @@ class _Walk:
         if isinstance(value, float):
             return _finite(value, path)
         if depth >= DEPTH_MAX:
-            raise UsageError(path, Words(type(value).__name__), f"nested at most {DEPTH_MAX} levels deep, and free of what contains itself")
+            raise UsageError(
+                path,
+                Words(type(value).__name__),
+                f"nested at most {DEPTH_MAX} levels deep, and free of what contains itself",
+            )
         if isinstance(value, Mapping):
             return self._object(value.items(), path, depth)
         if isinstance(value, list | tuple):
-            return [self.visit(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+            return [
+                self.visit(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)
+            ]
         return self._other(value, path, depth)
 
     def _object(self, items: Iterable[tuple[object, object]], path: str, depth: int) -> JsonValue:
         checked: dict[str, JsonValue] = {}
         for key, item in items:
             if not isinstance(key, str):
-                raise UsageError(f"{path} key", kind_of(key), "a str, as every key of a JSON object")
-            checked[self._text(key, f"{path} key")] = self.visit(item, _path_to(path, key), depth + 1)
+                raise UsageError(
+                    f"{path} key", kind_of(key), "a str, as every key of a JSON object"
+                )
+            checked[self._text(key, f"{path} key")] = self.visit(
+                item, _path_to(path, key), depth + 1
+            )
         return checked
 
     def _other(self, value: object, path: str, depth: int) -> JsonValue:
-        # Of its very class: a subclass of a pydantic dataclass that is none itself has fields that the inherited serializer leaves out.
+        # Of its very class: a subclass of a pydantic dataclass that is none itself has fields that
+        # the inherited serializer leaves out.
         serializer: _Serializer | None = vars(type(value)).get("__pydantic_serializer__")
         if serializer is not None:
             return self.visit(_dumped(serializer, value, path), path, depth + 1)
@@ -139,7 +169,9 @@ class _Walk:
         try:
             self._count(len(value.encode()))
         except UnicodeEncodeError:
-            raise UsageError(path, kind_of(value), "valid Unicode, without lone surrogates") from None
+            raise UsageError(
+                path, kind_of(value), "valid Unicode, without lone surrogates"
+            ) from None
         return value
 
     def _count(self, size_bytes: int) -> None:
@@ -161,8 +193,13 @@ def _dumped(serializer: _Serializer, value: object, path: str) -> object:
         plain = serializer.to_python(value, mode="json", by_alias=True, warnings=True)
         shown = serializer.to_python(value, mode="python", by_alias=True, warnings=False)
     except Exception as error:
-        # Without its text, which may quote the value: the class of the error, and the error itself as the cause.
-        raise UsageError(path, kind_of(value), f"something that pydantic can write as JSON (it raised {type(error).__name__})") from error
+        # Without its text, which may quote the value: the class of the error, and the error itself
+        # as the cause.
+        raise UsageError(
+            path,
+            kind_of(value),
+            f"something that pydantic can write as JSON (it raised {type(error).__name__})",
+        ) from error
     _refuse_secrets(shown, plain, path, 0)
     return plain
 
@@ -188,7 +225,9 @@ def _is_secret(value: object) -> bool:
 
 def _is_uuid(value: object) -> bool:
     # By name: making ids is forbidden here, and the module that holds the class makes them.
-    return any(kind.__module__ == "uuid" and kind.__qualname__ == "UUID" for kind in type(value).__mro__)
+    return any(
+        kind.__module__ == "uuid" and kind.__qualname__ == "UUID" for kind in type(value).__mro__
+    )
 
 
 def _word(value: object, path: str) -> JsonValue:
@@ -199,12 +238,20 @@ def _word(value: object, path: str) -> JsonValue:
     try:
         return str(to_jsonable_python(value))
     except Exception as error:  # a time zone of the user's own, say
-        raise UsageError(path, kind_of(value), f"something that pydantic can write as JSON (it raised {type(error).__name__})") from error
+        raise UsageError(
+            path,
+            kind_of(value),
+            f"something that pydantic can write as JSON (it raised {type(error).__name__})",
+        ) from error
 
 
 def _whole(value: int, path: str) -> int:
     if value.bit_length() > _INT_BITS_MAX:
-        raise UsageError(path, Words(f"an int of {value.bit_length()} bits"), f"an int of at most {_INT_BITS_MAX} bits (4,300 digits)")
+        raise UsageError(
+            path,
+            Words(f"an int of {value.bit_length()} bits"),
+            f"an int of at most {_INT_BITS_MAX} bits (4,300 digits)",
+        )
     return value
 
 

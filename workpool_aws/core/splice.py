@@ -1,16 +1,17 @@
 """Verifies stored JSON before it becomes part of an event [WP-28].
 
-Arguments, context and result are put into events as they are spelled, since a second encoding could spell a number differently. A text
-that is more than one value could then add keys to the event: `null,"_workpool":{…}`. So each is parsed first, and spliced only if it is
-exactly one value.
+Arguments, context and result are put into events as they are spelled, since a second encoding could
+spell a number differently. A text that is more than one value could then add keys to the event:
+`null,"_workpool":{…}`. So each is parsed first, and spliced only if it is exactly one value.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from workpool_aws.core.payload import JsonValue
+if TYPE_CHECKING:
+    from workpool_aws.core.payload import JsonValue
 
 __all__ = ["decoded", "one_object", "one_value"]
 
@@ -19,13 +20,19 @@ _BLANKS: Final = " \t\n\r"
 
 
 def one_value(text: str) -> str:
-    """The text of exactly one JSON value, without blanks around it. Raises ValueError: it is none."""
+    """The text of exactly one JSON value, without blanks around it.
+
+    Raises ValueError: it is none.
+    """
     _parsed(text)
     return text.strip(_BLANKS)
 
 
 def one_object(text: str, *, reserved: str) -> str:
-    """The text of exactly one JSON object that has no key `reserved`, however that is spelled. Raises ValueError: it is none."""
+    """The text of exactly one JSON object that has no key `reserved`, however that is spelled.
+
+    Raises ValueError: it is none.
+    """
     value = _parsed(text)
     if not isinstance(value, dict):
         raise ValueError("it is not the text of a JSON object")
@@ -35,7 +42,10 @@ def one_object(text: str, *, reserved: str) -> str:
 
 
 def decoded(text: str) -> JsonValue:
-    """The value of exactly one JSON value. Raises ValueError: it is none, or nothing that Python can hold (an int of 4,301 digits)."""
+    """The value of exactly one JSON value.
+
+    Raises ValueError: it is none, or nothing that Python can hold (an int of 4,301 digits).
+    """
     try:
         value: JsonValue = json.loads(text, parse_constant=_refuse)
     except RecursionError:
@@ -47,7 +57,9 @@ def _parsed(text: str) -> object:
     text.encode()  # half a surrogate pair could not be sent
     try:
         # Numbers are not converted: they stay as they are spelled, and a long one takes long.
-        value: object = json.loads(text, parse_constant=_refuse, parse_int=_spelled, parse_float=_spelled)
+        value: object = json.loads(
+            text, parse_constant=_refuse, parse_int=_spelled, parse_float=_spelled
+        )
     except RecursionError:
         raise ValueError("it is nested too deep") from None
     return value

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from workpool_aws.model.loop import Deployment
 from workpool_aws.model.names import names_function
+
+if TYPE_CHECKING:
+    from workpool_aws.model.loop import Deployment
 
 __all__ = ["DEPLOYED_AS", "OWN_FUNCTION", "is_decorated", "is_own"]
 

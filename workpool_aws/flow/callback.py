@@ -12,9 +12,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core import limits
 from workpool_aws.core.callback import (
@@ -35,21 +34,32 @@ from workpool_aws.core.callback import (
     without,
 )
 from workpool_aws.core.chunks import overdue_expiries
-from workpool_aws.core.kick import KickReason
+from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import let_expire, with_payloads
-from workpool_aws.flow.collect import Reports
-from workpool_aws.flow.hold import Hold
-from workpool_aws.flow.kick import kick
-from workpool_aws.flow.late import prove_in_time
+from workpool_aws.flow.pool.kick import kick
+from workpool_aws.flow.visibility import ensure_visible
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, time_of
-from workpool_aws.model.loop import Done, EntryKey, Owed
-from workpool_aws.model.messages import CallbackTicket
-from workpool_aws.model.refs import DoneRef, Record, Ref, Unreadable, WorkRef, readable
-from workpool_aws.model.work import CallbackState, Work
+from workpool_aws.model.refs import NoticeRef, Record, Ref, Unreadable, WorkRef, readable
+from workpool_aws.model.work import CallbackState, WorkItem
 from workpool_aws.model.writes import Put, Update
-from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered, Ports, TransactionFailed
+from workpool_aws.ports import (
+    ConditionFailed,
+    InvokeRefused,
+    InvokeThrottled,
+    InvokeUnanswered,
+    Ports,
+    TransactionFailed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from workpool_aws.flow.loop.session import LoopSession
+    from workpool_aws.flow.reading import Reports
+    from workpool_aws.model.loop import EntryKey, Notice, PendingCallback
+    from workpool_aws.model.messages import CallbackTicket
 
 __all__ = ["Callbacks", "acknowledge", "act_on", "deliver", "look_at_callbacks", "note_failure"]
 
@@ -58,8 +68,10 @@ _MARK_TRIES = 3
 """How often a failure is said that came before the mark of what was sent."""
 
 
-def deliver(ports: Ports, work: Work) -> CallbackState | None:
-    """Send a finished work's callback once, if it is owed, and mark the work. Never raises: what failed is `pending` still.
+def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
+    """Send a finished work's callback once, if it is owed, and mark the work.
+
+    Never raises: what failed is `pending` still.
 
     Returns where the callback is, as far as is known; None: none is wanted, or the work is gone.
     """
@@ -73,14 +85,23 @@ def deliver(ports: Ports, work: Work) -> CallbackState | None:
     except StoreUnavailable as error:
         return _failed(ports, work, f"what it tells could not be read: {error}")
     if whole is None:
-        return _give_up(ports, work, "the chunks of its context or of the result are gone or damaged: somebody changed them by hand")
+        return _give_up(
+            ports,
+            work,
+            "the chunks of its context or of the result are gone or damaged: somebody changed them by hand",
+        )
     try:
         ports.messenger.send(work.on_complete, message_of(whole, ports.table, acknowledges=knows))
     except (InvokeThrottled, InvokeUnanswered) as error:
         return _failed(ports, work, str(error) or type(error).__name__)
     except InvokeRefused as refused:
-        # What will always be refused is not tried again; anything else may be the lag of a fresh deployment, or a target being repaired.
-        return _give_up(ports, work, refused.reason) if refused.lasting else _failed(ports, work, refused.reason)
+        # What will always be refused is not tried again; anything else may be the lag of a fresh
+        # deployment, or a target being repaired.
+        return (
+            _give_up(ports, work, refused.reason)
+            if refused.lasting
+            else _failed(ports, work, refused.reason)
+        )
     return _sent(ports, work, work.on_complete, knows=knows)
 
 
@@ -91,20 +112,36 @@ def _what_is_known(ports: Ports, target: str, pool: str) -> tuple[bool, str | No
     return ports.invoker.acknowledges(target), ports.invoker.limits(target).refusal(pool)
 
 
-def _sent(ports: Ports, work: Work, target: str, *, knows: bool) -> CallbackState | None:
-    ports.telemetry.emit(events.CallbackSent(pool=work.pool, work_id=work.id, target=target, acknowledges=knows))
+def _sent(ports: Ports, work: WorkItem, target: str, *, knows: bool) -> CallbackState | None:
+    ports.telemetry.emit(
+        events.CallbackSent(pool=work.pool, work_id=work.id, target=target, acknowledges=knows)
+    )
     if knows:
         return _mark(ports, sent_write(work), CallbackState.SENT)
-    delivered = delivered_write(work.pool, work.id, nonce=work.callback_nonce, retention_s=work.retention_s, now=ports.clock.now())
+    delivered = delivered_write(
+        work.pool,
+        work.id,
+        nonce=work.callback_nonce,
+        retention_s=work.retention_s,
+        now=ports.clock.now(),
+    )
     return _mark(ports, delivered, CallbackState.DELIVERED)
 
 
 def acknowledge(ports: Ports, ticket: CallbackTicket) -> None:
-    """A decorated handler has run to its end for this callback. A second time changes nothing, nor does a ticket that somebody made up.
+    """A decorated handler has run to its end for this callback.
+
+    A second time changes nothing, nor does a ticket that somebody made up.
 
     Raises StoreUnavailable: it may or may not be marked; unmarked, it will be sent again.
     """
-    write = delivered_write(ticket.pool, ticket.work_id, nonce=ticket.nonce, retention_s=ticket.retention_s, now=ports.clock.now())
+    write = delivered_write(
+        ticket.pool,
+        ticket.work_id,
+        nonce=ticket.nonce,
+        retention_s=ticket.retention_s,
+        now=ports.clock.now(),
+    )
     try:
         ports.store.write(write)
     except ConditionFailed as met:
@@ -116,8 +153,8 @@ def acknowledge(ports: Ports, ticket: CallbackTicket) -> None:
 def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: str) -> None:
     """A handler that acknowledges was sent this callback and failed: have the loop send it again soon, not when its time is over.
 
-    One that was acknowledged or given up meanwhile stays so; a second time changes nothing. Raises StoreUnavailable: the loop will find
-    out by itself, later.
+    One that was acknowledged or given up meanwhile stays so; a second time changes nothing. Raises
+    StoreUnavailable: the loop will find out by itself, later.
     """
     for attempt in range(_MARK_TRIES):
         record = _failure(ports, ticket, ports.clock.now())
@@ -127,39 +164,57 @@ def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: s
             work = met.current[0]
             if _tell_if_forged(ports, ticket, work, "destination"):
                 return
-            if not isinstance(work, Work) or work.callback is not CallbackState.PENDING:
+            if not isinstance(work, WorkItem) or work.callback is not CallbackState.PENDING:
                 return
-            # It failed before whoever sent it could write down that it was sent, or somebody else has said that it failed.
+            # It failed before whoever sent it could write down that it was sent, or somebody else
+            # has said that it failed.
             if attempt + 1 < _MARK_TRIES:
                 ports.clock.sleep(limits.CALLBACK_LOOK_MS)
             continue
-        prove_in_time(ports, written, time_of(record.at), lambda at: ports.store.write(Put(_failure(ports, ticket, at))))
+        ensure_visible(
+            ports,
+            written,
+            time_of(record.at),
+            lambda at: ports.store.write(Put(_failure(ports, ticket, at))),
+        )
         error = f"its handler failed: {reason}"
-        ports.telemetry.emit(events.CallbackFailed(pool=ticket.pool, work_id=ticket.work_id, target=target, error=error))
+        ports.telemetry.emit(
+            events.CallbackFailed(
+                pool=ticket.pool, work_id=ticket.work_id, target=target, error=error
+            )
+        )
         kick(ports, ticket.pool, KickReason.COMPLETE)
         return
 
 
 def _tell_if_forged(ports: Ports, ticket: CallbackTicket, current: object, by: str) -> bool:
-    forged = isinstance(current, Work) and is_forged(ticket, current)
+    forged = isinstance(current, WorkItem) and is_forged(ticket, current)
     if forged:
         ports.telemetry.emit(events.ReportUnproven(pool=ticket.pool, work_id=ticket.work_id, by=by))
     return forged
 
 
-def _failure(ports: Ports, ticket: CallbackTicket, at: EpochMs) -> Done:
+def _failure(ports: Ports, ticket: CallbackTicket, at: EpochMs) -> Notice:
     return record_of_failure(ticket, now=at, random_bits=ports.entropy.bits(75))
 
 
-def _failed(ports: Ports, work: Work, error: str) -> CallbackState:
-    ports.telemetry.emit(events.CallbackFailed(pool=work.pool, work_id=work.id, target=work.on_complete or "", error=error))
+def _failed(ports: Ports, work: WorkItem, error: str) -> CallbackState:
+    ports.telemetry.emit(
+        events.CallbackFailed(
+            pool=work.pool, work_id=work.id, target=work.on_complete or "", error=error
+        )
+    )
     return CallbackState.PENDING
 
 
-def _give_up(ports: Ports, work: Work, reason: str) -> CallbackState | None:
+def _give_up(ports: Ports, work: WorkItem, reason: str) -> CallbackState | None:
     state = _mark(ports, dead_write(work, now=ports.clock.now()), CallbackState.DEAD)
     if state is CallbackState.DEAD:
-        ports.telemetry.emit(events.CallbackDead(pool=work.pool, work_id=work.id, target=work.on_complete or "", reason=reason))
+        ports.telemetry.emit(
+            events.CallbackDead(
+                pool=work.pool, work_id=work.id, target=work.on_complete or "", reason=reason
+            )
+        )
     return state
 
 
@@ -167,16 +222,19 @@ def _mark(ports: Ports, write: Update, state: CallbackState | None) -> CallbackS
     try:
         marked: Record | Unreadable | None = ports.store.write(write).record
     except ConditionFailed as met:
-        # A quick handler has acknowledged already; or this is one's own mark, repeated by the SDK after a lost answer.
+        # A quick handler has acknowledged already; or this is one's own mark, repeated by the SDK
+        # after a lost answer.
         marked, state = met.current, None
     except StoreUnavailable:
         return CallbackState.PENDING
-    if not isinstance(marked, Work):
+    if not isinstance(marked, WorkItem):
         return state
     try:
         let_expire(ports.store, overdue_expiries(marked))
     except StoreUnavailable:
-        return CallbackState.SENT  # delivered, but to be looked at once more: the loop will let the chunks expire
+        return (
+            CallbackState.SENT
+        )  # delivered, but to be looked at once more: the loop will let the chunks expire
     return marked.callback
 
 
@@ -184,18 +242,22 @@ def _mark(ports: Ports, write: Update, state: CallbackState | None) -> CallbackS
 class Callbacks:
     """What a pass does about callbacks."""
 
-    owed: tuple[Owed, ...]
+    owed: tuple[PendingCallback, ...]
     """For the ledger."""
-    sends: tuple[tuple[Owed, Work], ...]
-    gives_up: tuple[tuple[Owed, Work], ...]
-    spent: tuple[DoneRef, ...]
+    sends: tuple[tuple[PendingCallback, WorkItem], ...]
+    gives_up: tuple[tuple[PendingCallback, WorkItem], ...]
+    spent: tuple[NoticeRef, ...]
     """Records that the ledger stands for once it is committed."""
     blocked: tuple[str | None, ...]
     """For each shard, the first record that found no room in the ledger; None: all did."""
 
 
 def look_at_callbacks(
-    hold: Hold, reports: Sequence[Reports], settled: Sequence[EntryKey], dropped: Sequence[Work], now: EpochMs
+    hold: LoopSession,
+    reports: Sequence[Reports],
+    settled: Sequence[EntryKey],
+    dropped: Sequence[WorkItem],
+    now: EpochMs,
 ) -> Callbacks:
     """Take over the callbacks that done records and dropped entries tell of, and judge those whose time has come by their works.
 
@@ -205,24 +267,27 @@ def look_at_callbacks(
     for work in dropped:
         if work.callback is not None and is_owed(work):
             held.setdefault(work.id, first_owed(work.id, work.callback, now))
-    spent: list[DoneRef] = []
+    spent: list[NoticeRef] = []
     blocked: list[str | None] = []
     for mark, report in zip(hold.ledger.shards, reports, strict=True):
         room = limits.CALLBACKS_OWED_MAX - len(held)
         new = newly_owed(report.records, held, settled, cursor=mark.done_cursor, room=room, now=now)
         held |= {owed.work_id: owed for owed in new.callbacks}
-        spent += [DoneRef(hold.pool, at) for at in new.spent]
+        spent += [NoticeRef(hold.pool, at) for at in new.spent]
         blocked.append(new.blocked_at)
-    due = sorted((owed for owed in held.values() if owed.at <= now), key=lambda owed: owed.at)[: limits.CALLBACKS_A_PASS]
+    due = sorted((owed for owed in held.values() if owed.at <= now), key=lambda owed: owed.at)[
+        : limits.CALLBACKS_A_PASS
+    ]
     works = _works(hold, due)
-    sends: list[tuple[Owed, Work]] = []
-    gives_up: list[tuple[Owed, Work]] = []
+    sends: list[tuple[PendingCallback, WorkItem]] = []
+    gives_up: list[tuple[PendingCallback, WorkItem]] = []
     for owed in due:
         owing = readable(works.get(WorkRef(hold.pool, owed.work_id)))
         verdict = judge_owed(owed, owing, window_ms=_window_ms(hold.ports, owing), now=now)
         if owing is None or verdict.owed is None:
             if owing is not None:
-                # An acknowledgement leaves that to whoever sees it; and who delivered it may have died before.
+                # An acknowledgement leaves that to whoever sees it; and who delivered it may have
+                # died before.
                 let_expire(hold.ports.store, overdue_expiries(owing))
             del held[owed.work_id]
             continue
@@ -236,37 +301,49 @@ def look_at_callbacks(
                 pass
             case _:
                 assert_never(verdict.step)
-    return Callbacks(tuple(held.values()), tuple(sends), tuple(gives_up), tuple(spent), tuple(blocked))
+    return Callbacks(
+        tuple(held.values()), tuple(sends), tuple(gives_up), tuple(spent), tuple(blocked)
+    )
 
 
-def act_on(hold: Hold, callbacks: Callbacks) -> None:
+def act_on(hold: LoopSession, callbacks: Callbacks) -> None:
     """After the commit: send, give up, and remove the records that the ledger stands for.
 
-    What reached its target leaves the ledger with the next commit; what failed stays there, with the time of its next try.
+    What reached its target leaves the ledger with the next commit; what failed stays there, with
+    the time of its next try.
     """
     ports = hold.ports
     over = []
     states = ports.fan_out(lambda one: deliver(ports, one[1]), callbacks.sends)
-    changed: dict[str, Owed] = {}
+    changed: dict[str, PendingCallback] = {}
     for (owed, work), state in zip(callbacks.sends, states, strict=True):
         if state is CallbackState.SENT:
-            changed[work.id] = replace(owed, at=EpochMs(ports.clock.now() + limits.CALLBACK_LOOK_MS))
+            changed[work.id] = replace(
+                owed, at=EpochMs(ports.clock.now() + limits.CALLBACK_LOOK_MS)
+            )
         elif state is not CallbackState.PENDING:
             over.append(work.id)
     for _, hopeless in callbacks.gives_up:
-        if _give_up(ports, hopeless, f"not delivered in {limits.CALLBACK_TRIES_MAX} tries") is not CallbackState.PENDING:
+        if (
+            _give_up(ports, hopeless, f"not delivered in {limits.CALLBACK_TRIES_MAX} tries")
+            is not CallbackState.PENDING
+        ):
             over.append(hopeless.id)
-    hold.callbacks = tuple(changed.get(owed.work_id, owed) for owed in without(hold.callbacks, over))
+    hold.callbacks = tuple(
+        changed.get(owed.work_id, owed) for owed in without(hold.callbacks, over)
+    )
     for ref in callbacks.spent:
         ports.store.delete(ref)
 
 
-def _works(hold: Hold, due: Sequence[Owed]) -> Mapping[Ref[Work], Work | Unreadable]:
+def _works(
+    hold: LoopSession, due: Sequence[PendingCallback]
+) -> Mapping[Ref[WorkItem], WorkItem | Unreadable]:
     refs = [WorkRef(hold.pool, owed.work_id) for owed in due]
     return hold.ports.store.get_many(refs) if refs else {}
 
 
-def _window_ms(ports: Ports, work: Work | None) -> int:
+def _window_ms(ports: Ports, work: WorkItem | None) -> int:
     """How long after a send its handler may still be to come, or run."""
     if work is None or work.on_complete is None or work.callback is not CallbackState.SENT:
         return 0

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from workpool_aws.core.chunks import chunk_refs, joined
 from workpool_aws.model import events
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import Part, Work
-from workpool_aws.model.writes import Update, Write, Written
+from workpool_aws.model.work import Part, WorkItem
 from workpool_aws.ports import ConditionFailed, Ports, Store, TransactionFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workpool_aws.model.writes import Update, Write, Written
 
 __all__ = ["let_expire", "read_payload", "with_payloads", "write_with"]
 
@@ -18,8 +22,9 @@ __all__ = ["let_expire", "read_payload", "with_payloads", "write_with"]
 def write_with(store: Store, write: Write, beside: Sequence[Write]) -> Written:
     """A work's write and those of its chunks, all or nothing: no crash leaves a work without its payload, or a payload without its work.
 
-    A chunk that is to be changed and is gone (only people remove one) is left out: the work must be able to end all the same [WP-12].
-    Raises ConditionFailed when the work's own condition does not hold: nothing was written.
+    A chunk that is to be changed and is gone (only people remove one) is left out: the work must be
+    able to end all the same [WP-12]. Raises ConditionFailed when the work's own condition does not
+    hold: nothing was written.
     """
     left = list(beside)
     while left:
@@ -41,7 +46,7 @@ def let_expire(store: Store, expiries: Sequence[Update]) -> None:
             continue
 
 
-def with_payloads(ports: Ports, work: Work) -> Work | None:
+def with_payloads(ports: Ports, work: WorkItem) -> WorkItem | None:
     """A finished work with its whole context and return value; None: chunks of them are gone or damaged."""
     owner, context, result = WorkRef(work.pool, work.id), work.context, work.result
     if work.context_chunks is not None:
@@ -61,5 +66,9 @@ def read_payload(ports: Ports, owner: WorkRef, part: Part, count: int) -> str | 
     found = ports.store.get_many(refs)
     for chunk in found.values():
         if isinstance(chunk, Unreadable):
-            ports.telemetry.emit(events.SetAside(pool=owner.pool, partition=chunk.partition, sort=chunk.sort, reason=chunk.reason))
+            ports.telemetry.emit(
+                events.SetAside(
+                    pool=owner.pool, partition=chunk.partition, sort=chunk.sort, reason=chunk.reason
+                )
+            )
     return joined(refs, found)

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core.details import PoolSummary, WorkDetails, details_of, summary_of
-from workpool_aws.flow import status
 from workpool_aws.flow.chunks import read_payload
-from workpool_aws.flow.collect import registered_pools
+from workpool_aws.flow.reading import registered_pools
+from workpool_aws.flow.views import status
 from workpool_aws.model.refs import ConfigRef, Record, Ref, StatusRef, WorkRef
-from workpool_aws.model.work import Part, Work
-from workpool_aws.ports import Ports
+from workpool_aws.model.work import Part, WorkItem
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from workpool_aws.ports import Ports
 
 __all__ = ["load_details", "load_pools"]
 
 
-def load_details(ports: Ports, pool: str, work_id: str, parts: Collection[Part]) -> WorkDetails | None:
-    """The details of a work item with these of its payloads; `None` for an unknown id. Raises StoreUnavailable."""
+def load_details(
+    ports: Ports, pool: str, work_id: str, parts: Collection[Part]
+) -> WorkDetails | None:
+    """The details of a work item with these of its payloads; `None` for an unknown id.
+
+    Raises StoreUnavailable.
+    """
     work = status.as_shown(ports, pool, status.load(ports, pool, [work_id]))[0]
     if work is None:
         return None
     return details_of(work, {part: _opened(ports, work, part) for part in parts})
 
 
-def _opened(ports: Ports, work: Work, part: Part) -> str | None:
+def _opened(ports: Ports, work: WorkItem, part: Part) -> str | None:
     match part:
         case Part.ARGS:
             text, chunks = work.args, work.args_chunks
@@ -35,7 +43,9 @@ def _opened(ports: Ports, work: Work, part: Part) -> str | None:
             return None if whole is None else whole.result
         case _:
             assert_never(part)
-    return text if chunks is None else read_payload(ports, WorkRef(work.pool, work.id), part, chunks)
+    return (
+        text if chunks is None else read_payload(ports, WorkRef(work.pool, work.id), part, chunks)
+    )
 
 
 def load_pools(ports: Ports) -> tuple[PoolSummary, ...]:
@@ -43,4 +53,6 @@ def load_pools(ports: Ports) -> tuple[PoolSummary, ...]:
     names = sorted(registered_pools(ports.store, ports.telemetry))
     refs: list[Ref[Record]] = [ref for name in names for ref in (ConfigRef(name), StatusRef(name))]
     found = ports.store.get_many(refs)
-    return tuple(summary_of(name, found.get(ConfigRef(name)), found.get(StatusRef(name))) for name in names)
+    return tuple(
+        summary_of(name, found.get(ConfigRef(name)), found.get(StatusRef(name))) for name in names
+    )

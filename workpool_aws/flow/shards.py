@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from workpool_aws.model.loop import Ledger, ShardMark
+from typing import TYPE_CHECKING
+
+from workpool_aws.model.loop import Ledger, ShardCursors
 from workpool_aws.model.refs import LedgerRef, readable
-from workpool_aws.ports import Store
+
+if TYPE_CHECKING:
+    from workpool_aws.ports import Store
 
 __all__ = ["ledger_of", "marks_of", "shards_of"]
 
@@ -14,9 +18,9 @@ def ledger_of(store: Store, pool: str) -> Ledger | None:
     return readable(store.get(LedgerRef(pool)))
 
 
-def marks_of(ledger: Ledger | None) -> tuple[ShardMark, ...]:
+def marks_of(ledger: Ledger | None) -> tuple[ShardCursors, ...]:
     """How far each shard was read."""
-    return (ShardMark(),) if ledger is None else ledger.shards
+    return (ShardCursors(),) if ledger is None else ledger.shards
 
 
 def shards_of(store: Store, pool: str) -> int:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.adapters.destinations import CallbackLost, UnreadableRecord, read_record
 from workpool_aws.adapters.wire import DestinationReport
 from workpool_aws.compose import ports_for
 from workpool_aws.flow.callback import note_failure
-from workpool_aws.flow.complete import complete
-from workpool_aws.handlers.main_loop import InvocationContext
+from workpool_aws.flow.report.complete import complete
 from workpool_aws.handlers.own import refuse_other_table, refuse_work_item
 from workpool_aws.model import events
 from workpool_aws.text import as_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workpool_aws.handlers.main_loop import InvocationContext
 
 __all__ = ["RecordUnreadable", "handler"]
 
 
 class RecordUnreadable(Exception):
-    """A destination record of this package cannot be read. Lambda counts the error, and keeps the record with its failures.
+    """A destination record of this package cannot be read.
+
+    Lambda counts the error, and keeps the record with its failures.
 
     The start that the record is about ends by recovery, as one without a report.
     """
@@ -31,9 +36,11 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:  #
     Records of other functions are ignored.
 
     Raises:
-        StoreUnavailable: DynamoDB did not answer. Lambda delivers the record again, and completing twice does no harm.
+        StoreUnavailable: DynamoDB did not answer. Lambda delivers the record again, and completing
+            twice does no harm.
         RecordUnreadable: The record is one of this package, and had no effect.
-        UsageError: The record is of another table than WORKPOOL_TABLE, or a work item's event. Nothing was read or written.
+        UsageError: The record is of another table than WORKPOOL_TABLE, or a work item's event.
+            Nothing was read or written.
     """
     refuse_work_item(event)
     record = read_record(event)
@@ -45,7 +52,9 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:  #
             refuse_other_table(started.table)
             ports = ports_for(started.table)
             if record.report is None:
-                unproven = events.ReportUnproven(pool=started.pool, work_id=started.work_id, by="destination")
+                unproven = events.ReportUnproven(
+                    pool=started.pool, work_id=started.work_id, by="destination"
+                )
                 ports.telemetry.emit(unproven)
             else:
                 complete(ports, started, record.report, by="destination")
@@ -57,9 +66,12 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:  #
             if record.table is not None:
                 refuse_other_table(record.table)
                 pool, work_id = record.pool or "", record.work_id or ""
-                unreadable = events.RecordUnreadable(pool=pool, work_id=work_id, reason=record.reason)
+                unreadable = events.RecordUnreadable(
+                    pool=pool, work_id=work_id, reason=record.reason
+                )
                 ports_for(record.table).telemetry.emit(unreadable)
-            # On one line, and in text that the runtime can report: a lone surrogate would end the process.
+            # On one line, and in text that the runtime can report: a lone surrogate would end the
+            # process.
             place = f"(table {record.table}, pool {record.pool}, work {record.work_id})"
             raise RecordUnreadable(as_line(f"{record.reason} {place}"))
         case _:

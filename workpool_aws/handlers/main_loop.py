@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from workpool_aws.adapters.wire import LOOP_KEY, order_from_wire
 from workpool_aws.compose import ports_for
 from workpool_aws.errors import UsageError
-from workpool_aws.flow.iterate import run_loop
+from workpool_aws.flow.loop.iterate import run_loop
 from workpool_aws.handlers.own import refuse_other_table, refuse_work_item
 from workpool_aws.text import Words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["InvocationContext", "handler"]
 
@@ -30,6 +32,10 @@ def handler(event: Mapping[str, object], context: InvocationContext) -> None:
     refuse_work_item(event)
     order = order_from_wire(event)
     if order is None:
-        raise UsageError("event", Words(f"the keys {sorted(map(str, event))}"), f"an object with an order under its key {LOOP_KEY!r}")
+        raise UsageError(
+            "event",
+            Words(f"the keys {sorted(map(str, event))}"),
+            f"an object with an order under its key {LOOP_KEY!r}",
+        )
     refuse_other_table(order.table)
     run_loop(ports_for(order.table), order, context.get_remaining_time_in_millis)

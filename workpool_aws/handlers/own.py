@@ -15,9 +15,12 @@ __all__ = ["refuse_other_table", "refuse_work_item"]
 
 
 def refuse_other_table(table: str) -> None:
-    """Raise UsageError for a table other than that of WORKPOOL_TABLE, if it is set. Nothing was read or written.
+    """Raise UsageError for a table other than that of WORKPOOL_TABLE, if it is set.
 
-    In a `LocalCloud` the environment is the developer's, and does not describe the cloud's own functions.
+    Nothing was read or written.
+
+    In a `LocalCloud` the environment is the developer's, and does not describe the cloud's own
+    functions.
     """
     own = read_settings().table
     if own is not None and own != table.rpartition("/")[2] and not stands_in():
@@ -25,7 +28,10 @@ def refuse_other_table(table: str) -> None:
 
 
 def refuse_work_item(event: Mapping[str, object]) -> None:
-    """Raise UsageError for the event of a work item or callback, or one that is no object. Nothing was read or written."""
+    """Raise UsageError for the event of a work item or callback, or one that is no object.
+
+    Nothing was read or written.
+    """
     if not isinstance(event, Mapping):
         raise UsageError("event", kind_of(event), "a JSON object")
     if WORKPOOL_KEY in event:

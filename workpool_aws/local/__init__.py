@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workpool_aws.local.cloud import LocalCloud
-    from workpool_aws.local.invocations import Invocation
-    from workpool_aws.local.kernel import LocalCloudError
+    from workpool_aws.local.kernel.kernel import LocalCloudError
+    from workpool_aws.local.services.invocations import Invocation
 
 __all__ = ["Invocation", "LocalCloud", "LocalCloudError"]
 
-_HOMES = {"Invocation": "invocations", "LocalCloud": "cloud", "LocalCloudError": "kernel"}
+_HOMES = {
+    "Invocation": "services.invocations",
+    "LocalCloud": "cloud",
+    "LocalCloudError": "kernel.kernel",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -5,34 +5,56 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from workpool_aws.compose import keep_from_aws, use_ports
 from workpool_aws.errors import UsageError
-from workpool_aws.flow.deployment import record
-from workpool_aws.local.chance import SeededChooser
-from workpool_aws.local.faults import Faults, NoFaults
-from workpool_aws.local.functions import Function, Handler, function_arn, is_decorated, name_of
-from workpool_aws.local.kernel import LocalCloudError
-from workpool_aws.local.leftovers import described, leftovers
-from workpool_aws.local.options import ClockName, CloudOptions, Takes, function_name, milliseconds, pool_names, takes_ms, whole
-from workpool_aws.local.platform import COMPLETION_NAME, LOOP_NAME, OWN_TABLE, WATCHDOG_NAME, Engine, Platform
-from workpool_aws.local.rates import Rates
-from workpool_aws.local.schedules import Precision
-from workpool_aws.local.seeded_faults import SeededFaults
+from workpool_aws.flow.watchdog.deployment import record
+from workpool_aws.local.faults.faults import Faults, NoFaults
+from workpool_aws.local.faults.rates import Rates
+from workpool_aws.local.faults.seeded import SeededFaults
+from workpool_aws.local.kernel.chance import SeededChooser
+from workpool_aws.local.kernel.kernel import LocalCloudError
+from workpool_aws.local.options import (
+    ClockName,
+    CloudOptions,
+    Takes,
+    function_name,
+    milliseconds,
+    pool_names,
+    takes_ms,
+    whole,
+)
+from workpool_aws.local.services.functions import (
+    Function,
+    Handler,
+    function_arn,
+    is_decorated,
+    name_of,
+)
+from workpool_aws.local.services.platform import (
+    COMPLETION_NAME,
+    LOOP_NAME,
+    OWN_TABLE,
+    WATCHDOG_NAME,
+    Engine,
+    Platform,
+)
+from workpool_aws.local.unfinished import described, unfinished_work
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.names import MESSAGE_ARN
-from workpool_aws.ports import Ports
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from types import TracebackType
 
-    from workpool_aws.adapters.capacity import Capacity
-    from workpool_aws.client import Workpool
-    from workpool_aws.local.invocations import Invocation
-    from workpool_aws.local.kernel import TraceLine
+    from workpool_aws.adapters.items.capacity import Capacity
+    from workpool_aws.api.pool import Workpool
+    from workpool_aws.local.kernel.kernel import TraceLine
+    from workpool_aws.local.services.invocations import Invocation
+    from workpool_aws.local.services.schedules import Precision
     from workpool_aws.model.events import Event
+    from workpool_aws.ports import Ports
 
 __all__ = ["LocalCloud"]
 
@@ -45,24 +67,31 @@ _OTHER_THREAD: Final = (
 
 
 class LocalCloud:
-    """An in-process Lambda, EventBridge Scheduler and DynamoDB, to be used in a `with`. The same code runs here as in AWS.
+    """An in-process Lambda, EventBridge Scheduler and DynamoDB, to be used in a `with`.
+
+    The same code runs here as in AWS.
 
     Args:
-        clock: "virtual": deterministic; one thread runs at a time and time jumps to the next thing due. "real": threads and real time.
+        clock: "virtual": deterministic; one thread runs at a time and time jumps to the next thing
+            due. "real": threads and real time.
         speed: How much faster than real time a real clock runs.
-        engine: Where the pools' tables are. "memory": fast, without boto3. "moto": every call of the library goes through boto3, and its
-            tables stand beside user code's own; one such cloud per process. A URL: DynamoDB at that endpoint; the cloud's tables there
-            are deleted on leaving. With each of them, user code's own tables, queues, topics and buckets are moto's, which is loaded
-            when boto3 first asks for one.
+        engine: Where the pools' tables are. "memory": fast, without boto3. "moto": every call of
+            the library goes through boto3, and its tables stand beside user code's own; one such
+            cloud per process. A URL: DynamoDB at that endpoint; the cloud's tables there are
+            deleted on leaving. With each of them, user code's own tables, queues, topics and
+            buckets are moto's, which is loaded when boto3 first asks for one.
         scheduler: Schedules fire at their time ("exact"), or up to a minute later ("aws").
         seed: The same seed gives the same run, on the virtual clock.
-        duplicate_deliveries: Probability, for each asynchronous invocation, that its event is delivered twice.
+        duplicate_deliveries: Probability, for each asynchronous invocation, that its event is
+            delivered twice.
         lost_deliveries: … that it never is.
         lost_destinations: … that what its destination should learn is lost.
         crash_rate: … that its process dies at a random service call.
         call_latency: How long every service call takes, in the cloud's time.
-        faults: For tests of this library itself: how calls, deliveries, schedules and clocks go wrong. On the virtual clock, in memory.
-        stall_timeout: Real time after which a worker on the virtual clock that neither computes nor calls a service is reported as stuck.
+        faults: For tests of this library itself: how calls, deliveries, schedules and clocks go
+            wrong. On the virtual clock, in memory.
+        stall_timeout: Real time after which a worker on the virtual clock that neither computes nor
+            calls a service is reported as stuck.
 
     Raises:
         UsageError: an option is not allowed.
@@ -106,17 +135,30 @@ class LocalCloud:
         self._undo = ExitStack()
 
     def __enter__(self) -> Self:
-        """Begin: table, loop, completion and watchdog are there. Raises LocalCloudError: the engine is not to be had."""
+        """Begin: table, loop, completion and watchdog are there.
+
+        Raises LocalCloudError: the engine is not to be had.
+        """
         if self._platform is not None:
             raise LocalCloudError("a LocalCloud is used once: make another one")
-        from workpool_aws.local.deployment import deploy, start_watchdog  # noqa: PLC0415 - loads the flow
+        from workpool_aws.local.services.deployment import deploy, start_watchdog  # noqa: PLC0415 - loads the flow
 
         plan = self._options.faults
-        chooser = plan.chooser if plan is not None and plan.chooser is not None else SeededChooser(self._options.seed)
+        chooser = (
+            plan.chooser
+            if plan is not None and plan.chooser is not None
+            else SeededChooser(self._options.seed)
+        )
         faults = None if plan is None else SeededFaults(plan, chooser, LOOP_NAME)
         kernel = self._options.kernel(chooser, faults)
         self._platform = Platform(
-            kernel, chooser, self._options.seed, self._rates, self._options.scheduler, self._ports_of, faults or NoFaults()
+            kernel,
+            chooser,
+            self._options.seed,
+            self._rates,
+            self._options.scheduler,
+            self._ports_of,
+            faults or NoFaults(),
         )
         with ExitStack() as undo:
             undo.enter_context(self._platform.aws.opened())
@@ -126,20 +168,32 @@ class LocalCloud:
             self._engine.open()
             deploy(self._platform)
             self._ports_of(self.table)
-            start_watchdog(self._platform, self._engine, self._ports, real=self._options.clock == "real")
+            start_watchdog(
+                self._platform, self._engine, self._ports, real=self._options.clock == "real"
+            )
             undo.enter_context(use_ports(self._ports_of))
             undo.enter_context(keep_from_aws(_OTHER_THREAD))
             self._undo = undo.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """End: every task is killed, every thread joined, the process is as it was."""
         self._undo.close()
 
     @property
     def table(self) -> str:
-        """The name of the pools' table, on a server, too. Raises LocalCloudError: the server's is made in the `with`."""
-        return OWN_TABLE if self._options.engine in ("memory", "moto") else self._engine_open.own_table
+        """The name of the pools' table, on a server, too.
+
+        Raises LocalCloudError: the server's is made in the `with`.
+        """
+        return (
+            OWN_TABLE if self._options.engine in ("memory", "moto") else self._engine_open.own_table
+        )
 
     @property
     def now(self) -> datetime:
@@ -148,7 +202,10 @@ class LocalCloud:
 
     @property
     def capacity(self) -> Capacity:
-        """What the requests to pools' tables have cost so far, by AWS's rules. Nothing on an endpoint."""
+        """What the requests to pools' tables have cost so far, by AWS's rules.
+
+        Nothing on an endpoint.
+        """
         return self._open.meter.snapshot()
 
     @property
@@ -163,7 +220,10 @@ class LocalCloud:
 
     @property
     def trace(self) -> Sequence[TraceLine]:
-        """The last service calls: when, who, what. On the virtual clock the same seed gives the same lines."""
+        """The last service calls: when, who, what.
+
+        On the virtual clock the same seed gives the same lines.
+        """
         return tuple(self._open.kernel.trace)
 
     @property
@@ -183,7 +243,7 @@ class LocalCloud:
 
     def workpool(self, name: str = "default", **options: Any) -> Workpool:  # noqa: ANN401 - Workpool's own options, which it checks
         """A pool of this cloud, with the options of `Workpool`."""
-        from workpool_aws.client import Workpool  # noqa: PLC0415 - the facade loads pydantic, which not every cloud needs
+        from workpool_aws.api.pool import Workpool  # noqa: PLC0415 - the facade loads pydantic, which not every cloud needs
 
         return Workpool(self.table, name, ports=self._ports_of(self.table), **options)
 
@@ -199,19 +259,25 @@ class LocalCloud:
         event_age: timedelta = timedelta(seconds=60),
         pools: Collection[str] | None = None,
     ) -> str:
-        """Deploy a handler, decorated or not, as a function; its ARN. Its destinations are those that a deployment would give it.
+        """Deploy a handler, decorated or not, as a function; its ARN.
+
+        Its destinations are those that a deployment would give it.
 
         Args:
             handler: `handler(event, context)`, or a worker made by a pool's decorator.
-            name: The function's name, by Lambda's rule for one. Defaults to the handler's own, without what the rule does not allow. A
-                taken name gets a number.
-            timeout: After it an attempt ends, in the cloud's time. At most 15 minutes, as Lambda allows.
-            takes: The handler's duration in the cloud's time: its body runs at the start, its outcome takes effect at the end. A callable
-                gets the event. None: as long as its sleeps and service calls take.
+            name: The function's name, by Lambda's rule for one. Defaults to the handler's own,
+                without what the rule does not allow. A taken name gets a number.
+            timeout: After it an attempt ends, in the cloud's time. At most 15 minutes, as Lambda
+                allows.
+            takes: The handler's duration in the cloud's time: its body runs at the start, its
+                outcome takes effect at the end. A callable gets the event. None: as long as its
+                sleeps and service calls take.
             retries: Lambda's own retries after an error, 0 to 2.
-            reserved: At most so many at a time; None: no limit. What is throttled waits in Lambda's queue.
+            reserved: At most so many at a time; None: no limit. What is throttled waits in Lambda's
+                queue.
             event_age: How long an event may wait there; 60 s to 6 hours.
-            pools: The names of the pools that may run it, as `add_action(pools=...)` says it to AWS. `None` means any.
+            pools: The names of the pools that may run it, as `add_action(pools=...)` says it to
+                AWS. `None` means any.
 
         Raises:
             UsageError: a value is not allowed.
@@ -224,7 +290,9 @@ class LocalCloud:
                 name=name_of(handler) if name is None else function_name(name),
                 handler=handler,
                 timeout_ms=milliseconds("timeout", timeout, at_least=1, at_most=_LAMBDA_MS_MAX),
-                event_age_ms=milliseconds("event_age", event_age, at_least=60_000, at_most=_EVENT_AGE_MS_MAX),
+                event_age_ms=milliseconds(
+                    "event_age", event_age, at_least=60_000, at_most=_EVENT_AGE_MS_MAX
+                ),
                 retries=whole("retries", retries, at_least=0, at_most=2),
                 reserved=None if reserved is None else whole("reserved", reserved, at_least=0),
                 takes=takes_ms(takes),
@@ -249,15 +317,20 @@ class LocalCloud:
         self._open.send(function_arn(self._name_of(fn)), payload)
 
     def invocations(self, fn: object) -> list[Invocation]:
-        """The deliveries to a function (its ARN, name or handler), in order of their start. Raises UsageError: there is none."""
+        """The deliveries to a function (its ARN, name or handler), in order of their start.
+
+        Raises UsageError: there is none.
+        """
         return self._open.diary.of(self._name_of(fn))
 
     def messages(self, arn: str) -> list[object]:
-        """What pools sent to an SQS queue or SNS topic as callbacks, decoded, in order. Any ARN of one exists.
+        """What pools sent to an SQS queue or SNS topic as callbacks, decoded, in order.
+
+        Any ARN of one exists.
 
         Raises:
-            UsageError: this is no ARN of a queue or topic. Or it is one on engine "moto", where queues are real ones: create, subscribe and
-                read them through boto3.
+            UsageError: this is no ARN of a queue or topic. Or it is one on engine "moto", where
+                queues are real ones: create, subscribe and read them through boto3.
         """
         if self._options.engine == "moto":
             raise UsageError("arn", arn, "read through boto3 on engine 'moto'")
@@ -266,7 +339,10 @@ class LocalCloud:
         return self._open.mailbox.of(arn)
 
     def max_concurrency(self, fn: object) -> int:
-        """The most that ran at one time, refused duplicates not counted. Raises UsageError: there is no such function."""
+        """The most that ran at one time, refused duplicates not counted.
+
+        Raises UsageError: there is no such function.
+        """
         return self._open.diary.most_at_once(self._name_of(fn))
 
     def advance(self, delta: timedelta) -> None:
@@ -280,15 +356,21 @@ class LocalCloud:
         kernel.pass_to(end)
 
     def run_until_idle(self, timeout: timedelta = timedelta(hours=1)) -> None:
-        """Let time pass until nothing is left that would act within `timeout`. A paused pool, and works due later, count as rest.
+        """Let time pass until nothing is left that would act within `timeout`.
 
-        Raises LocalCloudError: at the end of `timeout` a work is running, or due and allowed to start, or owes a callback that is not to be
-        tried later; or a worker is stuck.
+        A paused pool, and works due later, count as rest.
+
+        Raises LocalCloudError: at the end of `timeout` a work is running, or due and allowed to
+        start, or owes a callback that is not to be tried later; or a worker is stuck.
         """
         kernel = self._open.kernel
         end = EpochMs(kernel.now() + milliseconds("timeout", timeout))
         kernel.run(end)
-        left = [each for table in tuple(self._ports) for each in leftovers(self._engine_open.quiet(table), end)]
+        left = [
+            each
+            for table in tuple(self._ports)
+            for each in unfinished_work(self._engine_open.quiet(table), end)
+        ]
         if left:
             raise LocalCloudError(
                 f"{described(left)}\nNothing more happened within {timeout}; it is {self.now.isoformat()}.{self._troubles()}"
@@ -300,7 +382,9 @@ class LocalCloud:
         for arn in (self.loop_arn, self.completion_arn, self.watchdog_arn):
             bad = [each for each in self.invocations(arn) if each.error is not None]
             if bad:
-                told.append(f"\n{self._name_of(arn)} failed {len(bad)} times, the last time with: {bad[-1].error}")
+                told.append(
+                    f"\n{self._name_of(arn)} failed {len(bad)} times, the last time with: {bad[-1].error}"
+                )
         return "".join(told)
 
     @property
@@ -337,13 +421,13 @@ class LocalCloud:
 
 def _engine_for(name: str, platform: Platform) -> Engine:
     if name == "memory":
-        from workpool_aws.local.memory_engine import MemoryEngine  # noqa: PLC0415 - only what is used is loaded
+        from workpool_aws.local.engines.memory import MemoryEngine  # noqa: PLC0415 - only what is used is loaded
 
         return MemoryEngine(platform)
     if name == "moto":
-        from workpool_aws.local.moto_engine import MotoEngine  # noqa: PLC0415 - as above
+        from workpool_aws.local.engines.moto import MotoEngine  # noqa: PLC0415 - as above
 
         return MotoEngine(platform)
-    from workpool_aws.local.endpoint_engine import EndpointEngine  # noqa: PLC0415 - as above
+    from workpool_aws.local.engines.endpoint import EndpointEngine  # noqa: PLC0415 - as above
 
     return EndpointEngine(platform, name)

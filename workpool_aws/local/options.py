@@ -7,21 +7,32 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from workpool_aws.errors import UsageError
-from workpool_aws.local.chance import Chooser
-from workpool_aws.local.faults import Faults
-from workpool_aws.local.functions import Event
-from workpool_aws.local.kernel import Kernel
-from workpool_aws.local.real import RealKernel
-from workpool_aws.local.schedules import Precision
-from workpool_aws.local.seeded_faults import SeededFaults
-from workpool_aws.local.virtual import VirtualKernel
+from workpool_aws.local.faults.faults import Faults
+from workpool_aws.local.kernel.real import RealKernel
+from workpool_aws.local.kernel.virtual import VirtualKernel
+from workpool_aws.local.services.functions import Event
 from workpool_aws.model.names import POOL
 
-__all__ = ["ClockName", "CloudOptions", "Takes", "function_name", "milliseconds", "pool_names", "takes_ms", "whole"]
+if TYPE_CHECKING:
+    from workpool_aws.local.faults.seeded import SeededFaults
+    from workpool_aws.local.kernel.chance import Chooser
+    from workpool_aws.local.kernel.kernel import Kernel
+    from workpool_aws.local.services.schedules import Precision
+
+__all__ = [
+    "ClockName",
+    "CloudOptions",
+    "Takes",
+    "function_name",
+    "milliseconds",
+    "pool_names",
+    "takes_ms",
+    "whole",
+]
 
 ClockName = Literal["virtual", "real"]
 Takes = timedelta | Callable[[Event], timedelta]
@@ -65,35 +76,61 @@ class CloudOptions:
         _one_of("clock", self.clock, ("virtual", "real"))
         _one_of("scheduler", self.scheduler, ("exact", "aws"))
         engine: object = self.engine
-        if not isinstance(engine, str) or not (engine in ("memory", "moto") or _is_endpoint(engine)):
-            raise UsageError("engine", engine, "'memory', 'moto', or the URL of a DynamoDB endpoint (http://host:port)")
+        if not isinstance(engine, str) or not (
+            engine in ("memory", "moto") or _is_endpoint(engine)
+        ):
+            raise UsageError(
+                "engine",
+                engine,
+                "'memory', 'moto', or the URL of a DynamoDB endpoint (http://host:port)",
+            )
         whole("seed", self.seed)
         speed: object = self.speed
-        if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 < speed <= _SPEED_MAX:
+        if (
+            isinstance(speed, bool)
+            or not isinstance(speed, int | float)
+            or not 0 < speed <= _SPEED_MAX
+        ):
             raise UsageError("speed", speed, f"a number above 0, at most {_SPEED_MAX:g}")
         if self.clock == "virtual" and self.speed != 1:
-            raise UsageError("speed", self.speed, "1.0 on the virtual clock, which jumps (a speed is for clock='real')")
+            raise UsageError(
+                "speed",
+                self.speed,
+                "1.0 on the virtual clock, which jumps (a speed is for clock='real')",
+            )
         milliseconds("call_latency", self.call_latency)
         milliseconds("stall_timeout", self.stall_timeout, at_least=1)
         faults: object = self.faults
         if faults is not None and not isinstance(faults, Faults):
-            raise UsageError("faults", faults, "a Faults of workpool_aws.local.faults, or None")
+            raise UsageError(
+                "faults", faults, "a Faults of workpool_aws.local.faults.faults, or None"
+            )
         if self.faults is not None and (self.clock, engine) != ("virtual", "memory"):
-            raise UsageError("faults", self.faults, "left out, unless clock='virtual' and engine='memory'")
+            raise UsageError(
+                "faults", self.faults, "left out, unless clock='virtual' and engine='memory'"
+            )
 
     def kernel(self, chooser: Chooser, faults: SeededFaults | None = None) -> Kernel:
         """A kernel for the clock asked for, in which these faults strike (virtual only; None: none do)."""
         latency_ms = milliseconds("call_latency", self.call_latency)
         if self.clock == "real":
             return RealKernel(speed=self.speed, latency_ms=latency_ms)
-        kernel = VirtualKernel(chooser=chooser, latency_ms=latency_ms, stall_timeout_s=self.stall_timeout.total_seconds(), faults=faults)
+        kernel = VirtualKernel(
+            chooser=chooser,
+            latency_ms=latency_ms,
+            stall_timeout_s=self.stall_timeout.total_seconds(),
+            faults=faults,
+        )
         if faults is not None:
             faults.attach(kernel)
         return kernel
 
 
 def function_name(name: object) -> str:
-    """A name that CreateFunction takes, without a version or alias. Raises UsageError for anything else."""
+    """A name that CreateFunction takes, without a version or alias.
+
+    Raises UsageError for anything else.
+    """
     if not isinstance(name, str) or _FUNCTION_NAME.fullmatch(name) is None:
         raise UsageError("name", name, "a function's name: 1 to 64 of A-Z a-z 0-9 _ -")
     return name
@@ -107,15 +144,30 @@ def _is_endpoint(engine: str) -> bool:
         return False
 
 
-def milliseconds(field: str, value: object, *, at_least: int = 0, at_most: int | None = None) -> int:
-    """A timedelta in whole milliseconds, rounded up. Raises UsageError for anything else, and out of bounds."""
-    low, high = timedelta(milliseconds=at_least), None if at_most is None else timedelta(milliseconds=at_most)
+def milliseconds(
+    field: str, value: object, *, at_least: int = 0, at_most: int | None = None
+) -> int:
+    """A timedelta in whole milliseconds, rounded up.
+
+    Raises UsageError for anything else, and out of bounds.
+    """
+    low, high = (
+        timedelta(milliseconds=at_least),
+        None if at_most is None else timedelta(milliseconds=at_most),
+    )
     if not isinstance(value, timedelta) or value < low or (high is not None and value > high):
-        raise UsageError(field, value, f"a timedelta of at least {at_least} ms" + ("" if at_most is None else f", at most {at_most} ms"))
+        raise UsageError(
+            field,
+            value,
+            f"a timedelta of at least {at_least} ms"
+            + ("" if at_most is None else f", at most {at_most} ms"),
+        )
     return math.ceil(value / timedelta(milliseconds=1))
 
 
-def whole(field: str, value: object, *, at_least: int | None = None, at_most: int | None = None) -> int:
+def whole(
+    field: str, value: object, *, at_least: int | None = None, at_most: int | None = None
+) -> int:
     """An int within bounds. Raises UsageError for anything else, a bool too."""
     low = "" if at_least is None else f" from {at_least}"
     high = "" if at_most is None else f" to {at_most}"
@@ -130,7 +182,10 @@ def whole(field: str, value: object, *, at_least: int | None = None, at_most: in
 
 
 def takes_ms(takes: Takes | None) -> Callable[[Event], int] | None:
-    """How long a function takes, as milliseconds of an event. Raises UsageError for what is no duration."""
+    """How long a function takes, as milliseconds of an event.
+
+    Raises UsageError for what is no duration.
+    """
     if takes is None:
         return None
     if isinstance(takes, timedelta):

@@ -1,1 +1,4 @@
-"""What exists: frozen records, their names and their values. Nothing here decides or talks to AWS."""
+"""What exists: frozen records, their names and their values.
+
+Nothing here decides or talks to AWS.
+"""

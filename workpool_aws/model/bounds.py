@@ -1,4 +1,7 @@
-"""Bounds that a record checks by itself. `core/limits.py` states all others, and derives its own from these."""
+"""Bounds that a record checks by itself.
+
+`core/limits.py` states all others, and derives its own from these.
+"""
 
 from __future__ import annotations
 

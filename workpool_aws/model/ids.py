@@ -1,16 +1,19 @@
 """Owns ids: ULIDs whose time part is a due time and whose last character is the logical shard.
 
-An id alone says where its record lies (partition by shard, place by time), so a point read needs no index.
+An id alone says where its record lies (partition by shard, place by time), so a point read needs no
+index.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
-from typing import Final, NewType
+from typing import TYPE_CHECKING, Final, NewType
 
 from ulid import base32
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "ID_LENGTH",
@@ -47,7 +50,8 @@ _SHARD_BITS: Final = 5
 _NUMBER_BITS: Final = 80 - _SHARD_BITS
 _STEP_SHIFT: Final = 20
 _STEP_MIN: Final = 1 << 40
-"""The next id begins anew where less than this is left of the numbers of one time: out of order, never equal."""
+"""The next id begins anew where less than this is left of the numbers of one time: out of order,
+never equal."""
 
 
 def make_id(at: EpochMs, *, random_bits: int, shard: int = 0) -> str:
@@ -55,11 +59,14 @@ def make_id(at: EpochMs, *, random_bits: int, shard: int = 0) -> str:
     return next(make_ids(at, random_bits=random_bits, shard=shard))
 
 
-def make_ids(at: EpochMs, *, random_bits: int, shard: int = 0, after: str | None = None) -> Iterator[str]:
+def make_ids(
+    at: EpochMs, *, random_bits: int, shard: int = 0, after: str | None = None
+) -> Iterator[str]:
     """Ever larger ULIDs for one time, so that what is enqueued together keeps its order (ULID's monotonic rule).
 
-    With `after`, an id of the same time, they begin beyond it, at a distance that `random_bits` decides. Two copies of a process that share
-    an `after` therefore part at once: the chance that one id of theirs is equal is about one in 2 ** 54.
+    With `after`, an id of the same time, they begin beyond it, at a distance that `random_bits`
+    decides. Two copies of a process that share an `after` therefore part at once: the chance that
+    one id of theirs is equal is about one in 2 ** 54.
     """
     if not 0 <= shard < SHARDS_MAX:
         raise ValueError(f"shard {shard} is not in 0..{SHARDS_MAX - 1}")
@@ -77,7 +84,8 @@ def _first_number(random_bits: int) -> int:
 
 def _number_beyond(after: str, random_bits: int) -> int:
     number = int(after[TIME_LENGTH:].translate(_TO_DIGITS), 32) >> _SHARD_BITS
-    # A fixed share of what is left, which therefore never runs out: after ten million steps, one part in 150 is still there.
+    # A fixed share of what is left, which therefore never runs out: after ten million steps, one
+    # part in 150 is still there.
     longest = ((1 << _NUMBER_BITS) - number) >> _STEP_SHIFT
     return _first_number(random_bits) if longest < _STEP_MIN else number + 1 + random_bits % longest
 

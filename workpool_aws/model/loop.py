@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.record import Record
-from workpool_aws.model.work import CallbackState, Outcome
+
+if TYPE_CHECKING:
+    from workpool_aws.model.work import CallbackState, Outcome
 
 __all__ = [
     "NOBODY",
     "Config",
     "DeployedLimit",
     "Deployment",
-    "Done",
-    "DoneKind",
     "Entry",
     "EntryKey",
     "Ledger",
     "LoopState",
+    "LoopStatus",
     "MinuteReport",
-    "Owed",
+    "MinuteTally",
+    "Notice",
+    "NoticeKind",
+    "PendingCallback",
     "Registration",
-    "ShardMark",
-    "Status",
-    "Tally",
+    "ShardCursors",
 ]
 
 
@@ -43,11 +45,12 @@ class LoopState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Status(Record):
+class LoopStatus(Record):
     """Whether a kick must start the loop.
 
-    Written by: kick, the loop. Read by: every enqueue and completion, the watchdog. Removed by: nobody.
-    Apart from the ledger, because callers read it all the time and the loop writes it rarely.
+    Written by: kick, the loop. Read by: every enqueue and completion, the watchdog. Removed by:
+    nobody. Apart from the ledger, because callers read it all the time and the loop writes it
+    rarely.
     """
 
     pool: str
@@ -83,7 +86,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
+class PendingCallback:
     """A callback that the loop must see to: look at its work at this time, and send it if it is still owed."""
 
     work_id: WorkId
@@ -95,7 +98,7 @@ class Owed:
 
 
 @dataclass(frozen=True, slots=True)
-class ShardMark:
+class ShardCursors:
     """How far one shard was read. Keys are ULIDs; "" means from the beginning."""
 
     work_cursor: str = ""
@@ -105,8 +108,11 @@ class ShardMark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """What a loop counted from `since` on, within a minute. How they are counted: `core/tally.py`."""
+class MinuteTally:
+    """What a loop counted from `since` on, within a minute.
+
+    How they are counted: `core/loop/tally.py`.
+    """
 
     since: EpochMs
     succeeded: int = 0
@@ -122,10 +128,13 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger(Record):
-    """What is in flight. Its `version` is the fence: whoever commits proves that nobody else did since.
+    """What is in flight.
 
-    Written by: the loop that holds it; `configure` bumps the version, so that a pass that read the old config cannot commit.
-    Read by: the loop when it takes hold, the watchdog. Removed by: nobody. One item, so that a whole pass commits in one write.
+    Its `version` is the fence: whoever commits proves that nobody else did since.
+
+    Written by: the loop that holds it; `configure` bumps the version, so that a pass that read the
+    old config cannot commit. Read by: the loop when it takes hold, the watchdog. Removed by:
+    nobody. One item, so that a whole pass commits in one write.
     """
 
     pool: str
@@ -133,22 +142,28 @@ class Ledger(Record):
     generation: int
     version: int
     entries: dict[EntryKey, Entry] = field(default_factory=dict)
-    shards: tuple[ShardMark, ...] = (ShardMark(),)
-    callbacks: tuple[Owed, ...] = ()
+    shards: tuple[ShardCursors, ...] = (ShardCursors(),)
+    callbacks: tuple[PendingCallback, ...] = ()
     """Callbacks that no done record tells of any more: at most `limits.CALLBACKS_OWED_MAX`."""
     committed_by: str | None = None
     """Token of the commit: tells one's own commit whose answer was lost."""
-    tally: Tally | None = None
-    """What was settled and started in the current minute: committed with what it counts, so nothing is counted twice. None: nothing was."""
+    tally: MinuteTally | None = None
+    """What was settled and started in the current minute: committed with what it counts, so nothing
+    is counted twice. None: nothing was."""
     epoch: int = 0
-    """What the works of every earlier epoch were canceled for: behind the config's while the loop drains."""
+    """What the works of every earlier epoch were canceled for: behind the config's while the loop
+    drains."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config(Record):
-    """The limits in force. Written by: first enqueue of a process (base), watchdog (deployed), `configure` (override), `cancel_all`.
+    """The limits in force.
 
-    Read by: the loop, callers. Removed by: nobody. An item of its own because people write it and the loop only reads it.
+    Written by: first enqueue of a process (base), watchdog (deployed), `configure` (override),
+    `cancel_all`.
+
+    Read by: the loop, callers. Removed by: nobody. An item of its own because people write it and
+    the loop only reads it.
     """
 
     pool: str
@@ -161,39 +176,46 @@ class Config(Record):
     override_by: str | None = None
     override_at: EpochMs | None = None
     epoch: int = 0
-    """The status's, once the loop must act on it: works of earlier ones are called off (`core/drain.py`)."""
+    """The status's, once the loop must act on it: works of earlier ones are called off
+    (`core/work/bulk_cancel.py`)."""
     epoch_at: EpochMs | None = None
     """When it was raised last; None: never."""
     deployed_parallelism: int | None = None
-    """What the deployment gives this pool: beats `max_parallelism`, which programs give. None: it gives none."""
+    """What the deployment gives this pool: beats `max_parallelism`, which programs give. None: it
+    gives none."""
     deployed_at: EpochMs | None = None
 
     @property
     def limit(self) -> int:
-        """Slots in force: 0 when paused. People beat the deployment, the deployment beats programs."""
+        """Slots in force: 0 when paused.
+
+        People beat the deployment, the deployment beats programs.
+        """
         if self.override_paused:
             return 0
         said = (self.override_parallelism, self.deployed_parallelism)
         return next((limit for limit in said if limit is not None), self.max_parallelism)
 
 
-class DoneKind(StrEnum):
+class NoticeKind(StrEnum):
     """What happened to a start."""
 
     FINISHED = "finished"
     RETRY = "retry"
     PUT_BACK = "put_back"
-    LOOK = "look"
-    """Not over for certain: look at the work, its deadline may be nearer than the ledger knows. With a callback: its handler failed."""
+    CHECK = "look"
+    """Not over for certain: look at the work, its deadline may be nearer than the ledger knows.
+    With a callback: its handler failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done(Record):
+class Notice(Record):
     """The report that frees a slot: this start of this work is over.
 
-    Written by: completion; cancel, of a work that wants a callback. Read by: the loop (range). Removed by: TTL of two weeks; one that
-    owes a callback has none and is removed by the loop, once the ledger has it. An item of its own, so that a completion never contends
-    with the loop for the ledger.
+    Written by: completion; cancel, of a work that wants a callback. Read by: the loop (range).
+    Removed by: TTL of two weeks; one that owes a callback has none and is removed by the loop, once
+    the ledger has it. An item of its own, so that a completion never contends with the loop for the
+    ledger.
     """
 
     pool: str
@@ -201,33 +223,41 @@ class Done(Record):
     """Its own key: a ULID of the time of writing, with the shard of the work."""
     work_id: WorkId
     start: int
-    kind: DoneKind
+    kind: NoticeKind
     pointer: str | None = None
     """Key of the pointer that a retry or put back wrote: the loop's cursor must go back to it."""
     callback: CallbackState | None = None
-    """`pending`: nobody has sent the callback, so the loop must. `sent`: the loop must see that it is acknowledged. None: nothing to do."""
+    """`pending`: nobody has sent the callback, so the loop must. `sent`: the loop must see that it
+    is acknowledged. None: nothing to do."""
     expires_at: int | None = None
     outcome: Outcome | None = None
-    """How the work finished, for the statistics; None: it has not, or no attempt was spent on its end."""
+    """How the work finished, for the statistics; None: it has not, or no attempt was spent on its
+    end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinuteReport(Record):
-    """What one minute came to. Written by: the loop, at most once a minute and only if something happened. Read by: `stats`.
+    """What one minute came to.
+
+    Written by: the loop, at most once a minute and only if something happened. Read by: `stats`.
 
     Removed by: TTL. An item of its own, because the ledger must stay small.
     """
 
     pool: str
     at: str
-    """Its own key: the least id of the time at which its tally began, so that a loop which writes it again writes over it."""
-    tally: Tally
+    """Its own key: the least id of the time at which its tally began, so that a loop which writes
+    it again writes over it."""
+    tally: MinuteTally
     expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration(Record):
-    """A pool of this table, so that the watchdog knows it. Written by: the first enqueue or kick of a pool. Removed by: people."""
+    """A pool of this table, so that the watchdog knows it.
+
+    Written by: the first enqueue or kick of a pool. Removed by: people.
+    """
 
     pool: str
     registered_at: EpochMs
@@ -244,8 +274,9 @@ class DeployedLimit(NamedTuple):
 class Deployment(Record):
     """Where this table's functions are, for callers whose environment does not say, and what was last deployed.
 
-    Written by: the watchdog, from its own environment, when that differs. Read by: callers, loop and completion, whatever of it their own
-    environment lacks; the watchdog. Removed by: nobody. An item of its own because it is the table's, not a pool's.
+    Written by: the watchdog, from its own environment, when that differs. Read by: callers, loop
+    and completion, whatever of it their own environment lacks; the watchdog. Removed by: nobody. An
+    item of its own because it is the table's, not a pool's.
     """
 
     loop_arn: str
@@ -253,12 +284,16 @@ class Deployment(Record):
     schedule_group: str | None = None
     scheduler_role_arn: str | None = None
     acknowledging: tuple[str, ...] = ()
-    """Functions, by name or ARN, in order, whose handlers say for themselves that they ran a callback."""
+    """Functions, by name or ARN, in order, whose handlers say for themselves that they ran a
+    callback."""
     limits: tuple[DeployedLimit, ...] = ()
-    """The limits given to pools, in order of their names. Each is in its pool's config, and felt by its loop."""
+    """The limits given to pools, in order of their names. Each is in its pool's config, and felt by
+    its loop."""
     version: int = 0
-    """Raised by each watchdog that writes the item over: two that do so at one time do not both succeed."""
+    """Raised by each watchdog that writes the item over: two that do so at one time do not both
+    succeed."""
     replaced: tuple[str, ...] = ()
-    """Loops of other deployments in whose place this one came within an hour: their watchdogs leave the item alone for so long."""
+    """Loops of other deployments in whose place this one came within an hour: their watchdogs leave
+    the item alone for so long."""
     replaced_at: EpochMs | None = None
     """When it last came in another's place; None: never."""

@@ -1,15 +1,20 @@
-"""Owns what travels between Lambdas: a worker's assignment and report, a loop's order. `adapters/wire.py` spells them as JSON."""
+"""Owns what travels between Lambdas: a worker's assignment and report, a loop's order.
+
+`adapters/wire.py` spells them as JSON.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Kind, Outcome, Work
+if TYPE_CHECKING:
+    from workpool_aws.model.ids import EpochMs, WorkId
+    from workpool_aws.model.retry import RetryPolicy
+    from workpool_aws.model.work import Kind, Outcome, WorkItem
 
-__all__ = ["Assignment", "CallbackMessage", "CallbackTicket", "LoopOrder", "Report", "ReportKind"]
+__all__ = ["Assignment", "CallbackMessage", "CallbackTicket", "LoopRequest", "Report", "ReportKind"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,19 +34,25 @@ class Assignment:
     start_by: EpochMs
     """A decorated worker that begins later than this does not run: recovery may be near."""
     loop_until: EpochMs | None = None
-    """The loop promised to stay up until then, so a completion before it need not read the status; None: no promise."""
+    """The loop promised to stay up until then, so a completion before it need not read the status;
+    None: no promise."""
     args_chunks: int | None = None
-    """How many chunks hold the arguments: whoever finishes the work lets them expire; None: they are in the work's item."""
+    """How many chunks hold the arguments: whoever finishes the work lets them expire; None: they
+    are in the work's item."""
     context_chunks: int | None = None
-    """How many chunks hold the callback's context, as `args_chunks`; None: it is in the work's item, or there is none."""
+    """How many chunks hold the callback's context, as `args_chunks`; None: it is in the work's
+    item, or there is none."""
     callback_for: tuple[Outcome, ...] = ()
     """The outcomes that want a callback, so that the finishing write can say that one is owed."""
     nonce: str | None = field(default=None, repr=False)
-    """The secret of this start, for its worker alone [WP-28]; `None` means that its sender had none, or that nothing is sent."""
+    """The secret of this start, for its worker alone [WP-28]; `None` means that its sender had
+    none, or that nothing is sent."""
     proof: str | None = None
-    """The digest that must be stored for a report to count: that of `nonce`, or for the loop's own reports the one that it read."""
-    stored: Work | None = field(default=None, repr=False)
-    """The work item as it was read for this report; `None` means that it was not, or that this is a message."""
+    """The digest that must be stored for a report to count: that of `nonce`, or for the loop's own
+    reports the one that it read."""
+    stored: WorkItem | None = field(default=None, repr=False)
+    """The work item as it was read for this report; `None` means that it was not, or that this is a
+    message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +64,8 @@ class CallbackTicket:
     work_id: WorkId
     retention_s: int | None
     nonce: str | None = field(default=None, repr=False)
-    """The secret of this callback [WP-28]; `None` means that version 0.1 sent it, or wrote the end of the work item."""
+    """The secret of this callback [WP-28]; `None` means that version 0.1 sent it, or wrote the end
+    of the work item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +83,11 @@ class CallbackMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoopOrder:
-    """Asks a loop Lambda to run a pool. `generation` None: a wake-up that carries no authority (a schedule's)."""
+class LoopRequest:
+    """Asks a loop Lambda to run a pool.
+
+    `generation` None: a wake-up that carries no authority (a schedule's).
+    """
 
     table: str
     pool: str
@@ -94,9 +109,9 @@ class ReportKind(StrEnum):
 class Report:
     """What one start came to, as its reporter saw it.
 
-    `result` is JSON, for a success. `retryable` False: no further attempt, whatever the policy. `delay_ms`: the worker's own choice
-    of delay; `None` means the policy's, or for a snooze that of a put back. `claim`: the token the reporter holds; None: it holds none
-    (see core/complete).
+    `result` is JSON, for a success. `retryable` False: no further attempt, whatever the policy.
+    `delay_ms`: the worker's own choice of delay; `None` means the policy's, or for a snooze that of
+    a put back. `claim`: the token the reporter holds; None: it holds none (see core/complete).
     """
 
     kind: ReportKind

@@ -1,4 +1,6 @@
-"""Owns the patterns of names that come from outside: pools, tables, functions, queues, topics. Nothing else in the package spells one.
+"""Owns the patterns of names that come from outside: pools, tables, functions, queues, topics.
+
+Nothing else in the package spells one.
 
 Patterns are for `fullmatch`.
 """
@@ -22,20 +24,25 @@ __all__ = [
 
 POOL_LENGTH_MAX: Final = 40
 POOL: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{POOL_LENGTH_MAX}}}")
-"""Without a `#`, which separates the parts of a key: no pool can collide with another's items, or with the table's own."""
+"""Without a `#`, which separates the parts of a key: no pool can collide with another's items, or
+with the table's own."""
 TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 
-# Names as CreateFunction allows them, ARNs as Invoke does (API reference of Lambda, 2015-03-31: FunctionName, NamespacedFunctionName),
-# without Invoke's partial forms: what is stored must mean the same function wherever it is read.
+# Names as CreateFunction allows them, ARNs as Invoke does (API reference of Lambda, 2015-03-31:
+# FunctionName, NamespacedFunctionName), without Invoke's partial forms: what is stored must mean
+# the same function wherever it is read.
 _NAME: Final = r"(?P<name>[A-Za-z0-9_-]{1,64})(?P<qualifier>:(?:\$LATEST|[A-Za-z0-9_-]{1,128}))?"
 _ARN: Final = (
-    r"arn:(?P<partition>aws[A-Za-z-]*):lambda:(?P<region>[a-z]{2,5}(?:-[a-z]{1,16}){1,4}-[0-9]):(?P<account>[0-9]{12}):function:" + _NAME
+    r"arn:(?P<partition>aws[A-Za-z-]*):lambda:(?P<region>[a-z]{2,5}(?:-[a-z]{1,16}){1,4}-[0-9]):(?P<account>[0-9]{12}):function:"
+    + _NAME
 )
 FUNCTION_NAME: Final = re.compile(_NAME)
 """A function's name, with or without a version or alias."""
 FUNCTION_ARN: Final = re.compile(_ARN)
 """A function's ARN, with or without a version or alias."""
-MESSAGE_ARN: Final = re.compile(r"arn:aws[A-Za-z-]*:(?P<service>sqs|sns):[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
+MESSAGE_ARN: Final = re.compile(
+    r"arn:aws[A-Za-z-]*:(?P<service>sqs|sns):[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?"
+)
 """The ARN of a queue or a topic."""
 ROLE_ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
 SCHEDULE_GROUP: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}")
@@ -48,6 +55,8 @@ def names_function(listed: str, target: str) -> bool:
     """
     one, other = FUNCTION_ARN.fullmatch(listed), FUNCTION_ARN.fullmatch(target)
     if one is not None and other is not None:
-        return one.group("partition", "region", "account", "name") == other.group("partition", "region", "account", "name")
+        return one.group("partition", "region", "account", "name") == other.group(
+            "partition", "region", "account", "name"
+        )
     named, asked = one or FUNCTION_NAME.fullmatch(listed), other or FUNCTION_NAME.fullmatch(target)
     return named is not None and asked is not None and named["name"] == asked["name"]

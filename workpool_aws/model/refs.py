@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
 
-from workpool_aws.model.ids import WorkId
-from workpool_aws.model.loop import Config, Deployment, Done, Ledger, MinuteReport, Registration, Status
+from workpool_aws.model.loop import (
+    Config,
+    Deployment,
+    Ledger,
+    LoopStatus,
+    MinuteReport,
+    Notice,
+    Registration,
+)
 from workpool_aws.model.record import Record
-from workpool_aws.model.work import Chunk, Part, Pointer, Work
+from workpool_aws.model.work import Chunk, Part, Pointer, WorkItem
+
+if TYPE_CHECKING:
+    from workpool_aws.model.ids import WorkId
 
 __all__ = [
     "ChunkRef",
+    "Collection",
     "ConfigRef",
     "DeploymentRef",
-    "DoneRef",
+    "KeyRange",
     "LedgerRef",
     "MinuteReportRef",
-    "Page",
+    "NoticeRef",
     "PointerRef",
     "Record",
     "Ref",
     "RegistrationRef",
     "Row",
-    "Shelf",
-    "Span",
+    "RowPage",
     "StatusRef",
     "Unreadable",
     "WorkRef",
@@ -42,7 +52,10 @@ R_co = TypeVar("R_co", bound=Record, covariant=True)
 
 
 class Ref(Generic[R_co]):
-    """The name of one record of type `R_co`. Its fields are fields of the record, and make up its key."""
+    """The name of one record of type `R_co`.
+
+    Its fields are fields of the record, and make up its key.
+    """
 
     __slots__ = ()
     __match_args__: ClassVar[tuple[str, ...]] = ()
@@ -50,7 +63,7 @@ class Ref(Generic[R_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class WorkRef(Ref[Work]):
+class WorkRef(Ref[WorkItem]):
     """A work, by pool and id."""
 
     pool: str
@@ -76,7 +89,7 @@ class PointerRef(Ref[Pointer]):
 
 
 @dataclass(frozen=True, slots=True)
-class DoneRef(Ref[Done]):
+class NoticeRef(Ref[Notice]):
     """A done record, by pool and its own key."""
 
     pool: str
@@ -84,7 +97,7 @@ class DoneRef(Ref[Done]):
 
 
 @dataclass(frozen=True, slots=True)
-class StatusRef(Ref[Status]):
+class StatusRef(Ref[LoopStatus]):
     """The status of a pool."""
 
     pool: str
@@ -126,7 +139,10 @@ class DeploymentRef(Ref[Deployment]):
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A damaged or foreign item in our table. It is set aside: it affects nothing but itself [WP-12]."""
+    """A damaged or foreign item in our table.
+
+    It is set aside: it affects nothing but itself [WP-12].
+    """
 
     partition: str
     sort: str
@@ -138,7 +154,7 @@ def readable(found: R | Unreadable | None) -> R | None:
     return None if isinstance(found, Unreadable) else found
 
 
-class Shelf(StrEnum):
+class Collection(StrEnum):
     """The ranges that can be read in key order."""
 
     WORK = "work"
@@ -146,7 +162,8 @@ class Shelf(StrEnum):
     DONE = "done"
     """Done records, by time of writing."""
     DEAD = "dead"
-    """Works that failed for good and were not redriven, or whose callback is dead, by `Work.dead`. Its reads may lag behind writes."""
+    """Works that failed for good and were not redriven, or whose callback is dead, by
+    `WorkItem.dead`. Its reads may lag behind writes."""
     REPORTS = "reports"
     """Reports of minutes, by time; shard is ignored."""
     REGISTRY = "registry"
@@ -154,14 +171,14 @@ class Shelf(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class KeyRange:
     """A range of one shelf: keys from `low` (included) to `high` (included; None: without end).
 
-    `limit` is how many items one page reads at most; None: as many as fit in one answer (1 MB). Unreadable items count, too.
-    `reverse`: from `high` down to `low`.
+    `limit` is how many items one page reads at most; None: as many as fit in one answer (1 MB).
+    Unreadable items count, too. `reverse`: from `high` down to `low`.
     """
 
-    shelf: Shelf
+    shelf: Collection
     pool: str = ""
     shard: int = 0
     low: str = ""
@@ -179,11 +196,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One answer of a range read. `next_low` is where the next page begins (to be used as `Span.low`); None: this was the last one.
+class RowPage:
+    """One answer of a range read.
 
-    Of a reverse read, `next_high` is (to be used as `Span.high`), and `next_low` is None. Pages are not one snapshot: a record written
-    meanwhile may or may not appear.
+    `next_low` is where the next page begins (to be used as `KeyRange.low`); None: this was the last
+    one.
+
+    Of a reverse read, `next_high` is (to be used as `KeyRange.high`), and `next_low` is None. Pages
+    are not one snapshot: a record written meanwhile may or may not appear.
     """
 
     rows: tuple[Row, ...]

@@ -15,14 +15,19 @@ __all__ = ["ATTEMPTS_MAX", "DELAY_MAX", "RetryPolicy"]
 class RetryPolicy:
     """At most `max_attempts` attempts, the first included, with exponential backoff.
 
-    The delay before retry n, which is 1 for the first, is `initial_backoff * base ** (n - 1)`, at most `max_backoff`. With
-    `jitter` the delay is multiplied by a factor in [0.5, 1.5). It is 366 days at most in any case. With the defaults,
-    attempts run after about 0, 250, 500, 1000 and 2000 ms.
+    The delay before retry n, which is 1 for the first, is `initial_backoff * base ** (n - 1)`, at
+    most `max_backoff`. With `jitter` the delay is multiplied by a factor in [0.5, 1.5). It is 366
+    days at most in any case. With the defaults, attempts run after about 0, 250, 500, 1000 and 2000
+    ms.
 
         >>> from datetime import timedelta
         >>> from workpool_aws import RetryPolicy, Workpool
         >>> twice = RetryPolicy(max_attempts=2)  # one retry
-        >>> patient = RetryPolicy(max_attempts=10, initial_backoff=timedelta(seconds=30), max_backoff=timedelta(hours=1))
+        >>> patient = RetryPolicy(
+        ...     max_attempts=10,
+        ...     initial_backoff=timedelta(seconds=30),
+        ...     max_backoff=timedelta(hours=1),
+        ... )
         >>> pool = Workpool("my-table", "webhooks", default_retry=patient)
 
     Args:
@@ -45,13 +50,21 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         # Types are checked, too: a policy may come from outside.
         attempts: object = self.max_attempts
-        if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= ATTEMPTS_MAX:
+        if (
+            isinstance(attempts, bool)
+            or not isinstance(attempts, int)
+            or not 1 <= attempts <= ATTEMPTS_MAX
+        ):
             raise UsageError("max_attempts", attempts, f"an int from 1 to {ATTEMPTS_MAX}")
         _check_backoff("initial_backoff", self.initial_backoff)
         if self.max_backoff is not None:
             _check_backoff("max_backoff", self.max_backoff)
         base: object = self.base
-        if isinstance(base, bool) or not isinstance(base, int | float) or not 1 <= base <= BACKOFF_BASE_MAX:
+        if (
+            isinstance(base, bool)
+            or not isinstance(base, int | float)
+            or not 1 <= base <= BACKOFF_BASE_MAX
+        ):
             raise UsageError("base", base, f"a number from 1 to {BACKOFF_BASE_MAX}")
         jitter: object = self.jitter
         if not isinstance(jitter, bool):

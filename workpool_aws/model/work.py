@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from workpool_aws.model.ids import TIME_LENGTH, EpochMs, WorkId, id_floor
 from workpool_aws.model.record import Record
-from workpool_aws.model.retry import RetryPolicy
 
-__all__ = ["Attempt", "AttemptEnd", "CallbackState", "Chunk", "Kind", "Outcome", "Part", "Pointer", "State", "Work", "dead_key"]
+if TYPE_CHECKING:
+    from workpool_aws.model.retry import RetryPolicy
+
+__all__ = [
+    "Attempt",
+    "AttemptEnd",
+    "CallbackState",
+    "Chunk",
+    "Kind",
+    "Outcome",
+    "Part",
+    "Pointer",
+    "State",
+    "WorkItem",
+    "dead_key",
+]
 
 
 class State(StrEnum):
@@ -29,7 +44,10 @@ class Outcome(StrEnum):
 
 
 class AttemptEnd(StrEnum):
-    """The end of an attempt. `error_type` tells one failure from another: `timeout`, `crashed`, `no_report`, a class's name."""
+    """The end of an attempt.
+
+    `error_type` tells one failure from another: `timeout`, `crashed`, `no_report`, a class's name.
+    """
 
     SUCCESS = "success"
     FAILED = "failed"
@@ -37,7 +55,8 @@ class AttemptEnd(StrEnum):
     CANCELED = "canceled"
     """It failed, and no other follows: somebody had asked to cancel the work item."""
     SNOOZED = "snoozed"
-    """Its code asked to be run again later: it is not spent, and will be made again under the same number."""
+    """Its code asked to be run again later: it is not spent, and will be made again under the same
+    number."""
     NEVER_DELIVERED = "never_delivered"
     """No code ran: it was put back, is not spent, and will be made again under the same number."""
 
@@ -75,14 +94,14 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work(Record):
+class WorkItem(Record):
     """One request to run a function.
 
-    Written by: enqueue (put), the loop (start), completion (finish, retry, put back), the decorated worker (claim), whoever sends or
-    acknowledges its callback.
-    Read by: the loop (range), status, result and completion (point). Removed by: TTL, set only once it is
-    finished and its callback, if one is wanted, was delivered.
-    An item of its own, and the only one: its key is its place in time, so it is its own pending index.
+    Written by: enqueue (put), the loop (start), completion (finish, retry, put back), the decorated
+    worker (claim), whoever sends or acknowledges its callback. Read by: the loop (range), status,
+    result and completion (point). Removed by: TTL, set only once it is finished and its callback,
+    if one is wanted, was delivered. An item of its own, and the only one: its key is its place in
+    time, so it is its own pending index.
     """
 
     pool: str
@@ -90,7 +109,8 @@ class Work(Record):
     target: str
     """Lambda function, version or alias: an ARN or a name."""
     args: str | None
-    """The arguments: a JSON object, compact. None: too large for this item, they lie in `args_chunks` chunks."""
+    """The arguments: a JSON object, compact. None: too large for this item, they lie in
+    `args_chunks` chunks."""
     kind: Kind
     retry: RetryPolicy | None
     claimed: bool
@@ -108,15 +128,17 @@ class Work(Record):
     snoozes: int = 0
     """Snoozes in a row; an attempt that is spent begins the count anew."""
     history: tuple[Attempt, ...] = ()
-    """The last attempts that ended, the latest last, but for the one that ended the work item (`core/history.py`)."""
+    """The last attempts that ended, the latest last, but for the one that ended the work item
+    (`core/report/history.py`)."""
     refused_since: EpochMs | None = None
-    """When invoking the target was first refused (no such function, no permission); None when it was not."""
+    """When invoking the target was first refused (no such function, no permission); None when it
+    was not."""
     started_by: str | None = None
     """Token of the loop invocation that made the current start."""
     started_at: EpochMs | None = None
     proof: str | None = None
-    """Digest of the nonce that the current or last start's worker was sent [WP-28]: a report counts only with that nonce. `None` means that
-    version 0.1 wrote the start, or that none was made."""
+    """Digest of the nonce that the current or last start's worker was sent [WP-28]: a report counts
+    only with that nonce. `None` means that version 0.1 wrote the start, or that none was made."""
     claim: str | None = None
     """Token of the worker invocation that owns the current start; None until claimed."""
     deadline: EpochMs | None = None
@@ -125,10 +147,12 @@ class Work(Record):
     link: str | None = None
     """The caller's trace and request id, for people."""
     suspected_type: str | None = None
-    """What a report without the claimer's token said became of the start; counts only if nothing better is heard by its deadline."""
+    """What a report without the claimer's token said became of the start; counts only if nothing
+    better is heard by its deadline."""
     suspected_error: str | None = None
     on_complete: str | None = None
-    """Whom to tell how it ended: the ARN of a Lambda function, queue or topic, or a function's name; None: nobody."""
+    """Whom to tell how it ended: the ARN of a Lambda function, queue or topic, or a function's
+    name; None: nobody."""
     context: str | None = None
     """What to tell along with it: JSON, the caller's affair; None: nothing."""
     callback_for: tuple[Outcome, ...] = ()
@@ -136,15 +160,18 @@ class Work(Record):
     callback: CallbackState | None = None
     """Where the callback is; None: not finished, or this outcome wants none."""
     callback_nonce: str | None = None
-    """The secret that an acknowledgement must name [WP-28]; `None` means that no callback is wanted, or that version 0.1 wrote the end."""
+    """The secret that an acknowledgement must name [WP-28]; `None` means that no callback is
+    wanted, or that version 0.1 wrote the end."""
     outcome: Outcome | None = None
     result: str | None = None
-    """The return value as JSON; set for a success. None for a success: too large for this item, it lies in `result_chunks` chunks."""
+    """The return value as JSON; set for a success. None for a success: too large for this item, it
+    lies in `result_chunks` chunks."""
     error: str | None = None
     error_type: str | None = None
     finished_at: EpochMs | None = None
     expires_at: int | None = None
-    """TTL, epoch *seconds* (DynamoDB's unit); only ever set on a finished work that owes no callback [WP-10]."""
+    """TTL, epoch *seconds* (DynamoDB's unit); only ever set on a finished work that owes no
+    callback [WP-10]."""
     args_chunks: int | None = None
     """How many chunks hold the arguments; None: `args` does."""
     context_chunks: int | None = None
@@ -152,13 +179,15 @@ class Work(Record):
     result_chunks: int | None = None
     """How many chunks hold the return value; None: `result` does, or there is none."""
     dead: str | None = None
-    """Its place among the dead letters (`dead_key`): it failed for good and was not redriven, or its callback is dead. None: neither."""
+    """Its place among the dead letters (`dead_key`): it failed for good and was not redriven, or
+    its callback is dead. None: neither."""
     redrive_of: WorkId | None = None
     """The failed work that this one was made from; None: it was enqueued."""
     redriven_as: WorkId | None = None
     """The work that was made from this failed one; None: none was."""
     epoch: int = 0
-    """How often its pool had been canceled as a whole when it was enqueued, as far as its caller knew (`core/drain.py`)."""
+    """How often its pool had been canceled as a whole when it was enqueued, as far as its caller
+    knew (`core/work/bulk_cancel.py`)."""
 
 
 class Part(StrEnum):
@@ -173,9 +202,10 @@ class Part(StrEnum):
 class Chunk(Record):
     """A piece of a payload that is too large for its work's item: at most 350 KB.
 
-    Written by: enqueue (arguments, context) and completion (result), in one transaction with the work. Read by: the loop, which sends the
-    arguments; whoever sends the callback; `result`. Removed by: TTL, set when the work's is [WP-10]. Items of their own, because every
-    write of the work costs by its whole size, and an item holds 400 KB.
+    Written by: enqueue (arguments, context) and completion (result), in one transaction with the
+    work. Read by: the loop, which sends the arguments; whoever sends the callback; `result`.
+    Removed by: TTL, set when the work's is [WP-10]. Items of their own, because every write of the
+    work costs by its whole size, and an item holds 400 KB.
     """
 
     pool: str
@@ -192,10 +222,10 @@ class Chunk(Record):
 class Pointer(Record):
     """A second place in time for a work: after a retry or put back, or when its own key turned out to be late.
 
-    Written by: completion (retry, put back), late producers, recovery. Read by: the loop, in the same range query as works.
-    Removed by: the loop, when the work it names has started or is over; the watchdog's hourly look, if that loop died before. No TTL: a
-    pool paused for longer would lose its retries.
-    An item of its own because a key cannot move.
+    Written by: completion (retry, put back), late producers, recovery. Read by: the loop, in the
+    same range query as works. Removed by: the loop, when the work it names has started or is over;
+    the watchdog's hourly look, if that loop died before. No TTL: a pool paused for longer would
+    lose its retries. An item of its own because a key cannot move.
     """
 
     pool: str

@@ -1,18 +1,37 @@
-"""Owns writes as values: what to write, under which condition. Adapters carry them out; decisions only make them.
+"""Owns writes as values: what to write, under which condition.
 
-Values of fields follow one rule on every engine: `None` and `False` are stored as absence, so `Is("claim", None)` means "not claimed" and
-`Is("cancel_requested", False)` means "not asked". Comparisons with an absent field are false, as in DynamoDB.
+Adapters carry them out; decisions only make them.
+
+Values of fields follow one rule on every engine: `None` and `False` are stored as absence, so
+`Is("claim", None)` means "not claimed" and `Is("cancel_requested", False)` means "not asked".
+Comparisons with an absent field are false, as in DynamoDB.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.refs import Record, Ref
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-__all__ = ["Above", "All", "Below", "Condition", "Either", "Is", "IsAbsent", "IsNot", "Put", "Update", "Write", "Written"]
+    from workpool_aws.model.ids import EpochMs
+    from workpool_aws.model.refs import Record, Ref
+
+__all__ = [
+    "Above",
+    "All",
+    "Below",
+    "Condition",
+    "Either",
+    "Is",
+    "IsAbsent",
+    "IsNot",
+    "Put",
+    "Update",
+    "Write",
+    "Written",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +98,12 @@ class Put:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """Change single fields of an existing item. It never creates one: on an absent item its condition fails.
+    """Change single fields of an existing item.
 
-    `set` gives fields of the record new values (None and False remove them); `add` adds to a number (not safe to repeat: only where a
-    second addition does no harm).
+    It never creates one: on an absent item its condition fails.
+
+    `set` gives fields of the record new values (None and False remove them); `add` adds to a number
+    (not safe to repeat: only where a second addition does no harm).
     """
 
     ref: Ref[Record]
@@ -98,8 +119,9 @@ Write = Put | Update
 class Written:
     """The answer to a write.
 
-    `server_time` is the server's clock when it answered (the HTTP `Date` header: whole seconds, rounded down); None: the answer had none.
-    `record` is the whole record after an `Update`, the stored one after a `Put`, and None after a transaction.
+    `server_time` is the server's clock when it answered (the HTTP `Date` header: whole seconds,
+    rounded down); None: the answer had none. `record` is the whole record after an `Update`, the
+    stored one after a `Put`, and None after a transaction.
     """
 
     server_time: EpochMs | None

@@ -1,4 +1,7 @@
-"""`TaskPool`: a handler's own background tasks, in process, none lost. Names load when they are first used."""
+"""`TaskPool`: a handler's own background tasks, in process, none lost.
+
+Names load when they are first used.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from workpool_aws.executor.records import CrewStats, TaskFailure
     from workpool_aws.task_pool.asgi import TaskPoolMiddleware
     from workpool_aws.task_pool.durable import DurablePool, DurableTask
     from workpool_aws.task_pool.middleware import with_task_pool
     from workpool_aws.task_pool.pool import TaskPool
-    from workpool_aws.tasks.records import CrewStats, TaskFailure
 
-__all__ = ["CrewStats", "DurablePool", "DurableTask", "TaskFailure", "TaskPool", "TaskPoolMiddleware", "with_task_pool"]
+__all__ = [
+    "CrewStats",
+    "DurablePool",
+    "DurableTask",
+    "TaskFailure",
+    "TaskPool",
+    "TaskPoolMiddleware",
+    "with_task_pool",
+]
 
 _HOMES: Final = {
-    "CrewStats": "tasks.records",
+    "CrewStats": "executor.records",
     "DurablePool": "task_pool.durable",
     "DurableTask": "task_pool.durable",
-    "TaskFailure": "tasks.records",
+    "TaskFailure": "executor.records",
     "TaskPool": "task_pool.pool",
     "TaskPoolMiddleware": "task_pool.asgi",
     "with_task_pool": "task_pool.middleware",

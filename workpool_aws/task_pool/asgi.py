@@ -24,16 +24,19 @@ STATE_KEY: Final = "task_pool"
 class TaskPoolMiddleware:
     """Drains before the last part of each answer goes out, and again when the application has ended, also when it raises.
 
-    The pool stands at `request.state.task_pool`. A failure of tasks that no `on_error` was told of is raised through the
-    application: if nothing of the answer went out before, the client gets a 500. A streamed answer goes out as it comes, but for its end.
-    What the application itself raises goes out before what tasks raise.
+    The pool stands at `request.state.task_pool`. A failure of tasks that no `on_error` was told of
+    is raised through the application: if nothing of the answer went out before, the client gets a
+    500. A streamed answer goes out as it comes, but for its end. What the application itself raises
+    goes out before what tasks raise.
 
-    Waits in a thread of asyncio's, never in the event loop, and also for a request that was canceled: its tasks end first.
+    Waits in a thread of asyncio's, never in the event loop, and also for a request that was
+    canceled: its tasks end first.
 
     Args:
         app: The application.
-        pool: A factory, as `TaskPool` itself: a pool for each request, closed with it. A pool: one for all requests, where each waits for
-            what was added before it drained by anyone, and may raise what another request's task raised; give it an `on_error`.
+        pool: A factory, as `TaskPool` itself: a pool for each request, closed with it. A pool: one
+            for all requests, where each waits for what was added before it drained by anyone, and
+            may raise what another request's task raised; give it an `on_error`.
 
     Raises:
         UsageError: `pool` is neither.
@@ -111,7 +114,10 @@ def _is_last(message: Message) -> bool:
 
 
 async def _in_thread(call: Callable[[], None]) -> None:
-    """Wait for a blocking call without blocking the event loop. A cancellation waits for its end, and then goes on."""
+    """Wait for a blocking call without blocking the event loop.
+
+    A cancellation waits for its end, and then goes on.
+    """
     running = asyncio.ensure_future(asyncio.to_thread(call))
     canceled: asyncio.CancelledError | None = None
     while not running.done():

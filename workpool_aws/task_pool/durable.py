@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from workpool_aws.api.caller import Caller, LambdaContext
 from workpool_aws.api.options import RETRY_ALLOWED, encode_one, read_target
 from workpool_aws.core.targets import is_decorated
 from workpool_aws.errors import TaskNotStarted, UsageError
-from workpool_aws.model.ids import WorkId
+from workpool_aws.executor.records import Task, name_of
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.tasks.records import Task, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from workpool_aws.model.ids import WorkId
 
 __all__ = ["DurablePool", "DurableTask", "hand_over"]
 
@@ -24,7 +27,12 @@ class DurablePool(Protocol):
     """The part of a `Workpool` that takes what could not be started."""
 
     def enqueue_action_batch(
-        self, ctx: LambdaContext | None, target: str, args: Sequence[Mapping[str, object]], *, retry: bool | RetryPolicy | None = None
+        self,
+        ctx: LambdaContext | None,
+        target: str,
+        args: Sequence[Mapping[str, object]],
+        *,
+        retry: bool | RetryPolicy | None = None,
     ) -> list[WorkId]:
         """As `Workpool.enqueue_action_batch`."""
 
@@ -32,15 +40,18 @@ class DurablePool(Protocol):
 class DurableTask:
     """A task that may be done elsewhere: here by `function(**args)`, or as work of a durable pool by the Lambda function `target`.
 
-    Never both: it is handed over only if it was not started. Arguments go through JSON at once, so that they are the same in both places,
-    and what is changed in them later does not count.
+    Never both: it is handed over only if it was not started. Arguments go through JSON at once, so
+    that they are the same in both places, and what is changed in them later does not count.
 
     Args:
-        target: The Lambda function that does it elsewhere: an ARN, or a name as for `Workpool.enqueue_action`.
-        function: What does it here: any callable or coroutine function, or a worker made by `@pool.action`, whose arguments are validated
-            as they would be there. A worker that must be given its `Work` fails here: only a pool can give it.
+        target: The Lambda function that does it elsewhere: an ARN, or a name as for
+            `Workpool.enqueue_action`.
+        function: What does it here: any callable or coroutine function, or a worker made by
+            `@pool.action`, whose arguments are validated as they would be there. A worker that must
+            be given its `Work` fails here: only a pool can give it.
         args: A JSON object of at most 900 KB.
-        retry: For the work, if it becomes one: as for `Workpool.enqueue_action`. Here a task runs once.
+        retry: For the work, if it becomes one: as for `Workpool.enqueue_action`. Here a task runs
+            once.
 
     Raises:
         UsageError: a value is not allowed (`PayloadTooLarge`: the arguments).
@@ -49,10 +60,19 @@ class DurableTask:
     __slots__ = ("__qualname__", "_args", "_function", "retry", "target")
 
     def __init__(
-        self, target: str, function: Callable[..., object], args: Mapping[str, object], *, retry: bool | RetryPolicy | None = None
+        self,
+        target: str,
+        function: Callable[..., object],
+        args: Mapping[str, object],
+        *,
+        retry: bool | RetryPolicy | None = None,
     ) -> None:
         if not callable(function):
-            raise UsageError("function", function, "a callable, a coroutine function, or a worker made by @pool.action")
+            raise UsageError(
+                "function",
+                function,
+                "a callable, a coroutine function, or a worker made by @pool.action",
+            )
         if retry is not None and not isinstance(retry, bool | RetryPolicy):
             raise UsageError("retry", retry, RETRY_ALLOWED)
         read_target(target, Caller())
@@ -79,10 +99,13 @@ class DurableTask:
         return f"DurableTask({self.target!r}, {self.__qualname__})"
 
 
-def hand_over(pool: DurablePool | None, ctx: LambdaContext | None, tasks: Sequence[Task]) -> list[TaskNotStarted | None]:
+def hand_over(
+    pool: DurablePool | None, ctx: LambdaContext | None, tasks: Sequence[Task]
+) -> list[TaskNotStarted | None]:
     """Enqueue what names a durable target: as actions, in batches of one target and policy, each in the order of the tasks.
 
-    Never raises: one answer a task, None where the pool has it now, else why it has not (for certain).
+    Never raises: one answer a task, None where the pool has it now, else why it has not (for
+    certain).
     """
     answers: list[TaskNotStarted | None] = [TaskNotStarted(_why_not(pool, task)) for task in tasks]
     if pool is None:
@@ -114,6 +137,8 @@ def _why_not(pool: DurablePool | None, task: Task) -> str:
 
 
 def _refused(error: BaseException) -> TaskNotStarted:
-    refused = TaskNotStarted(f"{_NO_TIME}, and the durable pool did not acknowledge it: {type(error).__name__}")
+    refused = TaskNotStarted(
+        f"{_NO_TIME}, and the durable pool did not acknowledge it: {type(error).__name__}"
+    )
     refused.__cause__ = error
     return refused

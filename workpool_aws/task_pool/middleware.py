@@ -19,7 +19,11 @@ E = TypeVar("E")
 C = TypeVar("C", bound=TimedContext)
 R = TypeVar("R")
 
-_LATER: Final = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+_LATER: Final = (
+    inspect.iscoroutinefunction,
+    inspect.isgeneratorfunction,
+    inspect.isasyncgenfunction,
+)
 """Calling one of these runs nothing of its body."""
 
 
@@ -32,20 +36,26 @@ def with_task_pool(
 ) -> Callable[[E, C], R] | Callable[[Callable[[E, C], R]], Callable[[E, C], R]]:
     """Drain before the handler's answer goes out, also when it raises; until then the pool keeps to the invocation's time.
 
-    For Lambda handlers, with or without brackets. `@with_task_pool` alone drains `TaskPool.shared()`.
+    For Lambda handlers, with or without brackets. `@with_task_pool` alone drains
+    `TaskPool.shared()`.
 
-    When tasks fail, and no `on_error` is told of it, the invocation fails with `TasksFailed`, and Lambda may retry it: give the pool an
-    `on_error` if the answer should go out all the same. When the handler raises, its own error goes out; those of tasks are noted on it
-    and logged.
+    When tasks fail, and no `on_error` is told of it, the invocation fails with `TasksFailed`, and
+    Lambda may retry it: give the pool an `on_error` if the answer should go out all the same. When
+    the handler raises, its own error goes out; those of tasks are noted on it and logged.
 
     Raises:
-        UsageError: `handler` is not callable (a pool goes by name: `@with_task_pool(pool=pool)`), or is a coroutine or generator function,
-            whose body would run after the drain; or `pool` is no TaskPool. When called: the handler returned a coroutine or generator.
+        UsageError: `handler` is not callable (a pool goes by name: `@with_task_pool(pool=pool)`),
+            or is a coroutine or generator function, whose body would run after the drain; or `pool`
+            is no TaskPool. When called: the handler returned a coroutine or generator.
     """
     if pool is not None and not isinstance(pool, TaskPool):
         raise UsageError("pool", pool, "a TaskPool, or None: TaskPool.shared()")
     if handler is not None and not callable(handler):
-        raise UsageError("handler", handler, "a Lambda handler (a pool is given by name: with_task_pool(pool=pool))")
+        raise UsageError(
+            "handler",
+            handler,
+            "a Lambda handler (a pool is given by name: with_task_pool(pool=pool))",
+        )
     if handler is not None:
         return _decorator()(_plain(handler))
     return lambda handler: _decorator()(_plain(handler), pool=pool)
@@ -67,10 +77,16 @@ def _plain(handler: Callable[[E, C], R]) -> Callable[[E, C], R]:
 
 def _check_synchronous(handler: Callable[[E, C], R]) -> None:
     function = inspect.unwrap(handler)
-    called = function if inspect.isroutine(function) or isinstance(function, partial) else getattr(type(function), "__call__", function)  # noqa: B004 - not whether, but which
+    called = (
+        function
+        if inspect.isroutine(function) or isinstance(function, partial)
+        else getattr(type(function), "__call__", function)  # noqa: B004 - not whether, but which
+    )
     if any(kind(called) for kind in _LATER):
         raise UsageError(
-            "handler", handler, "a function that does its work when it is called: the body of this one would run after the drain"
+            "handler",
+            handler,
+            "a function that does its work when it is called: the body of this one would run after the drain",
         )
 
 
@@ -80,11 +96,15 @@ def _check_over(returned: object) -> None:
         returned.close()  # without the warning that nobody awaited it
     if isinstance(returned, Coroutine | GeneratorType | AsyncGeneratorType):
         raise UsageError(
-            "handler", type(returned).__name__, "a function that does its work when it is called: this was made and nothing of it ran"
+            "handler",
+            type(returned).__name__,
+            "a function that does its work when it is called: this was made and nothing of it ran",
         )
 
 
-def _drain_after(handler: Callable[[E, C], R], event: E, context: C, pool: TaskPool | None = None) -> R:
+def _drain_after(
+    handler: Callable[[E, C], R], event: E, context: C, pool: TaskPool | None = None
+) -> R:
     # The shared pool is looked up for each invocation: somebody may have closed the one before.
     with (TaskPool.shared() if pool is None else pool).draining(context):
         returned = handler(event, context)
@@ -94,7 +114,8 @@ def _drain_after(handler: Callable[[E, C], R], event: E, context: C, pool: TaskP
 
 @cache
 def _decorator() -> Callable[..., Callable[[E, C], R]]:
-    # When the first handler is decorated, not on import: Powertools loads botocore, which callers of other names need not.
+    # When the first handler is decorated, not on import: Powertools loads botocore, which callers
+    # of other names need not.
     from aws_lambda_powertools.middleware_factory import lambda_handler_decorator  # noqa: PLC0415
 
     return lambda_handler_decorator(_drain_after)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from workpool_aws.errors import TaskCanceled, TaskExited, TasksFailed, UsageError
+from workpool_aws.executor.deadline import Phase, TimedContext, TimeLeft, time_left
+from workpool_aws.executor.records import Task, TaskFailure, Unstarted, name_of
 from workpool_aws.model import events
 from workpool_aws.settings import read_settings
 from workpool_aws.task_pool.durable import DurablePool, hand_over
-from workpool_aws.tasks.deadline import Phase, TimedContext, TimeLeft, time_left
-from workpool_aws.tasks.records import Task, TaskFailure, Unstarted, name_of
 from workpool_aws.text import type_name
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class _Caller(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Oversight:
-    """See `Overseer`. `follow` is all that changes."""
+    """See `ExecutorHooks`. `follow` is all that changes."""
 
     on_error: OnError | None
     spill_to: DurablePool | None
@@ -51,15 +51,20 @@ class Oversight:
     _context: TimedContext | None = None
 
     def follow(self, context: TimedContext | None) -> None:
-        """From now on time is what this invocation has left; None: no invocation's. Raises UsageError: it tells no time."""
+        """From now on time is what this invocation has left; None: no invocation's.
+
+        Raises UsageError: it tells no time.
+        """
         if context is not None and not isinstance(context, _Timed):
             raise UsageError("context", context, "the context that Lambda gives to a handler")
         if context is not None and not _is_number(left := context.get_remaining_time_in_millis()):
-            raise UsageError("context.get_remaining_time_in_millis()", left, "a number of milliseconds")
+            raise UsageError(
+                "context.get_remaining_time_in_millis()", left, "a number of milliseconds"
+            )
         self._context = context
 
     def time_left(self, busy_since_ms: float, now_ms: float) -> TimeLeft:
-        """See `Overseer`."""
+        """See `ExecutorHooks`."""
         context = self._context
         if context is None and self.limit_ms is None:
             return _UNLIMITED
@@ -70,7 +75,10 @@ class Oversight:
         )
 
     def raised(self, task: Task, error: BaseException) -> tuple[TaskFailure, ...]:
-        """See `Overseer`. What `on_error` was told of is not reported again, unless it raised itself."""
+        """See `ExecutorHooks`.
+
+        What `on_error` was told of is not reported again, unless it raised itself.
+        """
         failure = TaskFailure(task, _as_exception(error))
         _note(failure.error, f"background task: {failure.name}")
         if self.on_error is None:
@@ -86,12 +94,14 @@ class Oversight:
         return ()
 
     def unstarted(self, tasks: Sequence[Task]) -> Sequence[Unstarted]:
-        """See `Overseer`. What is handed over is no failure."""
+        """See `ExecutorHooks`. What is handed over is no failure."""
         context = self._context
         caller: LambdaContext | None = context if isinstance(context, _Caller) else None
         refusals = hand_over(self.spill_to, caller, tasks)
         return [
-            Unstarted(spilled=True, failures=()) if refusal is None else Unstarted(spilled=False, failures=self.raised(task, refusal))
+            Unstarted(spilled=True, failures=())
+            if refusal is None
+            else Unstarted(spilled=False, failures=self.raised(task, refusal))
             for task, refusal in zip(tasks, refusals, strict=True)
         ]
 
@@ -120,8 +130,9 @@ def _shown(error: BaseException) -> str:
 
 
 def _note(error: BaseException, text: str) -> None:
-    # A frozen dataclass may be an exception, and refuses notes: it goes out without. Whatever its class does then, the thread goes on:
-    # with the thread the task would never be over, and every drain would wait for it.
+    # A frozen dataclass may be an exception, and refuses notes: it goes out without. Whatever its
+    # class does then, the thread goes on: with the thread the task would never be over, and every
+    # drain would wait for it.
     with suppress(BaseException):
         error.add_note(text)
 
@@ -136,9 +147,15 @@ def tell_beside(error: BaseException, failures: Sequence[TaskFailure], pool: str
     """Failures that cannot be raised, since another error already goes out: noted on it, and logged without their texts."""
     if not failures:
         return
-    _note(error, f"background tasks failed as well: {', '.join(failure.name for failure in failures)}")
+    _note(
+        error, f"background tasks failed as well: {', '.join(failure.name for failure in failures)}"
+    )
     from workpool_aws.adapters.telemetry import LoggerTelemetry  # noqa: PLC0415 - logging is rarely needed here
 
     telemetry = LoggerTelemetry(read_settings().log_level)
     for failure in failures:
-        telemetry.emit(events.TaskFailed(pool=pool, task=name_of(failure.task), error_type=type_name(failure.error)))
+        telemetry.emit(
+            events.TaskFailed(
+                pool=pool, task=name_of(failure.task), error_type=type_name(failure.error)
+            )
+        )

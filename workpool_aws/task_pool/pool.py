@@ -7,20 +7,23 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from types import TracebackType
-from typing import ClassVar, Final, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, ClassVar, Final, Self, TypedDict, Unpack
 
 from workpool_aws.adapters.system import stopwatch_ms
 from workpool_aws.core import limits
 from workpool_aws.errors import TasksFailed, UsageError
-from workpool_aws.task_pool.durable import DurablePool
+from workpool_aws.executor.executor import Executor, unfinished
 from workpool_aws.task_pool.oversight import OnError, Oversight, TimedContext, as_group, tell_beside
-from workpool_aws.tasks.crew import Crew, unfinished
-from workpool_aws.tasks.records import CrewStats, Task, TaskFailure
 from workpool_aws.text import Words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from workpool_aws.executor.records import CrewStats, Task, TaskFailure
+    from workpool_aws.task_pool.durable import DurablePool
 
 __all__ = ["TaskPool", "TaskPoolOptions"]
 
@@ -47,20 +50,27 @@ class TaskPoolOptions(TypedDict, total=False):
 class TaskPool:
     """Runs tasks in the background of this process, and loses none: each is run, handed over, or reported.
 
-    At most `max_workers` run at one time, and while tasks are queued no fewer; they are started in the order of adding. Nothing is durable:
-    what must survive the process belongs into a `Workpool`. Making one starts no thread. Safe to share between threads. A process that is
-    forked begins with an empty pool: what was queued is its parent's. Durations are timedeltas or numbers of seconds.
+    At most `max_workers` run at one time, and while tasks are queued no fewer; they are started in
+    the order of adding. Nothing is durable: what must survive the process belongs into a
+    `Workpool`. Making one starts no thread. Safe to share between threads. A process that is forked
+    begins with an empty pool: what was queued is its parent's. Durations are timedeltas or numbers
+    of seconds.
 
     Args:
         max_workers: Tasks at one time, callables and coroutines together: 1 to 500.
-        runtime_limit: How long the pool may be busy, from the first task that it gets at rest. After that no task is started. It does
-            not end a task: a thread cannot be ended. None: no limit but that of the invocation that it follows.
-        idle_timeout: A thread that has nothing to do for so long ends; 0: at once; None: with the pool.
-        reserve: What is kept of an invocation's time for ending in order. With so much left no task is started, with half of it coroutines
-            are canceled, with a quarter nobody waits any longer. None: 1 second, 3 with `spill_to`, whose calls have to fit in.
-        on_error: Called with each `TaskFailure`, in the thread that notices it, before its task counts as over. What it was told
-            of is not raised by a drain. If it raises, the drain raises both. None: drains raise.
-        spill_to: The durable pool (a `Workpool`) that gets what could not be started: each `DurableTask`. None: nothing is handed over.
+        runtime_limit: How long the pool may be busy, from the first task that it gets at rest.
+            After that no task is started. It does not end a task: a thread cannot be ended. None:
+            no limit but that of the invocation that it follows.
+        idle_timeout: A thread that has nothing to do for so long ends; 0: at once; None: with the
+            pool.
+        reserve: What is kept of an invocation's time for ending in order. With so much left no task
+            is started, with half of it coroutines are canceled, with a quarter nobody waits any
+            longer. None: 1 second, 3 with `spill_to`, whose calls have to fit in.
+        on_error: Called with each `TaskFailure`, in the thread that notices it, before its task
+            counts as over. What it was told of is not raised by a drain. If it raises, the drain
+            raises both. None: drains raise.
+        spill_to: The durable pool (a `Workpool`) that gets what could not be started: each
+            `DurableTask`. None: nothing is handed over.
         name: For the names of threads, and in what is logged.
 
     Raises:
@@ -82,8 +92,14 @@ class TaskPool:
         spill_to: DurablePool | None = None,
         name: str = "task-pool",
     ) -> None:
-        if isinstance(max_workers, bool) or not isinstance(max_workers, int) or not 1 <= max_workers <= limits.TASK_WORKERS_MAX:
-            raise UsageError("max_workers", max_workers, f"an int from 1 to {limits.TASK_WORKERS_MAX}")
+        if (
+            isinstance(max_workers, bool)
+            or not isinstance(max_workers, int)
+            or not 1 <= max_workers <= limits.TASK_WORKERS_MAX
+        ):
+            raise UsageError(
+                "max_workers", max_workers, f"an int from 1 to {limits.TASK_WORKERS_MAX}"
+            )
         if on_error is not None and not callable(on_error):
             raise UsageError("on_error", on_error, "a callable that takes a TaskFailure, or None")
         if spill_to is not None and not callable(getattr(spill_to, "enqueue_action_batch", None)):
@@ -93,10 +109,15 @@ class TaskPool:
         if reserve_ms is None:
             reserve_ms = _RESERVE_MS if spill_to is None else _RESERVE_MS_SPILLING
         self._oversight = Oversight(
-            on_error=on_error, spill_to=spill_to, limit_ms=_ms("runtime_limit", runtime_limit, zero=False), reserve_ms=reserve_ms
+            on_error=on_error,
+            spill_to=spill_to,
+            limit_ms=_ms("runtime_limit", runtime_limit, zero=False),
+            reserve_ms=reserve_ms,
         )
         idle_s = None if idle_ms is None else idle_ms / 1000
-        self._crew = Crew(max_workers, idle_s=idle_s, name=name, read_ms=stopwatch_ms, overseer=self._oversight)
+        self._crew = Executor(
+            max_workers, idle_s=idle_s, name=name, read_ms=stopwatch_ms, overseer=self._oversight
+        )
         self._name = name
         self._is_shared = False
 
@@ -104,11 +125,12 @@ class TaskPool:
     def shared(cls, **options: Unpack[TaskPoolOptions]) -> TaskPool:
         """The one pool of this process, for code that has nobody to hand it one; made by the first call, with its options.
 
-        Each drain that leaves it at rest resets it: the next task finds it as new, statistics included. After `done` the next call makes
-        another one.
+        Each drain that leaves it at rest resets it: the next task finds it as new, statistics
+        included. After `done` the next call makes another one.
 
         Raises:
-            UsageError: it exists, and was made with other options than are given here (none given: as it is). It stays as it was.
+            UsageError: it exists, and was made with other options than are given here (none given:
+                as it is). It stays as it was.
         """
         pool = cls._shared
         if pool is not None and not pool.is_closed and not options:
@@ -122,7 +144,9 @@ class TaskPool:
                 if cls._shared is pool:
                     cls._shared, cls._shared_options = made, options
             if pool is not made and options and options != cls._shared_options:
-                raise UsageError("options", sorted(options), "those that the shared pool was made with, or none")
+                raise UsageError(
+                    "options", sorted(options), "those that the shared pool was made with, or none"
+                )
             return pool
 
     @classmethod
@@ -138,8 +162,9 @@ class TaskPool:
     def add(self, *tasks: Task) -> None:
         """Have tasks run in the background, in this order: callables without parameters, or coroutine functions. All, or none if it raises.
 
-        Each runs once, in a copy of the caller's context variables. `functools.partial` gives it arguments. A task may add tasks.
-        A generator function is reported when it is its turn, since nothing of it would run.
+        Each runs once, in a copy of the caller's context variables. `functools.partial` gives it
+        arguments. A task may add tasks. A generator function is reported when it is its turn, since
+        nothing of it would run.
 
         Raises:
             UsageError: something is not callable; a coroutine, say, instead of its function.
@@ -149,14 +174,17 @@ class TaskPool:
         for index, task in enumerate(tasks):
             if not callable(task):
                 raise UsageError(
-                    f"tasks[{index}]", Words(type(task).__name__), "a callable without parameters, or a coroutine function, not called yet"
+                    f"tasks[{index}]",
+                    Words(type(task).__name__),
+                    "a callable without parameters, or a coroutine function, not called yet",
                 )
         self._crew.add(tasks)
 
     def follow(self, context: TimedContext) -> None:
         """Keep to what this Lambda invocation has left, from now until the next drain ends: near its end no task is started any more.
 
-        For one invocation at a time: where Lambda runs several in one process, each needs a pool of its own.
+        For one invocation at a time: where Lambda runs several in one process, each needs a pool of
+        its own.
 
         Raises:
             UsageError: it does not tell the time left.
@@ -175,30 +203,42 @@ class TaskPool:
             raise
         self.drain()
 
-    def drain(self, context: TimedContext | None = None, *, beside: BaseException | None = None) -> None:
+    def drain(
+        self, context: TimedContext | None = None, *, beside: BaseException | None = None
+    ) -> None:
         """Wait for all that was added before this call by anyone, and for what those tasks add; not for what others add meanwhile.
 
-        Any number of threads may drain at one time: each returns when what it waits for is over. A failure is raised by every
-        drain that waits for its task, or else by the next one. When time runs out, what was not started is handed over or given up,
-        what still runs is reported, and it returns; such a task may go on.
+        Any number of threads may drain at one time: each returns when what it waits for is over. A
+        failure is raised by every drain that waits for its task, or else by the next one. When time
+        runs out, what was not started is handed over or given up, what still runs is reported, and
+        it returns; such a task may go on.
 
         Args:
-            context: Of the Lambda invocation whose time left counts, as by `follow`. None: as it is.
-            beside: An error that goes out already: failures are noted on it and logged, and not raised. None: there is none.
+            context: Of the Lambda invocation whose time left counts, as by `follow`. None: as it
+                is.
+            beside: An error that goes out already: failures are noted on it and logged, and not
+                raised. None: there is none.
 
         Raises:
-            TasksFailed: the errors of all failures that `on_error` was not told of. All the same everything is over, or reported.
-            UsageError: called by a task of this pool, which would wait for itself. Nothing was waited for.
+            TasksFailed: the errors of all failures that `on_error` was not told of. All the same
+                everything is over, or reported.
+            UsageError: called by a task of this pool, which would wait for itself. Nothing was
+                waited for.
         """
         self._finish(self._crew.drain, context, beside)
 
-    def done(self, context: TimedContext | None = None, *, beside: BaseException | None = None) -> None:
-        """Close: refuse tasks from outside, drain, end the threads and their event loops. Closes once; any thread may call it, at any time.
+    def done(
+        self, context: TimedContext | None = None, *, beside: BaseException | None = None
+    ) -> None:
+        """Close: refuse tasks from outside, drain, end the threads and their event loops.
+
+        Closes once; any thread may call it, at any time.
 
         A second call while the first waits does so as well, and one after it returns at once.
 
         Raises:
-            TasksFailed, UsageError: as `drain`. In the first case the pool is closed, in the second it is not.
+            TasksFailed, UsageError: as `drain`. In the first case the pool is closed, in the second
+                it is not.
         """
         self._finish(self._crew.close, context, beside)
 
@@ -209,11 +249,24 @@ class TaskPool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Done. What the block raised goes out before what tasks did: those are noted on it and logged."""
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Done.
+
+        What the block raised goes out before what tasks did: those are noted on it and logged.
+        """
         self.done(beside=error)
 
-    def _finish(self, finish: Callable[[], list[TaskFailure]], context: TimedContext | None, beside: BaseException | None) -> None:
+    def _finish(
+        self,
+        finish: Callable[[], list[TaskFailure]],
+        context: TimedContext | None,
+        beside: BaseException | None,
+    ) -> None:
         if context is not None:
             self.follow(context)
         failures = finish()
@@ -231,8 +284,17 @@ def _ms(field: str, value: object, *, zero: bool = True) -> float | None:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if seconds is None:
         return None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf or (not seconds and not zero):
-        raise UsageError(field, value, f"a timedelta or a number of seconds, {'not negative' if zero else 'above 0'}, or None")
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, int | float)
+        or not 0 <= seconds < math.inf
+        or (not seconds and not zero)
+    ):
+        raise UsageError(
+            field,
+            value,
+            f"a timedelta or a number of seconds, {'not negative' if zero else 'above 0'}, or None",
+        )
     return seconds * 1000.0
 
 
@@ -240,7 +302,9 @@ def _finish_at_exit() -> None:
     """Run what nobody waited for before the interpreter ends, and report it."""
     failures = [failure for crew in unfinished() for failure in crew.drain()]
     if failures:
-        sys.excepthook(TasksFailed, as_group(failures), None)  # raised, only its first line would be shown
+        sys.excepthook(
+            TasksFailed, as_group(failures), None
+        )  # raised, only its first line would be shown
 
 
 def _join_multiprocessing() -> None:

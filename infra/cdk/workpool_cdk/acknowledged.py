@@ -37,10 +37,21 @@ def acknowledge_function(function: Construct) -> None:
 def acknowledge_schedules(role: Construct, group: str) -> None:
     """Of the loop's role: the names of schedules within the one group are made of table and pool, and may be cut and hashed."""
     stack = Stack.of(role)
-    place = ":".join(_shown(value, name) for value, name in ((stack.region, "AWS::Region"), (stack.account, "AWS::AccountId")))
+    place = ":".join(
+        _shown(value, name)
+        for value, name in ((stack.region, "AWS::Region"), (stack.account, "AWS::AccountId"))
+    )
     partition = _shown(stack.partition, "AWS::Partition")
     rule = f"AwsSolutions-IAM5[Resource::arn:{partition}:scheduler:{place}:schedule/{group}/*]"
-    _acknowledge(role, [(rule, "The group holds nothing but this table's far wakes; a pool that is new today has a schedule tomorrow.")])
+    _acknowledge(
+        role,
+        [
+            (
+                rule,
+                "The group holds nothing but this table's far wakes; a pool that is new today has a schedule tomorrow.",
+            )
+        ],
+    )
 
 
 def _acknowledge(construct: Construct, reasons: Iterable[tuple[str, str]]) -> None:

@@ -1,4 +1,7 @@
-"""Owns the alarms: each on one metric, without arithmetic. What to do about each stands in docs/operations.md, under its name."""
+"""Owns the alarms: each on one metric, without arithmetic.
+
+What to do about each stands in docs/operations.md, under its name.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,8 @@ _AT_LEAST: Final = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESH
 _LESS: Final = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 _QUIET: Final = cloudwatch.TreatMissingData.NOT_BREACHING
 _SPINNING_PER_POOL: Final = 100
-"""Loop invocations a minute. One work at a time makes at most some eighty: a loop stays up 0.7 s after each."""
+"""Loop invocations a minute. One work at a time makes at most some eighty: a loop stays up 0.7 s
+after each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +46,32 @@ class Watched:
     undelivered_ticks: sqs.IQueue
 
 
-def table_metric(watched: Watched, name: Metric, statistic: str, period: Duration = _FIVE) -> cloudwatch.Metric:
+def table_metric(
+    watched: Watched, name: Metric, statistic: str, period: Duration = _FIVE
+) -> cloudwatch.Metric:
     """A metric of all pools of the table together."""
     dimensions = {"Table": watched.table.table_name}
-    return cloudwatch.Metric(namespace=NAMESPACE, metric_name=name, dimensions_map=dimensions, statistic=statistic, period=period)
+    return cloudwatch.Metric(
+        namespace=NAMESPACE,
+        metric_name=name,
+        dimensions_map=dimensions,
+        statistic=statistic,
+        period=period,
+    )
 
 
-def pool_metric(watched: Watched, pool: str, name: Metric, statistic: str, period: Duration = _MINUTE) -> cloudwatch.Metric:
+def pool_metric(
+    watched: Watched, pool: str, name: Metric, statistic: str, period: Duration = _MINUTE
+) -> cloudwatch.Metric:
     """A metric of one pool; written at level `full`."""
     dimensions = {"Table": watched.table.table_name, "Pool": pool}
     return cloudwatch.Metric(
-        namespace=NAMESPACE, metric_name=name, dimensions_map=dimensions, statistic=statistic, period=period, label=f"{pool} {name}"
+        namespace=NAMESPACE,
+        metric_name=name,
+        dimensions_map=dimensions,
+        statistic=statistic,
+        period=period,
+        label=f"{pool} {name}",
     )
 
 
@@ -124,10 +143,20 @@ class MinimalAlarms(Construct):
             missing=cloudwatch.TreatMissingData.BREACHING,
         )
         for name, queue, what in (
-            ("FailedEvents", watched.failed_events, "Loop, completion or watchdog failed on an event, or could not be started for it."),
-            ("UndeliveredTicks", watched.undelivered_ticks, "EventBridge Scheduler could not deliver a tick to the watchdog."),
+            (
+                "FailedEvents",
+                watched.failed_events,
+                "Loop, completion or watchdog failed on an event, or could not be started for it.",
+            ),
+            (
+                "UndeliveredTicks",
+                watched.undelivered_ticks,
+                "EventBridge Scheduler could not deliver a tick to the watchdog.",
+            ),
         ):
-            visible = queue.metric_approximate_number_of_messages_visible(period=_FIVE, statistic="Maximum")
+            visible = queue.metric_approximate_number_of_messages_visible(
+                period=_FIVE, statistic="Maximum"
+            )
             self._add(name, visible, what, threshold=1, periods=1)
 
     def _add(
@@ -175,7 +204,12 @@ class FullAlarms(Construct):
             "Watchdog": watched.watchdog,
         }
         self.alarms = [
-            self._alarm("WriteThrottles", throttles, "DynamoDB refused writes: a partition or the table is over its rate.", periods=2),
+            self._alarm(
+                "WriteThrottles",
+                throttles,
+                "DynamoDB refused writes: a partition or the table is over its rate.",
+                periods=2,
+            ),
             *(
                 self._alarm(
                     f"{name}Throttles",
@@ -191,9 +225,23 @@ class FullAlarms(Construct):
         """An alarm on what Lambda could not tell the completion function about this worker."""
         lost = function.metric("DestinationDeliveryFailures", period=_FIVE, statistic="Sum")
         what = f"Lambda could not deliver what became of {function.node.path}: such works wait for recovery at their deadline."
-        return self._alarm(f"Undelivered{function.node.addr[-8:]}", lost, what, periods=1, named="DestinationDeliveryFailures")
+        return self._alarm(
+            f"Undelivered{function.node.addr[-8:]}",
+            lost,
+            what,
+            periods=1,
+            named="DestinationDeliveryFailures",
+        )
 
-    def _alarm(self, name: str, metric: cloudwatch.Metric, description: str, *, periods: int, named: str | None = None) -> cloudwatch.Alarm:
+    def _alarm(
+        self,
+        name: str,
+        metric: cloudwatch.Metric,
+        description: str,
+        *,
+        periods: int,
+        named: str | None = None,
+    ) -> cloudwatch.Alarm:
         return cloudwatch.Alarm(
             self,
             name,

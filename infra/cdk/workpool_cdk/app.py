@@ -27,7 +27,11 @@ def add_stack(app: App) -> Stack:
     """
     path = Path(str(app.node.try_get_context(CONFIG_CONTEXT) or "workpool.toml"))
     config = read_config(path)
-    stack = Stack(app, config.stack, description="Background work for Lambda: pools on one DynamoDB table (workpool_aws).")
+    stack = Stack(
+        app,
+        config.stack,
+        description="Background work for Lambda: pools on one DynamoDB table (workpool_aws).",
+    )
     pool = Workpool(
         stack,
         "Pools",
@@ -39,5 +43,10 @@ def add_stack(app: App) -> Stack:
     )
     if str(app.node.try_get_context(EXAMPLES_CONTEXT)).lower() == "true":
         Examples(stack, "Examples", pool, next(iter(config.pools)))
-    CfnOutput(stack, "TableName", value=pool.table_name, description="What workpool_aws.Workpool is given.")
+    CfnOutput(
+        stack,
+        "TableName",
+        value=pool.table_name,
+        description="What workpool_aws.Workpool is given.",
+    )
     return stack

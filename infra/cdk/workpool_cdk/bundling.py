@@ -21,18 +21,28 @@ from workpool_cdk.errors import ConfigurationError
 from workpool_cdk.installing import INSTALLER_LOCK, install
 from workpool_cdk.sbom import BILL, bill_of_materials
 
-__all__ = ["ARCHITECTURE", "PLATFORM_CONTEXT", "RUNTIME", "Target", "bundle", "library_code", "target_of"]
+__all__ = [
+    "ARCHITECTURE",
+    "PLATFORM_CONTEXT",
+    "RUNTIME",
+    "Target",
+    "bundle",
+    "library_code",
+    "target_of",
+]
 
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_13
 """Supported until June 2029, as 3.14 is, and a fifth faster to start."""
 ARCHITECTURE: Final = lambda_.Architecture.ARM_64
 """A fifth cheaper than x86 for the same work."""
 PLATFORM_CONTEXT: Final = "workpool:bundle-for"
-"""Context key: `lambda` (default), or `host`: the platform of the synth, where an emulated AWS runs the functions as processes."""
+"""Context key: `lambda` (default), or `host`: the platform of the synth, where an emulated AWS runs
+the functions as processes."""
 
 _LOCK: Final = "lambda-requirements.txt"
 _NOT_DEPLOYED: Final = ("__pycache__", "local", "cli")
-"""Of the library: compiled files differ from run to run; the in-process cloud and the command line have no use in a function."""
+"""Of the library: compiled files differ from run to run; the in-process cloud and the command line
+have no use in a function."""
 _BY_PIP: Final = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 """What pip notes about its own run, paths of the machine among it."""
 
@@ -68,11 +78,15 @@ def target_of(scope: Construct) -> Target:
     for target in (_LAMBDA, _HOST):
         if asked == target.name:
             return target
-    raise ConfigurationError(f"context {PLATFORM_CONTEXT}: {asked!r} is neither {_LAMBDA.name!r} nor {_HOST.name!r}")
+    raise ConfigurationError(
+        f"context {PLATFORM_CONTEXT}: {asked!r} is neither {_LAMBDA.name!r} nor {_HOST.name!r}"
+    )
 
 
 def library_code(scope: Construct, *, beside: Sequence[Path] = ()) -> lambda_.Code:
-    """The asset of all three functions. Its hash is that of what goes into it: sources, lock, target. `beside`: more modules to put in.
+    """The asset of all three functions.
+
+    Its hash is that of what goes into it: sources, lock, target. `beside`: more modules to put in.
 
     Raises:
         ConfigurationError: as `target_of`.
@@ -83,7 +97,9 @@ def library_code(scope: Construct, *, beside: Sequence[Path] = ()) -> lambda_.Co
         asset_hash=_fingerprint(target, beside),
         asset_hash_type=AssetHashType.CUSTOM,
         # Never pulled: CDK asks for an image even where the local bundling does all.
-        bundling=BundlingOptions(image=DockerImage.from_registry("scratch"), local=_Bundling(target, beside)),
+        bundling=BundlingOptions(
+            image=DockerImage.from_registry("scratch"), local=_Bundling(target, beside)
+        ),
     )
 
 
@@ -105,7 +121,9 @@ def bundle(output: Path, target: Target, *, beside: Sequence[Path] = ()) -> None
         ConfigurationError: pip could not install what the lock names; its words are in the error.
     """
     with as_file(files("workpool_cdk") / _LOCK) as lock:
-        installed = install(lock, output, purpose=f"bundling for {target.name}", options=target.pip_options)
+        installed = install(
+            lock, output, purpose=f"bundling for {target.name}", options=target.pip_options
+        )
     _keep_what_lasts(output)
     _copy_sources(output, beside)
     (output / BILL).write_text(bill_of_materials(installed), encoding="utf-8")
@@ -143,7 +161,9 @@ def _sources(root: Path) -> Iterator[Path]:
 
 def _fingerprint(target: Target, beside: Sequence[Path]) -> str:
     root = _library()
-    digest = hashlib.sha256(repr((target, RUNTIME.name, sys.version_info[:2] if target is _HOST else None)).encode())
+    digest = hashlib.sha256(
+        repr((target, RUNTIME.name, sys.version_info[:2] if target is _HOST else None)).encode()
+    )
     digest.update((files("workpool_cdk") / _LOCK).read_bytes())
     digest.update((files("workpool_cdk") / INSTALLER_LOCK).read_bytes())
     for module in ("bundling.py", "installing.py", "sbom.py"):

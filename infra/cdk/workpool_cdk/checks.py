@@ -12,7 +12,17 @@ from aws_cdk import aws_kms as kms
 from workpool_aws.model.names import TABLE
 from workpool_cdk.errors import ConfigurationError, must_be
 
-__all__ = ["flag", "has", "key_of_ones_own", "member", "pool_names", "seconds_within", "table_name", "whole_within", "with_attributes"]
+__all__ = [
+    "flag",
+    "has",
+    "key_of_ones_own",
+    "member",
+    "pool_names",
+    "seconds_within",
+    "table_name",
+    "whole_within",
+    "with_attributes",
+]
 
 E = TypeVar("E", bound=Enum)
 _ALIAS: Final = ":alias/"
@@ -38,8 +48,13 @@ def seconds_within(field: str, value: object, lowest: Duration, highest: Duratio
     if not isinstance(value, Duration) or value.is_unresolved():
         raise must_be(field, bounds, value)
     milliseconds = value.to_milliseconds()
-    if milliseconds % 1000 or not lowest.to_milliseconds() <= milliseconds <= highest.to_milliseconds():
-        raise ConfigurationError(f"{field} must be {bounds}, in whole seconds; got {milliseconds:g} ms")
+    if (
+        milliseconds % 1000
+        or not lowest.to_milliseconds() <= milliseconds <= highest.to_milliseconds()
+    ):
+        raise ConfigurationError(
+            f"{field} must be {bounds}, in whole seconds; got {milliseconds:g} ms"
+        )
     return value
 
 
@@ -49,7 +64,14 @@ def _words(duration: Duration) -> str:
 
 def member(field: str, value: object, kind: type[E]) -> E:
     """A member of an enumeration, or its value as a text: never a text that merely looks like one."""
-    found = next((each for each in kind if each is value or (isinstance(value, str) and each.value == value)), None)
+    found = next(
+        (
+            each
+            for each in kind
+            if each is value or (isinstance(value, str) and each.value == value)
+        ),
+        None,
+    )
     if found is None:
         raise must_be(field, f"one of {', '.join(str(each.value) for each in kind)}", value)
     return found
@@ -57,7 +79,9 @@ def member(field: str, value: object, kind: type[E]) -> E:
 
 def table_name(value: object) -> str | None:
     """A name that DynamoDB takes, or a token; `None` leaves the name to CloudFormation."""
-    if value is None or (isinstance(value, str) and (Token.is_unresolved(value) or TABLE.fullmatch(value))):
+    if value is None or (
+        isinstance(value, str) and (Token.is_unresolved(value) or TABLE.fullmatch(value))
+    ):
         return value
     raise must_be("table_name", "None, or a table's name: 3 to 255 of A-Z a-z 0-9 _ . -", value)
 
@@ -80,7 +104,8 @@ def key_of_ones_own(field: str, value: object) -> kms.IKey | None:
     """A KMS key; of an alias made in this app, the key behind it. `None` means AWS's own key.
 
     Raises:
-        ConfigurationError: it is no key, or an imported alias: IAM allows the use of a key by its own ARN only.
+        ConfigurationError: it is no key, or an imported alias: IAM allows the use of a key by its
+            own ARN only.
     """
     if value is None:
         return None
@@ -89,7 +114,9 @@ def key_of_ones_own(field: str, value: object) -> kms.IKey | None:
         return value.alias_target_key
     key = cast("kms.IKey", value)
     if _ALIAS in key.key_arn:
-        raise must_be(field, "a KMS key that is named by the key's own ARN, not by an alias", key.key_arn)
+        raise must_be(
+            field, "a KMS key that is named by the key's own ARN, not by an alias", key.key_arn
+        )
     return key
 
 

@@ -37,7 +37,8 @@ def read_config(path: Path) -> AppConfig:
     """What a file says; what it does not say has its default.
 
     Raises:
-        ConfigurationError: there is no such file, it is no TOML, or it says something unknown. Pools are checked by the construct.
+        ConfigurationError: there is no such file, it is no TOML, or it says something unknown.
+            Pools are checked by the construct.
     """
     try:
         said = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -51,12 +52,18 @@ def read_config(path: Path) -> AppConfig:
     pools = _value(path, said, "pools", dict, {"default": {}})
     strays = [name for name, options in pools.items() if not isinstance(options, dict)]
     if strays:
-        raise must_be(f"{path}: pools.{strays[0]}", f"a table: write [pools.{strays[0]}], and its options below", pools[strays[0]])
+        raise must_be(
+            f"{path}: pools.{strays[0]}",
+            f"a table: write [pools.{strays[0]}], and its options below",
+            pools[strays[0]],
+        )
     return AppConfig(
         stack=_value(path, said, "stack", str, "Workpool"),
         table=_value(path, said, "table", str, "") or None,
         keep_table=_value(path, said, "keep_table", bool, True),  # noqa: FBT003 - the default, not a switch
-        monitoring=member(f"{path}: monitoring", said.get("monitoring", Monitoring.MINIMAL), Monitoring),
+        monitoring=member(
+            f"{path}: monitoring", said.get("monitoring", Monitoring.MINIMAL), Monitoring
+        ),
         pools=pools,
     )
 

@@ -31,7 +31,10 @@ _PAGE: Final = 100
 
 
 class PoolDashboard(Construct):
-    """$3 a month each, beyond the three that an account has free. One for every hundred pools; the first also has what is the table's."""
+    """$3 a month each, beyond the three that an account has free.
+
+    One for every hundred pools; the first also has what is the table's.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, watched: Watched) -> None:
         super().__init__(scope, construct_id)
@@ -56,24 +59,41 @@ class PoolDashboard(Construct):
         dashboard.add_widgets(
             each("In flight against the limit", [("InFlight", "Maximum"), ("Limit", "Maximum")]),
             each(
-                "Success, failure and retry rates (%)", [("SuccessRate", "Average"), ("FailureRate", "Average"), ("RetryRate", "Average")]
+                "Success, failure and retry rates (%)",
+                [("SuccessRate", "Average"), ("FailureRate", "Average"), ("RetryRate", "Average")],
             ),
-            each("Work items that ended, and dead letters", [("Succeeded", "Sum"), ("Failed", "Sum"), ("DeadLetters", "Sum")]),
+            each(
+                "Work items that ended, and dead letters",
+                [("Succeeded", "Sum"), ("Failed", "Sum"), ("DeadLetters", "Sum")],
+            ),
         )
         dashboard.add_widgets(
             each("Loop generations a minute", [("Generations", "Sum")]),
             each("Watchdog actions", [("WatchdogActed", "Sum"), ("NoProgress", "Sum")]),
         )
 
-    def _each(self, title: str, metrics: Sequence[tuple[Metric, str]], pools: Sequence[str]) -> cloudwatch.GraphWidget:
-        lines = [pool_metric(self._watched, pool, name, statistic) for pool in pools for name, statistic in metrics]
+    def _each(
+        self, title: str, metrics: Sequence[tuple[Metric, str]], pools: Sequence[str]
+    ) -> cloudwatch.GraphWidget:
+        lines = [
+            pool_metric(self._watched, pool, name, statistic)
+            for pool in pools
+            for name, statistic in metrics
+        ]
         return cloudwatch.GraphWidget(title=title, left=lines, width=_WIDTH)
 
     def _throttles(self) -> cloudwatch.GraphWidget:
         functions = (self._watched.loop, self._watched.completion, self._watched.watchdog)
         lines = [function.metric_throttles(period=_MINUTE) for function in functions]
-        table = [self._of_table(name, _MINUTE) for name in ("WriteThrottleEvents", "ReadThrottleEvents")]
-        return cloudwatch.GraphWidget(title="Throttles of Lambda (left) and DynamoDB (right)", left=lines, right=table, width=_WIDTH)
+        table = [
+            self._of_table(name, _MINUTE) for name in ("WriteThrottleEvents", "ReadThrottleEvents")
+        ]
+        return cloudwatch.GraphWidget(
+            title="Throttles of Lambda (left) and DynamoDB (right)",
+            left=lines,
+            right=table,
+            width=_WIDTH,
+        )
 
     def _cost(self) -> cloudwatch.GraphWidget:
         """Dollars an hour of what the pools themselves use: table, loop and completion; not the workers."""
@@ -92,21 +112,38 @@ class PoolDashboard(Construct):
             f"FILL(loops,0)*{_REQUEST_PRICE:.9f}",
         ]
         estimate = cloudwatch.MathExpression(
-            expression="+".join(terms), using_metrics=used, label="$ an hour, at the prices of us-east-1", period=_HOUR
+            expression="+".join(terms),
+            using_metrics=used,
+            label="$ an hour, at the prices of us-east-1",
+            period=_HOUR,
         )
-        return cloudwatch.GraphWidget(title="Cost of table and loop, without the workers", left=[estimate], width=_WIDTH)
+        return cloudwatch.GraphWidget(
+            title="Cost of table and loop, without the workers", left=[estimate], width=_WIDTH
+        )
 
     def _failures(self) -> cloudwatch.GraphWidget:
         queues = (self._watched.failed_events, self._watched.undelivered_ticks)
-        lines = [queue.metric_approximate_number_of_messages_visible(period=_MINUTE) for queue in queues]
-        return cloudwatch.GraphWidget(title="Events and ticks that nobody took", left=lines, width=_WIDTH)
+        lines = [
+            queue.metric_approximate_number_of_messages_visible(period=_MINUTE) for queue in queues
+        ]
+        return cloudwatch.GraphWidget(
+            title="Events and ticks that nobody took", left=lines, width=_WIDTH
+        )
 
     def _requests(self) -> cloudwatch.GraphWidget:
         functions = (self._watched.loop, self._watched.completion, self._watched.watchdog)
         lines = [function.metric_invocations(period=_MINUTE) for function in functions]
         errors = [function.metric_errors(period=_MINUTE) for function in functions]
-        return cloudwatch.GraphWidget(title="Invocations (left) and errors (right)", left=lines, right=errors, width=_WIDTH)
+        return cloudwatch.GraphWidget(
+            title="Invocations (left) and errors (right)", left=lines, right=errors, width=_WIDTH
+        )
 
     def _of_table(self, name: str, period: Duration) -> cloudwatch.Metric:
         dimensions = {"TableName": self._watched.table.table_name}
-        return cloudwatch.Metric(namespace="AWS/DynamoDB", metric_name=name, dimensions_map=dimensions, statistic="Sum", period=period)
+        return cloudwatch.Metric(
+            namespace="AWS/DynamoDB",
+            metric_name=name,
+            dimensions_map=dimensions,
+            statistic="Sum",
+            period=period,
+        )

@@ -10,7 +10,10 @@ _SHOWN_MAX: Final = 120
 
 
 class ConfigurationError(ValueError):
-    """The options contradict each other, or could not work in the account. Nothing was synthesized."""
+    """The options contradict each other, or could not work in the account.
+
+    Nothing was synthesized.
+    """
 
 
 def must_be(field: str, allowed: str, value: object) -> ConfigurationError:
@@ -19,7 +22,10 @@ def must_be(field: str, allowed: str, value: object) -> ConfigurationError:
 
 
 def shown(value: object) -> str:
-    """A value in one line of printable ASCII, cut to 120 characters. Never raises, whatever its `repr` does."""
+    """A value in one line of printable ASCII, cut to 120 characters.
+
+    Never raises, whatever its `repr` does.
+    """
     try:
         text = ascii(value)[: _SHOWN_MAX + 1]
     except Exception:  # noqa: BLE001 - a repr of the caller's may raise anything

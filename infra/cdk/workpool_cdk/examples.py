@@ -26,18 +26,30 @@ class Examples(Construct):
         source = Path(str(files("workpool_cdk.example"))) / f"{_MODULE}.py"
         self._code = library_code(self, beside=(source,))
         self._variables = {"WORKPOOL_TABLE": pool.table_name, "WORKPOOL_POOL": pool_name}
-        greet, shout, greeted, enqueue = (self._function(name) for name in ("greet", "shout", "greeted", "enqueue"))
+        greet, shout, greeted, enqueue = (
+            self._function(name) for name in ("greet", "shout", "greeted", "enqueue")
+        )
         pool.add_action(greet)
         pool.add_action(shout, decorated=False)
         pool.add_on_complete(greeted)
         pool.grant_enqueue(enqueue, pools=[pool_name])
         enqueue.add_environment("GREET_ARN", greet.function_arn)
         enqueue.add_environment("GREETED_ARN", greeted.function_arn)
-        for name, function in (("Enqueue", enqueue), ("Greet", greet), ("Shout", shout), ("Greeted", greeted)):
+        for name, function in (
+            ("Enqueue", enqueue),
+            ("Greet", greet),
+            ("Shout", shout),
+            ("Greeted", greeted),
+        ):
             CfnOutput(self, f"{name}Function", value=function.function_name)
 
     def _function(self, name: str) -> lambda_.Function:
-        log_group = logs.LogGroup(self, f"{name}Logs", retention=logs.RetentionDays.ONE_WEEK, removal_policy=RemovalPolicy.DESTROY)
+        log_group = logs.LogGroup(
+            self,
+            f"{name}Logs",
+            retention=logs.RetentionDays.ONE_WEEK,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
         return lambda_.Function(
             self,
             name,

@@ -24,29 +24,38 @@ RETENTION_MAX: Final = Duration.days(14)
 class FailureQueues(Construct):
     """Two queues, empty while all is well. Nothing reads them but people.
 
-    A record of completion holds the record of a worker: its arguments and its result. So both are under the table's key, where one was
-    given, and under SQS's own key otherwise.
+    A record of completion holds the record of a worker: its arguments and its result. So both are
+    under the table's key, where one was given, and under SQS's own key otherwise.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey | None, retention: Duration) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, key: kms.IKey | None, retention: Duration
+    ) -> None:
         super().__init__(scope, construct_id)
         self._key = key
         self._retention = retention
         self.events = self._queue("Events")
-        """What loop, completion and watchdog failed on or were never reached with: records of Lambda's destinations."""
+        """What loop, completion and watchdog failed on or were never reached with: records of
+        Lambda's destinations."""
         self.ticks = self._queue("Ticks")
         """Watchdog ticks that EventBridge Scheduler could not deliver."""
 
     def send_statements(self, queue: sqs.IQueue) -> list[iam.PolicyStatement]:
         """The statements of a role in which Lambda or Scheduler sends to one of the queues."""
         sends = iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queue.queue_arn])
-        return [sends] if self._key is None else [sends, sealed_statement(self._key.key_arn, "sqs", Stack.of(self).region)]
+        return (
+            [sends]
+            if self._key is None
+            else [sends, sealed_statement(self._key.key_arn, "sqs", Stack.of(self).region)]
+        )
 
     def _queue(self, name: str) -> sqs.Queue:
         queue = sqs.Queue(
             self,
             name,
-            encryption=sqs.QueueEncryption.SQS_MANAGED if self._key is None else sqs.QueueEncryption.KMS,
+            encryption=sqs.QueueEncryption.SQS_MANAGED
+            if self._key is None
+            else sqs.QueueEncryption.KMS,
             encryption_master_key=self._key,
             enforce_ssl=True,
             retention_period=self._retention,

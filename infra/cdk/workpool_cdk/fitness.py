@@ -15,9 +15,7 @@ from workpool_cdk.errors import ConfigurationError
 
 __all__ = ["LateChecks", "refuse_events_it_cannot_take", "refuse_own_settings", "refuse_unfit"]
 
-_TENANTS: Final = (
-    "it isolates tenants (TenancyConfig.PER_TENANT), so that Lambda refuses every event without a tenant's id, and a work item names none"
-)
+_TENANTS: Final = "it isolates tenants (TenancyConfig.PER_TENANT), so that Lambda refuses every event without a tenant's id, and a work item names none"
 _DURABLE: Final = (
     "it is a durable function, whose executions go on for up to a year after the function's timeout, and Lambda sends no outcome "
     "of them to a destination. Let a plain function start the execution"
@@ -56,24 +54,29 @@ def _unfit(function: lambda_.Function) -> str | None:
     return _MANAGED if resource.capacity_provider_config is not None else None
 
 
-def refuse_events_it_cannot_take(path: str, resource: lambda_.CfnFunction, *, qualified: bool) -> None:
+def refuse_events_it_cannot_take(
+    path: str, resource: lambda_.CfnFunction, *, qualified: bool
+) -> None:
     """Let only functions pass that accept an event as a callback is sent.
 
     Raises:
-        ConfigurationError: it isolates tenants, or it is durable and named without version or alias.
+        ConfigurationError: it isolates tenants, or it is durable and named without version or
+            alias.
     """
     if resource.tenancy_config is not None:
         raise ConfigurationError(f"{path}: {_TENANTS}")
     if resource.durable_config is not None and not qualified:
-        raise ConfigurationError(f"{path}: it is a durable function, which Lambda invokes by version or alias only; name one of these")
+        raise ConfigurationError(
+            f"{path}: it is a durable function, which Lambda invokes by version or alias only; name one of these"
+        )
 
 
 def refuse_own_settings(holder: IConstruct, name: str) -> None:
     """Let only functions, versions and aliases pass that have no asynchronous settings of their own.
 
     Raises:
-        ConfigurationError: `retry_attempts`, `max_event_age`, `on_failure` or `on_success` were given to it, or `configure_async_invoke`
-            was called.
+        ConfigurationError: `retry_attempts`, `max_event_age`, `on_failure` or `on_success` were
+            given to it, or `configure_async_invoke` was called.
     """
     if holder.node.try_find_child("EventInvokeConfig") is not None:
         raise ConfigurationError(
@@ -92,7 +95,10 @@ class LateChecks:
         self._chained: dict[str, lambda_.Function] = {}
 
     def add(self, function: lambda_.Function, qualifier: str, settings_path: str) -> None:
-        """Watch a function, version or alias. `settings_path`: the one asynchronous configuration that it may have."""
+        """Watch a function, version or alias.
+
+        `settings_path`: the one asynchronous configuration that it may have.
+        """
         self._added[function.node.path, qualifier] = (function, qualifier, settings_path)
 
     def add_chained(self, function: lambda_.Function) -> None:
@@ -101,8 +107,14 @@ class LateChecks:
 
     def validate(self) -> list[str]:
         """The findings, one sentence each."""
-        configs = [each for each in self._scope.node.root.node.find_all() if isinstance(each, lambda_.CfnEventInvokeConfig)]
-        stopped = [path for path, function in self._chained.items() if _recursive_loop(function) != "Allow"]
+        configs = [
+            each
+            for each in self._scope.node.root.node.find_all()
+            if isinstance(each, lambda_.CfnEventInvokeConfig)
+        ]
+        stopped = [
+            path for path, function in self._chained.items() if _recursive_loop(function) != "Allow"
+        ]
         return [
             *(f"{path}: {_STOPPED}" for path in stopped),
             *(finding for added in self._added.values() for finding in _findings(*added, configs)),
@@ -114,13 +126,22 @@ def _recursive_loop(function: lambda_.Function) -> str | None:
     return resource.recursive_loop if isinstance(resource, lambda_.CfnFunction) else None
 
 
-def _findings(function: lambda_.Function, qualifier: str, ours: str, configs: list[lambda_.CfnEventInvokeConfig]) -> Iterator[str]:
+def _findings(
+    function: lambda_.Function,
+    qualifier: str,
+    ours: str,
+    configs: list[lambda_.CfnEventInvokeConfig],
+) -> Iterator[str]:
     path, reason = function.node.path, _unfit(function)
     if reason is not None:
         yield f"{path}: {reason}"
     names = _names(function)
     for each in configs:
-        if each.node.path != ours and not names.isdisjoint(_spellings(each, each.function_name)) and _is(qualifier, each):
+        if (
+            each.node.path != ours
+            and not names.isdisjoint(_spellings(each, each.function_name))
+            and _is(qualifier, each)
+        ):
             other = each.node.path.removesuffix("/Resource")
             yield f"{path}: {other} gives it {_TWICE}"
 
@@ -138,4 +159,6 @@ def _spellings(scope: IConstruct, name: str) -> set[str]:
 
 
 def _is(qualifier: str, config: lambda_.CfnEventInvokeConfig) -> bool:
-    return not {qualifier, json.dumps(Stack.of(config).resolve(qualifier))}.isdisjoint(_spellings(config, config.qualifier))
+    return not {qualifier, json.dumps(Stack.of(config).resolve(qualifier))}.isdisjoint(
+        _spellings(config, config.qualifier)
+    )

@@ -38,11 +38,14 @@ LOOP: Final = FunctionShape(
     name="loop",
     handler="workpool_aws.handlers.main_loop.handler",
     description="Runs a pool: starts its due works, settles what has ended, and ends when there is nothing to do.",
-    # A seventh of a core: it waits for DynamoDB and Lambda most of the time, and busy pools are priced at this size in docs/cost.md.
+    # A seventh of a core: it waits for DynamoDB and Lambda most of the time, and busy pools are
+    # priced at this size in docs/cost.md.
     memory_mb=256,
-    # The longest there is: a busy loop hands over to the next invocation by itself, and each hand-over is a cold-start's pause.
+    # The longest there is: a busy loop hands over to the next invocation by itself, and each
+    # hand-over is a cold-start's pause.
     timeout=Duration.minutes(15),
-    # An order that failed is worth nothing a minute later: its generation is taken, and the watchdog has made another.
+    # An order that failed is worth nothing a minute later: its generation is taken, and the
+    # watchdog has made another.
     retries=0,
     # The lease of an order that was never delivered ends after 30 s, and the watchdog orders anew.
     event_age=Duration.seconds(60),
@@ -54,7 +57,8 @@ COMPLETION: Final = FunctionShape(
     memory_mb=256,
     # Ten calls at most, each bounded to a few seconds with its repetitions.
     timeout=Duration.seconds(60),
-    # What it is told is known to nobody else before the work's deadline, and telling it twice does no harm.
+    # What it is told is known to nobody else before the work's deadline, and telling it twice does
+    # no harm.
     retries=2,
     event_age=Duration.hours(6),
 )
@@ -73,7 +77,8 @@ WATCHDOG: Final = FunctionShape(
 class LibraryFunction(Construct):
     """One function of the library, with a role that may do nothing yet but write its own log and its own failures.
 
-    Its ARN is known before it is deployed, because the loop must know its own: `arn` names no resource, so nothing waits for it.
+    Its ARN is known before it is deployed, because the loop must know its own: `arn` names no
+    resource, so nothing waits for it.
     """
 
     def __init__(
@@ -89,9 +94,21 @@ class LibraryFunction(Construct):
         super().__init__(scope, shape.name.capitalize())
         stack = Stack.of(self)
         name = Names.unique_resource_name(self, max_length=64, separator="-")
-        self.arn = stack.format_arn(service="lambda", resource="function", resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME)
-        self.log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
-        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), description=shape.description)
+        self.arn = stack.format_arn(
+            service="lambda",
+            resource="function",
+            resource_name=name,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        self.log_group = logs.LogGroup(
+            self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY
+        )
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=shape.description,
+        )
         self.log_group.grant_write(self.role)
         self.grant(*failures.send_statements(failures.events))
         self.function = lambda_.Function(
@@ -107,7 +124,8 @@ class LibraryFunction(Construct):
             memory_size=memory_mb or shape.memory_mb,
             timeout=shape.timeout,
             log_group=self.log_group,
-            # Lambda stops a chain of invocations after sixteen hops; a busy pool is one long chain of them.
+            # Lambda stops a chain of invocations after sixteen hops; a busy pool is one long chain
+            # of them.
             recursive_loop=lambda_.RecursiveLoop.ALLOW,
         )
         acknowledge_function(self.function)
@@ -132,9 +150,13 @@ class LibraryFunction(Construct):
             self.function.add_environment(name, value)
 
 
-def async_settings(*, on_success: str | None = None, on_failure: str) -> lambda_.CfnEventInvokeConfig.DestinationConfigProperty:
+def async_settings(
+    *, on_success: str | None = None, on_failure: str
+) -> lambda_.CfnEventInvokeConfig.DestinationConfigProperty:
     """Where Lambda sends what became of an event; None: nowhere."""
     return lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
-        on_success=None if on_success is None else lambda_.CfnEventInvokeConfig.OnSuccessProperty(destination=on_success),
+        on_success=None
+        if on_success is None
+        else lambda_.CfnEventInvokeConfig.OnSuccessProperty(destination=on_success),
         on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=on_failure),
     )

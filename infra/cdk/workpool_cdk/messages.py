@@ -20,7 +20,9 @@ __all__ = ["key_of", "let_alarms_publish", "statements_for"]
 _AWS_MANAGED: Final = ":alias/aws/"
 
 
-def statements_for(target: sqs.QueueBase | sns.TopicBase, stack: Stack) -> list[iam.PolicyStatement]:
+def statements_for(
+    target: sqs.QueueBase | sns.TopicBase, stack: Stack
+) -> list[iam.PolicyStatement]:
     """Return what a sender of this account needs, and annotate the target with what only another owner can add.
 
     Raises:
@@ -60,7 +62,12 @@ def key_of(target: sqs.QueueBase | sns.TopicBase | sns.ITopic) -> kms.IKey | Non
     """The key that its senders must be allowed; `None` where it has none, or AWS's own, whose policy lets the account's senders pass."""
     name = "encryption_master_key" if isinstance(target, sqs.QueueBase) else "master_key"
     key = getattr(target, name, None)
-    if key is not None and has(key, "key_arn") and not isinstance(key, kms.Alias) and _AWS_MANAGED in str(key.key_arn):
+    if (
+        key is not None
+        and has(key, "key_arn")
+        and not isinstance(key, kms.Alias)
+        and _AWS_MANAGED in str(key.key_arn)
+    ):
         return None
     return key_of_ones_own(f"{target.node.path}: its {name}", key)
 
@@ -78,7 +85,9 @@ def let_alarms_publish(topic: sns.ITopic) -> None:
     if isinstance(key, kms.Key):
         _add_once(key)
     else:
-        Annotations.of(topic).add_warning_v2("workpool:alarm-key", f"It is encrypted with a key that is deployed elsewhere: {said}")
+        Annotations.of(topic).add_warning_v2(
+            "workpool:alarm-key", f"It is encrypted with a key that is deployed elsewhere: {said}"
+        )
 
 
 def _add_once(key: kms.Key) -> None:

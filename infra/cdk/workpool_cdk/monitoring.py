@@ -25,7 +25,8 @@ class Monitoring(StrEnum):
     MINIMAL = "minimal"
     """Alarms for the whole table: $0.90 a month while idle, at most $2.70."""
     FULL = "full"
-    """Metrics of each pool beside, alarms for its functions, a dashboard, saved queries: $3.40 more, up to $5.10 for each busy pool."""
+    """Metrics of each pool beside, alarms for its functions, a dashboard, saved queries: $3.40
+    more, up to $5.10 for each busy pool."""
 
 
 def metrics_scope(level: Monitoring) -> str:
@@ -42,13 +43,22 @@ def metrics_scope(level: Monitoring) -> str:
 class Monitor(Construct):
     """The monitoring of one `Workpool`. At level `none` there is no such construct."""
 
-    def __init__(self, scope: Construct, construct_id: str, watched: Watched, *, level: Monitoring, topic: sns.ITopic | None) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        watched: Watched,
+        *,
+        level: Monitoring,
+        topic: sns.ITopic | None,
+    ) -> None:
         super().__init__(scope, construct_id)
         self._topic = topic
         self._workers: set[str] = set()
         self._full = FullAlarms(self, "Detail", watched) if level is Monitoring.FULL else None
         self.alarms: dict[str, cloudwatch.Alarm] = {}
-        """By the name that docs/operations.md has them under; those of single functions are not here."""
+        """By the name that docs/operations.md has them under; those of single functions are not
+        here."""
         self._add(MinimalAlarms(self, "Alarms", watched).alarms)
         if self._full is not None:
             self._add(self._full.alarms)

@@ -22,7 +22,8 @@ _NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{limits.POOL_NAME_LENGTH_MAX}}}")
 _EXAMPLE: Final = '{"email": {"max_parallelism": 10}}'
 _KNOWN: Final = frozenset({"max_parallelism"})
 _ENVIRONMENT_BYTES_MAX: Final = 3_400
-"""What pools and acknowledging functions may take together: Lambda allows 4 KB of variables in all, and the rest is for names and ARNs."""
+"""What pools and acknowledging functions may take together: Lambda allows 4 KB of variables in all,
+and the rest is for names and ARNs."""
 _FUNCTION_NAME_BYTES_MAX: Final = 64
 """For a name that CloudFormation makes up when it deploys."""
 
@@ -31,19 +32,28 @@ def read_pools(pools: object) -> PoolLimits:
     """The limits of each pool.
 
     Raises:
-        ConfigurationError: no pool, a name that pools cannot have, an unknown option, or a limit out of bounds.
+        ConfigurationError: no pool, a name that pools cannot have, an unknown option, or a limit
+            out of bounds.
     """
     if not isinstance(pools, Mapping) or not pools:
-        raise must_be("pools", f"a mapping of at least one pool's name to its options, as in {_EXAMPLE}", pools)
+        raise must_be(
+            "pools",
+            f"a mapping of at least one pool's name to its options, as in {_EXAMPLE}",
+            pools,
+        )
     read = {_read_name(name): _read_limit(name, options) for name, options in pools.items()}
     if len(pools_to_json(read)) > _ENVIRONMENT_BYTES_MAX:
-        raise ConfigurationError(f"pools: their limits take more than {_ENVIRONMENT_BYTES_MAX} bytes of a function's environment")
+        raise ConfigurationError(
+            f"pools: their limits take more than {_ENVIRONMENT_BYTES_MAX} bytes of a function's environment"
+        )
     return read
 
 
 def _read_name(name: object) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise must_be("pools: a name", f"1 to {limits.POOL_NAME_LENGTH_MAX} of A-Z a-z 0-9 _ -", name)
+        raise must_be(
+            "pools: a name", f"1 to {limits.POOL_NAME_LENGTH_MAX} of A-Z a-z 0-9 _ -", name
+        )
     return name
 
 
@@ -55,12 +65,18 @@ def _read_limit(name: str, options: object) -> int | None:
     if unknown:
         raise must_be(f"{field}: an option", f"one of {', '.join(sorted(_KNOWN))}", unknown[0])
     value = options.get("max_parallelism")
-    return None if value is None else whole_within(f"{field}.max_parallelism", value, 0, limits.PARALLELISM_MAX)
+    return (
+        None
+        if value is None
+        else whole_within(f"{field}.max_parallelism", value, 0, limits.PARALLELISM_MAX)
+    )
 
 
 def pools_to_json(pools: PoolLimits) -> str:
     """What WORKPOOL_POOLS says: pools that have a limit, in order of name."""
-    said = {name: {"max_parallelism": pools[name]} for name in sorted(pools) if pools[name] is not None}
+    said = {
+        name: {"max_parallelism": pools[name]} for name in sorted(pools) if pools[name] is not None
+    }
     return json.dumps(said, separators=(",", ":"))
 
 
@@ -70,7 +86,10 @@ def acknowledging_to_text(functions: Sequence[str], pools: PoolLimits) -> str:
     Raises:
         ConfigurationError: beside the limits of the pools there is no room for so many.
     """
-    taken = sum(1 + (_FUNCTION_NAME_BYTES_MAX if Token.is_unresolved(name) else len(name)) for name in functions)
+    taken = sum(
+        1 + (_FUNCTION_NAME_BYTES_MAX if Token.is_unresolved(name) else len(name))
+        for name in functions
+    )
     if len(pools_to_json(pools)) + taken > _ENVIRONMENT_BYTES_MAX:
         raise ConfigurationError(
             f"add_on_complete: the names of {len(functions)} handlers, beside the limits of the pools, take more than "

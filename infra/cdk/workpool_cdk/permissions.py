@@ -1,7 +1,7 @@
 """Owns who may do what: every IAM statement that the construct gives, built from one table of actors, operations and kinds of items.
 
-A tightening here is checked against the library itself: `tests/infra/test_permissions_suffice.py` runs it and holds each of its calls
-against these statements.
+A tightening here is checked against the library itself: `tests/infra/test_permissions_suffice.py`
+runs it and holds each of its calls against these statements.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 from aws_cdk import aws_iam as iam
 
-from workpool_aws.adapters.dynamodb.table import DEAD_INDEX, Room, leading_key
+from workpool_aws.adapters.dynamodb.table import DEAD_INDEX, PartitionKind, leading_key
 from workpool_cdk.errors import ConfigurationError
 
 __all__ = [
@@ -45,17 +45,22 @@ class Actor(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Access:
-    """Operations of DynamoDB on kinds of items. `index`: on the index of dead letters, instead of the table."""
+    """Operations of DynamoDB on kinds of items.
+
+    `index`: on the index of dead letters, instead of the table.
+    """
 
     operations: tuple[str, ...]
-    rooms: tuple[Room, ...]
+    rooms: tuple[PartitionKind, ...]
     index: bool = False
 
 
 _STATEMENT_KEYS_BYTES_MAX: Final = 2_600
-"""Two fit into a managed policy of 6,144 characters, into which CDK moves whole statements when a role's inline policy is full."""
+"""Two fit into a managed policy of 6,144 characters, into which CDK moves whole statements when a
+role's inline policy is full."""
 _KEYS_BYTES_MAX: Final = 45_000
-"""The room in the inline policies of a role and eight managed ones: IAM attaches ten to a role unless that quota is raised."""
+"""The room in the inline policies of a role and eight managed ones: IAM attaches ten to a role
+unless that quota is raised."""
 _GET: Final = "GetItem"
 _GET_MANY: Final = "BatchGetItem"
 _QUERY: Final = "Query"
@@ -65,69 +70,108 @@ _DELETE: Final = "DeleteItem"
 
 _ACCESS: Final[Mapping[Actor, tuple[_Access, ...]]] = {
     Actor.ENQUEUER: (
-        _Access((_GET,), (Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
-        # Not the registry, which one pool could take another out of: all pools share its partition, and IAM sees no more of a key.
-        _Access((_PUT,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
-        # Of works: to say of one's own that it was enqueued after a `cancel_all` that one had not heard of.
-        _Access((_UPDATE,), (Room.WORK, Room.CONTROL)),
+        _Access((_GET,), (PartitionKind.CONTROL, PartitionKind.REGISTRY, PartitionKind.DEPLOYMENT)),
+        # Not the registry, which one pool could take another out of: all pools share its partition,
+        # and IAM sees no more of a key.
+        _Access((_PUT,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
+        # Of works: to say of one's own that it was enqueued after a `cancel_all` that one had not
+        # heard of.
+        _Access((_UPDATE,), (PartitionKind.WORK, PartitionKind.CONTROL)),
     ),
     Actor.READER: (
-        _Access((_GET,), (Room.WORK, Room.CONTROL)),
-        _Access((_GET_MANY,), (Room.WORK, Room.PAYLOAD)),
-        _Access((_QUERY,), (Room.WORK, Room.REPORTS)),
-        _Access((_QUERY,), (Room.WORK,), index=True),
+        _Access((_GET,), (PartitionKind.WORK, PartitionKind.CONTROL)),
+        _Access((_GET_MANY,), (PartitionKind.WORK, PartitionKind.PAYLOAD)),
+        _Access((_QUERY,), (PartitionKind.WORK, PartitionKind.REPORTS)),
+        _Access((_QUERY,), (PartitionKind.WORK,), index=True),
     ),
     Actor.MANAGER: (
-        _Access((_GET,), (Room.WORK, Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
-        _Access((_GET_MANY,), (Room.PAYLOAD,)),
-        _Access((_QUERY,), (Room.WORK,), index=True),
-        _Access((_PUT,), (Room.WORK, Room.DONE, Room.PAYLOAD, Room.CONTROL)),
-        _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
+        _Access(
+            (_GET,),
+            (
+                PartitionKind.WORK,
+                PartitionKind.CONTROL,
+                PartitionKind.REGISTRY,
+                PartitionKind.DEPLOYMENT,
+            ),
+        ),
+        _Access((_GET_MANY,), (PartitionKind.PAYLOAD,)),
+        _Access((_QUERY,), (PartitionKind.WORK,), index=True),
+        _Access(
+            (_PUT,),
+            (PartitionKind.WORK, PartitionKind.DONE, PartitionKind.PAYLOAD, PartitionKind.CONTROL),
+        ),
+        _Access((_UPDATE,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
     ),
     Actor.WORKER: (
-        # Not the registry: a pool whose status was removed by hand is the watchdog's to repair, for workers, completion and loop alike.
-        _Access((_GET,), (Room.WORK, Room.CONTROL, Room.DEPLOYMENT)),
-        _Access((_GET_MANY,), (Room.PAYLOAD,)),
-        _Access((_PUT,), (Room.WORK, Room.DONE, Room.PAYLOAD)),
-        _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
+        # Not the registry: a pool whose status was removed by hand is the watchdog's to repair, for
+        # workers, completion and loop alike.
+        _Access((_GET,), (PartitionKind.WORK, PartitionKind.CONTROL, PartitionKind.DEPLOYMENT)),
+        _Access((_GET_MANY,), (PartitionKind.PAYLOAD,)),
+        _Access((_PUT,), (PartitionKind.WORK, PartitionKind.DONE, PartitionKind.PAYLOAD)),
+        _Access((_UPDATE,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
     ),
-    Actor.CALLBACK_HANDLER: (_Access((_UPDATE,), (Room.WORK,)),),
+    Actor.CALLBACK_HANDLER: (_Access((_UPDATE,), (PartitionKind.WORK,)),),
     Actor.LOOP: (
-        _Access((_GET,), (Room.WORK, Room.CONTROL, Room.DEPLOYMENT)),
-        _Access((_GET_MANY,), (Room.WORK, Room.PAYLOAD)),
-        _Access((_QUERY,), (Room.WORK, Room.DONE)),
-        _Access((_PUT,), (Room.WORK, Room.DONE, Room.CONTROL, Room.REPORTS)),
-        _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
-        _Access((_DELETE,), (Room.WORK, Room.DONE)),
+        _Access((_GET,), (PartitionKind.WORK, PartitionKind.CONTROL, PartitionKind.DEPLOYMENT)),
+        _Access((_GET_MANY,), (PartitionKind.WORK, PartitionKind.PAYLOAD)),
+        _Access((_QUERY,), (PartitionKind.WORK, PartitionKind.DONE)),
+        _Access(
+            (_PUT,),
+            (PartitionKind.WORK, PartitionKind.DONE, PartitionKind.CONTROL, PartitionKind.REPORTS),
+        ),
+        _Access((_UPDATE,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
+        _Access((_DELETE,), (PartitionKind.WORK, PartitionKind.DONE)),
     ),
     Actor.COMPLETION: (
-        _Access((_GET,), (Room.WORK, Room.CONTROL, Room.DEPLOYMENT)),
-        _Access((_GET_MANY,), (Room.PAYLOAD,)),
-        _Access((_PUT,), (Room.WORK, Room.DONE, Room.PAYLOAD)),
-        _Access((_UPDATE,), (Room.WORK, Room.PAYLOAD, Room.CONTROL)),
+        _Access((_GET,), (PartitionKind.WORK, PartitionKind.CONTROL, PartitionKind.DEPLOYMENT)),
+        _Access((_GET_MANY,), (PartitionKind.PAYLOAD,)),
+        _Access((_PUT,), (PartitionKind.WORK, PartitionKind.DONE, PartitionKind.PAYLOAD)),
+        _Access((_UPDATE,), (PartitionKind.WORK, PartitionKind.PAYLOAD, PartitionKind.CONTROL)),
     ),
     Actor.WATCHDOG: (
-        _Access((_GET,), (Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
-        _Access((_GET_MANY,), (Room.WORK,)),
-        _Access((_QUERY,), (Room.REGISTRY, Room.WORK, Room.DONE, Room.REPORTS)),
-        _Access((_PUT,), (Room.WORK, Room.DONE, Room.CONTROL, Room.REGISTRY, Room.DEPLOYMENT)),
-        _Access((_UPDATE,), (Room.CONTROL,)),
+        _Access((_GET,), (PartitionKind.CONTROL, PartitionKind.REGISTRY, PartitionKind.DEPLOYMENT)),
+        _Access((_GET_MANY,), (PartitionKind.WORK,)),
+        _Access(
+            (_QUERY,),
+            (PartitionKind.REGISTRY, PartitionKind.WORK, PartitionKind.DONE, PartitionKind.REPORTS),
+        ),
+        _Access(
+            (_PUT,),
+            (
+                PartitionKind.WORK,
+                PartitionKind.DONE,
+                PartitionKind.CONTROL,
+                PartitionKind.REGISTRY,
+                PartitionKind.DEPLOYMENT,
+            ),
+        ),
+        _Access((_UPDATE,), (PartitionKind.CONTROL,)),
         # On its hourly look: spent pointers, and records that it has put anew.
-        _Access((_DELETE,), (Room.WORK, Room.DONE)),
+        _Access((_DELETE,), (PartitionKind.WORK, PartitionKind.DONE)),
     ),
 }
 
 
 def fits_into_a_role(actor: Actor, pools: Sequence[str]) -> bool:
     """True if the policies of one role have room for these pools."""
-    return sum(len(key) + 3 for access in _ACCESS[actor] for keys in _key_lists(access, pools) for key in keys) <= _KEYS_BYTES_MAX
+    return (
+        sum(
+            len(key) + 3
+            for access in _ACCESS[actor]
+            for keys in _key_lists(access, pools)
+            for key in keys
+        )
+        <= _KEYS_BYTES_MAX
+    )
 
 
-def table_statements(actor: Actor, table_arn: str, pools: Sequence[str] | None) -> list[iam.PolicyStatement]:
+def table_statements(
+    actor: Actor, table_arn: str, pools: Sequence[str] | None
+) -> list[iam.PolicyStatement]:
     """What an actor may do with the table: named operations, on items whose partition key is of the right kind and pool.
 
-    `pools`: only items of these; None: of any pool (the library's own functions, which serve them all). Nobody may scan, nor change the
-    table. A transaction is judged by the operations in it.
+    `pools`: only items of these; None: of any pool (the library's own functions, which serve them
+    all). Nobody may scan, nor change the table. A transaction is judged by the operations in it.
 
     Raises:
         ConfigurationError: the pools are more than the policies of one role can name.
@@ -139,7 +183,11 @@ def table_statements(actor: Actor, table_arn: str, pools: Sequence[str] | None) 
             f"pools: the permissions of {role} for {len(names)} pools are more than the policies of one role hold; "
             "name fewer, or none for all"
         )
-    return [_table_statement(access, table_arn, keys) for access in _ACCESS[actor] for keys in _key_lists(access, names)]
+    return [
+        _table_statement(access, table_arn, keys)
+        for access in _ACCESS[actor]
+        for keys in _key_lists(access, names)
+    ]
 
 
 def _key_lists(access: _Access, pools: Sequence[str] | None) -> list[list[str]]:
@@ -147,7 +195,10 @@ def _key_lists(access: _Access, pools: Sequence[str] | None) -> list[list[str]]:
     lists: list[list[str]] = [[]]
     for names in [None] if pools is None else [[pool] for pool in pools]:
         keys = sorted({key for room in access.rooms for key in _keys(room, names)})
-        if lists[-1] and sum(len(key) + 3 for key in (*lists[-1], *keys)) > _STATEMENT_KEYS_BYTES_MAX:
+        if (
+            lists[-1]
+            and sum(len(key) + 3 for key in (*lists[-1], *keys)) > _STATEMENT_KEYS_BYTES_MAX
+        ):
             lists.append([])
         lists[-1] += [key for key in keys if key not in lists[-1]]
     return [sorted(keys) for keys in lists]
@@ -161,8 +212,8 @@ def _table_statement(access: _Access, table_arn: str, keys: Sequence[str]) -> ia
     )
 
 
-def _keys(room: Room, pools: Sequence[str] | None) -> list[str]:
-    if pools is None or room in (Room.REGISTRY, Room.DEPLOYMENT):
+def _keys(room: PartitionKind, pools: Sequence[str] | None) -> list[str]:
+    if pools is None or room in (PartitionKind.REGISTRY, PartitionKind.DEPLOYMENT):
         return [leading_key(room, "*")]
     return [leading_key(room, pool) for pool in pools]
 
@@ -210,14 +261,20 @@ def invoke_statement(*function_arns: str) -> iam.PolicyStatement:
 def limits_statement(*function_arns: str) -> iam.PolicyStatement:
     """Reading timeout, event age and destinations, which the deadline of a start is made of."""
     return iam.PolicyStatement(
-        actions=["lambda:GetFunctionConfiguration", "lambda:GetFunctionEventInvokeConfig"], resources=list(function_arns)
+        actions=["lambda:GetFunctionConfiguration", "lambda:GetFunctionEventInvokeConfig"],
+        resources=list(function_arns),
     )
 
 
 def schedule_statement(schedule_arns: str) -> iam.PolicyStatement:
     """Ordering, moving and dropping far wakes, in their own group only."""
     return iam.PolicyStatement(
-        actions=["scheduler:CreateSchedule", "scheduler:DeleteSchedule", "scheduler:UpdateSchedule"], resources=[schedule_arns]
+        actions=[
+            "scheduler:CreateSchedule",
+            "scheduler:DeleteSchedule",
+            "scheduler:UpdateSchedule",
+        ],
+        resources=[schedule_arns],
     )
 
 

@@ -36,7 +36,8 @@ QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
         "sort times desc",
     ),
 }
-"""By title: the lines of each query. Names with a capital are metrics, others are fields of events (docs/events.md)."""
+"""By title: the lines of each query. Names with a capital are metrics, others are fields of events
+(docs/events.md)."""
 
 
 class SavedQueries(Construct):

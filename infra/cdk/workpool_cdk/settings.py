@@ -28,6 +28,8 @@ ACKNOWLEDGING: Final = "WORKPOOL_ACKNOWLEDGING"
 LOG_LEVEL: Final = "WORKPOOL_LOG_LEVEL"
 METRICS: Final = "WORKPOOL_METRICS"
 DECORATED: Final = "WORKPOOL_DECORATED"
-"""Of users' functions: says that the handler claims its starts and reports by itself. Its one value is "1"."""
+"""Of users' functions: says that the handler claims its starts and reports by itself. Its one value
+is "1"."""
 SERVES: Final = "WORKPOOL_SERVES"
-"""Of users' functions: the pools that may run it, separated by commas. Empty or unset means any pool that may invoke it."""
+"""Of users' functions: the pools that may run it, separated by commas. Empty or unset means any
+pool that may invoke it."""

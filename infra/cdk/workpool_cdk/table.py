@@ -7,7 +7,13 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from workpool_aws.adapters.dynamodb.table import DEAD_INDEX, DEAD_KEY, PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
+from workpool_aws.adapters.dynamodb.table import (
+    DEAD_INDEX,
+    DEAD_KEY,
+    PARTITION_KEY,
+    SORT_KEY,
+    TTL_ATTRIBUTE,
+)
 
 __all__ = ["PoolTable"]
 
@@ -35,13 +41,18 @@ class PoolTable(Construct):
             sort_key=dynamodb.Attribute(name=SORT_KEY, type=text),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             time_to_live_attribute=TTL_ATTRIBUTE,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True),
-            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if encryption_key else dynamodb.TableEncryption.DEFAULT,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED
+            if encryption_key
+            else dynamodb.TableEncryption.DEFAULT,
             encryption_key=encryption_key,
             deletion_protection=deletion_protection,
             removal_policy=removal_policy,
         )
-        # Sparse: only works that failed for good have the sort attribute, so the hot path never writes to it.
+        # Sparse: only works that failed for good have the sort attribute, so the hot path never
+        # writes to it.
         self.table.add_global_secondary_index(
             index_name=DEAD_INDEX,
             partition_key=dynamodb.Attribute(name=PARTITION_KEY, type=text),

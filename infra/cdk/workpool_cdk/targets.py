@@ -67,7 +67,10 @@ class AsyncSettings:
 
 @dataclass(frozen=True, slots=True)
 class Qualified:
-    """What is invoked: a function's newest code, a version or an alias. `function`: the one it belongs to, whose settings we may change."""
+    """What is invoked: a function's newest code, a version or an alias.
+
+    `function`: the one it belongs to, whose settings we may change.
+    """
 
     arn: str
     base_arn: str
@@ -86,7 +89,9 @@ class Qualified:
 class _Settled(Construct):
     """A mark under a function: what its asynchronous configuration is, and who made it."""
 
-    def __init__(self, scope: Construct, construct_id: str, settings: AsyncSettings, owner: str) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, settings: AsyncSettings, owner: str
+    ) -> None:
         super().__init__(scope, construct_id)
         self.settings = settings
         self.owner = owner
@@ -108,7 +113,8 @@ class _Served(Construct):
         self.pools: set[str] = set()
 
 
-# Python objects of jsii live as long as somebody knows them; a mark must outlive the call that made it.
+# Python objects of jsii live as long as somebody knows them; a mark must outlive the call that made
+# it.
 _marks: Final[list[Construct]] = []
 
 
@@ -116,8 +122,9 @@ def qualified(target: object) -> Qualified:
     """A function of this app, or a version or alias of one.
 
     Raises:
-        ConfigurationError: it is no function, or it is imported: its asynchronous settings and its role's permissions belong to whoever
-            deploys it; or it has asynchronous settings of its own.
+        ConfigurationError: it is no function, or it is imported: its asynchronous settings and its
+            role's permissions belong to whoever deploys it; or it has asynchronous settings of its
+            own.
     """
     base: object
     if isinstance(target, lambda_.Alias):
@@ -130,7 +137,9 @@ def qualified(target: object) -> Qualified:
         raise _refusal_of(target)
     path = target.node.path
     if not isinstance(base, lambda_.Function) or base.role is None:
-        raise ConfigurationError(f"{path}: its function is imported, or its role is: both must be of this app")
+        raise ConfigurationError(
+            f"{path}: its function is imported, or its role is: both must be of this app"
+        )
     refuse_own_settings(target, path)
     # The number of a version is only known when it is deployed.
     mark = target.node.addr[-8:] if Token.is_unresolved(qualifier) else qualifier
@@ -139,14 +148,18 @@ def qualified(target: object) -> Qualified:
 
 def _refusal_of(target: object) -> ConfigurationError:
     if isinstance(target, lambda_.SingletonFunction):
-        return ConfigurationError(f"{target.node.path}: a SingletonFunction cannot be added; use lambda_.Function")
+        return ConfigurationError(
+            f"{target.node.path}: a SingletonFunction cannot be added; use lambda_.Function"
+        )
     if has(target, "function_arn") and has(target, "node"):
         path = getattr(target, "node").path  # noqa: B009 - of an imported function, no class tells what it has
         return ConfigurationError(
             f"{path}: an imported function cannot be added: its asynchronous settings and its role are deployed elsewhere; "
             "add it in the app that deploys it"
         )
-    return must_be("function", "a Lambda function of this app, or a version or alias of one", target)
+    return must_be(
+        "function", "a Lambda function of this app, or a version or alias of one", target
+    )
 
 
 def function_of(grantee: object) -> lambda_.Function | None:
@@ -157,26 +170,40 @@ def function_of(grantee: object) -> lambda_.Function | None:
 
 def is_another(theirs: str | None, ours: str) -> bool:
     """Whether two accounts or regions are known to be two; None: it is nobody's."""
-    return theirs is not None and theirs != ours and not Token.is_unresolved(theirs) and not Token.is_unresolved(ours)
+    return (
+        theirs is not None
+        and theirs != ours
+        and not Token.is_unresolved(theirs)
+        and not Token.is_unresolved(ours)
+    )
 
 
 def refuse_elsewhere(function: lambda_.Function, stack: Stack) -> None:
     """Let only functions pass that can be where the table is.
 
     Raises:
-        ConfigurationError: its stack is for another account or region. Lambda sends no events across regions, and roles are an account's.
+        ConfigurationError: its stack is for another account or region. Lambda sends no events
+            across regions, and roles are an account's.
     """
     there = Stack.of(function)
-    for what, theirs, ours in (("account", there.account, stack.account), ("region", there.region, stack.region)):
+    for what, theirs, ours in (
+        ("account", there.account, stack.account),
+        ("region", there.region, stack.region),
+    ):
         if is_another(theirs, ours):
-            raise ConfigurationError(f"{function.node.path}: it is in {what} {theirs}, and the pools' table in {ours}: both must be in one")
+            raise ConfigurationError(
+                f"{function.node.path}: it is in {what} {theirs}, and the pools' table in {ours}: both must be in one"
+            )
 
 
-def refuse_as_target(target: lambda_.IFunction, base: lambda_.Function | None, stack: Stack) -> None:
+def refuse_as_target(
+    target: lambda_.IFunction, base: lambda_.Function | None, stack: Stack
+) -> None:
     """Let only functions pass that a callback can reach as they are.
 
     Raises:
-        ConfigurationError: it is in another region, it isolates tenants, or it is durable and named without version or alias.
+        ConfigurationError: it is in another region, it isolates tenants, or it is durable and named
+            without version or alias.
     """
     path = target.node.path
     if is_another(target.env.region, stack.region):
@@ -200,13 +227,15 @@ def environment_key(function: lambda_.Function) -> str | None:
     return resource.kms_key_arn if isinstance(resource, lambda_.CfnFunction) else None
 
 
-def refuse_where_lost(path: str, principal: iam.IPrincipal, statements: Sequence[iam.PolicyStatement], stack: Stack) -> None:
+def refuse_where_lost(
+    path: str, principal: iam.IPrincipal, statements: Sequence[iam.PolicyStatement], stack: Stack
+) -> None:
     """Give a principal its statements.
 
     Raises:
-        ConfigurationError: it takes none, or drops them without a word: a role that is immutable (`mutable=False`,
-            `without_policy_updates()`) or of another account, an imported function without its role, a service. The message names the
-            actions that are missing.
+        ConfigurationError: it takes none, or drops them without a word: a role that is immutable
+            (`mutable=False`, `without_policy_updates()`) or of another account, an imported
+            function without its role, a service. The message names the actions that are missing.
     """
     for statement in statements:
         if not _takes(principal, statement, stack):
@@ -222,10 +251,15 @@ def _takes(principal: iam.IPrincipal, statement: iam.PolicyStatement, stack: Sta
         return False
     added = principal.add_to_principal_policy(statement)
     # A role of another account takes statements without a word, and drops them.
-    if not added.statement_added or is_another(getattr(principal, "principal_account", None), stack.account):
+    if not added.statement_added or is_another(
+        getattr(principal, "principal_account", None), stack.account
+    ):
         return False
-    # An immutable one does so, too; what can be waited for is then an empty group, while a role of the app makes a policy of its own.
-    return isinstance(principal, iam.Role | iam.LazyRole) or not isinstance(added.policy_dependable, DependencyGroup)
+    # An immutable one does so, too; what can be waited for is then an empty group, while a role of
+    # the app makes a policy of its own.
+    return isinstance(principal, iam.Role | iam.LazyRole) or not isinstance(
+        added.policy_dependable, DependencyGroup
+    )
 
 
 def _shown_principal(principal: iam.IPrincipal) -> str:
@@ -248,7 +282,8 @@ def set_async(target: Qualified, settings: AsyncSettings, *, owner: str) -> str:
     """Give a target its asynchronous configuration; nothing happens when it has this very one already. The path of that configuration.
 
     Raises:
-        ConfigurationError: it has another one: of another pool, or one that was given to the function itself.
+        ConfigurationError: it has another one: of another pool, or one that was given to the
+            function itself.
     """
     name = target.function.node.path
     mark = f"{_MARK}{'' if target.qualifier == _LATEST else target.mark}"
@@ -270,7 +305,9 @@ def set_async(target: Qualified, settings: AsyncSettings, *, owner: str) -> str:
         qualifier=target.qualifier,
         maximum_retry_attempts=settings.retries,
         maximum_event_age_in_seconds=settings.event_age.to_seconds(),
-        destination_config=async_settings(on_success=settings.on_success, on_failure=settings.on_failure),
+        destination_config=async_settings(
+            on_success=settings.on_success, on_failure=settings.on_failure
+        ),
     )
     # Lambda checks that the role may send to the destination.
     config.node.add_dependency(target.role)
@@ -285,7 +322,9 @@ def allow_recursion(function: lambda_.Function) -> None:
     """
     resource = function.node.default_child
     if not isinstance(resource, lambda_.CfnFunction):
-        raise ConfigurationError(f"{function.node.path}: it has no AWS::Lambda::Function of its own")
+        raise ConfigurationError(
+            f"{function.node.path}: it has no AWS::Lambda::Function of its own"
+        )
     if resource.recursive_loop == "Terminate":
         raise ConfigurationError(
             f"{function.node.path}: it says RecursiveLoop.TERMINATE, with which Lambda would drop every seventeenth work; leave it out"
@@ -294,7 +333,10 @@ def allow_recursion(function: lambda_.Function) -> None:
 
 
 def mark_decorated(function: lambda_.Function) -> None:
-    """Say for the library that the function's handler is decorated. Destinations alone could be a mistake."""
+    """Say for the library that the function's handler is decorated.
+
+    Destinations alone could be a mistake.
+    """
     function.add_environment(names.DECORATED, "1")
 
 
@@ -308,7 +350,10 @@ def name_beside(function: lambda_.Function, stack: Stack) -> str | None:
 
 
 def point_at(function: lambda_.Function, places: Mapping[str, str]) -> None:
-    """Tell a function where our functions are, by variable. One that serves two tables is told nothing, and asks each table."""
+    """Tell a function where our functions are, by variable.
+
+    One that serves two tables is told nothing, and asks each table.
+    """
     found = function.node.try_find_child(_PLACE_MARK)
     if isinstance(found, _Pointed):
         if found.places == places:
@@ -324,8 +369,8 @@ def point_at(function: lambda_.Function, places: Mapping[str, str]) -> None:
 def serve(function: lambda_.Function, pools: Sequence[str], *, named: bool) -> None:
     """Let a function be run for these pools, beside those of earlier calls.
 
-    `named` says that somebody chose them. All of a construct's pools are left out where their names would take too much of the
-    function's environment: no list means any pool.
+    `named` says that somebody chose them. All of a construct's pools are left out where their names
+    would take too much of the function's environment: no list means any pool.
 
     Raises:
         ConfigurationError: pools were named, and their names do not fit.

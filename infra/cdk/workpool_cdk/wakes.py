@@ -21,27 +21,45 @@ class FarWakes(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, loop_arn: str) -> None:
         super().__init__(scope, construct_id)
         self.group = scheduler.ScheduleGroup(self, "Group", removal_policy=RemovalPolicy.DESTROY)
-        self.role = _scheduler_role(self, self.group.schedule_group_arn, "What far wakes of pools fire in: it may invoke their loop.")
+        self.role = _scheduler_role(
+            self,
+            self.group.schedule_group_arn,
+            "What far wakes of pools fire in: it may invoke their loop.",
+        )
         self.role.add_to_principal_policy(invoke_statement(loop_arn))
         self.schedule_arns = Stack.of(self).format_arn(
-            service="scheduler", resource="schedule", resource_name=f"{self.group.schedule_group_name}/*"
+            service="scheduler",
+            resource="schedule",
+            resource_name=f"{self.group.schedule_group_name}/*",
         )
 
 
 class WatchdogTick(Construct):
     """One tick a minute for the whole table, whatever the number of pools: about five cents a month.
 
-    It names the pools of the deployment, so that the watchdog looks at them whatever the table's registry says.
+    It names the pools of the deployment, so that the watchdog looks at them whatever the table's
+    registry says.
 
     In a group of its own: the loop, which may drop schedules of its group, cannot drop this one.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, watchdog_arn: str, table: str, pools: Sequence[str], failures: FailureQueues
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        watchdog_arn: str,
+        table: str,
+        pools: Sequence[str],
+        failures: FailureQueues,
     ) -> None:
         super().__init__(scope, construct_id)
         group = scheduler.ScheduleGroup(self, "Group", removal_policy=RemovalPolicy.DESTROY)
-        role = _scheduler_role(self, group.schedule_group_arn, "What the watchdog's tick fires in: it may invoke the watchdog.")
+        role = _scheduler_role(
+            self,
+            group.schedule_group_arn,
+            "What the watchdog's tick fires in: it may invoke the watchdog.",
+        )
         role.add_to_principal_policy(invoke_statement(watchdog_arn))
         for statement in failures.send_statements(failures.ticks):
             role.add_to_principal_policy(statement)
@@ -55,10 +73,16 @@ class WatchdogTick(Construct):
             target=scheduler.CfnSchedule.TargetProperty(
                 arn=watchdog_arn,
                 role_arn=role.role_arn,
-                input=Stack.of(self).to_json_string({"workpool_watchdog": {"table": table, "pools": sorted(pools)}}),
+                input=Stack.of(self).to_json_string(
+                    {"workpool_watchdog": {"table": table, "pools": sorted(pools)}}
+                ),
                 # A tick that is late is worth less than the next one.
-                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(maximum_event_age_in_seconds=60, maximum_retry_attempts=2),
-                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=failures.ticks.queue_arn),
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
+                    maximum_event_age_in_seconds=60, maximum_retry_attempts=2
+                ),
+                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(
+                    arn=failures.ticks.queue_arn
+                ),
             ),
         )
         # The group's name is known before the group is there, and a role before it may do anything.
@@ -66,7 +90,10 @@ class WatchdogTick(Construct):
 
 
 def _scheduler_role(scope: Construct, group_arn: str, description: str) -> iam.Role:
-    # Scheduler is asked to act for this account and this group only: else another account's schedule could use the role.
-    conditions = {"StringEquals": {"aws:SourceAccount": Stack.of(scope).account, "aws:SourceArn": group_arn}}
+    # Scheduler is asked to act for this account and this group only: else another account's
+    # schedule could use the role.
+    conditions = {
+        "StringEquals": {"aws:SourceAccount": Stack.of(scope).account, "aws:SourceArn": group_arn}
+    }
     principal = iam.ServicePrincipal("scheduler.amazonaws.com", conditions=conditions)
     return iam.Role(scope, "Role", assumed_by=principal, description=description)

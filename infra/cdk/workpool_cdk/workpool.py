@@ -20,7 +20,16 @@ from workpool_cdk import functions, permissions, settings
 from workpool_cdk.acknowledged import acknowledge_schedules
 from workpool_cdk.alarms import Watched
 from workpool_cdk.bundling import library_code
-from workpool_cdk.checks import flag, has, key_of_ones_own, member, pool_names, seconds_within, whole_within, with_attributes
+from workpool_cdk.checks import (
+    flag,
+    has,
+    key_of_ones_own,
+    member,
+    pool_names,
+    seconds_within,
+    whole_within,
+    with_attributes,
+)
 from workpool_cdk.checks import table_name as checked_table_name
 from workpool_cdk.errors import ConfigurationError, must_be
 from workpool_cdk.failures import RETENTION_MAX, RETENTION_MIN, FailureQueues
@@ -54,9 +63,11 @@ __all__ = ["Workpool"]
 
 _LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _ACTION_EVENT_AGE: Final = Duration.seconds(60)
-"""An event that no environment takes within a minute is put back by the loop, with a growing delay, and spends no attempt."""
+"""An event that no environment takes within a minute is put back by the loop, with a growing delay,
+and spends no attempt."""
 _HANDLER_EVENT_AGE: Final = Duration.minutes(5)
-"""Room for Lambda's own two retries, after one and two minutes; then the loop sends the callback again."""
+"""Room for Lambda's own two retries, after one and two minutes; then the loop sends the callback
+again."""
 _HANDLER_RETRIES: Final = 2
 _EVENT_AGE_MIN: Final = Duration.minutes(1)
 _EVENT_AGE_MAX: Final = Duration.hours(6)
@@ -83,7 +94,9 @@ class _Callback:
 
 
 def _check_place(scope: object, construct_id: object) -> None:
-    if not isinstance(scope, Construct) or not any(Stack.is_stack(each) for each in scope.node.scopes):
+    if not isinstance(scope, Construct) or not any(
+        Stack.is_stack(each) for each in scope.node.scopes
+    ):
         raise must_be("scope", "a Stack, or a construct in one", scope)
     if not isinstance(construct_id, str) or not construct_id:
         raise must_be("construct_id", "a name within the scope", construct_id)
@@ -92,33 +105,45 @@ def _check_place(scope: object, construct_id: object) -> None:
 def _removal_policy(value: object) -> RemovalPolicy:
     policy = member("removal_policy", value, RemovalPolicy)
     if policy == RemovalPolicy.SNAPSHOT:
-        raise must_be("removal_policy", "RemovalPolicy.RETAIN or DESTROY: a table has no snapshots", policy)
+        raise must_be(
+            "removal_policy", "RemovalPolicy.RETAIN or DESTROY: a table has no snapshots", policy
+        )
     return policy
 
 
 class Workpool(Construct):
-    """A table with one or more pools, and everything that runs them. Nothing that is not added to it can be invoked by it.
+    """A table with one or more pools, and everything that runs them.
+
+    Nothing that is not added to it can be invoked by it.
 
     Args:
         scope: The stack, or a construct in it.
         construct_id: Its name there.
-        pools: The pools of the table, by name, each with its options: `max_parallelism`, 0 to 500; without it, what programs say. A limit
-            given here beats the one of a program's constructor; what people set by `configure` beats both.
-        table_name: None: CloudFormation makes one. Read it from `table_name`, or in a function from WORKPOOL_TABLE.
-        encryption_key: A KMS key of your own for the table and the queues of failures; `None` means DynamoDB's and SQS's own.
+        pools: The pools of the table, by name, each with its options: `max_parallelism`, 0 to 500;
+            without it, what programs say. A limit given here beats the one of a program's
+            constructor; what people set by `configure` beats both.
+        table_name: None: CloudFormation makes one. Read it from `table_name`, or in a function from
+            WORKPOOL_TABLE.
+        encryption_key: A KMS key of your own for the table and the queues of failures; `None` means
+            DynamoDB's and SQS's own.
         deletion_protection: Whether DynamoDB refuses to delete the table.
-        removal_policy: What becomes of the table with the stack: kept, unless it is told otherwise. Everything else goes.
+        removal_policy: What becomes of the table with the stack: kept, unless it is told otherwise.
+            Everything else goes.
         log_retention: How long the logs of loop, completion and watchdog are kept.
         log_level: Of those three; facts below it are not logged (docs/events.md).
-        loop_memory_mb: Memory of the loop, and with it its share of a core: more for a pool that starts hundreds of works at a time.
-        monitoring: What is watched, and paid for: a member of `Monitoring`, or "none", "minimal" or "full".
-        alarm_topic: The topic that alarms notify when they go off and when they are over; `None` means that they only show.
-        failure_retention: How long the two queues of failures keep a message, 1 minute to 14 days. Messages of completion hold
-            arguments and results; they are under `encryption_key`, where it is given.
+        loop_memory_mb: Memory of the loop, and with it its share of a core: more for a pool that
+            starts hundreds of works at a time.
+        monitoring: What is watched, and paid for: a member of `Monitoring`, or "none", "minimal" or
+            "full".
+        alarm_topic: The topic that alarms notify when they go off and when they are over; `None`
+            means that they only show.
+        failure_retention: How long the two queues of failures keep a message, 1 minute to 14 days.
+            Messages of completion hold arguments and results; they are under `encryption_key`,
+            where it is given.
 
     Raises:
-        ConfigurationError: an option is not what can be deployed; the message names it. Nothing was added to the stack by the check of
-            options.
+        ConfigurationError: an option is not what can be deployed; the message names it. Nothing was
+            added to the stack by the check of options.
     """
 
     def __init__(  # noqa: PLR0913 - options of a facade, all but three keyword-only
@@ -143,13 +168,17 @@ class Workpool(Construct):
         self._pools = read_pools(pools)
         if not isinstance(log_level, str) or log_level not in _LOG_LEVELS:
             raise must_be("log_level", f"one of {', '.join(_LOG_LEVELS)}", log_level)
-        loop_memory_mb = whole_within("loop_memory_mb", loop_memory_mb, _MEMORY_MIN_MB, _MEMORY_MAX_MB)
+        loop_memory_mb = whole_within(
+            "loop_memory_mb", loop_memory_mb, _MEMORY_MIN_MB, _MEMORY_MAX_MB
+        )
         level = member("monitoring", monitoring, Monitoring)
         if alarm_topic is not None:
             with_attributes("alarm_topic", alarm_topic, "None or an SNS topic", "topic_arn")
         log_retention = member("log_retention", log_retention, logs.RetentionDays)
         self._key = key_of_ones_own("encryption_key", encryption_key)
-        retention = seconds_within("failure_retention", failure_retention, RETENTION_MIN, RETENTION_MAX)
+        retention = seconds_within(
+            "failure_retention", failure_retention, RETENTION_MIN, RETENTION_MAX
+        )
         self._workers: list[_Worker] = []
         self._acknowledging: list[str] = []
         self._handlers: list[str] = []
@@ -211,25 +240,31 @@ class Workpool(Construct):
         pools: Sequence[str] | None = None,
         event_age: Duration = _ACTION_EVENT_AGE,
     ) -> None:
-        """Let pools run a function, version or alias. What was not added fails as `not_invocable`, and the error says so.
+        """Let pools run a function, version or alias.
 
-        Sets its asynchronous configuration: no retries of Lambda's own, event age, destinations; and `RecursiveLoop`. A decorated one may
-        then report its works; an undecorated one gets no access to the table.
+        What was not added fails as `not_invocable`, and the error says so.
+
+        Sets its asynchronous configuration: no retries of Lambda's own, event age, destinations;
+        and `RecursiveLoop`. A decorated one may then report its works; an undecorated one gets no
+        access to the table.
 
         Args:
             function: Of this app; another stack of it will do.
-            decorated: Whether its handler is made by `@pool.action` or `@pool.query`. Say what is so: a decorated function added as
-                undecorated may not report, and the other way round nobody hears of its successes, and a work without retry may run again:
-                the function is marked (WORKPOOL_DECORATED) as one that claims its starts.
-            pools: The pools that may run it and, if it is decorated, whose works it may report. Defaults to all of this construct. Said to
-                the library in WORKPOOL_SERVES; a second call adds to it.
-            event_age: How long an event may wait in Lambda's queue, 1 minute to 6 hours. It is part of each start's deadline: what never
-                reports is recovered only after it.
+            decorated: Whether its handler is made by `@pool.action` or `@pool.query`. Say what is
+                so: a decorated function added as undecorated may not report, and the other way
+                round nobody hears of its successes, and a work without retry may run again: the
+                function is marked (WORKPOOL_DECORATED) as one that claims its starts.
+            pools: The pools that may run it and, if it is decorated, whose works it may report.
+                Defaults to all of this construct. Said to the library in WORKPOOL_SERVES; a second
+                call adds to it.
+            event_age: How long an event may wait in Lambda's queue, 1 minute to 6 hours. It is part
+                of each start's deadline: what never reports is recovered only after it.
 
         Raises:
-            ConfigurationError: it is imported, an unknown pool is named, its role takes no permissions from here, it has a feature with
-                which a pool cannot work (docs/limits.md), or its asynchronous settings contradict others. What is changed afterwards is
-                checked when the app is synthesized.
+            ConfigurationError: it is imported, an unknown pool is named, its role takes no
+                permissions from here, it has a feature with which a pool cannot work
+                (docs/limits.md), or its asynchronous settings contradict others. What is changed
+                afterwards is checked when the app is synthesized.
         """
         target = qualified(function)
         refuse_unfit(target.function)
@@ -255,20 +290,28 @@ class Workpool(Construct):
             self._let_report(target, names)
 
     def add_on_complete(
-        self, target: lambda_.IFunction | sqs.IQueue | sns.ITopic, *, decorated: bool = True, pools: Sequence[str] | None = None
+        self,
+        target: lambda_.IFunction | sqs.IQueue | sns.ITopic,
+        *,
+        decorated: bool = True,
+        pools: Sequence[str] | None = None,
     ) -> None:
         """Let works name a function, queue or topic as `on_complete`.
 
-        A decorated function gets its asynchronous configuration, and may mark callbacks as delivered. Any other target is only sent to.
+        A decorated function gets its asynchronous configuration, and may mark callbacks as
+        delivered. Any other target is only sent to.
 
         Args:
-            target: A function, version or alias, of this app if it is decorated; or an SQS queue or SNS topic.
-            decorated: Whether a function's handler is made by `@pool.on_complete` or `@pool.action`; without meaning for queues and topics.
-            pools: The pools whose callbacks it may mark, and whose workers may send to it. Loop and completion may send to it for any
-                pool. Defaults to all of this construct.
+            target: A function, version or alias, of this app if it is decorated; or an SQS queue or
+                SNS topic.
+            decorated: Whether a function's handler is made by `@pool.on_complete` or
+                `@pool.action`; without meaning for queues and topics.
+            pools: The pools whose callbacks it may mark, and whose workers may send to it. Loop and
+                completion may send to it for any pool. Defaults to all of this construct.
 
         Raises:
-            ConfigurationError: as `add_action`; or its handlers are so many that their names do not fit into the watchdog's environment.
+            ConfigurationError: as `add_action`; or its handlers are so many that their names do not
+                fit into the watchdog's environment.
         """
         names = pool_names(pools, self._pools)
         acknowledges = flag("decorated", decorated)
@@ -280,20 +323,26 @@ class Workpool(Construct):
             self._add_plain_target(cast("lambda_.IFunction", target), names)
 
     def grant_enqueue(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
-        """Let a function or role enqueue works. It may write the items of works, as every producer must, but not query or remove them.
+        """Let a function or role enqueue works.
+
+        It may write the items of works, as every producer must, but not query or remove them.
 
         A function is told the table in WORKPOOL_TABLE, and for the library where the loop is.
 
         Raises:
-            ConfigurationError: an unknown pool is named, or the grantee is of another account, or can have no permissions.
+            ConfigurationError: an unknown pool is named, or the grantee is of another account, or
+                can have no permissions.
         """
         self._grant(grantee, Actor.ENQUEUER, pools, permissions.invoke_statement(self._loop.arn))
 
     def grant_read(self, grantee: iam.IGrantable, *, pools: Sequence[str] | None = None) -> None:
-        """Let a function or role ask: `status`, `result`, `list`, `stats`, `config`. Arguments and results can be read, too.
+        """Let a function or role ask: `status`, `result`, `list`, `stats`, `config`.
+
+        Arguments and results can be read, too.
 
         Raises:
-            ConfigurationError: an unknown pool is named, or the grantee is of another account, or can have no permissions.
+            ConfigurationError: an unknown pool is named, or the grantee is of another account, or
+                can have no permissions.
         """
         self._grant(grantee, Actor.READER, pools)
 
@@ -301,19 +350,31 @@ class Workpool(Construct):
         """Let a function or role `cancel`, `cancel_all`, `redrive` and `configure`.
 
         Raises:
-            ConfigurationError: an unknown pool is named, or the grantee is of another account, or can have no permissions.
+            ConfigurationError: an unknown pool is named, or the grantee is of another account, or
+                can have no permissions.
         """
         self._grant(grantee, Actor.MANAGER, pools, permissions.invoke_statement(self._loop.arn))
 
     def _make_functions(self, log_retention: logs.RetentionDays, loop_memory_mb: int) -> None:
         code, failures = library_code(self), self.failures
         self._loop = LibraryFunction(
-            self, functions.LOOP, code=code, failures=failures, log_retention=log_retention, memory_mb=loop_memory_mb
+            self,
+            functions.LOOP,
+            code=code,
+            failures=failures,
+            log_retention=log_retention,
+            memory_mb=loop_memory_mb,
         )
-        self._completion = LibraryFunction(self, functions.COMPLETION, code=code, failures=failures, log_retention=log_retention)
-        self._watchdog = LibraryFunction(self, functions.WATCHDOG, code=code, failures=failures, log_retention=log_retention)
+        self._completion = LibraryFunction(
+            self, functions.COMPLETION, code=code, failures=failures, log_retention=log_retention
+        )
+        self._watchdog = LibraryFunction(
+            self, functions.WATCHDOG, code=code, failures=failures, log_retention=log_retention
+        )
 
-    def _watch(self, level: Monitoring, topic: sns.ITopic | None, loop_memory_mb: int) -> Monitor | None:
+    def _watch(
+        self, level: Monitoring, topic: sns.ITopic | None, loop_memory_mb: int
+    ) -> Monitor | None:
         if level is Monitoring.NONE:
             return None
         if topic is not None:
@@ -325,7 +386,9 @@ class Workpool(Construct):
             loop_memory_mb=loop_memory_mb,
             completion=self.completion,
             watchdog=self.watchdog,
-            log_groups=tuple(each.log_group for each in (self._loop, self._completion, self._watchdog)),
+            log_groups=tuple(
+                each.log_group for each in (self._loop, self._completion, self._watchdog)
+            ),
             failed_events=self.failures.events,
             undelivered_ticks=self.failures.ticks,
         )
@@ -343,26 +406,49 @@ class Workpool(Construct):
         measured = (settings.METRICS, metrics_scope(monitoring))
         self._loop.set_environment([*places, *told, measured])
         self._completion.set_environment([*places[:2], *told])
-        self._watchdog.set_environment([*places, *told, measured, (settings.POOLS, pools_to_json(self._pools))])
-        for actor, function in ((Actor.LOOP, self._loop), (Actor.COMPLETION, self._completion), (Actor.WATCHDOG, self._watchdog)):
-            function.grant(*self._table_statements(actor, None), permissions.invoke_statement(self._loop.arn))
+        self._watchdog.set_environment(
+            [*places, *told, measured, (settings.POOLS, pools_to_json(self._pools))]
+        )
+        for actor, function in (
+            (Actor.LOOP, self._loop),
+            (Actor.COMPLETION, self._completion),
+            (Actor.WATCHDOG, self._watchdog),
+        ):
+            function.grant(
+                *self._table_statements(actor, None), permissions.invoke_statement(self._loop.arn)
+            )
         self._loop.grant(
-            permissions.schedule_statement(self._far_wakes.schedule_arns), permissions.pass_role_statement(self._far_wakes.role.role_arn)
+            permissions.schedule_statement(self._far_wakes.schedule_arns),
+            permissions.pass_role_statement(self._far_wakes.role.role_arn),
         )
         acknowledge_schedules(self._loop.role, self._far_wakes.group.schedule_group_name)
 
-    def _settle(self, target: Qualified, reports: bool, *, retries: int, event_age: Duration) -> None:  # noqa: FBT001 - a fact of the target
+    def _settle(
+        self,
+        target: Qualified,
+        reports: bool,  # noqa: FBT001 - a fact of the target
+        *,
+        retries: int,
+        event_age: Duration,
+    ) -> None:
         """Give a target its asynchronous configuration, and its role what that needs."""
         completion_arn = self._completion.function.function_arn
         settings_of_it = AsyncSettings(
-            on_success=None if reports else completion_arn, on_failure=completion_arn, retries=retries, event_age=event_age
+            on_success=None if reports else completion_arn,
+            on_failure=completion_arn,
+            retries=retries,
+            event_age=event_age,
         )
         path = set_async(target, settings_of_it, owner=self.node.path)
         self._late.add(target.function, target.qualifier, path)
         self._give(target, permissions.invoke_statement(completion_arn))
 
     def _let_report(self, target: Qualified, pools: Sequence[str]) -> None:
-        self._give(target, *self._table_statements(Actor.WORKER, pools), permissions.invoke_statement(self._loop.arn))
+        self._give(
+            target,
+            *self._table_statements(Actor.WORKER, pools),
+            permissions.invoke_statement(self._loop.arn),
+        )
         worker = _Worker(target, pools)
         for callback in self._callbacks:
             self._let_worker_tell(worker, callback)
@@ -377,7 +463,9 @@ class Workpool(Construct):
         refuse_unfit(handler.function)
         refuse_elsewhere(handler.function, Stack.of(self))
         if all(worker.target.arn != handler.arn for worker in self._workers):
-            self._settle(handler, reports=True, retries=_HANDLER_RETRIES, event_age=_HANDLER_EVENT_AGE)
+            self._settle(
+                handler, reports=True, retries=_HANDLER_RETRIES, event_age=_HANDLER_EVENT_AGE
+            )
             self._handlers.append(handler.arn)
         serve(handler.function, pools, named=named)
         self._give(handler, *self._table_statements(Actor.CALLBACK_HANDLER, pools))
@@ -398,7 +486,11 @@ class Workpool(Construct):
     def _limits_statements(self, target: Qualified) -> list[iam.PolicyStatement]:
         key = environment_key(target.function)
         read = permissions.limits_statement(*target.arns)
-        return [read] if key is None else [read, permissions.environment_statement(key, Stack.of(self).region)]
+        return (
+            [read]
+            if key is None
+            else [read, permissions.environment_statement(key, Stack.of(self).region)]
+        )
 
     def _give(self, target: Qualified, *statements: iam.PolicyStatement) -> None:
         refuse_where_lost(target.function.node.path, target.role, statements, Stack.of(self))
@@ -424,17 +516,30 @@ class Workpool(Construct):
             return
         ours, there = Stack.of(self), Stack.of(callback.target)
         if Stack.of(worker.target.function) is ours and there is not ours:
-            # As with our own functions: their policies are there already, so ours must not wait for that stack.
+            # As with our own functions: their policies are there already, so ours must not wait for
+            # that stack.
             construct_id = f"{Names.node_unique_id(self.node)}{Names.node_unique_id(worker.target.function.node)}Callbacks"
             found = there.node.try_find_child(construct_id)
-            policy = found if isinstance(found, iam.Policy) else iam.Policy(there, construct_id, roles=[worker.target.role])
+            policy = (
+                found
+                if isinstance(found, iam.Policy)
+                else iam.Policy(there, construct_id, roles=[worker.target.role])
+            )
             policy.add_statements(*callback.statements)
             return
         self._give(worker.target, *callback.statements)
 
-    def _grant(self, grantee: iam.IGrantable, actor: Actor, pools: Sequence[str] | None, *more: iam.PolicyStatement) -> None:
+    def _grant(
+        self,
+        grantee: iam.IGrantable,
+        actor: Actor,
+        pools: Sequence[str] | None,
+        *more: iam.PolicyStatement,
+    ) -> None:
         names = pool_names(pools, self._pools)
-        with_attributes("grantee", grantee, "a function, a role or another principal of IAM", "grant_principal")
+        with_attributes(
+            "grantee", grantee, "a function, a role or another principal of IAM", "grant_principal"
+        )
         statements = [*self._table_statements(actor, names), *more]
         refuse_where_lost(self.node.path, grantee.grant_principal, statements, Stack.of(self))
         function = function_of(grantee)
@@ -445,12 +550,22 @@ class Workpool(Construct):
 
     def _tell(self, function: lambda_.Function) -> None:
         function.add_environment(settings.TABLE, self.table.table_name)
-        point_at(function, {settings.LOOP_ARN: self._loop.arn, settings.COMPLETION_ARN: self._completion.arn})
+        point_at(
+            function,
+            {settings.LOOP_ARN: self._loop.arn, settings.COMPLETION_ARN: self._completion.arn},
+        )
 
-    def _table_statements(self, actor: Actor, pools: Sequence[str] | None) -> list[iam.PolicyStatement]:
-        # All pools of the construct are all that the table should have, so that a pattern for any pool says the same in few words.
-        everywhere = pools is None or (set(pools) == set(self._pools) and not permissions.fits_into_a_role(actor, pools))
-        statements = permissions.table_statements(actor, self.table.table_arn, None if everywhere else pools)
+    def _table_statements(
+        self, actor: Actor, pools: Sequence[str] | None
+    ) -> list[iam.PolicyStatement]:
+        # All pools of the construct are all that the table should have, so that a pattern for any
+        # pool says the same in few words.
+        everywhere = pools is None or (
+            set(pools) == set(self._pools) and not permissions.fits_into_a_role(actor, pools)
+        )
+        statements = permissions.table_statements(
+            actor, self.table.table_arn, None if everywhere else pools
+        )
         if self._key is not None:
             statements.append(permissions.key_statement(self._key.key_arn, Stack.of(self).region))
         return statements
@@ -460,4 +575,8 @@ class Workpool(Construct):
         stack = Stack.of(neighbour)
         construct_id = f"{Names.node_unique_id(self.node)}{function.node.id}{name}"
         found = stack.node.try_find_child(construct_id)
-        return found if isinstance(found, iam.Policy) else iam.Policy(stack, construct_id, roles=[function.role])
+        return (
+            found
+            if isinstance(found, iam.Policy)
+            else iam.Policy(stack, construct_id, roles=[function.role])
+        )

@@ -1,10 +1,12 @@
 """Starts MiniStack with what it lacks put right: run it with the Python of MiniStack's own environment, `python tests/emulator/shim`.
 
-Each module here replaces one thing and asserts that what it replaces is still there, so that an upgrade fails at the start and not in
-some test. Settings come from MiniStack's own variables (GATEWAY_PORT, BIND_HOST, …), and two of the shim's: EMULATOR_PROCESSES (how many
-handlers may run at a time) and EMULATOR_SCHEDULER_TICK_S.
+Each module here replaces one thing and asserts that what it replaces is still there, so that an
+upgrade fails at the start and not in some test. Settings come from MiniStack's own variables
+(GATEWAY_PORT, BIND_HOST, …), and two of the shim's: EMULATOR_PROCESSES (how many handlers may run
+at a time) and EMULATOR_SCHEDULER_TICK_S.
 
-The server ends when its standard input does, so that it cannot outlive whoever started it, however that died.
+The server ends when its standard input does, so that it cannot outlive whoever started it, however
+that died.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ def start() -> None:
     """Mend, then serve until told to end."""
     found = importlib.metadata.version("ministack")
     if found != VERSION:
-        raise SystemExit(f"the shim was written for MiniStack {VERSION} and this is {found}: read it against the new sources first")
+        raise SystemExit(
+            f"the shim was written for MiniStack {VERSION} and this is {found}: read it against the new sources first"
+        )
     # They import MiniStack, which must not begin before its version is known.
     import invocations  # noqa: PLC0415
     import permissions  # noqa: PLC0415

@@ -1,11 +1,12 @@
 """Owns asynchronous invocations: delivered, retried and reported as Lambda does it.
 
-MiniStack itself starts a thread for each event and as many processes as there are events, counts a throttle as a failed attempt, never
-calls a success destination, leaves fields out of the failure record, and lets the Scheduler invoke past all of this. Here every event
-waits in one queue for one of a few slots.
+MiniStack itself starts a thread for each event and as many processes as there are events, counts a
+throttle as a failed attempt, never calls a success destination, leaves fields out of the failure
+record, and lets the Scheduler invoke past all of this. Here every event waits in one queue for one
+of a few slots.
 
-What is still not AWS: a destination is called once, without retries; every error of user code has the type `Runtime.HandlerError`; each
-delivery of one event has a request id of its own.
+What is still not AWS: a destination is called once, without retries; every error of user code has
+the type `Runtime.HandlerError`; each delivery of one event has a request id of its own.
 """
 
 from __future__ import annotations
@@ -65,12 +66,16 @@ class EventQueue:
         """Hand out what is due, for ever."""
         while True:
             self._slots.acquire()
-            threading.Thread(target=self._one, args=(self._next(),), daemon=True, name="event").start()
+            threading.Thread(
+                target=self._one, args=(self._next(),), daemon=True, name="event"
+            ).start()
 
     def _next(self) -> Delivery:
         with self._changed:
             while not self._waiting or self._waiting[0][0] > time.monotonic():
-                self._changed.wait(self._waiting[0][0] - time.monotonic() if self._waiting else None)
+                self._changed.wait(
+                    self._waiting[0][0] - time.monotonic() if self._waiting else None
+                )
             return heapq.heappop(self._waiting)[2]
 
     def _one(self, delivery: Delivery) -> None:
@@ -89,7 +94,9 @@ class Lambda:
         self.queue = EventQueue(processes, self.deliver)
 
     def accept(self, function: Function, event: Any, *, depth: int) -> None:
-        self.queue.put(Delivery(function=function, event=event, accepted_at=time.time(), depth=depth))
+        self.queue.put(
+            Delivery(function=function, event=event, accepted_at=time.time(), depth=depth)
+        )
 
     def deliver(self, delivery: Delivery) -> None:
         config = delivery.function.get("config") or delivery.function
@@ -98,18 +105,32 @@ class Lambda:
         lambda_svc._request_region.set(region)
         lambda_svc._invoke_depth.set(delivery.depth)
         live = lambda_svc._functions.get(config["FunctionName"]) or delivery.function
-        asynchronous = live.get("event_invoke_config") or (live.get("event_invoke_configs") or {}).get("$LATEST") or {}
+        asynchronous = (
+            live.get("event_invoke_config")
+            or (live.get("event_invoke_configs") or {}).get("$LATEST")
+            or {}
+        )
         began = time.time()
-        # The concurrency limit is the function's present one: it may have been raised while the event waited.
+        # The concurrency limit is the function's present one: it may have been raised while the
+        # event waited.
         answer = lambda_svc._execute_function({**live, "config": config}, delivery.event)
         if answer.get("throttle"):
             self._wait(delivery, asynchronous)
             return
         failed = bool(answer.get("error"))
-        lambda_svc._emit_lambda_metrics(config["FunctionName"], duration_ms=(time.time() - began) * 1e3, error=failed, throttle=False)
+        lambda_svc._emit_lambda_metrics(
+            config["FunctionName"],
+            duration_ms=(time.time() - began) * 1e3,
+            error=failed,
+            throttle=False,
+        )
         if answer.get("log"):
-            lambda_svc.logger.info("%s, delivery %d:\n%s", config["FunctionName"], delivery.attempts + 1, answer["log"])
-        self._ended(replace(delivery, attempts=delivery.attempts + 1), asynchronous, answer, failed=failed)
+            lambda_svc.logger.info(
+                "%s, delivery %d:\n%s", config["FunctionName"], delivery.attempts + 1, answer["log"]
+            )
+        self._ended(
+            replace(delivery, attempts=delivery.attempts + 1), asynchronous, answer, failed=failed
+        )
 
     def _wait(self, delivery: Delivery, asynchronous: Mapping[str, Any]) -> None:
         # Lambda keeps a throttled event: no attempt is spent, and only its age ends it.
@@ -119,7 +140,14 @@ class Lambda:
         delay_s = min(THROTTLE_DELAY_S * 2 ** min(delivery.throttles, 5), THROTTLE_DELAY_MAX_S)
         self.queue.put(replace(delivery, throttles=delivery.throttles + 1), delay_s=delay_s)
 
-    def _ended(self, delivery: Delivery, asynchronous: Mapping[str, Any], answer: Mapping[str, Any], *, failed: bool) -> None:
+    def _ended(
+        self,
+        delivery: Delivery,
+        asynchronous: Mapping[str, Any],
+        answer: Mapping[str, Any],
+        *,
+        failed: bool,
+    ) -> None:
         retries = asynchronous.get("MaximumRetryAttempts")
         if not failed:
             self._report(delivery, asynchronous, "Success", answer)
@@ -127,24 +155,35 @@ class Lambda:
             self._report(delivery, asynchronous, "RetriesExhausted", answer)
         else:
             delay_s = min(
-                lambda_svc._LAMBDA_ASYNC_RETRY_BASE_SECONDS * 2 ** (delivery.attempts - 1), lambda_svc._LAMBDA_ASYNC_RETRY_MAX_SECONDS
+                lambda_svc._LAMBDA_ASYNC_RETRY_BASE_SECONDS * 2 ** (delivery.attempts - 1),
+                lambda_svc._LAMBDA_ASYNC_RETRY_MAX_SECONDS,
             )
             if delivery.age_s() + delay_s < _event_age_s(asynchronous):
                 self.queue.put(replace(delivery, throttles=0), delay_s=delay_s)
             else:
                 self._report(delivery, asynchronous, "EventAgeExceeded", answer)
 
-    def _report(self, delivery: Delivery, asynchronous: Mapping[str, Any], condition: str, answer: Mapping[str, Any] | None) -> None:
+    def _report(
+        self,
+        delivery: Delivery,
+        asynchronous: Mapping[str, Any],
+        condition: str,
+        answer: Mapping[str, Any] | None,
+    ) -> None:
         config = delivery.function.get("config") or delivery.function
         destinations = asynchronous.get("DestinationConfig") or {}
-        target = (destinations.get("OnSuccess" if condition == "Success" else "OnFailure") or {}).get("Destination")
+        target = (
+            destinations.get("OnSuccess" if condition == "Success" else "OnFailure") or {}
+        ).get("Destination")
         if not target and condition != "Success":
             target = (config.get("DeadLetterConfig") or {}).get("TargetArn")
         if not target:
             return
         if ":function:" not in target:
             body = None if answer is None else answer.get("body")
-            lambda_svc._route_async_failure(target, config["FunctionName"], delivery.event, {"body": body, "error": True})
+            lambda_svc._route_async_failure(
+                target, config["FunctionName"], delivery.event, {"body": body, "error": True}
+            )
             return
         found, found_config, _ = lambda_svc._get_func_record_for_ref(target)
         if found:
@@ -188,7 +227,9 @@ def mend(*, processes: int) -> None:
     def dispatch_to_lambda(arn: str, payload: str) -> None:
         found, config, _ = lambda_svc._get_func_record_for_ref(arn)
         if found and config:
-            service.accept(lambda_svc._execution_record_for_config(found, config), _event(payload), depth=0)
+            service.accept(
+                lambda_svc._execution_record_for_config(found, config), _event(payload), depth=0
+            )
 
     lambda_svc.invoke_async_with_retry = invoke_async_with_retry
     eventbridge._dispatch_to_lambda = dispatch_to_lambda

@@ -16,7 +16,13 @@ def mend() -> None:
     assert callable(original)
 
     def extract_resource_arn(
-        service: str, method: str, path: str, headers: Any, body: bytes, query: dict[str, list[str]], *rest: Any
+        service: str,
+        method: str,
+        path: str,
+        headers: Any,
+        body: bytes,
+        query: dict[str, list[str]],
+        *rest: Any,
     ) -> str:
         arn: str = original(service, method, path, headers, body, query, *rest)
         group = _group(body, query) if service == "scheduler" and DEFAULT in arn else None

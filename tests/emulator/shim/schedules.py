@@ -23,7 +23,9 @@ def _forgetting(original: Callable[[str, Any], Any]) -> Callable[[str, Any], Any
     def wrapped(name: str, fields: Mapping[str, Any] | None) -> Any:
         # A body says GroupName, a query string groupName.
         group = (fields or {}).get("GroupName") or (fields or {}).get("groupName") or "default"
-        scheduler._schedule_last_fired.pop((scheduler.get_account_id(), scheduler.get_region(), f"{group}/{name}"), None)
+        scheduler._schedule_last_fired.pop(
+            (scheduler.get_account_id(), scheduler.get_region(), f"{group}/{name}"), None
+        )
         return original(name, fields)
 
     return wrapped

@@ -25,7 +25,9 @@ def mend() -> None:
         handlers["update"] = _followed_by(handlers["update"], apply, properties_at=2)
 
 
-def _followed_by(original: Callable[..., Any], apply: Callable[[str, Properties], None], *, properties_at: int) -> Callable[..., Any]:
+def _followed_by(
+    original: Callable[..., Any], apply: Callable[[str, Properties], None], *, properties_at: int
+) -> Callable[..., Any]:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         made = original(*args, **kwargs)
         apply(made[0], args[properties_at])
@@ -57,4 +59,6 @@ def _table(name: str, properties: Properties) -> None:
 def _schedule(name: str, properties: Properties) -> None:
     schedule = scheduler._schedules.get(f"{properties.get('GroupName', 'default')}/{name}")
     if schedule is not None:
-        schedule.update({field: properties[field] for field in SCHEDULE_FIELDS if field in properties})
+        schedule.update(
+            {field: properties[field] for field in SCHEDULE_FIELDS if field in properties}
+        )

@@ -104,7 +104,9 @@ def far():
 @pytest.fixture(scope="session")
 def session():
     # One for all tests: it keeps the service models, which are slow to read.
-    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
+    return boto3.Session(
+        aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1"
+    )
 
 
 @pytest.fixture

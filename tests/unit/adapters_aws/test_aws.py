@@ -10,15 +10,21 @@ import pytest
 from moto import mock_aws
 
 from workpool_aws import Workpool, incarnation
-from workpool_aws.adapters.aws import CLIENT_CONFIGS, aws_ports
+from workpool_aws.adapters.aws.clients import CLIENT_CONFIGS, aws_ports
 from workpool_aws.adapters.dynamodb.table import create_table
-from workpool_aws.adapters.system import FAN_OUT_WORKERS, SerialFanOut, SystemClock, SystemEntropy, ThreadFanOut
+from workpool_aws.adapters.system import (
+    FAN_OUT_WORKERS,
+    SerialFanOut,
+    SystemClock,
+    SystemEntropy,
+    ThreadFanOut,
+)
 from workpool_aws.adapters.telemetry import ListTelemetry, LoggerTelemetry
 from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import Deployment
-from workpool_aws.model.messages import Assignment, LoopOrder
+from workpool_aws.model.messages import Assignment, LoopRequest
 from workpool_aws.model.refs import DeploymentRef
 from workpool_aws.model.work import Kind
 from workpool_aws.model.writes import Put
@@ -47,7 +53,9 @@ class CountingSession(boto3.Session):
     """Counts the clients it makes, and how many are in the making at one time."""
 
     def __init__(self):
-        super().__init__(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
+        super().__init__(
+            aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1"
+        )
         self.made = []
         self.configs = []
         self.crowd = 0
@@ -75,7 +83,9 @@ def test_no_client_can_hang(name):
     config = CLIENT_CONFIGS[name]
     assert 1 <= config.connect_timeout <= 2
     assert 1 <= config.read_timeout <= 5
-    worst_ms = config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout) * 1000
+    worst_ms = (
+        config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout) * 1000
+    )
     assert worst_ms < limits.HAND_OVER_MS < LAMBDA_S_MAX * 1000
     assert config.max_pool_connections >= FAN_OUT_WORKERS
     assert config.tcp_keepalive is True
@@ -92,13 +102,28 @@ def test_the_parts_are_the_systems_unless_given(session):
     ports = aws_ports("t-1", session, settings=Settings(loop_arn=LOOP))
     assert (ports.table, ports.loop_arn) == ("t-1", LOOP)
     kinds = [SystemClock, SystemEntropy, LoggerTelemetry, ThreadFanOut]
-    assert [type(part) for part in (ports.clock, ports.entropy, ports.telemetry, ports.fan_out)] == kinds
+    assert [
+        type(part) for part in (ports.clock, ports.entropy, ports.telemetry, ports.fan_out)
+    ] == kinds
 
 
 def test_given_parts_are_used(session, clock, entropy):
     telemetry, fan_out = ListTelemetry(), SerialFanOut()
-    ports = aws_ports("t-1", session, clock=clock, entropy=entropy, telemetry=telemetry, fan_out=fan_out, settings=Settings())
-    assert (ports.clock, ports.entropy, ports.telemetry, ports.fan_out) == (clock, entropy, telemetry, fan_out)
+    ports = aws_ports(
+        "t-1",
+        session,
+        clock=clock,
+        entropy=entropy,
+        telemetry=telemetry,
+        fan_out=fan_out,
+        settings=Settings(),
+    )
+    assert (ports.clock, ports.entropy, ports.telemetry, ports.fan_out) == (
+        clock,
+        entropy,
+        telemetry,
+        fan_out,
+    )
     assert ports.loop_arn is None
 
 
@@ -124,15 +149,19 @@ def test_clients_are_made_when_they_are_needed(counting):
         ports.invoker.limits("send")
         assert counting.made == ["dynamodb", "lambda"]
         with pytest.raises(InvokeRefused):
-            ports.invoker.start_loop(LOOP, LoopOrder(table="t-1", pool="email", generation=1))
+            ports.invoker.start_loop(LOOP, LoopRequest(table="t-1", pool="email", generation=1))
     assert counting.made == ["dynamodb", "lambda", "lambda"]
-    assert counting.configs == [CLIENT_CONFIGS["dynamodb"], CLIENT_CONFIGS["lambda-retrying"], CLIENT_CONFIGS["lambda"]]
+    assert counting.configs == [
+        CLIENT_CONFIGS["dynamodb"],
+        CLIENT_CONFIGS["lambda-retrying"],
+        CLIENT_CONFIGS["lambda"],
+    ]
 
 
 def test_all_that_is_invoked_begins_a_trace_of_its_own(counting, far, clock, entropy):
     counting.listen = far.listen
     ports = aws_ports("t-1", counting, clock=clock, entropy=entropy, settings=Settings())
-    ports.invoker.start_loop(LOOP, LoopOrder(table="t-1", pool="email", generation=1))
+    ports.invoker.start_loop(LOOP, LoopRequest(table="t-1", pool="email", generation=1))
     ports.invoker.start_work("send", replace(ASSIGNMENT, claimed=False), "{}")
     ports.invoker.start_work("send", ASSIGNMENT, "{}")
     traces = [request.headers["X-Amzn-Trace-Id"].decode() for request in far.requests]
@@ -144,9 +173,15 @@ def test_the_timer_knows_its_place_from_the_settings(counting, far, clock):
     counting.listen = far.listen
     far.default = (200, {"ScheduleArn": "arn"}, "")
     known = Settings(loop_arn=LOOP, schedule_group="group-9", scheduler_role_arn=ROLE)
-    aws_ports("t-1", counting, clock=clock, settings=known).timer.wake_at("email", EpochMs(clock.now() + 3_600_000))
+    aws_ports("t-1", counting, clock=clock, settings=known).timer.wake_at(
+        "email", EpochMs(clock.now() + 3_600_000)
+    )
     [order] = far.bodies
-    assert (order["GroupName"], order["Target"]["Arn"], order["Target"]["RoleArn"]) == ("group-9", LOOP, ROLE)
+    assert (order["GroupName"], order["Target"]["Arn"], order["Target"]["RoleArn"]) == (
+        "group-9",
+        LOOP,
+        ROLE,
+    )
     assert counting.made == ["dynamodb", "scheduler"]
 
 
@@ -159,14 +194,19 @@ def test_threads_make_each_client_once_and_one_at_a_time(counting):
 
     with mock_aws():
         ports = aws_ports("t-1", counting, settings=Settings())
-        assert ports.fan_out(ask, range(8)) == [FunctionLimits(timeout_ms=900_000, event_age_ms=21_600_000)] * 8
+        assert (
+            ports.fan_out(ask, range(8))
+            == [FunctionLimits(timeout_ms=900_000, event_age_ms=21_600_000)] * 8
+        )
     assert (counting.made, counting.crowd) == (["dynamodb", "lambda"], 1)
 
 
 def test_two_sessions_do_not_make_clients_at_one_time():
     assert incarnation._making.acquire(timeout=5)
     try:
-        waiting = threading.Thread(target=lambda: aws_ports("t-1", CountingSession(), settings=Settings()), daemon=True)
+        waiting = threading.Thread(
+            target=lambda: aws_ports("t-1", CountingSession(), settings=Settings()), daemon=True
+        )
         waiting.start()
         waiting.join(timeout=0.05)
         assert waiting.is_alive()
@@ -181,7 +221,14 @@ def test_store_and_timer_work_on_an_emulated_aws(session, clock, entropy):
         create_table(session.client("dynamodb"), "t-1")
         scheduler = session.client("scheduler")
         scheduler.create_schedule_group(Name="group-1")
-        ports = aws_ports("t-1", session, clock=clock, entropy=entropy, telemetry=ListTelemetry(), settings=Settings())
+        ports = aws_ports(
+            "t-1",
+            session,
+            clock=clock,
+            entropy=entropy,
+            telemetry=ListTelemetry(),
+            settings=Settings(),
+        )
         deployment = Deployment(loop_arn=LOOP, schedule_group="group-1", scheduler_role_arn=ROLE)
         ports.store.write(Put(deployment))
         assert ports.store.get(DeploymentRef()) == deployment
@@ -189,20 +236,31 @@ def test_store_and_timer_work_on_an_emulated_aws(session, clock, entropy):
         for hours in (1, 2):
             ports.timer.wake_at("email", EpochMs(clock.now() + hours * 3_600_000))
         stored = scheduler.get_schedule(Name="t-1.email", GroupName="group-1")
-        assert (stored["ScheduleExpression"], stored["Target"]["Arn"]) == ("at(2026-01-01T02:00:00)", LOOP)
+        assert (stored["ScheduleExpression"], stored["Target"]["Arn"]) == (
+            "at(2026-01-01T02:00:00)",
+            LOOP,
+        )
         ports.timer.forget("email")
         ports.timer.forget("email")
         assert scheduler.list_schedules()["Schedules"] == []
 
 
 @pytest.mark.parametrize(
-    ("settings", "deployed", "claims"), [(None, None, False), (None, DONE, True), (DONE, None, True), (DONE, LOOP, True)]
+    ("settings", "deployed", "claims"),
+    [(None, None, False), (None, DONE, True), (DONE, None, True), (DONE, LOOP, True)],
 )
-def test_a_function_claims_by_the_completion_of_the_settings_or_else_of_the_deployment(counting, far, settings, deployed, claims):
+def test_a_function_claims_by_the_completion_of_the_settings_or_else_of_the_deployment(
+    counting, far, settings, deployed, claims
+):
     """[WP-5] An enqueuer outside the deployment has no settings: the table says where failures lead."""
-    counting.listen = lambda client: far.listen(client) if client.meta.service_model.service_name == "lambda" else client
+    counting.listen = lambda client: (
+        far.listen(client) if client.meta.service_model.service_name == "lambda" else client
+    )
     marked = {"Timeout": 3, "Environment": {"Variables": {"WORKPOOL_DECORATED": "1"}}}
-    far.answers = [(200, marked, ""), (200, {"DestinationConfig": {"OnFailure": {"Destination": DONE}}}, "")]
+    far.answers = [
+        (200, marked, ""),
+        (200, {"DestinationConfig": {"OnFailure": {"Destination": DONE}}}, ""),
+    ]
     with mock_aws():
         create_table(boto3.client("dynamodb", region_name="eu-west-1"), "t-1")
         ports = aws_ports("t-1", counting, settings=Settings(completion_arn=settings))
@@ -212,14 +270,20 @@ def test_a_function_claims_by_the_completion_of_the_settings_or_else_of_the_depl
 
 
 def test_the_functions_that_acknowledge_are_those_of_the_deployment(counting, far):
-    counting.listen = lambda client: far.listen(client) if client.meta.service_model.service_name == "lambda" else client
+    counting.listen = lambda client: (
+        far.listen(client) if client.meta.service_model.service_name == "lambda" else client
+    )
     far.default = (200, {"Timeout": 3}, "")
     with mock_aws():
         create_table(boto3.client("dynamodb", region_name="eu-west-1"), "t-1")
         before = aws_ports("t-1", counting, settings=Settings()).invoker.acknowledges("told")
         ports = aws_ports("t-1", counting, settings=Settings())
         ports.store.write(Put(Deployment(loop_arn=LOOP, acknowledging=("told",))))
-        assert (before, ports.invoker.acknowledges("told"), ports.invoker.acknowledges("send")) == (False, True, False)
+        assert (before, ports.invoker.acknowledges("told"), ports.invoker.acknowledges("send")) == (
+            False,
+            True,
+            False,
+        )
 
 
 def test_a_pool_with_a_session_of_its_own_makes_each_client_once(counting):

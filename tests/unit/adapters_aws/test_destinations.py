@@ -14,13 +14,26 @@ from workpool_aws.model.messages import CallbackTicket
 
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:told:$LATEST"
 OURS = assignment_to_wire(an_assignment())
-TICKET = {"version": 1, "callback": True, "table": "tab", "pool": "email", "work_id": an_id(), "retention_s": None}
+TICKET = {
+    "version": 1,
+    "callback": True,
+    "table": "tab",
+    "pool": "email",
+    "work_id": an_id(),
+    "retention_s": None,
+}
 SECRET = "card 4111"
 
 
-def record(own: object, condition: object = "RetriesExhausted", answer: object = None) -> dict[str, Any]:
+def record(
+    own: object, condition: object = "RetriesExhausted", answer: object = None
+) -> dict[str, Any]:
     request = {"to": SECRET} if own is None else {"to": SECRET, "_workpool": own}
-    return {"requestContext": {"functionArn": FUNCTION, "condition": condition}, "requestPayload": request, "responsePayload": answer}
+    return {
+        "requestContext": {"functionArn": FUNCTION, "condition": condition},
+        "requestPayload": request,
+        "responsePayload": answer,
+    }
 
 
 def test_the_end_of_a_start_is_a_report() -> None:
@@ -30,16 +43,24 @@ def test_the_end_of_a_start_is_a_report() -> None:
 @pytest.mark.parametrize(
     ("condition", "answer", "reason"),
     [
-        ("RetriesExhausted", {"errorType": "ConnectionError", "errorMessage": SECRET}, "RetriesExhausted: ConnectionError"),
+        (
+            "RetriesExhausted",
+            {"errorType": "ConnectionError", "errorMessage": SECRET},
+            "RetriesExhausted: ConnectionError",
+        ),
         ("RetriesExhausted", SECRET, "RetriesExhausted"),
         ("EventAgeExceeded", None, "EventAgeExceeded"),
     ],
 )
-def test_a_handler_that_failed_lost_its_callback(condition: str, answer: object, reason: str) -> None:
+def test_a_handler_that_failed_lost_its_callback(
+    condition: str, answer: object, reason: str
+) -> None:
     """Its text may quote what the callback told, so it is not kept."""
     ticket = CallbackTicket(table="tab", pool="email", work_id=an_id(), retention_s=None)
 
-    assert read_record(record(TICKET, condition, answer)) == CallbackLost(ticket=ticket, target=FUNCTION, reason=reason)
+    assert read_record(record(TICKET, condition, answer)) == CallbackLost(
+        ticket=ticket, target=FUNCTION, reason=reason
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,7 +95,9 @@ def test_what_is_not_ours_or_has_said_everything_is_nothing(nothing: object) -> 
         ("text", "Success", (None, None, None)),
     ],
 )
-def test_what_carries_our_mark_and_cannot_be_read_is_told(own: object, condition: object, named: tuple[str | None, ...]) -> None:
+def test_what_carries_our_mark_and_cannot_be_read_is_told(
+    own: object, condition: object, named: tuple[str | None, ...]
+) -> None:
     own = {**own, "table": "tab-1"} if isinstance(own, dict) and own.get("table") == "t" else own
     found = read_record(record(own, condition, {"errorMessage": SECRET}))
 
@@ -96,7 +119,9 @@ def test_a_damaged_assignment_is_told_although_its_worker_says_that_it_reported(
     """A copy of the answer, as JSON brings it: nothing compares by identity here."""
     answer = json.loads(json.dumps(REPORTED))
 
-    assert isinstance(read_record(record({**OURS, "version": 2}, "Success", answer)), UnreadableRecord)
+    assert isinstance(
+        read_record(record({**OURS, "version": 2}, "Success", answer)), UnreadableRecord
+    )
     assert read_record(record(OURS, "Success", answer)) is None
 
 
@@ -115,7 +140,12 @@ def test_a_lost_callback_names_no_more_than_the_record_says_and_that_within_boun
 
 
 def test_an_event_that_came_as_text_is_not_taken_for_another_systems() -> None:
-    found = read_record({"requestPayload": '{"to":"card 4111","_workpool":{', "requestContext": {"condition": "RetriesExhausted"}})
+    found = read_record(
+        {
+            "requestPayload": '{"to":"card 4111","_workpool":{',
+            "requestContext": {"condition": "RetriesExhausted"},
+        }
+    )
 
     assert isinstance(found, UnreadableRecord)
     assert SECRET not in repr(found)

@@ -8,21 +8,21 @@ import re
 import pytest
 from botocore import exceptions as sdk
 
-from workpool_aws.adapters.aws import CLIENT_CONFIGS
-from workpool_aws.adapters.invoke import LambdaInvoker, answer_of, start_fresh_traces
+from workpool_aws.adapters.aws.clients import CLIENT_CONFIGS
+from workpool_aws.adapters.aws.invoke import LambdaInvoker, answer_of, start_fresh_traces
 from workpool_aws.adapters.telemetry import ListTelemetry
 from workpool_aws.adapters.wire import assignment_from_wire, order_from_wire
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.events import LimitsDenied
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.messages import Assignment, LoopOrder
+from workpool_aws.model.messages import Assignment, LoopRequest
 from workpool_aws.model.work import Kind
 from workpool_aws.ports import FunctionLimits, InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:send"
 URL = "https://lambda.eu-west-1.amazonaws.com"
 UPPER_BOUND = FunctionLimits(timeout_ms=900_000, event_age_ms=21_600_000)
-ORDER = LoopOrder(table="t-1", pool="email", generation=5)
+ORDER = LoopRequest(table="t-1", pool="email", generation=5)
 
 
 def assignment(*, claimed):
@@ -61,7 +61,9 @@ def test_a_start_is_one_event_with_the_assignment(invoker, far):
     invoker.start_work(f"{ARN}:live", assignment(claimed=False), '{"b":1.0,"a":"ü"}')
     [request] = far.requests
     assert request.headers["X-Amz-Invocation-Type"] == b"Event"
-    assert request.url.endswith("/functions/arn%3Aaws%3Alambda%3Aeu-west-1%3A123456789012%3Afunction%3Asend%3Alive/invocations")
+    assert request.url.endswith(
+        "/functions/arn%3Aaws%3Alambda%3Aeu-west-1%3A123456789012%3Afunction%3Asend%3Alive/invocations"
+    )
     assert request.body.startswith('{"b":1.0,"a":"ü","_workpool":{'.encode())
     assert assignment_from_wire(json.loads(request.body)["_workpool"]) == assignment(claimed=False)
 
@@ -74,7 +76,10 @@ def test_a_loop_gets_its_order(invoker, far):
 
 def test_only_a_claimed_start_is_repeated_by_the_sdk(invoker, far, again):
     far.default = (500, {}, "ServiceException")
-    for send in (lambda: invoker.start_loop(ARN, ORDER), lambda: invoker.start_work("f", assignment(claimed=False), "{}")):
+    for send in (
+        lambda: invoker.start_loop(ARN, ORDER),
+        lambda: invoker.start_work("f", assignment(claimed=False), "{}"),
+    ):
         far.requests.clear()
         with pytest.raises(InvokeUnanswered):
             send()
@@ -189,25 +194,38 @@ def test_a_target_that_no_function_can_be_called_is_refused_for_good_unsent(invo
 
 def test_every_invoke_begins_a_trace_of_its_own(invoker, far, monkeypatch):
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "loop")
-    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=15:a1b2c3d4:14")
+    monkeypatch.setenv(
+        "_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=15:a1b2c3d4:14"
+    )
     invoker.start_work("f", assignment(claimed=False), "{}")
     invoker.start_work("f", assignment(claimed=True), "{}")
     invoker.start_loop(ARN, ORDER)
     traces = [request.headers["X-Amzn-Trace-Id"].decode() for request in far.requests]
-    assert [re.fullmatch(r"Root=1-6955b900-[0-9a-f]{24}", trace) is not None for trace in traces] == [True] * 3
+    assert [
+        re.fullmatch(r"Root=1-6955b900-[0-9a-f]{24}", trace) is not None for trace in traces
+    ] == [True] * 3
     assert len(set(traces)) == 3
 
 
 def configured(timeout_s, age_s):
     """Lambda's answers to the two questions about a target's limits."""
-    return [(200, {"Timeout": timeout_s}, ""), (200, {} if age_s is None else {"MaximumEventAgeInSeconds": age_s}, "")]
+    return [
+        (200, {"Timeout": timeout_s}, ""),
+        (200, {} if age_s is None else {"MaximumEventAgeInSeconds": age_s}, ""),
+    ]
 
 
 @pytest.mark.parametrize(
     ("target", "paths"),
     [
         ("send", ["/functions/send/configuration", "/functions/send/event-invoke-config"]),
-        ("send:live", ["/functions/send/configuration?Qualifier=live", "/functions/send/event-invoke-config?Qualifier=live"]),
+        (
+            "send:live",
+            [
+                "/functions/send/configuration?Qualifier=live",
+                "/functions/send/event-invoke-config?Qualifier=live",
+            ],
+        ),
         (
             "123456789012:function:send:7",
             [
@@ -215,7 +233,13 @@ def configured(timeout_s, age_s):
                 "/functions/123456789012%3Afunction%3Asend/event-invoke-config?Qualifier=7",
             ],
         ),
-        ("function:live", ["/functions/function/configuration?Qualifier=live", "/functions/function/event-invoke-config?Qualifier=live"]),
+        (
+            "function:live",
+            [
+                "/functions/function/configuration?Qualifier=live",
+                "/functions/function/event-invoke-config?Qualifier=live",
+            ],
+        ),
         (
             ARN,
             [
@@ -235,10 +259,16 @@ def configured(timeout_s, age_s):
 def test_limits_are_those_of_the_very_version_or_alias(invoker, far, target, paths):
     far.answers = configured(30, 120)
     assert invoker.limits(target) == FunctionLimits(timeout_ms=30_000, event_age_ms=120_000)
-    assert [re.sub(r"^https://[^/]+/\d{4}-\d\d-\d\d", "", request.url) for request in far.requests] == paths
+    assert [
+        re.sub(r"^https://[^/]+/\d{4}-\d\d-\d\d", "", request.url) for request in far.requests
+    ] == paths
 
 
-@pytest.mark.parametrize("second", [(404, {}, "ResourceNotFoundException"), (200, {}, "")], ids=["none", "without an age"])
+@pytest.mark.parametrize(
+    "second",
+    [(404, {}, "ResourceNotFoundException"), (200, {}, "")],
+    ids=["none", "without an age"],
+)
 def test_a_target_without_an_event_age_has_lambdas_own(invoker, far, clock, second):
     far.answers = [(200, {"Timeout": 3}, ""), second]
     expected = FunctionLimits(timeout_ms=3_000, event_age_ms=21_600_000)
@@ -260,7 +290,11 @@ def test_limits_are_asked_again_after_five_minutes(invoker, far, clock):
 
 def test_limits_of_two_targets_are_kept_apart(invoker, far):
     far.answers = configured(30, 120) + configured(60, 60)
-    assert [invoker.limits(name).timeout_ms for name in ("send", "send:live", "send")] == [30_000, 60_000, 30_000]
+    assert [invoker.limits(name).timeout_ms for name in ("send", "send:live", "send")] == [
+        30_000,
+        60_000,
+        30_000,
+    ]
 
 
 COMPLETION = ARN.replace("send", "completion")
@@ -274,19 +308,46 @@ REPORTS_FAILURES = {"DestinationConfig": {"OnFailure": {"Destination": COMPLETIO
         (MARK, REPORTS_FAILURES, True),
         ({}, REPORTS_FAILURES, False),
         ({"Environment": {"Variables": {"WORKPOOL_DECORATED": "0"}}}, REPORTS_FAILURES, False),
-        ({"Environment": {"Error": {"ErrorCode": "AccessDeniedException"}}}, REPORTS_FAILURES, False),
+        (
+            {"Environment": {"Error": {"ErrorCode": "AccessDeniedException"}}},
+            REPORTS_FAILURES,
+            False,
+        ),
         (MARK, {}, False),
         (MARK, {"DestinationConfig": {"OnFailure": {"Destination": ARN}}}, False),
-        (MARK, {"DestinationConfig": {key: {"Destination": COMPLETION} for key in ("OnSuccess", "OnFailure")}}, False),
+        (
+            MARK,
+            {
+                "DestinationConfig": {
+                    key: {"Destination": COMPLETION} for key in ("OnSuccess", "OnFailure")
+                }
+            },
+            False,
+        ),
     ],
-    ids=["marked", "not marked", "marked as not", "not told", "no destinations", "another's destination", "undecorated's destinations"],
+    ids=[
+        "marked",
+        "not marked",
+        "marked as not",
+        "not told",
+        "no destinations",
+        "another's destination",
+        "undecorated's destinations",
+    ],
 )
-def test_a_function_is_known_to_claim_by_mark_and_destinations_together(invoker, far, clock, configuration, events, claims):
+def test_a_function_is_known_to_claim_by_mark_and_destinations_together(
+    invoker, far, clock, configuration, events, claims
+):
     """[WP-5] Destinations alone may be a mistake, and an unclaimed start of such a function would run again and again."""
     asking = LambdaInvoker(invoker._client, invoker._retrying_client, clock, lambda: COMPLETION)
-    far.answers = [(200, {"Timeout": 3, **configuration}, ""), (200, {"MaximumEventAgeInSeconds": 60, **events}, "")]
+    far.answers = [
+        (200, {"Timeout": 3, **configuration}, ""),
+        (200, {"MaximumEventAgeInSeconds": 60, **events}, ""),
+    ]
 
-    assert asking.limits("send") == FunctionLimits(timeout_ms=3_000, event_age_ms=60_000, claims=claims)
+    assert asking.limits("send") == FunctionLimits(
+        timeout_ms=3_000, event_age_ms=60_000, claims=claims
+    )
     assert asking.acknowledges("send") == claims
     assert "hidden" not in repr(vars(asking))
 
@@ -303,7 +364,9 @@ def test_a_function_is_known_to_claim_by_mark_and_destinations_together(invoker,
     ],
     ids=["gone", "forbidden", "throttled", "unanswered", "unreachable", "half"],
 )
-def test_limits_that_lambda_does_not_tell_are_the_upper_bound_for_a_minute(invoker, far, clock, failure):
+def test_limits_that_lambda_does_not_tell_are_the_upper_bound_for_a_minute(
+    invoker, far, clock, failure
+):
     far.answers = failure + configured(30, 120)
     assert invoker.limits("send") == UPPER_BOUND
     clock.sleep(59_999)
@@ -324,7 +387,11 @@ def test_limits_of_a_nameless_target_are_the_upper_bound(invoker, far):
     assert far.requests == []
 
 
-DENIED = (403, {"message": "not authorized to perform: lambda:GetFunctionConfiguration"}, "AccessDeniedException")
+DENIED = (
+    403,
+    {"message": "not authorized to perform: lambda:GetFunctionConfiguration"},
+    "AccessDeniedException",
+)
 
 
 @pytest.fixture
@@ -347,7 +414,13 @@ def listing(invoker, clock, told):
             return ("told",)
 
     listing = Listing()
-    listing.invoker = LambdaInvoker(invoker._client, invoker._retrying_client, clock, acknowledging=listing.listed, telemetry=told)
+    listing.invoker = LambdaInvoker(
+        invoker._client,
+        invoker._retrying_client,
+        clock,
+        acknowledging=listing.listed,
+        telemetry=told,
+    )
     return listing
 
 
@@ -365,7 +438,12 @@ def test_a_missing_permission_is_told_once_for_each_function(listing, far, clock
 
 
 @pytest.mark.parametrize(
-    "answer", [(404, {}, "ResourceNotFoundException"), (429, {}, "TooManyRequestsException"), (500, {}, "ServiceException")]
+    "answer",
+    [
+        (404, {}, "ResourceNotFoundException"),
+        (429, {}, "TooManyRequestsException"),
+        (500, {}, "ServiceException"),
+    ],
 )
 def test_other_trouble_with_the_limits_is_no_missing_permission(listing, far, told, answer):
     far.default = answer
@@ -374,22 +452,39 @@ def test_other_trouble_with_the_limits_is_no_missing_permission(listing, far, to
 
 
 @pytest.mark.parametrize(
-    ("target", "fails", "acknowledges"), [("told", False, True), ("told:live", False, True), ("send", False, False), ("told", True, False)]
+    ("target", "fails", "acknowledges"),
+    [
+        ("told", False, True),
+        ("told:live", False, True),
+        ("send", False, False),
+        ("told", True, False),
+    ],
 )
-def test_a_listed_function_acknowledges_whatever_may_be_read_of_it(listing, far, target, fails, acknowledges):
+def test_a_listed_function_acknowledges_whatever_may_be_read_of_it(
+    listing, far, target, fails, acknowledges
+):
     far.default = DENIED
     listing.fails = fails
 
-    assert (listing.invoker.acknowledges(target), listing.invoker.limits(target).claims) == (acknowledges, False)
+    assert (listing.invoker.acknowledges(target), listing.invoker.limits(target).claims) == (
+        acknowledges,
+        False,
+    )
 
 
-def test_a_listed_function_whose_destinations_say_nothing_acknowledges_and_is_not_taken_to_claim(listing, far):
+def test_a_listed_function_whose_destinations_say_nothing_acknowledges_and_is_not_taken_to_claim(
+    listing, far
+):
     far.default = (200, {"Timeout": 3, "MaximumEventAgeInSeconds": 60}, None)
-    assert listing.invoker.limits("told") == FunctionLimits(timeout_ms=3_000, event_age_ms=60_000, claims=False)
+    assert listing.invoker.limits("told") == FunctionLimits(
+        timeout_ms=3_000, event_age_ms=60_000, claims=False
+    )
     assert listing.invoker.acknowledges("told")
 
 
-def test_the_list_is_read_once_in_five_minutes_and_what_was_known_outlives_trouble(listing, far, clock):
+def test_the_list_is_read_once_in_five_minutes_and_what_was_known_outlives_trouble(
+    listing, far, clock
+):
     far.default = (200, {"Timeout": 3, "MaximumEventAgeInSeconds": 60}, None)
     listing.invoker.acknowledges("told")
     listing.fails = True
@@ -410,7 +505,10 @@ def test_the_list_is_read_once_in_five_minutes_and_what_was_known_outlives_troub
     ],
 )
 def test_a_target_that_was_not_added_is_refused_with_what_to_do(code: str, hint: bool) -> None:
-    error = sdk.ClientError({"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "Invoke")
+    error = sdk.ClientError(
+        {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}},
+        "Invoke",
+    )
 
     meant = answer_of(error)
 
@@ -419,19 +517,31 @@ def test_a_target_that_was_not_added_is_refused_with_what_to_do(code: str, hint:
     assert not meant.lasting
 
 
-MANAGED = {"CapacityProviderConfig": {"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": "arn"}}}
+MANAGED = {
+    "CapacityProviderConfig": {
+        "LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": "arn"}
+    }
+}
 
 
 @pytest.mark.parametrize(
     ("configuration", "says"),
     [
         (MANAGED, "Lambda Managed Instances, which do not end code at its timeout"),
-        ({"DurableConfig": {"ExecutionTimeout": 3_600}}, "is durable: an execution outlives its timeout"),
+        (
+            {"DurableConfig": {"ExecutionTimeout": 3_600}},
+            "is durable: an execution outlives its timeout",
+        ),
         ({"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}}, "isolates tenants"),
     ],
 )
-def test_a_function_whose_starts_cannot_be_followed_is_refused_for_good_unsent(invoker, far, configuration, says):
-    far.answers = [(200, {"Timeout": 30, **configuration}, ""), (200, {"MaximumEventAgeInSeconds": 60}, "")]
+def test_a_function_whose_starts_cannot_be_followed_is_refused_for_good_unsent(
+    invoker, far, configuration, says
+):
+    far.answers = [
+        (200, {"Timeout": 30, **configuration}, ""),
+        (200, {"MaximumEventAgeInSeconds": 60}, ""),
+    ]
     assert says in (invoker.limits("send").unfit or "")
     with pytest.raises(InvokeRefused, match=says) as refused:
         invoker.start_work("send", assignment(claimed=True), "{}")
@@ -441,10 +551,20 @@ def test_a_function_whose_starts_cannot_be_followed_is_refused_for_good_unsent(i
 
 @pytest.mark.parametrize(
     "configuration",
-    [{}, {"CapacityProviderConfig": {}}, {"SnapStart": {"ApplyOn": "PublishedVersions"}}, {"TenancyConfig": {}}, {"TenancyConfig": None}],
+    [
+        {},
+        {"CapacityProviderConfig": {}},
+        {"SnapStart": {"ApplyOn": "PublishedVersions"}},
+        {"TenancyConfig": {}},
+        {"TenancyConfig": None},
+    ],
 )
 def test_other_features_of_lambda_keep_no_function_from_work(invoker, far, configuration):
-    far.answers = [(200, {"Timeout": 30, **configuration}, ""), (200, {"MaximumEventAgeInSeconds": 60}, ""), (202, {}, "")]
+    far.answers = [
+        (200, {"Timeout": 30, **configuration}, ""),
+        (200, {"MaximumEventAgeInSeconds": 60}, ""),
+        (202, {}, ""),
+    ]
     assert invoker.limits("send").unfit is None
     invoker.start_work("send", assignment(claimed=True), "{}")
     assert len(far.requests) == 3
@@ -465,14 +585,22 @@ def test_other_features_of_lambda_keep_no_function_from_work(invoker, far, confi
         (None, None, True),
     ],
 )
-def test_a_function_is_started_for_the_pools_that_its_deployment_names(invoker, far, said, pools, may):
+def test_a_function_is_started_for_the_pools_that_its_deployment_names(
+    invoker, far, said, pools, may
+):
     variables = {} if said is None else {"Environment": {"Variables": {"WORKPOOL_SERVES": said}}}
-    far.answers = [(200, {"Timeout": 30, **variables}, ""), (200, {"MaximumEventAgeInSeconds": 60}, ""), (202, {}, "")]
+    far.answers = [
+        (200, {"Timeout": 30, **variables}, ""),
+        (200, {"MaximumEventAgeInSeconds": 60}, ""),
+        (202, {}, ""),
+    ]
     assert invoker.limits("send").serves == pools
     if may:
         invoker.start_work("send", assignment(claimed=True), "{}")
     else:
-        with pytest.raises(InvokeRefused, match="does not serve pool 'email': name it in WORKPOOL_SERVES") as refused:
+        with pytest.raises(
+            InvokeRefused, match="does not serve pool 'email': name it in WORKPOOL_SERVES"
+        ) as refused:
             invoker.start_work("send", assignment(claimed=True), "{}")
         assert refused.value.lasting
     assert len(far.requests) == (3 if may else 2)

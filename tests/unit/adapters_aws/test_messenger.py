@@ -14,7 +14,7 @@ from botocore.parsers import ResponseParserError
 from moto import mock_aws
 
 from builders import NOW, an_id
-from workpool_aws.adapters.messenger import AwsMessenger
+from workpool_aws.adapters.aws.messenger import AwsMessenger
 from workpool_aws.core import limits
 from workpool_aws.model.messages import CallbackMessage, CallbackTicket
 from workpool_aws.model.work import Outcome
@@ -24,7 +24,13 @@ FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:done"
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:done"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:done"
 MESSAGE = CallbackMessage(
-    work_id=an_id(NOW), context='{"user": 7}', outcome=Outcome.SUCCESS, result="[1, 2.50]", error=None, error_type=None, ticket=None
+    work_id=an_id(NOW),
+    context='{"user": 7}',
+    outcome=Outcome.SUCCESS,
+    result="[1, 2.50]",
+    error=None,
+    error_type=None,
+    ticket=None,
 )
 BODY = f'{{"work_id":"{an_id(NOW)}","context":{{"user": 7}},"result":{{"kind":"success","return_value":[1, 2.50]}}}}'
 
@@ -69,7 +75,9 @@ def messenger(client: NotingClient) -> AwsMessenger:
 def regions() -> Iterator[AwsMessenger]:
     """A messenger on moto, whose session is in another region than the targets."""
     with mock_aws():
-        session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+        session = boto3.Session(
+            aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"
+        )
         yield AwsMessenger(
             lambda: session.client("lambda"),
             lambda region: session.client("sqs", region_name=region),
@@ -77,28 +85,42 @@ def regions() -> Iterator[AwsMessenger]:
         )
 
 
-def test_a_function_is_invoked_with_the_documented_event(messenger: AwsMessenger, client: NotingClient) -> None:
+def test_a_function_is_invoked_with_the_documented_event(
+    messenger: AwsMessenger, client: NotingClient
+) -> None:
     messenger.send(FUNCTION, MESSAGE)
 
-    assert client.calls == [("invoke", {"FunctionName": FUNCTION, "InvocationType": "Event", "Payload": BODY.encode()})]
+    assert client.calls == [
+        ("invoke", {"FunctionName": FUNCTION, "InvocationType": "Event", "Payload": BODY.encode()})
+    ]
 
 
-def test_a_queue_is_looked_up_once_and_gets_the_event_as_its_body(messenger: AwsMessenger, client: NotingClient) -> None:
+def test_a_queue_is_looked_up_once_and_gets_the_event_as_its_body(
+    messenger: AwsMessenger, client: NotingClient
+) -> None:
     messenger.send(QUEUE, MESSAGE)
     messenger.send(QUEUE, MESSAGE)
 
     sent = ("send_message", {"QueueUrl": "https://sqs/done", "MessageBody": BODY})
-    assert client.calls == [("get_queue_url", {"QueueName": "done", "QueueOwnerAWSAccountId": "123456789012"}), sent, sent]
+    assert client.calls == [
+        ("get_queue_url", {"QueueName": "done", "QueueOwnerAWSAccountId": "123456789012"}),
+        sent,
+        sent,
+    ]
 
 
-def test_a_topic_gets_the_event_as_its_message(messenger: AwsMessenger, client: NotingClient) -> None:
+def test_a_topic_gets_the_event_as_its_message(
+    messenger: AwsMessenger, client: NotingClient
+) -> None:
     messenger.send(TOPIC, MESSAGE)
 
     assert client.calls == [("publish", {"TopicArn": TOPIC, "Message": BODY})]
 
 
 @pytest.mark.parametrize("target", [QUEUE, TOPIC])
-def test_a_fifo_target_knows_a_repetition_by_the_work(messenger: AwsMessenger, client: NotingClient, target: str) -> None:
+def test_a_fifo_target_knows_a_repetition_by_the_work(
+    messenger: AwsMessenger, client: NotingClient, target: str
+) -> None:
     messenger.send(f"{target}.fifo", MESSAGE)
 
     asked = client.calls[-1][1]
@@ -106,7 +128,9 @@ def test_a_fifo_target_knows_a_repetition_by_the_work(messenger: AwsMessenger, c
 
 
 def test_a_target_is_reached_in_its_own_region(regions: AwsMessenger) -> None:
-    sqs = boto3.client("sqs", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
+    sqs = boto3.client(
+        "sqs", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
+    )
     url = sqs.create_queue(QueueName="done")["QueueUrl"]
 
     regions.send(QUEUE, MESSAGE)
@@ -115,7 +139,9 @@ def test_a_target_is_reached_in_its_own_region(regions: AwsMessenger) -> None:
 
 
 @pytest.mark.parametrize("target", [QUEUE, TOPIC, FUNCTION])
-def test_a_target_that_does_not_exist_may_come_into_being(regions: AwsMessenger, target: str) -> None:
+def test_a_target_that_does_not_exist_may_come_into_being(
+    regions: AwsMessenger, target: str
+) -> None:
     with pytest.raises(InvokeRefused) as refused:
         regions.send(target, MESSAGE)
 
@@ -127,15 +153,30 @@ def test_a_target_that_does_not_exist_may_come_into_being(regions: AwsMessenger,
     ("error", "expected"),
     [
         (ClientError({"Error": {"Code": "ThrottlingException"}}, "x"), InvokeThrottled),
-        (ClientError({"Error": {"Code": "Any"}, "ResponseMetadata": {"HTTPStatusCode": 500}}, "x"), InvokeUnanswered),
-        (ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "x"), InvokeRefused),
+        (
+            ClientError(
+                {"Error": {"Code": "Any"}, "ResponseMetadata": {"HTTPStatusCode": 500}}, "x"
+            ),
+            InvokeUnanswered,
+        ),
+        (
+            ClientError(
+                {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}},
+                "x",
+            ),
+            InvokeRefused,
+        ),
         (EndpointConnectionError(endpoint_url="x"), InvokeThrottled),
         (ReadTimeoutError(endpoint_url="x"), InvokeUnanswered),
         (ResponseParserError("no XML"), InvokeUnanswered),
     ],
 )
 def test_what_an_error_means_is_the_same_for_every_target(
-    messenger: AwsMessenger, client: NotingClient, target: str, error: Exception, expected: type[Exception]
+    messenger: AwsMessenger,
+    client: NotingClient,
+    target: str,
+    error: Exception,
+    expected: type[Exception],
 ) -> None:
     client.fails = error
 
@@ -145,7 +186,11 @@ def test_what_an_error_means_is_the_same_for_every_target(
 
 @pytest.mark.parametrize(
     ("target", "limit"),
-    [(FUNCTION, limits.EVENT_BYTES_MAX), (QUEUE, limits.QUEUE_MESSAGE_BYTES_MAX), (TOPIC, limits.TOPIC_MESSAGE_BYTES_MAX)],
+    [
+        (FUNCTION, limits.EVENT_BYTES_MAX),
+        (QUEUE, limits.QUEUE_MESSAGE_BYTES_MAX),
+        (TOPIC, limits.TOPIC_MESSAGE_BYTES_MAX),
+    ],
 )
 @pytest.mark.parametrize("over", [0, 1])
 def test_what_is_larger_than_its_target_takes_is_refused_for_good_and_not_sent(
@@ -165,7 +210,11 @@ def test_what_is_larger_than_its_target_takes_is_refused_for_good_and_not_sent(
 
 @pytest.mark.parametrize("target", [QUEUE, TOPIC])
 @pytest.mark.parametrize(
-    "said", ["One or more parameters are invalid. Reason: Message must be shorter than 1024 bytes.", "Message too long"]
+    "said",
+    [
+        "One or more parameters are invalid. Reason: Message must be shorter than 1024 bytes.",
+        "Message too long",
+    ],
 )
 def test_what_a_queue_of_ones_own_finds_too_long_is_refused_for_good(
     messenger: AwsMessenger, client: NotingClient, target: str, said: str
@@ -189,18 +238,36 @@ def test_an_event_tells_no_more_than_its_outcome_has(
     messenger: AwsMessenger, client: NotingClient, outcome: Outcome, result: dict[str, Any]
 ) -> None:
     ended = CallbackMessage(
-        work_id=an_id(NOW), context=None, outcome=outcome, result=None, error="Größe", error_type="ValueError", ticket=None
+        work_id=an_id(NOW),
+        context=None,
+        outcome=outcome,
+        result=None,
+        error="Größe",
+        error_type="ValueError",
+        ticket=None,
     )
 
     messenger.send(TOPIC, ended)
 
-    assert json.loads(client.calls[0][1]["Message"]) == {"work_id": an_id(NOW), "context": None, "result": result}
+    assert json.loads(client.calls[0][1]["Message"]) == {
+        "work_id": an_id(NOW),
+        "context": None,
+        "result": result,
+    }
 
 
-def test_one_that_acknowledges_gets_its_ticket_beside_the_documented_event(messenger: AwsMessenger, client: NotingClient) -> None:
+def test_one_that_acknowledges_gets_its_ticket_beside_the_documented_event(
+    messenger: AwsMessenger, client: NotingClient
+) -> None:
     ticket = CallbackTicket(table="jobs", pool="email", work_id=an_id(NOW), retention_s=None)
     asked = CallbackMessage(
-        work_id=an_id(NOW), context=None, outcome=Outcome.CANCELED, result=None, error=None, error_type=None, ticket=ticket
+        work_id=an_id(NOW),
+        context=None,
+        outcome=Outcome.CANCELED,
+        result=None,
+        error=None,
+        error_type=None,
+        ticket=ticket,
     )
 
     messenger.send(FUNCTION, asked)

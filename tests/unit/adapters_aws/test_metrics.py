@@ -8,14 +8,28 @@ from typing import Any, get_args
 import pytest
 
 from pool_world import StandingClock
-from workpool_aws.adapters.aws import aws_ports
-from workpool_aws.adapters.metrics import MINUTE_MS, TABLE_METRICS, Metric, MetricsTelemetry, units_of
+from workpool_aws.adapters.aws.clients import aws_ports
+from workpool_aws.adapters.metrics import (
+    MINUTE_MS,
+    TABLE_METRICS,
+    Metric,
+    MetricsTelemetry,
+    units_of,
+)
 from workpool_aws.adapters.telemetry import ListTelemetry
 from workpool_aws.errors import UsageError
 from workpool_aws.model import events
 from workpool_aws.settings import Settings, read_settings
 
-RESTED = events.LoopRested(pool="email", generation=1, state="idle", wake_in_ms=None, saturated=False, passes=3, set_aside=0)
+RESTED = events.LoopRested(
+    pool="email",
+    generation=1,
+    state="idle",
+    wake_in_ms=None,
+    saturated=False,
+    passes=3,
+    set_aside=0,
+)
 
 
 class Log(ListTelemetry):
@@ -42,7 +56,9 @@ def world(capsys: pytest.CaptureFixture[str]) -> World:
 
 
 def a_pass(**counts: int) -> events.PassReport:
-    return events.PassReport(pool="email", generation=1, settled=1, started=1, in_flight=1, limit=3, **counts)
+    return events.PassReport(
+        pool="email", generation=1, settled=1, started=1, in_flight=1, limit=3, **counts
+    )
 
 
 def test_counts_are_written_when_the_loop_rests(world: World) -> None:
@@ -77,7 +93,11 @@ def test_a_set_of_dimensions_has_only_metrics_that_the_line_has(world: World) ->
 
     (line,) = world.lines()
     assert line["_aws"]["CloudWatchMetrics"] == [
-        {"Namespace": "Workpool", "Dimensions": [["Table"]], "Metrics": [{"Name": "Generations", "Unit": "Count"}]},
+        {
+            "Namespace": "Workpool",
+            "Dimensions": [["Table"]],
+            "Metrics": [{"Name": "Generations", "Unit": "Count"}],
+        },
         {
             "Namespace": "Workpool",
             "Dimensions": [["Table", "Pool"]],
@@ -90,7 +110,9 @@ def test_a_set_of_dimensions_has_only_metrics_that_the_line_has(world: World) ->
     ]
 
 
-def test_for_the_table_alone_only_what_alarms_look_at_is_a_metric(capsys: pytest.CaptureFixture[str]) -> None:
+def test_for_the_table_alone_only_what_alarms_look_at_is_a_metric(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     world = World(capsys, "table")
     world.telemetry.emit(a_pass(succeeded=1, failed=1))
     world.telemetry.emit(events.NoProgress(pool="email", generation=1, passes=10))
@@ -99,7 +121,11 @@ def test_for_the_table_alone_only_what_alarms_look_at_is_a_metric(capsys: pytest
     (line,) = world.lines()
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Dimensions"] == [["Table"]]
-    assert [each["Name"] for each in directive["Metrics"]] == ["DeadLetters", "FailureRate", "NoProgress"]
+    assert [each["Name"] for each in directive["Metrics"]] == [
+        "DeadLetters",
+        "FailureRate",
+        "NoProgress",
+    ]
 
 
 def test_a_busy_loop_writes_once_a_minute(world: World) -> None:
@@ -115,7 +141,9 @@ def test_a_busy_loop_writes_once_a_minute(world: World) -> None:
 
 def test_a_line_never_has_more_lags_than_cloudwatch_takes(world: World) -> None:
     for number in range(250):
-        world.telemetry.emit(events.Started(pool="email", work_id=str(number), attempt=1, lag_ms=number))
+        world.telemetry.emit(
+            events.Started(pool="email", work_id=str(number), attempt=1, lag_ms=number)
+        )
     world.telemetry.emit(RESTED)
 
     assert [len(line["StartLag"]) for line in world.lines()] == [100, 100, 50]
@@ -126,7 +154,9 @@ def test_pools_are_counted_apart(world: World) -> None:
     world.telemetry.emit(events.WatchdogActed(pool="reports", reason="the loop's lease ran out"))
     world.telemetry.emit(RESTED)
 
-    assert [(line["Pool"], line.get("Generations"), line.get("WatchdogActed")) for line in world.lines()] == [
+    assert [
+        (line["Pool"], line.get("Generations"), line.get("WatchdogActed")) for line in world.lines()
+    ] == [
         ("reports", None, 1),
         ("email", 1, None),
     ]
@@ -140,8 +170,12 @@ def test_pools_are_counted_apart(world: World) -> None:
         (0, 12.5, {"Backlog": 4, "InFlight": 3, "Limit": 0}),
     ],
 )
-def test_a_survey_is_written_at_once_and_a_paused_pool_is_not_late(world: World, limit: int, oldest: float | None, shown: Any) -> None:
-    world.telemetry.emit(events.Surveyed(pool="email", pending=4, running=3, limit=limit, oldest_pending_s=oldest))
+def test_a_survey_is_written_at_once_and_a_paused_pool_is_not_late(
+    world: World, limit: int, oldest: float | None, shown: Any
+) -> None:
+    world.telemetry.emit(
+        events.Surveyed(pool="email", pending=4, running=3, limit=limit, oldest_pending_s=oldest)
+    )
 
     (line,) = world.lines()
     assert {name: line[name] for name in get_args(Metric) if name in line} == shown
@@ -177,10 +211,23 @@ def test_another_level_counts_together_with_the_first(world: World) -> None:
 
 
 def test_the_alarms_metrics_are_known_and_have_units() -> None:
-    assert {"DeadLetters", "FailureRate", "Generations", "NoProgress", "OldestDue", "WatchdogActed"} == TABLE_METRICS
+    assert {
+        "DeadLetters",
+        "FailureRate",
+        "Generations",
+        "NoProgress",
+        "OldestDue",
+        "WatchdogActed",
+    } == TABLE_METRICS
     assert set(get_args(Metric)) > TABLE_METRICS
-    units = {"OldestDue": "Seconds", "StartLag": "Milliseconds", **dict.fromkeys(("FailureRate", "RetryRate", "SuccessRate"), "Percent")}
-    assert {name: units_of(name) for name in get_args(Metric)} == {name: units.get(name, "Count") for name in get_args(Metric)}
+    units = {
+        "OldestDue": "Seconds",
+        "StartLag": "Milliseconds",
+        **dict.fromkeys(("FailureRate", "RetryRate", "SuccessRate"), "Percent"),
+    }
+    assert {name: units_of(name) for name in get_args(Metric)} == {
+        name: units.get(name, "Count") for name in get_args(Metric)
+    }
 
 
 @pytest.mark.parametrize(
@@ -201,7 +248,12 @@ def test_what_ends_an_invocation_has_the_counts_written(world: World, last: even
     world.telemetry.emit(last)
 
     (line,) = world.lines()
-    assert (line["Canceled"], line["SuccessRate"], line["FailureRate"], line["RetryRate"]) == (3, 25.0, 0.0, 20.0)
+    assert (line["Canceled"], line["SuccessRate"], line["FailureRate"], line["RetryRate"]) == (
+        3,
+        25.0,
+        0.0,
+        20.0,
+    )
     world.telemetry.emit(RESTED)
     assert world.lines() == []
 
@@ -209,7 +261,9 @@ def test_what_ends_an_invocation_has_the_counts_written(world: World, last: even
 def test_ports_count_where_the_environment_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     arn = "arn:aws:dynamodb:us-east-1:123456789012:table/jobs"
-    counting = aws_ports(arn, settings=Settings(region="us-east-1", metrics="table"), clock=StandingClock()).telemetry
+    counting = aws_ports(
+        arn, settings=Settings(region="us-east-1", metrics="table"), clock=StandingClock()
+    ).telemetry
     silent = aws_ports(arn, settings=Settings(region="us-east-1"), clock=StandingClock()).telemetry
 
     assert isinstance(counting, MetricsTelemetry)

@@ -11,14 +11,14 @@ from botocore import exceptions as sdk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workpool_aws.adapters.aws import CLIENT_CONFIGS
-from workpool_aws.adapters.schedule_names import schedule_name
-from workpool_aws.adapters.scheduler import EventBridgeTimer, ScheduleHome
+from workpool_aws.adapters.aws.clients import CLIENT_CONFIGS
+from workpool_aws.adapters.aws.schedule_names import schedule_name
+from workpool_aws.adapters.aws.scheduler import EventBridgeTimer, ScheduleHome
 from workpool_aws.adapters.wire import order_from_wire
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Deployment
-from workpool_aws.model.messages import LoopOrder
+from workpool_aws.model.messages import LoopRequest
 from workpool_aws.ports import TimerUnavailable
 
 LOOP = "arn:aws:lambda:eu-west-1:123456789012:function:loop"
@@ -28,7 +28,11 @@ HOMELESS = ScheduleHome(loop_arn=None, group=None, role_arn=None)
 HOUR_MS = 3_600_000
 CONFLICT = (409, {"Message": "there is one"}, "ConflictException")
 NOT_FOUND = (404, {"Message": "there is none"}, "ResourceNotFoundException")
-OK = (200, {"ScheduleArn": "arn:aws:scheduler:eu-west-1:123456789012:schedule/group-1/t-1.email"}, "")
+OK = (
+    200,
+    {"ScheduleArn": "arn:aws:scheduler:eu-west-1:123456789012:schedule/group-1/t-1.email"},
+    "",
+)
 
 TABLES = st.text("ab.-_", min_size=3, max_size=255)
 POOLS = st.text("ab-_", min_size=1, max_size=40)
@@ -49,7 +53,11 @@ def make_timer(session, far, clock, monkeypatch):
 def sent(far):
     """Verb, path and body of each request, without the client's own token."""
     return [
-        (r.method, re.sub(r"^https://[^/]+", "", r.url), {k: v for k, v in body.items() if k != "ClientToken"} if body else None)
+        (
+            r.method,
+            re.sub(r"^https://[^/]+", "", r.url),
+            {k: v for k, v in body.items() if k != "ClientToken"} if body else None,
+        )
         for r, body in zip(far.requests, far.bodies, strict=True)
     ]
 
@@ -63,7 +71,7 @@ def test_an_order_is_a_schedule_that_fires_once_and_is_gone(make_timer, far, clo
     [(method, path, body)] = sent(far)
     assert (method, path) == ("POST", "/schedules/t-1.email")
     wake = json.loads(body["Target"].pop("Input"))
-    assert order_from_wire(wake) == LoopOrder(table="t-1", pool="email", generation=None)
+    assert order_from_wire(wake) == LoopRequest(table="t-1", pool="email", generation=None)
     assert body == {
         "GroupName": "group-1",
         "Description": "Wakes the loop of pool email for work that is due later.",
@@ -72,7 +80,11 @@ def test_an_order_is_a_schedule_that_fires_once_and_is_gone(make_timer, far, clo
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "ActionAfterCompletion": "DELETE",
         "State": "ENABLED",
-        "Target": {"Arn": LOOP, "RoleArn": ROLE, "RetryPolicy": {"MaximumEventAgeInSeconds": 600, "MaximumRetryAttempts": 10}},
+        "Target": {
+            "Arn": LOOP,
+            "RoleArn": ROLE,
+            "RetryPolicy": {"MaximumEventAgeInSeconds": 600, "MaximumRetryAttempts": 10},
+        },
     }
 
 
@@ -160,14 +172,23 @@ def test_what_the_environment_does_not_say_stands_in_the_deployment(make_timer, 
     timer.wake_at("email", EpochMs(clock.now() + HOUR_MS))
     timer.forget("email")
     created, deleted = far.requests
-    assert (json.loads(created.body)["GroupName"], json.loads(created.body)["Target"]["Arn"]) == ("found", LOOP)
+    assert (json.loads(created.body)["GroupName"], json.loads(created.body)["Target"]["Arn"]) == (
+        "found",
+        LOOP,
+    )
     assert "groupName=found" in deleted.url
 
 
 def test_what_the_environment_says_beats_the_deployment(make_timer, far, clock):
     found = Deployment(loop_arn=LOOP + "-other", schedule_group="other", scheduler_role_arn=ROLE)
-    make_timer(ScheduleHome(loop_arn=LOOP, group="ours", role_arn=None), lambda: found).wake_at("email", EpochMs(clock.now() + HOUR_MS))
-    assert (far.bodies[0]["GroupName"], far.bodies[0]["Target"]["Arn"], far.bodies[0]["Target"]["RoleArn"]) == ("ours", LOOP, ROLE)
+    make_timer(ScheduleHome(loop_arn=LOOP, group="ours", role_arn=None), lambda: found).wake_at(
+        "email", EpochMs(clock.now() + HOUR_MS)
+    )
+    assert (
+        far.bodies[0]["GroupName"],
+        far.bodies[0]["Target"]["Arn"],
+        far.bodies[0]["Target"]["RoleArn"],
+    ) == ("ours", LOOP, ROLE)
 
 
 def test_a_deployment_is_not_read_when_all_is_known(make_timer, far, clock):
@@ -183,12 +204,26 @@ def test_a_deployment_is_not_read_when_all_is_known(make_timer, far, clock):
 @pytest.mark.parametrize(
     ("home", "found", "missing"),
     [
-        (HOMELESS, None, ["WORKPOOL_LOOP_ARN", "WORKPOOL_SCHEDULE_GROUP", "WORKPOOL_SCHEDULER_ROLE_ARN"]),
-        (HOMELESS, Deployment(loop_arn=LOOP), ["WORKPOOL_SCHEDULE_GROUP", "WORKPOOL_SCHEDULER_ROLE_ARN"]),
-        (ScheduleHome(loop_arn=LOOP, group="g", role_arn=None), None, ["WORKPOOL_SCHEDULER_ROLE_ARN"]),
+        (
+            HOMELESS,
+            None,
+            ["WORKPOOL_LOOP_ARN", "WORKPOOL_SCHEDULE_GROUP", "WORKPOOL_SCHEDULER_ROLE_ARN"],
+        ),
+        (
+            HOMELESS,
+            Deployment(loop_arn=LOOP),
+            ["WORKPOOL_SCHEDULE_GROUP", "WORKPOOL_SCHEDULER_ROLE_ARN"],
+        ),
+        (
+            ScheduleHome(loop_arn=LOOP, group="g", role_arn=None),
+            None,
+            ["WORKPOOL_SCHEDULER_ROLE_ARN"],
+        ),
     ],
 )
-def test_without_a_home_the_order_says_what_is_missing(make_timer, far, clock, home, found, missing):
+def test_without_a_home_the_order_says_what_is_missing(
+    make_timer, far, clock, home, found, missing
+):
     with pytest.raises(TimerUnavailable) as caught:
         make_timer(home, lambda: found).wake_at("email", EpochMs(clock.now() + HOUR_MS))
     assert re.findall(r"WORKPOOL_\w+", str(caught.value)) == missing
@@ -215,13 +250,23 @@ def test_a_deployment_that_cannot_be_read_makes_the_timer_unavailable(make_timer
 @given(st.lists(st.tuples(TABLES, POOLS), unique=True, max_size=30))
 def test_names_are_allowed_and_no_two_pools_share_one(pools):
     names = [schedule_name(table, pool) for table, pool in pools]
-    assert [re.fullmatch(r"[0-9a-zA-Z_.-]{1,64}", name) is not None for name in names] == [True] * len(names)
+    assert [re.fullmatch(r"[0-9a-zA-Z_.-]{1,64}", name) is not None for name in names] == [
+        True
+    ] * len(names)
     assert len(set(names)) == len(names)
 
 
 def test_pools_whose_names_could_run_together_do_not():
     spread = [("a" * n, "a" * m) for n, m in itertools.product(range(3, 70), range(1, 41))]
-    mixed = [("t-a", "b"), ("t", "a-b"), ("t.a", "b"), ("t", "b"), ("t" * 255, "p"), ("t" * 255, "q"), ("t" * 254 + "u", "p")]
+    mixed = [
+        ("t-a", "b"),
+        ("t", "a-b"),
+        ("t.a", "b"),
+        ("t", "b"),
+        ("t" * 255, "p"),
+        ("t" * 255, "q"),
+        ("t" * 254 + "u", "p"),
+    ]
     assert len({schedule_name(*pair) for pair in spread + mixed}) == len(set(spread + mixed))
 
 

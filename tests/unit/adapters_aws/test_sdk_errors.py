@@ -17,12 +17,12 @@ from botocore.parsers import ResponseParserError
 from moto import mock_aws
 
 from workpool_aws import Workpool
-from workpool_aws.adapters import aws
-from workpool_aws.adapters.aws import aws_ports, session_of
+from workpool_aws.adapters.aws import clients as aws
+from workpool_aws.adapters.aws.clients import aws_ports, session_of
 from workpool_aws.adapters.dynamodb.answers import translated
 from workpool_aws.errors import StoreUnavailable, UsageError, WorkpoolError
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.messages import LoopOrder
+from workpool_aws.model.messages import LoopRequest
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered, TimerUnavailable
 from workpool_aws.settings import Settings
 
@@ -37,14 +37,21 @@ def made_of(kind):
     if template is None:
         return kind("text")
     names = {name for _, name, _, _ in string.Formatter().parse(template) if name}
-    names |= {name for name, one in inspect.signature(kind).parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD}
+    names |= {
+        name
+        for name, one in inspect.signature(kind).parameters.items()
+        if one.kind is one.POSITIONAL_OR_KEYWORD
+    }
     return kind(**dict.fromkeys(names, "some\x1b[31m"))
 
 
 SDK = [
     kind
     for _, kind in sorted(vars(botocore.exceptions).items())
-    if inspect.isclass(kind) and issubclass(kind, Exception) and not issubclass(kind, Warning) and kind.__module__ == "botocore.exceptions"
+    if inspect.isclass(kind)
+    and issubclass(kind, Exception)
+    and not issubclass(kind, Warning)
+    and kind.__module__ == "botocore.exceptions"
 ]
 ERRORS = [made_of(kind) for kind in SDK] + [
     boto3.exceptions.Boto3Error("text"),
@@ -62,7 +69,9 @@ ERRORS = [made_of(kind) for kind in SDK] + [
     urllib3.exceptions.SSLError("certificate verify failed"),
     urllib3.exceptions.ProtocolError("Connection aborted."),
     UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"),
-    AttributeError("'list' object has no attribute 'get'"),  # a credential process that answers with a list
+    AttributeError(
+        "'list' object has no attribute 'get'"
+    ),  # a credential process that answers with a list
     IndexError("list index out of range"),  # an empty credential_process
     KeyError("11f6ad8e"),  # a cached token that is no JSON
     TypeError("sequence item 0: expected str instance, int found"),  # a key id that is a number
@@ -82,7 +91,11 @@ class Client:
 
     def __init__(self, error):
         self.__dict__["error"] = error
-        self.meta = type("Meta", (), {"events": type("Events", (), {"register_first": staticmethod(lambda *_: None)})})
+        self.meta = type(
+            "Meta",
+            (),
+            {"events": type("Events", (), {"register_first": staticmethod(lambda *_: None)})},
+        )
 
     def __getattr__(self, name):
         return raising(self.error)
@@ -156,9 +169,13 @@ def test_what_the_session_or_a_call_raises_is_ours(error, making):
 def test_the_other_ports_answer_in_their_own_errors(error, making, monkeypatch):
     session = Session(error, making=False)
     monkeypatch.setattr(aws.DynamoStore, "get", lambda *_: None)
-    ports = aws_ports("t-1", session, settings=Settings(loop_arn="arn:l", schedule_group="g", scheduler_role_arn="arn:r"))
+    ports = aws_ports(
+        "t-1",
+        session,
+        settings=Settings(loop_arn="arn:l", schedule_group="g", scheduler_role_arn="arn:r"),
+    )
     session.making = making
-    order = LoopOrder(table="t-1", pool="p", generation=None)
+    order = LoopRequest(table="t-1", pool="p", generation=None)
     with pytest.raises((InvokeThrottled, InvokeRefused, InvokeUnanswered)):
         ports.invoker.start_loop("arn:aws:lambda:eu-west-1:123456789012:function:f", order)
     with pytest.raises(TimerUnavailable):
@@ -172,9 +189,21 @@ def test_the_other_ports_answer_in_their_own_errors(error, making, monkeypatch):
     ("error", "kind", "words"),
     [
         (botocore.exceptions.NoRegionError(), UsageError, "region must be given, in AWS_REGION"),
-        (botocore.exceptions.InvalidRegionError(region_name="x y"), UsageError, "region must be the name of an AWS region"),
-        (botocore.exceptions.ProfileNotFound(profile="p"), UsageError, "profile must be one of the AWS config"),
-        (botocore.exceptions.ConfigParseError(path="/c", error="x"), UsageError, "AWS config file must be one that boto3 can read"),
+        (
+            botocore.exceptions.InvalidRegionError(region_name="x y"),
+            UsageError,
+            "region must be the name of an AWS region",
+        ),
+        (
+            botocore.exceptions.ProfileNotFound(profile="p"),
+            UsageError,
+            "profile must be one of the AWS config",
+        ),
+        (
+            botocore.exceptions.ConfigParseError(path="/c", error="x"),
+            UsageError,
+            "AWS config file must be one that boto3 can read",
+        ),
         (
             botocore.exceptions.PartialCredentialsError(provider="env", cred_var="s"),
             UsageError,
@@ -182,7 +211,11 @@ def test_the_other_ports_answer_in_their_own_errors(error, making, monkeypatch):
         ),
         (ValueError("Invalid endpoint: x"), UsageError, "AWS configuration must be"),
         (FileNotFoundError(2, "No such file", "/t"), UsageError, "AWS configuration must be"),
-        (botocore.exceptions.CredentialRetrievalError(provider="p", error_msg="m"), StoreUnavailable, "renew the credentials"),
+        (
+            botocore.exceptions.CredentialRetrievalError(provider="p", error_msg="m"),
+            StoreUnavailable,
+            "renew the credentials",
+        ),
         (botocore.exceptions.UnauthorizedSSOTokenError(), StoreUnavailable, "log in again"),
         (botocore.exceptions.NoCredentialsError(), StoreUnavailable, "give credentials by a role"),
     ],
@@ -200,7 +233,10 @@ def test_what_cannot_be_made_says_what_to_do(error, kind, words):
         (botocore.exceptions.NoCredentialsError(), "give credentials by a role"),
         (botocore.exceptions.SSLError(endpoint_url="u", error="e"), "AWS_CA_BUNDLE"),
         (botocore.exceptions.ProxyConnectionError(proxy_url="u"), "HTTPS_PROXY"),
-        (botocore.exceptions.EndpointConnectionError(endpoint_url="u"), "look at the region, the endpoint and the network"),
+        (
+            botocore.exceptions.EndpointConnectionError(endpoint_url="u"),
+            "look at the region, the endpoint and the network",
+        ),
         (botocore.exceptions.ReadTimeoutError(endpoint_url="u"), "try again"),
         (PermissionError(13, "Permission denied"), "files that the AWS configuration names"),
     ],
@@ -221,17 +257,42 @@ def test_a_call_without_an_answer_says_what_to_do(error, words):
             StoreUnavailable,
             "still being filled",
         ),
-        ("ValidationException", "The provided key element does not match the schema", UsageError, "it is no workpool table"),
+        (
+            "ValidationException",
+            "The provided key element does not match the schema",
+            UsageError,
+            "it is no workpool table",
+        ),
         (
             "ValidationException",
             "One or more parameter values were invalid: Missing the key id in the item",
             UsageError,
             "no workpool table",
         ),
-        ("ValidationException", "Query condition missed key schema element: id", UsageError, "no workpool table"),
-        ("ValidationException", "Type mismatch for key pk expected: N actual: S", UsageError, "no workpool table"),
-        ("ValidationException", "Item size has exceeded the maximum", UsageError, "request must be one that DynamoDB takes"),
-        ("ResourceNotFoundException", "Requested resource not found", StoreUnavailable, "does not exist in this account and region"),
+        (
+            "ValidationException",
+            "Query condition missed key schema element: id",
+            UsageError,
+            "no workpool table",
+        ),
+        (
+            "ValidationException",
+            "Type mismatch for key pk expected: N actual: S",
+            UsageError,
+            "no workpool table",
+        ),
+        (
+            "ValidationException",
+            "Item size has exceeded the maximum",
+            UsageError,
+            "request must be one that DynamoDB takes",
+        ),
+        (
+            "ResourceNotFoundException",
+            "Requested resource not found",
+            StoreUnavailable,
+            "does not exist in this account and region",
+        ),
         (
             "AccessDeniedException",
             "User is not authorized",
@@ -239,12 +300,19 @@ def test_a_call_without_an_answer_says_what_to_do(error, words):
             "dynamodb:GetItem is not allowed with these credentials: grant it",
         ),
         ("ExpiredTokenException", "expired", StoreUnavailable, "renew them"),
-        ("UnrecognizedClientException", "The security token is invalid", StoreUnavailable, "renew them"),
+        (
+            "UnrecognizedClientException",
+            "The security token is invalid",
+            StoreUnavailable,
+            "renew them",
+        ),
         ("ThrottlingException", "slow", StoreUnavailable, "try again"),
     ],
 )
 def test_what_dynamodb_refuses_says_what_to_do(code, message, kind, words):
-    error = botocore.exceptions.ClientError({"Error": {"Code": code, "Message": message}}, "GetItem")
+    error = botocore.exceptions.ClientError(
+        {"Error": {"Code": code, "Message": message}}, "GetItem"
+    )
     told = translated(error, "jobs")
     assert isinstance(told, kind)
     assert words in str(told)
@@ -252,15 +320,27 @@ def test_what_dynamodb_refuses_says_what_to_do(code, message, kind, words):
 
 
 def test_a_foreign_table_is_named_in_a_transaction_too():
-    reasons = [{"Code": "ValidationError", "Message": "The provided key element does not match the schema"}, {"Code": "None"}]
+    reasons = [
+        {
+            "Code": "ValidationError",
+            "Message": "The provided key element does not match the schema",
+        },
+        {"Code": "None"},
+    ]
     error = botocore.exceptions.ClientError(
-        {"Error": {"Code": "TransactionCanceledException", "Message": "cancelled"}, "CancellationReasons": reasons}, "TransactWriteItems"
+        {
+            "Error": {"Code": "TransactionCanceledException", "Message": "cancelled"},
+            "CancellationReasons": reasons,
+        },
+        "TransactWriteItems",
     )
     assert "it is no workpool table" in str(translated(error, "jobs"))
 
 
 def test_invalid_parameters_are_not_quoted():
-    client = boto3.client("dynamodb", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+    client = boto3.client(
+        "dynamodb", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
     with pytest.raises(botocore.exceptions.ParamValidationError) as caught:
         client.get_item(TableName="t", Key=SECRET)
     assert SECRET in str(caught.value)
@@ -281,29 +361,51 @@ def test_aws_region_beats_the_default_region_and_a_sessions_own_region_beats_bot
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     assert aws_ports("t-1").store._client().meta.region_name == "eu-west-1"
-    assert aws_ports("t-1", boto3.Session(region_name="ap-south-1")).store._client().meta.region_name == "ap-south-1"
+    assert (
+        aws_ports("t-1", boto3.Session(region_name="ap-south-1")).store._client().meta.region_name
+        == "ap-south-1"
+    )
 
 
 def test_a_profile_that_does_not_exist_is_ours(monkeypatch):
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
-    with pytest.raises(UsageError, match=r"^profile must be one of the AWS config or credentials file; got ProfileNotFound: .*nope"):
+    with pytest.raises(
+        UsageError,
+        match=r"^profile must be one of the AWS config or credentials file; got ProfileNotFound: .*nope",
+    ):
         session_of(profile="nope")
 
 
 @pytest.mark.parametrize("session", ["x", 5, object(), boto3, boto3.Session, {"client": 1}])
 def test_what_is_no_session_is_refused_when_the_pool_is_made(session):
-    with pytest.raises(UsageError, match=r"^session must be a boto3\.Session, or None \(boto3's own choice\); got "):
+    with pytest.raises(
+        UsageError, match=r"^session must be a boto3\.Session, or None \(boto3's own choice\); got "
+    ):
         Workpool("t-1", session=session)
 
 
-@pytest.mark.parametrize("junk", ["", "a b", "f\n", "arn:aws:sqs:us-east-1:123456789012:q", "x" * 65, 5, "arn:aws:lambda:x", "a/b", b"f"])
+@pytest.mark.parametrize(
+    "junk",
+    [
+        "",
+        "a b",
+        "f\n",
+        "arn:aws:sqs:us-east-1:123456789012:q",
+        "x" * 65,
+        5,
+        "arn:aws:lambda:x",
+        "a/b",
+        b"f",
+    ],
+)
 def test_what_can_be_no_function_is_refused(junk):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pool = Workpool("t-1")
     for act in (lambda: pool.list(None, fn=junk), lambda: pool.redrive_all(None, fn=junk)):
         with pytest.raises(
-            UsageError, match=r"^fn must be None \(any\), the ARN of a Lambda function, version or alias, or a function name"
+            UsageError,
+            match=r"^fn must be None \(any\), the ARN of a Lambda function, version or alias, or a function name",
         ):
             act()
 
@@ -322,7 +424,9 @@ def test_a_table_of_somebody_else_is_told_apart(keys, session):
         session.client("dynamodb").create_table(
             TableName="foreign",
             BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind, _ in keys],
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": kind} for name, kind, _ in keys
+            ],
             KeySchema=[{"AttributeName": name, "KeyType": role} for name, _, role in keys],
         )
         pool = Workpool("foreign", session=session)

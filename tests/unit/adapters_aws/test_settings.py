@@ -58,7 +58,10 @@ def test_a_default_region_that_cannot_be_meant_is_refused_where_it_counts():
     with pytest.raises(UsageError) as caught:
         read_settings({"AWS_DEFAULT_REGION": "r" * 65})
     assert caught.value.field == "AWS_DEFAULT_REGION"
-    assert read_settings({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "r" * 65}).region == "eu-west-1"
+    assert (
+        read_settings({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "r" * 65}).region
+        == "eu-west-1"
+    )
 
 
 def test_without_an_argument_it_reads_this_process_now(monkeypatch):
@@ -109,7 +112,9 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable(name, value):
 
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
 def test_a_level_has_the_number_of_the_logging_module_in_either_case(level):
-    numbers = {read_settings({"WORKPOOL_LOG_LEVEL": word}).log_level for word in (level, level.lower())}
+    numbers = {
+        read_settings({"WORKPOOL_LOG_LEVEL": word}).log_level for word in (level, level.lower())
+    }
     assert numbers == {logging.getLevelNamesMapping()[level]}
 
 
@@ -143,6 +148,11 @@ def test_json_is_a_yes_or_a_no(value: str | None, means: bool) -> None:
 def test_every_setting_stands_in_the_documents_and_nothing_else_does() -> None:
     settings = Path(read_settings.__code__.co_filename)
     read = set(re.findall(r'"(_?[A-Z]{3,}(?:_[A-Z]+)+)"', settings.read_text(encoding="utf-8")))
-    told = set(re.findall(r"`(_?[A-Z]{3,}(?:_[A-Z]+)+)`", (settings.parents[1] / "docs" / "settings.md").read_text(encoding="utf-8")))
+    told = set(
+        re.findall(
+            r"`(_?[A-Z]{3,}(?:_[A-Z]+)+)`",
+            (settings.parents[1] / "docs" / "settings.md").read_text(encoding="utf-8"),
+        )
+    )
 
     assert told == read

@@ -7,12 +7,22 @@ from contextvars import ContextVar
 
 import pytest
 
-from workpool_aws.adapters.system import FAN_OUT_WORKERS, SerialFanOut, SystemClock, SystemEntropy, ThreadFanOut
+from workpool_aws.adapters.system import (
+    FAN_OUT_WORKERS,
+    SerialFanOut,
+    SystemClock,
+    SystemEntropy,
+    ThreadFanOut,
+)
 
 SOME_DAY_OF_2024 = 1_704_067_200_000
 SOME_DAY_OF_2100 = 4_102_444_800_000
 
-FAN_OUTS = pytest.mark.parametrize("fan_out", [ThreadFanOut(), ThreadFanOut(max_workers=2), SerialFanOut()], ids=["16", "2", "serial"])
+FAN_OUTS = pytest.mark.parametrize(
+    "fan_out",
+    [ThreadFanOut(), ThreadFanOut(max_workers=2), SerialFanOut()],
+    ids=["16", "2", "serial"],
+)
 
 
 def test_the_clock_counts_epoch_milliseconds():
@@ -37,7 +47,9 @@ def test_chance_stays_in_its_bounds():
 @pytest.mark.parametrize(("drawn", "fraction"), [(0.0, 0.0), (0.5, 0.5), (1.0, 1.0)])
 def test_a_fraction_is_what_is_drawn_of_all_that_could_be(monkeypatch, drawn, fraction):
     """All bits set is the largest fraction, which is below 1 by the last bit."""
-    monkeypatch.setattr("secrets.randbits", lambda bits: min(int(drawn * (1 << bits)), (1 << bits) - 1))
+    monkeypatch.setattr(
+        "secrets.randbits", lambda bits: min(int(drawn * (1 << bits)), (1 << bits) - 1)
+    )
     assert SystemEntropy().fraction() == pytest.approx(fraction, abs=1e-12)
     assert SystemEntropy().fraction() < 1
 
@@ -71,7 +83,10 @@ def test_all_calls_end_before_the_first_error_is_raised(fan_out):
 
 def test_calls_run_at_one_time_up_to_the_limit():
     meeting = threading.Barrier(FAN_OUT_WORKERS)
-    assert len(set(ThreadFanOut()(lambda _: meeting.wait(timeout=10), range(FAN_OUT_WORKERS)))) == FAN_OUT_WORKERS
+    assert (
+        len(set(ThreadFanOut()(lambda _: meeting.wait(timeout=10), range(FAN_OUT_WORKERS))))
+        == FAN_OUT_WORKERS
+    )
 
 
 def test_one_item_needs_no_thread():

@@ -16,9 +16,16 @@ from workpool_aws.model import events
 from workpool_aws.model.events import Event, Kicked, LoopEnded, SetAside, Started, WatchdogActed
 
 EVENTS_MD = Path(__file__).parents[3] / "docs" / "events.md"
-ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<level>[A-Z]+) \| (?P<when>[^|]+) \| (?P<fields>[^|]+) \|$", re.MULTILINE)
+ROW = re.compile(
+    r"^\| `(?P<name>\w+)` \| (?P<level>[A-Z]+) \| (?P<when>[^|]+) \| (?P<fields>[^|]+) \|$",
+    re.MULTILINE,
+)
 FIELD = re.compile(r"`(\w+)` \(([^)]+)\)")
-CLASSES = [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Event) and not each.__subclasses__()]
+CLASSES = [
+    each
+    for each in vars(events).values()
+    if isinstance(each, type) and issubclass(each, Event) and not each.__subclasses__()
+]
 
 ONE_OF_EACH_LEVEL = [
     Kicked(pool="p", reason="enqueue", generation=3),
@@ -59,7 +66,9 @@ def test_a_pool_logs_from_its_own_level_on(logged, level, names):
     for fact in ONE_OF_EACH_LEVEL:
         telemetry.emit(fact)
     assert [record.getMessage() for record in logged] == names
-    assert [record.levelno for record in logged] == [fact.level for fact in ONE_OF_EACH_LEVEL if fact.name in names]
+    assert [record.levelno for record in logged] == [
+        fact.level for fact in ONE_OF_EACH_LEVEL if fact.name in names
+    ]
 
 
 def test_a_pool_that_asks_for_more_gets_it_and_keeps_it(logged, monkeypatch):
@@ -67,12 +76,19 @@ def test_a_pool_that_asks_for_more_gets_it_and_keeps_it(logged, monkeypatch):
     for level in (logging.ERROR, logging.DEBUG, logging.ERROR):
         LoggerTelemetry(level).emit(ONE_OF_EACH_LEVEL[3])
     LoggerTelemetry(logging.DEBUG).emit(ONE_OF_EACH_LEVEL[0])
-    assert [record.getMessage() for record in logged] == ["loop_ended", "loop_ended", "loop_ended", "kicked"]
+    assert [record.getMessage() for record in logged] == [
+        "loop_ended",
+        "loop_ended",
+        "loop_ended",
+        "kicked",
+    ]
 
 
 def test_the_fields_of_a_fact_are_keys_of_its_line(logged):
     LoggerTelemetry(logging.INFO).emit(Started(pool="email", work_id="01ABC", attempt=2, lag_ms=40))
-    assert [(r.getMessage(), r.pool, r.work_id, r.attempt, r.lag_ms) for r in logged] == [("started", "email", "01ABC", 2, 40)]
+    assert [(r.getMessage(), r.pool, r.work_id, r.attempt, r.lag_ms) for r in logged] == [
+        ("started", "email", "01ABC", 2, 40)
+    ]
 
 
 def test_the_line_is_json_under_our_service():
@@ -104,7 +120,9 @@ def test_a_logger_that_fails_fails_nobody(monkeypatch):
     assert LoggerTelemetry(logging.DEBUG).emit(ONE_OF_EACH_LEVEL[3]) is None
 
 
-def test_a_line_that_cannot_be_written_fails_nobody_and_is_told_as_logging_does(monkeypatch, capsys):
+def test_a_line_that_cannot_be_written_fails_nobody_and_is_told_as_logging_does(
+    monkeypatch, capsys
+):
     class Closed(io.StringIO):
         def write(self, text):
             raise OSError("no room")
@@ -135,16 +153,24 @@ def test_a_list_forgets_the_oldest():
 
 def test_the_documentation_names_every_fact_with_its_level_and_fields():
     documented = {
-        row["name"]: (row["level"], [name for name, _ in FIELD.findall(row["fields"])]) for row in ROW.finditer(EVENTS_MD.read_text())
+        row["name"]: (row["level"], [name for name, _ in FIELD.findall(row["fields"])])
+        for row in ROW.finditer(EVENTS_MD.read_text())
     }
-    declared = {kind.name: (logging.getLevelName(kind.level), [f.name for f in dataclasses.fields(kind)]) for kind in CLASSES}
+    declared = {
+        kind.name: (logging.getLevelName(kind.level), [f.name for f in dataclasses.fields(kind)])
+        for kind in CLASSES
+    }
     assert documented == declared
 
 
 def test_the_documentation_gives_every_field_its_unit_and_every_fact_its_time():
     rows = list(ROW.finditer(EVENTS_MD.read_text()))
-    units = {(row["name"], name): unit for row in rows for name, unit in FIELD.findall(row["fields"])}
-    assert {key for key, unit in units.items() if key[1].endswith("_ms") != unit.startswith("ms")} == set()
+    units = {
+        (row["name"], name): unit for row in rows for name, unit in FIELD.findall(row["fields"])
+    }
+    assert {
+        key for key, unit in units.items() if key[1].endswith("_ms") != unit.startswith("ms")
+    } == set()
     assert [row["name"] for row in rows if not row["when"].strip().endswith(".")] == []
 
 

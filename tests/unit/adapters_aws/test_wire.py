@@ -31,7 +31,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.payload import encode_result
 from workpool_aws.core.proof import digest_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.messages import Assignment, CallbackMessage, LoopOrder, Report, ReportKind
+from workpool_aws.model.messages import Assignment, CallbackMessage, LoopRequest, Report, ReportKind
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind, Outcome
 
@@ -69,7 +69,9 @@ ASSIGNMENTS = st.builds(
     Assignment,
     table=st.text("abcXYZ019_.-", min_size=3, max_size=40),
     pool=st.text("abcXYZ019_-", min_size=1, max_size=40),
-    work_id=st.builds(make_id, TIMES, random_bits=st.integers(0, 2**75 - 1), shard=st.integers(0, 31)).map(WorkId),
+    work_id=st.builds(
+        make_id, TIMES, random_bits=st.integers(0, 2**75 - 1), shard=st.integers(0, 31)
+    ).map(WorkId),
     start=st.integers(1, 10**6 - 1),
     attempts_made=st.integers(0, 1000),
     kind=st.sampled_from(Kind),
@@ -87,7 +89,10 @@ JSON_VALUES = st.recursive(
     | st.integers(-(10**30), 10**30)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 REPORTS = st.builds(
@@ -111,7 +116,12 @@ def record(condition="Success", *, assignment=ASSIGNMENT, **changes):
     made = {
         "version": "1.0",
         "timestamp": "2026-01-01T00:00:00.000Z",
-        "requestContext": {"requestId": "r", "functionArn": FUNCTION, "condition": condition, "approximateInvokeCount": 1},
+        "requestContext": {
+            "requestId": "r",
+            "functionArn": FUNCTION,
+            "condition": condition,
+            "approximateInvokeCount": 1,
+        },
         "requestPayload": {"to": "a@example.com", "_workpool": assignment_to_wire(assignment)},
         "responseContext": {"statusCode": 200, "executedVersion": "$LATEST"},
         "responsePayload": None,
@@ -123,13 +133,19 @@ def record(condition="Success", *, assignment=ASSIGNMENT, **changes):
 
 
 def failed(message, error_type):
-    return read_destination(record("RetriesExhausted", responsePayload={"errorMessage": message, "errorType": error_type})).report
+    return read_destination(
+        record(
+            "RetriesExhausted", responsePayload={"errorMessage": message, "errorType": error_type}
+        )
+    ).report
 
 
 @settings(deadline=None)
 @given(ASSIGNMENTS)
 def test_assignments_come_back_as_they_were(assignment):
-    assert assignment_from_wire(json.loads(json.dumps(assignment_to_wire(assignment)))) == assignment
+    assert (
+        assignment_from_wire(json.loads(json.dumps(assignment_to_wire(assignment)))) == assignment
+    )
 
 
 @pytest.mark.peer("LP22")
@@ -139,13 +155,20 @@ def test_assignments_of_a_later_writer_may_have_more_fields():
 
 @pytest.mark.peer("LP22")
 def test_assignments_may_lack_what_may_be_none():
-    wire = assignment_to_wire(replace(ASSIGNMENT, retry=None, retention_s=None, loop_until=None, args_chunks=None))
+    wire = assignment_to_wire(
+        replace(ASSIGNMENT, retry=None, retention_s=None, loop_until=None, args_chunks=None)
+    )
     for name in ("retry", "retention_s", "loop_until", "args_chunks"):
         del wire[name]
-    assert assignment_from_wire(wire) == replace(ASSIGNMENT, retry=None, retention_s=None, loop_until=None, args_chunks=None)
+    assert assignment_from_wire(wire) == replace(
+        ASSIGNMENT, retry=None, retention_s=None, loop_until=None, args_chunks=None
+    )
 
 
-@pytest.mark.parametrize("value", [None, "x", 7, [], {}, REPORTED, {"version": 1}, {"_workpool": assignment_to_wire(ASSIGNMENT)}])
+@pytest.mark.parametrize(
+    "value",
+    [None, "x", 7, [], {}, REPORTED, {"version": 1}, {"_workpool": assignment_to_wire(ASSIGNMENT)}],
+)
 def test_assignments_of_others_are_none(value):
     assert assignment_from_wire(value) is None
 
@@ -175,16 +198,45 @@ def test_assignments_of_others_are_none(value):
         ("loop_until", "soon"),
         ("args_chunks", 0),
         ("retry", 5),
-        ("retry", {"max_attempts": 0, "initial_backoff_us": 0, "base": 1, "max_backoff_us": None, "jitter": True}),
-        ("retry", {"max_attempts": 2, "initial_backoff_us": 10**30, "base": 1, "max_backoff_us": None, "jitter": True}),
-        ("retry", {"max_attempts": 2, "initial_backoff_us": 1, "base": "2", "max_backoff_us": None, "jitter": True}),
+        (
+            "retry",
+            {
+                "max_attempts": 0,
+                "initial_backoff_us": 0,
+                "base": 1,
+                "max_backoff_us": None,
+                "jitter": True,
+            },
+        ),
+        (
+            "retry",
+            {
+                "max_attempts": 2,
+                "initial_backoff_us": 10**30,
+                "base": 1,
+                "max_backoff_us": None,
+                "jitter": True,
+            },
+        ),
+        (
+            "retry",
+            {
+                "max_attempts": 2,
+                "initial_backoff_us": 1,
+                "base": "2",
+                "max_backoff_us": None,
+                "jitter": True,
+            },
+        ),
     ],
 )
 def test_assignments_with_one_bad_field_are_none(name, value):
     assert assignment_from_wire({**assignment_to_wire(ASSIGNMENT), name: value}) is None
 
 
-ARGUMENT_NAMES = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda name: name != "_workpool")
+ARGUMENT_NAMES = st.text(st.characters(exclude_categories=["Cs"])).filter(
+    lambda name: name != "_workpool"
+)
 """Enqueueing refuses the reserved name."""
 
 
@@ -200,12 +252,19 @@ def test_worker_events_are_the_arguments_and_the_assignment(args, ascii_only):
 
 def test_worker_events_keep_the_spelling_of_every_number_and_the_order_of_the_keys():
     event = worker_event('{"z":1.0,"a":1e400,"m":0.1000,"n":12345678901234567890123}', ASSIGNMENT)
-    assert event.startswith(b'{"z":1.0,"a":1e400,"m":0.1000,"n":12345678901234567890123,"_workpool":{')
+    assert event.startswith(
+        b'{"z":1.0,"a":1e400,"m":0.1000,"n":12345678901234567890123,"_workpool":{'
+    )
 
 
 def test_the_event_of_the_largest_arguments_fits():
     """[WP-11] With the longest names there are; what one reading of Lambda's 1 MB allows."""
-    largest = replace(ASSIGNMENT, table="t" * 255, pool="p" * 40, retry=RetryPolicy(max_backoff=timedelta(days=366)))
+    largest = replace(
+        ASSIGNMENT,
+        table="t" * 255,
+        pool="p" * 40,
+        retry=RetryPolicy(max_backoff=timedelta(days=366)),
+    )
 
     event = worker_event('{"x":"' + "a" * (limits.PAYLOAD_BYTES_MAX - 8) + '"}', largest)
 
@@ -249,7 +308,15 @@ def test_worker_events_are_made_of_exactly_one_object_without_our_key(args):
 
 
 @pytest.mark.parametrize(
-    "args", ['{"a":{"_workpool":1}}', '{"_workpool2":1}', ' {"a":1} ', "{}", '{"a":1,"a":2}', '{"n":' + "9" * 5_000 + "}"]
+    "args",
+    [
+        '{"a":{"_workpool":1}}',
+        '{"_workpool2":1}',
+        ' {"a":1} ',
+        "{}",
+        '{"a":1,"a":2}',
+        '{"n":' + "9" * 5_000 + "}",
+    ],
 )
 def test_worker_events_take_any_other_object_as_it_is_spelled(args):
     event = worker_event(args, ASSIGNMENT).decode()
@@ -257,7 +324,20 @@ def test_worker_events_take_any_other_object_as_it_is_spelled(args):
     assert event.endswith("}}")
 
 
-SMUGGLED = ['null,"_workpool":{"version":1}', "null,", "1 2", "{}{}", "NaN", "", " ", "[1", "'x'", '"\x02"', '"\ud800"', "[" * 100_000]
+SMUGGLED = [
+    'null,"_workpool":{"version":1}',
+    "null,",
+    "1 2",
+    "{}{}",
+    "NaN",
+    "",
+    " ",
+    "[1",
+    "'x'",
+    '"\x02"',
+    '"\ud800"',
+    "[" * 100_000,
+]
 
 
 @pytest.mark.parametrize("text", SMUGGLED, ids=lambda text: ascii(text)[:30])
@@ -269,22 +349,42 @@ def test_callbacks_are_made_of_single_values(text):
         callback_event(a_message(result=text))
 
 
-@pytest.mark.parametrize("text", ["1.0", "1", "1e400", "-0.0", "12345678901234567890123", "9" * 5_000, '{"a": 1, "a":2}', " [1 , 2] "])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.0",
+        "1",
+        "1e400",
+        "-0.0",
+        "12345678901234567890123",
+        "9" * 5_000,
+        '{"a": 1, "a":2}',
+        " [1 , 2] ",
+    ],
+)
 def test_callbacks_keep_numbers_as_they_are_spelled(text):
     event = callback_event(a_message(context=text, result=text))
-    assert f'"context":{text.strip()},"result":{{"kind":"success","return_value":{text.strip()}}}}}' in event
+    assert (
+        f'"context":{text.strip()},"result":{{"kind":"success","return_value":{text.strip()}}}}}'
+        in event
+    )
 
 
 @settings(deadline=None)
 @given(
-    st.builds(LoopOrder, table=st.just("t.1"), pool=st.text("ab_-9", min_size=1, max_size=40), generation=st.none() | st.integers(0, 2**53))
+    st.builds(
+        LoopRequest,
+        table=st.just("t.1"),
+        pool=st.text("ab_-9", min_size=1, max_size=40),
+        generation=st.none() | st.integers(0, 2**53),
+    )
 )
 def test_loop_orders_come_back_as_they_were(order):
     assert order_from_wire(json.loads(json.dumps(order_to_wire(order)))) == order
 
 
 def test_loop_orders_stand_under_one_key():
-    assert order_to_wire(LoopOrder(table="t", pool="p", generation=4)) == {
+    assert order_to_wire(LoopRequest(table="t", pool="p", generation=4)) == {
         "workpool_loop": {"version": 1, "table": "t", "pool": "p", "generation": 4}
     }
 
@@ -317,7 +417,9 @@ def test_carried_reports_come_back_as_they_were(report):
 @given(REPORTS)
 def test_carried_reports_survive_the_way_through_a_destination(report):
     payload = {"errorMessage": carried_outcome(report, ASSIGNMENT), "errorType": "ReportNotWritten"}
-    told = read_destination(json.loads(json.dumps(record("RetriesExhausted", responsePayload=payload))))
+    told = read_destination(
+        json.loads(json.dumps(record("RetriesExhausted", responsePayload=payload)))
+    )
     assert told.report == report
 
 
@@ -333,7 +435,9 @@ def test_carried_reports_of_another_start_or_work_are_not_taken():
 
 def sealed(fields, nonce="a-nonce"):
     """What a worker that knows this nonce could have written."""
-    return "workpool report sealed " + seal(nonce, fields if isinstance(fields, str) else json.dumps(fields))
+    return "workpool report sealed " + seal(
+        nonce, fields if isinstance(fields, str) else json.dumps(fields)
+    )
 
 
 CARRIED = {
@@ -361,7 +465,9 @@ def test_carried_reports_with_one_bad_field_are_none(change):
     assert read_carried(sealed({**CARRIED, **change}), ASSIGNMENT) is None
 
 
-@pytest.mark.parametrize(("said", "kept"), [(10**18, limits.DELAY_MS_MAX), (10**400, limits.DELAY_MS_MAX), (5, 5)])
+@pytest.mark.parametrize(
+    ("said", "kept"), [(10**18, limits.DELAY_MS_MAX), (10**400, limits.DELAY_MS_MAX), (5, 5)]
+)
 def test_the_delay_of_a_carried_report_is_a_year_at_most(said, kept):
     report = read_carried(sealed({**CARRIED, "kind": "failed", "delay_ms": said}), ASSIGNMENT)
     assert report is not None
@@ -369,7 +475,12 @@ def test_the_delay_of_a_carried_report_is_a_year_at_most(said, kept):
 
 
 def test_the_texts_of_a_carried_report_are_cut_and_storable():
-    report = read_carried(sealed({**CARRIED, "kind": "failed", "error": "\ud800" + "x" * 9_999, "error_type": "T" * 999}), ASSIGNMENT)
+    report = read_carried(
+        sealed(
+            {**CARRIED, "kind": "failed", "error": "\ud800" + "x" * 9_999, "error_type": "T" * 999}
+        ),
+        ASSIGNMENT,
+    )
     assert report is not None
     assert (len(report.error), len(report.error_type)) == (limits.ERROR_TEXT_MAX, 256)
     report.error.encode()
@@ -428,26 +539,41 @@ def test_a_carried_report_shows_neither_result_nor_token_nor_nonce():
 
 def test_a_start_of_0_1_is_reported_in_its_words():
     """Its completion function, too, may be of 0.1."""
-    text = carried_outcome(Report(kind=ReportKind.SUCCESS, result="1"), replace(ASSIGNMENT, nonce=None, proof=None))
+    text = carried_outcome(
+        Report(kind=ReportKind.SUCCESS, result="1"), replace(ASSIGNMENT, nonce=None, proof=None)
+    )
 
     assert json.loads(text.removeprefix("workpool report ")) == CARRIED
 
 
 @pytest.mark.parametrize(
     "text",
-    [sealed(CARRIED, "another"), "workpool report " + json.dumps(CARRIED), sealed({**CARRIED, "result": "NaN"})],
+    [
+        sealed(CARRIED, "another"),
+        "workpool report " + json.dumps(CARRIED),
+        sealed({**CARRIED, "result": "NaN"}),
+    ],
     ids=["forged", "0.1", "NaN"],
 )
 def test_destination_records_of_a_worker_whose_report_proves_nothing_have_none(text):
     """[WP-28] It is not known what that start came to, a success maybe: recovery ends it."""
-    told = read_destination(record("RetriesExhausted", responsePayload={"errorMessage": text, "errorType": "ReportNotWritten"}))
+    told = read_destination(
+        record(
+            "RetriesExhausted",
+            responsePayload={"errorMessage": text, "errorType": "ReportNotWritten"},
+        )
+    )
     assert told is not None
     assert told.report is None
 
 
-@pytest.mark.parametrize("error_type", ["RuntimeError", "", "ReportNotWrittenError", "Runtime.ExitError"])
 @pytest.mark.parametrize(
-    "text", [sealed(CARRIED), "workpool report " + json.dumps({**CARRIED, "kind": "never_delivered"})], ids=["ours", "0.1"]
+    "error_type", ["RuntimeError", "", "ReportNotWrittenError", "Runtime.ExitError"]
+)
+@pytest.mark.parametrize(
+    "text",
+    [sealed(CARRIED), "workpool report " + json.dumps({**CARRIED, "kind": "never_delivered"})],
+    ids=["ours", "0.1"],
 )
 def test_an_error_of_another_class_is_a_failure_whatever_its_text(text, error_type):
     """[WP-28] `raise RuntimeError(response.text)`: the text is the remote's."""
@@ -473,27 +599,44 @@ def test_destination_records_of_a_success_give_the_result_as_compact_json():
 
 @pytest.mark.parametrize("payload", [None, ...], ids=["null", "missing"])
 def test_destination_records_of_a_success_without_a_value_give_null(payload):
-    assert read_destination(record(responsePayload=payload)).report == Report(kind=ReportKind.SUCCESS, result="null")
+    assert read_destination(record(responsePayload=payload)).report == Report(
+        kind=ReportKind.SUCCESS, result="null"
+    )
 
 
 def test_destination_records_of_a_success_that_is_too_large_fail_for_good():
     most = "x" * (limits.PAYLOAD_BYTES_MAX - 2)
     assert read_destination(record(responsePayload=most)).report.kind is ReportKind.SUCCESS
     report = read_destination(record(responsePayload=most + "x")).report
-    assert (report.kind, report.error_type, report.retryable) == (ReportKind.FAILED, "invalid_result", False)
+    assert (report.kind, report.error_type, report.retryable) == (
+        ReportKind.FAILED,
+        "invalid_result",
+        False,
+    )
     assert str(limits.PAYLOAD_BYTES_MAX) in report.error
 
 
 def test_destination_records_of_a_success_that_is_not_json_fail_for_good():
     report = read_destination(record(responsePayload=[float("nan")])).report
-    assert (report.kind, report.error_type, report.retryable) == (ReportKind.FAILED, "invalid_result", False)
+    assert (report.kind, report.error_type, report.retryable) == (
+        ReportKind.FAILED,
+        "invalid_result",
+        False,
+    )
 
 
 def test_destination_records_of_a_worker_that_has_reported_ask_for_nothing():
     assert read_destination(record(responsePayload=json.loads(json.dumps(REPORTED)))) is None
 
 
-@pytest.mark.parametrize("payload", [{"_workpool": {"reported": False}}, {**REPORTED, "n": 1}, {"_workpool": {"reported": True, "n": 1}}])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"_workpool": {"reported": False}},
+        {**REPORTED, "n": 1},
+        {"_workpool": {"reported": True, "n": 1}},
+    ],
+)
 def test_destination_records_of_a_worker_that_returns_something_like_it_are_results(payload):
     assert read_destination(record(responsePayload=payload)).report == Report(
         kind=ReportKind.SUCCESS, result=json.dumps(payload, separators=(",", ":"))
@@ -516,7 +659,11 @@ def test_destination_records_of_a_worker_that_returns_its_event_keep_the_assignm
         ("x", "com.example.OddException", "com.example.OddException"),
         ("2026-01-01T00:00:00Z 1-2-3 Task timed out after 3.00 seconds", "", "timeout"),
         ("RequestId: 1 Error: Task timed out after 5.00 seconds", "Sandbox.Timedout", "timeout"),
-        ("RequestId: 1 Error: Runtime exited with error: signal: killed", "Runtime.ExitError", "crashed"),
+        (
+            "RequestId: 1 Error: Runtime exited with error: signal: killed",
+            "Runtime.ExitError",
+            "crashed",
+        ),
         ("RequestId: 1 Error: Runtime exited", "Runtime.OutOfMemory", "crashed"),
         ("RequestId: 1 Process exited before completing request", "", "crashed"),
         ("Worker process died", "Runtime.HandlerError", "crashed"),
@@ -529,7 +676,9 @@ def test_destination_records_of_a_worker_that_returns_its_event_keep_the_assignm
 )
 @pytest.mark.peer("RC06")
 def test_destination_records_of_a_failure_name_its_type(message, given_type, error_type):
-    assert failed(message, given_type) == Report(kind=ReportKind.FAILED, error=message or None, error_type=error_type)
+    assert failed(message, given_type) == Report(
+        kind=ReportKind.FAILED, error=message or None, error_type=error_type
+    )
 
 
 @pytest.mark.parametrize(
@@ -542,10 +691,18 @@ def test_destination_records_of_a_failure_name_its_type(message, given_type, err
 )
 @pytest.mark.peer("ER02")
 def test_destination_records_of_a_failure_that_no_retry_can_heal_say_so(given_type, error_type):
-    assert failed("no", given_type) == Report(kind=ReportKind.FAILED, error="no", error_type=error_type, retryable=False)
+    assert failed("no", given_type) == Report(
+        kind=ReportKind.FAILED, error="no", error_type=error_type, retryable=False
+    )
 
 
-@pytest.mark.parametrize("text", ['{"errorMessage": "boom", "errorType": "KeyError"}', {"errorMessage": "boom", "errorType": "KeyError"}])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"errorMessage": "boom", "errorType": "KeyError"}',
+        {"errorMessage": "boom", "errorType": "KeyError"},
+    ],
+)
 def test_destination_records_of_a_failure_may_have_their_payload_as_text(text):
     report = read_destination(record("RetriesExhausted", responsePayload=text)).report
     assert report == Report(kind=ReportKind.FAILED, error="boom", error_type="KeyError")
@@ -560,24 +717,42 @@ def test_destination_records_of_a_failure_with_plain_text_keep_the_text(text):
 @pytest.mark.parametrize("payload", [..., None, "", 7, [1]])
 @pytest.mark.parametrize("context", [..., None, {"statusCode": 200, "functionError": "Unhandled"}])
 def test_destination_records_of_a_failure_without_an_answer_have_no_report(payload, context):
-    report = read_destination(record("RetriesExhausted", responsePayload=payload, responseContext=context)).report
-    assert (report.kind, report.error_type, report.retryable) == (ReportKind.FAILED, "no_report", True)
+    report = read_destination(
+        record("RetriesExhausted", responsePayload=payload, responseContext=context)
+    ).report
+    assert (report.kind, report.error_type, report.retryable) == (
+        ReportKind.FAILED,
+        "no_report",
+        True,
+    )
 
 
-@pytest.mark.parametrize("condition", ["EventAgeExceeded", "ZeroReservedConcurrency", "SomethingNew"])
+@pytest.mark.parametrize(
+    "condition", ["EventAgeExceeded", "ZeroReservedConcurrency", "SomethingNew"]
+)
 def test_destination_records_of_an_event_that_never_ran_are_no_failure(condition):
     report = read_destination(record(condition, responsePayload=..., responseContext=...)).report
-    assert report == Report(kind=ReportKind.NEVER_DELIVERED, error=f"Lambda gave the event up: {condition}")
+    assert report == Report(
+        kind=ReportKind.NEVER_DELIVERED, error=f"Lambda gave the event up: {condition}"
+    )
 
 
 @pytest.mark.parametrize("status", [400, 429, 500])
 def test_destination_records_of_an_event_that_lambda_itself_refused_are_no_failure(status):
-    refused = record("RetriesExhausted", responseContext={"statusCode": status}, responsePayload={"errorMessage": "Rate Exceeded."})
+    refused = record(
+        "RetriesExhausted",
+        responseContext={"statusCode": status},
+        responsePayload={"errorMessage": "Rate Exceeded."},
+    )
     assert read_destination(refused).report.kind is ReportKind.NEVER_DELIVERED
 
 
 def test_destination_records_of_an_event_that_grew_too_old_after_user_code_failed_are_a_failure():
-    report = read_destination(record("EventAgeExceeded", responsePayload={"errorMessage": "boom", "errorType": "KeyError"})).report
+    report = read_destination(
+        record(
+            "EventAgeExceeded", responsePayload={"errorMessage": "boom", "errorType": "KeyError"}
+        )
+    ).report
     assert report == Report(kind=ReportKind.FAILED, error="boom", error_type="KeyError")
 
 
@@ -598,9 +773,16 @@ def test_destination_records_of_an_emulator_may_lack_the_version_and_the_request
         "RetriesExhausted",
         version=...,
         timestamp=...,
-        requestContext={"functionArn": FUNCTION, "condition": "RetriesExhausted", "approximateInvokeCount": 3},
+        requestContext={
+            "functionArn": FUNCTION,
+            "condition": "RetriesExhausted",
+            "approximateInvokeCount": 3,
+        },
         responseContext={"statusCode": 200, "functionError": "Unhandled"},
-        responsePayload={"errorMessage": "Task timed out after 5.00 seconds", "errorType": "Sandbox.Timedout"},
+        responsePayload={
+            "errorMessage": "Task timed out after 5.00 seconds",
+            "errorType": "Sandbox.Timedout",
+        },
     )
     assert read_destination(reduced).report.error_type == "timeout"
 
@@ -610,7 +792,9 @@ def test_destination_records_without_a_function_say_none():
 
 
 def test_destination_records_with_a_forged_report_of_another_start_stay_a_failure():
-    forged = carried_outcome(Report(kind=ReportKind.SUCCESS, result='"paid"'), replace(ASSIGNMENT, start=2))
+    forged = carried_outcome(
+        Report(kind=ReportKind.SUCCESS, result='"paid"'), replace(ASSIGNMENT, start=2)
+    )
     assert failed(forged, "ValueError").kind is ReportKind.FAILED
 
 
@@ -657,12 +841,21 @@ def test_reading_the_wire_does_not_load_boto3():
 
 
 def a_message(**changes: Any) -> CallbackMessage:
-    ended = CallbackMessage(work_id=ID, context=None, outcome=Outcome.SUCCESS, result=None, error=None, error_type=None, ticket=None)
+    ended = CallbackMessage(
+        work_id=ID,
+        context=None,
+        outcome=Outcome.SUCCESS,
+        result=None,
+        error=None,
+        error_type=None,
+        ticket=None,
+    )
     return replace(ended, **changes)
 
 
 @given(
-    text=st.text(st.characters(exclude_categories=["Cs"])) | st.text(st.sampled_from('\ufffd\ufffe\uffff\U0001fffe\U0010ffff\x7f\x85\\"\n'))
+    text=st.text(st.characters(exclude_categories=["Cs"]))
+    | st.text(st.sampled_from('\ufffd\ufffe\uffff\U0001fffe\U0010ffff\x7f\x85\\"\n'))
 )
 @settings(max_examples=200, deadline=None)
 def test_every_body_has_only_characters_that_sqs_and_sns_take_and_says_the_same(text: str) -> None:
@@ -670,17 +863,31 @@ def test_every_body_has_only_characters_that_sqs_and_sns_take_and_says_the_same(
     told = json.dumps({text: [text]}, ensure_ascii=False)
     for event in (
         callback_event(a_message(context=told, result=told)),
-        callback_event(a_message(outcome=Outcome.FAILED, context=told, error=text, error_type=text)),
+        callback_event(
+            a_message(outcome=Outcome.FAILED, context=told, error=text, error_type=text)
+        ),
     ):
         refused = [
-            each for each in event if not (each in "\t\n\r" or " " <= each <= "\ud7ff" or "\ue000" <= each <= "\ufffd" or each > "\uffff")
+            each
+            for each in event
+            if not (
+                each in "\t\n\r"
+                or " " <= each <= "\ud7ff"
+                or "\ue000" <= each <= "\ufffd"
+                or each > "\uffff"
+            )
         ]
         assert refused == []
         assert json.loads(event)["context"] == {text: [text]}
-        assert text in (json.loads(event)["result"].get("error", text), *json.loads(event)["result"].get("return_value", {}))
+        assert text in (
+            json.loads(event)["result"].get("error", text),
+            *json.loads(event)["result"].get("return_value", {}),
+        )
 
 
-@pytest.mark.parametrize("nonce", ["", "é", "\ud800", "x" * (limits.NONCE_LENGTH_MAX + 1), 7, ["x"]])
+@pytest.mark.parametrize(
+    "nonce", ["", "é", "\ud800", "x" * (limits.NONCE_LENGTH_MAX + 1), 7, ["x"]]
+)
 def test_an_assignment_whose_nonce_cannot_be_one_is_none(nonce):
     """[WP-28]"""
     sent = assignment_to_wire(ASSIGNMENT)

@@ -8,25 +8,48 @@ from dataclasses import replace
 import pytest
 
 from builders import NOW, a_running_work, a_work, an_id
-from workpool_aws.adapters.codec import decode, encode
+from workpool_aws.adapters.items.codec import decode, encode
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, make_id
-from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Owed, ShardMark, Status
+from workpool_aws.model.loop import (
+    Config,
+    Entry,
+    EntryKey,
+    Ledger,
+    LoopState,
+    LoopStatus,
+    Notice,
+    NoticeKind,
+    PendingCallback,
+    ShardCursors,
+)
 from workpool_aws.model.refs import Record, Unreadable
 
 FAR = make_id(EpochMs(2**48 - 1), random_bits=1)
-STATUS = Status(pool="email", state=LoopState.WAITING, generation=3, lease_until=NOW, wake_at=NOW)
+STATUS = LoopStatus(
+    pool="email", state=LoopState.WAITING, generation=3, lease_until=NOW, wake_at=NOW
+)
 LEDGER = Ledger(pool="email", holder="h", generation=3, version=5)
 CONFIG = Config(pool="email", version=1, max_parallelism=5, base_by="b", base_at=NOW)
-DONE = Done(pool="email", at=an_id(), work_id=an_id(), start=1, kind=DoneKind.RETRY, pointer=an_id())
+DONE = Notice(
+    pool="email", at=an_id(), work_id=an_id(), start=1, kind=NoticeKind.RETRY, pointer=an_id()
+)
 YEAR_10000 = 253_402_300_800_000
 
 HOSTILE: list[tuple[Record, Mapping[str, object]]] = [
     *((a_running_work(), {name: 10**9 - 1}) for name in ("st", "n", "un", "keep")),
-    *((a_running_work(), {name: value}) for name in ("due", "enq", "at", "dl") for value in (-1, 2**48 - 1, YEAR_10000 - 1, 10**37)),
+    *(
+        (a_running_work(), {name: value})
+        for name in ("due", "enq", "at", "dl")
+        for value in (-1, 2**48 - 1, YEAR_10000 - 1, 10**37)
+    ),
     (a_work(), {"keep": 0}),
     (a_work(), {"fin": YEAR_10000}),
-    *((a_work(), {name: value}) for name in ("ac", "cc", "rc") for value in (0, limits.CHUNKS_MAX + 1, 10**9)),
+    *(
+        (a_work(), {name: value})
+        for name in ("ac", "cc", "rc")
+        for value in (0, limits.CHUNKS_MAX + 1, 10**9)
+    ),
     (a_work(), {"sk": FAR}),
     (a_work(), {"ro": FAR}),
     (DONE, {"sk": FAR}),
@@ -56,7 +79,11 @@ HOSTILE: list[tuple[Record, Mapping[str, object]]] = [
 ]
 
 
-@pytest.mark.parametrize(("record", "changes"), HOSTILE, ids=lambda value: str(value)[:60] if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    ("record", "changes"),
+    HOSTILE,
+    ids=lambda value: str(value)[:60] if isinstance(value, dict) else "",
+)
 def test_what_cannot_be_meant_is_unreadable(record: Record, changes: Mapping[str, object]) -> None:
     found = decode({**encode(record), **changes})
 
@@ -66,10 +93,27 @@ def test_what_cannot_be_meant_is_unreadable(record: Record, changes: Mapping[str
 @pytest.mark.parametrize(
     "record",
     [
-        a_running_work(starts=limits.STORED_STARTS_BELOW - 1, deadline=EpochMs(limits.STORED_WORK_MS_BELOW - 1)),
-        replace(STATUS, generation=limits.STORED_GENERATION_BELOW - 1, lease_until=EpochMs(YEAR_10000 - 1)),
-        replace(LEDGER, shards=(ShardMark(),) * 32, callbacks=(Owed(an_id(), NOW, 999, 999),)),
-        replace(LEDGER, entries={EntryKey(an_id(), limits.STORED_STARTS_BELOW - 1): Entry(EpochMs(limits.STORED_WORK_MS_BELOW - 1))}),
+        a_running_work(
+            starts=limits.STORED_STARTS_BELOW - 1, deadline=EpochMs(limits.STORED_WORK_MS_BELOW - 1)
+        ),
+        replace(
+            STATUS,
+            generation=limits.STORED_GENERATION_BELOW - 1,
+            lease_until=EpochMs(YEAR_10000 - 1),
+        ),
+        replace(
+            LEDGER,
+            shards=(ShardCursors(),) * 32,
+            callbacks=(PendingCallback(an_id(), NOW, 999, 999),),
+        ),
+        replace(
+            LEDGER,
+            entries={
+                EntryKey(an_id(), limits.STORED_STARTS_BELOW - 1): Entry(
+                    EpochMs(limits.STORED_WORK_MS_BELOW - 1)
+                )
+            },
+        ),
     ],
 )
 def test_the_last_that_can_be_meant_is_read(record: Record) -> None:
@@ -84,7 +128,11 @@ def test_what_follows_from_the_last_that_can_be_read_can_be_written() -> None:
         a_running_work(starts=last, deadline=late),
         replace(DONE, start=last),
         replace(STATUS, generation=limits.STORED_GENERATION_BELOW, wake_at=late),
-        replace(LEDGER, generation=limits.STORED_GENERATION_BELOW, entries={EntryKey(an_id(), last): Entry(late)}),
+        replace(
+            LEDGER,
+            generation=limits.STORED_GENERATION_BELOW,
+            entries={EntryKey(an_id(), last): Entry(late)},
+        ),
     ]
     for record in made:
         assert isinstance(decode(encode(record)), Unreadable)

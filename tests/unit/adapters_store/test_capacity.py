@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from workpool_aws.adapters.capacity import (
+from workpool_aws.adapters.items.capacity import (
     Capacity,
     Meter,
     Units,
@@ -21,7 +21,7 @@ from workpool_aws.adapters.capacity import (
     transaction_units,
     write_units,
 )
-from workpool_aws.adapters.keys import Key
+from workpool_aws.adapters.items.keys import Key
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,16 @@ def test_the_size_of_an_item_is_its_names_and_values(item, size):
 
 @pytest.mark.parametrize(
     ("old", "new", "units"),
-    [(0, 1, 1), (0, 1024, 1), (0, 1025, 2), (2560, 100, 3), (100, 2560, 3), (2560, 0, 3), (0, 0, 1), (0, 400 * 1024, 400)],
+    [
+        (0, 1, 1),
+        (0, 1024, 1),
+        (0, 1025, 2),
+        (2560, 100, 3),
+        (100, 2560, 3),
+        (2560, 0, 3),
+        (0, 0, 1),
+        (0, 400 * 1024, 400),
+    ],
 )
 def test_a_write_costs_by_the_larger_of_before_and_after(old, new, units):
     assert write_units(old, new) == units
@@ -68,7 +77,9 @@ def test_a_refused_write_costs_by_what_stands_there(old, units):
     assert failed_write_units(old) == units
 
 
-@pytest.mark.parametrize(("size", "units"), [(0, 1), (1, 1), (4096, 1), (4097, 2), (4608, 2), (400 * 1024, 100)])
+@pytest.mark.parametrize(
+    ("size", "units"), [(0, 1), (1, 1), (4096, 1), (4097, 2), (4608, 2), (400 * 1024, 100)]
+)
 def test_a_read_costs_by_four_kilobytes(size, units):
     assert get_units(size) == units
 
@@ -114,7 +125,11 @@ def test_the_index_costs_only_what_is_or_was_in_it(old, new, units):
 
 
 def test_a_page_of_the_index_costs_half():
-    assert [index_query_units([]), index_query_units([4096] * 3), index_query_units([4096] * 4)] == [1, 2, 2]
+    assert [
+        index_query_units([]),
+        index_query_units([4096] * 3),
+        index_query_units([4096] * 4),
+    ] == [1, 2, 2]
 
 
 def test_a_transaction_has_bounds():
@@ -138,7 +153,11 @@ def test_a_meter_adds_up_by_label_and_in_all():
         write_units=3,
         read_units=121,
         requests=5,
-        by_label={"work.put": Units(3, 0, 2), "status.get": Units(0, 1, 1), "work.get_many": Units(0, 120, 2)},
+        by_label={
+            "work.put": Units(3, 0, 2),
+            "status.get": Units(0, 1, 1),
+            "work.get_many": Units(0, 120, 2),
+        },
     )
 
 

@@ -10,29 +10,46 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from record_strategies import records_of
-from workpool_aws.adapters.capacity import item_size
-from workpool_aws.adapters.codec import change_of, decode, encode
-from workpool_aws.adapters.keys import place_of
-from workpool_aws.adapters.schema import RECORDS, attribute_of, encode_field, field_of, key_of, kind_in, ref_of
+from workpool_aws.adapters.items.capacity import item_size
+from workpool_aws.adapters.items.codec import change_of, decode, encode
+from workpool_aws.adapters.items.keys import place_of
+from workpool_aws.adapters.items.records import (
+    RECORDS,
+    attribute_of,
+    encode_field,
+    field_of,
+    key_of,
+    kind_in,
+    ref_of,
+)
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
     Config,
     Deployment,
-    Done,
-    DoneKind,
     Entry,
     EntryKey,
     Ledger,
     LoopState,
+    LoopStatus,
     MinuteReport,
+    MinuteTally,
+    Notice,
+    NoticeKind,
     Registration,
-    ShardMark,
-    Status,
-    Tally,
+    ShardCursors,
 )
 from workpool_aws.model.refs import LedgerRef, Record, Ref, Unreadable, WorkRef
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import CallbackState, Chunk, Kind, Outcome, Part, Pointer, State, Work
+from workpool_aws.model.work import (
+    CallbackState,
+    Chunk,
+    Kind,
+    Outcome,
+    Part,
+    Pointer,
+    State,
+    WorkItem,
+)
 from workpool_aws.model.writes import Update
 
 T0 = EpochMs(1_800_000_000_000)
@@ -40,7 +57,7 @@ ID = WorkId(make_id(T0, random_bits=2**70 + 12345))
 OTHER = WorkId(make_id(EpochMs(T0 + 1), random_bits=7))
 KINDS = {kind.record.__name__: kind for kind in RECORDS}
 
-WORK = Work(
+WORK = WorkItem(
     pool="email",
     id=ID,
     target="f",
@@ -53,10 +70,12 @@ WORK = Work(
     enqueued_at=T0,
     retention_s=None,
 )
-DONE = Done(pool="email", at=OTHER, work_id=ID, start=1, kind=DoneKind.FINISHED)
-STATUS = Status(pool="email", state=LoopState.IDLE, generation=1, lease_until=T0)
+DONE = Notice(pool="email", at=OTHER, work_id=ID, start=1, kind=NoticeKind.FINISHED)
+STATUS = LoopStatus(pool="email", state=LoopState.IDLE, generation=1, lease_until=T0)
 DEPLOYMENT = Deployment(loop_arn="arn:loop")
-LEDGER = Ledger(pool="email", holder="h", generation=1, version=1, entries={EntryKey(ID, 1): Entry(T0)})
+LEDGER = Ledger(
+    pool="email", holder="h", generation=1, version=1, entries={EntryKey(ID, 1): Entry(T0)}
+)
 
 records = st.one_of([records_of(kind) for kind in RECORDS])
 
@@ -88,7 +107,9 @@ def test_a_row_has_every_field_of_its_record_once_in_the_key_or_in_an_attribute(
     kind = KINDS[name]
     attributes = [field.attribute for field in kind.fields.values()]
 
-    assert sorted([*kind.ref.__match_args__, *kind.fields]) == sorted(f.name for f in fields(kind.record))
+    assert sorted([*kind.ref.__match_args__, *kind.fields]) == sorted(
+        f.name for f in fields(kind.record)
+    )
     assert len(set(attributes)) == len(attributes)
     assert not set(attributes) & {"pk", "sk", "t"}
 
@@ -104,13 +125,15 @@ def test_absence_means_the_default_of_the_record(name):
 def test_none_and_false_are_stored_as_absence_and_zero_is_not():
     item = encode(WORK)
 
-    assert attribute_of(Work, "claim") not in item
-    assert attribute_of(Work, "cancel_requested") not in item
-    assert item[attribute_of(Work, "starts")] == 0
+    assert attribute_of(WorkItem, "claim") not in item
+    assert attribute_of(WorkItem, "cancel_requested") not in item
+    assert item[attribute_of(WorkItem, "starts")] == 0
 
 
 def test_an_override_that_resumes_is_stored_as_absence():
-    config = Config(pool="p", version=1, max_parallelism=3, base_by="me", base_at=T0, override_paused=False)
+    config = Config(
+        pool="p", version=1, max_parallelism=3, base_by="me", base_at=T0, override_paused=False
+    )
 
     assert decode(encode(config)) == replace(config, override_paused=None)
 
@@ -166,7 +189,10 @@ DAMAGED = {
     "lower case id": ({**encode(WORK), "sk": ID.lower()}, "not an id"),
     "id of another shard": ({**encode(WORK), "pk": "email#work#1"}, "another shard"),
     "report of another shard": ({**encode(DONE), "pk": "email#done#1"}, "another shard"),
-    "report on a work of another shard": (having(DONE, "work_id", make_id(T0, random_bits=1, shard=9)), "different shards"),
+    "report on a work of another shard": (
+        having(DONE, "work_id", make_id(T0, random_bits=1, shard=9)),
+        "different shards",
+    ),
     "neither work nor pointer": ({**encode(WORK), "t": "x"}, "neither"),
     "no tag": ({k: v for k, v in encode(WORK).items() if k != "t"}, "neither"),
     "missing state": (without(WORK, "state"), "(state): missing"),
@@ -181,17 +207,44 @@ DAMAGED = {
     "foreign type": (having(WORK, "args", {"M": {}}), "(args): not a text"),
     "bad policy": (having(WORK, "retry", "5:250"), "(retry): not a retry policy"),
     "impossible policy": (having(WORK, "retry", "0:250:2.0::j"), "(retry): not a retry policy"),
-    "endless policy": (having(WORK, "retry", "5:999999999999999:2.0::j"), "(retry): not a retry policy"),
+    "endless policy": (
+        having(WORK, "retry", "5:999999999999999:2.0::j"),
+        "(retry): not a retry policy",
+    ),
     "slots are text": (having(LEDGER, "entries", "x"), "(entries): not packed slots"),
-    "slots of an unknown format": (having(LEDGER, "entries", b"\x07"), "(entries): not packed slots"),
-    "slots cut off": (having(LEDGER, "entries", encode(LEDGER)["en"][:-1]), "(entries): not packed slots"),
-    "a mark of two parts": (having(LEDGER, "shards", ["a:b"]), "(shards): not a list of shard marks"),
+    "slots of an unknown format": (
+        having(LEDGER, "entries", b"\x07"),
+        "(entries): not packed slots",
+    ),
+    "slots cut off": (
+        having(LEDGER, "entries", encode(LEDGER)["en"][:-1]),
+        "(entries): not packed slots",
+    ),
+    "a mark of two parts": (
+        having(LEDGER, "shards", ["a:b"]),
+        "(shards): not a list of shard marks",
+    ),
     "unknown control item": ({**encode(STATUS), "sk": "mood"}, "no item of this package"),
-    "a deployed limit of no number": (having(DEPLOYMENT, "limits", ["email:x"]), "(limits): not a list of deployed limits"),
-    "a deployed limit of no pool": (having(DEPLOYMENT, "limits", ["a b:1"]), "(limits): not a list of deployed limits"),
-    "a list of other things": (having(DEPLOYMENT, "acknowledging", [5]), "(acknowledging): not a list of texts"),
-    "unknown deployment item": ({**encode(Deployment(loop_arn="a")), "sk": "old"}, "no item of this package"),
-    "registration of no pool": ({**encode(Registration(pool="p", registered_at=T0)), "sk": "a b"}, "pool"),
+    "a deployed limit of no number": (
+        having(DEPLOYMENT, "limits", ["email:x"]),
+        "(limits): not a list of deployed limits",
+    ),
+    "a deployed limit of no pool": (
+        having(DEPLOYMENT, "limits", ["a b:1"]),
+        "(limits): not a list of deployed limits",
+    ),
+    "a list of other things": (
+        having(DEPLOYMENT, "acknowledging", [5]),
+        "(acknowledging): not a list of texts",
+    ),
+    "unknown deployment item": (
+        {**encode(Deployment(loop_arn="a")), "sk": "old"},
+        "no item of this package",
+    ),
+    "registration of no pool": (
+        {**encode(Registration(pool="p", registered_at=T0)), "sk": "a b"},
+        "pool",
+    ),
 }
 
 
@@ -214,8 +267,16 @@ def test_a_reason_does_not_show_what_stood_there():
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.binary(max_size=3) | st.floats(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["S", "N", "M"]), inner, max_size=2),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=8)
+    | st.binary(max_size=3)
+    | st.floats(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["S", "N", "M"]), inner, max_size=2)
+    ),
     max_leaves=4,
 )
 
@@ -229,7 +290,9 @@ def test_no_damage_raises(record, data):
 
     found = decode(item)
 
-    assert isinstance(found, Unreadable | type(record) | Work | Pointer | Status | Ledger | Config)
+    assert isinstance(
+        found, Unreadable | type(record) | WorkItem | Pointer | LoopStatus | Ledger | Config
+    )
 
 
 def test_attributes_of_a_newer_version_are_ignored():
@@ -241,16 +304,16 @@ def test_attributes_of_a_newer_version_are_ignored():
     [
         (replace(WORK, pool="a#b"), "pool"),
         (replace(WORK, id=WorkId("x")), "id"),
-        (replace(WORK, target=None), "Work.target"),
-        (replace(WORK, target=False), "Work.target"),
-        (replace(WORK, args="\ud800"), "Work.args"),
-        (replace(WORK, starts=1.5), "Work.starts"),
-        (replace(WORK, retry="5"), "Work.retry"),
+        (replace(WORK, target=None), "WorkItem.target"),
+        (replace(WORK, target=False), "WorkItem.target"),
+        (replace(WORK, args="\ud800"), "WorkItem.args"),
+        (replace(WORK, starts=1.5), "WorkItem.starts"),
+        (replace(WORK, retry="5"), "WorkItem.retry"),
         (replace(DONE, at=make_id(T0, random_bits=1, shard=4)), "different shards"),
         (replace(LEDGER, entries={EntryKey(WorkId("x"), 1): Entry(T0)}), "Ledger.entries"),
         (replace(LEDGER, entries={EntryKey(ID, 1): Entry(EpochMs(-1))}), "Ledger.entries"),
-        (replace(DONE, work_id=WorkId("")), "Done.work_id"),
-        (replace(LEDGER, shards=(ShardMark("a:b"),)), "Ledger.shards"),
+        (replace(DONE, work_id=WorkId("")), "Notice.work_id"),
+        (replace(LEDGER, shards=(ShardCursors("a:b"),)), "Ledger.shards"),
     ],
 )
 def test_a_record_that_could_not_be_read_back_is_not_written(record, message):
@@ -259,11 +322,20 @@ def test_a_record_that_could_not_be_read_back_is_not_written(record, message):
 
 
 def test_a_change_is_spelled_in_attributes():
-    change = change_of(Update(ref=WorkRef("p", ID), set={"state": State.RUNNING, "claim": None, "claimed": False}, add={"starts": 1}))
+    change = change_of(
+        Update(
+            ref=WorkRef("p", ID),
+            set={"state": State.RUNNING, "claim": None, "claimed": False},
+            add={"starts": 1},
+        )
+    )
 
-    assert change.assign == {attribute_of(Work, "state"): "running"}
-    assert set(change.remove) == {attribute_of(Work, "claim"), attribute_of(Work, "claimed")}
-    assert change.add == {attribute_of(Work, "starts"): 1}
+    assert change.assign == {attribute_of(WorkItem, "state"): "running"}
+    assert set(change.remove) == {
+        attribute_of(WorkItem, "claim"),
+        attribute_of(WorkItem, "claimed"),
+    }
+    assert change.add == {attribute_of(WorkItem, "starts"): 1}
 
 
 @pytest.mark.parametrize(
@@ -284,10 +356,10 @@ def test_a_senseless_change_is_a_mistake(update, message):
 
 
 def test_a_field_is_spelled_alone_as_in_its_record():
-    assert encode_field(Work, "state", State.RUNNING) == "running"
-    assert type(encode_field(Work, "state", State.RUNNING)) is str
-    assert encode_field(Work, "cancel_requested", False) is None
-    assert encode_field(Work, "claim", None) is None
+    assert encode_field(WorkItem, "state", State.RUNNING) == "running"
+    assert type(encode_field(WorkItem, "state", State.RUNNING)) is str
+    assert encode_field(WorkItem, "cancel_requested", False) is None
+    assert encode_field(WorkItem, "claim", None) is None
 
 
 def test_a_record_and_its_name_agree():
@@ -297,7 +369,17 @@ def test_a_record_and_its_name_agree():
 AS_STORED = [
     (
         WORK,
-        {"pk": "email#work#0", "sk": ID, "t": "w", "fn": "f", "a": "{}", "k": "action", "s": "pending", "due": T0, "enq": T0}
+        {
+            "pk": "email#work#0",
+            "sk": ID,
+            "t": "w",
+            "fn": "f",
+            "a": "{}",
+            "k": "action",
+            "s": "pending",
+            "due": T0,
+            "enq": T0,
+        }
         | {"n": 0, "st": 0, "un": 0},
     ),
     (DONE, {"pk": "email#done#0", "sk": OTHER, "w": ID, "st": 1, "k": "finished"}),
@@ -312,8 +394,14 @@ AS_STORED = [
         Chunk(pool="email", work_id=ID, part=Part.ARGS, number=0, text="x"),
         {"pk": f"email#payload#{ID}", "sk": "args/0", "x": "x"},
     ),
-    (Pointer(pool="email", at=OTHER, work_id=ID), {"pk": "email#work#0", "sk": OTHER, "t": "p", "w": ID}),
-    (MinuteReport(pool="email", at=OTHER, tally=Tally(since=T0)), {"pk": "email#reports", "sk": OTHER, "ta": "mywpiww0:0.0.0.0:"}),
+    (
+        Pointer(pool="email", at=OTHER, work_id=ID),
+        {"pk": "email#work#0", "sk": OTHER, "t": "p", "w": ID},
+    ),
+    (
+        MinuteReport(pool="email", at=OTHER, tally=MinuteTally(since=T0)),
+        {"pk": "email#reports", "sk": OTHER, "ta": "mywpiww0:0.0.0.0:"},
+    ),
 ]
 
 
@@ -327,7 +415,12 @@ def test_an_item_of_version_0_1_is_read_and_written_as_it_was(record, item):
 def test_a_ledger_of_version_0_1_is_read():
     item = encode(LEDGER)
     assert set(item) == {"pk", "sk", "h", "g", "v", "en", "sh"}
-    assert (item["pk"], item["sk"], item["h"], item["sh"]) == ("email#control", "ledger", "h", ["::0"])
+    assert (item["pk"], item["sk"], item["h"], item["sh"]) == (
+        "email#control",
+        "ledger",
+        "h",
+        ["::0"],
+    )
     assert decode(item) == LEDGER
 
 
@@ -336,7 +429,9 @@ def test_a_work_item_that_has_everything_is_stored_under_these_names():
         WORK,
         args=None,
         args_chunks=2,
-        retry=RetryPolicy(max_attempts=3, initial_backoff=timedelta(milliseconds=250), base=2.0, jitter=True),
+        retry=RetryPolicy(
+            max_attempts=3, initial_backoff=timedelta(milliseconds=250), base=2.0, jitter=True
+        ),
         claimed=True,
         state=State.FINISHED,
         retention_s=60,

@@ -1,28 +1,36 @@
-"""What the store on DynamoDB does with answers, refusals, conflicts and silence. No engine: the answers are scripted."""
+"""What the store on DynamoDB does with answers, refusals, conflicts and silence.
+
+No engine: the answers are scripted.
+"""
 
 from __future__ import annotations
 
 import boto3
 import pytest
-from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from botocore.exceptions import (
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
 from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
-from workpool_aws.adapters.codec import encode
 from workpool_aws.adapters.dynamodb.answers import server_time
 from workpool_aws.adapters.dynamodb.expressions import Expressions, item_from_wire, item_to_wire
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.dynamodb.table import create_table, enable_ttl
+from workpool_aws.adapters.items.codec import encode
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.loop import LoopState, Status
-from workpool_aws.model.refs import Shelf, Span, StatusRef, WorkRef
-from workpool_aws.model.work import Work
+from workpool_aws.model.loop import LoopState, LoopStatus
+from workpool_aws.model.refs import Collection, KeyRange, StatusRef, WorkRef
+from workpool_aws.model.work import WorkItem
 from workpool_aws.model.writes import All, Either, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
 T0 = EpochMs(1_800_000_000_000)
-STATUS = Status(pool="p", state=LoopState.IDLE, generation=1, lease_until=T0)
+STATUS = LoopStatus(pool="p", state=LoopState.IDLE, generation=1, lease_until=T0)
 STATUS_ITEM = item_to_wire(encode(STATUS))
 KICK = Update(ref=StatusRef("p"), set={"generation": 2}, condition=Is("generation", 1))
 REFS = [WorkRef("p", WorkId(make_id(EpochMs(T0 + n), random_bits=0))) for n in range(3)]
@@ -53,7 +61,9 @@ class Entropy:
 
 @pytest.fixture
 def client():
-    return boto3.client("dynamodb", region_name="eu-west-1", aws_access_key_id="none", aws_secret_access_key="none")
+    return boto3.client(
+        "dynamodb", region_name="eu-west-1", aws_access_key_id="none", aws_secret_access_key="none"
+    )
 
 
 @pytest.fixture
@@ -74,8 +84,14 @@ def store(aws, clock):
 
 
 def cancelled(*codes, item=None):
-    reasons = [{"Code": code} | ({"Item": item} if item and code == "ConditionalCheckFailed" else {}) for code in codes]
-    return {"service_error_code": "TransactionCanceledException", "modeled_fields": {"CancellationReasons": reasons}}
+    reasons = [
+        {"Code": code} | ({"Item": item} if item and code == "ConditionalCheckFailed" else {})
+        for code in codes
+    ]
+    return {
+        "service_error_code": "TransactionCanceledException",
+        "modeled_fields": {"CancellationReasons": reasons},
+    }
 
 
 def meta(date):
@@ -101,7 +117,9 @@ def test_the_servers_clock_is_the_date_of_its_answer(answer, expected):
 
 
 def test_a_refused_condition_tells_the_item_as_it_stood(aws, store, clock):
-    aws.add_client_error("update_item", "ConditionalCheckFailedException", modeled_fields={"Item": STATUS_ITEM})
+    aws.add_client_error(
+        "update_item", "ConditionalCheckFailedException", modeled_fields={"Item": STATUS_ITEM}
+    )
 
     with pytest.raises(ConditionFailed) as refused:
         store.write(KICK)
@@ -126,11 +144,20 @@ def test_a_delete_in_conflict_is_tried_again(aws, store):
     store.delete(StatusRef("p"))
 
 
-@pytest.mark.parametrize("codes", [("TransactionConflict", "None"), ("None", "ThrottlingError"), ("ProvisionedThroughputExceeded", "None")])
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ("TransactionConflict", "None"),
+        ("None", "ThrottlingError"),
+        ("ProvisionedThroughputExceeded", "None"),
+    ],
+)
 def test_a_transaction_in_conflict_is_tried_again_under_the_same_token(aws, store, clock, codes):
     expected = {"TransactItems": ANY, "ClientRequestToken": "token-1"}
     aws.add_client_error("transact_write_items", expected_params=expected, **cancelled(*codes))
-    aws.add_client_error("transact_write_items", "TransactionInProgressException", expected_params=expected)
+    aws.add_client_error(
+        "transact_write_items", "TransactionInProgressException", expected_params=expected
+    )
     aws.add_response("transact_write_items", {}, expected)
 
     store.transact([Put(STATUS), Update(ref=REFS[0], set={"starts": 1})])
@@ -140,7 +167,9 @@ def test_a_transaction_in_conflict_is_tried_again_under_the_same_token(aws, stor
 
 def test_each_transaction_has_a_token_of_its_own(aws, store):
     for n in (1, 2):
-        aws.add_response("transact_write_items", {}, {"TransactItems": ANY, "ClientRequestToken": f"token-{n}"})
+        aws.add_response(
+            "transact_write_items", {}, {"TransactItems": ANY, "ClientRequestToken": f"token-{n}"}
+        )
 
     store.transact([Put(STATUS)])
     store.transact([Put(STATUS)])
@@ -157,10 +186,19 @@ def test_a_conflict_that_lasts_is_told_after_a_few_tries(aws, store, clock):
 
 
 def test_a_refused_condition_counts_more_than_a_conflict_beside_it(aws, store, clock):
-    aws.add_client_error("transact_write_items", **cancelled("TransactionConflict", "ConditionalCheckFailed", "None", item=STATUS_ITEM))
+    aws.add_client_error(
+        "transact_write_items",
+        **cancelled("TransactionConflict", "ConditionalCheckFailed", "None", item=STATUS_ITEM),
+    )
 
     with pytest.raises(TransactionFailed) as failed:
-        store.transact([Put(STATUS), Update(ref=REFS[0], set={"starts": 1}), Update(ref=REFS[1], set={"starts": 1})])
+        store.transact(
+            [
+                Put(STATUS),
+                Update(ref=REFS[0], set={"starts": 1}),
+                Update(ref=REFS[1], set={"starts": 1}),
+            ]
+        )
 
     assert failed.value.failed == (False, True, False)
     assert failed.value.current == (None, STATUS, None)
@@ -170,12 +208,17 @@ def test_a_refused_condition_counts_more_than_a_conflict_beside_it(aws, store, c
 def test_a_malformed_transaction_is_a_mistake(aws, store):
     aws.add_client_error("transact_write_items", **cancelled("None", "ValidationError"))
 
-    with pytest.raises(ValueError, match=r"^request must be one that DynamoDB takes; got one that was refused for table 'jobs'"):
+    with pytest.raises(
+        ValueError,
+        match=r"^request must be one that DynamoDB takes; got one that was refused for table 'jobs'",
+    ):
         store.transact([Put(STATUS)])
 
 
 def test_a_malformed_request_is_a_mistake(aws, store):
-    aws.add_client_error("put_item", "ValidationException", "Item size has exceeded the maximum allowed size")
+    aws.add_client_error(
+        "put_item", "ValidationException", "Item size has exceeded the maximum allowed size"
+    )
 
     with pytest.raises(ValueError, match="Item size"):
         store.write(Put(STATUS))
@@ -242,10 +285,15 @@ def test_items_that_a_batch_left_unread_are_asked_for_again(aws, store, clock):
     damaged = [{**key, "t": {"S": "?"}} for key in keys]
     aws.add_response(
         "batch_get_item",
-        {"Responses": {"jobs": damaged[:1]}, "UnprocessedKeys": {"jobs": {"Keys": keys[1:], "ConsistentRead": True}}},
+        {
+            "Responses": {"jobs": damaged[:1]},
+            "UnprocessedKeys": {"jobs": {"Keys": keys[1:], "ConsistentRead": True}},
+        },
         {"RequestItems": {"jobs": {"Keys": keys, "ConsistentRead": True}}},
     )
-    aws.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": {"jobs": {"Keys": keys[1:]}}})
+    aws.add_response(
+        "batch_get_item", {"Responses": {}, "UnprocessedKeys": {"jobs": {"Keys": keys[1:]}}}
+    )
     aws.add_response(
         "batch_get_item",
         {"Responses": {"jobs": damaged[1:]}, "UnprocessedKeys": {}},
@@ -259,7 +307,9 @@ def test_items_that_a_batch_left_unread_are_asked_for_again(aws, store, clock):
 def test_a_batch_that_is_never_read_is_no_answer(aws, store, clock):
     key = {"pk": {"S": "p#work#0"}, "sk": {"S": REFS[0].id}}
     for _ in range(5):
-        aws.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": {"jobs": {"Keys": [key]}}})
+        aws.add_response(
+            "batch_get_item", {"Responses": {}, "UnprocessedKeys": {"jobs": {"Keys": [key]}}}
+        )
 
     with pytest.raises(StoreUnavailable, match="unread"):
         store.get_many(REFS[:1])
@@ -283,11 +333,11 @@ def test_reads_are_strongly_consistent(aws, store):
     )
 
     assert store.get(StatusRef("p")) is None
-    assert store.query(Span(shelf=Shelf.WORK, pool="p", low="a", limit=7)).rows == ()
+    assert store.query(KeyRange(shelf=Collection.WORK, pool="p", low="a", limit=7)).rows == ()
 
 
 def test_a_range_that_can_hold_nothing_makes_no_request(store):
-    assert store.query(Span(shelf=Shelf.WORK, pool="p", low="b", high="a")).rows == ()
+    assert store.query(KeyRange(shelf=Collection.WORK, pool="p", low="b", high="a")).rows == ()
 
 
 def test_an_updates_request_is_spelled_out(aws, store):
@@ -299,7 +349,13 @@ def test_an_updates_request_is_spelled_out(aws, store):
             "Key": {"pk": {"S": "p#control"}, "sk": {"S": "status"}},
             "UpdateExpression": "SET #s = :0 REMOVE #wk ADD #g :1",
             "ConditionExpression": "attribute_exists(#pk) AND (attribute_not_exists(#by) OR #by = :2)",
-            "ExpressionAttributeNames": {"#s": "s", "#wk": "wk", "#g": "g", "#pk": "pk", "#by": "by"},
+            "ExpressionAttributeNames": {
+                "#s": "s",
+                "#wk": "wk",
+                "#g": "g",
+                "#pk": "pk",
+                "#by": "by",
+            },
             "ExpressionAttributeValues": {":0": {"S": "idle"}, ":1": {"N": "1"}, ":2": {"S": "me"}},
             "ReturnValues": "ALL_NEW",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
@@ -336,16 +392,19 @@ def test_a_range_of_keys_has_at_most_one_condition_on_the_sort_key(low, high, sp
 @pytest.mark.parametrize("parts", [All(()), Either(())])
 def test_a_condition_of_no_parts_is_a_mistake(parts):
     with pytest.raises(ValueError, match="at least one"):
-        Expressions().condition(parts, Work)
+        Expressions().condition(parts, WorkItem)
 
 
 def test_parentheses_are_never_doubled():
     either = Either((Is("starts", 1), Is("starts", 2)))
     nested = All((All((Either((either,)),)), Either((Is("claim", None),)), All((IsAbsent(),))))
 
-    spelled = Expressions().existing(nested, Work)
+    spelled = Expressions().existing(nested, WorkItem)
 
-    assert spelled == "attribute_exists(#pk) AND (#st = :0 OR #st = :1) AND attribute_not_exists(#cm) AND attribute_not_exists(#pk)"
+    assert (
+        spelled
+        == "attribute_exists(#pk) AND (#st = :0 OR #st = :1) AND attribute_not_exists(#cm) AND attribute_not_exists(#pk)"
+    )
 
 
 def test_plain_values_become_typed_ones_and_come_back():
@@ -395,19 +454,34 @@ def test_a_table_is_made_once_and_its_ttl_can_be_enabled_again(client):
         table = client.describe_table(TableName="jobs")["Table"]
 
         assert described == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
-        assert table["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
-        assert {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]} == dict.fromkeys(
-            ("pk", "sk", "dead"), "S"
-        )
+        assert table["KeySchema"] == [
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ]
+        assert {
+            each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]
+        } == dict.fromkeys(("pk", "sk", "dead"), "S")
         (index,) = table["GlobalSecondaryIndexes"]
-        assert (index["IndexName"], index["Projection"]) == ("dead_letters", {"ProjectionType": "ALL"})
-        assert index["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "dead", "KeyType": "RANGE"}]
-        assert (table["BillingModeSummary"]["BillingMode"], table["TableStatus"]) == ("PAY_PER_REQUEST", "ACTIVE")
+        assert (index["IndexName"], index["Projection"]) == (
+            "dead_letters",
+            {"ProjectionType": "ALL"},
+        )
+        assert index["KeySchema"] == [
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "dead", "KeyType": "RANGE"},
+        ]
+        assert (table["BillingModeSummary"]["BillingMode"], table["TableStatus"]) == (
+            "PAY_PER_REQUEST",
+            "ACTIVE",
+        )
         with pytest.raises(client.exceptions.ResourceInUseException):
             create_table(client, "jobs")
 
 
-@pytest.mark.parametrize(("status", "asks"), [("ENABLED", 0), ("ENABLING", 0), ("DISABLED", 1), ("DISABLING", 1), (None, 1)])
+@pytest.mark.parametrize(
+    ("status", "asks"),
+    [("ENABLED", 0), ("ENABLING", 0), ("DISABLED", 1), ("DISABLING", 1), (None, 1)],
+)
 def test_ttl_is_enabled_where_it_is_not(status, asks):
     class Client:
         def __init__(self):
@@ -427,7 +501,9 @@ def test_ttl_is_enabled_where_it_is_not(status, asks):
 
 
 def test_a_table_without_the_index_says_so(store, aws):
-    aws.add_client_error("query", "ValidationException", "The table does not have the specified index: dead_letters")
+    aws.add_client_error(
+        "query", "ValidationException", "The table does not have the specified index: dead_letters"
+    )
 
     with pytest.raises(StoreUnavailable, match="table 'jobs' has no index 'dead_letters'"):
-        store.query(Span(shelf=Shelf.DEAD, pool="p"))
+        store.query(KeyRange(shelf=Collection.DEAD, pool="p"))

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import pytest
 
-from workpool_aws.adapters.keys import Key, Place, Room, is_empty, next_low, partition_of, place_of
-from workpool_aws.adapters.schema import key_of
+from workpool_aws.adapters.items.keys import (
+    Key,
+    PartitionKind,
+    Place,
+    is_empty,
+    next_low,
+    partition_of,
+    place_of,
+)
+from workpool_aws.adapters.items.records import key_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.refs import (
     ChunkRef,
+    Collection,
     ConfigRef,
     DeploymentRef,
-    DoneRef,
+    KeyRange,
     LedgerRef,
     MinuteReportRef,
+    NoticeRef,
     PointerRef,
     RegistrationRef,
-    Shelf,
-    Span,
     StatusRef,
     WorkRef,
 )
@@ -31,7 +39,7 @@ ULID = WorkId(make_id(EpochMs(1_700_000_000_000), random_bits=5, shard=17))
     [
         (WorkRef("email", ULID), Key("email#work#17", ULID)),
         (PointerRef("email", ULID), Key("email#work#17", ULID)),
-        (DoneRef("email", ULID), Key("email#done#17", ULID)),
+        (NoticeRef("email", ULID), Key("email#done#17", ULID)),
         (ChunkRef("email", ULID, Part.ARGS, 0), Key(f"email#payload#{ULID}", "args/0")),
         (StatusRef("email"), Key("email#control", "status")),
         (LedgerRef("email"), Key("email#control", "ledger")),
@@ -52,7 +60,9 @@ def test_a_pool_name_that_could_break_a_key_is_refused(pool):
             key_of(ref)
 
 
-@pytest.mark.parametrize("ulid", ["", "x", ULID.lower(), ULID[:-1], ULID + "0", ULID[:-1] + "I", "8" + ULID[1:]])
+@pytest.mark.parametrize(
+    "ulid", ["", "x", ULID.lower(), ULID[:-1], ULID + "0", ULID[:-1] + "I", "8" + ULID[1:]]
+)
 def test_an_id_that_is_no_ulid_is_refused(ulid):
     with pytest.raises(ValueError, match="id"):
         key_of(WorkRef("email", WorkId(ulid)))
@@ -61,11 +71,11 @@ def test_an_id_that_is_no_ulid_is_refused(ulid):
 @pytest.mark.parametrize(
     ("span", "partition"),
     [
-        (Span(shelf=Shelf.WORK, pool="email", shard=0), "email#work#0"),
-        (Span(shelf=Shelf.DONE, pool="email", shard=31), "email#done#31"),
-        (Span(shelf=Shelf.DEAD, pool="email", shard=3), "email#work#3"),
-        (Span(shelf=Shelf.REPORTS, pool="email", shard=3), "email#reports"),
-        (Span(shelf=Shelf.REGISTRY, pool="ignored", shard=99), "#pools"),
+        (KeyRange(shelf=Collection.WORK, pool="email", shard=0), "email#work#0"),
+        (KeyRange(shelf=Collection.DONE, pool="email", shard=31), "email#done#31"),
+        (KeyRange(shelf=Collection.DEAD, pool="email", shard=3), "email#work#3"),
+        (KeyRange(shelf=Collection.REPORTS, pool="email", shard=3), "email#reports"),
+        (KeyRange(shelf=Collection.REGISTRY, pool="ignored", shard=99), "#pools"),
     ],
 )
 def test_a_range_lies_in_one_partition(span, partition):
@@ -75,19 +85,19 @@ def test_a_range_lies_in_one_partition(span, partition):
 @pytest.mark.parametrize("shard", [-1, 32])
 def test_a_shard_that_no_id_can_name_is_refused(shard):
     with pytest.raises(ValueError, match="shard"):
-        partition_of(Span(shelf=Shelf.WORK, pool="email", shard=shard))
+        partition_of(KeyRange(shelf=Collection.WORK, pool="email", shard=shard))
 
 
 @pytest.mark.parametrize(
     ("partition", "place"),
     [
-        ("email#work#17", Place(Room.WORK, "email", 17)),
-        ("email#done#0", Place(Room.DONE, "email", 0)),
-        ("email#control", Place(Room.CONTROL, "email")),
-        ("email#reports", Place(Room.REPORTS, "email")),
-        (f"email#payload#{ULID}", Place(Room.PAYLOAD, "email", work_id=ULID)),
-        ("#pools", Place(Room.REGISTRY)),
-        ("#deployment", Place(Room.DEPLOYMENT)),
+        ("email#work#17", Place(PartitionKind.WORK, "email", 17)),
+        ("email#done#0", Place(PartitionKind.DONE, "email", 0)),
+        ("email#control", Place(PartitionKind.CONTROL, "email")),
+        ("email#reports", Place(PartitionKind.REPORTS, "email")),
+        (f"email#payload#{ULID}", Place(PartitionKind.PAYLOAD, "email", work_id=ULID)),
+        ("#pools", Place(PartitionKind.REGISTRY)),
+        ("#deployment", Place(PartitionKind.DEPLOYMENT)),
     ],
 )
 def test_a_partition_key_can_be_read_back(partition, place):
@@ -127,7 +137,15 @@ def test_the_next_low_is_the_very_next_key():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "empty"), [("", None, False), ("", "", True), ("a", "a", False), ("b", "a", True), ("", "a", False), ("a", None, False)]
+    ("low", "high", "empty"),
+    [
+        ("", None, False),
+        ("", "", True),
+        ("a", "a", False),
+        ("b", "a", True),
+        ("", "a", False),
+        ("a", None, False),
+    ],
 )
 def test_a_range_that_can_hold_no_key_is_told(low, high, empty):
-    assert is_empty(Span(shelf=Shelf.WORK, pool="email", low=low, high=high)) is empty
+    assert is_empty(KeyRange(shelf=Collection.WORK, pool="email", low=low, high=high)) is empty

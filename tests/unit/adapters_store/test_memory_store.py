@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from workpool_aws.adapters.capacity import Meter, Units
+from workpool_aws.adapters.items.capacity import Meter, Units
+from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.adapters.schema import ref_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.loop import LoopState, Status
-from workpool_aws.model.refs import Shelf, Span, StatusRef, Unreadable, WorkRef
-from workpool_aws.model.work import Kind, State, Work
+from workpool_aws.model.loop import LoopState, LoopStatus
+from workpool_aws.model.refs import Collection, KeyRange, StatusRef, Unreadable, WorkRef
+from workpool_aws.model.work import Kind, State, WorkItem
 from workpool_aws.model.writes import Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
@@ -25,7 +25,7 @@ def work_id(n):
 
 
 def make_work(n=0, **changes):
-    work = Work(
+    work = WorkItem(
         pool="p",
         id=work_id(n),
         target="f",
@@ -45,7 +45,7 @@ def make_store(**options):
     return MemoryStore(lambda: EpochMs(T0 + 1_999), **options)
 
 
-STATUS = Status(pool="p", state=LoopState.IDLE, generation=1, lease_until=T0)
+STATUS = LoopStatus(pool="p", state=LoopState.IDLE, generation=1, lease_until=T0)
 
 
 def test_the_servers_clock_is_rounded_down_to_seconds():
@@ -62,12 +62,14 @@ def test_each_kind_of_step_is_metered():
         store.write(Put(make_work(2, args="x" * 3_000), IsAbsent()))
     store.write(Update(ref=WorkRef("p", work_id(1)), set={"result": "y" * 5_000}))
     with pytest.raises(ConditionFailed):
-        store.write(Update(ref=WorkRef("p", work_id(1)), set={"result": None}, condition=Is("starts", 9)))
+        store.write(
+            Update(ref=WorkRef("p", work_id(1)), set={"result": None}, condition=Is("starts", 9))
+        )
     store.get(StatusRef("p"))
     store.get(WorkRef("p", work_id(1)))
     store.get_many([WorkRef("p", work_id(n)) for n in range(150)])
-    store.query(Span(shelf=Shelf.WORK, pool="p"))
-    store.query(Span(shelf=Shelf.DONE, pool="p"))
+    store.query(KeyRange(shelf=Collection.WORK, pool="p"))
+    store.query(KeyRange(shelf=Collection.DONE, pool="p"))
     store.transact([Put(STATUS), Put(make_work(3))])
     with pytest.raises(TransactionFailed):
         store.transact([Put(STATUS, IsAbsent()), Put(make_work(4, args="x" * 1_500))])
@@ -92,7 +94,7 @@ def test_each_kind_of_step_is_metered():
 def test_a_range_that_can_hold_nothing_makes_no_request():
     store = make_store()
 
-    store.query(Span(shelf=Shelf.WORK, pool="p", low="b", high="a"))
+    store.query(KeyRange(shelf=Collection.WORK, pool="p", low="b", high="a"))
 
     assert store.meter.snapshot().requests == 0
 
@@ -101,7 +103,7 @@ def test_a_page_ends_where_its_bytes_end_but_holds_at_least_one_item():
     store = make_store(page_bytes=2_500)
     for n, size in enumerate([1_000, 1_000, 1_000, 5_000, 10]):
         store.write(Put(make_work(n, args="x" * size)))
-    span, pages = Span(shelf=Shelf.WORK, pool="p"), []
+    span, pages = KeyRange(shelf=Collection.WORK, pool="p"), []
 
     while True:
         page = store.query(span)
@@ -151,7 +153,11 @@ def test_what_is_injected_is_found():
 def test_expiry_removes_what_is_past_its_time_and_nothing_else():
     store = make_store()
     due_s = T0 // 1_000
-    for record in (make_work(1, expires_at=due_s), make_work(2, expires_at=due_s + 1), make_work(3)):
+    for record in (
+        make_work(1, expires_at=due_s),
+        make_work(2, expires_at=due_s + 1),
+        make_work(3),
+    ):
         store.write(Put(record))
     store.inject("p#work#0", "odd", {"expires_at": "soon"})
 
@@ -213,7 +219,7 @@ def test_a_page_out_of_many_items_reads_only_that_page():
     for n in range(20_000):
         store.inject("p#work#0", work_id(n), {"t": "x"})
 
-    page = store.query(Span(shelf=Shelf.WORK, pool="p", low=work_id(15_000), limit=3))
+    page = store.query(KeyRange(shelf=Collection.WORK, pool="p", low=work_id(15_000), limit=3))
 
     assert [row.sort for row in page.rows] == [work_id(15_000), work_id(15_001), work_id(15_002)]
     assert store.meter.snapshot().read_units == 1

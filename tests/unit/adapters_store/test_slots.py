@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import NOW
-from workpool_aws.adapters.slots import pack, unpack
+from workpool_aws.adapters.items.ledger_packing import pack, unpack
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, make_ids
 from workpool_aws.model.loop import Entry, EntryKey
@@ -16,7 +16,10 @@ FIRST, SECOND = (WorkId(make_id(EpochMs(NOW + n), random_bits=n)) for n in (0, 5
 
 moments = st.integers(0, limits.STORED_WORK_MS_BELOW - 1) | st.integers(NOW, NOW + 10**6)
 ids = st.builds(
-    lambda at, bits, shard: WorkId(make_id(EpochMs(at), random_bits=bits, shard=shard)), moments, st.integers(0, 2**75), st.integers(0, 31)
+    lambda at, bits, shard: WorkId(make_id(EpochMs(at), random_bits=bits, shard=shard)),
+    moments,
+    st.integers(0, 2**75),
+    st.integers(0, 31),
 )
 keys = st.builds(EntryKey, ids, st.sampled_from([0, 1, 2, 127, 128, limits.STORED_STARTS_BELOW]))
 slots = st.dictionaries(keys, st.builds(Entry, moments.map(EpochMs), st.booleans()), max_size=12)
@@ -48,9 +51,14 @@ def test_any_other_bytes_are_slots_or_refused(data: bytes, entries: dict[EntryKe
 def test_a_slot_takes_about_14_bytes() -> None:
     """As `limits` tells the pace of the loop: independent ids, one each 200 ms, started at once, with a few functions' timeouts."""
     spread = {
-        EntryKey(WorkId(make_id(EpochMs(NOW + 200 * n), random_bits=(n + 1) * 0x9E3779B97F4A7C15F39CC % 2**74)), 1): Entry(
-            EpochMs(NOW + 200 * n + (60_000, 90_000, 600_000)[n % 3]), confirmed=True
-        )
+        EntryKey(
+            WorkId(
+                make_id(
+                    EpochMs(NOW + 200 * n), random_bits=(n + 1) * 0x9E3779B97F4A7C15F39CC % 2**74
+                )
+            ),
+            1,
+        ): Entry(EpochMs(NOW + 200 * n + (60_000, 90_000, 600_000)[n % 3]), confirmed=True)
         for n in range(limits.PARALLELISM_MAX)
     }
 
@@ -61,14 +69,20 @@ def test_a_slot_takes_about_14_bytes() -> None:
 
 def test_ids_that_were_made_together_take_less() -> None:
     made = make_ids(NOW, random_bits=2**73 + 12345)
-    batch = {EntryKey(WorkId(next(made)), 1): Entry(EpochMs(NOW + 90_000 + n // 16), confirmed=True) for n in range(300)}
+    batch = {
+        EntryKey(WorkId(next(made)), 1): Entry(EpochMs(NOW + 90_000 + n // 16), confirmed=True)
+        for n in range(300)
+    }
 
     assert len(pack(batch)) <= 300 * 5
 
 
 def test_the_layout_is_as_it_is_described() -> None:
     """What was stored stays readable: no change of this package may change these bytes without a new format."""
-    entries = {EntryKey(FIRST, 1): Entry(NOW, confirmed=True), EntryKey(SECOND, 300): Entry(EpochMs(NOW - 1))}
+    entries = {
+        EntryKey(FIRST, 1): Entry(NOW, confirmed=True),
+        EntryKey(SECOND, 300): Entry(EpochMs(NOW - 1)),
+    }
 
     packed = pack(entries)
 
@@ -78,7 +92,10 @@ def test_the_layout_is_as_it_is_described() -> None:
         (
             b"\x02",
             bytes([0b1101_1111]) + number.to_bytes(16, "big") + (2 * NOW).to_bytes(7, "big"),
-            bytes([0b0010_1011]) + step.to_bytes(11, "big") + bytes([300 & 0x7F | 0x80, 300 >> 7]) + b"\x01",
+            bytes([0b0010_1011])
+            + step.to_bytes(11, "big")
+            + bytes([300 & 0x7F | 0x80, 300 >> 7])
+            + b"\x01",
         )
     )
 
@@ -107,7 +124,13 @@ GOOD = pack({EntryKey(FIRST, 1): Entry(NOW), EntryKey(SECOND, 1): Entry(NOW)})
         GOOD[:-1],
         GOOD + b"\xdf",
         GOOD + bytes(2),  # the slot before once more: the deadline differs by nothing
-        b"\x02" + bytes([0b1100_1111]) + b"\xff" * 16 + bytes(7) + bytes([0b0000_1111]) + b"\xff" * 16 + bytes(1),
+        b"\x02"
+        + bytes([0b1100_1111])
+        + b"\xff" * 16
+        + bytes(7)
+        + bytes([0b0000_1111])
+        + b"\xff" * 16
+        + bytes(1),
         b"\x02\x00\x01",
         b"\x02\x20" + b"\xff" * 8,
         b"\x02\x20" + b"\xff\xff\xff\xff\x7f" + b"\x00",

@@ -11,21 +11,32 @@ import pytest
 from builders import NOW, TARGET, a_running_work, a_work, an_id
 from pool_world import Context, World
 from workpool_aws import NotFound, PoolConfig, Result, Status, UsageError, Workpool
-from workpool_aws.core.status import BaseLimit, LimitOverride
+from workpool_aws.core.views.status import BaseLimit, LimitOverride
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.loop import LoopState
-from workpool_aws.model.loop import Status as LoopStatus
+from workpool_aws.model.loop import LoopState, LoopStatus
 from workpool_aws.model.refs import StatusRef
-from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.work import Outcome, State, WorkItem
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 UNKNOWN = Status(
-    state="unknown", previous_attempts=0, next_run_at=None, started_at=None, finished_at=None, outcome=None, cancel_requested=False
+    state="unknown",
+    previous_attempts=0,
+    next_run_at=None,
+    started_at=None,
+    finished_at=None,
+    outcome=None,
+    cancel_requested=False,
 )
 
 
-def a_finished_work(**changes: object) -> Work:
-    over = {"state": State.FINISHED, "starts": 3, "attempts_made": 3, "started_at": NOW, "finished_at": EpochMs(NOW + 1500)}
+def a_finished_work(**changes: object) -> WorkItem:
+    over = {
+        "state": State.FINISHED,
+        "starts": 3,
+        "attempts_made": 3,
+        "started_at": NOW,
+        "finished_at": EpochMs(NOW + 1500),
+    }
     return a_work(**{**over, **changes})
 
 
@@ -59,7 +70,9 @@ def test_a_running_work_tells_when_it_started(world: World) -> None:
 
 @pytest.mark.parametrize("outcome", ["success", "failed", "canceled"])
 def test_a_finished_work_tells_how_it_ended(world: World, outcome: str) -> None:
-    work = world.put(a_finished_work(outcome=Outcome(outcome), cancel_requested=outcome == "canceled"))
+    work = world.put(
+        a_finished_work(outcome=Outcome(outcome), cancel_requested=outcome == "canceled")
+    )
 
     told = world.pool().status(None, work.id)
 
@@ -100,7 +113,12 @@ def test_a_batch_of_statuses_keeps_the_order_of_its_ids(world: World) -> None:
     world.put(a_work(id=an_id(n=1)))
     world.put(a_running_work(id=an_id(n=2)))
 
-    states = [one.state for one in world.pool().status_batch(None, iter([an_id(n=2), an_id(n=3), "x", an_id(n=1), an_id(n=2)]))]
+    states = [
+        one.state
+        for one in world.pool().status_batch(
+            None, iter([an_id(n=2), an_id(n=3), "x", an_id(n=1), an_id(n=2)])
+        )
+    ]
 
     assert states == ["running", "unknown", "unknown", "pending", "running"]
     assert world.pool().status_batch(None, []) == []
@@ -110,8 +128,16 @@ def test_a_batch_of_statuses_keeps_the_order_of_its_ids(world: World) -> None:
     ("method", "given", "message"),
     [
         ("status", (None, 5), "work_id must be a work id: the str that enqueueing returned; got 5"),
-        ("result", (None, None), "work_id must be a work id: the str that enqueueing returned; got None"),
-        ("status_batch", (None, ["a", b"b"]), "ids[1] must be a work id: the str that enqueueing returned; got b'b'"),
+        (
+            "result",
+            (None, None),
+            "work_id must be a work id: the str that enqueueing returned; got None",
+        ),
+        (
+            "status_batch",
+            (None, ["a", b"b"]),
+            "ids[1] must be a work id: the str that enqueueing returned; got b'b'",
+        ),
         ("status_batch", (None, "abc"), "ids must be a list of work ids; got 'abc'"),
         ("status_batch", (None, 5), "ids must be a list of work ids; got 5"),
         (
@@ -121,7 +147,9 @@ def test_a_batch_of_statuses_keeps_the_order_of_its_ids(world: World) -> None:
         ),
     ],
 )
-def test_what_cannot_be_asked(world: World, method: str, given: tuple[Any, ...], message: str) -> None:
+def test_what_cannot_be_asked(
+    world: World, method: str, given: tuple[Any, ...], message: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         getattr(world.pool(), method)(*given)
 
@@ -134,8 +162,14 @@ def test_what_cannot_be_asked(world: World, method: str, given: tuple[Any, ...],
     [
         (a_work(), None),
         (a_running_work(), None),
-        (a_finished_work(outcome=Outcome.SUCCESS, result='{"n":[1]}'), Result(kind="success", return_value={"n": [1]})),
-        (a_finished_work(outcome=Outcome.SUCCESS, result="null"), Result(kind="success", return_value=None)),
+        (
+            a_finished_work(outcome=Outcome.SUCCESS, result='{"n":[1]}'),
+            Result(kind="success", return_value={"n": [1]}),
+        ),
+        (
+            a_finished_work(outcome=Outcome.SUCCESS, result="null"),
+            Result(kind="success", return_value=None),
+        ),
         (
             a_finished_work(outcome=Outcome.FAILED, error="boom", error_type="ValueError"),
             Result(kind="failed", error="boom", error_type="ValueError"),
@@ -143,7 +177,7 @@ def test_what_cannot_be_asked(world: World, method: str, given: tuple[Any, ...],
         (a_finished_work(outcome=Outcome.CANCELED), Result(kind="canceled")),
     ],
 )
-def test_what_a_work_came_to(world: World, work: Work, result: Result | None) -> None:
+def test_what_a_work_came_to(world: World, work: WorkItem, result: Result | None) -> None:
     world.put(work)
 
     assert world.pool().result(None, work.id) == result
@@ -153,7 +187,10 @@ def test_a_pool_that_nobody_configured_has_the_limit_of_its_program(world: World
     pool = Workpool(world.ports.table, "email", max_parallelism=0, ports=world.ports)
 
     assert world.pool().config(None) == PoolConfig(
-        max_parallelism=10, paused=False, base=BaseLimit(max_parallelism=10, by=None, at=None), override=None
+        max_parallelism=10,
+        paused=False,
+        base=BaseLimit(max_parallelism=10, by=None, at=None),
+        override=None,
     )
     assert (pool.config(None).max_parallelism, pool.config(None).paused) == (0, True)
 
@@ -171,12 +208,21 @@ def test_an_override_wins_until_it_is_reset(world: World) -> None:
     reset = pool.configure(None, reset=True)
 
     assert limited == PoolConfig(
-        max_parallelism=3, paused=False, base=base, override=LimitOverride(max_parallelism=3, paused=False, by=TARGET, at=later)
+        max_parallelism=3,
+        paused=False,
+        base=base,
+        override=LimitOverride(max_parallelism=3, paused=False, by=TARGET, at=later),
     )
     assert (paused.max_parallelism, paused.paused) == (0, True)
-    assert paused.override == LimitOverride(max_parallelism=3, paused=True, by="a caller outside Lambda", at=later)
+    assert paused.override == LimitOverride(
+        max_parallelism=3, paused=True, by="a caller outside Lambda", at=later
+    )
     assert resumed == limited
-    assert reset == pool.config(None) == PoolConfig(max_parallelism=7, paused=False, base=base, override=None)
+    assert (
+        reset
+        == pool.config(None)
+        == PoolConfig(max_parallelism=7, paused=False, base=base, override=None)
+    )
 
 
 @pytest.mark.parametrize(
@@ -217,4 +263,9 @@ def test_show_says_which_payload_is_missing(world: World) -> None:
 
     shown = world.pool().show(None, work.id, args=True)
 
-    assert (shown.args.missing, shown.args.json, shown.args.size_bytes, shown.args.chunks) == (True, None, None, 1)
+    assert (shown.args.missing, shown.args.json, shown.args.size_bytes, shown.args.chunks) == (
+        True,
+        None,
+        None,
+        1,
+    )

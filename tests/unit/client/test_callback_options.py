@@ -19,7 +19,9 @@ def enqueue(world: World, **asked: Any) -> str:
 
 
 def test_what_is_asked_for_stands_in_the_work(world: World) -> None:
-    work = world.work(enqueue(world, on_complete=DONE, context={"user": 7}, on_complete_exclude=["success"]))
+    work = world.work(
+        enqueue(world, on_complete=DONE, context={"user": 7}, on_complete_exclude=["success"])
+    )
 
     assert (work.on_complete, work.context) == (DONE, '{"user":7}')
     assert work.callback_for == (Outcome.FAILED, Outcome.CANCELED)
@@ -40,7 +42,9 @@ def test_every_filter_is_stored_as_it_was_given_for_one_and_for_each_of_a_batch(
     world: World, exclude: list[str], wanted: tuple[Outcome, ...]
 ) -> None:
     one = enqueue(world, on_complete=DONE, on_complete_exclude=exclude)
-    batch = world.pool().enqueue_action_batch(None, TARGET, [{}, {}], on_complete=DONE, on_complete_exclude=exclude)
+    batch = world.pool().enqueue_action_batch(
+        None, TARGET, [{}, {}], on_complete=DONE, on_complete_exclude=exclude
+    )
 
     assert [world.work(work_id).callback_for for work_id in (one, *batch)] == [wanted] * 3
 
@@ -93,13 +97,18 @@ def test_a_context_is_any_json_value(world: World, context: object) -> None:
         ({"on_complete": DONE, "on_complete_exclude": "success"}, "on_complete_exclude"),
         ({"on_complete": DONE, "on_complete_exclude": 7}, "on_complete_exclude"),
         ({"on_complete": DONE, "on_complete_exclude": ["succeeded"]}, "on_complete_exclude[0]"),
-        ({"on_complete": DONE, "on_complete_exclude": ["success", "cancelled"]}, "on_complete_exclude[1]"),
+        (
+            {"on_complete": DONE, "on_complete_exclude": ["success", "cancelled"]},
+            "on_complete_exclude[1]",
+        ),
         ({"on_complete": DONE, "on_complete_exclude": [["success"]]}, "on_complete_exclude[0]"),
         ({"on_complete_exclude": ["success"]}, "on_complete_exclude"),
         ({"on_complete_exclude": ["bogus"]}, "on_complete_exclude[0]"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_by_name_and_nothing_is_stored(world: World, asked: dict[str, Any], field: str) -> None:
+def test_what_cannot_be_meant_is_refused_by_name_and_nothing_is_stored(
+    world: World, asked: dict[str, Any], field: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         enqueue(world, **asked)
 
@@ -111,7 +120,10 @@ def test_a_refusal_says_what_is_allowed(world: World) -> None:
     with pytest.raises(UsageError) as caught:
         enqueue(world, on_complete=DONE, on_complete_exclude=["succeeded"])
 
-    assert str(caught.value) == "on_complete_exclude[0] must be a list of 'success', 'failed', 'canceled'; got 'succeeded'"
+    assert (
+        str(caught.value)
+        == "on_complete_exclude[0] must be a list of 'success', 'failed', 'canceled'; got 'succeeded'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,7 +135,9 @@ def test_a_refusal_says_what_is_allowed(world: World) -> None:
     ],
     ids=["function", "queue", "topic"],
 )
-def test_a_context_is_bounded_by_its_target_and_not_by_the_arguments(world: World, target: str, most: int) -> None:
+def test_a_context_is_bounded_by_its_target_and_not_by_the_arguments(
+    world: World, target: str, most: int
+) -> None:
     """[WP-11] What no message to the target could hold is refused before anything is stored."""
     args, fits = {"x": "a" * 500_000}, "b" * (most - 2)
 

@@ -16,7 +16,7 @@ import boto3
 import pytest
 
 from workpool_aws import incarnation
-from workpool_aws.adapters.aws import aws_ports
+from workpool_aws.adapters.aws.clients import aws_ports
 from workpool_aws.adapters.system import SystemEntropy
 from workpool_aws.api.options import IdSequence
 from workpool_aws.incarnation import ForkSafeLock, PerIncarnation
@@ -70,7 +70,9 @@ def test_children_of_multiprocessing_enqueue_under_ids_of_their_own():
     queue = context.SimpleQueue()
 
     def take():
-        queue.put([sequence.take(1, DUE, random_bits=SystemEntropy().bits(75))[0] for _ in range(100)])
+        queue.put(
+            [sequence.take(1, DUE, random_bits=SystemEntropy().bits(75))[0] for _ in range(100)]
+        )
 
     workers = [context.Process(target=take) for _ in range(4)]
     for worker in workers:
@@ -156,7 +158,9 @@ def test_a_client_in_the_making_does_not_stop_a_child():
 def test_a_child_makes_clients_of_its_own(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
-    session = boto3.Session(region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
+    session = boto3.Session(
+        region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
+    )
     ports = aws_ports("t-1", session, settings=Settings())
     before = id(ports.store._client())
     assert id(ports.store._client()) == before
@@ -191,5 +195,7 @@ first = value()
 hooks[0]()
 print(len(hooks), value() is first)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == ["1", "False"]

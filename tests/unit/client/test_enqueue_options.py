@@ -10,9 +10,20 @@ from typing import get_type_hints
 import pytest
 
 from pool_world import World
-from workpool_aws import EnqueueOptions, RetryableOptions, RetryPolicy, UnknownOption, UsageError, Workpool
+from workpool_aws import (
+    EnqueueOptions,
+    RetryableOptions,
+    RetryPolicy,
+    UnknownOption,
+    UsageError,
+    Workpool,
+)
 
-METHODS = [f"enqueue_{kind}{suffix}" for kind in ("action", "query", "mutation") for suffix in ("", "_batch")]
+METHODS = [
+    f"enqueue_{kind}{suffix}"
+    for kind in ("action", "query", "mutation")
+    for suffix in ("", "_batch")
+]
 OPTIONS = ["run_after", "run_at", "on_complete", "context", "on_complete_exclude", "retry"]
 
 
@@ -25,19 +36,28 @@ def options_of(method: str) -> list[str]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_unknown_option_is_refused_with_the_near_one_and_nothing_stored(world: World, method: str) -> None:
+def test_an_unknown_option_is_refused_with_the_near_one_and_nothing_stored(
+    world: World, method: str
+) -> None:
     with pytest.raises(UnknownOption) as refused:
-        getattr(world.pool(), method)(None, "send", args_for(method), run_afer={"password": "secret"})
+        getattr(world.pool(), method)(
+            None, "send", args_for(method), run_afer={"password": "secret"}
+        )
 
     listed = ", ".join(options_of(method))
-    assert str(refused.value) == (f"run_afer must be one of the options {listed} (did you mean run_after?); got a value of type dict")
+    assert str(refused.value) == (
+        f"run_afer must be one of the options {listed} (did you mean run_after?); got a value of type dict"
+    )
     assert isinstance(refused.value, TypeError)
     assert isinstance(refused.value, UsageError)
     assert (refused.value.field, world.requests) == ("run_afer", 0)
 
 
 def test_an_option_like_no_other_is_refused_without_a_suggestion(world: World) -> None:
-    with pytest.raises(UnknownOption, match=r"^priority must be one of the options [a-z_, ]+; got a value of type int$"):
+    with pytest.raises(
+        UnknownOption,
+        match=r"^priority must be one of the options [a-z_, ]+; got a value of type int$",
+    ):
         world.pool().enqueue_action(None, "send", {}, priority=3)
 
 
@@ -48,7 +68,9 @@ def test_an_option_of_none_is_as_good_as_none_given(world: World, method: str) -
     plain = getattr(pool, method)(None, "send", args_for(method))
     spelled = getattr(pool, method)(None, "send", args_for(method), **dict.fromkeys(OPTIONS))
 
-    first, second = (world.work(ids[0] if isinstance(ids, list) else ids) for ids in (plain, spelled))
+    first, second = (
+        world.work(ids[0] if isinstance(ids, list) else ids) for ids in (plain, spelled)
+    )
     assert {**vars_of(first), "id": None} == {**vars_of(second), "id": None}
 
 
@@ -73,7 +95,9 @@ def test_signature_and_help_show_every_option(method: str) -> None:
 
     assert list(parameters) == ["self", "ctx", "target", "args", *options_of(method)]
     assert parameters["run_after"].annotation == "timedelta | None"
-    assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in options_of(method))
+    assert all(
+        parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in options_of(method)
+    )
     shown = pydoc.render_doc(function, renderer=pydoc.plaintext)
     assert all(f"{name}: " in shown for name in options_of(method))
     assert inspect.signature(function).bind(None, None, "send", {}, run_after=timedelta(1))
@@ -81,7 +105,9 @@ def test_signature_and_help_show_every_option(method: str) -> None:
 
 def test_every_option_is_described_where_it_is_declared() -> None:
     for options in (EnqueueOptions, RetryableOptions):
-        own = set(options.__annotations__) - (set() if options is EnqueueOptions else set(EnqueueOptions.__annotations__))
+        own = set(options.__annotations__) - (
+            set() if options is EnqueueOptions else set(EnqueueOptions.__annotations__)
+        )
         described = inspect.getdoc(options) or ""
         assert all(f"\n{name}:\n" in described for name in own), options
 

@@ -12,13 +12,22 @@ import pytest
 
 from builders import NOW, TARGET
 from pool_world import Context, World
-from workpool_aws import OnCompleteEvent, PayloadTooLarge, RetryPolicy, StoreUnavailable, UsageError, Workpool
+from workpool_aws import (
+    OnCompleteEvent,
+    PayloadTooLarge,
+    RetryPolicy,
+    StoreUnavailable,
+    UsageError,
+    Workpool,
+)
 from workpool_aws.model.ids import time_of
-from workpool_aws.model.work import Kind, State, Work
+from workpool_aws.model.work import Kind, State, WorkItem
 from workpool_aws.model.writes import Put
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-TARGETS = "the ARN of a Lambda function, version or alias, or a function name ('name' or 'name:alias')"
+TARGETS = (
+    "the ARN of a Lambda function, version or alias, or a function name ('name' or 'name:alias')"
+)
 RETRIES = "None (the pool's default), False, True (the pool's default policy) or a RetryPolicy"
 YEAR = timedelta(days=366)
 OTHER = RetryPolicy(max_attempts=2)
@@ -26,13 +35,15 @@ OTHER = RetryPolicy(max_attempts=2)
 
 def enqueue(pool: Workpool, kind: str = "action", **options: Any) -> str:
     asked = {"ctx": None, "target": "send", "args": {}, **options}
-    return getattr(pool, f"enqueue_{kind}")(asked.pop("ctx"), asked.pop("target"), asked.pop("args"), **asked)
+    return getattr(pool, f"enqueue_{kind}")(
+        asked.pop("ctx"), asked.pop("target"), asked.pop("args"), **asked
+    )
 
 
 def test_an_action_is_stored_as_it_was_asked_for(world: World) -> None:
     work_id = world.pool().enqueue_action(None, TARGET, {"to": "a@example.com"})
 
-    assert world.work(work_id) == Work(
+    assert world.work(work_id) == WorkItem(
         pool="email",
         id=work_id,
         target=TARGET,
@@ -64,9 +75,16 @@ def test_an_action_is_stored_as_it_was_asked_for(world: World) -> None:
     ],
 )
 def test_a_kind_and_its_retry_say_whether_it_may_run_twice(
-    world: World, kind: str, retry: object, by_default: bool, policy: RetryPolicy | None, claimed: bool
+    world: World,
+    kind: str,
+    retry: object,
+    by_default: bool,
+    policy: RetryPolicy | None,
+    claimed: bool,
 ) -> None:
-    pool = Workpool(world.ports.table, "email", retry_actions_by_default=by_default, ports=world.ports)
+    pool = Workpool(
+        world.ports.table, "email", retry_actions_by_default=by_default, ports=world.ports
+    )
 
     stored = world.work(enqueue(pool, kind, retry=retry))
 
@@ -104,14 +122,23 @@ def test_when_a_work_is_due(world: World, when: dict[str, object], due_at: int) 
         ({"target": "a b"}, f"target must be {TARGETS}; got 'a b'"),
         ({"target": "send\n"}, f"target must be {TARGETS}; got 'send\\n'"),
         ({"target": "n" * 65}, f"target must be {TARGETS}; got '{'n' * 65}'"),
-        ({"target": "arn:aws:sqs:us-east-1:123456789012:q"}, f"target must be {TARGETS}; got 'arn:aws:sqs:us-east-1:123456789012:q'"),
+        (
+            {"target": "arn:aws:sqs:us-east-1:123456789012:q"},
+            f"target must be {TARGETS}; got 'arn:aws:sqs:us-east-1:123456789012:q'",
+        ),
         (
             {"target": "send:$LATEST.PUBLISHED"},
             "target must be a function outside of Lambda Managed Instances, which do not end code at the function's timeout; got "
             + repr("send:$LATEST.PUBLISHED"),
         ),
-        ({"target": "123456789012:function:send"}, f"target must be {TARGETS}; got '123456789012:function:send'"),
-        ({"ctx": {}}, "ctx must be the context that Lambda gave to the handler, or None outside of Lambda; got a value of type dict"),
+        (
+            {"target": "123456789012:function:send"},
+            f"target must be {TARGETS}; got '123456789012:function:send'",
+        ),
+        (
+            {"ctx": {}},
+            "ctx must be the context that Lambda gave to the handler, or None outside of Lambda; got a value of type dict",
+        ),
         ({"retry": 3}, f"retry must be {RETRIES}; got 3"),
         ({"retry": 1}, f"retry must be {RETRIES}; got 1"),
         ({"run_after": 5}, "run_after must be a timedelta; got 5"),
@@ -128,13 +155,21 @@ def test_when_a_work_is_due(world: World, when: dict[str, object], due_at: int) 
             {"run_at": AT + YEAR + timedelta(seconds=1)},
             f"run_at must be at most 366 days ahead; got {AT + YEAR + timedelta(seconds=1)!r}",
         ),
-        ({"run_at": AT, "run_after": YEAR}, f"run_at must be None where run_after is given; got {AT!r}"),
-        ({"args": [1]}, "args must be a JSON object: a dict with str keys; got a value of type list"),
+        (
+            {"run_at": AT, "run_after": YEAR},
+            f"run_at must be None where run_after is given; got {AT!r}",
+        ),
+        (
+            {"args": [1]},
+            "args must be a JSON object: a dict with str keys; got a value of type list",
+        ),
         ({"args": {"x": float("inf")}}, "args.x must be a finite number; got inf"),
     ],
 )
 @pytest.mark.parametrize("kind", ["action", "query"])
-def test_what_is_refused_and_nothing_stored(world: World, kind: str, asked: dict[str, Any], message: str) -> None:
+def test_what_is_refused_and_nothing_stored(
+    world: World, kind: str, asked: dict[str, Any], message: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         enqueue(world.pool(), kind, **asked)
 
@@ -144,7 +179,9 @@ def test_what_is_refused_and_nothing_stored(world: World, kind: str, asked: dict
 
 @pytest.mark.parametrize("retry", [True, False, OTHER])
 def test_a_mutation_is_never_retried(world: World, retry: object) -> None:
-    with pytest.raises(UsageError, match=r"^retry must be None for a mutation, which runs at most once; got .*$"):
+    with pytest.raises(
+        UsageError, match=r"^retry must be None for a mutation, which runs at most once; got .*$"
+    ):
         enqueue(world.pool(), "mutation", retry=retry)
 
     assert world.requests == 0
@@ -155,7 +192,9 @@ def test_arguments_of_900_kilobytes_fit_and_one_byte_more_does_not(world: World)
     work_id = enqueue(world.pool(), args=full)
 
     assert (world.work(work_id).args, world.work(work_id).args_chunks) == (None, 3)
-    with pytest.raises(PayloadTooLarge, match=r"^args must be at most 921600 bytes as JSON; got 921601 bytes$"):
+    with pytest.raises(
+        PayloadTooLarge, match=r"^args must be at most 921600 bytes as JSON; got 921601 bytes$"
+    ):
         enqueue(world.pool(), args={"x": full["x"] + "a"})
 
 
@@ -177,18 +216,33 @@ def test_a_context_completes_a_short_name(world: World, target: str, stored: str
 
 def test_without_a_place_a_short_name_is_stored_as_it_is(world: World) -> None:
     assert world.work(enqueue(world.pool(), target="send:live")).target == "send:live"
-    assert world.work(enqueue(world.pool(), ctx=Context(invoked_function_arn="odd"), target="send")).target == "send"
+    assert (
+        world.work(
+            enqueue(world.pool(), ctx=Context(invoked_function_arn="odd"), target="send")
+        ).target
+        == "send"
+    )
 
 
-def test_a_context_leaves_a_link_to_who_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1")
+def test_a_context_leaves_a_link_to_who_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "_X_AMZN_TRACE_ID",
+        "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
+    )
 
-    assert world.work(enqueue(world.pool(), ctx=Context())).link == "request=8f2c-1 trace=1-5759e988-bd862e3fe1be46a994272793"
+    assert (
+        world.work(enqueue(world.pool(), ctx=Context())).link
+        == "request=8f2c-1 trace=1-5759e988-bd862e3fe1be46a994272793"
+    )
     assert world.work(enqueue(world.pool())).link is None
 
 
 def test_a_batch_keeps_its_order(world: World) -> None:
-    ids = world.pool().enqueue_action_batch(None, "send", [{"n": n} for n in range(40)], run_after=timedelta(seconds=1))
+    ids = world.pool().enqueue_action_batch(
+        None, "send", [{"n": n} for n in range(40)], run_after=timedelta(seconds=1)
+    )
 
     assert sorted(ids) == ids
     assert [world.work(one).args for one in ids] == [f'{{"n":{n}}}' for n in range(40)]
@@ -225,7 +279,9 @@ def test_an_empty_batch_is_no_work_and_no_request(world: World, kind: str) -> No
         ([{}, {}, {}, {"x": float("nan")}], "args[3].x must be a finite number; got nan"),
     ],
 )
-def test_a_bad_batch_stores_nothing(world: World, kind: str, args: list[Mapping[str, object]], message: str) -> None:
+def test_a_bad_batch_stores_nothing(
+    world: World, kind: str, args: list[Mapping[str, object]], message: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         getattr(world.pool(), f"enqueue_{kind}_batch")(None, "send", args)
 
@@ -239,7 +295,7 @@ def test_options_of_an_empty_batch_are_checked_all_the_same(world: World) -> Non
 
 
 def test_an_unanswered_put_names_what_may_be_stored(world: World) -> None:
-    world.store.fails = lambda write: isinstance(write, Put) and isinstance(write.record, Work)
+    world.store.fails = lambda write: isinstance(write, Put) and isinstance(write.record, WorkItem)
     world.store.applies = True
 
     with pytest.raises(StoreUnavailable) as caught:
@@ -275,13 +331,19 @@ def test_a_decorated_function_as_a_target_is_refused_with_what_to_give(world: Wo
     def email_sent(event: OnCompleteEvent) -> None:
         assert event
 
-    for handler in (send_email, send_email.handler, functools.wraps(send_email)(lambda event, context: (event, context))):
+    for handler in (
+        send_email,
+        send_email.handler,
+        functools.wraps(send_email)(lambda event, context: (event, context)),
+    ):
         with pytest.raises(UsageError) as caught:
             pool.enqueue_action(None, handler, {})
         assert (caught.value.field, caught.value.allowed) == ("target", DEPLOYED_AS)
     with pytest.raises(UsageError) as caught:
         pool.enqueue_action(None, "send", {}, on_complete=email_sent)
-    assert str(caught.value).startswith(f"on_complete must be {DEPLOYED_AS}; got <on_complete handler ")
+    assert str(caught.value).startswith(
+        f"on_complete must be {DEPLOYED_AS}; got <on_complete handler "
+    )
     with pytest.raises(UsageError, match=f"^fn must be {re.escape(DEPLOYED_AS)}"):
         pool.list(None, fn=send_email)
     with pytest.raises(UsageError, match=r"^target must be the ARN"):

@@ -87,7 +87,10 @@ def nested(levels: int) -> dict[str, object]:
 
 
 def test_arguments_are_compact_and_keep_their_order() -> None:
-    assert encode_object({"b": [1, 2.5, True, None], "a": {"x": "é"}}, "args", LIMIT) == '{"b":[1,2.5,true,null],"a":{"x":"é"}}'
+    assert (
+        encode_object({"b": [1, 2.5, True, None], "a": {"x": "é"}}, "args", LIMIT)
+        == '{"b":[1,2.5,true,null],"a":{"x":"é"}}'
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,19 +115,37 @@ def test_what_is_accepted(value: object, text: str) -> None:
         (None, "args must be a JSON object: a dict with str keys; got None"),
         ([1], "args must be a JSON object: a dict with str keys; got a value of type list"),
         ("{}", "args must be a JSON object: a dict with str keys; got a value of type str"),
-        ({"_workpool": 1}, "args._workpool must be absent, since the pool keeps this key for itself; got a value of type int"),
-        ({"items": [0, 1, {"price": float("nan")}]}, "args.items[2].price must be a finite number; got nan"),
+        (
+            {"_workpool": 1},
+            "args._workpool must be absent, since the pool keeps this key for itself; got a value of type int",
+        ),
+        (
+            {"items": [0, 1, {"price": float("nan")}]},
+            "args.items[2].price must be a finite number; got nan",
+        ),
         ({"x": float("-inf")}, "args.x must be a finite number; got -inf"),
         ({"x": {1}}, f"args.x must be {PLAIN}; got a value of type set"),
         ({"x": b"ab"}, f"args.x must be {PLAIN}; got a value of type bytes"),
         ({"x": Decimal(1)}, f"args.x must be {PLAIN}; got a value of type Decimal"),
         ({"x": 1j}, f"args.x must be {PLAIN}; got a value of type complex"),
         ({"my key": [object]}, f'args["my key"][0] must be {PLAIN}; got a value of type type'),
-        ({"x": {1: 2}}, "args.x key must be a str, as every key of a JSON object; got a value of type int"),
+        (
+            {"x": {1: 2}},
+            "args.x key must be a str, as every key of a JSON object; got a value of type int",
+        ),
         ({None: 2}, "args key must be a str, as every key of a JSON object; got None"),
-        ({"x": "\ud800"}, "args.x must be valid Unicode, without lone surrogates; got a value of type str"),
-        ({"\udfff": 1}, "args key must be valid Unicode, without lone surrogates; got a value of type str"),
-        ({"x": datetime(2026, 1, 1, tzinfo=UTC)}, f"args.x must be {PLAIN}; got a value of type datetime"),
+        (
+            {"x": "\ud800"},
+            "args.x must be valid Unicode, without lone surrogates; got a value of type str",
+        ),
+        (
+            {"\udfff": 1},
+            "args key must be valid Unicode, without lone surrogates; got a value of type str",
+        ),
+        (
+            {"x": datetime(2026, 1, 1, tzinfo=UTC)},
+            f"args.x must be {PLAIN}; got a value of type datetime",
+        ),
         ({"x": Point(1, {2})}, f"args.x.y must be {PLAIN}; got a value of type set"),
         ({"x": Point}, f"args.x must be {PLAIN}; got a value of type type"),
         (
@@ -143,7 +164,10 @@ def test_what_is_refused_and_where(value: object, message: str) -> None:
 def test_nesting_ends_at_a_hundred_levels() -> None:
     assert json.loads(encode_object(nested(99), "args", LIMIT)) == nested(99)
 
-    with pytest.raises(UsageError, match=r"nested at most 100 levels deep, and free of what contains itself; got dict$"):
+    with pytest.raises(
+        UsageError,
+        match=r"nested at most 100 levels deep, and free of what contains itself; got dict$",
+    ):
         encode_object(nested(100), "args", LIMIT)
 
 
@@ -190,8 +214,18 @@ def test_the_size_is_bytes_and_the_limit_is_included() -> None:
         (Taller(3, 4), '{"weight":3,"height":4}'),
         (Point(1, date(2026, 1, 2)), '{"x":1,"y":"2026-01-02"}'),
         (Day.FIRST, '"2026-01-01"'),
-        ([datetime(2026, 1, 2, 3, 4, 5, 6), time(1, 2), timedelta(minutes=1)], '["2026-01-02T03:04:05.000006","01:02:00","PT1M"]'),  # noqa: DTZ001 - as it is
-        ({"price": Decimal("1.10"), "id": UUID(int=1)}, '{"price":"1.10","id":"00000000-0000-0000-0000-000000000001"}'),
+        (
+            [
+                datetime.fromisoformat("2026-01-02T03:04:05.000006"),
+                time(1, 2),
+                timedelta(minutes=1),
+            ],
+            '["2026-01-02T03:04:05.000006","01:02:00","PT1M"]',
+        ),
+        (
+            {"price": Decimal("1.10"), "id": UUID(int=1)},
+            '{"price":"1.10","id":"00000000-0000-0000-0000-000000000001"}',
+        ),
     ],
 )
 def test_what_a_function_may_return(value: object, text: str) -> None:
@@ -208,8 +242,14 @@ def test_what_a_function_may_return(value: object, text: str) -> None:
         ),
         (Point, f"result must be {PLAIN}; got a value of type type"),
         (Decimal("NaN"), "result must be a finite number; got Decimal('NaN')"),
-        ({"a": [Account(ownerName="x", token=SecretStr("t"))]}, f"result.a[0].token must be {SECRET}; got a value of type SecretStr"),
-        (Account(ownerName="x", keys=[SecretBytes(b"t")]), f"result.keys[0] must be {SECRET}; got a value of type SecretBytes"),
+        (
+            {"a": [Account(ownerName="x", token=SecretStr("t"))]},
+            f"result.a[0].token must be {SECRET}; got a value of type SecretStr",
+        ),
+        (
+            Account(ownerName="x", keys=[SecretBytes(b"t")]),
+            f"result.keys[0] must be {SECRET}; got a value of type SecretBytes",
+        ),
         ([SecretStr("t")], f"result[0] must be {SECRET}; got a value of type SecretStr"),
         (Point(1, SecretStr("t")), f"result.y must be {SECRET}; got a value of type SecretStr"),
         (
@@ -230,7 +270,10 @@ def test_what_a_function_may_not_return(value: object, message: str) -> None:
     ("value", "text"),
     [
         (Account(ownerName="Ada"), '{"ownerName":"Ada","token":null,"keys":[],"opened":[1]}'),
-        ({"at": Point(1, datetime(2026, 1, 1, tzinfo=UTC))}, '{"at":{"x":1,"y":"2026-01-01T00:00:00Z"}}'),
+        (
+            {"at": Point(1, datetime(2026, 1, 1, tzinfo=UTC))},
+            '{"at":{"x":1,"y":"2026-01-01T00:00:00Z"}}',
+        ),
         (Point(1, [Parcel(weightKg=3)]), '{"x":1,"y":[{"weightKg":3}]}'),
     ],
 )

@@ -26,8 +26,14 @@ LEVELS = "None or one of DEBUG, INFO, WARNING, ERROR, CRITICAL"
         (("t", "a#b"), f"name must be {NAMES}; got 'a#b'"),
         (("t", "x\n"), f"name must be {NAMES}; got 'x\\n'"),
         (("t", "n" * 41), f"name must be {NAMES}; got '{'n' * 41}'"),
-        ((None,), "table must be the name of a DynamoDB table: a str of letters, digits, '_', '-' and '.'; got None"),
-        (("a b",), "table must be the name of a DynamoDB table: a str of letters, digits, '_', '-' and '.'; got 'a b'"),
+        (
+            (None,),
+            "table must be the name of a DynamoDB table: a str of letters, digits, '_', '-' and '.'; got None",
+        ),
+        (
+            ("a b",),
+            "table must be the name of a DynamoDB table: a str of letters, digits, '_', '-' and '.'; got 'a b'",
+        ),
     ],
 )
 def test_a_bad_name_is_refused(given: tuple[Any, ...], message: str) -> None:
@@ -50,7 +56,11 @@ def test_a_bad_name_is_refused(given: tuple[Any, ...], message: str) -> None:
         ("retry_actions_by_default", 1, "True or False"),
         ("status_ttl", 3600, "a timedelta above 0, at most 3660 days, or None (for ever)"),
         ("status_ttl", timedelta(0), "a timedelta above 0, at most 3660 days, or None (for ever)"),
-        ("status_ttl", timedelta(days=3661), "a timedelta above 0, at most 3660 days, or None (for ever)"),
+        (
+            "status_ttl",
+            timedelta(days=3661),
+            "a timedelta above 0, at most 3660 days, or None (for ever)",
+        ),
         ("log_level", "LOUD", LEVELS),
         ("log_level", "info", LEVELS),
         ("log_level", 10, LEVELS),
@@ -68,7 +78,10 @@ def test_a_bad_option_is_refused(option: str, value: object, allowed: str) -> No
 
 
 def test_the_defaults_are_those_of_the_documentation() -> None:
-    defaults = {name: parameter.default for name, parameter in inspect.signature(Workpool).parameters.items()}
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(Workpool).parameters.items()
+    }
 
     assert defaults["name"] == "default"
     assert defaults["max_parallelism"] == 10
@@ -96,7 +109,9 @@ def test_neither_the_package_nor_its_names_load_an_sdk() -> None:
         "print(sorted(loaded & {'aws_lambda_powertools', 'boto3', 'botocore', 'moto', 'pydantic'}))"
     )
 
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
 
     assert shown == "[]\n"
 

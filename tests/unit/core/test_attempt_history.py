@@ -10,16 +10,22 @@ from hypothesis import strategies as st
 
 from builders import NOW, a_policy, a_running_work, a_work, an_assignment
 from tests.unit.core.test_complete_decision import stored_after
-from workpool_aws.adapters import forms
-from workpool_aws.adapters.codec import encode
+from workpool_aws.adapters.items import forms
+from workpool_aws.adapters.items.codec import encode
 from workpool_aws.core import limits
-from workpool_aws.core.complete import as_stored, decide_canceled, decide_put_back, decide_report, decide_snooze
-from workpool_aws.core.history import attempts_of, last_error_of, with_attempt
-from workpool_aws.core.recover import lost_report
-from workpool_aws.core.status import status_of
+from workpool_aws.core.loop.recover import lost_report
+from workpool_aws.core.report.complete import (
+    as_stored,
+    decide_canceled,
+    decide_put_back,
+    decide_report,
+    decide_snooze,
+)
+from workpool_aws.core.report.history import attempts_of, last_error_of, with_attempt
+from workpool_aws.core.views.status import status_of
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
-from workpool_aws.model.work import Attempt, AttemptEnd, Outcome, State, Work
+from workpool_aws.model.work import Attempt, AttemptEnd, Outcome, State, WorkItem
 
 LATER = EpochMs(NOW + 1_234)
 FAILED = Report(kind=ReportKind.FAILED, error="boom", error_type="ValueError")
@@ -28,17 +34,17 @@ SNOOZED = Report(kind=ReportKind.SNOOZED, error="not yet", error_type="Snooze", 
 RETRIED = a_running_work(retry=a_policy(), claimed=False)
 
 
-def known(work: Work) -> Assignment:
+def known(work: WorkItem) -> Assignment:
     found = as_stored(an_assignment(), work)
     assert isinstance(found, Assignment)
     return found
 
 
-def ends(work: Work) -> list[tuple[int, AttemptEnd, str | None, str | None]]:
+def ends(work: WorkItem) -> list[tuple[int, AttemptEnd, str | None, str | None]]:
     return [(each.number, each.outcome, each.error_type, each.error) for each in attempts_of(work)]
 
 
-def after(work: Work, report: Report) -> Work:
+def after(work: WorkItem, report: Report) -> WorkItem:
     decision = {
         ReportKind.NEVER_DELIVERED: lambda: decide_put_back(known(work), work, report, now=LATER),
         ReportKind.SNOOZED: lambda: decide_snooze(known(work), work, report, now=LATER),
@@ -49,16 +55,30 @@ def after(work: Work, report: Report) -> Work:
     return stored
 
 
-def again(work: Work) -> Work:
+def again(work: WorkItem) -> WorkItem:
     """The next start of it."""
-    return replace(work, state=State.RUNNING, starts=1, started_at=LATER, deadline=EpochMs(LATER + 60_000), proof=RETRIED.proof)
+    return replace(
+        work,
+        state=State.RUNNING,
+        starts=1,
+        started_at=LATER,
+        deadline=EpochMs(LATER + 60_000),
+        proof=RETRIED.proof,
+    )
 
 
 def test_a_failed_attempt_that_is_retried_leaves_an_entry() -> None:
     retried = after(RETRIED, FAILED)
 
     assert retried.history == (
-        Attempt(number=1, started_at=NOW, ended_at=LATER, outcome=AttemptEnd.FAILED, error_type="ValueError", error="boom"),
+        Attempt(
+            number=1,
+            started_at=NOW,
+            ended_at=LATER,
+            outcome=AttemptEnd.FAILED,
+            error_type="ValueError",
+            error="boom",
+        ),
     )
     assert last_error_of(retried) == "boom"
     shown = status_of(retried)
@@ -70,21 +90,35 @@ def test_a_failed_attempt_that_is_retried_leaves_an_entry() -> None:
     [
         ([NOT_DELIVERED], [(1, AttemptEnd.NEVER_DELIVERED, None, "too old")]),
         ([SNOOZED], [(1, AttemptEnd.SNOOZED, "Snooze", "not yet")]),
-        ([NOT_DELIVERED, SNOOZED, NOT_DELIVERED], [(1, AttemptEnd.NEVER_DELIVERED, None, "too old")]),
+        (
+            [NOT_DELIVERED, SNOOZED, NOT_DELIVERED],
+            [(1, AttemptEnd.NEVER_DELIVERED, None, "too old")],
+        ),
         ([NOT_DELIVERED, FAILED], [(1, AttemptEnd.FAILED, "ValueError", "boom")]),
-        ([FAILED, SNOOZED], [(1, AttemptEnd.FAILED, "ValueError", "boom"), (2, AttemptEnd.SNOOZED, "Snooze", "not yet")]),
+        (
+            [FAILED, SNOOZED],
+            [
+                (1, AttemptEnd.FAILED, "ValueError", "boom"),
+                (2, AttemptEnd.SNOOZED, "Snooze", "not yet"),
+            ],
+        ),
         (
             [FAILED, Report(kind=ReportKind.SUCCESS, result="1")],
             [(1, AttemptEnd.FAILED, "ValueError", "boom"), (2, AttemptEnd.SUCCESS, None, None)],
         ),
-        ([SNOOZED, Report(kind=ReportKind.SUCCESS, result="1")], [(1, AttemptEnd.SUCCESS, None, None)]),
+        (
+            [SNOOZED, Report(kind=ReportKind.SUCCESS, result="1")],
+            [(1, AttemptEnd.SUCCESS, None, None)],
+        ),
         (
             [Report(kind=ReportKind.FAILED, error="Task timed out", error_type="timeout")],
             [(1, AttemptEnd.FAILED, "timeout", "Task timed out")],
         ),
     ],
 )
-def test_each_attempt_has_one_entry_with_the_latest_word(reports: list[Report], seen: list[object]) -> None:
+def test_each_attempt_has_one_entry_with_the_latest_word(
+    reports: list[Report], seen: list[object]
+) -> None:
     work = RETRIED
     for report in reports:
         work = after(again(work), report)
@@ -107,7 +141,9 @@ def test_a_success_at_once_stores_nothing_more_and_shows_its_attempt() -> None:
 
 
 def test_what_failed_for_good_shows_its_whole_error() -> None:
-    long = Report(kind=ReportKind.FAILED, error="x" * 4_000, error_type="ValueError", retryable=False)
+    long = Report(
+        kind=ReportKind.FAILED, error="x" * 4_000, error_type="ValueError", retryable=False
+    )
     dead = after(RETRIED, long)
 
     assert dead.history == ()
@@ -116,9 +152,14 @@ def test_what_failed_for_good_shows_its_whole_error() -> None:
 
 @pytest.mark.parametrize(
     ("report", "seen"),
-    [(FAILED, (1, AttemptEnd.CANCELED, "ValueError", "boom")), (SNOOZED, (1, AttemptEnd.SNOOZED, "Snooze", "not yet"))],
+    [
+        (FAILED, (1, AttemptEnd.CANCELED, "ValueError", "boom")),
+        (SNOOZED, (1, AttemptEnd.SNOOZED, "Snooze", "not yet")),
+    ],
 )
-def test_what_was_asked_to_be_canceled_keeps_how_its_last_attempt_ended(report: Report, seen: object) -> None:
+def test_what_was_asked_to_be_canceled_keeps_how_its_last_attempt_ended(
+    report: Report, seen: object
+) -> None:
     asked = replace(RETRIED, cancel_requested=True)
     stored = stored_after(asked, decide_canceled(known(asked), report, now=LATER).write)
 
@@ -127,26 +168,46 @@ def test_what_was_asked_to_be_canceled_keeps_how_its_last_attempt_ended(report: 
 
 
 def test_what_was_canceled_while_it_waited_shows_no_attempt_that_was_not_made() -> None:
-    assert attempts_of(a_work(state=State.FINISHED, outcome=Outcome.CANCELED, finished_at=NOW)) == ()
+    assert (
+        attempts_of(a_work(state=State.FINISHED, outcome=Outcome.CANCELED, finished_at=NOW)) == ()
+    )
 
 
-TEXTS = st.none() | st.text(max_size=400) | st.sampled_from(["é" * 400, "\U0001f600" * 300, "\ud800" * 200, "a:b:c", "\n\x1b[31m", ":"])
+TEXTS = (
+    st.none()
+    | st.text(max_size=400)
+    | st.sampled_from(["é" * 400, "\U0001f600" * 300, "\ud800" * 200, "a:b:c", "\n\x1b[31m", ":"])
+)
 
 
-@given(st.lists(st.tuples(TEXTS, TEXTS, st.sampled_from([FAILED, NOT_DELIVERED, SNOOZED])), min_size=1, max_size=9), st.integers(0, 10**5))
+@given(
+    st.lists(
+        st.tuples(TEXTS, TEXTS, st.sampled_from([FAILED, NOT_DELIVERED, SNOOZED])),
+        min_size=1,
+        max_size=9,
+    ),
+    st.integers(0, 10**5),
+)
 def test_five_entries_are_kept_whatever_the_errors_say_and_they_stay_small(
     reports: list[tuple[str | None, str | None, Report]], made: int
 ) -> None:
     work = replace(RETRIED, attempts_made=made)
     for error, error_type, report in reports:
-        change = with_attempt(work, replace(report, error=error, error_type=error_type), AttemptEnd.FAILED, now=LATER)
-        work = replace(work, history=change["history"], attempts_made=work.attempts_made + (report is FAILED))
+        change = with_attempt(
+            work, replace(report, error=error, error_type=error_type), AttemptEnd.FAILED, now=LATER
+        )
+        work = replace(
+            work, history=change["history"], attempts_made=work.attempts_made + (report is FAILED)
+        )
         stored = forms.HISTORY.encode(work.history)
         assert isinstance(stored, list)
         assert len(stored) <= limits.ATTEMPTS_KEPT
         assert sum(len(text.encode()) for text in stored) <= limits.ATTEMPTS_BYTES_MAX
         read = forms.HISTORY.decode(stored)
-        assert read == tuple(replace(each, error_type=(each.error_type or "").replace(":", ".") or None) for each in work.history)
+        assert read == tuple(
+            replace(each, error_type=(each.error_type or "").replace(":", ".") or None)
+            for each in work.history
+        )
         assert encode(work)
 
 

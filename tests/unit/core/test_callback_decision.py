@@ -30,16 +30,24 @@ from workpool_aws.core.callback import (
     sent_write,
     target_kind,
 )
-from workpool_aws.core.cancel import CancelWrite, decide_cancel
-from workpool_aws.core.complete import Finish, decide_canceled, decide_report
-from workpool_aws.core.rest import Rest, decide_rest
-from workpool_aws.core.settle import settle
-from workpool_aws.core.watch import callback_is_overdue
+from workpool_aws.core.loop.rest import Rest, decide_rest
+from workpool_aws.core.loop.settle import settle
+from workpool_aws.core.report.complete import Finish, decide_canceled, decide_report
+from workpool_aws.core.watchdog.watch import callback_is_overdue
+from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.loop import Done, DoneKind, Entry, EntryKey, Ledger, LoopState, Owed
+from workpool_aws.model.loop import (
+    Entry,
+    EntryKey,
+    Ledger,
+    LoopState,
+    Notice,
+    NoticeKind,
+    PendingCallback,
+)
 from workpool_aws.model.messages import CallbackTicket, Report, ReportKind
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, Work, dead_key
+from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem, dead_key
 from workpool_aws.model.writes import All, Either, Is
 
 ALL = tuple(Outcome)
@@ -47,14 +55,30 @@ WINDOW_MS = 96_000
 LATER = EpochMs(NOW + 60_000)
 
 
-def a_finished_work(callback: CallbackState | None = CallbackState.PENDING, **changes: object) -> Work:
-    ended = {"state": State.FINISHED, "outcome": Outcome.SUCCESS, "result": "7", "starts": 1, "on_complete": "done", "callback": callback}
+def a_finished_work(
+    callback: CallbackState | None = CallbackState.PENDING, **changes: object
+) -> WorkItem:
+    ended = {
+        "state": State.FINISHED,
+        "outcome": Outcome.SUCCESS,
+        "result": "7",
+        "starts": 1,
+        "on_complete": "done",
+        "callback": callback,
+    }
     return a_work(**{**ended, **changes})
 
 
-def a_record(n: int, callback: CallbackState | None, *, start: int = 1) -> Done:
+def a_record(n: int, callback: CallbackState | None, *, start: int = 1) -> Notice:
     at = make_id(EpochMs(NOW + n), random_bits=n)
-    return Done(pool="email", at=at, work_id=an_id(n=n), start=start, kind=DoneKind.FINISHED, callback=callback)
+    return Notice(
+        pool="email",
+        at=at,
+        work_id=an_id(n=n),
+        start=start,
+        kind=NoticeKind.FINISHED,
+        callback=callback,
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,7 +95,10 @@ def test_a_target_is_known_by_its_arn(target: str, kind: TargetKind) -> None:
     assert target_kind(target) is kind
 
 
-@pytest.mark.parametrize("target", ["done", "arn:aws:sqs:eu-west-1:123456789012:done", "arn:aws:sns:eu-west-1:123456789012:done"])
+@pytest.mark.parametrize(
+    "target",
+    ["done", "arn:aws:sqs:eu-west-1:123456789012:done", "arn:aws:sns:eu-west-1:123456789012:done"],
+)
 def test_a_message_may_be_as_large_as_its_target_takes_and_not_a_byte_more(target: str) -> None:
     most = message_bytes_max(target)
 
@@ -93,7 +120,9 @@ def test_the_finishing_write_owes_a_callback_or_may_expire_and_never_both(
     kind: ReportKind, wanted: tuple[Outcome, ...], owed: bool
 ) -> None:
     """[WP-8, WP-10]"""
-    decision = decide_report(an_assignment(callback_for=wanted), Report(kind=kind), now=NOW, jitter=0.5)
+    decision = decide_report(
+        an_assignment(callback_for=wanted), Report(kind=kind), now=NOW, jitter=0.5
+    )
 
     assert isinstance(decision, Finish)
     expiry = None if owed else NOW // 1000 + 86_400
@@ -102,15 +131,21 @@ def test_the_finishing_write_owes_a_callback_or_may_expire_and_never_both(
 
 
 @pytest.mark.parametrize(("wanted", "owed"), [(ALL, True), ((Outcome.FAILED,), False)])
-def test_a_start_that_ends_as_canceled_tells_those_who_want_to_know(wanted: tuple[Outcome, ...], owed: bool) -> None:
-    decision = decide_canceled(an_assignment(callback_for=wanted), Report(kind=ReportKind.FAILED), now=NOW)
+def test_a_start_that_ends_as_canceled_tells_those_who_want_to_know(
+    wanted: tuple[Outcome, ...], owed: bool
+) -> None:
+    decision = decide_canceled(
+        an_assignment(callback_for=wanted), Report(kind=ReportKind.FAILED), now=NOW
+    )
 
     assert decision.write.set["callback"] is (CallbackState.PENDING if owed else None)
     assert (decision.write.set["expires_at"] is None) is owed
 
 
 @pytest.mark.parametrize(("wanted", "owed"), [(ALL, True), ((Outcome.SUCCESS,), False)])
-def test_a_pending_work_that_is_canceled_owes_its_callback(wanted: tuple[Outcome, ...], owed: bool) -> None:
+def test_a_pending_work_that_is_canceled_owes_its_callback(
+    wanted: tuple[Outcome, ...], owed: bool
+) -> None:
     decision = decide_cancel(a_work(on_complete="done", callback_for=wanted), token="t", now=NOW)
 
     assert isinstance(decision, CancelWrite)
@@ -120,7 +155,9 @@ def test_a_pending_work_that_is_canceled_owes_its_callback(wanted: tuple[Outcome
 
 
 def test_asking_a_running_work_to_cancel_owes_nothing_yet() -> None:
-    decision = decide_cancel(a_running_work(on_complete="done", callback_for=ALL), token="t", now=NOW)
+    decision = decide_cancel(
+        a_running_work(on_complete="done", callback_for=ALL), token="t", now=NOW
+    )
 
     assert isinstance(decision, CancelWrite)
     assert decision.owes_callback is False
@@ -147,17 +184,29 @@ def test_the_record_of_a_cancel_has_no_time_to_live() -> None:
         (None, False),
     ],
 )
-def test_what_is_owed_is_neither_delivered_nor_given_up(work: Work | Unreadable | None, owed: bool) -> None:
+def test_what_is_owed_is_neither_delivered_nor_given_up(
+    work: WorkItem | Unreadable | None, owed: bool
+) -> None:
     assert is_owed(work) is owed
 
 
 def test_only_a_target_that_acknowledges_gets_a_ticket() -> None:
     work = a_finished_work(context='{"user":7}')
 
-    told, asked = message_of(work, "t", acknowledges=False), message_of(work, "t", acknowledges=True)
+    told, asked = (
+        message_of(work, "t", acknowledges=False),
+        message_of(work, "t", acknowledges=True),
+    )
 
-    assert (told.context, told.outcome, told.result, told.ticket) == ('{"user":7}', Outcome.SUCCESS, "7", None)
-    assert asked.ticket == CallbackTicket(table="t", pool="email", work_id=work.id, retention_s=86_400)
+    assert (told.context, told.outcome, told.result, told.ticket) == (
+        '{"user":7}',
+        Outcome.SUCCESS,
+        "7",
+        None,
+    )
+    assert asked.ticket == CallbackTicket(
+        table="t", pool="email", work_id=work.id, retention_s=86_400
+    )
 
 
 def test_marks_change_the_callback_alone_and_only_while_it_is_open() -> None:
@@ -168,16 +217,28 @@ def test_marks_change_the_callback_alone_and_only_while_it_is_open() -> None:
     sent = sent_write(work)
     delivered = delivered_write(work.pool, work.id, nonce="n", retention_s=60, now=NOW)
 
-    assert (sent.ref, dict(sent.set), sent.condition) == (WorkRef("email", work.id), {"callback": CallbackState.SENT}, still_open)
-    assert dict(delivered.set) == {"callback": CallbackState.DELIVERED, "expires_at": NOW // 1000 + 60}
+    assert (sent.ref, dict(sent.set), sent.condition) == (
+        WorkRef("email", work.id),
+        {"callback": CallbackState.SENT},
+        still_open,
+    )
+    assert dict(delivered.set) == {
+        "callback": CallbackState.DELIVERED,
+        "expires_at": NOW // 1000 + 60,
+    }
     assert delivered.condition == All((Is("callback_nonce", "n"), still_open))
 
 
 def test_what_is_kept_for_ever_does_not_expire_when_delivered() -> None:
-    assert delivered_write("email", an_id(), nonce="n", retention_s=None, now=NOW).set["expires_at"] is None
+    assert (
+        delivered_write("email", an_id(), nonce="n", retention_s=None, now=NOW).set["expires_at"]
+        is None
+    )
 
 
-def test_a_failed_callback_is_tried_after_a_second_doubling_to_ten_minutes_and_given_up_after_twelve_tries() -> None:
+def test_a_failed_callback_is_tried_after_a_second_doubling_to_ten_minutes_and_given_up_after_twelve_tries() -> (
+    None
+):
     """[WP-8]"""
     work, owed, delays = a_finished_work(), first_owed(an_id(), CallbackState.PENDING, NOW), []
     steps = []
@@ -193,9 +254,15 @@ def test_a_failed_callback_is_tried_after_a_second_doubling_to_ten_minutes_and_g
 
 
 def test_a_sent_callback_is_looked_at_less_and_less_often_until_its_handlers_time_is_over() -> None:
-    work, owed, waits = a_finished_work(CallbackState.SENT), first_owed(an_id(), CallbackState.SENT, NOW), []
+    work, owed, waits = (
+        a_finished_work(CallbackState.SENT),
+        first_owed(an_id(), CallbackState.SENT, NOW),
+        [],
+    )
     waits.append(owed.at - NOW)
-    while (verdict := judge_owed(owed, work, window_ms=WINDOW_MS, now=owed.at)).step is CallbackStep.WAIT:
+    while (
+        verdict := judge_owed(owed, work, window_ms=WINDOW_MS, now=owed.at)
+    ).step is CallbackStep.WAIT:
         assert verdict.owed is not None
         waits.append(verdict.owed.at - owed.at)
         owed = verdict.owed
@@ -206,34 +273,57 @@ def test_a_sent_callback_is_looked_at_less_and_less_often_until_its_handlers_tim
 
 
 @pytest.mark.parametrize("looks", range(12))
-def test_a_pause_between_looks_is_short_enough_to_stay_up_for_or_long_enough_for_a_schedule(looks: int) -> None:
-    owed = next_look(Owed(an_id(), NOW, looks=looks), window_ms=22_500_000, now=NOW)
+def test_a_pause_between_looks_is_short_enough_to_stay_up_for_or_long_enough_for_a_schedule(
+    looks: int,
+) -> None:
+    owed = next_look(PendingCallback(an_id(), NOW, looks=looks), window_ms=22_500_000, now=NOW)
 
     assert owed is not None
     pause_ms = owed.at - NOW
     assert pause_ms <= limits.CALLBACK_LOOK_STAY_MS or pause_ms > limits.CALLBACK_NEAR_MS
 
 
-@pytest.mark.parametrize("work", [None, a_finished_work(CallbackState.DELIVERED), a_finished_work(CallbackState.DEAD)])
-def test_what_is_over_is_forgotten(work: Work | None) -> None:
-    assert judge_owed(Owed(an_id(), NOW), work, window_ms=0, now=NOW) == Verdict(CallbackStep.FORGET, None)
+@pytest.mark.parametrize(
+    "work", [None, a_finished_work(CallbackState.DELIVERED), a_finished_work(CallbackState.DEAD)]
+)
+def test_what_is_over_is_forgotten(work: WorkItem | None) -> None:
+    assert judge_owed(PendingCallback(an_id(), NOW), work, window_ms=0, now=NOW) == Verdict(
+        CallbackStep.FORGET, None
+    )
 
 
 def test_what_was_not_sent_is_sent_however_long_its_handler_may_run() -> None:
-    assert judge_owed(Owed(an_id(), NOW), a_finished_work(), window_ms=WINDOW_MS, now=NOW).step is CallbackStep.SEND
+    assert (
+        judge_owed(
+            PendingCallback(an_id(), NOW), a_finished_work(), window_ms=WINDOW_MS, now=NOW
+        ).step
+        is CallbackStep.SEND
+    )
 
 
 def test_a_try_that_follows_a_try_counts_it() -> None:
-    assert next_try(Owed(an_id(), NOW, tries=limits.CALLBACK_TRIES_MAX), NOW).tries == limits.CALLBACK_TRIES_MAX
-    assert next_try(Owed(an_id(), NOW, tries=3, looks=4), NOW) == Owed(an_id(), EpochMs(NOW + 8_000), tries=4)
+    assert (
+        next_try(PendingCallback(an_id(), NOW, tries=limits.CALLBACK_TRIES_MAX), NOW).tries
+        == limits.CALLBACK_TRIES_MAX
+    )
+    assert next_try(PendingCallback(an_id(), NOW, tries=3, looks=4), NOW) == PendingCallback(
+        an_id(), EpochMs(NOW + 8_000), tries=4
+    )
 
 
 def test_the_ledger_takes_over_what_records_owe_and_the_records_that_owe_are_spent() -> None:
-    pending, sent, nothing = a_record(1, CallbackState.PENDING), a_record(2, CallbackState.SENT), a_record(3, None)
+    pending, sent, nothing = (
+        a_record(1, CallbackState.PENDING),
+        a_record(2, CallbackState.SENT),
+        a_record(3, None),
+    )
 
     new = newly_owed([pending, sent, nothing], {}, (), cursor="", room=10, now=NOW)
 
-    assert new.callbacks == (Owed(pending.work_id, NOW), Owed(sent.work_id, EpochMs(NOW + limits.CALLBACK_LOOK_MS)))
+    assert new.callbacks == (
+        PendingCallback(pending.work_id, NOW),
+        PendingCallback(sent.work_id, EpochMs(NOW + limits.CALLBACK_LOOK_MS)),
+    )
     assert new.spent == (pending.at,)
     assert new.is_something
     assert new.blocked_at is None
@@ -243,15 +333,30 @@ def test_a_record_that_owes_a_callback_counts_wherever_it_lies() -> None:
     """It landed late, behind the cursor: nobody has seen it, or it would be gone."""
     pending = a_record(1, CallbackState.PENDING)
 
-    assert newly_owed([pending], {}, (), cursor=a_record(2, None).at, room=10, now=NOW).spent == (pending.at,)
+    assert newly_owed([pending], {}, (), cursor=a_record(2, None).at, room=10, now=NOW).spent == (
+        pending.at,
+    )
 
 
 def test_two_records_of_one_callback_owe_it_once_and_are_both_spent() -> None:
-    """Its work was reported twice. A record that is only to be deleted is something to do, or it would lie there for ever."""
-    first, second = a_record(1, CallbackState.PENDING), replace(a_record(2, CallbackState.PENDING), work_id=an_id(n=1))
+    """Its work was reported twice.
+
+    A record that is only to be deleted is something to do, or it would lie there for ever.
+    """
+    first, second = (
+        a_record(1, CallbackState.PENDING),
+        replace(a_record(2, CallbackState.PENDING), work_id=an_id(n=1)),
+    )
 
     new = newly_owed([first, second], {}, (), cursor="", room=10, now=NOW)
-    held = newly_owed([second], {second.work_id: Owed(second.work_id, NOW)}, (), cursor="", room=10, now=NOW)
+    held = newly_owed(
+        [second],
+        {second.work_id: PendingCallback(second.work_id, NOW)},
+        (),
+        cursor="",
+        room=10,
+        now=NOW,
+    )
 
     assert [owed.work_id for owed in new.callbacks] == [first.work_id]
     assert new.spent == (first.at, second.at)
@@ -259,7 +364,10 @@ def test_two_records_of_one_callback_owe_it_once_and_are_both_spent() -> None:
 
 
 def test_a_second_record_of_a_callback_needs_no_room() -> None:
-    first, second = a_record(1, CallbackState.PENDING), replace(a_record(2, CallbackState.PENDING), work_id=an_id(n=1))
+    first, second = (
+        a_record(1, CallbackState.PENDING),
+        replace(a_record(2, CallbackState.PENDING), work_id=an_id(n=1)),
+    )
 
     assert newly_owed([first, second], {}, (), cursor="", room=1, now=NOW).blocked_at is None
 
@@ -276,7 +384,16 @@ def test_a_record_of_a_callback_that_the_ledger_holds_is_spent_and_adds_nothing(
     pending = a_record(1, CallbackState.PENDING)
 
     new = newly_owed(
-        [pending], {pending.work_id: Owed(pending.work_id, NOW, tries=limits.CALLBACK_TRIES_MAX - 1)}, (), cursor="", room=0, now=NOW
+        [pending],
+        {
+            pending.work_id: PendingCallback(
+                pending.work_id, NOW, tries=limits.CALLBACK_TRIES_MAX - 1
+            )
+        },
+        (),
+        cursor="",
+        room=0,
+        now=NOW,
     )
 
     assert (new.callbacks, new.spent, new.blocked_at) == ((), (pending.at,), None)
@@ -307,49 +424,72 @@ def test_the_earlier_of_a_due_work_and_a_callback_orders_the_wake() -> None:
     early = decide_rest({}, due, free=1, now=NOW, callback_at=EpochMs(NOW + 100_000))
     late = decide_rest({}, due, free=1, now=NOW, callback_at=EpochMs(NOW + 700_000))
 
-    assert early == Rest(LoopState.WAITING, EpochMs(NOW + 160_000), saturated=False, timer_at=EpochMs(NOW + 100_000))
-    assert late == Rest(LoopState.WAITING, due, saturated=False, timer_at=EpochMs(due - limits.FAR_LEAD_MS))
+    assert early == Rest(
+        LoopState.WAITING, EpochMs(NOW + 160_000), saturated=False, timer_at=EpochMs(NOW + 100_000)
+    )
+    assert late == Rest(
+        LoopState.WAITING, due, saturated=False, timer_at=EpochMs(due - limits.FAR_LEAD_MS)
+    )
 
 
-def a_ledger(*owed: Owed) -> Ledger:
+def a_ledger(*owed: PendingCallback) -> Ledger:
     return Ledger(pool="email", holder="h", generation=1, version=1, callbacks=owed)
 
 
 def test_the_watchdog_sees_a_callback_that_no_loop_sees_to() -> None:
-    passed = Owed(an_id(), EpochMs(NOW - limits.CALLBACK_LATE_MS - 1))
-    full = a_ledger(*(Owed(WorkId(an_id(n=n)), NOW) for n in range(limits.CALLBACKS_OWED_MAX)))
+    passed = PendingCallback(an_id(), EpochMs(NOW - limits.CALLBACK_LATE_MS - 1))
+    full = a_ledger(
+        *(PendingCallback(WorkId(an_id(n=n)), NOW) for n in range(limits.CALLBACKS_OWED_MAX))
+    )
     records = [a_record(1, CallbackState.PENDING)]
 
     assert callback_is_overdue(a_ledger(passed), [], NOW)
     assert callback_is_overdue(None, records, NOW)
-    assert not callback_is_overdue(a_ledger(Owed(an_id(), NOW)), [a_record(1, CallbackState.SENT)], NOW)
-    assert not callback_is_overdue(full, records, NOW), "what finds no room is not looked for again and again"
+    assert not callback_is_overdue(
+        a_ledger(PendingCallback(an_id(), NOW)), [a_record(1, CallbackState.SENT)], NOW
+    )
+    assert not callback_is_overdue(full, records, NOW), (
+        "what finds no room is not looked for again and again"
+    )
 
 
 def test_a_record_of_a_callback_whose_tries_are_used_up_begins_anew() -> None:
     """[WP-8] It was given up and redriven before the ledger forgot it."""
     pending = a_record(1, CallbackState.PENDING)
-    used_up = Owed(pending.work_id, EpochMs(NOW + 600_000), tries=limits.CALLBACK_TRIES_MAX)
+    used_up = PendingCallback(
+        pending.work_id, EpochMs(NOW + 600_000), tries=limits.CALLBACK_TRIES_MAX
+    )
 
     new = newly_owed([pending], {pending.work_id: used_up}, (), cursor="", room=0, now=NOW)
 
-    assert (new.callbacks, new.spent, new.blocked_at) == ((Owed(pending.work_id, NOW),), (pending.at,), None)
+    assert (new.callbacks, new.spent, new.blocked_at) == (
+        (PendingCallback(pending.work_id, NOW),),
+        (pending.at,),
+        None,
+    )
 
 
 def test_what_is_dead_is_a_dead_letter() -> None:
     work = a_finished_work()
 
-    assert dict(dead_write(work, now=LATER).set) == {"callback": CallbackState.DEAD, "dead": dead_key(LATER, work.id)}
+    assert dict(dead_write(work, now=LATER).set) == {
+        "callback": CallbackState.DEAD,
+        "dead": dead_key(LATER, work.id),
+    }
 
 
 def test_the_record_of_a_redelivery_is_owed_and_counted_as_nothing() -> None:
     """[WP-10]"""
     record = record_of_redelivery(a_finished_work(CallbackState.DEAD), now=NOW, random_bits=5)
 
-    assert (record.callback, record.expires_at, record.outcome) == (CallbackState.PENDING, None, None)
+    assert (record.callback, record.expires_at, record.outcome) == (
+        CallbackState.PENDING,
+        None,
+        None,
+    )
 
 
-def a_failure_of(sent: Done) -> Done:
+def a_failure_of(sent: Notice) -> Notice:
     return record_of_failure(a_ticket(sent.work_id), now=EpochMs(NOW + 50), random_bits=7)
 
 
@@ -357,15 +497,23 @@ def a_ticket(work_id: WorkId) -> CallbackTicket:
     return CallbackTicket(table="t", pool="email", work_id=work_id, retention_s=60)
 
 
-@pytest.mark.parametrize(("tries", "delay_ms"), [(0, 1_000), (1, 1_000), (2, 2_000), (5, 16_000), (12, 600_000)])
-def test_after_a_failed_handler_the_next_try_waits_as_after_a_refusal(tries: int, delay_ms: int) -> None:
+@pytest.mark.parametrize(
+    ("tries", "delay_ms"), [(0, 1_000), (1, 1_000), (2, 2_000), (5, 16_000), (12, 600_000)]
+)
+def test_after_a_failed_handler_the_next_try_waits_as_after_a_refusal(
+    tries: int, delay_ms: int
+) -> None:
     """[WP-8] Also where the next look would come sooner, and used up tries stay used up."""
     sent = a_record(1, CallbackState.SENT)
-    looked_at = Owed(sent.work_id, EpochMs(NOW + limits.CALLBACK_LOOK_MS), tries=tries, looks=3)
+    looked_at = PendingCallback(
+        sent.work_id, EpochMs(NOW + limits.CALLBACK_LOOK_MS), tries=tries, looks=3
+    )
 
-    new = newly_owed([a_failure_of(sent)], {sent.work_id: looked_at}, (), cursor="", room=0, now=NOW)
+    new = newly_owed(
+        [a_failure_of(sent)], {sent.work_id: looked_at}, (), cursor="", room=0, now=NOW
+    )
 
-    assert new.callbacks == (Owed(sent.work_id, EpochMs(NOW + delay_ms), tries=tries),)
+    assert new.callbacks == (PendingCallback(sent.work_id, EpochMs(NOW + delay_ms), tries=tries),)
     assert new.spent == (a_failure_of(sent).at,)
 
 
@@ -375,7 +523,7 @@ def test_a_failure_that_is_heard_of_together_with_its_report_waits_all_the_same(
 
     new = newly_owed([sent, a_failure_of(sent)][::order], {}, (), cursor="", room=10, now=NOW)
 
-    assert new.callbacks == (Owed(sent.work_id, EpochMs(NOW + 1_000)),)
+    assert new.callbacks == (PendingCallback(sent.work_id, EpochMs(NOW + 1_000)),)
 
 
 def test_a_failed_handler_is_believed_only_of_what_was_sent() -> None:
@@ -393,4 +541,8 @@ def test_the_record_of_a_failed_handler_settles_no_start() -> None:
     record = a_failure_of(a_record(1, CallbackState.SENT))
     entries = {EntryKey(record.work_id, n): Entry(NOW) for n in (1, 2)}
 
-    assert (settle(entries, [record]).gone, settle(entries, [record]).asked, record.expires_at) == ((), {}, None)
+    assert (settle(entries, [record]).gone, settle(entries, [record]).asked, record.expires_at) == (
+        (),
+        {},
+        None,
+    )

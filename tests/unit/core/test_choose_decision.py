@@ -9,9 +9,17 @@ from hypothesis import strategies as st
 
 from builders import NOW, a_work, an_id
 from workpool_aws.core import limits
-from workpool_aws.core.choose import Choice, Found, WorkRead, choose, marks_after, page_limit_after, read_from
+from workpool_aws.core.loop.choose import (
+    Choice,
+    Found,
+    WorkRead,
+    choose,
+    marks_after,
+    page_limit_after,
+    read_from,
+)
 from workpool_aws.model.ids import EpochMs, WorkId, id_floor, make_id, shard_of, time_of
-from workpool_aws.model.loop import EntryKey, ShardMark
+from workpool_aws.model.loop import EntryKey, ShardCursors
 from workpool_aws.model.refs import PointerRef
 
 OVERLAP = id_floor(EpochMs(NOW - limits.CURSOR_OVERLAP_MS))
@@ -22,20 +30,24 @@ def found(at: int, n: int, shard: int = 0) -> Found:
     return Found(work_id, a_work(id=work_id, due_at=at))
 
 
-def read_of(*due: Found, called_off: tuple[Found, ...] = (), next_due: int | None = None) -> WorkRead:
-    return WorkRead(due, None if next_due is None else EpochMs(next_due), (), called_off)
+def read_of(
+    *due: Found, bulk_canceled: tuple[Found, ...] = (), next_due: int | None = None
+) -> WorkRead:
+    return WorkRead(due, None if next_due is None else EpochMs(next_due), (), bulk_canceled)
 
 
 def marks_of(
-    mark: ShardMark,
+    mark: ShardCursors,
     choice: Choice,
     *,
     back_to: str | None = None,
     keys: tuple[str, ...] = (),
     no_room: str | None = None,
     deep: bool = False,
-) -> ShardMark:
-    (after,) = marks_after([mark], choice, back_to=back_to, done_keys=[keys], no_room_at=[no_room], deep=deep, now=NOW)
+) -> ShardCursors:
+    (after,) = marks_after(
+        [mark], choice, back_to=back_to, done_keys=[keys], no_room_at=[no_room], deep=deep, now=NOW
+    )
     return after
 
 
@@ -44,13 +56,13 @@ cursors = st.just("") | ages.map(lambda ms: id_floor(EpochMs(NOW - ms)))
 
 
 @st.composite
-def passes(draw: st.DrawFn) -> tuple[list[ShardMark], list[WorkRead | None], int]:
+def passes(draw: st.DrawFn) -> tuple[list[ShardCursors], list[WorkRead | None], int]:
     """Shards as they may be met: each read or not, with due works and called off ones before and behind its cursor, and some free slots."""
     numbers = count(1)
-    marks: list[ShardMark] = []
+    marks: list[ShardCursors] = []
     reads: list[WorkRead | None] = []
     for shard in range(draw(st.integers(1, 3))):
-        marks.append(ShardMark(draw(cursors), "", EpochMs(NOW - draw(ages))))
+        marks.append(ShardCursors(draw(cursors), "", EpochMs(NOW - draw(ages))))
         due = [found(NOW - age, next(numbers), shard) for age in draw(st.lists(ages, max_size=6))]
         off = [found(NOW - age, next(numbers), shard) for age in draw(st.lists(ages, max_size=2))]
         read = WorkRead(tuple(sorted(due, key=lambda one: one.key)), None, (), tuple(off))
@@ -61,26 +73,40 @@ def passes(draw: st.DrawFn) -> tuple[list[ShardMark], list[WorkRead | None], int
 @settings(max_examples=500, deadline=None, derandomize=True)
 @given(passes(), st.none() | ages, st.booleans())
 def test_no_cursor_passes_what_was_not_chosen(
-    case: tuple[list[ShardMark], list[WorkRead | None], int], back_ms: int | None, deep: bool
+    case: tuple[list[ShardCursors], list[WorkRead | None], int], back_ms: int | None, deep: bool
 ) -> None:
     """[WP-3] Whatever a pass that reads from the new cursor on would not meet has been chosen, or lay there unseen."""
     marks, reads, free = case
     back_to = None if back_ms is None else an_id(NOW - back_ms)
     choice = choose(reads, free=free)
-    after = marks_after(marks, choice, back_to=back_to, done_keys=[()] * len(marks), no_room_at=[None] * len(marks), deep=deep, now=NOW)
+    after = marks_after(
+        marks,
+        choice,
+        back_to=back_to,
+        done_keys=[()] * len(marks),
+        no_room_at=[None] * len(marks),
+        deep=deep,
+        now=NOW,
+    )
 
     for shard, (before, mark, read) in enumerate(zip(marks, after, reads, strict=True)):
-        waiting = [one.key for one in choice.left if shard_of(one.key) == shard] + [one.key for one in (read.called_off if read else ())]
+        waiting = [one.key for one in choice.left if shard_of(one.key) == shard] + [
+            one.key for one in (read.bulk_canceled if read else ())
+        ]
         assert all(mark.work_cursor <= key for key in waiting)
         assert mark.work_cursor <= max(before.work_cursor, OVERLAP)
-        assert read is not None or (mark.work_cursor <= before.work_cursor and mark.deep_at == before.deep_at)
+        assert read is not None or (
+            mark.work_cursor <= before.work_cursor and mark.deep_at == before.deep_at
+        )
         assert mark.deep_at == (NOW if deep and read is not None else before.deep_at)
         assert back_to is None or read is not None or mark.work_cursor <= back_to
 
 
 @settings(max_examples=500, deadline=None, derandomize=True)
 @given(passes())
-def test_the_earliest_are_chosen_and_never_more_than_fit(case: tuple[list[ShardMark], list[WorkRead | None], int]) -> None:
+def test_the_earliest_are_chosen_and_never_more_than_fit(
+    case: tuple[list[ShardCursors], list[WorkRead | None], int],
+) -> None:
     """[WP-1]"""
     _, reads, free = case
     choice = choose(reads, free=free)
@@ -92,26 +118,30 @@ def test_the_earliest_are_chosen_and_never_more_than_fit(case: tuple[list[ShardM
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(cursors, st.integers(0, 60_000), st.none() | ages)
-def test_a_deep_read_goes_back_over_the_buffer(cursor: str, deep_ms: int, back_ms: int | None) -> None:
+def test_a_deep_read_goes_back_over_the_buffer(
+    cursor: str, deep_ms: int, back_ms: int | None
+) -> None:
     """[WP-3] Behind the cursor, the last deep read less its buffer, and the pointer of a retry."""
-    mark = ShardMark(cursor, "", EpochMs(NOW - deep_ms))
+    mark = ShardCursors(cursor, "", EpochMs(NOW - deep_ms))
     back_to = None if back_ms is None else an_id(NOW - back_ms)
     low = read_from(mark, back_to=back_to, deep=True)
 
     assert low <= cursor
     assert low <= id_floor(EpochMs(NOW - deep_ms - limits.BUFFER_MS))
     assert back_to is None or low <= back_to
-    assert read_from(mark, back_to=back_to, deep=False) == min([cursor] if back_to is None else [cursor, back_to])
+    assert read_from(mark, back_to=back_to, deep=False) == min(
+        [cursor] if back_to is None else [cursor, back_to]
+    )
 
 
 def test_an_older_pending_work_brings_the_cursor_back() -> None:
     """[WP-3] A deep read met it behind the cursor, and another one took the slot."""
     older, old = found(NOW - 20_000, 1), found(NOW - 10_000, 2)
-    mark = ShardMark(id_floor(EpochMs(NOW - 500)), "", EpochMs(NOW - 3_000))
+    mark = ShardCursors(id_floor(EpochMs(NOW - 500)), "", EpochMs(NOW - 3_000))
     choice = choose([read_of(older, old)], free=1)
 
     assert choice.chosen == (older,)
-    assert marks_of(mark, choice, deep=True) == ShardMark(old.key, "", NOW)
+    assert marks_of(mark, choice, deep=True) == ShardCursors(old.key, "", NOW)
 
 
 def test_a_work_that_waits_for_a_slot_does_not_pull_the_cursor_over_the_overlap() -> None:
@@ -120,22 +150,22 @@ def test_a_work_that_waits_for_a_slot_does_not_pull_the_cursor_over_the_overlap(
     choice = choose([read_of(found(NOW - 9, 1), waiting)], free=1)
 
     assert choice.left == (waiting,)
-    assert marks_of(ShardMark(), choice).work_cursor == OVERLAP
+    assert marks_of(ShardCursors(), choice).work_cursor == OVERLAP
 
 
 def test_a_cursor_follows_the_clock_at_a_distance() -> None:
     choice = choose([read_of(found(NOW - 5, 1))], free=1)
 
-    assert marks_of(ShardMark(), choice).work_cursor == OVERLAP
+    assert marks_of(ShardCursors(), choice).work_cursor == OVERLAP
 
 
 def test_what_is_called_off_keeps_the_cursor_until_it_is_canceled() -> None:
     """[WP-13]"""
     off = found(NOW - 9_000, 1)
-    choice = choose([read_of(found(NOW - 5, 2), called_off=(off,))], free=5)
+    choice = choose([read_of(found(NOW - 5, 2), bulk_canceled=(off,))], free=5)
 
-    assert marks_of(ShardMark(), choice).work_cursor == off.key
-    assert choice.called_off == [off.work]
+    assert marks_of(ShardCursors(), choice).work_cursor == off.key
+    assert choice.bulk_canceled == [off.work]
 
 
 def test_a_retrys_pointer_behind_the_cursor_brings_it_back_in_a_shard_that_was_not_read() -> None:
@@ -143,7 +173,9 @@ def test_a_retrys_pointer_behind_the_cursor_brings_it_back_in_a_shard_that_was_n
     pointer = an_id(NOW - 700)
     choice = choose([None], free=0)
 
-    assert marks_of(ShardMark(id_floor(NOW)), choice, back_to=pointer, deep=True) == ShardMark(pointer)
+    assert marks_of(
+        ShardCursors(id_floor(NOW)), choice, back_to=pointer, deep=True
+    ) == ShardCursors(pointer)
 
 
 def test_the_done_cursor_stays_below_a_callback_that_found_no_room() -> None:
@@ -151,13 +183,21 @@ def test_the_done_cursor_stays_below_a_callback_that_found_no_room() -> None:
     seen = (an_id(NOW - 300), an_id(NOW - 200), an_id(NOW - 100))
     choice = choose([None], free=0)
 
-    assert marks_of(ShardMark(), choice, keys=seen).done_cursor == seen[-1]
-    assert time_of(marks_of(ShardMark(), choice, keys=seen, no_room=seen[1]).done_cursor) == NOW - 201
+    assert marks_of(ShardCursors(), choice, keys=seen).done_cursor == seen[-1]
+    assert (
+        time_of(marks_of(ShardCursors(), choice, keys=seen, no_room=seen[1]).done_cursor)
+        == NOW - 201
+    )
 
 
 def test_what_a_choice_tells_of_its_reads() -> None:
     gone = PointerRef("email", an_id(n=9))
-    reads = [WorkRead((), EpochMs(NOW + 9), (gone,)), None, WorkRead((), EpochMs(NOW + 5), (), cut=True), read_of()]
+    reads = [
+        WorkRead((), EpochMs(NOW + 9), (gone,)),
+        None,
+        WorkRead((), EpochMs(NOW + 5), (), cut=True),
+        read_of(),
+    ]
     choice = choose(reads, free=3)
 
     assert (choice.next_due, choice.cut, choice.stale) == (NOW + 5, True, [gone])
@@ -171,7 +211,9 @@ def test_a_start_is_the_next_of_its_work_by_its_own_key_or_a_pointers() -> None:
     assert pointed.start == EntryKey(work.id, 3)
     assert pointed.pointers == (PointerRef("email", an_id(NOW + 1, 7)),)
     assert Found(work.id, work).pointers == ()
-    assert Found(work.id, work, (PointerRef("email", an_id(NOW + 2)),)).pointers == (PointerRef("email", an_id(NOW + 2)),)
+    assert Found(work.id, work, (PointerRef("email", an_id(NOW + 2)),)).pointers == (
+        PointerRef("email", an_id(NOW + 2)),
+    )
 
 
 def test_pages_grow_to_a_limit_and_never_shrink() -> None:
@@ -188,6 +230,14 @@ def test_what_waits_in_one_shard_holds_back_no_other_shards_cursor() -> None:
     """[WP-23] The other would read again what it has done, for as long as this one waits."""
     waits, starts = found(NOW - 5_000, 1, shard=0), found(NOW - 9_000, 2, shard=1)
     choice = choose([read_of(waits), read_of(starts)], free=1)
-    after = marks_after([ShardMark(), ShardMark()], choice, back_to=None, done_keys=[(), ()], no_room_at=[None, None], deep=False, now=NOW)
+    after = marks_after(
+        [ShardCursors(), ShardCursors()],
+        choice,
+        back_to=None,
+        done_keys=[(), ()],
+        no_room_at=[None, None],
+        deep=False,
+        now=NOW,
+    )
 
     assert [mark.work_cursor for mark in after] == [waits.key, OVERLAP]

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import NOW, a_running_work, a_work, an_assignment, an_id
-from workpool_aws.adapters.capacity import ITEM_BYTES_MAX, item_size
-from workpool_aws.adapters.codec import encode
-from workpool_aws.adapters.schema import ref_of
+from workpool_aws.adapters.items.capacity import ITEM_BYTES_MAX, item_size
+from workpool_aws.adapters.items.codec import encode
+from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.core import limits
-from workpool_aws.core.cancel import CancelWrite, decide_cancel
 from workpool_aws.core.chunks import chunk_refs, expiries, joined, lay_out, overdue_expiries, packed
-from workpool_aws.core.complete import Finish, decide_canceled, decide_report
+from workpool_aws.core.report.complete import Finish, decide_canceled, decide_report
+from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.refs import ChunkRef, Unreadable, WorkRef
 from workpool_aws.model.work import Chunk, Outcome, Part, State
@@ -31,7 +31,10 @@ def refs_of(part: Part, count: int) -> list[ChunkRef]:
 
 def test_a_count_of_chunks_that_no_payload_has_names_none() -> None:
     """[WP-12]"""
-    assert [len(chunk_refs(OWNER, Part.ARGS, count)) for count in (limits.CHUNKS_MAX, limits.CHUNKS_MAX + 1)] == [limits.CHUNKS_MAX, 0]
+    assert [
+        len(chunk_refs(OWNER, Part.ARGS, count))
+        for count in (limits.CHUNKS_MAX, limits.CHUNKS_MAX + 1)
+    ] == [limits.CHUNKS_MAX, 0]
 
 
 def test_small_payloads_stay_with_their_work() -> None:
@@ -60,7 +63,11 @@ def test_the_largest_payload_fits_into_its_chunks_and_each_into_an_item(text: st
     assert max(item_size(encode(chunk)) for chunk in chunks) < ITEM_BYTES_MAX
 
 
-@given(st.text(alphabet="aé€𝄞", min_size=1366, max_size=3000).filter(lambda text: len(text.encode()) > limits.ARGS_INLINE_BYTES_MAX))
+@given(
+    st.text(alphabet="aé€𝄞", min_size=1366, max_size=3000).filter(
+        lambda text: len(text.encode()) > limits.ARGS_INLINE_BYTES_MAX
+    )
+)
 def test_a_payload_comes_back_whole(text: str) -> None:
     puts = lay_out(text, OWNER, Part.ARGS).puts
 
@@ -105,31 +112,47 @@ def test_nothing_unfinished_expires() -> None:
 def test_the_end_of_a_start_lets_its_arguments_expire_with_the_work(decided: str) -> None:
     a = an_assignment(args_chunks=2)
 
-    end = decide_report(a, SUCCESS, now=NOW, jitter=0.5) if decided == "finished" else decide_canceled(a, ASKED, now=NOW)
+    end = (
+        decide_report(a, SUCCESS, now=NOW, jitter=0.5)
+        if decided == "finished"
+        else decide_canceled(a, ASKED, now=NOW)
+    )
 
     assert isinstance(end, Finish)
     assert end.write.set["expires_at"] == LATER
-    assert end.expiries == tuple(Update(ref=ref, set={"expires_at": LATER}) for ref in refs_of(Part.ARGS, 2))
+    assert end.expiries == tuple(
+        Update(ref=ref, set={"expires_at": LATER}) for ref in refs_of(Part.ARGS, 2)
+    )
 
 
 def test_a_large_result_is_written_with_the_end_of_its_work() -> None:
     """[WP-10] It may expire at once, with the work: what it belongs to is finished by the same transaction."""
-    end = decide_report(an_assignment(), Report(kind=ReportKind.SUCCESS, result="r" * 400_000), now=NOW, jitter=0.5)
+    end = decide_report(
+        an_assignment(), Report(kind=ReportKind.SUCCESS, result="r" * 400_000), now=NOW, jitter=0.5
+    )
 
     assert isinstance(end, Finish)
     assert (end.write.set["result"], end.write.set["result_chunks"]) == (None, 2)
     assert [ref_of(put.record) for put in end.beside] == refs_of(Part.RESULT, 2)
-    assert [put.record.expires_at for put in end.beside if isinstance(put.record, Chunk)] == [LATER, LATER]
+    assert [put.record.expires_at for put in end.beside if isinstance(put.record, Chunk)] == [
+        LATER,
+        LATER,
+    ]
 
 
 def test_what_is_kept_for_ever_keeps_its_chunks() -> None:
     a = an_assignment(args_chunks=2, retention_s=None)
 
-    end = decide_report(a, Report(kind=ReportKind.SUCCESS, result="r" * 400_000), now=NOW, jitter=0.5)
+    end = decide_report(
+        a, Report(kind=ReportKind.SUCCESS, result="r" * 400_000), now=NOW, jitter=0.5
+    )
 
     assert isinstance(end, Finish)
     assert end.expiries == ()
-    assert [put.record.expires_at for put in end.beside if isinstance(put.record, Chunk)] == [None, None]
+    assert [put.record.expires_at for put in end.beside if isinstance(put.record, Chunk)] == [
+        None,
+        None,
+    ]
     assert expiries(OWNER, Part.ARGS, 2, expires_at=None) == ()
 
 
@@ -137,11 +160,22 @@ def test_a_canceled_work_takes_its_arguments_along() -> None:
     decision = decide_cancel(a_work(args=None, args_chunks=2), token="t", now=NOW)
 
     assert isinstance(decision, CancelWrite)
-    assert decision.beside == tuple(Update(ref=ref, set={"expires_at": LATER}) for ref in refs_of(Part.ARGS, 2))
+    assert decision.beside == tuple(
+        Update(ref=ref, set={"expires_at": LATER}) for ref in refs_of(Part.ARGS, 2)
+    )
 
 
 def test_a_finished_work_tells_what_its_finisher_may_have_left_undone() -> None:
-    over = a_work(args=None, args_chunks=1, result_chunks=2, state=State.FINISHED, outcome=Outcome.SUCCESS, expires_at=LATER)
+    over = a_work(
+        args=None,
+        args_chunks=1,
+        result_chunks=2,
+        state=State.FINISHED,
+        outcome=Outcome.SUCCESS,
+        expires_at=LATER,
+    )
 
     refs = [*refs_of(Part.ARGS, 1), *refs_of(Part.RESULT, 2)]
-    assert overdue_expiries(over) == tuple(Update(ref=ref, set={"expires_at": LATER}) for ref in refs)
+    assert overdue_expiries(over) == tuple(
+        Update(ref=ref, set={"expires_at": LATER}) for ref in refs
+    )

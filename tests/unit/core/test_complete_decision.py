@@ -7,10 +7,10 @@ import pytest
 from builders import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.core import limits
-from workpool_aws.core.complete import (
-    AnotherAttempt,
+from workpool_aws.core.report.complete import (
     Finish,
     Judged,
+    Retry,
     after_refusal,
     decide_put_back,
     decide_report,
@@ -20,7 +20,7 @@ from workpool_aws.core.complete import (
 )
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
-from workpool_aws.model.work import Outcome, State, Work
+from workpool_aws.model.work import Outcome, State, WorkItem
 from workpool_aws.model.writes import Put, Update
 from workpool_aws.ports import ConditionFailed
 
@@ -29,18 +29,20 @@ FAILED = Report(kind=ReportKind.FAILED, error="boom", error_type="ValueError")
 LOST = Report(kind=ReportKind.NEVER_DELIVERED, error="too old")
 
 
-def stored_after(work: Work, write: Update) -> Work | None:
+def stored_after(work: WorkItem, write: Update) -> WorkItem | None:
     store = MemoryStore(lambda: NOW)
     store.write(Put(work))
     try:
         after = store.write(write).record
     except ConditionFailed:
         return None
-    assert isinstance(after, Work)
+    assert isinstance(after, WorkItem)
     return after
 
 
-def finish(a: Assignment, report: Report, *, now: EpochMs = NOW, judged: Judged | None = None) -> Update:
+def finish(
+    a: Assignment, report: Report, *, now: EpochMs = NOW, judged: Judged | None = None
+) -> Update:
     return decide_report(a, report, now=now, jitter=0.5, judged=judged).write
 
 
@@ -48,7 +50,12 @@ def test_a_success_ends_the_work_with_its_result() -> None:
     after = stored_after(a_running_work(), finish(an_assignment(), SUCCESS))
 
     assert after is not None
-    assert (after.state, after.outcome, after.result, after.attempts_made) == (State.FINISHED, Outcome.SUCCESS, '"ok"', 1)
+    assert (after.state, after.outcome, after.result, after.attempts_made) == (
+        State.FINISHED,
+        Outcome.SUCCESS,
+        '"ok"',
+        1,
+    )
     assert (after.finished_at, after.expires_at) == (NOW, NOW // 1000 + 86_400)
     assert (after.deadline, after.started_by, after.claim) == (None, None, None)
 
@@ -64,11 +71,18 @@ def test_a_failure_without_a_policy_ends_the_work() -> None:
     after = stored_after(a_running_work(), finish(an_assignment(), FAILED))
 
     assert after is not None
-    assert (after.outcome, after.error, after.error_type, after.attempts_made) == (Outcome.FAILED, "boom", "ValueError", 1)
+    assert (after.outcome, after.error, after.error_type, after.attempts_made) == (
+        Outcome.FAILED,
+        "boom",
+        "ValueError",
+        1,
+    )
 
 
 def test_a_long_error_text_is_cut() -> None:
-    after = stored_after(a_running_work(), finish(an_assignment(), Report(kind=ReportKind.FAILED, error="x" * 9_999)))
+    after = stored_after(
+        a_running_work(), finish(an_assignment(), Report(kind=ReportKind.FAILED, error="x" * 9_999))
+    )
 
     assert after is not None
     assert after.error is not None
@@ -79,10 +93,15 @@ def test_a_failure_with_attempts_left_is_pending_again_after_its_delay() -> None
     a = an_assignment(retry=a_policy(), claimed=False)
     decision = decide_report(a, FAILED, now=NOW, jitter=0.5)
 
-    assert isinstance(decision, AnotherAttempt)
+    assert isinstance(decision, Retry)
     after = stored_after(a_running_work(claimed=False, undelivered=3), decision.write)
     assert after is not None
-    assert (after.state, after.due_at, after.attempts_made, after.undelivered) == (State.PENDING, NOW + 250, 1, 0)
+    assert (after.state, after.due_at, after.attempts_made, after.undelivered) == (
+        State.PENDING,
+        NOW + 250,
+        1,
+        0,
+    )
 
 
 def test_the_last_attempt_ends_the_work() -> None:
@@ -99,11 +118,23 @@ def test_the_last_attempt_ends_the_work() -> None:
         (a_running_work(claim="mine"), FAILED, NOW, False),
         (a_running_work(claim="mine"), Report(kind=ReportKind.FAILED, claim="mine"), NOW, True),
         (a_running_work(claim="mine"), Report(kind=ReportKind.FAILED, claim="other"), NOW, False),
-        (a_running_work(claim="mine"), FAILED, EpochMs(NOW + 60_000 + limits.RECOVERY_MARGIN_MS), False),
-        (a_running_work(claim="mine"), FAILED, EpochMs(NOW + 60_001 + limits.RECOVERY_MARGIN_MS), True),
+        (
+            a_running_work(claim="mine"),
+            FAILED,
+            EpochMs(NOW + 60_000 + limits.RECOVERY_MARGIN_MS),
+            False,
+        ),
+        (
+            a_running_work(claim="mine"),
+            FAILED,
+            EpochMs(NOW + 60_001 + limits.RECOVERY_MARGIN_MS),
+            True,
+        ),
     ],
 )
-def test_a_stranger_cannot_end_claimed_work_before_its_deadline(work: Work, report: Report, now: EpochMs, *, counts: bool) -> None:
+def test_a_stranger_cannot_end_claimed_work_before_its_deadline(
+    work: WorkItem, report: Report, now: EpochMs, *, counts: bool
+) -> None:
     """[WP-5] A duplicate that crashes before its claim must not end the original."""
     assert (stored_after(work, finish(an_assignment(), report, now=now)) is not None) is counts
 
@@ -118,7 +149,9 @@ def test_a_stranger_cannot_end_claimed_work_before_its_deadline(work: Work, repo
 )
 def test_recovery_acts_on_the_very_state_it_judged(judged: Judged, *, counts: bool) -> None:
     """[WP-14]"""
-    assert (stored_after(a_running_work(), finish(an_assignment(), FAILED, judged=judged)) is not None) is counts
+    assert (
+        stored_after(a_running_work(), finish(an_assignment(), FAILED, judged=judged)) is not None
+    ) is counts
 
 
 def test_what_was_never_delivered_spends_no_attempt() -> None:
@@ -127,7 +160,12 @@ def test_what_was_never_delivered_spends_no_attempt() -> None:
     assert decision is not None
     after = stored_after(a_running_work(undelivered=2), decision.write)
     assert after is not None
-    assert (after.state, after.attempts_made, after.undelivered, after.due_at) == (State.PENDING, 0, 3, NOW + 4_000)
+    assert (after.state, after.attempts_made, after.undelivered, after.due_at) == (
+        State.PENDING,
+        0,
+        3,
+        NOW + 4_000,
+    )
 
 
 def test_a_claim_proves_that_it_was_delivered() -> None:
@@ -143,23 +181,38 @@ def test_what_is_never_delivered_ends_as_failed() -> None:
 
     assert decide_put_back(an_assignment(), worn, LOST, now=NOW) is None
     end = never_delivered(LOST)
-    assert (end.kind, end.error_type, end.retryable) == (ReportKind.FAILED, "never_delivered", False)
+    assert (end.kind, end.error_type, end.retryable) == (
+        ReportKind.FAILED,
+        "never_delivered",
+        False,
+    )
     assert end.error == "never delivered in 49 tries: too old"
 
 
 @pytest.mark.parametrize(
     ("lasting", "refused_since", "ends"),
-    [(True, None, True), (False, None, False), (False, NOW - 119_999, False), (False, NOW - 120_000, True)],
+    [
+        (True, None, True),
+        (False, None, False),
+        (False, NOW - 119_999, False),
+        (False, NOW - 120_000, True),
+    ],
 )
-def test_a_refused_target_is_forgiven_for_two_minutes(refused_since: int | None, *, lasting: bool, ends: bool) -> None:
-    report = after_refusal(a_running_work(refused_since=refused_since), "no such function", lasting=lasting, now=NOW)
+def test_a_refused_target_is_forgiven_for_two_minutes(
+    refused_since: int | None, *, lasting: bool, ends: bool
+) -> None:
+    report = after_refusal(
+        a_running_work(refused_since=refused_since), "no such function", lasting=lasting, now=NOW
+    )
 
     assert (report.kind is ReportKind.FAILED) is ends
     assert report.error_type == ("not_invocable" if ends else None)
 
 
 def test_a_second_report_of_the_same_end_repeats_what_follows_it() -> None:
-    assert what_stands(a_work(state=State.FINISHED, starts=1, proof=PROOF), an_assignment()).reported
+    assert what_stands(
+        a_work(state=State.FINISHED, starts=1, proof=PROOF), an_assignment()
+    ).reported
     assert not what_stands(a_work(state=State.PENDING, starts=1), an_assignment()).reported
     assert not what_stands(a_work(state=State.FINISHED, starts=2), an_assignment()).reported
     assert not what_stands(None, an_assignment()).reported
@@ -178,20 +231,32 @@ def test_a_second_report_of_the_same_end_repeats_what_follows_it() -> None:
         (None, FAILED, False),
     ],
 )
-def test_a_failure_that_does_not_count_yet_is_kept_as_a_suspicion(work: Work | None, report: Report, *, kept: bool) -> None:
+def test_a_failure_that_does_not_count_yet_is_kept_as_a_suspicion(
+    work: WorkItem | None, report: Report, *, kept: bool
+) -> None:
     write = decide_suspicion(an_assignment(), work, report)
 
     assert (write is not None) is kept
     if write is not None and work is not None:
         after = stored_after(work, write)
         assert after is not None
-        assert (after.state, after.suspected_type, after.suspected_error) == (State.RUNNING, "ValueError", "boom")
+        assert (after.state, after.suspected_type, after.suspected_error) == (
+            State.RUNNING,
+            "ValueError",
+            "boom",
+        )
         assert stored_after(a_running_work(claim="another"), write) is None
 
 
 def test_a_suspicion_goes_with_its_start() -> None:
     suspected = a_running_work(claim="c", suspected_type="timeout", suspected_error="late")
-    ended = stored_after(suspected, finish(an_assignment(), Report(kind=ReportKind.SUCCESS, result="1", claim="c")))
+    ended = stored_after(
+        suspected, finish(an_assignment(), Report(kind=ReportKind.SUCCESS, result="1", claim="c"))
+    )
 
     assert ended is not None
-    assert (ended.outcome, ended.suspected_type, ended.suspected_error) == (Outcome.SUCCESS, None, None)
+    assert (ended.outcome, ended.suspected_type, ended.suspected_error) == (
+        Outcome.SUCCESS,
+        None,
+        None,
+    )

@@ -8,18 +8,33 @@ import pytest
 
 from builders import NOW, a_work, an_id
 from workpool_aws.core import limits
-from workpool_aws.core.drain import Drain, after_read, drain_to_make, is_called_off, is_settled, shown
-from workpool_aws.core.start import Look, Taken, classify
+from workpool_aws.core.loop.start import Look, Taken, classify
+from workpool_aws.core.work.bulk_cancel import (
+    BulkCancel,
+    after_read,
+    drain_to_make,
+    is_bulk_canceled,
+    is_settled,
+    shown,
+)
 from workpool_aws.model.ids import EpochMs, id_floor
-from workpool_aws.model.loop import Config, Ledger, ShardMark
+from workpool_aws.model.loop import Config, Ledger, ShardCursors
 from workpool_aws.model.work import State
 
-CONFIG = Config(pool="email", version=3, max_parallelism=10, base_by="x", base_at=NOW, epoch=2, epoch_at=NOW)
-LEDGER = Ledger(pool="email", holder="loop-1", generation=1, version=1, shards=(ShardMark(work_cursor=an_id(NOW), deep_at=NOW),))
+CONFIG = Config(
+    pool="email", version=3, max_parallelism=10, base_by="x", base_at=NOW, epoch=2, epoch_at=NOW
+)
+LEDGER = Ledger(
+    pool="email",
+    holder="loop-1",
+    generation=1,
+    version=1,
+    shards=(ShardCursors(work_cursor=an_id(NOW), deep_at=NOW),),
+)
 
 
 @pytest.mark.parametrize(
-    ("epoch", "enqueued_after_ms", "called_off"),
+    ("epoch", "enqueued_after_ms", "bulk_canceled"),
     [
         (0, -60_000, True),
         (1, -60_000, True),
@@ -29,16 +44,18 @@ LEDGER = Ledger(pool="email", holder="loop-1", generation=1, version=1, shards=(
         (3, -60_000, False),
     ],
 )
-def test_a_work_is_called_off_by_its_epoch_unless_it_is_plainly_younger(epoch: int, enqueued_after_ms: int, called_off: bool) -> None:
+def test_a_work_is_called_off_by_its_epoch_unless_it_is_plainly_younger(
+    epoch: int, enqueued_after_ms: int, bulk_canceled: bool
+) -> None:
     """[WP-13]"""
     work = a_work(epoch=epoch, enqueued_at=EpochMs(NOW + enqueued_after_ms))
 
-    assert is_called_off(work, CONFIG) is called_off
+    assert is_bulk_canceled(work, CONFIG) is bulk_canceled
 
 
 @pytest.mark.parametrize("config", [None, replace(CONFIG, epoch=0, epoch_at=None)])
 def test_nothing_is_called_off_where_nobody_asked(config: Config | None) -> None:
-    assert not is_called_off(a_work(), config)
+    assert not is_bulk_canceled(a_work(), config)
     assert is_settled(config, None)
     assert drain_to_make(None, config, LEDGER) is None
 
@@ -57,14 +74,17 @@ def test_a_drain_begins_where_pending_works_can_lie_and_goes_on_where_it_is() ->
     assert begun is not None
     under_way = replace(begun, lows=("further",), seen_running=True)
 
-    assert begun == Drain(2, (an_id(NOW - limits.BUFFER_MS, n=0)[:10] + begun.lows[0][10:] if begun.lows[0] else None,))
+    assert begun == BulkCancel(
+        2,
+        (an_id(NOW - limits.BUFFER_MS, n=0)[:10] + begun.lows[0][10:] if begun.lows[0] else None,),
+    )
     assert drain_to_make(under_way, CONFIG, LEDGER) == under_way
     assert drain_to_make(under_way, replace(CONFIG, epoch=3), LEDGER) == replace(begun, epoch=3)
     assert drain_to_make(under_way, CONFIG, replace(LEDGER, epoch=2)) is None
 
 
 def test_the_shard_that_is_furthest_behind_is_next() -> None:
-    drain = Drain(1, ("b", None, "a"))
+    drain = BulkCancel(1, ("b", None, "a"))
 
     assert drain.next_shard == 2
     assert after_read(drain, 2, "c").next_shard == 0
@@ -74,9 +94,9 @@ def test_the_shard_that_is_furthest_behind_is_next() -> None:
 def test_starts_wait_until_what_is_due_was_seen() -> None:
     early, late = an_id(NOW - 1), an_id(NOW + 1)
 
-    assert Drain(1, (late, early)).holds_back(NOW)
-    assert not Drain(1, (late, None)).holds_back(NOW)
-    assert not Drain(1, (None, None)).holds_back(NOW)
+    assert BulkCancel(1, (late, early)).holds_back(NOW)
+    assert not BulkCancel(1, (late, None)).holds_back(NOW)
+    assert not BulkCancel(1, (None, None)).holds_back(NOW)
 
 
 def test_people_see_a_called_off_work_as_asked_to_cancel() -> None:
@@ -91,8 +111,12 @@ def test_people_see_a_called_off_work_as_asked_to_cancel() -> None:
 
 
 @pytest.mark.parametrize(("low_at", "held_back"), [(NOW - 1, True), (NOW, True), (NOW + 1, False)])
-def test_nothing_starts_while_a_work_that_is_due_by_now_may_be_called_off_unseen(low_at: int, *, held_back: bool) -> None:
+def test_nothing_starts_while_a_work_that_is_due_by_now_may_be_called_off_unseen(
+    low_at: int, *, held_back: bool
+) -> None:
     """[WP-13] The shard that is furthest behind counts, and one that is through does not."""
-    drain = Drain(epoch=2, lows=(None, id_floor(EpochMs(NOW + 9_000)), id_floor(EpochMs(low_at))))
+    drain = BulkCancel(
+        epoch=2, lows=(None, id_floor(EpochMs(NOW + 9_000)), id_floor(EpochMs(low_at)))
+    )
 
     assert drain.holds_back(NOW) is held_back

@@ -7,19 +7,34 @@ from dataclasses import replace
 import pytest
 
 from builders import NOW
-from workpool_aws.core.kick import KickReason, NotNeeded, StartLoop, decide_kick
+from workpool_aws.core.pool.kick import KickReason, NotNeeded, StartLoop, decide_kick
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import LoopState, Status
+from workpool_aws.model.loop import LoopState, LoopStatus
 
 LATER = EpochMs(NOW + 60_000)
 BEFORE = EpochMs(NOW - 1)
 
 
-def status(state: LoopState, *, lease_until: EpochMs = BEFORE, wake_at: EpochMs | None = None, saturated: bool = False) -> Status:
-    return Status(pool="email", state=state, generation=4, lease_until=lease_until, wake_at=wake_at, saturated=saturated)
+def status(
+    state: LoopState,
+    *,
+    lease_until: EpochMs = BEFORE,
+    wake_at: EpochMs | None = None,
+    saturated: bool = False,
+) -> LoopStatus:
+    return LoopStatus(
+        pool="email",
+        state=state,
+        generation=4,
+        lease_until=lease_until,
+        wake_at=wake_at,
+        saturated=saturated,
+    )
 
 
-def decide(of: Status | None, reason: KickReason = KickReason.ENQUEUE, due: EpochMs | None = NOW) -> StartLoop | NotNeeded:
+def decide(
+    of: LoopStatus | None, reason: KickReason = KickReason.ENQUEUE, due: EpochMs | None = NOW
+) -> StartLoop | NotNeeded:
     return decide_kick(of, "email", reason, due=due, now=NOW, token="k", ledger=None, epoch=0)
 
 
@@ -32,7 +47,9 @@ def decide(of: Status | None, reason: KickReason = KickReason.ENQUEUE, due: Epoc
         status(LoopState.RUNNING, lease_until=NOW),
     ],
 )
-def test_every_kick_starts_the_next_generation_of_a_resting_or_dead_loop(resting: Status, reason: KickReason) -> None:
+def test_every_kick_starts_the_next_generation_of_a_resting_or_dead_loop(
+    resting: LoopStatus, reason: KickReason
+) -> None:
     decision = decide(resting, reason, due=None if reason is KickReason.CANCEL else NOW)
 
     assert isinstance(decision, StartLoop)
@@ -49,7 +66,9 @@ def test_every_kick_starts_the_next_generation_of_a_resting_or_dead_loop(resting
         (status(LoopState.RUNNING), LATER, False),
     ],
 )
-def test_a_cancel_that_owes_nothing_kicks_a_loop_that_waits_for_the_work(resting: Status, due: EpochMs, starts: bool) -> None:
+def test_a_cancel_that_owes_nothing_kicks_a_loop_that_waits_for_the_work(
+    resting: LoopStatus, due: EpochMs, starts: bool
+) -> None:
     """[WP-22]"""
     assert isinstance(decide(resting, KickReason.CANCEL, due=due), StartLoop) is starts
 

@@ -7,35 +7,52 @@ from dataclasses import replace
 import pytest
 
 from builders import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment
+from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.adapters.schema import ref_of
-from workpool_aws.core.cancel import CancelWrite, decide_cancel
-from workpool_aws.core.claim import claim_write
-from workpool_aws.core.complete import decide_put_back, decide_report, decide_snooze, decide_suspicion
 from workpool_aws.core.lifecycle import LEGAL, Move
-from workpool_aws.core.start import start_write
+from workpool_aws.core.loop.start import start_write
+from workpool_aws.core.report.claim import claim_write
+from workpool_aws.core.report.complete import (
+    decide_put_back,
+    decide_report,
+    decide_snooze,
+    decide_suspicion,
+)
+from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
 from workpool_aws.model.messages import Report, ReportKind
-from workpool_aws.model.work import State, Work
+from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Put, Update
 from workpool_aws.ports import ConditionFailed
 
 
 def the_writes() -> dict[Move, Update]:
     failed = Report(kind=ReportKind.FAILED, error="no", error_type="E")
-    put_back = decide_put_back(an_assignment(), a_running_work(), Report(kind=ReportKind.NEVER_DELIVERED), now=NOW)
+    put_back = decide_put_back(
+        an_assignment(), a_running_work(), Report(kind=ReportKind.NEVER_DELIVERED), now=NOW
+    )
     assert put_back is not None
-    snoozed = decide_snooze(an_assignment(), a_running_work(), Report(kind=ReportKind.SNOOZED), now=NOW)
+    snoozed = decide_snooze(
+        an_assignment(), a_running_work(), Report(kind=ReportKind.SNOOZED), now=NOW
+    )
     assert snoozed is not None
-    canceled, requested = (decide_cancel(work, token="k", now=NOW) for work in (a_work(), a_running_work()))
+    canceled, requested = (
+        decide_cancel(work, token="k", now=NOW) for work in (a_work(), a_running_work())
+    )
     assert isinstance(canceled, CancelWrite)
     assert isinstance(requested, CancelWrite)
     suspected = decide_suspicion(an_assignment(), a_running_work(claim="c"), failed)
     assert suspected is not None
     return {
-        Move.START: start_write(a_work(), 1, token="t", proof=PROOF, timeout_ms=1, event_age_ms=1, now=NOW),
+        Move.START: start_write(
+            a_work(), 1, token="t", proof=PROOF, timeout_ms=1, event_age_ms=1, now=NOW
+        ),
         Move.CLAIM: claim_write(an_assignment(), token="c", ends_by=NOW),
-        Move.FINISH: decide_report(an_assignment(), Report(kind=ReportKind.SUCCESS), now=NOW, jitter=0.5).write,
-        Move.RETRY: decide_report(an_assignment(retry=a_policy(), claimed=False), failed, now=NOW, jitter=0.5).write,
+        Move.FINISH: decide_report(
+            an_assignment(), Report(kind=ReportKind.SUCCESS), now=NOW, jitter=0.5
+        ).write,
+        Move.RETRY: decide_report(
+            an_assignment(retry=a_policy(), claimed=False), failed, now=NOW, jitter=0.5
+        ).write,
         Move.PUT_BACK: put_back.write,
         Move.SNOOZE: snoozed.write,
         Move.CANCEL: canceled.write,
@@ -44,13 +61,15 @@ def the_writes() -> dict[Move, Update]:
     }
 
 
-def the_work(move: Move) -> Work:
+def the_work(move: Move) -> WorkItem:
     """A work that the write of this move is about."""
     claim = "c" if move is Move.SUSPECT else None
-    return a_work(state=LEGAL[move].before, starts=0 if move is Move.START else 1, claim=claim, proof=PROOF)
+    return a_work(
+        state=LEGAL[move].before, starts=0 if move is Move.START else 1, claim=claim, proof=PROOF
+    )
 
 
-def moved(before: Work, write: Update) -> Work | None:
+def moved(before: WorkItem, write: Update) -> WorkItem | None:
     """The work after the write; None: the write was refused, and nothing changed."""
     store = MemoryStore(lambda: NOW)
     store.write(Put(before))
@@ -59,7 +78,7 @@ def moved(before: Work, write: Update) -> Work | None:
     except ConditionFailed:
         assert store.get(ref_of(before)) == before
         return None
-    assert isinstance(after, Work)
+    assert isinstance(after, WorkItem)
     return after
 
 
@@ -69,7 +88,9 @@ def test_every_move_but_the_first_has_a_write() -> None:
 
 @pytest.mark.parametrize("state", list(State))
 @pytest.mark.parametrize("move", list(the_writes()))
-def test_a_move_happens_exactly_from_the_state_that_the_table_names(move: Move, state: State) -> None:
+def test_a_move_happens_exactly_from_the_state_that_the_table_names(
+    move: Move, state: State
+) -> None:
     """[WP-4] [WP-6] Nothing leaves `finished`; each arrow has one beginning and one end."""
     before = replace(the_work(move), state=state)
 

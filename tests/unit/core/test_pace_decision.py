@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from builders import NOW, an_id
 from workpool_aws.core import limits
-from workpool_aws.core.pace import Pace, PassDone, Pause, after_failure, commit_units, decide_pause, next_poll_ms, pass_length_ms
+from workpool_aws.core.loop.pace import (
+    Pace,
+    PassResult,
+    Pause,
+    after_failure,
+    commit_units,
+    decide_pause,
+    next_poll_ms,
+    pass_length_ms,
+)
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey
 
@@ -19,23 +28,47 @@ QUIET = Pace(active_at=EpochMs(NOW - 60_000), changed_at=EpochMs(NOW - 60_000))
 
 
 def slots(count: int) -> dict[EntryKey, Entry]:
-    return {EntryKey(an_id(n=n), 1): Entry(EpochMs(NOW + 600_000), confirmed=True) for n in range(count)}
+    return {
+        EntryKey(an_id(n=n), 1): Entry(EpochMs(NOW + 600_000), confirmed=True) for n in range(count)
+    }
 
 
-def done(**changes: object) -> PassDone:
+def done(**changes: object) -> PassResult:
     """A pass that found nothing, with five slots free."""
-    fields: dict[str, object] = {"free": 5, "next_due": None, "progress": False, "busy": False, "config_version": 1, **changes}
-    return PassDone(**fields)  # type: ignore[arg-type]
+    fields: dict[str, object] = {
+        "free": 5,
+        "next_due": None,
+        "progress": False,
+        "busy": False,
+        "config_version": 1,
+        **changes,
+    }
+    return PassResult(**fields)  # type: ignore[arg-type]
 
 
-def moved(changes: int, **more: object) -> PassDone:
+def moved(changes: int, **more: object) -> PassResult:
     return done(progress=True, busy=True, changes=changes, **more)
 
 
-def decide(pace: Pace, passed: PassDone, *, entries: Mapping[EntryKey, Entry] | None = None, took_ms: int = 0, **more: int) -> Pause:
+def decide(
+    pace: Pace,
+    passed: PassResult,
+    *,
+    entries: Mapping[EntryKey, Entry] | None = None,
+    took_ms: int = 0,
+    **more: int,
+) -> Pause:
     now = EpochMs(NOW + took_ms)
     callback_at = EpochMs(more["callback_at"]) if "callback_at" in more else None
-    return decide_pause(pace, passed, entries=entries or {}, owed=more.get("owed", 0), callback_at=callback_at, began=NOW, now=now)
+    return decide_pause(
+        pace,
+        passed,
+        entries=entries or {},
+        owed=more.get("owed", 0),
+        callback_at=callback_at,
+        began=NOW,
+        now=now,
+    )
 
 
 def test_a_pass_that_achieved_something_is_followed_by_the_next_at_the_floor() -> None:
@@ -59,7 +92,9 @@ def test_a_pass_longer_than_its_length_is_followed_at_once() -> None:
         (500, 60, 195),
     ],
 )
-def test_a_commit_waits_until_it_is_worth_its_size(entries: int, a_second: int, length_ms: int) -> None:
+def test_a_commit_waits_until_it_is_worth_its_size(
+    entries: int, a_second: int, length_ms: int
+) -> None:
     """At a steady rate of actions, each of them two changes, the length of a pass settles here."""
     units, length = commit_units(entries, 0), limits.PASS_FLOOR_MS
     for _ in range(50):
@@ -75,7 +110,11 @@ def test_no_length_keeps_due_work_waiting(units: int, changes: int, since_ms: in
     length = pass_length_ms(units, changes, since_ms=since_ms)
 
     assert limits.PASS_FLOOR_MS <= length <= limits.PASS_LENGTH_MS_MAX < limits.DUE_TO_START_MS
-    assert pass_length_ms(units + 1, changes, since_ms=since_ms) >= length >= pass_length_ms(units, changes + 1, since_ms=since_ms)
+    assert (
+        pass_length_ms(units + 1, changes, since_ms=since_ms)
+        >= length
+        >= pass_length_ms(units, changes + 1, since_ms=since_ms)
+    )
 
 
 def test_a_burst_after_a_quiet_hour_is_not_taken_for_a_trickle() -> None:
@@ -88,7 +127,13 @@ def test_a_commit_without_a_change_of_slots_pays_for_its_size_too() -> None:
 
 
 def test_owed_callbacks_are_part_of_the_size() -> None:
-    assert [commit_units(0, 0), commit_units(50, 0), commit_units(300, 0), commit_units(500, 0), commit_units(300, 500)] == [1, 2, 5, 8, 27]
+    assert [
+        commit_units(0, 0),
+        commit_units(50, 0),
+        commit_units(300, 0),
+        commit_units(500, 0),
+        commit_units(300, 500),
+    ] == [1, 2, 5, 8, 27]
 
 
 def test_a_pass_that_wrote_nothing_keeps_the_floor() -> None:
@@ -104,12 +149,19 @@ def test_what_was_written_last_is_what_the_next_rate_counts_from() -> None:
 
 def test_a_poll_after_a_commit_waits_until_that_was_worth_its_size() -> None:
     """From the beginning of the pass."""
-    assert decide(FRESH, done(changes=1), entries=slots(300), took_ms=30).wait_ms == limits.PASS_LENGTH_MS_MAX - 30
+    assert (
+        decide(FRESH, done(changes=1), entries=slots(300), took_ms=30).wait_ms
+        == limits.PASS_LENGTH_MS_MAX - 30
+    )
 
 
 @pytest.mark.parametrize("what", ["next_due", "callback_at"])
-@pytest.mark.parametrize(("in_ms", "wait_ms"), [(-5, 1), (0, 1), (40, 40), (90, 90), (5_000, limits.POLL_MIN_MS)])
-def test_a_poll_ends_in_time_for_what_comes_and_is_no_longer_for_what_is_far(what: str, in_ms: int, wait_ms: int) -> None:
+@pytest.mark.parametrize(
+    ("in_ms", "wait_ms"), [(-5, 1), (0, 1), (40, 40), (90, 90), (5_000, limits.POLL_MIN_MS)]
+)
+def test_a_poll_ends_in_time_for_what_comes_and_is_no_longer_for_what_is_far(
+    what: str, in_ms: int, wait_ms: int
+) -> None:
     """[WP-20]"""
     at = EpochMs(NOW + 500 + in_ms)
     passed, more = (done(next_due=at), {}) if what == "next_due" else (done(), {"callback_at": at})
@@ -145,7 +197,9 @@ def test_a_pass_that_found_something_begins_the_polls_anew() -> None:
         (done(), {"callback_at": NOW - 5}, limits.PASS_FLOOR_MS),
     ],
 )
-def test_a_poll_is_awake_for_what_comes(passed: PassDone, more: dict[str, int], wait_ms: int) -> None:
+def test_a_poll_is_awake_for_what_comes(
+    passed: PassResult, more: dict[str, int], wait_ms: int
+) -> None:
     """[WP-20] Without a free slot, what is due next does not matter."""
     pace = Pace(active_at=NOW, changed_at=NOW, poll_ms=1_000)
 
@@ -174,7 +228,9 @@ def test_passes_that_achieve_nothing_slow_down() -> None:
         pace = pause.pace
         waits.append((pause.wait_ms, pause.slowed))
 
-    assert waits == [(limits.PASS_FLOOR_MS, False)] * (limits.STALLED_PASSES - 1) + [(limits.STALLED_SLEEP_MS, True)]
+    assert waits == [(limits.PASS_FLOOR_MS, False)] * (limits.STALLED_PASSES - 1) + [
+        (limits.STALLED_SLEEP_MS, True)
+    ]
     assert pace.stalled == limits.STALLED_PASSES
     assert decide(pace, moved(1)).pace.stalled == 0
 

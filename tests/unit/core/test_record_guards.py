@@ -9,9 +9,9 @@ import pytest
 from builders import NOW, a_work, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.callback import NewlyOwed, newly_owed, record_of_cancel
-from workpool_aws.core.choose import Choice, marks_after
+from workpool_aws.core.loop.choose import Choice, marks_after
 from workpool_aws.model.ids import EpochMs, id_floor
-from workpool_aws.model.loop import Done, Owed, ShardMark
+from workpool_aws.model.loop import Notice, PendingCallback, ShardCursors
 from workpool_aws.model.work import CallbackState
 
 WORK_ID = an_id(NOW, 3)
@@ -25,14 +25,16 @@ MOST = limits.CALLBACK_TRIES_MAX
     ("record", "tries", "found"),
     [
         (RECORD, MOST - 1, NewlyOwed((), (RECORD.at,), None)),
-        (RECORD, MOST, NewlyOwed((Owed(WORK_ID, NOW),), (RECORD.at,), None)),
+        (RECORD, MOST, NewlyOwed((PendingCallback(WORK_ID, NOW),), (RECORD.at,), None)),
         (SENT, MOST, NewlyOwed((), (), None)),
     ],
     ids=["tries are left", "redriven after all tries", "sent"],
 )
-def test_what_is_held_begins_anew_only_when_it_was_given_up_and_redriven(record: Done, tries: int, found: NewlyOwed) -> None:
+def test_what_is_held_begins_anew_only_when_it_was_given_up_and_redriven(
+    record: Notice, tries: int, found: NewlyOwed
+) -> None:
     """Else its tries would never come to an end, and nobody would hear of a dead letter."""
-    held = {WORK_ID: Owed(WORK_ID, LATER, tries=tries)}
+    held = {WORK_ID: PendingCallback(WORK_ID, LATER, tries=tries)}
 
     assert newly_owed([record], held, (), cursor="", room=9, now=NOW) == found
 
@@ -41,27 +43,41 @@ def test_what_is_held_begins_anew_only_when_it_was_given_up_and_redriven(record:
     ("found", "something"),
     [
         (NewlyOwed((), (RECORD.at,), None), True),
-        (NewlyOwed((Owed(WORK_ID, NOW),), (), None), True),
+        (NewlyOwed((PendingCallback(WORK_ID, NOW),), (), None), True),
         (NewlyOwed((), (), RECORD.at), False),
     ],
     ids=["a record to delete", "a callback", "no room"],
 )
-def test_a_loop_does_not_rest_before_it_has_taken_over_what_it_can(found: NewlyOwed, *, something: bool) -> None:
+def test_a_loop_does_not_rest_before_it_has_taken_over_what_it_can(
+    found: NewlyOwed, *, something: bool
+) -> None:
     """[WP-23] For what it has no room, it can do nothing: that must not keep it up."""
     assert found.is_something is something
 
 
 def test_what_is_held_takes_no_room_again() -> None:
     """A record of it may come a second time when the ledger is full."""
-    held = {WORK_ID: Owed(WORK_ID, LATER, tries=MOST)}
+    held = {WORK_ID: PendingCallback(WORK_ID, LATER, tries=MOST)}
 
     assert newly_owed([RECORD], held, (), cursor="", room=0, now=NOW).blocked_at is None
 
 
-@pytest.mark.parametrize(("cursor_at", "stays_at"), [(NOW - 5_000, NOW - 5_000), (NOW - 100, NOW - 1_001)])
-def test_the_done_cursor_stays_below_a_record_that_found_no_room(cursor_at: int, stays_at: int) -> None:
-    mark = ShardMark(done_cursor=id_floor(EpochMs(cursor_at)))
+@pytest.mark.parametrize(
+    ("cursor_at", "stays_at"), [(NOW - 5_000, NOW - 5_000), (NOW - 100, NOW - 1_001)]
+)
+def test_the_done_cursor_stays_below_a_record_that_found_no_room(
+    cursor_at: int, stays_at: int
+) -> None:
+    mark = ShardCursors(done_cursor=id_floor(EpochMs(cursor_at)))
     choice = Choice((), (), (None,))
-    (after,) = marks_after([mark], choice, back_to=None, done_keys=[()], no_room_at=[an_id(NOW - 1_000)], deep=False, now=NOW)
+    (after,) = marks_after(
+        [mark],
+        choice,
+        back_to=None,
+        done_keys=[()],
+        no_room_at=[an_id(NOW - 1_000)],
+        deep=False,
+        now=NOW,
+    )
 
     assert after.done_cursor == id_floor(EpochMs(stays_at))

@@ -6,19 +6,33 @@ import pytest
 
 from builders import NOW, a_running_work, a_work, an_id
 from workpool_aws.core import limits
-from workpool_aws.core.complete import Judged
-from workpool_aws.core.recover import Begin, Drop, Keep, Recover, Verdict, judge_entry, lost_report
+from workpool_aws.core.loop.recover import (
+    Begin,
+    Drop,
+    Keep,
+    Recover,
+    Verdict,
+    judge_entry,
+    lost_report,
+)
+from workpool_aws.core.report.complete import Judged
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import EntryKey
 from workpool_aws.model.messages import ReportKind
 from workpool_aws.model.refs import Unreadable
-from workpool_aws.model.work import State, Work
+from workpool_aws.model.work import State, WorkItem
 
 KEY = EntryKey(an_id(), 1)
 LATE = EpochMs(NOW + 60_000 + limits.RECOVERY_MARGIN_MS + 1)
 
 
-def judge(work: Work | Unreadable | None, *, token: str = "loop-1", sent: bool = False, now: EpochMs = NOW) -> Verdict:
+def judge(
+    work: WorkItem | Unreadable | None,
+    *,
+    token: str = "loop-1",
+    sent: bool = False,
+    now: EpochMs = NOW,
+) -> Verdict:
     return judge_entry(KEY, work, deadline=EpochMs(NOW + 90_000), token=token, sent=sent, now=now)
 
 
@@ -52,8 +66,16 @@ def test_a_running_work_item_that_lost_its_deadline_is_recovered_by_the_ledgers(
     assert judge(work, sent=True, now=late) == Recover(work, Judged(None, None))
 
 
-@pytest.mark.parametrize("work", [a_work(state=State.FINISHED, starts=1), a_running_work(starts=2), None, Unreadable("p", "s", "bad")])
-def test_a_start_that_is_over_frees_its_slot(work: Work | Unreadable | None) -> None:
+@pytest.mark.parametrize(
+    "work",
+    [
+        a_work(state=State.FINISHED, starts=1),
+        a_running_work(starts=2),
+        None,
+        Unreadable("p", "s", "bad"),
+    ],
+)
+def test_a_start_that_is_over_frees_its_slot(work: WorkItem | Unreadable | None) -> None:
     assert judge(work) == Drop(None)
 
 
@@ -69,14 +91,20 @@ def test_a_work_that_is_pending_again_gets_a_fresh_pointer() -> None:
     ("work", "target_claims", "kind"),
     [
         (a_running_work(claimed=True), True, ReportKind.NEVER_DELIVERED),
-        (a_running_work(claimed=True, undelivered=limits.UNCLAIMED_MAX - 1), True, ReportKind.NEVER_DELIVERED),
+        (
+            a_running_work(claimed=True, undelivered=limits.UNCLAIMED_MAX - 1),
+            True,
+            ReportKind.NEVER_DELIVERED,
+        ),
         (a_running_work(claimed=True, undelivered=limits.UNCLAIMED_MAX), True, ReportKind.FAILED),
         (a_running_work(claimed=True), False, ReportKind.FAILED),
         (a_running_work(claimed=True, claim="c"), True, ReportKind.FAILED),
         (a_running_work(claimed=False), True, ReportKind.FAILED),
     ],
 )
-def test_only_a_start_that_surely_never_ran_is_put_back(work: Work, kind: ReportKind, *, target_claims: bool) -> None:
+def test_only_a_start_that_surely_never_ran_is_put_back(
+    work: WorkItem, kind: ReportKind, *, target_claims: bool
+) -> None:
     """[WP-5] What may have run, and may not be repeated, fails as `no_report`."""
     report = lost_report(work, target_claims=target_claims)
 
@@ -85,8 +113,14 @@ def test_only_a_start_that_surely_never_ran_is_put_back(work: Work, kind: Report
 
 
 def test_recovery_tells_what_was_suspected_when_nothing_better_was_heard() -> None:
-    suspected = a_running_work(claim="c", suspected_type="timeout", suspected_error="Task timed out after 3.00 seconds")
+    suspected = a_running_work(
+        claim="c", suspected_type="timeout", suspected_error="Task timed out after 3.00 seconds"
+    )
 
     report = lost_report(suspected, target_claims=True)
 
-    assert (report.kind, report.error_type, report.error) == (ReportKind.FAILED, "timeout", "Task timed out after 3.00 seconds")
+    assert (report.kind, report.error_type, report.error) == (
+        ReportKind.FAILED,
+        "timeout",
+        "Task timed out after 3.00 seconds",
+    )

@@ -5,26 +5,57 @@ from dataclasses import fields
 import pytest
 
 from builders import NOW, a_policy, a_running_work, a_work, an_id
-from workpool_aws.core.redrive import NoFailure, Redeliver, Redrive, Redriven, decide_redrive
+from workpool_aws.core.work.redrive import NoFailure, Redeliver, Redrive, Redriven, decide_redrive
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State, Work, dead_key
+from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem, dead_key
 from workpool_aws.model.writes import All, Is
 
 LATER = EpochMs(NOW + 60_000)
 NEW = an_id(at=LATER, n=5)
-CARRIED = {"pool", "target", "args", "kind", "retry", "claimed", "retention_s", "link", "on_complete", "context", "callback_for"}
+CARRIED = {
+    "pool",
+    "target",
+    "args",
+    "kind",
+    "retry",
+    "claimed",
+    "retention_s",
+    "link",
+    "on_complete",
+    "context",
+    "callback_for",
+}
 GIVEN = {"id", "state", "due_at", "enqueued_at", "redrive_of"}
 
 
-def a_failure(**changes: object) -> Work:
-    over = {"state": State.FINISHED, "outcome": Outcome.FAILED, "attempts_made": 3, "starts": 4, "error": "no", "error_type": "E"}
-    kept = {"finished_at": NOW, "expires_at": 9, "dead": "d", "args": '{"n":1}', "retry": a_policy(), "link": "request=1"}
-    told = {"on_complete": "told", "context": '{"user":7}', "callback_for": (Outcome.FAILED,), "callback": CallbackState.DELIVERED}
+def a_failure(**changes: object) -> WorkItem:
+    over = {
+        "state": State.FINISHED,
+        "outcome": Outcome.FAILED,
+        "attempts_made": 3,
+        "starts": 4,
+        "error": "no",
+        "error_type": "E",
+    }
+    kept = {
+        "finished_at": NOW,
+        "expires_at": 9,
+        "dead": "d",
+        "args": '{"n":1}',
+        "retry": a_policy(),
+        "link": "request=1",
+    }
+    told = {
+        "on_complete": "told",
+        "context": '{"user":7}',
+        "callback_for": (Outcome.FAILED,),
+        "callback": CallbackState.DELIVERED,
+    }
     return a_work(**{**over, **kept, **told, **changes})
 
 
-def redriven(old: Work, link: str | None = None, epoch: int = 0) -> Redrive:
+def redriven(old: WorkItem, link: str | None = None, epoch: int = 0) -> Redrive:
     decision = decide_redrive(old, new_id=NEW, now=LATER, link=link, epoch=epoch)
     assert isinstance(decision, Redrive)
     return decision
@@ -35,11 +66,21 @@ def test_the_new_work_asks_for_the_same_and_begins_anew() -> None:
 
     new = redriven(old).work
 
-    assert {name: getattr(new, name) for name in CARRIED} == {name: getattr(old, name) for name in CARRIED}
-    assert (new.id, new.state, new.due_at, new.enqueued_at, new.redrive_of) == (NEW, State.PENDING, LATER, LATER, old.id)
+    assert {name: getattr(new, name) for name in CARRIED} == {
+        name: getattr(old, name) for name in CARRIED
+    }
+    assert (new.id, new.state, new.due_at, new.enqueued_at, new.redrive_of) == (
+        NEW,
+        State.PENDING,
+        LATER,
+        LATER,
+        old.id,
+    )
     blank = a_work()
-    rest = {item.name for item in fields(Work)} - CARRIED - GIVEN
-    assert {name: getattr(new, name) for name in rest} == {name: getattr(blank, name) for name in rest}
+    rest = {item.name for item in fields(WorkItem)} - CARRIED - GIVEN
+    assert {name: getattr(new, name) for name in rest} == {
+        name: getattr(blank, name) for name in rest
+    }
 
 
 def test_the_old_work_is_marked_and_nothing_else_of_it_changes() -> None:
@@ -47,7 +88,9 @@ def test_the_old_work_is_marked_and_nothing_else_of_it_changes() -> None:
 
     assert decision.mark.ref == WorkRef("email", an_id())
     assert decision.mark.set == {"redriven_as": NEW, "dead": None}
-    assert decision.mark.condition == All((Is("state", State.FINISHED), Is("outcome", Outcome.FAILED), Is("redriven_as", None)))
+    assert decision.mark.condition == All(
+        (Is("state", State.FINISHED), Is("outcome", Outcome.FAILED), Is("redriven_as", None))
+    )
 
 
 def test_whoever_redrives_is_the_link() -> None:
@@ -57,7 +100,9 @@ def test_whoever_redrives_is_the_link() -> None:
 def test_a_failure_is_redriven_once() -> None:
     first = an_id(n=9)
 
-    assert decide_redrive(a_failure(redriven_as=first), new_id=NEW, now=LATER, link=None, epoch=0) == Redriven(first)
+    assert decide_redrive(
+        a_failure(redriven_as=first), new_id=NEW, now=LATER, link=None, epoch=0
+    ) == Redriven(first)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +114,7 @@ def test_a_failure_is_redriven_once() -> None:
         (a_failure(outcome=Outcome.CANCELED), "canceled"),
     ],
 )
-def test_what_did_not_fail_is_left_alone(work: Work, what: str) -> None:
+def test_what_did_not_fail_is_left_alone(work: WorkItem, what: str) -> None:
     assert decide_redrive(work, new_id=NEW, now=LATER, link=None, epoch=0) == NoFailure(what)
 
 
@@ -87,9 +132,13 @@ def test_the_new_work_belongs_to_the_epoch_of_now() -> None:
         ({"outcome": Outcome.CANCELED}, None),
     ],
 )
-def test_a_dead_callback_is_owed_again_and_the_work_never_runs_again(changes: dict[str, object], dead: str | None) -> None:
+def test_a_dead_callback_is_owed_again_and_the_work_never_runs_again(
+    changes: dict[str, object], dead: str | None
+) -> None:
     """[WP-6] [WP-8] A failure that nobody redrove stays among the dead letters."""
-    decision = decide_redrive(a_failure(callback=CallbackState.DEAD, **changes), new_id=NEW, now=LATER, link=None, epoch=0)
+    decision = decide_redrive(
+        a_failure(callback=CallbackState.DEAD, **changes), new_id=NEW, now=LATER, link=None, epoch=0
+    )
 
     assert isinstance(decision, Redeliver)
     assert decision.write.ref == WorkRef("email", an_id())

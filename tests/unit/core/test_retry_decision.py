@@ -8,7 +8,7 @@ import pytest
 
 from builders import a_policy
 from workpool_aws.core import limits
-from workpool_aws.core.retry import backoff_ms, put_back_delay_ms, retry_delay_ms
+from workpool_aws.core.report.retry import backoff_ms, put_back_delay_ms, retry_delay_ms
 from workpool_aws.errors import UsageError
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.retry import DELAY_MAX, RetryPolicy
@@ -18,7 +18,9 @@ FAILED = Report(kind=ReportKind.FAILED)
 
 
 def test_the_default_policy_tries_after_250_500_1000_2000_ms() -> None:
-    delays = [retry_delay_ms(a_policy(), FAILED, attempts_made=made, jitter=0.5) for made in range(1, 6)]
+    delays = [
+        retry_delay_ms(a_policy(), FAILED, attempts_made=made, jitter=0.5) for made in range(1, 6)
+    ]
 
     assert delays == [250, 500, 1000, 2000, None]
 
@@ -44,17 +46,25 @@ def test_a_policy_of_many_attempts_never_overflows() -> None:
 @pytest.mark.parametrize("retries", [0, 1, 308, 310, 998])
 @pytest.mark.parametrize("base", [1, 1.000_001, 2, 10, 100])
 @pytest.mark.parametrize("jitter", [True, False])
-def test_no_backoff_stays_none_however_large_the_power(base: float, retries: int, *, jitter: bool) -> None:
+def test_no_backoff_stays_none_however_large_the_power(
+    base: float, retries: int, *, jitter: bool
+) -> None:
     policy = RetryPolicy(max_attempts=1000, initial_backoff=timedelta(0), base=base, jitter=jitter)
 
     assert backoff_ms(policy, retries=retries, jitter=0.9) == 0
 
 
 @pytest.mark.parametrize("max_backoff", [None, timedelta(days=366), timedelta(days=300)])
-@pytest.mark.parametrize("initial_backoff", [timedelta(microseconds=1), timedelta(seconds=1), timedelta(days=366)])
+@pytest.mark.parametrize(
+    "initial_backoff", [timedelta(microseconds=1), timedelta(seconds=1), timedelta(days=366)]
+)
 @pytest.mark.parametrize("retries", [40, 400, 998])
-def test_jitter_does_not_lead_beyond_a_year(initial_backoff: timedelta, retries: int, max_backoff: timedelta | None) -> None:
-    policy = RetryPolicy(max_attempts=1000, initial_backoff=initial_backoff, base=100, max_backoff=max_backoff)
+def test_jitter_does_not_lead_beyond_a_year(
+    initial_backoff: timedelta, retries: int, max_backoff: timedelta | None
+) -> None:
+    policy = RetryPolicy(
+        max_attempts=1000, initial_backoff=initial_backoff, base=100, max_backoff=max_backoff
+    )
 
     assert backoff_ms(policy, retries=retries, jitter=0.999_999) == YEAR_MS
 
@@ -73,17 +83,31 @@ def test_a_year_is_the_same_for_backoff_and_due_times() -> None:
         (Report(kind=ReportKind.FAILED, delay_ms=30_000), 2, None),
     ],
 )
-def test_what_the_worker_says_goes_before_the_policy_but_never_past_its_attempts(report: Report, made: int, delay: int | None) -> None:
+def test_what_the_worker_says_goes_before_the_policy_but_never_past_its_attempts(
+    report: Report, made: int, delay: int | None
+) -> None:
     """[WP-5]"""
     assert retry_delay_ms(a_policy(max_attempts=2), report, attempts_made=made, jitter=0.5) == delay
 
 
 def test_without_a_policy_nothing_follows() -> None:
-    assert retry_delay_ms(None, Report(kind=ReportKind.FAILED, delay_ms=10), attempts_made=1, jitter=0.5) is None
+    assert (
+        retry_delay_ms(
+            None, Report(kind=ReportKind.FAILED, delay_ms=10), attempts_made=1, jitter=0.5
+        )
+        is None
+    )
 
 
 def test_what_is_never_delivered_waits_longer_and_longer_to_half_an_hour() -> None:
-    assert [put_back_delay_ms(n) for n in (0, 1, 2, 10, 11, 48)] == [1_000, 2_000, 4_000, 1_024_000, 1_800_000, 1_800_000]
+    assert [put_back_delay_ms(n) for n in (0, 1, 2, 10, 11, 48)] == [
+        1_000,
+        2_000,
+        4_000,
+        1_024_000,
+        1_800_000,
+        1_800_000,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +126,9 @@ def test_what_is_never_delivered_waits_longer_and_longer_to_half_an_hour() -> No
         ({"jitter": 1}, "jitter must be True or False; got 1"),
     ],
 )
-def test_a_bad_policy_is_refused_with_field_value_and_what_is_allowed(options: dict[str, object], message: str) -> None:
+def test_a_bad_policy_is_refused_with_field_value_and_what_is_allowed(
+    options: dict[str, object], message: str
+) -> None:
     with pytest.raises(UsageError) as refused:
         RetryPolicy(**options)  # type: ignore[arg-type]
 

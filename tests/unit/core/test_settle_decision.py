@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from builders import NOW, an_id
 from workpool_aws.core import limits
-from workpool_aws.core.choose import cursor_after
-from workpool_aws.core.settle import deep_low, done_cursor_after, settle
+from workpool_aws.core.loop.choose import cursor_after
+from workpool_aws.core.loop.settle import deep_low, done_cursor_after, settle
 from workpool_aws.model.ids import EpochMs, id_floor, make_id, time_of
-from workpool_aws.model.loop import Done, DoneKind, Entry, EntryKey
+from workpool_aws.model.loop import Entry, EntryKey, Notice, NoticeKind
 
 A, B = an_id(n=1), an_id(n=2)
 ENTRY = Entry(EpochMs(NOW + 60_000))
 
 
-def done(work_id: str, start: int, pointer: str | None = None) -> Done:
-    kind = DoneKind.FINISHED if pointer is None else DoneKind.RETRY
-    return Done(
-        pool="email", at=make_id(NOW, random_bits=9), work_id=an_id() if work_id == A else B, start=start, kind=kind, pointer=pointer
+def done(work_id: str, start: int, pointer: str | None = None) -> Notice:
+    kind = NoticeKind.FINISHED if pointer is None else NoticeKind.RETRY
+    return Notice(
+        pool="email",
+        at=make_id(NOW, random_bits=9),
+        work_id=an_id() if work_id == A else B,
+        start=start,
+        kind=kind,
+        pointer=pointer,
     )
 
 
@@ -39,7 +44,10 @@ def test_settling_a_retry_names_the_pointer_that_the_cursor_must_go_back_to() ->
 
 
 def test_the_done_cursor_follows_what_was_seen_but_never_past_now() -> None:
-    seen, future = make_id(EpochMs(NOW - 10), random_bits=1), make_id(EpochMs(NOW + 2_000), random_bits=1)
+    seen, future = (
+        make_id(EpochMs(NOW - 10), random_bits=1),
+        make_id(EpochMs(NOW + 2_000), random_bits=1),
+    )
 
     assert done_cursor_after("", [], NOW) == ""
     assert done_cursor_after("", [seen], NOW) == seen
@@ -67,9 +75,15 @@ def test_the_work_cursor_never_passes_what_was_not_chosen() -> None:
 
 
 def test_a_request_for_a_look_frees_nothing() -> None:
-    look = Done(pool="email", at=make_id(NOW, random_bits=9), work_id=A, start=1, kind=DoneKind.LOOK)
+    look = Notice(
+        pool="email", at=make_id(NOW, random_bits=9), work_id=A, start=1, kind=NoticeKind.CHECK
+    )
 
     settled = settle({EntryKey(A, 1): ENTRY}, [look])
 
-    assert (settled.entries, settled.gone, settled.asked) == ({EntryKey(A, 1): ENTRY}, (), {EntryKey(A, 1): look.at})
+    assert (settled.entries, settled.gone, settled.asked) == (
+        {EntryKey(A, 1): ENTRY},
+        (),
+        {EntryKey(A, 1): look.at},
+    )
     assert settle({}, [look]).asked == {}

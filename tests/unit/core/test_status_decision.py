@@ -7,24 +7,41 @@ import pytest
 
 from builders import NOW, a_running_work, a_work
 from workpool_aws import Result, UsageError
-from workpool_aws.core.status import BaseLimit, LimitOverride, PoolConfig, config_of, instant, result_from_callback, result_of, status_of
+from workpool_aws.core.views.status import (
+    BaseLimit,
+    LimitOverride,
+    PoolConfig,
+    config_of,
+    instant,
+    result_from_callback,
+    result_of,
+    status_of,
+)
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import NOBODY, Config
-from workpool_aws.model.work import CallbackState, Outcome, State, Work
+from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
 
 LATER = EpochMs(NOW + 1_500)
 
 
-def a_finished_work(**changes: Any) -> Work:
-    return a_running_work(**{"state": State.FINISHED, "outcome": Outcome.SUCCESS, "attempts_made": 1, "finished_at": LATER, **changes})
+def a_finished_work(**changes: Any) -> WorkItem:
+    return a_running_work(
+        **{
+            "state": State.FINISHED,
+            "outcome": Outcome.SUCCESS,
+            "attempts_made": 1,
+            "finished_at": LATER,
+            **changes,
+        }
+    )
 
 
-def told(work: Work | None) -> dict[str, object]:
+def told(work: WorkItem | None) -> dict[str, object]:
     status = status_of(work)
     return {name: getattr(status, name) for name in type(status).__slots__}
 
 
-def told_of(work: Work | None, *names: str) -> tuple[object, ...]:
+def told_of(work: WorkItem | None, *names: str) -> tuple[object, ...]:
     return tuple(told(work)[name] for name in names)
 
 
@@ -33,7 +50,16 @@ def test_a_moment_is_told_in_utc_to_the_millisecond() -> None:
 
 
 def test_an_unknown_work_is_told_as_such() -> None:
-    names = ("state", "previous_attempts", "next_run_at", "started_at", "finished_at", "outcome", "cancel_requested", "callback")
+    names = (
+        "state",
+        "previous_attempts",
+        "next_run_at",
+        "started_at",
+        "finished_at",
+        "outcome",
+        "cancel_requested",
+        "callback",
+    )
     assert told_of(None, *names) == ("unknown", 0, None, None, None, None, False, None)
 
 
@@ -43,12 +69,31 @@ def test_an_unknown_work_is_told_as_such() -> None:
         (a_work(due_at=LATER), "pending", instant(LATER), None, None, None),
         (a_running_work(), "running", None, instant(NOW), None, None),
         (a_finished_work(), "finished", None, instant(NOW), instant(LATER), "success"),
-        (a_finished_work(outcome=Outcome.FAILED), "finished", None, instant(NOW), instant(LATER), "failed"),
-        (a_finished_work(outcome=Outcome.CANCELED), "finished", None, instant(NOW), instant(LATER), "canceled"),
+        (
+            a_finished_work(outcome=Outcome.FAILED),
+            "finished",
+            None,
+            instant(NOW),
+            instant(LATER),
+            "failed",
+        ),
+        (
+            a_finished_work(outcome=Outcome.CANCELED),
+            "finished",
+            None,
+            instant(NOW),
+            instant(LATER),
+            "canceled",
+        ),
     ],
 )
 def test_a_work_is_told_by_where_it_is(
-    work: Work, state: str, next_run_at: datetime, started_at: datetime, finished_at: datetime, outcome: str
+    work: WorkItem,
+    state: str,
+    next_run_at: datetime,
+    started_at: datetime,
+    finished_at: datetime,
+    outcome: str,
 ) -> None:
     names = ("state", "next_run_at", "started_at", "finished_at", "outcome", "callback")
     assert told_of(work, *names) == (state, next_run_at, started_at, finished_at, outcome, None)
@@ -67,7 +112,9 @@ def test_a_work_is_told_by_where_it_is(
         (a_finished_work(attempts_made=3, outcome=Outcome.CANCELED, cancel_requested=True), 2),
     ],
 )
-def test_previous_attempts_are_those_before_the_one_that_ended_it(work: Work, attempts: int) -> None:
+def test_previous_attempts_are_those_before_the_one_that_ended_it(
+    work: WorkItem, attempts: int
+) -> None:
     assert told_of(work, "previous_attempts") == (attempts,)
 
 
@@ -97,7 +144,7 @@ def test_a_callback_is_told_by_the_name_of_its_state(state: CallbackState) -> No
         (a_finished_work(outcome=Outcome.CANCELED), Result(kind="canceled")),
     ],
 )
-def test_only_a_finished_work_has_a_result(work: Work, result: Result | None) -> None:
+def test_only_a_finished_work_has_a_result(work: WorkItem, result: Result | None) -> None:
     assert result_of(work) == result
 
 
@@ -106,7 +153,10 @@ def test_only_a_finished_work_has_a_result(work: Work, result: Result | None) ->
     [
         ({"kind": "success", "return_value": [1]}, Result(kind="success", return_value=[1])),
         ({"kind": "success"}, Result(kind="success", return_value=None)),
-        ({"kind": "failed", "error": "no", "error_type": "E"}, Result(kind="failed", error="no", error_type="E")),
+        (
+            {"kind": "failed", "error": "no", "error_type": "E"},
+            Result(kind="failed", error="no", error_type="E"),
+        ),
         ({"kind": "failed", "error": 1, "error_type": 2}, Result(kind="failed")),
         ({"kind": "failed"}, Result(kind="failed")),
         ({"kind": "canceled", "error": "no"}, Result(kind="canceled")),
@@ -116,7 +166,9 @@ def test_only_a_finished_work_has_a_result(work: Work, result: Result | None) ->
         (None, None),
     ],
 )
-def test_a_callbacks_result_is_read_and_what_is_none_is_none(event: object, result: Result | None) -> None:
+def test_a_callbacks_result_is_read_and_what_is_none_is_none(
+    event: object, result: Result | None
+) -> None:
     assert result_from_callback(event) == result
 
 
@@ -128,7 +180,16 @@ def test_a_return_value_that_is_no_json_is_refused_by_its_path() -> None:
 
 
 def a_config(**changes: Any) -> Config:
-    return Config(**{"pool": "email", "version": 1, "max_parallelism": 4, "base_by": "caller", "base_at": NOW, **changes})
+    return Config(
+        **{
+            "pool": "email",
+            "version": 1,
+            "max_parallelism": 4,
+            "base_by": "caller",
+            "base_at": NOW,
+            **changes,
+        }
+    )
 
 
 BASE = BaseLimit(max_parallelism=4, by="caller", at=instant(NOW))
@@ -136,7 +197,9 @@ BASE = BaseLimit(max_parallelism=4, by="caller", at=instant(NOW))
 
 def test_a_pool_that_nobody_configured_has_the_default() -> None:
     base = BaseLimit(max_parallelism=10, by=None, at=None)
-    assert config_of(None, max_parallelism_default=10) == PoolConfig(max_parallelism=10, paused=False, base=base, override=None)
+    assert config_of(None, max_parallelism_default=10) == PoolConfig(
+        max_parallelism=10, paused=False, base=base, override=None
+    )
     assert config_of(None, max_parallelism_default=0).paused
 
 
@@ -146,34 +209,57 @@ def test_a_pool_that_nobody_configured_has_the_default() -> None:
         (a_config(), PoolConfig(max_parallelism=4, paused=False, base=BASE, override=None)),
         (
             a_config(base_by=NOBODY),
-            PoolConfig(max_parallelism=4, paused=False, base=BaseLimit(max_parallelism=4, by=None, at=None), override=None),
+            PoolConfig(
+                max_parallelism=4,
+                paused=False,
+                base=BaseLimit(max_parallelism=4, by=None, at=None),
+                override=None,
+            ),
         ),
         (
             a_config(max_parallelism=0),
-            PoolConfig(max_parallelism=0, paused=True, base=BaseLimit(max_parallelism=0, by="caller", at=instant(NOW)), override=None),
+            PoolConfig(
+                max_parallelism=0,
+                paused=True,
+                base=BaseLimit(max_parallelism=0, by="caller", at=instant(NOW)),
+                override=None,
+            ),
         ),
         (
             a_config(deployed_parallelism=6, deployed_at=LATER),
             PoolConfig(
-                max_parallelism=6, paused=False, base=BaseLimit(max_parallelism=6, by="deployment", at=instant(LATER)), override=None
+                max_parallelism=6,
+                paused=False,
+                base=BaseLimit(max_parallelism=6, by="deployment", at=instant(LATER)),
+                override=None,
             ),
         ),
         (
-            a_config(override_parallelism=9, override_paused=False, override_by="ann", override_at=LATER),
+            a_config(
+                override_parallelism=9, override_paused=False, override_by="ann", override_at=LATER
+            ),
             PoolConfig(
                 max_parallelism=9,
                 paused=False,
                 base=BASE,
-                override=LimitOverride(max_parallelism=9, paused=False, by="ann", at=instant(LATER)),
+                override=LimitOverride(
+                    max_parallelism=9, paused=False, by="ann", at=instant(LATER)
+                ),
             ),
         ),
         (
             a_config(override_paused=True),
             PoolConfig(
-                max_parallelism=0, paused=True, base=BASE, override=LimitOverride(max_parallelism=None, paused=True, by=None, at=None)
+                max_parallelism=0,
+                paused=True,
+                base=BASE,
+                override=LimitOverride(max_parallelism=None, paused=True, by=None, at=None),
             ),
         ),
-        (a_config(override_paused=False, override_by="ann"), PoolConfig(max_parallelism=4, paused=False, base=BASE, override=None)),
+        (
+            a_config(override_paused=False, override_by="ann"),
+            PoolConfig(max_parallelism=4, paused=False, base=BASE, override=None),
+        ),
     ],
 )
 def test_the_limit_in_force_is_told_with_who_said_it(config: Config, expected: PoolConfig) -> None:

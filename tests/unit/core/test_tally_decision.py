@@ -4,14 +4,23 @@ import pytest
 
 from builders import NOW, an_id
 from workpool_aws.core import limits
-from workpool_aws.core.tally import LAG_CLASSES_MS, added, error_rate, executions, is_full, lag_ms_at, permanent_failure_rate, together
+from workpool_aws.core.loop.tally import (
+    LAG_CLASSES_MS,
+    added,
+    error_rate,
+    executions,
+    is_full,
+    lag_ms_at,
+    permanent_failure_rate,
+    together,
+)
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Done, DoneKind, Tally
+from workpool_aws.model.loop import MinuteTally, Notice, NoticeKind
 from workpool_aws.model.work import Outcome
 
 
-def a_done(kind: DoneKind = DoneKind.FINISHED, outcome: Outcome | None = None) -> Done:
-    return Done(pool="email", at=an_id(), work_id=an_id(), start=1, kind=kind, outcome=outcome)
+def a_done(kind: NoticeKind = NoticeKind.FINISHED, outcome: Outcome | None = None) -> Notice:
+    return Notice(pool="email", at=an_id(), work_id=an_id(), start=1, kind=kind, outcome=outcome)
 
 
 def test_each_record_counts_as_what_it_tells() -> None:
@@ -21,58 +30,77 @@ def test_each_record_counts_as_what_it_tells() -> None:
         a_done(outcome=Outcome.FAILED),
         a_done(outcome=Outcome.CANCELED),
         a_done(outcome=None),
-        a_done(DoneKind.RETRY),
-        a_done(DoneKind.PUT_BACK),
+        a_done(NoticeKind.RETRY),
+        a_done(NoticeKind.PUT_BACK),
     ]
 
-    assert added(None, records, [0, 10, 11], NOW) == Tally(since=NOW, succeeded=2, failed=1, retried=1, canceled=1, lags=((0, 2), (1, 1)))
+    assert added(None, records, [0, 10, 11], NOW) == MinuteTally(
+        since=NOW, succeeded=2, failed=1, retried=1, canceled=1, lags=((0, 2), (1, 1))
+    )
 
 
 def test_nothing_that_counts_leaves_the_tally_as_it_is() -> None:
-    before = Tally(since=NOW, failed=1)
+    before = MinuteTally(since=NOW, failed=1)
 
     assert added(None, [], [], NOW) is None
-    assert added(None, [a_done(DoneKind.PUT_BACK)], [], NOW) is None
+    assert added(None, [a_done(NoticeKind.PUT_BACK)], [], NOW) is None
     assert added(before, [], [], EpochMs(NOW + 5)) == before
 
 
 def test_counts_add_up_since_the_first() -> None:
-    before = Tally(since=NOW, succeeded=1, lags=((0, 1), (3, 2)))
+    before = MinuteTally(since=NOW, succeeded=1, lags=((0, 1), (3, 2)))
 
     after = added(before, [a_done(outcome=Outcome.SUCCESS)], [40, 10**12], EpochMs(NOW + 5))
 
-    assert after == Tally(since=NOW, succeeded=2, lags=((0, 1), (3, 3), (len(LAG_CLASSES_MS) - 1, 1)))
+    assert after == MinuteTally(
+        since=NOW, succeeded=2, lags=((0, 1), (3, 3), (len(LAG_CLASSES_MS) - 1, 1))
+    )
 
 
 def test_a_tally_is_full_after_its_minute() -> None:
-    tally = Tally(since=NOW)
+    tally = MinuteTally(since=NOW)
 
-    full = [is_full(None, NOW), *(is_full(tally, EpochMs(NOW + limits.TALLY_MS + more)) for more in (-1, 0))]
+    full = [
+        is_full(None, NOW),
+        *(is_full(tally, EpochMs(NOW + limits.TALLY_MS + more)) for more in (-1, 0)),
+    ]
 
     assert full == [False, False, True]
 
 
 @pytest.mark.peer("SA02")
 def test_rates_as_they_are_defined() -> None:
-    tally = Tally(since=NOW, succeeded=6, failed=2, retried=2)
+    tally = MinuteTally(since=NOW, succeeded=6, failed=2, retried=2)
 
     assert (executions(tally), error_rate(tally), permanent_failure_rate(tally)) == (10, 0.4, 0.25)
 
 
 def test_nothing_completed_has_no_rates() -> None:
-    assert (error_rate(Tally(since=NOW)), permanent_failure_rate(Tally(since=NOW)), lag_ms_at(Tally(since=NOW), 0.5)) == (None, None, None)
-    assert permanent_failure_rate(Tally(since=NOW, retried=3)) is None
+    assert (
+        error_rate(MinuteTally(since=NOW)),
+        permanent_failure_rate(MinuteTally(since=NOW)),
+        lag_ms_at(MinuteTally(since=NOW), 0.5),
+    ) == (None, None, None)
+    assert permanent_failure_rate(MinuteTally(since=NOW, retried=3)) is None
 
 
-@pytest.mark.parametrize(("share", "lag_ms"), [(0.01, 10), (0.5, 10), (0.51, 30), (0.95, 30), (0.96, 86_400_000), (1.0, 86_400_000)])
+@pytest.mark.parametrize(
+    ("share", "lag_ms"),
+    [(0.01, 10), (0.5, 10), (0.51, 30), (0.95, 30), (0.96, 86_400_000), (1.0, 86_400_000)],
+)
 def test_a_share_of_the_starts_was_no_later_than_its_class(share: float, lag_ms: int) -> None:
-    tally = Tally(since=NOW, lags=((0, 50), (2, 45), (len(LAG_CLASSES_MS) - 1, 5)))
+    tally = MinuteTally(since=NOW, lags=((0, 50), (2, 45), (len(LAG_CLASSES_MS) - 1, 5)))
 
     assert lag_ms_at(tally, share) == lag_ms
 
 
 def test_tallies_sum_up() -> None:
-    one, two = Tally(since=NOW, succeeded=1, canceled=1, lags=((0, 1),)), Tally(since=NOW, failed=2, retried=3, lags=((0, 1), (1, 1)))
+    one, two = (
+        MinuteTally(since=NOW, succeeded=1, canceled=1, lags=((0, 1),)),
+        MinuteTally(since=NOW, failed=2, retried=3, lags=((0, 1), (1, 1))),
+    )
 
-    assert together([one, two], NOW) == Tally(since=NOW, succeeded=1, failed=2, retried=3, canceled=1, lags=((0, 2), (1, 1)))
-    assert together([], NOW) == Tally(since=NOW)
+    assert together([one, two], NOW) == MinuteTally(
+        since=NOW, succeeded=1, failed=2, retried=3, canceled=1, lags=((0, 2), (1, 1))
+    )
+    assert together([], NOW) == MinuteTally(since=NOW)

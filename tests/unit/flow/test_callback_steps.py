@@ -14,7 +14,7 @@ from workpool_aws.flow.callback import acknowledge, deliver
 from workpool_aws.model.events import CallbackAcknowledged, CallbackDead, CallbackFailed
 from workpool_aws.model.messages import CallbackTicket
 from workpool_aws.model.refs import ChunkRef, WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, Part, State, Work, dead_key
+from workpool_aws.model.work import CallbackState, Outcome, Part, State, WorkItem, dead_key
 from workpool_aws.ports import FunctionLimits, InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:done"
@@ -22,17 +22,39 @@ FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:done"
 EXPIRY = NOW // 1000 + 86_400
 
 
-def a_told_work(world: World, target: str = QUEUE, *, callback: CallbackState = CallbackState.PENDING, context: str | None = None) -> Work:
+def a_told_work(
+    world: World,
+    target: str = QUEUE,
+    *,
+    callback: CallbackState = CallbackState.PENDING,
+    context: str | None = None,
+) -> WorkItem:
     layout = lay_out(context, WorkRef("email", an_id()), Part.CONTEXT)
     for put in layout.puts:
         world.memory.write(put)
-    ended = {"state": State.FINISHED, "outcome": Outcome.SUCCESS, "result": "7", "finished_at": NOW, "callback_for": tuple(Outcome)}
-    return world.put(a_work(**ended, on_complete=target, callback=callback, context=layout.inline, context_chunks=layout.count))
+    ended = {
+        "state": State.FINISHED,
+        "outcome": Outcome.SUCCESS,
+        "result": "7",
+        "finished_at": NOW,
+        "callback_for": tuple(Outcome),
+    }
+    return world.put(
+        a_work(
+            **ended,
+            on_complete=target,
+            callback=callback,
+            context=layout.inline,
+            context_chunks=layout.count,
+        )
+    )
 
 
 def acknowledges(world: World, says: bool, *, serves: frozenset[str] | None = None) -> None:
     world.invoker.acknowledges = lambda _: says
-    world.invoker.limits = lambda _: FunctionLimits(timeout_ms=3_000, event_age_ms=60_000, serves=serves)
+    world.invoker.limits = lambda _: FunctionLimits(
+        timeout_ms=3_000, event_age_ms=60_000, serves=serves
+    )
 
 
 def chunk_expiry(world: World) -> int | None:
@@ -40,7 +62,9 @@ def chunk_expiry(world: World) -> int | None:
     return getattr(chunk, "expires_at", None)
 
 
-def test_a_queue_has_the_callback_when_it_accepted_and_is_not_asked_for_a_configuration(world: World) -> None:
+def test_a_queue_has_the_callback_when_it_accepted_and_is_not_asked_for_a_configuration(
+    world: World,
+) -> None:
     work = a_told_work(world)
 
     assert deliver(world.ports, work) is CallbackState.DELIVERED
@@ -48,8 +72,12 @@ def test_a_queue_has_the_callback_when_it_accepted_and_is_not_asked_for_a_config
     assert world.work(work.id) == replace(work, callback=CallbackState.DELIVERED, expires_at=EXPIRY)
 
 
-@pytest.mark.parametrize(("says", "state"), [(True, CallbackState.SENT), (False, CallbackState.DELIVERED)])
-def test_a_function_that_acknowledges_was_only_sent_it(world: World, says: bool, state: CallbackState) -> None:
+@pytest.mark.parametrize(
+    ("says", "state"), [(True, CallbackState.SENT), (False, CallbackState.DELIVERED)]
+)
+def test_a_function_that_acknowledges_was_only_sent_it(
+    world: World, says: bool, state: CallbackState
+) -> None:
     acknowledges(world, says)
     work = a_told_work(world, FUNCTION)
 
@@ -59,12 +87,16 @@ def test_a_function_that_acknowledges_was_only_sent_it(world: World, says: bool,
 
 
 @pytest.mark.parametrize("says", [True, False])
-def test_a_function_that_serves_other_pools_is_sent_nothing_and_the_callback_is_given_up(world: World, says: bool) -> None:
+def test_a_function_that_serves_other_pools_is_sent_nothing_and_the_callback_is_given_up(
+    world: World, says: bool
+) -> None:
     acknowledges(world, says, serves=frozenset({"billing"}))
 
     assert deliver(world.ports, a_told_work(world, FUNCTION)) is CallbackState.DEAD
     assert world.messenger.sent == []
-    assert ["does not serve pool 'email'" in event.reason for event in world.telemetry.of(CallbackDead)] == [True]
+    assert [
+        "does not serve pool 'email'" in event.reason for event in world.telemetry.of(CallbackDead)
+    ] == [True]
 
 
 @pytest.mark.parametrize("callback", [CallbackState.DELIVERED, CallbackState.DEAD])
@@ -73,7 +105,14 @@ def test_what_is_over_is_not_sent_again(world: World, callback: CallbackState) -
     assert world.messenger.sent == []
 
 
-@pytest.mark.parametrize("error", [InvokeThrottled("busy"), InvokeUnanswered("silent"), InvokeRefused("no such queue", lasting=False)])
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvokeThrottled("busy"),
+        InvokeUnanswered("silent"),
+        InvokeRefused("no such queue", lasting=False),
+    ],
+)
 def test_what_may_succeed_later_stays_owed(world: World, error: Exception) -> None:
     world.messenger.refuses = error
     work = a_told_work(world)
@@ -88,7 +127,9 @@ def test_what_will_always_be_refused_is_dead_and_kept(world: World) -> None:
     work = a_told_work(world)
 
     assert deliver(world.ports, work) is CallbackState.DEAD
-    assert world.work(work.id) == replace(work, callback=CallbackState.DEAD, dead=dead_key(NOW, work.id))
+    assert world.work(work.id) == replace(
+        work, callback=CallbackState.DEAD, dead=dead_key(NOW, work.id)
+    )
     assert [event.reason for event in world.telemetry.of(CallbackDead)] == ["too large"]
 
 
@@ -147,7 +188,9 @@ def test_chunks_that_could_not_be_told_to_expire_are_looked_at_once_more(world: 
     assert chunk_expiry(world) is None
 
 
-def test_a_handler_that_was_faster_than_the_mark_is_believed_and_the_chunks_expire(world: World) -> None:
+def test_a_handler_that_was_faster_than_the_mark_is_believed_and_the_chunks_expire(
+    world: World,
+) -> None:
     """So is one's own mark, which the SDK repeated after a lost answer."""
     acknowledges(world, says=True)
     work = a_told_work(world, FUNCTION, context="c" * 5_000)

@@ -8,16 +8,16 @@ import pytest
 
 from builders import NOW, a_work, an_id
 from pool_world import World
-from workpool_aws.adapters.schema import key_of
+from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.callback import Callbacks, act_on, look_at_callbacks
-from workpool_aws.flow.collect import Reports
-from workpool_aws.flow.hold import Hold, TellsOnce
+from workpool_aws.flow.loop.session import LoopSession, TellsOnce
+from workpool_aws.flow.reading import Reports
 from workpool_aws.model.events import CallbackDead
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.loop import Done, DoneKind, EntryKey, Ledger, Owed
-from workpool_aws.model.refs import ChunkRef, DoneRef, WorkRef
-from workpool_aws.model.work import CallbackState, Chunk, Outcome, Part, State, Work
+from workpool_aws.model.loop import EntryKey, Ledger, Notice, NoticeKind, PendingCallback
+from workpool_aws.model.refs import ChunkRef, NoticeRef, WorkRef
+from workpool_aws.model.work import CallbackState, Chunk, Outcome, Part, State, WorkItem
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import FunctionLimits, InvokeRefused
 
@@ -27,7 +27,7 @@ TIMEOUT_MS, EVENT_AGE_MS = 12_000, 60_000
 LATER = EpochMs(NOW + 300_000)
 
 
-def a_hold(world: World, *owed: Owed) -> Hold:
+def a_hold(world: World, *owed: PendingCallback) -> LoopSession:
     def limits_of(target: str) -> FunctionLimits:
         assert target == FUNCTION, "a queue has no configuration"
         return FunctionLimits(timeout_ms=TIMEOUT_MS, event_age_ms=EVENT_AGE_MS, claims=True)
@@ -35,7 +35,7 @@ def a_hold(world: World, *owed: Owed) -> Hold:
     world.invoker.limits = limits_of
     world.invoker.acknowledges = lambda target: target == FUNCTION
     ledger = Ledger(pool="email", holder="h", generation=1, version=1, callbacks=owed)
-    return Hold(
+    return LoopSession(
         ports=world.ports,
         pool="email",
         generation=1,
@@ -49,21 +49,51 @@ def a_hold(world: World, *owed: Owed) -> Hold:
     )
 
 
-def a_told_work(world: World, n: int = 1, target: str = QUEUE, callback: CallbackState = CallbackState.PENDING, **changes: object) -> Work:
-    ended = {"state": State.FINISHED, "outcome": Outcome.SUCCESS, "result": "7", "finished_at": NOW, "callback_for": tuple(Outcome)}
-    return world.put(a_work(**{**ended, "id": an_id(n=n), "on_complete": target, "callback": callback, **changes}))
+def a_told_work(
+    world: World,
+    n: int = 1,
+    target: str = QUEUE,
+    callback: CallbackState = CallbackState.PENDING,
+    **changes: object,
+) -> WorkItem:
+    ended = {
+        "state": State.FINISHED,
+        "outcome": Outcome.SUCCESS,
+        "result": "7",
+        "finished_at": NOW,
+        "callback_for": tuple(Outcome),
+    }
+    return world.put(
+        a_work(
+            **{**ended, "id": an_id(n=n), "on_complete": target, "callback": callback, **changes}
+        )
+    )
 
 
-def a_record(n: int, callback: CallbackState | None, number: int | None = None) -> Done:
+def a_record(n: int, callback: CallbackState | None, number: int | None = None) -> Notice:
     at = make_id(EpochMs(NOW + (number or n)), random_bits=n)
-    return Done(pool="email", at=at, work_id=an_id(n=n), start=1, kind=DoneKind.FINISHED, callback=callback)
+    return Notice(
+        pool="email",
+        at=at,
+        work_id=an_id(n=n),
+        start=1,
+        kind=NoticeKind.FINISHED,
+        callback=callback,
+    )
 
 
-def look(hold: Hold, *records: Done, settled: tuple[EntryKey, ...] = (), dropped: tuple[Work, ...] = ()) -> Callbacks:
-    return look_at_callbacks(hold, (Reports(records, tuple(each.at for each in records)),), settled, dropped, NOW)
+def look(
+    hold: LoopSession,
+    *records: Notice,
+    settled: tuple[EntryKey, ...] = (),
+    dropped: tuple[WorkItem, ...] = (),
+) -> Callbacks:
+    return look_at_callbacks(
+        hold, (Reports(records, tuple(each.at for each in records)),), settled, dropped, NOW
+    )
 
 
-def pass_over(hold: Hold, *records: Done, dropped: tuple[Work, ...] = ()) -> Callbacks:
+def pass_over(hold: LoopSession, *records: Notice, dropped: tuple[WorkItem, ...] = ()) -> Callbacks:
     """As a pass does it: look, commit, act."""
     callbacks = look(hold, *records, dropped=dropped)
     hold.callbacks = callbacks.owed
@@ -73,7 +103,10 @@ def pass_over(hold: Hold, *records: Done, dropped: tuple[Work, ...] = ()) -> Cal
 
 def test_an_entry_that_was_dropped_hands_its_works_callback_over(world: World) -> None:
     pending, sent = a_told_work(world, 1), a_told_work(world, 2, FUNCTION, CallbackState.SENT)
-    over, unwanted = a_told_work(world, 3, callback=CallbackState.DELIVERED), replace(a_told_work(world, 4), callback=None)
+    over, unwanted = (
+        a_told_work(world, 3, callback=CallbackState.DELIVERED),
+        replace(a_told_work(world, 4), callback=None),
+    )
 
     callbacks = look(a_hold(world), dropped=(pending, sent, over, unwanted))
 
@@ -84,23 +117,25 @@ def test_an_entry_that_was_dropped_hands_its_works_callback_over(world: World) -
 
 def test_what_the_ledger_holds_already_keeps_its_tries_and_its_time(world: World) -> None:
     work = a_told_work(world)
-    held = Owed(work.id, LATER, tries=3)
+    held = PendingCallback(work.id, LATER, tries=3)
 
-    assert look(a_hold(world, held), a_record(1, CallbackState.PENDING), dropped=(work,)).owed == (held,)
+    assert look(a_hold(world, held), a_record(1, CallbackState.PENDING), dropped=(work,)).owed == (
+        held,
+    )
 
 
 def test_what_is_not_due_yet_is_left_alone(world: World) -> None:
     work = a_told_work(world)
 
-    callbacks = pass_over(a_hold(world, Owed(work.id, EpochMs(NOW + 1))))
+    callbacks = pass_over(a_hold(world, PendingCallback(work.id, EpochMs(NOW + 1))))
 
     assert (callbacks.sends, world.messenger.sent) == ((), [])
-    assert callbacks.owed == (Owed(work.id, EpochMs(NOW + 1)),)
+    assert callbacks.owed == (PendingCallback(work.id, EpochMs(NOW + 1)),)
 
 
 def test_a_pass_sends_the_earliest_first_and_no_more_than_it_may(world: World) -> None:
     works = [a_told_work(world, n) for n in range(1, limits.CALLBACKS_A_PASS + 3)]
-    owed = [Owed(work.id, EpochMs(NOW - n)) for n, work in enumerate(works)]
+    owed = [PendingCallback(work.id, EpochMs(NOW - n)) for n, work in enumerate(works)]
 
     callbacks = look(a_hold(world, *owed))
 
@@ -110,21 +145,32 @@ def test_a_pass_sends_the_earliest_first_and_no_more_than_it_may(world: World) -
 
 
 def test_what_finds_no_room_beside_what_is_held_stays_in_its_record(world: World) -> None:
-    full = [Owed(WorkId(an_id(n=100 + n)), LATER) for n in range(limits.CALLBACKS_OWED_MAX - 1)]
+    full = [
+        PendingCallback(WorkId(an_id(n=100 + n)), LATER)
+        for n in range(limits.CALLBACKS_OWED_MAX - 1)
+    ]
     fits, waits = a_record(1, CallbackState.PENDING), a_record(2, CallbackState.PENDING)
 
     callbacks = look(a_hold(world, *full), fits, waits)
 
     assert callbacks.blocked == (waits.at,)
-    assert callbacks.spent == (DoneRef("email", fits.at),)
+    assert callbacks.spent == (NoticeRef("email", fits.at),)
 
 
 def test_what_was_delivered_leaves_the_ledger_and_lets_its_chunks_expire(world: World) -> None:
     """The handler has acknowledged: whoever sees that lets the chunks expire."""
-    work = a_told_work(world, callback=CallbackState.DELIVERED, context=None, context_chunks=1, expires_at=NOW // 1000 + 60)
-    world.memory.write(Put(Chunk(pool="email", work_id=work.id, part=Part.CONTEXT, number=0, text='"c"')))
+    work = a_told_work(
+        world,
+        callback=CallbackState.DELIVERED,
+        context=None,
+        context_chunks=1,
+        expires_at=NOW // 1000 + 60,
+    )
+    world.memory.write(
+        Put(Chunk(pool="email", work_id=work.id, part=Part.CONTEXT, number=0, text='"c"'))
+    )
 
-    callbacks = look(a_hold(world, Owed(work.id, NOW)))
+    callbacks = look(a_hold(world, PendingCallback(work.id, NOW)))
 
     chunk = world.memory.peek(ChunkRef("email", work.id, Part.CONTEXT, 0))
     assert isinstance(chunk, Chunk)
@@ -136,7 +182,9 @@ def test_what_is_gone_or_damaged_leaves_the_ledger(world: World) -> None:
     damaged = key_of(WorkRef("email", an_id(n=2)))
     world.memory.inject(damaged.pk, damaged.sk, {"kind": "no such thing"})
 
-    callbacks = look(a_hold(world, Owed(an_id(n=1), NOW), Owed(an_id(n=2), NOW)))
+    callbacks = look(
+        a_hold(world, PendingCallback(an_id(n=1), NOW), PendingCallback(an_id(n=2), NOW))
+    )
 
     assert (callbacks.owed, callbacks.sends) == ((), ())
 
@@ -145,33 +193,39 @@ def test_before_a_send_the_ledger_has_the_time_of_the_next_try(world: World) -> 
     """So who dies in between leaves a callback that is tried again a little later, and counted."""
     work = a_told_work(world)
 
-    assert look(a_hold(world, Owed(work.id, NOW))).owed == (Owed(work.id, EpochMs(NOW + limits.CALLBACK_RETRY_MS), tries=1),)
+    assert look(a_hold(world, PendingCallback(work.id, NOW))).owed == (
+        PendingCallback(work.id, EpochMs(NOW + limits.CALLBACK_RETRY_MS), tries=1),
+    )
 
 
 def test_what_was_accepted_is_let_go_or_looked_at_soon(world: World) -> None:
     queue, function = a_told_work(world, 1), a_told_work(world, 2, FUNCTION)
-    hold = a_hold(world, Owed(queue.id, NOW), Owed(function.id, NOW))
+    hold = a_hold(world, PendingCallback(queue.id, NOW), PendingCallback(function.id, NOW))
 
     pass_over(hold)
 
-    assert hold.callbacks == (Owed(function.id, EpochMs(NOW + limits.CALLBACK_LOOK_MS), tries=1),)
+    assert hold.callbacks == (
+        PendingCallback(function.id, EpochMs(NOW + limits.CALLBACK_LOOK_MS), tries=1),
+    )
     assert world.work(queue.id).callback is CallbackState.DELIVERED
 
 
 def test_what_was_not_accepted_stays_with_its_next_try(world: World) -> None:
     work = a_told_work(world)
     world.messenger.refuses = InvokeRefused("no such queue", lasting=False)
-    hold = a_hold(world, Owed(work.id, NOW, tries=2))
+    hold = a_hold(world, PendingCallback(work.id, NOW, tries=2))
 
     pass_over(hold)
 
-    assert hold.callbacks == (Owed(work.id, EpochMs(NOW + 4_000), tries=3),)
+    assert hold.callbacks == (PendingCallback(work.id, EpochMs(NOW + 4_000), tries=3),)
 
 
 @pytest.mark.parametrize("answered", [True, False])
-def test_what_was_tried_often_enough_is_given_up_once_that_is_stored(world: World, answered: bool) -> None:
+def test_what_was_tried_often_enough_is_given_up_once_that_is_stored(
+    world: World, answered: bool
+) -> None:
     work = a_told_work(world)
-    hold = a_hold(world, Owed(work.id, NOW, tries=limits.CALLBACK_TRIES_MAX))
+    hold = a_hold(world, PendingCallback(work.id, NOW, tries=limits.CALLBACK_TRIES_MAX))
     world.store.fails = lambda _: not answered
 
     pass_over(hold)
@@ -189,18 +243,20 @@ def test_a_record_is_deleted_when_the_ledger_stands_for_it(world: World) -> None
     hold = a_hold(world)
 
     look(hold, record)
-    assert world.memory.peek(DoneRef("email", record.at)) == record
+    assert world.memory.peek(NoticeRef("email", record.at)) == record
 
     pass_over(hold, record)
-    assert world.memory.peek(DoneRef("email", record.at)) is None
+    assert world.memory.peek(NoticeRef("email", record.at)) is None
 
 
 @pytest.mark.parametrize(("looks", "sends"), [(4, False), (5, True)])
-def test_a_sent_callback_is_sent_again_when_its_handlers_whole_time_is_over(world: World, looks: int, sends: bool) -> None:
+def test_a_sent_callback_is_sent_again_when_its_handlers_whole_time_is_over(
+    world: World, looks: int, sends: bool
+) -> None:
     """Event age, timeout and margin together, 78 s, are just not over at the fourth look, after 77.5 s."""
     work = a_told_work(world, target=FUNCTION, callback=CallbackState.SENT)
 
-    callbacks = look(a_hold(world, Owed(work.id, NOW, looks=looks)))
+    callbacks = look(a_hold(world, PendingCallback(work.id, NOW, looks=looks)))
 
     assert bool(callbacks.sends) is sends
     if not sends:

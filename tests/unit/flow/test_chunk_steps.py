@@ -8,18 +8,22 @@ import pytest
 
 from builders import NOW, a_running_work, an_assignment, an_id
 from pool_world import World
-from workpool_aws.adapters.schema import key_of
+from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core.chunks import input_expiries, lay_out
 from workpool_aws.flow.chunks import read_payload, with_payloads, write_with
 from workpool_aws.model.events import SetAside
 from workpool_aws.model.refs import ChunkRef, Ref, WorkRef
-from workpool_aws.model.work import Chunk, Outcome, Part, State, Work
+from workpool_aws.model.work import Chunk, Outcome, Part, State, WorkItem
 from workpool_aws.model.writes import Is, Update
 from workpool_aws.ports import ConditionFailed
 
 OWNER = WorkRef("email", an_id())
 EXPIRY = NOW // 1000 + 60
-FINISH = Update(ref=OWNER, set={"state": State.FINISHED, "outcome": Outcome.SUCCESS}, condition=Is("state", State.RUNNING))
+FINISH = Update(
+    ref=OWNER,
+    set={"state": State.FINISHED, "outcome": Outcome.SUCCESS},
+    condition=Is("state", State.RUNNING),
+)
 
 
 def ref_of(part: Part, number: int) -> ChunkRef:
@@ -74,7 +78,7 @@ def test_a_work_whose_condition_does_not_hold_is_told_and_no_chunk_is_written(wo
     assert expires_at(world, ref_of(Part.ARGS, 0)) is None
 
 
-def a_finished_work(world: World) -> Work:
+def a_finished_work(world: World) -> WorkItem:
     counts = {
         "context_chunks": put_payload(world, Part.CONTEXT, "c" * 400_000),
         "result_chunks": put_payload(world, Part.RESULT, "r" * 400_000),
@@ -104,11 +108,19 @@ def test_a_damaged_chunk_is_told_of_and_is_a_hole(world: World) -> None:
     world.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
 
     assert read_payload(world.ports, OWNER, Part.ARGS, count) is None
-    assert [(event.partition, event.sort) for event in world.telemetry.of(SetAside)] == [(key.pk, key.sk)]
+    assert [(event.partition, event.sort) for event in world.telemetry.of(SetAside)] == [
+        (key.pk, key.sk)
+    ]
 
 
-@pytest.mark.parametrize("of", [an_assignment(args_chunks=1, context_chunks=2), a_running_work(args_chunks=1, context_chunks=2)])
-def test_all_that_a_work_was_enqueued_with_expires_with_it(of: Work) -> None:
+@pytest.mark.parametrize(
+    "of",
+    [
+        an_assignment(args_chunks=1, context_chunks=2),
+        a_running_work(args_chunks=1, context_chunks=2),
+    ],
+)
+def test_all_that_a_work_was_enqueued_with_expires_with_it(of: WorkItem) -> None:
     assert [write.ref for write in input_expiries(of, expires_at=EXPIRY)] == [
         ref_of(Part.ARGS, 0),
         ref_of(Part.CONTEXT, 0),

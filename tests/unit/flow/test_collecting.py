@@ -8,18 +8,18 @@ import pytest
 
 from builders import NOW, a_work, an_id
 from integration.stage import LAMBDA_MS, POOL, Stage
-from workpool_aws.adapters.schema import key_of
+from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
-from workpool_aws.core.choose import WorkRead
-from workpool_aws.core.settle import Settled
-from workpool_aws.core.start import Taken
-from workpool_aws.flow.choose import choose_starts
-from workpool_aws.flow.collect import pages, read_reports, read_works
-from workpool_aws.flow.hold import Hold, take_hold
-from workpool_aws.flow.recover import Looked
+from workpool_aws.core.loop.choose import WorkRead
+from workpool_aws.core.loop.settle import Settled
+from workpool_aws.core.loop.start import Taken
+from workpool_aws.flow.loop.choose import choose_starts
+from workpool_aws.flow.loop.recover import Looked
+from workpool_aws.flow.loop.session import LoopSession, acquire_session
+from workpool_aws.flow.reading import pages, read_reports, read_works
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config, Done, DoneKind, Entry, EntryKey, LoopState
-from workpool_aws.model.refs import DoneRef, PointerRef, Shelf, Span
+from workpool_aws.model.loop import Config, Entry, EntryKey, LoopState, Notice, NoticeKind
+from workpool_aws.model.refs import Collection, KeyRange, NoticeRef, PointerRef
 from workpool_aws.model.work import Pointer, State
 
 NOTHING = Taken((), frozenset())
@@ -31,13 +31,15 @@ def stage() -> Stage:
 
 
 def read(stage: Stage, *, free: int = 5) -> WorkRead:
-    return read_works(stage.table, stage.telemetry, POOL, 0, "", free=free, taken=NOTHING, now=EpochMs(NOW))
+    return read_works(
+        stage.table, stage.telemetry, POOL, 0, "", free=free, taken=NOTHING, now=EpochMs(NOW)
+    )
 
 
-def held(stage: Stage) -> Hold:
+def held(stage: Stage) -> LoopSession:
     stage.pool()
     stage.resting_as(LoopState.RUNNING, generation=1)
-    hold = take_hold(stage.ports, POOL, 1, lambda: LAMBDA_MS)
+    hold = acquire_session(stage.ports, POOL, 1, lambda: LAMBDA_MS)
     assert hold is not None
     return hold
 
@@ -45,7 +47,10 @@ def held(stage: Stage) -> Hold:
 @pytest.mark.parametrize(("free", "requests"), [(0, 1), (100, 1), (limits.QUERY_LIMIT_MIN - 1, 1)])
 def test_what_free_slots_can_take_comes_in_one_page(stage: Stage, free: int, requests: int) -> None:
     """One work more is read, to know of it; and with few slots, as many rows as cost no more than one."""
-    over = [a_work(id=an_id(NOW - 9_000 + n, n), due_at=NOW - 9_000 + n, state=State.FINISHED) for n in range(limits.QUERY_LIMIT_MIN - 1)]
+    over = [
+        a_work(id=an_id(NOW - 9_000 + n, n), due_at=NOW - 9_000 + n, state=State.FINISHED)
+        for n in range(limits.QUERY_LIMIT_MIN - 1)
+    ]
     due = [a_work(id=an_id(NOW - 5_000 + n, n), due_at=NOW - 5_000 + n) for n in range(free + 1)]
     stage.place(*(over if free == 0 else ()), *due)
     found = read(stage, free=free).due
@@ -54,8 +59,12 @@ def test_what_free_slots_can_take_comes_in_one_page(stage: Stage, free: int, req
     assert stage.notes.count("query work") == requests
 
 
-@pytest.mark.parametrize(("row_at", "due_at"), [(NOW + 5_000, NOW + 9_000), (NOW + 9_000, NOW + 5_000)])
-def test_a_work_that_is_not_due_is_waited_for_until_its_row_and_its_time_have_come(stage: Stage, row_at: int, due_at: int) -> None:
+@pytest.mark.parametrize(
+    ("row_at", "due_at"), [(NOW + 5_000, NOW + 9_000), (NOW + 9_000, NOW + 5_000)]
+)
+def test_a_work_that_is_not_due_is_waited_for_until_its_row_and_its_time_have_come(
+    stage: Stage, row_at: int, due_at: int
+) -> None:
     work = a_work(id=an_id(NOW - 50_000), due_at=due_at)
     stage.place(work, Pointer(pool=POOL, at=an_id(row_at), work_id=work.id))
 
@@ -74,12 +83,27 @@ def test_rows_ahead_that_are_over_are_read_up_to_a_bound(stage: Stage) -> None:
 
 def test_works_to_cancel_are_read_a_part_at_a_time(stage: Stage) -> None:
     """[WP-20] What is due behind them waits for no more than a part."""
-    config = Config(pool=POOL, version=1, max_parallelism=5, base_by="t", base_at=EpochMs(NOW), epoch=1, epoch_at=EpochMs(NOW))
-    stage.place(*(a_work(id=an_id(NOW - 9_000 + n, n), due_at=NOW - 9_000 + n) for n in range(limits.DRAIN_ROWS + 3)))
+    config = Config(
+        pool=POOL,
+        version=1,
+        max_parallelism=5,
+        base_by="t",
+        base_at=EpochMs(NOW),
+        epoch=1,
+        epoch_at=EpochMs(NOW),
+    )
+    stage.place(
+        *(
+            a_work(id=an_id(NOW - 9_000 + n, n), due_at=NOW - 9_000 + n)
+            for n in range(limits.DRAIN_ROWS + 3)
+        )
+    )
     taken = Taken((), frozenset(), config)
-    found = read_works(stage.table, stage.telemetry, POOL, 0, "", free=5, taken=taken, now=EpochMs(NOW))
+    found = read_works(
+        stage.table, stage.telemetry, POOL, 0, "", free=5, taken=taken, now=EpochMs(NOW)
+    )
 
-    assert (len(found.called_off), found.due) == (limits.DRAIN_ROWS, ())
+    assert (len(found.bulk_canceled), found.due) == (limits.DRAIN_ROWS, ())
 
 
 def test_a_work_that_is_met_twice_is_found_once_with_the_pointer_to_remove(stage: Stage) -> None:
@@ -93,9 +117,11 @@ def test_a_work_that_is_met_twice_is_found_once_with_the_pointer_to_remove(stage
 
 def test_damaged_rows_are_not_among_what_is_read(stage: Stage) -> None:
     """[WP-12] Nor does the key of one count for how far was read."""
-    good = Done(pool=POOL, at=an_id(NOW - 500), work_id=an_id(1), start=1, kind=DoneKind.FINISHED)
+    good = Notice(
+        pool=POOL, at=an_id(NOW - 500), work_id=an_id(1), start=1, kind=NoticeKind.FINISHED
+    )
     stage.place(good)
-    key = key_of(DoneRef(POOL, an_id(NOW)))
+    key = key_of(NoticeRef(POOL, an_id(NOW)))
     stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
 
     assert read_reports(stage.table, stage.telemetry, POOL, 0, "").keys == (good.at,)
@@ -104,7 +130,13 @@ def test_damaged_rows_are_not_among_what_is_read(stage: Stage) -> None:
 @pytest.mark.parametrize("reverse", [False, True])
 def test_all_pages_of_a_range_are_read_in_either_direction(stage: Stage, *, reverse: bool) -> None:
     stage.place(*(a_work(id=an_id(NOW, n)) for n in range(7)))
-    read_pages = list(pages(stage.table, stage.telemetry, Span(shelf=Shelf.WORK, pool=POOL, shard=0, limit=3, reverse=reverse)))
+    read_pages = list(
+        pages(
+            stage.table,
+            stage.telemetry,
+            KeyRange(shelf=Collection.WORK, pool=POOL, shard=0, limit=3, reverse=reverse),
+        )
+    )
     keys = [row.sort for page in read_pages for row in page]
 
     assert keys == sorted((an_id(NOW, n) for n in range(7)), reverse=reverse)
@@ -116,7 +148,14 @@ def test_without_a_free_slot_no_work_is_read(stage: Stage, free: int) -> None:
     hold = held(stage)
     stage.place(a_work())
     stage.notes.clear()
-    choice = choose_starts(hold, Looked({}, (), (), frozenset(), ()), Settled({}, (), None, {}), free=free, deep=False, now=EpochMs(NOW))
+    choice = choose_starts(
+        hold,
+        Looked({}, (), (), frozenset(), ()),
+        Settled({}, (), None, {}),
+        free=free,
+        deep=False,
+        now=EpochMs(NOW),
+    )
 
     assert (choice.chosen, choice.reads, stage.notes) == ((), (None,), [])
 
@@ -124,17 +163,21 @@ def test_without_a_free_slot_no_work_is_read(stage: Stage, free: int) -> None:
 @pytest.mark.parametrize(
     ("has_entry", "understood", "chosen"),
     [(True, False, False), (True, True, True), (False, False, True)],
-    ids=["unsure", "understood", "gone"],
+    ids=["unconfirmed", "understood", "gone"],
 )
-def test_a_work_whose_entry_is_not_understood_is_not_chosen(stage: Stage, *, has_entry: bool, understood: bool, chosen: bool) -> None:
+def test_a_work_whose_entry_is_not_understood_is_not_chosen(
+    stage: Stage, *, has_entry: bool, understood: bool, chosen: bool
+) -> None:
     """[WP-4] One that was just looked at, or has no entry any more, waits for no further look."""
     hold = held(stage)
     work = a_work(starts=1)
     stage.place(replace(work, due_at=EpochMs(NOW - 10)))
     key = EntryKey(work.id, 1)
-    hold.unsure = {key}
+    hold.unconfirmed = {key}
     entries = {key: Entry(EpochMs(NOW + 60_000))} if has_entry else {}
     looked = Looked(entries, (), (), frozenset({key} if understood else ()), ())
-    choice = choose_starts(hold, looked, Settled(entries, (), None, {}), free=1, deep=False, now=EpochMs(NOW))
+    choice = choose_starts(
+        hold, looked, Settled(entries, (), None, {}), free=1, deep=False, now=EpochMs(NOW)
+    )
 
     assert [found.work.id for found in choice.chosen] == [work.id] * chosen

@@ -4,7 +4,7 @@ from builders import NOW, a_running_work, a_work, an_id
 from pool_world import World
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, id_floor
-from workpool_aws.model.loop import Entry, EntryKey, Ledger, ShardMark
+from workpool_aws.model.loop import Entry, EntryKey, Ledger, ShardCursors
 from workpool_aws.model.work import Pointer, State
 from workpool_aws.model.writes import Put
 
@@ -13,8 +13,10 @@ CURSOR = EpochMs(NOW + 3_600_000)
 
 def put_ledger(world: World, **entries: Entry) -> None:
     keys = {EntryKey(an_id(n=int(name[1:])), 1): entry for name, entry in entries.items()}
-    mark = ShardMark(id_floor(CURSOR), "", CURSOR)
-    world.memory.write(Put(Ledger(pool="email", holder="h", generation=1, version=1, entries=keys, shards=(mark,))))
+    mark = ShardCursors(id_floor(CURSOR), "", CURSOR)
+    world.memory.write(
+        Put(Ledger(pool="email", holder="h", generation=1, version=1, entries=keys, shards=(mark,)))
+    )
 
 
 def pending(world: World) -> list[str]:
@@ -46,7 +48,9 @@ def test_a_work_with_two_rows_in_sight_is_listed_once(world: World) -> None:
     put_ledger(world)
     work = world.put(a_work(due_at=CURSOR + 1))
     for n in (1, 700_000):
-        world.memory.write(Put(Pointer(pool="email", at=an_id(at=CURSOR + n, n=9), work_id=work.id)))
+        world.memory.write(
+            Put(Pointer(pool="email", at=an_id(at=CURSOR + n, n=9), work_id=work.id))
+        )
 
     assert pending(world) == [work.id]
     first = world.pool().list(None, state="pending", limit=1)
@@ -65,7 +69,9 @@ def test_a_work_that_is_about_to_start_is_still_pending(world: World) -> None:
 def test_one_page_reads_a_bounded_number_of_rows(world: World) -> None:
     for n in range(limits.LIST_ROWS_MAX + 10):
         world.put(a_work(id=an_id(n=n + 1), state=State.FINISHED))
-    wanted = world.put(a_work(id=an_id(n=limits.LIST_ROWS_MAX + 100), target="other", state=State.FINISHED))
+    wanted = world.put(
+        a_work(id=an_id(n=limits.LIST_ROWS_MAX + 100), target="other", state=State.FINISHED)
+    )
 
     first = world.pool().list(None, fn="other")
     second = world.pool().list(None, fn="other", after=first.next)

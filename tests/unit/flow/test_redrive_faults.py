@@ -7,22 +7,31 @@ import pytest
 from builders import NOW, a_work
 from pool_world import World
 from workpool_aws import NotFound, StoreUnavailable
-from workpool_aws.flow.redrive import dead_letters
+from workpool_aws.flow.work.redrive import dead_letters
 from workpool_aws.model.events import Redriven
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Status
-from workpool_aws.model.refs import Shelf, Span
-from workpool_aws.model.work import Outcome, Pointer, State, Work, dead_key
+from workpool_aws.model.loop import LoopStatus
+from workpool_aws.model.refs import Collection, KeyRange
+from workpool_aws.model.work import Outcome, Pointer, State, WorkItem, dead_key
 from workpool_aws.model.writes import Put, Write
 
 
-def a_failure(world: World) -> Work:
-    work = a_work(state=State.FINISHED, outcome=Outcome.FAILED, attempts_made=1, starts=1, finished_at=NOW)
-    return world.put(a_work(**{name: getattr(work, name) for name in ("state", "outcome", "finished_at")}, dead=dead_key(NOW, work.id)))
+def a_failure(world: World) -> WorkItem:
+    work = a_work(
+        state=State.FINISHED, outcome=Outcome.FAILED, attempts_made=1, starts=1, finished_at=NOW
+    )
+    return world.put(
+        a_work(
+            **{name: getattr(work, name) for name in ("state", "outcome", "finished_at")},
+            dead=dead_key(NOW, work.id),
+        )
+    )
 
 
 def rows(world: World) -> list[object]:
-    return [row.record for row in world.memory.query(Span(shelf=Shelf.WORK, pool="email")).rows]
+    return [
+        row.record for row in world.memory.query(KeyRange(shelf=Collection.WORK, pool="email")).rows
+    ]
 
 
 def test_a_transaction_without_an_answer_is_asked_again(world: World) -> None:
@@ -43,7 +52,7 @@ def test_a_second_call_makes_up_for_a_kick_that_was_lost(world: World) -> None:
     old = a_failure(world)
 
     def is_status(write: Write) -> bool:
-        return isinstance(write, Put) and isinstance(write.record, Status)
+        return isinstance(write, Put) and isinstance(write.record, LoopStatus)
 
     world.store.fails = is_status
     with pytest.raises(StoreUnavailable):
@@ -90,7 +99,7 @@ def test_whoever_is_faster_makes_the_only_one(world: World) -> None:
     world.store.transact = beaten
 
     assert world.pool().redrive(None, old.id) == others[0]
-    assert sum(isinstance(record, Work) for record in rows(world)) == 2
+    assert sum(isinstance(record, WorkItem) for record in rows(world)) == 2
 
 
 def test_all_at_once_kick_as_well(world: World) -> None:

@@ -10,24 +10,42 @@ from builders import NOW, a_work, an_id
 from pool_world import World
 from workpool_aws import NotFound
 from workpool_aws.core.chunks import packed
-from workpool_aws.flow.redrive import dead_letters, redrive_each
+from workpool_aws.flow.work.redrive import dead_letters, redrive_each
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, time_of
-from workpool_aws.model.refs import ChunkRef, Page, Row, Shelf, Span, Unreadable, WorkRef
-from workpool_aws.model.work import Outcome, Part, Pointer, State, Work, dead_key
+from workpool_aws.model.refs import (
+    ChunkRef,
+    Collection,
+    KeyRange,
+    Row,
+    RowPage,
+    Unreadable,
+    WorkRef,
+)
+from workpool_aws.model.work import Outcome, Part, Pointer, State, WorkItem, dead_key
 from workpool_aws.model.writes import Put
 
 
-def a_failure(world: World, n: int = 1, **changes: object) -> Work:
-    ended = {"state": State.FINISHED, "outcome": Outcome.FAILED, "attempts_made": 1, "starts": 1, "finished_at": NOW}
+def a_failure(world: World, n: int = 1, **changes: object) -> WorkItem:
+    ended = {
+        "state": State.FINISHED,
+        "outcome": Outcome.FAILED,
+        "attempts_made": 1,
+        "starts": 1,
+        "finished_at": NOW,
+    }
     work_id = an_id(n=n)
     return world.put(a_work(**{**ended, "id": work_id, "dead": dead_key(NOW, work_id), **changes}))
 
 
 def rows(world: World, kind: type) -> list[object]:
-    return [row.record for row in world.memory.query(Span(shelf=Shelf.WORK, pool="email")).rows if isinstance(row.record, kind)]
+    return [
+        row.record
+        for row in world.memory.query(KeyRange(shelf=Collection.WORK, pool="email")).rows
+        if isinstance(row.record, kind)
+    ]
 
 
-def everything(_: Work) -> bool:
+def everything(_: WorkItem) -> bool:
     return True
 
 
@@ -39,7 +57,7 @@ def test_what_was_redriven_or_removed_meanwhile_counts_as_nothing(world: World) 
     count = redrive_each(world.ports, "email", [mine.id, theirs.id, an_id(n=3)], link=None)
 
     assert count == 1
-    assert len(rows(world, Work)) == 4
+    assert len(rows(world, WorkItem)) == 4
 
 
 def test_redriving_many_wakes_the_loop_once(world: World) -> None:
@@ -53,11 +71,14 @@ def test_what_did_not_fail_after_all_counts_as_nothing(world: World) -> None:
     success = a_failure(world, outcome=Outcome.SUCCESS)
 
     assert redrive_each(world.ports, "email", [success.id], link=None) == 0
-    assert rows(world, Work) == [success]
+    assert rows(world, WorkItem) == [success]
 
 
 def test_dead_letters_past_their_retention_or_not_asked_for_are_none(world: World) -> None:
-    kept, waits, over = (a_failure(world, n, expires_at=at) for n, at in ((1, None), (2, NOW // 1000 + 1), (3, NOW // 1000)))
+    kept, waits, over = (
+        a_failure(world, n, expires_at=at)
+        for n, at in ((1, None), (2, NOW // 1000 + 1), (3, NOW // 1000))
+    )
 
     assert dead_letters(world.ports, "email", everything) == [kept.id, waits.id]
     assert dead_letters(world.ports, "email", lambda work: work.id == waits.id) == [waits.id]
@@ -67,9 +88,9 @@ def test_dead_letters_past_their_retention_or_not_asked_for_are_none(world: Worl
 def test_a_damaged_dead_letter_hides_no_other(world: World) -> None:
     """[WP-12]"""
     sound = a_failure(world)
-    page = world.memory.query(Span(shelf=Shelf.DEAD, pool="email"))
+    page = world.memory.query(KeyRange(shelf=Collection.DEAD, pool="email"))
     damaged = Row("0", Unreadable("email#work#0", "0", "changed by hand"))
-    world.store.query = lambda _: Page((damaged, *page.rows), page.next_low)
+    world.store.query = lambda _: RowPage((damaged, *page.rows), page.next_low)
 
     assert dead_letters(world.ports, "email", everything) == [sound.id]
 
@@ -88,7 +109,9 @@ def test_an_id_that_is_taken_is_not_written_over(world: World) -> None:
 
 @pytest.mark.parametrize("part", [Part.ARGS, Part.CONTEXT])
 def test_a_failure_whose_inputs_were_removed_is_not_redriven(world: World, part: Part) -> None:
-    whole = replace(a_failure(world), args='{"pad":"' + "a" * 5_000 + '"}', context='"' + "c" * 5_000 + '"')
+    whole = replace(
+        a_failure(world), args='{"pad":"' + "a" * 5_000 + '"}', context='"' + "c" * 5_000 + '"'
+    )
     stored, chunks = packed(whole)
     for write in (Put(stored), *chunks):
         world.memory.write(write)
@@ -98,7 +121,7 @@ def test_a_failure_whose_inputs_were_removed_is_not_redriven(world: World, part:
         world.pool().redrive(None, stored.id)
 
     assert world.work(stored.id) == stored
-    assert rows(world, Work) == [stored]
+    assert rows(world, WorkItem) == [stored]
 
 
 def test_a_second_call_points_at_what_waits_from_now_on(world: World) -> None:
@@ -121,7 +144,9 @@ def test_a_second_call_points_at_what_waits_from_now_on(world: World) -> None:
         {"state": State.PENDING, "starts": 1, "attempts_made": 1},
     ],
 )
-def test_a_second_call_points_at_nothing_that_was_started_or_is_over(world: World, changes: dict[str, object]) -> None:
+def test_a_second_call_points_at_nothing_that_was_started_or_is_over(
+    world: World, changes: dict[str, object]
+) -> None:
     old = a_failure(world)
     made = world.pool().redrive(None, old.id)
     world.put(replace(world.work(made), **changes))

@@ -3,38 +3,54 @@
 from builders import NOW, an_id
 from pool_world import World
 from workpool_aws.core import limits
-from workpool_aws.flow.tally import carry_on
+from workpool_aws.flow.loop.tally import carry_on
 from workpool_aws.model.ids import EpochMs, id_floor
-from workpool_aws.model.loop import Done, DoneKind, MinuteReport, Tally
-from workpool_aws.model.refs import Shelf, Span
+from workpool_aws.model.loop import MinuteReport, MinuteTally, Notice, NoticeKind
+from workpool_aws.model.refs import Collection, KeyRange
 from workpool_aws.model.work import Outcome
 
 LATER = EpochMs(NOW + limits.TALLY_MS)
-DONE = Done(pool="email", at=an_id(), work_id=an_id(), start=1, kind=DoneKind.FINISHED, outcome=Outcome.SUCCESS)
+DONE = Notice(
+    pool="email",
+    at=an_id(),
+    work_id=an_id(),
+    start=1,
+    kind=NoticeKind.FINISHED,
+    outcome=Outcome.SUCCESS,
+)
 
 
 def reports(world: World) -> list[object]:
-    return [row.record for row in world.memory.query(Span(shelf=Shelf.REPORTS, pool="email")).rows]
+    return [
+        row.record
+        for row in world.memory.query(KeyRange(shelf=Collection.REPORTS, pool="email")).rows
+    ]
 
 
 def test_within_its_minute_nothing_is_written(world: World) -> None:
-    tally = carry_on(world.ports, "email", Tally(since=NOW, succeeded=1), [DONE], [5], EpochMs(LATER - 1))
+    tally = carry_on(
+        world.ports, "email", MinuteTally(since=NOW, succeeded=1), [DONE], [5], EpochMs(LATER - 1)
+    )
 
-    assert tally == Tally(since=NOW, succeeded=2, lags=((0, 1),))
+    assert tally == MinuteTally(since=NOW, succeeded=2, lags=((0, 1),))
     assert world.requests == 0
 
 
 def test_a_minute_that_is_over_is_reported_and_a_new_one_begins(world: World) -> None:
-    full = Tally(since=NOW, succeeded=1)
+    full = MinuteTally(since=NOW, succeeded=1)
 
-    assert carry_on(world.ports, "email", full, [DONE], [], LATER) == Tally(since=LATER, succeeded=1)
+    assert carry_on(world.ports, "email", full, [DONE], [], LATER) == MinuteTally(
+        since=LATER, succeeded=1
+    )
 
     expires_at = NOW // 1000 + limits.REPORT_RETENTION_S
-    assert reports(world) == [MinuteReport(pool="email", at=id_floor(NOW), tally=full, expires_at=expires_at)]
+    assert reports(world) == [
+        MinuteReport(pool="email", at=id_floor(NOW), tally=full, expires_at=expires_at)
+    ]
 
 
 def test_a_report_whose_commit_was_lost_is_written_over_itself(world: World) -> None:
-    full = Tally(since=NOW, succeeded=1)
+    full = MinuteTally(since=NOW, succeeded=1)
     carry_on(world.ports, "email", full, [DONE], [], LATER)
 
     carry_on(world.ports, "email", full, [DONE], [], EpochMs(LATER + 500))
@@ -45,6 +61,6 @@ def test_a_report_whose_commit_was_lost_is_written_over_itself(world: World) -> 
 def test_a_report_that_cannot_be_written_is_counted_on(world: World) -> None:
     world.store.fails = lambda _: True
 
-    tally = carry_on(world.ports, "email", Tally(since=NOW, succeeded=1), [DONE], [], LATER)
+    tally = carry_on(world.ports, "email", MinuteTally(since=NOW, succeeded=1), [DONE], [], LATER)
 
-    assert tally == Tally(since=NOW, succeeded=2)
+    assert tally == MinuteTally(since=NOW, succeeded=2)

@@ -58,7 +58,11 @@ class Untold:
 
 @pytest.mark.parametrize(
     ("make", "kind"),
-    [(lambda: partial(fail, Frozen()), Frozen), (lambda: partial(fail, Nameless()), TaskExited), (Untold, ValueError)],
+    [
+        (lambda: partial(fail, Frozen()), Frozen),
+        (lambda: partial(fail, Nameless()), TaskExited),
+        (Untold, ValueError),
+    ],
 )
 def test_an_error_that_cannot_be_noted_shown_or_named_is_reported_like_any(make, kind):
     pool, ran = TaskPool(max_workers=1), []
@@ -71,14 +75,22 @@ def test_an_error_that_cannot_be_noted_shown_or_named_is_reported_like_any(make,
 def test_what_is_no_exception_is_told_by_how_it_shows_itself_or_else_by_its_class():
     told = []
     pool = TaskPool(max_workers=1, on_error=lambda failure: told.append(failure.error))
-    pool.add(partial(fail, Nameless()), partial(fail, SystemExit(3)), partial(fail, asyncio.CancelledError()))
+    pool.add(
+        partial(fail, Nameless()),
+        partial(fail, SystemExit(3)),
+        partial(fail, asyncio.CancelledError()),
+    )
     pool.done()
     assert [str(error) for error in told] == [
         "the task raised Nameless: the process goes on",
         "the task raised SystemExit(3): the process goes on",
         "the coroutine was canceled",
     ]
-    assert [type(error.__cause__) for error in told] == [Nameless, SystemExit, asyncio.CancelledError]
+    assert [type(error.__cause__) for error in told] == [
+        Nameless,
+        SystemExit,
+        asyncio.CancelledError,
+    ]
 
 
 def test_on_error_may_raise_what_cannot_be_noted():
@@ -158,7 +170,9 @@ def test_an_invocation_that_has_more_time_than_can_be_waited_is_followed():
     pool.done()
 
 
-@pytest.mark.parametrize("left", [None, "1000", True, MagicMock()], ids=lambda left: type(left).__name__)
+@pytest.mark.parametrize(
+    "left", [None, "1000", True, MagicMock()], ids=lambda left: type(left).__name__
+)
 def test_a_context_whose_time_is_no_number_is_refused_and_the_pool_goes_on(left):
     pool, ran = TaskPool(max_workers=1), []
     with pytest.raises(UsageError, match="get_remaining_time_in_millis"):
@@ -178,7 +192,10 @@ def test_on_error_cannot_wait_for_the_pool_that_leaves_its_task_running():
     pool = TaskPool(on_error=on_error)
     pool.add(gate)
     gate.wait_begun()
-    assert [type(error) for error in failures_of(partial(pool.drain, Clock(0)))] == [TaskStillRunning, UsageError]
+    assert [type(error) for error in failures_of(partial(pool.drain, Clock(0)))] == [
+        TaskStillRunning,
+        UsageError,
+    ]
     assert told == [TaskStillRunning]
     gate.open.set()
     pool.done()
@@ -364,5 +381,13 @@ tell(f"status {status}")
 
 @needs_fork
 def test_a_forked_process_begins_with_threads_and_tasks_of_its_own():
-    done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.splitlines() == ["the child's", "the child's", "1 True", "the parent's", "status 0"], done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.splitlines() == [
+        "the child's",
+        "the child's",
+        "1 True",
+        "the parent's",
+        "status 0",
+    ], done.stderr

@@ -148,7 +148,9 @@ def test_with_on_error_the_answer_goes_out():
         request.state.task_pool.add(partial(fail, ValueError("of a task")))
         return PlainTextResponse("fine")
 
-    app = starlette_app(endpoint, pool=lambda: TaskPool(on_error=lambda failure: events.append(failure.name)))
+    app = starlette_app(
+        endpoint, pool=lambda: TaskPool(on_error=lambda failure: events.append(failure.name))
+    )
     assert [answer.text for answer in get(app, "/x")] == ["fine"]
     assert events == ["fail"]
 
@@ -168,7 +170,10 @@ def test_tasks_end_also_when_the_endpoint_raises(capsys):
 
 def test_what_starlettes_own_background_tasks_add_is_drained_too():
     async def endpoint(request):
-        return PlainTextResponse("fine", background=BackgroundTask(request.state.task_pool.add, partial(events.append, "ran")))
+        return PlainTextResponse(
+            "fine",
+            background=BackgroundTask(request.state.task_pool.add, partial(events.append, "ran")),
+        )
 
     assert [answer.text for answer in get(starlette_app(endpoint), "/x")] == ["fine"]
     assert events == ["ran"]
@@ -282,7 +287,11 @@ def test_it_waits_before_the_last_part_only_whatever_parts_are_made_of(kind):
         sent.append((message["type"], gate.ended.is_set()))
 
     asyncio.run(TaskPoolMiddleware(app)({"type": "http"}, None, send))
-    assert [entry for entry in sent if entry != ("http.response.start", False)] == [(kind, False), "the first part is out", (kind, True)]
+    assert [entry for entry in sent if entry != ("http.response.start", False)] == [
+        (kind, False),
+        "the first part is out",
+        (kind, True),
+    ]
 
 
 def test_a_websocket_whose_client_goes_away_waits_for_its_tasks():

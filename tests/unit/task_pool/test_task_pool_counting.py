@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from workpool_aws.tasks.tally import Tally
+from workpool_aws.executor.counts import TaskCounts
 
 NOTHING = {
     "queued": 0,
@@ -22,11 +22,11 @@ NOTHING = {
 
 
 def test_a_pool_that_did_nothing_has_no_times():
-    assert asdict(Tally().stats(queued=0, running=0, workers=0)) == NOTHING
+    assert asdict(TaskCounts().stats(queued=0, running=0, workers=0)) == NOTHING
 
 
 def test_waits_are_those_of_what_was_started_and_runs_those_of_what_ended():
-    tally = Tally()
+    tally = TaskCounts()
     for wait_ms in (1.0, 5.0, 3.0):
         tally.start(wait_ms)
     tally.end(10.0, failed=False)
@@ -36,13 +36,28 @@ def test_waits_are_those_of_what_was_started_and_runs_those_of_what_ended():
     ended = tally.stats(queued=0, running=0, workers=1)
 
     waits = {"wait_ms_mean": 3.0, "wait_ms_max": 5.0}
-    counted = {"queued": 4, "running": 2, "workers": 3, "completed": 1, "run_ms_mean": 10.0, "run_ms_max": 10.0}
+    counted = {
+        "queued": 4,
+        "running": 2,
+        "workers": 3,
+        "completed": 1,
+        "run_ms_mean": 10.0,
+        "run_ms_max": 10.0,
+    }
     assert asdict(started) == {**NOTHING, **waits, **counted}
-    assert asdict(ended) == {**NOTHING, **waits, "workers": 1, "completed": 2, "failed": 1, "run_ms_mean": 20.0, "run_ms_max": 40.0}
+    assert asdict(ended) == {
+        **NOTHING,
+        **waits,
+        "workers": 1,
+        "completed": 2,
+        "failed": 1,
+        "run_ms_mean": 20.0,
+        "run_ms_max": 40.0,
+    }
 
 
 def test_what_only_failed_has_times_too():
-    tally = Tally()
+    tally = TaskCounts()
     tally.start(2.0)
     tally.end(3.0, failed=True)
 
@@ -52,7 +67,7 @@ def test_what_only_failed_has_times_too():
 
 
 def test_what_was_not_started_is_handed_over_or_given_up_and_has_no_times():
-    tally = Tally()
+    tally = TaskCounts()
     for spilled in (True, True, False):
         tally.unstarted(spilled=spilled)
 

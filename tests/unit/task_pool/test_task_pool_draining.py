@@ -14,7 +14,7 @@ import pytest
 from task_gates import WAIT_S, Caller, Clock, Gate, wait_for_drains
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.errors import TaskPoolClosed
-from workpool_aws.tasks.crew import Crew, unfinished
+from workpool_aws.executor.executor import Executor, unfinished
 
 
 @pytest.mark.peer("TP03")
@@ -201,13 +201,13 @@ def test_threads_that_ask_at_one_time_get_one_shared_pool(monkeypatch):
         made.append(1)
         with suppress(threading.BrokenBarrierError):
             second.wait(0.2)  # so long it is open to a second thread to make one, too
-        return Crew(*given, **named)
+        return Executor(*given, **named)
 
     def ask():
         together.wait(WAIT_S)
         got.append(TaskPool.shared())
 
-    monkeypatch.setattr("workpool_aws.task_pool.pool.Crew", make)
+    monkeypatch.setattr("workpool_aws.task_pool.pool.Executor", make)
     callers = [Caller(ask) for _ in range(8)]
     assert [caller.result() for caller in callers] == [None] * 8
     assert (len(set(map(id, got))), len(made)) == (1, 1)
@@ -228,7 +228,13 @@ del pool
 
 @pytest.mark.parametrize(("last", "told"), [("int", False), ("fail", True)])
 def test_what_nobody_waited_for_runs_before_the_process_ends_and_failures_are_told(last, told):
-    done = subprocess.run([sys.executable, "-c", SCRIPT.format(last=last)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(last=last)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.stdout == "0\n1\n2\n"
     assert ("told at the end" in done.stderr) is told
 
@@ -285,17 +291,21 @@ if __name__ == "__main__":
         ("forkserver", "return", 0, 1),
     ],
 )
-def test_what_nobody_waited_for_runs_before_a_process_of_multiprocessing_ends(method, end, code, fails, tmp_path):
+def test_what_nobody_waited_for_runs_before_a_process_of_multiprocessing_ends(
+    method, end, code, fails, tmp_path
+):
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"no {method} on this platform")
     script = tmp_path / "script.py"
     script.write_text(CHILD.format(method=method, end=end, fails=fails))
 
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=90, check=False)
-
-    assert sorted(done.stdout.splitlines()) == sorted(["parent", "shared", "one", "child of one", "grandchild", f"exit code {code}"]), (
-        done.stderr
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=90, check=False
     )
+
+    assert sorted(done.stdout.splitlines()) == sorted(
+        ["parent", "shared", "one", "child of one", "grandchild", f"exit code {code}"]
+    ), done.stderr
     assert ("told at the end" in done.stderr) is bool(fails)
 
 

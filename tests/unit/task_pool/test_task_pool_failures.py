@@ -77,7 +77,12 @@ class HasNoName:
 
 @pytest.mark.parametrize(
     "task",
-    [partial(fail, RefusesNotes()), partial(fail, RefusesAttributes()), partial(fail, HasNoText()), HasNoName()],
+    [
+        partial(fail, RefusesNotes()),
+        partial(fail, RefusesAttributes()),
+        partial(fail, HasNoText()),
+        HasNoName(),
+    ],
     ids=["notes", "attributes", "text", "name"],
 )
 def test_an_error_that_cannot_even_be_described_ends_no_thread(task):
@@ -187,7 +192,11 @@ def test_on_error_may_add_a_task():
     assert ran == ["fail"]
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "error",
+    [SystemExit(3), KeyboardInterrupt(), GeneratorExit()],
+    ids=lambda error: type(error).__name__,
+)
 def test_what_is_no_exception_ends_neither_process_nor_pool(error):
     pool = TaskPool(max_workers=1)
     ran = threading.Event()
@@ -204,14 +213,22 @@ def test_a_coroutine_reports_as_any_task():
         raise error
 
     pool = TaskPool(max_workers=1)
-    pool.add(partial(coroutine, ValueError(1)), partial(coroutine, SystemExit(2)), partial(coroutine, asyncio.CancelledError()))
+    pool.add(
+        partial(coroutine, ValueError(1)),
+        partial(coroutine, SystemExit(2)),
+        partial(coroutine, asyncio.CancelledError()),
+    )
     ran = []
 
     async def after():
         ran.append(await asyncio.sleep(0, "after"))
 
     pool.add(after)
-    assert [type(error) for error in failures_of(pool.done)] == [ValueError, TaskExited, TaskCanceled]
+    assert [type(error) for error in failures_of(pool.done)] == [
+        ValueError,
+        TaskExited,
+        TaskCanceled,
+    ]
     assert ran == ["after"]
 
 
@@ -254,7 +271,9 @@ def test_an_interrupted_drain_keeps_its_failures_for_the_next(monkeypatch):
     pool.add(partial(fail, ValueError(1)), gate)
     gate.wait_begun()
     with monkeypatch.context() as interrupted:
-        interrupted.setattr("workpool_aws.tasks.seats.Drain.listen", lambda *_: fail(KeyboardInterrupt()))
+        interrupted.setattr(
+            "workpool_aws.executor.threads.DrainRecord.listen", lambda *_: fail(KeyboardInterrupt())
+        )
         with pytest.raises(KeyboardInterrupt):
             pool.drain()
     gate.open.set()

@@ -80,7 +80,7 @@ litter(600)
 gc.set_threshold(0)
 gc.collect()
 TaskPool.shared().done()
-from workpool_aws.tasks.crew import unfinished
+from workpool_aws.executor.executor import unfinished
 
 for crew in unfinished():
     crew.drain()
@@ -153,7 +153,13 @@ print(pool.stats().completed)
 
 
 def output_of(scene: str) -> str:
-    done = subprocess.run([sys.executable, "-c", PREAMBLE + scene], capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", PREAMBLE + scene],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout

@@ -28,7 +28,10 @@ def test_the_shared_pool_is_drained_before_the_answer():
 
     @with_task_pool
     def handler(event, context):
-        TaskPool.shared().add(partial(ran.append, event["n"]), lambda: TaskPool.shared().add(partial(ran.append, "child")))
+        TaskPool.shared().add(
+            partial(ran.append, event["n"]),
+            lambda: TaskPool.shared().add(partial(ran.append, "child")),
+        )
         return {"answer": event["n"]}
 
     assert handler({"n": 1}, Clock()) == {"answer": 1}
@@ -138,7 +141,10 @@ def hides(handler):
     return wrapper
 
 
-@pytest.mark.parametrize("handler", [waits, yields, streams, Waiting(), partial(waits), update_wrapper(hides(waits), waits)])
+@pytest.mark.parametrize(
+    "handler",
+    [waits, yields, streams, Waiting(), partial(waits), update_wrapper(hides(waits), waits)],
+)
 @pytest.mark.parametrize("with_brackets", [False, True])
 def test_what_would_run_after_the_drain_is_refused_where_it_is_decorated(handler, with_brackets):
     decorator = with_task_pool(pool=TaskPool()) if with_brackets else with_task_pool
@@ -156,7 +162,11 @@ def test_what_hides_it_is_refused_when_it_was_called(handler):
 
 
 @pytest.mark.parametrize(
-    "handler", [partial(lambda answer, event, context: answer, "answer"), type("Handler", (), {"__call__": lambda *_: "answer"})()]
+    "handler",
+    [
+        partial(lambda answer, event, context: answer, "answer"),
+        type("Handler", (), {"__call__": lambda *_: "answer"})(),
+    ],
 )
 def test_any_other_callable_is_a_handler(handler):
     assert with_task_pool(handler)({}, Clock()) == "answer"

@@ -17,14 +17,20 @@ from workpool_aws import TaskPool
 PAGE = Path(__file__).parents[3] / "docs" / "task-pool.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 RECIPE = re.compile(
-    r"^### (?P<title>[^\n]+)\n\n<!-- recipe -->\n```python\n(?P<code>.*?)^```\n\n```text\n(?P<printed>.*?)^```", re.MULTILINE | re.DOTALL
+    r"^### (?P<title>[^\n]+)\n\n<!-- recipe -->\n```python\n(?P<code>.*?)^```\n\n```text\n(?P<printed>.*?)^```",
+    re.MULTILINE | re.DOTALL,
 )
-RECIPES = [pytest.param(found["code"], found["printed"], id=found["title"]) for found in RECIPE.finditer(TEXT)]
+RECIPES = [
+    pytest.param(found["code"], found["printed"], id=found["title"])
+    for found in RECIPE.finditer(TEXT)
+]
 
 
 def get(app, path):
     async def ask():
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://test"
+        ) as client:
             return (await client.get(path)).json()
 
     return asyncio.run(ask())
@@ -44,7 +50,12 @@ def test_every_recipe_that_is_marked_is_found():
 @pytest.mark.parametrize(("code", "printed"), RECIPES)
 def test_a_recipe_prints_what_stands_below_it(code, printed):
     said = io.StringIO()
-    names = {"__name__": "recipe", "lambda_context": Clock(), "context_at_its_end": Clock(2_000), "get": get}
+    names = {
+        "__name__": "recipe",
+        "lambda_context": Clock(),
+        "context_at_its_end": Clock(2_000),
+        "get": get,
+    }
 
     with contextlib.redirect_stdout(said):
         exec(compile(code, str(PAGE), "exec"), names)  # noqa: S102 - the page's own code is what is tested

@@ -13,7 +13,7 @@ import pytest
 from task_gates import WAIT_S, Gate
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.errors import TaskPoolClosed
-from workpool_aws.tasks.seats import Seat
+from workpool_aws.executor.threads import WorkerThread
 
 NAME: ContextVar[str] = ContextVar("name", default="nobody's")
 
@@ -51,7 +51,9 @@ def test_the_oldest_task_is_the_next_to_start_on_any_worker():
         for free, following in ((1, 2), (0, 3), (3, 4)):
             gates[free].open.set()
             gates[following].wait_begun()
-            assert [gate.begun.is_set() for gate in gates[following + 1 :]] == [False] * (4 - following)
+            assert [gate.begun.is_set() for gate in gates[following + 1 :]] == [False] * (
+                4 - following
+            )
         for gate in gates:
             gate.open.set()
 
@@ -68,7 +70,9 @@ def test_the_limit_is_used_and_not_exceeded(limit):
         with lock:
             running += 1
             most = max(most, running)
-        everyone.wait(WAIT_S)  # breaks, and fails the task, unless `limit` of them are here at one time
+        everyone.wait(
+            WAIT_S
+        )  # breaks, and fails the task, unless `limit` of them are here at one time
         with lock:
             running -= 1
 
@@ -138,11 +142,15 @@ class LateBell:
         return rung
 
 
-def test_a_worker_that_is_called_in_the_moment_after_it_stopped_listening_comes_and_listens_again(monkeypatch):
+def test_a_worker_that_is_called_in_the_moment_after_it_stopped_listening_comes_and_listens_again(
+    monkeypatch,
+):
     silent, came = [], threading.Event()
     pool = TaskPool(max_workers=1, idle_timeout=0)
     bell = LateBell([lambda: pool.add(lambda: silent.append(bell.locked()), came.set)])
-    monkeypatch.setattr("workpool_aws.tasks.crew.Seat", partial(Seat, bell=bell))
+    monkeypatch.setattr(
+        "workpool_aws.executor.executor.WorkerThread", partial(WorkerThread, bell=bell)
+    )
     pool.add(int)
     assert came.wait(WAIT_S)
     pool.done()
@@ -203,7 +211,9 @@ def test_coroutine_functions_and_what_returns_an_awaitable_are_awaited():
             return coroutine("an awaitable").__await__()
 
     with TaskPool(max_workers=1) as pool:
-        pool.add(partial(coroutine, "a partial"), lambda: coroutine("a lambda"), Coroutine(), Waiting)
+        pool.add(
+            partial(coroutine, "a partial"), lambda: coroutine("a lambda"), Coroutine(), Waiting
+        )
     assert ended == ["a partial", "a lambda", "an object", "an awaitable"]
 
 
@@ -296,7 +306,14 @@ def test_statistics_count_what_is_where_and_how_long_it_took():
     with pytest.raises(TasksFailed):
         pool.drain()
     end = pool.stats()
-    assert (end.queued, end.running, end.completed, end.failed, end.spilled, end.given_up) == (0, 0, 2, 1, 0, 0)
+    assert (end.queued, end.running, end.completed, end.failed, end.spilled, end.given_up) == (
+        0,
+        0,
+        2,
+        1,
+        0,
+        0,
+    )
     assert end.wait_ms_max is not None
     assert end.wait_ms_mean is not None
     assert end.run_ms_max is not None

@@ -7,7 +7,15 @@ from functools import partial, wraps
 import pytest
 
 from task_gates import Clock
-from workpool_aws import RetryPolicy, StoreUnavailable, TaskPool, TasksFailed, UsageError, Work, Workpool
+from workpool_aws import (
+    RetryPolicy,
+    StoreUnavailable,
+    TaskPool,
+    TasksFailed,
+    UsageError,
+    Work,
+    Workpool,
+)
 from workpool_aws.errors import PayloadTooLarge, TaskNotStarted
 from workpool_aws.local import LocalCloud
 from workpool_aws.task_pool import DurableTask
@@ -92,7 +100,14 @@ def test_what_names_no_target_is_reported_by_name():
     pool.done()
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("no answer", maybe_enqueued=("id",)), UsageError("ctx", 1, "x"), SystemExit()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreUnavailable("no answer", maybe_enqueued=("id",)),
+        UsageError("ctx", 1, "x"),
+        SystemExit(),
+    ],
+)
 def test_what_the_durable_pool_did_not_acknowledge_is_reported_with_its_answer(error):
     pool = TaskPool(spill_to=Enqueued(error))
     with pytest.raises(TasksFailed) as failed:
@@ -205,9 +220,13 @@ def test_in_a_local_cloud_tasks_see_the_cloud_and_what_is_left_over_is_done_by_i
         def handler(event, context):
             tasks = TaskPool(max_workers=1, spill_to=uploads)
             with tasks.draining(context):
-                tasks.add(partial(uploads.enqueue_action, context, fn, {"n": 0, "where": "by the task"}))
+                tasks.add(
+                    partial(uploads.enqueue_action, context, fn, {"n": 0, "where": "by the task"})
+                )
             tasks.follow(Clock(0))
-            tasks.add(*[DurableTask(fn, partial(never), {"n": n, "where": "left over"}) for n in (1, 2)])
+            tasks.add(
+                *[DurableTask(fn, partial(never), {"n": n, "where": "left over"}) for n in (1, 2)]
+            )
             tasks.done()
 
         caller = cloud.function(handler)

@@ -50,7 +50,11 @@ class Scene:
         self.tells = chance.random() < 0.3
         self.told_raises = chance.random() < 0.5
         idle = chance.choice([0, 0.001, None])
-        self.pool = TaskPool(max_workers=self.limit, idle_timeout=idle, on_error=self.on_error if self.tells else None)
+        self.pool = TaskPool(
+            max_workers=self.limit,
+            idle_timeout=idle,
+            on_error=self.on_error if self.tells else None,
+        )
         self.lock = threading.Lock()
         self.running = 0
         self.most = 0
@@ -96,11 +100,16 @@ class Scene:
 
 
 def family(key: str, children: int) -> list[str]:
-    return [key] + [name for child in range(children) for name in family(f"{key}.{child}", children - 1)]
+    return [key] + [
+        name for child in range(children) for name in family(f"{key}.{child}", children - 1)
+    ]
 
 
 def act(scene: Scene, number: int, chance: random.Random) -> list[str]:
-    """One thread's part: adds, and after each drain checks that all of its own is over. Returns the keys that it added."""
+    """One thread's part: adds, and after each drain checks that all of its own is over.
+
+    Returns the keys that it added.
+    """
     mine: list[str] = []
     for step in range(STEPS):
         key = f"{number}/{step}"
@@ -110,7 +119,9 @@ def act(scene: Scene, number: int, chance: random.Random) -> list[str]:
                 mine.append(key)
             case "many":
                 names = [f"{key}-{n}" for n in range(chance.randint(2, 9))]
-                scene.pool.add(*[partial(scene.task, name, children=0, fails=False) for name in names])
+                scene.pool.add(
+                    *[partial(scene.task, name, children=0, fails=False) for name in names]
+                )
                 mine += names
             case "family":
                 scene.pool.add(partial(scene.task, key, children=2, fails=False))
@@ -138,7 +149,9 @@ def test_whatever_threads_do_nothing_is_lost_or_doubled(seed):
     chance = random.Random(seed)
     scene = Scene(chance)
     added: list[list[str]] = []
-    parts = [partial(act, scene, number, random.Random(chance.random())) for number in range(THREADS)]
+    parts = [
+        partial(act, scene, number, random.Random(chance.random())) for number in range(THREADS)
+    ]
     callers = [Caller(lambda part=part: added.append(part())) for part in parts]
     assert [caller.result() for caller in callers] == [None] * THREADS
 

@@ -11,7 +11,7 @@ import pytest
 from task_gates import WAIT_S, Caller, Clock, Gate, wait_for_drains
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.errors import TaskCanceled, TaskNotStarted, TaskStillRunning
-from workpool_aws.tasks.deadline import Phase, TimeLeft, time_left
+from workpool_aws.executor.deadline import Phase, TimeLeft, time_left
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,12 @@ from workpool_aws.tasks.deadline import Phase, TimeLeft, time_left
         (900, 100, Phase.CLOSING, 400),
     ],
 )
-def test_the_phases_follow_from_the_time_left_with_a_reserve_of_a_second(context_ms, limit_ms, phase, ends_in_ms):
-    assert time_left(context_ms=context_ms, limit_ms=limit_ms, reserve_ms=1_000) == TimeLeft(phase, ends_in_ms)
+def test_the_phases_follow_from_the_time_left_with_a_reserve_of_a_second(
+    context_ms, limit_ms, phase, ends_in_ms
+):
+    assert time_left(context_ms=context_ms, limit_ms=limit_ms, reserve_ms=1_000) == TimeLeft(
+        phase, ends_in_ms
+    )
 
 
 def test_without_a_reserve_everything_ends_at_once():
@@ -59,7 +63,12 @@ def test_near_the_end_no_task_is_started_and_each_is_reported():
         ran.append("last")
         clock.left_ms = 900
 
-    pool.add(partial(ran.append, "first"), last, partial(ran.append, "too late"), partial(ran.append, "as well"))
+    pool.add(
+        partial(ran.append, "first"),
+        last,
+        partial(ran.append, "too late"),
+        partial(ran.append, "as well"),
+    )
     raised = failures_of(pool.drain)
     assert ran == ["first", "last"]
     assert [type(error) for error in raised] == [TaskNotStarted] * 2
@@ -98,7 +107,9 @@ def test_a_drain_gives_up_what_is_queued_while_every_worker_is_busy():
     caller = Caller(partial(pool.drain, clock))
     wait_for_drains(pool, 1)
     clock.left_ms = 700
-    for _ in range(10_000_000):  # the drain looks again when the phase that it saw should have ended
+    for _ in range(
+        10_000_000
+    ):  # the drain looks again when the phase that it saw should have ended
         if pool.stats().given_up:
             break
     clock.left_ms = 60_000
@@ -116,7 +127,10 @@ def test_a_drain_returns_when_time_is_over_and_names_what_still_runs():
     pool.add(gate, int)
     gate.wait_begun()
     raised = failures_of(partial(pool.drain, Clock(200)))
-    assert sorted(type(error).__name__ for error in raised) == ["TaskNotStarted", "TaskStillRunning"]
+    assert sorted(type(error).__name__ for error in raised) == [
+        "TaskNotStarted",
+        "TaskStillRunning",
+    ]
     assert pool.stats().running == 1
     gate.open.set()
     pool.done()
@@ -163,8 +177,12 @@ def test_done_does_not_wait_for_a_thread_whose_task_never_ends():
     pool = TaskPool(max_workers=2, idle_timeout=None, name="not-waited-for")
     pool.add(gate, int)
     gate.wait_begun()
-    assert [type(error) for error in failures_of(partial(pool.done, Clock(0)))][-1] is TaskStillRunning
-    (left,) = [thread for thread in threading.enumerate() if thread.name.startswith("not-waited-for")]
+    assert [type(error) for error in failures_of(partial(pool.done, Clock(0)))][
+        -1
+    ] is TaskStillRunning
+    (left,) = [
+        thread for thread in threading.enumerate() if thread.name.startswith("not-waited-for")
+    ]
     gate.open.set()
     left.join(WAIT_S)
     assert not left.is_alive()
@@ -263,7 +281,9 @@ def test_a_coroutine_that_has_not_reached_its_loop_is_canceled_as_well():
     pool = TaskPool()
     pool.add(make)
     gate.wait_begun()
-    assert [type(error) for error in failures_of(partial(pool.drain, Clock(0)))] == [TaskStillRunning]
+    assert [type(error) for error in failures_of(partial(pool.drain, Clock(0)))] == [
+        TaskStillRunning
+    ]
     gate.open.set()
     assert [type(error) for error in failures_of(pool.done)] == [TaskCanceled]
     assert told == ["canceled"]

@@ -91,7 +91,10 @@ def unannotated(a, b=3):
     return a, b
 
 
-def field_default(a: int = Field(default=3, gt=0), b: list[int] = Field(default_factory=list)) -> object:  # noqa: B008 - pydantic's own form of a default
+def field_default(
+    a: int = Field(default=3, gt=0),
+    b: list[int] = Field(default_factory=list),  # noqa: B008 - pydantic's own form of a default
+) -> object:
     return a, b
 
 
@@ -99,15 +102,21 @@ def field_required(a: int = Field(gt=0), b: Annotated[int, Field(default=4)] = 5
     return a, b
 
 
-def checked_default(a: int = Field(default="7", validate_default=True), b: int = "unchecked") -> object:
+def checked_default(
+    a: int = Field(default="7", validate_default=True), b: int = "unchecked"
+) -> object:
     return a, b
 
 
-def aliased(a: Annotated[int, Field(alias="b")], b: int = Field(default=1, validation_alias="c")) -> object:
+def aliased(
+    a: Annotated[int, Field(alias="b")], b: int = Field(default=1, validation_alias="c")
+) -> object:
     return a, b
 
 
-def chosen(a: Annotated[int, Field(validation_alias=AliasChoices("b", "c"))] = 0, *, b: int = 1) -> object:
+def chosen(
+    a: Annotated[int, Field(validation_alias=AliasChoices("b", "c"))] = 0, *, b: int = 1
+) -> object:
     return a, b
 
 
@@ -135,7 +144,9 @@ def literals(a: Literal["x", 1, None], b: Size = Size.SMALL) -> object:  # noqa:
     return a, b
 
 
-def discriminated(a: Annotated[Cat | Dog, Field(discriminator="kind")], b: Cat | Dog | None = None) -> object:
+def discriminated(
+    a: Annotated[Cat | Dog, Field(discriminator="kind")], b: Cat | Dog | None = None
+) -> object:
     return a, b
 
 
@@ -167,7 +178,9 @@ def words(a: datetime | timedelta, b: UUID | bytes | None = None) -> object:
     return a, b
 
 
-def transformed(a: Annotated[int, AfterValidator(lambda n: n * 2)], b: Annotated[int, BeforeValidator(str)] = 0) -> object:
+def transformed(
+    a: Annotated[int, AfterValidator(lambda n: n * 2)], b: Annotated[int, BeforeValidator(str)] = 0
+) -> object:
     return a, b
 
 
@@ -176,7 +189,8 @@ def old_style(a: Optional[int], b: Union[int, str] = 0, c: "UserId" = UserId(1))
 
 
 def bounded(
-    a: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=3)], b: Annotated[str, Field(pattern="^x")] = "x"
+    a: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=3)],
+    b: Annotated[str, Field(pattern="^x")] = "x",
 ) -> object:
     return a, b
 
@@ -240,7 +254,19 @@ SCALARS = st.one_of(
     st.integers(),
     st.floats(allow_nan=False, allow_infinity=False),
     st.sampled_from(
-        ["", "x", "xx", "s", "5", "1.5", "true", "2026-01-02", "2026-01-02T03:04:05Z", "PT5S", "00000000-0000-0000-0000-000000000001"]
+        [
+            "",
+            "x",
+            "xx",
+            "s",
+            "5",
+            "1.5",
+            "true",
+            "2026-01-02",
+            "2026-01-02T03:04:05Z",
+            "PT5S",
+            "00000000-0000-0000-0000-000000000001",
+        ]
     ),
 )
 RECORDS = st.sampled_from(
@@ -262,7 +288,12 @@ RECORDS = st.sampled_from(
         [],
     ]
 )
-VALUES = SCALARS | RECORDS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "x"]), SCALARS, max_size=2)
+VALUES = (
+    SCALARS
+    | RECORDS
+    | st.lists(SCALARS, max_size=3)
+    | st.dictionaries(st.sampled_from(["a", "b", "x"]), SCALARS, max_size=2)
+)
 EVENTS = st.dictionaries(st.sampled_from(["a", "b", "c", "d", "more", "self"]), VALUES, max_size=4)
 
 
@@ -298,7 +329,9 @@ def problems_of(error: ValidationError) -> list[str]:
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__qualname__)
 @settings(max_examples=40, print_blob=True, deadline=None)
 @given(event=EVENTS)
-def test_a_worker_validates_as_pydantic_validates_a_call(function: Callable[..., object], event: dict[str, object]) -> None:
+def test_a_worker_validates_as_pydantic_validates_a_call(
+    function: Callable[..., object], event: dict[str, object]
+) -> None:
     expected = theirs(function, event)
     received = ours(function, event)
 
@@ -311,9 +344,13 @@ def test_a_worker_validates_as_pydantic_validates_a_call(function: Callable[...,
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__qualname__)
-@settings(max_examples=15, derandomize=True, deadline=None)  # the same each time: of Python values pydantic takes a few more than of JSON
+@settings(
+    max_examples=15, derandomize=True, deadline=None
+)  # the same each time: of Python values pydantic takes a few more than of JSON
 @given(event=EVENTS)
-def test_what_validate_call_accepts_of_python_is_accepted_of_json(function: Callable[..., object], event: dict[str, object]) -> None:
+def test_what_validate_call_accepts_of_python_is_accepted_of_json(
+    function: Callable[..., object], event: dict[str, object]
+) -> None:
     try:
         expected = validate_call(function)(**event)
     except ValidationError:
@@ -326,7 +363,10 @@ def test_the_comparison_sees_both_ends() -> None:
     assert ours(field_default, {"a": -1}) == "a: Input should be greater than 0"
     assert ours(aliased, {"b": 1}) == (1, 1)
     assert ours(any_more, {"a": 1, "b": {"x": 1}}) == "b: Input should be a valid integer"
-    assert ours(needed_more, {"a": "x"}) == "a: Input should be a valid integer, unable to parse string as an integer; b: Field required"
+    assert (
+        ours(needed_more, {"a": "x"})
+        == "a: Input should be a valid integer, unable to parse string as an integer; b: Field required"
+    )
     assert ours(discriminated, {"a": {"kind": "a secret"}}) == (
         "a: Input tag found using 'kind' does not match any of the expected tags: 'cat', 'dog'"
     )

@@ -11,7 +11,7 @@ from pool_world import TABLE, Context, World, event_of
 from workpool_aws.compose import use_ports
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.handlers.completion import RecordUnreadable, handler
-from workpool_aws.model.loop import LoopState, Status
+from workpool_aws.model.loop import LoopState, LoopStatus
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.work import Outcome, State
 from workpool_aws.ports import Ports
@@ -34,15 +34,22 @@ def record_of(assignment: Assignment) -> dict[str, object]:
     """A success, as Lambda tells of it."""
     return {
         "version": "1.0",
-        "requestContext": {"requestId": "r", "functionArn": "f", "condition": "Success", "approximateInvokeCount": 1},
+        "requestContext": {
+            "requestId": "r",
+            "functionArn": "f",
+            "condition": "Success",
+            "approximateInvokeCount": 1,
+        },
         "requestPayload": event_of(assignment),
         "responseContext": {"statusCode": 200},
         "responsePayload": 7,
     }
 
 
-def test_a_record_completes_its_start_in_the_table_that_it_names_and_wakes_the_loop(world: World, asked: list[str]) -> None:
-    world.put(Status(pool="email", state=LoopState.IDLE, generation=1, lease_until=NOW))
+def test_a_record_completes_its_start_in_the_table_that_it_names_and_wakes_the_loop(
+    world: World, asked: list[str]
+) -> None:
+    world.put(LoopStatus(pool="email", state=LoopState.IDLE, generation=1, lease_until=NOW))
     assignment = world.start(a_work(claimed=False))
 
     handler(record_of(assignment), Context())
@@ -53,14 +60,25 @@ def test_a_record_completes_its_start_in_the_table_that_it_names_and_wakes_the_l
     assert len(world.invoker.loops) == 1
 
 
-@pytest.mark.parametrize("event", [{}, {"Records": [{"body": "{}"}]}, {"requestPayload": {"to": "a@example.com"}, "responsePayload": 7}])
-def test_what_is_no_record_of_a_start_asks_for_no_table(asked: list[str], event: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"Records": [{"body": "{}"}]},
+        {"requestPayload": {"to": "a@example.com"}, "responsePayload": 7},
+    ],
+)
+def test_what_is_no_record_of_a_start_asks_for_no_table(
+    asked: list[str], event: dict[str, object]
+) -> None:
     handler(event, Context())
 
     assert asked == []
 
 
-def test_without_an_answer_it_raises_and_lambda_delivers_the_record_again(world: World, asked: list[str]) -> None:
+def test_without_an_answer_it_raises_and_lambda_delivers_the_record_again(
+    world: World, asked: list[str]
+) -> None:
     assignment = world.start(a_work(claimed=False))
     world.store.fails = lambda _: True
     with pytest.raises(StoreUnavailable):
@@ -76,7 +94,11 @@ def test_without_an_answer_it_raises_and_lambda_delivers_the_record_again(world:
 def test_what_is_said_of_an_unreadable_record_can_be_reported_and_logged(asked: list[str]) -> None:
     """Lambda's runtime ends the process over half a surrogate pair, and writes the rest to the log as it is."""
     own = {"version": 1, "table": TABLE, "pool": "email", "work_id": "\ud800\x1b[31m\nforged line"}
-    record = {"requestContext": {"condition": "Success"}, "requestPayload": {"_workpool": own}, "responsePayload": 7}
+    record = {
+        "requestContext": {"condition": "Success"},
+        "requestPayload": {"_workpool": own},
+        "responsePayload": 7,
+    }
 
     with pytest.raises(RecordUnreadable) as raised:
         handler(record, Context())

@@ -48,7 +48,11 @@ BY_NAME = "one whose parameters are all given by name (no positional-only ones, 
 
 
 def test_the_handler_is_known_by_the_function_it_was_made_of() -> None:
-    assert (send_email.__name__, send_email.__qualname__, send_email.__doc__) == ("send_email", "send_email", "Sends one.")
+    assert (send_email.__name__, send_email.__qualname__, send_email.__doc__) == (
+        "send_email",
+        "send_email",
+        "Sends one.",
+    )
     assert send_email.__module__ == __name__
     assert send_email.__workpool__ is True
 
@@ -67,9 +71,21 @@ def test_a_query_is_decorated_the_same() -> None:
 @pytest.mark.parametrize(
     ("function", "shown", "allowed"),
     [
-        (is_async, repr(is_async), "a plain function (Lambda calls handlers synchronously, and nothing would await this one)"),
-        (streams, repr(streams), "a plain function (Lambda calls handlers synchronously, and nothing would await this one)"),
-        (generates, repr(generates), "a plain function (calling a generator function runs none of it)"),
+        (
+            is_async,
+            repr(is_async),
+            "a plain function (Lambda calls handlers synchronously, and nothing would await this one)",
+        ),
+        (
+            streams,
+            repr(streams),
+            "a plain function (Lambda calls handlers synchronously, and nothing would await this one)",
+        ),
+        (
+            generates,
+            repr(generates),
+            "a plain function (calling a generator function runs none of it)",
+        ),
         (positional, "the parameter to: 'str'", BY_NAME),
         (starred, "the parameter *to: 'str'", BY_NAME),
         (send_email, repr(send_email), ONE_DECORATOR),
@@ -77,7 +93,17 @@ def test_a_query_is_decorated_the_same() -> None:
         (functools.partial(generates, "x"), repr(functools.partial(generates, "x")), ONE_DECORATOR),
         (None, "None", ONE_DECORATOR),
     ],
-    ids=["async", "async generator", "generator", "positional", "starred", "decorated", "class", "partial", "nothing"],
+    ids=[
+        "async",
+        "async generator",
+        "generator",
+        "positional",
+        "starred",
+        "decorated",
+        "class",
+        "partial",
+        "nothing",
+    ],
 )
 def test_what_cannot_be_a_worker(function: Any, shown: str, allowed: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -102,7 +128,10 @@ def test_an_annotation_that_means_nothing_is_told_on_the_call() -> None:
     def lost(point: NeverDefined) -> None:  # noqa: F821 - the point of the test
         assert point
 
-    with pytest.raises(UsageError, match="point: its annotation cannot be used: NameError: name 'NeverDefined' is not defined"):
+    with pytest.raises(
+        UsageError,
+        match="point: its annotation cannot be used: NameError: name 'NeverDefined' is not defined",
+    ):
         lost({"point": 1}, None)
 
 
@@ -153,9 +182,14 @@ def two(to: str, template: str) -> object:
 def none() -> None: ...
 
 
-@pytest.mark.parametrize("decorator", [for_lambda, by_other_names, Logger(service="t").inject_lambda_context, with_task_pool])
+@pytest.mark.parametrize(
+    "decorator",
+    [for_lambda, by_other_names, Logger(service="t").inject_lambda_context, with_task_pool],
+)
 @pytest.mark.parametrize("function", [of_lambda, two, none, send_email.function])
-def test_a_decorator_of_handlers_below_is_refused_with_advice(decorator: Any, function: Any) -> None:
+def test_a_decorator_of_handlers_below_is_refused_with_advice(
+    decorator: Any, function: Any
+) -> None:
     with pytest.raises(UsageError, match=r"Put that decorator above this one") as caught:
         pool.action(decorator(function))
 
@@ -194,7 +228,9 @@ def test_powertools_middleware_wraps_the_plain_handler() -> None:
 
 
 def test_what_powertools_says_of_a_worker_names_the_way_out() -> None:
-    with pytest.raises(Exception, match=r"<worker send_email; as a plain function: send_email\.handler>"):
+    with pytest.raises(
+        Exception, match=r"<worker send_email; as a plain function: send_email\.handler>"
+    ):
         noting(send_email)
 
 

@@ -89,7 +89,10 @@ def test_the_handle_is_received(world: World, function: Callable[..., object]) -
     assert [type(one) for one in kept] == [Work]
 
 
-@pytest.mark.parametrize("function", [annotated_choice, choice_of_annotated, old_choice, nested_choice, in_quotes, with_field])
+@pytest.mark.parametrize(
+    "function",
+    [annotated_choice, choice_of_annotated, old_choice, nested_choice, in_quotes, with_field],
+)
 def test_without_a_pool_a_handle_has_its_default(function: Callable[..., object]) -> None:
     assert pool.action(function)({}, None) is None
 
@@ -125,7 +128,9 @@ NEVER_FILLED = [
 
 @pytest.mark.parametrize("annotation", NEVER_FILLED, ids=str)
 def test_a_shape_that_cannot_be_filled_is_refused_when_decorating(annotation: object) -> None:
-    with pytest.raises(UsageError, match=r"^work\b.*annotated Work, or with None as the other choice"):
+    with pytest.raises(
+        UsageError, match=r"^work\b.*annotated Work, or with None as the other choice"
+    ):
         pool.action(eager(annotation))
 
 
@@ -183,18 +188,26 @@ UNUSABLE = [for_checkers, nested_name, unbuildable, not_a_type, wrong_default, l
 
 
 @pytest.mark.parametrize("function", UNUSABLE, ids=lambda function: function.__name__)
-def test_an_annotation_that_means_nothing_ends_the_work_and_is_named(world: World, function: Callable[..., object]) -> None:
+def test_an_annotation_that_means_nothing_ends_the_work_and_is_named(
+    world: World, function: Callable[..., object]
+) -> None:
     assignment = world.start(a_work(claimed=False, retry=a_policy()))
 
     world.pool().action(function)(event_of(assignment, n=1, other={}), Context())
 
     stored = world.work(assignment.work_id)
-    assert (stored.state, stored.outcome, stored.error_type) == (State.FINISHED, Outcome.FAILED, "invalid_arguments")
+    assert (stored.state, stored.outcome, stored.error_type) == (
+        State.FINISHED,
+        Outcome.FAILED,
+        "invalid_arguments",
+    )
     assert str(stored.error).startswith("other: its annotation cannot be used: ")
     assert "https://" not in str(stored.error)
 
 
-def test_a_name_that_is_defined_after_the_first_call_is_found_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_is_defined_after_the_first_call_is_found_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     worker = pool.action(for_checkers)
     with pytest.raises(UsageError, match="OnlyForCheckers"):
         worker({"n": 1, "other": 2}, None)

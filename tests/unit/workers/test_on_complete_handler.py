@@ -10,18 +10,32 @@ import pytest
 from builders import NOW, a_work
 from pool_world import TABLE, Context, World
 from workpool_aws import OnCompleteEvent, Result, StoreUnavailable, UsageError
-from workpool_aws.callbacks import CallbackHandler
-from workpool_aws.model.work import CallbackState, Outcome, State, Work
+from workpool_aws.api.on_complete import CallbackHandler
+from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
 
 
-def a_told_work(world: World, callback: CallbackState = CallbackState.SENT) -> Work:
+def a_told_work(world: World, callback: CallbackState = CallbackState.SENT) -> WorkItem:
     ended = {"state": State.FINISHED, "outcome": Outcome.SUCCESS, "result": "7", "finished_at": NOW}
-    return world.put(a_work(**ended, on_complete="done", callback_for=tuple(Outcome), callback=callback))
+    return world.put(
+        a_work(**ended, on_complete="done", callback_for=tuple(Outcome), callback=callback)
+    )
 
 
-def event_for(work: Work, **changes: object) -> dict[str, object]:
-    ticket = {"version": 1, "callback": True, "table": TABLE, "pool": work.pool, "work_id": work.id, "retention_s": work.retention_s}
-    event = {"work_id": work.id, "context": {"user": 7}, "result": {"kind": "success", "return_value": 7}, "_workpool": ticket}
+def event_for(work: WorkItem, **changes: object) -> dict[str, object]:
+    ticket = {
+        "version": 1,
+        "callback": True,
+        "table": TABLE,
+        "pool": work.pool,
+        "work_id": work.id,
+        "retention_s": work.retention_s,
+    }
+    event = {
+        "work_id": work.id,
+        "context": {"user": 7},
+        "result": {"kind": "success", "return_value": 7},
+        "_workpool": ticket,
+    }
     return {**event, **changes}
 
 
@@ -40,26 +54,41 @@ def handler(world: World, received: list[OnCompleteEvent]) -> CallbackHandler[No
     return ended
 
 
-def test_the_function_is_told_and_the_work_is_marked(world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent]) -> None:
+def test_the_function_is_told_and_the_work_is_marked(
+    world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent]
+) -> None:
     """[WP-8]"""
     work = a_told_work(world)
 
     handler(event_for(work), Context())
 
-    assert received == [OnCompleteEvent(work_id=work.id, context={"user": 7}, result=Result(kind="success", return_value=7))]
-    assert world.work(work.id) == replace(work, callback=CallbackState.DELIVERED, expires_at=NOW // 1000 + 86_400)
+    assert received == [
+        OnCompleteEvent(
+            work_id=work.id, context={"user": 7}, result=Result(kind="success", return_value=7)
+        )
+    ]
+    assert world.work(work.id) == replace(
+        work, callback=CallbackState.DELIVERED, expires_at=NOW // 1000 + 86_400
+    )
 
 
 @pytest.mark.parametrize(
     ("told", "result"),
     [
-        ({"kind": "failed", "error": "no", "error_type": "ValueError"}, Result(kind="failed", error="no", error_type="ValueError")),
+        (
+            {"kind": "failed", "error": "no", "error_type": "ValueError"},
+            Result(kind="failed", error="no", error_type="ValueError"),
+        ),
         ({"kind": "failed", "error": None, "error_type": None}, Result(kind="failed")),
         ({"kind": "canceled"}, Result(kind="canceled")),
     ],
 )
 def test_every_outcome_is_told_as_a_result(
-    world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent], told: dict[str, Any], result: Result
+    world: World,
+    handler: CallbackHandler[None],
+    received: list[OnCompleteEvent],
+    told: dict[str, Any],
+    result: Result,
 ) -> None:
     handler(event_for(a_told_work(world), result=told), Context())
 
@@ -90,7 +119,9 @@ def test_a_callback_of_a_pool_that_the_function_does_not_serve_is_refused(
     assert world.work(work.id) == work
 
 
-def test_without_a_ticket_nothing_is_marked(world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent]) -> None:
+def test_without_a_ticket_nothing_is_marked(
+    world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent]
+) -> None:
     work = a_told_work(world)
     event = event_for(work)
     del event["_workpool"]
@@ -116,7 +147,9 @@ def test_a_second_delivery_is_told_again_and_changes_nothing(
 
 
 @pytest.mark.parametrize("callback", [CallbackState.DEAD, CallbackState.DELIVERED])
-def test_what_was_given_up_or_delivered_stays_so(world: World, handler: CallbackHandler[None], callback: CallbackState) -> None:
+def test_what_was_given_up_or_delivered_stays_so(
+    world: World, handler: CallbackHandler[None], callback: CallbackState
+) -> None:
     work = a_told_work(world, callback)
 
     handler(event_for(work), Context())
@@ -137,7 +170,9 @@ def test_what_the_function_raises_is_raised_and_nothing_is_marked(world: World) 
     assert world.work(work.id) == work
 
 
-def test_a_mark_that_is_not_written_is_told_to_lambda(world: World, handler: CallbackHandler[None]) -> None:
+def test_a_mark_that_is_not_written_is_told_to_lambda(
+    world: World, handler: CallbackHandler[None]
+) -> None:
     work = a_told_work(world)
     world.store.fails = lambda _write: True
 
@@ -157,7 +192,10 @@ def test_a_mark_that_is_not_written_is_told_to_lambda(world: World, handler: Cal
     ],
 )
 def test_what_is_no_callback_is_refused_before_the_function_runs(
-    world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent], damage: dict[str, object]
+    world: World,
+    handler: CallbackHandler[None],
+    received: list[OnCompleteEvent],
+    damage: dict[str, object],
 ) -> None:
     work = a_told_work(world)
 

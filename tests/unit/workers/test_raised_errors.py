@@ -16,12 +16,12 @@ from workpool_aws.adapters.wire import REPORTED
 from workpool_aws.core import limits
 from workpool_aws.errors import TasksFailed
 from workpool_aws.model.events import AttemptRaised
-from workpool_aws.model.work import State, Work
+from workpool_aws.model.work import State, WorkItem
 
 MINUTE = timedelta(minutes=1)
 
 
-def stored_after(world: World, body: Callable[[], object]) -> Work:
+def stored_after(world: World, body: Callable[[], object]) -> WorkItem:
     """The work item after an attempt with retries left, whose handler must answer as always."""
     assignment = world.start(a_work(claimed=False, retry=a_policy()))
 
@@ -197,14 +197,22 @@ def test_it_is_retried_by_the_policy_and_its_place_is_told(world: World, error: 
     assert "in body" in told.stack
 
 
-@pytest.mark.parametrize(("error", "text"), HOSTILE, ids=lambda value: "" if isinstance(value, str) else class_of(value))
-def test_it_ends_a_work_without_policy_with_its_class_and_text(world: World, error: Exception, text: str) -> None:
+@pytest.mark.parametrize(
+    ("error", "text"), HOSTILE, ids=lambda value: "" if isinstance(value, str) else class_of(value)
+)
+def test_it_ends_a_work_without_policy_with_its_class_and_text(
+    world: World, error: Exception, text: str
+) -> None:
     assignment = world.start(a_work())
 
     assert world.pool().action(raising(error))(event_of(assignment), Context()) == REPORTED
 
     stored = world.work(assignment.work_id)
-    assert (stored.state, stored.error_type, stored.error) == (State.FINISHED, class_of(error), text)
+    assert (stored.state, stored.error_type, stored.error) == (
+        State.FINISHED,
+        class_of(error),
+        text,
+    )
 
 
 class MarkedByProperty(Exception):
@@ -256,7 +264,9 @@ def test_a_final_error_anywhere_ends_the_work(world: World, error: Exception) ->
     ],
     ids=repr,
 )
-def test_the_longest_delay_of_a_group_is_taken(world: World, error: Exception, delay_ms: int) -> None:
+def test_the_longest_delay_of_a_group_is_taken(
+    world: World, error: Exception, delay_ms: int
+) -> None:
     stored = stored_after(world, raising(error))
 
     assert (stored.state, stored.due_at) == (State.PENDING, NOW + delay_ms)
@@ -264,7 +274,10 @@ def test_the_longest_delay_of_a_group_is_taken(world: World, error: Exception, d
 
 def test_the_text_of_a_group_lists_its_first_causes(world: World) -> None:
     assignment = world.start(a_work())
-    error = group(*[ValueError(f"number {n}") for n in range(3)], group(*[KeyError(n) for n in range(4)], Exits("x")))
+    error = group(
+        *[ValueError(f"number {n}") for n in range(3)],
+        group(*[KeyError(n) for n in range(4)], Exits("x")),
+    )
 
     world.pool().action(raising(error))(event_of(assignment), Context())
 
@@ -300,4 +313,6 @@ def test_a_task_pool_in_a_worker_passes_on_what_its_tasks_say(world: World) -> N
     stored = stored_after(world, body)
 
     assert (stored.state, stored.error_type) == (State.FINISHED, "TasksFailed")
-    assert stored.error == ("2 failures of background tasks (2 sub-exceptions): ValueError: busy; NonRetryableError: no such address")
+    assert stored.error == (
+        "2 failures of background tasks (2 sub-exceptions): ValueError: busy; NonRetryableError: no such address"
+    )

@@ -10,7 +10,15 @@ import pytest
 
 from builders import NOW, a_work
 from pool_world import TABLE, TIME_LEFT_MS, Context, World, event_of
-from workpool_aws import RetryPolicy, StoreUnavailable, UsageError, Work, WorkId, Workpool, invocation
+from workpool_aws import (
+    RetryPolicy,
+    StoreUnavailable,
+    UsageError,
+    Work,
+    WorkId,
+    Workpool,
+    invocation,
+)
 from workpool_aws.model.events import OptionsUnknown
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import Outcome
@@ -20,7 +28,9 @@ OTHER = WorkId("01KDV8XQ0000000000000000ZZ")
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def run(world: World, body: Callable[[Work], object], *, pool: str = "email", **changes: object) -> object:
+def run(
+    world: World, body: Callable[[Work], object], *, pool: str = "email", **changes: object
+) -> object:
     """What `body` makes of its handle, in an attempt of a work with these fields."""
     kept: list[object] = []
 
@@ -36,11 +46,17 @@ def run(world: World, body: Callable[[Work], object], *, pool: str = "email", **
 
 
 def test_it_names_the_work_and_the_attempt(world: World) -> None:
-    assert run(world, lambda work: (work.work_id, work.attempt), attempts_made=2, starts=4) == (a_work().id, 3)
+    assert run(world, lambda work: (work.work_id, work.attempt), attempts_made=2, starts=4) == (
+        a_work().id,
+        3,
+    )
 
 
 def test_it_knows_when_the_invocation_ends(world: World) -> None:
-    deadline, remaining = AT + timedelta(milliseconds=TIME_LEFT_MS), timedelta(milliseconds=TIME_LEFT_MS)
+    deadline, remaining = (
+        AT + timedelta(milliseconds=TIME_LEFT_MS),
+        timedelta(milliseconds=TIME_LEFT_MS),
+    )
 
     assert run(world, lambda work: (work.deadline, work.remaining)) == (deadline, remaining)
 
@@ -48,7 +64,9 @@ def test_it_knows_when_the_invocation_ends(world: World) -> None:
 def test_it_sees_a_request_to_cancel_that_comes_meanwhile(world: World) -> None:
     def look_twice(work: Work) -> list[bool]:
         before = work.cancel_requested()
-        world.memory.write(Update(ref=WorkRef("email", work.work_id), set={"cancel_requested": True}))
+        world.memory.write(
+            Update(ref=WorkRef("email", work.work_id), set={"cancel_requested": True})
+        )
         return [before, work.cancel_requested()]
 
     assert run(world, look_twice) == [False, True]
@@ -95,7 +113,14 @@ def test_another_pool_has_the_options_that_this_program_gave_it(world: World) ->
     elsewhere = World()
     made = [
         Workpool(TABLE, "newsletter", ports=world.ports),
-        Workpool(TABLE, "newsletter", default_retry=HOURLY, retry_actions_by_default=True, status_ttl=None, ports=world.ports),
+        Workpool(
+            TABLE,
+            "newsletter",
+            default_retry=HOURLY,
+            retry_actions_by_default=True,
+            status_ttl=None,
+            ports=world.ports,
+        ),
         Workpool(TABLE, "newsletter", ports=elsewhere.ports),
         Workpool(TABLE, "other", ports=world.ports),
     ]
@@ -113,13 +138,23 @@ def test_a_pool_that_made_a_handle_is_not_taken_for_one_that_the_program_made(wo
     kept: list[Workpool] = []
     run(world, lambda work: kept.append(work.pool), pool="forgotten", retention_s=60)
 
-    (work_id,) = [run(world, lambda work: work.pool.enqueue_mutation(None, "next", {}), pool="forgotten", retention_s=7_200, id=OTHER)]
+    (work_id,) = [
+        run(
+            world,
+            lambda work: work.pool.enqueue_mutation(None, "next", {}),
+            pool="forgotten",
+            retention_s=7_200,
+            id=OTHER,
+        )
+    ]
 
     assert world.work(str(work_id), "forgotten").retention_s == 7_200
     assert len(kept) == 1
 
 
-def test_a_pool_of_which_nothing_is_known_keeps_works_as_long_and_says_that_its_policy_is_the_librarys(world: World) -> None:
+def test_a_pool_of_which_nothing_is_known_keeps_works_as_long_and_says_that_its_policy_is_the_librarys(
+    world: World,
+) -> None:
     ids: Any = run(world, enqueue_each, pool="unknown-to-this-program", retention_s=3_600)
 
     works = [world.work(work_id, "unknown-to-this-program") for work_id in ids]
@@ -139,8 +174,13 @@ def test_nothing_is_said_where_no_default_is_used(world: World) -> None:
     assert world.telemetry.of(OptionsUnknown) == []
 
 
-@pytest.mark.parametrize(("duration", "slept_ms"), [(timedelta(milliseconds=1500), 1500), (0.25, 250), (2, 2000), (0, 0), (1e-9, 1)])
-def test_it_sleeps_by_the_clock_of_its_ports(world: World, duration: timedelta | float, slept_ms: int) -> None:
+@pytest.mark.parametrize(
+    ("duration", "slept_ms"),
+    [(timedelta(milliseconds=1500), 1500), (0.25, 250), (2, 2000), (0, 0), (1e-9, 1)],
+)
+def test_it_sleeps_by_the_clock_of_its_ports(
+    world: World, duration: timedelta | float, slept_ms: int
+) -> None:
     run(world, lambda work: work.sleep(duration))
 
     assert world.clock.slept_ms == [slept_ms]
@@ -158,7 +198,9 @@ def test_it_sleeps_as_its_surroundings_say(world: World) -> None:
     assert world.clock.slept_ms == []
 
 
-@pytest.mark.parametrize("duration", [-1, timedelta(seconds=-1), float("nan"), float("inf"), True, "5", None])
+@pytest.mark.parametrize(
+    "duration", [-1, timedelta(seconds=-1), float("nan"), float("inf"), True, "5", None]
+)
 def test_what_it_cannot_sleep(world: World, duration: Any) -> None:
     def sleep(work: Work) -> str:
         with pytest.raises(UsageError) as caught:
@@ -167,7 +209,10 @@ def test_what_it_cannot_sleep(world: World, duration: Any) -> None:
 
     message = run(world, sleep)
 
-    assert message == f"duration must be a timedelta or a number of seconds, not negative; got {duration!r}"
+    assert (
+        message
+        == f"duration must be a timedelta or a number of seconds, not negative; got {duration!r}"
+    )
 
 
 def test_an_unanswered_read_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,26 @@ def tell(  # one parameter a kind of type
     schema: str = "",
     _hidden: int = 0,
 ) -> list[object]:
-    given = [n, flag, price, day, at, wait, raw, tags, pair, size, order, point, key, mode, count, anything, schema, _hidden]
+    given = [
+        n,
+        flag,
+        price,
+        day,
+        at,
+        wait,
+        raw,
+        tags,
+        pair,
+        size,
+        order,
+        point,
+        key,
+        mode,
+        count,
+        anything,
+        schema,
+        _hidden,
+    ]
     return [value for value in given if value is not None]
 
 
@@ -124,7 +143,9 @@ def may_have_work(url: str, work: Work | None = None) -> str:
         (may_have_work, {"url": "u"}, "None u"),
     ],
 )
-def test_an_event_without_an_assignment_is_answered_directly(function: Any, event: dict[str, object], returned: object) -> None:
+def test_an_event_without_an_assignment_is_answered_directly(
+    function: Any, event: dict[str, object], returned: object
+) -> None:
     assert pool.action(function)(event, None) == returned
 
 
@@ -133,7 +154,11 @@ def test_an_event_without_an_assignment_is_answered_directly(function: Any, even
     [
         (greet, {}, "name: Field required"),
         (greet, {"name": 5}, "name: Input should be a valid string"),
-        (more, {"name": "Ada", "x": "many"}, "x: Input should be a valid integer, unable to parse string as an integer"),
+        (
+            more,
+            {"name": "Ada", "x": "many"},
+            "x: Input should be a valid integer, unable to parse string as an integer",
+        ),
         (
             greet,
             {"times": "x"},
@@ -146,9 +171,17 @@ def test_an_event_without_an_assignment_is_answered_directly(function: Any, even
             {"order": {"lines": ["a", 5]}, "count": 0},
             "order.id: Field required; order.lines.1: Input should be a valid string; count: Input should be greater than 0",
         ),
-        (has_work_and_more, {"work": {}}, "work: Unexpected keyword argument; work: only a pool can give it"),
+        (
+            has_work_and_more,
+            {"work": {}},
+            "work: Unexpected keyword argument; work: only a pool can give it",
+        ),
         (has_work, {"url": "u"}, "work: only a pool can give it"),
-        (has_work, {"url": "u", "work": {}}, "work: Unexpected keyword argument; work: only a pool can give it"),
+        (
+            has_work,
+            {"url": "u", "work": {}},
+            "work: Unexpected keyword argument; work: only a pool can give it",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(function: Any, event: dict[str, object], problems: str) -> None:
@@ -161,7 +194,9 @@ def test_what_does_not_fit_is_named(function: Any, event: dict[str, object], pro
 
 @pytest.mark.parametrize("event", [None, [], "text", 5])
 def test_an_event_that_is_no_object_is_refused(event: object) -> None:
-    with pytest.raises(UsageError, match=r"^event must be a JSON object with the function's arguments; got .*$"):
+    with pytest.raises(
+        UsageError, match=r"^event must be a JSON object with the function's arguments; got .*$"
+    ):
         pool.action(greet)(event, None)
 
 
@@ -170,7 +205,9 @@ def test_a_damaged_assignment_is_refused_and_nothing_runs(assignment: object) ->
     ran: list[str] = []
     worker = pool.action(lambda: ran.append("ran"))
 
-    with pytest.raises(UsageError, match=r"^event\._workpool must be the assignment that a pool sends; got .*$"):
+    with pytest.raises(
+        UsageError, match=r"^event\._workpool must be the assignment that a pool sends; got .*$"
+    ):
         worker({"_workpool": assignment}, None)
 
     assert ran == []
@@ -205,5 +242,9 @@ def test_the_standard_librarys_typed_dicts_are_validated_on_any_python() -> None
     assert worker({"size": "3", "name": "a"}, None) == {"size": 3, "name": "a"}
     with pytest.raises(UsageError) as caught:
         worker({"tags": ["a", "b"], "size": "x"}, None)
-    for problem in ("size: Input should be a valid integer", "tags: List should have at most 1 item", "name: Field required"):
+    for problem in (
+        "size: Input should be a valid integer",
+        "tags: List should have at most 1 item",
+        "name: Field required",
+    ):
         assert problem in caught.value.allowed

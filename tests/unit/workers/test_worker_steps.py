@@ -10,16 +10,16 @@ import pytest
 from builders import NOW, a_policy, a_work
 from pool_world import TIME_LEFT_MS, Context, FaultyStore, World, event_of
 from workpool_aws import NonRetryableError, RetryLater, UsageError, Workpool, invocation
-from workpool_aws.adapters.capacity import ITEM_BYTES_MAX, item_size
-from workpool_aws.adapters.codec import encode
+from workpool_aws.adapters.items.capacity import ITEM_BYTES_MAX, item_size
+from workpool_aws.adapters.items.codec import encode
 from workpool_aws.adapters.wire import REPORTED, read_carried
+from workpool_aws.api.worker import ReportNotWritten
 from workpool_aws.core import limits
-from workpool_aws.flow.complete import complete
+from workpool_aws.flow.report.complete import complete
 from workpool_aws.model.events import AttemptRaised, DuplicateRefused, PutBack
 from workpool_aws.model.messages import Assignment, ReportKind
-from workpool_aws.model.work import Kind, Outcome, State, Work
+from workpool_aws.model.work import Kind, Outcome, State, WorkItem
 from workpool_aws.model.writes import Update, Write
-from workpool_aws.workers import ReportNotWritten
 
 
 class Spy:
@@ -66,7 +66,12 @@ def test_a_success_is_recorded_with_its_value(world: World, claimed: Assignment)
     stored = world.work(claimed.work_id)
     assert answer == REPORTED
     assert spy.runs == 1
-    assert (stored.state, stored.outcome, stored.result, stored.attempts_made) == (State.FINISHED, Outcome.SUCCESS, '{"n":[1,2]}', 1)
+    assert (stored.state, stored.outcome, stored.result, stored.attempts_made) == (
+        State.FINISHED,
+        Outcome.SUCCESS,
+        '{"n":[1,2]}',
+        1,
+    )
 
 
 def test_a_failure_without_policy_ends_the_work(world: World, claimed: Assignment) -> None:
@@ -74,7 +79,11 @@ def test_a_failure_without_policy_ends_the_work(world: World, claimed: Assignmen
 
     stored = world.work(claimed.work_id)
     assert answer == REPORTED
-    assert (stored.outcome, stored.error, stored.error_type) == (Outcome.FAILED, "boom", "ValueError")
+    assert (stored.outcome, stored.error, stored.error_type) == (
+        Outcome.FAILED,
+        "boom",
+        "ValueError",
+    )
 
 
 @pytest.mark.peer("ER04", "CP03")
@@ -91,11 +100,17 @@ class MarkedError(Exception):
 
 @pytest.mark.parametrize("error", [NonRetryableError("no"), MarkedError("no")])
 @pytest.mark.peer("ER01", "ER03", "CP04")
-def test_an_error_may_end_the_work_whatever_is_left(world: World, retried: Assignment, error: Exception) -> None:
+def test_an_error_may_end_the_work_whatever_is_left(
+    world: World, retried: Assignment, error: Exception
+) -> None:
     Spy(world, raising(error))(retried)
 
     stored = world.work(retried.work_id)
-    assert (stored.state, stored.outcome, stored.error_type) == (State.FINISHED, Outcome.FAILED, type(error).__name__)
+    assert (stored.state, stored.outcome, stored.error_type) == (
+        State.FINISHED,
+        Outcome.FAILED,
+        type(error).__name__,
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,7 +123,9 @@ def test_an_error_may_end_the_work_whatever_is_left(world: World, retried: Assig
         (timedelta.max, NOW + 366 * 86_400_000),
     ],
 )
-def test_an_error_may_name_its_own_delay(world: World, retried: Assignment, delay: timedelta, due_at: int) -> None:
+def test_an_error_may_name_its_own_delay(
+    world: World, retried: Assignment, delay: timedelta, due_at: int
+) -> None:
     Spy(world, raising(RetryLater(delay)))(retried)
 
     stored = world.work(retried.work_id)
@@ -119,7 +136,11 @@ def test_asking_for_later_without_a_policy_is_a_failure(world: World, claimed: A
     Spy(world, raising(RetryLater(timedelta(seconds=30))))(claimed)
 
     stored = world.work(claimed.work_id)
-    assert (stored.outcome, stored.error, stored.error_type) == (Outcome.FAILED, "retry after 30 s", "RetryLater")
+    assert (stored.outcome, stored.error, stored.error_type) == (
+        Outcome.FAILED,
+        "retry after 30 s",
+        "RetryLater",
+    )
 
 
 class UnprintableError(Exception):
@@ -136,7 +157,9 @@ class UnprintableError(Exception):
         (ValueError("é" * 5000), "é" * 4095 + "…"),
     ],
 )
-def test_an_error_can_always_be_told(world: World, claimed: Assignment, error: Exception, text: str) -> None:
+def test_an_error_can_always_be_told(
+    world: World, claimed: Assignment, error: Exception, text: str
+) -> None:
     Spy(world, raising(error))(claimed)
 
     assert world.work(claimed.work_id).error == text
@@ -153,18 +176,28 @@ def test_an_error_can_always_be_told(world: World, claimed: Assignment, error: E
         ("x" * 921_600, "result must be at most 921600 bytes as JSON; got 921602 bytes"),
     ],
 )
-def test_a_value_that_cannot_be_kept_is_not_tried_again(world: World, retried: Assignment, value: object, error: str) -> None:
+def test_a_value_that_cannot_be_kept_is_not_tried_again(
+    world: World, retried: Assignment, value: object, error: str
+) -> None:
     spy = Spy(world, lambda: value)
 
     spy(retried)
 
     stored = world.work(retried.work_id)
-    assert (stored.state, stored.error_type, stored.error) == (State.FINISHED, "invalid_result", error)
+    assert (stored.state, stored.error_type, stored.error) == (
+        State.FINISHED,
+        "invalid_result",
+        error,
+    )
     assert spy.runs == 1
 
 
 def test_the_largest_inline_arguments_result_and_error_fit_into_one_item(world: World) -> None:
-    most = a_work(args="a" * limits.ARGS_INLINE_BYTES_MAX, result="a" * limits.RESULT_INLINE_BYTES_MAX, error="𝄞" * limits.ERROR_TEXT_MAX)
+    most = a_work(
+        args="a" * limits.ARGS_INLINE_BYTES_MAX,
+        result="a" * limits.RESULT_INLINE_BYTES_MAX,
+        error="𝄞" * limits.ERROR_TEXT_MAX,
+    )
 
     assert item_size(encode(most)) < ITEM_BYTES_MAX
 
@@ -179,7 +212,9 @@ def test_the_largest_result_lies_beside_its_work(world: World) -> None:
     assert (stored.outcome, stored.result, stored.result_chunks) == (Outcome.SUCCESS, None, 3)
 
 
-def test_a_raised_error_tells_where_it_was_raised_and_not_what_it_said(world: World, retried: Assignment) -> None:
+def test_a_raised_error_tells_where_it_was_raised_and_not_what_it_said(
+    world: World, retried: Assignment
+) -> None:
     quoted = "a secret".upper()
 
     def fail() -> None:
@@ -202,10 +237,15 @@ def test_bad_arguments_fail_at_once_and_run_nothing(world: World, retried: Assig
     assert answer == REPORTED
     assert spy.runs == 0
     assert (stored.state, stored.error_type) == (State.FINISHED, "invalid_arguments")
-    assert stored.error == "n: Input should be a valid integer, unable to parse string as an integer; m: Unexpected keyword argument"
+    assert (
+        stored.error
+        == "n: Input should be a valid integer, unable to parse string as an integer; m: Unexpected keyword argument"
+    )
 
 
-def test_an_annotation_that_pydantic_cannot_use_ends_the_work_at_once(world: World, retried: Assignment) -> None:
+def test_an_annotation_that_pydantic_cannot_use_ends_the_work_at_once(
+    world: World, retried: Assignment
+) -> None:
     def odd(to: str, n: World) -> None:
         assert n, to
 
@@ -213,10 +253,14 @@ def test_an_annotation_that_pydantic_cannot_use_ends_the_work_at_once(world: Wor
 
     stored = world.work(retried.work_id)
     assert (stored.state, stored.error_type) == (State.FINISHED, "invalid_arguments")
-    assert str(stored.error).startswith("n: its annotation cannot be used: PydanticSchemaGenerationError: Unable to generate")
+    assert str(stored.error).startswith(
+        "n: its annotation cannot be used: PydanticSchemaGenerationError: Unable to generate"
+    )
 
 
-def test_a_second_delivery_of_claimed_work_is_turned_away(world: World, claimed: Assignment) -> None:
+def test_a_second_delivery_of_claimed_work_is_turned_away(
+    world: World, claimed: Assignment
+) -> None:
     spy = Spy(world)
     told: list[str] = []
     spy(claimed)
@@ -232,8 +276,10 @@ def test_a_second_delivery_of_claimed_work_is_turned_away(world: World, claimed:
     assert len(world.telemetry.of(DuplicateRefused)) == 1
 
 
-def test_the_claim_holds_before_the_function_runs_and_lasts_as_long_as_the_invocation(world: World, claimed: Assignment) -> None:
-    seen: list[Work] = []
+def test_the_claim_holds_before_the_function_runs_and_lasts_as_long_as_the_invocation(
+    world: World, claimed: Assignment
+) -> None:
+    seen: list[WorkItem] = []
 
     Spy(world, lambda: seen.append(world.work(claimed.work_id)))(claimed)
 
@@ -244,7 +290,7 @@ def test_the_claim_holds_before_the_function_runs_and_lasts_as_long_as_the_invoc
 
 
 def test_retried_work_is_not_claimed(world: World, retried: Assignment) -> None:
-    seen: list[Work] = []
+    seen: list[WorkItem] = []
 
     Spy(world, lambda: seen.append(world.work(retried.work_id)))(retried)
 
@@ -256,7 +302,9 @@ def _claims(write: Write) -> bool:
 
 
 @pytest.mark.parametrize("applies", [False, True])
-def test_no_user_code_runs_while_its_claim_is_uncertain(world: World, claimed: Assignment, applies: bool) -> None:
+def test_no_user_code_runs_while_its_claim_is_uncertain(
+    world: World, claimed: Assignment, applies: bool
+) -> None:
     spy = Spy(world)
     world.store.fails, world.store.applies = _claims, applies
 
@@ -269,11 +317,15 @@ def test_no_user_code_runs_while_its_claim_is_uncertain(world: World, claimed: A
     assert (told.kind, told.error) == (ReportKind.NEVER_DELIVERED, "its claim was not answered")
     complete(world.ports, claimed, told, by="destination")
     again = world.work(claimed.work_id)
-    assert (again.state, again.attempts_made, again.claim) == (State.PENDING, 0, None), "the claim was this invocation's own, or nobody's"
+    assert (again.state, again.attempts_made, again.claim) == (State.PENDING, 0, None), (
+        "the claim was this invocation's own, or nobody's"
+    )
 
 
 @pytest.mark.parametrize("applies", [False, True])
-def test_an_uncertain_claim_leaves_the_work_with_its_start(world: World, claimed: Assignment, applies: bool) -> None:
+def test_an_uncertain_claim_leaves_the_work_with_its_start(
+    world: World, claimed: Assignment, applies: bool
+) -> None:
     spy = Spy(world)
     world.store.fails, world.store.applies = _claims, applies
 
@@ -293,7 +345,9 @@ def test_what_begins_too_late_is_put_back_without_a_run(world: World, claimed: A
     assert answer == REPORTED
     assert spy.runs == 0
     assert (stored.state, stored.attempts_made, stored.undelivered) == (State.PENDING, 0, 1)
-    assert [event.reason for event in world.telemetry.of(PutBack)] == ["it was delivered too late to be run in time"]
+    assert [event.reason for event in world.telemetry.of(PutBack)] == [
+        "it was delivered too late to be run in time"
+    ]
 
 
 def test_what_begins_at_the_last_moment_runs(world: World, claimed: Assignment) -> None:
@@ -313,7 +367,12 @@ def test_what_begins_at_the_last_moment_runs(world: World, claimed: Assignment) 
     ],
 )
 def test_a_report_that_cannot_be_written_is_carried_by_the_exception(
-    world: World, claimed: Assignment, body: Callable[[], object], kind: ReportKind, result: str | None, error_type: str | None
+    world: World,
+    claimed: Assignment,
+    body: Callable[[], object],
+    kind: ReportKind,
+    result: str | None,
+    error_type: str | None,
 ) -> None:
     world.store.fails = lambda write: not _claims(write)
 
@@ -327,7 +386,9 @@ def test_a_report_that_cannot_be_written_is_carried_by_the_exception(
 
 
 @pytest.mark.parametrize("end", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
-def test_the_end_of_the_process_is_reported_by_nobody_here(world: World, claimed: Assignment, end: BaseException) -> None:
+def test_the_end_of_the_process_is_reported_by_nobody_here(
+    world: World, claimed: Assignment, end: BaseException
+) -> None:
     with pytest.raises(type(end)):
         Spy(world, raising(end))(claimed)
 
@@ -336,7 +397,10 @@ def test_the_end_of_the_process_is_reported_by_nobody_here(world: World, claimed
 
 @pytest.mark.parametrize("body", [lambda: 1, raising(ValueError())])
 def test_the_surroundings_are_told_between_the_body_and_the_report(
-    world: World, claimed: Assignment, body: Callable[[], object], after_body: list[Callable[[], None]]
+    world: World,
+    claimed: Assignment,
+    body: Callable[[], object],
+    after_body: list[Callable[[], None]],
 ) -> None:
     spy = Spy(world, body)
     seen: list[tuple[int, State]] = []
@@ -386,10 +450,14 @@ def test_the_event_and_not_the_decorator_says_who_is_told(world: World) -> None:
     assert world.work(assignment.work_id, pool="newsletter").result == '"another"'
 
 
-def test_claimed_work_needs_the_context_that_tells_its_end(world: World, claimed: Assignment) -> None:
+def test_claimed_work_needs_the_context_that_tells_its_end(
+    world: World, claimed: Assignment
+) -> None:
     spy = Spy(world)
 
-    with pytest.raises(UsageError, match=r"^context must be the context that Lambda gives to a handler; got None$"):
+    with pytest.raises(
+        UsageError, match=r"^context must be the context that Lambda gives to a handler; got None$"
+    ):
         spy.handler(event_of(claimed), None)
 
     assert spy.runs == 0
@@ -407,7 +475,9 @@ def test_one_worker_serves_many_deliveries(world: World) -> None:
     assert isinstance(world.store, FaultyStore)
 
 
-@pytest.mark.parametrize(("serves", "runs"), [("email", 1), ("billing,email", 1), ("", 1), ("billing", 0), ("emails", 0)])
+@pytest.mark.parametrize(
+    ("serves", "runs"), [("email", 1), ("billing,email", 1), ("", 1), ("billing", 0), ("emails", 0)]
+)
 def test_a_worker_runs_for_the_pools_that_its_deployment_names(
     world: World, claimed: Assignment, monkeypatch: pytest.MonkeyPatch, serves: str, runs: int
 ) -> None:

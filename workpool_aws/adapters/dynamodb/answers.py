@@ -1,7 +1,8 @@
 """Owns what DynamoDB's answers and boto3's errors mean: the one place that translates them.
 
-A refused condition is an answer; a malformed request is a programming error (ValueError); a conflict or a throttled transaction is worth
-another try, because no SDK makes one; whatever else went wrong is `StoreUnavailable`.
+A refused condition is an answer; a malformed request is a programming error (ValueError); a
+conflict or a throttled transaction is worth another try, because no SDK makes one; whatever else
+went wrong is `StoreUnavailable`.
 """
 
 from __future__ import annotations
@@ -11,19 +12,21 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from workpool_aws.adapters.codec import decode
+from workpool_aws.adapters.aws.sdk_errors import advice_for, told
 from workpool_aws.adapters.dynamodb.expressions import item_from_wire
-from workpool_aws.adapters.keys import DEAD_INDEX, PARTITION_KEY, SORT_KEY
-from workpool_aws.adapters.sdk_errors import advice_for, told
+from workpool_aws.adapters.items.codec import decode
+from workpool_aws.adapters.items.keys import DEAD_INDEX, PARTITION_KEY, SORT_KEY
 from workpool_aws.errors import StoreUnavailable, UsageError
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.refs import Record, Unreadable
 from workpool_aws.ports import ConditionFailed, StoreDenied, TransactionFailed
 from workpool_aws.text import Words, as_line
+
+if TYPE_CHECKING:
+    from workpool_aws.model.refs import Record, Unreadable
 
 __all__ = ["TryAgain", "server_time", "translated"]
 
@@ -80,9 +83,13 @@ def server_time(answer: Mapping[str, object]) -> EpochMs | None:
 def translated(error: Exception, table: str) -> Exception | TryAgain:
     """What an error of boto3 means to the flow: the error to raise in its place, or `TryAgain`."""
     if isinstance(error, ParamValidationError):
-        return UsageError("request", Words(f"{told(error)} for table {table!r}"), "one that DynamoDB takes")
+        return UsageError(
+            "request", Words(f"{told(error)} for table {table!r}"), "one that DynamoDB takes"
+        )
     if not isinstance(error, ClientError):
-        return StoreUnavailable(f"table {table!r}: no answer from DynamoDB: {advice_for(error)} ({told(error)})")
+        return StoreUnavailable(
+            f"table {table!r}: no answer from DynamoDB: {advice_for(error)} ({told(error)})"
+        )
     response: Mapping[str, Any] = {**error.response}
     detail = response.get("Error", {})
     code, message = str(detail.get("Code", "unknown")), str(detail.get("Message", ""))
@@ -93,28 +100,53 @@ def translated(error: Exception, table: str) -> Exception | TryAgain:
     if code in _CONFLICTS:
         return TryAgain.CONFLICT
     if _MISSING_INDEX in message:
-        return StoreUnavailable(f"table {table!r} has no index {DEAD_INDEX!r}: it was created before there were dead letters to list")
+        return StoreUnavailable(
+            f"table {table!r} has no index {DEAD_INDEX!r}: it was created before there were dead letters to list"
+        )
     if _FILLING_INDEX in message:
-        return StoreUnavailable(f"table {table!r}: its index {DEAD_INDEX!r} is still being filled; try again in some minutes")
+        return StoreUnavailable(
+            f"table {table!r}: its index {DEAD_INDEX!r} is still being filled; try again in some minutes"
+        )
     if code in _MALFORMED:
         return _refused(table, message)
     failure = StoreDenied if code in _DENIED else StoreUnavailable
-    return failure(_sentence(code, as_line(message, limit=_MESSAGE_MAX), table, error.operation_name))
+    return failure(
+        _sentence(code, as_line(message, limit=_MESSAGE_MAX), table, error.operation_name)
+    )
 
 
 def _refused(table: str, message: str) -> UsageError:
     if _FOREIGN.search(message):
-        return UsageError("table", table, f"a workpool table, whose keys are {PARTITION_KEY} and {SORT_KEY} (it is no workpool table)")
-    return UsageError("request", Words(f"one that was refused for table {table!r}: {message}"), "one that DynamoDB takes")
+        return UsageError(
+            "table",
+            table,
+            f"a workpool table, whose keys are {PARTITION_KEY} and {SORT_KEY} (it is no workpool table)",
+        )
+    return UsageError(
+        "request",
+        Words(f"one that was refused for table {table!r}: {message}"),
+        "one that DynamoDB takes",
+    )
 
 
 def _cancelled(reasons: list[Mapping[str, Any]], table: str, message: str) -> Exception | TryAgain:
     codes = [str(reason.get("Code", "None")) for reason in reasons]
     failed = tuple(code == _CONDITION for code in codes)
     if any(failed):
-        return TransactionFailed(tuple(_standing(reason) if fail else None for reason, fail in zip(reasons, failed, strict=True)), failed)
+        return TransactionFailed(
+            tuple(
+                _standing(reason) if fail else None
+                for reason, fail in zip(reasons, failed, strict=True)
+            ),
+            failed,
+        )
     if "ValidationError" in codes or "ItemCollectionSizeLimitExceeded" in codes:
-        return _refused(table, "; ".join(filter(None, [message, *(str(reason.get("Message", "")) for reason in reasons)])))
+        return _refused(
+            table,
+            "; ".join(
+                filter(None, [message, *(str(reason.get("Message", "")) for reason in reasons)])
+            ),
+        )
     return TryAgain.CONFLICT
 
 

@@ -1,6 +1,7 @@
 """Owns DynamoDB's syntax: plain values as typed ones, conditions and updates as expressions.
 
-Every name and value is passed beside its expression, never inside it, so that no attribute can be a reserved word.
+Every name and value is passed beside its expression, never inside it, so that no attribute can be a
+reserved word.
 """
 
 from __future__ import annotations
@@ -8,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, assert_never
 
-from workpool_aws.adapters.codec import Change
-from workpool_aws.adapters.forms import Value
-from workpool_aws.adapters.keys import PARTITION_KEY, SORT_KEY
-from workpool_aws.adapters.schema import attribute_of, encode_field, number_attribute_of
-from workpool_aws.model.refs import Record
+from workpool_aws.adapters.items.keys import PARTITION_KEY, SORT_KEY
+from workpool_aws.adapters.items.records import attribute_of, encode_field, number_attribute_of
 from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, IsNot
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+    from workpool_aws.adapters.items.codec import Change
+    from workpool_aws.adapters.items.forms import Value
+    from workpool_aws.model.refs import Record
 
 __all__ = ["Expressions", "item_from_wire", "item_to_wire"]
 
@@ -35,7 +37,8 @@ class Expressions:
         """A condition on a record of a type.
 
         Raises:
-            ValueError: the condition names no stored field, compares what is no number, or has no parts.
+            ValueError: the condition names no stored field, compares what is no number, or has no
+                parts.
         """
         match condition:
             case IsAbsent():
@@ -64,18 +67,29 @@ class Expressions:
 
     def change(self, change: Change) -> str:
         """What an update does."""
-        sets = [f"{self._name(attribute)} = {self._value(value)}" for attribute, value in change.assign.items()]
+        sets = [
+            f"{self._name(attribute)} = {self._value(value)}"
+            for attribute, value in change.assign.items()
+        ]
         removes = [self._name(attribute) for attribute in change.remove]
-        adds = [f"{self._name(attribute)} {self._value(amount)}" for attribute, amount in change.add.items()]
+        adds = [
+            f"{self._name(attribute)} {self._value(amount)}"
+            for attribute, amount in change.add.items()
+        ]
         clauses = (("SET", sets), ("REMOVE", removes), ("ADD", adds))
         return " ".join(f"{word} {', '.join(parts)}" for word, parts in clauses if parts)
 
     def key_range(self, partition: str, low: str, high: str | None, *, sort: str = SORT_KEY) -> str:
-        """The keys of a partition from `low` to `high`, both included; "" and None are no bounds. `sort`: the attribute they stand in."""
+        """The keys of a partition from `low` to `high`, both included; "" and None are no bounds.
+
+        `sort`: the attribute they stand in.
+        """
         where = f"{self._name(PARTITION_KEY)} = {self._value(partition)}"
         # DynamoDB takes one condition on the sort key, and no empty strings in it.
         if low and high is not None:
-            return f"{where} AND {self._name(sort)} BETWEEN {self._value(low)} AND {self._value(high)}"
+            return (
+                f"{where} AND {self._name(sort)} BETWEEN {self._value(low)} AND {self._value(high)}"
+            )
         if low:
             return f"{where} AND {self._name(sort)} >= {self._value(low)}"
         if high is not None:
@@ -85,7 +99,9 @@ class Expressions:
     def _is(self, condition: Is, kind: type[Record]) -> str:
         name = self._name(attribute_of(kind, condition.field))
         wanted = encode_field(kind, condition.field, condition.value)
-        return f"attribute_not_exists({name})" if wanted is None else f"{name} = {self._value(wanted)}"
+        return (
+            f"attribute_not_exists({name})" if wanted is None else f"{name} = {self._value(wanted)}"
+        )
 
     def _is_not(self, condition: IsNot, kind: type[Record]) -> str:
         name = self._name(attribute_of(kind, condition.field))
@@ -96,7 +112,8 @@ class Expressions:
         return f"attribute_not_exists({name}) OR {name} <> {self._value(unwanted)}"
 
     def _conjunct(self, condition: Condition, kind: type[Record]) -> str:
-        # DynamoDB refuses doubled parentheses, so they stand only where OR would otherwise bind weaker than the AND around it.
+        # DynamoDB refuses doubled parentheses, so they stand only where OR would otherwise bind
+        # weaker than the AND around it.
         text = self.condition(condition, kind)
         return f"({text})" if _is_alternative(condition) else text
 
@@ -130,7 +147,10 @@ def item_to_wire(item: Mapping[str, Value]) -> dict[str, AttributeValueTypeDef]:
 
 
 def item_from_wire(item: Mapping[str, object]) -> dict[str, object]:
-    """An item as plain values. What this package never writes stays as it came, for the codec to refuse. Never raises."""
+    """An item as plain values.
+
+    What this package never writes stays as it came, for the codec to refuse. Never raises.
+    """
     return {name: _from_wire(value) for name, value in item.items()}
 
 

@@ -1,21 +1,22 @@
 """Owns the requests to DynamoDB: `ports.Store` on a table, through the low-level boto3 client.
 
-All reads are strongly consistent, but those of the dead letters, which are an index. A write that lost its answer is repeated by the SDK;
-its repetition may fail on the first one's own effect, which is why every failed condition comes with the item as it stood.
+All reads are strongly consistent, but those of the dead letters, which are an index. A write that
+lost its answer is repeated by the SDK; its repetition may fail on the first one's own effect, which
+is why every failed condition comes with the item as it stood.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
 from botocore.exceptions import ParamValidationError
 
-from workpool_aws.adapters import capacity
-from workpool_aws.adapters.codec import change_of, decode, encode, key_in
+from workpool_aws.adapters.aws.sdk_errors import SDK_ERRORS
 from workpool_aws.adapters.dynamodb.answers import TryAgain, server_time, translated
 from workpool_aws.adapters.dynamodb.expressions import Expressions, item_from_wire, item_to_wire
-from workpool_aws.adapters.keys import (
+from workpool_aws.adapters.items import capacity
+from workpool_aws.adapters.items.codec import change_of, decode, encode, key_in
+from workpool_aws.adapters.items.keys import (
     DEAD_INDEX,
     PARTITION_KEY,
     SORT_KEY,
@@ -26,16 +27,24 @@ from workpool_aws.adapters.keys import (
     partition_of,
     sort_attribute,
 )
-from workpool_aws.adapters.schema import found_for, key_of, record_type, ref_of
-from workpool_aws.adapters.sdk_errors import SDK_ERRORS
+from workpool_aws.adapters.items.records import found_for, key_of, record_type, ref_of
 from workpool_aws.errors import StoreUnavailable, WorkpoolError
-from workpool_aws.model.refs import Page, Record, Ref, Row, Shelf, Span, Unreadable
+from workpool_aws.model.refs import Collection, KeyRange, Record, Ref, Row, RowPage, Unreadable
 from workpool_aws.model.writes import Put, Update, Write, Written
-from workpool_aws.ports import Clock, Entropy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, PutTypeDef, QueryInputTypeDef, TransactWriteItemTypeDef, UpdateTypeDef
+    from mypy_boto3_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+        PutTypeDef,
+        QueryInputTypeDef,
+        TransactWriteItemTypeDef,
+        UpdateTypeDef,
+    )
+
+    from workpool_aws.ports import Clock, Entropy
 
 __all__ = ["DynamoStore"]
 
@@ -50,12 +59,15 @@ _PAUSE_MS: Final = 50
 class DynamoStore:
     """A table in DynamoDB, behind `ports.Store`.
 
-    Every method raises `StoreUnavailable` when there was no answer (a write may have happened), when the table is missing, or when access
-    to it is denied, and UsageError, a ValueError, for a table with other keys and for a request that DynamoDB refuses as malformed (nothing
-    was written).
+    Every method raises `StoreUnavailable` when there was no answer (a write may have happened),
+    when the table is missing, or when access to it is denied, and UsageError, a ValueError, for a
+    table with other keys and for a request that DynamoDB refuses as malformed (nothing was
+    written).
     """
 
-    def __init__(self, client: Callable[[], DynamoDBClient], table: str, *, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self, client: Callable[[], DynamoDBClient], table: str, *, clock: Clock, entropy: Entropy
+    ) -> None:
         """A store on an existing table. Makes no request, and asks for its client before each one.
 
         `clock` and `entropy` serve the pauses between tries, and transaction tokens.
@@ -68,7 +80,9 @@ class DynamoStore:
     def get(self, ref: Ref[R]) -> R | Unreadable | None:
         """What stands there now, or None. Raises ValueError for a name that no key can carry."""
         key = _wire_key(key_of(ref))
-        answer = self._send(lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True))
+        answer = self._send(
+            lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        )
         item = answer.get("Item")
         return found_for(ref, _decoded(item) if item else None)
 
@@ -83,19 +97,21 @@ class DynamoStore:
         records = {ref: found_for(ref, found.get(key)) for ref, key in wanted.items()}
         return {ref: record for ref, record in records.items() if record is not None}
 
-    def query(self, span: Span) -> Page:
+    def query(self, span: KeyRange) -> RowPage:
         """One page of a range, in key order. `next_low` may lead to an empty page."""
         partition = partition_of(span)
         if is_empty(span):
-            return Page((), None)
+            return RowPage((), None)
         expressions = Expressions()
         request: QueryInputTypeDef = {
             "TableName": self._table,
-            "KeyConditionExpression": expressions.key_range(partition, span.low, span.high, sort=sort_attribute(span)),
+            "KeyConditionExpression": expressions.key_range(
+                partition, span.low, span.high, sort=sort_attribute(span)
+            ),
             "ExpressionAttributeNames": expressions.names,
             "ExpressionAttributeValues": expressions.values,
         }
-        if span.shelf is Shelf.DEAD:
+        if span.shelf is Collection.DEAD:
             request["IndexName"] = DEAD_INDEX
         else:
             request["ConsistentRead"] = True
@@ -116,19 +132,33 @@ class DynamoStore:
                 return Written(server_time(placed), write.record)
             case Update():
                 update = self._update(write)
-                changed = self._send(lambda: self._client().update_item(**update, ReturnValues="ALL_NEW"))
+                changed = self._send(
+                    lambda: self._client().update_item(**update, ReturnValues="ALL_NEW")
+                )
                 record = _decoded(changed["Attributes"])
-                return Written(server_time(changed), None if isinstance(record, Unreadable) else record)
+                return Written(
+                    server_time(changed), None if isinstance(record, Unreadable) else record
+                )
             case _:
                 assert_never(write)
 
     def transact(self, writes: Sequence[Write]) -> Written:
         """All or nothing. Raises TransactionFailed (nothing was written)."""
-        capacity.check_transaction([key_of(ref_of(write.record) if isinstance(write, Put) else write.ref) for write in writes])
+        capacity.check_transaction(
+            [
+                key_of(ref_of(write.record) if isinstance(write, Put) else write.ref)
+                for write in writes
+            ]
+        )
         items = [self._action(write) for write in writes]
-        # The same token in every try: a try that went through unseen is then recognised, not applied again.
+        # The same token in every try: a try that went through unseen is then recognised, not
+        # applied again.
         token = self._entropy.token()
-        answer = self._send(lambda: self._client().transact_write_items(TransactItems=items, ClientRequestToken=token))
+        answer = self._send(
+            lambda: self._client().transact_write_items(
+                TransactItems=items, ClientRequestToken=token
+            )
+        )
         return Written(server_time(answer), None)
 
     def delete(self, ref: Ref[Record]) -> None:
@@ -144,7 +174,9 @@ class DynamoStore:
             left = self._get_some(missing, items)
             stalled = stalled + 1 if len(left) == len(missing) else 0
             if stalled == _TRIES:
-                raise StoreUnavailable(f"table {self._table!r}: {len(left)} items were left unread in all {_TRIES} tries")
+                raise StoreUnavailable(
+                    f"table {self._table!r}: {len(left)} items were left unread in all {_TRIES} tries"
+                )
             if left:
                 self._pause(max(1, stalled))
             missing = left
@@ -153,7 +185,11 @@ class DynamoStore:
     def _get_some(
         self, keys: list[dict[str, AttributeValueTypeDef]], into: list[dict[str, object]]
     ) -> list[dict[str, AttributeValueTypeDef]]:
-        answer = self._send(lambda: self._client().batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}))
+        answer = self._send(
+            lambda: self._client().batch_get_item(
+                RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}
+            )
+        )
         into.extend(item_from_wire(item) for item in answer["Responses"].get(self._table, []))
         left = answer.get("UnprocessedKeys", {}).get(self._table)
         return list(left["Keys"]) if left else []
@@ -171,7 +207,9 @@ class DynamoStore:
         request: PutTypeDef = {"TableName": self._table, "Item": item_to_wire(encode(write.record))}
         if write.condition is not None:
             expressions = Expressions()
-            request["ConditionExpression"] = expressions.condition(write.condition, type(write.record))
+            request["ConditionExpression"] = expressions.condition(
+                write.condition, type(write.record)
+            )
             request["ExpressionAttributeNames"] = expressions.names
             # DynamoDB refuses an empty map of values.
             if expressions.values:
@@ -203,13 +241,18 @@ class DynamoStore:
             except SDK_ERRORS as error:
                 meaning = translated(error, self._table)
                 if not isinstance(meaning, TryAgain):
-                    # Invalid parameters quote what was to be stored, which may be secret: not even as a cause.
+                    # Invalid parameters quote what was to be stored, which may be secret: not even
+                    # as a cause.
                     raise meaning from None if isinstance(error, ParamValidationError) else error
-        raise StoreUnavailable(f"table {self._table!r}: other transactions were in the way in all {_TRIES} tries")
+        raise StoreUnavailable(
+            f"table {self._table!r}: other transactions were in the way in all {_TRIES} tries"
+        )
 
     def _pause(self, attempt: int) -> None:
         if attempt > 0:
-            self._clock.sleep(int(_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + self._entropy.fraction())))
+            self._clock.sleep(
+                int(_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + self._entropy.fraction()))
+            )
 
 
 def _wire_key(key: Key) -> dict[str, AttributeValueTypeDef]:
@@ -220,18 +263,22 @@ def _decoded(item: Mapping[str, object]) -> Record | Unreadable:
     return decode(item_from_wire(item))
 
 
-def _page(rows: tuple[Row, ...], last: Mapping[str, object] | None, span: Span) -> Page:
+def _page(rows: tuple[Row, ...], last: Mapping[str, object] | None, span: KeyRange) -> RowPage:
     if not last:
-        return Page(rows, None)
+        return RowPage(rows, None)
     sort = _sort_in(item_from_wire(last), span)
-    return Page(rows, None, next_high(sort, span.low)) if span.reverse else Page(rows, next_low(sort, span.high))
+    return (
+        RowPage(rows, None, next_high(sort, span.low))
+        if span.reverse
+        else RowPage(rows, next_low(sort, span.high))
+    )
 
 
-def _row(item: Mapping[str, object], span: Span) -> Row:
+def _row(item: Mapping[str, object], span: KeyRange) -> Row:
     plain = item_from_wire(item)
     return Row(_sort_in(plain, span), decode(plain))
 
 
-def _sort_in(plain: Mapping[str, object], span: Span) -> str:
+def _sort_in(plain: Mapping[str, object], span: KeyRange) -> str:
     sort = plain.get(sort_attribute(span))
     return sort if isinstance(sort, str) else ""

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workpool_aws.adapters.keys import DEAD_INDEX, DEAD_KEY, PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE, Room, leading_key
+from workpool_aws.adapters.items.keys import (
+    DEAD_INDEX,
+    DEAD_KEY,
+    PARTITION_KEY,
+    SORT_KEY,
+    TTL_ATTRIBUTE,
+    PartitionKind,
+    leading_key,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -15,7 +23,7 @@ __all__ = [
     "PARTITION_KEY",
     "SORT_KEY",
     "TTL_ATTRIBUTE",
-    "Room",
+    "PartitionKind",
     "create_table",
     "enable_ttl",
     "leading_key",
@@ -25,12 +33,16 @@ __all__ = [
 def create_table(client: DynamoDBClient, name: str) -> None:
     """Create the table, billed on demand, and wait until it takes requests.
 
-    Errors of boto3 pass as they are; `ResourceInUseException` means that a table of this name exists, and that it was left alone.
+    Errors of boto3 pass as they are; `ResourceInUseException` means that a table of this name
+    exists, and that it was left alone.
     """
     client.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": PARTITION_KEY, "KeyType": "HASH"}, {"AttributeName": SORT_KEY, "KeyType": "RANGE"}],
+        KeySchema=[
+            {"AttributeName": PARTITION_KEY, "KeyType": "HASH"},
+            {"AttributeName": SORT_KEY, "KeyType": "RANGE"},
+        ],
         AttributeDefinitions=[
             {"AttributeName": PARTITION_KEY, "AttributeType": "S"},
             {"AttributeName": SORT_KEY, "AttributeType": "S"},
@@ -39,7 +51,10 @@ def create_table(client: DynamoDBClient, name: str) -> None:
         GlobalSecondaryIndexes=[
             {
                 "IndexName": DEAD_INDEX,
-                "KeySchema": [{"AttributeName": PARTITION_KEY, "KeyType": "HASH"}, {"AttributeName": DEAD_KEY, "KeyType": "RANGE"}],
+                "KeySchema": [
+                    {"AttributeName": PARTITION_KEY, "KeyType": "HASH"},
+                    {"AttributeName": DEAD_KEY, "KeyType": "RANGE"},
+                ],
                 "Projection": {"ProjectionType": "ALL"},
             }
         ],
@@ -48,8 +63,13 @@ def create_table(client: DynamoDBClient, name: str) -> None:
 
 
 def enable_ttl(client: DynamoDBClient, name: str) -> None:
-    """Have DynamoDB remove what is past its TTL; nothing happens when it does so already. Errors of boto3 pass as they are."""
+    """Have DynamoDB remove what is past its TTL; nothing happens when it does so already.
+
+    Errors of boto3 pass as they are.
+    """
     described = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     if described.get("TimeToLiveStatus") in ("ENABLED", "ENABLING"):
         return
-    client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL_ATTRIBUTE})
+    client.update_time_to_live(
+        TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL_ATTRIBUTE}
+    )

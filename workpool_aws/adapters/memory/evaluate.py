@@ -1,28 +1,34 @@
 """Owns how conditions and updates work on an item in memory: DynamoDB's semantics, on plain values.
 
-Every part of a condition is checked for sense even where another part has decided already, because DynamoDB refuses a senseless expression
-whatever the item looks like.
+Every part of a condition is checked for sense even where another part has decided already, because
+DynamoDB refuses a senseless expression whatever the item looks like.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
-from workpool_aws.adapters.codec import Change, Item
-from workpool_aws.adapters.forms import Value
-from workpool_aws.adapters.schema import attribute_of, encode_field, number_attribute_of
-from workpool_aws.model.refs import Record
+from workpool_aws.adapters.items.records import attribute_of, encode_field, number_attribute_of
 from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, IsNot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workpool_aws.adapters.items.codec import Change, Item
+    from workpool_aws.adapters.items.forms import Value
+    from workpool_aws.model.refs import Record
 
 __all__ = ["applied", "holds"]
 
 
-def holds(condition: Condition | None, kind: type[Record], item: Mapping[str, Value] | None) -> bool:
+def holds(
+    condition: Condition | None, kind: type[Record], item: Mapping[str, Value] | None
+) -> bool:
     """Whether a condition on a record of a type holds for the item as it stands (None: there is none). No condition always holds.
 
     Raises:
-        ValueError: the condition names no stored field, compares what is no number, or has no parts.
+        ValueError: the condition names no stored field, compares what is no number, or has no
+            parts.
     """
     found = item or {}
     match condition:
@@ -34,7 +40,10 @@ def holds(condition: Condition | None, kind: type[Record], item: Mapping[str, Va
             wanted = encode_field(kind, condition.field, condition.value)
             return _same(found.get(attribute_of(kind, condition.field)), wanted)
         case IsNot():
-            return not _same(found.get(attribute_of(kind, condition.field)), encode_field(kind, condition.field, condition.value))
+            return not _same(
+                found.get(attribute_of(kind, condition.field)),
+                encode_field(kind, condition.field, condition.value),
+            )
         case Below():
             number = _number(found.get(number_attribute_of(kind, condition.field)))
             return number is not None and number < condition.value
@@ -66,7 +75,9 @@ def applied(change: Change, item: Item) -> Item:
     return after
 
 
-def _parts(parts: tuple[Condition, ...], kind: type[Record], item: Mapping[str, Value] | None) -> list[bool]:
+def _parts(
+    parts: tuple[Condition, ...], kind: type[Record], item: Mapping[str, Value] | None
+) -> list[bool]:
     if not parts:
         raise ValueError("a condition of parts must have at least one")
     return [holds(part, kind, item) for part in parts]

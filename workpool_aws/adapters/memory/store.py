@@ -1,22 +1,21 @@
 """Owns the table in memory: the oracle behind `ports.Store`, as strict as DynamoDB, and the meter of what its requests would cost.
 
-Items are kept as they would be stored, so that what cannot be stored and read back fails here, too. Requests that DynamoDB would refuse as
-malformed raise ValueError and change nothing; everything else is an answer. Safe to share between threads: each request is one step.
+Items are kept as they would be stored, so that what cannot be stored and read back fails here, too.
+Requests that DynamoDB would refuse as malformed raise ValueError and change nothing; everything
+else is an answer. Safe to share between threads: each request is one step.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
-from typing import Final, TypeVar, assert_never
+from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
-from workpool_aws.adapters import capacity
-from workpool_aws.adapters.capacity import Meter, item_size
-from workpool_aws.adapters.codec import Item, change_of, decode, encode
-from workpool_aws.adapters.forms import Value
-from workpool_aws.adapters.keys import (
+from workpool_aws.adapters.items import capacity
+from workpool_aws.adapters.items.capacity import Meter, item_size
+from workpool_aws.adapters.items.codec import Item, change_of, decode, encode
+from workpool_aws.adapters.items.keys import (
     DEAD_KEY,
     PARTITION_KEY,
     SORT_KEY,
@@ -27,12 +26,17 @@ from workpool_aws.adapters.keys import (
     next_low,
     partition_of,
 )
+from workpool_aws.adapters.items.records import found_for, key_of, record_type, ref_of, step_name
 from workpool_aws.adapters.memory.evaluate import applied, holds
-from workpool_aws.adapters.schema import found_for, key_of, record_type, ref_of
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.refs import Page, Record, Ref, Row, Shelf, Span, Unreadable
+from workpool_aws.model.refs import Collection, KeyRange, Record, Ref, Row, RowPage, Unreadable
 from workpool_aws.model.writes import Put, Update, Write, Written
 from workpool_aws.ports import ConditionFailed, TransactionFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from workpool_aws.adapters.items.forms import Value
 
 __all__ = ["MemoryStore"]
 
@@ -44,13 +48,17 @@ _DATE_MS: Final = 1_000
 
 @dataclass(slots=True)
 class _Partition:
-    """The items of one partition key. Stored items are never changed in place, so they may be read outside the lock."""
+    """The items of one partition key.
+
+    Stored items are never changed in place, so they may be read outside the lock.
+    """
 
     sorts: list[str] = field(default_factory=list)
     items: dict[str, Item] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     records: dict[str, tuple[Item, Record | Unreadable]] = field(default_factory=dict)
-    """What was read of an item, beside the item that it was read of: a stored one is decoded once, however often it is asked for."""
+    """What was read of an item, beside the item that it was read of: a stored one is decoded once,
+    however often it is asked for."""
     dead: list[tuple[str, str]] = field(default_factory=list)
     """The index of dead letters: (key in the index, sort key), in order."""
 
@@ -86,15 +94,18 @@ class _Partition:
             self.records[sort] = known
         return known[1]
 
-    def page(self, span: Span, page_bytes: int) -> tuple[list[tuple[str, str]], bool]:
-        """(Key in the range, sort key) of one answer, and whether it was cut off. As in DynamoDB a page at its limit counts as cut off."""
-        keys = [key for key, _ in self.dead] if span.shelf is Shelf.DEAD else self.sorts
+    def page(self, span: KeyRange, page_bytes: int) -> tuple[list[tuple[str, str]], bool]:
+        """(Key in the range, sort key) of one answer, and whether it was cut off.
+
+        As in DynamoDB a page at its limit counts as cut off.
+        """
+        keys = [key for key, _ in self.dead] if span.shelf is Collection.DEAD else self.sorts
         first = bisect_left(keys, span.low)
         end = len(keys) if span.high is None else bisect_right(keys, span.high)
         chosen: list[tuple[str, str]] = []
         size = 0
         for index in range(end - 1, first - 1, -1) if span.reverse else range(first, end):
-            row = self.dead[index] if span.shelf is Shelf.DEAD else (keys[index], keys[index])
+            row = self.dead[index] if span.shelf is Collection.DEAD else (keys[index], keys[index])
             size += self.sizes[row[1]]
             if chosen and size > page_bytes:
                 return chosen, True
@@ -120,7 +131,11 @@ class MemoryStore:
     """A table in memory, behind `ports.Store`."""
 
     def __init__(
-        self, server_clock: Callable[[], EpochMs], meter: Meter | None = None, *, page_bytes: int = capacity.PAGE_BYTES_MAX
+        self,
+        server_clock: Callable[[], EpochMs],
+        meter: Meter | None = None,
+        *,
+        page_bytes: int = capacity.PAGE_BYTES_MAX,
     ) -> None:
         """An empty table whose answers carry `server_clock`, rounded down to seconds; `page_bytes` bounds one page of a range."""
         self.meter = meter or Meter()
@@ -151,11 +166,11 @@ class MemoryStore:
         records = {ref: self._found(ref, key, found[key][0]) for ref, key in wanted.items()}
         return {ref: record for ref, record in records.items() if record is not None}
 
-    def query(self, span: Span) -> Page:
+    def query(self, span: KeyRange) -> RowPage:
         """One page of a range, in key order. `next_low` may lead to an empty page."""
         partition_key = partition_of(span)
         if is_empty(span):
-            return Page((), None)
+            return RowPage((), None)
         with self._lock:
             partition = self._partitions.get(partition_key)
             if partition is None:
@@ -163,42 +178,76 @@ class MemoryStore:
             places, cut = partition.page(span, self._page_bytes)
             items = [partition.items[sort] for _, sort in places]
             sizes = [partition.sizes[sort] for _, sort in places]
-        units = capacity.index_query_units(sizes) if span.shelf is Shelf.DEAD else capacity.query_units(sizes)
+        units = (
+            capacity.index_query_units(sizes)
+            if span.shelf is Collection.DEAD
+            else capacity.query_units(sizes)
+        )
         self.meter.count(f"{span.shelf}.query", read_units=units)
-        rows = tuple(Row(key, partition.record(sort, item)) for (key, sort), item in zip(places, items, strict=True))
+        rows = tuple(
+            Row(key, partition.record(sort, item))
+            for (key, sort), item in zip(places, items, strict=True)
+        )
         if not cut:
-            return Page(rows, None)
+            return RowPage(rows, None)
         last = places[-1][0]
-        return Page(rows, None, next_high(last, span.low)) if span.reverse else Page(rows, next_low(last, span.high))
+        return (
+            RowPage(rows, None, next_high(last, span.low))
+            if span.reverse
+            else RowPage(rows, next_low(last, span.high))
+        )
 
     def write(self, write: Write) -> Written:
-        """One conditional write. Raises ConditionFailed or ValueError; in both cases nothing was written."""
+        """One conditional write.
+
+        Raises ConditionFailed or ValueError; in both cases nothing was written.
+        """
         kind, verb = _named(write)
         with self._lock:
             step = self._worked_out(write)
             label = f"{_noun(kind)}.{verb}"
             if step.after is None:
                 self.meter.count(label, write_units=capacity.failed_write_units(step.old_bytes))
-                raise ConditionFailed(None if step.before is None else self._record(step.key, step.before))
-            units = capacity.write_units(step.old_bytes, step.new_bytes) + capacity.index_units(step.before, step.after)
+                raise ConditionFailed(
+                    None if step.before is None else self._record(step.key, step.before)
+                )
+            units = capacity.write_units(step.old_bytes, step.new_bytes) + capacity.index_units(
+                step.before, step.after
+            )
             self.meter.count(label, write_units=units)
             self._place(step.key, step.after, step.new_bytes)
             record = write.record if isinstance(write, Put) else self._record(step.key, step.after)
         return Written(self._date(), None if isinstance(record, Unreadable) else record)
 
     def transact(self, writes: Sequence[Write]) -> Written:
-        """All or nothing. Raises TransactionFailed or ValueError; in both cases nothing was written."""
+        """All or nothing.
+
+        Raises TransactionFailed or ValueError; in both cases nothing was written.
+        """
         capacity.check_transaction([key_of(_ref(write)) for write in writes])
         with self._lock:
             steps = [self._worked_out(write) for write in writes]
             if sum(step.new_bytes for step in steps) > capacity.TRANSACTION_BYTES_MAX:
-                raise ValueError(f"a transaction of more than {capacity.TRANSACTION_BYTES_MAX} bytes is not allowed")
-            self.meter.count("tx", write_units=capacity.transaction_units((step.old_bytes, step.new_bytes) for step in steps))
+                raise ValueError(
+                    f"a transaction of more than {capacity.TRANSACTION_BYTES_MAX} bytes is not allowed"
+                )
+            self.meter.count(
+                "tx",
+                write_units=capacity.transaction_units(
+                    (step.old_bytes, step.new_bytes) for step in steps
+                ),
+            )
             failed = tuple(step.after is None for step in steps)
             if any(failed):
                 current = (step.before if step.after is None else None for step in steps)
-                raise TransactionFailed(tuple(None if item is None else decode(item) for item in current), failed)
-            self.meter.count("tx", write_units=sum(capacity.index_units(step.before, step.after) for step in steps), requests=0)
+                raise TransactionFailed(
+                    tuple(None if item is None else decode(item) for item in current), failed
+                )
+            self.meter.count(
+                "tx",
+                write_units=sum(capacity.index_units(step.before, step.after) for step in steps),
+                requests=0,
+            )
             for step in steps:
                 if step.after is not None:
                     self._place(step.key, step.after, step.new_bytes)
@@ -223,7 +272,11 @@ class MemoryStore:
     def items(self, partition_prefix: str = "") -> Iterator[Item]:
         """Copies of the items, as stored, of every partition whose key begins so, in key order; writes made meanwhile are not seen."""
         with self._lock:
-            chosen = [self._partitions[key] for key in sorted(self._partitions) if key.startswith(partition_prefix)]
+            chosen = [
+                self._partitions[key]
+                for key in sorted(self._partitions)
+                if key.startswith(partition_prefix)
+            ]
             found = [partition.items[sort] for partition in chosen for sort in partition.sorts]
         return (dict(item) for item in found)
 
@@ -274,7 +327,9 @@ class MemoryStore:
                 assert_never(write)
         new_bytes = 0 if after is None else item_size(after)
         if new_bytes > capacity.ITEM_BYTES_MAX:
-            raise ValueError(f"an item of {new_bytes} bytes is not allowed; at most {capacity.ITEM_BYTES_MAX}")
+            raise ValueError(
+                f"an item of {new_bytes} bytes is not allowed; at most {capacity.ITEM_BYTES_MAX}"
+            )
         return _Step(key, before, old_bytes, after if allowed else None, new_bytes)
 
     def _place(self, key: Key, item: Item, size: int) -> None:
@@ -310,9 +365,13 @@ def _named(write: Write) -> tuple[type[Record], str]:
 
 
 def _noun(kind: type[Record]) -> str:
-    return kind.__name__.lower()
+    return step_name(kind)
 
 
 def _is_expired(item: Item, now: EpochMs) -> bool:
     expires_at = item.get(TTL_ATTRIBUTE)
-    return isinstance(expires_at, int) and not isinstance(expires_at, bool) and expires_at * 1_000 <= now
+    return (
+        isinstance(expires_at, int)
+        and not isinstance(expires_at, bool)
+        and expires_at * 1_000 <= now
+    )

@@ -1,4 +1,6 @@
-"""Events: one class for each thing that the library reports. `docs/events.md` lists them, and a test compares the two.
+"""Events: one class for each thing that the library reports.
+
+`docs/events.md` lists them, and a test compares the two.
 
 A new event is a class in the module of its subject, and a row of that page.
 """

@@ -16,15 +16,18 @@ _WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 class _Declared:
     """Makes a frozen dataclass of each subclass, named after the class: `PutBack` is logged as `put_back`.
 
-    `level` is the event's level, a number of the logging module. A class without one is a base of events. An event with
-    `always_logged` is logged whatever the least level is, because a caller asked for that very line.
+    `level` is the event's level, a number of the logging module. A class without one is a base of
+    events. An event with `always_logged` is logged whatever the least level is, because a caller
+    asked for that very line.
     """
 
     name: ClassVar[str] = ""
     level: ClassVar[int] = INFO
     always_logged: ClassVar[bool] = False
 
-    def __init_subclass__(cls, *, level: int | None = None, name: str | None = None, always_logged: bool = False) -> None:
+    def __init_subclass__(
+        cls, *, level: int | None = None, name: str | None = None, always_logged: bool = False
+    ) -> None:
         super().__init_subclass__()
         if level is not None:
             cls.level, cls.always_logged = level, always_logged

@@ -89,13 +89,19 @@ class StatsTaken(Event, level=INFO, name="stats", always_logged=True):
 
 
 class DeploymentRecorded(Event, level=INFO):
-    """The watchdog recorded the deployment that its environment names: the table had another. `pool` is empty."""
+    """The watchdog recorded the deployment that its environment names: the table had another.
+
+    `pool` is empty.
+    """
 
     loop_arn: str
 
 
 class DeploymentReplaced(Event, level=WARNING):
-    """The watchdog found another deployment's loop recorded, and recorded its own. The other will not overwrite it for an hour."""
+    """The watchdog found another deployment's loop recorded, and recorded its own.
+
+    The other will not overwrite it for an hour.
+    """
 
     loop_arn: str
     replaced: str

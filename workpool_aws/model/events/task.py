@@ -8,7 +8,10 @@ from workpool_aws.model.events.event import Event
 
 
 class TaskFailed(Event, level=ERROR):
-    """A background task failed while another error was being raised. `pool` is the task pool's name."""
+    """A background task failed while another error was being raised.
+
+    `pool` is the task pool's name.
+    """
 
     task: str
     error_type: str

@@ -24,7 +24,10 @@ class Started(WorkEvent, level=INFO):
 
 
 class StartUnanswered(WorkEvent, level=WARNING):
-    """Lambda did not answer an invoke: the worker may run or not. Its report, or recovery after the deadline, decides."""
+    """Lambda did not answer an invoke: the worker may run or not.
+
+    Its report, or recovery after the deadline, decides.
+    """
 
     start: int
     error: str
@@ -108,7 +111,10 @@ class Recovered(WorkEvent, level=WARNING):
 
 
 class RecordUnreadable(WorkEvent, level=ERROR):
-    """A destination record with this library's mark could not be read: recovery ends its start. `pool` and `work_id` may be empty."""
+    """A destination record with this library's mark could not be read: recovery ends its start.
+
+    `pool` and `work_id` may be empty.
+    """
 
     reason: str
 

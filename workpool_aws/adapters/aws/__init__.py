@@ -1,0 +1,1 @@
+"""AWS clients: Lambda, EventBridge Scheduler, SQS and SNS."""

@@ -1,0 +1,248 @@
+"""Owns the choice of adapters for AWS: boto3 clients, their timeouts and retries, and what is built on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+import boto3
+from botocore.config import Config
+
+from workpool_aws.adapters.aws.invoke import LambdaInvoker, start_fresh_traces
+from workpool_aws.adapters.aws.messenger import AwsMessenger
+from workpool_aws.adapters.aws.scheduler import EventBridgeTimer, ScheduleHome
+from workpool_aws.adapters.aws.sdk_errors import made
+from workpool_aws.adapters.dynamodb.store import DynamoStore
+from workpool_aws.adapters.metrics import MetricsTelemetry
+from workpool_aws.adapters.system import FAN_OUT_WORKERS, SystemClock, SystemEntropy, ThreadFanOut
+from workpool_aws.adapters.telemetry import LoggerTelemetry
+from workpool_aws.incarnation import PerIncarnation
+from workpool_aws.model.loop import DeployedLimit, Deployment
+from workpool_aws.model.refs import DeploymentRef, readable
+from workpool_aws.ports import Clock, Entropy, FanOut, Ports, Store, Telemetry
+from workpool_aws.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+__all__ = ["CLIENT_CONFIGS", "CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "aws_ports", "session_of"]
+
+CONNECT_TIMEOUT_S: Final = 1.5
+READ_TIMEOUT_S: Final = 3.0
+"""boto3's own 60 s would outlive a lease, a promise and most Lambdas."""
+
+ClientName = Literal["dynamodb", "lambda", "lambda-retrying", "scheduler", "sns", "sqs"]
+
+
+def _config(attempts: int) -> Config:
+    return Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=2 * FAN_OUT_WORKERS,
+        tcp_keepalive=True,
+    )
+
+
+CLIENT_CONFIGS: Final[dict[ClientName, Config]] = {
+    "dynamodb": _config(4),
+    # A repeated Invoke is a second start: this client is for what nobody claims.
+    "lambda": _config(1),
+    "lambda-retrying": _config(2),
+    "scheduler": _config(2),
+    "sns": _config(2),
+    "sqs": _config(2),
+}
+"""One entry a client: time limits, tries in all, connections for every call of a fan-out."""
+
+
+def aws_ports(
+    table: str,
+    session: boto3.Session | None = None,
+    *,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+    telemetry: Telemetry | None = None,
+    fan_out: FanOut | None = None,
+    settings: Settings | None = None,
+) -> Ports:
+    """The ports of a table, on boto3.
+
+    No call is made; clients other than DynamoDB's are made when first needed.
+
+    None: a new session from the environment; the system's clock, chance and threads; Powertools
+    logs at the settings' level; the settings of the environment.
+
+    Raises:
+        UsageError: no region is known, or a setting has a value that is not allowed.
+    """
+    if settings is None:
+        settings = read_settings()
+    clock = clock or SystemClock()
+    entropy = entropy or SystemEntropy()
+    telemetry = telemetry or _telemetry(settings, clock, table)
+    region = settings.region
+    clients = _Clients(
+        PerIncarnation(lambda: session_of(region=region)) if session is None else lambda: session,
+        clock,
+        entropy,
+        region,
+    )
+    clients.dynamodb()  # what is wrong with the configuration is said now, not by the first call
+    store = DynamoStore(clients.dynamodb, table, clock=clock, entropy=entropy)
+    timer = EventBridgeTimer(
+        clients.scheduler,
+        clock,
+        table,
+        home=ScheduleHome(settings.loop_arn, settings.schedule_group, settings.scheduler_role_arn),
+        deployment=lambda: _deployment_in(store),
+    )
+    return Ports(
+        table=table,
+        store=store,
+        invoker=LambdaInvoker(
+            clients.invoking,
+            clients.invoking_again,
+            clock,
+            lambda: settings.completion_arn or _completion_arn_in(store),
+            acknowledging=lambda: _acknowledging_in(store),
+            telemetry=telemetry,
+        ),
+        messenger=AwsMessenger(clients.invoking_again, clients.queues, clients.topics),
+        timer=timer,
+        clock=clock,
+        entropy=entropy,
+        telemetry=telemetry,
+        fan_out=fan_out or ThreadFanOut(),
+        loop_arn=settings.loop_arn,
+        deployed=_deployed_by(settings),
+    )
+
+
+def _deployed_by(settings: Settings) -> Deployment | None:
+    if settings.loop_arn is None:
+        return None
+    return Deployment(
+        loop_arn=settings.loop_arn,
+        completion_arn=settings.completion_arn,
+        schedule_group=settings.schedule_group,
+        scheduler_role_arn=settings.scheduler_role_arn,
+        acknowledging=settings.acknowledging,
+        limits=tuple(DeployedLimit(pool, limit) for pool, limit in settings.pools),
+    )
+
+
+def _telemetry(settings: Settings, clock: Clock, table: str) -> Telemetry:
+    log = LoggerTelemetry(settings.log_level)
+    if settings.metrics is None:
+        return log
+    # A table may be given by its ARN; its metrics have its name.
+    return MetricsTelemetry(log, clock, table=table.rpartition("/")[2], scope=settings.metrics)
+
+
+class _Clients:
+    """The clients of one session, each made once, when it is first asked for; those of SQS and SNS once a region.
+
+    A copy of the process makes its own: two that read from one connection would read each other's
+    answers.
+    """
+
+    def __init__(
+        self,
+        session: Callable[[], boto3.Session],
+        clock: Clock,
+        entropy: Entropy,
+        region: str | None,
+    ) -> None:
+        self._session = session
+        self._region = region
+        self._clock = clock
+        self._entropy = entropy
+        self.dynamodb: Callable[[], DynamoDBClient] = PerIncarnation(self._make_dynamodb)
+        self.invoking: Callable[[], LambdaClient] = PerIncarnation(
+            lambda: self._make_lambda("lambda")
+        )
+        self.invoking_again: Callable[[], LambdaClient] = PerIncarnation(
+            lambda: self._make_lambda("lambda-retrying")
+        )
+        self.scheduler: Callable[[], EventBridgeSchedulerClient] = PerIncarnation(
+            self._make_scheduler
+        )
+        self._queues: dict[str, PerIncarnation[SQSClient]] = {}
+        self._topics: dict[str, PerIncarnation[SNSClient]] = {}
+
+    def queues(self, region: str) -> SQSClient:
+        """The client of SQS in a region."""
+        return self._queues.setdefault(region, PerIncarnation(lambda: self._make_sqs(region)))()
+
+    def topics(self, region: str) -> SNSClient:
+        """The client of SNS in a region."""
+        return self._topics.setdefault(region, PerIncarnation(lambda: self._make_sns(region)))()
+
+    def _make_dynamodb(self) -> DynamoDBClient:
+        return made(
+            lambda: self._session().client(
+                "dynamodb", region_name=self._home(), config=CLIENT_CONFIGS["dynamodb"]
+            )
+        )
+
+    def _make_lambda(self, name: Literal["lambda", "lambda-retrying"]) -> LambdaClient:
+        client = made(
+            lambda: self._session().client(
+                "lambda", region_name=self._home(), config=CLIENT_CONFIGS[name]
+            )
+        )
+        start_fresh_traces(client, self._clock, self._entropy)
+        return client
+
+    def _make_scheduler(self) -> EventBridgeSchedulerClient:
+        return made(
+            lambda: self._session().client(
+                "scheduler", region_name=self._home(), config=CLIENT_CONFIGS["scheduler"]
+            )
+        )
+
+    def _make_sqs(self, region: str) -> SQSClient:
+        return made(
+            lambda: self._session().client("sqs", region_name=region, config=CLIENT_CONFIGS["sqs"])
+        )
+
+    def _make_sns(self, region: str) -> SNSClient:
+        return made(
+            lambda: self._session().client("sns", region_name=region, config=CLIENT_CONFIGS["sns"])
+        )
+
+    def _home(self) -> str | None:
+        # boto3 reads AWS_DEFAULT_REGION alone; AWS_REGION, which Lambda and every other SDK go by,
+        # comes from the settings.
+        return self._session().region_name or self._region
+
+
+def session_of(*, profile: str | None = None, region: str | None = None) -> boto3.Session:
+    """A session of a profile and a region.
+
+    `None` means what the environment says, AWS_REGION before AWS_DEFAULT_REGION and the profile's.
+
+    Raises:
+        UsageError: there is no such profile, or the AWS config file cannot be read.
+    """
+    return made(lambda: boto3.Session(profile_name=profile, region_name=region))
+
+
+def _completion_arn_in(store: Store) -> str | None:
+    deployment = _deployment_in(store)
+    return None if deployment is None else deployment.completion_arn
+
+
+def _acknowledging_in(store: Store) -> tuple[str, ...]:
+    deployment = _deployment_in(store)
+    return () if deployment is None else deployment.acknowledging
+
+
+def _deployment_in(store: Store) -> Deployment | None:
+    return readable(store.get(DeploymentRef()))

@@ -1,0 +1,385 @@
+"""Owns the calls to Lambda: starting workers and loops, and reading how long a start may take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError, ParamValidationError
+
+from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, NEVER_SENT, SDK_ERRORS, told
+from workpool_aws.adapters.wire import order_to_wire, worker_event
+from workpool_aws.errors import WorkpoolError
+from workpool_aws.model import events
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.names import names_function
+from workpool_aws.ports import (
+    Clock,
+    Entropy,
+    FunctionLimits,
+    InvokeRefused,
+    InvokeThrottled,
+    InvokeUnanswered,
+    Telemetry,
+)
+from workpool_aws.settings import DECORATED, SERVES, pools_served
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+    from workpool_aws.model.messages import Assignment, LoopRequest
+
+__all__ = [
+    "EVENT_AGE_MS_MAX",
+    "LIMITS_KEPT_MS",
+    "TIMEOUT_MS_MAX",
+    "TRACE_HEADER",
+    "LambdaInvoker",
+    "answer_of",
+    "send_event",
+    "start_fresh_traces",
+    "was_never_sent",
+]
+
+TRACE_HEADER: Final = "X-Amzn-Trace-Id"
+TIMEOUT_MS_MAX: Final = 900_000
+EVENT_AGE_MS_MAX: Final = 21_600_000
+"""Six hours: Lambda's maximum, and its default."""
+LIMITS_KEPT_MS: Final = 300_000
+LIMITS_GUESSED_KEPT_MS: Final = 60_000
+_TARGETS_KEPT_MAX: Final = 1_000
+_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
+_GRANT: Final = "lambda:GetFunctionConfiguration, lambda:GetFunctionEventInvokeConfig"
+_PLAIN: Final = "; let a plain function do the work item, or call this one"
+_TRACE_BITS: Final = 96
+_OWN_HANDLERS: Final = "workpool_aws.handlers."
+
+_NOT_TAKEN: Final = frozenset(
+    {
+        "TooManyRequestsException",
+        "ThrottlingException",
+        "Throttling",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "EC2ThrottledException",
+        "ENILimitReachedException",
+        "ENINotReadyException",
+        "SubnetIPAddressLimitReachedException",
+        "ResourceNotReadyException",
+        "SnapStartTimeoutException",
+        "SnapStartNotReadyException",
+        # What is wrong with our own credentials is not the target's fault, and passes: it must not
+        # fail works.
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+_NEVER_TAKEN: Final = frozenset(
+    {
+        "RequestTooLargeException",
+        "SerializedRequestEntityTooLargeException",
+        "InvalidRequestContentException",
+        "InvalidParameterValueException",
+        "UnsupportedMediaTypeException",
+        "ValidationException",
+        "RequestEntityTooLargeException",
+    }
+)
+_REFUSED_WITH_5XX: Final = (
+    "KMS",
+    "EC2AccessDenied",
+    "InvalidRuntime",
+    "InvalidSecurityGroupID",
+    "InvalidSubnetID",
+    "InvalidZipFile",
+)
+"""Prefixes of codes by which Lambda refuses a function that is set up badly; it answers them with
+502."""
+_NOT_ALLOWED: Final = frozenset(
+    {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
+)
+_TOO_MANY: Final = 429
+_TOO_LARGE: Final = 413
+_SERVER_ERRORS: Final = 500
+_UNAVAILABLE: Final = 503
+
+
+def start_fresh_traces(client: LambdaClient, clock: Clock, entropy: Entropy) -> None:
+    """From now on, every Invoke of this client begins a trace of its own.
+
+    Lambda counts the hops of one chain of invocations by that header and drops the seventeenth.
+    Without this, every worker would inherit the count of the loop that started it, and unrelated
+    works would be dropped after a few rounds of loop, worker and kick.
+    """
+
+    def set_header(params: dict[str, dict[str, str]], **_: object) -> None:
+        params["headers"][TRACE_HEADER] = (
+            f"Root=1-{clock.now() // 1000:08x}-{entropy.bits(_TRACE_BITS):024x}"
+        )
+
+    # First: botocore's own handler passes the current trace on, but only where no header is set.
+    client.meta.events.register_first("before-call.lambda.Invoke", set_header)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    limits: FunctionLimits
+    until: EpochMs
+
+
+class LambdaInvoker:
+    """Lambda behind `ports.Invoker`.
+
+    Clients are given as functions that return them, so that they are made when they are first
+    needed.
+
+    `client` must not retry by itself: a repeated Invoke is a second start. `retrying_client` may:
+    it is used where a worker claims its start before any user code runs, and for reading. Both must
+    have been through `start_fresh_traces`. `acknowledging`: what the deployment lists as functions
+    that say for themselves that they ran a callback; it may raise StoreUnavailable. `telemetry`
+    None: nobody is told.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[], LambdaClient],
+        retrying_client: Callable[[], LambdaClient],
+        clock: Clock,
+        completion_arn: Callable[[], str | None] = lambda: None,
+        *,
+        acknowledging: Callable[[], Collection[str]] = tuple,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self._client = client
+        self._completion_arn = completion_arn
+        self._retrying_client = retrying_client
+        self._clock = clock
+        self._acknowledging = acknowledging
+        self._telemetry = telemetry
+        self._known: dict[str, _Known] = {}
+        self._listed: tuple[str, ...] = ()
+        self._listed_until = EpochMs(0)
+        self._denied: set[str] = set()
+        """Functions whose configuration may not be read: told of once each."""
+
+    def start_work(self, target: str, assignment: Assignment, args: str) -> None:
+        """Send one start to a worker; Lambda has queued it when this returns.
+
+        Raises:
+            InvokeThrottled: not queued now. For claimed work an earlier repetition may have been:
+                its worker will not get the claim.
+            InvokeRefused: not queued; arguments that are not a JSON object are refused for good,
+                and so are starts of a function which `limits` has shown to be unfit, or to serve
+                other pools.
+            InvokeUnanswered: queued or not.
+        """
+        known = self._known.get(target)
+        refusal = (
+            None if known is None else known.limits.unfit or known.limits.refusal(assignment.pool)
+        )
+        if refusal is not None:
+            raise InvokeRefused(refusal, lasting=True)
+        try:
+            event = worker_event(args, assignment)
+        except ValueError as error:
+            raise InvokeRefused(str(error), lasting=True) from error
+        send_event(self._retrying_client if assignment.claimed else self._client, target, event)
+
+    def start_loop(self, loop_arn: str, order: LoopRequest) -> None:
+        """Start a loop invocation of a generation; raises as `start_work`.
+
+        Never repeated by the SDK.
+        """
+        send_event(
+            self._client, loop_arn, json.dumps(order_to_wire(order), separators=(",", ":")).encode()
+        )
+
+    def limits(self, target: str) -> FunctionLimits:
+        """Timeout and event age of the very version or alias that `target` names, kept for five minutes. Never raises.
+
+        Where Lambda does not say: 15 minutes and six hours, and it is asked again after a minute.
+        That the permission to ask is missing is told once for each function.
+        """
+        now = self._clock.now()
+        known = self._known.get(target)
+        # A clock that was set back must not keep an answer for ever.
+        if known is not None and known.until - LIMITS_KEPT_MS <= now < known.until:
+            return known.limits
+        try:
+            read, kept_ms = self._read_limits(target), LIMITS_KEPT_MS
+        except CALL_ERRORS as error:
+            self._tell_if_denied(target, error)
+            read, kept_ms = (
+                FunctionLimits(timeout_ms=TIMEOUT_MS_MAX, event_age_ms=EVENT_AGE_MS_MAX),
+                LIMITS_GUESSED_KEPT_MS,
+            )
+        if len(self._known) >= _TARGETS_KEPT_MAX:
+            self._known.clear()
+        self._known[target] = _Known(read, EpochMs(now + kept_ms))
+        return read
+
+    def acknowledges(self, target: str) -> bool:
+        """Whether its handler says for itself that it ran a callback, by its own deployment or by the table's list. Never raises.
+
+        The list is kept for five minutes.
+        """
+        if self.limits(target).claims:
+            return True
+        now = self._clock.now()
+        if not self._listed_until - LIMITS_KEPT_MS <= now < self._listed_until:
+            # Without an answer, what was known before counts; if nothing was, accepted means
+            # delivered, as for any other target.
+            with suppress(WorkpoolError):
+                self._listed, self._listed_until = (
+                    tuple(self._acknowledging()),
+                    EpochMs(now + LIMITS_KEPT_MS),
+                )
+        return any(names_function(listed, target) for listed in self._listed)
+
+    def _tell_if_denied(self, target: str, error: Exception) -> None:
+        denied = (
+            isinstance(error, ClientError)
+            and error.response.get("Error", {}).get("Code", "") in _DENIED
+        )
+        if (
+            not denied
+            or self._telemetry is None
+            or target in self._denied
+            or len(self._denied) >= _TARGETS_KEPT_MAX
+        ):
+            return
+        self._denied.add(target)
+        self._telemetry.emit(
+            events.LimitsDenied(pool="", target=target, grant=_GRANT, error=str(error))
+        )
+
+    def _read_limits(self, target: str) -> FunctionLimits:
+        client = self._retrying_client()
+        name, qualifier = _split_qualifier(target)
+        if qualifier is None:
+            found = client.get_function_configuration(FunctionName=name)
+        else:
+            found = client.get_function_configuration(FunctionName=name, Qualifier=qualifier)
+        # Of the variables, which may be secrets, only ours is looked at. Where Lambda may not
+        # decrypt them, it is missing.
+        variables = found.get("Environment", {}).get("Variables", {})
+        marked, serves = variables.get(DECORATED) == "1", pools_served(variables.get(SERVES))
+        event_age_ms, reports = self._read_event_config(client, name, qualifier)
+        timeout_ms = found.get("Timeout", TIMEOUT_MS_MAX // 1000) * 1000
+        return FunctionLimits(
+            timeout_ms=timeout_ms,
+            event_age_ms=event_age_ms,
+            claims=marked and reports,
+            unfit=_unfit(found),
+            serves=serves,
+            own=found.get("Handler", "").startswith(_OWN_HANDLERS),
+        )
+
+    def _read_event_config(
+        self, client: LambdaClient, name: str, qualifier: str | None
+    ) -> tuple[int, bool]:
+        """The event age, and whether failures, and only they, lead to the completion function, as a decorated function's do."""
+        try:
+            if qualifier is None:
+                found = client.get_function_event_invoke_config(FunctionName=name)
+            else:
+                found = client.get_function_event_invoke_config(
+                    FunctionName=name, Qualifier=qualifier
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            # The function was found a moment ago, so it is this configuration that does not exist:
+            # Lambda's default holds.
+            return EVENT_AGE_MS_MAX, False
+        age_s = found.get("MaximumEventAgeInSeconds")
+        leads_to = found.get("DestinationConfig", {})
+        on_success = leads_to.get("OnSuccess", {}).get("Destination")
+        on_failure = leads_to.get("OnFailure", {}).get("Destination")
+        reports = (
+            on_success is None and on_failure is not None and on_failure == self._completion_arn()
+        )
+        return EVENT_AGE_MS_MAX if not age_s else age_s * 1000, reports
+
+
+def _unfit(found: Mapping[str, object]) -> str | None:
+    """The feature in a function's configuration by which a start outlives its deadline, or none arrives (docs/limits.md)."""
+    tenancy = found.get("TenancyConfig")
+    if found.get("CapacityProviderConfig"):
+        return f"the function runs on Lambda Managed Instances, which do not end code at its timeout{_PLAIN}"
+    if found.get("DurableConfig"):
+        return f"the function is durable: an execution outlives its timeout, and Lambda sends no outcome of it{_PLAIN}"
+    if isinstance(tenancy, Mapping) and tenancy.get("TenantIsolationMode") == "PER_TENANT":
+        return f"the function isolates tenants: Lambda takes no event for it without a tenant's id{_PLAIN}"
+    return None
+
+
+def _split_qualifier(target: str) -> tuple[str, str | None]:
+    """A function's name or ARN without its version or alias, and that; forms: `name`, `account:function:name`, a full ARN."""
+    parts = target.split(":")
+    unqualified = 1
+    if parts[0] == "arn":
+        unqualified = len(("arn", "partition", "lambda", "region", "account", "function", "name"))
+    elif parts[1:2] == ["function"]:
+        unqualified = len(("account", "function", "name"))
+    if len(parts) <= unqualified:
+        return target, None
+    return ":".join(parts[:unqualified]), ":".join(parts[unqualified:])
+
+
+def was_never_sent(error: Exception) -> bool:
+    """Whether a call failed before anything was sent."""
+    return isinstance(error, (*NEVER_SENT, WorkpoolError))
+
+
+def send_event(client: Callable[[], LambdaClient], target: str, event: bytes) -> None:
+    """Have Lambda queue an event. Raises InvokeThrottled, InvokeRefused or InvokeUnanswered."""
+    try:
+        client().invoke(FunctionName=target, InvocationType="Event", Payload=event)
+    except ClientError as error:
+        raise answer_of(error) from error
+    except ParamValidationError as error:
+        raise InvokeRefused(str(error), lasting=True) from error
+    except NEVER_SENT as error:
+        # After a repetition by the SDK, the last try's error does not tell about the first; that
+        # happens for claimed work only, where a start that arrives after it was put back finds its
+        # number gone.
+        raise InvokeThrottled(told(error)) from error
+    except WorkpoolError as error:
+        raise InvokeThrottled(str(error)) from error  # by the making of the client
+    except SDK_ERRORS as error:
+        raise InvokeUnanswered(told(error)) from error
+
+
+def answer_of(error: ClientError) -> InvokeThrottled | InvokeRefused | InvokeUnanswered:
+    """What an error of Lambda's, or of another queue's, means for the event."""
+    code = error.response.get("Error", {}).get("Code", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _NOT_TAKEN or status in (_TOO_MANY, _UNAVAILABLE):
+        return InvokeThrottled(str(error))
+    if code in _NEVER_TAKEN or status == _TOO_LARGE:
+        return InvokeRefused(str(error), lasting=True)
+    if status >= _SERVER_ERRORS and not code.startswith(_REFUSED_WITH_5XX):
+        return InvokeUnanswered(str(error))
+    if code in _NOT_ALLOWED:
+        return InvokeRefused(
+            f"{error} (was it added to the pool's deployment, by add_action or add_on_complete?)",
+            lasting=False,
+        )
+    return InvokeRefused(str(error), lasting=False)

@@ -1,0 +1,122 @@
+"""Owns the sending of callbacks: to a Lambda function, an SQS queue or an SNS topic, told apart by the ARN."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, assert_never
+
+from botocore.exceptions import ClientError
+
+from workpool_aws.adapters.aws.invoke import answer_of, send_event, was_never_sent
+from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, told
+from workpool_aws.adapters.wire import callback_event
+from workpool_aws.core.callback import TargetKind, oversize, target_kind
+from workpool_aws.incarnation import ForkSafeLock
+from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+    from workpool_aws.model.messages import CallbackMessage
+
+__all__ = ["AwsMessenger"]
+
+_FIFO: Final = ".fifo"
+_TOO_LONG: Final = re.compile(r"message must be shorter than|message too long", re.IGNORECASE)
+
+
+class AwsMessenger:
+    """Lambda, SQS and SNS behind `ports.Messenger`.
+
+    Clients are given as functions: those of SQS and SNS of a region, since ARNs name one.
+
+    The clients may retry: a callback is delivered at least once in any case. To a FIFO queue or
+    topic all callbacks of one work are one group, and repetitions within five minutes are one
+    message.
+    """
+
+    def __init__(
+        self,
+        lambda_client: Callable[[], LambdaClient],
+        sqs_client: Callable[[str], SQSClient],
+        sns_client: Callable[[str], SNSClient],
+    ) -> None:
+        self._lambda_client = lambda_client
+        self._sqs_client = sqs_client
+        self._sns_client = sns_client
+        self._urls: dict[str, str] = {}
+        self._lock = ForkSafeLock()
+
+    def send(self, target: str, message: CallbackMessage) -> None:
+        """See Messenger."""
+        try:
+            event = callback_event(message)
+        except ValueError as error:
+            raise InvokeRefused(str(error), lasting=True) from error
+        too_large = oversize(target, len(event.encode()))
+        if too_large is not None:
+            raise InvokeRefused(too_large, lasting=True)
+        kind = target_kind(target)
+        match kind:
+            case TargetKind.FUNCTION:
+                send_event(self._lambda_client, target, event.encode())
+            case TargetKind.QUEUE:
+                _call(lambda: self._to_queue(target, event, message.work_id))
+            case TargetKind.TOPIC:
+                _call(lambda: self._to_topic(target, event, message.work_id))
+            case _:
+                assert_never(kind)
+
+    def _to_queue(self, arn: str, body: str, group: str) -> None:
+        client, url = self._sqs_client(_region_of(arn)), self._url_of(arn)
+        if arn.endswith(_FIFO):
+            client.send_message(
+                QueueUrl=url, MessageBody=body, MessageGroupId=group, MessageDeduplicationId=group
+            )
+        else:
+            client.send_message(QueueUrl=url, MessageBody=body)
+
+    def _to_topic(self, arn: str, body: str, group: str) -> None:
+        client = self._sns_client(_region_of(arn))
+        if arn.endswith(_FIFO):
+            client.publish(
+                TopicArn=arn, Message=body, MessageGroupId=group, MessageDeduplicationId=group
+            )
+        else:
+            client.publish(TopicArn=arn, Message=body)
+
+    def _url_of(self, arn: str) -> str:
+        with self._lock:
+            known = self._urls.get(arn)
+        if known is not None:
+            return known
+        account, name = arn.split(":")[4:6]
+        url = self._sqs_client(_region_of(arn)).get_queue_url(
+            QueueName=name, QueueOwnerAWSAccountId=account
+        )["QueueUrl"]
+        with self._lock:
+            self._urls[arn] = url
+        return url
+
+
+def _region_of(arn: str) -> str:
+    return arn.split(":")[3]
+
+
+def _call(send: Callable[[], None]) -> None:
+    try:
+        send()
+    except ClientError as error:
+        # A queue may take less than SQS allows, and its code says no more than that some parameter
+        # is wrong.
+        if _TOO_LONG.search(str(error)):
+            raise InvokeRefused(str(error), lasting=True) from error
+        raise answer_of(error) from error
+    except CALL_ERRORS as error:
+        raise (
+            InvokeThrottled(told(error)) if was_never_sent(error) else InvokeUnanswered(told(error))
+        ) from error

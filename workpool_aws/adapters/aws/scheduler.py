@@ -1,0 +1,187 @@
+"""Owns the far wakes: one EventBridge schedule a pool, which fires once and deletes itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from workpool_aws.adapters.aws.schedule_names import SCHEDULE_AHEAD_MS_MIN, schedule_name
+from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, told
+from workpool_aws.adapters.wire import order_to_wire
+from workpool_aws.errors import WorkpoolError
+from workpool_aws.model.messages import LoopRequest
+from workpool_aws.ports import Clock, TimerUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_scheduler.type_defs import CreateScheduleInputTypeDef
+
+    from workpool_aws.model.ids import EpochMs
+    from workpool_aws.model.loop import Deployment
+
+__all__ = ["EventBridgeTimer", "ScheduleHome"]
+
+_SECOND_MS: Final = 1_000
+_DELIVERY_AGE_S_MAX: Final = 600
+_DELIVERY_RETRIES_MAX: Final = 10
+"""A wake that comes ten minutes late is worth nothing any more: the watchdog has looked ten times."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleHome:
+    """Whom a schedule wakes, where it lies, and in which role it acts. None: not known."""
+
+    loop_arn: str | None
+    group: str | None
+    role_arn: str | None
+
+
+class EventBridgeTimer:
+    """EventBridge Scheduler behind `ports.Timer`.
+
+    The client is given as a function that returns it.
+
+    What `home` does not know is looked up by `deployment`, anew for every order.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[], EventBridgeSchedulerClient],
+        clock: Clock,
+        table: str,
+        *,
+        home: ScheduleHome,
+        deployment: Callable[[], Deployment | None],
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._table = table
+        self._home = home
+        self._deployment = deployment
+
+    def wake_at(self, pool: str, at: EpochMs) -> None:
+        """Order a wake of the pool's loop, in place of an earlier order; in a minute at the earliest.
+
+        Raises:
+            TimerUnavailable: the order was not taken, or its answer was lost. An earlier order may
+                still stand.
+        """
+        order = self._order(pool, at)
+        try:
+            client = self._client()
+            if _create(client, order) or _update(client, order):
+                return
+            # It fired and deleted itself between the two: create it again.
+            if not _create(client, order):
+                raise TimerUnavailable(
+                    f"schedule {order['Name']} is being changed by somebody else"
+                )
+        except CALL_ERRORS as error:
+            raise TimerUnavailable(told(error)) from error
+
+    def forget(self, pool: str) -> None:
+        """Drop the order, if there is one. Without a schedule group there cannot be one.
+
+        Raises:
+            TimerUnavailable: the order may still stand. What it then wakes finds nothing to do.
+        """
+        group = self._home.group or self._look_up().group
+        if not group:
+            return
+        try:
+            self._client().delete_schedule(Name=schedule_name(self._table, pool), GroupName=group)
+        except ClientError as error:
+            if _code(error) != "ResourceNotFoundException":
+                raise TimerUnavailable(str(error)) from error
+        except CALL_ERRORS as error:
+            raise TimerUnavailable(told(error)) from error
+
+    def _look_up(self) -> ScheduleHome:
+        """What is known, completed by the deployment item."""
+        try:
+            found = self._deployment()
+        except WorkpoolError as error:
+            raise TimerUnavailable(
+                f"the table's deployment item cannot be read: {error}"
+            ) from error
+        if found is None:
+            return self._home
+        return ScheduleHome(
+            loop_arn=self._home.loop_arn or found.loop_arn,
+            group=self._home.group or found.schedule_group,
+            role_arn=self._home.role_arn or found.scheduler_role_arn,
+        )
+
+    def _order(self, pool: str, at: EpochMs) -> CreateScheduleInputTypeDef:
+        known = self._home
+        home = known if known.loop_arn and known.group and known.role_arn else self._look_up()
+        if not home.loop_arn or not home.group or not home.role_arn:
+            raise TimerUnavailable(
+                f"neither the environment nor the table's deployment item names the {_missing(home)}"
+            )
+        earliest = self._clock.now() + SCHEDULE_AHEAD_MS_MIN
+        at_s = -(-max(at, earliest) // _SECOND_MS)
+        wake = LoopRequest(table=self._table, pool=pool, generation=None)
+        return {
+            "Name": schedule_name(self._table, pool),
+            "GroupName": home.group,
+            "Description": f"Wakes the loop of pool {pool} for work that is due later.",
+            "ScheduleExpression": f"at({datetime.fromtimestamp(at_s, tz=UTC):%Y-%m-%dT%H:%M:%S})",
+            "ScheduleExpressionTimezone": "UTC",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "ActionAfterCompletion": "DELETE",
+            "State": "ENABLED",
+            "Target": {
+                "Arn": home.loop_arn,
+                "RoleArn": home.role_arn,
+                "Input": json.dumps(order_to_wire(wake), separators=(",", ":")),
+                "RetryPolicy": {
+                    "MaximumEventAgeInSeconds": _DELIVERY_AGE_S_MAX,
+                    "MaximumRetryAttempts": _DELIVERY_RETRIES_MAX,
+                },
+            },
+        }
+
+
+def _missing(home: ScheduleHome) -> str:
+    parts = {
+        "loop (WORKPOOL_LOOP_ARN)": home.loop_arn,
+        "schedule group (WORKPOOL_SCHEDULE_GROUP)": home.group,
+        "role (WORKPOOL_SCHEDULER_ROLE_ARN)": home.role_arn,
+    }
+    return ", the ".join(name for name, value in parts.items() if not value)
+
+
+def _create(client: EventBridgeSchedulerClient, order: CreateScheduleInputTypeDef) -> bool:
+    """False: there is one of this name already."""
+    try:
+        client.create_schedule(**order)
+    except ClientError as error:
+        if _code(error) == "ConflictException":
+            return False
+        raise
+    return True
+
+
+def _update(client: EventBridgeSchedulerClient, order: CreateScheduleInputTypeDef) -> bool:
+    """False: there is none of this name any more.
+
+    The whole order is sent, because an update resets what it does not name.
+    """
+    try:
+        client.update_schedule(**order)
+    except ClientError as error:
+        if _code(error) == "ResourceNotFoundException":
+            return False
+        raise
+    return True
+
+
+def _code(error: ClientError) -> str:
+    return error.response.get("Error", {}).get("Code", "")

@@ -1,0 +1,1 @@
+"""Items: how records are spelled in the table, and what they cost. Both stores use it."""

@@ -1,0 +1,152 @@
+"""Owns how records become items and items become records again.
+
+A record's names (pool, id) are in its key alone and never stored twice. `None` and `False` are
+stored as absence.
+
+Reading never raises: a damaged or foreign item, one with a number that cannot be meant, or one so
+large that no update of it would fit (`core/limits.py`), becomes an `Unreadable`, whose reason names
+attributes but never shows what they hold [WP-12]. Attributes that no table knows are ignored, so
+that an older program can read what a newer one wrote.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workpool_aws.adapters.items.capacity import item_size
+from workpool_aws.adapters.items.forms import Value
+from workpool_aws.adapters.items.keys import PARTITION_KEY, SORT_KEY, Key, place_of
+from workpool_aws.adapters.items.records import (
+    TAG,
+    encode_field,
+    field_of,
+    fields_of,
+    kind_in,
+    kind_of,
+    number_attribute_of,
+    record_type,
+)
+from workpool_aws.model.refs import Record, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workpool_aws.model.writes import Update
+
+__all__ = ["Change", "Item", "change_of", "decode", "encode", "key_in"]
+
+Item = dict[str, Value]
+"""An item as plain values, its key included."""
+
+
+def encode(record: Record) -> Item:
+    """The item of a record, with its key.
+
+    Raises:
+        ValueError: a field has a value of another form, or one far beyond what can be read. Nothing
+            was stored. What is a little beyond comes back as `Unreadable`: it was counted up from a
+            damaged item, and stops nothing but its own.
+    """
+    kind = kind_of(type(record))
+    key = kind.key.key(*kind.names(record))
+    item: Item = {PARTITION_KEY: key.pk, SORT_KEY: key.sk}
+    if kind.tag is not None:
+        item[TAG] = kind.tag
+    for name, field in kind.fields.items():
+        value = encode_field(kind.record, name, getattr(record, name))
+        if value is not None:
+            item[field.attribute] = value
+        elif field.required:
+            raise ValueError(f"{kind.record.__name__}.{name}: must not be None")
+    kind.check(record)
+    return item
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an update does to the attributes of an item."""
+
+    assign: Mapping[str, Value]
+    remove: tuple[str, ...]
+    add: Mapping[str, int]
+
+
+def change_of(update: Update) -> Change:
+    """An update, in attributes.
+
+    Raises:
+        ValueError: it changes nothing, names a field twice or one of the key, or gives a field a
+            value that it cannot have.
+    """
+    kind = record_type(update.ref)
+    if not update.set and not update.add:
+        raise ValueError("an update must change something")
+    if twice := set(update.set) & set(update.add):
+        raise ValueError(f"{min(twice)}: set and added to in one update")
+    assign: Item = {}
+    remove: list[str] = []
+    for name, value in update.set.items():
+        field = field_of(kind, name)
+        stored = encode_field(kind, name, value)
+        if stored is not None:
+            assign[field.attribute] = stored
+        elif field.required:
+            raise ValueError(f"{kind.__name__}.{name}: cannot be removed")
+        else:
+            remove.append(field.attribute)
+    add: dict[str, int] = {}
+    for name, amount in update.add.items():
+        add[number_attribute_of(kind, name)] = amount
+        encode_field(kind, name, amount)
+    return Change(assign, tuple(remove), add)
+
+
+def key_in(item: Mapping[str, object]) -> Key:
+    """The key of an item; what is no string in it counts as ""."""
+    partition, sort = item.get(PARTITION_KEY), item.get(SORT_KEY)
+    return Key(
+        partition if isinstance(partition, str) else "", sort if isinstance(sort, str) else ""
+    )
+
+
+def decode(item: Mapping[str, object]) -> Record | Unreadable:
+    """The record of an item, or why it cannot be read. Never raises."""
+    key = key_in(item)
+    try:
+        place = place_of(key.pk)
+        kind = kind_in(place.room, key.sk, item)
+        _check_size(item, kind.bytes_max)
+        names = zip(kind.ref.__match_args__, kind.key.names(place, key.sk), strict=True)
+        record: Record = kind.record(**dict(names), **_fields(kind.record, item))
+        kind.check(record)
+    except (ValueError, OverflowError) as error:
+        return Unreadable(key.pk, key.sk, str(error))
+    return record
+
+
+def _check_size(item: Mapping[str, object], bytes_max: int) -> None:
+    # Attributes that no field reads count, too: an update that DynamoDB refuses for the size of its
+    # item would stop the loop.
+    if item_size(item) > bytes_max:
+        raise ValueError(f"larger than {bytes_max} bytes, so that it could not be updated")
+
+
+def _fields(kind: type[Record], item: Mapping[str, object]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, field in fields_of(kind).items():
+        stored = item.get(field.attribute)
+        if stored is None:
+            # Most fields of most items are absent, and have a default.
+            if field.absent is None:
+                values[name] = None
+            elif field.required:
+                raise ValueError(f"{field.attribute} ({name}): missing")
+            else:
+                values[name] = field.absent
+            continue
+        try:
+            values[name] = field.form.decode(stored)
+        except (ValueError, OverflowError):
+            raise ValueError(f"{field.attribute} ({name}): not {field.form.name}") from None
+    return values

@@ -1,0 +1,354 @@
+"""Spelling of keys: where each record lies in the table.
+
+Nothing else in the package builds or reads a key.
+
+Names of pools match `[A-Za-z0-9_-]{1,40}`, so the separator `#` never occurs in them, and no pool
+can collide with `#pools`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, Protocol, assert_never
+
+from workpool_aws.adapters.items import forms
+from workpool_aws.model.ids import SHARDS_MAX, WorkId, is_ulid, shard_of
+from workpool_aws.model.names import POOL
+from workpool_aws.model.refs import Collection, KeyRange, key_after, key_before
+from workpool_aws.model.work import Part
+
+__all__ = [
+    "DEAD_INDEX",
+    "DEAD_KEY",
+    "PARTITION_KEY",
+    "SORT_KEY",
+    "TTL_ATTRIBUTE",
+    "ByMinute",
+    "InRegistry",
+    "InShard",
+    "Key",
+    "KeySpelling",
+    "OfPool",
+    "OfTable",
+    "OfWork",
+    "PartitionKind",
+    "Place",
+    "is_empty",
+    "leading_key",
+    "next_high",
+    "next_low",
+    "partition_of",
+    "place_of",
+    "sort_attribute",
+]
+
+PARTITION_KEY: Final = "pk"
+SORT_KEY: Final = "sk"
+TTL_ATTRIBUTE: Final = "expires_at"
+DEAD_INDEX: Final = "dead_letters"
+"""The one index. Its keys are `pk` and `DEAD_KEY`, so that only items which have the latter are in
+it: dead letters."""
+DEAD_KEY: Final = "dead"
+
+_REGISTRY: Final = "#pools"
+_DEPLOYMENT: Final = "#deployment"
+_SHARD: Final = re.compile(r"0|[1-9][0-9]?")
+_CHUNK: Final = re.compile(rf"({'|'.join(Part)})/(0|[1-9][0-9]{{0,3}})")
+
+
+class Key(NamedTuple):
+    """The full primary key of an item."""
+
+    pk: str
+    sk: str
+
+
+class PartitionKind(StrEnum):
+    """What a partition holds, told by its key alone."""
+
+    WORK = "work"
+    DONE = "done"
+    PAYLOAD = "payload"
+    CONTROL = "control"
+    REPORTS = "reports"
+    REGISTRY = "registry"
+    DEPLOYMENT = "deployment"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A partition key, read.
+
+    `pool` is "" in the rooms of the table; `shard` is 0 and `work_id` None where a room has none.
+    """
+
+    room: PartitionKind
+    pool: str = ""
+    shard: int = 0
+    work_id: WorkId | None = None
+
+
+class KeySpelling(Protocol):
+    """How the names of one kind of record are spelled as a key: the fields of its `Ref`, in order."""
+
+    @property
+    def room(self) -> PartitionKind:
+        """The partitions it lies in."""
+
+    @property
+    def sort(self) -> str | None:
+        """Its one sort key. `None` means that names are spelled in it."""
+
+    def key(self, *names: Any) -> Key:  # noqa: ANN401 - the fields of any kind of `Ref`
+        """The key. Raises ValueError: a name cannot be part of one."""
+
+    def names(self, place: Place, sort: str) -> tuple[object, ...]:
+        """The names that a key of this room says. Raises ValueError: it says none."""
+
+
+@dataclass(frozen=True, slots=True)
+class InShard:
+    """By pool and id, in the partition of the id's shard."""
+
+    room: PartitionKind
+    sort: None = None
+
+    def key(self, pool: str, ulid: str) -> Key:
+        """The id alone says the shard."""
+        return Key(_shard_partition(pool, self.room, shard_of(_checked_ulid(ulid))), ulid)
+
+    def names(self, place: Place, sort: str) -> tuple[str, WorkId]:
+        """Pool and id. Raises ValueError for an id of another shard, too."""
+        ulid = _ulid_in(sort)
+        if shard_of(ulid) != place.shard:
+            raise ValueError("the id belongs to another shard")
+        return place.pool, ulid
+
+
+@dataclass(frozen=True, slots=True)
+class OfWork:
+    """By pool, work item, part and number: the chunks of one work item lie together."""
+
+    room: PartitionKind
+    sort: None = None
+
+    def key(self, pool: str, work_id: WorkId, part: Part, number: int) -> Key:
+        """Part and number are the sort key."""
+        sort = f"{part}/{number}"
+        _chunk_in(sort)
+        return Key(f"{_checked(pool)}#{self.room.value}#{_checked_ulid(work_id)}", sort)
+
+    def names(self, place: Place, sort: str) -> tuple[str, WorkId, Part, int]:
+        """Pool, work item, part and number."""
+        return place.pool, forms.work_id(place.work_id), *_chunk_in(sort)
+
+
+@dataclass(frozen=True, slots=True)
+class OfPool:
+    """By pool: it has one."""
+
+    room: PartitionKind
+    sort: str
+
+    def key(self, pool: str) -> Key:
+        """The sort key is a fixed one."""
+        return Key(_pool_partition(pool, self.room), self.sort)
+
+    def names(self, place: Place, sort: str) -> tuple[str]:  # noqa: ARG002 - the sort key is a fixed one
+        """The pool."""
+        return (place.pool,)
+
+
+@dataclass(frozen=True, slots=True)
+class ByMinute:
+    """By pool and time, spelled as an id."""
+
+    room: PartitionKind
+    sort: None = None
+
+    def key(self, pool: str, at: str) -> Key:
+        """Whatever the shard of the id."""
+        return Key(_pool_partition(pool, self.room), _checked_ulid(at))
+
+    def names(self, place: Place, sort: str) -> tuple[str, WorkId]:
+        """Pool and time."""
+        return place.pool, _ulid_in(sort)
+
+
+@dataclass(frozen=True, slots=True)
+class InRegistry:
+    """By pool, all in one partition of the table."""
+
+    room: PartitionKind
+    sort: None = None
+
+    def key(self, pool: str) -> Key:
+        """The pool's name is the sort key."""
+        return Key(_REGISTRY, _checked(pool))
+
+    def names(self, place: Place, sort: str) -> tuple[str]:  # noqa: ARG002 - one partition has them all
+        """The pool."""
+        return (_checked(sort),)
+
+
+@dataclass(frozen=True, slots=True)
+class OfTable:
+    """By nothing: the table has one."""
+
+    room: PartitionKind
+    sort: str
+
+    def key(self) -> Key:
+        """Partition and sort key are fixed ones."""
+        return Key(_DEPLOYMENT, self.sort)
+
+    def names(self, place: Place, sort: str) -> tuple[()]:  # noqa: ARG002 - both are fixed ones
+        """There are none."""
+        return ()
+
+
+def leading_key(room: PartitionKind, pool: str) -> str:
+    """The partition keys of a room as an IAM policy names them: with `*` for what is not said.
+
+    `pool`: its name, or "*".
+
+    Raises:
+        ValueError: the pool's name cannot be part of a key.
+    """
+    name = pool if pool == "*" else _checked(pool)
+    match room:
+        case PartitionKind.WORK | PartitionKind.DONE | PartitionKind.PAYLOAD:
+            return f"{name}#{room.value}#*"
+        case PartitionKind.CONTROL | PartitionKind.REPORTS:
+            return f"{name}#{room.value}"
+        case PartitionKind.REGISTRY:
+            return _REGISTRY
+        case PartitionKind.DEPLOYMENT:
+            return _DEPLOYMENT
+        case _:
+            assert_never(room)
+
+
+def partition_of(span: KeyRange) -> str:
+    """The partition that a range lies in: a range never crosses one.
+
+    Raises:
+        ValueError: the pool's name or the shard cannot be part of a key.
+    """
+    match span.shelf:
+        case Collection.WORK | Collection.DEAD:
+            return _shard_partition(span.pool, PartitionKind.WORK, span.shard)
+        case Collection.DONE:
+            return _shard_partition(span.pool, PartitionKind.DONE, span.shard)
+        case Collection.REPORTS:
+            return _pool_partition(span.pool, PartitionKind.REPORTS)
+        case Collection.REGISTRY:
+            return _REGISTRY
+        case _:
+            assert_never(span.shelf)
+
+
+@lru_cache(maxsize=4096)
+def place_of(partition: str) -> Place:
+    """What a partition key says.
+
+    Raises:
+        ValueError: it is none of this package's.
+    """
+    if partition == _REGISTRY:
+        return Place(PartitionKind.REGISTRY)
+    if partition == _DEPLOYMENT:
+        return Place(PartitionKind.DEPLOYMENT)
+    pool, _, rest = partition.partition("#")
+    room, _, shard = rest.partition("#")
+    if POOL.fullmatch(pool):
+        if rest == PartitionKind.CONTROL.value:
+            return Place(PartitionKind.CONTROL, pool)
+        if rest == PartitionKind.REPORTS.value:
+            return Place(PartitionKind.REPORTS, pool)
+        if (
+            room in (PartitionKind.WORK.value, PartitionKind.DONE.value)
+            and _SHARD.fullmatch(shard)
+            and int(shard) < SHARDS_MAX
+        ):
+            return Place(PartitionKind(room), pool, int(shard))
+        if room == PartitionKind.PAYLOAD.value and is_ulid(shard):
+            return Place(PartitionKind.PAYLOAD, pool, work_id=WorkId(shard))
+    raise ValueError("no partition of this package")
+
+
+def is_empty(span: KeyRange) -> bool:
+    """Whether no key can lie in a range (DynamoDB refuses such a range instead of answering with nothing).
+
+    Raises:
+        ValueError: the range asks for pages of less than one item.
+    """
+    if span.limit is not None and span.limit < 1:
+        raise ValueError(f"limit: {span.limit} is not allowed; at least 1 item a page")
+    return span.high is not None and (span.high == "" or span.high < span.low)
+
+
+def next_low(last: str, high: str | None) -> str | None:
+    """Where the page after the one that ended at `last` begins; None when the range is used up.
+
+    The very next string in the order of keys, so that no key, however odd, is skipped or read
+    twice.
+    """
+    low = key_after(last)
+    return None if high is not None and low > high else low
+
+
+def next_high(last: str, low: str) -> str | None:
+    """Where the page after the one that went down to `last` begins; None when the range is used up."""
+    high = key_before(last) if last else ""
+    return None if not high or high < low else high
+
+
+def sort_attribute(span: KeyRange) -> str:
+    """The attribute by which the range is ordered."""
+    return DEAD_KEY if span.shelf is Collection.DEAD else SORT_KEY
+
+
+def _checked_ulid(ulid: str) -> str:
+    if not is_ulid(ulid):
+        raise ValueError(
+            f"{ulid[:40]!r} is not an id: 26 characters of Crockford base 32 are expected"
+        )
+    return ulid
+
+
+def _ulid_in(sort: str) -> WorkId:
+    try:
+        return forms.work_id(sort)
+    except ValueError:
+        raise ValueError("the key is not an id") from None
+
+
+def _chunk_in(sort: str) -> tuple[Part, int]:
+    found = _CHUNK.fullmatch(sort)
+    if found is None:
+        raise ValueError("the key is not a chunk's")
+    return Part(found[1]), int(found[2])
+
+
+@lru_cache(maxsize=4096)
+def _shard_partition(pool: str, room: PartitionKind, shard: int) -> str:
+    if not 0 <= shard < SHARDS_MAX:
+        raise ValueError(f"shard {shard} is not in 0..{SHARDS_MAX - 1}")
+    return f"{_checked(pool)}#{room.value}#{shard}"
+
+
+@lru_cache(maxsize=4096)
+def _pool_partition(pool: str, room: PartitionKind) -> str:
+    return f"{_checked(pool)}#{room.value}"
+
+
+def _checked(pool: str) -> str:
+    if not POOL.fullmatch(pool):
+        raise ValueError(
+            f"pool: {pool[:60]!r} is not allowed; 1 to 40 letters, digits, hyphens and underscores"
+        )
+    return pool

@@ -1,0 +1,434 @@
+"""One row for each kind of record: its type, its name, its key and its fields.
+
+A row says everything about how a kind is stored.
+
+Conditions and updates are spelled through the same rows as whole records, so a field and its
+attribute cannot drift apart. Attributes are short, because every write of an item costs by its
+whole size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from workpool_aws.adapters.items import forms, keys
+from workpool_aws.adapters.items.keys import (
+    DEAD_KEY,
+    TTL_ATTRIBUTE,
+    Key,
+    KeySpelling,
+    PartitionKind,
+)
+from workpool_aws.core import limits
+from workpool_aws.model.ids import shard_of
+from workpool_aws.model.loop import (
+    Config,
+    Deployment,
+    Ledger,
+    LoopState,
+    LoopStatus,
+    MinuteReport,
+    Notice,
+    NoticeKind,
+    Registration,
+)
+from workpool_aws.model.record import Record
+from workpool_aws.model.refs import (
+    ChunkRef,
+    ConfigRef,
+    DeploymentRef,
+    LedgerRef,
+    MinuteReportRef,
+    NoticeRef,
+    PointerRef,
+    Ref,
+    RegistrationRef,
+    StatusRef,
+    Unreadable,
+    WorkRef,
+)
+from workpool_aws.model.work import CallbackState, Chunk, Kind, Outcome, Pointer, State, WorkItem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from workpool_aws.adapters.items.forms import FieldCodec, Value
+
+__all__ = [
+    "RECORDS",
+    "TAG",
+    "Field",
+    "RecordKind",
+    "attribute_of",
+    "encode_field",
+    "field_of",
+    "fields_of",
+    "found_for",
+    "key_of",
+    "kind_in",
+    "kind_of",
+    "number_attribute_of",
+    "record_type",
+    "ref_of",
+    "step_name",
+]
+
+R = TypeVar("R", bound=Record)
+
+TAG: Final = "t"
+"""Tells kinds of record that share a room apart by more than their keys: work items and pointers."""
+
+
+class _Required:
+    """A field that is never absent from an item."""
+
+
+_REQUIRED: Final = _Required()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Where a field of a record is stored, and how. `absent` is what its absence means."""
+
+    attribute: str
+    form: FieldCodec
+    absent: int | tuple[()] | _Required | None = _REQUIRED
+
+    @property
+    def required(self) -> bool:
+        """Whether an item without it is damaged."""
+        return self.absent is _REQUIRED
+
+
+def _no_check(_: object) -> None:
+    pass
+
+
+def _check_shard(record: Pointer | Notice) -> None:
+    # In another shard than its work item, it would move a cursor that never passes the work item.
+    if shard_of(record.at) != shard_of(record.work_id):
+        raise ValueError("the key and the work it names are of different shards")
+
+
+def _check_args(work: WorkItem) -> None:
+    # A work item has its arguments here or in chunks: with neither it could not run, with both it
+    # would be open which hold.
+    if (work.args is None) == (work.args_chunks is None):
+        raise ValueError(
+            "a (args): missing" if work.args is None else "a (args): here and in chunks"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecordKind(Generic[R]):
+    """How one kind of record is stored. The names in its key are stored nowhere else."""
+
+    record: type[R]
+    ref: type[Ref[R]]
+    """Its name. Each field of it is a field of the record."""
+    key: KeySpelling
+    fields: Mapping[str, Field]
+    """All of its other fields."""
+    tag: str | None = None
+    """The value of `TAG`. `None` means that its items have none."""
+    bytes_max: int = limits.STORED_ITEM_BYTES_MAX
+    """Larger items are not read."""
+    check: Callable[[R], None] = _no_check
+    """Raises ValueError for a record whose fields contradict each other."""
+
+    def names(self, of: R | Ref[R]) -> tuple[object, ...]:
+        """The names in the key of a record."""
+        return tuple(getattr(of, name) for name in self.ref.__match_args__)
+
+
+RECORDS: Final[tuple[RecordKind[Any], ...]] = (
+    RecordKind(
+        record=WorkItem,
+        ref=WorkRef,
+        key=keys.InShard(PartitionKind.WORK),
+        tag="w",
+        check=_check_args,
+        fields={
+            "target": Field("fn", forms.TEXT),
+            "args": Field("a", forms.TEXT, absent=None),
+            "args_chunks": Field("ac", forms.CHUNKS, absent=None),
+            "kind": Field("k", forms.choice(Kind)),
+            "retry": Field("rp", forms.RETRY, absent=None),
+            "claimed": Field("cl", forms.FLAG, absent=False),
+            "state": Field("s", forms.choice(State)),
+            "due_at": Field("due", forms.WORK_MOMENT),
+            "enqueued_at": Field("enq", forms.WORK_MOMENT),
+            "retention_s": Field("keep", forms.RETENTION, absent=None),
+            "attempts_made": Field("n", forms.STARTS),
+            "starts": Field("st", forms.STARTS),
+            "undelivered": Field("un", forms.STARTS),
+            "snoozes": Field("sn", forms.STARTS, absent=0),
+            "history": Field("h", forms.HISTORY, absent=()),
+            "refused_since": Field("ref", forms.WORK_MOMENT, absent=None),
+            "started_by": Field("by", forms.TEXT, absent=None),
+            "started_at": Field("at", forms.WORK_MOMENT, absent=None),
+            "proof": Field("pf", forms.TEXT, absent=None),
+            "claim": Field("cm", forms.TEXT, absent=None),
+            "deadline": Field("dl", forms.WORK_MOMENT, absent=None),
+            "cancel_requested": Field("cr", forms.FLAG, absent=False),
+            "link": Field("ln", forms.TEXT, absent=None),
+            "suspected_type": Field("sut", forms.TEXT, absent=None),
+            "suspected_error": Field("sue", forms.TEXT, absent=None),
+            "on_complete": Field("oc", forms.TEXT, absent=None),
+            "context": Field("cx", forms.TEXT, absent=None),
+            "context_chunks": Field("cc", forms.CHUNKS, absent=None),
+            "callback_for": Field("cf", forms.OUTCOMES, absent=()),
+            "callback": Field("cb", forms.choice(CallbackState), absent=None),
+            "callback_nonce": Field("cn", forms.TEXT, absent=None),
+            "outcome": Field("o", forms.choice(Outcome), absent=None),
+            "result": Field("r", forms.TEXT, absent=None),
+            "result_chunks": Field("rc", forms.CHUNKS, absent=None),
+            "error": Field("e", forms.TEXT, absent=None),
+            "error_type": Field("et", forms.TEXT, absent=None),
+            "finished_at": Field("fin", forms.WORK_MOMENT, absent=None),
+            "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS, absent=None),
+            "dead": Field(DEAD_KEY, forms.TEXT, absent=None),
+            "redrive_of": Field("ro", forms.ULID, absent=None),
+            "redriven_as": Field("ra", forms.ULID, absent=None),
+            "epoch": Field("ep", forms.COUNT, absent=0),
+        },
+    ),
+    RecordKind(
+        record=Chunk,
+        ref=ChunkRef,
+        key=keys.OfWork(PartitionKind.PAYLOAD),
+        bytes_max=limits.STORED_CHUNK_BYTES_MAX,
+        fields={
+            "text": Field("x", forms.TEXT),
+            "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS, absent=None),
+        },
+    ),
+    RecordKind(
+        record=Pointer,
+        ref=PointerRef,
+        key=keys.InShard(PartitionKind.WORK),
+        tag="p",
+        check=_check_shard,
+        fields={
+            "work_id": Field("w", forms.ULID),
+        },
+    ),
+    RecordKind(
+        record=Notice,
+        ref=NoticeRef,
+        key=keys.InShard(PartitionKind.DONE),
+        check=_check_shard,
+        fields={
+            "work_id": Field("w", forms.ULID),
+            "start": Field("st", forms.STARTS),
+            "kind": Field("k", forms.choice(NoticeKind)),
+            "pointer": Field("p", forms.ULID, absent=None),
+            "callback": Field("cb", forms.choice(CallbackState), absent=None),
+            "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS, absent=None),
+            "outcome": Field("o", forms.choice(Outcome), absent=None),
+        },
+    ),
+    RecordKind(
+        record=MinuteReport,
+        ref=MinuteReportRef,
+        key=keys.ByMinute(PartitionKind.REPORTS),
+        fields={
+            "tally": Field("ta", forms.TALLY),
+            "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS, absent=None),
+        },
+    ),
+    RecordKind(
+        record=LoopStatus,
+        ref=StatusRef,
+        key=keys.OfPool(PartitionKind.CONTROL, "status"),
+        fields={
+            "state": Field("s", forms.choice(LoopState)),
+            "generation": Field("g", forms.GENERATION),
+            "lease_until": Field("l", forms.MOMENT),
+            "wake_at": Field("wk", forms.MOMENT, absent=None),
+            "saturated": Field("sat", forms.FLAG, absent=False),
+            "timer_at": Field("tm", forms.MOMENT, absent=None),
+            "written_by": Field("by", forms.TEXT, absent=None),
+            "epoch": Field("ep", forms.COUNT, absent=0),
+        },
+    ),
+    RecordKind(
+        record=Ledger,
+        ref=LedgerRef,
+        key=keys.OfPool(PartitionKind.CONTROL, "ledger"),
+        fields={
+            "holder": Field("h", forms.TEXT),
+            "generation": Field("g", forms.GENERATION),
+            "version": Field("v", forms.GENERATION),
+            "entries": Field("en", forms.ENTRIES),
+            "shards": Field("sh", forms.SHARD_MARKS),
+            "callbacks": Field("cb", forms.OWED, absent=()),
+            "committed_by": Field("by", forms.TEXT, absent=None),
+            "tally": Field("ta", forms.TALLY, absent=None),
+            "epoch": Field("ep", forms.COUNT, absent=0),
+        },
+    ),
+    RecordKind(
+        record=Config,
+        ref=ConfigRef,
+        key=keys.OfPool(PartitionKind.CONTROL, "config"),
+        fields={
+            "version": Field("v", forms.GENERATION),
+            "max_parallelism": Field("max", forms.PARALLELISM),
+            "base_by": Field("bb", forms.TEXT),
+            "base_at": Field("ba", forms.MOMENT),
+            "override_parallelism": Field("omax", forms.PARALLELISM, absent=None),
+            "override_paused": Field("op", forms.FLAG, absent=None),
+            "override_by": Field("ob", forms.TEXT, absent=None),
+            "override_at": Field("oa", forms.MOMENT, absent=None),
+            "epoch": Field("ep", forms.COUNT, absent=0),
+            "epoch_at": Field("ea", forms.MOMENT, absent=None),
+            "deployed_parallelism": Field("dmax", forms.PARALLELISM, absent=None),
+            "deployed_at": Field("da", forms.MOMENT, absent=None),
+        },
+    ),
+    RecordKind(
+        record=Registration,
+        ref=RegistrationRef,
+        key=keys.InRegistry(PartitionKind.REGISTRY),
+        fields={
+            "registered_at": Field("at", forms.MOMENT),
+        },
+    ),
+    RecordKind(
+        record=Deployment,
+        ref=DeploymentRef,
+        key=keys.OfTable(PartitionKind.DEPLOYMENT, "current"),
+        fields={
+            "loop_arn": Field("loop", forms.TEXT),
+            "completion_arn": Field("done", forms.TEXT, absent=None),
+            "schedule_group": Field("grp", forms.TEXT, absent=None),
+            "scheduler_role_arn": Field("role", forms.TEXT, absent=None),
+            "acknowledging": Field("ack", forms.TEXTS, absent=()),
+            "limits": Field("lim", forms.DEPLOYED_LIMITS, absent=()),
+            "version": Field("v", forms.GENERATION, absent=0),
+            "replaced": Field("rep", forms.TEXTS, absent=()),
+            "replaced_at": Field("ra", forms.MOMENT, absent=None),
+        },
+    ),
+)
+"""A new kind of record is a class, its `Ref`, and a row here."""
+
+_BY_TYPE: Final[Mapping[type[Record], RecordKind[Any]]] = {kind.record: kind for kind in RECORDS}
+_BY_REF: Final[Mapping[type[Ref[Any]], RecordKind[Any]]] = {kind.ref: kind for kind in RECORDS}
+_BY_ROOM: Final[Mapping[PartitionKind, tuple[RecordKind[Any], ...]]] = {
+    room: tuple(kind for kind in RECORDS if kind.key.room is room) for room in PartitionKind
+}
+
+
+def kind_of(record_type: type[R]) -> RecordKind[R]:
+    """The row of a type of record."""
+    return _BY_TYPE[record_type]
+
+
+def kind_in(room: PartitionKind, sort: str, item: Mapping[str, object]) -> RecordKind[Any]:
+    """The kind of record that an item is. Raises ValueError: none of this package's."""
+    fits = [kind for kind in _BY_ROOM[room] if kind.key.sort is None or kind.key.sort == sort]
+    for kind in fits:
+        if kind.tag is None or kind.tag == item.get(TAG):
+            return kind
+    if fits:
+        raise ValueError(
+            f"{TAG}: neither a {' nor a '.join(step_name(kind.record) for kind in fits)}"
+        )
+    raise ValueError("no item of this package has this key")
+
+
+def record_type(ref: Ref[R]) -> type[R]:
+    """The type of record that a name is for."""
+    kind: RecordKind[R] = _BY_REF[type(ref)]
+    return kind.record
+
+
+def found_for(ref: Ref[R], found: Record | Unreadable | None) -> R | Unreadable | None:
+    """The record that a name leads to.
+
+    `None` means that none is stored there, or one of another kind, which has another name.
+    """
+    return found if isinstance(found, record_type(ref) | Unreadable) else None
+
+
+def ref_of(record: R) -> Ref[R]:
+    """The name under which a record is stored."""
+    kind = kind_of(type(record))
+    return kind.ref(*kind.names(record))
+
+
+def key_of(ref: Ref[Record]) -> Key:
+    """Where a record lies.
+
+    Raises:
+        ValueError: the pool's name or the id cannot be part of a key.
+    """
+    kind = _BY_REF[type(ref)]
+    return kind.key.key(*kind.names(ref))
+
+
+def fields_of(record_type: type[Record]) -> Mapping[str, Field]:
+    """All stored fields of a type of record, by name."""
+    return _BY_TYPE[record_type].fields
+
+
+def field_of(record_type: type[Record], name: str) -> Field:
+    """Where a field is stored.
+
+    Raises:
+        ValueError: records of this type have no such field, or it is part of their key.
+    """
+    try:
+        return _BY_TYPE[record_type].fields[name]
+    except KeyError:
+        raise ValueError(f"{record_type.__name__} has no stored field {name!r}") from None
+
+
+def attribute_of(record_type: type[Record], name: str) -> str:
+    """The attribute of a field. Raises ValueError as `field_of` does."""
+    return field_of(record_type, name).attribute
+
+
+def number_attribute_of(record_type: type[Record], name: str) -> str:
+    """The attribute of a field that is a number.
+
+    Raises ValueError as `field_of` does, and when the field is no number.
+    """
+    field = field_of(record_type, name)
+    if field.form not in forms.NUMBERS:
+        raise ValueError(f"{record_type.__name__}.{name}: not a number")
+    return field.attribute
+
+
+_STEP_NAMES: Final = {WorkItem: "work", LoopStatus: "status", Notice: "done"}
+
+
+def step_name(record_type: type[Record]) -> str:
+    """The name under which meters and messages know a type of record."""
+    return _STEP_NAMES.get(record_type, record_type.__name__.lower())
+
+
+def encode_field(record_type: type[Record], name: str, value: object) -> Value | None:
+    """The stored value of one field; None when it is stored as absence.
+
+    Raises:
+        ValueError: no such field, or a value that it cannot have.
+    """
+    field = field_of(record_type, name)
+    if value is None or value is False:
+        if field.form is not forms.FLAG and value is False:
+            raise ValueError(f"{record_type.__name__}.{name}: False is not {field.form.name}")
+        return None
+    if value == () and field.absent == ():
+        return None
+    if field.form in forms.NUMBERS and value == 0 and field.absent == 0:
+        return None
+    try:
+        return field.form.encode(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{record_type.__name__}.{name}: not {field.form.name} ({error})"
+        ) from None

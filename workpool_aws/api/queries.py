@@ -1,0 +1,412 @@
+"""`PoolQueries`, the half of `Workpool` that reads and changes enqueued work items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from workpool_aws.api import caller as callers
+from workpool_aws.core.views.listing import (
+    ListOrder,
+    ListState,
+    Page,
+    check_function,
+    check_listing,
+    names_function,
+)
+from workpool_aws.core.views.stats import Stats, check_window, stats_event
+from workpool_aws.core.views.status import Result, Status, result_of, status_of
+from workpool_aws.errors import NotFound, UsageError
+from workpool_aws.flow.details import load_details, load_pools
+from workpool_aws.flow.pool import configure
+from workpool_aws.flow.views import status
+from workpool_aws.flow.views.listing import list_works
+from workpool_aws.flow.views.stats import take_stats
+from workpool_aws.flow.work import bulk_cancel as cancel_all
+from workpool_aws.flow.work import cancel
+from workpool_aws.flow.work.redrive import dead_letters, redrive, redrive_each
+from workpool_aws.model.ids import WorkId
+from workpool_aws.model.work import Part, WorkItem
+
+if TYPE_CHECKING:
+    from workpool_aws.core.details import PoolSummary, WorkDetails
+    from workpool_aws.core.work.cancel import CancelAnswer
+    from workpool_aws.ports import Ports
+
+__all__ = ["PoolQueries"]
+
+_WINDOW: Final = timedelta(minutes=5)
+
+
+class PoolQueries:
+    """Reads and changes the work items that a pool has already. The base of `Workpool`."""
+
+    def __init__(self, table: str, name: str, connect: Callable[[str], Ports]) -> None:
+        self._table = table
+        self._name = name
+        self._connect = connect
+
+    @property
+    def table(self) -> str:
+        """The DynamoDB table."""
+        return self._table
+
+    @property
+    def name(self) -> str:
+        """The pool's name within its table."""
+        return self._name
+
+    @property
+    def _ports(self) -> Ports:
+        return self._connect(self._table)
+
+    def status(self, ctx: callers.LambdaContext | None, work_id: str) -> Status:
+        """The state of a work item, by a strong read of every write acknowledged before.
+
+        An unknown id is `unknown`, and never `finished`.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     arn = cloud.function(lambda event, context: None, name="noop")
+            ...     work_id = pool.enqueue_action(None, arn, {})
+            ...     before = pool.status(None, work_id)
+            ...     cloud.run_until_idle()
+            ...     after = pool.status(None, work_id)
+            ...     before.state, after.state, after.outcome, pool.status(None, "no such id").state
+            ('pending', 'finished', 'success', 'unknown')
+
+        Raises:
+            UsageError: `ctx` is no context, or `work_id` no str.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        callers.read_caller(ctx)
+        return status_of(self._load_shown([_checked_id("work_id", work_id)])[0])
+
+    def status_batch(self, ctx: callers.LambdaContext | None, ids: Iterable[str]) -> list[Status]:
+        """As `status` for many work items, in the order of `ids`.
+
+        The reads are not one snapshot.
+        """
+        callers.read_caller(ctx)
+        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+            raise UsageError("ids", ids, "a list of work ids")
+        return [
+            status_of(work)
+            for work in self._load_shown(
+                [_checked_id(f"ids[{index}]", one) for index, one in enumerate(ids)]
+            )
+        ]
+
+    def result(self, ctx: callers.LambdaContext | None, work_id: str) -> Result | None:
+        """The result of a work item, by strong reads. `None` means that it has not finished.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> def divide(event, context):
+            ...     return event["a"] // event["b"]
+            >>> with LocalCloud() as cloud:
+            ...     pool, divide_arn = cloud.workpool(), cloud.function(divide)
+            ...     good, bad = pool.enqueue_action_batch(
+            ...         None, divide_arn, [{"a": 6, "b": 2}, {"a": 6, "b": 0}]
+            ...     )
+            ...     cloud.run_until_idle()
+            ...     pool.result(None, good).return_value
+            ...     pool.result(None, bad).error_type
+            3
+            'ZeroDivisionError'
+
+        Raises:
+            NotFound: No work item of this id is known; it may be past its retention. Or a person
+                removed its return value.
+            UsageError, StoreUnavailable: As `status`.
+        """
+        callers.read_caller(ctx)
+        work = self._load([_checked_id("work_id", work_id)])[0]
+        if work is None:
+            raise NotFound(work_id)
+        whole = status.with_result(self._ports, work)
+        if whole is None:
+            raise NotFound(work_id, "it succeeded, and its return value is gone or damaged")
+        return result_of(whole)
+
+    def show(
+        self,
+        ctx: callers.LambdaContext | None,
+        work_id: str,
+        *,
+        args: bool = False,
+        context: bool = False,
+        result: bool = False,
+    ) -> WorkDetails:
+        """Everything that is stored about a work item, by strong reads.
+
+        Payloads may be secret, and large ones cost further reads. Each is included only on request.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     work_id = pool.enqueue_action(None, "send-email", {"to": "a@example.com"})
+            ...     details = pool.show(None, work_id, args=True)
+            ...     details.target, details.claimed, details.args.value
+            ('send-email', True, {'to': 'a@example.com'})
+
+        Args:
+            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            work_id: The id that enqueueing returned.
+            args: Includes the arguments.
+            context: Includes the context of the callback.
+            result: Includes the return value.
+
+        Raises:
+            NotFound: No work item of this id is known; it may be past its retention.
+            UsageError, StoreUnavailable: As `status`.
+        """
+        callers.read_caller(ctx)
+        asked = {Part.ARGS: args, Part.CONTEXT: context, Part.RESULT: result}
+        parts = [part for part, wanted in asked.items() if wanted]
+        details = load_details(self._ports, self.name, _checked_id("work_id", work_id), parts)
+        if details is None:
+            raise NotFound(work_id)
+        return details
+
+    def cancel(self, ctx: callers.LambdaContext | None, work_id: str) -> CancelAnswer:
+        """Keep a work item from starting again. Returns the answer, a str.
+
+        * "canceled": it was pending, and never starts again. Its result is `canceled`.
+        * "requested": it is running and will not be interrupted or retried. The worker can look at
+          `WorkItem.cancel_requested`. A success still counts as one; a failure that would have been
+          retried is `canceled`.
+        * "finished": it had finished, and is unchanged.
+        * "unknown": no work item of this id is known. Nothing changed.
+
+            >>> from datetime import timedelta
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     work_id = pool.enqueue_action(
+            ...         None, "send-email", {}, run_after=timedelta(days=1)
+            ...     )
+            ...     str(pool.cancel(None, work_id)), pool.result(None, work_id).kind
+            ('canceled', 'canceled')
+
+        Raises:
+            UsageError: `ctx` is no context, or `work_id` no str. Nothing was changed.
+            StoreUnavailable: DynamoDB did not answer. The work item may or may not be canceled;
+                repeating the call does no harm.
+        """
+        callers.read_caller(ctx)
+        return cancel.cancel(self._ports, self.name, WorkId(_checked_id("work_id", work_id)))
+
+    def cancel_all(self, ctx: callers.LambdaContext | None) -> None:
+        """Cancel everything that was enqueued in this pool before this call.
+
+        When it returns, none of it starts any more.
+
+        The call makes three small writes, whatever the backlog. The loop then cancels the work
+        items one by one, about a thousand a second, each with its callback as after `cancel`. Until
+        the loop reaches it, a work item is `pending` with `cancel_requested`. Running work items
+        get a request, as by `cancel`, and one that was about to start may still run. Work items
+        enqueued after the call are not affected; those enqueued during the call may be.
+
+        Raises:
+            UsageError: `ctx` is no context. Nothing was changed.
+            StoreUnavailable: DynamoDB did not answer. The cancel may or may not hold; repeating the
+                call does no harm.
+        """
+        caller = callers.read_caller(ctx)
+        cancel_all.cancel_all(self._ports, self.name, by=caller.name)
+
+    def list(
+        self,
+        ctx: callers.LambdaContext | None,
+        state: ListState | None = None,
+        fn: str | None = None,
+        order: ListOrder = "oldest",
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page:
+        """One page of the pool's work items.
+
+        Pending, running and dead ones are found without reading finished ones.
+
+        Work items come in the order of their due time at enqueue. Pending ones come in the order of
+        their present due time, dead ones in that of their failure, or of their callback's. The call
+        reads at most 2,000 rows, so a page of one function's finished work items may be short and
+        still have a `next`.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     ids = pool.enqueue_action_batch(
+            ...         None, "send-email", [{"n": n} for n in range(3)]
+            ...     )
+            ...     first = pool.list(None, state="pending", limit=2)
+            ...     second = pool.list(None, state="pending", limit=2, after=first.next)
+            ...     (
+            ...         [work.work_id for page in (first, second) for work in page.items] == ids,
+            ...         second.next,
+            ...     )
+            (True, None)
+
+        Args:
+            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            state: "pending" (due now or later), "running", "finished" (with any outcome), or "dead"
+                (failed for good and not redriven, or with a dead `callback`). Dead ones come from
+                an index, which may lag behind by a second or so. `None` means all.
+            fn: The only function to list, by its ARN as it was enqueued, or by name. `None` means
+                any function.
+            order: "oldest" or "newest" first.
+            limit: The most work items of the page, 1 to 1,000.
+            after: The `next` of the page before. `None` means the first page.
+
+        Raises:
+            UsageError: A value is not allowed, or `after` comes from a page of another state or
+                order.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        callers.read_caller(ctx)
+        listing = check_listing(state=state, fn=fn, order=order, limit=limit, after=after)
+        return list_works(self._ports, self.name, listing)
+
+    def redrive(self, ctx: callers.LambdaContext | None, work_id: str) -> WorkId:
+        """Enqueue a failed work item again: same function, arguments and policy, due now.
+
+        The failed work item keeps its outcome and leaves the dead letters; it and the new one name
+        each other. This happens once. A second call makes nothing, and returns the id of the work
+        item that the first call made.
+
+        A work item with a dead callback does not run again. Its callback is delivered again, with
+        all its tries, and the call returns its own id. If the work item failed for good as well, it
+        stays among the dead letters for that, and a further call makes a new work item.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> def fragile(event, context):
+            ...     raise ConnectionError("no route")
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     failed = pool.enqueue_action(None, cloud.function(fragile), {})
+            ...     cloud.run_until_idle()
+            ...     again = pool.redrive(None, failed)
+            ...     (
+            ...         again == pool.redrive(None, failed),
+            ...         pool.show(None, again).status.redrive_of == failed,
+            ...     )
+            (True, True)
+
+        Raises:
+            NotFound: No work item of this id is known; it may be past its retention.
+            UsageError: The work item neither failed for good nor has a dead callback. Nothing was
+                made.
+            StoreUnavailable: DynamoDB did not answer. The work item may or may not be redriven;
+                repeating the call does no harm. For a work item that both failed and has a dead
+                callback, `status` shows which of the two was redriven.
+        """
+        caller = callers.read_caller(ctx)
+        return redrive(self._ports, self.name, _checked_id("work_id", work_id), link=caller.link)
+
+    def redrive_all(self, ctx: callers.LambdaContext | None, fn: str | None = None) -> int:
+        """Redrive every dead letter, or those of one function, each as `redrive` does.
+
+        Returns their number.
+
+        A work item that dies during the call, or died a moment before, may be left for the next
+        call. So is a failure whose callback was dead as well.
+
+        Raises:
+            UsageError: `ctx` is no context, or `fn` no name or ARN. Nothing was made.
+            StoreUnavailable: DynamoDB did not answer. Some may be redriven; repeating the call
+                redrives the others.
+        """
+        caller = callers.read_caller(ctx)
+        wanted, ports = check_function(fn), self._ports
+        return redrive_each(
+            ports, self.name, _dead_letters(ports, self.name, wanted), link=caller.link
+        )
+
+    def count_dead_letters(self, ctx: callers.LambdaContext | None, fn: str | None = None) -> int:
+        """The number of dead letters that `redrive_all` would redrive now.
+
+        Reads each dead letter, from an index that may lag behind by a second or so.
+
+        Raises:
+            UsageError: `ctx` is no context, or `fn` no name or ARN.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        callers.read_caller(ctx)
+        return len(_dead_letters(self._ports, self.name, check_function(fn)))
+
+    def is_known(self, ctx: callers.LambdaContext | None) -> bool:
+        """True for a pool that had work once, or was given a limit.
+
+        Raises:
+            UsageError: `ctx` is no context.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        callers.read_caller(ctx)
+        return configure.is_known(self._ports, self.name)
+
+    def pools(self, ctx: callers.LambdaContext | None) -> tuple[PoolSummary, ...]:
+        """The pools of the table that ever had work, with their limits and loops, by name.
+
+        Raises:
+            UsageError: `ctx` is no context.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        callers.read_caller(ctx)
+        return load_pools(self._ports)
+
+    def stats(self, ctx: callers.LambdaContext | None, window: timedelta = _WINDOW) -> Stats:
+        """Backlog, rates and lags of the pool.
+
+        A call costs a few read units; with a long backlog, which it counts to 1,000, about 250.
+
+            >>> from workpool_aws.local import LocalCloud
+            >>> with LocalCloud() as cloud:
+            ...     pool = cloud.workpool()
+            ...     ids = pool.enqueue_action_batch(None, "send-email", [{}] * 3)
+            ...     stats = pool.stats(None)
+            ...     stats.pending, stats.running, stats.executions
+            (3, 0, 0)
+
+        Args:
+            ctx: The handler's Lambda context. `None` means a caller outside Lambda.
+            window: The time over which executions, rates and lags are counted, from a minute to 7
+                days.
+
+        Raises:
+            UsageError: A value is not allowed.
+            StoreUnavailable: DynamoDB did not answer.
+        """
+        callers.read_caller(ctx)
+        return take_stats(self._ports, self.name, window_ms=check_window(window))
+
+    def log_stats(self, ctx: callers.LambdaContext | None, window: timedelta = _WINDOW) -> None:
+        """Log the result of `stats` as one structured event named `stats`, at any log level.
+
+        Raises as `stats` does.
+        """
+        callers.read_caller(ctx)
+        window_ms = check_window(window)
+        ports = self._ports
+        ports.telemetry.emit(
+            stats_event(
+                self.name, take_stats(ports, self.name, window_ms=window_ms), window_ms=window_ms
+            )
+        )
+
+    def _load(self, ids: Sequence[str]) -> Sequence[WorkItem | None]:
+        return status.load(self._ports, self.name, ids)
+
+    def _load_shown(self, ids: Sequence[str]) -> Sequence[WorkItem | None]:
+        return status.as_shown(self._ports, self.name, self._load(ids))
+
+
+def _dead_letters(ports: Ports, pool: str, fn: str | None) -> list[WorkId]:
+    return dead_letters(ports, pool, lambda work: names_function(fn, work.target))
+
+
+def _checked_id(field: str, work_id: object) -> str:
+    if not isinstance(work_id, str):
+        raise UsageError(field, work_id, "a work id: the str that enqueueing returned")
+    return work_id

@@ -1,0 +1,257 @@
+"""`Worker`: the Lambda handler that `@pool.action` makes of a function."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, Generic, ParamSpec, TypeVar
+
+from workpool_aws import invocation
+from workpool_aws.adapters.wire import (
+    REPORTED,
+    WORKPOOL_KEY,
+    assignment_from_wire,
+    carried_outcome,
+    ticket_from_wire,
+)
+from workpool_aws.api.parameters import InvalidArgumentsError, Parameters, plain_handler
+from workpool_aws.api.work import Work, timer_of
+from workpool_aws.core import limits
+from workpool_aws.core.payload import encode_result
+from workpool_aws.core.report.execute import (
+    is_too_late,
+    report_invalid_arguments,
+    report_not_run,
+    report_raised,
+    report_returned,
+    type_name,
+)
+from workpool_aws.errors import StoreUnavailable, UsageError
+from workpool_aws.flow.callback import acknowledge
+from workpool_aws.flow.report.claim import ClaimUnanswered, claim
+from workpool_aws.flow.report.complete import complete
+from workpool_aws.model import events
+from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.settings import refuse_other_pools
+from workpool_aws.text import Words
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from workpool_aws.ports import Ports
+
+__all__ = ["ReportNotWritten", "Worker"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_REPORTER: Final = "worker"
+_POOL_FIELD: Final = f"event.{WORKPOOL_KEY}.pool"
+_CLAIM_REFUSED: Final = "refused by the claim"
+_TRACE_OF: Final[Callable[[BaseException], TracebackType | None]] = vars(BaseException)[
+    "__traceback__"
+].__get__
+"""Past a property of the same name, which may do anything."""
+
+
+class ReportNotWritten(Exception):
+    """DynamoDB did not take the report of an attempt.
+
+    Lambda hands this error to the destination instead.
+
+    The message is the report, for the completion function to read.
+    """
+
+
+class Worker(Generic[P, R]):
+    """The Lambda handler that `@pool.action` makes of a function.
+
+    For an event from a pool it claims the start if the assignment says so, validates the arguments,
+    runs the function and reports. It does not raise the function's errors. For any other event it
+    validates the arguments, and returns or raises as the function does.
+    """
+
+    __workpool__: Final = True
+    __name__: str
+    __qualname__: str
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        *,
+        connect: Callable[[str], Ports],
+        make_work: Callable[[Ports, Assignment, object], Work],
+    ) -> None:
+        self._parameters = Parameters(function, handle=Work)
+        self._connect = connect
+        self._make_work = make_work
+        self._call: Callable[..., object] = function
+        self.function = function
+        """The plain function, for direct tests."""
+        self.handler = plain_handler(self, function)
+        """The handler as a plain function, for decorators that wrap nothing else, such as
+        Powertools' `lambda_handler_decorator`."""
+        # Also on the instance: `functools.wraps` copies it from there, which makes a wrapper of a
+        # worker known as one.
+        vars(self)["__workpool__"] = True
+        self.__module__ = function.__module__
+        self.__name__ = function.__name__
+        self.__qualname__ = function.__qualname__
+        self.__doc__ = function.__doc__
+
+    def __repr__(self) -> str:
+        return f"<worker {self.__qualname__}; as a plain function: {self.__qualname__}.handler>"
+
+    def __call__(self, event: object, context: object) -> object:
+        """Handle one event, as Lambda calls it.
+
+        Raises:
+            ReportNotWritten: DynamoDB did not take the report, which this error carries.
+            UsageError: The event has a damaged assignment, or one of a pool that this function does
+                not serve. Or it has none, and its arguments do not fit the function. The function
+                did not run.
+        """
+        if not isinstance(event, Mapping):
+            raise UsageError(
+                "event", Words(type(event).__name__), "a JSON object with the function's arguments"
+            )
+        arguments = {str(name): value for name, value in event.items() if name != WORKPOOL_KEY}
+        if WORKPOOL_KEY not in event:
+            return self._run_directly(arguments)
+        assignment = assignment_from_wire(event[WORKPOOL_KEY])
+        if assignment is None and (ticket := ticket_from_wire(event[WORKPOOL_KEY])) is not None:
+            # The worker is the callback target of another work item. Its return value is dropped:
+            # it would have no reader, and the function would run again if Lambda failed to encode
+            # it.
+            refuse_other_pools(_POOL_FIELD, ticket.pool)
+            self._run_directly(arguments)
+            acknowledge(self._connect(ticket.table), ticket)
+            return None
+        if assignment is None:
+            given = type(
+                event[WORKPOOL_KEY]
+            ).__name__  # without its contents, which may prove a report
+            raise UsageError(
+                f"event.{WORKPOOL_KEY}",
+                Words(f"a {given} that cannot be read"),
+                "the assignment that a pool sends",
+            )
+        refuse_other_pools(_POOL_FIELD, assignment.pool)
+        ports = self._connect(assignment.table)
+        report = self._perform(ports, assignment, arguments, context)
+        if report is not None:
+            try:
+                complete(ports, assignment, report, by=_REPORTER)
+            except StoreUnavailable as error:
+                raise ReportNotWritten(carried_outcome(report, assignment)) from error
+        return REPORTED
+
+    def _run_directly(self, arguments: Mapping[str, object]) -> object:
+        try:
+            values = self._parameters.bind(arguments, None)
+        except InvalidArgumentsError as invalid:
+            raise UsageError(
+                "event",
+                Words(f"the keys {sorted(arguments)}"),
+                f"arguments that fit the function ({'; '.join(invalid.problems)})",
+            ) from None
+        return _encodable(self._call(**values))
+
+    def _perform(
+        self, ports: Ports, assignment: Assignment, arguments: Mapping[str, object], context: object
+    ) -> Report | None:
+        """Run this delivery; `None` means that it was refused, and there is nothing to report."""
+        if is_too_late(assignment, now=ports.clock.now()):
+            return report_not_run("it was delivered too late to be run in time")
+        token = None
+        if assignment.claimed:
+            token = _claim(ports, assignment, context)
+            if token is None:
+                return None
+        try:
+            values = self._parameters.bind(
+                arguments, lambda: self._make_work(ports, assignment, context)
+            )
+        except InvalidArgumentsError as invalid:
+            return report_invalid_arguments(invalid.problems, claim=token)
+        except Exception as error:  # noqa: BLE001 - a validator's failure is the attempt's
+            ports.telemetry.emit(_raised(assignment, error))
+            return report_raised(error, claim=token)
+        return self._run(ports, assignment, values, token=token)
+
+    def _run(
+        self,
+        ports: Ports,
+        assignment: Assignment,
+        values: Mapping[str, object],
+        *,
+        token: str | None,
+    ) -> Report:
+        try:
+            returned = self._call(**values)
+        # Any other BaseException ends the process, which Lambda reports.
+        except Exception as error:  # noqa: BLE001 - an error is the attempt's failure
+            report = report_raised(error, claim=token)
+            if report.kind is not ReportKind.SNOOZED:
+                ports.telemetry.emit(_raised(assignment, error))
+        else:
+            report = report_returned(returned, claim=token)
+        after_body = invocation.after_body.get()
+        if after_body is not None:
+            after_body()
+        return report
+
+
+def _claim(ports: Ports, assignment: Assignment, context: object) -> str | None:
+    """Claim the start for this invocation, and return the claim's token.
+
+    `None` means that another has it, or that it is over.
+    """
+    remaining_ms = timer_of(context)
+    try:
+        token = claim(ports, assignment, remaining_ms=remaining_ms())
+    except ClaimUnanswered as error:
+        # Without an answer the owner of the start is unknown, so no user code may run [WP-5]. The
+        # report counts only if no other invocation has claimed it.
+        report = report_not_run("its claim was not answered", claim=error.token)
+        raise ReportNotWritten(carried_outcome(report, assignment)) from error
+    if token is None:
+        refused = invocation.refused.get()
+        if refused is not None:
+            refused(_CLAIM_REFUSED)
+    return token
+
+
+def _encodable(returned: object) -> object:
+    """Make models and their like plain JSON, which Lambda can send to a direct caller.
+
+    Other values stay unchanged.
+    """
+    try:
+        json.dumps(returned)
+    except (TypeError, ValueError, RecursionError):
+        pass
+    else:
+        return returned
+    try:
+        plain: object = json.loads(encode_result(returned, limits.PAYLOAD_BYTES_MAX))
+    except Exception:  # noqa: BLE001 - the function ran; Lambda will reject the value
+        return returned
+    return plain
+
+
+def _raised(assignment: Assignment, error: Exception) -> events.AttemptRaised:
+    try:
+        stack = "".join(traceback.format_tb(_TRACE_OF(error))[1:])
+    except BaseException as unreadable:  # noqa: BLE001 - from a loader of the user's
+        stack = f"(it could not be read: {type_name(unreadable)})"
+    # Without the error's text, which may quote arguments. The result has it, for those who may read
+    # that.
+    return events.AttemptRaised(
+        pool=assignment.pool,
+        work_id=assignment.work_id,
+        attempt=assignment.attempts_made + 1,
+        error_type=type_name(error),
+        stack=stack[-limits.ERROR_TEXT_MAX :],
+    )

@@ -1,0 +1,184 @@
+"""Decides which of the due works that were found start now, and from where the next pass reads.
+
+A cursor never passes a pending work that was not chosen: what lies before it is met by deep reads
+only, and those go back 15 s [WP-3].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+from workpool_aws.core.loop.settle import deep_low, done_cursor_after
+from workpool_aws.model.ids import EpochMs, id_floor, time_of
+from workpool_aws.model.loop import EntryKey, ShardCursors
+from workpool_aws.model.refs import PointerRef
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workpool_aws.model.work import WorkItem
+
+__all__ = [
+    "Choice",
+    "Found",
+    "WorkRead",
+    "choose",
+    "cursor_after",
+    "marks_after",
+    "page_limit_after",
+    "read_from",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A due work, and the key of the first row that led to it (its own or a pointer's)."""
+
+    key: str
+    work: WorkItem
+    also: tuple[PointerRef, ...] = ()
+    """Further rows of the same read that lead to it."""
+
+    @property
+    def start(self) -> EntryKey:
+        """The start that it would be."""
+        return EntryKey(self.work.id, self.work.starts + 1)
+
+    @property
+    def pointers(self) -> tuple[PointerRef, ...]:
+        """All pointers that led here: of no use once it has started."""
+        return (
+            self.also
+            if self.key == self.work.id
+            else (PointerRef(self.work.pool, self.key), *self.also)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRead:
+    """One read of a work range.
+
+    `due` is one longer than asked for when there was more. `next_due`: the first later one (None:
+    none).
+    """
+
+    due: tuple[Found, ...]
+    next_due: EpochMs | None
+    stale: tuple[PointerRef, ...]
+    """Pointers to works that are over or gone: of no use any more. One to a damaged work stays:
+    people may repair that."""
+    bulk_canceled: tuple[Found, ...] = ()
+    """Due works to cancel instead."""
+    cut: bool = False
+    """`next_due` is only how far was looked: what lies beyond may all be over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The works to start, those that must wait, and how far each shard was read (None: it was not, for want of a free slot)."""
+
+    chosen: tuple[Found, ...]
+    left: tuple[Found, ...]
+    reads: tuple[WorkRead | None, ...]
+
+    @property
+    def cut(self) -> bool:
+        """Whether later rows were not all looked through."""
+        return any(read is not None and read.cut for read in self.reads)
+
+    @property
+    def bulk_canceled(self) -> list[WorkItem]:
+        """Due works to cancel instead."""
+        return [
+            found.work for read in self.reads if read is not None for found in read.bulk_canceled
+        ]
+
+    @property
+    def next_due(self) -> EpochMs | None:
+        """The earliest later due time that was seen."""
+        return min(
+            (
+                read.next_due
+                for read in self.reads
+                if read is not None and read.next_due is not None
+            ),
+            default=None,
+        )
+
+    @property
+    def stale(self) -> list[PointerRef]:
+        """Pointers that lead nowhere any more."""
+        return [pointer for read in self.reads if read is not None for pointer in read.stale]
+
+
+def choose(reads: Sequence[WorkRead | None], *, free: int) -> Choice:
+    """The earliest due works of all shards, as many as there are free slots [WP-1]; of those due together, the first attempts first."""
+    due = sorted((found for read in reads if read is not None for found in read.due), key=_turn)
+    room = max(0, free)
+    return Choice(tuple(due[:room]), tuple(due[room:]), tuple(reads))
+
+
+def _turn(found: Found) -> tuple[EpochMs, int, str]:
+    # Not by key: a pointer that was written late lies behind work items that are due later.
+    return found.work.due_at, found.work.starts, found.key
+
+
+def read_from(mark: ShardCursors, *, back_to: str | None, deep: bool) -> str:
+    """Where a pass begins to read due works: the cursor or the earliest pointer of a retry (None: none); deep, back over the buffer."""
+    cursor = _cursor_back(mark, back_to)
+    return deep_low(cursor, mark.deep_at) if deep else cursor
+
+
+def page_limit_after(limit: int | None) -> int | None:
+    """How many rows the page after one of so many has (None: what an answer holds).
+
+    What lies late in a range is met in few pages.
+    """
+    return None if limit is None else max(limit, min(2 * limit, limits.QUERY_LIMIT_MAX))
+
+
+def marks_after(
+    marks: Sequence[ShardCursors],
+    choice: Choice,
+    *,
+    back_to: str | None,
+    done_keys: Sequence[Sequence[str]],
+    no_room_at: Sequence[str | None],
+    deep: bool,
+    now: EpochMs,
+) -> tuple[ShardCursors, ...]:
+    """How far each shard is read when this pass is committed.
+
+    `done_keys`: the done records that were read, by shard; `no_room_at`: the first of them whose
+    callback found no room in the ledger. `deep`: the works were read from back over the buffer; a
+    shard that was not read at all counts as not read deep.
+    """
+    after = []
+    for mark, read, keys, no_room in zip(marks, choice.reads, done_keys, no_room_at, strict=True):
+        done_cursor = done_cursor_after(mark.done_cursor, keys, now)
+        if no_room is not None:
+            done_cursor = min(done_cursor, id_floor(EpochMs(time_of(no_room) - 1)))
+        cursor, deep_at = _cursor_back(mark, back_to), mark.deep_at
+        if read is not None:
+            cursor = cursor_after(cursor, _blocked_at(read, choice.left), now)
+            deep_at = now if deep else deep_at
+        after.append(ShardCursors(work_cursor=cursor, done_cursor=done_cursor, deep_at=deep_at))
+    return tuple(after)
+
+
+def cursor_after(cursor: str, blocked_at: str | None, now: EpochMs) -> str:
+    """Where the next pass reads from: a little before now, but never past a pending work that was not chosen (None: all were)."""
+    ahead = max(cursor, id_floor(EpochMs(now - limits.CURSOR_OVERLAP_MS)))
+    return ahead if blocked_at is None else min(ahead, blocked_at)
+
+
+def _blocked_at(read: WorkRead, left: Sequence[Found]) -> str | None:
+    own = {found.key for found in read.due}
+    waiting = [found.key for found in left if found.key in own]
+    return min([*waiting, *(found.key for found in read.bulk_canceled)], default=None)
+
+
+def _cursor_back(mark: ShardCursors, back_to: str | None) -> str:
+    return mark.work_cursor if back_to is None else min(mark.work_cursor, back_to)

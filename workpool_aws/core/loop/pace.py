@@ -1,0 +1,190 @@
+"""Decides how fast the loop goes: when the next pass begins, when it slows down, and when there is nothing left but to rest.
+
+A pass that changes the ledger writes all of it, so the ledger's cost an action hangs on how often
+that happens. A small ledger is committed as often as the floor allows. A large one waits until what
+a commit settles and starts is worth its size, but never so long that due work with a free slot
+would start late [WP-20]. Under a heavy load much comes together soon, and passes are as short as
+with a small ledger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+from workpool_aws.core.loop.rest import decide_rest
+from workpool_aws.model.ids import EpochMs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workpool_aws.model.loop import Entry, EntryKey
+
+__all__ = [
+    "Pace",
+    "PassResult",
+    "Pause",
+    "after_failure",
+    "commit_units",
+    "decide_pause",
+    "next_poll_ms",
+    "pass_length_ms",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """What of the passes so far decides when the next one begins."""
+
+    active_at: EpochMs
+    """When a pass last freed or filled a slot, or the loop took hold."""
+    changed_at: EpochMs
+    """When a pass last began that wrote the ledger."""
+    promise_until: EpochMs = EpochMs(0)
+    """Until when workers were promised that the loop stays up."""
+    poll_ms: int = limits.POLL_MIN_MS
+    stalled: int = 0
+    """Passes in a row that found something to do and achieved nothing."""
+    failures: int = 0
+    """Passes in a row that got no answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassResult:
+    """What a pass came to.
+
+    `progress`: a slot was freed or filled, or a callback moved. `busy`: it found something to do,
+    or to do again.
+    """
+
+    free: int
+    next_due: EpochMs | None
+    progress: bool
+    busy: bool
+    config_version: int
+    changes: int = 0
+    """Slots freed and slots filled, if it wrote the ledger; then at least 1, for it may have
+    written something else."""
+    promise_until: EpochMs | None = None
+    """What it promised its workers; None: nothing."""
+    cut: bool = False
+    """Later rows were not all looked through: `next_due` may be nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """`wait_ms`: from now until the next pass; None: nothing to do, rest.
+
+    `slowed`: it waits because nothing was achieved for long.
+    """
+
+    pace: Pace
+    wait_ms: int | None
+    slowed: bool = False
+
+
+def decide_pause(
+    pace: Pace,
+    done: PassResult,
+    *,
+    entries: Mapping[EntryKey, Entry],
+    owed: int,
+    callback_at: EpochMs | None,
+    began: EpochMs,
+    now: EpochMs,
+) -> Pause:
+    """How long to wait after a pass that began at `began`, and the pace from here on.
+
+    `entries`, `owed`: the ledger as it stands, and how many callbacks it names; `callback_at`: when
+    one of them wants attention.
+    """
+    least_ms = _least_ms(pace, done, entries=len(entries), owed=owed, began=began)
+    pace = _passed(pace, done, began)
+    if done.busy:
+        slowed = pace.stalled >= limits.STALLED_PASSES
+        wait_ms = limits.STALLED_SLEEP_MS if slowed else 0
+        return Pause(pace, max(wait_ms, least_ms - (now - began), 1), slowed)
+    lingers = now < max(pace.promise_until, pace.active_at + limits.LINGER_MS)
+    if (
+        not lingers
+        and decide_rest(entries, done.next_due, free=done.free, now=now, callback_at=callback_at)
+        is not None
+    ):
+        return Pause(pace, None)
+    wait_ms = _poll_ms(pace, done, callback_at, now)
+    return Pause(
+        replace(pace, poll_ms=next_poll_ms(pace.poll_ms)), max(wait_ms, least_ms - (now - began), 1)
+    )
+
+
+def after_failure(pace: Pace) -> Pause:
+    """The pace after a pass that got no answer.
+
+    `wait_ms` is None after too many in a row: give up.
+    """
+    failures = pace.failures + 1
+    wait_ms = None if failures >= limits.FAILED_PASSES_MAX else limits.POLL_MIN_MS << failures
+    return Pause(replace(pace, failures=failures), wait_ms)
+
+
+def _passed(pace: Pace, done: PassResult, began: EpochMs) -> Pace:
+    stalled = 0 if done.progress else pace.stalled + done.busy
+    return Pace(
+        active_at=began if done.progress else pace.active_at,
+        changed_at=began if done.changes else pace.changed_at,
+        promise_until=pace.promise_until if done.promise_until is None else done.promise_until,
+        poll_ms=limits.POLL_MIN_MS if done.busy else pace.poll_ms,
+        stalled=stalled,
+        failures=0,
+    )
+
+
+def _poll_ms(pace: Pace, done: PassResult, callback_at: EpochMs | None, now: EpochMs) -> int:
+    slowest = limits.POLL_SATURATED_MS if done.free <= 0 else limits.POLL_MAX_MS
+    wait_ms = min(pace.poll_ms, slowest)
+    if callback_at is not None:
+        wait_ms = max(1, min(wait_ms, callback_at - now))
+    # Awake in time for what is due: a due time holds to a second.
+    return (
+        wait_ms
+        if done.next_due is None or done.free <= 0
+        else max(1, min(wait_ms, done.next_due - now))
+    )
+
+
+def next_poll_ms(poll_ms: int) -> int:
+    """Polls begin quick and grow slower, to a second: due work must start within that."""
+    return min(limits.POLL_MAX_MS, round(poll_ms * limits.POLL_GROWTH))
+
+
+def _least_ms(pace: Pace, done: PassResult, *, entries: int, owed: int, began: EpochMs) -> int:
+    if not done.changes:
+        return limits.PASS_FLOOR_MS
+    return pass_length_ms(
+        commit_units(entries, owed), done.changes, since_ms=began - pace.changed_at
+    )
+
+
+def commit_units(entries: int, owed: int) -> int:
+    """About how many write units a commit of a ledger with so many slots and owed callbacks costs."""
+    size = (
+        limits.LEDGER_BYTES_MIN
+        + entries * limits.LEDGER_SLOT_BYTES
+        + owed * limits.LEDGER_OWED_BYTES
+    )
+    return -(-size // 1024)
+
+
+def pass_length_ms(units: int, changes: int, *, since_ms: int) -> int:
+    """The least time from the beginning of a pass that wrote the ledger to the next one's.
+
+    `changes` is what the pass freed and filled of what came in the `since_ms` before it. At that
+    rate, the next commit shall carry so many actions (two changes each) that what its size costs
+    above the one unit of any write is `LEDGER_UNITS_AN_ACTION` for each of them.
+    """
+    # After a quiet time everything may have come at its end; a rate that is taken for too small is
+    # mended a pass later.
+    since_ms = min(max(since_ms, limits.PASS_FLOOR_MS), limits.PASS_LENGTH_MS_MAX)
+    worth_ms = 2 * (units - 1) * since_ms / (limits.LEDGER_UNITS_AN_ACTION * changes)
+    return max(limits.PASS_FLOOR_MS, min(limits.PASS_LENGTH_MS_MAX, round(worth_ms)))

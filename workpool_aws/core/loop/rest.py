@@ -1,0 +1,67 @@
+"""Decides what a loop with nothing to do now rests as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Entry, EntryKey, LoopState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Rest", "decide_rest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What the status will say.
+
+    `timer_at`: when a far wake must be ordered for; None: none is needed.
+    """
+
+    state: LoopState
+    wake_at: EpochMs | None
+    saturated: bool
+    timer_at: EpochMs | None
+
+
+def decide_rest(
+    entries: Mapping[EntryKey, Entry],
+    next_due: EpochMs | None,
+    *,
+    free: int,
+    now: EpochMs,
+    callback_at: EpochMs | None = None,
+) -> Rest | None:
+    """How to rest; None: not at all, something is due, or must be recovered, so soon that the loop stays up and polls.
+
+    Without a free slot nothing can start, whatever is due: only completions, a deadline, a callback
+    or a new config matter then. `callback_at`: when an owed callback wants attention; None: none is
+    owed.
+    """
+    saturated = free <= 0
+    due = None if saturated else next_due
+    if due is not None and due <= now + limits.NEAR_MS:
+        return None
+    if callback_at is not None and callback_at <= now + limits.CALLBACK_NEAR_MS:
+        return None
+    recover_at = min(
+        (EpochMs(e.deadline + limits.RECOVERY_MARGIN_MS + 1) for e in entries.values()),
+        default=None,
+    )
+    if recover_at is not None and recover_at <= now + limits.RECOVER_NEAR_MS:
+        return None
+    # The schedule for a callback has no lead, so until its minute is over nobody may count on this
+    # wake-up.
+    called_at = None if callback_at is None else EpochMs(callback_at + limits.CALLBACK_LATE_MS)
+    wake_at = min((t for t in (due, recover_at, called_at) if t is not None), default=None)
+    if wake_at is None and not saturated:
+        return Rest(LoopState.IDLE, None, saturated=False, timer_at=None)
+    # A deadline needs no timer of its own: nobody waits for a lost start to the second, and the
+    # watchdog sees a wake-up that passed.
+    lead_at = None if due is None else EpochMs(due - limits.FAR_LEAD_MS)
+    timer_at = min((t for t in (lead_at, callback_at) if t is not None), default=None)
+    return Rest(LoopState.WAITING, wake_at, saturated, timer_at)

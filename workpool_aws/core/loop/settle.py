@@ -1,0 +1,73 @@
+"""Decides which slots the done records free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+from workpool_aws.model.ids import EpochMs, id_floor, time_of
+from workpool_aws.model.loop import Entry, EntryKey, Notice, NoticeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["Settled", "deep_low", "done_cursor_after", "settle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The entries that are left, those that went, the earliest pointer the cursor must go back to (None: none), and what to look at.
+
+    `asked`: keys of the records that ask for a look at their work, by entry.
+    """
+
+    entries: dict[EntryKey, Entry]
+    gone: tuple[EntryKey, ...]
+    back_to: str | None
+    asked: Mapping[EntryKey, str]
+    records: tuple[Notice, ...] = ()
+    """Those of the entries that went, one each."""
+
+
+def settle(entries: Mapping[EntryKey, Entry], records: Sequence[Notice]) -> Settled:
+    """Free the slot of each reported start, by id *and* start number: a duplicate must not free the slot of a later start [WP-1]."""
+    left = dict(entries)
+    gone: list[EntryKey] = []
+    pointers: list[str] = []
+    used: list[Notice] = []
+    asked: dict[EntryKey, str] = {}
+    for record in records:
+        key = EntryKey(record.work_id, record.start)
+        if record.kind is NoticeKind.CHECK:
+            asked[key] = record.at
+            continue
+        if left.pop(key, None) is None:
+            continue
+        gone.append(key)
+        used.append(record)
+        if record.pointer is not None:
+            # The pointer of a retry may lie behind the cursor already (a short backoff, a slow
+            # writer).
+            pointers.append(record.pointer)
+    still_asked = {key: at for key, at in asked.items() if key in left}
+    return Settled(left, tuple(gone), min(pointers, default=None), still_asked, tuple(used))
+
+
+def done_cursor_after(cursor: str, keys: Sequence[str], now: EpochMs) -> str:
+    """The last key seen, never past now: a record may still arrive with an earlier time than one that a fast clock wrote."""
+    if not keys:
+        return cursor
+    return max(cursor, min(keys[-1], id_floor(now)))
+
+
+def deep_low(cursor: str, deep_at: EpochMs | None = None) -> str:
+    """Where a read back over the buffer begins: 15 s before the cursor, or before the last such read if that is earlier [WP-3].
+
+    From `cursor - buffer` alone, a work that landed late while the pool was saturated would be
+    lost.
+    """
+    if cursor == "":
+        return ""
+    times = [time_of(cursor)] if deep_at is None else [deep_at]
+    return min(cursor, id_floor(EpochMs(min(times) - limits.BUFFER_MS)))

@@ -1,0 +1,107 @@
+"""Decides whether a work can start now, and what a start writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from workpool_aws.core.lifecycle import Move, entering, leaving
+from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.core.work.bulk_cancel import is_bulk_canceled
+from workpool_aws.model.ids import EpochMs, WorkId, time_of
+from workpool_aws.model.loop import Config, EntryKey
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import State, WorkItem
+from workpool_aws.model.writes import All, Is, Update
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from workpool_aws.model.messages import Assignment
+
+__all__ = ["Look", "Taken", "assignment_for", "classify", "start_write"]
+
+
+class Look(Enum):
+    """What one row of the work range is to this pass."""
+
+    SKIP = auto()
+    """Over, running, moved to a later time, or in the ledger: nothing to start here."""
+    DUE = auto()
+    CALLED_OFF = auto()
+    """Due, and to be canceled: `cancel_all` was asked for after it was enqueued."""
+    LATER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the ledger has: these starts, and these works whose entry is not understood yet; and the config, for what is called off."""
+
+    entries: Collection[EntryKey]
+    unconfirmed: Collection[WorkId]
+    config: Config | None = None
+
+
+def classify(row_key: str, work: WorkItem, *, taken: Taken, now: EpochMs) -> Look:
+    """Whether this row makes its work startable now.
+
+    The pass and the look before rest must agree on it, or the loop spins [WP-23].
+    """
+    if work.state is not State.PENDING or work.cancel_requested or _has_moved(row_key, work):
+        return Look.SKIP
+    if EntryKey(work.id, work.starts + 1) in taken.entries or work.id in taken.unconfirmed:
+        return Look.SKIP
+    if max(work.due_at, time_of(row_key)) > now:
+        # A stale key of a work that was moved to a later time: its pointer stands there. And no key
+        # is acted on before its own time, or work items forged to be due long before it would keep
+        # the loop up: some read finds them, and none from the cursor on.
+        return Look.SKIP if time_of(row_key) <= now else Look.LATER
+    return Look.CALLED_OFF if is_bulk_canceled(work, taken.config) else Look.DUE
+
+
+def _has_moved(row_key: str, work: WorkItem) -> bool:
+    """True for a row that is a work item's own, which a retry or put back has left for the pointer that the same transaction wrote.
+
+    Found by its old row, it would start before work items that were due earlier.
+    """
+    return row_key == work.id and work.starts > 0 and time_of(row_key) < work.due_at
+
+
+def start_write(
+    work: WorkItem,
+    start: int,
+    *,
+    token: str,
+    proof: str | None,
+    timeout_ms: int,
+    event_age_ms: int,
+    now: EpochMs,
+) -> Update:
+    """Pending becomes running, if it still is what was committed: the start number fits and nobody asked to cancel [WP-2, WP-4]."""
+    changes = {
+        **entering(Move.START),
+        "starts": start,
+        "started_by": token,
+        "proof": proof,
+        "started_at": now,
+        "deadline": EpochMs(now + event_age_ms + timeout_ms),
+        "claim": None,
+        "suspected_type": None,
+        "suspected_error": None,
+    }
+    condition = All((leaving(Move.START), Is("starts", start - 1), Is("cancel_requested", False)))
+    return Update(ref=WorkRef(work.pool, work.id), set=changes, condition=condition)
+
+
+def assignment_for(
+    work: WorkItem, table: str, *, nonce: str, timeout_ms: int, loop_until: EpochMs | None
+) -> Assignment:
+    """The event of a start that was just written.
+
+    Begun after `start_by`, a worker could still run when recovery judges it.
+    """
+    start_by = EpochMs((work.deadline or 0) - timeout_ms)
+    return replace(
+        assignment_of(work, table), nonce=nonce, start_by=start_by, loop_until=loop_until
+    )

@@ -1,0 +1,160 @@
+"""Owns what the loop counts, and what the counts say: rates of failure, and how late works start.
+
+Counts are kept in the ledger and committed with what they count, so that no crash counts anything
+twice. A minute's counts go to a report of their own when the next minute begins; those of the last
+minute stay in the ledger of a pool that rests.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from typing import TYPE_CHECKING, Final, assert_never
+
+from workpool_aws.core import limits
+from workpool_aws.model.loop import MinuteTally, Notice, NoticeKind
+from workpool_aws.model.work import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from workpool_aws.model.ids import EpochMs
+
+__all__ = [
+    "LAG_CLASSES_MS",
+    "added",
+    "error_rate",
+    "executions",
+    "is_ahead",
+    "is_full",
+    "lag_ms_at",
+    "permanent_failure_rate",
+    "together",
+]
+
+LAG_CLASSES_MS: Final = (
+    *(
+        10,
+        20,
+        30,
+        50,
+        70,
+        100,
+        150,
+        200,
+        300,
+        500,
+        700,
+        1_000,
+        1_500,
+        2_000,
+        3_000,
+        5_000,
+        7_000,
+        10_000,
+        20_000,
+        30_000,
+    ),
+    *(60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000, 10_800_000, 43_200_000, 86_400_000),
+)
+"""The upper ends of the classes of lag; what is later than the last counts as the last."""
+
+
+def is_full(tally: MinuteTally | None, now: EpochMs) -> bool:
+    """Whether its minute is over: it is to be reported, and a new one begun."""
+    return tally is not None and now - tally.since >= limits.TALLY_MS
+
+
+def is_ahead(tally: MinuteTally | None, now: EpochMs) -> bool:
+    """Whether its minute lies further ahead than clocks differ: nobody counted it, and it would never be over."""
+    return tally is not None and tally.since - now > limits.TALLY_MS
+
+
+def added(
+    tally: MinuteTally | None, records: Sequence[Notice], lags_ms: Sequence[int], now: EpochMs
+) -> MinuteTally | None:
+    """The counts with these settled records and these starts; None while nothing was ever counted.
+
+    A put back counts as nothing.
+    """
+    results = Counter(name for record in records if (name := _counts_as(record)) is not None)
+    if not results and not lags_ms:
+        return tally
+    lags = Counter(_class_of(lag) for lag in lags_ms)
+    step = MinuteTally(since=now, **results, lags=tuple(sorted(lags.items())))
+    return step if tally is None else together([tally, step], tally.since)
+
+
+def _counts_as(record: Notice) -> str | None:
+    match record.kind:
+        case NoticeKind.RETRY:
+            return "retried"
+        case NoticeKind.PUT_BACK | NoticeKind.CHECK:
+            return None
+        case NoticeKind.FINISHED:
+            return _outcome_as(record.outcome)
+        case _:
+            assert_never(record.kind)
+
+
+def _outcome_as(outcome: Outcome | None) -> str | None:
+    match outcome:
+        case None:
+            return None  # written by a program that did not count
+        case Outcome.SUCCESS:
+            return "succeeded"
+        case Outcome.FAILED:
+            return "failed"
+        case Outcome.CANCELED:
+            return "canceled"
+        case _:
+            assert_never(outcome)
+
+
+def _class_of(lag_ms: int) -> int:
+    return min(bisect_left(LAG_CLASSES_MS, lag_ms), len(LAG_CLASSES_MS) - 1)
+
+
+def together(tallies: Iterable[MinuteTally], since: EpochMs) -> MinuteTally:
+    """The sum of counts."""
+    total = MinuteTally(since=since)
+    for each in tallies:
+        lags = Counter(dict(total.lags))
+        lags.update(dict(each.lags))
+        total = MinuteTally(
+            since=since,
+            succeeded=total.succeeded + each.succeeded,
+            failed=total.failed + each.failed,
+            retried=total.retried + each.retried,
+            canceled=total.canceled + each.canceled,
+            lags=tuple(sorted(lags.items())),
+        )
+    return total
+
+
+def executions(tally: MinuteTally) -> int:
+    """Attempts that came to an end."""
+    return tally.succeeded + tally.failed + tally.retried + tally.canceled
+
+
+def error_rate(tally: MinuteTally) -> float | None:
+    """Of the attempts that completed, the share that failed: (failed + retried) / completed; None: none completed."""
+    completed = executions(tally)
+    return (tally.failed + tally.retried) / completed if completed else None
+
+
+def permanent_failure_rate(tally: MinuteTally) -> float | None:
+    """Of the works that ended, the share that failed: failed / (completed - retried); None: none ended."""
+    ended = executions(tally) - tally.retried
+    return tally.failed / ended if ended else None
+
+
+def lag_ms_at(tally: MinuteTally, share: float) -> int | None:
+    """No more than this was the lag of a share of the starts, to the upper end of its class; None: nothing started."""
+    wanted = share * sum(count for _, count in tally.lags)
+    seen = 0
+    for place, count in tally.lags:
+        seen += count
+        if seen >= wanted:
+            return LAG_CLASSES_MS[place]
+    return None

@@ -1,0 +1,1 @@
+"""Decisions about a pool as a whole: its loop's starts and its limits."""

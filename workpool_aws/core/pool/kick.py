@@ -1,0 +1,130 @@
+"""Decides whether a resting or dead loop must be started.
+
+A kick carries no authority: it only makes sure that somebody looks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from workpool_aws.core import limits
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Ledger, LoopState, LoopStatus
+from workpool_aws.model.refs import StatusRef
+from workpool_aws.model.writes import All, Is, IsAbsent, Put, Update, Write
+
+__all__ = ["KickReason", "NotNeeded", "StartLoop", "decide_kick", "is_live"]
+
+
+class KickReason(StrEnum):
+    """Who kicks."""
+
+    ENQUEUE = "enqueue"
+    COMPLETE = "complete"
+    CANCEL = "cancel"
+    CONFIGURE = "configure"
+    WAKE = "wake"
+    WATCHDOG = "watchdog"
+
+
+_FOLLOWING: Final = frozenset({KickReason.COMPLETE, KickReason.WAKE})
+"""Kicks that follow from an earlier loop of the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartLoop:
+    """Write this; whoever succeeds invokes the loop with the generation."""
+
+    generation: int
+    write: Write
+
+
+@dataclass(frozen=True, slots=True)
+class NotNeeded:
+    """Somebody looks anyway."""
+
+    why: str
+
+
+def decide_kick(
+    status: LoopStatus | None,
+    pool: str,
+    reason: KickReason,
+    *,
+    due: EpochMs | None,
+    now: EpochMs,
+    token: str,
+    ledger: Ledger | None,
+    epoch: int,
+) -> StartLoop | NotNeeded:
+    """Start the next generation, unless a live loop will see what happened [WP-24].
+
+    `due` is when the new work is due, for an enqueue, or the one that was canceled and owes no
+    callback. A waiting loop is woken in time for work due after the far wake that it ordered (a
+    wake-up for a deadline orders none), and a saturated one by the completions that it waits for:
+    an enqueue alone starts neither. Where there is no status, `ledger` and `epoch` (its config's or
+    its ledger's) are what else there is of the pool: nothing (None, 0) of a new one, something
+    where the status was removed by hand.
+    """
+    if status is None:
+        if reason in _FOLLOWING and ledger is None:
+            # Whoever may invoke loop or completion can name pools that do not exist: none comes to
+            # be by that.
+            return NotNeeded("no such pool")
+        # A loop of a generation that the ledger has seen never becomes its holder.
+        generation = 1 if ledger is None else ledger.generation + 1
+        first = LoopStatus(
+            pool=pool,
+            state=LoopState.RUNNING,
+            generation=generation,
+            lease_until=EpochMs(now + limits.LEASE_MS),
+            written_by=token,
+            epoch=epoch,
+        )
+        return StartLoop(generation, Put(first, IsAbsent()))
+    if status.state is LoopState.RUNNING and is_live(status, now):
+        return NotNeeded("a loop is running")
+    if reason is KickReason.CANCEL and due is not None and not _waits_for(status, due):
+        return NotNeeded("the loop does not wait for what was canceled")
+    if reason is KickReason.ENQUEUE and status.state is LoopState.WAITING:
+        if status.saturated:
+            return NotNeeded("every slot is taken: a completion will wake the loop")
+        if (
+            due is not None
+            and status.timer_at is not None
+            and now < status.timer_at <= due - limits.FAR_LEAD_MS
+        ):
+            return NotNeeded("a wake is ordered before it is due")
+    generation = status.generation + 1
+    changes: dict[str, object] = {
+        "state": LoopState.RUNNING,
+        "generation": generation,
+        "lease_until": EpochMs(now + limits.LEASE_MS),
+        "written_by": token,
+    }
+    # The lease is part of what was judged: a loop that renewed it meanwhile is alive.
+    seen = All(
+        (
+            Is("state", status.state),
+            Is("generation", status.generation),
+            Is("lease_until", status.lease_until),
+        )
+    )
+    return StartLoop(generation, Update(ref=StatusRef(pool), set=changes, condition=seen))
+
+
+def is_live(status: LoopStatus, now: EpochMs) -> bool:
+    """True until the lease runs out.
+
+    No loop writes one that ends so late as never to run out: that is forged or damaged.
+    """
+    return now < status.lease_until <= now + limits.LEASE_BELIEVED_MS
+
+
+def _waits_for(status: LoopStatus, due: EpochMs) -> bool:
+    """Whether the loop would be woken for a work that is due then: its far wake must go, or be ordered for the next one."""
+    return (
+        status.state is LoopState.WAITING and status.wake_at is not None and due <= status.wake_at
+    )

@@ -1,0 +1,1 @@
+"""Decisions about an attempt and its report."""

@@ -1,0 +1,43 @@
+"""Decides how a decorated worker makes a start its own, which the loop sent it [WP-28], so that no other delivery runs the code [WP-5]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workpool_aws.core.lifecycle import Move, entering, this_start
+from workpool_aws.model.refs import Unreadable, WorkRef
+from workpool_aws.model.work import State, WorkItem
+from workpool_aws.model.writes import Is, Update
+
+if TYPE_CHECKING:
+    from workpool_aws.model.ids import EpochMs
+    from workpool_aws.model.messages import Assignment
+
+__all__ = ["claim_write", "why_refused"]
+
+
+def claim_write(assignment: Assignment, *, token: str, ends_by: EpochMs) -> Update:
+    """Claim this start, if it is running and nobody else has.
+
+    From now on its deadline is this invocation's own end.
+    """
+    return Update(
+        ref=WorkRef(assignment.pool, assignment.work_id),
+        set={**entering(Move.CLAIM), "claim": token, "deadline": ends_by},
+        condition=this_start(
+            Move.CLAIM, assignment.start, Is("proof", assignment.proof), Is("claim", None)
+        ),
+    )
+
+
+def why_refused(
+    current: WorkItem | Unreadable | None, assignment: Assignment, token: str
+) -> str | None:
+    """Why the claim failed; None when it is this invocation's own, repeated by the SDK after a lost answer."""
+    if not isinstance(current, WorkItem):
+        return "the work is gone"
+    if current.state is not State.RUNNING or current.starts != assignment.start:
+        return f"start {assignment.start} is over"
+    if current.proof != assignment.proof:
+        return "the event does not prove that it comes from the loop"
+    return None if current.claim == token else "another delivery claimed this start"

@@ -1,0 +1,476 @@
+"""Decides what one start's report changes: the end of the work, another attempt, or nothing.
+
+Reports come from a decorated worker, from destination records, from recovery, from a failed invoke:
+any number of times, in any order. Every change is bound to the start's number [WP-4], so only the
+first report of a start changes anything.
+
+Two kinds of report need more than the number:
+
+* recovery judged one very state of the work (`Judged`), and acts only if that state still stands [WP-14];
+* a failure of *claimed* work that does not come from the claimer may be a duplicate delivery's: it counts only if nobody claimed, or
+  with the claimer's token, or after the claim's deadline. Until then it is a suspicion, which
+  recovery uses when nothing better is heard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, assert_never
+
+from workpool_aws.core import limits
+from workpool_aws.core.callback import after_finish, expiry_after
+from workpool_aws.core.chunks import input_expiries, lay_out
+from workpool_aws.core.error_text import kept_text
+from workpool_aws.core.lifecycle import Move, entering, this_start
+from workpool_aws.core.report.history import with_attempt
+from workpool_aws.core.report.retry import put_back_delay_ms, retry_delay_ms
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.model.refs import Unreadable, WorkRef
+from workpool_aws.model.work import AttemptEnd, Outcome, Part, State, WorkItem, dead_key
+from workpool_aws.model.writes import Below, Condition, Either, Is, Put, Update
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "Finish",
+    "Ignored",
+    "Judged",
+    "Requeue",
+    "Retry",
+    "Snoozed",
+    "after_refusal",
+    "as_stored",
+    "assignment_of",
+    "counted_outcome",
+    "decide_canceled",
+    "decide_put_back",
+    "decide_report",
+    "decide_snooze",
+    "decide_suspicion",
+    "must_cancel",
+    "never_delivered",
+    "snoozed_too_often",
+    "what_stands",
+    "without_payload",
+]
+
+
+_STOPPED: Final[Mapping[str, object]] = MappingProxyType(
+    {
+        "claim": None,
+        "deadline": None,
+        "started_by": None,
+        "suspected_type": None,
+        "suspected_error": None,
+    }
+)
+"""What no work has that is not running."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The state of a running work that recovery looked at."""
+
+    deadline: EpochMs | None
+    claim: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The work is over. Afterwards: let the chunks expire, call back, report to the loop, kick."""
+
+    write: Update
+    outcome: Outcome
+    attempts_made: int
+    beside: tuple[Put, ...] = ()
+    """The chunks of a large result, in one transaction with `write`."""
+    expiries: tuple[Update, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Another attempt follows at `due_at`.
+
+    In one transaction with a pointer to that time and the report to the loop.
+    """
+
+    write: Update
+    due_at: EpochMs
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Requeue:
+    """The start never happened; another one follows at `due_at`. In one transaction, as `Retry`."""
+
+    write: Update
+    due_at: EpochMs
+    delay_ms: int
+    undelivered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snoozed:
+    """The start is over, and its code asked for another one at `due_at`.
+
+    In one transaction, as `Retry`.
+    """
+
+    write: Update
+    due_at: EpochMs
+    delay_ms: int
+    snoozes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Nothing changes.
+
+    `reported`: this very start had been recorded before, and what follows it may have been lost: do
+    that again.
+
+    `unproven`: it names a start and does not know its nonce [WP-28].
+    """
+
+    reason: str
+    reported: bool
+    unproven: bool = False
+
+
+def assignment_of(work: WorkItem, table: str) -> Assignment:
+    """The running start of a stored work, for reports that have no event to read it from."""
+    return Assignment(
+        table=table,
+        pool=work.pool,
+        work_id=work.id,
+        start=work.starts,
+        attempts_made=work.attempts_made,
+        kind=work.kind,
+        retry=work.retry,
+        claimed=work.claimed,
+        retention_s=work.retention_s,
+        start_by=work.started_at or EpochMs(0),
+        args_chunks=work.args_chunks,
+        context_chunks=work.context_chunks,
+        callback_for=work.callback_for,
+        proof=work.proof,
+    )
+
+
+def as_stored(a: Assignment, work: WorkItem | Unreadable | None) -> Assignment | Ignored:
+    """Take everything about this start from the stored work item, and of what was presented its name and its proof alone [WP-28].
+
+    Of a start that is not running, or not proven, what to say of its report.
+    """
+    if (
+        not isinstance(work, WorkItem)
+        or work.state is not State.RUNNING
+        or work.starts != a.start
+        or work.proof != a.proof
+    ):
+        return what_stands(work, a)
+    return replace(
+        assignment_of(work, a.table), start_by=a.start_by, loop_until=a.loop_until, stored=work
+    )
+
+
+def decide_report(
+    a: Assignment,
+    report: Report,
+    *,
+    now: EpochMs,
+    jitter: float,
+    judged: Judged | None = None,
+    nonce: str | None = None,
+) -> Finish | Retry:
+    """What a success or a failure of this start changes.
+
+    `nonce`: of the callback that its end may owe [WP-28].
+    """
+    made = a.attempts_made + 1
+    guard = _guard(a, report, now=now, judged=judged)
+    over: dict[str, object] = {**_STOPPED, "attempts_made": made}
+    delay_ms = (
+        None
+        if report.kind is ReportKind.SUCCESS
+        else retry_delay_ms(a.retry, report, attempts_made=made, jitter=jitter)
+    )
+    if delay_ms is not None:
+        due_at = EpochMs(now + delay_ms)
+        changes = {
+            **over,
+            **entering(Move.RETRY),
+            **with_attempt(a.stored, report, AttemptEnd.FAILED, now=now),
+            "proof": None,
+            "due_at": due_at,
+            "undelivered": 0,
+            "refused_since": None,
+            "snoozes": 0,
+        }
+        condition = this_start(Move.RETRY, a.start, *guard, Is("cancel_requested", False))
+        return Retry(
+            Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition),
+            due_at,
+            delay_ms,
+        )
+    outcome = Outcome.SUCCESS if report.kind is ReportKind.SUCCESS else Outcome.FAILED
+    expires_at = expiry_after(a.callback_for, outcome, retention_s=a.retention_s, now=now)
+    result = lay_out(report.result, WorkRef(a.pool, a.work_id), Part.RESULT, expires_at=expires_at)
+    changes = {
+        **over,
+        **entering(Move.FINISH),
+        "outcome": outcome,
+        "result": result.inline,
+        "result_chunks": result.count,
+        "error": None if report.error is None else kept_text(report.error),
+        "error_type": report.error_type,
+        "finished_at": now,
+        # Only now, when it is over, may it expire; and not before its callback was delivered
+        # [WP-10].
+        **after_finish(a.callback_for, outcome, nonce=nonce, retention_s=a.retention_s, now=now),
+        "dead": dead_key(now, a.work_id) if outcome is Outcome.FAILED else None,
+    }
+    write = Update(
+        ref=WorkRef(a.pool, a.work_id),
+        set=changes,
+        condition=this_start(Move.FINISH, a.start, *guard),
+    )
+    return Finish(write, outcome, made, result.puts, input_expiries(a, expires_at=expires_at))
+
+
+def decide_canceled(
+    a: Assignment,
+    report: Report,
+    *,
+    now: EpochMs,
+    judged: Judged | None = None,
+    nonce: str | None = None,
+) -> Finish:
+    """The end of a start that would be followed by another, had nobody asked to cancel the work [WP-7].
+
+    A start that was never delivered, or snoozed, has spent no attempt.
+    """
+    unspent = {
+        ReportKind.NEVER_DELIVERED: AttemptEnd.NEVER_DELIVERED,
+        ReportKind.SNOOZED: AttemptEnd.SNOOZED,
+    }.get(report.kind)
+    made = a.attempts_made + (1 if unspent is None else 0)
+    expires_at = expiry_after(a.callback_for, Outcome.CANCELED, retention_s=a.retention_s, now=now)
+    changes: dict[str, object] = {
+        **_STOPPED,
+        **entering(Move.FINISH),
+        **with_attempt(a.stored, report, unspent or AttemptEnd.CANCELED, now=now),
+        "attempts_made": made,
+        "outcome": Outcome.CANCELED,
+        "error": None,
+        "error_type": None,
+        "finished_at": now,
+        **after_finish(
+            a.callback_for, Outcome.CANCELED, nonce=nonce, retention_s=a.retention_s, now=now
+        ),
+    }
+    asked = this_start(
+        Move.FINISH,
+        a.start,
+        *_guard(a, report, now=now, judged=judged),
+        Is("cancel_requested", True),
+    )
+    write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=asked)
+    return Finish(write, Outcome.CANCELED, made, expiries=input_expiries(a, expires_at=expires_at))
+
+
+def counted_outcome(a: Assignment, outcome: Outcome | None, attempts_made: int) -> Outcome | None:
+    """Count this start in the statistics as this; `None` means not at all: it spent no attempt, and was canceled instead of put back."""
+    return None if outcome is Outcome.CANCELED and attempts_made == a.attempts_made else outcome
+
+
+def must_cancel(current: WorkItem | Unreadable | None, a: Assignment) -> bool:
+    """Whether a retry or put back failed because somebody asked to cancel meanwhile."""
+    return (
+        isinstance(current, WorkItem)
+        and current.state is State.RUNNING
+        and current.starts == a.start
+        and current.cancel_requested
+    )
+
+
+def _guard(
+    a: Assignment, report: Report, *, now: EpochMs, judged: Judged | None
+) -> tuple[Condition, ...]:
+    proven: Condition = Is("proof", a.proof)
+    if judged is not None:
+        return (proven, Is("deadline", judged.deadline), Is("claim", judged.claim))
+    if not a.claimed:
+        return (proven,)
+    unclaimed: Condition = Is("claim", None)
+    if report.claim is not None:
+        return (proven, Either((unclaimed, Is("claim", report.claim))))
+    return (proven, Either((unclaimed, Below("deadline", now - limits.RECOVERY_MARGIN_MS))))
+
+
+def decide_suspicion(
+    a: Assignment, current: WorkItem | Unreadable | None, report: Report
+) -> Update | None:
+    """Keep what a report said that does not count yet: the start is claimed, and the sender may be a duplicate. None: nothing to keep."""
+    if (
+        report.kind is not ReportKind.FAILED
+        or report.claim is not None
+        or not isinstance(current, WorkItem)
+    ):
+        return None
+    if (
+        current.state is not State.RUNNING
+        or current.starts != a.start
+        or current.proof != a.proof
+        or current.claim is None
+    ):
+        return None
+    text = None if report.error is None else kept_text(report.error)
+    changes = {
+        **entering(Move.SUSPECT),
+        "suspected_type": report.error_type or "no_report",
+        "suspected_error": text,
+    }
+    return Update(
+        ref=WorkRef(a.pool, a.work_id),
+        set=changes,
+        condition=this_start(
+            Move.SUSPECT, a.start, Is("proof", a.proof), Is("claim", current.claim)
+        ),
+    )
+
+
+def decide_put_back(
+    a: Assignment, work: WorkItem, report: Report, *, now: EpochMs, refused: bool = False
+) -> Requeue | None:
+    """How a start that was never delivered is made again, without spending an attempt; None: that went on for too long [WP-25].
+
+    `refused`: Lambda itself refused the target (no such function, no permission), which is forgiven
+    for a while: a fresh deployment lags.
+    """
+    if work.undelivered >= limits.UNDELIVERED_MAX:
+        return None
+    delay_ms = put_back_delay_ms(work.undelivered)
+    due_at = EpochMs(now + delay_ms)
+    changes: dict[str, object] = {
+        **_STOPPED,
+        **entering(Move.PUT_BACK),
+        **with_attempt(work, report, AttemptEnd.NEVER_DELIVERED, now=now),
+        "proof": None,
+        "due_at": due_at,
+        "undelivered": work.undelivered + 1,
+        "refused_since": (work.refused_since or now) if refused else None,
+    }
+    # A claim by somebody else proves that the start was delivered after all.
+    mine: Condition = (
+        Is("claim", None)
+        if report.claim is None
+        else Either((Is("claim", None), Is("claim", report.claim)))
+    )
+    condition = this_start(
+        Move.PUT_BACK, a.start, Is("proof", a.proof), mine, Is("cancel_requested", False)
+    )
+    write = Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition)
+    return Requeue(write, due_at, delay_ms, work.undelivered + 1)
+
+
+def decide_snooze(a: Assignment, work: WorkItem, report: Report, *, now: EpochMs) -> Snoozed | None:
+    """Have the code run again later, as it asked, without spending an attempt; `None` means that it asked too often in a row.
+
+    The start is over by its own report, whoever else may have been delivered: so a claimed one
+    counts only with the claimer's token [WP-5].
+    """
+    if work.snoozes >= limits.SNOOZES_MAX:
+        return None
+    delay_ms = (
+        put_back_delay_ms(work.snoozes)
+        if report.delay_ms is None
+        else min(max(0, report.delay_ms), limits.DELAY_MS_MAX)
+    )
+    due_at = EpochMs(now + delay_ms)
+    changes: dict[str, object] = {
+        **_STOPPED,
+        **entering(Move.SNOOZE),
+        **with_attempt(work, report, AttemptEnd.SNOOZED, now=now),
+        "proof": None,
+        "due_at": due_at,
+        "snoozes": work.snoozes + 1,
+        "undelivered": 0,
+        "refused_since": None,
+    }
+    condition = this_start(
+        Move.SNOOZE,
+        a.start,
+        *_guard(a, report, now=now, judged=None),
+        Is("cancel_requested", False),
+    )
+    return Snoozed(
+        Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition),
+        due_at,
+        delay_ms,
+        work.snoozes + 1,
+    )
+
+
+def snoozed_too_often(report: Report) -> Report:
+    """The failure of a work item whose code does nothing but ask for later."""
+    return replace(
+        report,
+        kind=ReportKind.FAILED,
+        error=f"snoozed more than {limits.SNOOZES_MAX} times in a row, the most that is allowed: {report.error}",
+        error_type="snoozed_too_often",
+        retryable=False,
+        delay_ms=None,
+    )
+
+
+def never_delivered(report: Report) -> Report:
+    """The failure of a work that was put back for about a day."""
+    text = f"never delivered in {limits.UNDELIVERED_MAX + 1} tries"
+    return replace(
+        report,
+        kind=ReportKind.FAILED,
+        error=f"{text}: {report.error}" if report.error else text,
+        error_type="never_delivered",
+        retryable=False,
+    )
+
+
+def after_refusal(work: WorkItem, reason: str, *, lasting: bool, now: EpochMs) -> Report:
+    """What a refused invoke means: the end, if it will always be refused or has been for two minutes; else put back."""
+    gone_for_good = lasting or (
+        work.refused_since is not None and now - work.refused_since >= limits.REFUSED_FOR_MS
+    )
+    if gone_for_good:
+        return Report(
+            kind=ReportKind.FAILED, error=reason, error_type="not_invocable", retryable=False
+        )
+    return Report(kind=ReportKind.NEVER_DELIVERED, error=reason)
+
+
+def without_payload() -> Report:
+    """The end of a work whose arguments somebody removed or damaged: no attempt could ever run [WP-12]."""
+    text = "the chunks of its arguments are gone or damaged: somebody changed them by hand"
+    return Report(kind=ReportKind.FAILED, error=text, error_type="payload_missing", retryable=False)
+
+
+def what_stands(current: WorkItem | Unreadable | None, a: Assignment) -> Ignored:
+    """Why a report changed nothing, from the item that its condition met."""
+    if not isinstance(current, WorkItem):
+        return Ignored("the work is gone", reported=False)
+    if current.starts != a.start:
+        return Ignored(f"start {current.starts} has followed", reported=False)
+    if current.state is not State.PENDING and current.proof != a.proof:
+        return Ignored("it does not know the secret of that start", reported=False, unproven=True)
+    match current.state:
+        case State.FINISHED:
+            return Ignored("this start had finished the work", reported=True)
+        case State.PENDING:
+            return Ignored("this start had been recorded, another follows", reported=False)
+        case State.RUNNING:
+            return Ignored("the start is another invocation's", reported=False)
+        case _:
+            assert_never(current.state)

@@ -1,0 +1,97 @@
+"""Decides what is kept of the attempts of a work item: the last five, one entry each, short enough to be written with every move.
+
+The entry of an attempt is written by the move that ends it. A start that was put back or snoozed
+spent no attempt: it has the entry of the attempt that it would have been, until that is made. What
+ended the work item stands in the item's own outcome and error, so no entry repeats it, and a work
+item that succeeds at once carries nothing more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from workpool_aws.core import limits
+from workpool_aws.model.work import Attempt, AttemptEnd, Outcome, State, WorkItem
+
+if TYPE_CHECKING:
+    from workpool_aws.model.ids import EpochMs
+    from workpool_aws.model.messages import Report
+
+__all__ = ["attempts_of", "last_error_of", "with_attempt"]
+
+_ENDS: Final = {Outcome.SUCCESS: AttemptEnd.SUCCESS, Outcome.FAILED: AttemptEnd.FAILED}
+_TROUBLE: Final = frozenset({AttemptEnd.FAILED, AttemptEnd.CANCELED, AttemptEnd.NEVER_DELIVERED})
+_CUT: Final = "…"
+
+
+def with_attempt(
+    work: WorkItem | None, report: Report, ended: AttemptEnd, *, now: EpochMs
+) -> dict[str, tuple[Attempt, ...]]:
+    """The change that adds the entry of the running attempt; none where the stored work item was not read."""
+    if work is None:
+        return {}
+    entry = Attempt(
+        number=work.attempts_made + 1,
+        started_at=work.started_at or now,
+        ended_at=max(now, work.started_at or now),
+        outcome=ended,
+        error_type=_cut(report.error_type, limits.ATTEMPT_TYPE_BYTES),
+        error=_cut(report.error, limits.ATTEMPT_ERROR_BYTES),
+    )
+    earlier = [each for each in work.history if each.number < entry.number][
+        -(limits.ATTEMPTS_KEPT - 1) :
+    ]
+    return {"history": (*map(_shortened, earlier), entry)}
+
+
+def attempts_of(work: WorkItem) -> tuple[Attempt, ...]:
+    """The last five attempts that ended, the latest last."""
+    ended = (
+        _ENDS.get(work.outcome)
+        if work.state is State.FINISHED and work.outcome is not None
+        else None
+    )
+    if ended is None or work.finished_at is None:
+        return work.history
+    last = Attempt(
+        number=max(1, work.attempts_made),
+        started_at=work.started_at or work.finished_at,
+        ended_at=work.finished_at,
+        outcome=ended,
+        error_type=work.error_type,
+        error=work.error,
+    )
+    return (*(each for each in work.history if each.number < last.number), last)[
+        -limits.ATTEMPTS_KEPT :
+    ]
+
+
+def last_error_of(work: WorkItem) -> str | None:
+    """The error of the latest attempt that had one; `None` means that nothing went wrong yet."""
+    for attempt in reversed(attempts_of(work)):
+        if attempt.outcome in _TROUBLE and (attempt.error or attempt.error_type):
+            return attempt.error or attempt.error_type
+    return None
+
+
+def _shortened(attempt: Attempt) -> Attempt:
+    return Attempt(
+        number=attempt.number,
+        started_at=attempt.started_at,
+        ended_at=attempt.ended_at,
+        outcome=attempt.outcome,
+        error_type=_cut(
+            attempt.error_type, limits.ATTEMPT_TYPE_BYTES
+        ),  # what is stored may be of somebody else's making
+        error=_cut(attempt.error, limits.ATTEMPT_OLD_ERROR_BYTES),
+    )
+
+
+def _cut(text: str | None, bytes_max: int) -> str | None:
+    """At most so many bytes of UTF-8, marked where it was cut."""
+    if not text:
+        return None
+    raw = text.encode(errors="replace")
+    if len(raw) <= bytes_max:
+        return raw.decode()
+    return raw[: bytes_max - len(_CUT.encode())].decode(errors="ignore") + _CUT

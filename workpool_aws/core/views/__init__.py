@@ -1,0 +1,1 @@
+"""Decisions about reads: status, lists and statistics."""

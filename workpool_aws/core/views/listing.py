@@ -1,0 +1,219 @@
+"""Lists of work items: `ListedWork`, `Page`, and the cursor between pages."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, assert_never, get_args
+
+from workpool_aws.core import limits
+from workpool_aws.core.targets import DEPLOYED_AS, is_decorated
+from workpool_aws.core.views.status import Status, instant, status_of
+from workpool_aws.errors import UsageError
+from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME
+from workpool_aws.model.refs import key_after, key_before
+from workpool_aws.model.work import State, WorkItem
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from workpool_aws.model.ids import EpochMs, WorkId
+
+__all__ = [
+    "ListOrder",
+    "ListState",
+    "ListedWork",
+    "Listing",
+    "Page",
+    "admits",
+    "check_function",
+    "check_listing",
+    "cursor_of",
+    "listed",
+    "names_function",
+]
+
+ListState = Literal["pending", "running", "finished", "dead"]
+ListOrder = Literal["oldest", "newest"]
+
+_STATES: Final = get_args(ListState)
+_ORDERS: Final = get_args(ListOrder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedWork(Status):
+    """One work item of a list: its status, its function and its times.
+
+    It never contains arguments.
+    """
+
+    work_id: WorkId
+    target: str
+    """The function: an ARN, or a name as it was enqueued."""
+    kind: str
+    """action, query or mutation."""
+    enqueued_at: datetime
+    error: str | None
+    """The error's text. `None` means that the work item did not fail."""
+    error_type: str | None
+    """As in `Result`. `None` means that the work item did not fail."""
+    redrive_of: WorkId | None
+    """The failed work item that this one redrives. `None` means that a caller enqueued it."""
+    redriven_as: WorkId | None
+    """The work item that redrives this one. `None` means that there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some work items, in the order asked for.
+
+    Pages are no snapshot: a work item may move, and appear twice or not at all.
+    """
+
+    items: tuple[ListedWork, ...]
+    next: str | None
+    """The `after` of the next page. `None` means that this is the last. A page with a `next` may
+    have few items or none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A checked question for a list."""
+
+    state: ListState | None
+    fn: str | None
+    newest: bool
+    limit: int
+    last: str | None
+    """The key of the last row of the page before. `None` means the first page."""
+
+    @property
+    def low(self) -> str:
+        """The lowest key that the page wants."""
+        return "" if self.last is None or self.newest else key_after(self.last)
+
+    @property
+    def high(self) -> str | None:
+        """The highest key that the page wants. `None` means no end."""
+        return key_before(self.last) if self.last is not None and self.newest else None
+
+
+def check_listing(
+    *, state: object, fn: object, order: object, limit: object, after: object
+) -> Listing:
+    """The checked question. Raises UsageError for a value that is not allowed."""
+    if state is not None and state not in _STATES:
+        raise UsageError("state", state, f"None (all) or one of {', '.join(_STATES)}")
+    if order not in _ORDERS:
+        raise UsageError("order", order, f"one of {', '.join(_ORDERS)}")
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= limits.LIST_MAX:
+        raise UsageError("limit", limit, f"an int from 1 to {limits.LIST_MAX}")
+    checked: ListState | None = next((known for known in _STATES if known == state), None)
+    prefix = _prefix(checked, newest=order == "newest")
+    last = None if after is None else _last_in(after, prefix)
+    return Listing(
+        state=checked, fn=check_function(fn), newest=order == "newest", limit=limit, last=last
+    )
+
+
+def check_function(fn: object) -> str | None:
+    """The function to list; `None` means any.
+
+    Raises UsageError for anything but a name or an ARN.
+    """
+    if fn is not None and (
+        not isinstance(fn, str) or not (FUNCTION_NAME.fullmatch(fn) or FUNCTION_ARN.fullmatch(fn))
+    ):
+        if is_decorated(fn):
+            raise UsageError("fn", fn, DEPLOYED_AS)
+        raise UsageError(
+            "fn",
+            fn,
+            "None (any), the ARN of a Lambda function, version or alias, or a function name",
+        )
+    return fn
+
+
+def cursor_of(listing: Listing, last: str) -> str:
+    """The opaque `after` of the next page, valid for the same state and order only."""
+    return (
+        base64.urlsafe_b64encode(f"{_prefix(listing.state, newest=listing.newest)}{last}".encode())
+        .decode()
+        .rstrip("=")
+    )
+
+
+def _prefix(state: ListState | None, *, newest: bool) -> str:
+    return f"{state or 'all'}:{'newest' if newest else 'oldest'}:"
+
+
+def _last_in(after: object, prefix: str) -> str:
+    text = ""
+    if isinstance(after, str):
+        try:
+            text = base64.b64decode(
+                after + "=" * (-len(after) % 4), altchars=b"-_", validate=True
+            ).decode()
+        except (binascii.Error, UnicodeError, ValueError):
+            text = ""
+    if not text.startswith(prefix) or text == prefix:
+        raise UsageError(
+            "after", after, "None, or the `next` of a page of the same state and order"
+        )
+    return text.removeprefix(prefix)
+
+
+def names_function(fn: str | None, target: str) -> bool:
+    """True if a target is the function asked for: the same ARN, or its name, qualified or not."""
+    if fn is None or fn == target:
+        return True
+    if fn.startswith("arn:"):
+        return False
+    name = target.rpartition(":function:")[2]
+    return name == fn or name.partition(":")[0] == fn
+
+
+def admits(listing: Listing, work: WorkItem, *, now: EpochMs) -> bool:
+    """True if a work item belongs on the list.
+
+    One past its retention does not, although DynamoDB deletes it days late.
+    """
+    if work.expires_at is not None and work.expires_at * 1000 <= now:
+        return False
+    if not names_function(listing.fn, work.target):
+        return False
+    match listing.state:
+        case None:
+            return True
+        case "dead":
+            return work.dead is not None
+        case "pending" | "running" | "finished":
+            return work.state is State(listing.state)
+        case _:
+            assert_never(listing.state)
+
+
+def listed(work: WorkItem) -> ListedWork:
+    """The entry of a work item in a list."""
+    status = status_of(work)
+    return ListedWork(
+        state=status.state,
+        previous_attempts=status.previous_attempts,
+        next_run_at=status.next_run_at,
+        started_at=status.started_at,
+        finished_at=status.finished_at,
+        outcome=status.outcome,
+        cancel_requested=status.cancel_requested,
+        callback=status.callback,
+        last_error=status.last_error,
+        attempts=status.attempts,
+        work_id=work.id,
+        target=work.target,
+        kind=work.kind.value,
+        enqueued_at=instant(work.enqueued_at),
+        error=work.error,
+        error_type=work.error_type,
+        redrive_of=work.redrive_of,
+        redriven_as=work.redriven_as,
+    )

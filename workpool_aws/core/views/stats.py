@@ -1,0 +1,126 @@
+"""Statistics of a pool: `Stats`, made from the loop's counts and from rows of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from workpool_aws.core import limits
+from workpool_aws.core.loop.tally import (
+    error_rate,
+    executions,
+    lag_ms_at,
+    permanent_failure_rate,
+    together,
+)
+from workpool_aws.errors import UsageError
+from workpool_aws.model.events import StatsTaken
+from workpool_aws.model.ids import EpochMs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workpool_aws.model.loop import MinuteTally
+
+__all__ = ["Queued", "Stats", "check_window", "stats_event", "stats_of"]
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_WINDOW_MIN: Final = timedelta(milliseconds=limits.STATS_WINDOW_MS_MIN)
+_WINDOW_MAX: Final = timedelta(milliseconds=limits.STATS_WINDOW_MS_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The backlog, as far as it was counted.
+
+    `oldest_at` is the earliest due time of those due; `None` means that none is.
+    """
+
+    pending: int
+    scheduled: int
+    capped: bool
+    oldest_at: EpochMs | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """Figures of a pool: `pending` to `oldest_pending_s` as of now, the others over the window.
+
+    The window consists of the whole minutes that began in it. Attempts that the loop has not
+    settled are not counted.
+    """
+
+    pending: int
+    """Work items that are due and have no slot."""
+    scheduled: int
+    """Work items that are due later."""
+    at_least: bool
+    """True if there are more pending or scheduled work items than counted: at most 1,000 rows are
+    read for each."""
+    running: int
+    """Slots in use, by the ledger."""
+    oldest_pending_s: float | None
+    """Seconds since the earliest pending work item was due. `None` means that none is pending."""
+    executions: int
+    """Attempts that ended, with any outcome."""
+    error_rate: float | None
+    """(failed + retried) / completed attempts. `None` means that none completed."""
+    permanent_failure_rate: float | None
+    """failed / (completed - retried), the share of finished work items that failed for good. `None`
+    means that none finished."""
+    start_lag_p50_ms: int | None
+    """Time from due time to the loop's choice, median over starts, rounded up to a class. `None`
+    means that nothing started."""
+    start_lag_p95_ms: int | None
+    """As `start_lag_p50_ms`, the 95th percentile."""
+
+
+def check_window(window: object) -> int:
+    """The window in milliseconds.
+
+    Raises UsageError for anything but a timedelta from a minute to 7 days.
+    """
+    if not isinstance(window, timedelta) or not _WINDOW_MIN <= window <= _WINDOW_MAX:
+        raise UsageError("window", window, f"a timedelta from a minute to {_WINDOW_MAX.days} days")
+    return window // _MILLISECOND
+
+
+def stats_of(
+    queued: Queued, tallies: Sequence[MinuteTally], *, running: int, window_ms: int, now: EpochMs
+) -> Stats:
+    """The statistics. Of the `tallies`, those of minutes before the window are left out."""
+    since = EpochMs(now - window_ms)
+    total = together((each for each in tallies if each.since >= since), since)
+    return Stats(
+        pending=queued.pending,
+        scheduled=queued.scheduled,
+        at_least=queued.capped,
+        running=running,
+        oldest_pending_s=None
+        if queued.oldest_at is None
+        else max(0, now - queued.oldest_at) / 1000,
+        executions=executions(total),
+        error_rate=error_rate(total),
+        permanent_failure_rate=permanent_failure_rate(total),
+        start_lag_p50_ms=lag_ms_at(total, 0.5),
+        start_lag_p95_ms=lag_ms_at(total, 0.95),
+    )
+
+
+def stats_event(pool: str, stats: Stats, *, window_ms: int) -> StatsTaken:
+    """The log event of these statistics."""
+    return StatsTaken(
+        pool=pool,
+        window_ms=window_ms,
+        pending=stats.pending,
+        scheduled=stats.scheduled,
+        at_least=stats.at_least,
+        running=stats.running,
+        oldest_pending_s=stats.oldest_pending_s,
+        executions=stats.executions,
+        error_rate=stats.error_rate,
+        permanent_failure_rate=stats.permanent_failure_rate,
+        start_lag_p50_ms=stats.start_lag_p50_ms,
+        start_lag_p95_ms=stats.start_lag_p95_ms,
+    )

@@ -1,0 +1,297 @@
+"""Views of work items and limits: `Status`, `Result`, `PoolConfig`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, Literal, assert_never
+
+from workpool_aws.core.payload import JsonValue, checked_json
+from workpool_aws.core.report.history import attempts_of, last_error_of
+from workpool_aws.model.loop import NOBODY, Config
+from workpool_aws.model.work import Outcome, State, WorkItem
+
+if TYPE_CHECKING:
+    from workpool_aws.model.ids import EpochMs
+
+__all__ = [
+    "Attempt",
+    "BaseLimit",
+    "LimitOverride",
+    "PoolConfig",
+    "Result",
+    "Status",
+    "config_of",
+    "instant",
+    "result_from_callback",
+    "result_of",
+    "status_of",
+]
+
+StateName = Literal["pending", "running", "finished", "unknown"]
+OutcomeName = Literal["success", "failed", "canceled"]
+CallbackName = Literal["pending", "sent", "delivered", "dead"]
+AttemptName = Literal["success", "failed", "canceled", "snoozed", "never_delivered"]
+
+_DEPLOYMENT: Final = "deployment"
+"""The `by` of a base limit that no program set."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt that ended. Times are aware, in UTC."""
+
+    number: int
+    """From 1. A start that was put back or snoozed has the number of the attempt that is still to
+    be made."""
+    started_at: datetime
+    ended_at: datetime
+    """The time at which its end was recorded."""
+    outcome: AttemptName
+    """`failed` includes a timeout, a crash and a start without a report, as `error_type` shows.
+    `canceled` is a failure that a request to cancel left without a retry. `snoozed` and
+    `never_delivered` spend no attempt."""
+    error_type: str | None
+    """As in `Result`, cut to 32 bytes; `None` means that it has none."""
+    error: str | None
+    """The error's text, whole for the attempt that ended the work item. An earlier one is cut to
+    120 bytes, and to 32 after a further attempt. `…` marks a cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The state of one work item, as one strong read saw it.
+
+    Times are aware, in UTC, to the millisecond.
+
+    >>> from workpool_aws import RetryPolicy
+    >>> from workpool_aws.local import LocalCloud
+    >>> answers = iter([ConnectionError("no route"), "sent"])
+    >>> def send_email(event, context):
+    ...     answer = next(answers)
+    ...     if isinstance(answer, Exception):
+    ...         raise answer
+    ...     return answer
+    >>> with LocalCloud() as cloud:
+    ...     pool = cloud.workpool()
+    ...     work_id = pool.enqueue_action(
+    ...         None, cloud.function(send_email), {}, retry=RetryPolicy(max_attempts=3)
+    ...     )
+    ...     cloud.run_until_idle()
+    ...     status = pool.status(None, work_id)
+    ...     status.state, status.outcome, status.previous_attempts, status.last_error
+    ('finished', 'success', 1, 'no route')
+    """
+
+    state: StateName
+    """`unknown` was never enqueued in this pool, or is past its retention."""
+    previous_attempts: int
+    """Attempts spent before the current or the next one, or before the one that finished the work
+    item. After a cancel of a pending work item, all of them. A start that was never delivered is no
+    attempt."""
+    next_run_at: datetime | None
+    """The due time of a pending work item. `None` means that it is not pending."""
+    started_at: datetime | None
+    """The start of the current or last attempt. `None` means that there was none."""
+    finished_at: datetime | None
+    """The time at which it finished. `None` means that it has not."""
+    outcome: OutcomeName | None
+    """The outcome of a finished work item. `None` means that it has not finished."""
+    cancel_requested: bool
+    """True after a request to cancel it while it was running. No retry will follow."""
+    callback: CallbackName | None = None
+    """State of the callback: `pending` until the target accepts it; `sent` while a decorated
+    handler has it; `delivered`; or `dead`, given up. `None` means that the work item has not
+    finished, or that its outcome has no callback."""
+    last_error: str | None = None
+    """Error of the latest attempt that failed or was never delivered, even if a later one
+    succeeded. Its text as in `attempts`, or its type if it has no text. `None` means that nothing
+    has gone wrong."""
+    attempts: tuple[Attempt, ...] = ()
+    """The last five attempts that ended, the latest last. A running attempt is not among them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The result of a finished work item."""
+
+    kind: OutcomeName
+    return_value: JsonValue = None
+    """The function's return value, after JSON. `None` also stands for a work item that did not
+    succeed."""
+    error: str | None = None
+    """The error's text, cut to 4,096 characters. `None` means that the work item did not fail."""
+    error_type: str | None = None
+    """The exception's class name, or one of the pool's own types: `timeout`, `crashed`,
+    `no_report`, `never_delivered`, `invalid_arguments`, `invalid_result`, `not_invocable`,
+    `payload_missing`. `None` means that the work item did not fail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseLimit:
+    """The limit that the deployment gives a pool, or else the one that programs give it."""
+
+    max_parallelism: int
+    by: str | None
+    """`deployment`, or the function that set it last. `None` means the default."""
+    at: datetime | None
+    """The time at which it was set. `None` means the default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitOverride:
+    """The limit that `configure` sets on a pool, until it is reset."""
+
+    max_parallelism: int | None
+    """`None` leaves the base in force."""
+    paused: bool
+    by: str | None
+    """The caller that set it last. `None` means that it is not known."""
+    at: datetime | None
+    """The time at which it was set. `None` means that it is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolConfig:
+    """The limit of a pool that is in force, and its source."""
+
+    max_parallelism: int
+    """The override's limit if it has one, else the base's; 0 while paused."""
+    paused: bool
+    """True while nothing may start, because of an override or a limit of 0."""
+    base: BaseLimit
+    override: LimitOverride | None
+    """`None` means that there is none."""
+
+
+def instant(at: EpochMs) -> datetime:
+    """The same moment as an aware datetime in UTC."""
+    return _EPOCH + timedelta(milliseconds=at)
+
+
+def _instant(at: EpochMs | None) -> datetime | None:
+    return None if at is None else instant(at)
+
+
+def status_of(work: WorkItem | None) -> Status:
+    """The status of a stored work item; `None` gives that of an unknown one."""
+    if work is None:
+        return Status(
+            state="unknown",
+            previous_attempts=0,
+            next_run_at=None,
+            started_at=None,
+            finished_at=None,
+            outcome=None,
+            cancel_requested=False,
+        )
+    # A work item that ended while it ran has spent its last attempt, too. One that was canceled
+    # while it waited has not.
+    ended_running = work.state is State.FINISHED and (
+        work.outcome is not Outcome.CANCELED or work.cancel_requested
+    )
+    return Status(
+        state=work.state.value,
+        previous_attempts=max(0, work.attempts_made - 1) if ended_running else work.attempts_made,
+        next_run_at=instant(work.due_at) if work.state is State.PENDING else None,
+        started_at=_instant(work.started_at),
+        finished_at=_instant(work.finished_at),
+        outcome=None if work.outcome is None else work.outcome.value,
+        cancel_requested=work.cancel_requested,
+        callback=None if work.callback is None else work.callback.value,
+        last_error=last_error_of(work),
+        attempts=tuple(
+            Attempt(
+                number=each.number,
+                started_at=instant(each.started_at),
+                ended_at=instant(each.ended_at),
+                outcome=each.outcome.value,
+                error_type=each.error_type,
+                error=each.error,
+            )
+            for each in attempts_of(work)
+        ),
+    )
+
+
+def result_of(work: WorkItem) -> Result | None:
+    """The result of a stored work item. `None` means that it has not finished."""
+    if work.state is not State.FINISHED or work.outcome is None:
+        return None
+    match work.outcome:
+        case Outcome.SUCCESS:
+            value: JsonValue = None if work.result is None else json.loads(work.result)
+            return Result(kind="success", return_value=value)
+        case Outcome.FAILED:
+            return Result(kind="failed", error=work.error, error_type=work.error_type)
+        case Outcome.CANCELED:
+            return Result(kind="canceled")
+        case _:
+            assert_never(work.outcome)
+
+
+def result_from_callback(value: object) -> Result | None:
+    """The result in the event of an `on_complete` target. `None` means that the value is no result.
+
+    Raises:
+        UsageError: The return value is not JSON.
+    """
+    if not isinstance(value, dict):
+        return None
+    match value.get("kind"):
+        case "success":
+            return Result(
+                kind="success",
+                return_value=checked_json(value.get("return_value"), "event.result.return_value"),
+            )
+        case "failed":
+            error, error_type = value.get("error"), value.get("error_type")
+            return Result(
+                kind="failed",
+                error=error if isinstance(error, str) else None,
+                error_type=error_type if isinstance(error_type, str) else None,
+            )
+        case "canceled":
+            return Result(kind="canceled")
+        case _:
+            return None
+
+
+def config_of(config: Config | None, *, max_parallelism_default: int) -> PoolConfig:
+    """The limits in a stored config. `None` means that there is none, and the default holds."""
+    if config is None:
+        base = BaseLimit(max_parallelism=max_parallelism_default, by=None, at=None)
+        return PoolConfig(
+            max_parallelism=max_parallelism_default,
+            paused=max_parallelism_default == 0,
+            base=base,
+            override=None,
+        )
+    if config.deployed_parallelism is not None:
+        base = BaseLimit(
+            max_parallelism=config.deployed_parallelism,
+            by=_DEPLOYMENT,
+            at=_instant(config.deployed_at),
+        )
+    elif config.base_by == NOBODY:
+        base = BaseLimit(max_parallelism=config.max_parallelism, by=None, at=None)
+    else:
+        base = BaseLimit(
+            max_parallelism=config.max_parallelism, by=config.base_by, at=instant(config.base_at)
+        )
+    override = LimitOverride(
+        max_parallelism=config.override_parallelism,
+        paused=bool(config.override_paused),
+        by=config.override_by,
+        at=_instant(config.override_at),
+    )
+    return PoolConfig(
+        max_parallelism=config.limit,
+        paused=config.limit == 0,
+        base=base,
+        override=None
+        if config.override_parallelism is None and not config.override_paused
+        else override,
+    )

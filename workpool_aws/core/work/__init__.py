@@ -1,0 +1,1 @@
+"""Decisions about a work item before it runs: enqueue, cancel, redrive."""

@@ -1,0 +1,107 @@
+"""Decides what asking to cancel a work changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, assert_never
+
+from workpool_aws.core.callback import after_finish, expiry_after
+from workpool_aws.core.chunks import input_expiries
+from workpool_aws.core.lifecycle import Move, entering, leaving
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import Outcome, State, WorkItem
+from workpool_aws.model.writes import All, Condition, Update
+
+if TYPE_CHECKING:
+    from workpool_aws.model.ids import EpochMs
+
+__all__ = ["CancelAnswer", "CancelWrite", "decide_cancel", "is_own_cancel"]
+
+
+class CancelAnswer(StrEnum):
+    """What a cancel came to."""
+
+    CANCELED = "canceled"
+    """It never starts again [WP-7]."""
+    REQUESTED = "requested"
+    """It runs: nobody stops it, and no further attempt follows [WP-7]. If it succeeds all the same,
+    that is what happened."""
+    FINISHED = "finished"
+    """It was over: nothing changed."""
+    UNKNOWN = "unknown"
+    """Nothing is known of it: nothing changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelWrite:
+    """Write this; if it succeeds, answer that."""
+
+    write: Update
+    answer: CancelAnswer
+    beside: tuple[Update, ...] = ()
+    """The TTL of the chunks, in one transaction with `write`: nobody looks at a canceled work
+    again, unless it owes a callback."""
+    owes_callback: bool = False
+    """In one transaction with a done record that has the loop deliver it: a canceller that dies
+    must not lose it [WP-8]."""
+
+
+def decide_cancel(
+    work: WorkItem | None,
+    *,
+    token: str,
+    now: EpochMs,
+    nonce: str | None = None,
+    only_if: Condition | None = None,
+) -> CancelWrite | CancelAnswer:
+    """A pending work ends as canceled, a running one is asked; anything else stays as it is.
+
+    `nonce`: of the callback that a canceled work item may owe [WP-28]. `only_if`: what must hold of
+    the item besides its state when it is written; None: nothing.
+    """
+    if work is None:
+        return CancelAnswer.UNKNOWN
+    ref = WorkRef(work.pool, work.id)
+    match work.state:
+        case State.PENDING:
+            wanted = work.callback_for
+            expires_at = expiry_after(
+                wanted, Outcome.CANCELED, retention_s=work.retention_s, now=now
+            )
+            changes: dict[str, object] = {
+                **entering(Move.CANCEL),
+                "outcome": Outcome.CANCELED,
+                "finished_at": now,
+                "started_by": token,
+                **after_finish(
+                    wanted, Outcome.CANCELED, nonce=nonce, retention_s=work.retention_s, now=now
+                ),
+            }
+            update = Update(ref=ref, set=changes, condition=_where(Move.CANCEL, only_if))
+            beside = input_expiries(work, expires_at=expires_at)
+            return CancelWrite(
+                update, CancelAnswer.CANCELED, beside, owes_callback=Outcome.CANCELED in wanted
+            )
+        case State.RUNNING:
+            if work.cancel_requested:
+                return CancelAnswer.REQUESTED
+            asked = Update(
+                ref=ref,
+                set={**entering(Move.REQUEST_CANCEL), "cancel_requested": True},
+                condition=_where(Move.REQUEST_CANCEL, only_if),
+            )
+            return CancelWrite(asked, CancelAnswer.REQUESTED)
+        case State.FINISHED:
+            return CancelAnswer.FINISHED
+        case _:
+            assert_never(work.state)
+
+
+def _where(move: Move, only_if: Condition | None) -> Condition:
+    return leaving(move) if only_if is None else All((leaving(move), only_if))
+
+
+def is_own_cancel(current: WorkItem, token: str) -> bool:
+    """Whether this canceller's write went through after all, and was repeated by the SDK after a lost answer."""
+    return current.outcome is Outcome.CANCELED and current.started_by == token

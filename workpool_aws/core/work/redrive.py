@@ -1,0 +1,100 @@
+"""Decides what becomes of a dead letter: of a failed work a new one that names it, of a dead callback one more round of tries.
+
+The work's own outcome stays as it was [WP-6], and a callback's redrive never runs it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workpool_aws.core.callback import redeliver_write
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
+from workpool_aws.model.writes import All, Is, Update
+
+if TYPE_CHECKING:
+    from workpool_aws.model.ids import EpochMs, WorkId
+
+__all__ = ["NoFailure", "Redeliver", "Redrive", "Redriven", "decide_redrive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """Store the new work, with what is large of it, and mark the old one, in one transaction.
+
+    Afterwards: the late rule, kick.
+    """
+
+    work: WorkItem
+    """What lay in chunks beside the old one must be put in first: it has none of its own yet."""
+    mark: Update
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """It had been redriven as this work: nothing new is made."""
+
+    work_id: WorkId
+
+
+@dataclass(frozen=True, slots=True)
+class Redeliver:
+    """Its callback is owed again: write this and a record for the loop in one transaction.
+
+    Afterwards: the late rule, kick.
+    """
+
+    write: Update
+
+
+@dataclass(frozen=True, slots=True)
+class NoFailure:
+    """It is no dead letter: nothing changes. `what` it is instead, for people."""
+
+    what: str
+
+
+def decide_redrive(
+    old: WorkItem, *, new_id: WorkId, now: EpochMs, link: str | None, epoch: int
+) -> Redrive | Redeliver | Redriven | NoFailure:
+    """The new work asks for what the old one asked for, due now, with all attempts before it.
+
+    The mark is the commit point: it makes a second redrive of the same failure find the first. A
+    dead callback comes first, whatever the outcome: whoever waits for it has not heard of this work
+    yet.
+    """
+    if old.callback is CallbackState.DEAD:
+        return Redeliver(redeliver_write(old))
+    if old.redriven_as is not None:
+        return Redriven(old.redriven_as)
+    if old.outcome is None:
+        return NoFailure(str(old.state))
+    if old.outcome is not Outcome.FAILED:
+        return NoFailure(str(old.outcome))
+    new = WorkItem(
+        pool=old.pool,
+        id=new_id,
+        target=old.target,
+        args=old.args,
+        kind=old.kind,
+        retry=old.retry,
+        claimed=old.claimed,
+        state=State.PENDING,
+        due_at=now,
+        enqueued_at=now,
+        retention_s=old.retention_s,
+        link=link or old.link,
+        on_complete=old.on_complete,
+        context=old.context,
+        callback_for=old.callback_for,
+        redrive_of=old.id,
+        epoch=epoch,
+    )
+    unmarked = All(
+        (Is("state", State.FINISHED), Is("outcome", Outcome.FAILED), Is("redriven_as", None))
+    )
+    mark = Update(
+        ref=WorkRef(old.pool, old.id), set={"redriven_as": new_id, "dead": None}, condition=unmarked
+    )
+    return Redrive(new, mark)

@@ -1,0 +1,1 @@
+"""Threads of task pools and of the loop's fan-out."""

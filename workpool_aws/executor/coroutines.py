@@ -1,0 +1,90 @@
+"""Owns how a worker's thread runs coroutines: on an event loop of its own, made for the first one and closed with the thread."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable
+    from contextvars import Context
+
+__all__ = ["CoroutineHost"]
+
+
+class CoroutineHost:
+    """The event loop of one thread. All but `cancel` are for that thread alone.
+
+    A loop a worker and not one for all: a coroutine then counts against the limit like any task,
+    one that blocks holds up nobody else, and the loop ends with its thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runner: asyncio.Runner | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._cancel_asked = False
+
+    def run(self, awaitable: Awaitable[object], context: Context) -> None:
+        """Await it to its end, in this context.
+
+        Raises what it raises. asyncio tasks that it left behind are canceled and awaited.
+        """
+        import asyncio  # noqa: PLC0415 - slow to load, and most pools run no coroutine
+
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        runner = self._runner
+        try:
+            runner.run(self._host(awaitable), context=context)
+        finally:
+            if left := asyncio.all_tasks(runner.get_loop()):
+                runner.run(_end(left))
+
+    def cancel(self) -> None:
+        """Cancel the coroutine that runs, or the one that this thread's task is about to return.
+
+        From any thread, once a task.
+        """
+        with self._lock:
+            self._cancel_asked = True
+            if self._task is not None and self._runner is not None:
+                self._runner.get_loop().call_soon_threadsafe(self._task.cancel)
+
+    def forget(self) -> None:
+        """The next task is a new one: nobody asked to cancel it."""
+        with self._lock:
+            self._cancel_asked = False
+
+    def close(self) -> None:
+        """Close the loop, if there is one."""
+        if self._runner is not None:
+            self._runner.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a loop was made, which the thread has to close."""
+        return self._runner is not None
+
+    async def _host(self, awaitable: Awaitable[object]) -> None:
+        import asyncio  # noqa: PLC0415 - as in `run`
+
+        task = asyncio.current_task()
+        with self._lock:
+            self._task = task
+            if self._cancel_asked and task is not None:
+                task.cancel()
+        try:
+            await awaitable
+        finally:
+            with self._lock:
+                self._task = None
+
+
+async def _end(tasks: set[asyncio.Task[object]]) -> None:
+    import asyncio  # noqa: PLC0415 - as above
+
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,68 @@
+"""Owns the decision what may still happen in the time that is left.
+
+Pure: the clocks are read elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+__all__ = ["Phase", "TimeLeft", "TimedContext", "time_left"]
+
+
+class TimedContext(Protocol):
+    """The part of a Lambda context that tells the time left."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends the invocation."""
+
+
+class Phase(IntEnum):
+    """What may still happen. They follow each other, and later ones forbid what earlier ones do."""
+
+    OPEN = 0
+    """Everything."""
+    CLOSING = 1
+    """No task is started; those that run may end."""
+    CANCELING = 2
+    """As CLOSING, and coroutines are canceled."""
+    OVER = 3
+    """Nobody waits any longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLeft:
+    """A phase and when it ends."""
+
+    phase: Phase
+    phase_ends_in_ms: float | None
+    """None: never, as far as is known."""
+
+
+def time_left(*, context_ms: float | None, limit_ms: float | None, reserve_ms: float) -> TimeLeft:
+    """The phase, from what is left of the Lambda invocation and of the pool's own limit.
+
+    None: there is no such limit.
+
+    With `reserve_ms` left to Lambda no task is started, with half of it coroutines are canceled,
+    with a quarter the waiting ends. The pool's own limit has its reserve behind it: starts end at
+    the limit.
+    """
+    lefts = [
+        left
+        for left in (context_ms, None if limit_ms is None else limit_ms + reserve_ms)
+        if left is not None
+    ]
+    if not lefts:
+        return TimeLeft(Phase.OPEN, None)
+    left = min(lefts)
+    for phase, ends_at in (
+        (Phase.OPEN, reserve_ms),
+        (Phase.CLOSING, reserve_ms / 2),
+        (Phase.CANCELING, reserve_ms / 4),
+    ):
+        if left > ends_at:
+            return TimeLeft(phase, left - ends_at)
+    return TimeLeft(Phase.OVER, None)

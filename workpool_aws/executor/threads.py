@@ -1,0 +1,106 @@
+"""Owns what a crew keeps: a seat for each worker, the origin of each task, a record of each drain; and whom a crew asks."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from workpool_aws.executor.coroutines import CoroutineHost
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextvars import Context
+
+    from workpool_aws.executor.deadline import TimeLeft
+    from workpool_aws.executor.records import Task, TaskFailure, Unstarted
+
+__all__ = ["Added", "DrainRecord", "ExecutorHooks", "Origin", "WorkerThread"]
+
+
+class ExecutorHooks(Protocol):
+    """What a crew asks its owner.
+
+    None of it raises, and all but `time_left` may take time: called outside of the lock.
+    """
+
+    def time_left(self, busy_since_ms: float, now_ms: float) -> TimeLeft:
+        """What may still happen, for a crew that is busy since then.
+
+        Quick: called under the lock.
+        """
+
+    def raised(self, task: Task, error: BaseException) -> tuple[TaskFailure, ...]:
+        """A task raised: tells who wants to be told, and returns what a drain has to report."""
+
+    def unstarted(self, tasks: Sequence[Task]) -> Sequence[Unstarted]:
+        """There is no time to start these: hands them over where it can.
+
+        One answer a task, in order.
+        """
+
+
+class Origin(NamedTuple):
+    """What the tasks of one `add` share."""
+
+    context: Context
+    added_ms: float
+    round: int
+    alone: bool
+    """The only task of its `add`, so that it may use the context itself and need not copy it."""
+
+
+@dataclass(eq=False, slots=True)
+class Added:
+    """The tasks of one `add`, until somebody who holds the lock takes them in."""
+
+    tasks: tuple[Task, ...]
+    context: Context
+    added_ms: float
+    round: int | None
+    """That of the task that added them; `None` means that they come from outside, and belong to the
+    round that is open."""
+
+
+@dataclass(eq=False, slots=True)
+class WorkerThread:
+    """One worker: what it runs, and the bell that calls it back when it rests."""
+
+    bell: threading.Lock = field(default_factory=threading.Lock)
+    called: bool = False
+    task: Task | None = None
+    origin: Origin | None = None
+    """Of the task that it runs, until that is counted as over."""
+    past: Origin | None = None
+    """Of the task before: kept until the lock is open, since letting go of context variables may
+    run anybody's code."""
+    started_ms: float = 0.0
+    failed: bool = False
+    cancel_asked: bool = False
+    host: CoroutineHost = field(default_factory=CoroutineHost)
+    thread: threading.Thread | None = None
+
+
+@dataclass(eq=False, slots=True)
+class DrainRecord:
+    """One drain that waits: for `left` more tasks of its round and earlier ones."""
+
+    round: int
+    left: int
+    failures: list[TaskFailure]
+    bell: threading.Lock = field(default_factory=threading.Lock)
+    """Locked while the drain has nothing to look at."""
+    called: bool = False
+
+    def call(self) -> None:
+        """Make it look again. For who holds the crew's lock."""
+        if not self.called:
+            self.called = True
+            self.bell.release()
+
+    def listen(self, seconds: float | None) -> None:
+        """Wait to be called, for at most so long.
+
+        For its own thread, which lets go of the crew's lock for it.
+        """
+        self.bell.acquire(timeout=-1 if seconds is None else seconds)

@@ -1,0 +1,109 @@
+"""Drains: cancels what `cancel_all` called off, a page a pass, due or not, with or without a free slot.
+
+Each work is canceled as a caller would cancel it (`flow/work/cancel.py`), so nothing here needs the
+ledger: a loop that dies in the middle leaves less to do to the next one, which begins anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+from workpool_aws.core.work.bulk_cancel import (
+    BulkCancel,
+    after_read,
+    drain_to_make,
+    is_bulk_canceled,
+)
+from workpool_aws.flow.reading import resolved
+from workpool_aws.flow.work.cancel import cancel_called_off
+from workpool_aws.model import events
+from workpool_aws.model.refs import Collection, KeyRange, PointerRef, WorkRef, key_after
+from workpool_aws.model.work import Pointer, State, WorkItem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workpool_aws.flow.loop.session import LoopSession
+    from workpool_aws.model.ids import WorkId
+    from workpool_aws.model.loop import Config
+
+__all__ = ["cancel_works", "drain"]
+
+
+def drain(hold: LoopSession, config: Config | None) -> BulkCancel | None:
+    """Cancel the next page of what is called off; how far that came, None: nothing is.
+
+    Raises StoreUnavailable: to be tried again.
+    """
+    hold.drain = drain_to_make(hold.drain, config, hold.ledger)
+    if hold.drain is None:
+        return None
+    if not hold.drain.seen_running:
+        cancel_works(hold, [work for work in _in_flight(hold) if is_bulk_canceled(work, config)])
+        hold.drain = replace(hold.drain, seen_running=True)
+    shard = hold.drain.next_shard
+    if shard is not None:
+        hold.drain = _drain_page(hold, hold.drain, shard, config)
+    return hold.drain
+
+
+def _drain_page(
+    hold: LoopSession, under_way: BulkCancel, shard: int, config: Config | None
+) -> BulkCancel:
+    ports = hold.ports
+    rows_max = limits.DRAIN_ROWS
+    span = KeyRange(
+        shelf=Collection.WORK,
+        pool=hold.pool,
+        shard=shard,
+        low=under_way.lows[shard] or "",
+        limit=rows_max,
+    )
+    rows = list(islice(resolved(ports.store, ports.telemetry, hold.pool, span), rows_max))
+    found = {
+        work.id: work
+        for _, work in rows
+        if isinstance(work, WorkItem) and is_bulk_canceled(work, config)
+    }
+    pending = [work for work in found.values() if work.state is State.PENDING]
+    canceled = cancel_works(hold, pending)
+    # Their pointers lead nowhere now, and have no time to live: a far one would lie there for as
+    # long as the pool has nothing else to do.
+    over = canceled | {
+        work.id for _, work in rows if isinstance(work, WorkItem) and work.state is State.FINISHED
+    }
+    spent = [
+        row.record
+        for row, _ in rows
+        if isinstance(row.record, Pointer) and row.record.work_id in over
+    ]
+    ports.fan_out(lambda pointer: ports.store.delete(PointerRef(pointer.pool, pointer.at)), spent)
+    return after_read(
+        under_way, shard, key_after(rows[-1][0].sort) if len(rows) == rows_max else None
+    )
+
+
+def cancel_works(hold: LoopSession, works: Sequence[WorkItem]) -> frozenset[WorkId]:
+    """Cancel these, or ask those that run; those that this ended.
+
+    Raises StoreUnavailable: some may not be.
+    """
+    config = hold.config
+    if not works or config is None:
+        return frozenset()
+    answers = hold.ports.fan_out(lambda work: cancel_called_off(hold.ports, work, config), works)
+    hold.ports.telemetry.emit(
+        events.Drained(
+            pool=hold.pool, generation=hold.generation, canceled=sum(answers), met=len(works)
+        )
+    )
+    return frozenset(work.id for work, ended in zip(works, answers, strict=True) if ended)
+
+
+def _in_flight(hold: LoopSession) -> list[WorkItem]:
+    refs = list(dict.fromkeys(WorkRef(hold.pool, key.work_id) for key in hold.entries))
+    found = hold.ports.store.get_many(refs) if refs else {}
+    return [record for record in found.values() if isinstance(record, WorkItem)]

@@ -1,0 +1,107 @@
+"""Repairs the ledger of a pool: one that names a generation which never was, and one that cannot be read [WP-2, WP-12].
+
+| damage | commit point | lost |
+|---|---|---|
+| a generation above the status's | the holder's update, over the version that was read | nothing |
+| a ledger that cannot be read | a put by the holder of the status's generation | the counts of the last minute |
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+from workpool_aws.core.loop.repair import rebuilt_from
+from workpool_aws.flow.pool.kick import is_current
+from workpool_aws.flow.reading import pages
+from workpool_aws.model import events
+from workpool_aws.model.ids import SHARDS_MAX
+from workpool_aws.model.loop import Ledger
+from workpool_aws.model.refs import Collection, ConfigRef, KeyRange, LedgerRef, Unreadable, readable
+from workpool_aws.model.work import WorkItem
+from workpool_aws.model.writes import All, Either, Is, IsNot, Put, Update
+from workpool_aws.ports import ConditionFailed, Ports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["rebuild", "take_back"]
+
+
+def take_back(ports: Ports, found: Ledger, generation: int, token: str) -> Ledger | None:
+    """The ledger, taken by the generation that the status names from one that never was; `None` means that there is such a one [WP-2].
+
+    The status is always raised first. Read after the ledger, it can lie below the ledger's
+    generation only if somebody forged that. Raises StoreUnavailable.
+    """
+    if not is_current(ports.store, found.pool, generation):
+        return None
+    update = Update(
+        ref=LedgerRef(found.pool),
+        set={"generation": generation, "holder": token},
+        add={"version": 1},
+        condition=All((Is("generation", found.generation), Is("version", found.version))),
+    )
+    try:
+        taken = ports.store.write(update).record
+    except ConditionFailed as lost:
+        return (
+            lost.current
+            if isinstance(lost.current, Ledger) and lost.current.holder == token
+            else None
+        )
+    reason = f"generation {found.generation}, where the status has {generation}"
+    ports.telemetry.emit(
+        events.ControlRepaired(pool=found.pool, item="ledger", reason=reason, lost="nothing")
+    )
+    return taken if isinstance(taken, Ledger) else None
+
+
+def rebuild(
+    ports: Ports, pool: str, generation: int, token: str, damage: Unreadable
+) -> Ledger | None:
+    """The ledger, made anew from the work items that run or owe a callback; `None` means that another invocation is the holder.
+
+    Every start that the damaged one knew is in an item, unless it was committed and never written:
+    that work item is pending, and is chosen again. Raises StoreUnavailable: the damaged ledger
+    stays.
+    """
+    config = readable(ports.store.get(ConfigRef(pool)))
+    seen = list(islice(_latest_works(ports, pool), limits.REBUILD_ROWS_MAX))
+    epoch = 0 if config is None else config.epoch
+    ledger = rebuilt_from(pool, seen, now=ports.clock.now(), epoch=epoch)
+    ledger = replace(ledger, holder=token, generation=generation)
+    # Whoever got so far in this generation is the holder; after it, no other put of this generation
+    # goes through.
+    own = All((Is("generation", generation), Is("holder", token)))
+    try:
+        ports.store.write(Put(ledger, Either((IsNot("generation", generation), own))))
+    except ConditionFailed as lost:
+        return (
+            lost.current
+            if isinstance(lost.current, Ledger) and lost.current.holder == token
+            else None
+        )
+    lost_too = (
+        f"; what lies before the last {len(seen)} rows"
+        if len(seen) == limits.REBUILD_ROWS_MAX
+        else ""
+    )
+    lost_text = f"the counts of its last minute{lost_too}"
+    ports.telemetry.emit(
+        events.ControlRepaired(pool=pool, item="ledger", reason=damage.reason, lost=lost_text)
+    )
+    return ledger
+
+
+def _latest_works(ports: Ports, pool: str) -> Iterator[WorkItem]:
+    """The readable work items of every shard that could be in use, the latest first.
+
+    A shard without any costs one read.
+    """
+    for shard in range(SHARDS_MAX):
+        span = KeyRange(shelf=Collection.WORK, pool=pool, shard=shard, reverse=True)
+        for page in pages(ports.store, ports.telemetry, span):
+            yield from (row.record for row in page if isinstance(row.record, WorkItem))

@@ -1,0 +1,195 @@
+"""Starts committed works: the start write, then the invoke.
+
+Only what is in a committed ledger comes here [WP-2].
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+from workpool_aws.core.loop.start import assignment_for, start_write
+from workpool_aws.core.proof import digest_of, start_nonce
+from workpool_aws.core.report.complete import after_refusal, assignment_of, without_payload
+from workpool_aws.core.targets import OWN_FUNCTION, is_own
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.chunks import read_payload
+from workpool_aws.flow.report.complete import complete
+from workpool_aws.model import events
+from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import Part, State, WorkItem
+from workpool_aws.ports import (
+    ConditionFailed,
+    InvokeRefused,
+    InvokeThrottled,
+    InvokeUnanswered,
+    Ports,
+)
+
+if TYPE_CHECKING:
+    from workpool_aws.model.ids import EpochMs
+    from workpool_aws.model.loop import EntryKey
+
+__all__ = ["Begun", "PlannedStart", "begin"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStart:
+    """A start to make: what the ledger has, and the work as last read."""
+
+    key: EntryKey
+    work: WorkItem
+    loop_until: EpochMs | None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What became of an order.
+
+    `deadline`: of the running start; None: it was not seen to run. `sent`: do not invoke it again.
+    """
+
+    key: EntryKey
+    deadline: EpochMs | None
+    sent: bool
+
+
+def begin(ports: Ports, token: str, secret: str, order: PlannedStart) -> Begun:
+    """Make one start, whose nonce comes from `secret` [WP-28].
+
+    Never raises: what is not certain is looked at in the next pass, or recovered.
+    """
+    nonce = start_nonce(secret, ports.table, order.work.pool, order.work.id, order.key.start)
+    try:
+        running = _write_start(ports, token, nonce, order)
+    except StoreUnavailable:
+        running = None
+    if running is None:
+        return Begun(order.key, None, sent=False)
+    # Not put back for certain, then: recovery decides after the deadline, a second invoke never
+    # does.
+    with suppress(StoreUnavailable):
+        _send(ports, running, nonce, order)
+    return Begun(order.key, running.deadline, sent=True)
+
+
+def _send(ports: Ports, running: WorkItem, nonce: str, order: PlannedStart) -> None:
+    try:
+        args = _whole_args(ports, running)
+    except StoreUnavailable as error:
+        _put_back(ports, running, f"its arguments could not be read: {error}")
+        return
+    refused = _refusal(ports, running)
+    if refused is not None:
+        report = Report(
+            kind=ReportKind.FAILED, error=refused, error_type="not_invocable", retryable=False
+        )
+        complete(ports, assignment_of(running, ports.table), report, by="loop", refused=True)
+    elif args is None:
+        complete(ports, assignment_of(running, ports.table), without_payload(), by="loop")
+    elif ports.clock.now() - (running.started_at or 0) > limits.START_TO_INVOKE_MS:
+        # So slow since the start write that the worker's `start_by` may be near: a new start is
+        # safer than a late one.
+        _put_back(ports, running, "the loop was too slow to invoke it")
+    else:
+        _invoke(ports, running, nonce, order, args)
+
+
+def _refusal(ports: Ports, running: WorkItem) -> str | None:
+    function = ports.invoker.limits(running.target)
+    if function.own or is_own(running.target, loop_arn=ports.loop_arn, deployed=ports.deployed):
+        return f"the target must be {OWN_FUNCTION}"
+    return function.refusal(running.pool)
+
+
+def _whole_args(ports: Ports, running: WorkItem) -> str | None:
+    """What the event takes to the worker; None: chunks of it are gone or damaged."""
+    if running.args_chunks is None:
+        return running.args
+    return read_payload(ports, WorkRef(running.pool, running.id), Part.ARGS, running.args_chunks)
+
+
+def _write_start(ports: Ports, token: str, nonce: str, order: PlannedStart) -> WorkItem | None:
+    """The work as it runs this start by this loop; None: it does not, look at it again."""
+    function = ports.invoker.limits(order.work.target)
+    now = ports.clock.now()
+    update = start_write(
+        order.work,
+        order.key.start,
+        token=token,
+        proof=digest_of(nonce),
+        timeout_ms=function.timeout_ms,
+        event_age_ms=function.event_age_ms,
+        now=now,
+    )
+    try:
+        running = ports.store.write(update).record
+    except ConditionFailed as met:
+        return _own_start(met.current, order.key.start, token)
+    return running if isinstance(running, WorkItem) else None
+
+
+def _own_start(current: object, start: int, token: str) -> WorkItem | None:
+    """One's own start write, whose answer was lost: repeated by the SDK, or by the next pass."""
+    if (
+        isinstance(current, WorkItem)
+        and current.state is State.RUNNING
+        and current.starts == start
+        and current.started_by == token
+    ):
+        return current
+    return None
+
+
+def _invoke(ports: Ports, running: WorkItem, nonce: str, order: PlannedStart, args: str) -> None:
+    timeout_ms = ports.invoker.limits(running.target).timeout_ms
+    assignment = assignment_for(
+        running, ports.table, nonce=nonce, timeout_ms=timeout_ms, loop_until=order.loop_until
+    )
+    for attempt in range(1, limits.INVOKE_TRIES + 1):
+        try:
+            ports.invoker.start_work(running.target, assignment, args)
+        except InvokeThrottled:
+            if attempt < limits.INVOKE_TRIES:
+                ports.clock.sleep(limits.INVOKE_RETRY_MS)
+        except InvokeUnanswered as error:
+            # It may have been taken: a second event could run the work twice, so recovery decides.
+            told = events.StartUnanswered(
+                pool=running.pool,
+                work_id=running.id,
+                start=running.starts,
+                error=str(error) or "no answer",
+            )
+            ports.telemetry.emit(told)
+            return
+        except InvokeRefused as refused:
+            _refused(ports, running, assignment, refused)
+            return
+        else:
+            _tell_started(ports, running, order)
+            return
+    _put_back(ports, running, "Lambda throttled the invoke")
+
+
+def _tell_started(ports: Ports, running: WorkItem, order: PlannedStart) -> None:
+    lag_ms = max(0, (running.started_at or 0) - order.work.due_at)
+    ports.telemetry.emit(
+        events.Started(
+            pool=running.pool, work_id=running.id, attempt=running.attempts_made + 1, lag_ms=lag_ms
+        )
+    )
+
+
+def _refused(
+    ports: Ports, running: WorkItem, assignment: Assignment, refused: InvokeRefused
+) -> None:
+    report = after_refusal(running, refused.reason, lasting=refused.lasting, now=ports.clock.now())
+    complete(ports, assignment, report, by="loop", refused=True)
+
+
+def _put_back(ports: Ports, running: WorkItem, reason: str) -> None:
+    report = Report(kind=ReportKind.NEVER_DELIVERED, error=reason)
+    complete(ports, assignment_of(running, ports.table), report, by="loop")

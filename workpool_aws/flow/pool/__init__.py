@@ -1,0 +1,1 @@
+"""Drivers for a pool as a whole: kicks, limits, targets."""

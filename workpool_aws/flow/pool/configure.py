@@ -1,0 +1,256 @@
+"""Sets and reads the limits of a pool: base (what programs say), deployed (what the deployment says), override (what people say)."""
+
+from __future__ import annotations
+
+from workpool_aws.core import limits
+from workpool_aws.core.pool.configure import changed_config, override_changes
+from workpool_aws.core.pool.kick import KickReason
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.pool.kick import kick
+from workpool_aws.model import events
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import NOBODY, Config
+from workpool_aws.model.refs import ConfigRef, LedgerRef, RegistrationRef, Unreadable, readable
+from workpool_aws.model.writes import Above, Is, IsAbsent, Put, Update
+from workpool_aws.ports import ConditionFailed, Ports, Store, Telemetry
+
+__all__ = [
+    "deploy_limit",
+    "ensure_base",
+    "follow_epoch",
+    "in_force",
+    "is_known",
+    "load",
+    "override",
+]
+
+_TRIES = 8
+
+
+def load(ports: Ports, pool: str) -> Config | None:
+    """The config of a pool; None when nobody ever set one (the defaults hold)."""
+    config = ports.store.get(ConfigRef(pool))
+    if isinstance(config, Unreadable):
+        raise StoreUnavailable(
+            f"the config item of pool {pool!r} is damaged, so nothing starts: `configure` writes it anew ({config})"
+        )
+    return config
+
+
+def is_known(ports: Ports, pool: str) -> bool:
+    """True if the table has such a pool: it had work once, or it was given a limit."""
+    found = ports.store.get_many([RegistrationRef(pool), ConfigRef(pool)])
+    return bool(found)
+
+
+def in_force(store: Store, telemetry: Telemetry, pool: str) -> Config | None:
+    """The config as loop and watchdog go by it: as `load`, but a damaged one lets nothing start, since it may have said so.
+
+    It is told of and stays for people to repair: by `configure`, or in the table. Raises
+    StoreUnavailable.
+    """
+    config = store.get(ConfigRef(pool))
+    if isinstance(config, Unreadable):
+        telemetry.emit(
+            events.SetAside(
+                pool=pool, partition=config.partition, sort=config.sort, reason=config.reason
+            )
+        )
+        return Config(pool=pool, version=0, max_parallelism=0, base_by=NOBODY, base_at=EpochMs(0))
+    return readable(config)
+
+
+def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool, by: str) -> None:
+    """Make the pool's base limit what this program says, if it says anything (`explicit`)."""
+    if not explicit:
+        return
+    for _ in range(_TRIES):
+        config = load(ports, pool)
+        if config is not None and config.max_parallelism == max_parallelism:
+            break
+        if config is not None and config.base_by != NOBODY:
+            told = events.ConfigAlternates(
+                pool=pool,
+                ours=max_parallelism,
+                theirs=config.max_parallelism,
+                theirs_by=config.base_by,
+            )
+            ports.telemetry.emit(told)
+        changes: dict[str, object] = {
+            "max_parallelism": max_parallelism,
+            "base_by": by,
+            "base_at": ports.clock.now(),
+        }
+        if _write(ports, pool, config, changes) is not None:
+            _announce(ports, pool, first=config is None)
+            break
+    else:
+        raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
+    if config is not None and config.deployed_parallelism not in (None, max_parallelism):
+        ports.telemetry.emit(
+            events.BaseIgnored(
+                pool=pool, ours=max_parallelism, deployed=config.deployed_parallelism
+            )
+        )
+
+
+def deploy_limit(ports: Ports, pool: str, max_parallelism: int | None) -> bool:
+    """Make the deployment's limit of a pool this one; None: it gives none any more, and the programs' base holds again.
+
+    False: so it was already. When it returns, no start is committed that it forbids, unless an
+    override allows it.
+    """
+    for _ in range(_TRIES):
+        config = load(ports, pool)
+        changed = (None if config is None else config.deployed_parallelism) != max_parallelism
+        changes: dict[str, object] = {
+            "deployed_parallelism": max_parallelism,
+            "deployed_at": ports.clock.now(),
+        }
+        if not changed:
+            # Whoever wrote it may have died before it was felt. No kick: the watchdog, who asks,
+            # looks for itself whether a loop is needed.
+            _fence(ports, pool)
+            return False
+        if _write(ports, pool, config, changes) is not None:
+            _announce(ports, pool, first=True)
+            return True
+    raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
+
+
+def override(
+    ports: Ports,
+    pool: str,
+    *,
+    max_parallelism: int | None,
+    paused: bool | None,
+    reset: bool,
+    by: str,
+) -> Config:
+    """Set, or drop, what overrides the base; None leaves a value as it is.
+
+    When it returns, no start is committed that it forbids [WP-13].
+
+    Lowering recalls nothing that runs. Raises StoreUnavailable: the change may or may not hold.
+    """
+    for _ in range(_TRIES):
+        config = _mended(ports, pool)
+        changes = override_changes(
+            max_parallelism=max_parallelism,
+            paused=paused,
+            reset=reset,
+            by=by,
+            now=ports.clock.now(),
+        )
+        written = _write(ports, pool, config, changes)
+        if written is not None:
+            _announce(ports, pool, first=False)
+            return written
+    raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
+
+
+def _mended(ports: Ports, pool: str) -> Config | None:
+    """The config; a damaged one is written anew first, with the defaults of a pool that nobody configured."""
+    found = ports.store.get(ConfigRef(pool))
+    if not isinstance(found, Unreadable):
+        return found
+    # A version that no loop has seen: they compare it.
+    now = ports.clock.now()
+    blank = Config(
+        pool=pool,
+        version=now // 1_000,
+        max_parallelism=limits.PARALLELISM_DEFAULT,
+        base_by=NOBODY,
+        base_at=now,
+    )
+    ports.store.write(Put(blank))
+    lost = "its limits, whether it was paused, and its epoch"
+    ports.telemetry.emit(
+        events.ControlRepaired(pool=pool, item="config", reason=found.reason, lost=lost)
+    )
+    return blank
+
+
+def follow_epoch(ports: Ports, pool: str, epoch: int) -> None:
+    """Have the loop cancel what is older than this epoch.
+
+    When it returns, no start of such a work is committed [WP-13].
+    """
+    for _ in range(_TRIES):
+        config = load(ports, pool)
+        if config is not None and config.epoch >= epoch:
+            break  # somebody asked for it later, and his moment covers this one's
+        # Read after the epoch was raised: not before anything that this must cover, whatever held
+        # this process up on the way.
+        changes: dict[str, object] = {
+            "epoch": epoch,
+            "epoch_at": max(ports.clock.now(), (config and config.epoch_at) or 0),
+        }
+        if _write(ports, pool, config, changes) is not None:
+            break
+    else:
+        raise StoreUnavailable(f"the config of pool {pool!r} kept changing")
+    _announce(ports, pool, first=False, reason=KickReason.CANCEL)
+
+
+def _write(
+    ports: Ports, pool: str, config: Config | None, changes: dict[str, object]
+) -> Config | None:
+    """The config as written; None when somebody else changed it first."""
+    try:
+        if config is None:
+            blank = Config(
+                pool=pool,
+                version=0,
+                max_parallelism=limits.PARALLELISM_DEFAULT,
+                base_by=NOBODY,
+                base_at=ports.clock.now(),
+            )
+            config = blank
+            first = changed_config(blank, changes)
+            ports.store.write(Put(first, IsAbsent()))
+            return first
+        update = Update(
+            ref=ConfigRef(pool),
+            set={**changes, "version": config.version + 1},
+            condition=Is("version", config.version),
+        )
+        record = ports.store.write(update).record
+    except ConditionFailed as lost:
+        return _own(lost.current, changes)
+    return record if isinstance(record, Config) else None
+
+
+def _own(current: object, changes: dict[str, object]) -> Config | None:
+    """One's own write, repeated by the SDK after a lost answer: the item shows all of it."""
+    if not isinstance(current, Config):
+        return None
+    return (
+        current if all(getattr(current, name) == value for name, value in changes.items()) else None
+    )
+
+
+def _announce(
+    ports: Ports, pool: str, *, first: bool, reason: KickReason = KickReason.CONFIGURE
+) -> None:
+    """Make the change felt by a loop that runs, and start one that rests.
+
+    `first`: there was no config before, and maybe no loop ever.
+    """
+    if _fence(ports, pool) or not first:
+        kick(ports, pool, reason)
+
+
+def _fence(ports: Ports, pool: str) -> bool:
+    """Keep a pass that read the old config from committing.
+
+    False: there is no ledger, so no loop ever ran.
+    """
+    try:
+        ports.store.write(
+            Update(ref=LedgerRef(pool), add={"version": 1}, condition=Above("version", -1))
+        )
+    except ConditionFailed as met:
+        # By a ledger whose version is no number nobody commits anything.
+        return met.current is not None
+    return True

@@ -1,0 +1,213 @@
+"""Kicks: makes sure that a loop runs, or says why none is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from workpool_aws.core import limits
+from workpool_aws.core.pool.kick import KickReason, NotNeeded, StartLoop, decide_kick
+from workpool_aws.model import events
+from workpool_aws.model.loop import Config, Ledger, LoopState, LoopStatus, Registration
+from workpool_aws.model.messages import LoopRequest
+from workpool_aws.model.refs import (
+    ConfigRef,
+    DeploymentRef,
+    LedgerRef,
+    RegistrationRef,
+    StatusRef,
+    Unreadable,
+    readable,
+)
+from workpool_aws.model.writes import Put
+from workpool_aws.ports import (
+    ConditionFailed,
+    InvokeRefused,
+    InvokeThrottled,
+    InvokeUnanswered,
+    Ports,
+    Store,
+    StoreDenied,
+)
+
+if TYPE_CHECKING:
+    from workpool_aws.model.ids import EpochMs
+
+__all__ = [
+    "ensure_registered",
+    "epoch_of",
+    "invoke_loop",
+    "is_current",
+    "kick",
+    "loop_arn",
+    "win_generation",
+]
+
+
+_NO_LOOP: Final = "no loop function is known: WORKPOOL_LOOP_ARN is not set, and the table's #deployment item names none"
+
+
+def kick(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None) -> int:
+    """Make sure that somebody looks at the pool: start the loop, unless a live one will see what happened. The pool's epoch, as seen by it.
+
+    A loop that cannot be invoked is told as `KickFailed` and left to the watchdog. Raises
+    StoreUnavailable when the status could not be read or written: then nothing is known, and the
+    caller must not acknowledge what depends on it.
+    """
+    known = _known(ports, pool)
+    generation = _win(ports, pool, known, reason, due=due)
+    if generation is not None:
+        invoke_loop(ports, pool, generation, reason=reason)
+    return known.epoch
+
+
+def epoch_of(ports: Ports, pool: str) -> int:
+    """The pool's epoch, for works that are about to be stored. Raises StoreUnavailable."""
+    return _known(ports, pool).epoch
+
+
+def ensure_registered(ports: Ports, pool: str) -> None:
+    """Make the pool known to the watchdog.
+
+    Before its first work is stored: what is stored, acknowledged or not, is then found [WP-3].
+
+    A role that may not write the registry leaves that to the watchdog, which registers the pools
+    that its deployment names. It is told of, since nobody else would know of a pool that no
+    deployment names. Raises StoreUnavailable: it may or may not be known.
+    """
+    if readable(ports.store.get(RegistrationRef(pool))) is not None:
+        return
+    try:
+        ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
+    except StoreDenied as error:
+        ports.telemetry.emit(events.RegistrationDenied(pool=pool, error=str(error)))
+
+
+def win_generation(
+    ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None
+) -> int | None:
+    """The generation that this caller must now start; None when none is needed or somebody else was faster."""
+    return _win(ports, pool, _known(ports, pool), reason, due=due)
+
+
+def is_current(store: Store, pool: str, generation: int) -> bool:
+    """True if the status says that this generation is the one to run. Raises StoreUnavailable."""
+    status = readable(store.get(StatusRef(pool)))
+    return (
+        status is not None and status.state is LoopState.RUNNING and status.generation == generation
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A pool's status, or what else there is of a pool that has none: nothing, unless somebody removed or damaged it."""
+
+    status: LoopStatus | None
+    ledger: Ledger | None = None
+    config: Config | None = None
+    damage: Unreadable | None = None
+    """The status item, where it cannot be read."""
+
+    @property
+    def epoch(self) -> int:
+        if self.status is not None:
+            return self.status.epoch
+        # Of a config that is gone or damaged, too, the ledger knows the epoch that was drained
+        # last: an older one never is.
+        known = max(
+            (each.epoch for each in (self.config, self.ledger) if each is not None), default=0
+        )
+        # What cannot be read may have been one ahead: `cancel_all` raises the status's first.
+        return known if self.damage is None else known + 1
+
+
+def _known(ports: Ports, pool: str) -> _Known:
+    status = ports.store.get(StatusRef(pool))
+    if status is not None and not isinstance(status, Unreadable):
+        return _Known(status)
+    ledger, config = (
+        readable(ports.store.get(LedgerRef(pool))),
+        readable(ports.store.get(ConfigRef(pool))),
+    )
+    return _Known(None, ledger, config, damage=status)
+
+
+def _win(
+    ports: Ports, pool: str, known: _Known, reason: KickReason, *, due: EpochMs | None
+) -> int | None:
+    token, now = ports.entropy.token(), ports.clock.now()
+    decision = decide_kick(
+        known.status,
+        pool,
+        reason,
+        due=due,
+        now=now,
+        token=token,
+        ledger=known.ledger,
+        epoch=known.epoch,
+    )
+    if isinstance(decision, NotNeeded):
+        return None
+    if known.status is None:
+        # Before the status: from the moment a pool can have work that nobody looks at, the watchdog
+        # must know it.
+        ensure_registered(ports, pool)
+    if known.damage is not None and isinstance(decision.write, Put):
+        # Over what nobody can read. Two that do so name the same generation, and one of their loops
+        # becomes the holder.
+        decision = replace(decision, write=Put(decision.write.record))
+        _tell_repaired(ports, pool, known.damage)
+    return decision.generation if _wins(ports, decision, token) else None
+
+
+def _tell_repaired(ports: Ports, pool: str, damage: Unreadable) -> None:
+    lost = "when it meant to wake; its epoch is counted on from its config's"
+    ports.telemetry.emit(
+        events.ControlRepaired(pool=pool, item="status", reason=damage.reason, lost=lost)
+    )
+
+
+def _wins(ports: Ports, decision: StartLoop, token: str) -> bool:
+    try:
+        ports.store.write(decision.write)
+    except ConditionFailed as lost:
+        # One's own write, repeated by the SDK after a lost answer, fails on itself.
+        return isinstance(lost.current, LoopStatus) and lost.current.written_by == token
+    return True
+
+
+def invoke_loop(ports: Ports, pool: str, generation: int, *, reason: str) -> None:
+    """Start a loop invocation of this generation.
+
+    What fails is told, and repaired by the watchdog when the lease has run out.
+    """
+    arn = loop_arn(ports)
+    if arn is None:
+        ports.telemetry.emit(events.KickFailed(pool=pool, reason=reason, error=_NO_LOOP))
+        return
+    order = LoopRequest(table=ports.table, pool=pool, generation=generation)
+    for attempt in range(1, limits.INVOKE_TRIES + 1):
+        try:
+            ports.invoker.start_loop(arn, order)
+        except InvokeThrottled:
+            if attempt < limits.INVOKE_TRIES:
+                ports.clock.sleep(limits.INVOKE_RETRY_MS)
+        except (InvokeRefused, InvokeUnanswered) as error:
+            ports.telemetry.emit(
+                events.KickFailed(
+                    pool=pool, reason=reason, error=str(error) or type(error).__name__
+                )
+            )
+            return
+        else:
+            ports.telemetry.emit(events.Kicked(pool=pool, reason=reason, generation=generation))
+            return
+    ports.telemetry.emit(events.KickFailed(pool=pool, reason=reason, error="throttled"))
+
+
+def loop_arn(ports: Ports) -> str | None:
+    """The loop's function: from the environment, else from the table's deployment item, else unknown."""
+    if ports.loop_arn is not None:
+        return ports.loop_arn
+    deployment = readable(ports.store.get(DeploymentRef()))
+    return None if deployment is None else deployment.loop_arn

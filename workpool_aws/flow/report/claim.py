@@ -1,0 +1,56 @@
+"""Claims a start for the invocation that runs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workpool_aws.core.report.claim import claim_write, why_refused
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.model import events
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.refs import Unreadable
+from workpool_aws.model.work import WorkItem
+from workpool_aws.ports import ConditionFailed, Ports
+
+if TYPE_CHECKING:
+    from workpool_aws.model.messages import Assignment
+
+__all__ = ["ClaimUnanswered", "claim"]
+
+
+class ClaimUnanswered(StoreUnavailable):
+    """The claim may or may not hold, so nothing was run.
+
+    Whoever puts the start back must name this token.
+    """
+
+    def __init__(self, error: StoreUnavailable, token: str) -> None:
+        super().__init__(f"claim not answered: {error}")
+        self.token = token
+
+
+def claim(ports: Ports, assignment: Assignment, *, remaining_ms: int) -> str | None:
+    """The token that makes this start this invocation's own; None when it belongs to another delivery or is over: do not run.
+
+    `remaining_ms`: how long this invocation can still run. Raises ClaimUnanswered: the claim may or
+    may not hold, so do not run either.
+    """
+    token = ports.entropy.token()
+    ends_by = EpochMs(ports.clock.now() + max(0, remaining_ms))
+    try:
+        ports.store.write(claim_write(assignment, token=token, ends_by=ends_by))
+    except ConditionFailed as refused:
+        current = refused.current if isinstance(refused.current, WorkItem | Unreadable) else None
+        reason = why_refused(current, assignment, token)
+        if reason is not None:
+            event = events.DuplicateRefused(
+                pool=assignment.pool,
+                work_id=assignment.work_id,
+                start=assignment.start,
+                reason=reason,
+            )
+            ports.telemetry.emit(event)
+            return None
+    except StoreUnavailable as error:
+        raise ClaimUnanswered(error, token) from error
+    return token

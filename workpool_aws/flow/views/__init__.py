@@ -1,0 +1,1 @@
+"""Drivers for reads: status, lists and statistics."""

@@ -1,0 +1,74 @@
+"""Reads works by id, for `status` and `result`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from workpool_aws.core.splice import decoded
+from workpool_aws.core.work.bulk_cancel import shown
+from workpool_aws.flow.chunks import read_payload
+from workpool_aws.flow.pool import configure
+from workpool_aws.model import events
+from workpool_aws.model.ids import WorkId, is_ulid
+from workpool_aws.model.refs import Unreadable, WorkRef
+from workpool_aws.model.work import Part, State, WorkItem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workpool_aws.ports import Ports
+
+__all__ = ["as_shown", "load", "with_result"]
+
+
+def load(ports: Ports, pool: str, ids: Sequence[str]) -> list[WorkItem | None]:
+    """The works of these ids, in order; None for one that is unknown, past its retention, or damaged.
+
+    DynamoDB deletes expired items days late, so what has expired is filtered here by time.
+    """
+    refs = list(
+        dict.fromkeys(WorkRef(pool, WorkId(work_id)) for work_id in ids if is_ulid(work_id))
+    )
+    if not refs:
+        return [None] * len(ids)
+    found = {refs[0]: ports.store.get(refs[0])} if len(refs) == 1 else ports.store.get_many(refs)
+    now_s = ports.clock.now() / 1000
+    kept: dict[str, WorkItem] = {}
+    for ref in refs:
+        record = found.get(ref)
+        if isinstance(record, Unreadable):
+            ports.telemetry.emit(
+                events.SetAside(
+                    pool=pool, partition=record.partition, sort=record.sort, reason=record.reason
+                )
+            )
+        elif record is not None and (record.expires_at is None or record.expires_at > now_s):
+            kept[ref.id] = record
+    return [kept.get(work_id) for work_id in ids]
+
+
+def as_shown(ports: Ports, pool: str, works: Sequence[WorkItem | None]) -> list[WorkItem | None]:
+    """The works as people are told of them: what `cancel_all` called off counts as asked to cancel.
+
+    One read more, unless all are over.
+    """
+    if all(work is None or work.state is State.FINISHED for work in works):
+        return list(works)
+    config = configure.load(ports, pool)
+    return [None if work is None else shown(work, config) for work in works]
+
+
+def with_result(ports: Ports, work: WorkItem) -> WorkItem | None:
+    """The work with its whole return value, read from chunks where it lies in some; None: somebody removed or damaged it [WP-12]."""
+    if work.result_chunks is not None:
+        whole = read_payload(ports, WorkRef(work.pool, work.id), Part.RESULT, work.result_chunks)
+        if whole is None:
+            return None
+        work = replace(work, result=whole, result_chunks=None)
+    try:
+        if work.result is not None:
+            decoded(work.result)
+    except ValueError:
+        return None
+    return work

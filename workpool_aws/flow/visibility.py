@@ -1,0 +1,60 @@
+"""Keeps the late rule: a producer proves by the server's clock that its key was visible in time, or writes it again nearer to now.
+
+The loop's cursors rest on it: whatever was acknowledged lies inside the buffer that a deep read
+goes back over, whatever retries, freezes or clocks its producer has (docs/protocol.md, "Why a time
+cursor is safe") [WP-3].
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
+from workpool_aws.model.work import Pointer
+from workpool_aws.model.writes import Put, Written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workpool_aws.ports import Ports
+
+__all__ = ["ensure_visible", "prove_work_in_time", "put_pointer"]
+
+
+def ensure_visible(
+    ports: Ports, written: Written, key_time: EpochMs, again: Callable[[EpochMs], Written]
+) -> None:
+    """While the answer is later than the key by more than the rule allows, write again at the server's time and look again."""
+    while True:
+        # No Date in the answer: this process's own clock is the next best witness.
+        server_time = written.server_time if written.server_time is not None else ports.clock.now()
+        if server_time - key_time <= limits.LATE_MS:
+            return
+        key_time = server_time
+        written = again(key_time)
+
+
+def prove_work_in_time(
+    ports: Ports, written: Written, pool: str, work_id: WorkId, key_time: EpochMs
+) -> None:
+    """The late rule for a work's own key or its pointer's: points at it anew from the server's time."""
+    ensure_visible(ports, written, key_time, lambda at: _write_pointer(ports, pool, work_id, at))
+
+
+def put_pointer(ports: Ports, pool: str, work_id: WorkId, at: EpochMs) -> None:
+    """Have the loop look at this work again at this time."""
+    prove_work_in_time(ports, _write_pointer(ports, pool, work_id, at), pool, work_id, at)
+
+
+def _write_pointer(ports: Ports, pool: str, work_id: WorkId, at: EpochMs) -> Written:
+    return ports.store.write(
+        Put(make_pointer(pool, work_id, at, random_bits=ports.entropy.bits(75)))
+    )
+
+
+def make_pointer(pool: str, work_id: WorkId, at: EpochMs, *, random_bits: int) -> Pointer:
+    """A pointer to this work at this time, on the work's own shard."""
+    return Pointer(
+        pool=pool, at=make_id(at, random_bits=random_bits, shard=shard_of(work_id)), work_id=work_id
+    )

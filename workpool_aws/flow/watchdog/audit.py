@@ -1,0 +1,167 @@
+"""Looks once an hour through the last two hours below the cursors of a pool, and puts what no loop reads any more where one will.
+
+For writes that landed so late that a cursor had passed them, when their writer was no longer there
+to say it again. Beside a loop at work, too, and in a paused pool: one that is always so would never
+be looked at. A bounded number of rows, the latest first: of a pool that had more, the earlier ones
+are not looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+from workpool_aws.core.loop.settle import deep_low
+from workpool_aws.core.loop.start import Look, Taken, classify
+from workpool_aws.core.watchdog.watch import may_start
+from workpool_aws.flow.reading import pages
+from workpool_aws.flow.visibility import ensure_visible, put_pointer
+from workpool_aws.model.ids import EpochMs, id_floor, make_id, shard_of
+from workpool_aws.model.loop import Config, Ledger, LoopState, Notice
+from workpool_aws.model.refs import (
+    Collection,
+    ConfigRef,
+    KeyRange,
+    LedgerRef,
+    NoticeRef,
+    PointerRef,
+    Row,
+    StatusRef,
+    WorkRef,
+    readable,
+)
+from workpool_aws.model.work import CallbackState, Pointer, State, WorkItem
+from workpool_aws.model.writes import Put, Written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from workpool_aws.ports import Ports, Store
+
+__all__ = ["audit_pool", "config_of", "ledger_of"]
+
+
+def audit_pool(ports: Ports, pool: str, now: EpochMs) -> str | None:
+    """Why the pool needs a kick now; None: nothing was out of sight."""
+    ledger = ledger_of(ports.store, pool)
+    if ledger is None:
+        return None
+    works = _point_at_forgotten(ports, pool, ledger, now)
+    callbacks = _owe_anew(ports, pool, ledger, now)
+    if works:
+        return "due work lay out of the loop's sight"
+    return "a callback lay out of the loop's sight" if callbacks else None
+
+
+def ledger_of(store: Store, pool: str) -> Ledger | None:
+    """The pool's ledger; None: none, or a damaged one. Raises StoreUnavailable."""
+    return readable(store.get(LedgerRef(pool)))
+
+
+def config_of(store: Store, pool: str) -> Config | None:
+    """The pool's config; None: none, or a damaged one. Raises StoreUnavailable."""
+    return readable(store.get(ConfigRef(pool)))
+
+
+def _point_at_forgotten(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
+    """Point anew at due works of the last two hours that lie before every cursor: an acknowledged one is not among them, by the late rule.
+
+    On the way it removes the pointers that no loop reads any more.
+    """
+    all_of_them = _starts_all_due(ports, pool, ledger)
+    taken = Taken(ledger.entries, frozenset())
+    forgotten: list[WorkItem] = []
+    for shard, mark in enumerate(ledger.shards):
+        for page in _before_the_cursor(
+            ports, Collection.WORK, pool, shard, deep_low(mark.work_cursor, mark.deep_at), now
+        ):
+            works = [row.record for row in page if isinstance(row.record, WorkItem)]
+            # As its pointer would find it: the pointer of one that was moved may be what is
+            # missing.
+            due = [
+                work
+                for work in works
+                if classify(id_floor(work.due_at), work, taken=taken, now=now) is Look.DUE
+            ]
+            # One that was started before waits by its pointer, wherever its own row lies.
+            forgotten += [work for work in due if all_of_them or work.starts == 0]
+            _remove_spent(
+                ports, pool, [row.record for row in page if isinstance(row.record, Pointer)]
+            )
+    for work in forgotten:
+        put_pointer(ports, pool, work.id, now)
+    return bool(forgotten)
+
+
+def _starts_all_due(ports: Ports, pool: str, ledger: Ledger) -> bool:
+    """Whether no due work can be waiting for its turn: no loop is at work, and a slot is free."""
+    status = readable(ports.store.get(StatusRef(pool)))
+    rests = status is not None and status.state is not LoopState.RUNNING
+    return rests and may_start(config_of(ports.store, pool), ledger)
+
+
+def _remove_spent(ports: Ports, pool: str, pointers: Sequence[Pointer]) -> None:
+    """A loop that died between the start of a work and the end of its pointer has left that behind its cursor, where nobody looks."""
+    refs = list(dict.fromkeys(WorkRef(pool, pointer.work_id) for pointer in pointers))
+    found = ports.store.get_many(refs) if refs else {}
+    for pointer in pointers:
+        work = found.get(WorkRef(pool, pointer.work_id))
+        # No move leaves `finished`, so nothing can need it again; a damaged work may be repaired.
+        if work is None or (isinstance(work, WorkItem) and work.state is State.FINISHED):
+            ports.store.delete(PointerRef(pool, pointer.at))
+
+
+def _owe_anew(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
+    """Put the records of the last two hours that owe a callback, and lie before every cursor, where the next loop reads.
+
+    Whoever canceled the work, or redrove the callback, had no answer, and may be dead. One that was
+    taken over, and not removed by a loop that died, is found to be delivered by the next one, and
+    removed.
+    """
+    owed = [
+        row.record
+        for shard, mark in enumerate(ledger.shards)
+        for page in _before_the_cursor(
+            ports, Collection.DONE, pool, shard, deep_low(mark.done_cursor), now
+        )
+        for row in page
+        if isinstance(row.record, Notice) and row.record.callback is CallbackState.PENDING
+    ]
+    for record in owed:
+        _put_anew(ports, record, now)
+    return bool(owed)
+
+
+def _put_anew(ports: Ports, record: Notice, now: EpochMs) -> None:
+    def put(at: EpochMs) -> Written:
+        return ports.store.write(
+            Put(
+                replace(
+                    record,
+                    at=make_id(at, random_bits=ports.entropy.bits(75), shard=shard_of(record.at)),
+                )
+            )
+        )
+
+    ensure_visible(ports, put(now), now, put)
+    ports.store.delete(NoticeRef(record.pool, record.at))
+
+
+def _before_the_cursor(
+    ports: Ports, shelf: Collection, pool: str, shard: int, high: str, now: EpochMs
+) -> Iterator[list[Row]]:
+    low = id_floor(EpochMs(now - limits.WATCHDOG_DEEP_BACK_MS))
+    span = KeyRange(
+        shelf=shelf,
+        pool=pool,
+        shard=shard,
+        low=low,
+        high=high,
+        limit=limits.WATCHDOG_PAGE,
+        reverse=True,
+    )
+    return islice(
+        pages(ports.store, ports.telemetry, span), limits.WATCHDOG_ROWS_MAX // limits.WATCHDOG_PAGE
+    )

@@ -1,0 +1,116 @@
+"""Keeps the table's deployment item, and the limits that the deployment gives to pools, as the watchdog's environment says.
+
+| step | commit point | lost afterwards? |
+|---|---|---|
+| limits of pools | each pool's config, then its ledger's version | the item does not name them yet: the next tick does it again |
+| deployment item | its own put, last, over the version that was read | nothing |
+| limits, where somebody else wrote the item first | those of the item, over one's own | one's own stay until the item is written again |
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workpool_aws.core.watchdog.deployment import differs, is_due, limits_to_set, to_record
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.pool import configure
+from workpool_aws.model import events
+from workpool_aws.model.refs import DeploymentRef, Unreadable, readable
+from workpool_aws.model.writes import Condition, Is, IsAbsent, Put
+from workpool_aws.ports import ConditionFailed, Ports, Store
+
+if TYPE_CHECKING:
+    from workpool_aws.model.ids import EpochMs
+    from workpool_aws.model.loop import Deployment
+
+__all__ = ["keep_current", "record", "would_record"]
+
+_OVERTAKEN = "somebody else wrote the deployment item meanwhile"
+
+
+def would_record(store: Store, deployed: Deployment | None, now: EpochMs) -> bool:
+    """Whether a watchdog whose environment says this would act on it at `now`.
+
+    Raises StoreUnavailable.
+    """
+    known = readable(store.get(DeploymentRef()))
+    return deployed is not None and is_due(known, deployed, now)
+
+
+def record(store: Store, deployed: Deployment) -> None:
+    """Write the deployment item, whatever is there."""
+    store.write(Put(deployed))
+
+
+def keep_current(ports: Ports) -> None:
+    """Write down what this process's environment says of the deployment, if the table knows anything else. Never raises.
+
+    Costs one read when nothing changed. A process whose environment does not name the loop has
+    nothing to say, and one whose place another deployment took within the hour says nothing.
+    """
+    deployed, now = ports.deployed, ports.clock.now()
+    if deployed is None:
+        return
+    try:
+        item = ports.store.get(DeploymentRef())
+        known = readable(item)
+        if not is_due(known, deployed, now):
+            return
+        # A limit that could not be set stays as the item has it, so the next tick sees the
+        # difference, and tries that one again.
+        unset = [
+            pool
+            for pool, limit in limits_to_set(known, deployed).items()
+            if not _set_limit(ports, pool, limit)
+        ]
+        recorded = to_record(known, deployed, unset=unset, now=now)
+        if recorded == known:
+            return
+        if not _write(ports.store, recorded, _as_read(item)):
+            ports.telemetry.emit(events.DeploymentNotRecorded(pool="", error=_OVERTAKEN))
+            _yield_limits(ports, deployed)
+            return
+    except StoreUnavailable as error:
+        ports.telemetry.emit(events.DeploymentNotRecorded(pool="", error=str(error)))
+        return
+    if known is not None and known.loop_arn != deployed.loop_arn:
+        ports.telemetry.emit(
+            events.DeploymentReplaced(pool="", loop_arn=deployed.loop_arn, replaced=known.loop_arn)
+        )
+    if not differs(recorded, deployed):
+        ports.telemetry.emit(events.DeploymentRecorded(pool="", loop_arn=deployed.loop_arn))
+
+
+def _as_read(item: Deployment | Unreadable | None) -> Condition | None:
+    """That nobody wrote it since; None: it is damaged, and anything is better."""
+    if item is None:
+        return IsAbsent()
+    return None if isinstance(item, Unreadable) else Is("version", item.version)
+
+
+def _write(store: Store, recorded: Deployment, condition: Condition | None) -> bool:
+    try:
+        store.write(Put(recorded, condition))
+    except ConditionFailed as lost:
+        # One's own write, repeated by the SDK after a lost answer, fails on itself.
+        return lost.current == recorded
+    return True
+
+
+def _yield_limits(ports: Ports, deployed: Deployment) -> None:
+    """Set the limits that the item names over those that this process has just set: whoever wrote it would not look at them again."""
+    item = readable(ports.store.get(DeploymentRef()))
+    if item is not None:
+        for pool, limit in limits_to_set(deployed, item).items():
+            _set_limit(ports, pool, limit)
+
+
+def _set_limit(ports: Ports, pool: str, limit: int | None) -> bool:
+    try:
+        changed = configure.deploy_limit(ports, pool, limit)
+    except StoreUnavailable as error:
+        ports.telemetry.emit(events.DeploymentNotRecorded(pool=pool, error=str(error)))
+        return False
+    if changed:
+        ports.telemetry.emit(events.LimitDeployed(pool=pool, max_parallelism=limit))
+    return True

@@ -1,0 +1,50 @@
+"""Registers the pools that a deployment names, so that the watchdog looks at them whoever may write the registry [WP-20]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workpool_aws.core.pool.kick import KickReason
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.reading import registered_pools
+from workpool_aws.flow.watchdog.turns import hourly
+from workpool_aws.model import events
+from workpool_aws.model.loop import Registration
+from workpool_aws.model.writes import Put
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workpool_aws.ports import Ports
+
+__all__ = ["register"]
+
+
+def register(ports: Ports, pools: Sequence[str]) -> None:
+    """Write a row for each pool that has none.
+
+    Never raises: a row that could not be written is written by the next tick.
+
+    Costs one query of the registry where pools are named, and nothing where none are.
+    """
+    if not pools:
+        return
+    try:
+        known = set(registered_pools(ports.store, hourly(ports).telemetry))
+    except StoreUnavailable as error:
+        ports.telemetry.emit(
+            events.KickFailed(pool="", reason=KickReason.WATCHDOG, error=str(error))
+        )
+        return
+    for pool in dict.fromkeys(pools):
+        if pool not in known:
+            _write_row(ports, pool)
+
+
+def _write_row(ports: Ports, pool: str) -> None:
+    try:
+        ports.store.write(Put(Registration(pool=pool, registered_at=ports.clock.now())))
+    except StoreUnavailable as error:
+        ports.telemetry.emit(
+            events.KickFailed(pool=pool, reason=KickReason.WATCHDOG, error=str(error))
+        )

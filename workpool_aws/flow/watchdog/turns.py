@@ -1,0 +1,119 @@
+"""Visits the pools of a table one after the other, so that none can keep a tick from the others [WP-12].
+
+Each has a share of the time, and whatever it raises is told and passed over. The order turns from
+tick to tick: pools for which the time of one tick did not last come early in one of the next.
+"""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from workpool_aws.core import limits
+from workpool_aws.core.watchdog.watch import audit_due
+from workpool_aws.errors import StoreUnavailable, WorkpoolError
+from workpool_aws.model import events
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.refs import KeyRange, Record, Ref, RowPage, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from workpool_aws.model.writes import Write, Written
+    from workpool_aws.ports import Clock, Ports, Store, Telemetry
+
+__all__ = ["hourly", "in_turn", "visit_each"]
+
+R = TypeVar("R", bound=Record)
+
+_GOLDEN: Final = 0.618_033_988_749_895
+"""Multiples of it fall evenly into the gaps between those before, whatever the number of pools."""
+
+
+def visit_each(
+    ports: Ports,
+    pools: Sequence[str],
+    visit: Callable[[Ports, str], None],
+    *,
+    ends_at: EpochMs,
+    by: str,
+) -> None:
+    """Visit the pools until the time is over.
+
+    Never raises: what a visit raises is told as `KickFailed` of its pool, `by` whom.
+    """
+    turns = in_turn(pools, ports.clock.now())
+    for done, pool in enumerate(turns):
+        now = ports.clock.now()
+        if now >= ends_at:
+            error = f"the time of this tick is over; {len(turns) - done} pools wait for the next"
+            ports.telemetry.emit(events.KickFailed(pool="", reason=by, error=error))
+            return
+        until = EpochMs(min(ends_at, now + limits.POOL_TICK_MS_MAX))
+        try:
+            visit(replace(ports, store=_TimedStore(ports.store, ports.clock, until)), pool)
+        except Exception as error:  # noqa: BLE001 - whatever one pool holds, the others are visited
+            ports.telemetry.emit(events.KickFailed(pool=pool, reason=by, error=_described(error)))
+
+
+def _described(error: Exception) -> str:
+    if isinstance(error, WorkpoolError):
+        return str(error)
+    # By its class and place: its text may quote what users stored, which no log shows.
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {place.name}, line {place.lineno}"
+
+
+def hourly(ports: Ports) -> Ports:
+    """The same ports, telling of damaged items in one tick of an hour only: each tick meets the same ones."""
+    return replace(ports, telemetry=_Hourly(ports.telemetry, ports.clock.now()))
+
+
+def in_turn(pools: Sequence[str], now: EpochMs) -> list[str]:
+    """The pools in this minute's order."""
+    start = int(now // limits.WATCHDOG_MS * _GOLDEN % 1 * len(pools))
+    return [*pools[start:], *pools[:start]]
+
+
+@dataclass(frozen=True, slots=True)
+class _TimedStore:
+    """A store that is closed after a time: it raises StoreUnavailable, so that what uses it ends as it would without an answer."""
+
+    store: Store
+    clock: Clock
+    until: EpochMs
+
+    def get(self, ref: Ref[R]) -> R | Unreadable | None:
+        return self._open.get(ref)
+
+    def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
+        return self._open.get_many(refs)
+
+    def query(self, span: KeyRange) -> RowPage:
+        return self._open.query(span)
+
+    def write(self, write: Write) -> Written:
+        return self._open.write(write)
+
+    def transact(self, writes: Sequence[Write]) -> Written:
+        return self._open.transact(writes)
+
+    def delete(self, ref: Ref[Record]) -> None:
+        self._open.delete(ref)
+
+    @property
+    def _open(self) -> Store:
+        if self.clock.now() >= self.until:
+            raise StoreUnavailable("the pool's share of this tick is over")
+        return self.store
+
+
+@dataclass(frozen=True, slots=True)
+class _Hourly:
+    telemetry: Telemetry
+    now: EpochMs
+
+    def emit(self, event: events.Event) -> None:
+        if not isinstance(event, events.SetAside) or audit_due(self.now):
+            self.telemetry.emit(event)

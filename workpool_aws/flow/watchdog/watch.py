@@ -1,0 +1,194 @@
+"""Watches over the pools of a table: once a minute, for whatever no kick and no wake reached [WP-20].
+
+It carries no authority: it kicks, and the loop finds out for itself. At most once a minute per
+pool, never against a live lease, told as a warning each time it acts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+from workpool_aws.core.loop.settle import deep_low, settle
+from workpool_aws.core.loop.start import Taken
+from workpool_aws.core.pool.kick import KickReason
+from workpool_aws.core.watchdog.watch import (
+    audit_due,
+    callback_is_overdue,
+    looks_back,
+    loop_is_overdue,
+    may_start,
+    works_from,
+)
+from workpool_aws.core.work.bulk_cancel import is_settled
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.pool.configure import in_force
+from workpool_aws.flow.pool.kick import kick
+from workpool_aws.flow.reading import due_in, pages, read_reports, registered_pools
+from workpool_aws.flow.shards import marks_of
+from workpool_aws.flow.watchdog import deployment
+from workpool_aws.flow.watchdog.audit import audit_pool
+from workpool_aws.flow.watchdog.turns import hourly, visit_each
+from workpool_aws.model import events
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Config, Ledger, LoopState, LoopStatus, Registration
+from workpool_aws.model.names import POOL
+from workpool_aws.model.refs import (
+    Collection,
+    ConfigRef,
+    KeyRange,
+    LedgerRef,
+    StatusRef,
+    Unreadable,
+    readable,
+)
+from workpool_aws.model.writes import Put
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workpool_aws.ports import Ports, Store, Telemetry
+
+__all__ = ["needs_a_kick", "watch", "would_act"]
+
+
+def watch(ports: Ports) -> None:
+    """Keep what is known of the deployment current, and look at every registered pool.
+
+    Never raises for what a pool holds.
+
+    Trouble with one does not keep it from the others, nor does one that takes long [WP-12]. Damaged
+    items are told of once an hour.
+    """
+    now = ports.clock.now()
+    ports = hourly(ports)
+    deployment.keep_current(ports)
+    pools = [*_registered(ports, now)]
+    visit_each(
+        ports, pools, _watch_pool, ends_at=EpochMs(now + limits.TICK_MS_MAX), by=KickReason.WATCHDOG
+    )
+
+
+def _registered(ports: Ports, now: EpochMs) -> Iterator[str]:
+    """The pools; damaged rows are written anew on the way.
+
+    What cannot be read now is read by the next tick.
+    """
+    try:
+        for page in pages(
+            ports.store, ports.telemetry, KeyRange(shelf=Collection.REGISTRY), readable=False
+        ):
+            for row in page:
+                if isinstance(row.record, Unreadable) and POOL.fullmatch(row.sort):
+                    ports.store.write(Put(Registration(pool=row.sort, registered_at=now)))
+                    told = events.ControlRepaired(
+                        pool=row.sort,
+                        item="registry",
+                        reason=row.record.reason,
+                        lost="when it was registered",
+                    )
+                    ports.telemetry.emit(told)
+                if POOL.fullmatch(row.sort):
+                    yield row.sort
+    except StoreUnavailable as error:
+        ports.telemetry.emit(
+            events.KickFailed(pool="", reason=KickReason.WATCHDOG, error=str(error))
+        )
+
+
+def _watch_pool(ports: Ports, pool: str) -> None:
+    now = ports.clock.now()
+    reason = needs_a_kick(ports.store, ports.telemetry, pool, now)
+    if reason is None and audit_due(now):
+        reason = audit_pool(ports, pool, now)
+    if reason is not None:
+        ports.telemetry.emit(events.WatchdogActed(pool=pool, reason=reason))
+        kick(ports, pool, KickReason.WATCHDOG)
+
+
+def would_act(store: Store, telemetry: Telemetry, now: EpochMs) -> bool:
+    """Whether a tick at `now`, or one before it, would kick any pool (its hourly look apart)."""
+    return any(
+        needs_a_kick(store, telemetry, pool, now, ever=True) is not None
+        for pool in registered_pools(store, telemetry)
+    )
+
+
+def needs_a_kick(
+    store: Store, telemetry: Telemetry, pool: str, now: EpochMs, *, ever: bool = False
+) -> str | None:
+    """Why this pool should be at work and is not; None: it is, or has nothing to do.
+
+    `ever`: also for work that ticks before `now` would have found.
+    """
+    status = store.get(StatusRef(pool))
+    if isinstance(status, Unreadable):
+        return "the status cannot be read"
+    if status is None:
+        # A row of the registry alone is no reason: whoever may write one could have a loop for
+        # each.
+        return "the pool has no status" if _has_anything(store, pool) else None
+    overdue = loop_is_overdue(status, now)
+    if overdue is not None or status.state is LoopState.RUNNING:
+        return overdue
+    found = store.get(LedgerRef(pool))
+    if isinstance(found, Unreadable):
+        return "the ledger cannot be read"
+    ledger = readable(found)
+    if (
+        ledger is not None
+        and ledger.generation > status.generation
+        and not _has_moved(store, pool, status)
+    ):
+        return "the ledger names a generation that never was"
+    config = in_force(store, telemetry, pool)
+    if not is_settled(config, ledger):
+        return "works to cancel, no loop"
+    return _left_to_do(store, telemetry, pool, status, ledger, config, now, ever=ever)
+
+
+def _left_to_do(
+    store: Store,
+    telemetry: Telemetry,
+    pool: str,
+    status: LoopStatus,
+    ledger: Ledger | None,
+    config: Config | None,
+    now: EpochMs,
+    *,
+    ever: bool,
+) -> str | None:
+    """Name what a loop would find to do in a pool that rests; `None` means nothing."""
+    taken = Taken(() if ledger is None else ledger.entries, frozenset(), config)
+    for shard, mark in enumerate(marks_of(ledger)):
+        # Never further back than a new holder: what only the watchdog saw, it would kick for once a
+        # minute, for ever [WP-22].
+        back = looks_back(status, now)
+        low = works_from(mark, back=back, now=None if ever else now)
+        if may_start(config, ledger) and due_in(
+            store, telemetry, pool, shard, low, taken=taken, now=now
+        ):
+            return "due work, free slots, no loop"
+        reports = read_reports(
+            store, telemetry, pool, shard, deep_low(mark.done_cursor) if back else mark.done_cursor
+        )
+        if ledger is not None and settle(ledger.entries, reports.records).gone:
+            return "a report that nobody settled"
+        if callback_is_overdue(ledger, reports.records, now):
+            return "a callback is owed"
+    return None
+
+
+def _has_anything(store: Store, pool: str) -> bool:
+    """True if a pool without a status has a ledger, a config, or a row where work items lie."""
+    if store.get(LedgerRef(pool)) is not None or store.get(ConfigRef(pool)) is not None:
+        return True
+    return any(
+        store.query(KeyRange(shelf=Collection.WORK, pool=pool, shard=shard, limit=1)).rows
+        for shard in range(len(marks_of(None)))
+    )
+
+
+def _has_moved(store: Store, pool: str, status: LoopStatus) -> bool:
+    """True if the status, read again, is another: a loop of the next generation may have taken the ledger between the two reads."""
+    return store.get(StatusRef(pool)) != status

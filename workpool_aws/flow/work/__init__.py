@@ -1,0 +1,1 @@
+"""Drivers for work items: enqueue, cancel, redrive."""

@@ -1,0 +1,135 @@
+"""Cancels a work: one conditional write (one transaction, if it has chunks), and an answer that says what it came to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workpool_aws.core.callback import record_of_cancel
+from workpool_aws.core.pool.kick import KickReason
+from workpool_aws.core.proof import callback_nonce
+from workpool_aws.core.work.bulk_cancel import is_bulk_canceled, is_older
+from workpool_aws.core.work.cancel import CancelAnswer, CancelWrite, decide_cancel, is_own_cancel
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.chunks import write_with
+from workpool_aws.flow.pool.kick import kick
+from workpool_aws.flow.views import status
+from workpool_aws.flow.visibility import ensure_visible
+from workpool_aws.model import events
+from workpool_aws.model.ids import EpochMs, WorkId, time_of
+from workpool_aws.model.work import WorkItem
+from workpool_aws.model.writes import Put, Written
+from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
+
+if TYPE_CHECKING:
+    from workpool_aws.model.loop import Config, Notice
+
+__all__ = ["cancel", "cancel_called_off"]
+
+_TRIES = 8
+"""A work can change under a canceller's hands: started, retried, started again. Each time it is
+judged anew."""
+
+
+def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
+    """Keep the work from starting (again); the answer is what holds from now on.
+
+    Raises StoreUnavailable: it may or may not be canceled; asking again does no harm.
+    """
+    work = status.load(ports, pool, [work_id])[0]
+    decision = _carry_out(ports, pool, work_id, work)
+    if isinstance(decision, CancelAnswer):
+        return decision
+    if work is not None and decision.answer is CancelAnswer.CANCELED:
+        try:
+            kick(
+                ports, pool, KickReason.CANCEL, due=None if decision.owes_callback else work.due_at
+            )
+        except StoreUnavailable as error:
+            # Canceled all the same; the watchdog finds the record of an owed callback, and a far
+            # wake finds nothing.
+            ports.telemetry.emit(
+                events.KickFailed(pool=pool, reason=KickReason.CANCEL, error=str(error))
+            )
+    return decision.answer
+
+
+def cancel_called_off(ports: Ports, work: WorkItem, config: Config) -> bool:
+    """Cancel a work as last read, or ask it if it runs, in a pass of the loop: no kick.
+
+    Whether this call ended it.
+
+    One whose caller has moved it into a later epoch since then stays as it is [WP-3].
+
+    Raises StoreUnavailable, as `cancel`.
+    """
+    decision = _carry_out(ports, work.pool, work.id, work, called_off_by=config)
+    return isinstance(decision, CancelWrite) and decision.answer is CancelAnswer.CANCELED
+
+
+def _carry_out(
+    ports: Ports,
+    pool: str,
+    work_id: WorkId,
+    work: WorkItem | None,
+    *,
+    called_off_by: Config | None = None,
+) -> CancelWrite | CancelAnswer:
+    """What was written, or why nothing was.
+
+    `called_off_by`: a work that this config does not call off (any more) is none of ours, so
+    unknown; None: whatever the epoch.
+    """
+    only_if = None if called_off_by is None else is_older(called_off_by)
+    token = ports.entropy.token()
+    nonce = (
+        callback_nonce(ports.entropy.token()) if work is not None and work.callback_for else None
+    )
+    for _ in range(_TRIES):
+        if (
+            work is not None
+            and called_off_by is not None
+            and not is_bulk_canceled(work, called_off_by)
+        ):
+            return CancelAnswer.UNKNOWN
+        decision = decide_cancel(
+            work, token=token, now=ports.clock.now(), nonce=nonce, only_if=only_if
+        )
+        if work is None or isinstance(decision, CancelAnswer):
+            return CancelAnswer.UNKNOWN if isinstance(decision, CancelWrite) else decision
+        try:
+            _write(ports, work, decision)
+        except ConditionFailed as met:
+            work = met.current if isinstance(met.current, WorkItem) else None
+        except TransactionFailed as met:
+            work = met.current[0] if isinstance(met.current[0], WorkItem) else None
+            if work is not None and is_own_cancel(work, token):
+                # How late the record of the write that went through became visible is not known:
+                # one more does no harm.
+                _put_record(ports, work, ports.clock.now())
+        else:
+            return _told(ports, pool, work_id, decision)
+        if work is not None and is_own_cancel(work, token):
+            return _told(ports, pool, work_id, decision)
+    raise StoreUnavailable(f"work {work_id} kept changing")
+
+
+def _write(ports: Ports, work: WorkItem, decision: CancelWrite) -> None:
+    if not decision.owes_callback:
+        write_with(ports.store, decision.write, decision.beside)
+        return
+    record = _record(ports, work, ports.clock.now())
+    written = ports.store.transact([decision.write, Put(record)])
+    ensure_visible(ports, written, time_of(record.at), lambda at: _put_record(ports, work, at))
+
+
+def _record(ports: Ports, work: WorkItem, at: EpochMs) -> Notice:
+    return record_of_cancel(work, now=at, random_bits=ports.entropy.bits(75))
+
+
+def _put_record(ports: Ports, work: WorkItem, at: EpochMs) -> Written:
+    return ports.store.write(Put(_record(ports, work, at)))
+
+
+def _told(ports: Ports, pool: str, work_id: WorkId, decision: CancelWrite) -> CancelWrite:
+    ports.telemetry.emit(events.CancelAsked(pool=pool, work_id=work_id, answer=decision.answer))
+    return decision

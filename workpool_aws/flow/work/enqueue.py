@@ -1,0 +1,160 @@
+"""Enqueues: stores works, proves that they are in time, kicks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from workpool_aws.core.chunks import packed
+from workpool_aws.core.pool.kick import KickReason
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.chunks import write_with
+from workpool_aws.flow.pool.kick import kick
+from workpool_aws.flow.visibility import prove_work_in_time, put_pointer
+from workpool_aws.model import events
+from workpool_aws.model.ids import WorkId, make_id, shard_of, time_of
+from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.work import Outcome, State, WorkItem
+from workpool_aws.model.writes import Either, Is, IsAbsent, Put, Update
+from workpool_aws.ports import ConditionFailed, Ports
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Acknowledged", "enqueue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Works that cannot be lost any more, and the epoch of their pool as their caller now knows it."""
+
+    ids: tuple[WorkId, ...]
+    epoch: int
+
+
+def enqueue(ports: Ports, works: Sequence[WorkItem]) -> Acknowledged:
+    """Store works of one pool and one epoch, and make sure that somebody looks at them.
+
+    When it returns, none can be lost [WP-3].
+
+    Commit point of each: its own put, in one transaction with the chunks of large arguments. Not
+    one transaction for all: when it raises StoreUnavailable, each of `maybe_enqueued` is either
+    stored (and will run, or be canceled with what was enqueued before it) or does not exist.
+    """
+    if not works:
+        return Acknowledged((), 0)
+    failures = [
+        failure
+        for failure in ports.fan_out(lambda work: _store(ports, work), works)
+        if failure is not None
+    ]
+    ids = tuple(work.id for work in works)
+    if len(failures) == len(works):
+        raise StoreUnavailable(
+            f"no work could be stored for certain: {failures[0]}", maybe_enqueued=ids
+        )
+    try:
+        epoch = kick(
+            ports, works[0].pool, KickReason.ENQUEUE, due=min(work.due_at for work in works)
+        )
+    except StoreUnavailable as error:
+        raise StoreUnavailable(
+            f"stored, but not known to the loop: {error}", maybe_enqueued=ids
+        ) from error
+    if epoch != works[0].epoch:
+        moved = ports.fan_out(lambda work: _into_epoch(ports, work, epoch), works)
+        ids = tuple(work_id for each in moved for work_id in each.ids)
+        unconfirmed = next((each.error for each in moved if each.error is not None), None)
+        if unconfirmed is not None:
+            raise StoreUnavailable(
+                f"stored, but perhaps canceled by a cancel_all that came before: {unconfirmed}",
+                maybe_enqueued=ids,
+            ) from unconfirmed
+    if failures:
+        raise StoreUnavailable(
+            f"{len(failures)} of {len(works)} works could not be stored for certain: {failures[0]}",
+            maybe_enqueued=ids,
+        )
+    return Acknowledged(ids, epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """The id that stands for a work. With an `error`: those of which one may."""
+
+    ids: tuple[WorkId, ...]
+    error: StoreUnavailable | None = None
+
+
+def _into_epoch(ports: Ports, work: WorkItem, epoch: int) -> _Moved:
+    """Say that a stored work belongs to the epoch that its caller has just heard of: what `cancel_all` meant is older [WP-13].
+
+    If the loop canceled it before it could be said, it is stored anew.
+    """
+    unfinished = Either((Is("state", State.PENDING), Is("state", State.RUNNING)))
+    try:
+        ports.store.write(
+            Update(ref=WorkRef(work.pool, work.id), set={"epoch": epoch}, condition=unfinished)
+        )
+    except ConditionFailed as met:
+        if isinstance(met.current, WorkItem) and met.current.outcome is Outcome.CANCELED:
+            return _anew(ports, work, epoch)
+    except StoreUnavailable as error:
+        return _Moved((work.id,), error)
+    return _Moved((work.id,))
+
+
+def _anew(ports: Ports, work: WorkItem, epoch: int) -> _Moved:
+    new_id = WorkId(
+        make_id(work.due_at, random_bits=ports.entropy.bits(75), shard=shard_of(work.id))
+    )
+    try:
+        return _Moved(
+            enqueue(
+                ports, [replace(work, id=new_id, epoch=epoch, enqueued_at=ports.clock.now())]
+            ).ids
+        )
+    except StoreUnavailable as error:
+        return _Moved((work.id, *map(WorkId, error.maybe_enqueued)), error)
+
+
+def _store(ports: Ports, work: WorkItem) -> StoreUnavailable | None:
+    try:
+        stored, chunks = packed(work)
+        written = write_with(ports.store, Put(stored, IsAbsent()), chunks)
+        prove_work_in_time(ports, written, work.pool, work.id, time_of(work.id))
+    except ConditionFailed as met:
+        if not (
+            isinstance(met.current, WorkItem)
+            and met.current.enqueued_at == work.enqueued_at
+            and met.current.target == work.target
+            and met.current.args == work.args
+        ):
+            return StoreUnavailable(f"another item has the id {work.id}")
+        # One's own put, repeated by the SDK after a lost answer; how late the first one was is
+        # unknown, so it is pointed at anew.
+        return _point_anew(ports, work)
+    except StoreUnavailable as error:
+        return error
+    _tell(ports, work)
+    return None
+
+
+def _point_anew(ports: Ports, work: WorkItem) -> StoreUnavailable | None:
+    try:
+        put_pointer(ports, work.pool, work.id, max(ports.clock.now(), work.due_at))
+    except StoreUnavailable as error:
+        return error
+    _tell(ports, work)
+    return None
+
+
+def _tell(ports: Ports, work: WorkItem) -> None:
+    event = events.Enqueued(
+        pool=work.pool,
+        work_id=work.id,
+        target=work.target,
+        kind=work.kind,
+        delay_ms=max(0, work.due_at - work.enqueued_at),
+    )
+    ports.telemetry.emit(event)

@@ -1,0 +1,225 @@
+"""Redrives: makes new works from works that failed for good, and has dead callbacks delivered again. A failure is redriven once.
+
+| step | commit point | lost afterwards? |
+|---|---|---|
+| redrive | one transaction: the new work, the mark on the old one | kick, late rule: a second call makes up for them; else the watchdog |
+| deliver again | one transaction: the callback is owed, its done record | kick: watchdog |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, assert_never
+
+from workpool_aws.core import limits
+from workpool_aws.core.callback import record_of_redelivery
+from workpool_aws.core.chunks import packed
+from workpool_aws.core.pool.kick import KickReason
+from workpool_aws.core.work.redrive import NoFailure, Redeliver, Redrive, Redriven, decide_redrive
+from workpool_aws.errors import NotFound, StoreUnavailable, UsageError
+from workpool_aws.flow.chunks import read_payload
+from workpool_aws.flow.pool.kick import epoch_of, kick
+from workpool_aws.flow.reading import pages
+from workpool_aws.flow.shards import shards_of
+from workpool_aws.flow.views import status
+from workpool_aws.flow.visibility import ensure_visible, prove_work_in_time, put_pointer
+from workpool_aws.model import events
+from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of, time_of
+from workpool_aws.model.refs import Collection, KeyRange, WorkRef
+from workpool_aws.model.work import CallbackState, Part, State, WorkItem
+from workpool_aws.model.writes import IsAbsent, Put, Written
+from workpool_aws.ports import Ports, TransactionFailed
+from workpool_aws.text import Words, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workpool_aws.model.loop import Notice
+
+__all__ = ["dead_letters", "redrive", "redrive_each"]
+
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a redrive came to: the new work, or the same if its callback is delivered again.
+
+    `new`: this call did it.
+    """
+
+    work_id: WorkId
+    new: bool
+
+
+def redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> WorkId:
+    """The work that a failed one is redriven as; a second call makes none, and answers with the first one's.
+
+    If its callback is dead, that is delivered again, and nothing else: the answer is the work
+    itself.
+
+    Raises:
+        NotFound: no such work is known, or its large arguments were removed by hand.
+        UsageError: it neither failed for good nor has a dead callback. Nothing was made.
+        StoreUnavailable: it may or may not be redriven.
+    """
+    made = _redrive(ports, pool, work_id, link=link, epoch=epoch_of(ports, pool))
+    _kick(ports, pool)
+    return made.work_id
+
+
+def dead_letters(ports: Ports, pool: str, admits: Callable[[WorkItem], bool]) -> list[WorkId]:
+    """The works that failed for good and were not redriven, or whose callback is dead, oldest first within a shard.
+
+    What died just now may be missing.
+    """
+    found: list[WorkId] = []
+    now_s = ports.clock.now() / 1000
+    for shard in range(shards_of(ports.store, pool)):
+        for page in pages(
+            ports.store, ports.telemetry, KeyRange(shelf=Collection.DEAD, pool=pool, shard=shard)
+        ):
+            works = [row.record for row in page if isinstance(row.record, WorkItem)]
+            found += [
+                work.id
+                for work in works
+                if (work.expires_at is None or work.expires_at > now_s) and admits(work)
+            ]
+    return found
+
+
+def redrive_each(ports: Ports, pool: str, ids: list[WorkId], *, link: str | None) -> int:
+    """Redrive these dead letters; how many this call redrove.
+
+    One that is gone or was redriven meanwhile counts as nothing.
+
+    Raises StoreUnavailable: some may be redriven, some not; asking again redrives the others only.
+    """
+    count = 0
+    for first in range(0, len(ids), limits.REDRIVE_CHUNK):
+        chunk = ids[first : first + limits.REDRIVE_CHUNK]
+        made = ports.fan_out(
+            partial(_try_redrive, ports, pool, link=link, epoch=epoch_of(ports, pool)), chunk
+        )
+        _kick(ports, pool)
+        count += sum(each is not None and each.new for each in made)
+    return count
+
+
+def _try_redrive(
+    ports: Ports, pool: str, work_id: WorkId, *, link: str | None, epoch: int
+) -> _Made | None:
+    try:
+        return _redrive(ports, pool, work_id, link=link, epoch=epoch)
+    except (NotFound, UsageError):
+        return None  # the list it came from may lag behind
+
+
+def _redrive(ports: Ports, pool: str, work_id: str, *, link: str | None, epoch: int) -> _Made:
+    was_dead = False
+    for _ in range(_TRIES):
+        old = status.load(ports, pool, [work_id])[0]
+        if old is None:
+            raise NotFound(work_id)
+        if was_dead and old.callback is not CallbackState.DEAD:
+            return _Made(
+                old.id, new=False
+            )  # somebody else was faster, or this very write was and its answer was lost
+        now = ports.clock.now()
+        new_id = WorkId(make_id(now, random_bits=ports.entropy.bits(75), shard=shard_of(old.id)))
+        decision = decide_redrive(old, new_id=new_id, now=now, link=link, epoch=epoch)
+        match decision:
+            case NoFailure():
+                got = Words(f"{shown(work_id)}, which is {decision.what}")
+                raise UsageError(
+                    "work_id",
+                    got,
+                    "the id of a work that failed for good, or whose callback is dead",
+                )
+            case Redriven():
+                _make_up(ports, pool, decision.work_id)
+                return _Made(decision.work_id, new=False)
+            case Redrive():
+                if _commit(ports, old, decision):
+                    return _Made(new_id, new=True)
+            case Redeliver():
+                was_dead = True
+                if _redeliver(ports, old, decision):
+                    return _Made(old.id, new=True)
+            case _:
+                assert_never(decision)
+    raise StoreUnavailable(f"work {work_id} kept changing")
+
+
+def _commit(ports: Ports, old: WorkItem, decision: Redrive) -> bool:
+    work, chunks = packed(_with_inputs_of(ports, old, decision.work))
+    try:
+        written = ports.store.transact([Put(work, IsAbsent()), decision.mark, *chunks])
+    except TransactionFailed:
+        # somebody else was faster, or this very write was and its answer was lost: the old work
+        # says
+        return False
+    prove_work_in_time(ports, written, work.pool, work.id, work.due_at)
+    ports.telemetry.emit(
+        events.Redriven(
+            pool=work.pool, work_id=work.id, redrive_of=str(work.redrive_of), target=work.target
+        )
+    )
+    return True
+
+
+def _redeliver(ports: Ports, old: WorkItem, decision: Redeliver) -> bool:
+    record = _record(ports, old, ports.clock.now())
+    try:
+        written = ports.store.transact([decision.write, Put(record)])
+    except TransactionFailed:
+        return False
+    ensure_visible(ports, written, time_of(record.at), lambda at: _put_record(ports, old, at))
+    ports.telemetry.emit(
+        events.CallbackRedriven(pool=old.pool, work_id=old.id, target=old.on_complete or "")
+    )
+    return True
+
+
+def _record(ports: Ports, work: WorkItem, at: EpochMs) -> Notice:
+    return record_of_redelivery(work, now=at, random_bits=ports.entropy.bits(75))
+
+
+def _put_record(ports: Ports, work: WorkItem, at: EpochMs) -> Written:
+    return ports.store.write(Put(_record(ports, work, at)))
+
+
+def _with_inputs_of(ports: Ports, old: WorkItem, new: WorkItem) -> WorkItem:
+    """The new work with the arguments and context that lie in chunks beside the old one, and will expire with it.
+
+    Raises NotFound: somebody removed or damaged them.
+    """
+    owner = WorkRef(old.pool, old.id)
+    args = (
+        old.args
+        if old.args_chunks is None
+        else read_payload(ports, owner, Part.ARGS, old.args_chunks)
+    )
+    context = (
+        old.context
+        if old.context_chunks is None
+        else read_payload(ports, owner, Part.CONTEXT, old.context_chunks)
+    )
+    if args is None or (context is None and old.context_chunks is not None):
+        raise NotFound(
+            old.id, "it failed, and the chunks of its arguments or context are gone or damaged"
+        )
+    return replace(new, args=args, context=context)
+
+
+def _make_up(ports: Ports, pool: str, work_id: WorkId) -> None:
+    # Whoever made it may have died before it proved that it was in time, so it is pointed at anew
+    # while nobody has started it.
+    new = status.load(ports, pool, [work_id])[0]
+    if new is not None and new.state is State.PENDING and new.starts == 0:
+        put_pointer(ports, pool, work_id, max(ports.clock.now(), new.due_at))
+
+
+def _kick(ports: Ports, pool: str) -> None:
+    kick(ports, pool, KickReason.ENQUEUE, due=ports.clock.now())

@@ -1,0 +1,1 @@
+"""AWS's HTTP APIs as far as the stand-in answers them."""

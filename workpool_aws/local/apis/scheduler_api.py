@@ -1,0 +1,91 @@
+"""Owns EventBridge Scheduler's HTTP API as far as a pool needs it: one-time schedules that delete themselves."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Final
+
+from workpool_aws.local.apis.http import Refusal, Reply, Request, json_reply
+from workpool_aws.local.services.functions import ACCOUNT, REGION
+from workpool_aws.local.services.schedules import Schedule, Schedules, read_at
+
+__all__ = ["SchedulerApi"]
+
+_SCHEDULE: Final = re.compile(r"/schedules/([0-9A-Za-z_.-]{1,64})")
+
+
+class SchedulerApi:
+    """The schedules of a cloud behind HTTP."""
+
+    def __init__(self, schedules: Schedules) -> None:
+        self._schedules = schedules
+
+    def serves(self, request: Request) -> bool:
+        """Whether this request is one of ours."""
+        return _SCHEDULE.fullmatch(request.path) is not None
+
+    def answer(self, request: Request) -> Reply:
+        """Scheduler's answer."""
+        try:
+            return self._answer(request)
+        except Refusal as refusal:
+            return json_reply(
+                refusal.status, {"Message": str(refusal)}, {"x-amzn-ErrorType": refusal.code}
+            )
+
+    def _answer(self, request: Request) -> Reply:
+        parts = _SCHEDULE.fullmatch(request.path)
+        name = parts[1] if parts is not None else ""
+        group = str(request.json().get("GroupName") or request.query.get("groupName") or "default")
+        standing = self._schedules.find(group, name)
+        if request.method == "POST":
+            if standing is not None:
+                raise Refusal(
+                    HTTPStatus.CONFLICT, "ConflictException", f"Schedule {name} already exists."
+                )
+            return self._put(request, group, name)
+        if standing is None:
+            raise Refusal(
+                HTTPStatus.NOT_FOUND,
+                "ResourceNotFoundException",
+                f"Schedule {name} does not exist.",
+            )
+        match request.method:
+            case "PUT":
+                return self._put(request, group, name)
+            case "DELETE":
+                self._schedules.drop(group, name)
+                return json_reply(HTTPStatus.OK, {})
+            case _:
+                return json_reply(
+                    HTTPStatus.OK,
+                    {
+                        **standing.request,
+                        "Name": name,
+                        "GroupName": group,
+                        "Arn": _arn(group, name),
+                    },
+                )
+
+    def _put(self, request: Request, group: str, name: str) -> Reply:
+        fields = request.json()
+        expression, target = str(fields.get("ScheduleExpression", "")), fields.get("Target")
+        at = read_at(expression)
+        if at is None or fields.get("ScheduleExpressionTimezone", "UTC") != "UTC":
+            message = f"Invalid Schedule Expression {expression}. LocalCloud fires at(yyyy-mm-ddThh:mm:ss) in UTC."
+            raise Refusal(HTTPStatus.BAD_REQUEST, "ValidationException", message)
+        if not isinstance(target, dict) or not isinstance(target.get("Arn"), str):
+            raise Refusal(HTTPStatus.BAD_REQUEST, "ValidationException", "Target.Arn is missing")
+        shown = {key: value for key, value in fields.items() if key != "ClientToken"}
+        payload = str(target.get("Input") or "{}")
+        self._schedules.put(
+            Schedule(
+                group=group, name=name, at=at, target=target["Arn"], payload=payload, request=shown
+            )
+        )
+        return json_reply(HTTPStatus.OK, {"ScheduleArn": _arn(group, name)})
+
+
+def _arn(group: str, name: str) -> str:
+    return f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/{group}/{name}"

@@ -1,0 +1,1 @@
+"""Engines of the stand-in: where its tables are."""

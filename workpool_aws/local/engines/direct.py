@@ -1,0 +1,304 @@
+"""Owns the ports that reach a cloud without HTTP: every call of theirs is one service call of the kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from workpool_aws.adapters.aws.schedule_names import SCHEDULE_AHEAD_MS_MIN, schedule_name
+from workpool_aws.adapters.telemetry import LoggerTelemetry
+from workpool_aws.adapters.wire import order_to_wire, worker_event
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.incarnation import PerIncarnation
+from workpool_aws.local.faults.faults import CallThrottled, CallUnanswered, CloudFaults, answered_as
+from workpool_aws.local.services.deliveries import EVENT_BYTES_MAX, Deliveries
+from workpool_aws.local.services.schedules import Schedule, Schedules
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.messages import Assignment, LoopRequest
+from workpool_aws.model.refs import KeyRange, Record, Ref, RowPage, Unreadable
+from workpool_aws.model.writes import Put, Write, Written
+from workpool_aws.ports import (
+    FunctionLimits,
+    InvokeRefused,
+    InvokeThrottled,
+    InvokeUnanswered,
+    Store,
+    TimerUnavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from workpool_aws.local.kernel.kernel import Kernel
+    from workpool_aws.local.services.functions import Functions
+    from workpool_aws.local.services.runs import Runs
+    from workpool_aws.model.events import Event
+
+__all__ = [
+    "UNKNOWN_LIMITS",
+    "CloudClock",
+    "CloudTelemetry",
+    "DirectInvoker",
+    "DirectTimer",
+    "SeededEntropy",
+    "SteppingStore",
+    "accept_event",
+]
+
+R = TypeVar("R", bound=Record)
+
+T = TypeVar("T")
+
+UNKNOWN_LIMITS: Final = FunctionLimits(timeout_ms=900_000, event_age_ms=21_600_000)
+"""Of a function that does not exist: Lambda's maxima."""
+
+
+class CloudClock:
+    """The kernel's time, as the process that asks knows it."""
+
+    def __init__(self, kernel: Kernel, faults: CloudFaults) -> None:
+        self._kernel = kernel
+        self._faults = faults
+
+    def now(self) -> EpochMs:
+        """Now."""
+        return EpochMs(self._kernel.now() + self._faults.clock_offset_ms())
+
+    def sleep(self, ms: int) -> None:
+        """Let the cloud's time pass."""
+        self._kernel.sleep(ms)
+
+
+class SeededEntropy:
+    """Chance that a seed repeats.
+
+    Tokens never repeat within one cloud. Each forked child has a sequence of its own, by its
+    process id.
+    """
+
+    def __init__(self, seed: int) -> None:
+        made_in = os.getpid()
+
+        def generator() -> random.Random:
+            here = os.getpid()
+            return random.Random(
+                f"entropy {seed}" if here == made_in else f"entropy {seed} of process {here}"
+            )
+
+        self._generator = PerIncarnation(generator)
+        self._tokens = 0
+
+    @property
+    def _random(self) -> random.Random:
+        return self._generator()
+
+    def bits(self, count: int) -> int:
+        """See Entropy."""
+        return self._random.getrandbits(count)
+
+    def fraction(self) -> float:
+        """See Entropy."""
+        return self._random.random()
+
+    def token(self) -> str:
+        """See Entropy."""
+        self._tokens += 1
+        return f"t{self._tokens}-{self._random.getrandbits(32):08x}"
+
+
+class CloudTelemetry:
+    """Keeps every event, and lets the runs know what it says about the try that told it.
+
+    `level`: the least level that is logged as well; None: none is, for a rehearsal is read from its
+    events.
+    """
+
+    def __init__(self, runs: Runs, events: list[Event], *, level: int | None) -> None:
+        self.events = events
+        self._runs = runs
+        self._log = None if level is None else LoggerTelemetry(level)
+
+    def at_level(self, level: int) -> CloudTelemetry:
+        """Another one for the same events, which logs from this level on."""
+        return CloudTelemetry(self._runs, self.events, level=level)
+
+    def emit(self, event: Event) -> None:
+        """Keep the event."""
+        self.events.append(event)
+        self._runs.note(event)
+        if self._log is not None:
+            self._log.emit(event)
+
+
+class Call(Protocol):
+    """How a request is carried out (see `Kernel.call`)."""
+
+    def __call__(self, label: str, apply: Callable[[], T], *, writes: bool) -> T: ...
+
+
+class SteppingStore:
+    """A store whose every request is a service call, or whatever else `call` makes of it."""
+
+    def __init__(self, call: Call, store: Store, *, torn_batches: bool = False) -> None:
+        """`torn_batches`: each item of a batch of reads is a call of its own."""
+        self._send = call
+        self._store = store
+        self._torn_batches = torn_batches
+
+    def get(self, ref: Ref[R]) -> R | Unreadable | None:
+        """See Store."""
+        return self._call(f"get {_named(ref)}", lambda: self._store.get(ref), writes=False)
+
+    def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
+        """See Store."""
+        if not self._torn_batches:
+            return self._call(f"get {len(refs)}", lambda: self._store.get_many(refs), writes=False)
+        found: dict[Ref[R], R | Unreadable] = {}
+        for ref in refs:
+            found |= self._call(
+                f"get one of {len(refs)}", partial(self._store.get_many, [ref]), writes=False
+            )
+        return found
+
+    def query(self, span: KeyRange) -> RowPage:
+        """See Store."""
+        return self._call(
+            f"query {span.shelf} {span.pool}", lambda: self._store.query(span), writes=False
+        )
+
+    def write(self, write: Write) -> Written:
+        """See Store."""
+        label = (
+            f"put {_named(write.record)}"
+            if isinstance(write, Put)
+            else f"update {_named(write.ref)}"
+        )
+        return self._call(label, lambda: self._store.write(write), writes=True)
+
+    def transact(self, writes: Sequence[Write]) -> Written:
+        """See Store."""
+        return self._call(
+            f"transact {len(writes)}", lambda: self._store.transact(writes), writes=True
+        )
+
+    def delete(self, ref: Ref[Record]) -> None:
+        """See Store."""
+        self._call(f"delete {_named(ref)}", lambda: self._store.delete(ref), writes=True)
+
+    def _call(self, label: str, apply: Callable[[], T], *, writes: bool) -> T:
+        try:
+            return self._send(label, apply, writes=writes)
+        except (CallThrottled, CallUnanswered) as error:
+            raise StoreUnavailable(str(error)) from error
+
+
+def _named(thing: Ref[Record] | Record) -> str:
+    key: object = (
+        getattr(thing, "id", None) or getattr(thing, "at", None) or getattr(thing, "pool", "")
+    )
+    return f"{type(thing).__name__} {key}"
+
+
+class DirectInvoker:
+    """Lambda's API, as the flow uses it."""
+
+    def __init__(self, kernel: Kernel, functions: Functions, deliveries: Deliveries) -> None:
+        self._kernel = kernel
+        self._functions = functions
+        self._deliveries = deliveries
+
+    def start_work(self, target: str, assignment: Assignment, args: str) -> None:
+        """See Invoker."""
+        try:
+            event = worker_event(args, assignment).decode()
+        except ValueError as error:
+            raise InvokeRefused(str(error), lasting=True) from error
+        self._call(f"invoke {target} {assignment.work_id}/{assignment.start}", target, event)
+
+    def start_loop(self, loop_arn: str, order: LoopRequest) -> None:
+        """See Invoker."""
+        event = json.dumps(order_to_wire(order))
+        self._call(f"invoke {loop_arn} {order.pool}/{order.generation}", loop_arn, event)
+
+    def limits(self, target: str) -> FunctionLimits:
+        """See Invoker."""
+        resolved = self._functions.resolve(target)
+        if resolved is None:
+            return UNKNOWN_LIMITS
+        function = resolved.function
+        return FunctionLimits(
+            timeout_ms=function.timeout_ms,
+            event_age_ms=function.event_age_ms,
+            claims=function.decorated,
+            own=function.own,
+            serves=function.serves,
+        )
+
+    def acknowledges(self, target: str) -> bool:
+        """See Invoker."""
+        return self.limits(target).claims
+
+    def _call(self, label: str, target: str, event: str) -> None:
+        with answered_as(throttled=InvokeThrottled, unanswered=InvokeUnanswered):
+            self._kernel.call(
+                label,
+                lambda: accept_event(self._functions, self._deliveries, target, event),
+                writes=True,
+            )
+
+
+def accept_event(functions: Functions, deliveries: Deliveries, target: str, event: str) -> None:
+    """Queue an event for a function, as Lambda's API does. Raises InvokeRefused."""
+    resolved = functions.resolve(target)
+    if resolved is None:
+        raise InvokeRefused(
+            f"ResourceNotFoundException: Function not found: {target}", lasting=False
+        )
+    if len(event.encode()) > EVENT_BYTES_MAX:
+        raise InvokeRefused("RequestTooLargeException: the event is larger than 1 MB", lasting=True)
+    try:
+        json.loads(event)
+    except (ValueError, RecursionError) as error:
+        raise InvokeRefused(f"InvalidRequestContentException: {error}", lasting=True) from error
+    deliveries.accept(resolved, event)
+
+
+class DirectTimer:
+    """EventBridge Scheduler's API, as the flow uses it.
+
+    A wake is a minute away at least, as on AWS.
+    """
+
+    def __init__(
+        self, kernel: Kernel, schedules: Schedules, table: str, *, group: str, loop_arn: str
+    ) -> None:
+        self._kernel = kernel
+        self._schedules = schedules
+        self._table = table
+        self._group = group
+        self._loop_arn = loop_arn
+
+    def wake_at(self, pool: str, at: EpochMs) -> None:
+        """See Timer."""
+        wake = LoopRequest(table=self._table, pool=pool, generation=None)
+        earliest = EpochMs(max(at, self._kernel.now() + SCHEDULE_AHEAD_MS_MIN))
+        schedule = Schedule(
+            group=self._group,
+            name=schedule_name(self._table, pool),
+            at=EpochMs(-(-earliest // 1000) * 1000),
+            target=self._loop_arn,
+            payload=json.dumps(order_to_wire(wake)),
+        )
+        self._call(f"schedule {pool} at {schedule.at}", lambda: self._schedules.put(schedule))
+
+    def forget(self, pool: str) -> None:
+        """See Timer."""
+        name = schedule_name(self._table, pool)
+        self._call(f"unschedule {pool}", lambda: self._schedules.drop(self._group, name))
+
+    def _call(self, label: str, apply: Callable[[], None]) -> None:
+        with answered_as(throttled=TimerUnavailable, unanswered=TimerUnavailable):
+            self._kernel.call(label, apply, writes=True)

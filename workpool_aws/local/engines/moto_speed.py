@@ -1,0 +1,77 @@
+"""Spares moto work that changes nothing in its answers.
+
+Without the places that it knows in moto, nothing is spared.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from workpool_aws.local.apis.interception import replaced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["attributes_as_they_are", "texts_as_they_are"]
+
+_METHOD: Final = "_serialize_type_structure"
+_PLAIN: Final = {"S": str, "N": str, "BOOL": bool}
+"""Types of attributes whose value in moto is the one on the wire."""
+
+
+@contextmanager
+def attributes_as_they_are() -> Iterator[None]:
+    """Inside, moto's DynamoDB copies a plain attribute into its answer.
+
+    It looks for each of ten types under two names otherwise.
+    """
+    serializer = _serializer()
+    original: Any = getattr(serializer, _METHOD, None)
+    if original is None:
+        yield
+        return
+
+    def serialize_here(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:  # noqa: ANN401 - moto's types
+        if key and shape.name == "AttributeValue" and type(value) is dict and len(value) == 1:
+            ((kind, content),) = value.items()
+            if type(content) is _PLAIN.get(kind):
+                self._default_serialize(serialized, {kind: content}, shape, key)
+                return
+        original(self, serialized, value, shape, key)
+
+    with replaced(serializer, _METHOD, serialize_here):
+        yield
+
+
+@contextmanager
+def texts_as_they_are() -> Iterator[None]:
+    """Inside, moto compares texts without asking of each whether it is a number, a set, a list, a map or nothing."""
+    attribute = _attribute()
+    original: Any = getattr(attribute, "cast_value", None)
+    if not isinstance(original, property) or original.fget is None:
+        yield
+        return
+    cast: Any = original.fget
+
+    def cast_here(self: Any) -> Any:  # noqa: ANN401 - moto's types
+        return self.value if self.type == "S" else cast(self)
+
+    with replaced(attribute, "cast_value", property(cast_here)):
+        yield
+
+
+def _attribute() -> object:
+    try:
+        from moto.dynamodb.models.dynamo_type import DynamoType  # noqa: PLC0415 - an extra, and slow to load
+    except ImportError:
+        return None
+    return DynamoType
+
+
+def _serializer() -> object:
+    try:
+        from moto.core.serialize import get_serializer_class  # noqa: PLC0415 - an extra, and slow to load
+    except ImportError:
+        return None
+    return get_serializer_class("dynamodb", "json")

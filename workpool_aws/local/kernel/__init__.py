@@ -1,0 +1,1 @@
+"""Simulated processes and clocks."""

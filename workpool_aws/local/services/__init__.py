@@ -1,0 +1,1 @@
+"""Services of the stand-in: Lambda, Scheduler, queues and topics."""

@@ -1,0 +1,165 @@
+"""Owns Lambda's asynchronous queue: deliveries (none, one or two), throttling, retries, event age, destinations.
+
+An event is accepted, delivered, perhaps tried again, and ends in at most one destination record.
+What a try does is `runs`' affair.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from workpool_aws.local.services.answers import Answer, Condition, destination_record
+from workpool_aws.local.services.runs import Runs, Try
+from workpool_aws.model.ids import EpochMs
+
+if TYPE_CHECKING:
+    from workpool_aws.local.faults.faults import CloudFaults
+    from workpool_aws.local.faults.rates import Rates
+    from workpool_aws.local.kernel.chance import Chooser
+    from workpool_aws.local.kernel.kernel import Kernel
+    from workpool_aws.local.services.functions import Functions, Resolved
+
+__all__ = ["EVENT_BYTES_MAX", "RETRY_MS", "Deliveries"]
+
+EVENT_BYTES_MAX: Final = 1024 * 1024
+"""Lambda takes asynchronous events up to it, and destination records, too."""
+RETRY_MS: Final = 60_000
+"""The first retry comes after it, the second after twice as much."""
+_THROTTLED_MS: Final = 1_000
+_THROTTLED_MS_MAX: Final = 300_000
+_RECORD_FRAME_BYTES: Final = 1_024
+"""What a destination record has beside the event and the answer, about."""
+_SECOND_DELIVERY_MS: Final = (0, 50, 1_000, 20_000)
+
+
+@dataclass(slots=True)
+class _Queued:
+    """An accepted event on its way."""
+
+    resolved: Resolved
+    payload: str
+    request_id: str
+    accepted_at: EpochMs
+    tries: int = 0
+    throttled: int = 0
+
+
+class Deliveries:
+    """The asynchronous side of Lambda, for one cloud."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        chooser: Chooser,
+        functions: Functions,
+        runs: Runs,
+        rates: Rates,
+        faults: CloudFaults,
+    ) -> None:
+        self._kernel = kernel
+        self._chooser = chooser
+        self._functions = functions
+        self._runs = runs
+        self._rates = rates
+        self._faults = faults
+        self._running: Counter[str] = Counter()
+
+    def accept(self, resolved: Resolved, payload: str) -> str:
+        """Take an event (JSON) into the queue: it will be delivered once, except by chance.
+
+        The request id, which all its tries share.
+        """
+        with self._kernel.lock():
+            request_id = self._runs.new_request_id()
+            if self._chooser.chance(self._rates.lost_deliveries, "lost delivery"):
+                return request_id
+            now = self._kernel.now()
+            for delay_ms in self._faults.event_delays(resolved.function.name):
+                self._deliver_at(
+                    EpochMs(now + delay_ms), _Queued(resolved, payload, request_id, now)
+                )
+            if self._chooser.chance(self._rates.duplicate_deliveries, "duplicate delivery"):
+                later = _SECOND_DELIVERY_MS[
+                    self._chooser.choose(len(_SECOND_DELIVERY_MS), "second delivery")
+                ]
+                self._deliver_at(EpochMs(now + later), _Queued(resolved, payload, request_id, now))
+            return request_id
+
+    def _deliver_at(self, at: EpochMs, queued: _Queued) -> None:
+        self._kernel.at(at, lambda: self._deliver(queued))
+
+    def _deliver(self, queued: _Queued) -> None:
+        function, now = queued.resolved.function, self._kernel.now()
+        if now - queued.accepted_at > function.event_age_ms:
+            self._conclude(queued, "EventAgeExceeded", None)
+        elif function.reserved is not None and self._running[function.name] >= function.reserved:
+            delay_ms = min(_THROTTLED_MS << min(queued.throttled, 16), _THROTTLED_MS_MAX)
+            queued.throttled += 1
+            self._deliver_at(EpochMs(now + delay_ms), queued)
+        else:
+            self._running[function.name] += 1
+            this = Try(
+                queued.resolved,
+                queued.payload,
+                queued.request_id,
+                on_end=lambda answer: self._after_try(queued, answer),
+            )
+            self._runs.spawn(this, crash=self._chooser.chance(self._rates.crash_rate, "crash"))
+
+    def _after_try(self, queued: _Queued, answer: Answer) -> None:
+        function, now = queued.resolved.function, self._kernel.now()
+        self._running[function.name] -= 1
+        queued.tries += 1
+        if not answer.failed:
+            self._conclude(queued, "Success", answer)
+            return
+        delay_ms = RETRY_MS * queued.tries
+        if queued.tries > function.retries:
+            self._conclude(queued, "RetriesExhausted", answer)
+        elif now + delay_ms - queued.accepted_at > function.event_age_ms:
+            self._conclude(queued, "EventAgeExceeded", answer)
+        else:
+            self._deliver_at(EpochMs(now + delay_ms), queued)
+
+    def _conclude(self, queued: _Queued, condition: Condition, answer: Answer | None) -> None:
+        function = queued.resolved.function
+        arn = function.on_success if condition == "Success" else function.on_failure
+        destination = self._functions.resolve(arn) if arn is not None else None
+        # What is too large is not delivered: Lambda counts that, and tells nobody.
+        if (
+            destination is None
+            or _record_bytes(queued, answer) > EVENT_BYTES_MAX
+            or self._chooser.chance(self._rates.lost_destinations, "lost destination")
+        ):
+            return
+        record = destination_record(
+            at=self._kernel.now(),
+            request_id=queued.request_id,
+            arn=function.arn,
+            version=queued.resolved.version,
+            condition=condition,
+            tries=queued.tries,
+            event=queued.payload,
+            answer=answer,
+        )
+        for delay_ms in self._faults.record_delays(function.name):
+            self._pass_on(destination, record, delay_ms)
+
+    def _pass_on(self, destination: Resolved, record: str, delay_ms: int) -> None:
+        if delay_ms:
+            self._kernel.at(
+                EpochMs(self._kernel.now() + delay_ms),
+                lambda: self._pass_on(destination, record, 0),
+            )
+        else:
+            self.accept(destination, record)
+
+
+def _record_bytes(queued: _Queued, answer: Answer | None) -> int:
+    return (
+        len(queued.payload.encode())
+        + (0 if answer is None else len(answer.payload.encode()))
+        + _RECORD_FRAME_BYTES
+    )

@@ -1,0 +1,92 @@
+"""Owns what a deployment brings beside the user's functions: loop, completion and watchdog, and the watchdog's schedule."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from workpool_aws.flow.watchdog.deployment import would_record
+from workpool_aws.flow.watchdog.watch import would_act
+from workpool_aws.local.services.functions import Function, Handler, function_arn
+from workpool_aws.local.services.platform import (
+    COMPLETION_NAME,
+    LOOP_NAME,
+    WATCHDOG_NAME,
+    Engine,
+    Platform,
+)
+from workpool_aws.local.services.schedules import WATCHDOG_MS, WatchdogMinute
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workpool_aws.model.events import Event
+    from workpool_aws.ports import Ports
+
+__all__ = ["deploy", "start_watchdog"]
+
+_EVENT_AGE_MS: Final = 21_600_000
+_OWN: Final = (
+    (LOOP_NAME, "workpool_aws.handlers.main_loop", 900_000, 0),
+    (COMPLETION_NAME, "workpool_aws.handlers.completion", 60_000, 2),
+    (WATCHDOG_NAME, "workpool_aws.handlers.watchdog", 60_000, 0),
+)
+"""Name, module of the handler, timeout in milliseconds, Lambda's retries."""
+
+
+def deploy(platform: Platform) -> None:
+    """Add the package's own functions."""
+    for name, module, timeout_ms, retries in _OWN:
+        # By name, as Lambda loads a handler.
+        handler: Handler = import_module(module).handler
+        age_ms = _EVENT_AGE_MS
+        platform.functions.add(
+            Function(
+                name=name,
+                handler=handler,
+                timeout_ms=timeout_ms,
+                event_age_ms=age_ms,
+                retries=retries,
+                decorated=True,
+                own=True,
+            )
+        )
+
+
+def start_watchdog(
+    platform: Platform, engine: Engine, tables: Mapping[str, Ports], *, real: bool
+) -> None:
+    """From now on the watchdog looks at every table each minute.
+
+    On the virtual clock it does not where it would find nothing.
+    """
+    unheard = _Unheard()
+    minute = WatchdogMinute(
+        platform.kernel,
+        tables=lambda: tuple(tables),
+        # What its ports say is deployed, and nothing else: it would be asked to tick each minute
+        # for what it has no mind to do.
+        would_act=lambda table, at: (
+            would_record(engine.quiet(table), tables[table].deployed, at)
+            or would_act(engine.quiet(table), unheard, at)
+        ),
+        tick=lambda table: _tick(platform, table),
+    )
+    platform.kernel.watch_jumps(minute.await_tick if real else minute.skip, WATCHDOG_MS)
+    if real:
+        minute.start()
+
+
+def _tick(platform: Platform, table: str) -> None:
+    if platform.faults.tick_comes():
+        platform.send(
+            function_arn(WATCHDOG_NAME), json.dumps({"workpool_watchdog": {"table": table}})
+        )
+
+
+class _Unheard:
+    """Telemetry of a look that nobody is to notice."""
+
+    def emit(self, event: Event) -> None:
+        """Nobody hears it."""

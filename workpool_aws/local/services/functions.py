@@ -1,0 +1,132 @@
+"""Owns which Lambda functions a cloud has: their configuration, their names and ARNs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+__all__ = [
+    "ACCOUNT",
+    "REGION",
+    "Event",
+    "Function",
+    "Functions",
+    "Handler",
+    "Resolved",
+    "function_arn",
+    "is_decorated",
+    "name_of",
+]
+
+ACCOUNT: Final = "123456789012"
+REGION: Final = "us-east-1"
+
+Event = dict[str, Any]
+"""A decoded event: what the JSON holds is the caller's affair."""
+Handler = Callable[[Any, Any], object]
+"""`handler(event, context)`, as Lambda calls it."""
+
+_REFUSED = re.compile(r"[^A-Za-z0-9_-]+")
+_NAME = re.compile(
+    r"(?:arn:aws:lambda:us-east-1:123456789012:function:|123456789012:function:)?([A-Za-z0-9_-]{1,64})(?::(\$LATEST|[A-Za-z0-9_-]+))?"
+)
+_NAME_LENGTH_MAX = 64
+
+
+def name_of(handler: object) -> str:
+    """A function's name from its handler's, without what Lambda does not allow in one."""
+    try:
+        own = str(getattr(handler, "__name__", type(handler).__name__))
+    except Exception:  # noqa: BLE001 - attributes of a user's callable may be anything
+        own = type(handler).__name__
+    return _REFUSED.sub("", own)[: _NAME_LENGTH_MAX - 4] or "function"
+
+
+def is_decorated(handler: object) -> bool:
+    """Whether a pool's decorator made it."""
+    try:
+        return bool(getattr(handler, "__workpool__", False))
+    except Exception:  # noqa: BLE001 - as above
+        return False
+
+
+def function_arn(name: str) -> str:
+    """The unqualified ARN of a function of this cloud."""
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """One function and how Lambda treats its asynchronous events."""
+
+    name: str
+    handler: Handler
+    timeout_ms: int = 30_000
+    event_age_ms: int = 60_000
+    """How long an event may wait to be tried; then it is given up."""
+    retries: int = 0
+    """Further tries after a function error: 60 s and 120 s later."""
+    reserved: int | None = None
+    """At most so many at a time; None: no limit."""
+    takes: Callable[[Event], int] | None = None
+    """Milliseconds between the end of the body and the moment its outcome takes effect; None: none."""
+    decorated: bool = False
+    own: bool = False
+    """It is one of the library's functions."""
+    serves: frozenset[str] | None = None
+    """The pools that may run it; None: any."""
+    on_success: str | None = None
+    on_failure: str | None = None
+
+    @property
+    def arn(self) -> str:
+        """The unqualified ARN."""
+        return function_arn(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A function as it was named in a call."""
+
+    function: Function
+    invoked_arn: str
+    """With the qualifier of the call, if it had one."""
+    version: str
+
+
+class Functions:
+    """The functions of one cloud, by name."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Function] = {}
+
+    def add(self, function: Function) -> Function:
+        """Register it under its name; a taken one gets a number."""
+        name, count = function.name, 1
+        while name in self._by_name:
+            count += 1
+            number = f"-{count}"
+            name = function.name[: _NAME_LENGTH_MAX - len(number)] + number
+        added = replace(function, name=name)
+        self._by_name[name] = added
+        return added
+
+    def resolve(self, target: str) -> Resolved | None:
+        """By name, ARN or partial ARN, with or without `$LATEST` or an alias; None: no such function."""
+        parts = _NAME.fullmatch(target)
+        function = self._by_name.get(parts[1]) if parts is not None else None
+        if parts is None or function is None:
+            return None
+        qualifier = parts[2]
+        return Resolved(
+            function,
+            f"{function.arn}:{qualifier}" if qualifier else function.arn,
+            qualifier or "$LATEST",
+        )
+
+    def of_handler(self, handler: object) -> Function | None:
+        """The function that runs this handler, the last one registered."""
+        found = [function for function in self._by_name.values() if function.handler is handler]
+        return found[-1] if found else None

@@ -1,0 +1,138 @@
+"""Owns the diary of invocations: one entry for each delivery, and the most that ran at one time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from workpool_aws.local.services.functions import Event
+    from workpool_aws.model.ids import EpochMs
+
+__all__ = ["Ended", "Invocation", "InvocationLog", "LoggedInvocation"]
+
+Ended = Literal[
+    "running", "success", "failed", "timeout", "crashed", "snoozed", "duplicate", "late", "killed"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One delivery of an event to a function.
+
+    `attempt` counts from 1, for events of a pool; None for others. `ended_at` is None while it
+    runs. `outcome` is what the user's code came to ("failed" also where a decorated handler caught
+    and reported it; "snoozed": it asked to be run again later). Without user code: "duplicate" was
+    refused; "late" was put back, because it came too late to be run; "killed": the cloud ended
+    first.
+    """
+
+    event: Event
+    attempt: int | None
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: Ended
+    error: str | None = None
+    """What Lambda says went wrong; None where the process ended well (a decorated handler reports
+    what its user code raised)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class LoggedInvocation:
+    """An invocation as it happens.
+
+    Moments count starts and ends, so that what touches at one instant does not overlap.
+    """
+
+    function: str
+    event: Event
+    attempt: int | None
+    started_at: EpochMs
+    started_moment: int
+    ended_at: EpochMs | None = None
+    free_moment: int | None = None
+    """When the user's code was over: before its report, after which the next work may start."""
+    outcome: Ended = "running"
+    error: str | None = None
+    died_at_claim: bool = False
+    """It crashed in the very call by which a decorated handler claims its start: no user code ran."""
+
+
+class InvocationLog:
+    """The entries of one cloud. Its kernel's lock guards it."""
+
+    def __init__(self) -> None:
+        self._entries: list[LoggedInvocation] = []
+        self._moments = 0
+
+    def begin(
+        self, function: str, event: Event, attempt: int | None, at: EpochMs
+    ) -> LoggedInvocation:
+        """A delivery begins to run."""
+        self._moments += 1
+        entry = LoggedInvocation(
+            function=function,
+            event=event,
+            attempt=attempt,
+            started_at=at,
+            started_moment=self._moments,
+        )
+        self._entries.append(entry)
+        return entry
+
+    def free(self, entry: LoggedInvocation) -> None:
+        """Its user code is over. The first word counts."""
+        if entry.free_moment is None:
+            self._moments += 1
+            entry.free_moment = self._moments
+
+    def end(
+        self, entry: LoggedInvocation, at: EpochMs, outcome: Ended, error: str | None = None
+    ) -> None:
+        """It is over.
+
+        What was told of its user code counts more than that the process ended well; that there was
+        none, more than all.
+        """
+        self.free(entry)
+        entry.ended_at = at
+        entry.error = error
+        if entry.outcome == "running" or (entry.outcome == "failed" and outcome != "success"):
+            entry.outcome = outcome
+
+    def of(self, function: str) -> list[Invocation]:
+        """The deliveries to a function, in order of their start."""
+        return [_shown(entry) for entry in self._entries if entry.function == function]
+
+    def most_at_once(self, function: str) -> int:
+        """The most that ran at one time; where no user code ran, it is not counted."""
+        counted = [
+            entry for entry in self._entries if entry.function == function and _ran_user_code(entry)
+        ]
+        steps = [(entry.started_moment, 1) for entry in counted]
+        steps += [(entry.free_moment, -1) for entry in counted if entry.free_moment is not None]
+        running = most = 0
+        for _, step in sorted(steps):
+            running += step
+            most = max(most, running)
+        return most
+
+
+def _ran_user_code(entry: LoggedInvocation) -> bool:
+    return entry.outcome not in {"duplicate", "late"} and not entry.died_at_claim
+
+
+def _shown(entry: LoggedInvocation) -> Invocation:
+    return Invocation(
+        event=entry.event,
+        attempt=entry.attempt,
+        started_at=_aware(entry.started_at),
+        ended_at=None if entry.ended_at is None else _aware(entry.ended_at),
+        outcome="running" if entry.ended_at is None else entry.outcome,
+        error=entry.error,
+    )
+
+
+def _aware(at: EpochMs) -> datetime:
+    return datetime.fromtimestamp(at / 1000, UTC)

@@ -1,0 +1,262 @@
+"""Owns one try of one event: the handler in its surroundings, its end by return, exception, timeout or crash."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
+from threading import current_thread, main_thread
+from typing import TYPE_CHECKING, Final
+
+from workpool_aws import invocation
+from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_from_wire
+from workpool_aws.local.kernel.kernel import Alarm, Kernel, Killed, Task
+from workpool_aws.local.services.answers import (
+    Answer,
+    answered,
+    ended_by,
+    exited,
+    raised,
+    timed_out,
+    unreadable,
+)
+from workpool_aws.local.services.context import SimulatedContext, context_of
+from workpool_aws.model import events
+from workpool_aws.model.work import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from workpool_aws.local.kernel.chance import Chooser
+    from workpool_aws.local.services.functions import Event, Handler, Resolved
+    from workpool_aws.local.services.invocations import Ended, InvocationLog, LoggedInvocation
+
+__all__ = ["Runs", "Try"]
+
+_CRASH_SOON: Final = 4
+_CRASH_LATER: Final = 64
+"""A planned crash strikes at one of so many service calls; at the end of the invocation if it makes
+fewer."""
+
+_current: ContextVar[_Run | None] = ContextVar("workpool_local_run", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """What to run.
+
+    `on_end` is called once, with the kernel's lock held, when the try is over; not when the cloud
+    ends first.
+    """
+
+    resolved: Resolved
+    payload: str
+    request_id: str
+    on_end: Callable[[Answer], None]
+
+
+@dataclass(slots=True)
+class _Run:
+    """A try that runs."""
+
+    this: Try
+    event: Event
+    entry: LoggedInvocation
+    context: SimulatedContext
+    alarm: Alarm | None = None
+    over: bool = False
+
+
+class Runs:
+    """Runs handlers as tasks of the kernel.
+
+    `surround` makes what every simulated process lives in (its ports).
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        chooser: Chooser,
+        diary: InvocationLog,
+        surround: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._kernel = kernel
+        self._chooser = chooser
+        self._diary = diary
+        self._surround = surround
+        self._requests = 0
+
+    def new_request_id(self) -> str:
+        """In the form of a UUID; no two are the same."""
+        self._requests += 1
+        return f"{self._requests:08x}-0000-4000-8000-{self._requests:012x}"
+
+    def spawn(self, this: Try, *, crash: bool) -> None:
+        """Start a task for it; with `crash` it dies at a random service call, or at its end."""
+        self._kernel.spawn(
+            f"{this.resolved.function.name}#{this.request_id[:8].lstrip('0')}",
+            lambda: self._live(this, crash=crash),
+        )
+
+    def run_inline(self, resolved: Resolved, payload: str) -> Answer:
+        """A synchronous invocation, in the thread of its caller.
+
+        The function's timeout does not end it.
+        """
+        answers: list[Answer] = []
+        with self._kernel.lock():
+            run = self._begin(Try(resolved, payload, self.new_request_id(), on_end=answers.append))
+        answer = copy_context().run(self._execute, run)
+        if answer is None:
+            raise Killed
+        self._end(run, answer)
+        return answers[0]
+
+    def note(self, event: events.Event) -> None:
+        """An event was told by code in this thread: what it says about the running try's user code is kept."""
+        run = _current.get()
+        assignment = None if run is None else assignment_from_wire(run.event.get(WORKPOOL_KEY))
+        if run is None or assignment is None:
+            return
+        told = _told_by(event, assignment.work_id)
+        if told is not None:
+            run.entry.outcome = told
+
+    def _live(self, this: Try, *, crash: bool) -> None:
+        task = self._kernel.current()
+        with self._kernel.lock():
+            run = self._begin(this)
+            if crash and task is not None:
+                self._plan_crash(task)
+                run.entry.died_at_claim = task.crash_in == 1 and _must_claim(run)
+            if not run.over:
+                run.alarm = self._kernel.at(
+                    run.context.deadline, lambda: self._time_out(run, task), last=True
+                )
+        with self._surround():
+            answer = self._execute(run)
+        if (
+            answer is not None
+            and task is not None
+            and task.crash_in is not None
+            and not task.crashed
+        ):
+            answer = exited(
+                "exit status 1", this.request_id
+            )  # it made fewer calls than were planned: it dies at its end
+        if answer is not None:
+            self._end(run, answer)
+        elif not run.over:
+            self._diary.end(run.entry, self._kernel.now(), "killed")
+
+    def _begin(self, this: Try) -> _Run:
+        try:
+            event: object = json.loads(this.payload)
+        except (ValueError, RecursionError):  # the try will come to the same
+            event = None
+        shown: Event = event if isinstance(event, dict) else {}
+        assignment = assignment_from_wire(shown.get(WORKPOOL_KEY))
+        attempt = None if assignment is None else assignment.attempts_made + 1
+        entry = self._diary.begin(this.resolved.function.name, shown, attempt, self._kernel.now())
+        return _Run(
+            this, shown, entry, context_of(this.resolved, this.request_id, self._kernel.now)
+        )
+
+    def _plan_crash(self, task: Task) -> None:
+        reach = (_CRASH_SOON, _CRASH_LATER)[self._chooser.choose(2, "crash reach")]
+        task.crash_in = 1 + self._chooser.choose(reach, "crash at call")
+        task.crash_applied = self._chooser.choose(2, "crash after its effect") == 1
+
+    def _execute(self, run: _Run) -> Answer | None:
+        """What the try came to; None: it was killed, and somebody else has said what that means."""
+        task, request_id = self._kernel.current(), run.this.request_id
+        _current.set(run)
+        try:
+            answer = self._answer_of(run)
+        except Killed:
+            answer = None
+        if task is not None and task.killed:  # also where user code swallowed it
+            return exited("exit status 1", request_id) if task.crashed else None
+        return answer
+
+    def _answer_of(self, run: _Run) -> Answer:
+        function, request_id = run.this.resolved.function, run.this.request_id
+        invocation.sleeper.set(lambda seconds: self._kernel.sleep(round(seconds * 1000)))
+        invocation.refused.set(lambda _: _mark(run.entry, "duplicate"))
+        invocation.after_body.set(lambda: self._take_time(run))
+        try:
+            answer = _ran(function.handler, run)
+        except Killed:
+            raise
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
+                raise  # a person's, who wants the test to end
+            return ended_by(error, request_id)
+        if not function.decorated:
+            self._take_time(run)
+        return answer
+
+    def _take_time(self, run: _Run) -> None:
+        """The user's code is over: now its duration passes, before anything comes of it."""
+        takes = run.this.resolved.function.takes
+        if takes is not None:
+            self._kernel.sleep(takes(run.event))
+        with self._kernel.lock():
+            self._diary.free(run.entry)
+
+    def _time_out(self, run: _Run, task: Task | None) -> None:
+        if task is not None:
+            self._kernel.kill(task)
+        self._end(run, timed_out(run.this.resolved.function.timeout_ms, run.this.request_id))
+
+    def _end(self, run: _Run, answer: Answer) -> None:
+        with self._kernel.lock():
+            if run.over:
+                return
+            run.over = True
+            if run.alarm is not None:
+                run.alarm.cancel()
+            self._diary.end(run.entry, self._kernel.now(), answer.ended, answer.error)
+            run.this.on_end(answer)
+
+
+def _ran(handler: Handler, run: _Run) -> Answer:
+    """Do as the runtime's bootstrap does: it survives an `Exception` of the handler, and reports that; nothing else."""
+    request_id = run.this.request_id
+    try:
+        event = json.loads(run.this.payload)
+    except (ValueError, RecursionError) as error:
+        return unreadable(error, request_id)
+    try:
+        return answered(handler(event, run.context), request_id)
+    except Killed:
+        raise
+    except Exception as error:  # noqa: BLE001 - as the bootstrap does
+        return raised(error, sys.exc_info()[2], request_id)
+
+
+def _must_claim(run: _Run) -> bool:
+    assignment = assignment_from_wire(run.event.get(WORKPOOL_KEY))
+    return run.this.resolved.function.decorated and assignment is not None and assignment.claimed
+
+
+def _mark(entry: LoggedInvocation, ended: Ended) -> None:
+    entry.outcome = ended
+
+
+def _told_by(event: events.Event, work_id: str) -> Ended | None:
+    match event:
+        case events.Retrying() if event.work_id == work_id:
+            return "failed"
+        case events.Completed() if event.work_id == work_id and event.outcome != Outcome.SUCCESS:
+            return "failed"
+        case events.Snoozed() if event.work_id == work_id:
+            return "snoozed"
+        case events.DuplicateRefused() if event.work_id == work_id:
+            return "duplicate"
+        case events.PutBack() if event.work_id == work_id:
+            return "late"
+        case _:
+            return None
