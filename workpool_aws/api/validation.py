@@ -1,0 +1,211 @@
+"""Validates the arguments of a function by pydantic, which is slow to load: workers alone load it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from types import SimpleNamespace
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    NotRequired,
+    Required,
+    Unpack,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import from_json
+from typing_extensions import TypedDict
+
+from workpool_aws.api.parameters import InvalidArgumentsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pydantic_core import ErrorDetails
+
+__all__ = ["Validation"]
+
+_NO_DEFAULT: Final = inspect.Parameter.empty
+_MISSING: Final = frozenset({"missing_argument", "missing_keyword_only_argument"})
+
+
+class Validation:
+    """The validation of one function's arguments, with its annotations resolved.
+
+    Raises:
+        InvalidArgumentsError: An annotation cannot be resolved, or pydantic cannot build it.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., object],
+        parameters: Mapping[str, inspect.Parameter],
+        receives_handle: Callable[[inspect.Parameter, object], bool],
+    ) -> None:
+        globalns: dict[str, object] = getattr(inspect.unwrap(function), "__globals__", {})
+        localns = {each.__name__: each for each in getattr(function, "__type_params__", ())}
+        self.handles: dict[str, object] = {}
+        """The parameters that receive the handle, and their defaults. Callers cannot give them."""
+        taken: list[inspect.Parameter] = []
+        for name, parameter in parameters.items():
+            resolved = _resolved(parameter, globalns, localns)
+            if receives_handle(resolved, resolved.annotation):
+                self.handles[name] = _default_of(resolved)
+            else:
+                taken.append(resolved)
+        self._adapter = _adapter_of(taken, function)
+
+    def read(self, given: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
+        """The arguments as the function takes them, and the problems with them."""
+        for_handles = [
+            f"{name}: Unexpected keyword argument" for name in given if name in self.handles
+        ]
+        own = {name: value for name, value in given.items() if name not in self.handles}
+        try:
+            text = json.dumps(own)
+        except (TypeError, ValueError, RecursionError) as error:
+            problem = f"event: it is no JSON: {type(error).__name__}"
+            raise InvalidArgumentsError([problem]) from error
+        try:
+            # As JSON, where pydantic accepts text for dates, bytes and sets, which JSON cannot
+            # express.
+            return self._adapter.validate_json(text), for_handles
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_input=False)
+        problems: list[str] = []
+        if any(each["type"] == "json_invalid" for each in details):
+            problems = _unreadable(own) or [_said(details[0])]
+        else:
+            problems = [_said(each) for each in details]
+        return {}, problems + for_handles
+
+    def handles_missing(self) -> list[str]:
+        """The problems with a call that has no handle to give."""
+        needed = [name for name, default in self.handles.items() if default is _NO_DEFAULT]
+        return [f"{name}: only a pool can give it" for name in needed]
+
+
+def _unusable(name: str, error: BaseException) -> InvalidArgumentsError:
+    # The first line only: pydantic adds links and advice.
+    reason = (str(error).splitlines() or [""])[0].removesuffix(".")
+    kind = type(error).__name__
+    return InvalidArgumentsError([f"{name}: its annotation cannot be used: {kind}: {reason}"])
+
+
+def _resolved(
+    parameter: inspect.Parameter, globalns: dict[str, object], localns: dict[str, object]
+) -> inspect.Parameter:
+    if parameter.annotation is inspect.Parameter.empty:
+        return parameter
+    holder = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+    try:
+        hints = get_type_hints(holder, globalns=globalns, localns=localns, include_extras=True)
+    except Exception as error:
+        raise _unusable(parameter.name, error) from error
+    return parameter.replace(annotation=_readable(hints[parameter.name]))
+
+
+def _readable(annotation: object) -> object:
+    """An annotation that pydantic can read.
+
+    Before Python 3.12 it unpacks only TypedDicts of typing_extensions.
+    """
+    kind = next(iter(get_args(annotation)), None)
+    if (
+        sys.version_info >= (3, 12)
+        or get_origin(annotation) is not Unpack
+        or not is_typeddict(kind)
+    ):
+        return annotation
+    hints: dict[str, object] = get_type_hints(kind, include_extras=True)
+    required: frozenset[str] = getattr(kind, "__required_keys__", frozenset())
+    marked = {
+        name: hint
+        if get_origin(hint) in {Required, NotRequired}
+        else (Required if name in required else NotRequired)[hint]
+        for name, hint in hints.items()
+    }
+    make: Any = TypedDict  # type checkers want the name and the keys as literals
+    made: object = make(getattr(kind, "__name__", "Options"), marked)
+    return Unpack[made]
+
+
+def _adapter_of(
+    parameters: list[inspect.Parameter], function: Callable[..., object]
+) -> TypeAdapter[dict[str, object]]:
+    try:
+        return _built_adapter(parameters, function)
+    except Exception as error:
+        for each in parameters:
+            try:
+                _built_adapter([each], function)
+            except Exception as alone:
+                raise _unusable(each.name, alone) from alone
+        raise _unusable("function", error) from error
+
+
+def _built_adapter(
+    parameters: list[inspect.Parameter], function: Callable[..., object]
+) -> TypeAdapter[dict[str, object]]:
+    def received(**values: object) -> dict[str, object]:
+        return values
+
+    # Pydantic validates a call of this stand-in, which has the function's parameters by name,
+    # without handles. The function itself is called later, so that its errors are never taken for
+    # failed validations.
+    by_name = [
+        each if each.kind is each.VAR_KEYWORD else each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for each in parameters
+    ]
+    # A function is no type for type checkers; pydantic makes it the type of its calls.
+    stand_in: Any = received
+    vars(received)["__signature__"] = inspect.Signature(by_name)
+    received.__annotations__ = {
+        each.name: each.annotation for each in parameters if each.annotation is not each.empty
+    }
+    received.__module__ = function.__module__
+    return TypeAdapter[dict[str, object]](stand_in)
+
+
+def _said(detail: ErrorDetails) -> str:
+    place = ".".join(map(str, detail["loc"]))
+    return f"{place}: {_message_of(detail)}" if place else _message_of(detail)
+
+
+def _message_of(detail: ErrorDetails) -> str:
+    if detail["type"] in _MISSING:
+        return "Field required"
+    if detail["type"] == "union_tag_invalid":
+        # Pydantic's own text quotes the tag that was given, and this text is stored and shown.
+        context = detail.get("ctx", {})
+        found, expected = context.get("discriminator"), context.get("expected_tags")
+        return f"Input tag found using {found} does not match any of the expected tags: {expected}"
+    return detail["msg"]
+
+
+def _default_of(parameter: inspect.Parameter) -> object:
+    """The default of a parameter, taken out of pydantic's `Field`."""
+    default: object = parameter.default
+    if not isinstance(default, FieldInfo):
+        return default
+    return _NO_DEFAULT if default.is_required() else default.get_default()
+
+
+def _unreadable(given: Mapping[str, object]) -> list[str]:
+    """The arguments that pydantic cannot read as JSON, such as a lone surrogate, and the reasons."""
+    problems: list[str] = []
+    for name, value in given.items():
+        try:
+            from_json(json.dumps({name: value}))
+        except ValueError as error:
+            shown = name.encode("ascii", "backslashreplace").decode()
+            problems.append(f"{shown}: it cannot be read as JSON: {error}")
+    return problems
