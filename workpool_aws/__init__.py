@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from workpool_aws.api.options import EnqueueOptions, RetryableOptions
     from workpool_aws.api.pool import Workpool
     from workpool_aws.api.work import Work
-    from workpool_aws.core.details import PoolSummary, StoredPayload, WorkDetails
+    from workpool_aws.core.views.details import PoolSummary, StoredPayload, WorkDetails
     from workpool_aws.core.views.listing import ListedWork, Page
     from workpool_aws.core.views.stats import Stats
     from workpool_aws.core.views.status import PoolConfig, Result, Status
@@ -77,7 +77,7 @@ _HOMES: Final = {
     "Page": "core.views.listing",
     "PayloadTooLarge": "errors",
     "PoolConfig": "core.views.status",
-    "PoolSummary": "core.details",
+    "PoolSummary": "core.views.details",
     "Result": "core.views.status",
     "RetryLater": "errors",
     "RetryPolicy": "model.retry",
@@ -86,13 +86,13 @@ _HOMES: Final = {
     "Stats": "core.views.stats",
     "Status": "core.views.status",
     "StoreUnavailable": "errors",
-    "StoredPayload": "core.details",
+    "StoredPayload": "core.views.details",
     "TaskPool": "task_pool.pool",
     "TasksFailed": "errors",
     "UnknownOption": "errors",
     "UsageError": "errors",
     "Work": "api.work",
-    "WorkDetails": "core.details",
+    "WorkDetails": "core.views.details",
     "WorkId": "model.ids",
     "Workpool": "api.pool",
     "WorkpoolError": "errors",

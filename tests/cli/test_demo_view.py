@@ -7,9 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from workpool_aws.cli.demo.plain import (
+from workpool_aws.cli.demo.plain import PlainView
+from workpool_aws.cli.demo.report import DemoReport, Failure, Plan, Progress, ServiceModel, Usage
+from workpool_aws.cli.demo.rich import RichView
+from workpool_aws.cli.demo.run import view_for
+from workpool_aws.cli.demo.text import (
     FAILURES_SHOWN,
-    PlainView,
     View,
     designs,
     failure_rows,
@@ -17,9 +20,6 @@ from workpool_aws.cli.demo.plain import (
     summary_rows,
     verdict,
 )
-from workpool_aws.cli.demo.report import DemoReport, Failure, Plan, Progress, ServiceModel, Usage
-from workpool_aws.cli.demo.rich import RichView
-from workpool_aws.cli.demo.run import view_for
 
 PLAN = Plan(items=439, later=8, limit=8, fail_rate=1 / 12, engine="moto", clock="real", seed=0)
 PROGRESS = Progress(items=439, enqueued=439, running=8, done=112, failed=1, retries=9, seconds=2.0)

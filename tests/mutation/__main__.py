@@ -35,10 +35,8 @@ from tests.mutation.report import Report
 __all__ = ["EDGES", "chosen", "main", "modules_in"]
 
 EDGES: Final = (
-    "adapters", "api", "asking.py", "callbacks.py", "cli", "client.py", "compose.py", "core/work/enqueue.py", "core/views/listing.py",
-    "core/payload.py", "core/work/redrive.py", "core/views/stats.py", "core/views/status.py", "errors.py", "handlers", "invocation.py", "settings.py",
-    "task_pool", "tasks",
-    "workers.py",
+    "adapters", "api", "cli", "compose.py", "core/payload.py", "core/views", "core/work/enqueue.py",
+    "core/work/redrive.py", "errors.py", "executor", "handlers", "invocation.py", "settings.py", "task_pool",
 )  # fmt: skip
 """Where the simulation does not look: it has a mutant for each guard of the protocol, and none for
 these."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from workpool_aws.api import caller as callers
+from workpool_aws.api.caller import read_caller
 from workpool_aws.core.views.listing import (
     ListOrder,
     ListState,
@@ -18,9 +18,9 @@ from workpool_aws.core.views.listing import (
 from workpool_aws.core.views.stats import Stats, check_window, stats_event
 from workpool_aws.core.views.status import Result, Status, result_of, status_of
 from workpool_aws.errors import NotFound, UsageError
-from workpool_aws.flow.details import load_details, load_pools
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.views import status
+from workpool_aws.flow.views.details import load_details, load_pools
 from workpool_aws.flow.views.listing import list_works
 from workpool_aws.flow.views.stats import take_stats
 from workpool_aws.flow.work import bulk_cancel as cancel_all
@@ -30,7 +30,8 @@ from workpool_aws.model.ids import WorkId
 from workpool_aws.model.work import Part, WorkItem
 
 if TYPE_CHECKING:
-    from workpool_aws.core.details import PoolSummary, WorkDetails
+    from workpool_aws.api.caller import LambdaContext
+    from workpool_aws.core.views.details import PoolSummary, WorkDetails
     from workpool_aws.core.work.cancel import CancelAnswer
     from workpool_aws.ports import Ports
 
@@ -61,7 +62,7 @@ class PoolQueries:
     def _ports(self) -> Ports:
         return self._connect(self._table)
 
-    def status(self, ctx: callers.LambdaContext | None, work_id: str) -> Status:
+    def status(self, ctx: LambdaContext | None, work_id: str) -> Status:
         """The state of a work item, by a strong read of every write acknowledged before.
 
         An unknown id is `unknown`, and never `finished`.
@@ -81,15 +82,15 @@ class PoolQueries:
             UsageError: `ctx` is no context, or `work_id` no str.
             StoreUnavailable: DynamoDB did not answer.
         """
-        callers.read_caller(ctx)
+        read_caller(ctx)
         return status_of(self._load_shown([_checked_id("work_id", work_id)])[0])
 
-    def status_batch(self, ctx: callers.LambdaContext | None, ids: Iterable[str]) -> list[Status]:
+    def status_batch(self, ctx: LambdaContext | None, ids: Iterable[str]) -> list[Status]:
         """As `status` for many work items, in the order of `ids`.
 
         The reads are not one snapshot.
         """
-        callers.read_caller(ctx)
+        read_caller(ctx)
         if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
             raise UsageError("ids", ids, "a list of work ids")
         return [
@@ -99,7 +100,7 @@ class PoolQueries:
             )
         ]
 
-    def result(self, ctx: callers.LambdaContext | None, work_id: str) -> Result | None:
+    def result(self, ctx: LambdaContext | None, work_id: str) -> Result | None:
         """The result of a work item, by strong reads. `None` means that it has not finished.
 
             >>> from workpool_aws.local import LocalCloud
@@ -121,7 +122,7 @@ class PoolQueries:
                 removed its return value.
             UsageError, StoreUnavailable: As `status`.
         """
-        callers.read_caller(ctx)
+        read_caller(ctx)
         work = self._load([_checked_id("work_id", work_id)])[0]
         if work is None:
             raise NotFound(work_id)
@@ -132,7 +133,7 @@ class PoolQueries:
 
     def show(
         self,
-        ctx: callers.LambdaContext | None,
+        ctx: LambdaContext | None,
         work_id: str,
         *,
         args: bool = False,
@@ -162,7 +163,7 @@ class PoolQueries:
             NotFound: No work item of this id is known; it may be past its retention.
             UsageError, StoreUnavailable: As `status`.
         """
-        callers.read_caller(ctx)
+        read_caller(ctx)
         asked = {Part.ARGS: args, Part.CONTEXT: context, Part.RESULT: result}
         parts = [part for part, wanted in asked.items() if wanted]
         details = load_details(self._ports, self.name, _checked_id("work_id", work_id), parts)
@@ -170,7 +171,7 @@ class PoolQueries:
             raise NotFound(work_id)
         return details
 
-    def cancel(self, ctx: callers.LambdaContext | None, work_id: str) -> CancelAnswer:
+    def cancel(self, ctx: LambdaContext | None, work_id: str) -> CancelAnswer:
         """Keep a work item from starting again. Returns the answer, a str.
 
         * "canceled": it was pending, and never starts again. Its result is `canceled`.
@@ -195,10 +196,10 @@ class PoolQueries:
             StoreUnavailable: DynamoDB did not answer. The work item may or may not be canceled;
                 repeating the call does no harm.
         """
-        callers.read_caller(ctx)
+        read_caller(ctx)
         return cancel.cancel(self._ports, self.name, WorkId(_checked_id("work_id", work_id)))
 
-    def cancel_all(self, ctx: callers.LambdaContext | None) -> None:
+    def cancel_all(self, ctx: LambdaContext | None) -> None:
         """Cancel everything that was enqueued in this pool before this call.
 
         When it returns, none of it starts any more.
@@ -214,12 +215,12 @@ class PoolQueries:
             StoreUnavailable: DynamoDB did not answer. The cancel may or may not hold; repeating the
                 call does no harm.
         """
-        caller = callers.read_caller(ctx)
+        caller = read_caller(ctx)
         cancel_all.cancel_all(self._ports, self.name, by=caller.name)
 
     def list(
         self,
-        ctx: callers.LambdaContext | None,
+        ctx: LambdaContext | None,
         state: ListState | None = None,
         fn: str | None = None,
         order: ListOrder = "oldest",
@@ -265,11 +266,11 @@ class PoolQueries:
                 order.
             StoreUnavailable: DynamoDB did not answer.
         """
-        callers.read_caller(ctx)
+        read_caller(ctx)
         listing = check_listing(state=state, fn=fn, order=order, limit=limit, after=after)
         return list_works(self._ports, self.name, listing)
 
-    def redrive(self, ctx: callers.LambdaContext | None, work_id: str) -> WorkId:
+    def redrive(self, ctx: LambdaContext | None, work_id: str) -> WorkId:
         """Enqueue a failed work item again: same function, arguments and policy, due now.
 
         The failed work item keeps its outcome and leaves the dead letters; it and the new one name
@@ -302,10 +303,10 @@ class PoolQueries:
                 repeating the call does no harm. For a work item that both failed and has a dead
                 callback, `status` shows which of the two was redriven.
         """
-        caller = callers.read_caller(ctx)
+        caller = read_caller(ctx)
         return redrive(self._ports, self.name, _checked_id("work_id", work_id), link=caller.link)
 
-    def redrive_all(self, ctx: callers.LambdaContext | None, fn: str | None = None) -> int:
+    def redrive_all(self, ctx: LambdaContext | None, fn: str | None = None) -> int:
         """Redrive every dead letter, or those of one function, each as `redrive` does.
 
         Returns their number.
@@ -318,13 +319,13 @@ class PoolQueries:
             StoreUnavailable: DynamoDB did not answer. Some may be redriven; repeating the call
                 redrives the others.
         """
-        caller = callers.read_caller(ctx)
+        caller = read_caller(ctx)
         wanted, ports = check_function(fn), self._ports
         return redrive_each(
             ports, self.name, _dead_letters(ports, self.name, wanted), link=caller.link
         )
 
-    def count_dead_letters(self, ctx: callers.LambdaContext | None, fn: str | None = None) -> int:
+    def count_dead_letters(self, ctx: LambdaContext | None, fn: str | None = None) -> int:
         """The number of dead letters that `redrive_all` would redrive now.
 
         Reads each dead letter, from an index that may lag behind by a second or so.
@@ -333,30 +334,30 @@ class PoolQueries:
             UsageError: `ctx` is no context, or `fn` no name or ARN.
             StoreUnavailable: DynamoDB did not answer.
         """
-        callers.read_caller(ctx)
+        read_caller(ctx)
         return len(_dead_letters(self._ports, self.name, check_function(fn)))
 
-    def is_known(self, ctx: callers.LambdaContext | None) -> bool:
+    def is_known(self, ctx: LambdaContext | None) -> bool:
         """True for a pool that had work once, or was given a limit.
 
         Raises:
             UsageError: `ctx` is no context.
             StoreUnavailable: DynamoDB did not answer.
         """
-        callers.read_caller(ctx)
+        read_caller(ctx)
         return configure.is_known(self._ports, self.name)
 
-    def pools(self, ctx: callers.LambdaContext | None) -> tuple[PoolSummary, ...]:
+    def pools(self, ctx: LambdaContext | None) -> tuple[PoolSummary, ...]:
         """The pools of the table that ever had work, with their limits and loops, by name.
 
         Raises:
             UsageError: `ctx` is no context.
             StoreUnavailable: DynamoDB did not answer.
         """
-        callers.read_caller(ctx)
+        read_caller(ctx)
         return load_pools(self._ports)
 
-    def stats(self, ctx: callers.LambdaContext | None, window: timedelta = _WINDOW) -> Stats:
+    def stats(self, ctx: LambdaContext | None, window: timedelta = _WINDOW) -> Stats:
         """Backlog, rates and lags of the pool.
 
         A call costs a few read units; with a long backlog, which it counts to 1,000, about 250.
@@ -378,15 +379,15 @@ class PoolQueries:
             UsageError: A value is not allowed.
             StoreUnavailable: DynamoDB did not answer.
         """
-        callers.read_caller(ctx)
+        read_caller(ctx)
         return take_stats(self._ports, self.name, window_ms=check_window(window))
 
-    def log_stats(self, ctx: callers.LambdaContext | None, window: timedelta = _WINDOW) -> None:
+    def log_stats(self, ctx: LambdaContext | None, window: timedelta = _WINDOW) -> None:
         """Log the result of `stats` as one structured event named `stats`, at any log level.
 
         Raises as `stats` does.
         """
-        callers.read_caller(ctx)
+        read_caller(ctx)
         window_ms = check_window(window)
         ports = self._ports
         ports.telemetry.emit(

@@ -17,8 +17,8 @@ from workpool_aws.text import NOTHING, Words, as_line
 if TYPE_CHECKING:
     import argparse
 
-    from workpool_aws.core.details import StoredPayload, WorkDetails
     from workpool_aws.core.payload import JsonValue
+    from workpool_aws.core.views.details import StoredPayload, WorkDetails
     from workpool_aws.core.views.listing import ListedWork, ListState
     from workpool_aws.core.views.status import Attempt
     from workpool_aws.model.retry import RetryPolicy

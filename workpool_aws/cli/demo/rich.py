@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workpool_aws.cli.demo.plain import (
+from workpool_aws.cli.demo.text import (
     FAILURES_HEADER,
     LARGEST_HEADER,
     RESTING,

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from workpool_aws import RetryPolicy, StoreUnavailable, WorkId, Workpool
 from workpool_aws.cli.codes import FAILED
-from workpool_aws.cli.demo.plain import PlainView, View
+from workpool_aws.cli.demo.plain import PlainView
 from workpool_aws.cli.demo.report import (
     DemoReport,
     DemoTally,
@@ -31,6 +31,8 @@ from workpool_aws.local import LocalCloud, LocalCloudError
 if TYPE_CHECKING:
     import argparse
     from types import TracebackType
+
+    from workpool_aws.cli.demo.text import View
 
 __all__ = [
     "DELAYS",

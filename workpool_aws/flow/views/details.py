@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from workpool_aws.core.details import PoolSummary, WorkDetails, details_of, summary_of
+from workpool_aws.core.views.details import PoolSummary, WorkDetails, details_of, summary_of
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.reading import registered_pools
 from workpool_aws.flow.views import status
