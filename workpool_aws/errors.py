@@ -84,7 +84,8 @@ class UsageError(WorkpoolError, ValueError):
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
         super().__init__(
-            f"{as_line(field, limit=_FIELD_MAX)} must be {as_line(allowed, limit=_ALLOWED_MAX)}; got {shown(value)}"
+            f"{as_line(field, limit=_FIELD_MAX)} must be "
+            f"{as_line(allowed, limit=_ALLOWED_MAX)}; got {shown(value)}"
         )
         self.field = field
         self.value = value
@@ -100,7 +101,8 @@ class PayloadTooLarge(UsageError):
     def __init__(self, field: str, size_bytes: int, limit_bytes: int) -> None:
         WorkpoolError.__init__(
             self,
-            f"{as_line(field, limit=_FIELD_MAX)} must be at most {limit_bytes} bytes as JSON; got {size_bytes} bytes",
+            f"{as_line(field, limit=_FIELD_MAX)} must be at most {limit_bytes} bytes as JSON; "
+            f"got {size_bytes} bytes",
         )
         self.field = field
         self.value = size_bytes
@@ -141,7 +143,10 @@ class NotFound(WorkpoolError):
     """
 
     def __init__(self, work_id: str, missing: str | None = None) -> None:
-        unknown = f"no work item {shown(work_id)} is known: it was never enqueued, or its retention is over"
+        unknown = (
+            f"no work item {shown(work_id)} is known: "
+            "it was never enqueued, or its retention is over"
+        )
         super().__init__(unknown if missing is None else f"work item {shown(work_id)}: {missing}")
         self.work_id = work_id
 

@@ -129,7 +129,10 @@ class FunctionLimits:
         """The reason for which this pool may not run it; `None` means that it may."""
         if self.serves is None or pool in self.serves:
             return None
-        return f"the function does not serve pool {pool!r}: name it in WORKPOOL_SERVES of the function, by add_action(pools=[...])"
+        return (
+            f"the function does not serve pool {pool!r}: "
+            "name it in WORKPOOL_SERVES of the function, by add_action(pools=[...])"
+        )
 
 
 class InvokeThrottled(Exception):

@@ -215,7 +215,8 @@ class _Variables:
                 raise UsageError(
                     name,
                     {pool: options},
-                    f"a JSON object of pools with an int from 0 to {limits.PARALLELISM_MAX} as max_parallelism",
+                    "a JSON object of pools "
+                    f"with an int from 0 to {limits.PARALLELISM_MAX} as max_parallelism",
                 )
             given.append((pool, limit))
         return tuple(sorted(given))

@@ -90,9 +90,10 @@ class CallbackHandler(Generic[R]):
         self.__doc__ = function.__doc__
 
     def __repr__(self) -> str:
-        return f"<on_complete handler {self.__qualname__}; as a plain function: {self.__qualname__}.handler>"
+        name = self.__qualname__
+        return f"<on_complete handler {name}; as a plain function: {name}.handler>"
 
-    def __call__(self, event: object, context: object) -> None:  # noqa: ARG002 - Lambda's signature
+    def __call__(self, event: object, _context: object) -> None:
         """Handle one event, as Lambda calls it.
 
         Raises:

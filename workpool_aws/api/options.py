@@ -265,14 +265,22 @@ def read_target(target: object, caller: Caller) -> str:
             account = f"arn:{caller.partition}:lambda:{caller.region}:{caller.account}"
             return f"{account}:function:{target}"
         if target.endswith(_MANAGED):
-            allowed = "a function outside of Lambda Managed Instances, which do not end code at the function's timeout"
-            raise UsageError("target", target, allowed)
+            raise UsageError(
+                "target",
+                target,
+                "a function outside of Lambda Managed Instances, "
+                "which do not end code at the function's timeout",
+            )
     if is_decorated(target):
         raise UsageError("target", target, DEPLOYED_AS)
     # Arguments in the target's place are as secret as in their own.
     got = kind_of(target) if isinstance(target, Mapping) else target
-    allowed = "the ARN of a Lambda function, version or alias, or a function name ('name' or 'name:alias')"
-    raise UsageError("target", got, allowed)
+    raise UsageError(
+        "target",
+        got,
+        "the ARN of a Lambda function, version or alias, "
+        "or a function name ('name' or 'name:alias')",
+    )
 
 
 def _read_callback(options: Mapping[str, object], caller: Caller) -> Callback:
@@ -295,8 +303,12 @@ def _read_callback(options: Mapping[str, object], caller: Caller) -> Callback:
             if is_decorated(on_complete):
                 raise UsageError("on_complete", on_complete, DEPLOYED_AS) from None
             got = kind_of(on_complete) if isinstance(on_complete, Mapping) else on_complete
-            allowed = "the ARN of a Lambda function, an SQS queue or an SNS topic, or a function name ('name' or 'name:alias')"
-            raise UsageError("on_complete", got, allowed) from None
+            raise UsageError(
+                "on_complete",
+                got,
+                "the ARN of a Lambda function, an SQS queue or an SNS topic, "
+                "or a function name ('name' or 'name:alias')",
+            ) from None
     # A context that no message to this target could ever hold is refused here, before anything is
     # stored [WP-11].
     room = message_bytes_max(target) - limits.CALLBACK_FRAME_BYTES_MAX

@@ -1,4 +1,4 @@
-"""Validates the arguments of a function by pydantic, which is slow to load: workers alone load it."""
+"""Validates the arguments of a function by pydantic, which only workers load."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def _default_of(parameter: inspect.Parameter) -> object:
 
 
 def _unreadable(given: Mapping[str, object]) -> list[str]:
-    """The arguments that pydantic cannot read as JSON, such as a lone surrogate, and the reasons."""
+    """The problems of values that pydantic cannot read as JSON, such as lone surrogates."""
     problems: list[str] = []
     for name, value in given.items():
         try:

@@ -61,7 +61,8 @@ class _Parser(argparse.ArgumentParser):
         """One line to stderr, exit code 2."""
         self.exit(
             USAGE,
-            f"{self.prog}: error: {as_line(message, limit=_MESSAGE_MAX)} (see {self.prog} --help)\n",
+            f"{self.prog}: error: {as_line(message, limit=_MESSAGE_MAX)} "
+            f"(see {self.prog} --help)\n",
         )
 
 
@@ -112,9 +113,8 @@ def _guarded(run: Callable[[], int], name: str) -> int:
         return FAILED
     except OSError as error:
         _write_nowhere()
-        _complain(
-            f"{name}: error: {'the answer cannot be written: ' if error.errno in _UNWRITABLE else ''}{error.strerror or error}"
-        )
+        cause = "the answer cannot be written: " if error.errno in _UNWRITABLE else ""
+        _complain(f"{name}: error: {cause}{error.strerror or error}")
         return FAILED
     return code
 
@@ -257,6 +257,7 @@ def _engine(text: str) -> str:
         is_endpoint = False
     if not is_endpoint:
         raise argparse.ArgumentTypeError(
-            f"must be {', '.join(_ENGINES)}, or the URL of a DynamoDB endpoint (http://host:port); got {shown(text)}"
+            f"must be {', '.join(_ENGINES)}, or the URL of a DynamoDB endpoint "
+            f"(http://host:port); got {shown(text)}"
         )
     return text

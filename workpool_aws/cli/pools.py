@@ -78,12 +78,12 @@ def _say_config(target: Target, config: PoolConfig) -> int:
     if target.output.as_json:
         target.output.json(_config_as_json(config))
         return 0
-    override = config.override
+    override, base = config.override, config.base.by or "nobody: the default"
     pairs = [
         ("in force", f"{config.max_parallelism} at a time{' (paused)' if config.paused else ''}"),
         (
             "base",
-            f"{config.base.max_parallelism}, by {config.base.by or 'nobody: the default'}{_at(config.base.at)}",
+            f"{config.base.max_parallelism}, by {base}{_at(config.base.at)}",
         ),
     ]
     if override is None:

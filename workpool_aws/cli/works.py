@@ -157,7 +157,8 @@ def _cancel_all(target: Target, *, yes: bool) -> int:
         )
     else:
         target.output.line(
-            f"canceled: {waiting}; asked: {stats.running} running. The loop goes through them one by one."
+            f"canceled: {waiting}; asked: {stats.running} running. "
+            "The loop goes through them one by one."
         )
     return 0
 
@@ -165,7 +166,8 @@ def _cancel_all(target: Target, *, yes: bool) -> int:
 def _redrive_all(target: Target, fn: str | None, *, yes: bool) -> int:
     count = target.pool.count_dead_letters(None, fn)
     if count and not confirmed(
-        f"Redrive {_many(count, 'work')} that failed for good, or whose callback is dead, in {target}?",
+        f"Redrive {_many(count, 'work')} that failed for good, "
+        f"or whose callback is dead, in {target}?",
         yes=yes,
     ):
         return DECLINED

@@ -30,7 +30,7 @@ class RecordUnreadable(Exception):
     """
 
 
-def handler(event: Mapping[str, object], context: InvocationContext) -> None:  # noqa: ARG001 - Lambda's signature
+def handler(event: Mapping[str, object], _context: InvocationContext) -> None:
     """Complete the start of a destination record, or note that a callback's handler failed.
 
     Records of other functions are ignored.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["handler"]
 
 
-def handler(event: Mapping[str, object], context: InvocationContext) -> None:  # noqa: ARG001 - Lambda's signature
+def handler(event: Mapping[str, object], _context: InvocationContext) -> None:
     """Keep the table's deployment item current, and look after every pool of the table.
 
     Pools that the event names are registered first. With WORKPOOL_METRICS the watchdog also reports

@@ -62,8 +62,10 @@ class PlainView(AbstractContextManager["PlainView"]):
         self._next_s = progress.seconds + PLAIN_EVERY_S
         width, slots = len(str(progress.items)), len(str(self._limit))
         self._say(
-            f"{progress.seconds:6.1f} s  done {progress.done:{width}}/{progress.items}  running {progress.running:{slots}}/{self._limit}"
-            f"  pending {progress.pending:{width}}  retries {progress.retries:{width}}  failed {progress.failed}  {progress.rate:.0f}/s"
+            f"{progress.seconds:6.1f} s  done {progress.done:{width}}/{progress.items}"
+            f"  running {progress.running:{slots}}/{self._limit}"
+            f"  pending {progress.pending:{width}}  retries {progress.retries:{width}}"
+            f"  failed {progress.failed}  {progress.rate:.0f}/s"
         )
         if progress.done == progress.items:
             self._say(RESTING)

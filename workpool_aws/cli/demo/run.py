@@ -120,12 +120,13 @@ def view_for(stream: TextIO) -> View:
     if not stream.isatty():
         return PlainView(stream)
     try:
-        from workpool_aws.cli.demo.rich import RichView, can_show  # noqa: PLC0415 - rich is an extra
+        from workpool_aws.cli.demo.rich import RichView, can_show  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "rich":
             raise
         print(
-            "workpool demo: without rich there is no live display (pip install 'workpool-aws[cli]')",
+            "workpool demo: without rich there is no live display "
+            "(pip install 'workpool-aws[cli]')",
             file=sys.stderr,
         )
         return PlainView(stream)

@@ -53,18 +53,20 @@ class View(AbstractContextManager["View"], Protocol):
 def headline(plan: Plan) -> str:
     """The size, the limit and the engine of a run, in one line."""
     clock = ", virtual clock" if plan.clock == "virtual" else ""
-    return f"{_many(plan.items, 'AWS service model')}, at most {plan.limit} at a time, engine {plan.engine}{clock}, seed {plan.seed}"
+    models = _many(plan.items, "AWS service model")
+    engine = f"engine {plan.engine}{clock}"
+    return f"{models}, at most {plan.limit} at a time, {engine}, seed {plan.seed}"
 
 
 def designs(plan: Plan) -> list[str]:
     """The waits and failures that the demo makes on purpose, a sentence each."""
-    sentences = [
-        f"Each opens one model after a wait of {PAUSE_MIN / _SECOND:g} to {PAUSE_MAX / _SECOND:g} s, as for an answer."
-    ]
+    least, most = PAUSE_MIN / _SECOND, PAUSE_MAX / _SECOND
+    sentences = [f"Each opens one model after a wait of {least:g} to {most:g} s, as for an answer."]
     if plan.fail_rate > 0:
         failing = _failing(plan.fail_rate)
         sentences.append(
-            f"By design {failing}, and is retried; one in {FOR_GOOD_ONE_IN} of these failures is for good."
+            f"By design {failing}, and is retried; "
+            f"one in {FOR_GOOD_ONE_IN} of these failures is for good."
         )
     else:
         sentences.append("No attempt fails by design.")
@@ -96,6 +98,7 @@ def failure_rows(report: DemoReport) -> list[Row]:
 def summary_rows(report: DemoReport) -> list[tuple[str, str]]:
     """The figures of a run, a line each."""
     usage = report.usage
+    outcomes = f"{report.succeeded} succeeded, {report.failed} failed for good"
     rate = (
         f" ({report.finished / report.seconds:.0f} work items a second)"
         if report.seconds > 0
@@ -104,7 +107,7 @@ def summary_rows(report: DemoReport) -> list[tuple[str, str]]:
     return [
         (
             "finished",
-            f"{report.finished} of {report.items}: {report.succeeded} succeeded, {report.failed} failed for good",
+            f"{report.finished} of {report.items}: {outcomes}",
         ),
         ("attempts", f"{report.attempts}, of which {report.retries} retries"),
         ("parallelism", f"{usage.max_concurrency} at most, the limit is {report.limit}"),
