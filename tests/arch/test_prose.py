@@ -23,19 +23,10 @@ DOCUMENTS = sorted(
 )
 DOCUMENTS_NOT_YET = {
     "docs/architecture.md",
-    "docs/demo.md",
-    "docs/deploy.md",
     "docs/engines.md",
-    "docs/events.md",
     "docs/lifecycle.md",
-    "docs/local-cloud.md",
-    "docs/operations.md",
     "docs/protocol.md",
-    "docs/security.md",
-    "docs/task-pool.md",
     "docs/testing.md",
-    "examples/email/README.md",
-    "examples/undecorated/README.md",
     *(f"docs/decisions/{path.name}" for path in (ROOT / "docs" / "decisions").glob("*.md")),
 }
 """Documents that do not follow the rules yet. The set only shrinks."""
