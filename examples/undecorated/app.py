@@ -1,4 +1,4 @@
-"""Uses Lambda functions that know nothing of the library: an existing handler, in whatever language, becomes a worker as it is."""
+"""Uses existing Lambda handlers as workers, unchanged. They may be written in any language."""
 
 from __future__ import annotations
 
@@ -8,27 +8,23 @@ from typing import Any
 from workpool_aws.local import LocalCloud
 
 
-def resize_image(event: dict[str, Any], context: object) -> dict[str, object]:  # noqa: ARG001 - the shape that Lambda calls
-    """An ordinary handler.
-
-    The arguments are its event; what it returns is the result, what it raises the error.
-    """
+def resize_image(event: dict[str, Any], _context: object) -> dict[str, object]:
+    """An ordinary handler. Its event is the arguments, and its return value is the result."""
     if event["width"] <= 0:
         raise ValueError("width must be positive")
     return {"image": event["image"], "size": [event["width"], event["width"] * 2 // 3]}
 
 
 def main() -> None:
-    """Three works: one succeeds, one fails, one runs into the timeout of its function.
-
-    All that Lambda knows, the pool learns.
-    """
+    """Enqueues three work items. One succeeds, one fails, and one exceeds its function's timeout."""
     with LocalCloud(clock="virtual") as cloud:
         resize = cloud.function(resize_image, name="resize", timeout=timedelta(seconds=10))
-        # In virtual time a body takes none by itself: `takes` says how long this function really
-        # works.
+        # A function body takes no virtual time; `takes` is the duration of a real one.
         render = cloud.function(
-            resize_image, name="render", timeout=timedelta(seconds=10), takes=timedelta(minutes=1)
+            resize_image,
+            name="render",
+            timeout=timedelta(seconds=10),
+            takes=timedelta(minutes=1),
         )
         images = cloud.workpool("images", max_parallelism=2)
 
