@@ -1,4 +1,7 @@
-"""What keeps one start from harming another, from its write to its end: guards of `flow/loop/start.py` and `flow/report/complete.py`, each alone."""
+"""Guards of a start, from its write to its end, each alone.
+
+They stand in `flow/loop/start.py` and `flow/report/complete.py`.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,10 @@ from workpool_cdk.errors import ConfigurationError
 
 __all__ = ["LateChecks", "refuse_events_it_cannot_take", "refuse_own_settings", "refuse_unfit"]
 
-_TENANTS: Final = "it isolates tenants (TenancyConfig.PER_TENANT), so that Lambda refuses every event without a tenant's id, and a work item names none"
+_TENANTS: Final = (
+    "it isolates tenants (TenancyConfig.PER_TENANT), so that Lambda refuses every event without a "
+    "tenant's id, and a work item names none"
+)
 _DURABLE: Final = (
     "it is a durable function, whose executions go on for up to a year after the function's timeout, and Lambda sends no outcome "
     "of them to a destination. Let a plain function start the execution"
