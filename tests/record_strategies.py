@@ -28,7 +28,7 @@ from workpool_aws.model.loop import (
 )
 from workpool_aws.model.refs import Record
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Attempt, AttemptEnd, Outcome, Part, WorkItem
+from workpool_aws.model.work import AttemptEnd, Outcome, Part, PastAttempt, WorkItem
 
 pools = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
 times = st.integers(min_value=0, max_value=2**45).map(EpochMs)
@@ -61,7 +61,7 @@ tallies = st.builds(
     ),
 )
 attempts = st.builds(
-    lambda began, took, **others: Attempt(
+    lambda began, took, **others: PastAttempt(
         started_at=began, ended_at=EpochMs(began + took), **others
     ),
     times,

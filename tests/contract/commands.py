@@ -30,7 +30,7 @@ from workpool_aws.model.loop import (
 )
 from workpool_aws.model.refs import Collection, KeyRange, Record, Ref
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Attempt, AttemptEnd, Outcome, Part, Pointer, WorkItem
+from workpool_aws.model.work import AttemptEnd, Outcome, Part, PastAttempt, Pointer, WorkItem
 from workpool_aws.model.writes import (
     Above,
     All,
@@ -131,10 +131,10 @@ def _entries(chance: Random) -> dict[EntryKey, Entry]:
     }
 
 
-def _attempt(chance: Random) -> Attempt:
+def _attempt(chance: Random) -> PastAttempt:
     ended = chance.choice(list(AttemptEnd))
     began = _small(chance)
-    return Attempt(
+    return PastAttempt(
         number=1 + _small(chance),
         started_at=EpochMs(began),
         ended_at=EpochMs(began + _small(chance)),

@@ -14,7 +14,7 @@ from pool_world import TABLE
 from workpool_aws import Workpool
 from workpool_aws.adapters.items.codec import encode
 from workpool_aws.adapters.wire import REPORTED, WORKPOOL_KEY, assignment_to_wire
-from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.errors import WorkpoolError
 from workpool_aws.flow.watchdog.survey import survey
 from workpool_aws.model.ids import EpochMs, make_id

@@ -20,7 +20,7 @@ from integration.stage import POOL, TARGET, Stage
 from pool_world import TABLE
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire
 from workpool_aws.compose import use_ports
-from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.errors import WorkpoolError
 from workpool_aws.handlers import completion, main_loop, watchdog
 from workpool_aws.model.work import Outcome, State
@@ -76,7 +76,7 @@ def test_whatever_comes_in_a_door_answers_or_refuses(door: Any, event: Any) -> N
     """[WP-12] And the pool that runs is none the worse for it."""
     stage = Stage(takes_ms=100)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    with use_ports(lambda _: stage.ports), suppress(WorkpoolError, completion.RecordUnreadable):
+    with use_ports(lambda _: stage.ports), suppress(WorkpoolError, completion.RecordRejected):
         door(event, Context())
     stage.run(30_000)
 
@@ -103,7 +103,7 @@ def test_whatever_a_record_says_of_a_running_start_it_ends_as_its_worker_says(
         )
         if nonce is not None:
             own["nonce"] = work.proof if nonce == "its digest" else nonce
-        with suppress(WorkpoolError, completion.RecordUnreadable):
+        with suppress(WorkpoolError, completion.RecordRejected):
             completion.handler({**record, "requestPayload": {WORKPOOL_KEY: own}}, Context())
 
     with use_ports(lambda _: stage.ports):

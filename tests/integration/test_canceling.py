@@ -13,7 +13,7 @@ from integration.faults import Fault, first, lost_after, lost_before, repeated, 
 from integration.stage import FAILED, NOT_DELIVERED, SUCCESS, TARGET, Stage
 from pool_world import TABLE
 from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Work
-from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import CancelAsked, Completed
 from workpool_aws.model.ids import time_of

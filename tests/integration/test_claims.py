@@ -12,7 +12,7 @@ from integration.stage import FAILED, NOT_DELIVERED, START_MS, SUCCESS, TARGET, 
 from pool_world import TABLE
 from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits
-from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.flow.report.claim import ClaimUnanswered
 from workpool_aws.model.events import Completed, DuplicateRefused, ReportIgnored
 from workpool_aws.model.ids import EpochMs

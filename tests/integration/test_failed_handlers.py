@@ -88,7 +88,7 @@ def test_a_record_of_ours_that_cannot_be_read_is_told_and_fails_the_function(
         "requestPayload": {"to": SECRET, "_workpool": own},
     }
     with LocalCloud(engine="memory") as cloud, use_ports(cloud._ports_of):
-        with pytest.raises(completion.RecordUnreadable) as raised:
+        with pytest.raises(completion.RecordRejected) as raised:
             completion.handler(json.loads(json.dumps(record)), None)
         told = [fact for fact in cloud.facts if isinstance(fact, RecordUnreadable)]
 

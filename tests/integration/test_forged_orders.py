@@ -12,7 +12,7 @@ from pool_world import TABLE
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire
 from workpool_aws.compose import use_ports
 from workpool_aws.core import limits
-from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.flow.loop.session import acquire_session
 from workpool_aws.handlers import completion
 from workpool_aws.model.events import ControlRepaired, LoopTook

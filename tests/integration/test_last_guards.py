@@ -13,7 +13,7 @@ from integration.faults import Apply, puts, then, updates
 from integration.stage import NOT_DELIVERED, POOL, TARGET, Stage
 from workpool_aws.core import limits
 from workpool_aws.core.callback import newly_owed, record_of_cancel
-from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.flow.loop.start import PlannedStart, begin
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Config, EntryKey, LoopState

@@ -17,7 +17,7 @@ from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.core.loop.choose import cursor_after
 from workpool_aws.core.loop.settle import deep_low, done_cursor_after, settle
-from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.flow.report.complete import complete
 from workpool_aws.flow.visibility import ensure_visible, make_pointer
 from workpool_aws.flow.work.enqueue import enqueue

@@ -12,8 +12,7 @@ from builders import NONCE, NOW, PROOF, a_policy, a_running_work
 from integration.stage import FAILED, NOT_DELIVERED, SUCCESS, TABLE, Stage
 from workpool_aws import NotFound
 from workpool_aws.core.proof import digest_of, start_nonce
-from workpool_aws.core.report.claim import claim_write
-from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.core.report.claim import assignment_of, claim_write
 from workpool_aws.flow.report.claim import claim
 from workpool_aws.flow.report.complete import Reporter, complete
 from workpool_aws.local import LocalCloud

@@ -13,7 +13,7 @@ from integration.stage import FAILED, POOL, START_MS, SUCCESS, TARGET, TIMEOUT_M
 from pool_world import TABLE
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
-from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.model.events import LoopEnded, PassFailed, PutBack, Recovered, Retrying
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, Notice, ShardCursors

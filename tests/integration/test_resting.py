@@ -14,7 +14,7 @@ from integration.stage import FAILED, NOT_DELIVERED, POOL, SUCCESS, TARGET, Stag
 from pool_world import TABLE
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
-from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import LoopFenced, LoopRested, LoopTook, TimerFailed
 from workpool_aws.model.ids import EpochMs

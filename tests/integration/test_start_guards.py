@@ -13,7 +13,7 @@ from builders import NOW, a_running_work, a_work, an_assignment, an_id
 from integration.stage import NOT_DELIVERED, POOL, SUCCESS, TARGET, Stage
 from pool_world import TABLE
 from workpool_aws.core import limits
-from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.loop.start import Begun, PlannedStart, begin
 from workpool_aws.flow.report.complete import complete

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire, order_to_wire
-from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.model.ids import EpochMs, make_id
 from workpool_aws.model.messages import Assignment, LoopRequest
 from workpool_aws.model.work import WorkItem

@@ -19,6 +19,7 @@ from workpool_aws.core.views.stats import Stats, check_window, stats_event
 from workpool_aws.core.views.status import Result, Status, result_of, status_of
 from workpool_aws.errors import NotFound, UsageError
 from workpool_aws.flow.pool import configure
+from workpool_aws.flow.reading import load_works
 from workpool_aws.flow.views import status
 from workpool_aws.flow.views.details import load_details, load_pools
 from workpool_aws.flow.views.listing import list_works
@@ -397,7 +398,7 @@ class PoolQueries:
         )
 
     def _load(self, ids: Sequence[str]) -> Sequence[WorkItem | None]:
-        return status.load(self._ports, self.name, ids)
+        return load_works(self._ports, self.name, ids)
 
     def _load_shown(self, ids: Sequence[str]) -> Sequence[WorkItem | None]:
         return status.as_shown(self._ports, self.name, self._load(ids))

@@ -11,7 +11,7 @@ from workpool_aws import invocation
 from workpool_aws.core import limits
 from workpool_aws.core.views.status import instant
 from workpool_aws.errors import UsageError
-from workpool_aws.flow.views import status
+from workpool_aws.flow.reading import load_works
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.text import Words, type_name
 
@@ -77,7 +77,7 @@ class Work:
         Raises:
             StoreUnavailable: DynamoDB did not answer.
         """
-        stored = status.load(self._ports, self.pool.name, [self.work_id])[0]
+        stored = load_works(self._ports, self.pool.name, [self.work_id])[0]
         return stored is not None and stored.cancel_requested
 
     def sleep(self, duration: timedelta | float) -> None:

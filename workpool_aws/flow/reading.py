@@ -9,7 +9,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.loop.choose import Found, WorkRead, page_limit_after
 from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.model import events
-from workpool_aws.model.ids import EpochMs, WorkId, time_of
+from workpool_aws.model.ids import EpochMs, WorkId, is_ulid, time_of
 from workpool_aws.model.loop import Notice
 from workpool_aws.model.names import POOL
 from workpool_aws.model.refs import (
@@ -25,14 +25,15 @@ from workpool_aws.model.refs import (
 from workpool_aws.model.work import Pointer, State, WorkItem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from workpool_aws.ports import Store, Telemetry
+    from workpool_aws.ports import Ports, Store, Telemetry
 
 __all__ = [
     "Reports",
     "due_in",
     "live_in",
+    "load_works",
     "pages",
     "read_reports",
     "read_works",
@@ -246,3 +247,29 @@ def _pages(
             span = replace(span, high=page.next_high, limit=grow(span.limit))
         else:
             return
+
+
+def load_works(ports: Ports, pool: str, ids: Sequence[str]) -> list[WorkItem | None]:
+    """The works of these ids, in order; None for one that is unknown, past its retention, or damaged.
+
+    DynamoDB deletes expired items days late, so what has expired is filtered here by time.
+    """
+    refs = list(
+        dict.fromkeys(WorkRef(pool, WorkId(work_id)) for work_id in ids if is_ulid(work_id))
+    )
+    if not refs:
+        return [None] * len(ids)
+    found = {refs[0]: ports.store.get(refs[0])} if len(refs) == 1 else ports.store.get_many(refs)
+    now_s = ports.clock.now() / 1000
+    kept: dict[str, WorkItem] = {}
+    for ref in refs:
+        record = found.get(ref)
+        if isinstance(record, Unreadable):
+            ports.telemetry.emit(
+                events.SetAside(
+                    pool=pool, partition=record.partition, sort=record.sort, reason=record.reason
+                )
+            )
+        elif record is not None and (record.expires_at is None or record.expires_at > now_s):
+            kept[ref.id] = record
+    return [kept.get(work_id) for work_id in ids]

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from workpool_aws.handlers.main_loop import InvocationContext
 
-__all__ = ["RecordUnreadable", "handler"]
+__all__ = ["RecordRejected", "handler"]
 
 
-class RecordUnreadable(Exception):
+class RecordRejected(Exception):
     """A destination record of this package cannot be read.
 
     Lambda counts the error, and keeps the record with its failures.
@@ -38,7 +38,7 @@ def handler(event: Mapping[str, object], _context: InvocationContext) -> None:
     Raises:
         StoreUnavailable: DynamoDB did not answer. Lambda delivers the record again, and completing
             twice does no harm.
-        RecordUnreadable: The record is one of this package, and had no effect.
+        RecordRejected: The record is one of this package, and had no effect.
         UsageError: The record is of another table than WORKPOOL_TABLE, or a work item's event.
             Nothing was read or written.
     """
@@ -73,6 +73,6 @@ def handler(event: Mapping[str, object], _context: InvocationContext) -> None:
             # On one line, and in text that the runtime can report: a lone surrogate would end the
             # process.
             place = f"(table {record.table}, pool {record.pool}, work {record.work_id})"
-            raise RecordUnreadable(as_line(f"{record.reason} {place}"))
+            raise RecordRejected(as_line(f"{record.reason} {place}"))
         case _:
             assert_never(record)

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from workpool_aws.model.retry import RetryPolicy
 
 __all__ = [
-    "Attempt",
     "AttemptEnd",
     "CallbackState",
     "Chunk",
     "Kind",
     "Outcome",
     "Part",
+    "PastAttempt",
     "Pointer",
     "State",
     "WorkItem",
@@ -62,7 +62,7 @@ class AttemptEnd(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class PastAttempt:
     """One attempt that ended, as the work item keeps it: texts are cut."""
 
     number: int
@@ -127,7 +127,7 @@ class WorkItem(Record):
     undelivered: int = 0
     snoozes: int = 0
     """Snoozes in a row; an attempt that is spent begins the count anew."""
-    history: tuple[Attempt, ...] = ()
+    history: tuple[PastAttempt, ...] = ()
     """The last attempts that ended, the latest last, but for the one that ended the work item
     (`core/report/history.py`)."""
     refused_since: EpochMs | None = None

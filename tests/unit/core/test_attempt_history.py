@@ -25,7 +25,7 @@ from workpool_aws.core.report.history import attempts_of, last_error_of, with_at
 from workpool_aws.core.views.status import status_of
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
-from workpool_aws.model.work import Attempt, AttemptEnd, Outcome, State, WorkItem
+from workpool_aws.model.work import AttemptEnd, Outcome, PastAttempt, State, WorkItem
 
 LATER = EpochMs(NOW + 1_234)
 FAILED = Report(kind=ReportKind.FAILED, error="boom", error_type="ValueError")
@@ -71,7 +71,7 @@ def test_a_failed_attempt_that_is_retried_leaves_an_entry() -> None:
     retried = after(RETRIED, FAILED)
 
     assert retried.history == (
-        Attempt(
+        PastAttempt(
             number=1,
             started_at=NOW,
             ended_at=LATER,

@@ -5,7 +5,13 @@ from dataclasses import fields
 import pytest
 
 from builders import NOW, a_policy, a_running_work, a_work, an_id
-from workpool_aws.core.work.redrive import NoFailure, Redeliver, Redrive, Redriven, decide_redrive
+from workpool_aws.core.work.redrive import (
+    NoFailure,
+    Redeliver,
+    Redrive,
+    RedrivenWork,
+    decide_redrive,
+)
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem, dead_key
@@ -102,7 +108,7 @@ def test_a_failure_is_redriven_once() -> None:
 
     assert decide_redrive(
         a_failure(redriven_as=first), new_id=NEW, now=LATER, link=None, epoch=0
-    ) == Redriven(first)
+    ) == RedrivenWork(first)
 
 
 @pytest.mark.parametrize(

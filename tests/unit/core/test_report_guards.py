@@ -11,9 +11,8 @@ from builders import NOW, a_running_work, an_assignment, an_id
 from workpool_aws import RetryLater
 from workpool_aws.core import limits
 from workpool_aws.core.loop.settle import settle
-from workpool_aws.core.report.claim import why_refused
+from workpool_aws.core.report.claim import assignment_of, why_refused
 from workpool_aws.core.report.complete import (
-    assignment_of,
     counted_outcome,
     decide_put_back,
     decide_suspicion,

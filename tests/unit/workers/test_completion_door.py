@@ -10,7 +10,7 @@ from builders import NOW, a_work
 from pool_world import TABLE, Context, World, event_of
 from workpool_aws.compose import use_ports
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.handlers.completion import RecordUnreadable, handler
+from workpool_aws.handlers.completion import RecordRejected, handler
 from workpool_aws.model.loop import LoopState, LoopStatus
 from workpool_aws.model.messages import Assignment
 from workpool_aws.model.work import Outcome, State
@@ -100,7 +100,7 @@ def test_what_is_said_of_an_unreadable_record_can_be_reported_and_logged(asked: 
         "responsePayload": 7,
     }
 
-    with pytest.raises(RecordUnreadable) as raised:
+    with pytest.raises(RecordRejected) as raised:
         handler(record, Context())
 
     text = str(raised.value)

@@ -19,7 +19,7 @@ from workpool_aws.model.ids import SHARDS_MAX, EpochMs, WorkId, is_ulid, time_of
 from workpool_aws.model.loop import DeployedLimit, MinuteTally, PendingCallback, ShardCursors
 from workpool_aws.model.names import POOL
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import Attempt, AttemptEnd, Outcome
+from workpool_aws.model.work import AttemptEnd, Outcome, PastAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -381,7 +381,7 @@ def _read_ms(text: str) -> timedelta:
     return timedelta(milliseconds=int(whole), microseconds=int(rest or 0))
 
 
-def _write_history(attempts: tuple[Attempt, ...]) -> Value:
+def _write_history(attempts: tuple[PastAttempt, ...]) -> Value:
     texts = [_write_attempt(attempt) for attempt in attempts]
     if (
         sum(len(text.encode()) for text in texts) > limits.ATTEMPTS_BYTES_MAX
@@ -392,21 +392,21 @@ def _write_history(attempts: tuple[Attempt, ...]) -> Value:
     return texts
 
 
-def _write_attempt(attempt: Attempt) -> str:
+def _write_attempt(attempt: PastAttempt) -> str:
     times = f"{_write_base36(attempt.started_at)}:{_write_base36(attempt.ended_at - attempt.started_at)}"
     # A class's name has no colon, and the text comes last.
     error_type = (attempt.error_type or "").replace(":", ".")
     return f"{attempt.number}:{times}:{_ENDS[attempt.outcome]}:{error_type}:{_text(attempt.error or '')}"
 
 
-def _read_history(value: object) -> tuple[Attempt, ...]:
+def _read_history(value: object) -> tuple[PastAttempt, ...]:
     texts = _listed(value)
     if len(texts) > limits.ATTEMPTS_KEPT:
         raise ValueError("more attempts than are kept")
     return tuple(_read_attempt(text) for text in texts)
 
 
-def _read_attempt(value: object) -> Attempt:
+def _read_attempt(value: object) -> PastAttempt:
     text = _text(value)
     parts = text.split(":", 5)
     if len(parts) != 6 or len(text) > limits.ATTEMPTS_BYTES_MAX or parts[3] not in _ENDS_BY_LETTER:  # noqa: PLR2004 - as it is written
@@ -415,7 +415,7 @@ def _read_attempt(value: object) -> Attempt:
         int(_matched(_BASE36_NUMBER, part).group(), base)
         for part, base in zip(parts, (10, 36, 36), strict=False)
     )
-    return Attempt(
+    return PastAttempt(
         number=_whole(
             number, below=limits.STORED_STARTS_BELOW + 1
         ),  # the attempt after as many as can be read

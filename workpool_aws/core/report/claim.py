@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from workpool_aws.core.lifecycle import Move, entering, this_start
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.messages import Assignment
 from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Is, Update
 
-if TYPE_CHECKING:
-    from workpool_aws.model.ids import EpochMs
-    from workpool_aws.model.messages import Assignment
+__all__ = ["assignment_of", "claim_write", "why_refused"]
 
-__all__ = ["claim_write", "why_refused"]
+
+def assignment_of(work: WorkItem, table: str) -> Assignment:
+    """The running start of a stored work, for reports that have no event to read it from."""
+    return Assignment(
+        table=table,
+        pool=work.pool,
+        work_id=work.id,
+        start=work.starts,
+        attempts_made=work.attempts_made,
+        kind=work.kind,
+        retry=work.retry,
+        claimed=work.claimed,
+        retention_s=work.retention_s,
+        start_by=work.started_at or EpochMs(0),
+        args_chunks=work.args_chunks,
+        context_chunks=work.context_chunks,
+        callback_for=work.callback_for,
+        proof=work.proof,
+    )
 
 
 def claim_write(assignment: Assignment, *, token: str, ends_by: EpochMs) -> Update:

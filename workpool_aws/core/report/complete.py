@@ -23,6 +23,7 @@ from workpool_aws.core.callback import after_finish, expiry_after
 from workpool_aws.core.chunks import input_expiries, lay_out
 from workpool_aws.core.error_text import kept_text
 from workpool_aws.core.lifecycle import Move, entering, this_start
+from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.core.report.history import with_attempt
 from workpool_aws.core.report.retry import put_back_delay_ms, retry_delay_ms
 from workpool_aws.model.ids import EpochMs
@@ -38,12 +39,11 @@ __all__ = [
     "Finish",
     "Ignored",
     "Judged",
+    "Postpone",
     "Requeue",
     "Retry",
-    "Snoozed",
     "after_refusal",
     "as_stored",
-    "assignment_of",
     "counted_outcome",
     "decide_canceled",
     "decide_put_back",
@@ -113,7 +113,7 @@ class Requeue:
 
 
 @dataclass(frozen=True, slots=True)
-class Snoozed:
+class Postpone:
     """The start is over, and its code asked for another one at `due_at`.
 
     In one transaction, as `Retry`.
@@ -138,26 +138,6 @@ class Ignored:
     reason: str
     reported: bool
     unproven: bool = False
-
-
-def assignment_of(work: WorkItem, table: str) -> Assignment:
-    """The running start of a stored work, for reports that have no event to read it from."""
-    return Assignment(
-        table=table,
-        pool=work.pool,
-        work_id=work.id,
-        start=work.starts,
-        attempts_made=work.attempts_made,
-        kind=work.kind,
-        retry=work.retry,
-        claimed=work.claimed,
-        retention_s=work.retention_s,
-        start_by=work.started_at or EpochMs(0),
-        args_chunks=work.args_chunks,
-        context_chunks=work.context_chunks,
-        callback_for=work.callback_for,
-        proof=work.proof,
-    )
 
 
 def as_stored(a: Assignment, work: WorkItem | Unreadable | None) -> Assignment | Ignored:
@@ -377,7 +357,9 @@ def decide_put_back(
     return Requeue(write, due_at, delay_ms, work.undelivered + 1)
 
 
-def decide_snooze(a: Assignment, work: WorkItem, report: Report, *, now: EpochMs) -> Snoozed | None:
+def decide_snooze(
+    a: Assignment, work: WorkItem, report: Report, *, now: EpochMs
+) -> Postpone | None:
     """Have the code run again later, as it asked, without spending an attempt; `None` means that it asked too often in a row.
 
     The start is over by its own report, whoever else may have been delivered: so a claimed one
@@ -407,7 +389,7 @@ def decide_snooze(a: Assignment, work: WorkItem, report: Report, *, now: EpochMs
         *_guard(a, report, now=now, judged=None),
         Is("cancel_requested", False),
     )
-    return Snoozed(
+    return Postpone(
         Update(ref=WorkRef(a.pool, a.work_id), set=changes, condition=condition),
         due_at,
         delay_ms,

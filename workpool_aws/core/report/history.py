@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
-from workpool_aws.model.work import Attempt, AttemptEnd, Outcome, State, WorkItem
+from workpool_aws.model.work import AttemptEnd, Outcome, PastAttempt, State, WorkItem
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs
@@ -26,11 +26,11 @@ _CUT: Final = "…"
 
 def with_attempt(
     work: WorkItem | None, report: Report, ended: AttemptEnd, *, now: EpochMs
-) -> dict[str, tuple[Attempt, ...]]:
+) -> dict[str, tuple[PastAttempt, ...]]:
     """The change that adds the entry of the running attempt; none where the stored work item was not read."""
     if work is None:
         return {}
-    entry = Attempt(
+    entry = PastAttempt(
         number=work.attempts_made + 1,
         started_at=work.started_at or now,
         ended_at=max(now, work.started_at or now),
@@ -44,7 +44,7 @@ def with_attempt(
     return {"history": (*map(_shortened, earlier), entry)}
 
 
-def attempts_of(work: WorkItem) -> tuple[Attempt, ...]:
+def attempts_of(work: WorkItem) -> tuple[PastAttempt, ...]:
     """The last five attempts that ended, the latest last."""
     ended = (
         _ENDS.get(work.outcome)
@@ -53,7 +53,7 @@ def attempts_of(work: WorkItem) -> tuple[Attempt, ...]:
     )
     if ended is None or work.finished_at is None:
         return work.history
-    last = Attempt(
+    last = PastAttempt(
         number=max(1, work.attempts_made),
         started_at=work.started_at or work.finished_at,
         ended_at=work.finished_at,
@@ -74,8 +74,8 @@ def last_error_of(work: WorkItem) -> str | None:
     return None
 
 
-def _shortened(attempt: Attempt) -> Attempt:
-    return Attempt(
+def _shortened(attempt: PastAttempt) -> PastAttempt:
+    return PastAttempt(
         number=attempt.number,
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,

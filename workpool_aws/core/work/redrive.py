@@ -16,7 +16,7 @@ from workpool_aws.model.writes import All, Is, Update
 if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs, WorkId
 
-__all__ = ["NoFailure", "Redeliver", "Redrive", "Redriven", "decide_redrive"]
+__all__ = ["NoFailure", "Redeliver", "Redrive", "RedrivenWork", "decide_redrive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Redrive:
 
 
 @dataclass(frozen=True, slots=True)
-class Redriven:
+class RedrivenWork:
     """It had been redriven as this work: nothing new is made."""
 
     work_id: WorkId
@@ -57,7 +57,7 @@ class NoFailure:
 
 def decide_redrive(
     old: WorkItem, *, new_id: WorkId, now: EpochMs, link: str | None, epoch: int
-) -> Redrive | Redeliver | Redriven | NoFailure:
+) -> Redrive | Redeliver | RedrivenWork | NoFailure:
     """The new work asks for what the old one asked for, due now, with all attempts before it.
 
     The mark is the commit point: it makes a second redrive of the same failure find the first. A
@@ -67,7 +67,7 @@ def decide_redrive(
     if old.callback is CallbackState.DEAD:
         return Redeliver(redeliver_write(old))
     if old.redriven_as is not None:
-        return Redriven(old.redriven_as)
+        return RedrivenWork(old.redriven_as)
     if old.outcome is None:
         return NoFailure(str(old.state))
     if old.outcome is not Outcome.FAILED:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from workpool_aws.core import limits
 from workpool_aws.core.chunks import overdue_expiries
 from workpool_aws.core.loop.recover import Begin, Drop, Keep, Recover, judge_entry, lost_report
-from workpool_aws.core.report.complete import assignment_of
+from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import let_expire
 from workpool_aws.flow.report.complete import complete

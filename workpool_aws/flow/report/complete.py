@@ -21,9 +21,9 @@ from workpool_aws.core.report.complete import (
     Finish,
     Ignored,
     Judged,
+    Postpone,
     Requeue,
     Retry,
-    Snoozed,
     as_stored,
     counted_outcome,
     decide_canceled,
@@ -206,7 +206,7 @@ def _start_again(
 ) -> Report | bool:
     """Put back or snooze, and say whether that changed the work item; or return the failure that it ends with instead."""
     now = ports.clock.now()
-    decision: Requeue | Snoozed | None
+    decision: Requeue | Postpone | None
     if report.kind is ReportKind.SNOOZED:
         decision = decide_snooze(a, current, report, now=now)
         if decision is None:
@@ -225,10 +225,10 @@ def _start_again(
 
 
 def _told(
-    a: Assignment, report: Report, decision: Requeue | Snoozed, *, by: Reporter
+    a: Assignment, report: Report, decision: Requeue | Postpone, *, by: Reporter
 ) -> events.Event:
     match decision:
-        case Snoozed():
+        case Postpone():
             return events.Snoozed(
                 pool=a.pool, work_id=a.work_id, snoozes=decision.snoozes, delay_ms=decision.delay_ms
             )
@@ -249,7 +249,7 @@ def _move_back(
     ports: Ports,
     a: Assignment,
     report: Report,
-    decision: Retry | Requeue | Snoozed,
+    decision: Retry | Requeue | Postpone,
     kind: NoticeKind,
     *,
     by: Reporter,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core.views.details import PoolSummary, WorkDetails, details_of, summary_of
 from workpool_aws.flow.chunks import read_payload
-from workpool_aws.flow.reading import registered_pools
+from workpool_aws.flow.reading import load_works, registered_pools
 from workpool_aws.flow.views import status
 from workpool_aws.model.refs import ConfigRef, Record, Ref, StatusRef, WorkRef
 from workpool_aws.model.work import Part, WorkItem
@@ -26,7 +26,7 @@ def load_details(
 
     Raises StoreUnavailable.
     """
-    work = status.as_shown(ports, pool, status.load(ports, pool, [work_id]))[0]
+    work = status.as_shown(ports, pool, load_works(ports, pool, [work_id]))[0]
     if work is None:
         return None
     return details_of(work, {part: _opened(ports, work, part) for part in parts})

@@ -9,9 +9,7 @@ from workpool_aws.core.splice import decoded
 from workpool_aws.core.work.bulk_cancel import shown
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.pool import configure
-from workpool_aws.model import events
-from workpool_aws.model.ids import WorkId, is_ulid
-from workpool_aws.model.refs import Unreadable, WorkRef
+from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import Part, State, WorkItem
 
 if TYPE_CHECKING:
@@ -19,33 +17,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.ports import Ports
 
-__all__ = ["as_shown", "load", "with_result"]
-
-
-def load(ports: Ports, pool: str, ids: Sequence[str]) -> list[WorkItem | None]:
-    """The works of these ids, in order; None for one that is unknown, past its retention, or damaged.
-
-    DynamoDB deletes expired items days late, so what has expired is filtered here by time.
-    """
-    refs = list(
-        dict.fromkeys(WorkRef(pool, WorkId(work_id)) for work_id in ids if is_ulid(work_id))
-    )
-    if not refs:
-        return [None] * len(ids)
-    found = {refs[0]: ports.store.get(refs[0])} if len(refs) == 1 else ports.store.get_many(refs)
-    now_s = ports.clock.now() / 1000
-    kept: dict[str, WorkItem] = {}
-    for ref in refs:
-        record = found.get(ref)
-        if isinstance(record, Unreadable):
-            ports.telemetry.emit(
-                events.SetAside(
-                    pool=pool, partition=record.partition, sort=record.sort, reason=record.reason
-                )
-            )
-        elif record is not None and (record.expires_at is None or record.expires_at > now_s):
-            kept[ref.id] = record
-    return [kept.get(work_id) for work_id in ids]
+__all__ = ["as_shown", "with_result"]
 
 
 def as_shown(ports: Ports, pool: str, works: Sequence[WorkItem | None]) -> list[WorkItem | None]:

@@ -12,7 +12,7 @@ from workpool_aws.core.work.cancel import CancelAnswer, CancelWrite, decide_canc
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import write_with
 from workpool_aws.flow.pool.kick import kick
-from workpool_aws.flow.views import status
+from workpool_aws.flow.reading import load_works
 from workpool_aws.flow.visibility import ensure_visible
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId, time_of
@@ -35,7 +35,7 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
 
     Raises StoreUnavailable: it may or may not be canceled; asking again does no harm.
     """
-    work = status.load(ports, pool, [work_id])[0]
+    work = load_works(ports, pool, [work_id])[0]
     decision = _carry_out(ports, pool, work_id, work)
     if isinstance(decision, CancelAnswer):
         return decision

@@ -16,13 +16,18 @@ from workpool_aws.core import limits
 from workpool_aws.core.callback import record_of_redelivery
 from workpool_aws.core.chunks import packed
 from workpool_aws.core.pool.kick import KickReason
-from workpool_aws.core.work.redrive import NoFailure, Redeliver, Redrive, Redriven, decide_redrive
+from workpool_aws.core.work.redrive import (
+    NoFailure,
+    Redeliver,
+    Redrive,
+    RedrivenWork,
+    decide_redrive,
+)
 from workpool_aws.errors import NotFound, StoreUnavailable, UsageError
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.pool.kick import epoch_of, kick
-from workpool_aws.flow.reading import pages
+from workpool_aws.flow.reading import load_works, pages
 from workpool_aws.flow.shards import shards_of
-from workpool_aws.flow.views import status
 from workpool_aws.flow.visibility import ensure_visible, prove_work_in_time, put_pointer
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of, time_of
@@ -119,7 +124,7 @@ def _try_redrive(
 def _redrive(ports: Ports, pool: str, work_id: str, *, link: str | None, epoch: int) -> _Made:
     was_dead = False
     for _ in range(_TRIES):
-        old = status.load(ports, pool, [work_id])[0]
+        old = load_works(ports, pool, [work_id])[0]
         if old is None:
             raise NotFound(work_id)
         if was_dead and old.callback is not CallbackState.DEAD:
@@ -137,7 +142,7 @@ def _redrive(ports: Ports, pool: str, work_id: str, *, link: str | None, epoch: 
                     got,
                     "the id of a work that failed for good, or whose callback is dead",
                 )
-            case Redriven():
+            case RedrivenWork():
                 _make_up(ports, pool, decision.work_id)
                 return _Made(decision.work_id, new=False)
             case Redrive():
@@ -216,7 +221,7 @@ def _with_inputs_of(ports: Ports, old: WorkItem, new: WorkItem) -> WorkItem:
 def _make_up(ports: Ports, pool: str, work_id: WorkId) -> None:
     # Whoever made it may have died before it proved that it was in time, so it is pointed at anew
     # while nobody has started it.
-    new = status.load(ports, pool, [work_id])[0]
+    new = load_works(ports, pool, [work_id])[0]
     if new is not None and new.state is State.PENDING and new.starts == 0:
         put_pointer(ports, pool, work_id, max(ports.clock.now(), new.due_at))
 

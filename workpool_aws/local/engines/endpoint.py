@@ -11,7 +11,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from workpool_aws.local.engines.direct import SteppingStore
-from workpool_aws.local.engines.memory import direct_ports
+from workpool_aws.local.engines.ports import direct_ports
 from workpool_aws.local.kernel.kernel import LocalCloudError
 from workpool_aws.local.services.environment import cloud_session
 from workpool_aws.local.services.platform import OWN_TABLE, Platform

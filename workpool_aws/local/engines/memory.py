@@ -6,46 +6,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 from workpool_aws.adapters.items.capacity import Meter
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.local.engines.direct import DirectInvoker, DirectTimer, SteppingStore
-from workpool_aws.local.services.fan_out import TaskFanOut
-from workpool_aws.local.services.mailboxes import DirectMessenger
+from workpool_aws.local.engines.direct import SteppingStore
+from workpool_aws.local.engines.ports import direct_ports
 from workpool_aws.local.services.platform import OWN_TABLE, Platform
-from workpool_aws.ports import Ports, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MemoryEngine", "direct_ports"]
+    from workpool_aws.ports import Ports, Store
+
+__all__ = ["MemoryEngine"]
 
 T = TypeVar("T")
-
-
-def direct_ports(
-    platform: Platform, table: str, store: Store, *, torn_batches: bool = False
-) -> Ports:
-    """Ports on a store whose requests are service calls, with Lambda and Scheduler reached directly (`torn_batches`: see SteppingStore)."""
-    at = platform.deployment
-    return Ports(
-        table=table,
-        store=SteppingStore(platform.kernel.call, store, torn_batches=torn_batches),
-        invoker=DirectInvoker(platform.kernel, platform.functions, platform.deliveries),
-        messenger=DirectMessenger(
-            platform.kernel, platform.functions, platform.deliveries, platform.mailbox, platform.aws
-        ),
-        timer=DirectTimer(
-            platform.kernel,
-            platform.schedules,
-            table,
-            group=at.schedule_group or "",
-            loop_arn=at.loop_arn,
-        ),
-        clock=platform.clock,
-        entropy=platform.entropy,
-        telemetry=platform.telemetry,
-        fan_out=TaskFanOut(platform.kernel),
-        loop_arn=at.loop_arn,
-        deployed=at,
-    )
 
 
 class MemoryEngine:
