@@ -130,7 +130,7 @@ class _Job(Generic[A, B]):
 
 
 class _Indifferent:
-    """Oversees a crew whose tasks never raise and have all the time they need: that of the calls that they make."""
+    """Hooks of the fan-out's executor: its tasks never raise, and have no deadline of their own."""
 
     def time_left(self, busy_since_ms: float, now_ms: float) -> TimeLeft:  # noqa: ARG002 - see `ExecutorHooks`
         return _UNLIMITED

@@ -1,4 +1,7 @@
-"""Owns how a worker's thread runs coroutines: on an event loop of its own, made for the first one and closed with the thread."""
+"""Runs coroutines on a worker thread's own event loop.
+
+The first coroutine makes the loop, and the end of the thread closes it.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,7 @@ class CoroutineHost:
 
     @property
     def is_open(self) -> bool:
-        """Whether a loop was made, which the thread has to close."""
+        """True if a loop was made, which the thread has to close."""
         return self._runner is not None
 
     async def _host(self, awaitable: Awaitable[object]) -> None:

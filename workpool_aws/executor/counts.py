@@ -1,4 +1,4 @@
-"""Owns the counting of one crew: how many tasks came to what end, and how long they took.
+"""Counts the tasks of one executor by their ends, and adds up their durations.
 
 Guarded by the crew's lock.
 """
@@ -52,7 +52,7 @@ class TaskCounts:
             self._given_up += 1
 
     def stats(self, *, queued: int, running: int, workers: int) -> CrewStats:
-        """What was counted, with what only the crew knows."""
+        """Return the counts, completed by figures that only the executor knows."""
         ended = self._completed + self._failed
         return CrewStats(
             queued=queued,

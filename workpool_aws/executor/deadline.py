@@ -1,4 +1,4 @@
-"""Owns the decision what may still happen in the time that is left.
+"""Decides which phase the remaining time allows.
 
 Pure: the clocks are read elsewhere.
 """
@@ -20,7 +20,7 @@ class TimedContext(Protocol):
 
 
 class Phase(IntEnum):
-    """What may still happen. They follow each other, and later ones forbid what earlier ones do."""
+    """Phases of a pool's time, in order; each later one allows less than the one before."""
 
     OPEN = 0
     """Everything."""
@@ -38,7 +38,7 @@ class TimeLeft:
 
     phase: Phase
     phase_ends_in_ms: float | None
-    """None: never, as far as is known."""
+    """`None` means that no end is known."""
 
 
 def time_left(*, context_ms: float | None, limit_ms: float | None, reserve_ms: float) -> TimeLeft:

@@ -1,4 +1,4 @@
-"""The lock of a crew, and the inbox for what is added while somebody holds it: adding never waits.
+"""Lock of an executor, with an inbox for tasks that arrive while it is held; adding never waits.
 
 Finalizers and signal handlers run anywhere: in a thread that holds the lock, and in one for which
 its holder waits (a thread that is just being started). They may also wait for a lock of the user's,
@@ -22,7 +22,7 @@ __all__ = ["Entrance"]
 
 
 class Entrance:
-    """For each change of the crew: `with entrance.settling, entrance.lock:`, and `take_in()` first.
+    """Guard each change of the executor: `with entrance.settling, entrance.lock:`, and `take_in()` first.
 
     The lock by itself, since only its own entry cannot be interrupted between two steps, and leave
     it behind.
@@ -48,7 +48,7 @@ class Entrance:
 
     @property
     def is_mine(self) -> bool:
-        """True while this thread is in the midst of a change: waiting for the lock would never end."""
+        """True while this thread is changing the executor, so that waiting for the lock would hang."""
         return threading.get_ident() in self._changing and self.lock.locked()
 
     @property
@@ -87,7 +87,9 @@ class Entrance:
                 self.end()
 
     def seal(self) -> bool:
-        """Queue what was put so far, and nothing any more: who puts later sees the seal and takes it back. True if there was any.
+        """Queue the tasks of the inbox and seal it; True if there were any.
+
+        A later `put` sees the seal and takes its task back.
 
         For the lock's holder. What is put in the same moment is queued or taken back, never both
         and never neither.

@@ -1,4 +1,4 @@
-"""Owns the threads of a task pool and its queue: who runs what when, who waits for it, and what is told of failures.
+"""Runs the tasks of a pool on threads, one queue for all, and reports failures to its drains.
 
 Theory of operation. One lock guards everything; no user code is called under it. A worker takes the
 oldest task, ends the one before in the same hold of the lock, and sits down when there is none; new
@@ -53,7 +53,7 @@ def unfinished() -> list[Executor]:
 
 
 def _begin_in_child() -> None:
-    """A forked process has none of its parent's threads, and what was queued is the parent's to run."""
+    """Forget threads and tasks of the parent, which a forked process does not run."""
     _unfinished.clear()
     for crew in list(_crews):
         crew.begin()
@@ -89,7 +89,7 @@ class Executor:
         _crews.add(self)
 
     def begin(self) -> None:
-        """Know of no task and no thread: for a new crew, and for the copy of one in a process that was forked."""
+        """Begin without tasks and threads: a new executor, or the copy of one in a forked process."""
         self._entrance = Entrance(self._queue, self._report_unable)
         self._tasks: deque[Task] = deque()
         self._origins: deque[Origin] = deque()
@@ -125,7 +125,7 @@ class Executor:
         added = Added(tasks, copy_context(), self._read_ms(), inside)
         if not self._refuses(added):
             self._entrance.put(added)
-            # Looked at again: the crew may have been closed since. What was taken in before that is
+            # Looked at again: the executor may have been closed since. What was taken in before that is
             # waited for.
             if not self._refuses(added) or not self._entrance.take_back(added):
                 return
@@ -137,7 +137,7 @@ class Executor:
     def _queue(self, added: Added) -> None:
         count, order = len(added.tasks), added.round
         if order is None:
-            # What comes in while the crew is being closed was added before: the drain that closes
+            # What comes in while the executor is being closed was added before: the drain that closes
             # waits for it.
             order = self._drains[0].round if self._closing and self._drains else self._round
             self._strays = self._strays or (self._closing and not self._drains)
@@ -264,12 +264,12 @@ class Executor:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether a drain waits."""
+        """True while a drain waits."""
         return bool(self._drains)
 
     @property
     def is_closing(self) -> bool:
-        """Whether `close` was called."""
+        """True once `close` was called."""
         return self._closing
 
     def _count(self, order: int, count: int) -> None:
@@ -315,7 +315,7 @@ class Executor:
         self._threads += 1
 
     def _serve(self, seat: WorkerThread) -> None:
-        """What one thread does."""
+        """Run tasks on this thread until it retires."""
         ident = threading.get_ident()
         with self._entrance.settling, self._entrance.lock:
             self._entrance.take_in()
@@ -355,7 +355,7 @@ class Executor:
             seat.task = None
 
     def _next(self, seat: WorkerThread) -> bool:
-        """End the task before, if there was one, and take the oldest; False: this thread is to end."""
+        """End the task before, if any, and take the oldest; False ends this thread."""
         with self._entrance.settling, self._entrance.lock:
             self._entrance.take_in()
             if seat.origin is not None:
@@ -458,7 +458,7 @@ class Executor:
                 drain.call()
 
     def _tell_of(self, late: Sequence[Task]) -> list[TaskFailure]:
-        """Tell of tasks that nobody waits for any longer, by a thread that cannot drain meanwhile: that would tell again."""
+        """Report tasks that no drain waits for, on a thread that cannot drain meanwhile."""
         ident = threading.get_ident()
         with self._entrance.settling, self._entrance.lock:
             self._entrance.take_in()

@@ -1,4 +1,4 @@
-"""Owns the values that a crew deals in: tasks, how they failed, how many there were and how long they took."""
+"""Values of an executor: tasks, their failures, counts and durations."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ awaited."""
 
 @dataclass(frozen=True, slots=True)
 class TaskFailure:
-    """One thing that went wrong with a task: it raised, was not started in time, or is still running when time is up."""
+    """Failure of a task: it raised, was not started in time, or still runs when time is up."""
 
     task: Task
     """The very object that was added."""
     error: Exception
-    """What it raised; a `TaskExited` or `TaskCanceled` if that was no Exception. Or
+    """The error that it raised; a `TaskExited` or `TaskCanceled` if that was no Exception. Or
     `TaskNotStarted`, `TaskStillRunning`."""
 
     @property
@@ -32,7 +32,7 @@ class TaskFailure:
 
 
 def name_of(task: object) -> str:
-    """A function's qualified name, that of the function inside a partial, else the name of the class."""
+    """Return a function's qualified name, also inside a partial, else the name of the class."""
     while isinstance(task, partial):
         task = task.func
     try:
@@ -44,17 +44,20 @@ def name_of(task: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Unstarted:
-    """What became of a task for which no time was left."""
+    """The fate of a task for which no time was left."""
 
     spilled: bool
     """A durable pool has it now."""
     failures: tuple[TaskFailure, ...]
-    """What a drain has to report about it; empty where nobody need be told, or `on_error` was."""
+    """Failures that a drain reports; empty where there are none, or `on_error` received them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrewStats:
-    """A snapshot: how many tasks are where, and how long they took, in milliseconds; None before the first one started or ended."""
+    """Snapshot of an executor: tasks by state, and their times in milliseconds.
+
+    `None` means that no task has started or ended yet.
+    """
 
     queued: int
     """Added and not started."""

@@ -1,4 +1,4 @@
-"""Owns what a crew keeps: a seat for each worker, the origin of each task, a record of each drain; and whom a crew asks."""
+"""Records of an executor: worker threads, origins of tasks and drains, and its owner's hooks."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["Added", "DrainRecord", "ExecutorHooks", "Origin", "WorkerThread"]
 
 
 class ExecutorHooks(Protocol):
-    """What a crew asks its owner.
+    """Questions of an executor to its owner.
 
     None of it raises, and all but `time_left` may take time: called outside of the lock.
     """
 
     def time_left(self, busy_since_ms: float, now_ms: float) -> TimeLeft:
-        """What may still happen, for a crew that is busy since then.
+        """Return the phase of an executor that is busy since then.
 
         Quick: called under the lock.
         """
@@ -41,7 +41,7 @@ class ExecutorHooks(Protocol):
 
 
 class Origin(NamedTuple):
-    """What the tasks of one `add` share."""
+    """Context that the tasks of one `add` share."""
 
     context: Context
     added_ms: float
@@ -93,7 +93,7 @@ class DrainRecord:
     called: bool = False
 
     def call(self) -> None:
-        """Make it look again. For who holds the crew's lock."""
+        """Make the thread look again; the caller holds the executor's lock."""
         if not self.called:
             self.called = True
             self.bell.release()

@@ -1,4 +1,7 @@
-"""Owns the ASGI middleware that drains a task pool before an answer is complete: for FastAPI, Starlette, or any other ASGI application."""
+"""ASGI middleware that drains a task pool before an answer is complete.
+
+FastAPI, Starlette and any other ASGI application can use it.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 STATE_KEY: Final = "task_pool"
-"""Where a request's pool is found: `request.state.task_pool`."""
+"""Name of a request's pool in its state: `request.state.task_pool`."""
 
 
 class TaskPoolMiddleware:
-    """Drains before the last part of each answer goes out, and again when the application has ended, also when it raises.
+    """Drains before the last part of each answer goes out, and when the application has ended.
 
     The pool stands at `request.state.task_pool`. A failure of tasks that no `on_error` was told of
     is raised through the application: if nothing of the answer went out before, the client gets a

@@ -1,4 +1,4 @@
-"""Owns what may leave the process: tasks that name a durable target and JSON arguments, and handing them over to a durable pool."""
+"""Tasks that a durable pool can take over: they name a target and JSON arguments."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class DurablePool(Protocol):
 
 
 class DurableTask:
-    """A task that may be done elsewhere: here by `function(**args)`, or as work of a durable pool by the Lambda function `target`.
+    """A task that runs here as `function(**args)`, or in a durable pool by its function `target`.
 
     Never both: it is handed over only if it was not started. Arguments go through JSON at once, so
     that they are the same in both places, and what is changed in them later does not count.
@@ -102,7 +102,9 @@ class DurableTask:
 def hand_over(
     pool: DurablePool | None, ctx: LambdaContext | None, tasks: Sequence[Task]
 ) -> list[TaskNotStarted | None]:
-    """Enqueue what names a durable target: as actions, in batches of one target and policy, each in the order of the tasks.
+    """Enqueue tasks that name a durable target, as actions, in batches of one target and policy.
+
+    Each batch keeps the order of its tasks.
 
     Never raises: one answer a task, None where the pool has it now, else why it has not (for
     certain).

@@ -1,4 +1,4 @@
-"""Owns `@with_task_pool`: a Powertools middleware that drains a task pool before a handler's answer goes out."""
+"""`@with_task_pool`: Powertools middleware that drains a pool before a handler answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def with_task_pool(*, pool: TaskPool) -> Callable[[Callable[[E, C], R]], Callabl
 def with_task_pool(
     handler: Callable[[E, C], R] | None = None, /, *, pool: TaskPool | None = None
 ) -> Callable[[E, C], R] | Callable[[Callable[[E, C], R]], Callable[[E, C], R]]:
-    """Drain before the handler's answer goes out, also when it raises; until then the pool keeps to the invocation's time.
+    """Drain before the handler's answer goes out, also when it raises.
+
+    Until then the pool keeps to the invocation's time.
 
     For Lambda handlers, with or without brackets. `@with_task_pool` alone drains
     `TaskPool.shared()`.
@@ -91,7 +93,7 @@ def _check_synchronous(handler: Callable[[E, C], R]) -> None:
 
 
 def _check_over(returned: object) -> None:
-    """Raise for what has not run yet: a wrapper may hide from `_check_synchronous` what it calls."""
+    """Raise if the answer has not run yet, which a wrapper can hide from `_check_synchronous`."""
     if isinstance(returned, Coroutine):
         returned.close()  # without the warning that nobody awaited it
     if isinstance(returned, Coroutine | GeneratorType | AsyncGeneratorType):

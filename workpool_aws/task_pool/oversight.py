@@ -1,4 +1,4 @@
-"""Owns what a task pool decides about time and failures: which limit holds, who is told, what is handed over."""
+"""Decides which time limit holds, which failures are reported, and which tasks are handed over."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Timed(Protocol):
 
 @runtime_checkable
 class _Caller(Protocol):
-    """A context that says who calls: the durable pool keeps it with the work, and reads short function names by it."""
+    """A context that names its caller: the pool stores it, and resolves function names by it."""
 
     @property
     def aws_request_id(self) -> str: ...
@@ -107,7 +107,7 @@ class Oversight:
 
 
 def _as_exception(error: BaseException) -> Exception:
-    """A group of Exceptions must hold it, and a drain must not end a process that the task did not end."""
+    """Return an Exception that a group can hold, so that a drain ends no process by itself."""
     if isinstance(error, Exception):
         return error
     if type_name(error) == "CancelledError":
@@ -144,7 +144,7 @@ def as_group(failures: Sequence[TaskFailure]) -> TasksFailed:
 
 
 def tell_beside(error: BaseException, failures: Sequence[TaskFailure], pool: str) -> None:
-    """Failures that cannot be raised, since another error already goes out: noted on it, and logged without their texts."""
+    """Note failures on the error that already goes out, and log them without their texts."""
     if not failures:
         return
     _note(

@@ -1,4 +1,4 @@
-"""Owns `TaskPool`: background tasks of one process, run by its threads, waited for before the answer goes out."""
+"""`TaskPool`: background tasks of one process, finished before the answer goes out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _EXIT_PRIORITY: Final = 100
 
 
 class TaskPoolOptions(TypedDict, total=False):
-    """What a task pool can be given, all by name."""
+    """Options of a task pool, all by name."""
 
     max_workers: int
     runtime_limit: Duration | None
@@ -48,7 +48,7 @@ class TaskPoolOptions(TypedDict, total=False):
 
 
 class TaskPool:
-    """Runs tasks in the background of this process, and loses none: each is run, handed over, or reported.
+    """Runs tasks in the background of this process; each is run, handed over, or reported.
 
     At most `max_workers` run at one time, and while tasks are queued no fewer; they are started in
     the order of adding. Nothing is durable: what must survive the process belongs into a
@@ -123,7 +123,7 @@ class TaskPool:
 
     @classmethod
     def shared(cls, **options: Unpack[TaskPoolOptions]) -> TaskPool:
-        """The one pool of this process, for code that has nobody to hand it one; made by the first call, with its options.
+        """Return the one pool of this process; the first call makes it, with its options.
 
         Each drain that leaves it at rest resets it: the next task finds it as new, statistics
         included. After `done` the next call makes another one.
@@ -151,16 +151,18 @@ class TaskPool:
 
     @classmethod
     def _begin_in_child(cls) -> None:
-        """For a process that was just forked: what looks for the shared pool waits for no thread of the parent's."""
+        """Forget the parent's shared pool and its threads, in a process that was just forked."""
         cls._sharing = threading.RLock()
 
     @property
     def is_closed(self) -> bool:
-        """Whether `done` was called: it may still be waiting."""
+        """True once `done` was called, which may still be waiting."""
         return self._crew.is_closing
 
     def add(self, *tasks: Task) -> None:
-        """Have tasks run in the background, in this order: callables without parameters, or coroutine functions. All, or none if it raises.
+        """Run callables without parameters, or coroutine functions, in this order.
+
+        Adds all of them, or none if it raises.
 
         Each runs once, in a copy of the caller's context variables. `functools.partial` gives it
         arguments. A task may add tasks. A generator function is reported when it is its turn, since
@@ -181,7 +183,9 @@ class TaskPool:
         self._crew.add(tasks)
 
     def follow(self, context: TimedContext) -> None:
-        """Keep to what this Lambda invocation has left, from now until the next drain ends: near its end no task is started any more.
+        """Keep to the time that this Lambda invocation has left until the next drain ends.
+
+        Near the invocation's end no further task is started.
 
         For one invocation at a time: where Lambda runs several in one process, each needs a pool of
         its own.
@@ -193,7 +197,10 @@ class TaskPool:
 
     @contextmanager
     def draining(self, context: TimedContext | None = None) -> Iterator[Self]:
-        """Follow the invocation in a block, and drain at its end, also when it raises: then its error goes out before those of tasks."""
+        """Follow the invocation in a block, and drain at its end, also when the block raises.
+
+        The block's error then goes out before those of tasks.
+        """
         if context is not None:
             self.follow(context)
         try:
@@ -206,7 +213,9 @@ class TaskPool:
     def drain(
         self, context: TimedContext | None = None, *, beside: BaseException | None = None
     ) -> None:
-        """Wait for all that was added before this call by anyone, and for what those tasks add; not for what others add meanwhile.
+        """Wait for all tasks that were added before this call, and for those that they add.
+
+        Tasks that others add meanwhile are not waited for.
 
         Any number of threads may drain at one time: each returns when what it waits for is over. A
         failure is raised by every drain that waits for its task, or else by the next one. When time
@@ -243,7 +252,7 @@ class TaskPool:
         self._finish(self._crew.close, context, beside)
 
     def stats(self) -> CrewStats:
-        """A snapshot: counts and times of all tasks so far; of the shared pool, of those since its last reset."""
+        """Return counts and times of all tasks so far, or of a shared pool since its last reset."""
         return self._crew.stats()
 
     def __enter__(self) -> Self:
@@ -308,7 +317,7 @@ def _finish_at_exit() -> None:
 
 
 def _join_multiprocessing() -> None:
-    """Have `_finish_at_exit` run at the end of a process of multiprocessing's, too: one that was forked runs no hook of `atexit`."""
+    """Run `_finish_at_exit` in processes of multiprocessing, which run no `atexit` hook."""
     if "multiprocessing.util" not in sys.modules:
         return  # nothing of it was started yet: slow to load, and a forked process comes here again
     from multiprocessing import parent_process, util  # noqa: PLC0415 - see above
