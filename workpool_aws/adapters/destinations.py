@@ -1,4 +1,4 @@
-"""Owns the sorting of Lambda's destination records: a worker's outcome, a callback whose handler failed, one of ours that cannot be read.
+"""Sorting of Lambda's destination records: a worker's outcome, a callback whose handler failed, one of ours that cannot be read.
 
 What the parts say is spelled in `wire.py`. Reading never raises.
 """
@@ -40,7 +40,7 @@ class CallbackLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableRecord:
-    """It carries our mark, and cannot be read. None: it does not say that either."""
+    """It carries our mark, and cannot be read. `None` means it does not say that either."""
 
     table: str | None
     pool: str | None
@@ -49,9 +49,9 @@ class UnreadableRecord:
 
 
 def read_record(record: object) -> DestinationReport | CallbackLost | UnreadableRecord | None:
-    """What a destination record tells.
+    """Content of a destination record.
 
-    None: it is another system's, or its worker or handler has said everything by itself.
+    `None` means it is another system's, or its worker or handler has said everything by itself.
     """
     told = read_destination(record)
     if told is not None:

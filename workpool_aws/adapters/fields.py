@@ -54,7 +54,7 @@ class Fields:
     ) -> int | None:
         """A whole number within bounds; `None` means that it is absent or null.
 
-        `at_most` None: without bound.
+        `at_most` `None` means without bound.
         """
         value = self.get(name)
         if value is None:

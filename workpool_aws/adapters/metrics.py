@@ -1,4 +1,4 @@
-"""Owns the metrics: what events come to, written as lines that CloudWatch turns into metrics (embedded metric format).
+"""Metrics from events, as lines that CloudWatch turns into metrics (embedded metric format).
 
 Counted in memory and written once a minute a pool, when a loop ends, and with each survey of the
 watchdog: no metric costs a request. What a killed loop had counted since its last line is lost;
@@ -91,7 +91,7 @@ class _Leveled(Protocol):
 
 @dataclass(slots=True)
 class _Minute:
-    """What one pool came to since the last line."""
+    """Counts of one pool since the last line."""
 
     since: int
     counts: Counter[Metric] = field(default_factory=Counter)
@@ -203,7 +203,7 @@ def _note(minute: _Minute, event: Event) -> None:
 
 
 def _ends(event: Event) -> bool:
-    """Whether nothing may follow in this invocation for a long time, so that what was counted must be written now."""
+    """True if nothing may follow in this invocation for a long time, so that what was counted must be written now."""
     enders = (
         events.LoopRested,
         events.HandedOver,

@@ -30,7 +30,10 @@ def seal(nonce: str, text: str) -> str:
 
 
 def unseal(nonce: str, sealed: str, *, bytes_max: int) -> str | None:
-    """Read what was sealed with this nonce; `None` means that nothing was, or that it is longer than `bytes_max`."""
+    """Read what was sealed with this nonce.
+
+    `None` means that nothing was, or that it is longer than `bytes_max`.
+    """
     try:
         raw = base64.b85decode(sealed)
         tag = raw[:_TAG_BYTES]

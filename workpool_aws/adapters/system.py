@@ -1,4 +1,4 @@
-"""Owns what this process gets from its surroundings: the clock, chance and threads.
+"""Surroundings of this process: the clock, chance and threads.
 
 The only reader of either.
 """

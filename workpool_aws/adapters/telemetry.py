@@ -135,7 +135,7 @@ class ListTelemetry:
 
     @property
     def events(self) -> list[Event]:
-        """What was told, oldest first: a copy."""
+        """Return a copy of the events so far, oldest first."""
         return list(self._events)
 
     def of(self, kind: type[F]) -> list[F]:

@@ -1,4 +1,4 @@
-"""Owns the JSON that travels between Lambdas: assignments, loop orders, carried reports and Lambda's destination records.
+"""JSON that travels between Lambdas: assignments, loop orders, carried reports and Lambda's destination records.
 
 Writing is strict, reading is tolerant: unknown fields are passed over, and what is not ours or
 damaged is None, never an exception. A change that an older reader would misunderstand raises
@@ -59,7 +59,7 @@ VERSION: Final = 1
 WORKPOOL_KEY: Final = RESERVED_KEY
 LOOP_KEY: Final = "workpool_loop"
 REPORTED: Final[dict[str, dict[str, bool]]] = {WORKPOOL_KEY: {"reported": True}}
-"""What a decorated handler returns when it reported by itself or turned a delivery away: its
+"""Return value of a decorated handler that reported by itself or turned a delivery away: its
 destination record asks for nothing."""
 
 _CARRIED_MARKER: Final = "workpool report "
@@ -94,9 +94,9 @@ says."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationReport:
-    """What Lambda says about one start.
+    """Outcome of one start, from Lambda.
 
-    `function_arn`: the qualified ARN that ran; None: the record does not say.
+    `function_arn`: the qualified ARN that ran; `None` means the record does not say.
     """
 
     assignment: Assignment
@@ -107,7 +107,7 @@ class DestinationReport:
 
 
 def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
-    """What a worker's event has under `_workpool`."""
+    """Return the part of a worker's event under `_workpool`."""
     return {
         "version": VERSION,
         "table": assignment.table,
@@ -129,7 +129,10 @@ def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
 
 
 def assignment_from_wire(value: object) -> Assignment | None:
-    """Reads what an event has under `_workpool`; None: it is not an assignment of ours, or damaged."""
+    """Reads what an event has under `_workpool`.
+
+    `None` means it is not an assignment of ours, or damaged.
+    """
     fields = Fields(value)
     try:
         if fields.integer("version") != VERSION:
@@ -186,7 +189,7 @@ def worker_event(args: str, assignment: Assignment) -> bytes:
 
 
 def callback_event(message: CallbackMessage) -> str:
-    """What an `on_complete` target receives: exactly what is documented, and for one that acknowledges its ticket under `_workpool`.
+    """Return the event of an `on_complete` target: exactly what is documented, and for one that acknowledges its ticket under `_workpool`.
 
     Context and return value are spelled as stored, but for two noncharacters, which are escaped:
     SQS and SNS take no text that has them.
@@ -241,7 +244,10 @@ def _ticket_to_wire(ticket: CallbackTicket) -> dict[str, object]:
 
 
 def ticket_from_wire(value: object) -> CallbackTicket | None:
-    """Reads what a callback's event has under `_workpool`; None: it is not a ticket of ours, or damaged."""
+    """Reads what a callback's event has under `_workpool`.
+
+    `None` means it is not a ticket of ours, or damaged.
+    """
     fields = Fields(value)
     try:
         if fields.integer("version") != VERSION or not fields.flag("callback"):
@@ -272,7 +278,7 @@ def order_to_wire(order: LoopRequest) -> dict[str, object]:
 
 
 def order_from_wire(event: object) -> LoopRequest | None:
-    """Reads the event of a loop invocation; None: it is not an order of ours, or damaged."""
+    """Reads the event of a loop invocation; `None` means it is not an order of ours, or damaged."""
     fields = Fields(Fields(event).get(LOOP_KEY))
     try:
         if fields.integer("version") != VERSION:
@@ -312,7 +318,9 @@ def carried_outcome(report: Report, assignment: Assignment) -> str:
 
 
 def read_carried(text: str, assignment: Assignment) -> Report | None:
-    """The report that an exception's message carries; `None` means that nothing in it proves that this start's worker wrote it [WP-28].
+    """The report that an exception's message carries.
+
+    `None` means that nothing in it proves that this start's worker wrote it [WP-28].
 
     Values are bounded and encoded anew: what proves its origin can be damaged all the same.
     """
@@ -357,10 +365,10 @@ def _encoded_anew(result: str | None) -> str:
 
 
 def read_destination(record: object) -> DestinationReport | None:
-    """What a destination record of Lambda (version 1.0) says about a start of ours.
+    """Read a destination record of Lambda (version 1.0) about a start of ours.
 
-    None: nothing to do. The record is another system's, or damaged, or the worker has reported (or
-    turned the delivery away) by itself.
+    `None` means nothing to do. The record is another system's, or damaged, or the worker has
+    reported (or turned the delivery away) by itself.
     """
     fields = Fields(record)
     context = Fields(fields.get("requestContext"))

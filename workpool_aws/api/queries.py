@@ -205,7 +205,7 @@ class PoolQueries:
 
         When it returns, none of it starts any more.
 
-        The call makes three small writes, whatever the backlog. The loop then cancels the work
+        The call makes three small writes, whatever the backlog. The loop then cancels the work item
         items one by one, about a thousand a second, each with its callback as after `cancel`. Until
         the loop reaches it, a work item is `pending` with `cancel_requested`. Running work items
         get a request, as by `cancel`, and one that was about to start may still run. Work items

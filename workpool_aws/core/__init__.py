@@ -1,4 +1,4 @@
-"""What may happen: pure decisions.
+"""Pure decisions.
 
 No clock, no chance, no I/O: everything enters as an argument.
 """

@@ -13,10 +13,10 @@
 A sent one whose handler is heard to have failed is pending again: it need not be waited for.
 
 A target that does not acknowledge goes from pending to delivered when it accepted. Each move is one
-conditional write of the work's own item, and touches nothing but the callback, the time to live and
-the place among dead letters: what the work came to stands [WP-6]. The time to live begins with
-`delivered` [WP-10]; what is dead is kept for people. Moves may be repeated and doubled: at least
-once is what is promised [WP-8].
+conditional write of the work item's own item, and touches nothing but the callback, the time to
+live and the place among dead letters: what the work item came to stands [WP-6]. The time to live
+begins with `delivered` [WP-10]; what is dead is kept for people. Moves may be repeated and doubled:
+at least once is what is promised [WP-8].
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ _OPEN: Final = (CallbackState.PENDING, CallbackState.SENT)
 
 
 class TargetKind(Enum):
-    """What can be told that a work is over."""
+    """Kinds of callback targets."""
 
     FUNCTION = auto()
     QUEUE = auto()
@@ -88,7 +88,7 @@ def target_kind(target: str) -> TargetKind:
 
 
 def oversize(target: str, size_bytes: int) -> str | None:
-    """Why a message of so many bytes can never reach its target; None: it can."""
+    """Why a message of so many bytes can never reach its target; `None` means it can."""
     allowed = message_bytes_max(target)
     return (
         f"the callback of {size_bytes} bytes is too large; its target takes at most {allowed} bytes"
@@ -98,7 +98,7 @@ def oversize(target: str, size_bytes: int) -> str | None:
 
 
 def message_bytes_max(target: str) -> int:
-    """What a target takes at most, context and return value together."""
+    """Return the bytes that a target accepts at most, context and return value together."""
     kind = target_kind(target)
     match kind:
         case TargetKind.FUNCTION:
@@ -119,7 +119,7 @@ def after_finish(
     retention_s: int | None,
     now: EpochMs,
 ) -> Mapping[str, CallbackState | str | int | None]:
-    """What the finishing write says beside the outcome: a callback is owed, or the work may expire; never both [WP-10].
+    """Return the fields of the finishing write beside the outcome: a callback is owed, or the work item may expire; never both [WP-10].
 
     `nonce`: what the acknowledgement of the callback must name [WP-28].
     """
@@ -135,17 +135,20 @@ def after_finish(
 def expiry_after(
     wanted: Collection[Outcome], outcome: Outcome, *, retention_s: int | None, now: EpochMs
 ) -> int | None:
-    """The time to live of a work that ends like this, and of its chunks (epoch seconds); None: none yet, or it is kept for ever."""
+    """The time to live of a work item that ends like this, and of its chunks (epoch seconds).
+
+    `None` means that there is none yet, or it is kept for ever.
+    """
     return None if outcome in wanted else _expiry(retention_s, now)
 
 
 def is_owed(work: WorkItem | Unreadable | None) -> bool:
-    """Whether the callback of a finished work has neither reached its target for certain nor been given up."""
+    """True if the callback of a finished work item has neither reached its target for certain nor been given up."""
     return isinstance(work, WorkItem) and work.state is State.FINISHED and work.callback in _OPEN
 
 
 def message_of(work: WorkItem, table: str, *, acknowledges: bool) -> CallbackMessage:
-    """What a finished work's target is told.
+    """Return the message for a finished work item's target.
 
     `acknowledges`: its handler is known to say when it ran, so it is told where.
     """
@@ -184,7 +187,7 @@ def failed_write(ticket: CallbackTicket) -> Update:
 def delivered_write(
     pool: str, work_id: WorkId, *, nonce: str | None, retention_s: int | None, now: EpochMs
 ) -> Update:
-    """Nothing more is to come: from now on the work may expire [WP-10].
+    """Nothing more is to come: from now on the work item may expire [WP-10].
 
     `nonce` is the callback's, by whoever knows it [WP-28].
     """
@@ -235,7 +238,7 @@ def _expiry(retention_s: int | None, now: EpochMs) -> int | None:
 
 
 def record_of_cancel(work: WorkItem, *, now: EpochMs, random_bits: int) -> Notice:
-    """The record that has the loop deliver a canceled work's callback.
+    """The record that has the loop deliver a canceled work item's callback.
 
     It carries no time to live [WP-10].
     """
@@ -255,7 +258,7 @@ def record_of_redelivery(work: WorkItem, *, now: EpochMs, random_bits: int) -> N
 
     It carries no time to live [WP-10].
     """
-    # No outcome: this end of the work was counted when it came.
+    # No outcome: this end of the work item was counted when it came.
     return replace(record_of_cancel(work, now=now, random_bits=random_bits), outcome=None)
 
 
@@ -275,14 +278,14 @@ def record_of_failure(ticket: CallbackTicket, *, now: EpochMs, random_bits: int)
 
 
 def first_owed(work_id: WorkId, state: CallbackState, now: EpochMs) -> PendingCallback:
-    """How the loop begins to see to a callback: one that was sent gets a moment to be acknowledged."""
+    """Return the loop's first look at a callback: one that was sent gets a moment to be acknowledged."""
     at = now if state is CallbackState.PENDING else EpochMs(now + limits.CALLBACK_LOOK_MS)
     return PendingCallback(work_id, at)
 
 
 @dataclass(frozen=True, slots=True)
 class NewlyOwed:
-    """What done records add to the ledger, or change in it.
+    """Callbacks that done records add to the ledger, or change in it.
 
     `spent`: keys of records that it stands for from its commit on: delete them.
     """
@@ -290,12 +293,12 @@ class NewlyOwed:
     callbacks: tuple[PendingCallback, ...]
     spent: tuple[str, ...]
     blocked_at: str | None
-    """The first record that found no room: the done cursor must stay below it. None: all found
-    room."""
+    """The first record that found no room: the done cursor must stay below it. `None` means all
+    found room."""
 
     @property
     def is_something(self) -> bool:
-        """Whether a pass would act on it."""
+        """True if a pass would act on it."""
         return bool(self.callbacks or self.spent)
 
 
@@ -345,7 +348,7 @@ def _is_new(record: Notice, settled: Collection[EntryKey], cursor: str) -> bool:
 
 
 class CallbackStep(Enum):
-    """What the loop does about an owed callback that it has looked at."""
+    """Steps of the loop for an owed callback that it has looked at."""
 
     FORGET = auto()
     """Delivered, dead or gone."""
@@ -357,7 +360,7 @@ class CallbackStep(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The step, and what the ledger says from now on; None: nothing."""
+    """The step, and what the ledger says from now on; `None` means nothing."""
 
     step: CallbackStep
     owed: PendingCallback | None
@@ -366,7 +369,7 @@ class Verdict:
 def judge_owed(
     owed: PendingCallback, work: WorkItem | Unreadable | None, *, window_ms: int, now: EpochMs
 ) -> Verdict:
-    """What to do about a callback whose time has come, and when to look again should that fail.
+    """Decide on a callback whose time has come, and when to look again should that fail.
 
     `window_ms`: within it a handler that was sent the event has run, or never will: event age,
     timeout and a margin.
@@ -405,7 +408,10 @@ def after_failure(owed: PendingCallback, now: EpochMs) -> PendingCallback:
 
 
 def next_look(owed: PendingCallback, *, window_ms: int, now: EpochMs) -> PendingCallback | None:
-    """When to look for the acknowledgement again, less and less often; None: the handler's time is over."""
+    """When to look for the acknowledgement again, less and less often.
+
+    `None` means the handler's time is over.
+    """
     waited_ms = sum(_look_delay_ms(n) for n in range(owed.looks + 1))
     if waited_ms > window_ms:
         return None
@@ -428,12 +434,12 @@ def _look_delay_ms(looks: int) -> int:
 
 
 def next_at(callbacks: Iterable[PendingCallback]) -> EpochMs | None:
-    """When the first of them wants attention; None: there is none."""
+    """When the first of them wants attention; `None` means there is none."""
     return min((owed.at for owed in callbacks), default=None)
 
 
 def without(
     callbacks: Iterable[PendingCallback], work_ids: Collection[WorkId]
 ) -> tuple[PendingCallback, ...]:
-    """All but those of these works."""
+    """All but those of these work items."""
     return tuple(owed for owed in callbacks if owed.work_id not in work_ids)

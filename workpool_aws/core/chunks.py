@@ -1,4 +1,4 @@
-"""Decides where arguments and results lie: in the work's own item, or in chunks beside it, and when those may expire."""
+"""Decides where arguments and results lie: in the work item's own item, or in chunks beside it, and when those may expire."""
 
 from __future__ import annotations
 
@@ -39,25 +39,25 @@ _INLINE_BYTES_MAX: Final = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where a payload lies: `inline` in the work's own item, or in `puts`, which are to be written in one transaction with the work."""
+    """Place of a payload: `inline` in the work item's own item, or in `puts`, which are to be written in one transaction with the work item."""
 
     inline: str | None
     puts: tuple[Put, ...] = ()
 
     @property
     def count(self) -> int | None:
-        """How many chunks there are; None: there are none."""
+        """Number of chunks; `None` means that there are none."""
         return len(self.puts) or None
 
 
 def lay_out(
     text: str | None, owner: WorkRef, part: Part, *, expires_at: int | None = None
 ) -> Layout:
-    """Small payloads stay with the work; None is no payload.
+    """Small payloads stay with the work item; None is no payload.
 
-    `expires_at` (epoch seconds) only for a work that is over [WP-10].
+    `expires_at` (epoch seconds) only for a work item that is over [WP-10].
 
-    Each write of a work costs by its whole size, but a chunk is an item more, written in a
+    Each write of a work item costs by its whole size, but a chunk is an item more, written in a
     transaction: docs/cost.md says where they meet.
     """
     if text is None:
@@ -114,7 +114,7 @@ def chunk_refs(owner: WorkRef, part: Part, count: int) -> tuple[ChunkRef, ...]:
 
 
 def joined(refs: Sequence[ChunkRef], found: Mapping[Ref[Chunk], Chunk | Unreadable]) -> str | None:
-    """The payload again; None: a chunk of it is gone or damaged."""
+    """The payload again; `None` means a chunk of it is gone or damaged."""
     chunks = [found.get(ref) for ref in refs]
     texts = [chunk.text for chunk in chunks if isinstance(chunk, Chunk)]
     return "".join(texts) if texts and len(texts) == len(chunks) else None
@@ -123,7 +123,7 @@ def joined(refs: Sequence[ChunkRef], found: Mapping[Ref[Chunk], Chunk | Unreadab
 def expiries(
     owner: WorkRef, part: Part, count: int | None, *, expires_at: int | None
 ) -> tuple[Update, ...]:
-    """Lets the chunks of a work that is over expire with it; `expires_at` None: it is kept for ever, and so are they [WP-10]."""
+    """Lets the chunks of a work item that is over expire with it; `expires_at` `None` means it is kept for ever, and so are they [WP-10]."""
     if count is None or expires_at is None:
         return ()
     return tuple(
@@ -132,7 +132,7 @@ def expiries(
 
 
 def input_expiries(of: WorkItem | Assignment, *, expires_at: int | None) -> tuple[Update, ...]:
-    """As `expiries`, for all that a work was enqueued with."""
+    """As `expiries`, for all that a work item was enqueued with."""
     owner = WorkRef(of.pool, of.id if isinstance(of, WorkItem) else of.work_id)
     counts = ((Part.ARGS, of.args_chunks), (Part.CONTEXT, of.context_chunks))
     return tuple(
@@ -143,10 +143,10 @@ def input_expiries(of: WorkItem | Assignment, *, expires_at: int | None) -> tupl
 
 
 def overdue_expiries(work: WorkItem) -> tuple[Update, ...]:
-    """Lets what lies beside a finished work expire with it, in case its finisher, or who delivered its callback, did not come to that.
+    """Lets what lies beside a finished work item expire with it, in case its finisher, or who delivered its callback, did not come to that.
 
-    Nothing while the work is unfinished or owes a callback. The chunks of a result are among them:
-    of a work that owed a callback they were written without a time to live [WP-10].
+    Nothing while the work item is unfinished or owes a callback. The chunks of a result are among
+    them: of a work item that owed a callback they were written without a time to live [WP-10].
     """
     if work.state is not State.FINISHED:
         return ()

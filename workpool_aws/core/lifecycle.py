@@ -1,4 +1,4 @@
-"""Owns the life of a work: every legal move stands in this one table.
+"""Life of a work item: every legal move stands in this one table.
 
 The diagram in the docs, the writes and the tests read it.
 
@@ -12,11 +12,11 @@ The diagram in the docs, the writes and the tests read it.
      retry, put back, snooze
 ```
 
-A move happens by one conditional write of the work's own item; its condition begins with the state
-it leaves (`leaving`), and its change with the state it enters (`entering`), so no write can make a
-move that is not in the table. No move leaves `finished` [WP-6]. A report about a start is bound to
-that start's number (`this_start`): late and duplicate reports find another number or another state,
-and change nothing [WP-4].
+A move happens by one conditional write of the work item's own item; its condition begins with the
+state it leaves (`leaving`), and its change with the state it enters (`entering`), so no write can
+make a move that is not in the table. No move leaves `finished` [WP-6]. A report about a start is
+bound to that start's number (`this_start`): late and duplicate reports find another number or
+another state, and change nothing [WP-4].
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["LEGAL", "Arrow", "Move", "entering", "leaving", "this_start"]
 
 
 class Move(StrEnum):
-    """What can happen to a work."""
+    """Moves of a work item."""
 
     ENQUEUE = "enqueue"
     START = "start"
@@ -116,7 +116,7 @@ LEGAL: Final = MappingProxyType(
 
 
 def leaving(move: Move) -> Condition:
-    """The condition that a work is where the move begins."""
+    """The condition that a work item is where the move begins."""
     before = LEGAL[move].before
     if before is None:
         raise ValueError(f"{move} leaves no state: it needs IsAbsent")
@@ -129,5 +129,5 @@ def entering(move: Move) -> dict[str, object]:
 
 
 def this_start(move: Move, start: int, *more: Condition) -> Condition:
-    """The condition that the work is running this very start."""
+    """The condition that the work item is running this very start."""
     return All((leaving(move), Is("starts", start), *more))

@@ -1,4 +1,4 @@
-"""Owns every bound.
+"""Defines every bound.
 
 The relations between them are asserted on import, so that no later change can break one unseen.
 """
@@ -21,11 +21,11 @@ DELAY_MS_MAX: Final = bounds.DELAY_MAX // timedelta(milliseconds=1)
 PAYLOAD_BYTES_MAX: Final = 900 * 1024
 """Arguments, context and result, each: the arguments travel in one asynchronous event."""
 ARGS_INLINE_BYTES_MAX: Final = 4 * 1024
-"""Up to here arguments stand in the work's own item, which is written three to six times; beyond,
-chunks are cheaper (docs/cost.md)."""
+"""Up to here arguments stand in the work item's own item, which is written three to six times;
+beyond, chunks are cheaper (docs/cost.md)."""
 RESULT_INLINE_BYTES_MAX: Final = 16 * 1024
 """A result is written once, so in the item it is always cheaper; beyond this, the loop's deep reads
-would take long over finished works."""
+would take long over finished work items."""
 CONTEXT_INLINE_BYTES_MAX: Final = ARGS_INLINE_BYTES_MAX
 """A context is written and moved along as arguments are, so the same sum holds."""
 CHUNK_BYTES: Final = 350 * 1024
@@ -41,7 +41,7 @@ NONCE_LENGTH_MAX: Final = 64
 NUMBER_MAX: Final = 2**53
 """Of any number in a message: what every JSON reader reads exactly."""
 ERROR_TEXT_MAX: Final = 4096
-"""Characters of an error kept with the work."""
+"""Characters of an error kept with the work item."""
 ERROR_TYPE_MAX: Final = 256
 """Characters of the name of its type."""
 LOGGED_TEXT_MAX: Final = 16_384
@@ -97,7 +97,7 @@ PASS_LENGTH_MS_MAX: Final = 800
 """The longest that a pass with a large ledger waits for more to commit: due work must start within
 a second."""
 LEDGER_UNITS_AN_ACTION: Final = 0.6
-"""What the ledger's size may cost an action before passes get longer
+"""Units that the ledger's size may cost an action before passes get longer
 (docs/decisions/0009-the-ledger-packed-and-paced.md)."""
 LEDGER_BYTES_MIN: Final = 350
 LEDGER_SLOT_BYTES: Final = 14
@@ -118,8 +118,8 @@ POLL_GROWTH: Final = 1.6
 DUE_TO_START_MS: Final = 1_000
 """Due work with a free slot starts within it, while the loop runs [WP-20]."""
 CONFIG_EVERY_MS: Final = 1_000
-"""How old the config of a pass may be: a resume is seen within it; a limit that forbids fences the
-pass off at once."""
+"""Age that the config of a pass may have: a resume is seen within it; a limit that forbids fences
+the pass off at once."""
 CONFIG_QUIET_EVERY_MS: Final = 2_000
 """The same where nothing is in flight, so that no limit is reached: what was canceled as a whole is
 not due yet."""
@@ -139,7 +139,7 @@ HAND_OVER_MS: Final = 20_000
 """Remaining Lambda time at which the loop passes on."""
 LOOP_LIFE_MS_MAX: Final = 13 * 60_000
 PROMISE_MS: Final = 5_000
-"""How long a busy loop promises to stay up, so that completions need not read the status."""
+"""Time that a busy loop promises to stay up, so that completions need not read the status."""
 PROMISE_ENTRIES_MIN: Final = 4
 SET_ASIDE_TOLD_MAX: Final = 1_000
 DRAIN_ROWS: Final = 200
@@ -165,7 +165,7 @@ START_TO_INVOKE_MS: Final = 8_000
 """A start write older than this is not sent any more: the worker's `start_by` would be near."""
 RECOVERY_MARGIN_MS: Final = 2 * SKEW_MS + 2_000
 CALL_OFF_MARGIN_MS: Final = 2 * SKEW_MS
-"""A work that was enqueued so much later than a `cancel_all`, by two clocks that may be off in
+"""A work item that was enqueued so much later than a `cancel_all`, by two clocks that may be off in
 opposite directions, was not meant."""
 RECHECK_MS: Final = 5_000
 RECOVER_NEAR_MS: Final = 10_000
@@ -207,19 +207,19 @@ CALLBACK_NEAR_MS: Final = 60_000
 QUEUE_MESSAGE_BYTES_MAX: Final = 1024 * 1024
 TOPIC_MESSAGE_BYTES_MAX: Final = 256 * 1024
 CALLBACK_FRAME_BYTES_MAX: Final = 2 * 1024
-"""What a callback's event has beside context and return value."""
+"""Bytes of a callback's event beside context and return value."""
 CALLBACK_LATE_MS: Final = 60_000
-"""How late a schedule may wake the loop for a callback."""
+"""Delay with which a schedule may wake the loop for a callback."""
 
 # Seeing and managing.
 TALLY_MS: Final = 60_000
-"""What one report covers."""
+"""Span that one report covers."""
 REPORT_RETENTION_S: Final = 8 * 24 * 3600
 STATS_WINDOW_MS_MIN: Final = 60_000
 STATS_WINDOW_MS_MAX: Final = 7 * 24 * 3_600_000
 STATS_ROWS_MAX: Final = 1_000
-"""Rows that are read to count due works, and again to count later ones: above it the count is a
-lower bound."""
+"""Rows that are read to count due work items, and again to count later ones: above it the count is
+a lower bound."""
 LIST_MAX: Final = 1_000
 """Works on one page of a list."""
 LIST_ROWS_MAX: Final = 2_000
@@ -240,13 +240,13 @@ SURVEY_MS_MAX: Final = 10_000
 POOL_TICK_MS_MAX: Final = 10_000
 """For so long it visits one of them."""
 WATCHDOG_BACK_MS: Final = 5 * 60_000
-"""How far back a tick looks for due work, and how long after a loop's lease for what lies before
-its cursors: several ticks may be lost."""
+"""Span before a tick in which it looks for due work, and time after a loop's lease for what lies
+before its cursors: several ticks may be lost."""
 WATCHDOG_DEEP_MS: Final = 3_600_000
-"""How often it looks deep."""
+"""Interval between two deep looks."""
 WATCHDOG_DEEP_BACK_MS: Final = 2 * WATCHDOG_DEEP_MS
-"""How far back that look goes: what landed late has its key in the time of one look, and lies there
-only at the next; that may be lost."""
+"""Span that a deep look covers: an item that landed late has its key in the time of one look, and
+lies there only at the next; that may be lost."""
 WATCHDOG_ROWS_MAX: Final = 5_000
 """Rows that one such look reads of a shard, the latest first: some 3 MB, 700 read units."""
 WATCHDOG_PAGE: Final = 500

@@ -1,4 +1,4 @@
-"""Owns what may travel as arguments or as a result: JSON, checked with the path of what is wrong, and its size in bytes.
+"""Payloads, as arguments or as a result: JSON, checked with the path of what is wrong, and its size in bytes.
 
 A refusal names the place and the type of a value, never the value: its text ends up in logs, and in
 the work item's `error`.
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
-"""What JSON can say, as Python has it after decoding."""
+"""Value of JSON, as Python has it after decoding."""
 
 DEPTH_MAX: Final = 100
 """Objects and lists inside each other. A cycle ends here, too."""

@@ -1,4 +1,4 @@
-"""Owns the secrets by which reports prove where they come from [WP-28]: of a start its nonce, of a finished work item's callback its nonce.
+"""Secrets by which reports prove where they come from [WP-28]: of a start its nonce, of a finished work item's callback its nonce.
 
 | of | made by | known to | the work item holds |
 |---|---|---|---|

@@ -44,7 +44,7 @@ class TimeLeft:
 def time_left(*, context_ms: float | None, limit_ms: float | None, reserve_ms: float) -> TimeLeft:
     """The phase, from what is left of the Lambda invocation and of the pool's own limit.
 
-    None: there is no such limit.
+    `None` means there is no such limit.
 
     With `reserve_ms` left to Lambda no task is started, with half of it coroutines are canceled,
     with a quarter the waiting ends. The pool's own limit has its reserve behind it: starts end at

@@ -66,8 +66,8 @@ if hasattr(os, "register_at_fork"):
 class Executor:
     """At most `size` threads, made when they are needed, that start tasks in the order of adding.
 
-    `idle_s`: a thread without a task ends after so long; None: never. `read_ms`: a clock that never
-    steps back. All methods are for any thread.
+    `idle_s`: a thread without a task ends after so long; `None` means never. `read_ms`: a clock
+    that never steps back. All methods are for any thread.
     """
 
     def __init__(
@@ -125,8 +125,8 @@ class Executor:
         added = Added(tasks, copy_context(), self._read_ms(), inside)
         if not self._refuses(added):
             self._entrance.put(added)
-            # Looked at again: the executor may have been closed since. What was taken in before that is
-            # waited for.
+            # Looked at again: the executor may have been closed since. What was taken in before
+            # that is waited for.
             if not self._refuses(added) or not self._entrance.take_back(added):
                 return
         raise TaskPoolClosed("the task pool is done: nothing can be added any more")
@@ -137,8 +137,8 @@ class Executor:
     def _queue(self, added: Added) -> None:
         count, order = len(added.tasks), added.round
         if order is None:
-            # What comes in while the executor is being closed was added before: the drain that closes
-            # waits for it.
+            # What comes in while the executor is being closed was added before: the drain that
+            # closes waits for it.
             order = self._drains[0].round if self._closing and self._drains else self._round
             self._strays = self._strays or (self._closing and not self._drains)
         if not self._outstanding or self._restart_clock:

@@ -1,4 +1,4 @@
 """Makes it happen: load, decide, commit, act.
 
-One module per step of a work's life, named as in `core`.
+One module per step of a work item's life, named as in `core`.
 """

@@ -1,4 +1,4 @@
-"""Delivers callbacks: at once when a work ends, again by the loop when that failed, and until the target has it or is given up [WP-8].
+"""Delivers callbacks: at once when a work item ends, again by the loop when that failed, and until the target has it or is given up [WP-8].
 
 | step | commit point | lost afterwards? |
 |---|---|---|
@@ -6,7 +6,7 @@
 | owe, canceled while pending | one transaction with the done record | nothing but the kick: watchdog |
 | send | none: the target may get it twice | the mark: it is sent again |
 | failed, as a destination record says | one transaction with a done record | nothing but the kick: watchdog |
-| mark | the work's own item | the ledger still names it: the loop looks, and forgets it |
+| mark | the work item's own item | the ledger still names it: the loop looks, and forgets it |
 | expire | none: the TTL of the chunks, set again, does no harm | done record or ledger: the loop looks |
 """
 
@@ -65,15 +65,16 @@ __all__ = ["Callbacks", "acknowledge", "act_on", "deliver", "look_at_callbacks",
 
 
 _MARK_TRIES = 3
-"""How often a failure is said that came before the mark of what was sent."""
+"""Number of times a failure is said that came before the mark of what was sent."""
 
 
 def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
-    """Send a finished work's callback once, if it is owed, and mark the work.
+    """Send a finished work item's callback once, if it is owed, and mark the work item.
 
     Never raises: what failed is `pending` still.
 
-    Returns where the callback is, as far as is known; None: none is wanted, or the work is gone.
+    Returns where the callback is, as far as is known; `None` means that there is none is wanted, or
+    the work item is gone.
     """
     if not is_owed(work) or work.on_complete is None:
         return work.callback
@@ -240,7 +241,7 @@ def _mark(ports: Ports, write: Update, state: CallbackState | None) -> CallbackS
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """What a pass does about callbacks."""
+    """Plan of a pass for callbacks."""
 
     owed: tuple[PendingCallback, ...]
     """For the ledger."""
@@ -249,7 +250,7 @@ class Callbacks:
     spent: tuple[NoticeRef, ...]
     """Records that the ledger stands for once it is committed."""
     blocked: tuple[str | None, ...]
-    """For each shard, the first record that found no room in the ledger; None: all did."""
+    """For each shard, the first record that found no room in the ledger; `None` means all did."""
 
 
 def look_at_callbacks(
@@ -344,7 +345,7 @@ def _works(
 
 
 def _window_ms(ports: Ports, work: WorkItem | None) -> int:
-    """How long after a send its handler may still be to come, or run."""
+    """Return the time after a send in which its handler may still be to come, or run."""
     if work is None or work.on_complete is None or work.callback is not CallbackState.SENT:
         return 0
     function = ports.invoker.limits(work.on_complete)

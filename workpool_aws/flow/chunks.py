@@ -1,4 +1,4 @@
-"""Writes and reads what is too large for a work's own item."""
+"""Writes and reads what is too large for a work item's own item."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["let_expire", "read_payload", "with_payloads", "write_with"]
 
 
 def write_with(store: Store, write: Write, beside: Sequence[Write]) -> Written:
-    """A work's write and those of its chunks, all or nothing: no crash leaves a work without its payload, or a payload without its work.
+    """A work item's write and those of its chunks, all or nothing: no crash leaves a work item without its payload, or a payload without its work item.
 
-    A chunk that is to be changed and is gone (only people remove one) is left out: the work must be
-    able to end all the same [WP-12]. Raises ConditionFailed when the work's own condition does not
-    hold: nothing was written.
+    A chunk that is to be changed and is gone (only people remove one) is left out: the work item
+    must be able to end all the same [WP-12]. Raises ConditionFailed when the work item's own
+    condition does not hold: nothing was written.
     """
     left = list(beside)
     while left:
@@ -47,7 +47,10 @@ def let_expire(store: Store, expiries: Sequence[Update]) -> None:
 
 
 def with_payloads(ports: Ports, work: WorkItem) -> WorkItem | None:
-    """A finished work with its whole context and return value; None: chunks of them are gone or damaged."""
+    """A finished work item with its whole context and return value.
+
+    `None` means chunks of them are gone or damaged.
+    """
     owner, context, result = WorkRef(work.pool, work.id), work.context, work.result
     if work.context_chunks is not None:
         context = read_payload(ports, owner, Part.CONTEXT, work.context_chunks)
@@ -61,7 +64,10 @@ def with_payloads(ports: Ports, work: WorkItem) -> WorkItem | None:
 
 
 def read_payload(ports: Ports, owner: WorkRef, part: Part, count: int) -> str | None:
-    """The whole payload; None: a chunk of it is gone or damaged, which concerns nobody but its work [WP-12]."""
+    """The whole payload.
+
+    `None` means a chunk of it is gone or damaged, which concerns nobody but its work item [WP-12].
+    """
     refs = chunk_refs(owner, part, count)
     found = ports.store.get_many(refs)
     for chunk in found.values():

@@ -1,4 +1,4 @@
-"""Collects what a pass decides on: done records, and works that are due. Reads only."""
+"""Collects what a pass decides on: done records, and work items that are due. Reads only."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ def read_works(  # noqa: PLR0913 - where, from when, and how much to read
 ) -> WorkRead:
     """Due works from `low` on, until one more than `free` was found, or the first that is due later.
 
-    `lookahead`: how many rows of later time may be over before it gives up; None: any number.
+    `lookahead`: how many rows of later time may be over before it gives up; `None` means any
+    number.
     """
     due: dict[WorkId, Found] = {}
     off: dict[WorkId, Found] = {}
@@ -125,7 +126,7 @@ def read_works(  # noqa: PLR0913 - where, from when, and how much to read
 def _led_to(known: Found | None, row: Row, work: WorkItem) -> Found:
     if known is None:
         return Found(row.sort, work)
-    # Never the work's own row: what is named here is deleted once the work has started.
+    # Never the work item's own row: what is named here is deleted once the work item has started.
     return (
         replace(known, also=(*known.also, PointerRef(work.pool, row.sort)))
         if isinstance(row.record, Pointer)
@@ -167,7 +168,7 @@ def due_in(
     taken: Taken,
     now: EpochMs,
 ) -> bool:
-    """Whether there is work from `low` on that a pass would start, or cancel, now."""
+    """True if the re is work from `low` on that a pass would start, or cancel, now."""
     read = read_works(store, telemetry, pool, shard, low, free=0, taken=taken, now=now)
     return bool(read.due or read.bulk_canceled)
 
@@ -175,7 +176,10 @@ def due_in(
 def resolved(
     store: Store, telemetry: Telemetry, pool: str, span: KeyRange
 ) -> Iterator[tuple[Row, WorkItem | Unreadable | None]]:
-    """Each row with the work that it is or points at, a page's pointers in one request; None: the work is gone."""
+    """Each row with the work item that it is or points at, a page's pointers in one request.
+
+    `None` means the work item is gone.
+    """
     for page in _growing_pages(store, telemetry, span):
         pointed = [
             WorkRef(pool, row.record.work_id) for row in page if isinstance(row.record, Pointer)
@@ -250,7 +254,7 @@ def _pages(
 
 
 def load_works(ports: Ports, pool: str, ids: Sequence[str]) -> list[WorkItem | None]:
-    """The works of these ids, in order; None for one that is unknown, past its retention, or damaged.
+    """The work items of these ids, in order; None for one that is unknown, past its retention, or damaged.
 
     DynamoDB deletes expired items days late, so what has expired is filtered here by time.
     """

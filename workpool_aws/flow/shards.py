@@ -14,15 +14,15 @@ __all__ = ["ledger_of", "marks_of", "shards_of"]
 
 
 def ledger_of(store: Store, pool: str) -> Ledger | None:
-    """The ledger as it was last committed; None: no loop ever ran, or it is damaged."""
+    """The ledger as it was last committed; `None` means no loop ever ran, or it is damaged."""
     return readable(store.get(LedgerRef(pool)))
 
 
 def marks_of(ledger: Ledger | None) -> tuple[ShardCursors, ...]:
-    """How far each shard was read."""
+    """Return the cursors of each shard."""
     return (ShardCursors(),) if ledger is None else ledger.shards
 
 
 def shards_of(store: Store, pool: str) -> int:
-    """How many shards there are."""
+    """Return the number of shards."""
     return len(marks_of(ledger_of(store, pool)))

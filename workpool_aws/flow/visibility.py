@@ -38,12 +38,12 @@ def ensure_visible(
 def prove_work_in_time(
     ports: Ports, written: Written, pool: str, work_id: WorkId, key_time: EpochMs
 ) -> None:
-    """The late rule for a work's own key or its pointer's: points at it anew from the server's time."""
+    """The late rule for a work item's own key or its pointer's: points at it anew from the server's time."""
     ensure_visible(ports, written, key_time, lambda at: _write_pointer(ports, pool, work_id, at))
 
 
 def put_pointer(ports: Ports, pool: str, work_id: WorkId, at: EpochMs) -> None:
-    """Have the loop look at this work again at this time."""
+    """Have the loop look at this work item again at this time."""
     prove_work_in_time(ports, _write_pointer(ports, pool, work_id, at), pool, work_id, at)
 
 
@@ -54,7 +54,7 @@ def _write_pointer(ports: Ports, pool: str, work_id: WorkId, at: EpochMs) -> Wri
 
 
 def make_pointer(pool: str, work_id: WorkId, at: EpochMs, *, random_bits: int) -> Pointer:
-    """A pointer to this work at this time, on the work's own shard."""
+    """A pointer to this work item at this time, on the work item's own shard."""
     return Pointer(
         pool=pool, at=make_id(at, random_bits=random_bits, shard=shard_of(work_id)), work_id=work_id
     )

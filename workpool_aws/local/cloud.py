@@ -1,4 +1,4 @@
-"""Owns LocalCloud: what users and tests see of the in-process AWS."""
+"""`LocalCloud`: the in-process AWS that users and tests see."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ class LocalCloud:
 
     @property
     def capacity(self) -> Capacity:
-        """What the requests to pools' tables have cost so far, by AWS's rules.
+        """Units that the requests to pools' tables have cost so far, by AWS's rules.
 
         Nothing on an endpoint.
         """
@@ -270,11 +270,11 @@ class LocalCloud:
             timeout: After it an attempt ends, in the cloud's time. At most 15 minutes, as Lambda
                 allows.
             takes: The handler's duration in the cloud's time: its body runs at the start, its
-                outcome takes effect at the end. A callable gets the event. None: as long as its
-                sleeps and service calls take.
+                outcome takes effect at the end. A callable gets the event. `None` means as long as
+                its sleeps and service calls take.
             retries: Lambda's own retries after an error, 0 to 2.
-            reserved: At most so many at a time; None: no limit. What is throttled waits in Lambda's
-                queue.
+            reserved: At most so many at a time; `None` means no limit. What is throttled waits in
+                Lambda's queue.
             event_age: How long an event may wait there; 60 s to 6 hours.
             pools: The names of the pools that may run it, as `add_action(pools=...)` says it to
                 AWS. `None` means any.
@@ -324,7 +324,7 @@ class LocalCloud:
         return self._open.diary.of(self._name_of(fn))
 
     def messages(self, arn: str) -> list[object]:
-        """What pools sent to an SQS queue or SNS topic as callbacks, decoded, in order.
+        """Return the messages that pools sent to an SQS queue or SNS topic as callbacks, decoded, in order.
 
         Any ARN of one exists.
 
@@ -358,10 +358,10 @@ class LocalCloud:
     def run_until_idle(self, timeout: timedelta = timedelta(hours=1)) -> None:
         """Let time pass until nothing is left that would act within `timeout`.
 
-        A paused pool, and works due later, count as rest.
+        A paused pool, and work items due later, count as rest.
 
-        Raises LocalCloudError: at the end of `timeout` a work is running, or due and allowed to
-        start, or owes a callback that is not to be tried later; or a worker is stuck.
+        Raises LocalCloudError: at the end of `timeout` a work item is running, or due and allowed
+        to start, or owes a callback that is not to be tried later; or a worker is stuck.
         """
         kernel = self._open.kernel
         end = EpochMs(kernel.now() + milliseconds("timeout", timeout))
@@ -377,7 +377,7 @@ class LocalCloud:
             )
 
     def _troubles(self) -> str:
-        """What the cloud's own functions ended with, where they failed: the likely reason when works are left."""
+        """Errors of the cloud's own functions: the likely reason when works are left."""
         told = []
         for arn in (self.loop_arn, self.completion_arn, self.watchdog_arn):
             bad = [each for each in self.invocations(arn) if each.error is not None]

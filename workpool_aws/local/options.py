@@ -1,4 +1,4 @@
-"""Owns what a LocalCloud and its functions may be asked for: every option checked, with a message that says what is allowed."""
+"""Options of a LocalCloud and its functions: every option checked, with a message that says what is allowed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
 
 ClockName = Literal["virtual", "real"]
 Takes = timedelta | Callable[[Event], timedelta]
-"""How long a function takes, in the cloud's time; of its event, if it is a callable."""
+"""Time that a function takes, in the cloud's time; of its event, if it is a callable."""
 
 _SPEED_MAX = 1_000.0
 _FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -111,7 +111,10 @@ class CloudOptions:
             )
 
     def kernel(self, chooser: Chooser, faults: SeededFaults | None = None) -> Kernel:
-        """A kernel for the clock asked for, in which these faults strike (virtual only; None: none do)."""
+        """A kernel for the clock asked for, in which these faults strike (virtual only.
+
+        `None` means that there is none do).
+        """
         latency_ms = milliseconds("call_latency", self.call_latency)
         if self.clock == "real":
             return RealKernel(speed=self.speed, latency_ms=latency_ms)
@@ -182,7 +185,7 @@ def whole(
 
 
 def takes_ms(takes: Takes | None) -> Callable[[Event], int] | None:
-    """How long a function takes, as milliseconds of an event.
+    """Time that a function takes, as milliseconds of an event.
 
     Raises UsageError for what is no duration.
     """

@@ -1,4 +1,4 @@
-"""Owns the pytest fixture `workpool_cloud`.
+"""Pytest fixture `workpool_cloud`.
 
 Loading it loads no engine, so that whoever does not use it does not pay for it.
 """

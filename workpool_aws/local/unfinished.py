@@ -1,4 +1,4 @@
-"""Owns the question what a cloud has left to do: works that run, or are due and allowed to start, and callbacks that are owed."""
+"""Finds unfinished work in a cloud: work items that run, or are due and allowed to start, and callbacks that are owed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A work that is not over, or has not been told of, and should be."""
+    """A work item that is not over, or has not been told of, and should be."""
 
     work: WorkItem
     why: str

@@ -1,4 +1,4 @@
-"""What exists: frozen records, their names and their values.
+"""Frozen records, their names and their values.
 
 Nothing here decides or talks to AWS.
 """

@@ -1,4 +1,4 @@
-"""Owns ids: ULIDs whose time part is a due time and whose last character is the logical shard.
+"""Ids: ULIDs whose time part is a due time and whose last character is the logical shard.
 
 An id alone says where its record lies (partition by shard, place by time), so a point read needs no
 index.
@@ -33,7 +33,7 @@ EpochMs = NewType("EpochMs", int)
 """Milliseconds since 1970-01-01 UTC."""
 
 WorkId = NewType("WorkId", str)
-"""The id of one work: 26 characters of Crockford base 32, safe in URLs and logs."""
+"""The id of one work item: 26 characters of Crockford base 32, safe in URLs and logs."""
 
 ID_LENGTH: Final = 26
 TIME_LENGTH: Final = 10
@@ -97,12 +97,12 @@ def id_floor(at: EpochMs) -> str:
 
 
 def is_ulid(text: str) -> bool:
-    """Whether `text` has the form of an id, in its one canonical spelling."""
+    """True if `text` has the form of an id, in its one canonical spelling."""
     return _ULID.fullmatch(text) is not None
 
 
 def time_of(ulid: str) -> EpochMs:
-    """The time an id carries: for a work, its due time when it was enqueued."""
+    """The time an id carries: for a work item, its due time when it was enqueued."""
     return EpochMs(int(ulid[:TIME_LENGTH].translate(_TO_DIGITS), 32))
 
 

@@ -1,4 +1,4 @@
-"""Owns what the loop and its callers share: status, ledger, config, done records, the registry and the deployment."""
+"""Records that the loop and its callers share: status, ledger, config, done records, the registry and the deployment."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ __all__ = [
 
 
 NOBODY: Final = "default"
-"""Who set the base of a config that only has an override."""
+"""Author of the base of a config that only has an override."""
 
 
 class LoopState(StrEnum):
-    """What the loop of a pool is doing, as its callers need to know it."""
+    """State of a pool's loop, as its callers need to know it."""
 
     IDLE = "idle"
     RUNNING = "running"
@@ -46,7 +46,7 @@ class LoopState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopStatus(Record):
-    """Whether a kick must start the loop.
+    """True if a kick must start the loop.
 
     Written by: kick, the loop. Read by: every enqueue and completion, the watchdog. Removed by:
     nobody. Apart from the ledger, because callers read it all the time and the loop writes it
@@ -58,19 +58,20 @@ class LoopStatus(Record):
     generation: int
     lease_until: EpochMs
     wake_at: EpochMs | None = None
-    """When a waiting loop means to look again; None: no time of its own."""
+    """When a waiting loop means to look again; `None` means no time of its own."""
     saturated: bool = False
     """Resting because every slot is taken (or the pool is paused): a new work need not wake it."""
     timer_at: EpochMs | None = None
-    """For when a far wake was last ordered; None: for never."""
+    """For when a far wake was last ordered; `None` means for never."""
     written_by: str | None = None
     """Token of the last writer: tells one's own write whose answer was lost."""
     epoch: int = 0
-    """How often everything was canceled: what `cancel_all` raises first, and every enqueue sees."""
+    """Number of times everything was canceled: what `cancel_all` raises first, and every enqueue
+    sees."""
 
 
 class EntryKey(NamedTuple):
-    """One start of one work: what occupies a slot."""
+    """One start of one work item: what occupies a slot."""
 
     work_id: WorkId
     start: int
@@ -87,29 +88,29 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class PendingCallback:
-    """A callback that the loop must see to: look at its work at this time, and send it if it is still owed."""
+    """A callback that the loop must see to: look at its work item at this time, and send it if it is still owed."""
 
     work_id: WorkId
     at: EpochMs
     tries: int = 0
-    """How often the loop has sent it, or tried to."""
+    """Number of times the loop has sent it, or tried to."""
     looks: int = 0
-    """How often the loop has looked since, and found it sent but not acknowledged."""
+    """Number of times the loop has looked since, and found it sent but not acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShardCursors:
-    """How far one shard was read. Keys are ULIDs; "" means from the beginning."""
+    """Cursors of one shard. Keys are ULIDs; "" means from the beginning."""
 
     work_cursor: str = ""
     done_cursor: str = ""
     deep_at: EpochMs = EpochMs(0)
-    """When the work range was last read back over the buffer."""
+    """When the work item range was last read back over the buffer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinuteTally:
-    """What a loop counted from `since` on, within a minute.
+    """Counts of a loop from `since` on, within a minute.
 
     How they are counted: `core/loop/tally.py`.
     """
@@ -121,14 +122,14 @@ class MinuteTally:
     retried: int = 0
     """Attempts that failed and are followed by another."""
     canceled: int = 0
-    """Attempts that failed and would have been retried, had nobody canceled the work."""
+    """Attempts that failed and would have been retried, had nobody canceled the work item."""
     lags: tuple[tuple[int, int], ...] = ()
-    """How late starts were: (class of lag, count), in order of class."""
+    """Lags of starts: (class of lag, count), in order of class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger(Record):
-    """What is in flight.
+    """Ledger of a pool: the starts in flight.
 
     Its `version` is the fence: whoever commits proves that nobody else did since.
 
@@ -148,10 +149,10 @@ class Ledger(Record):
     committed_by: str | None = None
     """Token of the commit: tells one's own commit whose answer was lost."""
     tally: MinuteTally | None = None
-    """What was settled and started in the current minute: committed with what it counts, so nothing
-    is counted twice. None: nothing was."""
+    """Counts of the current minute: committed with the starts that they count, so nothing
+    is counted twice. `None` means nothing was."""
     epoch: int = 0
-    """What the works of every earlier epoch were canceled for: behind the config's while the loop
+    """Epoch before which all work items are canceled: behind the config's while the loop
     drains."""
 
 
@@ -179,9 +180,9 @@ class Config(Record):
     """The status's, once the loop must act on it: works of earlier ones are called off
     (`core/work/bulk_cancel.py`)."""
     epoch_at: EpochMs | None = None
-    """When it was raised last; None: never."""
+    """When it was raised last; `None` means never."""
     deployed_parallelism: int | None = None
-    """What the deployment gives this pool: beats `max_parallelism`, which programs give. None: it
+    """Limit from the deployment: overrides `max_parallelism`, which programs give. `None` means it
     gives none."""
     deployed_at: EpochMs | None = None
 
@@ -198,21 +199,21 @@ class Config(Record):
 
 
 class NoticeKind(StrEnum):
-    """What happened to a start."""
+    """Kinds of notices about a start."""
 
     FINISHED = "finished"
     RETRY = "retry"
     PUT_BACK = "put_back"
     CHECK = "look"
-    """Not over for certain: look at the work, its deadline may be nearer than the ledger knows.
-    With a callback: its handler failed."""
+    """Not over for certain: look at the work item, its deadline may be nearer than the ledger
+    knows. With a callback: its handler failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice(Record):
-    """The report that frees a slot: this start of this work is over.
+    """The report that frees a slot: this start of this work item is over.
 
-    Written by: completion; cancel, of a work that wants a callback. Read by: the loop (range).
+    Written by: completion; cancel, of a work item that wants a callback. Read by: the loop (range).
     Removed by: TTL of two weeks; one that owes a callback has none and is removed by the loop, once
     the ledger has it. An item of its own, so that a completion never contends with the loop for the
     ledger.
@@ -220,7 +221,7 @@ class Notice(Record):
 
     pool: str
     at: str
-    """Its own key: a ULID of the time of writing, with the shard of the work."""
+    """Its own key: a ULID of the time of writing, with the shard of the work item."""
     work_id: WorkId
     start: int
     kind: NoticeKind
@@ -228,16 +229,16 @@ class Notice(Record):
     """Key of the pointer that a retry or put back wrote: the loop's cursor must go back to it."""
     callback: CallbackState | None = None
     """`pending`: nobody has sent the callback, so the loop must. `sent`: the loop must see that it
-    is acknowledged. None: nothing to do."""
+    is acknowledged. `None` means nothing to do."""
     expires_at: int | None = None
     outcome: Outcome | None = None
-    """How the work finished, for the statistics; None: it has not, or no attempt was spent on its
-    end."""
+    """Outcome, for the statistics; `None` means that it has not finished, or no attempt was spent
+    on its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinuteReport(Record):
-    """What one minute came to.
+    """Counts of one minute.
 
     Written by: the loop, at most once a minute and only if something happened. Read by: `stats`.
 
@@ -264,7 +265,7 @@ class Registration(Record):
 
 
 class DeployedLimit(NamedTuple):
-    """What a deployment says about one pool."""
+    """Limit that a deployment gives one pool."""
 
     pool: str
     max_parallelism: int
@@ -272,7 +273,7 @@ class DeployedLimit(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment(Record):
-    """Where this table's functions are, for callers whose environment does not say, and what was last deployed.
+    """Functions of this table, for callers whose environment does not say, and what was last deployed.
 
     Written by: the watchdog, from its own environment, when that differs. Read by: callers, loop
     and completion, whatever of it their own environment lacks; the watchdog. Removed by: nobody. An
@@ -296,4 +297,4 @@ class Deployment(Record):
     """Loops of other deployments in whose place this one came within an hour: their watchdogs leave
     the item alone for so long."""
     replaced_at: EpochMs | None = None
-    """When it last came in another's place; None: never."""
+    """When it last came in another's place; `None` means never."""

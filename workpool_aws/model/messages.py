@@ -1,4 +1,4 @@
-"""Owns what travels between Lambdas: a worker's assignment and report, a loop's order.
+"""Messages between Lambdas: a worker's assignment and report, a loop's order.
 
 `adapters/wire.py` spells them as JSON.
 """
@@ -35,13 +35,13 @@ class Assignment:
     """A decorated worker that begins later than this does not run: recovery may be near."""
     loop_until: EpochMs | None = None
     """The loop promised to stay up until then, so a completion before it need not read the status;
-    None: no promise."""
+    `None` means no promise."""
     args_chunks: int | None = None
-    """How many chunks hold the arguments: whoever finishes the work lets them expire; None: they
-    are in the work's item."""
+    """Number of chunks that hold the arguments: whoever finishes the work item lets them expire;
+    `None` means they are in the work item's item."""
     context_chunks: int | None = None
-    """How many chunks hold the callback's context, as `args_chunks`; None: it is in the work's
-    item, or there is none."""
+    """Number of chunks that hold the callback's context, as `args_chunks`; `None` means it is in
+    the work item's item, or there is none."""
     callback_for: tuple[Outcome, ...] = ()
     """The outcomes that want a callback, so that the finishing write can say that one is owed."""
     nonce: str | None = field(default=None, repr=False)
@@ -57,7 +57,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackTicket:
-    """What a target needs to say that its handler ran (`_workpool` in the event of a decorated one)."""
+    """Ticket by which a target acknowledges that its handler ran (`_workpool` in the event of a decorated one)."""
 
     table: str
     pool: str
@@ -70,7 +70,7 @@ class CallbackTicket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackMessage:
-    """What an `on_complete` target is told. `context` and `result` are JSON."""
+    """Message to an `on_complete` target. `context` and `result` are JSON."""
 
     work_id: WorkId
     context: str | None
@@ -79,14 +79,15 @@ class CallbackMessage:
     error: str | None
     error_type: str | None
     ticket: CallbackTicket | None
-    """None: the target does not acknowledge, and its event is exactly what is documented."""
+    """`None` means that the target does not acknowledge, and its event is exactly what is
+    documented."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopRequest:
     """Asks a loop Lambda to run a pool.
 
-    `generation` None: a wake-up that carries no authority (a schedule's).
+    `generation` `None` means a wake-up that carries no authority (a schedule's).
     """
 
     table: str
@@ -95,7 +96,7 @@ class LoopRequest:
 
 
 class ReportKind(StrEnum):
-    """What one start came to."""
+    """Kinds of reports about a start."""
 
     SUCCESS = "success"
     FAILED = "failed"
@@ -107,11 +108,12 @@ class ReportKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What one start came to, as its reporter saw it.
+    """Report about one start, as its reporter saw it.
 
     `result` is JSON, for a success. `retryable` False: no further attempt, whatever the policy.
     `delay_ms`: the worker's own choice of delay; `None` means the policy's, or for a snooze that of
-    a put back. `claim`: the token the reporter holds; None: it holds none (see core/complete).
+    a put back. `claim`: the token the reporter holds; `None` means it holds none (see
+    core/complete).
     """
 
     kind: ReportKind

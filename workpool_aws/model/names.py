@@ -1,4 +1,4 @@
-"""Owns the patterns of names that come from outside: pools, tables, functions, queues, topics.
+"""Patterns of names that come from outside: pools, tables, functions, queues, topics.
 
 Nothing else in the package spells one.
 
@@ -49,7 +49,7 @@ SCHEDULE_GROUP: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 
 
 def names_function(listed: str, target: str) -> bool:
-    """Whether `target` is the function that a list names, with whatever version or alias: the ARNs are the same up to it.
+    """True if `target` is the function that a list names, with whatever version or alias: the ARNs are the same up to it.
 
     Where one of the two is a mere name, the names must be the same.
     """

@@ -64,7 +64,7 @@ class Ref(Generic[R_co]):
 
 @dataclass(frozen=True, slots=True)
 class WorkRef(Ref[WorkItem]):
-    """A work, by pool and id."""
+    """A work item, by pool and id."""
 
     pool: str
     id: WorkId
@@ -72,7 +72,7 @@ class WorkRef(Ref[WorkItem]):
 
 @dataclass(frozen=True, slots=True)
 class ChunkRef(Ref[Chunk]):
-    """A chunk, by the work and the part it belongs to, and its number there."""
+    """A chunk, by the work item and the part it belongs to, and its number there."""
 
     pool: str
     work_id: WorkId
@@ -172,10 +172,12 @@ class Collection(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRange:
-    """A range of one shelf: keys from `low` (included) to `high` (included; None: without end).
+    """A range of one shelf: keys from `low` (included) to `high` (included.
 
-    `limit` is how many items one page reads at most; None: as many as fit in one answer (1 MB).
-    Unreadable items count, too. `reverse`: from `high` down to `low`.
+    `None` means without end).
+
+    `limit` is how many items one page reads at most; `None` means as many as fit in one answer (1
+    MB). Unreadable items count, too. `reverse`: from `high` down to `low`.
     """
 
     shelf: Collection
@@ -199,8 +201,8 @@ class Row:
 class RowPage:
     """One answer of a range read.
 
-    `next_low` is where the next page begins (to be used as `KeyRange.low`); None: this was the last
-    one.
+    `next_low` is where the next page begins (to be used as `KeyRange.low`); `None` means this was
+    the last one.
 
     Of a reverse read, `next_high` is (to be used as `KeyRange.high`), and `next_low` is None. Pages
     are not one snapshot: a record written meanwhile may or may not appear.

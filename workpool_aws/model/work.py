@@ -1,4 +1,4 @@
-"""Owns the stored work, the chunks of what its item is too small for, and the pointer: "look at this work again at that time"."""
+"""Stored work, the chunks of what its item is too small for, and the pointer: "look at this work item again at that time"."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 
 
 class State(StrEnum):
-    """Where a stored work is in its life. The legal moves stand in `core/lifecycle.py`."""
+    """State of a stored work item. The legal moves stand in `core/lifecycle.py`."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -36,7 +36,7 @@ class State(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a finished work ended."""
+    """Outcome of a finished work item."""
 
     SUCCESS = "success"
     FAILED = "failed"
@@ -74,7 +74,7 @@ class PastAttempt:
 
 
 class CallbackState(StrEnum):
-    """Where the callback of a finished work is. The moves stand in `core/callback.py`."""
+    """State of the callback of a finished work item. The moves stand in `core/callback.py`."""
 
     PENDING = "pending"
     """Owed: not accepted by its target yet."""
@@ -82,11 +82,11 @@ class CallbackState(StrEnum):
     """Accepted by a target that says for itself when it ran, and has not said so yet."""
     DELIVERED = "delivered"
     DEAD = "dead"
-    """Given up. The work is kept among the dead letters, with no time to live."""
+    """Given up. The work item is kept among the dead letters, with no time to live."""
 
 
 class Kind(StrEnum):
-    """What the caller says about the effects of the function."""
+    """Kind of work item: the caller's statement about the effects of its function."""
 
     ACTION = "action"
     QUERY = "query"
@@ -109,21 +109,21 @@ class WorkItem(Record):
     target: str
     """Lambda function, version or alias: an ARN or a name."""
     args: str | None
-    """The arguments: a JSON object, compact. None: too large for this item, they lie in
+    """The arguments: a JSON object, compact. `None` means too large for this item, they lie in
     `args_chunks` chunks."""
     kind: Kind
     retry: RetryPolicy | None
     claimed: bool
-    """Whether each start must be claimed by its worker before user code runs (no second run, ever)."""
+    """True if each start must be claimed by its worker before user code runs (no second run, ever)."""
     state: State
     due_at: EpochMs
     enqueued_at: EpochMs
     retention_s: int | None
-    """How long the finished work is kept, in seconds; None: for ever."""
+    """Time that the finished work item is kept, in seconds; `None` means for ever."""
     attempts_made: int = 0
     """Spent attempts. A start that was never delivered spends none."""
     starts: int = 0
-    """How often it was started; the number of the current or last start."""
+    """Number of times it was started; the number of the current or last start."""
     undelivered: int = 0
     snoozes: int = 0
     """Snoozes in a row; an attempt that is spent begins the count anew."""
@@ -147,18 +147,18 @@ class WorkItem(Record):
     link: str | None = None
     """The caller's trace and request id, for people."""
     suspected_type: str | None = None
-    """What a report without the claimer's token said became of the start; counts only if nothing
+    """Error type from a report without the claimer's token; counts only if nothing
     better is heard by its deadline."""
     suspected_error: str | None = None
     on_complete: str | None = None
-    """Whom to tell how it ended: the ARN of a Lambda function, queue or topic, or a function's
-    name; None: nobody."""
+    """Target of its callback: the ARN of a Lambda function, queue or topic, or a function's
+    name; `None` means nobody."""
     context: str | None = None
-    """What to tell along with it: JSON, the caller's affair; None: nothing."""
+    """Context of its callback: JSON, opaque to the library. `None` means that there is none."""
     callback_for: tuple[Outcome, ...] = ()
     """The outcomes that `on_complete` wants to hear of."""
     callback: CallbackState | None = None
-    """Where the callback is; None: not finished, or this outcome wants none."""
+    """State of the callback; `None` means that the work item is not finished, or wants none."""
     callback_nonce: str | None = None
     """The secret that an acknowledgement must name [WP-28]; `None` means that no callback is
     wanted, or that version 0.1 wrote the end."""
@@ -170,28 +170,28 @@ class WorkItem(Record):
     error_type: str | None = None
     finished_at: EpochMs | None = None
     expires_at: int | None = None
-    """TTL, epoch *seconds* (DynamoDB's unit); only ever set on a finished work that owes no
+    """TTL, epoch *seconds* (DynamoDB's unit); only ever set on a finished work item that owes no
     callback [WP-10]."""
     args_chunks: int | None = None
-    """How many chunks hold the arguments; None: `args` does."""
+    """Number of chunks that hold the arguments; `None` means `args` does."""
     context_chunks: int | None = None
-    """How many chunks hold the context; None: `context` does, or there is none."""
+    """Number of chunks that hold the context; `None` means `context` does, or there is none."""
     result_chunks: int | None = None
-    """How many chunks hold the return value; None: `result` does, or there is none."""
+    """Number of chunks that hold the return value; `None` means `result` does, or there is none."""
     dead: str | None = None
     """Its place among the dead letters (`dead_key`): it failed for good and was not redriven, or
-    its callback is dead. None: neither."""
+    its callback is dead. `None` means neither."""
     redrive_of: WorkId | None = None
-    """The failed work that this one was made from; None: it was enqueued."""
+    """The failed work item that this one was made from; `None` means it was enqueued."""
     redriven_as: WorkId | None = None
-    """The work that was made from this failed one; None: none was."""
+    """The work item that was made from this failed one; `None` means that there is none was."""
     epoch: int = 0
-    """How often its pool had been canceled as a whole when it was enqueued, as far as its caller
-    knew (`core/work/bulk_cancel.py`)."""
+    """Number of times its pool had been canceled as a whole when it was enqueued, as far as its
+    caller knew (`core/work/bulk_cancel.py`)."""
 
 
 class Part(StrEnum):
-    """What of a work may lie in chunks."""
+    """Parts of a work item that may lie in chunks."""
 
     ARGS = "args"
     CONTEXT = "context"
@@ -200,12 +200,12 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk(Record):
-    """A piece of a payload that is too large for its work's item: at most 350 KB.
+    """A piece of a payload that is too large for its work item's item: at most 350 KB.
 
     Written by: enqueue (arguments, context) and completion (result), in one transaction with the
     work. Read by: the loop, which sends the arguments; whoever sends the callback; `result`.
-    Removed by: TTL, set when the work's is [WP-10]. Items of their own, because every write of the
-    work costs by its whole size, and an item holds 400 KB.
+    Removed by: TTL, set when the work item's is [WP-10]. Items of their own, because every write of
+    the work costs by its whole size, and an item holds 400 KB.
     """
 
     pool: str
@@ -215,25 +215,25 @@ class Chunk(Record):
     """Its place in the whole, from 0."""
     text: str
     expires_at: int | None = None
-    """TTL, epoch seconds; only ever set when the work is finished and owes no callback."""
+    """TTL, epoch seconds; only ever set when the work item is finished and owes no callback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer(Record):
-    """A second place in time for a work: after a retry or put back, or when its own key turned out to be late.
+    """A second place in time for a work item: after a retry or put back, or when its own key turned out to be late.
 
     Written by: completion (retry, put back), late producers, recovery. Read by: the loop, in the
-    same range query as works. Removed by: the loop, when the work it names has started or is over;
-    the watchdog's hourly look, if that loop died before. No TTL: a pool paused for longer would
-    lose its retries. An item of its own because a key cannot move.
+    same range query as works. Removed by: the loop, when the work item it names has started or is
+    over; the watchdog's hourly look, if that loop died before. No TTL: a pool paused for longer
+    would lose its retries. An item of its own because a key cannot move.
     """
 
     pool: str
     at: str
-    """Its own key: a ULID of the new due time, with the shard of the work."""
+    """Its own key: a ULID of the new due time, with the shard of the work item."""
     work_id: WorkId
 
 
 def dead_key(failed_at: EpochMs, work_id: WorkId) -> str:
-    """Where a work stands among the dead letters: by the time at which it or its callback failed for good, then by its id."""
+    """Return a work item's key among the dead letters: by the time at which it or its callback failed for good, then by its id."""
     return id_floor(failed_at)[:TIME_LENGTH] + work_id

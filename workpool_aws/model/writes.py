@@ -1,4 +1,4 @@
-"""Owns writes as values: what to write, under which condition.
+"""Writes as values: a record or changes, with a condition.
 
 Adapters carry them out; decisions only make them.
 
@@ -120,8 +120,8 @@ class Written:
     """The answer to a write.
 
     `server_time` is the server's clock when it answered (the HTTP `Date` header: whole seconds,
-    rounded down); None: the answer had none. `record` is the whole record after an `Update`, the
-    stored one after a `Put`, and None after a transaction.
+    rounded down); `None` means the answer had none. `record` is the whole record after an `Update`,
+    the stored one after a `Put`, and None after a transaction.
     """
 
     server_time: EpochMs | None

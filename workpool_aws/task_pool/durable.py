@@ -50,8 +50,8 @@ class DurableTask:
             `@pool.action`, whose arguments are validated as they would be there. A worker that must
             be given its `Work` fails here: only a pool can give it.
         args: A JSON object of at most 900 KB.
-        retry: For the work, if it becomes one: as for `Workpool.enqueue_action`. Here a task runs
-            once.
+        retry: For the work item, if it becomes one: as for `Workpool.enqueue_action`. Here a task
+            runs once.
 
     Raises:
         UsageError: a value is not allowed (`PayloadTooLarge`: the arguments).

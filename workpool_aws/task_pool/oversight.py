@@ -51,7 +51,7 @@ class Oversight:
     _context: TimedContext | None = None
 
     def follow(self, context: TimedContext | None) -> None:
-        """From now on time is what this invocation has left; None: no invocation's.
+        """From now on time is what this invocation has left; `None` means no invocation's.
 
         Raises UsageError: it tells no time.
         """

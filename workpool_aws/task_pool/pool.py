@@ -61,16 +61,16 @@ class TaskPool:
         runtime_limit: How long the pool may be busy, from the first task that it gets at rest.
             After that no task is started. It does not end a task: a thread cannot be ended. None:
             no limit but that of the invocation that it follows.
-        idle_timeout: A thread that has nothing to do for so long ends; 0: at once; None: with the
-            pool.
+        idle_timeout: A thread that has nothing to do for so long ends; 0: at once; `None` means
+            with the pool.
         reserve: What is kept of an invocation's time for ending in order. With so much left no task
             is started, with half of it coroutines are canceled, with a quarter nobody waits any
             longer. None: 1 second, 3 with `spill_to`, whose calls have to fit in.
         on_error: Called with each `TaskFailure`, in the thread that notices it, before its task
             counts as over. What it was told of is not raised by a drain. If it raises, the drain
-            raises both. None: drains raise.
+            raises both. `None` means drains raise.
         spill_to: The durable pool (a `Workpool`) that gets what could not be started: each
-            `DurableTask`. None: nothing is handed over.
+            `DurableTask`. `None` means nothing is handed over.
         name: For the names of threads, and in what is logged.
 
     Raises:
@@ -223,10 +223,10 @@ class TaskPool:
         it returns; such a task may go on.
 
         Args:
-            context: Of the Lambda invocation whose time left counts, as by `follow`. None: as it
-                is.
+            context: Of the Lambda invocation whose time left counts, as by `follow`. `None` means
+                as it is.
             beside: An error that goes out already: failures are noted on it and logged, and not
-                raised. None: there is none.
+                raised. `None` means there is none.
 
         Raises:
             TasksFailed: the errors of all failures that `on_error` was not told of. All the same

@@ -1,4 +1,4 @@
-"""Owns the choice of adapters for AWS: boto3 clients, their timeouts and retries, and what is built on them."""
+"""Choice of adapters for AWS: boto3 clients, their timeouts and retries, and what is built on them."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def aws_ports(
 
     No call is made; clients other than DynamoDB's are made when first needed.
 
-    None: a new session from the environment; the system's clock, chance and threads; Powertools
-    logs at the settings' level; the settings of the environment.
+    `None` means a new session from the environment; the system's clock, chance and threads;
+    Powertools logs at the settings' level; the settings of the environment.
 
     Raises:
         UsageError: no region is known, or a setting has a value that is not allowed.

@@ -1,4 +1,4 @@
-"""Owns the calls to Lambda: starting workers and loops, and reading how long a start may take."""
+"""Calls to Lambda: starting workers and loops, and reading how long a start may take."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class LambdaInvoker:
     it is used where a worker claims its start before any user code runs, and for reading. Both must
     have been through `start_fresh_traces`. `acknowledging`: what the deployment lists as functions
     that say for themselves that they ran a callback; it may raise StoreUnavailable. `telemetry`
-    None: nobody is told.
+    `None` means nobody is told.
     """
 
     def __init__(
@@ -235,7 +235,7 @@ class LambdaInvoker:
         return read
 
     def acknowledges(self, target: str) -> bool:
-        """Whether its handler says for itself that it ran a callback, by its own deployment or by the table's list. Never raises.
+        """True if its handler says for itself that it ran a callback, by its own deployment or by the table's list. Never raises.
 
         The list is kept for five minutes.
         """
@@ -344,7 +344,7 @@ def _split_qualifier(target: str) -> tuple[str, str | None]:
 
 
 def was_never_sent(error: Exception) -> bool:
-    """Whether a call failed before anything was sent."""
+    """True if a call failed before anything was sent."""
     return isinstance(error, (*NEVER_SENT, WorkpoolError))
 
 
@@ -368,7 +368,7 @@ def send_event(client: Callable[[], LambdaClient], target: str, event: bytes) ->
 
 
 def answer_of(error: ClientError) -> InvokeThrottled | InvokeRefused | InvokeUnanswered:
-    """What an error of Lambda's, or of another queue's, means for the event."""
+    """Return the fate of an event from an error of Lambda, or of another queue."""
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _NOT_TAKEN or status in (_TOO_MANY, _UNAVAILABLE):

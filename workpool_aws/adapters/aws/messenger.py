@@ -1,4 +1,4 @@
-"""Owns the sending of callbacks: to a Lambda function, an SQS queue or an SNS topic, told apart by the ARN."""
+"""Sending of callbacks: to a Lambda function, an SQS queue or an SNS topic, told apart by the ARN."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class AwsMessenger:
     Clients are given as functions: those of SQS and SNS of a region, since ARNs name one.
 
     The clients may retry: a callback is delivered at least once in any case. To a FIFO queue or
-    topic all callbacks of one work are one group, and repetitions within five minutes are one
+    topic all callbacks of one work item are one group, and repetitions within five minutes are one
     message.
     """
 

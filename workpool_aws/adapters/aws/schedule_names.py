@@ -12,7 +12,7 @@ from typing import Final
 __all__ = ["SCHEDULE_AHEAD_MS_MIN", "schedule_name"]
 
 SCHEDULE_AHEAD_MS_MIN: Final = 60_000
-"""What happens to a schedule in the past is not documented; a minute keeps it in the future on
+"""AWS does not document schedules in the past; a minute keeps it in the future on
 AWS's clock, too."""
 _NAME_LENGTH_MAX: Final = 64
 _HASH_LENGTH: Final = 20

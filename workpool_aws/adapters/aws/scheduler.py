@@ -1,4 +1,4 @@
-"""Owns the far wakes: one EventBridge schedule a pool, which fires once and deletes itself."""
+"""Far wakes: one EventBridge schedule a pool, which fires once and deletes itself."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _DELIVERY_RETRIES_MAX: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class ScheduleHome:
-    """Whom a schedule wakes, where it lies, and in which role it acts. None: not known."""
+    """Target, group and role of a schedule. `None` means that one is not known."""
 
     loop_arn: str | None
     group: str | None
@@ -103,7 +103,7 @@ class EventBridgeTimer:
             raise TimerUnavailable(told(error)) from error
 
     def _look_up(self) -> ScheduleHome:
-        """What is known, completed by the deployment item."""
+        """Return the known values, completed by the deployment item."""
         try:
             found = self._deployment()
         except WorkpoolError as error:

@@ -52,8 +52,8 @@ T = TypeVar("T")
 Kinds = tuple[type[Exception], ...]
 
 _MISSHAPEN: Final[Kinds] = (AttributeError, LookupError, TypeError)
-"""What botocore raises, unguarded, of a credential process, a cache of tokens or a setting that
-answers with a value of another shape."""
+"""Errors that botocore raises, unguarded, from a credential process, a cache of tokens or a setting
+that answers with a value of another shape."""
 SDK_ERRORS: Final[Kinds] = (
     BotoCoreError,
     ClientError,

@@ -1,4 +1,4 @@
-"""Owns what DynamoDB's answers and boto3's errors mean: the one place that translates them.
+"""Translates DynamoDB's answers and boto3's errors: the one place that does.
 
 A refused condition is an answer; a malformed request is a programming error (ValueError); a
 conflict or a throttled transaction is worth another try, because no SDK makes one; whatever else
@@ -81,7 +81,7 @@ def server_time(answer: Mapping[str, object]) -> EpochMs | None:
 
 
 def translated(error: Exception, table: str) -> Exception | TryAgain:
-    """What an error of boto3 means to the flow: the error to raise in its place, or `TryAgain`."""
+    """Return the flow's error for one of boto3: the error to raise in its place, or `TryAgain`."""
     if isinstance(error, ParamValidationError):
         return UsageError(
             "request", Words(f"{told(error)} for table {table!r}"), "one that DynamoDB takes"

@@ -1,4 +1,4 @@
-"""Owns DynamoDB's syntax: plain values as typed ones, conditions and updates as expressions.
+"""DynamoDB's syntax: plain values as typed ones, conditions and updates as expressions.
 
 Every name and value is passed beside its expression, never inside it, so that no attribute can be a
 reserved word.
@@ -66,7 +66,7 @@ class Expressions:
         return exists if condition is None else f"{exists} AND {self._conjunct(condition, kind)}"
 
     def change(self, change: Change) -> str:
-        """What an update does."""
+        """Return an update as an expression."""
         sets = [
             f"{self._name(attribute)} = {self._value(value)}"
             for attribute, value in change.assign.items()

@@ -1,4 +1,4 @@
-"""Owns the requests to DynamoDB: `ports.Store` on a table, through the low-level boto3 client.
+"""Requests to DynamoDB: `ports.Store` on a table, through the low-level boto3 client.
 
 All reads are strongly consistent, but those of the dead letters, which are an index. A write that
 lost its answer is repeated by the SDK; its repetition may fail on the first one's own effect, which
@@ -78,7 +78,7 @@ class DynamoStore:
         self._entropy = entropy
 
     def get(self, ref: Ref[R]) -> R | Unreadable | None:
-        """What stands there now, or None. Raises ValueError for a name that no key can carry."""
+        """Return the record, or `None`. Raises ValueError for a name that no key can carry."""
         key = _wire_key(key_of(ref))
         answer = self._send(
             lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True)

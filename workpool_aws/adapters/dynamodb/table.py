@@ -1,4 +1,4 @@
-"""Owns the shape of the table as deployments and tests create it: key, index of dead letters, billing and TTL; and its kinds of items."""
+"""Shape of the table as deployments and tests create it: key, index of dead letters, billing and TTL; and its kinds of items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what DynamoDB allows [WP-11] and what it bills: sizes, bounds and units of an on-demand table, and the meter that adds them up.
+"""Limits [WP-11] and prices of DynamoDB: sizes, bounds and units of an on-demand table, and the meter that adds them up.
 
 All figures are AWS's documented rules; no emulator gets both reads and writes right.
 """
@@ -152,7 +152,7 @@ def _ceiling(size_bytes: int, unit_bytes: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """What some requests cost. One request may carry many items."""
+    """Cost of some requests. One request may carry many items."""
 
     write_units: int = 0
     read_units: int = 0
@@ -169,7 +169,7 @@ class Units:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a meter has counted since it was made or reset: in all, and by kind of step ("work.put", "ledger.update", "tx")."""
+    """Counts of a meter since it was made or reset: in all, and by kind of step ("work.put", "ledger.update", "tx")."""
 
     write_units: int
     read_units: int
@@ -197,7 +197,7 @@ class Meter:
             counted[2] += requests
 
     def snapshot(self) -> Capacity:
-        """What was counted so far; later counts do not change it."""
+        """Return the counts so far; later ones do not change them."""
         with self._lock:
             by_label = {label: Units(*counted) for label, counted in self._by_label.items()}
         total = sum(by_label.values(), Units())

@@ -1,4 +1,4 @@
-"""Owns how records become items and items become records again.
+"""Encodes records as items, and decodes items as records.
 
 A record's names (pool, id) are in its key alone and never stored twice. `None` and `False` are
 stored as absence.
@@ -65,7 +65,7 @@ def encode(record: Record) -> Item:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an update does to the attributes of an item."""
+    """Changes of an update to the attributes of an item."""
 
     assign: Mapping[str, Value]
     remove: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Owns how single values are stored: each form turns a field's value into a plain one and back, or says that it cannot.
+"""Forms of single values: each form turns a field's value into a plain one and back, or says that it cannot.
 
 Plain values are what every engine stores: text, bytes, whole numbers, true, and lists of texts.
 Composite values are written compactly, because every write of an item costs by its whole size; the
@@ -88,7 +88,7 @@ _POLICY: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class FieldCodec:
-    """How values of one kind are stored.
+    """Form in which values of one kind are stored.
 
     `encode` and `decode` raise ValueError for what is not of this kind.
     """

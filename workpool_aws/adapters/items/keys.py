@@ -67,7 +67,7 @@ class Key(NamedTuple):
 
 
 class PartitionKind(StrEnum):
-    """What a partition holds, told by its key alone."""
+    """Kind of a partition, from its key alone."""
 
     WORK = "work"
     DONE = "done"
@@ -92,7 +92,7 @@ class Place:
 
 
 class KeySpelling(Protocol):
-    """How the names of one kind of record are spelled as a key: the fields of its `Ref`, in order."""
+    """Spelling of one kind of record's names as a key: the fields of its `Ref`, in order."""
 
     @property
     def room(self) -> PartitionKind:
@@ -253,7 +253,7 @@ def partition_of(span: KeyRange) -> str:
 
 @lru_cache(maxsize=4096)
 def place_of(partition: str) -> Place:
-    """What a partition key says.
+    """Parse a partition key.
 
     Raises:
         ValueError: it is none of this package's.
@@ -281,7 +281,7 @@ def place_of(partition: str) -> Place:
 
 
 def is_empty(span: KeyRange) -> bool:
-    """Whether no key can lie in a range (DynamoDB refuses such a range instead of answering with nothing).
+    """True if no key can lie in a range (DynamoDB refuses such a range instead of answering with nothing).
 
     Raises:
         ValueError: the range asks for pages of less than one item.
@@ -292,7 +292,7 @@ def is_empty(span: KeyRange) -> bool:
 
 
 def next_low(last: str, high: str | None) -> str | None:
-    """Where the page after the one that ended at `last` begins; None when the range is used up.
+    """Return the start of the page after the one that ended at `last`; `None` when the range is used up.
 
     The very next string in the order of keys, so that no key, however odd, is skipped or read
     twice.
@@ -302,7 +302,7 @@ def next_low(last: str, high: str | None) -> str | None:
 
 
 def next_high(last: str, low: str) -> str | None:
-    """Where the page after the one that went down to `last` begins; None when the range is used up."""
+    """Return the start of the page after the one that went down to `last`; `None` when the range is used up."""
     high = key_before(last) if last else ""
     return None if not high or high < low else high
 

@@ -89,7 +89,7 @@ _REQUIRED: Final = _Required()
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Where a field of a record is stored, and how. `absent` is what its absence means."""
+    """Attribute and form of a record's field. `absent` is the value that its absence stands for."""
 
     attribute: str
     form: FieldCodec
@@ -97,7 +97,7 @@ class Field:
 
     @property
     def required(self) -> bool:
-        """Whether an item without it is damaged."""
+        """True if an item without it is damaged."""
         return self.absent is _REQUIRED
 
 
@@ -122,7 +122,7 @@ def _check_args(work: WorkItem) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RecordKind(Generic[R]):
-    """How one kind of record is stored. The names in its key are stored nowhere else."""
+    """Row of one kind of record: how it is stored. The names in its key are stored nowhere else."""
 
     record: type[R]
     ref: type[Ref[R]]
@@ -361,7 +361,7 @@ def ref_of(record: R) -> Ref[R]:
 
 
 def key_of(ref: Ref[Record]) -> Key:
-    """Where a record lies.
+    """Return the key of a record.
 
     Raises:
         ValueError: the pool's name or the id cannot be part of a key.
@@ -376,7 +376,7 @@ def fields_of(record_type: type[Record]) -> Mapping[str, Field]:
 
 
 def field_of(record_type: type[Record], name: str) -> Field:
-    """Where a field is stored.
+    """Return the row of a field.
 
     Raises:
         ValueError: records of this type have no such field, or it is part of their key.

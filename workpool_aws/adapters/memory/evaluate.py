@@ -1,4 +1,4 @@
-"""Owns how conditions and updates work on an item in memory: DynamoDB's semantics, on plain values.
+"""Evaluates conditions and updates on an item in memory: DynamoDB's semantics, on plain values.
 
 Every part of a condition is checked for sense even where another part has decided already, because
 DynamoDB refuses a senseless expression whatever the item looks like.
@@ -24,7 +24,9 @@ __all__ = ["applied", "holds"]
 def holds(
     condition: Condition | None, kind: type[Record], item: Mapping[str, Value] | None
 ) -> bool:
-    """Whether a condition on a record of a type holds for the item as it stands (None: there is none). No condition always holds.
+    """True if a condition on a record of a type holds for the item as it stands.
+
+    `None` means there is none. No condition always holds.
 
     Raises:
         ValueError: the condition names no stored field, compares what is no number, or has no

@@ -1,4 +1,4 @@
-"""Owns the table in memory: the oracle behind `ports.Store`, as strict as DynamoDB, and the meter of what its requests would cost.
+"""Table in memory: the oracle behind `ports.Store`, as strict as DynamoDB, and the meter of what its requests would cost.
 
 Items are kept as they would be stored, so that what cannot be stored and read back fails here, too.
 Requests that DynamoDB would refuse as malformed raise ValueError and change nothing; everything
@@ -57,8 +57,8 @@ class _Partition:
     items: dict[str, Item] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     records: dict[str, tuple[Item, Record | Unreadable]] = field(default_factory=dict)
-    """What was read of an item, beside the item that it was read of: a stored one is decoded once,
-    however often it is asked for."""
+    """Record that was read from an item, beside the item that it was read of: a stored one is
+    decoded once, however often it is asked for."""
     dead: list[tuple[str, str]] = field(default_factory=list)
     """The index of dead letters: (key in the index, sort key), in order."""
 
@@ -123,7 +123,7 @@ class _Step:
     before: Item | None
     old_bytes: int
     after: Item | None
-    """None: the condition does not hold."""
+    """`None` means that the condition does not hold."""
     new_bytes: int
 
 
@@ -145,7 +145,7 @@ class MemoryStore:
         self._lock = RLock()
 
     def get(self, ref: Ref[R]) -> R | Unreadable | None:
-        """What stands there now, or None. Raises ValueError for a name that no key can carry."""
+        """Return the record, or `None`. Raises ValueError for a name that no key can carry."""
         key = key_of(ref)
         with self._lock:
             item, size = self._find(key)
@@ -263,7 +263,7 @@ class MemoryStore:
         self.meter.count(f"{_noun(record_type(ref))}.delete", write_units=units)
 
     def peek(self, ref: Ref[R]) -> R | Unreadable | None:
-        """What `get` would answer, outside the meter: for tests."""
+        """Return the answer of `get`, outside the meter: for tests."""
         key = key_of(ref)
         with self._lock:
             item, _ = self._find(key)

@@ -1,7 +1,7 @@
-"""Decides which of the due works that were found start now, and from where the next pass reads.
+"""Decides which of the due work items that were found start now, and from where the next pass reads.
 
-A cursor never passes a pending work that was not chosen: what lies before it is met by deep reads
-only, and those go back 15 s [WP-3].
+A cursor never passes a pending work item that was not chosen: what lies before it is met by deep
+reads only, and those go back 15 s [WP-3].
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class WorkRead:
-    """One read of a work range.
+    """One read of a work item range.
 
     `due` is one longer than asked for when there was more. `next_due`: the first later one (None:
     none).
@@ -77,7 +77,10 @@ class WorkRead:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The works to start, those that must wait, and how far each shard was read (None: it was not, for want of a free slot)."""
+    """The work items to start, those that must wait, and how far each shard was read.
+
+    `None` means it was not, for want of a free slot.
+    """
 
     chosen: tuple[Found, ...]
     left: tuple[Found, ...]
@@ -85,7 +88,7 @@ class Choice:
 
     @property
     def cut(self) -> bool:
-        """Whether later rows were not all looked through."""
+        """True if later rows were not all looked through."""
         return any(read is not None and read.cut for read in self.reads)
 
     @property
@@ -114,7 +117,7 @@ class Choice:
 
 
 def choose(reads: Sequence[WorkRead | None], *, free: int) -> Choice:
-    """The earliest due works of all shards, as many as there are free slots [WP-1]; of those due together, the first attempts first."""
+    """The earliest due work items of all shards, as many as there are free slots [WP-1]; of those due together, the first attempts first."""
     due = sorted((found for read in reads if read is not None for found in read.due), key=_turn)
     room = max(0, free)
     return Choice(tuple(due[:room]), tuple(due[room:]), tuple(reads))
@@ -126,13 +129,13 @@ def _turn(found: Found) -> tuple[EpochMs, int, str]:
 
 
 def read_from(mark: ShardCursors, *, back_to: str | None, deep: bool) -> str:
-    """Where a pass begins to read due works: the cursor or the earliest pointer of a retry (None: none); deep, back over the buffer."""
+    """Return the key from which a pass reads due work items: the cursor or the earliest pointer of a retry (`None`: there is none); deep, back over the buffer."""
     cursor = _cursor_back(mark, back_to)
     return deep_low(cursor, mark.deep_at) if deep else cursor
 
 
 def page_limit_after(limit: int | None) -> int | None:
-    """How many rows the page after one of so many has (None: what an answer holds).
+    """Return the rows of the page after one of so many (`None`: as many as an answer holds).
 
     What lies late in a range is met in few pages.
     """
@@ -149,11 +152,11 @@ def marks_after(
     deep: bool,
     now: EpochMs,
 ) -> tuple[ShardCursors, ...]:
-    """How far each shard is read when this pass is committed.
+    """Return the cursors of each shard when this pass is committed.
 
     `done_keys`: the done records that were read, by shard; `no_room_at`: the first of them whose
-    callback found no room in the ledger. `deep`: the works were read from back over the buffer; a
-    shard that was not read at all counts as not read deep.
+    callback found no room in the ledger. `deep`: the work items were read from back over the
+    buffer; a shard that was not read at all counts as not read deep.
     """
     after = []
     for mark, read, keys, no_room in zip(marks, choice.reads, done_keys, no_room_at, strict=True):
@@ -169,7 +172,7 @@ def marks_after(
 
 
 def cursor_after(cursor: str, blocked_at: str | None, now: EpochMs) -> str:
-    """Where the next pass reads from: a little before now, but never past a pending work that was not chosen (None: all were)."""
+    """Return the key from which the next pass reads: a little before now, but never past a pending work item that was not chosen. `None` means all were."""
     ahead = max(cursor, id_floor(EpochMs(now - limits.CURSOR_OVERLAP_MS)))
     return ahead if blocked_at is None else min(ahead, blocked_at)
 

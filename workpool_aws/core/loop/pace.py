@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """What of the passes so far decides when the next one begins."""
+    """Memory of past passes that decides when the next one begins."""
 
     active_at: EpochMs
     """When a pass last freed or filled a slot, or the loop took hold."""
@@ -52,7 +52,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassResult:
-    """What a pass came to.
+    """Result of a pass.
 
     `progress`: a slot was freed or filled, or a callback moved. `busy`: it found something to do,
     or to do again.
@@ -67,14 +67,14 @@ class PassResult:
     """Slots freed and slots filled, if it wrote the ledger; then at least 1, for it may have
     written something else."""
     promise_until: EpochMs | None = None
-    """What it promised its workers; None: nothing."""
+    """End of its promise to its workers; `None` means that it made none."""
     cut: bool = False
     """Later rows were not all looked through: `next_due` may be nobody's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """`wait_ms`: from now until the next pass; None: nothing to do, rest.
+    """`wait_ms`: from now until the next pass; `None` means nothing to do, rest.
 
     `slowed`: it waits because nothing was achieved for long.
     """
@@ -94,7 +94,7 @@ def decide_pause(
     began: EpochMs,
     now: EpochMs,
 ) -> Pause:
-    """How long to wait after a pass that began at `began`, and the pace from here on.
+    """Decide the time to wait after a pass that began at `began`, and the pace from here on.
 
     `entries`, `owed`: the ledger as it stands, and how many callbacks it names; `callback_at`: when
     one of them wants attention.

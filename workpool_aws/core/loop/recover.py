@@ -1,4 +1,4 @@
-"""Decides what an entry of the ledger stands for, by looking at its work: the table is trusted, not the loop's memory."""
+"""Decides what an entry of the ledger stands for, by looking at its work item: the table is trusted, not the loop's memory."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class Recover:
 class Drop:
     """The start is over: free the slot.
 
-    `point_at`: the work is pending again, its pointer maybe out of sight: write a fresh one first.
+    `point_at`: the work item is pending again, its pointer maybe out of sight: write a fresh one
+    first.
     """
 
     point_at: EpochMs | None
@@ -84,7 +85,7 @@ def judge_entry(
 
 
 def lost_report(work: WorkItem, *, target_claims: bool) -> Report:
-    """What a start that never reported came to [WP-14].
+    """Return the report of a start that never reported [WP-14].
 
     A claimed work that nobody claimed never ran, if its function is known to claim: it is put back.
     Anything else may have run. What is known is known from the deployment alone, and a function

@@ -17,9 +17,9 @@ __all__ = ["Rest", "decide_rest"]
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What the status will say.
+    """Status to be written.
 
-    `timer_at`: when a far wake must be ordered for; None: none is needed.
+    `timer_at`: when a far wake must be ordered for; `None` means that there is none is needed.
     """
 
     state: LoopState
@@ -36,11 +36,14 @@ def decide_rest(
     now: EpochMs,
     callback_at: EpochMs | None = None,
 ) -> Rest | None:
-    """How to rest; None: not at all, something is due, or must be recovered, so soon that the loop stays up and polls.
+    """Decide how to rest.
+
+    `None` means not at all: something is due, or must be recovered, so soon that the loop stays up
+    and polls.
 
     Without a free slot nothing can start, whatever is due: only completions, a deadline, a callback
-    or a new config matter then. `callback_at`: when an owed callback wants attention; None: none is
-    owed.
+    or a new config matter then. `callback_at`: when an owed callback wants attention; `None` means
+    that there is none is owed.
     """
     saturated = free <= 0
     due = None if saturated else next_due

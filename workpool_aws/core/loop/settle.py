@@ -17,7 +17,7 @@ __all__ = ["Settled", "deep_low", "done_cursor_after", "settle"]
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The entries that are left, those that went, the earliest pointer the cursor must go back to (None: none), and what to look at.
+    """The entries that are left, those that went, the earliest pointer the cursor must go back to (`None` means none), and what to look at.
 
     `asked`: keys of the records that ask for a look at their work, by entry.
     """
@@ -62,9 +62,9 @@ def done_cursor_after(cursor: str, keys: Sequence[str], now: EpochMs) -> str:
 
 
 def deep_low(cursor: str, deep_at: EpochMs | None = None) -> str:
-    """Where a read back over the buffer begins: 15 s before the cursor, or before the last such read if that is earlier [WP-3].
+    """Return the key from which a read back over the buffer begins: 15 s before the cursor, or before the last such read if that is earlier [WP-3].
 
-    From `cursor - buffer` alone, a work that landed late while the pool was saturated would be
+    From `cursor - buffer` alone, a work item that landed late while the pool was saturated would be
     lost.
     """
     if cursor == "":

@@ -1,4 +1,4 @@
-"""Decides whether a work can start now, and what a start writes."""
+"""Decides whether a work item can start now, and what a start writes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Look", "Taken", "assignment_for", "classify", "start_write"]
 
 
 class Look(Enum):
-    """What one row of the work range is to this pass."""
+    """Meaning of one row of the work item range for this pass."""
 
     SKIP = auto()
     """Over, running, moved to a later time, or in the ledger: nothing to start here."""
@@ -36,7 +36,7 @@ class Look(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What the ledger has: these starts, and these works whose entry is not understood yet; and the config, for what is called off."""
+    """State of the ledger: its starts, and work items whose entry is not understood yet; and the config, for what is called off."""
 
     entries: Collection[EntryKey]
     unconfirmed: Collection[WorkId]
@@ -44,7 +44,7 @@ class Taken:
 
 
 def classify(row_key: str, work: WorkItem, *, taken: Taken, now: EpochMs) -> Look:
-    """Whether this row makes its work startable now.
+    """True if this row makes its work item startable now.
 
     The pass and the look before rest must agree on it, or the loop spins [WP-23].
     """
@@ -53,9 +53,9 @@ def classify(row_key: str, work: WorkItem, *, taken: Taken, now: EpochMs) -> Loo
     if EntryKey(work.id, work.starts + 1) in taken.entries or work.id in taken.unconfirmed:
         return Look.SKIP
     if max(work.due_at, time_of(row_key)) > now:
-        # A stale key of a work that was moved to a later time: its pointer stands there. And no key
-        # is acted on before its own time, or work items forged to be due long before it would keep
-        # the loop up: some read finds them, and none from the cursor on.
+        # A stale key of a work item that was moved to a later time: its pointer stands there. And
+        # no key is acted on before its own time, or work items forged to be due long before it
+        # would keep the loop up: some read finds them, and none from the cursor on.
         return Look.SKIP if time_of(row_key) <= now else Look.LATER
     return Look.CALLED_OFF if is_bulk_canceled(work, taken.config) else Look.DUE
 

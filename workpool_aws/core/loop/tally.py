@@ -1,4 +1,4 @@
-"""Owns what the loop counts, and what the counts say: rates of failure, and how late works start.
+"""Counts of the loop, and their readings: rates of failure, and how late works start.
 
 Counts are kept in the ledger and committed with what they count, so that no crash counts anything
 twice. A minute's counts go to a report of their own when the next minute begins; those of the last
@@ -61,12 +61,12 @@ LAG_CLASSES_MS: Final = (
 
 
 def is_full(tally: MinuteTally | None, now: EpochMs) -> bool:
-    """Whether its minute is over: it is to be reported, and a new one begun."""
+    """True if its minute is over: it is to be reported, and a new one begun."""
     return tally is not None and now - tally.since >= limits.TALLY_MS
 
 
 def is_ahead(tally: MinuteTally | None, now: EpochMs) -> bool:
-    """Whether its minute lies further ahead than clocks differ: nobody counted it, and it would never be over."""
+    """True if its minute lies further ahead than clocks differ: nobody counted it, and it would never be over."""
     return tally is not None and tally.since - now > limits.TALLY_MS
 
 
@@ -138,19 +138,28 @@ def executions(tally: MinuteTally) -> int:
 
 
 def error_rate(tally: MinuteTally) -> float | None:
-    """Of the attempts that completed, the share that failed: (failed + retried) / completed; None: none completed."""
+    """Of the attempts that completed, the share that failed: (failed + retried) / completed.
+
+    `None` means that there is none completed.
+    """
     completed = executions(tally)
     return (tally.failed + tally.retried) / completed if completed else None
 
 
 def permanent_failure_rate(tally: MinuteTally) -> float | None:
-    """Of the works that ended, the share that failed: failed / (completed - retried); None: none ended."""
+    """Of the work items that ended, the share that failed: failed / (completed - retried).
+
+    `None` means that there is none ended.
+    """
     ended = executions(tally) - tally.retried
     return tally.failed / ended if ended else None
 
 
 def lag_ms_at(tally: MinuteTally, share: float) -> int | None:
-    """No more than this was the lag of a share of the starts, to the upper end of its class; None: nothing started."""
+    """No more than this was the lag of a share of the starts, to the upper end of its class.
+
+    `None` means nothing started.
+    """
     wanted = share * sum(count for _, count in tally.lags)
     seen = 0
     for place, count in tally.lags:

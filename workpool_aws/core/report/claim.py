@@ -13,7 +13,7 @@ __all__ = ["assignment_of", "claim_write", "why_refused"]
 
 
 def assignment_of(work: WorkItem, table: str) -> Assignment:
-    """The running start of a stored work, for reports that have no event to read it from."""
+    """The running start of a stored work item, for reports that have no event to read it from."""
     return Assignment(
         table=table,
         pool=work.pool,

@@ -1,4 +1,4 @@
-"""Decides what one start's report changes: the end of the work, another attempt, or nothing.
+"""Decides what one start's report changes: the end of the work item, another attempt, or nothing.
 
 Reports come from a decorated worker, from destination records, from recovery, from a failed invoke:
 any number of times, in any order. Every change is bound to the start's number [WP-4], so only the
@@ -6,7 +6,7 @@ first report of a start changes anything.
 
 Two kinds of report need more than the number:
 
-* recovery judged one very state of the work (`Judged`), and acts only if that state still stands [WP-14];
+* recovery judged one very state of the work item (`Judged`), and acts only if that state still stands [WP-14];
 * a failure of *claimed* work that does not come from the claimer may be a duplicate delivery's: it counts only if nobody claimed, or
   with the claimer's token, or after the claim's deadline. Until then it is a suspicion, which
   recovery uses when nothing better is heard.
@@ -67,12 +67,12 @@ _STOPPED: Final[Mapping[str, object]] = MappingProxyType(
         "suspected_error": None,
     }
 )
-"""What no work has that is not running."""
+"""Fields that only a running work item has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The state of a running work that recovery looked at."""
+    """The state of a running work item that recovery looked at."""
 
     deadline: EpochMs | None
     claim: str | None
@@ -80,7 +80,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The work is over. Afterwards: let the chunks expire, call back, report to the loop, kick."""
+    """The work item is over.
+
+    Afterwards: let the chunks expire, call back, report to the loop, kick.
+    """
 
     write: Update
     outcome: Outcome
@@ -166,7 +169,7 @@ def decide_report(
     judged: Judged | None = None,
     nonce: str | None = None,
 ) -> Finish | Retry:
-    """What a success or a failure of this start changes.
+    """Decide on a success or a failure of this start.
 
     `nonce`: of the callback that its end may owe [WP-28].
     """
@@ -229,7 +232,7 @@ def decide_canceled(
     judged: Judged | None = None,
     nonce: str | None = None,
 ) -> Finish:
-    """The end of a start that would be followed by another, had nobody asked to cancel the work [WP-7].
+    """The end of a start that would be followed by another, had nobody asked to cancel the work item [WP-7].
 
     A start that was never delivered, or snoozed, has spent no attempt.
     """
@@ -263,12 +266,15 @@ def decide_canceled(
 
 
 def counted_outcome(a: Assignment, outcome: Outcome | None, attempts_made: int) -> Outcome | None:
-    """Count this start in the statistics as this; `None` means not at all: it spent no attempt, and was canceled instead of put back."""
+    """Count this start in the statistics as this.
+
+    `None` means not at all: it spent no attempt, and was canceled instead of put back.
+    """
     return None if outcome is Outcome.CANCELED and attempts_made == a.attempts_made else outcome
 
 
 def must_cancel(current: WorkItem | Unreadable | None, a: Assignment) -> bool:
-    """Whether a retry or put back failed because somebody asked to cancel meanwhile."""
+    """True if a retry or put back failed because somebody asked to cancel meanwhile."""
     return (
         isinstance(current, WorkItem)
         and current.state is State.RUNNING
@@ -294,7 +300,7 @@ def _guard(
 def decide_suspicion(
     a: Assignment, current: WorkItem | Unreadable | None, report: Report
 ) -> Update | None:
-    """Keep what a report said that does not count yet: the start is claimed, and the sender may be a duplicate. None: nothing to keep."""
+    """Keep what a report said that does not count yet: the start is claimed, and the sender may be a duplicate. `None` means nothing to keep."""
     if (
         report.kind is not ReportKind.FAILED
         or report.claim is not None
@@ -326,7 +332,9 @@ def decide_suspicion(
 def decide_put_back(
     a: Assignment, work: WorkItem, report: Report, *, now: EpochMs, refused: bool = False
 ) -> Requeue | None:
-    """How a start that was never delivered is made again, without spending an attempt; None: that went on for too long [WP-25].
+    """Decide how a start that was never delivered is made again, without spending an attempt.
+
+    `None` means that it went on for too long [WP-25].
 
     `refused`: Lambda itself refused the target (no such function, no permission), which is forgiven
     for a while: a fresh deployment lags.
@@ -360,7 +368,9 @@ def decide_put_back(
 def decide_snooze(
     a: Assignment, work: WorkItem, report: Report, *, now: EpochMs
 ) -> Postpone | None:
-    """Have the code run again later, as it asked, without spending an attempt; `None` means that it asked too often in a row.
+    """Have the code run again later, as it asked, without spending an attempt.
+
+    `None` means that it asked too often in a row.
 
     The start is over by its own report, whoever else may have been delivered: so a claimed one
     counts only with the claimer's token [WP-5].
@@ -410,7 +420,7 @@ def snoozed_too_often(report: Report) -> Report:
 
 
 def never_delivered(report: Report) -> Report:
-    """The failure of a work that was put back for about a day."""
+    """The failure of a work item that was put back for about a day."""
     text = f"never delivered in {limits.UNDELIVERED_MAX + 1} tries"
     return replace(
         report,
@@ -422,7 +432,7 @@ def never_delivered(report: Report) -> Report:
 
 
 def after_refusal(work: WorkItem, reason: str, *, lasting: bool, now: EpochMs) -> Report:
-    """What a refused invoke means: the end, if it will always be refused or has been for two minutes; else put back."""
+    """Return the report of a refused invoke: the end, if it will always be refused or has been for two minutes; else put back."""
     gone_for_good = lasting or (
         work.refused_since is not None and now - work.refused_since >= limits.REFUSED_FOR_MS
     )
@@ -434,7 +444,7 @@ def after_refusal(work: WorkItem, reason: str, *, lasting: bool, now: EpochMs) -
 
 
 def without_payload() -> Report:
-    """The end of a work whose arguments somebody removed or damaged: no attempt could ever run [WP-12]."""
+    """The end of a work item whose arguments somebody removed or damaged: no attempt could ever run [WP-12]."""
     text = "the chunks of its arguments are gone or damaged: somebody changed them by hand"
     return Report(kind=ReportKind.FAILED, error=text, error_type="payload_missing", retryable=False)
 

@@ -1,4 +1,4 @@
-"""Owns what a worker makes of its own run: whether it may begin, and what a return value or an exception is reported as."""
+"""Decides whether a worker may begin, and how a return value or an exception is reported."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ _NAME_OF: Final[Callable[[type], str]] = type.__dict__["__name__"].__get__
 
 
 def is_too_late(assignment: Assignment, *, now: EpochMs) -> bool:
-    """Whether this start may not run any more: the time it was given may not suffice before recovery judges it [WP-14]."""
+    """True if this start may not run any more: the time it was given may not suffice before recovery judges it [WP-14]."""
     return now > assignment.start_by
 
 
 def report_not_run(reason: str, *, claim: str | None = None) -> Report:
     """No user code ran for this start, and none will: put it back, no attempt is spent.
 
-    `claim`: a token that may be on the work.
+    `claim`: a token that may be on the work item.
     """
     return Report(kind=ReportKind.NEVER_DELIVERED, error=reason, claim=claim)
 
@@ -88,7 +88,7 @@ def report_raised(error: Exception, *, claim: str | None) -> Report:
 
 
 def report_returned(value: object, *, claim: str | None) -> Report:
-    """What a return value means: a success, or `invalid_result` when it is not JSON or too large: never retried, the function ran."""
+    """Return the report of a return value: a success, or `invalid_result` when it is not JSON or too large: never retried, the function ran."""
     try:
         return Report(
             kind=ReportKind.SUCCESS,
@@ -142,7 +142,10 @@ def _is_final(error: BaseException) -> bool:
 
 
 def _delay_of(error: BaseException) -> int | None:
-    """Milliseconds; `None` means that the policy decides: it asks for none, or what it asks for is no timedelta."""
+    """Milliseconds.
+
+    `None` means that the policy decides: it asks for none, or what it asks for is no timedelta.
+    """
     if not isinstance(error, RetryLater | Snooze):
         return None
     try:

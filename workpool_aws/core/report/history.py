@@ -3,7 +3,7 @@
 The entry of an attempt is written by the move that ends it. A start that was put back or snoozed
 spent no attempt: it has the entry of the attempt that it would have been, until that is made. What
 ended the work item stands in the item's own outcome and error, so no entry repeats it, and a work
-item that succeeds at once carries nothing more.
+item item that succeeds at once carries nothing more.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ __all__ = ["backoff_ms", "put_back_delay_ms", "retry_delay_ms"]
 def retry_delay_ms(
     policy: RetryPolicy | None, report: Report, *, attempts_made: int, jitter: float
 ) -> int | None:
-    """Milliseconds until the next attempt; None: there is none [WP-5].
+    """Milliseconds until the next attempt; `None` means there is none [WP-5].
 
     `attempts_made` counts the failed one too. `jitter` is a uniform number in [0, 1).
     """
@@ -46,5 +46,5 @@ def backoff_ms(policy: RetryPolicy, *, retries: int, jitter: float) -> int:
 
 
 def put_back_delay_ms(undelivered: int) -> int:
-    """How long a start that was never delivered waits before the next one: 1 s doubling to 30 min."""
+    """Return the time that a start that was never delivered waits before the next one: 1 s doubling to 30 min."""
     return min(limits.PUT_BACK_DELAY_MS << min(undelivered, 30), limits.PUT_BACK_DELAY_MS_MAX)

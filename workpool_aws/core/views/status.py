@@ -89,8 +89,8 @@ class Status:
     """`unknown` was never enqueued in this pool, or is past its retention."""
     previous_attempts: int
     """Attempts spent before the current or the next one, or before the one that finished the work
-    item. After a cancel of a pending work item, all of them. A start that was never delivered is no
-    attempt."""
+    item item. After a cancel of a pending work item, all of them. A start that was never delivered
+    is no attempt."""
     next_run_at: datetime | None
     """The due time of a pending work item. `None` means that it is not pending."""
     started_at: datetime | None

@@ -17,15 +17,15 @@ __all__ = ["differs", "is_due", "limits_to_set", "to_record"]
 
 
 def differs(known: Deployment | None, deployed: Deployment) -> bool:
-    """Whether the table knows anything else.
+    """True if the table knows anything else.
 
-    `known` None: it knows nothing, or what it knew is damaged.
+    `known` `None` means it knows nothing, or what it knew is damaged.
     """
     return known is None or replace(known, version=0, replaced=(), replaced_at=None) != deployed
 
 
 def is_due(known: Deployment | None, deployed: Deployment, now: EpochMs) -> bool:
-    """Whether the table is to be told now: it knows anything else, and no other deployment took this one's place within the hour.
+    """True if the table is to be told now: it knows anything else, and no other deployment took this one's place within the hour.
 
     Two deployments of one table would otherwise take turns each minute, and each turn writes to
     every pool whose limit they disagree about. Not for ever: the other one may be gone.
@@ -47,7 +47,7 @@ def limits_to_set(known: Deployment | None, deployed: Deployment) -> Mapping[str
 def to_record(
     known: Deployment | None, deployed: Deployment, *, unset: Collection[str], now: EpochMs
 ) -> Deployment:
-    """What the table shall know from now on.
+    """Return the deployment item that the table keeps from now on.
 
     `unset`: pools whose limit could not be set; of these it goes on knowing the old one.
     """

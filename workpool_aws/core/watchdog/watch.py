@@ -25,7 +25,7 @@ __all__ = [
 
 
 def loop_is_overdue(status: LoopStatus, now: EpochMs) -> str | None:
-    """Why the status alone shows a pool that should be at work; None: it does not.
+    """Why the status alone shows a pool that should be at work; `None` means it does not.
 
     Never against a live lease.
     """
@@ -37,13 +37,13 @@ def loop_is_overdue(status: LoopStatus, now: EpochMs) -> str | None:
 
 
 def may_start(config: Config | None, ledger: Ledger | None) -> bool:
-    """Whether a due work could start: worked out from config and ledger, never trusting the status's `saturated`."""
+    """True if a due work could start: worked out from config and ledger, never trusting the status's `saturated`."""
     limit = limits.PARALLELISM_DEFAULT if config is None else config.limit
     return limit > (0 if ledger is None else len(ledger.entries))
 
 
 def looks_back(status: LoopStatus, now: EpochMs) -> bool:
-    """Whether a tick also reads the seconds before the cursors of a resting pool: what had come in as its loop went to rest.
+    """True if a tick also reads the seconds before the cursors of a resting pool: what had come in as its loop went to rest.
 
     The loop looked there after it had said so, and whoever wrote later had that acknowledged by a
     kick of his own. So only what a dead loop left is there, and a few ticks find that; all ticks
@@ -70,7 +70,7 @@ def works_from(mark: ShardCursors, *, back: bool, now: EpochMs | None) -> str:
 
 
 def callback_is_overdue(ledger: Ledger | None, records: Sequence[Notice], now: EpochMs) -> bool:
-    """Whether a callback is owed that no loop sees to: the ledger's time for it has passed, or a done record lies there that owes one."""
+    """True if a callback is owed that no loop sees to: the ledger's time for it has passed, or a done record lies there that owes one."""
     held = () if ledger is None else ledger.callbacks
     if any(owed.at + limits.CALLBACK_LATE_MS < now for owed in held):
         return True
@@ -80,5 +80,5 @@ def callback_is_overdue(ledger: Ledger | None, records: Sequence[Notice], now: E
 
 
 def audit_due(now: EpochMs) -> bool:
-    """Whether this minute's tick also looks deep: once an hour, without a memory of its own."""
+    """True if this minute's tick also looks deep: once an hour, without a memory of its own."""
     return (now // limits.WATCHDOG_MS) % (limits.WATCHDOG_DEEP_MS // limits.WATCHDOG_MS) == 0

@@ -1,4 +1,4 @@
-"""Decides what asking to cancel a work changes."""
+"""Decides what asking to cancel a work item changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["CancelAnswer", "CancelWrite", "decide_cancel", "is_own_cancel"]
 
 
 class CancelAnswer(StrEnum):
-    """What a cancel came to."""
+    """Answers to a cancel."""
 
     CANCELED = "canceled"
     """It never starts again [WP-7]."""
@@ -40,7 +40,7 @@ class CancelWrite:
     write: Update
     answer: CancelAnswer
     beside: tuple[Update, ...] = ()
-    """The TTL of the chunks, in one transaction with `write`: nobody looks at a canceled work
+    """The TTL of the chunks, in one transaction with `write`: nobody looks at a canceled work item
     again, unless it owes a callback."""
     owes_callback: bool = False
     """In one transaction with a done record that has the loop deliver it: a canceller that dies
@@ -55,10 +55,10 @@ def decide_cancel(
     nonce: str | None = None,
     only_if: Condition | None = None,
 ) -> CancelWrite | CancelAnswer:
-    """A pending work ends as canceled, a running one is asked; anything else stays as it is.
+    """A pending work item ends as canceled, a running one is asked; anything else stays as it is.
 
     `nonce`: of the callback that a canceled work item may owe [WP-28]. `only_if`: what must hold of
-    the item besides its state when it is written; None: nothing.
+    the item besides its state when it is written; `None` means nothing.
     """
     if work is None:
         return CancelAnswer.UNKNOWN
@@ -103,5 +103,5 @@ def _where(move: Move, only_if: Condition | None) -> Condition:
 
 
 def is_own_cancel(current: WorkItem, token: str) -> bool:
-    """Whether this canceller's write went through after all, and was repeated by the SDK after a lost answer."""
+    """True if this canceller's write went through after all, and was repeated by the SDK after a lost answer."""
     return current.outcome is Outcome.CANCELED and current.started_by == token

@@ -18,17 +18,17 @@ __all__ = ["Callback", "Order", "works_of"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback:
-    """Whom to tell how a work ended, and of which outcomes. The defaults: nobody, of none."""
+    """Target of a callback, and the outcomes that it wants. Defaults to none."""
 
     target: str | None = None
     context: str | None = None
-    """JSON; None: none was given."""
+    """JSON; `None` means that there is none was given."""
     outcomes: tuple[Outcome, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A checked enqueue: one or many works of one function that differ in nothing but their arguments."""
+    """A checked enqueue: one or many work items of one function that differ in nothing but their arguments."""
 
     kind: Kind
     target: str
@@ -48,7 +48,7 @@ def works_of(
     now: EpochMs,
     epoch: int,
 ) -> tuple[WorkItem, ...]:
-    """The works to store, one for each arguments and id, in order.
+    """The work items to store, one for each arguments and id, in order.
 
     Claimed [WP-5]: whatever may not run twice. A policy of one attempt says so as clearly as no
     policy. A query has no effect that a second run could double. `epoch`: the pool's, as far as

@@ -1,6 +1,6 @@
-"""Decides what becomes of a dead letter: of a failed work a new one that names it, of a dead callback one more round of tries.
+"""Decides what becomes of a dead letter: of a failed work item a new one that names it, of a dead callback one more round of tries.
 
-The work's own outcome stays as it was [WP-6], and a callback's redrive never runs it again.
+The work item's own outcome stays as it was [WP-6], and a callback's redrive never runs it again.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class Redrive:
     """
 
     work: WorkItem
-    """What lay in chunks beside the old one must be put in first: it has none of its own yet."""
+    """Chunks of the old work item to be put in first: it has none of its own yet."""
     mark: Update
 
 
 @dataclass(frozen=True, slots=True)
 class RedrivenWork:
-    """It had been redriven as this work: nothing new is made."""
+    """It had been redriven as this work item: nothing new is made."""
 
     work_id: WorkId
 
@@ -62,7 +62,7 @@ def decide_redrive(
 
     The mark is the commit point: it makes a second redrive of the same failure find the first. A
     dead callback comes first, whatever the outcome: whoever waits for it has not heard of this work
-    yet.
+    item yet.
     """
     if old.callback is CallbackState.DEAD:
         return Redeliver(redeliver_write(old))

@@ -1,7 +1,8 @@
 """Drains: cancels what `cancel_all` called off, a page a pass, due or not, with or without a free slot.
 
-Each work is canceled as a caller would cancel it (`flow/work/cancel.py`), so nothing here needs the
-ledger: a loop that dies in the middle leaves less to do to the next one, which begins anew.
+Each work item is canceled as a caller would cancel it (`flow/work/cancel.py`), so nothing here
+needs the ledger: a loop that dies in the middle leaves less to do to the next one, which begins
+anew.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ __all__ = ["cancel_works", "drain"]
 
 
 def drain(hold: LoopSession, config: Config | None) -> BulkCancel | None:
-    """Cancel the next page of what is called off; how far that came, None: nothing is.
+    """Cancel the next page of what is called off; how far that came, `None` means nothing is.
 
     Raises StoreUnavailable: to be tried again.
     """

@@ -1,4 +1,4 @@
-"""Chooses what a pass starts: reads the due works of each shard, and says by when each chosen one must have ended."""
+"""Chooses what a pass starts: reads the due work items of each shard, and says by when each chosen one must have ended."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["choose_starts", "entries_for"]
 def choose_starts(
     hold: LoopSession, looked: Looked, settled: Settled, *, free: int, deep: bool, now: EpochMs
 ) -> Choice:
-    """What to start, by strong reads; without a free slot nothing is read.
+    """Choose starts by strong reads; without a free slot nothing is read.
 
     Raises StoreUnavailable.
     """

@@ -1,8 +1,8 @@
 """Runs the loop: pass after pass, until there is nothing to do, another invocation is the holder, or this Lambda's time is up.
 
-One pass: collect (done records, entries to look at, due works), decide (all in `core`), commit the
-ledger once, then act. What a crash leaves undone after the commit, the next holder finds by looking
-at the entries that are not confirmed.
+One pass: collect (done records, entries to look at, due work items), decide (all in `core`), commit
+the ledger once, then act. What a crash leaves undone after the commit, the next holder finds by
+looking at the entries that are not confirmed.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _run(hold: LoopSession) -> None:
 
 
 def _after_failure(hold: LoopSession, pace: Pace, error: StoreUnavailable) -> Pause:
-    """What a pass that got no answer had begun, the next one finds in the table.
+    """Pause after a pass without an answer; the next one finds in the table what it had begun.
 
     Raises the error after too many in a row.
     """
@@ -240,7 +240,7 @@ def _config(hold: LoopSession, now: EpochMs) -> Config | None:
 def _act(hold: LoopSession, looked: Looked, choice: Choice, now: EpochMs) -> EpochMs | None:
     """After the commit: starts, recoveries, tidying.
 
-    Until when the workers were promised that the loop stays up; None: they were not.
+    Until when the workers were promised that the loop stays up; `None` means they were not.
     """
     promise = _promise(hold, choice, now) if looked.begins or choice.chosen else None
     orders = [PlannedStart(key, work, promise) for key, work in looked.begins]

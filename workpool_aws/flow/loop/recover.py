@@ -30,7 +30,7 @@ __all__ = ["Looked", "look_at_entries", "recover"]
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What the look at works came to: the entries as they now stand, starts to make, starts to recover."""
+    """Result of the look at work items: the entries as they now stand, starts to make, starts to recover."""
 
     entries: dict[EntryKey, Entry]
     begins: tuple[tuple[EntryKey, WorkItem], ...]

@@ -31,7 +31,9 @@ __all__ = ["rebuild", "take_back"]
 
 
 def take_back(ports: Ports, found: Ledger, generation: int, token: str) -> Ledger | None:
-    """The ledger, taken by the generation that the status names from one that never was; `None` means that there is such a one [WP-2].
+    """The ledger, taken by the generation that the status names from one that never was.
+
+    `None` means that there is such a one [WP-2].
 
     The status is always raised first. Read after the ledger, it can lie below the ledger's
     generation only if somebody forged that. Raises StoreUnavailable.
@@ -62,7 +64,9 @@ def take_back(ports: Ports, found: Ledger, generation: int, token: str) -> Ledge
 def rebuild(
     ports: Ports, pool: str, generation: int, token: str, damage: Unreadable
 ) -> Ledger | None:
-    """The ledger, made anew from the work items that run or owe a callback; `None` means that another invocation is the holder.
+    """The ledger, made anew from the work items that run or owe a callback.
+
+    `None` means that another invocation is the holder.
 
     Every start that the damaged one knew is in an item, unless it was committed and never written:
     that work item is pending, and is chosen again. Raises StoreUnavailable: the damaged ledger

@@ -1,8 +1,8 @@
 """Puts the loop to rest, and hands over before its Lambda's end.
 
-Rest is a race with every producer: it writes its work and then reads the status, the loop writes
-the status and then reads the work, so one of them sees the other. Hence the order here: say that
-the loop rests, *then* look again [WP-22, WP-24].
+Rest is a race with every producer: it writes its work item and then reads the status, the loop
+writes the status and then reads the work item, so one of them sees the other. Hence the order here:
+say that the loop rests, *then* look again [WP-22, WP-24].
 """
 
 from __future__ import annotations
@@ -108,10 +108,10 @@ def _forget_wake(hold: LoopSession) -> None:
 
 
 def _something_there(hold: LoopSession, decision: Rest, config_version: int) -> bool:
-    """Whether a pass would act on anything: it looks at just what a pass looks at, or the loop would spin [WP-23].
+    """True if a pass would act on anything: it looks at just what a pass looks at, or the loop would spin [WP-23].
 
-    Config (a resume), done records, and works up to the wake-up: work due only now is not enough, a
-    delayed one may have been enqueued.
+    Config (a resume), done records, and work items up to the wake-up: work due only now is not
+    enough, a delayed one may have been enqueued.
     """
     ports = hold.ports
     config = configure.in_force(ports.store, ports.telemetry, hold.pool)

@@ -1,4 +1,4 @@
-"""Owns what one loop invocation holds: the ledger as it last committed it, and what it remembers between passes.
+"""Session of one loop invocation: the ledger as it last committed it, and what it remembers between passes.
 
 The one mutable value of the loop. Everything in it can be rebuilt from the table by the next
 holder.
@@ -46,7 +46,7 @@ class TellsOnce:
 
     @property
     def set_aside(self) -> int:
-        """How many items were set aside; beyond a thousand they are not counted."""
+        """Number of items that were set aside; beyond a thousand they are not counted."""
         return len(self._told)
 
     def emit(self, event: events.Event) -> None:
@@ -89,16 +89,16 @@ class LoopSession:
     callbacks: tuple[PendingCallback, ...] = ()
     """Callbacks to see to: the ledger's, and what was done about them since its commit."""
     drain: BulkCancel | None = None
-    """What is being canceled as a whole, and how far that is; None: nothing."""
+    """Progress of a bulk cancel; `None` means that none is under way."""
     config: Config | None = None
     config_read_at: EpochMs | None = None
-    """When the config was last read; None: it must be read again."""
+    """When the config was last read; `None` means it must be read again."""
     deep_read_at: EpochMs | None = None
     passes: int = 0
 
     @property
     def entries(self) -> Mapping[EntryKey, Entry]:
-        """What is in flight, as last committed or confirmed since."""
+        """Starts in flight, as last committed or confirmed since."""
         return self.ledger.entries
 
     def commit(
@@ -234,7 +234,7 @@ class LoopSession:
 def acquire_session(
     ports: Ports, pool: str, generation: int, remaining_ms: Callable[[], int]
 ) -> LoopSession | None:
-    """Become the holder of this generation, or None: another invocation is, or was.
+    """Become the holder of this generation, or `None` means another invocation is, or was.
 
     The lease counts from the kick that wrote it, some time ago; how long is not known, so it is
     renewed a little earlier.

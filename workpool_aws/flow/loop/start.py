@@ -39,7 +39,7 @@ __all__ = ["Begun", "PlannedStart", "begin"]
 
 @dataclass(frozen=True, slots=True)
 class PlannedStart:
-    """A start to make: what the ledger has, and the work as last read."""
+    """A start to make: what the ledger has, and the work item as last read."""
 
     key: EntryKey
     work: WorkItem
@@ -48,9 +48,10 @@ class PlannedStart:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What became of an order.
+    """Result of a start.
 
-    `deadline`: of the running start; None: it was not seen to run. `sent`: do not invoke it again.
+    `deadline`: of the running start; `None` means it was not seen to run. `sent`: do not invoke it
+    again.
     """
 
     key: EntryKey
@@ -107,14 +108,20 @@ def _refusal(ports: Ports, running: WorkItem) -> str | None:
 
 
 def _whole_args(ports: Ports, running: WorkItem) -> str | None:
-    """What the event takes to the worker; None: chunks of it are gone or damaged."""
+    """Return the arguments for the worker's event.
+
+    `None` means that chunks of it are gone or damaged.
+    """
     if running.args_chunks is None:
         return running.args
     return read_payload(ports, WorkRef(running.pool, running.id), Part.ARGS, running.args_chunks)
 
 
 def _write_start(ports: Ports, token: str, nonce: str, order: PlannedStart) -> WorkItem | None:
-    """The work as it runs this start by this loop; None: it does not, look at it again."""
+    """The work item as it runs this start by this loop.
+
+    `None` means it does not, look at it again.
+    """
     function = ports.invoker.limits(order.work.target)
     now = ports.clock.now()
     update = start_write(
@@ -157,7 +164,8 @@ def _invoke(ports: Ports, running: WorkItem, nonce: str, order: PlannedStart, ar
             if attempt < limits.INVOKE_TRIES:
                 ports.clock.sleep(limits.INVOKE_RETRY_MS)
         except InvokeUnanswered as error:
-            # It may have been taken: a second event could run the work twice, so recovery decides.
+            # It may have been taken: a second event could run the work item twice, so recovery
+            # decides.
             told = events.StartUnanswered(
                 pool=running.pool,
                 work_id=running.id,

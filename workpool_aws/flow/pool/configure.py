@@ -95,7 +95,9 @@ def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool
 
 
 def deploy_limit(ports: Ports, pool: str, max_parallelism: int | None) -> bool:
-    """Make the deployment's limit of a pool this one; None: it gives none any more, and the programs' base holds again.
+    """Make the deployment's limit of a pool this one.
+
+    `None` means it gives none any more, and the programs' base holds again.
 
     False: so it was already. When it returns, no start is committed that it forbids, unless an
     override allows it.
@@ -174,7 +176,7 @@ def _mended(ports: Ports, pool: str) -> Config | None:
 def follow_epoch(ports: Ports, pool: str, epoch: int) -> None:
     """Have the loop cancel what is older than this epoch.
 
-    When it returns, no start of such a work is committed [WP-13].
+    When it returns, no start of such a work item is committed [WP-13].
     """
     for _ in range(_TRIES):
         config = load(ports, pool)

@@ -62,7 +62,7 @@ def kick(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = N
 
 
 def epoch_of(ports: Ports, pool: str) -> int:
-    """The pool's epoch, for works that are about to be stored. Raises StoreUnavailable."""
+    """The pool's epoch, for work items that are about to be stored. Raises StoreUnavailable."""
     return _known(ports, pool).epoch
 
 

@@ -4,7 +4,7 @@ Anybody may call it, any number of times.
 
 | step | commit point | lost afterwards? |
 |---|---|---|
-| finish | the work's own item (with a large result's chunks) | chunks' TTL, callback, done record: next report, or recovery |
+| finish | the work item's own item (with a large result's chunks) | chunks' TTL, callback, done record: next report, or recovery |
 | retry, put back, snooze | one transaction: work, pointer, done record | nothing but the kick: watchdog |
 """
 
@@ -53,7 +53,7 @@ from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 __all__ = ["Reporter", "complete"]
 
 Reporter = Literal["worker", "destination", "recovery", "loop"]
-"""Who reports."""
+"""Reporter of a start's end."""
 
 
 def complete(
@@ -173,7 +173,7 @@ def _follow_up(
 def _write_end(ports: Ports, a: Assignment, decision: Finish) -> Record | Unreadable | None:
     finished = write_with(ports.store, decision.write, decision.beside).record
     if finished is None and a.callback_for:
-        # A transaction does not answer with the work, and the callback needs all of it.
+        # A transaction does not answer with the work item, and the callback needs all of it.
         return ports.store.get(WorkRef(a.pool, a.work_id))
     return finished
 
@@ -255,7 +255,7 @@ def _move_back(
     by: Reporter,
     judged: Judged | None = None,
 ) -> bool:
-    """The work is pending again, with its pointer and its done record.
+    """The work item is pending again, with its pointer and its done record.
 
     False: it is not; if a cancel was asked for, it ends as canceled.
     """
@@ -283,7 +283,7 @@ def _callback_nonce(ports: Ports, a: Assignment) -> str | None:
 
 
 def _call_back(ports: Ports, finished: Record | Unreadable | None) -> CallbackState | None:
-    """What the loop must know of the callback: that it has to send it, or to see that it is acknowledged; None: nothing."""
+    """Return the loop's part in the callback: that it has to send it, or to see that it is acknowledged. `None` means nothing."""
     if not isinstance(finished, WorkItem) or finished.callback is None:
         return None
     state = (
@@ -302,7 +302,7 @@ def _suspect(
     *,
     by: Reporter,
 ) -> None:
-    """Keep a failure that does not count yet, and have the loop look at the work: its claim's deadline is the one to recover it by.
+    """Keep a failure that does not count yet, and have the loop look at the work item: its claim's deadline is the one to recover it by.
 
     Recovery suspects nothing: what it judged does not stand any more [WP-14].
     """

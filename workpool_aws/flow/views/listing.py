@@ -33,7 +33,7 @@ __all__ = ["list_works"]
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A row that was read, by its key in the list; `work` None: it is none of a list."""
+    """A row that was read, by its key in the list; `work` `None` means it is none of a list."""
 
     key: str
     work: WorkItem | None
@@ -111,7 +111,7 @@ def _shelved(
 
 
 def _running(ports: Ports, pool: str, ledger: Ledger | None, listing: Listing) -> Iterator[_Seen]:
-    """A work runs only while it stands in the ledger."""
+    """A work item runs only while it stands in the ledger."""
     ids = sorted(
         {key.work_id for key in ledger.entries} if ledger is not None else set(),
         reverse=listing.newest,
@@ -155,11 +155,11 @@ def _due_from(ports: Ports, pool: str, shard: int, low: str, listing: Listing) -
 
 
 def _is_place(key: str, work: WorkItem, low: str) -> bool:
-    """Whether this row is where the work is listed.
+    """True if this row is where the work item is listed.
 
-    A work that was moved or pointed at again has several; one has its due time.
+    A work item that was moved or pointed at again has several; one has its due time.
 
-    A place that lies out of the range, because the work was late, is stood in for by whatever
+    A place that lies out of the range, because the work item was late, is stood in for by whatever
     points at it.
     """
     home = time_of(work.id) == work.due_at

@@ -21,7 +21,7 @@ __all__ = ["as_shown", "with_result"]
 
 
 def as_shown(ports: Ports, pool: str, works: Sequence[WorkItem | None]) -> list[WorkItem | None]:
-    """The works as people are told of them: what `cancel_all` called off counts as asked to cancel.
+    """The work items as people are told of them: what `cancel_all` called off counts as asked to cancel.
 
     One read more, unless all are over.
     """
@@ -32,7 +32,10 @@ def as_shown(ports: Ports, pool: str, works: Sequence[WorkItem | None]) -> list[
 
 
 def with_result(ports: Ports, work: WorkItem) -> WorkItem | None:
-    """The work with its whole return value, read from chunks where it lies in some; None: somebody removed or damaged it [WP-12]."""
+    """The work item with its whole return value, read from chunks where it lies in some.
+
+    `None` means somebody removed or damaged it [WP-12].
+    """
     if work.result_chunks is not None:
         whole = read_payload(ports, WorkRef(work.pool, work.id), Part.RESULT, work.result_chunks)
         if whole is None:

@@ -44,7 +44,7 @@ __all__ = ["audit_pool", "config_of", "ledger_of"]
 
 
 def audit_pool(ports: Ports, pool: str, now: EpochMs) -> str | None:
-    """Why the pool needs a kick now; None: nothing was out of sight."""
+    """Why the pool needs a kick now; `None` means nothing was out of sight."""
     ledger = ledger_of(ports.store, pool)
     if ledger is None:
         return None
@@ -56,17 +56,23 @@ def audit_pool(ports: Ports, pool: str, now: EpochMs) -> str | None:
 
 
 def ledger_of(store: Store, pool: str) -> Ledger | None:
-    """The pool's ledger; None: none, or a damaged one. Raises StoreUnavailable."""
+    """The pool's ledger; `None` means that there is none, or a damaged one.
+
+    Raises StoreUnavailable.
+    """
     return readable(store.get(LedgerRef(pool)))
 
 
 def config_of(store: Store, pool: str) -> Config | None:
-    """The pool's config; None: none, or a damaged one. Raises StoreUnavailable."""
+    """The pool's config; `None` means that there is none, or a damaged one.
+
+    Raises StoreUnavailable.
+    """
     return readable(store.get(ConfigRef(pool)))
 
 
 def _point_at_forgotten(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
-    """Point anew at due works of the last two hours that lie before every cursor: an acknowledged one is not among them, by the late rule.
+    """Point anew at due work items of the last two hours that lie before every cursor: an acknowledged one is not among them, by the late rule.
 
     On the way it removes the pointers that no loop reads any more.
     """
@@ -96,14 +102,14 @@ def _point_at_forgotten(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -
 
 
 def _starts_all_due(ports: Ports, pool: str, ledger: Ledger) -> bool:
-    """Whether no due work can be waiting for its turn: no loop is at work, and a slot is free."""
+    """True if no due work can be waiting for its turn: no loop is at work, and a slot is free."""
     status = readable(ports.store.get(StatusRef(pool)))
     rests = status is not None and status.state is not LoopState.RUNNING
     return rests and may_start(config_of(ports.store, pool), ledger)
 
 
 def _remove_spent(ports: Ports, pool: str, pointers: Sequence[Pointer]) -> None:
-    """A loop that died between the start of a work and the end of its pointer has left that behind its cursor, where nobody looks."""
+    """A loop that died between the start of a work item and the end of its pointer has left that behind its cursor, where nobody looks."""
     refs = list(dict.fromkeys(WorkRef(pool, pointer.work_id) for pointer in pointers))
     found = ports.store.get_many(refs) if refs else {}
     for pointer in pointers:
@@ -116,9 +122,9 @@ def _remove_spent(ports: Ports, pool: str, pointers: Sequence[Pointer]) -> None:
 def _owe_anew(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
     """Put the records of the last two hours that owe a callback, and lie before every cursor, where the next loop reads.
 
-    Whoever canceled the work, or redrove the callback, had no answer, and may be dead. One that was
-    taken over, and not removed by a loop that died, is found to be delivered by the next one, and
-    removed.
+    Whoever canceled the work item, or redrove the callback, had no answer, and may be dead. One
+    that was taken over, and not removed by a loop that died, is found to be delivered by the next
+    one, and removed.
     """
     owed = [
         row.record

@@ -29,7 +29,7 @@ _OVERTAKEN = "somebody else wrote the deployment item meanwhile"
 
 
 def would_record(store: Store, deployed: Deployment | None, now: EpochMs) -> bool:
-    """Whether a watchdog whose environment says this would act on it at `now`.
+    """True if a watchdog whose environment says this would act on it at `now`.
 
     Raises StoreUnavailable.
     """
@@ -82,7 +82,7 @@ def keep_current(ports: Ports) -> None:
 
 
 def _as_read(item: Deployment | Unreadable | None) -> Condition | None:
-    """That nobody wrote it since; None: it is damaged, and anything is better."""
+    """That nobody wrote it since; `None` means it is damaged, and anything is better."""
     if item is None:
         return IsAbsent()
     return None if isinstance(item, Unreadable) else Is("version", item.version)

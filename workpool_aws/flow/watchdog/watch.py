@@ -107,7 +107,7 @@ def _watch_pool(ports: Ports, pool: str) -> None:
 
 
 def would_act(store: Store, telemetry: Telemetry, now: EpochMs) -> bool:
-    """Whether a tick at `now`, or one before it, would kick any pool (its hourly look apart)."""
+    """True if a tick at `now`, or one before it, would kick any pool (its hourly look apart)."""
     return any(
         needs_a_kick(store, telemetry, pool, now, ever=True) is not None
         for pool in registered_pools(store, telemetry)
@@ -117,7 +117,7 @@ def would_act(store: Store, telemetry: Telemetry, now: EpochMs) -> bool:
 def needs_a_kick(
     store: Store, telemetry: Telemetry, pool: str, now: EpochMs, *, ever: bool = False
 ) -> str | None:
-    """Why this pool should be at work and is not; None: it is, or has nothing to do.
+    """Why this pool should be at work and is not; `None` means it is, or has nothing to do.
 
     `ever`: also for work that ticks before `now` would have found.
     """

@@ -1,4 +1,4 @@
-"""Cancels a work: one conditional write (one transaction, if it has chunks), and an answer that says what it came to."""
+"""Cancels a work item: one conditional write (one transaction, if it has chunks), and an answer that says what it came to."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["cancel", "cancel_called_off"]
 
 _TRIES = 8
-"""A work can change under a canceller's hands: started, retried, started again. Each time it is
-judged anew."""
+"""A work item can change under a canceller's hands: started, retried, started again. Each time it
+is judged anew."""
 
 
 def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
-    """Keep the work from starting (again); the answer is what holds from now on.
+    """Keep the work item from starting (again); the answer is what holds from now on.
 
     Raises StoreUnavailable: it may or may not be canceled; asking again does no harm.
     """
@@ -54,7 +54,7 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
 
 
 def cancel_called_off(ports: Ports, work: WorkItem, config: Config) -> bool:
-    """Cancel a work as last read, or ask it if it runs, in a pass of the loop: no kick.
+    """Cancel a work item as last read, or ask it if it runs, in a pass of the loop: no kick.
 
     Whether this call ended it.
 
@@ -74,10 +74,10 @@ def _carry_out(
     *,
     called_off_by: Config | None = None,
 ) -> CancelWrite | CancelAnswer:
-    """What was written, or why nothing was.
+    """Result of a cancel: the write, or the reason why there was none.
 
-    `called_off_by`: a work that this config does not call off (any more) is none of ours, so
-    unknown; None: whatever the epoch.
+    `called_off_by`: a work item that this config does not call off (any more) is none of ours, so
+    unknown; `None` means whatever the epoch.
     """
     only_if = None if called_off_by is None else is_older(called_off_by)
     token = ports.entropy.token()

@@ -80,14 +80,14 @@ def enqueue(ports: Ports, works: Sequence[WorkItem]) -> Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class _Moved:
-    """The id that stands for a work. With an `error`: those of which one may."""
+    """The id that stands for a work item. With an `error`: those of which one may."""
 
     ids: tuple[WorkId, ...]
     error: StoreUnavailable | None = None
 
 
 def _into_epoch(ports: Ports, work: WorkItem, epoch: int) -> _Moved:
-    """Say that a stored work belongs to the epoch that its caller has just heard of: what `cancel_all` meant is older [WP-13].
+    """Say that a stored work item belongs to the epoch that its caller has just heard of: what `cancel_all` meant is older [WP-13].
 
     If the loop canceled it before it could be said, it is stored anew.
     """

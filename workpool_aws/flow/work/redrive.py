@@ -1,4 +1,4 @@
-"""Redrives: makes new works from works that failed for good, and has dead callbacks delivered again. A failure is redriven once.
+"""Redrives: makes new work items from work items that failed for good, and has dead callbacks delivered again. A failure is redriven once.
 
 | step | commit point | lost afterwards? |
 |---|---|---|
@@ -49,7 +49,7 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What a redrive came to: the new work, or the same if its callback is delivered again.
+    """Result of a redrive: the new work item, or the same if its callback is delivered again.
 
     `new`: this call did it.
     """
@@ -59,9 +59,9 @@ class _Made:
 
 
 def redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> WorkId:
-    """The work that a failed one is redriven as; a second call makes none, and answers with the first one's.
+    """The work item that a failed one is redriven as; a second call makes none, and answers with the first one's.
 
-    If its callback is dead, that is delivered again, and nothing else: the answer is the work
+    If its callback is dead, that is delivered again, and nothing else: the answer is the work item
     itself.
 
     Raises:
@@ -75,7 +75,7 @@ def redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> WorkI
 
 
 def dead_letters(ports: Ports, pool: str, admits: Callable[[WorkItem], bool]) -> list[WorkId]:
-    """The works that failed for good and were not redriven, or whose callback is dead, oldest first within a shard.
+    """The work items that failed for good and were not redriven, or whose callback is dead, oldest first within a shard.
 
     What died just now may be missing.
     """

@@ -1,4 +1,4 @@
-"""Owns an AWS request and its answer as the stand-ins for Lambda and Scheduler see them: path, fields, status, JSON, error codes."""
+"""An AWS request and its answer as the stand-ins for Lambda and Scheduler see them: path, fields, status, JSON, error codes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Request:
 
     @property
     def writes(self) -> bool:
-        """Whether it may change something."""
+        """True if it may change something."""
         if self.service == "dynamodb":
             return not self.operation.startswith(
                 ("Get", "Query", "Scan", "BatchGet", "TransactGet", "Describe", "List")

@@ -1,4 +1,4 @@
-"""Owns Lambda's HTTP API as far as a pool and its callers need it: Invoke, GetFunctionConfiguration, GetFunctionEventInvokeConfig."""
+"""Lambda's HTTP API as far as a pool and its callers need it: Invoke, GetFunctionConfiguration, GetFunctionEventInvokeConfig."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class LambdaApi:
         self._runs = runs
 
     def serves(self, request: Request) -> bool:
-        """Whether this request is one of ours."""
+        """True if this request is one of ours."""
         return any(
             pattern.fullmatch(request.path) for pattern in (_INVOKE, _CONFIGURATION, _EVENT_CONFIG)
         )
 
     def runs_code(self, request: Request) -> bool:
-        """Whether the answer waits for a handler: a synchronous invocation."""
+        """True if the answer waits for a handler: a synchronous invocation."""
         return (
             _INVOKE.fullmatch(request.path) is not None and _kind_of(request) == "RequestResponse"
         )

@@ -1,4 +1,4 @@
-"""Owns EventBridge Scheduler's HTTP API as far as a pool needs it: one-time schedules that delete themselves."""
+"""EventBridge Scheduler's HTTP API as far as a pool needs it: one-time schedules that delete themselves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SchedulerApi:
         self._schedules = schedules
 
     def serves(self, request: Request) -> bool:
-        """Whether this request is one of ours."""
+        """True if this request is one of ours."""
         return _SCHEDULE.fullmatch(request.path) is not None
 
     def answer(self, request: Request) -> Reply:

@@ -1,4 +1,4 @@
-"""Owns what boto3 finds inside a cloud, on every engine: the cloud's Lambda and Scheduler, and moto for everything else.
+"""AWS as boto3 finds it inside a cloud, on every engine: the cloud's Lambda and Scheduler, and moto for everything else.
 
 All requests of boto3 come through one function here and are service calls of the kernel of the
 cloud that they belong to: the one whose task makes them, else the one that was entered last. moto
@@ -218,7 +218,7 @@ class _Process:
             self._thread.passes = before
 
     def passes(self) -> bool:
-        """Whether this thread is `passing`."""
+        """True if this thread is `passing`."""
         return bool(getattr(self._thread, "passes", False))
 
     def answer(self, prepared: AWSPreparedRequest) -> Reply:

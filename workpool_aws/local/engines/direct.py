@@ -1,4 +1,4 @@
-"""Owns the ports that reach a cloud without HTTP: every call of theirs is one service call of the kernel."""
+"""Ports that reach a cloud without HTTP: every call of theirs is one service call of the kernel."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ class SeededEntropy:
 class CloudTelemetry:
     """Keeps every event, and lets the runs know what it says about the try that told it.
 
-    `level`: the least level that is logged as well; None: none is, for a rehearsal is read from its
-    events.
+    `level`: the least level that is logged as well; `None` means that there is none is, for a
+    rehearsal is read from its events.
     """
 
     def __init__(self, runs: Runs, events: list[Event], *, level: int | None) -> None:
@@ -134,7 +134,7 @@ class CloudTelemetry:
 
 
 class Call(Protocol):
-    """How a request is carried out (see `Kernel.call`)."""
+    """Carries out a request (see `Kernel.call`)."""
 
     def __call__(self, label: str, apply: Callable[[], T], *, writes: bool) -> T: ...
 

@@ -1,4 +1,4 @@
-"""Owns tables on a DynamoDB that somebody supplies by its URL, and deletes them on leaving.
+"""Tables on a DynamoDB that somebody supplies by its URL, and deletes them on leaving.
 
 Lambda and Scheduler stay the cloud's own.
 """
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @contextmanager
 def _answering(url: str) -> Iterator[None]:
-    """What DynamoDB's client raises in here is a LocalCloudError that names the endpoint."""
+    """Raise errors of DynamoDB's client in here as a LocalCloudError that names the endpoint."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - slow to load
     from botocore.parsers import ResponseParserError  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Owns tables in memory: the fast engine, without boto3 in the way."""
+"""Tables in memory: the fast engine, without boto3 in the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns tables in moto: everything of the library goes through boto3, too, and user code's own tables and queues live beside its tables.
+"""Tables in moto: everything of the library goes through boto3, too, and user code's own tables and queues live beside its tables.
 
 moto loses acknowledged writes when threads meet in it, so every request is served under the
 kernel's lock.

@@ -1,4 +1,4 @@
-"""Owns moto: loaded and started when something is first asked of it, one for all clouds of a process, without data when they are left."""
+"""Moto: loaded and started when something is first asked of it, one for all clouds of a process, without data when they are left."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class MotoBackends:
             self._ask, self._started = None, False
 
     def ask(self, prepared: AWSPreparedRequest) -> Reply | None:
-        """Its answer; None: it knows no such service.
+        """Its answer; `None` means it knows no such service.
 
         Raises LocalCloudError: it is not installed.
         """

@@ -1,4 +1,4 @@
-"""Owns what requests to moto's DynamoDB would cost: AWS's rules on the items as they stand in moto, whose own figures are wrong."""
+"""Cost of requests to moto's DynamoDB: AWS's rules on the items as they stand in moto, whose own figures are wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["FindItem", "MotoMeter"]
 
 FindItem = Callable[[str, Mapping[str, Any]], Mapping[str, Any] | None]
-"""The item of a table under a key, both as DynamoDB types them; None: there is none."""
+"""The item of a table under a key, both as DynamoDB types them; `None` means there is none."""
 
 _WRITES: Final = {"PutItem": "put", "UpdateItem": "update", "DeleteItem": "delete"}
 _WRITE_KINDS: Final = ("Put", "Update", "Delete", "ConditionCheck")

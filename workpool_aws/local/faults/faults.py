@@ -1,4 +1,4 @@
-"""Owns what goes wrong in a simulated cloud, for tests of this library: every fault that its protocol says it survives.
+"""Faults of a simulated cloud, for tests of this library: every one that its protocol survives.
 
 Off unless a test asks for it. `Faults` says how often each kind strikes, how many strike in all and
 when they end; `seeded_faults` has them strike.
@@ -59,7 +59,7 @@ class Fault(StrEnum):
     LOOP_LOST = "loop lost"
     """An asynchronous invocation of the main loop."""
     RECORD_LOST = "record lost"
-    """What a function's destination should learn."""
+    """Record for a function's destination."""
     RECORD_TWICE = "record twice"
     RECORD_LATE = "record late"
     WAKE_NEVER = "wake never"
@@ -78,7 +78,7 @@ def _as_it_is(store: Store) -> Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """What goes wrong in a `LocalCloud(clock="virtual", engine="memory", faults=...)`.
+    """Faults of a `LocalCloud(clock="virtual", engine="memory", faults=...)`.
 
     Nothing, as it stands.
 
@@ -87,13 +87,13 @@ class Faults:
     """
 
     rates: Mapping[Fault, float] = field(default_factory=dict)
-    """How likely each kind strikes where it could, 0 to 1."""
+    """Probability of each kind where it could strike, 0 to 1."""
     aim: str = ""
     """Faults of calls strike only at those whose label in the trace begins so; "": at any."""
     budget: int = 0
     """At most so many strike in all."""
     until: timedelta | None = None
-    """No further one strikes after so much time of the cloud; None: they go on."""
+    """No further one strikes after so much time of the cloud; `None` means they go on."""
     skewed_clocks: bool = False
     """Each process's clock is right, 2 s fast or 2 s slow."""
     jitter_ms: int = 0
@@ -101,9 +101,9 @@ class Faults:
     torn_batches: bool = False
     """The items of one batch of reads are read one after the other: others run in between."""
     chooser: Chooser | None = None
-    """Who answers every open question of the run; None: chance, from the cloud's seed."""
+    """Chooser for every open question of the run; `None` means chance, from the cloud's seed."""
     store: Callable[[Store], Store] = _as_it_is
-    """What stands between the processes and a table: a test watches writes there, or makes pages
+    """Wrapper between the processes and a table: a test watches writes there, or makes pages
     small. Called once for each table."""
 
     def __post_init__(self) -> None:
@@ -136,7 +136,7 @@ def answered_as(*, throttled: type[Exception], unanswered: type[Exception]) -> I
 
 
 class CloudFaults(Protocol):
-    """What goes wrong beside calls.
+    """Faults beside calls.
 
     Delays are milliseconds, one for each time that something happens; none: it never does.
     """
@@ -151,20 +151,20 @@ class CloudFaults(Protocol):
         """When a one-time schedule fires, after its time."""
 
     def fires_deleted(self, name: str) -> bool:
-        """Whether a one-time schedule fires although it was deleted."""
+        """True if a one-time schedule fires although it was deleted."""
 
     def tick_comes(self) -> bool:
-        """Whether this minute's tick of the watchdog happens."""
+        """True if this minute's tick of the watchdog happens."""
 
     def clock_offset_ms(self) -> int:
         """By how much the clock of the process that asks is off."""
 
     def around_store(self, store: Store) -> Store:
-        """What stands between processes and a table."""
+        """Return the wrapper between processes and a table."""
 
     @property
     def torn_batches(self) -> bool:
-        """Whether others may run between two items of a batch of reads."""
+        """True if others may run between two items of a batch of reads."""
 
 
 class NoFaults:

@@ -1,4 +1,4 @@
-"""Owns how often asynchronous deliveries go wrong in a cloud."""
+"""Rates at which asynchronous deliveries go wrong in a cloud."""
 
 from __future__ import annotations
 

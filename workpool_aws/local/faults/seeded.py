@@ -1,4 +1,4 @@
-"""Owns how faults strike in a simulated cloud: around its calls, as the SDK would let a caller see them, and beside them.
+"""Strikes of faults in a simulated cloud: around its calls, as the SDK would let a caller see them, and beside them.
 
 Each fault is a question to the cloud's chooser, so a seed repeats it. What happened stands in the
 kernel's trace, in lines that begin with `**`.
@@ -24,7 +24,8 @@ __all__ = ["SeededFaults"]
 T = TypeVar("T")
 
 _TRIES: Final[Mapping[str, int]] = {"invoke": 1, "call": 2, "schedule": 2, "unschedule": 2}
-"""How often the SDK sends a request, by the first word of its label; `_TRIES_ELSE` for the others."""
+"""Number of times the SDK sends a request, by the first word of its label; `_TRIES_ELSE` for the
+others."""
 _TRIES_ELSE: Final = 3
 _STORE_WRITES: Final = ("put", "update", "delete", "transact")
 _SDK_PAUSES_MS: Final = (0, 60, 3_000)
@@ -85,7 +86,7 @@ class SeededFaults:
     def __init__(self, plan: Faults, chooser: Chooser, loop: str) -> None:
         """`loop`: the name of the main loop's function."""
         self.struck: list[Fault] = []
-        """What struck so far, in order."""
+        """Faults that struck so far, in order."""
         self._plan = plan
         self._chooser = chooser
         self._loop = loop
@@ -200,7 +201,7 @@ class SeededFaults:
         raise trouble or CallUnanswered(request.label)
 
     def _on_its_way(self, request: _Request) -> Exception | None:
-        """What keeps a request from the service; None: nothing, it is there."""
+        """Return the fault that keeps a request from the service; `None` means that it arrives."""
         label = request.label
         if self._strikes_at(Fault.CRASH_BEFORE, request):
             self._die(request.task)
@@ -222,7 +223,7 @@ class SeededFaults:
         return None
 
     def _on_its_way_back(self, request: _Request) -> Exception | None:
-        """What keeps an answer from its reader; None: nothing."""
+        """Return the fault that keeps an answer from its reader; `None` means that it arrives."""
         if request.writes and self._strikes_at(Fault.ANSWER_LOST, request):
             return CallUnanswered(f"no answer: {request.label}")
         if self._strikes_at(Fault.CRASH_AFTER, request):
@@ -249,7 +250,7 @@ class SeededFaults:
         return self._left > 0 and (self._until is None or self._kernel.now() < self._until)
 
     def _may_strike(self, label: str) -> bool:
-        """Whether any fault of calls could strike this one: most calls of a run need not be asked about each kind."""
+        """True if any fault of calls could strike this one: most calls of a run need not be asked about each kind."""
         return bool(self._plan.rates) and label.startswith(self._plan.aim) and self._is_on()
 
     def _strikes_at(self, kind: Fault, request: _Request) -> bool:

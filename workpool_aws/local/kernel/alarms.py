@@ -1,4 +1,4 @@
-"""Owns the order in which alarms go off: by time, the last ones of an instant after the others, else as they were set."""
+"""Order in which alarms go off: by time, the last ones of an instant after the others, else as they were set."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ class Alarms:
         return self._heap[0][3] if self._heap else None
 
     def take_due(self, now: EpochMs) -> Alarm | None:
-        """Take the next alarm whose time has come; None: there is none, or it wants everything else of its instant to happen first."""
+        """Take the next alarm whose time has come.
+
+        `None` means there is none, or it wants everything else of its instant to happen first.
+        """
         heap = self._heap
         while heap and heap[0][0] <= now:
             _, last, _, alarm = heap[0]
@@ -47,7 +50,7 @@ class Alarms:
         return heapq.heappop(self._heap)[3]
 
     def waited_for(self, until: EpochMs) -> bool:
-        """Whether an alarm up to `until` keeps a run going."""
+        """True if an alarm up to `until` keeps a run going."""
         return any(
             at <= until and not alarm.canceled and not alarm.background
             for at, _, _, alarm in self._heap

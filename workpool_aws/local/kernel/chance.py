@@ -1,4 +1,4 @@
-"""Owns every choice of a simulated run: one small protocol, so that a seed, a recorded list or a search can drive the same code."""
+"""Choices of a simulated run: one small protocol, so that a seed, a recorded list or a search can drive the same code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what a simulated process can do: run, sleep, call a service, die.
+"""Acts of a simulated process: run, sleep, call a service, die.
 
 Both clocks implement the one `Kernel` protocol.
 """
@@ -79,11 +79,12 @@ class Task:
     crashed: bool = False
     done: bool = False
     crash_in: int | None = None
-    """It crashes at its n-th service call from now; None: not planned."""
+    """It crashes at its n-th service call from now; `None` means not planned."""
     crash_applied: bool = False
-    """Whether that call takes effect before the crash."""
+    """True if that call takes effect before the crash."""
     process: Task | None = None
-    """The task of whose process this one is a further thread; None: it is a process of its own."""
+    """The task of whose process this one is a further thread; `None` means it is a process of its
+    own."""
 
 
 @dataclass(eq=False, slots=True)

@@ -1,4 +1,4 @@
-"""Owns real time: every task is a thread of its own and user code really runs at the same time.
+"""Real time: every task is a thread of its own and user code really runs at the same time.
 
 `speed` makes its clock run faster.
 """

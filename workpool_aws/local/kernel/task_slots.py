@@ -1,4 +1,4 @@
-"""Owns what the virtual kernel knows of a task: its place in the round."""
+"""State of a task in the virtual kernel: its place in the round."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TaskSlot(Task):
         self.streak = 0
         """Steps since it last let time pass."""
         self.deaths = 0
-        """How often it was told that it is dead."""
+        """Number of times it was told that it is dead."""
         self.awaited = 0
         """Tasks whose end it waits for."""
         self.waiter: TaskSlot | None = None

@@ -1,4 +1,4 @@
-"""Owns the threads that simulated tasks run on, and the look at one that is stuck."""
+"""Threads that simulated tasks run on, and the look at one that is stuck."""
 
 from __future__ import annotations
 
@@ -84,6 +84,6 @@ def _processor_seconds(thread: threading.Thread | None) -> float:
 
 
 def stack_of(thread: threading.Thread | None) -> str:
-    """Where a thread is, as text."""
+    """Return the stack of a thread, as text."""
     frame = sys._current_frames().get(thread.ident or -1) if thread is not None else None  # noqa: SLF001 - documented, in spite of its name
     return "".join(traceback.format_stack(frame)) if frame is not None else "(no stack)"

@@ -50,7 +50,7 @@ class Answer:
 
     @property
     def failed(self) -> bool:
-        """Whether Lambda calls it a function error."""
+        """True if Lambda calls it a function error."""
         return self.ended != "success"
 
     @property
@@ -191,7 +191,7 @@ def destination_record(
 ) -> str:
     """The record a destination gets, as JSON.
 
-    `answer` None: no attempt was made, and the record has no response.
+    `answer` `None` means no attempt was made, and the record has no response.
     """
     record: dict[str, object] = {
         "version": "1.0",

@@ -1,4 +1,4 @@
-"""Owns the context object that a handler gets, with Lambda's attribute names and types."""
+"""Context object that a handler gets, with Lambda's attribute names and types."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CognitoIdentity:
 
 @dataclass(kw_only=True)
 class SimulatedContext:
-    """What Lambda tells a handler about its invocation.
+    """Context of an invocation, as Lambda gives it to a handler.
 
     As there, code may set attributes of its own on it.
     """

@@ -1,4 +1,4 @@
-"""Owns Lambda's asynchronous queue: deliveries (none, one or two), throttling, retries, event age, destinations.
+"""Lambda's asynchronous queue: deliveries (none, one or two), throttling, retries, event age, destinations.
 
 An event is accepted, delivered, perhaps tried again, and ends in at most one destination record.
 What a try does is `runs`' affair.
@@ -30,7 +30,7 @@ RETRY_MS: Final = 60_000
 _THROTTLED_MS: Final = 1_000
 _THROTTLED_MS_MAX: Final = 300_000
 _RECORD_FRAME_BYTES: Final = 1_024
-"""What a destination record has beside the event and the answer, about."""
+"""Bytes of a destination record beside the event and the answer, about."""
 _SECOND_DELIVERY_MS: Final = (0, 50, 1_000, 20_000)
 
 

@@ -1,4 +1,4 @@
-"""Owns what a deployment brings beside the user's functions: loop, completion and watchdog, and the watchdog's schedule."""
+"""Deployment of a cloud beside the user's functions: loop, completion and watchdog, and the watchdog's schedule."""
 
 from __future__ import annotations
 

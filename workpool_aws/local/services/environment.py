@@ -1,4 +1,4 @@
-"""Owns the environment variables inside a cloud: dummy credentials and a region, and nothing that leads elsewhere."""
+"""Environment variables inside a cloud: dummy credentials and a region, and nothing that leads elsewhere."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LOG_LEVEL: Final = "WORKPOOL_LOG_LEVEL"
 
 
 def asked_log_level() -> int | None:
-    """The level that the environment asks for; None: it asks for none."""
+    """The level that the environment asks for; `None` means it asks for none."""
     asked = os.environ.get(_LOG_LEVEL)
     return read_settings({_LOG_LEVEL: asked}).log_level if asked else None
 

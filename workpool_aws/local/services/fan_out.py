@@ -1,4 +1,4 @@
-"""Owns many calls at once inside a simulated process: each lane is a task of the kernel, and they live and die with their process."""
+"""Many calls at once inside a simulated process: each lane is a task of the kernel, and they live and die with their process."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TaskFanOut:
 
 
 class _Job(Generic[A, B]):
-    """What the lanes share: each takes the next item until there is none."""
+    """Items that the lanes share: each takes the next item until there is none."""
 
     def __init__(
         self, call: Callable[[A], B], items: Sequence[A], process: Task, kernel: Kernel
@@ -65,7 +65,7 @@ class _Job(Generic[A, B]):
         self._errors: dict[int, Exception] = {}
 
     def work(self) -> None:
-        """What one lane does."""
+        """Run one lane."""
         while True:
             with self._kernel.lock():
                 if not self._left:

@@ -1,4 +1,4 @@
-"""Owns which Lambda functions a cloud has: their configuration, their names and ARNs."""
+"""Lambda functions of a cloud: their configuration, their names and ARNs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def name_of(handler: object) -> str:
 
 
 def is_decorated(handler: object) -> bool:
-    """Whether a pool's decorator made it."""
+    """True if a pool's decorator made it."""
     try:
         return bool(getattr(handler, "__workpool__", False))
     except Exception:  # noqa: BLE001 - as above
@@ -65,18 +65,19 @@ class Function:
     handler: Handler
     timeout_ms: int = 30_000
     event_age_ms: int = 60_000
-    """How long an event may wait to be tried; then it is given up."""
+    """Time that an event may wait to be tried; then it is given up."""
     retries: int = 0
     """Further tries after a function error: 60 s and 120 s later."""
     reserved: int | None = None
-    """At most so many at a time; None: no limit."""
+    """At most so many at a time; `None` means no limit."""
     takes: Callable[[Event], int] | None = None
-    """Milliseconds between the end of the body and the moment its outcome takes effect; None: none."""
+    """Milliseconds between the end of the body and the moment its outcome takes effect; `None`
+    means that there is none."""
     decorated: bool = False
     own: bool = False
     """It is one of the library's functions."""
     serves: frozenset[str] | None = None
-    """The pools that may run it; None: any."""
+    """The pools that may run it; `None` means any."""
     on_success: str | None = None
     on_failure: str | None = None
 
@@ -114,7 +115,10 @@ class Functions:
         return added
 
     def resolve(self, target: str) -> Resolved | None:
-        """By name, ARN or partial ARN, with or without `$LATEST` or an alias; None: no such function."""
+        """By name, ARN or partial ARN, with or without `$LATEST` or an alias.
+
+        `None` means no such function.
+        """
         parts = _NAME.fullmatch(target)
         function = self._by_name.get(parts[1]) if parts is not None else None
         if parts is None or function is None:

@@ -1,4 +1,4 @@
-"""Owns the diary of invocations: one entry for each delivery, and the most that ran at one time."""
+"""Diary of invocations: one entry for each delivery, and the most that ran at one time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Invocation:
     ended_at: datetime | None
     outcome: Ended
     error: str | None = None
-    """What Lambda says went wrong; None where the process ended well (a decorated handler reports
+    """Error that Lambda names; `None` where the process ended well (a decorated handler reports
     what its user code raised)."""
 
 

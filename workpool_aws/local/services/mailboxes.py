@@ -1,4 +1,4 @@
-"""Owns the stand-in for queues and topics where there is no boto3 in between, and the messenger that reaches it."""
+"""Stand-in for queues and topics where there is no boto3 in between, and the messenger that reaches it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Mailbox:
         self._sent.setdefault(arn, []).append(body)
 
     def of(self, arn: str) -> list[object]:
-        """What this queue or topic was sent, decoded, in order."""
+        """Return the messages of this queue or topic, decoded, in order."""
         return [json.loads(body) for body in self._sent.get(arn, [])]
 
 

@@ -1,4 +1,4 @@
-"""Owns what the engines share: one cloud's kernel, functions, queue, schedules, chance and counters, put together."""
+"""Platform that the engines share: one cloud's kernel, functions, queue, schedules, chance and counters, put together."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/workpool-local-scheduler"
 
 
 class Engine(Protocol):
-    """Where tables live."""
+    """Engine of a cloud: the store of its tables."""
 
     def open(self) -> None:
         """Begin. Raises LocalCloudError: it cannot."""
@@ -102,7 +102,7 @@ class Platform:
 
     @property
     def deployment(self) -> Deployment:
-        """Where the cloud's own functions are."""
+        """ARNs of the cloud's own functions."""
         return Deployment(
             loop_arn=function_arn(LOOP_NAME),
             completion_arn=function_arn(COMPLETION_NAME),

@@ -1,4 +1,4 @@
-"""Owns one try of one event: the handler in its surroundings, its end by return, exception, timeout or crash."""
+"""One try of one event: the handler in its surroundings, its end by return, exception, timeout or crash."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _current: ContextVar[_Run | None] = ContextVar("workpool_local_run", default=Non
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """What to run.
+    """Handler of a function to run.
 
     `on_end` is called once, with the kernel's lock held, when the try is over; not when the cloud
     ends first.
@@ -170,7 +170,10 @@ class Runs:
         task.crash_applied = self._chooser.choose(2, "crash after its effect") == 1
 
     def _execute(self, run: _Run) -> Answer | None:
-        """What the try came to; None: it was killed, and somebody else has said what that means."""
+        """Return the end of the try.
+
+        `None` means that it was killed, and somebody else has said what that means.
+        """
         task, request_id = self._kernel.current(), run.this.request_id
         _current.set(run)
         try:
