@@ -39,7 +39,10 @@ _INLINE_BYTES_MAX: Final = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Place of a payload: `inline` in the work item's own item, or in `puts`, which are to be written in one transaction with the work item."""
+    """Place of a payload: `inline` in the work item's own item, or in `puts`.
+
+    `puts` are written in one transaction with the work item.
+    """
 
     inline: str | None
     puts: tuple[Put, ...] = ()
@@ -123,7 +126,10 @@ def joined(refs: Sequence[ChunkRef], found: Mapping[Ref[Chunk], Chunk | Unreadab
 def expiries(
     owner: WorkRef, part: Part, count: int | None, *, expires_at: int | None
 ) -> tuple[Update, ...]:
-    """Lets the chunks of a work item that is over expire with it; `expires_at` `None` means it is kept for ever, and so are they [WP-10]."""
+    """Let the chunks of a finished work item expire with it [WP-10].
+
+    `expires_at` is `None` for a work item that is kept for ever, as its chunks are then.
+    """
     if count is None or expires_at is None:
         return ()
     return tuple(

@@ -20,7 +20,9 @@ __all__ = ["let_expire", "read_payload", "with_payloads", "write_with"]
 
 
 def write_with(store: Store, write: Write, beside: Sequence[Write]) -> Written:
-    """A work item's write and those of its chunks, all or nothing: no crash leaves a work item without its payload, or a payload without its work item.
+    """Write a work item and its chunks, all or nothing.
+
+    No crash leaves a work item without its payload, or a payload without its work item.
 
     A chunk that is to be changed and is gone (only people remove one) is left out: the work item
     must be able to end all the same [WP-12]. Raises ConditionFailed when the work item's own

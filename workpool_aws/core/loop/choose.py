@@ -117,7 +117,10 @@ class Choice:
 
 
 def choose(reads: Sequence[WorkRead | None], *, free: int) -> Choice:
-    """The earliest due work items of all shards, as many as there are free slots [WP-1]; of those due together, the first attempts first."""
+    """Choose the earliest due work items of all shards, as many as there are free slots [WP-1].
+
+    Of those due together, first attempts come first.
+    """
     due = sorted((found for read in reads if read is not None for found in read.due), key=_turn)
     room = max(0, free)
     return Choice(tuple(due[:room]), tuple(due[room:]), tuple(reads))
@@ -129,7 +132,11 @@ def _turn(found: Found) -> tuple[EpochMs, int, str]:
 
 
 def read_from(mark: ShardCursors, *, back_to: str | None, deep: bool) -> str:
-    """Return the key from which a pass reads due work items: the cursor or the earliest pointer of a retry (`None`: there is none); deep, back over the buffer."""
+    """Return the key from which a pass reads due work items.
+
+    That is the cursor, or the earliest pointer of a retry (`None` means that there is none). A deep
+    pass reads back over the buffer.
+    """
     cursor = _cursor_back(mark, back_to)
     return deep_low(cursor, mark.deep_at) if deep else cursor
 
@@ -172,7 +179,10 @@ def marks_after(
 
 
 def cursor_after(cursor: str, blocked_at: str | None, now: EpochMs) -> str:
-    """Return the key from which the next pass reads: a little before now, but never past a pending work item that was not chosen. `None` means all were."""
+    """Return the key from which the next pass reads: a little before now.
+
+    It is never past a pending work item that was not chosen; `None` means that all were.
+    """
     ahead = max(cursor, id_floor(EpochMs(now - limits.CURSOR_OVERLAP_MS)))
     return ahead if blocked_at is None else min(ahead, blocked_at)
 

@@ -300,7 +300,10 @@ def _guard(
 def decide_suspicion(
     a: Assignment, current: WorkItem | Unreadable | None, report: Report
 ) -> Update | None:
-    """Keep what a report said that does not count yet: the start is claimed, and the sender may be a duplicate. `None` means nothing to keep."""
+    """Keep a report that does not count yet; `None` means that there is nothing to keep.
+
+    The start is claimed, and the sender may be a duplicate.
+    """
     if (
         report.kind is not ReportKind.FAILED
         or report.claim is not None

@@ -88,7 +88,10 @@ def report_raised(error: Exception, *, claim: str | None) -> Report:
 
 
 def report_returned(value: object, *, claim: str | None) -> Report:
-    """Return the report of a return value: a success, or `invalid_result` when it is not JSON or too large: never retried, the function ran."""
+    """Return the report of a return value: a success, or `invalid_result`.
+
+    A value that is not JSON, or too large, is never retried, since the function ran.
+    """
     try:
         return Report(
             kind=ReportKind.SUCCESS,

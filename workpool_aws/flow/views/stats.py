@@ -86,7 +86,10 @@ def _queued(ports: Ports, pool: str, ledger: Ledger | None, now: EpochMs) -> Que
 def _look(
     ports: Ports, span: KeyRange, taken: Taken, now: EpochMs
 ) -> tuple[dict[Look, dict[WorkId, EpochMs]], bool]:
-    """The work items of a range and when they are due, by what a pass would see in them; and whether there were more rows than are counted."""
+    """Return the work items of a range with their due times, as a pass would see them.
+
+    The flag says that there were more rows than are counted.
+    """
     found: dict[Look, dict[WorkId, EpochMs]] = {look: {} for look in Look}
     for count, (row, work) in enumerate(resolved(ports.store, ports.telemetry, span.pool, span)):
         if count == limits.STATS_ROWS_MAX:

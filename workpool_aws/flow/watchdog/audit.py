@@ -72,7 +72,9 @@ def config_of(store: Store, pool: str) -> Config | None:
 
 
 def _point_at_forgotten(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
-    """Point anew at due work items of the last two hours that lie before every cursor: an acknowledged one is not among them, by the late rule.
+    """Point anew at due work items of the last two hours that lie before every cursor.
+
+    By the late rule, none of them was acknowledged.
 
     On the way it removes the pointers that no loop reads any more.
     """
