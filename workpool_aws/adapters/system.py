@@ -58,7 +58,7 @@ def stopwatch_ms() -> float:
 
 
 class SystemEntropy:
-    """Chance from the operating system, so that clones of one frozen environment (SnapStart) do not repeat each other."""
+    """Randomness of the operating system, which clones of one snapshot (SnapStart) do not share."""
 
     def bits(self, count: int) -> int:
         """A uniform non-negative int below `2 ** count`."""

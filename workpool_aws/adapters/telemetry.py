@@ -34,7 +34,9 @@ _STANDARD_LEVELS: Final = (
 
 
 class LoggerTelemetry:
-    """Logs each event at its own level: its name is the message, its fields are keys of the JSON line. Never raises.
+    """Logs each event at its own level.
+
+    Its name is the message, its fields are keys of the JSON line. Never raises.
 
     `level`: the least level that is logged, a number of the logging module. Lambda's own log level,
     if one is set, holds as well.

@@ -392,7 +392,10 @@ def read_destination(record: object) -> DestinationReport | None:
 
 
 def _without_assignment(payload: object, depth: int = 0) -> object:
-    """Drop the assignment from an undecorated function's result: its event has one, and may be or stand in that result."""
+    """Drop the assignment from an undecorated function's result.
+
+    Its event has one, and may be or stand in that result.
+    """
     if depth > DEPTH_MAX:
         return payload  # nothing so deep is kept
     if isinstance(payload, list):
@@ -456,7 +459,10 @@ def _read_failure(condition: str, fields: Fields, assignment: Assignment) -> Rep
 
 
 def _payload_of(value: object) -> object:
-    """A failure's payload as an object where it is one, even if it comes as text; a text that is none, as it is."""
+    """A failure's payload as an object where it is one, even if it comes as text.
+
+    A text that is none, as it is.
+    """
     if not isinstance(value, str):
         return value if isinstance(value, dict) else None
     try:

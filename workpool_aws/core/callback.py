@@ -119,7 +119,9 @@ def after_finish(
     retention_s: int | None,
     now: EpochMs,
 ) -> Mapping[str, CallbackState | str | int | None]:
-    """Return the fields of the finishing write beside the outcome: a callback is owed, or the work item may expire; never both [WP-10].
+    """Return the fields of the finishing write beside the outcome.
+
+    A callback is owed, or the work item may expire; never both [WP-10].
 
     `nonce`: what the acknowledgement of the callback must name [WP-28].
     """
@@ -143,7 +145,7 @@ def expiry_after(
 
 
 def is_owed(work: WorkItem | Unreadable | None) -> bool:
-    """True if the callback of a finished work item has neither reached its target for certain nor been given up."""
+    """True if a finished work item's callback is neither known to be accepted nor given up."""
     return isinstance(work, WorkItem) and work.state is State.FINISHED and work.callback in _OPEN
 
 
@@ -278,7 +280,10 @@ def record_of_failure(ticket: CallbackTicket, *, now: EpochMs, random_bits: int)
 
 
 def first_owed(work_id: WorkId, state: CallbackState, now: EpochMs) -> PendingCallback:
-    """Return the loop's first look at a callback: one that was sent gets a moment to be acknowledged."""
+    """Return the loop's first look at a callback.
+
+    One that was sent gets a moment to be acknowledged.
+    """
     at = now if state is CallbackState.PENDING else EpochMs(now + limits.CALLBACK_LOOK_MS)
     return PendingCallback(work_id, at)
 
@@ -426,7 +431,10 @@ def next_look(owed: PendingCallback, *, window_ms: int, now: EpochMs) -> Pending
 
 
 def _look_delay_ms(looks: int) -> int:
-    """Before look number `looks`, from 0: half a second, doubling to four seconds; then 70 seconds, doubling."""
+    """Before look number `looks`, from 0: half a second, doubling to four seconds.
+
+    Then 70 seconds, doubling.
+    """
     quick_ms = limits.CALLBACK_LOOK_MS << looks
     if quick_ms <= limits.CALLBACK_LOOK_STAY_MS:
         return quick_ms

@@ -1,4 +1,4 @@
-"""Decides where arguments and results lie: in the work item's own item, or in chunks beside it, and when those may expire."""
+"""Decides whether payloads lie in the work item's own item or in chunks, and when those expire."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _cut(whole: bytes) -> list[str]:
 
 
 def packed(work: WorkItem) -> tuple[WorkItem, tuple[Put, ...]]:
-    """A new work as it is stored, and the chunks of arguments and context that are too large for its item."""
+    """Return a new work item as it is stored, and the chunks of its large arguments and context."""
     owner = WorkRef(work.pool, work.id)
     args, context = lay_out(work.args, owner, Part.ARGS), lay_out(work.context, owner, Part.CONTEXT)
     stored = replace(
@@ -110,7 +110,10 @@ def packed(work: WorkItem) -> tuple[WorkItem, tuple[Put, ...]]:
 
 
 def chunk_refs(owner: WorkRef, part: Part, count: int) -> tuple[ChunkRef, ...]:
-    """The names of a payload's chunks, in order; none for a count that no payload has: somebody's damaged item must not cost the loop."""
+    """The names of a payload's chunks, in order.
+
+    None for a count that no payload has: somebody's damaged item must not cost the loop.
+    """
     if count > limits.CHUNKS_MAX:
         return ()
     return tuple(ChunkRef(owner.pool, owner.id, part, number) for number in range(count))

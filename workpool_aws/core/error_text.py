@@ -1,4 +1,7 @@
-"""Bounds what is kept of an error: its text and the name of its type, in characters that can be stored."""
+"""Bounds what is kept of an error.
+
+Its text and the name of its type, in characters that can be stored.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def kept_text(text: str) -> str:
 
 
 def kept_type(name: str) -> str:
-    """At most `limits.ERROR_TYPE_MAX` characters of the name of an error's type, spelled as `kept_text` does."""
+    """Return the name of an error's type, at most `limits.ERROR_TYPE_MAX` characters long."""
     return _storable(name, limits.ERROR_TYPE_MAX)[: limits.ERROR_TYPE_MAX]
 
 

@@ -203,7 +203,10 @@ CALLBACK_LOOK_STAY_MS: Final = 4_000
 """The longest pause between two looks for which the loop stays up."""
 CALLBACK_LOOK_FAR_MS: Final = 70_000
 CALLBACK_NEAR_MS: Final = 60_000
-"""A callback that wants attention within it keeps the loop up: a schedule must lie a minute ahead."""
+"""A callback that wants attention within it keeps the loop up.
+
+A schedule must lie a minute ahead.
+"""
 QUEUE_MESSAGE_BYTES_MAX: Final = 1024 * 1024
 TOPIC_MESSAGE_BYTES_MAX: Final = 256 * 1024
 CALLBACK_FRAME_BYTES_MAX: Final = 2 * 1024

@@ -188,7 +188,7 @@ class _Serializer(Protocol):
 
 
 def _dumped(serializer: _Serializer, value: object, path: str) -> object:
-    """A pydantic model or dataclass as plain values: by alias, since that is what the next worker's validation reads."""
+    """Return a pydantic model or dataclass as plain values, by alias, as validation reads them."""
     try:
         plain = serializer.to_python(value, mode="json", by_alias=True, warnings=True)
         shown = serializer.to_python(value, mode="python", by_alias=True, warnings=False)
@@ -205,7 +205,7 @@ def _dumped(serializer: _Serializer, value: object, path: str) -> object:
 
 
 def _refuse_secrets(shown: object, plain: object, path: str, depth: int) -> None:
-    """Raise where pydantic wrote asterisks for a secret: `shown` is the value in Python's words, `plain` in JSON's."""
+    """Raise where pydantic wrote asterisks for a secret; `shown` is the value, `plain` its JSON."""
     if depth > DEPTH_MAX:
         return
     if _is_secret(shown):

@@ -38,7 +38,10 @@ def start_nonce(secret: str, table: str, pool: str, work_id: WorkId, start: int)
 
 
 def callback_nonce(token: str) -> str:
-    """Cut a random token to what a callback needs: it is guessed by sending tickets, one at a time, or not at all."""
+    """Cut a random token to what a callback needs.
+
+    It is guessed by sending tickets, one at a time, or not at all.
+    """
     return token[:_CALLBACK_NONCE_LENGTH]
 
 

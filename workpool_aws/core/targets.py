@@ -1,4 +1,4 @@
-"""Tells functions that are no targets: the library's own, and decorated objects in place of a name."""
+"""Recognises functions that are no targets: the library's own, and decorated objects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OWN_FUNCTION: Final = "a function of yours: loop, completion and watchdog are th
 
 
 def is_own(target: str, *, loop_arn: str | None, deployed: Deployment | None) -> bool:
-    """True for a target that is known as one of the library's functions, by ARN or name, with whatever version or alias."""
+    """True for one of the library's functions, by ARN or name, with any version or alias."""
     known = [loop_arn]
     if deployed is not None:
         known += [deployed.loop_arn, deployed.completion_arn]
@@ -25,5 +25,5 @@ def is_own(target: str, *, loop_arn: str | None, deployed: Deployment | None) ->
 
 
 def is_decorated(value: object) -> bool:
-    """True for an object that a decorator of this package made, which users would like to name by itself."""
+    """True for an object that a decorator of this package made."""
     return inspect.getattr_static(value, "__workpool__", None) is True

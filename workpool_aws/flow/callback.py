@@ -107,7 +107,10 @@ def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
 
 
 def _what_is_known(ports: Ports, target: str, pool: str) -> tuple[bool, str | None]:
-    """True if a target says for itself that it ran a callback; and the reason if this pool may not call it back."""
+    """True if a target says for itself that it ran a callback.
+
+    And the reason if this pool may not call it back.
+    """
     if target_kind(target) is not TargetKind.FUNCTION:
         return False, None
     return ports.invoker.acknowledges(target), ports.invoker.limits(target).refusal(pool)

@@ -1,4 +1,7 @@
-"""Keeps the late rule: a producer proves by the server's clock that its key was visible in time, or writes it again nearer to now.
+"""Keeps the late rule.
+
+A producer proves by the server's clock that its key was visible in time, or writes it again nearer
+to now.
 
 The loop's cursors rest on it: whatever was acknowledged lies inside the buffer that a deep read
 goes back over, whatever retries, freezes or clocks its producer has (docs/protocol.md, "Why a time
@@ -38,7 +41,7 @@ def ensure_visible(
 def prove_work_in_time(
     ports: Ports, written: Written, pool: str, work_id: WorkId, key_time: EpochMs
 ) -> None:
-    """The late rule for a work item's own key or its pointer's: points at it anew from the server's time."""
+    """Apply the late rule to a work item: point at it anew from the server's time."""
     ensure_visible(ports, written, key_time, lambda at: _write_pointer(ports, pool, work_id, at))
 
 

@@ -1,4 +1,4 @@
-"""An in-process AWS for development and tests: Lambda, EventBridge Scheduler and DynamoDB, on a virtual or the real clock."""
+"""In-process AWS for development and tests, on a virtual or the real clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Options of a LocalCloud and its functions: every option checked, with a message that says what is allowed."""
+"""Options of a LocalCloud and its functions.
+
+Every option checked, with a message that says what is allowed.
+"""
 
 from __future__ import annotations
 

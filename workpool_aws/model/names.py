@@ -49,7 +49,9 @@ SCHEDULE_GROUP: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 
 
 def names_function(listed: str, target: str) -> bool:
-    """True if `target` is the function that a list names, with whatever version or alias: the ARNs are the same up to it.
+    """True if `target` is the function that a list names, with whatever version or alias.
+
+    The ARNs are the same up to it.
 
     Where one of the two is a mere name, the names must be the same.
     """

@@ -41,7 +41,10 @@ class IsAbsent:
 
 @dataclass(frozen=True, slots=True)
 class Is:
-    """The field has exactly this value; None and False: the field is absent (the item itself may be, too)."""
+    """The field has exactly this value.
+
+    None and False: the field is absent (the item itself may be, too).
+    """
 
     field: str
     value: str | int | bool | None
@@ -49,7 +52,10 @@ class Is:
 
 @dataclass(frozen=True, slots=True)
 class IsNot:
-    """The field does not have this value: it has another, of whatever type, or is absent (the item itself may be, too)."""
+    """The field does not have this value.
+
+    It has another, of whatever type, or is absent (the item itself may be, too).
+    """
 
     field: str
     value: str | int
@@ -90,7 +96,10 @@ Condition = IsAbsent | Is | IsNot | Below | Above | All | Either
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Store the whole record, in place of any item of its name; with a condition, only if that holds."""
+    """Store the whole record, in place of any item of its name.
+
+    With a condition, only if that holds.
+    """
 
     record: Record
     condition: Condition | None = None

@@ -1,4 +1,4 @@
-"""Choice of adapters for AWS: boto3 clients, their timeouts and retries, and what is built on them."""
+"""Adapters for AWS: boto3 clients, their timeouts and retries, and the ports on them."""
 
 from __future__ import annotations
 
@@ -146,7 +146,9 @@ def _telemetry(settings: Settings, clock: Clock, table: str) -> Telemetry:
 
 
 class _Clients:
-    """The clients of one session, each made once, when it is first asked for; those of SQS and SNS once a region.
+    """The clients of one session, each made once, when it is first asked for.
+
+    Those of SQS and SNS once a region.
 
     A copy of the process makes its own: two that read from one connection would read each other's
     answers.

@@ -331,7 +331,10 @@ def _unfit(found: Mapping[str, object]) -> str | None:
 
 
 def _split_qualifier(target: str) -> tuple[str, str | None]:
-    """A function's name or ARN without its version or alias, and that; forms: `name`, `account:function:name`, a full ARN."""
+    """A function's name or ARN without its version or alias, and that.
+
+    Forms: `name`, `account:function:name`, a full ARN.
+    """
     parts = target.split(":")
     unqualified = 1
     if parts[0] == "arn":

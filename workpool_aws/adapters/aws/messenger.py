@@ -1,4 +1,4 @@
-"""Sending of callbacks: to a Lambda function, an SQS queue or an SNS topic, told apart by the ARN."""
+"""Sends callbacks to Lambda functions, SQS queues and SNS topics, distinguished by their ARNs."""
 
 from __future__ import annotations
 

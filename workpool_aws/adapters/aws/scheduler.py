@@ -30,7 +30,10 @@ __all__ = ["EventBridgeTimer", "ScheduleHome"]
 _SECOND_MS: Final = 1_000
 _DELIVERY_AGE_S_MAX: Final = 600
 _DELIVERY_RETRIES_MAX: Final = 10
-"""A wake that comes ten minutes late is worth nothing any more: the watchdog has looked ten times."""
+"""A wake that comes ten minutes late is worth nothing any more.
+
+By then the watchdog has looked ten times.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,9 @@ class EventBridgeTimer:
         self._deployment = deployment
 
     def wake_at(self, pool: str, at: EpochMs) -> None:
-        """Order a wake of the pool's loop, in place of an earlier order; in a minute at the earliest.
+        """Order a wake of the pool's loop, in place of an earlier order.
+
+        The wake comes in a minute at the earliest.
 
         Raises:
             TimerUnavailable: the order was not taken, or its answer was lost. An earlier order may

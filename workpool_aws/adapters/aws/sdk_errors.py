@@ -1,4 +1,7 @@
-"""AWS's SDK and its configuration: every error that they raise, as one of ours, in a sentence that says what to do."""
+"""AWS's SDK and its configuration.
+
+Every error that they raise, as one of ours, in a sentence that says what to do.
+"""
 
 from __future__ import annotations
 

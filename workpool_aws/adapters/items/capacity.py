@@ -92,12 +92,18 @@ def _number_size(number: int) -> int:
 
 
 def write_units(old_bytes: int, new_bytes: int) -> int:
-    """Units of a put, update or delete: by the larger of the item before and after; an absent item has 0 bytes."""
+    """Units of a put, update or delete: by the larger of the item before and after.
+
+    An absent item has 0 bytes.
+    """
     return max(1, _ceiling(max(old_bytes, new_bytes), _WRITE_UNIT_BYTES))
 
 
 def index_units(old: Mapping[str, Value] | None, new: Mapping[str, Value] | None) -> int:
-    """Units that a change of an item costs in the index of dead letters: none unless the item is in it, or was."""
+    """Units that a change of an item costs in the index of dead letters.
+
+    None unless the item is in it, or was.
+    """
     before, after = (item if item is not None and DEAD_KEY in item else None for item in (old, new))
     if before == after:
         return 0
@@ -112,7 +118,10 @@ def failed_write_units(old_bytes: int) -> int:
 
 
 def transaction_units(sizes: Iterable[tuple[int, int]]) -> int:
-    """Units of a transaction of writes, each with its item's bytes before and after; the same when it is cancelled."""
+    """Units of a transaction of writes, each with its item's bytes before and after.
+
+    The same when it is cancelled.
+    """
     return _TRANSACTION_FACTOR * sum(write_units(old, new) for old, new in sizes)
 
 
@@ -122,7 +131,10 @@ def get_units(size_bytes: int) -> int:
 
 
 def query_units(sizes_bytes: Iterable[int]) -> int:
-    """Units of one strongly consistent page: its items are added up before rounding; an empty page costs one."""
+    """Units of one strongly consistent page: its items are added up before rounding.
+
+    An empty page costs one.
+    """
     return max(1, _ceiling(sum(sizes_bytes), _READ_UNIT_BYTES))
 
 

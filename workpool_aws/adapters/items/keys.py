@@ -292,7 +292,9 @@ def is_empty(span: KeyRange) -> bool:
 
 
 def next_low(last: str, high: str | None) -> str | None:
-    """Return the start of the page after the one that ended at `last`; `None` when the range is used up.
+    """Return the start of the page after the one that ended at `last`.
+
+    `None` when the range is used up.
 
     The very next string in the order of keys, so that no key, however odd, is skipped or read
     twice.
@@ -302,7 +304,10 @@ def next_low(last: str, high: str | None) -> str | None:
 
 
 def next_high(last: str, low: str) -> str | None:
-    """Return the start of the page after the one that went down to `last`; `None` when the range is used up."""
+    """Return the start of the page after the one that went down to `last`.
+
+    `None` when the range is used up.
+    """
     high = key_before(last) if last else ""
     return None if not high or high < low else high
 

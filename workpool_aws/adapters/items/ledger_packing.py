@@ -1,4 +1,6 @@
-"""Packs the ledger's slots: one Binary value, because every commit of the loop pays for the size of all of them.
+"""Packs the ledger's slots.
+
+One Binary value, because every commit of the loop pays for the size of all of them.
 
     02            the format; then for each slot, in order of id and start:
     head          bits 0-3  length of the id's difference in bytes, 15 for 16

@@ -1,4 +1,7 @@
-"""Table in memory: the oracle behind `ports.Store`, as strict as DynamoDB, and the meter of what its requests would cost.
+"""Table in memory.
+
+The oracle behind `ports.Store`, as strict as DynamoDB, and the meter of what its requests would
+cost.
 
 Items are kept as they would be stored, so that what cannot be stored and read back fails here, too.
 Requests that DynamoDB would refuse as malformed raise ValueError and change nothing; everything
@@ -137,7 +140,10 @@ class MemoryStore:
         *,
         page_bytes: int = capacity.PAGE_BYTES_MAX,
     ) -> None:
-        """An empty table whose answers carry `server_clock`, rounded down to seconds; `page_bytes` bounds one page of a range."""
+        """An empty table whose answers carry `server_clock`, rounded down to seconds.
+
+        `page_bytes` bounds one page of a range.
+        """
         self.meter = meter or Meter()
         self._server_clock = server_clock
         self._page_bytes = page_bytes
@@ -270,7 +276,10 @@ class MemoryStore:
         return self._found(ref, key, item)
 
     def items(self, partition_prefix: str = "") -> Iterator[Item]:
-        """Copies of the items, as stored, of every partition whose key begins so, in key order; writes made meanwhile are not seen."""
+        """Copies of the items, as stored, of every partition whose key begins so, in key order.
+
+        Writes made meanwhile are not seen.
+        """
         with self._lock:
             chosen = [
                 self._partitions[key]
@@ -291,7 +300,10 @@ class MemoryStore:
             self._place(Key(pk, sk), planted, item_size(planted))
 
     def expire(self, now: EpochMs) -> int:
-        """Remove what its TTL allows to be removed by now, as DynamoDB does some day and for free; how many items that were."""
+        """Remove what its TTL allows to be removed by now, as DynamoDB does some day and for free.
+
+        Return the number of removed items.
+        """
         with self._lock:
             due = [item for item in self.items() if _is_expired(item, now)]
             for item in due:

@@ -167,7 +167,7 @@ def _least_ms(pace: Pace, done: PassResult, *, entries: int, owed: int, began: E
 
 
 def commit_units(entries: int, owed: int) -> int:
-    """About how many write units a commit of a ledger with so many slots and owed callbacks costs."""
+    """Estimate the write units of a commit of a ledger with so many slots and owed callbacks."""
     size = (
         limits.LEDGER_BYTES_MIN
         + entries * limits.LEDGER_SLOT_BYTES

@@ -1,4 +1,7 @@
-"""Decides what an entry of the ledger stands for, by looking at its work item: the table is trusted, not the loop's memory."""
+"""Decides what an entry of the ledger stands for, by looking at its work item.
+
+The table is trusted, not the loop's memory.
+"""
 
 from __future__ import annotations
 

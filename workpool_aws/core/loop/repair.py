@@ -16,7 +16,9 @@ __all__ = ["rebuilt_from"]
 
 
 def rebuilt_from(pool: str, works: Sequence[WorkItem], *, now: EpochMs, epoch: int) -> Ledger:
-    """A ledger with a slot for each start that runs, and each callback that is owed; its cursors stand at the beginning.
+    """A ledger with a slot for each start that runs, and each callback that is owed.
+
+    Its cursors stand at the beginning.
 
     `epoch`: the config's. Works of an earlier one are drained anew, which cancels none twice.
     """

@@ -31,7 +31,10 @@ class Settled:
 
 
 def settle(entries: Mapping[EntryKey, Entry], records: Sequence[Notice]) -> Settled:
-    """Free the slot of each reported start, by id *and* start number: a duplicate must not free the slot of a later start [WP-1]."""
+    """Free the slot of each reported start, by id *and* start number.
+
+    A duplicate must not free the slot of a later start [WP-1].
+    """
     left = dict(entries)
     gone: list[EntryKey] = []
     pointers: list[str] = []
@@ -55,7 +58,10 @@ def settle(entries: Mapping[EntryKey, Entry], records: Sequence[Notice]) -> Sett
 
 
 def done_cursor_after(cursor: str, keys: Sequence[str], now: EpochMs) -> str:
-    """The last key seen, never past now: a record may still arrive with an earlier time than one that a fast clock wrote."""
+    """The last key seen, never past now.
+
+    A record may still arrive with an earlier time than one that a fast clock wrote.
+    """
     if not keys:
         return cursor
     return max(cursor, min(keys[-1], id_floor(now)))

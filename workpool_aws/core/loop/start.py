@@ -36,7 +36,10 @@ class Look(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """State of the ledger: its starts, and work items whose entry is not understood yet; and the config, for what is called off."""
+    """State of the ledger: its starts, and work items whose entry is not understood yet.
+
+    And the config, for what is called off.
+    """
 
     entries: Collection[EntryKey]
     unconfirmed: Collection[WorkId]
@@ -78,7 +81,10 @@ def start_write(
     event_age_ms: int,
     now: EpochMs,
 ) -> Update:
-    """Pending becomes running, if it still is what was committed: the start number fits and nobody asked to cancel [WP-2, WP-4]."""
+    """Pending becomes running, if it still is what was committed.
+
+    The start number fits and nobody asked to cancel [WP-2, WP-4].
+    """
     changes = {
         **entering(Move.START),
         "starts": start,

@@ -17,7 +17,10 @@ __all__ = ["changed_config", "override_changes"]
 def override_changes(
     *, max_parallelism: int | None, paused: bool | None, reset: bool, by: str, now: EpochMs
 ) -> dict[str, object]:
-    """The fields of the config that change: with `reset` every override goes first; None leaves a value as it is."""
+    """The fields of the config that change: with `reset` every override goes first.
+
+    None leaves a value as it is.
+    """
     changes: dict[str, object] = {"override_by": by, "override_at": now}
     if reset:
         changes |= {"override_parallelism": None, "override_paused": None}

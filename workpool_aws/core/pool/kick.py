@@ -124,7 +124,10 @@ def is_live(status: LoopStatus, now: EpochMs) -> bool:
 
 
 def _waits_for(status: LoopStatus, due: EpochMs) -> bool:
-    """True if the loop would be woken for a work item that is due then: its far wake must go, or be ordered for the next one."""
+    """True if the loop would be woken for a work item that is due then.
+
+    Its far wake must go, or be ordered for the next one.
+    """
     return (
         status.state is LoopState.WAITING and status.wake_at is not None and due <= status.wake_at
     )

@@ -49,7 +49,10 @@ def claim_write(assignment: Assignment, *, token: str, ends_by: EpochMs) -> Upda
 def why_refused(
     current: WorkItem | Unreadable | None, assignment: Assignment, token: str
 ) -> str | None:
-    """Why the claim failed; None when it is this invocation's own, repeated by the SDK after a lost answer."""
+    """Why the claim failed.
+
+    None when it is this invocation's own, repeated by the SDK after a lost answer.
+    """
     if not isinstance(current, WorkItem):
         return "the work is gone"
     if current.state is not State.RUNNING or current.starts != assignment.start:

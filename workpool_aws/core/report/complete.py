@@ -435,7 +435,10 @@ def never_delivered(report: Report) -> Report:
 
 
 def after_refusal(work: WorkItem, reason: str, *, lasting: bool, now: EpochMs) -> Report:
-    """Return the report of a refused invoke: the end, if it will always be refused or has been for two minutes; else put back."""
+    """Return the report of a refused invoke.
+
+    The end, if it will always be refused or has been for two minutes; else put back.
+    """
     gone_for_good = lasting or (
         work.refused_since is not None and now - work.refused_since >= limits.REFUSED_FOR_MS
     )

@@ -40,7 +40,10 @@ _NAME_OF: Final[Callable[[type], str]] = type.__dict__["__name__"].__get__
 
 
 def is_too_late(assignment: Assignment, *, now: EpochMs) -> bool:
-    """True if this start may not run any more: the time it was given may not suffice before recovery judges it [WP-14]."""
+    """True if this start may not run any more.
+
+    The time it was given may not suffice before recovery judges it [WP-14].
+    """
     return now > assignment.start_by
 
 
@@ -118,7 +121,10 @@ def type_name(error: BaseException) -> str:
 
 
 def _leaves_of(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group that are no groups themselves, at any depth; an error that is no group, itself."""
+    """The errors in a group that are no groups themselves, at any depth.
+
+    An error that is no group, itself.
+    """
     seen: set[int] = set()
     left = [error]
     while left:

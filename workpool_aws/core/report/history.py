@@ -27,7 +27,10 @@ _CUT: Final = "…"
 def with_attempt(
     work: WorkItem | None, report: Report, ended: AttemptEnd, *, now: EpochMs
 ) -> dict[str, tuple[PastAttempt, ...]]:
-    """The change that adds the entry of the running attempt; none where the stored work item was not read."""
+    """Return the change that adds the entry of the running attempt.
+
+    None where the stored work item was not read.
+    """
     if work is None:
         return {}
     entry = PastAttempt(

@@ -1,4 +1,4 @@
-"""Decides what follows from what the watchdog's environment says of the deployment, beside what the table knows of it."""
+"""Compares the deployment in the watchdog's environment with the one that the table knows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ def is_due(known: Deployment | None, deployed: Deployment, now: EpochMs) -> bool
 
 
 def limits_to_set(known: Deployment | None, deployed: Deployment) -> Mapping[str, int | None]:
-    """The limit of each pool of which the table does not know just this; None for one that the deployment does not name any more."""
+    """The limit of each pool of which the table does not know just this.
+
+    None for one that the deployment does not name any more.
+    """
     before: Mapping[str, int] = {} if known is None else dict(known.limits)
     named = dict(deployed.limits)
     return {

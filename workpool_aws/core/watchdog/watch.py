@@ -54,7 +54,9 @@ def looks_back(status: LoopStatus, now: EpochMs) -> bool:
 
 
 def works_from(mark: ShardCursors, *, back: bool, now: EpochMs | None) -> str:
-    """From where a tick at `now` looks for due work; with `back`, or if `now` is None, for any that a loop would find.
+    """From where a tick at `now` looks for due work.
+
+    With `back`, or if `now` is None, for any that a loop would find.
 
     A loop had seen all that was due when it rested, and waits for what was not. What came later,
     and was not kicked for, is found by one of the ticks after it is due. Earlier rows are over:
@@ -70,7 +72,10 @@ def works_from(mark: ShardCursors, *, back: bool, now: EpochMs | None) -> str:
 
 
 def callback_is_overdue(ledger: Ledger | None, records: Sequence[Notice], now: EpochMs) -> bool:
-    """True if a callback is owed that no loop sees to: the ledger's time for it has passed, or a done record lies there that owes one."""
+    """True if a callback is owed that no loop sees to.
+
+    The ledger's time for it has passed, or a done record lies there that owes one.
+    """
     held = () if ledger is None else ledger.callbacks
     if any(owed.at + limits.CALLBACK_LATE_MS < now for owed in held):
         return True

@@ -1,4 +1,4 @@
-"""Decides what `cancel_all` means: which work items it called off, and how the loop gets through them.
+"""Decides which work items a `cancel_all` called off, and how the loop gets through them.
 
 Not by clock but by epoch: `cancel_all` raises the pool's epoch, an enqueue stamps its work item
 with the epoch it knows, and the status, which every enqueue reads before it acknowledges, tells it
@@ -55,7 +55,9 @@ class BulkCancel:
 
 
 def is_bulk_canceled(work: WorkItem, config: Config | None) -> bool:
-    """True if a `cancel_all` was asked for after this work item was enqueued: it must not start [WP-13].
+    """True if a `cancel_all` was asked for after this work item was enqueued.
+
+    It must not start [WP-13].
 
     An epoch alone may be old because the caller had not heard of the new one; its work item is
     spared if it was plainly enqueued later. Plainly means by more than clocks may differ, so that
@@ -79,7 +81,10 @@ def is_settled(config: Config | None, ledger: Ledger | None) -> bool:
 def drain_to_make(
     drain: BulkCancel | None, config: Config | None, ledger: Ledger
 ) -> BulkCancel | None:
-    """The drain that the config asks for: the one under way, a new one from where pending work items can lie, or None."""
+    """The drain that the config asks for.
+
+    The one under way, a new one from where pending work items can lie, or None.
+    """
     if config is None or is_settled(config, ledger):
         return None
     if drain is not None and drain.epoch == config.epoch:
@@ -97,7 +102,10 @@ def after_read(drain: BulkCancel, shard: int, low: str | None) -> BulkCancel:
 
 
 def shown(work: WorkItem, config: Config | None) -> WorkItem:
-    """The work item as people are told of it: one that is called off is canceled for them, although nobody has written so yet."""
+    """The work item as people are told of it.
+
+    One that is called off is canceled for them, although nobody has written so yet.
+    """
     if work.state is State.FINISHED or work.cancel_requested or not is_bulk_canceled(work, config):
         return work
     return replace(work, cancel_requested=True)

@@ -103,5 +103,5 @@ def _where(move: Move, only_if: Condition | None) -> Condition:
 
 
 def is_own_cancel(current: WorkItem, token: str) -> bool:
-    """True if this canceller's write went through after all, and was repeated by the SDK after a lost answer."""
+    """True if this canceler's own write went through, and the SDK repeated it."""
     return current.outcome is Outcome.CANCELED and current.started_by == token

@@ -28,7 +28,7 @@ class Callback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A checked enqueue: one or many work items of one function that differ in nothing but their arguments."""
+    """Checked enqueue of work items that differ in nothing but their arguments."""
 
     kind: Kind
     target: str

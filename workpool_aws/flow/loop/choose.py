@@ -52,7 +52,7 @@ def choose_starts(
 
 
 def entries_for(hold: LoopSession, choice: Choice, now: EpochMs) -> Mapping[EntryKey, Entry]:
-    """The slots of the chosen works, each until its event's age and its function's timeout are over."""
+    """Return the entries of chosen work items, each until event age and timeout are over."""
     entries = {}
     for found in choice.chosen:
         function = hold.ports.invoker.limits(found.work.target)

@@ -1,4 +1,4 @@
-"""Looks at works whose entry is not understood, and recovers starts that never reported [WP-14, WP-21]."""
+"""Checks work items with uncertain entries, and recovers starts without report [WP-14, WP-21]."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["Looked", "look_at_entries", "recover"]
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Result of the look at work items: the entries as they now stand, starts to make, starts to recover."""
+    """Result of a check: the entries as they now stand, starts to make, starts to recover."""
 
     entries: dict[EntryKey, Entry]
     begins: tuple[tuple[EntryKey, WorkItem], ...]
@@ -41,7 +41,7 @@ class Looked:
 
 
 def look_at_entries(hold: LoopSession, entries: Mapping[EntryKey, Entry], now: EpochMs) -> Looked:
-    """Judge the entries that this loop is not sure of, and those past deadline and margin, by their works."""
+    """Judge uncertain entries, and those past deadline and margin, by their work items."""
     overdue = {
         key for key, entry in entries.items() if now > entry.deadline + limits.RECOVERY_MARGIN_MS
     }

@@ -1,4 +1,6 @@
-"""Repairs the ledger of a pool: one that names a generation which never was, and one that cannot be read [WP-2, WP-12].
+"""Repairs the ledger of a pool.
+
+One that names a generation which never was, and one that cannot be read [WP-2, WP-12].
 
 | damage | commit point | lost |
 |---|---|---|

@@ -67,7 +67,10 @@ def rest(
 
 
 def _next_due(hold: LoopSession, now: EpochMs) -> EpochMs | None:
-    """When the next work is due, however many rows of canceled ones lie before it: a pool must not wake for those [WP-22]."""
+    """When the next work is due, however many rows of canceled ones lie before it.
+
+    A pool must not wake for those [WP-22].
+    """
     taken = Taken(hold.entries, frozenset(key.work_id for key in hold.unconfirmed), hold.config)
     earliest: list[EpochMs] = []
     for shard, mark in enumerate(hold.ledger.shards):
@@ -108,7 +111,9 @@ def _forget_wake(hold: LoopSession) -> None:
 
 
 def _something_there(hold: LoopSession, decision: Rest, config_version: int) -> bool:
-    """True if a pass would act on anything: it looks at just what a pass looks at, or the loop would spin [WP-23].
+    """True if a pass would act on anything.
+
+    It looks at just what a pass looks at, or the loop would spin [WP-23].
 
     Config (a resume), done records, and work items up to the wake-up: work due only now is not
     enough, a delayed one may have been enqueued.

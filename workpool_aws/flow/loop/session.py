@@ -1,4 +1,6 @@
-"""Session of one loop invocation: the ledger as it last committed it, and what it remembers between passes.
+"""Session of one loop invocation.
+
+The ledger as it last committed it, and what it remembers between passes.
 
 The one mutable value of the loop. Everything in it can be rebuilt from the table by the next
 holder.
@@ -305,5 +307,8 @@ def _create(ports: Ports, pool: str, generation: int, token: str) -> Ledger | No
 
 
 def _own(current: object, token: str) -> Ledger | None:
-    """One's own write, repeated by the SDK after a lost answer: no other invocation has this token."""
+    """One's own write, repeated by the SDK after a lost answer.
+
+    No other invocation has this token.
+    """
     return current if isinstance(current, Ledger) and current.holder == token else None

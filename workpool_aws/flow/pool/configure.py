@@ -1,4 +1,4 @@
-"""Sets and reads the limits of a pool: base (what programs say), deployed (what the deployment says), override (what people say)."""
+"""Sets and reads a pool's limits: base (by programs), deployed, and override (by people)."""
 
 from __future__ import annotations
 

@@ -86,7 +86,10 @@ def ensure_registered(ports: Ports, pool: str) -> None:
 def win_generation(
     ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None
 ) -> int | None:
-    """The generation that this caller must now start; None when none is needed or somebody else was faster."""
+    """The generation that this caller must now start.
+
+    None when none is needed or somebody else was faster.
+    """
     return _win(ports, pool, _known(ports, pool), reason, due=due)
 
 
@@ -206,7 +209,7 @@ def invoke_loop(ports: Ports, pool: str, generation: int, *, reason: str) -> Non
 
 
 def loop_arn(ports: Ports) -> str | None:
-    """The loop's function: from the environment, else from the table's deployment item, else unknown."""
+    """Return the loop's function, from the environment or the table's deployment item."""
     if ports.loop_arn is not None:
         return ports.loop_arn
     deployment = readable(ports.store.get(DeploymentRef()))

@@ -204,7 +204,10 @@ def _try_again(
 def _start_again(
     ports: Ports, a: Assignment, current: WorkItem, report: Report, *, by: Reporter, refused: bool
 ) -> Report | bool:
-    """Put back or snooze, and say whether that changed the work item; or return the failure that it ends with instead."""
+    """Put back or snooze, and say whether that changed the work item.
+
+    Or return the failure that it ends with instead.
+    """
     now = ports.clock.now()
     decision: Requeue | Postpone | None
     if report.kind is ReportKind.SNOOZED:
@@ -283,7 +286,10 @@ def _callback_nonce(ports: Ports, a: Assignment) -> str | None:
 
 
 def _call_back(ports: Ports, finished: Record | Unreadable | None) -> CallbackState | None:
-    """Return the loop's part in the callback: that it has to send it, or to see that it is acknowledged. `None` means nothing."""
+    """Return the loop's part in the callback.
+
+    That it has to send it, or to see that it is acknowledged. `None` means nothing.
+    """
     if not isinstance(finished, WorkItem) or finished.callback is None:
         return None
     state = (
@@ -302,7 +308,9 @@ def _suspect(
     *,
     by: Reporter,
 ) -> None:
-    """Keep a failure that does not count yet, and have the loop look at the work item: its claim's deadline is the one to recover it by.
+    """Keep a failure that does not count yet, and have the loop look at the work item.
+
+    Its claim's deadline is the one to recover it by.
 
     Recovery suspects nothing: what it judged does not stand any more [WP-14].
     """

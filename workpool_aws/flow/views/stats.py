@@ -1,4 +1,7 @@
-"""Takes the statistics of a pool, by whoever asks for them: a backlog is never counted in a pass of the loop."""
+"""Takes the statistics of a pool, by whoever asks for them.
+
+A backlog is never counted in a pass of the loop.
+"""
 
 from __future__ import annotations
 

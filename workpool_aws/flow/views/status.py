@@ -21,7 +21,7 @@ __all__ = ["as_shown", "with_result"]
 
 
 def as_shown(ports: Ports, pool: str, works: Sequence[WorkItem | None]) -> list[WorkItem | None]:
-    """The work items as people are told of them: what `cancel_all` called off counts as asked to cancel.
+    """Return the work items as they are shown: what `cancel_all` called off counts as asked to cancel.
 
     One read more, unless all are over.
     """

@@ -1,4 +1,4 @@
-"""Registers the pools that a deployment names, so that the watchdog looks at them whoever may write the registry [WP-20]."""
+"""Registers the pools that a deployment names, so that the watchdog visits them [WP-20]."""
 
 from __future__ import annotations
 

@@ -78,7 +78,10 @@ def in_turn(pools: Sequence[str], now: EpochMs) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _TimedStore:
-    """A store that is closed after a time: it raises StoreUnavailable, so that what uses it ends as it would without an answer."""
+    """A store that is closed after a time.
+
+    It raises StoreUnavailable, so that what uses it ends as it would without an answer.
+    """
 
     store: Store
     clock: Clock

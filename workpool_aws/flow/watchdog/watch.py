@@ -190,5 +190,8 @@ def _has_anything(store: Store, pool: str) -> bool:
 
 
 def _has_moved(store: Store, pool: str, status: LoopStatus) -> bool:
-    """True if the status, read again, is another: a loop of the next generation may have taken the ledger between the two reads."""
+    """True if the status, read again, is another.
+
+    A loop of the next generation may have taken the ledger between the two reads.
+    """
     return store.get(StatusRef(pool)) != status

@@ -1,4 +1,6 @@
-"""Cancels everything a pool has, however much that is, by three small writes; the loop does the rest (`flow/loop/bulk_cancel.py`).
+"""Cancels everything a pool has, however much that is, by three small writes.
+
+The loop does the rest (`flow/loop/bulk_cancel.py`).
 
 | write | says | lost afterwards? |
 |---|---|---|

@@ -1,4 +1,7 @@
-"""Cancels a work item: one conditional write (one transaction, if it has chunks), and an answer that says what it came to."""
+"""Cancels a work item.
+
+One conditional write (one transaction, if it has chunks), and an answer that says what it came to.
+"""
 
 from __future__ import annotations
 

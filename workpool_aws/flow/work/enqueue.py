@@ -26,7 +26,7 @@ __all__ = ["Acknowledged", "enqueue"]
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """Works that cannot be lost any more, and the epoch of their pool as their caller now knows it."""
+    """Stored work items, and the epoch of their pool as their caller now knows it."""
 
     ids: tuple[WorkId, ...]
     epoch: int

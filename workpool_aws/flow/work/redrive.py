@@ -59,7 +59,9 @@ class _Made:
 
 
 def redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> WorkId:
-    """The work item that a failed one is redriven as; a second call makes none, and answers with the first one's.
+    """The work item that a failed one is redriven as.
+
+    A second call makes none, and answers with the first one's.
 
     If its callback is dead, that is delivered again, and nothing else: the answer is the work item
     itself.

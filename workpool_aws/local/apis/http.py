@@ -1,4 +1,4 @@
-"""An AWS request and its answer as the stand-ins for Lambda and Scheduler see them: path, fields, status, JSON, error codes."""
+"""Requests to AWS and their answers, as the stand-ins for Lambda and Scheduler see them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Request:
 
     @classmethod
     def of(cls, prepared: AWSPreparedRequest) -> Request:
-        """What botocore is about to send."""
+        """Request that botocore is about to send."""
         url = urlsplit(prepared.url)
         headers = {name.lower(): _text(value) for name, value in prepared.headers.items()}
         target = headers.get("x-amz-target", "")

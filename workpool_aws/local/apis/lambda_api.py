@@ -1,4 +1,4 @@
-"""Lambda's HTTP API as far as a pool and its callers need it: Invoke, GetFunctionConfiguration, GetFunctionEventInvokeConfig."""
+"""Lambda's HTTP API: Invoke, GetFunctionConfiguration, GetFunctionEventInvokeConfig."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EventBridge Scheduler's HTTP API as far as a pool needs it: one-time schedules that delete themselves."""
+"""EventBridge Scheduler's HTTP API for one-time schedules that delete themselves."""
 
 from __future__ import annotations
 

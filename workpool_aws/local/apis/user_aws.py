@@ -75,13 +75,13 @@ class UserAws:
 
     @contextmanager
     def quietly(self) -> Iterator[None]:
-        """Inside, requests of this thread let nobody else run, and are neither metered nor traced."""
+        """Keep requests of this thread from yielding, and from meter and trace."""
         with _here.quietly():
             yield
 
     @contextmanager
     def past(self) -> Iterator[None]:
-        """Inside, requests of this thread go past the cloud: to the endpoint that holds its tables."""
+        """Send requests of this thread past the cloud, to the endpoint that holds its tables."""
         with _here.passing():
             yield
 
@@ -172,7 +172,10 @@ class UserAws:
 
 
 class _Process:
-    """The state that a process has once: the clouds that are open, botocore's interception, moto."""
+    """The state that a process has once.
+
+    The clouds that are open, botocore's interception, moto.
+    """
 
     def __init__(self) -> None:
         self.moto = MotoBackends(self.answer, self.passes)

@@ -43,7 +43,10 @@ def _answering(url: str) -> Iterator[None]:
 
 
 class _OwnTokens:
-    """The cloud's chance, with tokens that no other cloud uses: a server remembers those of transactions for ten minutes."""
+    """The cloud's chance, with tokens that no other cloud uses.
+
+    A server remembers those of transactions for ten minutes.
+    """
 
     def __init__(self, entropy: Entropy, suffix: str) -> None:
         self._entropy = entropy

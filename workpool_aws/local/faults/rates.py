@@ -11,7 +11,9 @@ __all__ = ["Rates"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """Probabilities, each for one asynchronous invocation: its event comes twice or never, its destination's record never, it crashes.
+    """Probabilities, each for one asynchronous invocation.
+
+    Its event comes twice or never, its destination's record never, it crashes.
 
     Raises:
         UsageError: one is no number from 0 to 1.

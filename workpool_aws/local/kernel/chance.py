@@ -1,4 +1,7 @@
-"""Choices of a simulated run: one small protocol, so that a seed, a recorded list or a search can drive the same code."""
+"""Choices of a simulated run.
+
+One small protocol, so that a seed, a recorded list or a search can drive the same code.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ class Chooser(Protocol):
         """
 
     def next_task(self, names: Sequence[str]) -> int:
-        """Which of these tasks goes on, an int in `range(len(names))`; the first is the one that ran last, if it can."""
+        """Which of these tasks goes on, an int in `range(len(names))`.
+
+        The first is the one that ran last, if it can.
+        """
 
     def chance(self, probability: float, tag: str) -> bool:
         """True about so often; never for 0, always for 1."""

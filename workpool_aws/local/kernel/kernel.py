@@ -181,7 +181,9 @@ class Kernel(Protocol):
         """Ask `watch` before time passes over a stretch in which nothing is known to happen and that has a multiple of `every_ms` in it."""
 
     def run(self, until: EpochMs) -> None:
-        """Run everything that happens up to and including `until`, in order; return when nothing more does.
+        """Run everything that happens up to and including `until`, in order.
+
+        Return when nothing more does.
 
         Raises LocalCloudError: a task waits for something that no simulated time brings. Errors of
         the simulation itself pass through.

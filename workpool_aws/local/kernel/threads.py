@@ -50,7 +50,10 @@ class PooledThread:
 
 
 class StallWatch:
-    """Tells waiting from computing: no step was made for `timeout_s` of real time, and hardly any processor time was used."""
+    """Tells waiting from computing.
+
+    No step was made for `timeout_s` of real time, and hardly any processor time was used.
+    """
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s

@@ -1,4 +1,6 @@
-"""Virtual time: tasks are threads that pass one baton, so one runs at a time, and time jumps to the next thing due.
+"""Virtual time.
+
+Tasks are threads that pass one baton, so one runs at a time, and time jumps to the next thing due.
 
 Theory of operation. A task gives the baton away only at a service call, a sleep, its start and its
 end. The thread that gives it away picks the next task itself and wakes it directly: one switch a
@@ -256,7 +258,10 @@ class VirtualKernel:
         self._yield(seat)
 
     def _passes_alone(self, seat: TaskSlot, to: EpochMs) -> bool:
-        """True if nothing else can happen until then: the way round through an alarm would come to the same, for ten times as much."""
+        """True if nothing else can happen until then.
+
+        The way round through an alarm would come to the same, for ten times as much.
+        """
         if (
             len(self._ready) > 1
             or to > self._until

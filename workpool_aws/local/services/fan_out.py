@@ -1,4 +1,7 @@
-"""Many calls at once inside a simulated process: each lane is a task of the kernel, and they live and die with their process."""
+"""Many calls at once inside a simulated process.
+
+Each lane is a task of the kernel, and they live and die with their process.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Time that comes from outside a process: one-time schedules as EventBridge Scheduler has them, and the watchdog's minute."""
+"""Time that comes from outside a process.
+
+One-time schedules as EventBridge Scheduler has them, and the watchdog's minute.
+"""
 
 from __future__ import annotations
 

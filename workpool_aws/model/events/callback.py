@@ -20,7 +20,10 @@ class CallbackAcknowledged(WorkEvent, level=INFO):
 
 
 class CallbackFailed(WorkEvent, level=WARNING):
-    """An `on_complete` target did not accept its callback, or its handler failed; the loop will try again."""
+    """An `on_complete` target did not accept its callback, or its handler failed.
+
+    The loop will try again.
+    """
 
     target: str
     error: str

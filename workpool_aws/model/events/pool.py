@@ -8,13 +8,19 @@ from workpool_aws.model.events.event import Event
 
 
 class RegistrationDenied(Event, level=WARNING):
-    """A caller may not register its pool: the watchdog finds the pool's work only if its deployment names the pool."""
+    """A caller may not register its pool.
+
+    The watchdog finds the pool's work only if its deployment names the pool.
+    """
 
     error: str
 
 
 class CancelAllAsked(Event, level=WARNING):
-    """A caller canceled everything that a pool had; the loop now cancels the work items one by one."""
+    """A caller canceled everything that a pool had.
+
+    The loop now cancels the work items one by one.
+    """
 
     epoch: int
     by: str
@@ -39,7 +45,10 @@ class ControlRepaired(Event, level=ERROR):
 
 
 class Surveyed(Event, level=DEBUG):
-    """The watchdog measured how full a pool is: only where metrics are enabled, and not of an idle pool."""
+    """The watchdog measured how full a pool is.
+
+    Only where metrics are enabled, and not of an idle pool.
+    """
 
     pending: int
     running: int
@@ -69,7 +78,10 @@ class BaseIgnored(Event, level=WARNING):
 
 
 class OptionsUnknown(Event, level=WARNING):
-    """A worker enqueued in a pool of which this program made no `Workpool`: its default policy is the library's."""
+    """A worker enqueued in a pool of which this program made no `Workpool`.
+
+    Its default policy is the library's.
+    """
 
 
 class StatsTaken(Event, level=INFO, name="stats", always_logged=True):
@@ -108,7 +120,10 @@ class DeploymentReplaced(Event, level=WARNING):
 
 
 class DeploymentNotRecorded(Event, level=WARNING):
-    """The watchdog could not record the deployment, or the limit that it gives a pool; the next tick tries again."""
+    """The watchdog could not record the deployment, or the limit that it gives a pool.
+
+    The next tick tries again.
+    """
 
     error: str
 
@@ -120,7 +135,10 @@ class LimitDeployed(Event, level=INFO):
 
 
 class LimitsDenied(Event, level=WARNING):
-    """This process may not read a function's configuration, so Lambda's maxima count: a lost start is found after hours."""
+    """This process may not read a function's configuration, so Lambda's maxima count.
+
+    A lost start is found after hours.
+    """
 
     target: str
     grant: str

@@ -83,7 +83,10 @@ class PutBack(WorkEvent, level=WARNING):
 
 
 class Snoozed(WorkEvent, level=INFO):
-    """A worker asked to be run again later; the work item is pending again, and no attempt is spent."""
+    """A worker asked to be run again later.
+
+    The work item is pending again, and no attempt is spent.
+    """
 
     snoozes: int
     """In a row, this one included."""
@@ -98,7 +101,10 @@ class ReportIgnored(WorkEvent, level=INFO):
 
 
 class ReportUnproven(WorkEvent, level=WARNING):
-    """A report or an acknowledgement without the secret of what it names changed nothing: it was forged, or lost the secret."""
+    """A report or an acknowledgement without the secret of what it names changed nothing.
+
+    It was forged, or lost the secret.
+    """
 
     by: str
     """The kind of reporter that it came through."""
