@@ -37,9 +37,9 @@ ROOMS = sorted(
         for path in PACKAGE.rglob("*.py")
     }
 )
-ROOMS_NOT_YET = set(ROOMS)
-"""Folders of the package, and `.` for its root, that do not follow the rules yet. The set only
-shrinks."""
+ROOMS_NOT_YET = {"adapters", "core", "executor", "flow", "local", "model", "task_pool"}
+"""Folders of the package, and `.` for its root, that do not use the words of the house yet. The
+set only shrinks. Openings of docstrings follow the rules in all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def test_a_heading_names_its_subject(path: Path) -> None:
     assert [heading for heading in headings if HEADINGS.match(heading)] == []
 
 
-@pytest.mark.parametrize("room", [room for room in ROOMS if room not in ROOMS_NOT_YET])
+@pytest.mark.parametrize("room", ROOMS)
 def test_docstrings_of_a_room_open_with_their_subject(room: str) -> None:
     opened = [
         f"{name_of(path)}: {docstring.strip().splitlines()[0]}"
