@@ -168,7 +168,7 @@ def due_in(
     taken: Taken,
     now: EpochMs,
 ) -> bool:
-    """True if the re is work from `low` on that a pass would start, or cancel, now."""
+    """True if there is work from `low` on that a pass would start, or cancel, now."""
     read = read_works(store, telemetry, pool, shard, low, free=0, taken=taken, now=now)
     return bool(read.due or read.bulk_canceled)
 
