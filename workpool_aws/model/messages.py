@@ -113,7 +113,7 @@ class Report:
     `result` is JSON, for a success. `retryable` False: no further attempt, whatever the policy.
     `delay_ms`: the worker's own choice of delay; `None` means the policy's, or for a snooze that of
     a put back. `claim`: the token the reporter holds; `None` means it holds none (see
-    core/complete).
+    core/report/complete).
     """
 
     kind: ReportKind
