@@ -461,7 +461,7 @@ def _read_failure(condition: str, fields: Fields, assignment: Assignment) -> Rep
 def _payload_of(value: object) -> object:
     """A failure's payload as an object where it is one, even if it comes as text.
 
-    A text that is none, as it is.
+    A text that is no object stays as it is.
     """
     if not isinstance(value, str):
         return value if isinstance(value, dict) else None

@@ -112,7 +112,7 @@ def packed(work: WorkItem) -> tuple[WorkItem, tuple[Put, ...]]:
 def chunk_refs(owner: WorkRef, part: Part, count: int) -> tuple[ChunkRef, ...]:
     """The names of a payload's chunks, in order.
 
-    None for a count that no payload has: somebody's damaged item must not cost the loop.
+    There are none for a count that no payload has: a damaged item must not cost the loop.
     """
     if count > limits.CHUNKS_MAX:
         return ()

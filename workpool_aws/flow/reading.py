@@ -256,7 +256,7 @@ def _pages(
 def load_works(ports: Ports, pool: str, ids: Sequence[str]) -> list[WorkItem | None]:
     """The work items of these ids, in order.
 
-    None for one that is unknown, past its retention, or damaged.
+    `None` stands for one that is unknown, past its retention, or damaged.
 
     DynamoDB deletes expired items days late, so what has expired is filtered here by time.
     """

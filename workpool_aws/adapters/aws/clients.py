@@ -148,7 +148,7 @@ def _telemetry(settings: Settings, clock: Clock, table: str) -> Telemetry:
 class _Clients:
     """The clients of one session, each made once, when it is first asked for.
 
-    Those of SQS and SNS once a region.
+    Those of SQS and SNS are made once a region.
 
     A copy of the process makes its own: two that read from one connection would read each other's
     answers.

@@ -68,7 +68,7 @@ class TryAgain(Enum):
 def server_time(answer: Mapping[str, object]) -> EpochMs | None:
     """The server's clock when it answered: whole seconds, rounded down.
 
-    None when the answer has no legible `Date`.
+    Returns `None` when the answer has no legible `Date`.
     """
     metadata = answer.get("ResponseMetadata")
     headers = metadata.get("HTTPHeaders") if isinstance(metadata, Mapping) else None

@@ -102,7 +102,7 @@ def write_units(old_bytes: int, new_bytes: int) -> int:
 def index_units(old: Mapping[str, Value] | None, new: Mapping[str, Value] | None) -> int:
     """Units that a change of an item costs in the index of dead letters.
 
-    None unless the item is in it, or was.
+    They are 0 unless the item is in it, or was.
     """
     before, after = (item if item is not None and DEAD_KEY in item else None for item in (old, new))
     if before == after:

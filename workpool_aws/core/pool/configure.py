@@ -19,7 +19,7 @@ def override_changes(
 ) -> dict[str, object]:
     """The fields of the config that change: with `reset` every override goes first.
 
-    None leaves a value as it is.
+    `None` leaves a value as it is.
     """
     changes: dict[str, object] = {"override_by": by, "override_at": now}
     if reset:

@@ -51,7 +51,7 @@ def why_refused(
 ) -> str | None:
     """Why the claim failed.
 
-    None when it is this invocation's own, repeated by the SDK after a lost answer.
+    Returns `None` when it is this invocation's own, repeated by the SDK after a lost answer.
     """
     if not isinstance(current, WorkItem):
         return "the work is gone"

@@ -123,7 +123,7 @@ def type_name(error: BaseException) -> str:
 def _leaves_of(error: BaseException) -> Iterator[BaseException]:
     """The errors in a group that are no groups themselves, at any depth.
 
-    An error that is no group, itself.
+    An error that is no group is its own leaf.
     """
     seen: set[int] = set()
     left = [error]

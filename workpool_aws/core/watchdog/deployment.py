@@ -38,7 +38,7 @@ def is_due(known: Deployment | None, deployed: Deployment, now: EpochMs) -> bool
 def limits_to_set(known: Deployment | None, deployed: Deployment) -> Mapping[str, int | None]:
     """The limit of each pool of which the table does not know just this.
 
-    None for one that the deployment does not name any more.
+    `None` stands for one that the deployment does not name any more.
     """
     before: Mapping[str, int] = {} if known is None else dict(known.limits)
     named = dict(deployed.limits)

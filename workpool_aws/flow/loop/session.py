@@ -236,7 +236,7 @@ class LoopSession:
 def acquire_session(
     ports: Ports, pool: str, generation: int, remaining_ms: Callable[[], int]
 ) -> LoopSession | None:
-    """Become the holder of this generation, or `None` means another invocation is, or was.
+    """Become the holder of this generation; `None` means that another invocation is, or was.
 
     The lease counts from the kick that wrote it, some time ago; how long is not known, so it is
     renewed a little earlier.

@@ -88,7 +88,7 @@ def win_generation(
 ) -> int | None:
     """The generation that this caller must now start.
 
-    None when none is needed or somebody else was faster.
+    Returns `None` when none is needed or somebody else was faster.
     """
     return _win(ports, pool, _known(ports, pool), reason, due=due)
 

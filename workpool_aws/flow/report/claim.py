@@ -32,7 +32,7 @@ class ClaimUnanswered(StoreUnavailable):
 def claim(ports: Ports, assignment: Assignment, *, remaining_ms: int) -> str | None:
     """The token that makes this start this invocation's own.
 
-    None when it belongs to another delivery or is over: do not run.
+    Returns `None` when it belongs to another delivery or is over: do not run.
 
     `remaining_ms`: how long this invocation can still run. Raises ClaimUnanswered: the claim may or
     may not hold, so do not run either.

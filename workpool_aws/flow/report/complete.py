@@ -288,7 +288,7 @@ def _callback_nonce(ports: Ports, a: Assignment) -> str | None:
 def _call_back(ports: Ports, finished: Record | Unreadable | None) -> CallbackState | None:
     """Return the loop's part in the callback.
 
-    That it has to send it, or to see that it is acknowledged. `None` means nothing.
+    The loop has to send it, or to see that it is acknowledged. `None` means neither.
     """
     if not isinstance(finished, WorkItem) or finished.callback is None:
         return None
