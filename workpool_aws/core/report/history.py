@@ -29,7 +29,7 @@ def with_attempt(
 ) -> dict[str, tuple[PastAttempt, ...]]:
     """Return the change that adds the entry of the running attempt.
 
-    Returns `None` where the stored work item was not read.
+    The change is empty where the stored work item was not read.
     """
     if work is None:
         return {}
