@@ -16,7 +16,7 @@ from workpool_cdk import Workpool
 from workpool_cdk.bundling import ARCHITECTURE, RUNTIME, library_code
 
 FUNCTIONS = Path(__file__).parent / "functions"
-DEMO_WORKER = Path(workpool_aws.__path__[0]) / "cli" / "demo_worker.py"
+DEMO_WORKER = Path(workpool_aws.__path__[0]) / "cli" / "demo" / "worker.py"
 
 
 class E2e(Stack):

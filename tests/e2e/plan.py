@@ -42,7 +42,7 @@ JOBS = {
     "hang-once": Job(handler="jobs.hang_once"),
     "vanish": Job(handler="jobs.vanish", timeout_s=10),
     "which-release": Job(handler="jobs.which_release"),
-    "open-model": Job(handler="demo_worker.open_model"),
+    "open-model": Job(handler="worker.open_model"),
     "plain": Job(handler="jobs.plain", decorated=False),
 }
 NEVER_ADDED = "never-added"
