@@ -25,7 +25,6 @@ DOCUMENTS_NOT_YET = {
     "docs/architecture.md",
     "docs/engines.md",
     "docs/lifecycle.md",
-    "docs/protocol.md",
     "docs/testing.md",
     *(f"docs/decisions/{path.name}" for path in (ROOT / "docs" / "decisions").glob("*.md")),
 }

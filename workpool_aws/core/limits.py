@@ -194,7 +194,7 @@ CALLBACKS_OWED_MAX: Final = 500
 """In the ledger at one time, about 45 bytes each; what finds no room waits in its done record."""
 CALLBACKS_A_PASS: Final = 50
 CALLBACK_TRIES_MAX: Final = 12
-"""By the loop, after the completion's own: about half an hour of trying."""
+"""By the loop, after the completion's own: 37 minutes of trying."""
 CALLBACK_RETRY_MS: Final = 1_000
 CALLBACK_RETRY_MS_MAX: Final = 10 * 60_000
 CALLBACK_LOOK_MS: Final = 500

@@ -70,9 +70,10 @@ def done_cursor_after(cursor: str, keys: Sequence[str], now: EpochMs) -> str:
 def deep_low(cursor: str, deep_at: EpochMs | None = None) -> str:
     """Return the key from which a read back over the buffer begins [WP-3].
 
-    That is 15 s before the cursor, or before the last such read if that is earlier.
+    That is 15 s before the last such read (`None` means that none is known, so 15 s before the
+    cursor), or the cursor if that is earlier.
 
-    From `cursor - buffer` alone, a work item that landed late while the pool was saturated would be
+    Counted from the cursor alone, a work item that landed late while the pool was saturated would be
     lost.
     """
     if cursor == "":
