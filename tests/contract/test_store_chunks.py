@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import a_work, an_id
+from tests.kit.records import a_work, an_id
 from workpool_aws.adapters.items.codec import decode
 from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.core.chunks import chunk_refs, joined, packed

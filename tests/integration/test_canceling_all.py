@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from builders import NOW, a_work, an_id
 from integration.faults import (
     Died,
     Fault,
@@ -24,6 +23,7 @@ from integration.faults import (
     updates,
 )
 from integration.stage import FAILED, POOL, SUCCESS, TARGET, Stage
+from tests.kit.records import NOW, a_work, an_id
 from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.model.events import CancelAllAsked, Drained, NoProgress, WatchdogActed

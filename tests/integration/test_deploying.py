@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 
-from builders import NOW
 from integration.faults import (
     Apply,
     Died,
@@ -23,6 +22,7 @@ from integration.faults import (
 )
 from integration.stage import POOL, TARGET, Stage
 from pool_world import LOOP
+from tests.kit.records import NOW
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.watchdog.deployment import would_record

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from builders import NOW, a_work, an_id
 from integration.faults import Apply, lost_before, puts, then
 from integration.stage import POOL, TARGET, Stage
+from tests.kit.records import NOW, a_work, an_id
 from workpool_aws import StoreUnavailable
 from workpool_aws.flow.work.enqueue import enqueue
 from workpool_aws.model.events import Enqueued

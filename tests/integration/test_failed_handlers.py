@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from builders import an_assignment, an_id
+from tests.kit.records import an_assignment, an_id
 from workpool_aws import OnCompleteEvent, Workpool
 from workpool_aws.adapters.wire import assignment_to_wire
 from workpool_aws.compose import use_ports

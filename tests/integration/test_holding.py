@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from builders import NOW, a_running_work
 from integration.faults import (
     Fault,
     dies_after,
@@ -21,6 +20,7 @@ from integration.faults import (
     updates,
 )
 from integration.stage import POOL, TARGET, Stage, order
+from tests.kit.records import NOW, a_running_work
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.flow.pool.kick import kick
 from workpool_aws.model.events import LoopEnded, LoopFenced, LoopRested

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from builders import NOW, a_running_work, a_work, an_id
 from integration.faults import Apply, puts, then, updates
 from integration.stage import NOT_DELIVERED, POOL, TARGET, Stage
+from tests.kit.records import NOW, a_running_work, a_work, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.callback import newly_owed, record_of_cancel
 from workpool_aws.core.report.claim import assignment_of

@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 
-from builders import NOW, a_work, an_id
 from integration.faults import (
     Fault,
     bumps,
@@ -20,6 +19,7 @@ from integration.faults import (
     updates,
 )
 from integration.stage import POOL, TARGET, Stage
+from tests.kit.records import NOW, a_work, an_id
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.flow.pool import configure

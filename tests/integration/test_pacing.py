@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from builders import NOW, a_work, an_id
 from integration.faults import lost_before, updates
 from integration.stage import POOL, TARGET, Stage
+from tests.kit.records import NOW, a_work, an_id
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud

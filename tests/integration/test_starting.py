@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from builders import NOW, PROOF, a_work, an_id
 from integration.faults import (
     Apply,
     Fault,
@@ -29,6 +28,7 @@ from integration.stage import (
     TIMEOUT_MS,
     Stage,
 )
+from tests.kit.records import NOW, PROOF, a_work, an_id
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.core.loop.start import Look, Taken, assignment_for, classify, start_write

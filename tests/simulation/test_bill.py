@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.builders import NOW, a_running_work, a_work, an_id
+from tests.kit.records import NOW, a_running_work, a_work, an_id
 from tests.simulation import world
 from tests.simulation.bill import OpenTime, Use, reads_max, writes_max
 from tests.simulation.scenario import one_submission, small_scenario

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from builders import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment, an_id
+from tests.kit.records import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment, an_id
 from tests.simulation.condition_guards import CONDITION_GUARDS
 from tests.simulation.conditions import parts_of, step_of
 from tests.simulation.mutation import Mutant, applied

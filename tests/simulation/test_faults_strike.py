@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from builders import NOW, a_work, an_id
+from tests.kit.records import NOW, a_work, an_id
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.errors import UsageError
 from workpool_aws.local import LocalCloud

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import NOW, a_policy, a_running_work, a_work, an_assignment, an_id
+from tests.kit.records import NOW, a_policy, a_running_work, a_work, an_assignment, an_id
 from tests.simulation.judge import Judge
 from workpool_aws.core.work.cancel import CancelAnswer
 from workpool_aws.model.ids import EpochMs, WorkId

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from builders import an_assignment, an_id
+from tests.kit.records import an_assignment, an_id
 from workpool_aws.adapters.destinations import CallbackLost, UnreadableRecord, read_record
 from workpool_aws.adapters.wire import REPORTED, DestinationReport, assignment_to_wire
 from workpool_aws.model.messages import CallbackTicket

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 from botocore.parsers import ResponseParserError
 from moto import mock_aws
 
-from builders import NOW, an_id
+from tests.kit.records import NOW, an_id
 from workpool_aws.adapters.aws.messenger import AwsMessenger
 from workpool_aws.core import limits
 from workpool_aws.model.messages import CallbackMessage, CallbackTicket

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import NOW, a_running_work, a_work, an_id
+from tests.kit.records import NOW, a_running_work, a_work, an_id
 from workpool_aws.adapters.items.codec import decode, encode
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, make_id

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import NOW
+from tests.kit.records import NOW
 from workpool_aws.adapters.items.ledger_packing import pack, unpack
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, make_ids

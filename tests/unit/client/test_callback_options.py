@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from builders import TARGET
 from pool_world import Context, World
+from tests.kit.records import TARGET
 from workpool_aws import PayloadTooLarge, UsageError
 from workpool_aws.model.work import Outcome
 

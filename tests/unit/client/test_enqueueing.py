@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from builders import NOW, TARGET
 from pool_world import Context, World
+from tests.kit.records import NOW, TARGET
 from workpool_aws import (
     OnCompleteEvent,
     PayloadTooLarge,

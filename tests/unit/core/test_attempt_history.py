@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import NOW, a_policy, a_running_work, a_work, an_assignment
+from tests.kit.records import NOW, a_policy, a_running_work, a_work, an_assignment
 from tests.unit.core.test_complete_decision import stored_after
 from workpool_aws.adapters.items import forms
 from workpool_aws.adapters.items.codec import encode

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import NOW, a_running_work, a_work, an_assignment, an_id
+from tests.kit.records import NOW, a_running_work, a_work, an_assignment, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.callback import (
     CallbackStep,

@@ -7,7 +7,7 @@ from itertools import count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import NOW, a_work, an_id
+from tests.kit.records import NOW, a_work, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.loop.choose import (
     Choice,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import NOW, a_running_work, a_work, an_assignment, an_id
+from tests.kit.records import NOW, a_running_work, a_work, an_assignment, an_id
 from workpool_aws.adapters.items.capacity import ITEM_BYTES_MAX, item_size
 from workpool_aws.adapters.items.codec import encode
 from workpool_aws.adapters.items.records import ref_of

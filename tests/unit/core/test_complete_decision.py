@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builders import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment
+from tests.kit.records import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.core import limits
 from workpool_aws.core.report.complete import (

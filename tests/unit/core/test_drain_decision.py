@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import NOW, a_work, an_id
+from tests.kit.records import NOW, a_work, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.core.work.bulk_cancel import (

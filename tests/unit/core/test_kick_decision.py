@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import NOW
+from tests.kit.records import NOW
 from workpool_aws.core.pool.kick import KickReason, NotNeeded, StartLoop, decide_kick
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import LoopState, LoopStatus

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment
+from tests.kit.records import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment
 from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.core.lifecycle import LEGAL, Move

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import NOW, an_id
+from tests.kit.records import NOW, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.loop.pace import (
     Pace,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import NOW, a_work, an_id
+from tests.kit.records import NOW, a_work, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.callback import NewlyOwed, newly_owed, record_of_cancel
 from workpool_aws.core.loop.choose import Choice, marks_after

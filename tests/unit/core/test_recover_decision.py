@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builders import NOW, a_running_work, a_work, an_id
+from tests.kit.records import NOW, a_running_work, a_work, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.loop.recover import (
     Begin,

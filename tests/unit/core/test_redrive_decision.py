@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from builders import NOW, a_policy, a_running_work, a_work, an_id
+from tests.kit.records import NOW, a_policy, a_running_work, a_work, an_id
 from workpool_aws.core.work.redrive import (
     NoFailure,
     Redeliver,

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from builders import NOW, a_running_work, an_assignment, an_id
+from tests.kit.records import NOW, a_running_work, an_assignment, an_id
 from workpool_aws import RetryLater
 from workpool_aws.core import limits
 from workpool_aws.core.loop.settle import settle

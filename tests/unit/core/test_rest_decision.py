@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builders import NOW, a_work, an_id
+from tests.kit.records import NOW, a_work, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.loop.rest import Rest, decide_rest
 from workpool_aws.core.loop.start import Look, Taken, classify

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from builders import a_policy
+from tests.kit.records import a_policy
 from workpool_aws.core import limits
 from workpool_aws.core.report.retry import backoff_ms, put_back_delay_ms, retry_delay_ms
 from workpool_aws.errors import UsageError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builders import NOW, an_id
+from tests.kit.records import NOW, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.loop.choose import cursor_after
 from workpool_aws.core.loop.settle import deep_low, done_cursor_after, settle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builders import NOW, a_policy, a_running_work, an_assignment
+from tests.kit.records import NOW, a_policy, a_running_work, an_assignment
 from tests.unit.core.test_complete_decision import stored_after
 from workpool_aws.core import limits
 from workpool_aws.core.report.complete import (

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from builders import NOW, a_running_work, a_work
+from tests.kit.records import NOW, a_running_work, a_work
 from workpool_aws import Result, UsageError
 from workpool_aws.core.views.status import (
     BaseLimit,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from builders import NOW, an_id
+from tests.kit.records import NOW, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.loop.tally import (
     LAG_CLASSES_MS,

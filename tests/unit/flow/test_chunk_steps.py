@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from builders import NOW, a_running_work, an_assignment, an_id
 from pool_world import World
+from tests.kit.records import NOW, a_running_work, an_assignment, an_id
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core.chunks import input_expiries, lay_out
 from workpool_aws.flow.chunks import read_payload, with_payloads, write_with

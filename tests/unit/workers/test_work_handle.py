@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from builders import NOW, a_work
 from pool_world import TABLE, TIME_LEFT_MS, Context, World, event_of
+from tests.kit.records import NOW, a_work
 from workpool_aws import (
     RetryPolicy,
     StoreUnavailable,

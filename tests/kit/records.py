@@ -1,4 +1,7 @@
-"""Builds records for tests: everything has a default, a test names only what it is about."""
+"""Factories of records. Everything has a default, so that a test names only what it is about.
+
+A test makes a `WorkItem` here and nowhere else: `a_work` makes it, `changed` alters it.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,12 @@ PROOF = digest_of(NONCE)
 TARGET = "arn:aws:lambda:us-east-1:123456789012:function:send_email"
 
 
-def an_id(at: int = NOW, n: int = 1) -> WorkId:
-    return WorkId(make_id(EpochMs(at), random_bits=n))
+def an_id(at: int = NOW, n: int = 1, *, shard: int = 0) -> WorkId:
+    return WorkId(make_id(EpochMs(at), random_bits=n, shard=shard))
 
 
 def a_work(**changes: Any) -> WorkItem:
-    """A pending action, due and enqueued now, not retried and so claimed."""
+    """Return a pending action, due and enqueued now, not retried and so claimed."""
     due_at = changes.get("due_at", NOW)
     assert isinstance(due_at, int)
     work = WorkItem(
@@ -38,11 +41,16 @@ def a_work(**changes: Any) -> WorkItem:
         enqueued_at=NOW,
         retention_s=86_400,
     )
+    return changed(work, **changes)
+
+
+def changed(work: WorkItem, **changes: Any) -> WorkItem:
+    """Return the work item with other values in these fields."""
     return replace(work, **changes)
 
 
 def a_running_work(**changes: Any) -> WorkItem:
-    """The first start of `a_work`, by the loop "loop-1", with a minute to go."""
+    """Return the first start of `a_work`, by the loop "loop-1", with a minute to go."""
     running = {
         "state": State.RUNNING,
         "starts": 1,
@@ -55,7 +63,7 @@ def a_running_work(**changes: Any) -> WorkItem:
 
 
 def an_assignment(**changes: Any) -> Assignment:
-    """What the worker of `a_running_work` gets."""
+    """Return the assignment that the worker of `a_running_work` gets."""
     assignment = Assignment(
         table="t",
         pool="email",
@@ -74,5 +82,5 @@ def an_assignment(**changes: Any) -> Assignment:
 
 
 def a_policy(**changes: Any) -> RetryPolicy:
-    """The default policy without jitter."""
+    """Return the default policy without jitter."""
     return replace(RetryPolicy(jitter=False), **changes)
