@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.kit.records import changed
 from workpool_aws import RetryPolicy, Workpool
 from workpool_aws.cli.main import main
 from workpool_aws.local import LocalCloud
@@ -253,7 +254,7 @@ def test_hostile_text_is_shown_as_text(
         work = store.get(WorkRef("email", work_id))
         assert isinstance(work, WorkItem)
         store.write(
-            Put(replace(work, target=HOSTILE, link=HOSTILE, error=HOSTILE, error_type=HOSTILE))
+            Put(changed(work, target=HOSTILE, link=HOSTILE, error=HOSTILE, error_type=HOSTILE))
         )
     screen = Screen()
     if rich:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import a_work, an_id
+from tests.kit.records import a_work, an_id, changed
 from workpool_aws.adapters.items.codec import decode
 from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.core.chunks import chunk_refs, joined, packed
@@ -45,7 +45,7 @@ def test_nine_hundred_kilobytes_are_stored_with_their_work_and_read_at_once(stor
 def test_a_work_that_exists_keeps_its_chunks(store):
     stored, chunks = packed(LARGE)
     write_with(store, Put(stored, IsAbsent()), chunks)
-    other, theirs = packed(replace(LARGE, args='{"y":"' + "b" * 10_000 + '"}'))
+    other, theirs = packed(changed(LARGE, args='{"y":"' + "b" * 10_000 + '"}'))
 
     with pytest.raises(ConditionFailed) as refused:
         write_with(store, Put(other, IsAbsent()), theirs)

@@ -13,12 +13,13 @@ from dataclasses import replace
 
 import pytest
 
+from tests.kit.records import a_work, an_id, changed
 from workpool_aws.adapters.items.capacity import ITEM_BYTES_MAX, item_size
 from workpool_aws.adapters.items.codec import encode
 from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.core.limits import STORED_ITEM_BYTES_MAX
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import (
     Config,
     DeployedLimit,
@@ -49,7 +50,7 @@ from workpool_aws.model.refs import (
     WorkRef,
 )
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import CallbackState, Kind, Outcome, Pointer, State, WorkItem, dead_key
+from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, WorkItem, dead_key
 from workpool_aws.model.writes import Above, All, Below, Either, Is, IsAbsent, IsNot, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
@@ -58,24 +59,13 @@ POOL = "email"
 
 
 def work_id(n: int, shard: int = 0) -> WorkId:
-    return WorkId(make_id(EpochMs(T0 + n), random_bits=n, shard=shard))
+    return an_id(T0 + n, n, shard=shard)
 
 
 def make_work(n: int = 0, **changes: object) -> WorkItem:
-    work = WorkItem(
-        pool=POOL,
-        id=work_id(n),
-        target="arn:aws:lambda:eu-west-1:123456789012:function:send",
-        args='{"to":"a@example.com"}',
-        kind=Kind.ACTION,
-        retry=None,
-        claimed=False,
-        state=State.PENDING,
-        due_at=EpochMs(T0 + n),
-        enqueued_at=T0,
-        retention_s=86_400,
-    )
-    return replace(work, **changes)
+    """Return a work item that is due `n` ms after `T0`."""
+    due = {"id": work_id(n), "due_at": EpochMs(T0 + n), "enqueued_at": T0, "claimed": False}
+    return a_work(**{**due, "args": '{"to":"a@example.com"}', **changes})
 
 
 def make_status(**changes: object) -> LoopStatus:
@@ -307,7 +297,7 @@ def test_a_condition_decides(store, condition, holds, verb):
     before = make_work(
         1, state=State.RUNNING, starts=2, started_by="token", claimed=True, deadline=T0
     )
-    after = replace(before, link="changed")
+    after = changed(before, link="changed")
     store.write(Put(before))
     write = (
         Put(after, condition)

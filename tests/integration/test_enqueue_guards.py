@@ -9,7 +9,7 @@ import pytest
 
 from integration.faults import Apply, lost_before, puts, then
 from integration.stage import POOL, TARGET, Stage
-from tests.kit.records import NOW, a_work, an_id
+from tests.kit.records import NOW, a_work, an_id, changed
 from workpool_aws import StoreUnavailable
 from workpool_aws.flow.work.enqueue import enqueue
 from workpool_aws.model.events import Enqueued
@@ -37,9 +37,9 @@ def late_and_repeated(stage: Stage, apply: Apply) -> Written:
 @pytest.mark.parametrize(
     "other",
     [
-        replace(WORK, enqueued_at=EpochMs(NOW - 1)),
-        replace(WORK, target="another"),
-        replace(WORK, args='{"n":1}'),
+        changed(WORK, enqueued_at=EpochMs(NOW - 1)),
+        changed(WORK, target="another"),
+        changed(WORK, args='{"n":1}'),
     ],
     ids=["enqueued at another time", "for another function", "with other arguments"],
 )

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from integration.stage import FAILED, NOT_DELIVERED, SUCCESS, TABLE, Stage
-from tests.kit.records import NONCE, NOW, PROOF, a_policy, a_running_work
+from tests.kit.records import NONCE, NOW, PROOF, a_policy, a_running_work, changed
 from workpool_aws import NotFound
 from workpool_aws.core.proof import digest_of, start_nonce
 from workpool_aws.core.report.claim import assignment_of, claim_write
@@ -79,7 +79,7 @@ def test_a_repeated_report_of_a_finished_start_must_prove_itself_too(
         "claim": None,
         "deadline": None,
     }
-    work = replace(a_running_work(), **ended)
+    work = changed(a_running_work(), **ended)
     stage.place(work)
 
     assert complete(stage.ports, presented(work, nonce), SUCCESS, by=by) is False
@@ -220,7 +220,7 @@ def test_a_result_that_somebody_damaged_is_said_to_be_gone(text: str) -> None:
         "claim": None,
         "deadline": None,
     }
-    work = replace(a_running_work(), **ended)
+    work = changed(a_running_work(), **ended)
     stage.place(work)
 
     with pytest.raises(NotFound, match="gone or damaged"):
@@ -259,7 +259,7 @@ def test_a_callback_that_cannot_be_sent_as_it_is_stored_is_given_up_at_once(
         }
         store.write(
             Put(
-                replace(
+                changed(
                     stored,
                     **{
                         **ended,
@@ -296,7 +296,7 @@ def test_arguments_that_smuggle_an_assignment_end_their_work_item_and_no_other()
         store = cloud._engine_open.quiet(cloud.table)
         stored = store.get(WorkRef("email", bad))
         assert isinstance(stored, WorkItem)
-        store.write(Put(replace(stored, args='{"n":1,"_workpool":{"version":1}}')))
+        store.write(Put(changed(stored, args='{"n":1,"_workpool":{"version":1}}')))
         pool.configure(None, reset=True)
         cloud.run_until_idle()
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work, a_work, an_id
+from tests.kit.records import NOW, a_running_work, a_work, an_id, changed
 from tests.simulation import world
 from tests.simulation.bill import OpenTime, Use, reads_max, writes_max
 from tests.simulation.scenario import one_submission, small_scenario
@@ -31,7 +31,7 @@ def after(ms: int) -> EpochMs:
 
 
 def finished(work: WorkItem) -> WorkItem:
-    return replace(
+    return changed(
         work, state=State.FINISHED, outcome=Outcome.SUCCESS, result="1", claim=None, deadline=None
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.records import NOW, a_policy, a_running_work, a_work, an_assignment, an_id
+from tests.kit.records import NOW, a_policy, a_running_work, a_work, an_assignment, an_id, changed
 from tests.simulation.judge import Judge
 from workpool_aws.core.work.cancel import CancelAnswer
 from workpool_aws.model.ids import EpochMs, WorkId
@@ -61,7 +61,7 @@ def running(start: int = 1, **changes: object) -> WorkItem:
 
 def success(work: WorkItem) -> WorkItem:
     result = f'{{"start":{work.starts}}}'
-    return replace(
+    return changed(
         work,
         state=State.FINISHED,
         outcome=Outcome.SUCCESS,
@@ -117,7 +117,7 @@ def test_a_life_that_keeps_every_promise_is_not_blamed(court: Court) -> None:
         ([pending(attempts_made=1, retry=a_policy()), pending(retry=a_policy())], "WP-4"),
         ([running(start=2), replace(success(running(start=1)), starts=2)], "WP-4"),
         ([pending(attempts_made=2)], "WP-5"),
-        ([success(running()), replace(success(running()), outcome=Outcome.FAILED)], "WP-6"),
+        ([success(running()), changed(success(running()), outcome=Outcome.FAILED)], "WP-6"),
         ([success(running()), pending(starts=1, attempts_made=1)], "WP-6"),
         ([running(expires_at=1)], "WP-10"),
     ],
@@ -428,7 +428,7 @@ def test_a_second_redrive_is_answered_with_a_work_that_may_be_canceled(court: Co
 
 
 def test_a_failure_that_is_no_dead_letter_is_seen(court: Court) -> None:
-    court.shows(running(), replace(success(running()), outcome=Outcome.FAILED, result=None))
+    court.shows(running(), changed(success(running()), outcome=Outcome.FAILED, result=None))
 
     assert "WP-8" in court.rules
 
@@ -437,7 +437,7 @@ def test_a_failure_that_is_no_dead_letter_is_seen(court: Court) -> None:
 def test_a_dead_callback_is_owed_again_only_for_who_asked(
     court: Court, asked: bool, rules: list[str]
 ) -> None:
-    ended = replace(
+    ended = changed(
         success(running()),
         callback=CallbackState.DEAD,
         callback_for=(Outcome.SUCCESS,),
@@ -472,7 +472,7 @@ def test_what_was_forged_is_blamed(court: Court) -> None:
         pending(),
         ledger(2, 1),
         running(),
-        replace(success(running()), result='{"start":1,"by":"Forged"}'),
+        changed(success(running()), result='{"start":1,"by":"Forged"}'),
     )
 
     assert court.rules == ["WP-28"]

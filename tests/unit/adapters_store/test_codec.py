@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from record_strategies import records_of
+from tests.kit.records import a_work, changed
 from workpool_aws.adapters.items.capacity import item_size
 from workpool_aws.adapters.items.codec import change_of, decode, encode
 from workpool_aws.adapters.items.keys import place_of
@@ -43,7 +44,6 @@ from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import (
     CallbackState,
     Chunk,
-    Kind,
     Outcome,
     Part,
     Pointer,
@@ -57,19 +57,7 @@ ID = WorkId(make_id(T0, random_bits=2**70 + 12345))
 OTHER = WorkId(make_id(EpochMs(T0 + 1), random_bits=7))
 KINDS = {kind.record.__name__: kind for kind in RECORDS}
 
-WORK = WorkItem(
-    pool="email",
-    id=ID,
-    target="f",
-    args="{}",
-    kind=Kind.ACTION,
-    retry=None,
-    claimed=False,
-    state=State.PENDING,
-    due_at=T0,
-    enqueued_at=T0,
-    retention_s=None,
-)
+WORK = a_work(id=ID, target="f", claimed=False, due_at=T0, enqueued_at=T0, retention_s=None)
 DONE = Notice(pool="email", at=OTHER, work_id=ID, start=1, kind=NoticeKind.FINISHED)
 STATUS = LoopStatus(pool="email", state=LoopState.IDLE, generation=1, lease_until=T0)
 DEPLOYMENT = Deployment(loop_arn="arn:loop")
@@ -139,7 +127,7 @@ def test_an_override_that_resumes_is_stored_as_absence():
 
 
 def test_the_time_to_live_has_the_name_that_the_table_knows():
-    assert encode(replace(WORK, expires_at=5))["expires_at"] == 5
+    assert encode(changed(WORK, expires_at=5))["expires_at"] == 5
     assert encode(replace(DONE, expires_at=6))["expires_at"] == 6
 
 
@@ -302,13 +290,13 @@ def test_attributes_of_a_newer_version_are_ignored():
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        (replace(WORK, pool="a#b"), "pool"),
-        (replace(WORK, id=WorkId("x")), "id"),
-        (replace(WORK, target=None), "WorkItem.target"),
-        (replace(WORK, target=False), "WorkItem.target"),
-        (replace(WORK, args="\ud800"), "WorkItem.args"),
-        (replace(WORK, starts=1.5), "WorkItem.starts"),
-        (replace(WORK, retry="5"), "WorkItem.retry"),
+        (changed(WORK, pool="a#b"), "pool"),
+        (changed(WORK, id=WorkId("x")), "id"),
+        (changed(WORK, target=None), "WorkItem.target"),
+        (changed(WORK, target=False), "WorkItem.target"),
+        (changed(WORK, args="\ud800"), "WorkItem.args"),
+        (changed(WORK, starts=1.5), "WorkItem.starts"),
+        (changed(WORK, retry="5"), "WorkItem.retry"),
         (replace(DONE, at=make_id(T0, random_bits=1, shard=4)), "different shards"),
         (replace(LEDGER, entries={EntryKey(WorkId("x"), 1): Entry(T0)}), "Ledger.entries"),
         (replace(LEDGER, entries={EntryKey(ID, 1): Entry(EpochMs(-1))}), "Ledger.entries"),

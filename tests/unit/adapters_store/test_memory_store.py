@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from tests.kit.records import a_work, an_id
 from workpool_aws.adapters.items.capacity import Meter, Units
 from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import LoopState, LoopStatus
 from workpool_aws.model.refs import Collection, KeyRange, StatusRef, Unreadable, WorkRef
-from workpool_aws.model.work import Kind, State, WorkItem
 from workpool_aws.model.writes import Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
@@ -21,24 +21,12 @@ T0 = EpochMs(1_800_000_000_000)
 
 
 def work_id(n):
-    return WorkId(make_id(EpochMs(T0 + n), random_bits=0))
+    return an_id(T0 + n, 0)
 
 
 def make_work(n=0, **changes):
-    work = WorkItem(
-        pool="p",
-        id=work_id(n),
-        target="f",
-        args="{}",
-        kind=Kind.ACTION,
-        retry=None,
-        claimed=False,
-        state=State.PENDING,
-        due_at=T0,
-        enqueued_at=T0,
-        retention_s=None,
-    )
-    return replace(work, **changes)
+    times = {"due_at": T0, "enqueued_at": T0, "retention_s": None}
+    return a_work(**{"pool": "p", "id": work_id(n), "target": "f", **times, **changes})
 
 
 def make_store(**options):

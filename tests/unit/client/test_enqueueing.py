@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pool_world import Context, World
-from tests.kit.records import NOW, TARGET
+from tests.kit.records import NOW, TARGET, a_work
 from workpool_aws import (
     OnCompleteEvent,
     PayloadTooLarge,
@@ -43,8 +43,7 @@ def enqueue(pool: Workpool, kind: str = "action", **options: Any) -> str:
 def test_an_action_is_stored_as_it_was_asked_for(world: World) -> None:
     work_id = world.pool().enqueue_action(None, TARGET, {"to": "a@example.com"})
 
-    assert world.work(work_id) == WorkItem(
-        pool="email",
+    assert world.work(work_id) == a_work(
         id=work_id,
         target=TARGET,
         args='{"to":"a@example.com"}',

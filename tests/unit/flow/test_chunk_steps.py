@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from pool_world import World
-from tests.kit.records import NOW, a_running_work, an_assignment, an_id
+from tests.kit.records import NOW, a_running_work, an_assignment, an_id, changed
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core.chunks import input_expiries, lay_out
 from workpool_aws.flow.chunks import read_payload, with_payloads, write_with
@@ -68,7 +66,7 @@ def test_with_every_chunk_gone_the_work_ends_all_the_same(world: World) -> None:
 
 
 def test_a_work_whose_condition_does_not_hold_is_told_and_no_chunk_is_written(world: World) -> None:
-    pending = world.put(replace(a_running_work(), state=State.PENDING))
+    pending = world.put(changed(a_running_work(), state=State.PENDING))
     put_payload(world, Part.ARGS, "a" * 5_000)
 
     with pytest.raises(ConditionFailed) as met:
@@ -83,7 +81,7 @@ def a_finished_work(world: World) -> WorkItem:
         "context_chunks": put_payload(world, Part.CONTEXT, "c" * 400_000),
         "result_chunks": put_payload(world, Part.RESULT, "r" * 400_000),
     }
-    return replace(a_running_work(), state=State.FINISHED, outcome=Outcome.SUCCESS, **counts)
+    return changed(a_running_work(), state=State.FINISHED, outcome=Outcome.SUCCESS, **counts)
 
 
 def test_what_lies_beside_a_work_is_read_whole(world: World) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pool_world import World
-from tests.kit.records import NOW, a_work
+from tests.kit.records import NOW, a_work, changed
 from workpool_aws import NotFound, StoreUnavailable
 from workpool_aws.flow.work.redrive import dead_letters
 from workpool_aws.model.events import Redriven
@@ -122,7 +122,7 @@ def test_dead_letters_whose_time_is_over_are_none(world: World) -> None:
 
 def test_a_failure_whose_context_was_removed_by_hand_is_not_run_without_it(world: World) -> None:
     old = a_failure(world)
-    world.put(replace(old, on_complete="done", context_chunks=2))
+    world.put(changed(old, on_complete="done", context_chunks=2))
     with pytest.raises(NotFound, match="context"):
         world.pool().redrive(None, old.id)
 

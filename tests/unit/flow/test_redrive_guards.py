@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from pool_world import World
-from tests.kit.records import NOW, a_work, an_id
+from tests.kit.records import NOW, a_work, an_id, changed
 from workpool_aws import NotFound
 from workpool_aws.core.chunks import packed
 from workpool_aws.flow.work.redrive import dead_letters, redrive_each
@@ -109,7 +107,7 @@ def test_an_id_that_is_taken_is_not_written_over(world: World) -> None:
 
 @pytest.mark.parametrize("part", [Part.ARGS, Part.CONTEXT])
 def test_a_failure_whose_inputs_were_removed_is_not_redriven(world: World, part: Part) -> None:
-    whole = replace(
+    whole = changed(
         a_failure(world), args='{"pad":"' + "a" * 5_000 + '"}', context='"' + "c" * 5_000 + '"'
     )
     stored, chunks = packed(whole)
@@ -149,7 +147,7 @@ def test_a_second_call_points_at_nothing_that_was_started_or_is_over(
 ) -> None:
     old = a_failure(world)
     made = world.pool().redrive(None, old.id)
-    world.put(replace(world.work(made), **changes))
+    world.put(changed(world.work(made), **changes))
 
     assert world.pool().redrive(None, old.id) == made
     assert rows(world, Pointer) == []
