@@ -10,7 +10,7 @@ import pytest
 from workpool_aws import RetryPolicy
 from workpool_aws.adapters.aws.invoke import EVENT_AGE_MS_MAX, LIMITS_KEPT_MS, TIMEOUT_MS_MAX
 from workpool_aws.core import limits
-from workpool_aws.core.callback import first_owed, next_look, next_try
+from workpool_aws.core.loop.callbacks import first_owed, next_look, next_try
 from workpool_aws.core.report.retry import backoff_ms, put_back_delay_ms, retry_delay_ms
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import PendingCallback

@@ -10,7 +10,7 @@ import pytest
 
 from workpool_aws import OnCompleteEvent, Workpool
 from workpool_aws.core import limits
-from workpool_aws.core.callback import record_of_cancel
+from workpool_aws.core.callback.ending import record_of_cancel
 from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import WorkId

@@ -12,7 +12,8 @@ from integration.faults import Apply, puts, then, updates
 from integration.stage import NOT_DELIVERED, POOL, TARGET, Stage
 from tests.kit.records import NOW, a_running_work, a_work, an_id
 from workpool_aws.core import limits
-from workpool_aws.core.callback import newly_owed, record_of_cancel
+from workpool_aws.core.callback.ending import record_of_cancel
+from workpool_aws.core.loop.callbacks import newly_owed
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.flow.loop.start import PlannedStart, begin
 from workpool_aws.model.ids import EpochMs, id_floor

@@ -11,7 +11,7 @@ from integration.stage import FAILED, POOL, TARGET, Stage, order
 from tests.kit.records import NOW, a_running_work, a_work, an_id
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
-from workpool_aws.core.callback import record_of_cancel
+from workpool_aws.core.callback.ending import record_of_cancel
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.events import (
     HandedOver,

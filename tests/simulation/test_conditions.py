@@ -16,7 +16,7 @@ from tests.simulation.scenario import scenario_of
 from tests.simulation.world import simulate
 from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.adapters.memory.store import MemoryStore
-from workpool_aws.core.callback import (
+from workpool_aws.core.callback.delivery import (
     dead_write,
     delivered_write,
     failed_write,

@@ -68,14 +68,14 @@ UPKEEP_GUARDS: Final = (
     one_edit(
         "redeliver: tries begin anew",
         "WP-8",
-        "core.callback:newly_owed",
+        "core.loop.callbacks:newly_owed",
         "record.callback is CallbackState.PENDING and known.tries >= limits.CALLBACK_TRIES_MAX",
         "False",
     ),
     one_edit(
         "redeliver: a failure stays a dead letter",
         "WP-8",
-        "core.callback:redeliver_write",
+        "core.callback.delivery:redeliver_write",
         "dead_key(work.finished_at, work.id) if failed and work.finished_at is not None else None",
         "None",
     ),

@@ -9,9 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypedDict, TypeVar, get_args
 
 from workpool_aws.core import limits
-from workpool_aws.core.callback import TargetKind, message_bytes_max, target_kind
+from workpool_aws.core.callback.targets import (
+    DEPLOYED_AS,
+    TargetKind,
+    is_decorated,
+    message_bytes_max,
+    target_kind,
+)
 from workpool_aws.core.payload import encode_object, encode_value
-from workpool_aws.core.targets import DEPLOYED_AS, is_decorated
 from workpool_aws.core.views.status import OutcomeName
 from workpool_aws.core.work.enqueue import Callback, Order
 from workpool_aws.errors import UnknownOption, UsageError

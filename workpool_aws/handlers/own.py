@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from workpool_aws.adapters.wire import WORKPOOL_KEY
 from workpool_aws.compose import stands_in
-from workpool_aws.core.targets import OWN_FUNCTION
+from workpool_aws.core.callback.targets import OWN_FUNCTION
 from workpool_aws.errors import UsageError
 from workpool_aws.settings import read_settings
 from workpool_aws.text import Words, kind_of

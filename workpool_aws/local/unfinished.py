@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from workpool_aws.core.callback import is_owed
+from workpool_aws.core.callback.ending import is_owed
 from workpool_aws.model.ids import SHARDS_MAX, EpochMs
 from workpool_aws.model.loop import Registration
 from workpool_aws.model.refs import Collection, ConfigRef, KeyRange, LedgerRef, Row, readable

@@ -74,7 +74,7 @@ class PastAttempt:
 
 
 class CallbackState(StrEnum):
-    """State of the callback of a finished work item. The moves stand in `core/callback.py`."""
+    """State of the callback of a finished work item. The moves stand in `core/callback/delivery.py`."""
 
     PENDING = "pending"
     """Owed: not accepted by its target yet."""

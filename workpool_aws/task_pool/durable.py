@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from workpool_aws.api.caller import Caller, LambdaContext
 from workpool_aws.api.options import RETRY_ALLOWED, encode_one, read_target
-from workpool_aws.core.targets import is_decorated
+from workpool_aws.core.callback.targets import is_decorated
 from workpool_aws.errors import TaskNotStarted, UsageError
 from workpool_aws.executor.records import Task, name_of
 from workpool_aws.model.retry import RetryPolicy

@@ -8,27 +8,25 @@ import pytest
 
 from tests.kit.records import NOW, a_running_work, a_work, an_assignment, an_id
 from workpool_aws.core import limits
-from workpool_aws.core.callback import (
-    CallbackStep,
-    TargetKind,
-    Verdict,
+from workpool_aws.core.callback.delivery import (
     dead_write,
     delivered_write,
     failed_write,
-    first_owed,
-    is_owed,
-    judge_owed,
-    message_bytes_max,
     message_of,
-    newly_owed,
-    next_look,
-    next_try,
-    oversize,
-    record_of_cancel,
     record_of_failure,
     record_of_redelivery,
     sent_write,
-    target_kind,
+)
+from workpool_aws.core.callback.ending import is_owed, record_of_cancel
+from workpool_aws.core.callback.targets import TargetKind, message_bytes_max, oversize, target_kind
+from workpool_aws.core.loop.callbacks import (
+    CallbackStep,
+    Verdict,
+    first_owed,
+    judge_owed,
+    newly_owed,
+    next_look,
+    next_try,
 )
 from workpool_aws.core.loop.rest import Rest, decide_rest
 from workpool_aws.core.loop.settle import settle

@@ -8,7 +8,8 @@ import pytest
 
 from tests.kit.records import NOW, a_work, an_id
 from workpool_aws.core import limits
-from workpool_aws.core.callback import NewlyOwed, newly_owed, record_of_cancel
+from workpool_aws.core.callback.ending import record_of_cancel
+from workpool_aws.core.loop.callbacks import NewlyOwed, newly_owed
 from workpool_aws.core.loop.choose import Choice, marks_after
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Notice, PendingCallback, ShardCursors

@@ -10,7 +10,7 @@ from pool_world import World
 from tests.kit.records import NOW, a_work, an_id
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
-from workpool_aws.flow.callback import Callbacks, act_on, look_at_callbacks
+from workpool_aws.flow.loop.callbacks import Callbacks, act_on, look_at_callbacks
 from workpool_aws.flow.loop.session import LoopSession, TellsOnce
 from workpool_aws.flow.reading import Reports
 from workpool_aws.model.events import CallbackDead

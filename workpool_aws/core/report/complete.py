@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, assert_never
 
 from workpool_aws.core import limits
-from workpool_aws.core.callback import after_finish, expiry_after
+from workpool_aws.core.callback.ending import after_finish, expiry_after
 from workpool_aws.core.chunks import input_expiries, lay_out
 from workpool_aws.core.error_text import kept_text
 from workpool_aws.core.lifecycle import Move, entering, this_start

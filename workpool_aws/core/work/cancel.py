@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
-from workpool_aws.core.callback import after_finish, expiry_after
+from workpool_aws.core.callback.ending import after_finish, expiry_after
 from workpool_aws.core.chunks import input_expiries
 from workpool_aws.core.lifecycle import Move, entering, leaving
 from workpool_aws.model.refs import WorkRef

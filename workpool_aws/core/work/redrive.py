@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workpool_aws.core.callback import redeliver_write
+from workpool_aws.core.callback.delivery import redeliver_write
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
 from workpool_aws.model.writes import All, Is, Update

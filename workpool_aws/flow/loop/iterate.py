@@ -12,16 +12,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.callback import next_at
+from workpool_aws.core.loop.callbacks import next_at
 from workpool_aws.core.loop.choose import Choice, marks_after
 from workpool_aws.core.loop.pace import Pace, PassResult, Pause, after_failure, decide_pause
 from workpool_aws.core.loop.settle import Settled, deep_low, settle
 from workpool_aws.core.loop.tally import added
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.flow.callback import act_on, look_at_callbacks
 from workpool_aws.flow.loop import tally
 from workpool_aws.flow.loop.bulk_cancel import cancel_works, drain
+from workpool_aws.flow.loop.callbacks import act_on, look_at_callbacks
 from workpool_aws.flow.loop.choose import choose_starts, entries_for
 from workpool_aws.flow.loop.recover import Looked, look_at_entries, recover
 from workpool_aws.flow.loop.rest import hand_over, rest

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.callback import newly_owed, next_at
+from workpool_aws.core.loop.callbacks import newly_owed, next_at
 from workpool_aws.core.loop.rest import Rest, decide_rest
 from workpool_aws.core.loop.settle import deep_low, settle
 from workpool_aws.core.loop.start import Taken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workpool_aws.core.targets import OWN_FUNCTION, is_own
+from workpool_aws.core.callback.targets import OWN_FUNCTION, is_own
 from workpool_aws.errors import UsageError
 
 if TYPE_CHECKING:

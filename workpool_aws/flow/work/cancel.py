@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workpool_aws.core.callback import record_of_cancel
+from workpool_aws.core.callback.ending import record_of_cancel
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.core.proof import callback_nonce
 from workpool_aws.core.work.bulk_cancel import is_bulk_canceled, is_older

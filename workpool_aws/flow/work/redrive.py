@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core import limits
-from workpool_aws.core.callback import record_of_redelivery
+from workpool_aws.core.callback.delivery import record_of_redelivery
 from workpool_aws.core.chunks import packed
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.core.work.redrive import (

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from workpool_aws.adapters.wire import callback_event
-from workpool_aws.core.callback import TargetKind, oversize, target_kind
+from workpool_aws.core.callback.targets import TargetKind, oversize, target_kind
 from workpool_aws.local.engines.direct import accept_event
 from workpool_aws.local.faults.faults import answered_as
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered

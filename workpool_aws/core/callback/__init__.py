@@ -1,0 +1,1 @@
+"""Decisions about callbacks: their targets, when a work item owes one, and its delivery."""

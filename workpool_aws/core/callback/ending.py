@@ -1,0 +1,78 @@
+"""Decides what the end of a work item owes: a callback, or its expiry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from workpool_aws.model.ids import EpochMs, make_id, shard_of
+from workpool_aws.model.loop import Notice, NoticeKind
+from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from workpool_aws.model.refs import Unreadable
+
+__all__ = ["after_finish", "expiry_after", "is_owed", "record_of_cancel"]
+
+OPEN: Final = (CallbackState.PENDING, CallbackState.SENT)
+"""States of a callback that is neither known to be accepted nor given up."""
+
+
+def after_finish(
+    wanted: Collection[Outcome],
+    outcome: Outcome,
+    *,
+    nonce: str | None,
+    retention_s: int | None,
+    now: EpochMs,
+) -> Mapping[str, CallbackState | str | int | None]:
+    """Return the fields of the finishing write beside the outcome.
+
+    A callback is owed, or the work item may expire; never both [WP-10].
+
+    `nonce`: what the acknowledgement of the callback must name [WP-28].
+    """
+    expires_at = expiry_after(wanted, outcome, retention_s=retention_s, now=now)
+    owed = outcome in wanted
+    return {
+        "callback": CallbackState.PENDING if owed else None,
+        "callback_nonce": nonce if owed else None,
+        "expires_at": expires_at,
+    }
+
+
+def expiry_after(
+    wanted: Collection[Outcome], outcome: Outcome, *, retention_s: int | None, now: EpochMs
+) -> int | None:
+    """The time to live of a work item that ends like this, and of its chunks (epoch seconds).
+
+    `None` means that there is none yet, or it is kept for ever.
+    """
+    return None if outcome in wanted else expiry_at(retention_s, now)
+
+
+def expiry_at(retention_s: int | None, now: EpochMs) -> int | None:
+    """Return the time to live (epoch seconds); `None` means that it is kept for ever."""
+    return None if retention_s is None else now // 1000 + retention_s
+
+
+def is_owed(work: WorkItem | Unreadable | None) -> bool:
+    """True if a finished work item's callback is neither known to be accepted nor given up."""
+    return isinstance(work, WorkItem) and work.state is State.FINISHED and work.callback in OPEN
+
+
+def record_of_cancel(work: WorkItem, *, now: EpochMs, random_bits: int) -> Notice:
+    """The record that has the loop deliver a canceled work item's callback.
+
+    It carries no time to live [WP-10].
+    """
+    return Notice(
+        pool=work.pool,
+        at=make_id(now, random_bits=random_bits, shard=shard_of(work.id)),
+        work_id=work.id,
+        start=work.starts,
+        kind=NoticeKind.FINISHED,
+        callback=CallbackState.PENDING,
+        outcome=Outcome.CANCELED,
+    )

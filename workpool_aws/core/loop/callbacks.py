@@ -1,0 +1,206 @@
+"""Decides which callbacks the ledger holds, when the loop looks at each, and when it gives one up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+from workpool_aws.core.callback.ending import is_owed
+from workpool_aws.model.ids import EpochMs, WorkId
+from workpool_aws.model.loop import EntryKey, Notice, NoticeKind, PendingCallback
+from workpool_aws.model.work import CallbackState, WorkItem
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from workpool_aws.model.refs import Unreadable
+
+__all__ = [
+    "CallbackStep",
+    "NewlyOwed",
+    "Verdict",
+    "after_failure",
+    "first_owed",
+    "judge_owed",
+    "newly_owed",
+    "next_at",
+    "next_look",
+    "next_try",
+    "without",
+]
+
+
+def first_owed(work_id: WorkId, state: CallbackState, now: EpochMs) -> PendingCallback:
+    """Return the loop's first look at a callback.
+
+    One that was sent gets a moment to be acknowledged.
+    """
+    at = now if state is CallbackState.PENDING else EpochMs(now + limits.CALLBACK_LOOK_MS)
+    return PendingCallback(work_id, at)
+
+
+@dataclass(frozen=True, slots=True)
+class NewlyOwed:
+    """Callbacks that done records add to the ledger, or change in it.
+
+    `spent`: keys of records that it stands for from its commit on: delete them.
+    """
+
+    callbacks: tuple[PendingCallback, ...]
+    spent: tuple[str, ...]
+    blocked_at: str | None
+    """The first record that found no room: the done cursor must stay below it. `None` means all
+    found room."""
+
+    @property
+    def is_something(self) -> bool:
+        """True if a pass would act on it."""
+        return bool(self.callbacks or self.spent)
+
+
+def newly_owed(
+    records: Sequence[Notice],
+    held: Mapping[WorkId, PendingCallback],
+    settled: Collection[EntryKey],
+    *,
+    cursor: str,
+    room: int,
+    now: EpochMs,
+) -> NewlyOwed:
+    """The callbacks that these records of one shard tell of, and the ledger does not hold, or not as it should.
+
+    A pass and the look before rest must agree on it, or the loop spins [WP-23]. A record that owes
+    a callback is deleted once the ledger has it, so each one that is seen is new. One of a sent
+    callback stays, so it counts only beyond the cursor, or together with the entry that it settles:
+    else each deep read would bring it back.
+    """
+    found: dict[WorkId, PendingCallback] = {}
+    spent: list[str] = []
+    for record in records:
+        if record.callback is None or not _is_new(record, settled, cursor):
+            continue
+        known = found.get(record.work_id) or held.get(record.work_id)
+        if known is None:
+            if len(found.keys() - held.keys()) >= room:
+                return NewlyOwed(tuple(found.values()), tuple(spent), record.at)
+            fresh = first_owed(record.work_id, record.callback, now)
+            found[record.work_id] = (
+                after_failure(fresh, now) if record.kind is NoticeKind.CHECK else fresh
+            )
+        elif record.kind is NoticeKind.CHECK:
+            found[record.work_id] = after_failure(known, now)
+        elif record.callback is CallbackState.PENDING and known.tries >= limits.CALLBACK_TRIES_MAX:
+            # Given up and redriven before the ledger forgot it: it begins anew.
+            found[record.work_id] = first_owed(record.work_id, record.callback, now)
+        if record.callback is CallbackState.PENDING:
+            spent.append(record.at)
+    return NewlyOwed(tuple(found.values()), tuple(spent), None)
+
+
+def _is_new(record: Notice, settled: Collection[EntryKey], cursor: str) -> bool:
+    if record.callback is CallbackState.PENDING:
+        return True
+    return record.at > cursor or EntryKey(record.work_id, record.start) in settled
+
+
+class CallbackStep(Enum):
+    """Steps of the loop for an owed callback that it has looked at."""
+
+    FORGET = auto()
+    """Delivered, dead or gone."""
+    WAIT = auto()
+    """Sent, and its handler may still be running."""
+    SEND = auto()
+    GIVE_UP = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The step, and what the ledger says from now on; `None` means nothing."""
+
+    step: CallbackStep
+    owed: PendingCallback | None
+
+
+def judge_owed(
+    owed: PendingCallback, work: WorkItem | Unreadable | None, *, window_ms: int, now: EpochMs
+) -> Verdict:
+    """Decide on a callback whose time has come, and when to look again should that fail.
+
+    `window_ms`: within it a handler that was sent the event has run, or never will: event age,
+    timeout and a margin.
+    """
+    if not isinstance(work, WorkItem) or not is_owed(work):
+        return Verdict(CallbackStep.FORGET, None)
+    if work.callback is CallbackState.SENT:
+        later = next_look(owed, window_ms=window_ms, now=now)
+        if later is not None:
+            return Verdict(CallbackStep.WAIT, later)
+    again = next_try(owed, now)
+    return Verdict(
+        CallbackStep.GIVE_UP if owed.tries >= limits.CALLBACK_TRIES_MAX else CallbackStep.SEND,
+        again,
+    )
+
+
+def next_try(owed: PendingCallback, now: EpochMs) -> PendingCallback:
+    """One try more, and when the next one follows if this one fails: after 1 s, doubling to 10 minutes."""
+    delay_ms = min(
+        limits.CALLBACK_RETRY_MS << min(owed.tries, limits.CALLBACK_TRIES_MAX),
+        limits.CALLBACK_RETRY_MS_MAX,
+    )
+    return PendingCallback(
+        owed.work_id, EpochMs(now + delay_ms), tries=min(owed.tries + 1, limits.CALLBACK_TRIES_MAX)
+    )
+
+
+def after_failure(owed: PendingCallback, now: EpochMs) -> PendingCallback:
+    """A callback whose handler was heard to have failed: tried again after the delay that would follow if its target had refused it.
+
+    That is after the next look at what was sent, or no try would ever be delayed by more than that.
+    """
+    again = next_try(replace(owed, tries=max(0, owed.tries - 1)), now)
+    return replace(owed, at=again.at, looks=0)
+
+
+def next_look(owed: PendingCallback, *, window_ms: int, now: EpochMs) -> PendingCallback | None:
+    """When to look for the acknowledgement again, less and less often.
+
+    `None` means the handler's time is over.
+    """
+    waited_ms = sum(_look_delay_ms(n) for n in range(owed.looks + 1))
+    if waited_ms > window_ms:
+        return None
+    delay_ms = min(_look_delay_ms(owed.looks + 1), window_ms - waited_ms + 1)
+    # A wait that is too long to stay up for must be long enough for a schedule.
+    at = now + (
+        delay_ms
+        if delay_ms <= limits.CALLBACK_LOOK_STAY_MS
+        else max(delay_ms, limits.CALLBACK_LOOK_FAR_MS)
+    )
+    return replace(owed, at=EpochMs(at), looks=owed.looks + 1)
+
+
+def _look_delay_ms(looks: int) -> int:
+    """Before look number `looks`, from 0: half a second, doubling to four seconds.
+
+    Then 70 seconds, doubling.
+    """
+    quick_ms = limits.CALLBACK_LOOK_MS << looks
+    if quick_ms <= limits.CALLBACK_LOOK_STAY_MS:
+        return quick_ms
+    return limits.CALLBACK_LOOK_FAR_MS * (quick_ms // (2 * limits.CALLBACK_LOOK_STAY_MS))
+
+
+def next_at(callbacks: Iterable[PendingCallback]) -> EpochMs | None:
+    """When the first of them wants attention; `None` means there is none."""
+    return min((owed.at for owed in callbacks), default=None)
+
+
+def without(
+    callbacks: Iterable[PendingCallback], work_ids: Collection[WorkId]
+) -> tuple[PendingCallback, ...]:
+    """All but those of these work items."""
+    return tuple(owed for owed in callbacks if owed.work_id not in work_ids)
