@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from integration.stage import POOL, TARGET, Stage
-from pool_world import TABLE
 from tests.kit.records import NOW, a_running_work, a_work, an_id
+from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.world import TABLE
 from workpool_aws import Workpool
 from workpool_aws.adapters.items.codec import encode
 from workpool_aws.adapters.wire import REPORTED, WORKPOOL_KEY, assignment_to_wire

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fuzz.hostile import ITEMS, events, hostile_values, records, run_beside
-from integration.stage import POOL, TARGET, Stage
-from pool_world import TABLE
+from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.world import TABLE
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire
 from workpool_aws.compose import use_ports
 from workpool_aws.core.report.claim import assignment_of

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from integration.stage import POOL, TARGET, Stage
+from tests.kit.stage import POOL, TARGET, Stage
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs

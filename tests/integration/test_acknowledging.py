@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from integration.faults import first, lost_before, puts, repeated, updates
-from integration.stage import POOL, TARGET, Stage
-from pool_world import LOOP
 from tests.kit.records import NOW, a_work, an_id
+from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.stores import first, lost_before, puts, repeated, updates
+from tests.kit.world import LOOP
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.flow.work.enqueue import enqueue

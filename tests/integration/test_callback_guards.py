@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from integration.faults import Apply, puts
-from integration.stage import POOL, Stage
-from pool_world import TABLE
 from tests.kit.records import NOW, a_running_work
+from tests.kit.stage import POOL, Stage
+from tests.kit.stores import Apply, puts
+from tests.kit.world import TABLE
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.callback import note_failure

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from integration.faults import first, lost_before, puts, repeated, then, updates
-from integration.stage import POOL, Stage
 from tests.kit.records import NOW, a_running_work, a_work
+from tests.kit.stage import POOL, Stage
+from tests.kit.stores import first, lost_before, puts, repeated, then, updates
 from workpool_aws import StoreUnavailable
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.model.events import KickFailed

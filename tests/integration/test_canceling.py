@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from integration.faults import Fault, first, lost_after, lost_before, repeated, updates
-from integration.stage import FAILED, NOT_DELIVERED, SUCCESS, TARGET, Stage
-from pool_world import TABLE
 from tests.kit.records import a_running_work, an_id
+from tests.kit.stage import FAILED, NOT_DELIVERED, SUCCESS, TARGET, Stage
+from tests.kit.stores import Fault, first, lost_after, lost_before, repeated, updates
+from tests.kit.world import TABLE
 from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Work
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.local import LocalCloud

@@ -7,7 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from integration.faults import (
+from tests.kit.records import NOW, a_work, an_id
+from tests.kit.stage import FAILED, POOL, SUCCESS, TARGET, Stage
+from tests.kit.stores import (
     Died,
     Fault,
     Match,
@@ -22,8 +24,6 @@ from integration.faults import (
     then,
     updates,
 )
-from integration.stage import FAILED, POOL, SUCCESS, TARGET, Stage
-from tests.kit.records import NOW, a_work, an_id
 from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.model.events import CancelAllAsked, Drained, NoProgress, WatchdogActed

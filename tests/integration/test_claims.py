@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from integration.faults import Fault, first, lost_after, lost_before, puts, repeated, updates
-from integration.stage import FAILED, NOT_DELIVERED, START_MS, SUCCESS, TARGET, Stage
-from pool_world import TABLE
 from tests.kit.records import NOW, a_running_work
+from tests.kit.stage import FAILED, NOT_DELIVERED, START_MS, SUCCESS, TARGET, Stage
+from tests.kit.stores import Fault, first, lost_after, lost_before, puts, repeated, updates
+from tests.kit.world import TABLE
 from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.core.report.claim import assignment_of

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from integration.stage import FAILED, POOL, TARGET, Stage, order
-from pool_world import TABLE
 from tests.kit.records import NOW, a_running_work, a_work, an_id
+from tests.kit.stage import FAILED, POOL, TARGET, Stage, order
+from tests.kit.world import TABLE
 from workpool_aws import RetryPolicy, StoreUnavailable, Workpool
 from workpool_aws.adapters.items.capacity import item_size
 from workpool_aws.adapters.items.codec import encode

@@ -8,7 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from integration.faults import (
+from tests.kit.records import NOW
+from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.stores import (
     Apply,
     Died,
     bumps,
@@ -20,9 +22,7 @@ from integration.faults import (
     repeated,
     updates,
 )
-from integration.stage import POOL, TARGET, Stage
-from pool_world import LOOP
-from tests.kit.records import NOW
+from tests.kit.world import LOOP
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.watchdog.deployment import would_record

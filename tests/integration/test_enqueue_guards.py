@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from integration.faults import Apply, lost_before, puts, then
-from integration.stage import POOL, TARGET, Stage
 from tests.kit.records import NOW, a_work, an_id, changed
+from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.stores import Apply, lost_before, puts, then
 from workpool_aws import StoreUnavailable
 from workpool_aws.flow.work.enqueue import enqueue
 from workpool_aws.model.events import Enqueued

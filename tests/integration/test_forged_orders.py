@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from integration.stage import LAMBDA_MS, POOL, TARGET, Stage, order
-from pool_world import TABLE
 from tests.kit.records import NOW, a_running_work, an_id
+from tests.kit.stage import LAMBDA_MS, POOL, TARGET, Stage, order
+from tests.kit.world import TABLE
 from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire
 from workpool_aws.compose import use_ports
 from workpool_aws.core import limits

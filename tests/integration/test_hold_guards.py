@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from integration.faults import Apply, first, puts, updates
-from integration.stage import LAMBDA_MS, POOL, TARGET, Stage
 from tests.kit.records import NOW, an_id
+from tests.kit.stage import LAMBDA_MS, POOL, TARGET, Stage
+from tests.kit.stores import Apply, first, puts, updates
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable

@@ -7,7 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from integration.faults import (
+from tests.kit.records import NOW, a_running_work
+from tests.kit.stage import POOL, TARGET, Stage, order
+from tests.kit.stores import (
     Fault,
     dies_after,
     dies_before,
@@ -19,8 +21,6 @@ from integration.faults import (
     then,
     updates,
 )
-from integration.stage import POOL, TARGET, Stage, order
-from tests.kit.records import NOW, a_running_work
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.flow.pool.kick import kick
 from workpool_aws.model.events import LoopEnded, LoopFenced, LoopRested

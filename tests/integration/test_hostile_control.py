@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from integration.stage import POOL, TARGET, Stage
-from pool_world import TABLE
 from tests.kit.records import NOW, a_running_work, an_id
+from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.world import TABLE
 from workpool_aws import Workpool
 from workpool_aws.adapters.items.capacity import item_size
 from workpool_aws.adapters.items.codec import encode

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from integration.faults import Apply, puts, then, updates
-from integration.stage import NOT_DELIVERED, POOL, TARGET, Stage
 from tests.kit.records import NOW, a_running_work, a_work, an_id
+from tests.kit.stage import NOT_DELIVERED, POOL, TARGET, Stage
+from tests.kit.stores import Apply, puts, then, updates
 from workpool_aws.core import limits
 from workpool_aws.core.callback.ending import record_of_cancel
 from workpool_aws.core.loop.callbacks import newly_owed

@@ -9,10 +9,10 @@ from datetime import timedelta
 
 import pytest
 
-from integration.faults import dies_before, first, lost_after, puts, repeated, updates
-from integration.stage import FAILED, POOL, TARGET, Stage, order
-from pool_world import TABLE
 from tests.kit.records import NOW, a_running_work, a_work, an_id
+from tests.kit.stage import FAILED, POOL, TARGET, Stage, order
+from tests.kit.stores import dies_before, first, lost_after, puts, repeated, updates
+from tests.kit.world import TABLE
 from workpool_aws import RetryPolicy, StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.core.loop.choose import cursor_after

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from integration.stage import POOL, TARGET, Stage
 from tests.kit.records import NOW, a_running_work, a_work, an_id
+from tests.kit.stage import POOL, TARGET, Stage
 from workpool_aws.adapters.items.codec import encode
 from workpool_aws.core import limits
 from workpool_aws.core.loop.pace import commit_units

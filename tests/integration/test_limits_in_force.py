@@ -7,7 +7,9 @@ from functools import partial
 
 import pytest
 
-from integration.faults import (
+from tests.kit.records import NOW, a_work, an_id
+from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.stores import (
     Fault,
     bumps,
     first,
@@ -18,8 +20,6 @@ from integration.faults import (
     then,
     updates,
 )
-from integration.stage import POOL, TARGET, Stage
-from tests.kit.records import NOW, a_work, an_id
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.flow.pool import configure

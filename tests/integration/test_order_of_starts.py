@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from integration.stage import NOT_DELIVERED, TARGET, Stage
 from tests.kit.records import NOW, a_work, an_id
+from tests.kit.stage import NOT_DELIVERED, TARGET, Stage
 from workpool_aws import RetryLater, RetryPolicy
 from workpool_aws.core.loop.choose import Found, WorkRead, choose
 from workpool_aws.local import LocalCloud

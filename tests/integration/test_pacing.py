@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from integration.faults import lost_before, updates
-from integration.stage import POOL, TARGET, Stage
 from tests.kit.records import NOW, a_work, an_id
+from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.stores import lost_before, updates
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from integration.faults import then, updates
-from integration.stage import FAILED, POOL, TARGET, Stage, order
 from tests.kit.records import NOW, a_running_work, a_work, an_id
+from tests.kit.stage import FAILED, POOL, TARGET, Stage, order
+from tests.kit.stores import then, updates
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.core.callback.ending import record_of_cancel

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from integration.stage import FAILED, NOT_DELIVERED, TARGET, Stage
-from pool_world import World
 from tests.kit.records import NOW
+from tests.kit.stage import FAILED, NOT_DELIVERED, TARGET, Stage
+from tests.kit.world import World
 from workpool_aws import RetryPolicy, Stats, UsageError, Workpool
 from workpool_aws.adapters.telemetry import LoggerTelemetry
 from workpool_aws.core import limits

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from integration.stage import FAILED, NOT_DELIVERED, SUCCESS, TABLE, Stage
 from tests.kit.records import NONCE, NOW, PROOF, a_policy, a_running_work, changed
+from tests.kit.stage import FAILED, NOT_DELIVERED, SUCCESS, TABLE, Stage
 from workpool_aws import NotFound
 from workpool_aws.core.proof import digest_of, start_nonce
 from workpool_aws.core.report.claim import assignment_of, claim_write

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from integration.faults import first, lost_before, puts, then, updates
-from integration.stage import FAILED, POOL, START_MS, SUCCESS, TARGET, TIMEOUT_MS, Stage, order
-from pool_world import TABLE
 from tests.kit.records import NOW, a_running_work, a_work, an_id
+from tests.kit.stage import FAILED, POOL, START_MS, SUCCESS, TARGET, TIMEOUT_MS, Stage, order
+from tests.kit.stores import first, lost_before, puts, then, updates
+from tests.kit.world import TABLE
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.core.report.claim import assignment_of

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from integration.faults import Fault, lost_after, lost_before, repeated, updates
-from integration.stage import POOL, TARGET, Stage
-from pool_world import NotingMessenger
+from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.stores import Fault, lost_after, lost_before, repeated, updates
+from tests.kit.world import NotingMessenger
 from workpool_aws import NotFound, OnCompleteEvent, StoreUnavailable, UsageError, Workpool
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud

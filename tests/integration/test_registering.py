@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from integration.faults import Apply, lost_before, puts
-from integration.stage import POOL, TARGET, Stage
+from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.stores import Apply, lost_before, puts
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.watchdog.register import register
 from workpool_aws.local import LocalCloud

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from integration.faults import first, then, updates
-from integration.stage import LAMBDA_MS, POOL, TARGET, Stage
 from tests.kit.records import NOW, a_work, an_id
+from tests.kit.stage import LAMBDA_MS, POOL, TARGET, Stage
+from tests.kit.stores import first, then, updates
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.core.pool.kick import KickReason

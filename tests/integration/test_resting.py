@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from integration.faults import Apply, dies_after, first, puts, then, updates
-from integration.stage import FAILED, NOT_DELIVERED, POOL, SUCCESS, TARGET, Stage, order
-from pool_world import TABLE
 from tests.kit.records import NOW, a_running_work, a_work, an_id
+from tests.kit.stage import FAILED, NOT_DELIVERED, POOL, SUCCESS, TARGET, Stage, order
+from tests.kit.stores import Apply, dies_after, first, puts, then, updates
+from tests.kit.world import TABLE
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.core.report.claim import assignment_of

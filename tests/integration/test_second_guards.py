@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from integration.faults import first, updates
-from integration.stage import FAILED, TARGET, Stage
 from tests.kit.records import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment, an_id
+from tests.kit.stage import FAILED, TARGET, Stage
+from tests.kit.stores import first, updates
 from workpool_aws.core.loop.recover import Begin, Drop, judge_entry
 from workpool_aws.core.loop.start import Look, Taken, classify, start_write
 from workpool_aws.core.report.complete import decide_canceled, must_cancel

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from integration.stage import NOT_DELIVERED, POOL, SUCCESS, TARGET, Stage
-from pool_world import TABLE
 from tests.kit.records import NOW, a_running_work, a_work, an_assignment, an_id
+from tests.kit.stage import NOT_DELIVERED, POOL, SUCCESS, TARGET, Stage
+from tests.kit.world import TABLE
 from workpool_aws.core import limits
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.errors import StoreUnavailable

@@ -7,7 +7,18 @@ from datetime import timedelta
 
 import pytest
 
-from integration.faults import (
+from tests.kit.records import NOW, PROOF, a_work, an_id
+from tests.kit.stage import (
+    EVENT_AGE_MS,
+    FAILED,
+    NOT_DELIVERED,
+    POOL,
+    START_MS,
+    TARGET,
+    TIMEOUT_MS,
+    Stage,
+)
+from tests.kit.stores import (
     Apply,
     Fault,
     first,
@@ -18,17 +29,6 @@ from integration.faults import (
     then,
     updates,
 )
-from integration.stage import (
-    EVENT_AGE_MS,
-    FAILED,
-    NOT_DELIVERED,
-    POOL,
-    START_MS,
-    TARGET,
-    TIMEOUT_MS,
-    Stage,
-)
-from tests.kit.records import NOW, PROOF, a_work, an_id
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.core.loop.start import Look, Taken, assignment_for, classify, start_write

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from integration.faults import Died, dies_before, lost_before, puts
-from integration.stage import POOL, TARGET, Stage
-from pool_world import NotingMessenger
 from tests.kit.records import NOW, a_running_work, a_work, an_id
+from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.stores import Died, dies_before, lost_before, puts
+from tests.kit.world import NotingMessenger
 from workpool_aws import StoreUnavailable
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr
 
-from pool_world import Context, World, event_of
 from tests.kit.records import a_policy, a_work
+from tests.kit.world import Context, World, event_of
 from workpool_aws import OnCompleteEvent, UsageError, Work
 from workpool_aws.api.worker import ReportNotWritten
 from workpool_aws.compose import use_ports

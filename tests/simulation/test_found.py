@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from pool_world import World
 from tests.kit.records import NOW, a_work, an_id
+from tests.kit.world import World
 from tests.simulation.scenario import one_submission, small_scenario
 from tests.simulation.world import simulate
 from workpool_aws.core import limits

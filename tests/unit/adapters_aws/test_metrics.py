@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from pool_world import StandingClock
+from tests.kit.world import StandingClock
 from workpool_aws.adapters.aws.clients import aws_ports
 from workpool_aws.adapters.metrics import (
     MINUTE_MS,

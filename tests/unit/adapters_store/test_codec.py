@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from record_strategies import records_of
 from tests.kit.records import a_work, changed
+from tests.kit.strategies import records_of
 from workpool_aws.adapters.items.capacity import item_size
 from workpool_aws.adapters.items.codec import change_of, decode, encode
 from workpool_aws.adapters.items.keys import place_of

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pool_world import Context, World
 from tests.kit.records import NOW, TARGET, a_running_work, a_work, an_id
+from tests.kit.world import Context, World
 from workpool_aws import NotFound, PoolConfig, Result, Status, UsageError, Workpool
 from workpool_aws.core.views.status import BaseLimit, LimitOverride
 from workpool_aws.model.ids import EpochMs, WorkId

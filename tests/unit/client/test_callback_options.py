@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pool_world import Context, World
 from tests.kit.records import TARGET
+from tests.kit.world import Context, World
 from workpool_aws import PayloadTooLarge, UsageError
 from workpool_aws.model.work import Outcome
 

@@ -9,7 +9,7 @@ from typing import get_type_hints
 
 import pytest
 
-from pool_world import World
+from tests.kit.world import World
 from workpool_aws import (
     EnqueueOptions,
     RetryableOptions,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pool_world import Context, World
 from tests.kit.records import NOW, TARGET, a_work
+from tests.kit.world import Context, World
 from workpool_aws import (
     OnCompleteEvent,
     PayloadTooLarge,

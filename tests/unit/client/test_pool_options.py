@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pool_world import World
+from tests.kit.world import World
 from workpool_aws import RetryPolicy, UsageError, Workpool
 from workpool_aws.model.refs import ConfigRef
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pool_world import World
 from tests.kit.records import NOW, a_work, an_id
+from tests.kit.world import World
 from workpool_aws.core.chunks import lay_out
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.callback import acknowledge, deliver

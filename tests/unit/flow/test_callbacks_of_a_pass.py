@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pool_world import World
 from tests.kit.records import NOW, a_work, an_id
+from tests.kit.world import World
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.loop.callbacks import Callbacks, act_on, look_at_callbacks

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pool_world import World
 from tests.kit.records import NOW, a_running_work, an_assignment, an_id, changed
+from tests.kit.world import World
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core.chunks import input_expiries, lay_out
 from workpool_aws.flow.chunks import read_payload, with_payloads, write_with

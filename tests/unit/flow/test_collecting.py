@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from integration.stage import LAMBDA_MS, POOL, Stage
 from tests.kit.records import NOW, a_work, an_id
+from tests.kit.stage import LAMBDA_MS, POOL, Stage
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.core.loop.choose import WorkRead

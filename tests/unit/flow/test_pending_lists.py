@@ -1,7 +1,7 @@
 """What is pending is found from the loop's cursor on, wherever its rows lie."""
 
-from pool_world import World
 from tests.kit.records import NOW, a_running_work, a_work, an_id
+from tests.kit.world import World
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, ShardCursors

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from pool_world import World
 from tests.kit.records import NOW, a_work, changed
+from tests.kit.world import World
 from workpool_aws import NotFound, StoreUnavailable
 from workpool_aws.flow.work.redrive import dead_letters
 from workpool_aws.model.events import Redriven

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pool_world import World
 from tests.kit.records import NOW, a_work, an_id, changed
+from tests.kit.world import World
 from workpool_aws import NotFound
 from workpool_aws.core.chunks import packed
 from workpool_aws.flow.work.redrive import dead_letters, redrive_each

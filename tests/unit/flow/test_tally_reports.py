@@ -1,7 +1,7 @@
 """A minute is reported once, over itself if need be, and never at the cost of the loop."""
 
-from pool_world import World
 from tests.kit.records import NOW, an_id
+from tests.kit.world import World
 from workpool_aws.core import limits
 from workpool_aws.flow.loop.tally import carry_on
 from workpool_aws.model.ids import EpochMs, id_floor

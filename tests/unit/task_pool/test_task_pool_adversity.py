@@ -16,7 +16,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from task_gates import WAIT_S, Caller, Clock, Gate
+from tests.kit.gates import WAIT_S, Caller, Clock, Gate
 from workpool_aws import TaskPool, TasksFailed, UsageError, with_task_pool
 from workpool_aws.errors import TaskExited, TaskNotStarted, TaskStillRunning
 

@@ -14,7 +14,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
-from task_gates import WAIT_S, Gate
+from tests.kit.gates import WAIT_S, Gate
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.task_pool import TaskPoolMiddleware
 

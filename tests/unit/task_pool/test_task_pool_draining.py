@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from task_gates import WAIT_S, Caller, Clock, Gate, wait_for_drains
+from tests.kit.gates import WAIT_S, Caller, Clock, Gate, wait_for_drains
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.errors import TaskPoolClosed
 from workpool_aws.executor.executor import Executor, unfinished

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from task_gates import WAIT_S, Caller, Gate, wait_for_drains
+from tests.kit.gates import WAIT_S, Caller, Gate, wait_for_drains
 from workpool_aws import TaskPool, TasksFailed, WorkpoolError
 from workpool_aws.errors import TaskCanceled, TaskExited
 from workpool_aws.task_pool import TaskFailure

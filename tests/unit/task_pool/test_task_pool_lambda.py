@@ -7,7 +7,7 @@ from functools import partial, update_wrapper
 
 import pytest
 
-from task_gates import Clock
+from tests.kit.gates import Clock
 from workpool_aws import TaskPool, TasksFailed, UsageError, with_task_pool
 from workpool_aws.errors import TaskNotStarted
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from task_gates import Clock
+from tests.kit.gates import Clock
 from workpool_aws import TaskPool
 
 PAGE = Path(__file__).parents[3] / "docs" / "task-pool.md"

@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from task_gates import WAIT_S, Gate
+from tests.kit.gates import WAIT_S, Gate
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.errors import TaskPoolClosed
 from workpool_aws.executor.threads import WorkerThread

@@ -6,7 +6,7 @@ from functools import partial, wraps
 
 import pytest
 
-from task_gates import Clock
+from tests.kit.gates import Clock
 from workpool_aws import (
     RetryPolicy,
     StoreUnavailable,

@@ -11,8 +11,8 @@ from functools import partial
 
 import pytest
 
-from task_gates import Caller
-from tests.fresh_seed import fresh_seed
+from tests.kit.gates import Caller
+from tests.kit.seeds import fresh_seed
 from workpool_aws import TaskPool, TasksFailed
 from workpool_aws.errors import TaskPoolClosed
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from task_gates import WAIT_S, Caller, Clock, Gate, wait_for_drains
+from tests.kit.gates import WAIT_S, Caller, Clock, Gate, wait_for_drains
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.errors import TaskCanceled, TaskNotStarted, TaskStillRunning
 from workpool_aws.executor.deadline import Phase, TimeLeft, time_left

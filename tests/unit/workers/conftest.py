@@ -2,7 +2,7 @@
 
 import pytest
 
-from pool_world import World
+from tests.kit.world import World
 
 
 @pytest.fixture

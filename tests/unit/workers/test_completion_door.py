@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pool_world import TABLE, Context, World, event_of
 from tests.kit.records import NOW, a_work
+from tests.kit.world import TABLE, Context, World, event_of
 from workpool_aws.compose import use_ports
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.handlers.completion import RecordRejected, handler

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Optional, Union
 import pytest
 from pydantic import Field
 
-from pool_world import Context, World, event_of
 from tests.kit.records import a_policy, a_work
+from tests.kit.world import Context, World, event_of
 from workpool_aws import UsageError, Work, Workpool
 from workpool_aws.model.work import Outcome, State
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pool_world import TABLE, Context, World
 from tests.kit.records import NOW, a_work
+from tests.kit.world import TABLE, Context, World
 from workpool_aws import OnCompleteEvent, Result, StoreUnavailable, UsageError
 from workpool_aws.api.on_complete import CallbackHandler
 from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem

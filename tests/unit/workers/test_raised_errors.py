@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pool_world import Context, World, event_of
 from tests.kit.records import NOW, a_policy, a_work
+from tests.kit.world import Context, World, event_of
 from workpool_aws import NonRetryableError, RetryLater, TaskPool
 from workpool_aws.adapters.wire import REPORTED
 from workpool_aws.core import limits

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pool_world import TABLE, TIME_LEFT_MS, Context, World, event_of
 from tests.kit.records import NOW, a_work
+from tests.kit.world import TABLE, TIME_LEFT_MS, Context, World, event_of
 from workpool_aws import (
     RetryPolicy,
     StoreUnavailable,

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from pool_world import TIME_LEFT_MS, Context, FaultyStore, World, event_of
 from tests.kit.records import NOW, a_policy, a_work
+from tests.kit.world import TIME_LEFT_MS, Context, FaultyStore, World, event_of
 from workpool_aws import NonRetryableError, RetryLater, UsageError, Workpool, invocation
 from workpool_aws.adapters.items.capacity import ITEM_BYTES_MAX, item_size
 from workpool_aws.adapters.items.codec import encode

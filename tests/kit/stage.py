@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
-from integration.faults import Died, FaultyTable
-from pool_world import LOOP, TABLE, CountedEntropy, NotingMessenger
 from tests.kit.records import NOW
+from tests.kit.stores import Died, FaultyTable
+from tests.kit.world import LOOP, TABLE, CountedEntropy, NotingMessenger
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.adapters.system import SerialFanOut
 from workpool_aws.adapters.telemetry import ListTelemetry
