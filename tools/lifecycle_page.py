@@ -22,10 +22,12 @@ def lifecycle_page() -> str:
     ]
     return "\n".join(
         [
-            "# The life of a work",
+            "# Lifecycle of a work item",
             "",
-            "Made from `workpool_aws/core/lifecycle.py` by `make docs`; a test compares the two. No other move exists: each is one",
-            "conditional write whose condition begins with the state it leaves and the number of the start it is about.",
+            "`make docs` generates this page from `workpool_aws/core/lifecycle.py`; a test compares the two.",
+            "",
+            "There are no other moves. Each move is one conditional write. Its condition begins with the state",
+            "that the move leaves and, for a running work item, the number of its start.",
             "",
             "```mermaid",
             "stateDiagram-v2",
@@ -33,13 +35,13 @@ def lifecycle_page() -> str:
             f"    {State.FINISHED} --> [*]: retention over (TTL)",
             "```",
             "",
-            "| move | from | to | who | meaning |",
+            "| move | from | to | made by | meaning |",
             "|---|---|---|---|---|",
             *rows,
             "",
-            "`attempts_made` counts spent attempts, `starts` counts acts of starting: a start that was never delivered is put back and",
-            "spends no attempt, so the two can differ. Reports name the start they are about; a report of another start, or of a work",
-            "that is not running, changes nothing.",
+            "`attempts_made` counts spent attempts; `starts` counts acts of starting. The two can differ, since",
+            "a start that was never delivered is requeued and spends no attempt. A report names its start. A",
+            "report of another start, or of a work item that is not running, changes nothing.",
             "",
         ]
     )

@@ -1,4 +1,4 @@
-"""Life of a work item: every legal move stands in this one table.
+"""Lifecycle of a work item: one table has every legal move.
 
 The diagram in the docs, the writes and the tests read it.
 
@@ -12,11 +12,11 @@ The diagram in the docs, the writes and the tests read it.
      retry, put back, snooze
 ```
 
-A move happens by one conditional write of the work item's own item; its condition begins with the
-state it leaves (`leaving`), and its change with the state it enters (`entering`), so no write can
-make a move that is not in the table. No move leaves `finished` [WP-6]. A report about a start is
-bound to that start's number (`this_start`): late and duplicate reports find another number or
-another state, and change nothing [WP-4].
+A move is one conditional write of the work item's own item. Its condition begins with the state
+that the move leaves (`leaving`), and its change with the state that it enters (`entering`), so no
+write can make a move that is not in the table. No move leaves `finished` [WP-6]. A report of a
+start is bound to that start's number (`this_start`). Late and duplicate reports find another number
+or another state, and change nothing [WP-4].
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Move(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """One row of the table: from where to where, who moves it, and what that means."""
+    """One row of the table: the states before and after the move, its agent and its meaning."""
 
     before: State | None
     after: State
@@ -64,59 +64,57 @@ LEGAL: Final = MappingProxyType(
             State.PENDING,
             State.RUNNING,
             "loop",
-            "a new start number, a deadline, the loop's token, the digest of a nonce; then the worker is invoked",
+            "it gets a start number, a deadline, the loop's token and the digest of a nonce; the worker is invoked next",
         ),
         Move.CLAIM: Arrow(
             State.RUNNING,
             State.RUNNING,
             "decorated worker",
-            "this invocation, and no other, runs the user's code for this start",
+            "only this invocation runs the user's code for this start",
         ),
         Move.FINISH: Arrow(
             State.RUNNING,
             State.FINISHED,
             "completion",
-            "success; failure, or canceled, without a further attempt",
+            "it succeeded; or it failed or was canceled, and no attempt follows",
         ),
         Move.RETRY: Arrow(
             State.RUNNING,
             State.PENDING,
             "completion",
-            "an attempt is spent, another one follows after a delay",
+            "an attempt is spent, and another follows after a delay",
         ),
         Move.PUT_BACK: Arrow(
             State.RUNNING,
             State.PENDING,
             "completion, loop",
-            "the start was never delivered: no attempt is spent",
+            "requeued: the start was never delivered, and no attempt is spent",
         ),
         Move.SNOOZE: Arrow(
             State.RUNNING,
             State.PENDING,
             "completion",
-            "its code asked to be run again later: this start is over, no attempt is spent",
+            "its code asked to run again later; this start is over, and no attempt is spent",
         ),
-        Move.CANCEL: Arrow(
-            State.PENDING, State.FINISHED, "caller, loop", "canceled: it never starts again"
-        ),
+        Move.CANCEL: Arrow(State.PENDING, State.FINISHED, "caller, loop", "it never starts again"),
         Move.REQUEST_CANCEL: Arrow(
             State.RUNNING,
             State.RUNNING,
             "caller, loop",
-            "no further attempt; the worker may look, and stop by itself",
+            "no attempt follows; the worker can check for the request and stop",
         ),
         Move.SUSPECT: Arrow(
             State.RUNNING,
             State.RUNNING,
             "completion",
-            "a failure whose sender may be a duplicate is kept for recovery to use",
+            "a failure whose sender may be a duplicate is kept for recovery",
         ),
     }
 )
 
 
 def leaving(move: Move) -> Condition:
-    """The condition that a work item is where the move begins."""
+    """Returns the condition that the work item is in the state that the move leaves."""
     before = LEGAL[move].before
     if before is None:
         raise ValueError(f"{move} leaves no state: it needs IsAbsent")
@@ -124,10 +122,10 @@ def leaving(move: Move) -> Condition:
 
 
 def entering(move: Move) -> dict[str, object]:
-    """The change of state that the move makes."""
+    """Returns the change of state that the move makes."""
     return {"state": LEGAL[move].after}
 
 
 def this_start(move: Move, start: int, *more: Condition) -> Condition:
-    """The condition that the work item is running this very start."""
+    """Returns the condition that the work item is running this very start, and of `more`."""
     return All((leaving(move), Is("starts", start), *more))
