@@ -17,6 +17,8 @@ INFRA_STAMP := $(INFRA_VENV)/.installed
 QUIET_NODE := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1
 AUDIT_VENV := build/audit-venv
 AUDIT_STAMP := $(AUDIT_VENV)/.installed
+DIST_VENV := build/dist-venv
+DIST_STAMP := $(DIST_VENV)/.installed
 # -I: no module of the current folder or of a PYTHONPATH is run in place of the tool.
 PIP := -I -m pip -qq --disable-pip-version-check --no-input install
 # Nothing is resolved and nothing is built here: what is installed is what the lock names, whatever was published since.
@@ -28,7 +30,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/python -I -m pipto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test engines e2e ministack sim sim-long mutants check format docs bench-cost bench-task-pool infra iam cdk lock audit clean
+.PHONY: help install demo test engines e2e ministack sim sim-long mutants check format docs bench-cost bench-task-pool infra iam cdk dist lock audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -88,11 +90,21 @@ iam: $(INFRA_STAMP) ## Write tests/infra/iam.json, the permissions to be reviewe
 
 cdk: $(INFRA_STAMP) $(INFRA)/node_modules ## Install what deploys: then `cd infra/cdk && npx cdk deploy` (docs/deploy.md)
 
+dist: $(STAMP) $(DIST_STAMP) ## Build what is published into dist/, check it, and install it with each extra in an empty environment
+	@rm -rf dist
+	@$(BIN)/python -I -m hatchling build -d dist
+	@cd $(INFRA) && ../../$(BIN)/python -I -m hatchling build -d ../../dist
+	@$(DIST_VENV)/bin/python -I -m twine --no-color check --strict dist/*
+	@$(DIST_VENV)/bin/python -I -m check_wheel_contents dist/*.whl
+	@$(BIN)/python -I tools/constraints.py >$(CONSTRAINTS)
+	@$(BIN)/python -I tools/try_wheel.py dist $(CONSTRAINTS)
+
 lock: $(LOCK_STAMP) ## Renew all locks within the bounds of the projects (ARGS="--upgrade" for newest); wants Python 3.11
 	$(COMPILE) --output-file requirements/installer.txt $(ARGS) requirements/installer.in
 	cp requirements/installer.txt $(INFRA)/workpool_cdk/installer-requirements.txt
 	$(COMPILE) --constraint requirements/installer.txt --output-file requirements/lock.txt $(ARGS) requirements/lock.in
 	$(COMPILE) --constraint requirements/installer.txt --output-file requirements/audit.txt $(ARGS) requirements/audit.in
+	$(COMPILE) --constraint requirements/installer.txt --output-file requirements/dist.txt $(ARGS) requirements/dist.in
 	$(COMPILE) --extra cli --extra local --extra dev --output-file requirements/dev.txt $(ARGS) pyproject.toml
 	$(COMPILE) --output-file requirements/ministack.txt $(ARGS) requirements/ministack.in
 	$(LOCK_VENV)/bin/python -I tools/constraints.py >$(CONSTRAINTS)
@@ -150,6 +162,12 @@ $(AUDIT_STAMP): requirements/installer.txt requirements/audit.txt
 	@$(call make-venv,$(AUDIT_VENV))
 	@$(AUDIT_VENV)/bin/python $(LOCKED) -r requirements/installer.txt
 	@$(AUDIT_VENV)/bin/python $(LOCKED) -r requirements/audit.txt
+	@touch $@
+
+$(DIST_STAMP): requirements/installer.txt requirements/dist.txt
+	@$(call make-venv,$(DIST_VENV))
+	@$(DIST_VENV)/bin/python $(LOCKED) -r requirements/installer.txt
+	@$(DIST_VENV)/bin/python $(LOCKED) -r requirements/dist.txt
 	@touch $@
 
 make-venv = $(require-python) rm -rf $(1) && echo "making $(1)" && "$(PYTHON)" -I -m venv $(1)

@@ -26,6 +26,7 @@ LOCKS = (
     "requirements/installer.txt",
     "requirements/lock.txt",
     "requirements/audit.txt",
+    "requirements/dist.txt",
 )
 AUDIT = (
     "-I",

@@ -20,6 +20,7 @@ LOCKS = (
     "infra/cdk/workpool_cdk/lambda-requirements.txt",
     "requirements/audit.txt",
     "requirements/dev.txt",
+    "requirements/dist.txt",
     "requirements/installer.txt",
     "requirements/lock.txt",
     "requirements/ministack.txt",

@@ -159,4 +159,5 @@ LOCKS = (
     Lock("requirements/installer.txt", _listed("requirements/installer.in")),
     Lock("requirements/lock.txt", _listed("requirements/lock.in")),
     Lock("requirements/audit.txt", _listed("requirements/audit.in")),
+    Lock("requirements/dist.txt", _listed("requirements/dist.in")),
 )

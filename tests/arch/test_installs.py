@@ -16,6 +16,7 @@ INSTALLER = "requirements/installer.txt"
 ENVIRONMENTS = {
     ".venv": "requirements/dev.txt",
     "build/audit-venv": "requirements/audit.txt",
+    "build/dist-venv": "requirements/dist.txt",
     "build/infra-venv": "infra/cdk/requirements.txt",
     "build/lock-venv": "requirements/lock.txt",
     "build/ministack-venv": "requirements/ministack.txt",
@@ -66,7 +67,7 @@ def test_nothing_is_resolved_or_built_unlocked_when_an_environment_is_made(
 def test_every_environment_that_the_makefile_makes_is_looked_at() -> None:
     everything = "\n".join(
         line
-        for target in ("audit", "cdk", "e2e", "infra", "lock", "test")
+        for target in ("audit", "cdk", "dist", "e2e", "infra", "lock", "test")
         for line in recipe(target)
     )
 
@@ -95,7 +96,7 @@ def test_the_installer_is_one_package_with_no_extra() -> None:
 def test_a_tool_is_run_without_the_current_folder() -> None:
     """`-I` keeps a pip.py, a venv.py or a sitecustomize.py of the folder, or of a PYTHONPATH, from being run in place of the tool."""
     commands = re.findall(
-        r"(?:python|\$\(PYTHON\)\"?) ((?:-\w+ )*)-m (pip|venv|pytest|piptools|ensurepip|pip_audit)\b",
+        r"(?:python|\$\(PYTHON\)\"?) ((?:-\w+ )*)-m (pip|venv|pytest|piptools|ensurepip|pip_audit|hatchling|twine|check_wheel_contents)\b",
         MAKEFILE,
     )
     bare = [tool for options, tool in commands if "-I" not in options.split()]
@@ -128,4 +129,4 @@ def test_the_pipeline_runs_every_check_of_the_makefile() -> None:
         re.MULTILINE,
     )
 
-    assert {"check", "test", "sim", "engines", "infra", "e2e"} <= set(steps)
+    assert {"check", "test", "dist", "sim", "engines", "infra", "e2e"} <= set(steps)
