@@ -63,7 +63,7 @@ class Caller(threading.Thread):
 def wait_for_drains(pool, count: int) -> None:
     """Until so many drains of the pool wait: what no event tells, since they are in the pool's own hands then."""
     for _ in range(10_000_000):
-        if len(pool._crew._drains) == count:
+        if len(pool._crew._rounds.drains) == count:
             return
         os.sched_yield()
     raise AssertionError("they never came to wait")

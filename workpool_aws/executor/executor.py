@@ -1,20 +1,15 @@
 """Runs the tasks of a pool on threads, one queue for all, and reports failures to its drains.
 
-Theory of operation. One lock guards everything; no user code is called under it. A worker takes the
-oldest task, ends the one before in the same hold of the lock, and sits down when there is none; new
-tasks call the seated ones first and start new threads up to the limit after that, so while a task
-is queued no worker rests. `add` never waits for the lock: see `entrance`.
-
-A task belongs to a *round*: drains number them. A drain closes the round that is open and waits for
-everything of that round and earlier ones; what a task adds belongs to its own round, so a drain
-waits for that as well, and not for what others add meanwhile. This costs a queued task one
-reference, and a task's end a look at each drain that waits.
+Theory of operation. One lock guards everything, and no user code is called under it. A worker takes
+the oldest task, ends the one before in the same hold of the lock, and sits down when there is none.
+New tasks call the seated workers first and start new threads up to the limit after that, so while a
+task is queued no worker rests. `add` never waits for the lock: see `entrance`. A drain waits for
+the tasks of its round: see `rounds`.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 from collections import deque
 from contextvars import copy_context
 from inspect import isawaitable
@@ -25,29 +20,32 @@ from weakref import WeakSet
 
 from workpool_aws.errors import TaskNotStarted, TaskPoolClosed, TaskStillRunning, UsageError
 from workpool_aws.executor.counts import TaskCounts
+from workpool_aws.executor.crew import Crew
 from workpool_aws.executor.deadline import Phase, TimeLeft
 from workpool_aws.executor.entrance import Entrance
 from workpool_aws.executor.records import CrewStats, Task, TaskFailure, Unstarted, name_of
-from workpool_aws.executor.threads import Added, DrainRecord, ExecutorHooks, Origin, WorkerThread
+from workpool_aws.executor.rounds import Rounds
+from workpool_aws.executor.threads import Added, ExecutorHooks, Origin, WorkerThread
 from workpool_aws.text import Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from workpool_aws.executor.threads import DrainRecord
+
 __all__ = ["Executor", "unfinished"]
 
 _LOOK_S_MAX: Final = 86_400.0
-"""A drain looks at the clock at least so often: a longer wait may be more than the platform can
-count."""
+"""A drain looks at the clock at least so often, since the platform may not count a longer wait."""
 
 _unfinished: Final[set[Executor]] = set()
-_crews: Final[WeakSet[Executor]] = WeakSet()
+_executors: Final[WeakSet[Executor]] = WeakSet()
 
 
 def unfinished() -> list[Executor]:
-    """The crews that have tasks which are not over, or failures that nobody was told of.
+    """Return the executors with tasks that are not over, or with failures that were not reported.
 
-    Kept alive by this.
+    They are kept alive until then.
     """
     return list(_unfinished)
 
@@ -55,8 +53,8 @@ def unfinished() -> list[Executor]:
 def _begin_in_child() -> None:
     """Forget threads and tasks of the parent, which a forked process does not run."""
     _unfinished.clear()
-    for crew in list(_crews):
-        crew.begin()
+    for executor in list(_executors):
+        executor.begin()
 
 
 if hasattr(os, "register_at_fork"):
@@ -66,8 +64,14 @@ if hasattr(os, "register_at_fork"):
 class Executor:
     """At most `size` threads, made when they are needed, that start tasks in the order of adding.
 
-    `idle_s`: a thread without a task ends after so long; `None` means never. `read_ms`: a clock
-    that never steps back. All methods are for any thread.
+    All methods are for any thread.
+
+    Args:
+        size: Tasks at one time.
+        idle_s: A thread without a task ends after so long. `None` means never.
+        name: The beginning of the threads' names.
+        read_ms: A clock that never steps back.
+        overseer: Sets the time limit, and decides what is reported.
     """
 
     def __init__(
@@ -80,38 +84,37 @@ class Executor:
         overseer: ExecutorHooks,
     ) -> None:
         self._size = size
-        self._idle_s = -1.0 if idle_s is None else min(idle_s, threading.TIMEOUT_MAX)
+        self._idle_s = idle_s
         self._name = name
         self._read_ms = read_ms
         self._overseer = overseer
         self._closing = False
         self.begin()
-        _crews.add(self)
+        _executors.add(self)
 
     def begin(self) -> None:
-        """Begin without tasks and threads: a new executor, or the copy of one in a forked process."""
+        """Begin without tasks and threads, as a new executor or its copy in a forked process."""
         self._entrance = Entrance(self._queue, self._report_unable)
+        self._crew = Crew(
+            self._size,
+            idle_s=self._idle_s,
+            name=self._name,
+            serve=self._serve,
+            opened=self._entrance.opened,
+        )
+        self._rounds = Rounds()
         self._tasks: deque[Task] = deque()
         self._origins: deque[Origin] = deque()
-        self._outstanding = 0
         self._in_hand = 0
         self._busy_since_ms = 0.0
         self._restart_clock = False
-        self._seats: dict[int, WorkerThread] = {}
-        self._idle: list[WorkerThread] = []
-        self._alive: set[WorkerThread] = set()
-        self._threads = 0
-        self._hired = 0
-        self._round = 0
-        self._drains: list[DrainRecord] = []
-        self._unreported: list[TaskFailure] = []
         self._closed = self._closing
         self._strays = False
         self._tally = TaskCounts()
         self._forgets = False
 
     def add(self, tasks: tuple[Task, ...]) -> None:
-        """Queue tasks: all of them, each to be run once in a copy of the caller's context.
+        """Queue all of these tasks, each to be run once in a copy of the caller's context.
 
         Raises:
             TaskPoolClosed: `close` was called, and the caller is none of the tasks that it waits
@@ -120,7 +123,7 @@ class Executor:
         """
         if not tasks:
             return
-        seat = self._seats.get(threading.get_ident())
+        seat = self._crew.of_caller()
         inside = None if seat is None or seat.origin is None else seat.origin.round
         added = Added(tasks, copy_context(), self._read_ms(), inside)
         if not self._refuses(added):
@@ -139,9 +142,10 @@ class Executor:
         if order is None:
             # What comes in while the executor is being closed was added before: the drain that
             # closes waits for it.
-            order = self._drains[0].round if self._closing and self._drains else self._round
-            self._strays = self._strays or (self._closing and not self._drains)
-        if not self._outstanding or self._restart_clock:
+            drains = self._rounds.drains
+            order = drains[0].round if self._closing and drains else self._rounds.current
+            self._strays = self._strays or (self._closing and not drains)
+        if not self._rounds.outstanding or self._restart_clock:
             self._busy_since_ms, self._restart_clock = added.added_ms, False
             _unfinished.add(self)
         if self._forgets:
@@ -152,21 +156,24 @@ class Executor:
         )
         self._count(order, count)
         try:
-            self._call_up(count)
+            self._crew.call_up(count)
         except RuntimeError:
-            if not self._threads:
-                self._take_back(order, count)
+            if not self._crew.count:
+                for _ in range(count):
+                    self._tasks.pop()
+                    self._origins.pop()
+                self._count(order, -count)
                 raise
 
     def _report_unable(self, added: Added, no_thread: RuntimeError) -> None:
-        """Tasks whose `add` has returned, and which no thread can run."""
+        """Report tasks whose `add` has returned, and which no thread can run."""
         for task in added.tasks:
             error = TaskNotStarted(
                 "this process cannot start a thread, and the pool has none: it did not run"
             )
             error.__cause__ = no_thread
             self._tally.unstarted(spilled=False)
-            self._unreported.append(TaskFailure(task, error))
+            self._rounds.unreported.append(TaskFailure(task, error))
         _unfinished.add(self)
 
     def drain(self) -> list[TaskFailure]:
@@ -178,37 +185,31 @@ class Executor:
         over, what was not started and what still runs is among the failures, and the waiting ends.
 
         Raises:
-            UsageError: called by a task of this very crew or by what it tells of failures, which
+            UsageError: called by a task of this executor or by the overseer that it calls, which
                 would wait for itself.
         """
         self._check_waiting()
         with self._entrance.settling, self._entrance.lock:
             self._entrance.take_in()
-            if threading.get_ident() in self._seats:
+            if self._crew.of_caller() is not None:
                 raise UsageError(
                     "drain",
                     Words("a call by one of them"),
                     "called by none of the pool's own tasks, which would wait for itself",
                 )
-            drain = DrainRecord(self._round, self._outstanding, self._unreported)
-            drain.bell.acquire()
-            self._round += 1
-            self._unreported = []
-            self._drains.append(drain)
+            drain = self._rounds.begin_drain()
             ended = False
             try:
                 while drain.left and not self._is_over(drain):
                     pass
                 ended = True
             finally:
-                self._drains.remove(drain)
-                if not ended:
-                    self._unreported.extend(drain.failures)
+                self._rounds.end_drain(drain, returns=ended)
                 self._let_go()
-            late = self._running(drain.round) if drain.left else []
+            late = self._crew.running(drain.round) if drain.left else []
             self._restart_clock = self._restart_clock or bool(late)
         if late:
-            drain.failures.extend(self._tell_of(late))
+            drain.failures.extend(self._report_running(late))
         return drain.failures
 
     def close(self) -> list[TaskFailure]:
@@ -223,49 +224,54 @@ class Executor:
         self._check_waiting()
         with self._entrance.settling, self._entrance.lock:
             self._entrance.take_in()
-            self._closing = self._closing or threading.get_ident() not in self._seats
-            if not self._outstanding:
+            self._closing = self._closing or self._crew.of_caller() is None
+            if not self._rounds.outstanding:
                 self._busy_since_ms = self._read_ms()
         failures = self.drain()
         with self._entrance.settling, self._entrance.lock:
             late = self._entrance.seal() or self._strays
         if late:
             failures += self.drain()
-        self._retire()
+        with self._entrance.settling, self._entrance.lock:
+            self._entrance.take_in()
+            self._closed = True
+            seats = self._crew.dismiss()
+        for seat in seats:
+            self._join(seat)
         return failures
 
     def _check_waiting(self) -> None:
         if self._entrance.is_mine:
-            asked = "a finalizer or a signal handler that interrupts the pool itself"
             raise UsageError(
                 "drain",
-                asked,
+                "a finalizer or a signal handler that interrupts the pool itself",
                 "called outside of what interrupts the pool, since it would wait for what it interrupts",
             )
 
     def stats(self) -> CrewStats:
-        """A snapshot."""
+        """Return a snapshot of the counts."""
         if self._entrance.is_mine:
-            # a finalizer or signal handler in the midst of a change: the numbers are those of now
+            # a finalizer or signal handler in the midst of a change sees the numbers of that moment
             return self._stats()
         with self._entrance.settling, self._entrance.lock:
             self._entrance.take_in()
             return self._stats()
 
     def _stats(self) -> CrewStats:
-        running = sum(seat.origin is not None for seat in list(self._seats.values()))
-        return self._tally.stats(queued=len(self._tasks), running=running, workers=self._threads)
+        return self._tally.stats(
+            queued=len(self._tasks), running=self._crew.running_count, workers=self._crew.count
+        )
 
     def forget_at_rest(self) -> None:
-        """If every task is over, start the statistics anew with the next one."""
+        """Make the statistics begin again with the next task, if every task is over."""
         with self._entrance.settling, self._entrance.lock:
             self._entrance.take_in()
-            self._forgets = self._forgets or not self._outstanding
+            self._forgets = self._forgets or not self._rounds.outstanding
 
     @property
     def is_awaited(self) -> bool:
         """True while a drain waits."""
-        return bool(self._drains)
+        return bool(self._rounds.drains)
 
     @property
     def is_closing(self) -> bool:
@@ -273,53 +279,18 @@ class Executor:
         return self._closing
 
     def _count(self, order: int, count: int) -> None:
-        self._outstanding += count
-        for drain in self._drains:
-            if order <= drain.round:
-                drain.left += count
-                if not drain.left:
-                    drain.call()
+        self._rounds.count(order, count)
         self._let_go()
 
     def _let_go(self) -> None:
-        if not self._outstanding and not self._unreported:
+        if self._rounds.is_settled:
             _unfinished.discard(self)
-
-    def _take_back(self, order: int, count: int) -> None:
-        for _ in range(count):
-            self._tasks.pop()
-            self._origins.pop()
-        self._count(order, -count)
-
-    def _call_up(self, count: int) -> None:
-        while count and self._idle:
-            seat = self._idle.pop()
-            seat.called = True
-            seat.bell.release()
-            count -= 1
-        while count and self._threads < self._size:
-            self._hire()
-            count -= 1
-
-    def _hire(self) -> None:
-        seat = WorkerThread()
-        seat.bell.acquire()
-        # A daemon, so that an idle one does not hold up the interpreter's end; what is left then,
-        # TaskPool finishes.
-        seat.thread = threading.Thread(
-            target=self._serve, args=(seat,), name=f"{self._name}-{self._hired}", daemon=True
-        )
-        seat.thread.start()
-        self._alive.add(seat)
-        self._hired += 1
-        self._threads += 1
 
     def _serve(self, seat: WorkerThread) -> None:
         """Run tasks on this thread until it retires."""
-        ident = threading.get_ident()
         with self._entrance.settling, self._entrance.lock:
             self._entrance.take_in()
-            self._seats[ident] = seat
+            self._crew.enter(seat)
         try:
             while self._next(seat):
                 self._perform(seat)
@@ -327,8 +298,7 @@ class Executor:
             seat.host.close()
             with self._entrance.settling, self._entrance.lock:
                 self._entrance.take_in()
-                del self._seats[ident]
-                self._alive.discard(seat)
+                self._crew.retire(seat)
 
     def _perform(self, seat: WorkerThread) -> None:
         task, origin = seat.task, seat.origin
@@ -348,22 +318,22 @@ class Executor:
             with self._entrance.settling, self._entrance.lock:
                 self._entrance.take_in()
                 seat.failed = True
-                self._report(origin.round, failures)
+                self._rounds.report(origin.round, failures)
         finally:
-            # Here and not where it is counted as over: under the lock, the last reference to it
-            # might run anybody's code.
+            # Not where it is counted as over, since under the lock the last reference to it might
+            # run a finalizer of the user's.
             seat.task = None
 
     def _next(self, seat: WorkerThread) -> bool:
-        """End the task before, if any, and take the oldest; False ends this thread."""
+        """End the task before, if any, and take the oldest one. False ends this thread."""
         with self._entrance.settling, self._entrance.lock:
             self._entrance.take_in()
             if seat.origin is not None:
                 self._end(seat, seat.origin)
             while True:
                 if not self._tasks:
-                    if not self._rest(seat):
-                        self._threads -= 1
+                    if self._closed or not self._crew.rest(seat):
+                        self._crew.count -= 1
                         return False
                 elif self._time_left().phase is not Phase.OPEN:
                     self._give_up()
@@ -385,52 +355,23 @@ class Executor:
         seat.failed = seat.cancel_asked = False
         self._count(origin.round, -1)
 
-    def _rest(self, seat: WorkerThread) -> bool:
-        """Sit down until called; False: nobody called in time, or everything is over.
-
-        The lock is open meanwhile.
-        """
-        if self._closed:
-            return False
-        seat.called = False
-        self._idle.append(seat)
-        with self._entrance.opened:
-            seat.past = None
-            rung = seat.bell.acquire(timeout=self._idle_s)
-        if not seat.called:
-            self._idle.remove(seat)
-            return False
-        if not rung:
-            # called in the moment after it stopped listening: the bell has rung by now
-            seat.bell.acquire()
-        return True
-
-    def _report(self, order: int, failures: Sequence[TaskFailure]) -> None:
-        waiting = [drain for drain in self._drains if order <= drain.round]
-        for drain in waiting:
-            drain.failures.extend(failures)
-        if not waiting:
-            self._unreported.extend(failures)
-
     def _time_left(self) -> TimeLeft:
         return self._overseer.time_left(self._busy_since_ms, self._read_ms())
 
     def _give_up(self) -> None:
         """Find another end for everything that is queued.
 
-        The lock is open meanwhile, and whoever comes finds the queue empty.
+        The lock is open meanwhile, and other threads find the queue empty.
         """
         tasks, rounds = tuple(self._tasks), [origin.round for origin in self._origins]
         origins = tuple(self._origins)
         self._tasks.clear()
         self._origins.clear()
         self._in_hand += len(tasks)
-        ident = threading.get_ident()
-        guest = ident not in self._seats
+        guest = self._crew.of_caller() is None
         if guest:
-            self._seats[ident] = (
-                WorkerThread()
-            )  # so that what is told of the failures cannot drain, which would wait for this very call
+            # so that the overseer cannot drain, which would wait for this very call
+            self._crew.enter(WorkerThread())
         ends: Sequence[Unstarted] | None = None
         try:
             with self._entrance.opened:
@@ -442,27 +383,23 @@ class Executor:
                             Unstarted(spilled=False, failures=(TaskFailure(task, _interrupted()),))
                             for task in tasks
                         ]
-                    del (
-                        tasks,
-                        origins,
-                    )  # while the lock is open: the last reference to them might run anybody's code
+                    # while the lock is open, since the last reference to them might run a finalizer
+                    del tasks, origins
         finally:
             if guest:
-                del self._seats[ident]
+                self._crew.leave()
             for order, end in zip(rounds, ends or (), strict=True):
                 self._tally.unstarted(spilled=end.spilled)
-                self._report(order, end.failures)
+                self._rounds.report(order, end.failures)
                 self._count(order, -1)
             self._in_hand -= len(rounds)
-            for drain in self._drains:
-                drain.call()
+            self._rounds.call_drains()
 
-    def _tell_of(self, late: Sequence[Task]) -> list[TaskFailure]:
+    def _report_running(self, late: Sequence[Task]) -> list[TaskFailure]:
         """Report tasks that no drain waits for, on a thread that cannot drain meanwhile."""
-        ident = threading.get_ident()
         with self._entrance.settling, self._entrance.lock:
             self._entrance.take_in()
-            self._seats[ident] = WorkerThread()
+            self._crew.enter(WorkerThread())
         try:
             still = [
                 self._overseer.raised(
@@ -473,23 +410,22 @@ class Executor:
         finally:
             with self._entrance.settling, self._entrance.lock:
                 self._entrance.take_in()
-                del self._seats[ident]
+                self._crew.leave()
         return [failure for failures in still for failure in failures]
 
     def _is_over(self, drain: DrainRecord) -> bool:
-        """One look of a drain that waits, and its wait for the next.
+        """Look once whether a drain may end, and else wait for the next look.
 
-        True: it must not wait any longer.
+        Returns True when it must not wait any longer.
         """
         left = self._time_left()
         if left.phase is not Phase.OPEN and self._tasks:
             self._give_up()
             return False
         if left.phase >= Phase.CANCELING:
-            self._cancel_running()
-        # What another thread is just handing over is waited for, since nobody can say yet what
-        # becomes of it.
-        if left.phase is Phase.OVER and not self._in_hand and self._running(drain.round):
+            self._crew.cancel_running()
+        # What another thread is just handing over is waited for, since its fate is not known yet.
+        if left.phase is Phase.OVER and not self._in_hand and self._crew.running(drain.round):
             return True
         with self._entrance.opened:
             drain.listen(_seconds_of(left))
@@ -498,39 +434,10 @@ class Executor:
             drain.bell.acquire(blocking=False)  # called in the moment after it stopped listening
         return False
 
-    def _running(self, order: int | None = None) -> list[Task]:
-        seats = self._seats.values()
-        return [
-            task
-            for seat in seats
-            if (task := seat.task) is not None
-            and seat.origin
-            and (order is None or seat.origin.round <= order)
-        ]
-
-    def _cancel_running(self) -> None:
-        for seat in self._seats.values():
-            if seat.task is not None and not seat.cancel_asked:
-                seat.cancel_asked = True
-                seat.host.cancel()
-
-    def _retire(self) -> None:
-        with self._entrance.settling, self._entrance.lock:
-            self._entrance.take_in()
-            self._closed = True
-            seats = [seat for seat in self._alive if seat.task is None]
-            while self._idle:
-                seat = self._idle.pop()
-                seat.called = True
-                seat.bell.release()
-        for seat in seats:
-            self._join(seat)
-
     def _join(self, seat: WorkerThread) -> None:
-        """Wait for a thread's end.
+        """Wait for a thread's end, for one with an event loop only while there is time.
 
-        If it has an event loop, which waits for threads of asyncio's when it is closed: while there
-        is time.
+        Closing the loop waits for threads of asyncio's.
         """
         while (thread := seat.thread) is not None and thread.is_alive():
             with self._entrance.settling, self._entrance.lock:

@@ -148,9 +148,7 @@ def test_a_worker_that_is_called_in_the_moment_after_it_stopped_listening_comes_
     silent, came = [], threading.Event()
     pool = TaskPool(max_workers=1, idle_timeout=0)
     bell = LateBell([lambda: pool.add(lambda: silent.append(bell.locked()), came.set)])
-    monkeypatch.setattr(
-        "workpool_aws.executor.executor.WorkerThread", partial(WorkerThread, bell=bell)
-    )
+    monkeypatch.setattr("workpool_aws.executor.crew.WorkerThread", partial(WorkerThread, bell=bell))
     pool.add(int)
     assert came.wait(WAIT_S)
     pool.done()
