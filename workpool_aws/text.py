@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 import reprlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from unicodedata import category
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["NOTHING", "Words", "as_line", "as_text", "kind_of", "shown", "type_name"]
+__all__ = ["NOTHING", "Words", "answer_or", "as_line", "as_text", "kind_of", "shown", "type_name"]
+
+T = TypeVar("T")
 
 _SHOWN_MAX: Final = 200
 _NAME_MAX: Final = 60
@@ -48,7 +50,7 @@ NOTHING: Final = Words("nothing")
 
 
 def as_text(text: str, *, limit: int | None = None, indent: int = 0) -> str:
-    """Foreign text on as many lines as it has.
+    """Return foreign text on as many lines as it has.
 
     Lines after the first begin with `indent` spaces, so that none looks like ours.
 
@@ -61,7 +63,7 @@ def as_text(text: str, *, limit: int | None = None, indent: int = 0) -> str:
 
 
 def as_line(text: str, *, limit: int | None = None) -> str:
-    """Foreign text on one line, each run of white space as one space.
+    """Return foreign text on one line, each run of white space as one space.
 
     `limit` is as for `as_text`.
     """
@@ -74,7 +76,7 @@ def as_line(text: str, *, limit: int | None = None) -> str:
 
 
 def shown(value: object, *, limit: int = _SHOWN_MAX) -> str:
-    """A value as messages quote it: its `repr` on one line of about `limit` characters.
+    """Return a value as messages quote it, by its `repr` on one line of about `limit` characters.
 
     A failing `repr` is replaced.
     """
@@ -88,15 +90,26 @@ def shown(value: object, *, limit: int = _SHOWN_MAX) -> str:
 
 
 def type_name(value: object) -> str:
-    """The name of a value's class on one short line, even if its metaclass hides it."""
+    """Return the name of a value's class on one short line, even if its metaclass hides it."""
     # Not `type(value).__name__`, which a metaclass may answer.
     name = type.__dict__["__name__"].__get__(type(value))
     return as_line(str.__str__(name), limit=_NAME_MAX)
 
 
 def kind_of(value: object) -> Words:
-    """A description of a value that may be secret: its class, and nothing of its contents."""
+    """Return the class of a value that may be secret, and nothing of its contents."""
     return Words("None" if value is None else f"a value of type {type_name(value)}")
+
+
+def answer_or(default: T, ask: Callable[[], T]) -> T:
+    """Return the answer of a user's code, or the default if that code raises anything.
+
+    For errors and callables that are being described, since a property of theirs may do anything.
+    """
+    try:
+        return ask()
+    except BaseException:  # noqa: BLE001 - its error must not replace the one that is described
+        return default
 
 
 def _repr(value: object) -> str:

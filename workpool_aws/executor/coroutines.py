@@ -19,8 +19,8 @@ __all__ = ["CoroutineHost"]
 class CoroutineHost:
     """The event loop of one thread. All but `cancel` are for that thread alone.
 
-    A loop a worker and not one for all: a coroutine then counts against the limit like any task,
-    one that blocks holds up nobody else, and the loop ends with its thread.
+    Each worker has its own loop. So a coroutine counts against the limit like any task, one that
+    blocks holds up no other task, and the loop ends with its thread.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class CoroutineHost:
 
         Raises what it raises. asyncio tasks that it left behind are canceled and awaited.
         """
-        import asyncio  # noqa: PLC0415 - slow to load, and most pools run no coroutine
+        import asyncio
 
         if self._runner is None:
             self._runner = asyncio.Runner()
@@ -56,7 +56,7 @@ class CoroutineHost:
                 self._runner.get_loop().call_soon_threadsafe(self._task.cancel)
 
     def forget(self) -> None:
-        """The next task is a new one: nobody asked to cancel it."""
+        """Drop a request to cancel, which was for the task before."""
         with self._lock:
             self._cancel_asked = False
 
@@ -71,7 +71,7 @@ class CoroutineHost:
         return self._runner is not None
 
     async def _host(self, awaitable: Awaitable[object]) -> None:
-        import asyncio  # noqa: PLC0415 - as in `run`
+        import asyncio
 
         task = asyncio.current_task()
         with self._lock:
@@ -86,7 +86,7 @@ class CoroutineHost:
 
 
 async def _end(tasks: set[asyncio.Task[object]]) -> None:
-    import asyncio  # noqa: PLC0415 - as above
+    import asyncio
 
     for task in tasks:
         task.cancel()

@@ -1,6 +1,6 @@
 """Counts the tasks of one executor by their ends, and adds up their durations.
 
-Guarded by the crew's lock.
+Guarded by the executor's lock.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ __all__ = ["TaskCounts"]
 
 
 class TaskCounts:
-    """Counts from its making on."""
+    """Counts since it was made."""
 
     __slots__ = (
         "_completed",
@@ -30,13 +30,13 @@ class TaskCounts:
         self._wait_ms = self._wait_ms_max = self._run_ms = self._run_ms_max = 0.0
 
     def start(self, wait_ms: float) -> None:
-        """A task was started."""
+        """Count a task that was started."""
         self._started += 1
         self._wait_ms += wait_ms
         self._wait_ms_max = max(self._wait_ms_max, wait_ms)
 
     def end(self, run_ms: float, *, failed: bool) -> None:
-        """A task that was started is over."""
+        """Count a started task as over."""
         if failed:
             self._failed += 1
         else:
@@ -45,7 +45,7 @@ class TaskCounts:
         self._run_ms_max = max(self._run_ms_max, run_ms)
 
     def unstarted(self, *, spilled: bool) -> None:
-        """A task will not be started."""
+        """Count a task that will not be started."""
         if spilled:
             self._spilled += 1
         else:

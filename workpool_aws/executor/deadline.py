@@ -13,7 +13,7 @@ __all__ = ["Phase", "TimeLeft", "TimedContext", "time_left"]
 
 
 class TimedContext(Protocol):
-    """The part of a Lambda context that tells the time left."""
+    """The part of a Lambda context that reports the time left."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda ends the invocation."""
@@ -29,7 +29,7 @@ class Phase(IntEnum):
     CANCELING = 2
     """As CLOSING, and coroutines are canceled."""
     OVER = 3
-    """Nobody waits any longer."""
+    """No drain waits any longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ class TimeLeft:
 
 
 def time_left(*, context_ms: float | None, limit_ms: float | None, reserve_ms: float) -> TimeLeft:
-    """The phase, from what is left of the Lambda invocation and of the pool's own limit.
+    """Return the phase, from the time left of the Lambda invocation and of the pool's own limit.
 
     `None` means there is no such limit.
 
     With `reserve_ms` left to Lambda no task is started, with half of it coroutines are canceled,
-    with a quarter the waiting ends. The pool's own limit has its reserve behind it: starts end at
-    the limit.
+    with a quarter the waiting ends. The pool's own limit has its reserve behind it, so that starts
+    end at the limit.
     """
     lefts = [
         left

@@ -2,8 +2,8 @@
 
 Finalizers and signal handlers run anywhere: in a thread that holds the lock, and in one for which
 its holder waits (a thread that is just being started). They may also wait for a lock of the user's,
-whose holder adds. So whoever adds puts it into the inbox, and takes it in only if the lock is free;
-else the lock's holder does that, at the latest after letting go of it.
+whose holder adds. So `add` puts its tasks into the inbox, and takes them in only if the lock is
+free. Otherwise the lock's holder does that, at the latest after letting go of it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ __all__ = ["Entrance"]
 
 
 class Entrance:
-    """Guard each change of the executor: `with entrance.settling, entrance.lock:`, and `take_in()` first.
+    """Guards each change of the executor: `with entrance.settling, entrance.lock:`, then `take_in()`.
 
-    The lock by itself, since only its own entry cannot be interrupted between two steps, and leave
-    it behind.
+    The lock stands there by itself, since only its own entry cannot be interrupted between taking
+    it and entering the block that lets go of it.
 
     Args:
         queue: Queues the tasks of one `add`. Called under the lock; raises RuntimeError if nothing
             can run them.
-        unable: Told of those for which it raised, when the caller of `add` is gone.
+        unable: Receives those for which it raised, when the caller of `add` is gone.
     """
 
     def __init__(
@@ -57,9 +57,10 @@ class Entrance:
         return self._sealed
 
     def put(self, added: Added) -> None:
-        """Have it queued, now or by who holds the lock.
+        """Have it queued, now or by the holder of the lock. Never waits.
 
-        Never waits. Raises RuntimeError: nothing can run it, and it is not queued.
+        Raises:
+            RuntimeError: nothing can run it, and it is not queued.
         """
         self._inbox.append(added)
         self.settle(added)
@@ -73,7 +74,7 @@ class Entrance:
         return True
 
     def settle(self, mine: Added | None = None) -> None:
-        """Queue what is in the inbox, unless somebody holds the lock."""
+        """Queue what is in the inbox, unless another thread holds the lock."""
         while self._inbox and not self._sealed:
             self.begin()
             try:
@@ -89,10 +90,8 @@ class Entrance:
     def seal(self) -> bool:
         """Queue the tasks of the inbox and seal it; True if there were any.
 
-        A later `put` sees the seal and takes its task back.
-
-        For the lock's holder. What is put in the same moment is queued or taken back, never both
-        and never neither.
+        For the lock's holder. A later `put` sees the seal and takes its tasks back. Those that are
+        put in the same moment are either queued or taken back.
         """
         if self._sealed:
             return False
@@ -100,15 +99,15 @@ class Entrance:
         return self._take_in(None, last=True)
 
     def begin(self) -> None:
-        """This thread is about to take the lock.
+        """Note that this thread is about to take the lock.
 
-        Said before, since a signal may strike in the moment after.
+        Noted before, since a signal may strike in the moment after.
         """
         ident = threading.get_ident()
         self._changing[ident] = self._changing.get(ident, 0) + 1
 
     def end(self) -> None:
-        """It has let go of the lock."""
+        """Note that this thread has let go of the lock."""
         ident = threading.get_ident()
         left = self._changing.get(ident, 0) - 1
         if left > 0:
@@ -117,7 +116,7 @@ class Entrance:
             self._changing.pop(ident, None)
 
     def take_in(self) -> None:
-        """The lock was taken: whatever this thread does comes after what was added before."""
+        """Queue the tasks of the inbox, so that the lock's holder acts after every earlier `add`."""
         self._take_in(None)
 
     def _take_in(self, mine: Added | None, *, last: bool = False) -> bool:

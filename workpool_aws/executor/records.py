@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from workpool_aws.text import type_name
+from workpool_aws.text import answer_or, type_name
 
 __all__ = ["CrewStats", "Task", "TaskFailure", "Unstarted", "name_of"]
 
@@ -22,8 +22,8 @@ class TaskFailure:
     task: Task
     """The very object that was added."""
     error: Exception
-    """The error that it raised; a `TaskExited` or `TaskCanceled` if that was no Exception. Or
-    `TaskNotStarted`, `TaskStillRunning`."""
+    """The error that it raised, as a `TaskExited` or `TaskCanceled` if that was no Exception. Or
+    `TaskNotStarted` or `TaskStillRunning`."""
 
     @property
     def name(self) -> str:
@@ -35,10 +35,8 @@ def name_of(task: object) -> str:
     """Return a function's qualified name, also inside a partial, else the name of the class."""
     while isinstance(task, partial):
         task = task.func
-    try:
-        name: object = getattr(task, "__qualname__", None)
-    except BaseException:  # noqa: BLE001 - an object may do anything when it is asked, and is named here because it failed
-        name = None
+    asked = task
+    name = answer_or(None, lambda: getattr(asked, "__qualname__", None))
     return name if isinstance(name, str) else type_name(task)
 
 
@@ -62,13 +60,13 @@ class CrewStats:
     queued: int
     """Added and not started."""
     running: int
-    """Started and not over, those among them that a drain no longer waited for."""
+    """Started and not over, also those that a drain no longer waits for."""
     completed: int
     """Returned."""
     failed: int
     """Raised."""
     spilled: int
-    """Not started; a durable pool has them."""
+    """Not started, since a durable pool has them."""
     given_up: int
     """Not started, and reported as lost."""
     workers: int

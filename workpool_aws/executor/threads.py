@@ -19,24 +19,21 @@ __all__ = ["Added", "DrainRecord", "ExecutorHooks", "Origin", "WorkerThread"]
 
 
 class ExecutorHooks(Protocol):
-    """Questions of an executor to its owner.
+    """Questions of an executor to its owner. None of them raises.
 
-    None of it raises, and all but `time_left` may take time: called outside of the lock.
+    All but `time_left` are called outside of the lock and may take time.
     """
 
     def time_left(self, busy_since_ms: float, now_ms: float) -> TimeLeft:
-        """Return the phase of an executor that is busy since then.
-
-        Quick: called under the lock.
-        """
+        """Return the phase of an executor that is busy since then. Quick, since the lock is held."""
 
     def raised(self, task: Task, error: BaseException) -> tuple[TaskFailure, ...]:
-        """A task raised: tells who wants to be told, and returns what a drain has to report."""
+        """Report that a task raised to the owner's callback, and return what is left for a drain."""
 
     def unstarted(self, tasks: Sequence[Task]) -> Sequence[Unstarted]:
-        """There is no time to start these: hands them over where it can.
+        """Hand over tasks that there is no time to start, where that is possible.
 
-        One answer a task, in order.
+        Returns one answer for each task, in order.
         """
 
 
@@ -52,14 +49,14 @@ class Origin(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Added:
-    """The tasks of one `add`, until somebody who holds the lock takes them in."""
+    """The tasks of one `add`, until the holder of the lock takes them in."""
 
     tasks: tuple[Task, ...]
     context: Context
     added_ms: float
     round: int | None
-    """That of the task that added them; `None` means that they come from outside, and belong to the
-    round that is open."""
+    """Round of the task that added them. `None` means that they come from outside, and belong to
+    the round that is open."""
 
 
 @dataclass(eq=False, slots=True)
@@ -72,8 +69,8 @@ class WorkerThread:
     origin: Origin | None = None
     """Of the task that it runs, until that is counted as over."""
     past: Origin | None = None
-    """Of the task before: kept until the lock is open, since letting go of context variables may
-    run anybody's code."""
+    """Of the task before. Kept until the lock is open, since letting go of context variables may
+    run a finalizer of the user's."""
     started_ms: float = 0.0
     failed: bool = False
     cancel_asked: bool = False
@@ -83,7 +80,7 @@ class WorkerThread:
 
 @dataclass(eq=False, slots=True)
 class DrainRecord:
-    """One drain that waits: for `left` more tasks of its round and earlier ones."""
+    """One drain that waits for `left` more tasks of its round and earlier ones."""
 
     round: int
     left: int
@@ -101,6 +98,6 @@ class DrainRecord:
     def listen(self, seconds: float | None) -> None:
         """Wait to be called, for at most so long.
 
-        For its own thread, which lets go of the crew's lock for it.
+        For its own thread, which lets go of the executor's lock for it.
         """
         self.bell.acquire(timeout=-1 if seconds is None else seconds)

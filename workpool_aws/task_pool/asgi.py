@@ -27,19 +27,19 @@ STATE_KEY: Final = "task_pool"
 class TaskPoolMiddleware:
     """Drains before the last part of each answer goes out, and when the application has ended.
 
-    The pool stands at `request.state.task_pool`. A failure of tasks that no `on_error` was told of
-    is raised through the application: if nothing of the answer went out before, the client gets a
-    500. A streamed answer goes out as it comes, but for its end. What the application itself raises
-    goes out before what tasks raise.
+    The pool stands at `request.state.task_pool`. A failure of tasks that no `on_error` received is
+    raised through the application. If nothing of the answer went out before, the client gets a 500.
+    A streamed answer goes out as it comes, but for its end. An error of the application goes out
+    before those of tasks.
 
     Waits in a thread of asyncio's, never in the event loop, and also for a request that was
     canceled: its tasks end first.
 
     Args:
         app: The application.
-        pool: A factory, as `TaskPool` itself: a pool for each request, closed with it. A pool: one
-            for all requests, where each waits for what was added before it drained by anyone, and
-            may raise what another request's task raised; give it an `on_error`.
+        pool: A factory, such as `TaskPool` itself, makes a pool for each request, closed with it.
+            A pool serves all requests. Each request then waits for all that was added before its
+            own drain, and may raise the error of another request's task. Give it an `on_error`.
 
     Raises:
         UsageError: `pool` is neither.

@@ -40,17 +40,17 @@ class DurablePool(Protocol):
 class DurableTask:
     """A task that runs here as `function(**args)`, or in a durable pool by its function `target`.
 
-    Never both: it is handed over only if it was not started. Arguments go through JSON at once, so
-    that they are the same in both places, and what is changed in them later does not count.
+    Never both, since it is handed over only if it was not started. Arguments go through JSON at
+    once, so that they are the same in both places, and later changes of them do not count.
 
     Args:
         target: The Lambda function that does it elsewhere: an ARN, or a name as for
             `Workpool.enqueue_action`.
-        function: What does it here: any callable or coroutine function, or a worker made by
+        function: Does it here. Any callable or coroutine function, or a worker made by
             `@pool.action`, whose arguments are validated as they would be there. A worker that must
-            be given its `Work` fails here: only a pool can give it.
+            be given its `Work` fails here, since only a pool can give it.
         args: A JSON object of at most 900 KB.
-        retry: For the work item, if it becomes one: as for `Workpool.enqueue_action`. Here a task
+        retry: For the work item, if it becomes one, as for `Workpool.enqueue_action`. Here a task
             runs once.
 
     Raises:
@@ -89,7 +89,7 @@ class DurableTask:
         return args
 
     def __call__(self) -> object:
-        """Does it here. Returns and raises what the function does."""
+        """Do it here. Returns and raises as the function does."""
         if is_decorated(self._function):
             return self._function(self.args, None)
         return self._function(**self.args)
@@ -104,14 +104,20 @@ def hand_over(
 ) -> list[TaskNotStarted | None]:
     """Enqueue tasks that name a durable target, as actions, in batches of one target and policy.
 
-    Each batch keeps the order of its tasks.
+    Each batch keeps the order of its tasks. Never raises.
 
-    Never raises: one answer a task, None where the pool has it now, else why it has not (for
-    certain).
+    Returns one answer for each task. `None` means that the pool has it now. An error says why the
+    pool does not have it, for certain.
     """
-    answers: list[TaskNotStarted | None] = [TaskNotStarted(_why_not(pool, task)) for task in tasks]
     if pool is None:
-        return answers
+        return [TaskNotStarted(f"{_NO_TIME}: it did not run") for _ in tasks]
+    answers: list[TaskNotStarted | None] = [
+        TaskNotStarted(
+            f"{_NO_TIME}, and {name_of(task)} cannot be handed over: it names no durable target "
+            "(make it a DurableTask)"
+        )
+        for task in tasks
+    ]
     batches: dict[tuple[str, bool | RetryPolicy | None], list[int]] = {}
     for index, task in enumerate(tasks):
         if isinstance(task, DurableTask):
@@ -130,12 +136,6 @@ def _refusal_of(enqueue: Callable[[], object]) -> BaseException | None:
     except BaseException as error:  # noqa: BLE001 - whatever it is, each task of the batch has to be reported
         return error
     return None
-
-
-def _why_not(pool: DurablePool | None, task: Task) -> str:
-    if pool is None:
-        return f"{_NO_TIME}: it did not run"
-    return f"{_NO_TIME}, and {name_of(task)} cannot be handed over: it names no durable target (make it a DurableTask)"
 
 
 def _refused(error: BaseException) -> TaskNotStarted:

@@ -41,9 +41,9 @@ def with_task_pool(
     For Lambda handlers, with or without brackets. `@with_task_pool` alone drains
     `TaskPool.shared()`.
 
-    When tasks fail, and no `on_error` is told of it, the invocation fails with `TasksFailed`, and
-    Lambda may retry it: give the pool an `on_error` if the answer should go out all the same. When
-    the handler raises, its own error goes out; those of tasks are noted on it and logged.
+    When tasks fail, and no `on_error` receives that, the invocation fails with `TasksFailed`, and
+    Lambda may retry it. Give the pool an `on_error` if the answer should go out all the same. When
+    the handler raises, its own error goes out, and those of tasks are noted on it and logged.
 
     Raises:
         UsageError: `handler` is not callable (a pool goes by name: `@with_task_pool(pool=pool)`),
@@ -64,7 +64,7 @@ def with_task_pool(
 
 
 def _plain(handler: Callable[[E, C], R]) -> Callable[[E, C], R]:
-    """The handler as a function, which is all that Powertools' factory wraps."""
+    """Return the handler as a function, since Powertools' factory wraps nothing else."""
     _check_synchronous(handler)
     if inspect.isfunction(handler):
         return handler
@@ -92,25 +92,22 @@ def _check_synchronous(handler: Callable[[E, C], R]) -> None:
         )
 
 
-def _check_over(returned: object) -> None:
-    """Raise if the answer has not run yet, which a wrapper can hide from `_check_synchronous`."""
-    if isinstance(returned, Coroutine):
-        returned.close()  # without the warning that nobody awaited it
-    if isinstance(returned, Coroutine | GeneratorType | AsyncGeneratorType):
-        raise UsageError(
-            "handler",
-            type(returned).__name__,
-            "a function that does its work when it is called: this was made and nothing of it ran",
-        )
-
-
 def _drain_after(
     handler: Callable[[E, C], R], event: E, context: C, pool: TaskPool | None = None
 ) -> R:
-    # The shared pool is looked up for each invocation: somebody may have closed the one before.
+    # The shared pool is looked up for each invocation, since the one before may have been closed.
     with (TaskPool.shared() if pool is None else pool).draining(context):
         returned = handler(event, context)
-        _check_over(returned)
+        if isinstance(returned, Coroutine):
+            returned.close()  # without Python's warning that it was never awaited
+        # A wrapper can hide from `_check_synchronous` that the answer has not run yet.
+        if isinstance(returned, Coroutine | GeneratorType | AsyncGeneratorType):
+            raise UsageError(
+                "handler",
+                type(returned).__name__,
+                "a function that does its work when it is called: "
+                "this was made and nothing of it ran",
+            )
         return returned
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from workpool_aws.errors import TaskCanceled, TaskExited, TasksFailed, UsageError
@@ -13,12 +14,12 @@ from workpool_aws.executor.records import Task, TaskFailure, Unstarted, name_of
 from workpool_aws.model import events
 from workpool_aws.settings import read_settings
 from workpool_aws.task_pool.durable import DurablePool, hand_over
-from workpool_aws.text import type_name
+from workpool_aws.text import answer_or, type_name
 
 if TYPE_CHECKING:
     from workpool_aws.api.caller import LambdaContext
 
-__all__ = ["OnError", "Oversight", "TimedContext", "as_group", "tell_beside"]
+__all__ = ["OnError", "Oversight", "TimedContext", "as_group", "note_beside"]
 
 OnError = Callable[[TaskFailure], object]
 
@@ -42,7 +43,7 @@ class _Caller(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Oversight:
-    """See `ExecutorHooks`. `follow` is all that changes."""
+    """Answers an executor's questions (see `ExecutorHooks`). Only `follow` changes it."""
 
     on_error: OnError | None
     spill_to: DurablePool | None
@@ -51,16 +52,19 @@ class Oversight:
     _context: TimedContext | None = None
 
     def follow(self, context: TimedContext | None) -> None:
-        """From now on time is what this invocation has left; `None` means no invocation's.
+        """Keep to the time that this invocation has left. `None` means no invocation's.
 
-        Raises UsageError: it tells no time.
+        Raises:
+            UsageError: the context does not report the time left.
         """
-        if context is not None and not isinstance(context, _Timed):
-            raise UsageError("context", context, "the context that Lambda gives to a handler")
-        if context is not None and not _is_number(left := context.get_remaining_time_in_millis()):
-            raise UsageError(
-                "context.get_remaining_time_in_millis()", left, "a number of milliseconds"
-            )
+        if context is not None:
+            if not isinstance(context, _Timed):
+                raise UsageError("context", context, "the context that Lambda gives to a handler")
+            left: object = context.get_remaining_time_in_millis()
+            if isinstance(left, bool) or not isinstance(left, int | float):
+                raise UsageError(
+                    "context.get_remaining_time_in_millis()", left, "a number of milliseconds"
+                )
         self._context = context
 
     def time_left(self, busy_since_ms: float, now_ms: float) -> TimeLeft:
@@ -77,7 +81,7 @@ class Oversight:
     def raised(self, task: Task, error: BaseException) -> tuple[TaskFailure, ...]:
         """See `ExecutorHooks`.
 
-        What `on_error` was told of is not reported again, unless it raised itself.
+        A failure that `on_error` received is not reported again, unless `on_error` raised itself.
         """
         failure = TaskFailure(task, _as_exception(error))
         _note(failure.error, f"background task: {failure.name}")
@@ -88,9 +92,9 @@ class Oversight:
         except BaseException as second:  # noqa: BLE001 - it must not hide the first, nor end the thread
             if second is failure.error:
                 return (failure,)
-            told = _as_exception(second)
-            _note(told, f"raised by on_error, told of background task: {failure.name}")
-            return (failure, TaskFailure(task, told))
+            raised = _as_exception(second)
+            _note(raised, f"raised by on_error, told of background task: {failure.name}")
+            return (failure, TaskFailure(task, raised))
         return ()
 
     def unstarted(self, tasks: Sequence[Task]) -> Sequence[Unstarted]:
@@ -113,37 +117,27 @@ def _as_exception(error: BaseException) -> Exception:
     if type_name(error) == "CancelledError":
         wrapped: Exception = TaskCanceled("the coroutine was canceled")
     else:
-        wrapped = TaskExited(f"the task raised {_shown(error)}: the process goes on")
+        shown = answer_or(type_name(error), partial(repr, error))
+        wrapped = TaskExited(f"the task raised {shown}: the process goes on")
     wrapped.__cause__ = error
     return wrapped
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _shown(error: BaseException) -> str:
-    try:
-        return repr(error)
-    except BaseException:  # noqa: BLE001 - the error of a task must be reported, whatever its class does
-        return type_name(error)
-
-
 def _note(error: BaseException, text: str) -> None:
-    # A frozen dataclass may be an exception, and refuses notes: it goes out without. Whatever its
-    # class does then, the thread goes on: with the thread the task would never be over, and every
-    # drain would wait for it.
+    # A frozen dataclass may be an exception. It refuses notes, and goes out without one. Whatever
+    # its class does then, the thread goes on. Without the thread the task would never be over, and
+    # every drain would wait for it.
     with suppress(BaseException):
         error.add_note(text)
 
 
 def as_group(failures: Sequence[TaskFailure]) -> TasksFailed:
-    """Every error; each has the name of its task as a note."""
+    """Return every error in one group. Each has the name of its task as a note."""
     count = "1 failure" if len(failures) == 1 else f"{len(failures)} failures"
     return TasksFailed(f"{count} of background tasks", [failure.error for failure in failures])
 
 
-def tell_beside(error: BaseException, failures: Sequence[TaskFailure], pool: str) -> None:
+def note_beside(error: BaseException, failures: Sequence[TaskFailure], pool: str) -> None:
     """Note failures on the error that already goes out, and log them without their texts."""
     if not failures:
         return

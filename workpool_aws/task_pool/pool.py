@@ -15,7 +15,7 @@ from workpool_aws.adapters.system import stopwatch_ms
 from workpool_aws.core import limits
 from workpool_aws.errors import TasksFailed, UsageError
 from workpool_aws.executor.executor import Executor, unfinished
-from workpool_aws.task_pool.oversight import OnError, Oversight, TimedContext, as_group, tell_beside
+from workpool_aws.task_pool.oversight import OnError, Oversight, TimedContext, as_group, note_beside
 from workpool_aws.text import Words
 
 if TYPE_CHECKING:
@@ -50,27 +50,27 @@ class TaskPoolOptions(TypedDict, total=False):
 class TaskPool:
     """Runs tasks in the background of this process; each is run, handed over, or reported.
 
-    At most `max_workers` run at one time, and while tasks are queued no fewer; they are started in
-    the order of adding. Nothing is durable: what must survive the process belongs into a
+    At most `max_workers` run at one time, and while tasks are queued no fewer. They are started in
+    the order of adding. Nothing is durable, so what must survive the process belongs into a
     `Workpool`. Making one starts no thread. Safe to share between threads. A process that is forked
-    begins with an empty pool: what was queued is its parent's. Durations are timedeltas or numbers
+    begins with an empty pool, since queued tasks stay with its parent. Durations are timedeltas or numbers
     of seconds.
 
     Args:
-        max_workers: Tasks at one time, callables and coroutines together: 1 to 500.
-        runtime_limit: How long the pool may be busy, from the first task that it gets at rest.
-            After that no task is started. It does not end a task: a thread cannot be ended. None:
-            no limit but that of the invocation that it follows.
-        idle_timeout: A thread that has nothing to do for so long ends; 0: at once; `None` means
+        max_workers: Tasks at one time, callables and coroutines together, from 1 to 500.
+        runtime_limit: Time that the pool may be busy, from the first task that it gets at rest.
+            After that no task is started. A task that runs goes on, since a thread cannot be ended.
+            `None` means no limit but that of the invocation that it follows.
+        idle_timeout: A thread that has nothing to do for so long ends. 0 means at once, and `None`
             with the pool.
-        reserve: What is kept of an invocation's time for ending in order. With so much left no task
-            is started, with half of it coroutines are canceled, with a quarter nobody waits any
-            longer. None: 1 second, 3 with `spill_to`, whose calls have to fit in.
+        reserve: Part of an invocation's time that is kept for ending in order. With so much left no
+            task is started, with half of it coroutines are canceled, with a quarter no drain waits
+            any longer. Defaults to 1 second, or 3 with `spill_to`, whose calls have to fit in.
         on_error: Called with each `TaskFailure`, in the thread that notices it, before its task
-            counts as over. What it was told of is not raised by a drain. If it raises, the drain
-            raises both. `None` means drains raise.
-        spill_to: The durable pool (a `Workpool`) that gets what could not be started: each
-            `DurableTask`. `None` means nothing is handed over.
+            counts as over. A drain does not raise a failure that it received. If it raises, the
+            drain raises both. `None` means drains raise.
+        spill_to: The durable pool (a `Workpool`) that gets each `DurableTask` that could not be
+            started. `None` means nothing is handed over.
         name: For the names of threads, and in what is logged.
 
     Raises:
@@ -125,12 +125,13 @@ class TaskPool:
     def shared(cls, **options: Unpack[TaskPoolOptions]) -> TaskPool:
         """Return the one pool of this process; the first call makes it, with its options.
 
-        Each drain that leaves it at rest resets it: the next task finds it as new, statistics
-        included. After `done` the next call makes another one.
+        Each drain that leaves it at rest resets it, so that the next task finds it as new,
+        statistics included. After `done` the next call makes another one. Without options it
+        returns the pool as it is.
 
         Raises:
-            UsageError: it exists, and was made with other options than are given here (none given:
-                as it is). It stays as it was.
+            UsageError: it exists, and was made with other options than are given here. It stays as
+                it was.
         """
         pool = cls._shared
         if pool is not None and not pool.is_closed and not options:
@@ -191,7 +192,7 @@ class TaskPool:
         its own.
 
         Raises:
-            UsageError: it does not tell the time left.
+            UsageError: the context does not report the time left.
         """
         self._oversight.follow(context)
 
@@ -217,10 +218,10 @@ class TaskPool:
 
         Tasks that others add meanwhile are not waited for.
 
-        Any number of threads may drain at one time: each returns when what it waits for is over. A
-        failure is raised by every drain that waits for its task, or else by the next one. When time
-        runs out, what was not started is handed over or given up, what still runs is reported, and
-        it returns; such a task may go on.
+        Any number of threads may drain at one time. Each returns when the tasks are over that it
+        waits for. A failure is raised by every drain that waits for its task, or else by the next
+        one. When time runs out, queued tasks are handed over or given up, running ones are
+        reported, and it returns. Such a task may go on.
 
         Args:
             context: Of the Lambda invocation whose time left counts, as by `follow`. `None` means
@@ -229,8 +230,8 @@ class TaskPool:
                 raised. `None` means there is none.
 
         Raises:
-            TasksFailed: the errors of all failures that `on_error` was not told of. All the same
-                everything is over, or reported.
+            TasksFailed: the errors of all failures that `on_error` did not receive. Everything is
+                over or reported, as without it.
             UsageError: called by a task of this pool, which would wait for itself. Nothing was
                 waited for.
         """
@@ -239,11 +240,10 @@ class TaskPool:
     def done(
         self, context: TimedContext | None = None, *, beside: BaseException | None = None
     ) -> None:
-        """Close: refuse tasks from outside, drain, end the threads and their event loops.
+        """Refuse tasks from outside, drain, and end the threads and their event loops.
 
-        Closes once; any thread may call it, at any time.
-
-        A second call while the first waits does so as well, and one after it returns at once.
+        Any thread may call it, at any time. A second call while the first waits does so as well,
+        and one after it returns at once.
 
         Raises:
             TasksFailed, UsageError: as `drain`. In the first case the pool is closed, in the second
@@ -266,7 +266,7 @@ class TaskPool:
     ) -> None:
         """Done.
 
-        What the block raised goes out before what tasks did: those are noted on it and logged.
+        An error of the block goes out before those of tasks, which are noted on it and logged.
         """
         self.done(beside=error)
 
@@ -284,7 +284,7 @@ class TaskPool:
         if self._is_shared:
             self._crew.forget_at_rest()
         if beside is not None:
-            tell_beside(beside, failures, self._name)
+            note_beside(beside, failures, self._name)
         elif failures:
             raise as_group(failures)
 
@@ -308,12 +308,11 @@ def _ms(field: str, value: object, *, zero: bool = True) -> float | None:
 
 
 def _finish_at_exit() -> None:
-    """Run what nobody waited for before the interpreter ends, and report it."""
+    """Run what no drain waited for before the interpreter ends, and report it."""
     failures = [failure for crew in unfinished() for failure in crew.drain()]
     if failures:
-        sys.excepthook(
-            TasksFailed, as_group(failures), None
-        )  # raised, only its first line would be shown
+        # if it were raised, Python would show its first line alone
+        sys.excepthook(TasksFailed, as_group(failures), None)
 
 
 def _join_multiprocessing() -> None:
@@ -322,17 +321,14 @@ def _join_multiprocessing() -> None:
         return  # nothing of it was started yet: slow to load, and a forked process comes here again
     from multiprocessing import parent_process, util  # noqa: PLC0415 - see above
 
+    def finish_with_child(_: object = None) -> None:
+        # Before pools of multiprocessing's end, which have 15: tasks may use them.
+        util.Finalize(None, _finish_at_exit, exitpriority=_EXIT_PRIORITY)
+
     # Such a process first forgets what was to run at its parent's end, and then runs this.
-    util.register_after_fork(TaskPool, _finish_with_child)
+    util.register_after_fork(TaskPool, finish_with_child)
     if parent_process() is not None:
-        _finish_with_child()
-
-
-def _finish_with_child(_: object = None) -> None:
-    from multiprocessing import util  # noqa: PLC0415 - as above
-
-    # Before pools of multiprocessing's end, which have 15: tasks may use them.
-    util.Finalize(None, _finish_at_exit, exitpriority=_EXIT_PRIORITY)
+        finish_with_child()
 
 
 def _begin_in_child() -> None:

@@ -16,6 +16,7 @@ from workpool_aws.errors import (
     UsageError,
 )
 from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.text import answer_or
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -142,12 +143,9 @@ def _leaves_of(error: BaseException) -> Iterator[BaseException]:
 def _is_final(error: BaseException) -> bool:
     # What the instance or its class has, and no answer of a `__getattr__`, which may answer
     # anything.
-    if isinstance(error, NonRetryableError):
-        return True
-    try:
-        return bool(object.__getattribute__(error, NON_RETRYABLE_MARKER))
-    except BaseException:  # noqa: BLE001 - absent, or a property of the user's: the error is reported all the same
-        return False
+    return isinstance(error, NonRetryableError) or answer_or(
+        default=False, ask=lambda: bool(object.__getattribute__(error, NON_RETRYABLE_MARKER))
+    )
 
 
 def _delay_of(error: BaseException) -> int | None:
@@ -157,15 +155,15 @@ def _delay_of(error: BaseException) -> int | None:
     """
     if not isinstance(error, RetryLater | Snooze):
         return None
-    try:
+
+    def delay_ms() -> int | None:
         delay = object.__getattribute__(error, "delay")
-        return (
-            -(-min(max(delay, timedelta(0)), _DELAY_MAX) // _MILLISECOND)
-            if isinstance(delay, timedelta)
-            else None
-        )
-    except BaseException:  # noqa: BLE001 - a subclass that calls no base `__init__`, or a property of the user's
-        return None
+        if not isinstance(delay, timedelta):
+            return None
+        return -(-min(max(delay, timedelta(0)), _DELAY_MAX) // _MILLISECOND)
+
+    # A subclass may call no base `__init__`, or make the delay a property.
+    return answer_or(None, delay_ms)
 
 
 def _text_with_causes(error: BaseException, causes: Sequence[BaseException]) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from workpool_aws.text import answer_or
+
 __all__ = [
     "ACCOUNT",
     "REGION",
@@ -37,19 +39,14 @@ _NAME_LENGTH_MAX = 64
 
 def name_of(handler: object) -> str:
     """A function's name from its handler's, without what Lambda does not allow in one."""
-    try:
-        own = str(getattr(handler, "__name__", type(handler).__name__))
-    except Exception:  # noqa: BLE001 - attributes of a user's callable may be anything
-        own = type(handler).__name__
+    class_name = type(handler).__name__
+    own = answer_or(class_name, lambda: str(getattr(handler, "__name__", class_name)))
     return _REFUSED.sub("", own)[: _NAME_LENGTH_MAX - 4] or "function"
 
 
 def is_decorated(handler: object) -> bool:
     """True if a pool's decorator made it."""
-    try:
-        return bool(getattr(handler, "__workpool__", False))
-    except Exception:  # noqa: BLE001 - as above
-        return False
+    return answer_or(default=False, ask=lambda: bool(getattr(handler, "__workpool__", False)))
 
 
 def function_arn(name: str) -> str:
