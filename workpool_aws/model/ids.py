@@ -57,7 +57,7 @@ never equal."""
 def make_id(at: EpochMs, *, random_bits: int, shard: int = 0) -> str:
     """One ULID for the time `at`.
 
-    `random_bits` is any non-negative int, of which 75 bits are used.
+    `random_bits` is any non-negative int, of which 74 bits are used.
     """
     return next(make_ids(at, random_bits=random_bits, shard=shard))
 
