@@ -32,7 +32,7 @@ def test_a_loaded_package_would_be_seen() -> None:
         "from workpool_aws import Workpool; Workpool('my-table')",
         "from workpool_aws import TaskPool; TaskPool().done()",
         "from workpool_aws.task_pool import DurableTask, TaskPoolMiddleware, with_task_pool",
-        "import workpool_aws.adapters.wire",
+        "import workpool_aws.adapters.wire.destination",
         "import workpool_aws.compose",
         "import workpool_aws.local",
         "import workpool_aws.local.pytest_plugin",

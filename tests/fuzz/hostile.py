@@ -13,7 +13,9 @@ from tests.kit.stage import POOL, TARGET, Stage
 from tests.kit.world import TABLE
 from workpool_aws import Workpool
 from workpool_aws.adapters.items.codec import encode
-from workpool_aws.adapters.wire import REPORTED, WORKPOOL_KEY, assignment_to_wire
+from workpool_aws.adapters.wire.assignment import assignment_to_wire
+from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
+from workpool_aws.adapters.wire.report import REPORTED
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.errors import WorkpoolError
 from workpool_aws.flow.watchdog.survey import survey

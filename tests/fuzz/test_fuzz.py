@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from fuzz.hostile import ITEMS, events, hostile_values, records, run_beside
 from tests.kit.stage import POOL, TARGET, Stage
 from tests.kit.world import TABLE
-from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire
+from workpool_aws.adapters.wire.assignment import assignment_to_wire
+from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.compose import use_ports
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.errors import WorkpoolError

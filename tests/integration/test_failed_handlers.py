@@ -10,7 +10,7 @@ import pytest
 
 from tests.kit.records import an_assignment, an_id
 from workpool_aws import OnCompleteEvent, Workpool
-from workpool_aws.adapters.wire import assignment_to_wire
+from workpool_aws.adapters.wire.assignment import assignment_to_wire
 from workpool_aws.compose import use_ports
 from workpool_aws.handlers import completion
 from workpool_aws.local import LocalCloud

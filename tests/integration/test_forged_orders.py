@@ -9,7 +9,8 @@ import pytest
 from tests.kit.records import NOW, a_running_work, an_id
 from tests.kit.stage import LAMBDA_MS, POOL, TARGET, Stage, order
 from tests.kit.world import TABLE
-from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire
+from workpool_aws.adapters.wire.assignment import assignment_to_wire
+from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.compose import use_ports
 from workpool_aws.core import limits
 from workpool_aws.core.report.claim import assignment_of

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from workpool_aws import UsageError
-from workpool_aws.adapters.wire import order_to_wire
+from workpool_aws.adapters.wire.loop import order_to_wire
 from workpool_aws.handlers import completion, main_loop, watchdog
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.messages import LoopRequest

@@ -10,7 +10,7 @@ from tests.kit.records import NONCE, NOW, PROOF, TARGET
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.adapters.system import SerialFanOut
 from workpool_aws.adapters.telemetry import ListTelemetry
-from workpool_aws.adapters.wire import assignment_to_wire
+from workpool_aws.adapters.wire.assignment import assignment_to_wire
 from workpool_aws.api.pool import Workpool
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs, WorkId

@@ -11,7 +11,8 @@ import pytest
 
 from peer.conftest import STORMS, OpenCloud
 from workpool_aws import NonRetryableError, OnCompleteEvent, RetryPolicy, Workpool
-from workpool_aws.adapters.wire import LOOP_KEY, WORKPOOL_KEY
+from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
+from workpool_aws.adapters.wire.loop import LOOP_KEY
 from workpool_aws.local import LocalCloud
 from workpool_aws.local.faults.faults import Fault
 from workpool_aws.local.services.invocations import Invocation

@@ -49,7 +49,8 @@ from workpool_aws import (
     StoreUnavailable,
     Workpool,
 )
-from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_from_wire
+from workpool_aws.adapters.wire.assignment import assignment_from_wire
+from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.api.on_complete import OnCompleteEvent
 from workpool_aws.api.worker import Worker
 from workpool_aws.core.views.status import OutcomeName

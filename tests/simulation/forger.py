@@ -13,7 +13,9 @@ import random
 from collections.abc import Mapping
 from typing import Final
 
-from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_to_wire, order_to_wire
+from workpool_aws.adapters.wire.assignment import assignment_to_wire
+from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
+from workpool_aws.adapters.wire.loop import order_to_wire
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.model.ids import EpochMs, make_id
 from workpool_aws.model.messages import Assignment, LoopRequest

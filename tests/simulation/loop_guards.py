@@ -390,7 +390,7 @@ _ENTRIES: Final = (
     one_edit(
         "a text is a report under our class",
         "WP-28",
-        "adapters.wire:_read_failure",
+        "adapters.wire.destination:_read_failure",
         "given_type == _CARRIED_TYPE and ",
         "",
     ),

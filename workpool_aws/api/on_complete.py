@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from workpool_aws import invocation
-from workpool_aws.adapters.wire import WORKPOOL_KEY, ticket_from_wire
+from workpool_aws.adapters.wire.callback import ticket_from_wire
+from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.api.parameters import check_function, plain_handler
 from workpool_aws.core.payload import JsonValue, checked_json
 from workpool_aws.core.views.status import Result, result_from_callback

@@ -8,13 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Generic, ParamSpec, TypeVar
 
 from workpool_aws import invocation
-from workpool_aws.adapters.wire import (
-    REPORTED,
-    WORKPOOL_KEY,
-    assignment_from_wire,
-    carried_outcome,
-    ticket_from_wire,
-)
+from workpool_aws.adapters.wire.assignment import assignment_from_wire
+from workpool_aws.adapters.wire.callback import ticket_from_wire
+from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
+from workpool_aws.adapters.wire.report import REPORTED, carried_outcome
 from workpool_aws.api.parameters import InvalidArgumentsError, Parameters, plain_handler
 from workpool_aws.api.work import Work, timer_of
 from workpool_aws.core import limits

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from workpool_aws.adapters.destinations import CallbackLost, UnreadableRecord, read_record
-from workpool_aws.adapters.wire import DestinationReport
+from workpool_aws.adapters.wire.destination import (
+    CallbackLost,
+    DestinationReport,
+    UnreadableRecord,
+    read_record,
+)
 from workpool_aws.compose import ports_for
 from workpool_aws.flow.callback import note_failure
 from workpool_aws.flow.report.complete import complete

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from workpool_aws.adapters.wire import LOOP_KEY, order_from_wire
+from workpool_aws.adapters.wire.loop import LOOP_KEY, order_from_wire
 from workpool_aws.compose import ports_for
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.loop.iterate import run_loop

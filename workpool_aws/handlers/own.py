@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from workpool_aws.adapters.wire import WORKPOOL_KEY
+from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.compose import stands_in
 from workpool_aws.core.callback.targets import OWN_FUNCTION
 from workpool_aws.errors import UsageError

@@ -1,6 +1,6 @@
 """Messages between Lambdas: a worker's assignment and report, a loop's order.
 
-`adapters/wire.py` spells them as JSON.
+`adapters/wire/` spells them as JSON.
 """
 
 from __future__ import annotations

@@ -8,8 +8,14 @@ from typing import Any
 import pytest
 
 from tests.kit.records import an_assignment, an_id
-from workpool_aws.adapters.destinations import CallbackLost, UnreadableRecord, read_record
-from workpool_aws.adapters.wire import REPORTED, DestinationReport, assignment_to_wire
+from workpool_aws.adapters.wire.assignment import assignment_to_wire
+from workpool_aws.adapters.wire.destination import (
+    CallbackLost,
+    DestinationReport,
+    UnreadableRecord,
+    read_record,
+)
+from workpool_aws.adapters.wire.report import REPORTED
 from workpool_aws.model.messages import CallbackTicket
 
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:told:$LATEST"

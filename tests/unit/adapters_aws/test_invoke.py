@@ -11,7 +11,8 @@ from botocore import exceptions as sdk
 from workpool_aws.adapters.aws.clients import CLIENT_CONFIGS
 from workpool_aws.adapters.aws.invoke import LambdaInvoker, answer_of, start_fresh_traces
 from workpool_aws.adapters.telemetry import ListTelemetry
-from workpool_aws.adapters.wire import assignment_from_wire, order_from_wire
+from workpool_aws.adapters.wire.assignment import assignment_from_wire
+from workpool_aws.adapters.wire.loop import order_from_wire
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.events import LimitsDenied
 from workpool_aws.model.ids import EpochMs, WorkId, make_id

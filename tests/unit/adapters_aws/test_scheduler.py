@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from workpool_aws.adapters.aws.clients import CLIENT_CONFIGS
 from workpool_aws.adapters.aws.schedule_names import schedule_name
 from workpool_aws.adapters.aws.scheduler import EventBridgeTimer, ScheduleHome
-from workpool_aws.adapters.wire import order_from_wire
+from workpool_aws.adapters.wire.loop import order_from_wire
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Deployment

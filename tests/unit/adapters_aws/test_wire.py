@@ -15,18 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workpool_aws.adapters.sealed import seal, unseal
-from workpool_aws.adapters.wire import (
-    REPORTED,
+from workpool_aws.adapters.wire.assignment import (
     assignment_from_wire,
     assignment_to_wire,
-    callback_event,
-    carried_outcome,
-    order_from_wire,
-    order_to_wire,
-    read_carried,
-    read_destination,
     worker_event,
 )
+from workpool_aws.adapters.wire.callback import callback_event
+from workpool_aws.adapters.wire.destination import read_destination
+from workpool_aws.adapters.wire.loop import order_from_wire, order_to_wire
+from workpool_aws.adapters.wire.report import REPORTED, carried_outcome, read_carried
 from workpool_aws.core import limits
 from workpool_aws.core.payload import encode_result
 from workpool_aws.core.proof import digest_of
@@ -835,7 +832,7 @@ def test_destination_records_never_raise_whatever_they_are(anything):
 
 
 def test_reading_the_wire_does_not_load_boto3():
-    code = "import sys, workpool_aws.adapters.wire; print([m for m in ('boto3', 'botocore', 'pydantic') if m in sys.modules])"
+    code = "import sys, workpool_aws.adapters.wire.destination; print([m for m in ('boto3', 'botocore', 'pydantic') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

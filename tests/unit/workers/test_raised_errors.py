@@ -12,7 +12,7 @@ import pytest
 from tests.kit.records import NOW, a_policy, a_work
 from tests.kit.world import Context, World, event_of
 from workpool_aws import NonRetryableError, RetryLater, TaskPool
-from workpool_aws.adapters.wire import REPORTED
+from workpool_aws.adapters.wire.report import REPORTED
 from workpool_aws.core import limits
 from workpool_aws.errors import TasksFailed
 from workpool_aws.model.events import AttemptRaised

@@ -12,7 +12,7 @@ from tests.kit.world import TIME_LEFT_MS, Context, FaultyStore, World, event_of
 from workpool_aws import NonRetryableError, RetryLater, UsageError, Workpool, invocation
 from workpool_aws.adapters.items.capacity import ITEM_BYTES_MAX, item_size
 from workpool_aws.adapters.items.codec import encode
-from workpool_aws.adapters.wire import REPORTED, read_carried
+from workpool_aws.adapters.wire.report import REPORTED, read_carried
 from workpool_aws.api.worker import ReportNotWritten
 from workpool_aws.core import limits
 from workpool_aws.flow.report.complete import complete

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError, ParamValidationError
 
 from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, NEVER_SENT, SDK_ERRORS, told
-from workpool_aws.adapters.wire import order_to_wire, worker_event
+from workpool_aws.adapters.wire.assignment import worker_event
+from workpool_aws.adapters.wire.loop import order_to_wire
 from workpool_aws.errors import WorkpoolError
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from workpool_aws.adapters.aws.invoke import answer_of, send_event, was_never_sent
 from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, told
-from workpool_aws.adapters.wire import callback_event
+from workpool_aws.adapters.wire.callback import callback_event
 from workpool_aws.core.callback.targets import TargetKind, oversize, target_kind
 from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from workpool_aws.adapters.aws.schedule_names import SCHEDULE_AHEAD_MS_MIN, schedule_name
 from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, told
-from workpool_aws.adapters.wire import order_to_wire
+from workpool_aws.adapters.wire.loop import order_to_wire
 from workpool_aws.errors import WorkpoolError
 from workpool_aws.model.messages import LoopRequest
 from workpool_aws.ports import Clock, TimerUnavailable

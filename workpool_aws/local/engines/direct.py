@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from workpool_aws.adapters.aws.schedule_names import SCHEDULE_AHEAD_MS_MIN, schedule_name
 from workpool_aws.adapters.telemetry import LoggerTelemetry
-from workpool_aws.adapters.wire import order_to_wire, worker_event
+from workpool_aws.adapters.wire.assignment import worker_event
+from workpool_aws.adapters.wire.loop import order_to_wire
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.incarnation import PerIncarnation
 from workpool_aws.local.faults.faults import CallThrottled, CallUnanswered, CloudFaults, answered_as

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from workpool_aws.adapters.wire import callback_event
+from workpool_aws.adapters.wire.callback import callback_event
 from workpool_aws.core.callback.targets import TargetKind, oversize, target_kind
 from workpool_aws.local.engines.direct import accept_event
 from workpool_aws.local.faults.faults import answered_as

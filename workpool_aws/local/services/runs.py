@@ -10,7 +10,8 @@ from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws import invocation
-from workpool_aws.adapters.wire import WORKPOOL_KEY, assignment_from_wire
+from workpool_aws.adapters.wire.assignment import assignment_from_wire
+from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
 from workpool_aws.local.kernel.kernel import Alarm, Kernel, Killed, Task
 from workpool_aws.local.services.answers import (
     Answer,

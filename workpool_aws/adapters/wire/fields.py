@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import json
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from workpool_aws.core import limits
+from workpool_aws.core.payload import RESERVED_KEY
 from workpool_aws.model.ids import WorkId, is_ulid, time_of
 from workpool_aws.model.names import POOL, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Fields"]
+__all__ = ["VERSION", "WORKPOOL_KEY", "Fields", "compact"]
+
+
+VERSION: Final = 1
+WORKPOOL_KEY: Final = RESERVED_KEY
 
 T = TypeVar("T")
 
@@ -130,3 +136,8 @@ def _need(value: T | None, name: str) -> T:
     if value is None:
         raise ValueError(name)
     return value
+
+
+def compact(value: Mapping[str, object]) -> str:
+    """Return the JSON of a message, without spaces."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)

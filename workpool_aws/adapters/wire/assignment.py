@@ -1,0 +1,126 @@
+"""Spells assignments, which a worker's event has beside its arguments."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from workpool_aws.adapters.wire.fields import VERSION, WORKPOOL_KEY, Fields, compact
+from workpool_aws.core import limits
+from workpool_aws.core.proof import digest_of
+from workpool_aws.core.splice import one_object
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.messages import Assignment
+from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.work import Kind, Outcome
+
+__all__ = ["assignment_from_wire", "assignment_to_wire", "worker_event"]
+
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
+    """Return the part of a worker's event under `_workpool`."""
+    return {
+        "version": VERSION,
+        "table": assignment.table,
+        "pool": assignment.pool,
+        "work_id": assignment.work_id,
+        "start": assignment.start,
+        "attempts_made": assignment.attempts_made,
+        "kind": assignment.kind.value,
+        "retry": None if assignment.retry is None else _retry_to_wire(assignment.retry),
+        "claimed": assignment.claimed,
+        "retention_s": assignment.retention_s,
+        "start_by": assignment.start_by,
+        "loop_until": assignment.loop_until,
+        "args_chunks": assignment.args_chunks,
+        "context_chunks": assignment.context_chunks,
+        "callback_for": [outcome.value for outcome in assignment.callback_for],
+        **({} if assignment.nonce is None else {"nonce": assignment.nonce}),
+    }
+
+
+def assignment_from_wire(value: object) -> Assignment | None:
+    """Reads what an event has under `_workpool`.
+
+    `None` means it is not an assignment of ours, or damaged.
+    """
+    fields = Fields(value)
+    try:
+        if fields.integer("version") != VERSION:
+            return None
+        retry = fields.get("retry")
+        retention_s = fields.optional_integer(
+            "retention_s", at_least=0, at_most=limits.RETENTION_S_MAX
+        )
+        loop_until = fields.optional_integer(
+            "loop_until", at_least=0, at_most=limits.STORED_MS_BELOW - 1
+        )
+        nonce = fields.nonce("nonce")
+        return Assignment(
+            table=fields.table("table"),
+            pool=fields.pool("pool"),
+            work_id=fields.work_id("work_id"),
+            start=fields.integer("start", at_least=1, at_most=limits.STORED_STARTS_BELOW - 1),
+            attempts_made=fields.integer("attempts_made", at_most=limits.STORED_STARTS_BELOW - 1),
+            kind=Kind(fields.text("kind")),
+            retry=None if retry is None else _retry_from_wire(retry),
+            claimed=fields.flag("claimed"),
+            retention_s=retention_s,
+            start_by=EpochMs(fields.integer("start_by", at_most=limits.STORED_MS_BELOW - 1)),
+            loop_until=None if loop_until is None else EpochMs(loop_until),
+            args_chunks=fields.optional_integer(
+                "args_chunks", at_least=1, at_most=limits.CHUNKS_MAX
+            ),
+            context_chunks=fields.optional_integer(
+                "context_chunks", at_least=1, at_most=limits.CHUNKS_MAX
+            ),
+            callback_for=tuple(Outcome(one) for one in fields.texts("callback_for")),
+            nonce=nonce,
+            proof=None if nonce is None else digest_of(nonce),
+        )
+    except (ValueError, OverflowError):
+        return None
+
+
+def worker_event(args: str, assignment: Assignment) -> bytes:
+    """The event of a worker: its arguments, spelled and ordered exactly as stored, and the assignment under `_workpool`, last.
+
+    Raises:
+        ValueError: `args` is not the text of exactly one JSON object, or it has the key
+            `_workpool`.
+    """
+    try:
+        body = one_object(args, reserved=WORKPOOL_KEY)
+    except ValueError as error:
+        raise ValueError(f"the stored arguments cannot be sent: {error}") from None
+    # Spliced, not decoded and encoded again: a second encoding could spell a number differently.
+    inner = body[1:-1].strip()
+    own = f'"{WORKPOOL_KEY}":{compact(assignment_to_wire(assignment))}'
+    return f"{{{inner},{own}}}".encode() if inner else f"{{{own}}}".encode()
+
+
+def _retry_to_wire(policy: RetryPolicy) -> dict[str, object]:
+    return {
+        "max_attempts": policy.max_attempts,
+        "initial_backoff_us": policy.initial_backoff // _MICROSECOND,
+        "base": policy.base,
+        "max_backoff_us": None
+        if policy.max_backoff is None
+        else policy.max_backoff // _MICROSECOND,
+        "jitter": policy.jitter,
+    }
+
+
+def _retry_from_wire(value: object) -> RetryPolicy:
+    fields = Fields(value)
+    max_backoff_us = fields.optional_integer("max_backoff_us", at_least=0)
+    return RetryPolicy(
+        max_attempts=fields.integer("max_attempts"),
+        initial_backoff=timedelta(microseconds=fields.integer("initial_backoff_us")),
+        base=fields.number("base"),
+        max_backoff=None if max_backoff_us is None else timedelta(microseconds=max_backoff_us),
+        jitter=fields.flag("jitter"),
+    )

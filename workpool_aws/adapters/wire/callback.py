@@ -1,0 +1,96 @@
+"""Spells the event of an `on_complete` target, and the ticket of one that acknowledges."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final, assert_never
+
+from workpool_aws.adapters.wire.fields import VERSION, WORKPOOL_KEY, Fields, compact
+from workpool_aws.core import limits
+from workpool_aws.core.splice import one_value
+from workpool_aws.model.messages import CallbackMessage, CallbackTicket
+from workpool_aws.model.work import Outcome
+
+__all__ = ["callback_event", "ticket_from_wire"]
+
+
+_REFUSED_BY_QUEUES: Final = MappingProxyType({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})
+"""SendMessage takes U+0009, U+000A, U+000D, U+0020 to U+D7FF, U+E000 to U+FFFD and U+10000 to
+U+10FFFF (SQS API reference). In JSON only these two of the others can stand as they are."""
+
+
+def callback_event(message: CallbackMessage) -> str:
+    """Return the event of an `on_complete` target: exactly what is documented, and for one that acknowledges its ticket under `_workpool`.
+
+    Context and return value are spelled as stored, but for two noncharacters, which are escaped:
+    SQS and SNS take no text that has them.
+
+    Raises:
+        ValueError: the stored context or return value is not exactly one JSON value.
+    """
+    context = "null" if message.context is None else _verified(message.context, "context")
+    own = (
+        ""
+        if message.ticket is None
+        else f',"{WORKPOOL_KEY}":{compact(_ticket_to_wire(message.ticket))}'
+    )
+    event = f'{{"work_id":"{message.work_id}","context":{context},"result":{_result_to_wire(message)}{own}}}'
+    for character, escaped in _REFUSED_BY_QUEUES.items():
+        event = event.replace(character, escaped)
+    return event
+
+
+def _result_to_wire(message: CallbackMessage) -> str:
+    match message.outcome:
+        case Outcome.SUCCESS:
+            value = "null" if message.result is None else _verified(message.result, "return value")
+            return f'{{"kind":"success","return_value":{value}}}'
+        case Outcome.FAILED:
+            return compact(
+                {"kind": "failed", "error": message.error, "error_type": message.error_type}
+            )
+        case Outcome.CANCELED:
+            return compact({"kind": "canceled"})
+        case _:
+            assert_never(message.outcome)
+
+
+def _verified(text: str, what: str) -> str:
+    try:
+        return one_value(text)
+    except ValueError as error:
+        raise ValueError(f"the stored {what} cannot be sent: {error}") from None
+
+
+def _ticket_to_wire(ticket: CallbackTicket) -> dict[str, object]:
+    return {
+        "version": VERSION,
+        "callback": True,
+        "table": ticket.table,
+        "pool": ticket.pool,
+        "work_id": ticket.work_id,
+        "retention_s": ticket.retention_s,
+        **({} if ticket.nonce is None else {"nonce": ticket.nonce}),
+    }
+
+
+def ticket_from_wire(value: object) -> CallbackTicket | None:
+    """Reads what a callback's event has under `_workpool`.
+
+    `None` means it is not a ticket of ours, or damaged.
+    """
+    fields = Fields(value)
+    try:
+        if fields.integer("version") != VERSION or not fields.flag("callback"):
+            return None
+        return CallbackTicket(
+            table=fields.table("table"),
+            pool=fields.pool("pool"),
+            work_id=fields.work_id("work_id"),
+            retention_s=fields.optional_integer(
+                "retention_s", at_least=0, at_most=limits.RETENTION_S_MAX
+            ),
+            nonce=fields.nonce("nonce"),
+        )
+    except ValueError:
+        return None

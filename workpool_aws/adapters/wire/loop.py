@@ -1,0 +1,40 @@
+"""Spells the event of a loop invocation."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from workpool_aws.adapters.wire.fields import VERSION, Fields
+from workpool_aws.model.messages import LoopRequest
+
+__all__ = ["LOOP_KEY", "order_from_wire", "order_to_wire"]
+
+
+LOOP_KEY: Final = "workpool_loop"
+
+
+def order_to_wire(order: LoopRequest) -> dict[str, object]:
+    """The event of a loop invocation."""
+    return {
+        LOOP_KEY: {
+            "version": VERSION,
+            "table": order.table,
+            "pool": order.pool,
+            "generation": order.generation,
+        }
+    }
+
+
+def order_from_wire(event: object) -> LoopRequest | None:
+    """Reads the event of a loop invocation; `None` means it is not an order of ours, or damaged."""
+    fields = Fields(Fields(event).get(LOOP_KEY))
+    try:
+        if fields.integer("version") != VERSION:
+            return None
+        return LoopRequest(
+            table=fields.table("table"),
+            pool=fields.pool("pool"),
+            generation=fields.optional_integer("generation", at_least=0),
+        )
+    except ValueError:
+        return None

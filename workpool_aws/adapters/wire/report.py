@@ -1,0 +1,97 @@
+"""Spells a report that a worker could not write, and hands over to its destination."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from workpool_aws.adapters.sealed import seal, unseal
+from workpool_aws.adapters.wire.fields import VERSION, WORKPOOL_KEY, Fields, compact
+from workpool_aws.core import limits
+from workpool_aws.core.error_text import kept_text, kept_type
+from workpool_aws.core.payload import encode_result
+from workpool_aws.core.splice import decoded
+from workpool_aws.model.messages import Assignment, Report, ReportKind
+
+__all__ = ["CARRIED_MARKER", "REPORTED", "carried_outcome", "read_carried"]
+
+
+REPORTED: Final[dict[str, dict[str, bool]]] = {WORKPOOL_KEY: {"reported": True}}
+"""Return value of a decorated handler that reported by itself or turned a delivery away: its
+destination record asks for nothing."""
+CARRIED_MARKER: Final = "workpool report "
+"""Beginning of the text of an exception that carries a report."""
+_SEALED_MARKER: Final = "sealed "
+_CARRIED_BYTES_MAX: Final = 2 * limits.PAYLOAD_BYTES_MAX + 64 * 1024
+"""A result with every character escaped twice, about, and an error beside it."""
+
+
+def carried_outcome(report: Report, assignment: Assignment) -> str:
+    """The message of the exception by which a worker that could not write its completion hands its report to its destination.
+
+    ASCII, and with the start's nonce sealed: Lambda logs it. A start without a nonce is a loop's of
+    0.1, whose completion function reads it as it stands.
+    """
+    fields = compact(
+        {
+            "version": VERSION,
+            "work_id": assignment.work_id,
+            "start": assignment.start,
+            "kind": report.kind.value,
+            "result": report.result,
+            "error": None if report.error is None else kept_text(report.error),
+            "error_type": report.error_type,
+            "retryable": report.retryable,
+            "delay_ms": report.delay_ms,
+            "claim": report.claim,
+        }
+    )
+    if assignment.nonce is None:
+        return CARRIED_MARKER + fields
+    return CARRIED_MARKER + _SEALED_MARKER + seal(assignment.nonce, fields)
+
+
+def read_carried(text: str, assignment: Assignment) -> Report | None:
+    """The report that an exception's message carries.
+
+    `None` means that nothing in it proves that this start's worker wrote it [WP-28].
+
+    Values are bounded and encoded anew: what proves its origin can be damaged all the same.
+    """
+    sealed = text.removeprefix(CARRIED_MARKER + _SEALED_MARKER)
+    if assignment.nonce is None or sealed == text:
+        return None
+    opened = unseal(assignment.nonce, sealed, bytes_max=_CARRIED_BYTES_MAX)
+    if opened is None:
+        return None
+    try:
+        # The nonce is of one start. Its name is compared all the same: a seal says who wrote, and
+        # this says what about.
+        fields = Fields(decoded(opened))
+        work_id, start = fields.work_id("work_id"), fields.integer("start", at_least=1)
+        if fields.integer("version") != VERSION or (work_id, start) != (
+            assignment.work_id,
+            assignment.start,
+        ):
+            return None
+        delay_ms = fields.optional_integer("delay_ms", at_least=0, at_most=None)
+        error, error_type = fields.optional_text("error"), fields.optional_text("error_type")
+        kind = ReportKind(fields.text("kind"))
+        return Report(
+            kind=kind,
+            result=_encoded_anew(fields.optional_text("result"))
+            if kind is ReportKind.SUCCESS
+            else None,
+            error=None if error is None else kept_text(error),
+            error_type=None if error_type is None else kept_type(error_type),
+            retryable=fields.flag("retryable"),
+            delay_ms=None if delay_ms is None else min(delay_ms, limits.DELAY_MS_MAX),
+            claim=fields.optional_text("claim"),
+        )
+    except ValueError:
+        return None
+
+
+def _encoded_anew(result: str | None) -> str:
+    if result is None:
+        raise ValueError("a success without a result")
+    return encode_result(decoded(result), limits.PAYLOAD_BYTES_MAX)
