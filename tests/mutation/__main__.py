@@ -21,10 +21,13 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
+from tests.mutation.collected import servers
 from tests.mutation.coverage_map import HOME_TESTS, PACKAGE, SUITES, CoverageMap, digest, measured
 from tests.mutation.edits import Edit, edits_of
 from tests.mutation.equivalents import read_equivalents, unknown
@@ -121,9 +124,7 @@ def _judge(options: argparse.Namespace, build: Path) -> int:
         for module in modules
     }
     equivalents = read_equivalents()
-    if gone := unknown(
-        equivalents, [edit for module in modules_in(tree, ["."]) for edit in edits_in(tree, module)]
-    ):
+    if gone := unknown(equivalents, tree / PACKAGE):
         print("not in the code any more, so not to be listed as equivalent:", *gone, sep="\n  ")
         return 1
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
@@ -136,50 +137,55 @@ def _judge(options: argparse.Namespace, build: Path) -> int:
     for test in coverage.not_passed if options.verbose else ():
         print(f"judges nothing, since it did not pass by itself: {test}")
     load_once()
-    records = Records(build / "verdicts.jsonl", tree, anew=options.anew)
-    report = Report(equivalents, wanted=options.want, verbose=options.verbose)
-    for module in modules:
-        picked = {index: edits[module][index] for index in chosen(edits[module], each, seed)}
-        judge_module(module, picked, coverage, records, report, options, tree)
-    return report.finish()
+    run = _Run(
+        tree,
+        coverage,
+        Records(build / "verdicts.jsonl", tree, anew=options.anew),
+        Report(equivalents, wanted=options.want, verbose=options.verbose),
+        options,
+    )
+    with servers(tree, sorted(coverage.breadth), options.jobs) as run.servers:
+        for module in modules:
+            picked = chosen(edits[module], each, seed)
+            run.judge(module, {index: edits[module][index] for index in picked})
+    return run.report.finish()
 
 
-def edits_in(tree: Path, module: str) -> list[Edit]:
-    """Every edit of a module of the tree."""
-    return edits_of(module, (tree / PACKAGE / module).read_text(encoding="utf-8"))
+@dataclass
+class _Run:
+    """What judges edits, and takes note of their verdicts."""
 
+    tree: Path
+    coverage: CoverageMap
+    records: Records
+    report: Report
+    options: argparse.Namespace
+    servers: Sequence[Connection] = ()
 
-def judge_module(
-    module: str,
-    picked: dict[int, Edit],
-    coverage: CoverageMap,
-    records: Records,
-    report: Report,
-    options: argparse.Namespace,
-    tree: Path,
-) -> None:
-    """Judge the edits of one module, with the verdicts that are still good from earlier runs."""
-    tasks = []
-    for index, edit in picked.items():
-        if report.is_equivalent(edit):
-            continue
-        known = records.verdict(edit)
-        if known is not None:
-            report.add(edit, known)
-        else:
-            tasks.append(Task(module, index, _within(coverage, edit, options.budget)))
-    if any(task.tests for task in tasks):
-        check_without_edits(_all_of(tasks), tree)
-    for task, verdict in verdicts(
-        [each for each in tasks if each.tests], tree, jobs=options.jobs, patience_s=options.patience
-    ):
-        assert task.index is not None
-        records.add(picked[task.index], verdict)
-        report.add(picked[task.index], verdict)
-    for task in tasks:
-        if not task.tests and task.index is not None:
-            report.add_uncovered(picked[task.index])
-    report.end_of(module)
+    def judge(self, module: str, picked: Mapping[int, Edit]) -> None:
+        """Judge edits of one module, but for those whose verdict of an earlier run is still good."""
+        tasks, uncovered = [], []
+        for index, edit in picked.items():
+            if self.report.is_equivalent(edit):
+                continue
+            known = self.records.verdict(edit)
+            if known is not None:
+                self.report.add(edit, known)
+            elif tests := _within(self.coverage, edit, self.options.budget):
+                tasks.append(Task(module, index, tests, self.coverage.acts_at_import(edit)))
+            else:
+                uncovered.append(edit)
+        if tasks:
+            check_without_edits(_all_of(tasks), self.tree, self.servers)
+        for task, verdict in verdicts(
+            tasks, self.tree, self.servers, patience_s=self.options.patience
+        ):
+            assert task.index is not None
+            self.records.add(picked[task.index], verdict)
+            self.report.add(picked[task.index], verdict)
+        for edit in uncovered:
+            self.report.add_uncovered(edit)
+        self.report.end_of(module)
 
 
 def _all_of(tasks: Sequence[Task]) -> dict[str, float]:

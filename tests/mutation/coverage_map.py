@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -53,6 +53,8 @@ class CoverageMap:
     not_passed: list[str] = field(default_factory=list)
     breadth: dict[str, int] = field(default_factory=dict)
     """How many modules the tests of a file run."""
+    at_import: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Of each module, the lines that ran while modules of the library and of tests were imported."""
 
     def tests_for(self, edit: Edit) -> list[str]:
         """The tests that run a line of the edit, the quickest first; before them some of the file that is about little else.
@@ -60,7 +62,7 @@ class CoverageMap:
         A module of nothing but constants runs once, before any test: any test may notice.
         """
         ran = self.lines.get(edit.module) or dict.fromkeys(self.seconds, -1)
-        wanted = -1 if edit.lines is None else _bits(range(edit.lines[0], edit.lines[1] + 1))
+        wanted = _lines_of(edit)
         found = sorted(
             (test for test, bits in ran.items() if bits & wanted),
             key=lambda test: (self.seconds[test], test),
@@ -69,11 +71,17 @@ class CoverageMap:
         first = [test for test in found if _file_of(test) == home][:HOME_TESTS]
         return [*first, *(test for test in found if test not in first)]
 
+    def acts_at_import(self, edit: Edit) -> bool:
+        """True if a line of the edit ran while modules of the library or of tests were imported."""
+        return bool(self.at_import[edit.module] & _lines_of(edit))
+
     def add(self, file: str, stored: Mapping[str, Any]) -> None:
         """Add one file of tests."""
         self.breadth[file] = len(stored["modules"])
         self.seconds |= stored["seconds"]
         self.not_passed += stored["not_passed"]
+        for module, bits in stored["at_import"].items():
+            self.at_import[module] |= int(bits, 16)
         for module, by_test in stored["lines"].items():
             self.lines[module] |= {
                 test: int(bits, 16) for test, bits in by_test.items() if test in self.seconds
@@ -123,7 +131,8 @@ def _is_current(tree: Path, store: Path, file: str, shared: str) -> bool:
     try:
         stored = json.loads(_stored_at(store, file).read_text(encoding="utf-8"))
         modules = {module: digest([tree / PACKAGE / module]) for module in stored["modules"]}
-    except (FileNotFoundError, ValueError):
+        stored["at_import"]
+    except (FileNotFoundError, KeyError, ValueError):
         return False
     return bool(
         stored["file"] == digest([tree / file])
@@ -134,21 +143,16 @@ def _is_current(tree: Path, store: Path, file: str, shared: str) -> bool:
 
 def _measure(tree: Path, store: Path, files: Sequence[str], shared: str, jobs: int) -> None:
     """A few files at a time, so that an interrupted run loses little."""
-    for start in range(0, len(files), jobs * _FILES_A_RUN):
-        some = files[start : start + jobs * _FILES_A_RUN]
-        with ExitStack() as stack:
-            shares = [share for share in (some[at::jobs] for at in range(jobs)) if share]
-            runs = [
-                (share, stack.enter_context(_run(tree, store, number, share)))
-                for number, share in enumerate(shares)
-            ]
-            for number, (share, process) in enumerate(runs):
-                process.wait()
-                _keep(tree, store, number, share, shared)
-        print(f"  {start + len(some)} of {len(files)}", flush=True)
+    shares = [files[start : start + _FILES_A_RUN] for start in range(0, len(files), _FILES_A_RUN)]
+    with ThreadPoolExecutor(jobs) as pool:
+        runs = {pool.submit(_run, tree, store, at, share): at for at, share in enumerate(shares)}
+        for done, run in enumerate(as_completed(runs), start=1):
+            run.result()
+            _keep(tree, store, runs[run], shares[runs[run]], shared)
+            print(f"  {min(done * _FILES_A_RUN, len(files))} of {len(files)}", flush=True)
 
 
-def _run(tree: Path, store: Path, number: int, files: Sequence[str]) -> subprocess.Popen[bytes]:
+def _run(tree: Path, store: Path, number: int, files: Sequence[str]) -> None:
     variables = {
         "COVERAGE_FILE": str(store / f"coverage.{number}"),
         TIMES_VARIABLE: str(store / f"times.{number}.json"),
@@ -166,14 +170,20 @@ def _run(tree: Path, store: Path, number: int, files: Sequence[str]) -> subproce
     command = [sys.executable, "-m", "pytest", *options, *ENGINES, *files]
     with (store / f"output.{number}").open("wb") as output:
         (store / f"coverage.{number}").unlink(missing_ok=True)
-        return subprocess.Popen(
-            command, cwd=tree, env=os.environ | variables, stdout=output, stderr=subprocess.STDOUT
+        subprocess.run(
+            command,
+            cwd=tree,
+            env=os.environ | variables,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
 
 
 def _keep(tree: Path, store: Path, number: int, files: Sequence[str], shared: str) -> None:
     times = json.loads((store / f"times.{number}.json").read_text(encoding="utf-8"))
     ran = _ran(store / f"coverage.{number}", tree)
+    at_import = {module: f"{bits:x}" for module, bits in ran.pop("", {}).items()}
     for file in files:
         own = {test: modules for test, modules in ran.items() if _file_of(test) == file}
         lines: dict[str, dict[str, str]] = defaultdict(dict)
@@ -189,22 +199,20 @@ def _keep(tree: Path, store: Path, number: int, files: Sequence[str], shared: st
             },
             "not_passed": [test for test in times["not_passed"] if _file_of(test) == file],
             "lines": lines,
+            "at_import": at_import,
         }
         _stored_at(store, file).write_text(json.dumps(stored), encoding="utf-8")
 
 
 def _ran(path: Path, tree: Path) -> dict[str, dict[str, int]]:
-    """The lines that each test ran, of each module.
-
-    What ran while modules were imported belongs to no test.
-    """
+    """The lines that each test ran, of each module; those of no test, "", ran while modules were imported."""
     data = CoverageData(str(path))
     data.read()
     found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for name in data.measured_files():
         module = str(Path(name).relative_to(tree / PACKAGE))
         for line, contexts in data.contexts_by_lineno(name).items():
-            for test in {context.rpartition("|")[0] for context in contexts if context}:
+            for test in {context.rpartition("|")[0] for context in contexts}:
                 found[test][module] |= 1 << line
     return found
 
@@ -215,6 +223,10 @@ def _stored_at(store: Path, file: str) -> Path:
 
 def _file_of(test: str) -> str:
     return test.partition("::")[0]
+
+
+def _lines_of(edit: Edit) -> int:
+    return -1 if edit.lines is None else _bits(range(edit.lines[0], edit.lines[1] + 1))
 
 
 def _bits(lines: Iterable[int]) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tests.mutation.edits import Edit
+from tests.mutation.edits import edits_of
 
 __all__ = ["EQUIVALENTS", "read_equivalents", "unknown"]
 
@@ -29,7 +30,14 @@ def read_equivalents(path: Path = EQUIVALENTS) -> Mapping[str, str]:
     return found
 
 
-def unknown(listed: Iterable[str], edits: Iterable[Edit]) -> list[str]:
-    """The listed edits that the code no longer has."""
-    known = {edit.key for edit in edits}
-    return [key for key in listed if key not in known]
+def unknown(listed: Iterable[str], package: Path) -> list[str]:
+    """The listed edits that the code of the package no longer has."""
+    return [key for key in listed if key not in _keys(package / key.partition(":")[0], package)]
+
+
+@cache
+def _keys(path: Path, package: Path) -> frozenset[str]:
+    if not path.is_file():
+        return frozenset()
+    edits = edits_of(str(path.relative_to(package)), path.read_text(encoding="utf-8"))
+    return frozenset(edit.key for edit in edits)

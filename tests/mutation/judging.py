@@ -1,36 +1,33 @@
-"""Judges edits: each is compiled in a process of its own, forked with AWS's SDK loaded, and the tests that cover it run there.
+"""Judges edits: in forks of a process that has collected the tests, or each in a fresh process.
 
-The files stay as they are; an import hook hands out the edited module. A process that uses more
-time than its tests can take has an endless loop, which counts as noticed.
+The first costs a fork and the tests that cover the edit (`collected.py`). The second is for edits
+that act when their module is loaded: the process has AWS's SDK and nothing else loaded, and an
+import hook hands out the edited module. The files stay as they are.
+
+A process that uses more time than its tests can take has an endless loop, which counts as noticed.
 """
 
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
-import resource
-import shutil
-import signal
-import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.abc import Loader
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
+from functools import partial
+from math import inf
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from time import monotonic
-from types import CodeType, ModuleType
 from typing import Final
 
 import pytest
 
+from tests.mutation.collected import LOST, NOTICED, QUIET, Answer, Question
+from tests.mutation.confined import Confined, Ended
 from tests.mutation.coverage_map import ENGINES, HOME_TESTS, PACKAGE
-from tests.mutation.edits import edited
+from tests.mutation.importing import code_of, dotted, hand_out
 
 __all__ = ["Task", "Verdict", "check_without_edits", "load_once", "verdicts"]
 
@@ -42,15 +39,8 @@ _LOADED: Final = (
 )  # fmt: skip
 _CPU_FACTOR: Final = 6
 """How much longer than measured the tests may take before the edit counts as endless."""
-_WALL_FACTOR: Final = 5
-"""A process that waits uses no time of the processor."""
-_MEMORY_MAX: Final = 4 << 30
-_OUTPUT_MAX: Final = 4_000
-_OUTPUT: Final = "output"
 _SURVIVED: Final = (0, 5)
 """Exit codes of pytest: all passed, and nothing left to run."""
-_LOST: Final = 70
-"""Exit code: the tests of the map are not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +50,18 @@ class Task:
     module: str
     index: int | None
     tests: Mapping[str, float]
+    acts: bool = False
+    """True if code of the edit runs when modules of the library or of tests are loaded."""
 
     def stage(self, number: int) -> Task:
         """The part of the tests that the stage runs."""
         bounds = (0, *_STAGES, len(self.tests))
         chosen = list(self.tests.items())[bounds[number] : max(bounds[number], bounds[number + 1])]
         return Task(self.module, self.index, dict(chosen))
+
+    def cpu_s(self, patience_s: int) -> int:
+        """The time of the processor that its tests may take."""
+        return int(patience_s + _CPU_FACTOR * sum(self.tests.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,34 +72,6 @@ class Verdict:
     by: str = ""
     output: str = ""
     """The end of what the tests said."""
-
-
-class _EditedLoader(SourceFileLoader):
-    def __init__(self, name: str, path: str, code: CodeType) -> None:
-        super().__init__(name, path)
-        self._code = code
-
-    def get_code(self, fullname: str) -> CodeType:
-        assert fullname == self.name
-        return self._code
-
-
-class _EditedFinder:
-    def __init__(self, name: str, code: CodeType) -> None:
-        self._name = name
-        self._code = code
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if name != self._name:
-            return None
-        spec = PathFinder.find_spec(name, path, target)
-        assert spec is not None
-        assert spec.origin is not None
-        loader: Loader = _EditedLoader(name, spec.origin, self._code)
-        spec.loader = loader
-        return spec
 
 
 class _Chosen:
@@ -124,7 +92,7 @@ class _Chosen:
             key=lambda item: self._order[item.nodeid],
         )
         if self._all_there and len(items) < len(self._order):
-            os._exit(_LOST)
+            os._exit(LOST)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
@@ -145,141 +113,137 @@ def load_once() -> None:
 
 
 def verdicts(
-    tasks: Sequence[Task], tree: Path, *, jobs: int, patience_s: int
+    tasks: Sequence[Task], tree: Path, servers: Sequence[Connection], *, patience_s: int
 ) -> Iterator[tuple[Task, Verdict]]:
-    """The verdict of each task as it is reached, at most `jobs` at a time; an edit has `patience_s` of processor time beside its tests'."""
+    """The verdict of each task as it is reached, as many at a time as there are servers.
+
+    An edit has `patience_s` of processor time beside that of its tests.
+    """
     waiting = list(reversed(tasks))
-    running: dict[int, _Running] = {}
+    idle = list(servers)
+    running: dict[object, tuple[_Asked | _Fresh, Connection]] = {}
     try:
         while waiting or running:
-            while waiting and len(running) < jobs:
-                started = _Running(waiting.pop(), tree, patience_s)
-                running[started.process.sentinel] = started
-            wait(
-                list(running),
-                timeout=max(0.0, min(each.ends_at for each in running.values()) - monotonic()),
-            )
-            for sentinel, each in list(running.items()):
-                verdict = each.verdict()
-                if verdict is None:
-                    continue
-                del running[sentinel]
-                if isinstance(verdict, _Running):
-                    running[verdict.process.sentinel] = verdict
-                else:
+            while waiting and idle:
+                server = idle.pop()
+                running[server] = (_Asked(waiting.pop(), tree, server, patience_s), server)
+            for ready in _ready([each for each, _ in running.values()]):
+                each, server = running.pop(ready.awaited)
+                verdict = ready.verdict()
+                if isinstance(verdict, Verdict):
+                    idle.append(server)
                     yield each.task, verdict
+                else:
+                    running[verdict.awaited] = (verdict, server)
     finally:
-        for each in running.values():
+        for each, _ in running.values():
             each.end()
 
 
-def check_without_edits(tests: Mapping[str, float], tree: Path) -> None:
+def _ready(running: Sequence[_Asked | _Fresh]) -> list[_Asked | _Fresh]:
+    """Those that have come to something, or whose time is over; there may be none."""
+    ends_at = min(each.ends_at for each in running)
+    timeout = None if ends_at == inf else max(0.0, ends_at - monotonic())
+    ready = wait([each.awaited for each in running], timeout)
+    return [each for each in running if each.awaited in ready or monotonic() >= each.ends_at]
+
+
+def check_without_edits(
+    tests: Mapping[str, float], tree: Path, servers: Sequence[Connection]
+) -> None:
     """Run tests as an edit would have them run, without one.
 
     Raises:
         RuntimeError: they do not pass there, so they could notice nothing.
     """
-    for _, verdict in verdicts([Task("", None, tests)], tree, jobs=1, patience_s=60):
+    for _, verdict in verdicts([Task("", None, tests)], tree, servers, patience_s=60):
         if verdict.noticed:
             raise RuntimeError(f"tests fail without an edit ({verdict.by}):\n{verdict.output}")
 
 
-class _Running:
-    """One stage of a task, in its process."""
+class _Asked:
+    """A task that a server judges. The server keeps its time."""
+
+    def __init__(self, task: Task, tree: Path, server: Connection, patience_s: int) -> None:
+        self.task = task
+        self.awaited = server
+        self.ends_at = inf
+        self._tree = tree
+        self._patience_s = patience_s
+        server.send(Question(task.module, task.index, list(task.tests), task.cpu_s(patience_s)))
+
+    def verdict(self) -> Verdict | _Fresh:
+        """The verdict, or the task in a fresh process."""
+        try:
+            answer = self.awaited.recv()
+        except EOFError:
+            said = (self._tree.parent / "collecting.txt").read_text("utf-8", errors="replace")
+            raise RuntimeError(f"the tests could not be collected:\n{said[-4_000:]}") from None
+        assert isinstance(answer, Answer)
+        if answer.code is None or (answer.code == 0 and self.task.acts):
+            return _Fresh(self.task, self._tree, self._patience_s)
+        return _verdict(self.task, Ended(answer.code, answer.by, answer.output))
+
+    def end(self) -> None:
+        """Nothing to do: the server ends what it runs when its connection is closed."""
+
+
+class _Fresh:
+    """One stage of a task, in a process of its own."""
 
     def __init__(self, task: Task, tree: Path, patience_s: int, number: int = 0) -> None:
         self.task = task
         self._tree = tree
         self._patience_s = patience_s
         self._number = number
-        self._part = task.stage(number)
-        self._note = Path(tempfile.mkdtemp(prefix="mutation-")) / "failed"
-        cpu_s = int(patience_s + _CPU_FACTOR * sum(self._part.tests.values()))
-        self.ends_at = monotonic() + _WALL_FACTOR * cpu_s
-        self.process: BaseProcess = multiprocessing.get_context("fork").Process(
-            target=_judge, args=(self._part, tree, self._note, cpu_s)
-        )
-        self.process.start()
+        part = task.stage(number)
+        self._fork = Confined(partial(_judge, part, tree), part.cpu_s(patience_s))
+        self.awaited = self._fork.sentinel
+        self.ends_at = self._fork.ends_at
 
-    def verdict(self) -> Verdict | _Running | None:
-        """The verdict, or the next stage; `None` means that it goes on."""
-        if self.process.is_alive():
-            if monotonic() < self.ends_at:
-                return None
-            self.end()
-            return Verdict(noticed=True, by="time")
-        self.process.join()
-        by = self._note.read_text(encoding="utf-8") if self._note.exists() else ""
-        output = self._note.with_name(_OUTPUT).read_text(encoding="utf-8", errors="replace")[
-            -_OUTPUT_MAX:
-        ]
-        self._forget()
-        code = self.process.exitcode or 0
-        if code == _LOST:
-            raise LookupError(
-                f"{self.task.module}: tests of the coverage map are not there; remove build/mutation and run again"
-            )
-        if code not in _SURVIVED:
-            return Verdict(noticed=True, by=by or ("time" if code < 0 else "import"), output=output)
-        if self._number < len(_STAGES) and self.task.stage(self._number + 1).tests:
-            return _Running(self.task, self._tree, self._patience_s, self._number + 1)
-        return Verdict(noticed=False)
+    def verdict(self) -> Verdict | _Fresh:
+        """The verdict, or the next stage."""
+        ended = self._fork.wait()
+        if (
+            ended.code in _SURVIVED
+            and self._number < len(_STAGES)
+            and self.task.stage(self._number + 1).tests
+        ):
+            return _Fresh(self.task, self._tree, self._patience_s, self._number + 1)
+        return _verdict(self.task, ended)
 
     def end(self) -> None:
         """End the process and those that it started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid or os.getpid(), signal.SIGKILL)
-        self.process.join()
-        self._forget()
-
-    def _forget(self) -> None:
-        shutil.rmtree(self._note.parent, ignore_errors=True)
+        self._fork.end()
 
 
-def _judge(task: Task, tree: Path, note: Path, cpu_s: int) -> None:
-    os.setpgid(0, 0)
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_MAX, _MEMORY_MAX))
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    output = os.open(note.with_name(_OUTPUT), os.O_WRONLY | os.O_CREAT)
-    for stream in (1, 2):
-        os.dup2(output, stream)
+def _verdict(task: Task, ended: Ended) -> Verdict:
+    if ended.code == LOST:
+        raise LookupError(
+            f"{task.module}: tests of the coverage map are not there; remove build/mutation and run again"
+        )
+    if ended.code in _SURVIVED:
+        return Verdict(noticed=False)
+    by = ended.note or ("time" if ended.code < 0 else "import")
+    return Verdict(noticed=True, by=by, output=ended.output)
+
+
+def _judge(task: Task, tree: Path, note: Path) -> int:
+    """Run in a process of its own. Returns the exit code."""
     os.chdir(tree)
     if task.index is not None:
         # Loaded before pytest, whose own import hook takes the package for a plugin.
-        name, path = _dotted(task.module), tree / PACKAGE / task.module
         try:
-            sys.meta_path.insert(0, _EditedFinder(name, _code(path, task.index)))
-            importlib.import_module(name)
+            hand_out(task.module, code_of(tree / PACKAGE / task.module, task.index))
+            importlib.import_module(dotted(task.module))
         except BaseException:  # noqa: BLE001 - a module that cannot be loaded is noticed, whatever it raises
-            os._exit(1)
+            return NOTICED
     files = dict.fromkeys(test.partition("::")[0] for test in task.tests)
     # Hypothesis is loaded before pytest could rewrite its assertions: none is wanted there.
     quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    options = [
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:cov",
-        "--no-header",
-        *quiet,
-        *ENGINES,
-    ]
-    code = pytest.main(
-        [*options, *files], plugins=[_Chosen(list(task.tests), note, all_there=task.index is None)]
-    )
-    os._exit(int(code))
-
-
-def _code(path: Path, index: int) -> CodeType:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return compile(
-            edited(path.read_text(encoding="utf-8"), index), str(path), "exec", dont_inherit=True
+    return int(
+        pytest.main(
+            ["-x", *QUIET, *quiet, *ENGINES, *files],
+            plugins=[_Chosen(list(task.tests), note, all_there=task.index is None)],
         )
-
-
-def _dotted(module: str) -> str:
-    return ".".join((PACKAGE, *Path(module).with_suffix("").parts)).removesuffix(".__init__")
+    )

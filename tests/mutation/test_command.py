@@ -216,13 +216,7 @@ def test_modules_are_named_by_file_or_folder_and_the_demo_stays_out() -> None:
 
 
 def test_every_listed_edit_is_one_of_the_code_and_has_a_reason() -> None:
-    every = [
-        edit
-        for module in modules_in(ROOT, ["."])
-        for edit in edits_of(module, (ROOT / "workpool_aws" / module).read_text("utf-8"))
-    ]
-
-    assert unknown(read_equivalents(), every) == []
+    assert unknown(read_equivalents(), ROOT / "workpool_aws") == []
 
 
 @pytest.mark.parametrize("entry", ['why = " "\nedits = ["a"]', 'why = "twice"\nedits = ["a", "a"]'])
