@@ -141,7 +141,7 @@ class LocalCloud:
         """
         if self._platform is not None:
             raise LocalCloudError("a LocalCloud is used once: make another one")
-        from workpool_aws.local.services.deployment import deploy, start_watchdog  # noqa: PLC0415 - loads the flow
+        from workpool_aws.local.services.deployment import deploy, start_watchdog
 
         plan = self._options.faults
         chooser = (
@@ -242,8 +242,8 @@ class LocalCloud:
         return function_arn(WATCHDOG_NAME)
 
     def workpool(self, name: str = "default", **options: Any) -> Workpool:  # noqa: ANN401 - Workpool's own options, which it checks
-        """A pool of this cloud, with the options of `Workpool`."""
-        from workpool_aws.api.pool import Workpool  # noqa: PLC0415 - the facade loads pydantic, which not every cloud needs
+        """Return a pool of this cloud, with the options of `Workpool`."""
+        from workpool_aws.api.pool import Workpool
 
         return Workpool(self.table, name, ports=self._ports_of(self.table), **options)
 
@@ -317,7 +317,7 @@ class LocalCloud:
         self._open.send(function_arn(self._name_of(fn)), payload)
 
     def invocations(self, fn: object) -> list[Invocation]:
-        """The deliveries to a function (its ARN, name or handler), in order of their start.
+        """Return the deliveries to a function (its ARN, name or handler), in order of their start.
 
         Raises UsageError: there is none.
         """
@@ -339,7 +339,7 @@ class LocalCloud:
         return self._open.mailbox.of(arn)
 
     def max_concurrency(self, fn: object) -> int:
-        """The most that ran at one time, refused duplicates not counted.
+        """Return the most that ran at one time, refused duplicates not counted.
 
         Raises UsageError: there is no such function.
         """
@@ -377,7 +377,7 @@ class LocalCloud:
             )
 
     def _troubles(self) -> str:
-        """Errors of the cloud's own functions: the likely reason when works are left."""
+        """Return errors of the cloud's own functions, the likely reason for work items that are left."""
         told = []
         for arn in (self.loop_arn, self.completion_arn, self.watchdog_arn):
             bad = [each for each in self.invocations(arn) if each.error is not None]
@@ -421,13 +421,13 @@ class LocalCloud:
 
 def _engine_for(name: str, platform: Platform) -> Engine:
     if name == "memory":
-        from workpool_aws.local.engines.memory import MemoryEngine  # noqa: PLC0415 - only what is used is loaded
+        from workpool_aws.local.engines.memory import MemoryEngine
 
         return MemoryEngine(platform)
     if name == "moto":
-        from workpool_aws.local.engines.moto import MotoEngine  # noqa: PLC0415 - as above
+        from workpool_aws.local.engines.moto import MotoEngine
 
         return MotoEngine(platform)
-    from workpool_aws.local.engines.endpoint import EndpointEngine  # noqa: PLC0415 - as above
+    from workpool_aws.local.engines.endpoint import EndpointEngine
 
     return EndpointEngine(platform, name)

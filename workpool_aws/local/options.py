@@ -1,6 +1,6 @@
 """Options of a LocalCloud and its functions.
 
-Every option checked, with a message that says what is allowed.
+Every option is checked, with a message that says what is allowed.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ __all__ = [
 
 ClockName = Literal["virtual", "real"]
 Takes = timedelta | Callable[[Event], timedelta]
-"""Time that a function takes, in the cloud's time; of its event, if it is a callable."""
+"""Time that a function takes, in the cloud's time. A callable gives it for an event."""
 
 _SPEED_MAX = 1_000.0
 _FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def pool_names(pools: object) -> frozenset[str] | None:
-    """The names of pools, checked; `None` means any pool. Raises UsageError."""
+    """Return the names of pools, checked. `None` means any pool. Raises UsageError."""
     if pools is None:
         return None
     if isinstance(pools, str | bytes) or not isinstance(pools, Iterable):
@@ -78,45 +78,52 @@ class CloudOptions:
     def __post_init__(self) -> None:
         _one_of("clock", self.clock, ("virtual", "real"))
         _one_of("scheduler", self.scheduler, ("exact", "aws"))
-        engine: object = self.engine
-        if not isinstance(engine, str) or not (
-            engine in ("memory", "moto") or _is_endpoint(engine)
-        ):
-            raise UsageError(
-                "engine",
-                engine,
-                "'memory', 'moto', or the URL of a DynamoDB endpoint (http://host:port)",
-            )
+        self._check_engine(self.engine)
         whole("seed", self.seed)
-        speed: object = self.speed
+        self._check_speed(self.speed)
+        milliseconds("call_latency", self.call_latency)
+        milliseconds("stall_timeout", self.stall_timeout, at_least=1)
+        self._check_faults(self.faults)
+
+    def _check_engine(self, engine: object) -> None:
+        if engine in ("memory", "moto") or (isinstance(engine, str) and _is_endpoint(engine)):
+            return
+        raise UsageError(
+            "engine",
+            engine,
+            "'memory', 'moto', or the URL of a DynamoDB endpoint (http://host:port)",
+        )
+
+    def _check_speed(self, speed: object) -> None:
         if (
             isinstance(speed, bool)
             or not isinstance(speed, int | float)
             or not 0 < speed <= _SPEED_MAX
         ):
             raise UsageError("speed", speed, f"a number above 0, at most {_SPEED_MAX:g}")
-        if self.clock == "virtual" and self.speed != 1:
+        if self.clock == "virtual" and speed != 1:
             raise UsageError(
                 "speed",
-                self.speed,
+                speed,
                 "1.0 on the virtual clock, which jumps (a speed is for clock='real')",
             )
-        milliseconds("call_latency", self.call_latency)
-        milliseconds("stall_timeout", self.stall_timeout, at_least=1)
-        faults: object = self.faults
-        if faults is not None and not isinstance(faults, Faults):
+
+    def _check_faults(self, faults: object) -> None:
+        if faults is None:
+            return
+        if not isinstance(faults, Faults):
             raise UsageError(
                 "faults", faults, "a Faults of workpool_aws.local.faults.faults, or None"
             )
-        if self.faults is not None and (self.clock, engine) != ("virtual", "memory"):
+        if (self.clock, self.engine) != ("virtual", "memory"):
             raise UsageError(
-                "faults", self.faults, "left out, unless clock='virtual' and engine='memory'"
+                "faults", faults, "left out, unless clock='virtual' and engine='memory'"
             )
 
     def kernel(self, chooser: Chooser, faults: SeededFaults | None = None) -> Kernel:
-        """A kernel for the clock asked for, in which these faults strike (virtual only.
+        """Return a kernel for the clock asked for.
 
-        `None` means that there is none do).
+        On the virtual clock these faults strike in it. `None` means that none does.
         """
         latency_ms = milliseconds("call_latency", self.call_latency)
         if self.clock == "real":
@@ -133,7 +140,7 @@ class CloudOptions:
 
 
 def function_name(name: object) -> str:
-    """A name that CreateFunction takes, without a version or alias.
+    """Return a name that CreateFunction takes, without a version or alias.
 
     Raises UsageError for anything else.
     """
@@ -153,14 +160,12 @@ def _is_endpoint(engine: str) -> bool:
 def milliseconds(
     field: str, value: object, *, at_least: int = 0, at_most: int | None = None
 ) -> int:
-    """A timedelta in whole milliseconds, rounded up.
+    """Return a timedelta in whole milliseconds, rounded up.
 
     Raises UsageError for anything else, and out of bounds.
     """
-    low, high = (
-        timedelta(milliseconds=at_least),
-        None if at_most is None else timedelta(milliseconds=at_most),
-    )
+    low = timedelta(milliseconds=at_least)
+    high = None if at_most is None else timedelta(milliseconds=at_most)
     if not isinstance(value, timedelta) or value < low or (high is not None and value > high):
         raise UsageError(
             field,
@@ -174,7 +179,7 @@ def milliseconds(
 def whole(
     field: str, value: object, *, at_least: int | None = None, at_most: int | None = None
 ) -> int:
-    """An int within bounds. Raises UsageError for anything else, a bool too."""
+    """Return an int within bounds. Raises UsageError for anything else, a bool too."""
     low = "" if at_least is None else f" from {at_least}"
     high = "" if at_most is None else f" to {at_most}"
     if (
@@ -188,7 +193,7 @@ def whole(
 
 
 def takes_ms(takes: Takes | None) -> Callable[[Event], int] | None:
-    """Time that a function takes, as milliseconds of an event.
+    """Return the time that a function takes, as milliseconds of an event.
 
     Raises UsageError for what is no duration.
     """

@@ -1,6 +1,6 @@
 """Pytest fixture `workpool_cloud`.
 
-Loading it loads no engine, so that whoever does not use it does not pay for it.
+Loading it loads no engine, so that tests without it do not pay for it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def workpool_cloud(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
-    """A `LocalCloud`, new for each test: on the virtual clock and in memory.
+    """Return a `LocalCloud`, new for each test: on the virtual clock and in memory.
 
     `@pytest.mark.workpool(engine="moto", seed=3)` gives it other options, by the names of
     `LocalCloud`. The nearest mark wins, option by option: the test's, then its class's, then its
     module's.
     """
-    from workpool_aws.local.cloud import LocalCloud  # noqa: PLC0415 - what is not used is not loaded
+    from workpool_aws.local.cloud import LocalCloud
 
     options = _options(request.node)
     allowed = list(signature(LocalCloud).parameters)

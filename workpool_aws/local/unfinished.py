@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from workpool_aws.core.callback.ending import is_owed
 from workpool_aws.model.ids import SHARDS_MAX, EpochMs
 from workpool_aws.model.loop import Registration
-from workpool_aws.model.refs import Collection, ConfigRef, KeyRange, LedgerRef, Row, readable
+from workpool_aws.model.refs import Collection, ConfigRef, KeyRange, LedgerRef, readable
 from workpool_aws.model.work import State, WorkItem
 
 if TYPE_CHECKING:
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Unfinished", "described", "unfinished_work"]
 
+R = TypeVar("R", Registration, WorkItem)
+
 _SHOWN: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A work item that is not over, or has not been told of, and should be."""
+    """A work item that is not over, or whose callback is owed, and should be."""
 
     work: WorkItem
     why: str
@@ -34,7 +36,7 @@ class Unfinished:
 
 
 def described(left: Sequence[Unfinished]) -> str:
-    """The first of them, for people."""
+    """Return the first of them, for people."""
     lines = [f"{len(left)} works are left:", *(f"  {each}" for each in left[:_SHOWN])]
     if len(left) > _SHOWN:
         lines.append(f"  and {len(left) - _SHOWN} more")
@@ -42,33 +44,36 @@ def described(left: Sequence[Unfinished]) -> str:
 
 
 def unfinished_work(store: Store, until: EpochMs) -> Iterator[Unfinished]:
-    """Works that run, are due by `until` in a pool that is not paused, or owe a callback to be tried by then. Later is no leftover."""
-    for row in _rows(store, KeyRange(shelf=Collection.REGISTRY)):
-        if isinstance(row.record, Registration):
-            yield from _of_pool(store, row.record.pool, until)
+    """Yield work items that should be over: running ones, and those that are due by `until`.
+
+    A pool that is paused owes nothing but callbacks. A callback counts that is to be tried by then.
+    """
+    for pool in _records(store, KeyRange(shelf=Collection.REGISTRY), Registration):
+        yield from _of_pool(store, pool.pool, until)
 
 
 def _of_pool(store: Store, pool: str, until: EpochMs) -> Iterator[Unfinished]:
     config, ledger = readable(store.get(ConfigRef(pool))), readable(store.get(LedgerRef(pool)))
     paused = config is not None and config.limit == 0
     seen_to = {} if ledger is None else {owed.work_id: owed.at for owed in ledger.callbacks}
-    shards = 1 if ledger is None else len(ledger.shards)
+    for work in _work_items(store, pool, shards=1 if ledger is None else len(ledger.shards)):
+        if work.state is State.RUNNING:
+            yield Unfinished(work, f"start {work.starts} has not reported")
+        elif work.state is State.PENDING and work.due_at <= until and not paused:
+            yield Unfinished(work, f"due at {work.due_at}, attempts made: {work.attempts_made}")
+        elif is_owed(work) and seen_to.get(work.id, until) <= until:
+            yield Unfinished(work, f"its callback to {work.on_complete} is {work.callback}")
+
+
+def _work_items(store: Store, pool: str, shards: int) -> Iterator[WorkItem]:
     for shard in range(min(shards, SHARDS_MAX)):
-        for row in _rows(store, KeyRange(shelf=Collection.WORK, pool=pool, shard=shard)):
-            if not isinstance(row.record, WorkItem):
-                continue
-            work = row.record
-            if work.state is State.RUNNING:
-                yield Unfinished(work, f"start {work.starts} has not reported")
-            elif work.state is State.PENDING and work.due_at <= until and not paused:
-                yield Unfinished(work, f"due at {work.due_at}, attempts made: {work.attempts_made}")
-            elif is_owed(work) and seen_to.get(work.id, until) <= until:
-                yield Unfinished(work, f"its callback to {work.on_complete} is {work.callback}")
+        span = KeyRange(shelf=Collection.WORK, pool=pool, shard=shard)
+        yield from _records(store, span, WorkItem)
 
 
-def _rows(store: Store, span: KeyRange) -> Iterator[Row]:
+def _records(store: Store, span: KeyRange, kind: type[R]) -> Iterator[R]:
     low: str | None = span.low
     while low is not None:
-        page = store.query(KeyRange(shelf=span.shelf, pool=span.pool, shard=span.shard, low=low))
-        yield from page.rows
+        page = store.query(replace(span, low=low))
+        yield from (row.record for row in page.rows if isinstance(row.record, kind))
         low = page.next_low

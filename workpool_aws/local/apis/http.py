@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from http import HTTPStatus
 
     from botocore.awsrequest import AWSPreparedRequest
@@ -37,7 +37,7 @@ class Reply:
 def json_reply(
     status: HTTPStatus, body: Mapping[str, object], headers: Mapping[str, str] | None = None
 ) -> Reply:
-    """An answer with a JSON body."""
+    """Return an answer with a JSON body."""
     return Reply(
         status, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})}
     )
@@ -60,9 +60,13 @@ class Request:
 
     @classmethod
     def of(cls, prepared: AWSPreparedRequest) -> Request:
-        """Request that botocore is about to send."""
+        """Return the request that botocore is about to send."""
         url = urlsplit(prepared.url)
-        headers = {name.lower(): _text(value) for name, value in prepared.headers.items()}
+        sent: Iterable[tuple[str, object]] = prepared.headers.items()
+        headers = {
+            name.lower(): value.decode() if isinstance(value, bytes) else str(value)
+            for name, value in sent
+        }
         target = headers.get("x-amz-target", "")
         host = url.hostname or ""
         return cls(
@@ -76,7 +80,7 @@ class Request:
 
     @property
     def operation(self) -> str:
-        """The operation where a header names it, else method and path."""
+        """Name of the operation where a header has it, else method and path."""
         return (
             self.headers.get("x-amz-target", "").rpartition(".")[2] or f"{self.method} {self.path}"
         )
@@ -91,16 +95,12 @@ class Request:
         return self.method != "GET"
 
     def json(self) -> dict[str, Any]:
-        """The body's fields; none where it is no JSON object."""
+        """Return the body's fields, or none where it is no JSON object."""
         try:
             value: object = json.loads(self.body or b"{}")
         except ValueError:
             return {}
         return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _bytes(body: Any) -> bytes:  # noqa: ANN401 - botocore takes text, bytes and files

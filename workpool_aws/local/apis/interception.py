@@ -115,17 +115,17 @@ def _replace_transport(
     before: Callable[[], None],
     passes: Callable[[], bool],
 ) -> None:
-    from botocore import awsrequest, endpoint  # noqa: PLC0415 - not to be loaded before user code loads them
+    from botocore import awsrequest, endpoint
 
     response: Any = awsrequest.AWSResponse
     transport: Any = endpoint.Endpoint
     make_request, send = transport.make_request, transport._send  # noqa: SLF001 - the last step in botocore that knows the client
 
-    def make_request_here(self: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore's types
+    def make_request_here(self: Any, *args: Any, **options: Any) -> Any:
         before()
         return make_request(self, *args, **options)
 
-    def send_here(self: Any, request: AWSPreparedRequest) -> Any:  # noqa: ANN401 - botocore's types
+    def send_here(self: Any, request: AWSPreparedRequest) -> Any:
         if passes() or not is_aws(self.host):
             return send(self, request)
         reply = answer(request)
@@ -136,11 +136,11 @@ def _replace_transport(
 
 
 def _replace_signatures(undo: ExitStack, passes: Callable[[], bool]) -> None:
-    from botocore.signers import RequestSigner  # noqa: PLC0415 - not to be loaded before user code loads it
+    from botocore.signers import RequestSigner
 
     authenticator: Callable[..., Any] = RequestSigner.get_auth_instance
 
-    def authenticator_here(self: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore's types
+    def authenticator_here(self: Any, *args: Any, **options: Any) -> Any:
         signer = authenticator(self, *args, **options)
         return signer if passes() else _Unsigned(signer)
 
@@ -153,15 +153,15 @@ class _Unsigned:
     A client that was made where there are no credentials works, too.
     """
 
-    def __init__(self, signer: Any) -> None:  # noqa: ANN401 - any of botocore's
+    def __init__(self, signer: Any) -> None:
         self._signer = signer
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as above
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._signer, name)
 
-    def add_auth(self, request: Any) -> None:  # noqa: ANN401 - as above
-        from botocore.auth import SigV4Auth  # noqa: PLC0415 - slow to load
-        from botocore.credentials import Credentials  # noqa: PLC0415
+    def add_auth(self, request: Any) -> None:
+        from botocore.auth import SigV4Auth
+        from botocore.credentials import Credentials
 
         signer: Any = self._signer
         if type(self._signer) is SigV4Auth and is_aws(request.url):

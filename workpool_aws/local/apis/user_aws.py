@@ -119,7 +119,7 @@ class UserAws:
     @property
     def _to_moto(self) -> AwsMessenger:
         if self._messenger is None:
-            from workpool_aws.adapters.aws.messenger import AwsMessenger  # noqa: PLC0415 - loads boto3
+            from workpool_aws.adapters.aws.messenger import AwsMessenger
 
             sqs, sns = partial(self._client, "sqs"), partial(self._client, "sns")
             self._messenger = AwsMessenger(lambda: self._client("lambda", REGION), sqs, sns)
@@ -156,7 +156,7 @@ class UserAws:
         try:
             return self.kernel.call(label, apply, writes=writes)
         except (CallThrottled, CallUnanswered) as error:
-            from botocore.exceptions import HTTPClientError  # noqa: PLC0415 - loads boto3
+            from botocore.exceptions import HTTPClientError
 
             # The fault has repeated the call as the SDK does. This error is one that botocore does
             # not repeat again.

@@ -111,9 +111,9 @@ class SeededEntropy:
 
 
 class CloudTelemetry:
-    """Keeps every event, and lets the runs know what it says about the try that told it.
+    """Keeps every event, and passes it to the runs, where it may name the outcome of a try.
 
-    `level`: the least level that is logged as well; `None` means that there is none is, for a
+    `level` is the least level that is logged as well. `None` means that nothing is logged, since a
     rehearsal is read from its events.
     """
 

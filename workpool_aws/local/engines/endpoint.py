@@ -1,4 +1,4 @@
-"""Tables on a DynamoDB that somebody supplies by its URL, and deletes them on leaving.
+"""Makes tables on a DynamoDB that is given by its URL, and deletes them on leaving.
 
 Lambda and Scheduler stay the cloud's own.
 """
@@ -31,8 +31,8 @@ T = TypeVar("T")
 @contextmanager
 def _answering(url: str) -> Iterator[None]:
     """Raise errors of DynamoDB's client in here as a LocalCloudError that names the endpoint."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - slow to load
-    from botocore.parsers import ResponseParserError  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
@@ -81,7 +81,7 @@ class EndpointEngine:
 
     def open(self) -> None:
         """See Engine."""
-        from workpool_aws.adapters.aws.clients import CLIENT_CONFIGS  # noqa: PLC0415 - loads boto3
+        from workpool_aws.adapters.aws.clients import CLIENT_CONFIGS
 
         try:
             with _answering(self._url):
@@ -106,7 +106,7 @@ class EndpointEngine:
 
     def create(self, table: str) -> None:
         """See Engine."""
-        from workpool_aws.adapters.dynamodb.table import create_table  # noqa: PLC0415 - loads boto3
+        from workpool_aws.adapters.dynamodb.table import create_table
 
         if table not in self._names:
             name = table if table == self.own_table else f"{table}-{self._suffix}"
@@ -120,7 +120,7 @@ class EndpointEngine:
 
     def quiet(self, table: str) -> Store:
         """See Engine."""
-        from workpool_aws.adapters.dynamodb.store import DynamoStore  # noqa: PLC0415 - loads boto3
+        from workpool_aws.adapters.dynamodb.store import DynamoStore
 
         entropy = _OwnTokens(self._platform.entropy, self._suffix)
         store = DynamoStore(
@@ -130,7 +130,7 @@ class EndpointEngine:
             entropy=entropy,
         )
 
-        def past(label: str, apply: Callable[[], T], *, writes: bool) -> T:  # noqa: ARG001 - the shape of Kernel.call
+        def past(label: str, apply: Callable[[], T], *, writes: bool) -> T:
             with self._platform.aws.past():
                 return apply()
 

@@ -57,7 +57,7 @@ class MemoryEngine:
         """See Engine."""
         store = self._stores[table]
 
-        def quietly(label: str, apply: Callable[[], T], *, writes: bool) -> T:  # noqa: ARG001 - the shape of Kernel.call
+        def quietly(label: str, apply: Callable[[], T], *, writes: bool) -> T:
             with self._platform.kernel.lock():
                 store.meter = self._unmetered
                 try:

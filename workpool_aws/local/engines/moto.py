@@ -64,8 +64,8 @@ class MotoEngine:
 
     def create(self, table: str) -> None:
         """See Engine."""
-        from workpool_aws.adapters.dynamodb.store import DynamoStore  # noqa: PLC0415
-        from workpool_aws.adapters.dynamodb.table import create_table  # noqa: PLC0415
+        from workpool_aws.adapters.dynamodb.store import DynamoStore
+        from workpool_aws.adapters.dynamodb.table import create_table
 
         if table in self._tables:
             return
@@ -83,7 +83,7 @@ class MotoEngine:
 
     def ports(self, table: str) -> Ports:
         """See Engine."""
-        from workpool_aws.adapters.aws.clients import aws_ports  # noqa: PLC0415 - slow to load
+        from workpool_aws.adapters.aws.clients import aws_ports
 
         at = self._platform.deployment
         return aws_ports(
@@ -107,7 +107,7 @@ class MotoEngine:
     def quiet(self, table: str) -> Store:
         """See Engine."""
 
-        def quietly(label: str, apply: Callable[[], T], *, writes: bool) -> T:  # noqa: ARG001 - the shape of Kernel.call
+        def quietly(label: str, apply: Callable[[], T], *, writes: bool) -> T:
             with self._platform.aws.quietly():
                 return apply()
 
@@ -115,8 +115,8 @@ class MotoEngine:
 
 
 def _find_item(table: str, key: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    from moto.dynamodb.models import dynamodb_backends  # noqa: PLC0415 - an extra, and slow to load
-    from moto.dynamodb.models.dynamo_type import DynamoType  # noqa: PLC0415
+    from moto.dynamodb.models import dynamodb_backends
+    from moto.dynamodb.models.dynamo_type import DynamoType
 
     found = dynamodb_backends[ACCOUNT][REGION].tables.get(table)
     if found is None or "pk" not in key or "sk" not in key:

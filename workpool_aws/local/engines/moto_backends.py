@@ -54,7 +54,7 @@ class MotoBackends:
             if self._started:
                 return
             try:
-                from moto import mock_aws  # noqa: PLC0415 - an extra, and slow to load
+                from moto import mock_aws
             except ImportError as error:
                 raise LocalCloudError(
                     f"engine 'moto', and boto3 in any LocalCloud, need moto: install {EXTRA}"
@@ -66,7 +66,7 @@ class MotoBackends:
             self._started = True
 
     def stop(self) -> None:
-        """It serves no longer, and what it was told is forgotten."""
+        """Serve no longer, and forget all data."""
         with self._serving:
             self._undo.close()
             self._ask, self._started = None, False
@@ -91,7 +91,7 @@ class MotoBackends:
     def _replace_hook(self) -> None:
         if self._ask is not None:
             return
-        from moto.core.models import botocore_stubber  # noqa: PLC0415 - an extra, and slow to load
+        from moto.core.models import botocore_stubber
 
         self._ask = botocore_stubber.process_request
         self._undo.enter_context(replaced(botocore_stubber, "process_request", self._hook))

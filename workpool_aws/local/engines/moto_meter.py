@@ -29,7 +29,7 @@ _WRITE_KINDS: Final = ("Put", "Update", "Delete", "ConditionCheck")
 
 
 class MotoMeter:
-    """Counts the requests to a pool's tables; those to other tables are not its affair.
+    """Counts the requests to a pool's tables, and no others.
 
     Labels are those of the store in memory.
     """
@@ -71,25 +71,21 @@ class MotoMeter:
         return reply
 
     def _transact(self, fields: Mapping[str, Any], serve: Callable[[], Reply]) -> Reply:
-        asked = [
+        ours = [
             each[kind]
             for each in fields.get("TransactItems", [])
             for kind in _WRITE_KINDS
-            if kind in each
+            if kind in each and self._is_ours(str(each[kind].get("TableName")))
         ]
-        ours = [one for one in asked if self._is_ours(str(one.get("TableName")))]
-        before = [self._item(one) for one in ours]
+        before = list(map(self._item, ours))
         reply = serve()
         if ours and (reply.status == HTTPStatus.OK or b"TransactionCanceled" in reply.body):
-            now = [self._item(one) for one in ours]
+            changes = list(zip(before, map(self._item, ours), strict=True))
             units = capacity.transaction_units(
-                (_bytes_of(old), _bytes_of(new)) for old, new in zip(before, now, strict=True)
+                (_bytes_of(old), _bytes_of(new)) for old, new in changes
             )
-            self._meter.count(
-                "tx",
-                write_units=units
-                + sum(_index_units(old, new) for old, new in zip(before, now, strict=True)),
-            )
+            units += sum(_index_units(old, new) for old, new in changes)
+            self._meter.count("tx", write_units=units)
         return reply
 
     def _read(self, operation: str, fields: Mapping[str, Any], reply: Reply) -> None:

@@ -32,7 +32,7 @@ def attributes_as_they_are() -> Iterator[None]:
         yield
         return
 
-    def serialize_here(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:  # noqa: ANN401 - moto's types
+    def serialize_here(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
         if key and shape.name == "AttributeValue" and type(value) is dict and len(value) == 1:
             ((kind, content),) = value.items()
             if type(content) is _PLAIN.get(kind):
@@ -54,7 +54,7 @@ def texts_as_they_are() -> Iterator[None]:
         return
     cast: Any = original.fget
 
-    def cast_here(self: Any) -> Any:  # noqa: ANN401 - moto's types
+    def cast_here(self: Any) -> Any:
         return self.value if self.type == "S" else cast(self)
 
     with replaced(attribute, "cast_value", property(cast_here)):
@@ -63,7 +63,7 @@ def texts_as_they_are() -> Iterator[None]:
 
 def _attribute() -> object:
     try:
-        from moto.dynamodb.models.dynamo_type import DynamoType  # noqa: PLC0415 - an extra, and slow to load
+        from moto.dynamodb.models.dynamo_type import DynamoType
     except ImportError:
         return None
     return DynamoType
@@ -71,7 +71,7 @@ def _attribute() -> object:
 
 def _serializer() -> object:
     try:
-        from moto.core.serialize import get_serializer_class  # noqa: PLC0415 - an extra, and slow to load
+        from moto.core.serialize import get_serializer_class
     except ImportError:
         return None
     return get_serializer_class("dynamodb", "json")

@@ -1,7 +1,7 @@
 """Faults of a simulated cloud, for tests of this library: every one that its protocol survives.
 
-Off unless a test asks for it. `Faults` says how often each kind strikes, how many strike in all and
-when they end; `seeded_faults` has them strike.
+Off unless a test asks for it. `Faults` holds the rate of each kind, their number in all and their
+end. `SeededFaults` has them strike.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ class Fault(StrEnum):
     FROZEN = "frozen"
     """The process stands still at a call for 3, 18 or 70 s."""
     THROTTLED = "throttled"
-    """The service refuses the call, for once or for as long as the SDK tries."""
+    """The service refuses the call, once or for as long as the SDK tries."""
     SERVER_ERROR = "server error"
-    """The service fails with a 5xx and does nothing; the SDK tries again, or gives up."""
+    """The service fails with a 5xx and does nothing. The SDK tries again, or gives up."""
     CONFLICT = "conflict"
-    """Somebody else's transaction holds an item of this write, which is tried again, or given up."""
+    """Another transaction holds an item of this write, which is tried again, or given up."""
     WRITE_LOST = "write lost"
-    """The request never arrives; the SDK tries again, or gives up."""
+    """The request never arrives. The SDK tries again, or gives up."""
     WRITE_LATE = "write late"
-    """The request arrives 0.5 to 90 s later: its sender tries again, gives up or dies meanwhile."""
+    """The request arrives 0.5 to 90 s later. Its sender tries again, gives up or dies meanwhile."""
     ANSWER_LOST = "answer lost"
-    """The request was carried out; its sender does not learn it, and tries again or gives up."""
+    """The request was carried out, but its answer is lost. Its sender tries again, or gives up."""
     EVENT_LOST = "event lost"
     EVENT_TWICE = "event twice"
     EVENT_LATE = "event late"
@@ -72,15 +72,9 @@ class Fault(StrEnum):
     """A minute of the watchdog."""
 
 
-def _as_it_is(store: Store) -> Store:
-    return store
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """Faults of a `LocalCloud(clock="virtual", engine="memory", faults=...)`.
-
-    Nothing, as it stands.
+    """Faults of a `LocalCloud(clock="virtual", engine="memory", faults=...)`. None by default.
 
     Raises:
         UsageError: a value is not allowed.
@@ -89,20 +83,20 @@ class Faults:
     rates: Mapping[Fault, float] = field(default_factory=dict)
     """Probability of each kind where it could strike, 0 to 1."""
     aim: str = ""
-    """Faults of calls strike only at those whose label in the trace begins so; "": at any."""
+    """Faults of calls strike only at those whose label in the trace begins so."""
     budget: int = 0
-    """At most so many strike in all."""
+    """Faults that strike in all, at most."""
     until: timedelta | None = None
-    """No further one strikes after so much time of the cloud; `None` means they go on."""
+    """Time of the cloud after which no further one strikes. `None` means they go on."""
     skewed_clocks: bool = False
     """Each process's clock is right, 2 s fast or 2 s slow."""
     jitter_ms: int = 0
-    """Every call takes up to so much longer. Costs no budget and does not end."""
+    """Time by which every call may take longer. Costs no budget and does not end."""
     torn_batches: bool = False
-    """The items of one batch of reads are read one after the other: others run in between."""
+    """True if others may run between two items of one batch of reads."""
     chooser: Chooser | None = None
-    """Chooser for every open question of the run; `None` means chance, from the cloud's seed."""
-    store: Callable[[Store], Store] = _as_it_is
+    """Chooser for every open question of the run. `None` means chance, from the cloud's seed."""
+    store: Callable[[Store], Store] = lambda store: store
     """Wrapper between the processes and a table: a test watches writes there, or makes pages
     small. Called once for each table."""
 
@@ -117,16 +111,16 @@ class Faults:
 
 
 class CallThrottled(Exception):
-    """The service refused the call: it did not happen."""
+    """The service refused the call, and it did not happen."""
 
 
 class CallUnanswered(Exception):
-    """No answer came: the call happened, or not, or will."""
+    """No answer came. The call happened, or not, or will."""
 
 
 @contextlib.contextmanager
 def answered_as(*, throttled: type[Exception], unanswered: type[Exception]) -> Iterator[None]:
-    """Inside, a call that goes wrong raises what its port would raise."""
+    """Inside, a call that goes wrong raises the errors of its port."""
     try:
         yield
     except CallThrottled as error:
@@ -138,17 +132,17 @@ def answered_as(*, throttled: type[Exception], unanswered: type[Exception]) -> I
 class CloudFaults(Protocol):
     """Faults beside calls.
 
-    Delays are milliseconds, one for each time that something happens; none: it never does.
+    Delays are milliseconds, one for each time that something happens. Without one it never does.
     """
 
     def event_delays(self, function: str) -> tuple[int, ...]:
-        """When an accepted event reaches its function."""
+        """Delays until an accepted event reaches its function."""
 
     def record_delays(self, function: str) -> tuple[int, ...]:
-        """When a destination learns what became of an event of this function."""
+        """Delays until a destination receives the record of an event of this function."""
 
     def wake_delays(self, name: str) -> tuple[int, ...]:
-        """When a one-time schedule fires, after its time."""
+        """Delays of a one-time schedule, after its time."""
 
     def fires_deleted(self, name: str) -> bool:
         """True if a one-time schedule fires although it was deleted."""
@@ -157,7 +151,7 @@ class CloudFaults(Protocol):
         """True if this minute's tick of the watchdog happens."""
 
     def clock_offset_ms(self) -> int:
-        """By how much the clock of the process that asks is off."""
+        """Milliseconds by which the clock of the process that asks is fast, or slow if negative."""
 
     def around_store(self, store: Store) -> Store:
         """Return the wrapper between processes and a table."""
@@ -168,37 +162,37 @@ class CloudFaults(Protocol):
 
 
 class NoFaults:
-    """Nothing goes wrong (see CloudFaults)."""
+    """Lets nothing go wrong (see CloudFaults)."""
 
-    def event_delays(self, function: str) -> tuple[int, ...]:  # noqa: ARG002 - other faults look at it
-        """At once, once."""
+    def event_delays(self, function: str) -> tuple[int, ...]:
+        """Return one delay of 0."""
         return (0,)
 
-    def record_delays(self, function: str) -> tuple[int, ...]:  # noqa: ARG002 - other faults look at it
-        """At once, once."""
+    def record_delays(self, function: str) -> tuple[int, ...]:
+        """Return one delay of 0."""
         return (0,)
 
-    def wake_delays(self, name: str) -> tuple[int, ...]:  # noqa: ARG002 - other faults look at it
-        """In time, once."""
+    def wake_delays(self, name: str) -> tuple[int, ...]:
+        """Return one delay of 0."""
         return (0,)
 
-    def fires_deleted(self, name: str) -> bool:  # noqa: ARG002 - other faults look at it
-        """It does not."""
+    def fires_deleted(self, name: str) -> bool:
+        """Return False."""
         return False
 
     def tick_comes(self) -> bool:
-        """It does."""
+        """Return True."""
         return True
 
     def clock_offset_ms(self) -> int:
-        """By nothing."""
+        """Return 0."""
         return 0
 
     def around_store(self, store: Store) -> Store:
-        """Nothing."""
+        """Return the store itself."""
         return store
 
     @property
     def torn_batches(self) -> bool:
-        """They may not."""
+        """Return False."""
         return False

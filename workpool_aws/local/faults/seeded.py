@@ -181,7 +181,7 @@ class SeededFaults:
         return self._kernels[0]
 
     def _sent(self, request: _Request) -> object:
-        """The answer to a request, tried as often as the SDK does.
+        """Return the answer to a request, tried as often as the SDK does.
 
         Raises CallThrottled, CallUnanswered: it gave up.
         """

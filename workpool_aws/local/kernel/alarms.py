@@ -25,7 +25,7 @@ class Alarms:
         heapq.heappush(self._heap, (alarm.at, last, self._count, alarm))
 
     def peek(self) -> Alarm | None:
-        """The next alarm that is not canceled."""
+        """Return the next alarm that is not canceled."""
         while self._heap and self._heap[0][3].canceled:
             heapq.heappop(self._heap)
         return self._heap[0][3] if self._heap else None

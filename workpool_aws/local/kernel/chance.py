@@ -15,29 +15,29 @@ __all__ = ["Chooser", "ReplayChooser", "SeededChooser"]
 
 
 class Chooser(Protocol):
-    """Decides what is left open: who runs next, which fault strikes.
+    """Decides the open questions of a run: the next task, the next fault.
 
     Called by one thread at a time.
     """
 
     def choose(self, options: int, tag: str) -> int:
-        """An int in `range(options)`; 0 is the plain course of things.
+        """Return an int in `range(options)`; 0 is the plain course of things.
 
-        `tag` says what the choice is about.
+        `tag` names the question.
         """
 
     def next_task(self, names: Sequence[str]) -> int:
-        """Which of these tasks goes on, an int in `range(len(names))`.
+        """Return the index of the task that goes on.
 
         The first is the one that ran last, if it can.
         """
 
     def chance(self, probability: float, tag: str) -> bool:
-        """True about so often; never for 0, always for 1."""
+        """Return True with this probability: never for 0, always for 1."""
 
 
 class SeededChooser:
-    """Chance from a seed.
+    """Draws by a seed.
 
     The same seed and the same questions give the same answers; `log` keeps them for a replay.
     """
@@ -46,7 +46,7 @@ class SeededChooser:
         self.log: list[int] = []
         self._random = random.Random(seed).random
 
-    def choose(self, options: int, tag: str) -> int:  # noqa: ARG002 - other choosers look at the tag
+    def choose(self, options: int, tag: str) -> int:
         """See Chooser."""
         if options <= 1:
             return 0
@@ -58,7 +58,7 @@ class SeededChooser:
         """See Chooser."""
         return self.choose(len(names), "task")
 
-    def chance(self, probability: float, tag: str) -> bool:  # noqa: ARG002 - other choosers look at the tag
+    def chance(self, probability: float, tag: str) -> bool:
         """See Chooser."""
         if probability <= 0:
             return False
@@ -74,7 +74,7 @@ class ReplayChooser:
         self.log: list[int] = []
         self._choices = tuple(choices)
 
-    def choose(self, options: int, tag: str) -> int:  # noqa: ARG002 - other choosers look at the tag
+    def choose(self, options: int, tag: str) -> int:
         """See Chooser."""
         if options <= 1:
             return 0

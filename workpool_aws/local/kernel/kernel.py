@@ -94,11 +94,11 @@ class Alarm:
     at: EpochMs
     fire: Callable[[], None]
     background: bool = False
-    """Keeps nobody waiting: a run may end before it."""
+    """True if a run may end before it."""
     canceled: bool = False
 
     def cancel(self) -> None:
-        """Not to happen. Late or repeated calls do nothing."""
+        """Keep it from happening. Late or repeated calls do nothing."""
         self.canceled = True
 
 
@@ -115,7 +115,7 @@ class CallFaults(Protocol):
 class PlannedCrashes:
     """The faults of a plain LocalCloud: a task with a planned crash dies at that call, before or after its effect."""
 
-    def around(self, task: Task, label: str, apply: Callable[[], T], *, writes: bool) -> T:  # noqa: ARG002 - other faults look at them
+    def around(self, task: Task, label: str, apply: Callable[[], T], *, writes: bool) -> T:
         """See CallFaults."""
         process = task.process or task
         if process.crash_in is None:
@@ -140,16 +140,16 @@ class Kernel(Protocol):
     trace: deque[TraceLine]
 
     def now(self) -> EpochMs:
-        """The simulated time."""
+        """Return the simulated time."""
 
     def lock(self) -> AbstractContextManager[object]:
         """Guards everything that calls and alarms touch. Never held while waiting."""
 
     def current(self) -> Task | None:
-        """The task that asks; None for a thread that is none."""
+        """Return the task that asks; None for a thread that is none."""
 
     def spawn(self, name: str, body: Callable[[], None], *, process: Task | None = None) -> Task:
-        """A new task, ready to run: a process of its own, or a further thread of one.
+        """Return a new task, ready to run: a process of its own, or a further thread of one.
 
         Its context is empty (no context variables).
         """

@@ -81,7 +81,7 @@ class RealKernel:
         self._bell.start()
 
     def now(self) -> EpochMs:
-        """The scaled time."""
+        """Return the scaled time."""
         return EpochMs(
             self._started_at + int((time.monotonic() - self._started) * 1000 * self._speed)
         )
@@ -94,7 +94,7 @@ class RealKernel:
         """See Kernel."""
         return self._by_thread.get(threading.get_ident())
 
-    def watch_jumps(self, watch: JumpWatch, every_ms: int) -> None:  # noqa: ARG002 - it asks seldom anyway
+    def watch_jumps(self, watch: JumpWatch, every_ms: int) -> None:
         """See Kernel."""
         self._watch = watch
 

@@ -30,7 +30,7 @@ class TaskSlot(Task):
         self.streak = 0
         """Steps since it last let time pass."""
         self.deaths = 0
-        """Number of times it was told that it is dead."""
+        """Number of times that Killed was raised in it."""
         self.awaited = 0
         """Tasks whose end it waits for."""
         self.waiter: TaskSlot | None = None

@@ -21,7 +21,7 @@ _BUSY_SHARE = 0.02
 class PooledThread:
     """One reusable thread.
 
-    Whoever releases `turn` lets it go on; it runs `job` when it has one, and ends when it has none.
+    Releasing `turn` lets it go on. It runs `job` when it has one, and ends when it has none.
     """
 
     __slots__ = ("job", "thread", "turn")
@@ -34,7 +34,7 @@ class PooledThread:
         self.thread.start()
 
     def end(self) -> None:
-        """Let an idle lane end: its thread is to be joined."""
+        """Let an idle thread end, which is to be joined."""
         self.job = None
         self.turn.release()
 
@@ -50,9 +50,9 @@ class PooledThread:
 
 
 class StallWatch:
-    """Tells waiting from computing.
+    """Distinguishes a thread that waits from one that computes.
 
-    No step was made for `timeout_s` of real time, and hardly any processor time was used.
+    One that waits made no step for `timeout_s` of real time, and used hardly any processor time.
     """
 
     def __init__(self, timeout_s: float) -> None:
@@ -62,7 +62,10 @@ class StallWatch:
         self._used = 0.0
 
     def stalled(self, steps: int, thread: threading.Thread | None) -> bool:
-        """To be asked again and again with the count of steps made so far and the thread that should make the next."""
+        """Return True if `thread`, which should make the next step, waits.
+
+        To be asked again and again, with the count of steps made so far.
+        """
         now, used = time.monotonic(), _processor_seconds(thread)
         if steps != self._steps:
             self._steps, self._since, self._used = steps, now, used

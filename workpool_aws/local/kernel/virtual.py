@@ -97,7 +97,7 @@ class VirtualKernel:
         self._watch_every_ms = 1
 
     def now(self) -> EpochMs:
-        """The virtual time."""
+        """Return the virtual time."""
         return self._now
 
     def lock(self) -> AbstractContextManager[object]:
@@ -394,7 +394,7 @@ class VirtualKernel:
         except LocalCloudError:
             raise
         except BaseException:
-            # interrupted from outside: whoever runs now gives the baton back at its next step
+            # interrupted from outside: the task that runs now gives the baton back at its next step
             self._halted = True
             raise
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 from workpool_aws.local.services.marshal import marshal, text_of
+from workpool_aws.text import answer_or
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -63,7 +64,7 @@ class Answer:
 
 
 def answered(value: object, request_id: str) -> Answer:
-    """The handler returned: its value as JSON, or Runtime.MarshalError when it is none.
+    """Return the handler returned: its value as JSON, or Runtime.MarshalError when it is none.
 
     Raises:
         BaseException: what the runtime does not survive.
@@ -78,15 +79,14 @@ def answered(value: object, request_id: str) -> Answer:
         )
     try:
         size = len(payload.encode())
-    except (
-        UnicodeEncodeError
-    ):  # a lone surrogate, which the runtime does not survive when it sends the response
+    except UnicodeEncodeError:
+        # a lone surrogate, which the runtime does not survive when it sends the response
         return exited("exit status 1", request_id)
     return _sized(Answer(payload, "success"), size)
 
 
 def raised(error: Exception, trace: TracebackType | None, request_id: str) -> Answer:
-    """The handler raised an `Exception`.
+    """Return the handler raised an `Exception`.
 
     Raises:
         BaseException: its own code did while the runtime looked at it; the runtime does not survive
@@ -102,18 +102,18 @@ def raised(error: Exception, trace: TracebackType | None, request_id: str) -> An
 
 
 def unreadable(error: Exception, request_id: str) -> Answer:
-    """The event cannot be decoded; the handler did not run."""
+    """Return the event cannot be decoded; the handler did not run."""
     return _error("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}", request_id, [])
 
 
 def timed_out(timeout_ms: int, request_id: str) -> Answer:
-    """The function's timeout passed; nothing of it went on after that."""
+    """Return the function's timeout passed; nothing of it went on after that."""
     text = f"RequestId: {request_id} Error: Task timed out after {timeout_ms / 1000:.2f} seconds"
     return Answer(json.dumps({"errorType": "Sandbox.Timedout", "errorMessage": text}), "timeout")
 
 
 def exited(how: str, request_id: str) -> Answer:
-    """The process ended.
+    """Return the process ended.
 
     `how` is what the operating system says: "exit status 1", "signal: killed".
     """
@@ -135,10 +135,8 @@ def ended_by(error: BaseException, request_id: str) -> Answer:
 
 
 def _status_of(error: SystemExit) -> int:
-    try:
-        code: object = error.code
-    except Exception:  # noqa: BLE001 - a property of the user's
-        return 1
+    failure: object = 1
+    code = answer_or(failure, lambda: error.code)
     if isinstance(code, int):
         # C takes a long, and the operating system keeps its last byte; what is too large for a long
         # is -1.
@@ -189,7 +187,7 @@ def destination_record(
     event: str,
     answer: Answer | None,
 ) -> str:
-    """The record a destination gets, as JSON.
+    """Return the record a destination gets, as JSON.
 
     `answer` `None` means no attempt was made, and the record has no response.
     """

@@ -17,7 +17,7 @@ __all__ = ["SimulatedContext", "context_of"]
 
 
 class CognitoIdentity:
-    """The identity of a caller who used Amazon Cognito: nobody here."""
+    """Identity of a caller who used Amazon Cognito. Here it is always empty."""
 
     cognito_identity_id: str | None = None
     cognito_identity_pool_id: str | None = None
@@ -55,7 +55,7 @@ class SimulatedContext:
 def context_of(
     resolved: Resolved, request_id: str, clock: Callable[[], EpochMs]
 ) -> SimulatedContext:
-    """The context of an invocation that begins now."""
+    """Return the context of an invocation that begins now."""
     name = resolved.function.name
     return SimulatedContext(
         aws_request_id=request_id,

@@ -1,7 +1,7 @@
 """Lambda's asynchronous queue: deliveries (none, one or two), throttling, retries, event age, destinations.
 
 An event is accepted, delivered, perhaps tried again, and ends in at most one destination record.
-What a try does is `runs`' affair.
+A try itself is in `runs`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ class _Queued:
     tries: int = 0
     throttled: int = 0
 
+    def record_bytes(self, answer: Answer | None) -> int:
+        """Return the size of its destination record, about."""
+        answer_bytes = 0 if answer is None else len(answer.payload.encode())
+        return len(self.payload.encode()) + answer_bytes + _RECORD_FRAME_BYTES
+
 
 class Deliveries:
     """The asynchronous side of Lambda, for one cloud."""
@@ -67,9 +72,9 @@ class Deliveries:
         self._running: Counter[str] = Counter()
 
     def accept(self, resolved: Resolved, payload: str) -> str:
-        """Take an event (JSON) into the queue: it will be delivered once, except by chance.
+        """Take an event (JSON) into the queue, to be delivered once, except by chance.
 
-        The request id, which all its tries share.
+        Returns the request id, which all its tries share.
         """
         with self._kernel.lock():
             request_id = self._runs.new_request_id()
@@ -127,10 +132,10 @@ class Deliveries:
         function = queued.resolved.function
         arn = function.on_success if condition == "Success" else function.on_failure
         destination = self._functions.resolve(arn) if arn is not None else None
-        # What is too large is not delivered: Lambda counts that, and tells nobody.
+        # A record that is too large is not delivered. Lambda counts that, and reports it nowhere.
         if (
             destination is None
-            or _record_bytes(queued, answer) > EVENT_BYTES_MAX
+            or queued.record_bytes(answer) > EVENT_BYTES_MAX
             or self._chooser.chance(self._rates.lost_destinations, "lost destination")
         ):
             return
@@ -155,11 +160,3 @@ class Deliveries:
             )
         else:
             self.accept(destination, record)
-
-
-def _record_bytes(queued: _Queued, answer: Answer | None) -> int:
-    return (
-        len(queued.payload.encode())
-        + (0 if answer is None else len(answer.payload.encode()))
-        + _RECORD_FRAME_BYTES
-    )

@@ -57,36 +57,35 @@ def deploy(platform: Platform) -> None:
 def start_watchdog(
     platform: Platform, engine: Engine, tables: Mapping[str, Ports], *, real: bool
 ) -> None:
-    """From now on the watchdog looks at every table each minute.
+    """Have the watchdog look at every table each minute from now on.
 
     On the virtual clock it does not where it would find nothing.
     """
     unheard = _Unheard()
+
+    def tick(table: str) -> None:
+        if platform.faults.tick_comes():
+            event = {"workpool_watchdog": {"table": table}}
+            platform.send(function_arn(WATCHDOG_NAME), json.dumps(event))
+
     minute = WatchdogMinute(
         platform.kernel,
         tables=lambda: tuple(tables),
-        # What its ports say is deployed, and nothing else: it would be asked to tick each minute
-        # for what it has no mind to do.
+        # Only what its ports name as deployed. Otherwise it would be asked to tick each minute for
+        # what it would not do.
         would_act=lambda table, at: (
             would_record(engine.quiet(table), tables[table].deployed, at)
             or would_act(engine.quiet(table), unheard, at)
         ),
-        tick=lambda table: _tick(platform, table),
+        tick=tick,
     )
     platform.kernel.watch_jumps(minute.await_tick if real else minute.skip, WATCHDOG_MS)
     if real:
         minute.start()
 
 
-def _tick(platform: Platform, table: str) -> None:
-    if platform.faults.tick_comes():
-        platform.send(
-            function_arn(WATCHDOG_NAME), json.dumps({"workpool_watchdog": {"table": table}})
-        )
-
-
 class _Unheard:
-    """Telemetry of a look that nobody is to notice."""
+    """Telemetry of a rehearsal, which leaves no trace."""
 
     def emit(self, event: Event) -> None:
-        """Nobody hears it."""
+        """Drop it."""

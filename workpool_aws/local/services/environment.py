@@ -33,18 +33,18 @@ _LOG_LEVEL: Final = "WORKPOOL_LOG_LEVEL"
 
 
 def asked_log_level() -> int | None:
-    """The level that the environment asks for; `None` means it asks for none."""
+    """Return the level that the environment asks for; `None` means it asks for none."""
     asked = os.environ.get(_LOG_LEVEL)
     return read_settings({_LOG_LEVEL: asked}).log_level if asked else None
 
 
 @cache
 def cloud_session() -> boto3.Session:
-    """The session of all clouds of this process.
+    """Return the session of all clouds of this process.
 
     It keeps what botocore knows of services, which takes longer to load than to use.
     """
-    import boto3  # noqa: PLC0415 - slow to load
+    import boto3
 
     return boto3.Session(aws_access_key_id=_KEY, aws_secret_access_key=_KEY, region_name=REGION)
 

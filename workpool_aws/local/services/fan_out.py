@@ -83,7 +83,7 @@ class _Job(Generic[A, B]):
                 self._errors[index] = error
 
     def answer(self) -> list[B]:
-        """The results in order of the items, or the first item's error that has one."""
+        """Return the results in order of the items, or the first item's error that has one."""
         if self._errors:
             raise self._errors[min(self._errors)]
         return [self._results[index] for index in range(len(self._results))]

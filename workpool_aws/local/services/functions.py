@@ -38,7 +38,7 @@ _NAME_LENGTH_MAX = 64
 
 
 def name_of(handler: object) -> str:
-    """A function's name from its handler's, without what Lambda does not allow in one."""
+    """Return a function's name from its handler's, without what Lambda does not allow in one."""
     class_name = type(handler).__name__
     own = answer_or(class_name, lambda: str(getattr(handler, "__name__", class_name)))
     return _REFUSED.sub("", own)[: _NAME_LENGTH_MAX - 4] or "function"
@@ -50,7 +50,7 @@ def is_decorated(handler: object) -> bool:
 
 
 def function_arn(name: str) -> str:
-    """The unqualified ARN of a function of this cloud."""
+    """Return the unqualified ARN of a function of this cloud."""
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
 
 
@@ -128,6 +128,6 @@ class Functions:
         )
 
     def of_handler(self, handler: object) -> Function | None:
-        """The function that runs this handler, the last one registered."""
+        """Return the function that runs this handler, the last one registered."""
         found = [function for function in self._by_name.values() if function.handler is handler]
         return found[-1] if found else None

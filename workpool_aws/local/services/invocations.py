@@ -21,11 +21,11 @@ Ended = Literal[
 class Invocation:
     """One delivery of an event to a function.
 
-    `attempt` counts from 1, for events of a pool; None for others. `ended_at` is None while it
-    runs. `outcome` is what the user's code came to ("failed" also where a decorated handler caught
-    and reported it; "snoozed": it asked to be run again later). Without user code: "duplicate" was
-    refused; "late" was put back, because it came too late to be run; "killed": the cloud ended
-    first.
+    `attempt` counts from 1 for events of a pool, and is `None` for others. `ended_at` is `None`
+    while it runs. `outcome` is that of the user's code. It is "failed" also where a decorated
+    handler caught and reported the error, and "snoozed" where the code asked to be run again later.
+    Without user code, "duplicate" was refused, "late" was put back because it came too late to be
+    run, and "killed" means that the cloud ended first.
     """
 
     event: Event
@@ -52,11 +52,28 @@ class LoggedInvocation:
     started_moment: int
     ended_at: EpochMs | None = None
     free_moment: int | None = None
-    """When the user's code was over: before its report, after which the next work may start."""
+    """End of the user's code, before its report, after which the next work item may start."""
     outcome: Ended = "running"
     error: str | None = None
     died_at_claim: bool = False
-    """It crashed in the very call by which a decorated handler claims its start: no user code ran."""
+    """It crashed in the very call by which a decorated handler claims its start, so that no user
+    code ran."""
+
+    @property
+    def ran_user_code(self) -> bool:
+        """True if the user's code began to run."""
+        return self.outcome not in {"duplicate", "late"} and not self.died_at_claim
+
+    def shown(self) -> Invocation:
+        """Return it as users see it."""
+        return Invocation(
+            event=self.event,
+            attempt=self.attempt,
+            started_at=_aware(self.started_at),
+            ended_at=None if self.ended_at is None else _aware(self.ended_at),
+            outcome="running" if self.ended_at is None else self.outcome,
+            error=self.error,
+        )
 
 
 class InvocationLog:
@@ -69,7 +86,7 @@ class InvocationLog:
     def begin(
         self, function: str, event: Event, attempt: int | None, at: EpochMs
     ) -> LoggedInvocation:
-        """A delivery begins to run."""
+        """Note that a delivery begins to run."""
         self._moments += 1
         entry = LoggedInvocation(
             function=function,
@@ -82,7 +99,7 @@ class InvocationLog:
         return entry
 
     def free(self, entry: LoggedInvocation) -> None:
-        """Its user code is over. The first word counts."""
+        """Note that its user code is over. The first note counts."""
         if entry.free_moment is None:
             self._moments += 1
             entry.free_moment = self._moments
@@ -90,10 +107,10 @@ class InvocationLog:
     def end(
         self, entry: LoggedInvocation, at: EpochMs, outcome: Ended, error: str | None = None
     ) -> None:
-        """It is over.
+        """Note its end.
 
-        What was told of its user code counts more than that the process ended well; that there was
-        none, more than all.
+        An event about its user code counts more than that the process ended well. That there was no
+        user code counts more than both.
         """
         self.free(entry)
         entry.ended_at = at
@@ -102,13 +119,13 @@ class InvocationLog:
             entry.outcome = outcome
 
     def of(self, function: str) -> list[Invocation]:
-        """The deliveries to a function, in order of their start."""
-        return [_shown(entry) for entry in self._entries if entry.function == function]
+        """Return the deliveries to a function, in order of their start."""
+        return [entry.shown() for entry in self._entries if entry.function == function]
 
     def most_at_once(self, function: str) -> int:
-        """The most that ran at one time; where no user code ran, it is not counted."""
+        """Return the most that ran at one time; where no user code ran, it is not counted."""
         counted = [
-            entry for entry in self._entries if entry.function == function and _ran_user_code(entry)
+            entry for entry in self._entries if entry.function == function and entry.ran_user_code
         ]
         steps = [(entry.started_moment, 1) for entry in counted]
         steps += [(entry.free_moment, -1) for entry in counted if entry.free_moment is not None]
@@ -117,21 +134,6 @@ class InvocationLog:
             running += step
             most = max(most, running)
         return most
-
-
-def _ran_user_code(entry: LoggedInvocation) -> bool:
-    return entry.outcome not in {"duplicate", "late"} and not entry.died_at_claim
-
-
-def _shown(entry: LoggedInvocation) -> Invocation:
-    return Invocation(
-        event=entry.event,
-        attempt=entry.attempt,
-        started_at=_aware(entry.started_at),
-        ended_at=None if entry.ended_at is None else _aware(entry.ended_at),
-        outcome="running" if entry.ended_at is None else entry.outcome,
-        error=entry.error,
-    )
 
 
 def _aware(at: EpochMs) -> datetime:

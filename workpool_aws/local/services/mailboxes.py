@@ -22,7 +22,7 @@ __all__ = ["DirectMessenger", "Mailbox"]
 
 
 class Mailbox:
-    """Every queue and topic that somebody wrote to, and what they were sent. All of them exist."""
+    """Keeps the messages that were sent to queues and topics. All of these exist."""
 
     def __init__(self) -> None:
         self._sent: dict[str, list[str]] = {}

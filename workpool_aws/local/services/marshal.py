@@ -65,7 +65,7 @@ def _encoded(value: object, inside: set[int]) -> str:
 
 
 def _scalar(value: object) -> str | None:
-    """The text of what holds nothing else.
+    """Return the text of what holds nothing else.
 
     `None` means that it holds something, or cannot be encoded.
     """

@@ -52,16 +52,16 @@ class Engine(Protocol):
 
     @property
     def own_table(self) -> str:
-        """The name of the table that the cloud's pools have when nobody names another."""
+        """Name of the table of the cloud's pools, unless another is named."""
 
     def create(self, table: str) -> None:
-        """Make an empty table; without a word if it is there. Lets no time pass and nobody run."""
+        """Make an empty table, if it is not there. No time passes and no task runs meanwhile."""
 
     def ports(self, table: str) -> Ports:
         """Ports on a table, every call of which is a service call of the kernel."""
 
     def quiet(self, table: str) -> Store:
-        """The same table, unmetered, and without letting anybody run."""
+        """Return the same table, unmetered, and without letting another task run."""
 
 
 @dataclass(slots=True)

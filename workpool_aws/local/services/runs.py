@@ -69,6 +69,17 @@ class _Run:
     alarm: Alarm | None = None
     over: bool = False
 
+    @property
+    def must_claim(self) -> bool:
+        """True if the handler claims its start by its first service call."""
+        assignment = assignment_from_wire(self.event.get(WORKPOOL_KEY))
+        decorated = self.this.resolved.function.decorated
+        return decorated and assignment is not None and assignment.claimed
+
+    def refuse(self, _reason: object) -> None:
+        """Note that its claim was refused."""
+        self.entry.outcome = "duplicate"
+
 
 class Runs:
     """Runs handlers as tasks of the kernel.
@@ -102,7 +113,7 @@ class Runs:
         )
 
     def run_inline(self, resolved: Resolved, payload: str) -> Answer:
-        """A synchronous invocation, in the thread of its caller.
+        """Return a synchronous invocation, in the thread of its caller.
 
         The function's timeout does not end it.
         """
@@ -116,14 +127,14 @@ class Runs:
         return answers[0]
 
     def note(self, event: events.Event) -> None:
-        """An event was told by code in this thread: what it says about the running try's user code is kept."""
+        """Keep the outcome that an event of this thread names for the running try's user code."""
         run = _current.get()
         assignment = None if run is None else assignment_from_wire(run.event.get(WORKPOOL_KEY))
         if run is None or assignment is None:
             return
-        told = _told_by(event, assignment.work_id)
-        if told is not None:
-            run.entry.outcome = told
+        outcome = _outcome_in(event, assignment.work_id)
+        if outcome is not None:
+            run.entry.outcome = outcome
 
     def _live(self, this: Try, *, crash: bool) -> None:
         task = self._kernel.current()
@@ -131,7 +142,7 @@ class Runs:
             run = self._begin(this)
             if crash and task is not None:
                 self._plan_crash(task)
-                run.entry.died_at_claim = task.crash_in == 1 and _must_claim(run)
+                run.entry.died_at_claim = task.crash_in == 1 and run.must_claim
             if not run.over:
                 run.alarm = self._kernel.at(
                     run.context.deadline, lambda: self._time_out(run, task), last=True
@@ -173,7 +184,7 @@ class Runs:
     def _execute(self, run: _Run) -> Answer | None:
         """Return the end of the try.
 
-        `None` means that it was killed, and somebody else has said what that means.
+        `None` means that it was killed, and that its end was noted elsewhere.
         """
         task, request_id = self._kernel.current(), run.this.request_id
         _current.set(run)
@@ -188,7 +199,7 @@ class Runs:
     def _answer_of(self, run: _Run) -> Answer:
         function, request_id = run.this.resolved.function, run.this.request_id
         invocation.sleeper.set(lambda seconds: self._kernel.sleep(round(seconds * 1000)))
-        invocation.refused.set(lambda _: _mark(run.entry, "duplicate"))
+        invocation.refused.set(run.refuse)
         invocation.after_body.set(lambda: self._take_time(run))
         try:
             answer = _ran(function.handler, run)
@@ -241,16 +252,7 @@ def _ran(handler: Handler, run: _Run) -> Answer:
         return raised(error, sys.exc_info()[2], request_id)
 
 
-def _must_claim(run: _Run) -> bool:
-    assignment = assignment_from_wire(run.event.get(WORKPOOL_KEY))
-    return run.this.resolved.function.decorated and assignment is not None and assignment.claimed
-
-
-def _mark(entry: LoggedInvocation, ended: Ended) -> None:
-    entry.outcome = ended
-
-
-def _told_by(event: events.Event, work_id: str) -> Ended | None:
+def _outcome_in(event: events.Event, work_id: str) -> Ended | None:
     match event:
         case events.Retrying() if event.work_id == work_id:
             return "failed"

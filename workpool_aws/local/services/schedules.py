@@ -30,7 +30,7 @@ _AT: Final = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
 
 
 def read_at(expression: str) -> EpochMs | None:
-    """The time of an `at(…)` expression in UTC; `None` means it is no such expression."""
+    """Return the time of an `at(…)` expression in UTC; `None` means it is no such expression."""
     parts = _AT.fullmatch(expression)
     if parts is None:
         return None
@@ -75,7 +75,7 @@ class Schedules:
         self._standing: dict[tuple[str, str], tuple[Schedule, Alarm]] = {}
 
     def find(self, group: str, name: str) -> Schedule | None:
-        """The schedule of this name that has not fired; `None` means there is none."""
+        """Return the schedule of this name that has not fired; `None` means there is none."""
         standing = self._standing.get((group, name))
         return None if standing is None else standing[0]
 
