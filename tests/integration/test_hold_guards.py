@@ -52,7 +52,7 @@ def set_aside(sort: str) -> SetAside:
 
 
 def commit(hold: LoopSession) -> bool:
-    return hold.commit({}, hold.ledger.shards, (), None, epoch=0)
+    return hold.commit(replace(hold.ledger, entries={}, callbacks=()))
 
 
 def unanswered() -> None:
@@ -110,23 +110,26 @@ def test_what_is_read_again_is_trusted_in_every_part(stage: Stage) -> None:
     """[WP-8] [WP-21] A commit without an answer may have gone through with callbacks that this loop knows nothing of yet."""
     hold = held(stage)
     stage.place(replace(stage.ledger(), entries=ENTRIES, callbacks=OWED, version=9))
-    hold.unconfirmed = {RUNNING, GONE}
-    hold.config_read_at = NOW
+    hold.memory = replace(hold.memory, unconfirmed=frozenset({RUNNING, GONE}), config_read_at=NOW)
 
     hold.reload()
 
-    assert (hold.ledger, hold.callbacks, hold.config_read_at) == (stage.ledger(), OWED, None)
-    assert hold.unconfirmed == {RUNNING, UNSEEN}
+    assert (hold.ledger, hold.memory.callbacks, hold.memory.config_read_at) == (
+        stage.ledger(),
+        OWED,
+        None,
+    )
+    assert hold.memory.unconfirmed == {RUNNING, UNSEEN}
 
 
 def test_what_this_loop_has_sent_is_sure_although_its_entry_is_not_confirmed(stage: Stage) -> None:
     hold = held(stage)
     stage.place(replace(stage.ledger(), entries=ENTRIES))
-    hold.sent = {UNSEEN}
+    hold.memory = replace(hold.memory, sent=frozenset({UNSEEN}))
 
     hold.reload()
 
-    assert hold.unconfirmed == set()
+    assert hold.memory.unconfirmed == set()
 
 
 @pytest.mark.parametrize(
@@ -185,13 +188,16 @@ def test_the_next_generation_begins_as_a_new_holder_does(stage: Stage) -> None:
     """[WP-8] [WP-21]"""
     hold = held(stage)
     stage.place(replace(stage.ledger(), entries=ENTRIES, callbacks=OWED))
-    hold.unconfirmed, hold.deep_read_at, hold.config_read_at = {GONE}, NOW, NOW
+    hold.memory = replace(
+        hold.memory, unconfirmed=frozenset({GONE}), deep_read_at=NOW, config_read_at=NOW
+    )
 
     hold.next_generation()
 
     assert (hold.generation, stage.ledger().generation) == (GENERATION + 1, GENERATION + 1)
-    assert (hold.ledger, hold.callbacks) == (stage.ledger(), OWED)
-    assert (hold.unconfirmed, hold.deep_read_at, hold.config_read_at) == ({UNSEEN}, None, None)
+    assert (hold.ledger, hold.memory.callbacks) == (stage.ledger(), OWED)
+    assert hold.memory.unconfirmed == {UNSEEN}
+    assert (hold.memory.deep_read_at, hold.memory.config_read_at) == (None, None)
 
 
 def test_a_new_holder_looks_at_what_was_not_confirmed_and_at_nothing_else(stage: Stage) -> None:
@@ -209,7 +215,7 @@ def test_a_new_holder_looks_at_what_was_not_confirmed_and_at_nothing_else(stage:
 
     hold = held(stage)
 
-    assert (hold.unconfirmed, hold.callbacks) == ({UNSEEN}, OWED)
+    assert (hold.memory.unconfirmed, hold.memory.callbacks) == ({UNSEEN}, OWED)
 
 
 @pytest.mark.parametrize(

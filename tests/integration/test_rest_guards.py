@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -189,7 +190,7 @@ def test_what_no_pass_has_looked_far_enough_to_see_is_looked_for_before_rest(
         stage.place(there)
     if config is not None:
         stage.place(config)
-        hold.config = config
+        hold.memory = replace(hold.memory, config=config)
 
     version = 0 if config is None else config.version
     assert rest(hold, 5, EpochMs(NOW + 3_600_000), config_version=version, cut=True) is goes_on

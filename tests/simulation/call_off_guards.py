@@ -114,14 +114,14 @@ _DRAIN: Final = (
         "drain: running works are asked",
         "WP-13",
         "flow.loop.bulk_cancel:drain",
-        "if not hold.drain.seen_running:",
+        "if not under_way.seen_running:",
         "if False:",
     ),
     one_edit(
         "drain: running works are asked once",
         "WP-23",
         "flow.loop.bulk_cancel:drain",
-        "if not hold.drain.seen_running:",
+        "if not under_way.seen_running:",
         "if True:",
     ),
     one_edit(
@@ -149,7 +149,7 @@ _DRAIN: Final = (
         "called off: canceled when it is due",
         "WP-13",
         "flow.loop.iterate:_one_pass",
-        "    cancel_works(hold, choice.bulk_canceled)\n",
+        "    cancel_works(hold, choice.bulk_canceled, config)\n",
         "",
     ),
     one_edit(

@@ -48,7 +48,7 @@ _OWN_WRITES: Final = (
         "own write: commit",
         "WP-2",
         "flow.loop.session:LoopSession.commit",
-        "and lost.current.committed_by == token",
+        "and lost.current.committed_by == committed.committed_by",
         "",
     ),
     one_edit(
@@ -313,8 +313,8 @@ _CALLBACKS: Final = (
                 "flow.loop.iterate:_one_pass",
                 (
                     (
-                        "keys = [report.keys for report in reports]",
-                        "keys = [report.keys for report in reports]\n[ports.store.delete(ref) for ref in callbacks.spent]",
+                        "told = callbacks.owed != hold.ledger.callbacks",
+                        "told = callbacks.owed != hold.ledger.callbacks\n[hold.ports.store.delete(ref) for ref in callbacks.spent]",
                     ),
                 ),
             ),

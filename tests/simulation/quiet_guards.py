@@ -84,8 +84,8 @@ _HOLDS: Final = (
     _quiet(
         "an adopted ledger's callbacks",
         "WP-8",
-        "flow.loop.session:LoopSession._adopt",
-        "    self.callbacks = current.callbacks\n",
+        "core.loop.memory:Memory.adopting",
+        "callbacks=ledger.callbacks",
         "",
         f"{_HOLD}test_what_is_read_again_is_trusted_in_every_part",
     ),
@@ -143,8 +143,8 @@ _PASSES: Final = (
         "deep reads are seldom",
         "WP-23",
         "flow.loop.iterate:_one_pass",
-        "    if deep:\n        hold.deep_read_at = now\n",
-        "",
+        "replace(memory, deep_read_at=now) if deep else memory",
+        "memory",
         f"{_PASS}test_the_buffer_is_read_again_every_so_often_and_not_by_every_pass",
     ),
     _quiet(
@@ -284,8 +284,8 @@ _READS: Final = (
         "choice: what was just looked at is sure",
         "WP-20",
         "flow.loop.choose:choose_starts",
-        "hold.unconfirmed - looked.understood",
-        "hold.unconfirmed",
+        "memory.unconfirmed - looked.understood",
+        "memory.unconfirmed",
         f"{_READ}test_a_work_whose_entry_is_not_understood_is_not_chosen",
     ),
     _quiet(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.kit.records import NOW, a_work, an_id
 from workpool_aws.core import limits
+from workpool_aws.core.loop.admit import Headroom
 from workpool_aws.core.loop.choose import (
     Choice,
     Found,
@@ -78,7 +79,7 @@ def test_no_cursor_passes_what_was_not_chosen(
     """[WP-3] Whatever a pass that reads from the new cursor on would not meet has been chosen, or lay there unseen."""
     marks, reads, free = case
     back_to = None if back_ms is None else an_id(NOW - back_ms)
-    choice = choose(reads, free=free)
+    choice = choose(reads, Headroom(free))
     after = marks_after(
         marks,
         choice,
@@ -109,7 +110,7 @@ def test_the_earliest_are_chosen_and_never_more_than_fit(
 ) -> None:
     """[WP-1]"""
     _, reads, free = case
-    choice = choose(reads, free=free)
+    choice = choose(reads, Headroom(free))
     due = sorted(one.key for read in reads if read is not None for one in read.due)
 
     assert len(choice.chosen) == min(len(due), max(0, free))
@@ -138,7 +139,7 @@ def test_an_older_pending_work_brings_the_cursor_back() -> None:
     """[WP-3] A deep read met it behind the cursor, and another one took the slot."""
     older, old = found(NOW - 20_000, 1), found(NOW - 10_000, 2)
     mark = ShardCursors(id_floor(EpochMs(NOW - 500)), "", EpochMs(NOW - 3_000))
-    choice = choose([read_of(older, old)], free=1)
+    choice = choose([read_of(older, old)], Headroom(1))
 
     assert choice.chosen == (older,)
     assert marks_of(mark, choice, deep=True) == ShardCursors(old.key, "", NOW)
@@ -147,14 +148,14 @@ def test_an_older_pending_work_brings_the_cursor_back() -> None:
 def test_a_work_that_waits_for_a_slot_does_not_pull_the_cursor_over_the_overlap() -> None:
     """[WP-20] Another one, enqueued just before it, may become visible a moment later, and then must not wait for a deep read."""
     waiting = found(NOW - 5, 2)
-    choice = choose([read_of(found(NOW - 9, 1), waiting)], free=1)
+    choice = choose([read_of(found(NOW - 9, 1), waiting)], Headroom(1))
 
     assert choice.left == (waiting,)
     assert marks_of(ShardCursors(), choice).work_cursor == OVERLAP
 
 
 def test_a_cursor_follows_the_clock_at_a_distance() -> None:
-    choice = choose([read_of(found(NOW - 5, 1))], free=1)
+    choice = choose([read_of(found(NOW - 5, 1))], Headroom(1))
 
     assert marks_of(ShardCursors(), choice).work_cursor == OVERLAP
 
@@ -162,7 +163,7 @@ def test_a_cursor_follows_the_clock_at_a_distance() -> None:
 def test_what_is_called_off_keeps_the_cursor_until_it_is_canceled() -> None:
     """[WP-13]"""
     off = found(NOW - 9_000, 1)
-    choice = choose([read_of(found(NOW - 5, 2), bulk_canceled=(off,))], free=5)
+    choice = choose([read_of(found(NOW - 5, 2), bulk_canceled=(off,))], Headroom(5))
 
     assert marks_of(ShardCursors(), choice).work_cursor == off.key
     assert choice.bulk_canceled == [off.work]
@@ -171,7 +172,7 @@ def test_what_is_called_off_keeps_the_cursor_until_it_is_canceled() -> None:
 def test_a_retrys_pointer_behind_the_cursor_brings_it_back_in_a_shard_that_was_not_read() -> None:
     """[WP-3]"""
     pointer = an_id(NOW - 700)
-    choice = choose([None], free=0)
+    choice = choose([None], Headroom(0))
 
     assert marks_of(
         ShardCursors(id_floor(NOW)), choice, back_to=pointer, deep=True
@@ -181,7 +182,7 @@ def test_a_retrys_pointer_behind_the_cursor_brings_it_back_in_a_shard_that_was_n
 def test_the_done_cursor_stays_below_a_callback_that_found_no_room() -> None:
     """[WP-8]"""
     seen = (an_id(NOW - 300), an_id(NOW - 200), an_id(NOW - 100))
-    choice = choose([None], free=0)
+    choice = choose([None], Headroom(0))
 
     assert marks_of(ShardCursors(), choice, keys=seen).done_cursor == seen[-1]
     assert (
@@ -198,10 +199,10 @@ def test_what_a_choice_tells_of_its_reads() -> None:
         WorkRead((), EpochMs(NOW + 5), (), cut=True),
         read_of(),
     ]
-    choice = choose(reads, free=3)
+    choice = choose(reads, Headroom(3))
 
     assert (choice.next_due, choice.cut, choice.stale) == (NOW + 5, True, [gone])
-    assert choose([None], free=3).next_due is None
+    assert choose([None], Headroom(3)).next_due is None
 
 
 def test_a_start_is_the_next_of_its_work_by_its_own_key_or_a_pointers() -> None:
@@ -229,7 +230,7 @@ def test_pages_grow_to_a_limit_and_never_shrink() -> None:
 def test_what_waits_in_one_shard_holds_back_no_other_shards_cursor() -> None:
     """[WP-23] The other would read again what it has done, for as long as this one waits."""
     waits, starts = found(NOW - 5_000, 1, shard=0), found(NOW - 9_000, 2, shard=1)
-    choice = choose([read_of(waits), read_of(starts)], free=1)
+    choice = choose([read_of(waits), read_of(starts)], Headroom(1))
     after = marks_after(
         [ShardCursors(), ShardCursors()],
         choice,

@@ -10,6 +10,7 @@ from tests.kit.records import NOW, a_work, an_id
 from tests.kit.world import World
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
+from workpool_aws.core.loop.memory import Memory
 from workpool_aws.flow.loop.callbacks import Callbacks, act_on, look_at_callbacks
 from workpool_aws.flow.loop.session import LoopSession, TellsOnce
 from workpool_aws.flow.reading import Reports
@@ -41,11 +42,10 @@ def a_hold(world: World, *owed: PendingCallback) -> LoopSession:
         generation=1,
         token="h",
         secret="secret",
-        ledger=ledger,
+        memory=Memory.of(ledger),
         damage=TellsOnce(world.telemetry),
         lease_until=EpochMs(NOW + 30_000),
         ends_at=EpochMs(NOW + 600_000),
-        callbacks=owed,
     )
 
 
@@ -96,7 +96,7 @@ def look(
 def pass_over(hold: LoopSession, *records: Notice, dropped: tuple[WorkItem, ...] = ()) -> Callbacks:
     """As a pass does it: look, commit, act."""
     callbacks = look(hold, *records, dropped=dropped)
-    hold.callbacks = callbacks.owed
+    hold.memory = replace(hold.memory, callbacks=callbacks.owed)
     act_on(hold, callbacks)
     return callbacks
 
@@ -204,7 +204,7 @@ def test_what_was_accepted_is_let_go_or_looked_at_soon(world: World) -> None:
 
     pass_over(hold)
 
-    assert hold.callbacks == (
+    assert hold.memory.callbacks == (
         PendingCallback(function.id, EpochMs(NOW + limits.CALLBACK_LOOK_MS), tries=1),
     )
     assert world.work(queue.id).callback is CallbackState.DELIVERED
@@ -217,7 +217,7 @@ def test_what_was_not_accepted_stays_with_its_next_try(world: World) -> None:
 
     pass_over(hold)
 
-    assert hold.callbacks == (PendingCallback(work.id, EpochMs(NOW + 4_000), tries=3),)
+    assert hold.memory.callbacks == (PendingCallback(work.id, EpochMs(NOW + 4_000), tries=3),)
 
 
 @pytest.mark.parametrize("answered", [True, False])
@@ -231,7 +231,7 @@ def test_what_was_tried_often_enough_is_given_up_once_that_is_stored(
     pass_over(hold)
 
     assert (world.work(work.id).callback is CallbackState.DEAD) is answered
-    assert [owed.work_id for owed in hold.callbacks] == ([] if answered else [work.id])
+    assert [owed.work_id for owed in hold.memory.callbacks] == ([] if answered else [work.id])
     assert len(world.telemetry.of(CallbackDead)) == int(answered)
     assert world.messenger.sent == []
 

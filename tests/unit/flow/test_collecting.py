@@ -10,6 +10,7 @@ from tests.kit.records import NOW, a_work, an_id
 from tests.kit.stage import LAMBDA_MS, POOL, Stage
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
+from workpool_aws.core.loop.admit import Headroom, Reason, Refusal
 from workpool_aws.core.loop.choose import WorkRead
 from workpool_aws.core.loop.settle import Settled
 from workpool_aws.core.loop.start import Taken
@@ -142,17 +143,18 @@ def test_all_pages_of_a_range_are_read_in_either_direction(stage: Stage, *, reve
     assert keys == sorted((an_id(NOW, n) for n in range(7)), reverse=reverse)
 
 
-@pytest.mark.parametrize("free", [0, -1])
-def test_without_a_free_slot_no_work_is_read(stage: Stage, free: int) -> None:
+@pytest.mark.parametrize("reason", Reason)
+def test_where_nothing_may_start_no_work_is_read(stage: Stage, reason: Reason) -> None:
     """A pass of a full pool costs nothing for the backlog behind it."""
     hold = held(stage)
     stage.place(a_work())
     stage.notes.clear()
     choice = choose_starts(
         hold,
+        hold.memory,
         Looked({}, (), (), frozenset(), ()),
         Settled({}, (), None, {}),
-        free=free,
+        Refusal(reason),
         deep=False,
         now=EpochMs(NOW),
     )
@@ -173,11 +175,17 @@ def test_a_work_whose_entry_is_not_understood_is_not_chosen(
     work = a_work(starts=1)
     stage.place(replace(work, due_at=EpochMs(NOW - 10)))
     key = EntryKey(work.id, 1)
-    hold.unconfirmed = {key}
+    memory = replace(hold.memory, unconfirmed=frozenset({key}))
     entries = {key: Entry(EpochMs(NOW + 60_000))} if has_entry else {}
     looked = Looked(entries, (), (), frozenset({key} if understood else ()), ())
     choice = choose_starts(
-        hold, looked, Settled(entries, (), None, {}), free=1, deep=False, now=EpochMs(NOW)
+        hold,
+        memory,
+        looked,
+        Settled(entries, (), None, {}),
+        Headroom(1),
+        deep=False,
+        now=EpochMs(NOW),
     )
 
     assert [found.work.id for found in choice.chosen] == [work.id] * chosen

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.admit import Headroom, Refusal
 from workpool_aws.core.loop.settle import deep_low, done_cursor_after
 from workpool_aws.model.ids import EpochMs, id_floor, time_of
 from workpool_aws.model.loop import EntryKey, ShardCursors
@@ -116,14 +117,21 @@ class Choice:
         return [pointer for read in self.reads if read is not None for pointer in read.stale]
 
 
-def choose(reads: Sequence[WorkRead | None], *, free: int) -> Choice:
-    """Choose the earliest due work items of all shards, as many as there are free slots [WP-1].
+def choose(reads: Sequence[WorkRead | None], room: Headroom) -> Choice:
+    """Returns the earliest due work items of all shards, as many as are admitted [WP-1].
 
     Of those due together, first attempts come first.
     """
-    due = sorted((found for read in reads if read is not None for found in read.due), key=_turn)
-    room = max(0, free)
-    return Choice(tuple(due[:room]), tuple(due[room:]), tuple(reads))
+    chosen: list[Found] = []
+    left: list[Found] = []
+    for found in sorted((one for read in reads if read is not None for one in read.due), key=_turn):
+        after = room.admit(found.work)
+        if isinstance(after, Refusal):
+            left.append(found)
+        else:
+            chosen.append(found)
+            room = after
+    return Choice(tuple(chosen), tuple(left), tuple(reads))
 
 
 def _turn(found: Found) -> tuple[EpochMs, int, str]:

@@ -39,16 +39,21 @@ def drain(hold: LoopSession, config: Config | None) -> BulkCancel | None:
 
     Raises StoreUnavailable: to be tried again.
     """
-    hold.drain = drain_to_make(hold.drain, config, hold.ledger)
-    if hold.drain is None:
+    under_way = drain_to_make(hold.memory.bulk_cancel, config, hold.ledger)
+    hold.memory = replace(hold.memory, bulk_cancel=under_way)
+    if under_way is None:
         return None
-    if not hold.drain.seen_running:
-        cancel_works(hold, [work for work in _in_flight(hold) if is_bulk_canceled(work, config)])
-        hold.drain = replace(hold.drain, seen_running=True)
-    shard = hold.drain.next_shard
+    # Each step is remembered at once. A pass that fails further on does not make it again.
+    if not under_way.seen_running:
+        off = [work for work in _in_flight(hold) if is_bulk_canceled(work, config)]
+        cancel_works(hold, off, config)
+        under_way = replace(under_way, seen_running=True)
+        hold.memory = replace(hold.memory, bulk_cancel=under_way)
+    shard = under_way.next_shard
     if shard is not None:
-        hold.drain = _drain_page(hold, hold.drain, shard, config)
-    return hold.drain
+        under_way = _drain_page(hold, under_way, shard, config)
+        hold.memory = replace(hold.memory, bulk_cancel=under_way)
+    return under_way
 
 
 def _drain_page(
@@ -70,7 +75,7 @@ def _drain_page(
         if isinstance(work, WorkItem) and is_bulk_canceled(work, config)
     }
     pending = [work for work in found.values() if work.state is State.PENDING]
-    canceled = cancel_works(hold, pending)
+    canceled = cancel_works(hold, pending, config)
     # Their pointers lead nowhere now, and have no time to live: a far one would lie there for as
     # long as the pool has nothing else to do.
     over = canceled | {
@@ -87,12 +92,13 @@ def _drain_page(
     )
 
 
-def cancel_works(hold: LoopSession, works: Sequence[WorkItem]) -> frozenset[WorkId]:
+def cancel_works(
+    hold: LoopSession, works: Sequence[WorkItem], config: Config | None
+) -> frozenset[WorkId]:
     """Cancel these, or ask those that run; those that this ended.
 
     Raises StoreUnavailable: some may not be.
     """
-    config = hold.config
     if not works or config is None:
         return frozenset()
     answers = hold.ports.fan_out(lambda work: cancel_called_off(hold.ports, work, config), works)

@@ -60,7 +60,7 @@ def look_at_callbacks(
 
     `dropped`: works whose entry was found to be over without a done record.
     """
-    held = {owed.work_id: owed for owed in hold.callbacks}
+    held = {owed.work_id: owed for owed in hold.memory.callbacks}
     for work in dropped:
         if work.callback is not None and is_owed(work):
             held.setdefault(work.id, first_owed(work.id, work.callback, now))
@@ -126,8 +126,9 @@ def act_on(hold: LoopSession, callbacks: Callbacks) -> None:
             is not CallbackState.PENDING
         ):
             over.append(hopeless.id)
-    hold.callbacks = tuple(
-        changed.get(owed.work_id, owed) for owed in without(hold.callbacks, over)
+    left = without(hold.memory.callbacks, over)
+    hold.memory = replace(
+        hold.memory, callbacks=tuple(changed.get(owed.work_id, owed) for owed in left)
     )
     for ref in callbacks.spent:
         ports.store.delete(ref)

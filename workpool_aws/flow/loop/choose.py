@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workpool_aws.core.loop.admit import Headroom, Refusal
 from workpool_aws.core.loop.choose import Choice, WorkRead, choose, read_from
 from workpool_aws.core.loop.start import Taken
 from workpool_aws.flow.reading import read_works
@@ -13,6 +14,7 @@ from workpool_aws.model.loop import Entry, EntryKey
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from workpool_aws.core.loop.memory import Memory
     from workpool_aws.core.loop.settle import Settled
     from workpool_aws.flow.loop.recover import Looked
     from workpool_aws.flow.loop.session import LoopSession
@@ -21,18 +23,25 @@ __all__ = ["choose_starts", "entries_for"]
 
 
 def choose_starts(
-    hold: LoopSession, looked: Looked, settled: Settled, *, free: int, deep: bool, now: EpochMs
+    hold: LoopSession,
+    memory: Memory,
+    looked: Looked,
+    settled: Settled,
+    room: Headroom | Refusal,
+    *,
+    deep: bool,
+    now: EpochMs,
 ) -> Choice:
-    """Choose starts by strong reads; without a free slot nothing is read.
+    """Choose starts by strong reads; where nothing may start, nothing is read.
 
     Raises StoreUnavailable.
     """
-    if free <= 0:
-        return choose([None for _ in hold.ledger.shards], free=0)
+    if isinstance(room, Refusal):
+        return Choice((), (), (None,) * len(hold.ledger.shards))
     unconfirmed = {
-        key.work_id for key in hold.unconfirmed - looked.understood if key in looked.entries
+        key.work_id for key in memory.unconfirmed - looked.understood if key in looked.entries
     }
-    taken = Taken(looked.entries, unconfirmed, hold.config)
+    taken = Taken(looked.entries, unconfirmed, memory.config)
     reads: list[WorkRead] = []
     for shard, mark in enumerate(hold.ledger.shards):
         low = read_from(mark, back_to=settled.back_to, deep=deep)
@@ -43,12 +52,12 @@ def choose_starts(
                 hold.pool,
                 shard,
                 low,
-                free=free,
+                free=room.slots,
                 taken=taken,
                 now=now,
             )
         )
-    return choose(reads, free=free)
+    return choose(reads, room)
 
 
 def entries_for(hold: LoopSession, choice: Choice, now: EpochMs) -> Mapping[EntryKey, Entry]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.admit import headroom_of, limit_of
 from workpool_aws.core.loop.callbacks import next_at
 from workpool_aws.core.loop.choose import Choice, marks_after
 from workpool_aws.core.loop.pace import Pace, PassResult, Pause, after_failure, decide_pause
@@ -29,7 +30,7 @@ from workpool_aws.flow.loop.session import Fenced, LoopSession, acquire_session
 from workpool_aws.flow.loop.start import PlannedStart, begin
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.pool.kick import is_current, win_generation
-from workpool_aws.flow.reading import read_reports
+from workpool_aws.flow.reading import Reports, read_reports
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Entry, MinuteTally
@@ -134,7 +135,7 @@ def _after_failure(hold: LoopSession, pace: Pace, error: StoreUnavailable) -> Pa
 
 
 def _pause(hold: LoopSession, pace: Pace, done: PassResult, began: EpochMs) -> Pause:
-    callback_at, owed = next_at(hold.callbacks), len(hold.callbacks)
+    callback_at, owed = next_at(hold.memory.callbacks), len(hold.memory.callbacks)
     pause = decide_pause(
         pace,
         done,
@@ -152,89 +153,98 @@ def _pause(hold: LoopSession, pace: Pace, done: PassResult, began: EpochMs) -> P
 
 
 def _one_pass(hold: LoopSession, now: EpochMs) -> PassResult:
-    ports = hold.ports
-    config = _config(hold, now)
-    limit = limits.PARALLELISM_DEFAULT if config is None else config.limit
+    config, config_read_at = _config(hold, now)
+    limit = limit_of(config)
     version = 0 if config is None else config.version
     drained = drain(hold, config)
-    deep = hold.deep_read_at is None or now - hold.deep_read_at >= limits.DEEP_EVERY_MS
-    reports = [
-        read_reports(
-            ports.store,
-            ports.telemetry,
-            hold.pool,
-            shard,
-            deep_low(mark.done_cursor) if deep else mark.done_cursor,
-        )
-        for shard, mark in enumerate(hold.ledger.shards)
-    ]
+    deep = hold.memory.deep_read_is_due(now)
+    reports = _read_notices(hold, deep=deep)
     settled = settle(hold.entries, [record for report in reports for record in report.records])
-    hold.unconfirmed |= {key for key, at in settled.asked.items() if hold.looked.get(key) != at}
-    looked = look_at_entries(hold, settled.entries, now)
-    hold.looked = {
-        key: at for key, at in {**hold.looked, **settled.asked}.items() if key in looked.entries
-    }
-    free = 0 if drained is not None and drained.holds_back(now) else limit - len(looked.entries)
-    choice = choose_starts(hold, looked, settled, free=free, deep=deep, now=now)
+    checked = {**hold.memory.checked, **settled.asked}
+    memory = replace(
+        hold.memory.asked_to_check(settled.asked), config=config, config_read_at=config_read_at
+    )
+    looked = look_at_entries(hold, memory, settled.entries, now)
+    room = headroom_of(config, in_flight=len(looked.entries), bulk_cancel=drained, now=now)
+    choice = choose_starts(hold, memory, looked, settled, room, deep=deep, now=now)
     callbacks = look_at_callbacks(hold, reports, settled.gone, looked.dropped, now)
-    keys = [report.keys for report in reports]
     marks = marks_after(
         hold.ledger.shards,
         choice,
         back_to=settled.back_to,
-        done_keys=keys,
+        done_keys=[report.keys for report in reports],
         no_room_at=callbacks.blocked,
         deep=deep,
         now=now,
     )
     entries = {**looked.entries, **entries_for(hold, choice, now)}
-    told = callbacks.owed != hold.ledger.callbacks
     epoch = (
         drained.epoch if drained is not None and drained.next_shard is None else hold.ledger.epoch
     )
+    ledger = replace(
+        hold.ledger, entries=entries, shards=marks, callbacks=callbacks.owed, epoch=epoch
+    )
+    told = callbacks.owed != hold.ledger.callbacks
     changed = told or entries.keys() != hold.entries.keys() or epoch != hold.ledger.epoch
-    if deep:
-        hold.deep_read_at = now
-    if changed and not hold.commit(
-        entries, marks, callbacks.owed, _counted(hold, settled, choice, now), epoch=epoch
-    ):
-        return PassResult(
-            free=free, next_due=choice.next_due, progress=False, busy=True, config_version=version
-        )
+    hold.memory = replace(memory, deep_read_at=now) if deep else memory
+    refused = PassResult(
+        free=limit - len(entries),
+        next_due=choice.next_due,
+        progress=False,
+        busy=True,
+        config_version=version,
+    )
     if not changed:
-        hold.ledger = replace(hold.ledger, entries=entries, shards=marks)
-    hold.unconfirmed = {key for key in hold.unconfirmed - looked.understood if key in entries}
+        hold.memory = replace(hold.memory, ledger=ledger)
+    elif not hold.commit(replace(ledger, tally=_counted(hold, settled, choice, now))):
+        return refused
+    hold.memory = replace(
+        hold.memory,
+        checked={key: at for key, at in checked.items() if key in looked.entries},
+        unconfirmed=(hold.memory.unconfirmed - looked.understood).intersection(entries),
+    )
     promise_until = _act(hold, looked, choice, now)
     act_on(hold, callbacks)
-    cancel_works(hold, choice.bulk_canceled)
+    cancel_works(hold, choice.bulk_canceled, config)
     hold.passes += 1
     moved = len(settled.gone) + len(settled.entries) - len(looked.entries) + len(choice.chosen)
     if moved:
         _tell_pass(hold, settled, len(choice.chosen), limit)
     progress = moved > 0 or told or drained is not None or bool(choice.bulk_canceled)
-    return PassResult(
-        free=limit - len(entries),
-        next_due=choice.next_due,
+    memory = hold.memory
+    owes = memory.callbacks != hold.ledger.callbacks
+    return replace(
+        refused,
         progress=progress,
-        busy=progress
-        or bool(hold.unconfirmed or looked.recovers or hold.callbacks != hold.ledger.callbacks),
-        config_version=version,
+        busy=progress or bool(memory.unconfirmed or looked.recovers or owes),
         changes=max(1, moved) if changed else 0,
         promise_until=promise_until,
         cut=choice.cut,
     )
 
 
-def _config(hold: LoopSession, now: EpochMs) -> Config | None:
-    """The config, a second or two old at most.
+def _read_notices(hold: LoopSession, *, deep: bool) -> list[Reports]:
+    """Returns the notices of each shard: beyond its cursor, or in a deep pass from back over the buffer."""
+    return [
+        read_reports(
+            hold.ports.store,
+            hold.ports.telemetry,
+            hold.pool,
+            shard,
+            deep_low(mark.done_cursor) if deep else mark.done_cursor,
+        )
+        for shard, mark in enumerate(hold.ledger.shards)
+    ]
 
-    Whoever changes it bumps the ledger's version: no pass commits by an older one [WP-13].
+
+def _config(hold: LoopSession, now: EpochMs) -> tuple[Config | None, EpochMs | None]:
+    """Returns the config, a second or two old at most, and the time of its read.
+
+    A change of the config bumps the ledger's version: no pass commits by an older one [WP-13].
     """
-    kept_ms = limits.CONFIG_EVERY_MS if hold.entries else limits.CONFIG_QUIET_EVERY_MS
-    if hold.config_read_at is None or now - hold.config_read_at >= kept_ms:
-        hold.config = configure.in_force(hold.ports.store, hold.ports.telemetry, hold.pool)
-        hold.config_read_at = now
-    return hold.config
+    if not hold.memory.config_is_old(now):
+        return hold.memory.config, hold.memory.config_read_at
+    return configure.in_force(hold.ports.store, hold.ports.telemetry, hold.pool), now
 
 
 def _act(hold: LoopSession, looked: Looked, choice: Choice, now: EpochMs) -> EpochMs | None:
@@ -246,25 +256,29 @@ def _act(hold: LoopSession, looked: Looked, choice: Choice, now: EpochMs) -> Epo
     orders = [PlannedStart(key, work, promise) for key, work in looked.begins]
     orders += [PlannedStart(found.start, found.work, promise) for found in choice.chosen]
     entries = dict(hold.entries)
+    sent, unconfirmed = set(hold.memory.sent), set(hold.memory.unconfirmed)
     for begun in hold.ports.fan_out(
         lambda order: begin(hold.ports, hold.token, hold.secret, order), orders
     ):
         if begun.sent:
-            hold.sent.add(begun.key)
-            hold.unconfirmed.discard(begun.key)
+            sent.add(begun.key)
+            unconfirmed.discard(begun.key)
             if begun.deadline is not None:
                 entries[begun.key] = Entry(begun.deadline, confirmed=True)
         else:
-            hold.unconfirmed.add(begun.key)
+            unconfirmed.add(begun.key)
     recovered = hold.ports.fan_out(
         lambda one: recover(hold.ports, *one), looked.recovers[: limits.RECOVERIES_MAX]
     )
     entries.update(
         {key: entry for (key, _), entry in zip(looked.recovers, recovered, strict=False)}
     )
-    if orders or recovered:
-        hold.ledger = replace(hold.ledger, entries=entries)
-    hold.sent &= set(entries)
+    hold.memory = replace(
+        hold.memory,
+        ledger=replace(hold.ledger, entries=entries),
+        sent=frozenset(sent.intersection(entries)),
+        unconfirmed=frozenset(unconfirmed),
+    )
     hold.ports.fan_out(lambda pointer: _tidy(hold.ports, pointer), _spent_pointers(hold, choice))
     return promise
 
@@ -289,7 +303,10 @@ def _promise(hold: LoopSession, choice: Choice, now: EpochMs) -> EpochMs | None:
 
 def _spent_pointers(hold: LoopSession, choice: Choice) -> list[PointerRef]:
     used = [
-        pointer for found in choice.chosen if found.start in hold.sent for pointer in found.pointers
+        pointer
+        for found in choice.chosen
+        if found.start in hold.memory.sent
+        for pointer in found.pointers
     ]
     return list(dict.fromkeys([*used, *choice.stale]))
 

@@ -22,6 +22,7 @@ from workpool_aws.model.work import WorkItem
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from workpool_aws.core.loop.memory import Memory
     from workpool_aws.flow.loop.session import LoopSession
     from workpool_aws.ports import Ports
 
@@ -40,12 +41,14 @@ class Looked:
     """Works whose start was found to be over although nobody reported it to the loop."""
 
 
-def look_at_entries(hold: LoopSession, entries: Mapping[EntryKey, Entry], now: EpochMs) -> Looked:
+def look_at_entries(
+    hold: LoopSession, memory: Memory, entries: Mapping[EntryKey, Entry], now: EpochMs
+) -> Looked:
     """Judge uncertain entries, and those past deadline and margin, by their work items."""
     overdue = {
         key for key, entry in entries.items() if now > entry.deadline + limits.RECOVERY_MARGIN_MS
     }
-    asked = sorted((hold.unconfirmed & set(entries)) | overdue)
+    asked = sorted(memory.unconfirmed.intersection(entries) | overdue)
     left = dict(entries)
     if not asked:
         return Looked(left, (), (), frozenset(), ())
@@ -61,7 +64,7 @@ def look_at_entries(hold: LoopSession, entries: Mapping[EntryKey, Entry], now: E
             work,
             deadline=entries[key].deadline,
             token=hold.token,
-            sent=key in hold.sent,
+            sent=key in memory.sent,
             now=now,
         )
         match verdict:

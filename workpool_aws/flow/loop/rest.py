@@ -42,7 +42,7 @@ def rest(
     if cut:
         next_due = _next_due(hold, now)
     decision = decide_rest(
-        hold.entries, next_due, free=free, now=now, callback_at=next_at(hold.callbacks)
+        hold.entries, next_due, free=free, now=now, callback_at=next_at(hold.memory.callbacks)
     )
     if decision is None:
         return True
@@ -71,7 +71,11 @@ def _next_due(hold: LoopSession, now: EpochMs) -> EpochMs | None:
 
     A pool must not wake for those [WP-22].
     """
-    taken = Taken(hold.entries, frozenset(key.work_id for key in hold.unconfirmed), hold.config)
+    taken = Taken(
+        hold.entries,
+        frozenset(key.work_id for key in hold.memory.unconfirmed),
+        hold.memory.config,
+    )
     earliest: list[EpochMs] = []
     for shard, mark in enumerate(hold.ledger.shards):
         low = deep_low(mark.work_cursor, mark.deep_at)
@@ -124,15 +128,17 @@ def _something_there(hold: LoopSession, decision: Rest, config_version: int) -> 
         return True
     now = ports.clock.now()
     high = None if decision.wake_at is None else id_floor(decision.wake_at)
-    taken = Taken(hold.entries, frozenset(key.work_id for key in hold.unconfirmed), config)
+    taken = Taken(hold.entries, frozenset(key.work_id for key in hold.memory.unconfirmed), config)
     for shard, mark in enumerate(hold.ledger.shards):
         reports = read_reports(
             ports.store, ports.telemetry, hold.pool, shard, deep_low(mark.done_cursor)
         )
         settled = settle(hold.entries, reports.records)
-        if settled.gone or any(hold.looked.get(key) != at for key, at in settled.asked.items()):
+        if settled.gone or any(
+            hold.memory.checked.get(key) != at for key, at in settled.asked.items()
+        ):
             return True
-        held = {owed.work_id: owed for owed in hold.callbacks}
+        held = {owed.work_id: owed for owed in hold.memory.callbacks}
         room = limits.CALLBACKS_OWED_MAX - len(held)
         if newly_owed(
             reports.records, held, (), cursor=mark.done_cursor, room=room, now=now

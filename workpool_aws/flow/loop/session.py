@@ -1,9 +1,6 @@
-"""Session of one loop invocation.
+"""Session of one loop invocation: its identity, its lease, its commits, and its memory.
 
-The ledger as it last committed it, and what it remembers between passes.
-
-The one mutable value of the loop. Everything in it can be rebuilt from the table by the next
-holder.
+The one mutable value of the loop. The next holder rebuilds all that it needs from the table.
 """
 
 from __future__ import annotations
@@ -12,21 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.memory import Memory
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.loop.repair import rebuild, take_back
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import (
-    Config,
-    Entry,
-    EntryKey,
-    Ledger,
-    LoopState,
-    LoopStatus,
-    MinuteTally,
-    PendingCallback,
-    ShardCursors,
-)
+from workpool_aws.model.loop import Ledger, LoopState, LoopStatus
 from workpool_aws.model.refs import LedgerRef, StatusRef, Unreadable
 from workpool_aws.model.writes import Above, All, Below, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, Telemetry
@@ -34,7 +22,7 @@ from workpool_aws.ports import ConditionFailed, Ports, Telemetry
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from workpool_aws.core.work.bulk_cancel import BulkCancel
+    from workpool_aws.model.loop import Entry, EntryKey
 
 __all__ = ["Fenced", "LoopSession", "TellsOnce", "acquire_session"]
 
@@ -77,59 +65,45 @@ class LoopSession:
     invocation twice."""
     secret: str = field(repr=False)
     """In this invocation's memory alone: the nonces of its starts come from it [WP-28]."""
-    ledger: Ledger
+    memory: Memory
     damage: TellsOnce
     lease_until: EpochMs
     ends_at: EpochMs
     """When it must have handed over."""
-    unconfirmed: set[EntryKey] = field(default_factory=set)
-    """Entries whose work must be looked at."""
-    looked: dict[EntryKey, str] = field(default_factory=dict)
-    """Requests for a look that were seen to: the key of the record, by entry."""
-    sent: set[EntryKey] = field(default_factory=set)
-    """Starts that this invocation has sent to Lambda, or tried to."""
-    callbacks: tuple[PendingCallback, ...] = ()
-    """Callbacks to see to: the ledger's, and what was done about them since its commit."""
-    drain: BulkCancel | None = None
-    """Progress of a bulk cancel; `None` means that none is under way."""
-    config: Config | None = None
-    config_read_at: EpochMs | None = None
-    """When the config was last read; `None` means it must be read again."""
-    deep_read_at: EpochMs | None = None
     passes: int = 0
+    """Passes that came to their end."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger as last committed, with what passes have changed in memory since."""
+        return self.memory.ledger
 
     @property
     def entries(self) -> Mapping[EntryKey, Entry]:
         """Starts in flight, as last committed or confirmed since."""
-        return self.ledger.entries
+        return self.memory.entries
 
-    def commit(
-        self,
-        entries: dict[EntryKey, Entry],
-        shards: tuple[ShardCursors, ...],
-        callbacks: tuple[PendingCallback, ...],
-        tally: MinuteTally | None,
-        *,
-        epoch: int,
-    ) -> bool:
-        """Commit a pass, if nobody else did since this one was read [WP-2].
+    def commit(self, wanted: Ledger) -> bool:
+        """Commits the ledger of a pass, unless another write came between its read and this one [WP-2].
 
-        False: the config changed meanwhile; do the pass again.
+        False means that the config was changed, or that the answer was lost. The ledger was read
+        again then, and the pass must be made again by it.
 
-        Raises Fenced.
+        Raises Fenced, StoreUnavailable.
         """
-        token = self.ports.entropy.token()
-        version = self.ledger.version + 1
+        committed = replace(
+            wanted, committed_by=self.ports.entropy.token(), version=self.ledger.version + 1
+        )
         update = Update(
             ref=LedgerRef(self.pool),
             set={
-                "entries": entries,
-                "shards": shards,
-                "callbacks": callbacks,
-                "tally": tally,
-                "epoch": epoch,
-                "committed_by": token,
-                "version": version,
+                "entries": committed.entries,
+                "shards": committed.shards,
+                "callbacks": committed.callbacks,
+                "tally": committed.tally,
+                "epoch": committed.epoch,
+                "committed_by": committed.committed_by,
+                "version": committed.version,
             },
             condition=All(
                 (
@@ -142,24 +116,18 @@ class LoopSession:
         try:
             self.ports.store.write(update)
         except ConditionFailed as lost:
-            if not (isinstance(lost.current, Ledger) and lost.current.committed_by == token):
+            own = (
+                isinstance(lost.current, Ledger)
+                and lost.current.committed_by == committed.committed_by
+            )
+            if not own:
                 self._adopt(lost.current)
                 return False
         except StoreUnavailable:
             # It may have gone through: look, and trust what is there.
             self.reload()
             return False
-        self.callbacks = callbacks
-        self.ledger = replace(
-            self.ledger,
-            entries=entries,
-            shards=shards,
-            callbacks=callbacks,
-            tally=tally,
-            epoch=epoch,
-            committed_by=token,
-            version=version,
-        )
+        self.memory = replace(self.memory, ledger=committed, callbacks=committed.callbacks)
         return True
 
     def reload(self) -> None:
@@ -175,13 +143,7 @@ class LoopSession:
             or current.generation != self.generation
         ):
             raise Fenced
-        self.ledger = current
-        self.callbacks = current.callbacks
-        self.config_read_at = None
-        # What a look found may have been in memory only. Its record lies beyond the cursors of this
-        # ledger, so it is met again.
-        self.looked = {}
-        self.unconfirmed = (self.unconfirmed & set(current.entries)) | self._not_confirmed()
+        self.memory = self.memory.adopting(current)
 
     def renew_lease(self, now: EpochMs) -> None:
         """Say that this loop is alive, when less than half of its lease is left. Raises Fenced."""
@@ -220,17 +182,7 @@ class LoopSession:
         taken = _take(self.ports, self.pool, self.generation, self.token)
         if taken is None:
             raise Fenced
-        self.ledger = taken
-        self.callbacks = taken.callbacks
-        self.looked = {}
-        self.unconfirmed = self._not_confirmed()
-        self.deep_read_at = None
-        self.config_read_at = None
-
-    def _not_confirmed(self) -> set[EntryKey]:
-        return {
-            key for key, entry in self.ledger.entries.items() if not entry.confirmed
-        } - self.sent
+        self.memory = self.memory.in_next_generation(taken)
 
 
 def acquire_session(
@@ -261,11 +213,9 @@ def acquire_session(
         generation=generation,
         token=token,
         secret=ports.entropy.token(),
-        ledger=ledger,
+        memory=Memory.of(ledger),
         lease_until=EpochMs(now + limits.LEASE_MS - limits.LEASE_MS // 3),
         ends_at=EpochMs(now + life_ms),
-        unconfirmed={key for key, entry in ledger.entries.items() if not entry.confirmed},
-        callbacks=ledger.callbacks,
     )
 
 

@@ -1,0 +1,81 @@
+"""Admits due work items to free slots, and gives the reason where there is none [WP-1].
+
+Every limit on starts is asked here. A limit of another kind (a rate, a limit a key) becomes a field
+of `Headroom`, a line of `Headroom.admit` and a `Reason`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+
+if TYPE_CHECKING:
+    from workpool_aws.core.work.bulk_cancel import BulkCancel
+    from workpool_aws.model.ids import EpochMs, WorkId
+    from workpool_aws.model.loop import Config
+    from workpool_aws.model.work import WorkItem
+
+__all__ = ["Headroom", "Reason", "Refusal", "headroom_of", "limit_of"]
+
+
+class Reason(StrEnum):
+    """Reasons for which a due work item does not start now."""
+
+    PAUSED = "paused"
+    """The limit is 0. The pool is paused, or its config cannot be read."""
+    SLOTS_TAKEN = "slots_taken"
+    """As many starts are in flight as the limit allows."""
+    CANCELING = "canceling"
+    """A bulk cancel has not reached all work items that are due by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Answer to a work item that may not start now.
+
+    `work_id`: the work item; `None` means every one of the pool.
+    """
+
+    reason: Reason
+    work_id: WorkId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """Starts that the limits still allow in this pass.
+
+    `slots`: free slots of the pool.
+    """
+
+    slots: int
+
+    def admit(self, work: WorkItem) -> Headroom | Refusal:
+        """Returns the headroom that is left after a start of the work item, or the reason against it."""
+        if self.slots <= 0:
+            return Refusal(Reason.SLOTS_TAKEN, work.id)
+        return replace(self, slots=self.slots - 1)
+
+
+def limit_of(config: Config | None) -> int:
+    """Returns the slots of a pool; `config` is `None` for one that has none yet."""
+    return limits.PARALLELISM_DEFAULT if config is None else config.limit
+
+
+def headroom_of(
+    config: Config | None, *, in_flight: int, bulk_cancel: BulkCancel | None, now: EpochMs
+) -> Headroom | Refusal:
+    """Returns the headroom of a pass, or the reason for which nothing of the pool may start.
+
+    `in_flight`: entries of the ledger, confirmed or not. An entry that nobody understands yet
+    occupies its slot.
+    """
+    limit = limit_of(config)
+    if bulk_cancel is not None and bulk_cancel.holds_back(now):
+        return Refusal(Reason.CANCELING)
+    if limit <= 0:
+        return Refusal(Reason.PAUSED)
+    slots = limit - in_flight
+    return Headroom(slots) if slots > 0 else Refusal(Reason.SLOTS_TAKEN)

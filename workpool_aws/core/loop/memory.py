@@ -1,0 +1,96 @@
+"""Memory of a holder between two passes.
+
+A pass reads it, and puts another in its place. The next holder rebuilds all of it from the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workpool_aws.core.work.bulk_cancel import BulkCancel
+    from workpool_aws.model.ids import EpochMs
+    from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger, PendingCallback
+
+__all__ = ["Memory"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Memory of one holder: the ledger, and findings of its passes that the ledger does not have."""
+
+    ledger: Ledger
+    """The ledger as last committed, with the deadlines and cursors that passes have moved since."""
+    unconfirmed: frozenset[EntryKey] = frozenset()
+    """Entries whose work item must be read before anything is concluded from them."""
+    checked: Mapping[EntryKey, str] = field(default_factory=dict)
+    """Requests for a check that were served: the key of the notice, by entry."""
+    sent: frozenset[EntryKey] = frozenset()
+    """Starts that this invocation has sent to Lambda, or tried to. None of them is sent twice."""
+    callbacks: tuple[PendingCallback, ...] = ()
+    """The ledger's pending callbacks, with the results of deliveries since its commit."""
+    bulk_cancel: BulkCancel | None = None
+    """Progress of a bulk cancel; `None` means that none is under way."""
+    config: Config | None = None
+    """The config as last read; `None` means that the pool has none."""
+    config_read_at: EpochMs | None = None
+    """Time of that read; `None` means that the config must be read again."""
+    deep_read_at: EpochMs | None = None
+    """Time of the last deep pass; `None` means that there was none."""
+
+    @staticmethod
+    def of(ledger: Ledger) -> Memory:
+        """Returns the memory of a new holder, which trusts the table alone."""
+        return Memory(ledger=ledger).adopting(ledger)
+
+    @property
+    def entries(self) -> Mapping[EntryKey, Entry]:
+        """Starts in flight, as last committed or confirmed since."""
+        return self.ledger.entries
+
+    def config_is_old(self, now: EpochMs) -> bool:
+        """True if the config must be read again.
+
+        An older one than this holder's would be harmless: a change of it bumps the ledger's
+        version, so that no pass commits by the config before [WP-13].
+        """
+        kept_ms = limits.CONFIG_EVERY_MS if self.entries else limits.CONFIG_QUIET_EVERY_MS
+        return self.config_read_at is None or now - self.config_read_at >= kept_ms
+
+    def deep_read_is_due(self, now: EpochMs) -> bool:
+        """True if a pass must read back over the buffer [WP-3]."""
+        return self.deep_read_at is None or now - self.deep_read_at >= limits.DEEP_EVERY_MS
+
+    def asked_to_check(self, asked: Mapping[EntryKey, str]) -> Memory:
+        """Returns the memory after notices that ask for a check, each of them served once."""
+        fresh = {key for key, at in asked.items() if self.checked.get(key) != at}
+        return replace(self, unconfirmed=self.unconfirmed | fresh)
+
+    def adopting(self, ledger: Ledger) -> Memory:
+        """Returns the memory after a read of the ledger, which is trusted in every part.
+
+        A finding may have been in memory only. The cursors of this ledger lie before its record, so
+        a pass meets that again.
+        """
+        not_confirmed = {key for key, entry in ledger.entries.items() if not entry.confirmed}
+        known = self.unconfirmed.intersection(ledger.entries)
+        return replace(
+            self,
+            ledger=ledger,
+            callbacks=ledger.callbacks,
+            checked={},
+            unconfirmed=known | (not_confirmed - self.sent),
+            config_read_at=None,
+        )
+
+    def in_next_generation(self, ledger: Ledger) -> Memory:
+        """Returns the memory under the next generation, which begins as a new holder does.
+
+        It still knows what it has sent.
+        """
+        return replace(self, unconfirmed=frozenset(), deep_read_at=None).adopting(ledger)
