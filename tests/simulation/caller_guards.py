@@ -407,8 +407,8 @@ _CALLBACKS: Final = (
     one_edit(
         "callback: the loop keeps what it owes",
         "WP-8",
-        "flow.loop.callbacks:look_at_callbacks",
-        "held |= {owed.work_id: owed for owed in new.callbacks}",
+        "core.loop.callbacks:take_over",
+        "callbacks |= {owed.work_id: owed for owed in new.callbacks}",
         "pass",
     ),
 )
@@ -459,8 +459,8 @@ _PAYLOADS: Final = (
     one_edit(
         "chunks: when the loop forgets a callback",
         "WP-10",
-        "flow.loop.callbacks:look_at_callbacks",
-        "let_expire(hold.ports.store, overdue_expiries(owing))",
+        "flow.loop.callbacks:_judge_due",
+        "let_expire(hold.ports.store, overdue_expiries(work))",
         "pass",
     ),
     one_edit(

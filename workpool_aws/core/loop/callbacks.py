@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 __all__ = [
     "CallbackStep",
     "NewlyOwed",
+    "TakenOver",
     "Verdict",
     "after_failure",
+    "due_callbacks",
     "first_owed",
     "judge_owed",
     "newly_owed",
     "next_at",
     "next_look",
     "next_try",
+    "take_over",
     "without",
 ]
 
@@ -103,6 +106,55 @@ def _is_new(record: Notice, settled: Collection[EntryKey], cursor: str) -> bool:
     if record.callback is CallbackState.PENDING:
         return True
     return record.at > cursor or EntryKey(record.work_id, record.start) in settled
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """Callbacks that the ledger holds once a pass has read the notices."""
+
+    callbacks: Mapping[WorkId, PendingCallback]
+    spent: tuple[str, ...]
+    """Keys of records that the ledger stands for from its commit on."""
+    blocked: tuple[str | None, ...]
+    """For each shard, the first record that found no room in the ledger; `None` means all did."""
+
+
+def take_over(
+    held: Iterable[PendingCallback],
+    dropped: Iterable[WorkItem],
+    shards: Iterable[tuple[str, Sequence[Notice]]],
+    settled: Collection[EntryKey],
+    now: EpochMs,
+) -> TakenOver:
+    """Add to the callbacks of the ledger those of dropped entries, then those of notices.
+
+    A callback that the ledger holds keeps its tries. Each shard has the room that those before it
+    left.
+
+    `dropped`: work items whose entry was found to be over without a notice.
+    `shards`: the done cursor and the records of each.
+    """
+    callbacks = {owed.work_id: owed for owed in held}
+    for work in dropped:
+        if work.callback is not None and is_owed(work):
+            callbacks.setdefault(work.id, first_owed(work.id, work.callback, now))
+    spent: list[str] = []
+    blocked: list[str | None] = []
+    for cursor, records in shards:
+        room = limits.CALLBACKS_OWED_MAX - len(callbacks)
+        new = newly_owed(records, callbacks, settled, cursor=cursor, room=room, now=now)
+        callbacks |= {owed.work_id: owed for owed in new.callbacks}
+        spent += new.spent
+        blocked.append(new.blocked_at)
+    return TakenOver(callbacks, tuple(spent), tuple(blocked))
+
+
+def due_callbacks(
+    callbacks: Iterable[PendingCallback], now: EpochMs
+) -> tuple[PendingCallback, ...]:
+    """Return those whose time has come, the longest due first, as many as one pass looks at."""
+    due = sorted((owed for owed in callbacks if owed.at <= now), key=lambda owed: owed.at)
+    return tuple(due[: limits.CALLBACKS_A_PASS])
 
 
 class CallbackStep(Enum):

@@ -1,24 +1,23 @@
-"""Carries out a pass's part in callbacks: takes over what is owed, sends what is due, and gives up [WP-8]."""
+"""Sends the callbacks that the ledger owes, and gives up those that no try delivers [WP-8]."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.callback.ending import is_owed
 from workpool_aws.core.chunks import overdue_expiries
 from workpool_aws.core.loop.callbacks import (
     CallbackStep,
-    first_owed,
+    due_callbacks,
     judge_owed,
-    newly_owed,
+    take_over,
     without,
 )
 from workpool_aws.flow.callback import deliver, give_up
 from workpool_aws.flow.chunks import let_expire
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.refs import NoticeRef, Ref, Unreadable, WorkRef, readable
+from workpool_aws.model.refs import NoticeRef, WorkRef, readable
 from workpool_aws.model.work import CallbackState, WorkItem
 
 if TYPE_CHECKING:
@@ -26,11 +25,9 @@ if TYPE_CHECKING:
 
     from workpool_aws.flow.loop.session import LoopSession
     from workpool_aws.flow.reading import Reports
+    from workpool_aws.model.ids import WorkId
     from workpool_aws.model.loop import EntryKey, PendingCallback
-    from workpool_aws.ports import (
-        Ports,
-    )
-
+    from workpool_aws.ports import Ports
 
 __all__ = ["Callbacks", "act_on", "look_at_callbacks"]
 
@@ -56,58 +53,61 @@ def look_at_callbacks(
     dropped: Sequence[WorkItem],
     now: EpochMs,
 ) -> Callbacks:
-    """Take over the callbacks that done records and dropped entries tell of, and judge those whose time has come by their works.
+    """Return the plan of a pass for callbacks.
 
-    `dropped`: works whose entry was found to be over without a done record.
+    Those that notices and dropped entries owe are taken over. The due ones are judged by their work
+    items.
+
+    `dropped`: work items whose entry was found to be over without a notice.
     """
-    held = {owed.work_id: owed for owed in hold.memory.callbacks}
-    for work in dropped:
-        if work.callback is not None and is_owed(work):
-            held.setdefault(work.id, first_owed(work.id, work.callback, now))
-    spent: list[NoticeRef] = []
-    blocked: list[str | None] = []
-    for mark, report in zip(hold.ledger.shards, reports, strict=True):
-        room = limits.CALLBACKS_OWED_MAX - len(held)
-        new = newly_owed(report.records, held, settled, cursor=mark.done_cursor, room=room, now=now)
-        held |= {owed.work_id: owed for owed in new.callbacks}
-        spent += [NoticeRef(hold.pool, at) for at in new.spent]
-        blocked.append(new.blocked_at)
-    due = sorted((owed for owed in held.values() if owed.at <= now), key=lambda owed: owed.at)[
-        : limits.CALLBACKS_A_PASS
-    ]
-    works = _works(hold, due)
-    sends: list[tuple[PendingCallback, WorkItem]] = []
-    gives_up: list[tuple[PendingCallback, WorkItem]] = []
-    for owed in due:
-        owing = readable(works.get(WorkRef(hold.pool, owed.work_id)))
-        verdict = judge_owed(owed, owing, window_ms=_window_ms(hold.ports, owing), now=now)
-        if owing is None or verdict.owed is None:
-            if owing is not None:
-                # An acknowledgement leaves that to whoever sees it; and who delivered it may have
-                # died before.
-                let_expire(hold.ports.store, overdue_expiries(owing))
-            del held[owed.work_id]
-            continue
-        held[owed.work_id] = verdict.owed
-        match verdict.step:
-            case CallbackStep.SEND:
-                sends.append((verdict.owed, owing))
-            case CallbackStep.GIVE_UP:
-                gives_up.append((verdict.owed, owing))
-            case CallbackStep.WAIT | CallbackStep.FORGET:
-                pass
-            case _:
-                assert_never(verdict.step)
+    marks = zip(hold.ledger.shards, reports, strict=True)
+    shards = [(mark.done_cursor, report.records) for mark, report in marks]
+    taken = take_over(hold.memory.callbacks, dropped, shards, settled, now)
+    held, steps = _judge_due(hold, taken.callbacks, now)
     return Callbacks(
-        tuple(held.values()), tuple(sends), tuple(gives_up), tuple(spent), tuple(blocked)
+        owed=tuple(held.values()),
+        sends=tuple(steps[CallbackStep.SEND]),
+        gives_up=tuple(steps[CallbackStep.GIVE_UP]),
+        spent=tuple(NoticeRef(hold.pool, at) for at in taken.spent),
+        blocked=taken.blocked,
     )
 
 
-def act_on(hold: LoopSession, callbacks: Callbacks) -> None:
-    """After the commit: send, give up, and remove the records that the ledger stands for.
+def _judge_due(
+    hold: LoopSession, taken: Mapping[WorkId, PendingCallback], now: EpochMs
+) -> tuple[
+    Mapping[WorkId, PendingCallback],
+    Mapping[CallbackStep, Sequence[tuple[PendingCallback, WorkItem]]],
+]:
+    """Return the callbacks that the ledger holds from now on, and the due ones by their step."""
+    held = dict(taken)
+    due = due_callbacks(held.values(), now)
+    works = (
+        hold.ports.store.get_many([WorkRef(hold.pool, owed.work_id) for owed in due]) if due else {}
+    )
+    steps: dict[CallbackStep, list[tuple[PendingCallback, WorkItem]]] = {
+        step: [] for step in CallbackStep
+    }
+    for owed in due:
+        work = readable(works.get(WorkRef(hold.pool, owed.work_id)))
+        verdict = judge_owed(owed, work, window_ms=_window_ms(hold.ports, work), now=now)
+        if work is not None and verdict.owed is not None:
+            held[owed.work_id] = verdict.owed
+            steps[verdict.step].append((verdict.owed, work))
+            continue
+        del held[owed.work_id]
+        if work is not None:
+            # An acknowledgement leaves the chunks alone, and a process that delivered may have died
+            # before it let them expire.
+            let_expire(hold.ports.store, overdue_expiries(work))
+    return held, steps
 
-    What reached its target leaves the ledger with the next commit; what failed stays there, with
-    the time of its next try.
+
+def act_on(hold: LoopSession, callbacks: Callbacks) -> None:
+    """Send, give up, and delete the records that the ledger stands for, after its commit.
+
+    A delivered callback leaves the ledger with the next commit. A failed one stays there, with the
+    time of its next try.
     """
     ports = hold.ports
     over = []
@@ -132,13 +132,6 @@ def act_on(hold: LoopSession, callbacks: Callbacks) -> None:
     )
     for ref in callbacks.spent:
         ports.store.delete(ref)
-
-
-def _works(
-    hold: LoopSession, due: Sequence[PendingCallback]
-) -> Mapping[Ref[WorkItem], WorkItem | Unreadable]:
-    refs = [WorkRef(hold.pool, owed.work_id) for owed in due]
-    return hold.ports.store.get_many(refs) if refs else {}
 
 
 def _window_ms(ports: Ports, work: WorkItem | None) -> int:
