@@ -30,9 +30,9 @@ __all__ = [
 A = TypeVar("A")
 B = TypeVar("B")
 
-FAN_OUT_WORKERS: Final = 16
-"""Calls at one time. One Lambda vCPU has no use for more; clients keep at least as many
-connections."""
+FAN_OUT_WORKERS: Final = 64
+"""Calls at one time. A whole vCPU is nearly used up by as many (docs/performance.md); clients keep
+at least as many connections."""
 
 _UNLIMITED: Final = TimeLeft(Phase.OPEN, None)
 _FRACTION_BITS: Final = 53

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from workpool_aws.local.kernel.chance import Chooser
+    from workpool_aws.local.kernel.kernel import Task
     from workpool_aws.ports import Store
 
 __all__ = [
@@ -92,6 +93,9 @@ class Faults:
     """Each process's clock is right, 2 s fast or 2 s slow."""
     jitter_ms: int = 0
     """Time by which every call may take longer. Costs no budget and does not end."""
+    call_ms: Callable[[Task, str], int] = lambda _task, _label: 0
+    """Milliseconds that a call takes beyond the cloud's latency, by the task that makes it and by
+    its label in the trace. A benchmark charges the CPU of a process in this way."""
     torn_batches: bool = False
     """True if others may run between two items of one batch of reads."""
     chooser: Chooser | None = None

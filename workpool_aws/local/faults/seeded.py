@@ -108,6 +108,9 @@ class SeededFaults:
             return self._planned.around(task, label, apply, writes=writes)
         if self._plan.jitter_ms:
             self._kernel.sleep(self._chooser.choose(self._plan.jitter_ms, "jitter"))
+        longer_ms = self._plan.call_ms(task, label)
+        if longer_ms > 0:
+            self._kernel.sleep(longer_ms)
         if not self._may_strike(label):
             return apply()
         answers: list[T] = []

@@ -1,0 +1,236 @@
+"""Measures starts a second, lag and filled slots: `python -m benchmarks.throughput [--json] [--quick]`.
+
+Time is virtual: a request to DynamoDB takes 5 ms, an asynchronous Invoke 30 ms, a job 100 ms of
+user code. The CPU of the main loop is charged to the same clock (`benchmarks.loop_cpu`), so the
+figures show the loop as it is deployed, with its share of a core. The same seed gives the same
+figures on every machine. Lag is the time from the call to enqueue until user code begins. Filled
+slots are the time in user code as a share of the limit times the time that work waited or ran.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from benchmarks.loop_cpu import LAMBDA_MB_A_CORE, LoopCpu, RequestCpu, share_of_core
+from workpool_aws import RetryPolicy, Workpool
+from workpool_aws.local import LocalCloud
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["ARRIVALS", "BURSTS", "Burst", "Figures", "Trickle", "main", "run"]
+
+CPU: Final = RequestCpu(
+    read=0.57,
+    write=0.88,
+    transaction=0.96,
+    invoke=0.53,
+    work_row=0.15,
+    notice_row=0.054,
+    ledger_entry=0.0174,
+)
+"""Twice the figures of `python -m benchmarks.cpu` on the machine of measurement (x86_64, Python
+3.11, 2026-11-29): a vCPU of Lambda took about twice as long for the start write."""
+
+DEPLOYED_MB: Final = 256
+LATENCY: Final = timedelta(milliseconds=5)
+JOB: Final = timedelta(milliseconds=100)
+STEP: Final = timedelta(milliseconds=100)
+ARGS: Final = {"note": "x" * 120}
+WARM_UP_S: Final = 3
+MS: Final = timedelta(milliseconds=1)
+SECOND: Final = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one scenario came to."""
+
+    starts_per_s: float
+    slots_filled: float
+    lag_p50_ms: float
+    lag_p95_ms: float
+    write_units: float
+    read_units: float
+    core_busy: float
+    """CPU that the loop used, as a share of what its memory gives it until the last start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """A backlog that the pool works off."""
+
+    limit: int
+    jobs: int
+    memory_mb: int = DEPLOYED_MB
+
+    def __str__(self) -> str:
+        return f"burst of {self.jobs:,}, limit {self.limit}, loop of {self.memory_mb:,} MB"
+
+
+@dataclass(frozen=True, slots=True)
+class Trickle:
+    """Arrivals at a steady rate, one call to enqueue each."""
+
+    per_second: int
+    limit: int
+    seconds: int = 20
+    memory_mb: int = DEPLOYED_MB
+
+    @property
+    def jobs(self) -> int:
+        """How many arrive in all."""
+        return self.per_second * self.seconds
+
+    def __str__(self) -> str:
+        return f"{self.per_second} a second, limit {self.limit}, loop of {self.memory_mb:,} MB"
+
+
+BURSTS: Final = (
+    Burst(4, 100),
+    Burst(20, 400),
+    Burst(100, 1_500),
+    Burst(500, 3_000),
+    Burst(4, 100, LAMBDA_MB_A_CORE),
+    Burst(20, 400, LAMBDA_MB_A_CORE),
+    Burst(100, 1_500, LAMBDA_MB_A_CORE),
+    Burst(500, 6_000, LAMBDA_MB_A_CORE),
+)
+ARRIVALS: Final = (
+    Trickle(2, 4),
+    Trickle(20, 20),
+    Trickle(50, 100),
+    Trickle(100, 100, memory_mb=LAMBDA_MB_A_CORE),
+    Trickle(300, 500, memory_mb=LAMBDA_MB_A_CORE),
+)
+
+
+class _Bench:
+    """A pool on a cloud whose loop pays for its CPU."""
+
+    def __init__(self, cloud: LocalCloud, cpu: LoopCpu, limit: int, seed: int) -> None:
+        cpu.keep_time_by(lambda: cloud.now.timestamp() * 1_000)
+        self._cloud, self._cpu, self._limit = cloud, cpu, limit
+        self._chance = random.Random(seed)  # noqa: S311 - durations of a benchmark
+        self._asked_at: dict[str, datetime] = {}
+        self._jobs: list[_Job] = []
+        pool_of = Workpool("benchmark")
+
+        @pool_of.action
+        def work(note: str) -> str:
+            return note[:20]
+
+        self._worker = cloud.function(work, takes=self._begin)
+        self._pool = cloud.workpool("benchmark", max_parallelism=limit)
+        self._caller = cloud.function(self._enqueue, name="caller", timeout=timedelta(minutes=10))
+        self.enqueue(1)
+        cloud.advance(timedelta(seconds=WARM_UP_S))
+
+    def enqueue(self, count: int) -> None:
+        """Have a function of the cloud enqueue so many work items."""
+        self._cloud.invoke(self._caller, {"count": count})
+
+    def wait(self, duration: timedelta) -> None:
+        """Let the cloud's time pass."""
+        self._cloud.advance(duration)
+
+    def measure(self, load: Callable[[], None], count: int) -> Figures:
+        """Run a load of so many jobs until the last has ended, and take the figures of these alone."""
+        skipped, before, busy_ms = len(self._jobs), self._cloud.capacity, self._cpu.busy_ms
+        began = self._cloud.now
+        load()
+        while len(self._jobs) < skipped + count:
+            self._cloud.advance(STEP)
+        busy_ms = self._cpu.busy_ms - busy_ms
+        self._cloud.run_until_idle()
+        jobs, spent = self._jobs[skipped:], self._cloud.capacity
+        lags = sorted((job.began_at - self._asked_at[job.work_id]) / MS for job in jobs)
+        last = jobs[-1].began_at
+        filled = sum(((min(job.ends_at, last) - job.began_at) / MS for job in jobs), 0.0)
+        return Figures(
+            starts_per_s=len(jobs) / ((last - began) / SECOND),
+            slots_filled=filled / (self._limit * ((last - began) / MS)),
+            lag_p50_ms=lags[len(lags) // 2],
+            lag_p95_ms=lags[int(len(lags) * 0.95)],
+            write_units=(spent.write_units - before.write_units) / len(jobs),
+            read_units=(spent.read_units - before.read_units) / len(jobs),
+            core_busy=busy_ms / self._cpu.share / ((last - began) / MS),
+        )
+
+    def _begin(self, event: Mapping[str, Any]) -> timedelta:
+        takes = JOB * self._chance.uniform(0.9, 1.1)
+        now = self._cloud.now
+        self._jobs.append(_Job(event["_workpool"]["work_id"], now, now + takes))
+        return takes
+
+    def _enqueue(self, event: Mapping[str, Any], _context: object) -> None:
+        asked_at, count = self._cloud.now, event["count"]
+        if count == 1:
+            ids = [self._pool.enqueue_action(None, self._worker, ARGS, retry=RetryPolicy())]
+        else:
+            ids = self._pool.enqueue_action_batch(
+                None, self._worker, [ARGS] * count, retry=RetryPolicy()
+            )
+        self._asked_at |= dict.fromkeys(ids, asked_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work_id: str
+    began_at: datetime
+    ends_at: datetime
+
+
+def run(scenario: Burst | Trickle, seed: int) -> Figures:
+    """Measure a scenario on a fresh cloud."""
+    cpu = LoopCpu(CPU, share_of_core(scenario.memory_mb), latency_ms=LATENCY // MS)
+    with LocalCloud(seed=seed, call_latency=LATENCY, faults=cpu.faults()) as cloud:
+        bench = _Bench(cloud, cpu, scenario.limit, seed)
+        if isinstance(scenario, Burst):
+            return bench.measure(lambda: bench.enqueue(scenario.jobs), scenario.jobs)
+        return bench.measure(lambda: _arrivals(bench, scenario, seed), scenario.jobs)
+
+
+def _arrivals(bench: _Bench, scenario: Trickle, seed: int) -> None:
+    """Enqueue one by one, at random times as independent callers would."""
+    chance = random.Random(f"arrivals {seed}")  # noqa: S311 - times of a benchmark
+    for _ in range(scenario.jobs):
+        bench.enqueue(1)
+        bench.wait(SECOND * chance.expovariate(scenario.per_second))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure every scenario and print a line for each."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--quick", action="store_true", help="only the loop as deployed")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args(arguments)
+    for scenario in (*BURSTS, *ARRIVALS):
+        if asked.quick and scenario.memory_mb != DEPLOYED_MB:
+            continue
+        figures = run(scenario, asked.seed)
+        if asked.json:
+            print(json.dumps({"scenario": str(scenario), **asdict(figures)}))
+        else:
+            print(_line(scenario, figures), flush=True)
+    return 0
+
+
+def _line(scenario: Burst | Trickle, figures: Figures) -> str:
+    filled = f"slots {figures.slots_filled:4.0%} filled" if isinstance(scenario, Burst) else ""
+    return (
+        f"{scenario!s:<46}{figures.starts_per_s:7.1f} starts/s  {filled:<18}"
+        f"  lag p50 {figures.lag_p50_ms:6.0f} p95 {figures.lag_p95_ms:6.0f} ms"
+        f"  {figures.write_units:5.2f} W {figures.read_units:5.2f} R  core {figures.core_busy:4.0%} busy"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
