@@ -1,4 +1,7 @@
-"""Decides how a decorated worker makes a start its own, which the loop sent it [WP-28], so that no other delivery runs the code [WP-5]."""
+"""Decides how a decorated worker reserves a start, so that no other delivery runs its code [WP-5].
+
+The start must be one that the loop sent it [WP-28].
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ __all__ = ["assignment_of", "claim_write", "why_refused"]
 
 
 def assignment_of(work: WorkItem, table: str) -> Assignment:
-    """The running start of a stored work item, for reports that have no event to read it from."""
+    """Returns the running start of a stored work item, for reports without its event."""
     return Assignment(
         table=table,
         pool=work.pool,
@@ -33,9 +36,9 @@ def assignment_of(work: WorkItem, table: str) -> Assignment:
 
 
 def claim_write(assignment: Assignment, *, token: str, ends_by: EpochMs) -> Update:
-    """Claim this start, if it is running and nobody else has.
+    """Returns the claim of this start, if it is running and unclaimed.
 
-    From now on its deadline is this invocation's own end.
+    Its deadline becomes the end of this invocation.
     """
     return Update(
         ref=WorkRef(assignment.pool, assignment.work_id),
@@ -49,9 +52,9 @@ def claim_write(assignment: Assignment, *, token: str, ends_by: EpochMs) -> Upda
 def why_refused(
     current: WorkItem | Unreadable | None, assignment: Assignment, token: str
 ) -> str | None:
-    """Why the claim failed.
+    """Returns the reason for which the claim failed.
 
-    Returns `None` when it is this invocation's own, repeated by the SDK after a lost answer.
+    `None` means that it is this invocation's own, repeated by the SDK after a lost answer.
     """
     if not isinstance(current, WorkItem):
         return "the work is gone"

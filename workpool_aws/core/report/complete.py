@@ -1,15 +1,16 @@
-"""Decides what one start's report changes: the end of the work item, another attempt, or nothing.
+"""Decides the effect of one start's report: the end of the work item, another attempt, or nothing.
 
-Reports come from a decorated worker, from destination records, from recovery, from a failed invoke:
-any number of times, in any order. Every change is bound to the start's number [WP-4], so only the
-first report of a start changes anything.
+Reports come from a decorated worker, from destination records, from recovery and from a failed
+invoke, any number of times and in any order. Every change is bound to the start's number [WP-4], so
+only the first report of a start changes anything.
 
 Two kinds of report need more than the number:
 
-* recovery judged one very state of the work item (`Judged`), and acts only if that state still stands [WP-14];
-* a failure of *claimed* work that does not come from the claimer may be a duplicate delivery's: it counts only if nobody claimed, or
-  with the claimer's token, or after the claim's deadline. Until then it is a suspicion, which
-  recovery uses when nothing better is heard.
+* Recovery judged one very state of the work item (`Judged`), and acts only if that state still
+  holds [WP-14].
+* A failure of a *claimed* work item that does not come from the claimer may be a duplicate
+  delivery's. It counts only if the start is unclaimed, or with the claimer's token, or after the
+  claim's deadline. Until then it is a suspicion, which recovery uses if no better report arrives.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ _STOPPED: Final[Mapping[str, object]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The state of a running work item that recovery looked at."""
+    """The state of a running work item that recovery read."""
 
     deadline: EpochMs | None
     claim: str | None
@@ -82,7 +83,7 @@ class Judged:
 class Finish:
     """The work item is over.
 
-    Afterwards: let the chunks expire, call back, report to the loop, kick.
+    Afterwards: let the chunks expire, call back, put the notice, kick.
     """
 
     write: Update
@@ -97,7 +98,7 @@ class Finish:
 class Retry:
     """Another attempt follows at `due_at`.
 
-    In one transaction with a pointer to that time and the report to the loop.
+    Written in one transaction with a pointer to that time and the notice.
     """
 
     write: Update
@@ -107,7 +108,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
-    """The start never happened; another one follows at `due_at`. In one transaction, as `Retry`."""
+    """The start was never delivered, and another one follows at `due_at`. Written as `Retry`."""
 
     write: Update
     due_at: EpochMs
@@ -117,10 +118,7 @@ class Requeue:
 
 @dataclass(frozen=True, slots=True)
 class Postpone:
-    """The start is over, and its code asked for another one at `due_at`.
-
-    In one transaction, as `Retry`.
-    """
+    """The start is over, and its code asked for another one at `due_at`. Written as `Retry`."""
 
     write: Update
     due_at: EpochMs
@@ -132,10 +130,8 @@ class Postpone:
 class Ignored:
     """Nothing changes.
 
-    `reported`: this very start had been recorded before, and what follows it may have been lost: do
-    that again.
-
-    `unproven`: it names a start and does not know its nonce [WP-28].
+    `reported`: this very start had been recorded before. The steps that follow may have been lost,
+    so they are done again. `unproven`: the report names a start without its nonce [WP-28].
     """
 
     reason: str
@@ -144,9 +140,10 @@ class Ignored:
 
 
 def as_stored(a: Assignment, work: WorkItem | Unreadable | None) -> Assignment | Ignored:
-    """Take everything about this start from the stored work item, and of what was presented its name and its proof alone [WP-28].
+    """Returns the start as the stored work item has it [WP-28].
 
-    Of a start that is not running, or not proven, what to say of its report.
+    Only its name and its proof come from the report. If the start is not running, or not proven,
+    returns the reason to ignore the report.
     """
     if (
         not isinstance(work, WorkItem)
@@ -169,7 +166,7 @@ def decide_report(
     judged: Judged | None = None,
     nonce: str | None = None,
 ) -> Finish | Retry:
-    """Decide on a success or a failure of this start.
+    """Decides on a success or a failure of this start.
 
     `nonce`: of the callback that its end may owe [WP-28].
     """
@@ -232,7 +229,7 @@ def decide_canceled(
     judged: Judged | None = None,
     nonce: str | None = None,
 ) -> Finish:
-    """The end of a start that would be followed by another, had nobody asked to cancel the work item [WP-7].
+    """Ends a start after which another would follow, if a cancel was requested [WP-7].
 
     A start that was never delivered, or snoozed, has spent no attempt.
     """
@@ -266,15 +263,15 @@ def decide_canceled(
 
 
 def counted_outcome(a: Assignment, outcome: Outcome | None, attempts_made: int) -> Outcome | None:
-    """Count this start in the statistics as this.
+    """Returns the outcome by which the statistics count this start.
 
-    `None` means not at all: it spent no attempt, and was canceled instead of put back.
+    `None` means that it is not counted: it spent no attempt, and was canceled instead of requeued.
     """
     return None if outcome is Outcome.CANCELED and attempts_made == a.attempts_made else outcome
 
 
 def must_cancel(current: WorkItem | Unreadable | None, a: Assignment) -> bool:
-    """True if a retry or put back failed because somebody asked to cancel meanwhile."""
+    """True if a retry or requeue failed because a cancel was requested meanwhile."""
     return (
         isinstance(current, WorkItem)
         and current.state is State.RUNNING
@@ -300,7 +297,7 @@ def _guard(
 def decide_suspicion(
     a: Assignment, current: WorkItem | Unreadable | None, report: Report
 ) -> Update | None:
-    """Keep a report that does not count yet; `None` means that there is nothing to keep.
+    """Keeps a failure that does not count yet; `None` means that there is nothing to keep.
 
     The start is claimed, and the sender may be a duplicate.
     """
@@ -335,12 +332,10 @@ def decide_suspicion(
 def decide_put_back(
     a: Assignment, work: WorkItem, report: Report, *, now: EpochMs, refused: bool = False
 ) -> Requeue | None:
-    """Decide how a start that was never delivered is made again, without spending an attempt.
+    """Requeues a start that was never delivered, without spending an attempt.
 
-    `None` means that it went on for too long [WP-25].
-
-    `refused`: Lambda itself refused the target (no such function, no permission), which is forgiven
-    for a while: a fresh deployment lags.
+    `None` means that it was requeued too often [WP-25]. `refused`: Lambda itself refused the target
+    (no such function, no permission). That is tolerated for a while, since a fresh deployment lags.
     """
     if work.undelivered >= limits.UNDELIVERED_MAX:
         return None
@@ -355,7 +350,7 @@ def decide_put_back(
         "undelivered": work.undelivered + 1,
         "refused_since": (work.refused_since or now) if refused else None,
     }
-    # A claim by somebody else proves that the start was delivered after all.
+    # A claim by another invocation proves that the start was delivered after all.
     mine: Condition = (
         Is("claim", None)
         if report.claim is None
@@ -371,12 +366,11 @@ def decide_put_back(
 def decide_snooze(
     a: Assignment, work: WorkItem, report: Report, *, now: EpochMs
 ) -> Postpone | None:
-    """Have the code run again later, as it asked, without spending an attempt.
+    """Postpones a start whose code asked to run again later, without spending an attempt.
 
-    `None` means that it asked too often in a row.
-
-    The start is over by its own report, whoever else may have been delivered: so a claimed one
-    counts only with the claimer's token [WP-5].
+    `None` means that it asked too often in a row. The start is over by its own report, although a
+    duplicate may have been delivered. A claimed one therefore counts only with the claimer's token
+    [WP-5].
     """
     if work.snoozes >= limits.SNOOZES_MAX:
         return None
@@ -411,7 +405,7 @@ def decide_snooze(
 
 
 def snoozed_too_often(report: Report) -> Report:
-    """The failure of a work item whose code does nothing but ask for later."""
+    """Returns the failure of a work item that snoozed too often in a row."""
     return replace(
         report,
         kind=ReportKind.FAILED,
@@ -423,7 +417,7 @@ def snoozed_too_often(report: Report) -> Report:
 
 
 def never_delivered(report: Report) -> Report:
-    """The failure of a work item that was put back for about a day."""
+    """Returns the failure of a work item that was requeued for about a day."""
     text = f"never delivered in {limits.UNDELIVERED_MAX + 1} tries"
     return replace(
         report,
@@ -435,9 +429,9 @@ def never_delivered(report: Report) -> Report:
 
 
 def after_refusal(work: WorkItem, reason: str, *, lasting: bool, now: EpochMs) -> Report:
-    """Return the report of a refused invoke.
+    """Returns the report of a refused invoke.
 
-    The end, if it will always be refused or has been for two minutes; else put back.
+    It is a failure if the refusal is lasting or two minutes old, else a requeue.
     """
     gone_for_good = lasting or (
         work.refused_since is not None and now - work.refused_since >= limits.REFUSED_FOR_MS
@@ -450,13 +444,19 @@ def after_refusal(work: WorkItem, reason: str, *, lasting: bool, now: EpochMs) -
 
 
 def without_payload() -> Report:
-    """The end of a work item whose arguments somebody removed or damaged: no attempt could ever run [WP-12]."""
+    """Returns the failure of a work item whose arguments were removed or damaged [WP-12].
+
+    No attempt could ever run.
+    """
     text = "the chunks of its arguments are gone or damaged: somebody changed them by hand"
     return Report(kind=ReportKind.FAILED, error=text, error_type="payload_missing", retryable=False)
 
 
 def what_stands(current: WorkItem | Unreadable | None, a: Assignment) -> Ignored:
-    """Why a report changed nothing, from the item that its condition met."""
+    """Returns the reason for which a report changed nothing.
+
+    `current` is the item that failed its condition.
+    """
     if not isinstance(current, WorkItem):
         return Ignored("the work is gone", reported=False)
     if current.starts != a.start:

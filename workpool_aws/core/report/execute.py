@@ -1,4 +1,4 @@
-"""Decides whether a worker may begin, and how a return value or an exception is reported."""
+"""Decides if a worker may begin, and reports its return value or exception."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ _NAME_OF: Final[Callable[[type], str]] = type.__dict__["__name__"].__get__
 def is_too_late(assignment: Assignment, *, now: EpochMs) -> bool:
     """True if this start may not run any more.
 
-    The time it was given may not suffice before recovery judges it [WP-14].
+    Its time may not suffice before recovery judges it [WP-14].
     """
     return now > assignment.start_by
 
 
 def report_not_run(reason: str, *, claim: str | None = None) -> Report:
-    """No user code ran for this start, and none will: put it back, no attempt is spent.
+    """Returns the report that no user code ran for this start, and none will. It is requeued.
 
     `claim`: a token that may be on the work item.
     """
@@ -57,7 +57,10 @@ def report_not_run(reason: str, *, claim: str | None = None) -> Report:
 
 
 def report_invalid_arguments(problems: Sequence[str], *, claim: str | None) -> Report:
-    """The arguments do not fit the function: no attempt could ever succeed."""
+    """Returns the failure for arguments that do not fit the function.
+
+    No attempt could ever succeed.
+    """
     return Report(
         kind=ReportKind.FAILED,
         error=kept_text("; ".join(problems)),
@@ -68,12 +71,13 @@ def report_invalid_arguments(problems: Sequence[str], *, claim: str | None) -> R
 
 
 def report_raised(error: Exception, *, claim: str | None) -> Report:
-    """Report an exception of the function's. Never raises, whatever the exception's own code does.
+    """Returns the report of an exception that the function raised.
 
-    In a group of exceptions every one counts, however deep: `NonRetryableError` and the marker win
-    over `RetryLater`, and of several delays the longest is taken. A delay beyond a year counts as a
-    year: a due time further ahead cannot be stored. A `Snooze`, or a group of nothing else, is no
-    failure. Beside other errors it is an error like them.
+    Never raises, whatever the exception's own code does. In a group every exception counts, at any
+    depth. `NonRetryableError` and the marker win over `RetryLater`, and the longest of several
+    delays counts. A delay beyond a year counts as a year, since a later due time cannot be stored.
+    A `Snooze`, or a group of nothing else, is no failure. Beside other errors it is an ordinary
+    error.
     """
     causes = list(_leaves_of(error))
     snoozed = all(isinstance(each, Snooze) for each in causes)
@@ -92,7 +96,7 @@ def report_raised(error: Exception, *, claim: str | None) -> Report:
 
 
 def report_returned(value: object, *, claim: str | None) -> Report:
-    """Return the report of a return value: a success, or `invalid_result`.
+    """Returns the report of a return value: a success, or `invalid_result`.
 
     A value that is not JSON, or too large, is never retried, since the function ran.
     """
@@ -117,12 +121,12 @@ def report_returned(value: object, *, claim: str | None) -> Report:
 
 
 def type_name(error: BaseException) -> str:
-    """The name of an exception's class, read past whatever its metaclass does."""
+    """Returns the name of an exception's class, without running code of its metaclass."""
     return kept_type(_NAME_OF(type(error)))
 
 
 def _leaves_of(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group that are no groups themselves, at any depth.
+    """Yields the errors in a group that are not groups, at any depth.
 
     An error that is no group is its own leaf.
     """
@@ -149,9 +153,9 @@ def _is_final(error: BaseException) -> bool:
 
 
 def _delay_of(error: BaseException) -> int | None:
-    """Milliseconds.
+    """Returns the delay in milliseconds.
 
-    `None` means that the policy decides: it asks for none, or what it asks for is no timedelta.
+    `None` means that the policy decides: the error names no delay, or one that is no timedelta.
     """
     if not isinstance(error, RetryLater | Snooze):
         return None

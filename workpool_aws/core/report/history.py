@@ -1,9 +1,9 @@
-"""Decides what is kept of the attempts of a work item: the last five, one entry each, short enough to be written with every move.
+"""Keeps the last five attempts of a work item, in entries short enough for every write.
 
-The entry of an attempt is written by the move that ends it. A start that was put back or snoozed
-spent no attempt: it has the entry of the attempt that it would have been, until that is made. What
-ended the work item stands in the item's own outcome and error, so no entry repeats it, and a work
-item item that succeeds at once carries nothing more.
+The move that ends an attempt writes its entry. A start that was requeued or snoozed spent no
+attempt. It has the entry of the attempt that it would have been, until that is made. The last
+attempt is described by the item's own outcome and error, so no entry repeats it, and a work item
+that succeeds at once carries no entry.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CUT: Final = "…"
 def with_attempt(
     work: WorkItem | None, report: Report, ended: AttemptEnd, *, now: EpochMs
 ) -> dict[str, tuple[PastAttempt, ...]]:
-    """Return the change that adds the entry of the running attempt.
+    """Returns the change that adds the entry of the running attempt.
 
     The change is empty where the stored work item was not read.
     """
@@ -48,7 +48,7 @@ def with_attempt(
 
 
 def attempts_of(work: WorkItem) -> tuple[PastAttempt, ...]:
-    """The last five attempts that ended, the latest last."""
+    """Returns the last five attempts that ended, the latest last."""
     ended = (
         _ENDS.get(work.outcome)
         if work.state is State.FINISHED and work.outcome is not None
@@ -70,7 +70,7 @@ def attempts_of(work: WorkItem) -> tuple[PastAttempt, ...]:
 
 
 def last_error_of(work: WorkItem) -> str | None:
-    """The error of the latest attempt that had one; `None` means that nothing went wrong yet."""
+    """Returns the error of the latest attempt that had one; `None` means that no attempt had one."""
     for attempt in reversed(attempts_of(work)):
         if attempt.outcome in _TROUBLE and (attempt.error or attempt.error_type):
             return attempt.error or attempt.error_type
@@ -85,13 +85,13 @@ def _shortened(attempt: PastAttempt) -> PastAttempt:
         outcome=attempt.outcome,
         error_type=_cut(
             attempt.error_type, limits.ATTEMPT_TYPE_BYTES
-        ),  # what is stored may be of somebody else's making
+        ),  # a stored text may come from another program
         error=_cut(attempt.error, limits.ATTEMPT_OLD_ERROR_BYTES),
     )
 
 
 def _cut(text: str | None, bytes_max: int) -> str | None:
-    """At most so many bytes of UTF-8, marked where it was cut."""
+    """Returns at most `bytes_max` bytes of UTF-8, with a mark where it was cut."""
     if not text:
         return None
     raw = text.encode(errors="replace")

@@ -1,4 +1,4 @@
-"""Decides whether a failed attempt is followed by another, and when."""
+"""Decides if an attempt follows a failed one, and after which delay."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["backoff_ms", "put_back_delay_ms", "retry_delay_ms"]
 def retry_delay_ms(
     policy: RetryPolicy | None, report: Report, *, attempts_made: int, jitter: float
 ) -> int | None:
-    """Milliseconds until the next attempt; `None` means there is none [WP-5].
+    """Returns the milliseconds until the next attempt; `None` means that none follows [WP-5].
 
     `attempts_made` counts the failed one too. `jitter` is a uniform number in [0, 1).
     """
@@ -29,7 +29,10 @@ def retry_delay_ms(
 
 
 def backoff_ms(policy: RetryPolicy, *, retries: int, jitter: float) -> int:
-    """`initial x base^(retries so far)`, capped, then times a factor in [0.5, 1.5) if the policy says so; a year at most."""
+    """Returns `initial x base^(retries so far)`, capped, then times a factor in [0.5, 1.5).
+
+    The factor is 1 if the policy has no jitter. The delay is at most a year.
+    """
     cap: float = (
         limits.DELAY_MS_MAX
         if policy.max_backoff is None
@@ -46,5 +49,5 @@ def backoff_ms(policy: RetryPolicy, *, retries: int, jitter: float) -> int:
 
 
 def put_back_delay_ms(undelivered: int) -> int:
-    """Return the time that a start that was never delivered waits before the next one: 1 s doubling to 30 min."""
+    """Returns the delay before the next start after a requeue: 1 s, doubling to 30 minutes."""
     return min(limits.PUT_BACK_DELAY_MS << min(undelivered, 30), limits.PUT_BACK_DELAY_MS_MAX)

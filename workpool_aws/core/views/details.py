@@ -27,7 +27,7 @@ LoopName = Literal["idle", "running", "waiting", "unknown"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPayload:
-    """The arguments, the context or the return value of a work item, as they are stored."""
+    """The stored arguments, context or return value of a work item."""
 
     size_bytes: int | None
     """Size as JSON. `None` for a payload in chunks that was not read."""
@@ -40,7 +40,7 @@ class StoredPayload:
 
     @property
     def value(self) -> JsonValue:
-        """The decoded `json`; `None` where there is none."""
+        """The decoded `json`. `None` also means that there is none."""
         decoded: JsonValue = None if self.json is None else json.loads(self.json)
         return decoded
 
@@ -86,12 +86,15 @@ class PoolSummary:
     name: str
     config: PoolConfig
     loop: LoopName
-    """`running`; `waiting` for a due time or a free slot; `idle`; or `unknown`, for a pool without
-    a readable status."""
+    """`running`; `waiting` for a due time or a free slot; `idle`; or `unknown`, without a readable
+    status."""
 
 
 def details_of(work: WorkItem, opened: Mapping[Part, str | None]) -> WorkDetails:
-    """The details of a work item. `opened` has the payloads asked for, `None` for a missing one."""
+    """Returns the details of a work item.
+
+    `opened` has the payloads asked for; `None` stands for a missing one.
+    """
 
     def stored(part: Part, text: str | None, chunks: int | None) -> StoredPayload:
         whole = opened.get(part)
@@ -123,7 +126,7 @@ def details_of(work: WorkItem, opened: Mapping[Part, str | None]) -> WorkDetails
 
 
 def summary_of(pool: str, config: object, status: object) -> PoolSummary:
-    """A pool by its records. The defaults replace one that is absent or damaged."""
+    """Returns the summary of a pool. Defaults replace a record that is absent or damaged."""
     return PoolSummary(
         name=pool,
         config=config_of(

@@ -43,10 +43,7 @@ _ORDERS: Final = get_args(ListOrder)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedWork(Status):
-    """One work item of a list: its status, its function and its times.
-
-    It never contains arguments.
-    """
+    """One work item of a list: its status, its function and its times, without its arguments."""
 
     work_id: WorkId
     target: str
@@ -66,9 +63,9 @@ class ListedWork(Status):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some work items, in the order asked for.
+    """Some work items, in the requested order.
 
-    Pages are no snapshot: a work item may move, and appear twice or not at all.
+    Pages are not a snapshot. A work item that moves may appear twice, or on no page.
     """
 
     items: tuple[ListedWork, ...]
@@ -79,30 +76,33 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A checked question for a list."""
+    """A checked request for a list."""
 
     state: ListState | None
     fn: str | None
     newest: bool
     limit: int
     last: str | None
-    """The key of the last row of the page before. `None` means the first page."""
+    """The key of the last row of the previous page. `None` means the first page."""
 
     @property
     def low(self) -> str:
-        """The lowest key that the page wants."""
+        """The lowest key of the page."""
         return "" if self.last is None or self.newest else key_after(self.last)
 
     @property
     def high(self) -> str | None:
-        """The highest key that the page wants. `None` means no end."""
+        """The highest key of the page. `None` means no end."""
         return key_before(self.last) if self.last is not None and self.newest else None
 
 
 def check_listing(
     *, state: object, fn: object, order: object, limit: object, after: object
 ) -> Listing:
-    """The checked question. Raises UsageError for a value that is not allowed."""
+    """Returns the checked request.
+
+    Raises UsageError for a value that is not allowed.
+    """
     if state is not None and state not in _STATES:
         raise UsageError("state", state, f"None (all) or one of {', '.join(_STATES)}")
     if order not in _ORDERS:
@@ -118,9 +118,9 @@ def check_listing(
 
 
 def check_function(fn: object) -> str | None:
-    """The function to list; `None` means any.
+    """Returns the function to list; `None` means any.
 
-    Raises UsageError for anything but a name or an ARN.
+    Raises UsageError for a value that is neither a name nor an ARN.
     """
     if fn is not None and (
         not isinstance(fn, str) or not (FUNCTION_NAME.fullmatch(fn) or FUNCTION_ARN.fullmatch(fn))
@@ -136,7 +136,7 @@ def check_function(fn: object) -> str | None:
 
 
 def cursor_of(listing: Listing, last: str) -> str:
-    """The opaque `after` of the next page, valid for the same state and order only."""
+    """Returns the opaque `after` of the next page, valid for the same state and order only."""
     return (
         base64.urlsafe_b64encode(f"{_prefix(listing.state, newest=listing.newest)}{last}".encode())
         .decode()
@@ -165,7 +165,7 @@ def _last_in(after: object, prefix: str) -> str:
 
 
 def names_function(fn: str | None, target: str) -> bool:
-    """True if a target is the function asked for: the same ARN, or its name, qualified or not."""
+    """True if `fn` names the target: by the same ARN, or by its name, qualified or not."""
     if fn is None or fn == target:
         return True
     if fn.startswith("arn:"):
@@ -177,7 +177,7 @@ def names_function(fn: str | None, target: str) -> bool:
 def admits(listing: Listing, work: WorkItem, *, now: EpochMs) -> bool:
     """True if a work item belongs on the list.
 
-    One past its retention does not, although DynamoDB deletes it days late.
+    One past its retention does not, although DynamoDB deletes it days later.
     """
     if work.expires_at is not None and work.expires_at * 1000 <= now:
         return False
@@ -195,7 +195,7 @@ def admits(listing: Listing, work: WorkItem, *, now: EpochMs) -> bool:
 
 
 def listed(work: WorkItem) -> ListedWork:
-    """The entry of a work item in a list."""
+    """Returns the entry of a work item in a list."""
     status = status_of(work)
     return ListedWork(
         state=status.state,

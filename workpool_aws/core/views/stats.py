@@ -32,9 +32,9 @@ _WINDOW_MAX: Final = timedelta(milliseconds=limits.STATS_WINDOW_MS_MAX)
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """The backlog, as far as it was counted.
+    """The backlog, up to the number of rows that are counted.
 
-    `oldest_at` is the earliest due time of those due; `None` means that none is.
+    `oldest_at` is the earliest due time of the due work items; `None` means that none is due.
     """
 
     pending: int
@@ -77,9 +77,9 @@ class Stats:
 
 
 def check_window(window: object) -> int:
-    """The window in milliseconds.
+    """Returns the window in milliseconds.
 
-    Raises UsageError for anything but a timedelta from a minute to 7 days.
+    Raises UsageError for a value that is no timedelta from a minute to 7 days.
     """
     if not isinstance(window, timedelta) or not _WINDOW_MIN <= window <= _WINDOW_MAX:
         raise UsageError("window", window, f"a timedelta from a minute to {_WINDOW_MAX.days} days")
@@ -89,7 +89,7 @@ def check_window(window: object) -> int:
 def stats_of(
     queued: Queued, tallies: Sequence[MinuteTally], *, running: int, window_ms: int, now: EpochMs
 ) -> Stats:
-    """The statistics. Of the `tallies`, those of minutes before the window are left out."""
+    """Returns the statistics. Tallies of minutes before the window are left out."""
     since = EpochMs(now - window_ms)
     total = together((each for each in tallies if each.since >= since), since)
     return Stats(
@@ -109,7 +109,7 @@ def stats_of(
 
 
 def stats_event(pool: str, stats: Stats, *, window_ms: int) -> StatsTaken:
-    """The log event of these statistics."""
+    """Returns the log event of these statistics."""
     return StatsTaken(
         pool=pool,
         window_ms=window_ms,

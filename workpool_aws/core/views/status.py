@@ -44,7 +44,7 @@ class Attempt:
     """One attempt that ended. Times are aware, in UTC."""
 
     number: int
-    """From 1. A start that was put back or snoozed has the number of the attempt that is still to
+    """From 1. A start that was requeued or snoozed has the number of the attempt that is still to
     be made."""
     started_at: datetime
     ended_at: datetime
@@ -89,8 +89,8 @@ class Status:
     """`unknown` was never enqueued in this pool, or is past its retention."""
     previous_attempts: int
     """Attempts spent before the current or the next one, or before the one that finished the work
-    item item. After a cancel of a pending work item, all of them. A start that was never delivered
-    is no attempt."""
+    item. After a cancel of a pending work item, all of them. A start that was never delivered is
+    no attempt."""
     next_run_at: datetime | None
     """The due time of a pending work item. `None` means that it is not pending."""
     started_at: datetime | None
@@ -125,8 +125,8 @@ class Result:
     """The error's text, cut to 4,096 characters. `None` means that the work item did not fail."""
     error_type: str | None = None
     """The exception's class name, or one of the pool's own types: `timeout`, `crashed`,
-    `no_report`, `never_delivered`, `invalid_arguments`, `invalid_result`, `not_invocable`,
-    `payload_missing`. `None` means that the work item did not fail."""
+    `no_report`, `never_delivered`, `snoozed_too_often`, `invalid_arguments`, `invalid_result`,
+    `not_invocable`, `payload_missing`. `None` means that the work item did not fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +167,7 @@ class PoolConfig:
 
 
 def instant(at: EpochMs) -> datetime:
-    """The same moment as an aware datetime in UTC."""
+    """Returns the same moment as an aware datetime in UTC."""
     return _EPOCH + timedelta(milliseconds=at)
 
 
@@ -176,7 +176,7 @@ def _instant(at: EpochMs | None) -> datetime | None:
 
 
 def status_of(work: WorkItem | None) -> Status:
-    """The status of a stored work item; `None` gives that of an unknown one."""
+    """Returns the status of a stored work item; `None` gives that of an unknown one."""
     if work is None:
         return Status(
             state="unknown",
@@ -217,7 +217,7 @@ def status_of(work: WorkItem | None) -> Status:
 
 
 def result_of(work: WorkItem) -> Result | None:
-    """The result of a stored work item. `None` means that it has not finished."""
+    """Returns the result of a stored work item. `None` means that it has not finished."""
     if work.state is not State.FINISHED or work.outcome is None:
         return None
     match work.outcome:
@@ -233,7 +233,9 @@ def result_of(work: WorkItem) -> Result | None:
 
 
 def result_from_callback(value: object) -> Result | None:
-    """The result in the event of an `on_complete` target. `None` means that the value is no result.
+    """Returns the result in the event of an `on_complete` target.
+
+    `None` means that the value is no result.
 
     Raises:
         UsageError: The return value is not JSON.
@@ -260,7 +262,7 @@ def result_from_callback(value: object) -> Result | None:
 
 
 def config_of(config: Config | None, *, max_parallelism_default: int) -> PoolConfig:
-    """The limits in a stored config. `None` means that there is none, and the default holds."""
+    """Returns the limits in a stored config. `None` means no config, so the default holds."""
     if config is None:
         base = BaseLimit(max_parallelism=max_parallelism_default, by=None, at=None)
         return PoolConfig(

@@ -1,4 +1,4 @@
-"""Compares the deployment in the watchdog's environment with the one that the table knows."""
+"""Compares the deployment in the watchdog's environment with the table's deployment item."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ __all__ = ["differs", "is_due", "limits_to_set", "to_record"]
 
 
 def differs(known: Deployment | None, deployed: Deployment) -> bool:
-    """True if the table knows anything else.
+    """True if the table's item differs from the deployment.
 
-    `known` `None` means it knows nothing, or what it knew is damaged.
+    `known` is `None` if there is no such item, or a damaged one.
     """
     return known is None or replace(known, version=0, replaced=(), replaced_at=None) != deployed
 
 
 def is_due(known: Deployment | None, deployed: Deployment, now: EpochMs) -> bool:
-    """True if the table is to be told now: it knows anything else, and no other deployment took this one's place within the hour.
+    """True if the deployment is to be written now.
 
-    Two deployments of one table would otherwise take turns each minute, and each turn writes to
-    every pool whose limit they disagree about. Not for ever: the other one may be gone.
+    That is if the item differs, unless another deployment replaced this one within the hour. Two
+    deployments of one table would otherwise replace each other each minute, and each turn writes to
+    every pool on whose limit they disagree. The hour ends, since the other deployment may be gone.
     """
     if known is None or not differs(known, deployed):
         return known is None
@@ -36,9 +37,9 @@ def is_due(known: Deployment | None, deployed: Deployment, now: EpochMs) -> bool
 
 
 def limits_to_set(known: Deployment | None, deployed: Deployment) -> Mapping[str, int | None]:
-    """The limit of each pool of which the table does not know just this.
+    """Returns the limit of each pool for which the table has another one.
 
-    `None` stands for one that the deployment does not name any more.
+    `None` stands for a pool that the deployment does not name any more.
     """
     before: Mapping[str, int] = {} if known is None else dict(known.limits)
     named = dict(deployed.limits)
@@ -50,9 +51,9 @@ def limits_to_set(known: Deployment | None, deployed: Deployment) -> Mapping[str
 def to_record(
     known: Deployment | None, deployed: Deployment, *, unset: Collection[str], now: EpochMs
 ) -> Deployment:
-    """Return the deployment item that the table keeps from now on.
+    """Returns the next deployment item of the table.
 
-    `unset`: pools whose limit could not be set; of these it goes on knowing the old one.
+    `unset`: pools whose limit could not be set. The item keeps their old limit.
     """
     before = () if known is None else known.limits
     told = [limit for limit in deployed.limits if limit.pool not in unset] + [

@@ -1,4 +1,7 @@
-"""Decides whether the watchdog must act: the only thing that finds a loop which died between saying that it rests and looking again."""
+"""Decides if the watchdog must start the loop of a pool.
+
+Only the watchdog finds a loop that died between writing that it rests and its last read.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,9 @@ __all__ = [
 
 
 def loop_is_overdue(status: LoopStatus, now: EpochMs) -> str | None:
-    """Why the status alone shows a pool that should be at work; `None` means it does not.
+    """Returns the reason for which the status alone shows that a loop is missing.
 
-    Never against a live lease.
+    `None` means that it does not. A live lease never gives a reason.
     """
     if status.state is LoopState.RUNNING and not is_live(status, now):
         return "the loop's lease ran out"
@@ -37,30 +40,33 @@ def loop_is_overdue(status: LoopStatus, now: EpochMs) -> str | None:
 
 
 def may_start(config: Config | None, ledger: Ledger | None) -> bool:
-    """True if a due work could start: worked out from config and ledger, never trusting the status's `saturated`."""
+    """True if a due work item could start.
+
+    Computed from config and ledger; the status's `saturated` is not trusted.
+    """
     limit = limits.PARALLELISM_DEFAULT if config is None else config.limit
     return limit > (0 if ledger is None else len(ledger.entries))
 
 
 def looks_back(status: LoopStatus, now: EpochMs) -> bool:
-    """True if a tick also reads the seconds before the cursors of a resting pool: what had come in as its loop went to rest.
+    """True if a tick also reads the seconds before the cursors of a resting pool.
 
-    The loop looked there after it had said so, and whoever wrote later had that acknowledged by a
-    kick of his own. So only what a dead loop left is there, and a few ticks find that; all ticks
-    for ever would read the last burst again, each minute. Once an hour it is read in any case.
-    Where the loop rested for want of a slot it had not looked, so there it is always read.
+    The loop read them after it had written that it rests, and a later writer has its own kick
+    acknowledged. Only the remains of a dead loop are there, and a few ticks find them. If every
+    tick read them, each would read the last burst again. They are read once an hour in any case,
+    and always where the loop rested for want of a slot, since it had not read them.
     """
     return status.saturated or now <= status.lease_until + limits.WATCHDOG_BACK_MS or audit_due(now)
 
 
 def works_from(mark: ShardCursors, *, back: bool, now: EpochMs | None) -> str:
-    """From where a tick at `now` looks for due work.
+    """Returns the key from which a tick at `now` reads due work items.
 
-    With `back`, or if `now` is None, for any that a loop would find.
+    With `back`, or if `now` is `None`, a tick reads all that a loop would find.
 
-    A loop had seen all that was due when it rested, and waits for what was not. What came later,
-    and was not kicked for, is found by one of the ticks after it is due. Earlier rows are over:
-    after thousands of canceled works each tick would read all of them again.
+    A resting loop has seen every work item that was due, and waits for the others. One of the ticks
+    after its due time finds a later one that was not kicked for. Earlier rows are over: after
+    thousands of canceled work items each tick would read all of them again.
     """
     if back:
         return deep_low(mark.work_cursor, mark.deep_at)
@@ -72,9 +78,9 @@ def works_from(mark: ShardCursors, *, back: bool, now: EpochMs | None) -> str:
 
 
 def callback_is_overdue(ledger: Ledger | None, records: Sequence[Notice], now: EpochMs) -> bool:
-    """True if a callback is owed that no loop sees to.
+    """True if a callback is owed that no loop handles.
 
-    The ledger's time for it has passed, or a done record lies there that owes one.
+    Its time in the ledger has passed, or a notice owes one and the ledger has room.
     """
     held = () if ledger is None else ledger.callbacks
     if any(owed.at + limits.CALLBACK_LATE_MS < now for owed in held):
@@ -85,5 +91,5 @@ def callback_is_overdue(ledger: Ledger | None, records: Sequence[Notice], now: E
 
 
 def audit_due(now: EpochMs) -> bool:
-    """True if this minute's tick also looks deep: once an hour, without a memory of its own."""
+    """True if this minute's tick also audits: once an hour, without a memory of its own."""
     return (now // limits.WATCHDOG_MS) % (limits.WATCHDOG_DEEP_MS // limits.WATCHDOG_MS) == 0

@@ -1,4 +1,4 @@
-"""Sets and reads a pool's limits: base (by programs), deployed, and override (by people)."""
+"""Sets and reads a pool's limits: the base of programs, the deployed limit, and people's override."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ _TRIES = 8
 
 
 def load(ports: Ports, pool: str) -> Config | None:
-    """The config of a pool; None when nobody ever set one (the defaults hold)."""
+    """Returns the config of a pool; `None` means that none was set, so the defaults hold.
+
+    Raises StoreUnavailable, also for a damaged config.
+    """
     config = ports.store.get(ConfigRef(pool))
     if isinstance(config, Unreadable):
         raise StoreUnavailable(
@@ -38,16 +41,16 @@ def load(ports: Ports, pool: str) -> Config | None:
 
 
 def is_known(ports: Ports, pool: str) -> bool:
-    """True if the table has such a pool: it had work once, or it was given a limit."""
+    """True if the table has such a pool: it once had a work item, or was given a limit."""
     found = ports.store.get_many([RegistrationRef(pool), ConfigRef(pool)])
     return bool(found)
 
 
 def in_force(store: Store, telemetry: Telemetry, pool: str) -> Config | None:
-    """The config as loop and watchdog go by it: as `load`, but a damaged one lets nothing start, since it may have said so.
+    """Returns the config for loop and watchdog: as `load`, but a damaged one lets nothing start.
 
-    It is told of and stays for people to repair: by `configure`, or in the table. Raises
-    StoreUnavailable.
+    It may have paused the pool. It is logged and stays for people to repair, by `configure` or in
+    the table. Raises StoreUnavailable.
     """
     config = store.get(ConfigRef(pool))
     if isinstance(config, Unreadable):
@@ -61,7 +64,7 @@ def in_force(store: Store, telemetry: Telemetry, pool: str) -> Config | None:
 
 
 def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool, by: str) -> None:
-    """Make the pool's base limit what this program says, if it says anything (`explicit`)."""
+    """Makes this program's limit the pool's base, if it is `explicit`."""
     if not explicit:
         return
     for _ in range(_TRIES):
@@ -95,12 +98,10 @@ def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool
 
 
 def deploy_limit(ports: Ports, pool: str, max_parallelism: int | None) -> bool:
-    """Make the deployment's limit of a pool this one.
+    """Sets the deployment's limit of a pool; `None` removes it, and the programs' base holds again.
 
-    `None` means it gives none any more, and the programs' base holds again.
-
-    False: so it was already. When it returns, no start is committed that it forbids, unless an
-    override allows it.
+    False means that it was set already. When it returns, no start is committed that it forbids,
+    unless an override allows it.
     """
     for _ in range(_TRIES):
         config = load(ports, pool)
@@ -110,8 +111,8 @@ def deploy_limit(ports: Ports, pool: str, max_parallelism: int | None) -> bool:
             "deployed_at": ports.clock.now(),
         }
         if not changed:
-            # Whoever wrote it may have died before it was felt. No kick: the watchdog, who asks,
-            # looks for itself whether a loop is needed.
+            # Its writer may have died before the fence. No kick: the caller is the watchdog, which
+            # checks by itself if a loop is needed.
             _fence(ports, pool)
             return False
         if _write(ports, pool, config, changes) is not None:
@@ -129,11 +130,10 @@ def override(
     reset: bool,
     by: str,
 ) -> Config:
-    """Set, or drop, what overrides the base; None leaves a value as it is.
+    """Sets or drops the override; `None` leaves a value as it is.
 
-    When it returns, no start is committed that it forbids [WP-13].
-
-    Lowering recalls nothing that runs. Raises StoreUnavailable: the change may or may not hold.
+    When it returns, no start is committed that it forbids [WP-13]. Running work items are not
+    affected. Raises StoreUnavailable if the change may or may not hold.
     """
     for _ in range(_TRIES):
         config = _mended(ports, pool)
@@ -152,7 +152,7 @@ def override(
 
 
 def _mended(ports: Ports, pool: str) -> Config | None:
-    """The config; a damaged one is written anew first, with the defaults of a pool that nobody configured."""
+    """Returns the config; a damaged one is replaced first, with the defaults of a new pool."""
     found = ports.store.get(ConfigRef(pool))
     if not isinstance(found, Unreadable):
         return found
@@ -174,16 +174,16 @@ def _mended(ports: Ports, pool: str) -> Config | None:
 
 
 def follow_epoch(ports: Ports, pool: str, epoch: int) -> None:
-    """Have the loop cancel what is older than this epoch.
+    """Has the loop cancel the work items of older epochs.
 
     When it returns, no start of such a work item is committed [WP-13].
     """
     for _ in range(_TRIES):
         config = load(ports, pool)
         if config is not None and config.epoch >= epoch:
-            break  # somebody asked for it later, and his moment covers this one's
-        # Read after the epoch was raised: not before anything that this must cover, whatever held
-        # this process up on the way.
+            break  # a later `cancel_all` covers this one
+        # Read after the epoch was raised, so it is no earlier than any work item that this must
+        # cover, however long this process was delayed.
         changes: dict[str, object] = {
             "epoch": epoch,
             "epoch_at": max(ports.clock.now(), (config and config.epoch_at) or 0),
@@ -198,7 +198,7 @@ def follow_epoch(ports: Ports, pool: str, epoch: int) -> None:
 def _write(
     ports: Ports, pool: str, config: Config | None, changes: dict[str, object]
 ) -> Config | None:
-    """The config as written; None when somebody else changed it first."""
+    """Returns the config as written; `None` means that another process changed it first."""
     try:
         if config is None:
             blank = Config(
@@ -224,7 +224,10 @@ def _write(
 
 
 def _own(current: object, changes: dict[str, object]) -> Config | None:
-    """One's own write, repeated by the SDK after a lost answer: the item shows all of it."""
+    """Returns this process's own write, repeated by the SDK after a lost answer.
+
+    The item then has all of its changes.
+    """
     if not isinstance(current, Config):
         return None
     return (
@@ -235,24 +238,24 @@ def _own(current: object, changes: dict[str, object]) -> Config | None:
 def _announce(
     ports: Ports, pool: str, *, first: bool, reason: KickReason = KickReason.CONFIGURE
 ) -> None:
-    """Make the change felt by a loop that runs, and start one that rests.
+    """Makes a running loop read the change, and starts a resting one.
 
-    `first`: there was no config before, and maybe no loop ever.
+    `first`: there was no config before, and perhaps never a loop.
     """
     if _fence(ports, pool) or not first:
         kick(ports, pool, reason)
 
 
 def _fence(ports: Ports, pool: str) -> bool:
-    """Keep a pass that read the old config from committing.
+    """Keeps a pass that read the old config from committing.
 
-    False: there is no ledger, so no loop ever ran.
+    False means that there is no ledger, so no loop ever ran.
     """
     try:
         ports.store.write(
             Update(ref=LedgerRef(pool), add={"version": 1}, condition=Above("version", -1))
         )
     except ConditionFailed as met:
-        # By a ledger whose version is no number nobody commits anything.
+        # No loop commits to a ledger whose version is no number.
         return met.current is not None
     return True

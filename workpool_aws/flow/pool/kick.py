@@ -1,4 +1,4 @@
-"""Kicks: makes sure that a loop runs, or says why none is needed."""
+"""Kicks: ensures that a loop runs where one is needed."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ _NO_LOOP: Final = "no loop function is known: WORKPOOL_LOOP_ARN is not set, and 
 
 
 def kick(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None) -> int:
-    """Make sure that somebody looks at the pool: start the loop, unless a live one will see what happened. The pool's epoch, as seen by it.
+    """Starts the loop, unless a live one will see the change. Returns the pool's epoch, as read.
 
-    A loop that cannot be invoked is told as `KickFailed` and left to the watchdog. Raises
-    StoreUnavailable when the status could not be read or written: then nothing is known, and the
-    caller must not acknowledge what depends on it.
+    A loop that cannot be invoked is logged as `KickFailed` and left to the watchdog. Raises
+    StoreUnavailable if the status could not be read or written. The caller must not acknowledge
+    anything that depends on it then.
     """
     known = _known(ports, pool)
     generation = _win(ports, pool, known, reason, due=due)
@@ -62,18 +62,20 @@ def kick(ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = N
 
 
 def epoch_of(ports: Ports, pool: str) -> int:
-    """The pool's epoch, for work items that are about to be stored. Raises StoreUnavailable."""
+    """Returns the pool's epoch, for work items that are about to be stored.
+
+    Raises StoreUnavailable.
+    """
     return _known(ports, pool).epoch
 
 
 def ensure_registered(ports: Ports, pool: str) -> None:
-    """Make the pool known to the watchdog.
+    """Makes the pool known to the watchdog, before its first work item is stored.
 
-    Before its first work is stored: what is stored, acknowledged or not, is then found [WP-3].
-
-    A role that may not write the registry leaves that to the watchdog, which registers the pools
-    that its deployment names. It is told of, since nobody else would know of a pool that no
-    deployment names. Raises StoreUnavailable: it may or may not be known.
+    The watchdog then finds every stored work item, acknowledged or not [WP-3]. A role that may not
+    write the registry leaves that to the watchdog, which registers the pools that its deployment
+    names. This is logged, since a pool that no deployment names stays unknown. Raises
+    StoreUnavailable if the pool may or may not be known.
     """
     if readable(ports.store.get(RegistrationRef(pool))) is not None:
         return
@@ -86,15 +88,15 @@ def ensure_registered(ports: Ports, pool: str) -> None:
 def win_generation(
     ports: Ports, pool: str, reason: KickReason, *, due: EpochMs | None = None
 ) -> int | None:
-    """The generation that this caller must now start.
+    """Returns the generation that this caller must now start.
 
-    Returns `None` when none is needed or somebody else was faster.
+    `None` means that none is needed, or that another caller was faster.
     """
     return _win(ports, pool, _known(ports, pool), reason, due=due)
 
 
 def is_current(store: Store, pool: str, generation: int) -> bool:
-    """True if the status says that this generation is the one to run. Raises StoreUnavailable."""
+    """True if the status names this generation as the running one. Raises StoreUnavailable."""
     status = readable(store.get(StatusRef(pool)))
     return (
         status is not None and status.state is LoopState.RUNNING and status.generation == generation
@@ -103,7 +105,10 @@ def is_current(store: Store, pool: str, generation: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A pool's status, or what else there is of a pool that has none: nothing, unless somebody removed or damaged it."""
+    """A pool's status, or its other control items if it has none.
+
+    A status is missing in a new pool, or was removed or damaged.
+    """
 
     status: LoopStatus | None
     ledger: Ledger | None = None
@@ -152,12 +157,12 @@ def _win(
     if isinstance(decision, NotNeeded):
         return None
     if known.status is None:
-        # Before the status: from the moment a pool can have work that nobody looks at, the watchdog
-        # must know it.
+        # Before the status: the watchdog must know a pool from the moment at which it can have work
+        # items that no loop sees.
         ensure_registered(ports, pool)
     if known.damage is not None and isinstance(decision.write, Put):
-        # Over what nobody can read. Two that do so name the same generation, and one of their loops
-        # becomes the holder.
+        # Over an item that cannot be read. Two kicks that do so name the same generation, and one
+        # of their loops becomes the holder.
         decision = replace(decision, write=Put(decision.write.record))
         _tell_repaired(ports, pool, known.damage)
     return decision.generation if _wins(ports, decision, token) else None
@@ -180,9 +185,9 @@ def _wins(ports: Ports, decision: StartLoop, token: str) -> bool:
 
 
 def invoke_loop(ports: Ports, pool: str, generation: int, *, reason: str) -> None:
-    """Start a loop invocation of this generation.
+    """Starts a loop invocation of this generation.
 
-    What fails is told, and repaired by the watchdog when the lease has run out.
+    A failure is logged, and the watchdog repairs it when the lease has expired.
     """
     arn = loop_arn(ports)
     if arn is None:
@@ -209,7 +214,7 @@ def invoke_loop(ports: Ports, pool: str, generation: int, *, reason: str) -> Non
 
 
 def loop_arn(ports: Ports) -> str | None:
-    """Return the loop's function, from the environment or the table's deployment item."""
+    """Returns the loop's function, from the environment or the table's deployment item."""
     if ports.loop_arn is not None:
         return ports.loop_arn
     deployment = readable(ports.store.get(DeploymentRef()))

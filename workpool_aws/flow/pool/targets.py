@@ -1,4 +1,4 @@
-"""Refuses targets that the caller's environment shows to be this library's own functions."""
+"""Refuses targets that are this library's own functions, by the caller's environment."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["refuse_own"]
 
 
 def refuse_own(target: str, field: str, ports: Ports) -> None:
-    """Raise UsageError for a function that is known to be the library's; nothing was stored.
+    """Raises UsageError for a function of this library. Nothing was stored.
 
-    The loop looks again, and knows more.
+    The loop checks again, with more knowledge.
     """
     if is_own(target, loop_arn=ports.loop_arn, deployed=ports.deployed):
         raise UsageError(field, target, OWN_FUNCTION)

@@ -21,7 +21,7 @@ __all__ = ["ClaimUnanswered", "claim"]
 class ClaimUnanswered(StoreUnavailable):
     """The claim may or may not hold, so nothing was run.
 
-    Whoever puts the start back must name this token.
+    The report that requeues the start must name this token.
     """
 
     def __init__(self, error: StoreUnavailable, token: str) -> None:
@@ -30,12 +30,11 @@ class ClaimUnanswered(StoreUnavailable):
 
 
 def claim(ports: Ports, assignment: Assignment, *, remaining_ms: int) -> str | None:
-    """The token that makes this start this invocation's own.
+    """Returns the token of this invocation's claim.
 
-    Returns `None` when it belongs to another delivery or is over: do not run.
-
-    `remaining_ms`: how long this invocation can still run. Raises ClaimUnanswered: the claim may or
-    may not hold, so do not run either.
+    `None` means that the start belongs to another delivery or is over, so its code must not run.
+    `remaining_ms`: time left of this invocation. Raises ClaimUnanswered if the claim may or may not
+    hold; its code must not run then either.
     """
     token = ports.entropy.token()
     ends_by = EpochMs(ports.clock.now() + max(0, remaining_ms))

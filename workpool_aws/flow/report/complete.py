@@ -1,11 +1,11 @@
-"""Completes a start: records what it came to, reports to the loop, kicks.
+"""Completes a start: records its outcome, puts the notice for the loop, kicks.
 
-Anybody may call it, any number of times.
+Any process may call it, any number of times.
 
 | step | commit point | lost afterwards? |
 |---|---|---|
-| finish | the work item's own item (with a large result's chunks) | chunks' TTL, callback, done record: next report, or recovery |
-| retry, put back, snooze | one transaction: work, pointer, done record | nothing but the kick: watchdog |
+| finish | the work item's own item (with a large result's chunks) | chunks' TTL, callback, notice: next report, or recovery |
+| retry, requeue, snooze | one transaction: work item, pointer, notice | nothing but the kick: watchdog |
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 __all__ = ["Reporter", "complete"]
 
 Reporter = Literal["worker", "destination", "recovery", "loop"]
-"""Reporter of a start's end."""
+"""The reporter of a start's outcome."""
 
 
 def complete(
@@ -65,15 +65,14 @@ def complete(
     judged: Judged | None = None,
     refused: bool = False,
 ) -> bool:
-    """Record what this start came to.
+    """Records the outcome of this start.
 
-    False: it changed nothing, since it had been recorded, or is not for this reporter to say.
-
-    Raises StoreUnavailable: it may or may not be recorded; say it again, or let recovery find it.
+    False means that nothing changed: it had been recorded, or the report does not count. Raises
+    StoreUnavailable if it may or may not be recorded; report it again, or leave it to recovery.
     """
     if by == "destination" or report.kind is not ReportKind.SUCCESS:
-        # Records come from whoever may invoke the completion function, and a policy decides about
-        # more than this start.
+        # Every role that may invoke the completion function can send records, and a policy decides
+        # about more than this start.
         current = ports.store.get(WorkRef(a.pool, a.work_id))
         known = as_stored(a, current)
         if isinstance(known, Ignored):
@@ -138,7 +137,7 @@ def _pass_over(
     *,
     by: Reporter,
 ) -> Literal[False]:
-    """Change nothing; but after this very start's end do again what follows it, which may have been lost."""
+    """Changes nothing, but repeats the steps after this very start's end, which may have been lost."""
     if (
         ignored.reported
         and isinstance(current, WorkItem)
@@ -163,8 +162,8 @@ def _follow_up(
     *,
     by: Reporter,
 ) -> None:
-    # Before the done record: until that is seen, the ledger's entry makes somebody look at this
-    # work again.
+    # Before the notice: until that is settled, the ledger's entry causes another check of this
+    # work item.
     let_expire(ports.store, expiries)
     _report_done(ports, a, outcome=outcome, callback=_call_back(ports, finished))
     _kick(ports, a, by=by)
@@ -204,9 +203,9 @@ def _try_again(
 def _start_again(
     ports: Ports, a: Assignment, current: WorkItem, report: Report, *, by: Reporter, refused: bool
 ) -> Report | bool:
-    """Put back or snooze, and say whether that changed the work item.
+    """Requeues or postpones the start, and returns True if that changed the work item.
 
-    Or return the failure that it ends with instead.
+    Returns the failure that it ends with instead, if it was requeued or snoozed too often.
     """
     now = ports.clock.now()
     decision: Requeue | Postpone | None
@@ -258,9 +257,9 @@ def _move_back(
     by: Reporter,
     judged: Judged | None = None,
 ) -> bool:
-    """The work item is pending again, with its pointer and its done record.
+    """Makes the work item pending again, with its pointer and its notice.
 
-    False: it is not; if a cancel was asked for, it ends as canceled.
+    False means that it is not pending. If a cancel was requested, it ends as canceled.
     """
     pointer = make_pointer(a.pool, a.work_id, decision.due_at, random_bits=ports.entropy.bits(75))
     done = _done(ports, a, kind, ports.clock.now(), pointer=pointer.at)
@@ -286,9 +285,9 @@ def _callback_nonce(ports: Ports, a: Assignment) -> str | None:
 
 
 def _call_back(ports: Ports, finished: Record | Unreadable | None) -> CallbackState | None:
-    """Return the loop's part in the callback.
+    """Returns the loop's part in the callback: to send it, or to check its acknowledgement.
 
-    The loop has to send it, or to see that it is acknowledged. `None` means neither.
+    `None` means neither.
     """
     if not isinstance(finished, WorkItem) or finished.callback is None:
         return None
@@ -308,11 +307,10 @@ def _suspect(
     *,
     by: Reporter,
 ) -> None:
-    """Keep a failure that does not count yet, and have the loop look at the work item.
+    """Keeps a failure that does not count yet, and puts a notice for a check.
 
-    Its claim's deadline is the one to recover it by.
-
-    Recovery suspects nothing: what it judged does not stand any more [WP-14].
+    Recovery then uses the claim's deadline. A report of recovery is never a suspicion, since the
+    state that it judged is gone [WP-14].
     """
     write = None if by == "recovery" else decide_suspicion(a, current, report)
     if write is None:

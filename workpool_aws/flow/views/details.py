@@ -1,4 +1,4 @@
-"""Reads what people ask to see of one work item, and of the pools of a table."""
+"""Loads the details of one work item, and the pools of a table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["load_details", "load_pools"]
 def load_details(
     ports: Ports, pool: str, work_id: str, parts: Collection[Part]
 ) -> WorkDetails | None:
-    """The details of a work item with these of its payloads; `None` for an unknown id.
+    """Returns the details of a work item with the given payloads; `None` means an unknown id.
 
     Raises StoreUnavailable.
     """
@@ -49,7 +49,10 @@ def _opened(ports: Ports, work: WorkItem, part: Part) -> str | None:
 
 
 def load_pools(ports: Ports) -> tuple[PoolSummary, ...]:
-    """Every pool of the table that ever had work, by name. Raises StoreUnavailable."""
+    """Returns every pool of the table that ever had a work item, by name.
+
+    Raises StoreUnavailable.
+    """
     names = sorted(registered_pools(ports.store, ports.telemetry))
     refs: list[Ref[Record]] = [ref for name in names for ref in (ConfigRef(name), StatusRef(name))]
     found = ports.store.get_many(refs)

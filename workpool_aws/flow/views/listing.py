@@ -1,9 +1,11 @@
-"""Lists works: range reads in key order, a bounded number of rows a page, over history only where history is asked for.
+"""Lists work items by range reads in key order, with a bounded number of rows a page.
 
-* running: the ledger names them;
-* pending: from the loop's cursor on, since nothing pending lies before it;
-* dead: the index of dead letters;
-* finished, and all: the whole range. History costs here, and only here.
+Each state has its source, so history is read only where it is asked for:
+
+* running: the entries of the ledger
+* pending: the range from the loop's cursor on, since no pending work item lies before it
+* dead: the index of dead letters
+* finished, and all: the whole range, with its history
 """
 
 from __future__ import annotations
@@ -33,14 +35,14 @@ __all__ = ["list_works"]
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A row that was read, by its key in the list; `work` `None` means it is none of a list."""
+    """A row that was read, by its key in the list. `None` means that it is no row of the list."""
 
     key: str
     work: WorkItem | None
 
 
 def list_works(ports: Ports, pool: str, listing: Listing) -> Page:
-    """One page. Raises StoreUnavailable."""
+    """Returns one page. Raises StoreUnavailable."""
     ledger = ledger_of(ports.store, pool)
     match listing.state:
         case "running":
@@ -62,7 +64,7 @@ def list_works(ports: Ports, pool: str, listing: Listing) -> Page:
 
 
 def _page(ports: Ports, pool: str, listing: Listing, rows: Iterable[_Seen]) -> Page:
-    """The first works that belong on the page.
+    """Returns the first work items that belong on the page.
 
     A further one, or the bound on rows, makes a next page.
     """
@@ -111,7 +113,7 @@ def _shelved(
 
 
 def _running(ports: Ports, pool: str, ledger: Ledger | None, listing: Listing) -> Iterator[_Seen]:
-    """A work item runs only while it stands in the ledger."""
+    """Yields the work items that the ledger names, since only these can be running."""
     ids = sorted(
         {key.work_id for key in ledger.entries} if ledger is not None else set(),
         reverse=listing.newest,
@@ -155,12 +157,11 @@ def _due_from(ports: Ports, pool: str, shard: int, low: str, listing: Listing) -
 
 
 def _is_place(key: str, work: WorkItem, low: str) -> bool:
-    """True if this row is where the work item is listed.
+    """True if the work item is listed at this row.
 
-    A work item that was moved or pointed at again has several; one has its due time.
-
-    A place that lies out of the range, because the work item was late, is stood in for by whatever
-    points at it.
+    A work item that was moved or pointed at again has several rows. It is listed at the one that
+    has its due time. If that row lies out of the range, because the work item was late, its
+    pointers replace it.
     """
     home = time_of(work.id) == work.due_at
     if key == work.id:

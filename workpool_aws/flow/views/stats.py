@@ -1,6 +1,6 @@
-"""Takes the statistics of a pool, by whoever asks for them.
+"""Takes the statistics of a pool, in the process of the caller.
 
-A backlog is never counted in a pass of the loop.
+A pass of the loop never counts a backlog.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ __all__ = ["take_stats"]
 
 
 def take_stats(ports: Ports, pool: str, *, window_ms: int) -> Stats:
-    """The statistics as some strong reads found them; not one snapshot. Raises StoreUnavailable."""
+    """Returns the statistics, from several strong reads that are not one snapshot.
+
+    Raises StoreUnavailable.
+    """
     now = ports.clock.now()
     # Reports before the ledger: a minute that is reported between the two is missed for once, never
     # counted twice.
@@ -89,9 +92,9 @@ def _queued(ports: Ports, pool: str, ledger: Ledger | None, now: EpochMs) -> Que
 def _look(
     ports: Ports, span: KeyRange, taken: Taken, now: EpochMs
 ) -> tuple[dict[Look, dict[WorkId, EpochMs]], bool]:
-    """Return the work items of a range with their due times, as a pass would see them.
+    """Returns the work items of a range with their due times, classified as by a pass.
 
-    The flag says that there were more rows than are counted.
+    The flag is true if there are more rows than are counted.
     """
     found: dict[Look, dict[WorkId, EpochMs]] = {look: {} for look in Look}
     for count, (row, work) in enumerate(resolved(ports.store, ports.telemetry, span.pool, span)):

@@ -1,4 +1,4 @@
-"""Reads works by id, for `status` and `result`."""
+"""Completes work items that were read by id, for `status` and `result`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["as_shown", "with_result"]
 
 
 def as_shown(ports: Ports, pool: str, works: Sequence[WorkItem | None]) -> list[WorkItem | None]:
-    """Return the work items as they are shown: what `cancel_all` called off counts as asked to cancel.
+    """Returns the work items as callers see them, with a requested cancel if they are called off.
 
-    One read more, unless all are over.
+    Costs one read, unless all have finished.
     """
     if all(work is None or work.state is State.FINISHED for work in works):
         return list(works)
@@ -32,9 +32,9 @@ def as_shown(ports: Ports, pool: str, works: Sequence[WorkItem | None]) -> list[
 
 
 def with_result(ports: Ports, work: WorkItem) -> WorkItem | None:
-    """The work item with its whole return value, read from chunks where it lies in some.
+    """Returns the work item with its whole return value, read from its chunks if it has any.
 
-    `None` means somebody removed or damaged it [WP-12].
+    `None` means that the value was removed or damaged [WP-12].
     """
     if work.result_chunks is not None:
         whole = read_payload(ports, WorkRef(work.pool, work.id), Part.RESULT, work.result_chunks)

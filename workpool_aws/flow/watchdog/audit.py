@@ -1,9 +1,9 @@
-"""Looks once an hour through the last two hours below the cursors of a pool, and puts what no loop reads any more where one will.
+"""Audits the last two hours below the cursors of a pool, once an hour.
 
-For writes that landed so late that a cursor had passed them, when their writer was no longer there
-to say it again. Beside a loop at work, too, and in a paused pool: one that is always so would never
-be looked at. A bounded number of rows, the latest first: of a pool that had more, the earlier ones
-are not looked at.
+A write can land after a cursor has passed its key, while its writer is no longer there to repeat
+it. The audit puts such writes where the next loop reads. It covers paused pools and pools with a
+running loop, too, since a pool may always be in that state. It reads a bounded number of rows, the
+latest first; earlier rows are left out.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = ["audit_pool", "config_of", "ledger_of"]
 
 
 def audit_pool(ports: Ports, pool: str, now: EpochMs) -> str | None:
-    """Why the pool needs a kick now; `None` means nothing was out of sight."""
+    """Returns the reason for which the pool needs a kick now; `None` means that none was found."""
     ledger = ledger_of(ports.store, pool)
     if ledger is None:
         return None
@@ -56,7 +56,7 @@ def audit_pool(ports: Ports, pool: str, now: EpochMs) -> str | None:
 
 
 def ledger_of(store: Store, pool: str) -> Ledger | None:
-    """The pool's ledger; `None` means that there is none, or a damaged one.
+    """Returns the pool's ledger; `None` means that there is none, or a damaged one.
 
     Raises StoreUnavailable.
     """
@@ -64,7 +64,7 @@ def ledger_of(store: Store, pool: str) -> Ledger | None:
 
 
 def config_of(store: Store, pool: str) -> Config | None:
-    """The pool's config; `None` means that there is none, or a damaged one.
+    """Returns the pool's config; `None` means that there is none, or a damaged one.
 
     Raises StoreUnavailable.
     """
@@ -72,11 +72,10 @@ def config_of(store: Store, pool: str) -> Config | None:
 
 
 def _point_at_forgotten(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
-    """Point anew at due work items of the last two hours that lie before every cursor.
+    """Writes a new pointer to each due work item of the last two hours before every cursor.
 
-    By the late rule, none of them was acknowledged.
-
-    On the way it removes the pointers that no loop reads any more.
+    By the late rule, none of them was acknowledged. On the way it removes the pointers that no loop
+    reads any more.
     """
     all_of_them = _starts_all_due(ports, pool, ledger)
     taken = Taken(ledger.entries, frozenset())
@@ -104,29 +103,33 @@ def _point_at_forgotten(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -
 
 
 def _starts_all_due(ports: Ports, pool: str, ledger: Ledger) -> bool:
-    """True if no due work can be waiting for its turn: no loop is at work, and a slot is free."""
+    """True if no due work item can be waiting for its turn: no loop is running, and a slot is free."""
     status = readable(ports.store.get(StatusRef(pool)))
     rests = status is not None and status.state is not LoopState.RUNNING
     return rests and may_start(config_of(ports.store, pool), ledger)
 
 
 def _remove_spent(ports: Ports, pool: str, pointers: Sequence[Pointer]) -> None:
-    """A loop that died between the start of a work item and the end of its pointer has left that behind its cursor, where nobody looks."""
+    """Removes pointers to work items that are over or gone.
+
+    A loop that died between the start of a work item and the removal of its pointer leaves one
+    behind its cursor, where no loop reads.
+    """
     refs = list(dict.fromkeys(WorkRef(pool, pointer.work_id) for pointer in pointers))
     found = ports.store.get_many(refs) if refs else {}
     for pointer in pointers:
         work = found.get(WorkRef(pool, pointer.work_id))
-        # No move leaves `finished`, so nothing can need it again; a damaged work may be repaired.
+        # No move leaves `finished`, so nothing can need it again; a damaged one may be repaired.
         if work is None or (isinstance(work, WorkItem) and work.state is State.FINISHED):
             ports.store.delete(PointerRef(pool, pointer.at))
 
 
 def _owe_anew(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
-    """Put the records of the last two hours that owe a callback, and lie before every cursor, where the next loop reads.
+    """Puts the notices of the last two hours that owe a callback where the next loop reads.
 
-    Whoever canceled the work item, or redrove the callback, had no answer, and may be dead. One
-    that was taken over, and not removed by a loop that died, is found to be delivered by the next
-    one, and removed.
+    Their writer had no answer and may be dead: it canceled the work item, or redrove the callback.
+    If a loop took a notice over and died before it removed it, the next loop finds the callback
+    delivered, and removes it.
     """
     owed = [
         row.record

@@ -1,10 +1,10 @@
-"""Keeps the table's deployment item, and the limits that the deployment gives to pools, as the watchdog's environment says.
+"""Keeps the table's deployment item and the deployed limits equal to the watchdog's environment.
 
 | step | commit point | lost afterwards? |
 |---|---|---|
-| limits of pools | each pool's config, then its ledger's version | the item does not name them yet: the next tick does it again |
-| deployment item | its own put, last, over the version that was read | nothing |
-| limits, where somebody else wrote the item first | those of the item, over one's own | one's own stay until the item is written again |
+| limits of pools | each pool's config, then its ledger's version | the item does not name them yet: the next tick repeats it |
+| deployment item | its own put, last, at the version that was read | nothing |
+| limits, if another process wrote the item first | the item's limits, over those just set | they stay until the next write of the item |
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OVERTAKEN = "somebody else wrote the deployment item meanwhile"
 
 
 def would_record(store: Store, deployed: Deployment | None, now: EpochMs) -> bool:
-    """True if a watchdog whose environment says this would act on it at `now`.
+    """True if a watchdog with this environment would write at `now`.
 
     Raises StoreUnavailable.
     """
@@ -38,15 +38,15 @@ def would_record(store: Store, deployed: Deployment | None, now: EpochMs) -> boo
 
 
 def record(store: Store, deployed: Deployment) -> None:
-    """Write the deployment item, whatever is there."""
+    """Writes the deployment item over any other."""
     store.write(Put(deployed))
 
 
 def keep_current(ports: Ports) -> None:
-    """Write down what this process's environment says of the deployment, if the table knows anything else. Never raises.
+    """Writes the deployment of this process's environment, if the table's item differs.
 
-    Costs one read when nothing changed. A process whose environment does not name the loop has
-    nothing to say, and one whose place another deployment took within the hour says nothing.
+    Never raises. Costs one read if nothing changed. A process whose environment does not name the
+    loop writes nothing, nor does one that another deployment replaced within the hour.
     """
     deployed, now = ports.deployed, ports.clock.now()
     if deployed is None:
@@ -82,7 +82,10 @@ def keep_current(ports: Ports) -> None:
 
 
 def _as_read(item: Deployment | Unreadable | None) -> Condition | None:
-    """That nobody wrote it since; `None` means it is damaged, and anything is better."""
+    """Returns the condition that the item is unchanged since it was read.
+
+    `None` means a damaged item, which is replaced whatever it contains.
+    """
     if item is None:
         return IsAbsent()
     return None if isinstance(item, Unreadable) else Is("version", item.version)
@@ -98,7 +101,10 @@ def _write(store: Store, recorded: Deployment, condition: Condition | None) -> b
 
 
 def _yield_limits(ports: Ports, deployed: Deployment) -> None:
-    """Set the limits that the item names over those that this process has just set: whoever wrote it would not look at them again."""
+    """Sets the item's limits over those that this process has just set.
+
+    The writer of the item would not check them again.
+    """
     item = readable(ports.store.get(DeploymentRef()))
     if item is not None:
         for pool, limit in limits_to_set(deployed, item).items():

@@ -21,11 +21,10 @@ __all__ = ["register"]
 
 
 def register(ports: Ports, pools: Sequence[str]) -> None:
-    """Write a row for each pool that has none.
+    """Writes a row for each pool that has none.
 
-    Never raises: a row that could not be written is written by the next tick.
-
-    Costs one query of the registry where pools are named, and nothing where none are.
+    Never raises: the next tick writes a row that could not be written. Costs one query of the
+    registry if pools are named, and nothing otherwise.
     """
     if not pools:
         return

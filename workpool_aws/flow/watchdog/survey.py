@@ -1,6 +1,6 @@
-"""Surveys the pools of a table for the metrics: what waits, how long, and how full each is.
+"""Surveys the pools of a table for the metrics: backlog, delay and slots in use.
 
-Once a minute, by the watchdog.
+The watchdog calls it once a minute.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ["survey"]
 
 
 def survey(ports: Ports) -> None:
-    """Tell of every pool that is not idle: an idle one has nothing that could be told.
+    """Emits an event for every pool that is not idle.
 
-    Never raises: a pool that could not be read is told of as such, and left out until the next
-    survey. Damaged items are told of once an hour.
+    Never raises: a pool that could not be read is reported as such, and left out until the next
+    survey. Damaged items are reported once an hour.
     """
     now, ports = ports.clock.now(), hourly(ports)
     try:

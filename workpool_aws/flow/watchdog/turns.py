@@ -1,7 +1,7 @@
-"""Visits the pools of a table one after the other, so that none can keep a tick from the others [WP-12].
+"""Visits the pools of a table in turn, so that no pool can take a tick from the others [WP-12].
 
-Each has a share of the time, and whatever it raises is told and passed over. The order turns from
-tick to tick: pools for which the time of one tick did not last come early in one of the next.
+Each has a share of the time, and an exception of one is logged. The order rotates from tick to
+tick, so pools that one tick did not reach come early in one of the next.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ def visit_each(
     ends_at: EpochMs,
     by: str,
 ) -> None:
-    """Visit the pools until the time is over.
+    """Visits the pools until the time is over.
 
-    Never raises: what a visit raises is told as `KickFailed` of its pool, `by` whom.
+    Never raises: an exception of a visit is logged as `KickFailed` of its pool, with the reason
+    `by`.
     """
     turns = in_turn(pools, ports.clock.now())
     for done, pool in enumerate(turns):
@@ -66,21 +67,24 @@ def _described(error: Exception) -> str:
 
 
 def hourly(ports: Ports) -> Ports:
-    """The same ports, telling of damaged items in one tick of an hour only: each tick meets the same ones."""
+    """Returns the same ports, which report damaged items in one tick of an hour only.
+
+    Each tick meets the same ones.
+    """
     return replace(ports, telemetry=_Hourly(ports.telemetry, ports.clock.now()))
 
 
 def in_turn(pools: Sequence[str], now: EpochMs) -> list[str]:
-    """The pools in this minute's order."""
+    """Returns the pools in this minute's order."""
     start = int(now // limits.WATCHDOG_MS * _GOLDEN % 1 * len(pools))
     return [*pools[start:], *pools[:start]]
 
 
 @dataclass(frozen=True, slots=True)
 class _TimedStore:
-    """A store that is closed after a time.
+    """A store that closes after a time.
 
-    It raises StoreUnavailable, so that what uses it ends as it would without an answer.
+    It then raises StoreUnavailable, so that a visit ends as it would without an answer.
     """
 
     store: Store

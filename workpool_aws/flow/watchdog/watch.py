@@ -1,7 +1,7 @@
-"""Watches over the pools of a table: once a minute, for whatever no kick and no wake reached [WP-20].
+"""Watches over the pools of a table, for cases that no kick and no wake reached [WP-20].
 
-It carries no authority: it kicks, and the loop finds out for itself. At most once a minute per
-pool, never against a live lease, told as a warning each time it acts.
+A kick grants no right to run, so the loop decides for itself. The watchdog runs once a minute,
+kicks a pool at most once and never against a live lease. Each kick is logged as a warning.
 """
 
 from __future__ import annotations
@@ -53,12 +53,10 @@ __all__ = ["needs_a_kick", "watch", "would_act"]
 
 
 def watch(ports: Ports) -> None:
-    """Keep what is known of the deployment current, and look at every registered pool.
+    """Keeps the deployment item current, and checks every registered pool.
 
-    Never raises for what a pool holds.
-
-    Trouble with one does not keep it from the others, nor does one that takes long [WP-12]. Damaged
-    items are told of once an hour.
+    Never raises for the content of a pool. Neither trouble with one pool nor a slow one keeps the
+    watchdog from the others [WP-12]. Damaged items are reported once an hour.
     """
     now = ports.clock.now()
     ports = hourly(ports)
@@ -70,9 +68,9 @@ def watch(ports: Ports) -> None:
 
 
 def _registered(ports: Ports, now: EpochMs) -> Iterator[str]:
-    """The pools; damaged rows are written anew on the way.
+    """Yields the pools, and writes damaged rows again on the way.
 
-    What cannot be read now is read by the next tick.
+    The next tick reads a row that cannot be read now.
     """
     try:
         for page in pages(
@@ -107,7 +105,7 @@ def _watch_pool(ports: Ports, pool: str) -> None:
 
 
 def would_act(store: Store, telemetry: Telemetry, now: EpochMs) -> bool:
-    """True if a tick at `now`, or one before it, would kick any pool (its hourly look apart)."""
+    """True if a tick at `now`, or one before it, would kick any pool, the audit apart."""
     return any(
         needs_a_kick(store, telemetry, pool, now, ever=True) is not None
         for pool in registered_pools(store, telemetry)
@@ -117,16 +115,17 @@ def would_act(store: Store, telemetry: Telemetry, now: EpochMs) -> bool:
 def needs_a_kick(
     store: Store, telemetry: Telemetry, pool: str, now: EpochMs, *, ever: bool = False
 ) -> str | None:
-    """Why this pool should be at work and is not; `None` means it is, or has nothing to do.
+    """Returns the reason for which this pool needs a loop and has none.
 
-    `ever`: also for work that ticks before `now` would have found.
+    `None` means that it has one, or has nothing to do. `ever`: also finds work items that ticks
+    before `now` would have found.
     """
     status = store.get(StatusRef(pool))
     if isinstance(status, Unreadable):
         return "the status cannot be read"
     if status is None:
-        # A row of the registry alone is no reason: whoever may write one could have a loop for
-        # each.
+        # A row of the registry alone is no reason: a process that may write rows could start a loop
+        # for each.
         return "the pool has no status" if _has_anything(store, pool) else None
     overdue = loop_is_overdue(status, now)
     if overdue is not None or status.state is LoopState.RUNNING:
@@ -158,7 +157,7 @@ def _left_to_do(
     *,
     ever: bool,
 ) -> str | None:
-    """Name what a loop would find to do in a pool that rests; `None` means nothing."""
+    """Names the first task that a loop would find in a resting pool; `None` means none."""
     taken = Taken(() if ledger is None else ledger.entries, frozenset(), config)
     for shard, mark in enumerate(marks_of(ledger)):
         # Never further back than a new holder: what only the watchdog saw, it would kick for once a
@@ -180,7 +179,7 @@ def _left_to_do(
 
 
 def _has_anything(store: Store, pool: str) -> bool:
-    """True if a pool without a status has a ledger, a config, or a row where work items lie."""
+    """True if a pool without a status has a ledger, a config, or a row of its work items."""
     if store.get(LedgerRef(pool)) is not None or store.get(ConfigRef(pool)) is not None:
         return True
     return any(
@@ -190,7 +189,7 @@ def _has_anything(store: Store, pool: str) -> bool:
 
 
 def _has_moved(store: Store, pool: str, status: LoopStatus) -> bool:
-    """True if the status, read again, is another.
+    """True if a second read of the status differs from the first.
 
     A loop of the next generation may have taken the ledger between the two reads.
     """
