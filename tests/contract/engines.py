@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import count
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ from botocore.config import Config
 from moto import mock_aws
 
 from tests.emulator import server
+from tests.kit.clocks import CountedEntropy, ManualClock
 from workpool_aws.adapters.dynamodb.expressions import item_from_wire, item_to_wire
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.dynamodb.table import create_table, enable_ttl
@@ -89,33 +89,6 @@ class Engine:
     """None: boto3 does not reach it."""
 
 
-class StillClock:
-    """A clock that stands; sleeping takes no time."""
-
-    def now(self) -> EpochMs:
-        return SERVER_NOW
-
-    def sleep(self, ms: int) -> None:
-        """Return at once."""
-
-
-class CountingEntropy:
-    """Chance that is the same in every run, but for tokens: a server remembers those of the run before."""
-
-    def __init__(self) -> None:
-        self._numbers = count(1)
-        self._run = uuid4().hex[:8]
-
-    def bits(self, count: int) -> int:
-        return next(self._numbers) % (1 << count)
-
-    def fraction(self) -> float:
-        return 0.5
-
-    def token(self) -> str:
-        return f"token-{self._run}-{next(self._numbers)}"
-
-
 @contextmanager
 def memory_engine() -> Iterator[Engine]:
     """A new table in memory."""
@@ -175,7 +148,10 @@ def engine_on(name: str, table: Table) -> Engine:
         return {(str(item["pk"]), str(item["sk"])): item for item in items}
 
     store = DynamoStore(
-        lambda: table.client, table.name, clock=StillClock(), entropy=CountingEntropy()
+        lambda: table.client,
+        table.name,
+        clock=ManualClock(SERVER_NOW),
+        entropy=CountedEntropy(f"token-{uuid4().hex[:8]}"),
     )
     return Engine(name, store, inject, dump, lambda: table.billing.units, table)
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from tests.kit.records import NOW, a_running_work, a_work, an_id
-from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_id
+from tests.kit.stage import Stage
 from tests.kit.world import TABLE
 from workpool_aws import Workpool
 from workpool_aws.adapters.items.codec import encode
@@ -234,7 +234,7 @@ def run_beside(damaged: list[Mapping[str, Any]]) -> None:
     stage = Stage(takes_ms=500)
     stage.place(*RECORDS)
     for item in damaged:
-        stage.table.memory.inject(
+        stage.memory.inject(
             item["pk"],
             item["sk"],
             {name: value for name, value in item.items() if name not in {"pk", "sk"}},

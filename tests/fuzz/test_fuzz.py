@@ -16,7 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fuzz.hostile import ITEMS, events, hostile_values, records, run_beside
-from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.lambdas import LambdaContext
+from tests.kit.records import POOL, TARGET
+from tests.kit.stage import Stage
 from tests.kit.world import TABLE
 from workpool_aws.adapters.wire.assignment import assignment_to_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
@@ -31,11 +33,6 @@ FUZZ = settings(
     max_examples=EXAMPLES, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
 )
 DOORS = (main_loop.handler, completion.handler, watchdog.handler)
-
-
-class Context:
-    def get_remaining_time_in_millis(self) -> int:
-        return 60_000
 
 
 @FUZZ
@@ -78,12 +75,12 @@ def test_whatever_comes_in_a_door_answers_or_refuses(door: Any, event: Any) -> N
     stage = Stage(takes_ms=100)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     with use_ports(lambda _: stage.ports), suppress(WorkpoolError, completion.RecordRejected):
-        door(event, Context())
+        door(event, LambdaContext())
     stage.run(30_000)
 
     assert stage.pool().status(None, work_id).outcome == "success"
     assert len(stage.clock.slept_ms) < 200
-    assert {row["sk"] for row in stage.table.memory.items("#pools")} == {POOL}
+    assert {row["sk"] for row in stage.memory.items("#pools")} == {POOL}
 
 
 @FUZZ
@@ -105,7 +102,7 @@ def test_whatever_a_record_says_of_a_running_start_it_ends_as_its_worker_says(
         if nonce is not None:
             own["nonce"] = work.proof if nonce == "its digest" else nonce
         with suppress(WorkpoolError, completion.RecordRejected):
-            completion.handler({**record, "requestPayload": {WORKPOOL_KEY: own}}, Context())
+            completion.handler({**record, "requestPayload": {WORKPOOL_KEY: own}}, LambdaContext())
 
     with use_ports(lambda _: stage.ports):
         stage.after(500, forge)

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.records import POOL, TARGET
+from tests.kit.stage import Stage
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.model.ids import EpochMs
@@ -32,7 +33,7 @@ def test_the_next_loop_becomes_the_holder_at_once() -> None:
     stage = Stage()
     worn_in(stage)
     before = stage.ledger().generation
-    stage.table.memory.delete(StatusRef(POOL))
+    stage.memory.delete(StatusRef(POOL))
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.run(5_000)
 
@@ -45,8 +46,8 @@ def test_the_watchdog_starts_a_loop_that_can_hold() -> None:
     stage = Stage()
     worn_in(stage)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.aws.loops.clear()
-    stage.table.memory.delete(StatusRef(POOL))
+    stage.invoker.loops.clear()
+    stage.memory.delete(StatusRef(POOL))
     stage.watch()
     stage.run(5_000)
 
@@ -57,7 +58,7 @@ def test_cancel_all_still_cancels() -> None:
     """[WP-13] Epochs go on from where the config stands."""
     stage = Stage()
     worn_in(stage)
-    stage.table.memory.delete(StatusRef(POOL))
+    stage.memory.delete(StatusRef(POOL))
     pool = stage.pool()
     pool.configure(None, max_parallelism=0)
     work_id = pool.enqueue_action(None, TARGET, {})
@@ -73,12 +74,12 @@ def test_cancel_all_still_cancels_where_the_config_was_of_no_use(config: str) ->
     """[WP-13] The ledger knows the epoch that was drained last: an older one would never be drained."""
     stage = Stage()
     worn_in(stage)
-    key, whole = key_of(ConfigRef(POOL)), stage.table.memory.peek(ConfigRef(POOL))
-    stage.table.memory.delete(StatusRef(POOL))
+    key, whole = key_of(ConfigRef(POOL)), stage.memory.peek(ConfigRef(POOL))
+    stage.memory.delete(StatusRef(POOL))
     if config == "gone":
-        stage.table.memory.delete(ConfigRef(POOL))
+        stage.memory.delete(ConfigRef(POOL))
     else:
-        stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+        stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
     work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(hours=1))
     if config == "damaged":
         assert isinstance(whole, Config)
@@ -95,7 +96,7 @@ def test_what_is_enqueued_next_is_not_older_than_a_cancel_all_before() -> None:
     stage = Stage()
     worn_in(stage)
     stage.run(2 * limits.CALL_OFF_MARGIN_MS)
-    stage.table.memory.delete(StatusRef(POOL))
+    stage.memory.delete(StatusRef(POOL))
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
 
@@ -106,12 +107,12 @@ def test_a_live_lease_of_the_status_that_came_back_is_respected() -> None:
     stage = Stage()
     worn_in(stage)
     generation = stage.ledger().generation
-    stage.table.memory.delete(StatusRef(POOL))
+    stage.memory.delete(StatusRef(POOL))
     stage.pool().enqueue_action(None, TARGET, {})
     stage.pool().enqueue_action(None, TARGET, {})
-    status = stage.table.memory.peek(StatusRef(POOL))
+    status = stage.memory.peek(StatusRef(POOL))
 
     assert isinstance(status, LoopStatus)
     assert (status.state, status.generation) == (LoopState.RUNNING, generation + 1)
     assert status.lease_until > EpochMs(stage.clock.now())
-    assert len(stage.aws.loops) == 1
+    assert len(stage.invoker.loops) == 1

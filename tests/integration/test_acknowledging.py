@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW, a_work, an_id
-from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.doubles import LOOP
+from tests.kit.records import NOW, POOL, TARGET, a_work, an_id
+from tests.kit.stage import Stage
 from tests.kit.stores import first, lost_before, puts, repeated, updates
-from tests.kit.world import LOOP
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
 from workpool_aws.flow.work.enqueue import enqueue
@@ -40,11 +40,11 @@ def test_a_kick_loses_to_a_loop_that_renewed_its_lease() -> None:
     """[WP-2] The lease is part of what was judged: that loop is alive."""
     stage = resting(LoopState.RUNNING, lease_until=NOW)
     alive = replace(stage.status(), lease_until=EpochMs(NOW + 99_000))
-    stage.table.plan(updates(StatusRef), first(lambda: stage.place(alive)))
+    stage.store.plan(updates(StatusRef), first(lambda: stage.place(alive)))
     stage.watch()
 
     assert stage.status() == alive
-    assert stage.aws.loops == []
+    assert stage.invoker.loops == []
 
 
 @pytest.mark.parametrize(("generation", "state"), [(7, LoopState.WAITING), (1, LoopState.IDLE)])
@@ -52,21 +52,21 @@ def test_a_kick_loses_to_whoever_was_faster(generation: int, state: LoopState) -
     """[WP-2]"""
     stage = resting(LoopState.WAITING, wake_at=NOW)
     moved = replace(stage.status(), generation=generation, state=state)
-    stage.table.plan(updates(StatusRef), first(lambda: stage.place(moved)))
+    stage.store.plan(updates(StatusRef), first(lambda: stage.place(moved)))
     stage.watch()
 
     assert stage.status() == moved
-    assert stage.aws.loops == []
+    assert stage.invoker.loops == []
 
 
 def test_two_first_kicks_start_one_loop() -> None:
     """[WP-2]"""
     stage = Stage()
     pool = stage.pool()
-    stage.table.plan(puts(LoopStatus), first(lambda: pool.enqueue_action(None, TARGET, {})))
+    stage.store.plan(puts(LoopStatus), first(lambda: pool.enqueue_action(None, TARGET, {})))
     pool.enqueue_action(None, TARGET, {})
 
-    assert [loop.generation for loop in stage.aws.loops] == [1]
+    assert [loop.generation for loop in stage.invoker.loops] == [1]
 
 
 @pytest.mark.parametrize("first_ever", [True, False])
@@ -76,7 +76,7 @@ def test_a_kick_that_the_sdk_repeated_is_its_own(*, first_ever: bool) -> None:
     if not first_ever:
         stage.pool().enqueue_action(None, TARGET, {})
         stage.run()
-    stage.table.plan(puts(LoopStatus) if first_ever else updates(StatusRef), repeated)
+    stage.store.plan(puts(LoopStatus) if first_ever else updates(StatusRef), repeated)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.run(5_000)
 
@@ -88,7 +88,7 @@ def test_an_enqueue_whose_kick_was_not_answered_is_not_acknowledged() -> None:
     stage = Stage()
     stage.place(Registration(pool=POOL, registered_at=NOW))
     stage.resting_as(LoopState.IDLE)
-    stage.table.plan(updates(StatusRef), lost_before)
+    stage.store.plan(updates(StatusRef), lost_before)
 
     with pytest.raises(StoreUnavailable) as raised:
         stage.pool().enqueue_action(None, TARGET, {})
@@ -104,7 +104,7 @@ def test_an_enqueue_whose_kick_was_not_answered_is_not_acknowledged() -> None:
 def test_a_loop_that_cannot_be_invoked_is_told_and_left_to_the_watchdog(error: Exception) -> None:
     """[WP-20] The enqueue is acknowledged all the same."""
     stage = Stage()
-    stage.aws.refuses_loop = (
+    stage.invoker.refuses_loop = (
         [error] * limits.INVOKE_TRIES if isinstance(error, InvokeThrottled) else [error]
     )
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -117,10 +117,10 @@ def test_a_loop_that_cannot_be_invoked_is_told_and_left_to_the_watchdog(error: E
 
 def test_a_short_throttle_of_the_loop_is_waited_for() -> None:
     stage = Stage()
-    stage.aws.refuses_loop = [InvokeThrottled()] * (limits.INVOKE_TRIES - 1)
+    stage.invoker.refuses_loop = [InvokeThrottled()] * (limits.INVOKE_TRIES - 1)
     stage.pool().enqueue_action(None, TARGET, {})
 
-    assert len(stage.aws.loops) == 1
+    assert len(stage.invoker.loops) == 1
     assert stage.telemetry.of(KickFailed) == []
 
 
@@ -129,8 +129,8 @@ def test_a_completion_whose_kick_was_not_answered_is_recorded_and_told() -> None
     stage = Stage(takes_ms=None)
     work_id = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})
     stage.run(1_000)
-    (a,) = stage.aws.started
-    stage.table.before_get(StatusRef, unanswered)
+    (a,) = stage.invoker.started
+    stage.store.before_get(StatusRef, unanswered)
     stage.complete(a)
     told = len(stage.telemetry.of(KickFailed))
     stage.run(180_000, watchdog=True)
@@ -143,7 +143,7 @@ def test_a_completion_whose_kick_was_not_answered_is_recorded_and_told() -> None
 def test_of_a_batch_that_was_stored_in_part_the_stored_ones_run_and_all_are_named() -> None:
     """[WP-3]"""
     stage = Stage()
-    stage.table.plan(puts(WorkItem), lost_before)
+    stage.store.plan(puts(WorkItem), lost_before)
 
     with pytest.raises(StoreUnavailable) as raised:
         stage.pool().enqueue_action_batch(None, TARGET, [{}] * 3)
@@ -151,7 +151,7 @@ def test_of_a_batch_that_was_stored_in_part_the_stored_ones_run_and_all_are_name
 
     lost, *stored = raised.value.maybe_enqueued
     assert [stage.work(work_id).state for work_id in stored] == [State.FINISHED] * 2
-    assert stage.table.memory.peek(WorkRef(POOL, WorkId(lost))) is None
+    assert stage.memory.peek(WorkRef(POOL, WorkId(lost))) is None
 
 
 def test_the_earliest_of_many_decides_whether_a_waiting_loop_is_kicked() -> None:
@@ -163,10 +163,10 @@ def test_the_earliest_of_many_decides_whether_a_waiting_loop_is_kicked() -> None
     )
     soon, late = (a_work(id=an_id(now + ms), due_at=now + ms) for ms in (600_000, 36_000_000))
     enqueue(stage.ports, [late])
-    alone = len(stage.aws.loops)
+    alone = len(stage.invoker.loops)
     enqueue(stage.ports, [soon, replace(late, id=an_id(late.due_at, 2))])
 
-    assert (alone, len(stage.aws.loops)) == (0, 1)
+    assert (alone, len(stage.invoker.loops)) == (0, 1)
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -181,6 +181,6 @@ def test_the_loop_is_found_by_the_deployments_item_where_no_environment_names_it
     work_id = stage.pool().enqueue_action(None, TARGET, {})
 
     assert stage.work(work_id).state is State.PENDING
-    assert (len(stage.aws.loops), len(stage.telemetry.of(KickFailed))) == (
+    assert (len(stage.invoker.loops), len(stage.telemetry.of(KickFailed))) == (
         (1, 0) if known else (0, 1)
     )

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work
-from tests.kit.stage import POOL, Stage
+from tests.kit.records import NOW, POOL, a_running_work
+from tests.kit.stage import Stage
 from tests.kit.stores import Apply, puts
 from tests.kit.world import TABLE
 from workpool_aws.adapters.items.records import key_of
@@ -59,7 +59,7 @@ def test_a_failed_handler_makes_its_callback_owed_and_wakes_the_loop_once(stage:
     assert [event.error for event in stage.telemetry.of(CallbackFailed)] == [
         "its handler failed: boom"
     ]
-    assert ([order.generation for order in stage.aws.loops], stage.clock.slept_ms) == ([2], [])
+    assert ([order.generation for order in stage.invoker.loops], stage.clock.slept_ms) == ([2], [])
 
 
 def test_the_record_of_a_failed_handler_that_was_late_is_put_again(stage: Stage) -> None:
@@ -70,7 +70,7 @@ def test_the_record_of_a_failed_handler_that_was_late_is_put_again(stage: Stage)
         stage.clock.at += LATE_MS
         return apply()
 
-    stage.table.plan(puts(Notice), late)
+    stage.store.plan(puts(Notice), late)
     fail(stage)
 
     assert [time_of(done.at) for done in stage.dones()] == [NOW, NOW + LATE_MS]
@@ -82,7 +82,7 @@ def gone(stage: Stage) -> None:
 
 def damaged(stage: Stage) -> None:
     key = key_of(WorkRef(POOL, SENT.id))
-    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
 
 
 def delivered(stage: Stage) -> None:
@@ -102,7 +102,7 @@ def test_a_failure_of_what_is_over_changes_nothing(
     before: list[WorkItem] = stage.works()
     fail(stage)
 
-    assert (stage.works(), owes(stage), stage.aws.loops, stage.clock.slept_ms) == (
+    assert (stage.works(), owes(stage), stage.invoker.loops, stage.clock.slept_ms) == (
         before,
         [],
         [],
@@ -125,5 +125,5 @@ def test_a_failure_of_what_is_owed_already_is_said_three_times_and_no_more(stage
     stage.place(replace(SENT, callback=CallbackState.PENDING))
     fail(stage)
 
-    assert (owes(stage), stage.aws.loops) == ([], [])
+    assert (owes(stage), stage.invoker.loops) == ([], [])
     assert stage.clock.slept_ms == [limits.CALLBACK_LOOK_MS] * 2

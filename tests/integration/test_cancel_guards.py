@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work, a_work
-from tests.kit.stage import POOL, Stage
+from tests.kit.records import NOW, POOL, a_running_work, a_work
+from tests.kit.stage import Stage
 from tests.kit.stores import first, lost_before, puts, repeated, then, updates
 from workpool_aws import StoreUnavailable
 from workpool_aws.adapters.items.records import key_of
@@ -31,7 +31,7 @@ def stage() -> Stage:
 def test_a_cancel_with_a_callback_that_the_sdk_repeated_is_its_own(stage: Stage) -> None:
     """[WP-8] How late its record became visible is not known, so there is one more."""
     stage.place(OWING)
-    stage.table.plan(CANCEL, repeated)
+    stage.store.plan(CANCEL, repeated)
 
     assert stage.pool().cancel(None, OWING.id) == "canceled"
     assert [(done.work_id, done.callback) for done in stage.dones()] == [
@@ -43,7 +43,7 @@ def test_a_cancel_with_a_callback_that_the_sdk_repeated_is_its_own(stage: Stage)
 def test_a_cancel_that_another_one_forestalled_says_so(stage: Stage, work: WorkItem) -> None:
     stage.place(work)
     ended = replace(work, state=State.FINISHED, outcome=Outcome.CANCELED, started_by="another")
-    stage.table.plan(CANCEL, first(lambda: stage.place(ended)))
+    stage.store.plan(CANCEL, first(lambda: stage.place(ended)))
 
     assert stage.pool().cancel(None, work.id) == "finished"
     assert (stage.work(work.id), stage.dones()) == (ended, [])
@@ -53,7 +53,7 @@ def test_a_cancel_that_another_one_forestalled_says_so(stage: Stage, work: WorkI
 def test_a_cancel_of_what_begins_to_run_asks(stage: Stage, work: WorkItem) -> None:
     stage.place(work)
     running = a_running_work(on_complete=work.on_complete, callback_for=work.callback_for)
-    stage.table.plan(CANCEL, first(lambda: stage.place(running)))
+    stage.store.plan(CANCEL, first(lambda: stage.place(running)))
 
     assert stage.pool().cancel(None, work.id) == "requested"
     assert stage.work(work.id) == replace(running, cancel_requested=True)
@@ -65,7 +65,7 @@ def gone(stage: Stage) -> None:
 
 def damage(stage: Stage, ref: Ref) -> None:
     key = key_of(ref)
-    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
 
 
 def damaged(stage: Stage) -> None:
@@ -79,7 +79,7 @@ def test_a_cancel_of_what_cannot_be_read_any_more_changes_nothing(
 ) -> None:
     """[WP-12]"""
     stage.place(work)
-    stage.table.plan(CANCEL, first(lambda: meanwhile(stage)))
+    stage.store.plan(CANCEL, first(lambda: meanwhile(stage)))
 
     assert stage.pool().cancel(None, work.id) == "unknown"
     assert (stage.works(), stage.dones()) == ([], [])
@@ -89,7 +89,7 @@ def test_a_cancel_that_cannot_kick_has_canceled_all_the_same(stage: Stage) -> No
     """[WP-24] The watchdog finds the record."""
     stage.place(OWING)
     stage.resting_as(LoopState.WAITING, wake_at=NOW + 3_600_000)
-    stage.table.plan(updates(StatusRef, state=LoopState.RUNNING), lost_before)
+    stage.store.plan(updates(StatusRef, state=LoopState.RUNNING), lost_before)
 
     assert stage.pool().cancel(None, OWING.id) == "canceled"
     assert stage.work(OWING.id).outcome is Outcome.CANCELED
@@ -102,13 +102,13 @@ def test_asking_a_running_work_kicks_nobody(stage: Stage) -> None:
     stage.resting_as(LoopState.WAITING, wake_at=NOW + 3_600_000, saturated=True)
 
     assert stage.pool().cancel(None, PLAIN.id) == "requested"
-    assert stage.aws.loops == []
+    assert stage.invoker.loops == []
     assert "get StatusRef" not in stage.notes
 
 
 def test_a_cancel_all_is_not_answered_when_the_status_it_made_is_gone_again(stage: Stage) -> None:
     """[WP-13] Without an epoch nothing is called off."""
-    stage.table.plan(puts(LoopStatus), then(lambda: stage.table.memory.delete(StatusRef(POOL))))
+    stage.store.plan(puts(LoopStatus), then(lambda: stage.memory.delete(StatusRef(POOL))))
 
     with pytest.raises(StoreUnavailable, match="is gone"):
         stage.pool().cancel_all(None)

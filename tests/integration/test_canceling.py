@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.kit.records import a_running_work, an_id
-from tests.kit.stage import FAILED, NOT_DELIVERED, SUCCESS, TARGET, Stage
+from tests.kit.records import TARGET, a_running_work, an_id
+from tests.kit.stage import FAILED, NOT_DELIVERED, SUCCESS, Stage
 from tests.kit.stores import Fault, first, lost_after, lost_before, repeated, updates
 from tests.kit.world import TABLE
 from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Work
@@ -129,7 +129,7 @@ def test_a_waiting_retry_is_canceled_at_once() -> None:
     stage.run(3 * 3_600_000)
 
     assert answers == ["canceled"]
-    assert len(stage.aws.started) == 1
+    assert len(stage.invoker.started) == 1
     assert stage.work(work_id).outcome is Outcome.CANCELED
     assert (stage.status().state, stage.pointers()) == (LoopState.IDLE, [])
 
@@ -142,7 +142,7 @@ def test_a_retry_or_put_back_that_meets_a_request_ends_as_canceled(
     stage = Stage(report=report)
     pool = stage.pool(max_parallelism=1)
     asked, next_one = pool.enqueue_action_batch(None, TARGET, [{}] * 2, retry=POLICY)
-    stage.table.plan(LEAVES_RUNNING, first(lambda: pool.cancel(None, asked)))
+    stage.store.plan(LEAVES_RUNNING, first(lambda: pool.cancel(None, asked)))
     stage.run(60_000)
     work = stage.work(asked)
 
@@ -153,8 +153,8 @@ def test_a_retry_or_put_back_that_meets_a_request_ends_as_canceled(
     )
     assert (work.error, work.error_type, work.claim, work.deadline) == (None, None, None, None)
     assert work.expires_at is not None
-    assert [a.start for a in stage.aws.started if a.work_id == asked] == [1]
-    assert len([a for a in stage.aws.started if a.work_id == next_one]) > 1
+    assert [a.start for a in stage.invoker.started if a.work_id == asked] == [1]
+    assert len([a for a in stage.invoker.started if a.work_id == next_one]) > 1
     assert [
         fact.attempts_made for fact in stage.telemetry.of(Completed) if fact.work_id == asked
     ] == [attempts]
@@ -171,7 +171,7 @@ def test_a_work_that_is_put_back_by_recovery_after_a_request_ends_as_canceled() 
 
     assert answers == ["requested"]
     assert stage.work(work_id).outcome is Outcome.CANCELED
-    assert len(stage.aws.started) == 1
+    assert len(stage.invoker.started) == 1
     assert stage.status().state is LoopState.IDLE
 
 
@@ -182,13 +182,13 @@ def test_a_request_that_meets_a_retry_cancels_it() -> None:
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {}, retry=POLICY)
     stage.run(1_000)
-    (a,) = stage.aws.started
-    stage.table.plan(updates(WorkRef, "cancel_requested"), first(lambda: stage.complete(a, FAILED)))
+    (a,) = stage.invoker.started
+    stage.store.plan(updates(WorkRef, "cancel_requested"), first(lambda: stage.complete(a, FAILED)))
     answer = pool.cancel(None, work_id)
     stage.run()
 
     assert answer == "canceled"
-    assert len(stage.aws.started) == 1
+    assert len(stage.invoker.started) == 1
 
 
 def test_a_cancel_that_meets_a_start_becomes_a_request() -> None:
@@ -196,13 +196,14 @@ def test_a_cancel_that_meets_a_start_becomes_a_request() -> None:
     stage = Stage(takes_ms=None)
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {})
-    stage.table.plan(
-        updates(WorkRef, state=State.FINISHED), first(lambda: stage.serve(stage.aws.loops.pop()))
+    stage.store.plan(
+        updates(WorkRef, state=State.FINISHED),
+        first(lambda: stage.serve(stage.invoker.loops.pop())),
     )
 
     assert pool.cancel(None, work_id) == "requested"
     assert stage.work(work_id).cancel_requested
-    assert len(stage.aws.started) == 1
+    assert len(stage.invoker.started) == 1
 
 
 def test_a_cancel_that_meets_the_end_says_finished() -> None:
@@ -211,8 +212,8 @@ def test_a_cancel_that_meets_the_end_says_finished() -> None:
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {})
     stage.run(1_000)
-    (a,) = stage.aws.started
-    stage.table.plan(
+    (a,) = stage.invoker.started
+    stage.store.plan(
         updates(WorkRef, "cancel_requested"), first(lambda: stage.complete(a, SUCCESS))
     )
 
@@ -229,7 +230,7 @@ def test_a_cancel_whose_answer_was_lost_is_its_own(*, running: bool) -> None:
     work_id = pool.enqueue_action(None, TARGET, {})
     if running:
         stage.run(1_000)
-    stage.table.plan(updates(WorkRef), repeated)
+    stage.store.plan(updates(WorkRef), repeated)
 
     assert pool.cancel(None, work_id) == ("requested" if running else "canceled")
     assert [fact.answer for fact in stage.telemetry.of(CancelAsked)] == [
@@ -242,7 +243,7 @@ def test_somebody_elses_cancel_is_told_as_what_it_is() -> None:
     stage = Stage()
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {})
-    stage.table.plan(
+    stage.store.plan(
         updates(WorkRef, state=State.FINISHED), first(lambda: pool.cancel(None, work_id))
     )
 
@@ -255,7 +256,7 @@ def test_a_cancel_without_an_answer_may_be_asked_again(fault: Fault) -> None:
     stage = Stage(takes_ms=None)
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {})
-    stage.table.plan(updates(WorkRef), fault)
+    stage.store.plan(updates(WorkRef), fault)
     with pytest.raises(StoreUnavailable):
         pool.cancel(None, work_id)
 
@@ -281,7 +282,7 @@ def test_a_work_that_keeps_changing_is_given_up_on() -> None:
     pending, running = stage.work(work_id), a_running_work(id=work_id)
     for nth in range(8):
         other = running if nth % 2 == 0 else pending
-        stage.table.plan(updates(WorkRef), first(partial(stage.place, other)))
+        stage.store.plan(updates(WorkRef), first(partial(stage.place, other)))
 
     with pytest.raises(StoreUnavailable, match="kept changing"):
         pool.cancel(None, work_id)
@@ -309,7 +310,7 @@ def test_the_end_as_canceled_is_reported_and_kicked() -> None:
     stage.complete(assignment_of(work, TABLE), FAILED)
 
     assert [(done.work_id, done.start) for done in stage.dones()] == [(work.id, 1)]
-    assert len(stage.aws.loops) == 1
+    assert len(stage.invoker.loops) == 1
 
 
 def test_a_canceled_end_is_recorded_once() -> None:
@@ -317,7 +318,7 @@ def test_a_canceled_end_is_recorded_once() -> None:
     stage = Stage()
     work = a_running_work(cancel_requested=True, retry=POLICY, claimed=False)
     stage.place(work)
-    stage.table.plan(updates(WorkRef, state=State.FINISHED), repeated)
+    stage.store.plan(updates(WorkRef, state=State.FINISHED), repeated)
     stage.complete(assignment_of(work, TABLE), FAILED)
 
     assert stage.work(work.id).outcome is Outcome.CANCELED

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.records import NOW, a_work, an_id
-from tests.kit.stage import FAILED, POOL, SUCCESS, TARGET, Stage
+from tests.kit.records import NOW, POOL, TARGET, a_work, an_id
+from tests.kit.stage import FAILED, SUCCESS, Stage
 from tests.kit.stores import (
     Died,
     Fault,
@@ -44,10 +44,10 @@ def test_a_pass_that_read_the_old_config_cannot_commit() -> None:
     """[WP-13]"""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.before_query(Collection.WORK, lambda: stage.pool().cancel_all(None))
+    stage.store.before_query(Collection.WORK, lambda: stage.pool().cancel_all(None))
     stage.run()
 
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
     assert stage.work(work_id).outcome is Outcome.CANCELED
 
 
@@ -58,7 +58,7 @@ def test_what_was_committed_before_may_still_go_out_and_is_asked() -> None:
     stage.after(1_000, lambda: stage.pool().cancel_all(None))
     stage.run()
 
-    assert len(stage.aws.started) == 1
+    assert len(stage.invoker.started) == 1
     assert (stage.work(work_id).outcome, stage.work(work_id).cancel_requested) == (
         Outcome.CANCELED,
         True,
@@ -116,7 +116,7 @@ def test_a_work_that_was_canceled_before_its_caller_was_told_is_enqueued_anew() 
     stage.pool().cancel_all(None)
     stage.run(60_000)
     pool = stage.pool()
-    stage.table.plan(puts(WorkItem), then(lambda: cancel_all_and_drain(stage)))
+    stage.store.plan(puts(WorkItem), then(lambda: cancel_all_and_drain(stage)))
     acknowledged = pool.enqueue_action(None, TARGET, {"n": 1})
     stage.run()
 
@@ -124,7 +124,7 @@ def test_a_work_that_was_canceled_before_its_caller_was_told_is_enqueued_anew() 
     assert stage.work(acknowledged).outcome is Outcome.SUCCESS
     assert [work.id for work in canceled] != [acknowledged]
     assert len(canceled) == 1
-    assert len(stage.aws.started) == 1
+    assert len(stage.invoker.started) == 1
 
 
 @pytest.mark.parametrize("told", [None, "arn:aws:sqs:eu-west-1:123456789012:told"])
@@ -139,9 +139,9 @@ def test_a_work_that_its_caller_moves_into_the_epoch_after_the_loop_read_it_stay
     pool.cancel_all(None)
     if drained_before:
         stage.run(60_000)
-    stage.table.plan(updates(WorkRef, "epoch"), lambda _: Written(None, None))
+    stage.store.plan(updates(WorkRef, "epoch"), lambda _: Written(None, None))
     ids: list[WorkId] = []
-    stage.table.plan(
+    stage.store.plan(
         updates(WorkRef, outcome=Outcome.CANCELED), first(lambda: move_into_epoch(stage, ids[0]))
     )
     ids.append(
@@ -152,7 +152,7 @@ def test_a_work_that_its_caller_moves_into_the_epoch_after_the_loop_read_it_stay
 
     assert before == 0
     assert [work.outcome for work in stage.works()] == [Outcome.SUCCESS]
-    assert len(stage.aws.started) == 1
+    assert len(stage.invoker.started) == 1
     assert stage.status().state is LoopState.IDLE
 
 
@@ -160,7 +160,7 @@ def test_a_running_work_that_its_caller_moves_into_the_epoch_is_not_asked() -> N
     """[WP-3]"""
     stage = Stage(takes_ms=5_000)
     work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=True)
-    stage.table.plan(
+    stage.store.plan(
         updates(WorkRef, "cancel_requested"), first(lambda: move_into_epoch(stage, work_id))
     )
     stage.after(1_000, lambda: stage.pool().cancel_all(None))
@@ -182,7 +182,7 @@ def test_a_work_that_started_before_its_caller_was_told_is_moved_as_well() -> No
         stage.run(300)
         stage.pool().cancel_all(None)
 
-    stage.table.plan(puts(WorkItem), then(start_and_cancel_all))
+    stage.store.plan(puts(WorkItem), then(start_and_cancel_all))
     acknowledged = stage.pool().enqueue_action(None, TARGET, {}, retry=True)
     state = stage.work(acknowledged).state
     stage.run()
@@ -206,7 +206,7 @@ def test_asking_again_after_no_answer_cancels_all(fault: Fault, write: Match) ->
     stage = Stage()
     pool = stage.pool(max_parallelism=3)
     ids = pool.enqueue_action_batch(None, TARGET, [{}] * 3, run_after=LATER)
-    stage.table.plan(write, fault)
+    stage.store.plan(write, fault)
     for _ in range(2):
         try:
             pool.cancel_all(None)
@@ -225,7 +225,7 @@ def test_a_caller_that_died_on_the_way_leaves_the_rest_to_the_watchdog() -> None
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=LATER)
     stage.run(60_000)
-    stage.table.plan(bumps, dies_before)
+    stage.store.plan(bumps, dies_before)
     with pytest.raises(Died):
         stage.pool(max_parallelism=5).cancel_all(None)
     stage.run(120_000, watchdog=True)
@@ -239,7 +239,7 @@ def test_a_caller_that_died_on_the_way_leaves_the_rest_to_the_watchdog() -> None
 def test_a_caller_that_died_before_the_config_has_canceled_nothing() -> None:
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=LATER)
-    stage.table.plan(raises_epoch, dies_after)
+    stage.store.plan(raises_epoch, dies_after)
     with pytest.raises(Died):
         stage.pool().cancel_all(None)
     stage.run(2 * 3_600_000, watchdog=True)
@@ -273,7 +273,7 @@ def test_a_cancel_without_an_answer_is_tried_again(fault: Fault) -> None:
     pool = stage.pool()
     ids = pool.enqueue_action_batch(None, TARGET, [{}] * 5, run_after=LATER)
     pool.cancel_all(None)
-    stage.table.plan(updates(WorkRef, outcome=Outcome.CANCELED), fault, times=3)
+    stage.store.plan(updates(WorkRef, outcome=Outcome.CANCELED), fault, times=3)
     stage.run(60_000)
 
     assert {stage.work(each).outcome for each in ids} == {Outcome.CANCELED}
@@ -310,7 +310,7 @@ def test_pointers_of_works_that_are_not_meant_stay() -> None:
             for n, work in ((1, young), (2, told))
         ),
     )
-    stage.table.plan(
+    stage.store.plan(
         updates(WorkRef, outcome=Outcome.CANCELED), first(lambda: move_into_epoch(stage, told.id))
     )
     stage.pool().cancel_all(None)
@@ -334,7 +334,7 @@ def test_a_straggler_is_canceled_when_it_is_due() -> None:
     stage.run(180_000, watchdog=True)
 
     assert stage.ledger().epoch == 1
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
     assert stage.work(straggler.id).outcome is Outcome.CANCELED
     assert stage.status().state is LoopState.IDLE
 
@@ -380,13 +380,13 @@ def test_two_at_a_time_agree() -> None:
     stage = Stage()
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {}, run_after=LATER)
-    stage.table.plan(updates(ConfigRef, "epoch"), first(lambda: stage.pool().cancel_all(None)))
+    stage.store.plan(updates(ConfigRef, "epoch"), first(lambda: stage.pool().cancel_all(None)))
     stage.pool(max_parallelism=4).configure(None, max_parallelism=3)
     pool.cancel_all(None)
     between = pool.enqueue_action(None, TARGET, {}, run_after=LATER)
     stage.run(2 * 3_600_000)
 
-    config = stage.table.memory.peek(ConfigRef(POOL))
+    config = stage.memory.peek(ConfigRef(POOL))
     assert isinstance(config, Config)
     assert (config.epoch, stage.status().epoch, stage.ledger().epoch) == (2, 2, 2)
     assert [stage.work(each).outcome for each in (work_id, between)] == [
@@ -469,8 +469,8 @@ def test_a_second_copy_that_may_have_been_stored_is_named() -> None:
     """[WP-3] The first one was canceled before its caller heard of the epoch; nobody knows about the one that stands for it."""
     stage = Stage()
     pool = stage.pool()
-    stage.table.plan(puts(WorkItem), then(lambda: cancel_all_and_drain(stage)))
-    stage.table.plan(puts(WorkItem), lost_after)
+    stage.store.plan(puts(WorkItem), then(lambda: cancel_all_and_drain(stage)))
+    stage.store.plan(puts(WorkItem), lost_after)
 
     with pytest.raises(StoreUnavailable) as caught:
         pool.enqueue_action(None, TARGET, {})
@@ -484,7 +484,7 @@ def test_of_a_batch_every_second_copy_is_named() -> None:
     stage = Stage()
     pool = stage.pool()
     for fault in (then(lambda: None), then(lambda: cancel_all_and_drain(stage)), lost_after):
-        stage.table.plan(puts(WorkItem), fault)
+        stage.store.plan(puts(WorkItem), fault)
 
     with pytest.raises(StoreUnavailable, match="cancel_all") as caught:
         pool.enqueue_action_batch(None, TARGET, [{"n": 1}, {"n": 2}])

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work
-from tests.kit.stage import FAILED, NOT_DELIVERED, START_MS, SUCCESS, TARGET, Stage
+from tests.kit.doubles import START_MS
+from tests.kit.records import NOW, TARGET, a_running_work
+from tests.kit.stage import FAILED, NOT_DELIVERED, SUCCESS, Stage
 from tests.kit.stores import Fault, first, lost_after, lost_before, puts, repeated, updates
 from tests.kit.world import TABLE
 from workpool_aws import RetryPolicy, StoreUnavailable
@@ -63,7 +64,7 @@ def test_a_claim_that_the_sdk_repeated_is_its_own() -> None:
     """[WP-5]"""
     stage = Stage()
     work, a = running(stage)
-    stage.table.plan(CLAIM, repeated)
+    stage.store.plan(CLAIM, repeated)
     token = stage.claim(a)
 
     assert token is not None
@@ -75,7 +76,7 @@ def test_a_claim_without_an_answer_runs_nothing_and_is_put_back(fault: Fault) ->
     """[WP-5] It may or may not hold: nobody may run, and the start must not be lost."""
     stage = Stage()
     work, a = running(stage)
-    stage.table.plan(CLAIM, fault)
+    stage.store.plan(CLAIM, fault)
     with pytest.raises(ClaimUnanswered) as raised:
         stage.claim(a)
     stage.complete(a, replace(NOT_DELIVERED, claim=raised.value.token), by="destination")
@@ -195,7 +196,7 @@ def test_a_finish_without_its_report_is_reported_by_the_next(fault: Fault) -> No
     """[WP-21] The first reporter may have died between the two."""
     stage = Stage()
     work, a = running(stage, claimed=False)
-    stage.table.plan(puts(Notice), fault)
+    stage.store.plan(puts(Notice), fault)
     with pytest.raises(StoreUnavailable):
         stage.complete(a, SUCCESS)
     stage.resting_as(LoopState.WAITING, saturated=True)
@@ -203,14 +204,14 @@ def test_a_finish_without_its_report_is_reported_by_the_next(fault: Fault) -> No
 
     assert stage.work(work.id).outcome is Outcome.SUCCESS
     assert len(stage.dones()) == (1 if fault is lost_before else 2)
-    assert len(stage.aws.loops) == 1
+    assert len(stage.invoker.loops) == 1
 
 
 def test_a_finish_that_the_sdk_repeated_is_reported() -> None:
     """[WP-21]"""
     stage = Stage()
     _, a = running(stage, claimed=False)
-    stage.table.plan(FINISH, repeated)
+    stage.store.plan(FINISH, repeated)
     stage.complete(a, SUCCESS)
 
     assert len(stage.dones()) == 1
@@ -221,7 +222,7 @@ def test_a_finish_comes_before_its_report() -> None:
     stage = Stage()
     work, a = running(stage, claimed=False)
     states: list[State] = []
-    stage.table.plan(puts(Notice), first(lambda: states.append(stage.work(work.id).state)))
+    stage.store.plan(puts(Notice), first(lambda: states.append(stage.work(work.id).state)))
     stage.complete(a, SUCCESS)
 
     assert states == [State.FINISHED]
@@ -231,7 +232,7 @@ def test_a_retry_is_one_step_for_work_pointer_and_report() -> None:
     """[WP-3] [WP-21] Lost before, nothing of it happened."""
     stage = Stage()
     work, a = running(stage, claimed=False, retry=RetryPolicy())
-    stage.table.plan(updates(WorkRef, state=State.PENDING), lost_before)
+    stage.store.plan(updates(WorkRef, state=State.PENDING), lost_before)
     with pytest.raises(StoreUnavailable):
         stage.complete(a, FAILED)
     lost = stage.work(work.id), stage.pointers(), stage.dones()
@@ -269,11 +270,11 @@ def test_a_claimed_work_whose_claimer_is_lost_fails_and_never_runs_again() -> No
     """[WP-5] [WP-21] What may have run, and may not be repeated."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.aws.on_start = lambda a: stage.after(10, lambda: stage.claim(a))
+    stage.invoker.on_start = lambda a: stage.after(10, lambda: stage.claim(a))
     stage.run(10 * START_MS, watchdog=True)
 
     assert (stage.work(work_id).outcome, stage.work(work_id).error_type) == (
         Outcome.FAILED,
         "no_report",
     )
-    assert len(stage.aws.started) == 1
+    assert len(stage.invoker.started) == 1

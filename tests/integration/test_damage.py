@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work, a_work, an_id
-from tests.kit.stage import FAILED, POOL, TARGET, Stage, order
+from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_id
+from tests.kit.stage import FAILED, Stage, order
 from tests.kit.world import TABLE
 from workpool_aws import RetryPolicy, StoreUnavailable, Workpool
 from workpool_aws.adapters.items.capacity import item_size
@@ -36,7 +36,7 @@ from workpool_aws.model.work import Pointer, State
 
 def damage(stage: Stage, ref: Ref) -> None:
     key = key_of(ref)
-    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
 
 
 def test_a_damaged_row_of_works_is_told_and_passed_over() -> None:
@@ -53,7 +53,7 @@ def test_a_damaged_row_of_works_is_told_and_passed_over() -> None:
     assert {stage.work(work_id).state for work_id in [*before, after]} == {State.FINISHED}
     assert stage.status().state is LoopState.IDLE
     assert key_of(bad).sk in {fact.sort for fact in stage.telemetry.of(SetAside)}
-    assert stage.table.memory.peek(bad) is not None
+    assert stage.memory.peek(bad) is not None
 
 
 TYPE = "x" * 600
@@ -81,10 +81,10 @@ def test_a_work_item_that_can_be_read_can_be_written_with_what_follows(
     )
     item = encode(bad)
     full = {"zz": "x" * (limits.ITEM_BYTES_MAX - len("zz") - item_size(item))}
-    stage.table.memory.inject(
+    stage.memory.inject(
         str(item["pk"]), str(item["sk"]), {**item, **(full if change is FULL else change)}
     )
-    stage.aws.on_start = lambda a: (
+    stage.invoker.on_start = lambda a: (
         None if a.work_id == bad.id else stage.after(1_000, lambda: stage.complete(a))
     )
     stage.place(
@@ -133,11 +133,11 @@ def test_a_pointer_to_a_damaged_work_hurts_nobody_else() -> None:
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {}, retry=True)
     stage.run(1_000)
-    (a,) = stage.aws.started
+    (a,) = stage.invoker.started
     stage.complete(a, FAILED)
     damage(stage, WorkRef(POOL, work_id))
     other = pool.enqueue_action(None, TARGET, {})
-    stage.aws.on_start = lambda started: stage.after(10, lambda: stage.complete(started))
+    stage.invoker.on_start = lambda started: stage.after(10, lambda: stage.complete(started))
     stage.run(60_000)
 
     assert stage.work(other).state is State.FINISHED
@@ -148,7 +148,7 @@ def test_a_work_that_is_damaged_while_it_runs_frees_its_slot_after_its_deadline(
     """[WP-12] [WP-21]"""
     stage = Stage(takes_ms=None)
     bad, good = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
-    stage.aws.on_start = lambda a: (
+    stage.invoker.on_start = lambda a: (
         stage.after(10, lambda: stage.complete(a)) if a.work_id == good else None
     )
     stage.after(5_000, lambda: damage(stage, WorkRef(POOL, bad)))
@@ -173,10 +173,10 @@ def test_a_pool_whose_own_items_are_damaged_hurts_no_other_pool(ref: Ref) -> Non
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(300_000, watchdog=True)
 
-    assert {stage.work(a.work_id).state for a in stage.aws.started if a.pool == POOL} == {
+    assert {stage.work(a.work_id).state for a in stage.invoker.started if a.pool == POOL} == {
         State.FINISHED
     }
-    assert len([a for a in stage.aws.started if a.pool == POOL]) == 1
+    assert len([a for a in stage.invoker.started if a.pool == POOL]) == 1
 
 
 def test_a_bad_function_hurts_no_other_work() -> None:
@@ -221,7 +221,7 @@ def test_a_loop_that_fails_for_a_reason_of_its_own_says_so() -> None:
     def fail(key: object) -> None:
         raise ZeroDivisionError(str(key)[:0])
 
-    stage.table.query = fail  # type: ignore[method-assign, assignment]
+    stage.store.query = fail  # type: ignore[method-assign, assignment]
     with pytest.raises(ZeroDivisionError):
         stage.serve(order(stage.generation()))
 

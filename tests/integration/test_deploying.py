@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.records import NOW
-from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.doubles import LOOP
+from tests.kit.records import NOW, POOL, TARGET
+from tests.kit.stage import Stage
 from tests.kit.stores import (
     Apply,
     Died,
@@ -22,7 +23,6 @@ from tests.kit.stores import (
     repeated,
     updates,
 )
-from tests.kit.world import LOOP
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.watchdog.deployment import would_record
@@ -65,7 +65,7 @@ def with_environment(stage: Stage, deployment: Deployment | None) -> Ports:
 
 def known_to(stage: Stage) -> object:
     """What the table was told, without how often and in whose place."""
-    return told_in(stage.table.memory.peek(DeploymentRef()))
+    return told_in(stage.memory.peek(DeploymentRef()))
 
 
 def told_in(item: object) -> object:
@@ -77,7 +77,7 @@ def told_in(item: object) -> object:
 
 
 def config_of(stage: Stage) -> Config:
-    found = stage.table.memory.peek(ConfigRef(POOL))
+    found = stage.memory.peek(ConfigRef(POOL))
     assert isinstance(found, Config)
     return found
 
@@ -113,9 +113,9 @@ def test_what_is_known_is_left_alone_for_one_read() -> None:
     stage = Stage()
     with_environment(stage, deployed(3))
     stage.watch()
-    before = stage.table.memory.meter.snapshot()
+    before = stage.memory.meter.snapshot()
     stage.watch()
-    after = stage.table.memory.meter.snapshot()
+    after = stage.memory.meter.snapshot()
 
     assert after.write_units == before.write_units
     assert after.requests - before.requests == len(["deployment", "registry"])
@@ -126,7 +126,7 @@ def test_only_what_differs_is_foretold_to_be_written() -> None:
     stage.place(DEPLOYED)
 
     assert [
-        would_record(stage.table, item, stage.clock.now()) for item in (DEPLOYED, deployed(3), None)
+        would_record(stage.store, item, stage.clock.now()) for item in (DEPLOYED, deployed(3), None)
     ] == [False, True, False]
 
 
@@ -136,8 +136,8 @@ def test_a_damaged_item_is_written_anew() -> None:
     with_environment(stage, deployed(3))
     stage.watch()
     key = key_of(DeploymentRef())
-    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
-    foretold = would_record(stage.table, DEPLOYED, stage.clock.now())
+    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    foretold = would_record(stage.store, DEPLOYED, stage.clock.now())
     stage.watch()
 
     assert (foretold, known_to(stage)) == (True, deployed(3))
@@ -157,10 +157,10 @@ def test_trouble_with_the_item_keeps_no_pool_from_being_watched() -> None:
     """[WP-12] And the next tick tries again."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.aws.loops.clear()
+    stage.invoker.loops.clear()
     with_environment(stage, DEPLOYED)
     stage.clock.pass_to(NOW + limits.LEASE_MS)
-    stage.table.plan(puts(Deployment), lost_before)
+    stage.store.plan(puts(Deployment), lost_before)
     stage.watch()
     told, missing = stage.telemetry.of(DeploymentNotRecorded), known_to(stage)
     stage.run(5_000)
@@ -187,7 +187,7 @@ def test_a_watchdog_that_died_before_a_limit_was_felt_is_followed_by_one_that_ma
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
     with_environment(stage, deployed(1))
-    stage.table.plan(bumps, dies_before)
+    stage.store.plan(bumps, dies_before)
     with pytest.raises(Died):
         stage.watch()
     version = stage.ledger().version
@@ -261,7 +261,7 @@ def test_a_limit_is_known_before_the_pools_first_work() -> None:
     stage.pool().enqueue_action_batch(None, TARGET, [{}] * 5)
     stage.run(10_000)
 
-    assert len(stage.aws.started) == 2
+    assert len(stage.invoker.started) == 2
 
 
 def test_a_lower_limit_fences_a_pass_that_read_the_higher_one() -> None:
@@ -270,10 +270,10 @@ def test_a_lower_limit_fences_a_pass_that_read_the_higher_one() -> None:
     pool = stage.pool(max_parallelism=4)
     pool.enqueue_action_batch(None, TARGET, [{}] * 4)
     with_environment(stage, deployed(1))
-    stage.table.plan(updates(LedgerRef, "entries"), first(stage.watch))
+    stage.store.plan(updates(LedgerRef, "entries"), first(stage.watch))
     stage.run(5_000)
 
-    assert len(stage.aws.started) == 1
+    assert len(stage.invoker.started) == 1
 
 
 @pytest.mark.parametrize("step", [updates(ConfigRef), bumps], ids=["config", "ledger"])
@@ -283,7 +283,7 @@ def test_a_limit_that_was_not_set_is_set_by_the_next_tick(step: object) -> None:
     stage.run(5_000)
     with_environment(stage, deployed(3))
     assert callable(step)
-    stage.table.plan(step, lost_before)
+    stage.store.plan(step, lost_before)
     stage.watch()
     missing = known_to(stage)
     stage.watch()
@@ -297,7 +297,7 @@ def test_of_a_limit_that_was_not_set_the_item_knows_the_old_one() -> None:
     with_environment(stage, deployed(4))
     stage.watch()
     with_environment(stage, deployed(3))
-    stage.table.plan(updates(ConfigRef), lost_before)
+    stage.store.plan(updates(ConfigRef), lost_before)
     stage.watch()
 
     assert (known_to(stage), config_of(stage).limit) == (deployed(4), 4)
@@ -310,20 +310,20 @@ def test_a_limit_that_cannot_be_set_costs_the_other_pools_nothing() -> None:
     stage.run(60_000)
     both = replace(DEPLOYED, limits=(DeployedLimit(POOL, 3), DeployedLimit("sms", 2)))
     key = key_of(ConfigRef("sms"))
-    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
     with_environment(stage, both)
     stage.watch()
     stage.run(50_000)
     version, loops = stage.ledger().version, len(stage.telemetry.of(Kicked))
-    written = stage.table.memory.meter.snapshot().write_units
+    written = stage.memory.meter.snapshot().write_units
     for _ in range(10):
         stage.watch()
         stage.run(60_000)
-    assert stage.table.memory.meter.snapshot().write_units == written
+    assert stage.memory.meter.snapshot().write_units == written
     assert stage.telemetry.of(DeploymentRecorded) == []
     told = [event.pool for event in stage.telemetry.of(DeploymentNotRecorded)]
     partly = known_to(stage)
-    stage.table.memory.delete(ConfigRef("sms"))
+    stage.memory.delete(ConfigRef("sms"))
     stage.watch()
 
     assert (stage.ledger().version, len(stage.telemetry.of(Kicked))) == (version, loops)
@@ -348,7 +348,7 @@ def test_two_deployments_of_one_table_do_not_take_turns_each_minute() -> None:
             stage.watch()
         in_force.append(config_of(stage).limit)
         stage.run(60_000)
-    item = stage.table.memory.peek(DeploymentRef())
+    item = stage.memory.peek(DeploymentRef())
 
     assert [in_force[minute] for minute in (0, 59, 61, 119, 122, 179)] == [5, 5, 3, 3, 5, 5]
     assert isinstance(item, Deployment)
@@ -410,7 +410,7 @@ def test_of_two_deployments_at_one_time_the_limits_of_the_one_in_the_item_are_in
         replace(stage.ports, deployed=deployed(3)),
         replace(stage.ports, deployed=other(5)),
     )
-    stage.table.plan(puts(Deployment), first(lambda: watch(theirs)))
+    stage.store.plan(puts(Deployment), first(lambda: watch(theirs)))
     watch(ours)
     met = known_to(stage)
     watch(ours)
@@ -436,7 +436,7 @@ def test_a_deployment_that_is_overtaken_leaves_the_limits_that_the_item_names(
         replace(stage.ports, deployed=each)
         for each in (deployed(3), replace(deployed(limit), loop_arn=LOOP + "-other"))
     )
-    stage.table.plan(updates(ConfigRef), first(lambda: watch(theirs)))
+    stage.store.plan(updates(ConfigRef), first(lambda: watch(theirs)))
     watch(ours)
     for ports in (theirs, ours):
         watch(ports)
@@ -454,10 +454,10 @@ def test_a_write_whose_answer_was_lost_is_known_to_have_been_made(
     stage = Stage()
     stage.place(deployed(4))
     with_environment(stage, deployed(3))
-    stage.table.plan(puts(Deployment), apply)
+    stage.store.plan(puts(Deployment), apply)
     stage.watch()
     stage.watch()
-    item = stage.table.memory.peek(DeploymentRef())
+    item = stage.memory.peek(DeploymentRef())
 
     assert isinstance(item, Deployment)
     assert (item.limits, item.version) == ((DeployedLimit(POOL, 3),), 1)
@@ -538,7 +538,7 @@ def test_a_cloud_with_deployed_limits_comes_to_rest(
 def test_a_listed_target_is_asked_to_acknowledge(listed: bool, state: CallbackState) -> None:
     """[WP-8]"""
     stage = Stage()
-    stage.aws.listed = ("told",) if listed else ()
+    stage.invoker.listed = ("told",) if listed else ()
     work = stage.pool().enqueue_action(None, TARGET, {}, on_complete="told")
     stage.run(1_500)
 

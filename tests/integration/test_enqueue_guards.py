@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.records import NOW, a_work, an_id, changed
-from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.records import NOW, POOL, TARGET, a_work, an_id, changed
+from tests.kit.stage import Stage
 from tests.kit.stores import Apply, lost_before, puts, then
 from workpool_aws import StoreUnavailable
 from workpool_aws.flow.work.enqueue import enqueue
@@ -51,7 +51,7 @@ def test_a_work_of_somebody_else_under_the_same_id_is_not_taken_for_ones_own(
 
     with pytest.raises(StoreUnavailable, match="another item has the id"):
         enqueue(stage.ports, [WORK])
-    assert (stage.works(), stage.aws.loops) == ([other], [])
+    assert (stage.works(), stage.invoker.loops) == ([other], [])
 
 
 def test_a_pointer_under_the_same_key_is_not_taken_for_ones_own(stage: Stage) -> None:
@@ -66,7 +66,7 @@ def test_a_work_whose_put_was_late_is_pointed_at_now_or_when_it_is_due(
     stage: Stage, delay_ms: int
 ) -> None:
     """[WP-3] Not before it is due: a loop would meet it, and leave it."""
-    stage.table.plan(puts(WorkItem), lambda apply: late_and_repeated(stage, apply))
+    stage.store.plan(puts(WorkItem), lambda apply: late_and_repeated(stage, apply))
 
     work_id = stage.pool().enqueue_action(
         None, TARGET, {}, run_after=timedelta(milliseconds=delay_ms)
@@ -78,8 +78,8 @@ def test_a_work_whose_put_was_late_is_pointed_at_now_or_when_it_is_due(
 
 def test_a_work_that_cannot_be_pointed_at_is_not_acknowledged(stage: Stage) -> None:
     """[WP-3] It may lie out of the loop's sight."""
-    stage.table.plan(puts(WorkItem), lambda apply: late_and_repeated(stage, apply))
-    stage.table.plan(puts(Pointer), lost_before)
+    stage.store.plan(puts(WorkItem), lambda apply: late_and_repeated(stage, apply))
+    stage.store.plan(puts(Pointer), lost_before)
 
     with pytest.raises(StoreUnavailable) as met:
         stage.pool().enqueue_action(None, TARGET, {})
@@ -106,7 +106,7 @@ def test_a_work_that_a_cancel_all_did_not_reach_is_not_stored_again(
             stage.place(replace(work, state=State.FINISHED, outcome=ended))
         stage.place(replace(stage.status(), epoch=stage.status().epoch + 1))
 
-    stage.table.plan(puts(WorkItem), then(meanwhile))
+    stage.store.plan(puts(WorkItem), then(meanwhile))
     work_id = pool.enqueue_action(None, TARGET, {})
 
     assert work_id == stored[0].id
@@ -123,18 +123,18 @@ def test_nothing_to_enqueue_asks_nobody(stage: Stage) -> None:
 def test_what_was_not_stored_kicks_nobody(stage: Stage) -> None:
     """[WP-23]"""
     stage.resting_as(LoopState.IDLE)
-    stage.table.plan(puts(WorkItem), lost_before, times=2)
+    stage.store.plan(puts(WorkItem), lost_before, times=2)
 
     with pytest.raises(StoreUnavailable, match="no work could be stored"):
         enqueue(stage.ports, [WORK, a_work(id=an_id(NOW, 2))])
-    assert stage.aws.loops == []
+    assert stage.invoker.loops == []
 
 
 def test_what_was_stored_beside_a_failure_is_known_to_the_loop(stage: Stage) -> None:
     """[WP-24] Its caller is told of all: it is stored, and must run."""
     stage.resting_as(LoopState.IDLE)
-    stage.table.plan(puts(WorkItem), lost_before)
+    stage.store.plan(puts(WorkItem), lost_before)
 
     with pytest.raises(StoreUnavailable, match="1 of 2 works"):
         enqueue(stage.ports, [WORK, a_work(id=an_id(NOW, 2))])
-    assert [order.generation for order in stage.aws.loops] == [2]
+    assert [order.generation for order in stage.invoker.loops] == [2]

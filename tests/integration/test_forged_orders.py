@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work, an_id
-from tests.kit.stage import LAMBDA_MS, POOL, TARGET, Stage, order
+from tests.kit.lambdas import LambdaContext
+from tests.kit.records import NOW, POOL, TARGET, a_running_work, an_id
+from tests.kit.stage import LAMBDA_MS, Stage, order
 from tests.kit.world import TABLE
 from workpool_aws.adapters.wire.assignment import assignment_to_wire
 from workpool_aws.adapters.wire.fields import WORKPOOL_KEY
@@ -22,12 +23,6 @@ from workpool_aws.model.loop import Entry, EntryKey, LoopState, Registration
 from workpool_aws.model.messages import LoopRequest
 from workpool_aws.model.refs import RegistrationRef, StatusRef
 from workpool_aws.model.work import State
-
-
-class Context:
-    def get_remaining_time_in_millis(self) -> int:
-        return LAMBDA_MS
-
 
 GENERATIONS = [0, 1, 2, 4, 5, 1_000_000, 999_999_999, 10**12 - 1]
 
@@ -83,9 +78,9 @@ def test_an_order_of_a_pool_that_does_not_exist_makes_none(generation: int | Non
     stage = Stage()
     stage.serve(LoopRequest(table=TABLE, pool="nobody", generation=generation))
 
-    assert stage.table.memory.peek(StatusRef("nobody")) is None
-    assert stage.table.memory.peek(RegistrationRef("nobody")) is None
-    assert list(stage.table.memory.items("nobody#control")) == []
+    assert stage.memory.peek(StatusRef("nobody")) is None
+    assert stage.memory.peek(RegistrationRef("nobody")) is None
+    assert list(stage.memory.items("nobody#control")) == []
 
 
 @pytest.mark.parametrize("generation", [1_000_000, 999_999_999, limits.STORED_GENERATION_BELOW - 1])
@@ -166,7 +161,7 @@ def test_rows_of_the_registry_alone_start_no_loop() -> None:
     stage.place(*(Registration(pool=f"bogus-{n}", registered_at=NOW) for n in range(300)))
     stage.watch()
 
-    assert stage.aws.loops == []
+    assert stage.invoker.loops == []
     assert stage.telemetry.of(LoopTook) == []
 
 
@@ -191,7 +186,7 @@ def test_a_record_of_a_pool_that_does_not_exist_makes_none(condition: str, callb
         "responsePayload": {"errorMessage": "x", "errorType": "ValueError"},
     }
     with use_ports(lambda _: stage.ports):
-        completion.handler(record, Context())
+        completion.handler(record, LambdaContext(LAMBDA_MS))
 
-    assert stage.aws.loops == []
-    assert list(stage.table.memory.items()) == []
+    assert stage.invoker.loops == []
+    assert list(stage.memory.items()) == []

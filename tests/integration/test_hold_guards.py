@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW, an_id
-from tests.kit.stage import LAMBDA_MS, POOL, TARGET, Stage
+from tests.kit.records import NOW, POOL, TARGET, an_id
+from tests.kit.stage import LAMBDA_MS, Stage
 from tests.kit.stores import Apply, first, puts, updates
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
@@ -44,7 +44,7 @@ def held(stage: Stage, *, lives_ms: int = LAMBDA_MS) -> LoopSession:
 
 def damage(stage: Stage, ref: Ref) -> None:
     key = key_of(ref)
-    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
 
 
 def set_aside(sort: str) -> SetAside:
@@ -96,10 +96,10 @@ def test_a_commit_without_an_answer_is_looked_at_although_nothing_is_left_to_do(
         apply()
         pool.cancel(None, work_id)
         if look_fails:
-            stage.table.before_get(LedgerRef, unanswered)
+            stage.store.before_get(LedgerRef, unanswered)
         raise StoreUnavailable("no answer")
 
-    stage.table.plan(updates(LedgerRef, "entries"), canceled_meanwhile)
+    stage.store.plan(updates(LedgerRef, "entries"), canceled_meanwhile)
     stage.run(60_000)
 
     assert stage.ledger().entries == {}
@@ -135,7 +135,7 @@ def test_what_this_loop_has_sent_is_sure_although_its_entry_is_not_confirmed(sta
 @pytest.mark.parametrize(
     ("happens", "error"),
     [
-        (lambda stage: stage.table.memory.delete(LedgerRef(POOL)), Fenced),
+        (lambda stage: stage.memory.delete(LedgerRef(POOL)), Fenced),
         (lambda stage: stage.place(replace(stage.ledger(), holder="another", version=9)), Fenced),
         (lambda stage: stage.place(replace(stage.ledger(), generation=9, version=9)), Fenced),
         (lambda stage: damage(stage, LedgerRef(POOL)), StoreUnavailable),
@@ -157,7 +157,7 @@ def test_a_ledger_that_is_not_this_loops_stops_it(
 
 def test_a_status_that_is_gone_fences_its_loop_off(stage: Stage) -> None:
     hold = held(stage)
-    stage.table.memory.delete(StatusRef(POOL))
+    stage.memory.delete(StatusRef(POOL))
 
     with pytest.raises(Fenced):
         hold.write_status({"state": LoopState.IDLE}, expected=LoopState.RUNNING)
@@ -237,7 +237,7 @@ def test_a_loop_hands_over_before_its_lambda_ends_and_after_half_of_it(
 def test_of_two_that_make_the_first_ledger_the_second_holds_nothing(stage: Stage) -> None:
     """[WP-2] Were it only fenced off at its first commit, it would read, and rest, meanwhile."""
     other = Ledger(pool=POOL, holder="another", generation=GENERATION, version=1)
-    stage.table.plan(puts(Ledger), first(lambda: stage.place(other)))
+    stage.store.plan(puts(Ledger), first(lambda: stage.place(other)))
 
     assert acquire_session(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS) is None
     assert stage.ledger() == other

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work
-from tests.kit.stage import POOL, TARGET, Stage, order
+from tests.kit.records import NOW, POOL, TARGET, a_running_work
+from tests.kit.stage import Stage, order
 from tests.kit.stores import (
     Fault,
     dies_after,
@@ -51,11 +51,11 @@ def test_a_loop_that_dies_before_its_commit_has_started_nothing() -> None:
     """[WP-2]"""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(COMMIT, dies_before)
+    stage.store.plan(COMMIT, dies_before)
     stage.run(10_000)
 
     assert stage.work(work_id).state is State.PENDING
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
 
 
 @pytest.mark.peer("OL10", "BW09")
@@ -63,12 +63,12 @@ def test_of_two_deliveries_of_one_generation_only_one_holds() -> None:
     """[WP-2] Lambda may deliver one loop invocation twice."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
-    (kicked,) = stage.aws.loops
-    stage.table.plan(COMMIT, first(lambda: stage.serve(kicked)))
+    (kicked,) = stage.invoker.loops
+    stage.store.plan(COMMIT, first(lambda: stage.serve(kicked)))
     stage.run()
 
     assert len(stage.telemetry.of(LoopFenced)) == 1
-    assert len(stage.aws.started) == 1
+    assert len(stage.invoker.started) == 1
 
 
 @pytest.mark.peer("BW09")
@@ -76,7 +76,7 @@ def test_a_second_delivery_does_nothing_beside_the_first() -> None:
     """[WP-2] It reads the status and writes nothing: what it would find is the other's to act on."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=60))
-    (kicked,) = stage.aws.loops
+    (kicked,) = stage.invoker.loops
     done: list[str] = []
 
     def second() -> None:
@@ -98,13 +98,13 @@ def test_a_late_delivery_of_an_older_generation_does_not_take_hold() -> None:
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run()
     stage.pool().enqueue_action(None, TARGET, {})
-    newer = stage.aws.loops.pop()
+    newer = stage.invoker.loops.pop()
     before = stage.ledger()
     stage.serve(order(1))
 
     assert newer.generation == stage.generation()
     assert stage.ledger() == before
-    assert len(stage.aws.started) == 1
+    assert len(stage.invoker.started) == 1
 
 
 @pytest.mark.peer("OL10")
@@ -117,13 +117,13 @@ def test_a_loop_that_was_frozen_cannot_commit_past_the_next_holder() -> None:
         stage.place(replace(stage.status(), lease_until=EpochMs(NOW)))
         kick(stage.ports, POOL, KickReason.WATCHDOG)
         stage.kill_at(5_000)
-        stage.serve(stage.aws.loops.pop())
+        stage.serve(stage.invoker.loops.pop())
 
-    stage.table.plan(COMMIT, first(next_holder))
+    stage.store.plan(COMMIT, first(next_holder))
     stage.run(60_000)
 
-    assert len(stage.aws.started) == 2
-    assert len({a.work_id for a in stage.aws.started}) == 2
+    assert len(stage.invoker.started) == 2
+    assert len({a.work_id for a in stage.invoker.started}) == 2
     assert len(stage.telemetry.of(LoopFenced)) == 1
 
 
@@ -135,10 +135,10 @@ def test_a_commit_names_its_holder() -> None:
     def another() -> None:
         stage.place(replace(stage.ledger(), holder="somebody else"))
 
-    stage.table.plan(COMMIT, first(another))
+    stage.store.plan(COMMIT, first(another))
     stage.run(10_000)
 
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
     assert stage.ledger().holder == "somebody else"
     assert len(stage.telemetry.of(LoopFenced)) == 1
 
@@ -147,10 +147,10 @@ def test_a_commit_names_its_generation() -> None:
     """[WP-2]"""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(COMMIT, first(lambda: stage.place(replace(stage.ledger(), generation=9))))
+    stage.store.plan(COMMIT, first(lambda: stage.place(replace(stage.ledger(), generation=9))))
     stage.run(10_000)
 
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
     assert len(stage.telemetry.of(LoopFenced)) == 1
 
 
@@ -159,11 +159,11 @@ def test_a_commit_whose_answer_was_lost_is_its_own(fault: Fault) -> None:
     """[WP-2] Neither fenced off by itself, nor started twice."""
     stage = Stage()
     ids = stage.pool().enqueue_action_batch(None, TARGET, [{}] * 2)
-    stage.table.plan(COMMIT, fault)
+    stage.store.plan(COMMIT, fault)
     stage.run()
 
     assert [stage.work(work_id).state for work_id in ids] == [State.FINISHED] * 2
-    assert len(stage.aws.started) == 2
+    assert len(stage.invoker.started) == 2
     assert stage.telemetry.of(LoopFenced) == []
     assert stage.status().state is LoopState.IDLE
 
@@ -174,10 +174,10 @@ def test_a_commit_that_did_not_go_through_casts_no_doubt_on_what_runs() -> None:
     pool = stage.pool()
     pool.enqueue_action(None, TARGET, {})
     pool.enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=5))
-    stage.after(3_000, lambda: stage.table.plan(COMMIT, lost_before))
+    stage.after(3_000, lambda: stage.store.plan(COMMIT, lost_before))
     stage.run(20_000)
 
-    assert len(stage.aws.started) == 2
+    assert len(stage.invoker.started) == 2
     assert "get many" not in stage.notes
 
 
@@ -185,7 +185,7 @@ def test_a_repeated_commit_is_taken_for_what_it_is() -> None:
     """[WP-2] No second pass is needed to find out that the first one went through: the work starts at once."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(COMMIT, repeated)
+    stage.store.plan(COMMIT, repeated)
     stage.notes.clear()
     stage.run()
 
@@ -200,7 +200,7 @@ def test_taking_hold_whose_answer_was_lost_is_its_own(*, first_ever: bool) -> No
         stage.pool().enqueue_action(None, TARGET, {})
         stage.run()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(puts(Ledger) if first_ever else updates(LedgerRef, "holder"), repeated)
+    stage.store.plan(puts(Ledger) if first_ever else updates(LedgerRef, "holder"), repeated)
     stage.run()
 
     assert stage.work(work_id).state is State.FINISHED
@@ -211,16 +211,16 @@ def test_two_loops_that_both_see_no_ledger_make_one() -> None:
     """[WP-2] The second must not forget what the first has started."""
     stage = Stage(takes_ms=None)
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
-    (kicked,) = stage.aws.loops
+    (kicked,) = stage.invoker.loops
 
     def faster() -> None:
         stage.kill_at(500)
         stage.serve(kicked)
 
-    stage.table.plan(puts(Ledger), first(faster))
+    stage.store.plan(puts(Ledger), first(faster))
     stage.run(20_000)
 
-    assert len(stage.aws.started) == 1
+    assert len(stage.invoker.started) == 1
     assert len(stage.ledger().entries) == 1
     assert len(stage.telemetry.of(LoopFenced)) == 1
 
@@ -231,7 +231,7 @@ def test_taking_hold_bumps_the_version() -> None:
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run()
     before = stage.ledger()
-    stage.table.plan(COMMIT, dies_before)
+    stage.store.plan(COMMIT, dies_before)
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(1_000)
 
@@ -243,21 +243,21 @@ def test_a_new_holder_starts_what_was_committed_and_never_started() -> None:
     """[WP-21] The one before died between its commit and the start."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(COMMIT, dies_after)
+    stage.store.plan(COMMIT, dies_after)
     stage.run(120_000, watchdog=True)
 
     assert stage.work(work_id).state is State.FINISHED
-    assert [(a.work_id, a.start) for a in stage.aws.started] == [(work_id, 1)]
+    assert [(a.work_id, a.start) for a in stage.invoker.started] == [(work_id, 1)]
 
 
 def test_a_new_holder_does_not_send_what_the_one_before_may_have_sent() -> None:
     """[WP-4] It died after the start write: nobody knows whether it invoked."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(updates(WorkRef, "starts"), dies_after)
+    stage.store.plan(updates(WorkRef, "starts"), dies_after)
     stage.run(60_000, watchdog=True)
 
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
     assert stage.work(work_id).state is State.RUNNING
     assert set(stage.ledger().entries) == {EntryKey(work_id, 1)}
 
@@ -273,7 +273,7 @@ def test_a_new_holder_keeps_the_slot_of_what_runs() -> None:
     waiting = stage.pool(max_parallelism=1).enqueue_action(None, TARGET, {})
     stage.serve(order(2))
 
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
     assert stage.work(waiting).state is State.PENDING
 
 
@@ -281,7 +281,7 @@ def test_a_status_write_of_an_older_generation_is_fenced_off() -> None:
     """[WP-2] A loop that was overtaken must not say that the pool rests."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(updates(StatusRef, state=LoopState.IDLE), first(lambda: overtake(stage)))
+    stage.store.plan(updates(StatusRef, state=LoopState.IDLE), first(lambda: overtake(stage)))
     stage.run(30_000)
 
     assert (stage.status().state, stage.status().generation) == (LoopState.RUNNING, 7)
@@ -293,7 +293,7 @@ def test_a_status_write_whose_answer_was_lost_is_its_own() -> None:
     """[WP-22]"""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(updates(StatusRef, state=LoopState.IDLE), repeated)
+    stage.store.plan(updates(StatusRef, state=LoopState.IDLE), repeated)
     stage.run()
 
     assert [event.state for event in stage.telemetry.of(LoopRested)] == ["idle"]
@@ -304,7 +304,7 @@ def test_trouble_with_the_table_ends_the_loop_and_the_watchdog_starts_another() 
     """[WP-20]"""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(puts(Ledger), lost_before)
+    stage.store.plan(puts(Ledger), lost_before)
     stage.run(120_000, watchdog=True)
 
     assert len(stage.telemetry.of(LoopEnded)) == 1
@@ -331,8 +331,8 @@ def test_the_loop_hands_over_before_its_lambda_ends() -> None:
     """[WP-20] The next generation goes on where it was, without waiting for a watchdog."""
     stage = Stage(takes_ms=50)
     ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
-    stage.serve(stage.aws.loops.pop(), lives_ms=40_000)
-    (handed,) = stage.aws.loops
+    stage.serve(stage.invoker.loops.pop(), lives_ms=40_000)
+    (handed,) = stage.invoker.loops
     left = [work_id for work_id in ids if stage.work(work_id).state is State.PENDING]
     at = stage.clock.at
     stage.run()
@@ -348,9 +348,9 @@ def test_a_loop_that_was_overtaken_hands_nothing_over() -> None:
     stage = Stage(takes_ms=50)
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
     stage.after(15_000, lambda: overtake(stage))
-    stage.serve(stage.aws.loops.pop(), lives_ms=40_000)
+    stage.serve(stage.invoker.loops.pop(), lives_ms=40_000)
 
-    assert stage.aws.loops == []
+    assert stage.invoker.loops == []
     assert stage.generation() == 7
 
 
@@ -359,10 +359,10 @@ def test_a_work_that_was_canceled_between_commit_and_start_is_not_started() -> N
     stage = Stage()
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {})
-    stage.table.plan(COMMIT, then(lambda: pool.cancel(None, work_id)))
+    stage.store.plan(COMMIT, then(lambda: pool.cancel(None, work_id)))
     stage.run()
 
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
     assert stage.status().state is LoopState.IDLE
 
 
@@ -371,9 +371,9 @@ def test_a_due_work_of_an_other_loops_start_is_not_started_twice() -> None:
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     put_back = replace(stage.work(work_id), starts=1)
-    stage.table.plan(COMMIT, then(lambda: stage.place(put_back)))
+    stage.store.plan(COMMIT, then(lambda: stage.place(put_back)))
     stage.kill_at(50)
     stage.run(60)
 
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
     assert stage.work(work_id) == put_back

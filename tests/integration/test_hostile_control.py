@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work, an_id
-from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.records import NOW, POOL, TARGET, a_running_work, an_id
+from tests.kit.stage import Stage
 from tests.kit.world import TABLE
 from workpool_aws import Workpool
 from workpool_aws.adapters.items.capacity import item_size
@@ -72,7 +72,7 @@ LEDGERS: list[Mapping[str, object]] = [
 
 def inject(stage: Stage, ref: Ref, item: Mapping[str, object]) -> None:
     key = key_of(ref)
-    stage.table.memory.inject(
+    stage.memory.inject(
         key.pk, key.sk, {name: value for name, value in item.items() if name not in {"pk", "sk"}}
     )
 
@@ -85,7 +85,7 @@ def swollen(item: Mapping[str, object]) -> dict[str, object]:
 def finishes_another_pools_work(stage: Stage) -> None:
     other = Workpool(TABLE, "zebra", ports=stage.ports)
     work_id = other.enqueue_action(None, TARGET, {})
-    stage.aws.loops.clear()  # whoever kicked died: the watchdog alone finds it
+    stage.invoker.loops.clear()  # whoever kicked died: the watchdog alone finds it
     stage.run(180_000, watchdog=True)
     assert other.status(None, work_id).outcome == "success"
 
@@ -208,11 +208,11 @@ def test_a_pool_whose_config_is_damaged_starts_nothing_and_spins_nowhere() -> No
     stage.pool().enqueue_action(None, TARGET, {})
     stage.run(60_000)
     inject(stage, ConfigRef(POOL), {"max": 10**9})
-    started = len(stage.aws.started)
+    started = len(stage.invoker.started)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.run(2 * HOUR, watchdog=True)
 
-    assert len(stage.aws.started) == started
+    assert len(stage.invoker.started) == started
     assert len(stage.telemetry.of(LoopTook)) <= 3
     assert len([event for event in stage.telemetry.of(SetAside) if event.sort == "config"]) <= 8
     stage.pool().configure(None, max_parallelism=3)
@@ -225,18 +225,18 @@ def test_a_damaged_row_of_the_registry_is_written_anew() -> None:
     """[WP-20] Its key is the pool's name, so nothing can drop a pool from the watchdog's sight by writing over it."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.aws.loops.clear()
+    stage.invoker.loops.clear()
     inject(stage, RegistrationRef(POOL), {"at": "never"})
     stage.run(180_000, watchdog=True)
 
     assert stage.work(work_id).state is State.FINISHED
-    assert isinstance(stage.table.memory.peek(RegistrationRef(POOL)), Registration)
+    assert isinstance(stage.memory.peek(RegistrationRef(POOL)), Registration)
     assert [event.item for event in stage.telemetry.of(ControlRepaired)] == ["registry"]
 
 
 def test_damage_that_stays_is_told_by_the_watchdog_once_an_hour() -> None:
     stage = Stage()
-    stage.table.memory.inject("#pools", "no pool's name", {"at": 1})
+    stage.memory.inject("#pools", "no pool's name", {"at": 1})
     stage.run(3 * HOUR, watchdog=True)
 
     assert len(stage.telemetry.of(SetAside)) == 3
@@ -248,7 +248,7 @@ def test_damage_that_stays_is_told_once_an_hour_by_the_other_parts_of_a_tick_too
         LoopStatus(pool=POOL, state=LoopState.WAITING, generation=1, lease_until=NOW),
         Registration(pool=POOL, registered_at=NOW),
     )
-    stage.table.memory.inject("#pools", "no pool's name", {"at": 1})
+    stage.memory.inject("#pools", "no pool's name", {"at": 1})
     inject(stage, ConfigRef(POOL), {"max": 10**9})
     for _ in range(60):
         stage.clock.at += limits.WATCHDOG_MS
@@ -271,20 +271,20 @@ def test_whatever_a_pool_raises_the_watchdog_goes_on_to_the_next(
     stage = Stage()
     for name in ("aardvark", "zebra"):
         Workpool(TABLE, name, ports=stage.ports).enqueue_action(None, TARGET, {})
-    stage.aws.loops.clear()
+    stage.invoker.loops.clear()
     stage.clock.at += 60_000
-    get = stage.table.get
+    get = stage.store.get
 
     def failing(ref: Ref) -> object:
         if ref == StatusRef("aardvark"):
             raise error
         return get(ref)
 
-    monkeypatch.setattr(stage.table, "get", failing)
+    monkeypatch.setattr(stage.store, "get", failing)
     stage.watch()
     survey(stage.ports)
 
-    assert [each.pool for each in stage.aws.loops] == ["zebra"]
+    assert [each.pool for each in stage.invoker.loops] == ["zebra"]
     told = stage.telemetry.of(KickFailed)
     assert {event.pool for event in told} == {"aardvark"}
     assert all(
@@ -298,9 +298,9 @@ def test_a_slow_pool_takes_its_share_of_a_tick_and_no_more(monkeypatch: pytest.M
     stage = Stage()
     for name in ("aardvark", "zebra"):
         Workpool(TABLE, name, ports=stage.ports).enqueue_action(None, TARGET, {})
-    stage.aws.loops.clear()
+    stage.invoker.loops.clear()
     stage.clock.at += 60_000
-    query, get, slow = stage.table.query, stage.table.get, list[object]()
+    query, get, slow = stage.store.query, stage.store.get, list[object]()
 
     def note(asked: Ref | KeyRange) -> None:
         if asked != RegistrationRef("aardvark") and getattr(asked, "pool", "") == "aardvark":
@@ -315,13 +315,13 @@ def test_a_slow_pool_takes_its_share_of_a_tick_and_no_more(monkeypatch: pytest.M
         note(ref)
         return get(ref)
 
-    monkeypatch.setattr(stage.table, "query", slow_query)
-    monkeypatch.setattr(stage.table, "get", slow_get)
+    monkeypatch.setattr(stage.store, "query", slow_query)
+    monkeypatch.setattr(stage.store, "get", slow_get)
     stage.resting_as(LoopState.IDLE)
     stage.place(LoopStatus(pool="aardvark", state=LoopState.IDLE, generation=1, lease_until=NOW))
     watch(stage.ports)
 
-    assert "zebra" in [each.pool for each in stage.aws.loops]
+    assert "zebra" in [each.pool for each in stage.invoker.loops]
     assert len(slow) <= limits.POOL_TICK_MS_MAX // 4_000 + 1
 
 

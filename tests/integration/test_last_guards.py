@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work, a_work, an_id
-from tests.kit.stage import NOT_DELIVERED, POOL, TARGET, Stage
+from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_id
+from tests.kit.stage import NOT_DELIVERED, Stage
 from tests.kit.stores import Apply, puts, then, updates
 from workpool_aws.core import limits
 from workpool_aws.core.callback.ending import record_of_cancel
@@ -58,7 +58,7 @@ def test_a_callback_that_is_owed_while_the_loop_goes_idle_is_sent(stage: Stage) 
     """[WP-8] [WP-24] Its canceller found a loop running, so nobody kicks."""
     stage.pool().enqueue_action(None, TARGET, {})
     record = record_of_cancel(CANCELED, now=EpochMs(NOW + 1_500), random_bits=5)
-    stage.table.plan(
+    stage.store.plan(
         updates(StatusRef, state=LoopState.IDLE), then(lambda: stage.place(CANCELED, record))
     )
     stage.run(30_000)
@@ -91,7 +91,7 @@ def test_a_record_that_owes_a_callback_carries_no_time_to_live(stage: Stage) -> 
 
 def test_a_work_whose_put_was_late_and_repeated_is_pointed_at(stage: Stage) -> None:
     """[WP-3] The repetition says that the work is one's own, and not when it became visible."""
-    stage.table.plan(puts(WorkItem), late(stage, repeated=True))
+    stage.store.plan(puts(WorkItem), late(stage, repeated=True))
 
     work_id = stage.pool().enqueue_action(None, TARGET, {})
 
@@ -107,13 +107,13 @@ def test_a_start_that_another_holder_made_is_not_sent_again(stage: Stage) -> Non
     )
 
     assert not begun.sent
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
 
 
 def test_a_redriven_work_whose_transaction_was_late_is_pointed_at(stage: Stage) -> None:
     """[WP-3]"""
     stage.place(FAILED)
-    stage.table.plan(puts(WorkItem), late(stage, repeated=False))
+    stage.store.plan(puts(WorkItem), late(stage, repeated=False))
 
     new = stage.pool().redrive(None, FAILED.id)
 
@@ -139,7 +139,7 @@ def test_a_redrive_starts_a_resting_loop(stage: Stage) -> None:
 
     stage.pool().redrive(None, FAILED.id)
 
-    assert [order.generation for order in stage.aws.loops] == [2]
+    assert [order.generation for order in stage.invoker.loops] == [2]
 
 
 def test_a_cancel_that_owes_a_callback_starts_a_resting_loop(stage: Stage) -> None:
@@ -153,14 +153,14 @@ def test_a_cancel_that_owes_a_callback_starts_a_resting_loop(stage: Stage) -> No
 
     assert stage.pool().cancel(None, work.id) == "canceled"
 
-    assert [order.generation for order in stage.aws.loops] == [2]
+    assert [order.generation for order in stage.invoker.loops] == [2]
 
 
 def test_a_pool_that_was_configured_first_is_known_to_the_watchdog(stage: Stage) -> None:
     """[WP-20] Its status stands there before its first work, which therefore registers nothing."""
     stage.pool().configure(None, paused=True)
 
-    assert stage.table.memory.peek(RegistrationRef(POOL)) is not None
+    assert stage.memory.peek(RegistrationRef(POOL)) is not None
 
 
 def test_a_first_enqueue_looks_for_its_registration(stage: Stage) -> None:
@@ -189,7 +189,7 @@ def test_the_record_of_a_cancel_that_was_late_is_put_again(stage: Stage) -> None
     """[WP-8]"""
     work = a_work(on_complete=QUEUE, callback_for=(Outcome.CANCELED,))
     stage.place(work)
-    stage.table.plan(updates(WorkRef, outcome=Outcome.CANCELED), late(stage, repeated=False))
+    stage.store.plan(updates(WorkRef, outcome=Outcome.CANCELED), late(stage, repeated=False))
 
     assert stage.pool().cancel(None, work.id) == "canceled"
 
@@ -199,7 +199,7 @@ def test_the_record_of_a_cancel_that_was_late_is_put_again(stage: Stage) -> None
 def test_the_record_of_a_redelivery_that_was_late_is_put_again(stage: Stage) -> None:
     """[WP-8]"""
     stage.place(replace(CANCELED, callback=CallbackState.DEAD, dead="dead"))
-    stage.table.plan(updates(WorkRef, callback=CallbackState.PENDING), late(stage, repeated=False))
+    stage.store.plan(updates(WorkRef, callback=CallbackState.PENDING), late(stage, repeated=False))
 
     stage.pool().redrive(None, CANCELED.id)
 
@@ -211,7 +211,7 @@ def test_a_cancel_all_by_a_slow_clock_takes_back_nothing_of_the_one_before(stage
     times = []
     for _ in range(2):
         stage.pool().cancel_all(None)
-        config = stage.table.memory.peek(ConfigRef(POOL))
+        config = stage.memory.peek(ConfigRef(POOL))
         assert isinstance(config, Config)
         times.append((config.epoch, config.epoch_at))
         stage.clock.at -= 2 * limits.SKEW_MS

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work, a_work, an_id
-from tests.kit.stage import FAILED, POOL, TARGET, Stage, order
+from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_id
+from tests.kit.stage import FAILED, Stage, order
 from tests.kit.stores import dies_before, first, lost_after, puts, repeated, updates
 from tests.kit.world import TABLE
 from workpool_aws import RetryPolicy, StoreUnavailable
@@ -87,7 +87,7 @@ def test_a_pointer_that_is_late_itself_is_written_again() -> None:
     """[WP-3] Until one was visible in time: the proof is about the last write."""
     stage = Stage()
     stage.clock.at = NOW + 60_000
-    stage.table.plan(puts(Pointer), first(lambda: stage.clock.pass_to(NOW + 90_000)))
+    stage.store.plan(puts(Pointer), first(lambda: stage.clock.pass_to(NOW + 90_000)))
     stage.pool(at=NOW).enqueue_action(None, TARGET, {})
 
     assert [time_of(pointer.at) for pointer in stage.pointers()] == [NOW + 60_000, NOW + 90_000]
@@ -96,8 +96,8 @@ def test_a_pointer_that_is_late_itself_is_written_again() -> None:
 def test_without_a_date_the_writers_own_clock_is_the_witness() -> None:
     """[WP-3] It was frozen between reading its clock and the answer."""
     stage = Stage()
-    stage.table.dateless = True
-    stage.table.plan(puts(WorkItem), first(lambda: stage.clock.pass_to(NOW + 60_000)))
+    stage.store.dateless = True
+    stage.store.plan(puts(WorkItem), first(lambda: stage.clock.pass_to(NOW + 60_000)))
     stage.pool().enqueue_action(None, TARGET, {})
 
     assert [time_of(pointer.at) for pointer in stage.pointers()] == [NOW + 60_000]
@@ -120,7 +120,7 @@ def test_an_enqueue_whose_pointer_was_not_written_is_not_acknowledged() -> None:
     """[WP-3]"""
     stage = Stage()
     stage.clock.at = NOW + 60_000
-    stage.table.plan(puts(Pointer), lost_after)
+    stage.store.plan(puts(Pointer), lost_after)
 
     with pytest.raises(StoreUnavailable) as raised:
         stage.pool(at=NOW).enqueue_action(None, TARGET, {})
@@ -135,7 +135,7 @@ def test_an_enqueue_that_the_sdk_repeated_is_pointed_at_anew() -> None:
     pointed: list[int] = []
 
     def write() -> None:
-        stage.table.plan(puts(WorkItem), repeated)
+        stage.store.plan(puts(WorkItem), repeated)
         before = stage.notes.count("put Pointer")
         ids.append(stage.pool().enqueue_action(None, TARGET, {}))
         pointed.append(stage.notes.count("put Pointer") - before)
@@ -151,8 +151,8 @@ def test_an_enqueue_that_the_sdk_repeated_is_pointed_at_anew() -> None:
 def test_what_is_pointed_at_anew_is_proven_too() -> None:
     """[WP-3]"""
     stage = Stage()
-    stage.table.plan(puts(WorkItem), repeated)
-    stage.table.plan(puts(Pointer), first(lambda: stage.clock.pass_to(NOW + 30_000)))
+    stage.store.plan(puts(WorkItem), repeated)
+    stage.store.plan(puts(Pointer), first(lambda: stage.clock.pass_to(NOW + 30_000)))
     stage.pool().enqueue_action(None, TARGET, {})
 
     assert [time_of(pointer.at) for pointer in stage.pointers()] == [NOW, NOW + 30_000]
@@ -198,7 +198,7 @@ def test_a_done_record_that_becomes_visible_late_is_settled(late_ms: int) -> Non
     def settled() -> bool:
         return EntryKey(held[0].work_id, 1) not in stage.ledger().entries
 
-    stage.aws.on_start = report
+    stage.invoker.on_start = report
     at = NOW + 40_000
     seen: list[bool] = []
     stage.clock.enter(at - 1, lambda: seen.append(settled()))
@@ -256,7 +256,7 @@ def test_the_cursor_waits_for_what_was_not_chosen() -> None:
     ids = stage.pool(max_parallelism=3).enqueue_action_batch(None, TARGET, [{}] * 300)
     stage.run()
 
-    assert [a.work_id for a in stage.aws.started] == ids
+    assert [a.work_id for a in stage.invoker.started] == ids
     assert {stage.work(work_id).state for work_id in ids} == {State.FINISHED}
 
 
@@ -313,7 +313,7 @@ def test_the_cursor_goes_back_to_the_pointer_of_a_retry() -> None:
         # At every phase of the deep reads, which find it anyhow.
         stage.after(1_000 + 370 * len(lags), report)
 
-    stage.aws.on_start = report_slowly
+    stage.invoker.on_start = report_slowly
     stage.pool().enqueue_action(
         None, TARGET, {}, retry=RetryPolicy(max_attempts=12, initial_backoff=timedelta(0))
     )
@@ -334,7 +334,7 @@ def test_the_pointer_of_a_later_retry_moves_no_cursor_forward() -> None:
         {},
         retry=RetryPolicy(max_attempts=2, initial_backoff=timedelta(seconds=30), jitter=False),
     )
-    stage.aws.on_start = lambda a: stage.after(
+    stage.invoker.on_start = lambda a: stage.after(
         50, lambda: stage.complete(a, FAILED if a.work_id == failing else stage.report)
     )
     ids: list[str] = []
@@ -394,7 +394,7 @@ def test_a_fresh_pointer_comes_before_the_entry_goes() -> None:
     entries = {EntryKey(work.id, 1): Entry(EpochMs(NOW + 60_000))}
     stage.place(work, Ledger(pool=POOL, holder="dead", generation=1, version=5, entries=entries))
     stage.resting_as(LoopState.RUNNING, generation=2)
-    stage.table.plan(updates(LedgerRef, "entries"), dies_before)
+    stage.store.plan(updates(LedgerRef, "entries"), dies_before)
     stage.serve(order(2))
 
     assert [pointer.work_id for pointer in stage.pointers()] == [work.id]

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work, a_work, an_id
-from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_id
+from tests.kit.stage import Stage
 from workpool_aws.adapters.items.codec import encode
 from workpool_aws.core import limits
 from workpool_aws.core.loop.pace import commit_units
@@ -24,7 +24,7 @@ BASE36_DEADLINE = "mjup73sg"
 def place_format_1(stage: Stage, *slots: str) -> None:
     """A ledger as the version before left it when its loop was stopped."""
     item = encode(Ledger(pool=POOL, holder="the loop before", generation=0, version=3))
-    stage.table.memory.inject(str(item["pk"]), str(item["sk"]), {**item, "en": list(slots)})
+    stage.memory.inject(str(item["pk"]), str(item["sk"]), {**item, "en": list(slots)})
 
 
 def test_an_upgrade_with_work_in_flight_loses_and_doubles_nothing() -> None:
@@ -41,15 +41,16 @@ def test_an_upgrade_with_work_in_flight_loses_and_doubles_nothing() -> None:
     waiting = stage.pool(max_parallelism=2).enqueue_action(None, TARGET, {})
     stage.run(60_000)
 
-    assert [(a.work_id, a.start) for a in stage.aws.started] == [(committed.id, 1), (waiting, 1)]
+    assert [(a.work_id, a.start) for a in stage.invoker.started] == [
+        (committed.id, 1),
+        (waiting, 1),
+    ]
     assert (stage.work(waiting).started_at or 0) >= (
         stage.work(committed.id).finished_at or NOW + 60_000
     )
     assert stage.work(running.id).state is State.RUNNING
     assert set(stage.ledger().entries) == {EntryKey(running.id, 1)}
-    (item,) = (
-        item for item in stage.table.memory.items(f"{POOL}#control") if item["sk"] == "ledger"
-    )
+    (item,) = (item for item in stage.memory.items(f"{POOL}#control") if item["sk"] == "ledger")
     assert isinstance(item["en"], bytes)
 
 
@@ -65,7 +66,7 @@ def test_a_ledger_of_the_version_before_still_fills_its_slots() -> None:
     stage.run(60_000)
 
     assert stage.ledger().generation == stage.generation() == 1
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
     assert stage.work(waiting).state is State.PENDING
 
 

@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from tests.kit.records import NOW, a_work, an_id
-from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.records import NOW, POOL, TARGET, a_work, an_id
+from tests.kit.stage import Stage
 from tests.kit.stores import (
     Fault,
     bumps,
@@ -34,7 +34,7 @@ CONFIG = updates(ConfigRef)
 
 
 def config_of(stage: Stage) -> Config:
-    found = stage.table.memory.peek(ConfigRef(POOL))
+    found = stage.memory.peek(ConfigRef(POOL))
     assert isinstance(found, Config)
     return found
 
@@ -68,7 +68,7 @@ def test_no_commit_names_more_than_the_limit() -> None:
     stage.run()
 
     assert max(sizes) == 3
-    assert len(stage.aws.started) == 61
+    assert len(stage.invoker.started) == 61
 
 
 def test_a_pool_that_nobody_limited_has_the_default() -> None:
@@ -78,7 +78,7 @@ def test_a_pool_that_nobody_limited_has_the_default() -> None:
     stage.kill_at(5_000)
     stage.run(5_000)
 
-    assert len(stage.aws.started) == limits.PARALLELISM_DEFAULT
+    assert len(stage.invoker.started) == limits.PARALLELISM_DEFAULT
 
 
 def test_a_pause_between_a_pass_and_its_commit_is_minded() -> None:
@@ -86,10 +86,10 @@ def test_a_pause_between_a_pass_and_its_commit_is_minded() -> None:
     stage = Stage()
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {})
-    stage.table.plan(COMMIT, first(lambda: pool.configure(None, paused=True)))
+    stage.store.plan(COMMIT, first(lambda: pool.configure(None, paused=True)))
     stage.run()
 
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
     assert stage.work(work_id).state is State.PENDING
 
 
@@ -102,13 +102,13 @@ def test_after_a_pause_was_answered_nothing_is_committed() -> None:
 
     def pause() -> None:
         pool.configure(None, paused=True)
-        counts.append(len(stage.aws.started))
+        counts.append(len(stage.invoker.started))
 
     stage.after(2_450, pause)
     stage.run()
 
     assert 10 < counts[0] < 90
-    assert len(stage.aws.started) == counts[0]
+    assert len(stage.invoker.started) == counts[0]
     assert stage.ledger().entries == {}
 
 
@@ -119,7 +119,7 @@ def test_the_config_is_written_before_the_fence() -> None:
     pool.enqueue_action(None, TARGET, {})
     stage.run(1_000)
     seen: list[int] = []
-    stage.table.plan(bumps, first(lambda: seen.append(config_of(stage).limit)))
+    stage.store.plan(bumps, first(lambda: seen.append(config_of(stage).limit)))
     pool.configure(None, max_parallelism=1)
 
     assert seen == [1]
@@ -136,7 +136,7 @@ def test_the_fence_is_up_before_the_kick() -> None:
 
     assert stage.ledger().version == version + 1
     assert stage.notes[-2:] == ["get StatusRef", "status running"]
-    assert len(stage.aws.loops) == 1
+    assert len(stage.invoker.loops) == 1
 
 
 def test_a_loop_that_takes_itself_back_reads_the_config_again() -> None:
@@ -145,11 +145,11 @@ def test_a_loop_that_takes_itself_back_reads_the_config_again() -> None:
     pool = stage.pool()
     pool.enqueue_action(None, TARGET, {})
     enqueued_meanwhile = a_work(id=an_id(NOW + 1_800, 7), due_at=NOW + 1_800, pool=POOL)
-    stage.table.plan(
+    stage.store.plan(
         updates(StatusRef, state=LoopState.IDLE), then(lambda: stage.place(enqueued_meanwhile))
     )
-    stage.table.plan(updates(LedgerRef, "holder"), lambda apply: apply())
-    stage.table.plan(updates(LedgerRef, "holder"), first(lambda: pool.configure(None, paused=True)))
+    stage.store.plan(updates(LedgerRef, "holder"), lambda apply: apply())
+    stage.store.plan(updates(LedgerRef, "holder"), first(lambda: pool.configure(None, paused=True)))
     stage.run()
 
     assert config_of(stage).limit == 0
@@ -177,7 +177,7 @@ def test_while_paused_enqueue_accepts_and_a_resume_starts_it() -> None:
     pool.configure(None, paused=True)
     ids = pool.enqueue_action_batch(None, TARGET, [{}] * 3)
     stage.run()
-    paused = len(stage.aws.started), stage.status().state, stage.status().saturated
+    paused = len(stage.invoker.started), stage.status().state, stage.status().saturated
     pool.configure(None, paused=False)
     stage.run(2_000)
 
@@ -194,7 +194,7 @@ def test_a_raised_limit_is_used_within_a_second() -> None:
     for ms, limit in ((500, 2), (20_000, 6), (21_000, 9)):
         stage.after(ms, partial(pool.configure, None, max_parallelism=limit))
         stage.after(
-            ms + limits.DUE_TO_START_MS + 100, lambda: counts.append(len(stage.aws.started))
+            ms + limits.DUE_TO_START_MS + 100, lambda: counts.append(len(stage.invoker.started))
         )
     stage.clock.enter(
         NOW + 19_000, lambda: counts.append(-1 if stage.status().state is LoopState.WAITING else -2)
@@ -209,7 +209,7 @@ def test_two_changes_at_the_same_time_both_hold() -> None:
     stage = Stage()
     pool = stage.pool()
     pool.configure(None, max_parallelism=7)
-    stage.table.plan(CONFIG, first(lambda: pool.configure(None, paused=True)))
+    stage.store.plan(CONFIG, first(lambda: pool.configure(None, paused=True)))
     answer = pool.configure(None, max_parallelism=3)
 
     assert (config_of(stage).override_paused, config_of(stage).override_parallelism) == (True, 3)
@@ -220,7 +220,7 @@ def test_two_changes_at_the_same_time_both_hold() -> None:
 def test_two_first_changes_at_the_same_time_both_hold() -> None:
     stage = Stage()
     pool = stage.pool()
-    stage.table.plan(puts(Config), first(lambda: pool.configure(None, paused=True)))
+    stage.store.plan(puts(Config), first(lambda: pool.configure(None, paused=True)))
     pool.configure(None, max_parallelism=3)
 
     assert (config_of(stage).override_paused, config_of(stage).override_parallelism) == (True, 3)
@@ -231,7 +231,7 @@ def test_a_change_that_the_sdk_repeated_is_its_own() -> None:
     stage = Stage()
     pool = stage.pool()
     pool.configure(None, max_parallelism=7)
-    stage.table.plan(CONFIG, repeated)
+    stage.store.plan(CONFIG, repeated)
     answer = pool.configure(None, max_parallelism=3)
 
     assert answer.max_parallelism == 3
@@ -244,7 +244,7 @@ def test_a_change_without_an_answer_is_not_answered(fault: Fault) -> None:
     stage = Stage()
     pool = stage.pool()
     pool.configure(None, max_parallelism=7)
-    stage.table.plan(CONFIG, fault)
+    stage.store.plan(CONFIG, fault)
     with pytest.raises(StoreUnavailable):
         pool.configure(None, paused=True)
     pool.configure(None, paused=True)
@@ -258,7 +258,7 @@ def test_a_fence_without_an_answer_is_not_answered() -> None:
     pool = stage.pool()
     pool.enqueue_action(None, TARGET, {})
     stage.run(1_000)
-    stage.table.plan(bumps, lost_before)
+    stage.store.plan(bumps, lost_before)
 
     with pytest.raises(StoreUnavailable):
         pool.configure(None, paused=True)
@@ -288,10 +288,10 @@ def test_a_base_is_written_once_and_asked_for_with_one_read(*, overridden: bool)
     if overridden:
         stage.pool().configure(None, max_parallelism=9)
     stage.notes.clear()
-    before = stage.table.memory.meter.snapshot().requests
+    before = stage.memory.meter.snapshot().requests
     configure.ensure_base(stage.ports, POOL, max_parallelism=4, explicit=True, by="one")
     written = config_of(stage)
-    asked = stage.table.memory.meter.snapshot().requests - before
+    asked = stage.memory.meter.snapshot().requests - before
     configure.ensure_base(stage.ports, POOL, max_parallelism=4, explicit=True, by="another")
 
     assert (written.max_parallelism, written.base_by, config_of(stage)) == (4, "one", written)
@@ -305,7 +305,7 @@ def test_a_base_is_written_once_and_asked_for_with_one_read(*, overridden: bool)
 def test_a_config_that_is_removed_before_it_is_changed_is_written_anew() -> None:
     stage = Stage()
     stage.pool().configure(None, max_parallelism=9)
-    stage.table.plan(CONFIG, first(lambda: stage.table.memory.delete(ConfigRef(POOL))))
+    stage.store.plan(CONFIG, first(lambda: stage.memory.delete(ConfigRef(POOL))))
     stage.pool().configure(None, max_parallelism=2)
 
     assert (config_of(stage).limit, config_of(stage).version) == (2, 1)
@@ -333,16 +333,16 @@ def test_the_first_base_of_a_pool_that_runs_by_the_default_is_minded() -> None:
     stage.kill_at(3_000)
     stage.run(3_000)
 
-    assert len(stage.aws.started) == 2
+    assert len(stage.invoker.started) == 2
 
 
 def test_the_first_base_of_a_fresh_pool_starts_no_loop_before_there_is_work() -> None:
     stage = Stage()
     kicked: list[int] = []
-    stage.table.plan(puts(WorkItem), first(lambda: kicked.append(len(stage.aws.loops))))
+    stage.store.plan(puts(WorkItem), first(lambda: kicked.append(len(stage.invoker.loops))))
     stage.pool(max_parallelism=2).enqueue_action(None, TARGET, {})
 
-    assert (kicked, len(stage.aws.loops)) == ([0], 1)
+    assert (kicked, len(stage.invoker.loops)) == ([0], 1)
 
 
 def test_a_change_outlives_a_programs_base_until_it_is_reset() -> None:

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.records import NOW, a_work, an_id
-from tests.kit.stage import NOT_DELIVERED, TARGET, Stage
+from tests.kit.records import NOW, TARGET, a_work, an_id
+from tests.kit.stage import NOT_DELIVERED, Stage
 from workpool_aws import RetryLater, RetryPolicy
 from workpool_aws.core.loop.choose import Found, WorkRead, choose
 from workpool_aws.local import LocalCloud
@@ -76,7 +76,7 @@ def test_a_work_item_that_was_put_back_starts_at_its_new_due_time() -> None:
         again = a.work_id == ids[0] and seen.count(ids[0]) == 1
         stage.after(10, lambda: stage.complete(a, NOT_DELIVERED) if again else stage.complete(a))
 
-    stage.aws.on_start = started
+    stage.invoker.on_start = started
     stage.run()
 
     assert [ids.index(WorkId(each)) for each in seen] == [0, 1, 2, 3, 0]

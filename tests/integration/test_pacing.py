@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from tests.kit.records import NOW, a_work, an_id
-from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.records import NOW, POOL, TARGET, a_work, an_id
+from tests.kit.stage import Stage
 from tests.kit.stores import lost_before, updates
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
@@ -71,7 +71,7 @@ def test_a_dead_pool_is_found_within_the_watchdogs_minute() -> None:
     """[WP-20] The kick's invoke was lost, and with it the only loop."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.aws.loops.clear()
+    stage.invoker.loops.clear()
     stage.run(300_000, watchdog=True)
 
     assert (
@@ -103,7 +103,7 @@ def test_a_loop_that_achieves_nothing_slows_down_and_says_so() -> None:
     """[WP-23] Every start write is refused for a quarter of an hour."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(START, lost_before, times=150)
+    stage.store.plan(START, lost_before, times=150)
     stage.run(900_000)
     told = stage.telemetry.of(NoProgress)
 
@@ -117,7 +117,7 @@ def test_a_loop_that_achieves_something_at_times_does_not_slow_down() -> None:
     """[WP-23] [WP-20] One work cannot be started; the others go their way."""
     stage = Stage(takes_ms=200)
     bad, *good = stage.pool(max_parallelism=2).enqueue_action_batch(None, TARGET, [{}] * 40)
-    stage.table.plan(
+    stage.store.plan(
         lambda write: START(write) and getattr(write, "ref", None) == WorkRef(POOL, bad),
         lost_before,
         times=60,
@@ -132,7 +132,7 @@ def test_commits_that_fail_again_and_again_slow_the_loop_down() -> None:
     """[WP-23]"""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(updates(LedgerRef, "entries"), lost_before, times=40)
+    stage.store.plan(updates(LedgerRef, "entries"), lost_before, times=40)
     stage.run(900_000)
 
     assert len(stage.telemetry.of(NoProgress)) == 40 - limits.STALLED_PASSES + 1
@@ -143,7 +143,7 @@ def test_a_pass_without_an_answer_is_made_again() -> None:
     """[WP-20] By the same loop: nobody has to wait for its lease to run out."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.before_query(Collection.WORK, unanswered)
+    stage.store.before_query(Collection.WORK, unanswered)
     stage.run(10_000)
 
     assert (stage.work(work_id).started_at or 0) - NOW < limits.DUE_TO_START_MS
@@ -160,10 +160,10 @@ def test_a_loop_that_gets_no_answer_again_and_again_gives_up() -> None:
     stage.pool().enqueue_action(None, TARGET, {})
 
     def never() -> None:
-        stage.table.before_query(Collection.WORK, never)
+        stage.store.before_query(Collection.WORK, never)
         unanswered()
 
-    stage.table.before_query(Collection.WORK, never)
+    stage.store.before_query(Collection.WORK, never)
     stage.run(60_000)
 
     assert len(stage.telemetry.of(PassFailed)) == limits.FAILED_PASSES_MAX - 1
@@ -176,7 +176,7 @@ def test_passes_without_an_answer_count_only_in_a_row() -> None:
     work_id = stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=60))
     for n in range(2 * limits.FAILED_PASSES_MAX):
         stage.after(
-            1_000 + n * 3_000, lambda: stage.table.before_query(Collection.WORK, unanswered)
+            1_000 + n * 3_000, lambda: stage.store.before_query(Collection.WORK, unanswered)
         )
     stage.run(90_000)
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work, a_work, an_id
-from tests.kit.stage import FAILED, POOL, TARGET, Stage, order
+from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_id
+from tests.kit.stage import FAILED, Stage, order
 from tests.kit.stores import then, updates
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
@@ -35,14 +35,14 @@ def test_the_buffer_is_read_again_every_so_often_and_not_by_every_pass(
     """[WP-23] A busy pool's records of the last fifteen seconds are many."""
     stage = Stage(takes_ms=400)
     backs: dict[int, int] = {}
-    query = stage.table.query
+    query = stage.store.query
 
     def noting(span: KeyRange) -> RowPage:
         if span.shelf is Collection.DONE and span.low and stage.clock.at < NOW + 30_000:
             backs.setdefault(stage.clock.at, stage.clock.at - time_of(span.low))
         return query(span)
 
-    monkeypatch.setattr(stage.table, "query", noting)
+    monkeypatch.setattr(stage.store, "query", noting)
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 100)
     stage.run(30_000)
     deep = sum(back_ms >= limits.BUFFER_MS for back_ms in backs.values())
@@ -64,7 +64,7 @@ def test_a_pass_after_a_rest_that_was_taken_back_keeps_the_floor(
         stage.place(late)
         stage.clock.at += took_ms
 
-    stage.table.plan(updates(StatusRef, state=LoopState.IDLE), then(meanwhile))
+    stage.store.plan(updates(StatusRef, state=LoopState.IDLE), then(meanwhile))
     stage.run()
 
     assert stage.work(late.id).state is State.FINISHED
@@ -75,7 +75,7 @@ def test_a_loop_that_has_handed_over_does_nothing_more() -> None:
     """[WP-2] The next one works already."""
     stage = Stage(takes_ms=50)
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
-    stage.serve(stage.aws.loops.pop(), lives_ms=40_000)
+    stage.serve(stage.invoker.loops.pop(), lives_ms=40_000)
 
     assert [event.generation for event in stage.telemetry.of(HandedOver)] == [2]
     assert stage.telemetry.of(LoopFenced) == []
@@ -152,8 +152,8 @@ def test_a_recovery_that_gets_no_answer_is_not_made_again_by_each_pass() -> None
         tried.append(stage.clock.at)
         raise StoreUnavailable("no answer")
 
-    stage.table.plan(updates(WorkRef, state=State.FINISHED), no_answer, times=2)
-    stage.aws.loops.append(order(2))
+    stage.store.plan(updates(WorkRef, state=State.FINISHED), no_answer, times=2)
+    stage.invoker.loops.append(order(2))
     stage.run(120_000)
 
     assert stage.work(running.id).outcome is Outcome.FAILED
@@ -172,7 +172,7 @@ def test_a_pointer_that_cannot_be_removed_does_not_fail_its_pass(
     def no_answer(ref: Ref) -> None:
         raise StoreUnavailable("no answer")
 
-    monkeypatch.setattr(stage.table, "delete", no_answer)
+    monkeypatch.setattr(stage.store, "delete", no_answer)
     stage.run()
 
     assert stage.work(work_id).attempts_made == 2

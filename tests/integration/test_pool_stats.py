@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.kit.records import NOW
-from tests.kit.stage import FAILED, NOT_DELIVERED, TARGET, Stage
+from tests.kit.records import NOW, TARGET
+from tests.kit.stage import FAILED, NOT_DELIVERED, Stage
 from tests.kit.world import World
 from workpool_aws import RetryPolicy, Stats, UsageError, Workpool
 from workpool_aws.adapters.telemetry import LoggerTelemetry
@@ -44,8 +44,8 @@ def test_a_start_that_was_never_delivered_and_then_canceled_is_no_execution() ->
         work_id = stage.pool().enqueue_action(None, TARGET, {}, retry=True)
         stage.run(1_000)
         stage.pool().cancel(None, work_id)
-        stage.complete(stage.aws.started[0], report)
-        stage.complete(stage.aws.started[0], report)
+        stage.complete(stage.invoker.started[0], report)
+        stage.complete(stage.invoker.started[0], report)
         stage.run(5_000)
         assert stage.work(work_id).outcome is Outcome.CANCELED
         counts.append((stage.pool().stats(None).executions, stage.ledger().entries))

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.kit.records import NONCE, NOW, PROOF, a_policy, a_running_work, changed
-from tests.kit.stage import FAILED, NOT_DELIVERED, SUCCESS, TABLE, Stage
+from tests.kit.stage import FAILED, NOT_DELIVERED, SUCCESS, Stage
+from tests.kit.world import TABLE
 from workpool_aws import NotFound
 from workpool_aws.core.proof import digest_of, start_nonce
 from workpool_aws.core.report.claim import assignment_of, claim_write
@@ -60,7 +61,7 @@ def test_a_report_without_the_starts_nonce_changes_nothing_and_writes_nothing(
 
     assert stage.work(work.id) == work
     assert stage.dones() == []
-    assert stage.aws.loops == []
+    assert stage.invoker.loops == []
     assert [fact.by for fact in told(stage, ReportUnproven)] == [by]
 
 
@@ -182,7 +183,7 @@ def test_the_loop_sends_the_nonce_whose_digest_it_stored() -> None:
     work_id = stage.pool().enqueue_action(None, "send_email", {})
     stage.run(5)
 
-    [sent] = stage.aws.started
+    [sent] = stage.invoker.started
     assert sent.nonce is not None
     assert stage.work(work_id).proof == digest_of(sent.nonce) == sent.proof
     assert claim_write(sent, token="t", ends_by=NOW).condition is not None

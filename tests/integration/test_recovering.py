@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work, a_work, an_id
-from tests.kit.stage import FAILED, POOL, START_MS, SUCCESS, TARGET, TIMEOUT_MS, Stage, order
+from tests.kit.doubles import START_MS, TIMEOUT_MS
+from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_id
+from tests.kit.stage import FAILED, SUCCESS, Stage, order
 from tests.kit.stores import first, lost_before, puts, then, updates
 from tests.kit.world import TABLE
 from workpool_aws import RetryPolicy
@@ -30,8 +31,8 @@ def test_an_unclaimed_start_is_put_back_after_deadline_and_margin_and_not_before
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     moved: list[int] = []
-    stage.table.plan(PENDING_AGAIN, first(lambda: moved.append(stage.clock.at)))
-    stage.aws.on_start = lambda a: (
+    stage.store.plan(PENDING_AGAIN, first(lambda: moved.append(stage.clock.at)))
+    stage.invoker.on_start = lambda a: (
         stage.after(1_000, lambda: stage.complete(a)) if a.start > 1 else None
     )
     stage.run(watchdog=True)
@@ -45,7 +46,7 @@ def test_a_start_past_its_deadline_is_not_looked_at_before_the_margin_is_over() 
     """[WP-23] A loop that is awake for others would read its work in every pass."""
     stage = Stage(takes_ms=None)
     silent = stage.pool().enqueue_action(None, TARGET, {})
-    stage.aws.on_start = lambda a: (
+    stage.invoker.on_start = lambda a: (
         stage.after(300, lambda: stage.complete(a)) if a.work_id != silent else None
     )
     looks: list[int] = []
@@ -65,10 +66,10 @@ def test_a_start_past_its_deadline_is_not_looked_at_before_the_margin_is_over() 
 def test_what_may_have_run_spends_its_attempt(*, claims: bool) -> None:
     """[WP-5] An undecorated function cannot claim; a claimer may have done half of its work."""
     stage = Stage(takes_ms=None)
-    stage.aws.claims = claims
+    stage.invoker.claims = claims
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     if claims:
-        stage.aws.on_start = lambda a: stage.after(10, lambda: stage.claim(a))
+        stage.invoker.on_start = lambda a: stage.after(10, lambda: stage.claim(a))
     stage.run(watchdog=True)
 
     assert (stage.work(work_id).outcome, stage.work(work_id).error_type) == (
@@ -84,7 +85,7 @@ def test_a_function_that_is_deployed_as_if_it_claimed_runs_some_times_and_no_mor
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.run(24 * 3_600_000, watchdog=True)
 
-    assert len(stage.aws.started) == 1 + limits.UNCLAIMED_MAX
+    assert len(stage.invoker.started) == 1 + limits.UNCLAIMED_MAX
     assert (stage.work(work_id).outcome, stage.work(work_id).error_type) == (
         Outcome.FAILED,
         "no_report",
@@ -101,7 +102,7 @@ def test_what_may_be_retried_is_retried() -> None:
 
     assert [event.error_type for event in stage.telemetry.of(Retrying)] == ["no_report"]
     assert (stage.work(work_id).outcome, stage.work(work_id).attempts_made) == (Outcome.FAILED, 2)
-    assert len(stage.aws.started) == 2
+    assert len(stage.invoker.started) == 2
 
 
 def test_a_claim_moves_the_recovery_to_its_own_end() -> None:
@@ -109,7 +110,7 @@ def test_a_claim_moves_the_recovery_to_its_own_end() -> None:
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     claimed_at = START_MS - TIMEOUT_MS
-    stage.aws.on_start = lambda a: stage.after(
+    stage.invoker.on_start = lambda a: stage.after(
         claimed_at, lambda: stage.claim(a, remaining_ms=600_000)
     )
     seen: list[State] = []
@@ -132,12 +133,12 @@ def test_recovery_changes_nothing_that_changed_since_it_looked(
 ) -> None:
     """[WP-14] A claim, or a new deadline, came between its read and its write."""
     stage = Stage(takes_ms=None)
-    stage.aws.claims = False
+    stage.invoker.claims = False
     work = a_running_work(claimed=claimed, retry=retry, deadline=EpochMs(NOW + 1_000))
     stage.place(work, ledger_with(work.deadline or NOW, EntryKey(work.id, 1)))
     stage.clock.at = NOW + 60_000
     changed = replace(work, deadline=EpochMs(NOW + 900_000), claim="late" if claimed else None)
-    stage.table.plan(
+    stage.store.plan(
         FINISH if retry is None else PENDING_AGAIN, first(lambda: stage.place(changed))
     )
     stage.resting_as(LoopState.RUNNING, generation=2)
@@ -156,13 +157,13 @@ def test_recovery_puts_nothing_back_that_was_claimed_since_it_looked() -> None:
     stage.place(work, ledger_with(NOW + 1_000, EntryKey(work.id, 1)))
     stage.clock.at = NOW + 60_000
     changed = replace(work, deadline=EpochMs(NOW + 900_000), claim="late")
-    stage.table.plan(PENDING_AGAIN, first(lambda: stage.place(changed)))
+    stage.store.plan(PENDING_AGAIN, first(lambda: stage.place(changed)))
     stage.resting_as(LoopState.RUNNING, generation=2)
     stage.kill_at(30_000)
     stage.serve(order(2))
 
     assert stage.work(work.id) == changed
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
     assert stage.telemetry.of(Recovered) == []
 
 
@@ -172,18 +173,18 @@ def test_what_a_stranger_told_is_used_at_the_claims_own_deadline(*, commit_fails
     stage = Stage(takes_ms=None)
     suspected, other = stage.pool().enqueue_action_batch(None, TARGET, [{}] * 2)
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=80))
-    stage.aws.on_start = lambda a: (
+    stage.invoker.on_start = lambda a: (
         stage.after(10, lambda: stage.claim(a, remaining_ms=20_000))
         if a.work_id == suspected
         else None
     )
 
     def reports() -> None:
-        told = {a.work_id: a for a in stage.aws.started}
+        told = {a.work_id: a for a in stage.invoker.started}
         stage.complete(told[other])
         stage.complete(told[suspected], FAILED, by="destination")
         if commit_fails:
-            stage.table.plan(updates(LedgerRef, "entries"), lost_before)
+            stage.store.plan(updates(LedgerRef, "entries"), lost_before)
 
     stage.after(2_000, reports)
     stage.run(watchdog=True)
@@ -200,12 +201,12 @@ def test_what_a_stranger_told_survives_a_change(change: str) -> None:
     stage = Stage(takes_ms=None)
     pool = stage.pool()
     suspected, other = pool.enqueue_action_batch(None, TARGET, [{}] * 2)
-    stage.aws.on_start = lambda a: (
+    stage.invoker.on_start = lambda a: (
         stage.after(10, lambda: stage.claim(a, remaining_ms=20_000))
         if a.work_id == suspected
         else None
     )
-    started = stage.aws.started
+    started = stage.invoker.started
 
     stage.after(
         2_000,
@@ -220,7 +221,7 @@ def test_what_a_stranger_told_survives_a_change(change: str) -> None:
         due = a_work(id=an_id(NOW + 5_000), due_at=NOW + 5_000)
         stage.after(
             1_999,
-            lambda: stage.table.plan(
+            lambda: stage.store.plan(
                 updates(StatusRef, state=LoopState.WAITING), then(lambda: stage.place(due))
             ),
         )
@@ -264,7 +265,7 @@ def test_a_suspicion_is_kept_with_the_claim_it_is_about() -> None:
     work = a_running_work(claim="mine")
     stage.place(work)
     later = replace(work, claim="another's")
-    stage.table.plan(
+    stage.store.plan(
         updates(WorkRef, suspected_type=FAILED.error_type), first(lambda: stage.place(later))
     )
     stage.complete(assignment_of(work, TABLE), FAILED, by="destination")
@@ -277,8 +278,8 @@ def test_one_request_for_a_look_is_one_look() -> None:
     """[WP-23] The record stays in the buffer for a while."""
     stage = Stage(takes_ms=None)
     stage.pool().enqueue_action(None, TARGET, {})
-    stage.aws.on_start = lambda a: stage.after(10, lambda: stage.claim(a, remaining_ms=600_000))
-    stage.after(2_000, lambda: stage.complete(stage.aws.started[0], FAILED, by="destination"))
+    stage.invoker.on_start = lambda a: stage.after(10, lambda: stage.claim(a, remaining_ms=600_000))
+    stage.after(2_000, lambda: stage.complete(stage.invoker.started[0], FAILED, by="destination"))
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=60))
     stage.run(50_000)
 
@@ -300,9 +301,9 @@ def ledger_with(deadline: int, *keys: EntryKey) -> Ledger:
 def test_a_recovery_without_an_answer_is_made_again() -> None:
     """[WP-21]"""
     stage = Stage(takes_ms=None)
-    stage.aws.claims = False
+    stage.invoker.claims = False
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(FINISH, lost_before)
+    stage.store.plan(FINISH, lost_before)
     stage.run(watchdog=True)
 
     assert (stage.telemetry.of(PassFailed), stage.telemetry.of(LoopEnded)) == ([], [])
@@ -314,9 +315,9 @@ def test_a_recovery_without_an_answer_is_made_again() -> None:
 def test_a_recovery_whose_report_was_lost_is_made_again() -> None:
     """[WP-21] The work is over, and its slot is not free yet."""
     stage = Stage(takes_ms=None)
-    stage.aws.claims = False
+    stage.invoker.claims = False
     stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(puts(Notice), lost_before)
+    stage.store.plan(puts(Notice), lost_before)
     stage.run(watchdog=True)
 
     assert stage.ledger().entries == {}
@@ -329,7 +330,7 @@ def test_a_slot_whose_report_was_lost_is_freed_after_its_deadline() -> None:
     ids = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
     over = replace(stage.work(ids[0]), state=State.FINISHED, starts=1, outcome=Outcome.SUCCESS)
     stage.after(1_000, lambda: stage.place(over))
-    stage.aws.on_start = lambda a: (
+    stage.invoker.on_start = lambda a: (
         stage.after(1_000, lambda: stage.complete(a)) if a.work_id == ids[1] else None
     )
     stage.run(watchdog=True)
@@ -359,7 +360,7 @@ def test_a_late_report_after_recovery_frees_no_later_start() -> None:
         None, TARGET, {}, retry=RetryPolicy(max_attempts=3)
     )
     stage.run(200_000, watchdog=True)
-    first_start, second_start = stage.aws.started
+    first_start, second_start = stage.invoker.started
     stage.complete(first_start, SUCCESS)
     stage.run(10_000)
 
@@ -372,7 +373,7 @@ def test_a_pool_of_lost_starts_comes_to_rest() -> None:
     """[WP-21] [WP-22] Every delivery is lost, for a quarter of an hour."""
     stage = Stage(takes_ms=None)
     ids = stage.pool(max_parallelism=3).enqueue_action_batch(None, TARGET, [{}] * 7)
-    stage.aws.on_start = lambda a: (
+    stage.invoker.on_start = lambda a: (
         stage.after(500, lambda: stage.complete(a)) if stage.clock.at > NOW + 900_000 else None
     )
     stage.run(3 * 3_600_000, watchdog=True)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.doubles import NotingMessenger
+from tests.kit.records import POOL, TARGET
+from tests.kit.stage import Stage
 from tests.kit.stores import Fault, lost_after, lost_before, repeated, updates
-from tests.kit.world import NotingMessenger
 from workpool_aws import NotFound, OnCompleteEvent, StoreUnavailable, UsageError, Workpool
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
@@ -142,7 +143,7 @@ def test_what_is_neither_dead_nor_failed_is_left_alone(cloud: LocalCloud) -> Non
 def given_up() -> tuple[Stage, WorkId]:
     """A success whose callback its target refused for good."""
     stage = Stage()
-    stage.aws.claims = False  # else it would be asked to acknowledge
+    stage.invoker.claims = False  # else it would be asked to acknowledge
     messenger = stage.ports.messenger
     assert isinstance(messenger, NotingMessenger)
     messenger.refuses = InvokeRefused("too large", lasting=True)
@@ -155,7 +156,7 @@ def given_up() -> tuple[Stage, WorkId]:
 @pytest.mark.parametrize("fault", [lost_before, lost_after])
 def test_a_redrive_without_an_answer_may_be_asked_again(fault: Fault) -> None:
     stage, work_id = given_up()
-    stage.table.plan(updates(WorkRef, callback=CallbackState.PENDING), fault)
+    stage.store.plan(updates(WorkRef, callback=CallbackState.PENDING), fault)
     with pytest.raises(StoreUnavailable):
         stage.pool().redrive(None, work_id)
     if fault is lost_before:
@@ -164,12 +165,12 @@ def test_a_redrive_without_an_answer_may_be_asked_again(fault: Fault) -> None:
 
     assert stage.work(work_id).callback is CallbackState.DELIVERED
     assert stage.work(work_id).dead is None
-    assert len(stage.aws.started) == 1
+    assert len(stage.invoker.started) == 1
 
 
 def test_a_redrive_that_the_sdk_repeated_is_its_own() -> None:
     stage, work_id = given_up()
-    stage.table.plan(updates(WorkRef, callback=CallbackState.PENDING), repeated)
+    stage.store.plan(updates(WorkRef, callback=CallbackState.PENDING), repeated)
 
     assert stage.pool().redrive(None, work_id) == work_id
     stage.run(60_000)

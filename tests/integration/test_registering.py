@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.records import POOL, TARGET
+from tests.kit.stage import Stage
 from tests.kit.stores import Apply, lost_before, puts
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.watchdog.register import register
@@ -24,7 +25,7 @@ def denied(apply: Apply) -> None:
 
 
 def registered(stage: Stage) -> set[str]:
-    page = stage.table.memory.query(KeyRange(shelf=Collection.REGISTRY))
+    page = stage.memory.query(KeyRange(shelf=Collection.REGISTRY))
     return {row.record.pool for row in page.rows if isinstance(row.record, Registration)}
 
 
@@ -33,7 +34,7 @@ def test_work_of_a_caller_that_may_not_register_its_pool_is_stored_told_and_foun
 ):
     """[WP-3] [WP-20]"""
     stage = Stage()
-    stage.table.plan(puts(Registration), denied, times=2)
+    stage.store.plan(puts(Registration), denied, times=2)
     whole = stage.ports
     stage.ports = replace(whole, loop_arn=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
@@ -52,7 +53,7 @@ def test_work_of_a_caller_that_may_not_register_its_pool_is_stored_told_and_foun
 
 def test_other_trouble_with_the_registry_refuses_the_enqueue_and_stores_nothing() -> None:
     stage = Stage()
-    stage.table.plan(puts(Registration), lost_before)
+    stage.store.plan(puts(Registration), lost_before)
 
     with pytest.raises(StoreUnavailable):
         stage.pool().enqueue_action(None, TARGET, {})
@@ -63,19 +64,19 @@ def test_other_trouble_with_the_registry_refuses_the_enqueue_and_stores_nothing(
 def test_pools_are_registered_once_and_nothing_is_read_for_none() -> None:
     stage = Stage()
     written = Registration(pool="billing", registered_at=stage.clock.now())
-    stage.table.memory.write(Put(written))
+    stage.memory.write(Put(written))
     stage.clock.pass_to(stage.clock.at + 60_000)
 
     register(stage.ports, ["billing", POOL, POOL])
     register(stage.ports, [])
 
     assert registered(stage) == {"billing", POOL}
-    assert stage.table.memory.get(RegistrationRef("billing")) == written
+    assert stage.memory.get(RegistrationRef("billing")) == written
 
 
 def test_a_row_that_could_not_be_written_is_told_and_written_by_the_next_tick() -> None:
     stage = Stage()
-    stage.table.plan(puts(Registration), lost_before)
+    stage.store.plan(puts(Registration), lost_before)
 
     register(stage.ports, [POOL, "billing"])
     assert (registered(stage), [event.pool for event in stage.telemetry.of(KickFailed)]) == (

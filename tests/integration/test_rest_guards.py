@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.records import NOW, a_work, an_id
-from tests.kit.stage import LAMBDA_MS, POOL, TARGET, Stage
+from tests.kit.records import NOW, POOL, TARGET, a_work, an_id
+from tests.kit.stage import LAMBDA_MS, Stage
 from tests.kit.stores import first, then, updates
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
@@ -90,7 +90,7 @@ def test_a_loop_that_takes_itself_back_has_a_whole_lease(stage: Stage) -> None:
         rested.append(stage.clock.at)
         stage.place(late)
 
-    stage.table.plan(updates(StatusRef, state=LoopState.IDLE), then(meanwhile))
+    stage.store.plan(updates(StatusRef, state=LoopState.IDLE), then(meanwhile))
     stage.run(10_000)
 
     assert stage.status().lease_until == rested[0] + limits.LEASE_MS
@@ -100,7 +100,7 @@ def test_the_next_generation_gets_a_whole_lease(stage: Stage) -> None:
     """[WP-20]"""
     stage.takes_ms = 50
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
-    stage.serve(stage.aws.loops.pop(), lives_ms=40_000)
+    stage.serve(stage.invoker.loops.pop(), lives_ms=40_000)
 
     assert (stage.generation(), stage.status().lease_until) == (2, stage.clock.at + limits.LEASE_MS)
 
@@ -110,10 +110,10 @@ def test_a_loop_that_cannot_hand_over_because_it_was_overtaken_says_so(stage: St
     stage.takes_ms = 50
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
     stage.after(15_000, lambda: stage.resting_as(LoopState.RUNNING, generation=7))
-    stage.serve(stage.aws.loops.pop(), lives_ms=40_000)
+    stage.serve(stage.invoker.loops.pop(), lives_ms=40_000)
 
     assert [event.generation for event in stage.telemetry.of(LoopFenced)] == [1]
-    assert stage.aws.loops == []
+    assert stage.invoker.loops == []
 
 
 @pytest.mark.parametrize("throttles", range(limits.INVOKE_TRIES + 1))
@@ -121,12 +121,12 @@ def test_a_throttled_kick_waits_between_its_tries_and_gives_up(
     stage: Stage, throttles: int
 ) -> None:
     """[WP-24] An enqueue must not hang on it: the watchdog does the rest."""
-    stage.aws.refuses_loop = [InvokeThrottled()] * throttles
+    stage.invoker.refuses_loop = [InvokeThrottled()] * throttles
     kick(stage.ports, POOL, KickReason.ENQUEUE, due=EpochMs(NOW))
     kicked = throttles < limits.INVOKE_TRIES
 
     assert (
-        len(stage.aws.loops),
+        len(stage.invoker.loops),
         len(stage.telemetry.of(Kicked)),
         len(stage.telemetry.of(KickFailed)),
     ) == (kicked, kicked, not kicked)
@@ -136,10 +136,10 @@ def test_a_throttled_kick_waits_between_its_tries_and_gives_up(
 
 
 def test_a_refused_kick_is_not_tried_again(stage: Stage) -> None:
-    stage.aws.refuses_loop = [InvokeRefused("no such function", lasting=True)]
+    stage.invoker.refuses_loop = [InvokeRefused("no such function", lasting=True)]
     kick(stage.ports, POOL, KickReason.ENQUEUE, due=EpochMs(NOW))
 
-    assert stage.aws.loops == []
+    assert stage.invoker.loops == []
     assert [event.error for event in stage.telemetry.of(KickFailed)] == ["no such function"]
 
 
@@ -149,11 +149,11 @@ def test_a_tick_over_a_pool_at_rest_reads_nothing_of_its_last_burst(stage: Stage
     stage.pool(max_parallelism=50).enqueue_action_batch(None, TARGET, [{}] * 300)
     stage.run(180_000)
     stage.clock.at = (stage.clock.at // 3_600_000) * 3_600_000 + 3_600_000 + 600_000
-    before = stage.table.memory.meter.snapshot().read_units
+    before = stage.memory.meter.snapshot().read_units
     stage.watch()
 
     assert stage.status().state is LoopState.IDLE
-    assert stage.table.memory.meter.snapshot().read_units - before <= 10
+    assert stage.memory.meter.snapshot().read_units - before <= 10
 
 
 OVERDUE, LATER = (a_work(id=an_id(at, 99), due_at=at) for at in (NOW - 1_000, NOW + 7_200_000))
@@ -205,12 +205,12 @@ def test_a_kick_of_a_pool_whose_status_is_damaged_writes_it_anew(stage: Stage) -
             pool=POOL, version=1, max_parallelism=1, base_by="x", base_at=NOW, epoch=3, epoch_at=NOW
         )
     )
-    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
     for _ in range(2):
         kick(stage.ports, POOL, KickReason.ENQUEUE, due=EpochMs(NOW))
 
     assert (stage.status().state, stage.status().epoch) == (LoopState.RUNNING, 4)
-    assert len(stage.aws.loops) == 1
+    assert len(stage.invoker.loops) == 1
     assert [(event.item, event.pool) for event in stage.telemetry.of(ControlRepaired)] == [
         ("status", POOL)
     ]
@@ -219,13 +219,13 @@ def test_a_kick_of_a_pool_whose_status_is_damaged_writes_it_anew(stage: Stage) -
 def test_a_kick_whose_status_goes_meanwhile_starts_nothing(stage: Stage) -> None:
     """[WP-2] It judged what is not there any more."""
     stage.resting_as(LoopState.IDLE)
-    stage.table.plan(
+    stage.store.plan(
         updates(StatusRef, state=LoopState.RUNNING),
-        first(lambda: stage.table.memory.delete(StatusRef(POOL))),
+        first(lambda: stage.memory.delete(StatusRef(POOL))),
     )
     kick(stage.ports, POOL, KickReason.ENQUEUE, due=EpochMs(NOW))
 
-    assert stage.aws.loops == []
+    assert stage.invoker.loops == []
 
 
 def test_a_tick_over_a_pool_at_rest_reads_nothing_of_what_came_to_be_over(stage: Stage) -> None:
@@ -236,17 +236,17 @@ def test_a_tick_over_a_pool_at_rest_reads_nothing_of_what_came_to_be_over(stage:
         *(a_work(id=an_id(NOW + 120_000 + n, n + 1), state=State.FINISHED) for n in range(500))
     )
     stage.clock.at = (stage.clock.at // 3_600_000) * 3_600_000 + 3_600_000 + 600_000
-    before = stage.table.memory.meter.snapshot().read_units
+    before = stage.memory.meter.snapshot().read_units
     stage.watch()
 
-    assert stage.table.memory.meter.snapshot().read_units - before <= 10
+    assert stage.memory.meter.snapshot().read_units - before <= 10
 
 
 def test_the_hourly_look_at_a_pool_that_never_had_a_loop_finds_nothing(stage: Stage) -> None:
     """[WP-12]"""
     stage.pool().configure(None, paused=True)
     stage.resting_as(LoopState.IDLE)
-    stage.table.memory.delete(LedgerRef(POOL))
+    stage.memory.delete(LedgerRef(POOL))
     stage.clock.at = (stage.clock.at // 3_600_000 + 1) * 3_600_000
     stage.watch()
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work, a_work, an_id
-from tests.kit.stage import FAILED, NOT_DELIVERED, POOL, SUCCESS, TARGET, Stage, order
+from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_id
+from tests.kit.stage import FAILED, NOT_DELIVERED, SUCCESS, Stage, order
 from tests.kit.stores import Apply, dies_after, first, puts, then, updates
 from tests.kit.world import TABLE
 from workpool_aws import RetryPolicy
@@ -61,7 +61,7 @@ def test_what_is_stored_while_the_loop_goes_idle_is_found(due_in_ms: int) -> Non
     stage.pool().enqueue_action(None, TARGET, {})
     at = NOW + 1_500 + due_in_ms
     work = a_work(id=an_id(at, 7), due_at=at)
-    stage.table.plan(TO_IDLE, then(lambda: stage.place(work)))
+    stage.store.plan(TO_IDLE, then(lambda: stage.place(work)))
     stage.run(due_in_ms + 3_600_000)
 
     assert stage.work(work.id).state is State.FINISHED
@@ -74,13 +74,13 @@ def test_what_is_stored_while_the_loop_begins_to_wait_is_found_if_it_is_due_earl
     hour, half, two = (NOW + ms for ms in (3_600_000, 1_800_000, 7_200_000))
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(hours=1))
     earlier, later = (a_work(id=an_id(at, 7), due_at=at) for at in (half, two))
-    stage.table.plan(TO_WAITING, then(lambda: stage.place(later)))
-    stage.table.plan(TO_WAITING, then(lambda: stage.place(earlier)))
+    stage.store.plan(TO_WAITING, then(lambda: stage.place(later)))
+    stage.store.plan(TO_WAITING, then(lambda: stage.place(earlier)))
     stage.run(60_000)
     stage.timer.at = EpochMs(hour - limits.FAR_LEAD_MS)
     stage.run(9_000_000)
 
-    assert [a.work_id for a in stage.aws.started][-1] == later.id
+    assert [a.work_id for a in stage.invoker.started][-1] == later.id
     assert stage.generation() < 12
 
 
@@ -90,7 +90,7 @@ def test_a_wait_that_meets_an_earlier_work_is_taken_back() -> None:
     stage.pool().enqueue_action(None, TARGET, {}, run_after=timedelta(hours=1))
     at = NOW + 600_000
     work = a_work(id=an_id(at, 7), due_at=at)
-    stage.table.plan(TO_WAITING, then(lambda: stage.place(work)))
+    stage.store.plan(TO_WAITING, then(lambda: stage.place(work)))
     stage.run(900_000)
 
     assert at <= (stage.work(work.id).started_at or 0) <= at + 1_000
@@ -103,13 +103,13 @@ def test_a_report_that_is_stored_while_the_loop_begins_to_wait_is_settled() -> N
     done = Notice(
         pool=POOL, at=an_id(NOW + 900, 5), work_id=ids[0], start=1, kind=NoticeKind.FINISHED
     )
-    stage.table.plan(
+    stage.store.plan(
         TO_WAITING,
         then(lambda: stage.place(replace(stage.work(ids[0]), state=State.FINISHED), done)),
     )
     stage.run(30_000)
 
-    assert [a.work_id for a in stage.aws.started] == ids
+    assert [a.work_id for a in stage.invoker.started] == ids
 
 
 def test_a_report_that_lies_behind_the_cursor_is_seen_before_rest() -> None:
@@ -117,13 +117,13 @@ def test_a_report_that_lies_behind_the_cursor_is_seen_before_rest() -> None:
     stage = Stage(takes_ms=None)
     early, late = stage.pool(max_parallelism=2).enqueue_action_batch(None, TARGET, [{}] * 2)
     stage.after(
-        5_000, lambda: stage.complete(next(a for a in stage.aws.started if a.work_id == early))
+        5_000, lambda: stage.complete(next(a for a in stage.invoker.started if a.work_id == early))
     )
     done = Notice(
         pool=POOL, at=an_id(NOW + 3_000, 5), work_id=late, start=1, kind=NoticeKind.FINISHED
     )
-    stage.table.plan(TO_WAITING, lambda apply: apply())
-    stage.table.plan(
+    stage.store.plan(TO_WAITING, lambda apply: apply())
+    stage.store.plan(
         TO_WAITING, then(lambda: stage.place(replace(stage.work(late), state=State.FINISHED), done))
     )
     stage.run(30_000)
@@ -146,7 +146,7 @@ def test_a_look_that_is_asked_for_while_the_loop_begins_to_wait_is_taken() -> No
         )
         stage.place(changed, look)
 
-    stage.table.plan(TO_WAITING, then(suspected))
+    stage.store.plan(TO_WAITING, then(suspected))
     stage.run(10_000)
 
     assert stage.status().wake_at == NOW + 20_000 + limits.RECOVERY_MARGIN_MS + 1
@@ -160,7 +160,7 @@ def test_a_resume_that_is_stored_while_the_loop_begins_to_wait_is_seen() -> None
     )
     stage.place(paused)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(
+    stage.store.plan(
         TO_WAITING, then(lambda: stage.place(replace(paused, version=5, override_paused=None)))
     )
     stage.run(30_000)
@@ -184,7 +184,7 @@ def test_a_loop_that_takes_itself_back_does_so_as_the_next_generation() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     late = a_work(id=an_id(NOW - 3_000, 7), due_at=NOW - 3_000)
-    stage.table.plan(TO_IDLE, then(lambda: stage.place(late)))
+    stage.store.plan(TO_IDLE, then(lambda: stage.place(late)))
     stage.run()
 
     assert stage.work(late.id).state is State.FINISHED
@@ -197,12 +197,12 @@ def test_a_loop_that_is_kicked_before_it_takes_itself_back_stops() -> None:
     stage = Stage()
     pool = stage.pool()
     pool.enqueue_action(None, TARGET, {})
-    stage.table.plan(TO_IDLE, then(lambda: pool.enqueue_action(None, TARGET, {})))
+    stage.store.plan(TO_IDLE, then(lambda: pool.enqueue_action(None, TARGET, {})))
     stage.run()
 
     assert [fact.generation for fact in stage.telemetry.of(LoopTook)] == [1, 2]
     assert len(stage.telemetry.of(LoopFenced)) == 1
-    assert len(stage.aws.started) == 2
+    assert len(stage.invoker.started) == 2
 
 
 def test_a_taken_back_generation_is_lost_to_whoever_holds_the_ledger() -> None:
@@ -210,9 +210,9 @@ def test_a_taken_back_generation_is_lost_to_whoever_holds_the_ledger() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     work = a_work(id=an_id(NOW + 1_500, 7), due_at=NOW + 1_500)
-    stage.table.plan(TO_IDLE, then(lambda: stage.place(work)))
-    stage.table.plan(updates(LedgerRef, "holder"), lambda apply: apply())
-    stage.table.plan(
+    stage.store.plan(TO_IDLE, then(lambda: stage.place(work)))
+    stage.store.plan(updates(LedgerRef, "holder"), lambda apply: apply())
+    stage.store.plan(
         updates(LedgerRef, "holder"),
         first(
             lambda: stage.place(
@@ -237,7 +237,7 @@ def test_a_loop_that_dies_before_its_second_look_is_found_by_the_watchdog() -> N
         stage.place(work)
         return dies_after(apply)
 
-    stage.table.plan(TO_IDLE, dies_with_it)
+    stage.store.plan(TO_IDLE, dies_with_it)
     stage.run(300_000, watchdog=True)
 
     assert "died" in stage.notes
@@ -308,9 +308,9 @@ def test_a_pool_is_registered_before_its_first_status() -> None:
     """[WP-20] From the moment at which it can have work that nobody looks at, the watchdog must know it."""
     stage = Stage()
     known: list[object] = []
-    stage.table.plan(
+    stage.store.plan(
         puts(LoopStatus),
-        first(lambda: known.append(stage.table.memory.peek(RegistrationRef(POOL)))),
+        first(lambda: known.append(stage.memory.peek(RegistrationRef(POOL)))),
     )
     stage.pool().enqueue_action(None, TARGET, {})
 
@@ -323,9 +323,9 @@ def test_a_busy_loop_promises_to_stay_and_does(*, promised: bool) -> None:
     stage = Stage(takes_ms=None)
     count = limits.PROMISE_ENTRIES_MIN if promised else limits.PROMISE_ENTRIES_MIN - 1
     stage.pool().enqueue_action_batch(None, TARGET, [{}] * count)
-    stage.aws.on_start = lambda a: stage.after(10, lambda: stage.complete(a))
+    stage.invoker.on_start = lambda a: stage.after(10, lambda: stage.complete(a))
     stage.run(60_000)
-    (until,) = {a.loop_until for a in stage.aws.started}
+    (until,) = {a.loop_until for a in stage.invoker.started}
 
     assert (until is not None) is promised
     if until is not None:
@@ -338,18 +338,18 @@ def test_a_backlog_is_a_promise_too() -> None:
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
     stage.run()
 
-    assert [a.loop_until is not None for a in stage.aws.started] == [True, False]
+    assert [a.loop_until is not None for a in stage.invoker.started] == [True, False]
 
 
 def test_no_promise_reaches_beyond_the_loops_own_end() -> None:
     """[WP-24]"""
     stage = Stage(takes_ms=200)
     stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 200)
-    stage.serve(stage.aws.loops.pop(), lives_ms=30_000)
+    stage.serve(stage.invoker.loops.pop(), lives_ms=30_000)
     ends_at = NOW + 15_000
 
-    assert any(a.loop_until is None for a in stage.aws.started)
-    assert all(a.loop_until < ends_at for a in stage.aws.started if a.loop_until is not None)
+    assert any(a.loop_until is None for a in stage.invoker.started)
+    assert all(a.loop_until < ends_at for a in stage.invoker.started if a.loop_until is not None)
 
 
 @pytest.mark.parametrize(
@@ -367,7 +367,7 @@ def test_a_completion_relies_on_a_promise_less_the_clocks_difference(
     until = None if left_ms is None else EpochMs(NOW + left_ms)
     stage.complete(replace(assignment_of(work, TABLE), loop_until=until), SUCCESS)
 
-    assert len(stage.aws.loops) == int(kicks)
+    assert len(stage.invoker.loops) == int(kicks)
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ def test_whatever_a_resting_loop_must_know_kicks_it(
     stage.resting_as(LoopState.WAITING, saturated=True)
     deed(stage, assignment_of(work, TABLE))
 
-    assert [loop.generation for loop in stage.aws.loops] == [2]
+    assert [loop.generation for loop in stage.invoker.loops] == [2]
 
 
 @pytest.mark.parametrize("by", ["loop", "recovery"])
@@ -403,7 +403,7 @@ def test_the_loop_does_not_kick_itself(by: str) -> None:
     stage.resting_as(LoopState.WAITING, saturated=True)
     stage.complete(assignment_of(work, TABLE), SUCCESS, by=by)
 
-    assert stage.aws.loops == []
+    assert stage.invoker.loops == []
 
 
 def test_old_keys_of_moved_works_and_running_ones_keep_no_loop_up() -> None:

@@ -7,8 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment, an_id
-from tests.kit.stage import FAILED, TARGET, Stage
+from tests.kit.records import (
+    NOW,
+    PROOF,
+    TARGET,
+    a_policy,
+    a_running_work,
+    a_work,
+    an_assignment,
+    an_id,
+)
+from tests.kit.stage import FAILED, Stage
 from tests.kit.stores import first, updates
 from workpool_aws.core.loop.recover import Begin, Drop, judge_entry
 from workpool_aws.core.loop.start import Look, Taken, classify, start_write
@@ -25,7 +34,7 @@ def test_a_start_begins_unclaimed_whatever_the_one_before_left() -> None:
     stage = Stage()
     work = a_work(claim="of the start before")
     stage.place(work)
-    stage.table.write(
+    stage.store.write(
         start_write(work, 1, token="t", proof=PROOF, timeout_ms=1, event_age_ms=1, now=NOW)
     )
 
@@ -55,7 +64,7 @@ def test_only_what_somebody_asked_to_cancel_ends_as_canceled(*, asked: bool) -> 
     write = decide_canceled(an_assignment(claimed=False, retry=a_policy()), FAILED, now=NOW).write
 
     with nullcontext() if asked else pytest.raises(ConditionFailed):
-        stage.table.write(write)
+        stage.store.write(write)
     assert (stage.work(work.id).state is State.FINISHED) is asked
 
 
@@ -82,7 +91,7 @@ def test_a_status_write_finds_the_state_that_it_leaves() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
     resting = updates(StatusRef, state=LoopState.IDLE)
-    stage.table.plan(
+    stage.store.plan(
         resting, first(lambda: stage.place(replace(stage.status(), state=LoopState.WAITING)))
     )
     stage.run(20_000)

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work, a_work, an_assignment, an_id
-from tests.kit.stage import NOT_DELIVERED, POOL, SUCCESS, TARGET, Stage
+from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_assignment, an_id
+from tests.kit.stage import NOT_DELIVERED, SUCCESS, Stage
 from tests.kit.world import TABLE
 from workpool_aws.core import limits
 from workpool_aws.core.report.claim import assignment_of
@@ -36,12 +36,12 @@ def test_arguments_that_cannot_be_read_just_now_put_the_start_back() -> None:
     def unread() -> None:
         raise StoreUnavailable("no answer")
 
-    stage.table.before_get(ChunkRef, unread)
+    stage.store.before_get(ChunkRef, unread)
     stage.run(60_000)
 
     assert [event.undelivered for event in stage.telemetry.of(PutBack)] == [1]
     assert stage.telemetry.of(LoopEnded) == []
-    assert [a.start for a in stage.aws.started] == [2]
+    assert [a.start for a in stage.invoker.started] == [2]
     assert stage.work(work_id).state is State.FINISHED
 
 
@@ -49,10 +49,10 @@ def test_a_throttled_invoke_waits_before_it_is_tried_again() -> None:
     """[WP-23] Lambda has no room in the next microsecond either."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
-    stage.aws.refuses = [InvokeThrottled(), InvokeThrottled()]
+    stage.invoker.refuses = [InvokeThrottled(), InvokeThrottled()]
     stage.run(60_000)
 
-    assert [a.start for a in stage.aws.started] == [1]
+    assert [a.start for a in stage.invoker.started] == [1]
     assert stage.clock.slept_ms[:2] == [limits.INVOKE_RETRY_MS] * 2
 
 
@@ -79,7 +79,7 @@ def test_a_start_write_that_met_anything_but_its_own_start_sends_nothing(
     )
 
     assert begun == Begun(EntryKey(an_id(), 1), None, sent=False)
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
 
 
 def test_a_start_write_that_met_its_own_start_sends_it() -> None:
@@ -93,7 +93,7 @@ def test_a_start_write_that_met_its_own_start_sends_it() -> None:
     )
 
     assert begun == Begun(EntryKey(an_id(), 1), running.deadline, sent=True)
-    assert [a.start for a in stage.aws.started] == [1]
+    assert [a.start for a in stage.invoker.started] == [1]
 
 
 def test_a_put_back_of_a_work_that_is_gone_changes_nothing() -> None:

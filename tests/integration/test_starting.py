@@ -7,17 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.records import NOW, PROOF, a_work, an_id
-from tests.kit.stage import (
-    EVENT_AGE_MS,
-    FAILED,
-    NOT_DELIVERED,
-    POOL,
-    START_MS,
-    TARGET,
-    TIMEOUT_MS,
-    Stage,
-)
+from tests.kit.doubles import EVENT_AGE_MS, START_MS, TIMEOUT_MS
+from tests.kit.records import NOW, POOL, PROOF, TARGET, a_work, an_id
+from tests.kit.stage import FAILED, NOT_DELIVERED, Stage
 from tests.kit.stores import (
     Apply,
     Fault,
@@ -46,7 +38,7 @@ START = updates(WorkRef, "starts")
 
 
 def starts_of(stage: Stage) -> list[int]:
-    return [a.start for a in stage.aws.started]
+    return [a.start for a in stage.invoker.started]
 
 
 @pytest.mark.parametrize("fault", [repeated, lost_after, lost_before])
@@ -54,7 +46,7 @@ def test_a_start_whose_answer_was_lost_is_made_once_and_without_delay(fault: Fau
     """[WP-4] The item tells whether it was written; dropping the entry would free the slot of a running work."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(START, fault)
+    stage.store.plan(START, fault)
     stage.run()
 
     assert starts_of(stage) == [1]
@@ -67,7 +59,7 @@ def test_a_start_that_the_sdk_repeated_is_sent_in_the_same_pass() -> None:
     """[WP-20]"""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(START, repeated)
+    stage.store.plan(START, repeated)
     stage.run()
 
     assert stage.notes[stage.notes.index("start") + 1] == "invoke"
@@ -78,7 +70,7 @@ def test_a_start_that_was_seen_is_confirmed_by_the_next_commit() -> None:
     stage = Stage(takes_ms=None)
     pool = stage.pool()
     work_id = pool.enqueue_action(None, TARGET, {})
-    stage.table.plan(START, then(lambda: stage.clock.pass_to(stage.clock.at + 3_000)))
+    stage.store.plan(START, then(lambda: stage.clock.pass_to(stage.clock.at + 3_000)))
     pool.enqueue_action(None, TARGET, {}, run_after=timedelta(seconds=20))
     stage.run(60_000)
 
@@ -92,11 +84,11 @@ def test_a_start_without_an_answer_keeps_its_slot() -> None:
     """[WP-1] Until the item was looked at, nothing else may take it."""
     stage = Stage(takes_ms=None)
     works = stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 2)
-    stage.table.plan(START, lost_after)
+    stage.store.plan(START, lost_after)
     stage.kill_at(2_000)
     stage.run(2_000)
 
-    assert [(a.work_id, a.start) for a in stage.aws.started] == [(works[0], 1)]
+    assert [(a.work_id, a.start) for a in stage.invoker.started] == [(works[0], 1)]
     assert set(stage.ledger().entries) == {EntryKey(works[0], 1)}
 
 
@@ -104,7 +96,7 @@ def test_a_start_that_never_got_through_is_not_chosen_again_beside_its_entry() -
     """[WP-1] The work is still pending, and its slot is taken already: one entry, one start."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool(max_parallelism=2).enqueue_action(None, TARGET, {})
-    stage.table.plan(START, lost_before)
+    stage.store.plan(START, lost_before)
     stage.kill_at(5_000)
     stage.run(5_000)
 
@@ -117,7 +109,7 @@ def test_the_ledger_has_the_deadline_that_the_item_will_have() -> None:
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     entries: list[Entry] = []
-    stage.table.plan(
+    stage.store.plan(
         START, first(lambda: entries.append(stage.ledger().entries[EntryKey(work_id, 1)]))
     )
     stage.run(1_000)
@@ -161,14 +153,14 @@ def test_the_start_write_finds_what_was_committed_or_nothing(
     written = start_write(work, 1, token="t", proof=PROOF, timeout_ms=1, event_age_ms=1, now=NOW)
 
     with nullcontext() if accepted else pytest.raises(ConditionFailed):
-        stage.table.write(written)
+        stage.store.write(written)
 
 
 def test_an_invoke_without_an_answer_is_not_repeated() -> None:
     """[WP-4] It may have been taken: only recovery decides, after the deadline."""
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.aws.refuses = [InvokeUnanswered("no answer")]
+    stage.invoker.refuses = [InvokeUnanswered("no answer")]
     stage.run(START_MS)
 
     assert stage.notes.count("invoke") == 1
@@ -180,7 +172,7 @@ def test_a_throttled_invoke_is_tried_again_and_then_put_back() -> None:
     """[WP-25] No attempt is spent on it."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.aws.refuses = [InvokeThrottled() for _ in range(limits.INVOKE_TRIES)]
+    stage.invoker.refuses = [InvokeThrottled() for _ in range(limits.INVOKE_TRIES)]
     stage.run()
 
     assert (
@@ -195,7 +187,7 @@ def test_a_throttled_invoke_is_tried_again_and_then_put_back() -> None:
 def test_a_short_throttle_costs_no_start() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
-    stage.aws.refuses = [InvokeThrottled() for _ in range(limits.INVOKE_TRIES - 1)]
+    stage.invoker.refuses = [InvokeThrottled() for _ in range(limits.INVOKE_TRIES - 1)]
     stage.run()
 
     assert starts_of(stage) == [1]
@@ -206,7 +198,7 @@ def test_what_lambda_will_always_refuse_fails_at_once() -> None:
     stage = Stage()
     pool = stage.pool()
     bad, good = pool.enqueue_action_batch(None, TARGET, [{}] * 2)
-    stage.aws.refuses = [InvokeRefused("too large", lasting=True)]
+    stage.invoker.refuses = [InvokeRefused("too large", lasting=True)]
     stage.run()
 
     assert (stage.work(bad).error_type, stage.work(bad).error) == ("not_invocable", "too large")
@@ -217,7 +209,7 @@ def test_a_function_that_is_not_there_fails_after_two_minutes_of_it() -> None:
     """[WP-25] A fresh deployment's permissions lag; each try is put back, spending nothing."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.aws.refuses = [InvokeRefused("no such function", lasting=False) for _ in range(20)]
+    stage.invoker.refuses = [InvokeRefused("no such function", lasting=False) for _ in range(20)]
     stage.run()
 
     work = stage.work(work_id)
@@ -233,7 +225,7 @@ def test_a_function_that_is_not_there_fails_after_two_minutes_of_it() -> None:
 def test_a_function_that_appears_in_time_runs() -> None:
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.aws.refuses = [InvokeRefused("no such function", lasting=False) for _ in range(4)]
+    stage.invoker.refuses = [InvokeRefused("no such function", lasting=False) for _ in range(4)]
     stage.run()
 
     assert stage.work(work_id).outcome == "success"
@@ -243,7 +235,7 @@ def test_a_loop_that_froze_after_the_start_write_does_not_send_it_late() -> None
     """[WP-14] The worker's `start_by` would be near: a new start is safer."""
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(
+    stage.store.plan(
         START, then(lambda: stage.clock.pass_to(stage.clock.at + limits.START_TO_INVOKE_MS + 1))
     )
     stage.run()
@@ -254,7 +246,7 @@ def test_a_loop_that_froze_after_the_start_write_does_not_send_it_late() -> None
 def test_a_pause_of_a_few_seconds_is_not_too_long_to_send() -> None:
     stage = Stage()
     stage.pool().enqueue_action(None, TARGET, {})
-    stage.table.plan(
+    stage.store.plan(
         START, then(lambda: stage.clock.pass_to(stage.clock.at + limits.START_TO_INVOKE_MS))
     )
     stage.run()
@@ -267,7 +259,7 @@ def test_start_by_leaves_the_function_its_whole_time_before_the_deadline() -> No
     stage = Stage(takes_ms=None)
     work_id = stage.pool().enqueue_action(None, TARGET, {})
     stage.run(1_000)
-    (a,) = stage.aws.started
+    (a,) = stage.invoker.started
     deadline = stage.work(work_id).deadline or 0
 
     assert deadline == (stage.work(work_id).started_at or 0) + TIMEOUT_MS + EVENT_AGE_MS
@@ -284,11 +276,11 @@ def test_a_put_back_that_is_not_answered_leaves_the_start_to_recovery() -> None:
     """[WP-4] A second invoke never decides it."""
     stage = Stage()
     work_id = stage.pool().enqueue_action(None, TARGET, {})
-    stage.aws.refuses = [InvokeThrottled() for _ in range(limits.INVOKE_TRIES)]
-    stage.table.plan(puts(Pointer), lost_before)
+    stage.invoker.refuses = [InvokeThrottled() for _ in range(limits.INVOKE_TRIES)]
+    stage.store.plan(puts(Pointer), lost_before)
     stage.run(60_000)
 
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
     assert (stage.telemetry.of(PassFailed), stage.telemetry.of(LoopEnded)) == ([], [])
     assert stage.work(work_id).state is State.RUNNING
     stage.run(watchdog=True)
@@ -304,7 +296,7 @@ def test_each_retry_is_another_start_of_the_same_work() -> None:
     )
     stage.run()
 
-    assert [(a.start, a.attempts_made) for a in stage.aws.started] == [(1, 0), (2, 1), (3, 2)]
+    assert [(a.start, a.attempts_made) for a in stage.invoker.started] == [(1, 0), (2, 1), (3, 2)]
     assert (stage.work(work_id).outcome, stage.work(work_id).attempts_made) == ("failed", 3)
 
 
@@ -317,10 +309,10 @@ def test_a_start_that_was_not_delivered_spends_no_attempt() -> None:
     def report(a: Assignment) -> None:
         stage.after(10, lambda: stage.complete(a, reports.pop() if reports else stage.report))
 
-    stage.aws.on_start = report
+    stage.invoker.on_start = report
     stage.run()
 
-    assert [(a.start, a.attempts_made) for a in stage.aws.started] == [(1, 0), (2, 0), (3, 0)]
+    assert [(a.start, a.attempts_made) for a in stage.invoker.started] == [(1, 0), (2, 0), (3, 0)]
     assert (stage.work(work_id).outcome, stage.work(work_id).attempts_made) == ("success", 1)
 
 
@@ -332,7 +324,7 @@ def test_what_is_never_delivered_ends_as_failed_after_about_a_day() -> None:
 
     work = stage.work(work_id)
     assert (work.outcome, work.error_type) == ("failed", "never_delivered")
-    assert len(stage.aws.started) == limits.UNDELIVERED_MAX + 1
+    assert len(stage.invoker.started) == limits.UNDELIVERED_MAX + 1
     assert (
         timedelta(hours=12)
         < timedelta(milliseconds=(work.finished_at or 0) - NOW)
@@ -359,7 +351,7 @@ def test_a_pointer_stays_until_its_work_was_seen_to_start() -> None:
         stage.after(1, lambda: seen.append(len(stage.pointers())))
         return lost_before(apply)
 
-    stage.table.plan(updates(WorkRef, starts=2), lost)
+    stage.store.plan(updates(WorkRef, starts=2), lost)
     stage.run()
 
     assert seen == [1]
@@ -387,10 +379,10 @@ def test_a_start_of_an_other_loop_is_neither_sent_nor_dropped() -> None:
         event_age_ms=EVENT_AGE_MS,
         now=EpochMs(NOW),
     )
-    stage.table.plan(START, first(lambda: stage.table.memory.write(other)))
+    stage.store.plan(START, first(lambda: stage.memory.write(other)))
     stage.run(60_000)
 
-    assert stage.aws.started == []
+    assert stage.invoker.started == []
     assert set(stage.ledger().entries) == {EntryKey(work_id, 1)}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.kit.lambdas import LambdaContext
 from workpool_aws import UsageError
 from workpool_aws.adapters.wire.loop import order_to_wire
 from workpool_aws.handlers import completion, main_loop, watchdog
@@ -16,11 +17,6 @@ from workpool_aws.model.messages import LoopRequest
 from workpool_aws.settings import pools_served
 
 OTHERS = "arn:aws:lambda:us-east-1:123456789012:function:"
-
-
-class Context:
-    def get_remaining_time_in_millis(self) -> int:
-        return 900_000
 
 
 @pytest.fixture
@@ -149,7 +145,7 @@ def test_an_event_of_another_table_is_refused_at_the_door(
     monkeypatch.setenv("WORKPOOL_TABLE", "ours")
 
     with pytest.raises(UsageError, match="'ours'"):
-        door(json.loads(json.dumps(event)), Context())
+        door(json.loads(json.dumps(event)), LambdaContext())
 
 
 @pytest.mark.parametrize("door", [main_loop.handler, watchdog.handler, completion.handler])
@@ -161,4 +157,4 @@ def test_an_event_that_is_for_no_door_is_refused(
 ) -> None:
     """[WP-2] A work item that has the library's function for its target, or no JSON object."""
     with pytest.raises(UsageError):
-        door(event, Context())
+        door(event, LambdaContext())

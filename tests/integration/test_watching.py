@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.kit.records import NOW, a_running_work, a_work, an_id
-from tests.kit.stage import POOL, TARGET, Stage
+from tests.kit.doubles import NotingMessenger
+from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_id
+from tests.kit.stage import Stage
 from tests.kit.stores import Died, dies_before, lost_before, puts
-from tests.kit.world import NotingMessenger
 from workpool_aws import StoreUnavailable
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
@@ -97,7 +97,7 @@ def acted(stage: Stage) -> str | None:
     foretold = would_act(stage.ports.store, stage.telemetry, stage.clock.now())
     stage.watch()
     reasons = [event.reason for event in stage.telemetry.of(WatchdogActed)]
-    assert len(reasons) == len(stage.aws.loops)
+    assert len(reasons) == len(stage.invoker.loops)
     assert foretold == bool(reasons)
     return reasons[0] if reasons else None
 
@@ -391,7 +391,7 @@ def test_the_hourly_look_leaves_records_alone_that_owe_nothing() -> None:
     )
     stage.watch()
 
-    assert (len(stage.dones()), stage.aws.loops) == (2, [])
+    assert (len(stage.dones()), stage.invoker.loops) == (2, [])
 
 
 @pytest.mark.parametrize("starts", [0, 1])
@@ -430,7 +430,7 @@ def test_the_hourly_look_points_at_nothing_that_is_known() -> None:
     stage.place(works[0], replace(works[1], state=State.FINISHED))
     stage.watch()
 
-    assert (stage.pointers(), stage.aws.loops) == ([], [])
+    assert (stage.pointers(), stage.invoker.loops) == ([], [])
 
 
 @pytest.mark.peer("SM33")
@@ -445,7 +445,7 @@ def test_the_hourly_look_removes_the_pointers_that_a_dead_loop_left_behind_its_c
         replace(over, state=State.FINISHED), replace(waits, due_at=EpochMs(at + 600_000)), RUNNING
     )
     key = key_of(WorkRef(POOL, damaged.id))
-    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
     names = {
         work_id: an_id(at - 1_700_000, n)
         for n, work_id in enumerate((over.id, waits.id, damaged.id, RUNNING.id, an_id(1)))
@@ -462,7 +462,7 @@ def test_trouble_with_one_pool_does_not_keep_it_from_the_others() -> None:
     """[WP-12]"""
     stage = watched()
     stage.place(a_work(id=an_id(NOW)), Registration(pool="a", registered_at=NOW))
-    stage.table.before_get(StatusRef, unanswered)
+    stage.store.before_get(StatusRef, unanswered)
     stage.watch()
 
     assert [event.pool for event in stage.telemetry.of(KickFailed)] == ["a"]
@@ -490,7 +490,7 @@ def test_a_resting_pool_with_a_damaged_item_does_not_keep_it_from_the_others(
         Ledger(pool="a", holder="h", generation=1, version=1),
     )
     key = key_of(ref)
-    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
     stage.place(a_work(id=an_id(NOW)))
     stage.watch()
 
@@ -508,7 +508,7 @@ def test_the_hourly_look_starts_no_second_loop_beside_a_live_one() -> None:
     stage.resting_as(LoopState.RUNNING, lease_until=EpochMs(at + 30_000))
     stage.watch()
 
-    assert (len(stage.pointers()), stage.aws.loops) == (1, [])
+    assert (len(stage.pointers()), stage.invoker.loops) == (1, [])
 
 
 def test_the_hourly_look_reads_the_latest_rows_and_no_more_than_it_may(
@@ -534,13 +534,12 @@ def test_what_a_pools_first_producer_stored_before_it_died_is_found(
 ) -> None:
     """[WP-3] [WP-20] Its pool is registered before its first work is stored, though nothing was acknowledged."""
     stage = Stage()
-    stage.table.plan(puts(killed_before), dies_before)
+    stage.store.plan(puts(killed_before), dies_before)
     with pytest.raises(Died):
         stage.pool().enqueue_action(None, TARGET, {})
     stage.run(180_000, watchdog=True)
     works = [
-        row.record
-        for row in stage.table.memory.query(KeyRange(shelf=Collection.WORK, pool=POOL)).rows
+        row.record for row in stage.memory.query(KeyRange(shelf=Collection.WORK, pool=POOL)).rows
     ]
 
     assert [work.state for work in works if isinstance(work, WorkItem)] == (
@@ -551,12 +550,12 @@ def test_what_a_pools_first_producer_stored_before_it_died_is_found(
 def test_a_pool_that_could_not_be_registered_stores_nothing() -> None:
     """[WP-3]"""
     stage = Stage()
-    stage.table.plan(puts(Registration), lost_before)
+    stage.store.plan(puts(Registration), lost_before)
     with pytest.raises(StoreUnavailable) as raised:
         stage.pool().enqueue_action(None, TARGET, {})
 
     assert raised.value.maybe_enqueued == ()
-    assert stage.table.memory.query(KeyRange(shelf=Collection.WORK, pool=POOL)).rows == ()
+    assert stage.memory.query(KeyRange(shelf=Collection.WORK, pool=POOL)).rows == ()
 
 
 def test_a_pool_is_registered_once() -> None:

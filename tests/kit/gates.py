@@ -26,19 +26,6 @@ class Gate:
         assert self.begun.wait(WAIT_S)
 
 
-class Clock:
-    """A Lambda context whose time left is what the test says."""
-
-    aws_request_id = "request-1"
-    invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:caller"
-
-    def __init__(self, left_ms: int = 60_000) -> None:
-        self.left_ms = left_ms
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.left_ms
-
-
 class Caller(threading.Thread):
     """A thread that makes one call; `result` waits for it and gives what it raised, or None."""
 

@@ -14,6 +14,7 @@ from workpool_aws.model.messages import Assignment
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind, State, WorkItem
 
+POOL = "email"
 NOW = EpochMs(1_767_225_600_000)
 NONCE = "nonce-of-the-first-start"
 PROOF = digest_of(NONCE)

@@ -1,7 +1,7 @@
-"""A table in memory that fails exactly where a test wants it to, and notes what was asked in which order.
+"""A table in memory that fails exactly where a test wants it to, and notes what was asked, in order.
 
-A fault is planned for the next write that matches. What two processes do at the same time is one of
-them: a call in the middle of a request (`first`, `then`).
+A fault is planned for the next write that matches, or for every such write. What two processes do
+at the same time is a fault, too: a call in the middle of a request (`first`, `then`).
 """
 
 from __future__ import annotations
@@ -107,20 +107,36 @@ def bumps(write: Write) -> bool:
     return isinstance(write, Update) and isinstance(write.ref, LedgerRef) and not write.set
 
 
+def every(_: Write) -> bool:
+    """Match all writes."""
+    return True
+
+
+@dataclass(eq=False)
+class _Planned:
+    match: Match
+    fault: Fault
+    times: int | None
+
+
 @dataclass
-class FaultyTable:
+class FaultyStore:
     """The table in memory, with the faults that a test planned, and notes of what was asked in which order."""
 
     memory: MemoryStore
     notes: list[str]
     dateless: bool = False
-    _faults: list[tuple[Match, Fault]] = field(default_factory=list)
+    _faults: list[_Planned] = field(default_factory=list)
     _before_get: dict[type[Ref], Callable[[], object]] = field(default_factory=dict)
     _before_query: dict[Collection, Callable[[], object]] = field(default_factory=dict)
 
-    def plan(self, match: Match, fault: Fault, *, times: int = 1) -> None:
-        """The next `times` such writes meet this fault."""
-        self._faults += [(match, fault)] * times
+    def plan(self, match: Match, fault: Fault, *, times: int | None = 1) -> None:
+        """Let the next `times` such writes meet this fault. `None` means every one until `heal`."""
+        self._faults.append(_Planned(match, fault, times))
+
+    def heal(self) -> None:
+        """Drop every planned fault of writes."""
+        self._faults.clear()
 
     def before_get(self, kind: type[Ref], deed: Callable[[], object]) -> None:
         """Once, just before such an item is read."""
@@ -161,10 +177,13 @@ class FaultyTable:
         return replace(written, server_time=None) if self.dateless else written
 
     def _met(self, writes: Sequence[Write], apply: Apply) -> Written:
-        for index, (match, fault) in enumerate(self._faults):
-            if any(match(write) for write in writes):
-                del self._faults[index]
-                return fault(apply)
+        for planned in self._faults:
+            if any(planned.match(write) for write in writes):
+                if planned.times is not None:
+                    planned.times -= 1
+                if planned.times == 0:
+                    self._faults.remove(planned)
+                return planned.fault(apply)
         return apply()
 
 

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr
 
+from tests.kit.lambdas import LambdaContext, event_of
 from tests.kit.records import a_policy, a_work
-from tests.kit.world import Context, World, event_of
+from tests.kit.world import World
 from workpool_aws import OnCompleteEvent, UsageError, Work
 from workpool_aws.api.worker import ReportNotWritten
 from workpool_aws.compose import use_ports
@@ -64,7 +65,7 @@ class OddContext:
 
 
 CONTEXTS = (
-    st.just(Context())
+    st.just(LambdaContext())
     | st.none()
     | st.builds(OddContext, st.sampled_from([0, -5, 10**15, 2.5, ValueError("no time")]))
 )
@@ -171,7 +172,7 @@ def test_a_worker_takes_any_event_of_another_trigger(event: object) -> None:
         runs.append(n)
         return line
 
-    raised = run_once(lambda: worker(event, Context()), world)
+    raised = run_once(lambda: worker(event, LambdaContext()), world)
 
     assert len(runs) == (0 if raised else 1)
     assert SECRET not in str(raised)
@@ -214,7 +215,7 @@ def test_a_handler_of_callbacks_takes_any_event(
     def worker(**event: object) -> None:
         runs.append(event)
 
-    raised = run_once(lambda: (worker if decorated_worker else told)(event, Context()), world)
+    raised = run_once(lambda: (worker if decorated_worker else told)(event, LambdaContext()), world)
 
     assert len(runs) <= 1
     if isinstance(raised, UsageError) and not runs:

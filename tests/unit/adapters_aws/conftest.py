@@ -8,39 +8,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from workpool_aws.model.ids import EpochMs
-
-NOW = EpochMs(1_767_225_600_000)  # 2026-01-01T00:00:00Z
-
-
-class ManualClock:
-    """Stands still until a test sets it."""
-
-    def __init__(self, now=NOW):
-        self.time = now
-
-    def now(self):
-        return self.time
-
-    def sleep(self, ms):
-        self.time = EpochMs(self.time + ms)
-
-
-class CountingEntropy:
-    """Chance that counts: every answer differs from the one before."""
-
-    def __init__(self):
-        self.count = 0
-
-    def bits(self, count):
-        self.count += 1
-        return self.count % (1 << count)
-
-    def fraction(self):
-        return 0.5
-
-    def token(self):
-        return f"token-{self.bits(32):010d}"
+from tests.kit.clocks import CountedEntropy, ManualClock
 
 
 class _Body:
@@ -93,7 +61,7 @@ def clock():
 
 @pytest.fixture
 def entropy():
-    return CountingEntropy()
+    return CountedEntropy()
 
 
 @pytest.fixture

@@ -379,7 +379,7 @@ def test_limits_that_lambda_does_not_tell_are_the_upper_bound_for_a_minute(
 def test_a_clock_that_was_set_back_does_not_keep_limits_for_ever(invoker, far, clock):
     far.answers = configured(30, 120) + configured(60, 60)
     invoker.limits("send")
-    clock.time = EpochMs(clock.time - 3_600_000)
+    clock.at -= 3_600_000
     assert invoker.limits("send").timeout_ms == 60_000
 
 
@@ -430,7 +430,7 @@ def test_a_missing_permission_is_told_once_for_each_function(listing, far, clock
     far.default = (*DENIED[:2], code)
     for target in ("send", "send", "other"):
         assert listing.invoker.limits(target) == UPPER_BOUND
-        clock.time = EpochMs(clock.time + 3_600_000)
+        clock.at += 3_600_000
 
     assert [(fact.target, fact.grant) for fact in told.of(LimitsDenied)] == [
         ("send", "lambda:GetFunctionConfiguration, lambda:GetFunctionEventInvokeConfig"),
@@ -490,7 +490,7 @@ def test_the_list_is_read_once_in_five_minutes_and_what_was_known_outlives_troub
     listing.invoker.acknowledges("told")
     listing.fails = True
     kept = listing.invoker.acknowledges("told")
-    clock.time = EpochMs(clock.time + 300_000)
+    clock.at += 300_000
 
     assert (kept, listing.invoker.acknowledges("told"), listing.reads) == (True, True, 2)
 

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from tests.kit.world import StandingClock
+from tests.kit.clocks import ManualClock
 from workpool_aws.adapters.aws.clients import aws_ports
 from workpool_aws.adapters.metrics import (
     MINUTE_MS,
@@ -41,7 +41,7 @@ class Log(ListTelemetry):
 
 class World:
     def __init__(self, capsys: pytest.CaptureFixture[str], scope: Any = "pools") -> None:
-        self.clock = StandingClock()
+        self.clock = ManualClock()
         self.log = Log()
         self.telemetry = MetricsTelemetry(self.log, self.clock, table="jobs", scope=scope)
         self._capsys = capsys
@@ -262,9 +262,9 @@ def test_ports_count_where_the_environment_asks_for_it(monkeypatch: pytest.Monke
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     arn = "arn:aws:dynamodb:us-east-1:123456789012:table/jobs"
     counting = aws_ports(
-        arn, settings=Settings(region="us-east-1", metrics="table"), clock=StandingClock()
+        arn, settings=Settings(region="us-east-1", metrics="table"), clock=ManualClock()
     ).telemetry
-    silent = aws_ports(arn, settings=Settings(region="us-east-1"), clock=StandingClock()).telemetry
+    silent = aws_ports(arn, settings=Settings(region="us-east-1"), clock=ManualClock()).telemetry
 
     assert isinstance(counting, MetricsTelemetry)
     assert counting._table == "jobs"

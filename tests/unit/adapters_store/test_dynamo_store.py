@@ -16,6 +16,7 @@ from botocore.exceptions import (
 from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
+from tests.kit.clocks import CountedEntropy, ManualClock
 from workpool_aws.adapters.dynamodb.answers import server_time
 from workpool_aws.adapters.dynamodb.expressions import Expressions, item_from_wire, item_to_wire
 from workpool_aws.adapters.dynamodb.store import DynamoStore
@@ -36,29 +37,6 @@ KICK = Update(ref=StatusRef("p"), set={"generation": 2}, condition=Is("generatio
 REFS = [WorkRef("p", WorkId(make_id(EpochMs(T0 + n), random_bits=0))) for n in range(3)]
 
 
-class SleepLog:
-    def __init__(self):
-        self.slept = []
-
-    def now(self):
-        return T0
-
-    def sleep(self, ms):
-        self.slept.append(ms)
-
-
-class Entropy:
-    def __init__(self):
-        self.tokens = 0
-
-    def fraction(self):
-        return 0.5
-
-    def token(self):
-        self.tokens += 1
-        return f"token-{self.tokens}"
-
-
 @pytest.fixture
 def client():
     return boto3.client(
@@ -75,12 +53,12 @@ def aws(client):
 
 @pytest.fixture
 def clock():
-    return SleepLog()
+    return ManualClock(T0)
 
 
 @pytest.fixture
 def store(aws, clock):
-    return DynamoStore(lambda: aws.client, "jobs", clock=clock, entropy=Entropy())
+    return DynamoStore(lambda: aws.client, "jobs", clock=clock, entropy=CountedEntropy())
 
 
 def cancelled(*codes, item=None):
@@ -125,7 +103,7 @@ def test_a_refused_condition_tells_the_item_as_it_stood(aws, store, clock):
         store.write(KICK)
 
     assert refused.value.current == STATUS
-    assert clock.slept == []
+    assert clock.slept_ms == []
 
 
 def test_a_single_write_in_conflict_is_tried_again(aws, store, clock):
@@ -134,7 +112,7 @@ def test_a_single_write_in_conflict_is_tried_again(aws, store, clock):
     aws.add_response("update_item", {"Attributes": STATUS_ITEM})
 
     assert store.write(KICK).record == STATUS
-    assert clock.slept == [50, 100]
+    assert clock.slept_ms == [50, 100]
 
 
 def test_a_delete_in_conflict_is_tried_again(aws, store):
@@ -162,7 +140,7 @@ def test_a_transaction_in_conflict_is_tried_again_under_the_same_token(aws, stor
 
     store.transact([Put(STATUS), Update(ref=REFS[0], set={"starts": 1})])
 
-    assert clock.slept == [50, 100]
+    assert clock.slept_ms == [50, 100]
 
 
 def test_each_transaction_has_a_token_of_its_own(aws, store):
@@ -182,7 +160,7 @@ def test_a_conflict_that_lasts_is_told_after_a_few_tries(aws, store, clock):
     with pytest.raises(StoreUnavailable, match="jobs"):
         store.transact([Put(STATUS)])
 
-    assert clock.slept == [50, 100, 200, 400]
+    assert clock.slept_ms == [50, 100, 200, 400]
 
 
 def test_a_refused_condition_counts_more_than_a_conflict_beside_it(aws, store, clock):
@@ -202,7 +180,7 @@ def test_a_refused_condition_counts_more_than_a_conflict_beside_it(aws, store, c
 
     assert failed.value.failed == (False, True, False)
     assert failed.value.current == (None, STATUS, None)
-    assert clock.slept == []
+    assert clock.slept_ms == []
 
 
 def test_a_malformed_transaction_is_a_mistake(aws, store):
@@ -256,7 +234,7 @@ def test_no_answer_names_the_table_and_what_was_wrong(aws, store, clock, code, t
         store.write(Put(STATUS))
 
     assert told in str(silent.value)
-    assert clock.slept == []
+    assert clock.slept_ms == []
 
 
 @pytest.mark.parametrize(
@@ -274,7 +252,7 @@ def test_silence_is_no_answer(client, clock, error):
 
     client.meta.events.register("before-send", fail)
     client.meta.events.register("before-call", fail)
-    store = DynamoStore(lambda: client, "jobs", clock=clock, entropy=Entropy())
+    store = DynamoStore(lambda: client, "jobs", clock=clock, entropy=CountedEntropy())
 
     with pytest.raises(StoreUnavailable, match="jobs"):
         store.get(StatusRef("p"))
@@ -301,7 +279,7 @@ def test_items_that_a_batch_left_unread_are_asked_for_again(aws, store, clock):
     )
 
     assert set(store.get_many(REFS)) == set(REFS)
-    assert clock.slept == [50, 50]
+    assert clock.slept_ms == [50, 50]
 
 
 def test_a_batch_that_is_never_read_is_no_answer(aws, store, clock):
@@ -314,7 +292,7 @@ def test_a_batch_that_is_never_read_is_no_answer(aws, store, clock):
     with pytest.raises(StoreUnavailable, match="unread"):
         store.get_many(REFS[:1])
 
-    assert clock.slept == [50, 100, 200, 400]
+    assert clock.slept_ms == [50, 100, 200, 400]
 
 
 def test_reads_are_strongly_consistent(aws, store):

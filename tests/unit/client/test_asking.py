@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.kit.lambdas import LambdaContext
 from tests.kit.records import NOW, TARGET, a_running_work, a_work, an_id
-from tests.kit.world import Context, World
+from tests.kit.world import World
 from workpool_aws import NotFound, PoolConfig, Result, Status, UsageError, Workpool
 from workpool_aws.core.views.status import BaseLimit, LimitOverride
 from workpool_aws.model.ids import EpochMs, WorkId
@@ -57,7 +58,7 @@ def test_a_pending_work_tells_when_it_is_due(world: World) -> None:
 def test_a_running_work_tells_when_it_started(world: World) -> None:
     work = world.put(a_running_work(attempts_made=1, starts=2, cancel_requested=True))
 
-    assert world.pool().status(Context(), work.id) == Status(
+    assert world.pool().status(LambdaContext(), work.id) == Status(
         state="running",
         previous_attempts=1,
         next_run_at=None,
@@ -197,14 +198,14 @@ def test_a_pool_that_nobody_configured_has_the_limit_of_its_program(world: World
 
 def test_an_override_wins_until_it_is_reset(world: World) -> None:
     pool = Workpool(world.ports.table, "email", max_parallelism=7, ports=world.ports)
-    pool.enqueue_action(Context(), "send", {})
+    pool.enqueue_action(LambdaContext(), "send", {})
     base = BaseLimit(max_parallelism=7, by=TARGET, at=AT)
     world.clock.at += 1000
     later = AT + timedelta(seconds=1)
 
-    limited = pool.configure(Context(), max_parallelism=3)
+    limited = pool.configure(LambdaContext(), max_parallelism=3)
     paused = pool.configure(None, paused=True)
-    resumed = pool.configure(Context(), paused=False)
+    resumed = pool.configure(LambdaContext(), paused=False)
     reset = pool.configure(None, reset=True)
 
     assert limited == PoolConfig(

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.kit.lambdas import LambdaContext
 from tests.kit.records import TARGET
-from tests.kit.world import Context, World
+from tests.kit.world import World
 from workpool_aws import PayloadTooLarge, UsageError
 from workpool_aws.model.work import Outcome
 
@@ -56,7 +57,7 @@ def test_nobody_is_told_unless_asked_for(world: World) -> None:
 
 
 def test_a_short_name_means_the_callers_account_and_region(world: World) -> None:
-    work_id = world.pool().enqueue_action(Context(), TARGET, {}, on_complete="done")
+    work_id = world.pool().enqueue_action(LambdaContext(), TARGET, {}, on_complete="done")
 
     assert world.work(work_id).on_complete == DONE
 

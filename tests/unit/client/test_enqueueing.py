@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.kit.lambdas import LambdaContext
 from tests.kit.records import NOW, TARGET, a_work
-from tests.kit.world import Context, World
+from tests.kit.stores import every, lost_after, lost_before, puts
+from tests.kit.world import World
 from workpool_aws import (
     OnCompleteEvent,
     PayloadTooLarge,
@@ -22,7 +24,6 @@ from workpool_aws import (
 )
 from workpool_aws.model.ids import time_of
 from workpool_aws.model.work import Kind, State, WorkItem
-from workpool_aws.model.writes import Put
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 TARGETS = (
@@ -210,14 +211,14 @@ def test_arguments_of_900_kilobytes_fit_and_one_byte_more_does_not(world: World)
     ],
 )
 def test_a_context_completes_a_short_name(world: World, target: str, stored: str) -> None:
-    assert world.work(enqueue(world.pool(), ctx=Context(), target=target)).target == stored
+    assert world.work(enqueue(world.pool(), ctx=LambdaContext(), target=target)).target == stored
 
 
 def test_without_a_place_a_short_name_is_stored_as_it_is(world: World) -> None:
     assert world.work(enqueue(world.pool(), target="send:live")).target == "send:live"
     assert (
         world.work(
-            enqueue(world.pool(), ctx=Context(invoked_function_arn="odd"), target="send")
+            enqueue(world.pool(), ctx=LambdaContext(invoked_function_arn="odd"), target="send")
         ).target
         == "send"
     )
@@ -232,7 +233,7 @@ def test_a_context_leaves_a_link_to_who_asked(
     )
 
     assert (
-        world.work(enqueue(world.pool(), ctx=Context())).link
+        world.work(enqueue(world.pool(), ctx=LambdaContext())).link
         == "request=8f2c-1 trace=1-5759e988-bd862e3fe1be46a994272793"
     )
     assert world.work(enqueue(world.pool())).link is None
@@ -294,8 +295,7 @@ def test_options_of_an_empty_batch_are_checked_all_the_same(world: World) -> Non
 
 
 def test_an_unanswered_put_names_what_may_be_stored(world: World) -> None:
-    world.store.fails = lambda write: isinstance(write, Put) and isinstance(write.record, WorkItem)
-    world.store.applies = True
+    world.store.plan(puts(WorkItem), lost_after, times=None)
 
     with pytest.raises(StoreUnavailable) as caught:
         enqueue(world.pool())
@@ -306,10 +306,10 @@ def test_an_unanswered_put_names_what_may_be_stored(world: World) -> None:
 
 def test_an_unanswered_limit_stores_no_work_and_is_said_again(world: World) -> None:
     pool = Workpool(world.ports.table, "email", max_parallelism=3, ports=world.ports)
-    world.store.fails = lambda _: True
+    world.store.plan(every, lost_before, times=None)
     with pytest.raises(StoreUnavailable) as caught:
         enqueue(pool)
-    world.store.fails = lambda _: False
+    world.store.heal()
 
     enqueue(pool)
 

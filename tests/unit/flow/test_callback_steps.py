@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.kit.records import NOW, a_work, an_id
+from tests.kit.stores import every, lost_before, updates
 from tests.kit.world import World
 from workpool_aws.core.chunks import lay_out
 from workpool_aws.errors import StoreUnavailable
@@ -174,14 +175,14 @@ def test_a_context_in_chunks_is_told_whole_and_expires_with_its_work(world: Worl
 def test_a_mark_without_an_answer_leaves_it_owed(world: World) -> None:
     """It is sent again: better twice than never."""
     work = a_told_work(world)
-    world.store.fails = lambda _: True
+    world.store.plan(every, lost_before, times=None)
 
     assert deliver(world.ports, work) is CallbackState.PENDING
 
 
 def test_chunks_that_could_not_be_told_to_expire_are_looked_at_once_more(world: World) -> None:
     work = a_told_work(world, context="c" * 5_000)
-    world.store.fails = lambda write: isinstance(getattr(write, "ref", None), ChunkRef)
+    world.store.plan(updates(ChunkRef), lost_before, times=None)
 
     assert deliver(world.ports, work) is CallbackState.SENT
     assert world.work(work.id).callback is CallbackState.DELIVERED

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.kit.records import NOW, a_work, an_id
+from tests.kit.stores import lost_before
 from tests.kit.world import World
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
@@ -226,7 +227,7 @@ def test_what_was_tried_often_enough_is_given_up_once_that_is_stored(
 ) -> None:
     work = a_told_work(world)
     hold = a_hold(world, PendingCallback(work.id, NOW, tries=limits.CALLBACK_TRIES_MAX))
-    world.store.fails = lambda _: not answered
+    world.store.plan(lambda _: not answered, lost_before, times=None)
 
     pass_over(hold)
 

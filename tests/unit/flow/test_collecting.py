@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW, a_work, an_id
-from tests.kit.stage import LAMBDA_MS, POOL, Stage
+from tests.kit.records import NOW, POOL, a_work, an_id
+from tests.kit.stage import LAMBDA_MS, Stage
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import Headroom, Reason, Refusal
@@ -33,7 +33,7 @@ def stage() -> Stage:
 
 def read(stage: Stage, *, free: int = 5) -> WorkRead:
     return read_works(
-        stage.table, stage.telemetry, POOL, 0, "", free=free, taken=NOTHING, now=EpochMs(NOW)
+        stage.store, stage.telemetry, POOL, 0, "", free=free, taken=NOTHING, now=EpochMs(NOW)
     )
 
 
@@ -101,7 +101,7 @@ def test_works_to_cancel_are_read_a_part_at_a_time(stage: Stage) -> None:
     )
     taken = Taken((), frozenset(), config)
     found = read_works(
-        stage.table, stage.telemetry, POOL, 0, "", free=5, taken=taken, now=EpochMs(NOW)
+        stage.store, stage.telemetry, POOL, 0, "", free=5, taken=taken, now=EpochMs(NOW)
     )
 
     assert (len(found.bulk_canceled), found.due) == (limits.DRAIN_ROWS, ())
@@ -123,9 +123,9 @@ def test_damaged_rows_are_not_among_what_is_read(stage: Stage) -> None:
     )
     stage.place(good)
     key = key_of(NoticeRef(POOL, an_id(NOW)))
-    stage.table.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
 
-    assert read_reports(stage.table, stage.telemetry, POOL, 0, "").keys == (good.at,)
+    assert read_reports(stage.store, stage.telemetry, POOL, 0, "").keys == (good.at,)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -133,7 +133,7 @@ def test_all_pages_of_a_range_are_read_in_either_direction(stage: Stage, *, reve
     stage.place(*(a_work(id=an_id(NOW, n)) for n in range(7)))
     read_pages = list(
         pages(
-            stage.table,
+            stage.store,
             stage.telemetry,
             KeyRange(shelf=Collection.WORK, pool=POOL, shard=0, limit=3, reverse=reverse),
         )

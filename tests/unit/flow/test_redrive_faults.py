@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.kit.records import NOW, a_work, changed
+from tests.kit.stores import every, lost_before
 from tests.kit.world import World
 from workpool_aws import NotFound, StoreUnavailable
 from workpool_aws.flow.work.redrive import dead_letters
@@ -36,10 +37,10 @@ def rows(world: World) -> list[object]:
 
 def test_a_transaction_without_an_answer_is_asked_again(world: World) -> None:
     old = a_failure(world)
-    world.store.fails = lambda _: True
+    world.store.plan(every, lost_before, times=None)
     with pytest.raises(StoreUnavailable):
         world.pool().redrive(None, old.id)
-    world.store.fails = lambda _: False
+    world.store.heal()
 
     new = world.pool().redrive(None, old.id)
 
@@ -54,11 +55,11 @@ def test_a_second_call_makes_up_for_a_kick_that_was_lost(world: World) -> None:
     def is_status(write: Write) -> bool:
         return isinstance(write, Put) and isinstance(write.record, LoopStatus)
 
-    world.store.fails = is_status
+    world.store.plan(is_status, lost_before, times=None)
     with pytest.raises(StoreUnavailable):
         world.pool().redrive(None, old.id)
     made = world.work(old.id).redriven_as
-    world.store.fails = lambda _: False
+    world.store.heal()
     world.clock.at += 60_000
 
     again = world.pool().redrive(None, old.id)

@@ -1,6 +1,7 @@
 """A minute is reported once, over itself if need be, and never at the cost of the loop."""
 
 from tests.kit.records import NOW, an_id
+from tests.kit.stores import every, lost_before
 from tests.kit.world import World
 from workpool_aws.core import limits
 from workpool_aws.flow.loop.tally import carry_on
@@ -59,7 +60,7 @@ def test_a_report_whose_commit_was_lost_is_written_over_itself(world: World) -> 
 
 
 def test_a_report_that_cannot_be_written_is_counted_on(world: World) -> None:
-    world.store.fails = lambda _: True
+    world.store.plan(every, lost_before, times=None)
 
     tally = carry_on(world.ports, "email", MinuteTally(since=NOW, succeeded=1), [DONE], [], LATER)
 

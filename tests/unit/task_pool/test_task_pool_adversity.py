@@ -16,7 +16,8 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from tests.kit.gates import WAIT_S, Caller, Clock, Gate
+from tests.kit.gates import WAIT_S, Caller, Gate
+from tests.kit.lambdas import LambdaContext
 from workpool_aws import TaskPool, TasksFailed, UsageError, with_task_pool
 from workpool_aws.errors import TaskExited, TaskNotStarted, TaskStillRunning
 
@@ -147,7 +148,7 @@ def test_a_generator_that_is_a_coroutine_is_awaited():
 def test_a_time_that_no_platform_can_count_is_a_long_time(option, forever):
     pool, gate = TaskPool(max_workers=1, **{option: forever}), Gate()
     if option == "reserve":
-        pool.follow(Clock())
+        pool.follow(LambdaContext())
         pool.add(gate)
         assert [type(error) for error in failures_of(pool.drain)] == [TaskNotStarted]
     else:
@@ -164,7 +165,7 @@ def test_an_invocation_that_has_more_time_than_can_be_waited_is_followed():
     pool, gate = TaskPool(), Gate()
     pool.add(gate)
     gate.wait_begun()
-    caller = Caller(partial(pool.drain, Clock(sys.maxsize)))
+    caller = Caller(partial(pool.drain, LambdaContext(sys.maxsize)))
     gate.open.set()
     assert caller.result() is None
     pool.done()
@@ -176,7 +177,7 @@ def test_an_invocation_that_has_more_time_than_can_be_waited_is_followed():
 def test_a_context_whose_time_is_no_number_is_refused_and_the_pool_goes_on(left):
     pool, ran = TaskPool(max_workers=1), []
     with pytest.raises(UsageError, match="get_remaining_time_in_millis"):
-        pool.follow(Clock(left))
+        pool.follow(LambdaContext(left))
     pool.add(partial(ran.append, 1))
     assert Caller(pool.done).result() is None
     assert ran == [1]
@@ -192,7 +193,7 @@ def test_on_error_cannot_wait_for_the_pool_that_leaves_its_task_running():
     pool = TaskPool(on_error=on_error)
     pool.add(gate)
     gate.wait_begun()
-    assert [type(error) for error in failures_of(partial(pool.drain, Clock(0)))] == [
+    assert [type(error) for error in failures_of(partial(pool.drain, LambdaContext(0)))] == [
         TaskStillRunning,
         UsageError,
     ]
@@ -254,7 +255,7 @@ def test_what_is_let_go_of_with_a_context_may_add_a_task_also_while_others_follo
 
 def test_what_is_let_go_of_with_a_task_that_was_not_started_may_look_at_the_pool():
     pool, seen = TaskPool(max_workers=1, on_error=lambda failure: None), []
-    pool.follow(Clock(0))
+    pool.follow(LambdaContext(0))
     pool.add(Leaves(lambda: seen.append(pool.stats().queued)))
     assert Caller(pool.done).result() is None
     assert seen == [0]
@@ -320,8 +321,8 @@ def test_an_interrupted_hand_over_is_reported_by_the_next_drain(monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(type(pool._oversight), "unstarted", lambda *_: fail(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
-            pool.drain(Clock(900))
-    pool.follow(Clock())
+            pool.drain(LambdaContext(900))
+    pool.follow(LambdaContext())
     gate.open.set()
     raised = failures_of(pool.done)
     assert [type(error) for error in raised] == [TaskNotStarted] * 2

@@ -11,7 +11,8 @@ from functools import partial
 
 import pytest
 
-from tests.kit.gates import WAIT_S, Caller, Clock, Gate, wait_for_drains
+from tests.kit.gates import WAIT_S, Caller, Gate, wait_for_drains
+from tests.kit.lambdas import LambdaContext
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.errors import TaskPoolClosed
 from workpool_aws.executor.executor import Executor, unfinished
@@ -174,7 +175,7 @@ def test_the_shared_pool_is_not_reset_by_a_drain_that_leaves_a_task_running():
     pool.add(int, gate)
     gate.wait_begun()
     with pytest.raises(TasksFailed):
-        pool.drain(Clock(0))
+        pool.drain(LambdaContext(0))
     pool.add(int)
     gate.open.set()
     pool.drain()
@@ -325,14 +326,14 @@ def test_a_task_that_nobody_waited_for_cannot_add_to_a_pool_that_is_done():
     pool.add(task)
     gate.wait_begun()
     with pytest.raises(TasksFailed):
-        pool.done(Clock(0))
+        pool.done(LambdaContext(0))
     gate.open.set()
     assert ended.wait(WAIT_S)
     assert len(told) == 1
 
 
 def test_a_drain_that_ends_leaves_the_followed_invocation_to_those_that_still_wait():
-    pool, clock, ran = TaskPool(max_workers=2), Clock(), []
+    pool, clock, ran = TaskPool(max_workers=2), LambdaContext(), []
     first, second = Gate(), Gate()
     pool.follow(clock)
     pool.add(first)

@@ -7,7 +7,7 @@ from functools import partial, update_wrapper
 
 import pytest
 
-from tests.kit.gates import Clock
+from tests.kit.lambdas import LambdaContext
 from workpool_aws import TaskPool, TasksFailed, UsageError, with_task_pool
 from workpool_aws.errors import TaskNotStarted
 
@@ -34,9 +34,9 @@ def test_the_shared_pool_is_drained_before_the_answer():
         )
         return {"answer": event["n"]}
 
-    assert handler({"n": 1}, Clock()) == {"answer": 1}
+    assert handler({"n": 1}, LambdaContext()) == {"answer": 1}
     assert ran == [1, "child"]
-    assert handler({"n": 2}, Clock()) == {"answer": 2}
+    assert handler({"n": 2}, LambdaContext()) == {"answer": 2}
     assert ran == [1, "child", 2, "child"]
     assert (TaskPool.shared().stats().queued, TaskPool.shared().stats().running) == (0, 0)
 
@@ -49,8 +49,8 @@ def test_a_pool_of_ones_own_is_drained():
     def handler(event, context):
         pool.add(partial(ran.append, event))
 
-    handler(1, Clock())
-    handler(2, Clock())
+    handler(1, LambdaContext())
+    handler(2, LambdaContext())
     assert ran == [1, 2]
     pool.done()
 
@@ -65,7 +65,7 @@ def test_it_is_drained_also_when_the_handler_raises_whose_error_goes_out(capsys)
         raise LookupError("the handler's")
 
     with pytest.raises(LookupError, match="the handler's") as raised:
-        handler({}, Clock())
+        handler({}, LambdaContext())
     assert ran.is_set()
     assert raised.value.__notes__ == ["background tasks failed as well: fail"]
     assert '"task_failed"' in capsys.readouterr().out
@@ -86,8 +86,8 @@ def test_failures_fail_the_invocation_unless_somebody_is_told():
         return "answer"
 
     with pytest.raises(TasksFailed):
-        handler({}, Clock())
-    assert telling_handler({}, Clock()) == "answer"
+        handler({}, LambdaContext())
+    assert telling_handler({}, LambdaContext()) == "answer"
     assert len(told) == 1
     pool.done()
     telling.done()
@@ -102,9 +102,9 @@ def test_the_invocations_time_holds_from_its_beginning_and_for_it_alone():
         pool.add(partial(ran.append, event))
 
     with pytest.raises(TasksFailed) as failed:
-        handler("late", Clock(100))
+        handler("late", LambdaContext(100))
     assert [type(error) for error in failed.value.exceptions] == [TaskNotStarted]
-    handler("in time", Clock())
+    handler("in time", LambdaContext())
     assert ran == ["in time"]
     pool.done()
 
@@ -158,7 +158,7 @@ def test_what_would_run_after_the_drain_is_refused_where_it_is_decorated(handler
 @pytest.mark.parametrize("handler", [waits, yields, streams])
 def test_what_hides_it_is_refused_when_it_was_called(handler):
     with pytest.raises(UsageError, match="nothing of it ran"):
-        with_task_pool(hides(handler))({}, Clock())
+        with_task_pool(hides(handler))({}, LambdaContext())
 
 
 @pytest.mark.parametrize(
@@ -169,4 +169,4 @@ def test_what_hides_it_is_refused_when_it_was_called(handler):
     ],
 )
 def test_any_other_callable_is_a_handler(handler):
-    assert with_task_pool(handler)({}, Clock()) == "answer"
+    assert with_task_pool(handler)({}, LambdaContext()) == "answer"

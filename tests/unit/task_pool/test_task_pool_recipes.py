@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.kit.gates import Clock
+from tests.kit.lambdas import LambdaContext
 from workpool_aws import TaskPool
 
 PAGE = Path(__file__).parents[3] / "docs" / "task-pool.md"
@@ -52,8 +52,8 @@ def test_a_recipe_prints_what_stands_below_it(code, printed):
     said = io.StringIO()
     names = {
         "__name__": "recipe",
-        "lambda_context": Clock(),
-        "context_at_its_end": Clock(2_000),
+        "lambda_context": LambdaContext(),
+        "context_at_its_end": LambdaContext(2_000),
         "get": get,
     }
 

@@ -6,7 +6,7 @@ from functools import partial, wraps
 
 import pytest
 
-from tests.kit.gates import Clock
+from tests.kit.lambdas import LambdaContext
 from workpool_aws import (
     RetryPolicy,
     StoreUnavailable,
@@ -42,7 +42,7 @@ def never(**_):
 
 
 def spilled(pool, *tasks, context=None):
-    pool.follow(context or Clock(0))
+    pool.follow(context or LambdaContext(0))
     pool.add(*tasks)
     pool.drain()
 
@@ -58,7 +58,7 @@ def test_what_could_not_be_started_is_enqueued_in_order_by_target_and_policy():
         DurableTask(ARN, never, {"n": 3}),
         DurableTask(ARN, never, {"n": 4}, retry=policy),
     ]
-    context = Clock(0)
+    context = LambdaContext(0)
     spilled(pool, *tasks, context=context)
     assert durable.batches == [
         (context, ARN, [{"n": 1}, {"n": 3}], None),
@@ -121,8 +121,8 @@ def test_what_the_durable_pool_did_not_acknowledge_is_reported_with_its_answer(e
 def test_the_reserve_is_three_seconds_when_calls_have_to_fit_in():
     durable, ran = Enqueued(), []
     with TaskPool(spill_to=durable) as pool:
-        spilled(pool, DurableTask(ARN, lambda: ran.append(1), {}), context=Clock(2_900))
-        spilled(pool, DurableTask(ARN, lambda: ran.append(2), {}), context=Clock(3_500))
+        spilled(pool, DurableTask(ARN, lambda: ran.append(1), {}), context=LambdaContext(2_900))
+        spilled(pool, DurableTask(ARN, lambda: ran.append(2), {}), context=LambdaContext(3_500))
     assert (len(durable.batches), ran) == (1, [2])
 
 
@@ -223,7 +223,7 @@ def test_in_a_local_cloud_tasks_see_the_cloud_and_what_is_left_over_is_done_by_i
                 tasks.add(
                     partial(uploads.enqueue_action, context, fn, {"n": 0, "where": "by the task"})
                 )
-            tasks.follow(Clock(0))
+            tasks.follow(LambdaContext(0))
             tasks.add(
                 *[DurableTask(fn, partial(never), {"n": n, "where": "left over"}) for n in (1, 2)]
             )

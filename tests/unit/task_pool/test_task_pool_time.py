@@ -8,7 +8,8 @@ from functools import partial
 
 import pytest
 
-from tests.kit.gates import WAIT_S, Caller, Clock, Gate, wait_for_drains
+from tests.kit.gates import WAIT_S, Caller, Gate, wait_for_drains
+from tests.kit.lambdas import LambdaContext
 from workpool_aws import TaskPool, TasksFailed, UsageError
 from workpool_aws.errors import TaskCanceled, TaskNotStarted, TaskStillRunning
 from workpool_aws.executor.deadline import Phase, TimeLeft, time_left
@@ -55,7 +56,7 @@ def failures_of(call):
 
 @pytest.mark.peer("TP08")
 def test_near_the_end_no_task_is_started_and_each_is_reported():
-    clock, ran = Clock(), []
+    clock, ran = LambdaContext(), []
     pool = TaskPool(max_workers=1)
     pool.follow(clock)
 
@@ -78,7 +79,7 @@ def test_near_the_end_no_task_is_started_and_each_is_reported():
 
 
 def test_on_error_is_told_of_what_was_not_started():
-    told, clock = [], Clock(0)
+    told, clock = [], LambdaContext(0)
     pool = TaskPool(on_error=told.append)
     pool.follow(clock)
     task = partial(print, "never")
@@ -90,16 +91,16 @@ def test_on_error_is_told_of_what_was_not_started():
 
 def test_what_is_added_after_the_end_is_not_started_either():
     pool = TaskPool()
-    pool.follow(Clock(10))
+    pool.follow(LambdaContext(10))
     pool.add(int)
     assert len(failures_of(pool.drain)) == 1
-    pool.follow(Clock(10))
+    pool.follow(LambdaContext(10))
     pool.add(int)
     assert len(failures_of(pool.done)) == 1
 
 
 def test_a_drain_gives_up_what_is_queued_while_every_worker_is_busy():
-    clock, gate = Clock(1_005), Gate()
+    clock, gate = LambdaContext(1_005), Gate()
     pool = TaskPool(max_workers=1)
     pool.add(gate)
     gate.wait_begun()
@@ -126,7 +127,7 @@ def test_a_drain_returns_when_time_is_over_and_names_what_still_runs():
     pool = TaskPool(max_workers=1, name="left-alone")
     pool.add(gate, int)
     gate.wait_begun()
-    raised = failures_of(partial(pool.drain, Clock(200)))
+    raised = failures_of(partial(pool.drain, LambdaContext(200)))
     assert sorted(type(error).__name__ for error in raised) == [
         "TaskNotStarted",
         "TaskStillRunning",
@@ -138,7 +139,7 @@ def test_a_drain_returns_when_time_is_over_and_names_what_still_runs():
 
 
 def test_a_drain_whose_time_is_over_names_only_what_it_waited_for():
-    clock, mine, others = Clock(1_005), Gate(), Gate()
+    clock, mine, others = LambdaContext(1_005), Gate(), Gate()
     pool = TaskPool(max_workers=2)
     pool.add(mine)
     mine.wait_begun()
@@ -165,7 +166,7 @@ def test_what_still_runs_is_waited_for_by_the_next_drain_and_its_failure_reporte
     pool = TaskPool()
     pool.add(task)
     gate.wait_begun()
-    (first,) = failures_of(partial(pool.drain, Clock(0)))
+    (first,) = failures_of(partial(pool.drain, LambdaContext(0)))
     assert isinstance(first, TaskStillRunning)
     gate.open.set()
     (second,) = failures_of(pool.done)
@@ -177,7 +178,7 @@ def test_done_does_not_wait_for_a_thread_whose_task_never_ends():
     pool = TaskPool(max_workers=2, idle_timeout=None, name="not-waited-for")
     pool.add(gate, int)
     gate.wait_begun()
-    assert [type(error) for error in failures_of(partial(pool.done, Clock(0)))][
+    assert [type(error) for error in failures_of(partial(pool.done, LambdaContext(0)))][
         -1
     ] is TaskStillRunning
     (left,) = [
@@ -199,7 +200,7 @@ def test_a_drain_waits_for_what_another_thread_is_just_giving_up_though_time_is_
     pool = TaskPool(max_workers=2, on_error=on_error)
     pool.add(stuck)
     stuck.wait_begun()
-    pool.follow(Clock(0))
+    pool.follow(LambdaContext(0))
     pool.add(int)
     telling.wait_begun()
     caller = Caller(lambda: (pool.drain(), events.append("drained")))
@@ -225,7 +226,7 @@ def test_coroutines_are_canceled_when_half_of_the_reserve_is_left():
     pool.add(coroutine)
     assert begun.wait(WAIT_S)
     # Time stands still within the phase, so that nothing but the cancellation can end it.
-    (error,) = failures_of(partial(pool.drain, Clock(400)))
+    (error,) = failures_of(partial(pool.drain, LambdaContext(400)))
     assert isinstance(error, TaskCanceled)
     assert told == ["cleaned up"]
     assert pool.stats().failed == 1
@@ -253,9 +254,9 @@ def test_a_coroutine_is_canceled_once_so_that_it_can_clean_up():
     pool = TaskPool()
     pool.add(coroutine)
     assert begun.wait(WAIT_S)
-    callers = [Caller(partial(pool.drain, Clock(400)))]
+    callers = [Caller(partial(pool.drain, LambdaContext(400)))]
     cleaning.wait_begun()
-    callers.append(Caller(partial(pool.drain, Clock(400))))
+    callers.append(Caller(partial(pool.drain, LambdaContext(400))))
     wait_for_drains(pool, 2)
     assert pool.stats().running == 1  # and the second drain has looked, too: it held the lock
     cleaning.open.set()
@@ -281,7 +282,7 @@ def test_a_coroutine_that_has_not_reached_its_loop_is_canceled_as_well():
     pool = TaskPool()
     pool.add(make)
     gate.wait_begun()
-    assert [type(error) for error in failures_of(partial(pool.drain, Clock(0)))] == [
+    assert [type(error) for error in failures_of(partial(pool.drain, LambdaContext(0)))] == [
         TaskStillRunning
     ]
     gate.open.set()
@@ -302,13 +303,13 @@ def test_a_coroutine_may_answer_a_cancellation_with_success():
     pool = TaskPool()
     pool.add(coroutine)
     assert begun.wait(WAIT_S)
-    pool.drain(Clock(400))
+    pool.drain(LambdaContext(400))
     assert pool.stats().completed == 1
     pool.done()
 
 
 def test_an_invocation_is_followed_until_the_drain_ends():
-    clock, ran = Clock(), []
+    clock, ran = LambdaContext(), []
     pool = TaskPool()
     pool.follow(clock)
     pool.add(int)
@@ -326,7 +327,7 @@ def test_something_that_tells_no_time_cannot_be_followed():
 
 def test_on_error_cannot_wait_for_the_pool_that_gives_up_its_task():
     pool = TaskPool(on_error=lambda failure: pool.drain())
-    pool.follow(Clock(0))
+    pool.follow(LambdaContext(0))
     gate = Gate()
     raised = failures_of(lambda: (pool.add(gate), pool.drain()))
     assert sorted(type(error).__name__ for error in raised) == ["TaskNotStarted", "UsageError"]

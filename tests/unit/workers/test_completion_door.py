@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.kit.lambdas import LambdaContext, event_of
 from tests.kit.records import NOW, a_work
-from tests.kit.world import TABLE, Context, World, event_of
+from tests.kit.stores import every, lost_before
+from tests.kit.world import TABLE, World
 from workpool_aws.compose import use_ports
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.handlers.completion import RecordRejected, handler
@@ -52,7 +54,7 @@ def test_a_record_completes_its_start_in_the_table_that_it_names_and_wakes_the_l
     world.put(LoopStatus(pool="email", state=LoopState.IDLE, generation=1, lease_until=NOW))
     assignment = world.start(a_work(claimed=False))
 
-    handler(record_of(assignment), Context())
+    handler(record_of(assignment), LambdaContext())
 
     work = world.work(assignment.work_id)
     assert (work.state, work.outcome, work.result) == (State.FINISHED, Outcome.SUCCESS, "7")
@@ -71,7 +73,7 @@ def test_a_record_completes_its_start_in_the_table_that_it_names_and_wakes_the_l
 def test_what_is_no_record_of_a_start_asks_for_no_table(
     asked: list[str], event: dict[str, object]
 ) -> None:
-    handler(event, Context())
+    handler(event, LambdaContext())
 
     assert asked == []
 
@@ -80,12 +82,12 @@ def test_without_an_answer_it_raises_and_lambda_delivers_the_record_again(
     world: World, asked: list[str]
 ) -> None:
     assignment = world.start(a_work(claimed=False))
-    world.store.fails = lambda _: True
+    world.store.plan(every, lost_before, times=None)
     with pytest.raises(StoreUnavailable):
-        handler(record_of(assignment), Context())
-    world.store.fails = lambda _: False
+        handler(record_of(assignment), LambdaContext())
+    world.store.heal()
 
-    handler(record_of(assignment), Context())
+    handler(record_of(assignment), LambdaContext())
 
     assert world.work(assignment.work_id).outcome is Outcome.SUCCESS
     assert asked == [TABLE] * 2
@@ -101,7 +103,7 @@ def test_what_is_said_of_an_unreadable_record_can_be_reported_and_logged(asked: 
     }
 
     with pytest.raises(RecordRejected) as raised:
-        handler(record, Context())
+        handler(record, LambdaContext())
 
     text = str(raised.value)
     assert text.encode()

@@ -10,7 +10,7 @@ import pytest
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.middleware_factory import lambda_handler_decorator
 
-from tests.kit.world import Context as PlainContext
+from tests.kit.lambdas import LambdaContext as PlainContext
 from tests.kit.world import World
 from workpool_aws import OnCompleteEvent, UsageError, Workpool, with_task_pool
 

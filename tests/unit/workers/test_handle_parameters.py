@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Optional, Union
 import pytest
 from pydantic import Field
 
+from tests.kit.lambdas import LambdaContext, event_of
 from tests.kit.records import a_policy, a_work
-from tests.kit.world import Context, World, event_of
+from tests.kit.world import World
 from workpool_aws import UsageError, Work, Workpool
 from workpool_aws.model.work import Outcome, State
 
@@ -83,7 +84,7 @@ def test_the_handle_is_received(world: World, function: Callable[..., object]) -
         kept.append(function(*args, **kwargs))
 
     keeping.__wrapped__ = function
-    world.pool().action(keeping)(event_of(assignment), Context())
+    world.pool().action(keeping)(event_of(assignment), LambdaContext())
 
     assert world.work(assignment.work_id).outcome is Outcome.SUCCESS
     assert [type(one) for one in kept] == [Work]
@@ -146,7 +147,7 @@ def many(work: list[Work]) -> None:
 def test_a_shape_in_quotes_is_refused_at_the_first_call_and_never_retried(world: World) -> None:
     assignment = world.start(a_work(claimed=False, retry=a_policy()))
 
-    world.pool().action(many)(event_of(assignment, work=[]), Context())
+    world.pool().action(many)(event_of(assignment, work=[]), LambdaContext())
 
     stored = world.work(assignment.work_id)
     assert (stored.state, stored.error_type) == (State.FINISHED, "invalid_arguments")
@@ -193,7 +194,7 @@ def test_an_annotation_that_means_nothing_ends_the_work_and_is_named(
 ) -> None:
     assignment = world.start(a_work(claimed=False, retry=a_policy()))
 
-    world.pool().action(function)(event_of(assignment, n=1, other={}), Context())
+    world.pool().action(function)(event_of(assignment, n=1, other={}), LambdaContext())
 
     stored = world.work(assignment.work_id)
     assert (stored.state, stored.outcome, stored.error_type) == (

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.kit.lambdas import LambdaContext
 from tests.kit.records import NOW, a_work
-from tests.kit.world import TABLE, Context, World
+from tests.kit.stores import every, lost_before
+from tests.kit.world import TABLE, World
 from workpool_aws import OnCompleteEvent, Result, StoreUnavailable, UsageError
 from workpool_aws.api.on_complete import CallbackHandler
 from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
@@ -60,7 +62,7 @@ def test_the_function_is_told_and_the_work_is_marked(
     """[WP-8]"""
     work = a_told_work(world)
 
-    handler(event_for(work), Context())
+    handler(event_for(work), LambdaContext())
 
     assert received == [
         OnCompleteEvent(
@@ -90,7 +92,7 @@ def test_every_outcome_is_told_as_a_result(
     told: dict[str, Any],
     result: Result,
 ) -> None:
-    handler(event_for(a_told_work(world), result=told), Context())
+    handler(event_for(a_told_work(world), result=told), LambdaContext())
 
     assert [event.result for event in received] == [result]
 
@@ -113,7 +115,7 @@ def test_a_callback_of_a_pool_that_the_function_does_not_serve_is_refused(
     ended = pool.on_complete(told) if decorator == "on_complete" else pool.action(works)
 
     with pytest.raises(UsageError, match=r"a pool in WORKPOOL_SERVES, .*; got 'email'"):
-        ended(event_for(work), Context())
+        ended(event_for(work), LambdaContext())
 
     assert ran == []
     assert world.work(work.id) == work
@@ -126,7 +128,7 @@ def test_without_a_ticket_nothing_is_marked(
     event = event_for(work)
     del event["_workpool"]
 
-    handler(event, Context())
+    handler(event, LambdaContext())
 
     assert len(received) == 1
     assert world.work(work.id) == work
@@ -136,11 +138,11 @@ def test_a_second_delivery_is_told_again_and_changes_nothing(
     world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent]
 ) -> None:
     work = a_told_work(world)
-    handler(event_for(work), Context())
+    handler(event_for(work), LambdaContext())
     marked = world.work(work.id)
     world.clock.at += 60_000
 
-    handler(event_for(work), Context())
+    handler(event_for(work), LambdaContext())
 
     assert len(received) == 2
     assert world.work(work.id) == marked
@@ -152,7 +154,7 @@ def test_what_was_given_up_or_delivered_stays_so(
 ) -> None:
     work = a_told_work(world, callback)
 
-    handler(event_for(work), Context())
+    handler(event_for(work), LambdaContext())
 
     assert world.work(work.id) == work
 
@@ -165,7 +167,7 @@ def test_what_the_function_raises_is_raised_and_nothing_is_marked(world: World) 
         raise RuntimeError(event.work_id)
 
     with pytest.raises(RuntimeError, match=work.id):
-        ended(event_for(work), Context())
+        ended(event_for(work), LambdaContext())
 
     assert world.work(work.id) == work
 
@@ -174,10 +176,10 @@ def test_a_mark_that_is_not_written_is_told_to_lambda(
     world: World, handler: CallbackHandler[None]
 ) -> None:
     work = a_told_work(world)
-    world.store.fails = lambda _write: True
+    world.store.plan(every, lost_before, times=None)
 
     with pytest.raises(StoreUnavailable):
-        handler(event_for(work), Context())
+        handler(event_for(work), LambdaContext())
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,7 @@ def test_what_is_no_callback_is_refused_before_the_function_runs(
     work = a_told_work(world)
 
     with pytest.raises(UsageError, match=r"^event"):
-        handler(event_for(work, **damage), Context())
+        handler(event_for(work, **damage), LambdaContext())
 
     assert received == []
     assert world.work(work.id) == work
@@ -209,7 +211,7 @@ def test_what_is_no_callback_is_refused_before_the_function_runs(
 @pytest.mark.parametrize("event", [None, [], "text", {}, {"Records": []}])
 def test_another_triggers_event_is_refused(handler: CallbackHandler[None], event: object) -> None:
     with pytest.raises(UsageError, match=r"^event"):
-        handler(event, Context())
+        handler(event, LambdaContext())
 
 
 def test_a_handler_keeps_the_name_and_words_of_its_function(handler: CallbackHandler[None]) -> None:

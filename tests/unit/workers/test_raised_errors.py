@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.kit.lambdas import LambdaContext, event_of
 from tests.kit.records import NOW, a_policy, a_work
-from tests.kit.world import Context, World, event_of
+from tests.kit.world import World
 from workpool_aws import NonRetryableError, RetryLater, TaskPool
 from workpool_aws.adapters.wire.report import REPORTED
 from workpool_aws.core import limits
@@ -25,7 +26,7 @@ def stored_after(world: World, body: Callable[[], object]) -> WorkItem:
     """The work item after an attempt with retries left, whose handler must answer as always."""
     assignment = world.start(a_work(claimed=False, retry=a_policy()))
 
-    assert world.pool().action(lambda: body())(event_of(assignment), Context()) == REPORTED  # noqa: PLW0108 - a worker of its own
+    assert world.pool().action(lambda: body())(event_of(assignment), LambdaContext()) == REPORTED  # noqa: PLW0108 - a worker of its own
 
     return world.work(assignment.work_id)
 
@@ -205,7 +206,7 @@ def test_it_ends_a_work_without_policy_with_its_class_and_text(
 ) -> None:
     assignment = world.start(a_work())
 
-    assert world.pool().action(raising(error))(event_of(assignment), Context()) == REPORTED
+    assert world.pool().action(raising(error))(event_of(assignment), LambdaContext()) == REPORTED
 
     stored = world.work(assignment.work_id)
     assert (stored.state, stored.error_type, stored.error) == (
@@ -279,7 +280,7 @@ def test_the_text_of_a_group_lists_its_first_causes(world: World) -> None:
         group(*[KeyError(n) for n in range(4)], Exits("x")),
     )
 
-    world.pool().action(raising(error))(event_of(assignment), Context())
+    world.pool().action(raising(error))(event_of(assignment), LambdaContext())
 
     assert world.work(assignment.work_id).error == (
         "several (4 sub-exceptions): ValueError: number 0; ValueError: number 1; ValueError: number 2; KeyError: 0; KeyError: 1; and 3 more"
@@ -290,7 +291,7 @@ def test_the_text_of_a_large_group_is_bounded(world: World) -> None:
     assignment = world.start(a_work())
     error = group(*[ValueError("é" * 1_000_000) for _ in range(8)])
 
-    world.pool().action(raising(error))(event_of(assignment), Context())
+    world.pool().action(raising(error))(event_of(assignment), LambdaContext())
 
     assert len(world.work(assignment.work_id).error or "") == limits.ERROR_TEXT_MAX
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.kit.lambdas import TIME_LEFT_MS, LambdaContext, event_of
 from tests.kit.records import NOW, a_work
-from tests.kit.world import TABLE, TIME_LEFT_MS, Context, World, event_of
+from tests.kit.world import TABLE, World
 from workpool_aws import (
     RetryPolicy,
     StoreUnavailable,
@@ -38,7 +39,7 @@ def run(
         kept.append(body(work))
 
     assignment = world.start(a_work(pool=pool, **changes))
-    world.pool().action(with_handle)(event_of(assignment), Context())
+    world.pool().action(with_handle)(event_of(assignment), LambdaContext())
 
     assert world.work(assignment.work_id, pool).outcome is Outcome.SUCCESS
     [value] = kept
@@ -80,7 +81,7 @@ def test_the_pool_is_the_one_that_decorated_if_it_is_the_same(world: World) -> N
     def keep(work: Work) -> None:
         kept.append(work.pool)
 
-    pool.action(keep)(event_of(assignment), Context())
+    pool.action(keep)(event_of(assignment), LambdaContext())
 
     assert kept == [pool]
 

@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from tests.kit.lambdas import TIME_LEFT_MS, LambdaContext, event_of
 from tests.kit.records import NOW, a_policy, a_work
-from tests.kit.world import TIME_LEFT_MS, Context, FaultyStore, World, event_of
+from tests.kit.stores import FaultyStore, lost_after, lost_before
+from tests.kit.world import World
 from workpool_aws import NonRetryableError, RetryLater, UsageError, Workpool, invocation
 from workpool_aws.adapters.items.capacity import ITEM_BYTES_MAX, item_size
 from workpool_aws.adapters.items.codec import encode
@@ -38,7 +40,7 @@ class Spy:
         self.handler = pool.action(work_it)
 
     def __call__(self, assignment: Assignment, **arguments: object) -> object:
-        return self.handler(event_of(assignment, **arguments), Context())
+        return self.handler(event_of(assignment, **arguments), LambdaContext())
 
 
 def raising(error: BaseException) -> Callable[[], object]:
@@ -206,7 +208,7 @@ def test_the_largest_result_lies_beside_its_work(world: World) -> None:
     assignment = world.start(a_work())
     worker = world.pool().action(lambda: "a" * (limits.PAYLOAD_BYTES_MAX - 2))
 
-    worker(event_of(assignment), Context())
+    worker(event_of(assignment), LambdaContext())
 
     stored = world.work(assignment.work_id)
     assert (stored.outcome, stored.result, stored.result_chunks) == (Outcome.SUCCESS, None, 3)
@@ -249,7 +251,7 @@ def test_an_annotation_that_pydantic_cannot_use_ends_the_work_at_once(
     def odd(to: str, n: World) -> None:
         assert n, to
 
-    assert world.pool().action(odd)(event_of(retried, to="a", n=1), Context()) == REPORTED
+    assert world.pool().action(odd)(event_of(retried, to="a", n=1), LambdaContext()) == REPORTED
 
     stored = world.work(retried.work_id)
     assert (stored.state, stored.error_type) == (State.FINISHED, "invalid_arguments")
@@ -306,7 +308,7 @@ def test_no_user_code_runs_while_its_claim_is_uncertain(
     world: World, claimed: Assignment, applies: bool
 ) -> None:
     spy = Spy(world)
-    world.store.fails, world.store.applies = _claims, applies
+    world.store.plan(_claims, lost_after if applies else lost_before, times=None)
 
     with pytest.raises(ReportNotWritten) as caught:
         spy(claimed)
@@ -327,7 +329,7 @@ def test_an_uncertain_claim_leaves_the_work_with_its_start(
     world: World, claimed: Assignment, applies: bool
 ) -> None:
     spy = Spy(world)
-    world.store.fails, world.store.applies = _claims, applies
+    world.store.plan(_claims, lost_after if applies else lost_before, times=None)
 
     with pytest.raises(ReportNotWritten):
         spy(claimed)
@@ -374,7 +376,7 @@ def test_a_report_that_cannot_be_written_is_carried_by_the_exception(
     result: str | None,
     error_type: str | None,
 ) -> None:
-    world.store.fails = lambda write: not _claims(write)
+    world.store.plan(lambda write: not _claims(write), lost_before, times=None)
 
     with pytest.raises(ReportNotWritten) as caught:
         Spy(world, body)(claimed)
@@ -445,7 +447,7 @@ def test_the_event_and_not_the_decorator_says_who_is_told(world: World) -> None:
     assignment = world.start(a_work(pool="newsletter", kind=Kind.QUERY, claimed=False))
     worker = Workpool(world.ports.table, "email", ports=world.ports).action(lambda: other.name)
 
-    worker(event_of(assignment), Context())
+    worker(event_of(assignment), LambdaContext())
 
     assert world.work(assignment.work_id, pool="newsletter").result == '"another"'
 
