@@ -1,8 +1,8 @@
 """Metrics from events, as lines that CloudWatch turns into metrics (embedded metric format).
 
 Counted in memory and written once a minute a pool, when a loop ends, and with each survey of the
-watchdog: no metric costs a request. What a killed loop had counted since its last line is lost;
-nothing rests on it.
+watchdog. So no metric costs a request. The counts of a killed loop since its last line are lost,
+and nothing rests on them.
 """
 
 from __future__ import annotations
@@ -37,13 +37,24 @@ TABLE_DIMENSION: Final = "Table"
 POOL_DIMENSION: Final = "Pool"
 MINUTE_MS: Final = 60_000
 _LAG_MAX: Final = "StartLagMax"
-"""In the line only, for queries of the log: they cannot look into the list of lags."""
+"""In the line only, for queries of the log, which cannot look into the list of lags."""
 _LAGS_MAX: Final = 100
 """Values of one metric that one line may have."""
 
+_LAST: Final = (
+    events.LoopRested,
+    events.HandedOver,
+    events.LoopFenced,
+    events.LoopEnded,
+    events.WatchdogActed,
+    events.Surveyed,
+)
+"""Events after which an invocation may count nothing for a long time, so that its counts must be
+written now."""
+
 MetricsScope = Literal["table", "pools"]
-"""`table`: the metrics of the alarms, all pools of a table in one. `pools`: all metrics, for each
-pool too."""
+"""`table` has the metrics of the alarms, all pools of a table in one. `pools` has all metrics, for
+each pool too."""
 
 Metric = Literal[
     "Backlog",
@@ -77,7 +88,7 @@ _UNITS: Final[Mapping[Metric, str]] = {
 
 
 def units_of(metric: Metric) -> str:
-    """The unit of a metric, as CloudWatch names it."""
+    """Return the unit of a metric, as CloudWatch names it."""
     return _UNITS.get(metric, "Count")
 
 
@@ -98,9 +109,61 @@ class _Minute:
     lags_ms: list[int] = field(default_factory=list)
     gauges: dict[Metric, float] = field(default_factory=dict)
 
+    def note(self, event: Event) -> None:
+        """Count an event."""
+        counts = self.counts
+        match event:
+            case events.LoopTook():
+                counts["Generations"] += 1
+            case events.PassReport():
+                counts["Succeeded"] += event.succeeded
+                counts["Failed"] += event.failed
+                counts["Retried"] += event.retried
+                counts["Canceled"] += event.canceled
+                counts["DeadLetters"] += event.failed
+            case events.Started():
+                counts["Started"] += 1
+                self.lags_ms.append(event.lag_ms)
+            case events.CallbackDead():
+                counts["DeadLetters"] += 1
+            case events.NoProgress():
+                counts["NoProgress"] += 1
+            case events.WatchdogActed():
+                counts["WatchdogActed"] += 1
+            case events.Surveyed():
+                self.gauges |= {
+                    "Backlog": event.pending,
+                    "InFlight": event.running,
+                    "Limit": event.limit,
+                }
+                # A paused pool is late on purpose.
+                if event.limit > 0 and event.oldest_pending_s is not None:
+                    self.gauges["OldestDue"] = event.oldest_pending_s
+            case _:
+                pass
+
+    def values(self) -> dict[Metric, float | Sequence[int]]:
+        """The metrics of a self.
+
+        Rates are metrics of their own, so that an alarm needs no arithmetic.
+        """
+        values: dict[Metric, float | Sequence[int]] = {
+            name: count for name, count in self.counts.items() if count
+        }
+        values |= self.gauges
+        if self.lags_ms:
+            values["StartLag"] = self.lags_ms
+        ended = self.counts["Succeeded"] + self.counts["Failed"] + self.counts["Canceled"]
+        if ended:
+            values["SuccessRate"] = 100 * self.counts["Succeeded"] / ended
+            values["FailureRate"] = 100 * self.counts["Failed"] / ended
+        if ended + self.counts["Retried"]:
+            values["RetryRate"] = 100 * self.counts["Retried"] / (ended + self.counts["Retried"])
+        return values
+
 
 class MetricsTelemetry:
-    """Logs events as the log it is given does, and counts them. Never raises."""
+    """Passes events to a log, and counts them. Never raises."""
 
     def __init__(
         self,
@@ -118,16 +181,16 @@ class MetricsTelemetry:
         self._minutes = _Minutes() if minutes is None else minutes
 
     def at_level(self, level: int) -> Telemetry:
-        """One that logs from this level on, and counts together with this one."""
+        """Return one that logs from this level on, and counts together with this one."""
         return _Both(self._log.at_level(level), self)
 
     def emit(self, event: Event) -> None:
-        """Logs it as the log does, and counts it."""
+        """Log it as the log does, and count it."""
         self._log.emit(event)
         self.count(event)
 
     def count(self, event: Event) -> None:
-        """Counts it, and writes a line when it is time."""
+        """Count it, and write a line when it is time."""
         over = self._minutes.add(event, self._clock.now())
         if over is not None:
             line = _line(
@@ -153,90 +216,28 @@ class _Both:
 
 
 class _Minutes:
-    """The counts of each pool. Safe in threads: a pass starts works in many."""
+    """Counts of each pool. Safe in threads, since a pass starts work items in many."""
 
     def __init__(self) -> None:
         self._lock = ForkSafeLock()
         self._pools: dict[str, _Minute] = {}
 
     def add(self, event: Event, now: int) -> _Minute | None:
-        """Count an event; the counts, when they are to be written now, and begin anew."""
+        """Count an event. Returns the counts when they are to be written now, and begins new ones."""
         with self._lock:
             minute = self._pools.setdefault(event.pool, _Minute(now))
-            _note(minute, event)
-            if _ends(event) or now - minute.since >= MINUTE_MS or len(minute.lags_ms) >= _LAGS_MAX:
+            minute.note(event)
+            if (
+                isinstance(event, _LAST)
+                or now - minute.since >= MINUTE_MS
+                or len(minute.lags_ms) >= _LAGS_MAX
+            ):
                 return self._pools.pop(event.pool)
             return None
 
 
-def _note(minute: _Minute, event: Event) -> None:
-    counts = minute.counts
-    match event:
-        case events.LoopTook():
-            counts["Generations"] += 1
-        case events.PassReport():
-            counts["Succeeded"] += event.succeeded
-            counts["Failed"] += event.failed
-            counts["Retried"] += event.retried
-            counts["Canceled"] += event.canceled
-            counts["DeadLetters"] += event.failed
-        case events.Started():
-            counts["Started"] += 1
-            minute.lags_ms.append(event.lag_ms)
-        case events.CallbackDead():
-            counts["DeadLetters"] += 1
-        case events.NoProgress():
-            counts["NoProgress"] += 1
-        case events.WatchdogActed():
-            counts["WatchdogActed"] += 1
-        case events.Surveyed():
-            minute.gauges |= {
-                "Backlog": event.pending,
-                "InFlight": event.running,
-                "Limit": event.limit,
-            }
-            # A pool that somebody paused is late because somebody wanted it so.
-            if event.limit > 0 and event.oldest_pending_s is not None:
-                minute.gauges["OldestDue"] = event.oldest_pending_s
-        case _:
-            pass
-
-
-def _ends(event: Event) -> bool:
-    """True if nothing may follow in this invocation for a long time, so that what was counted must be written now."""
-    enders = (
-        events.LoopRested,
-        events.HandedOver,
-        events.LoopFenced,
-        events.LoopEnded,
-        events.WatchdogActed,
-        events.Surveyed,
-    )
-    return isinstance(event, enders)
-
-
-def _values(minute: _Minute) -> dict[Metric, float | Sequence[int]]:
-    """The metrics of a minute.
-
-    Rates are metrics of their own, so that an alarm needs no arithmetic.
-    """
-    values: dict[Metric, float | Sequence[int]] = {
-        name: count for name, count in minute.counts.items() if count
-    }
-    values |= minute.gauges
-    if minute.lags_ms:
-        values["StartLag"] = minute.lags_ms
-    ended = minute.counts["Succeeded"] + minute.counts["Failed"] + minute.counts["Canceled"]
-    if ended:
-        values["SuccessRate"] = 100 * minute.counts["Succeeded"] / ended
-        values["FailureRate"] = 100 * minute.counts["Failed"] / ended
-    if ended + minute.counts["Retried"]:
-        values["RetryRate"] = 100 * minute.counts["Retried"] / (ended + minute.counts["Retried"])
-    return values
-
-
 def _line(minute: _Minute, *, table: str, pool: str, scope: MetricsScope, now: int) -> str | None:
-    values = _values(minute)
+    values = minute.values()
     if not values:
         return None
     # Every set of dimensions is a metric of its own, and paid for: a table's set has what the

@@ -43,17 +43,17 @@ class SystemClock:
     """The clock of this machine."""
 
     def now(self) -> EpochMs:
-        """Now, in epoch milliseconds. May step back when the machine's clock is set."""
+        """Return epoch milliseconds. They may step back when the machine's clock is set."""
         return EpochMs(time.time_ns() // 1_000_000)
 
     def sleep(self, ms: int) -> None:
-        """Blocks this thread for `ms` milliseconds; not at all for zero or less."""
+        """Block this thread for `ms` milliseconds, or not at all for zero or less."""
         if ms > 0:
             time.sleep(ms / 1000)
 
 
 def stopwatch_ms() -> float:
-    """Milliseconds from some moment on: for durations. Never steps back."""
+    """Return milliseconds since an arbitrary moment, for durations. Never steps back."""
     return time.monotonic_ns() / 1_000_000
 
 
@@ -61,22 +61,22 @@ class SystemEntropy:
     """Randomness of the operating system, which clones of one snapshot (SnapStart) do not share."""
 
     def bits(self, count: int) -> int:
-        """A uniform non-negative int below `2 ** count`."""
+        """Return a uniform non-negative int below `2 ** count`."""
         return secrets.randbits(count)
 
     def fraction(self) -> float:
-        """A uniform float in [0, 1)."""
+        """Return a uniform float in [0, 1)."""
         return secrets.randbits(_FRACTION_BITS) / (1 << _FRACTION_BITS)
 
     def token(self) -> str:
-        """16 characters, safe in URLs; 96 bits of chance."""
+        """Return 16 characters, safe in URLs, with 96 bits of chance."""
         return secrets.token_urlsafe(_TOKEN_BYTES)
 
 
 class ThreadFanOut:
     """Does calls in threads of its own, at most `max_workers` at a time.
 
-    The threads end with the call: none outlives it into a frozen Lambda, and calls inside calls
+    The threads end with the call. So none outlives it into a frozen Lambda, and calls inside calls
     cannot wait for each other's threads.
     """
 
@@ -84,7 +84,7 @@ class ThreadFanOut:
         self._max_workers = max_workers
 
     def __call__(self, call: Callable[[A], B], items: Sequence[A]) -> list[B]:
-        """`call(item)` for every item, in a copy of this context; results in order.
+        """Call `call(item)` for every item, in a copy of this context. Returns results in order.
 
         After all have ended, raises the error of the first item that has one.
         """
@@ -106,7 +106,7 @@ class ThreadFanOut:
 
 
 class _Job(Generic[A, B]):
-    """The calls of one fan-out, and what they came to."""
+    """Calls of one fan-out, with their results and errors."""
 
     def __init__(self, call: Callable[[A], B], items: Sequence[A]) -> None:
         self._call = call
@@ -132,10 +132,10 @@ class _Job(Generic[A, B]):
 class _Indifferent:
     """Hooks of the fan-out's executor: its tasks never raise, and have no deadline of their own."""
 
-    def time_left(self, busy_since_ms: float, now_ms: float) -> TimeLeft:  # noqa: ARG002 - see `ExecutorHooks`
+    def time_left(self, busy_since_ms: float, now_ms: float) -> TimeLeft:
         return _UNLIMITED
 
-    def raised(self, task: Task, error: BaseException) -> tuple[TaskFailure, ...]:  # noqa: ARG002 - as above
+    def raised(self, task: Task, error: BaseException) -> tuple[TaskFailure, ...]:
         return ()
 
     def unstarted(self, tasks: Sequence[Task]) -> Sequence[Unstarted]:
@@ -143,14 +143,16 @@ class _Indifferent:
 
 
 class SerialFanOut:
-    """Does calls one after the other in this thread: the same promise without threads, for tests and simulations."""
+    """Does calls one after the other in this thread, for tests and simulations.
+
+    It gives the same guarantees as `ThreadFanOut`.
+    """
 
     def __call__(self, call: Callable[[A], B], items: Sequence[A]) -> list[B]:
-        """`call(item)` for every item, results in order.
+        """Call `call(item)` for every item. Returns results in order.
 
-        After all have ended, raises the first error, if any.
-
-        What is not an `Exception` (the end of the process) passes at once: nothing runs after it.
+        After all have ended, raises the first error, if any. A BaseException that is no `Exception`
+        (the end of the process) passes at once, and nothing runs after it.
         """
         results: list[B] = []
         errors: list[Exception] = []

@@ -1,4 +1,4 @@
-"""Sends facts where they go: structured logs by Powertools, or a list."""
+"""Sends events to structured logs by Powertools, or to a list."""
 
 from __future__ import annotations
 
@@ -38,26 +38,34 @@ class LoggerTelemetry:
 
     Its name is the message, its fields are keys of the JSON line. Never raises.
 
-    `level`: the least level that is logged, a number of the logging module. Lambda's own log level,
-    if one is set, holds as well.
+    `level` is the least level that is logged, a number of the logging module. Lambda's own log
+    level, if one is set, holds as well.
     """
 
     def __init__(self, level: int = logging.WARNING) -> None:
         self._level = level
 
     def at_level(self, level: int) -> LoggerTelemetry:
-        """Another one, which logs from this level on."""
+        """Return another one, which logs from this level on."""
         return LoggerTelemetry(level)
 
     def emit(self, event: Event) -> None:
-        """Logs the event, or drops it: below the level (unless somebody asked for it), or when logging itself fails."""
+        """Log the event. It is dropped below the level, unless it is always logged.
+
+        It is also dropped when logging itself fails.
+        """
         if event.level < self._level and not event.always_logged:
             return
         with contextlib.suppress(Exception):
             logger = _loggers.at(min(self._level, event.level))
+            values = ((item.name, getattr(event, item.name)) for item in dataclasses.fields(event))
+            # Text may be that of others. JSON alone would let through what reorders a line, and
+            # lone surrogates would lose the record.
             fields = {
-                item.name: _harmless(getattr(event, item.name))
-                for item in dataclasses.fields(event)
+                name: as_text(value, limit=limits.LOGGED_TEXT_MAX)
+                if isinstance(value, str)
+                else value
+                for name, value in values
             }
             if event.level >= logging.ERROR:
                 logger.error(event.name, extra=fields)
@@ -69,15 +77,10 @@ class LoggerTelemetry:
                 logger.debug(event.name, extra=fields)
 
 
-def _harmless(value: object) -> object:
-    """Text, which may be others', as text: JSON alone would let through what reorders a line, and lone surrogates would lose the record."""
-    return as_text(value, limit=limits.LOGGED_TEXT_MAX) if isinstance(value, str) else value
-
-
 class _Loggers:
-    """The one Powertools logger of the process, made when the first event is logged: loading Powertools is for those who log.
+    """The one Powertools logger of the process, made and loaded when the first event is logged.
 
-    Loggers of one service share their level, so it goes down to the lowest one asked for; each
+    Loggers of one service share their level, so it goes down to the lowest one asked for. Each
     `LoggerTelemetry` holds back by itself what is below its own.
     """
 
@@ -109,12 +112,15 @@ _loggers: Final = _Loggers()
 
 
 class _StdoutHandler(logging.Handler):
-    """Writes to what is standard output now: Powertools' own keeps what it was at first, which a test may have closed since."""
+    """Writes to the standard output of the moment.
+
+    Powertools' own handler keeps the first one, which a test may have closed since.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             sys.stdout.write(self.format(record) + "\n")
-        except Exception:  # noqa: BLE001 - as every handler: a failing log line must not fail what it tells about
+        except Exception:  # noqa: BLE001 - as every handler: a failing log line must not fail its subject
             self.handleError(record)
 
 
@@ -126,13 +132,13 @@ def _level_name(level: int) -> str:
 
 
 class ListTelemetry:
-    """Keeps the last `limit` facts in memory, for tests and simulations. Safe in threads."""
+    """Keeps the last `limit` events in memory, for tests and simulations. Safe in threads."""
 
     def __init__(self, limit: int = 100_000) -> None:
         self._events: deque[Event] = deque(maxlen=limit)
 
     def emit(self, event: Event) -> None:
-        """Keeps the event; the oldest one goes when there are too many."""
+        """Keep the event. The oldest one goes when there are too many."""
         self._events.append(event)
 
     @property
@@ -141,9 +147,9 @@ class ListTelemetry:
         return list(self._events)
 
     def of(self, kind: type[F]) -> list[F]:
-        """The facts of one class, oldest first."""
+        """Return the events of one class, oldest first."""
         return [event for event in self.events if isinstance(event, kind)]
 
     def clear(self) -> None:
-        """Forgets all facts."""
+        """Forget all events."""
         self._events.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import boto3
@@ -51,14 +52,14 @@ def _config(attempts: int) -> Config:
 
 CLIENT_CONFIGS: Final[dict[ClientName, Config]] = {
     "dynamodb": _config(4),
-    # A repeated Invoke is a second start: this client is for what nobody claims.
+    # A repeated Invoke is a second start: this client is for targets that claim no start.
     "lambda": _config(1),
     "lambda-retrying": _config(2),
     "scheduler": _config(2),
     "sns": _config(2),
     "sqs": _config(2),
 }
-"""One entry a client: time limits, tries in all, connections for every call of a fan-out."""
+"""Time limits, tries in all and connections of each client, enough for every call of a fan-out."""
 
 
 def aws_ports(
@@ -71,12 +72,12 @@ def aws_ports(
     fan_out: FanOut | None = None,
     settings: Settings | None = None,
 ) -> Ports:
-    """The ports of a table, on boto3.
+    """Return the ports of a table, on boto3.
 
-    No call is made; clients other than DynamoDB's are made when first needed.
+    No call is made. Clients other than DynamoDB's are made when they are first needed.
 
-    `None` means a new session from the environment; the system's clock, chance and threads;
-    Powertools logs at the settings' level; the settings of the environment.
+    `None` means a new session from the environment, the system's clock, chance and threads,
+    Powertools logs at the settings' level, and the settings of the environment.
 
     Raises:
         UsageError: no region is known, or a setting has a value that is not allowed.
@@ -93,14 +94,15 @@ def aws_ports(
         entropy,
         region,
     )
-    clients.dynamodb()  # what is wrong with the configuration is said now, not by the first call
+    clients.dynamodb()  # a wrong configuration is refused here, not by the first call
     store = DynamoStore(clients.dynamodb, table, clock=clock, entropy=entropy)
+    addresses = _Addresses(settings, store)
     timer = EventBridgeTimer(
         clients.scheduler,
         clock,
         table,
         home=ScheduleHome(settings.loop_arn, settings.schedule_group, settings.scheduler_role_arn),
-        deployment=lambda: _deployment_in(store),
+        deployment=addresses.deployment,
     )
     return Ports(
         table=table,
@@ -109,8 +111,8 @@ def aws_ports(
             clients.invoking,
             clients.invoking_again,
             clock,
-            lambda: settings.completion_arn or _completion_arn_in(store),
-            acknowledging=lambda: _acknowledging_in(store),
+            addresses.completion_arn,
+            acknowledging=addresses.acknowledging,
             telemetry=telemetry,
         ),
         messenger=AwsMessenger(clients.invoking_again, clients.queues, clients.topics),
@@ -120,21 +122,46 @@ def aws_ports(
         telemetry=telemetry,
         fan_out=fan_out or ThreadFanOut(),
         loop_arn=settings.loop_arn,
-        deployed=_deployed_by(settings),
+        deployed=addresses.deployed,
     )
 
 
-def _deployed_by(settings: Settings) -> Deployment | None:
-    if settings.loop_arn is None:
-        return None
-    return Deployment(
-        loop_arn=settings.loop_arn,
-        completion_arn=settings.completion_arn,
-        schedule_group=settings.schedule_group,
-        scheduler_role_arn=settings.scheduler_role_arn,
-        acknowledging=settings.acknowledging,
-        limits=tuple(DeployedLimit(pool, limit) for pool, limit in settings.pools),
-    )
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    """Addresses of a deployment, from the environment first and then from the table's item."""
+
+    settings: Settings
+    store: Store
+
+    @property
+    def deployed(self) -> Deployment | None:
+        """The deployment that the environment describes. `None` means none."""
+        if self.settings.loop_arn is None:
+            return None
+        return Deployment(
+            loop_arn=self.settings.loop_arn,
+            completion_arn=self.settings.completion_arn,
+            schedule_group=self.settings.schedule_group,
+            scheduler_role_arn=self.settings.scheduler_role_arn,
+            acknowledging=self.settings.acknowledging,
+            limits=tuple(DeployedLimit(pool, limit) for pool, limit in self.settings.pools),
+        )
+
+    def deployment(self) -> Deployment | None:
+        """Read the table's deployment item."""
+        return readable(self.store.get(DeploymentRef()))
+
+    def completion_arn(self) -> str | None:
+        """Return the completion function. `None` means that neither place names it."""
+        if self.settings.completion_arn:
+            return self.settings.completion_arn
+        found = self.deployment()
+        return None if found is None else found.completion_arn
+
+    def acknowledging(self) -> tuple[str, ...]:
+        """Return the functions that the table lists as acknowledging their callbacks."""
+        found = self.deployment()
+        return () if found is None else found.acknowledging
 
 
 def _telemetry(settings: Settings, clock: Clock, table: str) -> Telemetry:
@@ -179,11 +206,11 @@ class _Clients:
         self._topics: dict[str, PerIncarnation[SNSClient]] = {}
 
     def queues(self, region: str) -> SQSClient:
-        """The client of SQS in a region."""
+        """Return the client of SQS in a region."""
         return self._queues.setdefault(region, PerIncarnation(lambda: self._make_sqs(region)))()
 
     def topics(self, region: str) -> SNSClient:
-        """The client of SNS in a region."""
+        """Return the client of SNS in a region."""
         return self._topics.setdefault(region, PerIncarnation(lambda: self._make_sns(region)))()
 
     def _make_dynamodb(self) -> DynamoDBClient:
@@ -226,25 +253,11 @@ class _Clients:
 
 
 def session_of(*, profile: str | None = None, region: str | None = None) -> boto3.Session:
-    """A session of a profile and a region.
+    """Return a session of a profile and a region.
 
-    `None` means what the environment says, AWS_REGION before AWS_DEFAULT_REGION and the profile's.
+    `None` means the environment's, AWS_REGION before AWS_DEFAULT_REGION and the profile's.
 
     Raises:
         UsageError: there is no such profile, or the AWS config file cannot be read.
     """
     return made(lambda: boto3.Session(profile_name=profile, region_name=region))
-
-
-def _completion_arn_in(store: Store) -> str | None:
-    deployment = _deployment_in(store)
-    return None if deployment is None else deployment.completion_arn
-
-
-def _acknowledging_in(store: Store) -> tuple[str, ...]:
-    deployment = _deployment_in(store)
-    return () if deployment is None else deployment.acknowledging
-
-
-def _deployment_in(store: Store) -> Deployment | None:
-    return readable(store.get(DeploymentRef()))

@@ -77,8 +77,8 @@ _NOT_TAKEN: Final = frozenset(
         "ResourceNotReadyException",
         "SnapStartTimeoutException",
         "SnapStartNotReadyException",
-        # What is wrong with our own credentials is not the target's fault, and passes: it must not
-        # fail works.
+        # Trouble with our own credentials is not the target's fault, and passes. It must not fail
+        # work items.
         "ExpiredToken",
         "ExpiredTokenException",
         "RequestExpired",
@@ -110,8 +110,7 @@ _REFUSED_WITH_5XX: Final = (
     "InvalidSubnetID",
     "InvalidZipFile",
 )
-"""Prefixes of codes by which Lambda refuses a function that is set up badly; it answers them with
-502."""
+"""Prefixes of codes by which Lambda refuses, with a 502, a function that is set up badly."""
 _NOT_ALLOWED: Final = frozenset(
     {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
 )
@@ -122,11 +121,11 @@ _UNAVAILABLE: Final = 503
 
 
 def start_fresh_traces(client: LambdaClient, clock: Clock, entropy: Entropy) -> None:
-    """From now on, every Invoke of this client begins a trace of its own.
+    """Have every Invoke of this client begin a trace of its own.
 
     Lambda counts the hops of one chain of invocations by that header and drops the seventeenth.
     Without this, every worker would inherit the count of the loop that started it, and unrelated
-    works would be dropped after a few rounds of loop, worker and kick.
+    work items would be dropped after a few rounds of loop, worker and kick.
     """
 
     def set_header(params: dict[str, dict[str, str]], **_: object) -> None:
@@ -150,11 +149,15 @@ class LambdaInvoker:
     Clients are given as functions that return them, so that they are made when they are first
     needed.
 
-    `client` must not retry by itself: a repeated Invoke is a second start. `retrying_client` may:
-    it is used where a worker claims its start before any user code runs, and for reading. Both must
-    have been through `start_fresh_traces`. `acknowledging`: what the deployment lists as functions
-    that say for themselves that they ran a callback; it may raise StoreUnavailable. `telemetry`
-    `None` means nobody is told.
+    Args:
+        client: Must not retry by itself, since a repeated Invoke is a second start.
+        retrying_client: May retry. It is used where a worker claims its start before any user code
+            runs, and for reading. Both must have been through `start_fresh_traces`.
+        clock: Ages the limits that are kept.
+        completion_arn: Returns the completion function. `None` means that it is not known.
+        acknowledging: Returns the functions that acknowledge a callback by themselves, as the
+            deployment lists them. It may raise StoreUnavailable.
+        telemetry: Receives denied permissions. `None` means that they are not reported.
     """
 
     def __init__(
@@ -177,15 +180,15 @@ class LambdaInvoker:
         self._listed: tuple[str, ...] = ()
         self._listed_until = EpochMs(0)
         self._denied: set[str] = set()
-        """Functions whose configuration may not be read: told of once each."""
+        """Functions whose configuration may not be read. Each is reported once."""
 
     def start_work(self, target: str, assignment: Assignment, args: str) -> None:
         """Send one start to a worker; Lambda has queued it when this returns.
 
         Raises:
-            InvokeThrottled: not queued now. For claimed work an earlier repetition may have been:
-                its worker will not get the claim.
-            InvokeRefused: not queued; arguments that are not a JSON object are refused for good,
+            InvokeThrottled: not queued now. For claimed work an earlier repetition may have been,
+                whose worker will not get the claim.
+            InvokeRefused: not queued. Arguments that are not a JSON object are refused for good,
                 and so are starts of a function which `limits` has shown to be unfit, or to serve
                 other pools.
             InvokeUnanswered: queued or not.
@@ -203,19 +206,20 @@ class LambdaInvoker:
         send_event(self._retrying_client if assignment.claimed else self._client, target, event)
 
     def start_loop(self, loop_arn: str, order: LoopRequest) -> None:
-        """Start a loop invocation of a generation; raises as `start_work`.
+        """Start a loop invocation of a generation. Raises as `start_work`.
 
-        Never repeated by the SDK.
+        The SDK never repeats it.
         """
         send_event(
             self._client, loop_arn, json.dumps(order_to_wire(order), separators=(",", ":")).encode()
         )
 
     def limits(self, target: str) -> FunctionLimits:
-        """Timeout and event age of the very version or alias that `target` names, kept for five minutes. Never raises.
+        """Return timeout and event age of the version or alias that `target` names. Never raises.
 
-        Where Lambda does not say: 15 minutes and six hours, and it is asked again after a minute.
-        That the permission to ask is missing is told once for each function.
+        They are kept for five minutes. Where Lambda does not answer, they are 15 minutes and six
+        hours, and Lambda is asked again after a minute. A missing permission to ask is reported
+        once for each function.
         """
         now = self._clock.now()
         known = self._known.get(target)
@@ -225,7 +229,7 @@ class LambdaInvoker:
         try:
             read, kept_ms = self._read_limits(target), LIMITS_KEPT_MS
         except CALL_ERRORS as error:
-            self._tell_if_denied(target, error)
+            self._report_if_denied(target, error)
             read, kept_ms = (
                 FunctionLimits(timeout_ms=TIMEOUT_MS_MAX, event_age_ms=EVENT_AGE_MS_MAX),
                 LIMITS_GUESSED_KEPT_MS,
@@ -236,15 +240,15 @@ class LambdaInvoker:
         return read
 
     def acknowledges(self, target: str) -> bool:
-        """True if its handler says for itself that it ran a callback, by its own deployment or by the table's list. Never raises.
+        """Return True if its handler acknowledges a callback by itself. Never raises.
 
-        The list is kept for five minutes.
+        Its own configuration says so, or the table's list, which is kept for five minutes.
         """
         if self.limits(target).claims:
             return True
         now = self._clock.now()
         if not self._listed_until - LIMITS_KEPT_MS <= now < self._listed_until:
-            # Without an answer, what was known before counts; if nothing was, accepted means
+            # Without an answer, the list of before counts. If there was none, accepted means
             # delivered, as for any other target.
             with suppress(WorkpoolError):
                 self._listed, self._listed_until = (
@@ -253,7 +257,7 @@ class LambdaInvoker:
                 )
         return any(names_function(listed, target) for listed in self._listed)
 
-    def _tell_if_denied(self, target: str, error: Exception) -> None:
+    def _report_if_denied(self, target: str, error: Exception) -> None:
         denied = (
             isinstance(error, ClientError)
             and error.response.get("Error", {}).get("Code", "") in _DENIED
@@ -295,7 +299,10 @@ class LambdaInvoker:
     def _read_event_config(
         self, client: LambdaClient, name: str, qualifier: str | None
     ) -> tuple[int, bool]:
-        """The event age, and whether failures, and only they, lead to the completion function, as a decorated function's do."""
+        """Return the event age, and True if failures alone lead to the completion function.
+
+        A decorated function is deployed so.
+        """
         try:
             if qualifier is None:
                 found = client.get_function_event_invoke_config(FunctionName=name)
@@ -320,7 +327,10 @@ class LambdaInvoker:
 
 
 def _unfit(found: Mapping[str, object]) -> str | None:
-    """The feature in a function's configuration by which a start outlives its deadline, or none arrives (docs/limits.md)."""
+    """Return why a start of such a function outlives its deadline, or never arrives.
+
+    `None` means that neither is known (docs/limits.md).
+    """
     tenancy = found.get("TenancyConfig")
     if found.get("CapacityProviderConfig"):
         return f"the function runs on Lambda Managed Instances, which do not end code at its timeout{_PLAIN}"
@@ -332,7 +342,7 @@ def _unfit(found: Mapping[str, object]) -> str | None:
 
 
 def _split_qualifier(target: str) -> tuple[str, str | None]:
-    """A function's name or ARN without its version or alias, and that.
+    """Return a function's name or ARN without its version or alias, and the latter.
 
     Forms: `name`, `account:function:name`, a full ARN.
     """
@@ -361,7 +371,7 @@ def send_event(client: Callable[[], LambdaClient], target: str, event: bytes) ->
     except ParamValidationError as error:
         raise InvokeRefused(str(error), lasting=True) from error
     except NEVER_SENT as error:
-        # After a repetition by the SDK, the last try's error does not tell about the first; that
+        # After a repetition by the SDK, the last try's error says nothing about the first. That
         # happens for claimed work only, where a start that arrives after it was put back finds its
         # number gone.
         raise InvokeThrottled(told(error)) from error

@@ -21,10 +21,10 @@ _REFUSED: Final = re.compile(r"[^0-9A-Za-z_.-]")
 
 
 def schedule_name(table: str, pool: str) -> str:
-    """The name of a pool's schedule: `table.pool` where that fits in 63 characters, else cut and with a hash, 64 long.
+    """Return the name of a pool's schedule, `table.pool` where that fits in 63 characters.
 
-    No two pools share a name: pools have no dot in theirs, and hashed names differ from plain ones
-    in length.
+    A longer one is cut and gets a hash, 64 characters in all. No two pools share a name, since
+    pools have no dot in theirs, and hashed names differ from plain ones in length.
     """
     plain = f"{table}.{pool}"
     if len(plain) < _NAME_LENGTH_MAX and _ALLOWED.fullmatch(plain):

@@ -30,10 +30,7 @@ __all__ = ["EventBridgeTimer", "ScheduleHome"]
 _SECOND_MS: Final = 1_000
 _DELIVERY_AGE_S_MAX: Final = 600
 _DELIVERY_RETRIES_MAX: Final = 10
-"""A wake that comes ten minutes late is worth nothing any more.
-
-By then the watchdog has looked ten times.
-"""
+"""A wake that comes ten minutes late is worth nothing, since the watchdog has looked ten times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +41,23 @@ class ScheduleHome:
     group: str | None
     role_arn: str | None
 
+    @property
+    def missing(self) -> str:
+        """Names of the unknown ones, for a message. Empty when all are known."""
+        parts = {
+            "loop (WORKPOOL_LOOP_ARN)": self.loop_arn,
+            "schedule group (WORKPOOL_SCHEDULE_GROUP)": self.group,
+            "role (WORKPOOL_SCHEDULER_ROLE_ARN)": self.role_arn,
+        }
+        return ", the ".join(name for name, value in parts.items() if not value)
+
 
 class EventBridgeTimer:
     """EventBridge Scheduler behind `ports.Timer`.
 
     The client is given as a function that returns it.
 
-    What `home` does not know is looked up by `deployment`, anew for every order.
+    Values that `home` does not know are looked up by `deployment`, again for every order.
     """
 
     def __init__(
@@ -124,11 +131,10 @@ class EventBridgeTimer:
         )
 
     def _order(self, pool: str, at: EpochMs) -> CreateScheduleInputTypeDef:
-        known = self._home
-        home = known if known.loop_arn and known.group and known.role_arn else self._look_up()
+        home = self._look_up() if self._home.missing else self._home
         if not home.loop_arn or not home.group or not home.role_arn:
             raise TimerUnavailable(
-                f"neither the environment nor the table's deployment item names the {_missing(home)}"
+                f"neither the environment nor the table's deployment item names the {home.missing}"
             )
         earliest = self._clock.now() + SCHEDULE_AHEAD_MS_MIN
         at_s = -(-max(at, earliest) // _SECOND_MS)
@@ -154,17 +160,8 @@ class EventBridgeTimer:
         }
 
 
-def _missing(home: ScheduleHome) -> str:
-    parts = {
-        "loop (WORKPOOL_LOOP_ARN)": home.loop_arn,
-        "schedule group (WORKPOOL_SCHEDULE_GROUP)": home.group,
-        "role (WORKPOOL_SCHEDULER_ROLE_ARN)": home.role_arn,
-    }
-    return ", the ".join(name for name, value in parts.items() if not value)
-
-
 def _create(client: EventBridgeSchedulerClient, order: CreateScheduleInputTypeDef) -> bool:
-    """False: there is one of this name already."""
+    """Return False if there is one of this name already."""
     try:
         client.create_schedule(**order)
     except ClientError as error:
@@ -175,7 +172,7 @@ def _create(client: EventBridgeSchedulerClient, order: CreateScheduleInputTypeDe
 
 
 def _update(client: EventBridgeSchedulerClient, order: CreateScheduleInputTypeDef) -> bool:
-    """False: there is none of this name any more.
+    """Return False if there is none of this name any more.
 
     The whole order is sent, because an update resets what it does not name.
     """

@@ -1,7 +1,4 @@
-"""AWS's SDK and its configuration.
-
-Every error that they raise, as one of ours, in a sentence that says what to do.
-"""
+"""Translates errors of AWS's SDK and its configuration into ours, with advice on what to do."""
 
 from __future__ import annotations
 
@@ -14,7 +11,6 @@ from botocore.exceptions import (
     ConfigNotFound,
     ConfigParseError,
     ConnectionClosedError,
-    ConnectionError,  # noqa: A004 - botocore's own
     ConnectTimeoutError,
     CredentialRetrievalError,
     EndpointConnectionError,
@@ -39,6 +35,9 @@ from botocore.exceptions import (
     UnknownEndpointError,
     UnknownFIPSEndpointError,
     UnknownRegionError,
+)
+from botocore.exceptions import (
+    ConnectionError as SdkConnectionError,
 )
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
@@ -121,7 +120,7 @@ _ADVICE: Final[tuple[tuple[Kinds, str], ...]] = (
         (EndpointConnectionError, ConnectTimeoutError),
         "look at the region, the endpoint and the network",
     ),
-    ((ConnectionError, ConnectionClosedError, HTTPClientError), "try again"),
+    ((SdkConnectionError, ConnectionClosedError, HTTPClientError), "try again"),
     ((RuntimeError,), "renew the credentials, if it is them"),
     ((OSError,), "look at the files that the AWS configuration names"),
     (
@@ -173,14 +172,14 @@ def _not_made(error: Exception) -> WorkpoolError:
 
 
 def advice_for(error: Exception) -> str:
-    """Advise on an error of a call; "try again", where nothing better is known."""
+    """Return advice on an error of a call: "try again", where nothing better is known."""
     return next((advice for kinds, advice in _ADVICE if isinstance(error, kinds)), "try again")
 
 
 def told(error: Exception) -> str:
-    """The class of an error and its text.
+    """Return the class of an error and its text.
 
-    Of invalid parameters the class alone: the text quotes values, which may be secrets.
+    For invalid parameters it is the class alone, since the text quotes values, which may be secret.
     """
     name = type(error).__name__
     return (

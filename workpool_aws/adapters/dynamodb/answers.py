@@ -1,8 +1,8 @@
-"""Translates DynamoDB's answers and boto3's errors: the one place that does.
+"""Translates DynamoDB's answers and boto3's errors. No other module does.
 
-A refused condition is an answer; a malformed request is a programming error (ValueError); a
-conflict or a throttled transaction is worth another try, because no SDK makes one; whatever else
-went wrong is `StoreUnavailable`.
+A refused condition is an answer. A malformed request is a programming error (ValueError). A
+conflict or a throttled transaction is worth another try, because no SDK makes one. Every other
+error is `StoreUnavailable`.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ _MALFORMED: Final = frozenset({"ValidationException", "ItemCollectionSizeLimitEx
 
 
 class TryAgain(Enum):
-    """Nothing was written, because something else was in the way: worth another try."""
+    """Nothing was written, because another write was in the way. It is worth another try."""
 
     CONFLICT = "conflict"
 
 
 def server_time(answer: Mapping[str, object]) -> EpochMs | None:
-    """The server's clock when it answered: whole seconds, rounded down.
+    """Return the server's clock when it answered, in whole seconds, rounded down.
 
     Returns `None` when the answer has no legible `Date`.
     """

@@ -29,12 +29,12 @@ class Expressions:
     """Builds the expressions of one request and collects the names and values that they use."""
 
     def __init__(self) -> None:
-        """No names and no values yet."""
+        """Begin without names and values."""
         self.names: dict[str, str] = {}
         self.values: dict[str, AttributeValueTypeDef] = {}
 
     def condition(self, condition: Condition, kind: type[Record]) -> str:
-        """A condition on a record of a type.
+        """Return a condition on a record of a type, as an expression.
 
         Raises:
             ValueError: the condition names no stored field, compares what is no number, or has no
@@ -61,7 +61,7 @@ class Expressions:
                 assert_never(condition)
 
     def existing(self, condition: Condition | None, kind: type[Record]) -> str:
-        """The item exists, and the condition holds: an update must never create an item."""
+        """Return that the item exists and the condition holds, since an update never creates an item."""
         exists = f"attribute_exists({self._name(PARTITION_KEY)})"
         return exists if condition is None else f"{exists} AND {self._conjunct(condition, kind)}"
 
@@ -80,9 +80,9 @@ class Expressions:
         return " ".join(f"{word} {', '.join(parts)}" for word, parts in clauses if parts)
 
     def key_range(self, partition: str, low: str, high: str | None, *, sort: str = SORT_KEY) -> str:
-        """The keys of a partition from `low` to `high`, both included; "" and None are no bounds.
+        """Return a condition for the keys of a partition from `low` to `high`, both included.
 
-        `sort`: the attribute they stand in.
+        "" and `None` are no bounds. `sort` is the attribute of the keys.
         """
         where = f"{self._name(PARTITION_KEY)} = {self._value(partition)}"
         # DynamoDB takes one condition on the sort key, and no empty strings in it.
@@ -108,7 +108,7 @@ class Expressions:
         unwanted = encode_field(kind, condition.field, condition.value)
         if unwanted is None:
             return f"attribute_exists({name})"
-        # Absence is said apart: engines differ in what `<>` means of an absent attribute.
+        # Absence is spelled out, since engines differ in the meaning of `<>` for an absent attribute.
         return f"attribute_not_exists({name}) OR {name} <> {self._value(unwanted)}"
 
     def _conjunct(self, condition: Condition, kind: type[Record]) -> str:
@@ -142,12 +142,12 @@ def _is_alternative(condition: Condition) -> bool:
 
 
 def item_to_wire(item: Mapping[str, Value]) -> dict[str, AttributeValueTypeDef]:
-    """An item as DynamoDB takes it."""
+    """Return an item as DynamoDB takes it."""
     return {name: _to_wire(value) for name, value in item.items()}
 
 
 def item_from_wire(item: Mapping[str, object]) -> dict[str, object]:
-    """An item as plain values.
+    """Return an item as plain values.
 
     What this package never writes stays as it came, for the codec to refuse. Never raises.
     """

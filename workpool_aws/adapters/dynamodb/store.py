@@ -68,7 +68,7 @@ class DynamoStore:
     def __init__(
         self, client: Callable[[], DynamoDBClient], table: str, *, clock: Clock, entropy: Entropy
     ) -> None:
-        """A store on an existing table. Makes no request, and asks for its client before each one.
+        """Wrap an existing table. Makes no request, and asks for its client before each one.
 
         `clock` and `entropy` serve the pauses between tries, and transaction tokens.
         """
@@ -87,7 +87,7 @@ class DynamoStore:
         return found_for(ref, _decoded(item) if item else None)
 
     def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
-        """Those that exist; a place asked for twice is read once."""
+        """Return those that exist. A place asked for twice is read once."""
         wanted = {ref: key_of(ref) for ref in refs}
         keys = list(dict.fromkeys(wanted.values()))
         found: dict[Key, Record | Unreadable] = {}
@@ -98,7 +98,7 @@ class DynamoStore:
         return {ref: record for ref, record in records.items() if record is not None}
 
     def query(self, span: KeyRange) -> RowPage:
-        """One page of a range, in key order. `next_low` may lead to an empty page."""
+        """Return one page of a range, in key order. `next_low` may lead to an empty page."""
         partition = partition_of(span)
         if is_empty(span):
             return RowPage((), None)
@@ -120,11 +120,12 @@ class DynamoStore:
         if span.limit is not None:
             request["Limit"] = span.limit
         answer = self._send(lambda: self._client().query(**request))
-        rows = tuple(_row(item, span) for item in answer["Items"])
+        items = map(item_from_wire, answer["Items"])
+        rows = tuple(Row(_sort_in(item, span), decode(item)) for item in items)
         return _page(rows, answer.get("LastEvaluatedKey"), span)
 
     def write(self, write: Write) -> Written:
-        """One conditional write. Raises ConditionFailed (nothing was written)."""
+        """Do one conditional write. Raises ConditionFailed (nothing was written)."""
         match write:
             case Put():
                 put = self._put(write)
@@ -143,7 +144,7 @@ class DynamoStore:
                 assert_never(write)
 
     def transact(self, writes: Sequence[Write]) -> Written:
-        """All or nothing. Raises TransactionFailed (nothing was written)."""
+        """Do all of these writes, or none. Raises TransactionFailed (nothing was written)."""
         capacity.check_transaction(
             [
                 key_of(ref_of(write.record) if isinstance(write, Put) else write.ref)
@@ -272,11 +273,6 @@ def _page(rows: tuple[Row, ...], last: Mapping[str, object] | None, span: KeyRan
         if span.reverse
         else RowPage(rows, next_low(sort, span.high))
     )
-
-
-def _row(item: Mapping[str, object], span: KeyRange) -> Row:
-    plain = item_from_wire(item)
-    return Row(_sort_in(plain, span), decode(plain))
 
 
 def _sort_in(plain: Mapping[str, object], span: KeyRange) -> str:

@@ -73,7 +73,7 @@ class Change:
 
 
 def change_of(update: Update) -> Change:
-    """An update, in attributes.
+    """Return an update, in attributes.
 
     Raises:
         ValueError: it changes nothing, names a field twice or one of the key, or gives a field a
@@ -103,7 +103,7 @@ def change_of(update: Update) -> Change:
 
 
 def key_in(item: Mapping[str, object]) -> Key:
-    """The key of an item; what is no string in it counts as ""."""
+    """Return the key of an item. An attribute that is no string counts as ""."""
     partition, sort = item.get(PARTITION_KEY), item.get(SORT_KEY)
     return Key(
         partition if isinstance(partition, str) else "", sort if isinstance(sort, str) else ""
@@ -111,7 +111,7 @@ def key_in(item: Mapping[str, object]) -> Key:
 
 
 def decode(item: Mapping[str, object]) -> Record | Unreadable:
-    """The record of an item, or why it cannot be read. Never raises."""
+    """Return the record of an item, or the reason why it cannot be read. Never raises."""
     key = key_in(item)
     try:
         place = place_of(key.pk)

@@ -102,11 +102,11 @@ class KeySpelling(Protocol):
     def sort(self) -> str | None:
         """Its one sort key. `None` means that names are spelled in it."""
 
-    def key(self, *names: Any) -> Key:  # noqa: ANN401 - the fields of any kind of `Ref`
-        """The key. Raises ValueError: a name cannot be part of one."""
+    def key(self, *names: Any) -> Key:
+        """Return the key. Raises ValueError: a name cannot be part of one."""
 
     def names(self, place: Place, sort: str) -> tuple[object, ...]:
-        """The names that a key of this room says. Raises ValueError: it says none."""
+        """Return the names that a key of this room says. Raises ValueError: it says none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class InShard:
     sort: None = None
 
     def key(self, pool: str, ulid: str) -> Key:
-        """The id alone says the shard."""
+        """Return the id alone says the shard."""
         return Key(_shard_partition(pool, self.room, shard_of(_checked_ulid(ulid))), ulid)
 
     def names(self, place: Place, sort: str) -> tuple[str, WorkId]:
@@ -154,11 +154,11 @@ class OfPool:
     sort: str
 
     def key(self, pool: str) -> Key:
-        """The sort key is a fixed one."""
+        """Return the sort key is a fixed one."""
         return Key(_pool_partition(pool, self.room), self.sort)
 
-    def names(self, place: Place, sort: str) -> tuple[str]:  # noqa: ARG002 - the sort key is a fixed one
-        """The pool."""
+    def names(self, place: Place, sort: str) -> tuple[str]:
+        """Return the pool."""
         return (place.pool,)
 
 
@@ -186,11 +186,11 @@ class InRegistry:
     sort: None = None
 
     def key(self, pool: str) -> Key:
-        """The pool's name is the sort key."""
+        """Return the pool's name is the sort key."""
         return Key(_REGISTRY, _checked(pool))
 
-    def names(self, place: Place, sort: str) -> tuple[str]:  # noqa: ARG002 - one partition has them all
-        """The pool."""
+    def names(self, place: Place, sort: str) -> tuple[str]:
+        """Return the pool."""
         return (_checked(sort),)
 
 
@@ -205,15 +205,15 @@ class OfTable:
         """Partition and sort key are fixed ones."""
         return Key(_DEPLOYMENT, self.sort)
 
-    def names(self, place: Place, sort: str) -> tuple[()]:  # noqa: ARG002 - both are fixed ones
+    def names(self, place: Place, sort: str) -> tuple[()]:
         """There are none."""
         return ()
 
 
 def leading_key(room: PartitionKind, pool: str) -> str:
-    """The partition keys of a room as an IAM policy names them: with `*` for what is not said.
+    """Return the partition keys of a room as an IAM policy names them, with `*` for open parts.
 
-    `pool`: its name, or "*".
+    `pool` is its name, or "*".
 
     Raises:
         ValueError: the pool's name cannot be part of a key.
@@ -233,7 +233,7 @@ def leading_key(room: PartitionKind, pool: str) -> str:
 
 
 def partition_of(span: KeyRange) -> str:
-    """The partition that a range lies in: a range never crosses one.
+    """Return the partition that a range lies in: a range never crosses one.
 
     Raises:
         ValueError: the pool's name or the shard cannot be part of a key.
@@ -313,7 +313,7 @@ def next_high(last: str, low: str) -> str | None:
 
 
 def sort_attribute(span: KeyRange) -> str:
-    """The attribute by which the range is ordered."""
+    """Return the attribute by which the range is ordered."""
     return DEAD_KEY if span.shelf is Collection.DEAD else SORT_KEY
 
 

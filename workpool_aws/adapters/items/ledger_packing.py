@@ -48,7 +48,7 @@ _TEXT: Final = re.compile(r"([0-9A-Z]{26}):([0-9]{1,10}):([0-9a-z]{1,12})(:c)?",
 
 
 def pack(entries: Mapping[EntryKey, Entry]) -> bytes:
-    """The slots as one value.
+    """Return the slots as one value.
 
     Raises:
         ValueError: a slot could not be read back; it would make the whole ledger unreadable.
@@ -79,11 +79,10 @@ def _packed_slot(id_step: int, start: int, deadline_step: int, *, confirmed: boo
     )
     head = min(id_length, _LENGTH_MASK) | deadline_place << _DEADLINE_SHIFT
     head |= (_CONFIRMED if confirmed else 0) | (_START_FOLLOWS if start != 1 else 0)
-    told_start = b"" if start == 1 else _varint(start)
     return (
         bytes((head,))
         + id_step.to_bytes(id_length, "big")
-        + told_start
+        + (b"" if start == 1 else _varint(start))
         + unsigned.to_bytes(deadline_length, "big")
     )
 
@@ -98,7 +97,7 @@ def _varint(number: int) -> bytes:
 
 
 def unpack(value: object) -> dict[EntryKey, Entry]:
-    """The slots of a value of either format. Raises ValueError for anything else."""
+    """Return the slots of a value of either format. Raises ValueError for anything else."""
     if isinstance(value, list):
         pairs = [_read_text(text) for text in value]
     elif isinstance(value, bytes) and value[:1] == bytes((_FORMAT,)):
@@ -127,7 +126,7 @@ class _Bytes:
         return self._at < len(self._data)
 
     def take(self, length: int) -> int:
-        """The next bytes as a number. Raises ValueError when there are not so many."""
+        """Return the next bytes as a number. Raises ValueError when there are not so many."""
         end = self._at + length
         if end > len(self._data):
             raise ValueError("the slots are cut off")
@@ -136,7 +135,7 @@ class _Bytes:
         return number
 
     def varint(self) -> int:
-        """The next number of seven bits a byte.
+        """Return the next number of seven bits a byte.
 
         Raises ValueError as `take` does, and when it is too long.
         """

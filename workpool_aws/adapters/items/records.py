@@ -77,7 +77,7 @@ __all__ = [
 R = TypeVar("R", bound=Record)
 
 TAG: Final = "t"
-"""Tells kinds of record that share a room apart by more than their keys: work items and pointers."""
+"""Distinguishes kinds of record that share a room apart by more than their keys: work items and pointers."""
 
 
 class _Required:

@@ -6,7 +6,8 @@ DynamoDB refuses a senseless expression whatever the item looks like.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+import math
+from typing import TYPE_CHECKING, TypeGuard, assert_never
 
 from workpool_aws.adapters.items.records import attribute_of, encode_field, number_attribute_of
 from workpool_aws.model.writes import Above, All, Below, Condition, Either, Is, IsAbsent, IsNot
@@ -24,9 +25,9 @@ __all__ = ["applied", "holds"]
 def holds(
     condition: Condition | None, kind: type[Record], item: Mapping[str, Value] | None
 ) -> bool:
-    """True if a condition on a record of a type holds for the item as it stands.
+    """Return True if a condition on a record of a type holds for the item as it stands.
 
-    `None` means there is none. No condition always holds.
+    A condition of `None` always holds. An item of `None` means that there is none.
 
     Raises:
         ValueError: the condition names no stored field, compares what is no number, or has no
@@ -39,19 +40,21 @@ def holds(
         case IsAbsent():
             return item is None
         case Is():
-            wanted = encode_field(kind, condition.field, condition.value)
-            return _same(found.get(attribute_of(kind, condition.field)), wanted)
+            return _same(
+                found.get(attribute_of(kind, condition.field)),
+                encode_field(kind, condition.field, condition.value),
+            )
         case IsNot():
             return not _same(
                 found.get(attribute_of(kind, condition.field)),
                 encode_field(kind, condition.field, condition.value),
             )
         case Below():
-            number = _number(found.get(number_attribute_of(kind, condition.field)))
-            return number is not None and number < condition.value
+            stored = found.get(number_attribute_of(kind, condition.field))
+            return _number_or_nan(stored) < condition.value
         case Above():
-            number = _number(found.get(number_attribute_of(kind, condition.field)))
-            return number is not None and number > condition.value
+            stored = found.get(number_attribute_of(kind, condition.field))
+            return _number_or_nan(stored) > condition.value
         case All():
             return all(_parts(condition.parts, kind, item))
         case Either():
@@ -61,17 +64,17 @@ def holds(
 
 
 def applied(change: Change, item: Item) -> Item:
-    """A new item: the old one with the change.
+    """Return a new item, which is the old one with the change.
 
     Raises:
-        ValueError: something that is no number was to be added to. The old item is as it was.
+        ValueError: the change adds to an attribute that is no number. The old item is as it was.
     """
     after = {**item, **change.assign}
     for attribute in change.remove:
         after.pop(attribute, None)
     for attribute, amount in change.add.items():
-        before = _number(item.get(attribute, 0))
-        if before is None:
+        before = item.get(attribute, 0)
+        if not _is_number(before):
             raise ValueError(f"attribute {attribute}: what stands there is no number to add to")
         after[attribute] = before + amount
     return after
@@ -90,5 +93,10 @@ def _same(stored: Value | None, wanted: Value | None) -> bool:
     return type(stored) is type(wanted) and stored == wanted
 
 
-def _number(value: Value | None) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def _is_number(value: Value | None) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number_or_nan(value: Value | None) -> float:
+    # No number is below or above NaN.
+    return value if _is_number(value) else math.nan

@@ -60,10 +60,10 @@ class _Partition:
     items: dict[str, Item] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     records: dict[str, tuple[Item, Record | Unreadable]] = field(default_factory=dict)
-    """Record that was read from an item, beside the item that it was read of: a stored one is
-    decoded once, however often it is asked for."""
+    """Record that was read from an item, beside that item. A stored one is decoded once, however
+    often it is asked for."""
     dead: list[tuple[str, str]] = field(default_factory=list)
-    """The index of dead letters: (key in the index, sort key), in order."""
+    """Index of dead letters: (key in the index, sort key), in order."""
 
     def place(self, sort: str, item: Item, size: int) -> None:
         if sort not in self.items:
@@ -90,7 +90,7 @@ class _Partition:
             insort(self.dead, (after, sort))
 
     def record(self, sort: str, item: Item) -> Record | Unreadable:
-        """The record of an item that stands, or stood, at this sort key."""
+        """Return the record of an item that stands, or stood, at this sort key."""
         known = self.records.get(sort)
         if known is None or known[0] is not item:
             known = (item, decode(item))
@@ -98,7 +98,7 @@ class _Partition:
         return known[1]
 
     def page(self, span: KeyRange, page_bytes: int) -> tuple[list[tuple[str, str]], bool]:
-        """(Key in the range, sort key) of one answer, and whether it was cut off.
+        """Return (key in the range, sort key) of one answer, and True if it was cut off.
 
         As in DynamoDB a page at its limit counts as cut off.
         """
@@ -120,7 +120,7 @@ class _Partition:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One write, worked out against the item as it stands: nothing is stored yet."""
+    """One write, worked out against the item as it stands. Nothing is stored yet."""
 
     key: Key
     before: Item | None
@@ -140,7 +140,7 @@ class MemoryStore:
         *,
         page_bytes: int = capacity.PAGE_BYTES_MAX,
     ) -> None:
-        """An empty table whose answers carry `server_clock`, rounded down to seconds.
+        """Make an empty table whose answers carry `server_clock`, rounded down to seconds.
 
         `page_bytes` bounds one page of a range.
         """
@@ -155,17 +155,17 @@ class MemoryStore:
         key = key_of(ref)
         with self._lock:
             item, size = self._find(key)
-        self.meter.count(f"{_noun(record_type(ref))}.get", read_units=capacity.get_units(size))
+        self.meter.count(f"{step_name(record_type(ref))}.get", read_units=capacity.get_units(size))
         return self._found(ref, key, item)
 
     def get_many(self, refs: Sequence[Ref[R]]) -> Mapping[Ref[R], R | Unreadable]:
-        """Those that exist; a place asked for twice is read once."""
+        """Return those that exist. A place asked for twice is read once."""
         wanted = {ref: key_of(ref) for ref in refs}
         with self._lock:
             found = {key: self._find(key) for key in wanted.values()}
         if found:
             self.meter.count(
-                f"{_noun(record_type(refs[0]))}.get_many",
+                f"{step_name(record_type(refs[0]))}.get_many",
                 read_units=capacity.batch_get_units(size for _, size in found.values()),
                 requests=-(-len(found) // capacity.BATCH_GET_KEYS_MAX),
             )
@@ -173,7 +173,7 @@ class MemoryStore:
         return {ref: record for ref, record in records.items() if record is not None}
 
     def query(self, span: KeyRange) -> RowPage:
-        """One page of a range, in key order. `next_low` may lead to an empty page."""
+        """Return one page of a range, in key order. `next_low` may lead to an empty page."""
         partition_key = partition_of(span)
         if is_empty(span):
             return RowPage((), None)
@@ -204,14 +204,14 @@ class MemoryStore:
         )
 
     def write(self, write: Write) -> Written:
-        """One conditional write.
+        """Do one conditional write.
 
         Raises ConditionFailed or ValueError; in both cases nothing was written.
         """
         kind, verb = _named(write)
         with self._lock:
             step = self._worked_out(write)
-            label = f"{_noun(kind)}.{verb}"
+            label = f"{step_name(kind)}.{verb}"
             if step.after is None:
                 self.meter.count(label, write_units=capacity.failed_write_units(step.old_bytes))
                 raise ConditionFailed(
@@ -226,7 +226,7 @@ class MemoryStore:
         return Written(self._date(), None if isinstance(record, Unreadable) else record)
 
     def transact(self, writes: Sequence[Write]) -> Written:
-        """All or nothing.
+        """Do all of these writes, or none.
 
         Raises TransactionFailed or ValueError; in both cases nothing was written.
         """
@@ -243,12 +243,8 @@ class MemoryStore:
                     (step.old_bytes, step.new_bytes) for step in steps
                 ),
             )
-            failed = tuple(step.after is None for step in steps)
-            if any(failed):
-                current = (step.before if step.after is None else None for step in steps)
-                raise TransactionFailed(
-                    tuple(None if item is None else decode(item) for item in current), failed
-                )
+            if any(step.after is None for step in steps):
+                raise _refused(steps)
             self.meter.count(
                 "tx",
                 write_units=sum(capacity.index_units(step.before, step.after) for step in steps),
@@ -266,7 +262,7 @@ class MemoryStore:
             item, size = self._find(key)
             self._drop(key)
         units = capacity.write_units(size, 0) + capacity.index_units(item, None)
-        self.meter.count(f"{_noun(record_type(ref))}.delete", write_units=units)
+        self.meter.count(f"{step_name(record_type(ref))}.delete", write_units=units)
 
     def peek(self, ref: Ref[R]) -> R | Unreadable | None:
         """Return the answer of `get`, outside the meter: for tests."""
@@ -276,7 +272,7 @@ class MemoryStore:
         return self._found(ref, key, item)
 
     def items(self, partition_prefix: str = "") -> Iterator[Item]:
-        """Copies of the items, as stored, of every partition whose key begins so, in key order.
+        """Return copies of the items, as stored, of every partition whose key begins so, in key order.
 
         Writes made meanwhile are not seen.
         """
@@ -290,7 +286,7 @@ class MemoryStore:
         return (dict(item) for item in found)
 
     def scan(self) -> Iterator[Item]:
-        """Copies of all items, as stored."""
+        """Return copies of all items, as stored."""
         return self.items()
 
     def inject(self, pk: str, sk: str, item: Mapping[str, Value]) -> None:
@@ -300,7 +296,7 @@ class MemoryStore:
             self._place(Key(pk, sk), planted, item_size(planted))
 
     def expire(self, now: EpochMs) -> int:
-        """Remove what its TTL allows to be removed by now, as DynamoDB does some day and for free.
+        """Remove items whose TTL has passed by now, as DynamoDB does some day and for free.
 
         Return the number of removed items.
         """
@@ -376,8 +372,12 @@ def _named(write: Write) -> tuple[type[Record], str]:
             assert_never(write)
 
 
-def _noun(kind: type[Record]) -> str:
-    return step_name(kind)
+def _refused(steps: Sequence[_Step]) -> TransactionFailed:
+    failed = tuple(step.after is None for step in steps)
+    current = (step.before if step.after is None else None for step in steps)
+    return TransactionFailed(
+        tuple(None if item is None else decode(item) for item in current), failed
+    )
 
 
 def _is_expired(item: Item, now: EpochMs) -> bool:
