@@ -3,9 +3,13 @@
 import contextlib
 import io
 import re
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from workpool_aws.local import LocalCloud
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -36,3 +40,38 @@ def test_an_example_prints_what_stands_below_it(path: Path, code: str, printed: 
         exec(compile(code, str(path), "exec"), {"__name__": "example"})  # noqa: S102 - the documents' own code is what is tested
 
     assert said.getvalue() == printed
+
+
+def handlers_of(mark: str, **names: object) -> dict[str, object]:
+    """Run the README's block below a mark, as Lambda imports a module; return its names."""
+    found = re.search(
+        rf"^<!-- {mark} -->\n```python\n(?P<code>.*?)^```",
+        DOCUMENTS[0].read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert found is not None
+    module: dict[str, object] = {"__name__": mark, **names}
+    exec(compile(found["code"], f"README.md: {mark}", "exec"), module)  # noqa: S102 - as above
+    return module
+
+
+def test_the_deployed_example_sends_an_email(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = []
+
+    def send(to: str, template: str, *, idempotency_key: str) -> str:
+        sent.append((to, template, idempotency_key))
+        return "sent"
+
+    monkeypatch.setenv("WORKPOOL_TABLE", "my-table")
+    with LocalCloud(clock="virtual") as cloud:
+        worker = handlers_of("worker", mail_server=SimpleNamespace(send=send))
+        monkeypatch.setenv("SEND_EMAIL", cloud.function(worker["handler"]))
+        caller = handlers_of("caller")
+
+        answer = caller["handler"]({"address": "ann@example.com"}, None)
+        cloud.run_until_idle(timeout=timedelta(hours=1))
+
+        result = caller["pool"].result(None, answer["work_id"])
+
+    assert result.return_value == "sent"
+    assert sent == [("ann@example.com", "welcome", answer["work_id"])]

@@ -70,7 +70,7 @@ def attempts_of(work: WorkItem) -> tuple[PastAttempt, ...]:
 
 
 def last_error_of(work: WorkItem) -> str | None:
-    """Returns the error of the latest attempt that had one; `None` means that no attempt had one."""
+    """Returns the error of the latest attempt that had one; `None` means that none had."""
     for attempt in reversed(attempts_of(work)):
         if attempt.outcome in _TROUBLE and (attempt.error or attempt.error_type):
             return attempt.error or attempt.error_type

@@ -1,4 +1,4 @@
-"""Sets and reads a pool's limits: the base of programs, the deployed limit, and people's override."""
+"""Sets and reads a pool's limits: programs' base, the deployed limit, and people's override."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def _pass_over(
     *,
     by: Reporter,
 ) -> Literal[False]:
-    """Changes nothing, but repeats the steps after this very start's end, which may have been lost."""
+    """Changes nothing, but repeats the steps after this start's end, which may have been lost."""
     if (
         ignored.reported
         and isinstance(current, WorkItem)

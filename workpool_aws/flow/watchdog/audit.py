@@ -103,7 +103,7 @@ def _point_at_forgotten(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -
 
 
 def _starts_all_due(ports: Ports, pool: str, ledger: Ledger) -> bool:
-    """True if no due work item can be waiting for its turn: no loop is running, and a slot is free."""
+    """True if no due work item can wait for its turn: no loop is running, and a slot is free."""
     status = readable(ports.store.get(StatusRef(pool)))
     rests = status is not None and status.state is not LoopState.RUNNING
     return rests and may_start(config_of(ports.store, pool), ledger)
