@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final, TypedDict, TypeVar, get_args
 
 from workpool_aws.core import limits
 from workpool_aws.core.callback.targets import (
+    CALLBACK_TARGETS,
     DEPLOYED_AS,
-    TargetKind,
+    FUNCTION,
     is_decorated,
-    message_bytes_max,
-    target_kind,
+    nouns_of,
+    target_of,
 )
 from workpool_aws.core.payload import encode_object, encode_value
 from workpool_aws.core.views.status import OutcomeName
@@ -299,7 +300,7 @@ def _read_callback(options: Mapping[str, object], caller: Caller) -> Callback:
             allowed = "empty without on_complete, since there is no callback to leave out"
             raise UsageError("on_complete_exclude", options["on_complete_exclude"], allowed)
         return Callback()
-    if isinstance(on_complete, str) and target_kind(on_complete) is not TargetKind.FUNCTION:
+    if isinstance(on_complete, str) and target_of(on_complete) is not FUNCTION:
         target = on_complete
     else:
         try:
@@ -311,12 +312,12 @@ def _read_callback(options: Mapping[str, object], caller: Caller) -> Callback:
             raise UsageError(
                 "on_complete",
                 got,
-                "the ARN of a Lambda function, an SQS queue or an SNS topic, "
+                f"the ARN of {nouns_of(CALLBACK_TARGETS)}, "
                 "or a function name ('name' or 'name:alias')",
             ) from None
     # A context that no message to this target could ever hold is refused here, before anything is
     # stored [WP-11].
-    room = message_bytes_max(target) - limits.CALLBACK_FRAME_BYTES_MAX
+    room = target_of(target).bytes_max - limits.CALLBACK_FRAME_BYTES_MAX
     largest = min(limits.PAYLOAD_BYTES_MAX, room)
     return Callback(
         target=target,

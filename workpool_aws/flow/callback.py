@@ -25,7 +25,7 @@ from workpool_aws.core.callback.delivery import (
     sent_write,
 )
 from workpool_aws.core.callback.ending import is_owed
-from workpool_aws.core.callback.targets import TargetKind, target_kind
+from workpool_aws.core.callback.targets import target_of
 from workpool_aws.core.chunks import overdue_expiries
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
@@ -99,7 +99,7 @@ def _what_is_known(ports: Ports, target: str, pool: str) -> tuple[bool, str | No
 
     And the reason if this pool may not call it back.
     """
-    if target_kind(target) is not TargetKind.FUNCTION:
+    if not target_of(target).acknowledges:
         return False, None
     return ports.invoker.acknowledges(target), ports.invoker.limits(target).refusal(pool)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from workpool_aws.compose import keep_from_aws, use_ports
+from workpool_aws.core.callback.targets import FUNCTION, target_of
 from workpool_aws.errors import UsageError
 from workpool_aws.flow.watchdog.deployment import record
 from workpool_aws.local.faults.faults import Faults, NoFaults
@@ -42,7 +43,6 @@ from workpool_aws.local.services.platform import (
 )
 from workpool_aws.local.unfinished import described, unfinished_work
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.names import MESSAGE_ARN
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -334,7 +334,7 @@ class LocalCloud:
         """
         if self._options.engine == "moto":
             raise UsageError("arn", arn, "read through boto3 on engine 'moto'")
-        if not isinstance(arn, str) or MESSAGE_ARN.fullmatch(arn) is None:
+        if not isinstance(arn, str) or target_of(arn) is FUNCTION:
             raise UsageError("arn", arn, "the ARN of an SQS queue or SNS topic")
         return self._open.mailbox.of(arn)
 

@@ -13,12 +13,13 @@ from typing import Final
 __all__ = [
     "FUNCTION_ARN",
     "FUNCTION_NAME",
-    "MESSAGE_ARN",
     "POOL",
     "POOL_LENGTH_MAX",
+    "QUEUE_ARN",
     "ROLE_ARN",
     "SCHEDULE_GROUP",
     "TABLE",
+    "TOPIC_ARN",
     "names_function",
 ]
 
@@ -40,10 +41,11 @@ FUNCTION_NAME: Final = re.compile(_NAME)
 """A function's name, with or without a version or alias."""
 FUNCTION_ARN: Final = re.compile(_ARN)
 """A function's ARN, with or without a version or alias."""
-MESSAGE_ARN: Final = re.compile(
-    r"arn:aws[A-Za-z-]*:(?P<service>sqs|sns):[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?"
-)
-"""The ARN of a queue or a topic."""
+_PLACE: Final = r"[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?"
+QUEUE_ARN: Final = re.compile(r"arn:aws[A-Za-z-]*:sqs:" + _PLACE)
+"""The ARN of an SQS queue."""
+TOPIC_ARN: Final = re.compile(r"arn:aws[A-Za-z-]*:sns:" + _PLACE)
+"""The ARN of an SNS topic."""
 ROLE_ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
 SCHEDULE_GROUP: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 

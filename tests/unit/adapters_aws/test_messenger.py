@@ -16,6 +16,7 @@ from moto import mock_aws
 from tests.kit.records import NOW, an_id
 from workpool_aws.adapters.aws.messenger import AwsMessenger
 from workpool_aws.core import limits
+from workpool_aws.core.callback.targets import CALLBACK_TARGETS
 from workpool_aws.model.messages import CallbackMessage, CallbackTicket
 from workpool_aws.model.work import Outcome
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
@@ -83,6 +84,10 @@ def regions() -> Iterator[AwsMessenger]:
             lambda region: session.client("sqs", region_name=region),
             lambda region: session.client("sns", region_name=region),
         )
+
+
+def test_aws_messenger_has_a_sender_for_every_kind_of_target(messenger: AwsMessenger) -> None:
+    assert set(messenger._senders) == {kind.service for kind in CALLBACK_TARGETS}
 
 
 def test_a_function_is_invoked_with_the_documented_event(

@@ -18,7 +18,16 @@ from workpool_aws.core.callback.delivery import (
     sent_write,
 )
 from workpool_aws.core.callback.ending import is_owed, record_of_cancel
-from workpool_aws.core.callback.targets import TargetKind, message_bytes_max, oversize, target_kind
+from workpool_aws.core.callback.targets import (
+    CALLBACK_TARGETS,
+    FUNCTION,
+    QUEUE,
+    TOPIC,
+    CallbackTarget,
+    nouns_of,
+    oversize,
+    target_of,
+)
 from workpool_aws.core.loop.callbacks import (
     CallbackStep,
     Verdict,
@@ -82,15 +91,29 @@ def a_record(n: int, callback: CallbackState | None, *, start: int = 1) -> Notic
 @pytest.mark.parametrize(
     ("target", "kind"),
     [
-        ("arn:aws:sqs:eu-west-1:123456789012:done", TargetKind.QUEUE),
-        ("arn:aws:sqs:eu-west-1:123456789012:done.fifo", TargetKind.QUEUE),
-        ("arn:aws-cn:sns:cn-north-1:123456789012:done", TargetKind.TOPIC),
-        ("arn:aws:lambda:eu-west-1:123456789012:function:done", TargetKind.FUNCTION),
-        ("sns", TargetKind.FUNCTION),
+        ("arn:aws:sqs:eu-west-1:123456789012:done", QUEUE),
+        ("arn:aws:sqs:eu-west-1:123456789012:done.fifo", QUEUE),
+        ("arn:aws-cn:sns:cn-north-1:123456789012:done", TOPIC),
+        ("arn:aws:lambda:eu-west-1:123456789012:function:done", FUNCTION),
+        ("sns", FUNCTION),
     ],
 )
-def test_a_target_is_known_by_its_arn(target: str, kind: TargetKind) -> None:
-    assert target_kind(target) is kind
+def test_a_target_is_known_by_its_arn(target: str, kind: CallbackTarget) -> None:
+    assert target_of(target) is kind
+
+
+def test_nouns_of_lists_every_kind_with_its_article() -> None:
+    assert nouns_of((QUEUE, TOPIC)) == "an SQS queue or an SNS topic"
+    assert nouns_of(CALLBACK_TARGETS) == "a Lambda function, an SQS queue or an SNS topic"
+
+
+def test_callback_targets_need_actions_of_their_own_service_alone() -> None:
+    assert len({kind.service for kind in CALLBACK_TARGETS}) == len(CALLBACK_TARGETS)
+    assert {
+        (kind.service, action.partition(":")[0])
+        for kind in CALLBACK_TARGETS
+        for action in kind.actions
+    } == {(kind.service, kind.service) for kind in CALLBACK_TARGETS}
 
 
 @pytest.mark.parametrize(
@@ -98,7 +121,7 @@ def test_a_target_is_known_by_its_arn(target: str, kind: TargetKind) -> None:
     ["done", "arn:aws:sqs:eu-west-1:123456789012:done", "arn:aws:sns:eu-west-1:123456789012:done"],
 )
 def test_a_message_may_be_as_large_as_its_target_takes_and_not_a_byte_more(target: str) -> None:
-    most = message_bytes_max(target)
+    most = target_of(target).bytes_max
 
     assert oversize(target, most) is None
     assert oversize(target, most + 1) is not None

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, assert_never
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
 from workpool_aws.adapters.aws.invoke import answer_of, send_event, was_never_sent
 from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, told
-from workpool_aws.adapters.wire.callback import callback_event
-from workpool_aws.core.callback.targets import TargetKind, oversize, target_kind
+from workpool_aws.adapters.wire.callback import event_for
+from workpool_aws.core.callback.targets import FUNCTION, QUEUE, TOPIC, target_of
 from workpool_aws.incarnation import ForkSafeLock
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sns import SNSClient
@@ -48,46 +49,44 @@ class AwsMessenger:
         self._lambda_client = lambda_client
         self._sqs_client = sqs_client
         self._sns_client = sns_client
+        self._senders: Mapping[str, Callable[[str, str, str], None]] = {
+            FUNCTION.service: self._to_function,
+            QUEUE.service: self._to_queue,
+            TOPIC.service: self._to_topic,
+        }
         self._urls: dict[str, str] = {}
         self._lock = ForkSafeLock()
 
     def send(self, target: str, message: CallbackMessage) -> None:
         """See Messenger."""
-        try:
-            event = callback_event(message)
-        except ValueError as error:
-            raise InvokeRefused(str(error), lasting=True) from error
-        too_large = oversize(target, len(event.encode()))
-        if too_large is not None:
-            raise InvokeRefused(too_large, lasting=True)
-        kind = target_kind(target)
-        match kind:
-            case TargetKind.FUNCTION:
-                send_event(self._lambda_client, target, event.encode())
-            case TargetKind.QUEUE:
-                _call(lambda: self._to_queue(target, event, message.work_id))
-            case TargetKind.TOPIC:
-                _call(lambda: self._to_topic(target, event, message.work_id))
-            case _:
-                assert_never(kind)
+        event = event_for(target, message)
+        self._senders[target_of(target).service](target, event, message.work_id)
+
+    def _to_function(self, target: str, event: str, _group: str) -> None:
+        send_event(self._lambda_client, target, event.encode())
 
     def _to_queue(self, arn: str, body: str, group: str) -> None:
-        client, url = self._sqs_client(_region_of(arn)), self._url_of(arn)
-        if arn.endswith(_FIFO):
-            client.send_message(
-                QueueUrl=url, MessageBody=body, MessageGroupId=group, MessageDeduplicationId=group
-            )
-        else:
-            client.send_message(QueueUrl=url, MessageBody=body)
+        with _answers():
+            client, url = self._sqs_client(_region_of(arn)), self._url_of(arn)
+            if arn.endswith(_FIFO):
+                client.send_message(
+                    QueueUrl=url,
+                    MessageBody=body,
+                    MessageGroupId=group,
+                    MessageDeduplicationId=group,
+                )
+            else:
+                client.send_message(QueueUrl=url, MessageBody=body)
 
     def _to_topic(self, arn: str, body: str, group: str) -> None:
-        client = self._sns_client(_region_of(arn))
-        if arn.endswith(_FIFO):
-            client.publish(
-                TopicArn=arn, Message=body, MessageGroupId=group, MessageDeduplicationId=group
-            )
-        else:
-            client.publish(TopicArn=arn, Message=body)
+        with _answers():
+            client = self._sns_client(_region_of(arn))
+            if arn.endswith(_FIFO):
+                client.publish(
+                    TopicArn=arn, Message=body, MessageGroupId=group, MessageDeduplicationId=group
+                )
+            else:
+                client.publish(TopicArn=arn, Message=body)
 
     def _url_of(self, arn: str) -> str:
         with self._lock:
@@ -107,9 +106,11 @@ def _region_of(arn: str) -> str:
     return arn.split(":")[3]
 
 
-def _call(send: Callable[[], None]) -> None:
+@contextmanager
+def _answers() -> Iterator[None]:
+    """Raise errors of SQS and SNS as answers of `ports.Messenger`."""
     try:
-        send()
+        yield
     except ClientError as error:
         # A queue may take less than SQS allows, and its code says no more than that some parameter
         # is wrong.

@@ -7,16 +7,35 @@ from typing import Final, assert_never
 
 from workpool_aws.adapters.wire.fields import VERSION, WORKPOOL_KEY, Fields, compact
 from workpool_aws.core import limits
+from workpool_aws.core.callback.targets import oversize
 from workpool_aws.core.splice import one_value
 from workpool_aws.model.messages import CallbackMessage, CallbackTicket
 from workpool_aws.model.work import Outcome
+from workpool_aws.ports import InvokeRefused
 
-__all__ = ["callback_event", "ticket_from_wire"]
+__all__ = ["callback_event", "event_for", "ticket_from_wire"]
 
 
 _REFUSED_BY_QUEUES: Final = MappingProxyType({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})
 """SendMessage takes U+0009, U+000A, U+000D, U+0020 to U+D7FF, U+E000 to U+FFFD and U+10000 to
 U+10FFFF (SQS API reference). In JSON only these two of the others can stand as they are."""
+
+
+def event_for(target: str, message: CallbackMessage) -> str:
+    """Return the event of a callback, as its target takes it.
+
+    Raises:
+        InvokeRefused: no try can succeed, since stored values cannot be sent, or the event is too
+            large.
+    """
+    try:
+        event = callback_event(message)
+    except ValueError as error:
+        raise InvokeRefused(str(error), lasting=True) from error
+    too_large = oversize(target, len(event.encode()))
+    if too_large is not None:
+        raise InvokeRefused(too_large, lasting=True)
+    return event
 
 
 def callback_event(message: CallbackMessage) -> str:

@@ -1,26 +1,33 @@
-"""Recognises kinds of targets, their limits, and functions that are no targets."""
+"""Kinds of callback targets in one table, and functions that are no targets."""
 
 from __future__ import annotations
 
 import inspect
-from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, assert_never
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
-from workpool_aws.model.names import MESSAGE_ARN, names_function
+from workpool_aws.model.names import FUNCTION_ARN, QUEUE_ARN, TOPIC_ARN, names_function
 
 if TYPE_CHECKING:
+    import re
+    from collections.abc import Sequence
+
     from workpool_aws.model.loop import Deployment
 
 __all__ = [
+    "CALLBACK_TARGETS",
     "DEPLOYED_AS",
+    "FUNCTION",
     "OWN_FUNCTION",
-    "TargetKind",
+    "QUEUE",
+    "TOPIC",
+    "CallbackTarget",
     "is_decorated",
     "is_own",
-    "message_bytes_max",
+    "nouns_of",
     "oversize",
-    "target_kind",
+    "target_of",
 ]
 
 DEPLOYED_AS: Final = "the name or ARN that this handler is deployed as: in a LocalCloud what cloud.function(...) returned"
@@ -29,44 +36,68 @@ DEPLOYED_AS: Final = "the name or ARN that this handler is deployed as: in a Loc
 OWN_FUNCTION: Final = "a function of yours: loop, completion and watchdog are this library's own and take no work items"
 
 
-class TargetKind(Enum):
-    """Kinds of callback targets."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackTarget:
+    """One kind of target that callbacks are sent to."""
 
-    FUNCTION = auto()
-    QUEUE = auto()
-    TOPIC = auto()
+    service: str
+    """Its AWS service, as ARNs and IAM actions spell it."""
+    noun: str
+    """Its name in messages to users, with its article."""
+    arn: re.Pattern[str]
+    bytes_max: int
+    """Bytes that it accepts at most, context and return value together."""
+    actions: tuple[str, ...]
+    """IAM actions that a sender needs."""
+    acknowledges: bool = False
+    """True if a decorated handler there may report that it ran."""
 
 
-def target_kind(target: str) -> TargetKind:
-    """A queue and a topic are known by their ARN; anything else is a function."""
-    found = MESSAGE_ARN.fullmatch(target)
-    if found is None:
-        return TargetKind.FUNCTION
-    return TargetKind.QUEUE if found["service"] == "sqs" else TargetKind.TOPIC
+FUNCTION: Final = CallbackTarget(
+    service="lambda",
+    noun="a Lambda function",
+    arn=FUNCTION_ARN,
+    bytes_max=limits.EVENT_BYTES_MAX,
+    actions=("lambda:InvokeFunction",),
+    acknowledges=True,
+)
+QUEUE: Final = CallbackTarget(
+    service="sqs",
+    noun="an SQS queue",
+    arn=QUEUE_ARN,
+    bytes_max=limits.QUEUE_MESSAGE_BYTES_MAX,
+    actions=("sqs:GetQueueUrl", "sqs:SendMessage"),
+)
+TOPIC: Final = CallbackTarget(
+    service="sns",
+    noun="an SNS topic",
+    arn=TOPIC_ARN,
+    bytes_max=limits.TOPIC_MESSAGE_BYTES_MAX,
+    actions=("sns:Publish",),
+)
+CALLBACK_TARGETS: Final = (FUNCTION, QUEUE, TOPIC)
+"""Every kind of target. A new one is a row here and its sender in `adapters/aws/messenger.py`."""
+
+
+def target_of(target: str) -> CallbackTarget:
+    """Return the kind of a target; a name without an ARN is a function's."""
+    return next((kind for kind in CALLBACK_TARGETS if kind.arn.fullmatch(target)), FUNCTION)
+
+
+def nouns_of(kinds: Sequence[CallbackTarget]) -> str:
+    """Return the names of at least two kinds for a message, such as "an SQS queue or an SNS topic"."""
+    nouns = [kind.noun for kind in kinds]
+    return f"{', '.join(nouns[:-1])} or {nouns[-1]}"
 
 
 def oversize(target: str, size_bytes: int) -> str | None:
-    """Why a message of so many bytes can never reach its target; `None` means it can."""
-    allowed = message_bytes_max(target)
+    """Return the reason why so many bytes never reach a target; `None` means that it takes them."""
+    allowed = target_of(target).bytes_max
     return (
         f"the callback of {size_bytes} bytes is too large; its target takes at most {allowed} bytes"
         if size_bytes > allowed
         else None
     )
-
-
-def message_bytes_max(target: str) -> int:
-    """Return the bytes that a target accepts at most, context and return value together."""
-    kind = target_kind(target)
-    match kind:
-        case TargetKind.FUNCTION:
-            return limits.EVENT_BYTES_MAX
-        case TargetKind.QUEUE:
-            return limits.QUEUE_MESSAGE_BYTES_MAX
-        case TargetKind.TOPIC:
-            return limits.TOPIC_MESSAGE_BYTES_MAX
-        case _:
-            assert_never(kind)
 
 
 def is_own(target: str, *, loop_arn: str | None, deployed: Deployment | None) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from workpool_aws.adapters.wire.callback import callback_event
-from workpool_aws.core.callback.targets import TargetKind, oversize, target_kind
+from workpool_aws.adapters.wire.callback import event_for
+from workpool_aws.core.callback.targets import FUNCTION, oversize, target_of
 from workpool_aws.local.engines.direct import accept_event
 from workpool_aws.local.faults.faults import answered_as
 from workpool_aws.ports import InvokeRefused, InvokeThrottled, InvokeUnanswered
@@ -58,13 +58,7 @@ class DirectMessenger:
 
     def send(self, target: str, message: CallbackMessage) -> None:
         """See Messenger."""
-        try:
-            event = callback_event(message)
-        except ValueError as error:
-            raise InvokeRefused(str(error), lasting=True) from error
-        too_large = oversize(target, len(event.encode()))
-        if too_large is not None:
-            raise InvokeRefused(too_large, lasting=True)
+        event = event_for(target, message)
         with answered_as(throttled=InvokeThrottled, unanswered=InvokeUnanswered):
             self._kernel.call(
                 f"call back {target} {message.work_id}",
@@ -73,7 +67,7 @@ class DirectMessenger:
             )
 
     def _accept(self, target: str, message: CallbackMessage, event: str) -> None:
-        if target_kind(target) is TargetKind.FUNCTION:
+        if target_of(target) is FUNCTION:
             accept_event(self._functions, self._deliveries, target, event)
         else:
             self._mailbox.put(target, event)
