@@ -87,24 +87,21 @@ class _Loggers:
     def __init__(self) -> None:
         self._lock = ForkSafeLock()
         self._logger: Logger | None = None
-        self._level = logging.CRITICAL + 1
+        self._level: int | None = None
 
     def at(self, level: int) -> Logger:
         with self._lock:
-            if self._logger is not None and self._level <= level:
-                return self._logger
             if self._logger is None:
                 from aws_lambda_powertools import Logger  # noqa: PLC0415 - see the class
 
                 # Without a location: each would be the line above that logs every event.
                 self._logger = Logger(
-                    service=SERVICE,
-                    level=_level_name(level),
-                    logger_handler=_StdoutHandler(),
-                    location=None,
+                    service=SERVICE, logger_handler=_StdoutHandler(), location=None
                 )
-            self._logger.setLevel(_level_name(level))
-            self._level = level
+            if self._level is None or level < self._level:
+                # Not given to the logger above, which ignores it if the user has one of this name.
+                self._logger.setLevel(_level_name(level))
+                self._level = level
             return self._logger
 
 

@@ -84,6 +84,38 @@ def test_a_pool_that_asks_for_more_gets_it_and_keeps_it(logged, monkeypatch):
     ]
 
 
+def test_the_level_of_the_logger_is_the_lowest_that_was_asked_for(monkeypatch):
+    monkeypatch.setattr("workpool_aws.adapters.telemetry._loggers", _Loggers())
+    levels = []
+    for level in (logging.ERROR, logging.WARNING, 25, logging.DEBUG, 5, logging.ERROR):
+        LoggerTelemetry(level).emit(ONE_OF_EACH_LEVEL[3])
+        levels.append(logging.getLogger("workpool").level)
+    assert levels == [40, 30, 20, 10, 10, 10]
+
+
+def test_a_line_that_its_caller_asked_for_is_logged_at_any_level(logged):
+    (kind,) = (each for each in CLASSES if each.always_logged)
+    assert kind.level == logging.INFO
+    LoggerTelemetry(logging.CRITICAL).emit(filled(kind))
+    assert [record.getMessage() for record in logged] == [kind.name]
+
+
+def test_another_level_is_another_telemetry(logged):
+    quiet = LoggerTelemetry(logging.ERROR)
+    loud = quiet.at_level(logging.INFO)
+    for telemetry in (quiet, loud):
+        telemetry.emit(ONE_OF_EACH_LEVEL[1])
+    assert [record.getMessage() for record in logged] == ["started"]
+
+
+@pytest.mark.parametrize("fact", ONE_OF_EACH_LEVEL, ids=lambda fact: fact.name)
+def test_the_fields_of_a_fact_of_any_level_are_keys_of_its_line(fact, logged):
+    LoggerTelemetry(logging.DEBUG).emit(fact)
+    (record,) = logged
+    fields = {item.name: getattr(fact, item.name) for item in dataclasses.fields(fact)}
+    assert {name: getattr(record, name) for name in fields} == fields
+
+
 def test_the_fields_of_a_fact_are_keys_of_its_line(logged):
     LoggerTelemetry(logging.INFO).emit(Started(pool="email", work_id="01ABC", attempt=2, lag_ms=40))
     assert [(r.getMessage(), r.pool, r.work_id, r.attempt, r.lag_ms) for r in logged] == [
@@ -149,6 +181,13 @@ def test_a_list_forgets_the_oldest():
     for fact in told:
         telemetry.emit(fact)
     assert telemetry.events == told[3:]
+
+
+def test_a_list_keeps_a_hundred_thousand_unless_another_limit_is_given():
+    telemetry = ListTelemetry()
+    for _ in range(100_001):
+        telemetry.emit(ONE_OF_EACH_LEVEL[0])
+    assert len(telemetry.events) == 100_000
 
 
 def test_the_documentation_names_every_fact_with_its_level_and_fields():

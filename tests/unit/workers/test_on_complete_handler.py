@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from tests.kit.lambdas import LambdaContext
 from tests.kit.records import NOW, a_work
 from tests.kit.stores import every, lost_before
 from tests.kit.world import TABLE, World
-from workpool_aws import OnCompleteEvent, Result, StoreUnavailable, UsageError
+from workpool_aws import OnCompleteEvent, Result, StoreUnavailable, UsageError, invocation
 from workpool_aws.api.on_complete import CallbackHandler
 from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
 
@@ -221,7 +222,76 @@ def test_a_handler_keeps_the_name_and_words_of_its_function(handler: CallbackHan
 async def waits(_event: OnCompleteEvent) -> None: ...
 
 
-@pytest.mark.parametrize("function", [print, int, waits, lambda: None, lambda a, b: (a, b)])
+@wraps(lambda event: event)
+def none_at_all() -> None: ...
+
+
+@wraps(lambda event, other: (event, other))
+def any_number(*_arguments: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "function",
+    [print, int, waits, lambda: None, lambda a, b: (a, b), none_at_all, any_number],
+)
 def test_what_cannot_be_a_handler_is_refused(world: World, function: Any) -> None:
     with pytest.raises(UsageError, match=r"^function"):
         world.pool().on_complete(function)
+
+
+def test_a_handler_of_the_wrong_shape_is_refused_with_its_signature(world: World) -> None:
+    with pytest.raises(UsageError) as caught:
+        world.pool().on_complete(lambda one, two: (one, two))
+
+    assert str(caught.value) == (
+        "function must be one of one parameter: the OnCompleteEvent; got the signature (one, two)"
+    )
+
+
+def test_a_refused_event_is_described_by_its_keys_or_its_type(
+    handler: CallbackHandler[None],
+) -> None:
+    shape = "what a pool sends to an on_complete target: work_id, context, result"
+    messages = []
+    for event in ([1], {"b": 1, "a": 2}, event_for(a_work(), _workpool=["x"])):
+        with pytest.raises(UsageError) as caught:
+            handler(event, LambdaContext())
+        messages.append(str(caught.value))
+
+    assert messages == [
+        f"event must be {shape}; got list",
+        f"event must be {shape}; got the keys ['a', 'b']",
+        (
+            "event._workpool must be the ticket that a pool sends with a callback; "
+            "got a list that cannot be read"
+        ),
+    ]
+
+
+def test_the_surroundings_go_on_after_the_function_and_before_the_mark(
+    world: World, handler: CallbackHandler[None], received: list[OnCompleteEvent]
+) -> None:
+    work, seen = a_told_work(world), []
+    token = invocation.after_body.set(
+        lambda: seen.append((len(received), world.work(work.id).callback))
+    )
+    try:
+        handler(event_for(work), LambdaContext())
+    finally:
+        invocation.after_body.reset(token)
+
+    assert seen == [(1, CallbackState.SENT)]
+    assert world.work(work.id).callback is CallbackState.DELIVERED
+
+
+def test_a_handler_is_known_as_one_also_where_it_is_wrapped(
+    handler: CallbackHandler[None],
+) -> None:
+    @wraps(handler)
+    def wrapper(event: object, context: object) -> None:
+        handler(event, context)
+
+    assert (vars(wrapper)["__workpool__"], CallbackHandler.__workpool__) == (True, True)
+    assert "as a plain function: " in repr(handler)
+    assert repr(handler).endswith("ended.handler>")
+    assert handler.handler.__name__ == "ended"
