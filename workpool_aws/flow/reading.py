@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.loop.choose import Found, WorkRead, page_limit_after
+from workpool_aws.core.loop.settle import Notices
 from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId, is_ulid, time_of
@@ -30,32 +31,23 @@ if TYPE_CHECKING:
     from workpool_aws.ports import Ports, Store, Telemetry
 
 __all__ = [
-    "Reports",
     "due_in",
     "live_in",
     "load_works",
     "pages",
-    "read_reports",
+    "read_notices",
     "read_works",
     "registered_pools",
     "resolved",
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Reports:
-    """Done records of one shard, and the keys of all rows that were read."""
-
-    records: tuple[Notice, ...]
-    keys: tuple[str, ...]
-
-
-def read_reports(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str) -> Reports:
-    """Every done record from `low` on."""
+def read_notices(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str) -> Notices:
+    """Returns every notice of a shard from `low` on."""
     rows = list(
         _rows(store, telemetry, KeyRange(shelf=Collection.DONE, pool=pool, shard=shard, low=low))
     )
-    return Reports(
+    return Notices(
         tuple(row.record for row in rows if isinstance(row.record, Notice)),
         tuple(row.sort for row in rows),
     )

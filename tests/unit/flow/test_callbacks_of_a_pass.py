@@ -12,9 +12,9 @@ from tests.kit.world import World
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.core.loop.memory import Memory
+from workpool_aws.core.loop.settle import Notices
 from workpool_aws.flow.loop.callbacks import Callbacks, act_on, look_at_callbacks
 from workpool_aws.flow.loop.session import LoopSession, TellsOnce
-from workpool_aws.flow.reading import Reports
 from workpool_aws.model.events import CallbackDead
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import EntryKey, Ledger, Notice, NoticeKind, PendingCallback
@@ -90,7 +90,7 @@ def look(
     dropped: tuple[WorkItem, ...] = (),
 ) -> Callbacks:
     return look_at_callbacks(
-        hold, (Reports(records, tuple(each.at for each in records)),), settled, dropped, NOW
+        hold, (Notices(records, tuple(each.at for each in records)),), settled, dropped, NOW
     )
 
 

@@ -17,7 +17,7 @@ from workpool_aws.core.loop.start import Taken
 from workpool_aws.flow.loop.choose import choose_starts
 from workpool_aws.flow.loop.recover import Looked
 from workpool_aws.flow.loop.session import LoopSession, acquire_session
-from workpool_aws.flow.reading import pages, read_reports, read_works
+from workpool_aws.flow.reading import pages, read_notices, read_works
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Entry, EntryKey, LoopState, Notice, NoticeKind
 from workpool_aws.model.refs import Collection, KeyRange, NoticeRef, PointerRef
@@ -125,7 +125,7 @@ def test_damaged_rows_are_not_among_what_is_read(stage: Stage) -> None:
     key = key_of(NoticeRef(POOL, an_id(NOW)))
     stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
 
-    assert read_reports(stage.store, stage.telemetry, POOL, 0, "").keys == (good.at,)
+    assert read_notices(stage.store, stage.telemetry, POOL, 0, "").keys == (good.at,)
 
 
 @pytest.mark.parametrize("reverse", [False, True])

@@ -12,7 +12,15 @@ from workpool_aws.model.loop import Entry, EntryKey, Notice, NoticeKind
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Settled", "deep_low", "done_cursor_after", "settle"]
+__all__ = ["Notices", "Settled", "deep_low", "done_cursor_after", "settle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """Notices of one shard, and the keys of all rows that were read."""
+
+    records: tuple[Notice, ...]
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from workpool_aws.model.work import CallbackState, WorkItem
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from workpool_aws.core.loop.settle import Notices
     from workpool_aws.flow.loop.session import LoopSession
-    from workpool_aws.flow.reading import Reports
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.loop import EntryKey, PendingCallback
     from workpool_aws.ports import Ports
@@ -48,7 +48,7 @@ class Callbacks:
 
 def look_at_callbacks(
     hold: LoopSession,
-    reports: Sequence[Reports],
+    reports: Sequence[Notices],
     settled: Sequence[EntryKey],
     dropped: Sequence[WorkItem],
     now: EpochMs,

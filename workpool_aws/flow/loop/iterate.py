@@ -16,7 +16,7 @@ from workpool_aws.core.loop.admit import headroom_of, limit_of
 from workpool_aws.core.loop.callbacks import next_at
 from workpool_aws.core.loop.choose import Choice, marks_after
 from workpool_aws.core.loop.pace import Pace, PassResult, Pause, after_failure, decide_pause
-from workpool_aws.core.loop.settle import Settled, deep_low, settle
+from workpool_aws.core.loop.settle import Notices, Settled, deep_low, settle
 from workpool_aws.core.loop.tally import added
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
@@ -30,7 +30,7 @@ from workpool_aws.flow.loop.session import Fenced, LoopSession, acquire_session
 from workpool_aws.flow.loop.start import PlannedStart, begin
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.pool.kick import is_current, win_generation
-from workpool_aws.flow.reading import Reports, read_reports
+from workpool_aws.flow.reading import read_notices
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Entry, MinuteTally
@@ -223,10 +223,10 @@ def _one_pass(hold: LoopSession, now: EpochMs) -> PassResult:
     )
 
 
-def _read_notices(hold: LoopSession, *, deep: bool) -> list[Reports]:
+def _read_notices(hold: LoopSession, *, deep: bool) -> list[Notices]:
     """Returns the notices of each shard: beyond its cursor, or in a deep pass from back over the buffer."""
     return [
-        read_reports(
+        read_notices(
             hold.ports.store,
             hold.ports.telemetry,
             hold.pool,

@@ -16,7 +16,7 @@ from workpool_aws.core.loop.settle import deep_low, settle
 from workpool_aws.core.loop.start import Taken
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.pool.kick import invoke_loop
-from workpool_aws.flow.reading import live_in, read_reports, read_works
+from workpool_aws.flow.reading import live_in, read_notices, read_works
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import LoopState
@@ -130,7 +130,7 @@ def _something_there(hold: LoopSession, decision: Rest, config_version: int) -> 
     high = None if decision.wake_at is None else id_floor(decision.wake_at)
     taken = Taken(hold.entries, frozenset(key.work_id for key in hold.memory.unconfirmed), config)
     for shard, mark in enumerate(hold.ledger.shards):
-        reports = read_reports(
+        reports = read_notices(
             ports.store, ports.telemetry, hold.pool, shard, deep_low(mark.done_cursor)
         )
         settled = settle(hold.entries, reports.records)
