@@ -14,8 +14,9 @@ from tests.kit.stores import Apply, puts, then, updates
 from workpool_aws.core import limits
 from workpool_aws.core.callback.ending import record_of_cancel
 from workpool_aws.core.loop.callbacks import newly_owed
+from workpool_aws.core.loop.effects import Start
 from workpool_aws.core.report.claim import assignment_of
-from workpool_aws.flow.loop.start import PlannedStart, begin
+from workpool_aws.flow.loop.start import begin
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Config, EntryKey, LoopState
 from workpool_aws.model.refs import ConfigRef, RegistrationRef, StatusRef, WorkRef
@@ -102,9 +103,7 @@ def test_a_start_that_another_holder_made_is_not_sent_again(stage: Stage) -> Non
     """[WP-4] It is this very start, but by another's token."""
     stage.place(a_running_work(started_by="loop-2"))
 
-    begun = begin(
-        stage.ports, "loop-1", "secret", PlannedStart(EntryKey(an_id(), 1), a_work(), None)
-    )
+    begun = begin(stage.ports, "loop-1", "secret", Start(EntryKey(an_id(), 1), a_work(), None))
 
     assert not begun.sent
     assert stage.invoker.started == []

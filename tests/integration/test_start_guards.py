@@ -13,9 +13,10 @@ from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_assi
 from tests.kit.stage import NOT_DELIVERED, SUCCESS, Stage
 from tests.kit.world import TABLE
 from workpool_aws.core import limits
+from workpool_aws.core.loop.effects import Begun, Start
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.flow.loop.start import Begun, PlannedStart, begin
+from workpool_aws.flow.loop.start import begin
 from workpool_aws.flow.report.complete import complete
 from workpool_aws.model.events import LoopEnded, PutBack, ReportIgnored
 from workpool_aws.model.loop import EntryKey
@@ -74,9 +75,7 @@ def test_a_start_write_that_met_anything_but_its_own_start_sends_nothing(
     if there is not None:
         stage.place(there)
 
-    begun = begin(
-        stage.ports, "loop-1", "secret", PlannedStart(EntryKey(an_id(), 1), a_work(), None)
-    )
+    begun = begin(stage.ports, "loop-1", "secret", Start(EntryKey(an_id(), 1), a_work(), None))
 
     assert begun == Begun(EntryKey(an_id(), 1), None, sent=False)
     assert stage.invoker.started == []
@@ -88,9 +87,7 @@ def test_a_start_write_that_met_its_own_start_sends_it() -> None:
     running = a_running_work()
     stage.place(running)
 
-    begun = begin(
-        stage.ports, "loop-1", "secret", PlannedStart(EntryKey(an_id(), 1), a_work(), None)
-    )
+    begun = begin(stage.ports, "loop-1", "secret", Start(EntryKey(an_id(), 1), a_work(), None))
 
     assert begun == Begun(EntryKey(an_id(), 1), running.deadline, sent=True)
     assert [a.start for a in stage.invoker.started] == [1]

@@ -310,11 +310,11 @@ _CALLBACKS: Final = (
         rule="WP-8",
         edits=(
             Edit(
-                "flow.loop.iterate:_one_pass",
+                "flow.loop.run_pass:run_pass",
                 (
                     (
-                        "told = callbacks.owed != hold.ledger.callbacks",
-                        "told = callbacks.owed != hold.ledger.callbacks\n[hold.ports.store.delete(ref) for ref in callbacks.spent]",
+                        "hold.memory = memory",
+                        "hold.memory = memory\n[ports.store.delete(each.ref) for each in callbacks.forgets]",
                     ),
                 ),
             ),
@@ -323,9 +323,9 @@ _CALLBACKS: Final = (
     one_edit(
         "callback: spent records are deleted",
         "WP-22",
-        "flow.loop.callbacks:act_on",
-        "        ports.store.delete(ref)",
-        "        pass",
+        "flow.loop.apply:clean_up",
+        "hold.ports.store.delete(forget.ref)",
+        "pass",
     ),
     one_edit(
         "callback: sent is looked at again",
@@ -351,16 +351,16 @@ _CALLBACKS: Final = (
     one_edit(
         "callback: held after a try that failed",
         "WP-8",
-        "flow.loop.callbacks:act_on",
-        "if state is not CallbackState.PENDING:",
-        "if True:",
+        "core.loop.callbacks:after_delivery",
+        "owed if state is CallbackState.PENDING else None",
+        "None",
     ),
     one_edit(
         "callback: held while sent",
         "WP-8",
-        "flow.loop.callbacks:act_on",
-        "            changed[work.id] = replace(owed, at=EpochMs(ports.clock.now() + limits.CALLBACK_LOOK_MS))",
-        "            over.append(work.id)",
+        "core.loop.callbacks:after_delivery",
+        "replace(owed, at=EpochMs(now + limits.CALLBACK_LOOK_MS))",
+        "None",
     ),
     one_edit(
         "callback: sent counts beyond the cursor",
@@ -459,8 +459,8 @@ _PAYLOADS: Final = (
     one_edit(
         "chunks: when the loop forgets a callback",
         "WP-10",
-        "flow.loop.callbacks:_judge_due",
-        "let_expire(hold.ports.store, overdue_expiries(work))",
+        "core.loop.callbacks:plan_callbacks",
+        "before += [] if work is None else [Expire(work)]",
         "pass",
     ),
     one_edit(

@@ -14,14 +14,14 @@ _LEDGER: Final = (
         rule="WP-2",
         edits=(
             Edit(
-                "flow.loop.iterate:_one_pass",
+                "flow.loop.run_pass:run_pass",
                 (
-                    ("    promise_until = _act(hold, looked, choice, now)\n", ""),
+                    ("results = apply_after(hold, plan)", ""),
                     (
-                        "callbacks = look_at_callbacks(hold, reports, settled.gone, looked.dropped, now)",
+                        "hold.memory = memory",
                         """
-                        callbacks = look_at_callbacks(hold, reports, settled.gone, looked.dropped, now)
-                        promise_until = _act(hold, looked, choice, now)
+                        hold.memory = memory
+                        results = apply_after(hold, plan)
                         """,
                     ),
                 ),
@@ -90,7 +90,7 @@ _LEDGER: Final = (
     one_edit(
         "deep read of done records",
         "WP-21",
-        "flow.loop.iterate:_read_notices",
+        "flow.loop.run_pass:_read_inputs",
         "deep_low(mark.done_cursor) if deep else mark.done_cursor",
         "mark.done_cursor",
     ),
@@ -173,9 +173,9 @@ _ENTRIES: Final = (
     one_edit(
         "a failed start keeps its entry",
         "WP-1",
-        "flow.loop.iterate:_act",
-        "unconfirmed.add(begun.key)",
-        "entries.pop(begun.key, None)",
+        "core.loop.plan:remembered",
+        "dict(plan.ledger.entries)",
+        "{k: e for k, e in plan.ledger.entries.items() if all(k != b.key or b.sent for b in results.begun)}",
     ),
     one_edit(
         "a new holder looks at unconfirmed entries",
@@ -236,21 +236,21 @@ _ENTRIES: Final = (
     one_edit(
         "drop: chunks expire",
         "WP-10",
-        "flow.loop.recover:look_at_entries",
-        "let_expire(hold.ports.store, overdue_expiries(work))",
+        "core.loop.recover:_before_drop",
+        "before.append(Expire(work))",
         "pass",
     ),
     one_edit(
         "drop: the callback is taken over",
         "WP-8",
-        "flow.loop.recover:look_at_entries",
-        "dropped.append(work)",
+        "core.loop.recover:check",
+        "dropped += [work] if isinstance(work, WorkItem) else []",
         "pass",
     ),
     one_edit(
         "overdue entries are looked at",
         "WP-21",
-        "flow.loop.recover:look_at_entries",
+        "core.loop.recover:suspects_among",
         "memory.unconfirmed.intersection(entries) | overdue",
         "memory.unconfirmed.intersection(entries)",
     ),
@@ -264,7 +264,7 @@ _ENTRIES: Final = (
     one_edit(
         "recovery's margin: entries",
         "WP-14",
-        "flow.loop.recover:look_at_entries",
+        "core.loop.recover:suspects_among",
         "entry.deadline + limits.RECOVERY_MARGIN_MS",
         "entry.deadline",
     ),

@@ -11,9 +11,15 @@ from tests.kit.stores import lost_before
 from tests.kit.world import World
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
-from workpool_aws.core.loop.memory import Memory
-from workpool_aws.core.loop.settle import Notices
-from workpool_aws.flow.loop.callbacks import Callbacks, act_on, look_at_callbacks
+from workpool_aws.core.loop.callbacks import CallbackPlan
+from workpool_aws.core.loop.choose import Choice
+from workpool_aws.core.loop.effects import Forget
+from workpool_aws.core.loop.memory import Inputs, Memory
+from workpool_aws.core.loop.plan import plan_pass, remembered
+from workpool_aws.core.loop.recover import Checked
+from workpool_aws.core.loop.settle import Notices, settle
+from workpool_aws.flow.loop.apply import apply_after, apply_before, clean_up
+from workpool_aws.flow.loop.callbacks import owed_callbacks
 from workpool_aws.flow.loop.session import LoopSession, TellsOnce
 from workpool_aws.model.events import CallbackDead
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
@@ -88,17 +94,40 @@ def look(
     *records: Notice,
     settled: tuple[EntryKey, ...] = (),
     dropped: tuple[WorkItem, ...] = (),
-) -> Callbacks:
-    return look_at_callbacks(
-        hold, (Notices(records, tuple(each.at for each in records)),), settled, dropped, NOW
-    )
+) -> CallbackPlan:
+    """As a pass does it before its commit."""
+    notices = Notices(records, tuple(each.at for each in records))
+    callbacks = owed_callbacks(hold, (notices,), settled, dropped, NOW)
+    apply_before(hold.ports, callbacks.before)
+    return callbacks
 
 
-def pass_over(hold: LoopSession, *records: Notice, dropped: tuple[WorkItem, ...] = ()) -> Callbacks:
-    """As a pass does it: look, commit, act."""
+def pass_over(
+    hold: LoopSession, *records: Notice, dropped: tuple[WorkItem, ...] = ()
+) -> CallbackPlan:
+    """As a pass does it: plan, commit, make the effects, remember."""
     callbacks = look(hold, *records, dropped=dropped)
-    hold.memory = replace(hold.memory, callbacks=callbacks.owed)
-    act_on(hold, callbacks)
+    inputs = Inputs(
+        now=NOW,
+        config=None,
+        config_read_at=NOW,
+        bulk_cancel=None,
+        deep=False,
+        notices=(Notices(records, tuple(each.at for each in records)),),
+    )
+    plan = plan_pass(
+        hold.memory,
+        inputs,
+        settle({}, ()),
+        Checked({}),
+        Choice((), (), (None,)),
+        callbacks,
+        {},
+        ends_at=LATER,
+    )
+    hold.memory = Memory.of(plan.ledger)
+    hold.memory = remembered(hold.memory, plan, apply_after(hold, plan))
+    clean_up(hold, plan)
     return callbacks
 
 
@@ -112,7 +141,7 @@ def test_an_entry_that_was_dropped_hands_its_works_callback_over(world: World) -
     callbacks = look(a_hold(world), dropped=(pending, sent, over, unwanted))
 
     assert [owed.work_id for owed in callbacks.owed] == [pending.id, sent.id]
-    assert [work.id for _, work in callbacks.sends] == [pending.id]
+    assert [send.work.id for send in callbacks.sends] == [pending.id]
     assert callbacks.owed[1].at == NOW + limits.CALLBACK_LOOK_MS
 
 
@@ -141,7 +170,7 @@ def test_a_pass_sends_the_earliest_first_and_no_more_than_it_may(world: World) -
     callbacks = look(a_hold(world, *owed))
 
     assert len(callbacks.sends) == limits.CALLBACKS_A_PASS
-    assert callbacks.sends[0][1].id == works[-1].id
+    assert callbacks.sends[0].work.id == works[-1].id
     assert len(callbacks.owed) == len(works)
 
 
@@ -155,7 +184,7 @@ def test_what_finds_no_room_beside_what_is_held_stays_in_its_record(world: World
     callbacks = look(a_hold(world, *full), fits, waits)
 
     assert callbacks.blocked == (waits.at,)
-    assert callbacks.spent == (NoticeRef("email", fits.at),)
+    assert callbacks.forgets == (Forget(NoticeRef("email", fits.at)),)
 
 
 def test_what_was_delivered_leaves_the_ledger_and_lets_its_chunks_expire(world: World) -> None:

@@ -12,10 +12,10 @@ from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import Headroom, Reason, Refusal
 from workpool_aws.core.loop.choose import WorkRead
-from workpool_aws.core.loop.settle import Settled
+from workpool_aws.core.loop.memory import Inputs
+from workpool_aws.core.loop.recover import Checked
 from workpool_aws.core.loop.start import Taken
-from workpool_aws.flow.loop.choose import choose_starts
-from workpool_aws.flow.loop.recover import Looked
+from workpool_aws.flow.loop.choose import read_due
 from workpool_aws.flow.loop.session import LoopSession, acquire_session
 from workpool_aws.flow.reading import pages, read_notices, read_works
 from workpool_aws.model.ids import EpochMs
@@ -24,6 +24,7 @@ from workpool_aws.model.refs import Collection, KeyRange, NoticeRef, PointerRef
 from workpool_aws.model.work import Pointer, State
 
 NOTHING = Taken((), frozenset())
+INPUTS = Inputs(now=NOW, config=None, config_read_at=None, bulk_cancel=None, deep=False, notices=())
 
 
 @pytest.fixture
@@ -149,17 +150,9 @@ def test_where_nothing_may_start_no_work_is_read(stage: Stage, reason: Reason) -
     hold = held(stage)
     stage.place(a_work())
     stage.notes.clear()
-    choice = choose_starts(
-        hold,
-        hold.memory,
-        Looked({}, (), (), frozenset(), ()),
-        Settled({}, (), None, {}),
-        Refusal(reason),
-        deep=False,
-        now=EpochMs(NOW),
-    )
+    reads = read_due(stage.ports, hold.memory, INPUTS, Checked({}), Refusal(reason), back_to=None)
 
-    assert (choice.chosen, choice.reads, stage.notes) == ((), (None,), [])
+    assert (reads, stage.notes) == ([None], [])
 
 
 @pytest.mark.parametrize(
@@ -177,15 +170,8 @@ def test_a_work_whose_entry_is_not_understood_is_not_chosen(
     key = EntryKey(work.id, 1)
     memory = replace(hold.memory, unconfirmed=frozenset({key}))
     entries = {key: Entry(EpochMs(NOW + 60_000))} if has_entry else {}
-    looked = Looked(entries, (), (), frozenset({key} if understood else ()), ())
-    choice = choose_starts(
-        hold,
-        memory,
-        looked,
-        Settled(entries, (), None, {}),
-        Headroom(1),
-        deep=False,
-        now=EpochMs(NOW),
-    )
+    checked = Checked(entries, understood=frozenset({key} if understood else ()))
+    (due,) = read_due(stage.ports, memory, INPUTS, checked, Headroom(1), back_to=None)
 
-    assert [found.work.id for found in choice.chosen] == [work.id] * chosen
+    assert due is not None
+    assert [found.work.id for found in due.due] == [work.id] * chosen

@@ -42,6 +42,10 @@ class Refusal:
     reason: Reason
     work_id: WorkId | None = None
 
+    def admit(self, work: WorkItem) -> Refusal:
+        """Returns the same for a work item: a refusal of the pool holds for each of them."""
+        return replace(self, work_id=work.id)
+
 
 @dataclass(frozen=True, slots=True)
 class Headroom:

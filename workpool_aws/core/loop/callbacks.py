@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.callback.ending import is_owed
+from workpool_aws.core.loop.effects import Expire, Forget, GiveUp, Send
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import EntryKey, Notice, NoticeKind, PendingCallback
+from workpool_aws.model.refs import NoticeRef
 from workpool_aws.model.work import CallbackState, WorkItem
 
 if TYPE_CHECKING:
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
     from workpool_aws.model.refs import Unreadable
 
 __all__ = [
+    "CallbackPlan",
     "CallbackStep",
     "NewlyOwed",
     "TakenOver",
     "Verdict",
+    "after_delivery",
     "after_failure",
     "due_callbacks",
     "first_owed",
@@ -30,8 +34,8 @@ __all__ = [
     "next_at",
     "next_look",
     "next_try",
+    "plan_callbacks",
     "take_over",
-    "without",
 ]
 
 
@@ -197,6 +201,75 @@ def judge_owed(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class CallbackPlan:
+    """Plan of a pass for callbacks.
+
+    `owed`: for the ledger. `blocked`: as `TakenOver` has it. `before`: effects before the commit.
+    """
+
+    owed: tuple[PendingCallback, ...]
+    blocked: tuple[str | None, ...]
+    sends: tuple[Send, ...] = ()
+    gives_up: tuple[GiveUp, ...] = ()
+    forgets: tuple[Forget, ...] = ()
+    before: tuple[Expire, ...] = ()
+
+
+def plan_callbacks(
+    pool: str,
+    taken: TakenOver,
+    due: Iterable[PendingCallback],
+    works: Mapping[WorkId, WorkItem],
+    windows_ms: Mapping[WorkId, int],
+    now: EpochMs,
+) -> CallbackPlan:
+    """Returns the plan for callbacks, with the due ones judged by their work items.
+
+    `works`: those that exist and can be read. `windows_ms`: as `judge_owed` takes it; 0 where it
+    names none.
+    """
+    held = dict(taken.callbacks)
+    sends: list[Send] = []
+    gives_up: list[GiveUp] = []
+    before: list[Expire] = []
+    for owed in due:
+        work = works.get(owed.work_id)
+        verdict = judge_owed(owed, work, window_ms=windows_ms.get(owed.work_id, 0), now=now)
+        if work is None or verdict.owed is None:
+            del held[owed.work_id]
+            # An acknowledgement leaves the chunks alone, and a process that delivered may have died
+            # before it let them expire.
+            before += [] if work is None else [Expire(work)]
+            continue
+        held[owed.work_id] = verdict.owed
+        if verdict.step is CallbackStep.SEND:
+            sends.append(Send(verdict.owed, work))
+        elif verdict.step is CallbackStep.GIVE_UP:
+            gives_up.append(GiveUp(verdict.owed, work))
+    return CallbackPlan(
+        tuple(held.values()),
+        taken.blocked,
+        sends=tuple(sends),
+        gives_up=tuple(gives_up),
+        forgets=tuple(Forget(NoticeRef(pool, at)) for at in taken.spent),
+        before=tuple(before),
+    )
+
+
+def after_delivery(
+    owed: PendingCallback, state: CallbackState | None, now: EpochMs
+) -> PendingCallback | None:
+    """Returns a callback after a try; `None` means that the loop has nothing more to do for it.
+
+    `state`: of its work item; `None` means that no callback is wanted, or that the work item is
+    gone.
+    """
+    if state is CallbackState.SENT:
+        return replace(owed, at=EpochMs(now + limits.CALLBACK_LOOK_MS))
+    return owed if state is CallbackState.PENDING else None
+
+
 def next_try(owed: PendingCallback, now: EpochMs) -> PendingCallback:
     """One try more, and when the next one follows if this one fails: after 1 s, doubling to 10 minutes."""
     delay_ms = min(
@@ -249,10 +322,3 @@ def _look_delay_ms(looks: int) -> int:
 def next_at(callbacks: Iterable[PendingCallback]) -> EpochMs | None:
     """When the first of them wants attention; `None` means there is none."""
     return min((owed.at for owed in callbacks), default=None)
-
-
-def without(
-    callbacks: Iterable[PendingCallback], work_ids: Collection[WorkId]
-) -> tuple[PendingCallback, ...]:
-    """All but those of these work items."""
-    return tuple(owed for owed in callbacks if owed.work_id not in work_ids)

@@ -117,7 +117,7 @@ class Choice:
         return [pointer for read in self.reads if read is not None for pointer in read.stale]
 
 
-def choose(reads: Sequence[WorkRead | None], room: Headroom) -> Choice:
+def choose(reads: Sequence[WorkRead | None], room: Headroom | Refusal) -> Choice:
     """Returns the earliest due work items of all shards, as many as are admitted [WP-1].
 
     Of those due together, first attempts come first.

@@ -13,11 +13,29 @@ from workpool_aws.core import limits
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from workpool_aws.core.loop.settle import Notices, Settled
     from workpool_aws.core.work.bulk_cancel import BulkCancel
     from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger, PendingCallback
 
-__all__ = ["Memory"]
+__all__ = ["Inputs", "Memory"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Reads with which a pass begins."""
+
+    now: EpochMs
+    """Time at which it began."""
+    config: Config | None
+    """A second or two old at most; `None` means that the pool has none."""
+    config_read_at: EpochMs | None
+    bulk_cancel: BulkCancel | None
+    """Progress of a bulk cancel; `None` means that none is under way."""
+    deep: bool
+    """True if it reads back over the buffer [WP-3]."""
+    notices: tuple[Notices, ...]
+    """By shard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +84,19 @@ class Memory:
         """True if a pass must read back over the buffer [WP-3]."""
         return self.deep_read_at is None or now - self.deep_read_at >= limits.DEEP_EVERY_MS
 
-    def asked_to_check(self, asked: Mapping[EntryKey, str]) -> Memory:
-        """Returns the memory after notices that ask for a check, each of them served once."""
-        fresh = {key for key, at in asked.items() if self.checked.get(key) != at}
-        return replace(self, unconfirmed=self.unconfirmed | fresh)
+    def having_read(self, inputs: Inputs, settled: Settled) -> Memory:
+        """Returns the memory of a pass that has read its inputs, whether or not it is committed.
+
+        Each notice that asks for a check is served once.
+        """
+        fresh = {key for key, at in settled.asked.items() if self.checked.get(key) != at}
+        return replace(
+            self,
+            config=inputs.config,
+            config_read_at=inputs.config_read_at,
+            deep_read_at=inputs.now if inputs.deep else self.deep_read_at,
+            unconfirmed=self.unconfirmed | fresh,
+        )
 
     def adopting(self, ledger: Ledger) -> Memory:
         """Returns the memory after a read of the ledger, which is trusted in every part.

@@ -1,4 +1,4 @@
-"""Decides what an entry of the ledger stands for, by looking at its work item.
+"""Judges entries of the ledger by their work items [WP-14].
 
 The table is trusted, not the loop's memory.
 """
@@ -6,19 +6,34 @@ The table is trusted, not the loop's memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.effects import Expire, Point
 from workpool_aws.core.report.complete import Judged
+from workpool_aws.model.loop import Entry, EntryKey
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.work import State, WorkItem
 
 if TYPE_CHECKING:
-    from workpool_aws.model.ids import EpochMs
-    from workpool_aws.model.loop import EntryKey
+    from collections.abc import Mapping, Sequence
+
+    from workpool_aws.core.loop.memory import Memory
+    from workpool_aws.model.ids import EpochMs, WorkId
     from workpool_aws.model.refs import Unreadable
 
-__all__ = ["Begin", "Drop", "Keep", "Recover", "Verdict", "judge_entry", "lost_report"]
+__all__ = [
+    "Begin",
+    "Checked",
+    "Drop",
+    "Keep",
+    "Recover",
+    "Verdict",
+    "check",
+    "judge_entry",
+    "lost_report",
+    "suspects_among",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +52,19 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Recover:
-    """It can no longer be running and never reported."""
+    """It can no longer be running and never reported. End it by a report of its own.
+
+    An effect after the commit. Repaired by a later pass: the entry stays in the ledger, and its
+    deadline has passed.
+    """
 
     work: WorkItem
     judged: Judged
+
+    @property
+    def key(self) -> EntryKey:
+        """The start."""
+        return EntryKey(self.work.id, self.work.starts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +79,87 @@ class Drop:
 
 
 Verdict = Begin | Keep | Recover | Drop
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Entries of the ledger after a check of the suspects among them.
+
+    `begins`: committed starts that were never sent. `understood`: suspects that need no further
+    check now. `dropped`: work items whose start is over, though no notice said so.
+    """
+
+    entries: Mapping[EntryKey, Entry]
+    begins: tuple[tuple[EntryKey, WorkItem], ...] = ()
+    recovers: tuple[Recover, ...] = ()
+    before: tuple[Point | Expire, ...] = ()
+    """Effects that come before the commit, in order."""
+    understood: frozenset[EntryKey] = frozenset()
+    dropped: tuple[WorkItem, ...] = ()
+
+
+def suspects_among(
+    entries: Mapping[EntryKey, Entry], memory: Memory, now: EpochMs
+) -> tuple[EntryKey, ...]:
+    """Returns the entries to check: those not confirmed, and those past deadline and margin [WP-21]."""
+    overdue = {
+        key for key, entry in entries.items() if now > entry.deadline + limits.RECOVERY_MARGIN_MS
+    }
+    return tuple(sorted(memory.unconfirmed.intersection(entries) | overdue))
+
+
+def check(
+    entries: Mapping[EntryKey, Entry],
+    suspects: Sequence[EntryKey],
+    works: Mapping[WorkId, WorkItem | Unreadable],
+    memory: Memory,
+    *,
+    token: str,
+    now: EpochMs,
+) -> Checked:
+    """Judges each suspect by its work item, where there is one, and keeps the other entries.
+
+    `token`: this loop invocation's.
+    """
+    left = dict(entries)
+    begins: list[tuple[EntryKey, WorkItem]] = []
+    recovers: list[Recover] = []
+    before: list[Point | Expire] = []
+    dropped: list[WorkItem] = []
+    for key in suspects:
+        work = works.get(key.work_id)
+        sent = key in memory.sent
+        verdict = judge_entry(
+            key, work, deadline=entries[key].deadline, token=token, sent=sent, now=now
+        )
+        match verdict:
+            case Begin():
+                begins.append((key, verdict.work))
+            case Keep():
+                left[key] = Entry(verdict.deadline, confirmed=True)
+            case Recover():
+                recovers.append(verdict)
+            case Drop():
+                del left[key]
+                before += _before_drop(memory.ledger.pool, key, verdict, work)
+                dropped += [work] if isinstance(work, WorkItem) else []
+            case _:
+                assert_never(verdict)
+    understood = frozenset(suspects) - {key for key, _ in begins}
+    return Checked(left, tuple(begins), tuple(recovers), tuple(before), understood, tuple(dropped))
+
+
+def _before_drop(
+    pool: str, key: EntryKey, verdict: Drop, work: WorkItem | Unreadable | None
+) -> list[Point | Expire]:
+    before: list[Point | Expire] = []
+    if verdict.point_at is not None:
+        # Its notice was not seen, so neither was its pointer. Without a fresh one the work item
+        # could stay out of sight.
+        before.append(Point(pool, key.work_id, verdict.point_at))
+    if isinstance(work, WorkItem):
+        before.append(Expire(work))
+    return before
 
 
 def judge_entry(

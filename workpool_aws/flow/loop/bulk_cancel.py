@@ -18,10 +18,11 @@ from workpool_aws.core.work.bulk_cancel import (
     drain_to_make,
     is_bulk_canceled,
 )
+from workpool_aws.flow.loop.recover import works_of
 from workpool_aws.flow.reading import resolved
 from workpool_aws.flow.work.cancel import cancel_called_off
 from workpool_aws.model import events
-from workpool_aws.model.refs import Collection, KeyRange, PointerRef, WorkRef, key_after
+from workpool_aws.model.refs import Collection, KeyRange, PointerRef, key_after
 from workpool_aws.model.work import Pointer, State, WorkItem
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def drain(hold: LoopSession, config: Config | None) -> BulkCancel | None:
         return None
     # Each step is remembered at once. A pass that fails further on does not make it again.
     if not under_way.seen_running:
-        off = [work for work in _in_flight(hold) if is_bulk_canceled(work, config)]
+        in_flight = works_of(hold.ports.store, hold.pool, hold.entries).values()
+        off = [work for work in in_flight if is_bulk_canceled(work, config)]
         cancel_works(hold, off, config)
         under_way = replace(under_way, seen_running=True)
         hold.memory = replace(hold.memory, bulk_cancel=under_way)
@@ -108,9 +110,3 @@ def cancel_works(
         )
     )
     return frozenset(work.id for work, ended in zip(works, answers, strict=True) if ended)
-
-
-def _in_flight(hold: LoopSession) -> list[WorkItem]:
-    refs = list(dict.fromkeys(WorkRef(hold.pool, key.work_id) for key in hold.entries))
-    found = hold.ports.store.get_many(refs) if refs else {}
-    return [record for record in found.values() if isinstance(record, WorkItem)]

@@ -7,39 +7,24 @@ looking at the entries that are not confirmed.
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.loop.admit import headroom_of, limit_of
 from workpool_aws.core.loop.callbacks import next_at
-from workpool_aws.core.loop.choose import Choice, marks_after
 from workpool_aws.core.loop.pace import Pace, PassResult, Pause, after_failure, decide_pause
-from workpool_aws.core.loop.settle import Notices, Settled, deep_low, settle
-from workpool_aws.core.loop.tally import added
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.flow.loop import tally
-from workpool_aws.flow.loop.bulk_cancel import cancel_works, drain
-from workpool_aws.flow.loop.callbacks import act_on, look_at_callbacks
-from workpool_aws.flow.loop.choose import choose_starts, entries_for
-from workpool_aws.flow.loop.recover import Looked, look_at_entries, recover
 from workpool_aws.flow.loop.rest import hand_over, rest
+from workpool_aws.flow.loop.run_pass import run_pass
 from workpool_aws.flow.loop.session import Fenced, LoopSession, acquire_session
-from workpool_aws.flow.loop.start import PlannedStart, begin
-from workpool_aws.flow.pool import configure
 from workpool_aws.flow.pool.kick import is_current, win_generation
-from workpool_aws.flow.reading import read_notices
 from workpool_aws.model import events
-from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Config, Entry, MinuteTally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.messages import LoopRequest
-    from workpool_aws.model.refs import PointerRef
     from workpool_aws.ports import Ports
 
 __all__ = ["run_loop"]
@@ -103,7 +88,7 @@ def _run(hold: LoopSession) -> None:
             if pace.failures:
                 # Its commit may have gone through, and the look at it have failed, too.
                 hold.reload()
-            done = _one_pass(hold, began)
+            done = run_pass(hold, began)
         except StoreUnavailable as error:
             pause = _after_failure(hold, pace, error)
         else:
@@ -150,186 +135,3 @@ def _pause(hold: LoopSession, pace: Pace, done: PassResult, began: EpochMs) -> P
             events.NoProgress(pool=hold.pool, generation=hold.generation, passes=pause.pace.stalled)
         )
     return pause
-
-
-def _one_pass(hold: LoopSession, now: EpochMs) -> PassResult:
-    config, config_read_at = _config(hold, now)
-    limit = limit_of(config)
-    version = 0 if config is None else config.version
-    drained = drain(hold, config)
-    deep = hold.memory.deep_read_is_due(now)
-    reports = _read_notices(hold, deep=deep)
-    settled = settle(hold.entries, [record for report in reports for record in report.records])
-    checked = {**hold.memory.checked, **settled.asked}
-    memory = replace(
-        hold.memory.asked_to_check(settled.asked), config=config, config_read_at=config_read_at
-    )
-    looked = look_at_entries(hold, memory, settled.entries, now)
-    room = headroom_of(config, in_flight=len(looked.entries), bulk_cancel=drained, now=now)
-    choice = choose_starts(hold, memory, looked, settled, room, deep=deep, now=now)
-    callbacks = look_at_callbacks(hold, reports, settled.gone, looked.dropped, now)
-    marks = marks_after(
-        hold.ledger.shards,
-        choice,
-        back_to=settled.back_to,
-        done_keys=[report.keys for report in reports],
-        no_room_at=callbacks.blocked,
-        deep=deep,
-        now=now,
-    )
-    entries = {**looked.entries, **entries_for(hold, choice, now)}
-    epoch = (
-        drained.epoch if drained is not None and drained.next_shard is None else hold.ledger.epoch
-    )
-    ledger = replace(
-        hold.ledger, entries=entries, shards=marks, callbacks=callbacks.owed, epoch=epoch
-    )
-    told = callbacks.owed != hold.ledger.callbacks
-    changed = told or entries.keys() != hold.entries.keys() or epoch != hold.ledger.epoch
-    hold.memory = replace(memory, deep_read_at=now) if deep else memory
-    refused = PassResult(
-        free=limit - len(entries),
-        next_due=choice.next_due,
-        progress=False,
-        busy=True,
-        config_version=version,
-    )
-    if not changed:
-        hold.memory = replace(hold.memory, ledger=ledger)
-    elif not hold.commit(replace(ledger, tally=_counted(hold, settled, choice, now))):
-        return refused
-    hold.memory = replace(
-        hold.memory,
-        checked={key: at for key, at in checked.items() if key in looked.entries},
-        unconfirmed=(hold.memory.unconfirmed - looked.understood).intersection(entries),
-    )
-    promise_until = _act(hold, looked, choice, now)
-    act_on(hold, callbacks)
-    cancel_works(hold, choice.bulk_canceled, config)
-    hold.passes += 1
-    moved = len(settled.gone) + len(settled.entries) - len(looked.entries) + len(choice.chosen)
-    if moved:
-        _tell_pass(hold, settled, len(choice.chosen), limit)
-    progress = moved > 0 or told or drained is not None or bool(choice.bulk_canceled)
-    memory = hold.memory
-    owes = memory.callbacks != hold.ledger.callbacks
-    return replace(
-        refused,
-        progress=progress,
-        busy=progress or bool(memory.unconfirmed or looked.recovers or owes),
-        changes=max(1, moved) if changed else 0,
-        promise_until=promise_until,
-        cut=choice.cut,
-    )
-
-
-def _read_notices(hold: LoopSession, *, deep: bool) -> list[Notices]:
-    """Returns the notices of each shard: beyond its cursor, or in a deep pass from back over the buffer."""
-    return [
-        read_notices(
-            hold.ports.store,
-            hold.ports.telemetry,
-            hold.pool,
-            shard,
-            deep_low(mark.done_cursor) if deep else mark.done_cursor,
-        )
-        for shard, mark in enumerate(hold.ledger.shards)
-    ]
-
-
-def _config(hold: LoopSession, now: EpochMs) -> tuple[Config | None, EpochMs | None]:
-    """Returns the config, a second or two old at most, and the time of its read.
-
-    A change of the config bumps the ledger's version: no pass commits by an older one [WP-13].
-    """
-    if not hold.memory.config_is_old(now):
-        return hold.memory.config, hold.memory.config_read_at
-    return configure.in_force(hold.ports.store, hold.ports.telemetry, hold.pool), now
-
-
-def _act(hold: LoopSession, looked: Looked, choice: Choice, now: EpochMs) -> EpochMs | None:
-    """After the commit: starts, recoveries, tidying.
-
-    Until when the workers were promised that the loop stays up; `None` means they were not.
-    """
-    promise = _promise(hold, choice, now) if looked.begins or choice.chosen else None
-    orders = [PlannedStart(key, work, promise) for key, work in looked.begins]
-    orders += [PlannedStart(found.start, found.work, promise) for found in choice.chosen]
-    entries = dict(hold.entries)
-    sent, unconfirmed = set(hold.memory.sent), set(hold.memory.unconfirmed)
-    for begun in hold.ports.fan_out(
-        lambda order: begin(hold.ports, hold.token, hold.secret, order), orders
-    ):
-        if begun.sent:
-            sent.add(begun.key)
-            unconfirmed.discard(begun.key)
-            if begun.deadline is not None:
-                entries[begun.key] = Entry(begun.deadline, confirmed=True)
-        else:
-            unconfirmed.add(begun.key)
-    recovered = hold.ports.fan_out(
-        lambda one: recover(hold.ports, *one), looked.recovers[: limits.RECOVERIES_MAX]
-    )
-    entries.update(
-        {key: entry for (key, _), entry in zip(looked.recovers, recovered, strict=False)}
-    )
-    hold.memory = replace(
-        hold.memory,
-        ledger=replace(hold.ledger, entries=entries),
-        sent=frozenset(sent.intersection(entries)),
-        unconfirmed=frozenset(unconfirmed),
-    )
-    hold.ports.fan_out(lambda pointer: _tidy(hold.ports, pointer), _spent_pointers(hold, choice))
-    return promise
-
-
-def _tidy(ports: Ports, pointer: PointerRef) -> None:
-    # One that stays is of no use and does no harm: it is met again, or lies behind the cursor for
-    # good.
-    with suppress(StoreUnavailable):
-        ports.store.delete(pointer)
-
-
-def _promise(hold: LoopSession, choice: Choice, now: EpochMs) -> EpochMs | None:
-    """A busy loop says how long it surely stays up, and its workers' completions save a read each."""
-    until = EpochMs(now + limits.PROMISE_MS)
-    if (
-        not (choice.left or len(hold.entries) >= limits.PROMISE_ENTRIES_MIN)
-        or until >= hold.ends_at
-    ):
-        return None
-    return until
-
-
-def _spent_pointers(hold: LoopSession, choice: Choice) -> list[PointerRef]:
-    used = [
-        pointer
-        for found in choice.chosen
-        if found.start in hold.memory.sent
-        for pointer in found.pointers
-    ]
-    return list(dict.fromkeys([*used, *choice.stale]))
-
-
-def _counted(
-    hold: LoopSession, settled: Settled, choice: Choice, now: EpochMs
-) -> MinuteTally | None:
-    lags = [now - found.work.due_at for found in choice.chosen]
-    return tally.carry_on(hold.ports, hold.pool, hold.ledger.tally, settled.records, lags, now)
-
-
-def _tell_pass(hold: LoopSession, settled: Settled, started: int, limit: int) -> None:
-    ended = added(None, settled.records, (), hold.ports.clock.now())
-    event = events.PassReport(
-        pool=hold.pool,
-        generation=hold.generation,
-        settled=len(settled.gone),
-        started=started,
-        in_flight=len(hold.entries),
-        limit=limit,
-        succeeded=0 if ended is None else ended.succeeded,
-        failed=0 if ended is None else ended.failed,
-        retried=0 if ended is None else ended.retried,
-        canceled=0 if ended is None else ended.canceled,
-    )
-    hold.ports.telemetry.emit(event)

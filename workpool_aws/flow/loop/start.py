@@ -6,11 +6,11 @@ Only what is in a committed ledger comes here [WP-2].
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
 from workpool_aws.core.callback.targets import OWN_FUNCTION, is_own
+from workpool_aws.core.loop.effects import Begun
 from workpool_aws.core.loop.start import assignment_for, start_write
 from workpool_aws.core.proof import digest_of, start_nonce
 from workpool_aws.core.report.claim import assignment_of
@@ -31,54 +31,31 @@ from workpool_aws.ports import (
 )
 
 if TYPE_CHECKING:
-    from workpool_aws.model.ids import EpochMs
-    from workpool_aws.model.loop import EntryKey
+    from workpool_aws.core.loop.effects import Start
 
-__all__ = ["Begun", "PlannedStart", "begin"]
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStart:
-    """A start to make: what the ledger has, and the work item as last read."""
-
-    key: EntryKey
-    work: WorkItem
-    loop_until: EpochMs | None
+__all__ = ["begin"]
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """Result of a start.
-
-    `deadline`: of the running start; `None` means it was not seen to run. `sent`: do not invoke it
-    again.
-    """
-
-    key: EntryKey
-    deadline: EpochMs | None
-    sent: bool
-
-
-def begin(ports: Ports, token: str, secret: str, order: PlannedStart) -> Begun:
+def begin(ports: Ports, token: str, secret: str, start: Start) -> Begun:
     """Make one start, whose nonce comes from `secret` [WP-28].
 
     Never raises: what is not certain is looked at in the next pass, or recovered.
     """
-    nonce = start_nonce(secret, ports.table, order.work.pool, order.work.id, order.key.start)
+    nonce = start_nonce(secret, ports.table, start.work.pool, start.work.id, start.key.start)
     try:
-        running = _write_start(ports, token, nonce, order)
+        running = _write_start(ports, token, nonce, start)
     except StoreUnavailable:
         running = None
     if running is None:
-        return Begun(order.key, None, sent=False)
+        return Begun(start.key, None, sent=False)
     # Not put back for certain, then: recovery decides after the deadline, a second invoke never
     # does.
     with suppress(StoreUnavailable):
-        _send(ports, running, nonce, order)
-    return Begun(order.key, running.deadline, sent=True)
+        _send(ports, running, nonce, start)
+    return Begun(start.key, running.deadline, sent=True)
 
 
-def _send(ports: Ports, running: WorkItem, nonce: str, order: PlannedStart) -> None:
+def _send(ports: Ports, running: WorkItem, nonce: str, start: Start) -> None:
     try:
         args = _whole_args(ports, running)
     except StoreUnavailable as error:
@@ -97,7 +74,7 @@ def _send(ports: Ports, running: WorkItem, nonce: str, order: PlannedStart) -> N
         # safer than a late one.
         _put_back(ports, running, "the loop was too slow to invoke it")
     else:
-        _invoke(ports, running, nonce, order, args)
+        _invoke(ports, running, nonce, start, args)
 
 
 def _refusal(ports: Ports, running: WorkItem) -> str | None:
@@ -117,16 +94,16 @@ def _whole_args(ports: Ports, running: WorkItem) -> str | None:
     return read_payload(ports, WorkRef(running.pool, running.id), Part.ARGS, running.args_chunks)
 
 
-def _write_start(ports: Ports, token: str, nonce: str, order: PlannedStart) -> WorkItem | None:
+def _write_start(ports: Ports, token: str, nonce: str, start: Start) -> WorkItem | None:
     """The work item as it runs this start by this loop.
 
     `None` means it does not, look at it again.
     """
-    function = ports.invoker.limits(order.work.target)
+    function = ports.invoker.limits(start.work.target)
     now = ports.clock.now()
     update = start_write(
-        order.work,
-        order.key.start,
+        start.work,
+        start.key.start,
         token=token,
         proof=digest_of(nonce),
         timeout_ms=function.timeout_ms,
@@ -136,7 +113,7 @@ def _write_start(ports: Ports, token: str, nonce: str, order: PlannedStart) -> W
     try:
         running = ports.store.write(update).record
     except ConditionFailed as met:
-        return _own_start(met.current, order.key.start, token)
+        return _own_start(met.current, start.key.start, token)
     return running if isinstance(running, WorkItem) else None
 
 
@@ -152,10 +129,10 @@ def _own_start(current: object, start: int, token: str) -> WorkItem | None:
     return None
 
 
-def _invoke(ports: Ports, running: WorkItem, nonce: str, order: PlannedStart, args: str) -> None:
+def _invoke(ports: Ports, running: WorkItem, nonce: str, start: Start, args: str) -> None:
     timeout_ms = ports.invoker.limits(running.target).timeout_ms
     assignment = assignment_for(
-        running, ports.table, nonce=nonce, timeout_ms=timeout_ms, loop_until=order.loop_until
+        running, ports.table, nonce=nonce, timeout_ms=timeout_ms, loop_until=start.loop_until
     )
     for attempt in range(1, limits.INVOKE_TRIES + 1):
         try:
@@ -178,13 +155,13 @@ def _invoke(ports: Ports, running: WorkItem, nonce: str, order: PlannedStart, ar
             _refused(ports, running, assignment, refused)
             return
         else:
-            _tell_started(ports, running, order)
+            _tell_started(ports, running, start)
             return
     _put_back(ports, running, "Lambda throttled the invoke")
 
 
-def _tell_started(ports: Ports, running: WorkItem, order: PlannedStart) -> None:
-    lag_ms = max(0, (running.started_at or 0) - order.work.due_at)
+def _tell_started(ports: Ports, running: WorkItem, start: Start) -> None:
+    lag_ms = max(0, (running.started_at or 0) - start.work.due_at)
     ports.telemetry.emit(
         events.Started(
             pool=running.pool, work_id=running.id, attempt=running.attempts_made + 1, lag_ms=lag_ms

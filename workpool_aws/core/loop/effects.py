@@ -1,0 +1,154 @@
+"""Effects of a pass, as values, and the results of those that have some.
+
+A pass makes some before its commit and the others after it. The order is a rule of safety. An
+effect before the commit must be right even if the pass is never committed. An effect after it is
+right only because the committed ledger names it.
+
+| effect | made | repaired, if it is lost, by |
+|---|---|---|
+| `Point`, `Expire` | before the commit | the next pass: the entry or callback is still in the ledger |
+| `Start` | after | the next holder, which checks entries that are not confirmed |
+| `core.loop.recover.Recover` | after | a later pass, since the entry stays and its deadline has passed |
+| `Send`, `GiveUp` | after | a later pass, at the time that the ledger names for the next try |
+| `Forget` | after | a later pass, which meets the notice again and deletes it |
+| `Tidy` | after | nothing, and nothing needs to: the pointer leads nowhere |
+| `Cancel` | after | the next pass: the cursor stays before the work item |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workpool_aws.model.ids import EpochMs, WorkId
+    from workpool_aws.model.loop import Entry, EntryKey, PendingCallback
+    from workpool_aws.model.refs import NoticeRef, PointerRef
+    from workpool_aws.model.work import WorkItem
+
+__all__ = [
+    "Begun",
+    "Cancel",
+    "Expire",
+    "Forget",
+    "GiveUp",
+    "Point",
+    "Results",
+    "Send",
+    "Start",
+    "Tidy",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Write a fresh pointer to a pending work item, at whose old one no pass may look any more.
+
+    The entry of its start is dropped by the commit that follows. Repaired by the next pass, which
+    finds the entry in the ledger and points again.
+    """
+
+    pool: str
+    work_id: WorkId
+    at: EpochMs
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Let the chunks of a finished work item expire together with it.
+
+    The process that finished it, or delivered its callback, may have died before it did so.
+    Repaired by the next pass, which finds the entry or the callback in the ledger and judges again.
+    """
+
+    work: WorkItem
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start a work item: the start write, then the invoke.
+
+    Repaired by the next pass or holder, which reads the work item of each entry that is not
+    confirmed.
+    """
+
+    key: EntryKey
+    work: WorkItem
+    """The work item as last read."""
+    loop_until: EpochMs | None
+    """Time until which the worker may rely on the loop; `None` means that it must kick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Result of a start.
+
+    `deadline`: of the running start; `None` means that it was not seen to run. `sent`: Lambda has
+    the event, or may have it, so it is not sent again.
+    """
+
+    key: EntryKey
+    deadline: EpochMs | None
+    sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a callback that is due. Repaired by a later pass, at the time that `owed` names."""
+
+    owed: PendingCallback
+    work: WorkItem
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Put a callback among the dead letters after its last try.
+
+    Repaired by a later pass, at the time that `owed` names.
+    """
+
+    owed: PendingCallback
+    work: WorkItem
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Delete a notice whose callback the committed ledger holds.
+
+    Repaired by a later pass, which meets the notice again. The callback may be sent twice then.
+    """
+
+    ref: NoticeRef
+
+
+@dataclass(frozen=True, slots=True)
+class Tidy:
+    """Delete a pointer that leads to nothing.
+
+    Needs no repair. One that stays is met again, or lies behind the cursor for good.
+    """
+
+    ref: PointerRef
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Cancel a work item that a bulk cancel covers, when it comes due.
+
+    Repaired by the next pass: the cursor does not pass a work item that is to be canceled.
+    """
+
+    work: WorkItem
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Results of the effects after a commit, for the holder's memory."""
+
+    begun: tuple[Begun, ...] = ()
+    recovered: Mapping[EntryKey, Entry] = field(default_factory=dict)
+    """Entries of starts that were to be recovered, each with the time of the next check."""
+    callbacks: Mapping[WorkId, PendingCallback | None] = field(default_factory=dict)
+    """Callbacks that were tried; `None` means that nothing more is to be done for it."""

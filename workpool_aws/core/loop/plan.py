@@ -1,0 +1,196 @@
+"""Plans a pass: one commit, the effects that follow it, and what the holder remembers.
+
+The plan is a value made of the findings of the stages before it. `flow/loop/run_pass.py` has the
+line of stages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+from workpool_aws.core.loop.admit import limit_of
+from workpool_aws.core.loop.choose import marks_after
+from workpool_aws.core.loop.effects import Cancel, Results, Start, Tidy
+from workpool_aws.core.loop.pace import PassResult
+from workpool_aws.model.ids import EpochMs
+from workpool_aws.model.loop import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from workpool_aws.core.loop.callbacks import CallbackPlan
+    from workpool_aws.core.loop.choose import Choice
+    from workpool_aws.core.loop.memory import Inputs, Memory
+    from workpool_aws.core.loop.recover import Checked, Recover
+    from workpool_aws.core.loop.settle import Settled
+    from workpool_aws.core.work.bulk_cancel import BulkCancel
+    from workpool_aws.model.loop import EntryKey, Ledger, Notice
+
+__all__ = ["Plan", "plan_pass", "refused_result", "remembered", "result_of", "spent_pointers"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Plan of a pass. Its effects may only be made once its ledger is committed [WP-2]."""
+
+    ledger: Ledger
+    """The ledger to commit, but for its tally and the fence."""
+    changes_ledger: bool
+    """True if it must be committed. Else only deadlines and cursors moved, and they are kept in
+    memory."""
+    limit: int
+    choice: Choice
+    starts: tuple[Start, ...]
+    recovers: tuple[Recover, ...]
+    callbacks: CallbackPlan
+    cancels: tuple[Cancel, ...]
+    understood: frozenset[EntryKey]
+    asked: Mapping[EntryKey, str]
+    """Requests for a check that this pass serves: the key of the notice, by entry."""
+    notices: tuple[Notice, ...]
+    """Notices that freed a slot, one each."""
+    lags_ms: tuple[int, ...]
+    """Time from due to start of each chosen work item."""
+    moved: int
+    """Slots freed, and slots filled."""
+    promise_until: EpochMs | None
+    """Time until which its workers may rely on the loop; `None` means that they may not."""
+    progress: bool
+    """True if it frees or fills a slot, moves a callback, or cancels something."""
+    config_version: int
+
+
+def plan_pass(
+    memory: Memory,
+    inputs: Inputs,
+    settled: Settled,
+    checked: Checked,
+    choice: Choice,
+    callbacks: CallbackPlan,
+    deadlines: Mapping[EntryKey, Entry],
+    *,
+    ends_at: EpochMs,
+) -> Plan:
+    """Returns the plan of a pass from the findings of its stages.
+
+    `deadlines`: the entries of the chosen work items. `ends_at`: time at which the loop hands over.
+    """
+    before = memory.ledger
+    ledger = replace(
+        before,
+        entries={**checked.entries, **deadlines},
+        shards=marks_after(
+            before.shards,
+            choice,
+            back_to=settled.back_to,
+            done_keys=[each.keys for each in inputs.notices],
+            no_room_at=callbacks.blocked,
+            deep=inputs.deep,
+            now=inputs.now,
+        ),
+        callbacks=callbacks.owed,
+        epoch=_epoch_after(before, inputs.bulk_cancel),
+    )
+    owes_else = ledger.callbacks != before.callbacks
+    slots_else = ledger.entries.keys() != before.entries.keys()
+    moved = len(settled.gone) + len(settled.entries) - len(checked.entries) + len(choice.chosen)
+    promise = _promise(len(ledger.entries), choice, inputs.now, ends_at)
+    starts = [Start(key, work, promise) for key, work in checked.begins]
+    starts += [Start(found.start, found.work, promise) for found in choice.chosen]
+    canceling = inputs.bulk_cancel is not None
+    return Plan(
+        ledger=ledger,
+        changes_ledger=owes_else or slots_else or ledger.epoch != before.epoch,
+        limit=limit_of(inputs.config),
+        choice=choice,
+        starts=tuple(starts),
+        recovers=checked.recovers[: limits.RECOVERIES_MAX],
+        callbacks=callbacks,
+        cancels=tuple(Cancel(work) for work in choice.bulk_canceled),
+        understood=checked.understood,
+        asked=settled.asked,
+        notices=settled.records,
+        lags_ms=tuple(inputs.now - found.work.due_at for found in choice.chosen),
+        moved=moved,
+        promise_until=promise if starts else None,
+        progress=moved > 0 or owes_else or canceling or bool(choice.bulk_canceled),
+        config_version=0 if inputs.config is None else inputs.config.version,
+    )
+
+
+def _epoch_after(ledger: Ledger, bulk_cancel: BulkCancel | None) -> int:
+    """Returns the bulk cancel's epoch once it is through, and the ledger's until then."""
+    if bulk_cancel is None or bulk_cancel.next_shard is not None:
+        return ledger.epoch
+    return bulk_cancel.epoch
+
+
+def _promise(entries: int, choice: Choice, now: EpochMs, ends_at: EpochMs) -> EpochMs | None:
+    """Returns the time until which a busy loop surely stays up.
+
+    It saves each of its workers a read. `None` means that the loop is not busy, or is near its end.
+    """
+    until = EpochMs(now + limits.PROMISE_MS)
+    busy = bool(choice.left) or entries >= limits.PROMISE_ENTRIES_MIN
+    return until if busy and until < ends_at else None
+
+
+def spent_pointers(plan: Plan, sent: Collection[EntryKey]) -> tuple[Tidy, ...]:
+    """Returns the pointers that lead to nothing: stale ones, and those to starts that were sent."""
+    used = [ref for found in plan.choice.chosen if found.start in sent for ref in found.pointers]
+    return tuple(Tidy(ref) for ref in dict.fromkeys([*used, *plan.choice.stale]))
+
+
+def remembered(memory: Memory, plan: Plan, results: Results) -> Memory:
+    """Returns the holder's memory after the effects of a committed plan.
+
+    A start without a certain answer stays unconfirmed, so its entry is kept and checked [WP-1].
+    """
+    entries = dict(plan.ledger.entries)
+    sent = {begun.key for begun in results.begun if begun.sent}
+    unsent = {begun.key for begun in results.begun if not begun.sent}
+    running = {each.key: each.deadline for each in results.begun if each.sent}
+    entries.update(
+        {key: Entry(at, confirmed=True) for key, at in running.items() if at is not None}
+    )
+    entries.update(results.recovered)
+    known = (memory.unconfirmed - plan.understood).intersection(entries)
+    asked = {**memory.checked, **plan.asked}
+    owed = [results.callbacks.get(each.work_id, each) for each in memory.callbacks]
+    return replace(
+        memory,
+        ledger=replace(memory.ledger, entries=entries),
+        unconfirmed=(known - sent) | unsent,
+        checked={key: at for key, at in asked.items() if key in entries},
+        sent=(memory.sent | sent).intersection(entries),
+        callbacks=tuple(each for each in owed if each is not None),
+    )
+
+
+def result_of(plan: Plan, memory: Memory) -> PassResult:
+    """Returns the result of a pass whose plan was carried out, for the pace of the next one."""
+    unsure = memory.unconfirmed or plan.recovers
+    owes_else = memory.callbacks != memory.ledger.callbacks
+    return PassResult(
+        free=plan.limit - len(plan.ledger.entries),
+        next_due=plan.choice.next_due,
+        progress=plan.progress,
+        busy=plan.progress or bool(unsure) or owes_else,
+        config_version=plan.config_version,
+        changes=max(1, plan.moved) if plan.changes_ledger else 0,
+        promise_until=plan.promise_until,
+        cut=plan.choice.cut,
+    )
+
+
+def refused_result(plan: Plan) -> PassResult:
+    """Returns the result of a pass whose commit was refused: it must be made again."""
+    return PassResult(
+        free=plan.limit - len(plan.ledger.entries),
+        next_due=plan.choice.next_due,
+        progress=False,
+        busy=True,
+        config_version=plan.config_version,
+    )

@@ -1,0 +1,141 @@
+"""Runs one pass of the loop, as a line of stages.
+
+Stages that decide are pure and stand in `core/loop/`. The others read, or make effects. A pass has
+one commit. Of what stands after it a crash may lose anything, and `core/loop/effects.py` names the
+repair of each effect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from workpool_aws.core.loop.admit import headroom_of
+from workpool_aws.core.loop.choose import choose
+from workpool_aws.core.loop.memory import Inputs
+from workpool_aws.core.loop.plan import (
+    Plan,
+    plan_pass,
+    refused_result,
+    remembered,
+    result_of,
+)
+from workpool_aws.core.loop.recover import check, suspects_among
+from workpool_aws.core.loop.settle import deep_low, settle
+from workpool_aws.core.loop.tally import added
+from workpool_aws.flow.loop.apply import apply_after, apply_before, clean_up
+from workpool_aws.flow.loop.bulk_cancel import drain
+from workpool_aws.flow.loop.callbacks import owed_callbacks
+from workpool_aws.flow.loop.choose import deadlines_of, read_due
+from workpool_aws.flow.loop.recover import works_of
+from workpool_aws.flow.loop.tally import carry_on
+from workpool_aws.flow.pool import configure
+from workpool_aws.flow.reading import read_notices
+from workpool_aws.model import events
+
+if TYPE_CHECKING:
+    from workpool_aws.core.loop.pace import PassResult
+    from workpool_aws.flow.loop.session import LoopSession
+    from workpool_aws.model.ids import EpochMs
+
+__all__ = ["run_pass"]
+
+
+def run_pass(hold: LoopSession, now: EpochMs) -> PassResult:
+    """Reads, decides, commits the ledger once, then acts.
+
+    A pass that raises before its commit is as if it had not been, apart from effects that are right
+    without it. Raises Fenced, StoreUnavailable.
+    """
+    ports = hold.ports
+    inputs = _read_inputs(hold, now)
+    settled = settle(hold.entries, [notice for each in inputs.notices for notice in each.records])
+    memory = hold.memory.having_read(inputs, settled)
+
+    suspects = suspects_among(settled.entries, memory, now)
+    works = works_of(ports.store, hold.pool, suspects)
+    checked = check(settled.entries, suspects, works, memory, token=hold.token, now=now)
+    # Before due work items are read: a fresh pointer is one that this pass may find.
+    apply_before(ports, checked.before)
+
+    room = headroom_of(
+        inputs.config, in_flight=len(checked.entries), bulk_cancel=inputs.bulk_cancel, now=now
+    )
+    due = read_due(ports, memory, inputs, checked, room, back_to=settled.back_to)
+    choice = choose(due, room)
+
+    callbacks = owed_callbacks(hold, inputs.notices, settled.gone, checked.dropped, now)
+    apply_before(ports, callbacks.before)
+
+    deadlines = deadlines_of(ports.invoker, choice, now)
+    plan = plan_pass(
+        memory, inputs, settled, checked, choice, callbacks, deadlines, ends_at=hold.ends_at
+    )
+    hold.memory = memory
+    if not _commit(hold, plan, now):
+        return refused_result(plan)
+    results = apply_after(hold, plan)
+    hold.memory = remembered(hold.memory, plan, results)
+    clean_up(hold, plan)
+    hold.passes += 1
+    _report(hold, plan)
+    return result_of(plan, hold.memory)
+
+
+def _read_inputs(hold: LoopSession, now: EpochMs) -> Inputs:
+    """Returns the config, the notices of each shard, and the progress of a bulk cancel.
+
+    Cancels the next page of one that is under way. That needs neither a slot nor the ledger.
+    """
+    ports, memory = hold.ports, hold.memory
+    config, read_at = memory.config, memory.config_read_at
+    if memory.config_is_old(now):
+        config = configure.in_force(ports.store, ports.telemetry, hold.pool)
+        read_at = now
+    bulk_cancel = drain(hold, config)
+    deep = memory.deep_read_is_due(now)
+    lows = [
+        deep_low(mark.done_cursor) if deep else mark.done_cursor for mark in memory.ledger.shards
+    ]
+    return Inputs(
+        now=now,
+        config=config,
+        config_read_at=read_at,
+        bulk_cancel=bulk_cancel,
+        deep=deep,
+        notices=tuple(
+            read_notices(ports.store, ports.telemetry, hold.pool, shard, low)
+            for shard, low in enumerate(lows)
+        ),
+    )
+
+
+def _commit(hold: LoopSession, plan: Plan, now: EpochMs) -> bool:
+    """Commits the ledger of a plan, if it has to be; False means that the pass must be made again.
+
+    The counts of a minute that is over are reported before the commit that drops them.
+    """
+    if not plan.changes_ledger:
+        hold.memory = replace(hold.memory, ledger=plan.ledger)
+        return True
+    tally = carry_on(hold.ports, hold.pool, plan.ledger.tally, plan.notices, plan.lags_ms, now)
+    return hold.commit(replace(plan.ledger, tally=tally))
+
+
+def _report(hold: LoopSession, plan: Plan) -> None:
+    if not plan.moved:
+        return
+    ended = added(None, plan.notices, (), hold.ports.clock.now())
+    event = events.PassReport(
+        pool=hold.pool,
+        generation=hold.generation,
+        settled=len(plan.notices),
+        started=len(plan.choice.chosen),
+        in_flight=len(hold.entries),
+        limit=plan.limit,
+        succeeded=0 if ended is None else ended.succeeded,
+        failed=0 if ended is None else ended.failed,
+        retried=0 if ended is None else ended.retried,
+        canceled=0 if ended is None else ended.canceled,
+    )
+    hold.ports.telemetry.emit(event)
