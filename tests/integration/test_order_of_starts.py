@@ -10,6 +10,7 @@ import pytest
 from tests.kit.records import NOW, TARGET, a_work, an_id
 from tests.kit.stage import NOT_DELIVERED, Stage
 from workpool_aws import RetryLater, RetryPolicy
+from workpool_aws.core.loop.admit import Headroom
 from workpool_aws.core.loop.choose import Found, WorkRead, choose
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import WorkId
@@ -90,7 +91,7 @@ def test_a_work_item_whose_pointer_was_written_late_keeps_its_turn() -> None:
         Found(each.id, each)
         for each in (a_work(id=an_id(NOW - ms, ms), due_at=NOW - ms) for ms in (900, 800))
     )
-    choice = choose([WorkRead((*others, pointed), None, ())], free=1)
+    choice = choose([WorkRead((*others, pointed), None, ())], Headroom(1))
 
     assert choice.chosen == (pointed,)
     assert choice.left == others
