@@ -96,9 +96,9 @@ _OWN_WRITES: Final = (
     one_edit(
         "own write: config",
         "WP-13",
-        "flow.pool.configure:_own",
-        "current if all(getattr(current, name) == value for name, value in changes.items()) else None",
-        "None",
+        "flow.pool.configure:_write",
+        "not all(getattr(record, name, None) == value for name, value in changes.items())",
+        "True",
     ),
 )
 

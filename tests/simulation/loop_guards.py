@@ -680,7 +680,7 @@ _WATCHDOG: Final = (
         "watchdog: callbacks out of sight",
         "WP-8",
         "flow.watchdog.audit:audit_pool",
-        "_owe_anew(ports, pool, ledger, now)",
+        "_owe_again(ports, pool, ledger, now)",
         "False",
     ),
     one_edit(

@@ -26,9 +26,9 @@ UPKEEP_GUARDS: Final = (
     one_edit(
         "deployment: over what was read only",
         "WP-13",
-        "flow.watchdog.deployment:keep_current",
-        "_as_read(item)",
-        "None",
+        "flow.watchdog.deployment:_write",
+        "Put(recorded, condition)",
+        "Put(recorded)",
     ),
     one_edit(
         "deployment: a limit is felt by the loop",
@@ -117,15 +117,15 @@ UPKEEP_GUARDS: Final = (
     one_edit(
         "packed ledger: start numbers",
         "WP-4",
-        "adapters.items.ledger_packing:_packed_slot",
+        "adapters.items.ledger_packing:_Writer.add",
         "_START_FOLLOWS if start != 1 else 0",
         "0",
     ),
     one_edit(
         "packed ledger: what was confirmed",
         "WP-20",
-        "adapters.items.ledger_packing:_packed_slot",
-        "_CONFIRMED if confirmed else 0",
+        "adapters.items.ledger_packing:_Writer.add",
+        "_CONFIRMED if entry.confirmed else 0",
         "_CONFIRMED",
     ),
     one_edit(

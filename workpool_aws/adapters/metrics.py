@@ -161,6 +161,31 @@ class _Minute:
             values["RetryRate"] = 100 * self.counts["Retried"] / (ended + self.counts["Retried"])
         return values
 
+    def line(self, *, table: str, pool: str, scope: MetricsScope, now: int) -> str | None:
+        """Return the metrics as a line of the log. `None` means that there are none."""
+        values = self.values()
+        if not values:
+            return None
+        # Every set of dimensions is a metric of its own, and paid for: a table's set has what the
+        # alarms look at.
+        directives = [_directive([TABLE_DIMENSION], sorted(TABLE_METRICS & values.keys()))]
+        if scope == "pools":
+            directives.append(_directive([TABLE_DIMENSION, POOL_DIMENSION], sorted(values)))
+        body: dict[str, object] = {
+            "_aws": {
+                "Timestamp": now,
+                "CloudWatchMetrics": [
+                    directive for directive in directives if directive["Metrics"]
+                ],
+            },
+            TABLE_DIMENSION: table,
+            POOL_DIMENSION: pool,
+        }
+        body |= {str(name): value for name, value in values.items()}
+        if self.lags_ms:
+            body[_LAG_MAX] = max(self.lags_ms)
+        return json.dumps(body, separators=(",", ":"))
+
 
 class MetricsTelemetry:
     """Passes events to a log, and counts them. Never raises."""
@@ -193,8 +218,8 @@ class MetricsTelemetry:
         """Count it, and write a line when it is time."""
         over = self._minutes.add(event, self._clock.now())
         if over is not None:
-            line = _line(
-                over, table=self._table, pool=event.pool, scope=self._scope, now=self._clock.now()
+            line = over.line(
+                table=self._table, pool=event.pool, scope=self._scope, now=self._clock.now()
             )
             if line is not None:
                 sys.stdout.write(line + "\n")
@@ -234,29 +259,6 @@ class _Minutes:
             ):
                 return self._pools.pop(event.pool)
             return None
-
-
-def _line(minute: _Minute, *, table: str, pool: str, scope: MetricsScope, now: int) -> str | None:
-    values = minute.values()
-    if not values:
-        return None
-    # Every set of dimensions is a metric of its own, and paid for: a table's set has what the
-    # alarms look at.
-    directives = [_directive([TABLE_DIMENSION], sorted(TABLE_METRICS & values.keys()))]
-    if scope == "pools":
-        directives.append(_directive([TABLE_DIMENSION, POOL_DIMENSION], sorted(values)))
-    body: dict[str, object] = {
-        "_aws": {
-            "Timestamp": now,
-            "CloudWatchMetrics": [directive for directive in directives if directive["Metrics"]],
-        },
-        TABLE_DIMENSION: table,
-        POOL_DIMENSION: pool,
-    }
-    body |= {str(name): value for name, value in values.items()}
-    if minute.lags_ms:
-        body[_LAG_MAX] = max(minute.lags_ms)
-    return json.dumps(body, separators=(",", ":"))
 
 
 def _directive(dimensions: Sequence[str], names: Sequence[Metric]) -> dict[str, object]:

@@ -86,11 +86,10 @@ class EventBridgeTimer:
         """
         order = self._order(pool, at)
         try:
-            client = self._client()
-            if _create(client, order) or _update(client, order):
+            if self._create(order) or self._update(order):
                 return
             # It fired and deleted itself between the two: create it again.
-            if not _create(client, order):
+            if not self._create(order):
                 raise TimerUnavailable(
                     f"schedule {order['Name']} is being changed by somebody else"
                 )
@@ -159,30 +158,28 @@ class EventBridgeTimer:
             },
         }
 
+    def _create(self, order: CreateScheduleInputTypeDef) -> bool:
+        """Return False if there is one of this name already."""
+        try:
+            self._client().create_schedule(**order)
+        except ClientError as error:
+            if _code(error) == "ConflictException":
+                return False
+            raise
+        return True
 
-def _create(client: EventBridgeSchedulerClient, order: CreateScheduleInputTypeDef) -> bool:
-    """Return False if there is one of this name already."""
-    try:
-        client.create_schedule(**order)
-    except ClientError as error:
-        if _code(error) == "ConflictException":
-            return False
-        raise
-    return True
+    def _update(self, order: CreateScheduleInputTypeDef) -> bool:
+        """Return False if there is none of this name any more.
 
-
-def _update(client: EventBridgeSchedulerClient, order: CreateScheduleInputTypeDef) -> bool:
-    """Return False if there is none of this name any more.
-
-    The whole order is sent, because an update resets what it does not name.
-    """
-    try:
-        client.update_schedule(**order)
-    except ClientError as error:
-        if _code(error) == "ResourceNotFoundException":
-            return False
-        raise
-    return True
+        The whole order is sent, because an update resets what it does not name.
+        """
+        try:
+            self._client().update_schedule(**order)
+        except ClientError as error:
+            if _code(error) == "ResourceNotFoundException":
+                return False
+            raise
+        return True
 
 
 def _code(error: ClientError) -> str:

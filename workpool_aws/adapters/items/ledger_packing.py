@@ -31,7 +31,7 @@ from workpool_aws.model.ids import EpochMs, WorkId, is_ulid, time_of
 from workpool_aws.model.loop import Entry, EntryKey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["pack", "unpack"]
 
@@ -51,49 +51,51 @@ def pack(entries: Mapping[EntryKey, Entry]) -> bytes:
     """Return the slots as one value.
 
     Raises:
-        ValueError: a slot could not be read back; it would make the whole ledger unreadable.
+        ValueError: a slot could not be read back. It would make the whole ledger unreadable.
     """
-    packed = bytearray((_FORMAT,))
-    number, deadline = 0, 0
+    writer = _Writer()
     for key, entry in sorted(entries.items()):
         if not is_ulid(key.work_id):
             raise ValueError("a slot of no id")
         _check_numbers(key.start, entry.deadline)
-        here = int(ULID.from_str(key.work_id))
-        packed += _packed_slot(
-            here - number, key.start, entry.deadline - deadline, confirmed=entry.confirmed
+        writer.add(int(ULID.from_str(key.work_id)), key.start, entry)
+    return bytes(writer.packed)
+
+
+class _Writer:
+    """Packs slots, each as its difference from the one before."""
+
+    def __init__(self) -> None:
+        self.packed = bytearray((_FORMAT,))
+        self._id = 0
+        self._deadline = 0
+
+    def add(self, id_number: int, start: int, entry: Entry) -> None:
+        """Append a slot. Its id is not below the one before."""
+        id_step, self._id = id_number - self._id, id_number
+        step, self._deadline = entry.deadline - self._deadline, entry.deadline
+        id_length = -(-id_step.bit_length() // 8)
+        if id_length >= _LENGTH_MASK:
+            id_length = _ID_BYTES
+        unsigned = step << 1 if step >= 0 else (-step << 1) - 1
+        deadline_place, deadline_length = next(
+            (place, length)
+            for place, length in enumerate(_DEADLINE_BYTES)
+            if unsigned.bit_length() <= 8 * length
         )
-        number, deadline = here, entry.deadline
-    return bytes(packed)
+        head = min(id_length, _LENGTH_MASK) | deadline_place << _DEADLINE_SHIFT
+        head |= (_CONFIRMED if entry.confirmed else 0) | (_START_FOLLOWS if start != 1 else 0)
+        self.packed.append(head)
+        self.packed += id_step.to_bytes(id_length, "big")
+        if start != 1:
+            self._add_varint(start)
+        self.packed += unsigned.to_bytes(deadline_length, "big")
 
-
-def _packed_slot(id_step: int, start: int, deadline_step: int, *, confirmed: bool) -> bytes:
-    id_length = -(-id_step.bit_length() // 8)
-    if id_length >= _LENGTH_MASK:
-        id_length = _ID_BYTES
-    unsigned = deadline_step << 1 if deadline_step >= 0 else (-deadline_step << 1) - 1
-    deadline_place, deadline_length = next(
-        (place, length)
-        for place, length in enumerate(_DEADLINE_BYTES)
-        if unsigned.bit_length() <= 8 * length
-    )
-    head = min(id_length, _LENGTH_MASK) | deadline_place << _DEADLINE_SHIFT
-    head |= (_CONFIRMED if confirmed else 0) | (_START_FOLLOWS if start != 1 else 0)
-    return (
-        bytes((head,))
-        + id_step.to_bytes(id_length, "big")
-        + (b"" if start == 1 else _varint(start))
-        + unsigned.to_bytes(deadline_length, "big")
-    )
-
-
-def _varint(number: int) -> bytes:
-    written = bytearray()
-    while number >= 1 << 7:
-        written.append(number & 0x7F | 0x80)
-        number >>= 7
-    written.append(number)
-    return bytes(written)
+    def _add_varint(self, number: int) -> None:
+        while number >= 1 << 7:
+            self.packed.append(number & 0x7F | 0x80)
+            number >>= 7
+        self.packed.append(number)
 
 
 def unpack(value: object) -> dict[EntryKey, Entry]:
@@ -101,7 +103,7 @@ def unpack(value: object) -> dict[EntryKey, Entry]:
     if isinstance(value, list):
         pairs = [_read_text(text) for text in value]
     elif isinstance(value, bytes) and value[:1] == bytes((_FORMAT,)):
-        pairs = _read_packed(value)
+        pairs = list(_Reader(value, at=1).slots())
     else:
         raise ValueError("slots of no known format")
     entries = dict(pairs)
@@ -115,17 +117,31 @@ def unpack(value: object) -> dict[EntryKey, Entry]:
     return entries
 
 
-class _Bytes:
-    """Bytes that are read from the front."""
+class _Reader:
+    """Reads packed slots from the front."""
 
     def __init__(self, data: bytes, at: int) -> None:
         self._data = data
         self._at = at
 
-    def __bool__(self) -> bool:
-        return self._at < len(self._data)
+    def slots(self) -> Iterator[tuple[EntryKey, Entry]]:
+        """Yield the slots. Raises ValueError for what `pack` never wrote."""
+        number, deadline = 0, 0
+        while self._at < len(self._data):
+            head = self._take(1)
+            id_length = head & _LENGTH_MASK
+            number += self._take(_ID_BYTES if id_length == _LENGTH_MASK else id_length)
+            start = self._take_varint() if head & _START_FOLLOWS else 1
+            unsigned = self._take(_DEADLINE_BYTES[head >> _DEADLINE_SHIFT])
+            deadline += -((unsigned + 1) >> 1) if unsigned & 1 else unsigned >> 1
+            if number >= 1 << 8 * _ID_BYTES:
+                raise ValueError("a slot of no id")
+            _check_numbers(start, deadline)
+            ulid = str(ULID.from_bytes(number.to_bytes(_ID_BYTES, "big")))
+            entry = Entry(EpochMs(deadline), confirmed=bool(head & _CONFIRMED))
+            yield EntryKey(WorkId(ulid), start), entry
 
-    def take(self, length: int) -> int:
+    def _take(self, length: int) -> int:
         """Return the next bytes as a number. Raises ValueError when there are not so many."""
         end = self._at + length
         if end > len(self._data):
@@ -134,37 +150,18 @@ class _Bytes:
         self._at = end
         return number
 
-    def varint(self) -> int:
+    def _take_varint(self) -> int:
         """Return the next number of seven bits a byte.
 
-        Raises ValueError as `take` does, and when it is too long.
+        Raises ValueError as `_take` does, and when it is too long.
         """
         number = 0
         for place in range(_VARINT_BYTES_MAX):
-            byte = self.take(1)
+            byte = self._take(1)
             number |= (byte & 0x7F) << 7 * place
             if byte < 1 << 7:
                 return number
         raise ValueError("a start number is too long")
-
-
-def _read_packed(data: bytes) -> list[tuple[EntryKey, Entry]]:
-    rest = _Bytes(data, at=1)
-    pairs: list[tuple[EntryKey, Entry]] = []
-    number, deadline = 0, 0
-    while rest:
-        head = rest.take(1)
-        id_length = head & _LENGTH_MASK
-        number += rest.take(_ID_BYTES if id_length == _LENGTH_MASK else id_length)
-        start = rest.varint() if head & _START_FOLLOWS else 1
-        unsigned = rest.take(_DEADLINE_BYTES[head >> _DEADLINE_SHIFT])
-        deadline += -((unsigned + 1) >> 1) if unsigned & 1 else unsigned >> 1
-        if number >= 1 << 8 * _ID_BYTES:
-            raise ValueError("a slot of no id")
-        _check_numbers(start, deadline)
-        key = EntryKey(WorkId(str(ULID.from_bytes(number.to_bytes(_ID_BYTES, "big")))), start)
-        pairs.append((key, Entry(EpochMs(deadline), confirmed=bool(head & _CONFIRMED))))
-    return pairs
 
 
 def _read_text(value: object) -> tuple[EntryKey, Entry]:

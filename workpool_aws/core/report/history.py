@@ -8,6 +8,7 @@ that succeeds at once carries no entry.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
@@ -44,7 +45,16 @@ def with_attempt(
     earlier = [each for each in work.history if each.number < entry.number][
         -(limits.ATTEMPTS_KEPT - 1) :
     ]
-    return {"history": (*map(_shortened, earlier), entry)}
+    # Cut again, since a stored text may come from another program.
+    shortened = (
+        replace(
+            each,
+            error_type=_cut(each.error_type, limits.ATTEMPT_TYPE_BYTES),
+            error=_cut(each.error, limits.ATTEMPT_OLD_ERROR_BYTES),
+        )
+        for each in earlier
+    )
+    return {"history": (*shortened, entry)}
 
 
 def attempts_of(work: WorkItem) -> tuple[PastAttempt, ...]:
@@ -75,19 +85,6 @@ def last_error_of(work: WorkItem) -> str | None:
         if attempt.outcome in _TROUBLE and (attempt.error or attempt.error_type):
             return attempt.error or attempt.error_type
     return None
-
-
-def _shortened(attempt: PastAttempt) -> PastAttempt:
-    return PastAttempt(
-        number=attempt.number,
-        started_at=attempt.started_at,
-        ended_at=attempt.ended_at,
-        outcome=attempt.outcome,
-        error_type=_cut(
-            attempt.error_type, limits.ATTEMPT_TYPE_BYTES
-        ),  # a stored text may come from another program
-        error=_cut(attempt.error, limits.ATTEMPT_OLD_ERROR_BYTES),
-    )
 
 
 def _cut(text: str | None, bytes_max: int) -> str | None:

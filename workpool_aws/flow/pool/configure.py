@@ -10,7 +10,14 @@ from workpool_aws.flow.pool.kick import kick
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import NOBODY, Config
-from workpool_aws.model.refs import ConfigRef, LedgerRef, RegistrationRef, Unreadable, readable
+from workpool_aws.model.refs import (
+    ConfigRef,
+    LedgerRef,
+    Record,
+    RegistrationRef,
+    Unreadable,
+    readable,
+)
 from workpool_aws.model.writes import Above, Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, Store, Telemetry
 
@@ -72,13 +79,14 @@ def ensure_base(ports: Ports, pool: str, *, max_parallelism: int, explicit: bool
         if config is not None and config.max_parallelism == max_parallelism:
             break
         if config is not None and config.base_by != NOBODY:
-            told = events.ConfigAlternates(
-                pool=pool,
-                ours=max_parallelism,
-                theirs=config.max_parallelism,
-                theirs_by=config.base_by,
+            ports.telemetry.emit(
+                events.ConfigAlternates(
+                    pool=pool,
+                    ours=max_parallelism,
+                    theirs=config.max_parallelism,
+                    theirs_by=config.base_by,
+                )
             )
-            ports.telemetry.emit(told)
         changes: dict[str, object] = {
             "max_parallelism": max_parallelism,
             "base_by": by,
@@ -217,22 +225,13 @@ def _write(
             set={**changes, "version": config.version + 1},
             condition=Is("version", config.version),
         )
-        record = ports.store.write(update).record
+        record: Record | Unreadable | None = ports.store.write(update).record
     except ConditionFailed as lost:
-        return _own(lost.current, changes)
+        # One's own write, repeated by the SDK after a lost answer, fails on itself.
+        record = lost.current
+        if not all(getattr(record, name, None) == value for name, value in changes.items()):
+            return None
     return record if isinstance(record, Config) else None
-
-
-def _own(current: object, changes: dict[str, object]) -> Config | None:
-    """Returns this process's own write, repeated by the SDK after a lost answer.
-
-    The item then has all of its changes.
-    """
-    if not isinstance(current, Config):
-        return None
-    return (
-        current if all(getattr(current, name) == value for name, value in changes.items()) else None
-    )
 
 
 def _announce(

@@ -164,15 +164,11 @@ def _win(
         # Over an item that cannot be read. Two kicks that do so name the same generation, and one
         # of their loops becomes the holder.
         decision = replace(decision, write=Put(decision.write.record))
-        _tell_repaired(ports, pool, known.damage)
+        lost = "when it meant to wake; its epoch is counted on from its config's"
+        ports.telemetry.emit(
+            events.ControlRepaired(pool=pool, item="status", reason=known.damage.reason, lost=lost)
+        )
     return decision.generation if _wins(ports, decision, token) else None
-
-
-def _tell_repaired(ports: Ports, pool: str, damage: Unreadable) -> None:
-    lost = "when it meant to wake; its epoch is counted on from its config's"
-    ports.telemetry.emit(
-        events.ControlRepaired(pool=pool, item="status", reason=damage.reason, lost=lost)
-    )
 
 
 def _wins(ports: Ports, decision: StartLoop, token: str) -> bool:

@@ -144,8 +144,7 @@ def _pass_over(
         and report.kind in {ReportKind.SUCCESS, ReportKind.FAILED}
     ):
         outcome = counted_outcome(a, current.outcome, current.attempts_made)
-        # What stands, not what this report would have made of it: that work may owe a callback
-        # [WP-10].
+        # The stored end, not that of this report: the stored one may owe a callback [WP-10].
         _follow_up(ports, a, current, outcome, overdue_expiries(current), by=by)
     else:
         _suspect(ports, a, current, report, by=by)
@@ -165,7 +164,10 @@ def _follow_up(
     # Before the notice: until that is settled, the ledger's entry causes another check of this
     # work item.
     let_expire(ports.store, expiries)
-    _report_done(ports, a, outcome=outcome, callback=_call_back(ports, finished))
+    callback = _call_back(ports, finished)
+    now = ports.clock.now()
+    notice = _done(ports, a, NoticeKind.FINISHED, now, outcome=outcome, callback=callback)
+    _write_done(ports, a, notice)
     _kick(ports, a, by=by)
 
 
@@ -221,12 +223,12 @@ def _start_again(
     # knows no other word for it.
     moved = _move_back(ports, a, report, decision, NoticeKind.PUT_BACK, by=by)
     if moved:
-        ports.telemetry.emit(_told(a, report, decision, by=by))
+        ports.telemetry.emit(_event_of(a, report, decision, by=by))
         _kick(ports, a, by=by)
     return moved
 
 
-def _told(
+def _event_of(
     a: Assignment, report: Report, decision: Requeue | Postpone, *, by: Reporter
 ) -> events.Event:
     match decision:
@@ -320,16 +322,6 @@ def _suspect(
     except ConditionFailed:
         return  # its claimer, or recovery, was faster
     _write_done(ports, a, _done(ports, a, NoticeKind.CHECK, ports.clock.now()))
-
-
-def _report_done(
-    ports: Ports, a: Assignment, *, outcome: Outcome | None, callback: CallbackState | None
-) -> None:
-    _write_done(
-        ports,
-        a,
-        _done(ports, a, NoticeKind.FINISHED, ports.clock.now(), outcome=outcome, callback=callback),
-    )
 
 
 def _write_done(ports: Ports, a: Assignment, done: Notice) -> None:

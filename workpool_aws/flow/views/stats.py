@@ -14,13 +14,11 @@ from workpool_aws.core.views.stats import Queued, Stats, stats_of
 from workpool_aws.flow.reading import pages, resolved
 from workpool_aws.flow.shards import ledger_of, marks_of
 from workpool_aws.model.ids import EpochMs, WorkId, id_floor
-from workpool_aws.model.loop import Ledger, MinuteReport, MinuteTally
+from workpool_aws.model.loop import Ledger, MinuteReport
 from workpool_aws.model.refs import Collection, KeyRange, key_before
 from workpool_aws.model.work import WorkItem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from workpool_aws.ports import Ports
 
 __all__ = ["take_stats"]
@@ -34,7 +32,13 @@ def take_stats(ports: Ports, pool: str, *, window_ms: int) -> Stats:
     now = ports.clock.now()
     # Reports before the ledger: a minute that is reported between the two is missed for once, never
     # counted twice.
-    tallies = list(_reported(ports, pool, EpochMs(now - window_ms)))
+    minutes = KeyRange(shelf=Collection.REPORTS, pool=pool, low=id_floor(EpochMs(now - window_ms)))
+    tallies = [
+        row.record.tally
+        for page in pages(ports.store, ports.telemetry, minutes)
+        for row in page
+        if isinstance(row.record, MinuteReport)
+    ]
     ledger = ledger_of(ports.store, pool)
     current = None if ledger is None else ledger.tally
     if current is not None and all(each.since != current.since for each in tallies):
@@ -47,15 +51,6 @@ def take_stats(ports: Ports, pool: str, *, window_ms: int) -> Stats:
         window_ms=window_ms,
         now=now,
     )
-
-
-def _reported(ports: Ports, pool: str, since: EpochMs) -> Iterator[MinuteTally]:
-    for page in pages(
-        ports.store,
-        ports.telemetry,
-        KeyRange(shelf=Collection.REPORTS, pool=pool, low=id_floor(since)),
-    ):
-        yield from (row.record.tally for row in page if isinstance(row.record, MinuteReport))
 
 
 def _queued(ports: Ports, pool: str, ledger: Ledger | None, now: EpochMs) -> Queued:

@@ -49,7 +49,7 @@ def audit_pool(ports: Ports, pool: str, now: EpochMs) -> str | None:
     if ledger is None:
         return None
     works = _point_at_forgotten(ports, pool, ledger, now)
-    callbacks = _owe_anew(ports, pool, ledger, now)
+    callbacks = _owe_again(ports, pool, ledger, now)
     if works:
         return "due work lay out of the loop's sight"
     return "a callback lay out of the loop's sight" if callbacks else None
@@ -81,25 +81,31 @@ def _point_at_forgotten(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -
     taken = Taken(ledger.entries, frozenset())
     forgotten: list[WorkItem] = []
     for shard, mark in enumerate(ledger.shards):
-        for page in _before_the_cursor(
-            ports, Collection.WORK, pool, shard, deep_low(mark.work_cursor, mark.deep_at), now
-        ):
-            works = [row.record for row in page if isinstance(row.record, WorkItem)]
-            # As its pointer would find it: the pointer of one that was moved may be what is
-            # missing.
-            due = [
-                work
-                for work in works
-                if classify(id_floor(work.due_at), work, taken=taken, now=now) is Look.DUE
-            ]
+        high = deep_low(mark.work_cursor, mark.deep_at)
+        for page in _before_the_cursor(ports, Collection.WORK, pool, shard, high, now):
             # One that was started before waits by its pointer, wherever its own row lies.
-            forgotten += [work for work in due if all_of_them or work.starts == 0]
-            _remove_spent(
-                ports, pool, [row.record for row in page if isinstance(row.record, Pointer)]
-            )
+            forgotten += [
+                work
+                for work in _due_in(page, taken=taken, now=now)
+                if all_of_them or work.starts == 0
+            ]
+            _remove_spent(ports, pool, page)
     for work in forgotten:
         put_pointer(ports, pool, work.id, now)
     return bool(forgotten)
+
+
+def _due_in(page: Sequence[Row], *, taken: Taken, now: EpochMs) -> list[WorkItem]:
+    """Returns the due work items of a page, as their pointers would find them.
+
+    The pointer of a work item that was moved may be what is missing.
+    """
+    return [
+        row.record
+        for row in page
+        if isinstance(row.record, WorkItem)
+        and classify(id_floor(row.record.due_at), row.record, taken=taken, now=now) is Look.DUE
+    ]
 
 
 def _starts_all_due(ports: Ports, pool: str, ledger: Ledger) -> bool:
@@ -109,22 +115,23 @@ def _starts_all_due(ports: Ports, pool: str, ledger: Ledger) -> bool:
     return rests and may_start(config_of(ports.store, pool), ledger)
 
 
-def _remove_spent(ports: Ports, pool: str, pointers: Sequence[Pointer]) -> None:
+def _remove_spent(ports: Ports, pool: str, page: Sequence[Row]) -> None:
     """Removes pointers to work items that are over or gone.
 
     A loop that died between the start of a work item and the removal of its pointer leaves one
     behind its cursor, where no loop reads.
     """
+    pointers = [row.record for row in page if isinstance(row.record, Pointer)]
     refs = list(dict.fromkeys(WorkRef(pool, pointer.work_id) for pointer in pointers))
     found = ports.store.get_many(refs) if refs else {}
     for pointer in pointers:
         work = found.get(WorkRef(pool, pointer.work_id))
-        # No move leaves `finished`, so nothing can need it again; a damaged one may be repaired.
+        # No move leaves `finished`, so nothing can need it again. A damaged one may be repaired.
         if work is None or (isinstance(work, WorkItem) and work.state is State.FINISHED):
             ports.store.delete(PointerRef(pool, pointer.at))
 
 
-def _owe_anew(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
+def _owe_again(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
     """Puts the notices of the last two hours that owe a callback where the next loop reads.
 
     Their writer had no answer and may be dead: it canceled the work item, or redrove the callback.
@@ -141,11 +148,11 @@ def _owe_anew(ports: Ports, pool: str, ledger: Ledger, now: EpochMs) -> bool:
         if isinstance(row.record, Notice) and row.record.callback is CallbackState.PENDING
     ]
     for record in owed:
-        _put_anew(ports, record, now)
+        _put_again(ports, record, now)
     return bool(owed)
 
 
-def _put_anew(ports: Ports, record: Notice, now: EpochMs) -> None:
+def _put_again(ports: Ports, record: Notice, now: EpochMs) -> None:
     def put(at: EpochMs) -> Written:
         return ports.store.write(
             Put(

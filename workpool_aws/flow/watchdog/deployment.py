@@ -66,7 +66,7 @@ def keep_current(ports: Ports) -> None:
         recorded = to_record(known, deployed, unset=unset, now=now)
         if recorded == known:
             return
-        if not _write(ports.store, recorded, _as_read(item)):
+        if not _write(ports.store, recorded, over=item):
             ports.telemetry.emit(events.DeploymentNotRecorded(pool="", error=_OVERTAKEN))
             _yield_limits(ports, deployed)
             return
@@ -81,17 +81,13 @@ def keep_current(ports: Ports) -> None:
         ports.telemetry.emit(events.DeploymentRecorded(pool="", loop_arn=deployed.loop_arn))
 
 
-def _as_read(item: Deployment | Unreadable | None) -> Condition | None:
-    """Returns the condition that the item is unchanged since it was read.
-
-    `None` means a damaged item, which is replaced whatever it contains.
-    """
-    if item is None:
-        return IsAbsent()
-    return None if isinstance(item, Unreadable) else Is("version", item.version)
-
-
-def _write(store: Store, recorded: Deployment, condition: Condition | None) -> bool:
+def _write(store: Store, recorded: Deployment, *, over: Deployment | Unreadable | None) -> bool:
+    """Writes the item, if it is unchanged since it was read as `over`."""
+    condition: Condition | None = IsAbsent()
+    if isinstance(over, Unreadable):
+        condition = None  # a damaged item is replaced, whatever it contains
+    elif over is not None:
+        condition = Is("version", over.version)
     try:
         store.write(Put(recorded, condition))
     except ConditionFailed as lost:

@@ -44,12 +44,12 @@ def _survey_pool(ports: Ports, pool: str) -> None:
         return
     config = configure.in_force(ports.store, ports.telemetry, pool)
     stats = take_stats(ports, pool, window_ms=limits.STATS_WINDOW_MS_MIN)
-    limit = limits.PARALLELISM_DEFAULT if config is None else config.limit
-    told = events.Surveyed(
-        pool=pool,
-        pending=stats.pending,
-        running=stats.running,
-        limit=limit,
-        oldest_pending_s=stats.oldest_pending_s,
+    ports.telemetry.emit(
+        events.Surveyed(
+            pool=pool,
+            pending=stats.pending,
+            running=stats.running,
+            limit=limits.PARALLELISM_DEFAULT if config is None else config.limit,
+            oldest_pending_s=stats.oldest_pending_s,
+        )
     )
-    ports.telemetry.emit(told)

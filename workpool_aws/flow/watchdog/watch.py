@@ -79,13 +79,14 @@ def _registered(ports: Ports, now: EpochMs) -> Iterator[str]:
             for row in page:
                 if isinstance(row.record, Unreadable) and POOL.fullmatch(row.sort):
                     ports.store.write(Put(Registration(pool=row.sort, registered_at=now)))
-                    told = events.ControlRepaired(
-                        pool=row.sort,
-                        item="registry",
-                        reason=row.record.reason,
-                        lost="when it was registered",
+                    ports.telemetry.emit(
+                        events.ControlRepaired(
+                            pool=row.sort,
+                            item="registry",
+                            reason=row.record.reason,
+                            lost="when it was registered",
+                        )
                     )
-                    ports.telemetry.emit(told)
                 if POOL.fullmatch(row.sort):
                     yield row.sort
     except StoreUnavailable as error:
@@ -134,10 +135,12 @@ def needs_a_kick(
     if isinstance(found, Unreadable):
         return "the ledger cannot be read"
     ledger = readable(found)
+    # A loop of the next generation may have taken the ledger between the two reads. The status has
+    # changed then.
     if (
         ledger is not None
         and ledger.generation > status.generation
-        and not _has_moved(store, pool, status)
+        and store.get(StatusRef(pool)) == status
     ):
         return "the ledger names a generation that never was"
     config = in_force(store, telemetry, pool)
@@ -160,8 +163,8 @@ def _left_to_do(
     """Names the first task that a loop would find in a resting pool; `None` means none."""
     taken = Taken(() if ledger is None else ledger.entries, frozenset(), config)
     for shard, mark in enumerate(marks_of(ledger)):
-        # Never further back than a new holder: what only the watchdog saw, it would kick for once a
-        # minute, for ever [WP-22].
+        # Never further back than a new holder. For what it alone saw, the watchdog would kick once
+        # a minute, for ever [WP-22].
         back = looks_back(status, now)
         low = works_from(mark, back=back, now=None if ever else now)
         if may_start(config, ledger) and due_in(
@@ -186,11 +189,3 @@ def _has_anything(store: Store, pool: str) -> bool:
         store.query(KeyRange(shelf=Collection.WORK, pool=pool, shard=shard, limit=1)).rows
         for shard in range(len(marks_of(None)))
     )
-
-
-def _has_moved(store: Store, pool: str, status: LoopStatus) -> bool:
-    """True if a second read of the status differs from the first.
-
-    A loop of the next generation may have taken the ledger between the two reads.
-    """
-    return store.get(StatusRef(pool)) != status
