@@ -53,7 +53,7 @@ def ports_for(
         return factory(table)
     if _kept_from_aws:
         raise UsageError("thread", current_thread().name, _kept_from_aws[-1])
-    from workpool_aws.adapters.aws.clients import aws_ports  # noqa: PLC0415 - loads boto3
+    from workpool_aws.adapters.aws.clients import aws_ports
 
     if kept is None:
         kept = _cache if session is None else {}
@@ -72,7 +72,7 @@ def session_for(*, profile: str | None, region: str | None) -> boto3.Session | N
     """
     if _factory.get() is not None:
         return None
-    from workpool_aws.adapters.aws.clients import session_of  # noqa: PLC0415 - as above
+    from workpool_aws.adapters.aws.clients import session_of
 
     return session_of(profile=profile, region=region)
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar, Unpack
-from weakref import ReferenceType, ref
 
 from workpool_aws.api.caller import Caller, LambdaContext, read_caller
+from workpool_aws.api.made_pools import MadePools
 from workpool_aws.api.on_complete import CallbackHandler, OnCompleteEvent
 from workpool_aws.api.options import (
     EnqueueOptions,
     IdSequence,
-    PoolOptions,
     RetryableOptions,
     encode_batch,
     encode_one,
@@ -493,49 +492,5 @@ class Workpool(PoolQueries):
             ports.telemetry.emit(events.OptionsUnknown(pool=self.name))
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A pool that the program made, for workers of other pools that meet its work items."""
-
-    pool: ReferenceType[Workpool]
-    options: PoolOptions
-    store: Store | None
-    """Store of a pool with ports of its own, whose options do not hold for a table of that name in
-    another cloud."""
-
-
-class _MadePools:
-    """The pools of this program by table and name, the newest last. An entry goes with its pool."""
-
-    def __init__(self) -> None:
-        self._made: dict[tuple[str, str], tuple[_Made, ...]] = {}
-
-    def add(self, pool: Workpool, options: PoolOptions, store: Store | None) -> None:
-        """Remember a pool as long as it lives."""
-        key = (options.table, options.name)
-        made = _Made(ref(pool, lambda _: self.drop(key, None)), options, store)
-        self._made[key] = (*self._made.get(key, ()), made)
-
-    def drop(self, key: tuple[str, str], pool: Workpool | None) -> None:
-        """Forget this pool, and every pool of that name that no longer exists."""
-        left = tuple(each for each in self._made.get(key, ()) if each.pool() not in {None, pool})
-        if left:
-            self._made[key] = left
-        else:
-            self._made.pop(key, None)
-
-    def options_of(self, table: str, name: str, store: Store) -> PoolOptions | None:
-        """The options of the newest pool of that name, in this store.
-
-        `None` means that the program made none.
-        """
-        made = [
-            each
-            for each in self._made.get((table, name), ())
-            if each.store is None or each.store is store
-        ]
-        return made[-1].options if made else None
-
-
-_made: Final = _MadePools()
+_made: Final = MadePools()
 _warned_of: Final[set[tuple[str, str]]] = set()

@@ -42,7 +42,7 @@ class Output:
         shown = [[as_line(text) for text in row] for row in rows]
         if self._stream.isatty():
             try:
-                from workpool_aws.cli import rich_table  # noqa: PLC0415 - rich is an extra
+                from workpool_aws.cli import rich_table
             except ModuleNotFoundError:
                 pass
             else:

@@ -120,7 +120,7 @@ def view_for(stream: TextIO) -> View:
     if not stream.isatty():
         return PlainView(stream)
     try:
-        from workpool_aws.cli.demo.rich import RichView, can_show  # noqa: PLC0415 - an extra
+        from workpool_aws.cli.demo.rich import RichView, can_show
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "rich":
             raise
