@@ -1,4 +1,4 @@
-"""A cloud for each test: in memory, unless a test names its engines.
+"""A stage and a cloud for each test, in memory unless a test names the engines of its cloud.
 
 That engines behave alike is the contract suite's affair.
 """
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.kit.stage import Stage
 from workpool_aws.local import LocalCloud
 
 
@@ -14,3 +15,8 @@ from workpool_aws.local import LocalCloud
 def cloud(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
     with LocalCloud(clock="virtual", engine=getattr(request, "param", "memory")) as cloud:
         yield cloud
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()

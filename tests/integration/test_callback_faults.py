@@ -8,19 +8,37 @@ from typing import Any
 
 import pytest
 
+from tests.kit.records import NOW, TARGET, a_running_work, a_work, an_id
+from tests.kit.stage import Stage
+from tests.kit.stores import then, updates
 from workpool_aws import OnCompleteEvent, Workpool
 from workpool_aws.core import limits
 from workpool_aws.core.callback.ending import record_of_cancel
+from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.ids import WorkId
-from workpool_aws.model.loop import Ledger, Notice
-from workpool_aws.model.refs import Collection, KeyRange, LedgerRef, WorkRef
-from workpool_aws.model.work import WorkItem
+from workpool_aws.model.ids import EpochMs, WorkId
+from workpool_aws.model.loop import Ledger, LoopState, Notice
+from workpool_aws.model.refs import Collection, KeyRange, LedgerRef, StatusRef, WorkRef
+from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
 from workpool_aws.model.writes import Put
+from workpool_aws.ports import InvokeThrottled
 
 WORKS = 40
 LATENCY = timedelta(milliseconds=5)
+
+
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
+
+
+CANCELED = a_work(
+    id=an_id(n=2),
+    state=State.FINISHED,
+    outcome=Outcome.CANCELED,
+    on_complete=QUEUE,
+    callback_for=(Outcome.CANCELED,),
+    callback=CallbackState.PENDING,
+)
 
 
 def double(event: dict[str, Any], _context: object) -> int:
@@ -184,3 +202,27 @@ def test_a_slow_handler_is_not_called_twice() -> None:
         assert sorted(calls) == sorted(ids)
         assert {status.callback for status in pool.status_batch(None, ids)} == {"delivered"}
         assert [fact for fact in cloud.facts if fact.name == "watchdog_acted"] == []
+
+
+def test_a_callback_that_is_owed_while_the_loop_goes_idle_is_sent(stage: Stage) -> None:
+    """[WP-8] [WP-24] Its canceller found a loop running, so nobody kicks."""
+    stage.pool().enqueue_action(None, TARGET, {})
+    record = record_of_cancel(CANCELED, now=EpochMs(NOW + 1_500), random_bits=5)
+    stage.store.plan(
+        updates(StatusRef, state=LoopState.IDLE), then(lambda: stage.place(CANCELED, record))
+    )
+    stage.run(30_000)
+
+    assert stage.work(CANCELED.id).callback is CallbackState.DELIVERED
+
+
+def test_a_record_that_owes_a_callback_carries_no_time_to_live(stage: Stage) -> None:
+    """[WP-10] Else a loop that stays away for two weeks loses it."""
+    running = a_running_work(on_complete=QUEUE, callback_for=(Outcome.SUCCESS,), claimed=False)
+    stage.place(running)
+    stage.ports.messenger.refuses = InvokeThrottled()
+    stage.complete(assignment_of(running, "jobs"))
+
+    assert [(done.callback, done.expires_at) for done in stage.dones()] == [
+        (CallbackState.PENDING, None)
+    ]

@@ -2,28 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.kit.records import TARGET, a_running_work, an_id
+from tests.kit.records import (
+    NOW,
+    POOL,
+    TARGET,
+    a_policy,
+    a_running_work,
+    a_work,
+    an_assignment,
+    an_id,
+)
 from tests.kit.stage import FAILED, NOT_DELIVERED, SUCCESS, Stage
-from tests.kit.stores import Fault, first, lost_after, lost_before, repeated, updates
+from tests.kit.stores import Apply, Fault, first, lost_after, lost_before, repeated, updates
 from tests.kit.world import TABLE
 from workpool_aws import NonRetryableError, RetryPolicy, StoreUnavailable, Work
+from workpool_aws.adapters.items.records import key_of
+from workpool_aws.core.loop.recover import Begin, Drop, judge_entry
+from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.core.report.claim import assignment_of
+from workpool_aws.core.report.complete import decide_canceled
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.events import CancelAsked, Completed
+from workpool_aws.model.events import CancelAsked, Completed, KickFailed
 from workpool_aws.model.ids import time_of
-from workpool_aws.model.loop import LoopState
+from workpool_aws.model.loop import EntryKey, LoopState
 from workpool_aws.model.messages import Report, ReportKind
-from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import CallbackState, Outcome, State
+from workpool_aws.model.refs import Ref, StatusRef, WorkRef
+from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
+from workpool_aws.model.writes import Written
+from workpool_aws.ports import ConditionFailed
 
 POLICY = RetryPolicy(max_attempts=3, initial_backoff=timedelta(milliseconds=100))
 LEAVES_RUNNING = updates(WorkRef, state=State.PENDING)
+
+
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
+
+
+LATE_MS = 20_000
+
+
+PLAIN = a_work()
+
+
+OWING = a_work(on_complete=QUEUE, callback_for=(Outcome.CANCELED,))
+
+
+CANCEL = updates(WorkRef, outcome=Outcome.CANCELED)
+
+
+def gone(stage: Stage) -> None:
+    stage.remove(WorkRef(POOL, PLAIN.id))
+
+
+def damage(stage: Stage, ref: Ref) -> None:
+    key = key_of(ref)
+    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
+
+
+def damaged(stage: Stage) -> None:
+    damage(stage, WorkRef(POOL, PLAIN.id))
+
+
+def late(stage: Stage, *, repeated: bool) -> Callable[[Apply], Written]:
+    """The request arrives late; `repeated`: twice, because its first answer was lost."""
+
+    def fault(apply: Apply) -> Written:
+        stage.clock.at += LATE_MS
+        written = apply()
+        return apply() if repeated else written
+
+    return fault
 
 
 def test_a_pending_work_that_was_canceled_never_runs() -> None:
@@ -358,3 +415,120 @@ def test_a_cancel_kicks_only_a_loop_that_waits_for_that_work(canceled: str, kick
 
     assert stage.generation() == before + kicks
     assert stage.status().wake_at == time_of(ids["late" if canceled == "soon" else "soon"])
+
+
+def test_a_pending_work_that_somebody_asked_to_cancel_is_not_begun() -> None:
+    """[WP-7] None ever is: a retry and a put back are refused where a cancel was asked for."""
+    work = a_work(cancel_requested=True)
+
+    assert classify(work.id, work, taken=Taken((), frozenset()), now=NOW) is Look.SKIP
+    assert isinstance(
+        judge_entry(EntryKey(work.id, 1), work, deadline=NOW, token="t", sent=False, now=NOW), Drop
+    )
+    assert isinstance(
+        judge_entry(EntryKey(work.id, 1), a_work(), deadline=NOW, token="t", sent=False, now=NOW),
+        Begin,
+    )
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_only_what_somebody_asked_to_cancel_ends_as_canceled(*, asked: bool) -> None:
+    """[WP-7] The decision to end it so is only taken when that was seen, and nobody takes a request back."""
+    stage = Stage()
+    work = a_running_work(claimed=False, retry=a_policy(), cancel_requested=asked)
+    stage.place(work)
+    write = decide_canceled(an_assignment(claimed=False, retry=a_policy()), FAILED, now=NOW).write
+
+    with nullcontext() if asked else pytest.raises(ConditionFailed):
+        stage.store.write(write)
+    assert (stage.work(work.id).state is State.FINISHED) is asked
+
+
+def test_a_cancel_that_owes_a_callback_starts_a_resting_loop(stage: Stage) -> None:
+    """[WP-24] [WP-8]"""
+    later = NOW + 3_600_000
+    work = a_work(
+        id=an_id(later), due_at=later, on_complete=QUEUE, callback_for=(Outcome.CANCELED,)
+    )
+    stage.place(work)
+    stage.resting_as(LoopState.WAITING, wake_at=later)
+
+    assert stage.pool().cancel(None, work.id) == "canceled"
+
+    assert [order.generation for order in stage.invoker.loops] == [2]
+
+
+def test_the_record_of_a_cancel_that_was_late_is_put_again(stage: Stage) -> None:
+    """[WP-8]"""
+    work = a_work(on_complete=QUEUE, callback_for=(Outcome.CANCELED,))
+    stage.place(work)
+    stage.store.plan(updates(WorkRef, outcome=Outcome.CANCELED), late(stage, repeated=False))
+
+    assert stage.pool().cancel(None, work.id) == "canceled"
+
+    assert [done.work_id for done in stage.dones()] == [work.id] * 2
+
+
+def test_a_cancel_with_a_callback_that_the_sdk_repeated_is_its_own(stage: Stage) -> None:
+    """[WP-8] How late its record became visible is not known, so there is one more."""
+    stage.place(OWING)
+    stage.store.plan(CANCEL, repeated)
+
+    assert stage.pool().cancel(None, OWING.id) == "canceled"
+    assert [(done.work_id, done.callback) for done in stage.dones()] == [
+        (OWING.id, CallbackState.PENDING)
+    ] * 2
+
+
+@pytest.mark.parametrize("work", [PLAIN, OWING], ids=["alone", "with a record"])
+def test_a_cancel_that_another_one_forestalled_says_so(stage: Stage, work: WorkItem) -> None:
+    stage.place(work)
+    ended = replace(work, state=State.FINISHED, outcome=Outcome.CANCELED, started_by="another")
+    stage.store.plan(CANCEL, first(lambda: stage.place(ended)))
+
+    assert stage.pool().cancel(None, work.id) == "finished"
+    assert (stage.work(work.id), stage.dones()) == (ended, [])
+
+
+@pytest.mark.parametrize("work", [PLAIN, OWING], ids=["alone", "with a record"])
+def test_a_cancel_of_what_begins_to_run_asks(stage: Stage, work: WorkItem) -> None:
+    stage.place(work)
+    running = a_running_work(on_complete=work.on_complete, callback_for=work.callback_for)
+    stage.store.plan(CANCEL, first(lambda: stage.place(running)))
+
+    assert stage.pool().cancel(None, work.id) == "requested"
+    assert stage.work(work.id) == replace(running, cancel_requested=True)
+
+
+@pytest.mark.parametrize("work", [PLAIN, OWING], ids=["alone", "with a record"])
+@pytest.mark.parametrize("meanwhile", [gone, damaged])
+def test_a_cancel_of_what_cannot_be_read_any_more_changes_nothing(
+    stage: Stage, work: WorkItem, meanwhile: Callable[[Stage], None]
+) -> None:
+    """[WP-12]"""
+    stage.place(work)
+    stage.store.plan(CANCEL, first(lambda: meanwhile(stage)))
+
+    assert stage.pool().cancel(None, work.id) == "unknown"
+    assert (stage.works(), stage.dones()) == ([], [])
+
+
+def test_a_cancel_that_cannot_kick_has_canceled_all_the_same(stage: Stage) -> None:
+    """[WP-24] The watchdog finds the record."""
+    stage.place(OWING)
+    stage.resting_as(LoopState.WAITING, wake_at=NOW + 3_600_000)
+    stage.store.plan(updates(StatusRef, state=LoopState.RUNNING), lost_before)
+
+    assert stage.pool().cancel(None, OWING.id) == "canceled"
+    assert stage.work(OWING.id).outcome is Outcome.CANCELED
+    assert len(stage.telemetry.of(KickFailed)) == 1
+
+
+def test_asking_a_running_work_kicks_nobody(stage: Stage) -> None:
+    """[WP-23] Its loop has nothing to do about it."""
+    stage.place(a_running_work())
+    stage.resting_as(LoopState.WAITING, wake_at=NOW + 3_600_000, saturated=True)
+
+    assert stage.pool().cancel(None, PLAIN.id) == "requested"
+    assert stage.invoker.loops == []
+    assert "get StatusRef" not in stage.notes

@@ -25,15 +25,21 @@ from tests.kit.stores import (
     updates,
 )
 from workpool_aws import RetryPolicy, StoreUnavailable
+from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.model.events import CancelAllAsked, Drained, NoProgress, WatchdogActed
 from workpool_aws.model.ids import EpochMs, WorkId
-from workpool_aws.model.loop import Config, LoopState
-from workpool_aws.model.refs import Collection, ConfigRef, StatusRef, WorkRef
+from workpool_aws.model.loop import Config, LoopState, LoopStatus
+from workpool_aws.model.refs import Collection, ConfigRef, Ref, StatusRef, WorkRef
 from workpool_aws.model.work import Outcome, Pointer, State, WorkItem
 from workpool_aws.model.writes import Update, Write, Written
 
 LATER = timedelta(hours=1)
+
+
+def damage(stage: Stage, ref: Ref) -> None:
+    key = key_of(ref)
+    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
 
 
 def raises_epoch(write: Write) -> bool:
@@ -493,3 +499,32 @@ def test_of_a_batch_every_second_copy_is_named() -> None:
     assert len(alive) == 2
     assert alive <= set(caught.value.maybe_enqueued)
     assert len(caught.value.maybe_enqueued) == 3
+
+
+def test_a_cancel_all_by_a_slow_clock_takes_back_nothing_of_the_one_before(stage: Stage) -> None:
+    """[WP-13] What the first one called off has an old epoch still, and must not become plainly younger by the second."""
+    times = []
+    for _ in range(2):
+        stage.pool().cancel_all(None)
+        config = stage.memory.peek(ConfigRef(POOL))
+        assert isinstance(config, Config)
+        times.append((config.epoch, config.epoch_at))
+        stage.clock.at -= 2 * limits.SKEW_MS
+
+    assert times == [(1, NOW), (2, NOW)]
+
+
+def test_a_cancel_all_is_not_answered_when_the_status_it_made_is_gone_again(stage: Stage) -> None:
+    """[WP-13] Without an epoch nothing is called off."""
+    stage.store.plan(puts(LoopStatus), then(lambda: stage.memory.delete(StatusRef(POOL))))
+
+    with pytest.raises(StoreUnavailable, match="is gone"):
+        stage.pool().cancel_all(None)
+
+
+def test_a_cancel_all_is_not_answered_when_the_status_is_damaged(stage: Stage) -> None:
+    """[WP-13] [WP-12]"""
+    damage(stage, StatusRef(POOL))
+
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        stage.pool().cancel_all(None)

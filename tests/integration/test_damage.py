@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_id
-from tests.kit.stage import FAILED, Stage, order
+from tests.kit.stage import FAILED, LAMBDA_MS, Stage, order
 from tests.kit.world import TABLE
 from workpool_aws import RetryPolicy, StoreUnavailable, Workpool
 from workpool_aws.adapters.items.capacity import item_size
@@ -17,8 +17,9 @@ from workpool_aws.adapters.items.codec import encode
 from workpool_aws.adapters.items.forms import Value
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
+from workpool_aws.flow.loop.session import TellsOnce, acquire_session
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.events import LoopEnded, SetAside
+from workpool_aws.model.events import ControlRepaired, LoopEnded, LoopFenced, SetAside
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, LoopStatus
 from workpool_aws.model.refs import (
@@ -32,6 +33,19 @@ from workpool_aws.model.refs import (
     WorkRef,
 )
 from workpool_aws.model.work import Pointer, State
+
+GENERATION = 3
+
+
+@pytest.fixture
+def stage() -> Stage:
+    stage = Stage()
+    stage.resting_as(LoopState.RUNNING, generation=GENERATION)
+    return stage
+
+
+def set_aside(sort: str) -> SetAside:
+    return SetAside(pool=POOL, partition="p", sort=sort, reason="damaged")
 
 
 def damage(stage: Stage, ref: Ref) -> None:
@@ -254,3 +268,40 @@ def test_a_work_item_with_the_least_key_of_its_time_is_waited_for_at_rest() -> N
     assert stage.work(mine).state is State.FINISHED
     assert stage.status().state is LoopState.WAITING
     assert len(stage.clock.slept_ms) < 100
+
+
+def test_a_damaged_item_is_told_once_and_so_many_are_enough(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[WP-12] A pass meets it four times a second: without this it would fill the log all night."""
+    monkeypatch.setattr(limits, "SET_ASIDE_TOLD_MAX", 2)
+    fenced = LoopFenced(pool=POOL, generation=1)
+    damage_told = TellsOnce(stage.telemetry)
+
+    for fact in [
+        set_aside("a"),
+        set_aside("a"),
+        fenced,
+        set_aside("b"),
+        fenced,
+        set_aside("c"),
+        set_aside("a"),
+    ]:
+        damage_told.emit(fact)
+
+    assert [fact.sort for fact in stage.telemetry.of(SetAside)] == ["a", "b"]
+    assert len(stage.telemetry.of(LoopFenced)) == 2
+    assert damage_told.set_aside == 2
+
+
+def test_a_damaged_ledger_is_made_anew_by_its_next_holder(stage: Stage) -> None:
+    """[WP-12] And the loop before, if it lives, commits nothing any more."""
+    damage(stage, LedgerRef(POOL))
+    hold = acquire_session(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS)
+
+    assert hold is not None
+    assert stage.ledger() == hold.ledger
+    assert acquire_session(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS) is None
+    assert [(fact.item, fact.pool) for fact in stage.telemetry.of(ControlRepaired)] == [
+        ("ledger", POOL)
+    ]

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.kit.records import NOW, POOL, TARGET, a_running_work
+from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_id
 from tests.kit.stage import Stage, order
 from tests.kit.stores import (
     Fault,
@@ -21,15 +21,31 @@ from tests.kit.stores import (
     then,
     updates,
 )
+from workpool_aws.core import limits
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.flow.pool.kick import kick
-from workpool_aws.model.events import LoopEnded, LoopFenced, LoopRested
+from workpool_aws.model.events import (
+    HandedOver,
+    LoopEnded,
+    LoopFenced,
+    LoopRested,
+)
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState
 from workpool_aws.model.refs import LedgerRef, StatusRef, WorkRef
 from workpool_aws.model.work import State
 
 COMMIT = updates(LedgerRef, "entries")
+
+
+GENERATION = 3
+
+
+@pytest.fixture
+def stage() -> Stage:
+    stage = Stage()
+    stage.resting_as(LoopState.RUNNING, generation=GENERATION)
+    return stage
 
 
 def overtake(stage: Stage) -> None:
@@ -377,3 +393,50 @@ def test_a_due_work_of_an_other_loops_start_is_not_started_twice() -> None:
 
     assert stage.invoker.started == []
     assert stage.work(work_id) == put_back
+
+
+def test_a_loop_that_has_handed_over_does_nothing_more() -> None:
+    """[WP-2] The next one works already."""
+    stage = Stage(takes_ms=50)
+    stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
+    stage.serve(stage.invoker.loops.pop(), lives_ms=40_000)
+
+    assert [event.generation for event in stage.telemetry.of(HandedOver)] == [2]
+    assert stage.telemetry.of(LoopFenced) == []
+    assert stage.notes[-1].startswith("status")
+
+
+def test_a_loop_that_takes_itself_back_has_a_whole_lease(stage: Stage) -> None:
+    """[WP-20] Else the watchdog would start another beside it."""
+    stage.pool().enqueue_action(None, TARGET, {})
+    late = a_work(id=an_id(NOW - 3_000, 7), due_at=NOW - 3_000)
+    rested: list[int] = []
+
+    def meanwhile() -> None:
+        rested.append(stage.clock.at)
+        stage.place(late)
+
+    stage.store.plan(updates(StatusRef, state=LoopState.IDLE), then(meanwhile))
+    stage.run(10_000)
+
+    assert stage.status().lease_until == rested[0] + limits.LEASE_MS
+
+
+def test_the_next_generation_gets_a_whole_lease(stage: Stage) -> None:
+    """[WP-20]"""
+    stage.takes_ms = 50
+    stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
+    stage.serve(stage.invoker.loops.pop(), lives_ms=40_000)
+
+    assert (stage.generation(), stage.status().lease_until) == (2, stage.clock.at + limits.LEASE_MS)
+
+
+def test_a_loop_that_cannot_hand_over_because_it_was_overtaken_says_so(stage: Stage) -> None:
+    """[WP-2]"""
+    stage.takes_ms = 50
+    stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 300)
+    stage.after(15_000, lambda: stage.resting_as(LoopState.RUNNING, generation=7))
+    stage.serve(stage.invoker.loops.pop(), lives_ms=40_000)
+
+    assert [event.generation for event in stage.telemetry.of(LoopFenced)] == [1]
+    assert stage.invoker.loops == []

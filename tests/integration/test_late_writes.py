@@ -32,7 +32,7 @@ from workpool_aws.model.loop import (
     ShardCursors,
 )
 from workpool_aws.model.messages import Assignment
-from workpool_aws.model.refs import LedgerRef
+from workpool_aws.model.refs import Collection, KeyRange, LedgerRef, RowPage
 from workpool_aws.model.work import Pointer, State, WorkItem
 from workpool_aws.model.writes import Written
 
@@ -408,3 +408,25 @@ def test_a_done_cursor_never_passes_now() -> None:
     assert done_cursor_after(fast, [], NOW) == fast
     assert done_cursor_after(fast, [id_floor(NOW)], NOW) == fast
     assert done_cursor_after("", [an_id(NOW - 5)], NOW) == an_id(NOW - 5)
+
+
+def test_the_buffer_is_read_again_every_so_often_and_not_by_every_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """[WP-23] A busy pool's records of the last fifteen seconds are many."""
+    stage = Stage(takes_ms=400)
+    backs: dict[int, int] = {}
+    query = stage.store.query
+
+    def noting(span: KeyRange) -> RowPage:
+        if span.shelf is Collection.DONE and span.low and stage.clock.at < NOW + 30_000:
+            backs.setdefault(stage.clock.at, stage.clock.at - time_of(span.low))
+        return query(span)
+
+    monkeypatch.setattr(stage.store, "query", noting)
+    stage.pool(max_parallelism=1).enqueue_action_batch(None, TARGET, [{}] * 100)
+    stage.run(30_000)
+    deep = sum(back_ms >= limits.BUFFER_MS for back_ms in backs.values())
+
+    assert 20_000 // limits.DEEP_EVERY_MS <= deep <= 30_000 // limits.DEEP_EVERY_MS + 1
+    assert len(backs) > 10 * deep

@@ -9,16 +9,27 @@ import pytest
 
 from tests.kit.records import NOW, POOL, TARGET, a_work, an_id
 from tests.kit.stage import Stage
-from tests.kit.stores import lost_before, updates
+from tests.kit.stores import lost_before, then, updates
 from workpool_aws import StoreUnavailable
 from workpool_aws.core import limits
+from workpool_aws.core.callback.ending import record_of_cancel
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.events import LoopEnded, NoProgress, PassFailed
+from workpool_aws.model.events import (
+    LoopEnded,
+    LoopRested,
+    NoProgress,
+    PassFailed,
+    PassReport,
+)
+from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import LoopState
-from workpool_aws.model.refs import Collection, LedgerRef, WorkRef
-from workpool_aws.model.work import State
+from workpool_aws.model.refs import Collection, LedgerRef, StatusRef, WorkRef
+from workpool_aws.model.work import CallbackState, Outcome, State
 
 START = updates(WorkRef, "starts")
+
+
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
 
 
 @pytest.mark.parametrize("due_in_s", [0, 1, 7.3, 61, 119, 121, 600])
@@ -243,3 +254,82 @@ def test_a_loop_does_not_stay_up_beside_works_that_run_for_long(count: int) -> N
 
     assert state is LoopState.WAITING
     assert later == (state, asked)
+
+
+@pytest.mark.parametrize(("took_ms", "wait_ms"), [(0, limits.PASS_FLOOR_MS), (700, 1)])
+def test_a_pass_after_a_rest_that_was_taken_back_keeps_the_floor(
+    took_ms: int, wait_ms: int
+) -> None:
+    """[WP-23] And no clock sleeps for less than nothing."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    late = a_work(id=an_id(NOW - 3_000, 7), due_at=NOW - 3_000)
+
+    def meanwhile() -> None:
+        stage.place(late)
+        stage.clock.at += took_ms
+
+    stage.store.plan(updates(StatusRef, state=LoopState.IDLE), then(meanwhile))
+    stage.run()
+
+    assert stage.work(late.id).state is State.FINISHED
+    assert min(stage.clock.slept_ms) == wait_ms
+
+
+def test_callbacks_alone_are_progress() -> None:
+    """[WP-23] [WP-8] A loop that does nothing else must not slow down for it."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    owing = [
+        a_work(
+            id=an_id(n=n + 2),
+            state=State.FINISHED,
+            outcome=Outcome.CANCELED,
+            on_complete=QUEUE,
+            callback_for=(Outcome.CANCELED,),
+            callback=CallbackState.PENDING,
+        )
+        for n in range(3 * limits.STALLED_PASSES)
+    ]
+    for n, work in enumerate(owing):
+        at = EpochMs(NOW + 2_000 + 300 * n)
+        stage.clock.enter(
+            at,
+            lambda work=work, at=at: stage.place(
+                work, record_of_cancel(work, now=at, random_bits=5)
+            ),
+        )
+    stage.run(60_000)
+
+    assert {stage.work(work.id).callback for work in owing} == {CallbackState.DELIVERED}
+    assert stage.telemetry.of(NoProgress) == []
+
+
+def test_a_drain_alone_is_progress_and_keeps_the_loop_up() -> None:
+    """[WP-13] More pages than a loop makes passes in vain, and nothing that is due for an hour."""
+    stage = Stage()
+    pool = stage.pool()
+    ids = pool.enqueue_action_batch(
+        None,
+        TARGET,
+        [{}] * (limits.DRAIN_ROWS * 2 * limits.STALLED_PASSES),
+        run_after=timedelta(hours=1),
+    )
+    pool.cancel_all(None)
+    stage.run(20_000)
+
+    assert {stage.work(work_id).state for work_id in ids} == {State.FINISHED}
+    assert stage.telemetry.of(NoProgress) == []
+
+
+def test_a_pass_that_moved_something_is_told_and_no_other() -> None:
+    stage = Stage()
+    stage.pool().enqueue_action_batch(None, TARGET, [{}] * 3)
+    stage.run()
+
+    assert [(event.started, event.settled) for event in stage.telemetry.of(PassReport)] == [
+        (3, 0),
+        (0, 3),
+    ]
+    (rested,) = stage.telemetry.of(LoopRested)
+    assert rested.passes > 2

@@ -15,6 +15,7 @@ from tests.kit.world import TABLE
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.core.report.claim import assignment_of
+from workpool_aws.errors import StoreUnavailable
 from workpool_aws.model.events import LoopEnded, PassFailed, PutBack, Recovered, Retrying
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, Notice, ShardCursors
@@ -382,3 +383,35 @@ def test_a_pool_of_lost_starts_comes_to_rest() -> None:
     assert {stage.work(work_id).attempts_made for work_id in ids} == {1}
     assert stage.status().state is LoopState.IDLE
     assert len(stage.telemetry.of(PutBack)) >= 7
+
+
+def test_a_recovery_that_gets_no_answer_is_not_made_again_by_each_pass() -> None:
+    """[WP-23] [WP-21] It may have been written: its record tells, or the next look some seconds later."""
+    stage = Stage()
+    running = a_running_work(
+        started_by="the loop before", claim="worker-1", deadline=EpochMs(NOW - 60_000)
+    )
+    entry = Entry(EpochMs(NOW - 60_000), confirmed=True)
+    stage.place(
+        running,
+        Ledger(
+            pool=POOL,
+            holder="the loop before",
+            generation=1,
+            version=3,
+            entries={EntryKey(running.id, 1): entry},
+        ),
+    )
+    stage.resting_as(LoopState.RUNNING, generation=2)
+    tried: list[int] = []
+
+    def no_answer(apply: object) -> object:
+        tried.append(stage.clock.at)
+        raise StoreUnavailable("no answer")
+
+    stage.store.plan(updates(WorkRef, state=State.FINISHED), no_answer, times=2)
+    stage.invoker.loops.append(order(2))
+    stage.run(120_000)
+
+    assert stage.work(running.id).outcome is Outcome.FAILED
+    assert tried[1] - tried[0] >= limits.RECHECK_MS

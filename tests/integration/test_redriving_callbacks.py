@@ -3,26 +3,55 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.kit.doubles import NotingMessenger
-from tests.kit.records import POOL, TARGET
+from tests.kit.records import POOL, TARGET, a_work, an_id
 from tests.kit.stage import Stage
-from tests.kit.stores import Fault, lost_after, lost_before, repeated, updates
+from tests.kit.stores import Apply, Fault, lost_after, lost_before, repeated, updates
 from workpool_aws import NotFound, OnCompleteEvent, StoreUnavailable, UsageError, Workpool
 from workpool_aws.core import limits
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import CallbackRedriven
 from workpool_aws.model.ids import WorkId, time_of
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import CallbackState
+from workpool_aws.model.work import CallbackState, Outcome, State
+from workpool_aws.model.writes import Written
 from workpool_aws.ports import InvokeRefused
 
 HALF_A_DAY = timedelta(hours=12)
+
+
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
+
+
+LATE_MS = 20_000
+
+
+CANCELED = a_work(
+    id=an_id(n=2),
+    state=State.FINISHED,
+    outcome=Outcome.CANCELED,
+    on_complete=QUEUE,
+    callback_for=(Outcome.CANCELED,),
+    callback=CallbackState.PENDING,
+)
+
+
+def late(stage: Stage, *, repeated: bool) -> Callable[[Apply], Written]:
+    """The request arrives late; `repeated`: twice, because its first answer was lost."""
+
+    def fault(apply: Apply) -> Written:
+        stage.clock.at += LATE_MS
+        written = apply()
+        return apply() if repeated else written
+
+    return fault
 
 
 @pytest.fixture
@@ -201,3 +230,13 @@ def test_a_redrive_that_lands_late_is_seen_all_the_same() -> None:
 
     assert min(owing) < stage.clock.at - limits.BUFFER_MS
     assert max(owing) >= stage.clock.at - limits.LATE_MS
+
+
+def test_the_record_of_a_redelivery_that_was_late_is_put_again(stage: Stage) -> None:
+    """[WP-8]"""
+    stage.place(replace(CANCELED, callback=CallbackState.DEAD, dead="dead"))
+    stage.store.plan(updates(WorkRef, callback=CallbackState.PENDING), late(stage, repeated=False))
+
+    stage.pool().redrive(None, CANCELED.id)
+
+    assert [done.work_id for done in stage.dones()] == [CANCELED.id] * 2

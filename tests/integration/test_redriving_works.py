@@ -1,16 +1,42 @@
 """Redrive through the public face: a failure runs again as a new work, once."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from tests.kit.records import a_work
+from tests.kit.stage import Stage
+from tests.kit.stores import Apply, puts
 from workpool_aws import NotFound, RetryPolicy, UsageError, Workpool
 from workpool_aws.local import LocalCloud
+from workpool_aws.model.loop import LoopState
+from workpool_aws.model.work import Outcome, State, WorkItem
+from workpool_aws.model.writes import Written
 
 both_engines = pytest.mark.parametrize("cloud", ["memory", "moto"], indirect=True)
 
 NO_NAME: Any = 5
+
+
+LATE_MS = 20_000
+
+
+FAILED = a_work(
+    state=State.FINISHED, outcome=Outcome.FAILED, error_type="X", attempts_made=1, starts=1
+)
+
+
+def late(stage: Stage, *, repeated: bool) -> Callable[[Apply], Written]:
+    """The request arrives late; `repeated`: twice, because its first answer was lost."""
+
+    def fault(apply: Apply) -> Written:
+        stage.clock.at += LATE_MS
+        written = apply()
+        return apply() if repeated else written
+
+    return fault
 
 
 class Mender:
@@ -198,3 +224,35 @@ def test_a_callback_that_was_given_up_is_shown(cloud: LocalCloud) -> None:
     shown = pool.list(None, state="dead").items
 
     assert [(each.work_id, each.callback) for each in shown] == [(work_id, "dead")]
+
+
+def test_a_redriven_work_whose_transaction_was_late_is_pointed_at(stage: Stage) -> None:
+    """[WP-3]"""
+    stage.place(FAILED)
+    stage.store.plan(puts(WorkItem), late(stage, repeated=False))
+
+    new = stage.pool().redrive(None, FAILED.id)
+
+    assert [pointer.work_id for pointer in stage.pointers()] == [new]
+
+
+def test_a_second_redrive_points_at_what_the_first_one_made(stage: Stage) -> None:
+    """[WP-3] Who made it may have died before it proved that it was in time."""
+    stage.place(FAILED)
+    first = stage.pool().redrive(None, FAILED.id)
+    assert stage.pointers() == []
+
+    second = stage.pool().redrive(None, FAILED.id)
+
+    assert second == first
+    assert [pointer.work_id for pointer in stage.pointers()] == [first]
+
+
+def test_a_redrive_starts_a_resting_loop(stage: Stage) -> None:
+    """[WP-24]"""
+    stage.place(FAILED)
+    stage.resting_as(LoopState.IDLE)
+
+    stage.pool().redrive(None, FAILED.id)
+
+    assert [order.generation for order in stage.invoker.loops] == [2]

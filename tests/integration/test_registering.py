@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -111,3 +112,22 @@ def test_a_tick_registers_what_it_names_and_fails_for_nothing_else(
 
     assert {row.record.pool for row in rows if isinstance(row.record, Registration)} == known
     assert [each.outcome for each in cloud.invocations(cloud.watchdog_arn)][:1] == ["success"]
+
+
+def test_a_pool_that_was_configured_first_is_known_to_the_watchdog(stage: Stage) -> None:
+    """[WP-20] Its status stands there before its first work, which therefore registers nothing."""
+    stage.pool().configure(None, paused=True)
+
+    assert stage.memory.peek(RegistrationRef(POOL)) is not None
+
+
+def test_a_first_enqueue_looks_for_its_registration(stage: Stage) -> None:
+    """The look that makes a pool known costs one read in the life of a process, and one more in the life of a pool."""
+    reads = []
+    for pool in [stage.pool(), stage.pool()]:
+        for _ in range(2):
+            before = stage.notes.count("get RegistrationRef")
+            pool.enqueue_action(None, TARGET, {}, run_after=timedelta(hours=1))
+            reads.append(stage.notes.count("get RegistrationRef") - before)
+
+    assert reads == [2, 0, 1, 0]

@@ -16,7 +16,12 @@ from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.local import LocalCloud
-from workpool_aws.model.events import LoopFenced, LoopRested, LoopTook, TimerFailed
+from workpool_aws.model.events import (
+    LoopFenced,
+    LoopRested,
+    LoopTook,
+    TimerFailed,
+)
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import (
     Config,
@@ -455,3 +460,55 @@ def test_one_loop_invocation_a_due_time_and_its_second_is_kept(minutes: int) -> 
     assert 0 <= (work.started_at or 0) - work.due_at <= limits.DUE_TO_START_MS
     assert len(stage.telemetry.of(LoopTook)) == (1 if minutes == 1 else 2)
     assert stage.telemetry.of(LoopFenced) == []
+
+
+def test_a_status_write_finds_the_state_that_it_leaves() -> None:
+    """[WP-2] Whoever else changes the state takes the next generation, too."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    resting = updates(StatusRef, state=LoopState.IDLE)
+    stage.store.plan(
+        resting, first(lambda: stage.place(replace(stage.status(), state=LoopState.WAITING)))
+    )
+    stage.run(20_000)
+
+    assert stage.status().state is LoopState.WAITING
+    assert len(stage.telemetry.of(LoopFenced)) == 1
+
+
+def test_a_loop_promises_nothing_for_works_that_run_already() -> None:
+    """[WP-22] A promise with each pass would keep it up, polling, for as long as they run."""
+    stage = Stage()
+    running = [
+        a_running_work(
+            id=an_id(n=n + 1), started_by="the loop before", deadline=EpochMs(NOW + 3_600_000)
+        )
+        for n in range(9)
+    ]
+    entries = {
+        EntryKey(work.id, 1): Entry(EpochMs(NOW + 3_600_000), confirmed=True) for work in running
+    }
+    stage.place(
+        *running,
+        Ledger(pool=POOL, holder="the loop before", generation=1, version=3, entries=entries),
+    )
+    stage.resting_as(LoopState.RUNNING, generation=2)
+    stage.serve(order(2))
+
+    assert stage.status().state is LoopState.WAITING
+    assert stage.clock.at - NOW < limits.PROMISE_MS
+
+
+def test_a_wake_that_cannot_be_taken_back_hinders_no_rest(stage: Stage) -> None:
+    """[WP-22] It comes for nothing."""
+    pool = stage.pool()
+    work_id = pool.enqueue_action(None, TARGET, {}, run_after=timedelta(hours=1))
+    stage.run(60_000)
+    stage.timer.broken = True
+    pool.cancel(None, work_id)
+    pool.enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+
+    assert stage.status().state is LoopState.IDLE
+    assert stage.telemetry.of(LoopRested)[-1].state == "idle"
+    assert len(stage.telemetry.of(TimerFailed)) == 1

@@ -8,7 +8,15 @@ from datetime import timedelta
 import pytest
 
 from tests.kit.doubles import EVENT_AGE_MS, START_MS, TIMEOUT_MS
-from tests.kit.records import NOW, POOL, PROOF, TARGET, a_work, an_id
+from tests.kit.records import (
+    NOW,
+    POOL,
+    PROOF,
+    TARGET,
+    a_running_work,
+    a_work,
+    an_id,
+)
 from tests.kit.stage import FAILED, NOT_DELIVERED, Stage
 from tests.kit.stores import (
     Apply,
@@ -23,18 +31,30 @@ from tests.kit.stores import (
 )
 from workpool_aws import RetryPolicy
 from workpool_aws.core import limits
+from workpool_aws.core.loop.effects import Begun, Start
 from workpool_aws.core.loop.start import Look, Taken, assignment_for, classify, start_write
+from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.loop.start import begin
 from workpool_aws.flow.visibility import make_pointer
-from workpool_aws.model.events import LoopEnded, PassFailed, PutBack, Started, StartUnanswered
+from workpool_aws.model.events import (
+    LoopEnded,
+    PassFailed,
+    PutBack,
+    Started,
+    StartUnanswered,
+)
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey
 from workpool_aws.model.messages import Assignment
-from workpool_aws.model.refs import WorkRef
+from workpool_aws.model.refs import ChunkRef, Record, Ref, WorkRef
 from workpool_aws.model.work import Pointer, State
 from workpool_aws.model.writes import Written
 from workpool_aws.ports import ConditionFailed, InvokeRefused, InvokeThrottled, InvokeUnanswered
 
 START = updates(WorkRef, "starts")
+
+
+LARGE = {"text": "x" * 20_000}
 
 
 def starts_of(stage: Stage) -> list[int]:
@@ -398,3 +418,108 @@ def test_a_pointer_to_a_work_that_is_over_or_gone_goes(*, exists: bool) -> None:
     stage.run()
 
     assert stage.pointers() == []
+
+
+def test_a_start_begins_unclaimed_whatever_the_one_before_left() -> None:
+    """[WP-5] Every way back to pending clears the claim, too."""
+    stage = Stage()
+    work = a_work(claim="of the start before")
+    stage.place(work)
+    stage.store.write(
+        start_write(work, 1, token="t", proof=PROOF, timeout_ms=1, event_age_ms=1, now=NOW)
+    )
+
+    assert stage.work(work.id).claim is None
+
+
+def test_a_start_that_another_holder_made_is_not_sent_again(stage: Stage) -> None:
+    """[WP-4] It is this very start, but by another's token."""
+    stage.place(a_running_work(started_by="loop-2"))
+
+    begun = begin(stage.ports, "loop-1", "secret", Start(EntryKey(an_id(), 1), a_work(), None))
+
+    assert not begun.sent
+    assert stage.invoker.started == []
+
+
+def test_a_pointer_that_cannot_be_removed_does_not_fail_its_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """[WP-12]"""
+    stage = Stage(report=FAILED)
+    work_id = stage.pool().enqueue_action(
+        None, TARGET, {}, retry=RetryPolicy(max_attempts=2, jitter=False)
+    )
+
+    def no_answer(ref: Ref) -> None:
+        raise StoreUnavailable("no answer")
+
+    monkeypatch.setattr(stage.store, "delete", no_answer)
+    stage.run()
+
+    assert stage.work(work_id).attempts_made == 2
+    assert stage.telemetry.of(PassFailed) == []
+
+
+def test_arguments_that_cannot_be_read_just_now_put_the_start_back() -> None:
+    """[WP-25] Another start, a little later: not recovery, after the deadline of this one."""
+    stage = Stage()
+    work_id = stage.pool().enqueue_action(None, TARGET, LARGE)
+
+    def unread() -> None:
+        raise StoreUnavailable("no answer")
+
+    stage.store.before_get(ChunkRef, unread)
+    stage.run(60_000)
+
+    assert [event.undelivered for event in stage.telemetry.of(PutBack)] == [1]
+    assert stage.telemetry.of(LoopEnded) == []
+    assert [a.start for a in stage.invoker.started] == [2]
+    assert stage.work(work_id).state is State.FINISHED
+
+
+def test_a_throttled_invoke_waits_before_it_is_tried_again() -> None:
+    """[WP-23] Lambda has no room in the next microsecond either."""
+    stage = Stage()
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.invoker.refuses = [InvokeThrottled(), InvokeThrottled()]
+    stage.run(60_000)
+
+    assert [a.start for a in stage.invoker.started] == [1]
+    assert stage.clock.slept_ms[:2] == [limits.INVOKE_RETRY_MS] * 2
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        None,
+        a_running_work(state=State.FINISHED),
+        a_running_work(starts=2),
+        a_running_work(started_by="loop-2"),
+    ],
+    ids=["nothing", "this start, finished", "a later start", "another loop's"],
+)
+def test_a_start_write_that_met_anything_but_its_own_start_sends_nothing(
+    there: Record | None,
+) -> None:
+    """[WP-2] [WP-4] What is there now is looked at in the next pass."""
+    stage = Stage()
+    if there is not None:
+        stage.place(there)
+
+    begun = begin(stage.ports, "loop-1", "secret", Start(EntryKey(an_id(), 1), a_work(), None))
+
+    assert begun == Begun(EntryKey(an_id(), 1), None, sent=False)
+    assert stage.invoker.started == []
+
+
+def test_a_start_write_that_met_its_own_start_sends_it() -> None:
+    """[WP-20] The SDK had written it before, and lost the answer."""
+    stage = Stage()
+    running = a_running_work()
+    stage.place(running)
+
+    begun = begin(stage.ports, "loop-1", "secret", Start(EntryKey(an_id(), 1), a_work(), None))
+
+    assert begun == Begun(EntryKey(an_id(), 1), running.deadline, sent=True)
+    assert [a.start for a in stage.invoker.started] == [1]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from tests.kit.doubles import NotingMessenger
 from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_id
 from tests.kit.stage import Stage
 from tests.kit.stores import Died, dies_before, lost_before, puts
@@ -16,7 +14,7 @@ from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.flow.watchdog.watch import would_act
 from workpool_aws.model.events import KickFailed, WatchdogActed
-from workpool_aws.model.ids import EpochMs, WorkId, id_floor, time_of
+from workpool_aws.model.ids import EpochMs, id_floor, time_of
 from workpool_aws.model.loop import (
     Config,
     Entry,
@@ -38,20 +36,13 @@ from workpool_aws.model.refs import (
     Record,
     Ref,
     StatusRef,
-    WorkRef,
 )
-from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, WorkItem
+from workpool_aws.model.work import CallbackState, State, WorkItem
 
 HOUR_MS = limits.WATCHDOG_DEEP_MS
 LIVE = EpochMs(NOW + 30_000)
 RUNNING = a_running_work(id=an_id(NOW - 60_000, 9))
 KEY = EntryKey(RUNNING.id, 1)
-QUEUE = "arn:aws:sqs:eu-west-1:123456789012:told"
-CANCELED: dict[str, Any] = {
-    "state": State.FINISHED,
-    "outcome": Outcome.CANCELED,
-    "callback": CallbackState.PENDING,
-}
 
 
 def watched(
@@ -287,177 +278,6 @@ def test_a_registered_pool_without_a_status_is_kicked() -> None:
     assert stage.work(an_id(NOW)).state is State.FINISHED
 
 
-@pytest.mark.parametrize(("at", "found"), [(NOW + HOUR_MS, True), (NOW + HOUR_MS + 60_000, False)])
-def test_once_an_hour_the_last_hour_is_looked_through(at: int, *, found: bool) -> None:
-    """[WP-3] For the bug in the late rule: it leaves no such work."""
-    stage = watched(cursor=id_floor(EpochMs(at)), at=at)
-    forgotten = a_work(id=an_id(at - 1_800_000), due_at=at - 1_800_000)
-    stage.place(forgotten)
-    stage.watch()
-    stage.run(5_000)
-
-    assert (stage.work(forgotten.id).state is State.FINISHED) is found
-    assert len(stage.telemetry.of(WatchdogActed)) == int(found)
-
-
-def owed_record(at: int, work_id: WorkId, **changes: Any) -> Notice:
-    return Notice(
-        pool=POOL,
-        at=an_id(at),
-        work_id=work_id,
-        start=0,
-        kind=NoticeKind.FINISHED,
-        **{"callback": CallbackState.PENDING, **changes},
-    )
-
-
-@pytest.mark.parametrize(("at", "found"), [(NOW + HOUR_MS, True), (NOW + HOUR_MS + 60_000, False)])
-@pytest.mark.parametrize("paused", [None, True])
-def test_once_an_hour_a_callback_is_found_that_lies_behind_the_cursor(
-    at: int, *, found: bool, paused: bool | None
-) -> None:
-    """[WP-8] Its cancel landed late, and whoever asked for it had no answer.
-
-    A pool without a free slot owes it all the same.
-    """
-    stage = watched(cursor=id_floor(EpochMs(at)), at=at, paused=paused)
-    canceled = a_work(
-        id=an_id(NOW), due_at=NOW, on_complete=QUEUE, callback_for=frozenset(Outcome), **CANCELED
-    )
-    stage.place(canceled, owed_record(at - 1_800_000, canceled.id))
-    stage.watch()
-    stage.run(5_000)
-
-    assert [event.reason for event in stage.telemetry.of(WatchdogActed)] == [
-        "a callback lay out of the loop's sight"
-    ] * found
-    assert stage.work(canceled.id).callback is (
-        CallbackState.DELIVERED if found else CallbackState.PENDING
-    )
-    assert (stage.dones() == []) is found
-
-
-@pytest.mark.parametrize("tick_lost", [False, True])
-def test_what_landed_late_across_a_full_hour_is_found_by_the_look_after(*, tick_lost: bool) -> None:
-    """[WP-3] [WP-8] The look of its own hour came too early for it.
-
-    A look that is lost loses nothing either.
-    """
-    at = NOW + HOUR_MS
-    stage = watched(cursor=id_floor(EpochMs(at + 60_000)), at=at)
-    if not tick_lost:
-        stage.watch()
-    before, landed_at = at - 30_000, at + 45_000
-    canceled = a_work(
-        id=an_id(NOW), due_at=NOW, on_complete=QUEUE, callback_for=frozenset(Outcome), **CANCELED
-    )
-    forgotten = a_work(id=an_id(before), due_at=before)
-    stage.clock.at = landed_at
-    stage.place(canceled, owed_record(before, canceled.id), forgotten)
-    stage.clock.at = at + HOUR_MS
-    stage.watch()
-    stage.run(5_000)
-
-    assert stage.work(canceled.id).callback is CallbackState.DELIVERED
-    assert stage.work(forgotten.id).state is State.FINISHED
-
-
-def test_a_record_that_a_dead_loop_left_is_put_again_once_and_tells_nobody_twice() -> None:
-    """[WP-8] [WP-22]"""
-    at = NOW + HOUR_MS
-    stage = watched(cursor=id_floor(EpochMs(at)), at=at)
-    told = a_work(
-        id=an_id(NOW), due_at=NOW, on_complete=QUEUE, callback_for=frozenset(Outcome), **CANCELED
-    )
-    stage.place(
-        replace(told, callback=CallbackState.DELIVERED), owed_record(at - 1_800_000, told.id)
-    )
-    stage.watch()
-    stage.run(5_000)
-
-    assert stage.dones() == []
-    assert isinstance(stage.ports.messenger, NotingMessenger)
-    assert stage.ports.messenger.sent == []
-
-
-def test_the_hourly_look_leaves_records_alone_that_owe_nothing() -> None:
-    at = NOW + HOUR_MS
-    stage = watched(cursor=id_floor(EpochMs(at)), at=at)
-    stage.place(
-        *(
-            owed_record(at - 1_800_000 + n, an_id(NOW), callback=each)
-            for n, each in enumerate((None, CallbackState.SENT))
-        )
-    )
-    stage.watch()
-
-    assert (len(stage.dones()), stage.invoker.loops) == (2, [])
-
-
-@pytest.mark.parametrize("starts", [0, 1])
-@pytest.mark.parametrize(
-    ("limit", "paused", "state"),
-    [
-        (1, None, LoopState.IDLE),
-        (2, True, LoopState.IDLE),
-        (2, None, LoopState.RUNNING),
-        (2, None, LoopState.IDLE),
-    ],
-    ids=["full", "paused", "at work", "at rest"],
-)
-def test_where_due_work_may_have_to_wait_the_hourly_look_points_at_what_was_never_started(
-    limit: int, paused: bool | None, state: LoopState, starts: int
-) -> None:
-    """[WP-3] A pool may always be at work, or full, whenever the look is due.
-
-    What was started before has its pointer.
-    """
-    at = NOW + HOUR_MS
-    stage = watched(entries=(KEY,), limit=limit, paused=paused, cursor=id_floor(EpochMs(at)), at=at)
-    stage.resting_as(state, lease_until=EpochMs(at + 30_000))
-    due = a_work(id=an_id(at - 1_800_000), due_at=at - 1_800_000, starts=starts)
-    stage.place(due)
-    stage.watch()
-
-    at_rest = (limit, paused, state) == (2, None, LoopState.IDLE)
-    assert [pointer.work_id for pointer in stage.pointers()] == [due.id] * (starts == 0 or at_rest)
-
-
-def test_the_hourly_look_points_at_nothing_that_is_known() -> None:
-    at = NOW + HOUR_MS
-    works = [a_work(id=an_id(at - 1_800_000, n), due_at=at - 1_800_000) for n in (1, 2)]
-    stage = watched(entries=(EntryKey(works[0].id, 1),), cursor=id_floor(EpochMs(at)), at=at)
-    stage.place(works[0], replace(works[1], state=State.FINISHED))
-    stage.watch()
-
-    assert (stage.pointers(), stage.invoker.loops) == ([], [])
-
-
-@pytest.mark.peer("SM33")
-def test_the_hourly_look_removes_the_pointers_that_a_dead_loop_left_behind_its_cursor() -> None:
-    """One to a work that may still need it stays, and so does one to a damaged work: somebody may repair that."""
-    at = NOW + HOUR_MS
-    stage = watched(entries=(KEY,), cursor=id_floor(EpochMs(at)), at=at)
-    over, waits, damaged = (
-        a_work(id=an_id(at - 1_800_000, n), due_at=at - 1_800_000) for n in (1, 2, 3)
-    )
-    stage.place(
-        replace(over, state=State.FINISHED), replace(waits, due_at=EpochMs(at + 600_000)), RUNNING
-    )
-    key = key_of(WorkRef(POOL, damaged.id))
-    stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
-    names = {
-        work_id: an_id(at - 1_700_000, n)
-        for n, work_id in enumerate((over.id, waits.id, damaged.id, RUNNING.id, an_id(1)))
-    }
-    stage.place(
-        *(Pointer(pool=POOL, at=at_key, work_id=work_id) for work_id, at_key in names.items())
-    )
-    stage.watch()
-
-    assert {pointer.work_id for pointer in stage.pointers()} == {waits.id, damaged.id, RUNNING.id}
-
-
 def test_trouble_with_one_pool_does_not_keep_it_from_the_others() -> None:
     """[WP-12]"""
     stage = watched()
@@ -501,33 +321,6 @@ def unanswered() -> None:
     raise StoreUnavailable("no answer")
 
 
-def test_the_hourly_look_starts_no_second_loop_beside_a_live_one() -> None:
-    at = NOW + HOUR_MS
-    stage = watched(cursor=id_floor(EpochMs(at)), at=at)
-    stage.place(a_work(id=an_id(at - 1_800_000), due_at=at - 1_800_000))
-    stage.resting_as(LoopState.RUNNING, lease_until=EpochMs(at + 30_000))
-    stage.watch()
-
-    assert (len(stage.pointers()), stage.invoker.loops) == (1, [])
-
-
-def test_the_hourly_look_reads_the_latest_rows_and_no_more_than_it_may(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "WATCHDOG_ROWS_MAX", 20)
-    monkeypatch.setattr(limits, "WATCHDOG_PAGE", 10)
-    at = NOW + HOUR_MS
-    stage = watched(cursor=id_floor(EpochMs(at)), at=at)
-    old, late = (a_work(id=an_id(at - ms), due_at=at - ms) for ms in (1_800_000, 600_000))
-    between = [a_work(id=an_id(at - 1_200_000, n), state=State.FINISHED) for n in range(1, 20)]
-    in_the_second_page = replace(between[4], state=State.PENDING, due_at=EpochMs(at - 1_200_000))
-    stage.place(old, *between, late)
-    stage.place(in_the_second_page)
-    stage.watch()
-
-    assert {pointer.work_id for pointer in stage.pointers()} == {late.id, in_the_second_page.id}
-
-
 @pytest.mark.parametrize("killed_before", [WorkItem, LoopStatus])
 def test_what_a_pools_first_producer_stored_before_it_died_is_found(
     killed_before: type[Record],
@@ -569,3 +362,30 @@ def test_a_pool_is_registered_once() -> None:
     assert stage.notes.count("get RegistrationRef") == len(
         ["first object", "its first kick", "second object"]
     )
+
+
+def test_a_tick_over_a_pool_at_rest_reads_nothing_of_its_last_burst(stage: Stage) -> None:
+    """[WP-22] Each minute of the night it would be paid for again."""
+    stage.takes_ms = 10
+    stage.pool(max_parallelism=50).enqueue_action_batch(None, TARGET, [{}] * 300)
+    stage.run(180_000)
+    stage.clock.at = (stage.clock.at // 3_600_000) * 3_600_000 + 3_600_000 + 600_000
+    before = stage.memory.meter.snapshot().read_units
+    stage.watch()
+
+    assert stage.status().state is LoopState.IDLE
+    assert stage.memory.meter.snapshot().read_units - before <= 10
+
+
+def test_a_tick_over_a_pool_at_rest_reads_nothing_of_what_came_to_be_over(stage: Stage) -> None:
+    """[WP-22] Canceled before they were due, they lie beyond the cursor for good: each minute of the night would read all of them."""
+    stage.pool().enqueue_action(None, TARGET, {})
+    stage.run(60_000)
+    stage.place(
+        *(a_work(id=an_id(NOW + 120_000 + n, n + 1), state=State.FINISHED) for n in range(500))
+    )
+    stage.clock.at = (stage.clock.at // 3_600_000) * 3_600_000 + 3_600_000 + 600_000
+    before = stage.memory.meter.snapshot().read_units
+    stage.watch()
+
+    assert stage.memory.meter.snapshot().read_units - before <= 10

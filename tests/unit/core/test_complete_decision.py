@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.kit.records import NOW, PROOF, a_policy, a_running_work, a_work, an_assignment
+from tests.kit.records import (
+    NOW,
+    PROOF,
+    a_policy,
+    a_running_work,
+    a_work,
+    an_assignment,
+    an_id,
+)
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.core import limits
+from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.core.report.complete import (
     Finish,
     Judged,
     Retry,
     after_refusal,
+    counted_outcome,
     decide_put_back,
     decide_report,
     decide_suspicion,
+    must_cancel,
     never_delivered,
     what_stands,
 )
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.model.refs import Unreadable
 from workpool_aws.model.work import Outcome, State, WorkItem
-from workpool_aws.model.writes import Put, Update
+from workpool_aws.model.writes import Either, Is, Put, Update
 from workpool_aws.ports import ConditionFailed
 
 SUCCESS = Report(kind=ReportKind.SUCCESS, result='"ok"')
 FAILED = Report(kind=ReportKind.FAILED, error="boom", error_type="ValueError")
 LOST = Report(kind=ReportKind.NEVER_DELIVERED, error="too old")
+
+
+CLAIMED = a_running_work(claim="worker-1")
+
+
+A = assignment_of(CLAIMED, "t")
+
+
+NOT_DELIVERED = Report(kind=ReportKind.NEVER_DELIVERED)
 
 
 def stored_after(work: WorkItem, write: Update) -> WorkItem | None:
@@ -260,3 +283,110 @@ def test_a_suspicion_goes_with_its_start() -> None:
         None,
         None,
     )
+
+
+@pytest.mark.parametrize(
+    ("work", "must"),
+    [
+        (a_running_work(cancel_requested=True), True),
+        (a_running_work(), False),
+        (a_running_work(cancel_requested=True, starts=2), False),
+        (a_running_work(cancel_requested=True, state=State.FINISHED), False),
+        (Unreadable("p", "s", "bad"), False),
+        (None, False),
+    ],
+)
+def test_a_refused_retry_ends_as_canceled_only_while_this_start_runs_and_was_asked_to(
+    work: WorkItem | Unreadable | None, *, must: bool
+) -> None:
+    """[WP-7] The write that follows is bound to all of it once more."""
+    assert must_cancel(work, an_assignment(work_id=an_id())) is must
+
+
+@pytest.mark.parametrize(
+    ("current", "report"),
+    [
+        (CLAIMED, Report(kind=ReportKind.SUCCESS)),
+        (CLAIMED, NOT_DELIVERED),
+        (CLAIMED, replace(FAILED, claim="worker-2")),
+        (replace(CLAIMED, state=State.FINISHED), FAILED),
+        (replace(CLAIMED, starts=2), FAILED),
+        (replace(CLAIMED, claim=None), FAILED),
+        (Unreadable("p", "s", "damaged"), FAILED),
+        (None, FAILED),
+    ],
+    ids=[
+        "a success",
+        "not delivered",
+        "a claimer's own",
+        "finished",
+        "a later start",
+        "nobody claimed",
+        "damaged",
+        "gone",
+    ],
+)
+def test_only_a_strangers_failure_of_a_claimed_start_that_runs_is_suspected(
+    current: WorkItem | Unreadable | None, report: Report
+) -> None:
+    """[WP-5] [WP-14] What is suspected ends the work as failed, should its claimer never report."""
+    assert decide_suspicion(A, current, report) is None
+
+
+@pytest.mark.parametrize(
+    ("report", "kept"),
+    [(FAILED, ("ValueError", "boom")), (Report(kind=ReportKind.FAILED), ("no_report", None))],
+)
+def test_a_suspicion_keeps_what_was_said(report: Report, kept: tuple[str, str | None]) -> None:
+    write = decide_suspicion(A, CLAIMED, report)
+
+    assert write is not None
+    assert (write.set["suspected_type"], write.set["suspected_error"]) == kept
+
+
+@pytest.mark.parametrize(("refused", "since"), [(True, NOW - 5), (False, None)])
+def test_a_refusal_counts_from_the_first_one_in_a_row(*, refused: bool, since: int | None) -> None:
+    """[WP-25] A put back for another reason shows that the target is there."""
+    back = decide_put_back(
+        A, replace(CLAIMED, refused_since=NOW - 5), NOT_DELIVERED, now=NOW, refused=refused
+    )
+
+    assert back is not None
+    assert back.write.set["refused_since"] == since
+
+
+@pytest.mark.parametrize(
+    ("claim", "condition"),
+    [(None, Is("claim", None)), ("worker-1", Either((Is("claim", None), Is("claim", "worker-1"))))],
+)
+def test_a_put_back_is_refused_where_somebody_else_has_claimed(
+    claim: str | None, condition: object
+) -> None:
+    """[WP-5] The start was delivered after all."""
+    back = decide_put_back(A, CLAIMED, replace(NOT_DELIVERED, claim=claim), now=NOW)
+
+    assert back is not None
+    assert condition in getattr(back.write.condition, "parts", ())
+
+
+@pytest.mark.parametrize(("said", "ends"), [(None, " tries"), ("throttled", " tries: throttled")])
+def test_what_was_never_delivered_says_why(said: str | None, ends: str) -> None:
+    error = never_delivered(replace(NOT_DELIVERED, error=said)).error
+
+    assert error is not None
+    assert error.endswith(ends)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "made", "counted"),
+    [
+        (Outcome.CANCELED, 2, None),
+        (Outcome.CANCELED, 3, Outcome.CANCELED),
+        (Outcome.FAILED, 2, Outcome.FAILED),
+        (Outcome.SUCCESS, 3, Outcome.SUCCESS),
+    ],
+)
+def test_a_start_that_was_never_delivered_and_canceled_counts_as_none(
+    outcome: Outcome, made: int, counted: Outcome | None
+) -> None:
+    assert counted_outcome(an_assignment(attempts_made=2), outcome, made) is counted

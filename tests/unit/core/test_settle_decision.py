@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from tests.kit.records import NOW, an_id
+from dataclasses import replace
+
+from tests.kit.records import NOW, a_running_work, an_id
 from workpool_aws.core import limits
 from workpool_aws.core.loop.choose import cursor_after
 from workpool_aws.core.loop.settle import deep_low, done_cursor_after, settle
 from workpool_aws.model.ids import EpochMs, id_floor, make_id, time_of
 from workpool_aws.model.loop import Entry, EntryKey, Notice, NoticeKind
+from workpool_aws.model.work import Outcome
 
 A, B = an_id(n=1), an_id(n=2)
 ENTRY = Entry(EpochMs(NOW + 60_000))
+
+
+CLAIMED = a_running_work(claim="worker-1")
 
 
 def done(work_id: str, start: int, pointer: str | None = None) -> Notice:
@@ -87,3 +93,20 @@ def test_a_request_for_a_look_frees_nothing() -> None:
         {EntryKey(A, 1): look.at},
     )
     assert settle({}, [look]).asked == {}
+
+
+def test_the_statistics_count_each_entry_that_went_once() -> None:
+    """Not its duplicate, and not a record of a start that has no entry."""
+    counts = Notice(
+        pool="email",
+        at=an_id(NOW, 7),
+        work_id=CLAIMED.id,
+        start=1,
+        kind=NoticeKind.FINISHED,
+        outcome=Outcome.SUCCESS,
+    )
+    again, stranger = replace(counts, at=an_id(NOW, 8)), replace(counts, at=an_id(NOW, 9), start=2)
+
+    assert settle({EntryKey(CLAIMED.id, 1): Entry(NOW)}, [counts, again, stranger]).records == (
+        counts,
+    )

@@ -27,11 +27,6 @@ NOTHING = Taken((), frozenset())
 INPUTS = Inputs(now=NOW, config=None, config_read_at=None, bulk_cancel=None, deep=False, notices=())
 
 
-@pytest.fixture
-def stage() -> Stage:
-    return Stage()
-
-
 def read(stage: Stage, *, free: int = 5) -> WorkRead:
     return read_works(
         stage.store, stage.telemetry, POOL, 0, "", free=free, taken=NOTHING, now=EpochMs(NOW)

@@ -1,4 +1,7 @@
-"""What a holder trusts and what it does not: guards of `flow/loop/session.py`, each where nothing behind it would notice [WP-2]."""
+"""The session of a loop: the ledger that it trusts, its lease, and handing over [WP-2].
+
+Each test drives `flow/loop/session.py` alone, where nothing behind it would notice.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,7 @@ from tests.kit.stores import Apply, first, puts, updates
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core import limits
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.flow.loop.session import Fenced, LoopSession, TellsOnce, acquire_session
-from workpool_aws.model.events import ControlRepaired, LoopFenced, SetAside
+from workpool_aws.flow.loop.session import Fenced, LoopSession, acquire_session
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey, Ledger, LoopState, PendingCallback
 from workpool_aws.model.refs import LedgerRef, Ref, StatusRef
@@ -47,40 +49,12 @@ def damage(stage: Stage, ref: Ref) -> None:
     stage.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
 
 
-def set_aside(sort: str) -> SetAside:
-    return SetAside(pool=POOL, partition="p", sort=sort, reason="damaged")
-
-
 def commit(hold: LoopSession) -> bool:
     return hold.commit(replace(hold.ledger, entries={}, callbacks=()))
 
 
 def unanswered() -> None:
     raise StoreUnavailable("no answer")
-
-
-def test_a_damaged_item_is_told_once_and_so_many_are_enough(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """[WP-12] A pass meets it four times a second: without this it would fill the log all night."""
-    monkeypatch.setattr(limits, "SET_ASIDE_TOLD_MAX", 2)
-    fenced = LoopFenced(pool=POOL, generation=1)
-    damage_told = TellsOnce(stage.telemetry)
-
-    for fact in [
-        set_aside("a"),
-        set_aside("a"),
-        fenced,
-        set_aside("b"),
-        fenced,
-        set_aside("c"),
-        set_aside("a"),
-    ]:
-        damage_told.emit(fact)
-
-    assert [fact.sort for fact in stage.telemetry.of(SetAside)] == ["a", "b"]
-    assert len(stage.telemetry.of(LoopFenced)) == 2
-    assert damage_told.set_aside == 2
 
 
 @pytest.mark.parametrize("look_fails", [False, True], ids=["at once", "by the next pass"])
@@ -241,16 +215,3 @@ def test_of_two_that_make_the_first_ledger_the_second_holds_nothing(stage: Stage
 
     assert acquire_session(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS) is None
     assert stage.ledger() == other
-
-
-def test_a_damaged_ledger_is_made_anew_by_its_next_holder(stage: Stage) -> None:
-    """[WP-12] And the loop before, if it lives, commits nothing any more."""
-    damage(stage, LedgerRef(POOL))
-    hold = acquire_session(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS)
-
-    assert hold is not None
-    assert stage.ledger() == hold.ledger
-    assert acquire_session(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS) is None
-    assert [(fact.item, fact.pool) for fact in stage.telemetry.of(ControlRepaired)] == [
-        ("ledger", POOL)
-    ]

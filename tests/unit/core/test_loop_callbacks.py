@@ -12,14 +12,31 @@ from workpool_aws.core.callback.ending import record_of_cancel
 from workpool_aws.core.loop.callbacks import NewlyOwed, newly_owed
 from workpool_aws.core.loop.choose import Choice, marks_after
 from workpool_aws.model.ids import EpochMs, id_floor
-from workpool_aws.model.loop import Notice, PendingCallback, ShardCursors
-from workpool_aws.model.work import CallbackState
+from workpool_aws.model.loop import (
+    Notice,
+    PendingCallback,
+    ShardCursors,
+)
+from workpool_aws.model.work import CallbackState, Outcome, State
 
 WORK_ID = an_id(NOW, 3)
 RECORD = record_of_cancel(a_work(id=WORK_ID), now=NOW, random_bits=5)
 SENT = replace(RECORD, callback=CallbackState.SENT)
 LATER = EpochMs(NOW + 9_000)
 MOST = limits.CALLBACK_TRIES_MAX
+
+
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
+
+
+CANCELED = a_work(
+    id=an_id(n=2),
+    state=State.FINISHED,
+    outcome=Outcome.CANCELED,
+    on_complete=QUEUE,
+    callback_for=(Outcome.CANCELED,),
+    callback=CallbackState.PENDING,
+)
 
 
 @pytest.mark.parametrize(
@@ -82,3 +99,14 @@ def test_the_done_cursor_stays_below_a_record_that_found_no_room(
     )
 
     assert after.done_cursor == id_floor(EpochMs(stays_at))
+
+
+def test_a_pending_callback_that_landed_behind_the_cursor_counts() -> None:
+    """[WP-8] Each record that owes one is deleted once the ledger has it, so one that is seen is new wherever it lies."""
+    record = record_of_cancel(CANCELED, now=NOW, random_bits=5)
+
+    found = newly_owed(
+        [record], {}, (), cursor=id_floor(EpochMs(NOW + 10_000)), room=9, now=EpochMs(NOW + 11_000)
+    )
+
+    assert [owed.work_id for owed in found.callbacks] == [CANCELED.id]

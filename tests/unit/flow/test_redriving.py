@@ -1,15 +1,18 @@
-"""What a redrive leaves alone: what somebody else redrove, what is over, what is gone, what cannot be read."""
+"""A redrive: its lost answers are made good by the next one, and what it must leave alone."""
 
-from __future__ import annotations
+from dataclasses import replace
 
 import pytest
 
 from tests.kit.records import NOW, a_work, an_id, changed
+from tests.kit.stores import every, lost_before
 from tests.kit.world import World
-from workpool_aws import NotFound
+from workpool_aws import NotFound, StoreUnavailable
 from workpool_aws.core.chunks import packed
 from workpool_aws.flow.work.redrive import dead_letters, redrive_each
+from workpool_aws.model.events import Redriven
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, time_of
+from workpool_aws.model.loop import LoopStatus
 from workpool_aws.model.refs import (
     ChunkRef,
     Collection,
@@ -20,7 +23,11 @@ from workpool_aws.model.refs import (
     WorkRef,
 )
 from workpool_aws.model.work import Outcome, Part, Pointer, State, WorkItem, dead_key
-from workpool_aws.model.writes import Put
+from workpool_aws.model.writes import Put, Write
+
+
+def everything(_: WorkItem) -> bool:
+    return True
 
 
 def a_failure(world: World, n: int = 1, **changes: object) -> WorkItem:
@@ -35,16 +42,110 @@ def a_failure(world: World, n: int = 1, **changes: object) -> WorkItem:
     return world.put(a_work(**{**ended, "id": work_id, "dead": dead_key(NOW, work_id), **changes}))
 
 
-def rows(world: World, kind: type) -> list[object]:
-    return [
-        row.record
-        for row in world.memory.query(KeyRange(shelf=Collection.WORK, pool="email")).rows
-        if isinstance(row.record, kind)
-    ]
+def test_a_transaction_without_an_answer_is_asked_again(world: World) -> None:
+    old = a_failure(world)
+    world.store.plan(every, lost_before, times=None)
+    with pytest.raises(StoreUnavailable):
+        world.pool().redrive(None, old.id)
+    world.store.heal()
+
+    new = world.pool().redrive(None, old.id)
+
+    assert world.work(old.id).redriven_as == new
+    assert len([*world.works(), *world.pointers()]) == 2
+    assert len(world.telemetry.of(Redriven)) == 1
 
 
-def everything(_: WorkItem) -> bool:
-    return True
+def test_a_second_call_makes_up_for_a_kick_that_was_lost(world: World) -> None:
+    old = a_failure(world)
+
+    def is_status(write: Write) -> bool:
+        return isinstance(write, Put) and isinstance(write.record, LoopStatus)
+
+    world.store.plan(is_status, lost_before, times=None)
+    with pytest.raises(StoreUnavailable):
+        world.pool().redrive(None, old.id)
+    made = world.work(old.id).redriven_as
+    world.store.heal()
+    world.clock.at += 60_000
+
+    again = world.pool().redrive(None, old.id)
+
+    assert again == made
+    assert len(world.invoker.loops) == 1
+    (pointer,) = world.pointers()
+    assert pointer.work_id == made
+
+
+def test_a_late_write_is_pointed_at_anew(world: World) -> None:
+    old = a_failure(world)
+    transact = world.store.transact
+
+    def slowly(writes):
+        world.clock.at += 20_000
+        return transact(writes)
+
+    world.store.transact = slowly
+
+    new = world.pool().redrive(None, old.id)
+
+    (pointer,) = world.pointers()
+    assert pointer.work_id == new
+    assert world.work(new).due_at == EpochMs(NOW)
+
+
+def test_whoever_is_faster_makes_the_only_one(world: World) -> None:
+    old = a_failure(world)
+    transact = world.store.transact
+    others: list[str] = []
+
+    def beaten(writes):
+        world.store.transact = transact
+        others.append(world.pool().redrive(None, old.id))
+        return transact(writes)
+
+    world.store.transact = beaten
+
+    assert world.pool().redrive(None, old.id) == others[0]
+    assert len(world.works()) == 2
+
+
+def test_all_at_once_kick_as_well(world: World) -> None:
+    """[WP-24]"""
+    a_failure(world)
+
+    assert world.pool().redrive_all(None) == 1
+    assert len(world.invoker.loops) == 1
+
+
+def test_dead_letters_whose_time_is_over_are_none(world: World) -> None:
+    """DynamoDB removes them days late."""
+    old = a_failure(world)
+    world.put(replace(old, expires_at=NOW // 1000 + 60))
+    before = dead_letters(world.ports, "email", lambda _: True)
+    world.clock.at += 60_000
+
+    assert (before, dead_letters(world.ports, "email", lambda _: True)) == ([old.id], [])
+
+
+def test_a_failure_whose_context_was_removed_by_hand_is_not_run_without_it(world: World) -> None:
+    old = a_failure(world)
+    world.put(changed(old, on_complete="done", context_chunks=2))
+    with pytest.raises(NotFound, match="context"):
+        world.pool().redrive(None, old.id)
+
+    assert len([*world.works(), *world.pointers()]) == 1
+    assert world.work(old.id).redriven_as is None
+
+
+def test_no_pointer_is_put_to_a_redriven_work_that_was_canceled(world: World) -> None:
+    """It would lie there for ever."""
+    old = a_failure(world)
+    new = world.pool().redrive(None, old.id)
+    world.pool().cancel(None, new)
+
+    assert world.pool().redrive(None, old.id) == new
+    assert world.pointers() == []
 
 
 def test_what_was_redriven_or_removed_meanwhile_counts_as_nothing(world: World) -> None:
@@ -55,7 +156,7 @@ def test_what_was_redriven_or_removed_meanwhile_counts_as_nothing(world: World) 
     count = redrive_each(world.ports, "email", [mine.id, theirs.id, an_id(n=3)], link=None)
 
     assert count == 1
-    assert len(rows(world, WorkItem)) == 4
+    assert len(world.works()) == 4
 
 
 def test_redriving_many_wakes_the_loop_once(world: World) -> None:
@@ -69,7 +170,7 @@ def test_what_did_not_fail_after_all_counts_as_nothing(world: World) -> None:
     success = a_failure(world, outcome=Outcome.SUCCESS)
 
     assert redrive_each(world.ports, "email", [success.id], link=None) == 0
-    assert rows(world, WorkItem) == [success]
+    assert world.works() == [success]
 
 
 def test_dead_letters_past_their_retention_or_not_asked_for_are_none(world: World) -> None:
@@ -119,7 +220,7 @@ def test_a_failure_whose_inputs_were_removed_is_not_redriven(world: World, part:
         world.pool().redrive(None, stored.id)
 
     assert world.work(stored.id) == stored
-    assert rows(world, WorkItem) == [stored]
+    assert world.works() == [stored]
 
 
 def test_a_second_call_points_at_what_waits_from_now_on(world: World) -> None:
@@ -129,7 +230,7 @@ def test_a_second_call_points_at_what_waits_from_now_on(world: World) -> None:
 
     assert world.pool().redrive(None, old.id) == made
 
-    (pointer,) = rows(world, Pointer)
+    (pointer,) = world.pointers()
     assert isinstance(pointer, Pointer)
     assert (pointer.work_id, time_of(pointer.at)) == (made, NOW + 60_000)
 
@@ -150,7 +251,7 @@ def test_a_second_call_points_at_nothing_that_was_started_or_is_over(
     world.put(changed(world.work(made), **changes))
 
     assert world.pool().redrive(None, old.id) == made
-    assert rows(world, Pointer) == []
+    assert world.pointers() == []
 
 
 def test_a_second_call_answers_although_the_first_ones_work_is_gone(world: World) -> None:
@@ -159,4 +260,4 @@ def test_a_second_call_answers_although_the_first_ones_work_is_gone(world: World
     world.memory.delete(WorkRef("email", made))
 
     assert world.pool().redrive(None, old.id) == made
-    assert rows(world, Pointer) == []
+    assert world.pointers() == []

@@ -1,7 +1,4 @@
-"""Guards of a start, from its write to its end, each alone.
-
-They stand in `flow/loop/start.py` and `flow/report/complete.py`.
-"""
+"""Completion: put backs and reports that come late, twice, or for a work item that is gone."""
 
 from __future__ import annotations
 
@@ -9,88 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.records import NOW, POOL, TARGET, a_running_work, a_work, an_assignment, an_id
+from tests.kit.records import NOW, POOL, a_running_work, an_assignment, an_id
 from tests.kit.stage import NOT_DELIVERED, SUCCESS, Stage
 from tests.kit.world import TABLE
-from workpool_aws.core import limits
-from workpool_aws.core.loop.effects import Begun, Start
 from workpool_aws.core.report.claim import assignment_of
-from workpool_aws.errors import StoreUnavailable
-from workpool_aws.flow.loop.start import begin
 from workpool_aws.flow.report.complete import complete
-from workpool_aws.model.events import LoopEnded, PutBack, ReportIgnored
-from workpool_aws.model.loop import EntryKey
+from workpool_aws.model.events import PutBack, ReportIgnored
 from workpool_aws.model.messages import Report
-from workpool_aws.model.refs import ChunkRef, Record
 from workpool_aws.model.work import CallbackState, Outcome, State
-from workpool_aws.ports import InvokeThrottled
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:ends"
-LARGE = {"text": "x" * 20_000}
-
-
-def test_arguments_that_cannot_be_read_just_now_put_the_start_back() -> None:
-    """[WP-25] Another start, a little later: not recovery, after the deadline of this one."""
-    stage = Stage()
-    work_id = stage.pool().enqueue_action(None, TARGET, LARGE)
-
-    def unread() -> None:
-        raise StoreUnavailable("no answer")
-
-    stage.store.before_get(ChunkRef, unread)
-    stage.run(60_000)
-
-    assert [event.undelivered for event in stage.telemetry.of(PutBack)] == [1]
-    assert stage.telemetry.of(LoopEnded) == []
-    assert [a.start for a in stage.invoker.started] == [2]
-    assert stage.work(work_id).state is State.FINISHED
-
-
-def test_a_throttled_invoke_waits_before_it_is_tried_again() -> None:
-    """[WP-23] Lambda has no room in the next microsecond either."""
-    stage = Stage()
-    stage.pool().enqueue_action(None, TARGET, {})
-    stage.invoker.refuses = [InvokeThrottled(), InvokeThrottled()]
-    stage.run(60_000)
-
-    assert [a.start for a in stage.invoker.started] == [1]
-    assert stage.clock.slept_ms[:2] == [limits.INVOKE_RETRY_MS] * 2
-
-
-@pytest.mark.parametrize(
-    "there",
-    [
-        None,
-        a_running_work(state=State.FINISHED),
-        a_running_work(starts=2),
-        a_running_work(started_by="loop-2"),
-    ],
-    ids=["nothing", "this start, finished", "a later start", "another loop's"],
-)
-def test_a_start_write_that_met_anything_but_its_own_start_sends_nothing(
-    there: Record | None,
-) -> None:
-    """[WP-2] [WP-4] What is there now is looked at in the next pass."""
-    stage = Stage()
-    if there is not None:
-        stage.place(there)
-
-    begun = begin(stage.ports, "loop-1", "secret", Start(EntryKey(an_id(), 1), a_work(), None))
-
-    assert begun == Begun(EntryKey(an_id(), 1), None, sent=False)
-    assert stage.invoker.started == []
-
-
-def test_a_start_write_that_met_its_own_start_sends_it() -> None:
-    """[WP-20] The SDK had written it before, and lost the answer."""
-    stage = Stage()
-    running = a_running_work()
-    stage.place(running)
-
-    begun = begin(stage.ports, "loop-1", "secret", Start(EntryKey(an_id(), 1), a_work(), None))
-
-    assert begun == Begun(EntryKey(an_id(), 1), running.deadline, sent=True)
-    assert [a.start for a in stage.invoker.started] == [1]
 
 
 def test_a_put_back_of_a_work_that_is_gone_changes_nothing() -> None:
@@ -177,3 +102,13 @@ def test_a_second_report_does_not_call_back_again(
 
     assert stage.ports.messenger.sent == []
     assert [done.callback for done in stage.dones()] == [told]
+
+
+def test_a_put_back_of_an_older_start_changes_nothing(stage: Stage) -> None:
+    """[WP-4]"""
+    running = a_running_work(starts=2)
+    stage.place(running)
+
+    stage.complete(assignment_of(replace(running, starts=1), "jobs"), NOT_DELIVERED)
+
+    assert stage.work(running.id) == running

@@ -1,7 +1,8 @@
-"""What an enqueue meets where it thought nobody was: guards of `flow/work/enqueue.py`, each where nothing behind it would notice [WP-3]."""
+"""An enqueue that meets another record under its id, a late put, or a table without an answer [WP-3]."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -23,9 +24,15 @@ WORK = a_work()
 LATE_MS = 20_000
 
 
-@pytest.fixture
-def stage() -> Stage:
-    return Stage()
+def late(stage: Stage, *, repeated: bool) -> Callable[[Apply], Written]:
+    """The request arrives late; `repeated`: twice, because its first answer was lost."""
+
+    def fault(apply: Apply) -> Written:
+        stage.clock.at += LATE_MS
+        written = apply()
+        return apply() if repeated else written
+
+    return fault
 
 
 def late_and_repeated(stage: Stage, apply: Apply) -> Written:
@@ -138,3 +145,12 @@ def test_what_was_stored_beside_a_failure_is_known_to_the_loop(stage: Stage) -> 
     with pytest.raises(StoreUnavailable, match="1 of 2 works"):
         enqueue(stage.ports, [WORK, a_work(id=an_id(NOW, 2))])
     assert [order.generation for order in stage.invoker.loops] == [2]
+
+
+def test_a_work_whose_put_was_late_and_repeated_is_pointed_at(stage: Stage) -> None:
+    """[WP-3] The repetition says that the work is one's own, and not when it became visible."""
+    stage.store.plan(puts(WorkItem), late(stage, repeated=True))
+
+    work_id = stage.pool().enqueue_action(None, TARGET, {})
+
+    assert [pointer.work_id for pointer in stage.pointers()] == [work_id]
