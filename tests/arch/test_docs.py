@@ -3,6 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
+from xml.parsers import expat
 
 import pytest
 
@@ -13,6 +14,7 @@ DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)(?:#([^)]*))?\)")
 ANCHOR = re.compile(r"\]\((?!https?:|mailto:)([^)#]*)#([^)]+)\)")
 FILE = re.compile(r"`((?:workpool_aws|tests|docs|benchmarks)/[\w/.-]+\.(?:py|md))`")
+PICTURES = sorted((ROOT / "docs").glob("**/*.svg"))
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 
 
@@ -64,6 +66,15 @@ def test_named_files_exist(path: Path) -> None:
     ]
 
     assert missing == []
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=name_of)
+def test_a_picture_is_whole_and_loads_nothing(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+
+    assert expat.ParserCreate().Parse(text, True) == 1  # it raises where the text is no XML
+    assert text.startswith("<svg ")
+    assert re.findall(r"""(?:href|src)\s*=|url\(\s*["']?(?!#)|@import|<script""", text) == []
 
 
 @pytest.mark.parametrize("path", DECISIONS, ids=name_of)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from workpool_aws.cli.demo.report import DemoReport, Plan, Progress
 
-__all__ = ["RichView", "can_show"]
+__all__ = ["RichView", "can_show", "closing", "frame", "opening"]
 
 _SLOTS_MAX: Final = 32
 """The most slots that are drawn as boxes. More are a number."""
@@ -59,47 +59,48 @@ class RichView(AbstractContextManager["RichView"]):
     def begin(self, plan: Plan) -> None:
         """See View."""
         self._limit = plan.limit
-        text = Text(headline(plan), style="bold")
-        for sentence in designs(plan):
-            text.append(f"\n{sentence}", style="not bold dim")
-        self._console.print(
-            Panel(
-                text,
-                title="workpool demo",
-                title_align="left",
-                border_style="cyan",
-                box=box.ROUNDED,
-            )
-        )
+        self._console.print(opening(plan))
         self._live.start()
 
     def show(self, progress: Progress) -> None:
         """See View."""
-        self._live.update(_frame(progress, self._limit), refresh=True)
+        self._live.update(frame(progress, self._limit), refresh=True)
 
     def end(self, report: DemoReport) -> None:
         """See View."""
         self._live.stop()
-        self._console.print()
-        if report.largest:
-            self._console.print(
-                _table("The largest services", LARGEST_HEADER, largest_rows(report), right={1, 2})
-            )
-        if report.failures:
-            self._console.print(
-                _table("Failed for good", FAILURES_HEADER, failure_rows(report), style="red")
-            )
-        summary = Table.grid(padding=(0, 2))
-        summary.add_column(style="dim")
-        for name, value in summary_rows(report):
-            summary.add_row(name, Text(value))
-        self._console.print()
-        self._console.print(summary)
-        self._console.print()
-        self._console.print(Text(verdict(report), style="bold green" if report.ok else "bold red"))
+        self._console.print(closing(report))
 
 
-def _frame(progress: Progress, limit: int) -> RenderableType:
+def opening(plan: Plan) -> RenderableType:
+    """Returns the plan in a panel."""
+    text = Text(headline(plan), style="bold")
+    for sentence in designs(plan):
+        text.append(f"\n{sentence}", style="not bold dim")
+    return Panel(
+        text, title="workpool demo", title_align="left", border_style="cyan", box=box.ROUNDED
+    )
+
+
+def closing(report: DemoReport) -> RenderableType:
+    """Returns the tables of a report, its figures and its verdict."""
+    parts: list[RenderableType] = [Text()]
+    if report.largest:
+        parts.append(
+            _table("The largest services", LARGEST_HEADER, largest_rows(report), right={1, 2})
+        )
+    if report.failures:
+        parts.append(_table("Failed for good", FAILURES_HEADER, failure_rows(report), style="red"))
+    summary = Table.grid(padding=(0, 2))
+    summary.add_column(style="dim")
+    for name, value in summary_rows(report):
+        summary.add_row(name, Text(value))
+    said = Text(verdict(report), style="bold green" if report.ok else "bold red")
+    return Group(*parts, Text(), summary, Text(), said)
+
+
+def frame(progress: Progress, limit: int) -> RenderableType:
+    """Returns the bar, the slots of the pool and its numbers."""
     bar = Table.grid(padding=(0, 1), expand=True)
     bar.add_column(ratio=1)
     bar.add_column(justify="right", no_wrap=True)
