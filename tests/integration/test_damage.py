@@ -37,13 +37,6 @@ from workpool_aws.model.work import Pointer, State
 GENERATION = 3
 
 
-@pytest.fixture
-def stage() -> Stage:
-    stage = Stage()
-    stage.resting_as(LoopState.RUNNING, generation=GENERATION)
-    return stage
-
-
 def set_aside(sort: str) -> SetAside:
     return SetAside(pool=POOL, partition="p", sort=sort, reason="damaged")
 
@@ -296,6 +289,7 @@ def test_a_damaged_item_is_told_once_and_so_many_are_enough(
 
 def test_a_damaged_ledger_is_made_anew_by_its_next_holder(stage: Stage) -> None:
     """[WP-12] And the loop before, if it lives, commits nothing any more."""
+    stage.resting_as(LoopState.RUNNING, generation=GENERATION)
     damage(stage, LedgerRef(POOL))
     hold = acquire_session(stage.ports, POOL, GENERATION, lambda: LAMBDA_MS)
 

@@ -38,16 +38,6 @@ from workpool_aws.model.work import State
 COMMIT = updates(LedgerRef, "entries")
 
 
-GENERATION = 3
-
-
-@pytest.fixture
-def stage() -> Stage:
-    stage = Stage()
-    stage.resting_as(LoopState.RUNNING, generation=GENERATION)
-    return stage
-
-
 def overtake(stage: Stage) -> None:
     """Another loop runs, under a later generation."""
     stage.place(replace(stage.status(), generation=7, lease_until=EpochMs(NOW + 99_000)))
