@@ -134,15 +134,15 @@ _LATE: Final = (
     one_edit(
         "late rule: pointers",
         "WP-20",
-        "flow.report.complete:_move_back",
+        "flow.report.complete:_Completion._move_back",
         "prove_work_in_time(ports, written, a.pool, a.work_id, decision.due_at)",
         "pass",
     ),
     one_edit(
         "late rule: done records",
         "WP-21",
-        "flow.report.complete:_prove_done",
-        "ensure_visible(ports, written, time_of(done.at), again)",
+        "flow.report.notices:prove_notice",
+        "ensure_visible(ports, written, time_of(notice.at), again)",
         "pass",
     ),
     one_edit(
@@ -172,15 +172,15 @@ _KICKS: Final = (
     one_edit(
         "kick: on completion",
         "WP-24",
-        "flow.report.complete:_kick",
+        "flow.report.complete:_Completion._kick",
         "kick(ports, a.pool, KickReason.COMPLETE)",
         "pass",
     ),
     one_edit(
         "kick: on a report without effect",
         "WP-24",
-        "flow.report.complete:_ignore",
-        "    _kick(ports, a, by=by)",
+        "flow.report.complete:_Completion._ignore",
+        "    self._kick()",
         "    pass",
     ),
     one_edit(
@@ -280,29 +280,29 @@ _CALLBACKS: Final = (
     one_edit(
         "callback: no TTL of its record",
         "WP-10",
-        "flow.report.complete:_done",
+        "flow.report.notices:_expiry",
         "if callback is CallbackState.PENDING",
         "if False",
     ),
     one_edit(
         "callback: the report says that it is owed",
         "WP-8",
-        "flow.report.complete:_follow_up",
-        "callback=_call_back(ports, finished)",
-        "callback=(_call_back(ports, finished), None)[1]",
+        "flow.report.complete:_Completion._follow_up",
+        "callback=self._call_back(finished)",
+        "callback=(self._call_back(finished), None)[1]",
     ),
     one_edit(
         "callback: the report says that it was sent",
         "WP-8",
-        "flow.report.complete:_call_back",
+        "flow.report.complete:_Completion._call_back",
         "{CallbackState.PENDING, CallbackState.SENT}",
         "{CallbackState.PENDING}",
     ),
     one_edit(
         "callback: a second report sends it",
         "WP-8",
-        "flow.report.complete:_call_back",
-        "deliver(ports, finished) if finished.callback is CallbackState.PENDING else finished.callback",
+        "flow.report.complete:_Completion._call_back",
+        "deliver(self.ports, finished) if finished.callback is CallbackState.PENDING else finished.callback",
         "finished.callback",
     ),
     Mutant(
@@ -445,7 +445,7 @@ _PAYLOADS: Final = (
     one_edit(
         "chunks: of a second report",
         "WP-10",
-        "flow.report.complete:_pass_over",
+        "flow.report.complete:_Completion._pass_over",
         "overdue_expiries(current)",
         "()",
     ),

@@ -348,15 +348,15 @@ _ENTRIES: Final = (
     one_edit(
         "a foreign failure is kept as a suspicion",
         "WP-20",
-        "flow.report.complete:_suspect",
-        'None if by == "recovery" else decide_suspicion(a, current, report)',
+        "flow.report.complete:_Completion._suspect",
+        'None if self.by == "recovery" else decide_suspicion(self.a, current, self.report)',
         "None",
     ),
     one_edit(
         "recovery suspects nothing",
         "WP-14",
-        "flow.report.complete:_suspect",
-        'if by == "recovery"',
+        "flow.report.complete:_Completion._suspect",
+        'if self.by == "recovery"',
         "if False",
     ),
     one_edit(
@@ -442,14 +442,14 @@ _ENTRIES: Final = (
     one_edit(
         "a second report puts the done record",
         "WP-21",
-        "flow.report.complete:_pass_over",
-        "if ignored.reported and isinstance(current, WorkItem) and report.kind in {ReportKind.SUCCESS, ReportKind.FAILED}:",
+        "flow.report.complete:_Completion._pass_over",
+        "if ignored.reported and isinstance(current, WorkItem) and self.report.kind in {ReportKind.SUCCESS, ReportKind.FAILED}:",
         "if False:",
     ),
     one_edit(
         "a refused retry ends as canceled",
         "WP-7",
-        "flow.report.complete:_move_back",
+        "flow.report.complete:_Completion._move_back",
         "if must_cancel(current, a):",
         "if False:",
     ),
@@ -543,7 +543,7 @@ _REST: Final = (
     one_edit(
         "promise: clocks differ",
         "WP-20",
-        "flow.report.complete:_kick",
+        "flow.report.complete:_Completion._kick",
         "ports.clock.now() + limits.SKEW_MS < a.loop_until",
         "ports.clock.now() - 4_000 < a.loop_until",
     ),

@@ -58,7 +58,7 @@ _STARTS: Final = (
     _quiet(
         "done records: kept for two weeks",
         "WP-21",
-        "flow.report.complete:_done",
+        "flow.report.notices:_expiry",
         "at // 1000 + limits.DONE_RETENTION_S",
         "at // 1000",
         f"{_START}test_a_record_that_owes_nothing_is_kept_for_two_weeks",
@@ -66,7 +66,7 @@ _STARTS: Final = (
     _quiet(
         "callback: a second report sends nothing",
         "WP-8",
-        "flow.report.complete:_call_back",
+        "flow.report.complete:_Completion._call_back",
         "if finished.callback is CallbackState.PENDING",
         "if True",
         f"{_START}test_a_second_report_does_not_call_back_again",

@@ -10,7 +10,7 @@ Any process may call it, any number of times.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from workpool_aws.core import limits
@@ -40,14 +40,14 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.callback import deliver
 from workpool_aws.flow.chunks import let_expire, write_with
 from workpool_aws.flow.pool.kick import kick
-from workpool_aws.flow.visibility import ensure_visible, make_pointer, prove_work_in_time
+from workpool_aws.flow.report.notices import make_notice, prove_notice, write_notice
+from workpool_aws.flow.visibility import make_pointer, prove_work_in_time
 from workpool_aws.model import events
-from workpool_aws.model.ids import EpochMs, make_id, shard_of, time_of
-from workpool_aws.model.loop import Notice, NoticeKind
+from workpool_aws.model.loop import NoticeKind
 from workpool_aws.model.messages import Assignment, Report, ReportKind
 from workpool_aws.model.refs import Record, Unreadable, WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, WorkItem
-from workpool_aws.model.writes import Put, Update, Written
+from workpool_aws.model.writes import Put, Update
 from workpool_aws.ports import ConditionFailed, Ports, TransactionFailed
 
 __all__ = ["Reporter", "complete"]
@@ -70,332 +70,262 @@ def complete(
     False means that nothing changed: it had been recorded, or the report does not count. Raises
     StoreUnavailable if it may or may not be recorded; report it again, or leave it to recovery.
     """
+    step = _Completion(ports, a, report, by, judged, refused=refused)
     if by == "destination" or report.kind is not ReportKind.SUCCESS:
         # Every role that may invoke the completion function can send records, and a policy decides
         # about more than this start.
-        current = ports.store.get(WorkRef(a.pool, a.work_id))
-        known = as_stored(a, current)
+        return step.by_stored_item()
+    return step.by_policy()
+
+
+@dataclass(frozen=True, slots=True)
+class _Completion:
+    """The completion of one start by one report."""
+
+    ports: Ports
+    a: Assignment
+    report: Report
+    by: Reporter
+    judged: Judged | None = None
+    """The stored work item that the reporter judged. `None` means that it judged none."""
+    refused: bool = False
+
+    def by_stored_item(self) -> bool:
+        """Reads the work item first, and takes the policy from it."""
+        current = self.ports.store.get(WorkRef(self.a.pool, self.a.work_id))
+        known = as_stored(self.a, current)
         if isinstance(known, Ignored):
-            return _pass_over(ports, a, report, known, current, by=by)
-        a = known
-        if isinstance(current, WorkItem) and report.kind in {
+            return self._pass_over(known, current)
+        step = replace(self, a=known)
+        if isinstance(current, WorkItem) and self.report.kind in {
             ReportKind.NEVER_DELIVERED,
             ReportKind.SNOOZED,
         }:
-            left = _start_again(ports, a, current, report, by=by, refused=refused)
-            if isinstance(left, bool):
-                return left
-            report = left
-    decision = decide_report(
-        a,
-        report,
-        now=ports.clock.now(),
-        jitter=ports.entropy.fraction(),
-        judged=judged,
-        nonce=_callback_nonce(ports, a),
-    )
-    match decision:
-        case Retry():
-            return _try_again(ports, a, report, decision, by=by, judged=judged)
-        case Finish():
-            return _finish(ports, a, report, decision, by=by)
-        case _:
-            assert_never(decision)
+            return step.start_again(current)
+        return step.by_policy()
 
+    def by_policy(self) -> bool:
+        """Ends the work item, or tries again, as its retry policy says."""
+        decision = decide_report(
+            self.a,
+            self.report,
+            now=self.ports.clock.now(),
+            jitter=self.ports.entropy.fraction(),
+            judged=self.judged,
+            nonce=self._callback_nonce(),
+        )
+        match decision:
+            case Retry():
+                return self._try_again(decision)
+            case Finish():
+                return self.finish(decision)
+            case _:
+                assert_never(decision)
 
-def _finish(ports: Ports, a: Assignment, report: Report, decision: Finish, *, by: Reporter) -> bool:
-    try:
-        finished = _write_end(ports, a, decision)
-    except ConditionFailed as met:
-        current = _work(met.current)
-        return _pass_over(ports, a, report, what_stands(current, a), current, by=by)
-    event = events.Completed(
-        pool=a.pool,
-        work_id=a.work_id,
-        outcome=decision.outcome,
-        attempts_made=decision.attempts_made,
-        error_type=report.error_type,
-    )
-    ports.telemetry.emit(event)
-    _follow_up(
-        ports,
-        a,
-        finished,
-        counted_outcome(a, decision.outcome, decision.attempts_made),
-        decision.expiries,
-        by=by,
-    )
-    return True
-
-
-def _pass_over(
-    ports: Ports,
-    a: Assignment,
-    report: Report,
-    ignored: Ignored,
-    current: WorkItem | Unreadable | None,
-    *,
-    by: Reporter,
-) -> Literal[False]:
-    """Changes nothing, but repeats the steps after this start's end, which may have been lost."""
-    if (
-        ignored.reported
-        and isinstance(current, WorkItem)
-        and report.kind in {ReportKind.SUCCESS, ReportKind.FAILED}
-    ):
-        outcome = counted_outcome(a, current.outcome, current.attempts_made)
-        # The stored end, not that of this report: the stored one may owe a callback [WP-10].
-        _follow_up(ports, a, current, outcome, overdue_expiries(current), by=by)
-    else:
-        _suspect(ports, a, current, report, by=by)
-        _ignore(ports, a, ignored, by=by)
-    return False
-
-
-def _follow_up(
-    ports: Ports,
-    a: Assignment,
-    finished: Record | Unreadable | None,
-    outcome: Outcome | None,
-    expiries: tuple[Update, ...],
-    *,
-    by: Reporter,
-) -> None:
-    # Before the notice: until that is settled, the ledger's entry causes another check of this
-    # work item.
-    let_expire(ports.store, expiries)
-    callback = _call_back(ports, finished)
-    now = ports.clock.now()
-    notice = _done(ports, a, NoticeKind.FINISHED, now, outcome=outcome, callback=callback)
-    _write_done(ports, a, notice)
-    _kick(ports, a, by=by)
-
-
-def _write_end(ports: Ports, a: Assignment, decision: Finish) -> Record | Unreadable | None:
-    finished = write_with(ports.store, decision.write, decision.beside).record
-    if finished is None and a.callback_for:
-        # A transaction does not answer with the work item, and the callback needs all of it.
-        return ports.store.get(WorkRef(a.pool, a.work_id))
-    return finished
-
-
-def _try_again(
-    ports: Ports,
-    a: Assignment,
-    report: Report,
-    decision: Retry,
-    *,
-    by: Reporter,
-    judged: Judged | None,
-) -> bool:
-    if not _move_back(ports, a, report, decision, NoticeKind.RETRY, by=by, judged=judged):
-        return False
-    event = events.Retrying(
-        pool=a.pool,
-        work_id=a.work_id,
-        attempts_made=a.attempts_made + 1,
-        delay_ms=decision.delay_ms,
-        error_type=report.error_type,
-    )
-    ports.telemetry.emit(event)
-    _kick(ports, a, by=by)
-    return True
-
-
-def _start_again(
-    ports: Ports, a: Assignment, current: WorkItem, report: Report, *, by: Reporter, refused: bool
-) -> Report | bool:
-    """Requeues or postpones the start, and returns True if that changed the work item.
-
-    Returns the failure that it ends with instead, if it was requeued or snoozed too often.
-    """
-    now = ports.clock.now()
-    decision: Requeue | Postpone | None
-    if report.kind is ReportKind.SNOOZED:
-        decision = decide_snooze(a, current, report, now=now)
-        if decision is None:
-            return snoozed_too_often(report)
-    else:
-        decision = decide_put_back(a, current, report, now=now, refused=refused)
-        if decision is None:
-            return never_delivered(report)
-    # To the loop a snooze is a put back: the slot is free, and no attempt is counted. A loop of 0.1
-    # knows no other word for it.
-    moved = _move_back(ports, a, report, decision, NoticeKind.PUT_BACK, by=by)
-    if moved:
-        ports.telemetry.emit(_event_of(a, report, decision, by=by))
-        _kick(ports, a, by=by)
-    return moved
-
-
-def _event_of(
-    a: Assignment, report: Report, decision: Requeue | Postpone, *, by: Reporter
-) -> events.Event:
-    match decision:
-        case Postpone():
-            return events.Snoozed(
-                pool=a.pool, work_id=a.work_id, snoozes=decision.snoozes, delay_ms=decision.delay_ms
-            )
-        case Requeue():
-            reason = report.error or by
-            return events.PutBack(
+    def finish(self, decision: Finish) -> bool:
+        """Ends the work item: the commit point, then the callback, the notice and the kick."""
+        a, store = self.a, self.ports.store
+        finished: Record | Unreadable | None
+        try:
+            finished = write_with(store, decision.write, decision.beside).record
+            if finished is None and a.callback_for:
+                # A transaction does not answer with the work item, and the callback needs all of it.
+                finished = store.get(WorkRef(a.pool, a.work_id))
+        except ConditionFailed as met:
+            current = _work(met.current)
+            return self._pass_over(what_stands(current, a), current)
+        self.ports.telemetry.emit(
+            events.Completed(
                 pool=a.pool,
                 work_id=a.work_id,
-                undelivered=decision.undelivered,
-                delay_ms=decision.delay_ms,
-                reason=reason,
+                outcome=decision.outcome,
+                attempts_made=decision.attempts_made,
+                error_type=self.report.error_type,
             )
-        case _:
-            assert_never(decision)
+        )
+        outcome = counted_outcome(a, decision.outcome, decision.attempts_made)
+        self._follow_up(finished, outcome, decision.expiries)
+        return True
 
-
-def _move_back(
-    ports: Ports,
-    a: Assignment,
-    report: Report,
-    decision: Retry | Requeue | Postpone,
-    kind: NoticeKind,
-    *,
-    by: Reporter,
-    judged: Judged | None = None,
-) -> bool:
-    """Makes the work item pending again, with its pointer and its notice.
-
-    False means that it is not pending. If a cancel was requested, it ends as canceled.
-    """
-    pointer = make_pointer(a.pool, a.work_id, decision.due_at, random_bits=ports.entropy.bits(75))
-    done = _done(ports, a, kind, ports.clock.now(), pointer=pointer.at)
-    try:
-        written = ports.store.transact([decision.write, Put(pointer), Put(done)])
-    except TransactionFailed as met:
-        current = _work(met.current[0])
-        if must_cancel(current, a):
-            canceled = decide_canceled(
-                a, report, now=ports.clock.now(), judged=judged, nonce=_callback_nonce(ports, a)
-            )
-            _finish(ports, a, replace(report, error_type=None), canceled, by=by)
+    def _pass_over(self, ignored: Ignored, current: WorkItem | Unreadable | None) -> Literal[False]:
+        """Changes nothing, but repeats the steps after this start's end, which may have been lost."""
+        if (
+            ignored.reported
+            and isinstance(current, WorkItem)
+            and self.report.kind in {ReportKind.SUCCESS, ReportKind.FAILED}
+        ):
+            outcome = counted_outcome(self.a, current.outcome, current.attempts_made)
+            # The stored end, not that of this report: the stored one may owe a callback [WP-10].
+            self._follow_up(current, outcome, overdue_expiries(current))
         else:
-            _ignore(ports, a, what_stands(current, a), by=by)
+            self._suspect(current)
+            self._ignore(ignored)
         return False
-    prove_work_in_time(ports, written, a.pool, a.work_id, decision.due_at)
-    _prove_done(ports, a, done, written)
-    return True
 
-
-def _callback_nonce(ports: Ports, a: Assignment) -> str | None:
-    return callback_nonce(ports.entropy.token()) if a.callback_for else None
-
-
-def _call_back(ports: Ports, finished: Record | Unreadable | None) -> CallbackState | None:
-    """Returns the loop's part in the callback: to send it, or to check its acknowledgement.
-
-    `None` means neither.
-    """
-    if not isinstance(finished, WorkItem) or finished.callback is None:
-        return None
-    state = (
-        deliver(ports, finished)
-        if finished.callback is CallbackState.PENDING
-        else finished.callback
-    )
-    return state if state in {CallbackState.PENDING, CallbackState.SENT} else None
-
-
-def _suspect(
-    ports: Ports,
-    a: Assignment,
-    current: WorkItem | Unreadable | None,
-    report: Report,
-    *,
-    by: Reporter,
-) -> None:
-    """Keeps a failure that does not count yet, and puts a notice for a check.
-
-    Recovery then uses the claim's deadline. A report of recovery is never a suspicion, since the
-    state that it judged is gone [WP-14].
-    """
-    write = None if by == "recovery" else decide_suspicion(a, current, report)
-    if write is None:
-        return
-    try:
-        ports.store.write(write)
-    except ConditionFailed:
-        return  # its claimer, or recovery, was faster
-    _write_done(ports, a, _done(ports, a, NoticeKind.CHECK, ports.clock.now()))
-
-
-def _write_done(ports: Ports, a: Assignment, done: Notice) -> None:
-    _prove_done(ports, a, done, ports.store.write(Put(done)))
-
-
-def _done(
-    ports: Ports,
-    a: Assignment,
-    kind: NoticeKind,
-    at: EpochMs,
-    *,
-    pointer: str | None = None,
-    outcome: Outcome | None = None,
-    callback: CallbackState | None = None,
-) -> Notice:
-    return Notice(
-        pool=a.pool,
-        at=make_id(at, random_bits=ports.entropy.bits(75), shard=shard_of(a.work_id)),
-        work_id=a.work_id,
-        start=a.start,
-        kind=kind,
-        pointer=pointer,
-        callback=callback,
-        # What is not delivered carries no time to live [WP-10]: the loop removes the record when
-        # its ledger has the callback.
-        expires_at=None
-        if callback is CallbackState.PENDING
-        else at // 1000 + limits.DONE_RETENTION_S,
-        outcome=outcome,
-    )
-
-
-def _prove_done(ports: Ports, a: Assignment, done: Notice, written: Written) -> None:
-    def again(at: EpochMs) -> Written:
-        same = _done(
-            ports,
-            a,
-            done.kind,
-            at,
-            pointer=done.pointer,
-            outcome=done.outcome,
-            callback=done.callback,
+    def _follow_up(
+        self,
+        finished: Record | Unreadable | None,
+        outcome: Outcome | None,
+        expiries: tuple[Update, ...],
+    ) -> None:
+        # Before the notice: until that is settled, the ledger's entry causes another check of this
+        # work item.
+        let_expire(self.ports.store, expiries)
+        callback = self._call_back(finished)
+        notice = make_notice(
+            self.ports, self.a, NoticeKind.FINISHED, outcome=outcome, callback=callback
         )
-        return ports.store.write(Put(same))
+        write_notice(self.ports, notice)
+        self._kick()
 
-    ensure_visible(ports, written, time_of(done.at), again)
+    def _call_back(self, finished: Record | Unreadable | None) -> CallbackState | None:
+        """Returns the loop's part in the callback: to send it, or to check its acknowledgement.
 
-
-def _ignore(ports: Ports, a: Assignment, ignored: Ignored, *, by: Reporter) -> None:
-    if ignored.unproven:
-        ports.telemetry.emit(events.ReportUnproven(pool=a.pool, work_id=a.work_id, by=by))
-        return
-    ports.telemetry.emit(
-        events.ReportIgnored(
-            pool=a.pool, work_id=a.work_id, start=a.start, reason=f"{by}: {ignored.reason}"
+        `None` means neither.
+        """
+        if not isinstance(finished, WorkItem) or finished.callback is None:
+            return None
+        state = (
+            deliver(self.ports, finished)
+            if finished.callback is CallbackState.PENDING
+            else finished.callback
         )
-    )
-    # The first reporter may have died before its kick.
-    _kick(ports, a, by=by)
+        return state if state in {CallbackState.PENDING, CallbackState.SENT} else None
 
-
-def _kick(ports: Ports, a: Assignment, *, by: Reporter) -> None:
-    if by in {"recovery", "loop"}:
-        return  # the loop itself: it looks again anyway
-    if a.loop_until is not None and ports.clock.now() + limits.SKEW_MS < a.loop_until:
-        return  # the loop promised to be there
-    try:
-        kick(ports, a.pool, KickReason.COMPLETE)
-    except StoreUnavailable as error:
-        # Recorded all the same; the watchdog finds an unsettled record.
-        ports.telemetry.emit(
-            events.KickFailed(pool=a.pool, reason=KickReason.COMPLETE, error=str(error))
+    def _try_again(self, decision: Retry) -> bool:
+        if not self._move_back(decision, NoticeKind.RETRY, judged=self.judged):
+            return False
+        self.ports.telemetry.emit(
+            events.Retrying(
+                pool=self.a.pool,
+                work_id=self.a.work_id,
+                attempts_made=self.a.attempts_made + 1,
+                delay_ms=decision.delay_ms,
+                error_type=self.report.error_type,
+            )
         )
+        self._kick()
+        return True
+
+    def start_again(self, current: WorkItem) -> bool:
+        """Requeues or postpones the start. One that was so too often ends with a failure instead."""
+        now = self.ports.clock.now()
+        decision: Requeue | Postpone | None
+        if self.report.kind is ReportKind.SNOOZED:
+            decision = decide_snooze(self.a, current, self.report, now=now)
+            if decision is None:
+                return replace(self, report=snoozed_too_often(self.report)).by_policy()
+        else:
+            decision = decide_put_back(self.a, current, self.report, now=now, refused=self.refused)
+            if decision is None:
+                return replace(self, report=never_delivered(self.report)).by_policy()
+        # To the loop a snooze is a put back: the slot is free, and no attempt is counted. A loop of
+        # 0.1 knows no other word for it.
+        moved = self._move_back(decision, NoticeKind.PUT_BACK, judged=None)
+        if moved:
+            self.ports.telemetry.emit(self._event_of(decision))
+            self._kick()
+        return moved
+
+    def _event_of(self, decision: Requeue | Postpone) -> events.Event:
+        match decision:
+            case Postpone():
+                return events.Snoozed(
+                    pool=self.a.pool,
+                    work_id=self.a.work_id,
+                    snoozes=decision.snoozes,
+                    delay_ms=decision.delay_ms,
+                )
+            case Requeue():
+                return events.PutBack(
+                    pool=self.a.pool,
+                    work_id=self.a.work_id,
+                    undelivered=decision.undelivered,
+                    delay_ms=decision.delay_ms,
+                    reason=self.report.error or self.by,
+                )
+            case _:
+                assert_never(decision)
+
+    def _move_back(
+        self, decision: Retry | Requeue | Postpone, kind: NoticeKind, *, judged: Judged | None
+    ) -> bool:
+        """Makes the work item pending again, with its pointer and its notice.
+
+        False means that it is not pending. If a cancel was requested, it ends as canceled.
+        """
+        ports, a = self.ports, self.a
+        random_bits = ports.entropy.bits(75)
+        pointer = make_pointer(a.pool, a.work_id, decision.due_at, random_bits=random_bits)
+        notice = make_notice(ports, a, kind, pointer=pointer.at)
+        try:
+            written = ports.store.transact([decision.write, Put(pointer), Put(notice)])
+        except TransactionFailed as met:
+            current = _work(met.current[0])
+            if must_cancel(current, a):
+                self._cancel(judged)
+            else:
+                self._ignore(what_stands(current, a))
+            return False
+        prove_work_in_time(ports, written, a.pool, a.work_id, decision.due_at)
+        prove_notice(ports, notice, written)
+        return True
+
+    def _cancel(self, judged: Judged | None) -> None:
+        canceled = decide_canceled(
+            self.a,
+            self.report,
+            now=self.ports.clock.now(),
+            judged=judged,
+            nonce=self._callback_nonce(),
+        )
+        replace(self, report=replace(self.report, error_type=None)).finish(canceled)
+
+    def _callback_nonce(self) -> str | None:
+        return callback_nonce(self.ports.entropy.token()) if self.a.callback_for else None
+
+    def _suspect(self, current: WorkItem | Unreadable | None) -> None:
+        """Keeps a failure that does not count yet, and puts a notice for a check.
+
+        Recovery then uses the claim's deadline. A report of recovery is never a suspicion, since
+        the state that it judged is gone [WP-14].
+        """
+        write = None if self.by == "recovery" else decide_suspicion(self.a, current, self.report)
+        if write is None:
+            return
+        try:
+            self.ports.store.write(write)
+        except ConditionFailed:
+            return  # its claimer, or recovery, was faster
+        write_notice(self.ports, make_notice(self.ports, self.a, NoticeKind.CHECK))
+
+    def _ignore(self, ignored: Ignored) -> None:
+        a = self.a
+        if ignored.unproven:
+            self.ports.telemetry.emit(
+                events.ReportUnproven(pool=a.pool, work_id=a.work_id, by=self.by)
+            )
+            return
+        reason = f"{self.by}: {ignored.reason}"
+        self.ports.telemetry.emit(
+            events.ReportIgnored(pool=a.pool, work_id=a.work_id, start=a.start, reason=reason)
+        )
+        # The first reporter may have died before its kick.
+        self._kick()
+
+    def _kick(self) -> None:
+        ports, a = self.ports, self.a
+        if self.by in {"recovery", "loop"}:
+            return  # the loop itself looks again anyway
+        if a.loop_until is not None and ports.clock.now() + limits.SKEW_MS < a.loop_until:
+            return  # the loop promised to be there
+        try:
+            kick(ports, a.pool, KickReason.COMPLETE)
+        except StoreUnavailable as error:
+            # It is recorded, and the watchdog finds a notice that no loop settled.
+            ports.telemetry.emit(
+                events.KickFailed(pool=a.pool, reason=KickReason.COMPLETE, error=str(error))
+            )
 
 
 def _work(record: Record | Unreadable | None) -> WorkItem | Unreadable | None:

@@ -1,0 +1,72 @@
+"""Writes the notices by which reports free the slots of their starts [WP-21].
+
+The loop settles a notice when it reads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+from workpool_aws.flow.visibility import ensure_visible
+from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of, time_of
+from workpool_aws.model.loop import Notice, NoticeKind
+from workpool_aws.model.work import CallbackState, Outcome
+from workpool_aws.model.writes import Put, Written
+
+if TYPE_CHECKING:
+    from workpool_aws.model.messages import Assignment
+    from workpool_aws.ports import Ports
+
+__all__ = ["make_notice", "prove_notice", "write_notice"]
+
+
+def make_notice(
+    ports: Ports,
+    a: Assignment,
+    kind: NoticeKind,
+    *,
+    pointer: str | None = None,
+    outcome: Outcome | None = None,
+    callback: CallbackState | None = None,
+) -> Notice:
+    """Returns a notice of this start at the present time."""
+    now = ports.clock.now()
+    return Notice(
+        pool=a.pool,
+        at=_place(ports, a.work_id, now),
+        work_id=a.work_id,
+        start=a.start,
+        kind=kind,
+        pointer=pointer,
+        callback=callback,
+        expires_at=_expiry(callback, now),
+        outcome=outcome,
+    )
+
+
+def write_notice(ports: Ports, notice: Notice) -> None:
+    """Writes a notice, and proves that the loop will read it."""
+    prove_notice(ports, notice, ports.store.write(Put(notice)))
+
+
+def prove_notice(ports: Ports, notice: Notice, written: Written) -> None:
+    """Applies the late rule: writes a notice that landed late again, at the server's time."""
+
+    def again(at: EpochMs) -> Written:
+        place = _place(ports, notice.work_id, at)
+        same = replace(notice, at=place, expires_at=_expiry(notice.callback, at))
+        return ports.store.write(Put(same))
+
+    ensure_visible(ports, written, time_of(notice.at), again)
+
+
+def _place(ports: Ports, work_id: WorkId, at: EpochMs) -> str:
+    return make_id(at, random_bits=ports.entropy.bits(75), shard=shard_of(work_id))
+
+
+def _expiry(callback: CallbackState | None, at: EpochMs) -> int | None:
+    # A callback that is not delivered gives its notice no time to live [WP-10]. The loop removes
+    # the notice when its ledger has the callback.
+    return None if callback is CallbackState.PENDING else at // 1000 + limits.DONE_RETENTION_S
