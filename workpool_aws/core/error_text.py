@@ -1,6 +1,6 @@
-"""Bounds what is kept of an error.
+"""Bounds the stored parts of an error: its text and the name of its type.
 
-Its text and the name of its type, in characters that can be stored.
+Both contain only characters that can be stored.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ __all__ = ["kept_text", "kept_type"]
 
 
 def kept_text(text: str) -> str:
-    """At most `limits.ERROR_TEXT_MAX` characters of an error's text; `…` marks a cut.
+    """Returns at most `limits.ERROR_TEXT_MAX` characters of an error's text; `…` marks a cut.
 
-    Half a surrogate pair (of an undecodable file name, say), which DynamoDB would refuse together
-    with the report, is spelled by its code.
+    Half a surrogate pair (of an undecodable file name, for example) is spelled by its code, since
+    DynamoDB would refuse it together with the report.
     """
     storable = _storable(text, limits.ERROR_TEXT_MAX)
     return (
@@ -25,11 +25,11 @@ def kept_text(text: str) -> str:
 
 
 def kept_type(name: str) -> str:
-    """Return the name of an error's type, at most `limits.ERROR_TYPE_MAX` characters long."""
+    """Returns the name of an error's type, at most `limits.ERROR_TYPE_MAX` characters long."""
     return _storable(name, limits.ERROR_TYPE_MAX)[: limits.ERROR_TYPE_MAX]
 
 
 def _storable(text: str, limit: int) -> str:
-    # One character more than is kept, which tells that there were more. A code is longer than what
-    # it spells, so that is enough.
+    # One character more than is kept shows that the text is cut. A code is longer than what it
+    # spells, so one is enough.
     return text[: limit + 1].encode(errors="backslashreplace").decode()

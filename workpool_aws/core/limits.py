@@ -94,8 +94,8 @@ DATE_RESOLUTION_MS: Final = 1_000
 # The loop.
 PASS_FLOOR_MS: Final = 100
 PASS_LENGTH_MS_MAX: Final = 800
-"""The longest that a pass with a large ledger waits for more to commit: due work must start within
-a second."""
+"""The longest that a pass with a large ledger waits for more to commit: due work items must start
+within a second."""
 LEDGER_UNITS_AN_ACTION: Final = 0.6
 """Units that the ledger's size may cost an action before passes get longer
 (docs/decisions/0009-the-ledger-packed-and-paced.md)."""
@@ -146,8 +146,8 @@ DRAIN_ROWS: Final = 200
 """Rows that one pass reads to cancel what `cancel_all` called off: a pass must stay far below the
 lease."""
 LINGER_MS: Final = 700
-"""A loop with nothing due stays up so long after its last deed: short works report within it, and
-no second loop is needed."""
+"""Time for which a loop with nothing due stays up after its last action. Short work items report
+within it, and no second loop is needed."""
 LOOKAHEAD_ROWS_MAX: Final = 25
 """Rows of later time that one pass looks through for the next due one; then it looks again at the
 last one's time."""
@@ -176,8 +176,8 @@ REFUSED_FOR_MS: Final = 120_000
 """A target that was refused for so long is not a fresh deployment any more."""
 UNDELIVERED_MAX: Final = 48
 UNCLAIMED_MAX: Final = 8
-"""Put backs in a row after which recovery puts nothing back any more: nobody claims the starts of
-an undecorated function.
+"""Requeues in a row after which recovery requeues no unclaimed start any more, since an undecorated
+function never claims.
 
 Enough for a quarter of an hour in which every event is lost."""
 SNOOZES_MAX: Final = 100

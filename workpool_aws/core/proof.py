@@ -1,13 +1,13 @@
-"""Secrets by which reports prove where they come from [WP-28]: of a start its nonce, of a finished work item's callback its nonce.
+"""Makes the secrets by which reports prove their origin [WP-28].
 
 | of | made by | known to | the work item holds |
 |---|---|---|---|
-| a start | the loop, for each start | the event that goes to its worker | a digest: who reads the table cannot report |
-| a callback | whoever writes the end | the events that go to its target, each sender | the nonce itself: each sender must know it |
+| a start | the loop, for each start | the event of its worker | a digest: a reader of the table cannot report |
+| a callback | the writer of the end | the events of its target, each sender | the nonce itself: each sender must know it |
 
-A nonce is not random for each write: a start write whose answer was lost is met again by the next
-pass of the same holder, which must send the nonce that the stored digest is of. So the holder draws
-one secret, keeps it in memory only, and derives from it.
+A nonce is not random for each write. A start write whose answer was lost is met again by the next
+pass of the same holder, which must send the nonce of the stored digest. The holder therefore draws
+one secret, keeps it in memory only, and derives its nonces from it.
 """
 
 from __future__ import annotations
@@ -23,30 +23,33 @@ if TYPE_CHECKING:
 __all__ = ["callback_nonce", "digest_of", "start_nonce"]
 
 _NONCE_BYTES: Final = 18
-"""144 bits, 24 characters: nobody guesses it in the time that a start takes."""
+"""144 bits, 24 characters, which cannot be guessed in the time that a start takes."""
 _CALLBACK_NONCE_LENGTH: Final = 12
 """72 bits."""
 _DIGEST_BYTES: Final = 12
-"""96 bits, 16 characters: each write of a work item costs by its whole size, and finding a second
+"""96 bits, 16 characters. Each write of a work item costs by its whole size, and finding a second
 nonce takes 2^96 tries."""
 
 
 def start_nonce(secret: str, table: str, pool: str, work_id: WorkId, start: int) -> str:
-    """Derive the nonce of a start from its holder's secret: the same for the same start, and telling nothing of any other's."""
+    """Derives the nonce of a start from its holder's secret.
+
+    It is the same for the same start, and reveals nothing of another's.
+    """
     named = "\n".join(("workpool start", table, pool, work_id, str(start)))
     return _text(hmac.digest(secret.encode(), named.encode(), hashlib.sha256)[:_NONCE_BYTES])
 
 
 def callback_nonce(token: str) -> str:
-    """Cut a random token to what a callback needs.
+    """Cuts a random token to the length of a callback's nonce.
 
-    It is guessed by sending tickets, one at a time, or not at all.
+    Guessing it takes one ticket per try.
     """
     return token[:_CALLBACK_NONCE_LENGTH]
 
 
 def digest_of(nonce: str) -> str:
-    """Digest a nonce, as the work item holds it. `nonce` may be anything that somebody presents."""
+    """Returns the digest of a nonce, as stored. `nonce` may be any presented text."""
     return _text(
         hashlib.sha256(f"workpool nonce\n{nonce}".encode(errors="replace")).digest()[:_DIGEST_BYTES]
     )

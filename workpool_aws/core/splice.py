@@ -2,7 +2,7 @@
 
 Arguments, context and result are put into events as they are spelled, since a second encoding could
 spell a number differently. A text that is more than one value could then add keys to the event:
-`null,"_workpool":{…}`. So each is parsed first, and spliced only if it is exactly one value.
+`null,"_workpool":{…}`. Each is therefore parsed first, and spliced only if it is exactly one value.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _BLANKS: Final = " \t\n\r"
 
 
 def one_value(text: str) -> str:
-    """The text of exactly one JSON value, without blanks around it.
+    """Returns the text of exactly one JSON value, without blanks around it.
 
-    Raises ValueError: it is none.
+    Raises ValueError for any other text.
     """
     _parsed(text)
     return text.strip(_BLANKS)
 
 
 def one_object(text: str, *, reserved: str) -> str:
-    """The text of exactly one JSON object that has no key `reserved`, however that is spelled.
+    """Returns the text of exactly one JSON object that has no key `reserved`, in any spelling.
 
-    Raises ValueError: it is none.
+    Raises ValueError for any other text.
     """
     value = _parsed(text)
     if not isinstance(value, dict):
@@ -42,9 +42,10 @@ def one_object(text: str, *, reserved: str) -> str:
 
 
 def decoded(text: str) -> JsonValue:
-    """The value of exactly one JSON value.
+    """Returns the value of exactly one JSON value.
 
-    Raises ValueError: it is none, or nothing that Python can hold (an int of 4,301 digits).
+    Raises ValueError for any other text, or for a value that Python cannot hold (an int of 4,301
+    digits).
     """
     try:
         value: JsonValue = json.loads(text, parse_constant=_refuse)

@@ -1,13 +1,15 @@
-"""Delivers callbacks: at once when a work item ends, again by the loop when that failed, and until the target has it or is given up [WP-8].
+"""Delivers callbacks until the target has them or they are given up [WP-8].
+
+The process that ends the work item sends first, and the loop repeats failed deliveries.
 
 | step | commit point | lost afterwards? |
 |---|---|---|
-| owe | the finishing write | the done record: the next report of this start, or the loop's look at the entry |
-| owe, canceled while pending | one transaction with the done record | nothing but the kick: watchdog |
+| owe | the finishing write | the notice: the next report of this start, or the loop's check of the entry |
+| owe, canceled while pending | one transaction with the notice | nothing but the kick: watchdog |
 | send | none: the target may get it twice | the mark: it is sent again |
-| failed, as a destination record says | one transaction with a done record | nothing but the kick: watchdog |
-| mark | the work item's own item | the ledger still names it: the loop looks, and forgets it |
-| expire | none: the TTL of the chunks, set again, does no harm | done record or ledger: the loop looks |
+| failed, by a destination record | one transaction with a notice | nothing but the kick: watchdog |
+| mark | the work item's own item | the ledger still names it: the loop checks, and forgets it |
+| expire | none: the TTL of the chunks, set again, does no harm | notice or ledger: the loop checks |
 """
 
 from __future__ import annotations
@@ -53,16 +55,14 @@ if TYPE_CHECKING:
 __all__ = ["acknowledge", "deliver", "give_up", "note_failure"]
 
 _MARK_TRIES = 3
-"""Number of times a failure is said that came before the mark of what was sent."""
+"""Number of times a failure is recorded that came before the mark of the sending."""
 
 
 def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
-    """Send a finished work item's callback once, if it is owed, and mark the work item.
+    """Sends a finished work item's callback once, if it is owed, and marks the work item.
 
-    Never raises: what failed is `pending` still.
-
-    Returns where the callback is, as far as is known; `None` means that there is none is wanted, or
-    the work item is gone.
+    Never raises: a callback that could not be sent is still `pending`. Returns the state of the
+    callback, as far as known; `None` means that none is wanted, or that the work item is gone.
     """
     if not is_owed(work) or work.on_complete is None:
         return work.callback
@@ -95,10 +95,7 @@ def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
 
 
 def _what_is_known(ports: Ports, target: str, pool: str) -> tuple[bool, str | None]:
-    """True if a target says for itself that it ran a callback.
-
-    And the reason if this pool may not call it back.
-    """
+    """Returns True if a target acknowledges, and the reason if this pool may not call it."""
     if not target_of(target).acknowledges:
         return False, None
     return ports.invoker.acknowledges(target), ports.invoker.limits(target).refusal(pool)
@@ -121,11 +118,10 @@ def _sent(ports: Ports, work: WorkItem, target: str, *, knows: bool) -> Callback
 
 
 def acknowledge(ports: Ports, ticket: CallbackTicket) -> None:
-    """A decorated handler has run to its end for this callback.
+    """Marks a callback as delivered, after its decorated handler has run to its end.
 
-    A second time changes nothing, nor does a ticket that somebody made up.
-
-    Raises StoreUnavailable: it may or may not be marked; unmarked, it will be sent again.
+    A second call changes nothing, nor does a forged ticket. Raises StoreUnavailable if it may or
+    may not be marked; unmarked, it will be sent again.
     """
     write = delivered_write(
         ticket.pool,
@@ -143,10 +139,11 @@ def acknowledge(ports: Ports, ticket: CallbackTicket) -> None:
 
 
 def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: str) -> None:
-    """A handler that acknowledges was sent this callback and failed: have the loop send it again soon, not when its time is over.
+    """Records that the handler of a sent callback failed, so that the loop sends it again soon.
 
-    One that was acknowledged or given up meanwhile stays so; a second time changes nothing. Raises
-    StoreUnavailable: the loop will find out by itself, later.
+    Without it, the loop waits until the handler's time is over. A callback that was acknowledged or
+    given up meanwhile is unchanged, and a second call changes nothing. Raises StoreUnavailable: the
+    loop will find out later.
     """
     for attempt in range(_MARK_TRIES):
         record = _failure(ports, ticket, ports.clock.now())
@@ -158,8 +155,7 @@ def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: s
                 return
             if not isinstance(work, WorkItem) or work.callback is not CallbackState.PENDING:
                 return
-            # It failed before whoever sent it could write down that it was sent, or somebody else
-            # has said that it failed.
+            # It failed before its sender marked it as sent, or its failure was recorded already.
             if attempt + 1 < _MARK_TRIES:
                 ports.clock.sleep(limits.CALLBACK_LOOK_MS)
             continue
@@ -200,9 +196,9 @@ def _failed(ports: Ports, work: WorkItem, error: str) -> CallbackState:
 
 
 def give_up(ports: Ports, work: WorkItem, reason: str) -> CallbackState | None:
-    """Make a callback a dead letter, and say so.
+    """Makes a callback a dead letter, and logs it.
 
-    Returns where the callback is, as far as is known: `pending` if the store did not answer.
+    Returns the state of the callback, as far as known: `pending` if the store did not answer.
     """
     state = _mark(ports, dead_write(work, now=ports.clock.now()), CallbackState.DEAD)
     if state is CallbackState.DEAD:

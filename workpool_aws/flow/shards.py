@@ -1,4 +1,4 @@
-"""Knows which shards of a pool may hold works: those that its ledger marks."""
+"""Lists the shards of a pool that may hold work items, by the cursors of its ledger."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ __all__ = ["ledger_of", "marks_of", "shards_of"]
 
 
 def ledger_of(store: Store, pool: str) -> Ledger | None:
-    """The ledger as it was last committed; `None` means no loop ever ran, or it is damaged."""
+    """Returns the ledger as last committed.
+
+    `None` means that no loop ever ran, or that it is damaged.
+    """
     return readable(store.get(LedgerRef(pool)))
 
 
 def marks_of(ledger: Ledger | None) -> tuple[ShardCursors, ...]:
-    """Return the cursors of each shard."""
+    """Returns the cursors of each shard."""
     return (ShardCursors(),) if ledger is None else ledger.shards
 
 
 def shards_of(store: Store, pool: str) -> int:
-    """Return the number of shards."""
+    """Returns the number of shards."""
     return len(marks_of(ledger_of(store, pool)))

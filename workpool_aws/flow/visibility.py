@@ -1,11 +1,9 @@
 """Keeps the late rule.
 
 A producer proves by the server's clock that its key was visible in time, or writes it again nearer
-to now.
-
-The loop's cursors rest on it: whatever was acknowledged lies inside the buffer that a deep read
-goes back over, whatever retries, freezes or clocks its producer has (docs/protocol.md, "Why a time
-cursor is safe") [WP-3].
+to now. The loop's cursors depend on it: every acknowledged write lies inside the buffer of a deep
+read, whatever its producer's retries, freezes or clock (docs/protocol.md, "Why a time cursor is
+safe") [WP-3].
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ __all__ = ["ensure_visible", "prove_work_in_time", "put_pointer"]
 def ensure_visible(
     ports: Ports, written: Written, key_time: EpochMs, again: Callable[[EpochMs], Written]
 ) -> None:
-    """While the answer is later than the key by more than the rule allows, write again at the server's time and look again."""
+    """Writes again at the server's time while the answer is too late for the key."""
     while True:
         # No Date in the answer: this process's own clock is the next best witness.
         server_time = written.server_time if written.server_time is not None else ports.clock.now()
@@ -41,12 +39,12 @@ def ensure_visible(
 def prove_work_in_time(
     ports: Ports, written: Written, pool: str, work_id: WorkId, key_time: EpochMs
 ) -> None:
-    """Apply the late rule to a work item: point at it anew from the server's time."""
+    """Applies the late rule to a work item, by a further pointer at the server's time."""
     ensure_visible(ports, written, key_time, lambda at: _write_pointer(ports, pool, work_id, at))
 
 
 def put_pointer(ports: Ports, pool: str, work_id: WorkId, at: EpochMs) -> None:
-    """Have the loop look at this work item again at this time."""
+    """Has the loop read this work item again at this time."""
     prove_work_in_time(ports, _write_pointer(ports, pool, work_id, at), pool, work_id, at)
 
 
@@ -57,7 +55,7 @@ def _write_pointer(ports: Ports, pool: str, work_id: WorkId, at: EpochMs) -> Wri
 
 
 def make_pointer(pool: str, work_id: WorkId, at: EpochMs, *, random_bits: int) -> Pointer:
-    """A pointer to this work item at this time, on the work item's own shard."""
+    """Returns a pointer to this work item at this time, on the work item's own shard."""
     return Pointer(
         pool=pool, at=make_id(at, random_bits=random_bits, shard=shard_of(work_id)), work_id=work_id
     )

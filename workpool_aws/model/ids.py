@@ -1,6 +1,6 @@
-"""Ids: ULIDs whose time part is a due time and whose last character is the logical shard.
+"""Ids are ULIDs whose time part is a due time and whose last character is the logical shard.
 
-An id alone says where its record lies (partition by shard, place by time), so a point read needs no
+An id alone locates its record (partition by shard, position by time), so a point read needs no
 index.
 """
 
@@ -37,25 +37,25 @@ WorkId = NewType("WorkId", str)
 
 ID_LENGTH: Final = 26
 TIME_LENGTH: Final = 10
-"""Characters of an id that are its time."""
+"""Characters of an id's time part."""
 SHARDS_MAX: Final = 32
-"""Logical shards an id can name: one base-32 character."""
+"""Logical shards that an id can name: one base-32 character."""
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID: Final = re.compile(rf"[0-7][{_ALPHABET}]{{{ID_LENGTH - 1}}}")
 _TO_DIGITS: Final = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
-"""From Crockford's digits to those that `int` knows."""
+"""Maps Crockford's digits to those of `int`."""
 _LOWEST_TAIL: Final = "0" * (ID_LENGTH - TIME_LENGTH)
 _SHARD_BITS: Final = 5
 _NUMBER_BITS: Final = 80 - _SHARD_BITS
 _STEP_SHIFT: Final = 20
 _STEP_MIN: Final = 1 << 40
-"""The next id begins anew where less than this is left of the numbers of one time: out of order,
+"""Numbers that must be left of one time. With fewer, the next id starts over: out of order, but
 never equal."""
 
 
 def make_id(at: EpochMs, *, random_bits: int, shard: int = 0) -> str:
-    """One ULID for the time `at`.
+    """Returns one ULID for the time `at`.
 
     `random_bits` is any non-negative int, of which 74 bits are used.
     """
@@ -65,11 +65,11 @@ def make_id(at: EpochMs, *, random_bits: int, shard: int = 0) -> str:
 def make_ids(
     at: EpochMs, *, random_bits: int, shard: int = 0, after: str | None = None
 ) -> Iterator[str]:
-    """Ever larger ULIDs for one time, so that what is enqueued together keeps its order (ULID's monotonic rule).
+    """Yields ever larger ULIDs for one time, so that a batch keeps its order.
 
-    With `after`, an id of the same time, they begin beyond it, at a distance that `random_bits`
-    decides. Two copies of a process that share an `after` therefore part at once: the chance that
-    one id of theirs is equal is about one in 2 ** 54.
+    This is ULID's monotonic rule. With `after`, an id of the same time, they begin beyond it, at a
+    distance that `random_bits` decides. Two copies of a process that share an `after` therefore
+    diverge at once: the chance that one of their ids is equal is about one in 2 ** 54.
     """
     if not 0 <= shard < SHARDS_MAX:
         raise ValueError(f"shard {shard} is not in 0..{SHARDS_MAX - 1}")
@@ -95,7 +95,7 @@ def _number_beyond(after: str, random_bits: int) -> int:
 
 @lru_cache(maxsize=256)
 def id_floor(at: EpochMs) -> str:
-    """The smallest id of a time: every id of `at` or later sorts at or after it."""
+    """Returns the smallest id of a time. Every id of `at` or later sorts at or after it."""
     return base32.encode_timestamp(max(0, at).to_bytes(6, "big")) + _LOWEST_TAIL
 
 
@@ -105,10 +105,10 @@ def is_ulid(text: str) -> bool:
 
 
 def time_of(ulid: str) -> EpochMs:
-    """The time an id carries: for a work item, its due time when it was enqueued."""
+    """Returns the time of an id: for a work item, its due time when it was enqueued."""
     return EpochMs(int(ulid[:TIME_LENGTH].translate(_TO_DIGITS), 32))
 
 
 def shard_of(ulid: str) -> int:
-    """The logical shard an id carries in its last character."""
+    """Returns the logical shard of an id, from its last character."""
     return _ALPHABET.index(ulid[-1])

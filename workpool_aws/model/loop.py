@@ -1,4 +1,7 @@
-"""Records that the loop and its callers share: status, ledger, config, done records, the registry and the deployment."""
+"""Records that the loop and its callers share.
+
+These are status, ledger, config, notices, minute reports, the registry and the deployment.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +36,11 @@ __all__ = [
 
 
 NOBODY: Final = "default"
-"""Author of the base of a config that only has an override."""
+"""Author of the base in a config that only has an override."""
 
 
 class LoopState(StrEnum):
-    """State of a pool's loop, as its callers need to know it."""
+    """State of a pool's loop, as callers see it."""
 
     IDLE = "idle"
     RUNNING = "running"
@@ -46,11 +49,11 @@ class LoopState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopStatus(Record):
-    """True if a kick must start the loop.
+    """Status of a pool's loop, by which a kick decides if it must start one.
 
-    Written by: kick, the loop. Read by: every enqueue and completion, the watchdog. Removed by:
-    nobody. Apart from the ledger, because callers read it all the time and the loop writes it
-    rarely.
+    Written by: kick, the loop, `cancel_all`. Read by: every enqueue and completion, the watchdog.
+    Never removed. An item apart from the ledger, because callers read it all the time and the loop
+    writes it rarely.
     """
 
     pool: str
@@ -58,20 +61,21 @@ class LoopStatus(Record):
     generation: int
     lease_until: EpochMs
     wake_at: EpochMs | None = None
-    """When a waiting loop means to look again; `None` means no time of its own."""
+    """Time at which a waiting loop runs again; `None` means that it has none of its own."""
     saturated: bool = False
-    """Resting because every slot is taken (or the pool is paused): a new work need not wake it."""
+    """True at rest because every slot is taken (or the pool is paused). A new work item need not
+    wake the loop."""
     timer_at: EpochMs | None = None
-    """For when a far wake was last ordered; `None` means for never."""
+    """Time of the far wake that was ordered last; `None` means that none was."""
     written_by: str | None = None
-    """Token of the last writer: tells one's own write whose answer was lost."""
+    """Token of the last writer, which recognises its own write after a lost answer."""
     epoch: int = 0
-    """Number of times everything was canceled: what `cancel_all` raises first, and every enqueue
-    sees."""
+    """Number of times the pool was canceled as a whole. `cancel_all` raises it first, and every
+    enqueue reads it."""
 
 
 class EntryKey(NamedTuple):
-    """One start of one work item: what occupies a slot."""
+    """One start of one work item, which occupies a slot."""
 
     work_id: WorkId
     start: int
@@ -83,19 +87,19 @@ class Entry:
 
     deadline: EpochMs
     confirmed: bool = False
-    """The start write was seen to succeed. A new holder must look at the others."""
+    """True if the start write was seen to succeed. A new holder must check the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingCallback:
-    """A callback that the loop must see to: look at its work item at this time, and send it if it is still owed."""
+    """A callback that the loop checks at this time, and sends if it is still owed."""
 
     work_id: WorkId
     at: EpochMs
     tries: int = 0
     """Number of times the loop has sent it, or tried to."""
     looks: int = 0
-    """Number of times the loop has looked since, and found it sent but not acknowledged."""
+    """Number of checks since, in which it was sent but not acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +109,24 @@ class ShardCursors:
     work_cursor: str = ""
     done_cursor: str = ""
     deep_at: EpochMs = EpochMs(0)
-    """When the work item range was last read back over the buffer."""
+    """Time of the last deep read of the work items."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinuteTally:
     """Counts of a loop from `since` on, within a minute.
 
-    How they are counted: `core/loop/tally.py`.
+    `core/loop/tally.py` has the rules of counting.
     """
 
     since: EpochMs
     succeeded: int = 0
     failed: int = 0
-    """Works that failed for good."""
+    """Work items that failed for good."""
     retried: int = 0
     """Attempts that failed and are followed by another."""
     canceled: int = 0
-    """Attempts that failed and would have been retried, had nobody canceled the work item."""
+    """Attempts that failed, and were not retried because of a cancel."""
     lags: tuple[tuple[int, int], ...] = ()
     """Lags of starts: (class of lag, count), in order of class."""
 
@@ -131,11 +135,11 @@ class MinuteTally:
 class Ledger(Record):
     """Ledger of a pool: the starts in flight.
 
-    Its `version` is the fence: whoever commits proves that nobody else did since.
+    Its `version` is the fence: a commit proves that there was no other since the ledger was read.
 
-    Written by: the loop that holds it; `configure` bumps the version, so that a pass that read the
-    old config cannot commit. Read by: the loop when it takes hold, the watchdog. Removed by:
-    nobody. One item, so that a whole pass commits in one write.
+    Written by: the loop that holds it; `configure` and `cancel_all` bump the version, so that a
+    pass that read the old config cannot commit. Read by: the loop when it takes the ledger, the
+    watchdog, `list`, `stats`. Never removed. One item, so that a whole pass commits in one write.
     """
 
     pool: str
@@ -145,15 +149,15 @@ class Ledger(Record):
     entries: dict[EntryKey, Entry] = field(default_factory=dict)
     shards: tuple[ShardCursors, ...] = (ShardCursors(),)
     callbacks: tuple[PendingCallback, ...] = ()
-    """Callbacks that no done record tells of any more: at most `limits.CALLBACKS_OWED_MAX`."""
+    """Callbacks that no notice owes any more: at most `limits.CALLBACKS_OWED_MAX`."""
     committed_by: str | None = None
-    """Token of the commit: tells one's own commit whose answer was lost."""
+    """Token of the commit, by which the holder recognises its own commit after a lost answer."""
     tally: MinuteTally | None = None
-    """Counts of the current minute: committed with the starts that they count, so nothing
-    is counted twice. `None` means nothing was."""
+    """Counts of the current minute, committed with the starts that they count, so nothing is
+    counted twice. `None` means that nothing was counted."""
     epoch: int = 0
-    """Epoch before which all work items are canceled: behind the config's while the loop
-    drains."""
+    """Epoch before which all work items are canceled. It is behind the config's during a bulk
+    cancel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,10 +165,8 @@ class Config(Record):
     """The limits in force.
 
     Written by: first enqueue of a process (base), watchdog (deployed), `configure` (override),
-    `cancel_all`.
-
-    Read by: the loop, callers. Removed by: nobody. An item of its own because people write it and
-    the loop only reads it.
+    `cancel_all` (epoch). Read by: the loop, callers. Never removed. An item of its own because
+    people write it and the loop only reads it.
     """
 
     pool: str
@@ -177,20 +179,20 @@ class Config(Record):
     override_by: str | None = None
     override_at: EpochMs | None = None
     epoch: int = 0
-    """The status's, once the loop must act on it: works of earlier ones are called off
+    """The status's epoch, once the loop must act on it. Work items of earlier ones are called off
     (`core/work/bulk_cancel.py`)."""
     epoch_at: EpochMs | None = None
-    """When it was raised last; `None` means never."""
+    """Time at which it was last raised; `None` means never."""
     deployed_parallelism: int | None = None
-    """Limit from the deployment: overrides `max_parallelism`, which programs give. `None` means it
-    gives none."""
+    """Limit of the deployment, which takes precedence over the programs' `max_parallelism`. `None`
+    means that the deployment sets none."""
     deployed_at: EpochMs | None = None
 
     @property
     def limit(self) -> int:
-        """Slots in force: 0 when paused.
+        """Slots in force; 0 when paused.
 
-        People beat the deployment, the deployment beats programs.
+        The override takes precedence over the deployment, and the deployment over programs.
         """
         if self.override_paused:
             return 0
@@ -205,18 +207,18 @@ class NoticeKind(StrEnum):
     RETRY = "retry"
     PUT_BACK = "put_back"
     CHECK = "look"
-    """Not over for certain: look at the work item, its deadline may be nearer than the ledger
-    knows. With a callback: its handler failed."""
+    """Not certainly over. The work item must be read, since its deadline may be nearer than the
+    ledger says. With a callback: its handler failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice(Record):
-    """The report that frees a slot: this start of this work item is over.
+    """A notice that this start of this work item is over, which frees a slot.
 
     Written by: completion; cancel, of a work item that wants a callback. Read by: the loop (range).
-    Removed by: TTL of two weeks; one that owes a callback has none and is removed by the loop, once
-    the ledger has it. An item of its own, so that a completion never contends with the loop for the
-    ledger.
+    Removed by: TTL of two weeks. One that owes a callback has no TTL, and the loop removes it once
+    the ledger has the callback. An item of its own, so that a completion never contends with the
+    loop for the ledger.
     """
 
     pool: str
@@ -226,38 +228,38 @@ class Notice(Record):
     start: int
     kind: NoticeKind
     pointer: str | None = None
-    """Key of the pointer that a retry or put back wrote: the loop's cursor must go back to it."""
+    """Key of the pointer that a retry or requeue wrote. The loop's cursor must go back to it."""
     callback: CallbackState | None = None
-    """`pending`: nobody has sent the callback, so the loop must. `sent`: the loop must see that it
-    is acknowledged. `None` means nothing to do."""
+    """`pending`: the callback was not sent, so the loop must send it. `sent`: the loop must check
+    that it is acknowledged. `None` means nothing to do."""
     expires_at: int | None = None
     outcome: Outcome | None = None
-    """Outcome, for the statistics; `None` means that it has not finished, or no attempt was spent
-    on its end."""
+    """Outcome, for the statistics. `None` means that it has not finished, or that its end spent no
+    attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinuteReport(Record):
     """Counts of one minute.
 
-    Written by: the loop, at most once a minute and only if something happened. Read by: `stats`.
-
-    Removed by: TTL. An item of its own, because the ledger must stay small.
+    Written by: the loop, at most once a minute and only if there is something to count. Read by:
+    `stats`. Removed by: TTL. An item of its own, because the ledger must stay small.
     """
 
     pool: str
     at: str
-    """Its own key: the least id of the time at which its tally began, so that a loop which writes
-    it again writes over it."""
+    """Its own key: the least id of the time at which its tally began. A loop that writes it again
+    writes over it."""
     tally: MinuteTally
     expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration(Record):
-    """A pool of this table, so that the watchdog knows it.
+    """A pool of this table, for the watchdog.
 
-    Written by: the first enqueue or kick of a pool. Removed by: people.
+    Written by: the watchdog, the first enqueue of a process, the first kick of a pool. Removed by:
+    people.
     """
 
     pool: str
@@ -273,11 +275,11 @@ class DeployedLimit(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment(Record):
-    """Functions of this table, for callers whose environment does not say, and what was last deployed.
+    """The deployment of this table: its functions and the limits that it sets.
 
-    Written by: the watchdog, from its own environment, when that differs. Read by: callers, loop
-    and completion, whatever of it their own environment lacks; the watchdog. Removed by: nobody. An
-    item of its own because it is the table's, not a pool's.
+    Written by: the watchdog, from its own environment, if that differs. Read by: callers, loop and
+    completion, for what their own environment lacks; the watchdog. Never removed. An item of its
+    own because it is the table's, not a pool's.
     """
 
     loop_arn: str
@@ -285,16 +287,15 @@ class Deployment(Record):
     schedule_group: str | None = None
     scheduler_role_arn: str | None = None
     acknowledging: tuple[str, ...] = ()
-    """Functions, by name or ARN, in order, whose handlers say for themselves that they ran a
-    callback."""
+    """Functions, by name or ARN, in order, whose handlers acknowledge callbacks."""
     limits: tuple[DeployedLimit, ...] = ()
-    """The limits given to pools, in order of their names. Each is in its pool's config, and felt by
-    its loop."""
+    """The limits set for pools, in order of their names. Each is in its pool's config, and in force
+    for its loop."""
     version: int = 0
-    """Raised by each watchdog that writes the item over: two that do so at one time do not both
-    succeed."""
+    """Raised by each watchdog that writes the item, so that of two concurrent writes only one
+    succeeds."""
     replaced: tuple[str, ...] = ()
-    """Loops of other deployments in whose place this one came within an hour: their watchdogs leave
-    the item alone for so long."""
+    """Loops of other deployments that this one replaced within an hour. Their watchdogs leave the
+    item alone for that time."""
     replaced_at: EpochMs | None = None
-    """When it last came in another's place; `None` means never."""
+    """Time of the last replacement; `None` means never."""

@@ -1,4 +1,4 @@
-"""Messages between Lambdas: a worker's assignment and report, a loop's order.
+"""Messages between Lambdas: a worker's assignment and report, a request to the loop.
 
 `adapters/wire/` spells them as JSON.
 """
@@ -19,52 +19,52 @@ __all__ = ["Assignment", "CallbackMessage", "CallbackTicket", "LoopRequest", "Re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """One start, as the worker sees it (`_workpool` in its event)."""
+    """One start, as the worker receives it (`_workpool` in its event)."""
 
     table: str
     pool: str
     work_id: WorkId
     start: int
     attempts_made: int
-    """Attempts spent before this one: this is attempt `attempts_made + 1`."""
+    """Attempts spent before this one, which is attempt `attempts_made + 1`."""
     kind: Kind
     retry: RetryPolicy | None
     claimed: bool
     retention_s: int | None
     start_by: EpochMs
-    """A decorated worker that begins later than this does not run: recovery may be near."""
+    """A decorated worker that begins later than this does not run, since recovery may be near."""
     loop_until: EpochMs | None = None
-    """The loop promised to stay up until then, so a completion before it need not read the status;
-    `None` means no promise."""
+    """Time until which the loop promised to stay up. A completion before it need not read the
+    status. `None` means no promise."""
     args_chunks: int | None = None
-    """Number of chunks that hold the arguments: whoever finishes the work item lets them expire;
-    `None` means they are in the work item's item."""
+    """Number of chunks that hold the arguments. The process that finishes the work item lets them
+    expire. `None` means that the arguments are in the work item's own item."""
     context_chunks: int | None = None
-    """Number of chunks that hold the callback's context, as `args_chunks`; `None` means it is in
-    the work item's item, or there is none."""
+    """Number of chunks that hold the callback's context, as `args_chunks`. `None` means that it is
+    in the work item's own item, or that there is none."""
     callback_for: tuple[Outcome, ...] = ()
-    """The outcomes that want a callback, so that the finishing write can say that one is owed."""
+    """The outcomes that want a callback, so that the finishing write can owe one."""
     nonce: str | None = field(default=None, repr=False)
-    """The secret of this start, for its worker alone [WP-28]; `None` means that its sender had
+    """The secret of this start, for its worker alone [WP-28]. `None` means that its sender had
     none, or that nothing is sent."""
     proof: str | None = None
     """The digest that must be stored for a report to count: that of `nonce`, or for the loop's own
     reports the one that it read."""
     stored: WorkItem | None = field(default=None, repr=False)
-    """The work item as it was read for this report; `None` means that it was not, or that this is a
+    """The work item as read for this report. `None` means that it was not read, or that this is a
     message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackTicket:
-    """Ticket by which a target acknowledges that its handler ran (`_workpool` in the event of a decorated one)."""
+    """Ticket by which a handler acknowledges a callback (`_workpool` in its event)."""
 
     table: str
     pool: str
     work_id: WorkId
     retention_s: int | None
     nonce: str | None = field(default=None, repr=False)
-    """The secret of this callback [WP-28]; `None` means that version 0.1 sent it, or wrote the end
+    """The secret of this callback [WP-28]. `None` means that version 0.1 sent it, or wrote the end
     of the work item."""
 
 
@@ -79,15 +79,15 @@ class CallbackMessage:
     error: str | None
     error_type: str | None
     ticket: CallbackTicket | None
-    """`None` means that the target does not acknowledge, and its event is exactly what is
-    documented."""
+    """`None` means that the target does not acknowledge, and its event is exactly the documented
+    one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopRequest:
     """Asks a loop Lambda to run a pool.
 
-    `generation` `None` means a wake-up that carries no authority (a schedule's).
+    A `generation` of `None` means a far wake, which grants no right to run.
     """
 
     table: str
@@ -101,19 +101,19 @@ class ReportKind(StrEnum):
     SUCCESS = "success"
     FAILED = "failed"
     NEVER_DELIVERED = "never_delivered"
-    """No user code ran: put it back, no attempt is spent."""
+    """No user code ran. The start is requeued, and no attempt is spent."""
     SNOOZED = "snoozed"
-    """Its code asked to be run again later: no attempt is spent."""
+    """Its code asked to run again later, and no attempt is spent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Report about one start, as its reporter saw it.
+    """Report of one start, as its reporter saw it.
 
-    `result` is JSON, for a success. `retryable` False: no further attempt, whatever the policy.
-    `delay_ms`: the worker's own choice of delay; `None` means the policy's, or for a snooze that of
-    a put back. `claim`: the token the reporter holds; `None` means it holds none (see
-    core/report/complete).
+    `result` is JSON, for a success. With `retryable` False no attempt follows, whatever the policy.
+    `delay_ms` is the worker's own choice of delay; `None` means the policy's, or for a snooze that
+    of a requeue. `claim` is the token that the reporter holds; `None` means that it holds none
+    (`core/report/complete.py`).
     """
 
     kind: ReportKind

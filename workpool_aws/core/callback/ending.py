@@ -27,11 +27,10 @@ def after_finish(
     retention_s: int | None,
     now: EpochMs,
 ) -> Mapping[str, CallbackState | str | int | None]:
-    """Return the fields of the finishing write beside the outcome.
+    """Returns the fields of the finishing write beside the outcome.
 
-    A callback is owed, or the work item may expire; never both [WP-10].
-
-    `nonce`: what the acknowledgement of the callback must name [WP-28].
+    A callback is owed, or the work item may expire; never both [WP-10]. `nonce`: for the
+    acknowledgement of the callback [WP-28].
     """
     expires_at = expiry_after(wanted, outcome, retention_s=retention_s, now=now)
     owed = outcome in wanted
@@ -45,15 +44,15 @@ def after_finish(
 def expiry_after(
     wanted: Collection[Outcome], outcome: Outcome, *, retention_s: int | None, now: EpochMs
 ) -> int | None:
-    """The time to live of a work item that ends like this, and of its chunks (epoch seconds).
+    """Returns the time to live of a work item with this outcome, and of its chunks (epoch seconds).
 
-    `None` means that there is none yet, or it is kept for ever.
+    `None` means that there is none yet, or that it is kept forever.
     """
     return None if outcome in wanted else expiry_at(retention_s, now)
 
 
 def expiry_at(retention_s: int | None, now: EpochMs) -> int | None:
-    """Return the time to live (epoch seconds); `None` means that it is kept for ever."""
+    """Returns the time to live (epoch seconds); `None` means that it is kept forever."""
     return None if retention_s is None else now // 1000 + retention_s
 
 
@@ -63,7 +62,7 @@ def is_owed(work: WorkItem | Unreadable | None) -> bool:
 
 
 def record_of_cancel(work: WorkItem, *, now: EpochMs, random_bits: int) -> Notice:
-    """The record that has the loop deliver a canceled work item's callback.
+    """Returns the notice by which the loop delivers a canceled work item's callback.
 
     It carries no time to live [WP-10].
     """

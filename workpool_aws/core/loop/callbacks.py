@@ -1,4 +1,4 @@
-"""Decides which callbacks the ledger holds, when the loop looks at each, and when it gives one up."""
+"""Decides which callbacks the ledger holds, when the loop checks each, and when it gives one up."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = [
 
 
 def first_owed(work_id: WorkId, state: CallbackState, now: EpochMs) -> PendingCallback:
-    """Return the loop's first look at a callback.
+    """Returns a callback with its first check.
 
     One that was sent gets a moment to be acknowledged.
     """
@@ -50,16 +50,16 @@ def first_owed(work_id: WorkId, state: CallbackState, now: EpochMs) -> PendingCa
 
 @dataclass(frozen=True, slots=True)
 class NewlyOwed:
-    """Callbacks that done records add to the ledger, or change in it.
+    """Callbacks that notices add to the ledger, or change in it.
 
-    `spent`: keys of records that it stands for from its commit on: delete them.
+    `spent`: keys of the notices that the ledger replaces from its commit on. They are deleted.
     """
 
     callbacks: tuple[PendingCallback, ...]
     spent: tuple[str, ...]
     blocked_at: str | None
-    """The first record that found no room: the done cursor must stay below it. `None` means all
-    found room."""
+    """The first notice that found no room; the notice cursor must stay below it. `None` means that
+    all found room."""
 
     @property
     def is_something(self) -> bool:
@@ -76,12 +76,12 @@ def newly_owed(
     room: int,
     now: EpochMs,
 ) -> NewlyOwed:
-    """The callbacks that these records of one shard tell of, and the ledger does not hold, or not as it should.
+    """Returns the callbacks of these notices of one shard that the ledger lacks, or has otherwise.
 
-    A pass and the look before rest must agree on it, or the loop spins [WP-23]. A record that owes
-    a callback is deleted once the ledger has it, so each one that is seen is new. One of a sent
-    callback stays, so it counts only beyond the cursor, or together with the entry that it settles:
-    else each deep read would bring it back.
+    A pass and the read before rest must agree on it, or the loop spins [WP-23]. A notice that owes
+    a callback is deleted once the ledger has it, so each one that is seen is new. A notice of a
+    sent callback stays. It counts only beyond the cursor, or together with the entry that it
+    settles; otherwise each deep read would bring it back.
     """
     found: dict[WorkId, PendingCallback] = {}
     spent: list[str] = []
@@ -99,7 +99,7 @@ def newly_owed(
         elif record.kind is NoticeKind.CHECK:
             found[record.work_id] = after_failure(known, now)
         elif record.callback is CallbackState.PENDING and known.tries >= limits.CALLBACK_TRIES_MAX:
-            # Given up and redriven before the ledger forgot it: it begins anew.
+            # Given up and redriven before the ledger forgot it, so it begins again.
             found[record.work_id] = first_owed(record.work_id, record.callback, now)
         if record.callback is CallbackState.PENDING:
             spent.append(record.at)
@@ -118,9 +118,10 @@ class TakenOver:
 
     callbacks: Mapping[WorkId, PendingCallback]
     spent: tuple[str, ...]
-    """Keys of records that the ledger stands for from its commit on."""
+    """Keys of notices that the ledger replaces from its commit on."""
     blocked: tuple[str | None, ...]
-    """For each shard, the first record that found no room in the ledger; `None` means all did."""
+    """For each shard, the first notice that found no room in the ledger; `None` means that all
+    did."""
 
 
 def take_over(
@@ -130,13 +131,11 @@ def take_over(
     settled: Collection[EntryKey],
     now: EpochMs,
 ) -> TakenOver:
-    """Add to the callbacks of the ledger those of dropped entries, then those of notices.
+    """Adds to the callbacks of the ledger those of dropped entries, then those of notices.
 
     A callback that the ledger holds keeps its tries. Each shard has the room that those before it
-    left.
-
-    `dropped`: work items whose entry was found to be over without a notice.
-    `shards`: the done cursor and the records of each.
+    left. `dropped`: work items whose entry was found to be over without a notice. `shards`: the
+    notice cursor and the notices of each.
     """
     callbacks = {owed.work_id: owed for owed in held}
     for work in dropped:
@@ -156,13 +155,13 @@ def take_over(
 def due_callbacks(
     callbacks: Iterable[PendingCallback], now: EpochMs
 ) -> tuple[PendingCallback, ...]:
-    """Return those whose time has come, the longest due first, as many as one pass looks at."""
+    """Returns the due callbacks, the longest due first, as many as one pass checks."""
     due = sorted((owed for owed in callbacks if owed.at <= now), key=lambda owed: owed.at)
     return tuple(due[: limits.CALLBACKS_A_PASS])
 
 
 class CallbackStep(Enum):
-    """Steps of the loop for an owed callback that it has looked at."""
+    """Steps of the loop for an owed callback that it has checked."""
 
     FORGET = auto()
     """Delivered, dead or gone."""
@@ -174,7 +173,7 @@ class CallbackStep(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The step, and what the ledger says from now on; `None` means nothing."""
+    """The step, and the ledger's callback from now on; `None` means that it is removed."""
 
     step: CallbackStep
     owed: PendingCallback | None
@@ -183,10 +182,10 @@ class Verdict:
 def judge_owed(
     owed: PendingCallback, work: WorkItem | Unreadable | None, *, window_ms: int, now: EpochMs
 ) -> Verdict:
-    """Decide on a callback whose time has come, and when to look again should that fail.
+    """Decides on a due callback, and on its next check if this step fails.
 
-    `window_ms`: within it a handler that was sent the event has run, or never will: event age,
-    timeout and a margin.
+    `window_ms`: time in which a handler that was sent the event has run, or never will. It is event
+    age, timeout and a margin.
     """
     if not isinstance(work, WorkItem) or not is_owed(work):
         return Verdict(CallbackStep.FORGET, None)
@@ -271,7 +270,10 @@ def after_delivery(
 
 
 def next_try(owed: PendingCallback, now: EpochMs) -> PendingCallback:
-    """One try more, and when the next one follows if this one fails: after 1 s, doubling to 10 minutes."""
+    """Returns the callback with one try more, and the time of the next one if this one fails.
+
+    The delay doubles from 1 s to 10 minutes.
+    """
     delay_ms = min(
         limits.CALLBACK_RETRY_MS << min(owed.tries, limits.CALLBACK_TRIES_MAX),
         limits.CALLBACK_RETRY_MS_MAX,
@@ -282,18 +284,19 @@ def next_try(owed: PendingCallback, now: EpochMs) -> PendingCallback:
 
 
 def after_failure(owed: PendingCallback, now: EpochMs) -> PendingCallback:
-    """A callback whose handler was heard to have failed: tried again after the delay that would follow if its target had refused it.
+    """Returns a callback whose handler was reported to have failed.
 
-    That is after the next look at what was sent, or no try would ever be delayed by more than that.
+    It is tried again after the delay that would follow a refusal of its target. That is after the
+    next check of a sent one, or no try would ever be delayed by more than that.
     """
     again = next_try(replace(owed, tries=max(0, owed.tries - 1)), now)
     return replace(owed, at=again.at, looks=0)
 
 
 def next_look(owed: PendingCallback, *, window_ms: int, now: EpochMs) -> PendingCallback | None:
-    """When to look for the acknowledgement again, less and less often.
+    """Returns the callback with the time of its next check, at growing intervals.
 
-    `None` means the handler's time is over.
+    `None` means that the handler's time is over.
     """
     waited_ms = sum(_look_delay_ms(n) for n in range(owed.looks + 1))
     if waited_ms > window_ms:
@@ -309,9 +312,9 @@ def next_look(owed: PendingCallback, *, window_ms: int, now: EpochMs) -> Pending
 
 
 def _look_delay_ms(looks: int) -> int:
-    """Before look number `looks`, from 0: half a second, doubling to four seconds.
+    """Returns the delay before check number `looks`, from 0.
 
-    Then 70 seconds, doubling.
+    It is half a second, doubling to four seconds, then 70 seconds, doubling.
     """
     quick_ms = limits.CALLBACK_LOOK_MS << looks
     if quick_ms <= limits.CALLBACK_LOOK_STAY_MS:
@@ -320,5 +323,5 @@ def _look_delay_ms(looks: int) -> int:
 
 
 def next_at(callbacks: Iterable[PendingCallback]) -> EpochMs | None:
-    """When the first of them wants attention; `None` means there is none."""
+    """Returns the time at which the first of them is due; `None` means that there is none."""
     return min((owed.at for owed in callbacks), default=None)

@@ -1,7 +1,7 @@
-"""Decides which of the due work items that were found start now, and from where the next pass reads.
+"""Decides which of the found due work items start now, and where the next pass begins to read.
 
-A cursor never passes a pending work item that was not chosen: what lies before it is met by deep
-reads only, and those go back 15 s [WP-3].
+A cursor never passes a pending work item that was not chosen. Only deep reads see what lies before
+it, and those go back 15 s [WP-3].
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A due work, and the key of the first row that led to it (its own or a pointer's)."""
+    """A due work item, and the key of the first row that led to it (its own or a pointer's)."""
 
     key: str
     work: WorkItem
@@ -49,7 +49,7 @@ class Found:
 
     @property
     def pointers(self) -> tuple[PointerRef, ...]:
-        """All pointers that led here: of no use once it has started."""
+        """All pointers that led here, which are spent once it has started."""
         return (
             self.also
             if self.key == self.work.id
@@ -59,28 +59,28 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class WorkRead:
-    """One read of a work item range.
+    """One read of a range of work items.
 
-    `due` is one longer than asked for when there was more. `next_due`: the first later one (None:
-    none).
+    `due` has one more than asked for if there are more. `next_due`: the due time of the first later
+    one; `None` means that there is none.
     """
 
     due: tuple[Found, ...]
     next_due: EpochMs | None
     stale: tuple[PointerRef, ...]
-    """Pointers to works that are over or gone: of no use any more. One to a damaged work stays:
+    """Spent pointers, to work items that are over or gone. One to a damaged work item stays, since
     people may repair that."""
     bulk_canceled: tuple[Found, ...] = ()
-    """Due works to cancel instead."""
+    """Due work items to cancel instead."""
     cut: bool = False
-    """`next_due` is only how far was looked: what lies beyond may all be over."""
+    """True if `next_due` only marks the end of the read: later rows may all be over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The work items to start, those that must wait, and how far each shard was read.
+    """The work items to start, those that must wait, and the read of each shard.
 
-    `None` means it was not, for want of a free slot.
+    A read of `None` means that the shard was not read, for want of a free slot.
     """
 
     chosen: tuple[Found, ...]
@@ -89,12 +89,12 @@ class Choice:
 
     @property
     def cut(self) -> bool:
-        """True if later rows were not all looked through."""
+        """True if later rows were not all read."""
         return any(read is not None and read.cut for read in self.reads)
 
     @property
     def bulk_canceled(self) -> list[WorkItem]:
-        """Due works to cancel instead."""
+        """Due work items to cancel instead."""
         return [
             found.work for read in self.reads if read is not None for found in read.bulk_canceled
         ]
@@ -113,7 +113,7 @@ class Choice:
 
     @property
     def stale(self) -> list[PointerRef]:
-        """Pointers that lead nowhere any more."""
+        """Spent pointers."""
         return [pointer for read in self.reads if read is not None for pointer in read.stale]
 
 
@@ -140,7 +140,7 @@ def _turn(found: Found) -> tuple[EpochMs, int, str]:
 
 
 def read_from(mark: ShardCursors, *, back_to: str | None, deep: bool) -> str:
-    """Return the key from which a pass reads due work items.
+    """Returns the key from which a pass reads due work items.
 
     That is the cursor, or the earliest pointer of a retry (`None` means that there is none). A deep
     pass reads back over the buffer.
@@ -150,9 +150,9 @@ def read_from(mark: ShardCursors, *, back_to: str | None, deep: bool) -> str:
 
 
 def page_limit_after(limit: int | None) -> int | None:
-    """Return the rows of the page after one of so many (`None`: as many as an answer holds).
+    """Returns the rows of the next page (`None` means as many as an answer holds).
 
-    What lies late in a range is met in few pages.
+    Pages grow, so that rows late in a range are reached in few of them.
     """
     return None if limit is None else max(limit, min(2 * limit, limits.QUERY_LIMIT_MAX))
 
@@ -167,9 +167,9 @@ def marks_after(
     deep: bool,
     now: EpochMs,
 ) -> tuple[ShardCursors, ...]:
-    """Return the cursors of each shard when this pass is committed.
+    """Returns the cursors of each shard when this pass is committed.
 
-    `done_keys`: the done records that were read, by shard; `no_room_at`: the first of them whose
+    `done_keys`: the notices that were read, by shard. `no_room_at`: the first of them whose
     callback found no room in the ledger. `deep`: the work items were read from back over the
     buffer; a shard that was not read at all counts as not read deep.
     """
@@ -187,7 +187,7 @@ def marks_after(
 
 
 def cursor_after(cursor: str, blocked_at: str | None, now: EpochMs) -> str:
-    """Return the key from which the next pass reads: a little before now.
+    """Returns the key from which the next pass reads, a little before now.
 
     It is never past a pending work item that was not chosen; `None` means that all were.
     """

@@ -1,10 +1,10 @@
-"""Decides how fast the loop goes: when the next pass begins, when it slows down, and when there is nothing left but to rest.
+"""Decides when the next pass begins, when the loop slows down, and when it rests.
 
-A pass that changes the ledger writes all of it, so the ledger's cost an action hangs on how often
-that happens. A small ledger is committed as often as the floor allows. A large one waits until what
-a commit settles and starts is worth its size, but never so long that due work with a free slot
-would start late [WP-20]. Under a heavy load much comes together soon, and passes are as short as
-with a small ledger.
+A pass that changes the ledger writes all of it, so the ledger's cost per action depends on the
+number of such passes. A small ledger is committed as often as the floor allows. A large one waits
+until a commit is worth its size, but never so long that due work items with a free slot start late
+[WP-20]. Under a heavy load many changes come together soon, and passes are as short as with a small
+ledger.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Memory of past passes that decides when the next one begins."""
+    """Memory of past passes, which decides when the next one begins."""
 
     active_at: EpochMs
-    """When a pass last freed or filled a slot, or the loop took hold."""
+    """Time at which a pass last freed or filled a slot, or the loop took the ledger."""
     changed_at: EpochMs
-    """When a pass last began that wrote the ledger."""
+    """Time at which the last pass that wrote the ledger began."""
     promise_until: EpochMs = EpochMs(0)
-    """Until when workers were promised that the loop stays up."""
+    """Time until which workers were promised that the loop stays up."""
     poll_ms: int = limits.POLL_MIN_MS
     stalled: int = 0
     """Passes in a row that found something to do and achieved nothing."""
@@ -55,7 +55,7 @@ class PassResult:
     """Result of a pass.
 
     `progress`: a slot was freed or filled, or a callback moved. `busy`: it found something to do,
-    or to do again.
+    or to repeat.
     """
 
     free: int
@@ -64,19 +64,19 @@ class PassResult:
     busy: bool
     config_version: int
     changes: int = 0
-    """Slots freed and slots filled, if it wrote the ledger; then at least 1, for it may have
+    """Slots freed and slots filled, if it wrote the ledger; at least 1 then, since it may have
     written something else."""
     promise_until: EpochMs | None = None
     """End of its promise to its workers; `None` means that it made none."""
     cut: bool = False
-    """Later rows were not all looked through: `next_due` may be nobody's."""
+    """True if later rows were not all read: `next_due` may be of a work item that is over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """`wait_ms`: from now until the next pass; `None` means nothing to do, rest.
+    """`wait_ms`: time until the next pass; `None` means nothing to do, so rest.
 
-    `slowed`: it waits because nothing was achieved for long.
+    `slowed`: it waits because many passes achieved nothing.
     """
 
     pace: Pace
@@ -94,10 +94,10 @@ def decide_pause(
     began: EpochMs,
     now: EpochMs,
 ) -> Pause:
-    """Decide the time to wait after a pass that began at `began`, and the pace from here on.
+    """Returns the time to wait after a pass that began at `began`, and the new pace.
 
-    `entries`, `owed`: the ledger as it stands, and how many callbacks it names; `callback_at`: when
-    one of them wants attention.
+    `entries`, `owed`: the ledger's entries, and its number of callbacks. `callback_at`: the time at
+    which one of them needs attention.
     """
     least_ms = _least_ms(pace, done, entries=len(entries), owed=owed, began=began)
     pace = _passed(pace, done, began)
@@ -119,9 +119,9 @@ def decide_pause(
 
 
 def after_failure(pace: Pace) -> Pause:
-    """The pace after a pass that got no answer.
+    """Returns the pace after a pass that got no answer.
 
-    `wait_ms` is None after too many in a row: give up.
+    A `wait_ms` of `None` means too many in a row: give up.
     """
     failures = pace.failures + 1
     wait_ms = None if failures >= limits.FAILED_PASSES_MAX else limits.POLL_MIN_MS << failures
@@ -154,7 +154,10 @@ def _poll_ms(pace: Pace, done: PassResult, callback_at: EpochMs | None, now: Epo
 
 
 def next_poll_ms(poll_ms: int) -> int:
-    """Polls begin quick and grow slower, to a second: due work must start within that."""
+    """Returns the next interval between polls, which grows to a second.
+
+    Due work items must start within that.
+    """
     return min(limits.POLL_MAX_MS, round(poll_ms * limits.POLL_GROWTH))
 
 
@@ -167,7 +170,7 @@ def _least_ms(pace: Pace, done: PassResult, *, entries: int, owed: int, began: E
 
 
 def commit_units(entries: int, owed: int) -> int:
-    """Estimate the write units of a commit of a ledger with so many slots and owed callbacks."""
+    """Estimates the write units of a commit of a ledger with so many entries and owed callbacks."""
     size = (
         limits.LEDGER_BYTES_MIN
         + entries * limits.LEDGER_SLOT_BYTES
@@ -177,11 +180,11 @@ def commit_units(entries: int, owed: int) -> int:
 
 
 def pass_length_ms(units: int, changes: int, *, since_ms: int) -> int:
-    """The least time from the beginning of a pass that wrote the ledger to the next one's.
+    """Returns the least time from the beginning of a pass that wrote the ledger to the next one.
 
-    `changes` is what the pass freed and filled of what came in the `since_ms` before it. At that
-    rate, the next commit shall carry so many actions (two changes each) that what its size costs
-    above the one unit of any write is `LEDGER_UNITS_AN_ACTION` for each of them.
+    `changes` is the number of slots that the pass freed and filled, of those that came in the
+    `since_ms` before it. At that rate the next commit carries so many actions (two changes each)
+    that its size costs each of them `LEDGER_UNITS_AN_ACTION` above the one unit of any write.
     """
     # After a quiet time everything may have come at its end; a rate that is taken for too small is
     # mended a pass later.

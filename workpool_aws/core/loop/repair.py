@@ -1,4 +1,4 @@
-"""Decides what a ledger that was lost must have had: by the work items, which say everything but the counts."""
+"""Rebuilds a lost ledger from the work items, which contain everything except the counts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ __all__ = ["rebuilt_from"]
 
 
 def rebuilt_from(pool: str, works: Sequence[WorkItem], *, now: EpochMs, epoch: int) -> Ledger:
-    """A ledger with a slot for each start that runs, and each callback that is owed.
+    """Returns a ledger with an entry for each running start, and each owed callback.
 
-    Its cursors stand at the beginning.
-
-    `epoch`: the config's. Works of an earlier one are drained anew, which cancels none twice.
+    Its cursors are at the beginning. `epoch`: the config's. Work items of an earlier one are
+    canceled again, which changes none twice.
     """
     running = [work for work in works if work.state is State.RUNNING]
     entries = {

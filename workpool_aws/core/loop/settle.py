@@ -1,4 +1,4 @@
-"""Decides which slots the done records free."""
+"""Decides which slots the notices free."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ class Notices:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The entries that are left, those that went, the earliest pointer the cursor must go back to (`None` means none), and what to look at.
+    """Entries after their notices were read.
 
-    `asked`: keys of the records that ask for a look at their work, by entry.
+    `back_to`: the earliest pointer to which the cursor must go back; `None` means none. `asked`:
+    keys of the notices that ask for a check, by entry.
     """
 
     entries: dict[EntryKey, Entry]
@@ -35,11 +36,11 @@ class Settled:
     back_to: str | None
     asked: Mapping[EntryKey, str]
     records: tuple[Notice, ...] = ()
-    """Those of the entries that went, one each."""
+    """The notices of the entries that went, one each."""
 
 
 def settle(entries: Mapping[EntryKey, Entry], records: Sequence[Notice]) -> Settled:
-    """Free the slot of each reported start, by id *and* start number.
+    """Frees the slot of each reported start, by id *and* start number.
 
     A duplicate must not free the slot of a later start [WP-1].
     """
@@ -66,9 +67,9 @@ def settle(entries: Mapping[EntryKey, Entry], records: Sequence[Notice]) -> Sett
 
 
 def done_cursor_after(cursor: str, keys: Sequence[str], now: EpochMs) -> str:
-    """The last key seen, never past now.
+    """Returns the last key seen, never past now.
 
-    A record may still arrive with an earlier time than one that a fast clock wrote.
+    A notice may still arrive with an earlier time than one that a fast clock wrote.
     """
     if not keys:
         return cursor
@@ -76,13 +77,11 @@ def done_cursor_after(cursor: str, keys: Sequence[str], now: EpochMs) -> str:
 
 
 def deep_low(cursor: str, deep_at: EpochMs | None = None) -> str:
-    """Return the key from which a read back over the buffer begins [WP-3].
+    """Returns the key from which a deep read begins [WP-3].
 
-    That is 15 s before the last such read (`None` means that none is known, so 15 s before the
-    cursor), or the cursor if that is earlier.
-
-    Counted from the cursor alone, a work item that landed late while the pool was saturated would be
-    lost.
+    That is 15 s before the last deep read (`None` means that none is known, so 15 s before the
+    cursor), or the cursor if that is earlier. Counted from the cursor alone, a work item that
+    landed late while the pool was saturated would be lost.
     """
     if cursor == "":
         return ""

@@ -1,4 +1,4 @@
-"""Decides whether a work item can start now, and what a start writes."""
+"""Decides if a work item can start now, and the start write."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Look(Enum):
     """Over, running, moved to a later time, or in the ledger: nothing to start here."""
     DUE = auto()
     CALLED_OFF = auto()
-    """Due, and to be canceled: `cancel_all` was asked for after it was enqueued."""
+    """Due, and to be canceled: `cancel_all` was called after it was enqueued."""
     LATER = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """State of the ledger: its starts, and work items whose entry is not understood yet.
+    """State of the ledger: its starts, and work items with an unconfirmed entry.
 
-    And the config, for what is called off.
+    The config decides which work items are called off.
     """
 
     entries: Collection[EntryKey]
@@ -47,9 +47,9 @@ class Taken:
 
 
 def classify(row_key: str, work: WorkItem, *, taken: Taken, now: EpochMs) -> Look:
-    """True if this row makes its work item startable now.
+    """Returns the meaning of a row for this pass.
 
-    The pass and the look before rest must agree on it, or the loop spins [WP-23].
+    The pass and the read before rest must agree on it, or the loop spins [WP-23].
     """
     if work.state is not State.PENDING or work.cancel_requested or _has_moved(row_key, work):
         return Look.SKIP
@@ -64,7 +64,7 @@ def classify(row_key: str, work: WorkItem, *, taken: Taken, now: EpochMs) -> Loo
 
 
 def _has_moved(row_key: str, work: WorkItem) -> bool:
-    """True for a row that is a work item's own, which a retry or put back has left for the pointer that the same transaction wrote.
+    """True for a work item's own row which a retry or requeue has left for its pointer.
 
     Found by its old row, it would start before work items that were due earlier.
     """
@@ -81,9 +81,9 @@ def start_write(
     event_age_ms: int,
     now: EpochMs,
 ) -> Update:
-    """Pending becomes running, if it still is what was committed.
+    """Returns the start write: pending becomes running, if it still is what was committed.
 
-    The start number fits and nobody asked to cancel [WP-2, WP-4].
+    The start number fits and no cancel was requested [WP-2, WP-4].
     """
     changes = {
         **entering(Move.START),
@@ -103,9 +103,9 @@ def start_write(
 def assignment_for(
     work: WorkItem, table: str, *, nonce: str, timeout_ms: int, loop_until: EpochMs | None
 ) -> Assignment:
-    """The event of a start that was just written.
+    """Returns the assignment of a start that was just written.
 
-    Begun after `start_by`, a worker could still run when recovery judges it.
+    A worker that begins after `start_by` could still run when recovery judges it.
     """
     start_by = EpochMs((work.deadline or 0) - timeout_ms)
     return replace(

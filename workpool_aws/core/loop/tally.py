@@ -1,8 +1,8 @@
-"""Counts of the loop, and their readings: rates of failure, and how late works start.
+"""Counts the loop's settled and started work items, and computes rates and lags.
 
-Counts are kept in the ledger and committed with what they count, so that no crash counts anything
-twice. A minute's counts go to a report of their own when the next minute begins; those of the last
-minute stay in the ledger of a pool that rests.
+Counts are kept in the ledger and committed with what they count, so no crash counts anything twice.
+A minute's counts go to a report of their own when the next minute begins. Those of the last minute
+stay in the ledger of a resting pool.
 """
 
 from __future__ import annotations
@@ -57,25 +57,28 @@ LAG_CLASSES_MS: Final = (
     ),
     *(60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000, 10_800_000, 43_200_000, 86_400_000),
 )
-"""The upper ends of the classes of lag; what is later than the last counts as the last."""
+"""The upper ends of the classes of lag. A longer lag counts as the last class."""
 
 
 def is_full(tally: MinuteTally | None, now: EpochMs) -> bool:
-    """True if its minute is over: it is to be reported, and a new one begun."""
+    """True if its minute is over, so that it is reported and a new one begins."""
     return tally is not None and now - tally.since >= limits.TALLY_MS
 
 
 def is_ahead(tally: MinuteTally | None, now: EpochMs) -> bool:
-    """True if its minute lies further ahead than clocks differ: nobody counted it, and it would never be over."""
+    """True if its minute is further ahead than clocks differ.
+
+    No loop counted it, and it would never end.
+    """
     return tally is not None and tally.since - now > limits.TALLY_MS
 
 
 def added(
     tally: MinuteTally | None, records: Sequence[Notice], lags_ms: Sequence[int], now: EpochMs
 ) -> MinuteTally | None:
-    """The counts with these settled records and these starts; None while nothing was ever counted.
+    """Returns the counts with these settled notices and these starts.
 
-    A put back counts as nothing.
+    `None` means that nothing was ever counted. A requeue is not counted.
     """
     results = Counter(name for record in records if (name := _counts_as(record)) is not None)
     if not results and not lags_ms:
@@ -116,7 +119,7 @@ def _class_of(lag_ms: int) -> int:
 
 
 def together(tallies: Iterable[MinuteTally], since: EpochMs) -> MinuteTally:
-    """The sum of counts."""
+    """Returns the sum of counts."""
     total = MinuteTally(since=since)
     for each in tallies:
         lags = Counter(dict(total.lags))
@@ -133,32 +136,32 @@ def together(tallies: Iterable[MinuteTally], since: EpochMs) -> MinuteTally:
 
 
 def executions(tally: MinuteTally) -> int:
-    """Attempts that came to an end."""
+    """Returns the number of attempts that ended."""
     return tally.succeeded + tally.failed + tally.retried + tally.canceled
 
 
 def error_rate(tally: MinuteTally) -> float | None:
-    """Of the attempts that completed, the share that failed: (failed + retried) / completed.
+    """Returns the share of failed attempts: (failed + retried) / completed.
 
-    `None` means that there is none completed.
+    `None` means that none completed.
     """
     completed = executions(tally)
     return (tally.failed + tally.retried) / completed if completed else None
 
 
 def permanent_failure_rate(tally: MinuteTally) -> float | None:
-    """Of the work items that ended, the share that failed: failed / (completed - retried).
+    """Returns the share of work items that failed for good: failed / (completed - retried).
 
-    `None` means that there is none ended.
+    `None` means that none ended.
     """
     ended = executions(tally) - tally.retried
     return tally.failed / ended if ended else None
 
 
 def lag_ms_at(tally: MinuteTally, share: float) -> int | None:
-    """No more than this was the lag of a share of the starts, to the upper end of its class.
+    """Returns the lag that a share of the starts did not exceed, rounded up to its class.
 
-    `None` means nothing started.
+    `None` means that nothing started.
     """
     wanted = share * sum(count for _, count in tally.lags)
     seen = 0

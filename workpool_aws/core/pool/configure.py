@@ -1,4 +1,4 @@
-"""Decides what a change of limits writes."""
+"""Decides the writes of a change of limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["changed_config", "override_changes"]
 def override_changes(
     *, max_parallelism: int | None, paused: bool | None, reset: bool, by: str, now: EpochMs
 ) -> dict[str, object]:
-    """The fields of the config that change: with `reset` every override goes first.
+    """Returns the fields of the config that change; with `reset` every override is dropped first.
 
     `None` leaves a value as it is.
     """
@@ -32,5 +32,5 @@ def override_changes(
 
 
 def changed_config(config: Config, changes: Mapping[str, Any]) -> Config:
-    """The config after a change, under the next version."""
+    """Returns the config after a change, under the next version."""
     return replace(config, **changes, version=config.version + 1)

@@ -1,6 +1,6 @@
-"""Decides whether a resting or dead loop must be started.
+"""Decides if a resting or dead loop must be started.
 
-A kick carries no authority: it only makes sure that somebody looks.
+A kick grants no right to run. It ensures that a loop looks.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _FOLLOWING: Final = frozenset({KickReason.COMPLETE, KickReason.WAKE})
 
 @dataclass(frozen=True, slots=True)
 class StartLoop:
-    """Write this; whoever succeeds invokes the loop with the generation."""
+    """Write this. If it succeeds, invoke the loop with the generation."""
 
     generation: int
     write: Write
@@ -43,7 +43,7 @@ class StartLoop:
 
 @dataclass(frozen=True, slots=True)
 class NotNeeded:
-    """Somebody looks anyway."""
+    """A loop will look anyway."""
 
     why: str
 
@@ -59,19 +59,17 @@ def decide_kick(
     ledger: Ledger | None,
     epoch: int,
 ) -> StartLoop | NotNeeded:
-    """Start the next generation, unless a live loop will see what happened [WP-24].
+    """Starts the next generation, unless a live loop will see the change [WP-24].
 
-    `due` is when the new work is due, for an enqueue, or the one that was canceled and owes no
-    callback. A waiting loop is woken in time for work due after the far wake that it ordered (a
-    wake-up for a deadline orders none), and a saturated one by the completions that it waits for:
-    an enqueue alone starts neither. Where there is no status, `ledger` and `epoch` (its config's or
-    its ledger's) are what else there is of the pool: nothing (None, 0) of a new one, something
-    where the status was removed by hand.
+    `due` is the due time of the enqueued work item, or of a canceled one that owes no callback. An
+    enqueue does not wake a waiting loop whose far wake comes at least a minute earlier (a wake-up
+    for a deadline orders none), nor a saturated one, which the completions wake. Without a status,
+    `ledger` and `epoch` (the config's or the ledger's) are the rest of the pool: none (`None`, 0)
+    of a new one, some if the status was removed by hand.
     """
     if status is None:
         if reason in _FOLLOWING and ledger is None:
-            # Whoever may invoke loop or completion can name pools that do not exist: none comes to
-            # be by that.
+            # A caller of loop or completion can name pools that do not exist. That creates none.
             return NotNeeded("no such pool")
         # A loop of a generation that the ledger has seen never becomes its holder.
         generation = 1 if ledger is None else ledger.generation + 1
@@ -116,9 +114,9 @@ def decide_kick(
 
 
 def is_live(status: LoopStatus, now: EpochMs) -> bool:
-    """True until the lease runs out.
+    """True until the lease expires.
 
-    No loop writes one that ends so late as never to run out: that is forged or damaged.
+    A lease that ends too far ahead is forged or damaged, since no loop writes one.
     """
     return now < status.lease_until <= now + limits.LEASE_BELIEVED_MS
 
@@ -126,7 +124,7 @@ def is_live(status: LoopStatus, now: EpochMs) -> bool:
 def _waits_for(status: LoopStatus, due: EpochMs) -> bool:
     """True if the loop would be woken for a work item that is due then.
 
-    Its far wake must go, or be ordered for the next one.
+    Its far wake must be removed, or ordered for the next one.
     """
     return (
         status.state is LoopState.WAITING and status.wake_at is not None and due <= status.wake_at

@@ -1,4 +1,4 @@
-"""Decides what asking to cancel a work item changes."""
+"""Decides the effect of a request to cancel a work item."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ class CancelAnswer(StrEnum):
     CANCELED = "canceled"
     """It never starts again [WP-7]."""
     REQUESTED = "requested"
-    """It runs: nobody stops it, and no further attempt follows [WP-7]. If it succeeds all the same,
-    that is what happened."""
+    """It is running and will not be interrupted, and no further attempt follows [WP-7]. If it still
+    succeeds, it is a success."""
     FINISHED = "finished"
-    """It was over: nothing changed."""
+    """It had finished, and nothing changed."""
     UNKNOWN = "unknown"
-    """Nothing is known of it: nothing changed."""
+    """It is unknown, and nothing changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class CancelWrite:
-    """Write this; if it succeeds, answer that."""
+    """Write this; if it succeeds, return the answer."""
 
     write: Update
     answer: CancelAnswer
     beside: tuple[Update, ...] = ()
-    """The TTL of the chunks, in one transaction with `write`: nobody looks at a canceled work item
-    again, unless it owes a callback."""
+    """The TTL of the chunks, in one transaction with `write`, since a canceled work item is not
+    read again unless it owes a callback."""
     owes_callback: bool = False
-    """In one transaction with a done record that has the loop deliver it: a canceller that dies
-    must not lose it [WP-8]."""
+    """True if a notice for the loop belongs into the transaction. A canceler that dies must not
+    lose the callback [WP-8]."""
 
 
 def decide_cancel(
@@ -55,10 +55,10 @@ def decide_cancel(
     nonce: str | None = None,
     only_if: Condition | None = None,
 ) -> CancelWrite | CancelAnswer:
-    """A pending work item ends as canceled, a running one is asked; anything else stays as it is.
+    """Ends a pending work item as canceled, and requests the cancel of a running one.
 
-    `nonce`: of the callback that a canceled work item may owe [WP-28]. `only_if`: what must hold of
-    the item besides its state when it is written; `None` means nothing.
+    Any other is unchanged. `nonce`: of the callback that a canceled work item may owe [WP-28].
+    `only_if`: a further condition of the write; `None` means none.
     """
     if work is None:
         return CancelAnswer.UNKNOWN
@@ -103,5 +103,5 @@ def _where(move: Move, only_if: Condition | None) -> Condition:
 
 
 def is_own_cancel(current: WorkItem, token: str) -> bool:
-    """True if this canceler's own write went through, and the SDK repeated it."""
+    """True if this canceler's own write succeeded, and the SDK repeated it."""
     return current.outcome is Outcome.CANCELED and current.started_by == token

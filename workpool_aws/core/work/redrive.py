@@ -1,6 +1,6 @@
-"""Decides what becomes of a dead letter: of a failed work item a new one that names it, of a dead callback one more round of tries.
+"""Decides the redrive of a dead letter: a new work item, or further tries of a dead callback.
 
-The work item's own outcome stays as it was [WP-6], and a callback's redrive never runs it again.
+The work item's own outcome stays [WP-6], and a callback's redrive never runs it again.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ __all__ = ["NoFailure", "Redeliver", "Redrive", "RedrivenWork", "decide_redrive"
 
 @dataclass(frozen=True, slots=True)
 class Redrive:
-    """Store the new work, with what is large of it, and mark the old one, in one transaction.
+    """Store the new work item with its large payloads, and mark the old one, in one transaction.
 
     Afterwards: the late rule, kick.
     """
 
     work: WorkItem
-    """Chunks of the old work item to be put in first: it has none of its own yet."""
+    """Its chunks are missing yet: those of the old work item must be put in first."""
     mark: Update
 
 
 @dataclass(frozen=True, slots=True)
 class RedrivenWork:
-    """It had been redriven as this work item: nothing new is made."""
+    """It was redriven as this work item before, and no other is created."""
 
     work_id: WorkId
 
 
 @dataclass(frozen=True, slots=True)
 class Redeliver:
-    """Its callback is owed again: write this and a record for the loop in one transaction.
+    """Its callback is owed again: write this and a notice for the loop in one transaction.
 
     Afterwards: the late rule, kick.
     """
@@ -50,7 +50,7 @@ class Redeliver:
 
 @dataclass(frozen=True, slots=True)
 class NoFailure:
-    """It is no dead letter: nothing changes. `what` it is instead, for people."""
+    """It is no dead letter, and nothing changes. `what` describes it for people."""
 
     what: str
 
@@ -58,11 +58,10 @@ class NoFailure:
 def decide_redrive(
     old: WorkItem, *, new_id: WorkId, now: EpochMs, link: str | None, epoch: int
 ) -> Redrive | Redeliver | RedrivenWork | NoFailure:
-    """The new work asks for what the old one asked for, due now, with all attempts before it.
+    """Returns a new work item with the old one's request, due now, with all attempts ahead.
 
-    The mark is the commit point: it makes a second redrive of the same failure find the first. A
-    dead callback comes first, whatever the outcome: whoever waits for it has not heard of this work
-    item yet.
+    The mark is the commit point: a second redrive of the same failure finds the first. A dead
+    callback comes first, whatever the outcome, since its target has not received the outcome yet.
     """
     if old.callback is CallbackState.DEAD:
         return Redeliver(redeliver_write(old))

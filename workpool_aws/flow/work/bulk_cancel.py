@@ -1,11 +1,11 @@
-"""Cancels everything a pool has, however much that is, by three small writes.
+"""Cancels everything in a pool, however much that is, by three small writes.
 
 The loop does the rest (`flow/loop/bulk_cancel.py`).
 
-| write | says | lost afterwards? |
+| write | effect | lost afterwards? |
 |---|---|---|
-| status: epoch + 1 | what is enqueued from now on is not meant | nobody was told that all is canceled: asked again, it is |
-| config: follows | what was enqueued before must not start | watchdog: a config ahead of the ledger is work to do |
+| status: epoch + 1 | later enqueues are not affected | no answer was given: repeating the call is safe |
+| config: follows | earlier work items must not start | watchdog: a config ahead of the ledger needs a loop |
 | ledger: version + 1 | a pass that read the old config cannot commit | as above |
 """
 
@@ -25,11 +25,10 @@ __all__ = ["cancel_all"]
 
 
 def cancel_all(ports: Ports, pool: str, *, by: str) -> None:
-    """Call off every work that was enqueued before.
+    """Calls off every work item that was enqueued before.
 
-    When it returns, no start of one is committed any more [WP-13].
-
-    Raises StoreUnavailable: it may or may not hold; asking again does no harm.
+    When it returns, no start of one is committed any more [WP-13]. Raises StoreUnavailable if it
+    may or may not hold; repeating the call is safe.
     """
     epoch = _raise_epoch(ports, pool)
     configure.follow_epoch(ports, pool, epoch)
@@ -43,7 +42,7 @@ def _raise_epoch(ports: Ports, pool: str) -> int:
         record = ports.store.write(update).record
     except (
         ConditionFailed
-    ):  # no status: nobody has ever kicked this pool, yet its first work may be on its way
+    ):  # no status: the pool was never kicked, but its first work item may be on its way
         kick(ports, pool, KickReason.CANCEL)
         try:
             record = ports.store.write(update).record

@@ -1,7 +1,4 @@
-"""Cancels a work item.
-
-One conditional write (one transaction, if it has chunks), and an answer that says what it came to.
-"""
+"""Cancels a work item by one conditional write, or one transaction if it has chunks."""
 
 from __future__ import annotations
 
@@ -29,14 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["cancel", "cancel_called_off"]
 
 _TRIES = 8
-"""A work item can change under a canceller's hands: started, retried, started again. Each time it
-is judged anew."""
+"""A work item can change during a cancel: started, retried, started again. Each time it is judged
+again."""
 
 
 def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
-    """Keep the work item from starting (again); the answer is what holds from now on.
+    """Keeps the work item from starting (again), and returns the answer that holds from now on.
 
-    Raises StoreUnavailable: it may or may not be canceled; asking again does no harm.
+    Raises StoreUnavailable if it may or may not be canceled; repeating the call is safe.
     """
     work = load_works(ports, pool, [work_id])[0]
     decision = _carry_out(ports, pool, work_id, work)
@@ -57,13 +54,10 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
 
 
 def cancel_called_off(ports: Ports, work: WorkItem, config: Config) -> bool:
-    """Cancel a work item as last read, or ask it if it runs, in a pass of the loop: no kick.
+    """Cancels a work item as last read, or requests it of a running one, in a pass of the loop.
 
-    Whether this call ended it.
-
-    One whose caller has moved it into a later epoch since then stays as it is [WP-3].
-
-    Raises StoreUnavailable, as `cancel`.
+    Returns True if this call ended it. There is no kick. A work item that its caller has moved into
+    a later epoch meanwhile is unchanged [WP-3]. Raises StoreUnavailable, as `cancel`.
     """
     decision = _carry_out(ports, work.pool, work.id, work, called_off_by=config)
     return isinstance(decision, CancelWrite) and decision.answer is CancelAnswer.CANCELED
@@ -77,10 +71,10 @@ def _carry_out(
     *,
     called_off_by: Config | None = None,
 ) -> CancelWrite | CancelAnswer:
-    """Result of a cancel: the write, or the reason why there was none.
+    """Returns the write of a cancel, or the reason why there was none.
 
-    `called_off_by`: a work item that this config does not call off (any more) is none of ours, so
-    unknown; `None` means whatever the epoch.
+    `called_off_by`: a work item that this config does not call off (any more) counts as unknown;
+    `None` means any epoch.
     """
     only_if = None if called_off_by is None else is_older(called_off_by)
     token = ports.entropy.token()

@@ -1,4 +1,4 @@
-"""Enqueues: stores works, proves that they are in time, kicks."""
+"""Enqueues: stores work items, proves that they are in time, kicks."""
 
 from __future__ import annotations
 
@@ -33,13 +33,12 @@ class Acknowledged:
 
 
 def enqueue(ports: Ports, works: Sequence[WorkItem]) -> Acknowledged:
-    """Store works of one pool and one epoch, and make sure that somebody looks at them.
+    """Stores work items of one pool and one epoch, and ensures that a loop will see them.
 
-    When it returns, none can be lost [WP-3].
-
-    Commit point of each: its own put, in one transaction with the chunks of large arguments. Not
-    one transaction for all: when it raises StoreUnavailable, each of `maybe_enqueued` is either
-    stored (and will run, or be canceled with what was enqueued before it) or does not exist.
+    When it returns, none can be lost [WP-3]. The commit point of each is its own put, in one
+    transaction with the chunks of large arguments. There is no transaction for all. When it raises
+    StoreUnavailable, each of `maybe_enqueued` is either stored (and will run, or be canceled with
+    those enqueued before it) or does not exist.
     """
     if not works:
         return Acknowledged((), 0)
@@ -80,16 +79,17 @@ def enqueue(ports: Ports, works: Sequence[WorkItem]) -> Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class _Moved:
-    """The id that stands for a work item. With an `error`: those of which one may."""
+    """The id of a stored work item. With an `error`, the ids of which one may be stored."""
 
     ids: tuple[WorkId, ...]
     error: StoreUnavailable | None = None
 
 
 def _into_epoch(ports: Ports, work: WorkItem, epoch: int) -> _Moved:
-    """Say that a stored work item belongs to the epoch that its caller has just heard of: what `cancel_all` meant is older [WP-13].
+    """Moves a stored work item into the epoch that its caller has just read [WP-13].
 
-    If the loop canceled it before it could be said, it is stored anew.
+    The `cancel_all` of that epoch meant older ones. If the loop was faster and canceled the work
+    item, it is stored once more.
     """
     unfinished = Either((Is("state", State.PENDING), Is("state", State.RUNNING)))
     try:
@@ -132,7 +132,7 @@ def _store(ports: Ports, work: WorkItem) -> StoreUnavailable | None:
         ):
             return StoreUnavailable(f"another item has the id {work.id}")
         # One's own put, repeated by the SDK after a lost answer; how late the first one was is
-        # unknown, so it is pointed at anew.
+        # unknown, so it gets a pointer.
         return _point_anew(ports, work)
     except StoreUnavailable as error:
         return error
