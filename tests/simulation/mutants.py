@@ -99,9 +99,17 @@ _BY_SEEDS: Final = frozenset(
 """Noticed by some of the first hundreds of seeds."""
 
 _CASES: Final[dict[str, dict[str, str]]] = {
+    "tests/acceptance/test_api_cancel_all.py": {
+        "redrive: into the epoch": "test_a_redriven_failure_is_work_of_after",
+    },
     "tests/integration/test_acknowledging.py": {
         "own write: kick": "test_a_kick_that_the_sdk_repeated_is_its_own",
         "kick: one invoke a generation": "test_a_kick_loses_to_a_loop_that_renewed_its_lease",
+    },
+    "tests/integration/test_auditing.py": {
+        "watchdog: callbacks out of sight": "test_once_an_hour_a_callback_is_found_that_lies_behind_the_cursor",
+        "watchdog: across a full hour": "test_what_landed_late_across_a_full_hour_is_found_by_the_look_after",
+        "watchdog: the hourly look": "test_once_an_hour_the_last_hour_is_looked_through",
     },
     "tests/integration/test_callback_faults.py": {
         "callback: the report says that it is owed": "test_nothing_owed_is_left_behind",
@@ -109,12 +117,18 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "watchdog: owed callbacks in records": "test_a_canceller_that_dies_before_its_kick_is_found_by_the_watchdog",
         "callback: a second report sends it": "test_a_broken_target_does_not_hold_up_works_or_other_callbacks",
         "callback: held after a try that failed": "test_a_broken_target_does_not_hold_up_works_or_other_callbacks",
+        "look after resting: callbacks": "test_a_callback_that_is_owed_while_the_loop_goes_idle_is_sent",
+        "callback: no TTL of its record": "test_a_record_that_owes_a_callback_carries_no_time_to_live",
     },
     "tests/integration/test_callback_storms.py": {
         "callback: record spent after the commit": "test_in_a_storm_every_work_is_told_of_and_none_expires_untold",
     },
     "tests/integration/test_canceling.py": {
         "own write: cancel": "test_somebody_elses_cancel_is_told_as_what_it_is",
+        "late rule: canceled with a callback": "test_the_record_of_a_cancel_that_was_late_is_put_again",
+        "kick: on cancel": "test_a_cancel_that_owes_a_callback_starts_a_resting_loop",
+        "classify: not canceled": "test_a_pending_work_that_somebody_asked_to_cancel_is_not_begun",
+        "begin only what is not canceled": "test_a_pending_work_that_somebody_asked_to_cancel_is_not_begun",
     },
     "tests/integration/test_canceling_all.py": {
         "called off: not what is plainly younger": "test_a_young_work_with_an_old_epoch_runs",
@@ -126,6 +140,12 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "drain: running works are asked once": "test_works_that_run_are_looked_at_once_however_many_pages_are_canceled",
         "drain: running works are asked": "test_what_was_committed_before_may_still_go_out_and_is_asked",
         "watchdog: works to cancel": "test_a_caller_that_died_on_the_way_leaves_the_rest_to_the_watchdog",
+        "cancel all: its time does not go back": "test_a_cancel_all_by_a_slow_clock_takes_back_nothing_of_the_one_before",
+    },
+    "tests/integration/test_claims.py": {
+        "claim: sets the deadline": "test_the_claim_sets_the_deadline_to_the_end_of_its_own_invocation",
+        "a second report puts the done record": "test_a_finish_without_its_report_is_reported_by_the_next",
+        "own write: claim": "test_a_claim_that_the_sdk_repeated_is_its_own",
     },
     "tests/integration/test_deploying.py": {
         "deployment: limits before the item": "test_a_limit_that_was_not_set_is_set_by_the_next_tick",
@@ -135,38 +155,21 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "deployment: a limit not named any more goes": "test_a_pool_that_is_not_named_any_more_goes_back_to_its_programs",
         "deployment: overtaken": "test_a_deployment_that_is_overtaken_leaves_the_limits_that_the_item_names",
     },
-    "tests/integration/test_redriving_callbacks.py": {
-        "redeliver: a record tells the loop": "test_a_dead_callback_is_delivered_again_whatever_the_outcome",
-        "redeliver: a failure stays a dead letter": "test_all_dead_letters_are_redriven_and_a_failure_stays_one_for_its_own_sake",
+    "tests/integration/test_enqueueing.py": {
+        "own write: enqueue": "test_a_work_whose_put_was_late_and_repeated_is_pointed_at",
     },
-    "tests/integration/test_ledger_formats.py": {
-        "packed ledger: the format before": "test_a_ledger_of_the_version_before_still_fills_its_slots",
+    "tests/integration/test_failed_handlers.py": {
+        "callback: the report says that it was sent": "test_a_handler_that_fails_is_called_again_soon_and_less_and_less_often",
     },
-    "tests/integration/test_pacing.py": {
-        "pace: without progress it slows down": "test_a_loop_that_achieves_nothing_slows_down_and_says_so",
-        "pace: without answers it gives up": "test_a_loop_that_gets_no_answer_again_and_again_gives_up",
-    },
-    "tests/acceptance/test_api_cancel_all.py": {
-        "redrive: into the epoch": "test_a_redriven_failure_is_work_of_after",
-    },
-    "tests/unit/core/test_choose_decision.py": {
-        "called off: the cursor waits for it": "test_what_is_called_off_keeps_the_cursor_until_it_is_canceled",
-    },
-    "tests/unit/core/test_drain_decision.py": {
-        "drain: begins anew for the next": "test_a_drain_begins_where_pending_works_can_lie_and_goes_on_where_it_is",
-        "classify: called off": "test_a_due_work_that_is_called_off_is_never_chosen",
-        "drain: due works before any start": "test_starts_wait_until_what_is_due_was_seen",
-        "drain: from where pending works can lie": "test_a_drain_begins_where_pending_works_can_lie_and_goes_on_where_it_is",
-    },
-    "tests/unit/core/test_pace_decision.py": {
-        "pace: awake for what is due": "test_a_poll_is_awake_for_what_comes",
-        "pace: no pass so long that due work waits": "test_no_length_keeps_due_work_waiting",
-        "pace: passes begin a floor apart": "test_a_commit_waits_until_it_is_worth_its_size",
-    },
-    "tests/integration/test_claims.py": {
-        "claim: sets the deadline": "test_the_claim_sets_the_deadline_to_the_end_of_its_own_invocation",
-        "a second report puts the done record": "test_a_finish_without_its_report_is_reported_by_the_next",
-        "own write: claim": "test_a_claim_that_the_sdk_repeated_is_its_own",
+    "tests/integration/test_forged_orders.py": {
+        "order: only of the status's generation": "test_an_order_of_another_generation_changes_nothing_while_a_loop_runs[1000000]",
+        "order: none of a pool that rests": "test_an_order_of_a_pool_that_rests_does_not_take_its_ledger_back_either",
+        "order: no wake makes a pool": "test_an_order_of_a_pool_that_does_not_exist_makes_none[None]",
+        "forged generation: taken back": "test_what_a_forgery_left_in_the_ledger_is_healed_and_told_once[kick-999999999]",
+        "forged generation: by the status's holder only": "test_a_forged_generation_is_taken_back_by_the_holder_of_the_statuss_one_only",
+        "forged generation: seen by the watchdog": "test_what_a_forgery_left_in_the_ledger_is_healed_and_told_once[watchdog-1000000]",
+        "a lease without end is none": "test_a_lease_without_end_is_none",
+        "a row of the registry alone is no pool": "test_rows_of_the_registry_alone_start_no_loop",
     },
     "tests/integration/test_holding.py": {
         "holder is looked at after a lost commit": "test_a_commit_names_its_holder",
@@ -176,6 +179,14 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "own write: status is another's": "test_a_status_write_of_an_older_generation_is_fenced_off",
         "own write: take hold": "test_taking_hold_whose_answer_was_lost_is_its_own",
         "own write: take hold is another's": "test_a_second_delivery_does_nothing_beside_the_first",
+    },
+    "tests/integration/test_hostile_control.py": {
+        "rebuilt ledger: what runs": "test_a_damaged_ledger_is_made_anew_with_all_that_runs",
+        "rebuilt ledger: what is owed": "test_a_damaged_ledger_is_made_anew_with_all_that_runs",
+        "damaged ledger: seen by the watchdog": "test_a_damaged_ledger_of_a_resting_pool_is_made_anew_by_the_next_tick",
+        "damaged config: nothing starts": "test_a_pool_whose_config_is_damaged_starts_nothing_and_spins_nowhere",
+        "turns: each pool its share": "test_a_slow_pool_takes_its_share_of_a_tick_and_no_more",
+        "turns: another order each tick": "test_every_pool_comes_first_in_some_tick_before_long",
     },
     "tests/integration/test_large_callbacks.py": {
         "chunks: when the callback was marked": "test_context_and_result_arrive_whole_and_expire_with_their_work",
@@ -187,22 +198,6 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "chunks: of a canceled work": "test_a_canceled_work_lets_its_arguments_expire",
         "chunks: missing arguments end the work": "test_arguments_that_somebody_removed_fail_their_own_work_only",
         "chunks: read before they are sent": "test_arguments_of_any_size_arrive_whole",
-    },
-    "tests/integration/test_last_guards.py": {
-        "cancel all: its time does not go back": "test_a_cancel_all_by_a_slow_clock_takes_back_nothing_of_the_one_before",
-        "late rule: canceled with a callback": "test_the_record_of_a_cancel_that_was_late_is_put_again",
-        "redeliver: its record is in time": "test_the_record_of_a_redelivery_that_was_late_is_put_again",
-        "rest: looks past what is over": "test_a_pool_does_not_wait_for_works_that_are_over",
-        "look after resting: callbacks": "test_a_callback_that_is_owed_while_the_loop_goes_idle_is_sent",
-        "own write: enqueue": "test_a_work_whose_put_was_late_and_repeated_is_pointed_at",
-        "own write: start is another's": "test_a_start_that_another_holder_made_is_not_sent_again",
-        "late rule: redriven works": "test_a_redriven_work_whose_transaction_was_late_is_pointed_at",
-        "late rule: a redrive that was made before": "test_a_second_redrive_points_at_what_the_first_one_made",
-        "kick: on cancel": "test_a_cancel_that_owes_a_callback_starts_a_resting_loop",
-        "kick: on redrive": "test_a_redrive_starts_a_resting_loop",
-        "registration before status": "test_a_pool_that_was_configured_first_is_known_to_the_watchdog",
-        "callback: no TTL of its record": "test_a_record_that_owes_a_callback_carries_no_time_to_live",
-        "callback: pending always counts": "test_a_pending_callback_that_landed_behind_the_cursor_counts",
     },
     "tests/integration/test_late_writes.py": {
         "cursor overlap": "test_the_cursor_stays_a_little_behind_the_clock",
@@ -219,38 +214,31 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "late rule: done records": "test_a_retry_whose_transaction_was_late_is_proven_too",
         "late rule: looks again": "test_a_pointer_that_is_late_itself_is_written_again",
     },
+    "tests/integration/test_ledger_formats.py": {
+        "packed ledger: the format before": "test_a_ledger_of_the_version_before_still_fills_its_slots",
+    },
     "tests/integration/test_limits_in_force.py": {
         "config read again after a bump": "test_a_pause_between_a_pass_and_its_commit_is_minded",
         "own write: config": "test_a_change_that_the_sdk_repeated_is_its_own",
     },
-    "tests/integration/test_failed_handlers.py": {
-        "callback: the report says that it was sent": "test_a_handler_that_fails_is_called_again_soon_and_less_and_less_often",
-    },
-    "tests/integration/test_forged_orders.py": {
-        "order: only of the status's generation": "test_an_order_of_another_generation_changes_nothing_while_a_loop_runs[1000000]",
-        "order: none of a pool that rests": "test_an_order_of_a_pool_that_rests_does_not_take_its_ledger_back_either",
-        "order: no wake makes a pool": "test_an_order_of_a_pool_that_does_not_exist_makes_none[None]",
-        "forged generation: taken back": "test_what_a_forgery_left_in_the_ledger_is_healed_and_told_once[kick-999999999]",
-        "forged generation: by the status's holder only": "test_a_forged_generation_is_taken_back_by_the_holder_of_the_statuss_one_only",
-        "forged generation: seen by the watchdog": "test_what_a_forgery_left_in_the_ledger_is_healed_and_told_once[watchdog-1000000]",
-        "a lease without end is none": "test_a_lease_without_end_is_none",
-        "a row of the registry alone is no pool": "test_rows_of_the_registry_alone_start_no_loop",
-    },
-    "tests/integration/test_hostile_control.py": {
-        "rebuilt ledger: what runs": "test_a_damaged_ledger_is_made_anew_with_all_that_runs",
-        "rebuilt ledger: what is owed": "test_a_damaged_ledger_is_made_anew_with_all_that_runs",
-        "damaged ledger: seen by the watchdog": "test_a_damaged_ledger_of_a_resting_pool_is_made_anew_by_the_next_tick",
-        "damaged config: nothing starts": "test_a_pool_whose_config_is_damaged_starts_nothing_and_spins_nowhere",
-        "turns: each pool its share": "test_a_slow_pool_takes_its_share_of_a_tick_and_no_more",
-        "turns: another order each tick": "test_every_pool_comes_first_in_some_tick_before_long",
+    "tests/integration/test_lookahead.py": {
+        "rest: looks past what is over": "test_a_pool_does_not_wait_for_works_that_are_over",
     },
     "tests/integration/test_order_of_starts.py": {
         "classify: not by the row that it has left": "test_many_retried_work_items_hide_none_that_was_due_earlier",
         "order: by due time, not by key": "test_a_work_item_whose_pointer_was_written_late_keeps_its_turn",
     },
+    "tests/integration/test_pacing.py": {
+        "pace: without progress it slows down": "test_a_loop_that_achieves_nothing_slows_down_and_says_so",
+        "pace: without answers it gives up": "test_a_loop_that_gets_no_answer_again_and_again_gives_up",
+    },
     "tests/integration/test_payload_crashes.py": {
         "drop: chunks expire": "test_one_call_that_goes_wrong_loses_nothing_and_leaves_nothing",
         "chunks: of a second report": "test_one_call_that_goes_wrong_loses_nothing_and_leaves_nothing",
+    },
+    "tests/integration/test_proofs.py": {
+        "a repeated report proves itself": "test_a_repeated_report_of_a_finished_start_must_prove_itself_too",
+        "the stored work item decides": "test_all_but_name_and_proof_is_taken_from_the_stored_work_item",
     },
     "tests/integration/test_recovering.py": {
         "no second invoke of a sent start": "test_what_a_stranger_told_is_used_at_the_claims_own_deadline",
@@ -260,8 +248,19 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "holder: looks again in its next generation": "test_what_a_stranger_told_survives_a_change[of generation]",
         "recovery suspects nothing": "test_recovery_changes_nothing_that_changed_since_it_looked",
     },
+    "tests/integration/test_redriving_callbacks.py": {
+        "redeliver: a record tells the loop": "test_a_dead_callback_is_delivered_again_whatever_the_outcome",
+        "redeliver: a failure stays a dead letter": "test_all_dead_letters_are_redriven_and_a_failure_stays_one_for_its_own_sake",
+        "redeliver: its record is in time": "test_the_record_of_a_redelivery_that_was_late_is_put_again",
+    },
     "tests/integration/test_redriving_works.py": {
+        "late rule: redriven works": "test_a_redriven_work_whose_transaction_was_late_is_pointed_at",
+        "late rule: a redrive that was made before": "test_a_second_redrive_points_at_what_the_first_one_made",
+        "kick: on redrive": "test_a_redrive_starts_a_resting_loop",
         "redrive: large inputs are copied": "test_its_target_is_told_of_both_ends_with_the_same_context",
+    },
+    "tests/integration/test_registering.py": {
+        "registration before status": "test_a_pool_that_was_configured_first_is_known_to_the_watchdog",
     },
     "tests/integration/test_resting.py": {
         "look after resting": "test_what_is_stored_while_the_loop_goes_idle_is_found",
@@ -276,11 +275,8 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "promise: clocks differ": "test_a_completion_relies_on_a_promise_less_the_clocks_difference",
         "kick: on a report without effect": "test_whatever_a_resting_loop_must_know_kicks_it",
     },
-    "tests/integration/test_second_guards.py": {
-        "classify: not canceled": "test_a_pending_work_that_somebody_asked_to_cancel_is_not_begun",
-        "begin only what is not canceled": "test_a_pending_work_that_somebody_asked_to_cancel_is_not_begun",
-    },
     "tests/integration/test_starting.py": {
+        "own write: start is another's": "test_a_start_that_another_holder_made_is_not_sent_again",
         "classify: not in the ledger": "test_an_entry_that_is_not_understood_keeps_its_work_from_being_chosen",
         "classify: not unconfirmed": "test_an_entry_that_is_not_understood_keeps_its_work_from_being_chosen",
         "own write: start": "test_a_start_that_the_sdk_repeated_is_sent_in_the_same_pass",
@@ -292,15 +288,18 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "watchdog: due works": "test_due_work_is_found_where_a_slot_is_free",
         "watchdog: only where one may start": "test_due_work_is_found_where_a_slot_is_free",
         "watchdog: unsettled reports": "test_a_report_of_an_entry_that_nobody_settled_is_found",
-        "watchdog: callbacks out of sight": "test_once_an_hour_a_callback_is_found_that_lies_behind_the_cursor",
-        "watchdog: across a full hour": "test_what_landed_late_across_a_full_hour_is_found_by_the_look_after",
-        "watchdog: the hourly look": "test_once_an_hour_the_last_hour_is_looked_through",
     },
     "tests/simulation/test_found.py": {
         "watchdog: looks where a loop would": "test_the_watchdog_sees_due_work_just_where_a_new_loop_begins_to_read",
         "pointers: a work's own row is none": "test_a_pointer_before_the_works_own_row_does_not_name_that_row",
         "pointers: all that led to a start go": "test_a_retry_that_is_met_by_its_own_key_leaves_no_pointer",
         "registration before the first work": "test_the_work_of_a_first_caller_that_died_before_its_kick_runs",
+    },
+    "tests/unit/adapters_aws/test_wire.py": {
+        "a text is a report under our class": "test_an_error_of_another_class_is_a_failure_whatever_its_text",
+        "a seal is checked": "test_a_seal_that_was_changed_opens_nothing",
+        "an event has no second assignment": "test_worker_events_are_made_of_exactly_one_object_without_our_key",
+        "what is spliced was parsed": "test_callbacks_are_made_of_single_values",
     },
     "tests/unit/adapters_store/test_slots.py": {
         "packed ledger: what was confirmed": "test_slots_come_back",
@@ -313,13 +312,30 @@ _CASES: Final[dict[str, dict[str, str]]] = {
         "callback: sent counts beyond the cursor": "test_the_ledger_takes_over_what_records_owe_and_the_records_that_owe_are_spent",
         "callback: sent counts with its entry": "test_a_record_of_a_sent_callback_behind_the_cursor_counts_with_its_entry_only",
     },
+    "tests/unit/core/test_choose_decision.py": {
+        "called off: the cursor waits for it": "test_what_is_called_off_keeps_the_cursor_until_it_is_canceled",
+    },
     "tests/unit/core/test_chunks_decision.py": {
         "chunks: expire with their work only": "test_nothing_unfinished_expires",
+    },
+    "tests/unit/core/test_drain_decision.py": {
+        "drain: begins anew for the next": "test_a_drain_begins_where_pending_works_can_lie_and_goes_on_where_it_is",
+        "classify: called off": "test_a_due_work_that_is_called_off_is_never_chosen",
+        "drain: due works before any start": "test_starts_wait_until_what_is_due_was_seen",
+        "drain: from where pending works can lie": "test_a_drain_begins_where_pending_works_can_lie_and_goes_on_where_it_is",
     },
     "tests/unit/core/test_kick_decision.py": {
         "kick: not while a loop runs": "test_no_kick_starts_a_second_loop_beside_a_live_one",
         "kick: due before the wake": "test_an_enqueue_leaves_a_waiting_loop_alone_only_if_a_far_wake_comes_in_time",
         "kick: a wake that is over": "test_an_enqueue_leaves_a_waiting_loop_alone_only_if_a_far_wake_comes_in_time",
+    },
+    "tests/unit/core/test_loop_callbacks.py": {
+        "callback: pending always counts": "test_a_pending_callback_that_landed_behind_the_cursor_counts",
+    },
+    "tests/unit/core/test_pace_decision.py": {
+        "pace: awake for what is due": "test_a_poll_is_awake_for_what_comes",
+        "pace: no pass so long that due work waits": "test_no_length_keeps_due_work_waiting",
+        "pace: passes begin a floor apart": "test_a_commit_waits_until_it_is_worth_its_size",
     },
     "tests/unit/core/test_recover_decision.py": {
         "recovery's margin": "test_recovery_waits_for_deadline_and_margin_and_names_what_it_judged",
@@ -334,16 +350,6 @@ _CASES: Final[dict[str, dict[str, str]]] = {
     },
     "tests/unit/core/test_retry_decision.py": {
         "not retryable ends": "test_what_the_worker_says_goes_before_the_policy_but_never_past_its_attempts",
-    },
-    "tests/integration/test_proofs.py": {
-        "a repeated report proves itself": "test_a_repeated_report_of_a_finished_start_must_prove_itself_too",
-        "the stored work item decides": "test_all_but_name_and_proof_is_taken_from_the_stored_work_item",
-    },
-    "tests/unit/adapters_aws/test_wire.py": {
-        "a text is a report under our class": "test_an_error_of_another_class_is_a_failure_whatever_its_text",
-        "a seal is checked": "test_a_seal_that_was_changed_opens_nothing",
-        "an event has no second assignment": "test_worker_events_are_made_of_exactly_one_object_without_our_key",
-        "what is spliced was parsed": "test_callbacks_are_made_of_single_values",
     },
     "tests/unit/core/test_snooze_decision.py": {
         "snoozes are bounded": "test_a_hundred_in_a_row_are_the_most",

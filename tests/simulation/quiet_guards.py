@@ -13,13 +13,21 @@ def _quiet(name: str, rule: str, where: str, old: str, new: str, case: str) -> M
     return Mutant(name=name, rule=rule, edits=(edit(where, old, new),), cases=(f"tests/{case}",))
 
 
-_START = "integration/test_start_guards.py::"
-_HOLD = "integration/test_hold_guards.py::"
-_PASS = "integration/test_pass_guards.py::"
-_REST = "integration/test_rest_guards.py::"
-_CANCEL = "integration/test_cancel_guards.py::"
-_ENQUEUE = "integration/test_enqueue_guards.py::"
-_READ = "unit/flow/test_collecting.py::"
+_STARTING = "integration/test_starting.py::"
+_COMPLETING = "integration/test_completing.py::"
+_SESSION = "integration/test_loop_session.py::"
+_DAMAGE = "integration/test_damage.py::"
+_HOLDING = "integration/test_holding.py::"
+_LATE = "integration/test_late_writes.py::"
+_PACING = "integration/test_pacing.py::"
+_RESTING = "integration/test_resting.py::"
+_RECOVERING = "integration/test_recovering.py::"
+_LOOKAHEAD = "integration/test_lookahead.py::"
+_WATCHING = "integration/test_watching.py::"
+_KICKING = "integration/test_kicking.py::"
+_ENQUEUEING = "integration/test_enqueueing.py::"
+_CANCELING = "integration/test_canceling.py::"
+_COLLECTING = "unit/flow/test_collecting.py::"
 _TARGETS = "integration/test_targets.py::"
 
 _STARTS: Final = (
@@ -29,7 +37,7 @@ _STARTS: Final = (
         "flow.loop.start:_send",
         '        _put_back(ports, running, f"its arguments could not be read: {error}")\n        return\n',
         "        raise\n",
-        f"{_START}test_arguments_that_cannot_be_read_just_now_put_the_start_back",
+        f"{_STARTING}test_arguments_that_cannot_be_read_just_now_put_the_start_back",
     ),
     _quiet(
         "start: a throttled invoke waits",
@@ -37,7 +45,7 @@ _STARTS: Final = (
         "flow.loop.start:_invoke",
         "ports.clock.sleep(limits.INVOKE_RETRY_MS)",
         "pass",
-        f"{_START}test_a_throttled_invoke_waits_before_it_is_tried_again",
+        f"{_STARTING}test_a_throttled_invoke_waits_before_it_is_tried_again",
     ),
     _quiet(
         "own write: start runs still",
@@ -45,7 +53,7 @@ _STARTS: Final = (
         "flow.loop.start:_own_start",
         "current.state is State.RUNNING and ",
         "",
-        f"{_START}test_a_start_write_that_met_anything_but_its_own_start_sends_nothing",
+        f"{_STARTING}test_a_start_write_that_met_anything_but_its_own_start_sends_nothing",
     ),
     _quiet(
         "own write: start is this very start",
@@ -53,7 +61,7 @@ _STARTS: Final = (
         "flow.loop.start:_own_start",
         "current.starts == start and ",
         "",
-        f"{_START}test_a_start_write_that_met_anything_but_its_own_start_sends_nothing",
+        f"{_STARTING}test_a_start_write_that_met_anything_but_its_own_start_sends_nothing",
     ),
     _quiet(
         "done records: kept for two weeks",
@@ -61,7 +69,7 @@ _STARTS: Final = (
         "flow.report.notices:_expiry",
         "at // 1000 + limits.DONE_RETENTION_S",
         "at // 1000",
-        f"{_START}test_a_record_that_owes_nothing_is_kept_for_two_weeks",
+        f"{_COMPLETING}test_a_record_that_owes_nothing_is_kept_for_two_weeks",
     ),
     _quiet(
         "callback: a second report sends nothing",
@@ -69,7 +77,7 @@ _STARTS: Final = (
         "flow.report.complete:_Completion._call_back",
         "if finished.callback is CallbackState.PENDING",
         "if True",
-        f"{_START}test_a_second_report_does_not_call_back_again",
+        f"{_COMPLETING}test_a_second_report_does_not_call_back_again",
     ),
     _quiet(
         "a suspicion is of failures only",
@@ -77,7 +85,7 @@ _STARTS: Final = (
         "core.report.complete:decide_suspicion",
         "report.kind is not ReportKind.FAILED or ",
         "",
-        "unit/core/test_report_guards.py::test_only_a_strangers_failure_of_a_claimed_start_that_runs_is_suspected",
+        "unit/core/test_complete_decision.py::test_only_a_strangers_failure_of_a_claimed_start_that_runs_is_suspected",
     ),
 )
 _HOLDS: Final = (
@@ -87,7 +95,7 @@ _HOLDS: Final = (
         "core.loop.memory:Memory.adopting",
         "callbacks=ledger.callbacks",
         "",
-        f"{_HOLD}test_what_is_read_again_is_trusted_in_every_part",
+        f"{_SESSION}test_what_is_read_again_is_trusted_in_every_part",
     ),
     _quiet(
         "no answer to a pass: read again",
@@ -95,7 +103,7 @@ _HOLDS: Final = (
         "flow.loop.iterate:_run",
         "                hold.reload()\n",
         "                pass\n",
-        f"{_HOLD}test_a_commit_without_an_answer_is_looked_at_although_nothing_is_left_to_do",
+        f"{_SESSION}test_a_commit_without_an_answer_is_looked_at_although_nothing_is_left_to_do",
     ),
     _quiet(
         "damage is told once",
@@ -103,7 +111,7 @@ _HOLDS: Final = (
         "flow.loop.session:TellsOnce.emit",
         "item in self._told or ",
         "",
-        f"{_HOLD}test_a_damaged_item_is_told_once_and_so_many_are_enough",
+        f"{_DAMAGE}test_a_damaged_item_is_told_once_and_so_many_are_enough",
     ),
     _quiet(
         "lease renewed once",
@@ -111,7 +119,7 @@ _HOLDS: Final = (
         "flow.loop.session:LoopSession.renew_lease",
         "    self.lease_until = lease_until",
         "    pass",
-        f"{_HOLD}test_the_lease_is_renewed_when_less_than_half_of_it_is_left_and_then_not_again",
+        f"{_SESSION}test_the_lease_is_renewed_when_less_than_half_of_it_is_left_and_then_not_again",
     ),
     _quiet(
         "hand over: nothing more is done",
@@ -119,7 +127,7 @@ _HOLDS: Final = (
         "flow.loop.iterate:_run",
         "            hand_over(hold)\n            return\n",
         "            hand_over(hold)\n",
-        f"{_PASS}test_a_loop_that_has_handed_over_does_nothing_more",
+        f"{_HOLDING}test_a_loop_that_has_handed_over_does_nothing_more",
     ),
     _quiet(
         "hand over: a whole lease",
@@ -127,7 +135,7 @@ _HOLDS: Final = (
         "flow.loop.rest:hand_over",
         "hold.ports.clock.now() + limits.LEASE_MS",
         "hold.ports.clock.now()",
-        f"{_REST}test_the_next_generation_gets_a_whole_lease",
+        f"{_HOLDING}test_the_next_generation_gets_a_whole_lease",
     ),
     _quiet(
         "take back: a whole lease",
@@ -135,7 +143,7 @@ _HOLDS: Final = (
         "flow.loop.rest:_take_back",
         "hold.ports.clock.now() + limits.LEASE_MS",
         "hold.ports.clock.now()",
-        f"{_REST}test_a_loop_that_takes_itself_back_has_a_whole_lease",
+        f"{_HOLDING}test_a_loop_that_takes_itself_back_has_a_whole_lease",
     ),
 )
 _PASSES: Final = (
@@ -145,7 +153,7 @@ _PASSES: Final = (
         "core.loop.memory:Memory.having_read",
         "deep_read_at=inputs.now if inputs.deep else self.deep_read_at",
         "",
-        f"{_PASS}test_the_buffer_is_read_again_every_so_often_and_not_by_every_pass",
+        f"{_LATE}test_the_buffer_is_read_again_every_so_often_and_not_by_every_pass",
     ),
     _quiet(
         "progress: callbacks",
@@ -153,7 +161,7 @@ _PASSES: Final = (
         "core.loop.plan:plan_pass",
         "moved > 0 or owes_else",
         "moved > 0",
-        f"{_PASS}test_callbacks_alone_are_progress",
+        f"{_PACING}test_callbacks_alone_are_progress",
     ),
     _quiet(
         "progress: a drain",
@@ -161,7 +169,7 @@ _PASSES: Final = (
         "core.loop.plan:plan_pass",
         "or canceling",
         "",
-        f"{_PASS}test_a_drain_alone_is_progress_and_keeps_the_loop_up",
+        f"{_PACING}test_a_drain_alone_is_progress_and_keeps_the_loop_up",
     ),
     _quiet(
         "promise: only with a start",
@@ -169,7 +177,7 @@ _PASSES: Final = (
         "core.loop.plan:plan_pass",
         "promise if starts else None",
         "promise",
-        f"{_PASS}test_a_loop_promises_nothing_for_works_that_run_already",
+        f"{_RESTING}test_a_loop_promises_nothing_for_works_that_run_already",
     ),
     _quiet(
         "recovery: made again later",
@@ -177,7 +185,7 @@ _PASSES: Final = (
         "core.loop.plan:remembered",
         "entries.update(results.recovered)",
         "",
-        f"{_PASS}test_a_recovery_that_gets_no_answer_is_not_made_again_by_each_pass",
+        f"{_RECOVERING}test_a_recovery_that_gets_no_answer_is_not_made_again_by_each_pass",
     ),
     _quiet(
         "rest: due works behind what was looked through",
@@ -185,7 +193,7 @@ _PASSES: Final = (
         "flow.loop.rest:_next_due",
         "if read.due or read.bulk_canceled",
         "if False",
-        f"{_REST}test_what_no_pass_has_looked_far_enough_to_see_is_looked_for_before_rest",
+        f"{_LOOKAHEAD}test_what_no_pass_has_looked_far_enough_to_see_is_looked_for_before_rest",
     ),
     _quiet(
         "cursor: of one's own shard",
@@ -201,7 +209,7 @@ _PASSES: Final = (
         "flow.watchdog.watch:_left_to_do",
         "None if ever else now",
         "None",
-        f"{_REST}test_a_tick_over_a_pool_at_rest_reads_nothing_of_what_came_to_be_over",
+        f"{_WATCHING}test_a_tick_over_a_pool_at_rest_reads_nothing_of_what_came_to_be_over",
     ),
 )
 _CALLERS: Final = (
@@ -211,7 +219,7 @@ _CALLERS: Final = (
         "flow.pool.kick:invoke_loop",
         "ports.clock.sleep(limits.INVOKE_RETRY_MS)",
         "pass",
-        f"{_REST}test_a_throttled_kick_waits_between_its_tries_and_gives_up",
+        f"{_KICKING}test_a_throttled_kick_waits_between_its_tries_and_gives_up",
     ),
     _quiet(
         "enqueue: another's item with other arguments",
@@ -219,7 +227,7 @@ _CALLERS: Final = (
         "flow.work.enqueue:_store",
         "            and met.current.args == work.args\n",
         "",
-        f"{_ENQUEUE}test_a_work_of_somebody_else_under_the_same_id_is_not_taken_for_ones_own",
+        f"{_ENQUEUEING}test_a_work_of_somebody_else_under_the_same_id_is_not_taken_for_ones_own",
     ),
     _quiet(
         "enqueue: another's item of another time",
@@ -227,7 +235,7 @@ _CALLERS: Final = (
         "flow.work.enqueue:_store",
         "            and met.current.enqueued_at == work.enqueued_at\n",
         "",
-        f"{_ENQUEUE}test_a_work_of_somebody_else_under_the_same_id_is_not_taken_for_ones_own",
+        f"{_ENQUEUEING}test_a_work_of_somebody_else_under_the_same_id_is_not_taken_for_ones_own",
     ),
     _quiet(
         "enqueue: what ran is not stored again",
@@ -235,7 +243,7 @@ _CALLERS: Final = (
         "flow.work.enqueue:_into_epoch",
         " and met.current.outcome is Outcome.CANCELED",
         "",
-        f"{_ENQUEUE}test_a_work_that_a_cancel_all_did_not_reach_is_not_stored_again",
+        f"{_ENQUEUEING}test_a_work_that_a_cancel_all_did_not_reach_is_not_stored_again",
     ),
     _quiet(
         "late rule: without a pointer no acknowledgement",
@@ -243,7 +251,7 @@ _CALLERS: Final = (
         "flow.work.enqueue:_point_anew",
         "        return error\n",
         "        pass\n",
-        f"{_ENQUEUE}test_a_work_that_cannot_be_pointed_at_is_not_acknowledged",
+        f"{_ENQUEUEING}test_a_work_that_cannot_be_pointed_at_is_not_acknowledged",
     ),
     _quiet(
         "own write: cancel with a callback",
@@ -251,7 +259,7 @@ _CALLERS: Final = (
         "flow.work.cancel:_carry_out",
         "                _put_record(ports, work, ports.clock.now())\n",
         "                pass\n",
-        f"{_CANCEL}test_a_cancel_with_a_callback_that_the_sdk_repeated_is_its_own",
+        f"{_CANCELING}test_a_cancel_with_a_callback_that_the_sdk_repeated_is_its_own",
     ),
     _quiet(
         "drain: pointers of what is over",
@@ -270,7 +278,7 @@ _READS: Final = (
         "flow.reading:read_works",
         "if ahead == lookahead:",
         "if ahead < 0:",
-        f"{_READ}test_rows_ahead_that_are_over_are_read_up_to_a_bound",
+        f"{_COLLECTING}test_rows_ahead_that_are_over_are_read_up_to_a_bound",
     ),
     _quiet(
         "read: works to cancel up to a bound",
@@ -278,7 +286,7 @@ _READS: Final = (
         "flow.reading:read_works",
         "if len(off) >= limits.DRAIN_ROWS:",
         "if len(off) < 0:",
-        f"{_READ}test_works_to_cancel_are_read_a_part_at_a_time",
+        f"{_COLLECTING}test_works_to_cancel_are_read_a_part_at_a_time",
     ),
     _quiet(
         "choice: what was just looked at is sure",
@@ -286,7 +294,7 @@ _READS: Final = (
         "flow.loop.choose:read_due",
         "memory.unconfirmed - checked.understood",
         "memory.unconfirmed",
-        f"{_READ}test_a_work_whose_entry_is_not_understood_is_not_chosen",
+        f"{_COLLECTING}test_a_work_whose_entry_is_not_understood_is_not_chosen",
     ),
     _quiet(
         "epoch: its moment does not move",

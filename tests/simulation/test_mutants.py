@@ -1,5 +1,7 @@
 """The list of guards itself: each can be removed, leaves nothing behind, is told apart, and says how it is noticed."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.simulation.hunt import Catch, hunt
@@ -9,6 +11,7 @@ from workpool_aws.core.report.retry import retry_delay_ms
 from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.retry import RetryPolicy
 
+ROOT = Path(__file__).parents[2]
 FAILED = Report(kind=ReportKind.FAILED)
 
 
@@ -49,6 +52,17 @@ def test_no_two_mutants_have_one_name() -> None:
 
 def test_each_mutant_says_how_it_is_noticed() -> None:
     assert [each.name for each in MUTANTS if not (each.quick or each.by_seeds or each.cases)] == []
+
+
+def test_tests_that_mutants_name_exist() -> None:
+    missing = []
+    for case in {case for each in MUTANTS for case in each.cases}:
+        file, _, name = case.partition("::")
+        path = ROOT / file
+        if not path.exists() or f"\ndef {name.partition('[')[0]}(" not in path.read_text("utf-8"):
+            missing.append(case)
+
+    assert missing == []
 
 
 def test_a_hunt_finds_the_first_seed_that_fails() -> None:
