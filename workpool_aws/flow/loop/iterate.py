@@ -1,8 +1,7 @@
-"""Runs the loop: pass after pass, until there is nothing to do, another invocation is the holder, or this Lambda's time is up.
+"""Runs the loop, pass after pass.
 
-One pass: collect (done records, entries to look at, due work items), decide (all in `core`), commit
-the ledger once, then act. What a crash leaves undone after the commit, the next holder finds by
-looking at the entries that are not confirmed.
+It ends when there is nothing to do, another invocation is the holder, or its Lambda's time is up. A
+crash after a commit leaves unconfirmed entries, which the next holder checks.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ __all__ = ["run_loop"]
 
 
 def run_loop(ports: Ports, order: LoopRequest, remaining_ms: Callable[[], int]) -> None:
-    """Serve one order: be the loop of its generation, if the status names that one and this invocation becomes the holder.
+    """Serves one request: runs the loop of its generation, if the status names that one.
 
-    A wake order first wins a generation. An order of any other generation, or of a pool without a
-    status, changes nothing.
+    This invocation must also become the holder. A far wake first wins a generation. A request of
+    any other generation, or for a pool without a status, changes nothing.
 
-    Returns when the loop rests, has handed over or was fenced off. Never raises for trouble with
-    AWS: it ends, its lease runs out, and the watchdog starts another. `remaining_ms`: what is left
-    of this Lambda invocation.
+    Returns when the loop rests, has handed over or was fenced. Never raises for trouble with AWS:
+    it ends, its lease expires, and the watchdog starts another. `remaining_ms`: time left of this
+    Lambda invocation.
     """
     generation = order.generation
     try:
@@ -47,8 +46,7 @@ def run_loop(ports: Ports, order: LoopRequest, remaining_ms: Callable[[], int]) 
             if generation is None:
                 return
         elif not is_current(ports.store, order.pool, generation):
-            # An order is a hint, and anybody can send one: the status says which generation there
-            # is [WP-2].
+            # A request is a hint that many roles can send. The status names the generation [WP-2].
             ports.telemetry.emit(events.LoopFenced(pool=order.pool, generation=generation))
             return
         hold = acquire_session(ports, order.pool, generation, remaining_ms)
@@ -63,8 +61,8 @@ def run_loop(ports: Ports, order: LoopRequest, remaining_ms: Callable[[], int]) 
             events.LoopEnded(pool=order.pool, generation=generation or 0, error=str(error))
         )
     except Exception as error:
-        # A defect, of ours or of an item: said before Lambda counts it as a failure, or nobody
-        # would know which pool stands still.
+        # A defect, of ours or of an item. It is logged before Lambda counts it as a failure, or the
+        # pool that stands still would not be known.
         ports.telemetry.emit(
             events.LoopEnded(
                 pool=order.pool,
@@ -106,9 +104,9 @@ def _run(hold: LoopSession) -> None:
 
 
 def _after_failure(hold: LoopSession, pace: Pace, error: StoreUnavailable) -> Pause:
-    """Pause after a pass without an answer; the next one finds in the table what it had begun.
+    """Returns the pause after a pass without an answer.
 
-    Raises the error after too many in a row.
+    The next pass finds its effects in the table. Raises the error after too many in a row.
     """
     pause = after_failure(pace)
     if pause.wait_ms is None:

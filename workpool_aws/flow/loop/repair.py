@@ -1,10 +1,8 @@
-"""Repairs the ledger of a pool.
-
-One that names a generation which never was, and one that cannot be read [WP-2, WP-12].
+"""Repairs the ledger of a pool [WP-2, WP-12].
 
 | damage | commit point | lost |
 |---|---|---|
-| a generation above the status's | the holder's update, over the version that was read | nothing |
+| a generation above the status's | the holder's update, at the version that was read | nothing |
 | a ledger that cannot be read | a put by the holder of the status's generation | the counts of the last minute |
 """
 
@@ -33,12 +31,11 @@ __all__ = ["rebuild", "take_back"]
 
 
 def take_back(ports: Ports, found: Ledger, generation: int, token: str) -> Ledger | None:
-    """The ledger, taken by the generation that the status names from one that never was.
+    """Returns the ledger, taken by the status's generation from one that never existed.
 
-    `None` means that there is such a one [WP-2].
-
-    The status is always raised first. Read after the ledger, it can lie below the ledger's
-    generation only if somebody forged that. Raises StoreUnavailable.
+    `None` means that it exists after all, or that another invocation was faster [WP-2]. The status
+    is always raised first. If it is read after the ledger, only a forged ledger can have a higher
+    generation. Raises StoreUnavailable.
     """
     if not is_current(ports.store, found.pool, generation):
         return None
@@ -66,21 +63,19 @@ def take_back(ports: Ports, found: Ledger, generation: int, token: str) -> Ledge
 def rebuild(
     ports: Ports, pool: str, generation: int, token: str, damage: Unreadable
 ) -> Ledger | None:
-    """The ledger, made anew from the work items that run or owe a callback.
+    """Returns the ledger, rebuilt from the work items that run or owe a callback.
 
-    `None` means that another invocation is the holder.
-
-    Every start that the damaged one knew is in an item, unless it was committed and never written:
-    that work item is pending, and is chosen again. Raises StoreUnavailable: the damaged ledger
-    stays.
+    `None` means that another invocation is the holder. Every start that the damaged ledger had is
+    in a work item, unless it was committed and not written yet: that work item is pending, and is
+    chosen again. Raises StoreUnavailable: the damaged ledger stays.
     """
     config = readable(ports.store.get(ConfigRef(pool)))
     seen = list(islice(_latest_works(ports, pool), limits.REBUILD_ROWS_MAX))
     epoch = 0 if config is None else config.epoch
     ledger = rebuilt_from(pool, seen, now=ports.clock.now(), epoch=epoch)
     ledger = replace(ledger, holder=token, generation=generation)
-    # Whoever got so far in this generation is the holder; after it, no other put of this generation
-    # goes through.
+    # The first such put of a generation makes the holder. No other put of this generation succeeds
+    # after it.
     own = All((Is("generation", generation), Is("holder", token)))
     try:
         ports.store.write(Put(ledger, Either((IsNot("generation", generation), own))))
@@ -103,9 +98,9 @@ def rebuild(
 
 
 def _latest_works(ports: Ports, pool: str) -> Iterator[WorkItem]:
-    """The readable work items of every shard that could be in use, the latest first.
+    """Yields the readable work items of every possible shard, the latest first.
 
-    A shard without any costs one read.
+    An empty shard costs one read.
     """
     for shard in range(SHARDS_MAX):
         span = KeyRange(shelf=Collection.WORK, pool=pool, shard=shard, reverse=True)

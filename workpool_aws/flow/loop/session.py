@@ -28,7 +28,10 @@ __all__ = ["Fenced", "LoopSession", "TellsOnce", "acquire_session"]
 
 
 class TellsOnce:
-    """Tells of each damaged item once in the life of a loop invocation, and counts them: a pass meets the same one again and again."""
+    """Reports each damaged item once per loop invocation, and counts them.
+
+    Every pass meets the same ones.
+    """
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
@@ -36,11 +39,11 @@ class TellsOnce:
 
     @property
     def set_aside(self) -> int:
-        """Number of items that were set aside; beyond a thousand they are not counted."""
+        """Number of quarantined items. Beyond a thousand they are not counted."""
         return len(self._told)
 
     def emit(self, event: events.Event) -> None:
-        """Pass it on, unless it tells of an item that was told before."""
+        """Passes the event on, unless it reports an item that was reported before."""
         if isinstance(event, events.SetAside):
             item = (event.partition, event.sort)
             if item in self._told or len(self._told) >= limits.SET_ASIDE_TOLD_MAX:
@@ -50,7 +53,7 @@ class TellsOnce:
 
 
 class Fenced(Exception):
-    """Another loop invocation is the holder. Stop at once: nothing more may be written."""
+    """Another loop invocation is the holder. This one must stop and write nothing more."""
 
 
 @dataclass(slots=True)
@@ -61,15 +64,15 @@ class LoopSession:
     pool: str
     generation: int
     token: str
-    """Made for this very invocation: a generation is no lock, since Lambda may deliver one
+    """Made for this very invocation. A generation is no lock, since Lambda may deliver one
     invocation twice."""
     secret: str = field(repr=False)
-    """In this invocation's memory alone: the nonces of its starts come from it [WP-28]."""
+    """Kept in this invocation's memory alone. The nonces of its starts come from it [WP-28]."""
     memory: Memory
     damage: TellsOnce
     lease_until: EpochMs
     ends_at: EpochMs
-    """When it must have handed over."""
+    """Time by which it must have handed over."""
     passes: int = 0
     """Passes that came to their end."""
 
@@ -131,7 +134,7 @@ class LoopSession:
         return True
 
     def reload(self) -> None:
-        """Read the ledger again, and trust it. Raises Fenced, StoreUnavailable."""
+        """Reads the ledger again, and adopts it. Raises Fenced, StoreUnavailable."""
         self._adopt(self.ports.store.get(LedgerRef(self.pool)))
 
     def _adopt(self, current: object) -> None:
@@ -146,7 +149,7 @@ class LoopSession:
         self.memory = self.memory.adopting(current)
 
     def renew_lease(self, now: EpochMs) -> None:
-        """Say that this loop is alive, when less than half of its lease is left. Raises Fenced."""
+        """Renews the lease when less than half of it is left. Raises Fenced."""
         if self.lease_until - now >= limits.LEASE_RENEW_MS:
             return
         lease_until = EpochMs(now + limits.LEASE_MS)
@@ -154,7 +157,7 @@ class LoopSession:
         self.lease_until = lease_until
 
     def write_status(self, changes: Mapping[str, object], *, expected: LoopState) -> LoopStatus:
-        """Change the status, if it is still this generation's. Raises Fenced."""
+        """Changes the status, if it is still this generation's. Raises Fenced."""
         token = self.ports.entropy.token()
         update = Update(
             ref=StatusRef(self.pool),
@@ -174,7 +177,7 @@ class LoopSession:
         return written
 
     def next_generation(self) -> None:
-        """Go on under the next generation, whose status was just written by this loop.
+        """Continues under the next generation, whose status this loop has just written.
 
         Raises Fenced.
         """
@@ -188,10 +191,10 @@ class LoopSession:
 def acquire_session(
     ports: Ports, pool: str, generation: int, remaining_ms: Callable[[], int]
 ) -> LoopSession | None:
-    """Become the holder of this generation; `None` means that another invocation is, or was.
+    """Becomes the holder of this generation; `None` means that another invocation is, or was.
 
-    The lease counts from the kick that wrote it, some time ago; how long is not known, so it is
-    renewed a little earlier.
+    The lease counts from the kick that wrote it. Its age is not known, so it is renewed a little
+    earlier.
     """
     telemetry = TellsOnce(ports.telemetry)
     ports = replace(ports, telemetry=telemetry)
@@ -220,12 +223,15 @@ def acquire_session(
 
 
 def _take(ports: Ports, pool: str, generation: int, token: str) -> Ledger | None:
-    """One conditional write elects the holder and fences off the one before: its commits name an older version [WP-2]."""
+    """Takes the ledger by one conditional write, which fences the former holder [WP-2].
+
+    The commits of that one name an older version.
+    """
     update = Update(
         ref=LedgerRef(pool),
         set={"generation": generation, "holder": token},
         add={"version": 1},
-        # Nothing can be added to a version that is no number: such a ledger is made anew.
+        # Nothing can be added to a version that is no number: such a ledger is rebuilt.
         condition=All((Below("generation", generation), Above("version", -1))),
     )
     try:
@@ -257,7 +263,7 @@ def _create(ports: Ports, pool: str, generation: int, token: str) -> Ledger | No
 
 
 def _own(current: object, token: str) -> Ledger | None:
-    """One's own write, repeated by the SDK after a lost answer.
+    """Returns this invocation's own write, repeated by the SDK after a lost answer.
 
     No other invocation has this token.
     """

@@ -1,4 +1,7 @@
-"""Keeps the counts of the current minute, and reports a minute that is over: at most one small write a minute, and none for nothing."""
+"""Keeps the counts of the current minute, and reports a minute that is over.
+
+An active pool writes one small item a minute at most, an idle one none.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +30,10 @@ def carry_on(
     lags_ms: Sequence[int],
     now: EpochMs,
 ) -> MinuteTally | None:
-    """The counts that the coming commit is to carry.
+    """Returns the counts that the coming commit carries.
 
-    A minute that is over is reported before the commit that drops it from the ledger: a crash
-    between has the next holder write the same report over it.
+    A minute that is over is reported before the commit that drops it from the ledger. After a crash
+    between the two, the next holder writes the same report again.
     """
     if is_ahead(tally, now) or (
         tally is not None and is_full(tally, now) and _report(ports, pool, tally)
