@@ -43,116 +43,115 @@ class _Seen:
 
 def list_works(ports: Ports, pool: str, listing: Listing) -> Page:
     """Returns one page. Raises StoreUnavailable."""
-    ledger = ledger_of(ports.store, pool)
+    lister = _Lister(ports, pool, listing, ledger_of(ports.store, pool))
     match listing.state:
         case "running":
-            rows = _running(ports, pool, ledger, listing)
+            rows = lister.running()
         case "pending":
-            rows = _pending(ports, pool, ledger, listing)
-        case "dead" | "finished" | None:
-            shelf = Collection.DEAD if listing.state == "dead" else Collection.WORK
-            rows = _in_order(
-                listing,
-                [
-                    _shelved(ports, pool, shard, shelf, listing)
-                    for shard in range(len(marks_of(ledger)))
-                ],
-            )
+            rows = lister.pending()
+        case "dead":
+            rows = lister.whole(Collection.DEAD)
+        case "finished" | None:
+            rows = lister.whole(Collection.WORK)
         case _:
             assert_never(listing.state)
-    return _page(ports, pool, listing, rows)
+    return lister.page(rows)
 
 
-def _page(ports: Ports, pool: str, listing: Listing, rows: Iterable[_Seen]) -> Page:
-    """Returns the first work items that belong on the page.
+@dataclass(frozen=True, slots=True)
+class _Lister:
+    """Reads the rows of one list."""
 
-    A further one, or the bound on rows, makes a next page.
-    """
-    now = ports.clock.now()
-    items: dict[str, WorkItem] = {}
-    last = ""
-    for count, row in enumerate(rows):
-        wanted = row.work is not None and admits(listing, row.work, now=now)
-        if count == limits.LIST_ROWS_MAX or (wanted and len(items) == listing.limit):
-            return Page(_listed(ports, pool, items), cursor_of(listing, last))
-        last = row.key
-        if row.work is not None and wanted:
-            items.setdefault(row.work.id, row.work)
-    return Page(_listed(ports, pool, items), None)
+    ports: Ports
+    pool: str
+    listing: Listing
+    ledger: Ledger | None
 
+    def page(self, rows: Iterable[_Seen]) -> Page:
+        """Returns the first work items that belong on the page.
 
-def _listed(ports: Ports, pool: str, works: Mapping[str, WorkItem]) -> tuple[ListedWork, ...]:
-    return tuple(
-        listed(work) for work in as_shown(ports, pool, list(works.values())) if work is not None
-    )
+        A further one, or the bound on rows, makes a next page.
+        """
+        now = self.ports.clock.now()
+        items: dict[str, WorkItem] = {}
+        last = ""
+        for count, row in enumerate(rows):
+            wanted = row.work is not None and admits(self.listing, row.work, now=now)
+            if count == limits.LIST_ROWS_MAX or (wanted and len(items) == self.listing.limit):
+                return Page(self._listed(items), cursor_of(self.listing, last))
+            last = row.key
+            if row.work is not None and wanted:
+                items.setdefault(row.work.id, row.work)
+        return Page(self._listed(items), None)
 
+    def running(self) -> Iterator[_Seen]:
+        """Yields the work items that the ledger names, since only these can be running."""
+        low, high = self.listing.low, self.listing.high
+        ids = {key.work_id for key in self.ledger.entries} if self.ledger is not None else set()
+        wanted = [
+            WorkRef(self.pool, each)
+            for each in sorted(ids, reverse=self.listing.newest)
+            if each >= low and (high is None or each <= high)
+        ]
+        for first in range(0, len(wanted), limits.LIST_QUERY_MAX):
+            some = wanted[first : first + limits.LIST_QUERY_MAX]
+            found = self.ports.store.get_many(some)
+            yield from (_Seen(ref.id, readable(found.get(ref))) for ref in some)
 
-def _in_order(listing: Listing, shards: list[Iterator[_Seen]]) -> Iterator[_Seen]:
-    return merge(*shards, key=lambda row: row.key, reverse=listing.newest)
+    def pending(self) -> Iterator[_Seen]:
+        """Yields the work items that the loop may still find, and those that it has passed."""
+        # Committed to start, and not started yet: the cursor has passed them.
+        entries = {} if self.ledger is None else self.ledger.entries
+        unconfirmed = [
+            WorkRef(self.pool, key.work_id) for key, entry in entries.items() if not entry.confirmed
+        ]
+        behind = [
+            work.id
+            for work in self.ports.store.get_many(unconfirmed).values()
+            if isinstance(work, WorkItem) and work.state is State.PENDING
+        ]
+        return self._in_order(
+            self._due_from(shard, min([deep_low(mark.work_cursor), *behind]))
+            for shard, mark in enumerate(marks_of(self.ledger))
+        )
 
+    def whole(self, shelf: Collection) -> Iterator[_Seen]:
+        """Yields every work item of a shelf."""
+        return self._in_order(
+            self._shelved(shard, shelf) for shard in range(len(marks_of(self.ledger)))
+        )
 
-def _span(pool: str, shard: int, shelf: Collection, listing: Listing, low: str) -> KeyRange:
-    page = max(limits.QUERY_LIMIT_MIN, min(listing.limit + 1, limits.LIST_QUERY_MAX))
-    return KeyRange(
-        shelf=shelf,
-        pool=pool,
-        shard=shard,
-        low=max(low, listing.low),
-        high=listing.high,
-        limit=page,
-        reverse=listing.newest,
-    )
+    def _listed(self, works: Mapping[str, WorkItem]) -> tuple[ListedWork, ...]:
+        shown = as_shown(self.ports, self.pool, list(works.values()))
+        return tuple(listed(work) for work in shown if work is not None)
 
+    def _in_order(self, shards: Iterable[Iterator[_Seen]]) -> Iterator[_Seen]:
+        return merge(*shards, key=lambda row: row.key, reverse=self.listing.newest)
 
-def _shelved(
-    ports: Ports, pool: str, shard: int, shelf: Collection, listing: Listing
-) -> Iterator[_Seen]:
-    for page in pages(ports.store, ports.telemetry, _span(pool, shard, shelf, listing, "")):
-        for row in page:
-            yield _Seen(row.sort, row.record if isinstance(row.record, WorkItem) else None)
+    def _shelved(self, shard: int, shelf: Collection) -> Iterator[_Seen]:
+        span = self._span(shard, shelf, low="")
+        for page in pages(self.ports.store, self.ports.telemetry, span):
+            for row in page:
+                yield _Seen(row.sort, row.record if isinstance(row.record, WorkItem) else None)
 
+    def _due_from(self, shard: int, low: str) -> Iterator[_Seen]:
+        span = self._span(shard, Collection.WORK, low=low)
+        for row, work in resolved(self.ports.store, self.ports.telemetry, self.pool, span):
+            if isinstance(work, WorkItem) and _is_place(row.sort, work, low):
+                yield _Seen(row.sort, work)
+            else:
+                yield _Seen(row.sort, None)
 
-def _running(ports: Ports, pool: str, ledger: Ledger | None, listing: Listing) -> Iterator[_Seen]:
-    """Yields the work items that the ledger names, since only these can be running."""
-    ids = sorted(
-        {key.work_id for key in ledger.entries} if ledger is not None else set(),
-        reverse=listing.newest,
-    )
-    wanted = [
-        WorkRef(pool, each)
-        for each in ids
-        if each >= listing.low and (listing.high is None or each <= listing.high)
-    ]
-    for first in range(0, len(wanted), limits.LIST_QUERY_MAX):
-        some = wanted[first : first + limits.LIST_QUERY_MAX]
-        found = ports.store.get_many(some)
-        yield from (_Seen(ref.id, readable(found.get(ref))) for ref in some)
-
-
-def _pending(ports: Ports, pool: str, ledger: Ledger | None, listing: Listing) -> Iterator[_Seen]:
-    # Committed to start, and not started yet: the cursor has passed them.
-    entries = {} if ledger is None else ledger.entries
-    unconfirmed = [
-        WorkRef(pool, key.work_id) for key, entry in entries.items() if not entry.confirmed
-    ]
-    behind = [
-        work.id
-        for work in ports.store.get_many(unconfirmed).values()
-        if isinstance(work, WorkItem) and work.state is State.PENDING
-    ]
-    lows = [min([deep_low(mark.work_cursor), *behind]) for mark in marks_of(ledger)]
-    return _in_order(
-        listing, [_due_from(ports, pool, shard, low, listing) for shard, low in enumerate(lows)]
-    )
-
-
-def _due_from(ports: Ports, pool: str, shard: int, low: str, listing: Listing) -> Iterator[_Seen]:
-    for row, work in resolved(
-        ports.store, ports.telemetry, pool, _span(pool, shard, Collection.WORK, listing, low)
-    ):
-        yield _Seen(
-            row.sort,
-            work if isinstance(work, WorkItem) and _is_place(row.sort, work, low) else None,
+    def _span(self, shard: int, shelf: Collection, *, low: str) -> KeyRange:
+        page = max(limits.QUERY_LIMIT_MIN, min(self.listing.limit + 1, limits.LIST_QUERY_MAX))
+        return KeyRange(
+            shelf=shelf,
+            pool=self.pool,
+            shard=shard,
+            low=max(low, self.listing.low),
+            high=self.listing.high,
+            limit=page,
+            reverse=self.listing.newest,
         )
 
 
