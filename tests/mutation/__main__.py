@@ -23,15 +23,20 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from tests.mutation.collected import servers
 from tests.mutation.coverage_map import HOME_TESTS, PACKAGE, SUITES, CoverageMap, digest, measured
 from tests.mutation.edits import Edit, edits_of
 from tests.mutation.equivalents import read_equivalents, unknown
-from tests.mutation.judging import Task, check_without_edits, load_once, verdicts
+from tests.mutation.judging import (
+    Judge,
+    Task,
+    check_without_edits,
+    judges,
+    load_once,
+    verdicts,
+)
 from tests.mutation.records import Records
 from tests.mutation.report import Report
 
@@ -144,7 +149,7 @@ def _judge(options: argparse.Namespace, build: Path) -> int:
         Report(equivalents, wanted=options.want, verbose=options.verbose),
         options,
     )
-    with servers(tree, sorted(coverage.breadth), options.jobs) as run.servers:
+    with judges(tree, sorted(coverage.breadth), options.jobs) as run.judges:
         for module in modules:
             picked = chosen(edits[module], each, seed)
             run.judge(module, {index: edits[module][index] for index in picked})
@@ -160,7 +165,7 @@ class _Run:
     records: Records
     report: Report
     options: argparse.Namespace
-    servers: Sequence[Connection] = ()
+    judges: Sequence[Judge] = ()
 
     def judge(self, module: str, picked: Mapping[int, Edit]) -> None:
         """Judge edits of one module, but for those whose verdict of an earlier run is still good."""
@@ -176,10 +181,8 @@ class _Run:
             else:
                 uncovered.append(edit)
         if tasks:
-            check_without_edits(_all_of(tasks), self.tree, self.servers)
-        for task, verdict in verdicts(
-            tasks, self.tree, self.servers, patience_s=self.options.patience
-        ):
+            check_without_edits(_all_of(tasks), self.judges[0])
+        for task, verdict in verdicts(tasks, self.judges, patience_s=self.options.patience):
             assert task.index is not None
             self.records.add(picked[task.index], verdict)
             self.report.add(picked[task.index], verdict)

@@ -12,24 +12,36 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
-from math import inf
-from multiprocessing.connection import Connection, wait
+from itertools import pairwise
+from multiprocessing.connection import Connection
 from pathlib import Path
-from time import monotonic
+from queue import SimpleQueue
 from typing import Final
 
 import pytest
 
-from tests.mutation.collected import LOST, NOTICED, QUIET, Answer, Question
-from tests.mutation.confined import Confined, Ended
+from tests.mutation.collected import serve_collected
+from tests.mutation.confined import FORK, confined
 from tests.mutation.coverage_map import ENGINES, HOME_TESTS, PACKAGE
 from tests.mutation.importing import code_of, dotted, hand_out
+from tests.mutation.serving import (
+    COLLECTING,
+    LOST,
+    NOTICED,
+    QUIET,
+    SURVIVED,
+    Answer,
+    Question,
+    answer_of,
+    serve_each,
+)
 
-__all__ = ["Task", "Verdict", "check_without_edits", "load_once", "verdicts"]
+__all__ = ["Judge", "Task", "Verdict", "check_without_edits", "judges", "load_once", "verdicts"]
 
 _STAGES: Final = (HOME_TESTS, 300)
 """After so many tests the files of the next ones are imported."""
@@ -39,8 +51,6 @@ _LOADED: Final = (
 )  # fmt: skip
 _CPU_FACTOR: Final = 6
 """How much longer than measured the tests may take before the edit counts as endless."""
-_SURVIVED: Final = (0, 5)
-"""Exit codes of pytest: all passed, and nothing left to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +63,12 @@ class Task:
     acts: bool = False
     """True if code of the edit runs when modules of the library or of tests are loaded."""
 
-    def stage(self, number: int) -> Task:
-        """The part of the tests that the stage runs."""
-        bounds = (0, *_STAGES, len(self.tests))
-        chosen = list(self.tests.items())[bounds[number] : max(bounds[number], bounds[number + 1])]
-        return Task(self.module, self.index, dict(chosen))
-
-    def cpu_s(self, patience_s: int) -> int:
-        """The time of the processor that its tests may take."""
-        return int(patience_s + _CPU_FACTOR * sum(self.tests.values()))
+    def stages(self) -> Iterator[Task]:
+        """The task in parts, since the files of its tests are imported for each."""
+        tests = list(self.tests.items())
+        for start, stop in pairwise((0, *_STAGES, len(tests))):
+            if tests[start:stop]:
+                yield replace(self, tests=dict(tests[start:stop]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,123 +119,123 @@ def load_once() -> None:
     settings.load_profile("mutation")
 
 
+@contextmanager
+def judges(tree: Path, files: Sequence[str], jobs: int) -> Iterator[list[Judge]]:
+    """As many judges as there are jobs, by the tests of these files."""
+    pairs = [FORK.Pipe() for _ in range(2 * jobs)]
+    ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+    def apart(serve: Callable[[Sequence[Connection]], None], mine: Sequence[Connection]) -> None:
+        for each in ours:
+            each.close()
+        serve(mine)
+
+    processes = [
+        FORK.Process(target=apart, args=(serve, theirs[at::2]))
+        for at, serve in enumerate(
+            (
+                partial(serve_collected, tree, files),
+                partial(serve_each, answer=partial(_in_fresh_process, tree)),
+            )
+        )
+    ]
+    for process in processes:
+        process.start()
+    for each in theirs:
+        each.close()
+    try:
+        yield [
+            Judge(tree, collected, fresh)
+            for collected, fresh in zip(ours[::2], ours[1::2], strict=True)
+        ]
+    finally:
+        for each in ours:
+            each.close()
+        for process in processes:
+            process.join()
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A server that has collected the tests, and one that begins each time anew."""
+
+    tree: Path
+    collected: Connection
+    fresh: Connection
+
+    def verdict(self, task: Task, patience_s: int) -> Verdict:
+        """The verdict on one task."""
+        answer = self._ask(self.collected, task, patience_s)
+        if answer.code is None or (answer.code in SURVIVED and task.acts):
+            for part in task.stages():
+                answer = self._ask(self.fresh, part, patience_s)
+                if answer.code not in SURVIVED:
+                    break
+        return self._verdict_of(answer)
+
+    def _ask(self, server: Connection, task: Task, patience_s: int) -> Answer:
+        tests, cpu_s = list(task.tests), int(patience_s + _CPU_FACTOR * sum(task.tests.values()))
+        try:
+            server.send(Question(task.module, task.index, tests, cpu_s))
+            answer = server.recv()
+        except (EOFError, BrokenPipeError):
+            said = (self.tree.parent / COLLECTING).read_text("utf-8", errors="replace")
+            raise RuntimeError(f"the tests could not be collected:\n{said[-4_000:]}") from None
+        assert isinstance(answer, Answer)
+        if answer.code == LOST:
+            raise LookupError(
+                f"{task.module}: tests of the coverage map are not there; remove build/mutation and run again"
+            )
+        return answer
+
+    @staticmethod
+    def _verdict_of(answer: Answer) -> Verdict:
+        if answer.code in SURVIVED:
+            return Verdict(noticed=False)
+        ended = answer.code is not None and answer.code < 0
+        by = answer.by or ("time" if ended else "import")
+        return Verdict(noticed=True, by=by, output=answer.output)
+
+
 def verdicts(
-    tasks: Sequence[Task], tree: Path, servers: Sequence[Connection], *, patience_s: int
+    tasks: Sequence[Task], judges: Sequence[Judge], *, patience_s: int
 ) -> Iterator[tuple[Task, Verdict]]:
-    """The verdict of each task as it is reached, as many at a time as there are servers.
+    """The verdict of each task as it is reached, as many at a time as there are judges.
 
     An edit has `patience_s` of processor time beside that of its tests.
     """
-    waiting = list(reversed(tasks))
-    idle = list(servers)
-    running: dict[object, tuple[_Asked | _Fresh, Connection]] = {}
-    try:
-        while waiting or running:
-            while waiting and idle:
-                server = idle.pop()
-                running[server] = (_Asked(waiting.pop(), tree, server, patience_s), server)
-            for ready in _ready([each for each, _ in running.values()]):
-                each, server = running.pop(ready.awaited)
-                verdict = ready.verdict()
-                if isinstance(verdict, Verdict):
-                    idle.append(server)
-                    yield each.task, verdict
-                else:
-                    running[verdict.awaited] = (verdict, server)
-    finally:
-        for each, _ in running.values():
-            each.end()
+    free: SimpleQueue[Judge] = SimpleQueue()
+    for judge in judges:
+        free.put(judge)
+
+    def judged(task: Task) -> tuple[Task, Verdict]:
+        judge = free.get()
+        try:
+            return task, judge.verdict(task, patience_s)
+        finally:
+            free.put(judge)
+
+    with ThreadPoolExecutor(len(judges)) as pool:
+        for done in as_completed([pool.submit(judged, task) for task in tasks]):
+            yield done.result()
 
 
-def _ready(running: Sequence[_Asked | _Fresh]) -> list[_Asked | _Fresh]:
-    """Those that have come to something, or whose time is over; there may be none."""
-    ends_at = min(each.ends_at for each in running)
-    timeout = None if ends_at == inf else max(0.0, ends_at - monotonic())
-    ready = wait([each.awaited for each in running], timeout)
-    return [each for each in running if each.awaited in ready or monotonic() >= each.ends_at]
-
-
-def check_without_edits(
-    tests: Mapping[str, float], tree: Path, servers: Sequence[Connection]
-) -> None:
+def check_without_edits(tests: Mapping[str, float], judge: Judge) -> None:
     """Run tests as an edit would have them run, without one.
 
     Raises:
         RuntimeError: they do not pass there, so they could notice nothing.
     """
-    for _, verdict in verdicts([Task("", None, tests)], tree, servers, patience_s=60):
-        if verdict.noticed:
-            raise RuntimeError(f"tests fail without an edit ({verdict.by}):\n{verdict.output}")
+    verdict = judge.verdict(Task("", None, tests), patience_s=60)
+    if verdict.noticed:
+        raise RuntimeError(f"tests fail without an edit ({verdict.by}):\n{verdict.output}")
 
 
-class _Asked:
-    """A task that a server judges. The server keeps its time."""
-
-    def __init__(self, task: Task, tree: Path, server: Connection, patience_s: int) -> None:
-        self.task = task
-        self.awaited = server
-        self.ends_at = inf
-        self._tree = tree
-        self._patience_s = patience_s
-        server.send(Question(task.module, task.index, list(task.tests), task.cpu_s(patience_s)))
-
-    def verdict(self) -> Verdict | _Fresh:
-        """The verdict, or the task in a fresh process."""
-        try:
-            answer = self.awaited.recv()
-        except EOFError:
-            said = (self._tree.parent / "collecting.txt").read_text("utf-8", errors="replace")
-            raise RuntimeError(f"the tests could not be collected:\n{said[-4_000:]}") from None
-        assert isinstance(answer, Answer)
-        if answer.code is None or (answer.code == 0 and self.task.acts):
-            return _Fresh(self.task, self._tree, self._patience_s)
-        return _verdict(self.task, Ended(answer.code, answer.by, answer.output))
-
-    def end(self) -> None:
-        """Nothing to do: the server ends what it runs when its connection is closed."""
+def _in_fresh_process(tree: Path, question: Question) -> Answer:
+    return answer_of(confined(partial(_judge, question, tree), question.cpu_s))
 
 
-class _Fresh:
-    """One stage of a task, in a process of its own."""
-
-    def __init__(self, task: Task, tree: Path, patience_s: int, number: int = 0) -> None:
-        self.task = task
-        self._tree = tree
-        self._patience_s = patience_s
-        self._number = number
-        part = task.stage(number)
-        self._fork = Confined(partial(_judge, part, tree), part.cpu_s(patience_s))
-        self.awaited = self._fork.sentinel
-        self.ends_at = self._fork.ends_at
-
-    def verdict(self) -> Verdict | _Fresh:
-        """The verdict, or the next stage."""
-        ended = self._fork.wait()
-        if (
-            ended.code in _SURVIVED
-            and self._number < len(_STAGES)
-            and self.task.stage(self._number + 1).tests
-        ):
-            return _Fresh(self.task, self._tree, self._patience_s, self._number + 1)
-        return _verdict(self.task, ended)
-
-    def end(self) -> None:
-        """End the process and those that it started."""
-        self._fork.end()
-
-
-def _verdict(task: Task, ended: Ended) -> Verdict:
-    if ended.code == LOST:
-        raise LookupError(
-            f"{task.module}: tests of the coverage map are not there; remove build/mutation and run again"
-        )
-    if ended.code in _SURVIVED:
-        return Verdict(noticed=False)
-    by = ended.note or ("time" if ended.code < 0 else "import")
-    return Verdict(noticed=True, by=by, output=ended.output)
-
-
-def _judge(task: Task, tree: Path, note: Path) -> int:
+def _judge(task: Question, tree: Path, note: Path) -> int:
     """Run in a process of its own. Returns the exit code."""
     os.chdir(tree)
     if task.index is not None:
