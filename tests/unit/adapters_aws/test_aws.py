@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 
@@ -10,8 +11,14 @@ import pytest
 from moto import mock_aws
 
 from workpool_aws import Workpool, incarnation
-from workpool_aws.adapters.aws.clients import CLIENT_CONFIGS, aws_ports
+from workpool_aws.adapters.aws.clients import (
+    CLIENT_CONFIGS,
+    _Clients,
+    aws_ports,
+    session_of,
+)
 from workpool_aws.adapters.dynamodb.table import create_table
+from workpool_aws.adapters.metrics import POOL_DIMENSION, TABLE_DIMENSION
 from workpool_aws.adapters.system import (
     FAN_OUT_WORKERS,
     SerialFanOut,
@@ -22,8 +29,9 @@ from workpool_aws.adapters.system import (
 from workpool_aws.adapters.telemetry import ListTelemetry, LoggerTelemetry
 from workpool_aws.core import limits
 from workpool_aws.errors import UsageError
+from workpool_aws.model.events import Started
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
-from workpool_aws.model.loop import Deployment
+from workpool_aws.model.loop import DeployedLimit, Deployment
 from workpool_aws.model.messages import Assignment, LoopRequest
 from workpool_aws.model.refs import DeploymentRef
 from workpool_aws.model.work import Kind
@@ -96,6 +104,129 @@ def test_a_call_to_lambda_ends_before_its_start_write_is_old():
     config = CLIENT_CONFIGS["lambda"]
     assert config.retries["total_max_attempts"] == 1
     assert (config.connect_timeout + config.read_timeout) * 1000 < limits.START_TO_INVOKE_MS
+
+
+def test_the_limits_of_each_client_are_these():
+    """The figures that the bounds of the protocol were chosen by."""
+    assert {
+        name: config.retries["total_max_attempts"] for name, config in CLIENT_CONFIGS.items()
+    } == {
+        "dynamodb": 4,
+        "lambda": 1,
+        "lambda-retrying": 2,
+        "scheduler": 2,
+        "sns": 2,
+        "sqs": 2,
+    }
+    assert {
+        (config.connect_timeout, config.read_timeout, config.max_pool_connections)
+        for config in CLIENT_CONFIGS.values()
+    } == {(1.5, 3.0, 2 * FAN_OUT_WORKERS)}
+
+
+class SessionWithoutRegion(CountingSession):
+    """Takes note of the region of each client, and has none of its own."""
+
+    region_name = None
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def client(self, service_name, *args, **kwargs):
+        self.asked.append((service_name, kwargs["region_name"], kwargs["config"]))
+        return super().client(service_name, *args, **kwargs)
+
+
+class SessionOfARegion(SessionWithoutRegion):
+    region_name = "us-east-2"
+
+
+@pytest.mark.parametrize(
+    ("kind", "home"), [(SessionWithoutRegion, "eu-west-3"), (SessionOfARegion, "us-east-2")]
+)
+def test_a_client_is_of_the_sessions_region_or_the_settings_and_a_queue_of_its_own(
+    kind, home, clock, entropy
+):
+    session = kind()
+    clients = _Clients(lambda: session, clock, entropy, "eu-west-3")
+    made = [clients.dynamodb(), clients.invoking(), clients.invoking_again(), clients.scheduler()]
+    for region in ("ap-south-1", "ap-south-1", "sa-east-1"):
+        made += [clients.queues(region), clients.topics(region)]
+
+    assert session.asked == [
+        *(
+            (name.partition("-")[0], home, CLIENT_CONFIGS[name])
+            for name in ("dynamodb", "lambda", "lambda-retrying", "scheduler")
+        ),
+        *(
+            (name, region, CLIENT_CONFIGS[name])
+            for region in ("ap-south-1", "sa-east-1")
+            for name in ("sqs", "sns")
+        ),
+    ]
+    assert [client.meta.service_model.service_name for client in made] == (
+        ["dynamodb", "lambda", "lambda", "scheduler"] + ["sqs", "sns"] * 3
+    )
+    assert [client.meta.region_name for client in made[4:]] == (
+        ["ap-south-1"] * 4 + ["sa-east-1"] * 2
+    )
+
+
+def test_without_a_session_one_of_the_settings_region_is_made(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    asked = []
+
+    def session(**options):
+        asked.append(options)
+        return CountingSession()
+
+    monkeypatch.setattr("workpool_aws.adapters.aws.clients.boto3.Session", session)
+
+    aws_ports("t-1", settings=Settings(region="eu-north-1"))
+    session_of(profile="p")
+
+    assert asked == [
+        {"profile_name": None, "region_name": "eu-north-1"},
+        {"profile_name": "p", "region_name": None},
+    ]
+
+
+def test_the_settings_of_a_deployment_are_known_to_its_pools(session):
+    known = Settings(
+        loop_arn=LOOP,
+        completion_arn=DONE,
+        schedule_group="group-9",
+        scheduler_role_arn=ROLE,
+        acknowledging=("told",),
+        pools=(("email", 3), ("sms", 0)),
+    )
+    assert aws_ports("t-1", session, settings=known).deployed == Deployment(
+        loop_arn=LOOP,
+        completion_arn=DONE,
+        schedule_group="group-9",
+        scheduler_role_arn=ROLE,
+        acknowledging=("told",),
+        limits=(DeployedLimit("email", 3), DeployedLimit("sms", 0)),
+    )
+    assert aws_ports("t-1", session, settings=Settings(completion_arn=DONE)).deployed is None
+
+
+def test_metrics_are_written_where_the_settings_ask_for_them(session, clock, capsys):
+    table = "arn:aws:dynamodb:eu-west-1:123456789012:table/t-1"
+    plain = aws_ports(table, session, clock=clock, settings=Settings()).telemetry
+    metered = aws_ports(table, session, clock=clock, settings=Settings(metrics="pools")).telemetry
+
+    for _ in range(2):
+        metered.emit(Started(pool="email", work_id="01", attempt=1, lag_ms=40))
+        clock.sleep(60_000)
+
+    assert isinstance(plain, LoggerTelemetry)
+    (line,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (line[TABLE_DIMENSION], line[POOL_DIMENSION], line["Started"]) == ("t-1", "email", 2)
 
 
 def test_the_parts_are_the_systems_unless_given(session):
