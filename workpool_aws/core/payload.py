@@ -1,7 +1,7 @@
-"""Payloads, as arguments or as a result: JSON, checked with the path of what is wrong, and its size in bytes.
+"""Encodes payloads as JSON, within a size, and names the path of a value that is refused.
 
-A refusal names the place and the type of a value, never the value: its text ends up in logs, and in
-the work item's `error`.
+A refusal names the place and the type of a value, never the value, since its text ends up in logs
+and in the work item's `error`.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ __all__ = [
 ]
 
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
-"""Value of JSON, as Python has it after decoding."""
+"""A JSON value, as Python has it after decoding."""
 
 DEPTH_MAX: Final = 100
-"""Objects and lists inside each other. A cycle ends here, too."""
+"""Levels of nested objects and lists. A cycle ends here, too."""
 RESERVED_KEY: Final = "_workpool"
-"""The one top-level argument that users cannot have: the assignment travels under it."""
+"""The only top-level argument that users cannot have. The assignment travels under it."""
 
 _INT_BITS_MAX: Final = 14_284
-"""4,300 decimal digits: what Python itself is willing to print or to read."""
+"""4,300 decimal digits, which Python itself prints and reads at most."""
 _GIVE_UP_FACTOR: Final = 16
 """A value this many times too large is not measured to its end."""
 _ANY_SIZE: Final = 6 * 1024 * 1024
@@ -45,15 +45,15 @@ _ANY_SIZE: Final = 6 * 1024 * 1024
 _PLAIN: Final = "a JSON value: str, int, float, bool, None, or a list or dict of them"
 _HIDDEN: Final = "left out, or given a serializer of its own: pydantic would write asterisks in place of a secret"
 _WORDS: Final = (date, time, timedelta, Decimal)
-"""Types with a form in JSON that pydantic writes and reads: allowed in a result, and in arguments
-inside of a model or a dataclass."""
+"""Types with a JSON form that pydantic writes and reads. They are allowed in a result, and in
+arguments inside of a model or a dataclass."""
 
 
 def encode_object(value: object, field: str, limit: int) -> str:
-    """Compact JSON of a mapping with str keys: decoding it gives back an equal value, but for tuples, which come back as lists.
+    """Returns compact JSON of a mapping with str keys.
 
-    Pydantic models and dataclasses become objects, wherever they stand in it, and also as the
-    whole.
+    Decoding it gives an equal value, except that tuples become lists. Pydantic models and
+    dataclasses become objects, at any place, and also as the whole.
 
     Raises:
         PayloadTooLarge: more than `limit` bytes of UTF-8.
@@ -73,21 +73,24 @@ def encode_object(value: object, field: str, limit: int) -> str:
 
 
 def encode_value(value: object, field: str, limit: int) -> str:
-    """Compact JSON of any JSON value, as `encode_object`."""
+    """Returns compact JSON of any JSON value, as `encode_object`."""
     return _encode(_Walk(field, limit, opens_words=False).visit(value, field, 0), field, limit)
 
 
 def checked_json(value: object, field: str) -> JsonValue:
-    """A decoded JSON value, as one. Raises UsageError: something in it is not JSON."""
+    """Returns a decoded JSON value.
+
+    Raises UsageError if something in it is not JSON.
+    """
     return _Walk(field, _ANY_SIZE, opens_words=False).visit(value, field, 0)
 
 
 def encode_result(value: object, limit: int) -> str:
-    """Compact JSON of a return value, as `encode_object`; `None` is `null`.
+    """Returns compact JSON of a return value, as `encode_object`; `None` is `null`.
 
-    Dates, times, durations, Decimals, UUIDs and enumerations are written as pydantic writes them,
-    so that the next worker's annotations read them. Sets and bytes stand in models only: elsewhere
-    nothing says how to read them back.
+    Dates, times, durations, Decimals, UUIDs and enumerations are written as by pydantic, so that
+    the next worker's annotations read them. Sets and bytes are allowed in models only, since
+    nothing else defines how to read them back.
     """
     return _encode(
         _Walk("result", limit, opens_words=True).visit(value, "result", 0), "result", limit
@@ -103,7 +106,7 @@ def _encode(value: JsonValue, field: str, limit: int) -> str:
 
 
 class _Walk:
-    """Copies a value into plain JSON, or says what in it is not JSON."""
+    """Copies a value into plain JSON, or names the part that is not JSON."""
 
     def __init__(self, field: str, limit: int, *, opens_words: bool) -> None:
         self._field = field
@@ -188,7 +191,7 @@ class _Serializer(Protocol):
 
 
 def _dumped(serializer: _Serializer, value: object, path: str) -> object:
-    """Return a pydantic model or dataclass as plain values, by alias, as validation reads them."""
+    """Returns a pydantic model or dataclass as plain values, by alias, as validation reads them."""
     try:
         plain = serializer.to_python(value, mode="json", by_alias=True, warnings=True)
         shown = serializer.to_python(value, mode="python", by_alias=True, warnings=False)
@@ -205,7 +208,7 @@ def _dumped(serializer: _Serializer, value: object, path: str) -> object:
 
 
 def _refuse_secrets(shown: object, plain: object, path: str, depth: int) -> None:
-    """Raise where pydantic wrote asterisks for a secret; `shown` is the value, `plain` its JSON."""
+    """Raises if pydantic wrote asterisks for a secret; `shown` is the value, `plain` its JSON."""
     if depth > DEPTH_MAX:
         return
     if _is_secret(shown):

@@ -38,14 +38,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Committed, never sent: start it (if it is pending) and invoke."""
+    """Committed and never sent: start it (if it is pending) and invoke."""
 
     work: WorkItem
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """It runs, or may: keep the slot until this deadline."""
+    """It runs, or may run: keep the slot until this deadline."""
 
     deadline: EpochMs
 
@@ -71,8 +71,8 @@ class Recover:
 class Drop:
     """The start is over: free the slot.
 
-    `point_at`: the work item is pending again, its pointer maybe out of sight: write a fresh one
-    first.
+    `point_at`: the work item is pending again and its pointer may be out of sight, so write a fresh
+    one first. `None` means that none is needed.
     """
 
     point_at: EpochMs | None
@@ -171,10 +171,10 @@ def judge_entry(
     sent: bool,
     now: EpochMs,
 ) -> Verdict:
-    """Decide about an entry whose fate is not known (a new holder's, a start without an answer, one past its deadline).
+    """Judges an uncertain entry: a new holder's, one without an answer, or one past its deadline.
 
-    The work item's deadline counts. `deadline` is the entry's: it stands in where the item has lost
-    its own, or the loop would look again for ever. `token` names this loop invocation; `sent` means
+    The work item's deadline counts. `deadline` is the entry's, which is used if the item has lost
+    its own, or the loop would check again forever. `token` names this loop invocation; `sent` means
     that it has invoked this start already.
     """
     if not isinstance(work, WorkItem):
@@ -193,11 +193,12 @@ def judge_entry(
 
 
 def lost_report(work: WorkItem, *, target_claims: bool) -> Report:
-    """Return the report of a start that never reported [WP-14].
+    """Returns the report of a start that never reported [WP-14].
 
-    A claimed work that nobody claimed never ran, if its function is known to claim: it is put back.
-    Anything else may have run. What is known is known from the deployment alone, and a function
-    that is marked wrongly runs each time: so not again and again.
+    A claimed work item whose start is unclaimed never ran, if its function is known to claim, so it
+    is requeued. Any other may have run. The knowledge about a function comes from the deployment
+    alone, and one that is marked wrongly runs each time. It is therefore not requeued again and
+    again.
     """
     if (
         work.claimed
