@@ -17,7 +17,7 @@ from typing import Any, Final, get_args, get_type_hints
 from workpool_aws.adapters.items import forms
 from workpool_aws.adapters.items.forms import FieldCodec, Value
 from workpool_aws.adapters.items.records import RECORDS, fields_of, kind_of
-from workpool_aws.model import ids, loop, retry, work
+from workpool_aws.model import ids, loop, payload, retry, work
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
 from workpool_aws.model.loop import (
     DeployedLimit,
@@ -28,9 +28,10 @@ from workpool_aws.model.loop import (
     PendingCallback,
     ShardCursors,
 )
+from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import Collection, KeyRange, Record, Ref
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import AttemptEnd, Outcome, Part, PastAttempt, Pointer, WorkItem
+from workpool_aws.model.work import AttemptEnd, Outcome, PastAttempt, Pointer, WorkItem
 from workpool_aws.model.writes import (
     Above,
     All,
@@ -196,7 +197,10 @@ def _value(chance: Random, kind: type[Record], name: str) -> Any:
 
 
 _hints = lru_cache(
-    partial(get_type_hints, localns={**vars(ids), **vars(loop), **vars(retry), **vars(work)})
+    partial(
+        get_type_hints,
+        localns={**vars(ids), **vars(loop), **vars(payload), **vars(retry), **vars(work)},
+    )
 )
 
 

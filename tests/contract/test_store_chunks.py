@@ -11,8 +11,9 @@ from workpool_aws.adapters.items.codec import decode
 from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.core.chunks import chunk_refs, joined, packed
 from workpool_aws.flow.chunks import write_with
+from workpool_aws.model.payload import Chunk, Part
 from workpool_aws.model.refs import ChunkRef, Collection, KeyRange, Unreadable, WorkRef
-from workpool_aws.model.work import Chunk, Part, State
+from workpool_aws.model.work import State
 from workpool_aws.model.writes import Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 

@@ -34,8 +34,9 @@ from workpool_aws.model.loop import (
     PendingCallback,
     Registration,
 )
+from workpool_aws.model.payload import Chunk, Part
 from workpool_aws.model.refs import Record
-from workpool_aws.model.work import CallbackState, Chunk, Outcome, Part, Pointer, State
+from workpool_aws.model.work import CallbackState, Outcome, Pointer, State
 
 __all__ = ["ITEMS", "events", "hostile_values", "records", "run_beside"]
 

@@ -10,8 +10,8 @@ import pytest
 from workpool_aws import OnCompleteEvent
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import WorkId
+from workpool_aws.model.payload import Chunk, Part
 from workpool_aws.model.refs import ChunkRef
-from workpool_aws.model.work import Chunk, Part
 from workpool_aws.ports import Store
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:done"

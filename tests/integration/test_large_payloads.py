@@ -11,8 +11,8 @@ import pytest
 from workpool_aws import NotFound, PayloadTooLarge, RetryPolicy, Work
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.ids import WorkId
+from workpool_aws.model.payload import Chunk, Part
 from workpool_aws.model.refs import ChunkRef
-from workpool_aws.model.work import Chunk, Part
 from workpool_aws.ports import Store
 
 SIZES = [4_000, 5_000, 100_000, 400_000, 921_600 - len('{"text":""}')]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from workpool_aws.adapters.items import forms
 from workpool_aws.adapters.items.records import Field, RecordKind
 from workpool_aws.core import limits
-from workpool_aws.model import ids, loop, retry, work
+from workpool_aws.model import ids, loop, payload, retry, work
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
     DeployedLimit,
@@ -26,9 +26,10 @@ from workpool_aws.model.loop import (
     PendingCallback,
     ShardCursors,
 )
+from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import Record
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import AttemptEnd, Outcome, Part, PastAttempt, WorkItem
+from workpool_aws.model.work import AttemptEnd, Outcome, PastAttempt, WorkItem
 
 pools = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
 times = st.integers(min_value=0, max_value=2**45).map(EpochMs)
@@ -72,7 +73,7 @@ attempts = st.builds(
     error=st.none() | st.text(min_size=1, max_size=30),
 )
 
-_TYPES = {**vars(ids), **vars(loop), **vars(retry), **vars(work)}
+_TYPES = {**vars(ids), **vars(loop), **vars(payload), **vars(retry), **vars(work)}
 
 BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(forms.TEXT): texts,

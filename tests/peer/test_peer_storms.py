@@ -18,6 +18,7 @@ from workpool_aws.local.faults.faults import Fault
 from workpool_aws.local.services.invocations import Invocation
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import Ledger, LoopState, LoopStatus
+from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import (
     ChunkRef,
     Collection,
@@ -29,7 +30,7 @@ from workpool_aws.model.refs import (
     StatusRef,
     WorkRef,
 )
-from workpool_aws.model.work import Part, Pointer, WorkItem
+from workpool_aws.model.work import Pointer, WorkItem
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import Store
 

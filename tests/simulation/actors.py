@@ -62,8 +62,9 @@ from workpool_aws.local.services.functions import Function
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import DeployedLimit
 from workpool_aws.model.messages import Assignment
+from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import ChunkRef
-from workpool_aws.model.work import Outcome, Part
+from workpool_aws.model.work import Outcome
 
 __all__ = ["DECORATED", "Actors"]
 

@@ -30,8 +30,9 @@ from workpool_aws.model.loop import (
     Registration,
 )
 from workpool_aws.model.messages import Assignment
+from workpool_aws.model.payload import Chunk
 from workpool_aws.model.refs import Record
-from workpool_aws.model.work import CallbackState, Chunk, Outcome, Pointer, State, WorkItem
+from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, WorkItem
 
 __all__ = ["Execution", "Judge", "Violation"]
 

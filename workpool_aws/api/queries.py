@@ -28,12 +28,13 @@ from workpool_aws.flow.work import bulk_cancel as cancel_all
 from workpool_aws.flow.work import cancel
 from workpool_aws.flow.work.redrive import dead_letters, redrive, redrive_each
 from workpool_aws.model.ids import WorkId
-from workpool_aws.model.work import Part, WorkItem
+from workpool_aws.model.payload import Part
 
 if TYPE_CHECKING:
     from workpool_aws.api.caller import LambdaContext
     from workpool_aws.core.views.details import PoolSummary, WorkDetails
     from workpool_aws.core.work.cancel import CancelAnswer
+    from workpool_aws.model.work import WorkItem
     from workpool_aws.ports import Ports
 
 __all__ = ["PoolQueries"]

@@ -7,8 +7,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.core import limits
+from workpool_aws.model.payload import Chunk, Part
 from workpool_aws.model.refs import ChunkRef, Ref, Unreadable, WorkRef
-from workpool_aws.model.work import Chunk, Part, State, WorkItem
+from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Put, Update
 
 if TYPE_CHECKING:

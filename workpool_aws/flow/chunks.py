@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core.chunks import chunk_refs, joined
 from workpool_aws.model import events
+from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import Part, WorkItem
 from workpool_aws.ports import ConditionFailed, Ports, Store, TransactionFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from workpool_aws.model.work import WorkItem
     from workpool_aws.model.writes import Update, Write, Written
 
 __all__ = ["let_expire", "read_payload", "with_payloads", "write_with"]

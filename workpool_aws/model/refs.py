@@ -15,8 +15,9 @@ from workpool_aws.model.loop import (
     Notice,
     Registration,
 )
+from workpool_aws.model.payload import Chunk, Part
 from workpool_aws.model.record import Record
-from workpool_aws.model.work import Chunk, Part, Pointer, WorkItem
+from workpool_aws.model.work import Pointer, WorkItem
 
 if TYPE_CHECKING:
     from workpool_aws.model.ids import WorkId

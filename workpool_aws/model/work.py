@@ -1,4 +1,4 @@
-"""Stored work, the chunks of what its item is too small for, and the pointer: "look at this work item again at that time"."""
+"""Stored work items, and the pointer: "look at this work item again at that time"."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AttemptEnd",
     "CallbackState",
-    "Chunk",
     "Kind",
     "Outcome",
-    "Part",
     "PastAttempt",
     "Pointer",
     "State",
@@ -188,34 +186,6 @@ class WorkItem(Record):
     epoch: int = 0
     """Number of times its pool had been canceled as a whole when it was enqueued, as far as its
     caller knew (`core/work/bulk_cancel.py`)."""
-
-
-class Part(StrEnum):
-    """Parts of a work item that may lie in chunks."""
-
-    ARGS = "args"
-    CONTEXT = "context"
-    RESULT = "result"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk(Record):
-    """A piece of a payload that is too large for its work item's item: at most 350 KB.
-
-    Written by: enqueue (arguments, context) and completion (result), in one transaction with the
-    work. Read by: the loop, which sends the arguments; whoever sends the callback; `result`.
-    Removed by: TTL, set when the work item's is [WP-10]. Items of their own, because every write of
-    the work costs by its whole size, and an item holds 400 KB.
-    """
-
-    pool: str
-    work_id: WorkId
-    part: Part
-    number: int
-    """Its place in the whole, from 0."""
-    text: str
-    expires_at: int | None = None
-    """TTL, epoch seconds; only ever set when the work item is finished and owes no callback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

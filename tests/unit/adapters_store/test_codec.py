@@ -39,17 +39,10 @@ from workpool_aws.model.loop import (
     Registration,
     ShardCursors,
 )
+from workpool_aws.model.payload import Chunk, Part
 from workpool_aws.model.refs import LedgerRef, Record, Ref, Unreadable, WorkRef
 from workpool_aws.model.retry import RetryPolicy
-from workpool_aws.model.work import (
-    CallbackState,
-    Chunk,
-    Outcome,
-    Part,
-    Pointer,
-    State,
-    WorkItem,
-)
+from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, WorkItem
 from workpool_aws.model.writes import Update
 
 T0 = EpochMs(1_800_000_000_000)

@@ -15,6 +15,7 @@ from workpool_aws.adapters.items.keys import (
 )
 from workpool_aws.adapters.items.records import key_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
+from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import (
     ChunkRef,
     Collection,
@@ -29,7 +30,6 @@ from workpool_aws.model.refs import (
     StatusRef,
     WorkRef,
 )
-from workpool_aws.model.work import Part
 
 ULID = WorkId(make_id(EpochMs(1_700_000_000_000), random_bits=5, shard=17))
 

@@ -15,8 +15,9 @@ from workpool_aws.core.chunks import chunk_refs, expiries, joined, lay_out, over
 from workpool_aws.core.report.complete import Finish, decide_canceled, decide_report
 from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
 from workpool_aws.model.messages import Report, ReportKind
+from workpool_aws.model.payload import Chunk, Part
 from workpool_aws.model.refs import ChunkRef, Unreadable, WorkRef
-from workpool_aws.model.work import Chunk, Outcome, Part, State
+from workpool_aws.model.work import Outcome, State
 from workpool_aws.model.writes import Update
 
 OWNER = WorkRef("email", an_id())

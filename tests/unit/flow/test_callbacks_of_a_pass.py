@@ -24,8 +24,9 @@ from workpool_aws.flow.loop.session import LoopSession, TellsOnce
 from workpool_aws.model.events import CallbackDead
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import EntryKey, Ledger, Notice, NoticeKind, PendingCallback
+from workpool_aws.model.payload import Chunk, Part
 from workpool_aws.model.refs import ChunkRef, NoticeRef, WorkRef
-from workpool_aws.model.work import CallbackState, Chunk, Outcome, Part, State, WorkItem
+from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
 from workpool_aws.model.writes import Put
 from workpool_aws.ports import FunctionLimits, InvokeRefused
 

@@ -10,8 +10,9 @@ from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core.chunks import input_expiries, lay_out
 from workpool_aws.flow.chunks import read_payload, with_payloads, write_with
 from workpool_aws.model.events import SetAside
+from workpool_aws.model.payload import Chunk, Part
 from workpool_aws.model.refs import ChunkRef, Ref, WorkRef
-from workpool_aws.model.work import Chunk, Outcome, Part, State, WorkItem
+from workpool_aws.model.work import Outcome, State, WorkItem
 from workpool_aws.model.writes import Is, Update
 from workpool_aws.ports import ConditionFailed
 

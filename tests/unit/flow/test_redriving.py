@@ -13,6 +13,7 @@ from workpool_aws.flow.work.redrive import dead_letters, redrive_each
 from workpool_aws.model.events import Redriven
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, time_of
 from workpool_aws.model.loop import LoopStatus
+from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import (
     ChunkRef,
     Collection,
@@ -22,7 +23,7 @@ from workpool_aws.model.refs import (
     Unreadable,
     WorkRef,
 )
-from workpool_aws.model.work import Outcome, Part, Pointer, State, WorkItem, dead_key
+from workpool_aws.model.work import Outcome, Pointer, State, WorkItem, dead_key
 from workpool_aws.model.writes import Put, Write
 
 

@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple, Protocol, assert_never
 from workpool_aws.adapters.items import forms
 from workpool_aws.model.ids import SHARDS_MAX, WorkId, is_ulid, shard_of
 from workpool_aws.model.names import POOL
+from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import Collection, KeyRange, key_after, key_before
-from workpool_aws.model.work import Part
 
 __all__ = [
     "DEAD_INDEX",

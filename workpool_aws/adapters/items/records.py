@@ -33,6 +33,7 @@ from workpool_aws.model.loop import (
     NoticeKind,
     Registration,
 )
+from workpool_aws.model.payload import Chunk
 from workpool_aws.model.record import Record
 from workpool_aws.model.refs import (
     ChunkRef,
@@ -48,7 +49,7 @@ from workpool_aws.model.refs import (
     Unreadable,
     WorkRef,
 )
-from workpool_aws.model.work import CallbackState, Chunk, Kind, Outcome, Pointer, State, WorkItem
+from workpool_aws.model.work import CallbackState, Kind, Outcome, Pointer, State, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -29,8 +29,9 @@ from workpool_aws.core.report.history import with_attempt
 from workpool_aws.core.report.retry import put_back_delay_ms, retry_delay_ms
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import Unreadable, WorkRef
-from workpool_aws.model.work import AttemptEnd, Outcome, Part, State, WorkItem, dead_key
+from workpool_aws.model.work import AttemptEnd, Outcome, State, WorkItem, dead_key
 from workpool_aws.model.writes import Below, Condition, Either, Is, Put, Update
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from workpool_aws.core import limits
 from workpool_aws.core.views.listing import ListedWork, listed
 from workpool_aws.core.views.status import OutcomeName, PoolConfig, config_of
 from workpool_aws.model.loop import Config, LoopStatus
-from workpool_aws.model.work import Outcome, Part, WorkItem
+from workpool_aws.model.payload import Part
+from workpool_aws.model.work import Outcome, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,8 +20,9 @@ from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.report.complete import complete
 from workpool_aws.model import events
 from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import Part, State, WorkItem
+from workpool_aws.model.work import State, WorkItem
 from workpool_aws.ports import (
     ConditionFailed,
     InvokeRefused,

@@ -8,12 +8,13 @@ from workpool_aws.core.views.details import PoolSummary, WorkDetails, details_of
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.reading import load_works, registered_pools
 from workpool_aws.flow.views import status
+from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import ConfigRef, Record, Ref, StatusRef, WorkRef
-from workpool_aws.model.work import Part, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from workpool_aws.model.work import WorkItem
     from workpool_aws.ports import Ports
 
 __all__ = ["load_details", "load_pools"]

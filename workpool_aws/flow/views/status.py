@@ -9,8 +9,9 @@ from workpool_aws.core.splice import decoded
 from workpool_aws.core.work.bulk_cancel import shown
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.pool import configure
+from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import Part, State, WorkItem
+from workpool_aws.model.work import State, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -31,8 +31,9 @@ from workpool_aws.flow.shards import shards_of
 from workpool_aws.flow.visibility import ensure_visible, prove_work_in_time, put_pointer
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of, time_of
+from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import Collection, KeyRange, WorkRef
-from workpool_aws.model.work import CallbackState, Part, State, WorkItem
+from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.model.writes import IsAbsent, Put, Written
 from workpool_aws.ports import Ports, TransactionFailed
 from workpool_aws.text import Words, shown
