@@ -228,7 +228,8 @@ def _record(chance: Random, kind: type[Record]) -> Record:
     Most optional fields are left as they are, so that items stay small and alike.
     """
     stored = fields_of(kind)
-    made: dict[str, Any] = {
+    made: dict[str, Any] = {name: at.absent for name, at in stored.items() if not at.required}
+    made |= {
         each.name: _KEYS[each.name](chance) for each in fields(kind) if each.name not in stored
     }
     made |= {
@@ -237,15 +238,14 @@ def _record(chance: Random, kind: type[Record]) -> Record:
         if at.required or chance.random() < _LIKELY.get(name, 0.15)
     }
     if kind is WorkItem:
-        made = {"retry": None, "claimed": False, "retention_s": None, **made}
         # Arguments lie in the item or in chunks, never in both.
-        made["args"] = "{}" if made.get("args_chunks") is None else None
+        made["args"] = "{}" if made["args_chunks"] is None else None
     if kind in (Pointer, Notice):
         # They lie in the shard of their work.
         made["at"] = chance.choice(
             [each for each in IDS if shard_of(each) == shard_of(made["work_id"])]
         )
-    return kind(**made)
+    return kind_of(kind).make(made)
 
 
 def _ref(chance: Random, kind: type[Record]) -> Ref[Record]:

@@ -26,6 +26,7 @@ from workpool_aws.compose import use_ports
 from workpool_aws.core.report.claim import assignment_of
 from workpool_aws.errors import WorkpoolError
 from workpool_aws.handlers import completion, main_loop, watchdog
+from workpool_aws.model.payload import inline_text
 from workpool_aws.model.work import Outcome, State
 
 EXAMPLES = int(os.environ.get("WORKPOOL_FUZZ_EXAMPLES", "60"))
@@ -110,7 +111,7 @@ def test_whatever_a_record_says_of_a_running_start_it_ends_as_its_worker_says(
     ended = stage.work(work_id)
 
     assert met == [State.RUNNING]
-    assert (ended.outcome, ended.result, ended.starts, ended.attempts_made) == (
+    assert (ended.outcome, inline_text(ended.result), ended.starts, ended.attempts_made) == (
         Outcome.SUCCESS,
         '"ok"',
         1,

@@ -19,6 +19,7 @@ from workpool_aws.model.events import Completed, DuplicateRefused, ReportIgnored
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import LoopState, Notice
 from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.model.payload import Inline
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import Outcome, State, WorkItem
 
@@ -127,7 +128,7 @@ def test_a_stranger_does_not_end_what_the_claimer_runs(report: Report) -> None:
     stage.complete(a, Report(kind=ReportKind.SUCCESS, result="1", claim=token))
 
     assert before is State.RUNNING
-    assert stage.work(work.id).result == "1"
+    assert stage.work(work.id).result == Inline("1")
 
 
 def test_after_the_claims_deadline_and_margin_a_strangers_word_counts() -> None:

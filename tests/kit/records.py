@@ -11,6 +11,7 @@ from typing import Any
 from workpool_aws.core.proof import digest_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.messages import Assignment
+from workpool_aws.model.payload import Inline, Part
 from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import Kind, State, WorkItem
 
@@ -33,7 +34,7 @@ def a_work(**changes: Any) -> WorkItem:
         pool="email",
         id=an_id(due_at),
         target=TARGET,
-        args="{}",
+        args=Inline("{}"),
         kind=Kind.ACTION,
         retry=None,
         claimed=True,
@@ -46,7 +47,13 @@ def a_work(**changes: Any) -> WorkItem:
 
 
 def changed(work: WorkItem, **changes: Any) -> WorkItem:
-    """Return the work item with other values in these fields."""
+    """Return the work item with other values in these fields.
+
+    The text of a payload stands for one that lies in the item.
+    """
+    for part in Part:
+        if isinstance(changes.get(part), str):
+            changes[part] = Inline(changes[part])
     return replace(work, **changes)
 
 

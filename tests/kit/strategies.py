@@ -14,7 +14,8 @@ from typing import Any, get_args, get_type_hints
 from hypothesis import strategies as st
 
 from workpool_aws.adapters.items import forms
-from workpool_aws.adapters.items.records import Field, RecordKind
+from workpool_aws.adapters.items.field import Field
+from workpool_aws.adapters.items.records import RecordKind
 from workpool_aws.core import limits
 from workpool_aws.model import ids, loop, payload, retry, work
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
@@ -125,7 +126,7 @@ def records_of(kind: RecordKind[Any]) -> st.SearchStrategy[Record]:
     values = {name: _values(kind.record, name, field) for name, field in kind.fields.items()}
     if kind.record is WorkItem:
         values |= {"args": texts, "args_chunks": st.none()}
-    return st.builds(kind.record, **names, **values)
+    return st.fixed_dictionaries({**names, **values}).map(kind.make)
 
 
 def _values(record: type[Record], name: str, field: Field) -> st.SearchStrategy[Any]:

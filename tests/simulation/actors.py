@@ -62,7 +62,7 @@ from workpool_aws.local.services.functions import Function
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import DeployedLimit
 from workpool_aws.model.messages import Assignment
-from workpool_aws.model.payload import Part
+from workpool_aws.model.payload import Chunked, Part
 from workpool_aws.model.refs import ChunkRef
 from workpool_aws.model.work import Outcome
 
@@ -454,8 +454,8 @@ class Actors:
     def _remove_chunks(self) -> None:
         store = self._cloud._engine_open.quiet(self._cloud.table)
         for work in sorted(self._judge.works.values(), key=lambda work: work.id)[:2]:
-            for part, count in ((Part.ARGS, work.args_chunks), (Part.CONTEXT, work.context_chunks)):
-                if count is not None:
+            for part, payload in ((Part.ARGS, work.args), (Part.CONTEXT, work.context)):
+                if isinstance(payload, Chunked):
                     self._judge.robbed.add(work.id)
                     store.delete(ChunkRef(work.pool, work.id, part, 0))
 

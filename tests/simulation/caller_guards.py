@@ -487,9 +487,9 @@ _PAYLOADS: Final = (
     one_edit(
         "chunks: read before they are sent",
         "WP-12",
-        "flow.loop.start:_whole_args",
-        "running.args_chunks is None",
-        "True",
+        "flow.loop.start:_send",
+        "read_payload(ports, WorkRef(running.pool, running.id), Part.ARGS, running.args)",
+        'getattr(running.args, "text", None)',
     ),
 )
 
@@ -513,7 +513,7 @@ _REDRIVES: Final = (
         "WP-12",
         "flow.work.redrive:_commit",
         "packed(_with_inputs_of(ports, old, decision.work))",
-        '(__import__("dataclasses").replace(decision.work, args=old.args, args_chunks=old.args_chunks), ())',
+        "(decision.work, ())",
     ),
 )
 

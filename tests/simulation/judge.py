@@ -30,7 +30,7 @@ from workpool_aws.model.loop import (
     Registration,
 )
 from workpool_aws.model.messages import Assignment
-from workpool_aws.model.payload import Chunk
+from workpool_aws.model.payload import Chunk, Inline
 from workpool_aws.model.refs import Record
 from workpool_aws.model.work import CallbackState, Outcome, Pointer, State, WorkItem
 
@@ -546,8 +546,8 @@ class Judge:
             self._recovered.add(key)
         if (
             after.outcome is Outcome.SUCCESS
-            and after.result is not None
-            and json.loads(after.result)["start"] != before.starts
+            and isinstance(after.result, Inline)
+            and json.loads(after.result.text)["start"] != before.starts
         ):
             self.fail("WP-4", f"{key} succeeded with the result of another start: {after.result}")
         alive = [each for each in self._live() if each.key == key]

@@ -11,6 +11,7 @@ from workpool_aws.core.work.cancel import CancelAnswer
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger
 from workpool_aws.model.messages import Assignment
+from workpool_aws.model.payload import Inline
 from workpool_aws.model.refs import Record
 from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
 
@@ -65,7 +66,7 @@ def success(work: WorkItem) -> WorkItem:
         work,
         state=State.FINISHED,
         outcome=Outcome.SUCCESS,
-        result=result,
+        result=Inline(result),
         attempts_made=1,
         claim=None,
         deadline=None,

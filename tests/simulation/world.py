@@ -30,6 +30,7 @@ from workpool_aws.local.services.platform import LOOP_NAME, Platform
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import Ledger, LoopState, LoopStatus
+from workpool_aws.model.payload import Chunked
 from workpool_aws.model.refs import LedgerRef, Record, StatusRef
 from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.ports import Store
@@ -357,8 +358,8 @@ class _Stage:
                     ),
                 )
             ),
-            large_works=sum(bool(work.args_chunks or work.context_chunks) for work in works),
-            large_results=sum(bool(work.result_chunks) for work in works),
+            large_works=sum(Chunked in (type(work.args), type(work.context)) for work in works),
+            large_results=sum(isinstance(work.result, Chunked) for work in works),
             open_ms=self._open_time.total_ms(),
             faults=0 if scenario.is_calm else 1 + len(self._struck),
         )

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from workpool_aws.core import limits
-from workpool_aws.model.payload import Chunk, Part
+from workpool_aws.model.messages import Assignment
+from workpool_aws.model.payload import (
+    Chunk,
+    Chunked,
+    Inline,
+    Part,
+    Payload,
+    chunk_count,
+    inline_text,
+)
 from workpool_aws.model.refs import ChunkRef, Ref, Unreadable, WorkRef
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Put, Update
@@ -15,7 +24,6 @@ from workpool_aws.model.writes import Put, Update
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from workpool_aws.model.messages import Assignment
 
 __all__ = [
     "Layout",
@@ -40,18 +48,13 @@ _INLINE_BYTES_MAX: Final = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Place of a payload: `inline` in the work item's own item, or in `puts`.
+    """A payload as its work item holds it, and its chunks.
 
     `puts` are written in one transaction with the work item.
     """
 
-    inline: str | None
+    payload: Payload | None
     puts: tuple[Put, ...] = ()
-
-    @property
-    def count(self) -> int | None:
-        """Number of chunks; `None` means that there are none."""
-        return len(self.puts) or None
 
 
 def lay_out(
@@ -68,7 +71,7 @@ def lay_out(
         return Layout(None)
     whole = text.encode()
     if len(whole) <= _INLINE_BYTES_MAX[part]:
-        return Layout(text)
+        return Layout(Inline(text))
     pieces = _cut(whole)
     chunks = (
         Chunk(
@@ -81,7 +84,7 @@ def lay_out(
         )
         for number, piece in enumerate(pieces)
     )
-    return Layout(None, tuple(Put(chunk) for chunk in chunks))
+    return Layout(Chunked(len(pieces)), tuple(Put(chunk) for chunk in chunks))
 
 
 def _cut(whole: bytes) -> list[str]:
@@ -99,14 +102,10 @@ def _cut(whole: bytes) -> list[str]:
 def packed(work: WorkItem) -> tuple[WorkItem, tuple[Put, ...]]:
     """Return a new work item as it is stored, and the chunks of its large arguments and context."""
     owner = WorkRef(work.pool, work.id)
-    args, context = lay_out(work.args, owner, Part.ARGS), lay_out(work.context, owner, Part.CONTEXT)
-    stored = replace(
-        work,
-        args=args.inline,
-        args_chunks=args.count,
-        context=context.inline,
-        context_chunks=context.count,
-    )
+    args = lay_out(inline_text(work.args), owner, Part.ARGS)
+    context = lay_out(inline_text(work.context), owner, Part.CONTEXT)
+    # What lies in chunks already stays there.
+    stored = replace(work, args=args.payload or work.args, context=context.payload or work.context)
     return stored, (*args.puts, *context.puts)
 
 
@@ -143,12 +142,18 @@ def expiries(
 
 def input_expiries(of: WorkItem | Assignment, *, expires_at: int | None) -> tuple[Update, ...]:
     """As `expiries`, for all that a work item was enqueued with."""
-    owner = WorkRef(of.pool, of.id if isinstance(of, WorkItem) else of.work_id)
-    counts = ((Part.ARGS, of.args_chunks), (Part.CONTEXT, of.context_chunks))
-    return tuple(
-        expiry
-        for part, count in counts
-        for expiry in expiries(owner, part, count, expires_at=expires_at)
+    match of:
+        case WorkItem():
+            owner = WorkRef(of.pool, of.id)
+            args, context = chunk_count(of.args), chunk_count(of.context)
+        case Assignment():
+            owner = WorkRef(of.pool, of.work_id)
+            args, context = of.args_chunks, of.context_chunks
+        case _:
+            assert_never(of)
+    return (
+        *expiries(owner, Part.ARGS, args, expires_at=expires_at),
+        *expiries(owner, Part.CONTEXT, context, expires_at=expires_at),
     )
 
 
@@ -161,5 +166,5 @@ def overdue_expiries(work: WorkItem) -> tuple[Update, ...]:
     if work.state is not State.FINISHED:
         return ()
     owner = WorkRef(work.pool, work.id)
-    of_result = expiries(owner, Part.RESULT, work.result_chunks, expires_at=work.expires_at)
+    of_result = expiries(owner, Part.RESULT, chunk_count(work.result), expires_at=work.expires_at)
     return (*input_expiries(work, expires_at=work.expires_at), *of_result)

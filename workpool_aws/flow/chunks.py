@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workpool_aws.core.chunks import chunk_refs, joined
 from workpool_aws.model import events
-from workpool_aws.model.payload import Part
+from workpool_aws.model.payload import Inline, Part, Payload
 from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.ports import ConditionFailed, Ports, Store, TransactionFailed
 
@@ -54,24 +54,26 @@ def with_payloads(ports: Ports, work: WorkItem) -> WorkItem | None:
 
     `None` means chunks of them are gone or damaged.
     """
-    owner, context, result = WorkRef(work.pool, work.id), work.context, work.result
-    if work.context_chunks is not None:
-        context = read_payload(ports, owner, Part.CONTEXT, work.context_chunks)
-        if context is None:
+    owner = WorkRef(work.pool, work.id)
+    parts: dict[Part, Payload | None] = {Part.CONTEXT: work.context, Part.RESULT: work.result}
+    for part, payload in parts.items():
+        if payload is None:
+            continue
+        text = read_payload(ports, owner, part, payload)
+        if text is None:
             return None
-    if work.result_chunks is not None:
-        result = read_payload(ports, owner, Part.RESULT, work.result_chunks)
-        if result is None:
-            return None
-    return replace(work, context=context, context_chunks=None, result=result, result_chunks=None)
+        parts[part] = Inline(text)
+    return replace(work, context=parts[Part.CONTEXT], result=parts[Part.RESULT])
 
 
-def read_payload(ports: Ports, owner: WorkRef, part: Part, count: int) -> str | None:
-    """The whole payload.
+def read_payload(ports: Ports, owner: WorkRef, part: Part, payload: Payload) -> str | None:
+    """Return the whole payload, read from its chunks if it lies in some.
 
-    `None` means a chunk of it is gone or damaged, which concerns nobody but its work item [WP-12].
+    `None` means that a chunk of it is gone or damaged, which concerns its work item alone [WP-12].
     """
-    refs = chunk_refs(owner, part, count)
+    if isinstance(payload, Inline):
+        return payload.text
+    refs = chunk_refs(owner, part, payload.count)
     found = ports.store.get_many(refs)
     for chunk in found.values():
         if isinstance(chunk, Unreadable):

@@ -1,4 +1,4 @@
-"""Payloads of a work item: arguments, context and return value, and the chunks of large ones."""
+"""Payloads of a work item: arguments, context and return value, in its item or in chunks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,21 @@ from typing import TYPE_CHECKING
 from workpool_aws.model.record import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from workpool_aws.model.ids import WorkId
 
-__all__ = ["Chunk", "Part"]
+__all__ = [
+    "Chunk",
+    "Chunked",
+    "Inline",
+    "Part",
+    "Payload",
+    "chunk_count",
+    "inline_text",
+    "payload_of",
+    "stored_fields",
+]
 
 
 class Part(StrEnum):
@@ -22,14 +34,31 @@ class Part(StrEnum):
     RESULT = "result"
 
 
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """Payload in the work item's own item, as compact JSON."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunked:
+    """Payload in so many chunks beside the work item, at least one."""
+
+    count: int
+
+
+Payload = Inline | Chunked
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk(Record):
     """A piece of a payload that is too large for its work item's item: at most 350 KB.
 
     Written by: enqueue (arguments, context) and completion (result), in one transaction with the
-    work. Read by: the loop, which sends the arguments; whoever sends the callback; `result`.
+    work item. Read by: the loop, which sends the arguments; the sender of the callback; `result`.
     Removed by: TTL, set when the work item's is [WP-10]. Items of their own, because every write of
-    the work costs by its whole size, and an item holds 400 KB.
+    the work item costs by its whole size, and an item holds 400 KB.
     """
 
     pool: str
@@ -40,3 +69,25 @@ class Chunk(Record):
     text: str
     expires_at: int | None = None
     """TTL, epoch seconds; only ever set when the work item is finished and owes no callback."""
+
+
+def inline_text(payload: Payload | None) -> str | None:
+    """Return the JSON of a payload that lies in its work item's item, and `None` for any other."""
+    return payload.text if isinstance(payload, Inline) else None
+
+
+def chunk_count(payload: Payload | None) -> int | None:
+    """Return the number of chunks of a payload. `None` means that it lies in none."""
+    return payload.count if isinstance(payload, Chunked) else None
+
+
+def payload_of(text: str | None, chunks: int | None) -> Payload | None:
+    """Return the payload of a text and a number of chunks. `None` means that there is neither."""
+    if chunks is not None:
+        return Chunked(chunks)
+    return None if text is None else Inline(text)
+
+
+def stored_fields(part: Part, payload: Payload | None) -> Mapping[str, str | int | None]:
+    """Return the two fields of a work item's item that hold a payload: its text, and its chunks."""
+    return {part.value: inline_text(payload), f"{part.value}_chunks": chunk_count(payload)}

@@ -10,6 +10,7 @@ from workpool_aws.model.ids import TIME_LENGTH, EpochMs, WorkId, id_floor
 from workpool_aws.model.record import Record
 
 if TYPE_CHECKING:
+    from workpool_aws.model.payload import Payload
     from workpool_aws.model.retry import RetryPolicy
 
 __all__ = [
@@ -106,9 +107,8 @@ class WorkItem(Record):
     id: WorkId
     target: str
     """Lambda function, version or alias: an ARN or a name."""
-    args: str | None
-    """The arguments: a JSON object, compact. `None` means too large for this item, they lie in
-    `args_chunks` chunks."""
+    args: Payload
+    """The arguments, a JSON object."""
     kind: Kind
     retry: RetryPolicy | None
     claimed: bool
@@ -151,8 +151,8 @@ class WorkItem(Record):
     on_complete: str | None = None
     """Target of its callback: the ARN of a Lambda function, queue or topic, or a function's
     name; `None` means nobody."""
-    context: str | None = None
-    """Context of its callback: JSON, opaque to the library. `None` means that there is none."""
+    context: Payload | None = None
+    """Context of its callback, opaque to the library. `None` means that there is none."""
     callback_for: tuple[Outcome, ...] = ()
     """The outcomes that `on_complete` wants to hear of."""
     callback: CallbackState | None = None
@@ -161,21 +161,14 @@ class WorkItem(Record):
     """The secret that an acknowledgement must name [WP-28]; `None` means that no callback is
     wanted, or that version 0.1 wrote the end."""
     outcome: Outcome | None = None
-    result: str | None = None
-    """The return value as JSON; set for a success. None for a success: too large for this item, it
-    lies in `result_chunks` chunks."""
+    result: Payload | None = None
+    """The return value; only a success has one."""
     error: str | None = None
     error_type: str | None = None
     finished_at: EpochMs | None = None
     expires_at: int | None = None
     """TTL, epoch *seconds* (DynamoDB's unit); only ever set on a finished work item that owes no
     callback [WP-10]."""
-    args_chunks: int | None = None
-    """Number of chunks that hold the arguments; `None` means `args` does."""
-    context_chunks: int | None = None
-    """Number of chunks that hold the context; `None` means `context` does, or there is none."""
-    result_chunks: int | None = None
-    """Number of chunks that hold the return value; `None` means `result` does, or there is none."""
     dead: str | None = None
     """Its place among the dead letters (`dead_key`): it failed for good and was not redriven, or
     its callback is dead. `None` means neither."""

@@ -15,6 +15,7 @@ from workpool_aws import NotFound, PoolConfig, Result, Status, UsageError, Workp
 from workpool_aws.core.views.status import BaseLimit, LimitOverride
 from workpool_aws.model.ids import EpochMs, WorkId
 from workpool_aws.model.loop import LoopState, LoopStatus
+from workpool_aws.model.payload import Chunked
 from workpool_aws.model.refs import StatusRef
 from workpool_aws.model.work import Outcome, State, WorkItem
 
@@ -260,7 +261,7 @@ def test_an_id_is_a_plain_text(world: World) -> None:
 
 
 def test_show_says_which_payload_is_missing(world: World) -> None:
-    work = world.put(a_work(args=None, args_chunks=1))
+    work = world.put(a_work(args=Chunked(1)))
 
     shown = world.pool().show(None, work.id, args=True)
 

@@ -10,6 +10,7 @@ from tests.kit.lambdas import LambdaContext
 from tests.kit.records import TARGET
 from tests.kit.world import World
 from workpool_aws import PayloadTooLarge, UsageError
+from workpool_aws.model.payload import Inline
 from workpool_aws.model.work import Outcome
 
 DONE = "arn:aws:lambda:us-east-1:123456789012:function:done"
@@ -24,7 +25,7 @@ def test_what_is_asked_for_stands_in_the_work(world: World) -> None:
         enqueue(world, on_complete=DONE, context={"user": 7}, on_complete_exclude=["success"])
     )
 
-    assert (work.on_complete, work.context) == (DONE, '{"user":7}')
+    assert (work.on_complete, work.context) == (DONE, Inline('{"user":7}'))
     assert work.callback_for == (Outcome.FAILED, Outcome.CANCELED)
     assert work.callback is None
 

@@ -23,6 +23,7 @@ from workpool_aws import (
     Workpool,
 )
 from workpool_aws.model.ids import time_of
+from workpool_aws.model.payload import Chunked, Inline
 from workpool_aws.model.work import Kind, State, WorkItem
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,7 +48,7 @@ def test_an_action_is_stored_as_it_was_asked_for(world: World) -> None:
     assert world.work(work_id) == a_work(
         id=work_id,
         target=TARGET,
-        args='{"to":"a@example.com"}',
+        args=Inline('{"to":"a@example.com"}'),
         kind=Kind.ACTION,
         retry=None,
         claimed=True,
@@ -191,7 +192,7 @@ def test_arguments_of_900_kilobytes_fit_and_one_byte_more_does_not(world: World)
     full = {"x": "a" * (900 * 1024 - len('{"x":""}'))}
     work_id = enqueue(world.pool(), args=full)
 
-    assert (world.work(work_id).args, world.work(work_id).args_chunks) == (None, 3)
+    assert world.work(work_id).args == Chunked(3)
     with pytest.raises(
         PayloadTooLarge, match=r"^args must be at most 921600 bytes as JSON; got 921601 bytes$"
     ):
@@ -245,7 +246,7 @@ def test_a_batch_keeps_its_order(world: World) -> None:
     )
 
     assert sorted(ids) == ids
-    assert [world.work(one).args for one in ids] == [f'{{"n":{n}}}' for n in range(40)]
+    assert [world.work(one).args for one in ids] == [Inline(f'{{"n":{n}}}') for n in range(40)]
     assert len(world.invoker.loops) == 1
 
 

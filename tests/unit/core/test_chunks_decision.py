@@ -15,7 +15,7 @@ from workpool_aws.core.chunks import chunk_refs, expiries, joined, lay_out, over
 from workpool_aws.core.report.complete import Finish, decide_canceled, decide_report
 from workpool_aws.core.work.cancel import CancelWrite, decide_cancel
 from workpool_aws.model.messages import Report, ReportKind
-from workpool_aws.model.payload import Chunk, Part
+from workpool_aws.model.payload import Chunk, Chunked, Inline, Part
 from workpool_aws.model.refs import ChunkRef, Unreadable, WorkRef
 from workpool_aws.model.work import Outcome, State
 from workpool_aws.model.writes import Update
@@ -39,16 +39,15 @@ def test_a_count_of_chunks_that_no_payload_has_names_none() -> None:
 
 
 def test_small_payloads_stay_with_their_work() -> None:
-    assert lay_out("a" * 4096, OWNER, Part.ARGS).inline == "a" * 4096
-    assert lay_out("a" * 16_384, OWNER, Part.RESULT).inline == "a" * 16_384
-    assert lay_out(None, OWNER, Part.RESULT).inline is None
-    assert lay_out(None, OWNER, Part.RESULT).count is None
+    assert lay_out("a" * 4096, OWNER, Part.ARGS).payload == Inline("a" * 4096)
+    assert lay_out("a" * 16_384, OWNER, Part.RESULT).payload == Inline("a" * 16_384)
+    assert lay_out(None, OWNER, Part.RESULT).payload is None
 
 
 def test_a_payload_is_measured_in_bytes() -> None:
     layout = lay_out("é" * 2049, OWNER, Part.ARGS)
 
-    assert (layout.inline, layout.count) == (None, 1)
+    assert layout.payload == Chunked(1)
 
 
 @pytest.mark.parametrize("text", ["a", "é", "€", "𝄞"], ids=["1", "2", "3", "4"])
@@ -96,14 +95,14 @@ def test_a_new_work_is_stored_without_its_large_arguments() -> None:
 
     assert packed(small) == (small, ())
     stored, puts = packed(large)
-    assert (stored.args, stored.args_chunks) == (None, 2)
+    assert stored.args == Chunked(2)
     assert [ref_of(put.record) for put in puts] == refs_of(Part.ARGS, 2)
 
 
 def test_nothing_unfinished_expires() -> None:
     """[WP-10] Neither the arguments of a stored work, nor those of one that will be tried again."""
     _, puts = packed(a_work(args="a" * 400_000))
-    running = a_running_work(args=None, args_chunks=2, expires_at=LATER)
+    running = a_running_work(args=Chunked(2), expires_at=LATER)
 
     assert [put.record.expires_at for put in puts if isinstance(put.record, Chunk)] == [None, None]
     assert overdue_expiries(running) == ()
@@ -158,7 +157,7 @@ def test_what_is_kept_for_ever_keeps_its_chunks() -> None:
 
 
 def test_a_canceled_work_takes_its_arguments_along() -> None:
-    decision = decide_cancel(a_work(args=None, args_chunks=2), token="t", now=NOW)
+    decision = decide_cancel(a_work(args=Chunked(2)), token="t", now=NOW)
 
     assert isinstance(decision, CancelWrite)
     assert decision.beside == tuple(
@@ -168,9 +167,8 @@ def test_a_canceled_work_takes_its_arguments_along() -> None:
 
 def test_a_finished_work_tells_what_its_finisher_may_have_left_undone() -> None:
     over = a_work(
-        args=None,
-        args_chunks=1,
-        result_chunks=2,
+        args=Chunked(1),
+        result=Chunked(2),
         state=State.FINISHED,
         outcome=Outcome.SUCCESS,
         expires_at=LATER,

@@ -33,6 +33,7 @@ from workpool_aws.core.report.complete import (
 )
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.model.payload import inline_text
 from workpool_aws.model.refs import Unreadable
 from workpool_aws.model.work import Outcome, State, WorkItem
 from workpool_aws.model.writes import Either, Is, Put, Update
@@ -73,7 +74,7 @@ def test_a_success_ends_the_work_with_its_result() -> None:
     after = stored_after(a_running_work(), finish(an_assignment(), SUCCESS))
 
     assert after is not None
-    assert (after.state, after.outcome, after.result, after.attempts_made) == (
+    assert (after.state, after.outcome, inline_text(after.result), after.attempts_made) == (
         State.FINISHED,
         Outcome.SUCCESS,
         '"ok"',

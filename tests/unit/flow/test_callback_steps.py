@@ -46,8 +46,7 @@ def a_told_work(
             **ended,
             on_complete=target,
             callback=callback,
-            context=layout.inline,
-            context_chunks=layout.count,
+            context=layout.payload,
         )
     )
 

@@ -24,7 +24,7 @@ from workpool_aws.flow.loop.session import LoopSession, TellsOnce
 from workpool_aws.model.events import CallbackDead
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import EntryKey, Ledger, Notice, NoticeKind, PendingCallback
-from workpool_aws.model.payload import Chunk, Part
+from workpool_aws.model.payload import Chunk, Chunked, Part
 from workpool_aws.model.refs import ChunkRef, NoticeRef, WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
 from workpool_aws.model.writes import Put
@@ -193,8 +193,7 @@ def test_what_was_delivered_leaves_the_ledger_and_lets_its_chunks_expire(world: 
     work = a_told_work(
         world,
         callback=CallbackState.DELIVERED,
-        context=None,
-        context_chunks=1,
+        context=Chunked(1),
         expires_at=NOW // 1000 + 60,
     )
     world.memory.write(

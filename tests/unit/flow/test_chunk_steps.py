@@ -10,7 +10,7 @@ from workpool_aws.adapters.items.records import key_of
 from workpool_aws.core.chunks import input_expiries, lay_out
 from workpool_aws.flow.chunks import read_payload, with_payloads, write_with
 from workpool_aws.model.events import SetAside
-from workpool_aws.model.payload import Chunk, Part
+from workpool_aws.model.payload import Chunk, Chunked, Inline, Part
 from workpool_aws.model.refs import ChunkRef, Ref, WorkRef
 from workpool_aws.model.work import Outcome, State, WorkItem
 from workpool_aws.model.writes import Is, Update
@@ -78,19 +78,20 @@ def test_a_work_whose_condition_does_not_hold_is_told_and_no_chunk_is_written(wo
 
 
 def a_finished_work(world: World) -> WorkItem:
-    counts = {
-        "context_chunks": put_payload(world, Part.CONTEXT, "c" * 400_000),
-        "result_chunks": put_payload(world, Part.RESULT, "r" * 400_000),
-    }
-    return changed(a_running_work(), state=State.FINISHED, outcome=Outcome.SUCCESS, **counts)
+    return changed(
+        a_running_work(),
+        state=State.FINISHED,
+        outcome=Outcome.SUCCESS,
+        context=Chunked(put_payload(world, Part.CONTEXT, "c" * 400_000)),
+        result=Chunked(put_payload(world, Part.RESULT, "r" * 400_000)),
+    )
 
 
 def test_what_lies_beside_a_work_is_read_whole(world: World) -> None:
     whole = with_payloads(world.ports, a_finished_work(world))
 
     assert whole is not None
-    assert (whole.context, whole.result) == ("c" * 400_000, "r" * 400_000)
-    assert (whole.context_chunks, whole.result_chunks) == (None, None)
+    assert (whole.context, whole.result) == (Inline("c" * 400_000), Inline("r" * 400_000))
 
 
 @pytest.mark.parametrize("part", [Part.CONTEXT, Part.RESULT])
@@ -106,7 +107,7 @@ def test_a_damaged_chunk_is_told_of_and_is_a_hole(world: World) -> None:
     key = key_of(ref_of(Part.ARGS, 1))
     world.memory.inject(key.pk, key.sk, {"kind": "no such thing"})
 
-    assert read_payload(world.ports, OWNER, Part.ARGS, count) is None
+    assert read_payload(world.ports, OWNER, Part.ARGS, Chunked(count)) is None
     assert [(event.partition, event.sort) for event in world.telemetry.of(SetAside)] == [
         (key.pk, key.sk)
     ]
@@ -116,7 +117,7 @@ def test_a_damaged_chunk_is_told_of_and_is_a_hole(world: World) -> None:
     "of",
     [
         an_assignment(args_chunks=1, context_chunks=2),
-        a_running_work(args_chunks=1, context_chunks=2),
+        a_running_work(args=Chunked(1), context=Chunked(2)),
     ],
 )
 def test_all_that_a_work_was_enqueued_with_expires_with_it(of: WorkItem) -> None:

@@ -13,7 +13,7 @@ from workpool_aws.flow.work.redrive import dead_letters, redrive_each
 from workpool_aws.model.events import Redriven
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, time_of
 from workpool_aws.model.loop import LoopStatus
-from workpool_aws.model.payload import Part
+from workpool_aws.model.payload import Chunked, Part
 from workpool_aws.model.refs import (
     ChunkRef,
     Collection,
@@ -131,7 +131,7 @@ def test_dead_letters_whose_time_is_over_are_none(world: World) -> None:
 
 def test_a_failure_whose_context_was_removed_by_hand_is_not_run_without_it(world: World) -> None:
     old = a_failure(world)
-    world.put(changed(old, on_complete="done", context_chunks=2))
+    world.put(changed(old, on_complete="done", context=Chunked(2)))
     with pytest.raises(NotFound, match="context"):
         world.pool().redrive(None, old.id)
 

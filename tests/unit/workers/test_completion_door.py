@@ -15,6 +15,7 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.handlers.completion import RecordRejected, handler
 from workpool_aws.model.loop import LoopState, LoopStatus
 from workpool_aws.model.messages import Assignment
+from workpool_aws.model.payload import inline_text
 from workpool_aws.model.work import Outcome, State
 from workpool_aws.ports import Ports
 
@@ -57,7 +58,11 @@ def test_a_record_completes_its_start_in_the_table_that_it_names_and_wakes_the_l
     handler(record_of(assignment), LambdaContext())
 
     work = world.work(assignment.work_id)
-    assert (work.state, work.outcome, work.result) == (State.FINISHED, Outcome.SUCCESS, "7")
+    assert (work.state, work.outcome, inline_text(work.result)) == (
+        State.FINISHED,
+        Outcome.SUCCESS,
+        "7",
+    )
     assert set(asked) == {TABLE}
     assert len(world.invoker.loops) == 1
 

@@ -20,6 +20,7 @@ from workpool_aws.core import limits
 from workpool_aws.flow.report.complete import complete
 from workpool_aws.model.events import AttemptRaised, DuplicateRefused, PutBack
 from workpool_aws.model.messages import Assignment, ReportKind
+from workpool_aws.model.payload import Chunked, Inline, inline_text
 from workpool_aws.model.work import Kind, Outcome, State, WorkItem
 from workpool_aws.model.writes import Update, Write
 
@@ -68,7 +69,7 @@ def test_a_success_is_recorded_with_its_value(world: World, claimed: Assignment)
     stored = world.work(claimed.work_id)
     assert answer == REPORTED
     assert spy.runs == 1
-    assert (stored.state, stored.outcome, stored.result, stored.attempts_made) == (
+    assert (stored.state, stored.outcome, inline_text(stored.result), stored.attempts_made) == (
         State.FINISHED,
         Outcome.SUCCESS,
         '{"n":[1,2]}',
@@ -211,7 +212,7 @@ def test_the_largest_result_lies_beside_its_work(world: World) -> None:
     worker(event_of(assignment), LambdaContext())
 
     stored = world.work(assignment.work_id)
-    assert (stored.outcome, stored.result, stored.result_chunks) == (Outcome.SUCCESS, None, 3)
+    assert (stored.outcome, stored.result) == (Outcome.SUCCESS, Chunked(3))
 
 
 def test_a_raised_error_tells_where_it_was_raised_and_not_what_it_said(
@@ -449,7 +450,7 @@ def test_the_event_and_not_the_decorator_says_who_is_told(world: World) -> None:
 
     worker(event_of(assignment), LambdaContext())
 
-    assert world.work(assignment.work_id, pool="newsletter").result == '"another"'
+    assert world.work(assignment.work_id, pool="newsletter").result == Inline('"another"')
 
 
 def test_claimed_work_needs_the_context_that_tells_its_end(

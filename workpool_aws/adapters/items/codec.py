@@ -53,8 +53,9 @@ def encode(record: Record) -> Item:
     item: Item = {PARTITION_KEY: key.pk, SORT_KEY: key.sk}
     if kind.tag is not None:
         item[TAG] = kind.tag
+    values = kind.values(record)
     for name, field in kind.fields.items():
-        value = encode_field(kind.record, name, getattr(record, name))
+        value = encode_field(kind.record, name, values[name])
         if value is not None:
             item[field.attribute] = value
         elif field.required:
@@ -118,8 +119,7 @@ def decode(item: Mapping[str, object]) -> Record | Unreadable:
         kind = kind_in(place.room, key.sk, item)
         _check_size(item, kind.bytes_max)
         names = zip(kind.ref.__match_args__, kind.key.names(place, key.sk), strict=True)
-        record: Record = kind.record(**dict(names), **_fields(kind.record, item))
-        kind.check(record)
+        record: Record = kind.make({**dict(names), **_fields(kind.record, item)})
     except (ValueError, OverflowError) as error:
         return Unreadable(key.pk, key.sk, str(error))
     return record

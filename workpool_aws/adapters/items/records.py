@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from workpool_aws.adapters.items import forms, keys
+from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.keys import (
-    DEAD_KEY,
     TTL_ATTRIBUTE,
     Key,
     KeySpelling,
     PartitionKind,
 )
+from workpool_aws.adapters.items.work import WORK_FIELDS, flatten_work, work_of
 from workpool_aws.core import limits
 from workpool_aws.model.ids import shard_of
 from workpool_aws.model.loop import (
@@ -49,17 +50,16 @@ from workpool_aws.model.refs import (
     Unreadable,
     WorkRef,
 )
-from workpool_aws.model.work import CallbackState, Kind, Outcome, Pointer, State, WorkItem
+from workpool_aws.model.work import CallbackState, Outcome, Pointer, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from workpool_aws.adapters.items.forms import FieldCodec, Value
+    from workpool_aws.adapters.items.forms import Value
 
 __all__ = [
     "RECORDS",
     "TAG",
-    "Field",
     "RecordKind",
     "attribute_of",
     "encode_field",
@@ -81,27 +81,6 @@ TAG: Final = "t"
 """Distinguishes kinds of record that share a room apart by more than their keys: work items and pointers."""
 
 
-class _Required:
-    """A field that is never absent from an item."""
-
-
-_REQUIRED: Final = _Required()
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """Attribute and form of a record's field. `absent` is the value that its absence stands for."""
-
-    attribute: str
-    form: FieldCodec
-    absent: int | tuple[()] | _Required | None = _REQUIRED
-
-    @property
-    def required(self) -> bool:
-        """True if an item without it is damaged."""
-        return self.absent is _REQUIRED
-
-
 def _no_check(_: object) -> None:
     pass
 
@@ -110,15 +89,6 @@ def _check_shard(record: Pointer | Notice) -> None:
     # In another shard than its work item, it would move a cursor that never passes the work item.
     if shard_of(record.at) != shard_of(record.work_id):
         raise ValueError("the key and the work it names are of different shards")
-
-
-def _check_args(work: WorkItem) -> None:
-    # A work item has its arguments here or in chunks: with neither it could not run, with both it
-    # would be open which hold.
-    if (work.args is None) == (work.args_chunks is None):
-        raise ValueError(
-            "a (args): missing" if work.args is None else "a (args): here and in chunks"
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,10 +107,30 @@ class RecordKind(Generic[R]):
     """Larger items are not read."""
     check: Callable[[R], None] = _no_check
     """Raises ValueError for a record whose fields contradict each other."""
+    flatten: Callable[[R], Mapping[str, object]] | None = None
+    """Returns the values of the fields. `None` means that they are the record's own attributes."""
+    build: Callable[[dict[str, Any]], R] | None = None
+    """Makes the record of its names and the values of its fields; raises ValueError for values that
+    contradict each other. `None` means that they are the record's own attributes."""
 
     def names(self, of: R | Ref[R]) -> tuple[object, ...]:
         """The names in the key of a record."""
         return tuple(getattr(of, name) for name in self.ref.__match_args__)
+
+    def values(self, record: R) -> Mapping[str, object]:
+        """Return the values of a record's fields, by name."""
+        if self.flatten is not None:
+            return self.flatten(record)
+        return {name: getattr(record, name) for name in self.fields}
+
+    def make(self, values: dict[str, Any]) -> R:
+        """Return the record of these names and values of fields.
+
+        Raises ValueError for values that contradict each other.
+        """
+        made = self.record(**values) if self.build is None else self.build(values)
+        self.check(made)
+        return made
 
 
 RECORDS: Final[tuple[RecordKind[Any], ...]] = (
@@ -149,51 +139,9 @@ RECORDS: Final[tuple[RecordKind[Any], ...]] = (
         ref=WorkRef,
         key=keys.InShard(PartitionKind.WORK),
         tag="w",
-        check=_check_args,
-        fields={
-            "target": Field("fn", forms.TEXT),
-            "args": Field("a", forms.TEXT, absent=None),
-            "args_chunks": Field("ac", forms.CHUNKS, absent=None),
-            "kind": Field("k", forms.choice(Kind)),
-            "retry": Field("rp", forms.RETRY, absent=None),
-            "claimed": Field("cl", forms.FLAG, absent=False),
-            "state": Field("s", forms.choice(State)),
-            "due_at": Field("due", forms.WORK_MOMENT),
-            "enqueued_at": Field("enq", forms.WORK_MOMENT),
-            "retention_s": Field("keep", forms.RETENTION, absent=None),
-            "attempts_made": Field("n", forms.STARTS),
-            "starts": Field("st", forms.STARTS),
-            "undelivered": Field("un", forms.STARTS),
-            "snoozes": Field("sn", forms.STARTS, absent=0),
-            "history": Field("h", forms.HISTORY, absent=()),
-            "refused_since": Field("ref", forms.WORK_MOMENT, absent=None),
-            "started_by": Field("by", forms.TEXT, absent=None),
-            "started_at": Field("at", forms.WORK_MOMENT, absent=None),
-            "proof": Field("pf", forms.TEXT, absent=None),
-            "claim": Field("cm", forms.TEXT, absent=None),
-            "deadline": Field("dl", forms.WORK_MOMENT, absent=None),
-            "cancel_requested": Field("cr", forms.FLAG, absent=False),
-            "link": Field("ln", forms.TEXT, absent=None),
-            "suspected_type": Field("sut", forms.TEXT, absent=None),
-            "suspected_error": Field("sue", forms.TEXT, absent=None),
-            "on_complete": Field("oc", forms.TEXT, absent=None),
-            "context": Field("cx", forms.TEXT, absent=None),
-            "context_chunks": Field("cc", forms.CHUNKS, absent=None),
-            "callback_for": Field("cf", forms.OUTCOMES, absent=()),
-            "callback": Field("cb", forms.choice(CallbackState), absent=None),
-            "callback_nonce": Field("cn", forms.TEXT, absent=None),
-            "outcome": Field("o", forms.choice(Outcome), absent=None),
-            "result": Field("r", forms.TEXT, absent=None),
-            "result_chunks": Field("rc", forms.CHUNKS, absent=None),
-            "error": Field("e", forms.TEXT, absent=None),
-            "error_type": Field("et", forms.TEXT, absent=None),
-            "finished_at": Field("fin", forms.WORK_MOMENT, absent=None),
-            "expires_at": Field(TTL_ATTRIBUTE, forms.SECONDS, absent=None),
-            "dead": Field(DEAD_KEY, forms.TEXT, absent=None),
-            "redrive_of": Field("ro", forms.ULID, absent=None),
-            "redriven_as": Field("ra", forms.ULID, absent=None),
-            "epoch": Field("ep", forms.COUNT, absent=0),
-        },
+        fields=WORK_FIELDS,
+        flatten=flatten_work,
+        build=work_of,
     ),
     RecordKind(
         record=Chunk,

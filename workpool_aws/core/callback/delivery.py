@@ -28,6 +28,7 @@ from workpool_aws.core.callback.ending import OPEN, expiry_at, record_of_cancel
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
 from workpool_aws.model.loop import Notice, NoticeKind
 from workpool_aws.model.messages import CallbackMessage, CallbackTicket
+from workpool_aws.model.payload import inline_text
 from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem, dead_key
 from workpool_aws.model.writes import All, Condition, Either, Is, Update
@@ -64,9 +65,9 @@ def message_of(work: WorkItem, table: str, *, acknowledges: bool) -> CallbackMes
         )
     return CallbackMessage(
         work_id=work.id,
-        context=work.context,
+        context=inline_text(work.context),
         outcome=work.outcome or Outcome.FAILED,
-        result=work.result,
+        result=inline_text(work.result),
         error=work.error,
         error_type=work.error_type,
         ticket=ticket,

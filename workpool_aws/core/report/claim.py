@@ -8,6 +8,7 @@ from __future__ import annotations
 from workpool_aws.core.lifecycle import Move, entering, this_start
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment
+from workpool_aws.model.payload import chunk_count
 from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.work import State, WorkItem
 from workpool_aws.model.writes import Is, Update
@@ -28,8 +29,8 @@ def assignment_of(work: WorkItem, table: str) -> Assignment:
         claimed=work.claimed,
         retention_s=work.retention_s,
         start_by=work.started_at or EpochMs(0),
-        args_chunks=work.args_chunks,
-        context_chunks=work.context_chunks,
+        args_chunks=chunk_count(work.args),
+        context_chunks=chunk_count(work.context),
         callback_for=work.callback_for,
         proof=work.proof,
     )

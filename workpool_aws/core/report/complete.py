@@ -29,7 +29,7 @@ from workpool_aws.core.report.history import with_attempt
 from workpool_aws.core.report.retry import put_back_delay_ms, retry_delay_ms
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.messages import Assignment, Report, ReportKind
-from workpool_aws.model.payload import Part
+from workpool_aws.model.payload import Part, stored_fields
 from workpool_aws.model.refs import Unreadable, WorkRef
 from workpool_aws.model.work import AttemptEnd, Outcome, State, WorkItem, dead_key
 from workpool_aws.model.writes import Below, Condition, Either, Is, Put, Update
@@ -204,8 +204,7 @@ def decide_report(
         **over,
         **entering(Move.FINISH),
         "outcome": outcome,
-        "result": result.inline,
-        "result_chunks": result.count,
+        **stored_fields(Part.RESULT, result.payload),
         "error": None if report.error is None else kept_text(report.error),
         "error_type": report.error_type,
         "finished_at": now,

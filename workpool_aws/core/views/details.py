@@ -11,7 +11,7 @@ from workpool_aws.core import limits
 from workpool_aws.core.views.listing import ListedWork, listed
 from workpool_aws.core.views.status import OutcomeName, PoolConfig, config_of
 from workpool_aws.model.loop import Config, LoopStatus
-from workpool_aws.model.payload import Part
+from workpool_aws.model.payload import Chunked, Part, Payload, chunk_count, inline_text
 from workpool_aws.model.work import Outcome, WorkItem
 
 if TYPE_CHECKING:
@@ -97,17 +97,16 @@ def details_of(work: WorkItem, opened: Mapping[Part, str | None]) -> WorkDetails
     `opened` has the payloads asked for; `None` stands for a missing one.
     """
 
-    def stored(part: Part, text: str | None, chunks: int | None) -> StoredPayload:
+    def stored(part: Part, payload: Payload | None) -> StoredPayload:
         whole = opened.get(part)
-        known = text if chunks is None else whole
+        known = whole if isinstance(payload, Chunked) else inline_text(payload)
         return StoredPayload(
             size_bytes=None if known is None else len(known.encode()),
-            chunks=chunks or 0,
+            chunks=chunk_count(payload) or 0,
             json=whole,
             missing=part in opened and whole is None,
         )
 
-    has_context = work.context is not None or work.context_chunks is not None
     return WorkDetails(
         status=listed(work),
         retry=work.retry,
@@ -118,11 +117,9 @@ def details_of(work: WorkItem, opened: Mapping[Part, str | None]) -> WorkDetails
         if work.on_complete is None
         else tuple(each.value for each in Outcome if each not in work.callback_for),
         link=work.link,
-        args=stored(Part.ARGS, work.args, work.args_chunks),
-        context=stored(Part.CONTEXT, work.context, work.context_chunks) if has_context else None,
-        result=stored(Part.RESULT, work.result, work.result_chunks)
-        if work.outcome is Outcome.SUCCESS
-        else None,
+        args=stored(Part.ARGS, work.args),
+        context=None if work.context is None else stored(Part.CONTEXT, work.context),
+        result=stored(Part.RESULT, work.result) if work.outcome is Outcome.SUCCESS else None,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, assert_never
 from workpool_aws.core.payload import JsonValue, checked_json
 from workpool_aws.core.report.history import attempts_of, last_error_of
 from workpool_aws.model.loop import NOBODY, Config
+from workpool_aws.model.payload import inline_text
 from workpool_aws.model.work import Outcome, State, WorkItem
 
 if TYPE_CHECKING:
@@ -222,7 +223,8 @@ def result_of(work: WorkItem) -> Result | None:
         return None
     match work.outcome:
         case Outcome.SUCCESS:
-            value: JsonValue = None if work.result is None else json.loads(work.result)
+            text = inline_text(work.result)
+            value: JsonValue = None if text is None else json.loads(text)
             return Result(kind="success", return_value=value)
         case Outcome.FAILED:
             return Result(kind="failed", error=work.error, error_type=work.error_type)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from workpool_aws.model.payload import Inline
 from workpool_aws.model.work import Kind, Outcome, State, WorkItem
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def works_of(
             pool=pool,
             id=work_id,
             target=order.target,
-            args=text,
+            args=Inline(text),
             kind=order.kind,
             retry=order.retry,
             claimed=once and order.kind is not Kind.QUERY,
@@ -70,7 +71,7 @@ def works_of(
             retention_s=retention_s,
             link=order.link,
             on_complete=order.callback.target,
-            context=order.callback.context,
+            context=None if order.callback.context is None else Inline(order.callback.context),
             callback_for=order.callback.outcomes,
             epoch=epoch,
         )

@@ -58,7 +58,7 @@ def begin(ports: Ports, token: str, secret: str, start: Start) -> Begun:
 
 def _send(ports: Ports, running: WorkItem, nonce: str, start: Start) -> None:
     try:
-        args = _whole_args(ports, running)
+        args = read_payload(ports, WorkRef(running.pool, running.id), Part.ARGS, running.args)
     except StoreUnavailable as error:
         _put_back(ports, running, f"its arguments could not be read: {error}")
         return
@@ -83,16 +83,6 @@ def _refusal(ports: Ports, running: WorkItem) -> str | None:
     if function.own or is_own(running.target, loop_arn=ports.loop_arn, deployed=ports.deployed):
         return f"the target must be {OWN_FUNCTION}"
     return function.refusal(running.pool)
-
-
-def _whole_args(ports: Ports, running: WorkItem) -> str | None:
-    """Return the arguments for the worker's event.
-
-    `None` means that chunks of it are gone or damaged.
-    """
-    if running.args_chunks is None:
-        return running.args
-    return read_payload(ports, WorkRef(running.pool, running.id), Part.ARGS, running.args_chunks)
 
 
 def _write_start(ports: Ports, token: str, nonce: str, start: Start) -> WorkItem | None:

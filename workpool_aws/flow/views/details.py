@@ -8,7 +8,7 @@ from workpool_aws.core.views.details import PoolSummary, WorkDetails, details_of
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.reading import load_works, registered_pools
 from workpool_aws.flow.views import status
-from workpool_aws.model.payload import Part
+from workpool_aws.model.payload import Part, Payload, inline_text
 from workpool_aws.model.refs import ConfigRef, Record, Ref, StatusRef, WorkRef
 
 if TYPE_CHECKING:
@@ -34,19 +34,20 @@ def load_details(
 
 
 def _opened(ports: Ports, work: WorkItem, part: Part) -> str | None:
+    payload: Payload | None
     match part:
         case Part.ARGS:
-            text, chunks = work.args, work.args_chunks
+            payload = work.args
         case Part.CONTEXT:
-            text, chunks = work.context, work.context_chunks
+            payload = work.context
         case Part.RESULT:
             whole = status.with_result(ports, work)
-            return None if whole is None else whole.result
+            return None if whole is None else inline_text(whole.result)
         case _:
             assert_never(part)
-    return (
-        text if chunks is None else read_payload(ports, WorkRef(work.pool, work.id), part, chunks)
-    )
+    if payload is None:
+        return None
+    return read_payload(ports, WorkRef(work.pool, work.id), part, payload)
 
 
 def load_pools(ports: Ports) -> tuple[PoolSummary, ...]:

@@ -9,7 +9,7 @@ from workpool_aws.core.splice import decoded
 from workpool_aws.core.work.bulk_cancel import shown
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.pool import configure
-from workpool_aws.model.payload import Part
+from workpool_aws.model.payload import Inline, Part
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import State, WorkItem
 
@@ -37,14 +37,13 @@ def with_result(ports: Ports, work: WorkItem) -> WorkItem | None:
 
     `None` means that the value was removed or damaged [WP-12].
     """
-    if work.result_chunks is not None:
-        whole = read_payload(ports, WorkRef(work.pool, work.id), Part.RESULT, work.result_chunks)
-        if whole is None:
-            return None
-        work = replace(work, result=whole, result_chunks=None)
+    if work.result is None:
+        return work
+    whole = read_payload(ports, WorkRef(work.pool, work.id), Part.RESULT, work.result)
+    if whole is None:
+        return None
     try:
-        if work.result is not None:
-            decoded(work.result)
+        decoded(whole)
     except ValueError:
         return None
-    return work
+    return replace(work, result=Inline(whole))

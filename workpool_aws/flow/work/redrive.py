@@ -31,7 +31,7 @@ from workpool_aws.flow.shards import shards_of
 from workpool_aws.flow.visibility import ensure_visible, prove_work_in_time, put_pointer
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of, time_of
-from workpool_aws.model.payload import Part
+from workpool_aws.model.payload import Inline, Part
 from workpool_aws.model.refs import Collection, KeyRange, WorkRef
 from workpool_aws.model.work import CallbackState, State, WorkItem
 from workpool_aws.model.writes import IsAbsent, Put, Written
@@ -204,21 +204,13 @@ def _with_inputs_of(ports: Ports, old: WorkItem, new: WorkItem) -> WorkItem:
     Raises NotFound: somebody removed or damaged them.
     """
     owner = WorkRef(old.pool, old.id)
-    args = (
-        old.args
-        if old.args_chunks is None
-        else read_payload(ports, owner, Part.ARGS, old.args_chunks)
-    )
-    context = (
-        old.context
-        if old.context_chunks is None
-        else read_payload(ports, owner, Part.CONTEXT, old.context_chunks)
-    )
-    if args is None or (context is None and old.context_chunks is not None):
+    args = read_payload(ports, owner, Part.ARGS, old.args)
+    context = None if old.context is None else read_payload(ports, owner, Part.CONTEXT, old.context)
+    if args is None or (context is None and old.context is not None):
         raise NotFound(
             old.id, "it failed, and the chunks of its arguments or context are gone or damaged"
         )
-    return replace(new, args=args, context=context)
+    return replace(new, args=Inline(args), context=None if context is None else Inline(context))
 
 
 def _make_up(ports: Ports, pool: str, work_id: WorkId) -> None:
