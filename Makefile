@@ -30,7 +30,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/python -I -m pipto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test engines e2e ministack sim sim-long mutants check format docs bench-cost bench-throughput bench-task-pool infra iam cdk dist lock audit clean
+.PHONY: help install demo test engines e2e ministack sim sim-long mutants check format docs bench-cost bench-throughput bench-task-pool infra template iam cdk dist lock audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -87,6 +87,9 @@ infra: $(INFRA_STAMP) ## Check types and tests of the construct in infra/cdk, in
 	@command -v node >/dev/null || { echo "workpool: no node here; the construct is made of it (jsii). Node 22 or newer" >&2; exit 1; }
 	$(INFRA_VENV)/bin/mypy --strict $(INFRA)/workpool_cdk $(INFRA)/app.py
 	$(QUIET_NODE) $(INFRA_VENV)/bin/python -I -m pytest tests/infra $(ARGS)
+
+template: $(INFRA_STAMP) ## Write a plain CloudFormation template and the zip of its code into build/template (ARGS="--config FILE --out FOLDER")
+	@$(QUIET_NODE) $(INFRA_VENV)/bin/python -I -m workpool_cdk.template --config $(INFRA)/workpool.toml --out build/template $(ARGS)
 
 iam: $(INFRA_STAMP) ## Write tests/infra/iam.json, the permissions to be reviewed, from the construct
 	PYTHONPATH=.:tests:$(INFRA) $(QUIET_NODE) $(INFRA_VENV)/bin/python -m infra.statements

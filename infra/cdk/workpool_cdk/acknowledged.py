@@ -42,6 +42,7 @@ def acknowledge_schedules(role: Construct, group: str) -> None:
         for value, name in ((stack.region, "AWS::Region"), (stack.account, "AWS::AccountId"))
     )
     partition = _shown(stack.partition, "AWS::Partition")
+    group = _spelled(stack.resolve(group))
     rule = f"AwsSolutions-IAM5[Resource::arn:{partition}:scheduler:{place}:schedule/{group}/*]"
     _acknowledge(
         role,
@@ -62,3 +63,14 @@ def _acknowledge(construct: Construct, reasons: Iterable[tuple[str, str]]) -> No
 def _shown(value: str, name: str) -> str:
     """A token as the rule packs write it."""
     return f"<{name}>" if Token.is_unresolved(value) else value
+
+
+def _spelled(resolved: object) -> str:
+    """Returns a text that contains pseudo parameters as the rule packs write it."""
+    match resolved:
+        case {"Ref": str(name)}:
+            return f"<{name}>"
+        case {"Fn::Join": [str(between), list(parts)]}:
+            return between.join(map(_spelled, parts))
+        case _:
+            return str(resolved)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aws_cdk import ArnFormat, Duration, Names, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -15,6 +15,7 @@ from constructs import Construct
 from workpool_cdk.acknowledged import acknowledge_function
 from workpool_cdk.bundling import ARCHITECTURE, RUNTIME
 from workpool_cdk.failures import FailureQueues
+from workpool_cdk.naming import function_name
 
 __all__ = ["COMPLETION", "LOOP", "WATCHDOG", "FunctionShape", "LibraryFunction", "async_settings"]
 
@@ -93,7 +94,7 @@ class LibraryFunction(Construct):
     ) -> None:
         super().__init__(scope, shape.name.capitalize())
         stack = Stack.of(self)
-        name = Names.unique_resource_name(self, max_length=64, separator="-")
+        name = function_name(self, shape.name.capitalize())
         self.arn = stack.format_arn(
             service="lambda",
             resource="function",

@@ -10,6 +10,7 @@ from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from workpool_cdk.failures import FailureQueues
+from workpool_cdk.naming import group_name
 from workpool_cdk.permissions import invoke_statement
 
 __all__ = ["FarWakes", "WatchdogTick"]
@@ -20,7 +21,7 @@ class FarWakes(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, loop_arn: str) -> None:
         super().__init__(scope, construct_id)
-        self.group = scheduler.ScheduleGroup(self, "Group", removal_policy=RemovalPolicy.DESTROY)
+        self.group = _group(self)
         self.role = _scheduler_role(
             self,
             self.group.schedule_group_arn,
@@ -54,7 +55,7 @@ class WatchdogTick(Construct):
         failures: FailureQueues,
     ) -> None:
         super().__init__(scope, construct_id)
-        group = scheduler.ScheduleGroup(self, "Group", removal_policy=RemovalPolicy.DESTROY)
+        group = _group(self)
         role = _scheduler_role(
             self,
             group.schedule_group_arn,
@@ -87,6 +88,15 @@ class WatchdogTick(Construct):
         )
         # The group's name is known before the group is there, and a role before it may do anything.
         schedule.node.add_dependency(group, role)
+
+
+def _group(scope: Construct) -> scheduler.ScheduleGroup:
+    return scheduler.ScheduleGroup(
+        scope,
+        "Group",
+        schedule_group_name=group_name(scope),
+        removal_policy=RemovalPolicy.DESTROY,
+    )
 
 
 def _scheduler_role(scope: Construct, group_arn: str, description: str) -> iam.Role:

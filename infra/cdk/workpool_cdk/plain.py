@@ -1,0 +1,215 @@
+"""A stack for deployments without the CDK: its template has no assets, and needs no bootstrapped account.
+
+What the CDK would upload and connect is left to parameters: where the code is stored, which
+functions the pools run, and which targets receive callbacks. What `grant_*` would give to a role is
+a managed policy that a deployment attaches to its own roles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from aws_cdk import (
+    App,
+    CfnCondition,
+    CfnOutput,
+    CfnParameter,
+    Fn,
+    RemovalPolicy,
+    Stack,
+    Token,
+)
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+
+from workpool_cdk import permissions
+from workpool_cdk.code_by_parameter import CodeByParameter
+from workpool_cdk.config import AppConfig
+from workpool_cdk.permissions import Actor
+from workpool_cdk.workpool import Workpool
+
+__all__ = ["POLICIES", "PlainStack", "RolePolicy"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolePolicy:
+    """What the roles of some functions may do.
+
+    Args:
+        roles: The functions, in the plural.
+        actor: The access to the table; `None` means none.
+        kicks: True if they start the loop of a pool that rests.
+        reports: True if Lambda sends their outcomes to the completion function, in the name of
+            their role.
+        sends: True if they send callbacks.
+    """
+
+    roles: str
+    actor: Actor | None
+    kicks: bool = False
+    reports: bool = False
+    sends: bool = False
+
+
+POLICIES: Final[Mapping[str, RolePolicy]] = {
+    "WorkerPolicy": RolePolicy(
+        roles="decorated workers", actor=Actor.WORKER, kicks=True, reports=True, sends=True
+    ),
+    "UndecoratedWorkerPolicy": RolePolicy(roles="undecorated workers", actor=None, reports=True),
+    "CallbackHandlerPolicy": RolePolicy(
+        roles="callback handlers", actor=Actor.CALLBACK_HANDLER, reports=True
+    ),
+    "EnqueuePolicy": RolePolicy(roles="callers that enqueue", actor=Actor.ENQUEUER, kicks=True),
+    "ReadPolicy": RolePolicy(roles="callers that query", actor=Actor.READER),
+    "ManagePolicy": RolePolicy(
+        roles="callers that cancel, redrive and configure", actor=Actor.MANAGER, kicks=True
+    ),
+}
+"""The managed policies by name. The output of the ARN is `NAMEArn`."""
+
+
+class PlainStack(Stack):
+    """One `Workpool` whose template any tool can deploy, many times in one account.
+
+    Policies hold for every pool of the table: the template is made for one team. Its parameters and
+    outputs are described in `docs/deploy-without-cdk.md`.
+    """
+
+    def __init__(self, scope: App, config: AppConfig) -> None:
+        code = CodeByParameter()
+        super().__init__(
+            scope,
+            config.stack,
+            synthesizer=code,
+            description="Background work for Lambda: pools on one DynamoDB table (workpool_aws).",
+        )
+        code.declare(self)
+        self._code = code
+        workers = _Listed(
+            self,
+            "Workers",
+            "ARNs of the functions, versions and aliases that the pools may run, separated by commas. "
+            "Of a version or alias, also the ARN of its function.",
+        )
+        callbacks = _Listed(
+            self,
+            "CallbackTargets",
+            "ARNs of the functions, queues and topics that on_complete may name, separated by commas. "
+            "Of a version or alias, also the ARN of its function.",
+        )
+        self._pool = Workpool(
+            self,
+            "Pools",
+            config.pools,
+            table_name=config.table,
+            deletion_protection=config.keep_table,
+            monitoring=config.monitoring,
+            removal_policy=RemovalPolicy.RETAIN if config.keep_table else RemovalPolicy.DESTROY,
+        )
+        table = self._pool.table.table_arn
+        run = workers.arns_or(table)
+        starts = [permissions.invoke_statement(*run), permissions.limits_statement(*run)]
+        sends = [_send_statement(callbacks.arns_or(table))]
+        self._allow("Starts", [self._pool.loop], starts)
+        self._allow("Callbacks", [self._pool.loop, self._pool.completion], sends)
+        self._outputs(
+            {
+                "TableName": self._pool.table_name,
+                "LoopArn": self._pool.loop.function_arn,
+                "CompletionArn": self._pool.completion.function_arn,
+                "LoopRoleName": _role_of(self._pool.loop).role_name,
+                "CompletionRoleName": _role_of(self._pool.completion).role_name,
+                **{
+                    f"{name}Arn": self._policy(name, each, sends) for name, each in POLICIES.items()
+                },
+            }
+        )
+
+    @property
+    def code_folder(self) -> str:
+        """The folder, in the app's output, whose content is the code of the functions."""
+        return self._code.folder
+
+    @property
+    def code_key(self) -> str:
+        """The name under which the code is expected in its bucket, unless the parameter says otherwise."""
+        return self._code.key
+
+    def _allow(
+        self,
+        name: str,
+        functions: Sequence[lambda_.IFunction],
+        statements: Sequence[iam.PolicyStatement],
+    ) -> None:
+        roles = [_role_of(each) for each in functions]
+        iam.Policy(self, name, roles=roles, document=_document(statements))
+
+    def _policy(self, name: str, policy: RolePolicy, sends: Sequence[iam.PolicyStatement]) -> str:
+        invoked = [
+            *([self._pool.loop.function_arn] if policy.kicks else []),
+            *([self._pool.completion.function_arn] if policy.reports else []),
+        ]
+        table = self._pool.table.table_arn
+        statements = [
+            *(
+                []
+                if policy.actor is None
+                else permissions.table_statements(policy.actor, table, None)
+            ),
+            *([permissions.invoke_statement(*invoked)] if invoked else []),
+            *(sends if policy.sends else []),
+        ]
+        return iam.ManagedPolicy(
+            self,
+            name,
+            description=f"What the pools need of the roles of {policy.roles}.",
+            document=_document(statements),
+        ).managed_policy_arn
+
+    def _outputs(self, values: dict[str, str]) -> None:
+        for name, value in values.items():
+            CfnOutput(self, f"{name}Output", value=value).override_logical_id(name)
+
+
+class _Listed:
+    """A parameter that lists ARNs, and may be empty."""
+
+    def __init__(self, stack: Stack, name: str, description: str) -> None:
+        self._parameter = CfnParameter(
+            stack, name, type="CommaDelimitedList", default="", description=description
+        )
+        given = Fn.condition_not(
+            Fn.condition_equals(Fn.join("", self._parameter.value_as_list), "")
+        )
+        self._given = CfnCondition(stack, f"Has{name}", expression=given)
+
+    def arns_or(self, other: str) -> list[str]:
+        """Returns the listed ARNs, or another one if the list is empty, since a statement needs a resource."""
+        listed = self._parameter.value_as_list
+        return Token.as_list(Fn.condition_if(self._given.logical_id, listed, [other]))
+
+
+def _role_of(function: lambda_.IFunction) -> iam.IRole:
+    if function.role is None:
+        raise TypeError(f"{function.node.path} must have a role")
+    return function.role
+
+
+def _document(statements: Sequence[iam.PolicyStatement]) -> iam.PolicyDocument:
+    # A list that is known at deployment cannot be merged with another one.
+    return iam.PolicyDocument(statements=list(statements), minimize=False)
+
+
+def _send_statement(arns: Sequence[str]) -> iam.PolicyStatement:
+    """Each action applies to the ARNs of its own service."""
+    actions = [
+        "lambda:GetFunctionConfiguration",
+        "lambda:GetFunctionEventInvokeConfig",
+        "lambda:InvokeFunction",
+        "sns:Publish",
+        "sqs:GetQueueUrl",
+        "sqs:SendMessage",
+    ]
+    return iam.PolicyStatement(actions=actions, resources=list(arns))
