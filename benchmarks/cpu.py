@@ -1,9 +1,10 @@
-"""Measures the CPU of the loop's requests through boto3: `python -m benchmarks.cpu [--json]`.
+"""Measures the CPU of the loop's requests: `python -m benchmarks.cpu [--json]`.
 
-No request leaves the process: a handler before the send answers it. So the figures are those of the
-library, botocore and JSON, in milliseconds of CPU time of one core of this machine. Each is the
-least of several rounds, since other programs can only add to it. `benchmarks.throughput` charges
-`benchmarks.throughput.CPU`, which was measured with this command.
+It measures ordinary calls of boto3 and lean calls (`workpool_aws/adapters/aws/lean.py`). No request
+leaves the process: a handler before the send answers it. So the figures are those of the library,
+botocore and JSON, in milliseconds of CPU time of one core of this machine. Each is the least of
+several rounds, since other programs can only add to it. `benchmarks.throughput` charges figures that
+were measured with this command.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from botocore.awsrequest import AWSResponse
 
 from benchmarks.loop_cpu import RequestCpu
 from workpool_aws import RetryPolicy, Workpool
+from workpool_aws.adapters.aws.lean import LeanDynamoDB, LeanLambda, Transport, transport_of
 from workpool_aws.adapters.dynamodb.expressions import item_to_wire
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.items.codec import encode
@@ -36,6 +38,8 @@ from workpool_aws.model.writes import All, Is, Put, Update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from botocore.client import BaseClient
 
 ROUNDS: Final = 7
 CALLS: Final = 150
@@ -59,7 +63,7 @@ class StubbedAws:
     """Clients whose requests are answered in the process, by the body that was set last."""
 
     def __init__(self) -> None:
-        session = boto3.Session(
+        self._session = session = boto3.Session(
             aws_access_key_id="benchmark", aws_secret_access_key="x", region_name="us-east-1"
         )
         self.dynamodb = session.client("dynamodb")
@@ -68,6 +72,25 @@ class StubbedAws:
         self.status = 200
         for client in (self.dynamodb, self.functions):
             client.meta.events.register("before-send.*", self._answer)
+
+    def lean_dynamodb(self) -> Any:  # noqa: ANN401 - stands for a client
+        """Return lean calls in place of the client."""
+        return LeanDynamoDB(self.dynamodb, self._transport(self.dynamodb))
+
+    def lean_functions(self) -> Any:  # noqa: ANN401 - as above
+        """Return lean Invokes in place of the client."""
+        return LeanLambda(
+            self.functions,
+            self._transport(self.functions),
+            trace=lambda: "Root=1-00000000-000000000000000000000000",
+            repeats=False,
+        )
+
+    def _transport(self, client: BaseClient) -> Transport:
+        transport = transport_of(client, self._session.get_credentials)
+        if transport is None:
+            raise RuntimeError("this botocore keeps its connections elsewhere")
+        return transport
 
     def answer(self, body: object) -> None:
         """Answer with this from now on."""
@@ -123,12 +146,12 @@ def samples() -> Samples:
     )
 
 
-def measure() -> RequestCpu:
+def measure(*, lean: bool) -> RequestCpu:
     """Measure every kind of request."""
     aws, taken = StubbedAws(), samples()
-    store = DynamoStore(
-        lambda: aws.dynamodb, "benchmark", clock=SystemClock(), entropy=SystemEntropy()
-    )
+    dynamodb = aws.lean_dynamodb() if lean else aws.dynamodb
+    functions = aws.lean_functions() if lean else aws.functions
+    store = DynamoStore(lambda: dynamodb, "benchmark", clock=SystemClock(), entropy=SystemEntropy())
     works = KeyRange(shelf=Collection.WORK, pool="benchmark")
     dones = KeyRange(shelf=Collection.DONE, pool="benchmark")
     _rows(aws, [])
@@ -146,7 +169,7 @@ def measure() -> RequestCpu:
         read=_rounded(read),
         write=_rounded(write),
         transaction=_rounded(transaction),
-        invoke=_rounded(least_cpu_ms(lambda: _invoke(aws))),
+        invoke=_rounded(least_cpu_ms(lambda: _invoke(functions))),
         work_row=_rounded((work_rows - read) / ROWS),
         notice_row=_rounded((notice_rows - read) / ROWS),
         ledger_entry=_rounded(_ledger_entry()),
@@ -174,9 +197,9 @@ def _start_like(work: WorkItem) -> Update:
     return Update(ref=WorkRef(work.pool, work.id), set=changes, condition=condition)
 
 
-def _invoke(aws: StubbedAws) -> None:
+def _invoke(functions: Any) -> None:  # noqa: ANN401 - a client, or what stands for one
     payload = json.dumps({"note": "x" * 150, "_workpool": {"assignment": "y" * 400}}).encode()
-    aws.functions.invoke(FunctionName=WORKER, InvocationType="Event", Payload=payload)
+    functions.invoke(FunctionName=WORKER, InvocationType="Event", Payload=payload)
 
 
 def _ledger_entry() -> float:
@@ -199,12 +222,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cpu", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object")
     asked = parser.parse_args(arguments)
-    figures = asdict(measure())
+    ordinary, lean = asdict(measure(lean=False)), asdict(measure(lean=True))
     if asked.json:
-        print(json.dumps(figures))
+        print(json.dumps({"ordinary": ordinary, "lean": lean}))
         return 0
-    for name, milliseconds in figures.items():
-        print(f"{name:<14}{milliseconds:8.4f} ms of CPU")
+    for name in ordinary:
+        print(f"{name:<14}{ordinary[name]:8.4f} ms of CPU, {lean[name]:8.4f} by lean calls")
     return 0
 
 

@@ -83,6 +83,9 @@ class Settings:
     metrics: Literal["table", "pools"] | None = None
     """WORKPOOL_METRICS: the subject of the metrics that loop and watchdog write (docs/events.md).
     `None` means no metrics."""
+    lean_calls: bool = False
+    """WORKPOOL_LEAN_CALLS, for the loop: 1, true or yes. Its frequent requests go past most of
+    botocore's Python (`adapters/aws/lean.py`)."""
     log_level: int = logging.WARNING
     """WORKPOOL_LOG_LEVEL, as a number of the logging module."""
     region: str | None = None
@@ -120,6 +123,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         pools=env.pools("WORKPOOL_POOLS"),
         serves=pools_served(env.text(SERVES)),
         metrics=env.metrics("WORKPOOL_METRICS"),
+        lean_calls=env.flag("WORKPOOL_LEAN_CALLS"),
         log_level=env.log_level("WORKPOOL_LOG_LEVEL"),
         region=env.matching("AWS_REGION", _REGION, region)
         or env.matching("AWS_DEFAULT_REGION", _REGION, region),

@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 import boto3
 from botocore.config import Config
+from botocore.credentials import Credentials
 from moto import mock_aws
 
 from tests.emulator import server
 from tests.kit.clocks import CountedEntropy, ManualClock
+from workpool_aws.adapters.aws.lean import LeanDynamoDB, Transport, transport_of
 from workpool_aws.adapters.dynamodb.expressions import item_from_wire, item_to_wire
 from workpool_aws.adapters.dynamodb.store import DynamoStore
 from workpool_aws.adapters.dynamodb.table import create_table, enable_ttl
@@ -45,6 +47,10 @@ class Billing:
         return {"ReturnConsumedCapacity": "TOTAL", **params}
 
     def _add(self, parsed: Mapping[str, Any], **_: object) -> None:
+        self.add(parsed)
+
+    def add(self, parsed: Mapping[str, Any]) -> None:
+        """Add what an answer says that it cost."""
         consumed = parsed.get("ConsumedCapacity", [])
         self.units += sum(
             table["CapacityUnits"]
@@ -154,6 +160,36 @@ def engine_on(name: str, table: Table) -> Engine:
         entropy=CountedEntropy(f"token-{uuid4().hex[:8]}"),
     )
     return Engine(name, store, inject, dump, lambda: table.billing.units, table)
+
+
+class BilledLeanDynamoDB(LeanDynamoDB):
+    """Lean calls whose writes are billed with those of the ordinary client."""
+
+    def __init__(self, client: DynamoDBClient, transport: Transport, billing: Billing) -> None:
+        super().__init__(client, transport)
+        self._billing = billing
+
+    def _call(self, operation: str, request: Mapping[str, object]) -> dict[str, Any] | None:
+        if not operation.endswith(("Item", "WriteItems")) or operation.endswith("GetItem"):
+            return super()._call(operation, request)
+        answer = super()._call(operation, {"ReturnConsumedCapacity": "TOTAL", **request})
+        if answer is not None:
+            self._billing.add(answer)
+        return answer
+
+
+def lean_store_on(table: Table) -> Store:
+    """The store on a table, by lean calls."""
+    credentials = Credentials(*PLACEHOLDER.values())
+    transport = transport_of(table.client, lambda: credentials)
+    assert transport is not None
+    lean = BilledLeanDynamoDB(table.client, transport, table.billing)
+    return DynamoStore(
+        lambda: cast("DynamoDBClient", lean),
+        table.name,
+        clock=ManualClock(SERVER_NOW),
+        entropy=CountedEntropy(f"token-{uuid4().hex[:8]}"),
+    )
 
 
 def client_of_ministack(url: str) -> DynamoDBClient:

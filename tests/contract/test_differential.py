@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any, assert_never, get_args
 
 import pytest
@@ -22,7 +23,7 @@ from tests.contract.commands import (
     drawn_sequence,
 )
 from tests.contract.deviations import deviation_of
-from tests.contract.engines import SERVER_NOW, Engine, dumped, memory_engine
+from tests.contract.engines import SERVER_NOW, Engine, dumped, lean_store_on, memory_engine
 from workpool_aws.adapters.items.records import record_type
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.model.refs import Collection, Ref, RowPage
@@ -33,6 +34,8 @@ RUNS: Mapping[str, int] = {"moto": 120}
 """Sequences at least; an engine that is not named takes as many as a server can in some ten
 seconds."""
 RUNS_ELSEWHERE = 300
+LEAN_RUNS = 40
+"""Sequences by lean calls, which the ordinary ones have shown not to be vacuous."""
 RUNS_MAX = 1_500
 """By then every command must have been seen to succeed, and every condition to hold and to fail."""
 
@@ -257,6 +260,19 @@ def test_random_commands_agree(other_engine, make_engine, request):
     assert not missing, (
         f"vacuous: {done} sequences from seed {option('--commands-seed')} on never showed {missing}"
     )
+
+
+def test_lean_calls_agree(other_engine, make_engine, request):
+    @contextmanager
+    def lean(name: str) -> Iterator[Engine]:
+        with make_engine(name) as made:
+            yield made if made.table is None else replace(made, store=lean_store_on(made.table))
+
+    seen: Seen = Counter()
+    first = request.config.getoption("--commands-seed")
+    for seed in range(first, first + LEAN_RUNS):
+        check(lean, other_engine, seed, seen)
+    assert {("transact", "refused"), ("transact", "done"), ("get_many", "found")} <= set(seen)
 
 
 class Forgetful(MemoryStore):

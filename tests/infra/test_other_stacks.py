@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -161,6 +162,33 @@ def test_memory_that_lambda_would_refuse_is_refused(memory_mb: int) -> None:
         match=f"loop_memory_mb must be an int from 128 to 10240; got {memory_mb}",
     ):
         Deployed(loop_memory_mb=memory_mb)
+
+
+@pytest.mark.parametrize(
+    ("limits", "memory_mb"),
+    [((None,), 256), ((10,), 256), ((3, 60), 600), ((0, None, 100), 1_000), ((500,), 1_769)],
+)
+def test_loop_gets_the_memory_that_the_largest_limit_needs(
+    limits: tuple[int | None, ...], memory_mb: int
+) -> None:
+    pools = {
+        f"p{number}": {} if limit is None else {"max_parallelism": limit}
+        for number, limit in enumerate(limits)
+    }
+    assert _loop_of(Deployed(pools))["MemorySize"] == memory_mb
+    assert _loop_of(Deployed(pools, loop_memory_mb=300))["MemorySize"] == 300
+
+
+def test_loop_makes_lean_calls() -> None:
+    assert _loop_of(Deployed())["Environment"]["Variables"]["WORKPOOL_LEAN_CALLS"] == "1"
+
+
+def _loop_of(deployed: Deployed) -> dict[str, Any]:
+    """Return the properties of the loop's function."""
+    functions = deployed.of_type("AWS::Lambda::Function").values()
+    (loop,) = [each for each in functions if "main_loop" in each["Handler"]]
+    properties: dict[str, Any] = loop
+    return properties
 
 
 def test_an_update_never_replaces_the_table_of_an_earlier_deployment() -> None:

@@ -8,6 +8,7 @@ __all__ = [
     "ACKNOWLEDGING",
     "COMPLETION_ARN",
     "DECORATED",
+    "LEAN_CALLS",
     "LOG_LEVEL",
     "LOOP_ARN",
     "METRICS",
@@ -27,6 +28,7 @@ POOLS: Final = "WORKPOOL_POOLS"
 ACKNOWLEDGING: Final = "WORKPOOL_ACKNOWLEDGING"
 LOG_LEVEL: Final = "WORKPOOL_LOG_LEVEL"
 METRICS: Final = "WORKPOOL_METRICS"
+LEAN_CALLS: Final = "WORKPOOL_LEAN_CALLS"
 DECORATED: Final = "WORKPOOL_DECORATED"
 """Of users' functions: says that the handler claims its starts and reports by itself. Its one value
 is "1"."""

@@ -131,8 +131,9 @@ class Workpool(Construct):
             Everything else goes.
         log_retention: How long the logs of loop, completion and watchdog are kept.
         log_level: Of those three; facts below it are not logged (docs/events.md).
-        loop_memory_mb: Memory of the loop, and with it its share of a core: more for a pool that
-            starts hundreds of works at a time.
+        loop_memory_mb: Memory of the loop, and with it its share of a core, which bounds the starts
+            a second (docs/performance.md). Defaults to 10 MB for each slot of the largest limit in
+            `pools`, at least 256 and at most 1,769 (one whole core).
         monitoring: What is watched, and paid for: a member of `Monitoring`, or "none", "minimal" or
             "full".
         alarm_topic: The topic that alarms notify when they go off and when they are over; `None`
@@ -158,7 +159,7 @@ class Workpool(Construct):
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         log_level: str = "WARNING",
-        loop_memory_mb: int = functions.LOOP.memory_mb,
+        loop_memory_mb: int | None = None,
         monitoring: Monitoring | str = Monitoring.MINIMAL,
         alarm_topic: sns.ITopic | None = None,
         failure_retention: Duration = RETENTION_MAX,
@@ -168,6 +169,8 @@ class Workpool(Construct):
         self._pools = read_pools(pools)
         if not isinstance(log_level, str) or log_level not in _LOG_LEVELS:
             raise must_be("log_level", f"one of {', '.join(_LOG_LEVELS)}", log_level)
+        if loop_memory_mb is None:
+            loop_memory_mb = functions.loop_memory_mb(self._pools)
         loop_memory_mb = whole_within(
             "loop_memory_mb", loop_memory_mb, _MEMORY_MIN_MB, _MEMORY_MAX_MB
         )
@@ -404,7 +407,7 @@ class Workpool(Construct):
         ]
         told = [(settings.TABLE, self.table.table_name), (settings.LOG_LEVEL, log_level)]
         measured = (settings.METRICS, metrics_scope(monitoring))
-        self._loop.set_environment([*places, *told, measured])
+        self._loop.set_environment([*places, *told, measured, (settings.LEAN_CALLS, "1")])
         self._completion.set_environment([*places[:2], *told])
         self._watchdog.set_environment(
             [*places, *told, measured, (settings.POOLS, pools_to_json(self._pools))]

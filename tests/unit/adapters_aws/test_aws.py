@@ -112,6 +112,7 @@ def test_the_limits_of_each_client_are_these():
         name: config.retries["total_max_attempts"] for name, config in CLIENT_CONFIGS.items()
     } == {
         "dynamodb": 4,
+        "dynamodb-after-lean": 3,
         "lambda": 1,
         "lambda-retrying": 2,
         "scheduler": 2,
@@ -149,7 +150,7 @@ def test_a_client_is_of_the_sessions_region_or_the_settings_and_a_queue_of_its_o
     kind, home, clock, entropy
 ):
     session = kind()
-    clients = _Clients(lambda: session, clock, entropy, "eu-west-3")
+    clients = _Clients(lambda: session, clock, entropy, "eu-west-3", lean=False)
     made = [clients.dynamodb(), clients.invoking(), clients.invoking_again(), clients.scheduler()]
     for region in ("ap-south-1", "ap-south-1", "sa-east-1"):
         made += [clients.queues(region), clients.topics(region)]

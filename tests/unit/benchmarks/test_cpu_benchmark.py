@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+
+import pytest
 
 from benchmarks import cpu
 
-if TYPE_CHECKING:
-    import pytest
 
-
-def test_every_request_is_answered_in_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("lean", [False, True])
+def test_every_request_is_answered_in_the_process(
+    monkeypatch: pytest.MonkeyPatch, *, lean: bool
+) -> None:
     monkeypatch.setattr(cpu, "ROUNDS", 1)
     monkeypatch.setattr(cpu, "CALLS", 10)
-    assert all(milliseconds > 0 for milliseconds in asdict(cpu.measure()).values())
+    assert all(milliseconds > 0 for milliseconds in asdict(cpu.measure(lean=lean)).values())

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.loop_cpu import LoopCpu, RequestCpu, share_of_core
-from benchmarks.throughput import Burst, Trickle, main, run
+from benchmarks.throughput import LEAN, ORDINARY, Burst, Trickle, main, run
 from workpool_aws.local.kernel.kernel import Task
 
 CPU = RequestCpu(read=1, write=2, transaction=4, invoke=3, work_row=1, notice_row=1, ledger_entry=1)
@@ -55,7 +55,7 @@ def test_share_of_a_core_is_that_of_the_memory_and_never_above_one() -> None:
 
 
 def test_burst_repeats_for_a_seed_and_runs_each_job_once() -> None:
-    burst = Burst(4, 20)
+    burst = Burst(4, 20, 256)
     figures = run(burst, seed=3)
     assert figures == run(burst, seed=3)
     assert 0 < figures.slots_filled <= 1
@@ -66,18 +66,23 @@ def test_burst_repeats_for_a_seed_and_runs_each_job_once() -> None:
 def test_smaller_loop_starts_fewer_work_items_a_second() -> None:
     whole = Burst(50, 150, memory_mb=1_769)
     small = replace(whole, memory_mb=256)
-    assert run(small, seed=1).starts_per_s < 0.6 * run(whole, seed=1).starts_per_s
+    assert run(small, 1, ORDINARY).starts_per_s < 0.6 * run(whole, 1, ORDINARY).starts_per_s
+
+
+def test_lean_calls_start_more_work_items_a_second() -> None:
+    burst = Burst(50, 150, 256)
+    assert run(burst, 1, LEAN).starts_per_s > 1.3 * run(burst, 1, ORDINARY).starts_per_s
 
 
 def test_trickle_counts_all_arrivals() -> None:
-    assert Trickle(5, 4, seconds=2).jobs == 10
-    assert run(Trickle(5, 4, seconds=2), seed=1).starts_per_s == pytest.approx(5, rel=0.6)
+    assert Trickle(5, 4, 256, seconds=2).jobs == 10
+    assert run(Trickle(5, 4, 256, seconds=2), seed=1).starts_per_s == pytest.approx(5, rel=0.6)
 
 
 def test_command_prints_one_object_a_scenario(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("benchmarks.throughput.BURSTS", (Burst(2, 4),))
+    monkeypatch.setattr("benchmarks.throughput.BURSTS", (Burst(2, 4, 256),))
     monkeypatch.setattr("benchmarks.throughput.ARRIVALS", ())
     assert main(["--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()

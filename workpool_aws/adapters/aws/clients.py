@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import boto3
 from botocore.config import Config
 
-from workpool_aws.adapters.aws.invoke import LambdaInvoker, start_fresh_traces
+from workpool_aws.adapters.aws.invoke import LambdaInvoker, fresh_trace, start_fresh_traces
+from workpool_aws.adapters.aws.lean import LeanDynamoDB, LeanLambda, Transport, transport_of
 from workpool_aws.adapters.aws.messenger import AwsMessenger
 from workpool_aws.adapters.aws.scheduler import EventBridgeTimer, ScheduleHome
 from workpool_aws.adapters.aws.sdk_errors import made
@@ -25,6 +26,7 @@ from workpool_aws.settings import Settings, read_settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from botocore.client import BaseClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
@@ -37,7 +39,9 @@ CONNECT_TIMEOUT_S: Final = 1.5
 READ_TIMEOUT_S: Final = 3.0
 """boto3's own 60 s would outlive a lease, a promise and most Lambdas."""
 
-ClientName = Literal["dynamodb", "lambda", "lambda-retrying", "scheduler", "sns", "sqs"]
+ClientName = Literal[
+    "dynamodb", "dynamodb-after-lean", "lambda", "lambda-retrying", "scheduler", "sns", "sqs"
+]
 
 
 def _config(attempts: int) -> Config:
@@ -52,6 +56,8 @@ def _config(attempts: int) -> Config:
 
 CLIENT_CONFIGS: Final[dict[ClientName, Config]] = {
     "dynamodb": _config(4),
+    # It repeats requests of which a lean one was the first try.
+    "dynamodb-after-lean": _config(3),
     # A repeated Invoke is a second start: this client is for targets that claim no start.
     "lambda": _config(1),
     "lambda-retrying": _config(2),
@@ -93,6 +99,7 @@ def aws_ports(
         clock,
         entropy,
         region,
+        lean=settings.lean_calls,
     )
     clients.dynamodb()  # a wrong configuration is refused here, not by the first call
     store = DynamoStore(clients.dynamodb, table, clock=clock, entropy=entropy)
@@ -187,8 +194,11 @@ class _Clients:
         clock: Clock,
         entropy: Entropy,
         region: str | None,
+        *,
+        lean: bool,
     ) -> None:
         self._session = session
+        self._lean = lean
         self._region = region
         self._clock = clock
         self._entropy = entropy
@@ -214,13 +224,32 @@ class _Clients:
         return self._topics.setdefault(region, PerIncarnation(lambda: self._make_sns(region)))()
 
     def _make_dynamodb(self) -> DynamoDBClient:
-        return made(
+        name: ClientName = "dynamodb-after-lean" if self._lean else "dynamodb"
+        client = made(
             lambda: self._session().client(
-                "dynamodb", region_name=self._home(), config=CLIENT_CONFIGS["dynamodb"]
+                "dynamodb", region_name=self._home(), config=CLIENT_CONFIGS[name]
             )
+        )
+        transport = self._transport(client)
+        # The store makes no other requests than those that a LeanDynamoDB has.
+        return (
+            client if transport is None else cast("DynamoDBClient", LeanDynamoDB(client, transport))
         )
 
     def _make_lambda(self, name: Literal["lambda", "lambda-retrying"]) -> LambdaClient:
+        client = self._make_plain_lambda(name)
+        transport = self._transport(client)
+        if transport is None:
+            return client
+        lean = LeanLambda(
+            client,
+            transport,
+            trace=lambda: fresh_trace(self._clock, self._entropy),
+            repeats=name == "lambda-retrying",
+        )
+        return cast("LambdaClient", lean)
+
+    def _make_plain_lambda(self, name: Literal["lambda", "lambda-retrying"]) -> LambdaClient:
         client = made(
             lambda: self._session().client(
                 "lambda", region_name=self._home(), config=CLIENT_CONFIGS[name]
@@ -228,6 +257,9 @@ class _Clients:
         )
         start_fresh_traces(client, self._clock, self._entropy)
         return client
+
+    def _transport(self, client: BaseClient) -> Transport | None:
+        return transport_of(client, self._session().get_credentials) if self._lean else None
 
     def _make_scheduler(self) -> EventBridgeSchedulerClient:
         return made(

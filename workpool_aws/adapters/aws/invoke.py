@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError, ParamValidationError
 
+from workpool_aws.adapters.aws.lean import TRACE_HEADER
 from workpool_aws.adapters.aws.sdk_errors import CALL_ERRORS, NEVER_SENT, SDK_ERRORS, told
 from workpool_aws.adapters.wire.assignment import worker_event
 from workpool_aws.adapters.wire.loop import order_to_wire
@@ -40,12 +41,12 @@ __all__ = [
     "TRACE_HEADER",
     "LambdaInvoker",
     "answer_of",
+    "fresh_trace",
     "send_event",
     "start_fresh_traces",
     "was_never_sent",
 ]
 
-TRACE_HEADER: Final = "X-Amzn-Trace-Id"
 TIMEOUT_MS_MAX: Final = 900_000
 EVENT_AGE_MS_MAX: Final = 21_600_000
 """Six hours: Lambda's maximum, and its default."""
@@ -129,12 +130,15 @@ def start_fresh_traces(client: LambdaClient, clock: Clock, entropy: Entropy) -> 
     """
 
     def set_header(params: dict[str, dict[str, str]], **_: object) -> None:
-        params["headers"][TRACE_HEADER] = (
-            f"Root=1-{clock.now() // 1000:08x}-{entropy.bits(_TRACE_BITS):024x}"
-        )
+        params["headers"][TRACE_HEADER] = fresh_trace(clock, entropy)
 
     # First: botocore's own handler passes the current trace on, but only where no header is set.
     client.meta.events.register_first("before-call.lambda.Invoke", set_header)
+
+
+def fresh_trace(clock: Clock, entropy: Entropy) -> str:
+    """Return the header of a trace that begins with this request."""
+    return f"Root=1-{clock.now() // 1000:08x}-{entropy.bits(_TRACE_BITS):024x}"
 
 
 @dataclass(frozen=True, slots=True)
