@@ -138,14 +138,14 @@ UPKEEP_GUARDS: Final = (
     one_edit(
         "pointers: all that led to a start go",
         "WP-22",
-        "flow.reading:_led_to",
+        "core.loop.gather:_led_to",
         "if isinstance(row.record, Pointer)",
         "if False",
     ),
     one_edit(
         "pointers: a work's own row is none",
         "WP-3",
-        "flow.reading:_led_to",
+        "core.loop.gather:_led_to",
         "if isinstance(row.record, Pointer)",
         "if True",
     ),

@@ -6,28 +6,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.loop.choose import Found, WorkRead, page_limit_after
+from workpool_aws.core.loop.choose import WorkRead, page_limit_after
+from workpool_aws.core.loop.gather import gather
 from workpool_aws.core.loop.settle import Notices
 from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.model import events
-from workpool_aws.model.ids import EpochMs, WorkId, is_ulid, time_of
+from workpool_aws.model.ids import EpochMs, WorkId, is_ulid
 from workpool_aws.model.loop import Notice
 from workpool_aws.model.names import POOL
 from workpool_aws.model.refs import (
     Collection,
     KeyRange,
-    PointerRef,
-    Ref,
     Row,
     Unreadable,
     WorkRef,
-    readable,
 )
-from workpool_aws.model.work import Pointer, State, WorkItem
+from workpool_aws.model.work import Pointer, WorkItem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from workpool_aws.model.loop import EntryKey
     from workpool_aws.ports import Ports, Store, Telemetry
 
 __all__ = [
@@ -39,6 +38,8 @@ __all__ = [
     "read_works",
     "registered_pools",
     "resolved",
+    "work_range",
+    "works_of",
 ]
 
 
@@ -53,120 +54,63 @@ def read_notices(store: Store, telemetry: Telemetry, pool: str, shard: int, low:
     )
 
 
-def read_works(  # noqa: PLR0913 - where, from when, and how much to read
+def read_works(
     store: Store,
     telemetry: Telemetry,
-    pool: str,
-    shard: int,
-    low: str,
+    span: KeyRange,
     *,
     free: int,
     taken: Taken,
     now: EpochMs,
     lookahead: int | None = limits.LOOKAHEAD_ROWS_MAX,
 ) -> WorkRead:
-    """Due works from `low` on, until one more than `free` was found, or the first that is due later.
+    """Reads due work items from the beginning of a work range, as `gather` needs them."""
+    page = replace(span, limit=max(limits.QUERY_LIMIT_MIN, free + 1))
+    rows = resolved(store, telemetry, page)
+    return gather(rows, taken, free=free, now=now, lookahead=lookahead)
 
-    `lookahead`: how many rows of later time may be over before it gives up; `None` means any
-    number.
+
+def works_of(store: Store, pool: str, keys: Iterable[EntryKey]) -> Mapping[WorkId, WorkItem]:
+    """Returns the work items of entries, without those that are gone or damaged.
+
+    Raises StoreUnavailable.
     """
-    due: dict[WorkId, Found] = {}
-    off: dict[WorkId, Found] = {}
-    stale: list[PointerRef] = []
-    ahead = 0
-    page_limit = max(limits.QUERY_LIMIT_MIN, free + 1)
-    for row, found in resolved(
-        store,
-        telemetry,
-        pool,
-        KeyRange(shelf=Collection.WORK, pool=pool, shard=shard, low=low, limit=page_limit),
-    ):
-        work = readable(found)
-        if isinstance(row.record, Pointer) and (
-            found is None or (work is not None and work.state is State.FINISHED)
-        ):
-            stale.append(PointerRef(pool, row.sort))
-        look = Look.SKIP if work is None else classify(row.sort, work, taken=taken, now=now)
-        if work is not None and look is Look.LATER:
-            return WorkRead(
-                tuple(due.values()),
-                EpochMs(max(time_of(row.sort), work.due_at)),
-                tuple(stale),
-                tuple(off.values()),
-            )
-        if work is not None and look is Look.DUE:
-            due[work.id] = _led_to(due.get(work.id), row, work)
-            if len(due) > free:
-                break
-        elif work is not None and look is Look.CALLED_OFF:
-            off.setdefault(work.id, Found(row.sort, work))
-            if len(off) >= limits.DRAIN_ROWS:
-                break
-        elif time_of(row.sort) > now:
-            ahead += 1
-            if ahead == lookahead:
-                return WorkRead(
-                    tuple(due.values()),
-                    time_of(row.sort),
-                    tuple(stale),
-                    tuple(off.values()),
-                    cut=True,
-                )
-    return WorkRead(tuple(due.values()), None, tuple(stale), tuple(off.values()))
-
-
-def _led_to(known: Found | None, row: Row, work: WorkItem) -> Found:
-    if known is None:
-        return Found(row.sort, work)
-    # Never the work item's own row: what is named here is deleted once the work item has started.
-    return (
-        replace(known, also=(*known.also, PointerRef(work.pool, row.sort)))
-        if isinstance(row.record, Pointer)
-        else known
-    )
+    refs = list(dict.fromkeys(WorkRef(pool, key.work_id) for key in keys))
+    found = store.get_many(refs) if refs else {}
+    return {record.id: record for record in found.values() if isinstance(record, WorkItem)}
 
 
 def live_in(
-    store: Store,
-    telemetry: Telemetry,
-    pool: str,
-    shard: int,
-    low: str,
-    *,
-    high: str | None,
-    taken: Taken,
-    now: EpochMs,
+    store: Store, telemetry: Telemetry, span: KeyRange, *, taken: Taken, now: EpochMs
 ) -> bool:
-    """Say that a pass would start a work item of the range, now or later.
+    """True if a pass would start a work item of the range, now or later.
 
-    The range ends before `high`: a loop that rests until then would find the row that it waits for.
+    The range ends before `span.high`: a loop that rests until then would find the row that it waits
+    for.
     """
-    span = KeyRange(shelf=Collection.WORK, pool=pool, shard=shard, low=low, high=high)
-    rows = ((row, work) for row, work in resolved(store, telemetry, pool, span) if row.sort != high)
     return any(
         isinstance(work, WorkItem)
+        and row.sort != span.high
         and classify(row.sort, work, taken=taken, now=now) is not Look.SKIP
-        for row, work in rows
+        for row, work in resolved(store, telemetry, span)
     )
 
 
 def due_in(
-    store: Store,
-    telemetry: Telemetry,
-    pool: str,
-    shard: int,
-    low: str,
-    *,
-    taken: Taken,
-    now: EpochMs,
+    store: Store, telemetry: Telemetry, span: KeyRange, *, taken: Taken, now: EpochMs
 ) -> bool:
-    """True if there is work from `low` on that a pass would start, or cancel, now."""
-    read = read_works(store, telemetry, pool, shard, low, free=0, taken=taken, now=now)
+    """True if a pass would start or cancel a work item of the range now."""
+    read = read_works(store, telemetry, span, free=0, taken=taken, now=now)
     return bool(read.due or read.bulk_canceled)
 
 
+def work_range(pool: str, shard: int, low: str, *, high: str | None = None) -> KeyRange:
+    """Returns the range of a shard's work items and pointers from `low` on, up to `high`."""
+    return KeyRange(shelf=Collection.WORK, pool=pool, shard=shard, low=low, high=high)
+
+
 def resolved(
-    store: Store, telemetry: Telemetry, pool: str, span: KeyRange
+    store: Store, telemetry: Telemetry, span: KeyRange
 ) -> Iterator[tuple[Row, WorkItem | Unreadable | None]]:
     """Each row with the work item that it is or points at, a page's pointers in one request.
 
@@ -174,18 +118,16 @@ def resolved(
     """
     for page in _growing_pages(store, telemetry, span):
         pointed = [
-            WorkRef(pool, row.record.work_id) for row in page if isinstance(row.record, Pointer)
+            WorkRef(span.pool, row.record.work_id)
+            for row in page
+            if isinstance(row.record, Pointer)
         ]
-        found = _get(store, pointed)
+        found = store.get_many(list(dict.fromkeys(pointed))) if pointed else {}
         for row in page:
             if isinstance(row.record, WorkItem):
                 yield row, row.record
             elif isinstance(row.record, Pointer):
-                yield row, found.get(WorkRef(pool, row.record.work_id))
-
-
-def _get(store: Store, refs: list[WorkRef]) -> Mapping[Ref[WorkItem], WorkItem | Unreadable]:
-    return store.get_many(list(dict.fromkeys(refs))) if refs else {}
+                yield row, found.get(WorkRef(span.pool, row.record.work_id))
 
 
 def _rows(store: Store, telemetry: Telemetry, span: KeyRange) -> Iterator[Row]:

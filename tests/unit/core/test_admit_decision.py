@@ -7,7 +7,7 @@ import pytest
 from tests.kit.records import NOW, a_work
 from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import Headroom, Reason, Refusal, headroom_of
-from workpool_aws.core.work.bulk_cancel import BulkCancel
+from workpool_aws.core.loop.bulk_cancel import BulkCancel
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import Config
 

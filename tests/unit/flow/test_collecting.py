@@ -17,7 +17,7 @@ from workpool_aws.core.loop.recover import Checked
 from workpool_aws.core.loop.start import Taken
 from workpool_aws.flow.loop.choose import read_due
 from workpool_aws.flow.loop.session import LoopSession, acquire_session
-from workpool_aws.flow.reading import pages, read_notices, read_works
+from workpool_aws.flow.reading import pages, read_notices, read_works, work_range
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Entry, EntryKey, LoopState, Notice, NoticeKind
 from workpool_aws.model.refs import Collection, KeyRange, NoticeRef, PointerRef
@@ -29,7 +29,12 @@ INPUTS = Inputs(now=NOW, config=None, config_read_at=None, bulk_cancel=None, dee
 
 def read(stage: Stage, *, free: int = 5) -> WorkRead:
     return read_works(
-        stage.store, stage.telemetry, POOL, 0, "", free=free, taken=NOTHING, now=EpochMs(NOW)
+        stage.store,
+        stage.telemetry,
+        work_range(POOL, 0, ""),
+        free=free,
+        taken=NOTHING,
+        now=EpochMs(NOW),
     )
 
 
@@ -97,7 +102,7 @@ def test_works_to_cancel_are_read_a_part_at_a_time(stage: Stage) -> None:
     )
     taken = Taken((), frozenset(), config)
     found = read_works(
-        stage.store, stage.telemetry, POOL, 0, "", free=5, taken=taken, now=EpochMs(NOW)
+        stage.store, stage.telemetry, work_range(POOL, 0, ""), free=5, taken=taken, now=EpochMs(NOW)
     )
 
     assert (len(found.bulk_canceled), found.due) == (limits.DRAIN_ROWS, ())

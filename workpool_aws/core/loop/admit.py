@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from workpool_aws.core import limits
 
 if TYPE_CHECKING:
-    from workpool_aws.core.work.bulk_cancel import BulkCancel
+    from workpool_aws.core.loop.bulk_cancel import BulkCancel
     from workpool_aws.model.ids import EpochMs, WorkId
     from workpool_aws.model.loop import Config
     from workpool_aws.model.work import WorkItem

@@ -20,11 +20,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from workpool_aws.model.loop import Entry
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workpool_aws.model.ids import EpochMs, WorkId
-    from workpool_aws.model.loop import Entry, EntryKey, PendingCallback
+    from workpool_aws.model.loop import EntryKey, PendingCallback
     from workpool_aws.model.refs import NoticeRef, PointerRef
     from workpool_aws.model.work import WorkItem
 
@@ -152,3 +154,22 @@ class Results:
     """Entries of starts that were to be recovered, each with the time of the next check."""
     callbacks: Mapping[WorkId, PendingCallback | None] = field(default_factory=dict)
     """Callbacks that were tried; `None` means that nothing more is to be done for it."""
+
+    @property
+    def sent(self) -> frozenset[EntryKey]:
+        """Starts whose event Lambda has, or may have."""
+        return frozenset(each.key for each in self.begun if each.sent)
+
+    @property
+    def unsent(self) -> frozenset[EntryKey]:
+        """Starts that were not seen to run."""
+        return frozenset(each.key for each in self.begun if not each.sent)
+
+    @property
+    def running(self) -> Mapping[EntryKey, Entry]:
+        """Entries of starts that were seen to run, with the deadlines of their work items."""
+        return {
+            each.key: Entry(each.deadline, confirmed=True)
+            for each in self.begun
+            if each.sent and each.deadline is not None
+        }

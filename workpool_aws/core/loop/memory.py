@@ -13,8 +13,8 @@ from workpool_aws.core import limits
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from workpool_aws.core.loop.bulk_cancel import BulkCancel
     from workpool_aws.core.loop.settle import Notices, Settled
-    from workpool_aws.core.work.bulk_cancel import BulkCancel
     from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.loop import Config, Entry, EntryKey, Ledger, PendingCallback
 

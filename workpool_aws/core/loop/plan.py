@@ -15,24 +15,23 @@ from workpool_aws.core.loop.choose import marks_after
 from workpool_aws.core.loop.effects import Cancel, Results, Start, Tidy
 from workpool_aws.core.loop.pace import PassResult
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from workpool_aws.core.loop.bulk_cancel import BulkCancel
     from workpool_aws.core.loop.callbacks import CallbackPlan
     from workpool_aws.core.loop.choose import Choice
     from workpool_aws.core.loop.memory import Inputs, Memory
     from workpool_aws.core.loop.recover import Checked, Recover
     from workpool_aws.core.loop.settle import Settled
-    from workpool_aws.core.work.bulk_cancel import BulkCancel
-    from workpool_aws.model.loop import EntryKey, Ledger, Notice
+    from workpool_aws.model.loop import Entry, EntryKey, Ledger, Notice
 
-__all__ = ["Plan", "plan_pass", "refused_result", "remembered", "result_of", "spent_pointers"]
+__all__ = ["PassPlan", "plan_pass", "refused_result", "remembered", "result_of", "spent_pointers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class PassPlan:
     """Plan of a pass. Its effects may only be made once its ledger is committed [WP-2]."""
 
     ledger: Ledger
@@ -72,51 +71,67 @@ def plan_pass(
     deadlines: Mapping[EntryKey, Entry],
     *,
     ends_at: EpochMs,
-) -> Plan:
+) -> PassPlan:
     """Returns the plan of a pass from the findings of its stages.
 
     `deadlines`: the entries of the chosen work items. `ends_at`: time at which the loop hands over.
     """
     before = memory.ledger
-    ledger = replace(
-        before,
-        entries={**checked.entries, **deadlines},
-        shards=marks_after(
-            before.shards,
-            choice,
-            back_to=settled.back_to,
-            done_keys=[each.keys for each in inputs.notices],
-            no_room_at=callbacks.blocked,
-            deep=inputs.deep,
-            now=inputs.now,
-        ),
-        callbacks=callbacks.owed,
-        epoch=_epoch_after(before, inputs.bulk_cancel),
-    )
-    owes_else = ledger.callbacks != before.callbacks
-    slots_else = ledger.entries.keys() != before.entries.keys()
+    ledger = _ledger_after(before, inputs, settled, checked, choice, callbacks, deadlines)
+    callbacks_moved = ledger.callbacks != before.callbacks
+    slots_moved = ledger.entries.keys() != before.entries.keys()
     moved = len(settled.gone) + len(settled.entries) - len(checked.entries) + len(choice.chosen)
     promise = _promise(len(ledger.entries), choice, inputs.now, ends_at)
-    starts = [Start(key, work, promise) for key, work in checked.begins]
-    starts += [Start(found.start, found.work, promise) for found in choice.chosen]
+    starts = [
+        Start(key, work, promise)
+        for key, work in (*checked.begins, *((one.start, one.work) for one in choice.chosen))
+    ]
+    cancels = tuple(Cancel(work) for work in choice.bulk_canceled)
     canceling = inputs.bulk_cancel is not None
-    return Plan(
+    return PassPlan(
         ledger=ledger,
-        changes_ledger=owes_else or slots_else or ledger.epoch != before.epoch,
+        changes_ledger=slots_moved or callbacks_moved or ledger.epoch != before.epoch,
         limit=limit_of(inputs.config),
+        config_version=0 if inputs.config is None else inputs.config.version,
         choice=choice,
         starts=tuple(starts),
         recovers=checked.recovers[: limits.RECOVERIES_MAX],
         callbacks=callbacks,
-        cancels=tuple(Cancel(work) for work in choice.bulk_canceled),
+        cancels=cancels,
         understood=checked.understood,
         asked=settled.asked,
         notices=settled.records,
         lags_ms=tuple(inputs.now - found.work.due_at for found in choice.chosen),
         moved=moved,
         promise_until=promise if starts else None,
-        progress=moved > 0 or owes_else or canceling or bool(choice.bulk_canceled),
-        config_version=0 if inputs.config is None else inputs.config.version,
+        progress=moved > 0 or callbacks_moved or canceling or bool(cancels),
+    )
+
+
+def _ledger_after(
+    ledger: Ledger,
+    inputs: Inputs,
+    settled: Settled,
+    checked: Checked,
+    choice: Choice,
+    callbacks: CallbackPlan,
+    deadlines: Mapping[EntryKey, Entry],
+) -> Ledger:
+    marks = marks_after(
+        ledger.shards,
+        choice,
+        back_to=settled.back_to,
+        done_keys=[each.keys for each in inputs.notices],
+        no_room_at=callbacks.blocked,
+        deep=inputs.deep,
+        now=inputs.now,
+    )
+    return replace(
+        ledger,
+        entries={**checked.entries, **deadlines},
+        shards=marks,
+        callbacks=callbacks.owed,
+        epoch=_epoch_after(ledger, inputs.bulk_cancel),
     )
 
 
@@ -137,47 +152,40 @@ def _promise(entries: int, choice: Choice, now: EpochMs, ends_at: EpochMs) -> Ep
     return until if busy and until < ends_at else None
 
 
-def spent_pointers(plan: Plan, sent: Collection[EntryKey]) -> tuple[Tidy, ...]:
+def spent_pointers(plan: PassPlan, sent: Collection[EntryKey]) -> tuple[Tidy, ...]:
     """Returns the pointers that lead to nothing: stale ones, and those to starts that were sent."""
     used = [ref for found in plan.choice.chosen if found.start in sent for ref in found.pointers]
     return tuple(Tidy(ref) for ref in dict.fromkeys([*used, *plan.choice.stale]))
 
 
-def remembered(memory: Memory, plan: Plan, results: Results) -> Memory:
+def remembered(memory: Memory, plan: PassPlan, results: Results) -> Memory:
     """Returns the holder's memory after the effects of a committed plan.
 
     A start without a certain answer stays unconfirmed, so its entry is kept and checked [WP-1].
     """
-    entries = dict(plan.ledger.entries)
-    sent = {begun.key for begun in results.begun if begun.sent}
-    unsent = {begun.key for begun in results.begun if not begun.sent}
-    running = {each.key: each.deadline for each in results.begun if each.sent}
-    entries.update(
-        {key: Entry(at, confirmed=True) for key, at in running.items() if at is not None}
-    )
-    entries.update(results.recovered)
+    entries = {**plan.ledger.entries, **results.running, **results.recovered}
     known = (memory.unconfirmed - plan.understood).intersection(entries)
     asked = {**memory.checked, **plan.asked}
     owed = [results.callbacks.get(each.work_id, each) for each in memory.callbacks]
     return replace(
         memory,
         ledger=replace(memory.ledger, entries=entries),
-        unconfirmed=(known - sent) | unsent,
+        unconfirmed=(known - results.sent) | results.unsent,
         checked={key: at for key, at in asked.items() if key in entries},
-        sent=(memory.sent | sent).intersection(entries),
+        sent=(memory.sent | results.sent).intersection(entries),
         callbacks=tuple(each for each in owed if each is not None),
     )
 
 
-def result_of(plan: Plan, memory: Memory) -> PassResult:
+def result_of(plan: PassPlan, memory: Memory) -> PassResult:
     """Returns the result of a pass whose plan was carried out, for the pace of the next one."""
-    unsure = memory.unconfirmed or plan.recovers
-    owes_else = memory.callbacks != memory.ledger.callbacks
+    doubts = memory.unconfirmed or plan.recovers
+    delivered = memory.callbacks != memory.ledger.callbacks
     return PassResult(
         free=plan.limit - len(plan.ledger.entries),
         next_due=plan.choice.next_due,
         progress=plan.progress,
-        busy=plan.progress or bool(unsure) or owes_else,
+        busy=plan.progress or bool(doubts) or delivered,
         config_version=plan.config_version,
         changes=max(1, plan.moved) if plan.changes_ledger else 0,
         promise_until=plan.promise_until,
@@ -185,7 +193,7 @@ def result_of(plan: Plan, memory: Memory) -> PassResult:
     )
 
 
-def refused_result(plan: Plan) -> PassResult:
+def refused_result(plan: PassPlan) -> PassResult:
     """Returns the result of a pass whose commit was refused: it must be made again."""
     return PassResult(
         free=plan.limit - len(plan.ledger.entries),

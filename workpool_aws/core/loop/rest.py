@@ -47,24 +47,34 @@ def decide_rest(
     """
     saturated = free <= 0
     due = None if saturated else next_due
-    if due is not None and due <= now + limits.NEAR_MS:
+    recover_at = _recovery_of(entries)
+    if (
+        _is_near(due, limits.NEAR_MS, now)
+        or _is_near(callback_at, limits.CALLBACK_NEAR_MS, now)
+        or _is_near(recover_at, limits.RECOVER_NEAR_MS, now)
+    ):
         return None
-    if callback_at is not None and callback_at <= now + limits.CALLBACK_NEAR_MS:
-        return None
-    recover_at = min(
-        (EpochMs(e.deadline + limits.RECOVERY_MARGIN_MS + 1) for e in entries.values()),
-        default=None,
-    )
-    if recover_at is not None and recover_at <= now + limits.RECOVER_NEAR_MS:
-        return None
-    # The schedule for a callback has no lead, so until its minute is over nobody may count on this
-    # wake-up.
+    # The schedule for a callback has no lead, so until its minute is over no process may count on
+    # this wake-up.
     called_at = None if callback_at is None else EpochMs(callback_at + limits.CALLBACK_LATE_MS)
-    wake_at = min((t for t in (due, recover_at, called_at) if t is not None), default=None)
+    wake_at = _earliest(due, recover_at, called_at)
     if wake_at is None and not saturated:
         return Rest(LoopState.IDLE, None, saturated=False, timer_at=None)
-    # A deadline needs no timer of its own: nobody waits for a lost start to the second, and the
+    # A deadline needs no timer of its own. A lost start need not be found to the second, and the
     # watchdog sees a wake-up that passed.
     lead_at = None if due is None else EpochMs(due - limits.FAR_LEAD_MS)
-    timer_at = min((t for t in (lead_at, callback_at) if t is not None), default=None)
-    return Rest(LoopState.WAITING, wake_at, saturated, timer_at)
+    return Rest(LoopState.WAITING, wake_at, saturated, _earliest(lead_at, callback_at))
+
+
+def _recovery_of(entries: Mapping[EntryKey, Entry]) -> EpochMs | None:
+    """Returns the time from which the first start may be recovered; `None` means nothing runs."""
+    deadline = min((entry.deadline for entry in entries.values()), default=None)
+    return None if deadline is None else EpochMs(deadline + limits.RECOVERY_MARGIN_MS + 1)
+
+
+def _is_near(at: EpochMs | None, near_ms: int, now: EpochMs) -> bool:
+    return at is not None and at <= now + near_ms
+
+
+def _earliest(*times: EpochMs | None) -> EpochMs | None:
+    return min((at for at in times if at is not None), default=None)

@@ -19,7 +19,7 @@ from workpool_aws.flow.visibility import put_pointer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from workpool_aws.core.loop.plan import Plan
+    from workpool_aws.core.loop.plan import PassPlan
     from workpool_aws.flow.loop.session import LoopSession
     from workpool_aws.ports import Ports
 
@@ -42,7 +42,7 @@ def apply_before(ports: Ports, effects: Iterable[Point | Expire]) -> None:
                 assert_never(effect)
 
 
-def apply_after(hold: LoopSession, plan: Plan) -> Results:
+def apply_after(hold: LoopSession, plan: PassPlan) -> Results:
     """Makes the starts, recoveries and deliveries of a committed plan, and deletes spent pointers.
 
     Never raises: a result says what is not certain.
@@ -59,7 +59,7 @@ def apply_after(hold: LoopSession, plan: Plan) -> Results:
     )
 
 
-def clean_up(hold: LoopSession, plan: Plan) -> None:
+def clean_up(hold: LoopSession, plan: PassPlan) -> None:
     """Deletes notices that the committed ledger stands for, and cancels what is to be canceled.
 
     Raises StoreUnavailable: the next pass meets what is left.

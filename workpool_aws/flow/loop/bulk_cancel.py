@@ -1,8 +1,8 @@
-"""Drains: cancels what `cancel_all` called off, a page a pass, due or not, with or without a free slot.
+"""Cancels the work items that a `cancel_all` covers, a page a pass, due or not.
 
-Each work item is canceled as a caller would cancel it (`flow/work/cancel.py`), so nothing here
-needs the ledger: a loop that dies in the middle leaves less to do to the next one, which begins
-anew.
+It needs no free slot. Each work item is canceled as a caller would cancel it
+(`flow/work/cancel.py`), so nothing here needs the ledger. A loop that dies in the middle leaves
+less to do to the next one, which starts over.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.work.bulk_cancel import (
+from workpool_aws.core.loop.bulk_cancel import (
     BulkCancel,
     after_read,
     drain_to_make,
-    is_bulk_canceled,
+    pending_among,
+    pointers_to_ended,
 )
-from workpool_aws.flow.loop.recover import works_of
-from workpool_aws.flow.reading import resolved
+from workpool_aws.core.work.bulk_cancel import is_bulk_canceled
+from workpool_aws.flow.reading import resolved, works_of
 from workpool_aws.flow.work.cancel import cancel_called_off
 from workpool_aws.model import events
-from workpool_aws.model.refs import Collection, KeyRange, PointerRef, key_after
-from workpool_aws.model.work import Pointer, State, WorkItem
+from workpool_aws.model.refs import Collection, KeyRange, key_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,14 +31,15 @@ if TYPE_CHECKING:
     from workpool_aws.flow.loop.session import LoopSession
     from workpool_aws.model.ids import WorkId
     from workpool_aws.model.loop import Config
+    from workpool_aws.model.work import WorkItem
 
 __all__ = ["cancel_works", "drain"]
 
 
 def drain(hold: LoopSession, config: Config | None) -> BulkCancel | None:
-    """Cancel the next page of what is called off; how far that came, `None` means nothing is.
+    """Cancels the next page of a bulk cancel, and returns its progress; `None` means there is none.
 
-    Raises StoreUnavailable: to be tried again.
+    Raises StoreUnavailable: some are canceled, and the next pass goes on from there.
     """
     under_way = drain_to_make(hold.memory.bulk_cancel, config, hold.ledger)
     hold.memory = replace(hold.memory, bulk_cancel=under_way)
@@ -62,44 +63,26 @@ def _drain_page(
     hold: LoopSession, under_way: BulkCancel, shard: int, config: Config | None
 ) -> BulkCancel:
     ports = hold.ports
-    rows_max = limits.DRAIN_ROWS
     span = KeyRange(
         shelf=Collection.WORK,
         pool=hold.pool,
         shard=shard,
         low=under_way.lows[shard] or "",
-        limit=rows_max,
+        limit=limits.DRAIN_ROWS,
     )
-    rows = list(islice(resolved(ports.store, ports.telemetry, hold.pool, span), rows_max))
-    found = {
-        work.id: work
-        for _, work in rows
-        if isinstance(work, WorkItem) and is_bulk_canceled(work, config)
-    }
-    pending = [work for work in found.values() if work.state is State.PENDING]
-    canceled = cancel_works(hold, pending, config)
-    # Their pointers lead nowhere now, and have no time to live: a far one would lie there for as
-    # long as the pool has nothing else to do.
-    over = canceled | {
-        work.id for _, work in rows if isinstance(work, WorkItem) and work.state is State.FINISHED
-    }
-    spent = [
-        row.record
-        for row, _ in rows
-        if isinstance(row.record, Pointer) and row.record.work_id in over
-    ]
-    ports.fan_out(lambda pointer: ports.store.delete(PointerRef(pointer.pool, pointer.at)), spent)
-    return after_read(
-        under_way, shard, key_after(rows[-1][0].sort) if len(rows) == rows_max else None
-    )
+    rows = list(islice(resolved(ports.store, ports.telemetry, span), limits.DRAIN_ROWS))
+    canceled = cancel_works(hold, pending_among(rows, config), config)
+    ports.fan_out(ports.store.delete, pointers_to_ended(rows, canceled))
+    more = len(rows) == limits.DRAIN_ROWS
+    return after_read(under_way, shard, key_after(rows[-1][0].sort) if more else None)
 
 
 def cancel_works(
     hold: LoopSession, works: Sequence[WorkItem], config: Config | None
 ) -> frozenset[WorkId]:
-    """Cancel these, or ask those that run; those that this ended.
+    """Cancels pending work items, and asks running ones to stop; returns those that it ended.
 
-    Raises StoreUnavailable: some may not be.
+    Raises StoreUnavailable: some may not be canceled.
     """
     if not works or config is None:
         return frozenset()

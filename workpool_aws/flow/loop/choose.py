@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from workpool_aws.core.loop.admit import Headroom, Refusal
 from workpool_aws.core.loop.choose import Choice, WorkRead, read_from
 from workpool_aws.core.loop.start import Taken
-from workpool_aws.flow.reading import read_works
+from workpool_aws.flow.reading import read_works, work_range
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey
 
@@ -42,9 +42,9 @@ def read_due(
         read_works(
             ports.store,
             ports.telemetry,
-            memory.ledger.pool,
-            shard,
-            read_from(mark, back_to=back_to, deep=inputs.deep),
+            work_range(
+                memory.ledger.pool, shard, read_from(mark, back_to=back_to, deep=inputs.deep)
+            ),
             free=room.slots,
             taken=taken,
             now=inputs.now,

@@ -1,4 +1,4 @@
-"""Reads the work items of suspect entries, and recovers starts without a report [WP-14, WP-21]."""
+"""Recovers starts that never reported [WP-14, WP-21]."""
 
 from __future__ import annotations
 
@@ -12,28 +12,12 @@ from workpool_aws.flow.report.complete import complete
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry
-from workpool_aws.model.refs import WorkRef
-from workpool_aws.model.work import WorkItem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from workpool_aws.core.loop.recover import Recover
-    from workpool_aws.model.ids import WorkId
-    from workpool_aws.model.loop import EntryKey
-    from workpool_aws.ports import Ports, Store
+    from workpool_aws.ports import Ports
 
-__all__ = ["recover", "works_of"]
-
-
-def works_of(store: Store, pool: str, keys: Iterable[EntryKey]) -> Mapping[WorkId, WorkItem]:
-    """Returns the work items of entries, without those that are gone or damaged.
-
-    Raises StoreUnavailable.
-    """
-    refs = list(dict.fromkeys(WorkRef(pool, key.work_id) for key in keys))
-    found = store.get_many(refs) if refs else {}
-    return {record.id: record for record in found.values() if isinstance(record, WorkItem)}
+__all__ = ["recover"]
 
 
 def recover(ports: Ports, lost: Recover) -> Entry:

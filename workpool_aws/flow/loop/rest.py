@@ -16,7 +16,7 @@ from workpool_aws.core.loop.settle import deep_low, settle
 from workpool_aws.core.loop.start import Taken
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.pool.kick import invoke_loop
-from workpool_aws.flow.reading import live_in, read_notices, read_works
+from workpool_aws.flow.reading import live_in, read_notices, read_works, work_range
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import LoopState
@@ -76,28 +76,13 @@ def _next_due(hold: LoopSession, now: EpochMs) -> EpochMs | None:
         frozenset(key.work_id for key in hold.memory.unconfirmed),
         hold.memory.config,
     )
-    earliest: list[EpochMs] = []
+    earliest: list[EpochMs | None] = []
     for shard, mark in enumerate(hold.ledger.shards):
-        low = deep_low(mark.work_cursor, mark.deep_at)
-        read = read_works(
-            hold.ports.store,
-            hold.ports.telemetry,
-            hold.pool,
-            shard,
-            low,
-            free=0,
-            taken=taken,
-            now=now,
-            lookahead=None,
-        )
-        earliest += (
-            [now]
-            if read.due or read.bulk_canceled
-            else []
-            if read.next_due is None
-            else [read.next_due]
-        )
-    return min(earliest, default=None)
+        span = work_range(hold.pool, shard, deep_low(mark.work_cursor, mark.deep_at))
+        store, telemetry = hold.ports.store, hold.ports.telemetry
+        read = read_works(store, telemetry, span, free=0, taken=taken, now=now, lookahead=None)
+        earliest.append(now if read.due or read.bulk_canceled else read.next_due)
+    return min((at for at in earliest if at is not None), default=None)
 
 
 def _order_wake(hold: LoopSession, at: EpochMs) -> None:
@@ -117,41 +102,46 @@ def _forget_wake(hold: LoopSession) -> None:
 def _something_there(hold: LoopSession, decision: Rest, config_version: int) -> bool:
     """True if a pass would act on anything.
 
-    It looks at just what a pass looks at, or the loop would spin [WP-23].
-
-    Config (a resume), done records, and work items up to the wake-up: work due only now is not
-    enough, a delayed one may have been enqueued.
+    It looks at just what a pass looks at, or the loop would spin [WP-23]: config (a resume),
+    notices, and work items up to the wake-up. Work due only now is not enough, since a delayed one
+    may have been enqueued.
     """
-    ports = hold.ports
-    config = configure.in_force(ports.store, ports.telemetry, hold.pool)
+    config = configure.in_force(hold.ports.store, hold.ports.telemetry, hold.pool)
     if (0 if config is None else config.version) != config_version:
         return True
-    now = ports.clock.now()
-    high = None if decision.wake_at is None else id_floor(decision.wake_at)
-    taken = Taken(hold.entries, frozenset(key.work_id for key in hold.memory.unconfirmed), config)
-    for shard, mark in enumerate(hold.ledger.shards):
-        reports = read_notices(
-            ports.store, ports.telemetry, hold.pool, shard, deep_low(mark.done_cursor)
-        )
-        settled = settle(hold.entries, reports.records)
-        if settled.gone or any(
-            hold.memory.checked.get(key) != at for key, at in settled.asked.items()
-        ):
-            return True
-        held = {owed.work_id: owed for owed in hold.memory.callbacks}
-        room = limits.CALLBACKS_OWED_MAX - len(held)
-        if newly_owed(
-            reports.records, held, (), cursor=mark.done_cursor, room=room, now=now
-        ).is_something:
-            return True
-        if decision.saturated:
-            continue
-        low = deep_low(mark.work_cursor, mark.deep_at)
-        if live_in(
-            ports.store, ports.telemetry, hold.pool, shard, low, high=high, taken=taken, now=now
-        ):
-            return True
-    return False
+    now = hold.ports.clock.now()
+    doubtful = frozenset(key.work_id for key in hold.memory.unconfirmed)
+    taken = Taken(hold.entries, doubtful, config)
+    return any(
+        _notices_there(hold, shard, now)
+        or (not decision.saturated and _works_there(hold, shard, decision.wake_at, taken, now))
+        for shard in range(len(hold.ledger.shards))
+    )
+
+
+def _notices_there(hold: LoopSession, shard: int, now: EpochMs) -> bool:
+    """True if a notice of this shard frees a slot, asks for a check, or owes a callback."""
+    mark, memory = hold.ledger.shards[shard], hold.memory
+    low = deep_low(mark.done_cursor)
+    notices = read_notices(hold.ports.store, hold.ports.telemetry, hold.pool, shard, low)
+    settled = settle(hold.entries, notices.records)
+    if settled.gone or any(memory.checked.get(key) != at for key, at in settled.asked.items()):
+        return True
+    held = {owed.work_id: owed for owed in memory.callbacks}
+    room = limits.CALLBACKS_OWED_MAX - len(held)
+    owed = newly_owed(notices.records, held, (), cursor=mark.done_cursor, room=room, now=now)
+    return owed.is_something
+
+
+def _works_there(
+    hold: LoopSession, shard: int, wake_at: EpochMs | None, taken: Taken, now: EpochMs
+) -> bool:
+    """True if a work item of this shard is to start before the wake-up; `None` means ever."""
+    mark = hold.ledger.shards[shard]
+    low = deep_low(mark.work_cursor, mark.deep_at)
+    high = None if wake_at is None else id_floor(wake_at)
+    span = work_range(hold.pool, shard, low, high=high)
+    return live_in(hold.ports.store, hold.ports.telemetry, span, taken=taken, now=now)
 
 
 def _take_back(hold: LoopSession, decision: Rest) -> None:

@@ -14,7 +14,7 @@ from workpool_aws.core.loop.admit import headroom_of
 from workpool_aws.core.loop.choose import choose
 from workpool_aws.core.loop.memory import Inputs
 from workpool_aws.core.loop.plan import (
-    Plan,
+    PassPlan,
     plan_pass,
     refused_result,
     remembered,
@@ -27,10 +27,9 @@ from workpool_aws.flow.loop.apply import apply_after, apply_before, clean_up
 from workpool_aws.flow.loop.bulk_cancel import drain
 from workpool_aws.flow.loop.callbacks import owed_callbacks
 from workpool_aws.flow.loop.choose import deadlines_of, read_due
-from workpool_aws.flow.loop.recover import works_of
 from workpool_aws.flow.loop.tally import carry_on
 from workpool_aws.flow.pool import configure
-from workpool_aws.flow.reading import read_notices
+from workpool_aws.flow.reading import read_notices, works_of
 from workpool_aws.model import events
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def _read_inputs(hold: LoopSession, now: EpochMs) -> Inputs:
     )
 
 
-def _commit(hold: LoopSession, plan: Plan, now: EpochMs) -> bool:
+def _commit(hold: LoopSession, plan: PassPlan, now: EpochMs) -> bool:
     """Commits the ledger of a plan, if it has to be; False means that the pass must be made again.
 
     The counts of a minute that is over are reported before the commit that drops them.
@@ -122,7 +121,7 @@ def _commit(hold: LoopSession, plan: Plan, now: EpochMs) -> bool:
     return hold.commit(replace(plan.ledger, tally=tally))
 
 
-def _report(hold: LoopSession, plan: Plan) -> None:
+def _report(hold: LoopSession, plan: PassPlan) -> None:
     if not plan.moved:
         return
     ended = added(None, plan.notices, (), hold.ports.clock.now())

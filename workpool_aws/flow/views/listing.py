@@ -136,7 +136,7 @@ class _Lister:
 
     def _due_from(self, shard: int, low: str) -> Iterator[_Seen]:
         span = self._span(shard, Collection.WORK, low=low)
-        for row, work in resolved(self.ports.store, self.ports.telemetry, self.pool, span):
+        for row, work in resolved(self.ports.store, self.ports.telemetry, span):
             if isinstance(work, WorkItem) and _is_place(row.sort, work, low):
                 yield _Seen(row.sort, work)
             else:

@@ -92,7 +92,7 @@ def _look(
     The flag is true if there are more rows than are counted.
     """
     found: dict[Look, dict[WorkId, EpochMs]] = {look: {} for look in Look}
-    for count, (row, work) in enumerate(resolved(ports.store, ports.telemetry, span.pool, span)):
+    for count, (row, work) in enumerate(resolved(ports.store, ports.telemetry, span)):
         if count == limits.STATS_ROWS_MAX:
             return found, True
         if isinstance(work, WorkItem):

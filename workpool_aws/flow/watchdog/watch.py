@@ -24,7 +24,7 @@ from workpool_aws.core.work.bulk_cancel import is_settled
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.pool.configure import in_force
 from workpool_aws.flow.pool.kick import kick
-from workpool_aws.flow.reading import due_in, pages, read_notices, registered_pools
+from workpool_aws.flow.reading import due_in, pages, read_notices, registered_pools, work_range
 from workpool_aws.flow.shards import marks_of
 from workpool_aws.flow.watchdog import deployment
 from workpool_aws.flow.watchdog.audit import audit_pool
@@ -167,9 +167,8 @@ def _left_to_do(
         # a minute, for ever [WP-22].
         back = looks_back(status, now)
         low = works_from(mark, back=back, now=None if ever else now)
-        if may_start(config, ledger) and due_in(
-            store, telemetry, pool, shard, low, taken=taken, now=now
-        ):
+        span = work_range(pool, shard, low)
+        if may_start(config, ledger) and due_in(store, telemetry, span, taken=taken, now=now):
             return "due work, free slots, no loop"
         reports = read_notices(
             store, telemetry, pool, shard, deep_low(mark.done_cursor) if back else mark.done_cursor

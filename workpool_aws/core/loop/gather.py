@@ -1,0 +1,89 @@
+"""Gathers the due work items of a shard from its rows, and stops where it has seen enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from workpool_aws.core import limits
+from workpool_aws.core.loop.choose import Found, WorkRead
+from workpool_aws.core.loop.start import Look, Taken, classify
+from workpool_aws.model.ids import EpochMs, time_of
+from workpool_aws.model.refs import PointerRef, Row, Unreadable
+from workpool_aws.model.work import Pointer, State, WorkItem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from workpool_aws.model.ids import WorkId
+
+__all__ = ["gather"]
+
+
+def gather(
+    rows: Iterable[tuple[Row, WorkItem | Unreadable | None]],
+    taken: Taken,
+    *,
+    free: int,
+    now: EpochMs,
+    lookahead: int | None,
+) -> WorkRead:
+    """Returns the due work items of these rows, in order of key, each row with its work item.
+
+    Takes no further row once it has one more than `free`, the first that is due later, or as many
+    to cancel as one pass cancels. `lookahead`: number of rows of later time that may be over before
+    it gives up; `None` means any number.
+    """
+    seen = _Seen()
+    for row, found in rows:
+        seen.note_pointer(row, found)
+        work = found if isinstance(found, WorkItem) else None
+        look = Look.SKIP if work is None else classify(row.sort, work, taken=taken, now=now)
+        if work is None or look is Look.SKIP:
+            seen.ahead += time_of(row.sort) > now
+            if time_of(row.sort) > now and seen.ahead == lookahead:
+                return seen.as_read(time_of(row.sort), cut=True)
+        elif look is Look.LATER:
+            return seen.as_read(EpochMs(max(time_of(row.sort), work.due_at)))
+        elif look is Look.DUE:
+            seen.due[work.id] = _led_to(seen.due.get(work.id), row, work)
+            if len(seen.due) > free:
+                break
+        else:
+            seen.off.setdefault(work.id, Found(row.sort, work))
+            if len(seen.off) >= limits.DRAIN_ROWS:
+                break
+    return seen.as_read(None)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Findings so far."""
+
+    due: dict[WorkId, Found] = field(default_factory=dict)
+    off: dict[WorkId, Found] = field(default_factory=dict)
+    stale: list[PointerRef] = field(default_factory=list)
+    ahead: int = 0
+    """Rows of later time that are over."""
+
+    def note_pointer(self, row: Row, found: WorkItem | Unreadable | None) -> None:
+        """Adds a pointer that leads to nothing, or to a work item that is over."""
+        over = found is None or (isinstance(found, WorkItem) and found.state is State.FINISHED)
+        if isinstance(row.record, Pointer) and over:
+            self.stale.append(PointerRef(row.record.pool, row.sort))
+
+    def as_read(self, next_due: EpochMs | None, *, cut: bool = False) -> WorkRead:
+        """Returns them as the result of a read."""
+        due, off = tuple(self.due.values()), tuple(self.off.values())
+        return WorkRead(due, next_due, tuple(self.stale), off, cut=cut)
+
+
+def _led_to(known: Found | None, row: Row, work: WorkItem) -> Found:
+    if known is None:
+        return Found(row.sort, work)
+    # Never the work item's own row: what is named here is deleted once the work item has started.
+    return (
+        replace(known, also=(*known.also, PointerRef(work.pool, row.sort)))
+        if isinstance(row.record, Pointer)
+        else known
+    )
