@@ -10,6 +10,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
+from workpool_aws.core.callback.targets import QUEUE, TOPIC, CallbackTarget
 from workpool_cdk.checks import has, key_of_ones_own
 from workpool_cdk.errors import ConfigurationError
 from workpool_cdk.permissions import sealed_statement
@@ -33,7 +34,8 @@ def statements_for(
         raise ConfigurationError(
             f"{path}: it is in region {target.env.region}, and the pools' table in {stack.region}: both must be in one"
         )
-    service, actions, arn = _sending(target)
+    kind, arn = _kind_and_arn(target)
+    actions = list(kind.actions)
     if is_another(target.env.account, stack.account):
         Annotations.of(target).add_warning_v2(
             "workpool:other-account",
@@ -43,19 +45,19 @@ def statements_for(
     sends = iam.PolicyStatement(actions=actions, resources=[arn])
     key = key_of(target)
     if key is not None:
-        return [sends, sealed_statement(key.key_arn, service, stack.region)]
+        return [sends, sealed_statement(key.key_arn, kind.service, stack.region)]
     if _is_imported_without_a_key(target):
         Annotations.of(target).add_info(
-            f"If a KMS key of your own encrypts it, import it by from_{'queue' if service == 'sqs' else 'topic'}_attributes with key_arn: "
+            f"If a KMS key of your own encrypts it, import it by from_{kind.noun.split()[-1]}_attributes with key_arn: "
             "without that, nobody here is allowed kms:Decrypt and kms:GenerateDataKey, and no callback arrives"
         )
     return [sends]
 
 
-def _sending(target: sqs.QueueBase | sns.TopicBase) -> tuple[str, list[str], str]:
+def _kind_and_arn(target: sqs.QueueBase | sns.TopicBase) -> tuple[CallbackTarget, str]:
     if isinstance(target, sqs.QueueBase):
-        return "sqs", ["sqs:GetQueueUrl", "sqs:SendMessage"], target.queue_arn
-    return "sns", ["sns:Publish"], target.topic_arn
+        return QUEUE, target.queue_arn
+    return TOPIC, target.topic_arn
 
 
 def key_of(target: sqs.QueueBase | sns.TopicBase | sns.ITopic) -> kms.IKey | None:

@@ -16,6 +16,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IConstruct
 
+from workpool_aws.core.callback.targets import CALLBACK_TARGETS, nouns_of
 from workpool_cdk import functions, permissions, settings
 from workpool_cdk.acknowledged import acknowledge_schedules
 from workpool_cdk.alarms import Watched
@@ -461,7 +462,7 @@ class Workpool(Construct):
 
     def _add_handler(self, target: object, pools: Sequence[str], *, named: bool) -> None:
         if not has(target, "function_arn"):
-            raise must_be("target", "a Lambda function, an SQS queue or an SNS topic", target)
+            raise must_be("target", nouns_of(CALLBACK_TARGETS), target)
         handler = qualified(target)
         refuse_unfit(handler.function)
         refuse_elsewhere(handler.function, Stack.of(self))
