@@ -128,7 +128,7 @@ WRITES: dict[str, tuple[Write, Record | None]] = {
     ),
     "callback sent": (sent_write(ENDED), ENDED),
     "callback delivered": (
-        delivered_write("email", ENDED.id, nonce=ENDED.callback_nonce, retention_s=1, now=NOW),
+        delivered_write(TICKET, now=NOW),
         ENDED,
     ),
     "callback dead": (dead_write(ENDED, now=NOW), ENDED),

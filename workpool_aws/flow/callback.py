@@ -1,15 +1,16 @@
-"""Delivers callbacks until the target has them or they are given up [WP-8].
+"""Delivers a callback once, and records what became of it.
 
-The process that ends the work item sends first, and the loop repeats failed deliveries.
+The process that finishes a work item sends its callback at once. If that fails, the loop tries
+again until the target has the callback or the tries are spent [WP-8].
 
-| step | commit point | lost afterwards? |
+| step | commit point | what can be lost afterwards, and who repairs it |
 |---|---|---|
-| owe | the finishing write | the notice: the next report of this start, or the loop's check of the entry |
-| owe, canceled while pending | one transaction with the notice | nothing but the kick: watchdog |
-| send | none: the target may get it twice | the mark: it is sent again |
-| failed, by a destination record | one transaction with a notice | nothing but the kick: watchdog |
-| mark | the work item's own item | the ledger still names it: the loop checks, and forgets it |
-| expire | none: the TTL of the chunks, set again, does no harm | notice or ledger: the loop checks |
+| owe | the finishing write | the notice; the next report of this start, or the loop by the entry |
+| owe, canceled while pending | one transaction with the notice | the kick; the watchdog |
+| send | none, so that the target may get it twice | the record of the delivery; the loop sends again |
+| fail, by a destination record | one transaction with a notice | the kick; the watchdog |
+| record the delivery | the work item | nothing; the loop reads the work item and drops the callback |
+| expire | none, since a TTL may be set twice | the TTL of chunks; the loop, by the notice or the ledger |
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from workpool_aws.core.callback.delivery import (
     message_of,
     record_of_failure,
     sent_write,
+    ticket_of,
 )
 from workpool_aws.core.callback.ending import is_owed
 from workpool_aws.core.callback.targets import target_of
@@ -54,25 +56,30 @@ if TYPE_CHECKING:
 
 __all__ = ["acknowledge", "deliver", "give_up", "note_failure"]
 
-_MARK_TRIES = 3
-"""Number of times a failure is recorded that came before the mark of the sending."""
+_FAILURE_TRIES = 3
+"""Most tries to record a failure that arrived before the sender recorded the delivery."""
 
 
 def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
-    """Sends a finished work item's callback once, if it is owed, and marks the work item.
+    """Sends a finished work item's callback once, if it is owed, and records the delivery.
 
-    Never raises: a callback that could not be sent is still `pending`. Returns the state of the
-    callback, as far as known; `None` means that none is wanted, or that the work item is gone.
+    Never raises. A failed callback stays `pending`.
+
+    Returns the state of the callback as far as it is known. `None` means that no callback is
+    wanted, or that the work item is gone.
     """
     if not is_owed(work) or work.on_complete is None:
         return work.callback
-    knows, refusal = _what_is_known(ports, work.on_complete, work.pool)
-    if refusal is not None:
-        return give_up(ports, work, refusal)
+    acknowledges = False
+    if target_of(work.on_complete).acknowledges:
+        acknowledges = ports.invoker.acknowledges(work.on_complete)
+        refusal = ports.invoker.limits(work.on_complete).refusal(work.pool)
+        if refusal is not None:
+            return give_up(ports, work, refusal)
     try:
         whole = with_payloads(ports, work)
     except StoreUnavailable as error:
-        return _failed(ports, work, f"what it tells could not be read: {error}")
+        return _failed(ports, work, f"its payloads could not be read: {error}")
     if whole is None:
         return give_up(
             ports,
@@ -80,60 +87,45 @@ def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
             "the chunks of its context or of the result are gone or damaged: somebody changed them by hand",
         )
     try:
-        ports.messenger.send(work.on_complete, message_of(whole, ports.table, acknowledges=knows))
+        message = message_of(whole, ports.table, acknowledges=acknowledges)
+        ports.messenger.send(work.on_complete, message)
     except (InvokeThrottled, InvokeUnanswered) as error:
         return _failed(ports, work, str(error) or type(error).__name__)
     except InvokeRefused as refused:
-        # What will always be refused is not tried again; anything else may be the lag of a fresh
-        # deployment, or a target being repaired.
+        # A refusal that does not last may come from a deployment that is not yet in effect, or from
+        # a target that is being repaired.
         return (
             give_up(ports, work, refused.reason)
             if refused.lasting
             else _failed(ports, work, refused.reason)
         )
-    return _sent(ports, work, work.on_complete, knows=knows)
+    return _sent(ports, work, work.on_complete, acknowledges=acknowledges)
 
 
-def _what_is_known(ports: Ports, target: str, pool: str) -> tuple[bool, str | None]:
-    """Returns True if a target acknowledges, and the reason if this pool may not call it."""
-    if not target_of(target).acknowledges:
-        return False, None
-    return ports.invoker.acknowledges(target), ports.invoker.limits(target).refusal(pool)
-
-
-def _sent(ports: Ports, work: WorkItem, target: str, *, knows: bool) -> CallbackState | None:
+def _sent(ports: Ports, work: WorkItem, target: str, *, acknowledges: bool) -> CallbackState | None:
     ports.telemetry.emit(
-        events.CallbackSent(pool=work.pool, work_id=work.id, target=target, acknowledges=knows)
+        events.CallbackSent(
+            pool=work.pool, work_id=work.id, target=target, acknowledges=acknowledges
+        )
     )
-    if knows:
-        return _mark(ports, sent_write(work), CallbackState.SENT)
-    delivered = delivered_write(
-        work.pool,
-        work.id,
-        nonce=work.callback_nonce,
-        retention_s=work.retention_s,
-        now=ports.clock.now(),
-    )
-    return _mark(ports, delivered, CallbackState.DELIVERED)
+    if acknowledges:
+        return _record_delivery(ports, sent_write(work), CallbackState.SENT)
+    delivered = delivered_write(ticket_of(work, ports.table), now=ports.clock.now())
+    return _record_delivery(ports, delivered, CallbackState.DELIVERED)
 
 
 def acknowledge(ports: Ports, ticket: CallbackTicket) -> None:
-    """Marks a callback as delivered, after its decorated handler has run to its end.
+    """Records that a decorated handler ran to its end for this callback.
 
-    A second call changes nothing, nor does a forged ticket. Raises StoreUnavailable if it may or
-    may not be marked; unmarked, it will be sent again.
+    A second acknowledgement changes nothing, nor does a forged ticket.
+
+    Raises StoreUnavailable: the record may or may not be written. Without it, the loop sends the
+    callback again.
     """
-    write = delivered_write(
-        ticket.pool,
-        ticket.work_id,
-        nonce=ticket.nonce,
-        retention_s=ticket.retention_s,
-        now=ports.clock.now(),
-    )
     try:
-        ports.store.write(write)
+        ports.store.write(delivered_write(ticket, now=ports.clock.now()))
     except ConditionFailed as met:
-        _tell_if_forged(ports, ticket, met.current, "acknowledgement")
+        _reported_as_forged(ports, ticket, met.current, "acknowledgement")
         return
     ports.telemetry.emit(events.CallbackAcknowledged(pool=ticket.pool, work_id=ticket.work_id))
 
@@ -141,22 +133,23 @@ def acknowledge(ports: Ports, ticket: CallbackTicket) -> None:
 def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: str) -> None:
     """Records that the handler of a sent callback failed, so that the loop sends it again soon.
 
-    Without it, the loop waits until the handler's time is over. A callback that was acknowledged or
-    given up meanwhile is unchanged, and a second call changes nothing. Raises StoreUnavailable: the
-    loop will find out later.
+    A callback that was acknowledged or given up stays so, and a second record changes nothing.
+
+    Raises StoreUnavailable: the loop sends the callback again when the handler's time is over.
     """
-    for attempt in range(_MARK_TRIES):
+    for attempt in range(_FAILURE_TRIES):
         record = _failure(ports, ticket, ports.clock.now())
         try:
             written = ports.store.transact([failed_write(ticket), Put(record)])
         except TransactionFailed as met:
             work = met.current[0]
-            if _tell_if_forged(ports, ticket, work, "destination"):
+            if _reported_as_forged(ports, ticket, work, "destination"):
                 return
             if not isinstance(work, WorkItem) or work.callback is not CallbackState.PENDING:
                 return
-            # It failed before its sender marked it as sent, or its failure was recorded already.
-            if attempt + 1 < _MARK_TRIES:
+            # It failed before its sender recorded the delivery, or another record of the failure was
+            # first.
+            if attempt + 1 < _FAILURE_TRIES:
                 ports.clock.sleep(limits.CALLBACK_LOOK_MS)
             continue
         ensure_visible(
@@ -175,7 +168,7 @@ def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: s
         return
 
 
-def _tell_if_forged(ports: Ports, ticket: CallbackTicket, current: object, by: str) -> bool:
+def _reported_as_forged(ports: Ports, ticket: CallbackTicket, current: object, by: str) -> bool:
     forged = isinstance(current, WorkItem) and is_forged(ticket, current)
     if forged:
         ports.telemetry.emit(events.ReportUnproven(pool=ticket.pool, work_id=ticket.work_id, by=by))
@@ -196,11 +189,11 @@ def _failed(ports: Ports, work: WorkItem, error: str) -> CallbackState:
 
 
 def give_up(ports: Ports, work: WorkItem, reason: str) -> CallbackState | None:
-    """Makes a callback a dead letter, and logs it.
+    """Makes a callback a dead letter, and reports it.
 
-    Returns the state of the callback, as far as known: `pending` if the store did not answer.
+    Returns the state of the callback as far as it is known, `pending` if the store did not answer.
     """
-    state = _mark(ports, dead_write(work, now=ports.clock.now()), CallbackState.DEAD)
+    state = _record_delivery(ports, dead_write(work, now=ports.clock.now()), CallbackState.DEAD)
     if state is CallbackState.DEAD:
         ports.telemetry.emit(
             events.CallbackDead(
@@ -210,12 +203,14 @@ def give_up(ports: Ports, work: WorkItem, reason: str) -> CallbackState | None:
     return state
 
 
-def _mark(ports: Ports, write: Update, state: CallbackState | None) -> CallbackState | None:
+def _record_delivery(
+    ports: Ports, write: Update, state: CallbackState | None
+) -> CallbackState | None:
     try:
         marked: Record | Unreadable | None = ports.store.write(write).record
     except ConditionFailed as met:
-        # A quick handler has acknowledged already; or this is one's own mark, repeated by the SDK
-        # after a lost answer.
+        # A quick handler has acknowledged before, or the SDK repeated this very write after a lost
+        # answer.
         marked, state = met.current, None
     except StoreUnavailable:
         return CallbackState.PENDING
@@ -224,7 +219,6 @@ def _mark(ports: Ports, write: Update, state: CallbackState | None) -> CallbackS
     try:
         let_expire(ports.store, overdue_expiries(marked))
     except StoreUnavailable:
-        return (
-            CallbackState.SENT
-        )  # delivered, but to be looked at once more: the loop will let the chunks expire
+        # It is delivered. The loop looks at a sent one again, and then lets the chunks expire.
+        return CallbackState.SENT
     return marked.callback

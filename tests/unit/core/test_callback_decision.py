@@ -236,7 +236,7 @@ def test_marks_change_the_callback_alone_and_only_while_it_is_open() -> None:
     still_open = Either((Is("callback", CallbackState.PENDING), Is("callback", CallbackState.SENT)))
 
     sent = sent_write(work)
-    delivered = delivered_write(work.pool, work.id, nonce="n", retention_s=60, now=NOW)
+    delivered = delivered_write(replace(a_ticket(work.id), nonce="n"), now=NOW)
 
     assert (sent.ref, dict(sent.set), sent.condition) == (
         WorkRef("email", work.id),
@@ -252,7 +252,7 @@ def test_marks_change_the_callback_alone_and_only_while_it_is_open() -> None:
 
 def test_what_is_kept_for_ever_does_not_expire_when_delivered() -> None:
     assert (
-        delivered_write("email", an_id(), nonce="n", retention_s=None, now=NOW).set["expires_at"]
+        delivered_write(replace(a_ticket(an_id()), retention_s=None), now=NOW).set["expires_at"]
         is None
     )
 

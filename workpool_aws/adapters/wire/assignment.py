@@ -1,4 +1,4 @@
-"""Spells assignments, which a worker's event has beside its arguments."""
+"""The assignment of a start, which a worker's event carries beside its arguments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
-    """Return the part of a worker's event under `_workpool`."""
+    """Returns the part of a worker's event under `_workpool`."""
     return {
         "version": VERSION,
         "table": assignment.table,
@@ -43,9 +43,9 @@ def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
 
 
 def assignment_from_wire(value: object) -> Assignment | None:
-    """Reads what an event has under `_workpool`.
+    """Reads the part of a worker's event under `_workpool`.
 
-    `None` means it is not an assignment of ours, or damaged.
+    `None` means that it is damaged, or not an assignment of this library.
     """
     fields = Fields(value)
     try:
@@ -86,7 +86,10 @@ def assignment_from_wire(value: object) -> Assignment | None:
 
 
 def worker_event(args: str, assignment: Assignment) -> bytes:
-    """The event of a worker: its arguments, spelled and ordered exactly as stored, and the assignment under `_workpool`, last.
+    """Returns the event of a worker.
+
+    It has the arguments in the order and spelling of the store, and then the assignment under
+    `_workpool`.
 
     Raises:
         ValueError: `args` is not the text of exactly one JSON object, or it has the key
@@ -96,7 +99,7 @@ def worker_event(args: str, assignment: Assignment) -> bytes:
         body = one_object(args, reserved=WORKPOOL_KEY)
     except ValueError as error:
         raise ValueError(f"the stored arguments cannot be sent: {error}") from None
-    # Spliced, not decoded and encoded again: a second encoding could spell a number differently.
+    # The stored text is spliced in, since a second encoding could spell a number differently.
     inner = body[1:-1].strip()
     own = f'"{WORKPOOL_KEY}":{compact(assignment_to_wire(assignment))}'
     return f"{{{inner},{own}}}".encode() if inner else f"{{{own}}}".encode()

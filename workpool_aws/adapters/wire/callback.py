@@ -1,4 +1,4 @@
-"""Spells the event of an `on_complete` target, and the ticket of one that acknowledges."""
+"""The event of an `on_complete` target, and the ticket by which its handler acknowledges."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["callback_event", "event_for", "ticket_from_wire"]
 
 
 _REFUSED_BY_QUEUES: Final = MappingProxyType({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})
-"""SendMessage takes U+0009, U+000A, U+000D, U+0020 to U+D7FF, U+E000 to U+FFFD and U+10000 to
-U+10FFFF (SQS API reference). In JSON only these two of the others can stand as they are."""
+"""SendMessage accepts U+0009, U+000A, U+000D, U+0020 to U+D7FF, U+E000 to U+FFFD and U+10000 to
+U+10FFFF (SQS API reference). Of the rest, JSON requires no escape for these two alone."""
 
 
 def event_for(target: str, message: CallbackMessage) -> str:
-    """Return the event of a callback, as its target takes it.
+    """Returns the event of a callback to this target.
 
     Raises:
-        InvokeRefused: no try can succeed, since stored values cannot be sent, or the event is too
-            large.
+        InvokeRefused: stored values cannot be sent or the event is too large, so that no try can
+            succeed.
     """
     try:
         event = callback_event(message)
@@ -39,10 +39,10 @@ def event_for(target: str, message: CallbackMessage) -> str:
 
 
 def callback_event(message: CallbackMessage) -> str:
-    """Return the event of an `on_complete` target: exactly what is documented, and for one that acknowledges its ticket under `_workpool`.
+    """Returns the documented event, with the ticket, if there is one, under `_workpool`.
 
-    Context and return value are spelled as stored, but for two noncharacters, which are escaped:
-    SQS and SNS take no text that has them.
+    Context and return value keep their stored spelling. Two noncharacters are escaped, since SQS
+    and SNS refuse texts that contain them.
 
     Raises:
         ValueError: the stored context or return value is not exactly one JSON value.
@@ -94,9 +94,9 @@ def _ticket_to_wire(ticket: CallbackTicket) -> dict[str, object]:
 
 
 def ticket_from_wire(value: object) -> CallbackTicket | None:
-    """Reads what a callback's event has under `_workpool`.
+    """Reads the part of a callback's event under `_workpool`.
 
-    `None` means it is not a ticket of ours, or damaged.
+    `None` means that it is damaged, or not a ticket of this library.
     """
     fields = Fields(value)
     try:

@@ -1,4 +1,4 @@
-"""Reads Lambda's destination records: the outcome of a start, or a callback whose handler failed.
+"""Lambda's destination records of starts and of callbacks whose handler failed.
 
 Reading never raises.
 """
@@ -36,7 +36,7 @@ __all__ = [
 _NAME_LENGTH_MAX = 256
 _STATUS_OK: Final = 200
 _CARRIED_TYPE: Final = "ReportNotWritten"
-"""The name of the exception that carries a report: `workers.ReportNotWritten`."""
+"""Class name of the exception that carries a report, in `api/worker.py`."""
 _TIMED_OUT: Final = re.compile(r"Task timed out after")
 _CRASHED: Final = re.compile(
     r"exited before completing|Runtime exited|process died|exit status|signal: |out of memory",
@@ -49,41 +49,40 @@ _TYPES: Final[Mapping[str, str]] = {
     "Runtime.MarshalError": "invalid_result",
     "Function.ResponseSizeTooLarge": "invalid_result",
 }
-"""Lambda's own error types, in the words of this package."""
+"""Lambda's own error types, as this library names them."""
 _FINAL_TYPES: Final = frozenset({"invalid_result", NonRetryableError.__name__})
 _LAMBDA_OWN_TYPE: Final = re.compile(r"(Runtime|Sandbox|Extension|Function)\.\w+")
-"""Error types that Lambda itself gives; a user's exception has its class name, whatever its text
-says."""
+"""Error types of Lambda itself. The error type of a user's exception is its class name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationReport:
-    """Outcome of one start, from Lambda.
+    """The outcome of one start, from Lambda.
 
-    `function_arn`: the qualified ARN that ran; `None` means the record does not say.
+    `function_arn`: the qualified ARN that ran. `None` means that the record does not have it.
     """
 
     assignment: Assignment
     report: Report | None
-    """`None` means that a worker could not write its report, and what it handed over proves nothing
-    [WP-28]: what the start came to is not known, and recovery ends it."""
+    """`None` means that a worker could not write its report and handed over no proven one [WP-28].
+    The outcome of the start is unknown, and recovery ends it."""
     function_arn: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackLost:
-    """A handler that acknowledges was sent a callback, and did not run to its end."""
+    """The failure of a decorated handler that was sent a callback."""
 
     ticket: CallbackTicket
     target: str
-    """The qualified ARN that Lambda ran, or was to run; "" if the record does not say."""
+    """The qualified ARN that Lambda was to run; "" if the record does not have it."""
     reason: str
-    """The condition, and the name of the error: never its text, which may quote arguments."""
+    """The condition and the name of the error, without its text, which may quote arguments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableRecord:
-    """It carries our mark, and cannot be read. `None` means it does not say that either."""
+    """A record of this library that cannot be read. `None` means that a field is unreadable."""
 
     table: str | None
     pool: str | None
@@ -92,13 +91,14 @@ class UnreadableRecord:
 
 
 def read_record(record: object) -> DestinationReport | CallbackLost | UnreadableRecord | None:
-    """Content of a destination record.
+    """Reads a destination record.
 
-    `None` means it is another system's, or its worker or handler has said everything by itself.
+    `None` means that it belongs to another system, or that the worker or handler has reported by
+    itself.
     """
-    told = read_destination(record)
-    if told is not None:
-        return told
+    outcome = read_destination(record)
+    if outcome is not None:
+        return outcome
     fields = Fields(record)
     request = fields.get("requestPayload")
     if isinstance(request, str) and f'"{WORKPOOL_KEY}"' in request:
@@ -135,12 +135,12 @@ def _lost(ticket: CallbackTicket, context: Fields, condition: str, answer: objec
 
 
 def _unreadable(own: object, reason: str) -> UnreadableRecord:
-    said = Fields(own)
-    table, pool = _text(said.get("table")), _text(said.get("pool"))
+    fields = Fields(own)
+    table, pool = _text(fields.get("table")), _text(fields.get("pool"))
     return UnreadableRecord(
         table=table if table is not None and TABLE.fullmatch(table) else None,
         pool=pool if pool is not None and POOL.fullmatch(pool) else None,
-        work_id=_text(said.get("work_id")),
+        work_id=_text(fields.get("work_id")),
         reason=reason,
     )
 
@@ -150,10 +150,10 @@ def _text(value: object) -> str | None:
 
 
 def read_destination(record: object) -> DestinationReport | None:
-    """Read a destination record of Lambda (version 1.0) about a start of ours.
+    """Reads a destination record of Lambda (version 1.0) about a start.
 
-    `None` means nothing to do. The record is another system's, or damaged, or the worker has
-    reported (or turned the delivery away) by itself.
+    `None` means that no action is required. The record belongs to another system, it is damaged, or
+    the worker has reported or refused the delivery by itself.
     """
     fields = Fields(record)
     context = Fields(fields.get("requestContext"))
@@ -177,9 +177,9 @@ def read_destination(record: object) -> DestinationReport | None:
 
 
 def _without_assignment(payload: object, depth: int = 0) -> object:
-    """Drop the assignment from an undecorated function's result.
+    """Returns an undecorated function's result without the assignment.
 
-    Its event has one, and may be or stand in that result.
+    The function may return its event, or a value that contains it.
     """
     if depth > DEPTH_MAX:
         return payload  # nothing so deep is kept
@@ -217,9 +217,9 @@ def _read_failure(condition: str, fields: Fields, assignment: Assignment) -> Rep
     refused = isinstance(status, int) and status != _STATUS_OK
     answered = payload is not None or response.get("functionError") is not None
     if refused or (not answered and condition != "RetriesExhausted"):
-        # EventAgeExceeded, ZeroReservedConcurrency and what else Lambda may name: only the
-        # function's own answer proves that it ran. An event can also grow too old between Lambda's
-        # own retries, after user code ran: that record has the answer, and is a failure.
+        # Only the function's own answer proves that it ran, whichever condition Lambda names, such as
+        # EventAgeExceeded or ZeroReservedConcurrency. An event can also grow too old between Lambda's
+        # own retries, after user code ran. That record has the answer, and is a failure.
         return Report(
             kind=ReportKind.NEVER_DELIVERED,
             error=f"Lambda gave the event up: {kept_text(condition)}",
@@ -244,17 +244,17 @@ def _read_failure(condition: str, fields: Fields, assignment: Assignment) -> Rep
 
 
 def _payload_of(value: object) -> object:
-    """A failure's payload as an object where it is one, even if it comes as text.
+    """Returns a failure's payload, decoded if it is the text of an object.
 
-    A text that is no object stays as it is.
+    Any other text stays as it is. `None` means that there is no payload.
     """
     if not isinstance(value, str):
         return value if isinstance(value, dict) else None
     try:
-        told = decoded(value)
+        payload = decoded(value)
     except ValueError:
         return value or None
-    return told if isinstance(told, dict) else value
+    return payload if isinstance(payload, dict) else value
 
 
 def _failure(message: str, given_type: str) -> Report:

@@ -23,44 +23,45 @@ T = TypeVar("T")
 
 
 class Fields:
-    """The fields of what should be a JSON object, each read as one type.
+    """The fields of a JSON object, each read as one type.
 
-    Raises ValueError where it is another.
+    A value of another type is read as an object without fields. Reads raise ValueError for a field
+    of another type.
     """
 
     def __init__(self, value: object) -> None:
         self._value: Mapping[object, object] = value if isinstance(value, dict) else {}
 
     def get(self, name: str) -> object:
-        """The field, of any type; `None` means that it is absent or null."""
+        """Returns a field of any type; `None` means that it is absent or null."""
         return self._value.get(name)
 
     def text(self, name: str) -> str:
-        """A text that is not empty."""
+        """Returns a text that is not empty."""
         return _need(self.optional_text(name) or None, name)
 
     def text_or_empty(self, name: str) -> str:
-        """A text, or an empty one where there is none."""
+        """Returns a text, or an empty one if there is none."""
         value = self.get(name)
         return value if isinstance(value, str) else ""
 
     def optional_text(self, name: str) -> str | None:
-        """A text; `None` means that it is absent or null."""
+        """Returns a text; `None` means that it is absent or null."""
         value = self.get(name)
         if value is None or isinstance(value, str):
             return value
         raise ValueError(name)
 
     def integer(self, name: str, *, at_least: int = 0, at_most: int = limits.NUMBER_MAX) -> int:
-        """A whole number within bounds."""
+        """Returns an integer within bounds."""
         return _need(self.optional_integer(name, at_least=at_least, at_most=at_most), name)
 
     def optional_integer(
         self, name: str, *, at_least: int, at_most: int | None = limits.NUMBER_MAX
     ) -> int | None:
-        """A whole number within bounds; `None` means that it is absent or null.
+        """Returns an integer within bounds; `None` means that it is absent or null.
 
-        `at_most` `None` means without bound.
+        `at_most`: `None` means no upper bound.
         """
         value = self.get(name)
         if value is None:
@@ -75,7 +76,7 @@ class Fields:
         return value
 
     def nonce(self, name: str) -> str | None:
-        """A nonce; `None` means that it is absent or null."""
+        """Returns a nonce; `None` means that it is absent or null."""
         value = self.optional_text(name)
         if value is not None and (
             not value.isascii() or not 1 <= len(value) <= limits.NONCE_LENGTH_MAX
@@ -84,7 +85,7 @@ class Fields:
         return value
 
     def number(self, name: str) -> float:
-        """A number, whole or not."""
+        """Returns a number."""
         value = self.get(name)
         if (
             isinstance(value, bool)
@@ -95,7 +96,7 @@ class Fields:
         return value
 
     def texts(self, name: str) -> list[str]:
-        """A list of texts; none where it is absent."""
+        """Returns a list of texts, empty if it is absent. An item of another type becomes ""."""
         value = self.get(name)
         if value is None:
             return []
@@ -104,28 +105,28 @@ class Fields:
         return [one if isinstance(one, str) else "" for one in value]
 
     def flag(self, name: str) -> bool:
-        """True or false."""
+        """Returns a boolean."""
         value = self.get(name)
         if not isinstance(value, bool):
             raise ValueError(name)
         return value
 
     def pool(self, name: str) -> str:
-        """A name that a pool can have."""
+        """Returns a name that a pool can have."""
         value = self.text(name)
         if POOL.fullmatch(value) is None:
             raise ValueError(name)
         return value
 
     def table(self, name: str) -> str:
-        """A name that a table can have."""
+        """Returns a name that a table can have."""
         value = self.text(name)
         if TABLE.fullmatch(value) is None:
             raise ValueError(name)
         return value
 
     def work_id(self, name: str) -> WorkId:
-        """An id, of a time that can be."""
+        """Returns the id of a work item, with a time that can be stored."""
         value = self.text(name)
         if not is_ulid(value) or time_of(value) >= limits.STORED_WORK_MS_BELOW:
             raise ValueError(name)
@@ -139,5 +140,5 @@ def _need(value: T | None, name: str) -> T:
 
 
 def compact(value: Mapping[str, object]) -> str:
-    """Return the JSON of a message, without spaces."""
+    """Returns the JSON of a message, without spaces."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False)

@@ -1,4 +1,4 @@
-"""Spells the event of a loop invocation."""
+"""The event of a loop invocation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOOP_KEY: Final = "workpool_loop"
 
 
 def order_to_wire(order: LoopRequest) -> dict[str, object]:
-    """The event of a loop invocation."""
+    """Returns the event of a loop invocation."""
     return {
         LOOP_KEY: {
             "version": VERSION,
@@ -26,7 +26,10 @@ def order_to_wire(order: LoopRequest) -> dict[str, object]:
 
 
 def order_from_wire(event: object) -> LoopRequest | None:
-    """Reads the event of a loop invocation; `None` means it is not an order of ours, or damaged."""
+    """Reads the event of a loop invocation.
+
+    `None` means that it is damaged, or not a request of this library.
+    """
     fields = Fields(Fields(event).get(LOOP_KEY))
     try:
         if fields.integer("version") != VERSION:

@@ -1,4 +1,4 @@
-"""Spells a report that a worker could not write, and hands over to its destination."""
+"""The report of a worker that could not write it and hands it to its destination."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ __all__ = ["CARRIED_MARKER", "REPORTED", "carried_outcome", "read_carried"]
 
 
 REPORTED: Final[dict[str, dict[str, bool]]] = {WORKPOOL_KEY: {"reported": True}}
-"""Return value of a decorated handler that reported by itself or turned a delivery away: its
-destination record asks for nothing."""
+"""Return value of a decorated handler that reported by itself or refused a delivery. Its destination
+record requires no action."""
 CARRIED_MARKER: Final = "workpool report "
 """Beginning of the text of an exception that carries a report."""
 _SEALED_MARKER: Final = "sealed "
 _CARRIED_BYTES_MAX: Final = 2 * limits.PAYLOAD_BYTES_MAX + 64 * 1024
-"""A result with every character escaped twice, about, and an error beside it."""
+"""About a result with every character escaped twice, and an error."""
 
 
 def carried_outcome(report: Report, assignment: Assignment) -> str:
-    """The message of the exception by which a worker that could not write its completion hands its report to its destination.
+    """Returns the message of the exception that carries a report to the destination.
 
-    ASCII, and with the start's nonce sealed: Lambda logs it. A start without a nonce is a loop's of
-    0.1, whose completion function reads it as it stands.
+    It is ASCII, and sealed with the start's nonce since Lambda logs it. A start without a nonce
+    comes from a loop of version 0.1, whose completion function reads unsealed text.
     """
     fields = compact(
         {
@@ -51,11 +51,10 @@ def carried_outcome(report: Report, assignment: Assignment) -> str:
 
 
 def read_carried(text: str, assignment: Assignment) -> Report | None:
-    """The report that an exception's message carries.
+    """Reads the report in an exception's message.
 
-    `None` means that nothing in it proves that this start's worker wrote it [WP-28].
-
-    Values are bounded and encoded anew: what proves its origin can be damaged all the same.
+    `None` means that the message does not prove that this start's worker wrote it [WP-28]. Values
+    are bounded and encoded again, since a proven message can still be damaged.
     """
     sealed = text.removeprefix(CARRIED_MARKER + _SEALED_MARKER)
     if assignment.nonce is None or sealed == text:
@@ -64,8 +63,8 @@ def read_carried(text: str, assignment: Assignment) -> Report | None:
     if opened is None:
         return None
     try:
-        # The nonce is of one start. Its name is compared all the same: a seal says who wrote, and
-        # this says what about.
+        # The nonce belongs to one start, and proves the writer. The name of the start is compared as
+        # well, since it is the subject of the report.
         fields = Fields(decoded(opened))
         work_id, start = fields.work_id("work_id"), fields.integer("start", at_least=1)
         if fields.integer("version") != VERSION or (work_id, start) != (
@@ -78,7 +77,7 @@ def read_carried(text: str, assignment: Assignment) -> Report | None:
         kind = ReportKind(fields.text("kind"))
         return Report(
             kind=kind,
-            result=_encoded_anew(fields.optional_text("result"))
+            result=_encoded_again(fields.optional_text("result"))
             if kind is ReportKind.SUCCESS
             else None,
             error=None if error is None else kept_text(error),
@@ -91,7 +90,7 @@ def read_carried(text: str, assignment: Assignment) -> Report | None:
         return None
 
 
-def _encoded_anew(result: str | None) -> str:
+def _encoded_again(result: str | None) -> str:
     if result is None:
         raise ValueError("a success without a result")
     return encode_result(decoded(result), limits.PAYLOAD_BYTES_MAX)

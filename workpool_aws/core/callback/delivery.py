@@ -1,4 +1,4 @@
-"""Decides what is told to an `on_complete` target, when, how often, and when to give up.
+"""Moves of a finished work item's callback, and the message to its target.
 
 ```
  finish, cancel                     a decorated handler ran
@@ -7,16 +7,16 @@
                     ▲          └─┘
                     │  │       │
                     │  └───────┴──▶ dead      after many tries
-                    └────────────────┘        redriven by somebody
+                    └────────────────┘        redriven by hand
 ```
 
-A sent one whose handler is heard to have failed is pending again: it need not be waited for.
+A sent callback is pending again once Lambda reports that its handler failed.
 
-A target that does not acknowledge goes from pending to delivered when it accepted. Each move is one
-conditional write of the work item's own item, and touches nothing but the callback, the time to
-live and the place among dead letters: what the work item came to stands [WP-6]. The time to live
-begins with `delivered` [WP-10]; what is dead is kept for people. Moves may be repeated and doubled:
-at least once is what is promised [WP-8].
+The callback of a target that does not acknowledge moves from pending to delivered when the target
+accepts it. Each move is one conditional write of the work item. It changes only the callback, the
+time to live and the place among dead letters, and never the outcome [WP-6]. The time to live begins
+with `delivered` [WP-10]. Dead callbacks are kept. Moves may be repeated, since delivery is at least
+once [WP-8].
 """
 
 from __future__ import annotations
@@ -46,23 +46,16 @@ __all__ = [
     "record_of_redelivery",
     "redeliver_write",
     "sent_write",
+    "ticket_of",
 ]
 
 
 def message_of(work: WorkItem, table: str, *, acknowledges: bool) -> CallbackMessage:
-    """Return the message for a finished work item's target.
+    """Returns the message for a finished work item's target.
 
-    `acknowledges`: its handler is known to say when it ran, so it is told where.
+    `acknowledges`: the target has a decorated handler. Its message carries the ticket for the
+    acknowledgement.
     """
-    ticket = None
-    if acknowledges:
-        ticket = CallbackTicket(
-            table=table,
-            pool=work.pool,
-            work_id=work.id,
-            retention_s=work.retention_s,
-            nonce=work.callback_nonce,
-        )
     return CallbackMessage(
         work_id=work.id,
         context=inline_text(work.context),
@@ -70,44 +63,64 @@ def message_of(work: WorkItem, table: str, *, acknowledges: bool) -> CallbackMes
         result=inline_text(work.result),
         error=work.error,
         error_type=work.error_type,
-        ticket=ticket,
+        ticket=ticket_of(work, table) if acknowledges else None,
+    )
+
+
+def ticket_of(work: WorkItem, table: str) -> CallbackTicket:
+    """Returns what an acknowledgement of this work item's callback must name [WP-28]."""
+    return CallbackTicket(
+        table=table,
+        pool=work.pool,
+        work_id=work.id,
+        retention_s=work.retention_s,
+        nonce=work.callback_nonce,
     )
 
 
 def sent_write(work: WorkItem) -> Update:
-    """The target accepted it and will acknowledge; unless it has already."""
+    """Returns the move after a target accepted a callback that its handler will acknowledge.
+
+    Its condition fails if the acknowledgement came first.
+    """
     return _move(work.pool, work.id, {"callback": CallbackState.SENT})
 
 
 def failed_write(ticket: CallbackTicket) -> Update:
-    """Its handler did not run to its end: owed again, unless another delivery was acknowledged or it was given up."""
+    """Returns the move after a handler failed, by which the callback is owed again.
+
+    Its condition fails if another delivery was acknowledged or the callback was given up.
+    """
     changes = {"callback": CallbackState.PENDING}
     condition = All((Is("callback_nonce", ticket.nonce), Is("callback", CallbackState.SENT)))
     return Update(ref=WorkRef(ticket.pool, ticket.work_id), set=changes, condition=condition)
 
 
-def delivered_write(
-    pool: str, work_id: WorkId, *, nonce: str | None, retention_s: int | None, now: EpochMs
-) -> Update:
-    """Nothing more is to come: from now on the work item may expire [WP-10].
+def delivered_write(ticket: CallbackTicket, *, now: EpochMs) -> Update:
+    """Returns the last move, after which the work item may expire [WP-10].
 
-    `nonce` is the callback's, by whoever knows it [WP-28].
+    Its condition fails for a ticket that does not name the callback's nonce [WP-28].
     """
-    changes = {"callback": CallbackState.DELIVERED, "expires_at": expiry_at(retention_s, now)}
-    return _move(pool, work_id, changes, Is("callback_nonce", nonce))
+    expires_at = expiry_at(ticket.retention_s, now)
+    changes = {"callback": CallbackState.DELIVERED, "expires_at": expires_at}
+    return _move(ticket.pool, ticket.work_id, changes, Is("callback_nonce", ticket.nonce))
 
 
 def dead_write(work: WorkItem, *, now: EpochMs) -> Update:
-    """Given up. No time to live: a dead letter is for people, who find it in the index."""
+    """Returns the move by which a callback is given up.
+
+    A dead letter has no time to live. The index of dead letters lists it.
+    """
     return _move(
         work.pool, work.id, {"callback": CallbackState.DEAD, "dead": dead_key(now, work.id)}
     )
 
 
 def redeliver_write(work: WorkItem) -> Update:
-    """Owed again, if it is dead still.
+    """Returns the move by which a dead callback is owed again.
 
-    A failure that nobody has redriven stays among the dead letters, for its own sake.
+    Its condition fails if the callback is not dead. A work item that failed and was not redriven
+    stays among the dead letters.
     """
     failed = work.outcome is Outcome.FAILED and work.redriven_as is None
     dead = dead_key(work.finished_at, work.id) if failed and work.finished_at is not None else None
@@ -136,16 +149,16 @@ def is_forged(ticket: CallbackTicket, work: WorkItem | Unreadable | None) -> boo
 
 
 def record_of_redelivery(work: WorkItem, *, now: EpochMs, random_bits: int) -> Notice:
-    """The record that has the loop deliver again what was given up, with all tries before it.
+    """Returns the notice by which the loop delivers a dead callback again, with all its tries.
 
     It carries no time to live [WP-10].
     """
-    # No outcome: this end of the work item was counted when it came.
+    # It has no outcome, since the end of the work item was counted when it came.
     return replace(record_of_cancel(work, now=now, random_bits=random_bits), outcome=None)
 
 
 def record_of_failure(ticket: CallbackTicket, *, now: EpochMs, random_bits: int) -> Notice:
-    """The record that has the loop look at a callback sooner than it meant to.
+    """Returns the notice by which the loop looks at a callback earlier than planned.
 
     It carries no time to live [WP-10].
     """
@@ -153,7 +166,7 @@ def record_of_failure(ticket: CallbackTicket, *, now: EpochMs, random_bits: int)
         pool=ticket.pool,
         at=make_id(now, random_bits=random_bits, shard=shard_of(ticket.work_id)),
         work_id=ticket.work_id,
-        start=0,  # of no start: it settles nothing
+        start=0,  # of no start, so that it settles nothing
         kind=NoticeKind.CHECK,
         callback=CallbackState.PENDING,
     )

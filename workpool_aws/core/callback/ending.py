@@ -1,4 +1,4 @@
-"""Decides what the end of a work item owes: a callback, or its expiry."""
+"""Decides whether the end of a work item owes a callback or begins its time to live."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ def after_finish(
     retention_s: int | None,
     now: EpochMs,
 ) -> Mapping[str, CallbackState | str | int | None]:
-    """Returns the fields of the finishing write beside the outcome.
+    """Returns the fields that a finishing write sets beside the outcome.
 
-    A callback is owed, or the work item may expire; never both [WP-10]. `nonce`: for the
-    acknowledgement of the callback [WP-28].
+    Either a callback is owed or the work item may expire, never both [WP-10].
+
+    `nonce`: named by the acknowledgement of the callback [WP-28].
     """
     expires_at = expiry_after(wanted, outcome, retention_s=retention_s, now=now)
     owed = outcome in wanted
@@ -46,13 +47,13 @@ def expiry_after(
 ) -> int | None:
     """Returns the time to live of a work item with this outcome, and of its chunks (epoch seconds).
 
-    `None` means that there is none yet, or that it is kept forever.
+    `None` means that a callback is owed first, or that the work item is kept forever.
     """
     return None if outcome in wanted else expiry_at(retention_s, now)
 
 
 def expiry_at(retention_s: int | None, now: EpochMs) -> int | None:
-    """Returns the time to live (epoch seconds); `None` means that it is kept forever."""
+    """Returns the time to live (epoch seconds); `None` means that the work item is kept forever."""
     return None if retention_s is None else now // 1000 + retention_s
 
 

@@ -1,4 +1,4 @@
-"""Kinds of callback targets in one table, and functions that are no targets."""
+"""Kinds of callback targets, in one table, and functions that no work item may name."""
 
 from __future__ import annotations
 
@@ -31,8 +31,6 @@ __all__ = [
 ]
 
 DEPLOYED_AS: Final = "the name or ARN that this handler is deployed as: in a LocalCloud what cloud.function(...) returned"
-
-
 OWN_FUNCTION: Final = "a function of yours: loop, completion and watchdog are this library's own and take no work items"
 
 
@@ -46,7 +44,7 @@ class CallbackTarget:
     """Its name in messages to users, with its article."""
     arn: re.Pattern[str]
     bytes_max: int
-    """Bytes that it accepts at most, context and return value together."""
+    """Most bytes of a message, with context and return value."""
     actions: tuple[str, ...]
     """IAM actions that a sender needs."""
     acknowledges: bool = False
@@ -80,18 +78,18 @@ CALLBACK_TARGETS: Final = (FUNCTION, QUEUE, TOPIC)
 
 
 def target_of(target: str) -> CallbackTarget:
-    """Return the kind of a target; a name without an ARN is a function's."""
+    """Returns the kind of a target; a name without an ARN is a function's."""
     return next((kind for kind in CALLBACK_TARGETS if kind.arn.fullmatch(target)), FUNCTION)
 
 
 def nouns_of(kinds: Sequence[CallbackTarget]) -> str:
-    """Return the names of at least two kinds for a message, such as "an SQS queue or an SNS topic"."""
+    """Returns the names of at least two kinds for a message, such as "an SQS queue or an SNS topic"."""
     nouns = [kind.noun for kind in kinds]
     return f"{', '.join(nouns[:-1])} or {nouns[-1]}"
 
 
 def oversize(target: str, size_bytes: int) -> str | None:
-    """Return the reason why so many bytes never reach a target; `None` means that it takes them."""
+    """Returns the reason why so many bytes never reach a target; `None` means that it takes them."""
     allowed = target_of(target).bytes_max
     return (
         f"the callback of {size_bytes} bytes is too large; its target takes at most {allowed} bytes"
