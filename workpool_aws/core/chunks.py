@@ -1,4 +1,4 @@
-"""Decides whether payloads lie in the work item's own item or in chunks, and when those expire."""
+"""Decides if payloads are stored in the work item's item or in chunks, and when those expire."""
 
 from __future__ import annotations
 
@@ -60,12 +60,11 @@ class Layout:
 def lay_out(
     text: str | None, owner: WorkRef, part: Part, *, expires_at: int | None = None
 ) -> Layout:
-    """Small payloads stay with the work item; None is no payload.
+    """Returns a payload as it is stored, in the work item's own item if it is small.
 
-    `expires_at` (epoch seconds) only for a work item that is over [WP-10].
-
-    Each write of a work item costs by its whole size, but a chunk is an item more, written in a
-    transaction: docs/cost.md says where they meet.
+    `None` is no payload. `expires_at` (epoch seconds) is only set for a work item that is over
+    [WP-10]. Each write of a work item costs by its whole size, but a chunk is a further item,
+    written in a transaction; docs/cost.md has the break-even.
     """
     if text is None:
         return Layout(None)
@@ -100,7 +99,7 @@ def _cut(whole: bytes) -> list[str]:
 
 
 def packed(work: WorkItem) -> tuple[WorkItem, tuple[Put, ...]]:
-    """Return a new work item as it is stored, and the chunks of its large arguments and context."""
+    """Returns a new work item as stored, and the chunks of its large arguments and context."""
     owner = WorkRef(work.pool, work.id)
     args = lay_out(inline_text(work.args), owner, Part.ARGS)
     context = lay_out(inline_text(work.context), owner, Part.CONTEXT)
@@ -110,9 +109,9 @@ def packed(work: WorkItem) -> tuple[WorkItem, tuple[Put, ...]]:
 
 
 def chunk_refs(owner: WorkRef, part: Part, count: int) -> tuple[ChunkRef, ...]:
-    """The names of a payload's chunks, in order.
+    """Returns the names of a payload's chunks, in order.
 
-    There are none for a count that no payload has: a damaged item must not cost the loop.
+    A count that no payload has gives none, so that a damaged item does not burden the loop.
     """
     if count > limits.CHUNKS_MAX:
         return ()
@@ -120,7 +119,7 @@ def chunk_refs(owner: WorkRef, part: Part, count: int) -> tuple[ChunkRef, ...]:
 
 
 def joined(refs: Sequence[ChunkRef], found: Mapping[Ref[Chunk], Chunk | Unreadable]) -> str | None:
-    """The payload again; `None` means a chunk of it is gone or damaged."""
+    """Returns the payload; `None` means that a chunk of it is gone or damaged."""
     chunks = [found.get(ref) for ref in refs]
     texts = [chunk.text for chunk in chunks if isinstance(chunk, Chunk)]
     return "".join(texts) if texts and len(texts) == len(chunks) else None
@@ -129,9 +128,9 @@ def joined(refs: Sequence[ChunkRef], found: Mapping[Ref[Chunk], Chunk | Unreadab
 def expiries(
     owner: WorkRef, part: Part, count: int | None, *, expires_at: int | None
 ) -> tuple[Update, ...]:
-    """Let the chunks of a finished work item expire with it [WP-10].
+    """Returns the updates that let the chunks of a finished work item expire with it [WP-10].
 
-    `expires_at` is `None` for a work item that is kept for ever, as its chunks are then.
+    `expires_at` is `None` for a work item that is kept forever, as its chunks are then.
     """
     if count is None or expires_at is None:
         return ()
@@ -141,7 +140,7 @@ def expiries(
 
 
 def input_expiries(of: WorkItem | Assignment, *, expires_at: int | None) -> tuple[Update, ...]:
-    """As `expiries`, for all that a work item was enqueued with."""
+    """As `expiries`, for the arguments and the context."""
     match of:
         case WorkItem():
             owner = WorkRef(of.pool, of.id)
@@ -158,10 +157,11 @@ def input_expiries(of: WorkItem | Assignment, *, expires_at: int | None) -> tupl
 
 
 def overdue_expiries(work: WorkItem) -> tuple[Update, ...]:
-    """Lets what lies beside a finished work item expire with it, in case its finisher, or who delivered its callback, did not come to that.
+    """Returns the updates that let the chunks of a finished work item expire with it.
 
-    Nothing while the work item is unfinished or owes a callback. The chunks of a result are among
-    them: of a work item that owed a callback they were written without a time to live [WP-10].
+    Its finisher, or the sender of its callback, may have died before it made them. There are none
+    while the work item is unfinished or owes a callback. The chunks of a result are included, since
+    those of a work item that owed a callback were written without a time to live [WP-10].
     """
     if work.state is not State.FINISHED:
         return ()

@@ -1,4 +1,4 @@
-"""Writes and reads what is too large for a work item's own item."""
+"""Writes and reads the chunks of large payloads."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ __all__ = ["let_expire", "read_payload", "with_payloads", "write_with"]
 
 
 def write_with(store: Store, write: Write, beside: Sequence[Write]) -> Written:
-    """Write a work item and its chunks, all or nothing.
+    """Writes a work item and its chunks, all or nothing.
 
-    No crash leaves a work item without its payload, or a payload without its work item.
-
-    A chunk that is to be changed and is gone (only people remove one) is left out: the work item
-    must be able to end all the same [WP-12]. Raises ConditionFailed when the work item's own
-    condition does not hold: nothing was written.
+    No crash leaves a work item without its payload, or a payload without its work item. A chunk
+    that is to be changed and is gone (only people remove one) is left out, since the work item must
+    be able to end all the same [WP-12]. Raises ConditionFailed if the work item's own condition
+    does not hold; nothing was written then.
     """
     left = list(beside)
     while left:
@@ -41,7 +40,7 @@ def write_with(store: Store, write: Write, beside: Sequence[Write]) -> Written:
 
 
 def let_expire(store: Store, expiries: Sequence[Update]) -> None:
-    """Set the TTL of chunks. Doing it again does no harm; a chunk that is gone needs none."""
+    """Sets the TTL of chunks. Repeating it does no harm, and a chunk that is gone needs none."""
     for expiry in expiries:
         try:
             store.write(expiry)
@@ -50,9 +49,9 @@ def let_expire(store: Store, expiries: Sequence[Update]) -> None:
 
 
 def with_payloads(ports: Ports, work: WorkItem) -> WorkItem | None:
-    """A finished work item with its whole context and return value.
+    """Returns a finished work item with its whole context and return value.
 
-    `None` means chunks of them are gone or damaged.
+    `None` means that chunks of them are gone or damaged.
     """
     owner = WorkRef(work.pool, work.id)
     parts: dict[Part, Payload | None] = {Part.CONTEXT: work.context, Part.RESULT: work.result}

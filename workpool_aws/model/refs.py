@@ -91,7 +91,7 @@ class PointerRef(Ref[Pointer]):
 
 @dataclass(frozen=True, slots=True)
 class NoticeRef(Ref[Notice]):
-    """A done record, by pool and its own key."""
+    """A notice, by pool and its own key."""
 
     pool: str
     at: str
@@ -120,7 +120,7 @@ class ConfigRef(Ref[Config]):
 
 @dataclass(frozen=True, slots=True)
 class MinuteReportRef(Ref[MinuteReport]):
-    """A report of a minute, by pool and its own key."""
+    """A minute report, by pool and its own key."""
 
     pool: str
     at: str
@@ -140,9 +140,9 @@ class DeploymentRef(Ref[Deployment]):
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A damaged or foreign item in our table.
+    """A damaged or foreign item in the library's table.
 
-    It is set aside: it affects nothing but itself [WP-12].
+    It is quarantined and affects nothing but itself [WP-12].
     """
 
     partition: str
@@ -151,7 +151,7 @@ class Unreadable:
 
 
 def readable(found: R | Unreadable | None) -> R | None:
-    """The record, of which there may be none. `None` also stands for a damaged one."""
+    """Returns the record, or `None` if there is none or a damaged one."""
     return None if isinstance(found, Unreadable) else found
 
 
@@ -159,26 +159,25 @@ class Collection(StrEnum):
     """The ranges that can be read in key order."""
 
     WORK = "work"
-    """Works and pointers, by due time."""
+    """Work items and pointers, by due time."""
     DONE = "done"
-    """Done records, by time of writing."""
+    """Notices, by time of writing."""
     DEAD = "dead"
-    """Works that failed for good and were not redriven, or whose callback is dead, by
+    """Work items that failed for good and were not redriven, or whose callback is dead, by
     `WorkItem.dead`. Its reads may lag behind writes."""
     REPORTS = "reports"
-    """Reports of minutes, by time; shard is ignored."""
+    """Minute reports, by time; shard is ignored."""
     REGISTRY = "registry"
     """Registrations, by pool name; pool and shard are ignored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRange:
-    """A range of one shelf: keys from `low` (included) to `high` (included.
+    """A range of one collection, from `low` to `high`, both included.
 
-    `None` means without end).
-
-    `limit` is how many items one page reads at most; `None` means as many as fit in one answer (1
-    MB). Unreadable items count, too. `reverse`: from `high` down to `low`.
+    A `high` of `None` means without end. `limit` is the most items that one page reads; `None`
+    means as many as fit in one answer (1 MB). Unreadable items count, too. `reverse`: from `high`
+    down to `low`.
     """
 
     shelf: Collection
@@ -202,11 +201,10 @@ class Row:
 class RowPage:
     """One answer of a range read.
 
-    `next_low` is where the next page begins (to be used as `KeyRange.low`); `None` means this was
-    the last one.
-
-    Of a reverse read, `next_high` is (to be used as `KeyRange.high`), and `next_low` is None. Pages
-    are not one snapshot: a record written meanwhile may or may not appear.
+    `next_low` is the beginning of the next page (to be used as `KeyRange.low`); `None` means that
+    this was the last one. Of a reverse read, `next_high` is (to be used as `KeyRange.high`), and
+    `next_low` is `None`. Pages are not one snapshot: a record written meanwhile may or may not
+    appear.
     """
 
     rows: tuple[Row, ...]
@@ -215,12 +213,15 @@ class RowPage:
 
 
 def key_after(key: str) -> str:
-    """The very next string in the order of keys."""
+    """Returns the very next string in the order of keys."""
     return f"{key}\x00"
 
 
 def key_before(key: str) -> str:
-    """A string before `key` (not empty) and after every other smaller key that anybody would make: reading down goes on from here."""
+    """Returns a string before `key` (not empty) and after every other smaller key.
+
+    A read in reverse order continues from it.
+    """
     last = ord(key[-1])
     if last == 0:
         return key[:-1]

@@ -1,6 +1,6 @@
-"""Starts committed works: the start write, then the invoke.
+"""Starts committed work items: the start write, then the invoke.
 
-Only what is in a committed ledger comes here [WP-2].
+Only the starts of a committed ledger are made here [WP-2].
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ __all__ = ["begin"]
 
 
 def begin(ports: Ports, token: str, secret: str, start: Start) -> Begun:
-    """Make one start, whose nonce comes from `secret` [WP-28].
+    """Makes one start, whose nonce comes from `secret` [WP-28].
 
-    Never raises: what is not certain is looked at in the next pass, or recovered.
+    Never raises: an uncertain start is checked in the next pass, or recovered.
     """
     nonce = start_nonce(secret, ports.table, start.work.pool, start.work.id, start.key.start)
     try:
@@ -86,9 +86,9 @@ def _refusal(ports: Ports, running: WorkItem) -> str | None:
 
 
 def _write_start(ports: Ports, token: str, nonce: str, start: Start) -> WorkItem | None:
-    """The work item as it runs this start by this loop.
+    """Returns the work item as it runs this start by this loop.
 
-    `None` means it does not, look at it again.
+    `None` means that it does not, so it must be checked again.
     """
     function = ports.invoker.limits(start.work.target)
     now = ports.clock.now()
@@ -109,7 +109,7 @@ def _write_start(ports: Ports, token: str, nonce: str, start: Start) -> WorkItem
 
 
 def _own_start(current: object, start: int, token: str) -> WorkItem | None:
-    """One's own start write, whose answer was lost: repeated by the SDK, or by the next pass."""
+    """Returns this loop's own start write, repeated after a lost answer by SDK or next pass."""
     if (
         isinstance(current, WorkItem)
         and current.state is State.RUNNING

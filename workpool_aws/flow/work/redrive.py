@@ -1,9 +1,11 @@
-"""Redrives: makes new work items from work items that failed for good, and has dead callbacks delivered again. A failure is redriven once.
+"""Redrives dead letters: a failure as a new work item, a dead callback by another delivery.
+
+A failure is redriven once.
 
 | step | commit point | lost afterwards? |
 |---|---|---|
-| redrive | one transaction: the new work, the mark on the old one | kick, late rule: a second call makes up for them; else the watchdog |
-| deliver again | one transaction: the callback is owed, its done record | kick: watchdog |
+| redrive | one transaction: the new work item, the mark on the old one | kick, late rule: a second call repeats them; else the watchdog |
+| deliver again | one transaction: the callback is owed, its notice | kick: watchdog |
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """Result of a redrive: the new work item, or the same if its callback is delivered again.
+    """Result of a redrive: the new work item, or the same one if its callback is delivered again.
 
     `new`: this call did it.
     """
@@ -60,17 +62,15 @@ class _Made:
 
 
 def redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> WorkId:
-    """The work item that a failed one is redriven as.
+    """Returns the work item that redrives a failed one.
 
-    A second call makes none, and answers with the first one's.
-
-    If its callback is dead, that is delivered again, and nothing else: the answer is the work item
-    itself.
+    A second call creates none, and returns the first one's. A dead callback is delivered again, and
+    nothing else: the answer is the work item itself then.
 
     Raises:
-        NotFound: no such work is known, or its large arguments were removed by hand.
-        UsageError: it neither failed for good nor has a dead callback. Nothing was made.
-        StoreUnavailable: it may or may not be redriven.
+        NotFound: The work item is unknown, or its large arguments were removed by hand.
+        UsageError: It neither failed for good nor has a dead callback. Nothing was created.
+        StoreUnavailable: It may or may not be redriven.
     """
     made = _redrive(ports, pool, work_id, link=link, epoch=epoch_of(ports, pool))
     _kick(ports, pool)
@@ -78,9 +78,9 @@ def redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> WorkI
 
 
 def dead_letters(ports: Ports, pool: str, admits: Callable[[WorkItem], bool]) -> list[WorkId]:
-    """The work items that failed for good and were not redriven, or whose callback is dead, oldest first within a shard.
+    """Returns the dead letters that `admits` accepts, oldest first within a shard.
 
-    What died just now may be missing.
+    The latest may be missing.
     """
     found: list[WorkId] = []
     now_s = ports.clock.now() / 1000
@@ -98,11 +98,10 @@ def dead_letters(ports: Ports, pool: str, admits: Callable[[WorkItem], bool]) ->
 
 
 def redrive_each(ports: Ports, pool: str, ids: list[WorkId], *, link: str | None) -> int:
-    """Redrive these dead letters; how many this call redrove.
+    """Redrives these dead letters, and returns the number that this call redrove.
 
-    One that is gone or was redriven meanwhile counts as nothing.
-
-    Raises StoreUnavailable: some may be redriven, some not; asking again redrives the others only.
+    One that is gone or was redriven meanwhile is not counted. Raises StoreUnavailable: some may be
+    redriven, some not; repeating the call redrives the others only.
     """
     count = 0
     for first in range(0, len(ids), limits.REDRIVE_CHUNK):
@@ -133,7 +132,7 @@ def _redrive(ports: Ports, pool: str, work_id: str, *, link: str | None, epoch: 
         if was_dead and old.callback is not CallbackState.DEAD:
             return _Made(
                 old.id, new=False
-            )  # somebody else was faster, or this very write was and its answer was lost
+            )  # another caller was faster, or this very write succeeded without an answer
         now = ports.clock.now()
         new_id = WorkId(make_id(now, random_bits=ports.entropy.bits(75), shard=shard_of(old.id)))
         decision = decide_redrive(old, new_id=new_id, now=now, link=link, epoch=epoch)
@@ -165,8 +164,8 @@ def _commit(ports: Ports, old: WorkItem, decision: Redrive) -> bool:
     try:
         written = ports.store.transact([Put(work, IsAbsent()), decision.mark, *chunks])
     except TransactionFailed:
-        # somebody else was faster, or this very write was and its answer was lost: the old work
-        # says
+        # Another caller was faster, or this very write succeeded without an answer. The old work
+        # item shows which.
         return False
     prove_work_in_time(ports, written, work.pool, work.id, work.due_at)
     ports.telemetry.emit(
@@ -199,9 +198,9 @@ def _put_record(ports: Ports, work: WorkItem, at: EpochMs) -> Written:
 
 
 def _with_inputs_of(ports: Ports, old: WorkItem, new: WorkItem) -> WorkItem:
-    """The new work with the arguments and context that lie in chunks beside the old one, and will expire with it.
+    """Returns the new work item with the old one's large arguments and context.
 
-    Raises NotFound: somebody removed or damaged them.
+    Their chunks will expire with the old one. Raises NotFound if they were removed or damaged.
     """
     owner = WorkRef(old.pool, old.id)
     args = read_payload(ports, owner, Part.ARGS, old.args)
@@ -214,8 +213,8 @@ def _with_inputs_of(ports: Ports, old: WorkItem, new: WorkItem) -> WorkItem:
 
 
 def _make_up(ports: Ports, pool: str, work_id: WorkId) -> None:
-    # Whoever made it may have died before it proved that it was in time, so it is pointed at anew
-    # while nobody has started it.
+    # Its maker may have died before it proved that it was in time, so it gets a further pointer
+    # while it is not started.
     new = load_works(ports, pool, [work_id])[0]
     if new is not None and new.state is State.PENDING and new.starts == 0:
         put_pointer(ports, pool, work_id, max(ports.clock.now(), new.due_at))
