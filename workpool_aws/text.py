@@ -181,19 +181,16 @@ def _cut(text: str, limit: int | None) -> str:
 def _spelled(line: str) -> str:
     if line.isascii() and line.isprintable():
         return line
-    line = _without_piles(_SELECTORS.sub(_escape_match, _UNSEEN.sub(_escape_match, line)))
-    return "".join(
-        one if one.isprintable() else " " if one.isspace() and one not in _BREAKS else _escape(one)
-        for one in line
-    )
-
-
-def _without_piles(line: str) -> str:
-    marks, kept = 0, list[str]()
-    for one in line:
+    marks, shown = 0, list[str]()
+    for one in _SELECTORS.sub(_escape_match, _UNSEEN.sub(_escape_match, line)):
         marks = marks + 1 if category(one) in _MARKS else 0
-        kept.append(one if marks <= _MARKS_MAX else _escape(one))
-    return "".join(kept)
+        if marks <= _MARKS_MAX and one.isprintable():
+            shown.append(one)
+        elif marks <= _MARKS_MAX and one.isspace() and one not in _BREAKS:
+            shown.append(" ")
+        else:
+            shown.append(_escape(one))
+    return "".join(shown)
 
 
 _MARKS: Final = frozenset({"Mn", "Me"})

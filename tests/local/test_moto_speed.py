@@ -87,8 +87,7 @@ def test_items_are_answered_as_without_it(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_moto_that_is_made_otherwise_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("_serializer", "_attribute"):
-        monkeypatch.setattr(f"workpool_aws.local.engines.moto_speed.{place}", lambda: None)
+    monkeypatch.setattr("workpool_aws.local.engines.moto_speed._of_moto", lambda *_: None)
 
     with attributes_as_they_are(), texts_as_they_are():
         assert plainly()[0]["Item"] == ITEM

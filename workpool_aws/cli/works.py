@@ -6,27 +6,28 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.cli.codes import DECLINED, UNFIT
-from workpool_aws.cli.output import cell, iso, moment, note
+from workpool_aws.cli.output import cell, note
 from workpool_aws.cli.target import Target, confirmed, target_of
-from workpool_aws.core import limits
+from workpool_aws.cli.work_texts import (
+    WORK_HEADER,
+    many,
+    retry_as_json,
+    work_as_json,
+    work_fields,
+    work_row,
+)
 from workpool_aws.errors import NotFound, UsageError
-from workpool_aws.model.names import FUNCTION_ARN
 from workpool_aws.model.work import Outcome
-from workpool_aws.text import NOTHING, Words, as_line
+from workpool_aws.text import NOTHING, Words
 
 if TYPE_CHECKING:
     import argparse
 
     from workpool_aws.core.payload import JsonValue
-    from workpool_aws.core.views.details import StoredPayload, WorkDetails
     from workpool_aws.core.views.listing import ListedWork, ListState
-    from workpool_aws.core.views.status import Attempt
-    from workpool_aws.model.retry import RetryPolicy
 
 __all__ = ["run_cancel", "run_ls", "run_redrive", "run_show"]
 
-_GONE: Final = "gone or damaged"
-_HEADER: Final = ("id", "state", "attempts", "when", "function", "error")
 _OUTCOMES: Final = frozenset(outcome.value for outcome in Outcome)
 _PAGES_MAX: Final = 20
 
@@ -36,9 +37,9 @@ def run_ls(options: argparse.Namespace) -> int:
     target = target_of(options)
     items, after = _page_of(target, options)
     if target.output.as_json:
-        target.output.json({"items": [_as_json(work) for work in items], "next": after})
+        target.output.json({"items": [work_as_json(work) for work in items], "next": after})
         return 0
-    target.output.table(_HEADER, [_row(work, wide=options.wide) for work in items])
+    target.output.table(WORK_HEADER, [work_row(work, wide=options.wide) for work in items])
     if after is not None:
         note(f"more: --after {after}")
     return 0
@@ -85,10 +86,15 @@ def run_show(options: argparse.Namespace) -> int:
         if options.result:
             secrets["result"] = None if work.result is None else work.result.json
         target.output.json(
-            {**_as_json(work.status), "retry": _policy(work.retry), "link": work.link, **secrets}
+            {
+                **work_as_json(work.status),
+                "retry": retry_as_json(work.retry),
+                "link": work.link,
+                **secrets,
+            }
         )
         return 0
-    target.output.fields(_details(work))
+    target.output.fields(work_fields(work))
     return 0
 
 
@@ -102,7 +108,7 @@ def run_cancel(options: argparse.Namespace) -> int:
     found = Counter(status.state for status in target.pool.status_batch(None, options.ids))
     states = ", ".join(f"{count} {state}" for state, count in found.items())
     if not confirmed(
-        f"Cancel {_many(len(options.ids), 'work')} ({states}) in {target}?", yes=options.yes
+        f"Cancel {many(len(options.ids), 'work')} ({states}) in {target}?", yes=options.yes
     ):
         return DECLINED
     answers: dict[str, JsonValue] = {
@@ -121,7 +127,7 @@ def run_redrive(options: argparse.Namespace) -> int:
     target = target_of(options)
     if options.all:
         return _redrive_all(target, options.fn, yes=options.yes)
-    if not confirmed(f"Redrive {_many(len(options.ids), 'work')} in {target}?", yes=options.yes):
+    if not confirmed(f"Redrive {many(len(options.ids), 'work')} in {target}?", yes=options.yes):
         return DECLINED
     answers: dict[str, JsonValue] = {}
     unfit = False
@@ -166,7 +172,7 @@ def _cancel_all(target: Target, *, yes: bool) -> int:
 def _redrive_all(target: Target, fn: str | None, *, yes: bool) -> int:
     count = target.pool.count_dead_letters(None, fn)
     if count and not confirmed(
-        f"Redrive {_many(count, 'work')} that failed for good, "
+        f"Redrive {many(count, 'work')} that failed for good, "
         f"or whose callback is dead, in {target}?",
         yes=yes,
     ):
@@ -175,7 +181,7 @@ def _redrive_all(target: Target, fn: str | None, *, yes: bool) -> int:
     if target.output.as_json:
         target.output.json({"redriven": made})
     else:
-        target.output.line(f"{_many(made, 'work')} redriven")
+        target.output.line(f"{many(made, 'work')} redriven")
     return 0
 
 
@@ -185,145 +191,3 @@ def _answer(target: Target, answers: dict[str, JsonValue]) -> None:
         return
     for work_id, answer in answers.items():
         target.output.line(f"{cell(work_id)}  {'-' if answer is None else answer}")
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _row(work: ListedWork, *, wide: bool) -> tuple[str, ...]:
-    when = work.finished_at or (work.started_at if work.state == "running" else work.next_run_at)
-    error = _trouble_of(work)
-    if work.callback == "dead":
-        error = "its callback is dead" if error is None else f"its callback is dead; {error}"
-    # A name with its version or alias, for terminals too narrow for an ARN.
-    arn = FUNCTION_ARN.fullmatch(work.target)
-    function = (
-        work.target
-        if wide
-        else cell(work.target if arn is None else f"{arn['name']}{arn['qualifier'] or ''}")
-    )
-    return (
-        work.work_id,
-        _state_of(work),
-        str(_attempts(work)),
-        moment(when),
-        function,
-        error or "-" if wide else cell(error),
-    )
-
-
-def _trouble_of(work: ListedWork) -> str | None:
-    """The error that ended the work item, or else that of its latest attempt."""
-    if work.error_type is not None:
-        return f"{work.error_type}: {work.error}"
-    last = work.attempts[-1] if work.attempts and work.outcome is None else None
-    if last is None or (last.error_type is None and last.error is None):
-        return None
-    return f"attempt {last.number} {_end_of(last)}"
-
-
-def _end_of(attempt: Attempt) -> str:
-    said = ": ".join(as_line(part) for part in (attempt.error_type, attempt.error) if part)
-    outcome = attempt.outcome.replace("_", " ")
-    return f"{outcome}: {said}" if said else outcome
-
-
-def _state_of(work: ListedWork) -> str:
-    state = work.outcome or work.state
-    return f"{state}, cancel requested" if work.cancel_requested and work.outcome is None else state
-
-
-def _attempts(work: ListedWork) -> int:
-    return work.previous_attempts + (0 if work.state == "pending" or work.started_at is None else 1)
-
-
-def _payload(payload: StoredPayload | None, hint: str) -> str:
-    if payload is None:
-        return "-"
-    if payload.missing:
-        return _GONE
-    if payload.json is not None:
-        return payload.json
-    if payload.size_bytes is not None:
-        return f"{payload.size_bytes} bytes ({hint})"
-    return f"{_many(payload.chunks, 'chunk')} of at most {limits.CHUNK_BYTES // 1024} KB ({hint})"
-
-
-def _details(work: WorkDetails) -> list[tuple[str, str]]:
-    shown = work.status
-    return [
-        ("id", shown.work_id),
-        ("state", _state_of(shown) if shown.outcome is None else shown.state),
-        ("outcome", shown.outcome or "-"),
-        ("function", shown.target),
-        ("kind", shown.kind),
-        ("attempts", str(_attempts(shown))),
-        ("enqueued", moment(shown.enqueued_at)),
-        ("due", moment(shown.next_run_at)),
-        ("started", moment(shown.started_at)),
-        ("finished", moment(shown.finished_at)),
-        ("cancel requested", "yes" if shown.cancel_requested else "no"),
-        ("callback", shown.callback or "-"),
-        ("retry", "-" if work.retry is None else f"at most {work.retry.max_attempts} attempts"),
-        ("redrive of", shown.redrive_of or "-"),
-        ("redriven as", shown.redriven_as or "-"),
-        ("asked for by", cell(work.link)),
-        (
-            "error",
-            "-"
-            if shown.error_type is None
-            else f"{as_line(shown.error_type)}: {shown.error or ''}",
-        ),
-        *(
-            (f"attempt {each.number}", f"{moment(each.started_at)}, {_end_of(each)}")
-            for each in shown.attempts
-        ),
-        ("arguments", _payload(work.args, "--args shows them; they may be secret")),
-        ("result", _payload(work.result, "--result shows it")),
-    ]
-
-
-def _as_json(work: ListedWork) -> dict[str, JsonValue]:
-    return {
-        "work_id": work.work_id,
-        "state": work.state,
-        "outcome": work.outcome,
-        "target": work.target,
-        "kind": work.kind,
-        "previous_attempts": work.previous_attempts,
-        "enqueued_at": iso(work.enqueued_at),
-        "next_run_at": iso(work.next_run_at),
-        "started_at": iso(work.started_at),
-        "finished_at": iso(work.finished_at),
-        "cancel_requested": work.cancel_requested,
-        "callback": work.callback,
-        "error": work.error,
-        "error_type": work.error_type,
-        "redrive_of": work.redrive_of,
-        "redriven_as": work.redriven_as,
-        "last_error": work.last_error,
-        "attempts": [
-            {
-                "number": each.number,
-                "started_at": iso(each.started_at),
-                "ended_at": iso(each.ended_at),
-                "outcome": each.outcome,
-                "error_type": each.error_type,
-                "error": each.error,
-            }
-            for each in work.attempts
-        ],
-    }
-
-
-def _policy(retry: RetryPolicy | None) -> JsonValue:
-    if retry is None:
-        return None
-    return {
-        "max_attempts": retry.max_attempts,
-        "initial_backoff_s": retry.initial_backoff.total_seconds(),
-        "base": retry.base,
-        "max_backoff_s": None if retry.max_backoff is None else retry.max_backoff.total_seconds(),
-        "jitter": retry.jitter,
-    }

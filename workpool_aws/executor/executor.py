@@ -38,6 +38,10 @@ __all__ = ["Executor", "unfinished"]
 _LOOK_S_MAX: Final = 86_400.0
 """A drain looks at the clock at least so often, since the platform may not count a longer wait."""
 
+_INTERRUPTED: Final = (
+    "no time was left to start it, and handing it over was interrupted: it did not run here"
+)
+
 _unfinished: Final[set[Executor]] = set()
 _executors: Final[WeakSet[Executor]] = WeakSet()
 
@@ -380,7 +384,10 @@ class Executor:
                 finally:
                     if ends is None:
                         ends = [
-                            Unstarted(spilled=False, failures=(TaskFailure(task, _interrupted()),))
+                            Unstarted(
+                                spilled=False,
+                                failures=(TaskFailure(task, TaskNotStarted(_INTERRUPTED)),),
+                            )
                             for task in tasks
                         ]
                     # while the lock is open, since the last reference to them might run a finalizer
@@ -463,9 +470,3 @@ def _check_done(task: Task, made: object) -> None:
             Words(f"{name_of(task)}, which made a generator: nothing of it ran"),
             "a function that does its work when it is called",
         )
-
-
-def _interrupted() -> TaskNotStarted:
-    return TaskNotStarted(
-        "no time was left to start it, and handing it over was interrupted: it did not run here"
-    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.abc import Loader, MetaPathFinder
@@ -64,9 +65,10 @@ def intercepted(
 
     boto3's default session is another one inside: it has found the surrounding environment.
     """
+    stand_in = _StandIn(answer, before, passes)
     patches: Mapping[str, _Patch] = {
-        "botocore.endpoint": lambda undo: _replace_transport(undo, answer, before, passes),
-        "botocore.signers": lambda undo: _replace_signatures(undo, passes),
+        "botocore.endpoint": stand_in.replace_transport,
+        "botocore.signers": stand_in.replace_signatures,
     }
     with ExitStack() as undo:
         hook = _ImportHook(
@@ -109,48 +111,54 @@ def _another_default_session() -> Iterator[None]:
             boto3.DEFAULT_SESSION = outside
 
 
-def _replace_transport(
-    undo: ExitStack,
-    answer: Callable[[AWSPreparedRequest], Reply],
-    before: Callable[[], None],
-    passes: Callable[[], bool],
-) -> None:
-    from botocore import awsrequest, endpoint
+@dataclass(frozen=True, slots=True)
+class _StandIn:
+    """Stands for AWS in botocore's classes. See `intercepted`."""
 
-    response: Any = awsrequest.AWSResponse
-    transport: Any = endpoint.Endpoint
-    make_request, send = transport.make_request, transport._send  # noqa: SLF001 - the last step in botocore that knows the client
+    answer: Callable[[AWSPreparedRequest], Reply]
+    before: Callable[[], None]
+    passes: Callable[[], bool]
 
-    def make_request_here(self: Any, *args: Any, **options: Any) -> Any:
-        before()
-        return make_request(self, *args, **options)
+    def replace_transport(self, undo: ExitStack) -> None:
+        """Answer requests, in the last step of botocore that knows the client."""
+        from botocore import awsrequest, endpoint
 
-    def send_here(self: Any, request: AWSPreparedRequest) -> Any:
-        if passes() or not is_aws(self.host):
-            return send(self, request)
-        reply = answer(request)
-        return response(request.url, reply.status, dict(reply.headers), _Body(reply.body))
+        response: Any = awsrequest.AWSResponse
+        transport: Any = endpoint.Endpoint
+        make_request, send = transport.make_request, transport._send
+        here = self
 
-    undo.enter_context(replaced(transport, "make_request", make_request_here))
-    undo.enter_context(replaced(transport, "_send", send_here))
+        def make_request_here(self: Any, *args: Any, **options: Any) -> Any:
+            here.before()
+            return make_request(self, *args, **options)
 
+        def send_here(self: Any, request: AWSPreparedRequest) -> Any:
+            if here.passes() or not is_aws(self.host):
+                return send(self, request)
+            reply = here.answer(request)
+            return response(request.url, reply.status, dict(reply.headers), _Body(reply.body))
 
-def _replace_signatures(undo: ExitStack, passes: Callable[[], bool]) -> None:
-    from botocore.signers import RequestSigner
+        undo.enter_context(replaced(transport, "make_request", make_request_here))
+        undo.enter_context(replaced(transport, "_send", send_here))
 
-    authenticator: Callable[..., Any] = RequestSigner.get_auth_instance
+    def replace_signatures(self, undo: ExitStack) -> None:
+        """Sign no request that AWS does not get."""
+        from botocore.signers import RequestSigner
 
-    def authenticator_here(self: Any, *args: Any, **options: Any) -> Any:
-        signer = authenticator(self, *args, **options)
-        return signer if passes() else _Unsigned(signer)
+        authenticator: Callable[..., Any] = RequestSigner.get_auth_instance
+        passes = self.passes
 
-    undo.enter_context(replaced(RequestSigner, "get_auth_instance", authenticator_here))
+        def authenticator_here(self: Any, *args: Any, **options: Any) -> Any:
+            signer = authenticator(self, *args, **options)
+            return signer if passes() else _Unsigned(signer)
+
+        undo.enter_context(replaced(RequestSigner, "get_auth_instance", authenticator_here))
 
 
 class _Unsigned:
     """Names the signer instead of signing, where AWS is not asked.
 
-    A client that was made where there are no credentials works, too.
+    A client that was made without credentials works, too.
     """
 
     def __init__(self, signer: Any) -> None:
@@ -166,7 +174,8 @@ class _Unsigned:
         signer: Any = self._signer
         if type(self._signer) is SigV4Auth and is_aws(request.url):
             key = signer.credentials.access_key if signer.credentials is not None else _PLACEHOLDER
-            scope = f"{key}/{datetime.now(UTC):%Y%m%d}/{signer._region_name}/{signer._service_name}/aws4_request"  # noqa: SLF001 - not public
+            place = f"{signer._region_name}/{signer._service_name}"
+            scope = f"{key}/{datetime.now(UTC):%Y%m%d}/{place}/aws4_request"
             request.headers["Authorization"] = (
                 f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
             )

@@ -6,6 +6,7 @@ Without the places that it knows in moto, nothing is spared.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from workpool_aws.local.apis.interception import replaced
@@ -26,7 +27,8 @@ def attributes_as_they_are() -> Iterator[None]:
 
     It looks for each of ten types under two names otherwise.
     """
-    serializer = _serializer()
+    serializer_class_of = _of_moto("moto.core.serialize", "get_serializer_class")
+    serializer = serializer_class_of and serializer_class_of("dynamodb", "json")
     original: Any = getattr(serializer, _METHOD, None)
     if original is None:
         yield
@@ -47,7 +49,7 @@ def attributes_as_they_are() -> Iterator[None]:
 @contextmanager
 def texts_as_they_are() -> Iterator[None]:
     """Inside, moto compares texts without asking of each whether it is a number, a set, a list, a map or nothing."""
-    attribute = _attribute()
+    attribute = _of_moto("moto.dynamodb.models.dynamo_type", "DynamoType")
     original: Any = getattr(attribute, "cast_value", None)
     if not isinstance(original, property) or original.fget is None:
         yield
@@ -61,17 +63,8 @@ def texts_as_they_are() -> Iterator[None]:
         yield
 
 
-def _attribute() -> object:
+def _of_moto(module: str, name: str) -> Any:
     try:
-        from moto.dynamodb.models.dynamo_type import DynamoType
+        return getattr(import_module(module), name, None)
     except ImportError:
         return None
-    return DynamoType
-
-
-def _serializer() -> object:
-    try:
-        from moto.core.serialize import get_serializer_class
-    except ImportError:
-        return None
-    return get_serializer_class("dynamodb", "json")

@@ -1,0 +1,92 @@
+"""Texts of pools, for the fields and JSON of commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workpool_aws.cli.output import iso, moment
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from workpool_aws.core.payload import JsonValue
+    from workpool_aws.core.views.stats import Stats
+    from workpool_aws.core.views.status import PoolConfig
+
+__all__ = ["config_as_json", "config_fields", "stats_fields"]
+
+
+def config_fields(config: PoolConfig) -> list[tuple[str, str]]:
+    """Return the configuration of a pool, as names and values."""
+    override, base = config.override, config.base.by or "nobody: the default"
+    pairs = [
+        ("in force", f"{config.max_parallelism} at a time{' (paused)' if config.paused else ''}"),
+        (
+            "base",
+            f"{config.base.max_parallelism}, by {base}{_at(config.base.at)}",
+        ),
+    ]
+    if override is None:
+        pairs.append(("override", "none"))
+    else:
+        parts = [
+            *([] if override.max_parallelism is None else [str(override.max_parallelism)]),
+            *(["paused"] if override.paused else []),
+        ]
+        pairs.append(
+            ("override", f"{', '.join(parts)}, by {override.by or 'somebody'}{_at(override.at)}")
+        )
+    return pairs
+
+
+def stats_fields(stats: Stats, minutes: int) -> list[tuple[str, str]]:
+    """Return the statistics of the last `minutes`, as names and values."""
+    more = " or more" if stats.at_least else ""
+    return [
+        ("pending", f"{stats.pending}{more}"),
+        ("scheduled", f"{stats.scheduled}{more}"),
+        ("running", str(stats.running)),
+        (
+            "oldest pending",
+            "-" if stats.oldest_pending_s is None else f"{stats.oldest_pending_s:.1f} s",
+        ),
+        ("executions", f"{stats.executions} in {minutes} min"),
+        ("errors", _share(stats.error_rate)),
+        ("failed for good", _share(stats.permanent_failure_rate)),
+        ("start lag p50", _lag(stats.start_lag_p50_ms)),
+        ("start lag p95", _lag(stats.start_lag_p95_ms)),
+    ]
+
+
+def _share(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate:.1%}"
+
+
+def _lag(lag_ms: int | None) -> str:
+    return "-" if lag_ms is None else f"up to {lag_ms} ms"
+
+
+def _at(at: datetime | None) -> str:
+    return "" if at is None else f", {moment(at)}"
+
+
+def config_as_json(config: PoolConfig) -> dict[str, JsonValue]:
+    """Return the configuration of a pool as a JSON object."""
+    override = config.override
+    return {
+        "max_parallelism": config.max_parallelism,
+        "paused": config.paused,
+        "base": {
+            "max_parallelism": config.base.max_parallelism,
+            "by": config.base.by,
+            "at": iso(config.base.at),
+        },
+        "override": None
+        if override is None
+        else {
+            "max_parallelism": override.max_parallelism,
+            "paused": override.paused,
+            "by": override.by,
+            "at": iso(override.at),
+        },
+    }

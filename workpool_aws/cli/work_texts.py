@@ -1,0 +1,169 @@
+"""Texts of work items, for the tables, fields and JSON of commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from workpool_aws.cli.output import cell, iso, moment
+from workpool_aws.core import limits
+from workpool_aws.model.names import FUNCTION_ARN
+from workpool_aws.text import as_line
+
+if TYPE_CHECKING:
+    from workpool_aws.core.payload import JsonValue
+    from workpool_aws.core.views.details import StoredPayload, WorkDetails
+    from workpool_aws.core.views.listing import ListedWork
+    from workpool_aws.core.views.status import Attempt
+    from workpool_aws.model.retry import RetryPolicy
+
+__all__ = ["WORK_HEADER", "many", "retry_as_json", "work_as_json", "work_fields", "work_row"]
+
+WORK_HEADER: Final = ("id", "state", "attempts", "when", "function", "error")
+_GONE: Final = "gone or damaged"
+
+
+def work_row(work: ListedWork, *, wide: bool) -> tuple[str, ...]:
+    """Return the line of a work item in a list. `wide` cuts nothing."""
+    when = work.finished_at or (work.started_at if work.state == "running" else work.next_run_at)
+    error = _trouble_of(work)
+    if work.callback == "dead":
+        error = "its callback is dead" if error is None else f"its callback is dead; {error}"
+    # A name with its version or alias, for terminals too narrow for an ARN.
+    arn = FUNCTION_ARN.fullmatch(work.target)
+    function = (
+        work.target
+        if wide
+        else cell(work.target if arn is None else f"{arn['name']}{arn['qualifier'] or ''}")
+    )
+    return (
+        work.work_id,
+        _state_of(work),
+        str(_attempts(work)),
+        moment(when),
+        function,
+        error or "-" if wide else cell(error),
+    )
+
+
+def work_fields(work: WorkDetails) -> list[tuple[str, str]]:
+    """Return everything about a work item, as names and values."""
+    shown = work.status
+    return [
+        ("id", shown.work_id),
+        ("state", _state_of(shown) if shown.outcome is None else shown.state),
+        ("outcome", shown.outcome or "-"),
+        ("function", shown.target),
+        ("kind", shown.kind),
+        ("attempts", str(_attempts(shown))),
+        ("enqueued", moment(shown.enqueued_at)),
+        ("due", moment(shown.next_run_at)),
+        ("started", moment(shown.started_at)),
+        ("finished", moment(shown.finished_at)),
+        ("cancel requested", "yes" if shown.cancel_requested else "no"),
+        ("callback", shown.callback or "-"),
+        ("retry", "-" if work.retry is None else f"at most {work.retry.max_attempts} attempts"),
+        ("redrive of", shown.redrive_of or "-"),
+        ("redriven as", shown.redriven_as or "-"),
+        ("asked for by", cell(work.link)),
+        (
+            "error",
+            "-"
+            if shown.error_type is None
+            else f"{as_line(shown.error_type)}: {shown.error or ''}",
+        ),
+        *(
+            (f"attempt {each.number}", f"{moment(each.started_at)}, {_end_of(each)}")
+            for each in shown.attempts
+        ),
+        ("arguments", _payload(work.args, "--args shows them; they may be secret")),
+        ("result", _payload(work.result, "--result shows it")),
+    ]
+
+
+def work_as_json(work: ListedWork) -> dict[str, JsonValue]:
+    """Return a work item of a list as a JSON object."""
+    return {
+        "work_id": work.work_id,
+        "state": work.state,
+        "outcome": work.outcome,
+        "target": work.target,
+        "kind": work.kind,
+        "previous_attempts": work.previous_attempts,
+        "enqueued_at": iso(work.enqueued_at),
+        "next_run_at": iso(work.next_run_at),
+        "started_at": iso(work.started_at),
+        "finished_at": iso(work.finished_at),
+        "cancel_requested": work.cancel_requested,
+        "callback": work.callback,
+        "error": work.error,
+        "error_type": work.error_type,
+        "redrive_of": work.redrive_of,
+        "redriven_as": work.redriven_as,
+        "last_error": work.last_error,
+        "attempts": [
+            {
+                "number": each.number,
+                "started_at": iso(each.started_at),
+                "ended_at": iso(each.ended_at),
+                "outcome": each.outcome,
+                "error_type": each.error_type,
+                "error": each.error,
+            }
+            for each in work.attempts
+        ],
+    }
+
+
+def retry_as_json(retry: RetryPolicy | None) -> JsonValue:
+    """Return a retry policy as a JSON object. `None` stays `None`."""
+    if retry is None:
+        return None
+    return {
+        "max_attempts": retry.max_attempts,
+        "initial_backoff_s": retry.initial_backoff.total_seconds(),
+        "base": retry.base,
+        "max_backoff_s": None if retry.max_backoff is None else retry.max_backoff.total_seconds(),
+        "jitter": retry.jitter,
+    }
+
+
+def _trouble_of(work: ListedWork) -> str | None:
+    """Return the error that ended the work item, or else that of its latest attempt."""
+    if work.error_type is not None:
+        return f"{work.error_type}: {work.error}"
+    last = work.attempts[-1] if work.attempts and work.outcome is None else None
+    if last is None or (last.error_type is None and last.error is None):
+        return None
+    return f"attempt {last.number} {_end_of(last)}"
+
+
+def _end_of(attempt: Attempt) -> str:
+    text = ": ".join(as_line(part) for part in (attempt.error_type, attempt.error) if part)
+    outcome = attempt.outcome.replace("_", " ")
+    return f"{outcome}: {text}" if text else outcome
+
+
+def _state_of(work: ListedWork) -> str:
+    state = work.outcome or work.state
+    return f"{state}, cancel requested" if work.cancel_requested and work.outcome is None else state
+
+
+def _attempts(work: ListedWork) -> int:
+    return work.previous_attempts + (0 if work.state == "pending" or work.started_at is None else 1)
+
+
+def _payload(payload: StoredPayload | None, hint: str) -> str:
+    if payload is None:
+        return "-"
+    if payload.missing:
+        return _GONE
+    if payload.json is not None:
+        return payload.json
+    if payload.size_bytes is not None:
+        return f"{payload.size_bytes} bytes ({hint})"
+    return f"{many(payload.chunks, 'chunk')} of at most {limits.CHUNK_BYTES // 1024} KB ({hint})"
+
+
+def many(count: int, noun: str) -> str:
+    """Return a count with its noun, in the plural where it needs one."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
