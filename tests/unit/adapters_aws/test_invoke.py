@@ -15,6 +15,7 @@ from workpool_aws.adapters.aws.invoke import (
     answer_of,
     fresh_trace,
     start_fresh_traces,
+    was_never_sent,
 )
 from workpool_aws.adapters.aws.lean import LeanLambda, transport_of
 from workpool_aws.adapters.telemetry import ListTelemetry
@@ -173,6 +174,118 @@ def test_what_lambda_refused_was_not_taken(invoker, far, answer_with, status, co
     assert f"because of {code}" in caught.value.reason
 
 
+def refusal_of(code, status):
+    return sdk.ClientError(
+        {
+            "Error": {"Code": code, "Message": "no"},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        },
+        "Invoke",
+    )
+
+
+NOT_TAKEN = [
+    "TooManyRequestsException",
+    "ThrottlingException",
+    "Throttling",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "EC2ThrottledException",
+    "ENILimitReachedException",
+    "ENINotReadyException",
+    "SubnetIPAddressLimitReachedException",
+    "ResourceNotReadyException",
+    "SnapStartTimeoutException",
+    "SnapStartNotReadyException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+]
+NEVER_TAKEN = [
+    "RequestTooLargeException",
+    "SerializedRequestEntityTooLargeException",
+    "InvalidRequestContentException",
+    "InvalidParameterValueException",
+    "UnsupportedMediaTypeException",
+    "ValidationException",
+    "RequestEntityTooLargeException",
+]
+SET_UP_BADLY = [
+    "KMSDisabledException",
+    "EC2AccessDeniedException",
+    "InvalidRuntimeException",
+    "InvalidSecurityGroupIDException",
+    "InvalidSubnetIDException",
+    "InvalidZipFileException",
+]
+
+
+@pytest.mark.parametrize("status", [400, 499, 502])
+def test_a_code_means_the_same_with_any_status(status):
+    assert [type(answer_of(refusal_of(code, status))) for code in NOT_TAKEN] == [
+        InvokeThrottled
+    ] * len(NOT_TAKEN)
+    refused = [answer_of(refusal_of(code, status)) for code in NEVER_TAKEN]
+    assert [(type(each), each.lasting) for each in refused] == [(InvokeRefused, True)] * len(
+        refused
+    )
+    badly = [answer_of(refusal_of(code, status)) for code in SET_UP_BADLY]
+    assert [(type(each), each.lasting) for each in badly] == [(InvokeRefused, False)] * len(badly)
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        (412, InvokeRefused),
+        (413, InvokeRefused),
+        (428, InvokeRefused),
+        (429, InvokeThrottled),
+        (430, InvokeRefused),
+        (499, InvokeRefused),
+        (500, InvokeUnanswered),
+        (502, InvokeUnanswered),
+        (503, InvokeThrottled),
+        (504, InvokeUnanswered),
+    ],
+)
+def test_an_unknown_code_means_what_its_status_does(status, meaning):
+    answer = answer_of(refusal_of("SomethingNew", status))
+
+    assert type(answer) is meaning
+    assert getattr(answer, "lasting", status == 413) == (status == 413)
+
+
+def test_an_error_that_says_nothing_is_a_refusal():
+    answer = answer_of(sdk.ClientError({}, "Invoke"))
+
+    assert (type(answer), answer.lasting) == (InvokeRefused, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "never"),
+    [
+        (sdk.NoCredentialsError(), True),
+        (StoreUnavailable("no client"), True),
+        (sdk.ReadTimeoutError(endpoint_url=URL), False),
+        (ValueError("else"), False),
+    ],
+)
+def test_a_call_that_failed_before_it_was_sent_is_known(error, never):
+    assert was_never_sent(error) is never
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -235,6 +348,21 @@ def test_every_invoke_begins_a_trace_of_its_own(invoker, far, monkeypatch):
         re.fullmatch(r"Root=1-6955b900-[0-9a-f]{24}", trace) is not None for trace in traces
     ] == [True] * 3
     assert len(set(traces)) == 3
+
+
+class AllOnes:
+    """Chance whose bits are all set."""
+
+    def bits(self, count):
+        return (1 << count) - 1
+
+
+def test_a_trace_has_the_second_and_96_bits(session, far, clock):
+    client = far.listen(session.client("lambda", config=CLIENT_CONFIGS["lambda"]))
+    start_fresh_traces(client, clock, AllOnes())
+    LambdaInvoker(lambda: client, lambda: client, clock).start_loop(ARN, ORDER)
+    assert far.requests[0].headers["X-Amzn-Trace-Id"] == b"Root=1-6955b900-" + b"f" * 24
+    assert b" " not in far.requests[0].body
 
 
 def configured(timeout_s, age_s):
@@ -325,6 +453,77 @@ def test_limits_of_two_targets_are_kept_apart(invoker, far):
         60_000,
         30_000,
     ]
+
+
+class StubLambda:
+    """Lambda below an invoker, without the SDK between: what it says of any function, and how often it was asked."""
+
+    def __init__(self, configuration=None):
+        self.asked = []
+        self.configuration = {} if configuration is None else configuration
+
+    def get_function_configuration(self, FunctionName, **_):  # noqa: N803 - boto3's
+        self.asked.append(FunctionName)
+        if isinstance(self.configuration, Exception):
+            raise self.configuration
+        return self.configuration
+
+    def get_function_event_invoke_config(self, **_):
+        return {}
+
+
+def test_limits_are_kept_for_a_thousand_functions(clock):
+    client = StubLambda()
+    invoker = LambdaInvoker(lambda: client, lambda: client, clock)
+    for n in range(1_000):
+        invoker.limits(f"f{n}")
+    invoker.limits("f0")
+    assert len(client.asked) == 1_000
+
+    invoker.limits("f1000")
+    invoker.limits("f0")
+    assert client.asked[1_000:] == ["f1000", "f0"]
+
+
+def test_missing_permissions_are_told_for_a_thousand_functions(clock):
+    denied = refusal_of("AccessDenied", 403)
+    client, told = StubLambda(denied), ListTelemetry()
+    invoker = LambdaInvoker(lambda: client, lambda: client, clock, telemetry=told)
+    for n in range(1_001):
+        invoker.limits(f"f{n}")
+    assert [fact.target for fact in told.events] == [f"f{n}" for n in range(1_000)]
+    assert {(fact.pool, fact.error) for fact in told.events} == {("", str(denied))}
+
+
+def test_a_missing_permission_without_a_log_is_passed_over(clock):
+    client = StubLambda(refusal_of("AccessDenied", 403))
+    assert LambdaInvoker(lambda: client, lambda: client, clock).limits("f") == UPPER_BOUND
+
+
+def test_what_lambda_leaves_out_is_the_upper_bound(clock):
+    client = StubLambda()
+    invoker = LambdaInvoker(lambda: client, lambda: client, clock)
+    assert invoker.limits("f") == UPPER_BOUND
+    assert not invoker.acknowledges("f")
+
+
+@pytest.mark.parametrize(
+    ("handler", "own"),
+    [("workpool_aws.handlers.main_loop.handler", True), ("app.workpool_aws.handlers.", False)],
+)
+def test_a_function_of_the_library_is_known_by_its_handler(clock, handler, own):
+    client = StubLambda({"Handler": handler})
+    assert LambdaInvoker(lambda: client, lambda: client, clock).limits("f").own is own
+
+
+def test_limits_stay_those_of_a_clock_that_was_set_back_a_little(clock):
+    """Set back behind the moment of the answer, they are asked for again."""
+    client = StubLambda()
+    invoker = LambdaInvoker(lambda: client, lambda: client, clock)
+    for shift in (0, 0, -1):
+        clock.at += shift
+        invoker.limits("f")
+    assert len(client.asked) == 2
 
 
 COMPLETION = ARN.replace("send", "completion")
@@ -522,6 +721,18 @@ def test_the_list_is_read_once_in_five_minutes_and_what_was_known_outlives_troub
     clock.at += 300_000
 
     assert (kept, listing.invoker.acknowledges("told"), listing.reads) == (True, True, 2)
+
+
+def test_the_list_is_kept_to_the_end_of_its_five_minutes_and_read_again_when_time_runs_back(
+    listing, far, clock
+):
+    far.default = (200, {"Timeout": 3, "MaximumEventAgeInSeconds": 60}, None)
+    reads = []
+    for shift in (0, 0, 299_999, 1, -1):
+        clock.at += shift
+        listing.invoker.acknowledges("told")
+        reads.append(listing.reads)
+    assert reads == [1, 1, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
