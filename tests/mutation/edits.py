@@ -14,7 +14,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Final
 
-from tests.mutation.operators import REPLACEMENTS, Role
+from tests.mutation.operators import REPLACEMENTS, Role, is_assertion
 
 __all__ = ["Edit", "edited", "edits_of"]
 
@@ -215,7 +215,7 @@ def _is_left_alone(node: ast.AST) -> bool:
         case ast.Expr(value=ast.Call(func=ast.Name(id=name))) | ast.Call(func=ast.Name(id=name)):
             return name in _UNREACHABLE
         case _:
-            return False
+            return is_assertion(node)
 
 
 def _shown(node: ast.AST) -> str:

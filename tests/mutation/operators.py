@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from typing import Final, Literal, TypeVar
 
-__all__ = ["REPLACEMENTS", "Replacements", "Role"]
+__all__ = ["REPLACEMENTS", "Replacements", "Role", "is_assertion"]
 
 N = TypeVar("N", bound=ast.AST)
 
@@ -123,11 +123,16 @@ def _call(node: ast.Call, _role: Role) -> Replacements:
     ):
         yield "arguments swapped", _with(node, args=[node.args[1], node.args[0], *node.args[2:]])
     for at, each in enumerate(node.keywords):
-        if each.arg is not None and each.arg not in _READ_BY_PEOPLE:
+        if each.arg is not None and each.arg not in _READ_BY_PEOPLE and not is_assertion(each):
             yield (
                 "argument dropped",
                 _with(node, keywords=[*node.keywords[:at], *node.keywords[at + 1 :]]),
             )
+
+
+def is_assertion(node: ast.AST) -> bool:
+    """True for the `strict` of `zip`: like an assert, it changes nothing while it holds."""
+    return isinstance(node, ast.keyword) and node.arg == "strict"
 
 
 def _dict(node: ast.Dict, _role: Role) -> Replacements:

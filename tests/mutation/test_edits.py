@@ -44,6 +44,7 @@ def shown(source: str) -> set[str]:
         ("f(a, b)", {"arguments swapped: f(a, b) → f(b, a)"}),
         ("f(a=b)", {"argument dropped: f(a=b) → f()"}),
         ("f(help=b)", set()),
+        ("zip(a, b, strict=True)", set()),
         ("max(a, b)", {"opposite: max(a, b) → min(a, b)"}),
         ("{'a': b}", {"entry dropped: {'a': b} → {}", "key: 'a' → 'a_'"}),
         ("True", {"flag: True → False"}),

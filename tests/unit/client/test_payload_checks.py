@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from unittest.mock import MagicMock
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_serializer
+from pydantic import BaseModel, Field, Secret, SecretBytes, SecretStr, field_serializer
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from workpool_aws.core.payload import encode_object, encode_result
+from workpool_aws.core.payload import checked_json, encode_object, encode_result, encode_value
 from workpool_aws.errors import PayloadTooLarge, UsageError
 
 LIMIT = 1_000
@@ -284,3 +285,159 @@ def test_arguments_may_hold_models_and_dataclasses_as_results_do(value: object, 
 def test_a_dataclass_opens_words_for_what_stands_in_it_alone() -> None:
     with pytest.raises(UsageError, match=r"^args\.b must be .*; got a value of type datetime$"):
         encode_object({"a": Point(1, date.min), "b": datetime.min}, "args", LIMIT)  # noqa: DTZ901 - as it is
+
+
+def lists(levels: int, inside: object) -> object:
+    value = inside
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+class Link(BaseModel):
+    next: object = None
+
+
+def chain(kind: type[Point | Link], links: int) -> object:
+    value: object = None
+    for _ in range(links):
+        value = Point(1, value) if kind is Point else Link(next=value)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("make", "levels"),
+    [
+        (lambda levels: lists(levels, 1), 100),
+        (lambda levels: lists(levels, Day.FIRST), 98),
+        (lambda levels: chain(Point, levels), 50),
+        (lambda levels: chain(Link, levels), 99),
+    ],
+    ids=["lists", "an enumeration", "dataclasses", "models"],
+)
+def test_levels_are_counted_in_whatever_holds_them(
+    make: Callable[[int], object], levels: int
+) -> None:
+    assert encode_result(make(levels), LIMIT)
+    with pytest.raises(UsageError, match="nested at most 100 levels deep"):
+        encode_result(make(levels + 1), LIMIT)
+
+
+def test_a_value_is_measured_up_to_sixteen_times_its_limit() -> None:
+    sizes = []
+    for count in (159, 160, 10_000):
+        with pytest.raises(PayloadTooLarge) as caught:
+            encode_result([0] * count, 10)
+        sizes.append(caught.value.size_bytes)
+
+    assert sizes == [2 * 159 + 1, 161, 161]
+
+
+def test_an_int_has_as_many_bits_as_python_itself_reads() -> None:
+    assert encode_result(1 << 14_283, 5_000) == str(1 << 14_283)
+    with pytest.raises(UsageError, match="got an int of 14285 bits"):
+        encode_result(1 << 14_284, 5_000)
+
+
+class UUIDLike:
+    """Of the name or the module of a UUID, and no UUID."""
+
+
+UUIDLike.__qualname__ = "UUID"
+Elsewhere = type("Elsewhere", (), {"__module__": "uuid"})
+
+
+@pytest.mark.parametrize("value", [UUIDLike(), Elsewhere()])
+def test_a_uuid_is_one_of_the_standard_library(value: object) -> None:
+    with pytest.raises(UsageError, match=r"^result must be a JSON value"):
+        encode_result(value, LIMIT)
+
+
+@pytest.mark.parametrize("value", [Day.FIRST, time(1), timedelta(1), Decimal(1), UUID(int=1)])
+def test_arguments_are_no_words(value: object) -> None:
+    with pytest.raises(UsageError) as caught:
+        encode_object({"x": value}, "args", LIMIT)
+
+    assert (
+        str(caught.value) == f"args.x must be {PLAIN}; got a value of type {type(value).__name__}"
+    )
+
+
+class Nowhere(tzinfo):
+    """A time zone that fails."""
+
+    def utcoffset(self, _: datetime | None) -> timedelta:
+        raise LookupError("no such place")
+
+
+def test_a_time_that_cannot_be_written_is_refused_without_its_text() -> None:
+    with pytest.raises(UsageError) as caught:
+        encode_result({"at": datetime(2026, 1, 1, tzinfo=Nowhere())}, LIMIT)
+
+    assert str(caught.value).startswith(
+        "result.at must be something that pydantic can write as JSON (it raised "
+    )
+    assert "no such place" not in str(caught.value)
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("value", [Decimal("Infinity"), Decimal("-Infinity"), Decimal("sNaN")])
+def test_a_decimal_is_finite(value: Decimal) -> None:
+    with pytest.raises(UsageError, match=r"^result\.x must be a finite number"):
+        encode_result({"x": value}, LIMIT)
+
+
+class Coded(BaseModel):
+    code: Secret[int]
+
+    @field_serializer("code", when_used="json")
+    def _written(self, code: Secret[int]) -> int:
+        return code.get_secret_value()
+
+
+class Shorter(BaseModel):
+    """Writes less than it holds."""
+
+    numbers: list[int]
+    names: dict[str, int]
+
+    @field_serializer("numbers", when_used="json")
+    def _first(self, numbers: list[int]) -> list[int]:
+        return numbers[:1]
+
+    @field_serializer("names", when_used="json")
+    def _nothing(self, names: dict[str, int]) -> dict[str, int]:
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Coded(code=Secret(7)), '{"code":7}'),
+        (
+            Account(ownerName="x", token=SecretStr("")),
+            '{"ownerName":"x","token":"","keys":[],"opened":[1]}',
+        ),
+        (Shorter(numbers=[1, 2], names={"a": 1}), '{"numbers":[1],"names":{}}'),
+    ],
+)
+def test_what_a_model_writes_of_itself_is_no_secret(value: object, text: str) -> None:
+    assert encode_result(value, LIMIT) == text
+
+
+def test_a_model_that_holds_what_it_should_not_is_warned_of_once() -> None:
+    broken = Receipt.model_construct(paid_at=datetime(2026, 1, 1, tzinfo=UTC), total="much")
+
+    with pytest.warns(UserWarning, match="Pydantic serializer warnings") as warned:
+        encode_result(broken, LIMIT)
+
+    assert len(warned) == 1
+
+
+def test_any_json_value_may_be_a_context_and_a_large_one_is_read_back() -> None:
+    assert encode_value([1, None], "context", LIMIT) == "[1,null]"
+    assert checked_json({"text": "x" * 10_000}, "event.context") == {"text": "x" * 10_000}
+    with pytest.raises(UsageError, match=r"^event\.context\[0\] must be a finite number"):
+        checked_json([float("inf")], "event.context")
+    with pytest.raises(UsageError, match=r"^context\.x must be a JSON value"):
+        encode_value({"x": Day.FIRST}, "context", LIMIT)
