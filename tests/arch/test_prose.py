@@ -27,9 +27,6 @@ ROOMS = sorted(
         for path in PACKAGE.rglob("*.py")
     }
 )
-ROOMS_NOT_YET = {"core", "flow", "model"}
-"""Folders of the package, and `.` for its root, that do not use the words of the house yet. The
-set only shrinks. Openings of docstrings follow the rules in all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +169,7 @@ def test_docstrings_of_a_room_open_with_their_subject(room: str) -> None:
     assert opened == []
 
 
-@pytest.mark.parametrize("room", [room for room in ROOMS if room not in ROOMS_NOT_YET])
+@pytest.mark.parametrize("room", ROOMS)
 def test_docstrings_and_comments_of_a_room_use_the_words_of_the_house(room: str) -> None:
     broken = [
         f"{name_of(path)}: {fault}"
@@ -185,10 +182,6 @@ def test_docstrings_and_comments_of_a_room_use_the_words_of_the_house(room: str)
     ]
 
     assert broken == []
-
-
-def test_rooms_that_are_not_done_yet_exist() -> None:
-    assert set(ROOMS) >= ROOMS_NOT_YET
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Collects what a pass decides on: done records, and work items that are due. Reads only."""
+"""Reads what a pass decides on: notices, and due work items."""
 
 from __future__ import annotations
 
@@ -112,9 +112,9 @@ def work_range(pool: str, shard: int, low: str, *, high: str | None = None) -> K
 def resolved(
     store: Store, telemetry: Telemetry, span: KeyRange
 ) -> Iterator[tuple[Row, WorkItem | Unreadable | None]]:
-    """Each row with the work item that it is or points at, a page's pointers in one request.
+    """Yields each row with the work item that it is or points at.
 
-    `None` means the work item is gone.
+    The pointers of a page take one request. `None` means that the work item is gone.
     """
     for page in _growing_pages(store, telemetry, span):
         pointed = [
@@ -138,16 +138,19 @@ def _rows(store: Store, telemetry: Telemetry, span: KeyRange) -> Iterator[Row]:
 def pages(
     store: Store, telemetry: Telemetry, span: KeyRange, *, readable: bool = True
 ) -> Iterator[list[Row]]:
-    """Pages of rows.
+    """Yields pages of rows.
 
-    A damaged or foreign item is told, and left out of the `readable` ones: it affects nothing else
-    [WP-12].
+    A damaged or foreign item is logged, and left out of the `readable` ones. It affects nothing
+    else [WP-12].
     """
     return _pages(store, telemetry, span, grow=_same, readable=readable)
 
 
 def registered_pools(store: Store, telemetry: Telemetry) -> Iterator[str]:
-    """Every pool of the table that ever had work, by the keys of the rows, since the rest of a row may be damaged."""
+    """Yields every pool of the table that ever had a work item.
+
+    It reads the keys of the rows, since the rest of a row may be damaged.
+    """
     for page in pages(store, telemetry, KeyRange(shelf=Collection.REGISTRY), readable=False):
         yield from (row.sort for row in page if POOL.fullmatch(row.sort))
 
@@ -188,11 +191,10 @@ def _pages(
 
 
 def load_works(ports: Ports, pool: str, ids: Sequence[str]) -> list[WorkItem | None]:
-    """The work items of these ids, in order.
+    """Returns the work items of these ids, in order.
 
-    `None` stands for one that is unknown, past its retention, or damaged.
-
-    DynamoDB deletes expired items days late, so what has expired is filtered here by time.
+    `None` stands for one that is unknown, past its retention, or damaged. DynamoDB deletes expired
+    items days later, so expired ones are filtered here by time.
     """
     refs = list(
         dict.fromkeys(WorkRef(pool, WorkId(work_id)) for work_id in ids if is_ulid(work_id))

@@ -52,7 +52,7 @@ class AttemptEnd(StrEnum):
     FAILED = "failed"
     """It raised, timed out, crashed, never reported, or could not be made at all."""
     CANCELED = "canceled"
-    """It failed, and no other follows: somebody had asked to cancel the work item."""
+    """It failed, and no other follows, because a cancel was requested."""
     SNOOZED = "snoozed"
     """Its code asked to be run again later: it is not spent, and will be made again under the same
     number."""
@@ -124,7 +124,7 @@ class WorkItem(Record):
     """Number of times it was started; the number of the current or last start."""
     undelivered: int = 0
     snoozes: int = 0
-    """Snoozes in a row; an attempt that is spent begins the count anew."""
+    """Snoozes in a row. A spent attempt resets the count."""
     history: tuple[PastAttempt, ...] = ()
     """The last attempts that ended, the latest last, but for the one that ended the work item
     (`core/report/history.py`)."""

@@ -1,6 +1,6 @@
 """Decides the course of a bulk cancel: the next shard to read, and the work items to cancel there.
 
-`core/work/bulk_cancel.py` says which work items a `cancel_all` covers.
+`core/work/bulk_cancel.py` decides which work items a `cancel_all` covers.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ __all__ = ["BulkCancel", "after_read", "drain_to_make", "pending_among", "pointe
 class BulkCancel:
     """Progress of the loop in canceling the work items of one `cancel_all`.
 
-    `lows`: per shard, the key to read on from; `None` means the shard is through. `seen_running`:
-    those in flight were asked.
+    `lows`: per shard, the key from which to read on; `None` means that the shard is through.
+    `seen_running`: the cancel of running ones was requested.
     """
 
     epoch: int
@@ -37,12 +37,15 @@ class BulkCancel:
 
     @property
     def next_shard(self) -> int | None:
-        """The one that is furthest behind; `None` means all are through."""
+        """The shard that is furthest behind; `None` means that all are through."""
         left = [(low, shard) for shard, low in enumerate(self.lows) if low is not None]
         return min(left)[1] if left else None
 
     def holds_back(self, now: EpochMs) -> bool:
-        """True if works that are due by now are still unseen: until they are, nothing is chosen to start."""
+        """True if work items that are due by now are not read yet.
+
+        Nothing is chosen to start until they are.
+        """
         shard = self.next_shard
         return shard is not None and (self.lows[shard] or "") <= id_floor(now)
 
@@ -50,9 +53,9 @@ class BulkCancel:
 def drain_to_make(
     drain: BulkCancel | None, config: Config | None, ledger: Ledger
 ) -> BulkCancel | None:
-    """The drain that the config asks for.
+    """Returns the bulk cancel that the config asks for; `None` means none.
 
-    The one under way, a new one from where pending work items can lie, or None.
+    It is the one under way, or a new one from the lowest possible pending work item on.
     """
     if config is None or is_settled(config, ledger):
         return None
@@ -64,7 +67,7 @@ def drain_to_make(
 
 
 def after_read(drain: BulkCancel, shard: int, low: str | None) -> BulkCancel:
-    """The drain after a shard was read up to `low`; `None` means to its end."""
+    """Returns the progress after a shard was read up to `low`; `None` means to its end."""
     return replace(
         drain, lows=tuple(low if each == shard else old for each, old in enumerate(drain.lows))
     )

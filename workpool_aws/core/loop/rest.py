@@ -1,4 +1,4 @@
-"""Decides what a loop with nothing to do now rests as."""
+"""Decides how a loop with nothing to do now rests."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["Rest", "decide_rest"]
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Status to be written.
+    """The status to write.
 
-    `timer_at`: when a far wake must be ordered for; `None` means that there is none is needed.
+    `timer_at`: time for which a far wake must be ordered; `None` means that none is needed.
     """
 
     state: LoopState
@@ -36,14 +36,11 @@ def decide_rest(
     now: EpochMs,
     callback_at: EpochMs | None = None,
 ) -> Rest | None:
-    """Decide how to rest.
+    """Returns how to rest; `None` means not at all.
 
-    `None` means not at all: something is due, or must be recovered, so soon that the loop stays up
-    and polls.
-
-    Without a free slot nothing can start, whatever is due: only completions, a deadline, a callback
-    or a new config matter then. `callback_at`: when an owed callback wants attention; `None` means
-    that there is none is owed.
+    The loop stays up and polls if a work item is due, or must be recovered, soon. Without a free
+    slot nothing can start, so only completions, a deadline, a callback or a new config matter.
+    `callback_at`: time at which an owed callback needs attention; `None` means that none is owed.
     """
     saturated = free <= 0
     due = None if saturated else next_due

@@ -1,8 +1,8 @@
-"""Decides which work items a `cancel_all` called off, and how the loop gets through them.
+"""Decides which work items a `cancel_all` calls off.
 
-Not by clock but by epoch: `cancel_all` raises the pool's epoch, an enqueue stamps its work item
-with the epoch it knows, and the status, which every enqueue reads before it acknowledges, tells it
-of a newer one (`flow/work/enqueue.py`).
+It works by epoch, not by clock. `cancel_all` raises the pool's epoch, and an enqueue stamps its
+work item with the epoch it knows. Every enqueue reads the status before it acknowledges, and finds
+a newer epoch there (`flow/work/enqueue.py`).
 """
 
 from __future__ import annotations
@@ -26,13 +26,11 @@ __all__ = [
 
 
 def is_bulk_canceled(work: WorkItem, config: Config | None) -> bool:
-    """True if a `cancel_all` was asked for after this work item was enqueued.
+    """True if `cancel_all` was called after this work item was enqueued.
 
-    It must not start [WP-13].
-
-    An epoch alone may be old because the caller had not heard of the new one; its work item is
-    spared if it was plainly enqueued later. Plainly means by more than clocks may differ, so that
-    no work from before is ever spared.
+    It must not start then [WP-13]. An epoch alone may be old because the caller did not know the
+    new one. Its work item is spared if it was plainly enqueued later: by more than clocks may
+    differ, so that no earlier work item is ever spared.
     """
     if config is None or config.epoch_at is None or work.epoch >= config.epoch:
         return False
@@ -40,19 +38,22 @@ def is_bulk_canceled(work: WorkItem, config: Config | None) -> bool:
 
 
 def is_older(config: Config) -> Condition:
-    """That a work item is still older than what called it off: since it was read, its caller may have moved it into the epoch [WP-3]."""
+    """Returns the condition that a work item is still older than the epoch of its cancel.
+
+    Since it was read, its caller may have moved it into that epoch [WP-3].
+    """
     return Either((Is("epoch", None), Below("epoch", config.epoch)))
 
 
 def is_settled(config: Config | None, ledger: Ledger | None) -> bool:
-    """True if nothing is left to drain."""
+    """True if no bulk cancel is left to do."""
     return (0 if config is None else config.epoch) <= (0 if ledger is None else ledger.epoch)
 
 
 def shown(work: WorkItem, config: Config | None) -> WorkItem:
-    """The work item as people are told of it.
+    """Returns the work item as callers see it.
 
-    One that is called off is canceled for them, although nobody has written so yet.
+    One that is called off has a requested cancel, although that is not written yet.
     """
     if work.state is State.FINISHED or work.cancel_requested or not is_bulk_canceled(work, config):
         return work

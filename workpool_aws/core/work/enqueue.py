@@ -23,7 +23,7 @@ class Callback:
 
     target: str | None = None
     context: str | None = None
-    """JSON; `None` means that there is none was given."""
+    """JSON; `None` means that none was given."""
     outcomes: tuple[Outcome, ...] = ()
 
 

@@ -1,8 +1,8 @@
 """Puts the loop to rest, and hands over before its Lambda's end.
 
-Rest is a race with every producer: it writes its work item and then reads the status, the loop
-writes the status and then reads the work item, so one of them sees the other. Hence the order here:
-say that the loop rests, *then* look again [WP-22, WP-24].
+Going to rest is a race with every producer. A producer writes its work item and then reads the
+status. The loop writes its status and then reads the work items, so one of the two sees the other.
+The loop must therefore write that it rests, *then* read again [WP-22, WP-24].
 """
 
 from __future__ import annotations
@@ -31,12 +31,11 @@ __all__ = ["hand_over", "rest"]
 def rest(
     hold: LoopSession, free: int, next_due: EpochMs | None, *, config_version: int, cut: bool
 ) -> bool:
-    """Rest, then look again.
+    """Puts the loop to rest, then reads again.
 
-    True: there is something to do after all, and this loop has taken the next generation for it.
-
-    `cut`: no pass has looked far enough to know that anything is due at `next_due`. Raises Fenced
-    when somebody else took over meanwhile.
+    True means that there is something to do after all, and that this loop has taken the next
+    generation for it. `cut`: the passes have not read far enough to know that a work item is due at
+    `next_due`. Raises Fenced if another invocation took over meanwhile.
     """
     now = hold.ports.clock.now()
     if cut:
@@ -67,7 +66,7 @@ def rest(
 
 
 def _next_due(hold: LoopSession, now: EpochMs) -> EpochMs | None:
-    """When the next work is due, however many rows of canceled ones lie before it.
+    """Returns the next due time, however many rows of canceled work items lie before it.
 
     A pool must not wake for those [WP-22].
     """
@@ -171,9 +170,9 @@ def _tell_rest(hold: LoopSession, decision: Rest) -> None:
 
 
 def hand_over(hold: LoopSession) -> None:
-    """Pass on to a fresh invocation under the next generation, before Lambda ends this one.
+    """Hands over to a fresh invocation of the next generation, before Lambda ends this one.
 
-    Raises Fenced: another one runs already.
+    Raises Fenced if another one runs already.
     """
     generation = hold.generation + 1
     lease_until = EpochMs(hold.ports.clock.now() + limits.LEASE_MS)
