@@ -1,14 +1,14 @@
-"""Forms of single values: each form turns a field's value into a plain one and back, or says that it cannot.
+"""Forms of single values. A form turns a field's value into a plain one and back, or refuses it.
 
-Plain values are what every engine stores: text, bytes, whole numbers, true, and lists of texts.
-Composite values are written compactly, because every write of an item costs by its whole size; the
-slots of the ledger are packed (`slots.py`).
+Plain values are stored by every engine: text, bytes, whole numbers, true, and lists of texts.
+Composite values are written compactly, because every write of an item costs by its whole size. The
+slots of the ledger are packed (`ledger_packing.py`).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +22,7 @@ from workpool_aws.model.retry import RetryPolicy
 from workpool_aws.model.work import AttemptEnd, Outcome, PastAttempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from enum import StrEnum
 
 __all__ = [
@@ -57,33 +57,13 @@ __all__ = [
 Value = str | bytes | int | bool | list[str]
 
 _ROOM: Final = 1_000
-"""So many times the largest number that can be read can be written: what is counted up from a
-stored number still fits [WP-12]."""
-_OUTCOME_LETTERS: Final = {outcome.value[0]: outcome for outcome in Outcome}
-_OUTCOMES: Final = re.compile(
-    rf"[{''.join(_OUTCOME_LETTERS)}]{{1,{len(_OUTCOME_LETTERS)}}}", re.ASCII
-)
+"""So many times the largest number that can be read can be written, so that a number counted up from
+a stored one still fits [WP-12]."""
 _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
-_OWED: Final = re.compile(r"([0-9A-Z]{26}):([0-9a-z]{1,12}):([0-9]{1,4}):([0-9]{1,4})", re.ASCII)
-_DEPLOYED: Final = re.compile(rf"({POOL.pattern}):([0-9]{{1,9}})", re.ASCII)
-_ENDS: Final = {
-    AttemptEnd.SUCCESS: "s",
-    AttemptEnd.FAILED: "f",
-    AttemptEnd.CANCELED: "c",
-    AttemptEnd.SNOOZED: "z",
-    AttemptEnd.NEVER_DELIVERED: "n",
-}
-_ENDS_BY_LETTER: Final = {letter: end for end, letter in _ENDS.items()}
-_BASE36_NUMBER: Final = re.compile(r"[0-9a-z]{1,12}", re.ASCII)
-_MARK: Final = re.compile(r"([0-9A-Z]{26}|):([0-9A-Z]{26}|):([0-9a-z]{1,12})", re.ASCII)
 _DIGITS_MAX: Final = 12
-"""Of a number in a tally that is written."""
+"""Digits of a number in a tally that is written."""
 _COUNT_DIGITS_MAX: Final = 9
-"""Of one that is read: more can be added to it."""
-_POLICY: Final = re.compile(
-    r"([0-9]{1,9}):([0-9]{1,15}(?:\.[0-9]{3})?):([0-9.e+]{1,30}):([0-9]{1,15}(?:\.[0-9]{3})?)?:(j?)",
-    re.ASCII,
-)
+"""Digits of one that is read, so that more can be added to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +74,13 @@ class FieldCodec:
     """
 
     name: str
-    """For messages: what a value of this form is."""
+    """Description of such a value, for messages."""
     encode: Callable[[Any], Value]
     decode: Callable[[object], object]
 
 
 def work_id(value: object) -> WorkId:
-    """An id in its one canonical spelling, of a time that can be.
+    """Return an id in its one canonical spelling, of a time that can be.
 
     Raises ValueError for anything else.
     """
@@ -130,7 +110,7 @@ def _work_moment(value: object) -> int:
 
 
 def _number_below(below: int, *, at_least: int = 0, name: str = "a whole number") -> FieldCodec:
-    """The form of numbers from `at_least` to under `below`."""
+    """Return the form of numbers from `at_least` to under `below`."""
 
     def decode(value: object) -> int:
         return _whole(value, at_least=at_least, below=below)
@@ -188,7 +168,7 @@ ULID: Final = FieldCodec("an id", work_id, work_id)
 
 
 def choice(members: type[StrEnum]) -> FieldCodec:
-    """The form of an enumeration: its values, and nothing else."""
+    """Return the form of an enumeration, which has its values and nothing else."""
 
     def encode(value: object) -> Value:
         return members(_text(value)).value
@@ -197,6 +177,24 @@ def choice(members: type[StrEnum]) -> FieldCodec:
         return members(_text(value))
 
     return FieldCodec(f"one of {', '.join(members)}", encode, decode)
+
+
+def list_of(
+    one: FieldCodec, name: str, *, at_least: int = 0, at_most: int | None = None
+) -> FieldCodec:
+    """Return the form of lists of texts of one form. The bounds hold for what is read."""
+
+    def encode(values: Iterable[object]) -> Value:
+        return [str(one.encode(value)) for value in values]
+
+    def decode(value: object) -> object:
+        if not isinstance(value, list):
+            raise ValueError("a list expected")
+        if len(value) < at_least or (at_most is not None and len(value) > at_most):
+            raise ValueError("a list of another length expected")
+        return tuple(one.decode(each) for each in value)
+
+    return FieldCodec(name, encode, decode)
 
 
 def _write_base36(number: int) -> str:
@@ -216,223 +214,264 @@ def _matched(pattern: re.Pattern[str], value: object) -> re.Match[str]:
     return found
 
 
-def _listed(value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise ValueError("a list expected")
-    return value
+class _Owed:
+    """`id:at:tries:looks`, the time in base 36."""
 
-
-def _write_all_owed(callbacks: tuple[PendingCallback, ...]) -> Value:
-    return [_write_owed(owed) for owed in callbacks]
-
-
-def _write_owed(owed: PendingCallback) -> str:
-    text = f"{owed.work_id}:{_write_base36(owed.at)}:{owed.tries}:{owed.looks}"
-    _read_owed(text)
-    return text
-
-
-def _read_owed(value: object) -> PendingCallback:
-    ulid, at, tries, looks = _matched(_OWED, value).groups()
-    return PendingCallback(work_id(ulid), EpochMs(int(at, 36)), int(tries), int(looks))
-
-
-def _read_all_owed(value: object) -> tuple[PendingCallback, ...]:
-    owed = tuple(_read_owed(text) for text in _listed(value))
-    if len(owed) > limits.STORED_SLOTS_MAX:
-        raise ValueError("more callbacks than a ledger has")
-    for each in owed:
-        _work_moment(each.at)
-        _whole(max(each.tries, each.looks), below=limits.STORED_TRIES_BELOW)
-    return owed
-
-
-def _write_outcomes(outcomes: tuple[Outcome, ...]) -> Value:
-    return "".join(Outcome(outcome).value[0] for outcome in outcomes)
-
-
-def _read_outcomes(value: object) -> tuple[Outcome, ...]:
-    return tuple(_OUTCOME_LETTERS[letter] for letter in _matched(_OUTCOMES, value).group())
-
-
-def _write_marks(marks: tuple[ShardCursors, ...]) -> Value:
-    return [_write_mark(mark) for mark in marks]
-
-
-def _write_mark(mark: ShardCursors) -> str:
-    text = f"{_text(mark.work_cursor)}:{_text(mark.done_cursor)}:{_write_base36(mark.deep_at)}"
-    _matched(_MARK, text)
-    return text
-
-
-def _read_mark(value: object) -> ShardCursors:
-    work_cursor, done_cursor, deep_at = _matched(_MARK, value).groups()
-    for cursor in (work_cursor, done_cursor):
-        if cursor:
-            work_id(cursor)
-    return ShardCursors(work_cursor, done_cursor, EpochMs(_moment(int(deep_at, 36))))
-
-
-def _read_marks(value: object) -> tuple[ShardCursors, ...]:
-    texts = _listed(value)
-    if not 1 <= len(texts) <= SHARDS_MAX:
-        raise ValueError("a ledger has one mark for each shard")
-    return tuple(_read_mark(text) for text in texts)
-
-
-def _write_tally(tally: MinuteTally) -> Value:
-    if not isinstance(tally, MinuteTally):
-        raise ValueError("a Tally expected")
-    counts = f"{tally.succeeded}.{tally.failed}.{tally.retried}.{tally.canceled}"
-    text = f"{_write_base36(tally.since)}:{counts}:{','.join(f'{place}x{count}' for place, count in tally.lags)}"
-    _tally_in(text, digits_max=_DIGITS_MAX)
-    return text
-
-
-def _read_tally(value: object) -> MinuteTally:
-    return _tally_in(value, digits_max=_COUNT_DIGITS_MAX)
-
-
-def _tally_in(value: object, *, digits_max: int) -> MinuteTally:
-    since, counts, lags = _split(value, ":", 3)
-    succeeded, failed, retried, canceled = (
-        _decimal(count, digits_max) for count in _split(counts, ".", 4)
-    )
-    pairs = [_split(pair, "x", 2) for pair in lags.split(",")] if lags else []
-    if len(pairs) > len(LAG_CLASSES_MS):
-        raise ValueError("more classes of lag than there are")
-    return MinuteTally(
-        since=EpochMs(_moment(int(since[: _DIGITS_MAX + 1], 36))),  # a report is written by it
-        succeeded=succeeded,
-        failed=failed,
-        retried=retried,
-        canceled=canceled,
-        lags=tuple(
-            (
-                _whole(_decimal(place, digits_max), below=len(LAG_CLASSES_MS)),
-                _decimal(count, digits_max),
-            )
-            for place, count in pairs
-        ),
+    _PATTERN: Final = re.compile(
+        r"([0-9A-Z]{26}):([0-9a-z]{1,12}):([0-9]{1,4}):([0-9]{1,4})", re.ASCII
     )
 
+    @classmethod
+    def encode(cls, owed: PendingCallback) -> str:
+        text = f"{owed.work_id}:{_write_base36(owed.at)}:{owed.tries}:{owed.looks}"
+        cls._read(text)
+        return text
 
-def _split(value: object, by: str, parts: int) -> list[str]:
-    """Exactly so many parts of a text.
+    @classmethod
+    def decode(cls, value: object) -> PendingCallback:
+        owed = cls._read(value)
+        _work_moment(owed.at)
+        _whole(max(owed.tries, owed.looks), below=limits.STORED_TRIES_BELOW)
+        return owed
 
-    Split, not matched: no text can keep it busy for longer than it is.
-    """
-    found = value.split(by, parts) if isinstance(value, str) else []
-    if len(found) != parts:
-        raise ValueError("not of the expected form")
-    return found
-
-
-def _decimal(text: str, digits_max: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= digits_max):
-        raise ValueError("a whole number expected")
-    return int(text)
-
-
-def _write_texts(texts: tuple[str, ...]) -> Value:
-    return [_text(text) for text in texts]
+    @classmethod
+    def _read(cls, value: object) -> PendingCallback:
+        ulid, at, tries, looks = _matched(cls._PATTERN, value).groups()
+        return PendingCallback(work_id(ulid), EpochMs(int(at, 36)), int(tries), int(looks))
 
 
-def _read_texts(value: object) -> tuple[str, ...]:
-    return tuple(_text(text) for text in _listed(value))
+class _Outcomes:
+    """The initials of outcomes, in one text."""
+
+    _BY_LETTER: Final = {outcome.value[0]: outcome for outcome in Outcome}
+    _PATTERN: Final = re.compile(rf"[{''.join(_BY_LETTER)}]{{1,{len(_BY_LETTER)}}}", re.ASCII)
+
+    @staticmethod
+    def encode(outcomes: tuple[Outcome, ...]) -> str:
+        return "".join(Outcome(outcome).value[0] for outcome in outcomes)
+
+    @classmethod
+    def decode(cls, value: object) -> tuple[Outcome, ...]:
+        letters = _matched(cls._PATTERN, value).group()
+        return tuple(cls._BY_LETTER[letter] for letter in letters)
 
 
-def _write_deployed(deployed: tuple[DeployedLimit, ...]) -> Value:
-    texts = [f"{limit.pool}:{_limit(limit.max_parallelism)}" for limit in deployed]
-    _read_deployed(texts)  # as for a slot
-    return texts
+class _Mark:
+    """`work cursor:done cursor:deep_at`, the time in base 36."""
+
+    _PATTERN: Final = re.compile(r"([0-9A-Z]{26}|):([0-9A-Z]{26}|):([0-9a-z]{1,12})", re.ASCII)
+
+    @classmethod
+    def encode(cls, mark: ShardCursors) -> str:
+        text = f"{_text(mark.work_cursor)}:{_text(mark.done_cursor)}:{_write_base36(mark.deep_at)}"
+        _matched(cls._PATTERN, text)
+        return text
+
+    @classmethod
+    def decode(cls, value: object) -> ShardCursors:
+        work_cursor, done_cursor, deep_at = _matched(cls._PATTERN, value).groups()
+        for cursor in (work_cursor, done_cursor):
+            if cursor:
+                work_id(cursor)
+        return ShardCursors(work_cursor, done_cursor, EpochMs(_moment(int(deep_at, 36))))
 
 
-def _read_deployed(value: object) -> tuple[DeployedLimit, ...]:
-    pairs = [_matched(_DEPLOYED, text).groups() for text in _listed(value)]
-    return tuple(DeployedLimit(pool, _limit(int(limit))) for pool, limit in pairs)
+class _Tally:
+    """`since:succeeded.failed.retried.canceled:class x count,…`, the time in base 36."""
+
+    @classmethod
+    def encode(cls, tally: MinuteTally) -> str:
+        if not isinstance(tally, MinuteTally):
+            raise ValueError("a Tally expected")
+        counts = f"{tally.succeeded}.{tally.failed}.{tally.retried}.{tally.canceled}"
+        lags = ",".join(f"{place}x{count}" for place, count in tally.lags)
+        text = f"{_write_base36(tally.since)}:{counts}:{lags}"
+        cls._read(text, digits_max=_DIGITS_MAX)
+        return text
+
+    @classmethod
+    def decode(cls, value: object) -> MinuteTally:
+        return cls._read(value, digits_max=_COUNT_DIGITS_MAX)
+
+    @classmethod
+    def _read(cls, value: object, *, digits_max: int) -> MinuteTally:
+        since, counts, lags = cls._split(value, ":", 3)
+        succeeded, failed, retried, canceled = (
+            cls._decimal(count, digits_max) for count in cls._split(counts, ".", 4)
+        )
+        pairs = [cls._split(pair, "x", 2) for pair in lags.split(",")] if lags else []
+        if len(pairs) > len(LAG_CLASSES_MS):
+            raise ValueError("more classes of lag than there are")
+        return MinuteTally(
+            since=EpochMs(_moment(int(since[: _DIGITS_MAX + 1], 36))),  # a report is written by it
+            succeeded=succeeded,
+            failed=failed,
+            retried=retried,
+            canceled=canceled,
+            lags=tuple(
+                (
+                    _whole(cls._decimal(place, digits_max), below=len(LAG_CLASSES_MS)),
+                    cls._decimal(count, digits_max),
+                )
+                for place, count in pairs
+            ),
+        )
+
+    @staticmethod
+    def _split(value: object, by: str, parts: int) -> list[str]:
+        """Return exactly so many parts of a text.
+
+        Split, not matched, so that no text can keep it busy for longer than it is.
+        """
+        found = value.split(by, parts) if isinstance(value, str) else []
+        if len(found) != parts:
+            raise ValueError("not of the expected form")
+        return found
+
+    @staticmethod
+    def _decimal(text: str, digits_max: int) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= digits_max):
+            raise ValueError("a whole number expected")
+        return int(text)
 
 
-def _write_policy(policy: RetryPolicy) -> Value:
-    if not isinstance(policy, RetryPolicy):
-        raise ValueError("a RetryPolicy expected")
-    cap = "" if policy.max_backoff is None else _write_ms(policy.max_backoff)
-    return f"{policy.max_attempts}:{_write_ms(policy.initial_backoff)}:{float(policy.base)!r}:{cap}:{'j' if policy.jitter else ''}"
+class _Deployed:
+    """`pool:limit`."""
+
+    _PATTERN: Final = re.compile(rf"({POOL.pattern}):([0-9]{{1,9}})", re.ASCII)
+
+    @classmethod
+    def encode(cls, limit: DeployedLimit) -> str:
+        text = f"{limit.pool}:{_limit(limit.max_parallelism)}"
+        cls.decode(text)
+        return text
+
+    @classmethod
+    def decode(cls, value: object) -> DeployedLimit:
+        pool, limit = _matched(cls._PATTERN, value).groups()
+        return DeployedLimit(pool, _limit(int(limit)))
 
 
-def _read_policy(value: object) -> RetryPolicy:
-    attempts, initial, base, cap, jitter = _matched(_POLICY, value).groups()
-    return RetryPolicy(
-        int(attempts),
-        _read_ms(initial),
-        float(base),
-        None if cap is None else _read_ms(cap),
-        jitter == "j",
+class _Policy:
+    """`attempts:initial:base:cap:jitter`, durations in milliseconds."""
+
+    _PATTERN: Final = re.compile(
+        r"([0-9]{1,9}):([0-9]{1,15}(?:\.[0-9]{3})?):([0-9.e+]{1,30})"
+        r":([0-9]{1,15}(?:\.[0-9]{3})?)?:(j?)",
+        re.ASCII,
     )
 
+    @classmethod
+    def encode(cls, policy: RetryPolicy) -> str:
+        if not isinstance(policy, RetryPolicy):
+            raise ValueError("a RetryPolicy expected")
+        initial = cls._write_ms(policy.initial_backoff)
+        cap = "" if policy.max_backoff is None else cls._write_ms(policy.max_backoff)
+        jitter = "j" if policy.jitter else ""
+        return f"{policy.max_attempts}:{initial}:{float(policy.base)!r}:{cap}:{jitter}"
 
-def _write_ms(duration: timedelta) -> str:
-    whole, rest = divmod(duration, timedelta(milliseconds=1))
-    return f"{whole}.{rest.microseconds:03d}" if rest else f"{whole}"
+    @classmethod
+    def decode(cls, value: object) -> RetryPolicy:
+        attempts, initial, base, cap, jitter = _matched(cls._PATTERN, value).groups()
+        return RetryPolicy(
+            int(attempts),
+            cls._read_ms(initial),
+            float(base),
+            None if cap is None else cls._read_ms(cap),
+            jitter == "j",
+        )
+
+    @staticmethod
+    def _write_ms(duration: timedelta) -> str:
+        whole, rest = divmod(duration, timedelta(milliseconds=1))
+        return f"{whole}.{rest.microseconds:03d}" if rest else f"{whole}"
+
+    @staticmethod
+    def _read_ms(text: str) -> timedelta:
+        whole, _, rest = text.partition(".")
+        return timedelta(milliseconds=int(whole), microseconds=int(rest or 0))
 
 
-def _read_ms(text: str) -> timedelta:
-    whole, _, rest = text.partition(".")
-    return timedelta(milliseconds=int(whole), microseconds=int(rest or 0))
+class _Attempt:
+    """`number:started:took:end:error type:error`, times in base 36."""
+
+    _PARTS: Final = 6
+    _LETTERS: Final = {
+        AttemptEnd.SUCCESS: "s",
+        AttemptEnd.FAILED: "f",
+        AttemptEnd.CANCELED: "c",
+        AttemptEnd.SNOOZED: "z",
+        AttemptEnd.NEVER_DELIVERED: "n",
+    }
+    _ENDS: Final = {letter: end for end, letter in _LETTERS.items()}
+    _NUMBER: Final = re.compile(r"[0-9a-z]{1,12}", re.ASCII)
+
+    @classmethod
+    def encode(cls, attempt: PastAttempt) -> str:
+        started = _write_base36(attempt.started_at)
+        took = _write_base36(attempt.ended_at - attempt.started_at)
+        # A class's name has no colon, and the text comes last.
+        error_type = (attempt.error_type or "").replace(":", ".")
+        head = f"{attempt.number}:{started}:{took}:{cls._LETTERS[attempt.outcome]}"
+        text = f"{head}:{error_type}:{_text(attempt.error or '')}"
+        cls.decode(text)
+        return text
+
+    @classmethod
+    def decode(cls, value: object) -> PastAttempt:
+        text = _text(value)
+        parts = text.split(":", cls._PARTS - 1)
+        if (
+            len(parts) != cls._PARTS
+            or len(text) > limits.ATTEMPTS_BYTES_MAX
+            or parts[3] not in cls._ENDS
+        ):
+            raise ValueError("not of the expected form")
+        number, started, took = (
+            int(_matched(cls._NUMBER, part).group(), base)
+            for part, base in zip(parts, (10, 36, 36), strict=False)
+        )
+        return PastAttempt(
+            # the attempt after as many as can be read
+            number=_whole(number, below=limits.STORED_STARTS_BELOW + 1),
+            started_at=EpochMs(_work_moment(started)),
+            ended_at=EpochMs(_work_moment(started + took)),
+            outcome=cls._ENDS[parts[3]],
+            error_type=parts[4] or None,
+            error=parts[5] or None,
+        )
 
 
 def _write_history(attempts: tuple[PastAttempt, ...]) -> Value:
-    texts = [_write_attempt(attempt) for attempt in attempts]
-    if (
-        sum(len(text.encode()) for text in texts) > limits.ATTEMPTS_BYTES_MAX
-        or len(texts) > limits.ATTEMPTS_KEPT
-    ):
+    texts = [_Attempt.encode(attempt) for attempt in attempts]
+    size = sum(len(text.encode()) for text in texts)
+    if size > limits.ATTEMPTS_BYTES_MAX or len(texts) > limits.ATTEMPTS_KEPT:
         raise ValueError("more than is kept of attempts")
-    _read_history(texts)
     return texts
 
 
-def _write_attempt(attempt: PastAttempt) -> str:
-    times = f"{_write_base36(attempt.started_at)}:{_write_base36(attempt.ended_at - attempt.started_at)}"
-    # A class's name has no colon, and the text comes last.
-    error_type = (attempt.error_type or "").replace(":", ".")
-    return f"{attempt.number}:{times}:{_ENDS[attempt.outcome]}:{error_type}:{_text(attempt.error or '')}"
-
-
-def _read_history(value: object) -> tuple[PastAttempt, ...]:
-    texts = _listed(value)
-    if len(texts) > limits.ATTEMPTS_KEPT:
-        raise ValueError("more attempts than are kept")
-    return tuple(_read_attempt(text) for text in texts)
-
-
-def _read_attempt(value: object) -> PastAttempt:
-    text = _text(value)
-    parts = text.split(":", 5)
-    if len(parts) != 6 or len(text) > limits.ATTEMPTS_BYTES_MAX or parts[3] not in _ENDS_BY_LETTER:  # noqa: PLR2004 - as it is written
-        raise ValueError("not of the expected form")
-    number, started, took = (
-        int(_matched(_BASE36_NUMBER, part).group(), base)
-        for part, base in zip(parts, (10, 36, 36), strict=False)
-    )
-    return PastAttempt(
-        number=_whole(
-            number, below=limits.STORED_STARTS_BELOW + 1
-        ),  # the attempt after as many as can be read
-        started_at=EpochMs(_work_moment(started)),
-        ended_at=EpochMs(_work_moment(started + took)),
-        outcome=_ENDS_BY_LETTER[parts[3]],
-        error_type=parts[4] or None,
-        error=parts[5] or None,
-    )
-
-
-HISTORY: Final = FieldCodec("a list of attempts", _write_history, _read_history)
-RETRY: Final = FieldCodec("a retry policy", _write_policy, _read_policy)
-OUTCOMES: Final = FieldCodec("initials of outcomes", _write_outcomes, _read_outcomes)
-OWED: Final = FieldCodec("a list of owed callbacks", _write_all_owed, _read_all_owed)
+_ATTEMPTS: Final = list_of(
+    FieldCodec("an attempt", _Attempt.encode, _Attempt.decode),
+    "a list of attempts",
+    at_most=limits.ATTEMPTS_KEPT,
+)
+HISTORY: Final = replace(_ATTEMPTS, encode=_write_history)
+RETRY: Final = FieldCodec("a retry policy", _Policy.encode, _Policy.decode)
+OUTCOMES: Final = FieldCodec("initials of outcomes", _Outcomes.encode, _Outcomes.decode)
+OWED: Final = list_of(
+    FieldCodec("an owed callback", _Owed.encode, _Owed.decode),
+    "a list of owed callbacks",
+    at_most=limits.STORED_SLOTS_MAX,
+)
 ENTRIES: Final = FieldCodec("packed slots", slots.pack, slots.unpack)
-TEXTS: Final = FieldCodec("a list of texts", _write_texts, _read_texts)
-DEPLOYED_LIMITS: Final = FieldCodec("a list of deployed limits", _write_deployed, _read_deployed)
-SHARD_MARKS: Final = FieldCodec("a list of shard marks", _write_marks, _read_marks)
-TALLY: Final = FieldCodec("a tally", _write_tally, _read_tally)
+TEXTS: Final = list_of(TEXT, "a list of texts")
+DEPLOYED_LIMITS: Final = list_of(
+    FieldCodec("a deployed limit", _Deployed.encode, _Deployed.decode), "a list of deployed limits"
+)
+SHARD_MARKS: Final = list_of(
+    FieldCodec("a shard mark", _Mark.encode, _Mark.decode),
+    "a list of shard marks",
+    at_least=1,
+    at_most=SHARDS_MAX,
+)
+TALLY: Final = FieldCodec("a tally", _Tally.encode, _Tally.decode)
