@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.model.refs import KeyRange, Record, Ref, RowPage, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.ids import EpochMs
     from workpool_aws.model.loop import Deployment
     from workpool_aws.model.messages import Assignment, CallbackMessage, LoopRequest
+    from workpool_aws.model.refs import KeyRange, Record, Ref, RowPage, Unreadable
     from workpool_aws.model.writes import Write, Written
 
 __all__ = [
@@ -42,7 +42,7 @@ __all__ = [
 
 A = TypeVar("A")
 B = TypeVar("B")
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound="Record")
 
 
 class ConditionFailed(Exception):

@@ -10,6 +10,7 @@ import pytest
 from tests.kit.records import NOW, POOL, TARGET, a_work, an_id
 from tests.kit.stage import LAMBDA_MS, Stage
 from workpool_aws.core import limits
+from workpool_aws.core.loop.pace import PassResult
 from workpool_aws.flow.loop.rest import rest
 from workpool_aws.flow.loop.session import acquire_session
 from workpool_aws.model.events import (
@@ -84,7 +85,15 @@ def test_what_no_pass_has_looked_far_enough_to_see_is_looked_for_before_rest(
         hold.memory = replace(hold.memory, config=config)
 
     version = 0 if config is None else config.version
-    assert rest(hold, 5, EpochMs(NOW + 3_600_000), config_version=version, cut=True) is goes_on
+    done = PassResult(
+        free=5,
+        next_due=EpochMs(NOW + 3_600_000),
+        progress=False,
+        busy=False,
+        config_version=version,
+        cut=True,
+    )
+    assert rest(hold, done) is goes_on
     assert (stage.generation(), stage.status().state, stage.status().wake_at) == (3, state, wake_at)
 
 

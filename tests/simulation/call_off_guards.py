@@ -167,7 +167,7 @@ _DRAIN: Final = (
         "False",
     ),
     one_edit(
-        "rest: looks past what is over", "WP-22", "flow.loop.rest:rest", "if cut:", "if False:"
+        "rest: looks past what is over", "WP-22", "flow.loop.rest:rest", "if done.cut", "if False"
     ),
 )
 

@@ -460,7 +460,7 @@ _REST: Final = (
         "look after resting",
         "WP-20",
         "flow.loop.rest:rest",
-        "not _something_there(hold, decision, config_version)",
+        "not _something_there(hold, decision, done.config_version)",
         "True",
     ),
     one_edit(
@@ -516,14 +516,14 @@ _REST: Final = (
         "wake before status",
         "WP-20",
         "flow.loop.rest:rest",
-        "_order_wake(hold, decision.timer_at)",
+        "_order_timer(hold, wake_at=decision.timer_at)",
         "",
     ),
     one_edit(
         "a loop gone idle forgets its wake",
         "WP-22",
         "flow.loop.rest:rest",
-        "        _forget_wake(hold)\n",
+        "        _order_timer(hold, wake_at=None)\n",
         "        pass\n",
     ),
     one_edit(

@@ -335,7 +335,7 @@ _DOORS: Final = (
     _quiet(
         "look after resting: not the row that it waits for",
         "WP-23",
-        "flow.reading:live_in",
+        "flow.loop.choose:live_in",
         "and row.sort != span.high",
         "",
         f"{_DAMAGE}test_a_work_item_with_the_least_key_of_its_time_is_waited_for_at_rest",

@@ -12,7 +12,8 @@ from workpool_aws.core import limits
 from workpool_aws.core.loop.settle import deep_low
 from workpool_aws.core.loop.start import Taken
 from workpool_aws.core.work.bulk_cancel import is_bulk_canceled
-from workpool_aws.flow.reading import read_works
+from workpool_aws.flow.loop.choose import read_works
+from workpool_aws.flow.reading import work_range
 from workpool_aws.flow.watchdog.watch import would_act
 from workpool_aws.flow.work.cancel import cancel_called_off
 from workpool_aws.local.faults.faults import Fault
@@ -113,7 +114,12 @@ def test_a_retry_that_is_met_by_its_own_key_leaves_no_pointer(world: World) -> N
         world.memory.write(Put(Pointer(pool="email", at=at, work_id=work.id)))
 
     read = read_works(
-        world.memory, world.telemetry, "email", 0, "", free=1, taken=Taken((), ()), now=NOW
+        world.memory,
+        world.telemetry,
+        work_range("email", 0, ""),
+        free=1,
+        taken=Taken((), ()),
+        now=NOW,
     )
 
     assert [found.work.id for found in read.due] == [work.id]
@@ -129,7 +135,12 @@ def test_a_pointer_before_the_works_own_row_does_not_name_that_row() -> None:
     )
 
     read = read_works(
-        world.memory, world.telemetry, "email", 0, "", free=1, taken=Taken((), ()), now=NOW
+        world.memory,
+        world.telemetry,
+        work_range("email", 0, ""),
+        free=1,
+        taken=Taken((), ()),
+        now=NOW,
     )
 
     assert read.due[0].pointers == (PointerRef("email", an_id(EpochMs(NOW - 1_000), n=7)),)

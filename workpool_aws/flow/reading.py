@@ -1,17 +1,14 @@
-"""Reads what a pass decides on: notices, and due work items."""
+"""Reads ranges and sets of records, and sets damaged items aside [WP-12]."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from workpool_aws.core import limits
-from workpool_aws.core.loop.choose import WorkRead, page_limit_after
-from workpool_aws.core.loop.gather import gather
+from workpool_aws.core.loop.choose import page_limit_after
 from workpool_aws.core.loop.settle import Notices
-from workpool_aws.core.loop.start import Look, Taken, classify
 from workpool_aws.model import events
-from workpool_aws.model.ids import EpochMs, WorkId, is_ulid
+from workpool_aws.model.ids import WorkId, is_ulid
 from workpool_aws.model.loop import Notice
 from workpool_aws.model.names import POOL
 from workpool_aws.model.refs import (
@@ -30,12 +27,9 @@ if TYPE_CHECKING:
     from workpool_aws.ports import Ports, Store, Telemetry
 
 __all__ = [
-    "due_in",
-    "live_in",
     "load_works",
     "pages",
     "read_notices",
-    "read_works",
     "registered_pools",
     "resolved",
     "work_range",
@@ -45,29 +39,12 @@ __all__ = [
 
 def read_notices(store: Store, telemetry: Telemetry, pool: str, shard: int, low: str) -> Notices:
     """Returns every notice of a shard from `low` on."""
-    rows = list(
-        _rows(store, telemetry, KeyRange(shelf=Collection.DONE, pool=pool, shard=shard, low=low))
-    )
+    span = KeyRange(shelf=Collection.DONE, pool=pool, shard=shard, low=low)
+    rows = [row for page in pages(store, telemetry, span) for row in page]
     return Notices(
         tuple(row.record for row in rows if isinstance(row.record, Notice)),
         tuple(row.sort for row in rows),
     )
-
-
-def read_works(
-    store: Store,
-    telemetry: Telemetry,
-    span: KeyRange,
-    *,
-    free: int,
-    taken: Taken,
-    now: EpochMs,
-    lookahead: int | None = limits.LOOKAHEAD_ROWS_MAX,
-) -> WorkRead:
-    """Reads due work items from the beginning of a work range, as `gather` needs them."""
-    page = replace(span, limit=max(limits.QUERY_LIMIT_MIN, free + 1))
-    rows = resolved(store, telemetry, page)
-    return gather(rows, taken, free=free, now=now, lookahead=lookahead)
 
 
 def works_of(store: Store, pool: str, keys: Iterable[EntryKey]) -> Mapping[WorkId, WorkItem]:
@@ -78,30 +55,6 @@ def works_of(store: Store, pool: str, keys: Iterable[EntryKey]) -> Mapping[WorkI
     refs = list(dict.fromkeys(WorkRef(pool, key.work_id) for key in keys))
     found = store.get_many(refs) if refs else {}
     return {record.id: record for record in found.values() if isinstance(record, WorkItem)}
-
-
-def live_in(
-    store: Store, telemetry: Telemetry, span: KeyRange, *, taken: Taken, now: EpochMs
-) -> bool:
-    """True if a pass would start a work item of the range, now or later.
-
-    The range ends before `span.high`: a loop that rests until then would find the row that it waits
-    for.
-    """
-    return any(
-        isinstance(work, WorkItem)
-        and row.sort != span.high
-        and classify(row.sort, work, taken=taken, now=now) is not Look.SKIP
-        for row, work in resolved(store, telemetry, span)
-    )
-
-
-def due_in(
-    store: Store, telemetry: Telemetry, span: KeyRange, *, taken: Taken, now: EpochMs
-) -> bool:
-    """True if a pass would start or cancel a work item of the range now."""
-    read = read_works(store, telemetry, span, free=0, taken=taken, now=now)
-    return bool(read.due or read.bulk_canceled)
 
 
 def work_range(pool: str, shard: int, low: str, *, high: str | None = None) -> KeyRange:
@@ -116,7 +69,7 @@ def resolved(
 
     The pointers of a page take one request. `None` means that the work item is gone.
     """
-    for page in _growing_pages(store, telemetry, span):
+    for page in _pages(store, telemetry, span, grow=page_limit_after, readable=True):
         pointed = [
             WorkRef(span.pool, row.record.work_id)
             for row in page
@@ -130,11 +83,6 @@ def resolved(
                 yield row, found.get(WorkRef(span.pool, row.record.work_id))
 
 
-def _rows(store: Store, telemetry: Telemetry, span: KeyRange) -> Iterator[Row]:
-    for page in pages(store, telemetry, span):
-        yield from page
-
-
 def pages(
     store: Store, telemetry: Telemetry, span: KeyRange, *, readable: bool = True
 ) -> Iterator[list[Row]]:
@@ -143,7 +91,7 @@ def pages(
     A damaged or foreign item is logged, and left out of the `readable` ones. It affects nothing
     else [WP-12].
     """
-    return _pages(store, telemetry, span, grow=_same, readable=readable)
+    return _pages(store, telemetry, span, grow=lambda limit: limit, readable=readable)
 
 
 def registered_pools(store: Store, telemetry: Telemetry) -> Iterator[str]:
@@ -153,14 +101,6 @@ def registered_pools(store: Store, telemetry: Telemetry) -> Iterator[str]:
     """
     for page in pages(store, telemetry, KeyRange(shelf=Collection.REGISTRY), readable=False):
         yield from (row.sort for row in page if POOL.fullmatch(row.sort))
-
-
-def _growing_pages(store: Store, telemetry: Telemetry, span: KeyRange) -> Iterator[list[Row]]:
-    return _pages(store, telemetry, span, grow=page_limit_after, readable=True)
-
-
-def _same(limit: int | None) -> int | None:
-    return limit
 
 
 def _pages(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.kit.records import NOW, an_id
 from workpool_aws.core import limits
+from workpool_aws.core.loop.memory import Memory
 from workpool_aws.core.loop.pace import (
     Pace,
     PassResult,
@@ -21,7 +23,7 @@ from workpool_aws.core.loop.pace import (
     pass_length_ms,
 )
 from workpool_aws.model.ids import EpochMs
-from workpool_aws.model.loop import Entry, EntryKey
+from workpool_aws.model.loop import Entry, EntryKey, Ledger, PendingCallback
 
 FRESH = Pace(active_at=NOW, changed_at=NOW)
 QUIET = Pace(active_at=EpochMs(NOW - 60_000), changed_at=EpochMs(NOW - 60_000))
@@ -56,19 +58,12 @@ def decide(
     *,
     entries: Mapping[EntryKey, Entry] | None = None,
     took_ms: int = 0,
-    **more: int,
+    callback_at: int | None = None,
 ) -> Pause:
-    now = EpochMs(NOW + took_ms)
-    callback_at = EpochMs(more["callback_at"]) if "callback_at" in more else None
-    return decide_pause(
-        pace,
-        passed,
-        entries=entries or {},
-        owed=more.get("owed", 0),
-        callback_at=callback_at,
-        began=NOW,
-        now=now,
-    )
+    ledger = Ledger(pool="email", holder="h", generation=1, version=1, entries=dict(entries or {}))
+    owed = () if callback_at is None else (PendingCallback(an_id(), EpochMs(callback_at)),)
+    memory = replace(Memory.of(ledger), callbacks=owed)
+    return decide_pause(pace, passed, memory, began=NOW, now=EpochMs(NOW + took_ms))
 
 
 def test_a_pass_that_achieved_something_is_followed_by_the_next_at_the_floor() -> None:

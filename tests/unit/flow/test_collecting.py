@@ -15,9 +15,9 @@ from workpool_aws.core.loop.choose import WorkRead
 from workpool_aws.core.loop.memory import Inputs
 from workpool_aws.core.loop.recover import Checked
 from workpool_aws.core.loop.start import Taken
-from workpool_aws.flow.loop.choose import read_due
+from workpool_aws.flow.loop.choose import read_due, read_works
 from workpool_aws.flow.loop.session import LoopSession, acquire_session
-from workpool_aws.flow.reading import pages, read_notices, read_works, work_range
+from workpool_aws.flow.reading import pages, read_notices, work_range
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Config, Entry, EntryKey, LoopState, Notice, NoticeKind
 from workpool_aws.model.refs import Collection, KeyRange, NoticeRef, PointerRef

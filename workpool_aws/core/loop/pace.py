@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.callbacks import next_at
 from workpool_aws.core.loop.rest import decide_rest
 from workpool_aws.model.ids import EpochMs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from workpool_aws.model.loop import Entry, EntryKey
+    from workpool_aws.core.loop.memory import Memory
 
 __all__ = [
     "Pace",
@@ -85,32 +84,22 @@ class Pause:
 
 
 def decide_pause(
-    pace: Pace,
-    done: PassResult,
-    *,
-    entries: Mapping[EntryKey, Entry],
-    owed: int,
-    callback_at: EpochMs | None,
-    began: EpochMs,
-    now: EpochMs,
+    pace: Pace, done: PassResult, memory: Memory, *, began: EpochMs, now: EpochMs
 ) -> Pause:
-    """Returns the time to wait after a pass that began at `began`, and the new pace.
-
-    `entries`, `owed`: the ledger's entries, and its number of callbacks. `callback_at`: the time at
-    which one of them needs attention.
-    """
-    least_ms = _least_ms(pace, done, entries=len(entries), owed=owed, began=began)
+    """Returns the time to wait after a pass that began at `began`, and the pace from here on."""
+    callback_at = next_at(memory.callbacks)
+    units = commit_units(len(memory.entries), len(memory.callbacks))
+    least_ms = _least_ms(pace, done, units, began)
     pace = _passed(pace, done, began)
     if done.busy:
         slowed = pace.stalled >= limits.STALLED_PASSES
         wait_ms = limits.STALLED_SLEEP_MS if slowed else 0
         return Pause(pace, max(wait_ms, least_ms - (now - began), 1), slowed)
     lingers = now < max(pace.promise_until, pace.active_at + limits.LINGER_MS)
-    if (
-        not lingers
-        and decide_rest(entries, done.next_due, free=done.free, now=now, callback_at=callback_at)
-        is not None
-    ):
+    rest = decide_rest(
+        memory.entries, done.next_due, free=done.free, now=now, callback_at=callback_at
+    )
+    if not lingers and rest is not None:
         return Pause(pace, None)
     wait_ms = _poll_ms(pace, done, callback_at, now)
     return Pause(
@@ -161,12 +150,11 @@ def next_poll_ms(poll_ms: int) -> int:
     return min(limits.POLL_MAX_MS, round(poll_ms * limits.POLL_GROWTH))
 
 
-def _least_ms(pace: Pace, done: PassResult, *, entries: int, owed: int, began: EpochMs) -> int:
+def _least_ms(pace: Pace, done: PassResult, units: int, began: EpochMs) -> int:
+    """Returns the least length of a pass whose commit costs so many units, if it made one."""
     if not done.changes:
         return limits.PASS_FLOOR_MS
-    return pass_length_ms(
-        commit_units(entries, owed), done.changes, since_ms=began - pace.changed_at
-    )
+    return pass_length_ms(units, done.changes, since_ms=began - pace.changed_at)
 
 
 def commit_units(entries: int, owed: int) -> int:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from workpool_aws.core import limits
 from workpool_aws.core.loop.admit import Headroom, Refusal
 from workpool_aws.core.loop.choose import Choice, WorkRead, read_from
-from workpool_aws.core.loop.start import Taken
-from workpool_aws.flow.reading import read_works, work_range
+from workpool_aws.core.loop.gather import gather
+from workpool_aws.core.loop.start import Look, Taken, classify
+from workpool_aws.flow.reading import resolved, work_range
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import Entry, EntryKey
+from workpool_aws.model.work import WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workpool_aws.core.loop.memory import Inputs, Memory
     from workpool_aws.core.loop.recover import Checked
-    from workpool_aws.ports import Invoker, Ports
+    from workpool_aws.model.refs import KeyRange
+    from workpool_aws.ports import Invoker, Ports, Store, Telemetry
 
-__all__ = ["deadlines_of", "read_due"]
+__all__ = ["deadlines_of", "due_in", "live_in", "read_due", "read_works"]
 
 
 def read_due(
@@ -60,3 +65,43 @@ def deadlines_of(invoker: Invoker, choice: Choice, now: EpochMs) -> Mapping[Entr
         function = invoker.limits(found.work.target)
         entries[found.start] = Entry(EpochMs(now + function.event_age_ms + function.timeout_ms))
     return entries
+
+
+def read_works(
+    store: Store,
+    telemetry: Telemetry,
+    span: KeyRange,
+    *,
+    free: int,
+    taken: Taken,
+    now: EpochMs,
+    lookahead: int | None = limits.LOOKAHEAD_ROWS_MAX,
+) -> WorkRead:
+    """Reads due work items from the beginning of a work range, as `gather` needs them."""
+    page = replace(span, limit=max(limits.QUERY_LIMIT_MIN, free + 1))
+    rows = resolved(store, telemetry, page)
+    return gather(rows, taken, free=free, now=now, lookahead=lookahead)
+
+
+def live_in(
+    store: Store, telemetry: Telemetry, span: KeyRange, *, taken: Taken, now: EpochMs
+) -> bool:
+    """True if a pass would start a work item of the range, now or later.
+
+    The range ends before `span.high`: a loop that rests until then would find the row that it waits
+    for.
+    """
+    return any(
+        isinstance(work, WorkItem)
+        and row.sort != span.high
+        and classify(row.sort, work, taken=taken, now=now) is not Look.SKIP
+        for row, work in resolved(store, telemetry, span)
+    )
+
+
+def due_in(
+    store: Store, telemetry: Telemetry, span: KeyRange, *, taken: Taken, now: EpochMs
+) -> bool:
+    """True if a pass would start or cancel a work item of the range now."""
+    read = read_works(store, telemetry, span, free=0, taken=taken, now=now)
+    return bool(read.due or read.bulk_canceled)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
-from workpool_aws.core.loop.callbacks import next_at
 from workpool_aws.core.loop.pace import Pace, PassResult, Pause, after_failure, decide_pause
 from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
@@ -91,9 +90,7 @@ def _run(hold: LoopSession) -> None:
             pause = _after_failure(hold, pace, error)
         else:
             pause = _pause(hold, pace, done, began)
-            if pause.wait_ms is None and not rest(
-                hold, done.free, done.next_due, config_version=done.config_version, cut=done.cut
-            ):
+            if pause.wait_ms is None and not rest(hold, done):
                 return
         pace = pause.pace
         clock.sleep(
@@ -118,16 +115,7 @@ def _after_failure(hold: LoopSession, pace: Pace, error: StoreUnavailable) -> Pa
 
 
 def _pause(hold: LoopSession, pace: Pace, done: PassResult, began: EpochMs) -> Pause:
-    callback_at, owed = next_at(hold.memory.callbacks), len(hold.memory.callbacks)
-    pause = decide_pause(
-        pace,
-        done,
-        entries=hold.entries,
-        owed=owed,
-        callback_at=callback_at,
-        began=began,
-        now=hold.ports.clock.now(),
-    )
+    pause = decide_pause(pace, done, hold.memory, began=began, now=hold.ports.clock.now())
     if pause.slowed:
         hold.ports.telemetry.emit(
             events.NoProgress(pool=hold.pool, generation=hold.generation, passes=pause.pace.stalled)

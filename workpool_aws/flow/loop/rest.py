@@ -14,35 +14,32 @@ from workpool_aws.core.loop.callbacks import newly_owed, next_at
 from workpool_aws.core.loop.rest import Rest, decide_rest
 from workpool_aws.core.loop.settle import deep_low, settle
 from workpool_aws.core.loop.start import Taken
+from workpool_aws.flow.loop.choose import live_in, read_works
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.pool.kick import invoke_loop
-from workpool_aws.flow.reading import live_in, read_notices, read_works, work_range
+from workpool_aws.flow.reading import read_notices, work_range
 from workpool_aws.model import events
 from workpool_aws.model.ids import EpochMs, id_floor
 from workpool_aws.model.loop import LoopState
 from workpool_aws.ports import TimerUnavailable
 
 if TYPE_CHECKING:
+    from workpool_aws.core.loop.pace import PassResult
     from workpool_aws.flow.loop.session import LoopSession
 
 __all__ = ["hand_over", "rest"]
 
 
-def rest(
-    hold: LoopSession, free: int, next_due: EpochMs | None, *, config_version: int, cut: bool
-) -> bool:
-    """Puts the loop to rest, then reads again.
+def rest(hold: LoopSession, done: PassResult) -> bool:
+    """Rests after a pass that left nothing to do, then looks again.
 
-    True means that there is something to do after all, and that this loop has taken the next
-    generation for it. `cut`: the passes have not read far enough to know that a work item is due at
-    `next_due`. Raises Fenced if another invocation took over meanwhile.
+    True means that there is something to do after all. The loop goes on then, under the next
+    generation if the status already said that it rests. Raises Fenced, StoreUnavailable.
     """
     now = hold.ports.clock.now()
-    if cut:
-        next_due = _next_due(hold, now)
-    decision = decide_rest(
-        hold.entries, next_due, free=free, now=now, callback_at=next_at(hold.memory.callbacks)
-    )
+    next_due = _next_due(hold, now) if done.cut else done.next_due
+    callback_at = next_at(hold.memory.callbacks)
+    decision = decide_rest(hold.entries, next_due, free=done.free, now=now, callback_at=callback_at)
     if decision is None:
         return True
     changes: dict[str, object] = {
@@ -51,14 +48,14 @@ def rest(
         "saturated": decision.saturated,
     }
     if decision.timer_at is not None:
-        # Ordered before the status says so: a crash between leaves a wake too many, never one too
+        # Ordered before the status says so. A crash between leaves a wake too many, never one too
         # few.
-        _order_wake(hold, decision.timer_at)
+        _order_timer(hold, wake_at=decision.timer_at)
         changes["timer_at"] = decision.timer_at
     status = hold.write_status(changes, expected=LoopState.RUNNING)
     if decision.state is LoopState.IDLE and status.timer_at is not None and status.timer_at > now:
-        _forget_wake(hold)
-    if not _something_there(hold, decision, config_version):
+        _order_timer(hold, wake_at=None)
+    if not _something_there(hold, decision, done.config_version):
         _tell_rest(hold, decision)
         return False
     _take_back(hold, decision)
@@ -68,7 +65,7 @@ def rest(
 def _next_due(hold: LoopSession, now: EpochMs) -> EpochMs | None:
     """Returns the next due time, however many rows of canceled work items lie before it.
 
-    A pool must not wake for those [WP-22].
+    No pass has looked that far, and a pool must not wake for those [WP-22].
     """
     taken = Taken(
         hold.entries,
@@ -84,16 +81,11 @@ def _next_due(hold: LoopSession, now: EpochMs) -> EpochMs | None:
     return min((at for at in earliest if at is not None), default=None)
 
 
-def _order_wake(hold: LoopSession, at: EpochMs) -> None:
+def _order_timer(hold: LoopSession, *, wake_at: EpochMs | None) -> None:
+    """Orders the far wake; `None` means that none is wanted any more. Only latency depends on it."""
+    timer = hold.ports.timer
     try:
-        hold.ports.timer.wake_at(hold.pool, at)
-    except TimerUnavailable as error:
-        hold.ports.telemetry.emit(events.TimerFailed(pool=hold.pool, error=str(error)))
-
-
-def _forget_wake(hold: LoopSession) -> None:
-    try:
-        hold.ports.timer.forget(hold.pool)
+        timer.forget(hold.pool) if wake_at is None else timer.wake_at(hold.pool, wake_at)
     except TimerUnavailable as error:
         hold.ports.telemetry.emit(events.TimerFailed(pool=hold.pool, error=str(error)))
 

@@ -19,7 +19,7 @@ from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import read_payload
 from workpool_aws.flow.report.complete import complete
 from workpool_aws.model import events
-from workpool_aws.model.messages import Assignment, Report, ReportKind
+from workpool_aws.model.messages import Report, ReportKind
 from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import State, WorkItem
@@ -143,7 +143,9 @@ def _invoke(ports: Ports, running: WorkItem, nonce: str, start: Start, args: str
             ports.telemetry.emit(told)
             return
         except InvokeRefused as refused:
-            _refused(ports, running, assignment, refused)
+            now = ports.clock.now()
+            report = after_refusal(running, refused.reason, lasting=refused.lasting, now=now)
+            complete(ports, assignment, report, by="loop", refused=True)
             return
         else:
             _tell_started(ports, running, start)
@@ -158,13 +160,6 @@ def _tell_started(ports: Ports, running: WorkItem, start: Start) -> None:
             pool=running.pool, work_id=running.id, attempt=running.attempts_made + 1, lag_ms=lag_ms
         )
     )
-
-
-def _refused(
-    ports: Ports, running: WorkItem, assignment: Assignment, refused: InvokeRefused
-) -> None:
-    report = after_refusal(running, refused.reason, lasting=refused.lasting, now=ports.clock.now())
-    complete(ports, assignment, report, by="loop", refused=True)
 
 
 def _put_back(ports: Ports, running: WorkItem, reason: str) -> None:

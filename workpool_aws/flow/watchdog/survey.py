@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workpool_aws.core import limits
+from workpool_aws.core.loop.admit import limit_of
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.pool import configure
 from workpool_aws.flow.reading import registered_pools
@@ -49,7 +50,7 @@ def _survey_pool(ports: Ports, pool: str) -> None:
             pool=pool,
             pending=stats.pending,
             running=stats.running,
-            limit=limits.PARALLELISM_DEFAULT if config is None else config.limit,
+            limit=limit_of(config),
             oldest_pending_s=stats.oldest_pending_s,
         )
     )

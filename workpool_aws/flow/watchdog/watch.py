@@ -22,9 +22,10 @@ from workpool_aws.core.watchdog.watch import (
 )
 from workpool_aws.core.work.bulk_cancel import is_settled
 from workpool_aws.errors import StoreUnavailable
+from workpool_aws.flow.loop.choose import due_in
 from workpool_aws.flow.pool.configure import in_force
 from workpool_aws.flow.pool.kick import kick
-from workpool_aws.flow.reading import due_in, pages, read_notices, registered_pools, work_range
+from workpool_aws.flow.reading import pages, read_notices, registered_pools, work_range
 from workpool_aws.flow.shards import marks_of
 from workpool_aws.flow.watchdog import deployment
 from workpool_aws.flow.watchdog.audit import audit_pool
