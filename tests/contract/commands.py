@@ -174,7 +174,7 @@ _BY_FORM: Final[Mapping[int, Draw]] = {
 }
 # No engine takes an empty text as the key of an index, and none of ours is one.
 _BY_NAME: Final[Mapping[str, Draw]] = {"dead": _id}
-_LIKELY: Final = {"dead": 0.6}
+_LIKELY: Final = {"dead": 0.8}
 """How often an optional field is drawn, where the others' rarity would leave a whole shelf empty."""
 _SCALAR: Final = (forms.TEXT, *forms.NUMBERS, forms.FLAG, forms.ULID)
 _KEYS: Final[Mapping[str, Draw]] = {
@@ -259,7 +259,7 @@ def _condition(chance: Random, kind: type[Record], depth: int = 0) -> Condition:
     scalars = [name for name, stored in fields_of(kind).items() if _is_scalar(stored.form)]
     sorts = [
         IsAbsent,
-        *([Is, Is, IsNot] if scalars else []),
+        *([Is, Is, IsNot, IsNot] if scalars else []),
         *([Below, Above] if _numbers(kind) else []),
         *([All, Either] if depth < 2 else []),
     ]
@@ -294,13 +294,16 @@ def _write(chance: Random, kind: type[Record]) -> Write:
 
 
 def _span(chance: Random) -> KeyRange:
-    bounds = ["", "", *IDS, POOL, "zz"]
+    # A dead letter is one kind of row of one kind of record, and most ranges are whole, so
+    # that few sequences are needed until every shelf has been read in both directions.
+    bounds = ["", *IDS, POOL, "zz"]
+    whole = chance.random() < 0.7
     return KeyRange(
-        shelf=chance.choice(list(Collection)),
+        shelf=chance.choice([*Collection, Collection.DEAD]),
         pool=chance.choice([POOL, POOL, POOL, "other"]),
         shard=chance.choice([0, 0, 1]),
-        low=chance.choice(bounds),
-        high=chance.choice([None, None, *bounds]),
+        low="" if whole else chance.choice(bounds),
+        high=None if whole else chance.choice([None, *bounds]),
         limit=chance.choice([None, 1, 2, 3]),
         reverse=chance.random() < 0.5,
     )

@@ -30,7 +30,7 @@ from workpool_aws.model.refs import Collection, Ref, RowPage
 from workpool_aws.model.writes import Condition, Put, Update, Write
 from workpool_aws.ports import ConditionFailed, Store, TransactionFailed
 
-RUNS: Mapping[str, int] = {"moto": 120}
+RUNS: Mapping[str, int] = {"moto": 100}
 """Sequences at least; an engine that is not named takes as many as a server can in some ten
 seconds."""
 RUNS_ELSEWHERE = 300
