@@ -29,7 +29,7 @@ from workpool_aws.handlers import completion, main_loop, watchdog
 from workpool_aws.model.payload import inline_text
 from workpool_aws.model.work import Outcome, State
 
-EXAMPLES = int(os.environ.get("WORKPOOL_FUZZ_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("WORKPOOL_FUZZ_EXAMPLES", "25"))
 FUZZ = settings(
     max_examples=EXAMPLES, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
 )

@@ -3,7 +3,6 @@ conditions that chance seldom makes false one at a time [WP-28]."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import pytest
@@ -182,24 +181,30 @@ OTHERWISE: dict[str, Callable[[Any], Record]] = {
 }
 
 
-@cache
-def seen_in_runs() -> dict[str, tuple[Write, Record | None]]:
-    """One write of each step that the loop and its callers make up on the spot, with what stood there when it was applied."""
-    seen: dict[str, tuple[Write, Record | None]] = {}
+SEEN: dict[str, tuple[Write, Record | None]] = {}
+"""A write of each step that a simulated run has made, with what stood there when it was applied."""
+SEEDS = iter(range(100))
+
+
+def seen_in_runs(step: str) -> tuple[Write, Record | None]:
+    """Return a write of a step that the loop and its callers make up on the spot.
+
+    Further seeds are run until one makes that step.
+    """
     write = MemoryStore.write
 
     def noting(self: MemoryStore, made: Write) -> object:
         before = self.peek(ref_of(made.record) if isinstance(made, Put) else made.ref)
         answer = write(self, made)
         if made.condition is not None:
-            seen.setdefault(step_of(made), (made, before))
+            SEEN.setdefault(step_of(made), (made, before))
         return answer
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MemoryStore, "write", noting)
-        for seed in range(100):
-            simulate(scenario_of(seed))
-    return seen
+        while step not in SEEN:
+            simulate(scenario_of(next(SEEDS)))
+    return SEEN[step]
 
 
 def write_of(mutant: Mutant) -> tuple[Write, Record | None]:
@@ -207,7 +212,7 @@ def write_of(mutant: Mutant) -> tuple[Write, Record | None]:
     found = [
         pair for pair in WRITES.values() if step_of(pair[0]) == step and part in parts_of(pair[0])
     ]
-    return found[0] if found else seen_in_runs()[step]
+    return found[0] if found else seen_in_runs(step)
 
 
 def table_with(record: Record | None) -> MemoryStore:

@@ -69,7 +69,7 @@ def test_every_kind_of_record_has_one_row_and_every_name_one_kind():
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_a_row_brings_every_record_of_its_kind_back(name, data):
     kind = KINDS[name]
@@ -265,7 +265,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(records, st.data())
 def test_no_damage_raises(record, data):
     item = dict(encode(record))

@@ -25,7 +25,7 @@ keys = st.builds(EntryKey, ids, st.sampled_from([0, 1, 2, 127, 128, limits.STORE
 slots = st.dictionaries(keys, st.builds(Entry, moments.map(EpochMs), st.booleans()), max_size=12)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(slots)
 def test_slots_come_back(entries: dict[EntryKey, Entry]) -> None:
     assert unpack(pack(entries)) == entries
@@ -37,7 +37,7 @@ def test_the_same_slots_are_the_same_bytes(entries: dict[EntryKey, Entry]) -> No
     assert pack(dict(reversed(entries.items()))) == pack(entries)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.binary(max_size=60), slots)
 def test_any_other_bytes_are_slots_or_refused(data: bytes, entries: dict[EntryKey, Entry]) -> None:
     for value in (data, b"\x02" + data, pack(entries) + data, pack(entries)[: len(data)]):

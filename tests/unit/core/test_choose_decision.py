@@ -71,7 +71,7 @@ def passes(draw: st.DrawFn) -> tuple[list[ShardCursors], list[WorkRead | None], 
     return marks, reads, draw(st.integers(-2, 8))
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(passes(), st.none() | ages, st.booleans())
 def test_no_cursor_passes_what_was_not_chosen(
     case: tuple[list[ShardCursors], list[WorkRead | None], int], back_ms: int | None, deep: bool
@@ -103,7 +103,7 @@ def test_no_cursor_passes_what_was_not_chosen(
         assert back_to is None or read is not None or mark.work_cursor <= back_to
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(passes())
 def test_the_earliest_are_chosen_and_never_more_than_fit(
     case: tuple[list[ShardCursors], list[WorkRead | None], int],
@@ -117,7 +117,7 @@ def test_the_earliest_are_chosen_and_never_more_than_fit(
     assert [one.key for one in (*choice.chosen, *choice.left)] == due
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(cursors, st.integers(0, 60_000), st.none() | ages)
 def test_a_deep_read_goes_back_over_the_buffer(
     cursor: str, deep_ms: int, back_ms: int | None
