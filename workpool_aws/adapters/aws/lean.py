@@ -116,31 +116,31 @@ class LeanDynamoDB:
         self._client = client
         self._transport = transport
 
-    def get_item(self, **request: Any) -> Any:  # noqa: ANN401 - boto3's own types
+    def get_item(self, **request: Any) -> Any:
         """As the client's."""
         return self._call("GetItem", request) or self._client.get_item(**request)
 
-    def batch_get_item(self, **request: Any) -> Any:  # noqa: ANN401 - as above
+    def batch_get_item(self, **request: Any) -> Any:
         """As the client's."""
         return self._call("BatchGetItem", request) or self._client.batch_get_item(**request)
 
-    def query(self, **request: Any) -> Any:  # noqa: ANN401 - as above
+    def query(self, **request: Any) -> Any:
         """As the client's."""
         return self._call("Query", request) or self._client.query(**request)
 
-    def put_item(self, **request: Any) -> Any:  # noqa: ANN401 - as above
+    def put_item(self, **request: Any) -> Any:
         """As the client's."""
         return self._call("PutItem", request) or self._client.put_item(**request)
 
-    def update_item(self, **request: Any) -> Any:  # noqa: ANN401 - as above
+    def update_item(self, **request: Any) -> Any:
         """As the client's."""
         return self._call("UpdateItem", request) or self._client.update_item(**request)
 
-    def delete_item(self, **request: Any) -> Any:  # noqa: ANN401 - as above
+    def delete_item(self, **request: Any) -> Any:
         """As the client's."""
         return self._call("DeleteItem", request) or self._client.delete_item(**request)
 
-    def transact_write_items(self, **request: Any) -> Any:  # noqa: ANN401 - as above
+    def transact_write_items(self, **request: Any) -> Any:
         """As the client's. `request` names its ClientRequestToken, or a repetition could apply it twice."""
         answer = self._call("TransactWriteItems", request)
         return answer or self._client.transact_write_items(**request)
@@ -185,7 +185,7 @@ class LeanLambda:
         self._trace = trace
         self._repeats = repeats
 
-    def invoke(self, **request: Any) -> Any:  # noqa: ANN401 - boto3's own types
+    def invoke(self, **request: Any) -> Any:
         """As the client's, of asynchronous Invokes."""
         name = request["FunctionName"]
         if _CALLABLE.fullmatch(name) is None:
@@ -205,7 +205,7 @@ class LeanLambda:
                 raise
             return self._client.invoke(**request)
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as above
+    def __getattr__(self, name: str) -> Any:
         """Any other request is the client's."""
         return getattr(self._client, name)
 
@@ -240,7 +240,7 @@ def _accepted(response: AWSResponse) -> dict[str, Any]:
     return {"StatusCode": response.status_code}
 
 
-def _parsed(protocol: str, response: AWSResponse) -> Any:  # noqa: ANN401 - as botocore says it
+def _parsed(protocol: str, response: AWSResponse) -> Any:
     """Return an error as botocore's generic parser reads it."""
     answer = {
         "headers": response.headers,

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from botocore.awsrequest import AWSPreparedRequest
 
-__all__ = ["Refusal", "Reply", "Request", "json_reply"]
+__all__ = ["Reply", "Request", "ServiceError", "json_reply"]
 
 
-class Refusal(Exception):
+class ServiceError(Exception):
     """AWS's answer is an error. Nothing was done."""
 
     def __init__(self, status: HTTPStatus, code: str, message: str) -> None:

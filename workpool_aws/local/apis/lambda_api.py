@@ -7,7 +7,7 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from workpool_aws.local.apis.http import Refusal, Reply, Request, json_reply
+from workpool_aws.local.apis.http import Reply, Request, ServiceError, json_reply
 from workpool_aws.local.services.deliveries import EVENT_BYTES_MAX, Deliveries
 from workpool_aws.settings import DECORATED
 
@@ -47,9 +47,9 @@ class LambdaApi:
         """Lambda's answer."""
         try:
             return self._answer(request)
-        except Refusal as refusal:
-            body = {"Type": "User", "Message": str(refusal)}
-            return json_reply(refusal.status, body, {"x-amzn-ErrorType": refusal.code})
+        except ServiceError as error:
+            body = {"Type": "User", "Message": str(error)}
+            return json_reply(error.status, body, {"x-amzn-ErrorType": error.code})
 
     def _answer(self, request: Request) -> Reply:
         if (invoked := _INVOKE.fullmatch(request.path)) is not None:
@@ -64,7 +64,7 @@ class LambdaApi:
         qualifier = request.query.get("Qualifier")
         resolved = self._functions.resolve(f"{name}:{qualifier}" if qualifier else name)
         if resolved is None:
-            raise Refusal(
+            raise ServiceError(
                 HTTPStatus.NOT_FOUND, "ResourceNotFoundException", f"Function not found: {name}"
             )
         return resolved
@@ -95,13 +95,15 @@ def _kind_of(request: Request) -> str:
 def _checked(request: Request, bytes_max: int) -> str:
     if len(request.body) > bytes_max:
         message = f"Request must be smaller than {bytes_max} bytes for the operation"
-        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RequestTooLargeException", message)
+        raise ServiceError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RequestTooLargeException", message)
     try:
         text = request.body.decode() or "{}"
         json.loads(text)
     except (ValueError, RecursionError) as error:
         message = f"Could not parse request body into json: {error}"
-        raise Refusal(HTTPStatus.BAD_REQUEST, "InvalidRequestContentException", message) from error
+        raise ServiceError(
+            HTTPStatus.BAD_REQUEST, "InvalidRequestContentException", message
+        ) from error
     return text
 
 

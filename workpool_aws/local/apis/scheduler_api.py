@@ -6,7 +6,7 @@ import re
 from http import HTTPStatus
 from typing import Final
 
-from workpool_aws.local.apis.http import Refusal, Reply, Request, json_reply
+from workpool_aws.local.apis.http import Reply, Request, ServiceError, json_reply
 from workpool_aws.local.services.functions import ACCOUNT, REGION
 from workpool_aws.local.services.schedules import Schedule, Schedules, read_at
 
@@ -29,9 +29,9 @@ class SchedulerApi:
         """Scheduler's answer."""
         try:
             return self._answer(request)
-        except Refusal as refusal:
+        except ServiceError as error:
             return json_reply(
-                refusal.status, {"Message": str(refusal)}, {"x-amzn-ErrorType": refusal.code}
+                error.status, {"Message": str(error)}, {"x-amzn-ErrorType": error.code}
             )
 
     def _answer(self, request: Request) -> Reply:
@@ -41,12 +41,12 @@ class SchedulerApi:
         standing = self._schedules.find(group, name)
         if request.method == "POST":
             if standing is not None:
-                raise Refusal(
+                raise ServiceError(
                     HTTPStatus.CONFLICT, "ConflictException", f"Schedule {name} already exists."
                 )
             return self._put(request, group, name)
         if standing is None:
-            raise Refusal(
+            raise ServiceError(
                 HTTPStatus.NOT_FOUND,
                 "ResourceNotFoundException",
                 f"Schedule {name} does not exist.",
@@ -74,9 +74,11 @@ class SchedulerApi:
         at = read_at(expression)
         if at is None or fields.get("ScheduleExpressionTimezone", "UTC") != "UTC":
             message = f"Invalid Schedule Expression {expression}. LocalCloud fires at(yyyy-mm-ddThh:mm:ss) in UTC."
-            raise Refusal(HTTPStatus.BAD_REQUEST, "ValidationException", message)
+            raise ServiceError(HTTPStatus.BAD_REQUEST, "ValidationException", message)
         if not isinstance(target, dict) or not isinstance(target.get("Arn"), str):
-            raise Refusal(HTTPStatus.BAD_REQUEST, "ValidationException", "Target.Arn is missing")
+            raise ServiceError(
+                HTTPStatus.BAD_REQUEST, "ValidationException", "Target.Arn is missing"
+            )
         shown = {key: value for key, value in fields.items() if key != "ClientToken"}
         payload = str(target.get("Input") or "{}")
         self._schedules.put(
