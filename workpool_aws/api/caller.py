@@ -73,10 +73,5 @@ def read_caller(ctx: object) -> Caller:
     parts = FUNCTION_ARN.fullmatch(arn)
     if parts is None:
         return Caller(function_arn=arn, request_id=request_id)
-    return Caller(
-        function_arn=arn,
-        partition=parts["partition"],
-        region=parts["region"],
-        account=parts["account"],
-        request_id=request_id,
-    )
+    place = {name: parts[name] for name in ("partition", "region", "account")}
+    return Caller(function_arn=arn, request_id=request_id, **place)

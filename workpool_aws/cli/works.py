@@ -107,9 +107,8 @@ def run_cancel(options: argparse.Namespace) -> int:
         return _cancel_all(target, yes=options.yes)
     found = Counter(status.state for status in target.pool.status_batch(None, options.ids))
     states = ", ".join(f"{count} {state}" for state, count in found.items())
-    if not confirmed(
-        f"Cancel {many(len(options.ids), 'work')} ({states}) in {target}?", yes=options.yes
-    ):
+    question = f"Cancel {many(len(options.ids), 'work')} ({states}) in {target}?"
+    if not confirmed(question, yes=options.yes):
         return DECLINED
     answers: dict[str, JsonValue] = {
         work_id: str(target.pool.cancel(None, work_id)) for work_id in options.ids

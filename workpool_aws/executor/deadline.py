@@ -5,6 +5,7 @@ Pure: the clocks are read elsewhere.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -50,14 +51,11 @@ def time_left(*, context_ms: float | None, limit_ms: float | None, reserve_ms: f
     with a quarter the waiting ends. The pool's own limit has its reserve behind it, so that starts
     end at the limit.
     """
-    lefts = [
-        left
-        for left in (context_ms, None if limit_ms is None else limit_ms + reserve_ms)
-        if left is not None
-    ]
-    if not lefts:
+    of_context_ms = math.inf if context_ms is None else context_ms
+    of_limit_ms = math.inf if limit_ms is None else limit_ms + reserve_ms
+    left = min(of_context_ms, of_limit_ms)
+    if left == math.inf:
         return TimeLeft(Phase.OPEN, None)
-    left = min(lefts)
     for phase, ends_at in (
         (Phase.OPEN, reserve_ms),
         (Phase.CLOSING, reserve_ms / 2),

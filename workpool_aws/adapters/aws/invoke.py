@@ -234,10 +234,8 @@ class LambdaInvoker:
             read, kept_ms = self._read_limits(target), LIMITS_KEPT_MS
         except CALL_ERRORS as error:
             self._report_if_denied(target, error)
-            read, kept_ms = (
-                FunctionLimits(timeout_ms=TIMEOUT_MS_MAX, event_age_ms=EVENT_AGE_MS_MAX),
-                LIMITS_GUESSED_KEPT_MS,
-            )
+            read = FunctionLimits(timeout_ms=TIMEOUT_MS_MAX, event_age_ms=EVENT_AGE_MS_MAX)
+            kept_ms = LIMITS_GUESSED_KEPT_MS
         if len(self._known) >= _TARGETS_KEPT_MAX:
             self._known.clear()
         self._known[target] = _Known(read, EpochMs(now + kept_ms))

@@ -145,12 +145,8 @@ class DynamoStore:
 
     def transact(self, writes: Sequence[Write]) -> Written:
         """Do all of these writes, or none. Raises TransactionFailed (nothing was written)."""
-        capacity.check_transaction(
-            [
-                key_of(ref_of(write.record) if isinstance(write, Put) else write.ref)
-                for write in writes
-            ]
-        )
+        refs = [ref_of(write.record) if isinstance(write, Put) else write.ref for write in writes]
+        capacity.check_transaction([key_of(ref) for ref in refs])
         items = [self._action(write) for write in writes]
         # The same token in every try: a try that went through unseen is then recognised, not
         # applied again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
@@ -105,10 +106,7 @@ def summary_rows(report: DemoReport) -> list[tuple[str, str]]:
         else ""
     )
     return [
-        (
-            "finished",
-            f"{report.finished} of {report.items}: {outcomes}",
-        ),
+        ("finished", f"{report.finished} of {report.items}: {outcomes}"),
         ("attempts", f"{report.attempts}, of which {report.retries} retries"),
         ("parallelism", f"{usage.max_concurrency} at most, the limit is {report.limit}"),
         ("cost", _cost(report)),
@@ -147,6 +145,7 @@ def _failing(rate: float) -> str:
     one_in = round(1 / rate)
     if rate == 1:
         return "every attempt fails"
-    if abs(rate * one_in - 1) < 1e-9:  # noqa: PLR2004 - 1/12 as a float is not exactly a twelfth
+    # As a float, 1/12 is not exactly a twelfth.
+    if math.isclose(rate * one_in, 1):
         return f"one attempt in {one_in} fails"
     return f"{rate:.1%} of all attempts fails"

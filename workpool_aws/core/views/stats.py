@@ -92,14 +92,13 @@ def stats_of(
     """Returns the statistics. Tallies of minutes before the window are left out."""
     since = EpochMs(now - window_ms)
     total = together((each for each in tallies if each.since >= since), since)
+    oldest_s = None if queued.oldest_at is None else max(0, now - queued.oldest_at) / 1000
     return Stats(
         pending=queued.pending,
         scheduled=queued.scheduled,
         at_least=queued.capped,
         running=running,
-        oldest_pending_s=None
-        if queued.oldest_at is None
-        else max(0, now - queued.oldest_at) / 1000,
+        oldest_pending_s=oldest_s,
         executions=executions(total),
         error_rate=error_rate(total),
         permanent_failure_rate=permanent_failure_rate(total),

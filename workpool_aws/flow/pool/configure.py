@@ -119,8 +119,7 @@ def deploy_limit(ports: Ports, pool: str, max_parallelism: int | None) -> bool:
             "deployed_at": ports.clock.now(),
         }
         if not changed:
-            # Its writer may have died before the fence. No kick: the caller is the watchdog, which
-            # checks by itself if a loop is needed.
+            # Its writer may have died before the fence. The watchdog, which calls, kicks by itself.
             _fence(ports, pool)
             return False
         if _write(ports, pool, config, changes) is not None:

@@ -213,12 +213,12 @@ class _Completion:
         decision: Requeue | Postpone | None
         if self.report.kind is ReportKind.SNOOZED:
             decision = decide_snooze(self.a, current, self.report, now=now)
-            if decision is None:
-                return replace(self, report=snoozed_too_often(self.report)).by_policy()
+            failure = snoozed_too_often
         else:
             decision = decide_put_back(self.a, current, self.report, now=now, refused=self.refused)
-            if decision is None:
-                return replace(self, report=never_delivered(self.report)).by_policy()
+            failure = never_delivered
+        if decision is None:
+            return replace(self, report=failure(self.report)).by_policy()
         # To the loop a snooze is a put back: the slot is free, and no attempt is counted. A loop of
         # 0.1 knows no other word for it.
         moved = self._move_back(decision, NoticeKind.PUT_BACK, judged=None)

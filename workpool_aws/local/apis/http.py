@@ -67,10 +67,9 @@ class Request:
             name.lower(): value.decode() if isinstance(value, bytes) else str(value)
             for name, value in sent
         }
-        target = headers.get("x-amz-target", "")
-        host = url.hostname or ""
+        is_dynamodb = headers.get("x-amz-target", "").startswith("DynamoDB_")
         return cls(
-            service="dynamodb" if target.startswith("DynamoDB_") else host.split(".")[0],
+            service="dynamodb" if is_dynamodb else (url.hostname or "").partition(".")[0],
             method=prepared.method or "",
             path=unquote(url.path),
             query=dict(parse_qsl(url.query)),

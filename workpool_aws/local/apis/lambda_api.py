@@ -75,10 +75,8 @@ class LambdaApi:
         if kind == "DryRun":
             return Reply(HTTPStatus.NO_CONTENT)
         if kind == "Event":
-            return Reply(
-                HTTPStatus.ACCEPTED,
-                headers={"x-amzn-RequestId": self._deliveries.accept(resolved, payload)},
-            )
+            request_id = self._deliveries.accept(resolved, payload)
+            return Reply(HTTPStatus.ACCEPTED, headers={"x-amzn-RequestId": request_id})
         answer = self._runs.run_inline(resolved, payload)
         failed = {"X-Amz-Function-Error": "Unhandled"} if answer.failed else {}
         return Reply(

@@ -57,17 +57,15 @@ class MotoMeter:
         reply = serve()
         after = self._item(fields)
         if reply.status == HTTPStatus.OK:
-            units = capacity.write_units(_bytes_of(before), _bytes_of(after)) + _index_units(
-                before, after
-            )
+            units = capacity.write_units(_bytes_of(before), _bytes_of(after))
+            units += _index_units(before, after)
         elif b"ConditionalCheckFailed" in reply.body:
             units = capacity.failed_write_units(_bytes_of(before))
         else:
             return reply
         key = fields.get("Key") or fields.get("Item") or {}
-        self._meter.count(
-            f"{_noun(key, after or before or fields.get('Item'))}.{verb}", write_units=units
-        )
+        noun = _noun(key, after or before or fields.get("Item"))
+        self._meter.count(f"{noun}.{verb}", write_units=units)
         return reply
 
     def _transact(self, fields: Mapping[str, Any], serve: Callable[[], Reply]) -> Reply:
@@ -81,9 +79,8 @@ class MotoMeter:
         reply = serve()
         if ours and (reply.status == HTTPStatus.OK or b"TransactionCanceled" in reply.body):
             changes = list(zip(before, map(self._item, ours), strict=True))
-            units = capacity.transaction_units(
-                (_bytes_of(old), _bytes_of(new)) for old, new in changes
-            )
+            sizes = ((_bytes_of(old), _bytes_of(new)) for old, new in changes)
+            units = capacity.transaction_units(sizes)
             units += sum(_index_units(old, new) for old, new in changes)
             self._meter.count("tx", write_units=units)
         return reply

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from workpool_aws.local.services.answers import Answer, Condition, destination_record
@@ -105,12 +106,8 @@ class Deliveries:
             self._deliver_at(EpochMs(now + delay_ms), queued)
         else:
             self._running[function.name] += 1
-            this = Try(
-                queued.resolved,
-                queued.payload,
-                queued.request_id,
-                on_end=lambda answer: self._after_try(queued, answer),
-            )
+            on_end = partial(self._after_try, queued)
+            this = Try(queued.resolved, queued.payload, queued.request_id, on_end)
             self._runs.spawn(this, crash=self._chooser.chance(self._rates.crash_rate, "crash"))
 
     def _after_try(self, queued: _Queued, answer: Answer) -> None:
