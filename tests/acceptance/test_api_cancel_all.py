@@ -122,8 +122,17 @@ def test_a_work_that_backs_off_is_not_tried_again(cloud: LocalCloud, answer: Ans
 
 
 @pytest.mark.peer("LB10")
-@both_engines
-@pytest.mark.parametrize("pause", [timedelta(0), timedelta(seconds=1), timedelta(hours=1)], ids=str)
+@pytest.mark.parametrize(
+    ("cloud", "pause"),
+    [
+        ("memory", timedelta(0)),
+        ("memory", timedelta(seconds=1)),
+        ("memory", timedelta(hours=1)),
+        ("moto", timedelta(seconds=1)),
+    ],
+    indirect=["cloud"],
+    ids=str,
+)
 def test_what_is_enqueued_afterwards_runs_whoever_enqueues_it(
     cloud: LocalCloud, pause: timedelta
 ) -> None:

@@ -83,7 +83,7 @@ def run(tree: Path, *options: str) -> tuple[int, list[str]]:
         "--seed",
         "1",
         "--patience",
-        "2",
+        "1",
         *options,
     ]
     environment = {
