@@ -7,6 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from workpool_aws.adapters.items.capacity import (
+    BATCH_GET_KEYS_MAX,
+    ITEM_BYTES_MAX,
+    PAGE_BYTES_MAX,
+    TRANSACTION_BYTES_MAX,
+    TRANSACTION_ITEMS_MAX,
     Capacity,
     Meter,
     Units,
@@ -49,6 +54,9 @@ from workpool_aws.adapters.items.keys import Key
         ({"a": []}, 1 + 3),
         ({"a": ["xy", "é"]}, 1 + 3 + (1 + 2) + (1 + 2)),
         ({"pk": "p", "sk": "s", "n": 12}, 3 + 3 + 3),
+        ({"a": [True, 7, b"ab", ["x"]]}, 1 + 3 + (1 + 1) + (1 + 2) + (1 + 2) + (1 + 3 + 1 + 1)),
+        ({"a": 1_000, "b": 10_000, "c": -1_010}, (1 + 2) + (1 + 2) + (1 + 4)),
+        ({"a": 1.5}, 1 + len("1.5")),
     ],
 )
 def test_the_size_of_an_item_is_its_names_and_values(item, size):
@@ -114,10 +122,13 @@ DEAD = {"pk": "p", "sk": "s", "dead": "2"}
         ({"pk": "p"}, DEAD, 1),
         (DEAD, None, 1),
         (DEAD, {"pk": "p"}, 1),
-        (DEAD, DEAD, 0),
+        (DEAD, dict(DEAD), 0),
         (DEAD, {**DEAD, "x": 1}, 1),
         (DEAD, {**DEAD, "dead": "3"}, 2),
         (None, {**DEAD, "x": "y" * 2000}, 2),
+        ({**DEAD, "x": "y" * 2000}, None, 2),
+        (DEAD, {**DEAD, "x": "y" * 2000, "dead": "3"}, 1 + 2),
+        ({**DEAD, "x": "y" * 2000}, {**DEAD, "dead": "3"}, 2 + 1),
     ],
 )
 def test_the_index_costs_only_what_is_or_was_in_it(old, new, units):
@@ -130,6 +141,15 @@ def test_a_page_of_the_index_costs_half():
         index_query_units([4096] * 3),
         index_query_units([4096] * 4),
     ] == [1, 2, 2]
+
+
+def test_the_bounds_are_those_of_dynamodb():
+    assert (ITEM_BYTES_MAX, PAGE_BYTES_MAX, TRANSACTION_BYTES_MAX) == (
+        409_600,
+        1_048_576,
+        4_194_304,
+    )
+    assert (TRANSACTION_ITEMS_MAX, BATCH_GET_KEYS_MAX) == (100, 100)
 
 
 def test_a_transaction_has_bounds():

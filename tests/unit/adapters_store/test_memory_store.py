@@ -8,12 +8,14 @@ from dataclasses import replace
 import pytest
 
 from tests.kit.records import a_work, an_id
-from workpool_aws.adapters.items.capacity import Meter, Units
+from workpool_aws.adapters.items.capacity import Meter, Units, item_size
+from workpool_aws.adapters.items.codec import encode
 from workpool_aws.adapters.items.records import ref_of
 from workpool_aws.adapters.memory.store import MemoryStore
 from workpool_aws.model.ids import EpochMs
 from workpool_aws.model.loop import LoopState, LoopStatus
 from workpool_aws.model.refs import Collection, KeyRange, StatusRef, Unreadable, WorkRef
+from workpool_aws.model.work import Outcome, State, dead_key
 from workpool_aws.model.writes import Is, IsAbsent, Put, Update
 from workpool_aws.ports import ConditionFailed, TransactionFailed
 
@@ -148,11 +150,13 @@ def test_expiry_removes_what_is_past_its_time_and_nothing_else():
     ):
         store.write(Put(record))
     store.inject("p#work#0", "odd", {"expires_at": "soon"})
+    store.inject("p#work#0", "true", {"expires_at": True})
 
     assert store.expire(EpochMs(T0 - 1)) == 0
-    assert store.expire(EpochMs(T0 + 999)) == 1
+    assert store.expire(T0) == 1
+    assert store.expire(EpochMs(T0 + 999)) == 0
 
-    assert [item["sk"] for item in store.scan()] == [work_id(2), work_id(3), "odd"]
+    assert [item["sk"] for item in store.scan()] == [work_id(2), work_id(3), "odd", "true"]
 
 
 def test_adding_to_what_is_no_number_is_refused_and_changes_nothing():
@@ -220,3 +224,72 @@ def test_a_deleted_item_can_be_put_again():
         store.delete(ref_of(make_work(1)))
 
     assert list(store.scan()) == []
+
+
+def size_of(record):
+    return item_size(encode(record))
+
+
+def of_size(n, size_bytes):
+    """A work item that is stored in so many bytes."""
+    return make_work(n, args="x" * (size_bytes - size_of(make_work(n, args=""))))
+
+
+def test_an_item_and_a_transaction_may_be_as_large_as_dynamodb_takes_them():
+    store = make_store()
+    most = [of_size(n, 400 * 1024) for n in range(10)]
+    rest = 4 * 1024 * 1024 - 10 * 400 * 1024
+
+    store.transact([Put(each) for each in [*most, of_size(10, rest)]])
+    with pytest.raises(ValueError, match="a transaction of more than 4194304 bytes"):
+        store.transact([Put(each) for each in [*most, of_size(11, rest + 1)]])
+    with pytest.raises(ValueError, match="an item of 409601 bytes is not allowed; at most 409600"):
+        store.write(Put(of_size(12, 400 * 1024 + 1)))
+
+    assert len(list(store.scan())) == 11
+
+
+def test_a_page_may_be_filled_to_its_last_byte():
+    records = [of_size(n, 1_000) for n in range(3)]
+    span, found = KeyRange(shelf=Collection.WORK, pool="p"), []
+
+    for page_bytes in (2_000, 1_999):
+        store = make_store(page_bytes=page_bytes)
+        for record in records:
+            store.write(Put(record))
+        found.append(len(store.query(span).rows))
+
+    assert found == [2, 1]
+
+
+def test_places_are_asked_for_by_the_hundred():
+    store = make_store()
+    for count in (100, 101):
+        store.get_many([WorkRef("p", work_id(n)) for n in range(count)])
+    store.get_many([])
+
+    assert store.meter.snapshot().by_label == {"work.get_many": Units(0, 201, 1 + 2)}
+
+
+def test_a_transaction_that_moves_a_dead_letter_pays_for_the_index_apart():
+    store = make_store()
+    ended = {"state": State.FINISHED, "outcome": Outcome.FAILED, "finished_at": T0}
+    dead = make_work(1, **ended, dead=dead_key(T0, work_id(1)))
+
+    store.transact([Put(dead), Put(make_work(2))])
+
+    assert store.meter.snapshot().by_label == {"tx": Units(2 + 2 + 1, 0, 1)}
+    assert [row.record for row in store.query(KeyRange(shelf=Collection.DEAD, pool="p")).rows] == [
+        dead
+    ]
+    store.delete(ref_of(dead))
+    assert store.query(KeyRange(shelf=Collection.DEAD, pool="p")).rows == ()
+
+
+def test_a_store_has_a_meter_of_its_own_and_pages_of_a_megabyte():
+    store = make_store()
+    for n in range(4):
+        store.write(Put(of_size(n, 300 * 1024)))
+
+    assert len(store.query(KeyRange(shelf=Collection.WORK, pool="p")).rows) == 3
+    assert make_store().meter.snapshot().requests == 0
