@@ -19,7 +19,7 @@ from workpool_aws.adapters.items.records import key_of
 from workpool_aws.adapters.wire.assignment import assignment_to_wire
 from workpool_aws.compose import use_ports
 from workpool_aws.core import limits
-from workpool_aws.flow.callback import note_failure
+from workpool_aws.flow.callback.acknowledge import note_failure
 from workpool_aws.handlers import completion
 from workpool_aws.local import LocalCloud
 from workpool_aws.model.events import CallbackFailed, RecordUnreadable

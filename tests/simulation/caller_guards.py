@@ -452,7 +452,7 @@ _PAYLOADS: Final = (
     one_edit(
         "chunks: when the callback was marked",
         "WP-10",
-        "flow.callback:_record_delivery",
+        "flow.callback.deliver:_record_delivery",
         "let_expire(ports.store, overdue_expiries(marked))",
         "pass",
     ),

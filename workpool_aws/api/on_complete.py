@@ -14,7 +14,7 @@ from workpool_aws.api.parameters import check_function, plain_handler
 from workpool_aws.core.payload import JsonValue, checked_json
 from workpool_aws.core.views.status import Result, result_from_callback
 from workpool_aws.errors import UsageError
-from workpool_aws.flow.callback import acknowledge
+from workpool_aws.flow.callback.acknowledge import acknowledge
 from workpool_aws.model.ids import WorkId, is_ulid
 from workpool_aws.settings import refuse_other_pools
 from workpool_aws.text import Words

@@ -25,7 +25,7 @@ from workpool_aws.core.report.execute import (
     type_name,
 )
 from workpool_aws.errors import StoreUnavailable, UsageError
-from workpool_aws.flow.callback import acknowledge
+from workpool_aws.flow.callback.acknowledge import acknowledge
 from workpool_aws.flow.report.claim import ClaimUnanswered, claim
 from workpool_aws.flow.report.complete import complete
 from workpool_aws.model import events

@@ -11,7 +11,7 @@ from workpool_aws.adapters.wire.destination import (
     read_record,
 )
 from workpool_aws.compose import ports_for
-from workpool_aws.flow.callback import note_failure
+from workpool_aws.flow.callback.acknowledge import note_failure
 from workpool_aws.flow.report.complete import complete
 from workpool_aws.handlers.own import refuse_other_table, refuse_work_item
 from workpool_aws.model import events

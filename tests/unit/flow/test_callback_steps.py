@@ -11,7 +11,8 @@ from tests.kit.stores import every, lost_before, updates
 from tests.kit.world import World
 from workpool_aws.core.chunks import lay_out
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.flow.callback import acknowledge, deliver
+from workpool_aws.flow.callback.acknowledge import acknowledge
+from workpool_aws.flow.callback.deliver import deliver
 from workpool_aws.model.events import CallbackAcknowledged, CallbackDead, CallbackFailed
 from workpool_aws.model.messages import CallbackTicket
 from workpool_aws.model.payload import Part

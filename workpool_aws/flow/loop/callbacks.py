@@ -12,7 +12,7 @@ from workpool_aws.core.loop.callbacks import (
     plan_callbacks,
     take_over,
 )
-from workpool_aws.flow.callback import deliver, give_up
+from workpool_aws.flow.callback.deliver import deliver, give_up
 from workpool_aws.model.refs import WorkRef
 from workpool_aws.model.work import CallbackState, WorkItem
 

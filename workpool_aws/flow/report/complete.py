@@ -37,7 +37,7 @@ from workpool_aws.core.report.complete import (
     what_stands,
 )
 from workpool_aws.errors import StoreUnavailable
-from workpool_aws.flow.callback import deliver
+from workpool_aws.flow.callback.deliver import deliver
 from workpool_aws.flow.chunks import let_expire, write_with
 from workpool_aws.flow.pool.kick import kick
 from workpool_aws.flow.report.notices import make_notice, prove_notice, write_notice

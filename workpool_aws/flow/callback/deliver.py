@@ -17,47 +17,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workpool_aws.core import limits
 from workpool_aws.core.callback.delivery import (
     dead_write,
     delivered_write,
-    failed_write,
-    is_forged,
     message_of,
-    record_of_failure,
     sent_write,
     ticket_of,
 )
 from workpool_aws.core.callback.ending import is_owed
 from workpool_aws.core.callback.targets import target_of
 from workpool_aws.core.chunks import overdue_expiries
-from workpool_aws.core.pool.kick import KickReason
 from workpool_aws.errors import StoreUnavailable
 from workpool_aws.flow.chunks import let_expire, with_payloads
-from workpool_aws.flow.pool.kick import kick
-from workpool_aws.flow.visibility import ensure_visible
 from workpool_aws.model import events
-from workpool_aws.model.ids import EpochMs, time_of
 from workpool_aws.model.work import CallbackState, WorkItem
-from workpool_aws.model.writes import Put, Update
 from workpool_aws.ports import (
     ConditionFailed,
     InvokeRefused,
     InvokeThrottled,
     InvokeUnanswered,
     Ports,
-    TransactionFailed,
 )
 
 if TYPE_CHECKING:
-    from workpool_aws.model.loop import Notice
-    from workpool_aws.model.messages import CallbackTicket
     from workpool_aws.model.refs import Record, Unreadable
+    from workpool_aws.model.writes import Update
 
-__all__ = ["acknowledge", "deliver", "give_up", "note_failure"]
-
-_FAILURE_TRIES = 3
-"""Most tries to record a failure that arrived before the sender recorded the delivery."""
+__all__ = ["deliver", "give_up"]
 
 
 def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
@@ -112,71 +98,6 @@ def _sent(ports: Ports, work: WorkItem, target: str, *, acknowledges: bool) -> C
         return _record_delivery(ports, sent_write(work), CallbackState.SENT)
     delivered = delivered_write(ticket_of(work, ports.table), now=ports.clock.now())
     return _record_delivery(ports, delivered, CallbackState.DELIVERED)
-
-
-def acknowledge(ports: Ports, ticket: CallbackTicket) -> None:
-    """Records that a decorated handler ran to its end for this callback.
-
-    A second acknowledgement changes nothing, nor does a forged ticket.
-
-    Raises StoreUnavailable: the record may or may not be written. Without it, the loop sends the
-    callback again.
-    """
-    try:
-        ports.store.write(delivered_write(ticket, now=ports.clock.now()))
-    except ConditionFailed as met:
-        _reported_as_forged(ports, ticket, met.current, "acknowledgement")
-        return
-    ports.telemetry.emit(events.CallbackAcknowledged(pool=ticket.pool, work_id=ticket.work_id))
-
-
-def note_failure(ports: Ports, ticket: CallbackTicket, *, target: str, reason: str) -> None:
-    """Records that the handler of a sent callback failed, so that the loop sends it again soon.
-
-    A callback that was acknowledged or given up stays so, and a second record changes nothing.
-
-    Raises StoreUnavailable: the loop sends the callback again when the handler's time is over.
-    """
-    for attempt in range(_FAILURE_TRIES):
-        record = _failure(ports, ticket, ports.clock.now())
-        try:
-            written = ports.store.transact([failed_write(ticket), Put(record)])
-        except TransactionFailed as met:
-            work = met.current[0]
-            if _reported_as_forged(ports, ticket, work, "destination"):
-                return
-            if not isinstance(work, WorkItem) or work.callback is not CallbackState.PENDING:
-                return
-            # It failed before its sender recorded the delivery, or another record of the failure was
-            # first.
-            if attempt + 1 < _FAILURE_TRIES:
-                ports.clock.sleep(limits.CALLBACK_LOOK_MS)
-            continue
-        ensure_visible(
-            ports,
-            written,
-            time_of(record.at),
-            lambda at: ports.store.write(Put(_failure(ports, ticket, at))),
-        )
-        error = f"its handler failed: {reason}"
-        ports.telemetry.emit(
-            events.CallbackFailed(
-                pool=ticket.pool, work_id=ticket.work_id, target=target, error=error
-            )
-        )
-        kick(ports, ticket.pool, KickReason.COMPLETE)
-        return
-
-
-def _reported_as_forged(ports: Ports, ticket: CallbackTicket, current: object, by: str) -> bool:
-    forged = isinstance(current, WorkItem) and is_forged(ticket, current)
-    if forged:
-        ports.telemetry.emit(events.ReportUnproven(pool=ticket.pool, work_id=ticket.work_id, by=by))
-    return forged
-
-
-def _failure(ports: Ports, ticket: CallbackTicket, at: EpochMs) -> Notice:
-    return record_of_failure(ticket, now=at, random_bits=ports.entropy.bits(75))
 
 
 def _failed(ports: Ports, work: WorkItem, error: str) -> CallbackState:
