@@ -254,7 +254,7 @@ def test_hostile_text_is_shown_as_text(
         work = store.get(WorkRef("email", work_id))
         assert isinstance(work, WorkItem)
         store.write(
-            Put(changed(work, target=HOSTILE, link=HOSTILE, error=HOSTILE, error_type=HOSTILE))
+            Put(changed(work, target=HOSTILE, origin=HOSTILE, error=HOSTILE, error_type=HOSTILE))
         )
     screen = Screen()
     if rich:

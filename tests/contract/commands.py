@@ -17,7 +17,7 @@ from typing import Any, Final, get_args, get_type_hints
 from workpool_aws.adapters.items import forms
 from workpool_aws.adapters.items.forms import FieldCodec, Value
 from workpool_aws.adapters.items.records import RECORDS, fields_of, kind_of
-from workpool_aws.model import ids, loop, payload, retry, work
+from workpool_aws.model import ids, loop, payload, retry, spec, work
 from workpool_aws.model.ids import EpochMs, WorkId, make_id, shard_of
 from workpool_aws.model.loop import (
     DeployedLimit,
@@ -31,6 +31,7 @@ from workpool_aws.model.loop import (
 from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import Collection, KeyRange, Record, Ref
 from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.spec import Spec
 from workpool_aws.model.work import AttemptEnd, Outcome, PastAttempt, Pointer, WorkItem
 from workpool_aws.model.writes import (
     Above,
@@ -199,7 +200,14 @@ def _value(chance: Random, kind: type[Record], name: str) -> Any:
 _hints = lru_cache(
     partial(
         get_type_hints,
-        localns={**vars(ids), **vars(loop), **vars(payload), **vars(retry), **vars(work)},
+        localns={
+            **vars(ids),
+            **vars(loop),
+            **vars(payload),
+            **vars(retry),
+            **vars(spec),
+            **vars(work),
+        },
     )
 )
 
@@ -207,7 +215,7 @@ _hints = lru_cache(
 def _members(kind: type[Record], name: str, form: FieldCodec) -> list[StrEnum]:
     # A choice is a form of its own for each enumeration, so its members are found by the field's
     # type.
-    hint = _hints(kind)[name]
+    hint = {**_hints(Spec), **_hints(kind)}[name]
     for each in (hint, *get_args(hint)):
         if isinstance(each, type) and issubclass(each, StrEnum):
             return list(each)
@@ -229,9 +237,7 @@ def _record(chance: Random, kind: type[Record]) -> Record:
     """
     stored = fields_of(kind)
     made: dict[str, Any] = {name: at.absent for name, at in stored.items() if not at.required}
-    made |= {
-        each.name: _KEYS[each.name](chance) for each in fields(kind) if each.name not in stored
-    }
+    made |= {name: _KEYS[name](chance) for name in kind_of(kind).ref.__match_args__}
     made |= {
         name: _value(chance, kind, name)
         for name, at in stored.items()

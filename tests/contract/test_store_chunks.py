@@ -37,9 +37,9 @@ def test_nine_hundred_kilobytes_are_stored_with_their_work_and_read_at_once(stor
 
     write_with(store, Put(stored, IsAbsent()), chunks)
 
-    refs = chunk_refs(OWNER, Part.ARGS, chunk_count(stored.args) or 0)
+    refs = chunk_refs(OWNER, Part.ARGS, chunk_count(stored.spec.args) or 0)
     assert len(refs) == 3
-    assert joined(refs, store.get_many(refs)) == inline_text(LARGE.args)
+    assert joined(refs, store.get_many(refs)) == inline_text(LARGE.spec.args)
     assert store.get(OWNER) == stored
 
 
@@ -52,8 +52,8 @@ def test_a_work_that_exists_keeps_its_chunks(store):
         write_with(store, Put(other, IsAbsent()), theirs)
 
     assert refused.value.current == stored
-    refs = chunk_refs(OWNER, Part.ARGS, chunk_count(stored.args) or 0)
-    assert joined(refs, store.get_many(refs)) == inline_text(LARGE.args)
+    refs = chunk_refs(OWNER, Part.ARGS, chunk_count(stored.spec.args) or 0)
+    assert joined(refs, store.get_many(refs)) == inline_text(LARGE.spec.args)
 
 
 def test_a_late_result_leaves_nothing_behind(store):
@@ -83,7 +83,7 @@ def test_a_chunk_that_is_gone_does_not_keep_its_work_from_ending(store):
 def test_a_transaction_tells_which_chunk_is_gone(store):
     store.write(Put(a_work()))
     writes = [
-        Update(ref=OWNER, set={"link": "l"}),
+        Update(ref=OWNER, set={"origin": "l"}),
         Update(ref=ref_of(CHUNK), set={"expires_at": 9}),
     ]
 

@@ -129,7 +129,7 @@ RECORDS = [
         2,
         on_complete="done",
         context='{"user":7}',
-        callback_for=(Outcome.FAILED, Outcome.CANCELED),
+        callback_outcomes=(Outcome.FAILED, Outcome.CANCELED),
         callback=CallbackState.SENT,
     ),
     Notice(
@@ -297,12 +297,12 @@ def test_a_condition_decides(store, condition, holds, verb):
     before = make_work(
         1, state=State.RUNNING, starts=2, started_by="token", claimed=True, deadline=T0
     )
-    after = changed(before, link="changed")
+    after = changed(before, origin="changed")
     store.write(Put(before))
     write = (
         Put(after, condition)
         if verb == "put"
-        else Update(ref=ref_of(before), set={"link": "changed"}, condition=condition)
+        else Update(ref=ref_of(before), set={"origin": "changed"}, condition=condition)
     )
 
     if holds:
@@ -341,7 +341,7 @@ def test_a_condition_on_an_absent_item_sees_no_fields(store, condition, holds):
 
 
 def test_an_update_changes_its_fields_and_no_others(store):
-    store.write(Put(make_work(1, claim="c", link="trace")))
+    store.write(Put(make_work(1, claim="c", origin="trace")))
 
     written = store.write(
         Update(
@@ -350,7 +350,7 @@ def test_an_update_changes_its_fields_and_no_others(store):
         )
     )
 
-    expected = make_work(1, state=State.RUNNING, starts=1, deadline=EpochMs(T0 + 5), link="trace")
+    expected = make_work(1, state=State.RUNNING, starts=1, deadline=EpochMs(T0 + 5), origin="trace")
     assert written.record == expected
     assert store.get(WorkRef(POOL, work_id(1))) == expected
 
@@ -417,11 +417,11 @@ def test_an_update_adds_to_numbers(store):
 
     written = store.write(
         Update(
-            ref=WorkRef(POOL, work_id(1)), add={"starts": 2, "undelivered": 1}, set={"link": "x"}
+            ref=WorkRef(POOL, work_id(1)), add={"starts": 2, "undelivered": 1}, set={"origin": "x"}
         )
     )
 
-    assert written.record == make_work(1, starts=5, undelivered=1, link="x")
+    assert written.record == make_work(1, starts=5, undelivered=1, origin="x")
 
 
 def test_adding_to_an_absent_number_begins_at_zero(store):

@@ -123,7 +123,11 @@ def test_once_an_hour_a_callback_is_found_that_lies_behind_the_cursor(
     """
     stage = watched(cursor=id_floor(EpochMs(at)), at=at, paused=paused)
     canceled = a_work(
-        id=an_id(NOW), due_at=NOW, on_complete=QUEUE, callback_for=frozenset(Outcome), **CANCELED
+        id=an_id(NOW),
+        due_at=NOW,
+        on_complete=QUEUE,
+        callback_outcomes=frozenset(Outcome),
+        **CANCELED,
     )
     stage.place(canceled, owed_record(at - 1_800_000, canceled.id))
     stage.watch()
@@ -150,7 +154,11 @@ def test_what_landed_late_across_a_full_hour_is_found_by_the_look_after(*, tick_
         stage.watch()
     before, landed_at = at - 30_000, at + 45_000
     canceled = a_work(
-        id=an_id(NOW), due_at=NOW, on_complete=QUEUE, callback_for=frozenset(Outcome), **CANCELED
+        id=an_id(NOW),
+        due_at=NOW,
+        on_complete=QUEUE,
+        callback_outcomes=frozenset(Outcome),
+        **CANCELED,
     )
     forgotten = a_work(id=an_id(before), due_at=before)
     stage.clock.at = landed_at
@@ -168,7 +176,11 @@ def test_a_record_that_a_dead_loop_left_is_put_again_once_and_tells_nobody_twice
     at = NOW + HOUR_MS
     stage = watched(cursor=id_floor(EpochMs(at)), at=at)
     told = a_work(
-        id=an_id(NOW), due_at=NOW, on_complete=QUEUE, callback_for=frozenset(Outcome), **CANCELED
+        id=an_id(NOW),
+        due_at=NOW,
+        on_complete=QUEUE,
+        callback_outcomes=frozenset(Outcome),
+        **CANCELED,
     )
     stage.place(
         replace(told, callback=CallbackState.DELIVERED), owed_record(at - 1_800_000, told.id)

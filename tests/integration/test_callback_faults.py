@@ -36,7 +36,7 @@ CANCELED = a_work(
     state=State.FINISHED,
     outcome=Outcome.CANCELED,
     on_complete=QUEUE,
-    callback_for=(Outcome.CANCELED,),
+    callback_outcomes=(Outcome.CANCELED,),
     callback=CallbackState.PENDING,
 )
 
@@ -218,7 +218,7 @@ def test_a_callback_that_is_owed_while_the_loop_goes_idle_is_sent(stage: Stage) 
 
 def test_a_record_that_owes_a_callback_carries_no_time_to_live(stage: Stage) -> None:
     """[WP-10] Else a loop that stays away for two weeks loses it."""
-    running = a_running_work(on_complete=QUEUE, callback_for=(Outcome.SUCCESS,), claimed=False)
+    running = a_running_work(on_complete=QUEUE, callback_outcomes=(Outcome.SUCCESS,), claimed=False)
     stage.place(running)
     stage.ports.messenger.refuses = InvokeThrottled()
     stage.complete(assignment_of(running, "jobs"))

@@ -53,7 +53,7 @@ LATE_MS = 20_000
 PLAIN = a_work()
 
 
-OWING = a_work(on_complete=QUEUE, callback_for=(Outcome.CANCELED,))
+OWING = a_work(on_complete=QUEUE, callback_outcomes=(Outcome.CANCELED,))
 
 
 CANCEL = updates(WorkRef, outcome=Outcome.CANCELED)
@@ -448,7 +448,7 @@ def test_a_cancel_that_owes_a_callback_starts_a_resting_loop(stage: Stage) -> No
     """[WP-24] [WP-8]"""
     later = NOW + 3_600_000
     work = a_work(
-        id=an_id(later), due_at=later, on_complete=QUEUE, callback_for=(Outcome.CANCELED,)
+        id=an_id(later), due_at=later, on_complete=QUEUE, callback_outcomes=(Outcome.CANCELED,)
     )
     stage.place(work)
     stage.resting_as(LoopState.WAITING, wake_at=later)
@@ -460,7 +460,7 @@ def test_a_cancel_that_owes_a_callback_starts_a_resting_loop(stage: Stage) -> No
 
 def test_the_record_of_a_cancel_that_was_late_is_put_again(stage: Stage) -> None:
     """[WP-8]"""
-    work = a_work(on_complete=QUEUE, callback_for=(Outcome.CANCELED,))
+    work = a_work(on_complete=QUEUE, callback_outcomes=(Outcome.CANCELED,))
     stage.place(work)
     stage.store.plan(updates(WorkRef, outcome=Outcome.CANCELED), late(stage, repeated=False))
 
@@ -493,7 +493,9 @@ def test_a_cancel_that_another_one_forestalled_says_so(stage: Stage, work: WorkI
 @pytest.mark.parametrize("work", [PLAIN, OWING], ids=["alone", "with a record"])
 def test_a_cancel_of_what_begins_to_run_asks(stage: Stage, work: WorkItem) -> None:
     stage.place(work)
-    running = a_running_work(on_complete=work.on_complete, callback_for=work.callback_for)
+    running = a_running_work(
+        on_complete=work.spec.callback_target, callback_outcomes=work.spec.callback_outcomes
+    )
     stage.store.plan(CANCEL, first(lambda: stage.place(running)))
 
     assert stage.pool().cancel(None, work.id) == "requested"

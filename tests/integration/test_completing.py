@@ -62,7 +62,9 @@ def test_a_work_is_read_at_its_end_only_where_a_callback_needs_what_a_transactio
     size: int, told: tuple[Outcome, ...], reads: int
 ) -> None:
     stage = Stage()
-    running = a_running_work(claimed=False, on_complete=QUEUE if told else None, callback_for=told)
+    running = a_running_work(
+        claimed=False, on_complete=QUEUE if told else None, callback_outcomes=told
+    )
     stage.place(running)
 
     complete(
@@ -93,7 +95,7 @@ def test_a_second_report_does_not_call_back_again(
         state=State.FINISHED,
         outcome=Outcome.SUCCESS,
         on_complete=QUEUE,
-        callback_for=(Outcome.SUCCESS,),
+        callback_outcomes=(Outcome.SUCCESS,),
         callback=state,
     )
     stage.place(ended)

@@ -43,7 +43,7 @@ SENT = a_running_work(
     state=State.FINISHED,
     outcome=Outcome.SUCCESS,
     on_complete=HANDLER,
-    callback_for=(Outcome.SUCCESS,),
+    callback_outcomes=(Outcome.SUCCESS,),
     callback=CallbackState.SENT,
 )
 

@@ -286,7 +286,7 @@ def test_callbacks_alone_are_progress() -> None:
             state=State.FINISHED,
             outcome=Outcome.CANCELED,
             on_complete=QUEUE,
-            callback_for=(Outcome.CANCELED,),
+            callback_outcomes=(Outcome.CANCELED,),
             callback=CallbackState.PENDING,
         )
         for n in range(3 * limits.STALLED_PASSES)

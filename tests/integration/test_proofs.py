@@ -53,7 +53,7 @@ def test_a_report_without_the_starts_nonce_changes_nothing_and_writes_nothing(
     """[WP-28] Nor does it suspect, send a callback, or wake the loop."""
     stage = Stage()
     work = a_running_work(
-        retry=retry, claimed=False, on_complete="target", callback_for=tuple(Outcome)
+        retry=retry, claimed=False, on_complete="target", callback_outcomes=tuple(Outcome)
     )
     stage.place(work)
 
@@ -154,7 +154,7 @@ def test_what_is_pending_again_keeps_no_proof(report: Report) -> None:
         {"retry": a_policy(max_attempts=9)},
         {"attempts_made": 0, "retry": a_policy(max_attempts=2)},
         {"retention_s": 0},
-        {"callback_for": ()},
+        {"callback_outcomes": ()},
         {"claimed": False},
     ],
     ids=["a policy", "attempts", "retention", "callbacks", "unclaimed"],
@@ -162,7 +162,9 @@ def test_what_is_pending_again_keeps_no_proof(report: Report) -> None:
 def test_all_but_name_and_proof_is_taken_from_the_stored_work_item(said: dict[str, object]) -> None:
     """[WP-28] Of a proven record, too."""
     stage = Stage()
-    work = a_running_work(on_complete="target", callback_for=(Outcome.FAILED,), claim="worker-1")
+    work = a_running_work(
+        on_complete="target", callback_outcomes=(Outcome.FAILED,), claim="worker-1"
+    )
     stage.place(work)
 
     complete(stage.ports, presented(work, NONCE, **said), FAILED, by="destination")

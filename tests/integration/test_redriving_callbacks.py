@@ -38,7 +38,7 @@ CANCELED = a_work(
     state=State.FINISHED,
     outcome=Outcome.CANCELED,
     on_complete=QUEUE,
-    callback_for=(Outcome.CANCELED,),
+    callback_outcomes=(Outcome.CANCELED,),
     callback=CallbackState.PENDING,
 )
 

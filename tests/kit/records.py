@@ -5,14 +5,15 @@ A test makes a `WorkItem` here and nowhere else: `a_work` makes it, `changed` al
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from workpool_aws.core.proof import digest_of
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.messages import Assignment
-from workpool_aws.model.payload import Inline, Part
+from workpool_aws.model.payload import NO_ARGS, Inline, Part
 from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.spec import CallbackSpec, Spec
 from workpool_aws.model.work import Kind, State, WorkItem
 
 POOL = "email"
@@ -20,6 +21,10 @@ NOW = EpochMs(1_767_225_600_000)
 NONCE = "nonce-of-the-first-start"
 PROOF = digest_of(NONCE)
 TARGET = "arn:aws:lambda:us-east-1:123456789012:function:send_email"
+DONE = "arn:aws:lambda:us-east-1:123456789012:function:done"
+
+_OF_SPEC = {each.name for each in fields(Spec)} - {"callback"}  # which is the state of one
+_OF_CALLBACK = {"on_complete": "target", "context": "context", "callback_outcomes": "outcomes"}
 
 
 def an_id(at: int = NOW, n: int = 1, *, shard: int = 0) -> WorkId:
@@ -33,15 +38,17 @@ def a_work(**changes: Any) -> WorkItem:
     work = WorkItem(
         pool="email",
         id=an_id(due_at),
-        target=TARGET,
-        args=Inline("{}"),
-        kind=Kind.ACTION,
-        retry=None,
-        claimed=True,
+        spec=Spec(
+            target=TARGET,
+            args=NO_ARGS,
+            kind=Kind.ACTION,
+            retry=None,
+            claimed=True,
+            retention_s=86_400,
+        ),
         state=State.PENDING,
         due_at=EpochMs(due_at),
         enqueued_at=NOW,
-        retention_s=86_400,
     )
     return changed(work, **changes)
 
@@ -49,12 +56,23 @@ def a_work(**changes: Any) -> WorkItem:
 def changed(work: WorkItem, **changes: Any) -> WorkItem:
     """Return the work item with other values in these fields.
 
-    The text of a payload stands for one that lies in the item.
+    Fields of its spec are named as its own, and so are those of its callback: `on_complete`,
+    `context`, `callback_outcomes`. The text of a payload stands for one that lies in the item.
     """
     for part in Part:
         if isinstance(changes.get(part), str):
             changes[part] = Inline(changes[part])
-    return replace(work, **changes)
+    wanted = {to: changes.pop(name) for name, to in _OF_CALLBACK.items() if name in changes}
+    asked = {name: changes.pop(name) for name in _OF_SPEC & changes.keys()}
+    if any(wanted.values()) or work.spec.callback is not None:
+        asked["callback"] = _callback(work.spec.callback, **wanted)
+    return replace(work, spec=replace(work.spec, **asked), **changes)
+
+
+def _callback(old: CallbackSpec | None, **changes: Any) -> CallbackSpec | None:
+    if "target" in changes and changes["target"] is None:
+        return None
+    return replace(old or CallbackSpec(target=DONE), **changes)
 
 
 def a_running_work(**changes: Any) -> WorkItem:

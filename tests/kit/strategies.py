@@ -17,7 +17,7 @@ from workpool_aws.adapters.items import forms
 from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.records import RecordKind
 from workpool_aws.core import limits
-from workpool_aws.model import ids, loop, payload, retry, work
+from workpool_aws.model import ids, loop, payload, retry, spec, work
 from workpool_aws.model.ids import EpochMs, WorkId, make_id
 from workpool_aws.model.loop import (
     DeployedLimit,
@@ -30,6 +30,7 @@ from workpool_aws.model.loop import (
 from workpool_aws.model.payload import Part
 from workpool_aws.model.refs import Record
 from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.spec import Spec
 from workpool_aws.model.work import AttemptEnd, Outcome, PastAttempt, WorkItem
 
 pools = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
@@ -74,7 +75,7 @@ attempts = st.builds(
     error=st.none() | st.text(min_size=1, max_size=30),
 )
 
-_TYPES = {**vars(ids), **vars(loop), **vars(payload), **vars(retry), **vars(work)}
+_TYPES = {**vars(ids), **vars(loop), **vars(payload), **vars(retry), **vars(spec), **vars(work)}
 
 BY_FORM: Mapping[int, st.SearchStrategy[Any]] = {
     id(forms.TEXT): texts,
@@ -139,7 +140,8 @@ def _values(record: type[Record], name: str, field: Field) -> st.SearchStrategy[
 def _members(record: type[Record], name: str) -> list[StrEnum]:
     # A choice is a form of its own for each enumeration, so its members are found by the field's
     # type.
-    hint = get_type_hints(record, localns=_TYPES)[name]
+    hints = {**get_type_hints(Spec, localns=_TYPES), **get_type_hints(record, localns=_TYPES)}
+    hint = hints[name]
     for each in (hint, *get_args(hint)):
         if isinstance(each, type) and issubclass(each, StrEnum):
             return list(each)

@@ -147,10 +147,10 @@ class World:
             work_id=work.id,
             start=started.starts,
             attempts_made=work.attempts_made,
-            kind=work.kind,
-            retry=work.retry,
-            claimed=work.claimed,
-            retention_s=work.retention_s,
+            kind=work.spec.kind,
+            retry=work.spec.retry,
+            claimed=work.spec.claimed,
+            retention_s=work.spec.retention_s,
             start_by=EpochMs(self.clock.now() + 30_000),
         )
 

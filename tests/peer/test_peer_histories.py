@@ -467,11 +467,11 @@ def a_callback_tells_a_lost_start_once_if_wanted(h: History) -> int:
     lost = [
         each
         for each in h.ends
-        if each.after.error_type == "no_report" and each.after.on_complete is not None
+        if each.after.error_type == "no_report" and each.after.spec.callback_target is not None
     ]
     for each in lost:
         told = [index for index, work_id in h.judge.tellings if work_id == each.after.id]
-        wanted = Outcome.FAILED in each.after.callback_for
+        wanted = Outcome.FAILED in each.after.spec.callback_outcomes
         assert bool(told) is wanted
         assert all(index > each.index for index in told)
     return len(lost)
@@ -641,7 +641,7 @@ def a_callback_tells_what_happened(h: History) -> int:
     for index, work_id in h.judge.tellings:
         end = next(each for each in h.ends if each.after.id == work_id)
         assert end.index < index
-        assert end.after.outcome in end.after.callback_for
+        assert end.after.outcome in end.after.spec.callback_outcomes
     return len(h.judge.tellings)
 
 

@@ -264,7 +264,7 @@ class Actors:
     ) -> dict[str, object]:
         does = ending_of(self._scenario.seed, number, assignment.attempts_made + 1)
         execution = self._judge.begins(
-            assignment, self._judge.works[assignment.work_id].target, TIMEOUT_MS
+            assignment, self._judge.works[assignment.work_id].spec.target, TIMEOUT_MS
         )
         self._runs += 1
         run, attempt = self._runs, assignment.attempts_made + 1
@@ -454,7 +454,7 @@ class Actors:
     def _remove_chunks(self) -> None:
         store = self._cloud._engine_open.quiet(self._cloud.table)
         for work in sorted(self._judge.works.values(), key=lambda work: work.id)[:2]:
-            for part, payload in ((Part.ARGS, work.args), (Part.CONTEXT, work.context)):
+            for part, payload in ((Part.ARGS, work.spec.args), (Part.CONTEXT, work.spec.context)):
                 if isinstance(payload, Chunked):
                     self._judge.robbed.add(work.id)
                     store.delete(ChunkRef(work.pool, work.id, part, 0))

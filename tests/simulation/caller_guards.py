@@ -274,7 +274,7 @@ _CALLBACKS: Final = (
         "callback: no TTL at finish",
         "WP-10",
         "core.callback.ending:expiry_after",
-        "if outcome in wanted",
+        "if outcome in outcomes",
         "if False",
     ),
     one_edit(
@@ -488,8 +488,8 @@ _PAYLOADS: Final = (
         "chunks: read before they are sent",
         "WP-12",
         "flow.loop.start:_send",
-        "read_payload(ports, WorkRef(running.pool, running.id), Part.ARGS, running.args)",
-        'getattr(running.args, "text", None)',
+        "read_payload(ports, WorkRef(running.pool, running.id), Part.ARGS, running.spec.args)",
+        'getattr(running.spec.args, "text", None)',
     ),
 )
 

@@ -53,7 +53,7 @@ def forged_record(work: WorkItem, table: str, chance: random.Random) -> dict[str
         "version": "1.0",
         "requestContext": {
             "requestId": "forged",
-            "functionArn": work.target,
+            "functionArn": work.spec.target,
             "condition": condition,
             "approximateInvokeCount": 1,
         },

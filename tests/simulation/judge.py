@@ -363,11 +363,11 @@ class Judge:
         if (
             work.state is not State.FINISHED
             or work.outcome != kind
-            or work.outcome not in work.callback_for
+            or work.outcome not in work.spec.callback_outcomes
         ):
             self.fail(
                 "WP-8",
-                f"{work_id} was told to be {kind}, is {work.state} {work.outcome}, and wants {work.callback_for}",
+                f"{work_id} was told to be {kind}, is {work.state} {work.outcome}, and wants {work.spec.callback_outcomes}",
             )
 
     def heard(self, work_id: WorkId) -> None:
@@ -438,7 +438,7 @@ class Judge:
                 "WP-10",
                 f"{after.id} is {after.state}, its callback {after.callback}, and carries a time to live",
             )
-        attempts = 1 if after.retry is None else after.retry.max_attempts
+        attempts = 1 if after.spec.retry is None else after.spec.retry.max_attempts
         if after.attempts_made > attempts:
             self.fail("WP-5", f"{after.id} has spent {after.attempts_made} of {attempts} attempts")
         self._proven(after)
@@ -503,11 +503,11 @@ class Judge:
                 "WP-8",
                 f"the callback of {after.id} went from {before.callback} to {after.callback}",
             )
-        wanted = after.state is State.FINISHED and after.outcome in after.callback_for
+        wanted = after.state is State.FINISHED and after.outcome in after.spec.callback_outcomes
         if wanted is not (after.callback is not None):
             self.fail(
                 "WP-8",
-                f"{after.id} is {after.state} {after.outcome}, wants {after.callback_for}; its callback is {after.callback}",
+                f"{after.id} is {after.state} {after.outcome}, wants {after.spec.callback_outcomes}; its callback is {after.callback}",
             )
 
     def _started(self, before: WorkItem, after: WorkItem) -> None:

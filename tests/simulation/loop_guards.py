@@ -286,7 +286,7 @@ _ENTRIES: Final = (
         "recovery counts a start that may have run",
         "WP-5",
         "core.loop.recover:lost_report",
-        "work.claimed and work.claim is None and target_claims",
+        "work.spec.claimed and work.claim is None and target_claims",
         "True",
     ),
     one_edit(

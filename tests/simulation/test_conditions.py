@@ -77,7 +77,7 @@ def canceled(decision: object) -> Write:
 
 
 def redriven() -> Redrive:
-    decision = decide_redrive(ENDED, new_id=an_id(n=2), now=NOW, link=None, epoch=0)
+    decision = decide_redrive(ENDED, new_id=an_id(n=2), now=NOW, origin=None, epoch=0)
     assert isinstance(decision, Redrive)
     return decision
 

@@ -441,7 +441,7 @@ def test_a_dead_callback_is_owed_again_only_for_who_asked(
     ended = changed(
         success(running()),
         callback=CallbackState.DEAD,
-        callback_for=(Outcome.SUCCESS,),
+        callback_outcomes=(Outcome.SUCCESS,),
         dead="dead",
     )
     if asked:

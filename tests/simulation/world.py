@@ -358,7 +358,9 @@ class _Stage:
                     ),
                 )
             ),
-            large_works=sum(Chunked in (type(work.args), type(work.context)) for work in works),
+            large_works=sum(
+                Chunked in (type(work.spec.args), type(work.spec.context)) for work in works
+            ),
             large_results=sum(isinstance(work.result, Chunked) for work in works),
             open_ms=self._open_time.total_ms(),
             faults=0 if scenario.is_calm else 1 + len(self._struck),
@@ -376,7 +378,9 @@ class _Stage:
         if work.callback in {CallbackState.PENDING, CallbackState.SENT, CallbackState.DEAD}:
             self._judge.fail("WP-8", f"the callback of {work.id} is {work.callback} at the end")
         handlers = {self._actors.listeners[told] for told in (Told.HANDLER, Told.FLAKY)}
-        acknowledged = work.callback is CallbackState.DELIVERED and work.on_complete in handlers
+        acknowledged = (
+            work.callback is CallbackState.DELIVERED and work.spec.callback_target in handlers
+        )
         if acknowledged and work.id not in self._judge.handled:
             self._judge.fail(
                 "WP-8",
@@ -388,7 +392,9 @@ class _Stage:
         if self._scenario.rates.keys().isdisjoint({Fault.EVENT_LOST, Fault.EVENT_LATE}):
             return set()
         listener = self._actors.listeners[Told.LISTENER]
-        return {work.id for work in self._judge.works.values() if work.on_complete == listener}
+        return {
+            work.id for work in self._judge.works.values() if work.spec.callback_target == listener
+        }
 
     def _unexpected_errors(self) -> list[str]:
         own = (self.cloud.loop_arn, self.cloud.completion_arn, self.cloud.watchdog_arn)

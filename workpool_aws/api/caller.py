@@ -46,16 +46,16 @@ class Caller:
         return self.function_arn or read_settings().function_name or _OUTSIDE
 
     @property
-    def link(self) -> str | None:
+    def origin(self) -> str | None:
         """The way from a work item back to the request that enqueued it; `None` outside Lambda.
 
         Of a trace header only the root is kept.
         """
         if self.request_id is None:
             return None
-        link = f"request={self.request_id}"
+        origin = f"request={self.request_id}"
         root = _TRACE_ROOT.search(read_settings().trace_id or "")
-        return (f"{link} trace={root[1]}" if root else link)[: limits.LINK_LENGTH_MAX]
+        return (f"{origin} trace={root[1]}" if root else origin)[: limits.ORIGIN_LENGTH_MAX]
 
 
 def read_caller(ctx: object) -> Caller:

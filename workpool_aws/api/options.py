@@ -19,11 +19,13 @@ from workpool_aws.core.callback.targets import (
 )
 from workpool_aws.core.payload import encode_object, encode_value
 from workpool_aws.core.views.status import OutcomeName
-from workpool_aws.core.work.enqueue import Callback, Order
+from workpool_aws.core.work.enqueue import must_claim
 from workpool_aws.errors import UnknownOption, UsageError
 from workpool_aws.model.ids import EpochMs, WorkId, make_ids
 from workpool_aws.model.names import FUNCTION_ARN, FUNCTION_NAME, POOL, TABLE
+from workpool_aws.model.payload import NO_ARGS, Inline
 from workpool_aws.model.retry import RetryPolicy
+from workpool_aws.model.spec import CallbackSpec, Spec
 from workpool_aws.model.work import Kind, Outcome
 from workpool_aws.text import kind_of
 
@@ -40,9 +42,9 @@ __all__ = [
     "encode_batch",
     "encode_one",
     "read_due",
-    "read_order",
     "read_parallelism",
     "read_pool_options",
+    "read_spec",
     "read_target",
     "spelled_out",
 ]
@@ -201,15 +203,15 @@ def read_parallelism(value: object) -> int:
     return value
 
 
-def read_order(
+def read_spec(
     kind: Kind,
     target: object,
     options: Mapping[str, object],
     *,
     pool: PoolOptions,
     caller: Caller,
-) -> Order:
-    """The part of an enqueue that its work items share, but for the time.
+) -> Spec:
+    """Return what the work items of an enqueue ask for, except their time and arguments.
 
     Raises:
         UnknownOption: there is no option of this name.
@@ -219,12 +221,16 @@ def read_order(
     for name, value in options.items():
         if name not in RetryableOptions.__optional_keys__:
             raise UnknownOption(name, value, list(allowed.__annotations__))
-    return Order(
+    function, retry = read_target(target, caller), _read_retry(kind, options.get("retry"), pool)
+    return Spec(
+        target=function,
+        args=NO_ARGS,
         kind=kind,
-        target=read_target(target, caller),
-        retry=_read_retry(kind, options.get("retry"), pool),
-        link=caller.link,
+        retry=retry,
+        claimed=must_claim(kind, retry),
+        retention_s=pool.retention_s,
         callback=_read_callback(options, caller),
+        origin=caller.origin,
     )
 
 
@@ -289,7 +295,7 @@ def read_target(target: object, caller: Caller) -> str:
     )
 
 
-def _read_callback(options: Mapping[str, object], caller: Caller) -> Callback:
+def _read_callback(options: Mapping[str, object], caller: Caller) -> CallbackSpec | None:
     on_complete, context = options.get("on_complete"), options.get("context")
     excluded = _read_outcomes(options.get("on_complete_exclude"))
     if on_complete is None:
@@ -299,7 +305,7 @@ def _read_callback(options: Mapping[str, object], caller: Caller) -> Callback:
         if excluded:
             allowed = "empty without on_complete, since there is no callback to leave out"
             raise UsageError("on_complete_exclude", options["on_complete_exclude"], allowed)
-        return Callback()
+        return None
     if isinstance(on_complete, str) and target_of(on_complete) is not FUNCTION:
         target = on_complete
     else:
@@ -319,9 +325,9 @@ def _read_callback(options: Mapping[str, object], caller: Caller) -> Callback:
     # stored [WP-11].
     room = target_of(target).bytes_max - limits.CALLBACK_FRAME_BYTES_MAX
     largest = min(limits.PAYLOAD_BYTES_MAX, room)
-    return Callback(
+    return CallbackSpec(
         target=target,
-        context=None if context is None else encode_value(context, "context", largest),
+        context=None if context is None else Inline(encode_value(context, "context", largest)),
         outcomes=tuple(outcome for outcome in Outcome if outcome not in excluded),
     )
 

@@ -18,9 +18,9 @@ from workpool_aws.api.options import (
     encode_batch,
     encode_one,
     read_due,
-    read_order,
     read_parallelism,
     read_pool_options,
+    read_spec,
     spelled_out,
 )
 from workpool_aws.api.queries import PoolQueries
@@ -403,11 +403,11 @@ class Workpool(PoolQueries):
         options: EnqueueOptions,
     ) -> list[WorkId]:
         caller = read_caller(ctx)
-        order = read_order(kind, target, options, pool=self._options, caller=caller)
+        spec = read_spec(kind, target, options, pool=self._options, caller=caller)
         ports = self._ports
-        refuse_own(order.target, "target", ports)
-        if order.callback.target is not None:
-            refuse_own(order.callback.target, "on_complete", ports)
+        refuse_own(spec.target, "target", ports)
+        if spec.callback is not None:
+            refuse_own(spec.callback.target, "on_complete", ports)
         earliest = read_due(options, now=ports.clock.now())
         if not args:
             return []
@@ -420,11 +420,10 @@ class Workpool(PoolQueries):
         with self._lock:
             ids = self._ids.take(len(args), due, random_bits=random_bits)
         works = works_of(
-            order,
+            spec,
             args,
             ids,
             pool=self.name,
-            retention_s=self._options.retention_s,
             due=due,
             now=now,
             epoch=self._epoch_in(ports.store),

@@ -306,7 +306,9 @@ class PoolQueries:
                 callback, `status` shows which of the two was redriven.
         """
         caller = read_caller(ctx)
-        return redrive(self._ports, self.name, _checked_id("work_id", work_id), link=caller.link)
+        return redrive(
+            self._ports, self.name, _checked_id("work_id", work_id), origin=caller.origin
+        )
 
     def redrive_all(self, ctx: LambdaContext | None, fn: str | None = None) -> int:
         """Redrive every dead letter, or those of one function, each as `redrive` does.
@@ -324,7 +326,7 @@ class PoolQueries:
         caller = read_caller(ctx)
         wanted, ports = check_function(fn), self._ports
         return redrive_each(
-            ports, self.name, _dead_letters(ports, self.name, wanted), link=caller.link
+            ports, self.name, _dead_letters(ports, self.name, wanted), origin=caller.origin
         )
 
     def count_dead_letters(self, ctx: LambdaContext | None, fn: str | None = None) -> int:
@@ -406,7 +408,7 @@ class PoolQueries:
 
 
 def _dead_letters(ports: Ports, pool: str, fn: str | None) -> list[WorkId]:
-    return dead_letters(ports, pool, lambda work: names_function(fn, work.target))
+    return dead_letters(ports, pool, lambda work: names_function(fn, work.spec.target))
 
 
 def _checked_id(field: str, work_id: object) -> str:

@@ -101,11 +101,12 @@ def _cut(whole: bytes) -> list[str]:
 def packed(work: WorkItem) -> tuple[WorkItem, tuple[Put, ...]]:
     """Returns a new work item as stored, and the chunks of its large arguments and context."""
     owner = WorkRef(work.pool, work.id)
-    args = lay_out(inline_text(work.args), owner, Part.ARGS)
-    context = lay_out(inline_text(work.context), owner, Part.CONTEXT)
+    spec = work.spec
+    args = lay_out(inline_text(spec.args), owner, Part.ARGS)
+    context = lay_out(inline_text(spec.context), owner, Part.CONTEXT)
     # What lies in chunks already stays there.
-    stored = replace(work, args=args.payload or work.args, context=context.payload or work.context)
-    return stored, (*args.puts, *context.puts)
+    stored = spec.with_payloads(args.payload or spec.args, context.payload or spec.context)
+    return replace(work, spec=stored), (*args.puts, *context.puts)
 
 
 def chunk_refs(owner: WorkRef, part: Part, count: int) -> tuple[ChunkRef, ...]:
@@ -144,7 +145,7 @@ def input_expiries(of: WorkItem | Assignment, *, expires_at: int | None) -> tupl
     match of:
         case WorkItem():
             owner = WorkRef(of.pool, of.id)
-            args, context = chunk_count(of.args), chunk_count(of.context)
+            args, context = chunk_count(of.spec.args), chunk_count(of.spec.context)
         case Assignment():
             owner = WorkRef(of.pool, of.work_id)
             args, context = of.args_chunks, of.context_chunks

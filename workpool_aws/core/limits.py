@@ -58,8 +58,8 @@ ATTEMPTS_BYTES_MAX: Final = 640
 ERROR_CAUSES_MAX: Final = 5
 """Exceptions of a group whose texts stand in its error."""
 POOL_NAME_LENGTH_MAX: Final = names.POOL_LENGTH_MAX
-LINK_LENGTH_MAX: Final = 256
-"""Characters of the link from a work item to the request that enqueued it."""
+ORIGIN_LENGTH_MAX: Final = 256
+"""Characters of the way back from a work item to the request that enqueued it."""
 
 # What an item may say. What it says beyond these bounds is damage, so that nothing that is made of
 # it can be out of bounds itself.

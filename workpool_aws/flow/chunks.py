@@ -54,7 +54,7 @@ def with_payloads(ports: Ports, work: WorkItem) -> WorkItem | None:
     `None` means that chunks of them are gone or damaged.
     """
     owner = WorkRef(work.pool, work.id)
-    parts: dict[Part, Payload | None] = {Part.CONTEXT: work.context, Part.RESULT: work.result}
+    parts: dict[Part, Payload | None] = {Part.CONTEXT: work.spec.context, Part.RESULT: work.result}
     for part, payload in parts.items():
         if payload is None:
             continue
@@ -62,7 +62,8 @@ def with_payloads(ports: Ports, work: WorkItem) -> WorkItem | None:
         if text is None:
             return None
         parts[part] = Inline(text)
-    return replace(work, context=parts[Part.CONTEXT], result=parts[Part.RESULT])
+    spec = work.spec.with_payloads(work.spec.args, parts[Part.CONTEXT])
+    return replace(work, spec=spec, result=parts[Part.RESULT])
 
 
 def read_payload(ports: Ports, owner: WorkRef, part: Part, payload: Payload) -> str | None:

@@ -32,7 +32,7 @@ class Unfinished:
 
     def __str__(self) -> str:
         work = self.work
-        return f"{work.id} ({work.state}, pool {work.pool}, {work.target}): {self.why}"
+        return f"{work.id} ({work.state}, pool {work.pool}, {work.spec.target}): {self.why}"
 
 
 def described(left: Sequence[Unfinished]) -> str:
@@ -62,7 +62,9 @@ def _of_pool(store: Store, pool: str, until: EpochMs) -> Iterator[Unfinished]:
         elif work.state is State.PENDING and work.due_at <= until and not paused:
             yield Unfinished(work, f"due at {work.due_at}, attempts made: {work.attempts_made}")
         elif is_owed(work) and seen_to.get(work.id, until) <= until:
-            yield Unfinished(work, f"its callback to {work.on_complete} is {work.callback}")
+            yield Unfinished(
+                work, f"its callback to {work.spec.callback_target} is {work.callback}"
+            )
 
 
 def _work_items(store: Store, pool: str, shards: int) -> Iterator[WorkItem]:

@@ -42,7 +42,7 @@ class Assignment:
     context_chunks: int | None = None
     """Number of chunks that hold the callback's context, as `args_chunks`. `None` means that it is
     in the work item's own item, or that there is none."""
-    callback_for: tuple[Outcome, ...] = ()
+    callback_outcomes: tuple[Outcome, ...] = ()
     """The outcomes that want a callback, so that the finishing write can owe one."""
     nonce: str | None = field(default=None, repr=False)
     """The secret of this start, for its worker alone [WP-28]. `None` means that its sender had

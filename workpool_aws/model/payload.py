@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from workpool_aws.model.record import Record
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from workpool_aws.model.ids import WorkId
 
 __all__ = [
+    "NO_ARGS",
     "Chunk",
     "Chunked",
     "Inline",
@@ -50,6 +51,9 @@ class Chunked:
 
 Payload = Inline | Chunked
 
+NO_ARGS: Final = Inline("{}")
+"""Arguments of a function that takes none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk(Record):
@@ -72,22 +76,22 @@ class Chunk(Record):
 
 
 def inline_text(payload: Payload | None) -> str | None:
-    """Return the JSON of a payload that lies in its work item's item, and `None` for any other."""
+    """Returns the JSON of a payload that lies in its work item's item, and `None` for any other."""
     return payload.text if isinstance(payload, Inline) else None
 
 
 def chunk_count(payload: Payload | None) -> int | None:
-    """Return the number of chunks of a payload. `None` means that it lies in none."""
+    """Returns the number of chunks of a payload. `None` means that it lies in none."""
     return payload.count if isinstance(payload, Chunked) else None
 
 
 def payload_of(text: str | None, chunks: int | None) -> Payload | None:
-    """Return the payload of a text and a number of chunks. `None` means that there is neither."""
+    """Returns the payload of a text and a number of chunks. `None` means that there is neither."""
     if chunks is not None:
         return Chunked(chunks)
     return None if text is None else Inline(text)
 
 
 def stored_fields(part: Part, payload: Payload | None) -> Mapping[str, str | int | None]:
-    """Return the two fields of a work item's item that hold a payload: its text, and its chunks."""
+    """Returns the two fields of a work item's item that hold a payload: its text, and its chunks."""
     return {part.value: inline_text(payload), f"{part.value}_chunks": chunk_count(payload)}

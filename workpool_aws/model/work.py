@@ -11,7 +11,7 @@ from workpool_aws.model.record import Record
 
 if TYPE_CHECKING:
     from workpool_aws.model.payload import Payload
-    from workpool_aws.model.retry import RetryPolicy
+    from workpool_aws.model.spec import Spec
 
 __all__ = [
     "AttemptEnd",
@@ -105,19 +105,11 @@ class WorkItem(Record):
 
     pool: str
     id: WorkId
-    target: str
-    """Lambda function, version or alias: an ARN or a name."""
-    args: Payload
-    """The arguments, a JSON object."""
-    kind: Kind
-    retry: RetryPolicy | None
-    claimed: bool
-    """True if each start must be claimed by its worker before user code runs (no second run, ever)."""
+    spec: Spec
+    """The request, which never changes."""
     state: State
     due_at: EpochMs
     enqueued_at: EpochMs
-    retention_s: int | None
-    """Time that the finished work item is kept, in seconds; `None` means for ever."""
     attempts_made: int = 0
     """Spent attempts. A start that was never delivered spends none."""
     starts: int = 0
@@ -142,19 +134,10 @@ class WorkItem(Record):
     deadline: EpochMs | None = None
     """When the current start can no longer be running; recovery waits a margin longer."""
     cancel_requested: bool = False
-    link: str | None = None
-    """The caller's trace and request id, for people."""
     suspected_type: str | None = None
     """Error type from a report without the claimer's token; counts only if nothing
     better is heard by its deadline."""
     suspected_error: str | None = None
-    on_complete: str | None = None
-    """Target of its callback: the ARN of a Lambda function, queue or topic, or a function's
-    name; `None` means nobody."""
-    context: Payload | None = None
-    """Context of its callback, opaque to the library. `None` means that there is none."""
-    callback_for: tuple[Outcome, ...] = ()
-    """The outcomes that `on_complete` wants to hear of."""
     callback: CallbackState | None = None
     """State of the callback; `None` means that the work item is not finished, or wants none."""
     callback_nonce: str | None = None

@@ -197,7 +197,7 @@ def test_of_threads_that_put_if_absent_one_wins():
 
     def put(n):
         try:
-            store.write(Put(make_work(1, link=str(n)), IsAbsent()))
+            store.write(Put(make_work(1, origin=str(n)), IsAbsent()))
         except ConditionFailed:
             return 0
         return 1

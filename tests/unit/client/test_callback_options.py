@@ -25,8 +25,8 @@ def test_what_is_asked_for_stands_in_the_work(world: World) -> None:
         enqueue(world, on_complete=DONE, context={"user": 7}, on_complete_exclude=["success"])
     )
 
-    assert (work.on_complete, work.context) == (DONE, Inline('{"user":7}'))
-    assert work.callback_for == (Outcome.FAILED, Outcome.CANCELED)
+    assert (work.spec.callback_target, work.spec.context) == (DONE, Inline('{"user":7}'))
+    assert work.spec.callback_outcomes == (Outcome.FAILED, Outcome.CANCELED)
     assert work.callback is None
 
 
@@ -48,19 +48,23 @@ def test_every_filter_is_stored_as_it_was_given_for_one_and_for_each_of_a_batch(
         None, TARGET, [{}, {}], on_complete=DONE, on_complete_exclude=exclude
     )
 
-    assert [world.work(work_id).callback_for for work_id in (one, *batch)] == [wanted] * 3
+    assert [world.work(work_id).spec.callback_outcomes for work_id in (one, *batch)] == [wanted] * 3
 
 
 def test_nobody_is_told_unless_asked_for(world: World) -> None:
     work = world.work(enqueue(world, on_complete=None, context=None, on_complete_exclude=[]))
 
-    assert (work.on_complete, work.context, work.callback_for) == (None, None, ())
+    assert (work.spec.callback_target, work.spec.context, work.spec.callback_outcomes) == (
+        None,
+        None,
+        (),
+    )
 
 
 def test_a_short_name_means_the_callers_account_and_region(world: World) -> None:
     work_id = world.pool().enqueue_action(LambdaContext(), TARGET, {}, on_complete="done")
 
-    assert world.work(work_id).on_complete == DONE
+    assert world.work(work_id).spec.callback_target == DONE
 
 
 @pytest.mark.parametrize(
@@ -76,12 +80,12 @@ def test_a_short_name_means_the_callers_account_and_region(world: World) -> None
     ],
 )
 def test_functions_queues_and_topics_can_be_told(world: World, target: str) -> None:
-    assert world.work(enqueue(world, on_complete=target)).on_complete == target
+    assert world.work(enqueue(world, on_complete=target)).spec.callback_target == target
 
 
 @pytest.mark.parametrize("context", [0, False, "", [], {}, {"a": [None, 1.5]}, "text"])
 def test_a_context_is_any_json_value(world: World, context: object) -> None:
-    assert world.work(enqueue(world, on_complete=DONE, context=context)).context is not None
+    assert world.work(enqueue(world, on_complete=DONE, context=context)).spec.context is not None
 
 
 @pytest.mark.parametrize(

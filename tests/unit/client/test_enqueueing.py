@@ -89,7 +89,7 @@ def test_a_kind_and_its_retry_say_whether_it_may_run_twice(
 
     stored = world.work(enqueue(pool, kind, retry=retry))
 
-    assert (stored.kind, stored.retry, stored.claimed) == (kind, policy, claimed)
+    assert (stored.spec.kind, stored.spec.retry, stored.spec.claimed) == (kind, policy, claimed)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_arguments_of_900_kilobytes_fit_and_one_byte_more_does_not(world: World)
     full = {"x": "a" * (900 * 1024 - len('{"x":""}'))}
     work_id = enqueue(world.pool(), args=full)
 
-    assert world.work(work_id).args == Chunked(3)
+    assert world.work(work_id).spec.args == Chunked(3)
     with pytest.raises(
         PayloadTooLarge, match=r"^args must be at most 921600 bytes as JSON; got 921601 bytes$"
     ):
@@ -212,15 +212,17 @@ def test_arguments_of_900_kilobytes_fit_and_one_byte_more_does_not(world: World)
     ],
 )
 def test_a_context_completes_a_short_name(world: World, target: str, stored: str) -> None:
-    assert world.work(enqueue(world.pool(), ctx=LambdaContext(), target=target)).target == stored
+    assert (
+        world.work(enqueue(world.pool(), ctx=LambdaContext(), target=target)).spec.target == stored
+    )
 
 
 def test_without_a_place_a_short_name_is_stored_as_it_is(world: World) -> None:
-    assert world.work(enqueue(world.pool(), target="send:live")).target == "send:live"
+    assert world.work(enqueue(world.pool(), target="send:live")).spec.target == "send:live"
     assert (
         world.work(
             enqueue(world.pool(), ctx=LambdaContext(invoked_function_arn="odd"), target="send")
-        ).target
+        ).spec.target
         == "send"
     )
 
@@ -234,10 +236,10 @@ def test_a_context_leaves_a_link_to_who_asked(
     )
 
     assert (
-        world.work(enqueue(world.pool(), ctx=LambdaContext())).link
+        world.work(enqueue(world.pool(), ctx=LambdaContext())).spec.origin
         == "request=8f2c-1 trace=1-5759e988-bd862e3fe1be46a994272793"
     )
-    assert world.work(enqueue(world.pool())).link is None
+    assert world.work(enqueue(world.pool())).spec.origin is None
 
 
 def test_a_batch_keeps_its_order(world: World) -> None:
@@ -246,7 +248,7 @@ def test_a_batch_keeps_its_order(world: World) -> None:
     )
 
     assert sorted(ids) == ids
-    assert [world.work(one).args for one in ids] == [Inline(f'{{"n":{n}}}') for n in range(40)]
+    assert [world.work(one).spec.args for one in ids] == [Inline(f'{{"n":{n}}}') for n in range(40)]
     assert len(world.invoker.loops) == 1
 
 

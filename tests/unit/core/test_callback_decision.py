@@ -142,7 +142,7 @@ def test_the_finishing_write_owes_a_callback_or_may_expire_and_never_both(
 ) -> None:
     """[WP-8, WP-10]"""
     decision = decide_report(
-        an_assignment(callback_for=wanted), Report(kind=kind), now=NOW, jitter=0.5
+        an_assignment(callback_outcomes=wanted), Report(kind=kind), now=NOW, jitter=0.5
     )
 
     assert isinstance(decision, Finish)
@@ -156,7 +156,7 @@ def test_a_start_that_ends_as_canceled_tells_those_who_want_to_know(
     wanted: tuple[Outcome, ...], owed: bool
 ) -> None:
     decision = decide_canceled(
-        an_assignment(callback_for=wanted), Report(kind=ReportKind.FAILED), now=NOW
+        an_assignment(callback_outcomes=wanted), Report(kind=ReportKind.FAILED), now=NOW
     )
 
     assert decision.write.set["callback"] is (CallbackState.PENDING if owed else None)
@@ -167,7 +167,9 @@ def test_a_start_that_ends_as_canceled_tells_those_who_want_to_know(
 def test_a_pending_work_that_is_canceled_owes_its_callback(
     wanted: tuple[Outcome, ...], owed: bool
 ) -> None:
-    decision = decide_cancel(a_work(on_complete="done", callback_for=wanted), token="t", now=NOW)
+    decision = decide_cancel(
+        a_work(on_complete="done", callback_outcomes=wanted), token="t", now=NOW
+    )
 
     assert isinstance(decision, CancelWrite)
     assert decision.owes_callback is owed
@@ -177,7 +179,7 @@ def test_a_pending_work_that_is_canceled_owes_its_callback(
 
 def test_asking_a_running_work_to_cancel_owes_nothing_yet() -> None:
     decision = decide_cancel(
-        a_running_work(on_complete="done", callback_for=ALL), token="t", now=NOW
+        a_running_work(on_complete="done", callback_outcomes=ALL), token="t", now=NOW
     )
 
     assert isinstance(decision, CancelWrite)
@@ -199,7 +201,7 @@ def test_the_record_of_a_cancel_has_no_time_to_live() -> None:
         (a_finished_work(CallbackState.DELIVERED), False),
         (a_finished_work(CallbackState.DEAD), False),
         (a_finished_work(None), False),
-        (a_running_work(on_complete="done", callback_for=ALL), False),
+        (a_running_work(on_complete="done", callback_outcomes=ALL), False),
         (a_running_work(on_complete="done", callback=CallbackState.PENDING), False),
         (Unreadable("p", "s", "damaged"), False),
         (None, False),

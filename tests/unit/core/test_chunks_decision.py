@@ -97,7 +97,7 @@ def test_a_new_work_is_stored_without_its_large_arguments() -> None:
 
     assert packed(small) == (small, ())
     stored, puts = packed(large)
-    assert stored.args == Chunked(2)
+    assert stored.spec.args == Chunked(2)
     assert [ref_of(put.record) for put in puts] == refs_of(Part.ARGS, 2)
 
 

@@ -19,19 +19,7 @@ from workpool_aws.model.writes import All, Is
 
 LATER = EpochMs(NOW + 60_000)
 NEW = an_id(at=LATER, n=5)
-CARRIED = {
-    "pool",
-    "target",
-    "args",
-    "kind",
-    "retry",
-    "claimed",
-    "retention_s",
-    "link",
-    "on_complete",
-    "context",
-    "callback_for",
-}
+CARRIED = {"pool", "spec"}
 GIVEN = {"id", "state", "due_at", "enqueued_at", "redrive_of"}
 
 
@@ -50,19 +38,19 @@ def a_failure(**changes: object) -> WorkItem:
         "dead": "d",
         "args": '{"n":1}',
         "retry": a_policy(),
-        "link": "request=1",
+        "origin": "request=1",
     }
     told = {
         "on_complete": "told",
         "context": '{"user":7}',
-        "callback_for": (Outcome.FAILED,),
+        "callback_outcomes": (Outcome.FAILED,),
         "callback": CallbackState.DELIVERED,
     }
     return a_work(**{**over, **kept, **told, **changes})
 
 
-def redriven(old: WorkItem, link: str | None = None, epoch: int = 0) -> Redrive:
-    decision = decide_redrive(old, new_id=NEW, now=LATER, link=link, epoch=epoch)
+def redriven(old: WorkItem, origin: str | None = None, epoch: int = 0) -> Redrive:
+    decision = decide_redrive(old, new_id=NEW, now=LATER, origin=origin, epoch=epoch)
     assert isinstance(decision, Redrive)
     return decision
 
@@ -100,14 +88,14 @@ def test_the_old_work_is_marked_and_nothing_else_of_it_changes() -> None:
 
 
 def test_whoever_redrives_is_the_link() -> None:
-    assert redriven(a_failure(), link="request=2").work.link == "request=2"
+    assert redriven(a_failure(), origin="request=2").work.spec.origin == "request=2"
 
 
 def test_a_failure_is_redriven_once() -> None:
     first = an_id(n=9)
 
     assert decide_redrive(
-        a_failure(redriven_as=first), new_id=NEW, now=LATER, link=None, epoch=0
+        a_failure(redriven_as=first), new_id=NEW, now=LATER, origin=None, epoch=0
     ) == RedrivenWork(first)
 
 
@@ -121,7 +109,7 @@ def test_a_failure_is_redriven_once() -> None:
     ],
 )
 def test_what_did_not_fail_is_left_alone(work: WorkItem, what: str) -> None:
-    assert decide_redrive(work, new_id=NEW, now=LATER, link=None, epoch=0) == NoFailure(what)
+    assert decide_redrive(work, new_id=NEW, now=LATER, origin=None, epoch=0) == NoFailure(what)
 
 
 def test_the_new_work_belongs_to_the_epoch_of_now() -> None:
@@ -143,7 +131,11 @@ def test_a_dead_callback_is_owed_again_and_the_work_never_runs_again(
 ) -> None:
     """[WP-6] [WP-8] A failure that nobody redrove stays among the dead letters."""
     decision = decide_redrive(
-        a_failure(callback=CallbackState.DEAD, **changes), new_id=NEW, now=LATER, link=None, epoch=0
+        a_failure(callback=CallbackState.DEAD, **changes),
+        new_id=NEW,
+        now=LATER,
+        origin=None,
+        epoch=0,
     )
 
     assert isinstance(decision, Redeliver)

@@ -21,7 +21,7 @@ LATER = Report(kind=ReportKind.SNOOZED, error="not yet", error_type="Snooze", de
 
 
 def snoozed(work: WorkItem, report: Report = LATER) -> WorkItem | None:
-    decision = decide_snooze(an_assignment(claimed=work.claimed), work, report, now=NOW)
+    decision = decide_snooze(an_assignment(claimed=work.spec.claimed), work, report, now=NOW)
     assert decision is not None
     return stored_after(work, decision.write)
 

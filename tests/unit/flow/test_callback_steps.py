@@ -40,7 +40,7 @@ def a_told_work(
         "outcome": Outcome.SUCCESS,
         "result": "7",
         "finished_at": NOW,
-        "callback_for": tuple(Outcome),
+        "callback_outcomes": tuple(Outcome),
     }
     return world.put(
         a_work(

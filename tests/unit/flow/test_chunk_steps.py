@@ -91,7 +91,7 @@ def test_what_lies_beside_a_work_is_read_whole(world: World) -> None:
     whole = with_payloads(world.ports, a_finished_work(world))
 
     assert whole is not None
-    assert (whole.context, whole.result) == (Inline("c" * 400_000), Inline("r" * 400_000))
+    assert (whole.spec.context, whole.result) == (Inline("c" * 400_000), Inline("r" * 400_000))
 
 
 @pytest.mark.parametrize("part", [Part.CONTEXT, Part.RESULT])

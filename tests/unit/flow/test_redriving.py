@@ -154,7 +154,7 @@ def test_what_was_redriven_or_removed_meanwhile_counts_as_nothing(world: World) 
     mine, theirs = a_failure(world, 1), a_failure(world, 2)
     world.pool().redrive(None, theirs.id)
 
-    count = redrive_each(world.ports, "email", [mine.id, theirs.id, an_id(n=3)], link=None)
+    count = redrive_each(world.ports, "email", [mine.id, theirs.id, an_id(n=3)], origin=None)
 
     assert count == 1
     assert len(world.works()) == 4
@@ -163,14 +163,14 @@ def test_what_was_redriven_or_removed_meanwhile_counts_as_nothing(world: World) 
 def test_redriving_many_wakes_the_loop_once(world: World) -> None:
     ids = [a_failure(world, n).id for n in (1, 2, 3)]
 
-    assert redrive_each(world.ports, "email", ids, link=None) == 3
+    assert redrive_each(world.ports, "email", ids, origin=None) == 3
     assert len(world.invoker.loops) == 1
 
 
 def test_what_did_not_fail_after_all_counts_as_nothing(world: World) -> None:
     success = a_failure(world, outcome=Outcome.SUCCESS)
 
-    assert redrive_each(world.ports, "email", [success.id], link=None) == 0
+    assert redrive_each(world.ports, "email", [success.id], origin=None) == 0
     assert world.works() == [success]
 
 

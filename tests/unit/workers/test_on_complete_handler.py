@@ -20,7 +20,7 @@ from workpool_aws.model.work import CallbackState, Outcome, State, WorkItem
 def a_told_work(world: World, callback: CallbackState = CallbackState.SENT) -> WorkItem:
     ended = {"state": State.FINISHED, "outcome": Outcome.SUCCESS, "result": "7", "finished_at": NOW}
     return world.put(
-        a_work(**ended, on_complete="done", callback_for=tuple(Outcome), callback=callback)
+        a_work(**ended, on_complete="done", callback_outcomes=tuple(Outcome), callback=callback)
     )
 
 
@@ -31,7 +31,7 @@ def event_for(work: WorkItem, **changes: object) -> dict[str, object]:
         "table": TABLE,
         "pool": work.pool,
         "work_id": work.id,
-        "retention_s": work.retention_s,
+        "retention_s": work.spec.retention_s,
     }
     event = {
         "work_id": work.id,

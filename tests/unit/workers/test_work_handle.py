@@ -95,7 +95,7 @@ def test_another_pool_of_the_event_is_reached_too(world: World) -> None:
     assert isinstance(told, tuple)
     table, name, work_id = told
     assert (table, name) == (world.ports.table, "newsletter")
-    assert world.work(work_id, "newsletter").target == "next"
+    assert world.work(work_id, "newsletter").spec.target == "next"
 
 
 HOURLY = RetryPolicy(max_attempts=7, initial_backoff=timedelta(hours=1))
@@ -129,8 +129,8 @@ def test_another_pool_has_the_options_that_this_program_gave_it(world: World) ->
     ids: Any = run(world, enqueue_each, pool="newsletter")
 
     works = [world.work(work_id, "newsletter") for work_id in ids]
-    assert [work.retry for work in works] == [HOURLY, HOURLY, HOURLY, None]
-    assert [work.retention_s for work in works] == [None] * 4
+    assert [work.spec.retry for work in works] == [HOURLY, HOURLY, HOURLY, None]
+    assert [work.spec.retention_s for work in works] == [None] * 4
     assert world.telemetry.of(OptionsUnknown) == []
     assert len(made) == 4
 
@@ -149,7 +149,7 @@ def test_a_pool_that_made_a_handle_is_not_taken_for_one_that_the_program_made(wo
         )
     ]
 
-    assert world.work(str(work_id), "forgotten").retention_s == 7_200
+    assert world.work(str(work_id), "forgotten").spec.retention_s == 7_200
     assert len(kept) == 1
 
 
@@ -159,8 +159,8 @@ def test_a_pool_of_which_nothing_is_known_keeps_works_as_long_and_says_that_its_
     ids: Any = run(world, enqueue_each, pool="unknown-to-this-program", retention_s=3_600)
 
     works = [world.work(work_id, "unknown-to-this-program") for work_id in ids]
-    assert [work.retry for work in works] == [None, RetryPolicy(), RetryPolicy(), None]
-    assert [work.retention_s for work in works] == [3_600] * 4
+    assert [work.spec.retry for work in works] == [None, RetryPolicy(), RetryPolicy(), None]
+    assert [work.spec.retention_s for work in works] == [3_600] * 4
     assert world.telemetry.of(OptionsUnknown) == [OptionsUnknown(pool="unknown-to-this-program")]
 
 

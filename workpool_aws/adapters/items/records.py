@@ -118,13 +118,13 @@ class RecordKind(Generic[R]):
         return tuple(getattr(of, name) for name in self.ref.__match_args__)
 
     def values(self, record: R) -> Mapping[str, object]:
-        """Return the values of a record's fields, by name."""
+        """Returns the values of a record's fields, by name."""
         if self.flatten is not None:
             return self.flatten(record)
         return {name: getattr(record, name) for name in self.fields}
 
     def make(self, values: dict[str, Any]) -> R:
-        """Return the record of these names and values of fields.
+        """Returns the record of these names and values of fields.
 
         Raises ValueError for values that contradict each other.
         """
@@ -310,7 +310,7 @@ def ref_of(record: R) -> Ref[R]:
 
 
 def key_of(ref: Ref[Record]) -> Key:
-    """Return the key of a record.
+    """Returns the key of a record.
 
     Raises:
         ValueError: the pool's name or the id cannot be part of a key.
@@ -325,7 +325,7 @@ def fields_of(record_type: type[Record]) -> Mapping[str, Field]:
 
 
 def field_of(record_type: type[Record], name: str) -> Field:
-    """Return the row of a field.
+    """Returns the row of a field.
 
     Raises:
         ValueError: records of this type have no such field, or it is part of their key.

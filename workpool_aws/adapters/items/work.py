@@ -11,24 +11,34 @@ from workpool_aws.adapters.items import forms
 from workpool_aws.adapters.items.field import Field
 from workpool_aws.adapters.items.keys import DEAD_KEY, TTL_ATTRIBUTE
 from workpool_aws.model.payload import Part, payload_of, stored_fields
+from workpool_aws.model.spec import CallbackSpec, Spec
 from workpool_aws.model.work import CallbackState, Kind, Outcome, State, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["WORK_FIELDS", "flatten_work", "work_of"]
+__all__ = ["SPEC_FIELDS", "WORK_FIELDS", "flatten_spec", "flatten_work", "spec_of", "work_of"]
 
-WORK_FIELDS: Final[Mapping[str, Field]] = {
+SPEC_FIELDS: Final[Mapping[str, Field]] = {
     "target": Field("fn", forms.TEXT),
     "args": Field("a", forms.TEXT, absent=None),
     "args_chunks": Field("ac", forms.CHUNKS, absent=None),
     "kind": Field("k", forms.choice(Kind)),
     "retry": Field("rp", forms.RETRY, absent=None),
     "claimed": Field("cl", forms.FLAG, absent=False),
+    "retention_s": Field("keep", forms.RETENTION, absent=None),
+    "origin": Field("ln", forms.TEXT, absent=None),
+    "callback_target": Field("oc", forms.TEXT, absent=None),
+    "context": Field("cx", forms.TEXT, absent=None),
+    "context_chunks": Field("cc", forms.CHUNKS, absent=None),
+    "callback_outcomes": Field("cf", forms.OUTCOMES, absent=()),
+}
+"""The fields of what was asked for."""
+
+_OWN_FIELDS: Final[Mapping[str, Field]] = {
     "state": Field("s", forms.choice(State)),
     "due_at": Field("due", forms.WORK_MOMENT),
     "enqueued_at": Field("enq", forms.WORK_MOMENT),
-    "retention_s": Field("keep", forms.RETENTION, absent=None),
     "attempts_made": Field("n", forms.STARTS),
     "starts": Field("st", forms.STARTS),
     "undelivered": Field("un", forms.STARTS),
@@ -41,13 +51,8 @@ WORK_FIELDS: Final[Mapping[str, Field]] = {
     "claim": Field("cm", forms.TEXT, absent=None),
     "deadline": Field("dl", forms.WORK_MOMENT, absent=None),
     "cancel_requested": Field("cr", forms.FLAG, absent=False),
-    "link": Field("ln", forms.TEXT, absent=None),
     "suspected_type": Field("sut", forms.TEXT, absent=None),
     "suspected_error": Field("sue", forms.TEXT, absent=None),
-    "on_complete": Field("oc", forms.TEXT, absent=None),
-    "context": Field("cx", forms.TEXT, absent=None),
-    "context_chunks": Field("cc", forms.CHUNKS, absent=None),
-    "callback_for": Field("cf", forms.OUTCOMES, absent=()),
     "callback": Field("cb", forms.choice(CallbackState), absent=None),
     "callback_nonce": Field("cn", forms.TEXT, absent=None),
     "outcome": Field("o", forms.choice(Outcome), absent=None),
@@ -63,30 +68,73 @@ WORK_FIELDS: Final[Mapping[str, Field]] = {
     "epoch": Field("ep", forms.COUNT, absent=0),
 }
 
+WORK_FIELDS: Final[Mapping[str, Field]] = {**SPEC_FIELDS, **_OWN_FIELDS}
+
 _OF_PAYLOADS: Final = frozenset(name for part in Part for name in stored_fields(part, None))
-_PLAIN: Final = [name for name in WORK_FIELDS if name not in _OF_PAYLOADS]
+_OF_CALLBACK: Final = frozenset({"callback_target", "callback_outcomes"})
+_SPEC_PLAIN: Final = tuple(
+    name for name in SPEC_FIELDS if name not in _OF_PAYLOADS and name not in _OF_CALLBACK
+)
+"""Fields that are attributes of the spec itself."""
+_OWN_PLAIN: Final = tuple(name for name in _OWN_FIELDS if name not in _OF_PAYLOADS)
+"""Fields that are attributes of the work item itself."""
 
 
 def flatten_work(work: WorkItem) -> Mapping[str, object]:
-    """Return the values of a work item's fields."""
+    """Returns the values of a work item's fields."""
     return {
-        **{name: getattr(work, name) for name in _PLAIN},
-        **stored_fields(Part.ARGS, work.args),
-        **stored_fields(Part.CONTEXT, work.context),
+        **flatten_spec(work.spec),
+        **{name: getattr(work, name) for name in _OWN_PLAIN},
         **stored_fields(Part.RESULT, work.result),
     }
 
 
-def work_of(values: dict[str, Any]) -> WorkItem:
-    """Return the work item of these values.
+def flatten_spec(spec: Spec) -> Mapping[str, object]:
+    """Returns the values of a spec's fields."""
+    return {
+        **{name: getattr(spec, name) for name in _SPEC_PLAIN},
+        **stored_fields(Part.ARGS, spec.args),
+        "callback_target": spec.callback_target,
+        **stored_fields(Part.CONTEXT, spec.context),
+        "callback_outcomes": spec.callback_outcomes,
+    }
+
+
+def work_of(values: Mapping[str, Any]) -> WorkItem:
+    """Returns the work item of these names and values. Raises ValueError as `spec_of` does."""
+    return WorkItem(
+        pool=values["pool"],
+        id=values["id"],
+        spec=spec_of(values),
+        result=payload_of(values["result"], values["result_chunks"]),
+        **{name: values[name] for name in _OWN_PLAIN},
+    )
+
+
+def spec_of(values: Mapping[str, Any]) -> Spec:
+    """Returns the spec of these values.
+
+    A context or outcomes without a target ask for nothing, and are left out.
 
     Raises ValueError: with no arguments it could not run, with some both in its item and in chunks
     it would be open which hold.
     """
-    if (values["args"] is None) == (values["args_chunks"] is None):
-        place = "missing" if values["args"] is None else "here and in chunks"
-        raise ValueError(f"{WORK_FIELDS['args'].attribute} (args): {place}")
-    own = {name: value for name, value in values.items() if name not in _OF_PAYLOADS}
-    for part in Part:
-        own[part.value] = payload_of(*(values[name] for name in stored_fields(part, None)))
-    return WorkItem(**own)
+    args = payload_of(values["args"], values["args_chunks"])
+    if args is None or None not in (values["args"], values["args_chunks"]):
+        place = "missing" if args is None else "here and in chunks"
+        raise ValueError(f"{SPEC_FIELDS['args'].attribute} (args): {place}")
+    return Spec(
+        args=args,
+        callback=_callback_of(values),
+        **{name: values[name] for name in _SPEC_PLAIN},
+    )
+
+
+def _callback_of(values: Mapping[str, Any]) -> CallbackSpec | None:
+    if values["callback_target"] is None:
+        return None
+    return CallbackSpec(
+        target=values["callback_target"],
+        context=payload_of(values["context"], values["context_chunks"]),
+        outcomes=values["callback_outcomes"],
+    )

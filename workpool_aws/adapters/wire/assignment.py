@@ -37,7 +37,7 @@ def assignment_to_wire(assignment: Assignment) -> dict[str, object]:
         "loop_until": assignment.loop_until,
         "args_chunks": assignment.args_chunks,
         "context_chunks": assignment.context_chunks,
-        "callback_for": [outcome.value for outcome in assignment.callback_for],
+        "callback_for": [outcome.value for outcome in assignment.callback_outcomes],
         **({} if assignment.nonce is None else {"nonce": assignment.nonce}),
     }
 
@@ -77,7 +77,7 @@ def assignment_from_wire(value: object) -> Assignment | None:
             context_chunks=fields.optional_integer(
                 "context_chunks", at_least=1, at_most=limits.CHUNKS_MAX
             ),
-            callback_for=tuple(Outcome(one) for one in fields.texts("callback_for")),
+            callback_outcomes=tuple(Outcome(one) for one in fields.texts("callback_for")),
             nonce=nonce,
             proof=None if nonce is None else digest_of(nonce),
         )

@@ -58,7 +58,7 @@ def message_of(work: WorkItem, table: str, *, acknowledges: bool) -> CallbackMes
     """
     return CallbackMessage(
         work_id=work.id,
-        context=inline_text(work.context),
+        context=inline_text(work.spec.context),
         outcome=work.outcome or Outcome.FAILED,
         result=inline_text(work.result),
         error=work.error,
@@ -73,7 +73,7 @@ def ticket_of(work: WorkItem, table: str) -> CallbackTicket:
         table=table,
         pool=work.pool,
         work_id=work.id,
-        retention_s=work.retention_s,
+        retention_s=work.spec.retention_s,
         nonce=work.callback_nonce,
     )
 

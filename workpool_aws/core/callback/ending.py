@@ -20,7 +20,7 @@ OPEN: Final = (CallbackState.PENDING, CallbackState.SENT)
 
 
 def after_finish(
-    wanted: Collection[Outcome],
+    outcomes: Collection[Outcome],
     outcome: Outcome,
     *,
     nonce: str | None,
@@ -33,8 +33,8 @@ def after_finish(
 
     `nonce`: named by the acknowledgement of the callback [WP-28].
     """
-    expires_at = expiry_after(wanted, outcome, retention_s=retention_s, now=now)
-    owed = outcome in wanted
+    expires_at = expiry_after(outcomes, outcome, retention_s=retention_s, now=now)
+    owed = outcome in outcomes
     return {
         "callback": CallbackState.PENDING if owed else None,
         "callback_nonce": nonce if owed else None,
@@ -43,13 +43,13 @@ def after_finish(
 
 
 def expiry_after(
-    wanted: Collection[Outcome], outcome: Outcome, *, retention_s: int | None, now: EpochMs
+    outcomes: Collection[Outcome], outcome: Outcome, *, retention_s: int | None, now: EpochMs
 ) -> int | None:
     """Returns the time to live of a work item with this outcome, and of its chunks (epoch seconds).
 
     `None` means that a callback is owed first, or that the work item is kept forever.
     """
-    return None if outcome in wanted else expiry_at(retention_s, now)
+    return None if outcome in outcomes else expiry_at(retention_s, now)
 
 
 def expiry_at(retention_s: int | None, now: EpochMs) -> int | None:

@@ -201,7 +201,7 @@ def lost_report(work: WorkItem, *, target_claims: bool) -> Report:
     again.
     """
     if (
-        work.claimed
+        work.spec.claimed
         and work.claim is None
         and target_claims
         and work.undelivered < limits.UNCLAIMED_MAX

@@ -198,7 +198,7 @@ def decide_report(
             delay_ms,
         )
     outcome = Outcome.SUCCESS if report.kind is ReportKind.SUCCESS else Outcome.FAILED
-    expires_at = expiry_after(a.callback_for, outcome, retention_s=a.retention_s, now=now)
+    expires_at = expiry_after(a.callback_outcomes, outcome, retention_s=a.retention_s, now=now)
     result = lay_out(report.result, WorkRef(a.pool, a.work_id), Part.RESULT, expires_at=expires_at)
     changes = {
         **over,
@@ -210,7 +210,9 @@ def decide_report(
         "finished_at": now,
         # Only now, when it is over, may it expire; and not before its callback was delivered
         # [WP-10].
-        **after_finish(a.callback_for, outcome, nonce=nonce, retention_s=a.retention_s, now=now),
+        **after_finish(
+            a.callback_outcomes, outcome, nonce=nonce, retention_s=a.retention_s, now=now
+        ),
         "dead": dead_key(now, a.work_id) if outcome is Outcome.FAILED else None,
     }
     write = Update(
@@ -238,7 +240,9 @@ def decide_canceled(
         ReportKind.SNOOZED: AttemptEnd.SNOOZED,
     }.get(report.kind)
     made = a.attempts_made + (1 if unspent is None else 0)
-    expires_at = expiry_after(a.callback_for, Outcome.CANCELED, retention_s=a.retention_s, now=now)
+    expires_at = expiry_after(
+        a.callback_outcomes, Outcome.CANCELED, retention_s=a.retention_s, now=now
+    )
     changes: dict[str, object] = {
         **_STOPPED,
         **entering(Move.FINISH),
@@ -249,7 +253,7 @@ def decide_canceled(
         "error_type": None,
         "finished_at": now,
         **after_finish(
-            a.callback_for, Outcome.CANCELED, nonce=nonce, retention_s=a.retention_s, now=now
+            a.callback_outcomes, Outcome.CANCELED, nonce=nonce, retention_s=a.retention_s, now=now
         ),
     }
     asked = this_start(

@@ -107,18 +107,19 @@ def details_of(work: WorkItem, opened: Mapping[Part, str | None]) -> WorkDetails
             missing=part in opened and whole is None,
         )
 
+    spec = work.spec
     return WorkDetails(
         status=listed(work),
-        retry=work.retry,
-        claimed=work.claimed,
-        status_ttl=None if work.retention_s is None else timedelta(seconds=work.retention_s),
-        on_complete=work.on_complete,
+        retry=spec.retry,
+        claimed=spec.claimed,
+        status_ttl=None if spec.retention_s is None else timedelta(seconds=spec.retention_s),
+        on_complete=spec.callback_target,
         on_complete_exclude=()
-        if work.on_complete is None
-        else tuple(each.value for each in Outcome if each not in work.callback_for),
-        link=work.link,
-        args=stored(Part.ARGS, work.args),
-        context=None if work.context is None else stored(Part.CONTEXT, work.context),
+        if spec.callback is None
+        else tuple(each.value for each in Outcome if each not in spec.callback.outcomes),
+        link=spec.origin,
+        args=stored(Part.ARGS, spec.args),
+        context=None if spec.context is None else stored(Part.CONTEXT, spec.context),
         result=stored(Part.RESULT, work.result) if work.outcome is Outcome.SUCCESS else None,
     )
 

@@ -181,7 +181,7 @@ def admits(listing: Listing, work: WorkItem, *, now: EpochMs) -> bool:
     """
     if work.expires_at is not None and work.expires_at * 1000 <= now:
         return False
-    if not names_function(listing.fn, work.target):
+    if not names_function(listing.fn, work.spec.target):
         return False
     match listing.state:
         case None:
@@ -209,8 +209,8 @@ def listed(work: WorkItem) -> ListedWork:
         last_error=status.last_error,
         attempts=status.attempts,
         work_id=work.id,
-        target=work.target,
-        kind=work.kind.value,
+        target=work.spec.target,
+        kind=work.spec.kind.value,
         enqueued_at=instant(work.enqueued_at),
         error=work.error,
         error_type=work.error_type,

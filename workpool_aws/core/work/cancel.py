@@ -65,9 +65,9 @@ def decide_cancel(
     ref = WorkRef(work.pool, work.id)
     match work.state:
         case State.PENDING:
-            wanted = work.callback_for
+            spec = work.spec
             expires_at = expiry_after(
-                wanted, Outcome.CANCELED, retention_s=work.retention_s, now=now
+                spec.callback_outcomes, Outcome.CANCELED, retention_s=spec.retention_s, now=now
             )
             changes: dict[str, object] = {
                 **entering(Move.CANCEL),
@@ -75,13 +75,20 @@ def decide_cancel(
                 "finished_at": now,
                 "started_by": token,
                 **after_finish(
-                    wanted, Outcome.CANCELED, nonce=nonce, retention_s=work.retention_s, now=now
+                    spec.callback_outcomes,
+                    Outcome.CANCELED,
+                    nonce=nonce,
+                    retention_s=spec.retention_s,
+                    now=now,
                 ),
             }
             update = Update(ref=ref, set=changes, condition=_where(Move.CANCEL, only_if))
             beside = input_expiries(work, expires_at=expires_at)
             return CancelWrite(
-                update, CancelAnswer.CANCELED, beside, owes_callback=Outcome.CANCELED in wanted
+                update,
+                CancelAnswer.CANCELED,
+                beside,
+                owes_callback=Outcome.CANCELED in spec.callback_outcomes,
             )
         case State.RUNNING:
             if work.cancel_requested:

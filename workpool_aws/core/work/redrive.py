@@ -5,7 +5,7 @@ The work item's own outcome stays [WP-6], and a callback's redrive never runs it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.callback.delivery import redeliver_write
@@ -56,7 +56,7 @@ class NoFailure:
 
 
 def decide_redrive(
-    old: WorkItem, *, new_id: WorkId, now: EpochMs, link: str | None, epoch: int
+    old: WorkItem, *, new_id: WorkId, now: EpochMs, origin: str | None, epoch: int
 ) -> Redrive | Redeliver | RedrivenWork | NoFailure:
     """Returns a new work item with the old one's request, due now, with all attempts ahead.
 
@@ -74,19 +74,10 @@ def decide_redrive(
     new = WorkItem(
         pool=old.pool,
         id=new_id,
-        target=old.target,
-        args=old.args,
-        kind=old.kind,
-        retry=old.retry,
-        claimed=old.claimed,
+        spec=replace(old.spec, origin=origin or old.spec.origin),
         state=State.PENDING,
         due_at=now,
         enqueued_at=now,
-        retention_s=old.retention_s,
-        link=link or old.link,
-        on_complete=old.on_complete,
-        context=old.context,
-        callback_for=old.callback_for,
         redrive_of=old.id,
         epoch=epoch,
     )

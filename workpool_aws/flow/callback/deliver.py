@@ -54,12 +54,13 @@ def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
     Returns the state of the callback as far as it is known. `None` means that no callback is
     wanted, or that the work item is gone.
     """
-    if not is_owed(work) or work.on_complete is None:
+    target = work.spec.callback_target
+    if not is_owed(work) or target is None:
         return work.callback
     acknowledges = False
-    if target_of(work.on_complete).acknowledges:
-        acknowledges = ports.invoker.acknowledges(work.on_complete)
-        refusal = ports.invoker.limits(work.on_complete).refusal(work.pool)
+    if target_of(target).acknowledges:
+        acknowledges = ports.invoker.acknowledges(target)
+        refusal = ports.invoker.limits(target).refusal(work.pool)
         if refusal is not None:
             return give_up(ports, work, refusal)
     try:
@@ -74,7 +75,7 @@ def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
         )
     try:
         message = message_of(whole, ports.table, acknowledges=acknowledges)
-        ports.messenger.send(work.on_complete, message)
+        ports.messenger.send(target, message)
     except (InvokeThrottled, InvokeUnanswered) as error:
         return _failed(ports, work, str(error) or type(error).__name__)
     except InvokeRefused as refused:
@@ -85,7 +86,7 @@ def deliver(ports: Ports, work: WorkItem) -> CallbackState | None:
             if refused.lasting
             else _failed(ports, work, refused.reason)
         )
-    return _sent(ports, work, work.on_complete, acknowledges=acknowledges)
+    return _sent(ports, work, target, acknowledges=acknowledges)
 
 
 def _sent(ports: Ports, work: WorkItem, target: str, *, acknowledges: bool) -> CallbackState | None:
@@ -103,7 +104,7 @@ def _sent(ports: Ports, work: WorkItem, target: str, *, acknowledges: bool) -> C
 def _failed(ports: Ports, work: WorkItem, error: str) -> CallbackState:
     ports.telemetry.emit(
         events.CallbackFailed(
-            pool=work.pool, work_id=work.id, target=work.on_complete or "", error=error
+            pool=work.pool, work_id=work.id, target=work.spec.callback_target or "", error=error
         )
     )
     return CallbackState.PENDING
@@ -118,7 +119,10 @@ def give_up(ports: Ports, work: WorkItem, reason: str) -> CallbackState | None:
     if state is CallbackState.DEAD:
         ports.telemetry.emit(
             events.CallbackDead(
-                pool=work.pool, work_id=work.id, target=work.on_complete or "", reason=reason
+                pool=work.pool,
+                work_id=work.id,
+                target=work.spec.callback_target or "",
+                reason=reason,
             )
         )
     return state

@@ -53,9 +53,10 @@ def owed_callbacks(
 
 def _window_ms(ports: Ports, work: WorkItem) -> int:
     """Returns the time after a send in which its handler may still be to come, or run."""
-    if work.on_complete is None or work.callback is not CallbackState.SENT:
+    target = work.spec.callback_target
+    if target is None or work.callback is not CallbackState.SENT:
         return 0
-    function = ports.invoker.limits(work.on_complete)
+    function = ports.invoker.limits(target)
     return function.event_age_ms + function.timeout_ms + limits.RECOVERY_MARGIN_MS
 
 

@@ -62,7 +62,7 @@ def deadlines_of(invoker: Invoker, choice: Choice, now: EpochMs) -> Mapping[Entr
     """Returns the entries of chosen work items, each until event age and timeout are over."""
     entries = {}
     for found in choice.chosen:
-        function = invoker.limits(found.work.target)
+        function = invoker.limits(found.work.spec.target)
         entries[found.start] = Entry(EpochMs(now + function.event_age_ms + function.timeout_ms))
     return entries
 

@@ -27,7 +27,7 @@ def recover(ports: Ports, lost: Recover) -> Entry:
     the start is judged again by then.
     """
     work = lost.work
-    claims = ports.invoker.limits(work.target).claims
+    claims = ports.invoker.limits(work.spec.target).claims
     report = lost_report(work, target_claims=claims)
     assignment = assignment_of(work, ports.table)
     try:

@@ -58,7 +58,7 @@ def begin(ports: Ports, token: str, secret: str, start: Start) -> Begun:
 
 def _send(ports: Ports, running: WorkItem, nonce: str, start: Start) -> None:
     try:
-        args = read_payload(ports, WorkRef(running.pool, running.id), Part.ARGS, running.args)
+        args = read_payload(ports, WorkRef(running.pool, running.id), Part.ARGS, running.spec.args)
     except StoreUnavailable as error:
         _put_back(ports, running, f"its arguments could not be read: {error}")
         return
@@ -79,8 +79,10 @@ def _send(ports: Ports, running: WorkItem, nonce: str, start: Start) -> None:
 
 
 def _refusal(ports: Ports, running: WorkItem) -> str | None:
-    function = ports.invoker.limits(running.target)
-    if function.own or is_own(running.target, loop_arn=ports.loop_arn, deployed=ports.deployed):
+    function = ports.invoker.limits(running.spec.target)
+    if function.own or is_own(
+        running.spec.target, loop_arn=ports.loop_arn, deployed=ports.deployed
+    ):
         return f"the target must be {OWN_FUNCTION}"
     return function.refusal(running.pool)
 
@@ -90,7 +92,7 @@ def _write_start(ports: Ports, token: str, nonce: str, start: Start) -> WorkItem
 
     `None` means that it does not, so it must be checked again.
     """
-    function = ports.invoker.limits(start.work.target)
+    function = ports.invoker.limits(start.work.spec.target)
     now = ports.clock.now()
     update = start_write(
         start.work,
@@ -121,13 +123,13 @@ def _own_start(current: object, start: int, token: str) -> WorkItem | None:
 
 
 def _invoke(ports: Ports, running: WorkItem, nonce: str, start: Start, args: str) -> None:
-    timeout_ms = ports.invoker.limits(running.target).timeout_ms
+    timeout_ms = ports.invoker.limits(running.spec.target).timeout_ms
     assignment = assignment_for(
         running, ports.table, nonce=nonce, timeout_ms=timeout_ms, loop_until=start.loop_until
     )
     for attempt in range(1, limits.INVOKE_TRIES + 1):
         try:
-            ports.invoker.start_work(running.target, assignment, args)
+            ports.invoker.start_work(running.spec.target, assignment, args)
         except InvokeThrottled:
             if attempt < limits.INVOKE_TRIES:
                 ports.clock.sleep(limits.INVOKE_RETRY_MS)

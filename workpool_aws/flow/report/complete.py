@@ -128,7 +128,7 @@ class _Completion:
         finished: Record | Unreadable | None
         try:
             finished = write_with(store, decision.write, decision.beside).record
-            if finished is None and a.callback_for:
+            if finished is None and a.callback_outcomes:
                 # A transaction does not answer with the work item, and the callback needs all of it.
                 finished = store.get(WorkRef(a.pool, a.work_id))
         except ConditionFailed as met:
@@ -282,7 +282,7 @@ class _Completion:
         replace(self, report=replace(self.report, error_type=None)).finish(canceled)
 
     def _callback_nonce(self) -> str | None:
-        return callback_nonce(self.ports.entropy.token()) if self.a.callback_for else None
+        return callback_nonce(self.ports.entropy.token()) if self.a.callback_outcomes else None
 
     def _suspect(self, current: WorkItem | Unreadable | None) -> None:
         """Keeps a failure that does not count yet, and puts a notice for a check.

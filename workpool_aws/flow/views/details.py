@@ -37,9 +37,9 @@ def _opened(ports: Ports, work: WorkItem, part: Part) -> str | None:
     payload: Payload | None
     match part:
         case Part.ARGS:
-            payload = work.args
+            payload = work.spec.args
         case Part.CONTEXT:
-            payload = work.context
+            payload = work.spec.context
         case Part.RESULT:
             whole = status.with_result(ports, work)
             return None if whole is None else inline_text(whole.result)

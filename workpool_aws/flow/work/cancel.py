@@ -79,7 +79,9 @@ def _carry_out(
     only_if = None if called_off_by is None else is_older(called_off_by)
     token = ports.entropy.token()
     nonce = (
-        callback_nonce(ports.entropy.token()) if work is not None and work.callback_for else None
+        callback_nonce(ports.entropy.token())
+        if work is not None and work.spec.callback_outcomes
+        else None
     )
     for _ in range(_TRIES):
         if (

@@ -127,8 +127,8 @@ def _store(ports: Ports, work: WorkItem) -> StoreUnavailable | None:
         if not (
             isinstance(met.current, WorkItem)
             and met.current.enqueued_at == work.enqueued_at
-            and met.current.target == work.target
-            and met.current.args == work.args
+            and met.current.spec.target == work.spec.target
+            and met.current.spec.args == work.spec.args
         ):
             return StoreUnavailable(f"another item has the id {work.id}")
         # One's own put, repeated by the SDK after a lost answer; how late the first one was is
@@ -153,8 +153,8 @@ def _tell(ports: Ports, work: WorkItem) -> None:
     event = events.Enqueued(
         pool=work.pool,
         work_id=work.id,
-        target=work.target,
-        kind=work.kind,
+        target=work.spec.target,
+        kind=work.spec.kind,
         delay_ms=max(0, work.due_at - work.enqueued_at),
     )
     ports.telemetry.emit(event)

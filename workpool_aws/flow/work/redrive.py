@@ -61,7 +61,7 @@ class _Made:
     new: bool
 
 
-def redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> WorkId:
+def redrive(ports: Ports, pool: str, work_id: str, *, origin: str | None) -> WorkId:
     """Returns the work item that redrives a failed one.
 
     A second call creates none, and returns the first one's. A dead callback is delivered again, and
@@ -72,7 +72,7 @@ def redrive(ports: Ports, pool: str, work_id: str, *, link: str | None) -> WorkI
         UsageError: It neither failed for good nor has a dead callback. Nothing was created.
         StoreUnavailable: It may or may not be redriven.
     """
-    made = _redrive(ports, pool, work_id, link=link, epoch=epoch_of(ports, pool))
+    made = _redrive(ports, pool, work_id, origin=origin, epoch=epoch_of(ports, pool))
     _kick(ports, pool)
     return made.work_id
 
@@ -97,7 +97,7 @@ def dead_letters(ports: Ports, pool: str, admits: Callable[[WorkItem], bool]) ->
     return found
 
 
-def redrive_each(ports: Ports, pool: str, ids: list[WorkId], *, link: str | None) -> int:
+def redrive_each(ports: Ports, pool: str, ids: list[WorkId], *, origin: str | None) -> int:
     """Redrives these dead letters, and returns the number that this call redrove.
 
     One that is gone or was redriven meanwhile is not counted. Raises StoreUnavailable: some may be
@@ -107,7 +107,7 @@ def redrive_each(ports: Ports, pool: str, ids: list[WorkId], *, link: str | None
     for first in range(0, len(ids), limits.REDRIVE_CHUNK):
         chunk = ids[first : first + limits.REDRIVE_CHUNK]
         made = ports.fan_out(
-            partial(_try_redrive, ports, pool, link=link, epoch=epoch_of(ports, pool)), chunk
+            partial(_try_redrive, ports, pool, origin=origin, epoch=epoch_of(ports, pool)), chunk
         )
         _kick(ports, pool)
         count += sum(each is not None and each.new for each in made)
@@ -115,15 +115,15 @@ def redrive_each(ports: Ports, pool: str, ids: list[WorkId], *, link: str | None
 
 
 def _try_redrive(
-    ports: Ports, pool: str, work_id: WorkId, *, link: str | None, epoch: int
+    ports: Ports, pool: str, work_id: WorkId, *, origin: str | None, epoch: int
 ) -> _Made | None:
     try:
-        return _redrive(ports, pool, work_id, link=link, epoch=epoch)
+        return _redrive(ports, pool, work_id, origin=origin, epoch=epoch)
     except (NotFound, UsageError):
         return None  # the list it came from may lag behind
 
 
-def _redrive(ports: Ports, pool: str, work_id: str, *, link: str | None, epoch: int) -> _Made:
+def _redrive(ports: Ports, pool: str, work_id: str, *, origin: str | None, epoch: int) -> _Made:
     was_dead = False
     for _ in range(_TRIES):
         old = load_works(ports, pool, [work_id])[0]
@@ -135,7 +135,7 @@ def _redrive(ports: Ports, pool: str, work_id: str, *, link: str | None, epoch: 
             )  # another caller was faster, or this very write succeeded without an answer
         now = ports.clock.now()
         new_id = WorkId(make_id(now, random_bits=ports.entropy.bits(75), shard=shard_of(old.id)))
-        decision = decide_redrive(old, new_id=new_id, now=now, link=link, epoch=epoch)
+        decision = decide_redrive(old, new_id=new_id, now=now, origin=origin, epoch=epoch)
         match decision:
             case NoFailure():
                 got = Words(f"{shown(work_id)}, which is {decision.what}")
@@ -170,7 +170,10 @@ def _commit(ports: Ports, old: WorkItem, decision: Redrive) -> bool:
     prove_work_in_time(ports, written, work.pool, work.id, work.due_at)
     ports.telemetry.emit(
         events.Redriven(
-            pool=work.pool, work_id=work.id, redrive_of=str(work.redrive_of), target=work.target
+            pool=work.pool,
+            work_id=work.id,
+            redrive_of=str(work.redrive_of),
+            target=work.spec.target,
         )
     )
     return True
@@ -184,7 +187,9 @@ def _redeliver(ports: Ports, old: WorkItem, decision: Redeliver) -> bool:
         return False
     ensure_visible(ports, written, time_of(record.at), lambda at: _put_record(ports, old, at))
     ports.telemetry.emit(
-        events.CallbackRedriven(pool=old.pool, work_id=old.id, target=old.on_complete or "")
+        events.CallbackRedriven(
+            pool=old.pool, work_id=old.id, target=old.spec.callback_target or ""
+        )
     )
     return True
 
@@ -203,13 +208,15 @@ def _with_inputs_of(ports: Ports, old: WorkItem, new: WorkItem) -> WorkItem:
     Their chunks will expire with the old one. Raises NotFound if they were removed or damaged.
     """
     owner = WorkRef(old.pool, old.id)
-    args = read_payload(ports, owner, Part.ARGS, old.args)
-    context = None if old.context is None else read_payload(ports, owner, Part.CONTEXT, old.context)
-    if args is None or (context is None and old.context is not None):
+    args, context = read_payload(ports, owner, Part.ARGS, old.spec.args), old.spec.context
+    if context is not None:
+        text = read_payload(ports, owner, Part.CONTEXT, context)
+        context = None if text is None else Inline(text)
+    if args is None or (context is None and old.spec.context is not None):
         raise NotFound(
             old.id, "it failed, and the chunks of its arguments or context are gone or damaged"
         )
-    return replace(new, args=Inline(args), context=None if context is None else Inline(context))
+    return replace(new, spec=new.spec.with_payloads(Inline(args), context))
 
 
 def _make_up(ports: Ports, pool: str, work_id: WorkId) -> None:

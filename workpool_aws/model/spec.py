@@ -1,0 +1,69 @@
+"""Specs: the request behind a work item, apart from its progress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workpool_aws.model.payload import Payload
+    from workpool_aws.model.retry import RetryPolicy
+    from workpool_aws.model.work import Kind, Outcome
+
+__all__ = ["CallbackSpec", "Spec"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackSpec:
+    """The callback that a work item asks for."""
+
+    target: str
+    """The ARN of a Lambda function, queue or topic, or a function's name."""
+    context: Payload | None = None
+    """JSON, opaque to the library. `None` means that there is none."""
+    outcomes: tuple[Outcome, ...] = ()
+    """The outcomes with a callback."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """Everything that a caller asks for of a work item, except its time.
+
+    A work item holds one and never changes it; a redrive makes another work item of the same one.
+    """
+
+    target: str
+    """Lambda function, version or alias: an ARN or a name."""
+    args: Payload
+    """The arguments, a JSON object."""
+    kind: Kind
+    retry: RetryPolicy | None
+    """`None` means a single attempt."""
+    claimed: bool
+    """True if its worker must claim each start before user code runs: no second run, ever."""
+    retention_s: int | None
+    """Time for which the finished work item is kept, in seconds; `None` means for ever."""
+    callback: CallbackSpec | None = None
+    """`None` means that none is wanted."""
+    origin: str | None = None
+    """The caller's trace and request id, for people. `None` means a caller outside Lambda."""
+
+    @property
+    def callback_target(self) -> str | None:
+        """Target of the callback; `None` means that no callback is wanted."""
+        return None if self.callback is None else self.callback.target
+
+    @property
+    def context(self) -> Payload | None:
+        """Context of the callback; `None` means that there is none."""
+        return None if self.callback is None else self.callback.context
+
+    @property
+    def callback_outcomes(self) -> tuple[Outcome, ...]:
+        """The outcomes with a callback; none if no callback is wanted."""
+        return () if self.callback is None else self.callback.outcomes
+
+    def with_payloads(self, args: Payload, context: Payload | None) -> Spec:
+        """Returns this spec with other arguments, and another context of its callback."""
+        callback = None if self.callback is None else replace(self.callback, context=context)
+        return replace(self, args=args, callback=callback)
