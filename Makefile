@@ -30,7 +30,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/python -I -m pipto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test engines e2e ministack sim sim-long mutants check format docs bench-cost bench-throughput bench-task-pool infra template iam cdk dist lock audit clean
+.PHONY: help install demo test engines e2e ministack sim sim-long mutants check format docs bench-cost bench-cold bench-throughput bench-task-pool infra template iam cdk dist lock audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -76,6 +76,9 @@ docs: $(STAMP) ## Write docs/lifecycle.md from the table of moves
 
 bench-cost: $(STAMP) ## Measure DynamoDB units an action (ARGS="..." goes to benchmarks.cost)
 	$(BIN)/python -m benchmarks.cost $(ARGS)
+
+bench-cold: $(STAMP) ## Measure the CPU of cold starts beside bare handlers (ARGS="..." goes to benchmarks.cold)
+	$(BIN)/python -m benchmarks.cold $(ARGS)
 
 bench-throughput: $(STAMP) ## Measure starts a second, lag and filled slots, with the CPU of the loop (ARGS="..." goes to benchmarks.throughput)
 	$(BIN)/python -m benchmarks.throughput $(ARGS)

@@ -44,6 +44,46 @@ def test_no_heavy_package_is_loaded_before_it_is_needed(statement: str) -> None:
     assert loaded_by(statement) - allowed == set()
 
 
+def packages_beside_python(statement: str) -> tuple[set[str], int]:
+    """The top-level packages that a statement loads beside the standard library, and how many modules of ours."""
+    script = f"""
+import sys
+before = set(sys.modules)
+{statement}
+loaded = [name.split(".")[0] for name in set(sys.modules) - before]
+print(loaded.count("workpool_aws"), *set(loaded) - sys.stdlib_module_names)
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True
+    )
+    ours, *names = done.stdout.split()
+    return set(names), int(ours)
+
+
+def test_the_facade_loads_one_module() -> None:
+    assert packages_beside_python("import workpool_aws") == ({"workpool_aws"}, 1)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from workpool_aws import Workpool; Workpool('my-table')",
+        "from workpool_aws import Workpool\n@Workpool('my-table').action\ndef job(n: int) -> None: ...",
+        "from workpool_aws import TaskPool; TaskPool().done()",
+        "import workpool_aws.handlers.main_loop",
+        "import workpool_aws.handlers.completion",
+        "import workpool_aws.handlers.watchdog",
+    ],
+)
+def test_a_module_of_a_function_loads_only_what_reads_ids_beside_the_library(
+    statement: str,
+) -> None:
+    """ULIDs are spelled by python-ulid, which needs typing_extensions on Python 3.11."""
+    names, _ = packages_beside_python(statement)
+
+    assert names <= {"workpool_aws", "ulid", "typing_extensions"}
+
+
 @pytest.mark.parametrize("package", ["core", "flow", "model"])
 def test_decisions_and_steps_load_no_sdk(package: str) -> None:
     modules = f"import importlib, pkgutil, workpool_aws.{package} as p"
