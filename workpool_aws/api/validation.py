@@ -58,7 +58,10 @@ class Validation:
         for name, parameter in parameters.items():
             resolved = _resolved(parameter, globalns, localns)
             if receives_handle(resolved, resolved.annotation):
-                self.handles[name] = _default_of(resolved)
+                default: object = resolved.default
+                if isinstance(default, FieldInfo):
+                    default = _NO_DEFAULT if default.is_required() else default.get_default()
+                self.handles[name] = default
             else:
                 taken.append(resolved)
         self._adapter = _adapter_of(taken, function)
@@ -189,14 +192,6 @@ def _message_of(detail: ErrorDetails) -> str:
         found, expected = context.get("discriminator"), context.get("expected_tags")
         return f"Input tag found using {found} does not match any of the expected tags: {expected}"
     return detail["msg"]
-
-
-def _default_of(parameter: inspect.Parameter) -> object:
-    """The default of a parameter, taken out of pydantic's `Field`."""
-    default: object = parameter.default
-    if not isinstance(default, FieldInfo):
-        return default
-    return _NO_DEFAULT if default.is_required() else default.get_default()
 
 
 def _unreadable(given: Mapping[str, object]) -> list[str]:

@@ -22,8 +22,8 @@ from workpool_aws.core.report.execute import (
     report_not_run,
     report_raised,
     report_returned,
-    type_name,
 )
+from workpool_aws.core.report.raised import type_name
 from workpool_aws.errors import StoreUnavailable, UsageError
 from workpool_aws.flow.callback.acknowledge import acknowledge
 from workpool_aws.flow.report.claim import ClaimUnanswered, claim

@@ -5,20 +5,17 @@ from __future__ import annotations
 import argparse
 import errno
 import io
-import math
 import os
-import re
 import sys
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final, NoReturn
-from urllib.parse import urlsplit
 
 from workpool_aws.cli.codes import FAILED, INTERRUPTED, UNFIT, USAGE, UnknownPool
-from workpool_aws.cli.manage import MANAGE_CODES, add_commands, lazily, whole
-from workpool_aws.core import limits
+from workpool_aws.cli.demo import options as demo
+from workpool_aws.cli.manage import MANAGE_CODES, add_commands
 from workpool_aws.errors import UsageError, WorkpoolError
-from workpool_aws.text import as_line, shown
+from workpool_aws.text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,27 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_ENGINES: Final = ("memory", "moto")
-_FAIL_RATE: Final = "1/12"
-_ITEMS_MAX: Final = 10_000
 _MESSAGE_MAX: Final = 1_000
 _UNWRITABLE: Final = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
-_SEED_MAX: Final = 2**63 - 1
-_FRACTION: Final = re.compile(r"(\d{1,9})/(\d{1,9})")
-
-_DEMO: Final = """\
-Run a pool on this machine, on real input: no AWS account, no network.
-
-botocore ships a model of every AWS service. The demo enqueues one action for each: open the
-model, count its operations and shapes, find the longest operation name. Some attempts fail by
-design and are retried, and a few work items are due later. The demo shows the pool at work.
-Then it reports the results, the failures with their reasons, the parallelism beside its limit,
-and the cost of an action in DynamoDB units.
-"""
-_DEMO_CODES: Final = """\
-exit codes: 0 every work item reached its end and the limit was never exceeded; 1 otherwise;
-2 a wrong option; 130 interrupted
-"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -148,12 +126,12 @@ def _parser() -> _Parser:
     parser.add_argument("--version", action="store_true", help="show the version and exit")
     parser.set_defaults(run=None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    _add_demo(
+    demo.add_options(
         commands.add_parser(
             "demo",
             help="watch a pool work on this machine, no AWS account needed",
-            description=_DEMO,
-            epilog=_DEMO_CODES,
+            description=demo.DESCRIPTION,
+            epilog=demo.CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
@@ -182,82 +160,3 @@ def _version() -> str:
         return version("workpool-aws")
     except PackageNotFoundError:
         return "(run from its sources, not installed)"
-
-
-def _add_demo(demo: argparse.ArgumentParser) -> None:
-    demo.add_argument(
-        "--items",
-        type=whole(1, _ITEMS_MAX),
-        metavar="N",
-        help="how many models to open (all, once each)",
-    )
-    demo.add_argument(
-        "--parallelism",
-        type=whole(1, limits.PARALLELISM_MAX),
-        default=8,
-        metavar="N",
-        help="at most so many at a time (8)",
-    )
-    demo.add_argument(
-        "--fail-rate",
-        type=_fail_rate,
-        default=_FAIL_RATE,
-        metavar="F",
-        help=f"share of attempts that fails by design, 0 to 1 ({_FAIL_RATE})",
-    )
-    demo.add_argument(
-        "--seed",
-        type=whole(0, _SEED_MAX),
-        default=0,
-        metavar="S",
-        help="the order of the work items, and the attempts that fail (0)",
-    )
-    demo.add_argument(
-        "--engine",
-        type=_engine,
-        default="memory",
-        metavar="E",
-        help="memory, moto, or the URL of a DynamoDB endpoint (memory)",
-    )
-    demo.add_argument(
-        "--clock",
-        choices=("real", "virtual"),
-        default="real",
-        metavar="C",
-        help="real, or virtual: simulated time, a run repeats exactly (real)",
-    )
-    demo.add_argument(
-        "--json",
-        action="store_true",
-        help="the last line is one JSON object; the rest goes to stderr",
-    )
-    demo.set_defaults(run=lazily("workpool_aws.cli.demo.run:run"))
-
-
-def _fail_rate(text: str) -> float:
-    fraction = _FRACTION.fullmatch(text)
-    try:
-        value = int(fraction[1]) / int(fraction[2]) if fraction else float(text)
-    except (ValueError, ZeroDivisionError):
-        value = math.nan
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(
-            f"must be a number from 0 to 1, or a fraction such as {_FAIL_RATE}; got {shown(text)}"
-        )
-    return value
-
-
-def _engine(text: str) -> str:
-    if text in _ENGINES:
-        return text
-    try:
-        parts = urlsplit(text)
-        is_endpoint = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_endpoint = False
-    if not is_endpoint:
-        raise argparse.ArgumentTypeError(
-            f"must be {', '.join(_ENGINES)}, or the URL of a DynamoDB endpoint "
-            f"(http://host:port); got {shown(text)}"
-        )
-    return text

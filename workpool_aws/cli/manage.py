@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pkgutil import resolve_name
 from typing import Final
 
+from workpool_aws.cli.argument_types import one_of, whole
 from workpool_aws.core import limits
-from workpool_aws.text import shown
 
-__all__ = ["MANAGE_CODES", "add_commands", "lazily", "whole"]
+__all__ = ["MANAGE_CODES", "add_commands", "lazily"]
 
 MANAGE_CODES: Final = """\
 exit codes: 0 done; 1 AWS did not answer, or the answer could not be written; 2 a wrong option
@@ -38,7 +38,7 @@ def add_commands(add: Adder) -> None:
 def _add_work_commands(add: Adder) -> None:
     ls = add("ls", "list work items", lazily("workpool_aws.cli.works:run_ls"))
     ls.add_argument(
-        "--state", type=_one_of(*_STATES), metavar="S", help=f"one of {', '.join(_STATES)}"
+        "--state", type=one_of(*_STATES), metavar="S", help=f"one of {', '.join(_STATES)}"
     )
     ls.add_argument(
         "--wide", action="store_true", help="functions by their whole ARNs, errors uncut"
@@ -159,31 +159,3 @@ def lazily(command: str) -> Callable[[argparse.Namespace], int]:
         return carry_out(options)
 
     return run
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in words:
-            raise argparse.ArgumentTypeError(
-                f"must be one of {', '.join(words)}; got {shown(text)}"
-            )
-        return text
-
-    return read
-
-
-def whole(low: int, high: int) -> Callable[[str], int]:
-    """A reader of whole numbers from `low` to `high`, as the type of an argument."""
-
-    def read(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(
-                f"must be a whole number from {low} to {high}; got {shown(text)}"
-            )
-        return value
-
-    return read
