@@ -1,6 +1,9 @@
 """The command line: what it accepts, what it says about the rest, and how it ends."""
 
+import errno
+import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -71,6 +74,11 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Demo:
         (["demo", "--engine", "ftp://host"], "argument --engine: must be"),
         (["demo", "--engine", "http://"], "argument --engine: must be"),
         (["demo", "--engine", "http://[::1"], "argument --engine: must be"),
+        (["demo", "--engine", "http://127.0.0.1:0"], "argument --engine: must be"),
+        (["demo", "--engine", "http://127.0.0.1:65536"], "argument --engine: must be"),
+        (["demo", "--fail-rate", "1/1000000000"], "argument --fail-rate: must be"),
+        (["demo", "--fail-rate", "3/2"], "argument --fail-rate: must be"),
+        (["demo", "--seed", "9223372036854775808"], "argument --seed: must be"),
         (
             ["demo", "--items", "0"],
             "argument --items: must be a whole number from 1 to 10000; got '0'",
@@ -135,6 +143,16 @@ def test_a_wrong_option_is_one_line_and_code_2(
         (["--engine", "memory"], DemoOptions(engine="memory")),
         (["--engine", "http://127.0.0.1:8000"], DemoOptions(engine="http://127.0.0.1:8000")),
         (["--clock", "virtual"], DemoOptions(clock="virtual")),
+        (["--clock", "real"], DemoOptions(clock="real")),
+        (["--items", "1"], DemoOptions(items=1)),
+        (["--items", "10000"], DemoOptions(items=10_000)),
+        (["--parallelism", "1"], DemoOptions(parallelism=1)),
+        (["--fail-rate", "0/3"], DemoOptions(fail_rate=0.0)),
+        (["--fail-rate", "999999999/999999999"], DemoOptions(fail_rate=1.0)),
+        (["--seed", "0"], DemoOptions(seed=0)),
+        (["--seed", "9223372036854775807"], DemoOptions(seed=2**63 - 1)),
+        (["--engine", "moto"], DemoOptions(engine="moto")),
+        (["--engine", "https://db.example"], DemoOptions(engine="https://db.example")),
     ],
 )
 def test_an_option_means_what_it_says(argv: list[str], options: DemoOptions, ran: Demo) -> None:
@@ -214,6 +232,82 @@ def test_what_stops_a_run_is_said_in_a_line(
     assert main(["demo"]) == code
 
     assert capsys.readouterr().err.strip() == says
+
+
+@pytest.mark.parametrize("code", ["EBADF", "EDQUOT", "EFBIG", "EIO", "ENOSPC"])
+def test_an_output_that_takes_nothing_is_named_as_the_cause(
+    code: str, ran: Demo, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = getattr(errno, code)
+    ran.outcome = OSError(number, os.strerror(number))
+    monkeypatch.setattr(sys, "stdout", io.StringIO())  # its descriptor stays the test run's
+
+    assert main(["demo"]) == 1
+
+    expected = f"the answer cannot be written: {os.strerror(number)}"
+    assert capfd.readouterr().err == f"workpool demo: error: {expected}\n"
+
+
+def test_another_error_of_the_system_is_said_in_its_own_words(
+    ran: Demo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    said = []
+    for error in (OSError(errno.ENOENT, "No such file"), OSError("odd")):
+        ran.outcome = error
+        assert main(["demo"]) == 1
+        said.append(capsys.readouterr().err)
+
+    assert said == ["workpool demo: error: No such file\n", "workpool demo: error: odd\n"]
+
+
+def test_a_wrong_option_is_quoted_up_to_a_bound(
+    ran: Demo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["x" * 5_000]) == 2
+
+    said = capsys.readouterr().err
+    assert said.startswith("workpool: error: ")
+    assert said.endswith("… (see workpool --help)\n")
+    assert len(said) == len("workpool: error: ") + 1_000 + len(" (see workpool --help)\n")
+
+
+def test_a_closed_output_is_refused_before_anything_runs(
+    ran: Demo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+
+    assert main(["demo"]) == 1
+
+    assert capsys.readouterr().err == (
+        "workpool: error: the answer cannot be written: standard output is closed\n"
+    )
+    assert ran.asked == []
+
+
+def test_a_closed_stderr_leaves_the_exit_code(ran: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(errno.ENOSPC, "full")
+
+    closed = io.StringIO()
+    closed.close()
+    ran.outcome = UsageError("engine", "x", "something else")
+    for stream in (Full(), closed):
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert main(["demo"]) == 2
+
+
+def test_a_version_that_is_not_installed_is_said_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("workpool_aws.cli.main.version", missing)
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == "workpool (run from its sources, not installed)\n"
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

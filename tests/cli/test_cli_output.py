@@ -173,17 +173,3 @@ def test_a_bad_name_is_reported_before_a_bad_profile(
     assert main(["ls", "--table", "t", "--pool", "a b", "--profile", "no-such-profile"]) == 2
 
     assert "name must be a str of 1 to 40 letters" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("known", "hint"),
-    [
-        (["email", "emails", "mail"], "did you mean email or emails or mail?"),
-        ([f"emai{n}" for n in range(6)], "did you mean emai5 or emai4 or emai3 or emai2 or emai1?"),
-        (list("abcde"), "it has a, b, c, d, e"),
-        (list("abcdef"), "it has a, b, c, d, e, …"),
-        ([], "it has none yet"),
-    ],
-)
-def test_an_unknown_pool_is_hinted_at_by_five_names(known: list[str], hint: str) -> None:
-    assert str(UnknownPool("email", "t", known)) == f"no pool email is known in table t; {hint}"

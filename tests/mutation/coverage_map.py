@@ -36,6 +36,8 @@ SUITES: Final = (
     "tests/local",
 )
 """The tests that judge edits. The others simulate at length, need servers, or read files."""
+_AT_LENGTH: Final = "test_differential.py"
+"""Runs random commands on all engines. What it may notice, other contract tests notice sooner."""
 HOME_TESTS: Final = 40
 """So many of one file run first: one file is imported to run them, and most edits go no further."""
 _FILES_A_RUN: Final = 8
@@ -115,7 +117,9 @@ def digest(paths: Iterable[Path]) -> str:
 
 
 def _tests_in(path: Path) -> list[Path]:
-    return [path] if path.is_file() else sorted(path.rglob("test_*.py"))
+    if path.is_file():
+        return [path]
+    return sorted(each for each in path.rglob("test_*.py") if each.name != _AT_LENGTH)
 
 
 def _shared(tree: Path) -> str:
