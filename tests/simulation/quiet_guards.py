@@ -256,9 +256,9 @@ _CALLERS: Final = (
     _quiet(
         "own write: cancel with a callback",
         "WP-8",
-        "flow.work.cancel:_carry_out",
-        "                _put_record(ports, work, ports.clock.now())\n",
-        "                pass\n",
+        "flow.work.cancel:_refusal",
+        "            _put_record(ports, found, ports.clock.now())\n",
+        "            pass\n",
         f"{_CANCELING}test_a_cancel_with_a_callback_that_the_sdk_repeated_is_its_own",
     ),
     _quiet(

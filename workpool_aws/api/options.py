@@ -296,31 +296,18 @@ def read_target(target: object, caller: Caller) -> str:
 
 
 def _read_callback(options: Mapping[str, object], caller: Caller) -> CallbackSpec | None:
+    """Returns the callback that a work item is stored with; `None` means none."""
     on_complete, context = options.get("on_complete"), options.get("context")
-    excluded = _read_outcomes(options.get("on_complete_exclude"))
+    outcomes = _read_outcomes(options.get("on_complete_exclude"))
     if on_complete is None:
         if context is not None:
             allowed = "None without on_complete, since nothing would receive it"
             raise UsageError("context", kind_of(context), allowed)
-        if excluded:
+        if len(outcomes) < len(Outcome):
             allowed = "empty without on_complete, since there is no callback to leave out"
             raise UsageError("on_complete_exclude", options["on_complete_exclude"], allowed)
         return None
-    if isinstance(on_complete, str) and target_of(on_complete) is not FUNCTION:
-        target = on_complete
-    else:
-        try:
-            target = read_target(on_complete, caller)
-        except UsageError:
-            if is_decorated(on_complete):
-                raise UsageError("on_complete", on_complete, DEPLOYED_AS) from None
-            got = kind_of(on_complete) if isinstance(on_complete, Mapping) else on_complete
-            raise UsageError(
-                "on_complete",
-                got,
-                f"the ARN of {nouns_of(CALLBACK_TARGETS)}, "
-                "or a function name ('name' or 'name:alias')",
-            ) from None
+    target = _read_callback_target(on_complete, caller)
     # A context that no message to this target could ever hold is refused here, before anything is
     # stored [WP-11].
     room = target_of(target).bytes_max - limits.CALLBACK_FRAME_BYTES_MAX
@@ -328,23 +315,42 @@ def _read_callback(options: Mapping[str, object], caller: Caller) -> CallbackSpe
     return CallbackSpec(
         target=target,
         context=None if context is None else Inline(encode_value(context, "context", largest)),
-        outcomes=tuple(outcome for outcome in Outcome if outcome not in excluded),
+        outcomes=outcomes,
     )
 
 
-def _read_outcomes(exclude: object) -> frozenset[Outcome]:
-    known: dict[str, Outcome] = {name: Outcome(name) for name in get_args(OutcomeName)}
+def _read_callback_target(on_complete: object, caller: Caller) -> str:
+    if isinstance(on_complete, str) and target_of(on_complete) is not FUNCTION:
+        return on_complete
+    try:
+        return read_target(on_complete, caller)
+    except UsageError:
+        if is_decorated(on_complete):
+            raise UsageError("on_complete", on_complete, DEPLOYED_AS) from None
+        got = kind_of(on_complete) if isinstance(on_complete, Mapping) else on_complete
+        raise UsageError(
+            "on_complete",
+            got,
+            f"the ARN of {nouns_of(CALLBACK_TARGETS)}, or a function name ('name' or 'name:alias')",
+        ) from None
+
+
+def _read_outcomes(on_complete_exclude: object) -> tuple[Outcome, ...]:
+    """Returns the outcomes with a callback: all that are not excluded, in order."""
+    if on_complete_exclude is None:
+        return tuple(Outcome)
+    known = get_args(OutcomeName)
     allowed = f"a list of {', '.join(map(repr, known))}"
-    if exclude is None:
-        return frozenset()
-    if isinstance(exclude, str | bytes) or not isinstance(exclude, Iterable):
-        raise UsageError("on_complete_exclude", exclude, allowed)
-    excluded: set[Outcome] = set()
-    for index, each in enumerate(exclude):
+    if isinstance(on_complete_exclude, str | bytes) or not isinstance(
+        on_complete_exclude, Iterable
+    ):
+        raise UsageError("on_complete_exclude", on_complete_exclude, allowed)
+    excluded: set[str] = set()
+    for index, each in enumerate(on_complete_exclude):
         if not isinstance(each, str) or each not in known:
             raise UsageError(f"on_complete_exclude[{index}]", each, allowed)
-        excluded.add(known[each])
-    return frozenset(excluded)
+        excluded.add(each)
+    return tuple(outcome for outcome in Outcome if outcome.value not in excluded)
 
 
 def _read_retry(kind: Kind, retry: object, pool: PoolOptions) -> RetryPolicy | None:

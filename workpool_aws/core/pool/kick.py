@@ -71,30 +71,27 @@ def decide_kick(
         if reason in _FOLLOWING and ledger is None:
             # A caller of loop or completion can name pools that do not exist. That creates none.
             return NotNeeded("no such pool")
-        # A loop of a generation that the ledger has seen never becomes its holder.
-        generation = 1 if ledger is None else ledger.generation + 1
-        first = LoopStatus(
-            pool=pool,
-            state=LoopState.RUNNING,
-            generation=generation,
-            lease_until=EpochMs(now + limits.LEASE_MS),
-            written_by=token,
-            epoch=epoch,
-        )
-        return StartLoop(generation, Put(first, IsAbsent()))
-    if status.state is LoopState.RUNNING and is_live(status, now):
-        return NotNeeded("a loop is running")
-    if reason is KickReason.CANCEL and due is not None and not _waits_for(status, due):
-        return NotNeeded("the loop does not wait for what was canceled")
-    if reason is KickReason.ENQUEUE and status.state is LoopState.WAITING:
-        if status.saturated:
-            return NotNeeded("every slot is taken: a completion will wake the loop")
-        if (
-            due is not None
-            and status.timer_at is not None
-            and now < status.timer_at <= due - limits.FAR_LEAD_MS
-        ):
-            return NotNeeded("a wake is ordered before it is due")
+        return _first_loop(pool, now=now, token=token, ledger=ledger, epoch=epoch)
+    return _not_needed(status, reason, due=due, now=now) or _next_loop(status, now=now, token=token)
+
+
+def _first_loop(
+    pool: str, *, now: EpochMs, token: str, ledger: Ledger | None, epoch: int
+) -> StartLoop:
+    # A loop of a generation that the ledger has seen never becomes its holder.
+    generation = 1 if ledger is None else ledger.generation + 1
+    first = LoopStatus(
+        pool=pool,
+        state=LoopState.RUNNING,
+        generation=generation,
+        lease_until=EpochMs(now + limits.LEASE_MS),
+        written_by=token,
+        epoch=epoch,
+    )
+    return StartLoop(generation, Put(first, IsAbsent()))
+
+
+def _next_loop(status: LoopStatus, *, now: EpochMs, token: str) -> StartLoop:
     generation = status.generation + 1
     changes: dict[str, object] = {
         "state": LoopState.RUNNING,
@@ -110,7 +107,27 @@ def decide_kick(
             Is("lease_until", status.lease_until),
         )
     )
-    return StartLoop(generation, Update(ref=StatusRef(pool), set=changes, condition=seen))
+    return StartLoop(generation, Update(ref=StatusRef(status.pool), set=changes, condition=seen))
+
+
+def _not_needed(
+    status: LoopStatus, reason: KickReason, *, due: EpochMs | None, now: EpochMs
+) -> NotNeeded | None:
+    """Returns why no further loop is needed; `None` means that one is."""
+    if status.state is LoopState.RUNNING and is_live(status, now):
+        return NotNeeded("a loop is running")
+    if reason is KickReason.CANCEL and due is not None and not _waits_for(status, due):
+        return NotNeeded("the loop does not wait for what was canceled")
+    if reason is KickReason.ENQUEUE and status.state is LoopState.WAITING:
+        if status.saturated:
+            return NotNeeded("every slot is taken: a completion will wake the loop")
+        if (
+            due is not None
+            and status.timer_at is not None
+            and now < status.timer_at <= due - limits.FAR_LEAD_MS
+        ):
+            return NotNeeded("a wake is ordered before it is due")
+    return None
 
 
 def is_live(status: LoopStatus, now: EpochMs) -> bool:

@@ -48,7 +48,7 @@ class CancelWrite:
 
 
 def decide_cancel(
-    work: WorkItem | None,
+    work: WorkItem,
     *,
     token: str,
     now: EpochMs,
@@ -60,41 +60,14 @@ def decide_cancel(
     Any other is unchanged. `nonce`: of the callback that a canceled work item may owe [WP-28].
     `only_if`: a further condition of the write; `None` means none.
     """
-    if work is None:
-        return CancelAnswer.UNKNOWN
-    ref = WorkRef(work.pool, work.id)
     match work.state:
         case State.PENDING:
-            spec = work.spec
-            expires_at = expiry_after(
-                spec.callback_outcomes, Outcome.CANCELED, retention_s=spec.retention_s, now=now
-            )
-            changes: dict[str, object] = {
-                **entering(Move.CANCEL),
-                "outcome": Outcome.CANCELED,
-                "finished_at": now,
-                "started_by": token,
-                **after_finish(
-                    spec.callback_outcomes,
-                    Outcome.CANCELED,
-                    nonce=nonce,
-                    retention_s=spec.retention_s,
-                    now=now,
-                ),
-            }
-            update = Update(ref=ref, set=changes, condition=_where(Move.CANCEL, only_if))
-            beside = input_expiries(work, expires_at=expires_at)
-            return CancelWrite(
-                update,
-                CancelAnswer.CANCELED,
-                beside,
-                owes_callback=Outcome.CANCELED in spec.callback_outcomes,
-            )
+            return _ending(work, token=token, now=now, nonce=nonce, only_if=only_if)
         case State.RUNNING:
             if work.cancel_requested:
                 return CancelAnswer.REQUESTED
             asked = Update(
-                ref=ref,
+                ref=WorkRef(work.pool, work.id),
                 set={**entering(Move.REQUEST_CANCEL), "cancel_requested": True},
                 condition=_where(Move.REQUEST_CANCEL, only_if),
             )
@@ -103,6 +76,39 @@ def decide_cancel(
             return CancelAnswer.FINISHED
         case _:
             assert_never(work.state)
+
+
+def _ending(
+    work: WorkItem, *, token: str, now: EpochMs, nonce: str | None, only_if: Condition | None
+) -> CancelWrite:
+    """Returns the end of a pending work item."""
+    spec = work.spec
+    expires_at = expiry_after(
+        spec.callback_outcomes, Outcome.CANCELED, retention_s=spec.retention_s, now=now
+    )
+    changes: dict[str, object] = {
+        **entering(Move.CANCEL),
+        "outcome": Outcome.CANCELED,
+        "finished_at": now,
+        "started_by": token,
+        **after_finish(
+            spec.callback_outcomes,
+            Outcome.CANCELED,
+            nonce=nonce,
+            retention_s=spec.retention_s,
+            now=now,
+        ),
+    }
+    update = Update(
+        ref=WorkRef(work.pool, work.id), set=changes, condition=_where(Move.CANCEL, only_if)
+    )
+    beside = input_expiries(work, expires_at=expires_at)
+    return CancelWrite(
+        update,
+        CancelAnswer.CANCELED,
+        beside,
+        owes_callback=Outcome.CANCELED in spec.callback_outcomes,
+    )
 
 
 def _where(move: Move, only_if: Condition | None) -> Condition:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workpool_aws.core.callback.ending import record_of_cancel
@@ -36,7 +37,7 @@ def cancel(ports: Ports, pool: str, work_id: WorkId) -> CancelAnswer:
     Raises StoreUnavailable if it may or may not be canceled; repeating the call is safe.
     """
     work = load_works(ports, pool, [work_id])[0]
-    decision = _carry_out(ports, pool, work_id, work)
+    decision = _carry_out(ports, work)
     if isinstance(decision, CancelAnswer):
         return decision
     if work is not None and decision.answer is CancelAnswer.CANCELED:
@@ -59,57 +60,69 @@ def cancel_called_off(ports: Ports, work: WorkItem, config: Config) -> bool:
     Returns True if this call ended it. There is no kick. A work item that its caller has moved into
     a later epoch meanwhile is unchanged [WP-3]. Raises StoreUnavailable, as `cancel`.
     """
-    decision = _carry_out(ports, work.pool, work.id, work, called_off_by=config)
+    decision = _carry_out(ports, work, called_off_by=config)
     return isinstance(decision, CancelWrite) and decision.answer is CancelAnswer.CANCELED
 
 
 def _carry_out(
-    ports: Ports,
-    pool: str,
-    work_id: WorkId,
-    work: WorkItem | None,
-    *,
-    called_off_by: Config | None = None,
+    ports: Ports, work: WorkItem | None, *, called_off_by: Config | None = None
 ) -> CancelWrite | CancelAnswer:
     """Returns the write of a cancel, or the reason why there was none.
 
     `called_off_by`: a work item that this config does not call off (any more) counts as unknown;
     `None` means any epoch.
     """
-    only_if = None if called_off_by is None else is_older(called_off_by)
     token = ports.entropy.token()
-    nonce = (
-        callback_nonce(ports.entropy.token())
-        if work is not None and work.spec.callback_outcomes
-        else None
-    )
+    if work is None:
+        return CancelAnswer.UNKNOWN
+    nonce = callback_nonce(ports.entropy.token()) if work.spec.callback_outcomes else None
+    only_if = None if called_off_by is None else is_older(called_off_by)
+    current: WorkItem | None = work
     for _ in range(_TRIES):
-        if (
-            work is not None
-            and called_off_by is not None
-            and not is_bulk_canceled(work, called_off_by)
-        ):
+        if current is None or _is_spared(current, called_off_by):
             return CancelAnswer.UNKNOWN
         decision = decide_cancel(
-            work, token=token, now=ports.clock.now(), nonce=nonce, only_if=only_if
+            current, token=token, now=ports.clock.now(), nonce=nonce, only_if=only_if
         )
-        if work is None or isinstance(decision, CancelAnswer):
-            return CancelAnswer.UNKNOWN if isinstance(decision, CancelWrite) else decision
-        try:
-            _write(ports, work, decision)
-        except ConditionFailed as met:
-            work = met.current if isinstance(met.current, WorkItem) else None
-        except TransactionFailed as met:
-            work = met.current[0] if isinstance(met.current[0], WorkItem) else None
-            if work is not None and is_own_cancel(work, token):
-                # How late the record of the write that went through became visible is not known:
-                # one more does no harm.
-                _put_record(ports, work, ports.clock.now())
-        else:
-            return _told(ports, pool, work_id, decision)
-        if work is not None and is_own_cancel(work, token):
-            return _told(ports, pool, work_id, decision)
-    raise StoreUnavailable(f"work {work_id} kept changing")
+        if isinstance(decision, CancelAnswer):
+            return decision
+        refused = _refusal(ports, current, decision, token)
+        if refused is None:
+            ports.telemetry.emit(
+                events.CancelAsked(pool=work.pool, work_id=work.id, answer=decision.answer)
+            )
+            return decision
+        current = refused.current
+    raise StoreUnavailable(f"work {work.id} kept changing")
+
+
+def _is_spared(work: WorkItem, called_off_by: Config | None) -> bool:
+    return called_off_by is not None and not is_bulk_canceled(work, called_off_by)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A cancel that was not written. `current`: the work item instead; `None` means none."""
+
+    current: WorkItem | None
+
+
+def _refusal(ports: Ports, work: WorkItem, decision: CancelWrite, token: str) -> _Refused | None:
+    """Writes a cancel; `None` means that it holds, also if the SDK repeated it."""
+    try:
+        _write(ports, work, decision)
+    except ConditionFailed as met:
+        found = met.current
+    except TransactionFailed as met:
+        found = met.current[0]
+        if isinstance(found, WorkItem) and is_own_cancel(found, token):
+            # How late the record of the write that went through became visible is not known: one
+            # more does no harm.
+            _put_record(ports, found, ports.clock.now())
+    else:
+        return None
+    current = found if isinstance(found, WorkItem) else None
+    return None if current is not None and is_own_cancel(current, token) else _Refused(current)
 
 
 def _write(ports: Ports, work: WorkItem, decision: CancelWrite) -> None:
@@ -127,8 +140,3 @@ def _record(ports: Ports, work: WorkItem, at: EpochMs) -> Notice:
 
 def _put_record(ports: Ports, work: WorkItem, at: EpochMs) -> Written:
     return ports.store.write(Put(_record(ports, work, at)))
-
-
-def _told(ports: Ports, pool: str, work_id: WorkId, decision: CancelWrite) -> CancelWrite:
-    ports.telemetry.emit(events.CancelAsked(pool=pool, work_id=work_id, answer=decision.answer))
-    return decision

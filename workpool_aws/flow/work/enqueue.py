@@ -52,23 +52,9 @@ def enqueue(ports: Ports, works: Sequence[WorkItem]) -> Acknowledged:
         raise StoreUnavailable(
             f"no work could be stored for certain: {failures[0]}", maybe_enqueued=ids
         )
-    try:
-        epoch = kick(
-            ports, works[0].pool, KickReason.ENQUEUE, due=min(work.due_at for work in works)
-        )
-    except StoreUnavailable as error:
-        raise StoreUnavailable(
-            f"stored, but not known to the loop: {error}", maybe_enqueued=ids
-        ) from error
+    epoch = _kicked(ports, works)
     if epoch != works[0].epoch:
-        moved = ports.fan_out(lambda work: _into_epoch(ports, work, epoch), works)
-        ids = tuple(work_id for each in moved for work_id in each.ids)
-        unconfirmed = next((each.error for each in moved if each.error is not None), None)
-        if unconfirmed is not None:
-            raise StoreUnavailable(
-                f"stored, but perhaps canceled by a cancel_all that came before: {unconfirmed}",
-                maybe_enqueued=ids,
-            ) from unconfirmed
+        ids = _all_into_epoch(ports, works, epoch)
     if failures:
         raise StoreUnavailable(
             f"{len(failures)} of {len(works)} works could not be stored for certain: {failures[0]}",
@@ -77,12 +63,38 @@ def enqueue(ports: Ports, works: Sequence[WorkItem]) -> Acknowledged:
     return Acknowledged(ids, epoch)
 
 
+def _kicked(ports: Ports, works: Sequence[WorkItem]) -> int:
+    """Kicks the loop, and returns the epoch of the pool."""
+    try:
+        return kick(
+            ports, works[0].pool, KickReason.ENQUEUE, due=min(work.due_at for work in works)
+        )
+    except StoreUnavailable as error:
+        raise StoreUnavailable(
+            f"stored, but the loop could not be notified: {error}",
+            maybe_enqueued=tuple(work.id for work in works),
+        ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class _Moved:
     """The id of a stored work item. With an `error`, the ids of which one may be stored."""
 
     ids: tuple[WorkId, ...]
     error: StoreUnavailable | None = None
+
+
+def _all_into_epoch(ports: Ports, works: Sequence[WorkItem], epoch: int) -> tuple[WorkId, ...]:
+    """Moves stored work items into the epoch of their pool, and returns their ids from now on."""
+    moved = ports.fan_out(lambda work: _into_epoch(ports, work, epoch), works)
+    ids = tuple(work_id for each in moved for work_id in each.ids)
+    unconfirmed = next((each.error for each in moved if each.error is not None), None)
+    if unconfirmed is not None:
+        raise StoreUnavailable(
+            f"stored, but a concurrent cancel_all may have canceled some: {unconfirmed}",
+            maybe_enqueued=ids,
+        ) from unconfirmed
+    return ids
 
 
 def _into_epoch(ports: Ports, work: WorkItem, epoch: int) -> _Moved:
